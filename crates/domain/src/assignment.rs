@@ -1,0 +1,110 @@
+//! What the control plane asks a node to run: one [`Assignment`] per task, always in full.
+
+use crate::network::NetworkInterface;
+use neargate_base::{AccountId, Region, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What should be true of the task. It only moves forward, from `Running` to `Stopped`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DesiredState {
+    Running,
+    Stopped,
+}
+
+/// A whole task as its node runs it. The control plane writes it; the node keeps the newest
+/// `generation` in its ledger and goes on from there when the control plane is away.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// 32 hexadecimal digits: the last part of the task's ARN, unique on the node.
+    pub task_id: String,
+    pub task_arn: String,
+    pub account: AccountId,
+    pub region: Region,
+    pub cluster: String,
+    pub family: String,
+    pub revision: u32,
+    /// Rises with every change; an older generation is ignored.
+    pub generation: u64,
+    pub desired: DesiredState,
+    /// Hard limit for the whole task; 1024 units are one vCPU. `None`: no task-level limit.
+    pub cpu_units: Option<u32>,
+    /// Hard limit for the whole task.
+    pub memory_mib: Option<u32>,
+    /// The task's own network interface (awsvpc).
+    pub network: NetworkInterface,
+    pub containers: Vec<ContainerSpec>,
+}
+
+/// One container of a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerSpec {
+    pub name: String,
+    /// As the task definition has it, for messages and for `repository:tag` names.
+    pub image: ImageRef,
+    pub essential: bool,
+    /// `None`: the image's own `Entrypoint`. `Some(vec![])` clears it.
+    pub entry_point: Option<Vec<String>>,
+    /// `None`: the image's own `Cmd` (unless `entry_point` is given).
+    pub command: Option<Vec<String>>,
+    pub environment: BTreeMap<String, String>,
+    pub working_directory: Option<String>,
+    /// `user`, `uid`, `user:group`, `uid:gid`, and so on; `None`: the image's.
+    pub user: Option<String>,
+    pub hostname: Option<String>,
+    /// Relative weight within the task (Docker's `--cpu-shares`); `None` or 0: the minimum, 2.
+    pub cpu_units: Option<u32>,
+    /// Hard limit.
+    pub memory_mib: Option<u32>,
+    /// Soft limit.
+    pub memory_reservation_mib: Option<u32>,
+    pub read_only_root: bool,
+    pub privileged: bool,
+    pub cap_add: Vec<String>,
+    pub cap_drop: Vec<String>,
+    /// `--init`: a tiny reaper as pid 1.
+    pub init_process: bool,
+    /// `/dev/shm` size; `None`: 64 MiB.
+    pub shm_size_mib: Option<u32>,
+    /// (container path, size in MiB, mount options)
+    pub tmpfs: Vec<(String, u32, Vec<String>)>,
+    /// (name such as `nofile`, soft, hard)
+    pub ulimits: Vec<(String, u64, u64)>,
+    pub sysctls: BTreeMap<String, String>,
+    /// Extra lines of /etc/hosts: (hostname, address).
+    pub extra_hosts: Vec<(String, String)>,
+    pub interactive: bool,
+    pub pseudo_terminal: bool,
+    /// Seconds between SIGTERM and SIGKILL; 30 by default, 120 at most on Fargate.
+    pub stop_timeout_secs: u32,
+    pub start_timeout_secs: u32,
+    /// (container name, START | COMPLETE | SUCCESS | HEALTHY)
+    pub depends_on: Vec<(String, String)>,
+    /// `None`: output is discarded once read.
+    pub log: Option<LogTarget>,
+}
+
+/// An image as the node must find it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageRef {
+    /// The name exactly as the task definition has it.
+    pub name: String,
+}
+
+/// Where a container's output goes (the `awslogs` driver, its options resolved).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogTarget {
+    pub account: AccountId,
+    pub region: Region,
+    pub group: String,
+    pub stream: String,
+    /// `awslogs-create-group`.
+    pub create_group: bool,
+}
+
+/// A container's output, one line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    pub timestamp: Timestamp,
+    pub message: String,
+}

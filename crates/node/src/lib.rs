@@ -1,0 +1,11 @@
+//! Floor 4: the node. It runs the containers of the tasks assigned to it: images, network
+//! interfaces, cgroups, processes, logs. It knows `domain`'s nouns only: no API, no store.
+
+pub mod agent;
+pub mod cgroup;
+pub mod image;
+pub mod net;
+pub mod runtime;
+pub mod seccomp;
+pub mod shim;
+pub mod upstream;

@@ -1,0 +1,65 @@
+//! The node's view of the control plane. The binary wires it to the real one; tests fake it.
+
+use async_trait::async_trait;
+use neargate_base::{AccountId, Region};
+use neargate_blob::Digest;
+use neargate_domain::{Assignment, LogLine, LogTarget, TaskReport};
+use tokio::sync::mpsc;
+
+/// A change of what this node should run.
+#[derive(Debug, Clone)]
+pub enum AssignmentChange {
+    /// Everything assigned to this node now; tasks not in it are gone.
+    Snapshot(Vec<Assignment>),
+    /// A new or newer assignment, whole.
+    Changed(Assignment),
+    /// The control plane has recorded the task as released; its ledger entry can go.
+    Removed(String),
+}
+
+/// Where the bytes of an image come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageSource {
+    /// Our own registry holds it: read straight from the blob store.
+    Own { digest: Digest },
+    /// Our own registry would hold it but does not: the text after `CannotPullContainerError: `.
+    Missing { message: String },
+    /// Some other registry: pull over HTTP.
+    Remote,
+}
+
+/// The control plane cannot answer now; the node keeps what it knows and asks again.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the control plane is unavailable: {0}")]
+pub struct UpstreamError(pub String);
+
+/// What a node asks of the control plane.
+#[async_trait]
+pub trait Upstream: std::fmt::Debug + Send + Sync {
+    /// First a snapshot, then changes; after a gap another snapshot. Ends at shutdown.
+    async fn assignments(&self) -> mpsc::Receiver<AssignmentChange>;
+
+    /// Durable once it answers.
+    async fn report(&self, report: TaskReport) -> Result<(), UpstreamError>;
+
+    /// Durable once it answers. `source` names the container's output (task id and container
+    /// name); a batch whose `end_offset` is not beyond the one recorded for it is ignored.
+    async fn put_logs(
+        &self,
+        target: &LogTarget,
+        source: &str,
+        end_offset: u64,
+        lines: Vec<LogLine>,
+    ) -> Result<(), UpstreamError>;
+
+    /// The offset recorded for `source`; 0 when nothing of it was stored.
+    async fn log_offset(&self, target: &LogTarget, source: &str) -> Result<u64, UpstreamError>;
+
+    /// Where an image named in a task of this account and region is found.
+    async fn resolve_image(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        name: &str,
+    ) -> Result<ImageSource, UpstreamError>;
+}
