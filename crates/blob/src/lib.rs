@@ -1,12 +1,23 @@
 //! Floor 1: content-addressed bytes. Layers, manifests and log segments live here, never in the store.
 //!
-//! [`Digest`] names a blob; [`Blobs`] keeps them on local disk (other object stores when outgrown).
-//! A blob is visible under its digest only once it is complete, verified and durable.
+//! [`Digest`] names a blob; [`Blobs`] keeps them; [`Upload`] is how large ones come in, in pieces
+//! and across restarts. A blob is visible under its digest only once it is complete, verified and
+//! durable (file synced, renamed into place, directory synced).
+//!
+//! The one form so far is a local directory, driven with plain file calls: an object-store layer
+//! would only add copies. [`Blobs`] shows no file but through [`Blobs::path`], which may answer
+//! `None`; an S3-compatible form fits behind the same methods.
 
 mod digest;
 mod disk;
+mod error;
+mod read;
 mod upload;
 
-pub use digest::{Digest, InvalidDigest};
-pub use disk::{BlobError, Blobs};
+pub use digest::{Digest, Hasher, InvalidDigest};
+pub use disk::{Blobs, Entry, Stored};
+pub use error::BlobError;
 pub use upload::Upload;
+
+#[cfg(test)]
+mod tests;
