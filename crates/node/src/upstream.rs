@@ -28,10 +28,17 @@ pub enum ImageSource {
     Remote,
 }
 
-/// The control plane cannot answer now; the node keeps what it knows and asks again.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("the control plane is unavailable: {0}")]
-pub struct UpstreamError(pub String);
+/// Why the control plane did not do as asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UpstreamError {
+    /// It cannot answer now; the node keeps what it knows and asks again.
+    #[error("the control plane is unavailable: {0}")]
+    Unavailable(String),
+    /// It never will: the same request would be refused again. The text is as AWS shows it, such
+    /// as `ResourceNotFoundException: The specified log group does not exist.`
+    #[error("{0}")]
+    Refused(String),
+}
 
 /// What a node asks of the control plane.
 #[async_trait]
@@ -43,7 +50,9 @@ pub trait Upstream: std::fmt::Debug + Send + Sync {
     async fn report(&self, report: TaskReport) -> Result<(), UpstreamError>;
 
     /// Durable once it answers. `source` names the container's output (task id and container
-    /// name); a batch whose `end_offset` is not beyond the one recorded for it is ignored.
+    /// name); a batch whose `end_offset` is not beyond the one recorded for it is ignored. With no
+    /// `lines` it makes the stream (and the group, if the target says so) or is refused, which is
+    /// how a node checks a target before it starts a container.
     async fn put_logs(
         &self,
         target: &LogTarget,
