@@ -1,9 +1,13 @@
 //! Floor 1: AWS protocols, validation and SigV4 as pure functions. It knows no service.
 
+pub mod json;
+pub mod model;
 pub mod protocol;
 pub mod schema;
 pub mod sigv4;
 pub mod structure;
+pub mod timestamp;
+pub mod validate;
 pub mod value;
 
 pub use structure::{OperationDef, Structure};
