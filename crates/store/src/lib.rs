@@ -18,6 +18,10 @@ use std::time::Duration;
 pub mod conformance;
 pub mod embedded;
 pub mod memory;
+mod mvcc;
+
+pub use embedded::EmbeddedStore;
+pub use memory::MemoryStore;
 
 /// A position in the store's history. 0 is "before anything" and "absent".
 pub type Revision = u64;
@@ -63,8 +67,14 @@ pub enum Compare {
 /// A change a transaction makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
-    Put { key: String, value: Bytes, lease: Option<LeaseId> },
-    Delete { key: String },
+    Put {
+        key: String,
+        value: Bytes,
+        lease: Option<LeaseId>,
+    },
+    Delete {
+        key: String,
+    },
 }
 
 /// All `ops` happen, at one new revision, if all `compares` hold; else nothing does.
@@ -109,6 +119,10 @@ pub enum StoreError {
     LeaseNotFound(LeaseId),
     #[error("the transaction is too big: {0}")]
     TooBig(String),
+    /// An empty key, or a key changed twice in one transaction (etcd: "duplicate key given in
+    /// txn request"): a mistake of the caller.
+    #[error("the transaction is not valid: {0}")]
+    Invalid(String),
     /// The watcher fell behind and was dropped; watch again from `resume_from`.
     #[error("the watcher fell behind at revision {resume_from}")]
     Lagged { resume_from: Revision },
@@ -128,6 +142,7 @@ impl StoreError {
             | StoreError::FutureRev { .. }
             | StoreError::LeaseNotFound(_)
             | StoreError::TooBig(_)
+            | StoreError::Invalid(_)
             | StoreError::Corrupt(_) => false,
         }
     }
@@ -151,7 +166,11 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     async fn txn(&self, txn: Txn) -> Result<TxnOutcome, StoreError>;
 
     /// Every batch under `prefix` with revision >= `from`; `None`: only what comes after now.
-    async fn watch(&self, prefix: &str, from: Option<Revision>) -> Result<Box<dyn Watch>, StoreError>;
+    async fn watch(
+        &self,
+        prefix: &str,
+        from: Option<Revision>,
+    ) -> Result<Box<dyn Watch>, StoreError>;
 
     /// A lease that lives `ttl` beyond its last [`Store::keep_alive`].
     async fn grant(&self, ttl: Duration) -> Result<LeaseId, StoreError>;
