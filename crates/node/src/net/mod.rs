@@ -1,1 +1,260 @@
-//! placeholder
+//! The tasks' network on this host: one bridge that is the router of every subnet, one network
+//! namespace with one interface per task, one firewall. It knows addresses, not tasks' lives.
+//!
+//! Invariants: every call is idempotent, and finds again what an earlier process of the same
+//! instance made; a namespace outlives the node (a bind mount holds it) and goes with
+//! [`Network::detach`] or [`Network::sweep`]; a task can send only as itself; one Neargate owns
+//! the network of a host.
+
+mod error;
+mod firewall;
+mod host;
+mod link;
+mod names;
+mod neighbours;
+mod netlink;
+mod netns;
+mod owner;
+mod plumb;
+mod resolv;
+mod ruleset;
+mod sysctl;
+#[cfg(test)]
+mod tests;
+
+pub use error::NetworkError;
+
+use firewall::Firewall;
+use neargate_base::task::spawn_blocking;
+use neargate_domain::NetworkInterface;
+use netlink::Netlink;
+use owner::Owner;
+use ruleset::Sender;
+use std::collections::HashSet;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What the network is made from.
+#[derive(Debug, Clone)]
+pub struct NetworkConfig {
+    /// Names this installation; the same after a restart.
+    pub instance: String,
+    /// Volatile state; `netns/<task id>` under it are the tasks' namespaces.
+    pub run_dir: PathBuf,
+    /// Traffic from here to anywhere else is masqueraded.
+    pub vpc_cidr: String,
+    /// Each subnet's router address, with the subnet's prefix length.
+    pub subnets: Vec<(Ipv4Addr, u8)>,
+}
+
+/// The running network of a host.
+#[derive(Debug)]
+pub struct Network {
+    bridge_name: String,
+    bridge: host::Bridge,
+    netns_dir: PathBuf,
+    firewall: Firewall,
+    _owner: Owner,
+}
+
+impl Network {
+    /// Ensures bridge and firewall. Tasks of an earlier process stay connected throughout.
+    pub async fn start(config: NetworkConfig) -> Result<Arc<Network>, NetworkError> {
+        blocking(move || {
+            if !rustix::process::geteuid().is_root() {
+                return Err(NetworkError::NotRoot);
+            }
+            let owner = Owner::claim()?;
+            let netns_dir = config.run_dir.join("netns");
+            std::fs::create_dir_all(&netns_dir)
+                .map_err(NetworkError::path("create", &netns_dir))?;
+            let bridge_name = names::bridge(&config.instance);
+            let table = names::table(&bridge_name);
+            let mtu = host::survey(&bridge_name, &config.vpc_cidr)?;
+            // Before the bridge: no port is ever unguarded.
+            firewall::run(&ruleset::base(&table, &bridge_name, &config.vpc_cidr))?;
+            let bridge = host::ensure(&bridge_name, mtu, &config.subnets)?;
+            neighbours::accept(&bridge_name)?;
+            let firewall = (table.clone(), firewall::senders(&table)?);
+            Ok((bridge_name, bridge, netns_dir, firewall, owner))
+        })
+        .await
+        .map(
+            |(bridge_name, bridge, netns_dir, (table, senders), _owner)| {
+                let firewall = Firewall::start(table, senders);
+                Arc::new(Network {
+                    bridge_name,
+                    bridge,
+                    netns_dir,
+                    firewall,
+                    _owner,
+                })
+            },
+        )
+    }
+
+    /// The task's network namespace with its interface in it; finishes a half-made one. After an
+    /// error nothing new is left behind.
+    pub async fn attach(
+        &self,
+        task_id: &str,
+        eni: &NetworkInterface,
+    ) -> Result<PathBuf, NetworkError> {
+        let namespace = self.namespace(task_id)?;
+        let mac = parse_mac(&eni.mac)?;
+        let veth = names::veth(task_id);
+        let plan = plumb::Plan {
+            namespace: namespace.clone(),
+            veth: veth.clone(),
+            bridge: self.bridge.index,
+            mac,
+            address: eni.private_ipv4,
+            prefix_len: eni.prefix_len,
+            gateway: eni.gateway,
+            mtu: self.bridge.mtu,
+        };
+        let sender = Sender {
+            veth: veth.clone(),
+            mac: format_mac(mac),
+            address: eni.private_ipv4,
+        };
+        let (plumbed, allowed) = tokio::join!(
+            netns::on_own_thread(move || plumb::ensure(&plan)),
+            self.firewall.allow(sender)
+        );
+        if let Err(e) = plumbed {
+            if let Err(e) = self.firewall.deny(veth).await {
+                warn(&e, task_id);
+            }
+            return Err(e);
+        }
+        allowed.map(|()| namespace)
+    }
+
+    /// The task's network is gone: its namespace goes when its last process has. Call it when
+    /// the containers have ended.
+    pub async fn detach(&self, task_id: &str) {
+        let Ok(namespace) = self.namespace(task_id) else {
+            return;
+        };
+        if let Err(e) = self.firewall.deny(names::veth(task_id)).await {
+            warn(&e, task_id);
+        }
+        if let Err(e) = blocking(move || netns::remove(&namespace)).await {
+            warn(&e, task_id);
+        }
+    }
+
+    /// Removes what belongs to any task but these. Not to be called while one is attached that
+    /// is not in `keep`.
+    pub async fn sweep(&self, keep: &HashSet<String>) {
+        let dir = self.netns_dir.clone();
+        let keep_ids = keep.clone();
+        let veths: HashSet<String> = keep.iter().map(|id| names::veth(id)).collect();
+        let keep_veths = veths.clone();
+        let swept = blocking(move || {
+            for id in netns::list(&dir)?
+                .into_iter()
+                .filter(|id| !keep_ids.contains(id))
+            {
+                tracing::info!(task = id, "removing a network namespace left behind");
+                netns::remove(&dir.join(id))?;
+            }
+            let failed = || NetworkError::link("remove interfaces left behind");
+            let mut nl = Netlink::open().map_err(failed())?;
+            let links = link::list(&mut nl).map_err(failed())?;
+            let stray =
+                |name: &String| name.starts_with(names::VETH_PREFIX) && !keep_veths.contains(name);
+            for name in links.into_iter().map(|l| l.name).filter(stray) {
+                link::delete(&mut nl, &name).map_err(failed())?;
+            }
+            Ok(())
+        });
+        for result in [swept.await, self.firewall.keep(veths).await] {
+            if let Err(e) = result {
+                warn(&e, "sweep");
+            }
+        }
+    }
+
+    /// Takes the network down at the end: tasks' too unless `keep_tasks`. Bridge and firewall
+    /// go with the last task, and stay for a later start otherwise.
+    pub async fn shutdown(&self, keep_tasks: bool) {
+        if !keep_tasks {
+            self.sweep(&HashSet::new()).await;
+        }
+        let dir = self.netns_dir.clone();
+        let left = blocking(move || netns::list(&dir)).await;
+        if left.is_ok_and(|left| !left.is_empty()) {
+            return;
+        }
+        let name = self.bridge_name.clone();
+        let removed = blocking(move || {
+            neighbours::forget(&name);
+            let failed = || NetworkError::link(format!("delete bridge {name}"));
+            let mut nl = Netlink::open().map_err(failed())?;
+            link::delete(&mut nl, &name).map_err(failed())
+        });
+        for result in [removed.await, self.firewall.remove().await] {
+            if let Err(e) = result {
+                warn(&e, "shutdown");
+            }
+        }
+    }
+
+    /// Where a task's network namespace is, or will be.
+    pub fn netns_path(&self, task_id: &str) -> PathBuf {
+        self.netns_dir.join(task_id)
+    }
+
+    /// The resolv.conf for tasks, from the host's as it is now.
+    pub fn resolv_conf(&self) -> String {
+        resolv::read()
+    }
+
+    fn namespace(&self, task_id: &str) -> Result<PathBuf, NetworkError> {
+        if names::is_task_id(task_id) {
+            Ok(self.netns_path(task_id))
+        } else {
+            Err(NetworkError::TaskId(task_id.into()))
+        }
+    }
+}
+
+fn warn(error: &NetworkError, task: &str) {
+    let error = error as &dyn std::error::Error;
+    tracing::warn!(
+        error,
+        task,
+        "the network is not fully cleaned up; the next start goes on"
+    );
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, NetworkError> + Send + 'static,
+) -> Result<T, NetworkError> {
+    spawn_blocking(work)
+        .await
+        .map_err(|_| NetworkError::Thread)?
+}
+
+/// Six octets in hexadecimal, colon separated; a multicast address is none an interface can have.
+fn parse_mac(s: &str) -> Result<[u8; 6], NetworkError> {
+    let octet = |o: &str| {
+        if o.len() == 2 {
+            u8::from_str_radix(o, 16).ok()
+        } else {
+            None
+        }
+    };
+    let octets: Option<Vec<u8>> = s.split(':').map(octet).collect();
+    octets
+        .and_then(|o| <[u8; 6]>::try_from(o).ok())
+        .filter(|o| o[0] & 1 == 0)
+        .ok_or_else(|| NetworkError::Invalid(s.into()))
+}
+
+fn format_mac(mac: [u8; 6]) -> String {
+    mac.map(|o| format!("{o:02x}")).join(":")
+}

@@ -1,0 +1,66 @@
+//! What can go wrong with the network, each with its remedy where the user has one.
+
+use std::io;
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    #[error(
+        "the task network needs root (CAP_NET_ADMIN and CAP_SYS_ADMIN): start neargate with sudo"
+    )]
+    NotRoot,
+    #[error("nft is not installed: install it with 'apt-get install nftables'")]
+    NftMissing,
+    #[error("nft: {0}")]
+    Nft(String),
+    #[error("another neargate{} already runs on this host: stop it first, only one can own the task network", pid.map(|p| format!(" (pid {p})")).unwrap_or_default())]
+    Owned { pid: Option<i32> },
+    #[error(
+        "{tasks} task(s) of another neargate instance still hold the task network: start that instance again (same data directory) and stop them, or remove their network with 'ip link del {bridge}'"
+    )]
+    OtherInstance { bridge: String, tasks: usize },
+    #[error(
+        "this host already routes {route} (interface {interface}), which overlaps the task network {vpc_cidr}: choose another range or remove that network"
+    )]
+    Overlap {
+        route: String,
+        interface: String,
+        vpc_cidr: String,
+    },
+    #[error("{0:?} cannot name a task")]
+    TaskId(String),
+    #[error("{0:?} is not a network the node can build")]
+    Invalid(String),
+    /// A request to the kernel's routing tables failed.
+    #[error("cannot {action}")]
+    Link { action: String, source: io::Error },
+    #[error("cannot {action} {}", path.display())]
+    Path {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error("cannot bind the host's lock socket")]
+    Lock(#[source] io::Error),
+    #[error("a network thread ended early")]
+    Thread,
+}
+
+impl NetworkError {
+    pub(super) fn link(action: impl Into<String>) -> impl FnOnce(io::Error) -> NetworkError {
+        let action = action.into();
+        move |source| NetworkError::Link { action, source }
+    }
+
+    pub(super) fn path(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> NetworkError {
+        let path = path.into();
+        move |source| NetworkError::Path {
+            action,
+            path,
+            source,
+        }
+    }
+}

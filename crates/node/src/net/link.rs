@@ -1,0 +1,218 @@
+//! Links, addresses and routes, each as one request to the kernel. It knows no task and no policy.
+
+use super::netlink::{Netlink, is_absent};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::link::{
+    InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// What this node reads of a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Link {
+    pub(super) index: u32,
+    pub(super) name: String,
+    pub(super) mac: Vec<u8>,
+    pub(super) mtu: u32,
+    /// The bridge it is a port of.
+    pub(super) controller: Option<u32>,
+}
+
+/// A main-table IPv4 route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Route {
+    pub(super) destination: Ipv4Addr,
+    pub(super) prefix_len: u8,
+    pub(super) interface: u32,
+}
+
+/// The two ends of a task's interface.
+#[derive(Debug)]
+pub(super) struct Veth<'a> {
+    /// The end in this namespace, a port of `controller`.
+    pub(super) name: &'a str,
+    pub(super) controller: u32,
+    /// The task's end, made right inside `peer_namespace`.
+    pub(super) peer_name: &'a str,
+    pub(super) peer_mac: [u8; 6],
+    pub(super) peer_namespace: BorrowedFd<'a>,
+    pub(super) mtu: u32,
+}
+
+pub(super) fn find(nl: &mut Netlink, name: &str) -> io::Result<Option<Link>> {
+    let answer = nl.get(RouteNetlinkMessage::GetLink(named(name)))?;
+    Ok(answer.and_then(read_link))
+}
+
+pub(super) fn list(nl: &mut Netlink) -> io::Result<Vec<Link>> {
+    let all = nl.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
+    Ok(all.into_iter().filter_map(read_link).collect())
+}
+
+/// A bridge without spanning tree delay or multicast snooping, down.
+pub(super) fn add_bridge(nl: &mut Netlink, name: &str, mac: [u8; 6], mtu: u32) -> io::Result<()> {
+    let mut m = named(name);
+    m.attributes.push(LinkAttribute::Address(mac.to_vec()));
+    m.attributes.push(LinkAttribute::Mtu(mtu));
+    let settings = vec![
+        InfoBridge::ForwardDelay(0),
+        InfoBridge::MulticastSnooping(false),
+    ];
+    m.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Bridge),
+        LinkInfo::Data(InfoData::Bridge(settings)),
+    ]));
+    nl.change(RouteNetlinkMessage::NewLink(m), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// Both ends in one request; this one up. (The kernel refuses to start the other here: ENOTCONN.)
+pub(super) fn add_veth(nl: &mut Netlink, veth: &Veth<'_>) -> io::Result<()> {
+    let mut peer = named(veth.peer_name);
+    peer.attributes
+        .push(LinkAttribute::Address(veth.peer_mac.to_vec()));
+    peer.attributes.push(LinkAttribute::Mtu(veth.mtu));
+    peer.attributes
+        .push(LinkAttribute::NetNsFd(veth.peer_namespace.as_raw_fd()));
+
+    let mut m = named(veth.name);
+    m.header.flags = LinkFlags::Up;
+    m.header.change_mask = LinkFlags::Up;
+    m.attributes
+        .push(LinkAttribute::Controller(veth.controller));
+    m.attributes.push(LinkAttribute::Mtu(veth.mtu));
+    m.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Veth),
+        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+    ]));
+    nl.change(RouteNetlinkMessage::NewLink(m), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// Up, and a port of `controller` if one is given.
+pub(super) fn set_up(nl: &mut Netlink, index: u32, controller: Option<u32>) -> io::Result<()> {
+    let mut m = LinkMessage::default();
+    m.header.index = index;
+    m.header.flags = LinkFlags::Up;
+    m.header.change_mask = LinkFlags::Up;
+    m.attributes
+        .extend(controller.map(LinkAttribute::Controller));
+    nl.change(RouteNetlinkMessage::SetLink(m), 0)
+}
+
+/// Deletes the link, and with a veth its other end; fine if it is gone already.
+pub(super) fn delete(nl: &mut Netlink, name: &str) -> io::Result<()> {
+    match nl.change(RouteNetlinkMessage::DelLink(named(name)), 0) {
+        Err(e) if !is_absent(&e) => Err(e),
+        _ => Ok(()),
+    }
+}
+
+/// Adds the address, or does nothing if the link has it.
+pub(super) fn add_address(
+    nl: &mut Netlink,
+    index: u32,
+    address: Ipv4Addr,
+    prefix_len: u8,
+) -> io::Result<()> {
+    let mut m = AddressMessage::default();
+    m.header.family = AddressFamily::Inet;
+    m.header.prefix_len = prefix_len;
+    m.header.index = index;
+    let broadcast = Ipv4Addr::from(u32::from(address) | host_mask(prefix_len));
+    m.attributes = vec![
+        AddressAttribute::Local(IpAddr::V4(address)),
+        AddressAttribute::Address(IpAddr::V4(address)),
+        AddressAttribute::Broadcast(broadcast),
+    ];
+    nl.change(
+        RouteNetlinkMessage::NewAddress(m),
+        NLM_F_CREATE | NLM_F_REPLACE,
+    )
+}
+
+pub(super) fn set_default_route(nl: &mut Netlink, index: u32, gateway: Ipv4Addr) -> io::Result<()> {
+    let mut m = RouteMessage::default();
+    m.header.address_family = AddressFamily::Inet;
+    m.header.table = RouteHeader::RT_TABLE_MAIN;
+    m.header.protocol = RouteProtocol::Boot;
+    m.header.scope = RouteScope::Universe;
+    m.header.kind = RouteType::Unicast;
+    m.attributes = vec![
+        RouteAttribute::Gateway(RouteAddress::Inet(gateway)),
+        RouteAttribute::Oif(index),
+    ];
+    nl.change(
+        RouteNetlinkMessage::NewRoute(m),
+        NLM_F_CREATE | NLM_F_REPLACE,
+    )
+}
+
+/// The IPv4 routes of the main table that lead out of an interface.
+pub(super) fn routes(nl: &mut Netlink) -> io::Result<Vec<Route>> {
+    let mut m = RouteMessage::default();
+    m.header.address_family = AddressFamily::Inet;
+    let all = nl.dump(RouteNetlinkMessage::GetRoute(m))?;
+    Ok(all.into_iter().filter_map(read_route).collect())
+}
+
+/// The bits of an address behind a prefix of this length.
+pub(super) fn host_mask(prefix_len: u8) -> u32 {
+    u32::MAX.checked_shr(u32::from(prefix_len)).unwrap_or(0)
+}
+
+fn named(name: &str) -> LinkMessage {
+    let mut m = LinkMessage::default();
+    m.attributes.push(LinkAttribute::IfName(name.into()));
+    m
+}
+
+fn read_link(m: RouteNetlinkMessage) -> Option<Link> {
+    let RouteNetlinkMessage::NewLink(m) = m else {
+        return None;
+    };
+    let mut link = Link {
+        index: m.header.index,
+        name: String::new(),
+        mac: vec![],
+        mtu: 0,
+        controller: None,
+    };
+    for a in m.attributes {
+        match a {
+            LinkAttribute::IfName(name) => link.name = name,
+            LinkAttribute::Address(mac) => link.mac = mac,
+            LinkAttribute::Mtu(mtu) => link.mtu = mtu,
+            LinkAttribute::Controller(index) => link.controller = Some(index),
+            _ => {}
+        }
+    }
+    Some(link)
+}
+
+fn read_route(m: RouteNetlinkMessage) -> Option<Route> {
+    let RouteNetlinkMessage::NewRoute(m) = m else {
+        return None;
+    };
+    if m.header.table != RouteHeader::RT_TABLE_MAIN || m.header.kind != RouteType::Unicast {
+        return None;
+    }
+    let mut route = Route {
+        destination: Ipv4Addr::UNSPECIFIED,
+        prefix_len: m.header.destination_prefix_length,
+        interface: 0,
+    };
+    for a in m.attributes {
+        match a {
+            RouteAttribute::Destination(RouteAddress::Inet(d)) => route.destination = d,
+            RouteAttribute::Oif(index) => route.interface = index,
+            _ => {}
+        }
+    }
+    (route.interface != 0).then_some(route)
+}

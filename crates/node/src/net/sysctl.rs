@@ -1,0 +1,53 @@
+//! The kernel's network settings under /proc/sys/net, which show and set those of the calling
+//! thread's network namespace.
+
+use super::error::NetworkError;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// More neighbours (tasks) than the kernel remembers by default, 1,024 for all namespaces.
+const NEIGHBOURS: [(&str, u32); 3] = [
+    ("gc_thresh1", 4096),
+    ("gc_thresh2", 8192),
+    ("gc_thresh3", 16384),
+];
+
+/// A task's namespace: any user may bind low ports and send pings, as with Docker; and no IPv6
+/// on its interface, since the VPC has none. Loopback keeps `::1`.
+pub(super) fn for_task() -> Result<(), NetworkError> {
+    set("net/ipv4/ip_unprivileged_port_start", "0")?;
+    set("net/ipv4/ping_group_range", "0 2147483647")?;
+    set("net/ipv6/conf/default/disable_ipv6", "1")
+}
+
+/// The host's: routing on, and no IPv6 on the bridge.
+pub(super) fn for_host(bridge: &str) -> Result<(), NetworkError> {
+    set("net/ipv4/ip_forward", "1")?;
+    set(&format!("net/ipv6/conf/{bridge}/disable_ipv6"), "1")?;
+    for (name, least) in NEIGHBOURS {
+        let path = format!("/proc/sys/net/ipv4/neigh/default/{name}");
+        let current = fs::read_to_string(&path)
+            .ok()
+            .and_then(|s| s.trim().parse::<u32>().ok());
+        if current.is_some_and(|n| n < least) {
+            // Only a limit for very many tasks: not worth refusing to start.
+            if let Err(error) = fs::write(&path, least.to_string()) {
+                tracing::debug!(%error, path, "the neighbour table stays small");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sets it unless it has that value already (a read-only /proc/sys may have been prepared). A
+/// setting this kernel does not have (IPv6 disabled at boot) needs none.
+fn set(name: &str, value: &str) -> Result<(), NetworkError> {
+    let path = Path::new("/proc/sys").join(name);
+    let words = |s: &str| s.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    match fs::read_to_string(&path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(current) if words(&current) == words(value) => Ok(()),
+        _ => fs::write(&path, value).map_err(NetworkError::path("set", &path)),
+    }
+}

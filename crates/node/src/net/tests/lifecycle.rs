@@ -1,0 +1,248 @@
+//! Starting, dying, starting again, and leaving nothing.
+
+use super::place::*;
+use crate::net::netlink::Netlink;
+use crate::net::{Network, NetworkError, firewall, link, names, netns};
+use std::collections::HashSet;
+use std::net::Ipv4Addr;
+
+fn links(prefix: &str) -> Vec<String> {
+    let all = link::list(&mut Netlink::open().unwrap()).unwrap();
+    all.into_iter()
+        .map(|l| l.name)
+        .filter(|n| n.starts_with(prefix))
+        .collect()
+}
+
+fn senders() -> Vec<String> {
+    let table = names::table(&names::bridge("test"));
+    let mut all: Vec<String> = firewall::senders(&table)
+        .unwrap()
+        .into_iter()
+        .map(|s| s.address.to_string())
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn a_restarted_node_finds_its_running_tasks_connected() {
+    isolated(|dir| async move {
+        let first = start(dir.path()).await;
+        let (a, b) = (eni(0, 4), eni(0, 5));
+        let path_a = first.attach("a", &a).await.unwrap();
+        let path_b = first.attach("b", &b).await.unwrap();
+        let (from, to) = (
+            udp(&path_a, (a.private_ipv4, 9)).await,
+            udp(&path_b, (b.private_ipv4, 9)).await,
+        );
+        drop(first);
+
+        from.send_to(b"while away", (b.private_ipv4, 9)).unwrap();
+        assert_eq!(receive(&to).0, "while away");
+        let second = start(dir.path()).await;
+        from.send_to(b"after", (b.private_ipv4, 9)).unwrap();
+        assert_eq!(receive(&to).0, "after");
+        assert_eq!(second.attach("a", &a).await.unwrap(), path_a);
+        assert_eq!(second.attach("a", &a).await.unwrap(), path_a);
+        from.send_to(b"adopted", (b.private_ipv4, 9)).unwrap();
+        assert_eq!(receive(&to).0, "adopted", "the same namespace");
+        assert_eq!(senders(), ["172.31.0.4", "172.31.0.5"]);
+    });
+}
+
+#[test]
+fn half_made_ones_are_finished() {
+    isolated(|dir| async move {
+        let network = start(dir.path()).await;
+        let a = eni(0, 4);
+        // Killed before the mount.
+        std::fs::write(network.netns_path("file"), "").unwrap();
+        network.attach("file", &a).await.unwrap();
+        network.detach("file").await;
+        // Killed before the interface.
+        within(&network.netns_path("bare"), || ()).await;
+        network.attach("bare", &a).await.unwrap();
+        network.detach("bare").await;
+        // Killed in the middle of a removal: the interface is there, the namespace's name is not.
+        network.attach("late", &a).await.unwrap();
+        let path = network.netns_path("late");
+        let held = udp(&path, (a.private_ipv4, 9)).await;
+        netns::remove(&path).unwrap();
+        network.attach("late", &a).await.unwrap();
+        let fresh = udp(&path, (a.private_ipv4, 9)).await;
+        udp_here((a.gateway, 0))
+            .send_to(b"fresh", (a.private_ipv4, 9))
+            .unwrap();
+        assert_eq!(receive(&fresh).0, "fresh");
+        drop(held);
+        // Never made, or removed twice.
+        network.detach("late").await;
+        network.detach("late").await;
+        network.detach("never").await;
+        assert_eq!(senders(), Vec::<String>::new());
+        assert_eq!(
+            netns::list(&dir.path().join("netns")).unwrap(),
+            Vec::<String>::new()
+        );
+    });
+}
+
+#[test]
+fn sweep_keeps_what_it_is_told_and_nothing_else() {
+    isolated(|dir| async move {
+        let network = start(dir.path()).await;
+        let path_a = network.attach("a", &eni(0, 4)).await.unwrap();
+        network.attach("b", &eni(0, 5)).await.unwrap();
+        // Its namespace is held by a process that lives on.
+        let path_c = network.attach("c", &eni(0, 6)).await.unwrap();
+        let _held = udp(&path_c, (Ipv4Addr::UNSPECIFIED, 9)).await;
+
+        network.sweep(&HashSet::from(["a".to_owned()])).await;
+        assert_eq!(links("ngv"), [names::veth("a")]);
+        assert_eq!(senders(), ["172.31.0.4"]);
+        assert_eq!(netns::list(&dir.path().join("netns")).unwrap(), ["a"]);
+        let inside = udp(&path_a, (Ipv4Addr::new(172, 31, 0, 4), 9)).await;
+        udp_here((Ipv4Addr::new(172, 31, 0, 1), 0))
+            .send_to(b"x", ("172.31.0.4", 9))
+            .unwrap();
+        receive(&inside);
+    });
+}
+
+#[test]
+fn the_end_leaves_nothing_unless_tasks_stay() {
+    isolated(|dir| async move {
+        let bridge = names::bridge("test");
+        let network = start(dir.path()).await;
+        network.attach("a", &eni(0, 4)).await.unwrap();
+        network.shutdown(true).await;
+        assert_eq!(links("ng-"), [bridge.as_str()]);
+        assert_eq!(senders(), ["172.31.0.4"]);
+        network.shutdown(false).await;
+        assert_eq!(links("ng"), Vec::<String>::new());
+        assert!(
+            firewall::senders(&names::table(&bridge)).is_err(),
+            "no table"
+        );
+        drop(network);
+        start(dir.path()).await.shutdown(true).await;
+        assert_eq!(
+            links("ng"),
+            Vec::<String>::new(),
+            "no task was there to keep"
+        );
+    });
+}
+
+#[test]
+fn one_owner_at_a_time() {
+    isolated(|dir| async move {
+        let first = start(dir.path()).await;
+        let second = Network::start(config(dir.path())).await.unwrap_err();
+        let own = std::process::id() as i32;
+        assert!(
+            matches!(second, NetworkError::Owned { pid: Some(pid) } if pid == own),
+            "{second}"
+        );
+        drop(first);
+        start(dir.path()).await;
+    });
+}
+
+#[test]
+fn another_instances_leftovers() {
+    isolated(|dir| async move {
+        let mut other = config(dir.path());
+        other.instance = "other".into();
+        let network = Network::start(other.clone()).await.unwrap();
+        network.attach("a", &eni(0, 4)).await.unwrap();
+        drop(network);
+        let refused = Network::start(config(dir.path())).await.unwrap_err();
+        assert!(
+            matches!(refused, NetworkError::OtherInstance { tasks: 1, .. }),
+            "{refused}"
+        );
+        assert!(
+            refused.to_string().contains(&names::bridge("other")),
+            "{refused}"
+        );
+
+        let network = Network::start(other).await.unwrap();
+        network.sweep(&HashSet::new()).await;
+        drop(network);
+        let network = start(dir.path()).await;
+        assert_eq!(links("ng-"), [names::bridge("test")], "an empty one goes");
+        network.shutdown(true).await;
+    });
+}
+
+#[test]
+fn an_overlapping_host_network_is_refused() {
+    isolated(|dir| async move {
+        let mut nl = Netlink::open().unwrap();
+        link::add_bridge(&mut nl, "lan", [2, 0, 0, 0, 0, 9], 1500).unwrap();
+        let lan = link::find(&mut nl, "lan").unwrap().unwrap().index;
+        link::set_up(&mut nl, lan, None).unwrap();
+        link::add_address(&mut nl, lan, Ipv4Addr::new(172, 31, 5, 9), 24).unwrap();
+        let refused = Network::start(config(dir.path())).await.unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .contains("172.31.5.0/24 (interface lan)"),
+            "{refused}"
+        );
+        assert_eq!(links("ng"), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn bad_input_leaves_nothing() {
+    isolated(|dir| async move {
+        let network = start(dir.path()).await;
+        assert!(matches!(
+            network.attach("../x", &eni(0, 4)).await,
+            Err(NetworkError::TaskId(_))
+        ));
+        let mut bad = eni(0, 4);
+        bad.mac = "nonsense".into();
+        assert!(matches!(
+            network.attach("a", &bad).await,
+            Err(NetworkError::Invalid(_))
+        ));
+        // The kernel refuses a gateway that is not on the link.
+        let mut bad = eni(0, 4);
+        bad.gateway = Ipv4Addr::new(10, 0, 0, 1);
+        assert!(matches!(
+            network.attach("a", &bad).await,
+            Err(NetworkError::Link { .. })
+        ));
+        assert!(!network.netns_path("a").exists());
+        assert_eq!(senders(), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn many_at_once() {
+    isolated(|dir| async move {
+        let network = start(dir.path()).await;
+        let tasks: Vec<_> = (0..64u8)
+            .map(|n| {
+                let network = network.clone();
+                neargate_base::task::spawn("attach", async move {
+                    network
+                        .attach(&format!("t{n}"), &eni(0, 4 + n))
+                        .await
+                        .unwrap();
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(senders().len(), 64);
+        assert_eq!(links("ngv").len(), 64);
+        network.shutdown(false).await;
+        assert_eq!(links("ng"), Vec::<String>::new());
+    });
+}
