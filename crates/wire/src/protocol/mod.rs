@@ -7,8 +7,14 @@
 pub mod aws_json;
 pub mod cbor;
 pub mod ec2;
+mod form;
 pub mod query;
 pub mod rest;
+mod text;
+mod xml;
+
+#[cfg(test)]
+mod vectors;
 
 use crate::schema::{Fault, Operation, Protocol, Service};
 use crate::value::Value;
