@@ -2,6 +2,7 @@
 
 pub mod json;
 pub mod model;
+mod pattern;
 pub mod protocol;
 pub mod schema;
 pub mod sigv4;

@@ -4,6 +4,8 @@
 //! builds the same from a model at run time (for the generator and the protocol vectors).
 //! Everything here is data: it knows no protocol's syntax, only the traits that protocols read.
 
+pub use crate::pattern::Pattern;
+
 use std::ops::Deref;
 use std::sync::OnceLock;
 
@@ -36,7 +38,10 @@ pub struct Service {
 impl Service {
     /// The operation of that exact name.
     pub fn operation(&self, name: &str) -> Option<&'static Operation> {
-        let at = self.operations.binary_search_by(|op| op.name.cmp(name)).ok()?;
+        let at = self
+            .operations
+            .binary_search_by(|op| op.name.cmp(name))
+            .ok()?;
         Some(&self.operations[at])
     }
 }
@@ -70,7 +75,7 @@ pub struct Operation {
     pub input_namespace: Option<&'static str>,
     /// The element around an awsQuery result.
     pub result_wrapper: Option<&'static str>,
-    pub errors: &'static [ErrorShape],
+    pub errors: &'static [&'static ErrorShape],
     /// Whether shapes are generated; if not, only the name and the URI are known.
     pub taken: bool,
 }
@@ -93,7 +98,10 @@ pub const OPERATION: Operation = Operation {
 impl Operation {
     /// The modelled error whose wire code or shape name is `code`.
     pub fn error(&self, code: &str) -> Option<&'static ErrorShape> {
-        self.errors.iter().find(|e| e.code == code || e.name == code)
+        self.errors
+            .iter()
+            .find(|e| e.code == code || e.name == code)
+            .copied()
     }
 }
 
@@ -205,7 +213,10 @@ impl Shape {
 
     /// The index and the member of that model name.
     pub fn member(&self, name: &str) -> Option<(usize, &'static Member)> {
-        self.members().iter().enumerate().find(|(_, m)| m.name == name)
+        self.members()
+            .iter()
+            .enumerate()
+            .find(|(_, m)| m.name == name)
     }
 }
 
@@ -246,7 +257,12 @@ pub struct Element {
 impl Element {
     /// The element without traits.
     pub const fn of(shape: Target) -> Self {
-        Element { shape, location_name: None, timestamp: None, xml_namespace: None }
+        Element {
+            shape,
+            location_name: None,
+            timestamp: None,
+            xml_namespace: None,
+        }
     }
 }
 
@@ -355,33 +371,4 @@ pub enum Location {
     /// A map whose keys follow the prefix in `location_name`.
     Headers,
     StatusCode,
-}
-
-/// A regular expression of a model, compiled at first use.
-///
-/// The models' dialect is Java's; a pattern with look-around does not compile here and is not
-/// enforced. Matching is over the whole string, as AWS's own framework matches.
-pub struct Pattern {
-    pub source: &'static str,
-    compiled: OnceLock<Option<regex::Regex>>,
-}
-
-impl Pattern {
-    pub const fn new(source: &'static str) -> Self {
-        Pattern { source, compiled: OnceLock::new() }
-    }
-
-    /// The compiled form, anchored; `None` when the dialect is not ours.
-    pub fn regex(&self) -> Option<&regex::Regex> {
-        let compile = || {
-            regex::RegexBuilder::new(&format!("^(?:{})$", self.source)).size_limit(4 << 20).build()
-        };
-        self.compiled.get_or_init(|| compile().ok()).as_ref()
-    }
-}
-
-impl std::fmt::Debug for Pattern {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.source)
-    }
 }

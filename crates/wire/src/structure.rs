@@ -27,7 +27,9 @@ pub trait OperationDef: Send + Sync + 'static {
     fn service() -> &'static Service;
 
     fn operation() -> &'static Operation {
-        Self::service().operation(Self::NAME).expect("a generated operation is in its table")
+        Self::service()
+            .operation(Self::NAME)
+            .expect("a generated operation is in its table")
     }
 }
 

@@ -6,8 +6,9 @@ use jiff::tz::Offset;
 use neargate_base::Timestamp;
 
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 
 /// Writes a timestamp. Fractions (milliseconds) appear only when they are not zero.
 pub fn format(time: Timestamp, format: TimestampFormat) -> String {
@@ -54,9 +55,13 @@ pub fn parse(text: &str, format: TimestampFormat) -> Option<Timestamp> {
 
 /// Reads a timestamp in whatever form it has, as the query protocols' servers do.
 pub fn parse_any(text: &str) -> Option<Timestamp> {
-    [TimestampFormat::DateTime, TimestampFormat::EpochSeconds, TimestampFormat::HttpDate]
-        .into_iter()
-        .find_map(|format| parse(text, format))
+    [
+        TimestampFormat::DateTime,
+        TimestampFormat::EpochSeconds,
+        TimestampFormat::HttpDate,
+    ]
+    .into_iter()
+    .find_map(|format| parse(text, format))
 }
 
 /// RFC 3339, or a date or date-time without offset, which is taken as UTC.
@@ -97,10 +102,21 @@ mod tests {
 
     #[test]
     fn every_format_reads_what_it_writes() {
-        for millis in [0, 1_398_796_238_000, 1_398_796_238_123, -1, 1_763_876_608_999] {
+        for millis in [
+            0,
+            1_398_796_238_000,
+            1_398_796_238_123,
+            -1,
+            1_763_876_608_999,
+        ] {
             let time = Timestamp::from_millis(millis);
             for f in [EpochSeconds, DateTime] {
-                assert_eq!(parse(&format(time, f), f), Some(time), "{}", format(time, f));
+                assert_eq!(
+                    parse(&format(time, f), f),
+                    Some(time),
+                    "{}",
+                    format(time, f)
+                );
                 assert_eq!(parse_any(&format(time, f)), Some(time));
             }
         }
@@ -115,9 +131,23 @@ mod tests {
         let time = Timestamp::from_millis(1_398_796_238_123);
         assert_eq!(format(time, DateTime), "2014-04-29T18:30:38.123Z");
         assert_eq!(format(time, EpochSeconds), "1398796238.123");
-        assert_eq!(parse("Tue, 29 Apr 2014 18:30:38 GMT", HttpDate).unwrap().as_millis() % 1000, 0);
-        assert_eq!(parse("2014-04-29", DateTime).unwrap().as_millis() % 86_400_000, 0);
-        assert_eq!(parse("2014-04-29T20:30:38+02:00", DateTime).unwrap().as_millis(), 1_398_796_238_000);
+        assert_eq!(
+            parse("Tue, 29 Apr 2014 18:30:38 GMT", HttpDate)
+                .unwrap()
+                .as_millis()
+                % 1000,
+            0
+        );
+        assert_eq!(
+            parse("2014-04-29", DateTime).unwrap().as_millis() % 86_400_000,
+            0
+        );
+        assert_eq!(
+            parse("2014-04-29T20:30:38+02:00", DateTime)
+                .unwrap()
+                .as_millis(),
+            1_398_796_238_000
+        );
         for bad in ["", "now", "1e300", "NaN", "2014-13-01"] {
             assert_eq!(parse_any(bad), None, "{bad}");
         }

@@ -7,6 +7,9 @@ use bytes::Bytes;
 use neargate_base::Timestamp;
 use std::collections::BTreeMap;
 
+/// A member that may hold any JSON.
+pub type Document = serde_json::Value;
+
 /// One decoded value.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Value {
@@ -24,7 +27,7 @@ pub enum Value {
     /// The set members by their index in the shape.
     Struct(Vec<(usize, Value)>),
     /// JSON of any form.
-    Document(serde_json::Value),
+    Document(Document),
 }
 
 impl Value {
@@ -52,7 +55,10 @@ impl Value {
 
     /// A structure's member by its index.
     pub fn field(&self, member: usize) -> Option<&Value> {
-        self.fields().iter().find(|(m, _)| *m == member).map(|(_, v)| v)
+        self.fields()
+            .iter()
+            .find(|(m, _)| *m == member)
+            .map(|(_, v)| v)
     }
 }
 
@@ -90,7 +96,7 @@ plain!(f64, Float);
 plain!(String, Str);
 plain!(Bytes, Blob);
 plain!(Timestamp, Time);
-plain!(serde_json::Value, Document);
+plain!(Document, Document);
 
 impl FromValue for i32 {
     fn from_value(value: Value) -> Option<Self> {
@@ -135,7 +141,10 @@ impl<T: FromValue> FromValue for BTreeMap<String, T> {
     fn from_value(value: Value) -> Option<Self> {
         match value {
             Value::Map(pairs) => Some(
-                pairs.into_iter().filter_map(|(k, v)| Some((k, T::from_value(v)?))).collect(),
+                pairs
+                    .into_iter()
+                    .filter_map(|(k, v)| Some((k, T::from_value(v)?)))
+                    .collect(),
             ),
             _ => None,
         }
@@ -144,6 +153,10 @@ impl<T: FromValue> FromValue for BTreeMap<String, T> {
 
 impl<T: ToValue> ToValue for BTreeMap<String, T> {
     fn to_value(&self) -> Value {
-        Value::Map(self.iter().map(|(k, v)| (k.clone(), v.to_value())).collect())
+        Value::Map(
+            self.iter()
+                .map(|(k, v)| (k.clone(), v.to_value()))
+                .collect(),
+        )
     }
 }

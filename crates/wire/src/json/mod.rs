@@ -45,11 +45,16 @@ pub enum Times {
 
 impl Form {
     /// awsJson and restJson.
-    pub const WIRE: Form =
-        Form { names: Names::Wire, times: Times::Format(TimestampFormat::EpochSeconds) };
+    pub const WIRE: Form = Form {
+        names: Names::Wire,
+        times: Times::Format(TimestampFormat::EpochSeconds),
+    };
 
     /// What the store keeps.
-    pub const STORED: Form = Form { names: Names::Model, times: Times::Millis };
+    pub const STORED: Form = Form {
+        names: Names::Model,
+        times: Times::Millis,
+    };
 
     fn name(self, member: &Member) -> &'static str {
         match self.names {

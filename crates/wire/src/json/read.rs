@@ -99,10 +99,16 @@ fn is_set(of: &Element, tree: &Tree) -> bool {
     !tree.is_null() || matches!(of.shape.kind, Kind::Document)
 }
 
-fn structure(shape: &Shape, mut object: Map<String, Tree>, form: Form) -> Result<Value, DecodeError> {
+fn structure(
+    shape: &Shape,
+    mut object: Map<String, Tree>,
+    form: Form,
+) -> Result<Value, DecodeError> {
     let mut fields = Vec::with_capacity(object.len());
     for (at, member) in shape.members().iter().enumerate() {
-        let Some(tree) = object.get_mut(form.name(member)) else { continue };
+        let Some(tree) = object.get_mut(form.name(member)) else {
+            continue;
+        };
         let value = element(&member.shape, member.timestamp, tree.take(), form)?;
         if value != Value::Null {
             fields.push((at, value));
@@ -150,7 +156,10 @@ fn read_time(
     time.map(Value::Time).ok_or_else(|| match tree {
         Tree::Object(_) => refuse("Start of structure or map found where not expected"),
         Tree::Array(_) => refuse("Start of list found where not expected"),
-        tree => refuse(format!("{} cannot be converted to milliseconds since epoch", token(&tree))),
+        tree => refuse(format!(
+            "{} cannot be converted to milliseconds since epoch",
+            token(&tree)
+        )),
     })
 }
 

@@ -39,14 +39,21 @@ fn element(shape: &Shape, time: Option<TimestampFormat>, value: &Value, form: Fo
                 _ => (shape, None),
             };
             let pairs = pairs.iter().filter(|(_, v)| *v != Value::Null);
-            Tree::Object(pairs.map(|(k, v)| (k.clone(), element(of, time, v, form))).collect())
+            Tree::Object(
+                pairs
+                    .map(|(k, v)| (k.clone(), element(of, time, v, form)))
+                    .collect(),
+            )
         }
         Value::Struct(fields) => {
             let members = shape.members();
             let set = fields.iter().filter(|(_, v)| *v != Value::Null);
             let pairs = set.filter_map(|(at, v)| {
                 let m = members.get(*at)?;
-                Some((form.name(m).to_owned(), element(&m.shape, m.timestamp, v, form)))
+                Some((
+                    form.name(m).to_owned(),
+                    element(&m.shape, m.timestamp, v, form),
+                ))
             });
             Tree::Object(pairs.collect())
         }

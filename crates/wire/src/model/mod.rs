@@ -100,7 +100,10 @@ fn operation(
         return Ok(op);
     }
     let mut target = |json: &Json| -> Result<Option<Target>, ModelError> {
-        json["shape"].as_str().map(|name| shapes.target(name)).transpose()
+        json["shape"]
+            .as_str()
+            .map(|name| shapes.target(name))
+            .transpose()
     };
     op.input = target(&json["input"])?;
     op.output = target(&json["output"])?;
@@ -112,7 +115,8 @@ fn operation(
         let name = error["shape"]
             .as_str()
             .ok_or_else(|| ModelError::Missing(name.into(), "shape of an error"))?;
-        errors.push(error_shape(name, shapes)?);
+        let error: &'static ErrorShape = Box::leak(Box::new(error_shape(name, shapes)?));
+        errors.push(error);
     }
     op.errors = Box::leak(errors.into_boxed_slice());
     Ok(op)

@@ -23,12 +23,18 @@ pub(super) struct Shapes<'a> {
 
 impl<'a> Shapes<'a> {
     pub(super) fn new(json: &'a Map<String, Json>) -> Self {
-        Shapes { json, cells: BTreeMap::new(), pending: Vec::new() }
+        Shapes {
+            json,
+            cells: BTreeMap::new(),
+            pending: Vec::new(),
+        }
     }
 
     /// The model's own text of that shape.
     pub(super) fn json(&self, name: &str) -> Result<&'a Json, ModelError> {
-        self.json.get(name).ok_or_else(|| ModelError::Undefined(name.into()))
+        self.json
+            .get(name)
+            .ok_or_else(|| ModelError::Undefined(name.into()))
     }
 
     /// A reference to that shape, whose content follows.
@@ -150,7 +156,10 @@ impl<'a> Shapes<'a> {
 }
 
 fn strings(json: &Json) -> impl Iterator<Item = &str> {
-    json.as_array().into_iter().flatten().filter_map(Json::as_str)
+    json.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Json::as_str)
 }
 
 fn flag(json: &Json, key: &str) -> bool {
@@ -180,5 +189,8 @@ fn format(json: &Json) -> Option<TimestampFormat> {
 /// botocore writes a namespace as a string or as `{uri, prefix}`.
 pub(super) fn namespace(json: &Json) -> Option<XmlNamespace> {
     let uri = json.as_str().or_else(|| json["uri"].as_str())?;
-    Some(XmlNamespace { prefix: json["prefix"].as_str().map(leak), uri: leak(uri) })
+    Some(XmlNamespace {
+        prefix: json["prefix"].as_str().map(leak),
+        uri: leak(uri),
+    })
 }

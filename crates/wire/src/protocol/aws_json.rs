@@ -43,7 +43,12 @@ pub fn encode_error(
 ) -> Response {
     let modelled = op.and_then(|op| op.error(&error.code));
     let body = error_body(modelled, error).to_string();
-    let mut response = reply(error.status, content_type(protocol), &error.request_id, body);
+    let mut response = reply(
+        error.status,
+        content_type(protocol),
+        &error.request_id,
+        body,
+    );
     add_error_headers(service, modelled, error, &mut response);
     response
 }
@@ -59,7 +64,12 @@ fn content_type(protocol: Protocol) -> &'static str {
 /// its key (`Message` in some), `message` otherwise.
 pub(super) fn error_body(modelled: Option<&ErrorShape>, error: &ErrorReply) -> Tree {
     let key = modelled
-        .and_then(|e| e.shape.members().iter().find(|m| m.name.eq_ignore_ascii_case("message")))
+        .and_then(|e| {
+            e.shape
+                .members()
+                .iter()
+                .find(|m| m.name.eq_ignore_ascii_case("message"))
+        })
         .map_or("message", |m| m.wire_name());
     let mut body = Map::new();
     body.insert("__type".into(), Tree::from(type_name(modelled, error)));

@@ -110,8 +110,14 @@ fn lower(kind: Kind, min: f64) -> Constraint {
 
 fn number(kind: Kind, value: f64) -> Option<Number> {
     match kind {
-        Kind::Integer | Kind::Long => Some(Number { value, is_float: false }),
-        Kind::Float | Kind::Double => Some(Number { value, is_float: true }),
+        Kind::Integer | Kind::Long => Some(Number {
+            value,
+            is_float: false,
+        }),
+        Kind::Float | Kind::Double => Some(Number {
+            value,
+            is_float: true,
+        }),
         _ => None,
     }
 }

@@ -69,7 +69,11 @@ pub fn validate(shape: &Shape, value: &Value) -> Result<(), Invalid> {
     let mut found = Vec::new();
     let mut path = String::new();
     check(shape, value, &mut path, &mut found);
-    if found.is_empty() { Ok(()) } else { Err(Invalid { violations: found }) }
+    if found.is_empty() {
+        Ok(())
+    } else {
+        Err(Invalid { violations: found })
+    }
 }
 
 fn check(shape: &Shape, value: &Value, path: &mut String, found: &mut Vec<Violation>) {
@@ -78,7 +82,11 @@ fn check(shape: &Shape, value: &Value, path: &mut String, found: &mut Vec<Violat
     }
     if shape.has_constraints() {
         for constraint in broken(shape, value) {
-            found.push(Violation { path: path.clone(), value: text::shown(shape, value), constraint });
+            found.push(Violation {
+                path: path.clone(),
+                value: text::shown(shape, value),
+                constraint,
+            });
         }
     }
     match (shape.kind, value) {
@@ -92,14 +100,28 @@ fn check(shape: &Shape, value: &Value, path: &mut String, found: &mut Vec<Violat
                         within(path, &step, |path| check(&of.shape, item, path, found));
                     }
                 }
-                _ => elements(&of.shape, items.iter(), whole, path, found, Constraint::Elements),
+                _ => elements(
+                    &of.shape,
+                    items.iter(),
+                    whole,
+                    path,
+                    found,
+                    Constraint::Elements,
+                ),
             }
         }
         (Kind::Map { key, value: of }, Value::Map(pairs)) => {
             let whole = (shape, value);
             if key.shape.has_constraints() {
                 let keys: Vec<Value> = pairs.iter().map(|(k, _)| Value::Str(k.clone())).collect();
-                elements(&key.shape, keys.iter(), whole, path, found, Constraint::Keys);
+                elements(
+                    &key.shape,
+                    keys.iter(),
+                    whole,
+                    path,
+                    found,
+                    Constraint::Keys,
+                );
             }
             match of.shape.kind {
                 Kind::Structure(_) | Kind::List(_) | Kind::Map { .. } => {
@@ -124,7 +146,11 @@ fn structure(shape: &Shape, value: &Value, path: &mut String, found: &mut Vec<Vi
         if field.is_none() && !member.required {
             continue;
         }
-        let mut step = if path.is_empty() { String::new() } else { ".".to_owned() };
+        let mut step = if path.is_empty() {
+            String::new()
+        } else {
+            ".".to_owned()
+        };
         let mut letters = member.name.chars();
         step.extend(letters.next().map(|c| c.to_ascii_lowercase()));
         step.push_str(letters.as_str());
@@ -150,9 +176,17 @@ fn elements<'a>(
     wrap: fn(Vec<Constraint>) -> Constraint,
 ) {
     if of.has_constraints() && items.any(|item| !broken(of, item).is_empty()) {
-        let value = if of.sensitive { Shown::Hidden } else { text::shown(shape, whole) };
+        let value = if of.sensitive {
+            Shown::Hidden
+        } else {
+            text::shown(shape, whole)
+        };
         let constraint = wrap(constraint::all(of));
-        found.push(Violation { path: path.to_owned(), value, constraint });
+        found.push(Violation {
+            path: path.to_owned(),
+            value,
+            constraint,
+        });
     }
 }
 

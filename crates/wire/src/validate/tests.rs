@@ -41,16 +41,28 @@ fn check(input: Tree, sentence: &str) {
 
 #[test]
 fn what_satisfies_the_model_passes() {
-    check(json!({"Name": "abcde", "Size": 10, "Ratio": 0.5, "Kind": "A"}), "");
-    check(json!({"Name": "a", "Tags": [{"Key": "k"}], "Methods": ["a", "b"], "Labels": {"a": 1}}), "");
-    check(json!({"Name": "a", "In": {"Name": "a", "In": {"Name": "b"}}, "Password": "12345678"}), "");
+    check(
+        json!({"Name": "abcde", "Size": 10, "Ratio": 0.5, "Kind": "A"}),
+        "",
+    );
+    check(
+        json!({"Name": "a", "Tags": [{"Key": "k"}], "Methods": ["a", "b"], "Labels": {"a": 1}}),
+        "",
+    );
+    check(
+        json!({"Name": "a", "In": {"Name": "a", "In": {"Name": "b"}}, "Password": "12345678"}),
+        "",
+    );
 }
 
 #[test]
 fn scalars() {
     let at = "1 validation error detected: Value";
     let must = "failed to satisfy constraint: Member must";
-    check(json!({}), &format!("{at} null at 'name' {must} not be null"));
+    check(
+        json!({}),
+        &format!("{at} null at 'name' {must} not be null"),
+    );
     check(
         json!({"Name": "abcdef"}),
         &format!("{at} 'abcdef' at 'name' {must} have length less than or equal to 5"),
@@ -91,7 +103,10 @@ fn several_errors_are_counted() {
     );
     let many: Vec<Tree> = (0..1000).map(|_| json!({})).collect();
     let value = read(shape(), json!({"Name": "a", "Tags": many}), Form::WIRE).unwrap();
-    assert_eq!(validate(shape(), &value).unwrap_err().violations.len(), MAX_VIOLATIONS);
+    assert_eq!(
+        validate(shape(), &value).unwrap_err().violations.len(),
+        MAX_VIOLATIONS
+    );
 }
 
 #[test]

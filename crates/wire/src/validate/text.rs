@@ -11,8 +11,16 @@ const MAX_SHOWN_CHARS: usize = 2048;
 
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let errors = if self.violations.len() == 1 { "error" } else { "errors" };
-        write!(f, "{} validation {errors} detected: ", self.violations.len())?;
+        let errors = if self.violations.len() == 1 {
+            "error"
+        } else {
+            "errors"
+        };
+        write!(
+            f,
+            "{} validation {errors} detected: ",
+            self.violations.len()
+        )?;
         for (at, violation) in self.violations.iter().enumerate() {
             if at > 0 {
                 f.write_str("; ")?;
@@ -30,7 +38,11 @@ impl fmt::Display for Violation {
             Shown::Text(text) => write!(f, "Value '{text}'")?,
             Shown::Hidden => f.write_str("Value")?,
         }
-        write!(f, " at '{}' failed to satisfy constraint: {}", self.path, self.constraint)
+        write!(
+            f,
+            " at '{}' failed to satisfy constraint: {}",
+            self.path, self.constraint
+        )
     }
 }
 
@@ -54,7 +66,11 @@ impl fmt::Display for Constraint {
                 write!(f, "Member must satisfy regular expression pattern: {p}")
             }
             Constraint::Enum(values) => {
-                write!(f, "Member must satisfy enum value set: [{}]", values.join(", "))
+                write!(
+                    f,
+                    "Member must satisfy enum value set: [{}]",
+                    values.join(", ")
+                )
             }
             Constraint::Elements(of) => write!(f, "Member must satisfy constraint: {}", Group(of)),
             Constraint::Keys(of) => write!(f, "Map keys must satisfy constraint: {}", Group(of)),
@@ -81,7 +97,11 @@ impl fmt::Display for Group<'_> {
 
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_float { write!(f, "{:?}", self.value) } else { write!(f, "{}", self.value as i64) }
+        if self.is_float {
+            write!(f, "{:?}", self.value)
+        } else {
+            write!(f, "{}", self.value as i64)
+        }
     }
 }
 
@@ -143,7 +163,10 @@ fn write(shape: &Shape, value: &Value, out: &mut String) {
         (_, Value::Bool(b)) => out.push_str(&b.to_string()),
         (_, Value::Time(t)) => out.push_str(&t.rfc3339()),
         (_, Value::Blob(b)) => {
-            out.push_str(&format!("java.nio.HeapByteBuffer[pos=0 lim={0} cap={0}]", b.len()));
+            out.push_str(&format!(
+                "java.nio.HeapByteBuffer[pos=0 lim={0} cap={0}]",
+                b.len()
+            ));
         }
         (_, Value::Document(d)) => out.push_str(&d.to_string()),
         _ => out.push_str("null"),

@@ -1,0 +1,147 @@
+//! The Rust structures and the operations' unit structs.
+
+use super::graph::{Graph, is_recursive};
+use super::names;
+use anyhow::{Result, ensure};
+use neargate_wire::schema::{Kind, Member, Service, Shape, Target};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+/// `types.rs`.
+pub fn types(graph: &Graph) -> Result<String> {
+    let mut out = String::from(
+        "//! The structures of the operations we take.\n\n\
+         use super::shapes;\n\
+         use bytes::Bytes;\n\
+         use neargate_base::Timestamp;\n\
+         use neargate_wire::schema::Shape;\n\
+         use neargate_wire::structure::{Fields, Structure, must, put, put_boxed};\n\
+         use neargate_wire::value::{Document, Value};\n\
+         use std::collections::BTreeMap;\n",
+    );
+    let mut names = BTreeSet::new();
+    for shape in graph.structures.values() {
+        ensure!(
+            names.insert(graph.type_name(shape)),
+            "two types are called {}",
+            graph.type_name(shape)
+        );
+        structure(shape, graph, &mut out)?;
+    }
+    Ok(out)
+}
+
+/// How a member is kept.
+enum Slot {
+    Required,
+    Optional,
+    Boxed,
+}
+
+fn slot(of: &'static Shape, member: &Member, graph: &Graph) -> Slot {
+    if is_recursive(of, member.shape.get()) {
+        Slot::Boxed
+    } else if member.required && graph.is_input(of) {
+        Slot::Required
+    } else {
+        Slot::Optional
+    }
+}
+
+fn structure(shape: &'static Shape, graph: &Graph, out: &mut String) -> Result<()> {
+    let name = graph.type_name(shape);
+    let (mut fields, mut sets, mut gets) = (String::new(), String::new(), String::new());
+    let mut seen = BTreeSet::new();
+    for (at, member) in shape.members().iter().enumerate() {
+        let field = names::field(member.name);
+        ensure!(seen.insert(field.clone()), "{name} has two fields {field}");
+        let of = rust_type(member.shape, graph);
+        let (of, set, get) = match slot(shape, member, graph) {
+            Slot::Required => (of, "must", "req"),
+            Slot::Optional => (format!("Option<{of}>"), "put", "opt"),
+            Slot::Boxed => (format!("Option<Box<{of}>>"), "put_boxed", "boxed"),
+        };
+        writeln!(fields, "pub {field}: {of},")?;
+        writeln!(sets, "{at} => {set}(&mut self.{field}, value),")?;
+        writeln!(gets, "fields.{get}({at}, &self.{field});")?;
+    }
+    let table = names::table(shape.name);
+    let members = shape.members().len();
+    let mutable = if members == 0 { "" } else { "mut " };
+    writeln!(
+        out,
+        "\n#[derive(Debug, Clone, Default, PartialEq)]\n\
+         pub struct {name} {{\n{fields}}}\n\n\
+         impl Structure for {name} {{\n\
+         const SHAPE: &'static Shape = &shapes::{table};\n\n\
+         fn set(&mut self, member: usize, value: Value) {{\n\
+         match member {{\n{sets}_ => {{}}\n}}\n}}\n\n\
+         fn to_value(&self) -> Value {{\n\
+         let {mutable}fields = Fields::with_capacity({members});\n{gets}fields.done()\n}}\n}}"
+    )?;
+    Ok(())
+}
+
+fn rust_type(target: Target, graph: &Graph) -> String {
+    match target.kind {
+        Kind::Structure(_) => graph.type_name(target.get()),
+        Kind::List(of) => format!("Vec<{}>", rust_type(of.shape, graph)),
+        Kind::Map { value, .. } => format!("BTreeMap<String, {}>", rust_type(value.shape, graph)),
+        Kind::String => "String".into(),
+        Kind::Blob => "Bytes".into(),
+        Kind::Boolean => "bool".into(),
+        Kind::Integer => "i32".into(),
+        Kind::Long => "i64".into(),
+        Kind::Float => "f32".into(),
+        Kind::Double => "f64".into(),
+        Kind::Timestamp(_) => "Timestamp".into(),
+        Kind::Document => "Document".into(),
+    }
+}
+
+/// `ops.rs`.
+pub fn operations(service: &'static Service, graph: &Graph) -> Result<String> {
+    let mut out = String::from(
+        "//! One unit struct per operation we take.\n\n\
+         use super::types;\n\
+         use neargate_wire::schema::Service;\n\
+         use neargate_wire::structure::{OperationDef, Unit};\n",
+    );
+    for op in service.operations.iter().filter(|op| op.taken) {
+        let end = |target: Option<Target>| match target {
+            Some(target) => format!("types::{}", graph.type_name(target.get())),
+            None => "Unit".into(),
+        };
+        let name = op.name;
+        writeln!(
+            out,
+            "\n#[derive(Debug, Clone, Copy)]\n\
+             pub struct {name};\n\n\
+             impl OperationDef for {name} {{\n\
+             type Input = {};\n\
+             type Output = {};\n\
+             const NAME: &'static str = \"{name}\";\n\n\
+             fn service() -> &'static Service {{\n&super::SERVICE\n}}\n}}",
+            end(op.input),
+            end(op.output)
+        )?;
+    }
+    // Operations whose shape has a name of its own, or none, have the usual names as well.
+    for op in service.operations.iter().filter(|op| op.taken) {
+        for (target, suffix) in [(op.input, "Input"), (op.output, "Output")] {
+            let name = format!("{}{suffix}", op.name);
+            match target {
+                Some(t) if graph.type_name(t.get()) == name => {}
+                Some(t) => {
+                    writeln!(
+                        out,
+                        "\npub type {name} = types::{};",
+                        graph.type_name(t.get())
+                    )?;
+                }
+                None => writeln!(out, "\npub type {name} = Unit;")?,
+            }
+        }
+    }
+    Ok(out)
+}
