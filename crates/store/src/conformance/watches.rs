@@ -85,7 +85,7 @@ pub(super) async fn never_splits_or_repeats(store: Arc<dyn Store>) {
         let batch = next(&mut *watch).await;
         assert_eq!(batch.events.len(), 2, "a revision is never split");
         seen.push(batch.revision);
-        if seen.len() % 7 == 0 {
+        if seen.len().is_multiple_of(7) {
             watch = store
                 .watch("w/", Some(batch.revision + 1))
                 .await

@@ -1,1 +1,104 @@
+use super::*;
+use crate::conformance::{delete, put, when};
+use crate::{MAX_PAGE, Revision, Txn, TxnOutcome};
 
+fn run(inner: &mut Inner, ops: Vec<crate::Op>) -> Revision {
+    let mut planner = inner.planner(neargate_base::Timestamp::default());
+    let outcome = planner.txn(when(vec![], ops));
+    let plan = planner.finish();
+    inner.apply(plan);
+    match outcome {
+        Ok(TxnOutcome::Committed(revision)) => revision,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Whatever the size of the slices, and wherever one stops, the rows that are left replay to
+/// the same values.
+#[test]
+fn compaction_may_stop_after_any_slice() {
+    let mut inner = Inner::default();
+    let mut rows = std::collections::BTreeMap::new();
+    let mut changes = vec![vec![put("a", "1"), put("b", "1"), put("c", "1")]];
+    changes.push(vec![delete("a"), put("b", "2")]);
+    changes.push(vec![put("a", "3"), delete("c")]);
+    changes.push(vec![delete("a")]);
+    changes.push(vec![put("d", "5")]);
+    let mut last = 0;
+    for ops in changes {
+        last = run(&mut inner, ops);
+        for commit in inner.state.history(last).unwrap() {
+            rows.extend(commit.changes.iter().map(|c| (c.version.row, c.clone())));
+        }
+    }
+    let expected = inner.state.range("", None, MAX_PAGE, None).unwrap().entries;
+    while let Some(slice) = inner.state.next_slice(last, 1) {
+        for row in &slice.rows {
+            assert!(rows.remove(row).is_some(), "{row:?} is forgotten once");
+        }
+        inner.compact(&slice);
+        let mut replayed = State::starting_at(slice.upto);
+        for (row, change) in &rows {
+            if row.0 <= slice.upto {
+                assert!(
+                    change.version.value.is_some(),
+                    "no tombstone is left behind"
+                );
+                replayed.restore(change.clone());
+            }
+        }
+        for commit in inner.state.history(slice.upto + 1).unwrap() {
+            replayed.apply(commit);
+        }
+        assert_eq!(
+            replayed.range("", None, MAX_PAGE, None).unwrap().entries,
+            expected
+        );
+        assert_eq!(
+            inner.state.range("", None, MAX_PAGE, None).unwrap().entries,
+            expected
+        );
+    }
+    assert_eq!(rows.len(), expected.len(), "one row per live key is left");
+    assert_eq!(inner.state.compacted(), last);
+}
+
+#[test]
+fn a_batch_sees_itself_but_nobody_else_does() {
+    let inner = Inner::default();
+    let mut planner = inner.planner(neargate_base::Timestamp::default());
+    let absent = || vec![crate::Compare::ModRevision("k".into(), 0)];
+    let first = planner.txn(when(absent(), vec![put("k", "1")])).unwrap();
+    let second = planner.txn(when(absent(), vec![put("k", "2")])).unwrap();
+    assert_eq!(
+        (first, second),
+        (TxnOutcome::Committed(1), TxnOutcome::Conflict(1))
+    );
+    planner.txn(when(vec![], vec![delete("k")])).unwrap();
+    assert_eq!(
+        planner.txn(Txn::default()).unwrap(),
+        TxnOutcome::Committed(2)
+    );
+    assert_eq!(planner.finish().commits.len(), 2);
+    assert_eq!(inner.state.revision(), 0);
+}
+
+#[test]
+fn history_is_bounded_by_bytes_too() {
+    let mut inner = Inner::default();
+    let keep = Retention {
+        revisions: 1_000,
+        bytes: 10_000,
+    };
+    let value = "x".repeat(1_000);
+    let mut last = 0;
+    for _ in 0..20 {
+        last = run(&mut inner, vec![put("k", &value)]);
+        if let Some(target) = inner.state.overdue(&keep) {
+            let slice = inner.state.next_slice(target, usize::MAX).unwrap();
+            inner.compact(&slice);
+        }
+    }
+    assert!(inner.state.overdue(&keep).is_none());
+    assert!(inner.state.history(last).is_ok() && inner.state.history(5).is_err());
+}
