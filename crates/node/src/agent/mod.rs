@@ -1,1 +1,286 @@
-//! placeholder
+//! The node agent: it runs the tasks assigned to this node, one [`driver`] each, and keeps them
+//! running whether the control plane can be reached or not.
+//!
+//! ```text
+//! assignments -> driver: state --plan()--> actions -> operations (network, image, runtime, log)
+//!                  ^                                       |
+//!                  +------------------ events <------------+        reports -> control plane
+//! ```
+//! It knows ECS's rules for one task (`essential`, `dependsOn`, `stopTimeout`, the words of
+//! errors); not services, placement or the API. Containers outlive it: a restarted agent reads
+//! its [`ledger`], adopts what still runs and goes on by the same path.
+
+mod binding;
+mod command;
+mod driver;
+mod ledger;
+mod operation;
+mod order;
+mod plan;
+mod recover;
+pub mod seams;
+mod shipper;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use self::driver::{Driver, Handle, Message, Shared};
+use self::ledger::{Ledger, LedgerError};
+use self::seams::{Plumb, Pull};
+use self::shipper::LogWatch;
+use self::state::{Event, TaskState};
+use crate::runtime::Runtime;
+use crate::upstream::{AssignmentChange, Upstream};
+use futures_util::StreamExt;
+use neargate_base::{Clock, Rng, task};
+use neargate_domain::Assignment;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How an agent is set up.
+#[derive(Debug, Clone)]
+pub struct AgentConfig {
+    /// Survives the machine's restart: the ledger.
+    pub data_dir: PathBuf,
+    /// May be lost with the machine's restart: files shown in containers.
+    pub run_dir: PathBuf,
+    pub node_id: String,
+    pub clock: Arc<dyn Clock>,
+    pub rng: Arc<Rng>,
+    /// Images pulled at once.
+    pub parallel_pulls: usize,
+    /// Containers started at once.
+    pub parallel_starts: usize,
+    /// How often unused images are looked for.
+    pub collect_every: Duration,
+    /// How long lines of an ended container wait for a control plane that cannot take them.
+    pub log_drain_limit: Duration,
+}
+
+impl AgentConfig {
+    /// The defaults for everything but places and sources.
+    pub fn new(data_dir: PathBuf, run_dir: PathBuf, clock: Arc<dyn Clock>, rng: Arc<Rng>) -> Self {
+        AgentConfig {
+            data_dir,
+            run_dir,
+            node_id: "local".into(),
+            clock,
+            rng,
+            parallel_pulls: 8,
+            parallel_starts: 16,
+            collect_every: Duration::from_secs(600),
+            log_drain_limit: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Why the agent could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    #[error("the node's ledger cannot be used")]
+    Ledger(#[from] LedgerError),
+    #[error("the runtime's leftovers cannot be removed")]
+    Runtime(#[from] crate::runtime::RuntimeError),
+    #[error("leftover task networks cannot be removed: {0}")]
+    Network(String),
+}
+
+/// A running agent.
+#[derive(Debug)]
+pub struct Agent {
+    shutdown: CancellationToken,
+    main: JoinHandle<()>,
+}
+
+/// How many tasks are adopted at once.
+const ADOPT_AT_ONCE: usize = 32;
+/// The control plane's stream ended; it is opened again after this long.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+impl Agent {
+    /// Adopt what an earlier agent left, remove what nobody knows, then take assignments.
+    pub async fn start(
+        config: AgentConfig,
+        upstream: Arc<dyn Upstream>,
+        images: Arc<dyn Pull>,
+        network: Arc<dyn Plumb>,
+        runtime: Arc<dyn Runtime>,
+    ) -> Result<Agent, AgentError> {
+        let ledger = Ledger::open(&config.data_dir)?;
+        let entries = ledger.load()?;
+        let shared = Arc::new(Shared {
+            upstream,
+            images,
+            network,
+            runtime,
+            ledger,
+            watch: Arc::new(LogWatch::start()),
+            clock: config.clock,
+            rng: config.rng,
+            etc_dir: config.run_dir.join("etc"),
+            pulls: Semaphore::new(config.parallel_pulls),
+            starts: Semaphore::new(config.parallel_starts),
+            log_drain_limit: config.log_drain_limit,
+            shutdown: CancellationToken::new(),
+        });
+        tracing::info!(node = config.node_id, tasks = entries.len(), "agent starts");
+        let known: HashSet<String> = entries.iter().map(|e| e.assignment.task_id.clone()).collect();
+        let adopted: Vec<(Driver, Handle)> = futures_util::stream::iter(entries)
+            .map(|entry| recover::recover(&shared, entry))
+            .buffer_unordered(ADOPT_AT_ONCE)
+            .collect()
+            .await;
+        sweep(&shared, &known).await?;
+        let mut fleet = Fleet::new(Arc::clone(&shared));
+        for (driver, handle) in adopted {
+            fleet.drive(driver, handle);
+        }
+        let shutdown = shared.shutdown.clone();
+        let main = task::spawn("agent", fleet.run(config.collect_every));
+        Ok(Agent { shutdown, main })
+    }
+
+    /// End the agent; containers keep running, and a later agent finds them.
+    pub async fn shutdown(self) {
+        self.shutdown.cancel();
+        if let Err(error) = self.main.await {
+            tracing::error!(%error, "agent ended badly");
+        }
+    }
+}
+
+/// Remove the networks, cgroups, processes and directories of tasks that no ledger entry knows.
+async fn sweep(shared: &Shared, keep: &HashSet<String>) -> Result<(), AgentError> {
+    let (runtime, network) = tokio::join!(shared.runtime.sweep(keep), shared.network.sweep(keep));
+    runtime?;
+    network.map_err(AgentError::Network)?;
+    if let Ok(dirs) = std::fs::read_dir(&shared.etc_dir) {
+        for dir in dirs.flatten() {
+            if !keep.contains(&*dir.file_name().to_string_lossy()) {
+                // Tried again at the next start.
+                let _ = std::fs::remove_dir_all(dir.path());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The drivers, and the one that feeds them.
+#[derive(Debug)]
+struct Fleet {
+    shared: Arc<Shared>,
+    drivers: HashMap<String, Handle>,
+    /// Ids of tasks whose driver has ended.
+    ended_tx: mpsc::UnboundedSender<String>,
+    ended_rx: mpsc::UnboundedReceiver<String>,
+    running: Vec<JoinHandle<()>>,
+}
+
+impl Fleet {
+    fn new(shared: Arc<Shared>) -> Fleet {
+        let (ended_tx, ended_rx) = mpsc::unbounded_channel();
+        Fleet { shared, drivers: HashMap::new(), ended_tx, ended_rx, running: Vec::new() }
+    }
+
+    fn drive(&mut self, driver: Driver, handle: Handle) {
+        let task_id = driver.state.assignment.task_id.clone();
+        self.drivers.insert(task_id.clone(), handle);
+        let ended = self.ended_tx.clone();
+        self.running.retain(|driver| !driver.is_finished());
+        self.running.push(task::spawn("task-driver", async move {
+            if driver.run().await {
+                // The fleet is gone only at shutdown.
+                let _ = ended.send(task_id);
+            }
+        }));
+    }
+
+    async fn run(mut self, collect_every: Duration) {
+        let shutdown = self.shared.shutdown.clone();
+        let mut changes = self.shared.upstream.assignments().await;
+        let mut collecting: Option<JoinHandle<()>> = None;
+        let mut collect = tokio::time::interval(collect_every);
+        collect.reset();
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                change = changes.recv() => match change {
+                    Some(change) => self.change(change),
+                    None => {
+                        tokio::select! {
+                            () = shutdown.cancelled() => break,
+                            () = tokio::time::sleep(ASK_AGAIN) => {}
+                        }
+                        changes = self.shared.upstream.assignments().await;
+                    }
+                },
+                Some(task_id) = self.ended_rx.recv() => {
+                    self.drivers.remove(&task_id);
+                }
+                _ = collect.tick() => {
+                    if collecting.as_ref().is_none_or(JoinHandle::is_finished) {
+                        collecting = Some(self.collect_images());
+                    }
+                }
+            }
+        }
+        for driver in self.running {
+            if let Err(error) = driver.await {
+                tracing::error!(%error, "task driver ended badly");
+            }
+        }
+        if let Some(collecting) = collecting {
+            collecting.abort();
+        }
+    }
+
+    fn change(&mut self, change: AssignmentChange) {
+        match change {
+            AssignmentChange::Snapshot(all) => {
+                let ids: HashSet<&str> = all.iter().map(|a| a.task_id.as_str()).collect();
+                for (task_id, handle) in &self.drivers {
+                    if !ids.contains(task_id.as_str()) {
+                        tell(handle, Event::Removed);
+                    }
+                }
+                all.into_iter().for_each(|a| self.assign(a));
+            }
+            AssignmentChange::Changed(assignment) => self.assign(assignment),
+            AssignmentChange::Removed(task_id) => {
+                if let Some(handle) = self.drivers.get(&task_id) {
+                    tell(handle, Event::Removed);
+                }
+            }
+        }
+    }
+
+    fn assign(&mut self, assignment: Assignment) {
+        if let Some(handle) = self.drivers.get(&assignment.task_id) {
+            tell(handle, Event::Assigned(assignment));
+            return;
+        }
+        let state = TaskState::new(assignment, self.shared.clock.now());
+        let (driver, handle) = Driver::new(Arc::clone(&self.shared), state);
+        self.drive(driver, handle);
+    }
+
+    /// Image collection runs beside everything else, however long it takes.
+    fn collect_images(&self) -> JoinHandle<()> {
+        let noted = |h: &Handle| h.images_in_use.borrow().clone();
+        let in_use: HashSet<String> = self.drivers.values().flat_map(noted).collect();
+        let shared = Arc::clone(&self.shared);
+        task::spawn("collect-images", async move {
+            shared.images.collect(&in_use, shared.clock.now()).await;
+        })
+    }
+}
+
+fn tell(handle: &Handle, event: Event) {
+    // A driver that has just ended needs no more telling.
+    let _ = handle.tx.send(Message::Event(event));
+}

@@ -1,0 +1,344 @@
+//! One task's owner: it takes in events, plans, begins the planned actions and carries each out
+//! in an operation of its own, whose outcome comes back as an event. Nobody else touches the
+//! task's state; nothing here decides.
+
+use super::operation;
+use super::plan::{Action, begin, plan};
+use super::seams::{Plumb, Pull};
+use super::shipper::{LogWatch, Shipper};
+use super::state::{Event, Phase, TaskState};
+use super::ledger::{Entry, Ledger};
+use crate::runtime::{Container, Runtime};
+use crate::upstream::Upstream;
+use neargate_base::backoff::Backoff;
+use neargate_base::{Clock, Rng, task};
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+
+/// The longest sleep: the wall clock may be set forward meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// How long a shutdown waits for containers that are just being started.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// What all drivers share; none of it changes.
+#[derive(Debug)]
+pub struct Shared {
+    pub upstream: Arc<dyn Upstream>,
+    pub images: Arc<dyn Pull>,
+    pub network: Arc<dyn Plumb>,
+    pub runtime: Arc<dyn Runtime>,
+    pub ledger: Ledger,
+    pub watch: Arc<LogWatch>,
+    pub clock: Arc<dyn Clock>,
+    pub rng: Arc<Rng>,
+    /// Holds the files shown under `/etc`, by task and container.
+    pub etc_dir: PathBuf,
+    pub pulls: Semaphore,
+    pub starts: Semaphore,
+    pub log_drain_limit: Duration,
+    pub shutdown: CancellationToken,
+}
+
+/// What reaches a driver.
+#[derive(Debug)]
+pub enum Message {
+    Event(Event),
+    /// Container `0` runs; then as [`Event::Started`].
+    Live(usize, Arc<dyn Container>),
+}
+
+impl From<Event> for Message {
+    fn from(event: Event) -> Self {
+        Message::Event(event)
+    }
+}
+
+/// Where a driver's messages go.
+pub type Sender = mpsc::UnboundedSender<Message>;
+
+/// What the driver holds of one container besides its state.
+#[derive(Debug, Default)]
+struct Slot {
+    container: Option<Arc<dyn Container>>,
+    /// Its log file is complete.
+    log_end: CancellationToken,
+    shipping: bool,
+    /// Its pull and log check, which end with the container.
+    preparing: Vec<AbortHandle>,
+}
+
+/// The owner of one task.
+#[derive(Debug)]
+pub struct Driver {
+    pub shared: Arc<Shared>,
+    pub state: TaskState,
+    slots: Vec<Slot>,
+    tx: Sender,
+    rx: mpsc::UnboundedReceiver<Message>,
+    /// Manifest digests that image collection must spare.
+    images_in_use: watch::Sender<Vec<String>>,
+    operations: Vec<AbortHandle>,
+    report_backoff: Backoff,
+    save_backoff: Backoff,
+}
+
+/// A driver's outside.
+#[derive(Debug)]
+pub struct Handle {
+    pub tx: Sender,
+    pub images_in_use: watch::Receiver<Vec<String>>,
+}
+
+impl Driver {
+    pub fn new(shared: Arc<Shared>, state: TaskState) -> (Driver, Handle) {
+        let (tx, rx) = mpsc::unbounded_channel();
+        let (images_in_use, images_rx) = watch::channel(Vec::new());
+        let slots = state.containers.iter().map(|_| Slot::default()).collect();
+        let handle = Handle { tx: tx.clone(), images_in_use: images_rx };
+        let driver = Driver {
+            shared,
+            state,
+            slots,
+            tx,
+            rx,
+            images_in_use,
+            operations: Vec::new(),
+            report_backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
+            save_backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(10)),
+        };
+        (driver, handle)
+    }
+
+    /// Drive the task to its end. True: it is forgotten; false: the agent shuts down.
+    pub async fn run(mut self) -> bool {
+        let shutdown = self.shared.shutdown.clone();
+        for i in 0..self.slots.len() {
+            self.ship(i);
+        }
+        while !shutdown.is_cancelled() {
+            let wake_at = self.act();
+            self.note_images();
+            if self.state.forgetting == super::state::Once::Done {
+                self.abort();
+                return true;
+            }
+            let now = self.shared.clock.now();
+            let sleep = wake_at.map_or(LOOK_AGAIN, |at| at.since(now).min(LOOK_AGAIN));
+            tokio::select! {
+                message = self.rx.recv() => {
+                    if let Some(message) = message {
+                        self.take(message);
+                    }
+                }
+                () = tokio::time::sleep(sleep) => {}
+                () = shutdown.cancelled() => {}
+            }
+            while let Ok(message) = self.rx.try_recv() {
+                self.take(message);
+            }
+        }
+        self.settle().await;
+        false
+    }
+
+    /// Plan and begin until there is nothing to begin; answers when to think again.
+    fn act(&mut self) -> Option<neargate_base::Timestamp> {
+        loop {
+            let now = self.shared.clock.now();
+            let plan = plan(&self.state, now);
+            if plan.actions.is_empty() {
+                return plan.wake_at;
+            }
+            for action in plan.actions {
+                // What the action needs is taken before it is marked as begun.
+                let prepared = operation::prepare(&self.state, &action);
+                begin(&mut self.state, &action, now);
+                tracing::debug!(task_id = self.state.assignment.task_id, ?action, "act");
+                self.carry_out(action, prepared);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, action: Action, prepared: operation::Prepared) {
+        let shared = Arc::clone(&self.shared);
+        let task_id = self.state.assignment.task_id.clone();
+        match action {
+            Action::Save(version) => {
+                let entry = Entry::of(&self.state);
+                let retry = self.save_backoff.next_delay(&shared.rng);
+                self.spawn("ledger-save", operation::save(shared, entry, version, retry));
+            }
+            Action::AttachNetwork => {
+                let assignment = self.state.assignment.clone();
+                self.spawn("attach", operation::attach(shared, assignment));
+            }
+            Action::Pull(i) => {
+                let handle = self.spawn("pull", operation::pull(shared, prepared, i));
+                self.slots[i].preparing.push(handle);
+            }
+            Action::CheckLogs(i) => {
+                let handle = self.spawn("log-check", operation::check_logs(shared, prepared, i));
+                self.slots[i].preparing.push(handle);
+            }
+            Action::Start(i) => {
+                self.spawn("start", operation::start(shared, prepared, i));
+            }
+            Action::GiveUp(i, _) => {
+                self.slots[i].preparing.drain(..).for_each(|op| op.abort());
+            }
+            Action::Signal(i, signal) => self.signal(i, signal),
+            Action::Kill(i) => self.signal(i, 9),
+            Action::ReleaseNetwork => {
+                self.spawn("detach", operation::release_network(shared, task_id));
+            }
+            Action::RemoveTask => {
+                // Nothing is left to read, or nobody to read it.
+                self.slots.iter().for_each(|s| s.log_end.cancel());
+                self.spawn("remove-task", operation::remove_task(shared, task_id));
+            }
+            Action::Report(report) => {
+                let retry = self.report_backoff.next_delay(&shared.rng);
+                self.spawn("report", operation::report(shared, *report, retry));
+            }
+            Action::Forget => {
+                self.spawn("forget", operation::forget(shared, task_id));
+            }
+        }
+    }
+
+    fn signal(&mut self, i: usize, signal: i32) {
+        if let Some(container) = self.slots[i].container.clone() {
+            let what = format!("{}/{}", self.state.assignment.task_id, self.state.assignment.containers[i].name);
+            self.spawn("signal", async move {
+                if let Err(error) = container.signal(signal).await {
+                    tracing::warn!(what, signal, error = &error as &dyn std::error::Error, "signal not sent");
+                }
+                None
+            });
+        }
+    }
+
+    /// Run an operation; the message it ends with, if any, comes back here.
+    fn spawn<F>(&mut self, name: &'static str, operation: F) -> AbortHandle
+    where
+        F: Future<Output = Option<Message>> + Send + 'static,
+    {
+        let tx = self.tx.clone();
+        let running = task::spawn(name, async move {
+            if let Some(message) = operation.await {
+                // The driver is gone only at shutdown; the ledger and the shims know the rest.
+                let _ = tx.send(message);
+            }
+        });
+        self.operations.retain(|op| !op.is_finished());
+        self.operations.push(running.abort_handle());
+        running.abort_handle()
+    }
+
+    fn take(&mut self, message: Message) {
+        let now = self.shared.clock.now();
+        let event = match message {
+            Message::Live(i, container) => {
+                let started_at = container.started_at();
+                self.hold(i, container);
+                self.ship(i);
+                Event::Started(i, started_at)
+            }
+            Message::Event(event) => event,
+        };
+        match &event {
+            Event::Exited(i, _) | Event::Lost(i) => {
+                self.slots[*i].log_end.cancel();
+                self.slots[*i].container = None;
+            }
+            Event::Saved(_) => self.save_backoff.reset(),
+            Event::Reported(_) => self.report_backoff.reset(),
+            _ => {}
+        }
+        self.state.on(event, now);
+    }
+
+    /// Keep a running container and wait for its end.
+    pub fn hold(&mut self, i: usize, container: Arc<dyn Container>) {
+        self.slots[i].container = Some(Arc::clone(&container));
+        self.spawn("container-wait", async move {
+            Some(Event::Exited(i, container.wait().await).into())
+        });
+    }
+
+    /// Ship the container's output, if it has any and it is not being shipped yet.
+    fn ship(&mut self, i: usize) {
+        let (spec, c) = (&self.state.assignment.containers[i], &self.state.containers[i]);
+        let ended = matches!(c.phase, Phase::Ended(_));
+        let ran = ended || self.slots[i].container.is_some();
+        let Some(target) = spec.log.clone().filter(|_| ran && !c.drained && !self.slots[i].shipping) else {
+            return;
+        };
+        let task_id = &self.state.assignment.task_id;
+        let shipper = Shipper {
+            path: self.shared.runtime.state_dir(task_id, &spec.name).join("log"),
+            target,
+            source: format!("{task_id}/{}", spec.name),
+            upstream: Arc::clone(&self.shared.upstream),
+            watch: Arc::clone(&self.shared.watch),
+            rng: Arc::clone(&self.shared.rng),
+            ended: self.slots[i].log_end.clone(),
+            drain_limit: self.shared.log_drain_limit,
+        };
+        if ended {
+            self.slots[i].log_end.cancel();
+        }
+        self.slots[i].shipping = true;
+        self.spawn("ship-logs", async move {
+            shipper.run().await;
+            Some(Event::Drained(i).into())
+        });
+    }
+
+    fn note_images(&self) {
+        let digest = |c: &super::state::ContainerState| {
+            c.image_digest.clone().filter(|_| !matches!(c.phase, Phase::Ended(_)))
+        };
+        let digests: Vec<String> = self.state.containers.iter().filter_map(digest).collect();
+        self.images_in_use.send_if_modified(|noted| {
+            let changed = *noted != digests;
+            if changed {
+                *noted = digests;
+            }
+            changed
+        });
+    }
+
+    /// At shutdown: let starts under way and ledger writes finish, then leave everything as is.
+    async fn settle(mut self) {
+        let under_way = |s: &TaskState| {
+            s.saving.in_flight || s.containers.iter().any(|c| c.phase == Phase::Starting)
+        };
+        let settled = async {
+            while under_way(&self.state) {
+                let Some(message) = self.rx.recv().await else { return };
+                self.take(message);
+            }
+        };
+        if tokio::time::timeout(SETTLE, settled).await.is_err() {
+            tracing::warn!(task_id = self.state.assignment.task_id, "shut down while starting");
+        }
+        self.abort();
+        if self.state.saving.saved > 0 && self.state.saving.saved < self.state.saving.version {
+            let (ledger, entry) = (self.shared.ledger.clone(), Entry::of(&self.state));
+            let saved = task::spawn_blocking(move || ledger.save(&entry)).await;
+            if let Ok(Err(error)) = saved {
+                tracing::warn!(error = &error as &dyn std::error::Error, "ledger not written");
+            }
+        }
+    }
+
+    fn abort(&self) {
+        self.operations.iter().for_each(AbortHandle::abort);
+    }
+}

@@ -1,0 +1,190 @@
+//! The ledger: one file per task with its assignment and the facts that could not be observed
+//! again after a restart. A file is replaced whole (write, fsync, rename, fsync of the
+//! directory), by the task's driver only.
+
+use super::state::{ContainerState, Ended, Network, Once, Phase, TaskState};
+use neargate_base::Timestamp;
+use neargate_domain::{Assignment, TaskStopped};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// The form of the entries this version writes; older ones it still reads.
+const SCHEMA: u32 = 1;
+
+/// Reports sent since the last write of an entry are fewer than this, so a restarted agent's
+/// sequences are always above those it sent before.
+pub const SEQUENCE_GAP: u64 = 1024;
+
+/// One task, as kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub schema: u32,
+    pub assignment: Assignment,
+    pub sequence: u64,
+    pub pull_started_at: Option<Timestamp>,
+    pub pull_stopped_at: Option<Timestamp>,
+    pub stopped: Option<TaskStopped>,
+    /// In the assignment's order.
+    pub containers: Vec<KeptContainer>,
+}
+
+/// One container, as kept.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct KeptContainer {
+    pub image_digest: Option<String>,
+    pub stop_signal: i32,
+    pub started_at: Option<Timestamp>,
+    pub signalled_at: Option<Timestamp>,
+    pub ended: Option<Ended>,
+}
+
+impl Entry {
+    /// The facts of `state` worth keeping.
+    pub fn of(state: &TaskState) -> Entry {
+        let kept = |c: &ContainerState| {
+            let (started_at, ended) = match &c.phase {
+                Phase::Waiting | Phase::Pulling | Phase::Pulled | Phase::Starting => (None, None),
+                Phase::Running { started_at } => (Some(*started_at), None),
+                Phase::Ended(e) => (e.started_at, Some(e.clone())),
+            };
+            KeptContainer {
+                image_digest: c.image_digest.clone(),
+                stop_signal: c.stop_signal,
+                started_at,
+                signalled_at: c.signalled_at,
+                ended,
+            }
+        };
+        Entry {
+            schema: SCHEMA,
+            assignment: state.assignment.clone(),
+            sequence: state.reporting.sequence,
+            pull_started_at: state.pull_started_at,
+            pull_stopped_at: state.pull_stopped_at,
+            stopped: state.stopped.clone(),
+            containers: state.containers.iter().map(kept).collect(),
+        }
+    }
+
+    /// The state a restarted driver begins with, before it looked for the containers: those
+    /// that ran are taken as running until [`super::recover`] says otherwise.
+    pub fn into_state(self, now: Timestamp) -> TaskState {
+        let mut state = TaskState::new(self.assignment, now);
+        state.network = Network::Absent;
+        state.pull_started_at = self.pull_started_at;
+        state.pull_stopped_at = self.pull_stopped_at;
+        state.stopped = self.stopped.or(state.stopped);
+        state.reporting.sequence = state.reporting.sequence.max(self.sequence + SEQUENCE_GAP);
+        state.reporting.acknowledged = None;
+        state.saving.version = 1;
+        state.saving.saved = 1;
+        for (c, kept) in state.containers.iter_mut().zip(self.containers) {
+            c.image_digest = kept.image_digest;
+            c.stop_signal = kept.stop_signal;
+            c.signalled_at = kept.signalled_at;
+            match (kept.started_at, kept.ended) {
+                (started_at, Some(ended)) => {
+                    // It wrote nothing unless it ran.
+                    c.drained |= started_at.is_none();
+                    c.log_ready = Once::Done;
+                    c.phase = Phase::Ended(ended);
+                }
+                (Some(started_at), None) => {
+                    c.log_ready = Once::Done;
+                    c.phase = Phase::Running { started_at };
+                }
+                (None, None) => {}
+            }
+        }
+        state
+    }
+}
+
+/// Why the ledger could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("ledger {path}")]
+pub struct LedgerError {
+    pub path: PathBuf,
+    #[source]
+    pub source: io::Error,
+}
+
+/// The directory of entries.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    dir: PathBuf,
+}
+
+impl Ledger {
+    /// Open the ledger under `data_dir`, making it when absent.
+    pub fn open(data_dir: &Path) -> Result<Ledger, LedgerError> {
+        let dir = data_dir.join("ledger");
+        fs::create_dir_all(&dir).map_err(|source| LedgerError { path: dir.clone(), source })?;
+        Ok(Ledger { dir })
+    }
+
+    fn path(&self, task_id: &str) -> PathBuf {
+        self.dir.join(format!("{task_id}.json"))
+    }
+
+    /// Every entry. Half-written files are removed; an entry that cannot be understood is set
+    /// aside as `.unreadable` and logged, never deleted.
+    pub fn load(&self) -> Result<Vec<Entry>, LedgerError> {
+        let fail = |path: &Path| {
+            let path = path.to_owned();
+            move |source| LedgerError { path, source }
+        };
+        let mut entries = Vec::new();
+        for file in fs::read_dir(&self.dir).map_err(fail(&self.dir))? {
+            let path = file.map_err(fail(&self.dir))?.path();
+            match path.extension().and_then(|e| e.to_str()) {
+                Some("json") => {}
+                Some("tmp") => {
+                    fs::remove_file(&path).map_err(fail(&path))?;
+                    continue;
+                }
+                _ => continue,
+            }
+            let bytes = fs::read(&path).map_err(fail(&path))?;
+            match serde_json::from_slice::<Entry>(&bytes) {
+                Ok(entry) if entry.schema <= SCHEMA => entries.push(entry),
+                Ok(entry) => set_aside(&path, &format!("schema {} is newer", entry.schema))?,
+                Err(e) => set_aside(&path, &e.to_string())?,
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Replace the task's entry; durable once it returns.
+    pub fn save(&self, entry: &Entry) -> Result<(), LedgerError> {
+        let path = self.path(&entry.assignment.task_id);
+        let temporary = path.with_extension("tmp");
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&temporary)?;
+            file.write_all(&serde_json::to_vec(entry)?)?;
+            file.sync_data()?;
+            fs::rename(&temporary, &path)?;
+            File::open(&self.dir)?.sync_all()
+        };
+        write().map_err(|source| LedgerError { path: path.clone(), source })
+    }
+
+    /// Remove the task's entry.
+    pub fn remove(&self, task_id: &str) -> Result<(), LedgerError> {
+        let path = self.path(task_id);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(LedgerError { path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn set_aside(path: &Path, why: &str) -> Result<(), LedgerError> {
+    let aside = path.with_extension("unreadable");
+    tracing::error!(path = %path.display(), why, "ledger entry set aside: its task is lost");
+    fs::rename(path, &aside).map_err(|source| LedgerError { path: path.to_owned(), source })
+}

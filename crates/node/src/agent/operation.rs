@@ -1,0 +1,212 @@
+//! Carrying out one action: the I/O, and which event tells of its outcome. Each is idempotent
+//! and decides nothing but to try again while the control plane is away.
+
+use super::command;
+use super::driver::{Message, Shared};
+use super::ledger::Entry;
+use super::plan::Action;
+use super::seams::PulledImage;
+use super::state::{Event, Network, TaskState};
+use crate::runtime::Bind;
+use crate::upstream::{ImageSource, UpstreamError};
+use neargate_base::backoff::Backoff;
+use neargate_base::task;
+use neargate_domain::{Assignment, TaskReport};
+use std::error::Error;
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What failed is tried again after this long.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// What an operation on one container takes from the state, taken before it is begun.
+#[derive(Debug, Default)]
+pub struct Prepared {
+    assignment: Option<Box<Assignment>>,
+    image: Option<Arc<PulledImage>>,
+    netns: Option<PathBuf>,
+}
+
+/// Collect what `action` will need.
+pub fn prepare(state: &TaskState, action: &Action) -> Prepared {
+    match action {
+        Action::Pull(_) | Action::CheckLogs(_) => {
+            Prepared { assignment: Some(Box::new(state.assignment.clone())), ..Prepared::default() }
+        }
+        Action::Start(i) => Prepared {
+            assignment: Some(Box::new(state.assignment.clone())),
+            image: state.containers[*i].image.clone(),
+            netns: match &state.network {
+                Network::Ready(path) => Some(path.clone()),
+                _ => None,
+            },
+        },
+        _ => Prepared::default(),
+    }
+}
+
+/// Everything an error has to say, on one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// Ask the control plane until it answers.
+async fn until_answered<T, F, Fut>(shared: &Shared, ask: F) -> Result<T, String>
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Result<T, UpstreamError>>,
+{
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(UpstreamError::Refused(why)) => return Err(why),
+            Err(UpstreamError::Unavailable(_)) => {
+                tokio::time::sleep(backoff.next_delay(&shared.rng)).await;
+            }
+        }
+    }
+}
+
+pub async fn save(shared: Arc<Shared>, entry: Entry, version: u64, retry: Duration) -> Option<Message> {
+    let ledger = shared.ledger.clone();
+    let saved = task::spawn_blocking(move || ledger.save(&entry)).await;
+    let message = match saved {
+        Ok(Ok(())) => return Some(Event::Saved(version).into()),
+        Ok(Err(error)) => chain(&error),
+        Err(error) => error.to_string(),
+    };
+    tracing::error!(message, "ledger not written");
+    let retry_at = shared.clock.now() + retry;
+    Some(Event::SaveFailed { message, retry_at }.into())
+}
+
+/// Network and cgroup.
+pub async fn attach(shared: Arc<Shared>, task: Assignment) -> Option<Message> {
+    let network = shared.network.attach(&task.task_id, &task.network);
+    let cgroup = shared.runtime.prepare_task(&task.task_id, task.cpu_units, task.memory_mib);
+    let (network, cgroup) = tokio::join!(network, cgroup);
+    let message = match (network, cgroup) {
+        (Ok(netns), Ok(())) => return Some(Event::NetworkReady(netns).into()),
+        (Err(message), _) => message,
+        (Ok(_), Err(error)) => chain(&error),
+    };
+    tracing::warn!(task_id = task.task_id, message, "network interface not attached");
+    let retry_at = shared.clock.now() + TRY_AGAIN;
+    Some(Event::NetworkFailed { message, retry_at }.into())
+}
+
+pub async fn pull(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<Message> {
+    let task = prepared.assignment.expect("prepared for a pull");
+    let name = &task.containers[i].image.name;
+    let resolve = || shared.upstream.resolve_image(&task.account, &task.region, name);
+    let pulled = match until_answered(&shared, resolve).await {
+        Err(message) | Ok(ImageSource::Missing { message }) => Err(message),
+        Ok(source) => {
+            let _permit = shared.pulls.acquire().await.expect("never closed");
+            shared.images.pull(name, source).await
+        }
+    };
+    Some(match pulled {
+        Ok(image) => Event::Pulled(i, Arc::new(image)).into(),
+        Err(message) => Event::PullFailed(i, message).into(),
+    })
+}
+
+pub async fn check_logs(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<Message> {
+    let task = prepared.assignment.expect("prepared for a log check");
+    let Some(target) = &task.containers[i].log else { return Some(Event::LogsReady(i).into()) };
+    let source = format!("{}/{}", task.task_id, task.containers[i].name);
+    let ask = || shared.upstream.put_logs(target, &source, 0, Vec::new());
+    Some(match until_answered(&shared, ask).await {
+        Ok(()) => Event::LogsReady(i).into(),
+        Err(message) => Event::LogsRefused(i, message).into(),
+    })
+}
+
+pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<Message> {
+    let task = prepared.assignment.expect("prepared for a start");
+    let image = prepared.image.expect("a pulled container has its image");
+    let netns = prepared.netns.expect("planned with a network");
+    let spec = &task.containers[i];
+    let mut config = match command::configure(&task, spec, &image, &netns) {
+        Ok(config) => config,
+        Err(message) => return Some(Event::StartFailed(i, message).into()),
+    };
+    let dir = shared.etc_dir.join(&task.task_id).join(&spec.name);
+    let files = command::etc_files(&task, spec, &shared.network.resolv_conf());
+    match task::spawn_blocking(move || write_etc(&dir, &files)).await {
+        Ok(Ok(binds)) => config.binds = binds,
+        Ok(Err(error)) => return Some(Event::StartFailed(i, error.to_string()).into()),
+        Err(error) => return Some(Event::StartFailed(i, error.to_string()).into()),
+    }
+    let _permit = shared.starts.acquire().await.expect("never closed");
+    Some(match shared.runtime.start(&config).await {
+        Ok(container) => Message::Live(i, container),
+        Err(error) => Event::StartFailed(i, chain(&error)).into(),
+    })
+}
+
+/// Write the files shown under `/etc`; the container may change its own copy.
+fn write_etc(dir: &std::path::Path, files: &[(&'static str, String)]) -> io::Result<Vec<Bind>> {
+    std::fs::create_dir_all(dir)?;
+    let bind = |(target, text): &(&'static str, String)| {
+        let source = dir.join(target.trim_start_matches("/etc/"));
+        std::fs::write(&source, text)?;
+        Ok(Bind { source, target: (*target).to_owned(), read_only: false })
+    };
+    files.iter().map(bind).collect()
+}
+
+pub async fn release_network(shared: Arc<Shared>, task_id: String) -> Option<Message> {
+    match shared.network.detach(&task_id).await {
+        Ok(()) => Some(Event::NetworkReleased.into()),
+        Err(message) => again(&shared, &task_id, &message),
+    }
+}
+
+pub async fn remove_task(shared: Arc<Shared>, task_id: String) -> Option<Message> {
+    if let Err(error) = shared.runtime.remove_task(&task_id).await {
+        return again(&shared, &task_id, &chain(&error));
+    }
+    let dir = shared.etc_dir.join(&task_id);
+    match task::spawn_blocking(move || std::fs::remove_dir_all(dir)).await {
+        Ok(Err(e)) if e.kind() != io::ErrorKind::NotFound => again(&shared, &task_id, &e.to_string()),
+        _ => Some(Event::TaskRemoved.into()),
+    }
+}
+
+pub async fn forget(shared: Arc<Shared>, task_id: String) -> Option<Message> {
+    let (ledger, id) = (shared.ledger.clone(), task_id.clone());
+    match task::spawn_blocking(move || ledger.remove(&id)).await {
+        Ok(Err(error)) => again(&shared, &task_id, &chain(&error)),
+        _ => Some(Event::Forgotten.into()),
+    }
+}
+
+fn again(shared: &Shared, task_id: &str, message: &str) -> Option<Message> {
+    tracing::warn!(task_id, message, "not released, trying again");
+    Some(Event::ReleaseFailed(shared.clock.now() + TRY_AGAIN).into())
+}
+
+pub async fn report(shared: Arc<Shared>, report: TaskReport, retry: Duration) -> Option<Message> {
+    Some(match shared.upstream.report(report.clone()).await {
+        Ok(()) => Event::Reported(report).into(),
+        Err(UpstreamError::Refused(why)) => {
+            tracing::warn!(task_id = report.task_id, why, "report refused");
+            Event::Reported(report).into()
+        }
+        Err(UpstreamError::Unavailable(_)) => {
+            Event::ReportFailed { retry_at: shared.clock.now() + retry }.into()
+        }
+    })
+}

@@ -1,0 +1,67 @@
+//! `dependsOn`: when may a container start, and when may it be stopped. Pure.
+//! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDependency.html>
+
+use super::state::{Phase, TaskState};
+use neargate_base::Timestamp;
+use std::time::Duration;
+
+/// Whether a container's dependencies allow it to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    Now,
+    /// Not yet; a dependency's `startTimeout` runs out then.
+    Later(Option<Timestamp>),
+    /// Never, and why (the words of the ECS agent).
+    Never(String),
+}
+
+/// May container `i` start?
+pub fn start(state: &TaskState, i: usize, now: Timestamp) -> Start {
+    let specs = &state.assignment.containers;
+    let mut wake_at: Option<Timestamp> = None;
+    let mut waits = false;
+    for (on, condition) in &specs[i].depends_on {
+        let Some(d) = specs.iter().position(|s| s.name == *on) else {
+            return Start::Never(format!("dependency graph: container {on} not found in task"));
+        };
+        let never = |why: &str| {
+            Start::Never(format!(
+                "dependency graph: failed to resolve container ordering dependency [{on}] \
+                 for target [{}] as dependency {why}",
+                specs[i].name
+            ))
+        };
+        match (&state.containers[d].phase, condition.as_str()) {
+            (Phase::Running { .. }, "START") => {}
+            (Phase::Ended(e), "START" | "COMPLETE") if e.started_at.is_some() => {}
+            (Phase::Ended(e), "SUCCESS") if e.exit_code == Some(0) => {}
+            (Phase::Ended(_), "SUCCESS") => return never("did not exit successfully."),
+            (Phase::Ended(_), _) => return never("did not start."),
+            (Phase::Running { started_at }, "COMPLETE" | "SUCCESS") => {
+                waits = true;
+                let timeout = specs[d].start_timeout_secs;
+                if timeout > 0 {
+                    let at = *started_at + Duration::from_secs(timeout.into());
+                    if at <= now {
+                        return never("has timed out.");
+                    }
+                    wake_at = Some(wake_at.map_or(at, |w| w.min(at)));
+                }
+            }
+            (Phase::Running { .. }, other) => {
+                return never(&format!("condition {other} is not supported."));
+            }
+            (Phase::Waiting | Phase::Pulling | Phase::Pulled | Phase::Starting, _) => waits = true,
+        }
+    }
+    if waits { Start::Later(wake_at) } else { Start::Now }
+}
+
+/// May container `i` be told to stop? Only once those that depend on it have ended.
+pub fn may_stop(state: &TaskState, i: usize) -> bool {
+    let specs = &state.assignment.containers;
+    specs.iter().zip(&state.containers).all(|(spec, c)| {
+        matches!(c.phase, Phase::Ended(_))
+            || !spec.depends_on.iter().any(|(on, _)| *on == specs[i].name)
+    })
+}

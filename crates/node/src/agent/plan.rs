@@ -1,0 +1,236 @@
+//! What a driver does next: a pure function of what it knows and the time. Doubled planning is
+//! harmless, because [`begin`] marks each action before it is carried out.
+
+use super::order::{self, Start};
+use super::state::{Network, Once, Phase, TaskState};
+use neargate_base::Timestamp;
+use neargate_domain::TaskReport;
+use std::time::Duration;
+
+/// SIGKILL is sent again when a container has not gone after this long.
+const KILL_AGAIN: Duration = Duration::from_secs(10);
+
+/// One step; containers by their index in the assignment.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Write the facts of this version to the ledger.
+    Save(u64),
+    /// Network interface and cgroup.
+    AttachNetwork,
+    Pull(usize),
+    /// See that the log stream can be written.
+    CheckLogs(usize),
+    Start(usize),
+    /// End a container that was never started; the reason, when it is its own failure.
+    GiveUp(usize, Option<String>),
+    Signal(usize, i32),
+    Kill(usize),
+    ReleaseNetwork,
+    /// Remove cgroup and state directories.
+    RemoveTask,
+    Report(Box<TaskReport>),
+    /// Delete the ledger entry and end the driver.
+    Forget,
+}
+
+/// What to do now, and when to think again if nothing happens before.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    pub actions: Vec<Action>,
+    pub wake_at: Option<Timestamp>,
+}
+
+impl Plan {
+    fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    fn wake(&mut self, at: Timestamp) {
+        self.wake_at = Some(self.wake_at.map_or(at, |w| w.min(at)));
+    }
+
+    /// True when a retry is due; else be woken for it.
+    fn due(&mut self, retry_at: Option<Timestamp>, now: Timestamp) -> bool {
+        match retry_at {
+            Some(at) if at > now => {
+                self.wake(at);
+                false
+            }
+            _ => true,
+        }
+    }
+}
+
+/// The next steps of a task.
+pub fn plan(state: &TaskState, now: Timestamp) -> Plan {
+    let mut plan = Plan::default();
+    if state.forgetting == Once::Done {
+        return plan;
+    }
+    save(state, now, &mut plan);
+    if state.stopping() {
+        stop(state, now, &mut plan);
+    } else {
+        run(state, now, &mut plan);
+    }
+    if state.all_ended() {
+        release(state, now, &mut plan);
+    }
+    report(state, now, &mut plan);
+    plan
+}
+
+fn save(state: &TaskState, now: Timestamp, plan: &mut Plan) {
+    let s = &state.saving;
+    let worth = !(state.removed && state.released());
+    if worth && s.saved < s.version && !s.in_flight && plan.due(s.retry_at, now) {
+        plan.act(Action::Save(s.version));
+    }
+}
+
+/// Towards running: network, images and log streams side by side, then the containers in order.
+fn run(state: &TaskState, now: Timestamp, plan: &mut Plan) {
+    if state.network == Network::Absent && plan.due(state.network_retry_at, now) {
+        plan.act(Action::AttachNetwork);
+    }
+    let ended = |i: usize| matches!(state.containers[i].phase, Phase::Ended(_));
+    for (i, c) in state.containers.iter().enumerate() {
+        if c.phase == Phase::Waiting {
+            plan.act(Action::Pull(i));
+        }
+        if c.log_ready == Once::ToDo && !ended(i) {
+            plan.act(Action::CheckLogs(i));
+        }
+    }
+    // No container starts before the whole task can: a task that fails to start never ran.
+    let ready = matches!(state.network, Network::Ready(_))
+        && state.saving.saved > 0
+        && state.containers.iter().enumerate().all(|(i, c)| {
+            let pulled = !matches!(c.phase, Phase::Waiting | Phase::Pulling);
+            ended(i) || (pulled && c.log_ready == Once::Done)
+        });
+    if !ready {
+        return;
+    }
+    let mut starts = Vec::new();
+    let mut given_up = false;
+    for (i, c) in state.containers.iter().enumerate() {
+        if c.phase != Phase::Pulled {
+            continue;
+        }
+        match order::start(state, i, now) {
+            Start::Now => starts.push(Action::Start(i)),
+            Start::Later(wake_at) => wake_at.into_iter().for_each(|at| plan.wake(at)),
+            Start::Never(reason) => {
+                plan.act(Action::GiveUp(i, Some(reason)));
+                given_up = true;
+            }
+        }
+    }
+    // Giving one up may end the task: then no other is to start.
+    if !given_up {
+        plan.actions.append(&mut starts);
+    }
+}
+
+/// Towards stopped: the stop signal in reverse `dependsOn` order, SIGKILL after `stopTimeout`.
+fn stop(state: &TaskState, now: Timestamp, plan: &mut Plan) {
+    for (i, c) in state.containers.iter().enumerate() {
+        match c.phase {
+            Phase::Waiting | Phase::Pulling | Phase::Pulled => plan.act(Action::GiveUp(i, None)),
+            // Its start is under way and cannot be taken back; it is stopped once it runs.
+            Phase::Starting | Phase::Ended(_) => {}
+            Phase::Running { .. } => stop_container(state, i, now, plan),
+        }
+    }
+}
+
+fn stop_container(state: &TaskState, i: usize, now: Timestamp, plan: &mut Plan) {
+    let c = &state.containers[i];
+    if let Some(killed_at) = c.killed_at {
+        let again = killed_at + KILL_AGAIN;
+        if again <= now { plan.act(Action::Kill(i)) } else { plan.wake(again) }
+        return;
+    }
+    if state.removed {
+        plan.act(Action::Kill(i));
+        return;
+    }
+    let Some(signalled_at) = c.signalled_at else {
+        if order::may_stop(state, i) {
+            plan.act(Action::Signal(i, c.stop_signal));
+        }
+        return;
+    };
+    let timeout = Duration::from_secs(state.assignment.containers[i].stop_timeout_secs.into());
+    let kill_at = signalled_at + timeout;
+    if kill_at <= now { plan.act(Action::Kill(i)) } else { plan.wake(kill_at) }
+}
+
+/// Every container has ended: give everything back.
+fn release(state: &TaskState, now: Timestamp, plan: &mut Plan) {
+    if !plan.due(state.release_retry_at, now) {
+        return;
+    }
+    if matches!(state.network, Network::Absent | Network::Ready(_) | Network::Failed) {
+        plan.act(Action::ReleaseNetwork);
+    }
+    // State directories hold exit codes and unshipped lines: they go once both are kept elsewhere.
+    let kept = state.removed
+        || (state.saving.saved == state.saving.version && state.containers.iter().all(|c| c.drained));
+    if state.removal == Once::ToDo && kept && state.network != Network::Attaching {
+        plan.act(Action::RemoveTask);
+    }
+    let quiet = !state.saving.in_flight;
+    if state.removed && state.released() && quiet && state.forgetting == Once::ToDo {
+        plan.act(Action::Forget);
+    }
+}
+
+fn report(state: &TaskState, now: Timestamp, plan: &mut Plan) {
+    let r = &state.reporting;
+    if state.removed || r.in_flight {
+        return;
+    }
+    let mut report = state.report();
+    if r.acknowledged.as_ref() != Some(&report) && plan.due(r.retry_at, now) {
+        report.sequence = r.sequence + 1;
+        plan.act(Action::Report(Box::new(report)));
+    }
+}
+
+/// Mark `action` as begun, so that it is not planned again.
+pub fn begin(state: &mut TaskState, action: &Action, now: Timestamp) {
+    match action {
+        Action::Save(_) => {
+            state.saving.in_flight = true;
+            state.saving.retry_at = None;
+        }
+        Action::AttachNetwork => state.network = Network::Attaching,
+        Action::Pull(i) => {
+            state.containers[*i].phase = Phase::Pulling;
+            state.pull_started_at.get_or_insert(now);
+        }
+        Action::CheckLogs(i) => state.containers[*i].log_ready = Once::Doing,
+        Action::Start(i) => state.containers[*i].phase = Phase::Starting,
+        Action::GiveUp(i, reason) => state.give_up(*i, reason.as_deref(), now),
+        Action::Signal(i, _) => {
+            state.containers[*i].signalled_at = Some(now);
+            state.touch();
+        }
+        Action::Kill(i) => state.containers[*i].killed_at = Some(now),
+        Action::ReleaseNetwork => {
+            state.network = Network::Releasing;
+            state.release_retry_at = None;
+        }
+        Action::RemoveTask => {
+            state.removal = Once::Doing;
+            state.release_retry_at = None;
+        }
+        Action::Report(report) => {
+            state.reporting.in_flight = true;
+            state.reporting.sequence = report.sequence;
+        }
+        Action::Forget => state.forgetting = Once::Doing,
+    }
+}

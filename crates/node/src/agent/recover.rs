@@ -1,0 +1,50 @@
+//! After a restart: from a ledger entry and what the runtime still finds to a driver that goes
+//! on by the ordinary path. Nothing is repaired here; each finding is an ordinary event.
+
+use super::driver::{Driver, Handle, Shared};
+use super::ledger::Entry;
+use super::state::{Event, Once, Phase};
+use crate::runtime::Adopted;
+use std::sync::Arc;
+
+/// A driver for the task of `entry`, holding the containers that still run.
+pub async fn recover(shared: &Arc<Shared>, entry: Entry) -> (Driver, Handle) {
+    let state = entry.into_state(shared.clock.now());
+    let (mut driver, handle) = Driver::new(Arc::clone(shared), state);
+    let task_id = driver.state.assignment.task_id.clone();
+    for i in 0..driver.state.containers.len() {
+        let ran = match driver.state.containers[i].phase {
+            Phase::Ended(_) => continue,
+            Phase::Running { .. } => true,
+            Phase::Waiting | Phase::Pulling | Phase::Pulled | Phase::Starting => false,
+        };
+        let name = driver.state.assignment.containers[i].name.clone();
+        let found = match shared.runtime.adopt(&task_id, &name).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::error!(task_id, name, error = &error as &dyn std::error::Error, "container not adopted");
+                Adopted::Lost
+            }
+        };
+        tracing::info!(task_id, name, ?found, "adopted");
+        let now = shared.clock.now();
+        let event = match &found {
+            Adopted::Running(container) => Event::Started(i, container.started_at()),
+            Adopted::Exited(exit) => Event::Exited(i, exit.clone()),
+            Adopted::Lost => Event::Lost(i),
+            // It ran before the machine went down, and its state directory went with it.
+            Adopted::Unknown if ran => Event::Lost(i),
+            Adopted::Unknown => continue,
+        };
+        if !ran {
+            // The entry was written before the start had answered.
+            driver.state.containers[i].phase = Phase::Starting;
+        }
+        driver.state.containers[i].log_ready = Once::Done;
+        driver.state.on(event, now);
+        if let Adopted::Running(container) = found {
+            driver.hold(i, container);
+        }
+    }
+    (driver, handle)
+}

@@ -1,0 +1,41 @@
+use super::Batch;
+use neargate_base::Timestamp;
+
+fn record(line: &str) -> Vec<u8> {
+    format!("5 o {}\n{line}\n", line.len()).into_bytes()
+}
+
+#[test]
+fn a_batch_holds_whole_lines_only() {
+    let mut bytes = record("one");
+    bytes.extend(record(""));
+    bytes.extend(record("two\nlines"));
+    let whole = bytes.len() as u64;
+    bytes.extend_from_slice(b"6 e 100\nhalf");
+    let batch = Batch::parse(&bytes, false);
+    let messages: Vec<_> = batch.lines.iter().map(|l| l.message.as_str()).collect();
+    assert_eq!(messages, ["one", "two\nlines"]);
+    assert_eq!(batch.lines[0].timestamp, Timestamp::from_millis(5));
+    assert_eq!((batch.consumed, batch.remaining), (whole, 12));
+}
+
+#[test]
+fn a_batch_stays_within_cloudwatchs_limits() {
+    let many: Vec<u8> = record("x").repeat(10_001);
+    let batch = Batch::parse(&many, false);
+    assert_eq!(batch.lines.len(), 10_000);
+    assert_eq!(batch.remaining, record("x").len() as u64);
+
+    let big = record(&"é".repeat(150_000));
+    let batch = Batch::parse(&big.repeat(8), false);
+    let cost: usize = batch.lines.iter().map(|l| l.message.len() + 26).sum();
+    assert!(batch.lines[0].message.len() == 262_118 && cost <= 1_048_576);
+    assert_eq!(batch.lines.len(), 4);
+}
+
+#[test]
+fn damage_does_not_stop_a_stream() {
+    let batch = Batch::parse(&[b'?'; 100], true);
+    assert_eq!((batch.consumed, batch.lines.len()), (100, 0));
+    assert_eq!(Batch::parse(&[b'?'; 100], false).consumed, 0);
+}

@@ -1,0 +1,309 @@
+//! Fakes of the control plane, images, network and runtime. Tests wait for what they observe,
+//! never for time.
+
+use super::super::seams::{Plumb, Pull, PulledImage};
+use crate::cgroup::Usage;
+use crate::runtime::{Adopted, Container, ContainerConfig, Exit, Runtime, RuntimeError};
+use crate::upstream::{AssignmentChange, ImageSource, Upstream, UpstreamError};
+use async_trait::async_trait;
+use neargate_base::{AccountId, Clock, Region, Timestamp, time::SystemClock};
+use neargate_domain::{LogLine, LogTarget, NetworkInterface, TaskReport};
+use parking_lot::Mutex;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::{mpsc, watch};
+
+#[derive(Debug)]
+pub struct FakeUpstream {
+    pub changes: mpsc::Sender<AssignmentChange>,
+    changes_rx: Mutex<Option<mpsc::Receiver<AssignmentChange>>>,
+    /// The newest report of each task.
+    pub reports: watch::Sender<HashMap<String, TaskReport>>,
+    /// Offset and lines by source.
+    pub logs: watch::Sender<HashMap<String, (u64, Vec<String>)>>,
+    pub away: AtomicBool,
+    pub no_group: AtomicBool,
+}
+
+impl FakeUpstream {
+    pub fn new() -> Arc<FakeUpstream> {
+        let (changes, rx) = mpsc::channel(16);
+        Arc::new(FakeUpstream {
+            changes,
+            changes_rx: Mutex::new(Some(rx)),
+            reports: watch::Sender::default(),
+            logs: watch::Sender::default(),
+            away: AtomicBool::new(false),
+            no_group: AtomicBool::new(false),
+        })
+    }
+
+    /// The agent comes back: a new stream of changes.
+    pub fn again(&self) -> Arc<FakeUpstream> {
+        let next = FakeUpstream::new();
+        next.reports.send_replace(self.reports.borrow().clone());
+        next.logs.send_replace(self.logs.borrow().clone());
+        next
+    }
+
+    pub async fn report_where(&self, task: &str, seen: impl Fn(&TaskReport) -> bool) -> TaskReport {
+        let mut rx = self.reports.subscribe();
+        let found = rx.wait_for(|all| all.get(task).is_some_and(&seen)).await;
+        found.expect("the sender lives").get(task).expect("just seen").clone()
+    }
+
+    pub async fn lines_where(&self, source: &str, seen: impl Fn(&[String]) -> bool) -> Vec<String> {
+        let mut rx = self.logs.subscribe();
+        let found = rx.wait_for(|all| all.get(source).is_some_and(|(_, lines)| seen(lines))).await;
+        found.expect("the sender lives").get(source).expect("just seen").1.clone()
+    }
+
+    fn answer(&self) -> Result<(), UpstreamError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(UpstreamError::Unavailable("away".into()));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Upstream for FakeUpstream {
+    async fn assignments(&self) -> mpsc::Receiver<AssignmentChange> {
+        let rx = self.changes_rx.lock().take();
+        rx.unwrap_or_else(|| mpsc::channel(1).1)
+    }
+
+    async fn report(&self, report: TaskReport) -> Result<(), UpstreamError> {
+        self.answer()?;
+        self.reports.send_modify(|all| {
+            let newest = all.get(&report.task_id).map_or(0, |r| r.sequence);
+            if report.sequence > newest {
+                all.insert(report.task_id.clone(), report);
+            }
+        });
+        Ok(())
+    }
+
+    async fn put_logs(
+        &self,
+        target: &LogTarget,
+        source: &str,
+        end_offset: u64,
+        lines: Vec<LogLine>,
+    ) -> Result<(), UpstreamError> {
+        self.answer()?;
+        if self.no_group.load(Ordering::SeqCst) && !target.create_group {
+            let text = "ResourceNotFoundException: The specified log group does not exist.";
+            return Err(UpstreamError::Refused(text.into()));
+        }
+        self.logs.send_modify(|all| {
+            let (offset, stored) = all.entry(source.into()).or_default();
+            if end_offset > *offset {
+                *offset = end_offset;
+                stored.extend(lines.into_iter().map(|l| l.message));
+            }
+        });
+        Ok(())
+    }
+
+    async fn log_offset(&self, _: &LogTarget, source: &str) -> Result<u64, UpstreamError> {
+        self.answer()?;
+        Ok(self.logs.borrow().get(source).map_or(0, |(offset, _)| *offset))
+    }
+
+    async fn resolve_image(
+        &self,
+        _: &AccountId,
+        _: &Region,
+        name: &str,
+    ) -> Result<ImageSource, UpstreamError> {
+        self.answer()?;
+        if name.starts_with("missing") {
+            return Ok(ImageSource::Missing { message: format!("{name}: not found") });
+        }
+        Ok(ImageSource::Remote)
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct FakeImages;
+
+#[async_trait]
+impl Pull for FakeImages {
+    async fn pull(&self, name: &str, _: ImageSource) -> Result<PulledImage, String> {
+        let cmd = vec!["/run".into()];
+        Ok(PulledImage { digest: format!("sha256:{name}"), cmd, ..PulledImage::default() })
+    }
+
+    async fn collect(&self, _: &HashSet<String>, _: Timestamp) {}
+}
+
+#[derive(Debug, Default)]
+pub struct FakeNetwork {
+    pub attached: Mutex<HashSet<String>>,
+}
+
+#[async_trait]
+impl Plumb for FakeNetwork {
+    async fn attach(&self, task_id: &str, _: &NetworkInterface) -> Result<PathBuf, String> {
+        self.attached.lock().insert(task_id.into());
+        Ok(Path::new("/run/netns").join(task_id))
+    }
+
+    async fn detach(&self, task_id: &str) -> Result<(), String> {
+        self.attached.lock().remove(task_id);
+        Ok(())
+    }
+
+    async fn sweep(&self, keep: &HashSet<String>) -> Result<(), String> {
+        self.attached.lock().retain(|id| keep.contains(id));
+        Ok(())
+    }
+
+    fn resolv_conf(&self) -> String {
+        "nameserver 10.0.0.2\n".into()
+    }
+}
+
+/// A container that ends when told or when signalled (unless it ignores SIGTERM).
+#[derive(Debug)]
+pub struct FakeContainer {
+    pub config: ContainerConfig,
+    pub signals: Mutex<Vec<i32>>,
+    started_at: Timestamp,
+    exit: watch::Sender<Option<Exit>>,
+    dir: PathBuf,
+}
+
+impl FakeContainer {
+    pub fn end(&self, code: i32) {
+        let exit = Exit {
+            code: Some(code),
+            signal: None,
+            oom_killed: false,
+            started_at: Some(self.started_at),
+            finished_at: SystemClock.now(),
+            error: None,
+            dropped_lines: 0,
+        };
+        self.exit.send_if_modified(|e| e.is_none() && e.replace(exit).is_none());
+    }
+
+    /// Write a line of output.
+    pub fn print(&self, line: &str) {
+        use std::io::Write as _;
+        let mut log = std::fs::File::options().append(true).open(self.dir.join("log")).unwrap();
+        let millis = SystemClock.now().as_millis();
+        log.write_all(format!("{millis} o {}\n{line}\n", line.len()).as_bytes()).unwrap();
+    }
+}
+
+#[async_trait]
+impl Container for FakeContainer {
+    fn pid(&self) -> i32 {
+        1
+    }
+
+    fn started_at(&self) -> Timestamp {
+        self.started_at
+    }
+
+    async fn signal(&self, signal: i32) -> Result<(), RuntimeError> {
+        self.signals.lock().push(signal);
+        if signal == 9 || !self.config.args.contains(&"ignore-term".into()) {
+            self.end(128 + signal);
+        }
+        Ok(())
+    }
+
+    async fn wait(&self) -> Exit {
+        let mut rx = self.exit.subscribe();
+        let exit = rx.wait_for(Option::is_some).await.expect("the sender lives");
+        exit.clone().expect("just seen")
+    }
+
+    async fn usage(&self) -> Result<Usage, RuntimeError> {
+        Ok(Usage::default())
+    }
+}
+
+#[derive(Debug)]
+pub struct FakeRuntime {
+    dir: tempfile::TempDir,
+    /// By task id and name, in order of start.
+    pub containers: watch::Sender<Vec<Arc<FakeContainer>>>,
+}
+
+impl FakeRuntime {
+    pub fn new() -> Arc<FakeRuntime> {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        Arc::new(FakeRuntime { dir, containers: watch::Sender::default() })
+    }
+
+    pub async fn started(&self, name: &str) -> Arc<FakeContainer> {
+        let mut rx = self.containers.subscribe();
+        let named = |c: &&Arc<FakeContainer>| c.config.name == name;
+        let all = rx.wait_for(|all| all.iter().any(|c| named(&c))).await.expect("the sender lives");
+        Arc::clone(all.iter().find(named).expect("just seen"))
+    }
+}
+
+#[async_trait]
+impl Runtime for FakeRuntime {
+    async fn prepare_task(&self, _: &str, _: Option<u32>, _: Option<u32>) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+
+    async fn remove_task(&self, task_id: &str) -> Result<(), RuntimeError> {
+        let _ = std::fs::remove_dir_all(self.dir.path().join(task_id));
+        self.containers.send_modify(|all| all.retain(|c| c.config.task_id != task_id));
+        Ok(())
+    }
+
+    fn state_dir(&self, task_id: &str, name: &str) -> PathBuf {
+        self.dir.path().join(task_id).join(name)
+    }
+
+    async fn start(&self, config: &ContainerConfig) -> Result<Arc<dyn Container>, RuntimeError> {
+        if config.args.contains(&"/missing".into()) {
+            return Err(RuntimeError::Start("exec: \"/missing\": no such file or directory".into()));
+        }
+        let dir = self.state_dir(&config.task_id, &config.name);
+        std::fs::create_dir_all(&dir).unwrap();
+        if config.log {
+            std::fs::File::create(dir.join("log")).unwrap();
+        }
+        let container = Arc::new(FakeContainer {
+            config: config.clone(),
+            signals: Mutex::default(),
+            started_at: SystemClock.now(),
+            exit: watch::Sender::new(None),
+            dir,
+        });
+        self.containers.send_modify(|all| all.push(Arc::clone(&container)));
+        Ok(container)
+    }
+
+    async fn adopt(&self, task_id: &str, name: &str) -> Result<Adopted, RuntimeError> {
+        let all = self.containers.borrow().clone();
+        let found = all.into_iter().find(|c| c.config.task_id == task_id && c.config.name == name);
+        Ok(match found {
+            None => Adopted::Unknown,
+            Some(c) => match c.exit.borrow().clone() {
+                Some(exit) => Adopted::Exited(exit),
+                None => Adopted::Running(Arc::clone(&c) as Arc<dyn Container>),
+            },
+        })
+    }
+
+    async fn usage(&self, _: &str) -> Result<Usage, RuntimeError> {
+        Ok(Usage::default())
+    }
+
+    async fn sweep(&self, keep: &HashSet<String>) -> Result<(), RuntimeError> {
+        self.containers.send_modify(|all| all.retain(|c| keep.contains(&c.config.task_id)));
+        Ok(())
+    }
+}
