@@ -26,7 +26,7 @@ pub(super) fn read(
                 let label = matched.labels.iter().find(|(name, _)| *name == member.wire_name());
                 label.map(|(_, text)| one(language, member, &member.shape, text)).transpose()?
             }
-            Location::QueryString => from_query(language, op, &shape, member, &parameters)?,
+            Location::QueryString => from_query(language, member, &parameters)?,
             Location::Header => {
                 let lines = request.headers().get_all(member.wire_name()).iter();
                 let lines: Vec<String> =
@@ -63,8 +63,6 @@ fn parameters(query: &str) -> Result<Vec<(String, String)>, DecodeError> {
 
 fn from_query(
     language: Language,
-    op: &Operation,
-    shape: &Shape,
     member: &Member,
     parameters: &[(String, String)],
 ) -> Result<Option<Value>, DecodeError> {
@@ -78,24 +76,18 @@ fn from_query(
             Ok(if items.is_empty() { None } else { Some(Value::List(items)) })
         }
         Kind::Map { value, .. } => {
-            let taken: Vec<&str> = shape
-                .members()
-                .iter()
-                .filter(|m| m.location == Location::QueryString && m.name != member.name)
-                .map(Member::wire_name)
-                .chain(uri::query_literals(op.uri))
-                .collect();
-            let free = parameters.iter().filter(|(key, _)| !taken.contains(&key.as_str()));
-            Ok(map(free, matches!(value.shape.kind, Kind::List(_))))
+            // The whole query string, also what other members are bound to (HTTP bindings,
+            // `httpQueryParams`: what servers do).
+            Ok(map(parameters.iter(), matches!(value.shape.kind, Kind::List(_))))
         }
         _ => own.next().map(|text| one(language, member, &member.shape, text)).transpose(),
     }
 }
 
-/// All parameters that nothing else is bound to; of lists, or of single values.
-fn map<'a>(free: impl Iterator<Item = &'a (String, String)>, lists: bool) -> Option<Value> {
+/// A map of all parameters; of lists, or of first values.
+fn map<'a>(all: impl Iterator<Item = &'a (String, String)>, lists: bool) -> Option<Value> {
     let mut pairs: Vec<(String, Value)> = Vec::new();
-    for (key, text) in free {
+    for (key, text) in all {
         let text = Value::Str(text.clone());
         match pairs.iter_mut().find(|(seen, _)| seen == key) {
             Some((_, Value::List(items))) => items.push(text),

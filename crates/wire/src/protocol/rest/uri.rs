@@ -22,11 +22,6 @@ fn split(template: &'static str) -> (&'static str, impl Iterator<Item = (&'stati
     (path, literals)
 }
 
-/// The names of the template's query literals: not available to a map of all other parameters.
-pub(crate) fn query_literals(template: &'static str) -> impl Iterator<Item = &'static str> {
-    split(template).1.map(|(name, _)| name)
-}
-
 /// Matches a raw (still encoded) path and query.
 pub(crate) fn matches(template: &'static str, path: &str, query: &str) -> Option<Match> {
     let (wanted, literals) = split(template);

@@ -117,9 +117,11 @@ pub(in super::super) fn write_members(
             continue;
         }
         let flattened = member.is_flattened();
-        // A flattened list's element may bring the name: the member's own goes first.
+        // Models older than Smithy flatten the list's shape, and name its element there.
         let name = match (member.location_name, member.shape.kind) {
-            (None, Kind::List(inner)) if flattened => inner.location_name.unwrap_or(member.name),
+            (None, Kind::List(inner)) if member.shape.flattened && !member.flattened => {
+                inner.location_name.unwrap_or(member.name)
+            }
             _ => member.wire_name(),
         };
         let traits = Traits {
