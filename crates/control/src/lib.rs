@@ -1,1 +1,12 @@
-//! placeholder
+//! Floor 4: the control plane. The gateway turns requests into calls of the services; the
+//! house puts services, store, blobs and controllers together; the node port is how nodes
+//! ask for work and report.
+
+pub mod gateway;
+pub mod house;
+pub mod node_port;
+pub mod services;
+
+pub use gateway::Gateway;
+pub use house::{BuildError, Built, Options, build};
+pub use node_port::NodePort;

@@ -5,6 +5,7 @@ pub mod assignment;
 pub mod network;
 pub mod report;
 pub mod task;
+pub mod vpc;
 
 pub use assignment::{Assignment, ContainerSpec, DesiredState, ImageRef, LogLine, LogTarget};
 pub use network::NetworkInterface;

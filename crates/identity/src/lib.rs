@@ -1,1 +1,3 @@
-//! placeholder
+//! Floor 3, the identity family: who calls, and what they may do.
+
+pub mod sts;

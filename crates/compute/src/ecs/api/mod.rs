@@ -1,0 +1,47 @@
+//! ECS's handlers, one module per resource.
+
+pub mod clusters;
+pub mod describe;
+pub mod run_task;
+pub mod tags;
+pub mod task_definitions;
+pub mod tasks;
+
+use crate::ecs::{error, reference};
+use neargate_api::ecs as api;
+use neargate_service::tags::Tags;
+use neargate_service::{AwsError, Ctx, Stored};
+
+/// The tags of a request, checked.
+fn parse_tags(given: Option<Vec<api::Tag>>) -> Result<Tags, AwsError> {
+    let pairs = given.into_iter().flatten();
+    let pairs = pairs.map(|t| (t.key.unwrap_or_default(), t.value.unwrap_or_default()));
+    neargate_service::tags::parse(pairs).map_err(error::invalid_tags)
+}
+
+fn api_tags(tags: &Tags) -> Vec<api::Tag> {
+    let tag = |(k, v): (&String, &String)| api::Tag { key: Some(k.clone()), value: Some(v.clone()) };
+    tags.iter().map(tag).collect()
+}
+
+/// The active cluster a call names.
+///
+/// # Errors
+/// `ClusterNotFoundException`.
+async fn active_cluster(
+    cx: &Ctx,
+    named: Option<&str>,
+) -> Result<Stored<crate::ecs::model::Cluster>, AwsError> {
+    let name = reference::cluster(&cx.scope, named)?;
+    let found = cx.db().get::<crate::ecs::model::Cluster>(&cx.scope, &name).await?;
+    found.filter(|c| c.active).ok_or_else(error::cluster_not_found)
+}
+
+/// A page size within `1..=100`, 100 by default.
+fn page_size(given: Option<i32>) -> Result<usize, AwsError> {
+    match given {
+        None => Ok(100),
+        Some(n @ 1..=100) => Ok(usize::try_from(n).expect("1..=100")),
+        Some(_) => Err(error::invalid_parameter("maxResults must be between 1 and 100")),
+    }
+}

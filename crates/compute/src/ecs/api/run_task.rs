@@ -1,0 +1,311 @@
+//! `RunTask`: validate, place, and write whole tasks in one transaction
+//! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>).
+
+use super::{active_cluster, clusters, describe, parse_tags, task_definitions};
+use crate::ecs::model::{ClientToken, Cluster, ContainerSpec, Status, Task, TaskSpec};
+use crate::ecs::plan::{assignment, fargate, placement, task_definition};
+use crate::ecs::{Ecs, error};
+use neargate_api::ecs as api;
+use neargate_domain::{Assignment, DesiredState};
+use neargate_service::db::{self, Committed};
+use neargate_service::tags::Tags;
+use neargate_service::{AwsError, Ctx, Stored, eni};
+use neargate_wire::json::{Json, to_json};
+use std::sync::Arc;
+
+/// The platform version `LATEST` stands for.
+const PLATFORM_VERSION: &str = "1.4.0";
+/// Every Fargate task has at least this much scratch space.
+const EPHEMERAL_STORAGE_GIB: i32 = 20;
+
+pub async fn run_task(
+    ecs: Arc<Ecs>,
+    cx: Ctx,
+    input: api::RunTaskInput,
+) -> Result<api::RunTaskOutput, AwsError> {
+    let cluster = cluster(&cx, input.cluster.as_deref()).await?;
+    let request = Request::check(&cx, &input).await?;
+    let token = input.client_token.as_deref();
+    loop {
+        if let Some(again) = earlier(&cx, &input, token).await? {
+            return Ok(again);
+        }
+        let mut tx = cx.db().tx().unchanged(&cluster);
+        let mut tasks = Vec::new();
+        for _ in 0..request.count {
+            let task = request.place(&ecs, &cx, &input, &cluster).await?;
+            let id = Task::id(&cluster.name, &task.0.spec.assignment.task_id);
+            tx = tx.with(task.1.compares, task.1.ops).create(db::key::<Task>(&cx.scope, &id), &task.0);
+            tasks.push(task.0);
+        }
+        if let Some(token) = token {
+            let record = ClientToken {
+                request: fingerprint(&input),
+                tasks: tasks.iter().map(|t| Task::id(&cluster.name, &t.spec.assignment.task_id)).collect(),
+                at: cx.now(),
+            };
+            tx = tx.create(token_key(&cx, token), &record);
+        }
+        if let Committed::At(_) = tx.commit().await? {
+            for task in &tasks {
+                ecs.nodes.placed(&task.spec.node);
+            }
+            let tasks = tasks.iter().map(|t| describe::task(t, true)).collect();
+            return Ok(api::RunTaskOutput { tasks: Some(tasks), failures: Some(Vec::new()) });
+        }
+        // An address or the cluster changed hands meanwhile; a deleted cluster ends the loop.
+        active_cluster(&cx, input.cluster.as_deref()).await?;
+    }
+}
+
+/// The named cluster; `default` is made when it is first used.
+async fn cluster(cx: &Ctx, named: Option<&str>) -> Result<Stored<Cluster>, AwsError> {
+    match active_cluster(cx, named).await {
+        Err(e) if e.is("ClusterNotFoundException") && named.is_none_or(|n| n == "default") => {
+            clusters::create_default(cx).await
+        }
+        found => found,
+    }
+}
+
+/// A `RunTask` call that passed its checks.
+struct Request {
+    count: i32,
+    definition: api::TaskDefinition,
+    overrides: api::TaskOverride,
+    tags: Tags,
+    cpu_units: u32,
+    memory_mib: u32,
+    subnets: Vec<String>,
+    security_groups: Vec<String>,
+}
+
+impl Request {
+    async fn check(cx: &Ctx, input: &api::RunTaskInput) -> Result<Request, AwsError> {
+        let count = input.count.unwrap_or(1);
+        if !(1..=10).contains(&count) {
+            return Err(error::invalid_parameter("count must be between 1 and 10."));
+        }
+        let found = task_definitions::find(cx, &input.task_definition).await?;
+        let stored = found.ok_or_else(error::task_definition_not_found)?;
+        let definition = stored.value.definition.0;
+        if definition.status.as_deref() != Some("ACTIVE") {
+            return Err(error::task_definition_inactive());
+        }
+        launch_type(input, &definition)?;
+        refuse_unbuilt(input)?;
+        task_definition::runnable(&definition)?;
+        let overrides = input.overrides.clone().unwrap_or_default();
+        assignment::check_overrides(&definition, &overrides)?;
+        let vpc = input.network_configuration.as_ref().and_then(|n| n.awsvpc_configuration.as_ref());
+        let vpc = vpc.ok_or_else(|| {
+            error::invalid_parameter(
+                "Network Configuration must be provided when networkMode 'awsvpc' is specified.",
+            )
+        })?;
+        if vpc.subnets.is_empty() {
+            return Err(error::invalid_parameter("subnets can not be empty."));
+        }
+        let (cpu_units, memory_mib) = size(&definition, &overrides)?;
+        let mut tags = parse_tags(input.tags.clone())?;
+        if input.propagate_tags.as_deref() == Some("TASK_DEFINITION") {
+            // The call's own tags win.
+            let own = std::mem::replace(&mut tags, stored.value.tags);
+            tags.extend(own);
+        }
+        Ok(Request {
+            count,
+            definition,
+            overrides,
+            tags,
+            cpu_units,
+            memory_mib,
+            subnets: vpc.subnets.clone(),
+            security_groups: vpc.security_groups.clone().unwrap_or_default(),
+        })
+    }
+
+    /// One task with everything it needs, and the store changes that reserve its address.
+    async fn place(
+        &self,
+        ecs: &Ecs,
+        cx: &Ctx,
+        input: &api::RunTaskInput,
+        cluster: &Cluster,
+    ) -> Result<(Task, eni::Reservation), AwsError> {
+        let nodes = ecs.nodes.snapshot();
+        let node = placement::node(&nodes).ok_or_else(error::no_capacity)?.id.clone();
+        let subnet = placement::subnet(&self.subnets, ecs.nodes.turn()).expect("checked");
+        let task_id = cx.house.rng.hex(32);
+        let arn = cx.arn("ecs", format!("task/{}/{task_id}", cluster.name));
+        let reserved = eni::reserve(cx, subnet, &self.security_groups, &arn)
+            .await
+            .map_err(|e| error::invalid_parameter(e.message))?;
+        let family = self.definition.family.clone().unwrap_or_default();
+        let mut tags = self.tags.clone();
+        if input.enable_ecs_managed_tags == Some(true) {
+            tags.insert("aws:ecs:clusterName".into(), cluster.name.clone());
+        }
+        let containers = assignment::containers(&cx.scope, &task_id, &self.definition, &self.overrides);
+        let defined = self.definition.container_definitions.iter().flatten();
+        let spec = TaskSpec {
+            cluster_arn: cluster.arn.clone(),
+            task_definition_arn: self.definition.task_definition_arn.clone().unwrap_or_default(),
+            group: input.group.clone().unwrap_or_else(|| format!("family:{family}")),
+            started_by: input.started_by.clone(),
+            platform_version: match input.platform_version.as_deref() {
+                None | Some("LATEST") => PLATFORM_VERSION.into(),
+                Some(version) => version.into(),
+            },
+            cpu: self.cpu_units.to_string(),
+            memory: self.memory_mib.to_string(),
+            ephemeral_storage_gib: self
+                .definition
+                .ephemeral_storage
+                .as_ref()
+                .map_or(EPHEMERAL_STORAGE_GIB, |e| e.size_in_gib),
+            enable_execute_command: input.enable_execute_command.unwrap_or(false),
+            overrides: Json(shown_overrides(&self.overrides, &self.definition)),
+            containers: defined
+                .zip(&containers)
+                .map(|(c, run)| ContainerSpec {
+                    arn: cx.arn(
+                        "ecs",
+                        format!("container/{}/{task_id}/{}", cluster.name, cx.house.rng.uuid()),
+                    ),
+                    name: run.name.clone(),
+                    image: run.image.name.clone(),
+                    cpu: c.cpu.unwrap_or(0),
+                    memory: run.memory_mib.and_then(|m| i32::try_from(m).ok()),
+                    memory_reservation: run.memory_reservation_mib.and_then(|m| i32::try_from(m).ok()),
+                })
+                .collect(),
+            attachment_id: cx.house.rng.uuid(),
+            tags,
+            created_at: cx.now(),
+            node,
+            stop: None,
+            assignment: Assignment {
+                task_id,
+                task_arn: arn.clone(),
+                account: cx.scope.account.clone(),
+                region: cx.scope.region.clone(),
+                cluster: cluster.name.clone(),
+                family,
+                revision: self.definition.revision.and_then(|r| u32::try_from(r).ok()).unwrap_or(0),
+                generation: 1,
+                desired: DesiredState::Running,
+                cpu_units: Some(self.cpu_units),
+                memory_mib: Some(self.memory_mib),
+                network: reserved.interface.clone(),
+                containers,
+            },
+            arn,
+        };
+        Ok((Task { spec, status: Status::provisioning() }, reserved))
+    }
+}
+
+/// ECS shows an (empty) override for every container.
+fn shown_overrides(given: &api::TaskOverride, definition: &api::TaskDefinition) -> api::TaskOverride {
+    let mut shown = given.clone();
+    let list = shown.container_overrides.get_or_insert_default();
+    for c in definition.container_definitions.iter().flatten() {
+        if !list.iter().any(|o| o.name == c.name) {
+            list.push(api::ContainerOverride { name: c.name.clone(), ..Default::default() });
+        }
+    }
+    shown
+}
+
+fn launch_type(input: &api::RunTaskInput, definition: &api::TaskDefinition) -> Result<(), AwsError> {
+    let strategy = input.capacity_provider_strategy.as_ref().filter(|s| !s.is_empty());
+    if strategy.is_some() && input.launch_type.is_some() {
+        return Err(error::invalid_parameter(
+            "Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.",
+        ));
+    }
+    if strategy.is_some() {
+        return Err(error::unsupported("RunTask with a capacityProviderStrategy"));
+    }
+    match input.launch_type.as_deref().unwrap_or("EC2") {
+        "FARGATE" => {}
+        "EC2" => {
+            return Err(error::invalid_parameter("No Container Instances were found in your cluster."));
+        }
+        other => return Err(error::unsupported(&format!("RunTask with launchType {other}"))),
+    }
+    if !definition.compatibilities.iter().flatten().any(|c| c == "FARGATE") {
+        return Err(error::invalid_parameter("Task definition does not support launch_type FARGATE."));
+    }
+    match input.platform_version.as_deref() {
+        None | Some("LATEST" | "1.4.0" | "1.3.0") => Ok(()),
+        Some(_) => Err(AwsError::client(
+            "PlatformUnknownException",
+            "The specified platform version does not exist.",
+        )),
+    }
+}
+
+fn refuse_unbuilt(input: &api::RunTaskInput) -> Result<(), AwsError> {
+    let some = |used: bool, what: &str| if used { Err(error::unsupported(what)) } else { Ok(()) };
+    some(input.enable_execute_command == Some(true), "RunTask with enableExecuteCommand")?;
+    some(
+        input.volume_configurations.as_ref().is_some_and(|v| !v.is_empty()),
+        "RunTask with volumeConfigurations",
+    )?;
+    let environment_files = input.overrides.iter().flat_map(|o| o.container_overrides.iter().flatten());
+    some(
+        environment_files.into_iter().any(|o| {
+            o.environment_files.as_ref().is_some_and(|f| !f.is_empty())
+                || o.resource_requirements.as_ref().is_some_and(|r| !r.is_empty())
+        }),
+        "RunTask with environmentFiles or resourceRequirements overridden",
+    )
+}
+
+/// The task's CPU units and MiB, overrides applied.
+fn size(definition: &api::TaskDefinition, over: &api::TaskOverride) -> Result<(u32, u32), AwsError> {
+    let cpu = over.cpu.as_ref().or(definition.cpu.as_ref());
+    let memory = over.memory.as_ref().or(definition.memory.as_ref());
+    let cpu = cpu.and_then(|s| fargate::cpu_units(s));
+    let memory = memory.and_then(|s| fargate::memory_mib(s));
+    match (cpu, memory) {
+        (Some(c), Some(m)) if fargate::offers(c, m) => Ok((c, m)),
+        (c, m) => Err(error::client(format!(
+            "No Fargate configuration exists for given values: {} CPU, {} memory. See the Amazon ECS documentation for the valid values.",
+            c.unwrap_or(0),
+            m.unwrap_or(0)
+        ))),
+    }
+}
+
+fn token_key(cx: &Ctx, token: &str) -> String {
+    db::key::<ClientToken>(&cx.scope, &format!("run-task/{token}"))
+}
+
+fn fingerprint(input: &api::RunTaskInput) -> String {
+    to_json(input).to_string()
+}
+
+/// What the same client token made before.
+async fn earlier(
+    cx: &Ctx,
+    input: &api::RunTaskInput,
+    token: Option<&str>,
+) -> Result<Option<api::RunTaskOutput>, AwsError> {
+    let Some(token) = token else { return Ok(None) };
+    let Some(record) = cx.db().get_key::<ClientToken>(&token_key(cx, token)).await? else {
+        return Ok(None);
+    };
+    if record.request != fingerprint(input) {
+        return Err(error::conflict("The same clientToken was used with different parameters."));
+    }
+    let mut tasks = Vec::new();
+    for id in &record.tasks {
+        if let Some(task) = cx.db().get::<Task>(&cx.scope, id).await? {
+            tasks.push(describe::task(&task, true));
+        }
+    }
+    Ok(Some(api::RunTaskOutput { tasks: Some(tasks), failures: Some(Vec::new()) }))
+}

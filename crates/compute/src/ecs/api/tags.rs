@@ -1,0 +1,107 @@
+//! Tags on clusters, task definitions and tasks.
+
+use super::{api_tags, parse_tags};
+use crate::ecs::model::{Cluster, Task, TaskDefinition};
+use crate::ecs::{Ecs, error, reference};
+use neargate_api::ecs as api;
+use neargate_base::Arn;
+use neargate_service::tags::{InvalidTags, MAX_TAGS, Tags};
+use neargate_service::{AwsError, Ctx, Resource, db};
+use std::sync::Arc;
+
+/// Something that carries tags.
+trait Tagged: Resource {
+    fn tags(&mut self) -> &mut Tags;
+}
+
+impl Tagged for Cluster {
+    fn tags(&mut self) -> &mut Tags {
+        &mut self.tags
+    }
+}
+
+impl Tagged for TaskDefinition {
+    fn tags(&mut self) -> &mut Tags {
+        &mut self.tags
+    }
+}
+
+impl Tagged for Task {
+    fn tags(&mut self) -> &mut Tags {
+        &mut self.spec.tags
+    }
+}
+
+pub async fn tag_resource(
+    _: Arc<Ecs>,
+    cx: Ctx,
+    input: api::TagResourceInput,
+) -> Result<api::TagResourceOutput, AwsError> {
+    let new = parse_tags(Some(input.tags))?;
+    edit(&cx, &input.resource_arn, |tags| {
+        tags.extend(new.clone());
+        if tags.len() > MAX_TAGS { Err(error::invalid_tags(InvalidTags::TooMany)) } else { Ok(true) }
+    })
+    .await?;
+    Ok(api::TagResourceOutput::default())
+}
+
+pub async fn untag_resource(
+    _: Arc<Ecs>,
+    cx: Ctx,
+    input: api::UntagResourceInput,
+) -> Result<api::UntagResourceOutput, AwsError> {
+    edit(&cx, &input.resource_arn, |tags| {
+        tags.retain(|key, _| !input.tag_keys.contains(key));
+        Ok(true)
+    })
+    .await?;
+    Ok(api::UntagResourceOutput::default())
+}
+
+pub async fn list_tags_for_resource(
+    _: Arc<Ecs>,
+    cx: Ctx,
+    input: api::ListTagsForResourceInput,
+) -> Result<api::ListTagsForResourceOutput, AwsError> {
+    let tags = edit(&cx, &input.resource_arn, |_| Ok(false)).await?;
+    Ok(api::ListTagsForResourceOutput { tags: Some(api_tags(&tags)) })
+}
+
+/// Change (or, when `change` answers false, only read) the tags of whatever `arn` names.
+async fn edit(
+    cx: &Ctx,
+    arn: &str,
+    change: impl Fn(&mut Tags) -> Result<bool, AwsError>,
+) -> Result<Tags, AwsError> {
+    let parsed: Arn = arn.parse().map_err(|_| error::invalid_parameter("Invalid ARN"))?;
+    let (kind, name) = parsed.resource_type();
+    match kind {
+        "cluster" => {
+            let id = reference::cluster(&cx.scope, Some(arn))?;
+            apply::<Cluster>(cx, &id, change).await
+        }
+        "task-definition" => {
+            let of = reference::task_definition(&cx.scope, arn)?;
+            let id = TaskDefinition::id(&of.family, of.revision.unwrap_or(0));
+            apply::<TaskDefinition>(cx, &id, change).await
+        }
+        "task" => {
+            let cluster = name.split('/').next().unwrap_or_default();
+            let id = reference::task(&cx.scope, cluster, arn)?;
+            apply::<Task>(cx, &Task::id(cluster, &id), change).await
+        }
+        _ => Err(error::invalid_parameter("The specified resource ARN is not of a type that can be tagged.")),
+    }
+}
+
+async fn apply<T: Tagged>(
+    cx: &Ctx,
+    id: &str,
+    change: impl Fn(&mut Tags) -> Result<bool, AwsError>,
+) -> Result<Tags, AwsError> {
+    let key = db::key::<T>(&cx.scope, id);
+    let changed = cx.db().modify::<T, _>(&key, |resource| change(resource.tags())).await?;
+    let mut resource = changed.ok_or_else(error::resource_not_found)?;
+    Ok(std::mem::take(resource.value.tags()))
+}

@@ -1,0 +1,57 @@
+//! Amazon ECS: clusters, task definitions and tasks.
+//!
+//! `RunTask` writes a task's whole spec, its network interface and its node in one
+//! transaction; the node reports what it observes, and [`observe`] turns reports into status.
+
+mod api;
+mod controller;
+mod error;
+pub mod model;
+mod nodes;
+pub mod observe;
+mod plan;
+mod reference;
+
+pub use controller::Expire;
+pub use nodes::Nodes;
+
+use neargate_api::ecs::{SERVICE, ops};
+use neargate_service::OperationTable;
+use std::sync::Arc;
+
+/// What ECS's handlers share.
+#[derive(Debug, Default)]
+pub struct Ecs {
+    pub nodes: Nodes,
+}
+
+/// Which operations are served, and how completely.
+pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
+    use api::{clusters, tags, task_definitions, tasks};
+    OperationTable::new(&SERVICE, ecs)
+        .wording(|invalid| error::invalid_parameter(invalid.to_string()))
+        .on(ops::CreateCluster, clusters::create_cluster)
+        .on(ops::DeleteCluster, clusters::delete_cluster)
+        .on(ops::DescribeClusters, clusters::describe_clusters)
+        .on(ops::ListClusters, clusters::list_clusters)
+        .on(ops::UpdateCluster, clusters::update_cluster)
+        .on(ops::UpdateClusterSettings, clusters::update_cluster_settings)
+        .on(ops::RegisterTaskDefinition, task_definitions::register_task_definition)
+        .on(ops::DescribeTaskDefinition, task_definitions::describe_task_definition)
+        .on(ops::ListTaskDefinitions, task_definitions::list_task_definitions)
+        .on(ops::ListTaskDefinitionFamilies, task_definitions::list_task_definition_families)
+        .on(ops::DeregisterTaskDefinition, task_definitions::deregister_task_definition)
+        .on(ops::DeleteTaskDefinitions, task_definitions::delete_task_definitions)
+        .partly(
+            ops::RunTask,
+            tasks::run_task,
+            "launch type FARGATE, network mode awsvpc; no volumes, secrets, health checks, \
+             sidecar drivers or execute-command yet: such tasks are refused",
+        )
+        .on(ops::StopTask, tasks::stop_task)
+        .on(ops::DescribeTasks, tasks::describe_tasks)
+        .partly(ops::ListTasks, tasks::list_tasks, "no services, daemons or container instances to filter by yet")
+        .partly(ops::TagResource, tags::tag_resource, "clusters, task definitions and tasks")
+        .partly(ops::UntagResource, tags::untag_resource, "clusters, task definitions and tasks")
+        .partly(ops::ListTagsForResource, tags::list_tags_for_resource, "clusters, task definitions and tasks")
+}

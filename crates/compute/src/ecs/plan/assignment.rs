@@ -1,0 +1,158 @@
+//! From a task definition and its overrides to what the node runs.
+
+use crate::ecs::error;
+use neargate_api::ecs as api;
+use neargate_domain::{ContainerSpec, ImageRef, LogTarget};
+use neargate_service::{AwsError, Scope};
+use std::collections::BTreeMap;
+
+/// Seconds between SIGTERM and SIGKILL when the definition says nothing.
+const STOP_TIMEOUT_SECS: u32 = 30;
+/// What Fargate allows a container to take before it counts as started.
+const START_TIMEOUT_SECS: u32 = 180;
+
+/// Every override must name a container of the definition.
+///
+/// # Errors
+/// `InvalidParameterException` for one that does not.
+pub fn check_overrides(
+    definition: &api::TaskDefinition,
+    overrides: &api::TaskOverride,
+) -> Result<(), AwsError> {
+    let known = |name: &str| {
+        definition.container_definitions.iter().flatten().any(|c| c.name.as_deref() == Some(name))
+    };
+    for name in overrides.container_overrides.iter().flatten().filter_map(|o| o.name.as_deref()) {
+        if !known(name) {
+            return Err(error::invalid_parameter(format!(
+                "Override for container named {name} is not a container in the TaskDefinition."
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The containers of the task `task_id`.
+pub fn containers(
+    scope: &Scope,
+    task_id: &str,
+    definition: &api::TaskDefinition,
+    overrides: &api::TaskOverride,
+) -> Vec<ContainerSpec> {
+    let of = |name: &str| {
+        overrides.container_overrides.iter().flatten().find(|o| o.name.as_deref() == Some(name))
+    };
+    let defined = definition.container_definitions.iter().flatten();
+    defined.map(|c| container(scope, task_id, c, of(c.name.as_deref().unwrap_or_default()))).collect()
+}
+
+fn container(
+    scope: &Scope,
+    task_id: &str,
+    c: &api::ContainerDefinition,
+    over: Option<&api::ContainerOverride>,
+) -> ContainerSpec {
+    let name = c.name.clone().unwrap_or_default();
+    let linux = c.linux_parameters.as_ref();
+    let capabilities = linux.and_then(|l| l.capabilities.as_ref());
+    let positive = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
+    ContainerSpec {
+        image: ImageRef { name: c.image.clone().unwrap_or_default() },
+        essential: c.essential.unwrap_or(true),
+        entry_point: c.entry_point.clone().filter(|e| !e.is_empty()),
+        command: over
+            .and_then(|o| o.command.clone())
+            .or_else(|| c.command.clone())
+            .filter(|e| !e.is_empty()),
+        environment: environment(c, over),
+        working_directory: c.working_directory.clone(),
+        user: c.user.clone().filter(|u| !u.is_empty()),
+        hostname: c.hostname.clone(),
+        cpu_units: positive(over.and_then(|o| o.cpu).or(c.cpu)),
+        memory_mib: positive(over.and_then(|o| o.memory).or(c.memory)),
+        memory_reservation_mib: positive(
+            over.and_then(|o| o.memory_reservation).or(c.memory_reservation),
+        ),
+        read_only_root: c.readonly_root_filesystem.unwrap_or(false),
+        privileged: c.privileged.unwrap_or(false),
+        cap_add: capabilities.and_then(|k| k.add.clone()).unwrap_or_default(),
+        cap_drop: capabilities.and_then(|k| k.drop.clone()).unwrap_or_default(),
+        init_process: linux.and_then(|l| l.init_process_enabled).unwrap_or(false),
+        shm_size_mib: positive(linux.and_then(|l| l.shared_memory_size)),
+        tmpfs: linux
+            .and_then(|l| l.tmpfs.as_ref())
+            .into_iter()
+            .flatten()
+            .map(|t| {
+                let options = t.mount_options.clone().unwrap_or_default();
+                (t.container_path.clone(), positive(Some(t.size)).unwrap_or(1), options)
+            })
+            .collect(),
+        ulimits: c
+            .ulimits
+            .iter()
+            .flatten()
+            .map(|u| (u.name.clone(), u64::try_from(u.soft_limit), u64::try_from(u.hard_limit)))
+            // -1 is "unlimited".
+            .map(|(n, soft, hard)| (n, soft.unwrap_or(u64::MAX), hard.unwrap_or(u64::MAX)))
+            .collect(),
+        sysctls: c
+            .system_controls
+            .iter()
+            .flatten()
+            .filter_map(|s| Some((s.namespace.clone()?, s.value.clone()?)))
+            .collect(),
+        extra_hosts: c
+            .extra_hosts
+            .iter()
+            .flatten()
+            .map(|h| (h.hostname.clone(), h.ip_address.clone()))
+            .collect(),
+        interactive: c.interactive.unwrap_or(false),
+        pseudo_terminal: c.pseudo_terminal.unwrap_or(false),
+        stop_timeout_secs: positive(c.stop_timeout).unwrap_or(STOP_TIMEOUT_SECS),
+        start_timeout_secs: positive(c.start_timeout).unwrap_or(START_TIMEOUT_SECS),
+        depends_on: c
+            .depends_on
+            .iter()
+            .flatten()
+            .map(|d| (d.container_name.clone(), d.condition.clone()))
+            .collect(),
+        log: c.log_configuration.as_ref().and_then(|l| log_target(scope, task_id, &name, l)),
+        name,
+    }
+}
+
+/// The definition's variables with the override's on top.
+fn environment(
+    c: &api::ContainerDefinition,
+    over: Option<&api::ContainerOverride>,
+) -> BTreeMap<String, String> {
+    let overriding = over.and_then(|o| o.environment.as_ref());
+    c.environment
+        .iter()
+        .chain(overriding)
+        .flatten()
+        .filter_map(|kv| Some((kv.name.clone()?, kv.value.clone().unwrap_or_default())))
+        .collect()
+}
+
+/// `prefix/container/task` in the configured group
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specify-log-config.html>).
+fn log_target(
+    scope: &Scope,
+    task_id: &str,
+    container: &str,
+    log: &api::LogConfiguration,
+) -> Option<LogTarget> {
+    let options = log.options.as_ref()?;
+    let region = options.get("awslogs-region").and_then(|r| r.parse().ok());
+    let prefix = options.get("awslogs-stream-prefix").map(|p| format!("{p}/")).unwrap_or_default();
+    Some(LogTarget {
+        account: scope.account.clone(),
+        region: region.unwrap_or_else(|| scope.region.clone()),
+        group: options.get("awslogs-group")?.clone(),
+        stream: format!("{prefix}{container}/{task_id}"),
+        create_group: options.get("awslogs-create-group").is_some_and(|v| v == "true"),
+    })
+}

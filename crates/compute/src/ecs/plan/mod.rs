@@ -1,0 +1,11 @@
+//! Pure planners and rules: no I/O, no clock, no randomness.
+
+pub mod assignment;
+pub mod expiry;
+pub mod fargate;
+pub mod observe;
+pub mod placement;
+pub mod task_definition;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! From a node's report to the task's status. States only move forward; a report that is late
+//! or doubled changes nothing.
+
+use crate::ecs::model::{Status, Task};
+use neargate_base::Timestamp;
+use neargate_domain::{ContainerStatus, TaskEvent, TaskReport, TaskStatus};
+
+/// The status after `report`, or `None` when it says nothing new.
+pub fn observe(task: &Task, report: &TaskReport, now: Timestamp) -> Option<Status> {
+    let before = &task.status;
+    if before.report.as_ref().is_some_and(|seen| seen.sequence >= report.sequence) {
+        return None;
+    }
+    let mut status = before.clone();
+    status.report = Some(report.clone());
+    if report.network_ready {
+        advance(&mut status, TaskEvent::Provisioned);
+        status.connectivity_at.get_or_insert(now);
+    }
+    let containers = &report.containers;
+    let all_started = !containers.is_empty() && containers.iter().all(|c| c.started_at.is_some());
+    if all_started {
+        advance(&mut status, TaskEvent::ContainersStarted);
+        // Nothing yet has to learn of the task before it counts as running.
+        advance(&mut status, TaskEvent::Activated);
+        let last = containers.iter().filter_map(|c| c.started_at).max();
+        status.started_at = status.started_at.or(last);
+    }
+    if let Some(stopped) = &report.stopped {
+        stop_began(&mut status, &stopped.stop_code, &stopped.reason, stopped.at);
+    }
+    let ended = !containers.is_empty()
+        && containers.iter().all(|c| c.status == ContainerStatus::Stopped);
+    if ended && status.stopping_at.is_some() {
+        let last = containers.iter().filter_map(|c| c.finished_at).max();
+        status.execution_stopped_at = status.execution_stopped_at.or(last).or(Some(now));
+        advance(&mut status, TaskEvent::ContainersStopped);
+    }
+    if report.released {
+        stop_began(&mut status, "TaskFailedToStart", "Task failed to start", now);
+        advance(&mut status, TaskEvent::ContainersStopped);
+        advance(&mut status, TaskEvent::Released);
+        status.stopped_at.get_or_insert(now);
+    }
+    status.version += 1;
+    Some(status)
+}
+
+/// The status once the task is asked to stop.
+pub fn stop_requested(before: &Status, code: &str, reason: &str, at: Timestamp) -> Status {
+    let mut status = before.clone();
+    stop_began(&mut status, code, reason, at);
+    status.version += 1;
+    status
+}
+
+/// The first cause is the one that counts.
+fn stop_began(status: &mut Status, code: &str, reason: &str, at: Timestamp) {
+    advance(status, TaskEvent::StopBegan);
+    status.stopping_at.get_or_insert(at);
+    if status.stop_code.is_none() {
+        status.stop_code = Some(code.to_owned());
+        status.stopped_reason = Some(reason.to_owned());
+    }
+}
+
+fn advance(status: &mut Status, event: TaskEvent) {
+    if let Ok(next) = status.last_status.on(event) {
+        status.last_status = next;
+    }
+}
+
+/// `RUNNING` until something asks the task to stop or ends it.
+pub fn desired_status(task: &Task) -> &'static str {
+    if task.spec.stop.is_some() || task.status.last_status > TaskStatus::Running {
+        "STOPPED"
+    } else {
+        "RUNNING"
+    }
+}

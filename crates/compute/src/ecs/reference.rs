@@ -1,0 +1,96 @@
+//! How callers name ECS resources: by short name or by ARN.
+
+use crate::ecs::error;
+use neargate_base::Arn;
+use neargate_service::{AwsError, Scope};
+
+/// A task definition as named by `family`, `family:revision` or its ARN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskDefinitionRef {
+    pub family: String,
+    /// `None`: the latest active revision.
+    pub revision: Option<i32>,
+}
+
+/// The cluster's name from its name or ARN; `default` when not given.
+///
+/// # Errors
+/// `ClusterNotFoundException` for another region's or account's ARN,
+/// `InvalidParameterException` for what can be no cluster's name.
+pub fn cluster(scope: &Scope, named: Option<&str>) -> Result<String, AwsError> {
+    let Some(named) = named.filter(|n| !n.is_empty()) else { return Ok("default".into()) };
+    let name = if named.starts_with("arn:") {
+        local(scope, named, "cluster").ok_or_else(error::cluster_not_found)?
+    } else {
+        named.to_owned()
+    };
+    if is_name(&name) { Ok(name) } else { Err(error::invalid_parameter("Invalid cluster name.")) }
+}
+
+/// The task's id from its id or ARN.
+///
+/// # Errors
+/// `InvalidParameterException` for what can be no task's id.
+pub fn task(scope: &Scope, cluster: &str, named: &str) -> Result<String, AwsError> {
+    let id = if named.starts_with("arn:") {
+        let path = local(scope, named, "task")
+            .ok_or_else(|| error::invalid_parameter("Invalid identifier: Identifier is for another resource."))?;
+        match path.split_once('/') {
+            Some((c, id)) if c == cluster => id.to_owned(),
+            Some((c, _)) => {
+                return Err(error::invalid_parameter(format!(
+                    "Invalid identifier: Identifier is for {c}. Your cluster is {cluster}"
+                )));
+            }
+            None => path,
+        }
+    } else {
+        named.to_owned()
+    };
+    if id.len() > 36 {
+        return Err(error::invalid_parameter("taskId longer than 36."));
+    }
+    let ok = id.len() >= 32 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    if ok { Ok(id) } else { Err(error::invalid_parameter("Invalid identifier")) }
+}
+
+/// # Errors
+/// `ClientException` for what can be no task definition's name.
+pub fn task_definition(scope: &Scope, named: &str) -> Result<TaskDefinitionRef, AwsError> {
+    let path = if named.starts_with("arn:") {
+        local(scope, named, "task-definition").ok_or_else(error::task_definition_not_found)?
+    } else {
+        named.to_owned()
+    };
+    let (family, revision) = match path.split_once(':') {
+        None => (path.as_str(), None),
+        Some((family, digits)) => {
+            let revision = digits.parse::<i32>().ok().filter(|r| *r > 0);
+            let revision = revision.ok_or_else(|| {
+                error::invalid_parameter(format!("Invalid revision number. Number: {digits}"))
+            })?;
+            (family, Some(revision))
+        }
+    };
+    if is_name(family) {
+        Ok(TaskDefinitionRef { family: family.to_owned(), revision })
+    } else {
+        Err(error::task_definition_not_found())
+    }
+}
+
+/// Up to 255 letters, digits, hyphens and underscores: clusters, families and containers.
+pub fn is_name(name: &str) -> bool {
+    (1..=255).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// What follows `kind/` in an ECS ARN of this account and region.
+fn local(scope: &Scope, arn: &str, kind: &str) -> Option<String> {
+    let arn: Arn = arn.parse().ok()?;
+    let here = arn.service == "ecs"
+        && arn.region == scope.region.as_str()
+        && arn.account == scope.account.as_str();
+    let (of, name) = arn.resource.split_once('/')?;
+    (here && of == kind).then(|| name.to_owned())
+}

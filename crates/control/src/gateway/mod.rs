@@ -1,0 +1,118 @@
+//! The one port: routes every request to the AWS service, the registry or our own pages.
+//!
+//! It authenticates, decodes, dispatches and encodes. It knows no service's rules.
+
+mod auth;
+mod aws;
+mod body;
+mod guard;
+mod own;
+
+pub use auth::Mode;
+pub use body::{Body, BoxError};
+
+use crate::house::Built;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use neargate_base::{Region, task};
+use neargate_compute::ecr::registry;
+use neargate_service::Scope;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+/// A client must send its request's head within this time.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Connections served at the same time; more wait to be accepted.
+const MAX_CONNECTIONS: usize = 4_096;
+
+/// Something the operator's process can do to itself, for `POST /_neargate/reset`.
+pub type Reset = Arc<dyn Fn() -> futures_util::future::BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// The listening side of one control plane.
+#[derive(Clone)]
+pub struct Gateway {
+    built: Arc<Built>,
+    mode: Mode,
+    default_scope: Scope,
+    reset: Option<Reset>,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("mode", &self.mode).finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// `reset` is offered in development mode only.
+    pub fn new(built: Arc<Built>, mode: Mode, region: Region, reset: Option<Reset>) -> Self {
+        let default_scope = Scope { account: built.account.clone(), region };
+        let reset = reset.filter(|_| matches!(mode, Mode::Development));
+        Gateway { built, mode, default_scope, reset }
+    }
+
+    /// Serve until the future is dropped.
+    pub async fn serve(self, listener: TcpListener) {
+        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        loop {
+            let slot = slots.clone().acquire_owned().await.expect("never closed");
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file descriptors, most likely: let connections end first.
+                    tracing::warn!(%error, "cannot accept");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            let _ = stream.set_nodelay(true);
+            let gateway = self.clone();
+            task::spawn("connection", async move {
+                let service = hyper::service::service_fn(move |request| {
+                    let gateway = gateway.clone();
+                    async move { Ok::<_, Infallible>(gateway.handle(request).await) }
+                });
+                let mut server = auto::Builder::new(TokioExecutor::new());
+                server
+                    .http1()
+                    .timer(hyper_util::rt::TokioTimer::new())
+                    .header_read_timeout(HEAD_TIMEOUT);
+                if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+                    tracing::debug!(%error, "connection ended");
+                }
+                drop(slot);
+            });
+        }
+    }
+
+    async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+        let (parts, incoming) = request.into_parts();
+        if matches!(self.mode, Mode::Development)
+            && let Err(refused) = guard::check(&parts)
+        {
+            return own::refused(&refused);
+        }
+        let path = parts.uri.path();
+        if path == "/v2" || path.starts_with("/v2/") {
+            let caller = registry::Caller {
+                default_scope: self.default_scope.clone(),
+                enforced: !matches!(self.mode, Mode::Development),
+            };
+            let (ecr, house) = (self.built.ecr.clone(), self.built.house.clone());
+            let request = Request::from_parts(parts, incoming);
+            return registry::serve(ecr, house, caller, request).await;
+        }
+        if path == "/health" {
+            return own::health(&self.built, &parts.method);
+        }
+        if path.starts_with("/_neargate/") {
+            return own::internal(&parts, self.reset.as_ref()).await;
+        }
+        aws::handle(self, parts, incoming).await
+    }
+}

@@ -1,0 +1,60 @@
+//! Our own pages: health, the development-mode reset, refusals.
+
+use super::Reset;
+use super::body::{Body, full};
+use super::guard::Refused;
+use crate::house::Built;
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+fn answer(status: StatusCode, body: &Value) -> Response<Body> {
+    let mut response = Response::new(full(body.to_string()));
+    *response.status_mut() = status;
+    let json = http::HeaderValue::from_static("application/json");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+    response
+}
+
+pub(super) fn refused(why: &Refused) -> Response<Body> {
+    let body = json!({ "__type": "AccessDeniedException", "message": why.to_string() });
+    answer(StatusCode::FORBIDDEN, &body)
+}
+
+/// What runs here: every service that has handlers, and the nodes connected.
+pub(super) fn health(built: &Built, method: &Method) -> Response<Body> {
+    if method != Method::GET && method != Method::HEAD {
+        return answer(StatusCode::METHOD_NOT_ALLOWED, &json!({ "message": "use GET" }));
+    }
+    let services: serde_json::Map<String, Value> = built
+        .house
+        .caller
+        .services()
+        .map(|s| (s.schema().id.to_owned(), json!("running")))
+        .collect();
+    let body = json!({
+        "status": "ok",
+        "version": env!("CARGO_PKG_VERSION"),
+        "services": services,
+        "nodes": built.ecs.nodes.ids(),
+    });
+    answer(StatusCode::OK, &body)
+}
+
+/// `POST /_neargate/reset`: stop every task and forget all state. Development mode only.
+pub(super) async fn internal(parts: &Parts, reset: Option<&Reset>) -> Response<Body> {
+    if parts.uri.path() != "/_neargate/reset" {
+        return answer(StatusCode::NOT_FOUND, &json!({ "message": "no such page" }));
+    }
+    let Some(reset) = reset else {
+        let message = "reset works in development mode on loopback only";
+        return answer(StatusCode::FORBIDDEN, &json!({ "message": message }));
+    };
+    if parts.method != Method::POST {
+        return answer(StatusCode::METHOD_NOT_ALLOWED, &json!({ "message": "use POST" }));
+    }
+    match reset().await {
+        Ok(()) => answer(StatusCode::OK, &json!({ "status": "reset" })),
+        Err(message) => answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "message": message })),
+    }
+}

@@ -1,0 +1,99 @@
+//! Puts one control plane together: store, blobs, logs, services, controllers.
+
+use neargate_base::{AccountId, Clock, Rng, task};
+use neargate_blob::{BlobError, Blobs};
+use neargate_compute::ecr::Ecr;
+use neargate_compute::ecs::{Ecs, Expire};
+use neargate_observe::logs::{EngineError, LogEngine, Logs};
+use neargate_service::ctx::Settings;
+use neargate_service::eni::Cursors;
+use neargate_service::{AwsError, Caller, Db, House, controller};
+use neargate_store::embedded::EmbeddedStore;
+use neargate_store::{Store, StoreError};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+/// What the operator chose.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub data: PathBuf,
+    pub account: AccountId,
+    pub settings: Settings,
+}
+
+/// Why the control plane could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("cannot make {path}")]
+    Directory { path: PathBuf, source: std::io::Error },
+    #[error("cannot open the store under {path}")]
+    Store { path: PathBuf, source: StoreError },
+    #[error("cannot open the blobs under {path}")]
+    Blobs { path: PathBuf, source: BlobError },
+    #[error("cannot open the logs under {path}")]
+    Logs { path: PathBuf, source: EngineError },
+}
+
+/// A running control plane. Dropping it ends its controllers.
+#[derive(Debug)]
+pub struct Built {
+    pub house: Arc<House>,
+    pub ecs: Arc<Ecs>,
+    pub ecr: Arc<Ecr>,
+    pub logs: Arc<Logs>,
+    pub account: AccountId,
+    controllers: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Built {
+    fn drop(&mut self) {
+        for controller in &self.controllers {
+            controller.abort();
+        }
+    }
+}
+
+/// Open everything under `options.data` and start the controllers.
+pub async fn build(options: Options, clock: Arc<dyn Clock>, rng: Arc<Rng>) -> Result<Built, BuildError> {
+    let data = &options.data;
+    std::fs::create_dir_all(data)
+        .map_err(|source| BuildError::Directory { path: data.clone(), source })?;
+    let path = data.join("state.redb");
+    let store: Arc<dyn Store> = EmbeddedStore::open(&path, clock.clone())
+        .map_err(|source| BuildError::Store { path, source })?;
+    let path = data.join("blobs");
+    let blobs = Blobs::open(&path).map_err(|source| BuildError::Blobs { path, source })?;
+    let path = data.join("logs");
+    let engine = LogEngine::open(&path, clock.clone())
+        .map_err(|source| BuildError::Logs { path, source })?;
+    let house = Arc::new(House {
+        db: Db::new(store),
+        clock: clock.clone(),
+        rng: rng.clone(),
+        blobs,
+        caller: Caller::default(),
+        addresses: Cursors::new(&rng),
+        settings: options.settings,
+    });
+    let ecs = Arc::new(Ecs::default());
+    let ecr = Arc::new(Ecr::default());
+    let logs = Arc::new(Logs::new(engine));
+    house.caller.connect(crate::services::tables(&ecs, &ecr, &logs));
+    let expire = Arc::new(Expire { db: house.db.clone() });
+    let expire = controller::run(expire, house.db.clone(), clock, rng);
+    let controllers = vec![task::spawn("ecs-task-expiry", expire)];
+    Ok(Built { house, ecs, ecr, logs, account: options.account, controllers })
+}
+
+impl Built {
+    /// Forget everything: the development-mode reset. No task may be running.
+    ///
+    /// # Errors
+    /// When a store cannot be emptied.
+    pub async fn wipe(&self) -> Result<(), AwsError> {
+        self.house.db.store().wipe().await?;
+        self.logs.wipe().await?;
+        Ok(())
+    }
+}

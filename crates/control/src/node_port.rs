@@ -1,0 +1,213 @@
+//! What a node asks of the control plane. On one host the binary calls it directly.
+
+use crate::house::Built;
+use neargate_base::{AccountId, Region, task};
+use neargate_compute::ecr::{self, Resolved};
+use neargate_compute::ecs::{model::Task, observe};
+use neargate_domain::{Assignment, LogLine, LogTarget, TaskReport, TaskStatus};
+use neargate_service::{AwsError, Db, Resource, Scope, db};
+use neargate_store::{Event, MAX_PAGE};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// A change of what a node should run.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Everything assigned to the node now.
+    Snapshot(Vec<Assignment>),
+    Changed(Assignment),
+    /// The task of this id is recorded as ended.
+    Removed(String),
+}
+
+/// The control plane as the node `node` sees it. While it exists the node counts as connected.
+#[derive(Debug)]
+pub struct NodePort {
+    built: Arc<Built>,
+    node: String,
+    /// Store keys by task id, learned from the assignments.
+    keys: Arc<Mutex<HashMap<String, String>>>,
+}
+
+impl Drop for NodePort {
+    fn drop(&mut self) {
+        self.built.ecs.nodes.disconnect(&self.node);
+    }
+}
+
+impl NodePort {
+    pub fn connect(built: Arc<Built>, node: &str) -> Self {
+        built.ecs.nodes.connect(node);
+        NodePort { built, node: node.to_owned(), keys: Arc::default() }
+    }
+
+    /// A snapshot, then every change; a gap in the watch gives another snapshot.
+    pub fn assignments(&self) -> mpsc::Receiver<Change> {
+        let (sender, receiver) = mpsc::channel(256);
+        let follower = Follower {
+            db: self.built.house.db.clone(),
+            node: self.node.clone(),
+            keys: self.keys.clone(),
+            sender,
+        };
+        task::spawn("assignments", async move {
+            while let Err(error) = follower.follow().await {
+                tracing::warn!(%error, "assignments are read again");
+            }
+        });
+        receiver
+    }
+
+    /// Durable once it answers. A report of a task nobody knows any more is dropped.
+    pub async fn report(&self, report: &TaskReport) -> Result<(), AwsError> {
+        let known = self.keys.lock().get(&report.task_id).cloned();
+        let key = match known {
+            Some(key) => Some(key),
+            None => find_key(&self.built.house.db, &report.task_id).await?,
+        };
+        match key {
+            Some(key) => observe::report(&self.built.house, &key, report).await,
+            None => {
+                tracing::warn!(task = report.task_id, "a report of an unknown task is dropped");
+                Ok(())
+            }
+        }
+    }
+
+    /// Store a container's output; see [`neargate_observe::logs::Logs::ingest`].
+    pub async fn put_logs(
+        &self,
+        target: &LogTarget,
+        source: &str,
+        end_offset: u64,
+        lines: Vec<LogLine>,
+    ) -> Result<(), AwsError> {
+        self.built.logs.ingest(&self.built.house, target, source, end_offset, lines).await
+    }
+
+    /// How much of a container's output is stored.
+    pub async fn log_offset(&self, target: &LogTarget, source: &str) -> Result<u64, AwsError> {
+        self.built.logs.offset(&self.built.house, target, source).await
+    }
+
+    /// Where an image named by a task of this account and region is.
+    pub async fn resolve_image(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        name: &str,
+    ) -> Result<Resolved, AwsError> {
+        let scope = Scope { account: account.clone(), region: region.clone() };
+        ecr::resolve(&self.built.house, &scope, name).await
+    }
+}
+
+/// The key of a task this port has not heard of yet: right after a start.
+async fn find_key(db: &Db, task_id: &str) -> Result<Option<String>, AwsError> {
+    let prefix = format!("{}/", Task::KIND);
+    let mut after = None::<String>;
+    loop {
+        let page = db.store().range(&prefix, after.as_deref(), MAX_PAGE, None).await?;
+        let of_task = |key: &&String| key.rsplit('/').next() == Some(task_id);
+        if let Some(key) = page.entries.iter().map(|e| &e.key).find(of_task) {
+            return Ok(Some(key.clone()));
+        }
+        after = page.entries.last().map(|e| e.key.clone());
+        if !page.more {
+            return Ok(None);
+        }
+    }
+}
+
+/// Turns the store's task records into a node's changes.
+struct Follower {
+    db: Db,
+    node: String,
+    keys: Arc<Mutex<HashMap<String, String>>>,
+    sender: mpsc::Sender<Change>,
+}
+
+impl Follower {
+    /// Ends well when the node stops listening.
+    async fn follow(&self) -> Result<(), AwsError> {
+        let prefix = format!("{}/", Task::KIND);
+        let (mut snapshot, mut after, mut at) = (Vec::new(), None::<String>, None);
+        let revision = loop {
+            let page = self.db.store().range(&prefix, after.as_deref(), MAX_PAGE, at).await?;
+            for entry in &page.entries {
+                let task = db::decode::<Task>(entry)?;
+                if self.is_ours(&task.value) {
+                    self.remember(&task.value, &task.key);
+                    snapshot.push(task.value.spec.assignment);
+                }
+            }
+            (after, at) = (page.entries.last().map(|e| e.key.clone()), Some(page.revision));
+            if !page.more {
+                break page.revision;
+            }
+        };
+        if self.sender.send(Change::Snapshot(snapshot)).await.is_err() {
+            return Ok(());
+        }
+        let mut sent: HashMap<String, u64> = HashMap::new();
+        let mut watch = self.db.store().watch(&prefix, Some(revision + 1)).await?;
+        loop {
+            let batch = tokio::select! {
+                batch = watch.next() => batch?,
+                () = self.sender.closed() => return Ok(()),
+            };
+            for event in batch.events {
+                let Some(change) = self.change(&event, &mut sent)? else { continue };
+                if self.sender.send(change).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// What an event means to the node: nothing, when only the status changed.
+    fn change(
+        &self,
+        event: &Event,
+        sent: &mut HashMap<String, u64>,
+    ) -> Result<Option<Change>, AwsError> {
+        let gone = |key: &str| {
+            let id = key.rsplit('/').next().unwrap_or_default().to_owned();
+            self.keys.lock().remove(&id);
+            id
+        };
+        let entry = match event {
+            Event::Put(entry) => entry,
+            Event::Delete { key, .. } => {
+                let id = gone(key);
+                sent.remove(&id);
+                return Ok(Some(Change::Removed(id)));
+            }
+        };
+        let task = db::decode::<Task>(entry)?.value;
+        if task.spec.node != self.node {
+            return Ok(None);
+        }
+        let id = task.spec.assignment.task_id.clone();
+        if task.status.last_status == TaskStatus::Stopped {
+            sent.remove(&id);
+            return Ok(Some(Change::Removed(gone(&entry.key))));
+        }
+        self.remember(&task, &entry.key);
+        let generation = task.spec.assignment.generation;
+        if sent.insert(id, generation) == Some(generation) {
+            return Ok(None);
+        }
+        Ok(Some(Change::Changed(task.spec.assignment)))
+    }
+
+    fn is_ours(&self, task: &Task) -> bool {
+        task.spec.node == self.node && task.status.last_status != TaskStatus::Stopped
+    }
+
+    fn remember(&self, task: &Task, key: &str) {
+        self.keys.lock().insert(task.spec.assignment.task_id.clone(), key.to_owned());
+    }
+}

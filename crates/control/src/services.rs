@@ -1,0 +1,52 @@
+//! Every service, and how completely each of its operations is served.
+
+use neargate_compute::{ecr, ecr::Ecr, ecs, ecs::Ecs};
+use neargate_observe::{logs, logs::Logs};
+use neargate_service::{Service, Status};
+use neargate_wire::schema;
+use std::sync::Arc;
+
+/// The tables of the services that have handlers.
+pub fn tables(ecs: &Arc<Ecs>, ecr: &Arc<Ecr>, logs: &Arc<Logs>) -> Vec<Arc<dyn Service>> {
+    vec![
+        Arc::new(ecs::table(ecs.clone())),
+        Arc::new(ecr::table(ecr.clone())),
+        Arc::new(logs::table(logs.clone())),
+        Arc::new(neargate_network::ec2::table()),
+        Arc::new(neargate_identity::sts::table()),
+    ]
+}
+
+/// Every service whose requests are recognised, served or not.
+pub fn schemas() -> &'static [&'static schema::Service] {
+    neargate_api::SERVICES
+}
+
+/// An operation of a service and how completely it is served.
+#[derive(Debug, serde::Serialize)]
+pub struct OperationStatus {
+    pub service: &'static str,
+    pub operation: &'static str,
+    /// `works`, `partly` or `not yet`.
+    pub status: &'static str,
+    /// What differs from AWS, when `partly`.
+    pub lacking: &'static str,
+}
+
+/// Every operation of every service: what `docs/compatibility.md` is made from.
+pub fn operations(tables: &[Arc<dyn Service>]) -> Vec<OperationStatus> {
+    let of = |schema: &'static schema::Service| tables.iter().find(|t| t.schema().id == schema.id);
+    let mut all = Vec::new();
+    for service in schemas() {
+        for operation in service.operations {
+            let status = of(service).map_or(Status::NotYet, |t| t.status(operation.name));
+            let (status, lacking) = match status {
+                Status::Works => ("works", ""),
+                Status::Partly(lacking) => ("partly", lacking),
+                Status::NotYet => ("not yet", ""),
+            };
+            all.push(OperationStatus { service: service.id, operation: operation.name, status, lacking });
+        }
+    }
+    all
+}

@@ -1,0 +1,140 @@
+//! The default VPC every account has in every region
+//! (<https://docs.aws.amazon.com/vpc/latest/userguide/default-vpc.html>): 172.31.0.0/16 with a
+//! /20 subnet in each of three zones. Its ids derive from account and region, so they need not
+//! be stored and are the same after every start.
+//!
+//! All regions of one host share the address range; addresses are therefore unique per host.
+
+use neargate_base::{AccountId, Region, Rng};
+use std::net::Ipv4Addr;
+
+/// The range of every default VPC.
+pub const CIDR: &str = "172.31.0.0/16";
+/// The length of a default subnet's prefix.
+pub const SUBNET_PREFIX: u8 = 20;
+/// AWS keeps the first four addresses and the last one of a subnet.
+pub const RESERVED_FIRST: u32 = 4;
+
+/// A default VPC with the ids of everything in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DefaultVpc {
+    pub vpc_id: String,
+    pub security_group_id: String,
+    pub route_table_id: String,
+    pub internet_gateway_id: String,
+    pub network_acl_id: String,
+    pub dhcp_options_id: String,
+    pub subnets: [Subnet; 3],
+}
+
+/// One of its subnets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subnet {
+    pub id: String,
+    pub availability_zone: String,
+    /// The first address; the prefix is [`SUBNET_PREFIX`] long.
+    pub base: Ipv4Addr,
+}
+
+impl Subnet {
+    pub fn cidr(&self) -> String {
+        format!("{}/{SUBNET_PREFIX}", self.base)
+    }
+
+    /// The router's address: the first after the network's own.
+    pub fn gateway(&self) -> Ipv4Addr {
+        offset(self.base, 1)
+    }
+
+    /// How many addresses interfaces can have.
+    pub const fn usable() -> u32 {
+        (1 << (32 - SUBNET_PREFIX as u32)) - RESERVED_FIRST - 1
+    }
+
+    /// The `n`th usable address, counted round and round.
+    pub fn address(&self, n: u32) -> Ipv4Addr {
+        offset(self.base, RESERVED_FIRST + n % Self::usable())
+    }
+}
+
+impl DefaultVpc {
+    pub fn of(account: &AccountId, region: &Region) -> DefaultVpc {
+        let id = |kind: &str| format!("{kind}-{}", derived(account, region, kind));
+        let zones = region.zones();
+        let subnet = |n: usize| Subnet {
+            id: format!("subnet-{}", derived(account, region, &zones[n])),
+            availability_zone: zones[n].clone(),
+            base: base(n),
+        };
+        DefaultVpc {
+            vpc_id: id("vpc"),
+            security_group_id: id("sg"),
+            route_table_id: id("rtb"),
+            internet_gateway_id: id("igw"),
+            network_acl_id: id("acl"),
+            dhcp_options_id: id("dopt"),
+            subnets: [subnet(0), subnet(1), subnet(2)],
+        }
+    }
+
+    pub fn subnet(&self, id: &str) -> Option<&Subnet> {
+        self.subnets.iter().find(|s| s.id == id)
+    }
+}
+
+/// The gateways of the three default subnets: what a host's bridge holds.
+pub fn gateways() -> [Ipv4Addr; 3] {
+    [0, 1, 2].map(|n| offset(base(n), 1))
+}
+
+fn base(n: usize) -> Ipv4Addr {
+    Ipv4Addr::new(172, 31, u8::try_from(n * 16).expect("three subnets"), 0)
+}
+
+fn offset(base: Ipv4Addr, by: u32) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(base) + by)
+}
+
+/// The private DNS name of an address
+/// (<https://docs.aws.amazon.com/vpc/latest/userguide/vpc-dns.html>).
+pub fn private_dns_name(address: Ipv4Addr, region: &Region) -> String {
+    let dashed = address.to_string().replace('.', "-");
+    match region.as_str() {
+        "us-east-1" => format!("ip-{dashed}.ec2.internal"),
+        region => format!("ip-{dashed}.{region}.compute.internal"),
+    }
+}
+
+/// 17 hexadecimal digits, always the same for the same names (FNV-1a seeds the generator).
+fn derived(account: &AccountId, region: &Region, kind: &str) -> String {
+    let text = format!("{account}/{region}/{kind}");
+    let seed = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    Rng::seeded(seed).hex(17)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_stable_and_differ() {
+        let (a, r) = (AccountId::default(), Region::default());
+        let vpc = DefaultVpc::of(&a, &r);
+        assert_eq!(vpc, DefaultVpc::of(&a, &r));
+        let elsewhere = DefaultVpc::of(&a, &"eu-west-1".parse().expect("region"));
+        assert_ne!(vpc.vpc_id, elsewhere.vpc_id);
+        assert_ne!(vpc.subnets[0].id, vpc.subnets[1].id);
+        assert_eq!(vpc.subnets[2].cidr(), "172.31.32.0/20");
+        assert_eq!(vpc.subnets[1].gateway(), Ipv4Addr::new(172, 31, 16, 1));
+    }
+
+    #[test]
+    fn addresses_leave_out_what_aws_keeps() {
+        let subnet = &DefaultVpc::of(&AccountId::default(), &Region::default()).subnets[0];
+        assert_eq!(subnet.address(0), Ipv4Addr::new(172, 31, 0, 4));
+        assert_eq!(subnet.address(Subnet::usable() - 1), Ipv4Addr::new(172, 31, 15, 254));
+        assert_eq!(subnet.address(Subnet::usable()), subnet.address(0));
+    }
+}

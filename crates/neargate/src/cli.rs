@@ -1,0 +1,75 @@
+//! The command line. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+
+use crate::config::{Config, Flags};
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// ECS and Fargate on your own machines.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = "Examples:
+  neargate up                       run everything on this machine
+  neargate up --demo                ... and start a demo task
+  eval \"$(neargate env)\"            point AWS clients of this shell at it
+  aws ecs list-clusters")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run all roles on this machine, in the foreground.
+    Up {
+        #[command(flatten)]
+        flags: Flags,
+        /// Run a demo task and show its life.
+        #[arg(long)]
+        demo: bool,
+    },
+    /// Print the shell lines that point AWS clients at this Neargate.
+    Env {
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Print the configuration in effect, as TOML.
+    Config {
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Print how completely each AWS operation is served, as JSON (docs/compatibility.md).
+    #[command(hide = true)]
+    Operations,
+}
+
+pub fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Up { flags, demo } => Config::load(&flags).map_err(usage).and_then(|config| {
+            crate::up::run(config, demo).map_err(failed)
+        }),
+        Command::Env { flags } => Config::load(&flags).map_err(usage).and_then(|config| {
+            print!("{}", crate::environment::lines(&config).map_err(failed)?);
+            Ok(())
+        }),
+        Command::Config { flags } => Config::load(&flags).map_err(usage).map(|config| {
+            print!("{}", config.to_toml());
+        }),
+        Command::Operations => {
+            println!("{}", crate::environment::operations());
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(code) => code,
+    }
+}
+
+fn usage(error: anyhow::Error) -> ExitCode {
+    eprintln!("neargate: {error:#}");
+    ExitCode::from(2)
+}
+
+fn failed(error: anyhow::Error) -> ExitCode {
+    eprintln!("neargate: {error:#}");
+    ExitCode::from(1)
+}

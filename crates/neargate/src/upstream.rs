@@ -1,0 +1,76 @@
+//! Joins the node to the control plane of the same process.
+
+use async_trait::async_trait;
+use neargate_base::{AccountId, Region, task};
+use neargate_compute::ecr::Resolved;
+use neargate_control::NodePort;
+use neargate_control::node_port::Change;
+use neargate_domain::{LogLine, LogTarget, TaskReport};
+use neargate_node::upstream::{AssignmentChange, ImageSource, Upstream, UpstreamError};
+use neargate_service::{AwsError, Fault};
+use tokio::sync::mpsc;
+
+/// A [`NodePort`] as the agent wants it.
+#[derive(Debug)]
+pub struct Local(pub NodePort);
+
+/// A client fault is a final answer; anything else may pass.
+fn error(e: AwsError) -> UpstreamError {
+    match e.fault {
+        Fault::Client => UpstreamError::Refused(e.to_string()),
+        Fault::Server => UpstreamError::Unavailable(e.to_string()),
+    }
+}
+
+#[async_trait]
+impl Upstream for Local {
+    async fn assignments(&self) -> mpsc::Receiver<AssignmentChange> {
+        let mut changes = self.0.assignments();
+        let (sender, receiver) = mpsc::channel(16);
+        task::spawn("upstream", async move {
+            while let Some(change) = changes.recv().await {
+                let change = match change {
+                    Change::Snapshot(all) => AssignmentChange::Snapshot(all),
+                    Change::Changed(one) => AssignmentChange::Changed(one),
+                    Change::Removed(id) => AssignmentChange::Removed(id),
+                };
+                if sender.send(change).await.is_err() {
+                    return;
+                }
+            }
+        });
+        receiver
+    }
+
+    async fn report(&self, report: TaskReport) -> Result<(), UpstreamError> {
+        self.0.report(&report).await.map_err(error)
+    }
+
+    async fn put_logs(
+        &self,
+        target: &LogTarget,
+        source: &str,
+        end_offset: u64,
+        lines: Vec<LogLine>,
+    ) -> Result<(), UpstreamError> {
+        self.0.put_logs(target, source, end_offset, lines).await.map_err(error)
+    }
+
+    async fn log_offset(&self, target: &LogTarget, source: &str) -> Result<u64, UpstreamError> {
+        self.0.log_offset(target, source).await.map_err(error)
+    }
+
+    async fn resolve_image(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        name: &str,
+    ) -> Result<ImageSource, UpstreamError> {
+        let resolved = self.0.resolve_image(account, region, name).await.map_err(error)?;
+        Ok(match resolved {
+            Resolved::Own { digest } => ImageSource::Own { digest },
+            Resolved::Missing { message } => ImageSource::Missing { message },
+            Resolved::Elsewhere => ImageSource::Remote,
+        })
+    }
+}

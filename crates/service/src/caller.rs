@@ -1,0 +1,57 @@
+//! The internal caller: how one family asks another, by operation name, under a role.
+
+use crate::ctx::{Ctx, House, Principal, Scope};
+use crate::error::AwsError;
+use crate::table::Service;
+use neargate_wire::structure::{self, OperationDef, Structure};
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+/// Every service of this process, by id. Filled once, when the house is built.
+#[derive(Debug, Default)]
+pub struct Caller {
+    services: OnceLock<BTreeMap<&'static str, Arc<dyn Service>>>,
+}
+
+impl Caller {
+    /// # Panics
+    /// When called twice.
+    pub fn connect(&self, services: Vec<Arc<dyn Service>>) {
+        let by_id = services.into_iter().map(|s| (s.schema().id, s)).collect();
+        self.services.set(by_id).expect("the house is built once");
+    }
+
+    pub fn services(&self) -> impl Iterator<Item = &Arc<dyn Service>> {
+        self.services.get().into_iter().flat_map(BTreeMap::values)
+    }
+
+    pub fn service(&self, id: &str) -> Option<&Arc<dyn Service>> {
+        self.services.get()?.get(id)
+    }
+
+    /// Call an operation of another service in `scope` under `role`.
+    ///
+    /// # Errors
+    /// The operation's own; [`AwsError::not_implemented`] when it is not served here.
+    pub async fn call<O: OperationDef>(
+        house: &Arc<House>,
+        scope: &Scope,
+        role: &str,
+        input: &O::Input,
+    ) -> Result<O::Output, AwsError> {
+        let schema = O::service();
+        let operation = schema.operations.iter().find(|o| o.name == O::NAME);
+        let (Some(service), Some(operation)) = (house.caller.service(schema.id), operation) else {
+            return Err(AwsError::not_implemented(schema.id, O::NAME));
+        };
+        let principal = Principal {
+            arn: role.to_owned(),
+            user_id: "AROANEARGATEINTERNAL".into(),
+            access_key: String::new(),
+        };
+        let request_id = house.rng.uuid();
+        let cx = Ctx { request_id, scope: scope.clone(), principal, house: house.clone() };
+        let output = service.call(cx, operation, input.to_value()).await?;
+        Ok(structure::from_value(output))
+    }
+}

@@ -1,0 +1,209 @@
+//! The controller driver: runs a reconciler of three parts, `view -> plan -> apply`.
+//!
+//! A wake-up carries a key, never what changed. The driver owns de-duplication, one run at a
+//! time per key, timers and backoff; a start and a gap in the watch take the usual path, by
+//! waking every key once.
+
+mod queue;
+
+use crate::db::Db;
+use crate::error::AwsError;
+use async_trait::async_trait;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use neargate_base::backoff::Backoff;
+use neargate_base::{Clock, Rng, Timestamp};
+use neargate_store::{Event, MAX_PAGE, Revision, StoreError, Watch};
+use queue::Queue;
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a planner wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan<A> {
+    pub actions: Vec<A>,
+    /// Look again then, even if nothing changes.
+    pub wake_at: Option<Timestamp>,
+    /// For the log.
+    pub reason: &'static str,
+}
+
+impl<A> Plan<A> {
+    /// Nothing to do.
+    pub fn idle(reason: &'static str) -> Self {
+        Plan { actions: Vec::new(), wake_at: None, reason }
+    }
+}
+
+/// Did an action take effect?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    Done,
+    /// The world changed under the plan: plan again at once.
+    Conflict,
+}
+
+/// A reconciler. `plan` is pure; `apply` is idempotent and decides nothing.
+#[async_trait]
+pub trait Controller: Send + Sync + 'static {
+    type View: Send + Sync;
+    type Action: Debug + Send;
+
+    fn name(&self) -> &'static str;
+
+    /// The store prefixes whose changes wake it.
+    fn prefixes(&self) -> Vec<String>;
+
+    /// The reconciled key that a change of `store_key` concerns.
+    fn key_of(&self, store_key: &str) -> Option<String>;
+
+    /// `None`: there is nothing to reconcile under this key any more.
+    async fn view(&self, key: &str) -> Result<Option<Self::View>, AwsError>;
+
+    fn plan(&self, view: &Self::View, now: Timestamp) -> Plan<Self::Action>;
+
+    async fn apply(&self, action: Self::Action) -> Result<Applied, AwsError>;
+}
+
+/// Runs of different keys at the same time.
+const PARALLEL: usize = 16;
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// Run `controller` until the future is dropped.
+pub async fn run<C: Controller>(controller: Arc<C>, db: Db, clock: Arc<dyn Clock>, rng: Arc<Rng>) {
+    let mut queue = Queue::default();
+    let mut failures: HashMap<String, Backoff> = HashMap::new();
+    let mut reconnect = Backoff::new(RETRY_FIRST, RETRY_MAX);
+    let mut running = FuturesUnordered::new();
+    let mut watches: Option<FuturesUnordered<_>> = None;
+    loop {
+        if watches.is_none() {
+            match wake_all(&*controller, &db, &mut queue, clock.now()).await {
+                Ok(opened) => {
+                    watches = Some(opened.into_iter().map(next_batch).collect());
+                    reconnect.reset();
+                }
+                Err(error) => {
+                    tracing::warn!(controller = controller.name(), %error, "cannot watch");
+                    tokio::time::sleep(reconnect.next_delay(&rng)).await;
+                    continue;
+                }
+            }
+        }
+        while running.len() < PARALLEL
+            && let Some(key) = queue.pop(clock.now())
+        {
+            running.push(reconcile(controller.clone(), key, clock.clone()));
+        }
+        let due = queue.next_due().map(|at| at.since(clock.now()));
+        let free = running.len() < PARALLEL;
+        let timer = async {
+            match due {
+                Some(wait) if free => tokio::time::sleep(wait).await,
+                _ => std::future::pending().await,
+            }
+        };
+        let open = watches.as_mut().expect("opened above");
+        tokio::select! {
+            Some((watch, batch)) = open.next(), if !open.is_empty() => match batch {
+                Ok(batch) => {
+                    for event in &batch.events {
+                        let (Event::Put(neargate_store::Entry { key, .. })
+                        | Event::Delete { key, .. }) = event;
+                        if let Some(key) = controller.key_of(key) {
+                            queue.wake(key, clock.now());
+                        }
+                    }
+                    open.push(next_batch(watch));
+                }
+                Err(error) => {
+                    tracing::debug!(controller = controller.name(), %error, "watch ended");
+                    watches = None;
+                }
+            },
+            Some((key, outcome)) = running.next(), if !running.is_empty() => {
+                let again = match outcome {
+                    Ok(wake_at) => {
+                        failures.remove(&key);
+                        wake_at
+                    }
+                    Err(error) => {
+                        let backoff = failures
+                            .entry(key.clone())
+                            .or_insert_with(|| Backoff::new(RETRY_FIRST, RETRY_MAX));
+                        tracing::warn!(controller = controller.name(), key, %error, "will retry");
+                        Some(clock.now() + backoff.next_delay(&rng))
+                    }
+                };
+                queue.done(key, again);
+            }
+            () = timer => {}
+        }
+    }
+}
+
+/// One round: view, plan, apply; again at once while the world moves under the plan.
+async fn reconcile<C: Controller>(
+    controller: Arc<C>,
+    key: String,
+    clock: Arc<dyn Clock>,
+) -> (String, Result<Option<Timestamp>, AwsError>) {
+    let outcome = async {
+        'again: loop {
+            let Some(view) = controller.view(&key).await? else { return Ok(None) };
+            let plan = controller.plan(&view, clock.now());
+            if !plan.actions.is_empty() {
+                tracing::debug!(
+                    controller = controller.name(), key, reason = plan.reason,
+                    actions = ?plan.actions, "plan"
+                );
+            }
+            for action in plan.actions {
+                if controller.apply(action).await? == Applied::Conflict {
+                    continue 'again;
+                }
+            }
+            return Ok(plan.wake_at);
+        }
+    };
+    let outcome = outcome.await;
+    (key, outcome)
+}
+
+/// Open the watches, then wake every key that exists: changes in between are seen twice, not lost.
+async fn wake_all<C: Controller>(
+    controller: &C,
+    db: &Db,
+    queue: &mut Queue,
+    now: Timestamp,
+) -> Result<Vec<Box<dyn Watch>>, StoreError> {
+    let mut watches = Vec::new();
+    for prefix in controller.prefixes() {
+        let mut after: Option<String> = None;
+        let mut at: Option<Revision> = None;
+        let revision = loop {
+            let page = db.store().range(&prefix, after.as_deref(), MAX_PAGE, at).await?;
+            for entry in &page.entries {
+                if let Some(key) = controller.key_of(&entry.key) {
+                    queue.wake(key, now);
+                }
+            }
+            at = Some(page.revision);
+            after = page.entries.last().map(|e| e.key.clone());
+            if !page.more {
+                break page.revision;
+            }
+        };
+        watches.push(db.store().watch(&prefix, Some(revision + 1)).await?);
+    }
+    Ok(watches)
+}
+
+async fn next_batch(
+    mut watch: Box<dyn Watch>,
+) -> (Box<dyn Watch>, Result<neargate_store::Batch, StoreError>) {
+    let batch = watch.next().await;
+    (watch, batch)
+}

@@ -1,0 +1,80 @@
+//! What a handler is given: who calls, from where, and the house it works in.
+
+use crate::caller::Caller;
+use crate::db::Db;
+use neargate_base::{AccountId, Arn, Clock, Region, Rng, Timestamp};
+use neargate_blob::Blobs;
+use std::sync::Arc;
+
+/// The account and region a resource lives in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Scope {
+    pub account: AccountId,
+    pub region: Region,
+}
+
+impl Scope {
+    pub fn arn(&self, service: &str, resource: impl Into<String>) -> String {
+        Arn::new(service, &self.region, &self.account, resource).to_string()
+    }
+}
+
+/// Who signed the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    pub arn: String,
+    /// `AIDA…`/`AROA…`, or the account id for its root.
+    pub user_id: String,
+    pub access_key: String,
+}
+
+/// Choices of the operator that more than one service reads.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `host:port` under which clients on this host reach the registry.
+    pub registry_endpoint: String,
+    /// `Some("amazonaws.com")`: answer AWS's own registry names instead.
+    pub registry_domain: Option<String>,
+}
+
+/// The shared parts of one running Neargate.
+#[derive(Debug)]
+pub struct House {
+    pub db: Db,
+    pub clock: Arc<dyn Clock>,
+    pub rng: Arc<Rng>,
+    pub blobs: Arc<Blobs>,
+    pub caller: Caller,
+    pub addresses: crate::eni::Cursors,
+    pub settings: Settings,
+}
+
+impl House {
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// One call.
+#[derive(Debug, Clone)]
+pub struct Ctx {
+    pub request_id: String,
+    pub scope: Scope,
+    pub principal: Principal,
+    pub house: Arc<House>,
+}
+
+impl Ctx {
+    pub fn now(&self) -> Timestamp {
+        self.house.now()
+    }
+
+    pub fn db(&self) -> &Db {
+        &self.house.db
+    }
+
+    /// An ARN in the caller's account and region.
+    pub fn arn(&self, service: &str, resource: impl Into<String>) -> String {
+        self.scope.arn(service, resource)
+    }
+}

@@ -1,0 +1,149 @@
+//! Elastic network interfaces: reserved by whoever starts a task, shown by EC2.
+//!
+//! The address record (`ec2/address/<ip>`) has no account or region in its key: all default
+//! VPCs of a host share one range, so an address is given out once per host.
+
+use crate::ctx::Ctx;
+use crate::db::{self, Resource};
+use crate::error::AwsError;
+use crate::Scope;
+use bytes::Bytes;
+use neargate_base::{Rng, Timestamp};
+use neargate_domain::vpc::{self, DefaultVpc, Subnet};
+use neargate_domain::{Assignment, NetworkInterface};
+use neargate_store::{Compare, Op};
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// `ec2/network-interface/…/<eni id>`. Written when reserved, deleted when released.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Interface {
+    pub interface: NetworkInterface,
+    /// What it belongs to.
+    pub task_arn: String,
+    pub created_at: Timestamp,
+}
+
+impl Resource for Interface {
+    const KIND: &'static str = "ec2/network-interface";
+}
+
+/// Where the search for a free address starts, per default subnet: an address just released
+/// is not given out again at once.
+#[derive(Debug)]
+pub struct Cursors([AtomicU32; 3]);
+
+impl Cursors {
+    pub fn new(rng: &Rng) -> Self {
+        let start = || u32::try_from(rng.below(u64::from(Subnet::usable()))).unwrap_or(0);
+        Cursors([start(), start(), start()].map(AtomicU32::new))
+    }
+}
+
+/// An interface, and what a transaction must check and write to make it the caller's.
+#[derive(Debug, Clone)]
+pub struct Reservation {
+    pub interface: NetworkInterface,
+    pub compares: Vec<Compare>,
+    pub ops: Vec<Op>,
+}
+
+fn address_key(interface: &NetworkInterface) -> String {
+    format!("ec2/address/{}", interface.private_ipv4)
+}
+
+/// Prepare an interface in `subnet_id` for the task `task_arn`. A conflict of the transaction
+/// means that somebody took the address: prepare another one.
+///
+/// # Errors
+/// EC2's `InvalidSubnetID.NotFound`, `InvalidGroup.NotFound` and `InsufficientFreeAddressesInSubnet`
+/// as ECS words them.
+pub async fn reserve(
+    cx: &Ctx,
+    subnet_id: &str,
+    security_groups: &[String],
+    task_arn: &str,
+) -> Result<Reservation, AwsError> {
+    let vpc = DefaultVpc::of(&cx.scope.account, &cx.scope.region);
+    let n = vpc.subnets.iter().position(|s| s.id == subnet_id).ok_or_else(|| {
+        AwsError::client(
+            "InvalidSubnetID.NotFound",
+            format!(
+                "Error retrieving subnet information for [{subnet_id}]: The subnet ID '{subnet_id}' does not exist (ErrorCode: InvalidSubnetID.NotFound)"
+            ),
+        )
+    })?;
+    let groups = if security_groups.is_empty() {
+        vec![vpc.security_group_id.clone()]
+    } else {
+        security_groups.to_vec()
+    };
+    if let Some(unknown) = groups.iter().find(|g| **g != vpc.security_group_id) {
+        return Err(AwsError::client(
+            "InvalidGroup.NotFound",
+            format!(
+                "Error retrieving security group information for [{unknown}]: The security group '{unknown}' does not exist (ErrorCode: InvalidGroup.NotFound)"
+            ),
+        ));
+    }
+    let subnet = &vpc.subnets[n];
+    let octets = cx.house.rng.hex(10);
+    let mut interface = NetworkInterface {
+        id: format!("eni-{}", cx.house.rng.hex(17)),
+        // 02: locally administered, unicast.
+        mac: std::iter::once("02")
+            .chain((0..5).map(|i| &octets[i * 2..i * 2 + 2]))
+            .collect::<Vec<_>>()
+            .join(":"),
+        private_ipv4: subnet.base,
+        prefix_len: vpc::SUBNET_PREFIX,
+        gateway: subnet.gateway(),
+        vpc_cidr: vpc::CIDR.into(),
+        subnet_id: subnet.id.clone(),
+        vpc_id: vpc.vpc_id.clone(),
+        security_groups: groups,
+        private_dns_name: String::new(),
+        availability_zone: subnet.availability_zone.clone(),
+    };
+    for _ in 0..Subnet::usable() {
+        let at = cx.house.addresses.0[n].fetch_add(1, Ordering::Relaxed);
+        interface.private_ipv4 = subnet.address(at);
+        if cx.db().store().get(&address_key(&interface)).await?.is_some() {
+            continue;
+        }
+        interface.private_dns_name = vpc::private_dns_name(interface.private_ipv4, &cx.scope.region);
+        return Ok(reservation(cx, interface, task_arn));
+    }
+    Err(AwsError::client(
+        "InsufficientFreeAddressesInSubnet",
+        format!("The specified subnet {subnet_id} does not have enough free addresses to satisfy the request."),
+    ))
+}
+
+fn reservation(cx: &Ctx, interface: NetworkInterface, task_arn: &str) -> Reservation {
+    let record = Interface {
+        interface: interface.clone(),
+        task_arn: task_arn.to_owned(),
+        created_at: cx.now(),
+    };
+    let key = db::key::<Interface>(&cx.scope, &interface.id);
+    let address = address_key(&interface);
+    Reservation {
+        compares: vec![Compare::ModRevision(address.clone(), 0)],
+        ops: vec![
+            Op::Put { key: address, value: Bytes::from(interface.id.clone()), lease: None },
+            Op::Put { key, value: db::encode(&record), lease: None },
+        ],
+        interface,
+    }
+}
+
+/// What a transaction must write to give the interface of an ended task back.
+pub fn release(assignment: &Assignment) -> Vec<Op> {
+    let scope = Scope { account: assignment.account.clone(), region: assignment.region.clone() };
+    let interface = &assignment.network;
+    vec![
+        Op::Delete { key: address_key(interface) },
+        Op::Delete { key: db::key::<Interface>(&scope, &interface.id) },
+    ]
+}

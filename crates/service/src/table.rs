@@ -1,0 +1,121 @@
+//! The operation table: which handler serves which operation, and how completely.
+
+use crate::ctx::Ctx;
+use crate::error::AwsError;
+use neargate_wire::schema::{self, Operation};
+use neargate_wire::structure::{self, OperationDef, Structure};
+use neargate_wire::validate::Invalid;
+use neargate_wire::value::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+type Reply = Pin<Box<dyn Future<Output = Result<Value, AwsError>> + Send>>;
+type Handler<S> = Box<dyn Fn(Arc<S>, Ctx, Value) -> Reply + Send + Sync>;
+
+/// How far an operation is built; `docs/compatibility.md` is made from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Works,
+    /// What differs from AWS or is missing.
+    Partly(&'static str),
+    NotYet,
+}
+
+/// A service as the gateway and the internal caller see it.
+pub trait Service: fmt::Debug + Send + Sync {
+    fn schema(&self) -> &'static schema::Service;
+    fn status(&self, operation: &str) -> Status;
+    /// How this service words input that breaks the model's constraints.
+    fn invalid(&self, invalid: &Invalid) -> AwsError;
+    /// `input` is decoded and validated against the model.
+    fn call(&self, cx: Ctx, operation: &'static Operation, input: Value) -> Reply;
+}
+
+/// Handlers of one service, sharing its state `S`.
+pub struct OperationTable<S> {
+    schema: &'static schema::Service,
+    state: Arc<S>,
+    invalid: fn(&Invalid) -> AwsError,
+    handlers: BTreeMap<&'static str, (Status, Handler<S>)>,
+}
+
+impl<S: Send + Sync + 'static> OperationTable<S> {
+    pub fn new(schema: &'static schema::Service, state: Arc<S>) -> Self {
+        let invalid = |invalid: &Invalid| AwsError::client("ValidationException", invalid.to_string());
+        OperationTable { schema, state, invalid, handlers: BTreeMap::new() }
+    }
+
+    /// How the service words input that breaks the model; `ValidationException` unless set.
+    pub fn wording(mut self, invalid: fn(&Invalid) -> AwsError) -> Self {
+        self.invalid = invalid;
+        self
+    }
+
+    /// An operation that works as AWS documents it.
+    pub fn on<O, F, Fut>(self, operation: O, handler: F) -> Self
+    where
+        O: OperationDef,
+        F: Fn(Arc<S>, Ctx, O::Input) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<O::Output, AwsError>> + Send + 'static,
+    {
+        self.add(operation, Status::Works, handler)
+    }
+
+    /// An operation that works but for `lacking`.
+    pub fn partly<O, F, Fut>(self, operation: O, handler: F, lacking: &'static str) -> Self
+    where
+        O: OperationDef,
+        F: Fn(Arc<S>, Ctx, O::Input) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<O::Output, AwsError>> + Send + 'static,
+    {
+        self.add(operation, Status::Partly(lacking), handler)
+    }
+
+    fn add<O, F, Fut>(mut self, _: O, status: Status, handler: F) -> Self
+    where
+        O: OperationDef,
+        F: Fn(Arc<S>, Ctx, O::Input) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<O::Output, AwsError>> + Send + 'static,
+    {
+        let boxed: Handler<S> = Box::new(move |state, cx, input| {
+            let reply = handler(state, cx, structure::from_value(input));
+            Box::pin(async move { Ok(reply.await?.to_value()) })
+        });
+        let twice = self.handlers.insert(O::NAME, (status, boxed));
+        assert!(twice.is_none(), "{} is in the table twice", O::NAME);
+        self
+    }
+}
+
+impl<S: Send + Sync + 'static> Service for OperationTable<S> {
+    fn schema(&self) -> &'static schema::Service {
+        self.schema
+    }
+
+    fn status(&self, operation: &str) -> Status {
+        self.handlers.get(operation).map_or(Status::NotYet, |(status, _)| *status)
+    }
+
+    fn invalid(&self, invalid: &Invalid) -> AwsError {
+        (self.invalid)(invalid)
+    }
+
+    fn call(&self, cx: Ctx, operation: &'static Operation, input: Value) -> Reply {
+        match self.handlers.get(operation.name) {
+            Some((_, handler)) => handler(self.state.clone(), cx, input),
+            None => {
+                let error = AwsError::not_implemented(self.schema.id, operation.name);
+                Box::pin(async move { Err(error) })
+            }
+        }
+    }
+}
+
+impl<S> fmt::Debug for OperationTable<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OperationTable").field("service", &self.schema.id).finish_non_exhaustive()
+    }
+}
