@@ -141,3 +141,50 @@ fn render(model: &Value) -> Result<String> {
     out.push_str("}\n");
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_taken_operations_reach_is_kept() {
+        let model = json!({
+            "metadata": {"protocol": "query", "auth": ["x"]},
+            "documentation": "text",
+            "operations": {
+                "A": {"name": "A", "http": {"method": "POST"}, "input": {"shape": "In"},
+                      "documentation": "text", "auth": ["x"], "errors": [{"shape": "Bad"}]},
+                "B": {"name": "B", "http": {"method": "GET"}, "input": {"shape": "Other"}}
+            },
+            "shapes": {
+                "In": {"type": "structure", "documentation": "text", "members": {
+                    "documentation": {"shape": "endpoint", "documentation": "text"}}},
+                "endpoint": {"type": "string"},
+                "Bad": {"type": "structure", "members": {}, "exception": true},
+                "Other": {"type": "structure", "members": {}}
+            }
+        });
+        let reduced = reduce(model, &taken::Operations::Some(vec!["A".into()]));
+        let expected = json!({
+            "version": "2.0",
+            "metadata": {"protocol": "query", "auth": ["x"]},
+            "operations": {
+                "A": {"name": "A", "http": {"method": "POST"}, "input": {"shape": "In"},
+                      "errors": [{"shape": "Bad"}]},
+                "B": {"name": "B", "http": {"method": "GET"}}
+            },
+            "shapes": {
+                "Bad": {"type": "structure", "members": {}, "exception": true},
+                "In": {"type": "structure", "members": {"documentation": {"shape": "endpoint"}}},
+                "endpoint": {"type": "string"}
+            }
+        });
+        assert_eq!(reduced, expected);
+        let text = render(&reduced).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
+        assert_eq!(
+            text.lines().filter(|l| l.starts_with("\"In\": {")).count(),
+            1
+        );
+    }
+}

@@ -68,3 +68,30 @@ pub fn table(shape: &str) -> String {
         shape.to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_snake_case() {
+        let cases = [
+            ("clusterArn", "cluster_arn"),
+            ("enableECSManagedTags", "enable_ecs_managed_tags"),
+            ("IPv6CidrBlock", "ipv6_cidr_block"),
+            ("ec2InstanceId", "ec2_instance_id"),
+            ("SHA256", "sha256"),
+            ("VPCId", "vpc_id"),
+            ("secretARNs", "secret_arns"),
+            ("sizeInGiB", "size_in_gib"),
+            ("type", "r#type"),
+            ("self", "self_"),
+            ("2fa", "_2fa"),
+            ("x-amz", "x_amz"),
+        ];
+        for (member, name) in cases {
+            assert_eq!(field(member), name);
+        }
+        assert_eq!(module("application-autoscaling"), "application_autoscaling");
+    }
+}

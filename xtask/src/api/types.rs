@@ -126,6 +126,20 @@ pub fn operations(service: &'static Service, graph: &Graph) -> Result<String> {
             end(op.output)
         )?;
     }
+    let names: Vec<&str> = service
+        .operations
+        .iter()
+        .filter(|op| op.taken)
+        .map(|op| op.name)
+        .collect();
+    writeln!(
+        out,
+        "\n/// Calls the macro `$with` with the names of all operations we take.\n\
+         #[macro_export]\n\
+         macro_rules! {}_operations {{\n($with:ident) => {{\n$with! {{ {} }}\n}};\n}}",
+        names::module(service.id),
+        names.join(", ")
+    )?;
     // Operations whose shape has a name of its own, or none, have the usual names as well.
     for op in service.operations.iter().filter(|op| op.taken) {
         for (target, suffix) in [(op.input, "Input"), (op.output, "Output")] {

@@ -214,6 +214,14 @@ impl OperationDef for DescribeVpcs {
     }
 }
 
+/// Calls the macro `$with` with the names of all operations we take.
+#[macro_export]
+macro_rules! ec2_operations {
+($with:ident) => {
+$with! { CreateTags, DeleteTags, DescribeAccountAttributes, DescribeAvailabilityZones, DescribeInstances, DescribeInternetGateways, DescribeNetworkAcls, DescribeNetworkInterfaces, DescribeRegions, DescribeRouteTables, DescribeSecurityGroupRules, DescribeSecurityGroups, DescribeSubnets, DescribeTags, DescribeVpcAttribute, DescribeVpcs }
+};
+}
+
 pub type CreateTagsOutput = Unit;
 
 pub type DeleteTagsOutput = Unit;

@@ -811,3 +811,11 @@ impl OperationDef for ValidatePullThroughCacheRule {
         &super::SERVICE
     }
 }
+
+/// Calls the macro `$with` with the names of all operations we take.
+#[macro_export]
+macro_rules! ecr_operations {
+($with:ident) => {
+$with! { BatchCheckLayerAvailability, BatchDeleteImage, BatchGetImage, BatchGetRepositoryScanningConfiguration, CompleteLayerUpload, CreatePullThroughCacheRule, CreateRepository, CreateRepositoryCreationTemplate, DeleteLifecyclePolicy, DeletePullThroughCacheRule, DeleteRegistryPolicy, DeleteRepository, DeleteRepositoryCreationTemplate, DeleteRepositoryPolicy, DeleteSigningConfiguration, DeregisterPullTimeUpdateExclusion, DescribeImageReplicationStatus, DescribeImageScanFindings, DescribeImageSigningStatus, DescribeImages, DescribePullThroughCacheRules, DescribeRegistry, DescribeReplicationBackfillResults, DescribeRepositories, DescribeRepositoryCreationTemplates, GetAccountSetting, GetAuthorizationToken, GetDownloadUrlForLayer, GetLifecyclePolicy, GetLifecyclePolicyPreview, GetRegistryPolicy, GetRegistryScanningConfiguration, GetRepositoryPolicy, GetSigningConfiguration, InitiateLayerUpload, ListImageReferrers, ListImages, ListPullTimeUpdateExclusions, ListReplicationBackfills, ListTagsForResource, PutAccountSetting, PutImage, PutImageScanningConfiguration, PutImageTagMutability, PutLifecyclePolicy, PutRegistryPolicy, PutRegistryScanningConfiguration, PutReplicationConfiguration, PutSigningConfiguration, RegisterPullTimeUpdateExclusion, SetRepositoryPolicy, StartImageScan, StartLifecyclePolicyPreview, StartReplicationBackfill, StopReplicationBackfill, TagResource, UntagResource, UpdateImageStorageClass, UpdatePullThroughCacheRule, UpdateRepositoryCreationTemplate, UploadLayerPart, ValidatePullThroughCacheRule }
+};
+}

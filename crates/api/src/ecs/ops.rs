@@ -1149,3 +1149,11 @@ impl OperationDef for UpdateTaskSet {
         &super::SERVICE
     }
 }
+
+/// Calls the macro `$with` with the names of all operations we take.
+#[macro_export]
+macro_rules! ecs_operations {
+($with:ident) => {
+$with! { AssociateGatewayWithCluster, ContinueServiceDeployment, CreateCapacityProvider, CreateCluster, CreateDaemon, CreateExpressGatewayService, CreateGateway, CreateService, CreateTaskSet, DeleteAccountSetting, DeleteAttributes, DeleteCapacityProvider, DeleteCluster, DeleteDaemon, DeleteDaemonTaskDefinition, DeleteExpressGatewayService, DeleteGateway, DeleteService, DeleteTaskDefinitions, DeleteTaskSet, DeregisterContainerInstance, DeregisterTaskDefinition, DescribeCapacityProviders, DescribeClusters, DescribeContainerInstances, DescribeDaemon, DescribeDaemonDeployments, DescribeDaemonRevisions, DescribeDaemonTaskDefinition, DescribeExpressGatewayService, DescribeGateway, DescribeGatewayResources, DescribeGatewayRoute, DescribeServiceDeployments, DescribeServiceRevisions, DescribeServices, DescribeTaskDefinition, DescribeTaskSets, DescribeTasks, DisassociateGatewayFromCluster, DiscoverPollEndpoint, ExecuteCommand, GetTaskProtection, ListAccountSettings, ListAttributes, ListClusters, ListContainerInstances, ListDaemonDeployments, ListDaemonTaskDefinitions, ListDaemons, ListGatewayClusterAssociations, ListGatewayRoutes, ListGateways, ListServiceDeployments, ListServices, ListServicesByNamespace, ListTagsForResource, ListTaskDefinitionFamilies, ListTaskDefinitions, ListTasks, PutAccountSetting, PutAccountSettingDefault, PutAttributes, PutClusterCapacityProviders, RegisterContainerInstance, RegisterDaemonTaskDefinition, RegisterTaskDefinition, RunTask, StartTask, StopServiceDeployment, StopTask, SubmitAttachmentStateChanges, SubmitContainerStateChange, SubmitTaskStateChange, TagResource, UntagResource, UpdateCapacityProvider, UpdateCluster, UpdateClusterSettings, UpdateContainerAgent, UpdateContainerInstancesState, UpdateDaemon, UpdateExpressGatewayService, UpdateGateway, UpdateService, UpdateServicePrimaryTaskSet, UpdateTaskProtection, UpdateTaskSet }
+};
+}

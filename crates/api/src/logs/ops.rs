@@ -1540,6 +1540,14 @@ impl OperationDef for UpdateScheduledQuery {
     }
 }
 
+/// Calls the macro `$with` with the names of all operations we take.
+#[macro_export]
+macro_rules! logs_operations {
+($with:ident) => {
+$with! { AssociateKmsKey, AssociateSourceToS3TableIntegration, CancelExportTask, CancelImportTask, CreateDelivery, CreateExportTask, CreateImportTask, CreateLogAnomalyDetector, CreateLogGroup, CreateLogStream, CreateLookupTable, CreateScheduledQuery, DeleteAccountPolicy, DeleteDataProtectionPolicy, DeleteDelivery, DeleteDeliveryDestination, DeleteDeliveryDestinationPolicy, DeleteDeliverySource, DeleteDestination, DeleteIndexPolicy, DeleteIntegration, DeleteLogAnomalyDetector, DeleteLogGroup, DeleteLogStream, DeleteLookupTable, DeleteMetricFilter, DeleteQueryDefinition, DeleteResourcePolicy, DeleteRetentionPolicy, DeleteScheduledQuery, DeleteSubscriptionFilter, DeleteSyslogConfiguration, DeleteTransformer, DescribeAccountPolicies, DescribeConfigurationTemplates, DescribeDeliveries, DescribeDeliveryDestinations, DescribeDeliverySources, DescribeDestinations, DescribeExportTasks, DescribeFieldIndexes, DescribeImportTaskBatches, DescribeImportTasks, DescribeIndexPolicies, DescribeLogGroups, DescribeLogStreams, DescribeLookupTables, DescribeMetricFilters, DescribeQueries, DescribeQueryDefinitions, DescribeResourcePolicies, DescribeSubscriptionFilters, DisassociateKmsKey, DisassociateSourceFromS3TableIntegration, FilterLogEvents, GetDataProtectionPolicy, GetDelivery, GetDeliveryDestination, GetDeliveryDestinationPolicy, GetDeliverySource, GetIntegration, GetLogAnomalyDetector, GetLogEvents, GetLogFields, GetLogGroupFields, GetLogObject, GetLogRecord, GetLookupTable, GetQueryResults, GetScheduledQuery, GetScheduledQueryHistory, GetStorageTierPolicy, GetTransformer, ListAggregateLogGroupSummaries, ListAnomalies, ListIntegrations, ListLogAnomalyDetectors, ListLogGroups, ListLogGroupsForQuery, ListScheduledQueries, ListSourcesForS3TableIntegration, ListSyslogConfigurations, ListTagsForResource, ListTagsLogGroup, PutAccountPolicy, PutBearerTokenAuthentication, PutDataProtectionPolicy, PutDeliveryDestination, PutDeliveryDestinationPolicy, PutDeliverySource, PutDestination, PutDestinationPolicy, PutIndexPolicy, PutIntegration, PutLogEvents, PutLogGroupDeletionProtection, PutMetricFilter, PutQueryDefinition, PutResourcePolicy, PutRetentionPolicy, PutStorageTierPolicy, PutSubscriptionFilter, PutSyslogConfiguration, PutTransformer, StartLiveTail, StartQuery, StopQuery, TagLogGroup, TagResource, TestMetricFilter, TestTransformer, UntagLogGroup, UntagResource, UpdateAnomaly, UpdateDeliveryConfiguration, UpdateLogAnomalyDetector, UpdateLookupTable, UpdateScheduledQuery }
+};
+}
+
 pub type AssociateKmsKeyOutput = Unit;
 
 pub type CancelExportTaskOutput = Unit;

@@ -148,3 +148,11 @@ impl OperationDef for GetWebIdentityToken {
         &super::SERVICE
     }
 }
+
+/// Calls the macro `$with` with the names of all operations we take.
+#[macro_export]
+macro_rules! sts_operations {
+($with:ident) => {
+$with! { AssumeRole, AssumeRoleWithSAML, AssumeRoleWithWebIdentity, AssumeRoot, DecodeAuthorizationMessage, GetAccessKeyInfo, GetCallerIdentity, GetDelegatedAccessToken, GetFederationToken, GetSessionToken, GetWebIdentityToken }
+};
+}

@@ -126,7 +126,7 @@ fn whole(n: &serde_json::Number) -> Option<i64> {
 }
 
 fn blob(text: &str) -> Result<Bytes, DecodeError> {
-    if text.len() % 4 != 0 {
+    if !text.len().is_multiple_of(4) {
         return Err(refuse(format!(
             "Base64 encoded length is expected a multiple of 4 bytes but found: {}",
             text.len()

@@ -5,8 +5,7 @@
 
 use super::{ModelError, leak};
 use crate::schema::{
-    Element, Kind, Location, Member, Pattern, SHAPE, Shape, Target, TimestampFormat, XmlNamespace,
-    member,
+    Element, Kind, Location, Member, Pattern, Shape, Target, TimestampFormat, XmlNamespace, member,
 };
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
@@ -85,7 +84,6 @@ impl<'a> Shapes<'a> {
             sensitive: flag(json, "sensitive"),
             location_name: json["locationName"].as_str().map(leak),
             xml_namespace: namespace(&json["xmlNamespace"]),
-            ..SHAPE
         })
     }
 
