@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 /// A change of what this node should run.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "few exist at a time")]
 pub enum AssignmentChange {
     /// Everything assigned to this node now; tasks not in it are gone.
     Snapshot(Vec<Assignment>),

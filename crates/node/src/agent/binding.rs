@@ -1,19 +1,53 @@
 //! Binds the node's real network and images to the agent's seams.
 
+use super::operation::chain;
 use super::seams::{Plumb, Pull, PulledImage};
-use crate::image::Images;
+use crate::image::{CollectPolicy, Images};
 use crate::net::Network;
 use crate::upstream::ImageSource;
 use async_trait::async_trait;
 use neargate_base::Timestamp;
+use neargate_blob::Digest;
 use neargate_domain::NetworkInterface;
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+#[async_trait]
+impl Pull for Arc<Images> {
+    async fn pull(&self, name: &str, source: ImageSource) -> Result<PulledImage, String> {
+        let image = Images::pull(self, name, source)
+            .await
+            .map_err(|e| e.to_string())?;
+        let config = image.config;
+        Ok(PulledImage {
+            digest: image.digest.to_string(),
+            layers: image.layers,
+            env: config.env,
+            entrypoint: config.entrypoint,
+            cmd: config.cmd,
+            working_dir: config.working_dir,
+            user: config.user,
+            stop_signal: config.stop_signal,
+        })
+    }
+
+    async fn collect(&self, in_use: &HashSet<String>, now: Timestamp) {
+        let in_use: HashSet<Digest> = in_use.iter().filter_map(|d| d.parse().ok()).collect();
+        match Images::collect(self, &in_use, now, CollectPolicy::default()).await {
+            Ok(gone) if gone.images > 0 => tracing::info!(?gone, "unused images removed"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "unused images not removed"),
+        }
+    }
+}
 
 #[async_trait]
 impl Plumb for Network {
     async fn attach(&self, task_id: &str, eni: &NetworkInterface) -> Result<PathBuf, String> {
-        Network::attach(self, task_id, eni).await.map_err(|e| super::operation::chain(&e))
+        Network::attach(self, task_id, eni)
+            .await
+            .map_err(|e| chain(&e))
     }
 
     async fn detach(&self, task_id: &str) -> Result<(), String> {

@@ -15,24 +15,41 @@ const NOFILE: (u64, u64) = (65_535, 65_535);
 /// `runtimeId` as Fargate forms it: the task id, a dash and ten digits. It is a function of the
 /// names, so that it survives everything.
 pub fn runtime_id(task_id: &str, container: &str) -> String {
-    let hash = Sha256::new().chain_update(task_id).chain_update("/").chain_update(container).finalize();
+    let hash = Sha256::new()
+        .chain_update(task_id)
+        .chain_update("/")
+        .chain_update(container)
+        .finalize();
     let mut first = [0u8; 8];
     first.copy_from_slice(&hash[..8]);
-    format!("{task_id}-{:010}", u64::from_be_bytes(first) % 10_000_000_000)
+    format!(
+        "{task_id}-{:010}",
+        u64::from_be_bytes(first) % 10_000_000_000
+    )
 }
 
 /// The number of an image's `StopSignal`: `SIGQUIT`, `QUIT`, `3` or `SIGRTMIN+3`; SIGTERM when
 /// it sets none or one this system does not have.
 pub fn stop_signal(name: Option<&str>) -> i32 {
-    let Some(name) = name.map(str::trim).filter(|n| !n.is_empty()) else { return SIGTERM };
+    let Some(name) = name.map(str::trim).filter(|n| !n.is_empty()) else {
+        return SIGTERM;
+    };
     if let Ok(number) = name.parse::<i32>() {
-        return if (1..=64).contains(&number) { number } else { SIGTERM };
+        return if (1..=64).contains(&number) {
+            number
+        } else {
+            SIGTERM
+        };
     }
     let upper = name.to_ascii_uppercase();
     let short = upper.strip_prefix("SIG").unwrap_or(&upper);
     if let Some(rest) = short.strip_prefix("RTMIN") {
         let above = rest.strip_prefix('+').map_or(Ok(0), str::parse::<i32>);
-        return above.ok().map(|n| 34 + n).filter(|n| (34..=64).contains(n)).unwrap_or(SIGTERM);
+        return above
+            .ok()
+            .map(|n| 34 + n)
+            .filter(|n| (34..=64).contains(n))
+            .unwrap_or(SIGTERM);
     }
     match short {
         "HUP" => 1,
@@ -68,7 +85,11 @@ pub fn arguments(spec: &ContainerSpec, image: &PulledImage) -> Result<Vec<String
     if spec.entry_point.as_ref().is_some_and(Vec::is_empty) {
         args.drain(..image.entrypoint.len());
     }
-    if args.is_empty() { Err("no command specified".into()) } else { Ok(args) }
+    if args.is_empty() {
+        Err("no command specified".into())
+    } else {
+        Ok(args)
+    }
 }
 
 /// The image's environment, then what Fargate sets, then the task definition's; a later value
@@ -104,14 +125,23 @@ pub fn environment(task: &Assignment, spec: &ContainerSpec, image: &PulledImage)
 
 /// The container's host name: its own, else the private DNS name of the task's interface.
 fn hostname<'a>(task: &'a Assignment, spec: &'a ContainerSpec) -> &'a str {
-    spec.hostname.as_deref().unwrap_or(&task.network.private_dns_name)
+    spec.hostname
+        .as_deref()
+        .unwrap_or(&task.network.private_dns_name)
 }
 
 /// `/etc/hosts`: loopback, the task's own name, then `extraHosts`.
 pub fn hosts(task: &Assignment, spec: &ContainerSpec) -> String {
     let address = task.network.private_ipv4;
-    let mut text = format!("127.0.0.1 localhost\n{address} {}\n", task.network.private_dns_name);
-    if let Some(own) = spec.hostname.as_ref().filter(|h| **h != task.network.private_dns_name) {
+    let mut text = format!(
+        "127.0.0.1 localhost\n{address} {}\n",
+        task.network.private_dns_name
+    );
+    if let Some(own) = spec
+        .hostname
+        .as_ref()
+        .filter(|h| **h != task.network.private_dns_name)
+    {
         text += &format!("{address} {own}\n");
     }
     for (name, address) in &spec.extra_hosts {
@@ -121,7 +151,11 @@ pub fn hosts(task: &Assignment, spec: &ContainerSpec) -> String {
 }
 
 /// The files shown in every container: target and text.
-pub fn etc_files(task: &Assignment, spec: &ContainerSpec, resolv_conf: &str) -> [(&'static str, String); 3] {
+pub fn etc_files(
+    task: &Assignment,
+    spec: &ContainerSpec,
+    resolv_conf: &str,
+) -> [(&'static str, String); 3] {
     [
         ("/etc/hosts", hosts(task, spec)),
         ("/etc/hostname", format!("{}\n", hostname(task, spec))),
@@ -137,16 +171,28 @@ pub fn configure(
     netns: &Path,
 ) -> Result<ContainerConfig, String> {
     let or_image = |own: &Option<String>, image: &Option<String>| {
-        own.as_ref().filter(|s| !s.is_empty()).or(image.as_ref()).cloned().unwrap_or_default()
+        own.as_ref()
+            .filter(|s| !s.is_empty())
+            .or(image.as_ref())
+            .cloned()
+            .unwrap_or_default()
     };
     let mib = |mib: u32| u64::from(mib) << 20;
     let mut ulimits: Vec<Ulimit> = spec
         .ulimits
         .iter()
-        .map(|(name, soft, hard)| Ulimit { name: name.clone(), soft: *soft, hard: *hard })
+        .map(|(name, soft, hard)| Ulimit {
+            name: name.clone(),
+            soft: *soft,
+            hard: *hard,
+        })
         .collect();
     if !ulimits.iter().any(|u| u.name == "nofile") {
-        ulimits.push(Ulimit { name: "nofile".into(), soft: NOFILE.0, hard: NOFILE.1 });
+        ulimits.push(Ulimit {
+            name: "nofile".into(),
+            soft: NOFILE.0,
+            hard: NOFILE.1,
+        });
     }
     Ok(ContainerConfig {
         task_id: task.task_id.clone(),

@@ -2,12 +2,13 @@
 //! in an operation of its own, whose outcome comes back as an event. Nobody else touches the
 //! task's state; nothing here decides.
 
+use super::ledger::{Entry, Ledger};
+use super::observe::Event;
 use super::operation;
 use super::plan::{Action, begin, plan};
 use super::seams::{Plumb, Pull};
 use super::shipper::{LogWatch, Shipper};
-use super::state::{Event, Phase, TaskState};
-use super::ledger::{Entry, Ledger};
+use super::state::{Phase, TaskState};
 use crate::runtime::{Container, Runtime};
 use crate::upstream::Upstream;
 use neargate_base::backoff::Backoff;
@@ -99,7 +100,10 @@ impl Driver {
         let (tx, rx) = mpsc::unbounded_channel();
         let (images_in_use, images_rx) = watch::channel(Vec::new());
         let slots = state.containers.iter().map(|_| Slot::default()).collect();
-        let handle = Handle { tx: tx.clone(), images_in_use: images_rx };
+        let handle = Handle {
+            tx: tx.clone(),
+            images_in_use: images_rx,
+        };
         let driver = Driver {
             shared,
             state,
@@ -171,7 +175,10 @@ impl Driver {
             Action::Save(version) => {
                 let entry = Entry::of(&self.state);
                 let retry = self.save_backoff.next_delay(&shared.rng);
-                self.spawn("ledger-save", operation::save(shared, entry, version, retry));
+                self.spawn(
+                    "ledger-save",
+                    operation::save(shared, entry, version, retry),
+                );
             }
             Action::AttachNetwork => {
                 let assignment = self.state.assignment.clone();
@@ -203,7 +210,7 @@ impl Driver {
             }
             Action::Report(report) => {
                 let retry = self.report_backoff.next_delay(&shared.rng);
-                self.spawn("report", operation::report(shared, *report, retry));
+                self.spawn("report", operation::report(shared, report, retry));
             }
             Action::Forget => {
                 self.spawn("forget", operation::forget(shared, task_id));
@@ -213,10 +220,18 @@ impl Driver {
 
     fn signal(&mut self, i: usize, signal: i32) {
         if let Some(container) = self.slots[i].container.clone() {
-            let what = format!("{}/{}", self.state.assignment.task_id, self.state.assignment.containers[i].name);
+            let what = format!(
+                "{}/{}",
+                self.state.assignment.task_id, self.state.assignment.containers[i].name
+            );
             self.spawn("signal", async move {
                 if let Err(error) = container.signal(signal).await {
-                    tracing::warn!(what, signal, error = &error as &dyn std::error::Error, "signal not sent");
+                    tracing::warn!(
+                        what,
+                        signal,
+                        error = &error as &dyn std::error::Error,
+                        "signal not sent"
+                    );
                 }
                 None
             });
@@ -273,15 +288,26 @@ impl Driver {
 
     /// Ship the container's output, if it has any and it is not being shipped yet.
     fn ship(&mut self, i: usize) {
-        let (spec, c) = (&self.state.assignment.containers[i], &self.state.containers[i]);
+        let (spec, c) = (
+            &self.state.assignment.containers[i],
+            &self.state.containers[i],
+        );
         let ended = matches!(c.phase, Phase::Ended(_));
         let ran = ended || self.slots[i].container.is_some();
-        let Some(target) = spec.log.clone().filter(|_| ran && !c.drained && !self.slots[i].shipping) else {
+        let Some(target) = spec
+            .log
+            .clone()
+            .filter(|_| ran && !c.drained && !self.slots[i].shipping)
+        else {
             return;
         };
         let task_id = &self.state.assignment.task_id;
         let shipper = Shipper {
-            path: self.shared.runtime.state_dir(task_id, &spec.name).join("log"),
+            path: self
+                .shared
+                .runtime
+                .state_dir(task_id, &spec.name)
+                .join("log"),
             target,
             source: format!("{task_id}/{}", spec.name),
             upstream: Arc::clone(&self.shared.upstream),
@@ -302,7 +328,9 @@ impl Driver {
 
     fn note_images(&self) {
         let digest = |c: &super::state::ContainerState| {
-            c.image_digest.clone().filter(|_| !matches!(c.phase, Phase::Ended(_)))
+            c.image_digest
+                .clone()
+                .filter(|_| !matches!(c.phase, Phase::Ended(_)))
         };
         let digests: Vec<String> = self.state.containers.iter().filter_map(digest).collect();
         self.images_in_use.send_if_modified(|noted| {
@@ -321,19 +349,27 @@ impl Driver {
         };
         let settled = async {
             while under_way(&self.state) {
-                let Some(message) = self.rx.recv().await else { return };
+                let Some(message) = self.rx.recv().await else {
+                    return;
+                };
                 self.take(message);
             }
         };
         if tokio::time::timeout(SETTLE, settled).await.is_err() {
-            tracing::warn!(task_id = self.state.assignment.task_id, "shut down while starting");
+            tracing::warn!(
+                task_id = self.state.assignment.task_id,
+                "shut down while starting"
+            );
         }
         self.abort();
         if self.state.saving.saved > 0 && self.state.saving.saved < self.state.saving.version {
             let (ledger, entry) = (self.shared.ledger.clone(), Entry::of(&self.state));
             let saved = task::spawn_blocking(move || ledger.save(&entry)).await;
             if let Ok(Err(error)) = saved {
-                tracing::warn!(error = &error as &dyn std::error::Error, "ledger not written");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "ledger not written"
+                );
             }
         }
     }

@@ -121,7 +121,10 @@ impl Ledger {
     /// Open the ledger under `data_dir`, making it when absent.
     pub fn open(data_dir: &Path) -> Result<Ledger, LedgerError> {
         let dir = data_dir.join("ledger");
-        fs::create_dir_all(&dir).map_err(|source| LedgerError { path: dir.clone(), source })?;
+        fs::create_dir_all(&dir).map_err(|source| LedgerError {
+            path: dir.clone(),
+            source,
+        })?;
         Ok(Ledger { dir })
     }
 
@@ -168,7 +171,10 @@ impl Ledger {
             fs::rename(&temporary, &path)?;
             File::open(&self.dir)?.sync_all()
         };
-        write().map_err(|source| LedgerError { path: path.clone(), source })
+        write().map_err(|source| LedgerError {
+            path: path.clone(),
+            source,
+        })
     }
 
     /// Remove the task's entry.
@@ -186,5 +192,8 @@ impl Ledger {
 fn set_aside(path: &Path, why: &str) -> Result<(), LedgerError> {
     let aside = path.with_extension("unreadable");
     tracing::error!(path = %path.display(), why, "ledger entry set aside: its task is lost");
-    fs::rename(path, &aside).map_err(|source| LedgerError { path: path.to_owned(), source })
+    fs::rename(path, &aside).map_err(|source| LedgerError {
+        path: path.to_owned(),
+        source,
+    })
 }

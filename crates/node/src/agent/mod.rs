@@ -14,6 +14,7 @@ mod binding;
 mod command;
 mod driver;
 mod ledger;
+mod observe;
 mod operation;
 mod order;
 mod plan;
@@ -26,9 +27,12 @@ mod tests;
 
 use self::driver::{Driver, Handle, Message, Shared};
 use self::ledger::{Ledger, LedgerError};
+use self::observe::Event;
 use self::seams::{Plumb, Pull};
 use self::shipper::LogWatch;
-use self::state::{Event, TaskState};
+use self::state::TaskState;
+use crate::image::Images;
+use crate::net::Network;
 use crate::runtime::Runtime;
 use crate::upstream::{AssignmentChange, Upstream};
 use futures_util::StreamExt;
@@ -47,7 +51,8 @@ use tokio_util::sync::CancellationToken;
 pub struct AgentConfig {
     /// Survives the machine's restart: the ledger.
     pub data_dir: PathBuf,
-    /// May be lost with the machine's restart: files shown in containers.
+    /// May be lost with the machine's restart: files shown in containers. Not the runtime's or
+    /// the network's own directory.
     pub run_dir: PathBuf,
     pub node_id: String,
     pub clock: Arc<dyn Clock>,
@@ -107,6 +112,17 @@ impl Agent {
     pub async fn start(
         config: AgentConfig,
         upstream: Arc<dyn Upstream>,
+        images: Arc<Images>,
+        network: Arc<Network>,
+        runtime: Arc<dyn Runtime>,
+    ) -> Result<Agent, AgentError> {
+        Self::start_with(config, upstream, Arc::new(images), network, runtime).await
+    }
+
+    /// As [`Agent::start`], with other images and networks than the node's own.
+    pub async fn start_with(
+        config: AgentConfig,
+        upstream: Arc<dyn Upstream>,
         images: Arc<dyn Pull>,
         network: Arc<dyn Plumb>,
         runtime: Arc<dyn Runtime>,
@@ -129,7 +145,10 @@ impl Agent {
             shutdown: CancellationToken::new(),
         });
         tracing::info!(node = config.node_id, tasks = entries.len(), "agent starts");
-        let known: HashSet<String> = entries.iter().map(|e| e.assignment.task_id.clone()).collect();
+        let known: HashSet<String> = entries
+            .iter()
+            .map(|e| e.assignment.task_id.clone())
+            .collect();
         let adopted: Vec<(Driver, Handle)> = futures_util::stream::iter(entries)
             .map(|entry| recover::recover(&shared, entry))
             .buffer_unordered(ADOPT_AT_ONCE)
@@ -184,7 +203,13 @@ struct Fleet {
 impl Fleet {
     fn new(shared: Arc<Shared>) -> Fleet {
         let (ended_tx, ended_rx) = mpsc::unbounded_channel();
-        Fleet { shared, drivers: HashMap::new(), ended_tx, ended_rx, running: Vec::new() }
+        Fleet {
+            shared,
+            drivers: HashMap::new(),
+            ended_tx,
+            ended_rx,
+            running: Vec::new(),
+        }
     }
 
     fn drive(&mut self, driver: Driver, handle: Handle) {
@@ -261,7 +286,7 @@ impl Fleet {
 
     fn assign(&mut self, assignment: Assignment) {
         if let Some(handle) = self.drivers.get(&assignment.task_id) {
-            tell(handle, Event::Assigned(assignment));
+            tell(handle, Event::Assigned(Box::new(assignment)));
             return;
         }
         let state = TaskState::new(assignment, self.shared.clock.now());

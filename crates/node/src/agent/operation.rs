@@ -4,9 +4,10 @@
 use super::command;
 use super::driver::{Message, Shared};
 use super::ledger::Entry;
+use super::observe::Event;
 use super::plan::Action;
 use super::seams::PulledImage;
-use super::state::{Event, Network, TaskState};
+use super::state::{Network, TaskState};
 use crate::runtime::Bind;
 use crate::upstream::{ImageSource, UpstreamError};
 use neargate_base::backoff::Backoff;
@@ -33,9 +34,10 @@ pub struct Prepared {
 /// Collect what `action` will need.
 pub fn prepare(state: &TaskState, action: &Action) -> Prepared {
     match action {
-        Action::Pull(_) | Action::CheckLogs(_) => {
-            Prepared { assignment: Some(Box::new(state.assignment.clone())), ..Prepared::default() }
-        }
+        Action::Pull(_) | Action::CheckLogs(_) => Prepared {
+            assignment: Some(Box::new(state.assignment.clone())),
+            ..Prepared::default()
+        },
         Action::Start(i) => Prepared {
             assignment: Some(Box::new(state.assignment.clone())),
             image: state.containers[*i].image.clone(),
@@ -77,7 +79,12 @@ where
     }
 }
 
-pub async fn save(shared: Arc<Shared>, entry: Entry, version: u64, retry: Duration) -> Option<Message> {
+pub async fn save(
+    shared: Arc<Shared>,
+    entry: Entry,
+    version: u64,
+    retry: Duration,
+) -> Option<Message> {
     let ledger = shared.ledger.clone();
     let saved = task::spawn_blocking(move || ledger.save(&entry)).await;
     let message = match saved {
@@ -93,14 +100,20 @@ pub async fn save(shared: Arc<Shared>, entry: Entry, version: u64, retry: Durati
 /// Network and cgroup.
 pub async fn attach(shared: Arc<Shared>, task: Assignment) -> Option<Message> {
     let network = shared.network.attach(&task.task_id, &task.network);
-    let cgroup = shared.runtime.prepare_task(&task.task_id, task.cpu_units, task.memory_mib);
+    let cgroup = shared
+        .runtime
+        .prepare_task(&task.task_id, task.cpu_units, task.memory_mib);
     let (network, cgroup) = tokio::join!(network, cgroup);
     let message = match (network, cgroup) {
         (Ok(netns), Ok(())) => return Some(Event::NetworkReady(netns).into()),
         (Err(message), _) => message,
         (Ok(_), Err(error)) => chain(&error),
     };
-    tracing::warn!(task_id = task.task_id, message, "network interface not attached");
+    tracing::warn!(
+        task_id = task.task_id,
+        message,
+        "network interface not attached"
+    );
     let retry_at = shared.clock.now() + TRY_AGAIN;
     Some(Event::NetworkFailed { message, retry_at }.into())
 }
@@ -108,7 +121,11 @@ pub async fn attach(shared: Arc<Shared>, task: Assignment) -> Option<Message> {
 pub async fn pull(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<Message> {
     let task = prepared.assignment.expect("prepared for a pull");
     let name = &task.containers[i].image.name;
-    let resolve = || shared.upstream.resolve_image(&task.account, &task.region, name);
+    let resolve = || {
+        shared
+            .upstream
+            .resolve_image(&task.account, &task.region, name)
+    };
     let pulled = match until_answered(&shared, resolve).await {
         Err(message) | Ok(ImageSource::Missing { message }) => Err(message),
         Ok(source) => {
@@ -124,7 +141,9 @@ pub async fn pull(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<M
 
 pub async fn check_logs(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<Message> {
     let task = prepared.assignment.expect("prepared for a log check");
-    let Some(target) = &task.containers[i].log else { return Some(Event::LogsReady(i).into()) };
+    let Some(target) = &task.containers[i].log else {
+        return Some(Event::LogsReady(i).into());
+    };
     let source = format!("{}/{}", task.task_id, task.containers[i].name);
     let ask = || shared.upstream.put_logs(target, &source, 0, Vec::new());
     Some(match until_answered(&shared, ask).await {
@@ -162,7 +181,11 @@ fn write_etc(dir: &std::path::Path, files: &[(&'static str, String)]) -> io::Res
     let bind = |(target, text): &(&'static str, String)| {
         let source = dir.join(target.trim_start_matches("/etc/"));
         std::fs::write(&source, text)?;
-        Ok(Bind { source, target: (*target).to_owned(), read_only: false })
+        Ok(Bind {
+            source,
+            target: (*target).to_owned(),
+            read_only: false,
+        })
     };
     files.iter().map(bind).collect()
 }
@@ -180,7 +203,9 @@ pub async fn remove_task(shared: Arc<Shared>, task_id: String) -> Option<Message
     }
     let dir = shared.etc_dir.join(&task_id);
     match task::spawn_blocking(move || std::fs::remove_dir_all(dir)).await {
-        Ok(Err(e)) if e.kind() != io::ErrorKind::NotFound => again(&shared, &task_id, &e.to_string()),
+        Ok(Err(e)) if e.kind() != io::ErrorKind::NotFound => {
+            again(&shared, &task_id, &e.to_string())
+        }
         _ => Some(Event::TaskRemoved.into()),
     }
 }
@@ -198,15 +223,20 @@ fn again(shared: &Shared, task_id: &str, message: &str) -> Option<Message> {
     Some(Event::ReleaseFailed(shared.clock.now() + TRY_AGAIN).into())
 }
 
-pub async fn report(shared: Arc<Shared>, report: TaskReport, retry: Duration) -> Option<Message> {
-    Some(match shared.upstream.report(report.clone()).await {
+pub async fn report(
+    shared: Arc<Shared>,
+    report: Box<TaskReport>,
+    retry: Duration,
+) -> Option<Message> {
+    Some(match shared.upstream.report((*report).clone()).await {
         Ok(()) => Event::Reported(report).into(),
         Err(UpstreamError::Refused(why)) => {
             tracing::warn!(task_id = report.task_id, why, "report refused");
             Event::Reported(report).into()
         }
-        Err(UpstreamError::Unavailable(_)) => {
-            Event::ReportFailed { retry_at: shared.clock.now() + retry }.into()
+        Err(UpstreamError::Unavailable(_)) => Event::ReportFailed {
+            retry_at: shared.clock.now() + retry,
         }
+        .into(),
     })
 }

@@ -22,7 +22,9 @@ pub fn start(state: &TaskState, i: usize, now: Timestamp) -> Start {
     let mut waits = false;
     for (on, condition) in &specs[i].depends_on {
         let Some(d) = specs.iter().position(|s| s.name == *on) else {
-            return Start::Never(format!("dependency graph: container {on} not found in task"));
+            return Start::Never(format!(
+                "dependency graph: container {on} not found in task"
+            ));
         };
         let never = |why: &str| {
             Start::Never(format!(
@@ -54,7 +56,11 @@ pub fn start(state: &TaskState, i: usize, now: Timestamp) -> Start {
             (Phase::Waiting | Phase::Pulling | Phase::Pulled | Phase::Starting, _) => waits = true,
         }
     }
-    if waits { Start::Later(wake_at) } else { Start::Now }
+    if waits {
+        Start::Later(wake_at)
+    } else {
+        Start::Now
+    }
 }
 
 /// May container `i` be told to stop? Only once those that depend on it have ended.

@@ -149,7 +149,11 @@ fn stop_container(state: &TaskState, i: usize, now: Timestamp, plan: &mut Plan) 
     let c = &state.containers[i];
     if let Some(killed_at) = c.killed_at {
         let again = killed_at + KILL_AGAIN;
-        if again <= now { plan.act(Action::Kill(i)) } else { plan.wake(again) }
+        if again <= now {
+            plan.act(Action::Kill(i))
+        } else {
+            plan.wake(again)
+        }
         return;
     }
     if state.removed {
@@ -164,7 +168,11 @@ fn stop_container(state: &TaskState, i: usize, now: Timestamp, plan: &mut Plan) 
     };
     let timeout = Duration::from_secs(state.assignment.containers[i].stop_timeout_secs.into());
     let kill_at = signalled_at + timeout;
-    if kill_at <= now { plan.act(Action::Kill(i)) } else { plan.wake(kill_at) }
+    if kill_at <= now {
+        plan.act(Action::Kill(i))
+    } else {
+        plan.wake(kill_at)
+    }
 }
 
 /// Every container has ended: give everything back.
@@ -172,12 +180,16 @@ fn release(state: &TaskState, now: Timestamp, plan: &mut Plan) {
     if !plan.due(state.release_retry_at, now) {
         return;
     }
-    if matches!(state.network, Network::Absent | Network::Ready(_) | Network::Failed) {
+    if matches!(
+        state.network,
+        Network::Absent | Network::Ready(_) | Network::Failed
+    ) {
         plan.act(Action::ReleaseNetwork);
     }
     // State directories hold exit codes and unshipped lines: they go once both are kept elsewhere.
     let kept = state.removed
-        || (state.saving.saved == state.saving.version && state.containers.iter().all(|c| c.drained));
+        || (state.saving.saved == state.saving.version
+            && state.containers.iter().all(|c| c.drained));
     if state.removal == Once::ToDo && kept && state.network != Network::Attaching {
         plan.act(Action::RemoveTask);
     }

@@ -3,7 +3,8 @@
 
 use super::driver::{Driver, Handle, Shared};
 use super::ledger::Entry;
-use super::state::{Event, Once, Phase};
+use super::observe::Event;
+use super::state::{Once, Phase};
 use crate::runtime::Adopted;
 use std::sync::Arc;
 
@@ -22,7 +23,12 @@ pub async fn recover(shared: &Arc<Shared>, entry: Entry) -> (Driver, Handle) {
         let found = match shared.runtime.adopt(&task_id, &name).await {
             Ok(found) => found,
             Err(error) => {
-                tracing::error!(task_id, name, error = &error as &dyn std::error::Error, "container not adopted");
+                tracing::error!(
+                    task_id,
+                    name,
+                    error = &error as &dyn std::error::Error,
+                    "container not adopted"
+                );
                 Adopted::Lost
             }
         };

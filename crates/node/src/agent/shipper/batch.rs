@@ -38,7 +38,10 @@ impl Batch {
             consumed += record.length;
             if !message.is_empty() {
                 size += cost;
-                batch.lines.push(LogLine { timestamp: record.timestamp, message });
+                batch.lines.push(LogLine {
+                    timestamp: record.timestamp,
+                    message,
+                });
             }
         }
         if consumed == 0 && full {

@@ -61,9 +61,16 @@ enum GivenUp {
 impl Shipper {
     /// Ship until the file is complete and every line of it is stored.
     pub async fn run(self) {
-        let mut drain = Drain { limit: self.drain_limit, since: None };
-        let Ok(mut offset) = self.recorded_offset(&mut drain).await else { return };
-        let Some(file) = self.open().await else { return };
+        let mut drain = Drain {
+            limit: self.drain_limit,
+            since: None,
+        };
+        let Ok(mut offset) = self.recorded_offset(&mut drain).await else {
+            return;
+        };
+        let Some(file) = self.open().await else {
+            return;
+        };
         let file = Arc::new(file);
         let watched = self.watch.file(&self.path);
         let mut discarded = 0;
@@ -137,7 +144,10 @@ impl Shipper {
     ) -> Result<Result<(), String>, GivenUp> {
         let mut backoff = retry_backoff();
         loop {
-            let put = self.upstream.put_logs(&self.target, &self.source, end, lines.clone()).await;
+            let put = self
+                .upstream
+                .put_logs(&self.target, &self.source, end, lines.clone())
+                .await;
             match put {
                 Ok(()) => return Ok(Ok(())),
                 Err(UpstreamError::Refused(why)) => return Ok(Err(why)),

@@ -43,17 +43,30 @@ impl LogWatch {
             Ok(fd) => Arc::new(fd),
             Err(error) => {
                 tracing::warn!(%error, "no inotify: container logs are looked at every few seconds");
-                return LogWatch { fd: None, watches, reader: None };
+                return LogWatch {
+                    fd: None,
+                    watches,
+                    reader: None,
+                };
             }
         };
         let reading = task::spawn("log-watch", read(Arc::clone(&fd), Arc::clone(&watches)));
-        LogWatch { fd: Some(fd), watches, reader: Some(reading.abort_handle()) }
+        LogWatch {
+            fd: Some(fd),
+            watches,
+            reader: Some(reading.abort_handle()),
+        }
     }
 
     /// Watch a file, which must exist, until the result is dropped.
     pub fn file(&self, path: &Path) -> Watched {
         let notify = Arc::new(Notify::new());
-        let Some(fd) = &self.fd else { return Watched { notify, watch: None } };
+        let Some(fd) = &self.fd else {
+            return Watched {
+                notify,
+                watch: None,
+            };
+        };
         // The lock is held across both steps: an event must find its entry.
         let mut watches = self.watches.lock();
         match inotify::add_watch(fd.get_ref(), path, WatchFlags::MODIFY) {
@@ -64,13 +77,19 @@ impl LogWatch {
             }
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "container log not watched");
-                Watched { notify, watch: None }
+                Watched {
+                    notify,
+                    watch: None,
+                }
             }
         }
     }
 }
 
-#[allow(deprecated, reason = "an OwnedFd keeps its descriptor open, which is all that is asked")]
+#[allow(
+    deprecated,
+    reason = "an OwnedFd keeps its descriptor open, which is all that is asked"
+)]
 fn instance() -> io::Result<AsyncFd<OwnedFd>> {
     let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
     AsyncFd::with_interest(fd, Interest::READABLE)

@@ -7,7 +7,11 @@ fn image() -> PulledImage {
     PulledImage {
         entrypoint: vec!["/entry".into()],
         cmd: vec!["serve".into(), "80".into()],
-        env: vec!["PATH=/bin".into(), "MODE=image".into(), "AWS_REGION=mars".into()],
+        env: vec![
+            "PATH=/bin".into(),
+            "MODE=image".into(),
+            "AWS_REGION=mars".into(),
+        ],
         working_dir: Some("/srv".into()),
         user: Some("web".into()),
         ..PulledImage::default()
@@ -28,8 +32,18 @@ fn arguments_follow_dockers_rule() {
         (words(""), words("true"), "true"),
         (None, words(""), "/entry serve 80"),
     ] {
-        let spec = ContainerSpec { entry_point, command, ..container("web") };
-        assert_eq!(Ok(expected), arguments(&spec, &image()).as_ref().map(|a| a.join(" ")).as_deref());
+        let spec = ContainerSpec {
+            entry_point,
+            command,
+            ..container("web")
+        };
+        assert_eq!(
+            Ok(expected),
+            arguments(&spec, &image())
+                .as_ref()
+                .map(|a| a.join(" "))
+                .as_deref()
+        );
     }
     let nothing = arguments(&container("web"), &PulledImage::default());
     assert_eq!(nothing, Err("no command specified".into()));
@@ -87,7 +101,10 @@ fn runtime_ids_have_fargates_form() {
     let id = runtime_id("0123456789abcdef0123456789abcdef", "web");
     let (task, number) = id.split_once('-').unwrap();
     assert_eq!(task.len(), 32);
-    assert!(number.len() == 10 && number.bytes().all(|b| b.is_ascii_digit()), "{id}");
+    assert!(
+        number.len() == 10 && number.bytes().all(|b| b.is_ascii_digit()),
+        "{id}"
+    );
     assert_ne!(id, runtime_id("0123456789abcdef0123456789abcdef", "db"));
 }
 
@@ -102,7 +119,10 @@ fn the_definition_overrides_the_image() {
     let netns = std::path::Path::new("/run/netns/x");
     let config = configure(&task, &own, &image(), netns).unwrap();
     assert_eq!((config.cwd.as_str(), config.user.as_str()), ("/tmp", "0"));
-    assert_eq!((config.ulimits[0].soft, config.ulimits[0].hard), (65_535, 65_535));
+    assert_eq!(
+        (config.ulimits[0].soft, config.ulimits[0].hard),
+        (65_535, 65_535)
+    );
     let config = configure(&task, &container("web"), &image(), netns).unwrap();
     assert_eq!((config.cwd.as_str(), config.user.as_str()), ("/srv", "web"));
 }

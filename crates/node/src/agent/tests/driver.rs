@@ -41,7 +41,11 @@ impl Node {
         let config = AgentConfig::new(path("data"), path("run"), Arc::new(SystemClock), rng);
         let (upstream, network) = (Arc::clone(&self.upstream), Arc::clone(&self.network));
         let (images, runtime) = (Arc::new(FakeImages), Arc::clone(&self.runtime));
-        self.agent = Some(Agent::start(config, upstream, images, network, runtime).await.unwrap());
+        self.agent = Some(
+            Agent::start_with(config, upstream, images, network, runtime)
+                .await
+                .unwrap(),
+        );
     }
 
     async fn stop(&mut self) {
@@ -67,7 +71,10 @@ impl Node {
     }
 
     fn ledger_entry(&self) -> std::path::PathBuf {
-        self.dir.path().join("data/ledger").join(format!("{ID}.json"))
+        self.dir
+            .path()
+            .join("data/ledger")
+            .join(format!("{ID}.json"))
     }
 }
 
@@ -77,7 +84,9 @@ fn all(status: ContainerStatus) -> impl Fn(&TaskReport) -> bool {
 
 /// A test that hangs shows where, instead of nothing.
 async fn within<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(30), work).await.expect("within 30 s")
+    tokio::time::timeout(Duration::from_secs(30), work)
+        .await
+        .expect("within 30 s")
 }
 
 #[tokio::test]
@@ -88,7 +97,10 @@ async fn a_task_lives_and_is_stopped() {
         node.assign(task.clone()).await;
         let report = node.seen(all(ContainerStatus::Running)).await;
         assert!(report.network_ready && report.pull_stopped_at >= report.pull_started_at);
-        assert_eq!(report.containers[0].image_digest.as_deref(), Some("sha256:web:latest"));
+        assert_eq!(
+            report.containers[0].image_digest.as_deref(),
+            Some("sha256:web:latest")
+        );
         assert!(report.containers[0].runtime_id.is_some());
         let web = node.runtime.started("web").await;
         assert_eq!(web.config.binds.len(), 3);
@@ -99,7 +111,10 @@ async fn a_task_lives_and_is_stopped() {
         assert_eq!(report.containers[0].exit_code, Some(143));
         assert_eq!(report.stopped.unwrap().stop_code, "UserInitiated");
         assert_eq!(*web.signals.lock(), [15]);
-        let lines = node.upstream.lines_where(&format!("{ID}/web"), |l| l.len() == 2).await;
+        let lines = node
+            .upstream
+            .lines_where(&format!("{ID}/web"), |l| l.len() == 2)
+            .await;
         assert_eq!(lines, ["hello", "world"]);
         assert!(node.network.attached.lock().is_empty());
         assert!(node.ledger_entry().exists());
@@ -117,8 +132,11 @@ async fn sigkill_follows_the_stop_timeout() {
     within(async {
         let node = Node::new().await;
         let command = Some(vec!["ignore-term".into()]);
-        let task =
-            assignment(vec![ContainerSpec { command, stop_timeout_secs: 0, ..container("web") }]);
+        let task = assignment(vec![ContainerSpec {
+            command,
+            stop_timeout_secs: 0,
+            ..container("web")
+        }]);
         node.assign(task.clone()).await;
         let web = node.runtime.started("web").await;
         node.assign(stop(&task)).await;
@@ -133,11 +151,15 @@ async fn sigkill_follows_the_stop_timeout() {
 async fn what_cannot_be_pulled_never_runs() {
     within(async {
         let node = Node::new().await;
-        node.assign(assignment(vec![container("missing"), container("web")])).await;
+        node.assign(assignment(vec![container("missing"), container("web")]))
+            .await;
         let report = node.seen(|r| r.released).await;
         let stopped = report.stopped.unwrap();
         assert_eq!(stopped.stop_code, "TaskFailedToStart");
-        assert_eq!(stopped.reason, "CannotPullContainerError: missing:latest: not found");
+        assert_eq!(
+            stopped.reason,
+            "CannotPullContainerError: missing:latest: not found"
+        );
         assert!(report.containers.iter().all(|c| c.started_at.is_none()));
         assert!(node.runtime.containers.borrow().is_empty());
     })
@@ -149,13 +171,22 @@ async fn a_missing_log_group_or_program_is_told() {
     within(async {
         let node = Node::new().await;
         node.upstream.no_group.store(true, Ordering::SeqCst);
-        node.assign(assignment(vec![logged(container("web"))])).await;
+        node.assign(assignment(vec![logged(container("web"))]))
+            .await;
         let stopped = node.seen(|r| r.released).await.stopped.unwrap();
-        assert!(stopped.reason.starts_with("ResourceInitializationError: failed to validate"));
+        assert!(
+            stopped
+                .reason
+                .starts_with("ResourceInitializationError: failed to validate")
+        );
 
         let node = Node::new().await;
         let entry_point = Some(vec!["/missing".into()]);
-        node.assign(assignment(vec![ContainerSpec { entry_point, ..container("web") }])).await;
+        node.assign(assignment(vec![ContainerSpec {
+            entry_point,
+            ..container("web")
+        }]))
+        .await;
         let report = node.seen(|r| r.released).await;
         let text = "CannotStartContainerError: exec: \"/missing\": no such file or directory";
         assert_eq!(report.stopped.unwrap().reason, text);
@@ -174,7 +205,9 @@ async fn a_restarted_agent_adopts_what_runs_and_reports_what_ended() {
         let web = node.runtime.started("web").await;
         let job = node.runtime.started("job").await;
         web.print("one");
-        node.upstream.lines_where(&format!("{ID}/web"), |l| l.len() == 1).await;
+        node.upstream
+            .lines_where(&format!("{ID}/web"), |l| l.len() == 1)
+            .await;
 
         node.stop().await;
         web.print("two");
@@ -182,23 +215,41 @@ async fn a_restarted_agent_adopts_what_runs_and_reports_what_ended() {
         job.end(3);
         node.upstream = node.upstream.again();
         node.start().await;
-        node.change(AssignmentChange::Snapshot(vec![task.clone()])).await;
+        node.change(AssignmentChange::Snapshot(vec![task.clone()]))
+            .await;
 
-        let report = node.seen(|r| r.containers[1].status == ContainerStatus::Stopped).await;
+        let report = node
+            .seen(|r| r.containers[1].status == ContainerStatus::Stopped)
+            .await;
         assert!(report.sequence > before.sequence);
         assert_eq!(report.containers[0].status, ContainerStatus::Running);
-        assert_eq!(report.containers[0].started_at, before.containers[0].started_at);
+        assert_eq!(
+            report.containers[0].started_at,
+            before.containers[0].started_at
+        );
         assert_eq!(report.containers[1].exit_code, Some(3));
-        let lines = node.upstream.lines_where(&format!("{ID}/web"), |l| l.len() >= 2).await;
+        let lines = node
+            .upstream
+            .lines_where(&format!("{ID}/web"), |l| l.len() >= 2)
+            .await;
         assert_eq!(lines, ["one", "two"]);
-        let lines = node.upstream.lines_where(&format!("{ID}/job"), |l| !l.is_empty()).await;
+        let lines = node
+            .upstream
+            .lines_where(&format!("{ID}/job"), |l| !l.is_empty())
+            .await;
         assert_eq!(lines, ["done"]);
 
         web.print("three");
         web.end(0);
         let report = node.seen(|r| r.released).await;
-        assert_eq!(report.stopped.unwrap().stop_code, "EssentialContainerExited");
-        let lines = node.upstream.lines_where(&format!("{ID}/web"), |l| l.len() >= 3).await;
+        assert_eq!(
+            report.stopped.unwrap().stop_code,
+            "EssentialContainerExited"
+        );
+        let lines = node
+            .upstream
+            .lines_where(&format!("{ID}/web"), |l| l.len() >= 3)
+            .await;
         assert_eq!(lines, ["one", "two", "three"]);
     })
     .await;
@@ -219,7 +270,10 @@ async fn what_was_running_before_a_reboot_is_lost() {
         let report = node.seen(|r| r.released).await;
         assert_eq!(report.containers[0].exit_code, None);
         assert!(report.containers[0].started_at.is_some());
-        assert_eq!(report.stopped.unwrap().stop_code, "EssentialContainerExited");
+        assert_eq!(
+            report.stopped.unwrap().stop_code,
+            "EssentialContainerExited"
+        );
     })
     .await;
 }
@@ -228,7 +282,8 @@ async fn what_was_running_before_a_reboot_is_lost() {
 async fn the_node_fails_static_when_the_control_plane_is_away() {
     within(async {
         let node = Node::new().await;
-        node.assign(assignment(vec![logged(container("web"))])).await;
+        node.assign(assignment(vec![logged(container("web"))]))
+            .await;
         node.seen(all(ContainerStatus::Running)).await;
         let web = node.runtime.started("web").await;
         node.upstream.away.store(true, Ordering::SeqCst);
@@ -237,11 +292,17 @@ async fn the_node_fails_static_when_the_control_plane_is_away() {
         while !node.network.attached.lock().is_empty() {
             tokio::task::yield_now().await;
         }
-        assert_eq!(node.seen(|_| true).await.containers[0].status, ContainerStatus::Running);
+        assert_eq!(
+            node.seen(|_| true).await.containers[0].status,
+            ContainerStatus::Running
+        );
         node.upstream.away.store(false, Ordering::SeqCst);
         let report = node.seen(|r| r.released).await;
         assert_eq!(report.containers[0].exit_code, Some(7));
-        let lines = node.upstream.lines_where(&format!("{ID}/web"), |l| !l.is_empty()).await;
+        let lines = node
+            .upstream
+            .lines_where(&format!("{ID}/web"), |l| !l.is_empty())
+            .await;
         assert_eq!(lines, ["alone"]);
     })
     .await;

@@ -51,13 +51,24 @@ impl FakeUpstream {
     pub async fn report_where(&self, task: &str, seen: impl Fn(&TaskReport) -> bool) -> TaskReport {
         let mut rx = self.reports.subscribe();
         let found = rx.wait_for(|all| all.get(task).is_some_and(&seen)).await;
-        found.expect("the sender lives").get(task).expect("just seen").clone()
+        found
+            .expect("the sender lives")
+            .get(task)
+            .expect("just seen")
+            .clone()
     }
 
     pub async fn lines_where(&self, source: &str, seen: impl Fn(&[String]) -> bool) -> Vec<String> {
         let mut rx = self.logs.subscribe();
-        let found = rx.wait_for(|all| all.get(source).is_some_and(|(_, lines)| seen(lines))).await;
-        found.expect("the sender lives").get(source).expect("just seen").1.clone()
+        let found = rx
+            .wait_for(|all| all.get(source).is_some_and(|(_, lines)| seen(lines)))
+            .await;
+        found
+            .expect("the sender lives")
+            .get(source)
+            .expect("just seen")
+            .1
+            .clone()
     }
 
     fn answer(&self) -> Result<(), UpstreamError> {
@@ -110,7 +121,11 @@ impl Upstream for FakeUpstream {
 
     async fn log_offset(&self, _: &LogTarget, source: &str) -> Result<u64, UpstreamError> {
         self.answer()?;
-        Ok(self.logs.borrow().get(source).map_or(0, |(offset, _)| *offset))
+        Ok(self
+            .logs
+            .borrow()
+            .get(source)
+            .map_or(0, |(offset, _)| *offset))
     }
 
     async fn resolve_image(
@@ -121,7 +136,9 @@ impl Upstream for FakeUpstream {
     ) -> Result<ImageSource, UpstreamError> {
         self.answer()?;
         if name.starts_with("missing") {
-            return Ok(ImageSource::Missing { message: format!("{name}: not found") });
+            return Ok(ImageSource::Missing {
+                message: format!("{name}: not found"),
+            });
         }
         Ok(ImageSource::Remote)
     }
@@ -134,7 +151,11 @@ pub struct FakeImages;
 impl Pull for FakeImages {
     async fn pull(&self, name: &str, _: ImageSource) -> Result<PulledImage, String> {
         let cmd = vec!["/run".into()];
-        Ok(PulledImage { digest: format!("sha256:{name}"), cmd, ..PulledImage::default() })
+        Ok(PulledImage {
+            digest: format!("sha256:{name}"),
+            cmd,
+            ..PulledImage::default()
+        })
     }
 
     async fn collect(&self, _: &HashSet<String>, _: Timestamp) {}
@@ -188,15 +209,20 @@ impl FakeContainer {
             error: None,
             dropped_lines: 0,
         };
-        self.exit.send_if_modified(|e| e.is_none() && e.replace(exit).is_none());
+        self.exit
+            .send_if_modified(|e| e.is_none() && e.replace(exit).is_none());
     }
 
     /// Write a line of output.
     pub fn print(&self, line: &str) {
         use std::io::Write as _;
-        let mut log = std::fs::File::options().append(true).open(self.dir.join("log")).unwrap();
+        let mut log = std::fs::File::options()
+            .append(true)
+            .open(self.dir.join("log"))
+            .unwrap();
         let millis = SystemClock.now().as_millis();
-        log.write_all(format!("{millis} o {}\n{line}\n", line.len()).as_bytes()).unwrap();
+        log.write_all(format!("{millis} o {}\n{line}\n", line.len()).as_bytes())
+            .unwrap();
     }
 }
 
@@ -220,7 +246,10 @@ impl Container for FakeContainer {
 
     async fn wait(&self) -> Exit {
         let mut rx = self.exit.subscribe();
-        let exit = rx.wait_for(Option::is_some).await.expect("the sender lives");
+        let exit = rx
+            .wait_for(Option::is_some)
+            .await
+            .expect("the sender lives");
         exit.clone().expect("just seen")
     }
 
@@ -239,26 +268,38 @@ pub struct FakeRuntime {
 impl FakeRuntime {
     pub fn new() -> Arc<FakeRuntime> {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        Arc::new(FakeRuntime { dir, containers: watch::Sender::default() })
+        Arc::new(FakeRuntime {
+            dir,
+            containers: watch::Sender::default(),
+        })
     }
 
     pub async fn started(&self, name: &str) -> Arc<FakeContainer> {
         let mut rx = self.containers.subscribe();
         let named = |c: &&Arc<FakeContainer>| c.config.name == name;
-        let all = rx.wait_for(|all| all.iter().any(|c| named(&c))).await.expect("the sender lives");
+        let all = rx
+            .wait_for(|all| all.iter().any(|c| named(&c)))
+            .await
+            .expect("the sender lives");
         Arc::clone(all.iter().find(named).expect("just seen"))
     }
 }
 
 #[async_trait]
 impl Runtime for FakeRuntime {
-    async fn prepare_task(&self, _: &str, _: Option<u32>, _: Option<u32>) -> Result<(), RuntimeError> {
+    async fn prepare_task(
+        &self,
+        _: &str,
+        _: Option<u32>,
+        _: Option<u32>,
+    ) -> Result<(), RuntimeError> {
         Ok(())
     }
 
     async fn remove_task(&self, task_id: &str) -> Result<(), RuntimeError> {
         let _ = std::fs::remove_dir_all(self.dir.path().join(task_id));
-        self.containers.send_modify(|all| all.retain(|c| c.config.task_id != task_id));
+        self.containers
+            .send_modify(|all| all.retain(|c| c.config.task_id != task_id));
         Ok(())
     }
 
@@ -268,7 +309,9 @@ impl Runtime for FakeRuntime {
 
     async fn start(&self, config: &ContainerConfig) -> Result<Arc<dyn Container>, RuntimeError> {
         if config.args.contains(&"/missing".into()) {
-            return Err(RuntimeError::Start("exec: \"/missing\": no such file or directory".into()));
+            return Err(RuntimeError::Start(
+                "exec: \"/missing\": no such file or directory".into(),
+            ));
         }
         let dir = self.state_dir(&config.task_id, &config.name);
         std::fs::create_dir_all(&dir).unwrap();
@@ -282,13 +325,16 @@ impl Runtime for FakeRuntime {
             exit: watch::Sender::new(None),
             dir,
         });
-        self.containers.send_modify(|all| all.push(Arc::clone(&container)));
+        self.containers
+            .send_modify(|all| all.push(Arc::clone(&container)));
         Ok(container)
     }
 
     async fn adopt(&self, task_id: &str, name: &str) -> Result<Adopted, RuntimeError> {
         let all = self.containers.borrow().clone();
-        let found = all.into_iter().find(|c| c.config.task_id == task_id && c.config.name == name);
+        let found = all
+            .into_iter()
+            .find(|c| c.config.task_id == task_id && c.config.name == name);
         Ok(match found {
             None => Adopted::Unknown,
             Some(c) => match c.exit.borrow().clone() {
@@ -303,7 +349,8 @@ impl Runtime for FakeRuntime {
     }
 
     async fn sweep(&self, keep: &HashSet<String>) -> Result<(), RuntimeError> {
-        self.containers.send_modify(|all| all.retain(|c| keep.contains(&c.config.task_id)));
+        self.containers
+            .send_modify(|all| all.retain(|c| keep.contains(&c.config.task_id)));
         Ok(())
     }
 }

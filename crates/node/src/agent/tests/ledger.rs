@@ -1,4 +1,5 @@
 use super::super::ledger::*;
+use super::super::observe::Event;
 use super::super::seams::PulledImage;
 use super::super::state::*;
 use super::{T0, at, container, logged, new_task};
@@ -7,7 +8,11 @@ use std::sync::Arc;
 fn running() -> TaskState {
     let mut state = new_task(vec![logged(container("web"))]);
     state.containers[0].phase = Phase::Pulling;
-    let image = PulledImage { digest: "sha256:1".into(), stop_signal: Some("SIGQUIT".into()), ..PulledImage::default() };
+    let image = PulledImage {
+        digest: "sha256:1".into(),
+        stop_signal: Some("SIGQUIT".into()),
+        ..PulledImage::default()
+    };
     state.on(Event::Pulled(0, Arc::new(image)), at(5));
     state.containers[0].phase = Phase::Starting;
     state.on(Event::Started(0, at(10)), at(11));
@@ -21,11 +26,20 @@ fn an_entry_survives_the_disk() {
     let entry = Entry::of(&running());
     ledger.save(&entry).unwrap();
     ledger.save(&entry).unwrap();
-    assert_eq!(Ledger::open(dir.path()).unwrap().load().unwrap(), [entry.clone()]);
+    assert_eq!(
+        Ledger::open(dir.path()).unwrap().load().unwrap(),
+        std::slice::from_ref(&entry)
+    );
     let again = entry.clone().into_state(T0);
-    assert_eq!(again.containers[0].phase, Phase::Running { started_at: at(10) });
+    assert_eq!(
+        again.containers[0].phase,
+        Phase::Running { started_at: at(10) }
+    );
     assert_eq!(again.containers[0].stop_signal, 3);
-    assert_eq!(again.containers[0].image_digest.as_deref(), Some("sha256:1"));
+    assert_eq!(
+        again.containers[0].image_digest.as_deref(),
+        Some("sha256:1")
+    );
     assert!(again.reporting.sequence > entry.sequence);
     assert!(!again.containers[0].drained);
     ledger.remove(&entry.assignment.task_id).unwrap();

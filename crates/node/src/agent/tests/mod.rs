@@ -23,7 +23,9 @@ pub fn at(millis: u64) -> Timestamp {
 pub fn container(name: &str) -> ContainerSpec {
     ContainerSpec {
         name: name.into(),
-        image: ImageRef { name: format!("{name}:latest") },
+        image: ImageRef {
+            name: format!("{name}:latest"),
+        },
         essential: true,
         entry_point: None,
         command: None,
@@ -54,7 +56,10 @@ pub fn container(name: &str) -> ContainerSpec {
 }
 
 pub fn sidecar(name: &str) -> ContainerSpec {
-    ContainerSpec { essential: false, ..container(name) }
+    ContainerSpec {
+        essential: false,
+        ..container(name)
+    }
 }
 
 pub fn after(mut spec: ContainerSpec, on: &str, condition: &str) -> ContainerSpec {
@@ -76,7 +81,9 @@ pub fn logged(spec: ContainerSpec) -> ContainerSpec {
 pub fn assignment(containers: Vec<ContainerSpec>) -> Assignment {
     Assignment {
         task_id: "0123456789abcdef0123456789abcdef".into(),
-        task_arn: "arn:aws:ecs:us-east-1:000000000000:task/default/0123456789abcdef0123456789abcdef".into(),
+        task_arn:
+            "arn:aws:ecs:us-east-1:000000000000:task/default/0123456789abcdef0123456789abcdef"
+                .into(),
         account: AccountId::default(),
         region: Region::default(),
         cluster: "default".into(),

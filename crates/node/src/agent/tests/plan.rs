@@ -1,5 +1,6 @@
 //! Planner tables: a state, and what is done next.
 
+use super::super::observe::Event;
 use super::super::plan::{Action, begin, plan};
 use super::super::seams::PulledImage;
 use super::super::state::*;
@@ -73,7 +74,12 @@ fn everything_that_can_begins_at_once() {
     let mut state = new_task(vec![logged(container("web")), sidecar("log")]);
     assert_eq!(
         step(&mut state, T0),
-        [Action::AttachNetwork, Action::Pull(0), Action::CheckLogs(0), Action::Pull(1)]
+        [
+            Action::AttachNetwork,
+            Action::Pull(0),
+            Action::CheckLogs(0),
+            Action::Pull(1)
+        ]
     );
     assert_eq!(step(&mut state, T0), []);
 }
@@ -93,7 +99,10 @@ fn nothing_starts_before_all_is_ready() {
     let mut state = ready.clone();
     state.containers[1].phase = Phase::Pulling;
     assert_eq!(step(&mut state, T0), []);
-    assert_eq!(step(&mut ready.clone(), T0), [Action::Start(0), Action::Start(1)]);
+    assert_eq!(
+        step(&mut ready.clone(), T0),
+        [Action::Start(0), Action::Start(1)]
+    );
 }
 
 #[test]
@@ -113,13 +122,18 @@ fn start_follows_depends_on() {
 
 #[test]
 fn a_failed_dependency_ends_the_task() {
-    let mut state =
-        prepared(vec![after(container("web"), "migrate", "SUCCESS"), sidecar("migrate")]);
+    let mut state = prepared(vec![
+        after(container("web"), "migrate", "SUCCESS"),
+        sidecar("migrate"),
+    ]);
     step(&mut state, T0);
     state.on(Event::Started(1, T0), T0);
     state.on(Event::Exited(1, exit(3)), T0);
     let actions = step(&mut state, T0);
-    assert!(matches!(&actions[..], [Action::GiveUp(0, Some(_))]), "{actions:?}");
+    assert!(
+        matches!(&actions[..], [Action::GiveUp(0, Some(_))]),
+        "{actions:?}"
+    );
     assert_eq!(ended(&state, 0).exit_code, Some(143));
     assert_eq!(
         cause(&state),
@@ -133,13 +147,22 @@ fn a_failed_dependency_ends_the_task() {
 
 #[test]
 fn a_dependency_may_time_out() {
-    let migrate = ContainerSpec { start_timeout_secs: 10, ..sidecar("migrate") };
-    let mut state = prepared(vec![after(container("web"), "migrate", "COMPLETE"), migrate]);
+    let migrate = ContainerSpec {
+        start_timeout_secs: 10,
+        ..sidecar("migrate")
+    };
+    let mut state = prepared(vec![
+        after(container("web"), "migrate", "COMPLETE"),
+        migrate,
+    ]);
     step(&mut state, T0);
     state.on(Event::Started(1, T0), T0);
     assert_eq!(plan(&state, at(9_999)).wake_at, Some(at(10_000)));
     let actions = step(&mut state, at(10_000));
-    assert!(matches!(&actions[..], [Action::GiveUp(0, Some(_))]), "{actions:?}");
+    assert!(
+        matches!(&actions[..], [Action::GiveUp(0, Some(_))]),
+        "{actions:?}"
+    );
 }
 
 #[test]
@@ -177,7 +200,13 @@ fn a_start_failure_fails_the_task_or_its_sidecar() {
     let mut state = prepared(vec![container("web")]);
     step(&mut state, T0);
     state.on(Event::StartFailed(0, "no such file".into()), T0);
-    assert_eq!(cause(&state), ("TaskFailedToStart", "CannotStartContainerError: no such file"));
+    assert_eq!(
+        cause(&state),
+        (
+            "TaskFailedToStart",
+            "CannotStartContainerError: no such file"
+        )
+    );
 
     let mut state = prepared(vec![container("web"), sidecar("log")]);
     step(&mut state, T0);
@@ -194,16 +223,25 @@ fn an_essential_exit_stops_the_others_and_a_side_one_does_not() {
 
     let mut state = running(vec![container("web"), sidecar("log")]);
     state.on(Event::Exited(0, exit(1)), T0);
-    assert_eq!(cause(&state), ("EssentialContainerExited", "Essential container in task exited"));
+    assert_eq!(
+        cause(&state),
+        (
+            "EssentialContainerExited",
+            "Essential container in task exited"
+        )
+    );
     assert_eq!(step(&mut state, T0), [Action::Signal(1, 15)]);
 }
 
 #[test]
 fn stop_goes_in_reverse_order_and_kills_late_ones() {
-    let web = ContainerSpec { stop_timeout_secs: 5, ..after(container("web"), "db", "START") };
+    let web = ContainerSpec {
+        stop_timeout_secs: 5,
+        ..after(container("web"), "db", "START")
+    };
     let mut state = running(vec![web, container("db")]);
     let newer = stop(&state.assignment);
-    state.on(Event::Assigned(newer), T0);
+    state.on(Event::Assigned(Box::new(newer)), T0);
     assert_eq!(cause(&state), ("UserInitiated", "Task stopped by user"));
     assert_eq!(step(&mut state, T0), [Action::Signal(0, 15)]);
     assert_eq!(plan(&state, at(4_999)).wake_at, Some(at(5_000)));
@@ -220,10 +258,10 @@ fn stop_goes_in_reverse_order_and_kills_late_ones() {
 fn desired_never_goes_back() {
     let mut state = running(vec![container("web")]);
     let stopped = stop(&state.assignment);
-    state.on(Event::Assigned(stopped), T0);
+    state.on(Event::Assigned(Box::new(stopped)), T0);
     let mut newer = assignment(vec![container("web")]);
     newer.generation = 9;
-    state.on(Event::Assigned(newer), T0);
+    state.on(Event::Assigned(Box::new(newer)), T0);
     assert_eq!(state.assignment.desired, DesiredState::Stopped);
     assert_eq!(state.assignment.generation, 9);
 }
@@ -231,7 +269,16 @@ fn desired_never_goes_back() {
 #[test]
 fn out_of_memory_is_told() {
     let mut state = running(vec![container("web")]);
-    state.on(Event::Exited(0, Exit { oom_killed: true, ..exit(137) }), T0);
+    state.on(
+        Event::Exited(
+            0,
+            Exit {
+                oom_killed: true,
+                ..exit(137)
+            },
+        ),
+        T0,
+    );
     let ended = ended(&state, 0);
     assert_eq!(ended.exit_code, Some(137));
     let text = "OutOfMemoryError: Container killed due to memory usage";
@@ -243,7 +290,12 @@ fn a_vanished_container_has_no_exit_code() {
     let mut state = running(vec![container("web")]);
     state.on(Event::Lost(0), T0);
     assert_eq!(ended(&state, 0).exit_code, None);
-    assert!(ended(&state, 0).reason.as_ref().is_some_and(|r| r.starts_with("ContainerVanished")));
+    assert!(
+        ended(&state, 0)
+            .reason
+            .as_ref()
+            .is_some_and(|r| r.starts_with("ContainerVanished"))
+    );
 }
 
 #[test]
@@ -271,16 +323,28 @@ fn a_task_nobody_knows_any_more_is_killed_at_once() {
     state.on(Event::Removed, T0);
     assert_eq!(step(&mut state, T0), [Action::Kill(0)]);
     state.on(Event::Exited(0, exit(137)), T0);
-    assert_eq!(step(&mut state, T0), [Action::ReleaseNetwork, Action::RemoveTask]);
+    assert_eq!(
+        step(&mut state, T0),
+        [Action::ReleaseNetwork, Action::RemoveTask]
+    );
 }
 
 #[test]
 fn a_network_failure_fails_a_task_that_does_not_run_yet() {
     let mut state = new_task(vec![container("web")]);
     step(&mut state, T0);
-    let failed = Event::NetworkFailed { message: "no bridge".into(), retry_at: at(5_000) };
+    let failed = Event::NetworkFailed {
+        message: "no bridge".into(),
+        retry_at: at(5_000),
+    };
     state.on(failed.clone(), T0);
-    assert_eq!(cause(&state), ("TaskFailedToStart", "ResourceInitializationError: no bridge"));
+    assert_eq!(
+        cause(&state),
+        (
+            "TaskFailedToStart",
+            "ResourceInitializationError: no bridge"
+        )
+    );
 
     let mut state = running(vec![container("web")]);
     state.network = Network::Attaching;
@@ -295,7 +359,16 @@ fn a_full_disk_fails_a_new_task() {
     let mut state = new_task(vec![container("web")]);
     step(&mut state, T0);
     let message = "no space left".to_owned();
-    state.on(Event::SaveFailed { message, retry_at: at(100) }, T0);
-    assert_eq!(cause(&state).1, "ResourceInitializationError: no space left");
+    state.on(
+        Event::SaveFailed {
+            message,
+            retry_at: at(100),
+        },
+        T0,
+    );
+    assert_eq!(
+        cause(&state).1,
+        "ResourceInitializationError: no space left"
+    );
     assert_eq!(plan(&state, T0).wake_at, Some(at(100)));
 }

@@ -1,6 +1,7 @@
 //! The planner against a simulated node: whatever fails, arrives late, twice or in another
 //! order, the task ends, nothing is left, and no rule is broken on the way.
 
+use super::super::observe::Event;
 use super::super::plan::{Action, begin, plan};
 use super::super::seams::PulledImage;
 use super::super::state::*;
@@ -25,7 +26,11 @@ fn random_task(rng: &Rng) -> TaskState {
                 spec.depends_on.push((format!("c{on}"), condition.into()));
             }
         }
-        if rng.below(2) == 0 { logged(spec) } else { spec }
+        if rng.below(2) == 0 {
+            logged(spec)
+        } else {
+            spec
+        }
     });
     new_task(containers.collect())
 }
@@ -61,13 +66,15 @@ impl World {
     fn carry_out(&mut self, state: &TaskState, action: &Action) {
         let soon = self.now + Duration::from_millis(200);
         let event = match action {
-            Action::Save(_) if self.one_in(5) => {
-                Event::SaveFailed { message: "full".into(), retry_at: soon }
-            }
+            Action::Save(_) if self.one_in(5) => Event::SaveFailed {
+                message: "full".into(),
+                retry_at: soon,
+            },
             Action::Save(version) => Event::Saved(*version),
-            Action::AttachNetwork if self.one_in(9) => {
-                Event::NetworkFailed { message: "down".into(), retry_at: soon }
-            }
+            Action::AttachNetwork if self.one_in(9) => Event::NetworkFailed {
+                message: "down".into(),
+                retry_at: soon,
+            },
             Action::AttachNetwork => Event::NetworkReady("/ns".into()),
             Action::Pull(i) if self.one_in(9) => Event::PullFailed(*i, "no".into()),
             Action::Pull(i) => Event::Pulled(*i, Arc::new(PulledImage::default())),
@@ -101,7 +108,7 @@ impl World {
                 if self.upstream_away || self.one_in(4) {
                     Event::ReportFailed { retry_at: soon }
                 } else {
-                    Event::Reported((**report).clone())
+                    Event::Reported(report.clone())
                 }
             }
             Action::Forget => Event::Forgotten,
@@ -140,7 +147,10 @@ impl World {
             let event = self.pending.swap_remove(i);
             // A container starts before it exits; all else comes in any order, and twice.
             if let Event::Exited(c, _) = &event
-                && self.pending.iter().any(|e| matches!(e, Event::Started(s, _) if s == c))
+                && self
+                    .pending
+                    .iter()
+                    .any(|e| matches!(e, Event::Started(s, _) if s == c))
             {
                 self.pending.push(event);
                 return;
@@ -169,7 +179,10 @@ fn simulate(seed: u64) {
     let mut first_cause = None;
     for round in 0..3_000u64 {
         world.act(&mut state);
-        assert!(plan(&state, world.now).actions.is_empty(), "planned after applying");
+        assert!(
+            plan(&state, world.now).actions.is_empty(),
+            "planned after applying"
+        );
         if let Some(cause) = &first_cause {
             assert_eq!(state.stopped.as_ref(), Some(cause), "the cause changed");
         }
@@ -178,10 +191,14 @@ fn simulate(seed: u64) {
             return;
         }
         world.upstream_away = (40..80).contains(&round);
-        let acknowledged = state.reporting.acknowledged.as_ref().is_some_and(|r| r.released);
+        let acknowledged = state
+            .reporting
+            .acknowledged
+            .as_ref()
+            .is_some_and(|r| r.released);
         if round == stop_after {
             let newer = stop(&state.assignment);
-            state.on(Event::Assigned(newer), world.now);
+            state.on(Event::Assigned(Box::new(newer)), world.now);
         } else if acknowledged && !state.removed {
             state.on(Event::Removed, world.now);
         } else if world.one_in(15) {

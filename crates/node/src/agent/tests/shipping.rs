@@ -38,7 +38,11 @@ async fn every_line_arrives_once_across_restarts() {
         upstream.away.store(round % 3 == 1, Ordering::SeqCst);
         let running = task::spawn("ship", shipper(&path, &upstream, &watch).run());
         for _ in 0..500 {
-            let line = format!("line {} {}", written.len(), "x".repeat(rng.below(200) as usize));
+            let line = format!(
+                "line {} {}",
+                written.len(),
+                "x".repeat(rng.below(200) as usize)
+            );
             // Torn writes, as a reader may see them.
             let record = format!("1700000000000 o {}\n{line}\n", line.len());
             let (head, tail) = record.split_at(rng.below(record.len() as u64) as usize);
@@ -69,12 +73,17 @@ async fn a_quiet_line_arrives_soon() {
     let path = dir.path().join("log");
     let mut log = std::fs::File::create(&path).unwrap();
     let upstream = FakeUpstream::new();
-    let running = task::spawn("ship", shipper(&path, &upstream, &Arc::new(LogWatch::start())).run());
+    let running = task::spawn(
+        "ship",
+        shipper(&path, &upstream, &Arc::new(LogWatch::start())).run(),
+    );
     for n in 1..4 {
         log.write_all(b"1700000000000 o 2\nhi\n").unwrap();
         // Well below the two seconds after which it would look anyway.
         let soon = upstream.lines_where("task/web", |l| l.len() == n);
-        tokio::time::timeout(Duration::from_secs(1), soon).await.expect("soon");
+        tokio::time::timeout(Duration::from_secs(1), soon)
+            .await
+            .expect("soon");
     }
     running.abort();
 }
@@ -100,7 +109,10 @@ async fn lines_nobody_takes_are_given_up_in_the_end() {
     let upstream = FakeUpstream::new();
     upstream.away.store(true, Ordering::SeqCst);
     let watch = Arc::new(LogWatch::start());
-    let shipper = Shipper { drain_limit: Duration::ZERO, ..shipper(&path, &upstream, &watch) };
+    let shipper = Shipper {
+        drain_limit: Duration::ZERO,
+        ..shipper(&path, &upstream, &watch)
+    };
     shipper.ended.cancel();
     shipper.run().await;
 }
@@ -116,6 +128,8 @@ async fn a_watched_file_tells_of_its_changes() {
     let watched: Vec<_> = files.iter().map(|path| watch.file(path)).collect();
     for (path, watched) in files.iter().zip(&watched) {
         std::fs::write(path, "more").unwrap();
-        tokio::time::timeout(Duration::from_secs(5), watched.changed()).await.expect("told");
+        tokio::time::timeout(Duration::from_secs(5), watched.changed())
+            .await
+            .expect("told");
     }
 }

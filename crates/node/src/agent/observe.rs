@@ -1,0 +1,322 @@
+//! What a driver observes of its task, and how each observation changes the state: the causes
+//! and words of every end are here.
+
+use super::seams::PulledImage;
+use super::state::{ContainerState, Ended, Network, Once, Phase, TaskState};
+use crate::runtime::Exit;
+use neargate_base::Timestamp;
+use neargate_domain::{Assignment, DesiredState, TaskReport, TaskStopped};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What the driver observed.
+#[derive(Debug, Clone)]
+pub enum Event {
+    Assigned(Box<Assignment>),
+    Removed,
+    NetworkReady(PathBuf),
+    NetworkFailed {
+        message: String,
+        retry_at: Timestamp,
+    },
+    NetworkReleased,
+    Pulled(usize, Arc<PulledImage>),
+    PullFailed(usize, String),
+    LogsReady(usize),
+    LogsRefused(usize, String),
+    Started(usize, Timestamp),
+    StartFailed(usize, String),
+    Exited(usize, Exit),
+    /// It ran, and nobody saw it end.
+    Lost(usize),
+    Drained(usize),
+    TaskRemoved,
+    /// A take-down step failed; try all of it again then.
+    ReleaseFailed(Timestamp),
+    Saved(u64),
+    SaveFailed {
+        message: String,
+        retry_at: Timestamp,
+    },
+    Reported(Box<TaskReport>),
+    ReportFailed {
+        retry_at: Timestamp,
+    },
+    Forgotten,
+}
+
+impl TaskState {
+    /// Take in one observation. Late and doubled ones change nothing.
+    pub fn on(&mut self, event: Event, now: Timestamp) {
+        match event {
+            Event::Assigned(newer) => self.assigned(&newer),
+            Event::Removed => self.removed = true,
+            Event::NetworkReady(path) => {
+                if self.network == Network::Attaching {
+                    self.network = Network::Ready(path);
+                }
+            }
+            Event::NetworkFailed { message, retry_at } => {
+                self.network_failed(&message, retry_at, now)
+            }
+            Event::NetworkReleased => self.network = Network::Released,
+            Event::Pulled(i, image) => self.pulled(i, image, now),
+            Event::PullFailed(i, message) => {
+                if self.containers[i].phase == Phase::Pulling {
+                    self.pull_stopped_at.get_or_insert(now);
+                    let reason = self.fail("CannotPullContainerError", &message, now);
+                    self.end(
+                        i,
+                        Ended {
+                            reason: Some(reason),
+                            ..Ended::default()
+                        },
+                    );
+                }
+            }
+            Event::LogsReady(i) => self.containers[i].log_ready = Once::Done,
+            Event::LogsRefused(i, message) => {
+                if self.containers[i].log_ready == Once::Doing {
+                    self.containers[i].log_ready = Once::Done;
+                    self.fail(
+                        "ResourceInitializationError",
+                        &logger_failure(&message),
+                        now,
+                    );
+                }
+            }
+            Event::Started(i, started_at) => {
+                if self.containers[i].phase == Phase::Starting {
+                    self.containers[i].phase = Phase::Running { started_at };
+                    self.touch();
+                }
+            }
+            Event::StartFailed(i, message) => self.start_failed(i, &message, None, now),
+            Event::Exited(i, exit) => self.exited(i, &exit),
+            Event::Lost(i) => {
+                let exit = Exit {
+                    code: None,
+                    signal: None,
+                    oom_killed: false,
+                    started_at: None,
+                    finished_at: now,
+                    error: None,
+                    dropped_lines: 0,
+                };
+                self.exited(i, &exit);
+            }
+            Event::Drained(i) => self.containers[i].drained = true,
+            Event::TaskRemoved => self.removal = Once::Done,
+            Event::ReleaseFailed(retry_at) => {
+                self.release_retry_at = Some(retry_at);
+                if self.network == Network::Releasing {
+                    self.network = Network::Failed;
+                }
+                if self.removal == Once::Doing {
+                    self.removal = Once::ToDo;
+                }
+                if self.forgetting == Once::Doing {
+                    self.forgetting = Once::ToDo;
+                }
+            }
+            Event::Saved(version) => {
+                self.saving.in_flight = false;
+                self.saving.saved = self.saving.saved.max(version);
+            }
+            Event::SaveFailed { message, retry_at } => {
+                self.saving.in_flight = false;
+                self.saving.retry_at = Some(retry_at);
+                if self.saving.saved == 0 {
+                    self.fail("ResourceInitializationError", &message, now);
+                }
+            }
+            Event::Reported(mut report) => {
+                self.reporting.in_flight = false;
+                self.reporting.retry_at = None;
+                report.sequence = 0;
+                self.reporting.acknowledged = Some(*report);
+            }
+            Event::ReportFailed { retry_at } => {
+                self.reporting.in_flight = false;
+                self.reporting.retry_at = Some(retry_at);
+            }
+            Event::Forgotten => self.forgetting = Once::Done,
+        }
+        self.settle(now);
+    }
+
+    /// Name the cause when the task must end and nothing named one yet.
+    pub(super) fn settle(&mut self, now: Timestamp) {
+        if self.assignment.desired == DesiredState::Stopped {
+            // ECS's default reason; the control plane knows the caller's own.
+            self.conclude("UserInitiated", "Task stopped by user", now);
+        } else if self.all_ended() {
+            self.conclude(
+                "EssentialContainerExited",
+                "Essential container in task exited",
+                now,
+            );
+        }
+    }
+
+    /// A fact worth keeping changed.
+    pub fn touch(&mut self) {
+        self.saving.version += 1;
+    }
+
+    fn assigned(&mut self, newer: &Assignment) {
+        if newer.generation <= self.assignment.generation {
+            return;
+        }
+        // Containers never change within a task's life; only what is desired of it does.
+        self.assignment.generation = newer.generation;
+        if newer.desired == DesiredState::Stopped {
+            self.assignment.desired = DesiredState::Stopped;
+        }
+        self.touch();
+    }
+
+    /// A task that runs already (the agent came back) does not fail for it.
+    fn network_failed(&mut self, message: &str, retry_at: Timestamp, now: Timestamp) {
+        if self.network != Network::Attaching {
+            return;
+        }
+        if self
+            .containers
+            .iter()
+            .any(|c| matches!(c.phase, Phase::Running { .. }))
+        {
+            self.network = Network::Absent;
+            self.network_retry_at = Some(retry_at);
+        } else {
+            self.network = Network::Failed;
+            self.fail("ResourceInitializationError", message, now);
+        }
+    }
+
+    fn pulled(&mut self, i: usize, image: Arc<PulledImage>, now: Timestamp) {
+        let c = &mut self.containers[i];
+        if c.phase != Phase::Pulling {
+            return;
+        }
+        c.phase = Phase::Pulled;
+        c.image_digest = Some(image.digest.clone());
+        c.stop_signal = super::command::stop_signal(image.stop_signal.as_deref());
+        c.image = Some(image);
+        let pulling = |c: &ContainerState| matches!(c.phase, Phase::Waiting | Phase::Pulling);
+        if !self.containers.iter().any(pulling) {
+            self.pull_stopped_at.get_or_insert(now);
+            self.touch();
+        }
+    }
+
+    fn exited(&mut self, i: usize, exit: &Exit) {
+        if let Some(message) = &exit.error {
+            self.start_failed(i, message, None, exit.finished_at);
+            return;
+        }
+        let started_at = match self.containers[i].phase {
+            Phase::Ended(_) => return,
+            Phase::Running { started_at } => Some(started_at),
+            Phase::Waiting | Phase::Pulling | Phase::Pulled | Phase::Starting => exit.started_at,
+        };
+        let (exit_code, reason) = if exit.oom_killed {
+            // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
+            (
+                Some(137),
+                Some("OutOfMemoryError: Container killed due to memory usage".into()),
+            )
+        } else if exit.code.is_none() {
+            // The words of the ECS agent for a container it ran and no longer finds.
+            (
+                None,
+                Some("ContainerVanishedError: No container matching saved ID found".into()),
+            )
+        } else {
+            (exit.code, None)
+        };
+        let finished_at = Some(exit.finished_at);
+        let ended = Ended {
+            started_at,
+            finished_at,
+            exit_code,
+            reason,
+        };
+        self.end(i, ended);
+        if self.assignment.containers[i].essential {
+            let text = "Essential container in task exited";
+            self.conclude("EssentialContainerExited", text, exit.finished_at);
+        }
+    }
+
+    fn start_failed(&mut self, i: usize, message: &str, exit_code: Option<i32>, now: Timestamp) {
+        if matches!(self.containers[i].phase, Phase::Ended(_)) {
+            return;
+        }
+        let reason = format!("CannotStartContainerError: {message}");
+        let finished_at = Some(now);
+        self.end(
+            i,
+            Ended {
+                reason: Some(reason.clone()),
+                exit_code,
+                finished_at,
+                started_at: None,
+            },
+        );
+        // A container that never ran has written nothing.
+        self.containers[i].drained = true;
+        if self.assignment.containers[i].essential {
+            self.conclude("TaskFailedToStart", &reason, now);
+        }
+    }
+
+    /// End a container that will not be started: its task stops, or its dependency failed.
+    pub fn give_up(&mut self, i: usize, reason: Option<&str>, now: Timestamp) {
+        match reason {
+            // 143 is what the ECS agent reports for a container whose dependency failed.
+            Some(reason) => self.start_failed(i, reason, Some(143), now),
+            None => self.end(i, Ended::default()),
+        }
+        self.containers[i].drained = true;
+        self.settle(now);
+    }
+
+    fn end(&mut self, i: usize, ended: Ended) {
+        let c = &mut self.containers[i];
+        if matches!(c.phase, Phase::Waiting | Phase::Pulling | Phase::Pulled) {
+            // It wrote nothing.
+            c.drained = true;
+        }
+        c.image = None;
+        c.phase = Phase::Ended(ended);
+        self.touch();
+    }
+
+    /// The task cannot run; the text is returned as it is shown.
+    fn fail(&mut self, code: &str, message: &str, now: Timestamp) -> String {
+        let reason = format!("{code}: {message}");
+        self.conclude("TaskFailedToStart", &reason, now);
+        reason
+    }
+
+    fn conclude(&mut self, stop_code: &str, reason: &str, at: Timestamp) {
+        if self.stopped.is_none() {
+            let (stop_code, reason) = (stop_code.to_owned(), reason.to_owned());
+            self.stopped = Some(TaskStopped {
+                stop_code,
+                reason,
+                at,
+            });
+            self.touch();
+        }
+    }
+}
+
+/// As Fargate words a log stream that cannot be made.
+fn logger_failure(message: &str) -> String {
+    format!(
+        "failed to validate logger args: create stream has been retried 1 times: \
+         failed to create Cloudwatch log stream: {message} : exit status 1"
+    )
+}
