@@ -8,6 +8,7 @@ use neargate_wire::protocol::{Request, aws_json};
 use neargate_wire::sample::sample;
 use neargate_wire::schema::{Kind, Operation, Protocol, Service, Shape};
 use neargate_wire::structure::{OperationDef, Structure, from_value};
+use neargate_wire::validate::validate;
 use neargate_wire::value::Value;
 use std::collections::BTreeSet;
 
@@ -104,13 +105,53 @@ fn aws_json_round_trips() {
     }
 }
 
+/// Samples respect everything but patterns, so nothing else may be found.
+#[test]
+fn samples_break_patterns_only() {
+    for (_, op) in taken() {
+        for (shape, seed) in op
+            .input
+            .iter()
+            .flat_map(|shape| (0..ROUNDS).map(move |s| (shape, s)))
+        {
+            let value = sample(shape, &Rng::seeded(seed));
+            let Err(invalid) = validate(shape, &value) else {
+                continue;
+            };
+            for violation in invalid.violations {
+                let text = violation.constraint.to_string();
+                assert!(
+                    text.contains("regular expression"),
+                    "{}: {violation}",
+                    op.name
+                );
+            }
+        }
+    }
+}
+
+/// One operation's JSON given to another: an error or a value, never a panic.
+#[test]
+fn foreign_json_is_refused_or_read() {
+    let all: Vec<_> = taken().filter_map(|(_, op)| op.input).collect();
+    for (seed, pair) in all.windows(2).enumerate() {
+        let value = sample(&pair[0], &Rng::seeded(seed as u64));
+        let text = json::write(&pair[0], &value, Form::WIRE).to_string();
+        if let Ok(value) = json::parse(&pair[1], text.as_bytes(), Form::WIRE) {
+            let _ = validate(&pair[1], &value).map_err(|invalid| invalid.to_string());
+        }
+        let cut = text.floor_char_boundary(text.len() / 2);
+        assert!(json::parse(&pair[0], &text.as_bytes()[..cut], Form::WIRE).is_err());
+    }
+}
+
 fn through_structure<T: Structure + PartialEq>(operation: &str) {
     for seed in 0..ROUNDS {
         let value = sample(T::SHAPE, &Rng::seeded(seed));
         let structure: T = from_value(value.clone());
         assert_eq!(structure.to_value(), value, "{operation}");
-        let stored = serde_json::to_string(&Json(structure.clone())).unwrap();
-        let read: Json<T> = serde_json::from_str(&stored).unwrap();
+        let stored = serde_json::to_string(&Json(structure.clone())).expect("JSON");
+        let read: Json<T> = serde_json::from_str(&stored).expect("stored form");
         assert_eq!(read.0, structure, "{operation}");
     }
     let empty = T::default();

@@ -1,8 +1,8 @@
 //! Values made from a schema, for round-trip tests and benchmarks.
 //!
 //! The same seed gives the same value. Lengths, ranges and enums are respected, patterns are
-//! not. Lists and maps are never empty (the XML protocols cannot tell empty from absent), and
-//! times have milliseconds.
+//! not. Lists, maps and structures are not empty (the query protocols cannot tell empty from
+//! absent), and times have milliseconds.
 
 use crate::schema::{Kind, Shape};
 use crate::value::Value;
@@ -29,6 +29,11 @@ fn at_depth(shape: &Shape, rng: &Rng, depth: usize) -> Value {
                 if wanted {
                     fields.push((at, at_depth(&member.shape, rng, depth + 1)));
                 }
+            }
+            if let (true, Some(first)) =
+                (fields.is_empty() && depth < 2 * MAX_DEPTH, members.first())
+            {
+                fields.push((0, at_depth(&first.shape, rng, depth + 1)));
             }
             Value::Struct(fields)
         }
