@@ -4,6 +4,7 @@ pub mod json;
 pub mod model;
 mod pattern;
 pub mod protocol;
+pub mod route;
 pub mod sample;
 pub mod schema;
 pub mod sigv4;

@@ -116,6 +116,20 @@ pub fn encode_error(
     }
 }
 
+/// How well a URI template fits a raw path and query, for choosing among operations.
+pub(crate) fn match_uri(
+    template: &'static str,
+    path: &str,
+    query: &str,
+) -> Option<(usize, usize, bool)> {
+    rest::uri::matches(template, path, query).map(|found| found.rank)
+}
+
+/// One name or value of a form; `None` when it is not UTF-8.
+pub(crate) fn unescape_form(bytes: &[u8]) -> Option<String> {
+    form::unescape(bytes).ok()
+}
+
 /// A reply of that status, content type and request id.
 pub(crate) fn reply(
     status: u16,

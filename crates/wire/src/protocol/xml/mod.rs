@@ -7,7 +7,9 @@ mod document;
 mod read;
 mod write;
 
-pub(super) use document::{Element, parse};
+#[cfg(test)]
+pub(super) use document::Element;
+pub(super) use document::parse;
 pub(super) use read::{read_members, read_payload};
 pub(super) use write::{Writer, write_error_members, write_members, write_root};
 
