@@ -124,7 +124,7 @@ pub struct StopRequest {
 }
 
 /// What was observed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     pub last_status: TaskStatus,
     /// Rises with every change, as the `version` of ECS events.
