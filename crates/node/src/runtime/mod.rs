@@ -1,1 +1,126 @@
-//! placeholder
+//! Running containers: the [`Runtime`] trait, the seam between the agent and an isolation
+//! level, and [`ShimRuntime`], which runs each container under a shim process of its own.
+//!
+//! Knows nothing of ECS, images or networks: it gets a [`ContainerConfig`] and answers with an
+//! [`Exit`]. Invariants: a container outlives the agent but never its shim; `exit.json` is
+//! written once and never changes; whatever was started can be found again by
+//! [`Runtime::adopt`] from the state directory alone; [`Runtime::remove_task`] leaves nothing
+//! of a task behind.
+
+mod adopt;
+mod config;
+mod container;
+mod exe;
+mod exit;
+mod log;
+mod shim;
+#[cfg(test)]
+mod tests;
+
+pub use config::{Bind, ContainerConfig, Limits, Tmpfs, Ulimit};
+pub use container::ShimContainer;
+pub use exit::{Exit, StartFailure, StartFailureKind, Started};
+pub use log::{Record, Records, discard_before};
+pub use shim::{RuntimeConfig, ShimRuntime};
+
+use crate::cgroup::{CgroupError, Usage};
+use async_trait::async_trait;
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// An isolation level: how a task's containers are kept apart from the host and each other.
+#[async_trait]
+pub trait Runtime: std::fmt::Debug + Send + Sync {
+    /// Makes the task's cgroup with its limits; 1024 CPU units are one core. Idempotent.
+    async fn prepare_task(
+        &self,
+        task_id: &str,
+        cpu_units: Option<u32>,
+        memory_mib: Option<u32>,
+    ) -> Result<(), RuntimeError>;
+
+    /// Kills whatever runs in the task and removes its cgroups and state. Idempotent.
+    async fn remove_task(&self, task_id: &str) -> Result<(), RuntimeError>;
+
+    /// Where a container's `log`, `config.json` and so on are kept.
+    fn state_dir(&self, task_id: &str, name: &str) -> PathBuf;
+
+    /// Starts the container: returns once its program has been executed. After an error
+    /// nothing of it runs, and [`Runtime::adopt`] answers [`Adopted::Exited`] with the reason,
+    /// or [`Adopted::Unknown`].
+    async fn start(&self, config: &ContainerConfig) -> Result<Arc<dyn Container>, RuntimeError>;
+
+    /// What became of a container that an earlier agent started.
+    async fn adopt(&self, task_id: &str, name: &str) -> Result<Adopted, RuntimeError>;
+
+    /// What the whole task uses now.
+    async fn usage(&self, task_id: &str) -> Result<Usage, RuntimeError>;
+
+    /// Removes every task not in `keep`, as [`Runtime::remove_task`] does.
+    async fn sweep(&self, keep: &HashSet<String>) -> Result<(), RuntimeError>;
+}
+
+/// A container that was started.
+#[async_trait]
+pub trait Container: std::fmt::Debug + Send + Sync {
+    /// Of its first process, as the host numbers it.
+    fn pid(&self) -> i32;
+
+    fn started_at(&self) -> neargate_base::Timestamp;
+
+    /// Sends a signal to its first process; no error when it has just ended.
+    async fn signal(&self, signal: i32) -> Result<(), RuntimeError>;
+
+    /// Waits until it has ended and its output is complete in the log. May be called again,
+    /// and from several places.
+    async fn wait(&self) -> Exit;
+
+    /// What it uses now.
+    async fn usage(&self) -> Result<Usage, RuntimeError>;
+}
+
+/// What [`Runtime::adopt`] found.
+#[derive(Debug)]
+pub enum Adopted {
+    /// It runs on; supervised by its shim as before.
+    Running(Arc<dyn Container>),
+    /// It has ended, or could not be started.
+    Exited(Exit),
+    /// Its shim was killed: the rest of it has been killed too, its exit code is unknown.
+    Lost,
+    /// It was never started here.
+    Unknown,
+}
+
+/// Why the runtime could not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// The container cannot run: the text after `CannotStartContainerError: `.
+    #[error("{0}")]
+    Start(String),
+    /// The configuration cannot be carried out, whatever the machine.
+    #[error("{0}")]
+    Invalid(String),
+    #[error("cannot {what} {}", path.display())]
+    Io {
+        what: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("cgroup")]
+    Cgroup(#[from] CgroupError),
+    /// The shim did not behave.
+    #[error("shim of {container}: {problem}")]
+    Shim { container: String, problem: String },
+}
+
+impl RuntimeError {
+    pub(crate) fn io(
+        what: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> RuntimeError {
+        let path = path.into();
+        move |source| RuntimeError::Io { what, path, source }
+    }
+}

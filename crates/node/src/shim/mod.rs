@@ -1,1 +1,117 @@
-//! placeholder
+//! The shim: the small process that owns one container (`neargate shim DIR`).
+//!
+//! It sets the container up, supervises it, keeps its output, and writes down how it ended; it
+//! outlives the agent. It knows nothing of tasks, images or the control plane: `config.json` in
+//! its directory says everything. Blocking and single-threaded throughout, because the
+//! container's first process is a fork of it.
+//!
+//! ```text
+//! agent: binds shim.sock, writes config.json, executes the shim with the socket as stdin
+//! shim:  lock shim.lock -> cgroup, pipes -> clone ----------> child: namespaces, mounts,
+//!        supervise: report pipe, pidfd, output, socket  <---         limits, user, seccomp,
+//!        pipe closed by exec: started.json, greet                    exec
+//!        pid 1 ended: kill the rest, drain output, exit.json, exit
+//! ```
+//!
+//! Invariants: `shim.lock` is held exactly as long as the shim lives; `exit.json` exists if and
+//! only if the shim ended in order; the container dies with its shim; nothing is mounted
+//! outside the container's own mount namespace.
+
+mod control;
+mod init;
+mod launch;
+mod lines;
+mod log;
+mod state;
+mod supervise;
+#[allow(unsafe_code)]
+mod sys;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use control::{Greeting, Reply, Request};
+pub(crate) use state::{
+    CONFIG, EXIT, LOCK, SOCKET, cgroup_path, read_json, write_json, write_json_quickly,
+};
+
+use crate::runtime::{ContainerConfig, Exit, StartFailure, StartFailureKind};
+use neargate_base::{Clock, time::SystemClock};
+use rustix::fs::{FlockOperation, flock};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// Runs the shim of the container in `dir` until that has ended; answers the process's exit
+/// code. Call it before the process has a second thread, with the listening control socket as
+/// standard input.
+pub fn main(dir: &Path) -> i32 {
+    match run(dir) {
+        Ok(()) => 0,
+        Err(e) => {
+            eprintln!("shim {}: {e}", dir.display());
+            1
+        }
+    }
+}
+
+fn run(dir: &Path) -> io::Result<()> {
+    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::Error::other("the process has more than one thread"));
+    }
+    let listener = detach(dir)?;
+    let lock = File::create(dir.join(LOCK))?;
+    flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+    let config: ContainerConfig = read_json(&dir.join(CONFIG))?;
+    let outcome = launch::launch(&config, dir);
+    match outcome {
+        Ok(launched) => supervise::supervise(&config, dir, listener, launched),
+        Err(failure) => refuse(dir, listener, failure),
+    }
+}
+
+/// Leaves the agent's session, terminal and signals, and takes the control socket.
+fn detach(dir: &Path) -> io::Result<OwnedFd> {
+    // Fails for a session leader, which is as good.
+    let _ = rustix::process::setsid();
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    sys::ignore_signals()?;
+    rustix::process::chdir("/")?;
+    let listener = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    rustix::io::ioctl_fionbio(&listener, true)?;
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    let errors = File::options()
+        .append(true)
+        .create(true)
+        .open(dir.join("shim.err"))?;
+    rustix::stdio::dup2_stderr(&errors)?;
+    Ok(listener)
+}
+
+/// The container cannot even be set up: say so to whoever waits.
+fn refuse(dir: &Path, listener: OwnedFd, failure: StartFailure) -> io::Result<()> {
+    let exit = failed(&failure);
+    write_json(dir, EXIT, &exit)?;
+    control::Control::new(listener).finish(&Greeting::Failed(failure));
+    Ok(())
+}
+
+/// What `exit.json` says of a container that could not be started.
+fn failed(failure: &StartFailure) -> Exit {
+    Exit {
+        code: Some(failure.exit_code()),
+        signal: None,
+        oom_killed: false,
+        started_at: None,
+        finished_at: SystemClock.now(),
+        error: Some(failure.message.clone()),
+        dropped_lines: 0,
+    }
+}
+
+/// `what` failed on this machine, whatever the container.
+fn setup(what: impl std::fmt::Display) -> impl FnOnce(io::Error) -> StartFailure {
+    move |e| StartFailure::new(StartFailureKind::Setup, format!("{what}: {e}"))
+}

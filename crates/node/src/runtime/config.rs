@@ -1,0 +1,101 @@
+//! What a shim is told about its container: one [`ContainerConfig`], written whole to
+//! `config.json` in the container's state directory before the shim starts.
+//!
+//! It knows nothing of ECS: the agent has already merged task definition and image.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// One container, in terms of the kernel.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContainerConfig {
+    /// The task it belongs to: hexadecimal digits, letters, `-` and `_`.
+    pub task_id: String,
+    /// ECS's container name: letters, digits, `-` and `_`, 255 at most.
+    pub name: String,
+    /// Unpacked image layers, lowest first. They are only read, and shared by containers.
+    pub layers: Vec<PathBuf>,
+    /// The program and its arguments; a program without `/` is searched in the container's PATH.
+    pub args: Vec<String>,
+    /// `KEY=value`; of doubled keys the last one counts. PATH, HOSTNAME and HOME get Docker's
+    /// defaults when absent.
+    pub env: Vec<String>,
+    /// Absolute; empty means `/`. Made (owned by root) when the image lacks it.
+    pub cwd: String,
+    /// `user`, `uid`, `user:group` and so on, by the image's own files; empty means root.
+    pub user: String,
+    pub hostname: String,
+    /// The task's network namespace; `None`: a new one with only `lo`.
+    pub netns: Option<PathBuf>,
+    pub limits: Limits,
+    /// The container's control group; the runtime fills it in.
+    pub cgroup: String,
+    /// `SYS_PTRACE` or `CAP_SYS_PTRACE`, or `ALL`; added to Docker's default set.
+    pub cap_add: Vec<String>,
+    /// Removed from Docker's default set; `ALL` removes all of it.
+    pub cap_drop: Vec<String>,
+    pub read_only_root: bool,
+    pub tmpfs: Vec<Tmpfs>,
+    pub ulimits: Vec<Ulimit>,
+    /// Only namespaced ones are taken: `net.*`, `fs.mqueue.*`, `kernel.shm*`, `kernel.msg*`,
+    /// `kernel.sem`.
+    pub sysctls: BTreeMap<String, String>,
+    /// Size of `/dev/shm`; `None`: 64 MiB.
+    pub shm_size_bytes: Option<u64>,
+    /// Files of the host shown in the container, such as `/etc/resolv.conf`.
+    pub binds: Vec<Bind>,
+    /// A pseudo terminal instead of pipes; all output then counts as stdout.
+    pub terminal: bool,
+    /// Keep stdin open (and silent) instead of `/dev/null`.
+    pub interactive: bool,
+    /// A tiny reaper as pid 1 (Docker's `--init`).
+    pub init_process: bool,
+    /// Keep output in the file `log` of the state directory; otherwise it is read and dropped.
+    pub log: bool,
+    /// Lines beyond this many unconsumed bytes are dropped and counted; `None`: 1 GiB.
+    pub log_limit_bytes: Option<u64>,
+}
+
+/// Limits of one container, inside its task's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Weight among the task's containers (Docker's `--cpu-shares`); `None`: 2, the least.
+    pub cpu_shares: Option<u32>,
+    /// Hard cap on processor time, 1024 being one core; `None`: the task's.
+    pub cpu_quota_units: Option<u32>,
+    /// Hard limit.
+    pub memory_mib: Option<u32>,
+    /// Soft limit.
+    pub memory_reservation_mib: Option<u32>,
+    /// Processes and threads; `None`: 4096.
+    pub pids: Option<u32>,
+}
+
+/// A tmpfs mount.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tmpfs {
+    pub path: String,
+    pub size_bytes: u64,
+    /// ECS's `mountOptions`, such as `noexec` or `mode=1770`.
+    pub options: Vec<String>,
+}
+
+/// A resource limit by Docker's name: `nofile`, `nproc`, `core`, and so on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ulimit {
+    pub name: String,
+    pub soft: u64,
+    pub hard: u64,
+}
+
+/// A file or directory of the host shown in the container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bind {
+    pub source: PathBuf,
+    /// Absolute path in the container; made when the image lacks it.
+    pub target: String,
+    pub read_only: bool,
+}

@@ -1,0 +1,177 @@
+//! [`ShimContainer`]: a container as seen through its shim's control socket.
+
+use super::adopt;
+use super::shim::{blocking, socket_path};
+use super::{Container, Exit, RuntimeError, StartFailure, Started};
+use crate::cgroup::{Cgroup, Usage};
+use crate::shim::{Greeting, Reply, Request};
+use async_trait::async_trait;
+use neargate_base::{Timestamp, task::spawn};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// A container that was started, by this agent or an earlier one.
+#[derive(Debug)]
+pub struct ShimContainer {
+    dir: PathBuf,
+    cgroup: Cgroup,
+    started: Started,
+    exit: watch::Receiver<Option<Exit>>,
+    watcher: JoinHandle<()>,
+}
+
+impl Drop for ShimContainer {
+    fn drop(&mut self) {
+        self.watcher.abort();
+    }
+}
+
+impl ShimContainer {
+    /// Follows the container to its end in the background.
+    pub(super) fn watch(
+        dir: PathBuf,
+        cgroup: Cgroup,
+        started: Started,
+        mut connection: Connection,
+        shim: Option<tokio::process::Child>,
+    ) -> ShimContainer {
+        let (sender, exit) = watch::channel(None);
+        let (directory, group, begun) = (dir.clone(), cgroup.clone(), started.clone());
+        let watcher = spawn("container", async move {
+            connection.ended().await;
+            if let Some(mut shim) = shim {
+                let _ = shim.wait().await;
+            }
+            let exit = adopt::exit_of(&directory, group, &begun).await;
+            sender.send_replace(Some(exit));
+        });
+        ShimContainer {
+            dir,
+            cgroup,
+            started,
+            exit,
+            watcher,
+        }
+    }
+
+    /// Things that were not done as asked, in words.
+    pub fn warnings(&self) -> &[String] {
+        &self.started.warnings
+    }
+}
+
+#[async_trait]
+impl Container for ShimContainer {
+    fn pid(&self) -> i32 {
+        self.started.pid
+    }
+
+    fn started_at(&self) -> Timestamp {
+        self.started.started_at
+    }
+
+    async fn signal(&self, signal: i32) -> Result<(), RuntimeError> {
+        let Ok(mut connection) = Connection::open(&self.dir).await else {
+            return Ok(());
+        };
+        match connection.ask(&Request::Signal(signal)).await {
+            // It ended before it could answer.
+            Some(Reply::Done) | None => Ok(()),
+            Some(Reply::Refused(problem)) => Err(RuntimeError::Shim {
+                container: self.dir.display().to_string(),
+                problem: format!("signal {signal}: {problem}"),
+            }),
+        }
+    }
+
+    async fn wait(&self) -> Exit {
+        let mut exit = self.exit.clone();
+        let ended = exit
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|exit| exit.clone());
+        match ended {
+            Some(exit) => exit,
+            // Only at the runtime's shutdown is the watcher gone before it has sent.
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn usage(&self) -> Result<Usage, RuntimeError> {
+        let cgroup = self.cgroup.clone();
+        blocking(move || Ok(cgroup.usage())).await
+    }
+}
+
+/// One stream to a shim. Every failure to read means that the shim is gone.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: BufReader<UnixStream>,
+}
+
+impl Connection {
+    pub async fn open(dir: &Path) -> io::Result<Connection> {
+        let (_guard, path) = socket_path(dir)?;
+        let stream = UnixStream::connect(path).await?;
+        Ok(Connection {
+            stream: BufReader::new(stream),
+        })
+    }
+
+    async fn line<T: serde::de::DeserializeOwned>(&mut self) -> Option<T> {
+        let mut line = String::new();
+        match self.stream.read_line(&mut line).await {
+            Ok(n) if n > 0 => serde_json::from_str(&line).ok(),
+            _ => None,
+        }
+    }
+
+    /// Comes when the start is decided; `None`: the shim ended before.
+    pub async fn greeting(&mut self) -> Option<Result<Started, StartFailure>> {
+        match self.line().await? {
+            Greeting::Started(started) => Some(Ok(started)),
+            Greeting::Failed(failure) => Some(Err(failure)),
+        }
+    }
+
+    /// Signals may be sent before the start is decided.
+    async fn ask(&mut self, request: &Request) -> Option<Reply> {
+        let mut line = serde_json::to_vec(request).expect("plain data always serialises");
+        line.push(b'\n');
+        self.stream.get_mut().write_all(&line).await.ok()?;
+        loop {
+            let answer: Answer = self.line().await?;
+            if let Answer::Reply(reply) = answer {
+                return Some(reply);
+            }
+        }
+    }
+
+    /// Waits for the shim to end.
+    pub async fn ended(&mut self) {
+        let mut rest = Vec::new();
+        while matches!(self.stream.read_until(b'\n', &mut rest).await, Ok(n) if n > 0) {
+            rest.clear();
+        }
+    }
+}
+
+/// Any line a shim sends.
+#[derive(Debug, serde::Deserialize)]
+#[serde(untagged)]
+enum Answer {
+    Reply(Reply),
+    #[allow(dead_code, reason = "skipped, whatever it says")]
+    Greeting(Greeting),
+}
+
+/// Keeps the trait object's type in one place.
+pub(super) fn shared(container: ShimContainer) -> Arc<dyn Container> {
+    Arc::new(container)
+}

@@ -1,0 +1,284 @@
+//! [`ShimRuntime`]: containers under `neargate shim` processes.
+
+use super::adopt;
+use super::container::{Connection, ShimContainer};
+use super::exe::ShimProgram;
+use super::{Adopted, Container, ContainerConfig, Runtime, RuntimeError};
+use crate::cgroup::{Cgroup, GroupLimits, Hierarchy, Usage};
+use crate::shim::{CONFIG, EXIT, SOCKET, cgroup_path, read_json, write_json_quickly};
+use async_trait::async_trait;
+use neargate_base::task::spawn_blocking;
+use std::collections::HashSet;
+use std::fs::{self, DirBuilder, File};
+use std::io::ErrorKind;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+
+/// Where and how shims run.
+#[derive(Debug, Clone)]
+pub struct RuntimeConfig {
+    /// A program whose `shim DIR` is [`crate::shim::main`]: our own binary.
+    pub exe: PathBuf,
+    /// Holds `<task>/<container>/`; on a file system that can be an overlay's upper layer.
+    pub run_dir: PathBuf,
+    /// Tells this node's cgroups from those of another on the same machine: letters, digits,
+    /// `-` and `_`.
+    pub instance: String,
+}
+
+/// Each container under a shim process of its own.
+#[derive(Debug)]
+pub struct ShimRuntime {
+    config: RuntimeConfig,
+    program: ShimProgram,
+    hierarchy: Hierarchy,
+}
+
+impl ShimRuntime {
+    /// Checks what the machine offers, with the remedy in the error. Blocking, but short.
+    pub fn open(config: RuntimeConfig) -> Result<ShimRuntime, RuntimeError> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(RuntimeError::Invalid(
+                "containers need root: start it with sudo".into(),
+            ));
+        }
+        let name_ok = is_name(&config.instance);
+        if !name_ok {
+            return Err(RuntimeError::Invalid(format!(
+                "bad instance name {:?}",
+                config.instance
+            )));
+        }
+        let filesystems = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+        if !filesystems
+            .lines()
+            .any(|line| line.trim_start_matches("nodev").trim() == "overlay")
+        {
+            return Err(RuntimeError::Invalid(
+                "the kernel has no overlay file system: load it with `modprobe overlay`".into(),
+            ));
+        }
+        let run_dir = &config.run_dir;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(run_dir)
+            .map_err(RuntimeError::io("create", run_dir))?;
+        let hierarchy = Hierarchy::detect()?;
+        let program = ShimProgram::open(&config.exe);
+        Ok(ShimRuntime {
+            config,
+            program,
+            hierarchy,
+        })
+    }
+
+    fn task_cgroup(&self, task_id: &str) -> Result<Cgroup, RuntimeError> {
+        check_name("task id", task_id)?;
+        Ok(self.root_cgroup().child(task_id))
+    }
+
+    fn root_cgroup(&self) -> Cgroup {
+        Cgroup::at(
+            &self.hierarchy,
+            &format!("neargate-{}", self.config.instance),
+        )
+    }
+
+    pub(super) fn container_cgroup(&self, task_id: &str, name: &str) -> Cgroup {
+        Cgroup::at(
+            &self.hierarchy,
+            &cgroup_path(&self.config.instance, task_id, name),
+        )
+    }
+
+    fn task_dir(&self, task_id: &str) -> PathBuf {
+        self.config.run_dir.join(task_id)
+    }
+
+    fn check(task_id: &str, name: &str) -> Result<(), RuntimeError> {
+        check_name("task id", task_id)?;
+        check_name("container name", name)
+    }
+}
+
+fn check_name(what: &str, name: &str) -> Result<(), RuntimeError> {
+    match is_name(name) {
+        true => Ok(()),
+        false => Err(RuntimeError::Invalid(format!("bad {what} {name:?}"))),
+    }
+}
+
+/// ECS's letters for names, none of which can leave a directory.
+fn is_name(name: &str) -> bool {
+    (1..=255).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// Work that may block, off the async threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, RuntimeError> + Send + 'static,
+) -> Result<T, RuntimeError> {
+    match spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(e) => std::panic::resume_unwind(e.into_panic()),
+    }
+}
+
+/// Writes the configuration and makes the control socket, so that it can be connected to even
+/// before the shim runs.
+fn lay_out(dir: &Path, config: &ContainerConfig) -> Result<UnixListener, RuntimeError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(RuntimeError::io("create", dir))?;
+    if dir.join(CONFIG).exists() {
+        return Err(RuntimeError::Invalid(format!(
+            "container {} of task {} was started before",
+            config.name, config.task_id
+        )));
+    }
+    let listener = socket_path(dir)
+        .and_then(|(_guard, path)| UnixListener::bind(path))
+        .map_err(RuntimeError::io("listen on", dir.join(SOCKET)))?;
+    write_json_quickly(dir, CONFIG, config).map_err(RuntimeError::io("write", dir.join(CONFIG)))?;
+    Ok(listener)
+}
+
+/// A path short enough for a socket address, whatever the directory's own length.
+pub(super) fn socket_path(dir: &Path) -> std::io::Result<(File, PathBuf)> {
+    let guard = File::open(dir)?;
+    let path = format!("/proc/self/fd/{}/{SOCKET}", guard.as_raw_fd());
+    Ok((guard, path.into()))
+}
+
+#[async_trait]
+impl Runtime for ShimRuntime {
+    async fn prepare_task(
+        &self,
+        task_id: &str,
+        cpu_units: Option<u32>,
+        memory_mib: Option<u32>,
+    ) -> Result<(), RuntimeError> {
+        let cgroup = self.task_cgroup(task_id)?;
+        let limits = GroupLimits {
+            cpu_units: cpu_units.filter(|&units| units > 0),
+            memory_bytes: memory_mib
+                .filter(|&mib| mib > 0)
+                .map(|mib| u64::from(mib) << 20),
+            ..GroupLimits::default()
+        };
+        blocking(move || {
+            cgroup.create()?;
+            Ok(cgroup.limit(&limits)?)
+        })
+        .await
+    }
+
+    async fn remove_task(&self, task_id: &str) -> Result<(), RuntimeError> {
+        let (cgroup, dir) = (self.task_cgroup(task_id)?, self.task_dir(task_id));
+        blocking(move || {
+            cgroup.kill()?;
+            // The shims see their containers end and write that down; what they write into is
+            // removed once they are gone.
+            adopt::wait_for_shims(&dir)?;
+            cgroup.remove()?;
+            match fs::remove_dir_all(&dir) {
+                Err(e) if e.kind() != ErrorKind::NotFound => {
+                    Err(RuntimeError::io("remove", dir)(e))
+                }
+                _ => Ok(()),
+            }
+        })
+        .await
+    }
+
+    fn state_dir(&self, task_id: &str, name: &str) -> PathBuf {
+        self.task_dir(task_id).join(name)
+    }
+
+    async fn start(&self, config: &ContainerConfig) -> Result<Arc<dyn Container>, RuntimeError> {
+        Self::check(&config.task_id, &config.name)?;
+        let dir = self.state_dir(&config.task_id, &config.name);
+        let cgroup = self.container_cgroup(&config.task_id, &config.name);
+        let mut config = config.clone();
+        config.cgroup = cgroup.path().to_owned();
+        let layout = dir.clone();
+        let listener = blocking(move || lay_out(&layout, &config)).await?;
+        let shim = tokio::process::Command::new(self.program.path())
+            .arg0("neargate-shim")
+            .arg("shim")
+            .arg(&dir)
+            .env_clear()
+            .stdin(Stdio::from(OwnedFd::from(listener)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(RuntimeError::io("execute", self.program.path()))?;
+        let mut connection = Connection::open(&dir)
+            .await
+            .map_err(RuntimeError::io("connect to", &dir))?;
+        match connection.greeting().await {
+            Some(Ok(started)) => {
+                let container = ShimContainer::watch(dir, cgroup, started, connection, Some(shim));
+                Ok(Arc::new(container))
+            }
+            Some(Err(failure)) => {
+                connection.ended().await;
+                reap(shim).await;
+                Err(RuntimeError::Start(failure.message))
+            }
+            None => {
+                reap(shim).await;
+                let exit = read_json::<super::Exit>(&dir.join(EXIT)).ok();
+                if let Some(error) = exit.and_then(|exit| exit.error) {
+                    return Err(RuntimeError::Start(error));
+                }
+                adopt::clean_up(cgroup).await?;
+                Err(adopt::silent(&dir).await)
+            }
+        }
+    }
+
+    async fn adopt(&self, task_id: &str, name: &str) -> Result<Adopted, RuntimeError> {
+        Self::check(task_id, name)?;
+        let cgroup = self.container_cgroup(task_id, name);
+        adopt::adopt(self.state_dir(task_id, name), cgroup).await
+    }
+
+    async fn usage(&self, task_id: &str) -> Result<Usage, RuntimeError> {
+        let cgroup = self.task_cgroup(task_id)?;
+        blocking(move || Ok(cgroup.usage())).await
+    }
+
+    async fn sweep(&self, keep: &HashSet<String>) -> Result<(), RuntimeError> {
+        let (root, run_dir) = (self.root_cgroup(), self.config.run_dir.clone());
+        let found = blocking(move || {
+            let mut found: HashSet<String> = root.children().into_iter().collect();
+            let entries = fs::read_dir(&run_dir).map_err(RuntimeError::io("read", &run_dir))?;
+            found.extend(
+                entries
+                    .flatten()
+                    .filter_map(|e| e.file_name().into_string().ok()),
+            );
+            Ok(found)
+        })
+        .await?;
+        for task_id in found.iter().filter(|id| !keep.contains(*id) && is_name(id)) {
+            self.remove_task(task_id).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The shim has said its last word: it ends within moments.
+async fn reap(mut shim: tokio::process::Child) {
+    let _ = shim.wait().await;
+}

@@ -1,0 +1,141 @@
+//! The control socket: JSON lines over a Unix stream.
+//!
+//! Every client first gets a [`Greeting`], as soon as it is known whether the container
+//! started; then one [`Reply`] per [`Request`]. The end of the stream is the end of the shim.
+//! Who may connect is decided by the state directory's mode (0700).
+
+use crate::runtime::{StartFailure, Started};
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with};
+use serde::{Deserialize, Serialize};
+use std::os::fd::OwnedFd;
+
+/// The first line a client gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Greeting {
+    Started(Started),
+    Failed(StartFailure),
+}
+
+/// What a client may ask.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Request {
+    /// Send this signal to the container's first process.
+    Signal(i32),
+}
+
+/// The answer to a [`Request`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reply {
+    Done,
+    Refused(String),
+}
+
+/// A longer request is no request of ours.
+const LONGEST_REQUEST: usize = 4096;
+
+#[derive(Debug)]
+struct Client {
+    socket: OwnedFd,
+    input: Vec<u8>,
+}
+
+/// The listening socket and its clients.
+#[derive(Debug)]
+pub(super) struct Control {
+    listener: OwnedFd,
+    clients: Vec<Client>,
+    greeting: Option<Vec<u8>>,
+}
+
+impl Control {
+    pub fn new(listener: OwnedFd) -> Self {
+        Control {
+            listener,
+            clients: Vec::new(),
+            greeting: None,
+        }
+    }
+
+    /// The descriptors to poll: the listener, then each client.
+    pub fn poll_fds(&self) -> impl Iterator<Item = PollFd<'_>> {
+        std::iter::once(&self.listener)
+            .chain(self.clients.iter().map(|client| &client.socket))
+            .map(|socket| PollFd::new(socket, PollFlags::IN))
+    }
+
+    /// Tells every client, present and future, how the start went.
+    pub fn greet(&mut self, greeting: &Greeting) {
+        let line = line(greeting);
+        for client in &self.clients {
+            send(&client.socket, &line);
+        }
+        self.greeting = Some(line);
+    }
+
+    /// Answers whoever is waiting already; the stream ends when this is dropped.
+    pub fn finish(mut self, greeting: &Greeting) {
+        self.greet(greeting);
+        self.accept();
+    }
+
+    pub fn accept(&mut self) {
+        while let Ok(socket) =
+            accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
+        {
+            if let Some(greeting) = &self.greeting {
+                send(&socket, greeting);
+            }
+            self.clients.push(Client {
+                socket,
+                input: Vec::new(),
+            });
+        }
+    }
+
+    /// Reads from every client; answers whole requests with `act`.
+    pub fn serve(&mut self, mut act: impl FnMut(Request) -> Result<(), Errno>) {
+        self.clients.retain_mut(|client| {
+            let mut buffer = [0; 1024];
+            loop {
+                match rustix::io::read(&client.socket, &mut buffer) {
+                    Ok(0) => return false,
+                    Ok(n) => client.input.extend_from_slice(&buffer[..n]),
+                    Err(Errno::AGAIN) => break,
+                    Err(Errno::INTR) => {}
+                    Err(_) => return false,
+                }
+                if client.input.len() > LONGEST_REQUEST {
+                    return false;
+                }
+            }
+            while let Some(end) = client.input.iter().position(|&byte| byte == b'\n') {
+                let request: Vec<u8> = client.input.drain(..=end).collect();
+                let reply = match serde_json::from_slice(&request) {
+                    Ok(request) => match act(request) {
+                        Ok(()) => Reply::Done,
+                        Err(e) => Reply::Refused(e.to_string()),
+                    },
+                    Err(e) => Reply::Refused(e.to_string()),
+                };
+                send(&client.socket, &line(&reply));
+            }
+            true
+        });
+    }
+}
+
+fn line<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut line = serde_json::to_vec(value).expect("plain data always serialises");
+    line.push(b'\n');
+    line
+}
+
+/// Lines are short and the socket's buffer is not: what does not fit belongs to a client that
+/// does not read.
+fn send(socket: &OwnedFd, line: &[u8]) {
+    let _ = rustix::net::send(socket, line, rustix::net::SendFlags::NOSIGNAL);
+}

@@ -1,0 +1,270 @@
+//! What is mounted in the container beside its root.
+//!
+//! Host paths are opened as detached mounts before the root changes ([`HostMounts`]) and put in
+//! place after it, so that no symbolic link of an image can lead a mount outside.
+
+use super::{devices, setup};
+use crate::runtime::{Bind, ContainerConfig, StartFailure, StartFailureKind, Tmpfs};
+use rustix::fs::{CWD, FileType, fstat};
+use rustix::io::Errno;
+use rustix::mount::{
+    MountFlags, MoveMountFlags, OpenTreeFlags, mount, mount_bind, mount_remount, move_mount,
+    open_tree,
+};
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+/// Kernel interfaces that tell of the host or change it: Docker's `MaskedPaths`.
+const MASKED: [&str; 12] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+
+/// Docker's `ReadonlyPaths`.
+const READ_ONLY: [&str; 5] = [
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
+
+const CLOSED: MountFlags = MountFlags::NOSUID
+    .union(MountFlags::NODEV)
+    .union(MountFlags::NOEXEC);
+
+/// Parts of the host that the container shall see.
+pub(super) struct HostMounts {
+    /// (directory name below /sys/fs/cgroup, mount)
+    cgroups: Vec<(String, OwnedFd)>,
+    binds: Vec<(Bind, OwnedFd)>,
+}
+
+impl HostMounts {
+    pub fn take(
+        config: &ContainerConfig,
+        cgroups: &[(String, PathBuf)],
+    ) -> Result<HostMounts, StartFailure> {
+        let take = |path: &Path| {
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+            open_tree(CWD, path, flags).map_err(|e| setup(path.display())(e.into()))
+        };
+        let cgroups = cgroups
+            .iter()
+            .map(|(controllers, path)| Ok((controllers.clone(), take(path)?)))
+            .collect::<Result<_, StartFailure>>()?;
+        let binds = config
+            .binds
+            .iter()
+            .map(|bind| Ok((bind.clone(), take(&bind.source)?)))
+            .collect::<Result<_, StartFailure>>()?;
+        Ok(HostMounts { cgroups, binds })
+    }
+}
+
+pub(super) fn mount_all(config: &ContainerConfig, host: HostMounts) -> Result<(), StartFailure> {
+    for path in ["/proc", "/dev", "/sys"] {
+        plain_directory(path)?;
+    }
+    let failed = |path: &'static str| move |e: Errno| setup(path)(e.into());
+    mount("proc", "/proc", "proc", CLOSED, None).map_err(failed("/proc"))?;
+    devices::mount_dev(config)?;
+    let read_only = CLOSED | MountFlags::RDONLY;
+    mount("sysfs", "/sys", "sysfs", read_only, None).map_err(failed("/sys"))?;
+    mount_cgroups(host.cgroups)?;
+    for tmpfs in &config.tmpfs {
+        mount_tmpfs(tmpfs)?;
+    }
+    for (bind, tree) in host.binds {
+        mount_host_part(&bind, &tree)?;
+    }
+    Ok(())
+}
+
+/// The last changes, after which kernel parameters and perhaps the root are read-only.
+pub(super) fn close_off(config: &ContainerConfig) -> Result<(), StartFailure> {
+    for path in MASKED {
+        mask(path).map_err(|e| setup(path)(e.into()))?;
+    }
+    for path in READ_ONLY {
+        let flags = MountFlags::BIND | MountFlags::RDONLY | CLOSED;
+        match mount_bind(path, path).and_then(|()| mount_remount(path, flags, "")) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(e) => return Err(setup(path)(e.into())),
+        }
+    }
+    if config.read_only_root {
+        let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NODEV;
+        mount_remount("/", flags, "").map_err(|e| setup("read-only root")(e.into()))?;
+    }
+    Ok(())
+}
+
+/// A link in the image must not turn our own mounts elsewhere.
+fn plain_directory(path: &str) -> Result<(), StartFailure> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(StartFailure::new(
+            StartFailureKind::Config,
+            format!("the image's {path} is not a directory"),
+        )),
+        Err(_) => fs::create_dir(path).map_err(setup(path)),
+    }
+}
+
+/// Files show up as `/dev/null`, directories as empty.
+fn mask(path: &str) -> Result<(), Errno> {
+    match mount_bind("/dev/null", path) {
+        Err(Errno::NOTDIR) => {
+            let flags = CLOSED | MountFlags::RDONLY;
+            mount("tmpfs", path, "tmpfs", flags, c"size=4k,nr_inodes=1")
+        }
+        Err(Errno::NOENT) => Ok(()),
+        other => other,
+    }
+}
+
+/// The container's own group, read-only: runtimes such as the JVM size themselves by it.
+fn mount_cgroups(cgroups: Vec<(String, OwnedFd)>) -> Result<(), StartFailure> {
+    let root = "/sys/fs/cgroup";
+    let failed = |e: Errno| setup(root)(e.into());
+    let flags = MountFlags::BIND | MountFlags::RDONLY | CLOSED;
+    if let [(controllers, tree)] = cgroups.as_slice()
+        && controllers.is_empty()
+    {
+        return attach(tree, root)
+            .and_then(|()| mount_remount(root, flags, ""))
+            .map_err(failed);
+    }
+    mount("tmpfs", root, "tmpfs", CLOSED, c"mode=755,size=64k").map_err(failed)?;
+    for (controllers, tree) in &cgroups {
+        let path = format!("{root}/{controllers}");
+        fs::create_dir(&path).map_err(setup(&path))?;
+        attach(tree, &path)
+            .and_then(|()| mount_remount(&path, flags, ""))
+            .map_err(failed)?;
+        // `cpu,cpuacct` is found under each of its names.
+        for controller in controllers.split(',').filter(|name| name != controllers) {
+            symlink(controllers, format!("{root}/{controller}")).map_err(setup(&path))?;
+        }
+    }
+    mount_remount(root, flags, "").map_err(failed)
+}
+
+fn attach(tree: &OwnedFd, path: &str) -> Result<(), Errno> {
+    move_mount(tree, "", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+fn mount_host_part(bind: &Bind, tree: &OwnedFd) -> Result<(), StartFailure> {
+    let path = Path::new(&bind.target);
+    let is_directory =
+        fstat(tree).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
+    if is_directory {
+        fs::create_dir_all(path).map_err(setup(&bind.target))?;
+    } else {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(setup(&bind.target))?;
+        }
+        if fs::metadata(path).is_err() {
+            make_mount_point(path).map_err(setup(&bind.target))?;
+        }
+    }
+    let mut flags = MountFlags::BIND | MountFlags::NODEV | MountFlags::NOSUID;
+    if bind.read_only {
+        flags |= MountFlags::RDONLY;
+    }
+    attach(tree, &bind.target)
+        .and_then(|()| mount_remount(path, flags, ""))
+        .map_err(|e| setup(&bind.target)(e.into()))
+}
+
+/// An empty file; where a dangling link is (`/etc/resolv.conf` often is one), at its end.
+fn make_mount_point(path: &Path) -> std::io::Result<()> {
+    if let Ok(target) = fs::read_link(path) {
+        let target = path.parent().unwrap_or(Path::new("/")).join(target);
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent)?;
+        }
+    }
+    File::options()
+        .append(true)
+        .create(true)
+        .open(path)
+        .map(drop)
+}
+
+fn mount_tmpfs(tmpfs: &Tmpfs) -> Result<(), StartFailure> {
+    if !tmpfs.path.starts_with('/') {
+        let text = format!("tmpfs path {:?} is not absolute", tmpfs.path);
+        return Err(StartFailure::new(StartFailureKind::Config, text));
+    }
+    fs::create_dir_all(&tmpfs.path).map_err(setup(&tmpfs.path))?;
+    let (flags, options) = tmpfs_options(tmpfs);
+    let options = CString::new(options).map_err(|_| {
+        StartFailure::new(
+            StartFailureKind::Config,
+            "a tmpfs option contains a zero byte",
+        )
+    })?;
+    mount(
+        "tmpfs",
+        tmpfs.path.as_str(),
+        "tmpfs",
+        flags,
+        options.as_c_str(),
+    )
+    .map_err(|e| {
+        let text = format!("tmpfs {}: {}", tmpfs.path, std::io::Error::from(e));
+        StartFailure::new(StartFailureKind::Config, text)
+    })
+}
+
+/// The values of `mountOptions` (API_Tmpfs.html). Docker's defaults first; `dev` stays refused.
+pub(super) fn tmpfs_options(tmpfs: &Tmpfs) -> (MountFlags, String) {
+    let mut flags = CLOSED;
+    let mut options = vec!["mode=1777".to_owned()];
+    if tmpfs.size_bytes > 0 {
+        options.push(format!("size={}", tmpfs.size_bytes));
+    }
+    for option in &tmpfs.options {
+        match option.as_str() {
+            "ro" => flags |= MountFlags::RDONLY,
+            "rw" => flags -= MountFlags::RDONLY,
+            "suid" => flags -= MountFlags::NOSUID,
+            "nosuid" => flags |= MountFlags::NOSUID,
+            "exec" => flags -= MountFlags::NOEXEC,
+            "noexec" => flags |= MountFlags::NOEXEC,
+            "noatime" => flags |= MountFlags::NOATIME,
+            "nodiratime" => flags |= MountFlags::NODIRATIME,
+            "relatime" => flags |= MountFlags::RELATIME,
+            "strictatime" => flags |= MountFlags::STRICTATIME,
+            "sync" => flags |= MountFlags::SYNCHRONOUS,
+            "dirsync" => flags |= MountFlags::DIRSYNC,
+            other => {
+                let key = other.split('=').next().unwrap_or_default();
+                // The others say what is so already, or concern disks.
+                if matches!(
+                    key,
+                    "mode" | "uid" | "gid" | "nr_inodes" | "nr_blocks" | "mpol"
+                ) {
+                    options.retain(|earlier| earlier.split('=').next() != Some(key));
+                    options.push(other.to_owned());
+                }
+            }
+        }
+    }
+    (flags, options.join(","))
+}

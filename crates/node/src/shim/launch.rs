@@ -1,0 +1,144 @@
+//! Making the container's cgroup, pipes and first process.
+
+use super::{init, setup, sys};
+use crate::cgroup::{Cgroup, GroupLimits, Hierarchy};
+use crate::runtime::{ContainerConfig, StartFailure, StartFailureKind};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// Room for output while the shim is busy writing; the default is a quarter of it.
+const PIPE_BYTES: usize = 256 * 1024;
+
+/// Processes and threads of a container that states no limit.
+const DEFAULT_PIDS: u32 = 4096;
+
+/// A container whose first process exists and sets itself up.
+#[derive(Debug)]
+pub(super) struct Launched {
+    pub pid: i32,
+    pub pidfd: OwnedFd,
+    pub cgroup: Cgroup,
+    /// Its reports, one JSON line each; closed when its program is executed.
+    pub report: Option<OwnedFd>,
+    /// Absent with a terminal, whose master end comes through `terminal` instead.
+    pub stdout: Option<OwnedFd>,
+    pub stderr: Option<OwnedFd>,
+    pub terminal: Option<OwnedFd>,
+    /// Kept open so that an interactive container's input does not end.
+    #[allow(dead_code, reason = "held, never written to")]
+    pub stdin: Option<OwnedFd>,
+}
+
+/// The first process's ends.
+#[derive(Debug)]
+pub(super) struct ChildEnds {
+    pub report: OwnedFd,
+    /// `None`: `/dev/null` of the container.
+    pub stdin: Option<OwnedFd>,
+    pub stdout: Option<OwnedFd>,
+    pub stderr: Option<OwnedFd>,
+    pub terminal: Option<OwnedFd>,
+    /// Writing `0` to each joins the container's cgroup.
+    pub cgroup: Vec<File>,
+    /// The container's directory in each hierarchy: (controllers, path).
+    pub cgroup_directories: Vec<(String, std::path::PathBuf)>,
+}
+
+pub(super) fn launch(config: &ContainerConfig, dir: &Path) -> Result<Launched, StartFailure> {
+    let cgroup = make_cgroup(config)?;
+    match fork(config, dir, &cgroup) {
+        Ok(launched) => Ok(launched),
+        Err(failure) => {
+            let _ = cgroup.remove();
+            Err(failure)
+        }
+    }
+}
+
+fn make_cgroup(config: &ContainerConfig) -> Result<Cgroup, StartFailure> {
+    let failure = |e: crate::cgroup::CgroupError| {
+        let source = std::error::Error::source(&e)
+            .map(|s| format!(": {s}"))
+            .unwrap_or_default();
+        StartFailure::new(StartFailureKind::Setup, format!("{e}{source}"))
+    };
+    let limits = &config.limits;
+    let mib = |mib: Option<u32>| mib.filter(|&mib| mib > 0).map(|mib| u64::from(mib) << 20);
+    let cgroup = Cgroup::at(&Hierarchy::detect().map_err(failure)?, &config.cgroup);
+    cgroup.create().map_err(failure)?;
+    cgroup
+        .limit(&GroupLimits {
+            cpu_units: limits.cpu_quota_units.filter(|&units| units > 0),
+            // ECS: no or zero CPU units for a container mean the least weight Linux allows.
+            cpu_shares: Some(limits.cpu_shares.unwrap_or(0).max(2)),
+            memory_bytes: mib(limits.memory_mib),
+            memory_reservation_bytes: mib(limits.memory_reservation_mib),
+            pids: Some(limits.pids.unwrap_or(DEFAULT_PIDS)),
+        })
+        .map_err(|e| {
+            let _ = cgroup.remove();
+            failure(e)
+        })?;
+    Ok(cgroup)
+}
+
+fn fork(config: &ContainerConfig, dir: &Path, cgroup: &Cgroup) -> Result<Launched, StartFailure> {
+    let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|e| setup("pipe")(e.into()));
+    let output = || {
+        let (read, write) = pipe()?;
+        // May exceed the user's pipe allowance; the default size does as well.
+        let _ = fcntl_setpipe_size(&write, PIPE_BYTES);
+        rustix::io::ioctl_fionbio(&read, true).map_err(|e| setup("pipe")(e.into()))?;
+        Ok((Some(read), Some(write)))
+    };
+    let (report, report_child) = pipe()?;
+    rustix::io::ioctl_fionbio(&report, true).map_err(|e| setup("pipe")(e.into()))?;
+    let (mut stdout, mut stderr, mut terminal) = ((None, None), (None, None), (None, None));
+    if config.terminal {
+        let (ours, theirs) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::STREAM,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(|e| setup("socketpair")(e.into()))?;
+        terminal = (Some(ours), Some(theirs));
+    } else {
+        stdout = output()?;
+        stderr = output()?;
+    }
+    let (stdin_child, stdin) = match config.interactive && !config.terminal {
+        true => pipe().map(|(read, write)| (Some(read), Some(write)))?,
+        false => (None, None),
+    };
+    let ends = ChildEnds {
+        report: report_child,
+        stdin: stdin_child,
+        stdout: stdout.1,
+        stderr: stderr.1,
+        terminal: terminal.1,
+        cgroup: cgroup
+            .open_for_joining()
+            .map_err(|e| StartFailure::new(StartFailureKind::Setup, e.to_string()))?,
+        cgroup_directories: cgroup
+            .directories()
+            .into_iter()
+            .map(|(controllers, path)| (controllers.to_owned(), path))
+            .collect(),
+    };
+    let (pid, pidfd) =
+        sys::clone_container(|| init::run(config, dir, ends)).map_err(setup("clone"))?;
+    Ok(Launched {
+        pid,
+        pidfd,
+        cgroup: cgroup.clone(),
+        report: Some(report),
+        stdout: stdout.0,
+        stderr: stderr.0,
+        terminal: terminal.0,
+        stdin,
+    })
+}

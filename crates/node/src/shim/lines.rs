@@ -1,0 +1,83 @@
+//! From a stream of bytes to log records. Pure: knows no file and no clock.
+
+use neargate_base::Timestamp;
+use std::io::Write;
+
+/// A longer line becomes several records, as Docker's log drivers do it.
+pub(super) const LONGEST: usize = 16 * 1024;
+
+/// Which of the container's outputs a line came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// Records not yet written.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub bytes: Vec<u8>,
+    pub records: u64,
+}
+
+impl Batch {
+    pub fn push(&mut self, at: Timestamp, stream: Stream, head: &[u8], tail: &[u8]) {
+        let letter = match stream {
+            Stream::Stdout => 'o',
+            Stream::Stderr => 'e',
+        };
+        let size = head.len() + tail.len();
+        let _ = writeln!(self.bytes, "{} {letter} {size}", at.as_millis());
+        self.bytes.extend_from_slice(head);
+        self.bytes.extend_from_slice(tail);
+        self.bytes.push(b'\n');
+        self.records += 1;
+    }
+}
+
+/// Splits one output at newlines; keeps the unfinished rest.
+#[derive(Debug)]
+pub(super) struct Splitter {
+    stream: Stream,
+    rest: Vec<u8>,
+}
+
+impl Splitter {
+    pub fn new(stream: Stream) -> Self {
+        Splitter {
+            stream,
+            rest: Vec::new(),
+        }
+    }
+
+    pub fn feed(&mut self, mut input: &[u8], at: Timestamp, batch: &mut Batch) {
+        while !input.is_empty() {
+            let room = LONGEST - self.rest.len();
+            let window = &input[..input.len().min(room + 1)];
+            match window.iter().position(|&byte| byte == b'\n') {
+                Some(end) => {
+                    batch.push(at, self.stream, &self.rest, &input[..end]);
+                    self.rest.clear();
+                    input = &input[end + 1..];
+                }
+                None if window.len() > room => {
+                    batch.push(at, self.stream, &self.rest, &input[..room]);
+                    self.rest.clear();
+                    input = &input[room..];
+                }
+                None => {
+                    self.rest.extend_from_slice(input);
+                    input = &[];
+                }
+            }
+        }
+    }
+
+    /// The output has ended: what is left is a line too.
+    pub fn finish(&mut self, at: Timestamp, batch: &mut Batch) {
+        if !self.rest.is_empty() {
+            batch.push(at, self.stream, &self.rest, &[]);
+            self.rest.clear();
+        }
+    }
+}

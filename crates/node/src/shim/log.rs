@@ -1,0 +1,92 @@
+//! The container's log file as its only writer sees it.
+//!
+//! Invariants: the file always ends with a whole record; a write that fails loses its lines,
+//! counted, and never blocks or ends the container.
+
+use super::lines::{Batch, Stream};
+use neargate_base::Timestamp;
+use rustix::fs::{fstat, ftruncate};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Bytes not yet given back by [`crate::runtime::discard_before`], at most.
+const DEFAULT_LIMIT: u64 = 1 << 30;
+
+#[derive(Debug)]
+pub(super) struct Log {
+    /// `None`: output is read and dropped, uncounted, because nobody wants it.
+    file: Option<File>,
+    end: u64,
+    limit: u64,
+    pub dropped: u64,
+    /// Dropped since the log last said so.
+    unsaid: u64,
+}
+
+impl Log {
+    pub fn open(path: Option<&Path>, limit: Option<u64>) -> io::Result<Log> {
+        let file = path
+            .map(|path| File::options().append(true).create(true).open(path))
+            .transpose()?;
+        let end = file
+            .as_ref()
+            .map_or(Ok(0), |file| file.metadata().map(|m| m.len()))?;
+        Ok(Log {
+            file,
+            end,
+            limit: limit.unwrap_or(DEFAULT_LIMIT),
+            dropped: 0,
+            unsaid: 0,
+        })
+    }
+
+    pub fn write(&mut self, batch: &mut Batch, now: Timestamp) {
+        let Some(file) = &mut self.file else {
+            *batch = Batch::default();
+            return;
+        };
+        if batch.records == 0 {
+            return;
+        }
+        // The shipper punches out what it has shipped, so blocks, not length, are what is used.
+        let used = fstat(&*file).map_or(0, |stat| stat.st_blocks as u64 * 512);
+        let notice = self.notice(now);
+        let written = if used + batch.bytes.len() as u64 > self.limit {
+            Err(io::ErrorKind::StorageFull.into())
+        } else {
+            let file = self.file.as_mut().expect("checked above");
+            file.write_all(&notice)
+                .and_then(|()| file.write_all(&batch.bytes))
+        };
+        match written {
+            Ok(()) => {
+                self.end += (notice.len() + batch.bytes.len()) as u64;
+                self.unsaid = 0;
+            }
+            Err(_) => {
+                // Cut off what was written of it: records stay whole.
+                if let Some(file) = &self.file {
+                    let _ = ftruncate(file, self.end);
+                }
+                self.dropped += batch.records;
+                self.unsaid += batch.records;
+            }
+        }
+        batch.bytes.clear();
+        batch.records = 0;
+    }
+
+    /// A record that tells of lines lost before.
+    fn notice(&self, now: Timestamp) -> Vec<u8> {
+        let mut notice = Batch::default();
+        if self.unsaid > 0 {
+            let text = format!(
+                "neargate: {} lines of output were lost: no space",
+                self.unsaid
+            );
+            notice.push(now, Stream::Stderr, text.as_bytes(), &[]);
+        }
+        notice.bytes
+    }
+}

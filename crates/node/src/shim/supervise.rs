@@ -1,0 +1,303 @@
+//! Watching one container from its first process to `exit.json`: a single poll loop.
+
+use super::control::{Control, Greeting, Request};
+use super::init::Report;
+use super::launch::Launched;
+use super::lines::{Batch, Splitter, Stream};
+use super::log::Log;
+use super::state::{EXIT, LOG, STARTED, write_json, write_json_quickly};
+use super::{failed, sys};
+use crate::runtime::{ContainerConfig, Exit, StartFailure, StartFailureKind, Started};
+use neargate_base::{
+    Clock, Timestamp,
+    time::{Stopwatch, SystemClock},
+};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+/// How long output is read on after everything in the container has been killed.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// One of the container's outputs.
+#[derive(Debug)]
+struct Output {
+    /// `None` once it has ended.
+    pipe: Option<OwnedFd>,
+    splitter: Splitter,
+}
+
+impl Output {
+    fn new(pipe: Option<OwnedFd>, stream: Stream) -> Self {
+        Output {
+            pipe,
+            splitter: Splitter::new(stream),
+        }
+    }
+
+    /// Reads what is there.
+    fn pump(&mut self, buffer: &mut [u8], log: &mut Log, batch: &mut Batch) {
+        let Some(pipe) = &self.pipe else { return };
+        let now = SystemClock.now();
+        match rustix::io::read(pipe, &mut *buffer) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            // A terminal's master end answers EIO once nobody has the other end open.
+            Ok(0) | Err(_) => {
+                self.pipe = None;
+                self.splitter.finish(now, batch);
+            }
+            Ok(n) => self.splitter.feed(&buffer[..n], now, batch),
+        }
+        log.write(batch, now);
+    }
+}
+
+struct Supervisor<'a> {
+    dir: &'a Path,
+    control: Control,
+    launched: Launched,
+    outputs: [Output; 2],
+    log: Log,
+    buffer: Vec<u8>,
+    batch: Batch,
+    report: Option<OwnedFd>,
+    reported: Vec<u8>,
+    started: Option<Started>,
+    failure: Option<StartFailure>,
+}
+
+pub(super) fn supervise(
+    config: &ContainerConfig,
+    dir: &Path,
+    listener: OwnedFd,
+    mut launched: Launched,
+) -> io::Result<()> {
+    let path = dir.join(LOG);
+    let log = match Log::open(config.log.then_some(path.as_path()), config.log_limit_bytes) {
+        Ok(log) => log,
+        Err(e) => {
+            launched.cgroup.kill().map_err(io::Error::other)?;
+            let _ = launched.cgroup.remove();
+            let message = format!("cannot open {}: {e}", path.display());
+            let failure = StartFailure::new(StartFailureKind::Setup, message);
+            return super::refuse(dir, listener, failure);
+        }
+    };
+    let (stdout, stderr) = (launched.stdout.take(), launched.stderr.take());
+    let supervisor = Supervisor {
+        dir,
+        control: Control::new(listener),
+        outputs: [
+            Output::new(stdout, Stream::Stdout),
+            Output::new(stderr, Stream::Stderr),
+        ],
+        log,
+        buffer: vec![0; 64 * 1024],
+        batch: Batch::default(),
+        report: launched.report.take(),
+        reported: Vec::new(),
+        started: None,
+        failure: None,
+        launched,
+    };
+    supervisor.run()
+}
+
+impl Supervisor<'_> {
+    fn run(mut self) -> io::Result<()> {
+        let status = loop {
+            self.step(None)?;
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            if let Some(status) = waitid(WaitId::PidFd(self.launched.pidfd.as_fd()), options)? {
+                break status;
+            }
+        };
+        // The program may have been executed and ended since the last look.
+        self.read_report()?;
+        let oom_kills = self.launched.cgroup.oom_kills();
+        self.launched.cgroup.kill().map_err(io::Error::other)?;
+        self.drain()?;
+        let exit = self.exit(
+            status.exit_status().map(|code| code as i32),
+            status.terminating_signal().map(|signal| signal as i32),
+            oom_kills,
+        );
+        // What is left of it (never expected) goes when the task is removed.
+        let _ = self.launched.cgroup.remove();
+        write_json(self.dir, EXIT, &exit)
+    }
+
+    fn exit(&self, code: Option<i32>, signal: Option<i32>, oom_kills: u64) -> Exit {
+        if let Some(failure) = &self.failure {
+            return failed(failure);
+        }
+        let Some(started) = &self.started else {
+            return failed(&StartFailure::new(
+                StartFailureKind::Setup,
+                "the container's first process was killed before its program started",
+            ));
+        };
+        let code = code.or(signal.map(|signal| 128 + signal));
+        Exit {
+            code,
+            signal,
+            oom_killed: oom_kills > 0 && code == Some(137),
+            started_at: Some(started.started_at),
+            finished_at: SystemClock.now(),
+            error: None,
+            dropped_lines: self.log.dropped,
+        }
+    }
+
+    /// Waits for anything to happen, and handles it.
+    fn step(&mut self, timeout: Option<Timespec>) -> io::Result<()> {
+        let ready = {
+            let mut fds = vec![PollFd::new(&self.launched.pidfd, PollFlags::IN)];
+            let parts = [
+                &self.outputs[0].pipe,
+                &self.outputs[1].pipe,
+                &self.report,
+                &self.launched.terminal,
+            ];
+            fds.extend(
+                parts
+                    .into_iter()
+                    .flatten()
+                    .map(|fd| PollFd::new(fd, PollFlags::IN)),
+            );
+            fds.extend(self.control.poll_fds());
+            match poll(&mut fds, timeout.as_ref()) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+            let controls = fds.len() - self.control.poll_fds().count();
+            fds[controls..].iter().any(|fd| !fd.revents().is_empty())
+        };
+        // Reading from whatever is not ready costs one call that answers EAGAIN.
+        self.read_report()?;
+        self.take_terminal();
+        for output in &mut self.outputs {
+            output.pump(&mut self.buffer, &mut self.log, &mut self.batch);
+        }
+        if ready {
+            self.control.accept();
+            let pidfd = &self.launched.pidfd;
+            self.control.serve(|request| match request {
+                Request::Signal(number) => match sys::signal(number) {
+                    Some(signal) => send_signal(pidfd, signal),
+                    None => Err(Errno::INVAL),
+                },
+            });
+        }
+        Ok(())
+    }
+
+    fn read_report(&mut self) -> io::Result<()> {
+        let Some(report) = &self.report else {
+            return Ok(());
+        };
+        let mut buffer = [0; 4096];
+        loop {
+            match rustix::io::read(report, &mut buffer) {
+                Ok(0) => break,
+                Ok(n) => self.reported.extend_from_slice(&buffer[..n]),
+                Err(Errno::AGAIN) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        self.report = None;
+        self.start_is_decided()
+    }
+
+    /// The first process has executed its program, or has failed to.
+    fn start_is_decided(&mut self) -> io::Result<()> {
+        let mut warnings = Vec::new();
+        let mut executed = false;
+        for line in self.reported.split(|&byte| byte == b'\n') {
+            match serde_json::from_slice(line) {
+                Ok(Report::Warning(warning)) => warnings.push(warning),
+                Ok(Report::Failed(failure)) => self.failure = Some(failure),
+                Ok(Report::Executing) => executed = true,
+                Err(_) => {}
+            }
+        }
+        let greeting = if let Some(failure) = &self.failure {
+            Greeting::Failed(failure.clone())
+        } else if executed {
+            let started = Started {
+                pid: self.launched.pid,
+                started_at: SystemClock.now(),
+                start_ticks: sys::start_ticks(self.launched.pid).unwrap_or(0),
+                warnings,
+            };
+            write_json_quickly(self.dir, STARTED, &started)?;
+            self.started = Some(started.clone());
+            Greeting::Started(started)
+        } else {
+            // Killed on its way; `exit` says so once it is reaped.
+            return Ok(());
+        };
+        self.control.greet(&greeting);
+        Ok(())
+    }
+
+    fn take_terminal(&mut self) {
+        let Some(socket) = &self.launched.terminal else {
+            return;
+        };
+        match sys::receive_descriptor(socket) {
+            Ok(Some(master)) => {
+                let _ = rustix::io::ioctl_fionbio(&master, true);
+                self.outputs[0].pipe = Some(master);
+                self.launched.terminal = None;
+            }
+            Ok(None) => self.launched.terminal = None,
+            Err(_) => {}
+        }
+    }
+
+    /// Reads the outputs to their end. Nothing in the container is alive, so the end comes at
+    /// once; the bound is for a pipe that was passed to a process elsewhere.
+    fn drain(&mut self) -> io::Result<()> {
+        let watch = Stopwatch::start();
+        while self.outputs.iter().any(|output| output.pipe.is_some()) && watch.elapsed() < DRAIN {
+            let mut fds: Vec<PollFd<'_>> = self
+                .outputs
+                .iter()
+                .filter_map(|output| output.pipe.as_ref())
+                .map(|pipe| PollFd::new(pipe, PollFlags::IN))
+                .collect();
+            let rest = DRAIN.saturating_sub(watch.elapsed());
+            let timeout = Timespec {
+                tv_sec: rest.as_secs() as i64,
+                tv_nsec: i64::from(rest.subsec_nanos()),
+            };
+            match poll(&mut fds, Some(&timeout)) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+            for output in &mut self.outputs {
+                output.pump(&mut self.buffer, &mut self.log, &mut self.batch);
+            }
+        }
+        let now: Timestamp = SystemClock.now();
+        for output in &mut self.outputs {
+            output.splitter.finish(now, &mut self.batch);
+        }
+        self.log.write(&mut self.batch, now);
+        Ok(())
+    }
+}
+
+/// A container that has just ended is no error.
+fn send_signal(pidfd: &OwnedFd, signal: Signal) -> Result<(), Errno> {
+    match pidfd_send_signal(pidfd, signal) {
+        Err(Errno::SRCH) => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,378 @@
+//! The kernel calls that safe crates do not offer, each in one small function. The only unsafe
+//! code of the shim; everything here assumes a single-threaded process.
+
+use crate::seccomp::Instruction;
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+use rustix::process::Signal;
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_ulong};
+use std::fs;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+/// Signals that end a process by default and are sent to groups or by mistake.
+const IGNORED: [c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGPIPE];
+
+/// The shim ends when its container ends; an exec'd container gets the defaults back.
+pub(super) fn ignore_signals() -> io::Result<()> {
+    for signal in IGNORED {
+        set_disposition(signal, libc::SIG_IGN)?;
+    }
+    Ok(())
+}
+
+fn set_disposition(signal: c_int, disposition: libc::sighandler_t) -> io::Result<()> {
+    // SAFETY: SIG_IGN and SIG_DFL are the only dispositions passed, so no handler runs.
+    let previous = unsafe { libc::signal(signal, disposition) };
+    if previous == libc::SIG_ERR {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Every signal back to its default action, none blocked.
+pub(super) fn reset_signals() {
+    // The kernel's `struct sigaction`, all zero: the default action. Not through the C library,
+    // which keeps two signals to itself, though a parent may have left them ignored.
+    let default = [0_u64; 4];
+    for signal in 1..=64 as c_long {
+        // SAFETY: the kernel reads one sigaction and, told so, an 8 byte mask in it; KILL and
+        // STOP are refused.
+        unsafe {
+            let none = std::ptr::null_mut::<u64>();
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                none,
+                8_usize,
+            );
+        }
+    }
+    // SAFETY: the set is initialised by sigemptyset before it is read.
+    unsafe {
+        let mut none = MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// Blocks every signal, so that [`next_signal`] can take them one by one.
+pub(super) fn block_signals() {
+    // SAFETY: the set is initialised by sigfillset before it is read.
+    unsafe {
+        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigfillset(all.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, all.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// The next blocked signal.
+pub(super) fn next_signal() -> c_int {
+    // SAFETY: the set is initialised by sigfillset before it is read; no siginfo is asked for.
+    unsafe {
+        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigfillset(all.as_mut_ptr());
+        libc::sigwaitinfo(all.as_ptr(), std::ptr::null_mut())
+    }
+}
+
+pub(super) fn signal(number: i32) -> Option<Signal> {
+    // SAFETY: numbers 1–64 are the signals Linux has; 32 and 33 belong to the C library of the
+    // sender only, not of the receiver's process.
+    (1..=64)
+        .contains(&number)
+        .then(|| unsafe { Signal::from_raw_unchecked(number) })
+}
+
+/// Forks the container's first process into new pid, mount, UTS and IPC namespaces; it runs
+/// `child` and never returns. Answers its pid and a pidfd.
+pub(super) fn clone_container(child: impl FnOnce() -> i32) -> io::Result<(i32, OwnedFd)> {
+    let mut pidfd: RawFd = -1;
+    // SAFETY: all-zero is the documented default of clone_args.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = (libc::CLONE_PIDFD
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWNS
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWIPC) as u64;
+    args.pidfd = (&raw mut pidfd) as u64;
+    args.exit_signal = libc::SIGCHLD as u64;
+    // SAFETY: without CLONE_VM this is fork: the child gets a copy of everything. The process
+    // has one thread, so no lock is held by a thread that the child lacks.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) };
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
+            exit(code.unwrap_or(128))
+        }
+        // SAFETY: the kernel stored a new descriptor, owned by nobody else.
+        pid => Ok((pid as i32, unsafe { OwnedFd::from_raw_fd(pidfd) })),
+    }
+}
+
+/// Forks; `child` never returns. Answers the child's pid, what `child` owned dropped here.
+pub(super) fn fork(child: impl FnOnce() -> i32) -> io::Result<i32> {
+    // SAFETY: the process has one thread; see `clone_container`.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => exit(child()),
+        pid => Ok(pid),
+    }
+}
+
+/// Ends the process at once: no destructor, no exit handler of the parent's copy runs.
+pub(super) fn exit(code: i32) -> ! {
+    // SAFETY: _exit has no precondition.
+    unsafe { libc::_exit(code) }
+}
+
+/// New namespaces for the calling process.
+pub(super) fn unshare(flags: c_int) -> io::Result<()> {
+    // SAFETY: callers pass CLONE_NEW* flags only; no file table or memory is unshared.
+    check(unsafe { libc::unshare(flags) })
+}
+
+/// A session keyring of its own: the host's keys are not inherited.
+pub(super) fn new_session_keyring() {
+    const JOIN_SESSION_KEYRING: c_long = 1;
+    // SAFETY: a null name asks for an anonymous keyring; nothing is written to our memory.
+    unsafe {
+        libc::syscall(
+            libc::SYS_keyctl,
+            JOIN_SESSION_KEYRING,
+            std::ptr::null::<c_char>(),
+        );
+    }
+}
+
+/// Makes `fd` descriptor 3 and closes everything above it. The caller owns no other
+/// descriptor above 2 that it will use or drop.
+pub(super) fn keep_only(fd: OwnedFd) -> io::Result<OwnedFd> {
+    use std::os::fd::IntoRawFd;
+    let raw = fd.into_raw_fd();
+    if raw != 3 {
+        // SAFETY: duplicates onto 3, whatever it was; by contract nobody uses that any more.
+        check(unsafe { libc::dup3(raw, 3, libc::O_CLOEXEC) })?;
+    }
+    // SAFETY: by contract nobody uses the descriptors that this closes.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, 4_u32, u32::MAX, 0_u32) };
+    if closed < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: 3 is open and owned by nobody else since dup3.
+    Ok(unsafe { OwnedFd::from_raw_fd(3) })
+}
+
+/// Installs the filter for this process and what it will execute.
+pub(super) fn load_seccomp(program: &[Instruction]) -> io::Result<()> {
+    #[repr(C)]
+    struct Program {
+        length: u16,
+        instructions: *const Instruction,
+    }
+    let length = u16::try_from(program.len()).map_err(io::Error::other)?;
+    let program = Program {
+        length,
+        instructions: program.as_ptr(),
+    };
+    // SAFETY: `program` is a sock_fprog over instructions that live until the call returns.
+    let set = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            0 as c_ulong,
+            &raw const program,
+        )
+    };
+    if set == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+
+#[repr(C)]
+struct CapabilityHeader {
+    version: u32,
+    pid: c_int,
+}
+
+/// Effective, permitted, inheritable; low halves first.
+type CapabilityData = [[u32; 3]; 2];
+
+/// The capabilities this process may use.
+pub(super) fn permitted_capabilities() -> io::Result<u64> {
+    let mut header = CapabilityHeader {
+        version: CAPABILITY_VERSION_3,
+        pid: 0,
+    };
+    let mut data: CapabilityData = [[0; 3]; 2];
+    // SAFETY: version 3 writes exactly two data elements.
+    let got = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, &raw mut data) };
+    if got < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(u64::from(data[0][1]) | u64::from(data[1][1]) << 32)
+}
+
+/// Removes everything outside `keep` from what any later program can get.
+pub(super) fn bound_capabilities(keep: u64) -> io::Result<()> {
+    for number in 0..64 {
+        if keep & (1 << number) != 0 {
+            continue;
+        }
+        // SAFETY: PR_CAPBSET_DROP takes numbers only.
+        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, number as c_ulong, 0, 0, 0) } < 0 {
+            let e = io::Error::last_os_error();
+            // The first number that the kernel does not know ends the list.
+            return if e.raw_os_error() == Some(libc::EINVAL) {
+                Ok(())
+            } else {
+                Err(e)
+            };
+        }
+    }
+    Ok(())
+}
+
+/// Sets effective and permitted capabilities; none is inheritable.
+pub(super) fn set_capabilities(set: u64) -> io::Result<()> {
+    let header = CapabilityHeader {
+        version: CAPABILITY_VERSION_3,
+        pid: 0,
+    };
+    let (low, high) = (set as u32, (set >> 32) as u32);
+    let data: CapabilityData = [[low, low, 0], [high, high, 0]];
+    // SAFETY: version 3 reads exactly two data elements.
+    let done = unsafe { libc::syscall(libc::SYS_capset, &raw const header, &raw const data) };
+    if done < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Becomes the user for good: real, effective and saved ids.
+pub(super) fn become_user(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
+    // SAFETY: the pointer and the count describe `groups`.
+    check(unsafe { libc::setgroups(groups.len(), groups.as_ptr()) })?;
+    // SAFETY: these take numbers only.
+    unsafe {
+        check(libc::setresgid(gid, gid, gid))?;
+        check(libc::setresuid(uid, uid, uid))
+    }
+}
+
+/// Executes `program`; returns only on failure.
+pub(super) fn execute(program: &CStr, args: &[CString], env: &[CString]) -> io::Error {
+    let pointers = |strings: &[CString]| -> Vec<*const c_char> {
+        strings
+            .iter()
+            .map(|s| s.as_ptr())
+            .chain([std::ptr::null()])
+            .collect()
+    };
+    let (args, env) = (pointers(args), pointers(env));
+    // SAFETY: both lists end with a null pointer and point to strings that outlive the call.
+    unsafe { libc::execve(program.as_ptr(), args.as_ptr(), env.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+/// Waits for any child to end: its pid and its exit code, 128 + the signal for a killed one.
+/// `None` when no child has ended now.
+pub(super) fn reap() -> Option<(i32, i32)> {
+    let mut status = 0;
+    // SAFETY: status is a valid place for an int.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+    let code = if libc::WIFSIGNALED(status) {
+        128 + libc::WTERMSIG(status)
+    } else {
+        libc::WEXITSTATUS(status)
+    };
+    (pid > 0).then_some((pid, code))
+}
+
+pub(super) fn kill(pid: i32, signal: c_int) {
+    // SAFETY: kill takes numbers only. A pid that is gone is no error here.
+    unsafe { libc::kill(pid, signal) };
+}
+
+/// Brings up `lo` in this process's network namespace.
+pub(super) fn loopback_up() -> io::Result<()> {
+    use rustix::net::{AddressFamily, SocketType, socket};
+    let socket = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
+    // SAFETY: all-zero is a valid ifreq.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    request.ifr_name[0] = b'l' as c_char;
+    request.ifr_name[1] = b'o' as c_char;
+    request.ifr_ifru.ifru_flags = libc::IFF_UP as i16;
+    // SAFETY: SIOCSIFFLAGS reads an ifreq.
+    check(unsafe {
+        libc::ioctl(
+            socket.as_raw_fd(),
+            libc::SIOCSIFFLAGS as _,
+            &raw const request,
+        )
+    })
+}
+
+/// Passes a descriptor to the shim.
+pub(super) fn send_descriptor(socket: &OwnedFd, descriptor: &OwnedFd) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [descriptor.as_fd()];
+    control.push(SendAncillaryMessage::ScmRights(&descriptors));
+    sendmsg(
+        socket,
+        &[IoSlice::new(b"t")],
+        &mut control,
+        SendFlags::empty(),
+    )?;
+    Ok(())
+}
+
+/// Takes a descriptor, if one is there now; `None` when none will come.
+pub(super) fn receive_descriptor(socket: &OwnedFd) -> Result<Option<OwnedFd>, Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    recvmsg(
+        socket,
+        &mut [IoSliceMut::new(&mut byte)],
+        &mut control,
+        flags,
+    )?;
+    Ok(control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    }))
+}
+
+/// Field 22 of `/proc/<pid>/stat`; the second field may contain spaces and parentheses.
+pub(super) fn start_ticks(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(19)?
+        .parse()
+        .ok()
+}
+
+fn check(result: c_int) -> io::Result<()> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}

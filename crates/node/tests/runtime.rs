@@ -1,0 +1,15 @@
+//! Real containers: needs root, and busybox (package busybox-static) for a root file system.
+
+#[path = "runtime/lab.rs"]
+mod lab;
+
+#[path = "runtime/confinement.rs"]
+mod confinement;
+#[path = "runtime/limits.rs"]
+mod limits;
+#[path = "runtime/logs.rs"]
+mod logs;
+#[path = "runtime/start.rs"]
+mod start;
+#[path = "runtime/survival.rs"]
+mod survival;

@@ -1,0 +1,115 @@
+use super::lab::{Lab, TASK, eventually, process_exists, shims_of};
+use neargate_node::runtime::{Adopted, Runtime};
+use std::collections::HashSet;
+
+#[tokio::test]
+async fn a_new_agent_adopts_what_runs() {
+    let lab = Lab::new();
+    let script = "trap 'echo last; exit 9' TERM; echo first; while :; do sleep 0.05; done";
+    let container = lab.start(&lab.shell(script)).await.unwrap();
+    let pid = container.pid();
+    lab.line("main", "first").await;
+    drop(container);
+    let second = lab.another_runtime();
+    let Adopted::Running(container) = second.adopt(TASK, "main").await.unwrap() else {
+        panic!("it runs");
+    };
+    assert_eq!(container.pid(), pid);
+    container.signal(15).await.unwrap();
+    assert_eq!(container.wait().await.code, Some(9));
+    assert_eq!(lab.output("main"), "first\nlast\n");
+    // It ended before the next agent came.
+    let Adopted::Exited(exit) = lab.another_runtime().adopt(TASK, "main").await.unwrap() else {
+        panic!("it has ended");
+    };
+    assert_eq!(exit.code, Some(9));
+    assert!(matches!(
+        lab.runtime.adopt(TASK, "other").await.unwrap(),
+        Adopted::Unknown
+    ));
+    lab.assert_clean().await;
+}
+
+#[tokio::test]
+async fn a_killed_shim_takes_its_container_along() {
+    let lab = Lab::new();
+    let container = lab
+        .start(&lab.shell("sleep 1000 & sleep 1000"))
+        .await
+        .unwrap();
+    let pid = container.pid();
+    let shim = shims_of(lab.dir())[0];
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(shim).unwrap(),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
+    let exit = container.wait().await;
+    assert_eq!((exit.code, exit.signal, exit.error), (None, None, None));
+    eventually(|| !process_exists(pid)).await;
+    assert!(matches!(
+        lab.runtime.adopt(TASK, "main").await.unwrap(),
+        Adopted::Lost
+    ));
+    assert_eq!(lab.task_cgroup().children(), Vec::<String>::new());
+    lab.assert_clean().await;
+}
+
+#[tokio::test]
+async fn sweeping_removes_what_is_not_kept() {
+    let lab = Lab::new();
+    let container = lab.start(&lab.container(&["sleep", "1000"])).await.unwrap();
+    let pid = container.pid();
+    lab.runtime
+        .sweep(&HashSet::from([TASK.to_owned()]))
+        .await
+        .unwrap();
+    assert!(process_exists(pid));
+    lab.runtime.sweep(&HashSet::new()).await.unwrap();
+    assert!(!process_exists(pid));
+    let code = container.wait().await.code;
+    assert!(
+        matches!(code, Some(137) | None),
+        "{code:?}: its state may be gone already"
+    );
+    lab.assert_clean().await;
+}
+
+#[tokio::test]
+async fn tasks_are_removed_twice_and_limits_set_twice() {
+    let lab = Lab::new();
+    for _ in 0..2 {
+        lab.runtime
+            .prepare_task(TASK, Some(256), Some(128))
+            .await
+            .unwrap();
+    }
+    for _ in 0..2 {
+        lab.runtime.remove_task(TASK).await.unwrap();
+    }
+    lab.assert_clean().await;
+}
+
+#[tokio::test]
+async fn eight_at_a_time_leave_nothing() {
+    let lab = std::sync::Arc::new(Lab::new());
+    lab.runtime.prepare_task(TASK, None, None).await.unwrap();
+    let runs = (0..32).map(|index| {
+        let lab = lab.clone();
+        async move {
+            let mut config = lab.container(&["true"]);
+            config.name = format!("c{index}");
+            lab.runtime.start(&config).await.unwrap().wait().await.code
+        }
+    });
+    use futures_util::StreamExt;
+    let codes: Vec<_> = futures_util::stream::iter(runs)
+        .buffer_unordered(8)
+        .collect()
+        .await;
+    assert_eq!(codes, vec![Some(0); 32]);
+    std::sync::Arc::into_inner(lab)
+        .unwrap()
+        .assert_clean()
+        .await;
+}
