@@ -30,7 +30,11 @@ pub enum Route {
     /// An AWS operation of a service we have.
     Aws(Found),
     /// An AWS service we do not have, to be told so in the caller's protocol.
-    Unserved { name: String, protocol: Protocol, operation: Option<String> },
+    Unserved {
+        name: String,
+        protocol: Protocol,
+        operation: Option<String>,
+    },
     /// The OCI registry.
     Registry,
     Health,
@@ -69,8 +73,11 @@ pub fn route(parts: &Parts, body: &[u8], services: &[&'static Service]) -> Route
     }
     let hints = Hints::of(parts, body);
     if let Some(name) = &hints.scope {
-        let candidates: Vec<_> =
-            services.iter().copied().filter(|s| s.signing_name == name).collect();
+        let candidates: Vec<_> = services
+            .iter()
+            .copied()
+            .filter(|s| s.signing_name == name)
+            .collect();
         return match choose(&candidates, &hints) {
             Some(service) => aws(service, &hints, parts),
             None => hints.unserved(name.clone()),
@@ -88,7 +95,9 @@ pub fn route(parts: &Parts, body: &[u8], services: &[&'static Service]) -> Route
     if hints.action.is_some() {
         let speaks = |s: &&&'static Service| hint::speaks_query(s);
         let candidates: Vec<_> = services.iter().filter(speaks).copied().collect();
-        let by_host = hints.service_of_host(services).filter(|s| hint::speaks_query(s));
+        let by_host = hints
+            .service_of_host(services)
+            .filter(|s| hint::speaks_query(s));
         let found = by_host.or_else(|| candidates.iter().copied().find(|s| hints.is_version_of(s)));
         return match found.or_else(|| hints.only_one_with_action(&candidates)) {
             Some(service) => aws(service, &hints, parts),
@@ -108,7 +117,12 @@ pub fn route(parts: &Parts, body: &[u8], services: &[&'static Service]) -> Route
         Some((service, op)) => {
             let protocol = hints.protocol(service);
             let name = Some(op.name.to_owned());
-            Route::Aws(Found { service, protocol, operation: Some(op), name })
+            Route::Aws(Found {
+                service,
+                protocol,
+                operation: Some(op),
+                name,
+            })
         }
         None => Route::Unknown,
     }
@@ -116,7 +130,8 @@ pub fn route(parts: &Parts, body: &[u8], services: &[&'static Service]) -> Route
 
 /// Is `path` this prefix, or below it?
 fn under(path: &str, prefix: &str) -> bool {
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(prefix)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Paths that no signed call of an AWS service reaches. A bucket's own host name goes first:
@@ -139,7 +154,9 @@ fn reserved(method: &Method, path: &str, hints: &Hints) -> Option<Route> {
 fn choose(candidates: &[&'static Service], hints: &Hints) -> Option<&'static Service> {
     let by_name = candidates.iter().copied().find(|s| hints.is_target_of(s));
     let by_version = || candidates.iter().copied().find(|s| hints.is_version_of(s));
-    by_name.or_else(by_version).or_else(|| candidates.first().copied())
+    by_name
+        .or_else(by_version)
+        .or_else(|| candidates.first().copied())
 }
 
 fn aws(service: &'static Service, hints: &Hints, parts: &Parts) -> Route {
@@ -148,19 +165,33 @@ fn aws(service: &'static Service, hints: &Hints, parts: &Parts) -> Route {
         Protocol::RestJson | Protocol::RestXml => {
             let operation = rest::find(service, parts);
             let name = operation.map(|op| op.name.to_owned());
-            return Route::Aws(Found { service, protocol, operation, name });
+            return Route::Aws(Found {
+                service,
+                protocol,
+                operation,
+                name,
+            });
         }
         Protocol::Query | Protocol::Ec2 => hints.action.clone(),
-        Protocol::AwsJson10 | Protocol::AwsJson11 | Protocol::RpcV2Cbor => {
-            hints.target.as_ref().map(|target| match hints.is_target_of(service) {
+        Protocol::AwsJson10 | Protocol::AwsJson11 | Protocol::RpcV2Cbor => hints
+            .target
+            .as_ref()
+            .map(|target| match hints.is_target_of(service) {
                 true => target.operation.clone(),
                 false => format!("{}.{}", target.prefix, target.operation),
-            })
-        }
+            }),
     };
     let spoken = hint::speaks(service, protocol);
-    let operation = name.as_deref().filter(|_| spoken).and_then(|name| service.operation(name));
-    Route::Aws(Found { service, protocol, operation, name })
+    let operation = name
+        .as_deref()
+        .filter(|_| spoken)
+        .and_then(|name| service.operation(name));
+    Route::Aws(Found {
+        service,
+        protocol,
+        operation,
+        name,
+    })
 }
 
 /// AWS's answer to an operation it does not know.
@@ -173,24 +204,39 @@ pub struct UnknownOperation {
 
 /// Words the answer to a call that found no operation.
 pub fn unknown_operation(found: &Found) -> UnknownOperation {
-    let Found { service, protocol, name, .. } = found;
+    let Found {
+        service,
+        protocol,
+        name,
+        ..
+    } = found;
     let name = name.as_deref();
     let (code, status, message) = match (protocol, name) {
         (Protocol::Query, Some(name)) => (
             "InvalidAction",
             400,
-            format!("Could not find operation {name} for version {}", service.api_version),
+            format!(
+                "Could not find operation {name} for version {}",
+                service.api_version
+            ),
         ),
-        (Protocol::Ec2, Some(name)) => {
-            ("InvalidAction", 400, format!("The action {name} is not valid for this web service."))
-        }
-        (Protocol::Query | Protocol::Ec2, None) => {
-            ("MissingAction", 400, "The request is missing an action or a required parameter.".into())
-        }
+        (Protocol::Ec2, Some(name)) => (
+            "InvalidAction",
+            400,
+            format!("The action {name} is not valid for this web service."),
+        ),
+        (Protocol::Query | Protocol::Ec2, None) => (
+            "MissingAction",
+            400,
+            "The request is missing an action or a required parameter.".into(),
+        ),
         (Protocol::RestJson | Protocol::RestXml, _) => (
             "UnknownOperationException",
             404,
-            format!("{} has no operation at this method and path.", service.sdk_id),
+            format!(
+                "{} has no operation at this method and path.",
+                service.sdk_id
+            ),
         ),
         (_, Some(name)) => (
             "UnknownOperationException",
@@ -203,7 +249,11 @@ pub fn unknown_operation(found: &Found) -> UnknownOperation {
             "The request names no operation: X-Amz-Target is missing.".into(),
         ),
     };
-    UnknownOperation { code, message, status }
+    UnknownOperation {
+        code,
+        message,
+        status,
+    }
 }
 
 /// Stands in for a service we do not have, so that [`crate::protocol::encode_error`] can answer.

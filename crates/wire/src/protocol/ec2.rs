@@ -12,7 +12,9 @@ use crate::value::Value;
 const CONTENT_TYPE: &str = "text/xml;charset=UTF-8";
 
 pub fn decode(_: &Service, op: &Operation, request: &Request) -> Result<Value, DecodeError> {
-    let Some(shape) = op.input else { return Ok(Value::Struct(Vec::new())) };
+    let Some(shape) = op.input else {
+        return Ok(Value::Struct(Vec::new()));
+    };
     let parameters = form::parse(request)?;
     read(Style::Ec2, &shape, &parameters)
 }
@@ -21,9 +23,10 @@ pub fn decode(_: &Service, op: &Operation, request: &Request) -> Result<Value, D
 pub fn encode(service: &Service, op: &Operation, output: &Value, request_id: &str) -> Response {
     let mut out = Writer::new();
     let root = format!("{}Response", op.name);
-    let namespace = service.xml_namespace.map(str::to_owned).unwrap_or_else(|| {
-        format!("http://ec2.amazonaws.com/doc/{}/", service.api_version)
-    });
+    let namespace = service
+        .xml_namespace
+        .map(str::to_owned)
+        .unwrap_or_else(|| format!("http://ec2.amazonaws.com/doc/{}/", service.api_version));
     out.open(&root, Some(&namespace));
     out.text_element("requestId", request_id);
     if let Some(shape) = op.output {

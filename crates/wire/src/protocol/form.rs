@@ -84,17 +84,27 @@ fn insert(
 }
 
 fn too_large() -> DecodeError {
-    DecodeError::new("MalformedQueryString", "The request has too many parameters.")
+    DecodeError::new(
+        "MalformedQueryString",
+        "The request has too many parameters.",
+    )
 }
 
 /// Percent-decodes; `+` is a space in this content type.
 pub(super) fn unescape(bytes: &[u8]) -> Result<String, DecodeError> {
     let spaced: Cow<'_, [u8]> = if bytes.contains(&b'+') {
-        bytes.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect::<Vec<u8>>().into()
+        bytes
+            .iter()
+            .map(|b| if *b == b'+' { b' ' } else { *b })
+            .collect::<Vec<u8>>()
+            .into()
     } else {
         bytes.into()
     };
     String::from_utf8(percent_decode(&spaced).collect()).map_err(|_| {
-        DecodeError::new("MalformedQueryString", "The query string is not valid UTF-8.")
+        DecodeError::new(
+            "MalformedQueryString",
+            "The query string is not valid UTF-8.",
+        )
     })
 }

@@ -14,6 +14,8 @@ mod text;
 mod xml;
 
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 mod vectors;
 
 use crate::schema::{Fault, Operation, Protocol, Service};
@@ -38,7 +40,11 @@ pub struct DecodeError {
 
 impl DecodeError {
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        DecodeError { code, message: message.into(), status: 400 }
+        DecodeError {
+            code,
+            message: message.into(),
+            status: 400,
+        }
     }
 
     /// AWS's answer to a body that is no JSON or CBOR, or has members of the wrong type.
@@ -141,7 +147,10 @@ pub(crate) fn reply(
     *response.status_mut() =
         http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+    headers.insert(
+        http::header::CONTENT_TYPE,
+        http::HeaderValue::from_static(content_type),
+    );
     if let Ok(id) = http::HeaderValue::from_str(request_id) {
         headers.insert("x-amzn-requestid", id);
     }

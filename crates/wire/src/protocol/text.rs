@@ -45,10 +45,12 @@ pub(super) fn read(
             .or_else(|| timestamp::parse_any(scalar))
             .map(Value::Time)
             .ok_or("a timestamp"),
-        Kind::Blob => decode_base64(text).map(|b| Value::Blob(b.into())).ok_or("base64"),
-        Kind::Document => {
-            serde_json::from_str(text).map(Value::Document).map_err(|_| "a JSON document")
-        }
+        Kind::Blob => decode_base64(text)
+            .map(|b| Value::Blob(b.into()))
+            .ok_or("base64"),
+        Kind::Document => serde_json::from_str(text)
+            .map(Value::Document)
+            .map_err(|_| "a JSON document"),
         Kind::Structure(_) => Err("a structure"),
         Kind::List(_) => Err("a list"),
         Kind::Map { .. } => Err("a map"),

@@ -27,14 +27,22 @@ pub(super) struct Hints {
     host: String,
 }
 
-fn header<'a>(parts: &'a Parts, name: impl http::header::AsHeaderName) -> &'a str {
-    parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
+fn header(parts: &Parts, name: impl http::header::AsHeaderName) -> &str {
+    parts
+        .headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("")
 }
 
 /// The media type, without parameters, in lower case.
 fn content_type(parts: &Parts) -> String {
     let full = header(parts, CONTENT_TYPE);
-    full.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+    full.split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .to_ascii_lowercase()
 }
 
 pub(super) fn is_form(parts: &Parts) -> bool {
@@ -62,7 +70,9 @@ fn scope(parts: &Parts) -> Option<String> {
         rest.split([',', ' ']).next()?.to_owned()
     } else {
         let query = parts.uri.query()?;
-        let raw = query.split('&').find_map(|pair| pair.strip_prefix("X-Amz-Credential="))?;
+        let raw = query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("X-Amz-Credential="))?;
         percent_decode_str(raw).decode_utf8().ok()?.into_owned()
     };
     let mut elements = credential.rsplit('/');
@@ -75,8 +85,10 @@ fn cbor_target(path: &str) -> Option<Target> {
     let mut segments = path.rsplit('/');
     let (operation, word) = (segments.next()?, segments.next()?);
     let (prefix, service) = (segments.next()?, segments.next()?);
-    (word == "operation" && service == "service")
-        .then(|| Target { prefix: prefix.to_owned(), operation: operation.to_owned() })
+    (word == "operation" && service == "service").then(|| Target {
+        prefix: prefix.to_owned(),
+        operation: operation.to_owned(),
+    })
 }
 
 impl Hints {
@@ -85,9 +97,10 @@ impl Hints {
         let cbor_target = cbor_target(parts.uri.path());
         let content_type = content_type(parts);
         let target = match header(parts, "x-amz-target").rsplit_once('.') {
-            Some((prefix, operation)) => {
-                Some(Target { prefix: prefix.to_owned(), operation: operation.to_owned() })
-            }
+            Some((prefix, operation)) => Some(Target {
+                prefix: prefix.to_owned(),
+                operation: operation.to_owned(),
+            }),
             None => cbor_target.filter(|_| cbor || content_type == "application/cbor"),
         };
         let query = parts.uri.query().unwrap_or("").as_bytes();
@@ -96,7 +109,11 @@ impl Hints {
         let authority = parts.uri.authority().map(|a| a.as_str());
         let host = authority.unwrap_or_else(|| header(parts, HOST));
         let host = host.rsplit_once(':').map_or(host, |(name, port)| {
-            if port.bytes().all(|b| b.is_ascii_digit()) { name } else { host }
+            if port.bytes().all(|b| b.is_ascii_digit()) {
+                name
+            } else {
+                host
+            }
         });
         Hints {
             scope: scope(parts),
@@ -111,7 +128,9 @@ impl Hints {
 
     /// Smithy's service name is the target prefix; some clients send the SDK id instead.
     pub(super) fn is_target_of(&self, service: &Service) -> bool {
-        let Some(target) = &self.target else { return false };
+        let Some(target) = &self.target else {
+            return false;
+        };
         service.target_prefix == Some(target.prefix.as_str())
             || (self.cbor && service.sdk_id.replace(' ', "") == target.prefix)
     }
@@ -126,7 +145,10 @@ impl Hints {
         candidates: &[&'static Service],
     ) -> Option<&'static Service> {
         let action = self.action.as_deref()?;
-        let mut having = candidates.iter().copied().filter(|s| s.operation(action).is_some());
+        let mut having = candidates
+            .iter()
+            .copied()
+            .filter(|s| s.operation(action).is_some());
         let first = having.next()?;
         having.next().is_none().then_some(first)
     }
@@ -141,8 +163,15 @@ impl Hints {
             !s.endpoint_prefix.is_empty()
                 && rest.is_some_and(|rest| rest.starts_with('.') || rest.starts_with("-fips."))
         };
-        let longest = services.iter().filter(is_prefix).max_by_key(|s| s.endpoint_prefix.len());
-        let bucket = || services.iter().find(|s| s.signing_name == "s3" && self.is_bucket_host());
+        let longest = services
+            .iter()
+            .filter(is_prefix)
+            .max_by_key(|s| s.endpoint_prefix.len());
+        let bucket = || {
+            services
+                .iter()
+                .find(|s| s.signing_name == "s3" && self.is_bucket_host())
+        };
         longest.or_else(bucket).copied()
     }
 
@@ -155,30 +184,36 @@ impl Hints {
     /// `000000000000.dkr.ecr.region.domain`.
     pub(super) fn is_registry_host(&self) -> bool {
         let mut labels = self.host.split('.').skip(1);
-        match (labels.next(), labels.next()) {
-            (Some("dkr"), Some("ecr")) | (Some("dkr-ecr"), _) => true,
-            _ => false,
-        }
+        let both = (labels.next(), labels.next());
+        matches!(both, (Some("dkr"), Some("ecr")) | (Some("dkr-ecr"), _))
     }
 
     /// The protocol the client speaks, given the service.
     pub(super) fn protocol(&self, service: &Service) -> Protocol {
         let listed = |wanted: &[Protocol]| {
-            service.protocols.iter().copied().find(|protocol| wanted.contains(protocol))
+            service
+                .protocols
+                .iter()
+                .copied()
+                .find(|protocol| wanted.contains(protocol))
         };
         if let Some(spoken) = self.spoken() {
             return spoken;
         }
-        if self.target.is_some() {
-            if let Some(json) = listed(&[Protocol::AwsJson10, Protocol::AwsJson11]) {
-                return json;
-            }
+        if self.target.is_some()
+            && let Some(json) = listed(&[Protocol::AwsJson10, Protocol::AwsJson11])
+        {
+            return json;
         }
         let form = self.action.is_some() || self.content_type.ends_with("x-www-form-urlencoded");
         let rest = listed(&[Protocol::RestJson, Protocol::RestXml]);
         let query = listed(&[Protocol::Query, Protocol::Ec2]);
         let first = service.protocols.first().copied();
-        let by_form = if form { Some(query.unwrap_or(Protocol::Query)) } else { query };
+        let by_form = if form {
+            Some(query.unwrap_or(Protocol::Query))
+        } else {
+            query
+        };
         rest.or(by_form).or(first).unwrap_or(Protocol::AwsJson11)
     }
 
@@ -210,11 +245,17 @@ impl Hints {
 }
 
 pub(super) fn speaks_query(service: &Service) -> bool {
-    service.protocols.iter().any(|p| matches!(p, Protocol::Query | Protocol::Ec2))
+    service
+        .protocols
+        .iter()
+        .any(|p| matches!(p, Protocol::Query | Protocol::Ec2))
 }
 
 /// Whether a service lists the protocol. The two JSON versions count as one.
 pub(super) fn speaks(service: &Service, protocol: Protocol) -> bool {
     let json = |p: &Protocol| matches!(p, Protocol::AwsJson10 | Protocol::AwsJson11);
-    service.protocols.iter().any(|p| *p == protocol || (json(p) && json(&protocol)))
+    service
+        .protocols
+        .iter()
+        .any(|p| *p == protocol || (json(p) && json(&protocol)))
 }

@@ -15,10 +15,15 @@ pub(super) fn find(service: &'static Service, parts: &Parts) -> Option<&'static 
         if op.method != method && !(method == "HEAD" && op.method == "GET") {
             continue;
         }
-        let Some(rank) = match_uri(op.uri, path, query) else { continue };
+        let Some(rank) = match_uri(op.uri, path, query) else {
+            continue;
+        };
         let needs = needs(op, parts, query);
         let exact = (rank, needs * 2 + i32::from(op.method == method), op);
-        if best.as_ref().is_none_or(|(r, n, _)| (exact.0, exact.1) > (*r, *n)) {
+        if best
+            .as_ref()
+            .is_none_or(|(r, n, _)| (exact.0, exact.1) > (*r, *n))
+        {
             best = Some(exact);
         }
     }

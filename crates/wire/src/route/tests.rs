@@ -15,7 +15,10 @@ fn service(
         .iter()
         .map(|(name, method, uri)| {
             let http = json!({ "method": method, "requestUri": uri });
-            ((*name).to_owned(), json!({ "name": name, "http": http, "input": { "shape": "In" } }))
+            (
+                (*name).to_owned(),
+                json!({ "name": name, "http": http, "input": { "shape": "In" } }),
+            )
         })
         .collect();
     let shapes = json!({ "In": { "type": "structure", "members": {} } });
@@ -89,7 +92,12 @@ fn parts(line: &str, headers: &[(&str, &str)]) -> Parts {
 /// A route in one line.
 fn go(line: &str, headers: &[(&str, &str)], body: &str) -> String {
     match route(&parts(line, headers), body.as_bytes(), &SERVICES) {
-        Route::Aws(Found { service, protocol, operation, name }) => {
+        Route::Aws(Found {
+            service,
+            protocol,
+            operation,
+            name,
+        }) => {
             let operation = match (operation, name) {
                 (Some(op), Some(_)) => op.name.to_owned(),
                 (_, Some(name)) => format!("?{name}"),
@@ -97,14 +105,24 @@ fn go(line: &str, headers: &[(&str, &str)], body: &str) -> String {
             };
             format!("{} {protocol:?} {operation}", service.id)
         }
-        Route::Unserved { name, protocol, operation } => {
-            format!("unserved {name} {protocol:?} {}", operation.unwrap_or_default())
+        Route::Unserved {
+            name,
+            protocol,
+            operation,
+        } => {
+            format!(
+                "unserved {name} {protocol:?} {}",
+                operation.unwrap_or_default()
+            )
         }
         other => format!("{other:?}"),
     }
 }
 
-const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+const FORM: (&str, &str) = (
+    "content-type",
+    "application/x-www-form-urlencoded; charset=utf-8",
+);
 const JSON: (&str, &str) = ("content-type", "application/x-amz-json-1.1");
 
 fn signed(service: &str) -> String {
@@ -118,29 +136,53 @@ fn credential_scope() {
     let ecs = signed("ecs");
     let auth = ("authorization", ecs.as_str());
     let target = ("x-amz-target", "AmazonEC2ContainerServiceV20141113.RunTask");
-    assert_eq!(go("POST /", &[auth, target, JSON], ""), "ecs AwsJson11 RunTask");
+    assert_eq!(
+        go("POST /", &[auth, target, JSON], ""),
+        "ecs AwsJson11 RunTask"
+    );
     let target = ("x-amz-target", "AmazonEC2ContainerServiceV20141113.Nope");
-    assert_eq!(go("POST /", &[auth, target, JSON], ""), "ecs AwsJson11 ?Nope");
+    assert_eq!(
+        go("POST /", &[auth, target, JSON], ""),
+        "ecs AwsJson11 ?Nope"
+    );
     let json10 = ("content-type", "application/x-amz-json-1.0");
-    assert_eq!(go("POST /", &[auth, target, json10], ""), "ecs AwsJson10 ?Nope");
+    assert_eq!(
+        go("POST /", &[auth, target, json10], ""),
+        "ecs AwsJson10 ?Nope"
+    );
     let foreign = ("x-amz-target", "Other.RunTask");
-    assert_eq!(go("POST /", &[auth, foreign, JSON], ""), "ecs AwsJson11 ?Other.RunTask");
+    assert_eq!(
+        go("POST /", &[auth, foreign, JSON], ""),
+        "ecs AwsJson11 ?Other.RunTask"
+    );
     assert_eq!(go("POST /", &[auth, JSON], ""), "ecs AwsJson11 -");
     let sts = signed("sts");
     let auth = ("authorization", sts.as_str());
     let body = "Action=GetCallerIdentity&Version=2011-06-15";
-    assert_eq!(go("POST /", &[auth, FORM], body), "sts Query GetCallerIdentity");
+    assert_eq!(
+        go("POST /", &[auth, FORM], body),
+        "sts Query GetCallerIdentity"
+    );
     assert_eq!(go("POST /", &[auth, FORM], "Action=X"), "sts Query ?X");
     assert_eq!(go("POST /", &[auth, FORM], ""), "sts Query -");
     let sqs = signed("sqs");
     let auth = ("authorization", sqs.as_str());
     let target = ("x-amz-target", "AmazonSQS.SendMessage");
     let json10 = ("content-type", "application/x-amz-json-1.0");
-    assert_eq!(go("POST /", &[auth, target, json10], ""), "unserved sqs AwsJson10 SendMessage");
-    assert_eq!(go("POST /", &[auth, FORM], "Action=A"), "unserved sqs Query A");
+    assert_eq!(
+        go("POST /", &[auth, target, json10], ""),
+        "unserved sqs AwsJson10 SendMessage"
+    );
+    assert_eq!(
+        go("POST /", &[auth, FORM], "Action=A"),
+        "unserved sqs Query A"
+    );
     let lambda = signed("lambda");
     let auth = ("authorization", lambda.as_str());
-    assert_eq!(go("GET /2015-03-31/functions/", &[auth], ""), "unserved lambda RestJson ");
+    assert_eq!(
+        go("GET /2015-03-31/functions/", &[auth], ""),
+        "unserved lambda RestJson "
+    );
 }
 
 #[test]
@@ -160,34 +202,68 @@ fn a_scope_wins_over_paths_but_not_over_our_own() {
 
 #[test]
 fn unsigned_calls() {
-    let target = ("x-amz-target", "AmazonEC2ContainerRegistry_V20150921.DescribeImages");
-    assert_eq!(go("POST /", &[target, JSON], ""), "ecr AwsJson11 DescribeImages");
+    let target = (
+        "x-amz-target",
+        "AmazonEC2ContainerRegistry_V20150921.DescribeImages",
+    );
+    assert_eq!(
+        go("POST /", &[target, JSON], ""),
+        "ecr AwsJson11 DescribeImages"
+    );
     let target = ("x-amz-target", "DynamoDB_20120810.ListTables");
     let got = go("POST /", &[target, JSON], "");
     assert_eq!(got, "unserved DynamoDB_20120810 AwsJson11 ListTables");
     let got = go("GET /?Action=DescribeVpcs&Version=2016-11-15", &[], "");
     assert_eq!(got, "ec2 Ec2 DescribeVpcs");
-    assert_eq!(go("POST /", &[FORM], "Version=2016-11-15&Action=DescribeVpcs"), "ec2 Ec2 DescribeVpcs");
-    assert_eq!(go("POST /", &[FORM], "Action=GetCallerIdentity"), "sts Query GetCallerIdentity");
-    assert_eq!(go("POST /", &[FORM], "Action=Nothing&Version=1"), "unserved unknown Query Nothing");
-    assert_eq!(go("GET /v20190125/meshes/m", &[], ""), "appmesh RestJson DescribeMesh");
+    assert_eq!(
+        go("POST /", &[FORM], "Version=2016-11-15&Action=DescribeVpcs"),
+        "ec2 Ec2 DescribeVpcs"
+    );
+    assert_eq!(
+        go("POST /", &[FORM], "Action=GetCallerIdentity"),
+        "sts Query GetCallerIdentity"
+    );
+    assert_eq!(
+        go("POST /", &[FORM], "Action=Nothing&Version=1"),
+        "unserved unknown Query Nothing"
+    );
+    assert_eq!(
+        go("GET /v20190125/meshes/m", &[], ""),
+        "appmesh RestJson DescribeMesh"
+    );
 }
 
 #[test]
 fn cloudwatch_speaks_three_protocols() {
     let scope = signed("monitoring");
     let auth = ("authorization", scope.as_str());
-    let cbor = [auth, ("smithy-protocol", "rpc-v2-cbor"), ("content-type", "application/cbor")];
+    let cbor = [
+        auth,
+        ("smithy-protocol", "rpc-v2-cbor"),
+        ("content-type", "application/cbor"),
+    ];
     for name in ["GraniteServiceVersion20100801", "CloudWatch"] {
         let line = format!("POST /service/{name}/operation/PutMetricData");
         assert_eq!(go(&line, &cbor, ""), "cloudwatch RpcV2Cbor PutMetricData");
-        assert_eq!(go(&line, &cbor[1..], ""), "cloudwatch RpcV2Cbor PutMetricData");
+        assert_eq!(
+            go(&line, &cbor[1..], ""),
+            "cloudwatch RpcV2Cbor PutMetricData"
+        );
     }
-    let target = ("x-amz-target", "GraniteServiceVersion20100801.PutMetricData");
+    let target = (
+        "x-amz-target",
+        "GraniteServiceVersion20100801.PutMetricData",
+    );
     let json = ("content-type", "application/x-amz-json-1.0");
-    assert_eq!(go("POST /", &[auth, target, json], ""), "cloudwatch AwsJson10 PutMetricData");
+    assert_eq!(
+        go("POST /", &[auth, target, json], ""),
+        "cloudwatch AwsJson10 PutMetricData"
+    );
     let body = "Action=PutMetricData&Version=2010-08-01";
-    assert_eq!(go("POST /", &[auth, FORM], body), "cloudwatch Query PutMetricData");
+    assert_eq!(
+        go("POST /", &[auth, FORM], body),
+        "cloudwatch Query PutMetricData"
+    );
 }
 
 #[test]
@@ -216,11 +292,23 @@ fn our_own_paths() {
 #[test]
 fn host_names() {
     let at = |line: &str, host: &str| go(line, &[("host", host)], "");
-    assert_eq!(at("GET /v2/x", "bucket.s3.eu-west-1.amazonaws.com"), "s3 RestXml GetObject");
+    assert_eq!(
+        at("GET /v2/x", "bucket.s3.eu-west-1.amazonaws.com"),
+        "s3 RestXml GetObject"
+    );
     assert_eq!(at("GET /", "s3.localhost:4566"), "s3 RestXml ListBuckets");
-    assert_eq!(at("POST /", "ecs.eu-west-1.amazonaws.com"), "ecs AwsJson11 -");
-    assert_eq!(at("POST /", "api.ecr.eu-west-1.amazonaws.com"), "ecr AwsJson11 -");
-    assert_eq!(at("GET /x", "000000000000.dkr.ecr.eu-west-1.amazonaws.com"), "Registry");
+    assert_eq!(
+        at("POST /", "ecs.eu-west-1.amazonaws.com"),
+        "ecs AwsJson11 -"
+    );
+    assert_eq!(
+        at("POST /", "api.ecr.eu-west-1.amazonaws.com"),
+        "ecr AwsJson11 -"
+    );
+    assert_eq!(
+        at("GET /x", "000000000000.dkr.ecr.eu-west-1.amazonaws.com"),
+        "Registry"
+    );
     assert_eq!(at("GET /", "127.0.0.1:4566"), "Unknown");
     assert_eq!(at("GET /v2/", "[::1]:4566"), "Registry");
 }
@@ -238,12 +326,23 @@ fn unknown_operations_in_aws_words() {
     let service: &'static Service = SERVICES.iter().find(|s| s.id == "sts").unwrap();
     let say = |protocol, name: Option<&str>| {
         let name = name.map(str::to_owned);
-        unknown_operation(&Found { service, protocol, operation: None, name })
+        unknown_operation(&Found {
+            service,
+            protocol,
+            operation: None,
+            name,
+        })
     };
     let got = say(Protocol::Query, Some("Nope"));
     assert_eq!(got.code, "InvalidAction");
-    assert_eq!(got.message, "Could not find operation Nope for version 2011-06-15");
-    assert_eq!(say(Protocol::AwsJson11, Some("Nope")).code, "UnknownOperationException");
+    assert_eq!(
+        got.message,
+        "Could not find operation Nope for version 2011-06-15"
+    );
+    assert_eq!(
+        say(Protocol::AwsJson11, Some("Nope")).code,
+        "UnknownOperationException"
+    );
     assert_eq!(say(Protocol::RestXml, None).status, 404);
     assert_eq!(say(Protocol::Query, None).code, "MissingAction");
 }
@@ -260,6 +359,10 @@ fn hostile_requests_do_not_panic() {
         ("host", "..."),
     ] {
         go("POST /", &[(name, value)], "");
-        go("GET /?X-Amz-Credential=%ff%2F%2F&Action=%ff", &[(name, value)], "");
+        go(
+            "GET /?X-Amz-Credential=%ff%2F%2F&Action=%ff",
+            &[(name, value)],
+            "",
+        );
     }
 }

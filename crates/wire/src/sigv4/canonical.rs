@@ -9,8 +9,11 @@ use http::request::Parts;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// RFC 3986's unreserved characters stay, all else is encoded.
-const STRICT: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const STRICT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 /// The same for a path: `/` separates segments.
 const PATH: &AsciiSet = &STRICT.remove(b'/');
 
@@ -90,7 +93,11 @@ fn header_value(parts: &Parts, name: &str) -> Result<String, SigV4Error> {
         }
         seen = true;
         let text = String::from_utf8_lossy(value.as_bytes());
-        for (i, word) in text.split([' ', '\t']).filter(|w| !w.is_empty()).enumerate() {
+        for (i, word) in text
+            .split([' ', '\t'])
+            .filter(|w| !w.is_empty())
+            .enumerate()
+        {
             if i > 0 {
                 joined.push(' ');
             }
@@ -98,10 +105,11 @@ fn header_value(parts: &Parts, name: &str) -> Result<String, SigV4Error> {
         }
     }
     // HTTP/2 carries the host as the `:authority` pseudo header.
-    if !seen && name == "host" {
-        if let Some(authority) = parts.uri.authority() {
-            return Ok(authority.as_str().to_owned());
-        }
+    if !seen
+        && name == "host"
+        && let Some(authority) = parts.uri.authority()
+    {
+        return Ok(authority.as_str().to_owned());
     }
     if !seen {
         return Err(SigV4Error::SignedHeaderMissing(name.to_owned()));

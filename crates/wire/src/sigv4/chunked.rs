@@ -10,11 +10,11 @@
 //! *before* it is proven: whoever stores it commits only after [`ChunkDecoder::finish`].
 //! Memory is bounded: a size line, and the trailer; never a chunk.
 
+use super::EMPTY_SHA256;
 use super::claim::{Claim, Payload};
 use super::date::format_basic;
 use super::error::{MISMATCH, SigV4Error};
 use super::key::{SigningKey, sha256_hex};
-use super::EMPTY_SHA256;
 use bytes::{Buf, Bytes};
 use sha2::{Digest, Sha256};
 
@@ -45,8 +45,10 @@ struct Signer {
 
 impl Signer {
     fn check(&mut self, kind: &str, hashes: &str, signature: &str) -> Result<(), SigV4Error> {
-        let text =
-            format!("{kind}\n{}\n{}\n{}\n{hashes}", self.timestamp, self.scope, self.previous);
+        let text = format!(
+            "{kind}\n{}\n{}\n{}\n{hashes}",
+            self.timestamp, self.scope, self.previous
+        );
         if !self.key.matches(&text, signature) {
             return Err(SigV4Error::mismatch(MISMATCH));
         }
@@ -58,7 +60,9 @@ impl Signer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Size,
-    Data { left: u64 },
+    Data {
+        left: u64,
+    },
     /// The line end behind a chunk's data.
     DataEnd,
     Trailer,
@@ -141,11 +145,18 @@ impl ChunkDecoder {
                         self.hash.update(&data);
                     }
                     self.decoded += take as u64;
-                    if self.expected.is_some_and(|expected| self.decoded > expected) {
+                    if self
+                        .expected
+                        .is_some_and(|expected| self.decoded > expected)
+                    {
                         return Err(SigV4Error::IncompleteBody);
                     }
                     let left = left - take as u64;
-                    self.state = if left == 0 { State::DataEnd } else { State::Data { left } };
+                    self.state = if left == 0 {
+                        State::DataEnd
+                    } else {
+                        State::Data { left }
+                    };
                     return Ok(Decoded::Data(data));
                 }
                 State::Size | State::DataEnd | State::Trailer => {
@@ -161,7 +172,11 @@ impl ChunkDecoder {
     /// Says that no more input comes; an error unless the body was complete.
     pub fn finish(&self) -> Result<(), SigV4Error> {
         let complete = self.state == State::Done;
-        if complete && self.expected.is_none_or(|expected| expected == self.decoded) {
+        if complete
+            && self
+                .expected
+                .is_none_or(|expected| expected == self.decoded)
+        {
             Ok(())
         } else {
             Err(SigV4Error::IncompleteBody)
@@ -169,11 +184,17 @@ impl ChunkDecoder {
     }
 
     fn take_line(&mut self, input: &mut Bytes) -> Result<Option<String>, SigV4Error> {
-        let limit = if self.state == State::Trailer { MAX_TRAILER } else { MAX_SIZE_LINE };
+        let limit = if self.state == State::Trailer {
+            MAX_TRAILER
+        } else {
+            MAX_SIZE_LINE
+        };
         let end = input.iter().take(limit + 1).position(|b| *b == b'\n');
         let take = end.unwrap_or(input.len().min(limit + 1));
         if self.line.len() + take > limit {
-            return Err(SigV4Error::BadChunk("A line of the aws-chunked body is too long."));
+            return Err(SigV4Error::BadChunk(
+                "A line of the aws-chunked body is too long.",
+            ));
         }
         self.line.extend_from_slice(&input[..take]);
         input.advance(take);
@@ -195,7 +216,9 @@ impl ChunkDecoder {
             State::Size => self.on_size(line),
             State::DataEnd => {
                 if !line.is_empty() {
-                    return Err(SigV4Error::BadChunk("A chunk is longer than its declared size."));
+                    return Err(SigV4Error::BadChunk(
+                        "A chunk is longer than its declared size.",
+                    ));
                 }
                 self.end_chunk()?;
                 self.state = State::Size;
@@ -211,9 +234,14 @@ impl ChunkDecoder {
         let size = u64::from_str_radix(size.trim(), 16)
             .ok()
             .filter(|size| *size <= MAX_CHUNK)
-            .ok_or(SigV4Error::BadChunk("A chunk's size is not a hexadecimal number."))?;
-        self.chunk_signature =
-            extension.trim().strip_prefix("chunk-signature=").unwrap_or_default().to_owned();
+            .ok_or(SigV4Error::BadChunk(
+                "A chunk's size is not a hexadecimal number.",
+            ))?;
+        self.chunk_signature = extension
+            .trim()
+            .strip_prefix("chunk-signature=")
+            .unwrap_or_default()
+            .to_owned();
         self.hash = Sha256::new();
         if size > 0 {
             self.state = State::Data { left: size };
@@ -225,10 +253,16 @@ impl ChunkDecoder {
     }
 
     fn end_chunk(&mut self) -> Result<(), SigV4Error> {
-        let Some(signer) = &mut self.signer else { return Ok(()) };
+        let Some(signer) = &mut self.signer else {
+            return Ok(());
+        };
         let hash = hex::encode(std::mem::take(&mut self.hash).finalize());
         let signature = std::mem::take(&mut self.chunk_signature);
-        signer.check("AWS4-HMAC-SHA256-PAYLOAD", &format!("{EMPTY_SHA256}\n{hash}"), &signature)
+        signer.check(
+            "AWS4-HMAC-SHA256-PAYLOAD",
+            &format!("{EMPTY_SHA256}\n{hash}"),
+            &signature,
+        )
     }
 
     /// S3's own example ends trailing headers with `\n\r\n`, so that an empty line may stand
@@ -236,10 +270,13 @@ impl ChunkDecoder {
     fn on_trailer(&mut self, line: &str) -> Result<(), SigV4Error> {
         self.trailer_bytes += line.len() + 2;
         if self.trailer_bytes > MAX_TRAILER {
-            return Err(SigV4Error::BadChunk("The trailer of the aws-chunked body is too long."));
+            return Err(SigV4Error::BadChunk(
+                "The trailer of the aws-chunked body is too long.",
+            ));
         }
         if line.is_empty() {
-            if self.signed_trailer && self.trailer_signature.is_none() && !self.trailers.is_empty() {
+            if self.signed_trailer && self.trailer_signature.is_none() && !self.trailers.is_empty()
+            {
                 return Ok(());
             }
             return self.end_trailer();
@@ -260,8 +297,10 @@ impl ChunkDecoder {
         if let Some(signer) = self.signer.as_mut().filter(|_| self.signed_trailer) {
             let mut sorted = self.trailers.clone();
             sorted.sort();
-            let canonical: String =
-                sorted.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+            let canonical: String = sorted
+                .iter()
+                .map(|(name, value)| format!("{name}:{value}\n"))
+                .collect();
             let hash = sha256_hex(canonical.as_bytes());
             let signature = self.trailer_signature.take().unwrap_or_default();
             signer.check("AWS4-HMAC-SHA256-TRAILER", &hash, &signature)?;

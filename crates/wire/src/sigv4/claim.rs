@@ -33,7 +33,10 @@ pub struct Claim {
 impl Claim {
     /// `date/region/service/aws4_request`.
     pub fn scope(&self) -> String {
-        format!("{}/{}/{}/{TERMINATOR}", self.date, self.region, self.service)
+        format!(
+            "{}/{}/{}/{TERMINATOR}",
+            self.date, self.region, self.service
+        )
     }
 }
 
@@ -57,7 +60,11 @@ impl Payload {
     pub fn of(claim: &Claim, parts: &Parts) -> Result<Payload, SigV4Error> {
         let Some(value) = parts.headers.get("x-amz-content-sha256") else {
             let unsigned = claim.presigned && claim.service == "s3";
-            return Ok(if unsigned { Payload::Unsigned } else { Payload::Whole });
+            return Ok(if unsigned {
+                Payload::Unsigned
+            } else {
+                Payload::Whole
+            });
         };
         match value.to_str().unwrap_or("") {
             UNSIGNED_PAYLOAD => Ok(Payload::Unsigned),
@@ -91,7 +98,9 @@ impl Payload {
 /// Other schemes (`Basic` and `Bearer`, which the registry and Git use) are none of our business.
 pub fn parse(parts: &Parts) -> Result<Option<Claim>, SigV4Error> {
     if let Some(value) = parts.headers.get(http::header::AUTHORIZATION) {
-        let text = value.to_str().map_err(|_| SigV4Error::incomplete("Authorization header is not ASCII."))?;
+        let text = value
+            .to_str()
+            .map_err(|_| SigV4Error::incomplete("Authorization header is not ASCII."))?;
         if text.starts_with("AWS4-") {
             return from_header(parts, text).map(Some);
         }
@@ -108,7 +117,11 @@ fn from_header(parts: &Parts, text: &str) -> Result<Claim, SigV4Error> {
         return Err(SigV4Error::UnsupportedAlgorithm(algorithm.to_owned()));
     }
     let (mut credential, mut signed_headers, mut signature) = (None, None, None);
-    for pair in rest.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+    for pair in rest
+        .split(',')
+        .map(str::trim)
+        .filter(|pair| !pair.is_empty())
+    {
         let Some((name, value)) = pair.split_once('=') else {
             return Err(SigV4Error::incomplete(format!(
                 "'{pair}' not a valid key=value pair (missing equal-sign) in Authorization header: '{text}'."
@@ -175,7 +188,9 @@ fn from_query(query: &str) -> Result<Claim, SigV4Error> {
             .map(|(_, value)| percent_decode_str(value).decode_utf8_lossy().into_owned())
     };
     let need = |name: &'static str| {
-        get(name).filter(|v| !v.is_empty()).ok_or(SigV4Error::QueryParameterMissing(name))
+        get(name)
+            .filter(|v| !v.is_empty())
+            .ok_or(SigV4Error::QueryParameterMissing(name))
     };
     let algorithm = need("X-Amz-Algorithm")?;
     if algorithm != ALGORITHM {
@@ -210,7 +225,10 @@ fn from_query(query: &str) -> Result<Claim, SigV4Error> {
 }
 
 fn header_names(list: &str) -> Vec<String> {
-    list.split(';').filter(|name| !name.is_empty()).map(str::to_ascii_lowercase).collect()
+    list.split(';')
+        .filter(|name| !name.is_empty())
+        .map(str::to_ascii_lowercase)
+        .collect()
 }
 
 struct CredentialScope {

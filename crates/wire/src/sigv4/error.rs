@@ -18,22 +18,30 @@ pub enum SigV4Error {
     #[error("Unsupported AWS 'algorithm': '{0}'.")]
     UnsupportedAlgorithm(String),
     /// A presigned URL lacks this parameter.
-    #[error("AWS query-string parameters must include '{0}'. Re-examine the query-string parameters.")]
+    #[error(
+        "AWS query-string parameters must include '{0}'. Re-examine the query-string parameters."
+    )]
     QueryParameterMissing(&'static str),
     #[error("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")]
     BadQueryDate,
     #[error("X-Amz-Expires should be a number")]
     BadExpires,
     /// More than seven days.
-    #[error("X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds")]
+    #[error(
+        "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds"
+    )]
     ExpiresTooLong,
-    #[error("x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.")]
+    #[error(
+        "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value."
+    )]
     BadContentSha256,
     /// The body's hash is not the declared one.
     #[error("The provided 'x-amz-content-sha256' header does not match what was computed.")]
     ContentSha256Mismatch,
     /// Listed in `SignedHeaders`, absent from the request.
-    #[error("The request signature we calculated does not match the signature you provided: the signed header '{0}' is missing.")]
+    #[error(
+        "The request signature we calculated does not match the signature you provided: the signed header '{0}' is missing."
+    )]
     SignedHeaderMissing(String),
     /// The signature is wrong; the text says why when it is known.
     #[error("{0}")]
@@ -110,30 +118,54 @@ impl SigV4Error {
         use SigV4Error::*;
         let (status, code) = match self {
             MissingToken => (status, "MissingAuthenticationTokenException"),
-            Incomplete(_) | UnsupportedAlgorithm(_) | QueryParameterMissing(_) | BadQueryDate
-            | BadExpires | ExpiresTooLong => (status, "IncompleteSignatureException"),
+            Incomplete(_)
+            | UnsupportedAlgorithm(_)
+            | QueryParameterMissing(_)
+            | BadQueryDate
+            | BadExpires
+            | ExpiresTooLong => (status, "IncompleteSignatureException"),
             UnknownKey => (status, "UnrecognizedClientException"),
             ExpiredToken => (status, "ExpiredTokenException"),
-            SignedHeaderMissing(_) | Mismatch(_) | Expired(_) | NotYetCurrent(_)
-            | PresignedExpired(_) | ContentSha256Mismatch => (status, "InvalidSignatureException"),
+            SignedHeaderMissing(_)
+            | Mismatch(_)
+            | Expired(_)
+            | NotYetCurrent(_)
+            | PresignedExpired(_)
+            | ContentSha256Mismatch => (status, "InvalidSignatureException"),
             BadContentSha256 | BadChunk(_) | IncompleteBody => (400, "SerializationException"),
         };
-        Answer { status, code, message: self.sentence() }
+        Answer {
+            status,
+            code,
+            message: self.sentence(),
+        }
     }
 
     fn query(&self) -> Answer {
         use SigV4Error::*;
         let (status, code) = match self {
             MissingToken => (403, "MissingAuthenticationToken"),
-            Incomplete(_) | UnsupportedAlgorithm(_) | QueryParameterMissing(_) | BadQueryDate
-            | BadExpires | ExpiresTooLong => (400, "IncompleteSignature"),
+            Incomplete(_)
+            | UnsupportedAlgorithm(_)
+            | QueryParameterMissing(_)
+            | BadQueryDate
+            | BadExpires
+            | ExpiresTooLong => (400, "IncompleteSignature"),
             UnknownKey => (403, "InvalidClientTokenId"),
             ExpiredToken => (403, "ExpiredToken"),
-            SignedHeaderMissing(_) | Mismatch(_) | Expired(_) | NotYetCurrent(_)
-            | PresignedExpired(_) | ContentSha256Mismatch => (403, "SignatureDoesNotMatch"),
+            SignedHeaderMissing(_)
+            | Mismatch(_)
+            | Expired(_)
+            | NotYetCurrent(_)
+            | PresignedExpired(_)
+            | ContentSha256Mismatch => (403, "SignatureDoesNotMatch"),
             BadContentSha256 | BadChunk(_) | IncompleteBody => (400, "MalformedInput"),
         };
-        Answer { status, code, message: self.sentence() }
+        Answer {
+            status,
+            code,
+            message: self.sentence(),
+        }
     }
 
     /// EC2 tells a caller little: see "Error codes for the Amazon EC2 API".
@@ -146,17 +178,27 @@ impl SigV4Error {
                 code: "MissingAuthenticationToken",
                 message: "Request is missing Authentication Token".to_owned(),
             },
-            Expired(_) | NotYetCurrent(_) | PresignedExpired(_) => {
-                Answer { status: 400, code: "RequestExpired", message: "Request has expired.".to_owned() }
-            }
-            ExpiredToken => {
-                Answer { status: 400, code: "RequestExpired", message: "Request has expired.".to_owned() }
-            }
-            UnknownKey | Mismatch(_) | SignedHeaderMissing(_) | ContentSha256Mismatch => {
-                Answer { status: 401, code: "AuthFailure", message: vague.to_owned() }
-            }
-            Incomplete(_) | UnsupportedAlgorithm(_) | QueryParameterMissing(_) | BadQueryDate
-            | BadExpires | ExpiresTooLong => self.query(),
+            Expired(_) | NotYetCurrent(_) | PresignedExpired(_) => Answer {
+                status: 400,
+                code: "RequestExpired",
+                message: "Request has expired.".to_owned(),
+            },
+            ExpiredToken => Answer {
+                status: 400,
+                code: "RequestExpired",
+                message: "Request has expired.".to_owned(),
+            },
+            UnknownKey | Mismatch(_) | SignedHeaderMissing(_) | ContentSha256Mismatch => Answer {
+                status: 401,
+                code: "AuthFailure",
+                message: vague.to_owned(),
+            },
+            Incomplete(_)
+            | UnsupportedAlgorithm(_)
+            | QueryParameterMissing(_)
+            | BadQueryDate
+            | BadExpires
+            | ExpiresTooLong => self.query(),
             BadContentSha256 | BadChunk(_) | IncompleteBody => self.query(),
         }
     }
@@ -191,7 +233,11 @@ impl SigV4Error {
             BadChunk(_) => (400, "InvalidRequest", self.sentence()),
             IncompleteBody => (400, "IncompleteBody", self.sentence()),
         };
-        Answer { status, code, message }
+        Answer {
+            status,
+            code,
+            message,
+        }
     }
 
     fn sentence(&self) -> String {

@@ -36,7 +36,10 @@ impl SigningKey {
 
     /// Compares in time that does not depend on where the signatures differ.
     pub(super) fn matches(&self, string_to_sign: &str, signature: &str) -> bool {
-        self.sign(string_to_sign).as_bytes().ct_eq(signature.as_bytes()).into()
+        self.sign(string_to_sign)
+            .as_bytes()
+            .ct_eq(signature.as_bytes())
+            .into()
     }
 }
 

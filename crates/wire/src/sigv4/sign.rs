@@ -57,7 +57,11 @@ pub fn sign(
     if let Some(token) = scope.session_token {
         parts.headers.insert("x-amz-security-token", value(token)?);
     }
-    let mut names: Vec<String> = parts.headers.keys().map(|n| n.as_str().to_owned()).collect();
+    let mut names: Vec<String> = parts
+        .headers
+        .keys()
+        .map(|n| n.as_str().to_owned())
+        .collect();
     if !names.iter().any(|n| n == "host") {
         names.push("host".to_owned());
     }
@@ -72,7 +76,9 @@ pub fn sign(
         claim.signed_headers.join(";"),
         claim.signature
     );
-    parts.headers.insert(http::header::AUTHORIZATION, value(&authorization)?);
+    parts
+        .headers
+        .insert(http::header::AUTHORIZATION, value(&authorization)?);
     Ok(claim)
 }
 
@@ -87,7 +93,11 @@ pub fn presign(
     let mut claim = scope.claim(at);
     claim.presigned = true;
     claim.signed_headers = vec!["host".to_owned()];
-    let mut query = parts.uri.query().map(|q| format!("{q}&")).unwrap_or_default();
+    let mut query = parts
+        .uri
+        .query()
+        .map(|q| format!("{q}&"))
+        .unwrap_or_default();
     query.push_str(&format!(
         "X-Amz-Algorithm={ALGORITHM}&X-Amz-Credential={}&X-Amz-Date={}&X-Amz-Expires={}&X-Amz-SignedHeaders=host",
         encode(&format!("{}/{}/{}/{}/{TERMINATOR}", claim.access_key, claim.date, claim.region, claim.service)),
@@ -98,7 +108,11 @@ pub fn presign(
         query.push_str(&format!("&X-Amz-Security-Token={}", encode(token)));
     }
     set_query(parts, &query)?;
-    let hash = if scope.service == "s3" { UNSIGNED_PAYLOAD } else { super::EMPTY_SHA256 };
+    let hash = if scope.service == "s3" {
+        UNSIGNED_PAYLOAD
+    } else {
+        super::EMPTY_SHA256
+    };
     let key = SigningKey::derive(secret, &claim.date, &claim.region, &claim.service);
     let signature = key.sign(&string_to_sign(&claim, parts, hash)?);
     query.push_str(&format!("&X-Amz-Signature={signature}"));
@@ -109,9 +123,11 @@ fn set_query(parts: &mut Parts, query: &str) -> Result<(), SigV4Error> {
     let path_and_query = format!("{}?{query}", parts.uri.path());
     let mut uri = std::mem::take(&mut parts.uri).into_parts();
     uri.path_and_query = Some(
-        path_and_query.parse().map_err(|_| SigV4Error::incomplete("The request's URI is not valid."))?,
+        path_and_query
+            .parse()
+            .map_err(|_| SigV4Error::incomplete("The request's URI is not valid."))?,
     );
-    parts.uri =
-        Uri::from_parts(uri).map_err(|_| SigV4Error::incomplete("The request's URI is not valid."))?;
+    parts.uri = Uri::from_parts(uri)
+        .map_err(|_| SigV4Error::incomplete("The request's URI is not valid."))?;
     Ok(())
 }

@@ -78,13 +78,23 @@ fn published_vectors() {
         }
         let (mut parts, body) = parts_of(&read("req"));
         let authorization = read("authz");
-        parts.headers.insert("authorization", authorization.trim().parse().unwrap());
+        parts
+            .headers
+            .insert("authorization", authorization.trim().parse().unwrap());
         let claim = parse(&parts).unwrap().unwrap();
-        if claim.signed_headers.iter().any(|n| n == "x-amz-security-token") {
+        if claim
+            .signed_headers
+            .iter()
+            .any(|n| n == "x-amz-security-token")
+        {
             let creq = read("creq");
-            let token =
-                creq.lines().find_map(|l| l.strip_prefix("x-amz-security-token:")).unwrap();
-            parts.headers.insert("x-amz-security-token", token.parse().unwrap());
+            let token = creq
+                .lines()
+                .find_map(|l| l.strip_prefix("x-amz-security-token:"))
+                .unwrap();
+            parts
+                .headers
+                .insert("x-amz-security-token", token.parse().unwrap());
         }
         let hash = sha256_hex(body.as_bytes());
         let canonical = canonical_request(&claim, &parts, &hash).unwrap();
@@ -104,7 +114,10 @@ fn published_vectors() {
 
 #[test]
 fn canonical_paths_of_impossible_requests() {
-    assert_eq!(canonical::path("/example space/", "service"), "/example%20space/");
+    assert_eq!(
+        canonical::path("/example space/", "service"),
+        "/example%20space/"
+    );
     assert_eq!(canonical::path("/\u{1234}", "service"), "/%E1%88%B4");
     assert_eq!(canonical::query("\u{1234}=bar", false), "%E1%88%B4=bar");
 }
@@ -125,7 +138,10 @@ fn request(uri: &str) -> Parts {
         .method("POST")
         .uri(uri)
         .header("host", "localhost:4566")
-        .header("x-amz-target", "AmazonEC2ContainerServiceV20141113.ListClusters")
+        .header(
+            "x-amz-target",
+            "AmazonEC2ContainerServiceV20141113.ListClusters",
+        )
         .body(())
         .unwrap()
         .into_parts()
@@ -133,7 +149,12 @@ fn request(uri: &str) -> Parts {
 }
 
 fn scope(service: &'static str) -> Scope<'static> {
-    Scope { access_key: "AKIDEXAMPLE", region: "eu-west-1", service, session_token: Some("tok") }
+    Scope {
+        access_key: "AKIDEXAMPLE",
+        region: "eu-west-1",
+        service,
+        session_token: Some("tok"),
+    }
 }
 
 const NOON: &str = "20261123T120000Z";
@@ -144,18 +165,32 @@ fn signs_and_verifies() {
     let body = sha256_hex(b"{}");
     sign(&mut parts, scope("ecs"), &body, SECRET, at(NOON)).unwrap();
     let claim = parse(&parts).unwrap().unwrap();
-    assert_eq!((claim.service.as_str(), claim.region.as_str()), ("ecs", "eu-west-1"));
+    assert_eq!(
+        (claim.service.as_str(), claim.region.as_str()),
+        ("ecs", "eu-west-1")
+    );
     assert_eq!(claim.session_token.as_deref(), Some("tok"));
     assert_eq!(Payload::of(&claim, &parts).unwrap(), Payload::Whole);
     verify(&claim, &parts, &body, SECRET, at(NOON)).unwrap();
 
     let wrong = |result: Result<(), SigV4Error>| {
-        assert_eq!(result.unwrap_err().answer(ErrorStyle::Json).code, "InvalidSignatureException");
+        assert_eq!(
+            result.unwrap_err().answer(ErrorStyle::Json).code,
+            "InvalidSignatureException"
+        );
     };
-    wrong(verify(&claim, &parts, &sha256_hex(b"{ }"), SECRET, at(NOON)));
+    wrong(verify(
+        &claim,
+        &parts,
+        &sha256_hex(b"{ }"),
+        SECRET,
+        at(NOON),
+    ));
     wrong(verify(&claim, &parts, &body, "other", at(NOON)));
     let mut tampered = parts.clone();
-    tampered.headers.insert("x-amz-target", "X.DeleteCluster".parse().unwrap());
+    tampered
+        .headers
+        .insert("x-amz-target", "X.DeleteCluster".parse().unwrap());
     wrong(verify(&claim, &tampered, &body, SECRET, at(NOON)));
     let mut stripped = parts.clone();
     stripped.headers.remove("x-amz-target");
@@ -193,20 +228,36 @@ fn presigned_urls() {
         presign(&mut parts, scope(service), SECRET, at(NOON), hour).unwrap();
         let claim = parse(&parts).unwrap().unwrap();
         assert!(claim.presigned && claim.session_token.is_some());
-        let hash = Payload::of(&claim, &parts).unwrap().hash_line(|| EMPTY_SHA256.to_owned());
+        let hash = Payload::of(&claim, &parts)
+            .unwrap()
+            .hash_line(|| EMPTY_SHA256.to_owned());
         verify(&claim, &parts, &hash, SECRET, at("20261123T130000Z")).unwrap();
         let late = verify(&claim, &parts, &hash, SECRET, at("20261123T130001Z")).unwrap_err();
         assert_eq!(
             late.answer(ErrorStyle::S3),
-            Answer { status: 403, code: "AccessDenied", message: "Request has expired".into() }
+            Answer {
+                status: 403,
+                code: "AccessDenied",
+                message: "Request has expired".into()
+            }
         );
         let mut other = parts.clone();
-        let uri = parts.uri.to_string().replace("GetCallerIdentity", "GetSessionToken");
+        let uri = parts
+            .uri
+            .to_string()
+            .replace("GetCallerIdentity", "GetSessionToken");
         other.uri = uri.parse().unwrap();
         assert!(verify(&claim, &other, &hash, SECRET, at(NOON)).is_err());
     }
     let mut parts = request("/");
-    presign(&mut parts, scope("sts"), SECRET, at(NOON), Duration::from_secs(604_801)).unwrap();
+    presign(
+        &mut parts,
+        scope("sts"),
+        SECRET,
+        at(NOON),
+        Duration::from_secs(604_801),
+    )
+    .unwrap();
     let claim = parse(&parts).unwrap().unwrap();
     let result = verify(&claim, &parts, EMPTY_SHA256, SECRET, at(NOON));
     assert_eq!(result, Err(SigV4Error::ExpiresTooLong));
@@ -216,7 +267,9 @@ fn presigned_urls() {
 fn what_is_not_ours_is_no_claim() {
     let mut parts = request("/v2/");
     assert_eq!(parse(&parts).unwrap(), None);
-    parts.headers.insert("authorization", "Basic QVdTOng=".parse().unwrap());
+    parts
+        .headers
+        .insert("authorization", "Basic QVdTOng=".parse().unwrap());
     assert_eq!(parse(&parts).unwrap(), None);
 }
 
@@ -224,7 +277,9 @@ fn what_is_not_ours_is_no_claim() {
 fn bad_claims_say_why() {
     let answer = |authorization: &str| {
         let mut parts = request("/");
-        parts.headers.insert("authorization", authorization.parse().unwrap());
+        parts
+            .headers
+            .insert("authorization", authorization.parse().unwrap());
         let error = match parse(&parts) {
             Err(error) => error,
             Ok(claim) => {
@@ -242,7 +297,10 @@ fn bad_claims_say_why() {
     );
     let (_, text) = answer("AWS4-HMAC-SHA256 nonsense");
     assert!(text.starts_with("'nonsense' not a valid key=value pair (missing equal-sign)"));
-    assert_eq!(answer("AWS4-ECDSA-P256-SHA256 x=y").0, "IncompleteSignature");
+    assert_eq!(
+        answer("AWS4-ECDSA-P256-SHA256 x=y").0,
+        "IncompleteSignature"
+    );
 
     let mut parts = request("/");
     parts.headers.insert("x-amz-date", NOON.parse().unwrap());
@@ -251,25 +309,38 @@ fn bad_claims_say_why() {
         let value = format!(
             "AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={headers}, Signature=00"
         );
-        parts.headers.insert("authorization", value.parse().unwrap());
-        parse(&parts).and_then(|claim| {
-            verify(&claim.unwrap(), &parts, EMPTY_SHA256, SECRET, at(NOON))
-        })
+        parts
+            .headers
+            .insert("authorization", value.parse().unwrap());
+        parse(&parts)
+            .and_then(|claim| verify(&claim.unwrap(), &parts, EMPTY_SHA256, SECRET, at(NOON)))
     };
     let text = check("k/20261123/r/ecs", "host").unwrap_err().to_string();
     assert!(text.starts_with("Credential must have exactly 5 slash-delimited elements"));
     let text = check("k/20261123/r/ecs/x", "host").unwrap_err().to_string();
     assert!(text.starts_with("Credential should be scoped with a valid terminator"));
-    let text = check("k/20261122/r/ecs/aws4_request", "host").unwrap_err().to_string();
-    assert!(text.starts_with("Date in Credential scope does not match YYYYMMDD"), "{text}");
-    let text = check("k/20261123/r/ecs/aws4_request", "x-amz-date").unwrap_err().to_string();
-    assert!(text.starts_with("'Host' or ':authority' must be a 'SignedHeader'"), "{text}");
+    let text = check("k/20261122/r/ecs/aws4_request", "host")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.starts_with("Date in Credential scope does not match YYYYMMDD"),
+        "{text}"
+    );
+    let text = check("k/20261123/r/ecs/aws4_request", "x-amz-date")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.starts_with("'Host' or ':authority' must be a 'SignedHeader'"),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_date_header_serves_as_well() {
     let mut parts = request("/");
-    parts.headers.insert("date", "Mon, 23 Nov 2026 12:00:00 GMT".parse().unwrap());
+    parts
+        .headers
+        .insert("date", "Mon, 23 Nov 2026 12:00:00 GMT".parse().unwrap());
     parts.headers.insert(
         "authorization",
         "AWS4-HMAC-SHA256 Credential=k/20261123/r/ecs/aws4_request, SignedHeaders=host, Signature=0"

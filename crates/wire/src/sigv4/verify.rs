@@ -55,7 +55,11 @@ pub(super) fn string_to_sign(
 ) -> Result<String, SigV4Error> {
     let canonical = canonical_request(claim, parts, payload_hash)?;
     let hash = sha256_hex(canonical.as_bytes());
-    Ok(format!("{ALGORITHM}\n{}\n{}\n{hash}", basic(claim), claim.scope()))
+    Ok(format!(
+        "{ALGORITHM}\n{}\n{}\n{hash}",
+        basic(claim),
+        claim.scope()
+    ))
 }
 
 /// The string to sign wants the basic form even where the client sent an RFC 1123 `Date`.
@@ -64,7 +68,11 @@ fn basic(claim: &Claim) -> String {
 }
 
 fn check_scope(claim: &Claim) -> Result<(), SigV4Error> {
-    if !claim.signed_headers.iter().any(|name| name == "host" || name == ":authority") {
+    if !claim
+        .signed_headers
+        .iter()
+        .any(|name| name == "host" || name == ":authority")
+    {
         return Err(SigV4Error::mismatch(
             "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
         ));

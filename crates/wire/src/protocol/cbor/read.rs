@@ -17,7 +17,9 @@ pub(in super::super) fn read_body(shape: &Shape, body: &[u8]) -> Result<Value, D
     let tree = ciborium::de::from_reader_with_recursion_limit(&mut rest, MAX_DEPTH)
         .map_err(|_| DecodeError::serialization("The body is not valid CBOR."))?;
     if !rest.is_empty() {
-        return Err(DecodeError::serialization("The body continues behind its CBOR value."));
+        return Err(DecodeError::serialization(
+            "The body continues behind its CBOR value.",
+        ));
     }
     read(shape, tree, "")
 }
@@ -57,34 +59,38 @@ fn read(shape: &Shape, tree: Cbor, path: &str) -> Result<Value, DecodeError> {
             .filter(|i| i32::try_from(*i).is_ok())
             .map(Value::Int)
             .ok_or_else(|| wrong(path, "an integer")),
-        (Kind::Long, tree) => {
-            integer(&tree).map(Value::Int).ok_or_else(|| wrong(path, "a long integer"))
-        }
-        (Kind::Float | Kind::Double, tree) => {
-            number(&tree).map(Value::Float).ok_or_else(|| wrong(path, "a number"))
-        }
-        (Kind::Timestamp(_), tree) => {
-            time(tree).map(Value::Time).ok_or_else(|| wrong(path, "a timestamp (tag 1)"))
-        }
-        (Kind::Document, tree) => {
-            tree.deserialized().map(Value::Document).map_err(|_| wrong(path, "a document"))
-        }
+        (Kind::Long, tree) => integer(&tree)
+            .map(Value::Int)
+            .ok_or_else(|| wrong(path, "a long integer")),
+        (Kind::Float | Kind::Double, tree) => number(&tree)
+            .map(Value::Float)
+            .ok_or_else(|| wrong(path, "a number")),
+        (Kind::Timestamp(_), tree) => time(tree)
+            .map(Value::Time)
+            .ok_or_else(|| wrong(path, "a timestamp (tag 1)")),
+        (Kind::Document, tree) => tree
+            .deserialized()
+            .map(Value::Document)
+            .map_err(|_| wrong(path, "a document")),
     }
 }
 
-fn structure(
-    shape: &Shape,
-    pairs: Vec<(Cbor, Cbor)>,
-    path: &str,
-) -> Result<Value, DecodeError> {
-    let mut fields: Vec<(usize, Value)> = Vec::with_capacity(pairs.len().min(shape.members().len()));
+fn structure(shape: &Shape, pairs: Vec<(Cbor, Cbor)>, path: &str) -> Result<Value, DecodeError> {
+    let mut fields: Vec<(usize, Value)> =
+        Vec::with_capacity(pairs.len().min(shape.members().len()));
     for (key, item) in pairs {
         let key = key.into_text().map_err(|_| wrong(path, "text as keys"))?;
-        let Some((index, member)) = shape.member(&key) else { continue };
+        let Some((index, member)) = shape.member(&key) else {
+            continue;
+        };
         if item.is_null() || fields.iter().any(|(seen, _)| *seen == index) {
             continue;
         }
-        let path = if path.is_empty() { key } else { format!("{path}.{key}") };
+        let path = if path.is_empty() {
+            key
+        } else {
+            format!("{path}.{key}")
+        };
         fields.push((index, read(&member.shape, item, &path)?));
     }
     Ok(Value::Struct(fields))

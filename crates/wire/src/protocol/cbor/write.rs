@@ -86,7 +86,9 @@ pub(super) fn value(out: &mut Vec<u8>, shape: &Shape, v: &Value) {
             items.iter().for_each(|item| value(out, &inner.shape, item));
         }
         Value::Map(pairs) => {
-            let Kind::Map { value: inner, .. } = shape.kind else { return head(out, MAP, 0) };
+            let Kind::Map { value: inner, .. } = shape.kind else {
+                return head(out, MAP, 0);
+            };
             head(out, MAP, pairs.len() as u64);
             for (key, item) in pairs {
                 text(out, key);
@@ -127,7 +129,11 @@ pub(super) fn error(
     fields: &[(String, Tree)],
 ) {
     let own_key = modelled.as_ref().and_then(|(shape, _)| {
-        shape.members().iter().map(|m| m.name).find(|n| n.eq_ignore_ascii_case("message"))
+        shape
+            .members()
+            .iter()
+            .map(|m| m.name)
+            .find(|n| n.eq_ignore_ascii_case("message"))
     });
     let further = match &modelled {
         Some((shape, value)) => set(shape, value).count(),

@@ -4,6 +4,9 @@
 
 mod read;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) use read::{Style, read};
 
 use super::xml::Writer;
@@ -14,7 +17,9 @@ use crate::value::Value;
 const CONTENT_TYPE: &str = "text/xml";
 
 pub fn decode(_: &Service, op: &Operation, request: &Request) -> Result<Value, DecodeError> {
-    let Some(shape) = op.input else { return Ok(Value::Struct(Vec::new())) };
+    let Some(shape) = op.input else {
+        return Ok(Value::Struct(Vec::new()));
+    };
     let parameters = form::parse(request)?;
     read(Style::Query, &shape, &parameters)
 }
@@ -53,10 +58,13 @@ pub(super) fn error_document(
     let mut out = Writer::new();
     out.open("ErrorResponse", namespace);
     out.open("Error", None);
-    out.text_element("Type", match error.fault {
-        Fault::Client => "Sender",
-        Fault::Server => "Receiver",
-    });
+    out.text_element(
+        "Type",
+        match error.fault {
+            Fault::Client => "Sender",
+            Fault::Server => "Receiver",
+        },
+    );
     out.text_element("Code", modelled.map_or(error.code.as_str(), |e| e.code));
     out.text_element("Message", &error.message);
     xml::write_error_members(&mut out, modelled, error);

@@ -35,9 +35,18 @@ fn structure(style: Style, shape: &Shape, node: &Node, path: &str) -> Result<Val
             _ => None,
         });
         let Some(child) = child else { continue };
-        let path = if path.is_empty() { name.into_owned() } else { format!("{path}.{name}") };
-        let format = member.timestamp_format().unwrap_or(TimestampFormat::DateTime);
-        fields.push((index, value(style, &member.shape, format, flattened, child, &path)?));
+        let path = if path.is_empty() {
+            name.into_owned()
+        } else {
+            format!("{path}.{name}")
+        };
+        let format = member
+            .timestamp_format()
+            .unwrap_or(TimestampFormat::DateTime);
+        fields.push((
+            index,
+            value(style, &member.shape, format, flattened, child, &path)?,
+        ));
     }
     Ok(Value::Struct(fields))
 }
@@ -74,7 +83,11 @@ fn value(
         Kind::Map { key, value } => map(style, key, value, flattened, node, path),
         _ => {
             let Some(text) = &node.value else {
-                return Err(wrong(style, path, "Start of structure or map found where not expected."));
+                return Err(wrong(
+                    style,
+                    path,
+                    "Start of structure or map found where not expected.",
+                ));
             };
             text::read(shape, format, text).map_err(|expected| {
                 let message = match style {
@@ -106,7 +119,14 @@ fn element_value(
         (Some(format), _) | (None, Kind::Timestamp(Some(format))) => format,
         _ => TimestampFormat::DateTime,
     };
-    value(style, &element.shape, format, style == Style::Ec2 || element.shape.flattened, node, path)
+    value(
+        style,
+        &element.shape,
+        format,
+        style == Style::Ec2 || element.shape.flattened,
+        node,
+        path,
+    )
 }
 
 fn list(
@@ -122,7 +142,9 @@ fn list(
         let wrapper = node.child(element.location_name.unwrap_or("member"));
         wrapper.map(Node::numbered).unwrap_or_default()
     };
-    let items = items.into_iter().map(|item| element_value(style, &element, item, path));
+    let items = items
+        .into_iter()
+        .map(|item| element_value(style, &element, item, path));
     items.collect::<Result<_, _>>().map(Value::List)
 }
 
@@ -141,7 +163,9 @@ fn map(
     };
     let mut pairs = Vec::with_capacity(entries.len());
     for entry in entries {
-        let name = entry.child(key.location_name.unwrap_or("key")).and_then(|n| n.value.clone());
+        let name = entry
+            .child(key.location_name.unwrap_or("key"))
+            .and_then(|n| n.value.clone());
         let Some(name) = name else {
             return Err(wrong(style, path, "A map's entry has no key."));
         };

@@ -38,7 +38,10 @@ impl Language {
                 if let Tree::Object(object) = &mut tree {
                     // A key that is a header's or label's member says nothing here.
                     object.retain(|key, _| {
-                        shape.members().iter().any(|m| in_body(m) && m.wire_name() == key)
+                        shape
+                            .members()
+                            .iter()
+                            .any(|m| in_body(m) && m.wire_name() == key)
                     });
                 }
                 match json::read(shape, tree, Form::WIRE)? {
@@ -63,9 +66,10 @@ impl Language {
         }
         let value = match (member.shape.kind, self) {
             (Kind::Blob, _) => Value::Blob(body.to_vec().into()),
-            (Kind::String, _) => Value::Str(String::from_utf8(body.to_vec()).map_err(|_| {
-                DecodeError::serialization("The body is not valid UTF-8.")
-            })?),
+            (Kind::String, _) => Value::Str(
+                String::from_utf8(body.to_vec())
+                    .map_err(|_| DecodeError::serialization("The body is not valid UTF-8."))?,
+            ),
             (Kind::Document, _) => Value::Document(parse(body)?),
             (_, Language::Json) => json::read(&member.shape, parse(body)?, Form::WIRE)?,
             (_, Language::Xml) => xml::read_payload(&member.shape, &xml::parse(body)?)?,
@@ -113,7 +117,9 @@ impl Language {
             }
             (_, Language::Xml) => {
                 let own = member.location_name.filter(|name| *name != member.name);
-                let name = own.or(member.shape.location_name).unwrap_or(member.shape.name);
+                let name = own
+                    .or(member.shape.location_name)
+                    .unwrap_or(member.shape.name);
                 let text = document(
                     name,
                     &member.shape,

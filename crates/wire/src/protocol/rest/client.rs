@@ -33,7 +33,10 @@ fn read_body(
 ) -> Result<Vec<(usize, Value)>, DecodeError> {
     if language == Language::Xml && !response.body().is_empty() {
         let wanted = |m: &Member| {
-            !matches!(m.location, Location::Header | Location::Headers | Location::StatusCode)
+            !matches!(
+                m.location,
+                Location::Header | Location::Headers | Location::StatusCode
+            )
         };
         return super::xml::read_members(shape, &super::xml::parse(response.body())?, &wanted);
     }
@@ -61,7 +64,10 @@ pub(in super::super) fn read_headers(shape: &Shape, response: &Response) -> Vec<
                     .iter()
                     .filter_map(|(name, value)| {
                         let key = name.as_str().strip_prefix(&prefix)?;
-                        Some((key.to_owned(), Value::Str(value.to_str().unwrap().to_owned())))
+                        Some((
+                            key.to_owned(),
+                            Value::Str(value.to_str().unwrap().to_owned()),
+                        ))
                     })
                     .collect();
                 (!pairs.is_empty()).then_some(Value::Map(pairs))

@@ -9,16 +9,28 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 pub(super) fn read(member: &Member, lines: &[String]) -> Result<Value, &'static str> {
     let Kind::List(inner) = member.shape.kind else {
         let line = lines.first().map_or("", String::as_str);
-        return scalar(&member.shape, member.timestamp_format(), member.json_value, line);
+        return scalar(
+            &member.shape,
+            member.timestamp_format(),
+            member.json_value,
+            line,
+        );
     };
     let own = match inner.shape.kind {
-        Kind::Timestamp(format) => inner.timestamp.or(format).or(Some(TimestampFormat::HttpDate)),
+        Kind::Timestamp(format) => inner
+            .timestamp
+            .or(format)
+            .or(Some(TimestampFormat::HttpDate)),
         _ => None,
     };
     let mut items = Vec::new();
     for line in lines {
         // An HTTP date holds a comma itself: `Mon, 16 Dec 2019 23:48:18 GMT`.
-        let per_item = if own == Some(TimestampFormat::HttpDate) { 2 } else { 1 };
+        let per_item = if own == Some(TimestampFormat::HttpDate) {
+            2
+        } else {
+            1
+        };
         for item in split(line, per_item) {
             items.push(scalar(&inner.shape, own, false, &item)?);
         }
@@ -34,9 +46,15 @@ fn scalar(
 ) -> Result<Value, &'static str> {
     if json {
         let bytes = text::decode_base64(line).ok_or("base64")?;
-        return String::from_utf8(bytes).map(Value::Str).map_err(|_| "base64 of UTF-8");
+        return String::from_utf8(bytes)
+            .map(Value::Str)
+            .map_err(|_| "base64 of UTF-8");
     }
-    text::read(shape, format.unwrap_or(TimestampFormat::HttpDate), line.trim())
+    text::read(
+        shape,
+        format.unwrap_or(TimestampFormat::HttpDate),
+        line.trim(),
+    )
 }
 
 /// Splits at every `nth` comma outside quotes; quoted items lose their quotes and backslashes.
@@ -89,14 +107,21 @@ pub(super) fn write(member: &Member, value: &Value, headers: &mut HeaderMap) {
                 Kind::Timestamp(format) => format,
                 _ => None,
             };
-            let format = inner.timestamp.or(of_shape).unwrap_or(TimestampFormat::HttpDate);
-            let items: Vec<String> =
-                items.iter().map(|item| quote(text::write(&inner.shape, format, item))).collect();
+            let format = inner
+                .timestamp
+                .or(of_shape)
+                .unwrap_or(TimestampFormat::HttpDate);
+            let items: Vec<String> = items
+                .iter()
+                .map(|item| quote(text::write(&inner.shape, format, item)))
+                .collect();
             items.join(", ")
         }
         (Value::Str(text), _) if member.json_value => text::encode_base64(text.as_bytes()),
         _ => {
-            let format = member.timestamp_format().unwrap_or(TimestampFormat::HttpDate);
+            let format = member
+                .timestamp_format()
+                .unwrap_or(TimestampFormat::HttpDate);
             text::write(&member.shape, format, value)
         }
     };
@@ -113,9 +138,10 @@ fn quote(item: String) -> String {
 }
 
 pub(super) fn insert(headers: &mut HeaderMap, name: &str, line: &str) {
-    if let (Ok(name), Ok(line)) =
-        (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(line.as_bytes()))
-    {
+    if let (Ok(name), Ok(line)) = (
+        HeaderName::from_bytes(name.as_bytes()),
+        HeaderValue::from_bytes(line.as_bytes()),
+    ) {
         headers.insert(name, line);
     }
 }

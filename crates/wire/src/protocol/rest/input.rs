@@ -12,36 +12,52 @@ pub(super) fn read(
     request: &Request,
     language: Language,
 ) -> Result<Value, DecodeError> {
-    let Some(shape) = op.input else { return Ok(Value::Struct(Vec::new())) };
+    let Some(shape) = op.input else {
+        return Ok(Value::Struct(Vec::new()));
+    };
     let query = request.uri().query().unwrap_or("");
     let matched = uri::matches(op.uri, request.uri().path(), query).ok_or_else(|| DecodeError {
         status: 404,
-        ..DecodeError::new("UnknownOperationException", "The path is not the operation's.")
+        ..DecodeError::new(
+            "UnknownOperationException",
+            "The path is not the operation's.",
+        )
     })?;
     let parameters = parameters(query)?;
     let mut fields = Vec::new();
     for (index, member) in shape.members().iter().enumerate() {
         let value = match member.location {
             Location::Uri => {
-                let label = matched.labels.iter().find(|(name, _)| *name == member.wire_name());
-                label.map(|(_, text)| one(language, member, &member.shape, text)).transpose()?
+                let label = matched
+                    .labels
+                    .iter()
+                    .find(|(name, _)| *name == member.wire_name());
+                label
+                    .map(|(_, text)| one(language, member, &member.shape, text))
+                    .transpose()?
             }
             Location::QueryString => from_query(language, member, &parameters)?,
             Location::Header => {
                 let lines = request.headers().get_all(member.wire_name()).iter();
-                let lines: Vec<String> =
-                    lines.map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned()).collect();
-                let read = || {
-                    header::read(member, &lines).map_err(|e| wrong(language, member, e))
-                };
-                if lines.is_empty() { None } else { Some(read()?) }
+                let lines: Vec<String> = lines
+                    .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned())
+                    .collect();
+                let read = || header::read(member, &lines).map_err(|e| wrong(language, member, e));
+                if lines.is_empty() {
+                    None
+                } else {
+                    Some(read()?)
+                }
             }
             Location::Headers => prefixed(member, request),
             Location::StatusCode | Location::Body => None,
         };
         fields.extend(value.map(|value| (index, value)));
     }
-    match shape.payload.and_then(|index| Some((index, shape.members().get(index)?))) {
+    match shape
+        .payload
+        .and_then(|index| Some((index, shape.members().get(index)?)))
+    {
         Some((index, member)) => {
             let value = language.read_payload(member, request.body())?;
             fields.extend(value.map(|value| (index, value)));
@@ -58,7 +74,9 @@ pub(super) fn read(
 fn parameters(query: &str) -> Result<Vec<(String, String)>, DecodeError> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs.map(|(k, v)| Ok((unescape(k.as_bytes())?, unescape(v.as_bytes())?))).collect()
+    pairs
+        .map(|(k, v)| Ok((unescape(k.as_bytes())?, unescape(v.as_bytes())?)))
+        .collect()
 }
 
 fn from_query(
@@ -67,20 +85,33 @@ fn from_query(
     parameters: &[(String, String)],
 ) -> Result<Option<Value>, DecodeError> {
     let name = member.wire_name();
-    let mut own = parameters.iter().filter(|(key, _)| key == name).map(|(_, value)| value);
+    let mut own = parameters
+        .iter()
+        .filter(|(key, _)| key == name)
+        .map(|(_, value)| value);
     match member.shape.kind {
         Kind::List(inner) => {
             let items: Vec<Value> = own
                 .map(|text| one(language, member, &inner.shape, text))
                 .collect::<Result<_, _>>()?;
-            Ok(if items.is_empty() { None } else { Some(Value::List(items)) })
+            Ok(if items.is_empty() {
+                None
+            } else {
+                Some(Value::List(items))
+            })
         }
         Kind::Map { value, .. } => {
             // The whole query string, also what other members are bound to (HTTP bindings,
             // `httpQueryParams`: what servers do).
-            Ok(map(parameters.iter(), matches!(value.shape.kind, Kind::List(_))))
+            Ok(map(
+                parameters.iter(),
+                matches!(value.shape.kind, Kind::List(_)),
+            ))
         }
-        _ => own.next().map(|text| one(language, member, &member.shape, text)).transpose(),
+        _ => own
+            .next()
+            .map(|text| one(language, member, &member.shape, text))
+            .transpose(),
     }
 }
 
@@ -96,7 +127,11 @@ fn map<'a>(all: impl Iterator<Item = &'a (String, String)>, lists: bool) -> Opti
             None => pairs.push((key.clone(), text)),
         }
     }
-    if pairs.is_empty() { None } else { Some(Value::Map(pairs)) }
+    if pairs.is_empty() {
+        None
+    } else {
+        Some(Value::Map(pairs))
+    }
 }
 
 fn one(
@@ -109,7 +144,10 @@ fn one(
         Kind::Timestamp(format) => format,
         _ => None,
     };
-    let format = member.timestamp.or(of_shape).unwrap_or(TimestampFormat::DateTime);
+    let format = member
+        .timestamp
+        .or(of_shape)
+        .unwrap_or(TimestampFormat::DateTime);
     text::read(shape, format, text).map_err(|expected| wrong(language, member, expected))
 }
 
@@ -131,5 +169,9 @@ fn prefixed(member: &Member, request: &Request) -> Option<Value> {
             pairs.push((key.to_owned(), Value::Str(text)));
         }
     }
-    if pairs.is_empty() { None } else { Some(Value::Map(pairs)) }
+    if pairs.is_empty() {
+        None
+    } else {
+        Some(Value::Map(pairs))
+    }
 }

@@ -44,8 +44,12 @@ pub fn encode_json_error(
         Some(e) => output::without_headers(&e.shape, body),
         None => body,
     };
-    let mut response =
-        reply(error.status, "application/json", &error.request_id, body.to_string());
+    let mut response = reply(
+        error.status,
+        "application/json",
+        &error.request_id,
+        body.to_string(),
+    );
     aws_json::add_error_headers(service, modelled, error, &mut response);
     add_member_headers(op, error, &mut response);
     response
@@ -66,7 +70,11 @@ pub fn encode_xml_error(service: &Service, op: Option<&Operation>, error: &Error
     } else {
         error_document(service.xml_namespace, op, error)
     };
-    let content_type = if service.signing_name == "s3" { "application/xml" } else { "text/xml" };
+    let content_type = if service.signing_name == "s3" {
+        "application/xml"
+    } else {
+        "text/xml"
+    };
     let mut response = reply(error.status, content_type, &error.request_id, body);
     add_member_headers(op, error, &mut response);
     response
@@ -85,7 +93,9 @@ fn s3_error(op: Option<&Operation>, error: &ErrorReply) -> String {
 }
 
 fn add_member_headers(op: Option<&Operation>, error: &ErrorReply, response: &mut Response) {
-    let Some(modelled) = op.and_then(|op| op.error(&error.code)) else { return };
+    let Some(modelled) = op.and_then(|op| op.error(&error.code)) else {
+        return;
+    };
     // By member names: a header's wire name is the header's, not a key.
     let shape = modelled.shape.get();
     let fields = error.fields.iter().cloned().collect();

@@ -10,7 +10,10 @@ use http::header::CONTENT_TYPE;
 
 /// Labels and query parameters are a request's: a reply of the same shape has them in the body.
 fn in_body(member: &Member) -> bool {
-    !matches!(member.location, Location::Header | Location::Headers | Location::StatusCode)
+    !matches!(
+        member.location,
+        Location::Header | Location::Headers | Location::StatusCode
+    )
 }
 
 pub(super) fn write(
@@ -24,7 +27,9 @@ pub(super) fn write(
         return without_type(reply(op.status, language.content_type(), request_id, ""));
     };
     let status = status_of(&shape, output).unwrap_or(op.status);
-    let payload = shape.payload.and_then(|at| Some((at, shape.members().get(at)?)));
+    let payload = shape
+        .payload
+        .and_then(|at| Some((at, shape.members().get(at)?)));
     let mut response = match payload {
         Some((at, member)) => match output.field(at) {
             Some(value) => {
@@ -52,14 +57,19 @@ fn without_type(mut response: Response) -> Response {
 }
 
 fn status_of(shape: &Shape, output: &Value) -> Option<u16> {
-    let at = shape.members().iter().position(|m| m.location == Location::StatusCode)?;
+    let at = shape
+        .members()
+        .iter()
+        .position(|m| m.location == Location::StatusCode)?;
     u16::try_from(output.field(at)?.as_int()?).ok()
 }
 
 /// Writes the members that are bound to headers.
 pub(super) fn write_headers(shape: &Shape, value: &Value, headers: &mut HeaderMap) {
     for (at, value) in value.fields() {
-        let Some(member) = shape.members().get(*at) else { continue };
+        let Some(member) = shape.members().get(*at) else {
+            continue;
+        };
         match (member.location, value) {
             (Location::Header, value) => header::write(member, value, headers),
             (Location::Headers, Value::Map(pairs)) => {
@@ -75,7 +85,14 @@ pub(super) fn write_headers(shape: &Shape, value: &Value, headers: &mut HeaderMa
 
 /// Drops an error's members that travel in headers from its JSON body.
 pub(super) fn without_headers(shape: &Shape, body: serde_json::Value) -> serde_json::Value {
-    let serde_json::Value::Object(mut object) = body else { return body };
-    object.retain(|key, _| shape.members().iter().all(|m| m.wire_name() != key || in_body(m)));
+    let serde_json::Value::Object(mut object) = body else {
+        return body;
+    };
+    object.retain(|key, _| {
+        shape
+            .members()
+            .iter()
+            .all(|m| m.wire_name() != key || in_body(m))
+    });
     serde_json::Value::Object(object)
 }

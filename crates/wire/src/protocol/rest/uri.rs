@@ -13,7 +13,12 @@ pub(crate) struct Match {
 }
 
 /// The template's part before `?`, and its query literals.
-fn split(template: &'static str) -> (&'static str, impl Iterator<Item = (&'static str, &'static str)>) {
+fn split(
+    template: &'static str,
+) -> (
+    &'static str,
+    impl Iterator<Item = (&'static str, &'static str)>,
+) {
     let (path, query) = template.split_once('?').unwrap_or((template, ""));
     let literals = query
         .split('&')
@@ -34,7 +39,9 @@ pub(crate) fn matches(template: &'static str, path: &str, query: &str) -> Option
     }
     let wanted: Vec<&'static str> = segments(wanted).collect();
     let mut given: Vec<&str> = segments(path).collect();
-    let greedy = wanted.iter().position(|s| s.starts_with('{') && s.ends_with("+}"));
+    let greedy = wanted
+        .iter()
+        .position(|s| s.starts_with('{') && s.ends_with("+}"));
     // `/bucket/` is `/bucket`; but a key may end in a slash.
     if greedy.is_none() && given.len() == wanted.len() + 1 && given.last() == Some(&"") {
         given.pop();
@@ -48,7 +55,9 @@ pub(crate) fn matches(template: &'static str, path: &str, query: &str) -> Option
     let mut path_literals = 0;
     let behind_given = given.len() - behind;
     let plain = wanted[..before].iter().zip(&given[..before]);
-    let tail = wanted[wanted.len() - behind..].iter().zip(&given[behind_given..]);
+    let tail = wanted[wanted.len() - behind..]
+        .iter()
+        .zip(&given[behind_given..]);
     for (want, got) in plain.chain(tail) {
         match label(want) {
             Some(_) if got.is_empty() => return None,
@@ -62,9 +71,15 @@ pub(crate) fn matches(template: &'static str, path: &str, query: &str) -> Option
         if rest.is_empty() {
             return None;
         }
-        labels.push((wanted[at].trim_start_matches('{').trim_end_matches("+}"), decode(&rest)?));
+        labels.push((
+            wanted[at].trim_start_matches('{').trim_end_matches("+}"),
+            decode(&rest)?,
+        ));
     }
-    Some(Match { labels, rank: (query_literals, path_literals, greedy.is_none()) })
+    Some(Match {
+        labels,
+        rank: (query_literals, path_literals, greedy.is_none()),
+    })
 }
 
 fn segments(path: &str) -> impl Iterator<Item = &str> {
@@ -76,7 +91,10 @@ fn label(segment: &'static str) -> Option<&'static str> {
 }
 
 fn decode(text: &str) -> Option<String> {
-    percent_decode_str(text).decode_utf8().ok().map(|text| text.into_owned())
+    percent_decode_str(text)
+        .decode_utf8()
+        .ok()
+        .map(|text| text.into_owned())
 }
 
 fn has_parameter(query: &str, name: &str, value: &str) -> bool {

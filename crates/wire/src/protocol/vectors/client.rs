@@ -22,7 +22,11 @@ pub(super) fn read(case: &Case, response: &Response) -> Result<Value, DecodeErro
         Protocol::Ec2 => members(shape, &xml::parse(body)?),
         Protocol::Query => {
             let root = xml::parse(body)?;
-            match root.children.iter().find(|child| child.local().ends_with("Result")) {
+            match root
+                .children
+                .iter()
+                .find(|child| child.local().ends_with("Result"))
+            {
                 Some(result) => members(shape, result),
                 None => nothing,
             }
@@ -39,7 +43,10 @@ fn members(shape: &Shape, element: &Element) -> Result<Value, DecodeError> {
 pub(super) fn comparable(case: &Case, response: &Response) -> Result<String, String> {
     let body = response.body();
     let is_type = |wanted: &str| {
-        response.headers().get("content-type").is_some_and(|v| v.to_str().unwrap().contains(wanted))
+        response
+            .headers()
+            .get("content-type")
+            .is_some_and(|v| v.to_str().unwrap().contains(wanted))
     };
     let text = || String::from_utf8(body.to_vec()).unwrap();
     match case.protocol {
@@ -77,13 +84,19 @@ fn json_text(body: &[u8]) -> Result<String, String> {
 fn sorted(tree: &Tree) -> String {
     match tree {
         Tree::Object(object) => {
-            let mut pairs: Vec<_> =
-                object.iter().filter(|(k, v)| !v.is_null() && *k != "__type").map(|(k, v)| format!("{k:?}:{}", sorted(v))).collect();
+            let mut pairs: Vec<_> = object
+                .iter()
+                .filter(|(k, v)| !v.is_null() && *k != "__type")
+                .map(|(k, v)| format!("{k:?}:{}", sorted(v)))
+                .collect();
             pairs.sort();
             format!("{{{}}}", pairs.join(","))
         }
         Tree::Array(items) => {
-            format!("[{}]", items.iter().map(sorted).collect::<Vec<_>>().join(","))
+            format!(
+                "[{}]",
+                items.iter().map(sorted).collect::<Vec<_>>().join(",")
+            )
         }
         Tree::Number(n) => n.as_f64().unwrap().to_string(),
         other => other.to_string(),
@@ -102,7 +115,10 @@ fn cbor_text(tree: &ciborium::Value) -> String {
             pairs.sort();
             format!("{{{}}}", pairs.join(","))
         }
-        Array(items) => format!("[{}]", items.iter().map(cbor_text).collect::<Vec<_>>().join(",")),
+        Array(items) => format!(
+            "[{}]",
+            items.iter().map(cbor_text).collect::<Vec<_>>().join(",")
+        ),
         Tag(tag, inner) => format!("{tag}({})", cbor_text(inner)),
         Float(f) => (*f as f32).to_string(),
         Integer(i) => (i128::from(*i) as f32).to_string(),
@@ -111,14 +127,26 @@ fn cbor_text(tree: &ciborium::Value) -> String {
 }
 
 fn xml_text(element: &Element) -> String {
-    let mut attributes: Vec<String> =
-        element.attributes.iter().map(|(k, v)| format!(" {k}={v:?}")).collect();
+    let mut attributes: Vec<String> = element
+        .attributes
+        .iter()
+        .map(|(k, v)| format!(" {k}={v:?}"))
+        .collect();
     attributes.sort();
     let children: Vec<String> = element.children.iter().map(xml_text).collect();
     // Space over several lines is layout.
     let layout = element.text.trim().is_empty() && element.text.contains('\n');
-    let text = if children.is_empty() && !layout { element.text.as_str() } else { "" };
-    format!("<{}{}>{text}{}</>", element.name, attributes.concat(), children.concat())
+    let text = if children.is_empty() && !layout {
+        element.text.as_str()
+    } else {
+        ""
+    };
+    format!(
+        "<{}{}>{text}{}</>",
+        element.name,
+        attributes.concat(),
+        children.concat()
+    )
 }
 
 /// What a client gets out of an error.
@@ -131,7 +159,12 @@ pub(super) struct ReadError {
 }
 
 pub(super) fn read_error(case: &Case, response: &Response) -> Result<ReadError, String> {
-    let of_header = |name: &str| response.headers().get(name).map(|v| v.to_str().unwrap().to_owned());
+    let of_header = |name: &str| {
+        response
+            .headers()
+            .get(name)
+            .map(|v| v.to_str().unwrap().to_owned())
+    };
     let plain = |code: &str| {
         let code = code.rsplit('#').next().unwrap_or("");
         code.split(':').next().unwrap_or("").to_owned()
@@ -144,7 +177,9 @@ pub(super) fn read_error(case: &Case, response: &Response) -> Result<ReadError, 
     let body = response.body();
     let mut message = String::new();
     let shape = |code: &Option<String>| {
-        code.as_ref().and_then(|code| case.op.error(code)).map(|e| e.shape.get())
+        code.as_ref()
+            .and_then(|code| case.op.error(code))
+            .map(|e| e.shape.get())
     };
     let mut members = Value::Struct(Vec::new());
     match case.protocol {
@@ -155,12 +190,18 @@ pub(super) fn read_error(case: &Case, response: &Response) -> Result<ReadError, 
                 None => root.child("Error"),
             };
             let error = error.ok_or("no Error element")?;
-            let text = |name: &str| error.child(name).map(|e| e.text.clone()).unwrap_or_default();
+            let text = |name: &str| {
+                error
+                    .child(name)
+                    .map(|e| e.text.clone())
+                    .unwrap_or_default()
+            };
             code = Some(text("Code"));
             message = text("Message");
             if let Some(shape) = shape(&code) {
                 let in_body = |m: &crate::schema::Member| m.location == Location::Body;
-                let fields = xml::read_members(shape, error, &in_body).map_err(|e| e.to_string())?;
+                let fields =
+                    xml::read_members(shape, error, &in_body).map_err(|e| e.to_string())?;
                 members = Value::Struct(fields);
             }
         }
@@ -192,5 +233,10 @@ pub(super) fn read_error(case: &Case, response: &Response) -> Result<ReadError, 
         fields.extend(rest::client::read_headers(shape, response));
     }
     let members = value::canonical(members, true);
-    Ok(ReadError { code: code.unwrap_or_default(), message, members, query_error })
+    Ok(ReadError {
+        code: code.unwrap_or_default(),
+        message,
+        members,
+        query_error,
+    })
 }

@@ -10,17 +10,47 @@ const TOKEN: &str = "the client fills in the idempotency token; the parameters d
 static SKIPPED: LazyLock<HashMap<(&str, &str), &str>> = LazyLock::new(|| {
     HashMap::from([
         (("input", "SDKAppliedContentEncoding_ec2Query"), GZIP),
-        (("input", "SDKAppendsGzipAndIgnoresHttpProvidedEncoding_ec2Query"), GZIP),
+        (
+            (
+                "input",
+                "SDKAppendsGzipAndIgnoresHttpProvidedEncoding_ec2Query",
+            ),
+            GZIP,
+        ),
         (("input", "SDKAppliedContentEncoding_awsQuery"), GZIP),
-        (("input", "SDKAppendsGzipAndIgnoresHttpProvidedEncoding_awsQuery"), GZIP),
+        (
+            (
+                "input",
+                "SDKAppendsGzipAndIgnoresHttpProvidedEncoding_awsQuery",
+            ),
+            GZIP,
+        ),
         (("input", "SDKAppliedContentEncoding_awsJson1_0"), GZIP),
-        (("input", "SDKAppendsGzipAndIgnoresHttpProvidedEncoding_awsJson1_0"), GZIP),
+        (
+            (
+                "input",
+                "SDKAppendsGzipAndIgnoresHttpProvidedEncoding_awsJson1_0",
+            ),
+            GZIP,
+        ),
         (("input", "SDKAppliedContentEncoding_awsJson1_1"), GZIP),
-        (("input", "SDKAppendsGzipAndIgnoresHttpProvidedEncoding_awsJson1_1"), GZIP),
+        (
+            (
+                "input",
+                "SDKAppendsGzipAndIgnoresHttpProvidedEncoding_awsJson1_1",
+            ),
+            GZIP,
+        ),
         (("input", "SDKAppliedContentEncoding_restJson1"), GZIP),
-        (("input", "SDKAppendedGzipAfterProvidedEncoding_restJson1"), GZIP),
+        (
+            ("input", "SDKAppendedGzipAfterProvidedEncoding_restJson1"),
+            GZIP,
+        ),
         (("input", "SDKAppliedContentEncoding_restXml"), GZIP),
-        (("input", "SDKAppendedGzipAfterProvidedEncoding_restXml"), GZIP),
+        (
+            ("input", "SDKAppendedGzipAfterProvidedEncoding_restXml"),
+            GZIP,
+        ),
         (("input", "Ec2ProtocolIdempotencyTokenAutoFill"), TOKEN),
         (("input", "QueryProtocolIdempotencyTokenAutoFill"), TOKEN),
         (("input", "RestJsonQueryIdempotencyTokenAutoFill"), TOKEN),

@@ -6,6 +6,7 @@
 
 mod client;
 mod lists;
+mod models;
 mod value;
 
 use super::{ErrorReply, Request, Response};
@@ -72,8 +73,15 @@ fn run(kind: &str, file: &str, check: impl Fn(&Case) -> Result<(), String>) {
             Err(why) => failures.push(format!("{}: {why}", case.id)),
         }
     }
-    println!("{kind}/{file}: {passed} passed, {skipped} skipped, {} failed", failures.len());
-    assert!(failures.is_empty(), "{kind}/{file}\n{}", failures.join("\n"));
+    println!(
+        "{kind}/{file}: {passed} passed, {skipped} skipped, {} failed",
+        failures.len()
+    );
+    assert!(
+        failures.is_empty(),
+        "{kind}/{file}\n{}",
+        failures.join("\n")
+    );
 }
 
 fn input(case: &Case) -> Result<(), String> {
@@ -85,8 +93,8 @@ fn input(case: &Case) -> Result<(), String> {
         request = request.header(name, value.as_str().unwrap());
     }
     let request: Request = request.body(body(case.protocol, serialized)).unwrap();
-    let got = super::decode(case.service, case.protocol, case.op, &request)
-        .map_err(|e| e.to_string())?;
+    let got =
+        super::decode(case.service, case.protocol, case.op, &request).map_err(|e| e.to_string())?;
     let want = match case.op.input {
         Some(shape) => value::read(&shape, &case.json["params"]),
         None => Value::Struct(Vec::new()),
@@ -102,7 +110,11 @@ fn input(case: &Case) -> Result<(), String> {
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(got: T, want: T) -> Result<(), String> {
-    if got == want { Ok(()) } else { Err(format!("\n   got {got:?}\n  want {want:?}")) }
+    if got == want {
+        Ok(())
+    } else {
+        Err(format!("\n   got {got:?}\n  want {want:?}"))
+    }
 }
 
 fn vector_response(case: &Case) -> Response {
@@ -134,7 +146,9 @@ fn output(case: &Case) -> Result<(), String> {
         if !theirs.headers().contains_key("content-type") {
             response.headers_mut().remove("content-type");
         }
-        client::read(case, &response).map(canonical).map_err(|e| e.to_string())
+        client::read(case, &response)
+            .map(canonical)
+            .map_err(|e| e.to_string())
     };
     same(read(&theirs)?, canonical(want.clone())).map_err(|e| format!("reading theirs: {e}"))?;
     let ours = encode(case, &want);
@@ -144,8 +158,11 @@ fn output(case: &Case) -> Result<(), String> {
         return Ok(());
     }
     headers(&ours, &theirs)?;
-    same(client::comparable(case, &ours)?, client::comparable(case, &theirs)?)
-        .map_err(|e| format!("body: {e}"))
+    same(
+        client::comparable(case, &ours)?,
+        client::comparable(case, &theirs)?,
+    )
+    .map_err(|e| format!("body: {e}"))
 }
 
 fn headers(ours: &Response, theirs: &Response) -> Result<(), String> {
@@ -154,7 +171,8 @@ fn headers(ours: &Response, theirs: &Response) -> Result<(), String> {
         if name == "content-type" && ours.body().is_empty() {
             continue;
         }
-        let irrelevant = ["content-length", "x-amzn-requestid", "x-amz-target"].contains(&name.as_str());
+        let irrelevant =
+            ["content-length", "x-amzn-requestid", "x-amz-target"].contains(&name.as_str());
         let value = value.to_str().unwrap();
         let got = ours.headers().get(name).map_or("", |v| v.to_str().unwrap());
         // EC2 and restXml add a charset; lists may or may not have a space behind their commas.
@@ -167,7 +185,13 @@ fn headers(ours: &Response, theirs: &Response) -> Result<(), String> {
 }
 
 fn encode(case: &Case, value: &Value) -> Response {
-    super::encode(case.service, case.protocol, case.op, value, "the-request-id")
+    super::encode(
+        case.service,
+        case.protocol,
+        case.op,
+        value,
+        "the-request-id",
+    )
 }
 
 /// Errors are compared as a client reads them: code, message, members.

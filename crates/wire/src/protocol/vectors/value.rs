@@ -13,11 +13,15 @@ pub(super) fn read(shape: &Shape, tree: &Tree) -> Value {
         (Kind::Structure(members), Tree::Object(object)) => {
             let mut fields = Vec::new();
             for (at, member) in members.iter().enumerate() {
-                let Some(tree) = object.get(member.name) else { continue };
+                let Some(tree) = object.get(member.name) else {
+                    continue;
+                };
                 let mut value = read(&member.shape, tree);
                 if let (Location::Headers, Value::Map(pairs)) = (member.location, &mut value) {
                     // HTTP headers are lower case by the time anyone reads them.
-                    pairs.iter_mut().for_each(|(key, _)| key.make_ascii_lowercase());
+                    pairs
+                        .iter_mut()
+                        .for_each(|(key, _)| key.make_ascii_lowercase());
                 }
                 fields.push((at, value));
             }
@@ -26,9 +30,12 @@ pub(super) fn read(shape: &Shape, tree: &Tree) -> Value {
         (Kind::List(inner), Tree::Array(items)) => {
             Value::List(items.iter().map(|item| read(&inner.shape, item)).collect())
         }
-        (Kind::Map { value, .. }, Tree::Object(object)) => {
-            Value::Map(object.iter().map(|(k, v)| (k.clone(), read(&value.shape, v))).collect())
-        }
+        (Kind::Map { value, .. }, Tree::Object(object)) => Value::Map(
+            object
+                .iter()
+                .map(|(k, v)| (k.clone(), read(&value.shape, v)))
+                .collect(),
+        ),
         (Kind::Blob, Tree::String(text)) => Value::Blob(text.clone().into_bytes().into()),
         (Kind::Float | Kind::Double, Tree::String(text)) => Value::Float(match text.as_str() {
             "NaN" => f64::NAN,
@@ -55,7 +62,9 @@ pub(super) fn unbind(shape: &Shape, value: &mut Value) {
     for (at, value) in fields.iter_mut() {
         if let (Location::QueryString, Value::Map(pairs)) = (members[*at].location, value) {
             pairs.retain(|(key, _)| {
-                members.iter().all(|m| m.location != Location::QueryString || m.wire_name() != key)
+                members
+                    .iter()
+                    .all(|m| m.location != Location::QueryString || m.wire_name() != key)
             });
         }
     }
@@ -94,7 +103,9 @@ pub(super) fn canonical(value: Value, drop_empty: bool) -> Value {
         }
         Value::Struct(mut fields) => {
             fields.sort_by_key(|(at, _)| *at);
-            let fields = fields.into_iter().map(|(at, v)| (at, canonical(v, drop_empty)));
+            let fields = fields
+                .into_iter()
+                .map(|(at, v)| (at, canonical(v, drop_empty)));
             Value::Struct(fields.filter(|(_, v)| keep(v)).collect())
         }
         other => other,

@@ -20,13 +20,14 @@ pub(in super::super) struct Element {
 impl Element {
     /// The name without its prefix.
     pub(in super::super) fn local(&self) -> &str {
-        self.name.rsplit_once(':').map_or(&self.name, |(_, local)| local)
+        self.name
+            .rsplit_once(':')
+            .map_or(&self.name, |(_, local)| local)
     }
 
     /// Whether this is the element the model means: prefixes are the client's choice.
     pub(in super::super) fn is(&self, name: &str) -> bool {
-        self.name == name
-            || self.local() == name.rsplit_once(':').map_or(name, |(_, local)| local)
+        self.name == name || self.local() == name.rsplit_once(':').map_or(name, |(_, local)| local)
     }
 
     pub(in super::super) fn all<'a>(
@@ -117,14 +118,18 @@ fn predefined(name: &str) -> Option<&'static str> {
 }
 
 fn element(start: &BytesStart<'_>) -> Result<Element, DecodeError> {
-    let mut element =
-        Element { name: start.name().as_ref().to_owned(), ..Element::default() };
+    let mut element = Element {
+        name: start.name().as_ref().to_owned(),
+        ..Element::default()
+    };
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|_| malformed())?;
         let value = attribute
             .normalized_value(quick_xml::XmlVersion::Implicit1_0)
             .map_err(|_| malformed())?;
-        element.attributes.push((attribute.key.as_ref().to_owned(), value.into_owned()));
+        element
+            .attributes
+            .push((attribute.key.as_ref().to_owned(), value.into_owned()));
     }
     Ok(element)
 }

@@ -13,7 +13,12 @@ pub(in super::super) fn read_members(
     wanted: &dyn Fn(&Member) -> bool,
 ) -> Result<Vec<(usize, Value)>, DecodeError> {
     let mut fields = Vec::new();
-    for (index, member) in shape.members().iter().enumerate().filter(|(_, m)| wanted(m)) {
+    for (index, member) in shape
+        .members()
+        .iter()
+        .enumerate()
+        .filter(|(_, m)| wanted(m))
+    {
         if let Some(value) = member_value(member, element)? {
             fields.push((index, value));
         }
@@ -31,16 +36,23 @@ pub(in super::super) fn read_payload(
 
 fn member_value(member: &Member, element: &Element) -> Result<Option<Value>, DecodeError> {
     let name = member.wire_name();
-    let format = member.timestamp_format().unwrap_or(TimestampFormat::DateTime);
+    let format = member
+        .timestamp_format()
+        .unwrap_or(TimestampFormat::DateTime);
     if member.xml_attribute {
         let found = element.attributes.iter().find(|(key, _)| key == name);
-        let Some((_, text)) = found else { return Ok(None) };
+        let Some((_, text)) = found else {
+            return Ok(None);
+        };
         return scalar(&member.shape, format, text, name).map(Some);
     }
     if member.is_flattened() {
         let mut items: Vec<&Element> = element.all(name).collect();
         if let (true, Kind::List(inner)) = (items.is_empty(), member.shape.kind) {
-            items = inner.location_name.map(|n| element.all(n).collect()).unwrap_or_default();
+            items = inner
+                .location_name
+                .map(|n| element.all(n).collect())
+                .unwrap_or_default();
         }
         if items.is_empty() {
             return Ok(None);

@@ -2,7 +2,9 @@
 
 use super::super::{ErrorReply, text};
 use crate::json::{self, Form};
-use crate::schema::{self, ErrorShape, Kind, Location, Member, Shape, TimestampFormat, XmlNamespace};
+use crate::schema::{
+    self, ErrorShape, Kind, Location, Member, Shape, TimestampFormat, XmlNamespace,
+};
 use crate::value::Value;
 use std::fmt::Write;
 
@@ -69,7 +71,9 @@ fn escape(out: &mut String, text: &str, attribute: bool) {
 }
 
 fn namespace_attribute(namespace: XmlNamespace) -> (String, String) {
-    let key = namespace.prefix.map_or("xmlns".to_owned(), |prefix| format!("xmlns:{prefix}"));
+    let key = namespace
+        .prefix
+        .map_or("xmlns".to_owned(), |prefix| format!("xmlns:{prefix}"));
     (key, namespace.uri.to_owned())
 }
 
@@ -98,8 +102,13 @@ fn xml_attributes(shape: &Shape, value: &Value) -> Vec<(String, String)> {
     let members = shape.members();
     let of = |(index, value): &(usize, Value)| {
         let member = members.get(*index).filter(|m| m.xml_attribute)?;
-        let format = member.timestamp_format().unwrap_or(TimestampFormat::DateTime);
-        Some((member.wire_name().to_owned(), text::write(&member.shape, format, value)))
+        let format = member
+            .timestamp_format()
+            .unwrap_or(TimestampFormat::DateTime);
+        Some((
+            member.wire_name().to_owned(),
+            text::write(&member.shape, format, value),
+        ))
     };
     value.fields().iter().filter_map(of).collect()
 }
@@ -112,7 +121,9 @@ pub(in super::super) fn write_members(
     wanted: &dyn Fn(&Member) -> bool,
 ) {
     for (index, value) in value.fields() {
-        let Some(member) = shape.members().get(*index) else { continue };
+        let Some(member) = shape.members().get(*index) else {
+            continue;
+        };
         if member.xml_attribute || matches!(value, Value::Null) || !wanted(member) {
             continue;
         }
@@ -157,7 +168,11 @@ impl<'a> Traits<'a> {
 }
 
 fn write_value(out: &mut Writer, traits: &Traits<'_>, shape: &Shape, value: &Value) {
-    let mut attributes: Vec<_> = traits.namespace.map(namespace_attribute).into_iter().collect();
+    let mut attributes: Vec<_> = traits
+        .namespace
+        .map(namespace_attribute)
+        .into_iter()
+        .collect();
     match (value, shape.kind) {
         (Value::Null, _) => {}
         (Value::List(items), Kind::List(inner)) if traits.flattened => {
@@ -227,13 +242,17 @@ pub(in super::super) fn write_error_members(
     let is_message = |name: &str| name.eq_ignore_ascii_case("message");
     let Some(shape) = modelled.map(|e| e.shape.get()) else {
         for (name, value) in &error.fields {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let text = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
             out.text_element(name, &text);
         }
         return;
     };
     let tree = serde_json::Value::Object(error.fields.iter().cloned().collect());
     if let Ok(value) = json::read(shape, tree, Form::WIRE) {
-        write_members(out, shape, &value, &|m| m.location == Location::Body && !is_message(m.name));
+        write_members(out, shape, &value, &|m| {
+            m.location == Location::Body && !is_message(m.name)
+        });
     }
 }

@@ -34,9 +34,18 @@ fn example() -> (Claim, SigningKey, Vec<u8>) {
     verify(&claim, &parts, &hash, secret, super::at("20130524T000000Z")).unwrap();
     let mut body = Vec::new();
     for (size, signature) in [
-        (65536, "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648"),
-        (1024, "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497"),
-        (0, "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9"),
+        (
+            65536,
+            "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648",
+        ),
+        (
+            1024,
+            "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497",
+        ),
+        (
+            0,
+            "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9",
+        ),
     ] {
         body.extend(format!("{size:x};chunk-signature={signature}\r\n").as_bytes());
         body.extend(std::iter::repeat_n(b'a', size));
@@ -59,7 +68,12 @@ fn drain(decoder: &mut ChunkDecoder, body: &[u8], piece: usize) -> Result<Vec<u8
 }
 
 fn signed(claim: &Claim, key: &SigningKey, trailer: bool) -> ChunkDecoder {
-    ChunkDecoder::new(claim, &Payload::Chunked { trailer }, Some(key.clone()), None)
+    ChunkDecoder::new(
+        claim,
+        &Payload::Chunked { trailer },
+        Some(key.clone()),
+        None,
+    )
 }
 
 #[test]
@@ -77,10 +91,17 @@ fn damage_is_found() {
     let mut flipped = body.clone();
     flipped[30_000] = b'b';
     let result = drain(&mut signed(&claim, &key, false), &flipped, 4096);
-    assert_eq!(result.unwrap_err().answer(ErrorStyle::S3).code, "SignatureDoesNotMatch");
+    assert_eq!(
+        result.unwrap_err().answer(ErrorStyle::S3).code,
+        "SignatureDoesNotMatch"
+    );
     for cut in [10, 40_000, body.len() - 1, body.len() - 5] {
         let result = drain(&mut signed(&claim, &key, false), &body[..cut], 4096);
-        assert_eq!(result.unwrap_err().answer(ErrorStyle::S3).code, "IncompleteBody", "{cut}");
+        assert_eq!(
+            result.unwrap_err().answer(ErrorStyle::S3).code,
+            "IncompleteBody",
+            "{cut}"
+        );
     }
     let mut short = ChunkDecoder::new(
         &claim,
@@ -88,15 +109,22 @@ fn damage_is_found() {
         Some(key),
         Some(66_559),
     );
-    assert_eq!(drain(&mut short, &body, 4096), Err(SigV4Error::IncompleteBody));
+    assert_eq!(
+        drain(&mut short, &body, 4096),
+        Err(SigV4Error::IncompleteBody)
+    );
 }
 
 #[test]
 fn unverified_in_development_mode() {
     let (claim, _, mut body) = example();
     body[30_000] = b'b';
-    let mut decoder =
-        ChunkDecoder::new(&claim, &Payload::Chunked { trailer: false }, None, Some(66_560));
+    let mut decoder = ChunkDecoder::new(
+        &claim,
+        &Payload::Chunked { trailer: false },
+        None,
+        Some(66_560),
+    );
     assert_eq!(drain(&mut decoder, &body, 4096).unwrap().len(), 66_560);
 }
 
@@ -142,10 +170,16 @@ fn hostile_framing_is_refused_without_memory() {
         let mut decoder = ChunkDecoder::new(&claim, &Payload::UnsignedChunked, None, None);
         drain(&mut decoder, body, 512).unwrap_err()
     };
-    assert!(matches!(refuse(b"ffffffffffffffff\r\n"), SigV4Error::BadChunk(_)));
+    assert!(matches!(
+        refuse(b"ffffffffffffffff\r\n"),
+        SigV4Error::BadChunk(_)
+    ));
     assert!(matches!(refuse(b"zz\r\n"), SigV4Error::BadChunk(_)));
     assert!(matches!(refuse(b"2\r\nabc\r\n"), SigV4Error::BadChunk(_)));
-    assert!(matches!(refuse(&vec![b'1'; 10_000]), SigV4Error::BadChunk(_)));
+    assert!(matches!(
+        refuse(&vec![b'1'; 10_000]),
+        SigV4Error::BadChunk(_)
+    ));
     let mut trailers = b"0\r\n".to_vec();
     for i in 0..2000 {
         trailers.extend(format!("name-{i}: value\r\n").as_bytes());
