@@ -1,0 +1,245 @@
+//! A pull from beginning to end: resolve the name, choose the platform, get the layers, write the
+//! record.
+
+use super::error::{PullError, PullErrorKind};
+use super::images::{Image, Images};
+use super::layer::{Outcome, Wanted};
+use super::manifest::{self, ConfigFile, Content, Descriptor};
+use super::name::Reference;
+use super::record::{self, ImageRecord, LayerRecord};
+use super::source::{MAX_DOCUMENT_BYTES, Origin, own};
+use super::unpack::{Budget, describe_differently};
+use crate::upstream::ImageSource;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::try_join_all;
+use neargate_base::task;
+use neargate_blob::{BlobError, Digest};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// An index may list indexes; deeper than this is a loop or a joke.
+const MAX_INDEX_DEPTH: usize = 3;
+
+impl Images {
+    /// Have the image on this node: resolve `name` by `source`, fetch and unpack what is missing.
+    /// Concurrent pulls share their work; when all who wait give up, it stops.
+    pub async fn pull(
+        self: &Arc<Self>,
+        name: &str,
+        source: ImageSource,
+    ) -> Result<Image, PullError> {
+        let (origin, digest, top) = match source {
+            ImageSource::Missing { message } => {
+                return Err(PullError::new(PullErrorKind::NotFound, message));
+            }
+            ImageSource::Own { digest } => {
+                if let Some(record) = self.recall(&digest) {
+                    return Ok(self.image(name, &record));
+                }
+                let blobs = self
+                    .blobs
+                    .clone()
+                    .ok_or_else(|| PullError::not_found(name))?;
+                let top = blobs
+                    .read(&digest, MAX_DOCUMENT_BYTES)
+                    .await
+                    .map_err(|e| match e {
+                        BlobError::NotFound(_) => PullError::not_found(name),
+                        e => own(e),
+                    })?;
+                (Origin::Own(blobs), digest, top)
+            }
+            ImageSource::Remote => {
+                let invalid = |e: super::InvalidName| {
+                    PullError::new(PullErrorKind::InvalidName, e.to_string())
+                };
+                let reference: Reference = name.parse().map_err(invalid)?;
+                if let Some(record) = reference.digest.and_then(|d| self.recall(&d)) {
+                    return Ok(self.image(name, &record));
+                }
+                let (place, digest, top) = self.registry.resolve(&reference).await?;
+                (Origin::Remote(self.registry.clone(), place), digest, top)
+            }
+        };
+        let images = self.clone();
+        let work = || async move { images.pull_digest(origin, digest, top).await }.boxed();
+        let record = self.image_flights.join(&digest, work).await?;
+        Ok(self.image(name, &record))
+    }
+
+    /// The record of an image that is here, noting that it is wanted now.
+    fn recall(&self, digest: &Digest) -> Option<ImageRecord> {
+        let path = self.image_path(digest);
+        self.shelf
+            .touch(&path)
+            .then(|| record::read(&path))
+            .flatten()
+    }
+
+    async fn pull_digest(
+        self: Arc<Self>,
+        origin: Origin,
+        digest: Digest,
+        top: Bytes,
+    ) -> Result<Arc<ImageRecord>, PullError> {
+        if let Some(record) = self.recall(&digest) {
+            return Ok(Arc::new(record));
+        }
+        let (config, layers) = choose(&origin, top).await?;
+        let config = self.config(&origin, &config, layers.len()).await?;
+        let keys: Vec<String> = config.rootfs.diff_ids.iter().map(Digest::hex).collect();
+        let _pinned = self.shelf.pin(keys.iter().cloned());
+
+        let budget = Arc::new(Budget::new(self.options.limits.max_image_bytes));
+        let wanted = |i: usize| Wanted {
+            blob: layers[i].clone(),
+            diff_id: config.rootfs.diff_ids[i],
+            key: keys[i].clone(),
+            // The bottom layer knows what is below it.
+            lower: (i == 0).then(Vec::new),
+        };
+        let each = (0..layers.len()).map(|i| self.layer(&origin, wanted(i), &budget));
+        let outcomes = try_join_all(each).await?;
+
+        let mut stack = Stack {
+            images: &self,
+            keys: Vec::new(),
+            size_bytes: 0,
+        };
+        let mut chain = None;
+        let mut pins = Vec::new();
+        for (i, outcome) in outcomes.into_iter().enumerate() {
+            let diff_id = config.rootfs.diff_ids[i];
+            chain = Some(chain_id(chain, diff_id));
+            let record = match outcome {
+                Outcome::Here(record) if !stack.described_below(&record).await? => {
+                    stack.push(keys[i].clone(), &record);
+                    continue;
+                }
+                // Rare: it depends on the layers below, so it is this chain's own.
+                _ => {
+                    let chain = chain.expect("just set");
+                    let key = format!("c-{}", chain.hex());
+                    pins.push(self.shelf.pin([key.clone()]));
+                    let lower = Some(stack.paths());
+                    let wanted = Wanted {
+                        key: key.clone(),
+                        lower,
+                        ..wanted(i)
+                    };
+                    match self.layer(&origin, wanted, &budget).await? {
+                        Outcome::Here(record) => (key, record),
+                        Outcome::NeedsLower => unreachable!("it was given the layers below"),
+                    }
+                }
+            };
+            stack.push(record.0, &record.1);
+        }
+        let (layers, size_bytes) = (stack.keys, stack.size_bytes);
+        let record = ImageRecord {
+            digest,
+            config: config.config,
+            layers,
+            size_bytes,
+        };
+        let path = self.image_path(&digest);
+        record::write(&path, &record).map_err(|e| PullError::internal("write", &path, &e))?;
+        self.sync_in_background();
+        Ok(Arc::new(record))
+    }
+
+    async fn config(
+        &self,
+        origin: &Origin,
+        descriptor: &Descriptor,
+        layers: usize,
+    ) -> Result<ConfigFile, PullError> {
+        let invalid = |why: String| PullError::resolving(PullErrorKind::Invalid, 1, &why);
+        let bytes = origin.document(descriptor, "blobs").await?;
+        let config: ConfigFile = serde_json::from_slice(&bytes)
+            .map_err(|e| invalid(format!("failed to unmarshal image config: {e}")))?;
+        let ours = manifest::host_architecture();
+        let is = |value: &str, wanted: &str| value.is_empty() || value == wanted;
+        if !is(&config.os, "linux") || !is(&config.architecture, ours) {
+            return Err(manifest::wrong_platform(ours));
+        }
+        if config.rootfs.diff_ids.len() != layers {
+            return Err(invalid(
+                "mismatched image rootfs and manifest layers".to_owned(),
+            ));
+        }
+        if layers > self.options.limits.max_layers {
+            let max = self.options.limits.max_layers;
+            let why = format!("the image has {layers} layers, more than the {max} allowed");
+            return Err(PullError::resolving(PullErrorKind::TooLarge, 1, &why));
+        }
+        Ok(config)
+    }
+}
+
+/// From what the name leads to, to the manifest for this machine: its configuration and layers.
+async fn choose(
+    origin: &Origin,
+    mut bytes: Bytes,
+) -> Result<(Descriptor, Vec<Descriptor>), PullError> {
+    for _ in 0..MAX_INDEX_DEPTH {
+        match manifest::parse(&bytes)? {
+            Content::Manifest { config, layers } => return Ok((config, layers)),
+            Content::Index(entries) => {
+                let entry = manifest::choose(&entries, manifest::host_architecture())?;
+                bytes = origin.document(entry, "manifests").await?;
+            }
+        }
+    }
+    Err(PullError::resolving(
+        PullErrorKind::Invalid,
+        1,
+        "the image index is nested too deeply",
+    ))
+}
+
+/// The layers of an image as they pile up.
+struct Stack<'a> {
+    images: &'a Images,
+    keys: Vec<String>,
+    size_bytes: u64,
+}
+
+impl Stack<'_> {
+    fn push(&mut self, key: String, record: &LayerRecord) {
+        if record.opaque_root {
+            self.keys.clear();
+            self.size_bytes = 0;
+        }
+        self.keys.push(key);
+        self.size_bytes += record.size_bytes;
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
+        self.keys
+            .iter()
+            .map(|k| self.images.layer_dir(k).join("fs"))
+            .collect()
+    }
+
+    /// Whether the layers so far say of a directory, which this one merely uses, something that
+    /// it would hide.
+    async fn described_below(&self, record: &LayerRecord) -> Result<bool, PullError> {
+        if record.implied.is_empty() || self.keys.is_empty() {
+            return Ok(false);
+        }
+        let (paths, implied, diff_id) = (self.paths(), record.implied.clone(), record.diff_id);
+        let looked = task::spawn_blocking(move || describe_differently(&paths, &implied)).await;
+        let looked = looked.expect("looking into directories does not panic");
+        looked.map_err(|e| e.into_pull_error(&diff_id))
+    }
+}
+
+/// OCI image spec, config.md, "Layer ChainID".
+fn chain_id(below: Option<Digest>, diff_id: Digest) -> Digest {
+    match below {
+        None => diff_id,
+        Some(below) => Digest::of(format!("{below} {diff_id}").as_bytes()),
+    }
+}

@@ -1,0 +1,167 @@
+//! [`Failure`]: one request that failed, worded as containerd (and so ECS) does.
+
+use crate::image::error::PullErrorKind;
+use neargate_blob::Digest;
+use reqwest::StatusCode;
+use serde::Deserialize;
+use std::error::Error;
+use std::io;
+
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) kind: PullErrorKind,
+    /// Whether trying again may help.
+    pub(super) again: bool,
+    pub(super) message: String,
+}
+
+/// OCI distribution spec, "Error Codes".
+#[derive(Deserialize)]
+struct Envelope {
+    errors: Vec<OciError>,
+}
+
+#[derive(Deserialize)]
+struct OciError {
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+impl Failure {
+    pub(super) fn denied(why: &str) -> Self {
+        let message = format!(
+            "pull access denied, repository does not exist or may require authorization: {why}"
+        );
+        Failure {
+            kind: PullErrorKind::Denied,
+            again: false,
+            message,
+        }
+    }
+
+    /// A status other than success, with the beginning of its body.
+    pub(super) fn status(status: StatusCode, body: &[u8], url: &str) -> Self {
+        let server = serde_json::from_slice::<Envelope>(body).ok();
+        let first = server.and_then(|e| e.errors.into_iter().next());
+        let server = first.map(|e| match e.message.is_empty() {
+            true => e.code.to_lowercase(),
+            false => format!("{}: {}", e.code.to_lowercase(), e.message),
+        });
+        let server: Option<String> = server.map(|s| s.chars().take(500).collect());
+        match status {
+            StatusCode::NOT_FOUND => {
+                let message = format!("content at {url} not found: not found");
+                Failure {
+                    kind: PullErrorKind::NotFound,
+                    again: false,
+                    message,
+                }
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let why = server.map(|s| format!("server message: {s}"));
+                Failure::denied(&why.unwrap_or_else(|| "authorization failed".to_owned()))
+            }
+            _ => {
+                let said = server
+                    .map(|s| format!(" - Server message: {s}"))
+                    .unwrap_or_default();
+                let message = format!("unexpected status code {url}: {}{said}", reason(status));
+                let again = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+                Failure {
+                    kind: PullErrorKind::Network,
+                    again,
+                    message,
+                }
+            }
+        }
+    }
+
+    /// No response, or one that broke off.
+    pub(super) fn transport(error: &reqwest::Error, url: &str) -> Self {
+        let peer = error.url().and_then(|u| {
+            let host = u.host_str()?;
+            Some((
+                host.to_owned(),
+                format!("{host}:{}", u.port_or_known_default()?),
+            ))
+        });
+        let (host, address) = peer.unwrap_or_default();
+        let cause = innermost(error);
+        let number =
+            sources(error).find_map(|e| e.downcast_ref::<io::Error>().map(io::Error::kind));
+        let what = match number {
+            _ if error.is_timeout() => format!("dial tcp {address}: i/o timeout"),
+            Some(io::ErrorKind::ConnectionRefused) => {
+                format!("dial tcp {address}: connect: connection refused")
+            }
+            _ if cause.contains("lookup address") => {
+                format!("dial tcp: lookup {host}: no such host")
+            }
+            _ if error.is_connect() => format!("dial tcp {address}: {cause}"),
+            _ => cause,
+        };
+        let message = format!("failed to do request: Head \"{url}\": {what}");
+        // A malformed address or redirect does not get better.
+        let again = !error.is_builder() && !error.is_redirect();
+        Failure {
+            kind: PullErrorKind::Network,
+            again,
+            message,
+        }
+    }
+
+    pub(super) fn timeout(url: &str) -> Self {
+        let message = format!("failed to do request: Head \"{url}\": context deadline exceeded");
+        Failure {
+            kind: PullErrorKind::Network,
+            again: true,
+            message,
+        }
+    }
+
+    pub(super) fn too_large(url: &str) -> Self {
+        let message = format!("the answer of {url} is too large");
+        Failure {
+            kind: PullErrorKind::TooLarge,
+            again: false,
+            message,
+        }
+    }
+
+    pub(super) fn wrong_digest(actual: &Digest, expected: &Digest) -> Self {
+        let message =
+            format!("unexpected commit digest {actual}, expected {expected}: failed precondition");
+        Failure {
+            kind: PullErrorKind::Invalid,
+            again: false,
+            message,
+        }
+    }
+}
+
+fn sources<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let next =
+        |e: &&'a (dyn Error + 'static)| -> Option<&'a (dyn Error + 'static)> { (*e).source() };
+    std::iter::successors(Some(error), next)
+}
+
+/// The last cause: what reqwest wraps it in only repeats the URL.
+pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
+    sources(error)
+        .last()
+        .expect("starts with the error itself")
+        .to_string()
+}
+
+fn reason(status: StatusCode) -> String {
+    format!(
+        "{} {}",
+        status.as_u16(),
+        status.canonical_reason().unwrap_or_default()
+    )
+    .trim()
+    .to_owned()
+}

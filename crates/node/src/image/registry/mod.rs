@@ -1,0 +1,235 @@
+//! [`Registry`]: an HTTP client for the OCI distribution API, as far as pulling goes.
+//!
+//! It knows mirrors, plain-HTTP hosts, anonymous tokens, retries, and the words containerd uses
+//! when it fails. Bodies are bounded, so that no registry can fill the node's memory.
+
+mod auth;
+mod failure;
+mod place;
+mod stream;
+
+pub(in crate::image) use place::Place;
+
+use super::error::{ImageError, PullError, PullErrorKind};
+use super::manifest;
+use super::name::Reference;
+use super::options::{PullOptions, RegistryConfig, Retry};
+use super::source::MAX_DOCUMENT_BYTES;
+use auth::Tokens;
+use bytes::{Bytes, BytesMut};
+use failure::Failure;
+use neargate_base::Rng;
+use neargate_base::backoff::Backoff;
+use neargate_blob::Digest;
+use reqwest::{Client, Response, StatusCode, header};
+use std::time::Duration;
+
+/// The client. One for all registries; tokens and connections are kept.
+#[derive(Debug)]
+pub(in crate::image) struct Registry {
+    config: RegistryConfig,
+    /// Uses the proxy of the environment.
+    proxied: Client,
+    /// For loopback, which is never proxied.
+    direct: Client,
+    tokens: Tokens,
+    retry: Retry,
+    document_timeout: Duration,
+    rng: Rng,
+}
+
+impl Registry {
+    pub(in crate::image) fn new(
+        config: RegistryConfig,
+        options: &PullOptions,
+    ) -> Result<Self, ImageError> {
+        // Does nothing when the binary has done it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = || {
+            Client::builder()
+                .user_agent(concat!("neargate/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(options.connect_timeout)
+                .read_timeout(options.idle_timeout)
+        };
+        let failed = |e: reqwest::Error| ImageError::Http(failure::innermost(&e));
+        Ok(Registry {
+            config,
+            proxied: builder().build().map_err(failed)?,
+            direct: builder().no_proxy().build().map_err(failed)?,
+            tokens: Tokens::default(),
+            retry: options.retry,
+            document_timeout: options.idle_timeout * 2,
+            rng: Rng::from_entropy(),
+        })
+    }
+
+    /// What `reference` leads to: the place that answered, and the manifest or index. Mirrors are
+    /// asked once each; then the registry itself, patiently.
+    pub(in crate::image) async fn resolve(
+        &self,
+        reference: &Reference,
+    ) -> Result<(Place, Digest, Bytes), PullError> {
+        let (mirrors, itself) = Place::of(reference, &self.config);
+        let target = reference.target();
+        for mirror in mirrors {
+            match self
+                .manifest(&mirror, &target, reference.digest.as_ref())
+                .await
+            {
+                Ok((digest, bytes)) => return Ok((mirror, digest, bytes)),
+                Err(failure) => {
+                    tracing::info!(mirror = mirror.base, image = %reference, error = failure.message, "mirror passed over");
+                }
+            }
+        }
+        let ask = || self.manifest(&itself, &target, reference.digest.as_ref());
+        let asked = self.patiently(ask).await;
+        let (digest, bytes) = asked.map_err(|(failure, tries)| {
+            let cause = match failure.kind {
+                PullErrorKind::NotFound => format!("failed to resolve ref {reference}: not found"),
+                _ => format!("failed to resolve ref {reference}: {}", failure.message),
+            };
+            PullError::resolving(failure.kind, tries, &cause)
+        })?;
+        Ok((itself, digest, bytes))
+    }
+
+    /// A manifest (`kind` is `manifests`) or configuration (`blobs`) by digest, verified.
+    pub(in crate::image) async fn document(
+        &self,
+        place: &Place,
+        kind: &str,
+        digest: &Digest,
+    ) -> Result<Bytes, PullError> {
+        let url = place.url(kind, &digest.to_string());
+        let ask = || async {
+            self.small(place, &url, Some(digest))
+                .await
+                .map(|(_, bytes)| bytes)
+        };
+        self.patiently(ask).await.map_err(|(failure, tries)| {
+            let cause = format!(
+                "failed to copy: httpReadSeeker: failed open: {}",
+                failure.message
+            );
+            PullError::resolving(failure.kind, tries, &cause)
+        })
+    }
+
+    async fn manifest(
+        &self,
+        place: &Place,
+        target: &str,
+        expected: Option<&Digest>,
+    ) -> Result<(Digest, Bytes), Failure> {
+        self.small(place, &place.url("manifests", target), expected)
+            .await
+    }
+
+    /// A bounded body with its digest, which is `expected` if that is given.
+    async fn small(
+        &self,
+        place: &Place,
+        url: &str,
+        expected: Option<&Digest>,
+    ) -> Result<(Digest, Bytes), Failure> {
+        let fetch = async {
+            let response = self.get(place, url, None).await?;
+            let stated = response.headers().get("docker-content-digest").cloned();
+            let bytes = body(response, url).await?;
+            let actual = Digest::of(&bytes);
+            let stated = stated
+                .as_ref()
+                .and_then(|h| h.to_str().ok())
+                .and_then(|d| d.parse().ok());
+            match expected.copied().or(stated).filter(|e| *e != actual) {
+                Some(expected) => Err(Failure::wrong_digest(&actual, &expected)),
+                None => Ok((actual, bytes)),
+            }
+        };
+        let timed = tokio::time::timeout(self.document_timeout, fetch).await;
+        timed.unwrap_or_else(|_| Err(Failure::timeout(url)))
+    }
+
+    /// Try, and try again where that may help.
+    async fn patiently<T, F>(&self, ask: impl Fn() -> F) -> Result<T, (Failure, u32)>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let mut backoff = self.backoff();
+        let mut tries = 1;
+        loop {
+            match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) if failure.again && tries < self.retry.tries => {
+                    tries += 1;
+                    tokio::time::sleep(backoff.next_delay(&self.rng)).await;
+                }
+                Err(failure) => return Err((failure, tries)),
+            }
+        }
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::new(self.retry.first_delay, self.retry.max_delay)
+    }
+
+    /// A successful response to a GET, from `offset` on if that is given; a token is fetched
+    /// when the registry asks for one.
+    async fn get(
+        &self,
+        place: &Place,
+        url: &str,
+        offset: Option<u64>,
+    ) -> Result<Response, Failure> {
+        let client = if place.loopback {
+            &self.direct
+        } else {
+            &self.proxied
+        };
+        let mut token = self.tokens.get(place);
+        let mut renewed = false;
+        loop {
+            let mut request = client.get(url).header(header::ACCEPT, manifest::ACCEPT);
+            if let Some(token) = &token {
+                request = request.bearer_auth(token);
+            }
+            if let Some(offset) = offset {
+                request = request.header(header::RANGE, format!("bytes={offset}-"));
+            }
+            let response = request
+                .send()
+                .await
+                .map_err(|e| Failure::transport(&e, url))?;
+            match response.status() {
+                StatusCode::OK | StatusCode::PARTIAL_CONTENT => return Ok(response),
+                StatusCode::UNAUTHORIZED if !renewed => {
+                    renewed = true;
+                    token = Some(self.tokens.renew(client, place, response.headers()).await?);
+                }
+                status => return Err(refused(status, response, url).await),
+            }
+        }
+    }
+}
+
+/// The whole body, bounded.
+async fn body(mut response: Response, url: &str) -> Result<Bytes, Failure> {
+    let mut all = BytesMut::new();
+    while let Some(piece) = response
+        .chunk()
+        .await
+        .map_err(|e| Failure::transport(&e, url))?
+    {
+        if all.len() as u64 + piece.len() as u64 > MAX_DOCUMENT_BYTES {
+            return Err(Failure::too_large(url));
+        }
+        all.extend_from_slice(&piece);
+    }
+    Ok(all.freeze())
+}
+
+async fn refused(status: StatusCode, response: Response, url: &str) -> Failure {
+    let bytes = body(response, url).await.unwrap_or_default();
+    Failure::status(status, &bytes, url)
+}
