@@ -82,11 +82,15 @@ async fn measure(
     }
     let seconds = watch.elapsed().as_secs_f64();
     times.sort_unstable();
+    drop(store);
+    let opening = Stopwatch::start();
+    let store = EmbeddedStore::open(&path, Arc::new(SystemClock))?;
+    let opened = opening.elapsed();
     let wipe = Stopwatch::start();
     store.wipe().await?;
     let wiped = wipe.elapsed();
     println!(
-        "{clients:>4} clients: {:>7.0} txn/s, p50 {:>8.0?}, p99 {:>8.0?}; file {} KiB; wipe {wiped:.1?}",
+        "{clients:>4} clients: {:>7.0} txn/s, p50 {:>8.0?}, p99 {:>8.0?}; file {} KiB; open {opened:.1?}; wipe {wiped:.1?}",
         times.len() as f64 / seconds,
         percentile(&times, 50),
         percentile(&times, 99),

@@ -51,90 +51,83 @@ impl Work<'_> {
 
 /// Creates the tables in a new database, or checks that the format is ours.
 pub(super) fn prepare(db: &Database) -> Result<(), LoadError> {
-    let boxed = |e: redb::Error| LoadError::from(Box::new(e));
-    let txn = db.begin_write().map_err(|e| boxed(e.into()))?;
-    let tables = txn.list_tables().map_err(|e| boxed(e.into()))?;
-    let names: Vec<String> = tables.map(|t| t.name().to_owned()).collect();
-    if names.is_empty() {
-        create(&txn).map_err(boxed)?;
-        return txn.commit().map_err(|e| boxed(e.into()));
+    let txn = db.begin_write().map_err(redb)?;
+    let tables: Vec<_> = txn.list_tables().map_err(redb)?.collect();
+    if tables.is_empty() {
+        txn.open_table(LOG).map_err(redb)?;
+        txn.open_table(LEASES).map_err(redb)?;
+        let mut meta = txn.open_table(META).map_err(redb)?;
+        meta.insert(FORMAT_ROW, FORMAT).map_err(redb)?;
+        drop(meta);
+        return txn.commit().map_err(redb);
     }
-    if !names.iter().any(|n| n == META.name()) {
+    if !tables.iter().any(|t| t.name() == META.name()) {
         return Err(LoadError::Content("not a store: it has no format".into()));
     }
-    let format = {
-        let meta = txn.open_table(META).map_err(|e| boxed(e.into()))?;
-        let row = meta.get(FORMAT_ROW).map_err(|e| boxed(e.into()))?;
-        row.map_or(0, |r| r.value())
-    };
-    if format == FORMAT {
-        Ok(())
-    } else {
-        let text = format!("format {format} is not known to this program, which reads {FORMAT}");
-        Err(LoadError::Content(text))
+    let meta = txn.open_table(META).map_err(redb)?;
+    match number(&meta, FORMAT_ROW)? {
+        FORMAT => Ok(()),
+        other => {
+            let text = format!("format {other} is not known to this program, which reads {FORMAT}");
+            Err(LoadError::Content(text))
+        }
     }
 }
 
-fn create(txn: &redb::WriteTransaction) -> Result<(), redb::Error> {
-    txn.open_table(LOG)?;
-    txn.open_table(LEASES)?;
-    txn.open_table(META)?.insert(FORMAT_ROW, FORMAT)?;
-    Ok(())
+fn redb(e: impl Into<redb::Error>) -> LoadError {
+    LoadError::Redb(Box::new(e.into()))
+}
+
+fn number(meta: &impl ReadableTable<&'static str, u64>, name: &str) -> Result<u64, LoadError> {
+    Ok(meta.get(name).map_err(redb)?.map_or(0, |row| row.value()))
 }
 
 /// Replays the log. Every lease gets its whole time to live again, as after a change of
 /// leader in etcd: its owner may have had nobody to talk to.
 pub(super) fn replay(db: &Database, now: Timestamp) -> Result<(State, Leases), LoadError> {
-    let (mut state, mut leases, rows) = read(db, now).map_err(|e| LoadError::from(Box::new(e)))?;
-    let mut open: Option<Commit> = None;
-    for (row, bytes) in rows {
-        let Some(change) = record::decode(row, &bytes, |key| state.interned(key)) else {
+    let txn = db.begin_read().map_err(redb)?;
+    let meta = txn.open_table(META).map_err(redb)?;
+    let mut state = State::starting_at(number(&meta, COMPACTED_ROW)?);
+    let mut leases = Leases::starting_after(number(&meta, LAST_LEASE_ROW)?);
+    for row in txn.open_table(LEASES).map_err(redb)?.iter().map_err(redb)? {
+        let (id, ttl) = row.map_err(redb)?;
+        leases.add(id.value(), Duration::from_millis(ttl.value()), now);
+    }
+    let mut open = Commit {
+        revision: 0,
+        changes: Vec::new(),
+    };
+    for row in txn.open_table(LOG).map_err(redb)?.iter().map_err(redb)? {
+        let (row, bytes) = row.map_err(redb)?;
+        let row = row.value();
+        let change = record::decode(row, bytes.value(), |key| state.interned(key));
+        let Some(change) = change else {
             return Err(LoadError::Content(format!("row {row:?} cannot be read")));
         };
         if row.0 <= state.compacted() {
             state.restore(change);
             continue;
         }
-        match &mut open {
-            Some(commit) if commit.revision == row.0 => commit.changes.push(change),
-            _ => {
-                let next = Commit {
-                    revision: row.0,
-                    changes: vec![change],
-                };
-                if let Some(done) = open.replace(next) {
-                    state.apply(Arc::new(done));
-                }
-            }
+        if row.0 != open.revision {
+            let next = Commit {
+                revision: row.0,
+                changes: Vec::new(),
+            };
+            take_in(&mut state, std::mem::replace(&mut open, next));
         }
+        open.changes.push(change);
     }
-    if let Some(done) = open {
-        state.apply(Arc::new(done));
-    }
+    take_in(&mut state, open);
     for (key, lease) in state.leased() {
         leases.attach(key, lease);
     }
     Ok((state, leases))
 }
 
-type Rows = Vec<((u64, u32), Vec<u8>)>;
-
-fn read(db: &Database, now: Timestamp) -> Result<(State, Leases, Rows), redb::Error> {
-    let txn = db.begin_read()?;
-    let meta = txn.open_table(META)?;
-    let number = |name| meta.get(name).map(|row| row.map_or(0, |r| r.value()));
-    let state = State::starting_at(number(COMPACTED_ROW)?);
-    let mut leases = Leases::starting_after(number(LAST_LEASE_ROW)?);
-    for row in txn.open_table(LEASES)?.iter()? {
-        let (id, ttl) = row?;
-        leases.add(id.value(), Duration::from_millis(ttl.value()), now);
+fn take_in(state: &mut State, commit: Commit) {
+    if !commit.changes.is_empty() {
+        state.apply(Arc::new(commit));
     }
-    let mut rows = Vec::new();
-    for row in txn.open_table(LOG)?.iter()? {
-        let (key, value) = row?;
-        rows.push((key.value(), value.value().to_vec()));
-    }
-    Ok((state, leases, rows))
 }
 
 /// Makes `work` durable: all of it or nothing.

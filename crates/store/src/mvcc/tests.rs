@@ -102,3 +102,51 @@ fn history_is_bounded_by_bytes_too() {
     assert!(inner.state.overdue(&keep).is_none());
     assert!(inner.state.history(last).is_ok() && inner.state.history(5).is_err());
 }
+
+/// After an unknown outcome the disk may be further than memory; watchers must hear of it.
+#[tokio::test]
+async fn catching_up_tells_what_was_missed() {
+    use crate::Watch;
+    let ops = || [vec![put("a", "1")], vec![put("a", "2")], vec![delete("a")]];
+    let (mut memory, mut disk) = (Inner::default(), Inner::default());
+    run(&mut memory, ops()[0].clone());
+    let mut watch = memory.watchers.add("", memory.state.history(2).unwrap());
+    for ops in ops() {
+        run(&mut disk, ops);
+    }
+    memory.catch_up(disk.state, Leases::default()).unwrap();
+    assert_eq!(watch.next().await.unwrap().revision, 2);
+    assert_eq!(watch.next().await.unwrap().revision, 3);
+    assert_eq!((memory.state.revision(), memory.state.get("a")), (3, None));
+
+    memory
+        .catch_up(State::starting_at(9), Leases::default())
+        .unwrap();
+    let ended = watch.next().await.unwrap_err();
+    assert!(
+        matches!(ended, crate::StoreError::Lagged { resume_from: 4 }),
+        "{ended}"
+    );
+    let error = memory
+        .catch_up(State::starting_at(8), Leases::default())
+        .unwrap_err();
+    assert!(
+        matches!(error, crate::StoreError::Corrupt(_)),
+        "acknowledged writes are missing"
+    );
+}
+
+#[test]
+fn catching_up_keeps_deadlines() {
+    let at = neargate_base::Timestamp::from_millis;
+    let ttl = std::time::Duration::from_millis(10);
+    let (mut memory, mut disk) = (Inner::default(), Inner::default());
+    let id = memory.grant(ttl, at(0));
+    disk.grant(ttl, at(5));
+    memory.catch_up(disk.state, disk.leases).unwrap();
+    assert_eq!(
+        memory.leases.due(at(10)),
+        [id],
+        "being away does not prolong a lease"
+    );
+}
