@@ -13,7 +13,7 @@ use neargate_node::agent::{Agent, AgentConfig};
 use neargate_node::image::{Images, RegistryConfig};
 use neargate_node::net::{Network, NetworkConfig};
 use neargate_node::runtime::{RuntimeConfig, ShimRuntime};
-use neargate_service::Settings;
+use neargate_service::{Scope, Settings};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -62,6 +62,7 @@ async fn serve(config: Config, with_demo: bool) -> Result<()> {
         settings: Settings {
             registry_endpoint: format!("localhost:{}", address.port()),
             registry_domain: config.registry_domain.clone(),
+            default_scope: Scope { account: config.account.clone(), region: config.region.clone() },
         },
     };
     let built = neargate_control::build(options, clock.clone(), rng.clone()).await?;

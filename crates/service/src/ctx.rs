@@ -35,6 +35,8 @@ pub struct Settings {
     pub registry_endpoint: String,
     /// `Some("amazonaws.com")`: answer AWS's own registry names instead.
     pub registry_domain: Option<String>,
+    /// The account and region of names that carry none.
+    pub default_scope: Scope,
 }
 
 /// The shared parts of one running Neargate.
