@@ -40,14 +40,25 @@ pub(super) fn save(
     added: &[(Arc<str>, Arc<Segment>)],
 ) -> Result<(), EngineError> {
     let mut body = Vec::new();
-    for n in [head.wal, head.salt, head.next_stream, head.next_ordinal, head.next_segment] {
+    for n in [
+        head.wal,
+        head.salt,
+        head.next_stream,
+        head.next_ordinal,
+        head.next_segment,
+    ] {
         put_number(&mut body, n);
     }
     let all = groups.all();
     let added: HashMap<&str, &Arc<Segment>> = added.iter().map(|(key, s)| (&**key, s)).collect();
     put_number(&mut body, all.len() as u64);
     for (key, group) in &all {
-        put_group(&mut body, key, &group.state.read(), added.get(&**key).copied());
+        put_group(
+            &mut body,
+            key,
+            &group.state.read(),
+            added.get(&**key).copied(),
+        );
     }
     let packed = zstd::bulk::compress(&body, 1).map_err(EngineError::io("compress", dir))?;
     let mut bytes = MAGIC.to_vec();
@@ -81,7 +92,9 @@ pub(super) fn load(dir: &Path) -> Result<Option<(Head, Groups)>, EngineError> {
         Err(e) => return Err(EngineError::io("read", &path)(e)),
     };
     let corrupt = |why| EngineError::corrupt(&path, why);
-    let (head, packed) = bytes.split_at_checked(16).ok_or_else(|| corrupt("too short"))?;
+    let (head, packed) = bytes
+        .split_at_checked(16)
+        .ok_or_else(|| corrupt("too short"))?;
     if head[..7] != *MAGIC {
         return Err(corrupt("not a catalog"));
     }
@@ -109,7 +122,12 @@ fn parse(body: &[u8]) -> Result<(Head, Groups), Malformed> {
     let groups = Groups::default();
     for _ in 0..input.count()? {
         let key: Arc<str> = input.text()?.into();
-        groups.insert(key, super::group::Group { state: get_group(&mut input)?.into() });
+        groups.insert(
+            key,
+            super::group::Group {
+                state: get_group(&mut input)?.into(),
+            },
+        );
     }
     Ok((head, groups))
 }
@@ -139,7 +157,10 @@ fn put_group(out: &mut Vec<u8>, key: &str, state: &GroupState, added: Option<&Ar
             put_number(out, *end);
         }
     }
-    put_number(out, (state.segments.len() + usize::from(added.is_some())) as u64);
+    put_number(
+        out,
+        (state.segments.len() + usize::from(added.is_some())) as u64,
+    );
     state.segments.iter().chain(added).for_each(|s| s.put(out));
 }
 

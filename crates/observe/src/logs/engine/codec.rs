@@ -60,7 +60,11 @@ impl<'a> Input<'a> {
     /// A count of things that each take at least one byte of what is left.
     pub(super) fn count(&mut self) -> Result<usize, Malformed> {
         let n = usize::try_from(self.number()?).map_err(|_| Malformed)?;
-        if n > self.all.len() - self.at { Err(Malformed) } else { Ok(n) }
+        if n > self.all.len() - self.at {
+            Err(Malformed)
+        } else {
+            Ok(n)
+        }
     }
 
     /// Where the next string's bytes start and how many they are; skips them unchecked.

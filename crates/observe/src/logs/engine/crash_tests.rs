@@ -19,12 +19,21 @@ fn copy(from: &Path, to: &Path) {
 }
 
 fn file_ending(dir: &Path, extension: &str) -> PathBuf {
-    let mut found = dir.read_dir().expect("lists").map(|e| e.expect("reads").path());
-    found.find(|p| p.extension().is_some_and(|e| e == extension)).expect("is there")
+    let mut found = dir
+        .read_dir()
+        .expect("lists")
+        .map(|e| e.expect("reads").path());
+    found
+        .find(|p| p.extension().is_some_and(|e| e == extension))
+        .expect("is there")
 }
 
 fn try_open(dir: &Path) -> Result<Arc<LogEngine>, EngineError> {
-    LogEngine::open_with(dir, Arc::new(ManualClock::at(Timestamp::from_millis(T0))), SMALL)
+    LogEngine::open_with(
+        dir,
+        Arc::new(ManualClock::at(Timestamp::from_millis(T0))),
+        SMALL,
+    )
 }
 
 async fn five_appends(dir: &Path) -> Vec<u64> {
@@ -32,8 +41,15 @@ async fn five_appends(dir: &Path) -> Vec<u64> {
     let mut lengths = Vec::new();
     for n in 0..5 {
         let events = vec![event(T0 + n, format!("event {n}"))];
-        engine.append("g", "s", true, Some(("src", n as u64 + 1)), events).await.expect("appends");
-        lengths.push(std::fs::metadata(file_ending(dir, "wal")).expect("is there").len());
+        engine
+            .append("g", "s", true, Some(("src", n as u64 + 1)), events)
+            .await
+            .expect("appends");
+        lengths.push(
+            std::fs::metadata(file_ending(dir, "wal"))
+                .expect("is there")
+                .len(),
+        );
     }
     lengths
 }
@@ -46,16 +62,27 @@ async fn a_log_cut_at_any_byte_keeps_every_whole_frame() {
         let torn = tempfile::tempdir().expect("temp");
         copy(dir.path(), torn.path());
         let wal = file_ending(torn.path(), "wal");
-        std::fs::File::options().write(true).open(&wal).and_then(|f| f.set_len(cut)).expect("cuts");
+        std::fs::File::options()
+            .write(true)
+            .open(&wal)
+            .and_then(|f| f.set_len(cut))
+            .expect("cuts");
         let engine = open(torn.path(), SMALL);
         let whole = if cut == lengths[4] { 5 } else { 4 };
         assert_eq!(all(&engine, "g").len(), whole, "cut at {cut}");
         assert_eq!(engine.source_offset("g", "s", "src"), Some(whole as u64));
         // And it goes on from there.
         let again = vec![event(T0 + 9, "again")];
-        engine.append("g", "s", false, Some(("src", 9)), again).await.expect("appends");
+        engine
+            .append("g", "s", false, Some(("src", 9)), again)
+            .await
+            .expect("appends");
         drop(engine);
-        assert_eq!(all(&open(torn.path(), SMALL), "g").len(), whole + 1, "cut at {cut}");
+        assert_eq!(
+            all(&open(torn.path(), SMALL), "g").len(),
+            whole + 1,
+            "cut at {cut}"
+        );
     }
 }
 
@@ -71,7 +98,11 @@ async fn damage_inside_the_log_costs_only_the_frame_it_hits() {
         bytes[at as usize] ^= 0x41;
         std::fs::write(&wal, bytes).expect("writes");
         let left = all(&open(hurt.path(), SMALL), "g");
-        assert_eq!(left, ["event 0", "event 1", "event 3", "event 4"], "byte {at}");
+        assert_eq!(
+            left,
+            ["event 0", "event 1", "event 3", "event 4"],
+            "byte {at}"
+        );
     }
 }
 
@@ -81,11 +112,18 @@ async fn a_log_line_that_contains_a_frame_is_not_taken_for_one() {
     five_appends(dir.path()).await;
     let engine = open(dir.path(), SMALL);
     let line = "NGfr\u{1}\0\0\0\u{7f}\0\0\0\0\0\0\0aaaab".repeat(50);
-    engine.append("g", "s", false, None, vec![event(T0 + 9, line)]).await.expect("appends");
+    engine
+        .append("g", "s", false, None, vec![event(T0 + 9, line)])
+        .await
+        .expect("appends");
     drop(engine);
     let wal = file_ending(dir.path(), "wal");
     let len = std::fs::metadata(&wal).expect("is there").len();
-    std::fs::File::options().write(true).open(&wal).and_then(|f| f.set_len(len - 1)).expect("cuts");
+    std::fs::File::options()
+        .write(true)
+        .open(&wal)
+        .and_then(|f| f.set_len(len - 1))
+        .expect("cuts");
     assert_eq!(all(&open(dir.path(), SMALL), "g").len(), 5);
 }
 
@@ -97,7 +135,10 @@ async fn random_damage_never_panics() {
         for n in 0..300 {
             let line = format!("line {n} {}", "x".repeat(n % 90));
             let stream = format!("s{}", n % 3);
-            engine.append("g", &stream, true, None, vec![event(T0 + n as i64, line)]).await.expect("appends");
+            engine
+                .append("g", &stream, true, None, vec![event(T0 + n as i64, line)])
+                .await
+                .expect("appends");
         }
     }
     let seed = 20_231_114;
@@ -124,11 +165,26 @@ async fn random_damage_never_panics() {
             Ok(engine) => {
                 let left = all(&engine, "g").len();
                 assert!(left <= 300, "seed {seed} round {round}");
-                engine.append("g", "new", true, None, vec![event(T0, "x")]).await.expect("appends");
+                engine
+                    .append("g", "new", true, None, vec![event(T0, "x")])
+                    .await
+                    .expect("appends");
                 engine.seal().await.expect("seals");
-                assert_eq!(all(&engine, "g").len(), left + 1, "seed {seed} round {round}");
+                assert_eq!(
+                    all(&engine, "g").len(),
+                    left + 1,
+                    "seed {seed} round {round}"
+                );
             }
-            Err(e) => assert!(matches!(e, EngineError::Corrupt { .. } | EngineError::Newer { .. } | EngineError::Io { .. }), "seed {seed} round {round}: {e}"),
+            Err(e) => assert!(
+                matches!(
+                    e,
+                    EngineError::Corrupt { .. }
+                        | EngineError::Newer { .. }
+                        | EngineError::Io { .. }
+                ),
+                "seed {seed} round {round}: {e}"
+            ),
         }
     }
 }
@@ -155,7 +211,10 @@ async fn a_failed_seal_keeps_everything() {
     std::fs::create_dir(&in_the_way).expect("creates");
     for n in 0..300 {
         let line = vec![event(T0 + n, format!("{n} {}", "y".repeat(100)))];
-        engine.append("g", "s", true, None, line).await.expect("appends");
+        engine
+            .append("g", "s", true, None, line)
+            .await
+            .expect("appends");
     }
     assert_eq!(all(&engine, "g").len(), 300);
     assert!(engine.seal().await.is_err());
@@ -171,9 +230,15 @@ async fn lost_segment_files_cost_only_their_events() {
     let dir = tempfile::tempdir().expect("temp");
     {
         let engine = open(dir.path(), SMALL);
-        engine.append("g", "s", true, None, vec![event(T0, "sealed")]).await.expect("appends");
+        engine
+            .append("g", "s", true, None, vec![event(T0, "sealed")])
+            .await
+            .expect("appends");
         engine.seal().await.expect("seals");
-        engine.append("g", "s", true, None, vec![event(T0 + 1, "recent")]).await.expect("appends");
+        engine
+            .append("g", "s", true, None, vec![event(T0 + 1, "recent")])
+            .await
+            .expect("appends");
     }
     std::fs::remove_file(file_ending(&dir.path().join("segments"), "seg")).expect("removes");
     assert_eq!(all(&open(dir.path(), SMALL), "g"), ["recent"]);

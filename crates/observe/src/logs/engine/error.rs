@@ -33,10 +33,17 @@ pub enum EngineError {
 impl EngineError {
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> EngineError {
         let path = path.to_owned();
-        move |e| EngineError::Io { action, path, source: Arc::new(e) }
+        move |e| EngineError::Io {
+            action,
+            path,
+            source: Arc::new(e),
+        }
     }
 
     pub(super) fn corrupt(path: &Path, why: &'static str) -> EngineError {
-        EngineError::Corrupt { path: path.to_owned(), why }
+        EngineError::Corrupt {
+            path: path.to_owned(),
+            why,
+        }
     }
 }

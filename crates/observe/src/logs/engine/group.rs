@@ -47,11 +47,21 @@ pub(super) struct Stream {
 impl Stream {
     pub(super) fn new(name: Arc<str>, created: Timestamp) -> Stream {
         let (first_event, last_event, last_ingestion) = (None, None, None);
-        Stream { name, created, first_event, last_event, last_ingestion, sources: Vec::new() }
+        Stream {
+            name,
+            created,
+            first_event,
+            last_event,
+            last_ingestion,
+            sources: Vec::new(),
+        }
     }
 
     pub(super) fn offset(&self, source: &str) -> Option<u64> {
-        self.sources.iter().find(|(s, _)| **s == *source).map(|(_, end)| *end)
+        self.sources
+            .iter()
+            .find(|(s, _)| **s == *source)
+            .map(|(_, end)| *end)
     }
 
     /// Idempotent: replay and the catalog may both have seen the append.
@@ -105,7 +115,11 @@ impl Groups {
     }
 
     pub(super) fn all(&self) -> Vec<(Arc<str>, Arc<Group>)> {
-        self.map.read().iter().map(|(k, g)| (k.clone(), g.clone())).collect()
+        self.map
+            .read()
+            .iter()
+            .map(|(k, g)| (k.clone(), g.clone()))
+            .collect()
     }
 
     pub(super) fn insert(&self, key: Arc<str>, group: Group) {
@@ -122,7 +136,12 @@ impl Groups {
     /// themselves.
     pub(super) fn apply(&self, op: Op) -> Vec<u64> {
         match op {
-            Op::CreateStream { group, id, name, created } => {
+            Op::CreateStream {
+                group,
+                id,
+                name,
+                created,
+            } => {
                 let group = self.map.write().entry(group).or_default().clone();
                 let mut state = group.state.write();
                 if !state.streams.contains_key(&id) {
@@ -154,17 +173,21 @@ impl Groups {
     }
 
     fn change(&self, key: &str, change: impl FnOnce(&mut GroupState) -> Vec<u64>) -> Vec<u64> {
-        let Some(group) = self.get(key) else { return Vec::new() };
+        let Some(group) = self.get(key) else {
+            return Vec::new();
+        };
         let mut state = group.state.write();
         let before = state.recent_bytes;
         let dropped = change(&mut state);
-        self.recent_bytes.fetch_sub(before - state.recent_bytes, Ordering::Relaxed);
+        self.recent_bytes
+            .fetch_sub(before - state.recent_bytes, Ordering::Relaxed);
         dropped
     }
 
     fn drop_group(&self, group: &Group) -> Vec<u64> {
         let state = std::mem::take(&mut *group.state.write());
-        self.recent_bytes.fetch_sub(state.recent_bytes, Ordering::Relaxed);
+        self.recent_bytes
+            .fetch_sub(state.recent_bytes, Ordering::Relaxed);
         state.segments.iter().map(|s| s.number).collect()
     }
 }
@@ -173,15 +196,24 @@ impl Group {
     /// Answers how many bytes of memory the events take.
     fn append(&self, append: Append) -> usize {
         let mut state = self.state.write();
-        let Some(stream) = state.streams.get_mut(&append.stream) else { return 0 };
+        let Some(stream) = state.streams.get_mut(&append.stream) else {
+            return 0;
+        };
         stream.note(&append);
         let (mut bytes, mut message_bytes) = (0, 0);
         let recent = state.recent.clone();
         let mut recent = recent.write();
         for (n, (timestamp, message)) in append.events.into_iter().enumerate() {
             let ordinal = append.first_ordinal + n as u64;
-            let at = Position { ordinal, ..Position::at(timestamp.as_millis()) };
-            let record = Record { stream: append.stream, ingested: append.ingested, message };
+            let at = Position {
+                ordinal,
+                ..Position::at(timestamp.as_millis())
+            };
+            let record = Record {
+                stream: append.stream,
+                ingested: append.ingested,
+                message,
+            };
             message_bytes += record.message.len() as u64;
             bytes += record.bytes();
             recent.insert(at, record);
@@ -202,14 +234,22 @@ impl GroupState {
         if !self.streams.is_empty() {
             return Vec::new();
         }
-        std::mem::take(&mut self.segments).iter().map(|s| s.number).collect()
+        std::mem::take(&mut self.segments)
+            .iter()
+            .map(|s| s.number)
+            .collect()
     }
 
     fn expire(&mut self, before: Timestamp) -> Vec<u64> {
         let cut = Position::at(before.as_millis());
         self.retain(|at, _| *at >= cut);
         let old = |s: &Arc<Segment>| s.last < cut;
-        let dropped = self.segments.iter().filter(|s| old(s)).map(|s| s.number).collect();
+        let dropped = self
+            .segments
+            .iter()
+            .filter(|s| old(s))
+            .map(|s| s.number)
+            .collect();
         self.segments.retain(|s| !old(s));
         dropped
     }

@@ -65,7 +65,11 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { recent_bytes: 16 << 20, wal_bytes: 64 << 20, block_bytes: 256 << 10 }
+        Options {
+            recent_bytes: 16 << 20,
+            wal_bytes: 64 << 20,
+            block_bytes: 256 << 10,
+        }
     }
 }
 
@@ -108,6 +112,8 @@ pub struct Search {
     pub times: Times,
     /// Go on from here.
     pub from: Option<Position>,
+    /// The newest events first, instead of the oldest.
+    pub newest_first: bool,
     pub limit: usize,
     /// Messages and overhead of one page.
     pub page_bytes: usize,
@@ -122,7 +128,7 @@ pub struct Times {
     pub end: Timestamp,
 }
 
-/// What a search found, oldest event first.
+/// What a search found, in the order of the search.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SearchPage {
     pub events: Vec<Found>,
@@ -153,7 +159,12 @@ impl LogEngine {
         options: Options,
     ) -> Result<Arc<LogEngine>, EngineError> {
         let segments_dir = dir.join("segments");
-        let recover::Recovered { lock, head, wal, groups } = recover::recover(dir, &segments_dir)?;
+        let recover::Recovered {
+            lock,
+            head,
+            wal,
+            groups,
+        } = recover::recover(dir, &segments_dir)?;
         let (commands, receiver) = mpsc::channel(1024);
         let writer = Writer {
             dir: dir.to_owned(),
@@ -193,27 +204,51 @@ impl LogEngine {
         source: Option<(&str, u64)>,
         events: Vec<Event>,
     ) -> Result<Outcome, EngineError> {
-        let bytes: usize = events.iter().map(|e| e.message.len() + EVENT_OVERHEAD_BYTES).sum();
+        let bytes: usize = events
+            .iter()
+            .map(|e| e.message.len() + EVENT_OVERHEAD_BYTES)
+            .sum();
         if bytes > MAX_APPEND_BYTES {
             return Err(EngineError::TooBig { bytes });
         }
-        let permit = self.waiting.clone().acquire_many_owned((bytes / 1024 + 1) as u32).await;
+        let permit = self
+            .waiting
+            .clone()
+            .acquire_many_owned((bytes / 1024 + 1) as u32)
+            .await;
         let permit = permit.map_err(|_| CLOSED)?;
         let source = source.map(|(name, end)| (name.to_owned(), end));
-        let request = AppendRequest { group: group.into(), stream: stream.into(), create, source, events };
-        self.send(|done| Command::Append(request, permit, done)).await
+        let request = AppendRequest {
+            group: group.into(),
+            stream: stream.into(),
+            create,
+            source,
+            events,
+        };
+        self.send(|done| Command::Append(request, permit, done))
+            .await
     }
 
     /// Make a stream; answers whether it is new.
     pub async fn create_stream(&self, group: &str, stream: &str) -> Result<bool, EngineError> {
         let (group, stream) = (group.into(), stream.into());
-        self.send(|done| Command::CreateStream { group, stream, done }).await
+        self.send(|done| Command::CreateStream {
+            group,
+            stream,
+            done,
+        })
+        .await
     }
 
     /// Delete a stream and its events; answers whether there was one.
     pub async fn delete_stream(&self, group: &str, stream: &str) -> Result<bool, EngineError> {
         let (group, stream) = (group.into(), stream.into());
-        self.send(|done| Command::DeleteStream { group, stream, done }).await
+        self.send(|done| Command::DeleteStream {
+            group,
+            stream,
+            done,
+        })
+        .await
     }
 
     /// Delete everything of a group.
@@ -226,7 +261,12 @@ impl LogEngine {
     /// segment is older (queries hide the rest by their start time).
     pub async fn expire(&self, group: &str, before: Timestamp) -> Result<(), EngineError> {
         let group = group.into();
-        self.send(|done| Command::Expire { group, before, done }).await
+        self.send(|done| Command::Expire {
+            group,
+            before,
+            done,
+        })
+        .await
     }
 
     /// Drop everything: one small durable write; nothing at all when there is nothing.
@@ -264,21 +304,31 @@ impl LogEngine {
         };
         let (mut events, mut bytes) = (Vec::new(), 0);
         if let Some(found) = self.groups.get(group) {
-            query::scan(&found, &self.segments_dir, &Selection::stream(stream), window, |c| {
-                bytes += c.message.len() + EVENT_OVERHEAD_BYTES;
-                if events.len() == limit || (bytes > page_bytes && !events.is_empty()) {
-                    return ControlFlow::Break(());
-                }
-                events.push(Found::from(c));
-                ControlFlow::Continue(())
-            })?;
+            query::scan(
+                &found,
+                &self.segments_dir,
+                &Selection::stream(stream),
+                window,
+                |c| {
+                    bytes += c.message.len() + EVENT_OVERHEAD_BYTES;
+                    if events.len() == limit || (bytes > page_bytes && !events.is_empty()) {
+                        return ControlFlow::Break(());
+                    }
+                    events.push(Found::from(c));
+                    ControlFlow::Continue(())
+                },
+            )?;
         }
         if window.direction == Direction::Backward {
             events.reverse();
         }
         let forward = events.last().map_or(start, |e| e.position.next());
         let backward = events.first().map_or(start, |e| e.position);
-        Ok(StreamPage { events, forward, backward })
+        Ok(StreamPage {
+            events,
+            forward,
+            backward,
+        })
     }
 
     /// Every event of the selected streams whose message satisfies `matches`, page by page.
@@ -289,13 +339,29 @@ impl LogEngine {
         mut matches: impl FnMut(&str) -> bool,
     ) -> Result<SearchPage, EngineError> {
         let mut page = SearchPage::default();
-        let Some(group) = self.groups.get(group) else { return Ok(page) };
-        let window = window(search.times, search.from.map_or(Cursor::Head, Cursor::Forward));
+        let Some(group) = self.groups.get(group) else {
+            return Ok(page);
+        };
+        let cursor = match (search.from, search.newest_first) {
+            (None, false) => Cursor::Head,
+            (None, true) => Cursor::Tail,
+            (Some(at), false) => Cursor::Forward(at),
+            (Some(at), true) => Cursor::Backward(at),
+        };
+        let window = window(search.times, cursor);
+        // Where to go on so that `c` comes first: backward positions are exclusive.
+        let before = |c: Candidate<'_>| {
+            Some(if search.newest_first {
+                c.at.next()
+            } else {
+                c.at
+            })
+        };
         let (mut bytes, mut scanned) = (0, 0);
         query::scan(&group, &self.segments_dir, &search.streams, window, |c| {
             let size = c.message.len() + EVENT_OVERHEAD_BYTES;
             if scanned > search.scan_bytes {
-                page.next = Some(c.at);
+                page.next = before(c);
                 return ControlFlow::Break(());
             }
             scanned += size;
@@ -305,7 +371,7 @@ impl LogEngine {
             bytes += size;
             let full = bytes > search.page_bytes && !page.events.is_empty();
             if full || page.events.len() == search.limit {
-                page.next = Some(c.at);
+                page.next = before(c);
                 return ControlFlow::Break(());
             }
             page.events.push(Found::from(c));
@@ -329,12 +395,18 @@ fn window(times: Times, cursor: Cursor) -> Window {
         Cursor::Forward(at) => (from.max(at), to, Direction::Forward),
         Cursor::Backward(at) => (from, to.min(at), Direction::Backward),
     };
-    Window { from, to: to.max(from), direction }
+    Window {
+        from,
+        to: to.max(from),
+        direction,
+    }
 }
 
 impl Times {
-    pub const ALL: Times =
-        Times { start: Timestamp::from_millis(0), end: Timestamp::from_millis(i64::MAX) };
+    pub const ALL: Times = Times {
+        start: Timestamp::from_millis(0),
+        end: Timestamp::from_millis(i64::MAX),
+    };
 }
 
 impl From<Candidate<'_>> for Found {

@@ -17,12 +17,25 @@ pub struct Event {
 /// One change. Applying a log's operations in order rebuilds the state they made.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Op {
-    CreateStream { group: Arc<str>, id: StreamId, name: Arc<str>, created: Timestamp },
+    CreateStream {
+        group: Arc<str>,
+        id: StreamId,
+        name: Arc<str>,
+        created: Timestamp,
+    },
     Append(Append),
-    DeleteStream { group: Arc<str>, id: StreamId },
-    DeleteGroup { group: Arc<str> },
+    DeleteStream {
+        group: Arc<str>,
+        id: StreamId,
+    },
+    DeleteGroup {
+        group: Arc<str>,
+    },
     /// Drop what is older than `before`.
-    Expire { group: Arc<str>, before: Timestamp },
+    Expire {
+        group: Arc<str>,
+        before: Timestamp,
+    },
     /// Drop everything.
     Wipe,
 }
@@ -63,7 +76,12 @@ impl From<Malformed> for Unreadable {
 impl Op {
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         match self {
-            Op::CreateStream { group, id, name, created } => {
+            Op::CreateStream {
+                group,
+                id,
+                name,
+                created,
+            } => {
                 put_number(out, CREATE_STREAM);
                 put_text(out, group);
                 put_number(out, *id);
@@ -108,9 +126,15 @@ impl Op {
                 name: input.text()?.into(),
                 created: Timestamp::from_millis(input.signed()?),
             },
-            DELETE_STREAM => Op::DeleteStream { group, id: input.number()? },
+            DELETE_STREAM => Op::DeleteStream {
+                group,
+                id: input.number()?,
+            },
             DELETE_GROUP => Op::DeleteGroup { group },
-            EXPIRE => Op::Expire { group, before: Timestamp::from_millis(input.signed()?) },
+            EXPIRE => Op::Expire {
+                group,
+                before: Timestamp::from_millis(input.signed()?),
+            },
             _ => Op::Append(Append::get(group, input)?),
         })
     }
@@ -157,6 +181,13 @@ impl Append {
             events.push((Timestamp::from_millis(last), input.text()?.into()));
         }
         let ingested = Timestamp::from_millis(ingested);
-        Ok(Append { group, stream, ingested, first_ordinal, source, events })
+        Ok(Append {
+            group,
+            stream,
+            ingested,
+            first_ordinal,
+            source,
+            events,
+        })
     }
 }

@@ -11,19 +11,31 @@ pub struct Position {
 }
 
 impl Position {
-    pub const MIN: Position = Position { millis: 0, ordinal: 0 };
-    pub const MAX: Position = Position { millis: i64::MAX, ordinal: u64::MAX };
+    pub const MIN: Position = Position {
+        millis: 0,
+        ordinal: 0,
+    };
+    pub const MAX: Position = Position {
+        millis: i64::MAX,
+        ordinal: u64::MAX,
+    };
 
     /// Before every event of this millisecond; negative times count as the epoch.
     pub fn at(millis: i64) -> Position {
-        Position { millis: millis.max(0), ordinal: 0 }
+        Position {
+            millis: millis.max(0),
+            ordinal: 0,
+        }
     }
 
     /// The place directly behind this one.
     pub fn next(self) -> Position {
         match self.ordinal.checked_add(1) {
             Some(ordinal) => Position { ordinal, ..self },
-            None => Position { millis: self.millis.saturating_add(1), ordinal: 0 },
+            None => Position {
+                millis: self.millis.saturating_add(1),
+                ordinal: 0,
+            },
         }
     }
 
@@ -40,7 +52,10 @@ impl Position {
         }
         let bits: u128 = number.parse().ok()?;
         let millis = i64::try_from(bits >> 64).ok()?;
-        Some(Position { millis, ordinal: bits as u64 })
+        Some(Position {
+            millis,
+            ordinal: bits as u64,
+        })
     }
 
     /// One number in the same order.
@@ -54,6 +69,9 @@ impl Position {
     }
 
     pub(super) fn get(input: &mut Input<'_>) -> Result<Position, Malformed> {
-        Ok(Position { millis: input.signed()?, ordinal: input.number()? })
+        Ok(Position {
+            millis: input.signed()?,
+            ordinal: input.number()?,
+        })
     }
 }

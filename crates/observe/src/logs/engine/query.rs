@@ -152,13 +152,34 @@ pub(super) fn scan(
     let (recent, segments) = {
         let state = group.state.read();
         let wanted = |s: &&Arc<Segment>| window.overlaps(s.first, s.last);
-        (state.recent.clone(), state.segments.iter().filter(wanted).cloned().collect::<Vec<_>>())
+        (
+            state.recent.clone(),
+            state
+                .segments
+                .iter()
+                .filter(wanted)
+                .cloned()
+                .collect::<Vec<_>>(),
+        )
     };
-    let mut merge = Merge { group, recent, segments_dir, selection, window, heap: BinaryHeap::new() };
+    let mut merge = Merge {
+        group,
+        recent,
+        segments_dir,
+        selection,
+        window,
+        heap: BinaryHeap::new(),
+    };
     for segment in segments {
-        merge.push(window.entry(segment.first, segment.last), Source::Segment(segment));
+        merge.push(
+            window.entry(segment.first, segment.last),
+            Source::Segment(segment),
+        );
     }
-    merge.push(window.entry(Position::MIN, Position::MAX), Source::Recent(window));
+    merge.push(
+        window.entry(Position::MIN, Position::MAX),
+        Source::Recent(window),
+    );
     while let Some(Reverse(Item(_, source))) = merge.heap.pop() {
         if merge.step(source, &mut visit)?.is_break() {
             break;
@@ -213,10 +234,14 @@ impl Merge<'_> {
         }
         let open = Arc::new(OpenSegment { footer, names });
         for (index, block) in open.footer.blocks.iter().enumerate() {
-            let wanted = block.streams.iter().any(|s| open.names[*s as usize].is_some());
+            let wanted = block
+                .streams
+                .iter()
+                .any(|s| open.names[*s as usize].is_some());
             if wanted && self.window.overlaps(block.first, block.last) {
                 let key = self.window.entry(block.first, block.last);
-                self.heap.push(Reverse(Item(key, Source::Block(open.clone(), index))));
+                self.heap
+                    .push(Reverse(Item(key, Source::Block(open.clone(), index))));
             }
         }
         Ok(())
@@ -233,12 +258,17 @@ impl Merge<'_> {
             }
         };
         let window = self.window;
-        block.entries.retain(|e| window.has(e.at) && open.names[e.stream as usize].is_some());
+        block
+            .entries
+            .retain(|e| window.has(e.at) && open.names[e.stream as usize].is_some());
         if window.direction == Direction::Backward {
             block.entries.reverse();
         }
         if let Some(first) = block.entries.first() {
-            self.push(window.key(first.at), Source::Entries(open, Box::new(block), 0));
+            self.push(
+                window.key(first.at),
+                Source::Entries(open, Box::new(block), 0),
+            );
         }
     }
 
@@ -256,10 +286,20 @@ impl Merge<'_> {
                 self.push(key, Source::Entries(open, block, next));
                 break;
             }
-            let Entry { at, stream, ingested, .. } = *entry;
+            let Entry {
+                at,
+                stream,
+                ingested,
+                ..
+            } = *entry;
             if let Some(stream) = &open.names[stream as usize] {
                 let ingested = Timestamp::from_millis(ingested);
-                visit(Candidate { at, stream, ingested, message: block.message(entry) })?;
+                visit(Candidate {
+                    at,
+                    stream,
+                    ingested,
+                    message: block.message(entry),
+                })?;
             }
             next += 1;
         }
@@ -277,10 +317,17 @@ impl Merge<'_> {
             let range = recent.range(window.from..window.to);
             let mut copy = |(at, record): (&Position, &super::group::Record)| {
                 (seen, last) = (seen + 1, Some(*at));
-                let Some(stream) = state.streams.get(&record.stream) else { return };
+                let Some(stream) = state.streams.get(&record.stream) else {
+                    return;
+                };
                 if self.selection.has(&stream.name) {
                     let (ingested, message) = (record.ingested, record.message.clone());
-                    chunk.push(Copied { at: *at, stream: stream.name.clone(), ingested, message });
+                    chunk.push(Copied {
+                        at: *at,
+                        stream: stream.name.clone(),
+                        ingested,
+                        message,
+                    });
                 }
             };
             match window.direction {
@@ -293,10 +340,16 @@ impl Merge<'_> {
         }
         if let Some(last) = last.filter(|_| seen == RECENT_CHUNK) {
             let rest = match window.direction {
-                Direction::Forward => Window { from: last.next(), ..window },
+                Direction::Forward => Window {
+                    from: last.next(),
+                    ..window
+                },
                 Direction::Backward => Window { to: last, ..window },
             };
-            self.push(rest.entry(Position::MIN, Position::MAX), Source::Recent(rest));
+            self.push(
+                rest.entry(Position::MIN, Position::MAX),
+                Source::Recent(rest),
+            );
         }
     }
 
@@ -312,8 +365,18 @@ impl Merge<'_> {
                 self.push(key, Source::Chunk(chunk));
                 break;
             }
-            let Copied { at, stream, ingested, message } = copied;
-            visit(Candidate { at: *at, stream, ingested: *ingested, message })?;
+            let Copied {
+                at,
+                stream,
+                ingested,
+                message,
+            } = copied;
+            visit(Candidate {
+                at: *at,
+                stream,
+                ingested: *ingested,
+                message,
+            })?;
             chunk.next();
         }
         ControlFlow::Continue(())

@@ -30,10 +30,17 @@ pub(super) fn recover(dir: &Path, segments_dir: &Path) -> Result<Recovered, Engi
         None => fresh(dir, segments_dir)?,
     };
     let path = wal_path(dir, head.wal);
-    let wal = Wal::replay(&path, head.salt, |payload| replay(payload, &path, &groups, &mut head))?;
+    let wal = Wal::replay(&path, head.salt, |payload| {
+        replay(payload, &path, &groups, &mut head)
+    })?;
     drop_missing(segments_dir, &groups);
     remove_leftovers(dir, segments_dir, &head, &groups);
-    Ok(Recovered { lock, head, wal, groups: Arc::new(groups) })
+    Ok(Recovered {
+        lock,
+        head,
+        wal,
+        groups: Arc::new(groups),
+    })
 }
 
 fn lock(dir: &Path) -> Result<File, EngineError> {
@@ -41,30 +48,46 @@ fn lock(dir: &Path) -> Result<File, EngineError> {
     let file = File::create(&path).map_err(EngineError::io("create", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(EngineError::Locked { path: dir.to_owned() }),
+        Err(std::fs::TryLockError::WouldBlock) => Err(EngineError::Locked {
+            path: dir.to_owned(),
+        }),
         Err(std::fs::TryLockError::Error(e)) => Err(EngineError::io("lock", &path)(e)),
     }
 }
 
 fn fresh(dir: &Path, segments_dir: &Path) -> Result<(Head, Groups), EngineError> {
-    let mut segments = std::fs::read_dir(segments_dir).map_err(EngineError::io("list", segments_dir))?;
+    let mut segments =
+        std::fs::read_dir(segments_dir).map_err(EngineError::io("list", segments_dir))?;
     if segments.next().is_some() {
         return Err(EngineError::corrupt(dir, "it has segments but no catalog"));
     }
     let salt = Rng::from_entropy().u64();
-    let head = Head { wal: 1, salt, next_stream: 1, next_ordinal: 1, next_segment: 1 };
+    let head = Head {
+        wal: 1,
+        salt,
+        next_stream: 1,
+        next_ordinal: 1,
+        next_segment: 1,
+    };
     Wal::create(&wal_path(dir, head.wal), salt)?;
     let groups = Groups::default();
     catalog::save(dir, &head, &groups, &[])?;
     Ok((head, groups))
 }
 
-fn replay(payload: &[u8], path: &Path, groups: &Groups, head: &mut Head) -> Result<(), EngineError> {
+fn replay(
+    payload: &[u8],
+    path: &Path,
+    groups: &Groups,
+    head: &mut Head,
+) -> Result<(), EngineError> {
     let mut input = Input::new(payload);
     while !input.is_empty() {
         let op = Op::get(&mut input).map_err(|e| match e {
             Unreadable::Malformed => EngineError::corrupt(path, "an operation"),
-            Unreadable::Unknown => EngineError::Newer { path: path.to_owned() },
+            Unreadable::Unknown => EngineError::Newer {
+                path: path.to_owned(),
+            },
         })?;
         match &op {
             Op::CreateStream { id, .. } => head.next_stream = head.next_stream.max(id + 1),
@@ -99,10 +122,17 @@ fn remove_leftovers(dir: &Path, segments_dir: &Path, head: &Head, groups: &Group
     let mut keep: HashSet<_> = [wal_path(dir, head.wal)].into();
     for (_, group) in groups.all() {
         let state = group.state.read();
-        keep.extend(state.segments.iter().map(|s| Segment::path(segments_dir, s.number)));
+        keep.extend(
+            state
+                .segments
+                .iter()
+                .map(|s| Segment::path(segments_dir, s.number)),
+        );
     }
     for dir in [dir, segments_dir] {
-        let Ok(entries) = std::fs::read_dir(dir) else { continue };
+        let Ok(entries) = std::fs::read_dir(dir) else {
+            continue;
+        };
         for path in entries.flatten().map(|e| e.path()) {
             let ours = path.extension().is_some_and(|e| e == "wal" || e == "seg");
             if ours && !keep.contains(&path) && std::fs::remove_file(&path).is_ok() {

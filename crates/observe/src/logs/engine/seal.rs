@@ -47,7 +47,9 @@ impl Writer {
         };
         for ((_, group), (_, segment)) in chosen.iter().zip(sealed) {
             let mut state = group.state.write();
-            self.groups.recent_bytes.fetch_sub(state.recent_bytes, Ordering::Relaxed);
+            self.groups
+                .recent_bytes
+                .fetch_sub(state.recent_bytes, Ordering::Relaxed);
             (state.recent_bytes, state.recent_message_bytes) = (0, 0);
             state.recent = Recent::default();
             state.segments.push(segment);
@@ -63,7 +65,12 @@ impl Writer {
 
     fn choose(&self, part: usize, whole: usize) -> (Vec<Named>, Vec<Named>) {
         let bytes = |(_, group): &Named| group.state.read().recent_bytes;
-        let mut all: Vec<Named> = self.groups.all().into_iter().filter(|g| bytes(g) > 0).collect();
+        let mut all: Vec<Named> = self
+            .groups
+            .all()
+            .into_iter()
+            .filter(|g| bytes(g) > 0)
+            .collect();
         all.sort_by_cached_key(|g| std::cmp::Reverse(bytes(g)));
         let goal = all.iter().map(bytes).sum::<usize>() / whole * part;
         let mut sum = 0;
@@ -72,11 +79,18 @@ impl Writer {
             sum >= goal
         };
         let count = all.iter().position(enough).map_or(all.len(), |n| n + 1);
-        let rest = if part == whole { Vec::new() } else { all.split_off(count) };
+        let rest = if part == whole {
+            Vec::new()
+        } else {
+            all.split_off(count)
+        };
         (all, rest)
     }
 
-    #[allow(clippy::type_complexity, reason = "two results of one step, taken apart at once")]
+    #[allow(
+        clippy::type_complexity,
+        reason = "two results of one step, taken apart at once"
+    )]
     fn prepare(
         &self,
         chosen: &[Named],
@@ -85,9 +99,13 @@ impl Writer {
     ) -> Result<(Vec<(Arc<str>, Arc<Segment>)>, Wal), EngineError> {
         let mut sealed = Vec::new();
         for (number, (key, group)) in (self.head.next_segment..).zip(chosen) {
-            sealed.push((key.clone(), Arc::new(self.write_segment(number, key, group)?)));
+            sealed.push((
+                key.clone(),
+                Arc::new(self.write_segment(number, key, group)?),
+            ));
         }
-        catalog::sync_dir(&self.segments_dir).map_err(EngineError::io("sync", &self.segments_dir))?;
+        catalog::sync_dir(&self.segments_dir)
+            .map_err(EngineError::io("sync", &self.segments_dir))?;
         let mut wal = Wal::create(&wal_path(&self.dir, head.wal), head.salt)?;
         carry(&mut wal, rest)?;
         catalog::sync_dir(&self.dir).map_err(EngineError::io("sync", &self.dir))?;
@@ -95,11 +113,20 @@ impl Writer {
         Ok((sealed, wal))
     }
 
-    fn write_segment(&self, number: u64, key: &Arc<str>, group: &Group) -> Result<Segment, EngineError> {
+    fn write_segment(
+        &self,
+        number: u64,
+        key: &Arc<str>,
+        group: &Group,
+    ) -> Result<Segment, EngineError> {
         let state = group.state.read();
         let recent = state.recent.read();
-        let mut writer =
-            SegmentWriter::create(&self.segments_dir, number, key.clone(), self.options.block_bytes)?;
+        let mut writer = SegmentWriter::create(
+            &self.segments_dir,
+            number,
+            key.clone(),
+            self.options.block_bytes,
+        )?;
         for (at, record) in recent.iter() {
             if let Some(stream) = state.streams.get(&record.stream) {
                 writer.push(*at, record, &stream.name)?;
@@ -118,7 +145,10 @@ fn carry(wal: &mut Wal, rest: &[Named]) -> Result<(), EngineError> {
         let recent = state.recent.read();
         let mut run: Option<Append> = None;
         for (at, record) in recent.iter() {
-            let event = (neargate_base::Timestamp::from_millis(at.millis), record.message.clone());
+            let event = (
+                neargate_base::Timestamp::from_millis(at.millis),
+                record.message.clone(),
+            );
             if let Some(run) = run.as_mut().filter(|r| {
                 r.stream == record.stream
                     && r.ingested == record.ingested
@@ -147,5 +177,9 @@ fn carry(wal: &mut Wal, rest: &[Named]) -> Result<(), EngineError> {
             Op::Append(done).put(&mut frame);
         }
     }
-    if frame.is_empty() { Ok(()) } else { wal.append(&frame) }
+    if frame.is_empty() {
+        Ok(())
+    } else {
+        wal.append(&frame)
+    }
 }

@@ -1,7 +1,7 @@
 //! What is known of groups and streams without reading events.
 
-use super::group::Stream;
 use super::LogEngine;
+use super::group::Stream;
 use neargate_base::Timestamp;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -20,7 +20,10 @@ pub struct StreamInfo {
 /// The order of a stream list. `after` is the last one of the page before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StreamOrder {
-    ByName { prefix: String, after: Option<String> },
+    ByName {
+        prefix: String,
+        after: Option<String>,
+    },
     /// By last event (none: at time 0), then by name.
     ByLastEvent { after: Option<(i64, String)> },
 }
@@ -35,7 +38,14 @@ impl StreamInfo {
 
 impl From<&Stream> for StreamInfo {
     fn from(s: &Stream) -> Self {
-        let Stream { name, created, first_event, last_event, last_ingestion, .. } = s;
+        let Stream {
+            name,
+            created,
+            first_event,
+            last_event,
+            last_ingestion,
+            ..
+        } = s;
         StreamInfo {
             name: name.clone(),
             created: *created,
@@ -60,6 +70,24 @@ impl LogEngine {
         })
     }
 
+    /// The time of the oldest thing [`LogEngine::expire`] could drop: a recent event, or a
+    /// sealed segment by its newest event.
+    pub fn oldest(&self, group: &str) -> Option<Timestamp> {
+        let group = self.groups.get(group)?;
+        let state = group.state.read();
+        let recent = state
+            .recent
+            .read()
+            .first_key_value()
+            .map(|(at, _)| at.millis);
+        let sealed = state.segments.iter().map(|s| s.last.millis).min();
+        recent
+            .into_iter()
+            .chain(sealed)
+            .min()
+            .map(Timestamp::from_millis)
+    }
+
     pub fn stream(&self, group: &str, stream: &str) -> Option<StreamInfo> {
         let group = self.groups.get(group)?;
         let state = group.state.read();
@@ -75,7 +103,9 @@ impl LogEngine {
         descending: bool,
         limit: usize,
     ) -> (Vec<StreamInfo>, bool) {
-        let Some(group) = self.groups.get(group) else { return (Vec::new(), false) };
+        let Some(group) = self.groups.get(group) else {
+            return (Vec::new(), false);
+        };
         let state = group.state.read();
         let info = |id| state.streams.get(id).map(StreamInfo::from);
         let mut found: Vec<StreamInfo> = match order {
@@ -89,7 +119,10 @@ impl LogEngine {
                 let ids = range.take_while(|(name, _)| name.starts_with(prefix.as_str()));
                 if descending {
                     let before = |name: &str| after.is_none_or(|a| name < a);
-                    let mut all: Vec<_> = ids.take_while(|(name, _)| before(name)).map(|(_, id)| id).collect();
+                    let mut all: Vec<_> = ids
+                        .take_while(|(name, _)| before(name))
+                        .map(|(_, id)| id)
+                        .collect();
                     all.reverse();
                     all.into_iter().take(limit + 1).filter_map(info).collect()
                 } else {
@@ -97,7 +130,8 @@ impl LogEngine {
                 }
             }
             StreamOrder::ByLastEvent { after } => {
-                let key = |s: &Stream| (s.last_event.map_or(0, Timestamp::as_millis), s.name.clone());
+                let key =
+                    |s: &Stream| (s.last_event.map_or(0, Timestamp::as_millis), s.name.clone());
                 let mut all: Vec<_> = state.streams.iter().map(|(id, s)| (key(s), id)).collect();
                 all.sort_unstable();
                 if descending {
@@ -106,11 +140,17 @@ impl LogEngine {
                 let seen = |(time, name): &(i64, Arc<str>)| {
                     after.as_ref().is_some_and(|(t, n)| {
                         let order = (*time, &**name).cmp(&(*t, n.as_str()));
-                        if descending { order.is_ge() } else { order.is_le() }
+                        if descending {
+                            order.is_ge()
+                        } else {
+                            order.is_le()
+                        }
                     })
                 };
                 let rest = all.iter().skip_while(|(key, _)| seen(key));
-                rest.take(limit + 1).filter_map(|(_, id)| info(id)).collect()
+                rest.take(limit + 1)
+                    .filter_map(|(_, id)| info(id))
+                    .collect()
             }
         };
         let more = found.len() > limit;
@@ -122,7 +162,10 @@ impl LogEngine {
     pub fn source_offset(&self, group: &str, stream: &str, source: &str) -> Option<u64> {
         let group = self.groups.get(group)?;
         let state = group.state.read();
-        let stream = state.by_name.get(stream).and_then(|id| state.streams.get(id));
+        let stream = state
+            .by_name
+            .get(stream)
+            .and_then(|id| state.streams.get(id));
         stream?.offset(source)
     }
 }

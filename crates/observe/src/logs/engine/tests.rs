@@ -7,8 +7,11 @@ use std::time::Duration;
 pub(super) const T0: i64 = 1_700_000_000_000;
 
 /// Small enough that a few hundred events seal.
-pub(super) const SMALL: Options =
-    Options { recent_bytes: 16 << 10, wal_bytes: 1 << 20, block_bytes: 1 << 10 };
+pub(super) const SMALL: Options = Options {
+    recent_bytes: 16 << 10,
+    wal_bytes: 1 << 20,
+    block_bytes: 1 << 10,
+};
 
 pub(super) fn open(dir: &Path, options: Options) -> Arc<LogEngine> {
     let clock = Arc::new(ManualClock::at(Timestamp::from_millis(T0)));
@@ -16,7 +19,10 @@ pub(super) fn open(dir: &Path, options: Options) -> Arc<LogEngine> {
 }
 
 pub(super) fn event(millis: i64, message: impl Into<String>) -> Event {
-    Event { timestamp: Timestamp::from_millis(millis), message: message.into() }
+    Event {
+        timestamp: Timestamp::from_millis(millis),
+        message: message.into(),
+    }
 }
 
 pub(super) fn everything() -> Search {
@@ -24,6 +30,7 @@ pub(super) fn everything() -> Search {
         streams: Selection::All,
         times: Times::ALL,
         from: None,
+        newest_first: false,
         limit: usize::MAX,
         page_bytes: usize::MAX,
         scan_bytes: usize::MAX,
@@ -31,7 +38,9 @@ pub(super) fn everything() -> Search {
 }
 
 pub(super) fn all(engine: &LogEngine, group: &str) -> Vec<String> {
-    let page = engine.search(group, &everything(), |_| true).expect("reads");
+    let page = engine
+        .search(group, &everything(), |_| true)
+        .expect("reads");
     assert_eq!(page.next, None);
     page.events.into_iter().map(|e| e.message).collect()
 }
@@ -42,8 +51,9 @@ async fn interleaved(engine: &LogEngine) -> Vec<String> {
     for batch in 0..20 {
         for stream in 0..3 {
             let at = |n: i64| T0 + (batch * 10 + n) * 3 + stream;
-            let events: Vec<Event> =
-                (0..10).map(|n| event(at(n), format!("{} from {stream}", at(n)))).collect();
+            let events: Vec<Event> = (0..10)
+                .map(|n| event(at(n), format!("{} from {stream}", at(n))))
+                .collect();
             expected.extend(events.iter().map(|e| (e.timestamp, e.message.clone())));
             let name = format!("s{stream}");
             let done = engine.append("g", &name, true, None, events).await;
@@ -63,7 +73,15 @@ async fn reads_back_across_segments_and_restarts() {
         assert_eq!(all(&engine, "g"), expected);
         expected
     };
-    assert!(dir.path().join("segments").read_dir().expect("lists").count() > 1, "sealed");
+    assert!(
+        dir.path()
+            .join("segments")
+            .read_dir()
+            .expect("lists")
+            .count()
+            > 1,
+        "sealed"
+    );
     let engine = open(dir.path(), SMALL);
     assert_eq!(all(&engine, "g"), expected);
     engine.seal().await.expect("seals");
@@ -77,11 +95,17 @@ async fn pages_join_to_the_whole_in_both_directions() {
     let dir = tempfile::tempdir().expect("temp");
     let engine = open(dir.path(), SMALL);
     let expected = interleaved(&engine).await;
-    let of_s1: Vec<String> = expected.iter().filter(|m| m.ends_with(" 1")).cloned().collect();
+    let of_s1: Vec<String> = expected
+        .iter()
+        .filter(|m| m.ends_with(" 1"))
+        .cloned()
+        .collect();
 
     let (mut got, mut cursor) = (Vec::new(), Cursor::Head);
     loop {
-        let page = engine.get_events("g", "s1", Times::ALL, cursor, 7, usize::MAX).expect("reads");
+        let page = engine
+            .get_events("g", "s1", Times::ALL, cursor, 7, usize::MAX)
+            .expect("reads");
         let next = Cursor::Forward(page.forward);
         got.extend(page.events.into_iter().map(|e| e.message));
         if next == cursor {
@@ -93,7 +117,9 @@ async fn pages_join_to_the_whole_in_both_directions() {
 
     let (mut got, mut cursor) = (Vec::new(), Cursor::Tail);
     loop {
-        let page = engine.get_events("g", "s1", Times::ALL, cursor, 7, 300).expect("reads");
+        let page = engine
+            .get_events("g", "s1", Times::ALL, cursor, 7, 300)
+            .expect("reads");
         let next = Cursor::Backward(page.backward);
         got.splice(0..0, page.events.into_iter().map(|e| e.message));
         if next == cursor {
@@ -103,17 +129,41 @@ async fn pages_join_to_the_whole_in_both_directions() {
     }
     assert_eq!(got, of_s1);
 
-    let mut search = Search { limit: 11, streams: Selection::Prefix("s".into()), ..everything() };
+    let mut search = Search {
+        limit: 11,
+        streams: Selection::Prefix("s".into()),
+        ..everything()
+    };
     let mut got = Vec::new();
     loop {
-        let page = engine.search("g", &search, |m| !m.ends_with(" 2")).expect("reads");
+        let page = engine
+            .search("g", &search, |m| !m.ends_with(" 2"))
+            .expect("reads");
         got.extend(page.events.into_iter().map(|e| e.message));
         search.from = page.next;
         if page.next.is_none() {
             break;
         }
     }
-    let not_2: Vec<String> = expected.iter().filter(|m| !m.ends_with(" 2")).cloned().collect();
+    let not_2: Vec<String> = expected
+        .iter()
+        .filter(|m| !m.ends_with(" 2"))
+        .cloned()
+        .collect();
+    assert_eq!(got, not_2);
+
+    (search.newest_first, search.from) = (true, None);
+    let mut got = Vec::new();
+    loop {
+        let page = engine
+            .search("g", &search, |m| !m.ends_with(" 2"))
+            .expect("reads");
+        got.splice(0..0, page.events.into_iter().rev().map(|e| e.message));
+        search.from = page.next;
+        if page.next.is_none() {
+            break;
+        }
+    }
     assert_eq!(got, not_2);
 }
 
@@ -122,14 +172,24 @@ async fn a_forward_token_at_the_end_waits_for_what_comes() {
     let dir = tempfile::tempdir().expect("temp");
     let engine = open(dir.path(), SMALL);
     engine.create_stream("g", "s").await.expect("creates");
-    let get = |cursor| engine.get_events("g", "s", Times::ALL, cursor, 10, usize::MAX).expect("reads");
+    let get = |cursor| {
+        engine
+            .get_events("g", "s", Times::ALL, cursor, 10, usize::MAX)
+            .expect("reads")
+    };
     let empty = get(Cursor::Tail);
-    engine.append("g", "s", false, None, vec![event(T0, "one")]).await.expect("appends");
+    engine
+        .append("g", "s", false, None, vec![event(T0, "one")])
+        .await
+        .expect("appends");
     let one = get(Cursor::Forward(empty.forward));
     assert_eq!(one.events[0].message, "one");
     let end = get(Cursor::Forward(one.forward));
     assert_eq!((end.events.len(), end.forward), (0, one.forward));
-    engine.append("g", "s", false, None, vec![event(T0, "two")]).await.expect("appends");
+    engine
+        .append("g", "s", false, None, vec![event(T0, "two")])
+        .await
+        .expect("appends");
     assert_eq!(get(Cursor::Forward(end.forward)).events[0].message, "two");
     assert_eq!(get(Cursor::Backward(end.backward)).events[0].message, "one");
     assert_eq!(Position::parse(&end.forward.digits()), Some(end.forward));
@@ -141,10 +201,25 @@ async fn a_time_window_is_closed_below_and_open_above() {
     let dir = tempfile::tempdir().expect("temp");
     let engine = open(dir.path(), SMALL);
     let events = (0..10).map(|n| event(T0 + n, n.to_string())).collect();
-    engine.append("g", "s", true, None, events).await.expect("appends");
+    engine
+        .append("g", "s", true, None, events)
+        .await
+        .expect("appends");
     for _ in 0..2 {
-        let times = Times { start: Timestamp::from_millis(T0 + 3), end: Timestamp::from_millis(T0 + 6) };
-        let page = engine.search("g", &Search { times, ..everything() }, |_| true).expect("reads");
+        let times = Times {
+            start: Timestamp::from_millis(T0 + 3),
+            end: Timestamp::from_millis(T0 + 6),
+        };
+        let page = engine
+            .search(
+                "g",
+                &Search {
+                    times,
+                    ..everything()
+                },
+                |_| true,
+            )
+            .expect("reads");
         let got: Vec<_> = page.events.iter().map(|e| e.message.as_str()).collect();
         assert_eq!(got, ["3", "4", "5"]);
         engine.seal().await.expect("seals");
@@ -156,7 +231,10 @@ async fn a_source_is_stored_once() {
     let dir = tempfile::tempdir().expect("temp");
     let put = async |engine: &LogEngine, end: u64| {
         let events = vec![event(T0, format!("up to {end}"))];
-        engine.append("g", "s", true, Some(("task/web", end)), events).await.expect("appends")
+        engine
+            .append("g", "s", true, Some(("task/web", end)), events)
+            .await
+            .expect("appends")
     };
     {
         let engine = open(dir.path(), SMALL);
@@ -187,7 +265,11 @@ async fn deleted_and_made_again_is_empty() {
     assert!(!engine.delete_stream("g", "s0").await.expect("deletes"));
     assert_eq!(all(&engine, "g").len(), 400);
     assert_eq!(
-        engine.append("g", "s0", false, None, vec![event(T0, "x")]).await.expect_err("is gone").to_string(),
+        engine
+            .append("g", "s0", false, None, vec![event(T0, "x")])
+            .await
+            .expect_err("is gone")
+            .to_string(),
         EngineError::NoStream.to_string()
     );
     assert!(engine.create_stream("g", "s0").await.expect("creates"));
@@ -198,7 +280,14 @@ async fn deleted_and_made_again_is_empty() {
     assert_eq!(all(&engine, "g").len(), 400);
     engine.delete_group("g").await.expect("deletes");
     assert_eq!(all(&engine, "g").len(), 0);
-    assert_eq!(dir.path().join("segments").read_dir().expect("lists").count(), 0);
+    assert_eq!(
+        dir.path()
+            .join("segments")
+            .read_dir()
+            .expect("lists")
+            .count(),
+        0
+    );
     drop(engine);
     assert!(open(dir.path(), SMALL).groups().is_empty());
 }
@@ -210,11 +299,21 @@ async fn wipe_leaves_nothing_and_goes_on() {
     interleaved(&engine).await;
     engine.wipe().await.expect("wipes");
     assert!(engine.groups().is_empty());
-    engine.append("g", "s", true, None, vec![event(T0, "after")]).await.expect("appends");
+    engine
+        .append("g", "s", true, None, vec![event(T0, "after")])
+        .await
+        .expect("appends");
     drop(engine);
     let engine = open(dir.path(), SMALL);
     assert_eq!(all(&engine, "g"), ["after"]);
-    assert_eq!(dir.path().join("segments").read_dir().expect("lists").count(), 0);
+    assert_eq!(
+        dir.path()
+            .join("segments")
+            .read_dir()
+            .expect("lists")
+            .count(),
+        0
+    );
 }
 
 #[tokio::test]
@@ -222,7 +321,10 @@ async fn expired_segments_go_whole() {
     let dir = tempfile::tempdir().expect("temp");
     let engine = open(dir.path(), SMALL);
     let put = async |at: i64| {
-        engine.append("g", "s", true, None, vec![event(at, at.to_string())]).await.expect("appends");
+        engine
+            .append("g", "s", true, None, vec![event(at, at.to_string())])
+            .await
+            .expect("appends");
     };
     put(T0).await;
     engine.seal().await.expect("seals");
@@ -231,7 +333,10 @@ async fn expired_segments_go_whole() {
     engine.seal().await.expect("seals");
     put(T0 + 5).await;
     put(T0 + 30).await;
-    engine.expire("g", Timestamp::from_millis(T0 + 15)).await.expect("expires");
+    engine
+        .expire("g", Timestamp::from_millis(T0 + 15))
+        .await
+        .expect("expires");
     // T0 + 10 shares a segment with T0 + 20: queries hide it by their start time.
     let left = [T0 + 10, T0 + 20, T0 + 30].map(|t| t.to_string());
     assert_eq!(all(&engine, "g"), left);
@@ -245,10 +350,15 @@ async fn a_search_stops_at_its_budget_and_goes_on() {
     let dir = tempfile::tempdir().expect("temp");
     let engine = open(dir.path(), SMALL);
     interleaved(&engine).await;
-    let mut search = Search { scan_bytes: 2_000, ..everything() };
+    let mut search = Search {
+        scan_bytes: 2_000,
+        ..everything()
+    };
     let (mut pages, mut found) = (0, 0);
     loop {
-        let page = engine.search("g", &search, |m| m.starts_with("1700000000599")).expect("reads");
+        let page = engine
+            .search("g", &search, |m| m.starts_with("1700000000599"))
+            .expect("reads");
         (pages, found) = (pages + 1, found + page.events.len());
         search.from = page.next;
         if page.next.is_none() {
@@ -264,7 +374,10 @@ async fn a_reader_is_not_disturbed_by_sealing() {
     let dir = tempfile::tempdir().expect("temp");
     let engine = open(dir.path(), Options::default());
     let events = (0..5_000).map(|n| event(T0 + n, n.to_string())).collect();
-    engine.append("g", "s", true, None, events).await.expect("appends");
+    engine
+        .append("g", "s", true, None, events)
+        .await
+        .expect("appends");
     let (started, go) = std::sync::mpsc::channel();
     let (sealed, resume) = std::sync::mpsc::channel();
     let reader = engine.clone();
@@ -298,7 +411,10 @@ async fn many_writers_share_commits_and_lose_nothing() {
             for n in 0..50i64 {
                 let event = event(T0 + n, format!("{w}/{n}"));
                 let group = format!("g{}", w % 4);
-                engine.append(&group, &format!("s{w}"), true, None, vec![event]).await.expect("appends");
+                engine
+                    .append(&group, &format!("s{w}"), true, None, vec![event])
+                    .await
+                    .expect("appends");
             }
         }));
     }
@@ -315,31 +431,64 @@ async fn many_writers_share_commits_and_lose_nothing() {
 async fn lists_streams_by_name_and_by_last_event() {
     let dir = tempfile::tempdir().expect("temp");
     let engine = open(dir.path(), SMALL);
-    for (name, at) in [("a/1", Some(30)), ("a/2", Some(10)), ("a/3", None), ("b/1", Some(20))] {
+    for (name, at) in [
+        ("a/1", Some(30)),
+        ("a/2", Some(10)),
+        ("a/3", None),
+        ("b/1", Some(20)),
+    ] {
         engine.create_stream("g", name).await.expect("creates");
         if let Some(at) = at {
-            engine.append("g", name, false, None, vec![event(T0 + at, "x")]).await.expect("appends");
+            engine
+                .append("g", name, false, None, vec![event(T0 + at, "x")])
+                .await
+                .expect("appends");
         }
     }
     let names = |order: StreamOrder, descending, limit| {
         let (streams, more) = engine.streams("g", &order, descending, limit);
-        (streams.iter().map(|s| s.name.to_string()).collect::<Vec<_>>().join(" "), more)
+        (
+            streams
+                .iter()
+                .map(|s| s.name.to_string())
+                .collect::<Vec<_>>()
+                .join(" "),
+            more,
+        )
     };
     let by_name = |prefix: &str, after: Option<&str>| StreamOrder::ByName {
         prefix: prefix.into(),
         after: after.map(str::to_owned),
     };
-    assert_eq!(names(by_name("a/", None), false, 2), ("a/1 a/2".into(), true));
-    assert_eq!(names(by_name("a/", Some("a/2")), false, 2), ("a/3".into(), false));
-    assert_eq!(names(by_name("", None), true, 3), ("b/1 a/3 a/2".into(), true));
-    assert_eq!(names(by_name("", Some("a/2")), true, 3), ("a/1".into(), false));
+    assert_eq!(
+        names(by_name("a/", None), false, 2),
+        ("a/1 a/2".into(), true)
+    );
+    assert_eq!(
+        names(by_name("a/", Some("a/2")), false, 2),
+        ("a/3".into(), false)
+    );
+    assert_eq!(
+        names(by_name("", None), true, 3),
+        ("b/1 a/3 a/2".into(), true)
+    );
+    assert_eq!(
+        names(by_name("", Some("a/2")), true, 3),
+        ("a/1".into(), false)
+    );
     let by_time = |after| StreamOrder::ByLastEvent { after };
     assert_eq!(names(by_time(None), true, 3), ("a/1 b/1 a/2".into(), true));
-    assert_eq!(names(by_time(Some((T0 + 10, "a/2".into()))), true, 3), ("a/3".into(), false));
+    assert_eq!(
+        names(by_time(Some((T0 + 10, "a/2".into()))), true, 3),
+        ("a/3".into(), false)
+    );
     assert_eq!(names(by_time(None), false, 2), ("a/3 a/2".into(), true));
     let info = engine.stream("g", "a/1").expect("exists");
     assert_eq!(info.last_event, Some(Timestamp::from_millis(T0 + 30)));
-    assert_eq!(info.last_ingestion.map(|t| t.since(info.created)), Some(Duration::ZERO));
+    assert_eq!(
+        info.last_ingestion.map(|t| t.since(info.created)),
+        Some(Duration::ZERO)
+    );
 }
 
 #[test]
@@ -347,5 +496,8 @@ fn one_directory_one_engine() {
     let dir = tempfile::tempdir().expect("temp");
     let _first = open(dir.path(), SMALL);
     let clock = Arc::new(ManualClock::default());
-    assert!(matches!(LogEngine::open(dir.path(), clock), Err(EngineError::Locked { .. })));
+    assert!(matches!(
+        LogEngine::open(dir.path(), clock),
+        Err(EngineError::Locked { .. })
+    ));
 }

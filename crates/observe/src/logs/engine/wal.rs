@@ -42,7 +42,14 @@ impl Wal {
         file.write_all(&salt.to_le_bytes()).map_err(io)?;
         file.sync_all().map_err(io)?;
         let (path, len_bytes) = (path.to_owned(), FILE_HEADER as u64);
-        Ok(Wal { file, path, salt, len_bytes, next_seq: 1, broken: false })
+        Ok(Wal {
+            file,
+            path,
+            salt,
+            len_bytes,
+            next_seq: 1,
+            broken: false,
+        })
     }
 
     /// Hand every good frame to `apply` in order and open the log behind the last one.
@@ -54,13 +61,17 @@ impl Wal {
         let bytes = std::fs::read(path).map_err(EngineError::io("read", path))?;
         let (mut at, mut seq) = (FILE_HEADER, 0);
         while at < bytes.len() {
-            if let Some((found, payload)) = frame(&bytes, at, salt).filter(|(found, _)| *found > seq) {
+            if let Some((found, payload)) =
+                frame(&bytes, at, salt).filter(|(found, _)| *found > seq)
+            {
                 seq = found;
                 apply(payload)?;
                 at += FRAME_HEADER + payload.len();
                 continue;
             }
-            let Some(next) = resync(&bytes, at + 1, salt, seq) else { break };
+            let Some(next) = resync(&bytes, at + 1, salt, seq) else {
+                break;
+            };
             tracing::error!(path = %path.display(), from = at, to = next, "a damaged part of the log is skipped");
             at = next;
         }
@@ -74,7 +85,14 @@ impl Wal {
         let len_bytes = at as u64;
         file.set_len(len_bytes).map_err(io)?;
         file.sync_all().map_err(io)?;
-        let mut wal = Wal { file, path: path.to_owned(), salt, len_bytes, next_seq: seq + 1, broken: false };
+        let mut wal = Wal {
+            file,
+            path: path.to_owned(),
+            salt,
+            len_bytes,
+            next_seq: seq + 1,
+            broken: false,
+        };
         wal.file.seek(SeekFrom::Start(len_bytes)).map_err(io)?;
         Ok(wal)
     }
@@ -90,7 +108,9 @@ impl Wal {
             return Err(EngineError::Stopped("an earlier write to the log failed"));
         }
         if payload.len() > MAX_FRAME_BYTES {
-            return Err(EngineError::TooBig { bytes: payload.len() });
+            return Err(EngineError::TooBig {
+                bytes: payload.len(),
+            });
         }
         if let Err(e) = self.write(payload) {
             let restored = self
@@ -136,7 +156,10 @@ fn frame(bytes: &[u8], at: usize, salt: u64) -> Option<(u64, &[u8])> {
         return None;
     }
     let number = |range: std::ops::Range<usize>| {
-        header[range].iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b))
+        header[range]
+            .iter()
+            .rev()
+            .fold(0u64, |n, b| n << 8 | u64::from(*b))
     };
     let len = number(4..8) as usize;
     if len > MAX_FRAME_BYTES {

@@ -5,13 +5,13 @@
 //! command that depends on one still gathered (the same new stream, the same source) first ends
 //! the frame, so that every decision is made on applied state.
 
+use super::Options;
 use super::catalog::Head;
 use super::error::EngineError;
 use super::group::Groups;
 use super::op::{Append, Event, Op, StreamId};
 use super::segment::Segment;
 use super::wal::Wal;
-use super::Options;
 use neargate_base::{Clock, Timestamp};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -46,14 +46,33 @@ pub(super) struct AppendRequest {
 pub(super) enum Command {
     Append(AppendRequest, OwnedSemaphorePermit, Done<Outcome>),
     /// Answers whether the stream is new.
-    CreateStream { group: Arc<str>, stream: Arc<str>, done: Done<bool> },
+    CreateStream {
+        group: Arc<str>,
+        stream: Arc<str>,
+        done: Done<bool>,
+    },
     /// Answers whether there was such a stream.
-    DeleteStream { group: Arc<str>, stream: Arc<str>, done: Done<bool> },
-    DeleteGroup { group: Arc<str>, done: Done<()> },
-    Expire { group: Arc<str>, before: Timestamp, done: Done<()> },
-    Wipe { done: Done<()> },
+    DeleteStream {
+        group: Arc<str>,
+        stream: Arc<str>,
+        done: Done<bool>,
+    },
+    DeleteGroup {
+        group: Arc<str>,
+        done: Done<()>,
+    },
+    Expire {
+        group: Arc<str>,
+        before: Timestamp,
+        done: Done<()>,
+    },
+    Wipe {
+        done: Done<()>,
+    },
     /// Seal everything now.
-    Seal { done: Done<()> },
+    Seal {
+        done: Done<()>,
+    },
 }
 
 type Answer = Box<dyn FnOnce(Result<(), EngineError>) + Send>;
@@ -83,7 +102,9 @@ impl Writer {
         while let Some(first) = commands.blocking_recv() {
             self.stage(first);
             while self.staged_bytes < FRAME_BYTES {
-                let Ok(command) = commands.try_recv() else { break };
+                let Ok(command) = commands.try_recv() else {
+                    break;
+                };
                 self.stage(command);
             }
             self.commit();
@@ -94,8 +115,16 @@ impl Writer {
     fn stage(&mut self, command: Command) {
         match command {
             Command::Append(request, permit, done) => self.stage_append(request, permit, done),
-            Command::CreateStream { group, stream, done } => self.stage_create(group, stream, done),
-            Command::DeleteStream { group, stream, done } => {
+            Command::CreateStream {
+                group,
+                stream,
+                done,
+            } => self.stage_create(group, stream, done),
+            Command::DeleteStream {
+                group,
+                stream,
+                done,
+            } => {
                 self.commit();
                 match self.groups.stream_id(&group, &stream) {
                     Some(id) => self.alone(Op::DeleteStream { group, id }, done, true),
@@ -109,7 +138,11 @@ impl Writer {
                     None => answer(done, Ok(())),
                 }
             }
-            Command::Expire { group, before, done } => {
+            Command::Expire {
+                group,
+                before,
+                done,
+            } => {
                 self.commit();
                 match self.groups.get(&group) {
                     Some(_) => self.alone(Op::Expire { group, before }, done, ()),
@@ -118,7 +151,11 @@ impl Writer {
             }
             Command::Wipe { done } => {
                 self.commit();
-                if self.groups.all().is_empty() { answer(done, Ok(())) } else { self.alone(Op::Wipe, done, ()) }
+                if self.groups.all().is_empty() {
+                    answer(done, Ok(()))
+                } else {
+                    self.alone(Op::Wipe, done, ())
+                }
             }
             Command::Seal { done } => {
                 self.commit();
@@ -131,7 +168,8 @@ impl Writer {
     /// Commit an operation in a frame of its own.
     fn alone<T: Send + 'static>(&mut self, op: Op, done: Done<T>, value: T) {
         self.push(op, 64);
-        self.answers.push(Box::new(move |r| answer(done, r.map(|()| value))));
+        self.answers
+            .push(Box::new(move |r| answer(done, r.map(|()| value))));
         self.commit();
     }
 
@@ -141,7 +179,8 @@ impl Writer {
             return answer(done, Ok(false));
         }
         self.create(&group, &stream);
-        self.answers.push(Box::new(move |r| answer(done, r.map(|()| true))));
+        self.answers
+            .push(Box::new(move |r| answer(done, r.map(|()| true))));
     }
 
     fn create(&mut self, group: &Arc<str>, stream: &Arc<str>) -> StreamId {
@@ -149,21 +188,43 @@ impl Writer {
         self.head.next_stream += 1;
         self.touched.insert((group.clone(), stream.clone()));
         let (group, name, created) = (group.clone(), stream.clone(), self.clock.now());
-        self.push(Op::CreateStream { group, id, name, created }, 256);
+        self.push(
+            Op::CreateStream {
+                group,
+                id,
+                name,
+                created,
+            },
+            256,
+        );
         id
     }
 
-    fn stage_append(&mut self, request: AppendRequest, permit: OwnedSemaphorePermit, done: Done<Outcome>) {
+    fn stage_append(
+        &mut self,
+        request: AppendRequest,
+        permit: OwnedSemaphorePermit,
+        done: Done<Outcome>,
+    ) {
         self.settle(&request.group, &request.stream);
         let known = self.groups.stream_id(&request.group, &request.stream);
         if let (Some(id), Some((source, end))) = (known, &request.source) {
-            if self.offset(&request.group, id, source).is_some_and(|stored| stored >= *end) {
+            if self
+                .offset(&request.group, id, source)
+                .is_some_and(|stored| stored >= *end)
+            {
                 return answer(done, Ok(Outcome::AlreadyStored));
             }
-            self.touched.insert((request.group.clone(), request.stream.clone()));
+            self.touched
+                .insert((request.group.clone(), request.stream.clone()));
         }
-        if self.groups.recent_bytes.load(Ordering::Relaxed) > self.options.recent_bytes.saturating_mul(8) {
-            return answer(done, Err(EngineError::Stopped("memory is full and sealing fails")));
+        if self.groups.recent_bytes.load(Ordering::Relaxed)
+            > self.options.recent_bytes.saturating_mul(8)
+        {
+            return answer(
+                done,
+                Err(EngineError::Stopped("memory is full and sealing fails")),
+            );
         }
         let stream = match known {
             Some(id) => id,
@@ -172,9 +233,20 @@ impl Writer {
         };
         let first_ordinal = self.head.next_ordinal;
         self.head.next_ordinal += request.events.len() as u64;
-        let events = request.events.into_iter().map(|e| (e.timestamp, e.message.into())).collect();
+        let events = request
+            .events
+            .into_iter()
+            .map(|e| (e.timestamp, e.message.into()))
+            .collect();
         let (group, source, ingested) = (request.group, request.source, self.clock.now());
-        let append = Append { group, stream, ingested, first_ordinal, source, events };
+        let append = Append {
+            group,
+            stream,
+            ingested,
+            first_ordinal,
+            source,
+            events,
+        };
         let bytes = append.bytes();
         self.push(Op::Append(append), bytes);
         self.answers.push(Box::new(move |r| {
@@ -184,7 +256,13 @@ impl Writer {
     }
 
     fn offset(&self, group: &str, stream: StreamId, source: &str) -> Option<u64> {
-        self.groups.get(group)?.state.read().streams.get(&stream)?.offset(source)
+        self.groups
+            .get(group)?
+            .state
+            .read()
+            .streams
+            .get(&stream)?
+            .offset(source)
     }
 
     /// Commit first if something gathered decides what this stream is.
@@ -213,10 +291,15 @@ impl Writer {
         let written = self.wal.append(&frame);
         match &written {
             Ok(()) => {
-                let dropped: Vec<u64> = ops.into_iter().flat_map(|op| self.groups.apply(op)).collect();
+                let dropped: Vec<u64> = ops
+                    .into_iter()
+                    .flat_map(|op| self.groups.apply(op))
+                    .collect();
                 remove_segments(&self.segments_dir, dropped);
             }
-            Err(e) => tracing::error!(error = %e, cause = ?std::error::Error::source(e), "log events could not be stored"),
+            Err(e) => {
+                tracing::error!(error = %e, cause = ?std::error::Error::source(e), "log events could not be stored")
+            }
         }
         answers.into_iter().for_each(|a| a(written.clone()));
     }

@@ -47,25 +47,39 @@ impl Block {
 
 impl Footer {
     /// `None` when the file is gone: retention or a delete was faster than the query.
-    pub(in crate::logs::engine) fn open(dir: &Path, number: u64) -> Result<Option<Footer>, EngineError> {
+    pub(in crate::logs::engine) fn open(
+        dir: &Path,
+        number: u64,
+    ) -> Result<Option<Footer>, EngineError> {
         let path = Segment::path(dir, number);
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(EngineError::io("open", &path)(e)),
         };
-        let len = file.metadata().map_err(EngineError::io("read", &path))?.len();
+        let len = file
+            .metadata()
+            .map_err(EngineError::io("read", &path))?
+            .len();
         let footer = read_footer(&file, len, &path)?;
-        let (streams, blocks) = parse(&footer).map_err(|_| EngineError::corrupt(&path, "its footer"))?;
+        let (streams, blocks) =
+            parse(&footer).map_err(|_| EngineError::corrupt(&path, "its footer"))?;
         let sound = |b: &BlockInfo| {
             b.raw_bytes <= MAX_RAW_BYTES
-                && b.offset.checked_add(b.len_bytes).is_some_and(|end| end <= len)
+                && b.offset
+                    .checked_add(b.len_bytes)
+                    .is_some_and(|end| end <= len)
                 && b.streams.iter().all(|s| (*s as usize) < streams.len())
         };
         if !blocks.iter().all(sound) {
             return Err(EngineError::corrupt(&path, "its block index"));
         }
-        Ok(Some(Footer { file, path, streams, blocks }))
+        Ok(Some(Footer {
+            file,
+            path,
+            streams,
+            blocks,
+        }))
     }
 
     pub(in crate::logs::engine) fn block(&self, info: &BlockInfo) -> Result<Block, EngineError> {
@@ -96,7 +110,8 @@ fn read_footer(file: &File, len: u64, path: &Path) -> Result<Vec<u8>, EngineErro
         return Err(EngineError::corrupt(path, "its trailer"));
     }
     let mut footer = vec![0; footer_len as usize];
-    file.read_exact_at(&mut footer, end - u64::from(footer_len)).map_err(io)?;
+    file.read_exact_at(&mut footer, end - u64::from(footer_len))
+        .map_err(io)?;
     if crc32fast::hash(&footer) != crc {
         return Err(EngineError::corrupt(path, "its footer's checksum"));
     }
@@ -128,7 +143,15 @@ fn parse(footer: &[u8]) -> Result<(Vec<SegmentStream>, Vec<BlockInfo>), Malforme
         for _ in 0..input.count()? {
             streams.push(u32::try_from(input.number()?).map_err(|_| Malformed)?);
         }
-        blocks.push(BlockInfo { offset, len_bytes, raw_bytes, crc, first, last, streams });
+        blocks.push(BlockInfo {
+            offset,
+            len_bytes,
+            raw_bytes,
+            crc,
+            first,
+            last,
+            streams,
+        });
     }
     Ok((streams, blocks))
 }
@@ -146,7 +169,13 @@ fn entries(raw: &[u8], streams: usize) -> Result<Vec<Entry>, Malformed> {
         if stream as usize >= streams {
             return Err(Malformed);
         }
-        entries.push(Entry { at, stream, ingested, start: start as u32, len: len as u32 });
+        entries.push(Entry {
+            at,
+            stream,
+            ingested,
+            start: start as u32,
+            len: len as u32,
+        });
     }
     Ok(entries)
 }

@@ -55,7 +55,13 @@ impl SegmentWriter {
             streams: Vec::new(),
             index: HashMap::new(),
             blocks: Vec::new(),
-            segment: Segment { number, first, last, events: 0, message_bytes: 0 },
+            segment: Segment {
+                number,
+                first,
+                last,
+                events: 0,
+                message_bytes: 0,
+            },
         };
         writer.write(MAGIC)?;
         Ok(writer)
@@ -74,9 +80,15 @@ impl SegmentWriter {
             (block.first, block.last) = (at, Position::MIN);
         }
         put_signed(&mut block.raw, at.millis.wrapping_sub(block.last.millis));
-        put_signed(&mut block.raw, at.ordinal.wrapping_sub(block.last.ordinal) as i64);
+        put_signed(
+            &mut block.raw,
+            at.ordinal.wrapping_sub(block.last.ordinal) as i64,
+        );
         put_number(&mut block.raw, u64::from(stream));
-        put_signed(&mut block.raw, record.ingested.as_millis().wrapping_sub(at.millis));
+        put_signed(
+            &mut block.raw,
+            record.ingested.as_millis().wrapping_sub(at.millis),
+        );
         put_text(&mut block.raw, &record.message);
         block.last = at;
         block.streams.insert(stream);
@@ -84,7 +96,11 @@ impl SegmentWriter {
         self.segment.last = self.segment.last.max(at);
         self.segment.events += 1;
         self.segment.message_bytes += record.message.len() as u64;
-        if self.block.raw.len() >= self.block_bytes { self.end_block() } else { Ok(()) }
+        if self.block.raw.len() >= self.block_bytes {
+            self.end_block()
+        } else {
+            Ok(())
+        }
     }
 
     /// Durable once this returns (its directory entry: the caller's care).
@@ -97,7 +113,10 @@ impl SegmentWriter {
         self.write(&crc.to_le_bytes())?;
         self.write(MAGIC)?;
         let io = EngineError::io("write", &self.path);
-        let synced = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
+        let synced = self
+            .file
+            .flush()
+            .and_then(|()| self.file.get_ref().sync_all());
         synced.map_err(io)?;
         Ok(self.segment)
     }
@@ -107,7 +126,13 @@ impl SegmentWriter {
         let index = *self.index.entry(id).or_insert(next);
         if index == next {
             let (first_millis, last_millis) = (at.millis, at.millis);
-            self.streams.push(SegmentStream { id, name: name.clone(), first_millis, last_millis, events: 0 });
+            self.streams.push(SegmentStream {
+                id,
+                name: name.clone(),
+                first_millis,
+                last_millis,
+                events: 0,
+            });
         }
         let stream = &mut self.streams[index as usize];
         stream.last_millis = at.millis;
@@ -120,7 +145,8 @@ impl SegmentWriter {
         if block.raw.is_empty() {
             return Ok(());
         }
-        let bytes = zstd::bulk::compress(&block.raw, 1).map_err(EngineError::io("compress for", &self.path))?;
+        let bytes = zstd::bulk::compress(&block.raw, 1)
+            .map_err(EngineError::io("compress for", &self.path))?;
         self.blocks.push(BlockInfo {
             offset: self.offset,
             len_bytes: bytes.len() as u64,
@@ -153,7 +179,9 @@ impl SegmentWriter {
             b.first.put(&mut out);
             b.last.put(&mut out);
             put_number(&mut out, b.streams.len() as u64);
-            b.streams.iter().for_each(|s| put_number(&mut out, u64::from(*s)));
+            b.streams
+                .iter()
+                .for_each(|s| put_number(&mut out, u64::from(*s)));
         }
         put_number(&mut out, 0);
         out
@@ -161,6 +189,8 @@ impl SegmentWriter {
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
         self.offset += bytes.len() as u64;
-        self.file.write_all(bytes).map_err(EngineError::io("write", &self.path))
+        self.file
+            .write_all(bytes)
+            .map_err(EngineError::io("write", &self.path))
     }
 }
