@@ -2,6 +2,7 @@
 //! and no service.
 
 mod api;
+mod compatibility;
 mod floors;
 mod models;
 mod taken;
@@ -14,6 +15,8 @@ usage: cargo xtask COMMAND
 
   api [--check]      generate crates/api from models/; --check: only compare
   models SRC_DIR     import the API models from an unpacked botocore
+  compatibility [--check]
+                     write docs/compatibility.md from what the binary answers; --check: only compare
   floors             check that each crate depends on lower floors only
 ";
 
@@ -24,6 +27,8 @@ fn main() -> Result<()> {
         ["api"] => api::generate(&root()),
         ["api", "--check"] => api::check(&root()),
         ["models", source] => models::import(&root(), Path::new(source)),
+        ["compatibility"] => compatibility::run(&root(), false),
+        ["compatibility", "--check"] => compatibility::run(&root(), true),
         ["floors"] => floors::check(&root()),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

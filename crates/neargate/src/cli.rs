@@ -53,15 +53,18 @@ pub fn run() -> ExitCode {
         Command::Config { flags } => Config::load(&flags).map_err(usage).map(|config| {
             print!("{}", config.to_toml());
         }),
-        Command::Operations => {
-            println!("{}", crate::environment::operations());
-            Ok(())
-        }
+        Command::Operations => operations().map_err(failed),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(code) => code,
     }
+}
+
+fn operations() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    println!("{}", runtime.block_on(crate::environment::operations())?);
+    Ok(())
 }
 
 fn usage(error: anyhow::Error) -> ExitCode {

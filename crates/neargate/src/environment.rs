@@ -2,8 +2,12 @@
 
 use crate::config::Config;
 use anyhow::{Context, Result};
-use neargate_base::Rng;
+use neargate_base::time::SystemClock;
+use neargate_base::{AccountId, Region, Rng};
+use neargate_control::{Options, build, services};
+use neargate_service::{Scope, Settings};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The key pair of the account's root user, made at the first start.
 pub struct Credentials {
@@ -64,7 +68,17 @@ pub fn lines(config: &Config) -> Result<String> {
     ))
 }
 
-/// Every operation of every service with its status, as JSON.
-pub fn operations() -> String {
-    serde_json::to_string_pretty(&neargate_control::services::operations()).expect("plain data")
+/// Every operation of every service with its status, as JSON; asked of a house built for it.
+pub async fn operations() -> Result<String> {
+    let scratch = tempfile::tempdir().context("cannot make a scratch directory")?;
+    let settings = Settings {
+        registry_endpoint: String::new(),
+        registry_domain: None,
+        default_scope: Scope { account: AccountId::default(), region: Region::default() },
+    };
+    let options =
+        Options { data: scratch.path().into(), account: AccountId::default(), settings };
+    let built = build(options, Arc::new(SystemClock), Arc::new(Rng::from_entropy())).await?;
+    let tables: Vec<_> = built.house.caller.services().cloned().collect();
+    Ok(serde_json::to_string_pretty(&services::operations(&tables))?)
 }

@@ -2,13 +2,14 @@
 
 use super::body::{Body, ReadError, full, read};
 use super::{Gateway, auth};
+use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use neargate_base::time::Stopwatch;
 use neargate_service::{AwsError, Ctx, Status};
 use neargate_wire::protocol::{self, ErrorReply};
-use neargate_wire::route::{Found, Route, route};
+use neargate_wire::route::{Found, Route, UNSERVED, route, unknown_operation};
 use neargate_wire::schema;
 use neargate_wire::schema::{Operation, Protocol};
 use neargate_wire::sigv4::{ErrorStyle, SigV4Error};
@@ -28,27 +29,61 @@ struct Call {
     operation: Option<&'static Operation>,
 }
 
-pub(super) async fn handle(gateway: &Gateway, parts: Parts, incoming: Incoming) -> Response<Body> {
+/// A call whose service and operation the head of the request names.
+pub(super) async fn handle(
+    gateway: &Gateway,
+    found: Found,
+    parts: Parts,
+    incoming: Incoming,
+) -> Response<Body> {
+    let large = found.operation.is_some_and(|o| o.name == "UploadLayerPart");
+    let limit = if large { MAX_LAYER_PART_BYTES } else { MAX_BODY_BYTES };
+    let body = read(incoming, limit).await.map_err(|e| unreadable(&e, limit));
+    respond(gateway, &found, parts, body).await
+}
+
+/// A form post: the body names the operation.
+pub(super) async fn handle_form(
+    gateway: &Gateway,
+    parts: Parts,
+    incoming: Incoming,
+) -> Response<Body> {
+    let body = read(incoming, MAX_BODY_BYTES).await.map_err(|e| unreadable(&e, MAX_BODY_BYTES));
+    let bytes = body.as_ref().map_or_else(|_| Bytes::new(), Clone::clone);
+    match route(&parts, &bytes, crate::services::schemas()) {
+        Route::Aws(found) => respond(gateway, &found, parts, body).await,
+        Route::Unserved { name, protocol, operation } => {
+            unserved(gateway, &name, protocol, operation.as_deref())
+        }
+        _ => super::own::unknown(),
+    }
+}
+
+/// A service AWS has and nobody here knows.
+pub(super) fn unserved(
+    gateway: &Gateway,
+    name: &str,
+    protocol: Protocol,
+    operation: Option<&str>,
+) -> Response<Body> {
     let request_id = gateway.built.house.rng.uuid();
-    let limit = match parts.headers.get("x-amz-target").and_then(|t| t.to_str().ok()) {
-        Some(target) if target.ends_with(".UploadLayerPart") => MAX_LAYER_PART_BYTES,
-        _ => MAX_BODY_BYTES,
-    };
-    let body = read(incoming, limit).await;
-    let bytes = body.as_ref().map_or_else(|_| bytes::Bytes::new(), Clone::clone);
-    let found = match route(&parts, &bytes, crate::services::schemas()) {
-        Route::Aws(found) => found,
-        other => return unknown(&other, &request_id),
-    };
-    let Found { service, protocol, operation, .. } = &found;
-    let call = Call { service: *service, protocol: *protocol, operation: *operation };
+    let call = Call { service: &UNSERVED, protocol, operation: None };
+    let error = AwsError::not_implemented(name, operation.unwrap_or("*"));
+    refuse(call, &error, &request_id)
+}
+
+async fn respond(
+    gateway: &Gateway,
+    found: &Found,
+    parts: Parts,
+    body: Result<Bytes, AwsError>,
+) -> Response<Body> {
+    let request_id = gateway.built.house.rng.uuid();
+    let call =
+        Call { service: found.service, protocol: found.protocol, operation: found.operation };
     let outcome = match body {
-        Ok(bytes) => answer(gateway, call, &found, parts, bytes, &request_id).await,
-        Err(ReadError::TooLarge) => Err(too_large(limit)),
-        Err(ReadError::Broken) => Err(AwsError::client(
-            "IncompleteBody",
-            "The request body ended before it was complete.",
-        )),
+        Ok(bytes) => answer(gateway, call, found, parts, bytes, &request_id).await,
+        Err(error) => Err(error),
     };
     outcome.unwrap_or_else(|error| refuse(call, &error, &request_id))
 }
@@ -58,14 +93,15 @@ async fn answer(
     call: Call,
     found: &Found,
     parts: Parts,
-    body: bytes::Bytes,
+    body: Bytes,
     request_id: &str,
 ) -> Result<Response<Body>, AwsError> {
     let house = &gateway.built.house;
     let caller = auth::caller(&gateway.mode, &parts, &body, &gateway.default_scope, house.now());
     let (scope, principal) = caller.map_err(|refusal| refused(call, refusal))?;
     let Some(operation) = call.operation else {
-        return Err(unknown_operation(call, found));
+        let unknown = unknown_operation(found);
+        return Err(AwsError::client(unknown.code, unknown.message).status(unknown.status));
     };
     let service = house.caller.service(call.service.id);
     let Some(service) = service.filter(|s| s.status(operation.name) != Status::NotYet) else {
@@ -75,7 +111,7 @@ async fn answer(
     let input = protocol::decode(call.service, call.protocol, operation, &request)
         .map_err(|e| AwsError::client(e.code, e.message).status(e.status))?;
     if let Some(shape) = operation.input {
-        validate(shape, &input).map_err(|invalid| service.invalid(&invalid))?;
+        validate(&shape, &input).map_err(|invalid| service.invalid(&invalid))?;
     }
     let cx = Ctx {
         request_id: request_id.to_owned(),
@@ -99,8 +135,12 @@ async fn answer(
 /// Writes an error in the caller's protocol; our own failures are logged with their cause, once.
 fn refuse(call: Call, error: &AwsError, request_id: &str) -> Response<Body> {
     if error.status >= 500 && error.code != "NotImplemented" {
-        let causes: Vec<String> =
-            std::iter::successors(error.source(), |e| e.source()).map(ToString::to_string).collect();
+        let mut causes = Vec::new();
+        let mut next = error.source();
+        while let Some(cause) = next {
+            causes.push(cause.to_string());
+            next = cause.source();
+        }
         tracing::error!(
             request_id, service = call.service.id,
             operation = call.operation.map(|o| o.name), %error, ?causes, "call failed"
@@ -117,25 +157,16 @@ fn refuse(call: Call, error: &AwsError, request_id: &str) -> Response<Body> {
     protocol::encode_error(call.service, call.protocol, call.operation, &reply).map(full)
 }
 
-fn too_large(limit: usize) -> AwsError {
-    AwsError::client(
-        "RequestEntityTooLargeException",
-        format!("The request body is larger than {limit} bytes."),
-    )
-    .status(413)
-}
-
-fn unknown_operation(call: Call, found: &Found) -> AwsError {
-    let name = found.name.as_deref().unwrap_or_default();
-    match call.protocol {
-        Protocol::Query | Protocol::Ec2 => AwsError::client(
-            "InvalidAction",
-            format!("Could not find operation {name} for version {}", call.service.api_version),
-        ),
-        _ => AwsError::client(
-            "UnknownOperationException",
-            format!("The operation {name} is not one of {}.", call.service.sdk_id),
-        ),
+fn unreadable(why: &ReadError, limit: usize) -> AwsError {
+    match why {
+        ReadError::TooLarge => AwsError::client(
+            "RequestEntityTooLargeException",
+            format!("The request body is larger than {limit} bytes."),
+        )
+        .status(413),
+        ReadError::Broken => {
+            AwsError::client("IncompleteBody", "The request body ended before it was complete.")
+        }
     }
 }
 
@@ -155,21 +186,4 @@ fn refused(call: Call, refusal: auth::Refusal) -> AwsError {
     };
     let answer = error.answer(style);
     AwsError::client(answer.code, answer.message).status(answer.status)
-}
-
-/// No AWS service is addressed: say what this port serves.
-fn unknown(_: &Route, request_id: &str) -> Response<Body> {
-    let body = serde_json::json!({
-        "__type": "UnknownOperationException",
-        "message": "No AWS service is recognised in this request. See GET /health for what runs here.",
-    });
-    let mut response = Response::new(full(body.to_string()));
-    *response.status_mut() = http::StatusCode::NOT_FOUND;
-    let headers = response.headers_mut();
-    let json = http::HeaderValue::from_static("application/x-amz-json-1.1");
-    headers.insert(http::header::CONTENT_TYPE, json);
-    if let Ok(id) = http::HeaderValue::from_str(request_id) {
-        headers.insert("x-amzn-requestid", id);
-    }
-    response
 }

@@ -19,6 +19,7 @@ use hyper_util::server::conn::auto;
 use neargate_base::{Region, task};
 use neargate_compute::ecr::registry;
 use neargate_service::Scope;
+use neargate_wire::route::{self as wire_route, Route};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,22 +98,26 @@ impl Gateway {
         {
             return own::refused(&refused);
         }
-        let path = parts.uri.path();
-        if path == "/v2" || path.starts_with("/v2/") {
-            let caller = registry::Caller {
-                default_scope: self.default_scope.clone(),
-                enforced: !matches!(self.mode, Mode::Development),
-            };
-            let (ecr, house) = (self.built.ecr.clone(), self.built.house.clone());
-            let request = Request::from_parts(parts, incoming);
-            return registry::serve(ecr, house, caller, request).await;
+        if wire_route::needs_body(&parts) {
+            return aws::handle_form(self, parts, incoming).await;
         }
-        if path == "/health" {
-            return own::health(&self.built, &parts.method);
+        match wire_route::route(&parts, &[], crate::services::schemas()) {
+            Route::Aws(found) => aws::handle(self, found, parts, incoming).await,
+            Route::Unserved { name, protocol, operation } => {
+                aws::unserved(self, &name, protocol, operation.as_deref())
+            }
+            Route::Registry => {
+                let caller = registry::Caller {
+                    default_scope: self.default_scope.clone(),
+                    enforced: !matches!(self.mode, Mode::Development),
+                };
+                let (ecr, house) = (self.built.ecr.clone(), self.built.house.clone());
+                let request = Request::from_parts(parts, incoming);
+                registry::serve(ecr, house, caller, request).await
+            }
+            Route::Health => own::health(&self.built),
+            Route::Internal => own::internal(&parts, self.reset.as_ref()).await,
+            Route::TaskMetadata | Route::Unknown => own::unknown(),
         }
-        if path.starts_with("/_neargate/") {
-            return own::internal(&parts, self.reset.as_ref()).await;
-        }
-        aws::handle(self, parts, incoming).await
     }
 }

@@ -22,10 +22,7 @@ pub(super) fn refused(why: &Refused) -> Response<Body> {
 }
 
 /// What runs here: every service that has handlers, and the nodes connected.
-pub(super) fn health(built: &Built, method: &Method) -> Response<Body> {
-    if method != Method::GET && method != Method::HEAD {
-        return answer(StatusCode::METHOD_NOT_ALLOWED, &json!({ "message": "use GET" }));
-    }
+pub(super) fn health(built: &Built) -> Response<Body> {
     let services: serde_json::Map<String, Value> = built
         .house
         .caller
@@ -57,4 +54,12 @@ pub(super) async fn internal(parts: &Parts, reset: Option<&Reset>) -> Response<B
         Ok(()) => answer(StatusCode::OK, &json!({ "status": "reset" })),
         Err(message) => answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "message": message })),
     }
+}
+
+/// No AWS service is addressed: say what this port serves.
+pub(super) fn unknown() -> Response<Body> {
+    let message =
+        "No AWS service is recognised in this request. See GET /health for what runs here.";
+    let body = json!({ "__type": "UnknownOperationException", "message": message });
+    answer(StatusCode::NOT_FOUND, &body)
 }

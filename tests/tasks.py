@@ -1,0 +1,76 @@
+"""Registers and runs Fargate tasks through boto3."""
+
+from images import aws_name
+from neargate import REGION, ROLE, wait_until
+
+
+def network(gate, region=REGION):
+    subnets = gate.client("ec2", region).describe_subnets()["Subnets"]
+    return {"awsvpcConfiguration": {"subnets": [subnets[0]["SubnetId"]]}}
+
+
+def container(name="app", image=None, command=None, group=None, **more):
+    definition = {"name": name, "image": image or aws_name("busybox"), **more}
+    if command is not None:
+        definition["command"] = command
+    if group:
+        definition["logConfiguration"] = {
+            "logDriver": "awslogs",
+            "options": {
+                "awslogs-group": group,
+                "awslogs-region": REGION,
+                "awslogs-stream-prefix": "ecs",
+                "awslogs-create-group": "true",
+            },
+        }
+    return definition
+
+
+def register(gate, *containers, family="test", cpu="256", memory="512", **more):
+    return gate.client("ecs").register_task_definition(
+        family=family,
+        networkMode="awsvpc",
+        requiresCompatibilities=["FARGATE"],
+        cpu=cpu,
+        memory=memory,
+        executionRoleArn=ROLE,
+        containerDefinitions=list(containers),
+        **more,
+    )["taskDefinition"]
+
+
+def run(gate, family="test", **more):
+    """Runs one task; answers its ARN."""
+    answer = gate.client("ecs").run_task(
+        taskDefinition=family, launchType="FARGATE", networkConfiguration=network(gate), **more
+    )
+    assert answer["failures"] == []
+    return answer["tasks"][0]["taskArn"]
+
+
+def describe(gate, arn, **more):
+    return gate.client("ecs").describe_tasks(tasks=[arn], **more)["tasks"][0]
+
+
+def wait_for(gate, arn, status, seconds=60):
+    """Waits until the task reaches the status; a task that stops instead fails the test."""
+
+    def reached():
+        task = describe(gate, arn)
+        if task["lastStatus"] == status:
+            return task
+        assert task["lastStatus"] != "STOPPED", task
+        return None
+
+    return wait_until(reached, seconds, f"the task is {status}")
+
+
+def address(task):
+    return task["containers"][0]["networkInterfaces"][0]["privateIpv4Address"]
+
+
+def messages(gate, group, stream):
+    events = gate.client("logs").get_log_events(
+        logGroupName=group, logStreamName=stream, startFromHead=True
+    )["events"]
+    return [event["message"] for event in events]
