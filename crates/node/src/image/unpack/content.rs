@@ -1,16 +1,18 @@
 //! [`Pieces`]: the decompressed layer as the second thread reads it, hashed on the way.
 
 use super::LayerError;
+use super::inflate::Piece;
 use neargate_blob::{Digest, Hasher};
 use std::sync::mpsc::{Receiver, SyncSender};
 
 /// A reader over the pieces that [`super::inflate`] sends.
 #[derive(Debug)]
 pub(in crate::image) struct Pieces {
-    from: Receiver<Result<Vec<u8>, LayerError>>,
+    from: Receiver<Result<Piece, LayerError>>,
     back: SyncSender<Vec<u8>>,
     current: Vec<u8>,
     at: usize,
+    filled: usize,
     length: u64,
     hasher: Hasher,
     ended: bool,
@@ -18,7 +20,7 @@ pub(in crate::image) struct Pieces {
 
 impl Pieces {
     pub(in crate::image) fn new(
-        from: Receiver<Result<Vec<u8>, LayerError>>,
+        from: Receiver<Result<Piece, LayerError>>,
         back: SyncSender<Vec<u8>>,
     ) -> Self {
         let (current, hasher) = (Vec::new(), Hasher::new());
@@ -27,6 +29,7 @@ impl Pieces {
             back,
             current,
             at: 0,
+            filled: 0,
             length: 0,
             hasher,
             ended: false,
@@ -35,21 +38,21 @@ impl Pieces {
 
     /// What is there of the content, at least one byte unless it has ended.
     pub(super) fn fill(&mut self) -> Result<&[u8], LayerError> {
-        while self.at == self.current.len() && !self.ended {
-            let piece = self.from.recv().map_err(|_| LayerError::Abandoned)??;
-            self.ended = piece.is_empty();
-            self.hasher.update(&piece);
-            self.length += piece.len() as u64;
+        while self.at == self.filled && !self.ended {
+            let (piece, filled) = self.from.recv().map_err(|_| LayerError::Abandoned)??;
+            self.ended = filled == 0;
+            self.hasher.update(&piece[..filled]);
+            self.length += filled as u64;
             let used = std::mem::replace(&mut self.current, piece);
-            self.at = 0;
+            (self.at, self.filled) = (0, filled);
             let _ = self.back.try_send(used);
         }
-        Ok(&self.current[self.at..])
+        Ok(&self.current[self.at..self.filled])
     }
 
     pub(super) fn consume(&mut self, n: usize) {
         self.at += n;
-        debug_assert!(self.at <= self.current.len());
+        debug_assert!(self.at <= self.filled);
     }
 
     /// Fill `to` whole; `false` when the content ends before its first byte.

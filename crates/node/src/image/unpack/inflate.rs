@@ -15,6 +15,8 @@ use tokio::sync::mpsc;
 
 /// Size of the pieces handed to the second thread: fits the cache of a core.
 pub(super) const PIECE_BYTES: usize = 256 * 1024;
+/// A buffer of [`PIECE_BYTES`] and how much of it is filled: it is never cleared.
+pub(in crate::image) type Piece = (Vec<u8>, usize);
 const READ_BYTES: usize = 128 * 1024;
 
 /// Where compressed bytes come from.
@@ -32,7 +34,7 @@ pub(in crate::image) fn inflate(
     expected: (Digest, u64),
     limits: Limits,
     budget: &Budget,
-    out: &SyncSender<Result<Vec<u8>, LayerError>>,
+    out: &SyncSender<Result<Piece, LayerError>>,
     back: &Receiver<Vec<u8>>,
 ) {
     let source = match feed {
@@ -60,7 +62,7 @@ fn run(
     (digest, size): (Digest, u64),
     limits: Limits,
     budget: &Budget,
-    out: &SyncSender<Result<Vec<u8>, LayerError>>,
+    out: &SyncSender<Result<Piece, LayerError>>,
     back: &Receiver<Vec<u8>>,
 ) -> Result<(), LayerError> {
     let mut magic = [0; 4];
@@ -97,7 +99,8 @@ fn run(
         });
     }
     // An empty piece: the end, and everything was as promised.
-    out.send(Ok(Vec::new())).map_err(|_| LayerError::Abandoned)
+    out.send(Ok((Vec::new(), 0)))
+        .map_err(|_| LayerError::Abandoned)
 }
 
 enum Stop {
@@ -109,13 +112,13 @@ fn copy(
     decoder: &mut dyn Read,
     limits: Limits,
     budget: &Budget,
-    out: &SyncSender<Result<Vec<u8>, LayerError>>,
+    out: &SyncSender<Result<Piece, LayerError>>,
     back: &Receiver<Vec<u8>>,
 ) -> Result<(), Stop> {
     let mut total = 0u64;
     loop {
-        let mut piece = back.try_recv().unwrap_or_default();
-        piece.resize(PIECE_BYTES, 0);
+        let recycled = back.try_recv().ok().filter(|b| b.len() == PIECE_BYTES);
+        let mut piece = recycled.unwrap_or_else(|| vec![0; PIECE_BYTES]);
         let mut filled = 0;
         while filled < PIECE_BYTES {
             match decoder.read(&mut piece[filled..]) {
@@ -135,8 +138,7 @@ fn copy(
             return Err(Stop::Layer(LayerError::TooLarge(why)));
         }
         budget.spend(filled as u64).map_err(Stop::Layer)?;
-        piece.truncate(filled);
-        out.send(Ok(piece))
+        out.send(Ok((piece, filled)))
             .map_err(|_| Stop::Layer(LayerError::Abandoned))?;
     }
 }

@@ -87,10 +87,7 @@ impl Tree {
         }
         let fd = match self.directory(&path) {
             Err(Errno::NOENT | Errno::NOTDIR) => {
-                for end in 1..components.len() {
-                    self.imply(&components[..end])?;
-                }
-                self.directory(&path)
+                Ok(self.imply(&components[..components.len() - 1])?)
             }
             opened => opened,
         };
@@ -106,36 +103,43 @@ impl Tree {
         openat2(&self.root, path, DIRECTORY, Mode::empty(), resolve)
     }
 
-    /// Make sure that a directory is at `components`, whose parents exist.
-    fn imply(&mut self, components: &[&[u8]]) -> Result<(), LayerError> {
-        let path = components.join(&b'/');
-        match self.directory(&path) {
-            Ok(_) => return Ok(()),
-            Err(Errno::NOENT | Errno::NOTDIR) => {}
-            Err(e) => return Err(not_a_directory(&path, e)),
-        }
-        let (name, parents) = components.split_last().expect("at least one component");
-        let parents = parents.join(&b'/');
-        let parent = self
-            .directory(&parents)
-            .map_err(|e| not_a_directory(&parents, e))?;
-        let made = mkdirat(&parent, *name, Mode::from_raw_mode(0o755));
-        match made {
-            Ok(()) => {}
-            Err(Errno::EXIST) => {
-                let stat = statat(&parent, *name, AtFlags::SYMLINK_NOFOLLOW);
-                if !stat.is_ok_and(|s| is_whiteout(&s)) {
-                    return Err(not_a_directory(&path, Errno::NOTDIR));
-                }
-                self.make_room(parent.as_fd(), name)?;
-                mkdirat(&parent, *name, Mode::from_raw_mode(0o755))
-                    .map_err(|e| io("mkdir", &path, e))?;
-                self.set_opaque(parent.as_fd(), name)?;
+    /// Make the directory at `components`, some of which are missing, and open it.
+    fn imply(&mut self, components: &[&[u8]]) -> Result<OwnedFd, LayerError> {
+        // How many are there already: every prefix up to some length opens, no longer one does.
+        let (mut there, mut missing) = (0, components.len());
+        while there + 1 < missing {
+            let middle = there.midpoint(missing);
+            match self.directory(&components[..middle].join(&b'/')) {
+                Ok(_) => there = middle,
+                Err(_) => missing = middle,
             }
-            Err(e) => return Err(io("mkdir", &path, e)),
         }
-        self.implied.insert(path);
-        Ok(())
+        let path = |end: usize| components[..end].join(&b'/');
+        let opened = self.directory(&path(there));
+        let mut parent = opened.map_err(|e| not_a_directory(&path(there), e))?;
+        for (i, name) in components.iter().enumerate().skip(there) {
+            match mkdirat(&parent, *name, Mode::from_raw_mode(0o755)) {
+                Ok(()) => {}
+                Err(Errno::EXIST) => {
+                    let stat = statat(&parent, *name, AtFlags::SYMLINK_NOFOLLOW);
+                    if !stat.is_ok_and(|s| is_whiteout(&s)) {
+                        let why = self.directory(&path(i + 1)).err().unwrap_or(Errno::NOTDIR);
+                        return Err(not_a_directory(&path(i + 1), why));
+                    }
+                    self.make_room(parent.as_fd(), name)?;
+                    mkdirat(&parent, *name, Mode::from_raw_mode(0o755))
+                        .map_err(|e| io("mkdir", &path(i + 1), e))?;
+                    self.set_opaque(parent.as_fd(), name)?;
+                }
+                Err(e) => return Err(io("mkdir", &path(i + 1), e)),
+            }
+            self.implied.insert(path(i + 1));
+            // Just made: there is no link to follow.
+            let flags = DIRECTORY | OFlags::NOFOLLOW;
+            let made = openat(&parent, *name, flags, Mode::empty());
+            parent = made.map_err(|e| io("open directory", &path(i + 1), e))?;
+        }
+        Ok(parent)
     }
 
     /// Free `name` in `parent`, unless it is a directory.
