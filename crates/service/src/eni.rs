@@ -145,5 +145,7 @@ pub fn release(assignment: &Assignment) -> Vec<Op> {
     vec![
         Op::Delete { key: address_key(interface) },
         Op::Delete { key: db::key::<Interface>(&scope, &interface.id) },
+        // Whatever tags EC2 keeps for it (its `Tagged` record).
+        Op::Delete { key: format!("ec2/tags/{}/{}/{}", scope.account, scope.region, interface.id) },
     ]
 }

@@ -1,0 +1,233 @@
+//! Handing out addresses: never twice, never one that AWS keeps, none lost.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy takes only functions marked as tests for tests"
+)]
+
+use neargate_base::time::ManualClock;
+use neargate_base::{AccountId, Clock, Region, Rng};
+use neargate_blob::Blobs;
+use neargate_domain::vpc::{DefaultVpc, Subnet};
+use neargate_domain::{Assignment, DesiredState, NetworkInterface};
+use neargate_service::eni::{self, Cursors, Interface};
+use neargate_service::{AwsError, Caller, Committed, Ctx, Db, House, Principal, Scope, Settings};
+use neargate_store::Op;
+use neargate_store::memory::MemoryStore;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+fn context(dir: &tempfile::TempDir, seed: u64) -> Ctx {
+    with_blobs(Blobs::open(dir.path()).unwrap(), seed)
+}
+
+fn with_blobs(blobs: Arc<Blobs>, seed: u64) -> Ctx {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
+    let rng = Arc::new(Rng::seeded(seed));
+    let house = House {
+        db: Db::new(MemoryStore::new(clock.clone())),
+        clock,
+        addresses: Cursors::new(&rng),
+        rng,
+        blobs,
+        caller: Caller::default(),
+        settings: Settings {
+            registry_endpoint: String::new(),
+            registry_domain: None,
+            default_scope: Scope {
+                account: AccountId::default(),
+                region: Region::default(),
+            },
+        },
+    };
+    let scope = Scope {
+        account: AccountId::default(),
+        region: Region::default(),
+    };
+    let principal = Principal {
+        arn: String::new(),
+        user_id: String::new(),
+        access_key: String::new(),
+    };
+    Ctx {
+        request_id: String::new(),
+        scope,
+        principal,
+        house: Arc::new(house),
+    }
+}
+
+fn vpc(cx: &Ctx) -> DefaultVpc {
+    DefaultVpc::of(&cx.scope.account, &cx.scope.region)
+}
+
+/// As `RunTask` does: until nobody interferes.
+async fn take(cx: &Ctx, subnet: usize) -> Result<NetworkInterface, AwsError> {
+    let id = vpc(cx).subnets[subnet].id.clone();
+    loop {
+        let reserved = eni::reserve(cx, &id, &[], "arn").await?;
+        let tx = cx.db().tx().with(reserved.compares, reserved.ops);
+        if let Committed::At(_) = tx.commit().await? {
+            return Ok(reserved.interface);
+        }
+    }
+}
+
+async fn give_back(cx: &Ctx, network: NetworkInterface) {
+    let assignment = Assignment {
+        task_id: String::new(),
+        task_arn: String::new(),
+        account: cx.scope.account.clone(),
+        region: cx.scope.region.clone(),
+        cluster: String::new(),
+        family: String::new(),
+        revision: 1,
+        generation: 1,
+        desired: DesiredState::Stopped,
+        cpu_units: None,
+        memory_mib: None,
+        network,
+        containers: vec![],
+    };
+    let tx = cx.db().tx().with(vec![], eni::release(&assignment));
+    assert!(matches!(tx.commit().await.unwrap(), Committed::At(_)));
+}
+
+fn elsewhere(cx: &Ctx) -> Ctx {
+    let region = "eu-west-1".parse().unwrap();
+    Ctx {
+        scope: Scope {
+            region,
+            ..cx.scope.clone()
+        },
+        ..cx.clone()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_at_once_never_share_an_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let cx = context(&dir, 1);
+    let other = elsewhere(&cx);
+    let tasks: Vec<_> = (0..600usize)
+        .map(|n| {
+            let cx = if n % 2 == 0 {
+                cx.clone()
+            } else {
+                other.clone()
+            };
+            neargate_base::task::spawn("take", async move { take(&cx, n % 3).await.unwrap() })
+        })
+        .collect();
+    let (mut addresses, mut ids) = (BTreeSet::new(), BTreeSet::new());
+    for task in tasks {
+        let eni = task.await.unwrap();
+        addresses.insert(eni.private_ipv4);
+        ids.insert(eni.id);
+    }
+    assert_eq!((addresses.len(), ids.len()), (600, 600));
+    assert_eq!(
+        cx.db().list::<Interface>(&cx.scope).await.unwrap().len(),
+        300
+    );
+}
+
+#[tokio::test]
+async fn a_full_subnet_says_so_and_goes_on_after_a_release() {
+    let dir = tempfile::tempdir().unwrap();
+    let cx = context(&dir, 2);
+    let subnet = vpc(&cx).subnets[0].clone();
+    let taken: Vec<Op> = (1..Subnet::usable())
+        .map(|n| Op::Put {
+            key: format!("ec2/address/{}", subnet.address(n)),
+            value: "eni-0".into(),
+            lease: None,
+        })
+        .collect();
+    for ops in taken.chunks(100) {
+        let tx = cx.db().tx().with(vec![], ops.to_vec());
+        assert!(matches!(tx.commit().await.unwrap(), Committed::At(_)));
+    }
+    let last = take(&cx, 0).await.unwrap();
+    assert_eq!(last.private_ipv4, subnet.address(0), "the only one left");
+    let full = take(&cx, 0).await.unwrap_err();
+    assert_eq!(full.code, "InsufficientFreeAddressesInSubnet");
+    take(&cx, 1).await.expect("the other subnets are free");
+    give_back(&cx, last.clone()).await;
+    assert_eq!(take(&cx, 0).await.unwrap().private_ipv4, last.private_ipv4);
+}
+
+#[tokio::test]
+async fn a_released_address_is_not_the_next_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let cx = context(&dir, 3);
+    let mut recent = Vec::new();
+    for _ in 0..1000 {
+        let eni = take(&cx, 0).await.unwrap();
+        assert!(!recent.contains(&eni.private_ipv4));
+        recent.push(eni.private_ipv4);
+        give_back(&cx, eni).await;
+    }
+    assert_eq!(cx.db().list::<Interface>(&cx.scope).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let cx = context(&dir, 4);
+    let subnet = &vpc(&cx).subnets[0].id;
+    for (subnet, group, code) in [
+        ("subnet-1", None, "InvalidSubnetID.NotFound"),
+        (
+            subnet.as_str(),
+            Some("sg-1".to_owned()),
+            "InvalidGroup.NotFound",
+        ),
+    ] {
+        let groups: Vec<String> = group.into_iter().collect();
+        let e = eni::reserve(&cx, subnet, &groups, "arn").await.unwrap_err();
+        assert_eq!(e.code, code);
+    }
+    let foreign = eni::reserve(&elsewhere(&cx), subnet, &[], "arn")
+        .await
+        .unwrap_err();
+    assert_eq!(foreign.code, "InvalidSubnetID.NotFound");
+}
+
+/// Whatever is taken and given back in whatever order, what is held is distinct and usable.
+#[test]
+fn held_addresses_are_distinct_and_usable() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(dir.path()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let step = (0..3usize, any::<bool>(), any::<prop::sample::Index>());
+    let few = ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    proptest!(few, |(seed in any::<u64>(), steps in prop::collection::vec(step, 1..80))| {
+        runtime.block_on(async {
+            let cx = with_blobs(blobs.clone(), seed);
+            let mut held: Vec<NetworkInterface> = Vec::new();
+            for (subnet, release, which) in steps {
+                if release && !held.is_empty() {
+                    let eni = held.swap_remove(which.index(held.len()));
+                    give_back(&cx, eni).await;
+                    continue;
+                }
+                let eni = take(&cx, subnet).await.unwrap();
+                let base = u32::from(eni.gateway) - 1;
+                let offset = u32::from(eni.private_ipv4) - base;
+                assert!((4..=4094).contains(&offset), "{}", eni.private_ipv4);
+                held.push(eni);
+            }
+            let distinct: BTreeSet<_> = held.iter().map(|e| e.private_ipv4).collect();
+            assert_eq!(distinct.len(), held.len());
+            let stored = cx.db().list::<Interface>(&cx.scope).await.unwrap();
+            assert_eq!(stored.len(), held.len());
+        });
+    });
+}
