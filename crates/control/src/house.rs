@@ -3,7 +3,7 @@
 use neargate_base::{AccountId, Clock, Rng, task};
 use neargate_blob::{BlobError, Blobs};
 use neargate_compute::ecr::Ecr;
-use neargate_compute::ecs::{Ecs, Expire};
+use neargate_compute::ecs::{self, Ecs, Expire};
 use neargate_observe::logs::{EngineError, LogEngine, Logs};
 use neargate_service::ctx::Settings;
 use neargate_service::eni::Cursors;
@@ -87,13 +87,13 @@ pub async fn build(options: Options, clock: Arc<dyn Clock>, rng: Arc<Rng>) -> Re
 }
 
 impl Built {
-    /// Forget everything: the development-mode reset. No task may be running.
+    /// Stop every task at once, then forget everything: the development-mode reset.
     ///
     /// # Errors
     /// When a store cannot be emptied.
-    pub async fn wipe(&self) -> Result<(), AwsError> {
+    pub async fn reset(&self) -> Result<(), AwsError> {
+        ecs::halt(&self.house).await?;
         self.house.db.store().wipe().await?;
-        self.logs.wipe().await?;
-        Ok(())
+        self.logs.wipe().await
     }
 }

@@ -6,6 +6,7 @@ use crate::{demo, environment, instance, preflight};
 use anyhow::{Context, Result};
 use neargate_base::time::{Stopwatch, SystemClock};
 use neargate_base::{Clock, Rng, Secret, task};
+use neargate_compute::ecs;
 use neargate_control::gateway::{Mode, Reset};
 use neargate_control::{Built, Gateway, NodePort, Options};
 use neargate_domain::vpc;
@@ -68,7 +69,6 @@ async fn serve(config: Config, with_demo: bool) -> Result<()> {
     let built = neargate_control::build(options, clock.clone(), rng.clone()).await?;
     let built = Arc::new(built);
     let agent = start_node(&config, &instance, &built, clock, rng).await?;
-    let agent = Arc::new(agent);
 
     let mode = if config.is_development() {
         Mode::Development
@@ -76,7 +76,7 @@ async fn serve(config: Config, with_demo: bool) -> Result<()> {
         let secret = Secret::new(credentials.secret_key);
         Mode::Enforced(BTreeMap::from([(credentials.access_key, secret)]))
     };
-    let reset = reset(built.clone(), agent.clone());
+    let reset = reset(built.clone());
     let gateway = Gateway::new(built.clone(), mode, config.region.clone(), Some(reset));
     let server = task::spawn("gateway", gateway.serve(listener));
     eprintln!("neargate is ready on http://{address} after {} ms", started.elapsed().as_millis());
@@ -95,8 +95,8 @@ async fn serve(config: Config, with_demo: bool) -> Result<()> {
         () = show => {}
     }
     server.abort();
-    let running = agent.running();
     agent.shutdown().await;
+    let running = ecs::running(&built.house).await?;
     eprintln!("\nneargate has stopped. Kept under {}: all state, images and logs.", config.data.display());
     if running > 0 {
         eprintln!(
@@ -137,24 +137,14 @@ async fn start_node(
     })
     .context("cannot set up the container runtime")?;
     let upstream = Arc::new(Local(NodePort::connect(built.clone(), NODE)));
-    let agent = AgentConfig {
-        data_dir: config.data.join("node"),
-        run_dir,
-        instance: instance.to_owned(),
-        node_id: NODE.to_owned(),
-        clock,
-        rng,
-    };
-    Agent::start(agent, upstream, images, network, runtime).await.context("cannot start the node")
+    let agent = AgentConfig::new(config.data.join("node"), run_dir.join("agent"), clock, rng);
+    Agent::start(agent, upstream, images, network, Arc::new(runtime)).await.context("cannot start the node")
 }
 
 /// Stop every task, then forget everything.
-fn reset(built: Arc<Built>, agent: Arc<Agent>) -> Reset {
+fn reset(built: Arc<Built>) -> Reset {
     Arc::new(move || {
-        let (built, agent) = (built.clone(), agent.clone());
-        Box::pin(async move {
-            agent.stop_all().await;
-            built.wipe().await.map_err(|e| e.to_string())
-        })
+        let built = built.clone();
+        Box::pin(async move { built.reset().await.map_err(|e| e.to_string()) })
     })
 }

@@ -6,6 +6,7 @@
 mod api;
 mod controller;
 mod error;
+mod halt;
 pub mod model;
 mod nodes;
 pub mod observe;
@@ -13,6 +14,7 @@ mod plan;
 mod reference;
 
 pub use controller::Expire;
+pub use halt::{halt, running};
 pub use nodes::Nodes;
 
 use neargate_api::ecs::{SERVICE, ops};
