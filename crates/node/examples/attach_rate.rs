@@ -68,11 +68,14 @@ async fn main() {
     println!("attach: {tasks} tasks, {parallel} at a time: {rate:.0}/s, p50 {p50:?}, p99 {p99:?}");
     let watch = Stopwatch::start();
     for n in 0..tasks {
-        network.detach(&format!("{n:032x}")).await;
+        network
+            .detach(&format!("{n:032x}"))
+            .await
+            .expect("detached");
     }
     println!(
         "detach: {:.0}/s, one at a time",
         f64::from(tasks) / watch.elapsed().as_secs_f64()
     );
-    network.shutdown(false).await;
+    network.shutdown(false).await.expect("removed");
 }

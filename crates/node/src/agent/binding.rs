@@ -51,13 +51,11 @@ impl Plumb for Network {
     }
 
     async fn detach(&self, task_id: &str) -> Result<(), String> {
-        Network::detach(self, task_id).await;
-        Ok(())
+        Network::detach(self, task_id).await.map_err(|e| chain(&e))
     }
 
     async fn sweep(&self, keep: &HashSet<String>) -> Result<(), String> {
-        Network::sweep(self, keep).await;
-        Ok(())
+        Network::sweep(self, keep).await.map_err(|e| chain(&e))
     }
 
     fn resolv_conf(&self) -> String {

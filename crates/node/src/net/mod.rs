@@ -125,7 +125,12 @@ impl Network {
         );
         if let Err(e) = plumbed {
             if let Err(e) = self.firewall.deny(veth).await {
-                warn(&e, task_id);
+                let error = &e as &dyn std::error::Error;
+                tracing::warn!(
+                    error,
+                    task_id,
+                    "the firewall keeps the entry of a failed task"
+                );
             }
             return Err(e);
         }
@@ -133,30 +138,23 @@ impl Network {
     }
 
     /// The task's network is gone: its namespace goes when its last process has. Call it when
-    /// the containers have ended.
-    pub async fn detach(&self, task_id: &str) {
-        let Ok(namespace) = self.namespace(task_id) else {
-            return;
-        };
-        if let Err(e) = self.firewall.deny(names::veth(task_id)).await {
-            warn(&e, task_id);
-        }
-        if let Err(e) = blocking(move || netns::remove(&namespace)).await {
-            warn(&e, task_id);
-        }
+    /// the containers have ended, and again after an error.
+    pub async fn detach(&self, task_id: &str) -> Result<(), NetworkError> {
+        let namespace = self.namespace(task_id)?;
+        self.firewall.deny(names::veth(task_id)).await?;
+        blocking(move || netns::remove(&namespace)).await
     }
 
     /// Removes what belongs to any task but these. Not to be called while one is attached that
     /// is not in `keep`.
-    pub async fn sweep(&self, keep: &HashSet<String>) {
-        let dir = self.netns_dir.clone();
-        let keep_ids = keep.clone();
+    pub async fn sweep(&self, keep: &HashSet<String>) -> Result<(), NetworkError> {
         let veths: HashSet<String> = keep.iter().map(|id| names::veth(id)).collect();
-        let keep_veths = veths.clone();
-        let swept = blocking(move || {
+        self.firewall.keep(veths.clone()).await?;
+        let (dir, keep) = (self.netns_dir.clone(), keep.clone());
+        blocking(move || {
             for id in netns::list(&dir)?
                 .into_iter()
-                .filter(|id| !keep_ids.contains(id))
+                .filter(|id| !keep.contains(id))
             {
                 tracing::info!(task = id, "removing a network namespace left behind");
                 netns::remove(&dir.join(id))?;
@@ -165,41 +163,36 @@ impl Network {
             let mut nl = Netlink::open().map_err(failed())?;
             let links = link::list(&mut nl).map_err(failed())?;
             let stray =
-                |name: &String| name.starts_with(names::VETH_PREFIX) && !keep_veths.contains(name);
+                |name: &String| name.starts_with(names::VETH_PREFIX) && !veths.contains(name);
             for name in links.into_iter().map(|l| l.name).filter(stray) {
                 link::delete(&mut nl, &name).map_err(failed())?;
             }
             Ok(())
-        });
-        for result in [swept.await, self.firewall.keep(veths).await] {
-            if let Err(e) = result {
-                warn(&e, "sweep");
-            }
-        }
+        })
+        .await
     }
 
     /// Takes the network down at the end: tasks' too unless `keep_tasks`. Bridge and firewall
     /// go with the last task, and stay for a later start otherwise.
-    pub async fn shutdown(&self, keep_tasks: bool) {
+    pub async fn shutdown(&self, keep_tasks: bool) -> Result<(), NetworkError> {
         if !keep_tasks {
-            self.sweep(&HashSet::new()).await;
+            self.sweep(&HashSet::new()).await?;
         }
-        let dir = self.netns_dir.clone();
-        let left = blocking(move || netns::list(&dir)).await;
-        if left.is_ok_and(|left| !left.is_empty()) {
-            return;
-        }
-        let name = self.bridge_name.clone();
+        let (dir, name) = (self.netns_dir.clone(), self.bridge_name.clone());
         let removed = blocking(move || {
+            if !netns::list(&dir)?.is_empty() {
+                return Ok(false);
+            }
             neighbours::forget(&name);
             let failed = || NetworkError::link(format!("delete bridge {name}"));
             let mut nl = Netlink::open().map_err(failed())?;
-            link::delete(&mut nl, &name).map_err(failed())
+            link::delete(&mut nl, &name).map_err(failed())?;
+            Ok(true)
         });
-        for result in [removed.await, self.firewall.remove().await] {
-            if let Err(e) = result {
-                warn(&e, "shutdown");
-            }
+        if removed.await? {
+            self.firewall.remove().await
+        } else {
+            Ok(())
         }
     }
 
@@ -220,15 +213,6 @@ impl Network {
             Err(NetworkError::TaskId(task_id.into()))
         }
     }
-}
-
-fn warn(error: &NetworkError, task: &str) {
-    let error = error as &dyn std::error::Error;
-    tracing::warn!(
-        error,
-        task,
-        "the network is not fully cleaned up; the next start goes on"
-    );
 }
 
 async fn blocking<T: Send + 'static>(

@@ -59,11 +59,11 @@ fn half_made_ones_are_finished() {
         // Killed before the mount.
         std::fs::write(network.netns_path("file"), "").unwrap();
         network.attach("file", &a).await.unwrap();
-        network.detach("file").await;
+        network.detach("file").await.unwrap();
         // Killed before the interface.
         within(&network.netns_path("bare"), || ()).await;
         network.attach("bare", &a).await.unwrap();
-        network.detach("bare").await;
+        network.detach("bare").await.unwrap();
         // Killed in the middle of a removal: the interface is there, the namespace's name is not.
         network.attach("late", &a).await.unwrap();
         let path = network.netns_path("late");
@@ -77,9 +77,9 @@ fn half_made_ones_are_finished() {
         assert_eq!(receive(&fresh).0, "fresh");
         drop(held);
         // Never made, or removed twice.
-        network.detach("late").await;
-        network.detach("late").await;
-        network.detach("never").await;
+        network.detach("late").await.unwrap();
+        network.detach("late").await.unwrap();
+        network.detach("never").await.unwrap();
         assert_eq!(senders(), Vec::<String>::new());
         assert_eq!(
             netns::list(&dir.path().join("netns")).unwrap(),
@@ -98,7 +98,10 @@ fn sweep_keeps_what_it_is_told_and_nothing_else() {
         let path_c = network.attach("c", &eni(0, 6)).await.unwrap();
         let _held = udp(&path_c, (Ipv4Addr::UNSPECIFIED, 9)).await;
 
-        network.sweep(&HashSet::from(["a".to_owned()])).await;
+        network
+            .sweep(&HashSet::from(["a".to_owned()]))
+            .await
+            .unwrap();
         assert_eq!(links("ngv"), [names::veth("a")]);
         assert_eq!(senders(), ["172.31.0.4"]);
         assert_eq!(netns::list(&dir.path().join("netns")).unwrap(), ["a"]);
@@ -116,17 +119,17 @@ fn the_end_leaves_nothing_unless_tasks_stay() {
         let bridge = names::bridge("test");
         let network = start(dir.path()).await;
         network.attach("a", &eni(0, 4)).await.unwrap();
-        network.shutdown(true).await;
+        network.shutdown(true).await.unwrap();
         assert_eq!(links("ng-"), [bridge.as_str()]);
         assert_eq!(senders(), ["172.31.0.4"]);
-        network.shutdown(false).await;
+        network.shutdown(false).await.unwrap();
         assert_eq!(links("ng"), Vec::<String>::new());
         assert!(
             firewall::senders(&names::table(&bridge)).is_err(),
             "no table"
         );
         drop(network);
-        start(dir.path()).await.shutdown(true).await;
+        start(dir.path()).await.shutdown(true).await.unwrap();
         assert_eq!(
             links("ng"),
             Vec::<String>::new(),
@@ -169,11 +172,11 @@ fn another_instances_leftovers() {
         );
 
         let network = Network::start(other).await.unwrap();
-        network.sweep(&HashSet::new()).await;
+        network.sweep(&HashSet::new()).await.unwrap();
         drop(network);
         let network = start(dir.path()).await;
         assert_eq!(links("ng-"), [names::bridge("test")], "an empty one goes");
-        network.shutdown(true).await;
+        network.shutdown(true).await.unwrap();
     });
 }
 
@@ -242,7 +245,7 @@ fn many_at_once() {
         }
         assert_eq!(senders().len(), 64);
         assert_eq!(links("ngv").len(), 64);
-        network.shutdown(false).await;
+        network.shutdown(false).await.unwrap();
         assert_eq!(links("ng"), Vec::<String>::new());
     });
 }

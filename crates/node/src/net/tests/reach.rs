@@ -136,7 +136,7 @@ fn a_firewall_that_drops_forwarded_packets_lets_tasks_through() {
             String::from_utf8_lossy(&listing).matches("ng-").count()
         };
         assert_eq!(rules(), 2, "once, however often it starts");
-        network.shutdown(false).await;
+        network.shutdown(false).await.unwrap();
         assert_eq!(rules(), 0);
     });
 }
