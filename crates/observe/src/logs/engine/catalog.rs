@@ -31,6 +31,23 @@ pub(super) struct Head {
     pub next_segment: u64,
 }
 
+/// Why a catalog was not saved.
+#[derive(Debug)]
+pub(super) enum NotSaved {
+    /// The old one is in place.
+    Old(EngineError),
+    /// After a crash either may be found: the files of both states must stay.
+    Unsure(EngineError),
+}
+
+impl From<NotSaved> for EngineError {
+    fn from(e: NotSaved) -> Self {
+        match e {
+            NotSaved::Old(e) | NotSaved::Unsure(e) => e,
+        }
+    }
+}
+
 /// Replace the catalog; durable once this returns. `added` are new segments, at most one a
 /// group, that memory does not list yet.
 pub(super) fn save(
@@ -38,7 +55,7 @@ pub(super) fn save(
     head: &Head,
     groups: &Groups,
     added: &[(Arc<str>, Arc<Segment>)],
-) -> Result<(), EngineError> {
+) -> Result<(), NotSaved> {
     let mut body = Vec::new();
     for n in [
         head.wal,
@@ -60,22 +77,27 @@ pub(super) fn save(
             added.get(&**key).copied(),
         );
     }
-    let packed = zstd::bulk::compress(&body, 1).map_err(EngineError::io("compress", dir))?;
+    let packed = zstd::bulk::compress(&body, 1)
+        .map_err(EngineError::io("compress", dir))
+        .map_err(NotSaved::Old)?;
     let mut bytes = MAGIC.to_vec();
     bytes.push(VERSION);
     bytes.extend_from_slice(&crc32fast::hash(&packed).to_le_bytes());
     bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
     bytes.extend_from_slice(&packed);
-    replace(dir, &bytes).map_err(EngineError::io("write the catalog in", dir))
-}
-
-fn replace(dir: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let new = dir.join("CATALOG.new");
-    let mut file = File::create(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&new, dir.join(FILE))?;
+    let write = || {
+        let new = dir.join("CATALOG.new");
+        let mut file = File::create(&new)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&new, dir.join(FILE))
+    };
+    write()
+        .map_err(EngineError::io("write the catalog in", dir))
+        .map_err(NotSaved::Old)?;
     sync_dir(dir)
+        .map_err(EngineError::io("sync", dir))
+        .map_err(NotSaved::Unsure)
 }
 
 /// Make a directory's entries durable.

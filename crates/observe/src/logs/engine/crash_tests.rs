@@ -5,7 +5,7 @@ use super::*;
 use neargate_base::Rng;
 use neargate_base::time::ManualClock;
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("creates");
     for entry in from.read_dir().expect("lists") {
         let entry = entry.expect("reads");

@@ -5,7 +5,7 @@
 //! there.
 
 use super::error::EngineError;
-use super::group::{Group, Recent};
+use super::group::{Group, GroupState, Recent};
 use super::position::Position;
 use super::segment::{Block, Entry, Footer, Segment};
 use neargate_base::Timestamp;
@@ -149,8 +149,11 @@ pub(super) fn scan(
     window: Window,
     mut visit: impl FnMut(Candidate<'_>) -> ControlFlow<()>,
 ) -> Result<(), EngineError> {
-    let (recent, segments) = {
+    let (recent, segments, window) = {
         let state = group.state.read();
+        let Some(window) = narrow(&state, selection, window) else {
+            return Ok(());
+        };
         let wanted = |s: &&Arc<Segment>| window.overlaps(s.first, s.last);
         (
             state.recent.clone(),
@@ -160,6 +163,7 @@ pub(super) fn scan(
                 .filter(wanted)
                 .cloned()
                 .collect::<Vec<_>>(),
+            window,
         )
     };
     let mut merge = Merge {
@@ -186,6 +190,23 @@ pub(super) fn scan(
         }
     }
     Ok(())
+}
+
+/// The part of the window in which the named streams have events; `None` when there is none.
+/// It spares a reader of one stream the segments of the group that cannot hold it.
+fn narrow(state: &GroupState, selection: &Selection, window: Window) -> Option<Window> {
+    let Selection::Named(names) = selection else {
+        return Some(window);
+    };
+    let streams = names
+        .iter()
+        .filter_map(|name| state.streams.get(state.by_name.get(&**name)?));
+    let spans =
+        streams.filter_map(|s| Some((s.first_event?.as_millis(), s.last_event?.as_millis())));
+    let (first, last) = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+    let from = window.from.max(Position::at(first));
+    let to = window.to.min(Position::at(last.max(0).saturating_add(1)));
+    (from < to).then_some(Window { from, to, ..window })
 }
 
 impl Merge<'_> {

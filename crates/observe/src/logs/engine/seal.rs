@@ -4,7 +4,7 @@
 //! replaced (from here on the new state counts, before it the old one does); memory swapped;
 //! the old log removed. A crash or an error at any point leaves one whole state.
 
-use super::catalog::{self, Head};
+use super::catalog::{self, Head, NotSaved};
 use super::error::EngineError;
 use super::group::{Group, Recent};
 use super::op::{Append, Op};
@@ -20,6 +20,7 @@ use std::sync::atomic::Ordering;
 const CARRY_FRAME_BYTES: usize = 1 << 20;
 
 type Named = (Arc<str>, Arc<Group>);
+type Prepared = (Vec<(Arc<str>, Arc<Segment>)>, Wal);
 
 pub(super) fn wal_path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:016}.wal"))
@@ -30,16 +31,23 @@ impl Writer {
     pub(super) fn seal(&mut self, part: usize, whole: usize) -> Result<(), EngineError> {
         let (chosen, rest) = self.choose(part, whole);
         let first = self.head.next_segment;
-        let mut head = Head {
+        let head = Head {
             wal: self.head.wal + 1,
             salt: Rng::from_entropy().u64(),
             next_segment: first + chosen.len() as u64,
             ..self.head
         };
-        let done = self.prepare(&chosen, &rest, &mut head);
-        let (sealed, wal) = match done {
+        let prepared = self.prepare(&chosen, &rest, &head);
+        let saved = prepared.and_then(|(sealed, wal)| {
+            catalog::save(&self.dir, &head, &self.groups, &sealed).map(|()| (sealed, wal))
+        });
+        let (sealed, wal) = match saved {
             Ok(done) => done,
-            Err(e) => {
+            Err(NotSaved::Unsure(e)) => {
+                self.wal.close();
+                return Err(e);
+            }
+            Err(NotSaved::Old(e)) => {
                 remove_segments(&self.segments_dir, (first..head.next_segment).collect());
                 let _ = std::fs::remove_file(wal_path(&self.dir, head.wal));
                 return Err(e);
@@ -87,30 +95,24 @@ impl Writer {
         (all, rest)
     }
 
-    #[allow(
-        clippy::type_complexity,
-        reason = "two results of one step, taken apart at once"
-    )]
-    fn prepare(
-        &self,
-        chosen: &[Named],
-        rest: &[Named],
-        head: &mut Head,
-    ) -> Result<(Vec<(Arc<str>, Arc<Segment>)>, Wal), EngineError> {
+    /// The files of the new state.
+    fn prepare(&self, chosen: &[Named], rest: &[Named], head: &Head) -> Result<Prepared, NotSaved> {
         let mut sealed = Vec::new();
         for (number, (key, group)) in (self.head.next_segment..).zip(chosen) {
-            sealed.push((
-                key.clone(),
-                Arc::new(self.write_segment(number, key, group)?),
-            ));
+            let segment = self
+                .write_segment(number, key, group)
+                .map_err(NotSaved::Old)?;
+            sealed.push((key.clone(), Arc::new(segment)));
         }
-        catalog::sync_dir(&self.segments_dir)
-            .map_err(EngineError::io("sync", &self.segments_dir))?;
-        let mut wal = Wal::create(&wal_path(&self.dir, head.wal), head.salt)?;
-        carry(&mut wal, rest)?;
-        catalog::sync_dir(&self.dir).map_err(EngineError::io("sync", &self.dir))?;
-        catalog::save(&self.dir, head, &self.groups, &sealed)?;
-        Ok((sealed, wal))
+        let new_wal = || {
+            let sync = |dir| catalog::sync_dir(dir).map_err(EngineError::io("sync", dir));
+            sync(&self.segments_dir)?;
+            let mut wal = Wal::create(&wal_path(&self.dir, head.wal), head.salt)?;
+            carry(&mut wal, rest)?;
+            sync(&self.dir)?;
+            Ok(wal)
+        };
+        Ok((sealed, new_wal().map_err(NotSaved::Old)?))
     }
 
     fn write_segment(

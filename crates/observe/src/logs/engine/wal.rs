@@ -101,6 +101,11 @@ impl Wal {
         self.len_bytes
     }
 
+    /// Take nothing more: what is on disk is not certain.
+    pub(super) fn close(&mut self) {
+        self.broken = true;
+    }
+
     /// Write one frame; durable once this returns. After a failed write the log is as before;
     /// after a failed fsync nothing is certain and the log takes nothing more.
     pub(super) fn append(&mut self, payload: &[u8]) -> Result<(), EngineError> {

@@ -31,7 +31,7 @@ pub(in crate::logs::engine) struct Entry {
     pub len: u32,
 }
 
-/// A decompressed block, its messages checked to be UTF-8.
+/// A decompressed block.
 #[derive(Debug)]
 pub(in crate::logs::engine) struct Block {
     raw: Vec<u8>,
@@ -39,6 +39,7 @@ pub(in crate::logs::engine) struct Block {
 }
 
 impl Block {
+    /// UTF-8 by construction and by checksum.
     pub(in crate::logs::engine) fn message(&self, entry: &Entry) -> &str {
         let (start, len) = (entry.start as usize, entry.len as usize);
         std::str::from_utf8(&self.raw[start..start + len]).unwrap_or_default()
