@@ -45,7 +45,7 @@ impl Hierarchy {
     }
 
     /// `None` when neither v1's memory controller nor v2 is mounted.
-    pub(super) fn from_mountinfo(mountinfo: &str) -> Option<Hierarchy> {
+    pub(crate) fn from_mountinfo(mountinfo: &str) -> Option<Hierarchy> {
         let mut v1: Vec<Mount> = Vec::new();
         let mut v2 = None;
         for line in mountinfo.lines() {

@@ -56,6 +56,19 @@ impl Cgroup {
         Ok(())
     }
 
+    /// Removes the group if nothing is in it.
+    pub fn remove_empty(&self) -> Result<(), CgroupError> {
+        for (_, directory) in self.directories() {
+            match fs::remove_dir(&directory) {
+                Err(e) if e.kind() != ErrorKind::NotFound => {
+                    return Err(super::io_error("remove", &directory)(e));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Kills and removes every group inside this one that is not in `keep`.
     pub fn sweep(&self, keep: &HashSet<String>) -> Result<(), CgroupError> {
         for name in self

@@ -47,6 +47,16 @@ fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Cgroup
     move |source| CgroupError::Io { what, path, source }
 }
 
+/// How a single-threaded process gets into a group.
+#[derive(Debug)]
+pub enum Entrance {
+    /// v1: it writes `0` to each of these `tasks` files. To `cgroup.procs`, the kernel would
+    /// hold up every fork on the machine for a grace period of some milliseconds.
+    WriteZero(Vec<File>),
+    /// v2: it is made with `CLONE_INTO_CGROUP` and this directory (kernel 5.7).
+    CloneInto(File),
+}
+
 /// One group: the same relative path in every hierarchy that is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cgroup {
@@ -141,18 +151,27 @@ impl Cgroup {
             .any(|(_, directory)| directory.is_dir())
     }
 
-    /// Opens what a process writes `0` to in order to join the group, in every hierarchy.
-    pub fn open_for_joining(&self) -> Result<Vec<File>, CgroupError> {
-        self.directories()
-            .into_iter()
-            .map(|(_, directory)| {
-                let path = directory.join("cgroup.procs");
-                OpenOptions::new()
-                    .write(true)
-                    .open(&path)
-                    .map_err(io_error("open", &path))
-            })
-            .collect()
+    /// Opens the way in for a process that is about to be made.
+    pub fn entrance(&self) -> Result<Entrance, CgroupError> {
+        let directories = self.directories();
+        if self.hierarchy.version() == Version::V2 {
+            let path = &directories[0].1;
+            let directory = File::open(path).map_err(io_error("open", path))?;
+            return Ok(Entrance::CloneInto(directory));
+        }
+        let open = |(_, directory): (&str, PathBuf)| {
+            let path = directory.join("tasks");
+            OpenOptions::new()
+                .write(true)
+                .open(&path)
+                .map_err(io_error("open", &path))
+        };
+        Ok(Entrance::WriteZero(
+            directories
+                .into_iter()
+                .map(open)
+                .collect::<Result<_, _>>()?,
+        ))
     }
 
     /// How many processes of this group the kernel has killed for memory.

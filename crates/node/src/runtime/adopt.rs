@@ -11,10 +11,15 @@ use super::shim::blocking;
 use super::{Adopted, Exit, RuntimeError, Started};
 use crate::cgroup::Cgroup;
 use crate::shim::{CONFIG, EXIT, LOCK, read_json};
-use neargate_base::{Clock, time::SystemClock};
+use neargate_base::{
+    Clock,
+    time::{Stopwatch, SystemClock},
+};
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub(super) async fn adopt(dir: PathBuf, cgroup: Cgroup) -> Result<Adopted, RuntimeError> {
     if !dir.join(CONFIG).exists() {
@@ -80,36 +85,63 @@ pub(super) async fn clean_up(cgroup: Cgroup) -> Result<(), RuntimeError> {
 }
 
 /// The shim ended before the container started and left no reason but its own stderr.
-pub(super) async fn silent(dir: &Path) -> RuntimeError {
+pub(super) async fn silent(dir: &Path, status: String) -> RuntimeError {
     let (path, container) = (dir.join("shim.err"), dir.display().to_string());
     let words =
         blocking(move || fs::read_to_string(&path).map_err(RuntimeError::io("read", path.clone())))
             .await;
     let problem = match words {
         Ok(words) if !words.trim().is_empty() => words.trim().to_owned(),
-        _ => "it ended before the container started".to_owned(),
+        _ => format!("it ended before the container started, with {status}"),
     };
     RuntimeError::Shim { container, problem }
 }
 
-/// Waits until no shim holds the directory. Blocking; a shim whose container has ended takes
-/// moments.
+/// A shim whose container has ended takes moments to end itself.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Waits until no shim holds the directory. Blocking.
 fn wait_for_shim(dir: &Path) -> Result<(), RuntimeError> {
-    let path = dir.join(LOCK);
-    match File::open(&path) {
-        Ok(lock) => flock(&lock, FlockOperation::LockShared)
-            .map_err(|e| RuntimeError::io("lock", path)(e.into())),
-        // It never came so far.
-        Err(_) => Ok(()),
-    }
+    wait_while(dir, || Ok(()))
 }
 
-/// [`wait_for_shim`] for every container of a task.
-pub(super) fn wait_for_shims(task_dir: &Path) -> Result<(), RuntimeError> {
+/// Ends every container of a task and waits for their shims. A shim may be about to make its
+/// container just now, hence the killing again and again. Blocking.
+pub(super) fn end_all(task_dir: &Path, cgroup: &Cgroup) -> Result<(), RuntimeError> {
+    cgroup.kill()?;
     let Ok(entries) = fs::read_dir(task_dir) else {
         return Ok(());
     };
-    entries
-        .flatten()
-        .try_for_each(|entry| wait_for_shim(&entry.path()))
+    for entry in entries.flatten() {
+        wait_while(&entry.path(), || Ok(cgroup.kill()?))?;
+    }
+    Ok(())
+}
+
+/// Waits while a shim holds the directory, doing `meanwhile` over and over.
+fn wait_while(
+    dir: &Path,
+    mut meanwhile: impl FnMut() -> Result<(), RuntimeError>,
+) -> Result<(), RuntimeError> {
+    let path = dir.join(LOCK);
+    // Without a lock file it never came so far.
+    let Ok(lock) = File::open(&path) else {
+        return Ok(());
+    };
+    let watch = Stopwatch::start();
+    loop {
+        match flock(&lock, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => return Ok(()),
+            Err(Errno::WOULDBLOCK) if watch.elapsed() < PATIENCE => {
+                meanwhile()?;
+                std::thread::sleep(PAUSE);
+            }
+            Err(e) => {
+                return Err(RuntimeError::io("wait for the shim that holds", path)(
+                    e.into(),
+                ));
+            }
+        }
+    }
 }

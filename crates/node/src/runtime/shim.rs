@@ -185,10 +185,9 @@ impl Runtime for ShimRuntime {
     async fn remove_task(&self, task_id: &str) -> Result<(), RuntimeError> {
         let (cgroup, dir) = (self.task_cgroup(task_id)?, self.task_dir(task_id));
         blocking(move || {
-            cgroup.kill()?;
             // The shims see their containers end and write that down; what they write into is
             // removed once they are gone.
-            adopt::wait_for_shims(&dir)?;
+            adopt::end_all(&dir, &cgroup)?;
             cgroup.remove()?;
             match fs::remove_dir_all(&dir) {
                 Err(e) if e.kind() != ErrorKind::NotFound => {
@@ -212,6 +211,10 @@ impl Runtime for ShimRuntime {
         config.cgroup = cgroup.path().to_owned();
         let layout = dir.clone();
         let listener = blocking(move || lay_out(&layout, &config)).await?;
+        // Before there is a shim: it may have come and gone by the time it is spawned.
+        let mut connection = Connection::open(&dir)
+            .await
+            .map_err(RuntimeError::io("connect to", &dir))?;
         let shim = tokio::process::Command::new(self.program.path())
             .arg0("neargate-shim")
             .arg("shim")
@@ -222,9 +225,6 @@ impl Runtime for ShimRuntime {
             .stderr(Stdio::null())
             .spawn()
             .map_err(RuntimeError::io("execute", self.program.path()))?;
-        let mut connection = Connection::open(&dir)
-            .await
-            .map_err(RuntimeError::io("connect to", &dir))?;
         match connection.greeting().await {
             Some(Ok(started)) => {
                 let container = ShimContainer::watch(dir, cgroup, started, connection, Some(shim));
@@ -236,13 +236,13 @@ impl Runtime for ShimRuntime {
                 Err(RuntimeError::Start(failure.message))
             }
             None => {
-                reap(shim).await;
+                let status = reap(shim).await;
                 let exit = read_json::<super::Exit>(&dir.join(EXIT)).ok();
                 if let Some(error) = exit.and_then(|exit| exit.error) {
                     return Err(RuntimeError::Start(error));
                 }
                 adopt::clean_up(cgroup).await?;
-                Err(adopt::silent(&dir).await)
+                Err(adopt::silent(&dir, status).await)
             }
         }
     }
@@ -274,11 +274,18 @@ impl Runtime for ShimRuntime {
         for task_id in found.iter().filter(|id| !keep.contains(*id) && is_name(id)) {
             self.remove_task(task_id).await?;
         }
+        if keep.is_empty() {
+            // Fails, and rightly so, when a task was prepared meanwhile.
+            let root = self.root_cgroup();
+            let _ = blocking(move || Ok(root.remove_empty()?)).await;
+        }
         Ok(())
     }
 }
 
-/// The shim has said its last word: it ends within moments.
-async fn reap(mut shim: tokio::process::Child) {
-    let _ = shim.wait().await;
+/// The shim has said its last word: it ends within moments. Answers how.
+async fn reap(mut shim: tokio::process::Child) -> String {
+    shim.wait()
+        .await
+        .map_or_else(|e| e.to_string(), |status| status.to_string())
 }

@@ -67,8 +67,10 @@ impl Control {
             .map(|socket| PollFd::new(socket, PollFlags::IN))
     }
 
-    /// Tells every client, present and future, how the start went.
+    /// Tells every client, present and future, how the start went. Whoever started the shim is
+    /// among them: it connected before there was a shim.
     pub fn greet(&mut self, greeting: &Greeting) {
+        self.accept();
         let line = line(greeting);
         for client in &self.clients {
             send(&client.socket, &line);
@@ -79,7 +81,6 @@ impl Control {
     /// Answers whoever is waiting already; the stream ends when this is dropped.
     pub fn finish(mut self, greeting: &Greeting) {
         self.greet(greeting);
-        self.accept();
     }
 
     pub fn accept(&mut self) {

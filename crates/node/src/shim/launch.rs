@@ -1,7 +1,7 @@
 //! Making the container's cgroup, pipes and first process.
 
 use super::{init, setup, sys};
-use crate::cgroup::{Cgroup, GroupLimits, Hierarchy};
+use crate::cgroup::{Cgroup, CgroupError, Entrance, GroupLimits, Hierarchy};
 use crate::runtime::{ContainerConfig, StartFailure, StartFailureKind};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
@@ -41,7 +41,7 @@ pub(super) struct ChildEnds {
     pub stdout: Option<OwnedFd>,
     pub stderr: Option<OwnedFd>,
     pub terminal: Option<OwnedFd>,
-    /// Writing `0` to each joins the container's cgroup.
+    /// Writing `0` to each joins the container's cgroup; empty when it was made inside it.
     pub cgroup: Vec<File>,
     /// The container's directory in each hierarchy: (controllers, path).
     pub cgroup_directories: Vec<(String, std::path::PathBuf)>,
@@ -58,17 +58,21 @@ pub(super) fn launch(config: &ContainerConfig, dir: &Path) -> Result<Launched, S
     }
 }
 
+fn cgroup_failure(e: CgroupError) -> StartFailure {
+    let source = std::error::Error::source(&e)
+        .map(|s| format!(": {s}"))
+        .unwrap_or_default();
+    StartFailure::new(StartFailureKind::Setup, format!("{e}{source}"))
+}
+
 fn make_cgroup(config: &ContainerConfig) -> Result<Cgroup, StartFailure> {
-    let failure = |e: crate::cgroup::CgroupError| {
-        let source = std::error::Error::source(&e)
-            .map(|s| format!(": {s}"))
-            .unwrap_or_default();
-        StartFailure::new(StartFailureKind::Setup, format!("{e}{source}"))
-    };
     let limits = &config.limits;
     let mib = |mib: Option<u32>| mib.filter(|&mib| mib > 0).map(|mib| u64::from(mib) << 20);
-    let cgroup = Cgroup::at(&Hierarchy::detect().map_err(failure)?, &config.cgroup);
-    cgroup.create().map_err(failure)?;
+    let cgroup = Cgroup::at(
+        &Hierarchy::detect().map_err(cgroup_failure)?,
+        &config.cgroup,
+    );
+    cgroup.create().map_err(cgroup_failure)?;
     cgroup
         .limit(&GroupLimits {
             cpu_units: limits.cpu_quota_units.filter(|&units| units > 0),
@@ -80,7 +84,7 @@ fn make_cgroup(config: &ContainerConfig) -> Result<Cgroup, StartFailure> {
         })
         .map_err(|e| {
             let _ = cgroup.remove();
-            failure(e)
+            cgroup_failure(e)
         })?;
     Ok(cgroup)
 }
@@ -114,23 +118,26 @@ fn fork(config: &ContainerConfig, dir: &Path, cgroup: &Cgroup) -> Result<Launche
         true => pipe().map(|(read, write)| (Some(read), Some(write)))?,
         false => (None, None),
     };
+    let entrance = cgroup.entrance().map_err(cgroup_failure)?;
+    let (tasks, into) = match entrance {
+        Entrance::WriteZero(tasks) => (tasks, None),
+        Entrance::CloneInto(directory) => (Vec::new(), Some(OwnedFd::from(directory))),
+    };
     let ends = ChildEnds {
         report: report_child,
         stdin: stdin_child,
         stdout: stdout.1,
         stderr: stderr.1,
         terminal: terminal.1,
-        cgroup: cgroup
-            .open_for_joining()
-            .map_err(|e| StartFailure::new(StartFailureKind::Setup, e.to_string()))?,
+        cgroup: tasks,
         cgroup_directories: cgroup
             .directories()
             .into_iter()
             .map(|(controllers, path)| (controllers.to_owned(), path))
             .collect(),
     };
-    let (pid, pidfd) =
-        sys::clone_container(|| init::run(config, dir, ends)).map_err(setup("clone"))?;
+    let (pid, pidfd) = sys::clone_container(into.as_ref(), || init::run(config, dir, ends))
+        .map_err(setup("clone"))?;
     Ok(Launched {
         pid,
         pidfd,

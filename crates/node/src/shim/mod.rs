@@ -56,10 +56,10 @@ pub fn main(dir: &Path) -> i32 {
 }
 
 fn run(dir: &Path) -> io::Result<()> {
+    let listener = detach(dir)?;
     if std::fs::read_dir("/proc/self/task")?.count() != 1 {
         return Err(io::Error::other("the process has more than one thread"));
     }
-    let listener = detach(dir)?;
     let lock = File::create(dir.join(LOCK))?;
     flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
     let config: ContainerConfig = read_json(&dir.join(CONFIG))?;
@@ -72,6 +72,12 @@ fn run(dir: &Path) -> io::Result<()> {
 
 /// Leaves the agent's session, terminal and signals, and takes the control socket.
 fn detach(dir: &Path) -> io::Result<OwnedFd> {
+    sys::close_from_3()?;
+    let errors = File::options()
+        .append(true)
+        .create(true)
+        .open(dir.join("shim.err"))?;
+    rustix::stdio::dup2_stderr(&errors)?;
     // Fails for a session leader, which is as good.
     let _ = rustix::process::setsid();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
@@ -79,14 +85,11 @@ fn detach(dir: &Path) -> io::Result<OwnedFd> {
     rustix::process::chdir("/")?;
     let listener = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     rustix::io::ioctl_fionbio(&listener, true)?;
+    // The kernel shall take the container, not its shim. Needs a capability that root may lack.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "-999");
     let null = File::options().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
-    let errors = File::options()
-        .append(true)
-        .create(true)
-        .open(dir.join("shim.err"))?;
-    rustix::stdio::dup2_stderr(&errors)?;
     Ok(listener)
 }
 

@@ -91,8 +91,11 @@ pub(super) fn signal(number: i32) -> Option<Signal> {
 }
 
 /// Forks the container's first process into new pid, mount, UTS and IPC namespaces; it runs
-/// `child` and never returns. Answers its pid and a pidfd.
-pub(super) fn clone_container(child: impl FnOnce() -> i32) -> io::Result<(i32, OwnedFd)> {
+/// `child` and never returns. Answers its pid and a pidfd. `cgroup`: the v2 group it is made in.
+pub(super) fn clone_container(
+    cgroup: Option<&OwnedFd>,
+    child: impl FnOnce() -> i32,
+) -> io::Result<(i32, OwnedFd)> {
     let mut pidfd: RawFd = -1;
     // SAFETY: all-zero is the documented default of clone_args.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
@@ -103,6 +106,12 @@ pub(super) fn clone_container(child: impl FnOnce() -> i32) -> io::Result<(i32, O
         | libc::CLONE_NEWIPC) as u64;
     args.pidfd = (&raw mut pidfd) as u64;
     args.exit_signal = libc::SIGCHLD as u64;
+    if let Some(cgroup) = cgroup {
+        // linux/sched.h; the libc crate's constant is too narrow to hold it.
+        const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
     // SAFETY: without CLONE_VM this is fork: the child gets a copy of everything. The process
     // has one thread, so no lock is held by a thread that the child lacks.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) };
@@ -149,6 +158,17 @@ pub(super) fn new_session_keyring() {
             JOIN_SESSION_KEYRING,
             std::ptr::null::<c_char>(),
         );
+    }
+}
+
+/// Closes whatever the agent's process leaked into this one. Call it before anything is opened.
+pub(super) fn close_from_3() -> io::Result<()> {
+    // SAFETY: by contract this process has opened nothing yet.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0_u32) };
+    if closed < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
     }
 }
 

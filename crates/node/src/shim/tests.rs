@@ -107,3 +107,46 @@ fn cgroup_names_are_short_and_distinct() {
     assert_ne!(long, other);
     assert!(long.rsplit('/').next().unwrap().len() <= 255);
 }
+
+/// Needs root and a v2 hierarchy, which also machines on v1 controllers have.
+#[test]
+fn on_v2_a_process_is_made_inside_its_group() {
+    use crate::cgroup::{Cgroup, Entrance, Hierarchy};
+    let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let v2 = mountinfo
+        .lines()
+        .filter(|line| line.contains(" - cgroup2 "))
+        .collect::<String>();
+    let hierarchy = Hierarchy::from_mountinfo(&v2).expect("a v2 hierarchy");
+    let group = Cgroup::at(
+        &hierarchy,
+        &format!("neargate-test-{}/inside", std::process::id()),
+    );
+    group.create().unwrap();
+    let Entrance::CloneInto(directory) = group.entrance().unwrap() else {
+        panic!("v2")
+    };
+    let directory = std::os::fd::OwnedFd::from(directory);
+    let (pid, pidfd) = super::sys::clone_container(Some(&directory), || {
+        // Until killed: nothing here may allocate, since the test process has threads.
+        loop {
+            rustix::thread::sched_yield();
+        }
+    })
+    .unwrap();
+    let listed = group.processes();
+    let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    group.kill().unwrap();
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    waitid(
+        WaitId::PidFd(std::os::fd::AsFd::as_fd(&pidfd)),
+        WaitIdOptions::EXITED,
+    )
+    .unwrap();
+    group.remove().unwrap();
+    Cgroup::at(&hierarchy, group.path().rsplit_once('/').unwrap().0)
+        .remove()
+        .unwrap();
+    assert_eq!(listed, [pid]);
+    assert!(text.contains(&format!("0::/{}\n", group.path())), "{text}");
+}
