@@ -197,7 +197,7 @@ async fn blobs_begin_again(blobs: &Arc<Blobs>, held: crate::Upload) -> Result<()
 #[tokio::test]
 async fn a_dropped_append_leaves_a_consistent_upload() {
     let (_dir, blobs) = store();
-    let bytes = pattern(4 * 1024 * 1024);
+    let bytes = pattern(8 * 1024 * 1024);
     let mut upload = blobs.begin("u").await.unwrap();
     // Two batches arrive, then the sender says nothing more and its future is dropped.
     let stalled = stream::iter(pieces(&bytes, 64 * 1024)).chain(stream::pending());

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OwnedMutexGuard;
 
 /// So much is gathered before it is hashed and written in one go on the blocking pool.
-const BATCH_BYTES: usize = 1024 * 1024;
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
 
 /// The sessions with state in memory. A missing one is found again by its file.
 #[derive(Debug, Default)]
