@@ -26,6 +26,11 @@ enum Command {
         #[arg(long)]
         demo: bool,
     },
+    /// Stop the tasks that an ended `neargate up` left running. State is kept.
+    Down {
+        #[command(flatten)]
+        flags: Flags,
+    },
     /// Print the shell lines that point AWS clients at this Neargate.
     Env {
         #[command(flatten)]
@@ -46,6 +51,9 @@ pub fn run() -> ExitCode {
         Command::Up { flags, demo } => Config::load(&flags).map_err(usage).and_then(|config| {
             crate::up::run(config, demo).map_err(failed)
         }),
+        Command::Down { flags } => Config::load(&flags)
+            .map_err(usage)
+            .and_then(|config| crate::up::down(config).map_err(failed)),
         Command::Env { flags } => Config::load(&flags).map_err(usage).and_then(|config| {
             print!("{}", crate::environment::lines(&config).map_err(failed)?);
             Ok(())

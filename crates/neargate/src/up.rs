@@ -27,14 +27,15 @@ const NODE: &str = "local";
 
 /// Run until Ctrl-C or SIGTERM.
 pub fn run(config: Config, with_demo: bool) -> Result<()> {
+    in_runtime(serve(config, with_demo))
+}
+
+fn in_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
     preflight::check()?;
     log_to_stderr();
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
-    runtime.block_on(serve(config, with_demo))
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("cannot start the runtime")?.block_on(work)
 }
 
 fn log_to_stderr() {
@@ -49,42 +50,26 @@ fn log_to_stderr() {
 
 async fn serve(config: Config, with_demo: bool) -> Result<()> {
     let started = Stopwatch::start();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let rng = Arc::new(Rng::from_entropy());
-    let instance = instance::id(&config.data, &rng)?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!("cannot listen on {}: is the port in use? choose another with --listen", config.listen)
     })?;
     let address = listener.local_addr().context("the listener has an address")?;
-    let credentials = environment::credentials(&config.data, &rng)?;
-    let options = Options {
-        data: config.data.clone(),
-        account: config.account.clone(),
-        settings: Settings {
-            registry_endpoint: format!("localhost:{}", address.port()),
-            registry_domain: config.registry_domain.clone(),
-            default_scope: Scope { account: config.account.clone(), region: config.region.clone() },
-        },
-    };
-    let built = neargate_control::build(options, clock.clone(), rng.clone()).await?;
-    let built = Arc::new(built);
-    let agent = start_node(&config, &instance, &built, clock, rng).await?;
-
+    let host = Host::start(&config, address.port()).await?;
     let mode = if config.is_development() {
         Mode::Development
     } else {
-        let secret = Secret::new(credentials.secret_key);
-        Mode::Enforced(BTreeMap::from([(credentials.access_key, secret)]))
+        let keys = environment::credentials(&config.data, &host.rng)?;
+        Mode::Enforced(BTreeMap::from([(keys.access_key, Secret::new(keys.secret_key))]))
     };
-    let reset = reset(built.clone());
-    let gateway = Gateway::new(built.clone(), mode, config.region.clone(), Some(reset));
+    let reset = reset(host.built.clone());
+    let gateway = Gateway::new(host.built.clone(), mode, config.region.clone(), Some(reset));
     let server = task::spawn("gateway", gateway.serve(listener));
     eprintln!("neargate is ready on http://{address} after {} ms", started.elapsed().as_millis());
 
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle Ctrl-C")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
     let show = async {
-        if with_demo && let Err(error) = demo::run(&built, address, &config).await {
+        if with_demo && let Err(error) = demo::run(&host.built, address, &config).await {
             eprintln!("neargate: the demo failed: {error:#}");
         }
         std::future::pending::<()>().await;
@@ -95,50 +80,98 @@ async fn serve(config: Config, with_demo: bool) -> Result<()> {
         () = show => {}
     }
     server.abort();
-    agent.shutdown().await;
-    let running = ecs::running(&built.house).await?;
-    eprintln!("\nneargate has stopped. Kept under {}: all state, images and logs.", config.data.display());
+    let running = ecs::running(&host.built.house).await?;
+    host.stop(running > 0).await;
+    let data = config.data.display();
+    eprintln!("\nneargate has stopped. Kept under {data}: all state, images and logs.");
     if running > 0 {
         eprintln!(
-            "{running} task(s) go on running without it; the next `neargate up` finds them again. \
-             To stop them: `neargate down --data {}`.",
-            config.data.display()
+            "{running} task(s) go on running; the next `neargate up` finds them again, \
+             `neargate down --data {data}` stops them."
         );
     }
     Ok(())
 }
 
-async fn start_node(
-    config: &Config,
-    instance: &str,
-    built: &Arc<Built>,
-    clock: Arc<dyn Clock>,
-    rng: Arc<Rng>,
-) -> Result<Agent> {
-    let run_dir = PathBuf::from("/run/neargate").join(instance);
-    let network = Network::start(NetworkConfig {
-        instance: instance.to_owned(),
-        run_dir: run_dir.clone(),
-        vpc_cidr: vpc::CIDR.into(),
-        subnets: vpc::gateways().map(|gateway| (gateway, vpc::SUBNET_PREFIX)).to_vec(),
-    });
-    let network = network.await.context("cannot set up the task network")?;
-    let registries = RegistryConfig {
-        mirrors: config.registries.mirrors.clone(),
-        insecure: config.registries.insecure.clone(),
-        ..RegistryConfig::default()
-    };
-    let images = Images::open(&config.data.join("images"), Some(built.house.blobs.clone()), registries)
-        .context("cannot open the images")?;
-    let runtime = ShimRuntime::open(RuntimeConfig {
-        exe: std::env::current_exe().context("cannot find this program")?,
-        run_dir: run_dir.clone(),
-        instance: instance.to_owned(),
+/// `neargate down`: stop the tasks that an ended `neargate up` left running.
+pub fn down(config: Config) -> Result<()> {
+    in_runtime(async move {
+        let host = Host::start(&config, config.listen.port()).await?;
+        let running = ecs::running(&host.built.house).await?;
+        ecs::halt(&host.built.house).await?;
+        host.stop(false).await;
+        eprintln!("stopped {running} task(s)");
+        Ok(())
     })
-    .context("cannot set up the container runtime")?;
-    let upstream = Arc::new(Local(NodePort::connect(built.clone(), NODE)));
-    let agent = AgentConfig::new(config.data.join("node"), run_dir.join("agent"), clock, rng);
-    Agent::start(agent, upstream, images, network, Arc::new(runtime)).await.context("cannot start the node")
+}
+
+/// Control plane and node of this machine.
+struct Host {
+    built: Arc<Built>,
+    agent: Agent,
+    network: Arc<Network>,
+    rng: Arc<Rng>,
+}
+
+impl Host {
+    async fn start(config: &Config, port: u16) -> Result<Host> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let rng = Arc::new(Rng::from_entropy());
+        let instance = instance::id(&config.data, &rng)?;
+        let default_scope =
+            Scope { account: config.account.clone(), region: config.region.clone() };
+        let options = Options {
+            data: config.data.clone(),
+            account: config.account.clone(),
+            settings: Settings {
+                registry_endpoint: format!("localhost:{port}"),
+                registry_domain: config.registry_domain.clone(),
+                default_scope,
+            },
+        };
+        let built = Arc::new(neargate_control::build(options, clock.clone(), rng.clone()).await?);
+        let run_dir = PathBuf::from("/run/neargate").join(&instance);
+        let network = Network::start(NetworkConfig {
+            instance: instance.clone(),
+            run_dir: run_dir.join("net"),
+            vpc_cidr: vpc::CIDR.into(),
+            subnets: vpc::gateways().map(|gateway| (gateway, vpc::SUBNET_PREFIX)).to_vec(),
+        });
+        let network = network.await.context("cannot set up the task network")?;
+        let registries = RegistryConfig {
+            mirrors: config.registries.mirrors.clone(),
+            insecure: config.registries.insecure.clone(),
+            ..RegistryConfig::default()
+        };
+        let images = config.data.join("images");
+        let images = Images::open(&images, Some(built.house.blobs.clone()), registries)
+            .context("cannot open the images")?;
+        let runtime = ShimRuntime::open(RuntimeConfig {
+            exe: std::env::current_exe().context("cannot find this program")?,
+            // Containers write here: on disk, not in memory.
+            run_dir: config.data.join("containers"),
+            instance,
+        });
+        let runtime = Arc::new(runtime.context("cannot set up the container runtime")?);
+        let upstream = Arc::new(Local(NodePort::connect(built.clone(), NODE)));
+        let agent = AgentConfig::new(
+            config.data.join("node"),
+            run_dir.join("agent"),
+            clock,
+            rng.clone(),
+        );
+        let agent = Agent::start(agent, upstream, images, network.clone(), runtime);
+        let agent = agent.await.context("cannot start the node")?;
+        Ok(Host { built, agent, network, rng })
+    }
+
+    /// Containers go on; without any, the host's network is put back as it was.
+    async fn stop(self, keep_network: bool) {
+        self.agent.shutdown().await;
+        if let Err(error) = self.network.shutdown(keep_network).await {
+            tracing::warn!(%error, "the task network is not taken down");
+        }
+    }
 }
 
 /// Stop every task, then forget everything.

@@ -13,6 +13,7 @@ use neargate_domain::vpc::{self, DefaultVpc, Subnet};
 use neargate_domain::{Assignment, NetworkInterface};
 use neargate_store::{Compare, Op};
 use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// `ec2/network-interface/…/<eni id>`. Written when reserved, deleted when released.
@@ -52,7 +53,8 @@ fn address_key(interface: &NetworkInterface) -> String {
     format!("ec2/address/{}", interface.private_ipv4)
 }
 
-/// Prepare an interface in `subnet_id` for the task `task_arn`. A conflict of the transaction
+/// Prepare an interface in `subnet_id` for the task `task_arn`, at an address that is neither
+/// given out nor among `held` (those prepared for the same transaction). A conflict of the transaction
 /// means that somebody took the address: prepare another one.
 ///
 /// # Errors
@@ -63,6 +65,7 @@ pub async fn reserve(
     subnet_id: &str,
     security_groups: &[String],
     task_arn: &str,
+    held: &[Ipv4Addr],
 ) -> Result<Reservation, AwsError> {
     let vpc = DefaultVpc::of(&cx.scope.account, &cx.scope.region);
     let n = vpc.subnets.iter().position(|s| s.id == subnet_id).ok_or_else(|| {
@@ -108,7 +111,8 @@ pub async fn reserve(
     for _ in 0..Subnet::usable() {
         let at = cx.house.addresses.0[n].fetch_add(1, Ordering::Relaxed);
         interface.private_ipv4 = subnet.address(at);
-        if cx.db().store().get(&address_key(&interface)).await?.is_some() {
+        let held = held.contains(&interface.private_ipv4);
+        if held || cx.db().store().get(&address_key(&interface)).await?.is_some() {
             continue;
         }
         interface.private_dns_name = vpc::private_dns_name(interface.private_ipv4, &cx.scope.region);

@@ -9,8 +9,9 @@ use neargate_api::ecs as api;
 use neargate_domain::{Assignment, DesiredState};
 use neargate_service::db::{self, Committed};
 use neargate_service::tags::Tags;
-use neargate_service::{AwsError, Ctx, Stored, eni};
+use neargate_service::{AwsError, Ctx, Fault, Stored, eni};
 use neargate_wire::json::{Json, to_json};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// The platform version `LATEST` stands for.
@@ -31,12 +32,14 @@ pub async fn run_task(
             return Ok(again);
         }
         let mut tx = cx.db().tx().unchanged(&cluster);
-        let mut tasks = Vec::new();
+        let (mut tasks, mut held) = (Vec::new(), Vec::new());
         for _ in 0..request.count {
-            let task = request.place(&ecs, &cx, &input, &cluster).await?;
-            let id = Task::id(&cluster.name, &task.0.spec.assignment.task_id);
-            tx = tx.with(task.1.compares, task.1.ops).create(db::key::<Task>(&cx.scope, &id), &task.0);
-            tasks.push(task.0);
+            let (task, reserved) = request.place(&ecs, &cx, &input, &cluster, &held).await?;
+            held.push(reserved.interface.private_ipv4);
+            let id = Task::id(&cluster.name, &task.spec.assignment.task_id);
+            let key = db::key::<Task>(&cx.scope, &id);
+            tx = tx.with(reserved.compares, reserved.ops).create(key, &task);
+            tasks.push(task);
         }
         if let Some(token) = token {
             let record = ClientToken {
@@ -132,15 +135,18 @@ impl Request {
         cx: &Ctx,
         input: &api::RunTaskInput,
         cluster: &Cluster,
+        held: &[Ipv4Addr],
     ) -> Result<(Task, eni::Reservation), AwsError> {
         let nodes = ecs.nodes.snapshot();
         let node = placement::node(&nodes).ok_or_else(error::no_capacity)?.id.clone();
         let subnet = placement::subnet(&self.subnets, ecs.nodes.turn()).expect("checked");
         let task_id = cx.house.rng.hex(32);
         let arn = cx.arn("ecs", format!("task/{}/{task_id}", cluster.name));
-        let reserved = eni::reserve(cx, subnet, &self.security_groups, &arn)
-            .await
-            .map_err(|e| error::invalid_parameter(e.message))?;
+        let reserved = eni::reserve(cx, subnet, &self.security_groups, &arn, held).await;
+        let reserved = reserved.map_err(|e| match e.fault {
+            Fault::Client => error::invalid_parameter(e.message),
+            Fault::Server => e,
+        })?;
         let family = self.definition.family.clone().unwrap_or_default();
         let mut tags = self.tags.clone();
         if input.enable_ecs_managed_tags == Some(true) {
