@@ -59,6 +59,7 @@ async fn deleted_and_made_again_is_empty() {
     assert_eq!(all(&engine, "g").len(), 400);
     engine.delete_group("g").await.expect("deletes");
     assert_eq!(all(&engine, "g").len(), 0);
+    drop(engine);
     assert_eq!(
         dir.path()
             .join("segments")
@@ -67,7 +68,6 @@ async fn deleted_and_made_again_is_empty() {
             .count(),
         0
     );
-    drop(engine);
     assert!(open(dir.path(), SMALL).groups().is_empty());
 }
 

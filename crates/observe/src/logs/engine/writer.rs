@@ -289,19 +289,18 @@ impl Writer {
         let mut frame = Vec::new();
         ops.iter().for_each(|op| op.put(&mut frame));
         let written = self.wal.append(&frame);
+        let mut dropped = Vec::new();
         match &written {
-            Ok(()) => {
-                let dropped: Vec<u64> = ops
-                    .into_iter()
-                    .flat_map(|op| self.groups.apply(op))
-                    .collect();
-                remove_segments(&self.segments_dir, dropped);
-            }
-            Err(e) => {
-                tracing::error!(error = %e, cause = ?std::error::Error::source(e), "log events could not be stored")
-            }
+            Ok(()) => dropped.extend(ops.into_iter().flat_map(|op| self.groups.apply(op))),
+            Err(e) => tracing::error!(
+                error = %e,
+                cause = ?std::error::Error::source(e),
+                "log events could not be stored"
+            ),
         }
         answers.into_iter().for_each(|a| a(written.clone()));
+        // Nobody waits for the files to go: a start removes what is left of them.
+        remove_segments(&self.segments_dir, dropped);
     }
 
     fn seal_if_due(&mut self) {
