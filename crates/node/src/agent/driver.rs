@@ -172,12 +172,14 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         let task_id = self.state.assignment.task_id.clone();
         match action {
-            Action::Save(version) => {
-                let entry = Entry::of(&self.state);
+            Action::Save { version, durable } => {
+                let entry = Entry::of(&self.state, shared.ledger.boot_id());
                 let retry = self.save_backoff.next_delay(&shared.rng);
+                let what = (version, durable);
+                let tx = self.tx.clone();
                 self.spawn(
                     "ledger-save",
-                    operation::save(shared, entry, version, retry),
+                    operation::save(shared, tx, entry, what, retry),
                 );
             }
             Action::AttachNetwork => {
@@ -271,7 +273,7 @@ impl Driver {
                 self.slots[*i].log_end.cancel();
                 self.slots[*i].container = None;
             }
-            Event::Saved(_) => self.save_backoff.reset(),
+            Event::Saved { .. } => self.save_backoff.reset(),
             Event::Reported(_) => self.report_backoff.reset(),
             _ => {}
         }
@@ -362,10 +364,12 @@ impl Driver {
             );
         }
         self.abort();
-        if self.state.saving.saved > 0 && self.state.saving.saved < self.state.saving.version {
-            let (ledger, entry) = (self.shared.ledger.clone(), Entry::of(&self.state));
-            let saved = task::spawn_blocking(move || ledger.save(&entry)).await;
-            if let Ok(Err(error)) = saved {
+        let saving = &self.state.saving;
+        if saving.written > 0 && saving.written < saving.version {
+            let entry = Entry::of(&self.state, self.shared.ledger.boot_id());
+            let shared = Arc::clone(&self.shared);
+            let save = move || shared.ledger.save(&entry, true, || ());
+            if let Ok(Err(error)) = task::spawn_blocking(save).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "ledger not written"

@@ -1,14 +1,16 @@
 //! The ledger: one file per task with its assignment and the facts that could not be observed
-//! again after a restart. A file is replaced whole (write, fsync, rename, fsync of the
-//! directory), by the task's driver only.
+//! again after a restart. A file is replaced whole (write, sync, rename, sync of the directory),
+//! by the task's driver only.
 
 use super::state::{ContainerState, Ended, Network, Once, Phase, TaskState};
 use neargate_base::Timestamp;
 use neargate_domain::{Assignment, TaskStopped};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The form of the entries this version writes; older ones it still reads.
 const SCHEMA: u32 = 1;
@@ -21,6 +23,8 @@ pub const SEQUENCE_GAP: u64 = 1024;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     pub schema: u32,
+    /// Of the boot in which it was written: no container outlives it.
+    pub boot_id: String,
     pub assignment: Assignment,
     pub sequence: u64,
     pub pull_started_at: Option<Timestamp>,
@@ -42,7 +46,7 @@ pub struct KeptContainer {
 
 impl Entry {
     /// The facts of `state` worth keeping.
-    pub fn of(state: &TaskState) -> Entry {
+    pub fn of(state: &TaskState, boot_id: &str) -> Entry {
         let kept = |c: &ContainerState| {
             let (started_at, ended) = match &c.phase {
                 Phase::Waiting | Phase::Pulling | Phase::Pulled | Phase::Starting => (None, None),
@@ -59,6 +63,7 @@ impl Entry {
         };
         Entry {
             schema: SCHEMA,
+            boot_id: boot_id.to_owned(),
             assignment: state.assignment.clone(),
             sequence: state.reporting.sequence,
             pull_started_at: state.pull_started_at,
@@ -72,14 +77,17 @@ impl Entry {
     /// that ran are taken as running until [`super::recover`] says otherwise.
     pub fn into_state(self, now: Timestamp) -> TaskState {
         let mut state = TaskState::new(self.assignment, now);
+        // Its own cause, if it has one, is kept below.
+        state.saving.version = 1;
+        state.saving.durable_version = 1;
         state.network = Network::Absent;
         state.pull_started_at = self.pull_started_at;
         state.pull_stopped_at = self.pull_stopped_at;
         state.stopped = self.stopped.or(state.stopped);
         state.reporting.sequence = state.reporting.sequence.max(self.sequence + SEQUENCE_GAP);
         state.reporting.acknowledged = None;
-        state.saving.version = 1;
-        state.saving.saved = 1;
+        state.saving.written = 1;
+        state.saving.durable = 1;
         for (c, kept) in state.containers.iter_mut().zip(self.containers) {
             c.image_digest = kept.image_digest;
             c.stop_signal = kept.stop_signal;
@@ -112,20 +120,37 @@ pub struct LedgerError {
 }
 
 /// The directory of entries.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Ledger {
     dir: PathBuf,
+    boot_id: String,
+    /// How often a sync of the directory was asked for, and up to which asking it was done.
+    syncs_asked: AtomicU64,
+    syncs_done: Mutex<u64>,
 }
 
 impl Ledger {
     /// Open the ledger under `data_dir`, making it when absent.
     pub fn open(data_dir: &Path) -> Result<Ledger, LedgerError> {
         let dir = data_dir.join("ledger");
-        fs::create_dir_all(&dir).map_err(|source| LedgerError {
+        let fail = |source| LedgerError {
             path: dir.clone(),
             source,
-        })?;
-        Ok(Ledger { dir })
+        };
+        fs::create_dir_all(&dir).map_err(fail)?;
+        let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").map_err(fail)?;
+        let boot_id = boot_id.trim().to_owned();
+        Ok(Ledger {
+            dir,
+            boot_id,
+            syncs_asked: AtomicU64::new(0),
+            syncs_done: Mutex::new(0),
+        })
+    }
+
+    /// Of the running kernel.
+    pub fn boot_id(&self) -> &str {
+        &self.boot_id
     }
 
     fn path(&self, task_id: &str) -> PathBuf {
@@ -151,6 +176,12 @@ impl Ledger {
                 _ => continue,
             }
             let bytes = fs::read(&path).map_err(fail(&path))?;
+            if bytes.is_empty() {
+                // A first entry that a power cut caught before its bytes were on disk: its task is
+                // assigned anew.
+                fs::remove_file(&path).map_err(fail(&path))?;
+                continue;
+            }
             match serde_json::from_slice::<Entry>(&bytes) {
                 Ok(entry) if entry.schema <= SCHEMA => entries.push(entry),
                 Ok(entry) => set_aside(&path, &format!("schema {} is newer", entry.schema))?,
@@ -160,21 +191,47 @@ impl Ledger {
         Ok(entries)
     }
 
-    /// Replace the task's entry; durable once it returns.
-    pub fn save(&self, entry: &Entry) -> Result<(), LedgerError> {
+    /// Replace the task's entry. `written` is called once the entry survives this process; when it
+    /// returns, `durable` ones survive a power cut, too. An entry that was durable before is never
+    /// replaced by one whose bytes are not on disk.
+    pub fn save(
+        &self,
+        entry: &Entry,
+        durable: bool,
+        written: impl FnOnce(),
+    ) -> Result<(), LedgerError> {
         let path = self.path(&entry.assignment.task_id);
-        let temporary = path.with_extension("tmp");
-        let write = || -> io::Result<()> {
+        let save = || -> io::Result<()> {
+            let temporary = path.with_extension("tmp");
             let mut file = File::create(&temporary)?;
             file.write_all(&serde_json::to_vec(entry)?)?;
-            file.sync_data()?;
+            let first = !path.exists();
+            if !first {
+                file.sync_data()?;
+            }
             fs::rename(&temporary, &path)?;
-            File::open(&self.dir)?.sync_all()
+            written();
+            if first {
+                file.sync_data()?;
+            }
+            if durable { self.sync_dir() } else { Ok(()) }
         };
-        write().map_err(|source| LedgerError {
+        save().map_err(|source| LedgerError {
             path: path.clone(),
             source,
         })
+    }
+
+    /// One sync serves all who asked before it began.
+    fn sync_dir(&self) -> io::Result<()> {
+        let asked = self.syncs_asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut done = self.syncs_done.lock();
+        if *done < asked {
+            let serves = self.syncs_asked.load(Ordering::SeqCst);
+            File::open(&self.dir)?.sync_all()?;
+            *done = serves;
+        }
+        Ok(())
     }
 
     /// Remove the task's entry.

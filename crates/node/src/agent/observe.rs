@@ -33,7 +33,13 @@ pub enum Event {
     TaskRemoved,
     /// A take-down step failed; try all of it again then.
     ReleaseFailed(Timestamp),
-    Saved(u64),
+    /// This version of the facts is in the ledger.
+    Written(u64),
+    /// As written; `durable`: on disk, too.
+    Saved {
+        version: u64,
+        durable: bool,
+    },
     SaveFailed {
         message: String,
         retry_at: Timestamp,
@@ -119,14 +125,20 @@ impl TaskState {
                     self.forgetting = Once::ToDo;
                 }
             }
-            Event::Saved(version) => {
-                self.saving.in_flight = false;
-                self.saving.saved = self.saving.saved.max(version);
+            Event::Written(version) => self.saving.written = self.saving.written.max(version),
+            Event::Saved { version, durable } => {
+                let saving = &mut self.saving;
+                saving.in_flight = false;
+                saving.retry_at = None;
+                saving.written = saving.written.max(version);
+                if durable {
+                    saving.durable = saving.durable.max(version);
+                }
             }
             Event::SaveFailed { message, retry_at } => {
                 self.saving.in_flight = false;
                 self.saving.retry_at = Some(retry_at);
-                if self.saving.saved == 0 {
+                if self.saving.durable == 0 {
                     self.fail("ResourceInitializationError", &message, now);
                 }
             }
@@ -159,9 +171,15 @@ impl TaskState {
         }
     }
 
-    /// A fact worth keeping changed.
+    /// A fact worth keeping changed; a killed agent may find out most of them again.
     pub fn touch(&mut self) {
         self.saving.version += 1;
+    }
+
+    /// A fact changed that must not be unsaid once it is reported.
+    fn touch_durably(&mut self) {
+        self.touch();
+        self.saving.durable_version = self.saving.version;
     }
 
     fn assigned(&mut self, newer: &Assignment) {
@@ -290,7 +308,7 @@ impl TaskState {
         }
         c.image = None;
         c.phase = Phase::Ended(ended);
-        self.touch();
+        self.touch_durably();
     }
 
     /// The task cannot run; the text is returned as it is shown.
@@ -308,7 +326,7 @@ impl TaskState {
                 reason,
                 at,
             });
-            self.touch();
+            self.touch_durably();
         }
     }
 }

@@ -2,7 +2,7 @@
 //! and decides nothing but to try again while the control plane is away.
 
 use super::command;
-use super::driver::{Message, Shared};
+use super::driver::{Message, Sender, Shared};
 use super::ledger::Entry;
 use super::observe::Event;
 use super::plan::Action;
@@ -81,14 +81,17 @@ where
 
 pub async fn save(
     shared: Arc<Shared>,
+    driver: Sender,
     entry: Entry,
-    version: u64,
+    (version, durable): (u64, bool),
     retry: Duration,
 ) -> Option<Message> {
-    let ledger = shared.ledger.clone();
-    let saved = task::spawn_blocking(move || ledger.save(&entry)).await;
+    let saving = Arc::clone(&shared);
+    // A driver that is gone needs no telling.
+    let written = move || drop(driver.send(Event::Written(version).into()));
+    let saved = task::spawn_blocking(move || saving.ledger.save(&entry, durable, written)).await;
     let message = match saved {
-        Ok(Ok(())) => return Some(Event::Saved(version).into()),
+        Ok(Ok(())) => return Some(Event::Saved { version, durable }.into()),
         Ok(Err(error)) => chain(&error),
         Err(error) => error.to_string(),
     };
@@ -211,8 +214,8 @@ pub async fn remove_task(shared: Arc<Shared>, task_id: String) -> Option<Message
 }
 
 pub async fn forget(shared: Arc<Shared>, task_id: String) -> Option<Message> {
-    let (ledger, id) = (shared.ledger.clone(), task_id.clone());
-    match task::spawn_blocking(move || ledger.remove(&id)).await {
+    let (forgetting, id) = (Arc::clone(&shared), task_id.clone());
+    match task::spawn_blocking(move || forgetting.ledger.remove(&id)).await {
         Ok(Err(error)) => again(&shared, &task_id, &chain(&error)),
         _ => Some(Event::Forgotten.into()),
     }

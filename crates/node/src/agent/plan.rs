@@ -13,8 +13,11 @@ const KILL_AGAIN: Duration = Duration::from_secs(10);
 /// One step; containers by their index in the assignment.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// Write the facts of this version to the ledger.
-    Save(u64),
+    /// Write the facts of this version to the ledger; `durable`: to disk, too.
+    Save {
+        version: u64,
+        durable: bool,
+    },
     /// Network interface and cgroup.
     AttachNetwork,
     Pull(usize),
@@ -83,8 +86,12 @@ pub fn plan(state: &TaskState, now: Timestamp) -> Plan {
 fn save(state: &TaskState, now: Timestamp, plan: &mut Plan) {
     let s = &state.saving;
     let worth = !(state.removed && state.released());
-    if worth && s.saved < s.version && !s.in_flight && plan.due(s.retry_at, now) {
-        plan.act(Action::Save(s.version));
+    let behind = s.written < s.version || !s.is_safe();
+    if worth && behind && !s.in_flight && plan.due(s.retry_at, now) {
+        plan.act(Action::Save {
+            version: s.version,
+            durable: !s.is_safe(),
+        });
     }
 }
 
@@ -104,7 +111,7 @@ fn run(state: &TaskState, now: Timestamp, plan: &mut Plan) {
     }
     // No container starts before the whole task can: a task that fails to start never ran.
     let ready = matches!(state.network, Network::Ready(_))
-        && state.saving.saved > 0
+        && state.saving.written > 0
         && state.containers.iter().enumerate().all(|(i, c)| {
             let pulled = !matches!(c.phase, Phase::Waiting | Phase::Pulling);
             ended(i) || (pulled && c.log_ready == Once::Done)
@@ -187,9 +194,16 @@ fn release(state: &TaskState, now: Timestamp, plan: &mut Plan) {
         plan.act(Action::ReleaseNetwork);
     }
     // State directories hold exit codes and unshipped lines: they go once both are kept elsewhere.
-    let kept = state.removed
-        || (state.saving.saved == state.saving.version
-            && state.containers.iter().all(|c| c.drained));
+    // With a ledger that cannot be written the control plane is such a place: the disk may be full
+    // of just these directories.
+    let reported = state.reporting.acknowledged.as_ref().is_some_and(|r| {
+        r.containers
+            .iter()
+            .all(|c| c.status == neargate_domain::ContainerStatus::Stopped)
+    });
+    let failing = state.saving.retry_at.is_some();
+    let exits_kept = state.saving.is_safe() || (failing && reported);
+    let kept = state.removed || (exits_kept && state.containers.iter().all(|c| c.drained));
     if state.removal == Once::ToDo && kept && state.network != Network::Attaching {
         plan.act(Action::RemoveTask);
     }
@@ -201,7 +215,9 @@ fn release(state: &TaskState, now: Timestamp, plan: &mut Plan) {
 
 fn report(state: &TaskState, now: Timestamp, plan: &mut Plan) {
     let r = &state.reporting;
-    if state.removed || r.in_flight {
+    // What is reported is not unsaid after a power cut, unless the ledger cannot be written.
+    let safe = state.saving.is_safe() || state.saving.retry_at.is_some();
+    if state.removed || r.in_flight || !safe {
         return;
     }
     let mut report = state.report();
@@ -214,10 +230,7 @@ fn report(state: &TaskState, now: Timestamp, plan: &mut Plan) {
 /// Mark `action` as begun, so that it is not planned again.
 pub fn begin(state: &mut TaskState, action: &Action, now: Timestamp) {
     match action {
-        Action::Save(_) => {
-            state.saving.in_flight = true;
-            state.saving.retry_at = None;
-        }
+        Action::Save { .. } => state.saving.in_flight = true,
         Action::AttachNetwork => state.network = Network::Attaching,
         Action::Pull(i) => {
             state.containers[*i].phase = Phase::Pulling;

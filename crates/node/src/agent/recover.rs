@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 /// A driver for the task of `entry`, holding the containers that still run.
 pub async fn recover(shared: &Arc<Shared>, entry: Entry) -> (Driver, Handle) {
+    let other_boot = entry.boot_id != shared.ledger.boot_id();
     let state = entry.into_state(shared.clock.now());
     let (mut driver, handle) = Driver::new(Arc::clone(shared), state);
     let task_id = driver.state.assignment.task_id.clone();
@@ -38,8 +39,8 @@ pub async fn recover(shared: &Arc<Shared>, entry: Entry) -> (Driver, Handle) {
             Adopted::Running(container) => Event::Started(i, container.started_at()),
             Adopted::Exited(exit) => Event::Exited(i, exit.clone()),
             Adopted::Lost => Event::Lost(i),
-            // It ran before the machine went down, and its state directory went with it.
-            Adopted::Unknown if ran => Event::Lost(i),
+            // It ran, or may have run, before the machine went down; its state directory went too.
+            Adopted::Unknown if ran || other_boot => Event::Lost(i),
             Adopted::Unknown => continue,
         };
         if !ran {

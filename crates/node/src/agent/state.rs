@@ -76,13 +76,26 @@ pub struct ContainerState {
     pub killed_at: Option<Timestamp>,
 }
 
-/// Ledger writes: `version` rises with each fact worth keeping.
+/// Ledger writes. Every kept fact raises `version`; those that must survive a power cut before
+/// they are reported (that the task is here, how it ended) raise `durable_version` with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saving {
     pub version: u64,
-    pub saved: u64,
+    pub durable_version: u64,
+    /// Survives a killed agent.
+    pub written: u64,
+    /// Survives a power cut.
+    pub durable: u64,
     pub in_flight: bool,
+    /// The last write failed; when to try again.
     pub retry_at: Option<Timestamp>,
+}
+
+impl Saving {
+    /// Whatever may be reported is durable.
+    pub fn is_safe(&self) -> bool {
+        self.durable >= self.durable_version
+    }
 }
 
 /// Reports to the control plane: at most one in flight, the newest replaces all before it.
@@ -153,7 +166,9 @@ impl TaskState {
             release_retry_at: None,
             saving: Saving {
                 version: 1,
-                saved: 0,
+                durable_version: 1,
+                written: 0,
+                durable: 0,
                 in_flight: false,
                 retry_at: None,
             },

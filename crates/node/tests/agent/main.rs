@@ -103,7 +103,7 @@ async fn runs_and_ends(place: &Place) {
 
 async fn containers_share_a_network(place: &Place) {
     let mut web = script("web", "mkdir /www; echo hello > /www/x; exec httpd -f -p 8080 -h /www");
-    let client = "until wget -q -O - http://127.0.0.1:8080/x; do usleep 20000; done; exec sleep 1000";
+    let client = "until wget -q -O - http://127.0.0.1:8080/x 2>/dev/null; do usleep 20000; done; exec sleep 1000";
     let mut client = script("client", client);
     client.depends_on = vec![("web".into(), "START".into())];
     // As pid 1 without a handler it does not see SIGTERM; the server, under an init, does.

@@ -134,6 +134,7 @@ impl ControlPlane {
 
     pub fn remove(&self, task_id: &str) {
         self.tasks.lock().remove(task_id);
+        self.reports.send_modify(|all| drop(all.remove(task_id)));
         self.tell(Down::Removed(task_id.into()));
     }
 

@@ -23,9 +23,9 @@ fn running() -> TaskState {
 fn an_entry_survives_the_disk() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(dir.path()).unwrap();
-    let entry = Entry::of(&running());
-    ledger.save(&entry).unwrap();
-    ledger.save(&entry).unwrap();
+    let entry = Entry::of(&running(), "boot");
+    ledger.save(&entry, true, || ()).unwrap();
+    ledger.save(&entry, false, || ()).unwrap();
     assert_eq!(
         Ledger::open(dir.path()).unwrap().load().unwrap(),
         std::slice::from_ref(&entry)
@@ -54,7 +54,9 @@ fn damage_is_set_aside_and_half_writes_vanish() {
     let path = dir.path().join("ledger");
     std::fs::write(path.join("a.json"), "{").unwrap();
     std::fs::write(path.join("b.tmp"), "{").unwrap();
+    std::fs::write(path.join("c.json"), "").unwrap();
     assert!(ledger.load().unwrap().is_empty());
+    assert!(!path.join("c.json").exists() && !path.join("c.unreadable").exists());
     assert!(path.join("a.unreadable").exists());
     assert!(!path.join("a.json").exists() && !path.join("b.tmp").exists());
 }
@@ -64,5 +66,5 @@ fn damage_is_set_aside_and_half_writes_vanish() {
 fn the_first_form_is_still_read() {
     let golden = include_str!("ledger_v1.json");
     let entry: Entry = serde_json::from_str(golden).unwrap();
-    assert_eq!(entry, Entry::of(&running()));
+    assert_eq!(entry, Entry::of(&running(), "boot"));
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 fn step(state: &mut TaskState, now: Timestamp) -> Vec<Action> {
     let actions = plan(state, now).actions;
     actions.iter().for_each(|a| begin(state, a, now));
-    let bookkeeping = |a: &Action| matches!(a, Action::Report(_) | Action::Save(_));
+    let bookkeeping = |a: &Action| matches!(a, Action::Report(_) | Action::Save { .. });
     actions.into_iter().filter(|a| !bookkeeping(a)).collect()
 }
 
@@ -32,7 +32,13 @@ fn exit(code: i32) -> Exit {
 fn prepared(containers: Vec<ContainerSpec>) -> TaskState {
     let mut state = new_task(containers);
     step(&mut state, T0);
-    state.on(Event::Saved(1), T0);
+    state.on(
+        Event::Saved {
+            version: 1,
+            durable: true,
+        },
+        T0,
+    );
     state.on(Event::NetworkReady("/run/ns".into()), T0);
     for i in 0..state.containers.len() {
         state.on(Event::Pulled(i, Arc::new(PulledImage::default())), T0);
@@ -91,7 +97,7 @@ fn nothing_starts_before_all_is_ready() {
     state.network = Network::Attaching;
     assert_eq!(step(&mut state, T0), []);
     let mut state = ready.clone();
-    state.saving.saved = 0;
+    state.saving.written = 0;
     assert_eq!(step(&mut state, T0), []);
     let mut state = ready.clone();
     state.containers[0].log_ready = Once::Doing;
@@ -305,7 +311,13 @@ fn release_waits_for_lines_and_ledger() {
     assert_eq!(step(&mut state, T0), [Action::ReleaseNetwork]);
     state.on(Event::NetworkReleased, T0);
     let version = state.saving.version;
-    state.on(Event::Saved(version), T0);
+    state.on(
+        Event::Saved {
+            version,
+            durable: true,
+        },
+        T0,
+    );
     assert_eq!(step(&mut state, T0), []);
     state.on(Event::Drained(0), T0);
     assert_eq!(step(&mut state, T0), [Action::RemoveTask]);
@@ -371,4 +383,56 @@ fn a_full_disk_fails_a_new_task() {
         "ResourceInitializationError: no space left"
     );
     assert_eq!(plan(&state, T0).wake_at, Some(at(100)));
+}
+
+#[test]
+fn nothing_is_reported_before_it_is_safe() {
+    let reports = |state: &TaskState| {
+        plan(state, T0)
+            .actions
+            .iter()
+            .any(|a| matches!(a, Action::Report(_)))
+    };
+    let mut state = running(vec![container("web")]);
+    state.reporting.in_flight = false;
+    assert!(reports(&state), "a start is not worth waiting for");
+    state.on(Event::Exited(0, exit(3)), T0);
+    assert!(!reports(&state));
+    let mut full = state.clone();
+    full.on(
+        Event::SaveFailed {
+            message: "full".into(),
+            retry_at: at(100),
+        },
+        T0,
+    );
+    assert!(reports(&full));
+    let version = state.saving.version;
+    state.on(
+        Event::Saved {
+            version,
+            durable: true,
+        },
+        T0,
+    );
+    assert!(reports(&state));
+}
+
+#[test]
+fn a_full_disk_does_not_keep_the_task_from_being_removed() {
+    let mut state = running(vec![container("web")]);
+    state.on(Event::Exited(0, exit(3)), T0);
+    state.on(
+        Event::SaveFailed {
+            message: "full".into(),
+            retry_at: at(100),
+        },
+        T0,
+    );
+    state.on(Event::NetworkReleased, T0);
+    state.network = Network::Released;
+    assert_eq!(step(&mut state, T0), []);
+    let report = Box::new(state.report());
+    state.on(Event::Reported(report), T0);
+    assert_eq!(step(&mut state, T0), [Action::RemoveTask]);
 }

@@ -66,11 +66,14 @@ impl World {
     fn carry_out(&mut self, state: &TaskState, action: &Action) {
         let soon = self.now + Duration::from_millis(200);
         let event = match action {
-            Action::Save(_) if self.one_in(5) => Event::SaveFailed {
+            Action::Save { .. } if self.one_in(5) => Event::SaveFailed {
                 message: "full".into(),
                 retry_at: soon,
             },
-            Action::Save(version) => Event::Saved(*version),
+            Action::Save { version, durable } => Event::Saved {
+                version: *version,
+                durable: *durable,
+            },
             Action::AttachNetwork if self.one_in(9) => Event::NetworkFailed {
                 message: "down".into(),
                 retry_at: soon,
@@ -155,7 +158,7 @@ impl World {
                 self.pending.push(event);
                 return;
             }
-            if self.one_in(4) && !matches!(event, Event::Reported(_) | Event::Saved(_)) {
+            if self.one_in(4) && !matches!(event, Event::Reported(_) | Event::Saved { .. }) {
                 state.on(event.clone(), self.now);
             }
             state.on(event, self.now);
