@@ -15,7 +15,7 @@ use neargate_base::{Clock, Timestamp, task};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -24,6 +24,8 @@ use std::time::{Duration, UNIX_EPOCH};
 pub struct Blobs {
     root: PathBuf,
     next_temporary: AtomicU64,
+    /// Held where a blob's age is renewed, and where an old one is deleted.
+    ages: Mutex<()>,
     pub(crate) sessions: Sessions,
 }
 
@@ -77,6 +79,7 @@ impl Blobs {
         Ok(Arc::new(Blobs {
             root: root.to_path_buf(),
             next_temporary: AtomicU64::new(0),
+            ages: Mutex::new(()),
             sessions: Sessions::default(),
         }))
     }
@@ -146,16 +149,19 @@ impl Blobs {
     ) -> Result<Stored, BlobError> {
         let to = self.place(&digest);
         let now = UNIX_EPOCH + Duration::from_millis(SystemClock.now().as_millis() as u64);
+        let aged = self.ages.lock().unwrap_or_else(PoisonError::into_inner);
         if let Ok(existing) = File::open(&to) {
             // Same content, already durable; only the age that collectors look at is renewed.
             if existing.metadata().is_ok_and(|m| m.len() == size_bytes) {
                 let _ = existing.set_modified(now);
+                drop(aged);
                 // Whoever placed it may not have come to this yet.
                 sync_dir(to.parent().expect("a blob lies in a directory"))?;
                 fs::remove_file(from).map_err(|e| BlobError::io(from, e))?;
                 return Ok(Stored { digest, size_bytes });
             }
         }
+        drop(aged);
         file.set_modified(now)
             .and_then(|()| file.sync_all())
             .map_err(|e| BlobError::io(from, e))?;
@@ -171,6 +177,26 @@ impl Blobs {
             Ok(()) => Ok(true),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(e) => Err(BlobError::io(&path, e)),
+        })
+        .await
+    }
+
+    /// Delete a blob last stored before `cutoff`; `false` when it is younger or does not exist.
+    /// One that is being stored again at this moment stays.
+    pub async fn delete_older(
+        self: &Arc<Self>,
+        digest: &Digest,
+        cutoff: Timestamp,
+    ) -> Result<bool, BlobError> {
+        let (blobs, path) = (self.clone(), self.place(digest));
+        blocking(move || {
+            let _aged = blobs.ages.lock().unwrap_or_else(PoisonError::into_inner);
+            match fs::metadata(&path) {
+                Ok(meta) if modified_at(&meta) < cutoff => {}
+                _ => return Ok(false),
+            }
+            fs::remove_file(&path).map_err(|e| BlobError::io(&path, e))?;
+            Ok(true)
         })
         .await
     }

@@ -26,14 +26,21 @@ impl Contents {
     pub async fn open(house: &Arc<House>, scope: &Scope, name: &str) -> Result<Self, AwsError> {
         let found = house.db.get::<Repository>(scope, name).await?;
         let repository = found.ok_or_else(|| error::repository_not_found(scope, name))?;
-        Ok(Contents { house: house.clone(), scope: scope.clone(), repository })
+        Ok(Contents {
+            house: house.clone(),
+            scope: scope.clone(),
+            repository,
+        })
     }
 
     /// The same repository, read again.
     pub async fn reopen(&mut self) -> Result<(), AwsError> {
         let now = Contents::open(&self.house, &self.scope, &self.repository.name).await?;
         if now.repository.uid != self.repository.uid {
-            return Err(error::repository_not_found(&self.scope, &self.repository.name));
+            return Err(error::repository_not_found(
+                &self.scope,
+                &self.repository.name,
+            ));
         }
         *self = now;
         Ok(())
@@ -77,7 +84,10 @@ impl Contents {
     pub async fn tags_by_image(&self) -> Result<BTreeMap<Digest, Vec<String>>, AwsError> {
         let mut by_image = BTreeMap::<Digest, Vec<String>>::new();
         for tag in self.tags().await? {
-            by_image.entry(tag.value.digest).or_default().push(tag.value.tag);
+            by_image
+                .entry(tag.value.digest)
+                .or_default()
+                .push(tag.value.tag);
         }
         Ok(by_image)
     }
@@ -115,10 +125,34 @@ impl Contents {
         };
         let key = self.key::<Layer>(&blob.digest.hex());
         let exists = vec![Compare::Exists(self.repository.key.clone())];
-        match self.db().tx().with(exists, Vec::new()).put(key, &layer).commit().await? {
+        match self
+            .db()
+            .tx()
+            .with(exists, Vec::new())
+            .put(key, &layer)
+            .commit()
+            .await?
+        {
             Committed::At(_) => Ok(()),
             Committed::Conflict => Err(error::repository_not_found(&self.scope, self.name())),
         }
+    }
+
+    /// The id of a new upload: a UUID, as the API's model wants it, that begins with the
+    /// repository's own id.
+    pub fn new_upload_id(&self) -> String {
+        let uuid = self.house.rng.uuid();
+        let (head, tail) = self.repository.uid.split_at(8);
+        format!("{head}-{tail}{}", &uuid[13..])
+    }
+
+    /// Is this the id of one of this repository's uploads?
+    pub fn owns_upload(&self, id: &str) -> bool {
+        let (head, tail) = self.repository.uid.split_at(8);
+        id.strip_prefix(head)
+            .and_then(|rest| rest.strip_prefix('-'))
+            .and_then(|rest| rest.strip_prefix(tail))
+            .is_some_and(|rest| rest.starts_with('-') && rest.len() == 23)
     }
 
     /// The repository as it is to be written beside a change of its images or layers.

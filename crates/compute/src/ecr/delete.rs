@@ -5,8 +5,8 @@ use crate::ecr::model::{Image, Tag};
 use neargate_blob::Digest;
 use neargate_service::{AwsError, Committed, Stored};
 
-/// Of one image this many tags go in one transaction: well below the store's limit.
-const TAGS_AT_ONCE: usize = 100;
+/// Of one image this many tags go in one transaction: each takes two of the store's 128.
+const TAGS_AT_ONCE: usize = 60;
 
 /// Why an image was not removed.
 #[derive(Debug)]
@@ -28,14 +28,26 @@ pub async fn image(contents: &mut Contents, digest: &Digest) -> Result<Vec<Strin
     let mut removed = Vec::new();
     loop {
         let stored = contents.image(digest).await?.ok_or(NotRemoved::NotFound)?;
-        let index = contents.images().await?.into_iter().find(|i| i.images.contains(digest));
+        let index = contents
+            .images()
+            .await?
+            .into_iter()
+            .find(|i| i.images.contains(digest));
         if let Some(index) = index {
             return Err(NotRemoved::InIndex(index.value.digest));
         }
-        let tags: Vec<Stored<Tag>> =
-            contents.tags().await?.into_iter().filter(|t| t.digest == *digest).collect();
+        let tags: Vec<Stored<Tag>> = contents
+            .tags()
+            .await?
+            .into_iter()
+            .filter(|t| t.digest == *digest)
+            .collect();
         let now = &tags[..tags.len().min(TAGS_AT_ONCE)];
-        let mut tx = contents.house.db.tx().update(&contents.repository, &contents.changed());
+        let mut tx = contents
+            .house
+            .db
+            .tx()
+            .update(&contents.repository, &contents.changed());
         for tag in now {
             tx = tx.delete(tag);
         }
@@ -55,16 +67,32 @@ pub async fn image(contents: &mut Contents, digest: &Digest) -> Result<Vec<Strin
 
 /// Remove one tag; answers the image it was of. With `and_image`, an image that loses its last
 /// tag goes too, as in `BatchDeleteImage`, unless an index needs it.
-pub async fn tag(contents: &mut Contents, name: &str, and_image: bool) -> Result<Digest, NotRemoved> {
+pub async fn tag(
+    contents: &mut Contents,
+    name: &str,
+    and_image: bool,
+) -> Result<Digest, NotRemoved> {
     loop {
         let tag = contents.tag(name).await?.ok_or(NotRemoved::NotFound)?;
         let digest = tag.digest;
         let image: Option<Stored<Image>> = contents.image(&digest).await?;
-        let others = contents.tags().await?.iter().any(|t| t.digest == digest && t.tag != name);
-        let mut tx =
-            contents.house.db.tx().update(&contents.repository, &contents.changed()).delete(&tag);
+        let others = contents
+            .tags()
+            .await?
+            .iter()
+            .any(|t| t.digest == digest && t.tag != name);
+        let mut tx = contents
+            .house
+            .db
+            .tx()
+            .update(&contents.repository, &contents.changed())
+            .delete(&tag);
         if let Some(image) = image.filter(|_| and_image && !others) {
-            let needed = contents.images().await?.iter().any(|i| i.images.contains(&digest));
+            let needed = contents
+                .images()
+                .await?
+                .iter()
+                .any(|i| i.images.contains(&digest));
             if !needed {
                 tx = tx.delete(&image);
             }

@@ -23,14 +23,19 @@ pub fn invalid(invalid: &Invalid) -> AwsError {
         Constraint::Pattern(pattern) => format!("must satisfy regular expression '{pattern}'"),
         other => {
             let text = other.to_string();
-            text.strip_prefix("Member ").map(str::to_owned).unwrap_or(text)
+            text.strip_prefix("Member ")
+                .map(str::to_owned)
+                .unwrap_or(text)
         }
     };
     invalid_parameter(&first.path, &constraint)
 }
 
 fn in_registry(scope: &Scope, name: &str) -> String {
-    format!("repository with name '{name}' in the registry with id '{}'", scope.account)
+    format!(
+        "repository with name '{name}' in the registry with id '{}'",
+        scope.account
+    )
 }
 
 pub fn repository_not_found(scope: &Scope, name: &str) -> AwsError {
@@ -110,7 +115,9 @@ pub fn image_tag_already_exists(name: &str, tag: &str) -> AwsError {
 pub fn image_digest_does_not_match(given: &str, actual: &Digest) -> AwsError {
     AwsError::client(
         "ImageDigestDoesNotMatchException",
-        format!("Image digest '{given}' does not match the digest '{actual}' that Amazon ECR calculated"),
+        format!(
+            "Image digest '{given}' does not match the digest '{actual}' that Amazon ECR calculated"
+        ),
     )
 }
 
@@ -126,7 +133,13 @@ pub fn layers_required(scope: &Scope, name: &str, missing: &[Digest]) -> AwsErro
 
 /// Images an index names that the repository does not have.
 pub fn images_required(scope: &Scope, name: &str, missing: &[Digest]) -> AwsError {
-    required("ReferencedImagesNotFoundException", "Images", scope, name, missing)
+    required(
+        "ReferencedImagesNotFoundException",
+        "Images",
+        scope,
+        name,
+        missing,
+    )
 }
 
 fn required(code: &str, what: &str, scope: &Scope, name: &str, missing: &[Digest]) -> AwsError {
@@ -145,7 +158,10 @@ fn required(code: &str, what: &str, scope: &Scope, name: &str, missing: &[Digest
 pub fn layer_not_found(scope: &Scope, name: &str, digest: &str) -> AwsError {
     AwsError::client(
         "LayersNotFoundException",
-        format!("The layer with digest '{digest}' does not exist in the {}", in_registry(scope, name)),
+        format!(
+            "The layer with digest '{digest}' does not exist in the {}",
+            in_registry(scope, name)
+        ),
     )
 }
 
@@ -174,7 +190,10 @@ pub fn invalid_layer_digest(given: &str) -> AwsError {
 }
 
 pub fn layer_part_too_small() -> AwsError {
-    AwsError::client("LayerPartTooSmallException", "Layer parts must be at least 5 MiB in size.")
+    AwsError::client(
+        "LayerPartTooSmallException",
+        "Layer parts must be at least 5 MiB in size.",
+    )
 }
 
 pub fn empty_upload() -> AwsError {
@@ -196,13 +215,19 @@ pub fn invalid_layer_part(
         .field("registryId", scope.account.as_str())
         .field("repositoryName", name)
         .field("uploadId", upload)
-        .field("lastValidByteReceived", i64::try_from(received).unwrap_or(i64::MAX) - 1)
+        .field(
+            "lastValidByteReceived",
+            i64::try_from(received).unwrap_or(i64::MAX) - 1,
+        )
 }
 
 pub fn upload_not_found(scope: &Scope, name: &str, upload: &str) -> AwsError {
     AwsError::client(
         "UploadNotFoundException",
-        format!("The upload with id '{upload}' does not exist in the {}", in_registry(scope, name)),
+        format!(
+            "The upload with id '{upload}' does not exist in the {}",
+            in_registry(scope, name)
+        ),
     )
 }
 
@@ -217,17 +242,30 @@ fn no_policy(code: &str, what: &str, scope: &Scope, name: &str) -> AwsError {
 }
 
 pub fn repository_policy_not_found(scope: &Scope, name: &str) -> AwsError {
-    no_policy("RepositoryPolicyNotFoundException", "Repository policy", scope, name)
+    no_policy(
+        "RepositoryPolicyNotFoundException",
+        "Repository policy",
+        scope,
+        name,
+    )
 }
 
 pub fn lifecycle_policy_not_found(scope: &Scope, name: &str) -> AwsError {
-    no_policy("LifecyclePolicyNotFoundException", "Lifecycle policy", scope, name)
+    no_policy(
+        "LifecyclePolicyNotFoundException",
+        "Lifecycle policy",
+        scope,
+        name,
+    )
 }
 
 pub fn registry_policy_not_found(scope: &Scope) -> AwsError {
     AwsError::client(
         "RegistryPolicyNotFoundException",
-        format!("Registry policy does not exist in the registry with id '{}'", scope.account),
+        format!(
+            "Registry policy does not exist in the registry with id '{}'",
+            scope.account
+        ),
     )
 }
 

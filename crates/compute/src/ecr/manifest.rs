@@ -71,14 +71,23 @@ pub fn parse(bytes: &[u8], declared: Option<&str>) -> Result<Manifest, String> {
         return Err(format!("the manifest is larger than {MAX_BYTES} bytes"));
     }
     let document: Document = serde_json::from_slice(bytes).map_err(|e| {
-        if e.is_data() { format!("Invalid image manifest: {e}") } else { "Invalid JSON syntax".into() }
+        if e.is_data() {
+            format!("Invalid image manifest: {e}")
+        } else {
+            "Invalid JSON syntax".into()
+        }
     })?;
     if document.schema_version != Some(2) {
         return Err("Unsupported image manifest schema version: only 2 is supported".into());
     }
     let media_type = media_type(&document, declared)?;
     let is_index = media_type == OCI_INDEX || media_type == DOCKER_LIST;
-    let (blobs, images) = match (is_index, document.config, document.layers, document.manifests) {
+    let (blobs, images) = match (
+        is_index,
+        document.config,
+        document.layers,
+        document.manifests,
+    ) {
         (true, None, None, Some(manifests)) => (Vec::new(), manifests),
         (false, Some(config), Some(layers), None) => {
             let config_media_type = config.media_type.clone();
@@ -86,13 +95,35 @@ pub fn parse(bytes: &[u8], declared: Option<&str>) -> Result<Manifest, String> {
             let artifact = document.artifact_type.or_else(|| config_media_type.clone());
             let mut all = vec![config];
             all.extend(layers);
-            return finish(media_type, artifact, config_media_type, all, Vec::new(), subject);
+            return finish(
+                media_type,
+                artifact,
+                config_media_type,
+                all,
+                Vec::new(),
+                subject,
+            );
         }
-        (true, ..) => return Err(format!("Invalid image manifest: not a {media_type}: it must have manifests, and neither config nor layers")),
-        (false, ..) => return Err(format!("Invalid image manifest: not a {media_type}: it must have config and layers, and no manifests")),
+        (true, ..) => {
+            return Err(format!(
+                "Invalid image manifest: not a {media_type}: it must have manifests, and neither config nor layers"
+            ));
+        }
+        (false, ..) => {
+            return Err(format!(
+                "Invalid image manifest: not a {media_type}: it must have config and layers, and no manifests"
+            ));
+        }
     };
     let subject = document.subject.map(|s| s.digest);
-    finish(media_type, document.artifact_type, None, blobs, images, subject)
+    finish(
+        media_type,
+        document.artifact_type,
+        None,
+        blobs,
+        images,
+        subject,
+    )
 }
 
 fn finish(
@@ -104,14 +135,19 @@ fn finish(
     subject: Option<Digest>,
 ) -> Result<Manifest, String> {
     if blobs.len() + images.len() > MAX_REFERENCES {
-        return Err(format!("Invalid image manifest: more than {MAX_REFERENCES} layers or images"));
+        return Err(format!(
+            "Invalid image manifest: more than {MAX_REFERENCES} layers or images"
+        ));
     }
     let size_bytes = blobs.iter().fold(0u64, |sum, d| sum.saturating_add(d.size));
     if i64::try_from(size_bytes).is_err() {
         return Err("Invalid image manifest: the sizes are out of range".into());
     }
-    let mut own: Vec<Digest> =
-        blobs.iter().filter(|d| !d.is_elsewhere()).map(|d| d.digest).collect();
+    let mut own: Vec<Digest> = blobs
+        .iter()
+        .filter(|d| !d.is_elsewhere())
+        .map(|d| d.digest)
+        .collect();
     let mut images: Vec<Digest> = images.iter().map(|d| d.digest).collect();
     for digests in [&mut own, &mut images] {
         digests.sort_unstable();
@@ -133,11 +169,21 @@ fn media_type(document: &Document, declared: Option<&str>) -> Result<String, Str
     let declared = declared
         .map(|d| d.split(';').next().unwrap_or_default().trim())
         // What clients send that set none.
-        .filter(|d| !d.is_empty() && !matches!(*d, "application/json" | "application/octet-stream" | "application/x-www-form-urlencoded"));
+        .filter(|d| {
+            !d.is_empty()
+                && !matches!(
+                    *d,
+                    "application/json"
+                        | "application/octet-stream"
+                        | "application/x-www-form-urlencoded"
+                )
+        });
     let written = document.media_type.as_deref().filter(|w| !w.is_empty());
     let media_type = match (declared, written) {
         (Some(declared), Some(written)) if declared != written => {
-            return Err(format!("Invalid image manifest: sent as {declared}, its mediaType is {written}"));
+            return Err(format!(
+                "Invalid image manifest: sent as {declared}, its mediaType is {written}"
+            ));
         }
         (Some(given), _) | (None, Some(given)) => given,
         (None, None) if document.manifests.is_some() => OCI_INDEX,
@@ -170,7 +216,11 @@ mod tests {
         assert_eq!((m.blobs.len(), m.size_bytes), (3, 12));
         assert_eq!(m.subject, Some(Digest::of(b"s")));
         assert_eq!(m.artifact_type.as_deref(), Some("x/y"));
-        assert!(read(value, Some(DOCKER_MANIFEST)).unwrap_err().contains("its mediaType"));
+        assert!(
+            read(value, Some(DOCKER_MANIFEST))
+                .unwrap_err()
+                .contains("its mediaType")
+        );
     }
 
     #[test]
@@ -178,7 +228,10 @@ mod tests {
         let value = json!({ "schemaVersion": 2, "manifests": [blob("m")] });
         let m = read(value.clone(), Some("application/json; charset=utf-8")).unwrap();
         assert_eq!((m.media_type.as_str(), m.images.len()), (OCI_INDEX, 1));
-        assert_eq!(read(value, Some(DOCKER_LIST)).unwrap().media_type, DOCKER_LIST);
+        assert_eq!(
+            read(value, Some(DOCKER_LIST)).unwrap().media_type,
+            DOCKER_LIST
+        );
     }
 
     #[test]

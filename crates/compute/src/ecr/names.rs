@@ -22,7 +22,10 @@ pub struct Place {
 /// The account and region that a registry's host name carries, with or without a port:
 /// `<account>.dkr.ecr[-fips].<region>.<domain>`, or `<account>.dkr-ecr.<region>.on.aws`.
 pub fn scope_of_host(host: &str) -> Option<Scope> {
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_end_matches('.');
+    let name = host
+        .rsplit_once(':')
+        .map_or(host, |(name, _)| name)
+        .trim_end_matches('.');
     let name = name.to_ascii_lowercase();
     let (account, rest) = name.split_once('.')?;
     let (region, domain) = ["dkr.ecr.", "dkr.ecr-fips.", "dkr-ecr.", "dkr-ecr-fips."]
@@ -33,17 +36,29 @@ pub fn scope_of_host(host: &str) -> Option<Scope> {
     if !known.contains(&domain) {
         return None;
     }
-    Some(Scope { account: account.parse().ok()?, region: region.parse().ok()? })
+    Some(Scope {
+        account: account.parse().ok()?,
+        region: region.parse().ok()?,
+    })
 }
 
 /// The repository that `path` means on `host`.
 pub fn place(host: &str, path: &str, default: &Scope) -> Place {
     if let Some(scope) = scope_of_host(host) {
-        return Place { scope, repository: path.to_owned() };
+        return Place {
+            scope,
+            repository: path.to_owned(),
+        };
     }
     match split_scope(path) {
-        Some((scope, repository)) => Place { scope, repository: repository.to_owned() },
-        None => Place { scope: default.clone(), repository: path.to_owned() },
+        Some((scope, repository)) => Place {
+            scope,
+            repository: repository.to_owned(),
+        },
+        None => Place {
+            scope: default.clone(),
+            repository: path.to_owned(),
+        },
     }
 }
 
@@ -60,7 +75,11 @@ pub fn split_scope(path: &str) -> Option<(Scope, &str)> {
 pub fn repository_uri(settings: &Settings, scope: &Scope, repository: &str) -> String {
     match &settings.registry_domain {
         Some(domain) => format!("{}/{repository}", aws_host(scope, domain)),
-        None => format!("{}/{}", settings.registry_endpoint, path(settings, scope, repository)),
+        None => format!(
+            "{}/{}",
+            settings.registry_endpoint,
+            path(settings, scope, repository)
+        ),
     }
 }
 
@@ -154,9 +173,7 @@ pub fn is_repository(path: &str) -> bool {
     let separated = |word: &str| {
         let runs = word.split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
         let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        let ok = |run: &str| {
-            matches!(run, "" | "." | "_" | "__") || run.bytes().all(|b| b == b'-')
-        };
+        let ok = |run: &str| matches!(run, "" | "." | "_" | "__") || run.bytes().all(|b| b == b'-');
         edge(word.bytes().next()) && edge(word.bytes().last()) && runs.into_iter().all(ok)
     };
     path.len() <= 256 + 46 && path.split('/').all(separated)
@@ -167,7 +184,10 @@ mod tests {
     use super::*;
 
     fn scope(account: &str, region: &str) -> Scope {
-        Scope { account: account.parse().unwrap(), region: region.parse().unwrap() }
+        Scope {
+            account: account.parse().unwrap(),
+            region: region.parse().unwrap(),
+        }
     }
 
     fn settings(domain: Option<&str>) -> Settings {
@@ -203,10 +223,20 @@ mod tests {
     fn own_names_round_trip() {
         for domain in [None, Some("amazonaws.com")] {
             let settings = settings(domain);
-            for scope in [settings.default_scope.clone(), scope("123456789012", "cn-north-1")] {
+            for scope in [
+                settings.default_scope.clone(),
+                scope("123456789012", "cn-north-1"),
+            ] {
                 let uri = repository_uri(&settings, &scope, "team/web");
                 let own = own_image(&settings, &format!("{uri}:v1")).unwrap().unwrap();
-                assert_eq!(own.place, Place { scope, repository: "team/web".into() }, "{uri}");
+                assert_eq!(
+                    own.place,
+                    Place {
+                        scope,
+                        repository: "team/web".into()
+                    },
+                    "{uri}"
+                );
                 assert_eq!(own.tag.as_deref(), Some("v1"));
             }
         }
@@ -216,7 +246,10 @@ mod tests {
             repository_uri(&settings, &other, "web"),
             "localhost:4566/123456789012/us-west-2/web"
         );
-        assert_eq!(repository_uri(&settings, &settings.default_scope, "web"), "localhost:4566/web");
+        assert_eq!(
+            repository_uri(&settings, &settings.default_scope, "web"),
+            "localhost:4566/web"
+        );
     }
 
     #[test]
@@ -227,11 +260,24 @@ mod tests {
         assert_eq!((own.tag, own.digest), (None, Some(Digest::of(b"x"))));
         let own = own_image(&settings, "localhost:4566/web").unwrap().unwrap();
         assert_eq!(own.reference, "localhost:4566/web:latest");
-        for other in ["nginx", "library/nginx:1", "localhost:5000/web", "public.ecr.aws/x/y:1"] {
+        for other in [
+            "nginx",
+            "library/nginx:1",
+            "localhost:5000/web",
+            "public.ecr.aws/x/y:1",
+        ] {
             assert_eq!(own_image(&settings, other), None, "{other}");
         }
-        for bad in ["localhost:4566/Web", "localhost:4566/web:", "localhost:4566/web@sha256:12"] {
-            assert_eq!(own_image(&settings, bad), Some(Err(InvalidReference)), "{bad}");
+        for bad in [
+            "localhost:4566/Web",
+            "localhost:4566/web:",
+            "localhost:4566/web@sha256:12",
+        ] {
+            assert_eq!(
+                own_image(&settings, bad),
+                Some(Err(InvalidReference)),
+                "{bad}"
+            );
         }
     }
 
@@ -240,7 +286,9 @@ mod tests {
         for good in ["a1", "a/b", "a__b", "a---b", "a.b_c/d"] {
             assert!(is_repository(good), "{good}");
         }
-        for bad in ["", "/a", "a/", "a//b", "a..b", "a___b", "-a", "a-", "A", "../a"] {
+        for bad in [
+            "", "/a", "a/", "a//b", "a..b", "a___b", "-a", "a-", "A", "../a",
+        ] {
             assert!(!is_repository(bad), "{bad}");
         }
     }

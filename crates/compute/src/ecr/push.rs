@@ -39,7 +39,10 @@ pub async fn push(contents: &mut Contents, push: Push<'_>) -> Result<Pushed, Aws
         .map_err(|why| error::invalid_manifest(&why))?;
     if let Some(tag) = push.tag.filter(|t| !names::is_tag(t)) {
         let tag: String = tag.chars().take(300).collect();
-        return Err(error::invalid_parameter("imageTag", &format!("'{tag}' is not a valid tag")));
+        return Err(error::invalid_parameter(
+            "imageTag",
+            &format!("'{tag}' is not a valid tag"),
+        ));
     }
     let digest = Digest::of(&push.manifest);
     if let Some(given) = push.digest.filter(|given| *given != digest.to_string()) {
@@ -48,9 +51,20 @@ pub async fn push(contents: &mut Contents, push: Push<'_>) -> Result<Pushed, Aws
     // Cheap refusals first; then the bytes, so that a stored image always has them.
     require(contents, &manifest).await?;
     let blobs = contents.house.blobs.clone();
-    let stored = blobs.put_bytes(push.manifest, Some(&digest)).await.map_err(error::blob)?;
+    let stored = blobs
+        .put_bytes(push.manifest, Some(&digest))
+        .await
+        .map_err(error::blob)?;
     loop {
-        if let Some(pushed) = attempt(contents, &manifest, stored.digest, stored.size_bytes, push.tag).await? {
+        if let Some(pushed) = attempt(
+            contents,
+            &manifest,
+            stored.digest,
+            stored.size_bytes,
+            push.tag,
+        )
+        .await?
+        {
             return Ok(pushed);
         }
         contents.reopen().await?;
@@ -73,7 +87,10 @@ async fn attempt(
     };
     let same_tag = old_tag.as_ref().is_some_and(|t| t.digest == digest);
     if let Some(old) = old_image.as_ref().filter(|_| tag.is_none() || same_tag) {
-        return Ok(Some(Pushed { image: old.value.clone(), existed: true }));
+        return Ok(Some(Pushed {
+            image: old.value.clone(),
+            existed: true,
+        }));
     }
     let repository = &contents.repository;
     if let Some(tag) = tag.filter(|t| old_tag.is_some() && is_immutable(repository, t)) {
@@ -101,10 +118,19 @@ async fn attempt(
         tx = tx.create(contents.key::<Image>(&digest.hex()), &image);
     }
     if let Some(tag) = tag {
-        tx = tx.put(contents.key::<Tag>(tag), &Tag { tag: tag.to_owned(), digest });
+        tx = tx.put(
+            contents.key::<Tag>(tag),
+            &Tag {
+                tag: tag.to_owned(),
+                digest,
+            },
+        );
     }
     match tx.commit().await? {
-        Committed::At(_) => Ok(Some(Pushed { image, existed: false })),
+        Committed::At(_) => Ok(Some(Pushed {
+            image,
+            existed: false,
+        })),
         Committed::Conflict => Ok(None),
     }
 }
@@ -118,7 +144,11 @@ async fn require(contents: &Contents, manifest: &Manifest) -> Result<u64, AwsErr
         }
     }
     if !missing.is_empty() {
-        return Err(error::layers_required(&contents.scope, contents.name(), &missing));
+        return Err(error::layers_required(
+            &contents.scope,
+            contents.name(),
+            &missing,
+        ));
     }
     let mut largest = manifest.size_bytes;
     for digest in &manifest.images {
@@ -128,7 +158,11 @@ async fn require(contents: &Contents, manifest: &Manifest) -> Result<u64, AwsErr
         }
     }
     if !missing.is_empty() {
-        return Err(error::images_required(&contents.scope, contents.name(), &missing));
+        return Err(error::images_required(
+            &contents.scope,
+            contents.name(),
+            &missing,
+        ));
     }
     Ok(largest)
 }
@@ -136,7 +170,12 @@ async fn require(contents: &Contents, manifest: &Manifest) -> Result<u64, AwsErr
 /// May this tag, once it exists, not be moved?
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html>)
 pub fn is_immutable(repository: &Repository, tag: &str) -> bool {
-    let excepted = || repository.mutability_exclusions.iter().any(|pattern| matches(pattern, tag));
+    let excepted = || {
+        repository
+            .mutability_exclusions
+            .iter()
+            .any(|pattern| matches(pattern, tag))
+    };
     match repository.tag_mutability.as_str() {
         "IMMUTABLE" => true,
         "IMMUTABLE_WITH_EXCLUSION" => !excepted(),
@@ -147,8 +186,12 @@ pub fn is_immutable(repository: &Repository, tag: &str) -> bool {
 
 /// Does `text` match a pattern in which `*` stands for anything?
 fn matches(pattern: &str, text: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(mut text) = text.strip_prefix(head) else { return false };
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut text) = text.strip_prefix(head) else {
+        return false;
+    };
     let mut parts: Vec<&str> = rest.split('*').collect();
     let last = parts.pop().unwrap_or_default();
     for part in parts {
@@ -166,7 +209,13 @@ mod tests {
 
     #[test]
     fn wildcards() {
-        for (pattern, text) in [("*", ""), ("v*", "v1"), ("*-rc", "1-rc"), ("a*b*c", "aXbYc"), ("x", "x")] {
+        for (pattern, text) in [
+            ("*", ""),
+            ("v*", "v1"),
+            ("*-rc", "1-rc"),
+            ("a*b*c", "aXbYc"),
+            ("x", "x"),
+        ] {
             assert!(matches(pattern, text), "{pattern} {text}");
         }
         for (pattern, text) in [("v*", "1v"), ("a*b*c", "aXc"), ("a*a", "a"), ("x", "xy")] {

@@ -52,5 +52,7 @@ async fn find(house: &Arc<House>, image: &OwnImage) -> Result<Resolved, AwsError
     };
     let Some(found) = found else { return missing() };
     contents.pulled(&found).await?;
-    Ok(Resolved::Own { digest: found.digest })
+    Ok(Resolved::Own {
+        digest: found.digest,
+    })
 }

@@ -59,10 +59,16 @@ pub async fn verify(house: &House, token: &str) -> Result<Result<Claims, Refused
 fn read(secret: &[u8], token: &str, now: Timestamp) -> Result<Claims, Refused> {
     let (text, tag) = token.split_once('.').ok_or(Refused::Invalid)?;
     let tag = hex::decode(tag).map_err(|_| Refused::Invalid)?;
-    mac(secret, text).verify_slice(&tag).map_err(|_| Refused::Invalid)?;
+    mac(secret, text)
+        .verify_slice(&tag)
+        .map_err(|_| Refused::Invalid)?;
     let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| Refused::Invalid)?;
     let claims: Claims = serde_json::from_slice(&json).map_err(|_| Refused::Invalid)?;
-    if claims.expires_at <= now { Err(Refused::Expired) } else { Ok(claims) }
+    if claims.expires_at <= now {
+        Err(Refused::Expired)
+    } else {
+        Ok(claims)
+    }
 }
 
 fn mac(secret: &[u8], text: &str) -> Hmac<Sha256> {
@@ -76,7 +82,9 @@ async fn secret(house: &House) -> Result<Vec<u8>, AwsError> {
         if let Some(found) = house.db.get_key::<TokenSecret>(SECRET).await? {
             return Ok(found.value.hex.into_bytes());
         }
-        let fresh = TokenSecret { hex: house.rng.hex(64) };
+        let fresh = TokenSecret {
+            hex: house.rng.hex(64),
+        };
         match house.db.tx().create(SECRET.into(), &fresh).commit().await? {
             Committed::At(_) => return Ok(fresh.hex.into_bytes()),
             Committed::Conflict => {}
@@ -108,7 +116,10 @@ mod tests {
         assert_eq!(read(b"secret", &token, at(999)), Ok(claims));
         assert_eq!(read(b"secret", &token, at(1_000)), Err(Refused::Expired));
         assert_eq!(read(b"other", &token, at(0)), Err(Refused::Invalid));
-        assert_eq!(read(b"secret", &format!("x{token}"), at(0)), Err(Refused::Invalid));
+        assert_eq!(
+            read(b"secret", &format!("x{token}"), at(0)),
+            Err(Refused::Invalid)
+        );
         assert_eq!(read(b"secret", "", at(0)), Err(Refused::Invalid));
     }
 }
