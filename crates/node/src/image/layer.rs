@@ -9,7 +9,9 @@ use super::unpack::{Budget, LayerError, Pieces, apply, inflate};
 use futures_util::FutureExt;
 use neargate_base::task;
 use neargate_blob::Digest;
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
@@ -76,6 +78,7 @@ impl Images {
         let mut unpacking = task::spawn_blocking(move || {
             // Held by the thread, so that a pull given up and begun anew stays within the bound.
             let _slot = slot;
+            let _quiet = images.trash.quiet();
             images.unpack(Pieces::new(from, back), &wanted)
         });
         let unpacked = match flow {
@@ -108,7 +111,7 @@ impl Images {
             Ok(unpacked) => {
                 let record = LayerRecord::new(unpacked, &self.boot);
                 record::write(&dir.join("layer.json"), &record)
-                    .and_then(|()| self.trash.take(&dir.join("aside")))
+                    .and_then(|()| self.discard(&dir.join("aside")))
                     .and_then(|()| self.shelf.place(&dir, &self.layer_dir(&wanted.key)))
                     .map(|()| Outcome::Here(Arc::new(record)))
                     .map_err(at("place layer", dir.clone()))
@@ -117,9 +120,20 @@ impl Images {
             Err(error) => Err(error.into_pull_error(&wanted.blob.digest)),
         };
         // Still there when it failed, or when somebody else was faster.
-        if let Err(error) = self.trash.take(&dir) {
+        if let Err(error) = self.discard(&dir) {
             tracing::warn!(%error, dir = %dir.display(), "cannot remove a partial layer");
         }
         placed
+    }
+
+    /// Remove a directory if it is there: at once when empty, else in the background.
+    fn discard(&self, dir: &Path) -> io::Result<()> {
+        match fs::remove_dir(dir) {
+            Ok(()) => return Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(_) => self.trash.take(dir)?,
+        }
+        self.trash.empty_in_background();
+        Ok(())
     }
 }

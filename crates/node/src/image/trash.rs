@@ -11,11 +11,14 @@ use rustix::io::Errno;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 const BATCH: usize = 256;
 const PAUSE: Duration = Duration::from_millis(20);
+/// While layers are being unpacked, deleting waits; but not for ever.
+const YIELD: Duration = Duration::from_millis(250);
+const MAX_YIELDS: u32 = 240;
 
 /// A directory of things to delete.
 #[derive(Debug)]
@@ -23,6 +26,17 @@ pub(super) struct Trash {
     dir: PathBuf,
     next: AtomicU64,
     emptying: AtomicBool,
+    unpacking: AtomicUsize,
+}
+
+/// While it lives, deleting waits.
+#[derive(Debug)]
+pub(super) struct Quiet(Arc<Trash>);
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        self.0.unpacking.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Trash {
@@ -36,11 +50,19 @@ impl Trash {
                 .and_then(|n| n.parse::<u64>().ok());
             next = next.max(number.unwrap_or(0) + 1);
         }
+        let (next, emptying) = (next.into(), AtomicBool::new(false));
         Ok(Arc::new(Trash {
             dir,
-            next: next.into(),
-            emptying: AtomicBool::new(false),
+            next,
+            emptying,
+            unpacking: AtomicUsize::new(0),
         }))
+    }
+
+    /// Keep the disk quiet for a while.
+    pub(super) fn quiet(self: &Arc<Self>) -> Quiet {
+        self.unpacking.fetch_add(1, Ordering::AcqRel);
+        Quiet(self.clone())
     }
 
     /// Take `path` away; it is gone for everybody else once this returns.
@@ -69,7 +91,13 @@ impl Trash {
     }
 
     async fn empty(self: Arc<Self>) {
+        let mut yields = 0;
         loop {
+            if self.unpacking.load(Ordering::Acquire) > 0 && yields < MAX_YIELDS {
+                yields += 1;
+                tokio::time::sleep(YIELD).await;
+                continue;
+            }
             let trash = self.clone();
             let more = task::spawn_blocking(move || trash.remove_batch(BATCH)).await;
             match more {
@@ -106,7 +134,10 @@ impl Trash {
             Err(e) => return Err(e.into()),
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let dir = openat(CWD, path, flags, Mode::empty())?;
+        let dir = match openat(CWD, path, flags, Mode::empty()) {
+            Err(Errno::NOENT) => return Ok(true),
+            opened => opened?,
+        };
         for entry in Dir::read_from(&dir)? {
             let entry = entry?;
             let name = entry.file_name();
@@ -123,9 +154,12 @@ impl Trash {
                 Err(e) => return Err(e.into()),
             }
             match unlinkat(&dir, name, AtFlags::REMOVEDIR) {
-                Ok(()) => {}
+                Ok(()) | Err(Errno::NOENT) => {}
                 Err(Errno::NOTEMPTY | Errno::EXIST) => {
-                    renameat(&dir, name, CWD, self.fresh())?;
+                    match renameat(&dir, name, CWD, self.fresh()) {
+                        Ok(()) | Err(Errno::NOENT) => {}
+                        Err(e) => return Err(e.into()),
+                    }
                 }
                 Err(e) => return Err(e.into()),
             }

@@ -179,7 +179,7 @@ async fn what_is_missing_or_wrong_is_said_and_leaves_nothing() {
         assert_eq!(error.kind(), kind, "{error}");
     }
     // A layer that the manifest names but the store lacks, and one that lies about its size.
-    let pushed = image(&[good.clone()]);
+    let pushed = image(std::slice::from_ref(&good));
     node.store(&pushed).await;
     node.blobs
         .delete(&Digest::of(&pushed.layers[0]))

@@ -2,7 +2,7 @@
 //! file (copied up, as overlayfs would), or a directory it uses without describing it.
 
 use super::LayerError;
-use super::tar::Meta;
+use super::tar::{Attribute, Meta};
 use super::tree::{OPAQUE, io, is_directory, is_taken, is_whiteout, set_meta, timestamps};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
@@ -86,7 +86,7 @@ pub(super) fn meta_of(stat: &Stat) -> Meta {
         mode: stat.st_mode & 0o7777,
         uid: stat.st_uid,
         gid: stat.st_gid,
-        mtime: (stat.st_mtime as i64, stat.st_mtime_nsec as u32),
+        mtime: (stat.st_mtime, stat.st_mtime_nsec as u32),
         xattrs: Vec::new(),
     }
 }
@@ -138,7 +138,7 @@ fn is_opaque(dir: BorrowedFd<'_>) -> bool {
     fgetxattr(dir, OPAQUE, &mut value).is_ok_and(|n| n == 1 && value == *b"y")
 }
 
-fn attributes(file: BorrowedFd<'_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Errno> {
+fn attributes(file: BorrowedFd<'_>) -> Result<Vec<Attribute>, Errno> {
     let mut names = vec![0; 64 * 1024];
     let length = match flistxattr(file, &mut names) {
         Err(Errno::OPNOTSUPP) => 0,

@@ -1,7 +1,7 @@
 //! PAX extended header records (POSIX.1-2017, pax, "pax Header Block"): `<length> <key>=<value>\n`.
 
 use super::LayerError;
-use super::tar::malformed;
+use super::tar::{Attribute, malformed};
 
 /// The records that matter here.
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ pub(super) struct Pax {
     pub(super) gid: Option<u64>,
     pub(super) mtime: Option<(i64, u32)>,
     /// `SCHILY.xattr.<name>`.
-    pub(super) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(super) xattrs: Vec<Attribute>,
     pub(super) sparse: Option<Sparse>,
 }
 

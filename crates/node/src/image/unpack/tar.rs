@@ -37,6 +37,9 @@ pub(super) struct Entry {
     pub(super) sparse: Option<(Vec<Segment>, u64)>,
 }
 
+/// An extended attribute: name and value.
+pub(super) type Attribute = (Vec<u8>, Vec<u8>);
+
 /// Ownership, mode and so on of an entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Meta {
@@ -46,7 +49,7 @@ pub(super) struct Meta {
     pub(super) gid: u32,
     /// Seconds since the epoch, and nanoseconds.
     pub(super) mtime: (i64, u32),
-    pub(super) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(super) xattrs: Vec<Attribute>,
 }
 
 /// The archive being walked.
