@@ -1,0 +1,8 @@
+//! The registry as clients see it, over a real HTTP server on loopback.
+
+mod access;
+mod clients;
+mod collect;
+mod manifests;
+mod server;
+mod uploads;
