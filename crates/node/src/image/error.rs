@@ -13,8 +13,6 @@ use std::sync::Arc;
 pub enum ImageError {
     #[error("cannot access the image directory {path}")]
     Io { path: PathBuf, source: io::Error },
-    #[error("cannot set up the HTTP client for registries: {0}")]
-    Http(String),
 }
 
 impl ImageError {

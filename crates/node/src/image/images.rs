@@ -94,7 +94,7 @@ impl Images {
         let images = Arc::new(Images {
             root: root.to_path_buf(),
             blobs,
-            registry: Arc::new(Registry::new(registries, &options)?),
+            registry: Arc::new(Registry::new(registries, &options)),
             boot: boot.trim().to_owned(),
             trash,
             shelf: Shelf::default(),

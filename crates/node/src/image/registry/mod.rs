@@ -10,7 +10,7 @@ mod stream;
 
 pub(in crate::image) use place::Place;
 
-use super::error::{ImageError, PullError, PullErrorKind};
+use super::error::{PullError, PullErrorKind};
 use super::manifest;
 use super::name::Reference;
 use super::options::{PullOptions, RegistryConfig, Retry};
@@ -21,17 +21,21 @@ use failure::Failure;
 use neargate_base::Rng;
 use neargate_base::backoff::Backoff;
 use neargate_blob::Digest;
-use reqwest::{Client, Response, StatusCode, header};
+use reqwest::{Client, ClientBuilder, Response, StatusCode, header};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The client. One for all registries; tokens and connections are kept.
 #[derive(Debug)]
 pub(in crate::image) struct Registry {
     config: RegistryConfig,
-    /// Uses the proxy of the environment.
-    proxied: Client,
+    /// Uses the proxy of the environment. Made when first needed: it reads the host's
+    /// certificates.
+    proxied: OnceLock<Client>,
     /// For loopback, which is never proxied.
-    direct: Client,
+    direct: OnceLock<Client>,
+    connect_timeout: Duration,
+    idle_timeout: Duration,
     tokens: Tokens,
     retry: Retry,
     document_timeout: Duration,
@@ -39,27 +43,45 @@ pub(in crate::image) struct Registry {
 }
 
 impl Registry {
-    pub(in crate::image) fn new(
-        config: RegistryConfig,
-        options: &PullOptions,
-    ) -> Result<Self, ImageError> {
+    pub(in crate::image) fn new(config: RegistryConfig, options: &PullOptions) -> Self {
         // Does nothing when the binary has done it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            Client::builder()
-                .user_agent(concat!("neargate/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(options.connect_timeout)
-                .read_timeout(options.idle_timeout)
-        };
-        let failed = |e: reqwest::Error| ImageError::Http(failure::innermost(&e));
-        Ok(Registry {
+        Registry {
             config,
-            proxied: builder().build().map_err(failed)?,
-            direct: builder().no_proxy().build().map_err(failed)?,
+            proxied: OnceLock::new(),
+            direct: OnceLock::new(),
+            connect_timeout: options.connect_timeout,
+            idle_timeout: options.idle_timeout,
             tokens: Tokens::default(),
             retry: options.retry,
             document_timeout: options.idle_timeout * 2,
             rng: Rng::from_entropy(),
+        }
+    }
+
+    fn client(&self, place: &Place) -> &Client {
+        match place.loopback {
+            true => self
+                .direct
+                .get_or_init(|| self.build(ClientBuilder::no_proxy)),
+            false => self.proxied.get_or_init(|| self.build(|builder| builder)),
+        }
+    }
+
+    fn build(&self, with: impl Fn(ClientBuilder) -> ClientBuilder) -> Client {
+        let builder = || {
+            let agent = concat!("neargate/", env!("CARGO_PKG_VERSION"));
+            let builder = Client::builder()
+                .user_agent(agent)
+                .connect_timeout(self.connect_timeout);
+            with(builder.read_timeout(self.idle_timeout))
+        };
+        builder().build().unwrap_or_else(|e| {
+            // A host without ca-certificates: plain HTTP works, and TLS is told what it lacks.
+            let error = failure::innermost(&e);
+            tracing::warn!(error, "no certificates to verify registries with");
+            let bare = builder().tls_certs_only([]).build();
+            bare.expect("a client without certificates needs nothing of the host")
         })
     }
 
@@ -182,11 +204,7 @@ impl Registry {
         url: &str,
         offset: Option<u64>,
     ) -> Result<Response, Failure> {
-        let client = if place.loopback {
-            &self.direct
-        } else {
-            &self.proxied
-        };
+        let client = self.client(place);
         let mut token = self.tokens.get(place);
         let mut renewed = false;
         loop {
