@@ -22,8 +22,8 @@ def sha256(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def layer(files, links=()):
-    """A tar of {path: bytes or (bytes, mode)} and symlinks [(path, target)]."""
+def layer(files, links=(), directories=()):
+    """A tar of {path: bytes or (bytes, mode)}, symlinks [(path, target)] and [(directory, mode)]."""
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w") as tar:
         for path, content in files.items():
@@ -31,6 +31,10 @@ def layer(files, links=()):
             info = tarfile.TarInfo(path)
             info.size, info.mode = len(content), mode
             tar.addfile(info, io.BytesIO(content))
+        for path, mode in directories:
+            info = tarfile.TarInfo(path)
+            info.type, info.mode = tarfile.DIRTYPE, mode
+            tar.addfile(info)
         for path, target in links:
             info = tarfile.TarInfo(path)
             info.type, info.linkname, info.mode = tarfile.SYMTYPE, target, 0o777
@@ -46,7 +50,7 @@ def busybox_layer():
         "etc/passwd": b"root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1000:web:/home/web:/bin/sh\n",
         "etc/group": b"root:x:0:\nweb:x:1000:\nextra:x:2000:web\n",
     }
-    return layer(files, links)
+    return layer(files, links, [("tmp", 0o1777), ("home/web", 0o755)])
 
 
 class Layout:

@@ -86,7 +86,7 @@ def test_restart_without_tasks_finds_everything(own_gate, tmp_path):
 def shims(gate):
     found = []
     for entry in os.listdir("/proc"):
-        if entry.isdigit() and " shim " in command(int(entry)) and gate.instance in command(int(entry)):
+        if entry.isdigit() and f" shim {gate.data}" in command(int(entry)):
             found.append(int(entry))
     assert found, "no shim found"
     return found

@@ -33,7 +33,7 @@ def finish(gate, *containers, **more):
 def test_a_web_server_runs_answers_logs_and_stops(busybox):
     gate = busybox
     script = "echo hello; mkdir /www; echo it works > /www/index.html; exec httpd -f -p 80 -h /www"
-    tasks.register(gate, container(command=["sh", "-c", script], group=GROUP))
+    tasks.register(gate, container(command=["sh", "-c", script], group=GROUP, stopTimeout=2))
     arn = tasks.run(gate, startedBy="me", tags=[{"key": "team", "value": "a"}])
     task = tasks.wait_for(gate, arn, "RUNNING")
     page = urllib.request.urlopen(f"http://{tasks.address(task)}/", timeout=10).read()
@@ -142,7 +142,8 @@ def test_environment_user_and_directory(busybox):
 
 def test_containers_of_a_task_share_their_network(busybox):
     gate = busybox
-    server = container("server", command=["sh", "-c", "echo shared > /tmp/index.html; exec httpd -f -p 8080 -h /tmp"])
+    serve = "echo shared > /tmp/index.html; exec httpd -f -p 8080 -h /tmp"
+    server = container("server", command=["sh", "-c", serve], stopTimeout=2)
     fetch = "until wget -q -O - http://127.0.0.1:8080/; do sleep 0.1; done"
     client = container(
         "client",
@@ -178,7 +179,8 @@ def test_a_non_essential_container_may_end(busybox):
 
 def test_tasks_reach_each_other(busybox):
     gate = busybox
-    tasks.register(gate, container(command=["sh", "-c", "echo other > /tmp/index.html; exec httpd -f -p 80 -h /tmp"]))
+    serve = "echo other > /tmp/index.html; exec httpd -f -p 80 -h /tmp"
+    tasks.register(gate, container(command=["sh", "-c", serve]))
     one = tasks.wait_for(gate, tasks.run(gate), "RUNNING")
     fetch = f"until wget -q -O - http://{tasks.address(one)}/; do sleep 0.1; done"
     two = finish(gate, container(command=["sh", "-c", fetch], group=GROUP))

@@ -4,7 +4,7 @@ use neargate_base::{AccountId, Clock, Rng, task};
 use neargate_blob::{BlobError, Blobs};
 use neargate_compute::ecr::Ecr;
 use neargate_compute::ecs::{self, Ecs, Expire};
-use neargate_observe::logs::{EngineError, LogEngine, Logs};
+use neargate_observe::logs::{EngineError, LogEngine, Logs, Retention};
 use neargate_service::ctx::Settings;
 use neargate_service::eni::Cursors;
 use neargate_service::{AwsError, Caller, Db, House, controller};
@@ -81,8 +81,11 @@ pub async fn build(options: Options, clock: Arc<dyn Clock>, rng: Arc<Rng>) -> Re
     let logs = Arc::new(Logs::new(engine));
     house.caller.connect(crate::services::tables(&ecs, &ecr, &logs));
     let expire = Arc::new(Expire { db: house.db.clone() });
-    let expire = controller::run(expire, house.db.clone(), clock, rng);
-    let controllers = vec![task::spawn("ecs-task-expiry", expire)];
+    let expire = controller::run(expire, house.db.clone(), clock.clone(), rng.clone());
+    let retention = Retention { db: house.db.clone(), engine: logs.engine.clone() };
+    let retention = controller::run(Arc::new(retention), house.db.clone(), clock, rng);
+    let controllers =
+        vec![task::spawn("ecs-task-expiry", expire), task::spawn("logs-retention", retention)];
     Ok(Built { house, ecs, ecr, logs, account: options.account, controllers })
 }
 

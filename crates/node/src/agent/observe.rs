@@ -186,8 +186,12 @@ impl TaskState {
         if newer.generation <= self.assignment.generation {
             return;
         }
-        // Containers never change within a task's life; only what is desired of it does.
+        // Containers never change within a task's life; only what is desired of it does, and
+        // how long they may take to stop.
         self.assignment.generation = newer.generation;
+        for (own, new) in self.assignment.containers.iter_mut().zip(&newer.containers) {
+            own.stop_timeout_secs = new.stop_timeout_secs;
+        }
         if newer.desired == DesiredState::Stopped {
             self.assignment.desired = DesiredState::Stopped;
         }
