@@ -1,8 +1,11 @@
-"""Fixtures: a real Neargate in a temporary directory on a free port, and its real clients."""
+"""Fixtures: a real Neargate in a temporary directory on a free port, and its real clients.
+
+Whatever a test did, and however it ended, nothing of its tasks may remain on the host."""
 
 import pytest
 
-from neargate import Neargate, leftovers
+import images
+from neargate import Neargate, leftovers, wait_until
 
 
 @pytest.fixture(scope="session")
@@ -21,14 +24,49 @@ def gate(_running):
         _running.start()
     _running.reset()
     yield _running
+    _running.reset()
+    nothing_left(_running)
 
 
 @pytest.fixture
-def own_gate(tmp_path, _running):
-    """A Neargate of the test's own, to be killed and restarted at will."""
+def make_gate(tmp_path_factory, _running):
+    """Makes Neargates of the test's own: `make_gate("--enforce", host=...)`, not yet started.
+
+    One at a time: a network namespace has room for one."""
     _running.stop()
-    gate = Neargate(tmp_path)
+    made = []
+
+    def make(*flags, **more):
+        made.append(Neargate(tmp_path_factory.mktemp("own"), *flags, **more))
+        return made[-1]
+
+    yield make
+    for gate in made:
+        if (gate.data / "instance").exists():
+            gate.destroy()
+            nothing_left(gate)
+
+
+@pytest.fixture
+def own_gate(make_gate):
+    """A started Neargate of the test's own, to be killed and restarted at will."""
+    gate = make_gate()
     gate.start()
-    yield gate
-    gate.destroy()
-    assert leftovers(gate.instance) == []
+    return gate
+
+
+@pytest.fixture(scope="session")
+def layout(tmp_path_factory):
+    """Busybox as an image layout."""
+    return images.busybox(tmp_path_factory.mktemp("layout") / "busybox")
+
+
+def nothing_left(gate):
+    def left():
+        found = gate.leftovers()
+        return None if found else True
+
+    try:
+        wait_until(left, 20, "nothing is left behind")
+    except AssertionError as error:
+        raise AssertionError(f"left behind: {gate.leftovers()}") from error

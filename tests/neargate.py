@@ -10,6 +10,7 @@ import time
 import urllib.request
 
 import boto3
+import botocore.exceptions
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BINARY = os.environ.get("NEARGATE_BIN", str(ROOT / "target/debug/neargate"))
@@ -52,29 +53,50 @@ def processes_of(instance):
     return found
 
 
+def command_line(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def shims_of(data):
+    """Pids of the shims whose containers are kept under this data directory."""
+    pids = (int(e) for e in os.listdir("/proc") if e.isdigit())
+    return [pid for pid in pids if " shim " in (line := command_line(pid)) and str(data) in line]
+
+
+def veths():
+    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    return [line for line in links.splitlines() if "veth" in line]
+
+
 def leftovers(instance):
-    """What an ended Neargate without tasks must not leave on the host."""
-    left = [f"process {pid}" for pid in processes_of(instance)]
+    """What a Neargate without tasks, ended or not, must not leave on the host."""
+    left = [f"process {pid}: {command_line(pid)}" for pid in processes_of(instance)]
     mounts = pathlib.Path("/proc/mounts").read_text().splitlines()
     left += [f"mount {m}" for m in mounts if instance in m]
-    for cgroup in pathlib.Path("/sys/fs/cgroup").glob(f"**/neargate-{instance}/*/"):
-        left.append(f"cgroup {cgroup}")
-    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
-    left += [f"link {line}" for line in links.splitlines() if "veth" in line]
+    left += [f"cgroup {c}" for c in pathlib.Path("/sys/fs/cgroup").glob(f"**/neargate-{instance}/*/")]
+    left += [f"namespace {n}" for n in pathlib.Path(f"/run/neargate/{instance}/net/netns").glob("*")]
+    left += [f"link {line}" for line in veths()]
     return left
 
 
 class Neargate:
-    def __init__(self, directory, *flags):
+    """One installation: a data directory, an address, and a process or none."""
+
+    def __init__(self, directory, *flags, host="127.0.0.1", data=None):
         self.directory = pathlib.Path(directory)
-        self.data = self.directory / "data"
+        self.data = pathlib.Path(data) if data else self.directory / "data"
+        self.host = host
         self.port = free_port()
         self.flags = list(flags)
+        self.keys = ("test", "test")
         self.process = None
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def registry(self):
@@ -86,21 +108,32 @@ class Neargate:
 
     @property
     def env(self):
+        access, secret = self.keys
         return {
             **os.environ,
             "AWS_ENDPOINT_URL": self.url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ACCESS_KEY_ID": access,
+            "AWS_SECRET_ACCESS_KEY": secret,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_PAGER": "",
         }
 
+    def command(self, name, *more):
+        """`neargate NAME` with this installation's flags."""
+        listen = f"{self.host}:{self.port}"
+        return [BINARY, name, "--listen", listen, "--data", str(self.data), *self.flags, *more]
+
+    def cli(self, name, *more, **options):
+        """Runs `neargate NAME` to its end."""
+        command = self.command(name, *more)
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+
     def start(self):
-        log = open(self.directory / "neargate.log", "ab")
-        command = [BINARY, "up", "--listen", f"127.0.0.1:{self.port}", "--data", str(self.data)]
-        self.process = subprocess.Popen(
-            command + self.flags, stdout=log, stderr=log, env={**os.environ, "NEARGATE_LOG": "info"}
-        )
+        with open(self.directory / "neargate.log", "ab") as log:
+            self.process = subprocess.Popen(
+                self.command("up"), stdout=log, stderr=log,
+                env={**os.environ, "NEARGATE_LOG": os.environ.get("NEARGATE_LOG", "info")},
+            )
         wait_until(self.ready, 30, "neargate is ready")
 
     def ready(self):
@@ -130,25 +163,30 @@ class Neargate:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self):
+    def stop(self, with_signal=signal.SIGTERM):
         if self.alive():
-            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(with_signal)
             self.process.wait(timeout=30)
 
     def destroy(self):
         """Stops everything, tasks included, whatever the test left behind."""
-        if not self.alive():
-            self.start()
-        self.reset()
         self.stop()
+        done = self.cli("down")
+        assert done.returncode == 0, done.stderr
 
-    def client(self, service, region=REGION, account="test"):
+    def leftovers(self):
+        """What remains on the host though no task is there."""
+        return leftovers(self.instance) + [f"shim {command_line(p)}" for p in shims_of(self.data)]
+
+    def client(self, service, region=REGION, account=None, keys=None, **more):
+        access, secret = keys or self.keys
         return boto3.client(
             service,
             endpoint_url=self.url,
             region_name=region,
-            aws_access_key_id=account,
-            aws_secret_access_key="test",
+            aws_access_key_id=account or access,
+            aws_secret_access_key=secret,
+            **more,
         )
 
     def aws(self, *args, check=True):
@@ -162,3 +200,13 @@ class Neargate:
             return json.loads(done.stdout) if done.stdout.strip() else None
         except json.JSONDecodeError:
             return done.stdout
+
+
+def refused(call, **arguments):
+    """Code and message of the error that a boto3 call must end with."""
+    try:
+        answer = call(**arguments)
+    except botocore.exceptions.ClientError as error:
+        detail = error.response["Error"]
+        return detail["Code"], detail["Message"]
+    raise AssertionError(f"not refused: {answer}")
