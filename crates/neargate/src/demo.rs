@@ -242,12 +242,13 @@ impl Demo<'_> {
     fn tell(&self, task: &ecs::Task, id: &str, address: SocketAddr) {
         let interfaces = task.containers.iter().flatten().flat_map(|c| c.network_interfaces.iter().flatten());
         let ip = interfaces.filter_map(|i| i.private_ipv4_address.clone()).next().unwrap_or_default();
+        let program = std::env::args().next().unwrap_or_else(|| "neargate".into());
         println!(
             "its address: {ip}\n\n\
              Try next, in another terminal:\n  \
              curl http://{ip}/\n  \
-             eval \"$(neargate env --listen {address})\" && aws logs tail {GROUP} --follow\n  \
-             eval \"$(neargate env --listen {address})\" && aws ecs stop-task --task {id}\n\n\
+             eval \"$({program} env --listen {address})\" && aws logs tail {GROUP} --follow\n  \
+             eval \"$({program} env --listen {address})\" && aws ecs stop-task --task {id}\n\n\
              Its log:"
         );
     }
@@ -284,6 +285,9 @@ fn layer(program: &[u8]) -> Result<bytes::Bytes> {
     let mut header = tar::Header::new_ustar();
     header.set_path("demo-web")?;
     header.set_mode(0o755);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
     header.set_size(program.len() as u64);
     header.set_entry_type(tar::EntryType::Regular);
     header.set_cksum();
