@@ -272,6 +272,19 @@ async fn stale_uploads_are_collected_and_ids_are_checked() {
 }
 
 #[tokio::test]
+async fn only_old_blobs_are_deleted_by_age() {
+    let (_dir, blobs) = store();
+    let bytes = Bytes::from_static(b"young");
+    let digest = blobs.put_bytes(bytes, None).await.unwrap().digest;
+    let past = Timestamp::from_millis(0);
+    assert!(!blobs.delete_older(&digest, past).await.unwrap());
+    let future = Timestamp::from_millis(i64::MAX);
+    assert!(blobs.delete_older(&digest, future).await.unwrap());
+    assert!(!blobs.delete_older(&digest, future).await.unwrap());
+    assert!(!blobs.has(&digest).await);
+}
+
+#[tokio::test]
 async fn concurrent_puts_of_one_blob_agree() {
     let (_dir, blobs) = store();
     let bytes = pattern(100_000);

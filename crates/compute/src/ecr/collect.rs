@@ -51,6 +51,20 @@ pub struct Collected {
 /// Each takes two of a transaction's [`MAX_TXN_OPS`].
 const LAYERS_AT_ONCE: usize = 60;
 
+/// Between two rounds; the first begins after one, so that a start is not slowed.
+const PERIOD: Duration = Duration::from_secs(60 * 60);
+
+/// Collect for ever. Failures are logged; the next round tries again.
+pub async fn run(house: Arc<House>) {
+    loop {
+        tokio::time::sleep(PERIOD).await;
+        match collect(&house, Ages::default(), &HashSet::new()).await {
+            Ok(collected) => tracing::debug!(?collected, "collected"),
+            Err(error) => tracing::warn!(%error, "cannot collect unused images"),
+        }
+    }
+}
+
 /// Collect once. `keep` are blobs that others than ECR refer to.
 ///
 /// # Errors

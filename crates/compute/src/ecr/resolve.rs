@@ -17,9 +17,9 @@ pub enum Resolved {
     Elsewhere,
 }
 
-/// Find the image a task of `scope` names. Account and region come from the name.
-pub async fn resolve(house: &Arc<House>, scope: &Scope, name: &str) -> Result<Resolved, AwsError> {
-    let _ = scope;
+/// Find the image a task names. Account and region come from the name, never from the task's
+/// own scope: every account's images may be run until IAM is built.
+pub async fn resolve(house: &Arc<House>, _scope: &Scope, name: &str) -> Result<Resolved, AwsError> {
     match names::own_image(&house.settings, name) {
         None => Ok(Resolved::Elsewhere),
         Some(Err(InvalidReference)) => Ok(Resolved::Missing {

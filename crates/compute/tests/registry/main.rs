@@ -1,6 +1,7 @@
 //! The registry as clients see it, over a real HTTP server on loopback.
 
 mod access;
+mod api;
 mod clients;
 mod collect;
 mod manifests;

@@ -2,6 +2,7 @@
 
 use crate::server::Registry;
 use neargate_blob::Digest;
+use tokio::io::AsyncWriteExt;
 
 #[tokio::test]
 async fn a_resumable_upload() {
@@ -141,4 +142,54 @@ async fn account_and_region_by_host_or_path() {
         r.get(&long.replace("us-east-1", "us-east-2")).await.status,
         404
     );
+}
+
+#[tokio::test]
+async fn a_truncated_chunk_can_be_continued() {
+    let r = Registry::start().await;
+    r.create("web").await;
+    let begun = r.send("POST", "/v2/web/blobs/uploads/", &[], "").await;
+    let at = begun.header("location").to_owned();
+    let mut broken = tokio::net::TcpStream::connect(&r.host).await.unwrap();
+    let head = format!(
+        "PATCH {at} HTTP/1.1\r\nhost: {}\r\ncontent-length: 100\r\n\r\nhello",
+        r.host
+    );
+    broken.write_all(head.as_bytes()).await.unwrap();
+    drop(broken);
+    // Until the server has seen the end of that connection.
+    while r.get(&at).await.header("range") != "0-4" {
+        tokio::task::yield_now().await;
+    }
+    let digest = Digest::of(b"hello world");
+    let path = format!("{at}?digest={digest}");
+    let done = r
+        .send("PUT", &path, &[("content-range", "5-10")], " world")
+        .await;
+    assert_eq!(done.status, 201, "{done:?}");
+}
+
+#[tokio::test]
+async fn many_pushes_at_once_lose_nothing() {
+    let r = Registry::start().await;
+    r.create("web").await;
+    let pushes = (0..16).map(|i| {
+        let r = &r;
+        async move {
+            r.image("web", &format!("v{i}"), &format!("layer {}", i % 4))
+                .await
+        }
+    });
+    let digests = futures_util::future::join_all(pushes).await;
+    assert_eq!(
+        r.get("/v2/web/tags/list").await.json()["tags"]
+            .as_array()
+            .unwrap()
+            .len(),
+        16
+    );
+    for (i, digest) in digests.iter().enumerate() {
+        let got = r.get(&format!("/v2/web/manifests/v{i}")).await;
+        assert_eq!(got.header("docker-content-digest"), digest.to_string());
+    }
 }
