@@ -34,6 +34,8 @@ pub enum PullErrorKind {
     Denied,
     /// The registry cannot be reached, or breaks off.
     Network,
+    /// The registry lacks a part of the protocol.
+    Unsupported,
     /// No image for this machine's architecture.
     Platform,
     /// The image is malformed, hostile or not what its digests say.

@@ -48,7 +48,7 @@ impl Images {
                         BlobError::NotFound(_) => PullError::not_found(name),
                         e => own(e),
                     })?;
-                (Origin::Own(blobs), digest, top)
+                (Origin::Own(blobs), digest, Some(top))
             }
             ImageSource::Remote => {
                 let invalid = |e: super::InvalidName| {
@@ -81,11 +81,22 @@ impl Images {
         self: Arc<Self>,
         origin: Origin,
         digest: Digest,
-        top: Bytes,
+        top: Option<Bytes>,
     ) -> Result<Arc<ImageRecord>, PullError> {
         if let Some(record) = self.recall(&digest) {
             return Ok(Arc::new(record));
         }
+        let top = match top {
+            Some(top) => top,
+            None => {
+                let manifest = Descriptor {
+                    digest,
+                    size: 0,
+                    platform: None,
+                };
+                origin.document(&manifest, "manifests").await?
+            }
+        };
         let (config, layers) = choose(&origin, top).await?;
         let config = self.config(&origin, &config, layers.len()).await?;
         let keys: Vec<String> = config.rootfs.diff_ids.iter().map(Digest::hex).collect();

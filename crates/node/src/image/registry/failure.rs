@@ -7,6 +7,8 @@ use serde::Deserialize;
 use std::error::Error;
 use std::io;
 
+const UNVERIFIED: &str = "tls: failed to verify certificate: x509";
+
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) kind: PullErrorKind,
@@ -77,6 +79,24 @@ impl Failure {
         }
     }
 
+    /// A status other than success, to a HEAD: there is no body.
+    pub(super) fn head(status: StatusCode, url: &str) -> Self {
+        let failure = Failure::status(status, b"", url);
+        match status {
+            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Failure {
+                kind: PullErrorKind::Unsupported,
+                again: false,
+                ..failure
+            },
+            _ if failure.kind == PullErrorKind::Network => {
+                let reason = reason(status);
+                let message = format!("unexpected status from HEAD request to {url}: {reason}");
+                Failure { message, ..failure }
+            }
+            _ => failure,
+        }
+    }
+
     /// No response, or one that broke off.
     pub(super) fn transport(error: &reqwest::Error, url: &str) -> Self {
         let peer = error.url().and_then(|u| {
@@ -98,6 +118,10 @@ impl Failure {
             _ if cause.contains("lookup address") => {
                 format!("dial tcp: lookup {host}: no such host")
             }
+            _ if cause.contains("UnknownIssuer") => {
+                format!("{UNVERIFIED}: certificate signed by unknown authority")
+            }
+            _ if cause.contains("peer certificate") => format!("{UNVERIFIED}: {cause}"),
             _ if error.is_connect() => format!("dial tcp {address}: {cause}"),
             _ => cause,
         };

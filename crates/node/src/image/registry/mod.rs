@@ -21,7 +21,7 @@ use failure::Failure;
 use neargate_base::Rng;
 use neargate_base::backoff::Backoff;
 use neargate_blob::Digest;
-use reqwest::{Client, ClientBuilder, Response, StatusCode, header};
+use reqwest::{Client, ClientBuilder, Method, Response, StatusCode, header};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -85,27 +85,23 @@ impl Registry {
         })
     }
 
-    /// What `reference` leads to: the place that answered, and the manifest or index. Mirrors are
-    /// asked once each; then the registry itself, patiently.
+    /// What `reference` leads to: the place that answered, the digest of the manifest or index,
+    /// and its bytes if they came along. Mirrors are asked once each; then the registry itself,
+    /// patiently.
     pub(in crate::image) async fn resolve(
         &self,
         reference: &Reference,
-    ) -> Result<(Place, Digest, Bytes), PullError> {
+    ) -> Result<(Place, Digest, Option<Bytes>), PullError> {
         let (mirrors, itself) = Place::of(reference, &self.config);
-        let target = reference.target();
         for mirror in mirrors {
-            match self
-                .manifest(&mirror, &target, reference.digest.as_ref())
-                .await
-            {
+            match self.look_up(&mirror, reference).await {
                 Ok((digest, bytes)) => return Ok((mirror, digest, bytes)),
-                Err(failure) => {
-                    tracing::info!(mirror = mirror.base, image = %reference, error = failure.message, "mirror passed over");
+                Err(Failure { message: error, .. }) => {
+                    tracing::info!(mirror = mirror.base, image = %reference, error, "mirror passed over");
                 }
             }
         }
-        let ask = || self.manifest(&itself, &target, reference.digest.as_ref());
-        let asked = self.patiently(ask).await;
+        let asked = self.patiently(|| self.look_up(&itself, reference)).await;
         let (digest, bytes) = asked.map_err(|(failure, tries)| {
             let cause = match failure.kind {
                 PullErrorKind::NotFound => format!("failed to resolve ref {reference}: not found"),
@@ -114,6 +110,31 @@ impl Registry {
             PullError::resolving(failure.kind, tries, &cause)
         })?;
         Ok((itself, digest, bytes))
+    }
+
+    /// A tag is looked up by HEAD, which registries do not count as a pull.
+    async fn look_up(
+        &self,
+        place: &Place,
+        reference: &Reference,
+    ) -> Result<(Digest, Option<Bytes>), Failure> {
+        let url = place.url("manifests", &reference.target());
+        if reference.digest.is_none() {
+            let asked = self.send(place, Method::HEAD, &url, None);
+            let asked = tokio::time::timeout(self.document_timeout, asked).await;
+            match asked.unwrap_or_else(|_| Err(Failure::timeout(&url))) {
+                Ok(response) => {
+                    if let Some(digest) = stated_digest(&response) {
+                        return Ok((digest, None));
+                    }
+                }
+                // Some do not know HEAD.
+                Err(failure) if failure.kind == PullErrorKind::Unsupported => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        let (digest, bytes) = self.small(place, &url, reference.digest.as_ref()).await?;
+        Ok((digest, Some(bytes)))
     }
 
     /// A manifest (`kind` is `manifests`) or configuration (`blobs`) by digest, verified.
@@ -138,16 +159,6 @@ impl Registry {
         })
     }
 
-    async fn manifest(
-        &self,
-        place: &Place,
-        target: &str,
-        expected: Option<&Digest>,
-    ) -> Result<(Digest, Bytes), Failure> {
-        self.small(place, &place.url("manifests", target), expected)
-            .await
-    }
-
     /// A bounded body with its digest, which is `expected` if that is given.
     async fn small(
         &self,
@@ -156,14 +167,10 @@ impl Registry {
         expected: Option<&Digest>,
     ) -> Result<(Digest, Bytes), Failure> {
         let fetch = async {
-            let response = self.get(place, url, None).await?;
-            let stated = response.headers().get("docker-content-digest").cloned();
+            let response = self.send(place, Method::GET, url, None).await?;
+            let stated = stated_digest(&response);
             let bytes = body(response, url).await?;
             let actual = Digest::of(&bytes);
-            let stated = stated
-                .as_ref()
-                .and_then(|h| h.to_str().ok())
-                .and_then(|d| d.parse().ok());
             match expected.copied().or(stated).filter(|e| *e != actual) {
                 Some(expected) => Err(Failure::wrong_digest(&actual, &expected)),
                 None => Ok((actual, bytes)),
@@ -196,11 +203,12 @@ impl Registry {
         Backoff::new(self.retry.first_delay, self.retry.max_delay)
     }
 
-    /// A successful response to a GET, from `offset` on if that is given; a token is fetched
-    /// when the registry asks for one.
-    async fn get(
+    /// A successful response, from `offset` on if that is given; a token is fetched when the
+    /// registry asks for one.
+    async fn send(
         &self,
         place: &Place,
+        method: Method,
         url: &str,
         offset: Option<u64>,
     ) -> Result<Response, Failure> {
@@ -208,7 +216,9 @@ impl Registry {
         let mut token = self.tokens.get(place);
         let mut renewed = false;
         loop {
-            let mut request = client.get(url).header(header::ACCEPT, manifest::ACCEPT);
+            let mut request = client
+                .request(method.clone(), url)
+                .header(header::ACCEPT, manifest::ACCEPT);
             if let Some(token) = &token {
                 request = request.bearer_auth(token);
             }
@@ -225,10 +235,22 @@ impl Registry {
                     renewed = true;
                     token = Some(self.tokens.renew(client, place, response.headers()).await?);
                 }
+                status if method == Method::HEAD => return Err(Failure::head(status, url)),
                 status => return Err(refused(status, response, url).await),
             }
         }
     }
+}
+
+/// `Docker-Content-Digest`, OCI distribution spec, "Pulling manifests".
+fn stated_digest(response: &Response) -> Option<Digest> {
+    response
+        .headers()
+        .get("docker-content-digest")?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }
 
 /// The whole body, bounded.

@@ -7,7 +7,7 @@ use super::place::Place;
 use crate::image::error::{PullError, PullErrorKind};
 use bytes::{Buf, Bytes};
 use neargate_blob::Digest;
-use reqwest::{Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use tokio::sync::mpsc::Sender;
 
 /// So much progress makes earlier failures forgotten; less might go on for ever.
@@ -67,7 +67,7 @@ impl Registry {
         to: &Sender<Result<Bytes, PullError>>,
     ) -> Result<(), Failure> {
         let mut response = self
-            .get(place, url, (*offset > 0).then_some(*offset))
+            .send(place, Method::GET, url, (*offset > 0).then_some(*offset))
             .await?;
         let mut skip = start(&response, *offset, url)?;
         while let Some(mut piece) = response

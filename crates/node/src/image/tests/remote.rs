@@ -138,8 +138,8 @@ async fn failures_are_told_in_containerds_words() {
         (
             PullErrorKind::Network,
             format!(
-                "{manifests} 3 time(s): failed to resolve ref {host}/app:v1: unexpected status code \
-             http://{host}/v2/app/manifests/v1: 429 Too Many Requests - Server message: toomanyrequests: slow down"
+                "{manifests} 3 time(s): failed to resolve ref {host}/app:v1: unexpected status from \
+             HEAD request to http://{host}/v2/app/manifests/v1: 429 Too Many Requests"
             )
         )
     );
@@ -150,6 +150,16 @@ async fn failures_are_told_in_containerds_words() {
         text.contains("pull access denied, repository does not exist or may require authorization"),
         "{text}"
     );
+
+    server.fail(
+        &blob_path("app", &pushed.layers[1]),
+        StatusCode::TOO_MANY_REQUESTS,
+        3,
+    );
+    let (kind, text) = error(server.name("app:v1")).await;
+    assert_eq!(kind, PullErrorKind::Network);
+    let words = "429 Too Many Requests - Server message: toomanyrequests: slow down";
+    assert!(text.ends_with(words), "{text}");
 
     // A blob that is not there, one that never comes whole, one that is not what it should be.
     let blob = |layer: usize| blob_path("app", &pushed.layers[layer]);
@@ -212,6 +222,16 @@ async fn anonymous_tokens_are_fetched_once_and_renewed() {
     server.demand_token("t2");
     pull(&node, &server.name("private/app:v1")).await.unwrap();
     assert_eq!(server.asked("/token"), 2);
+}
+
+#[tokio::test]
+async fn a_registry_without_head_is_asked_by_get() {
+    let (server, node, pushed) = (Server::start().await, Node::new(), sample());
+    server.push("app", "v1", &pushed);
+    server.fail("/v2/app/manifests/v1", StatusCode::METHOD_NOT_ALLOWED, 1);
+    let pulled = pull(&node, &server.name("app:v1")).await.unwrap();
+    assert_eq!(pulled.digest, pushed.digest);
+    assert_eq!(server.asked("/v2/app/manifests/v1"), 2);
 }
 
 #[tokio::test]

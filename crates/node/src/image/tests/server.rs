@@ -93,8 +93,11 @@ impl Server {
             .iter()
             .for_each(|(_, image)| self.push(repository, "unused", image));
         let index = index(images);
-        self.put(&format!("/v2/{repository}/manifests/{tag}"), index.clone());
-        Digest::of(&index)
+        let digest = Digest::of(&index);
+        for name in [tag, &digest.to_string()] {
+            self.put(&format!("/v2/{repository}/manifests/{name}"), index.clone());
+        }
+        digest
     }
 
     pub(super) fn asked(&self, path: &str) -> usize {
@@ -194,6 +197,15 @@ impl Server {
         answer
             .headers_mut()
             .insert("content-length", part.len().into());
+        let digest = Digest::of(&content).to_string();
+        let by_digest = path
+            .rsplit_once('/')
+            .map(|(dir, _)| format!("{dir}/{digest}"));
+        if by_digest.is_some_and(|p| state.content.contains_key(&p)) {
+            answer
+                .headers_mut()
+                .insert("docker-content-digest", digest.parse().unwrap());
+        }
         if let Some(start) = start {
             let range = format!("bytes {start}-{}/{}", content.len() - 1, content.len());
             answer
