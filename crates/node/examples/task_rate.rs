@@ -34,7 +34,9 @@ fn main() {
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     runtime.expect("a tokio runtime").block_on(work)
 }
 
@@ -80,7 +82,10 @@ async fn measure(number: u8) {
     );
     let watch = Stopwatch::start();
     let starts = futures_util::stream::iter(0..number).map(|n| start(&place, 11 + n));
-    starts.buffer_unordered(AT_ONCE).for_each(|_| std::future::ready(())).await;
+    starts
+        .buffer_unordered(AT_ONCE)
+        .for_each(|_| std::future::ready(()))
+        .await;
     let rate = f64::from(number) / watch.elapsed().as_secs_f64();
     println!("{AT_ONCE} at once: {rate:.0} starts/s");
     futures_util::future::join_all((0..number).map(|n| remove(&place, 11 + n))).await;

@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The form of the entries this version writes; older ones it still reads.
 const SCHEMA: u32 = 1;
 
-/// Reports sent since the last write of an entry are fewer than this, so a restarted agent's
-/// sequences are always above those it sent before.
+/// Sequences start from the clock (in milliseconds, which is faster than any task reports). When
+/// that was set back, they go on from the entry's; fewer than this were sent since its last write.
 pub const SEQUENCE_GAP: u64 = 1024;
 
 /// One task, as kept.
@@ -77,17 +77,20 @@ impl Entry {
     /// that ran are taken as running until [`super::recover`] says otherwise.
     pub fn into_state(self, now: Timestamp) -> TaskState {
         let mut state = TaskState::new(self.assignment, now);
-        // Its own cause, if it has one, is kept below.
-        state.saving.version = 1;
-        state.saving.durable_version = 1;
+        // The new sequence is a fact too: two restarts on end must not send the same one twice.
+        state.saving.version = 2;
+        state.saving.durable_version = 2;
+        state.saving.written = 1;
+        state.saving.durable = 1;
         state.network = Network::Absent;
         state.pull_started_at = self.pull_started_at;
         state.pull_stopped_at = self.pull_stopped_at;
         state.stopped = self.stopped.or(state.stopped);
-        state.reporting.sequence = state.reporting.sequence.max(self.sequence + SEQUENCE_GAP);
+        if state.reporting.sequence <= self.sequence {
+            // The clock was set back.
+            state.reporting.sequence = self.sequence + SEQUENCE_GAP;
+        }
         state.reporting.acknowledged = None;
-        state.saving.written = 1;
-        state.saving.durable = 1;
         for (c, kept) in state.containers.iter_mut().zip(self.containers) {
             c.image_digest = kept.image_digest;
             c.stop_signal = kept.stop_signal;

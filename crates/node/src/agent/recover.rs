@@ -4,9 +4,21 @@
 use super::driver::{Driver, Handle, Shared};
 use super::ledger::Entry;
 use super::observe::Event;
-use super::state::{Once, Phase};
+use super::state::{Once, Phase, TaskState};
 use crate::runtime::Adopted;
+use neargate_base::Timestamp;
 use std::sync::Arc;
+
+/// What was found of container `i`, as an observation like any other.
+pub fn take_in(state: &mut TaskState, i: usize, event: Event, now: Timestamp) {
+    let c = &mut state.containers[i];
+    if matches!(c.phase, Phase::Waiting) {
+        // The entry was written before the start had answered.
+        c.phase = Phase::Starting;
+    }
+    c.log_ready = Once::Done;
+    state.on(event, now);
+}
 
 /// A driver for the task of `entry`, holding the containers that still run.
 pub async fn recover(shared: &Arc<Shared>, entry: Entry) -> (Driver, Handle) {
@@ -43,12 +55,7 @@ pub async fn recover(shared: &Arc<Shared>, entry: Entry) -> (Driver, Handle) {
             Adopted::Unknown if ran || other_boot => Event::Lost(i),
             Adopted::Unknown => continue,
         };
-        if !ran {
-            // The entry was written before the start had answered.
-            driver.state.containers[i].phase = Phase::Starting;
-        }
-        driver.state.containers[i].log_ready = Once::Done;
-        driver.state.on(event, now);
+        take_in(&mut driver.state, i, event, now);
         if let Adopted::Running(container) = found {
             driver.hold(i, container);
         }

@@ -35,7 +35,10 @@ fn main() {
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(work)
 }
 
@@ -43,7 +46,9 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 fn isolate() {
     let mut command = Command::new("unshare");
     command.args(["--net", "--mount", "--propagation", "private"]);
-    command.arg(std::env::current_exe().unwrap()).env("NEARGATE_TEST_ISOLATED", "1");
+    command
+        .arg(std::env::current_exe().unwrap())
+        .env("NEARGATE_TEST_ISOLATED", "1");
     let status = command.status().expect("unshare, of util-linux");
     std::process::exit(status.code().unwrap_or(1));
 }
@@ -64,11 +69,18 @@ async fn all() {
 }
 
 fn stop(task: &Assignment) -> Assignment {
-    Assignment { generation: task.generation + 1, desired: DesiredState::Stopped, ..task.clone() }
+    Assignment {
+        generation: task.generation + 1,
+        desired: DesiredState::Stopped,
+        ..task.clone()
+    }
 }
 
 fn running(report: &TaskReport) -> bool {
-    report.containers.iter().all(|c| c.status == ContainerStatus::Running)
+    report
+        .containers
+        .iter()
+        .all(|c| c.status == ContainerStatus::Running)
 }
 
 async fn forget(place: &Place, task: &Assignment) {
@@ -80,10 +92,16 @@ async fn runs_and_ends(place: &Place) {
     let text = "echo $WHO $AWS_EXECUTION_ENV; hostname; cat /etc/hosts; echo err >&2; exit 3";
     let task = task(10, vec![script("web", text)]);
     place.plane.assign(&task);
-    let report = place.plane.report_where(&task.task_id, |r| r.released).await;
+    let report = place
+        .plane
+        .report_where(&task.task_id, |r| r.released)
+        .await;
     let web = &report.containers[0];
     assert_eq!(web.exit_code, Some(3), "{report:#?}");
-    assert_eq!(report.stopped.unwrap().stop_code, "EssentialContainerExited");
+    assert_eq!(
+        report.stopped.unwrap().stop_code,
+        "EssentialContainerExited"
+    );
     assert!(web.started_at.is_some() && web.finished_at >= web.started_at);
     let mut lines = place.plane.lines(&format!("{}/web", task.task_id));
     lines.sort();
@@ -102,7 +120,10 @@ async fn runs_and_ends(place: &Place) {
 }
 
 async fn containers_share_a_network(place: &Place) {
-    let mut web = script("web", "mkdir /www; echo hello > /www/x; exec httpd -f -p 8080 -h /www");
+    let mut web = script(
+        "web",
+        "mkdir /www; echo hello > /www/x; exec httpd -f -p 8080 -h /www",
+    );
     let client = "until wget -q -O - http://127.0.0.1:8080/x 2>/dev/null; do usleep 20000; done; exec sleep 1000";
     let mut client = script("client", client);
     client.depends_on = vec![("web".into(), "START".into())];
@@ -113,13 +134,19 @@ async fn containers_share_a_network(place: &Place) {
     place.plane.assign(&task);
     place.plane.report_where(&task.task_id, running).await;
     let source = format!("{}/client", task.task_id);
-    assert_eq!(place.plane.lines_where(&source, |l| !l.is_empty()).await, ["hello"]);
+    assert_eq!(
+        place.plane.lines_where(&source, |l| !l.is_empty()).await,
+        ["hello"]
+    );
     // From the host, at the task's own address.
     let fetch = ["wget", "-q", "-O", "-", "http://172.31.0.11:8080/x"];
     let page = Command::new("busybox").args(fetch).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&page.stdout), "hello\n");
     place.plane.assign(&stop(&task));
-    let report = place.plane.report_where(&task.task_id, |r| r.released).await;
+    let report = place
+        .plane
+        .report_where(&task.task_id, |r| r.released)
+        .await;
     assert_eq!(report.stopped.unwrap().stop_code, "UserInitiated");
     let codes: Vec<_> = report.containers.iter().map(|c| c.exit_code).collect();
     assert_eq!(codes, [Some(137), Some(143)]);
@@ -128,14 +155,20 @@ async fn containers_share_a_network(place: &Place) {
 }
 
 async fn sigkill_after_the_stop_timeout(place: &Place) {
-    let mut web = script("web", "trap 'echo asked' TERM; echo up; while true; do usleep 10000; done");
+    let mut web = script(
+        "web",
+        "trap 'echo asked' TERM; echo up; while true; do usleep 10000; done",
+    );
     web.stop_timeout_secs = 1;
     let task = task(12, vec![web]);
     place.plane.assign(&task);
     let source = format!("{}/web", task.task_id);
     place.plane.lines_where(&source, |l| !l.is_empty()).await;
     place.plane.assign(&stop(&task));
-    let report = place.plane.report_where(&task.task_id, |r| r.released).await;
+    let report = place
+        .plane
+        .report_where(&task.task_id, |r| r.released)
+        .await;
     assert_eq!(report.containers[0].exit_code, Some(137));
     assert_eq!(place.plane.lines(&source), ["up", "asked"]);
     forget(place, &task).await;
@@ -146,10 +179,16 @@ async fn out_of_memory(place: &Place) {
     web.memory_mib = Some(32);
     let task = task(13, vec![web]);
     place.plane.assign(&task);
-    let report = place.plane.report_where(&task.task_id, |r| r.released).await;
+    let report = place
+        .plane
+        .report_where(&task.task_id, |r| r.released)
+        .await;
     assert_eq!(report.containers[0].exit_code, Some(137), "{report:#?}");
     let reason = report.containers[0].reason.as_deref();
-    assert_eq!(reason, Some("OutOfMemoryError: Container killed due to memory usage"));
+    assert_eq!(
+        reason,
+        Some("OutOfMemoryError: Container killed due to memory usage")
+    );
     forget(place, &task).await;
 }
 
@@ -158,17 +197,26 @@ async fn cannot_start(place: &Place) {
     web.command = Some(vec!["/no/such/program".into()]);
     let no_program = task(14, vec![web]);
     place.plane.assign(&no_program);
-    let report = place.plane.report_where(&no_program.task_id, |r| r.released).await;
+    let report = place
+        .plane
+        .report_where(&no_program.task_id, |r| r.released)
+        .await;
     let stopped = report.stopped.unwrap();
     assert_eq!(stopped.stop_code, "TaskFailedToStart");
-    assert!(stopped.reason.starts_with("CannotStartContainerError: "), "{stopped:?}");
+    assert!(
+        stopped.reason.starts_with("CannotStartContainerError: "),
+        "{stopped:?}"
+    );
     forget(place, &no_program).await;
 
     let mut web = script("web", "");
     web.image.name = "nowhere".into();
     let no_image = task(15, vec![web]);
     place.plane.assign(&no_image);
-    let report = place.plane.report_where(&no_image.task_id, |r| r.released).await;
+    let report = place
+        .plane
+        .report_where(&no_image.task_id, |r| r.released)
+        .await;
     let reason = report.stopped.unwrap().reason;
     assert_eq!(reason, "CannotPullContainerError: nowhere: not found");
     forget(place, &no_image).await;
@@ -196,7 +244,10 @@ async fn survives_sigkill(place: &mut Place) {
     let before = place.plane.report_where(&task.task_id, running).await;
     for _ in 0..3 {
         let seen = place.plane.lines(&source).len();
-        place.plane.lines_where(&source, |l| l.len() > seen + 20).await;
+        place
+            .plane
+            .lines_where(&source, |l| l.len() > seen + 20)
+            .await;
         place.kill_node();
         place.start_node();
     }
@@ -204,11 +255,20 @@ async fn survives_sigkill(place: &mut Place) {
     let report = place.plane.report_where(&task.task_id, gone).await;
     assert_eq!(report.containers[1].exit_code, Some(4));
     assert_eq!(report.containers[0].status, ContainerStatus::Running);
-    assert_eq!(report.containers[0].started_at, before.containers[0].started_at);
+    assert_eq!(
+        report.containers[0].started_at,
+        before.containers[0].started_at
+    );
     let job = format!("{}/job", task.task_id);
-    assert_eq!(place.plane.lines_where(&job, |l| !l.is_empty()).await, ["done"]);
+    assert_eq!(
+        place.plane.lines_where(&job, |l| !l.is_empty()).await,
+        ["done"]
+    );
     place.plane.assign(&stop(&task));
-    let report = place.plane.report_where(&task.task_id, |r| r.released).await;
+    let report = place
+        .plane
+        .report_where(&task.task_id, |r| r.released)
+        .await;
     assert_eq!(report.containers[0].exit_code, Some(9));
     counted(&place.plane.lines(&source));
     forget(place, &task).await;
@@ -223,7 +283,10 @@ async fn survives_an_orderly_restart(place: &mut Place) {
     // Asked to stop while the node is away: it learns it from the snapshot.
     place.plane.assign(&stop(&task));
     place.start_node();
-    let report = place.plane.report_where(&task.task_id, |r| r.released).await;
+    let report = place
+        .plane
+        .report_where(&task.task_id, |r| r.released)
+        .await;
     assert_eq!(report.containers[0].exit_code, Some(9));
     counted(&place.plane.lines(&source));
     forget(place, &task).await;
@@ -234,21 +297,33 @@ async fn nothing_is_left(place: &mut Place) {
     let first = task(18, vec![script("web", COUNTER)]);
     place.plane.assign(&first);
     place.plane.report_where(&first.task_id, running).await;
-    let starting: Vec<_> = (20..40).map(|n| task(n, vec![script("web", COUNTER)])).collect();
+    let starting: Vec<_> = (20..40)
+        .map(|n| task(n, vec![script("web", COUNTER)]))
+        .collect();
     starting.iter().for_each(|t| place.plane.assign(t));
-    place.plane.report_where(&starting[5].task_id, running).await;
+    place
+        .plane
+        .report_where(&starting[5].task_id, running)
+        .await;
     place.kill_node();
     place.plane.remove(&first.task_id);
     starting.iter().for_each(|t| place.plane.remove(&t.task_id));
     place.start_node();
-    let known: Vec<_> = starting.iter().chain([&first]).map(|t| t.task_id.clone()).collect();
+    let known: Vec<_> = starting
+        .iter()
+        .chain([&first])
+        .map(|t| t.task_id.clone())
+        .collect();
     for id in known {
         place.forgotten(&id).await;
     }
     // Unknown tasks are swept before the first snapshot is taken; one more task proves it over.
     let last = task(19, vec![script("web", "true")]);
     place.plane.assign(&last);
-    place.plane.report_where(&last.task_id, |r| r.released).await;
+    place
+        .plane
+        .report_where(&last.task_id, |r| r.released)
+        .await;
     forget(place, &last).await;
     assert_eq!(place.left(), [""; 0]);
 }

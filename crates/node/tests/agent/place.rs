@@ -24,7 +24,9 @@ pub const INSTANCE: &str = "agenttest";
 
 /// Stores an image of the host's static busybox; `None` when there is none.
 pub async fn store_image(blobs: &Arc<Blobs>) -> Option<Digest> {
-    let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|p| Path::new(p).exists())?;
+    let busybox = ["/bin/busybox", "/usr/bin/busybox"]
+        .into_iter()
+        .find(|p| Path::new(p).exists())?;
     let program = std::fs::read(busybox).ok()?;
     let mut layer = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_ustar();
@@ -36,14 +38,21 @@ pub async fn store_image(blobs: &Arc<Blobs>) -> Option<Digest> {
     owner(&mut header);
     header.set_mode(0o755);
     header.set_size(program.len() as u64);
-    layer.append_data(&mut header, "bin/busybox", &program[..]).unwrap();
-    for applet in ["sh", "echo", "cat", "sleep", "dd", "wget", "httpd", "nc", "seq", "env", "true", "mkdir", "usleep", "hostname", "ip"] {
+    layer
+        .append_data(&mut header, "bin/busybox", &program[..])
+        .unwrap();
+    for applet in [
+        "sh", "echo", "cat", "sleep", "dd", "wget", "httpd", "nc", "seq", "env", "true", "mkdir",
+        "usleep", "hostname", "ip",
+    ] {
         let mut link = tar::Header::new_ustar();
         link.set_entry_type(tar::EntryType::Symlink);
         owner(&mut link);
         link.set_mode(0o777);
         link.set_size(0);
-        layer.append_link(&mut link, format!("bin/{applet}"), "busybox").unwrap();
+        layer
+            .append_link(&mut link, format!("bin/{applet}"), "busybox")
+            .unwrap();
     }
     let layer = layer.into_inner().unwrap();
     let (layer_digest, layer_size) = (Digest::of(&layer), layer.len());
@@ -77,6 +86,8 @@ pub async fn store_image(blobs: &Arc<Blobs>) -> Option<Digest> {
 /// The node process: everything real but the control plane. Runs until killed, or until its
 /// standard input ends.
 pub async fn node(dir: &Path) {
+    let filter = tracing_subscriber::EnvFilter::from_env("NEARGATE_TEST_LOG");
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let blobs = Blobs::open(&dir.join("blobs")).unwrap();
     let images = Images::open(&dir.join("images"), Some(blobs), RegistryConfig::default()).unwrap();
     let gateway = |third| (Ipv4Addr::new(172, 31, third, 1), 20);
@@ -96,11 +107,20 @@ pub async fn node(dir: &Path) {
     .unwrap();
     let upstream = Remote::connect(&dir.join("control.sock")).await;
     let rng = Arc::new(Rng::from_entropy());
-    let config =
-        AgentConfig::new(dir.join("data"), dir.join("agent"), Arc::new(SystemClock), rng);
-    let agent = Agent::start(config, upstream, images, network, Arc::new(runtime)).await.unwrap();
+    let config = AgentConfig::new(
+        dir.join("data"),
+        dir.join("agent"),
+        Arc::new(SystemClock),
+        rng,
+    );
+    let agent = Agent::start(config, upstream, images, network, Arc::new(runtime))
+        .await
+        .unwrap();
     let ended = || std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-    neargate_base::task::spawn_blocking(ended).await.unwrap().unwrap();
+    neargate_base::task::spawn_blocking(ended)
+        .await
+        .unwrap()
+        .unwrap();
     agent.shutdown().await;
 }
 
@@ -120,14 +140,21 @@ impl Place {
         let digest = store_image(&blobs).await?;
         let images = HashMap::from([(BUSYBOX.to_owned(), digest)]);
         let plane = ControlPlane::start(&dir.path().join("control.sock"), images);
-        let mut place = Place { dir, plane, node: None };
+        let mut place = Place {
+            dir,
+            plane,
+            node: None,
+        };
         place.start_node();
         Some(place)
     }
 
     pub fn start_node(&mut self) {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.arg("node").arg(self.dir.path()).stdin(std::process::Stdio::piped());
+        command
+            .arg("node")
+            .arg(self.dir.path())
+            .stdin(std::process::Stdio::piped());
         self.node = Some(command.spawn().unwrap());
     }
 
@@ -153,7 +180,9 @@ impl Place {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(crate::PATIENCE, gone).await.expect("forgotten");
+        tokio::time::timeout(crate::PATIENCE, gone)
+            .await
+            .expect("forgotten");
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -163,11 +192,20 @@ impl Place {
     /// Names of what is left of tasks: namespaces, directories, cgroups.
     pub fn left(&self) -> Vec<String> {
         let cgroup = format!("neargate-{INSTANCE}");
-        let mut dirs = vec![self.path("net/netns"), self.path("tasks"), self.path("agent/etc")];
-        dirs.extend(["memory", "cpu", "pids", "unified", ""].map(|c| {
-            Path::new("/sys/fs/cgroup").join(c).join(&cgroup)
-        }));
-        let children = dirs.iter().filter_map(|dir| std::fs::read_dir(dir).ok()).flatten().flatten();
+        let mut dirs = vec![
+            self.path("net/netns"),
+            self.path("tasks"),
+            self.path("agent/etc"),
+        ];
+        dirs.extend(
+            ["memory", "cpu", "pids", "unified", ""]
+                .map(|c| Path::new("/sys/fs/cgroup").join(c).join(&cgroup)),
+        );
+        let children = dirs
+            .iter()
+            .filter_map(|dir| std::fs::read_dir(dir).ok())
+            .flatten()
+            .flatten();
         let dirs = children.filter(|e| e.path().is_dir() || e.path().starts_with(self.dir.path()));
         dirs.map(|e| e.path().display().to_string()).collect()
     }
@@ -207,7 +245,9 @@ pub async fn sweep(dir: &Path) {
 pub fn script(name: &str, script: &str) -> ContainerSpec {
     ContainerSpec {
         name: name.into(),
-        image: ImageRef { name: BUSYBOX.into() },
+        image: ImageRef {
+            name: BUSYBOX.into(),
+        },
         essential: true,
         entry_point: None,
         command: Some(vec!["sh".into(), "-c".into(), script.into()]),

@@ -19,9 +19,17 @@ use tokio::sync::{mpsc, oneshot, watch};
 #[derive(Debug, Serialize, Deserialize)]
 enum Call {
     Report(Box<TaskReport>),
-    PutLogs { source: String, end_offset: u64, lines: Vec<LogLine> },
-    LogOffset { source: String },
-    Resolve { name: String },
+    PutLogs {
+        source: String,
+        end_offset: u64,
+        lines: Vec<LogLine>,
+    },
+    LogOffset {
+        source: String,
+    },
+    Resolve {
+        name: String,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -75,7 +83,8 @@ impl ControlPlane {
         let (tx, mut rx) = mpsc::unbounded_channel();
         {
             let tasks = self.tasks.lock();
-            tx.send(Down::Snapshot(tasks.values().cloned().collect())).unwrap();
+            tx.send(Down::Snapshot(tasks.values().cloned().collect()))
+                .unwrap();
             *self.node.lock() = Some(tx.clone());
         }
         task::spawn("to-node", async move {
@@ -90,7 +99,9 @@ impl ControlPlane {
         let mut lines = BufReader::new(read).lines();
         while let Ok(Some(line)) = lines.next_line().await {
             // A killed node may leave half a line.
-            let Ok((id, call)) = serde_json::from_str::<(u64, Call)>(&line) else { return };
+            let Ok((id, call)) = serde_json::from_str::<(u64, Call)>(&line) else {
+                return;
+            };
             let _ = tx.send(Down::Answer(id, self.answer(call)));
         }
     }
@@ -106,7 +117,11 @@ impl ControlPlane {
                 });
                 Answer::Done
             }
-            Call::PutLogs { source, end_offset, lines } => {
+            Call::PutLogs {
+                source,
+                end_offset,
+                lines,
+            } => {
                 self.logs.send_modify(|all| {
                     let (offset, stored) = all.entry(source).or_default();
                     if end_offset > *offset {
@@ -116,9 +131,12 @@ impl ControlPlane {
                 });
                 Answer::Done
             }
-            Call::LogOffset { source } => {
-                Answer::Offset(self.logs.borrow().get(&source).map_or(0, |(offset, _)| *offset))
-            }
+            Call::LogOffset { source } => Answer::Offset(
+                self.logs
+                    .borrow()
+                    .get(&source)
+                    .map_or(0, |(offset, _)| *offset),
+            ),
             Call::Resolve { name } => match self.images.get(&name) {
                 Some(digest) => Answer::Own(digest.to_string()),
                 None => Answer::Missing(format!("{name}: not found")),
@@ -150,22 +168,39 @@ impl ControlPlane {
         let waiting = rx.wait_for(|all| all.get(task).is_some_and(&seen));
         match tokio::time::timeout(crate::PATIENCE, waiting).await {
             Ok(all) => all.unwrap()[task].clone(),
-            Err(_) => panic!("waited in vain; last: {:#?}", self.reports.borrow().get(task)),
+            Err(_) => panic!(
+                "waited in vain; last: {:#?}",
+                self.reports.borrow().get(task)
+            ),
         }
     }
 
-    pub async fn lines_where(&self, source: &str, seen: impl Fn(&[LogLine]) -> bool) -> Vec<String> {
+    pub async fn lines_where(
+        &self,
+        source: &str,
+        seen: impl Fn(&[LogLine]) -> bool,
+    ) -> Vec<String> {
         let mut rx = self.logs.subscribe();
         let waiting = rx.wait_for(|all| all.get(source).is_some_and(|(_, lines)| seen(lines)));
         match tokio::time::timeout(crate::PATIENCE, waiting).await {
-            Ok(all) => all.unwrap()[source].1.iter().map(|l| l.message.clone()).collect(),
-            Err(_) => panic!("waited in vain; so far: {:#?}", self.logs.borrow().get(source)),
+            Ok(all) => all.unwrap()[source]
+                .1
+                .iter()
+                .map(|l| l.message.clone())
+                .collect(),
+            Err(_) => panic!(
+                "waited in vain; so far: {:#?}",
+                self.logs.borrow().get(source)
+            ),
         }
     }
 
     pub fn lines(&self, source: &str) -> Vec<String> {
         let all = self.logs.borrow();
-        let lines = all.get(source).map(|(_, lines)| lines.as_slice()).unwrap_or_default();
+        let lines = all
+            .get(source)
+            .map(|(_, lines)| lines.as_slice())
+            .unwrap_or_default();
         lines.iter().map(|l| l.message.clone()).collect()
     }
 }
@@ -183,7 +218,10 @@ impl Remote {
         let (calls, mut calls_rx) = mpsc::unbounded_channel::<(Call, oneshot::Sender<Answer>)>();
         let (changes_tx, changes) = mpsc::channel(64);
         let waiting: Arc<Mutex<HashMap<u64, oneshot::Sender<Answer>>>> = Arc::default();
-        task::spawn("from-control-plane", receive(read, changes_tx, Arc::clone(&waiting)));
+        task::spawn(
+            "from-control-plane",
+            receive(read, changes_tx, Arc::clone(&waiting)),
+        );
         task::spawn("to-control-plane", async move {
             let mut id = 0;
             while let Some((call, answer)) = calls_rx.recv().await {
@@ -196,7 +234,10 @@ impl Remote {
                 }
             }
         });
-        Arc::new(Remote { calls, changes: Mutex::new(Some(changes)) })
+        Arc::new(Remote {
+            calls,
+            changes: Mutex::new(Some(changes)),
+        })
     }
 
     async fn call(&self, call: Call) -> Result<Answer, UpstreamError> {
@@ -251,11 +292,22 @@ impl Upstream for Remote {
         lines: Vec<LogLine>,
     ) -> Result<(), UpstreamError> {
         let source = source.to_owned();
-        self.call(Call::PutLogs { source, end_offset, lines }).await.map(drop)
+        self.call(Call::PutLogs {
+            source,
+            end_offset,
+            lines,
+        })
+        .await
+        .map(drop)
     }
 
     async fn log_offset(&self, _: &LogTarget, source: &str) -> Result<u64, UpstreamError> {
-        match self.call(Call::LogOffset { source: source.to_owned() }).await? {
+        match self
+            .call(Call::LogOffset {
+                source: source.to_owned(),
+            })
+            .await?
+        {
             Answer::Offset(offset) => Ok(offset),
             other => panic!("{other:?}"),
         }
@@ -267,8 +319,15 @@ impl Upstream for Remote {
         _: &Region,
         name: &str,
     ) -> Result<ImageSource, UpstreamError> {
-        match self.call(Call::Resolve { name: name.to_owned() }).await? {
-            Answer::Own(digest) => Ok(ImageSource::Own { digest: digest.parse().unwrap() }),
+        match self
+            .call(Call::Resolve {
+                name: name.to_owned(),
+            })
+            .await?
+        {
+            Answer::Own(digest) => Ok(ImageSource::Own {
+                digest: digest.parse().unwrap(),
+            }),
             Answer::Missing(message) => Ok(ImageSource::Missing { message }),
             other => panic!("{other:?}"),
         }

@@ -1,8 +1,10 @@
 //! The planner against a simulated node: whatever fails, arrives late, twice or in another
-//! order, the task ends, nothing is left, and no rule is broken on the way.
+//! order, and whenever the agent is killed, the task ends, nothing is left, and no rule is broken on the way.
 
+use super::super::ledger::Entry;
 use super::super::observe::Event;
 use super::super::plan::{Action, begin, plan};
+use super::super::recover::take_in;
 use super::super::seams::PulledImage;
 use super::super::state::*;
 use super::*;
@@ -41,6 +43,10 @@ struct World {
     /// Events on their way.
     pending: Vec<Event>,
     running: Vec<bool>,
+    /// How each container ended, until its task is removed.
+    exits: Vec<Option<Exit>>,
+    /// What a restarted agent finds.
+    ledger: Option<Entry>,
     last_sequence: u64,
     upstream_away: bool,
 }
@@ -70,10 +76,13 @@ impl World {
                 message: "full".into(),
                 retry_at: soon,
             },
-            Action::Save { version, durable } => Event::Saved {
-                version: *version,
-                durable: *durable,
-            },
+            Action::Save { version, durable } => {
+                self.ledger = Some(Entry::of(state, "boot"));
+                Event::Saved {
+                    version: *version,
+                    durable: *durable,
+                }
+            }
             Action::AttachNetwork if self.one_in(9) => Event::NetworkFailed {
                 message: "down".into(),
                 retry_at: soon,
@@ -100,6 +109,7 @@ impl World {
             Action::ReleaseNetwork => Event::NetworkReleased,
             Action::RemoveTask => {
                 assert!(self.running.iter().all(|r| !r), "removed while running");
+                self.exits.iter_mut().for_each(|e| *e = None);
                 Event::TaskRemoved
             }
             Action::Report(report) => {
@@ -121,7 +131,9 @@ impl World {
 
     fn end(&mut self, i: usize, code: i32) {
         if std::mem::take(&mut self.running[i]) {
-            self.pending.push(Event::Exited(i, self.exit(code)));
+            let exit = self.exit(code);
+            self.exits[i] = Some(exit.clone());
+            self.pending.push(Event::Exited(i, exit));
             self.pending.push(Event::Drained(i));
         }
     }
@@ -139,6 +151,49 @@ impl World {
             }
         }
         panic!("planning does not converge: {:?}", plan(state, self.now));
+    }
+
+    /// The agent is killed, and another one comes back.
+    fn restart(&mut self, state: TaskState) -> TaskState {
+        self.pending.clear();
+        self.now = self.now + Duration::from_millis(50);
+        let Some(entry) = self.ledger.clone() else {
+            // Swept as unknown, and assigned anew.
+            self.now = self.now + Duration::from_secs(1);
+            self.running.fill(false);
+            self.exits.fill(None);
+            return TaskState::new(state.assignment, self.now);
+        };
+        let mut next = entry.into_state(self.now);
+        if state.assignment.desired == DesiredState::Stopped {
+            next.on(Event::Assigned(Box::new(state.assignment)), self.now);
+        }
+        for i in 0..next.containers.len() {
+            let ran = match next.containers[i].phase {
+                Phase::Ended(_) => false,
+                _ if self.running[i] => {
+                    take_in(&mut next, i, Event::Started(i, self.now), self.now);
+                    true
+                }
+                _ => match self.exits[i].clone() {
+                    Some(exit) => {
+                        take_in(&mut next, i, Event::Exited(i, exit), self.now);
+                        true
+                    }
+                    None => {
+                        if matches!(next.containers[i].phase, Phase::Running { .. }) {
+                            take_in(&mut next, i, Event::Lost(i), self.now);
+                        }
+                        false
+                    }
+                },
+            };
+            let ended = matches!(next.containers[i].phase, Phase::Ended(_));
+            if (ended && !next.containers[i].drained) || (ran && ended) {
+                self.pending.push(Event::Drained(i));
+            }
+        }
+        next
     }
 
     /// One thing happens.
@@ -174,6 +229,8 @@ fn simulate(seed: u64) {
         now: T0,
         pending: vec![],
         running: vec![false; n],
+        exits: vec![None; n],
+        ledger: None,
         last_sequence: 0,
         upstream_away: false,
         rng,
@@ -190,6 +247,12 @@ fn simulate(seed: u64) {
             assert_eq!(state.stopped.as_ref(), Some(cause), "the cause changed");
         }
         first_cause = first_cause.or_else(|| state.stopped.clone());
+        if world.one_in(40) && !state.removed {
+            state = world.restart(state);
+            // A cause that was not kept yet may be found again, or another in its place.
+            first_cause = state.stopped.clone();
+            continue;
+        }
         if state.forgetting == Once::Done {
             return;
         }
