@@ -17,6 +17,9 @@ pub mod registry;
 mod resolve;
 mod token;
 
+#[cfg(test)]
+mod tests;
+
 pub use collect::collect;
 pub use resolve::{Resolved, resolve};
 

@@ -119,12 +119,9 @@ impl Call {
         let query = self.parts.uri.query()?;
         query.split('&').find_map(|pair| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (key == name).then(|| {
-                let value = value.replace('+', "%20");
-                percent_encoding::percent_decode_str(&value)
-                    .decode_utf8_lossy()
-                    .into_owned()
-            })
+            // A plus stays one: media types have them, and nothing here has spaces.
+            let decoded = || percent_encoding::percent_decode_str(value).decode_utf8_lossy();
+            (key == name).then(|| decoded().into_owned())
         })
     }
 }
