@@ -1,0 +1,183 @@
+"""The command line: what it prints, what it refuses and with which remedy, and how it stops."""
+
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+
+import pytest
+
+import images
+import tasks
+from neargate import AWS, BINARY, Neargate, leftovers, shims_of, wait_until
+from tasks import container
+
+
+def neargate(*arguments, env=None, wrapper=()):
+    whole = {**os.environ, **(env or {})}
+    return subprocess.run([*wrapper, BINARY, *arguments], capture_output=True, text=True, env=whole, timeout=60)
+
+
+def one_line(done, code, *words):
+    """It failed with this exit code, and with one line that holds the words."""
+    assert done.returncode == code, done
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    for word in words:
+        assert word in lines[0], lines[0]
+
+
+def test_configuration_from_file_environment_and_flags(tmp_path):
+    file = tmp_path / "neargate.toml"
+    file.write_text('region = "eu-west-1"\naccount = "111122223333"\n[registries]\ninsecure = ["r.example:5000"]\n')
+    shown = neargate("config", "--config", str(file), "--account", "444455556666",
+                     env={"NEARGATE_REGION": "ap-south-1"}).stdout
+    assert 'account = "444455556666"' in shown
+    assert 'region = "ap-south-1"' in shown
+    assert 'insecure = ["r.example:5000"]' in shown
+    assert 'listen = "127.0.0.1:4566"' in shown and 'data = "/var/lib/neargate"' in shown
+    again = tmp_path / "again.toml"
+    again.write_text(shown)
+    assert neargate("config", env={"NEARGATE_CONFIG": str(again)}).stdout == shown
+
+
+def test_wrong_configuration(tmp_path):
+    file = tmp_path / "neargate.toml"
+    for text, *words in [
+        ('lisen = "127.0.0.1:1"', '"lisen"', 'did you mean "listen"', str(file)),
+        ("[registries]\nmirror = {}", 'did you mean "mirrors"'),
+        ('account = "12"', str(file)),
+        ('region = "nowhere"', str(file)),
+        ("listen = 4566", str(file)),
+        ('registry_domain = "example.com"', "amazonaws.com"),
+    ]:
+        file.write_text(text)
+        for command in ("config", "up", "env"):
+            done = neargate(command, "--config", str(file), "--data", str(tmp_path / "data"))
+            assert done.returncode == 2, (text, done)
+            for word in words:
+                assert word in done.stderr, done.stderr
+    assert not (tmp_path / "data").exists()
+    done = neargate("config", "--config", "/nowhere.toml")
+    one_line(done, 2, "cannot read the configuration /nowhere.toml")
+    assert neargate("config", "--listen", "somewhere").returncode == 2
+    assert neargate("config", "--account", "12").returncode == 2
+
+
+@pytest.mark.parametrize("aws", [AWS, "/usr/bin/aws"])
+def test_env_points_clients_at_it(gate, aws):
+    """Also a CLI that does not read AWS_ENDPOINT_URL: Debian 12's."""
+    if not os.path.exists(aws):
+        pytest.skip(f"there is no {aws}")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    clean["PATH"] = f"{os.path.dirname(aws)}:{clean['PATH']}"
+    lines = gate.cli("env", env=clean).stdout
+    for shell in ("sh", "bash"):
+        script = 'eval "$LINES_OF_ENV" && aws sts get-caller-identity --query Account --output text'
+        done = subprocess.run([shell, "-c", script], env={**clean, "LINES_OF_ENV": lines}, capture_output=True, text=True)
+        assert done.stdout.strip() == "000000000000", (shell, lines, done.stderr)
+
+
+def test_env_without_keys_yet(tmp_path):
+    done = neargate("env", "--listen", "0.0.0.0:5000", "--data", str(tmp_path))
+    one_line(done, 1, "has neargate up run?")
+
+
+@pytest.fixture
+def nobodys_binary(tmp_path_factory):
+    """The binary where every user can run it."""
+    here = pathlib.Path("/tmp/neargate-nobody")
+    shutil.rmtree(here, ignore_errors=True)
+    here.mkdir()
+    shutil.copy(BINARY, here / "neargate")
+    yield here / "neargate"
+    shutil.rmtree(here)
+
+
+def test_not_root(nobodys_binary, tmp_path):
+    done = subprocess.run(
+        ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", nobodys_binary, "up",
+         "--data", "/tmp/neargate-nobody/data"], capture_output=True, text=True, timeout=60)
+    one_line(done, 1, "root", "sudo")
+    assert not pathlib.Path("/tmp/neargate-nobody/data").exists()
+
+
+def test_no_cgroups(tmp_path):
+    hide = "umount -R /sys/fs/cgroup && exec \"$@\""
+    done = neargate("up", "--data", str(tmp_path / "data"),
+                    wrapper=["unshare", "--mount", "--propagation", "private", "sh", "-c", hide, "sh"])
+    one_line(done, 1, "cgroup", "mount")
+    assert not (tmp_path / "data").exists()
+
+
+def test_no_nft(tmp_path):
+    (tmp_path / "bin").mkdir()
+    done = neargate("up", "--data", str(tmp_path / "data"), env={"PATH": str(tmp_path / "bin")})
+    one_line(done, 1, "nft", "apt-get install nftables")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_port_in_use(make_gate):
+    gate = make_gate()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", gate.port))
+        taken.listen()
+        one_line(gate.cli("up"), 1, f"cannot listen on 127.0.0.1:{gate.port}", "--listen")
+
+
+def test_a_second_neargate(own_gate, tmp_path):
+    """Two on one data directory, or in one network namespace, would destroy each other's work."""
+    same = Neargate(tmp_path / "same", data=own_gate.data)
+    done = same.cli("up")
+    assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1, done.stderr
+    other = Neargate(tmp_path / "other")
+    (tmp_path / "other").mkdir()
+    done = other.cli("up")
+    assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1, done.stderr
+    done = own_gate.cli("down")
+    assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert own_gate.client("ecs").list_clusters()["clusterArns"] == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_tasks_and_down_stops_them(own_gate, layout, how):
+    gate = own_gate
+    images.push(gate, layout, "busybox")
+    tasks.register(gate, container(command=["sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.1; done"]))
+    arn = tasks.run(gate)
+    tasks.wait_for(gate, arn, "RUNNING")
+    gate.stop(how)
+    assert gate.process.returncode == 0
+    log = gate.log()
+    assert "1 task(s) go on running" in log and f"neargate down --data {gate.data}" in log
+    assert len(shims_of(gate.data)) == 1
+    gate.start()
+    assert tasks.describe(gate, arn)["lastStatus"] == "RUNNING"
+    gate.stop(how)
+    done = gate.cli("down")
+    assert done.returncode == 0 and "stopped 1 task(s)" in done.stderr
+    wait_until(lambda: not shims_of(gate.data))
+    assert leftovers(gate.instance) == []
+    gate.start()
+    task = tasks.describe(gate, arn)
+    assert task["lastStatus"] == "STOPPED" and task["containers"][0]["exitCode"] in (5, 137)
+    assert "stopped 0 task(s)" in (gate.stop() or gate.cli("down")).stderr
+
+
+def test_without_tasks_the_network_is_put_back(own_gate):
+    gate = own_gate
+    assert tables() and len(links()) == 2
+    gate.stop()
+    assert "Kept under" in gate.log()
+    assert links() == ["lo"] and tables() == "" and leftovers(gate.instance) == []
+
+
+def tables():
+    return subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
+
+
+def links():
+    shown = subprocess.run(["ip", "-brief", "link"], capture_output=True, text=True, check=True).stdout
+    return [line.split()[0].split("@")[0] for line in shown.splitlines()]

@@ -1,0 +1,255 @@
+"""kill -9 at any moment: nothing acknowledged is lost, nothing half-made is seen or left behind."""
+
+import os
+import random
+import subprocess
+import threading
+import time
+
+import botocore.config
+import botocore.exceptions
+import pytest
+
+import images
+import tasks
+from images import sha256
+from neargate import wait_until
+from registry import Registry
+from tasks import container
+
+GROUP = "/ecs/test"
+#: Clients that say at once what happened, instead of trying again.
+ONCE = botocore.config.Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20)
+SEED = int(os.environ.get("NEARGATE_SEED", time.time()))
+
+
+@pytest.fixture
+def dice(record_property):
+    print(f"NEARGATE_SEED={SEED}")
+    return random.Random(SEED)
+
+
+def size_of(directory):
+    total = 0
+    for path, _, files in os.walk(directory):
+        for name in files:
+            try:
+                total += os.stat(os.path.join(path, name)).st_size
+            except FileNotFoundError:
+                pass
+    return total
+
+
+def heavy(directory, name, layers=3, size=4_000_000, base=()):
+    """A layout whose layers are random, so that they must all be moved."""
+    layout = images.Layout(directory / name)
+    own = [images.layer({f"{name}-{n}": os.urandom(size)}) for n in range(layers)]
+    return layout.write(layout.image([*base, *own]))
+
+
+def test_a_push_killed_at_any_point(own_gate, tmp_path, dice):
+    gate = own_gate
+    uri = gate.client("ecr").create_repository(repositoryName="big")["repository"]["repositoryUri"]
+    layout = heavy(tmp_path, "big")
+    descriptors = [p.name for p in (layout / "blobs/sha256").iterdir()]
+    whole = size_of(layout / "blobs")
+    killed = 0
+    for _ in range(8):
+        start = size_of(gate.data / "blobs")
+        enough = start + dice.randrange(int(whole * 1.05))
+        push = subprocess.Popen(
+            ["skopeo", "--insecure-policy", "copy", "--retry-times", "0", "--dest-tls-verify=false",
+             f"oci:{layout}", f"docker://{uri}:v1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(lambda: push.poll() is not None or size_of(gate.data / "blobs") >= enough)
+        gate.kill()
+        killed += push.wait(timeout=60) != 0
+        gate.start()
+        registry = Registry(gate, "big")
+        for digest in descriptors:
+            blob = registry.send("GET", f"blobs/sha256:{digest}")
+            assert blob.status == 404 or sha256(blob.body) == f"sha256:{digest}"
+        for image in gate.client("ecr").list_images(repositoryName="big")["imageIds"]:
+            assert image["imageTag"] == "v1"
+            images.skopeo("copy", "--src-tls-verify=false", f"docker://{uri}:v1", f"dir:{tmp_path}/whole")
+        assert os.listdir(gate.data / "blobs/tmp") == []
+        if killed and push.returncode == 0:
+            gate.client("ecr").batch_delete_image(repositoryName="big", imageIds=[{"imageTag": "v1"}])
+    assert killed
+    images.skopeo("copy", "--dest-tls-verify=false", f"oci:{layout}", f"docker://{uri}:v1")
+    images.skopeo("copy", "--src-tls-verify=false", f"docker://{uri}:v1", f"oci:{tmp_path}/back")
+    assert sorted(p.name for p in (tmp_path / "back/blobs/sha256").iterdir()) == sorted(descriptors)
+
+
+def test_an_acknowledged_chunk_survives(own_gate):
+    gate = own_gate
+    gate.client("ecr").create_repository(repositoryName="web")
+    registry = Registry(gate, "web")
+    data = os.urandom(1_000_000)
+    location = registry.begin()
+    for start in range(0, len(data), 250_000):
+        reply = registry.send("PATCH", location, data[start : start + 250_000],
+                              Content_Range=f"{start}-{start + 249_999}")
+        assert reply.status == 202
+        gate.kill()
+        gate.start()
+        assert registry.send("GET", location).headers["Range"] == f"0-{start + 249_999}"
+    assert registry.finish(location, sha256(data)).status == 201
+    gate.kill()
+    gate.start()
+    assert registry.send("GET", f"blobs/{sha256(data)}").body == data
+
+
+def test_a_pull_killed_at_any_point(own_gate, tmp_path, dice):
+    gate = own_gate
+    base = [images.busybox_layer()]
+    for n in range(5):
+        name = f"big{n}"
+        images.push(gate, heavy(tmp_path, name, layers=4, size=6_000_000, base=base), name)
+        tasks.register(gate, container(image=images.aws_name(name), command=["true"]), family=name)
+    unpacked = 24_000_000 + len(base[0])
+    for n in range(5):
+        before = size_of(gate.data / "images")
+        enough = before + dice.randrange(1, unpacked)
+        arn = tasks.run(gate, f"big{n}")
+
+        def far_enough():
+            return size_of(gate.data / "images") >= enough or tasks.describe(gate, arn)["lastStatus"] == "STOPPED"
+
+        wait_until(far_enough)
+        gate.kill()
+        gate.start()
+        task = tasks.wait_for(gate, arn, "STOPPED")
+        assert task["containers"][0]["exitCode"] == 0, task
+        assert os.listdir(gate.data / "images/tmp") == []
+    wait_until(lambda: os.listdir(gate.data / "images/trash") == [])
+
+
+def test_run_task_killed_at_any_point(own_gate, layout, dice):
+    gate = own_gate
+    images.push(gate, layout, "busybox")
+    tasks.register(gate, container(command=["true"]))
+    network = tasks.network(gate)
+    acknowledged = []
+
+    def call(ecs):
+        while True:
+            try:
+                answer = ecs.run_task(taskDefinition="test", launchType="FARGATE", networkConfiguration=network)
+            except botocore.exceptions.BotoCoreError:
+                return
+            acknowledged.extend(t["taskArn"] for t in answer["tasks"])
+
+    for _ in range(5):
+        threads = [threading.Thread(target=call, args=(gate.client("ecs", config=ONCE),)) for _ in range(2)]
+        enough = len(acknowledged) + dice.randrange(1, 12)
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(acknowledged) >= enough)
+        gate.kill()
+        for thread in threads:
+            thread.join()
+        gate.start()
+    assert len(set(acknowledged)) == len(acknowledged)
+    for arn in acknowledged:
+        task = tasks.wait_for(gate, arn, "STOPPED")
+        assert task["containers"][0].get("exitCode") == 0, task
+    # A call that was never answered may have been carried out: then wholly.
+    pages = gate.client("ecs").get_paginator("list_tasks")
+    every = {a for s in ("RUNNING", "STOPPED") for p in pages.paginate(desiredStatus=s) for a in p["taskArns"]}
+    assert every >= set(acknowledged)
+    for arn in every - set(acknowledged):
+        assert tasks.wait_for(gate, arn, "STOPPED")["containers"][0].get("exitCode") == 0
+
+
+def test_stop_task_is_not_forgotten(own_gate, layout):
+    gate = own_gate
+    images.push(gate, layout, "busybox")
+    tasks.register(gate, container(command=["sh", "-c", "trap 'exit 6' TERM; while :; do sleep 0.05; done"]))
+    for _ in range(3):
+        arn = tasks.run(gate)
+        tasks.wait_for(gate, arn, "RUNNING")
+        gate.client("ecs").stop_task(task=arn, reason="enough")
+        gate.kill()
+        gate.start()
+        task = tasks.wait_for(gate, arn, "STOPPED")
+        assert task["stoppedReason"] == "enough" and task["stopCode"] == "UserInitiated"
+        assert task["containers"][0]["exitCode"] == 6
+
+
+def test_twenty_kills_lose_nothing(own_gate, layout):
+    """A task logs, a client writes logs and resources, all the time; neargate is killed 20 times."""
+    gate = own_gate
+    images.push(gate, layout, "busybox")
+    script = "trap 'echo end $i; exit 5' TERM; i=0; while :; do echo $i; i=$((i+1)); usleep 5000; done"
+    tasks.register(gate, container(command=["sh", "-c", script], group=GROUP))
+    arn = tasks.run(gate)
+    stream = f"ecs/app/{arn.rsplit('/', 1)[1]}"
+    tasks.wait_for(gate, arn, "RUNNING")
+    logs, ecs = gate.client("logs", config=ONCE), gate.client("ecs", config=ONCE)
+    logs.create_log_group(logGroupName="api")
+    logs.create_log_stream(logGroupName="api", logStreamName="one")
+    lines, clusters, over = [], [], threading.Event()
+
+    def write(one, acknowledged):
+        n = 0
+        while not over.is_set():
+            try:
+                one(n)
+                acknowledged.append(n)
+            except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+                over.wait(0.02)
+            n += 1
+
+    def put(n):
+        event = {"timestamp": int(time.time() * 1000), "message": str(n)}
+        logs.put_log_events(logGroupName="api", logStreamName="one", logEvents=[event])
+
+    writers = [
+        threading.Thread(target=write, args=(put, lines)),
+        threading.Thread(target=write, args=(lambda n: ecs.create_cluster(clusterName=f"c{n}"), clusters)),
+    ]
+    for writer in writers:
+        writer.start()
+    try:
+        for _ in range(20):
+            enough = len(lines) + 3, len(clusters) + 3
+            wait_until(lambda: len(lines) >= enough[0] and len(clusters) >= enough[1])
+            gate.kill()
+            gate.start()
+    finally:
+        over.set()
+        for writer in writers:
+            writer.join()
+    assert tasks.describe(gate, arn)["lastStatus"] == "RUNNING"
+    gate.client("ecs").stop_task(task=arn)
+    task = tasks.wait_for(gate, arn, "STOPPED")
+    assert task["containers"][0]["exitCode"] == 5
+    counted = every_message(gate, GROUP, stream)
+    last = int(counted[-1].removeprefix("end "))
+    assert counted[:-1] == [str(n) for n in range(len(counted) - 1)]
+    assert last in (len(counted) - 1, len(counted) - 2)
+    written = [int(m) for m in every_message(gate, "api", "one")]
+    assert sorted(set(lines) - set(written)) == [] and len(set(written)) == len(written)
+    pages = gate.client("ecs").get_paginator("list_clusters").paginate()
+    names = {a.rsplit("/", 1)[1] for p in pages for a in p["clusterArns"]}
+    assert {f"c{n}" for n in clusters} <= names
+
+
+def every_message(gate, group, stream):
+    pages = gate.client("logs").get_paginator("filter_log_events").paginate(
+        logGroupName=group, logStreamNames=[stream])
+    return [e["message"] for page in pages for e in page["events"]]
+
+
+@pytest.mark.parametrize("signal_name", ["KILL"])
+def test_a_killed_down_can_be_repeated(own_gate, layout, signal_name):
+    gate = own_gate
+    images.push(gate, layout, "busybox")
+    tasks.register(gate, container(command=["sleep", "1000"]))
+    for _ in range(3):
+        tasks.wait_for(gate, tasks.run(gate), "RUNNING")
+    gate.stop()
+    down = subprocess.Popen(gate.command("down"), stderr=subprocess.DEVNULL)
+    down.kill()
+    down.wait()
+    assert gate.cli("down").returncode == 0
