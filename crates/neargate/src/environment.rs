@@ -54,7 +54,7 @@ pub fn lines(config: &Config) -> Result<String> {
     } else {
         read(&path(&config.data))?
     };
-    Ok(format!(
+    let mut lines = format!(
         "export AWS_ENDPOINT_URL=http://{host}:{}\n\
          export AWS_ACCESS_KEY_ID={}\n\
          export AWS_SECRET_ACCESS_KEY={}\n\
@@ -65,7 +65,32 @@ pub fn lines(config: &Config) -> Result<String> {
         keys.secret_key,
         config.region,
         config.region
-    ))
+    );
+    if aws_cli_version().is_some_and(|v| !reads_endpoint_url(&v)) {
+        lines.push_str(
+            "# This aws CLI does not read AWS_ENDPOINT_URL yet.\n\
+             aws() { command aws ${AWS_ENDPOINT_URL:+\"--endpoint-url=$AWS_ENDPOINT_URL\"} \"$@\"; }\n",
+        );
+    }
+    Ok(lines)
+}
+
+/// The first line of `aws --version`, such as `aws-cli/2.9.19 Python/3.11.2 ...`.
+fn aws_cli_version() -> Option<String> {
+    let said = std::process::Command::new("aws").arg("--version").output().ok()?;
+    Some(String::from_utf8_lossy(&said.stdout).lines().next()?.to_owned())
+}
+
+/// Version 1 does from 1.29 on, version 2 from 2.13 on; Debian 12 has 2.9.
+/// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>)
+fn reads_endpoint_url(version: &str) -> bool {
+    let number = version.strip_prefix("aws-cli/").unwrap_or_default();
+    let mut parts = number.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse().ok());
+    match (parts.next(), parts.next()) {
+        (Some(1u32), Some(minor)) => minor >= 29u32,
+        (Some(2), Some(minor)) => minor >= 13,
+        _ => true,
+    }
 }
 
 /// Every operation of every service with its status, as JSON; asked of a house built for it.
@@ -81,4 +106,18 @@ pub async fn operations() -> Result<String> {
     let built = build(options, Arc::new(SystemClock), Arc::new(Rng::from_entropy())).await?;
     let tables: Vec<_> = built.house.caller.services().cloned().collect();
     Ok(serde_json::to_string_pretty(&services::operations(&tables))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reads_endpoint_url;
+
+    #[test]
+    fn old_clis_are_known() {
+        assert!(!reads_endpoint_url("aws-cli/2.9.19 Python/3.11.2 Linux/6.1"));
+        assert!(!reads_endpoint_url("aws-cli/1.24.0 Python/3.9"));
+        assert!(reads_endpoint_url("aws-cli/1.45.11 Python/3.11.7"));
+        assert!(reads_endpoint_url("aws-cli/2.13.0 Python/3.11.2"));
+        assert!(reads_endpoint_url("something else"));
+    }
 }

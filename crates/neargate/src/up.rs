@@ -17,6 +17,7 @@ use neargate_node::runtime::{RuntimeConfig, ShimRuntime};
 use neargate_service::{Scope, Settings};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -124,7 +125,7 @@ impl Host {
             data: config.data.clone(),
             account: config.account.clone(),
             settings: Settings {
-                registry_endpoint: format!("localhost:{port}"),
+                registry_endpoint: registry_endpoint(config.listen.ip(), port),
                 registry_domain: config.registry_domain.clone(),
                 default_scope,
             },
@@ -171,6 +172,16 @@ impl Host {
         if let Err(error) = self.network.shutdown(keep_network).await {
             tracing::warn!(%error, "the task network is not taken down");
         }
+    }
+}
+
+/// The registry as clients on this host reach it. Container tools speak plain HTTP to
+/// `localhost` without being told to.
+fn registry_endpoint(listen: IpAddr, port: u16) -> String {
+    if listen.is_loopback() || listen.is_unspecified() {
+        format!("localhost:{port}")
+    } else {
+        SocketAddr::new(listen, port).to_string()
     }
 }
 

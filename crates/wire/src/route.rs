@@ -59,9 +59,15 @@ pub struct Found {
 }
 
 /// Whether [`route`] needs the body to decide: a form post whose `Action` is not in the URL.
-/// Everything else can be routed before its body is read.
+/// Everything else can be routed before its body is read: our own pages and the registry too,
+/// to which some clients (curl, Python) post with a form's content type.
 pub fn needs_body(parts: &Parts) -> bool {
-    parts.method == Method::POST && hint::is_form(parts) && hint::action_of_query(parts).is_none()
+    let path = parts.uri.path();
+    parts.method == Method::POST
+        && hint::is_form(parts)
+        && hint::action_of_query(parts).is_none()
+        && !under(path, "/_neargate")
+        && !under(path, "/v2")
 }
 
 /// Routes a request. `body` may be empty unless [`needs_body`], and may be cut after its first

@@ -319,6 +319,8 @@ fn only_forms_need_their_body() {
     assert!(!needs_body(&parts("POST /?Action=A", &[FORM])));
     assert!(!needs_body(&parts("POST /", &[JSON])));
     assert!(!needs_body(&parts("PATCH /v2/a/blobs/uploads/1", &[])));
+    assert!(!needs_body(&parts("POST /v2/a/blobs/uploads/", &[FORM])));
+    assert!(!needs_body(&parts("POST /_neargate/reset", &[FORM])));
 }
 
 #[test]
