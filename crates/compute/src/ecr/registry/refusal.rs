@@ -16,7 +16,7 @@ pub(super) struct Refusal {
     message: String,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// Logged, never sent.
-    source: Option<AwsError>,
+    source: Option<Box<AwsError>>,
 }
 
 impl Refusal {
@@ -151,7 +151,7 @@ impl From<AwsError> for Refusal {
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN"),
         };
         let mut refusal = Refusal::new(status, code, e.message.clone());
-        refusal.source = Some(e);
+        refusal.source = Some(Box::new(e));
         refusal
     }
 }
