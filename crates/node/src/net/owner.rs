@@ -3,10 +3,12 @@
 //! name is scoped by network namespace, as the task network is (unix(7), network_namespaces(7)).
 
 use super::error::NetworkError;
+use neargate_base::time::Stopwatch;
 use rustix::net::sockopt::socket_peercred;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::time::Duration;
 
 const NAME: &str = "neargate-host";
 
@@ -16,8 +18,25 @@ pub(super) struct Owner {
     _listener: UnixListener,
 }
 
+/// A child that a killed Neargate had just forked holds the name until it executes its program.
+const LINGER: Duration = Duration::from_secs(2);
+
 impl Owner {
     pub(super) fn claim() -> Result<Owner, NetworkError> {
+        let waiting = Stopwatch::start();
+        loop {
+            match Self::try_claim() {
+                Err(NetworkError::Owned { pid: Some(pid) })
+                    if !is_alive(pid) && waiting.elapsed() < LINGER =>
+                {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                claimed => return claimed,
+            }
+        }
+    }
+
+    fn try_claim() -> Result<Owner, NetworkError> {
         let address = SocketAddr::from_abstract_name(NAME).map_err(NetworkError::Lock)?;
         match UnixListener::bind_addr(&address) {
             Ok(listener) => Ok(Owner {
@@ -33,4 +52,8 @@ impl Owner {
             Err(e) => Err(NetworkError::Lock(e)),
         }
     }
+}
+
+fn is_alive(pid: i32) -> bool {
+    std::path::Path::new("/proc").join(pid.to_string()).exists()
 }
