@@ -9,6 +9,8 @@ pub mod ctx;
 pub mod db;
 pub mod eni;
 pub mod error;
+#[doc(hidden)]
+pub mod golden;
 pub mod page;
 pub mod table;
 pub mod tags;

@@ -22,8 +22,29 @@ pub fn page<T>(
     limit: usize,
     id: impl Fn(&T) -> String,
 ) -> Result<Paged<T>, InvalidToken> {
+    behind(items, token, limit, id, |id, after| id > after)
+}
+
+/// [`page`] for items that descend by `id`.
+pub fn page_descending<T>(
+    items: impl IntoIterator<Item = T>,
+    token: Option<&str>,
+    limit: usize,
+    id: impl Fn(&T) -> String,
+) -> Result<Paged<T>, InvalidToken> {
+    behind(items, token, limit, id, |id, after| id < after)
+}
+
+fn behind<T>(
+    items: impl IntoIterator<Item = T>,
+    token: Option<&str>,
+    limit: usize,
+    id: impl Fn(&T) -> String,
+    is_behind: fn(&str, &str) -> bool,
+) -> Result<Paged<T>, InvalidToken> {
     let after = token.map(decode).transpose()?;
-    let mut rest = items.into_iter().skip_while(|item| after.as_ref().is_some_and(|a| id(item) <= *a));
+    let seen = |item: &T| after.as_ref().is_some_and(|after| !is_behind(&id(item), after));
+    let mut rest = items.into_iter().skip_while(seen);
     let items: Vec<T> = rest.by_ref().take(limit).collect();
     let more = rest.next().is_some();
     let next_token = items.last().filter(|_| more).map(|last| encode(&id(last)));
@@ -58,6 +79,10 @@ mod tests {
             }
         }
         assert_eq!(got, all);
-        assert_eq!(page(all, Some("%%"), 3, String::clone), Err(InvalidToken));
+        assert_eq!(page(all.clone(), Some("%%"), 3, String::clone), Err(InvalidToken));
+        let down: Vec<String> = all.into_iter().rev().collect();
+        let first = page_descending(down.clone(), None, 4, String::clone).expect("no token");
+        let rest = page_descending(down, first.next_token.as_deref(), 9, String::clone);
+        assert_eq!(rest.expect("own token").items, ["k5", "k4", "k3", "k2", "k1", "k0"]);
     }
 }

@@ -57,8 +57,13 @@ pub fn unsupported(what: &str) -> AwsError {
     )
 }
 
-pub fn conflict(message: impl Into<String>) -> AwsError {
-    AwsError::client("ConflictException", message)
+/// The client token belongs to another `RunTask`, which started these tasks.
+pub fn token_in_use(arns: Vec<String>) -> AwsError {
+    AwsError::client(
+        "ConflictException",
+        "The RunTask request could not be processed due to conflicts. The provided clientToken is already in use with a different RunTask request.",
+    )
+    .field("resourceIds", arns)
 }
 
 /// No node has room or none is connected.

@@ -13,7 +13,10 @@ pub mod observe;
 mod plan;
 mod reference;
 
-pub use controller::Expire;
+#[cfg(test)]
+mod tests;
+
+pub use controller::{Expire, ForgetTokens};
 pub use halt::{halt, running};
 pub use nodes::Nodes;
 

@@ -29,6 +29,17 @@ impl Resource for Cluster {
     const KIND: &'static str = "ecs/cluster";
 }
 
+/// `ecs/arrivals/…/<cluster>`: rewritten by whatever starts a task in the cluster, so that a
+/// deletion of the cluster that crosses it conflicts, while starts do not conflict with each other.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Arrivals {
+    pub last_at: Timestamp,
+}
+
+impl Resource for Arrivals {
+    const KIND: &'static str = "ecs/arrivals";
+}
+
 /// `ecs/family/…/<family>`: hands out revision numbers, which are never used twice.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Family {
@@ -158,11 +169,13 @@ impl Status {
     }
 }
 
-/// `ecs/client-token/…/<operation>/<token>`: what an idempotent call made the first time.
+/// `ecs/client-token/…/<operation>/<cluster>/<token>`: what an idempotent call made the first
+/// time. Written by `RunTask`, deleted by [`crate::ecs::ForgetTokens`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ClientToken {
-    /// A digest of the request: the same token with another request is a conflict.
+    /// SHA-256 of the request: the same token with another request is a conflict.
     pub request: String,
+    /// Their ids ([`Task::id`]).
     pub tasks: Vec<String>,
     pub at: Timestamp,
 }

@@ -47,10 +47,10 @@ pub fn task(scope: &Scope, cluster: &str, named: &str) -> Result<String, AwsErro
     } else {
         named.to_owned()
     };
-    if id.len() > 36 {
-        return Err(error::invalid_parameter("taskId longer than 36."));
+    if !matches!(id.len(), 32 | 36) {
+        return Err(error::invalid_parameter("taskId length should be one of [32,36]"));
     }
-    let ok = id.len() >= 32 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    let ok = id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
     if ok { Ok(id) } else { Err(error::invalid_parameter("Invalid identifier")) }
 }
 

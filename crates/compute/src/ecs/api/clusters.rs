@@ -2,12 +2,13 @@
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Cluster.html>).
 
 use super::{active_cluster, api_tags, page_size, parse_tags};
-use crate::ecs::model::{Cluster, Task};
+use crate::ecs::model::{Arrivals, Cluster, Task};
 use crate::ecs::{Ecs, error, reference};
 use neargate_api::ecs as api;
 use neargate_domain::TaskStatus;
 use neargate_service::db::{self, Committed};
 use neargate_service::{AwsError, Ctx, Stored, page};
+use neargate_store::Compare;
 use neargate_wire::json::Json;
 use std::sync::Arc;
 
@@ -108,12 +109,19 @@ pub async fn delete_cluster(
 ) -> Result<api::DeleteClusterOutput, AwsError> {
     loop {
         let read = active_cluster(&cx, Some(&input.cluster)).await?;
+        // Read before the tasks: a task that starts later changes it, and the deletion conflicts.
+        let arrivals = cx.db().get::<Arrivals>(&cx.scope, &read.name).await?;
+        let seen = Compare::ModRevision(
+            db::key::<Arrivals>(&cx.scope, &read.name),
+            arrivals.map_or(0, |a| a.revision),
+        );
         let tasks = tasks_of(&cx, &read.name).await?;
         if tasks.iter().any(|t| t.status.last_status != TaskStatus::Stopped) {
             return Err(error::cluster_contains_tasks());
         }
         let gone = Cluster { active: false, ..read.value.clone() };
-        if let Committed::At(revision) = cx.db().tx().update(&read, &gone).commit().await? {
+        let tx = cx.db().tx().update(&read, &gone).with(vec![seen], Vec::new());
+        if let Committed::At(revision) = tx.commit().await? {
             let stored = Stored { key: read.key, revision, value: gone };
             return Ok(api::DeleteClusterOutput { cluster: Some(describe(&cx, &stored, &[]).await?) });
         }

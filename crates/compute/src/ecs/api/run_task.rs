@@ -2,15 +2,16 @@
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>).
 
 use super::{active_cluster, clusters, describe, parse_tags, task_definitions};
-use crate::ecs::model::{ClientToken, Cluster, ContainerSpec, Status, Task, TaskSpec};
+use crate::ecs::model::{Arrivals, ClientToken, Cluster, ContainerSpec, Status, Task, TaskSpec};
 use crate::ecs::plan::{assignment, fargate, placement, task_definition};
-use crate::ecs::{Ecs, error};
+use crate::ecs::{Ecs, error, reference};
 use neargate_api::ecs as api;
 use neargate_domain::{Assignment, DesiredState};
 use neargate_service::db::{self, Committed};
-use neargate_service::tags::Tags;
+use neargate_service::tags::{InvalidTags, MAX_TAGS, Tags};
 use neargate_service::{AwsError, Ctx, Fault, Stored, eni};
 use neargate_wire::json::{Json, to_json};
+use sha2::{Digest as _, Sha256};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -18,19 +19,27 @@ use std::sync::Arc;
 const PLATFORM_VERSION: &str = "1.4.0";
 /// Every Fargate task has at least this much scratch space.
 const EPHEMERAL_STORAGE_GIB: i32 = 20;
+const MAX_TOKEN_CHARS: usize = 64;
+/// Of the overrides as JSON.
+const MAX_OVERRIDES_CHARS: usize = 8_192;
+const MAX_STARTED_BY_CHARS: usize = 128;
+/// Of one call's network configuration
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AwsVpcConfiguration.html>).
+const MAX_SUBNETS: usize = 16;
+const MAX_SECURITY_GROUPS: usize = 5;
 
 pub async fn run_task(
     ecs: Arc<Ecs>,
     cx: Ctx,
     input: api::RunTaskInput,
 ) -> Result<api::RunTaskOutput, AwsError> {
-    let cluster = cluster(&cx, input.cluster.as_deref()).await?;
+    let mut cluster = cluster(&cx, input.cluster.as_deref()).await?;
+    let token = Token::of(&input, &cluster.name)?;
+    if let Some(again) = earlier(&cx, token.as_ref()).await? {
+        return Ok(again);
+    }
     let request = Request::check(&cx, &input).await?;
-    let token = input.client_token.as_deref();
     loop {
-        if let Some(again) = earlier(&cx, &input, token).await? {
-            return Ok(again);
-        }
         let mut tx = cx.db().tx().unchanged(&cluster);
         let (mut tasks, mut held) = (Vec::new(), Vec::new());
         for _ in 0..request.count {
@@ -41,14 +50,14 @@ pub async fn run_task(
             tx = tx.with(reserved.compares, reserved.ops).create(key, &task);
             tasks.push(task);
         }
-        if let Some(token) = token {
-            let record = ClientToken {
-                request: fingerprint(&input),
-                tasks: tasks.iter().map(|t| Task::id(&cluster.name, &t.spec.assignment.task_id)).collect(),
-                at: cx.now(),
-            };
-            tx = tx.create(token_key(&cx, token), &record);
+        if let Some(token) = &token {
+            let ids = tasks.iter().map(|t| Task::id(&cluster.name, &t.spec.assignment.task_id));
+            let record =
+                ClientToken { request: token.request.clone(), tasks: ids.collect(), at: cx.now() };
+            tx = tx.create(token.key(&cx), &record);
         }
+        let arrivals = db::key::<Arrivals>(&cx.scope, &cluster.name);
+        tx = tx.put(arrivals, &Arrivals { last_at: cx.now() });
         if let Committed::At(_) = tx.commit().await? {
             for task in &tasks {
                 ecs.nodes.placed(&task.spec.node);
@@ -56,15 +65,22 @@ pub async fn run_task(
             let tasks = tasks.iter().map(|t| describe::task(t, true)).collect();
             return Ok(api::RunTaskOutput { tasks: Some(tasks), failures: Some(Vec::new()) });
         }
-        // An address or the cluster changed hands meanwhile; a deleted cluster ends the loop.
-        active_cluster(&cx, input.cluster.as_deref()).await?;
+        // An address, the token or the cluster changed hands meanwhile; a deleted cluster ends
+        // the loop.
+        if let Some(again) = earlier(&cx, token.as_ref()).await? {
+            return Ok(again);
+        }
+        cluster = active_cluster(&cx, input.cluster.as_deref()).await?;
     }
 }
 
 /// The named cluster; `default` is made when it is first used.
 async fn cluster(cx: &Ctx, named: Option<&str>) -> Result<Stored<Cluster>, AwsError> {
     match active_cluster(cx, named).await {
-        Err(e) if e.is("ClusterNotFoundException") && named.is_none_or(|n| n == "default") => {
+        Err(e)
+            if e.is("ClusterNotFoundException")
+                && reference::cluster(&cx.scope, named).is_ok_and(|n| n == "default") =>
+        {
             clusters::create_default(cx).await
         }
         found => found,
@@ -99,6 +115,11 @@ impl Request {
         refuse_unbuilt(input)?;
         task_definition::runnable(&definition)?;
         let overrides = input.overrides.clone().unwrap_or_default();
+        if to_json(&overrides).to_string().chars().count() > MAX_OVERRIDES_CHARS {
+            return Err(error::invalid_parameter(format!(
+                "Container Overrides length must be at most {MAX_OVERRIDES_CHARS}"
+            )));
+        }
         assignment::check_overrides(&definition, &overrides)?;
         let vpc = input.network_configuration.as_ref().and_then(|n| n.awsvpc_configuration.as_ref());
         let vpc = vpc.ok_or_else(|| {
@@ -109,12 +130,31 @@ impl Request {
         if vpc.subnets.is_empty() {
             return Err(error::invalid_parameter("subnets can not be empty."));
         }
+        let groups = vpc.security_groups.as_ref().map_or(0, Vec::len);
+        at_most(vpc.subnets.len(), MAX_SUBNETS, "subnets")?;
+        at_most(groups, MAX_SECURITY_GROUPS, "securityGroups")?;
+        if input.started_by.as_ref().is_some_and(|s| s.chars().count() > MAX_STARTED_BY_CHARS) {
+            return Err(error::invalid_parameter(format!(
+                "startedBy longer than {MAX_STARTED_BY_CHARS}."
+            )));
+        }
         let (cpu_units, memory_mib) = size(&definition, &overrides)?;
         let mut tags = parse_tags(input.tags.clone())?;
-        if input.propagate_tags.as_deref() == Some("TASK_DEFINITION") {
-            // The call's own tags win.
-            let own = std::mem::replace(&mut tags, stored.value.tags);
-            tags.extend(own);
+        match input.propagate_tags.as_deref() {
+            Some("TASK_DEFINITION") => {
+                // The call's own tags win.
+                let own = std::mem::replace(&mut tags, stored.value.tags);
+                tags.extend(own);
+            }
+            Some("SERVICE") => {
+                return Err(error::invalid_parameter(
+                    "Propagating tags from SERVICE is not supported for RunTask.",
+                ));
+            }
+            _ => {}
+        }
+        if tags.len() > MAX_TAGS {
+            return Err(error::invalid_tags(InvalidTags::TooMany));
         }
         Ok(Request {
             count,
@@ -212,6 +252,13 @@ impl Request {
     }
 }
 
+fn at_most(items: usize, limit: usize, what: &str) -> Result<(), AwsError> {
+    if items > limit {
+        return Err(error::invalid_parameter(format!("{what} can have at most {limit} items.")));
+    }
+    Ok(())
+}
+
 /// ECS shows an (empty) override for every container.
 fn shown_overrides(given: &api::TaskOverride, definition: &api::TaskDefinition) -> api::TaskOverride {
     let mut shown = given.clone();
@@ -286,26 +333,47 @@ fn size(definition: &api::TaskDefinition, over: &api::TaskOverride) -> Result<(u
     }
 }
 
-fn token_key(cx: &Ctx, token: &str) -> String {
-    db::key::<ClientToken>(&cx.scope, &format!("run-task/{token}"))
+/// What makes a call idempotent: unique within its cluster
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>).
+struct Token {
+    /// The id within its key.
+    id: String,
+    request: String,
 }
 
-fn fingerprint(input: &api::RunTaskInput) -> String {
-    to_json(input).to_string()
+impl Token {
+    /// # Errors
+    /// `InvalidParameterException` for one that is too long or has other characters.
+    fn of(input: &api::RunTaskInput, cluster: &str) -> Result<Option<Token>, AwsError> {
+        let Some(token) = input.client_token.as_deref() else { return Ok(None) };
+        if token.len() > MAX_TOKEN_CHARS {
+            return Err(error::invalid_parameter(format!(
+                "clientToken longer than {MAX_TOKEN_CHARS}."
+            )));
+        }
+        if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(error::invalid_parameter("clientToken contains invalid characters."));
+        }
+        // However the cluster is named: it is part of the key.
+        let asked = api::RunTaskInput { cluster: None, ..input.clone() };
+        let digest = Sha256::digest(to_json(&asked).to_string());
+        Ok(Some(Token { id: format!("run-task/{cluster}/{token}"), request: hex::encode(digest) }))
+    }
+
+    fn key(&self, cx: &Ctx) -> String {
+        db::key::<ClientToken>(&cx.scope, &self.id)
+    }
 }
 
 /// What the same client token made before.
-async fn earlier(
-    cx: &Ctx,
-    input: &api::RunTaskInput,
-    token: Option<&str>,
-) -> Result<Option<api::RunTaskOutput>, AwsError> {
+async fn earlier(cx: &Ctx, token: Option<&Token>) -> Result<Option<api::RunTaskOutput>, AwsError> {
     let Some(token) = token else { return Ok(None) };
-    let Some(record) = cx.db().get_key::<ClientToken>(&token_key(cx, token)).await? else {
+    let Some(record) = cx.db().get_key::<ClientToken>(&token.key(cx)).await? else {
         return Ok(None);
     };
-    if record.request != fingerprint(input) {
-        return Err(error::conflict("The same clientToken was used with different parameters."));
+    if record.request != token.request {
+        let arn = |id: &String| cx.arn("ecs", format!("task/{id}"));
+        return Err(error::token_in_use(record.tasks.iter().map(arn).collect()));
     }
     let mut tasks = Vec::new();
     for id in &record.tasks {

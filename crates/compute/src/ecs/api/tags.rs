@@ -40,7 +40,8 @@ pub async fn tag_resource(
     let new = parse_tags(Some(input.tags))?;
     edit(&cx, &input.resource_arn, |tags| {
         tags.extend(new.clone());
-        if tags.len() > MAX_TAGS { Err(error::invalid_tags(InvalidTags::TooMany)) } else { Ok(true) }
+        // AWS's own do not count.
+        if tags.keys().filter(|key| !key.starts_with("aws:")).count() > MAX_TAGS { Err(error::invalid_tags(InvalidTags::TooMany)) } else { Ok(true) }
     })
     .await?;
     Ok(api::TagResourceOutput::default())
@@ -51,6 +52,9 @@ pub async fn untag_resource(
     cx: Ctx,
     input: api::UntagResourceInput,
 ) -> Result<api::UntagResourceOutput, AwsError> {
+    if input.tag_keys.iter().any(|key| key.starts_with("aws:")) {
+        return Err(error::invalid_tags(InvalidTags::Reserved));
+    }
     edit(&cx, &input.resource_arn, |tags| {
         tags.retain(|key, _| !input.tag_keys.contains(key));
         Ok(true)

@@ -77,6 +77,12 @@ pub async fn describe_task_definition(
     })
 }
 
+/// Its place in lists: by family, then by revision as a number. No family has a NUL.
+fn position(t: &Stored<TaskDefinition>) -> String {
+    let d = &t.definition.0;
+    format!("{}\0{:010}", d.family.as_deref().unwrap_or_default(), d.revision.unwrap_or(0))
+}
+
 /// ARNs by family and revision, ascending unless `sort` says otherwise.
 pub async fn list_task_definitions(
     _: Arc<Ecs>,
@@ -90,25 +96,24 @@ pub async fn list_task_definitions(
         d.status.as_deref() == Some(status)
             && input.family_prefix.as_ref().is_none_or(|p| d.family.as_ref() == Some(p))
     });
+    all.sort_by_cached_key(position);
     let limit = page_size(input.max_results)?;
-    let descending = input.sort.as_deref() == Some("DESC");
-    if descending {
+    let token = input.next_token.as_deref();
+    let page = if input.sort.as_deref() == Some("DESC") {
         all.reverse();
-    }
-    // Positions, not keys, when descending: `page` wants ascending ids.
-    let ids: Vec<(usize, Stored<TaskDefinition>)> = all.into_iter().enumerate().collect();
-    let id = |(n, t): &(usize, Stored<TaskDefinition>)| {
-        if descending { format!("{n:010}") } else { t.key.clone() }
+        page::page_descending(all, token, limit, position)
+    } else {
+        page::page(all, token, limit, position)
     };
-    let page = page::page(ids, input.next_token.as_deref(), limit, id)
-        .map_err(|_| error::invalid_next_token())?;
-    let arns = page.items.into_iter().filter_map(|(_, t)| t.value.definition.0.task_definition_arn);
+    let page = page.map_err(|_| error::invalid_next_token())?;
+    let arns = page.items.into_iter().filter_map(|t| t.value.definition.0.task_definition_arn);
     Ok(api::ListTaskDefinitionsOutput {
         task_definition_arns: Some(arns.collect()),
         next_token: page.next_token,
     })
 }
 
+/// Active and inactive families, unless filtered.
 pub async fn list_task_definition_families(
     _: Arc<Ecs>,
     cx: Ctx,
@@ -117,9 +122,9 @@ pub async fn list_task_definition_families(
     let prefix = input.family_prefix.as_deref().unwrap_or_default();
     let families = cx.db().list_prefix::<Family>(&db::key::<Family>(&cx.scope, prefix)).await?;
     let wanted = families.into_iter().filter(|f| match input.status.as_deref() {
-        Some("ALL") => true,
+        Some("ACTIVE") => !f.active.is_empty(),
         Some("INACTIVE") => f.active.is_empty(),
-        _ => !f.active.is_empty(),
+        _ => true,
     });
     let limit = page_size(input.max_results)?;
     let page = page::page(wanted, input.next_token.as_deref(), limit, |f| f.name.clone())

@@ -56,7 +56,7 @@ pub async fn describe_tasks(
         return Err(error::invalid_parameter("Tasks cannot be empty."));
     }
     if input.tasks.len() > 100 {
-        return Err(error::invalid_parameter("Tasks cannot have more than 100 elements."));
+        return Err(error::invalid_parameter("taskIds can have at most 100 items."));
     }
     let with_tags = input.include.iter().flatten().any(|i| i == "TAGS");
     let (mut tasks, mut failures) = (Vec::new(), Vec::new());

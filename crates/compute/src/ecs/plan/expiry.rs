@@ -1,11 +1,18 @@
 //! How long a stopped task can still be described: at least an hour
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html>).
+//! And how long a client token is remembered: a day, or until its tasks are forgotten
+//! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>).
 
 use neargate_base::Timestamp;
 use std::time::Duration;
 
 /// How long a stopped task is kept.
 pub const KEPT: Duration = Duration::from_secs(3_600);
+
+/// How long a client token is remembered at most.
+pub const REMEMBERED: Duration = Duration::from_secs(86_400);
+/// How often a token's tasks are looked for.
+const LOOKED_FOR: Duration = Duration::from_secs(3_600);
 
 /// What to do about a task that stopped at `stopped_at`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,4 +29,10 @@ pub fn expiry(stopped_at: Option<Timestamp>, now: Timestamp) -> Expiry {
         Some(at) if at > now => Expiry::At(at),
         Some(_) => Expiry::Now,
     }
+}
+
+/// When to look at a client token again that was used at `used_at`; `None`: forget it now.
+pub fn token_expiry(used_at: Timestamp, tasks_left: bool, now: Timestamp) -> Option<Timestamp> {
+    let last = used_at + REMEMBERED;
+    (tasks_left && last > now).then(|| last.min(now + LOOKED_FOR))
 }

@@ -5,10 +5,14 @@ use crate::ecs::plan::fargate;
 use crate::ecs::reference::is_name;
 use neargate_api::ecs as api;
 use neargate_service::AwsError;
+use neargate_wire::json::to_json;
 use std::collections::BTreeSet;
 
 /// Fargate's longest grace between SIGTERM and SIGKILL, in seconds.
 const MAX_STOP_TIMEOUT_SECS: i32 = 120;
+/// Of the whole definition as JSON
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>).
+const MAX_BYTES: usize = 65_536;
 
 /// # Errors
 /// `ClientException` with the first rule broken.
@@ -18,6 +22,13 @@ pub fn check(input: &api::RegisterTaskDefinitionInput) -> Result<(), AwsError> {
     }
     if !is_name(&input.family) {
         return Err(client("Family contains invalid characters."));
+    }
+    let untagged = api::RegisterTaskDefinitionInput { tags: None, ..input.clone() };
+    let length = to_json(&untagged).to_string().len();
+    if length > MAX_BYTES {
+        return Err(client(format!(
+            "Actual length: '{length}'. Max allowed length is '{MAX_BYTES}' bytes."
+        )));
     }
     let containers = &input.container_definitions;
     if containers.is_empty() {

@@ -1,0 +1,15 @@
+//! Every stored form of ECS is pinned.
+
+use crate::ecs::model::{Arrivals, ClientToken, Cluster, Family, Task, TaskDefinition};
+use neargate_service::golden::check;
+
+#[test]
+fn stored_forms() {
+    const DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+    check::<Cluster>(DIR);
+    check::<Arrivals>(DIR);
+    check::<Family>(DIR);
+    check::<TaskDefinition>(DIR);
+    check::<Task>(DIR);
+    check::<ClientToken>(DIR);
+}

@@ -1,0 +1,69 @@
+//! Every stored form of this crate's own resources, and of the pinning itself.
+
+use neargate_service::eni::Interface;
+use neargate_service::{Resource, golden};
+use serde::{Deserialize, Serialize};
+
+const DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+
+#[test]
+fn interfaces() {
+    golden::check::<Interface>(DIR);
+}
+
+/// A resource at its second version, as the files of the first and second pin it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Renamed {
+    new_name: String,
+}
+
+impl Resource for Renamed {
+    const KIND: &'static str = "test/renamed";
+    const VERSION: u32 = 2;
+
+    fn upgrade(version: u32, mut value: serde_json::Value) -> Result<serde_json::Value, String> {
+        match version {
+            1 => Ok(serde_json::json!({ "new_name": value["old_name"].take() })),
+            _ => Err(format!("no version {version}")),
+        }
+    }
+}
+
+/// The same form with a member that nobody gave a version.
+#[derive(Debug, Serialize, Deserialize)]
+struct Careless {
+    new_name: String,
+    added: Option<u32>,
+}
+
+impl Resource for Careless {
+    const KIND: &'static str = "test/careless";
+}
+
+fn write(dir: &tempfile::TempDir, name: &str, text: &str) {
+    std::fs::write(dir.path().join(name), text).expect("written");
+}
+
+#[test]
+fn an_older_version_is_upgraded() {
+    let dir = tempfile::tempdir().expect("directory");
+    write(&dir, "test.renamed.v1.json", r#"{"v":1,"r":{"old_name":"a"}}"#);
+    write(&dir, "test.renamed.v2.json", r#"{"v":2,"r":{"new_name":"a"}}"#);
+    golden::check::<Renamed>(dir.path());
+}
+
+#[test]
+#[should_panic(expected = "pin each stored version")]
+fn a_version_without_its_file_fails() {
+    let dir = tempfile::tempdir().expect("directory");
+    write(&dir, "test.renamed.v1.json", r#"{"v":1,"r":{"old_name":"a"}}"#);
+    golden::check::<Renamed>(dir.path());
+}
+
+#[test]
+#[should_panic(expected = "changed without a new version")]
+fn an_added_member_fails() {
+    let dir = tempfile::tempdir().expect("directory");
+    write(&dir, "test.careless.v1.json", r#"{"v":1,"r":{"new_name":"a"}}"#);
+    golden::check::<Careless>(dir.path());
+}
