@@ -9,8 +9,22 @@ fn main() {
     let var = |name: &str| std::env::var(name).expect("cargo sets it");
     let out = PathBuf::from(var("OUT_DIR")).join("demo-web");
     let status = Command::new(var("RUSTC"))
-        .args(["--edition", "2024", "--crate-name", "demo_web", "-C", "opt-level=s"])
-        .args(["-C", "panic=abort", "-C", "strip=symbols", "-C", "target-feature=+crt-static"])
+        .args([
+            "--edition",
+            "2024",
+            "--crate-name",
+            "demo_web",
+            "-C",
+            "opt-level=s",
+        ])
+        .args([
+            "-C",
+            "panic=abort",
+            "-C",
+            "strip=symbols",
+            "-C",
+            "target-feature=+crt-static",
+        ])
         .args(["--target", &var("TARGET"), "demo/web.rs", "-o"])
         .arg(&out)
         .status()

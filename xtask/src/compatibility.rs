@@ -12,11 +12,22 @@ const PAGE: &str = "docs/compatibility.md";
 /// Write the page, or with `check` fail when it is not what the binary says.
 pub fn run(root: &Path, check: bool) -> Result<()> {
     let asked = Command::new(env!("CARGO"))
-        .args(["run", "--quiet", "--package", "neargate", "--", "operations"])
+        .args([
+            "run",
+            "--quiet",
+            "--package",
+            "neargate",
+            "--",
+            "operations",
+        ])
         .current_dir(root)
         .output()
         .context("cannot run neargate")?;
-    ensure!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
+    ensure!(
+        asked.status.success(),
+        "{}",
+        String::from_utf8_lossy(&asked.stderr)
+    );
     let page = render(&serde_json::from_slice(&asked.stdout)?)?;
     let path = root.join(PAGE);
     if check {
@@ -45,7 +56,10 @@ fn render(operations: &Value) -> Result<String> {
     for (service, rows) in &services {
         let count = |status: &str| rows.iter().filter(|r| r.1 == status).count();
         let (works, partly, not_yet) = (count("works"), count("partly"), count("not yet"));
-        writeln!(page, "| [{service}](#{service}) | {works} | {partly} | {not_yet} |")?;
+        writeln!(
+            page,
+            "| [{service}](#{service}) | {works} | {partly} | {not_yet} |"
+        )?;
     }
     for (service, rows) in &services {
         writeln!(page, "\n## {service}\n")?;
@@ -56,7 +70,11 @@ fn render(operations: &Value) -> Result<String> {
             }
             page.push('\n');
         }
-        let missing: Vec<&str> = rows.iter().filter(|r| r.1 == "not yet").map(|r| r.0).collect();
+        let missing: Vec<&str> = rows
+            .iter()
+            .filter(|r| r.1 == "not yet")
+            .map(|r| r.0)
+            .collect();
         if !missing.is_empty() {
             writeln!(page, "Not yet: {}.", missing.join(", "))?;
         }

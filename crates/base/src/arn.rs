@@ -23,7 +23,12 @@ pub struct InvalidArn(pub String);
 
 impl Arn {
     /// An ARN in this region and account; the partition follows from the region.
-    pub fn new(service: &str, region: &Region, account: &AccountId, resource: impl Into<String>) -> Arn {
+    pub fn new(
+        service: &str,
+        region: &Region,
+        account: &AccountId,
+        resource: impl Into<String>,
+    ) -> Arn {
         Arn {
             partition: partition(region).into(),
             service: service.into(),
@@ -35,7 +40,9 @@ impl Arn {
 
     /// The resource split at its first slash: `task/web/123` is `("task", "web/123")`.
     pub fn resource_type(&self) -> (&str, &str) {
-        self.resource.split_once('/').unwrap_or((&self.resource, ""))
+        self.resource
+            .split_once('/')
+            .unwrap_or((&self.resource, ""))
     }
 }
 
@@ -50,7 +57,13 @@ pub fn partition(region: &Region) -> &'static str {
 
 impl fmt::Display for Arn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Arn { partition, service, region, account, resource } = self;
+        let Arn {
+            partition,
+            service,
+            region,
+            account,
+            resource,
+        } = self;
         write!(f, "arn:{partition}:{service}:{region}:{account}:{resource}")
     }
 }
@@ -96,7 +109,13 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_an_arn() {
-        for s in ["", "default", "arn:aws:ecs", "arn:::::x", "nra:aws:ecs:r:a:x"] {
+        for s in [
+            "",
+            "default",
+            "arn:aws:ecs",
+            "arn:::::x",
+            "nra:aws:ecs:r:a:x",
+        ] {
             assert!(s.parse::<Arn>().is_err(), "{s}");
         }
     }

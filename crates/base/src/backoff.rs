@@ -13,12 +13,19 @@ pub struct Backoff {
 
 impl Backoff {
     pub const fn new(first: Duration, max: Duration) -> Self {
-        Backoff { first, max, attempt: 0 }
+        Backoff {
+            first,
+            max,
+            attempt: 0,
+        }
     }
 
     /// The next delay; each call counts as one more failed attempt.
     pub fn next_delay(&mut self, rng: &Rng) -> Duration {
-        let full = self.first.saturating_mul(1 << self.attempt.min(20)).min(self.max);
+        let full = self
+            .first
+            .saturating_mul(1 << self.attempt.min(20))
+            .min(self.max);
         self.attempt = self.attempt.saturating_add(1);
         let half = full / 2;
         half + Duration::from_micros(rng.below(half.as_micros() as u64 + 1))

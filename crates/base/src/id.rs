@@ -36,7 +36,10 @@ impl FromStr for AccountId {
         if s.len() == 12 && s.bytes().all(|b| b.is_ascii_digit()) {
             Ok(AccountId(s.into()))
         } else {
-            Err(InvalidId { value: s.into(), expected: "an AWS account id of 12 digits" })
+            Err(InvalidId {
+                value: s.into(),
+                expected: "an AWS account id of 12 digits",
+            })
         }
     }
 }
@@ -81,7 +84,10 @@ impl FromStr for Region {
         if ok {
             Ok(Region(s.into()))
         } else {
-            Err(InvalidId { value: s.into(), expected: "an AWS region name such as us-east-1" })
+            Err(InvalidId {
+                value: s.into(),
+                expected: "an AWS region name such as us-east-1",
+            })
         }
     }
 }
@@ -123,10 +129,24 @@ mod tests {
 
     #[test]
     fn regions_have_awss_form() {
-        for good in ["us-east-1", "us-gov-west-1", "ap-southeast-4", "eu-isoe-west-1"] {
+        for good in [
+            "us-east-1",
+            "us-gov-west-1",
+            "ap-southeast-4",
+            "eu-isoe-west-1",
+        ] {
             assert!(good.parse::<Region>().is_ok(), "{good}");
         }
-        for bad in ["", "us", "us-1", "US-EAST-1", "us-east-", "us--1", "../us-east-1", "us-east-1a"] {
+        for bad in [
+            "",
+            "us",
+            "us-1",
+            "US-EAST-1",
+            "us-east-",
+            "us--1",
+            "../us-east-1",
+            "us-east-1a",
+        ] {
             assert!(bad.parse::<Region>().is_err(), "{bad}");
         }
     }

@@ -78,12 +78,21 @@ impl TaskStatus {
             TaskEvent::Activated => Running,
             TaskEvent::StopBegan => match self {
                 Activating | Running => Deactivating,
-                Provisioning | Pending | Deactivating | Stopping | Deprovisioning | Stopped => Stopping,
+                Provisioning | Pending | Deactivating | Stopping | Deprovisioning | Stopped => {
+                    Stopping
+                }
             },
             TaskEvent::ContainersStopped => Deprovisioning,
             TaskEvent::Released => Stopped,
         };
-        if next > self { Ok(next) } else { Err(Illegal { status: self, event }) }
+        if next > self {
+            Ok(next)
+        } else {
+            Err(Illegal {
+                status: self,
+                event,
+            })
+        }
     }
 }
 

@@ -134,7 +134,10 @@ mod tests {
     fn addresses_leave_out_what_aws_keeps() {
         let subnet = &DefaultVpc::of(&AccountId::default(), &Region::default()).subnets[0];
         assert_eq!(subnet.address(0), Ipv4Addr::new(172, 31, 0, 4));
-        assert_eq!(subnet.address(Subnet::usable() - 1), Ipv4Addr::new(172, 31, 15, 254));
+        assert_eq!(
+            subnet.address(Subnet::usable() - 1),
+            Ipv4Addr::new(172, 31, 15, 254)
+        );
         assert_eq!(subnet.address(Subnet::usable()), subnet.address(0));
     }
 }

@@ -6,11 +6,15 @@ use std::process::ExitCode;
 
 /// ECS and Fargate on your own machines.
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = "Examples:
+#[command(
+    version,
+    about,
+    after_help = "Examples:
   neargate up                       run everything on this machine
   neargate up --demo                ... and start a demo task
   eval \"$(neargate env)\"            point AWS clients of this shell at it
-  aws ecs list-clusters")]
+  aws ecs list-clusters"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -48,9 +52,9 @@ enum Command {
 
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Up { flags, demo } => Config::load(&flags).map_err(usage).and_then(|config| {
-            crate::up::run(config, demo).map_err(failed)
-        }),
+        Command::Up { flags, demo } => Config::load(&flags)
+            .map_err(usage)
+            .and_then(|config| crate::up::run(config, demo).map_err(failed)),
         Command::Down { flags } => Config::load(&flags)
             .map_err(usage)
             .and_then(|config| crate::up::down(config).map_err(failed)),
@@ -70,7 +74,9 @@ pub fn run() -> ExitCode {
 }
 
 fn operations() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     println!("{}", runtime.block_on(crate::environment::operations())?);
     Ok(())
 }

@@ -73,8 +73,15 @@ impl Default for Config {
     }
 }
 
-const KEYS: [&str; 7] =
-    ["listen", "data", "account", "region", "registry_domain", "enforce", "registries"];
+const KEYS: [&str; 7] = [
+    "listen",
+    "data",
+    "account",
+    "region",
+    "registry_domain",
+    "enforce",
+    "registries",
+];
 const REGISTRIES_KEYS: [&str; 2] = ["mirrors", "insecure"];
 
 impl Config {
@@ -122,7 +129,9 @@ impl Config {
         self.data = std::path::absolute(&self.data).context("the data directory")?;
         match self.registry_domain.as_deref() {
             None | Some("amazonaws.com" | "amazonaws.com.cn") => Ok(self),
-            Some(other) => bail!("registry_domain {other:?} must be amazonaws.com or amazonaws.com.cn"),
+            Some(other) => {
+                bail!("registry_domain {other:?} must be amazonaws.com or amazonaws.com.cn")
+            }
         }
     }
 
@@ -159,7 +168,9 @@ mod tests {
 
     #[test]
     fn an_unknown_key_suggests_the_nearest() {
-        let error = Config::parse("lisen = \"127.0.0.1:1\"").expect_err("unknown").to_string();
+        let error = Config::parse("lisen = \"127.0.0.1:1\"")
+            .expect_err("unknown")
+            .to_string();
         assert_eq!(error, "unknown key \"lisen\"; did you mean \"listen\"?");
         assert!(Config::parse("[registries]\nmirror = {}").is_err());
         assert!(Config::parse("account = \"12\"").is_err());

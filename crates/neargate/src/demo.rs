@@ -24,7 +24,10 @@ struct Demo<'a> {
 
 /// Run the demo task, or find the one that still runs, and follow its log.
 pub async fn run(built: &Built, address: SocketAddr, config: &Config) -> Result<()> {
-    let scope = Scope { account: config.account.clone(), region: config.region.clone() };
+    let scope = Scope {
+        account: config.account.clone(),
+        region: config.region.clone(),
+    };
     let role = format!("arn:aws:iam::{}:root", scope.account);
     let demo = Demo { built, scope, role };
     let image = demo.push().await.context("cannot push the demo image")?;
@@ -33,7 +36,10 @@ pub async fn run(built: &Built, address: SocketAddr, config: &Config) -> Result<
             println!("the demo task of the last start still runs");
             task
         }
-        None => demo.start(&image).await.context("cannot run the demo task")?,
+        None => demo
+            .start(&image)
+            .await
+            .context("cannot run the demo task")?,
     };
     demo.follow(&task, address).await
 }
@@ -89,7 +95,9 @@ impl Demo<'_> {
             Err(e) => return Err(e.into()),
         }
         let Scope { account, region } = &self.scope;
-        Ok(format!("{account}.dkr.ecr.{region}.amazonaws.com/{REPOSITORY}:latest"))
+        Ok(format!(
+            "{account}.dkr.ecr.{region}.amazonaws.com/{REPOSITORY}:latest"
+        ))
     }
 
     /// One layer upload through the ECR API; answers the digest.
@@ -100,7 +108,9 @@ impl Demo<'_> {
             layer_digests: vec![digest.clone()],
             ..Default::default()
         };
-        let there = self.call(ecr::ops::BatchCheckLayerAvailability, check).await?;
+        let there = self
+            .call(ecr::ops::BatchCheckLayerAvailability, check)
+            .await?;
         let available = |l: &ecr::Layer| l.layer_availability.as_deref() == Some("AVAILABLE");
         if there.layers.iter().flatten().any(available) {
             return Ok(digest);
@@ -109,7 +119,10 @@ impl Demo<'_> {
             repository_name: REPOSITORY.into(),
             ..Default::default()
         };
-        let upload_id = self.call(ecr::ops::InitiateLayerUpload, begin).await?.upload_id;
+        let upload_id = self
+            .call(ecr::ops::InitiateLayerUpload, begin)
+            .await?
+            .upload_id;
         let upload_id = upload_id.context("an upload has an id")?;
         let part = ecr::UploadLayerPartInput {
             repository_name: REPOSITORY.into(),
@@ -131,7 +144,10 @@ impl Demo<'_> {
     }
 
     async fn running(&self) -> Result<Option<String>> {
-        let list = ecs::ListTasksInput { family: Some(REPOSITORY.into()), ..Default::default() };
+        let list = ecs::ListTasksInput {
+            family: Some(REPOSITORY.into()),
+            ..Default::default()
+        };
         match self.call(ecs::ops::ListTasks, list).await {
             Ok(listed) => Ok(listed.task_arns.and_then(|arns| arns.into_iter().next())),
             Err(e) if e.is("ClusterNotFoundException") => Ok(None),
@@ -151,7 +167,11 @@ impl Demo<'_> {
             image: Some(image.to_owned()),
             log_configuration: Some(ecs::LogConfiguration {
                 log_driver: "awslogs".into(),
-                options: Some(log.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect()),
+                options: Some(
+                    log.iter()
+                        .map(|(k, v)| ((*k).into(), (*v).into()))
+                        .collect(),
+                ),
                 ..Default::default()
             }),
             port_mappings: Some(vec![ecs::PortMapping {
@@ -173,7 +193,8 @@ impl Demo<'_> {
             )),
             ..Default::default()
         };
-        self.call(ecs::ops::RegisterTaskDefinition, register).await?;
+        self.call(ecs::ops::RegisterTaskDefinition, register)
+            .await?;
         let vpc = DefaultVpc::of(&self.scope.account, &self.scope.region);
         let run = ecs::RunTaskInput {
             task_definition: REPOSITORY.into(),
@@ -186,8 +207,16 @@ impl Demo<'_> {
             }),
             ..Default::default()
         };
-        let tasks = self.call(ecs::ops::RunTask, run).await?.tasks.unwrap_or_default();
-        tasks.into_iter().next().and_then(|t| t.task_arn).context("RunTask answers its task")
+        let tasks = self
+            .call(ecs::ops::RunTask, run)
+            .await?
+            .tasks
+            .unwrap_or_default();
+        tasks
+            .into_iter()
+            .next()
+            .and_then(|t| t.task_arn)
+            .context("RunTask answers its task")
     }
 
     /// Print every state the task goes through, its address, then its log, until it stops.
@@ -198,7 +227,10 @@ impl Demo<'_> {
         let mut log = LogCursor::default();
         let (mut shown, mut told) = (String::new(), false);
         loop {
-            let describe = ecs::DescribeTasksInput { tasks: vec![arn.to_owned()], ..Default::default() };
+            let describe = ecs::DescribeTasksInput {
+                tasks: vec![arn.to_owned()],
+                ..Default::default()
+            };
             let tasks = self.call(ecs::ops::DescribeTasks, describe).await?.tasks;
             let Some(task) = tasks.unwrap_or_default().into_iter().next() else {
                 println!("the task is gone");
@@ -231,7 +263,8 @@ impl Demo<'_> {
                     }
                 }
             };
-            if let Ok(changed) = tokio::time::timeout(std::time::Duration::from_millis(500), changed).await
+            if let Ok(changed) =
+                tokio::time::timeout(std::time::Duration::from_millis(500), changed).await
                 && changed.is_err()
             {
                 watch = self.built.house.db.store().watch("ecs/task/", None).await?;
@@ -240,8 +273,15 @@ impl Demo<'_> {
     }
 
     fn tell(&self, task: &ecs::Task, id: &str, address: SocketAddr) {
-        let interfaces = task.containers.iter().flatten().flat_map(|c| c.network_interfaces.iter().flatten());
-        let ip = interfaces.filter_map(|i| i.private_ipv4_address.clone()).next().unwrap_or_default();
+        let interfaces = task
+            .containers
+            .iter()
+            .flatten()
+            .flat_map(|c| c.network_interfaces.iter().flatten());
+        let ip = interfaces
+            .filter_map(|i| i.private_ipv4_address.clone())
+            .next()
+            .unwrap_or_default();
         let program = std::env::args().next().unwrap_or_else(|| "neargate".into());
         println!(
             "its address: {ip}\n\n\

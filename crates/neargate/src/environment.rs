@@ -37,9 +37,14 @@ pub fn credentials(data: &Path, rng: &Rng) -> Result<Credentials> {
 fn read(path: &Path) -> Result<Credentials> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read {}; has neargate up run?", path.display()))?;
-    let (access_key, secret_key) =
-        text.trim().split_once(' ').with_context(|| format!("{} is damaged", path.display()))?;
-    Ok(Credentials { access_key: access_key.into(), secret_key: secret_key.into() })
+    let (access_key, secret_key) = text
+        .trim()
+        .split_once(' ')
+        .with_context(|| format!("{} is damaged", path.display()))?;
+    Ok(Credentials {
+        access_key: access_key.into(),
+        secret_key: secret_key.into(),
+    })
 }
 
 /// The lines `neargate env` prints.
@@ -50,7 +55,10 @@ pub fn lines(config: &Config) -> Result<String> {
         std::net::IpAddr::V4(ip) => ip.to_string(),
     };
     let keys = if config.is_development() {
-        Credentials { access_key: "neargate".into(), secret_key: "neargate".into() }
+        Credentials {
+            access_key: "neargate".into(),
+            secret_key: "neargate".into(),
+        }
     } else {
         read(&path(&config.data))?
     };
@@ -77,15 +85,25 @@ pub fn lines(config: &Config) -> Result<String> {
 
 /// The first line of `aws --version`, such as `aws-cli/2.9.19 Python/3.11.2 ...`.
 fn aws_cli_version() -> Option<String> {
-    let said = std::process::Command::new("aws").arg("--version").output().ok()?;
-    Some(String::from_utf8_lossy(&said.stdout).lines().next()?.to_owned())
+    let said = std::process::Command::new("aws")
+        .arg("--version")
+        .output()
+        .ok()?;
+    Some(
+        String::from_utf8_lossy(&said.stdout)
+            .lines()
+            .next()?
+            .to_owned(),
+    )
 }
 
 /// Version 1 does from 1.29 on, version 2 from 2.13 on; Debian 12 has 2.9.
 /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>)
 fn reads_endpoint_url(version: &str) -> bool {
     let number = version.strip_prefix("aws-cli/").unwrap_or_default();
-    let mut parts = number.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse().ok());
+    let mut parts = number
+        .split(|c: char| !c.is_ascii_digit())
+        .map_while(|n| n.parse().ok());
     match (parts.next(), parts.next()) {
         (Some(1u32), Some(minor)) => minor >= 29u32,
         (Some(2), Some(minor)) => minor >= 13,
@@ -99,13 +117,26 @@ pub async fn operations() -> Result<String> {
     let settings = Settings {
         registry_endpoint: String::new(),
         registry_domain: None,
-        default_scope: Scope { account: AccountId::default(), region: Region::default() },
+        default_scope: Scope {
+            account: AccountId::default(),
+            region: Region::default(),
+        },
     };
-    let options =
-        Options { data: scratch.path().into(), account: AccountId::default(), settings };
-    let built = build(options, Arc::new(SystemClock), Arc::new(Rng::from_entropy())).await?;
+    let options = Options {
+        data: scratch.path().into(),
+        account: AccountId::default(),
+        settings,
+    };
+    let built = build(
+        options,
+        Arc::new(SystemClock),
+        Arc::new(Rng::from_entropy()),
+    )
+    .await?;
     let tables: Vec<_> = built.house.caller.services().cloned().collect();
-    Ok(serde_json::to_string_pretty(&services::operations(&tables))?)
+    Ok(serde_json::to_string_pretty(&services::operations(
+        &tables,
+    ))?)
 }
 
 #[cfg(test)]
@@ -114,7 +145,9 @@ mod tests {
 
     #[test]
     fn old_clis_are_known() {
-        assert!(!reads_endpoint_url("aws-cli/2.9.19 Python/3.11.2 Linux/6.1"));
+        assert!(!reads_endpoint_url(
+            "aws-cli/2.9.19 Python/3.11.2 Linux/6.1"
+        ));
         assert!(!reads_endpoint_url("aws-cli/1.24.0 Python/3.9"));
         assert!(reads_endpoint_url("aws-cli/1.45.11 Python/3.11.7"));
         assert!(reads_endpoint_url("aws-cli/2.13.0 Python/3.11.2"));

@@ -10,7 +10,9 @@ pub fn check() -> Result<()> {
     let v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
     let v1 = Path::new("/sys/fs/cgroup/memory").exists();
     if !v1 && !v2 {
-        bail!("No cgroups are mounted under /sys/fs/cgroup: mount them (mount -t cgroup2 none /sys/fs/cgroup).");
+        bail!(
+            "No cgroups are mounted under /sys/fs/cgroup: mount them (mount -t cgroup2 none /sys/fs/cgroup)."
+        );
     }
     let overlay = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
     if !overlay.contains("overlay") {
@@ -24,11 +26,16 @@ pub fn check() -> Result<()> {
 
 fn is_root() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let uids = status.lines().find_map(|l| l.strip_prefix("Uid:")).unwrap_or_default();
+    let uids = status
+        .lines()
+        .find_map(|l| l.strip_prefix("Uid:"))
+        .unwrap_or_default();
     uids.split_whitespace().nth(1) == Some("0")
 }
 
 fn which(program: &str) -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|p| p.is_file())
+    std::env::split_paths(&path)
+        .map(|dir| dir.join(program))
+        .find(|p| p.is_file())
 }

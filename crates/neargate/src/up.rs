@@ -35,7 +35,9 @@ fn in_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
     preflight::check()?;
     log_to_stderr();
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     runtime.context("cannot start the runtime")?.block_on(work)
 }
 
@@ -52,20 +54,31 @@ fn log_to_stderr() {
 async fn serve(config: Config, with_demo: bool) -> Result<()> {
     let started = Stopwatch::start();
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
-        format!("cannot listen on {}: is the port in use? choose another with --listen", config.listen)
+        format!(
+            "cannot listen on {}: is the port in use? choose another with --listen",
+            config.listen
+        )
     })?;
-    let address = listener.local_addr().context("the listener has an address")?;
+    let address = listener
+        .local_addr()
+        .context("the listener has an address")?;
     let host = Host::start(&config, address.port()).await?;
     let mode = if config.is_development() {
         Mode::Development
     } else {
         let keys = environment::credentials(&config.data, &host.rng)?;
-        Mode::Enforced(BTreeMap::from([(keys.access_key, Secret::new(keys.secret_key))]))
+        Mode::Enforced(BTreeMap::from([(
+            keys.access_key,
+            Secret::new(keys.secret_key),
+        )]))
     };
     let reset = reset(host.built.clone());
     let gateway = Gateway::new(host.built.clone(), mode, config.region.clone(), Some(reset));
     let server = task::spawn("gateway", gateway.serve(listener));
-    eprintln!("neargate is ready on http://{address} after {} ms", started.elapsed().as_millis());
+    eprintln!(
+        "neargate is ready on http://{address} after {} ms",
+        started.elapsed().as_millis()
+    );
 
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle Ctrl-C")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
@@ -119,8 +132,10 @@ impl Host {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let rng = Arc::new(Rng::from_entropy());
         let instance = instance::id(&config.data, &rng)?;
-        let default_scope =
-            Scope { account: config.account.clone(), region: config.region.clone() };
+        let default_scope = Scope {
+            account: config.account.clone(),
+            region: config.region.clone(),
+        };
         let options = Options {
             data: config.data.clone(),
             account: config.account.clone(),
@@ -136,7 +151,9 @@ impl Host {
             instance: instance.clone(),
             run_dir: run_dir.join("net"),
             vpc_cidr: vpc::CIDR.into(),
-            subnets: vpc::gateways().map(|gateway| (gateway, vpc::SUBNET_PREFIX)).to_vec(),
+            subnets: vpc::gateways()
+                .map(|gateway| (gateway, vpc::SUBNET_PREFIX))
+                .to_vec(),
         });
         let network = network.await.context("cannot set up the task network")?;
         let registries = RegistryConfig {
@@ -163,7 +180,12 @@ impl Host {
         );
         let agent = Agent::start(agent, upstream, images, network.clone(), runtime);
         let agent = agent.await.context("cannot start the node")?;
-        Ok(Host { built, agent, network, rng })
+        Ok(Host {
+            built,
+            agent,
+            network,
+            rng,
+        })
     }
 
     /// Containers go on; without any, the host's network is put back as it was.

@@ -53,7 +53,10 @@ impl Upstream for Local {
         end_offset: u64,
         lines: Vec<LogLine>,
     ) -> Result<(), UpstreamError> {
-        self.0.put_logs(target, source, end_offset, lines).await.map_err(error)
+        self.0
+            .put_logs(target, source, end_offset, lines)
+            .await
+            .map_err(error)
     }
 
     async fn log_offset(&self, target: &LogTarget, source: &str) -> Result<u64, UpstreamError> {
@@ -66,7 +69,11 @@ impl Upstream for Local {
         region: &Region,
         name: &str,
     ) -> Result<ImageSource, UpstreamError> {
-        let resolved = self.0.resolve_image(account, region, name).await.map_err(error)?;
+        let resolved = self
+            .0
+            .resolve_image(account, region, name)
+            .await
+            .map_err(error)?;
         Ok(match resolved {
             Resolved::Own { digest } => ImageSource::Own { digest },
             Resolved::Missing { message } => ImageSource::Missing { message },

@@ -11,5 +11,6 @@ use std::sync::Arc;
 pub struct Sts;
 
 pub fn table() -> OperationTable<Sts> {
-    OperationTable::new(&SERVICE, Arc::new(Sts)).on(ops::GetCallerIdentity, api::get_caller_identity)
+    OperationTable::new(&SERVICE, Arc::new(Sts))
+        .on(ops::GetCallerIdentity, api::get_caller_identity)
 }
