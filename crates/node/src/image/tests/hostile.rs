@@ -311,3 +311,69 @@ fn deep_trees_can_be_deleted() {
     node.images.trash.take(&unpacked.fs()).unwrap();
     node.assert_no_rest();
 }
+
+/// Headers with a few bytes changed, checksums put right: whatever they say, nothing panics and
+/// nothing leaves the layer's directory.
+#[test]
+fn mutated_archives_do_no_harm() {
+    let template = Tar::default()
+        .dir("d")
+        .file("d/f", b"content")
+        .symlink("d/l", "../../../d")
+        .pax(&[
+            ("path", b"d/l/x"),
+            ("mtime", b"1.5"),
+            ("SCHILY.xattr.user.a", b"b"),
+        ])
+        .file("short", b"more")
+        .hardlink("h", "d/f")
+        .pax(&[
+            ("GNU.sparse.map", b"10,4,50,3"),
+            ("GNU.sparse.size", b"100"),
+        ])
+        .file("sparse", b"sparse!")
+        .file("d/.wh.gone", b"")
+        .end();
+    unpack(&template).fs();
+    let outer = tempfile::tempdir().unwrap();
+    let rng = neargate_base::Rng::seeded(20);
+    let blocks = template.len() as u64 / 512 - 2;
+    let mut whole = 0;
+    for round in 0..300 {
+        let mut tar = template.clone();
+        for _ in 0..=rng.below(3) {
+            let block = rng.below(blocks) as usize * 512;
+            let at = block + rng.below(345) as usize;
+            tar[at] = *b"\0/.0179axgLSK-\xff\x80"
+                .get(rng.below(17) as usize)
+                .unwrap_or(&b'w');
+            let mut header = [0; 512];
+            header.copy_from_slice(&tar[block..block + 512]);
+            if &header[257..262] == b"ustar" {
+                let mut header = Header::from_byte_slice(&header).clone();
+                header.set_cksum();
+                tar[block..block + 512].copy_from_slice(header.as_bytes());
+            }
+        }
+        let dir = outer.path().join(round.to_string());
+        fs::create_dir(&dir).unwrap();
+        let (out, from) = sync_channel(4);
+        let (back, _recycled) = sync_channel(4);
+        out.send(Ok((tar.clone(), tar.len()))).unwrap();
+        out.send(Ok((Vec::new(), 0))).unwrap();
+        let content = Pieces::new(from, back);
+        let applied = apply(
+            content,
+            &dir,
+            Some(&[]),
+            &options().limits,
+            &Digest::of(&tar),
+        );
+        whole += usize::from(applied.is_ok());
+        assert_eq!(list(&dir), ["aside", "fs"], "round {round}");
+        fs::remove_dir_all(&dir).unwrap();
+        assert!(list(outer.path()).is_empty(), "round {round}");
+    }
+    // Many a change does not matter: the rest is walked through to the end.
+    assert!(whole > 20, "{whole}");
+}
