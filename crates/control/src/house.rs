@@ -2,12 +2,13 @@
 
 use neargate_base::{AccountId, Clock, Rng, task};
 use neargate_blob::{BlobError, Blobs};
-use neargate_compute::ecr::Ecr;
-use neargate_compute::ecs::{self, Ecs, Expire};
+use neargate_compute::ecr::{self, Ecr};
+use neargate_compute::ecs::{self, Ecs, Expire, ForgetTokens};
 use neargate_observe::logs::{EngineError, LogEngine, Logs, Retention};
+use neargate_service::controller::{self, Controller};
 use neargate_service::ctx::Settings;
 use neargate_service::eni::Cursors;
-use neargate_service::{AwsError, Caller, Db, House, controller};
+use neargate_service::{AwsError, Caller, Db, House};
 use neargate_store::embedded::EmbeddedStore;
 use neargate_store::{Store, StoreError};
 use std::path::PathBuf;
@@ -69,24 +70,28 @@ pub async fn build(options: Options, clock: Arc<dyn Clock>, rng: Arc<Rng>) -> Re
         .map_err(|source| BuildError::Logs { path, source })?;
     let house = Arc::new(House {
         db: Db::new(store),
-        clock: clock.clone(),
-        rng: rng.clone(),
+        clock,
+        addresses: Cursors::new(&rng),
+        rng,
         blobs,
         caller: Caller::default(),
-        addresses: Cursors::new(&rng),
         settings: options.settings,
     });
     let ecs = Arc::new(Ecs::default());
     let ecr = Arc::new(Ecr::default());
     let logs = Arc::new(Logs::new(engine));
     house.caller.connect(crate::services::tables(&ecs, &ecr, &logs));
-    let expire = Arc::new(Expire { db: house.db.clone() });
-    let expire = controller::run(expire, house.db.clone(), clock.clone(), rng.clone());
-    let retention = Retention { db: house.db.clone(), engine: logs.engine.clone() };
-    let retention = controller::run(Arc::new(retention), house.db.clone(), clock, rng);
-    let controllers =
-        vec![task::spawn("ecs-task-expiry", expire), task::spawn("logs-retention", retention)];
+    let controllers = vec![
+        start(&house, Expire { db: house.db.clone() }),
+        start(&house, ForgetTokens { db: house.db.clone() }),
+        start(&house, Retention { db: house.db.clone(), engine: logs.engine.clone() }),
+    ];
     Ok(Built { house, ecs, ecr, logs, account: options.account, controllers })
+}
+
+fn start(house: &House, controller: impl Controller) -> JoinHandle<()> {
+    let (db, clock, rng) = (house.db.clone(), house.clock.clone(), house.rng.clone());
+    task::spawn(controller.name(), controller::run(Arc::new(controller), db, clock, rng))
 }
 
 impl Built {
