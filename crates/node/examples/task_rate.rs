@@ -4,10 +4,10 @@
 //! `cargo build --release --example task_rate && sudo unshare --net --mount --propagation private
 //! target/release/examples/task_rate [tasks]`.
 
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, clippy::unwrap_used)]
 #[path = "../tests/agent/place.rs"]
 mod place;
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, clippy::unwrap_used)]
 #[path = "../tests/agent/wire.rs"]
 mod wire;
 

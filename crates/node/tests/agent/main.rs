@@ -4,6 +4,11 @@
 //! `shim DIR`, `node DIR`, `sweep DIR`; otherwise it runs the tests, in namespaces of its own.
 //! Needs root and a static busybox; without them it says so and passes.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test, though clippy cannot tell: it has its own harness"
+)]
+
 mod place;
 mod wire;
 

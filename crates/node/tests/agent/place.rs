@@ -87,7 +87,10 @@ pub async fn store_image(blobs: &Arc<Blobs>) -> Option<Digest> {
 /// standard input ends.
 pub async fn node(dir: &Path) {
     let filter = tracing_subscriber::EnvFilter::from_env("NEARGATE_TEST_LOG");
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     let blobs = Blobs::open(&dir.join("blobs")).unwrap();
     let images = Images::open(&dir.join("images"), Some(blobs), RegistryConfig::default()).unwrap();
     let gateway = |third| (Ipv4Addr::new(172, 31, third, 1), 20);
@@ -235,6 +238,14 @@ pub async fn sweep(dir: &Path) {
         instance: INSTANCE.into(),
     });
     runtime.unwrap().sweep(&Default::default()).await.unwrap();
+    for controller in std::fs::read_dir("/sys/fs/cgroup")
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        // Where there is none, there is nothing to remove.
+        let _ = std::fs::remove_dir(controller.path().join(format!("neargate-{INSTANCE}")));
+    }
     let netns = std::fs::read_dir(dir.join("net/netns"));
     for namespace in netns.into_iter().flatten().flatten() {
         let _ = rustix::mount::unmount(namespace.path(), rustix::mount::UnmountFlags::DETACH);

@@ -189,7 +189,7 @@ impl World {
                 },
             };
             let ended = matches!(next.containers[i].phase, Phase::Ended(_));
-            if (ended && !next.containers[i].drained) || (ran && ended) {
+            if ended && (ran || !next.containers[i].drained) {
                 self.pending.push(Event::Drained(i));
             }
         }
