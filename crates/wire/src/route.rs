@@ -116,7 +116,7 @@ pub fn route(parts: &Parts, body: &[u8], services: &[&'static Service]) -> Route
     let found = services
         .iter()
         .copied()
-        .filter(|s| s.signing_name != "s3")
+        .filter(|s| s.signing_name != "s3" && hint::speaks_rest(s))
         .filter_map(|service| Some((service, rest::find(service, parts)?)))
         .next();
     match found {

@@ -3,7 +3,7 @@
 use http::request::Parts;
 use neargate_base::{AccountId, Region, Secret, Timestamp};
 use neargate_service::{Principal, Scope};
-use neargate_wire::sigv4::{self, Payload, SigV4Error};
+use neargate_wire::sigv4::{self, Claim, Payload, SigV4Error};
 use std::collections::BTreeMap;
 
 /// Whether callers must prove who they are.
@@ -22,12 +22,13 @@ pub enum Refusal {
     Region(String),
 }
 
-/// The caller of a request with this body.
+/// The caller of a request with this body to the service that signs as `service`.
 ///
 /// An access key of twelve digits chooses the account of that number in development mode, so
 /// that one endpoint serves several accounts.
 pub fn caller(
     mode: &Mode,
+    service: &str,
     parts: &Parts,
     body: &[u8],
     default: &Scope,
@@ -51,18 +52,33 @@ pub fn caller(
         Mode::Enforced(keys) => {
             let secret = keys.get(&claim.access_key);
             let secret = secret.ok_or(Refusal::Signature(SigV4Error::UnknownKey))?;
-            let payload = Payload::of(&claim, parts).map_err(Refusal::Signature)?;
-            let hash = sigv4::sha256_hex(body);
-            if matches!(&payload, Payload::Declared(declared) if *declared != hash) {
-                return Err(Refusal::Signature(SigV4Error::ContentSha256Mismatch));
+            if claim.service != service {
+                return Err(Refusal::Signature(SigV4Error::Mismatch(format!(
+                    "Credential should be scoped to correct service: '{service}'."
+                ))));
             }
-            let line = payload.hash_line(|| hash);
+            let line = signed_hash(&claim, parts, body).map_err(Refusal::Signature)?;
             sigv4::verify(&claim, parts, &line, secret.expose(), now).map_err(Refusal::Signature)?;
             default.account.clone()
         }
     };
     let principal = root(&account, &claim.access_key);
     Ok((Scope { account, region }, principal))
+}
+
+/// The canonical request's last line. Only S3 lets a client leave its body unsigned; elsewhere
+/// the body itself is hashed, whatever the client declares, so that it cannot be exchanged.
+fn signed_hash(claim: &Claim, parts: &Parts, body: &[u8]) -> Result<String, SigV4Error> {
+    let payload = Payload::of(claim, parts)?;
+    let unsigned = matches!(payload, Payload::Unsigned) && claim.service == "s3";
+    if unsigned {
+        return Ok(payload.hash_line(String::new));
+    }
+    let hash = sigv4::sha256_hex(body);
+    if matches!(&payload, Payload::Declared(declared) if *declared != hash) {
+        return Err(SigV4Error::ContentSha256Mismatch);
+    }
+    Ok(hash)
 }
 
 /// The account's root user: what every accepted key stands for until IAM is built.
@@ -73,3 +89,6 @@ fn root(account: &AccountId, access_key: &str) -> Principal {
         access_key: access_key.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! One AWS call: route, authenticate, decode, validate, dispatch, encode.
 
 use super::body::{Body, ReadError, full, read};
+use super::encoding::{EncodingError, plain};
 use super::{Gateway, auth};
 use bytes::Bytes;
 use http::request::Parts;
@@ -38,7 +39,7 @@ pub(super) async fn handle(
 ) -> Response<Body> {
     let large = found.operation.is_some_and(|o| o.name == "UploadLayerPart");
     let limit = if large { MAX_LAYER_PART_BYTES } else { MAX_BODY_BYTES };
-    let body = read(incoming, limit).await.map_err(|e| unreadable(&e, limit));
+    let body = read(incoming, limit, gateway.patience).await.map_err(|e| unreadable(&e, limit));
     respond(gateway, &found, parts, body).await
 }
 
@@ -48,14 +49,16 @@ pub(super) async fn handle_form(
     parts: Parts,
     incoming: Incoming,
 ) -> Response<Body> {
-    let body = read(incoming, MAX_BODY_BYTES).await.map_err(|e| unreadable(&e, MAX_BODY_BYTES));
-    let bytes = body.as_ref().map_or_else(|_| Bytes::new(), Clone::clone);
-    match route(&parts, &bytes, crate::services::schemas()) {
+    let body = read(incoming, MAX_BODY_BYTES, gateway.patience).await;
+    let body = body.map_err(|e| unreadable(&e, MAX_BODY_BYTES));
+    // What cannot be read names nothing here, and is refused where it is answered.
+    let form = body.as_ref().ok().and_then(|b| plain(&parts.headers, b, MAX_BODY_BYTES).ok());
+    match route(&parts, &form.unwrap_or_default(), crate::services::schemas()) {
         Route::Aws(found) => respond(gateway, &found, parts, body).await,
         Route::Unserved { name, protocol, operation } => {
             unserved(gateway, &name, protocol, operation.as_deref())
         }
-        _ => super::own::unknown(),
+        _ => super::own::unknown(&gateway.built.house.rng.uuid()),
     }
 }
 
@@ -97,8 +100,15 @@ async fn answer(
     request_id: &str,
 ) -> Result<Response<Body>, AwsError> {
     let house = &gateway.built.house;
-    let caller = auth::caller(&gateway.mode, &parts, &body, &gateway.default_scope, house.now());
+    let signing_name = call.service.signing_name;
+    let caller =
+        auth::caller(&gateway.mode, signing_name, &parts, &body, &gateway.default_scope, house.now());
     let (scope, principal) = caller.map_err(|refusal| refused(call, refusal))?;
+    let body = if call.service.id == "s3" {
+        body
+    } else {
+        plain(&parts.headers, &body, MAX_BODY_BYTES).map_err(undecodable)?
+    };
     let Some(operation) = call.operation else {
         let unknown = unknown_operation(found);
         return Err(AwsError::client(unknown.code, unknown.message).status(unknown.status));
@@ -159,15 +169,32 @@ fn refuse(call: Call, error: &AwsError, request_id: &str) -> Response<Body> {
 
 fn unreadable(why: &ReadError, limit: usize) -> AwsError {
     match why {
-        ReadError::TooLarge => AwsError::client(
-            "RequestEntityTooLargeException",
-            format!("The request body is larger than {limit} bytes."),
-        )
-        .status(413),
+        ReadError::TooLarge => too_large(limit),
         ReadError::Broken => {
             AwsError::client("IncompleteBody", "The request body ended before it was complete.")
         }
+        ReadError::Stalled => {
+            AwsError::client("RequestTimeout", "The request body was not sent in time.").status(408)
+        }
     }
+}
+
+fn undecodable(why: EncodingError) -> AwsError {
+    match why {
+        EncodingError::TooLarge => too_large(MAX_BODY_BYTES),
+        EncodingError::Broken => AwsError::client(
+            "SerializationException",
+            "The request body is not what its Content-Encoding says.",
+        ),
+    }
+}
+
+fn too_large(limit: usize) -> AwsError {
+    AwsError::client(
+        "RequestEntityTooLargeException",
+        format!("The request body is larger than {limit} bytes."),
+    )
+    .status(413)
 }
 
 fn refused(call: Call, refusal: auth::Refusal) -> AwsError {

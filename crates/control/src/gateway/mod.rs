@@ -5,6 +5,7 @@
 mod auth;
 mod aws;
 mod body;
+mod encoding;
 mod guard;
 mod own;
 
@@ -14,8 +15,8 @@ pub use body::{Body, BoxError};
 use crate::house::Built;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use neargate_base::{Region, task};
 use neargate_compute::ecr::registry;
 use neargate_service::Scope;
@@ -26,8 +27,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-/// A client must send its request's head within this time.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// A client must send its request's head within this time, and each piece of its body.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Connections served at the same time; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 4_096;
 
@@ -41,6 +42,7 @@ pub struct Gateway {
     mode: Mode,
     default_scope: Scope,
     reset: Option<Reset>,
+    patience: Duration,
 }
 
 impl std::fmt::Debug for Gateway {
@@ -54,7 +56,12 @@ impl Gateway {
     pub fn new(built: Arc<Built>, mode: Mode, region: Region, reset: Option<Reset>) -> Self {
         let default_scope = Scope { account: built.account.clone(), region };
         let reset = reset.filter(|_| matches!(mode, Mode::Development));
-        Gateway { built, mode, default_scope, reset }
+        Gateway { built, mode, default_scope, reset, patience: PATIENCE }
+    }
+
+    /// How long a client may take for its request's head, and for each piece of its body.
+    pub fn patience(self, patience: Duration) -> Self {
+        Gateway { patience, ..self }
     }
 
     /// Serve until the future is dropped.
@@ -72,17 +79,16 @@ impl Gateway {
                 }
             };
             let _ = stream.set_nodelay(true);
-            let gateway = self.clone();
+            let (gateway, patience) = (self.clone(), self.patience);
             task::spawn("connection", async move {
                 let service = hyper::service::service_fn(move |request| {
                     let gateway = gateway.clone();
                     async move { Ok::<_, Infallible>(gateway.handle(request).await) }
                 });
-                let mut server = auto::Builder::new(TokioExecutor::new());
-                server
-                    .http1()
-                    .timer(hyper_util::rt::TokioTimer::new())
-                    .header_read_timeout(HEAD_TIMEOUT);
+                // HTTP/1.1 only: no AWS client speaks HTTP/2 without TLS, and its detection would
+                // wait for the first bytes without a limit.
+                let mut server = http1::Builder::new();
+                server.timer(TokioTimer::new()).header_read_timeout(patience);
                 if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
                     tracing::debug!(%error, "connection ended");
                 }
@@ -96,7 +102,7 @@ impl Gateway {
         if matches!(self.mode, Mode::Development)
             && let Err(refused) = guard::check(&parts)
         {
-            return own::refused(&refused);
+            return own::refused(&refused, &self.built.house.rng.uuid());
         }
         if wire_route::needs_body(&parts) {
             return aws::handle_form(self, parts, incoming).await;
@@ -117,7 +123,7 @@ impl Gateway {
             }
             Route::Health => own::health(&self.built),
             Route::Internal => own::internal(&parts, self.reset.as_ref()).await,
-            Route::TaskMetadata | Route::Unknown => own::unknown(),
+            Route::TaskMetadata | Route::Unknown => own::unknown(&self.built.house.rng.uuid()),
         }
     }
 }

@@ -16,9 +16,17 @@ fn answer(status: StatusCode, body: &Value) -> Response<Body> {
     response
 }
 
-pub(super) fn refused(why: &Refused) -> Response<Body> {
-    let body = json!({ "__type": "AccessDeniedException", "message": why.to_string() });
-    answer(StatusCode::FORBIDDEN, &body)
+/// Answers an error that belongs to no AWS service, in the form every AWS JSON client reads.
+fn refuse(status: StatusCode, code: &str, message: &str, request_id: &str) -> Response<Body> {
+    let mut response = answer(status, &json!({ "__type": code, "message": message }));
+    if let Ok(id) = http::HeaderValue::from_str(request_id) {
+        response.headers_mut().insert("x-amzn-requestid", id);
+    }
+    response
+}
+
+pub(super) fn refused(why: &Refused, request_id: &str) -> Response<Body> {
+    refuse(StatusCode::FORBIDDEN, "AccessDeniedException", &why.to_string(), request_id)
 }
 
 /// What runs here: every service that has handlers, and the nodes connected.
@@ -57,9 +65,8 @@ pub(super) async fn internal(parts: &Parts, reset: Option<&Reset>) -> Response<B
 }
 
 /// No AWS service is addressed: say what this port serves.
-pub(super) fn unknown() -> Response<Body> {
+pub(super) fn unknown(request_id: &str) -> Response<Body> {
     let message =
         "No AWS service is recognised in this request. See GET /health for what runs here.";
-    let body = json!({ "__type": "UnknownOperationException", "message": message });
-    answer(StatusCode::NOT_FOUND, &body)
+    refuse(StatusCode::NOT_FOUND, "UnknownOperationException", message, request_id)
 }

@@ -244,6 +244,14 @@ impl Hints {
     }
 }
 
+/// Only their operations have paths; all others are at `POST /`.
+pub(super) fn speaks_rest(service: &Service) -> bool {
+    service
+        .protocols
+        .iter()
+        .any(|p| matches!(p, Protocol::RestJson | Protocol::RestXml))
+}
+
 pub(super) fn speaks_query(service: &Service) -> bool {
     service
         .protocols

@@ -280,6 +280,8 @@ fn our_own_paths() {
         ("GET /v20190125", "Unknown"),
         ("GET /_neargateway", "Unknown"),
         ("GET /", "Unknown"),
+        // Where the operations of every JSON and query service are.
+        ("POST /", "Unknown"),
         ("GET /bucket/key", "Unknown"),
         ("PUT /bucket", "Unknown"),
     ] {
