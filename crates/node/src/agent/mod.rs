@@ -217,12 +217,16 @@ impl Fleet {
         self.drivers.insert(task_id.clone(), handle);
         let ended = self.ended_tx.clone();
         self.running.retain(|driver| !driver.is_finished());
-        self.running.push(task::spawn("task-driver", async move {
-            if driver.run().await {
-                // The fleet is gone only at shutdown.
-                let _ = ended.send(task_id);
-            }
-        }));
+        let running = task::spawn("task-driver", driver.run());
+        self.running
+            .push(task::spawn("task-driver-end", async move {
+                match running.await {
+                    // The fleet is gone only at shutdown.
+                    Ok(true) => drop(ended.send(task_id)),
+                    Ok(false) => {}
+                    Err(error) => tracing::error!(task_id, %error, "task driver ended badly"),
+                }
+            }));
     }
 
     async fn run(mut self, collect_every: Duration) {
@@ -255,9 +259,8 @@ impl Fleet {
             }
         }
         for driver in self.running {
-            if let Err(error) = driver.await {
-                tracing::error!(%error, "task driver ended badly");
-            }
+            // What went wrong has been logged.
+            let _ = driver.await;
         }
         if let Some(collecting) = collecting {
             collecting.abort();

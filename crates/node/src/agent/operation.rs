@@ -23,6 +23,9 @@ use std::time::Duration;
 /// What failed is tried again after this long.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 
+/// A start that takes longer has failed.
+const START_LIMIT: Duration = Duration::from_secs(180);
+
 /// What an operation on one container takes from the state, taken before it is begun.
 #[derive(Debug, Default)]
 pub struct Prepared {
@@ -172,9 +175,15 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
         Err(error) => return Some(Event::StartFailed(i, error.to_string()).into()),
     }
     let _permit = shared.starts.acquire().await.expect("never closed");
-    Some(match shared.runtime.start(&config).await {
-        Ok(container) => Message::Live(i, container),
-        Err(error) => Event::StartFailed(i, chain(&error)).into(),
+    let started = tokio::time::timeout(START_LIMIT, shared.runtime.start(&config)).await;
+    Some(match started {
+        Ok(Ok(container)) => Message::Live(i, container),
+        Ok(Err(error)) => Event::StartFailed(i, chain(&error)).into(),
+        // What there may be of it goes with the task.
+        Err(_) => {
+            let text = "Could not transition to running; timed out after waiting 3m";
+            Event::StartFailed(i, text.into()).into()
+        }
     })
 }
 
