@@ -1,5 +1,7 @@
 //! Real containers: needs root, and busybox (package busybox-static) for a root file system.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 #[path = "runtime/lab.rs"]
 mod lab;
 

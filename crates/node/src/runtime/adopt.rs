@@ -5,6 +5,7 @@
 //! | yes | no | running, or about to |
 //! | – | yes | ended |
 //! | no | no | the shim was killed: what is left of the container is killed too |
+//! | no file | no | the agent was killed before its shim came to life: never started |
 
 use super::container::{Connection, ShimContainer, shared};
 use super::shim::blocking;
@@ -38,18 +39,23 @@ pub(super) async fn adopt(dir: PathBuf, cgroup: Cgroup) -> Result<Adopted, Runti
     }
     // Refused, or ended: the shim is gone or about to be.
     let directory = dir.clone();
-    let exit = blocking(move || {
+    let found = blocking(move || {
         wait_for_shim(&directory)?;
-        Ok(read_json::<Exit>(&directory.join(EXIT)).ok())
+        if let Ok(exit) = read_json::<Exit>(&directory.join(EXIT)) {
+            return Ok(Adopted::Exited(exit));
+        }
+        if !directory.join(LOCK).exists() {
+            let config = directory.join(CONFIG);
+            fs::remove_file(&config).map_err(RuntimeError::io("remove", config))?;
+            return Ok(Adopted::Unknown);
+        }
+        Ok(Adopted::Lost)
     })
     .await?;
-    match exit {
-        Some(exit) => Ok(Adopted::Exited(exit)),
-        None => {
-            clean_up(cgroup).await?;
-            Ok(Adopted::Lost)
-        }
+    if matches!(found, Adopted::Lost) {
+        clean_up(cgroup).await?;
     }
+    Ok(found)
 }
 
 /// How a container ended whose shim has ended.

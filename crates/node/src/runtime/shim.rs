@@ -145,6 +145,8 @@ fn lay_out(dir: &Path, config: &ContainerConfig) -> Result<UnixListener, Runtime
             config.name, config.task_id
         )));
     }
+    // Left by an agent that was killed just here.
+    let _ = fs::remove_file(dir.join(SOCKET));
     let listener = socket_path(dir)
         .and_then(|(_guard, path)| UnixListener::bind(path))
         .map_err(RuntimeError::io("listen on", dir.join(SOCKET)))?;
@@ -227,6 +229,9 @@ impl Runtime for ShimRuntime {
             .map_err(RuntimeError::io("execute", self.program.path()))?;
         match connection.greeting().await {
             Some(Ok(started)) => {
+                for warning in &started.warnings {
+                    tracing::warn!(container = %dir.display(), "{warning}");
+                }
                 let container = ShimContainer::watch(dir, cgroup, started, connection, Some(shim));
                 Ok(Arc::new(container))
             }

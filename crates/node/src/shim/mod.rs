@@ -63,8 +63,8 @@ fn run(dir: &Path) -> io::Result<()> {
     let lock = File::create(dir.join(LOCK))?;
     flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
     let config: ContainerConfig = read_json(&dir.join(CONFIG))?;
-    let outcome = launch::launch(&config, dir);
-    match outcome {
+    state::reserve(dir, EXIT)?;
+    match launch::launch(&config, dir) {
         Ok(launched) => supervise::supervise(&config, dir, listener, launched),
         Err(failure) => refuse(dir, listener, failure),
     }

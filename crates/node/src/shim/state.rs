@@ -37,11 +37,22 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
     serde_json::from_slice(&fs::read(path)?).map_err(io::Error::other)
 }
 
-/// Writes `dir/name` whole or not at all, and durably.
+/// Takes the disk space for `dir/name`, so that a later [`write_json`] succeeds on a full disk.
+pub(crate) fn reserve(dir: &Path, name: &str) -> io::Result<()> {
+    fs::write(dir.join(format!("{name}.new")), [b' '; 4096])
+}
+
+/// Writes `dir/name` whole or not at all, and durably. Uses reserved space where it is.
 pub(crate) fn write_json<T: Serialize>(dir: &Path, name: &str, value: &T) -> io::Result<()> {
     let temporary = dir.join(format!("{name}.new"));
-    let mut file = File::create(&temporary)?;
-    file.write_all(&serde_json::to_vec(value)?)?;
+    let bytes = serde_json::to_vec(value)?;
+    let mut file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&temporary)?;
+    file.write_all(&bytes)?;
+    file.set_len(bytes.len() as u64)?;
     file.sync_data()?;
     fs::rename(&temporary, dir.join(name))
 }

@@ -121,11 +121,7 @@ impl Supervisor<'_> {
         let oom_kills = self.launched.cgroup.oom_kills();
         self.launched.cgroup.kill().map_err(io::Error::other)?;
         self.drain()?;
-        let exit = self.exit(
-            status.exit_status().map(|code| code as i32),
-            status.terminating_signal().map(|signal| signal as i32),
-            oom_kills,
-        );
+        let exit = self.exit(status.exit_status(), status.terminating_signal(), oom_kills);
         // What is left of it (never expected) goes when the task is removed.
         let _ = self.launched.cgroup.remove();
         write_json(self.dir, EXIT, &exit)
@@ -235,7 +231,8 @@ impl Supervisor<'_> {
                 start_ticks: sys::start_ticks(self.launched.pid).unwrap_or(0),
                 warnings,
             };
-            write_json_quickly(self.dir, STARTED, &started)?;
+            // For people; the greeting tells every client as much.
+            let _ = write_json_quickly(self.dir, STARTED, &started);
             self.started = Some(started.clone());
             Greeting::Started(started)
         } else {

@@ -19,6 +19,7 @@ pub struct Lab {
     pub config: RuntimeConfig,
     pub layer: PathBuf,
     dir: tempfile::TempDir,
+    mounted: bool,
 }
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -33,7 +34,26 @@ const APPLETS: [&str; 40] = [
 
 impl Lab {
     pub fn new() -> Lab {
+        Lab::inside(tempfile::tempdir().unwrap(), false)
+    }
+
+    /// On a file system of its own with so much room.
+    pub fn with_disk(mib: u32) -> Lab {
+        use rustix::mount::{MountFlags, mount};
         let dir = tempfile::tempdir().unwrap();
+        let options = std::ffi::CString::new(format!("size={mib}m")).unwrap();
+        mount(
+            "tmpfs",
+            dir.path(),
+            "tmpfs",
+            MountFlags::empty(),
+            options.as_c_str(),
+        )
+        .unwrap();
+        Lab::inside(dir, true)
+    }
+
+    fn inside(dir: tempfile::TempDir, mounted: bool) -> Lab {
         let layer = dir.path().join("layer");
         for name in ["bin", "etc", "tmp", "root", "srv/web"] {
             fs::create_dir_all(layer.join(name)).unwrap();
@@ -61,6 +81,7 @@ impl Lab {
             config,
             layer,
             dir,
+            mounted,
         }
     }
 
@@ -136,10 +157,8 @@ impl Lab {
         assert!(!self.task_cgroup().exists());
         assert_eq!(fs::read_dir(&self.config.run_dir).unwrap().count(), 0);
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        assert!(
-            !mounts.contains(self.dir.path().to_str().unwrap()),
-            "{mounts}"
-        );
+        let inside = format!("{}/", self.dir.path().display());
+        assert!(!mounts.contains(&inside), "{mounts}");
         assert_eq!(shims_of(self.dir.path()), Vec::<i32>::new());
     }
 }
@@ -150,6 +169,9 @@ impl Drop for Lab {
         let root = Cgroup::at(&hierarchy, &format!("neargate-{}", self.config.instance));
         let _ = root.sweep(&HashSet::new());
         let _ = root.remove();
+        if self.mounted {
+            let _ = rustix::mount::unmount(self.dir.path(), rustix::mount::UnmountFlags::DETACH);
+        }
     }
 }
 

@@ -81,16 +81,16 @@ async fn limits_are_visible_inside() {
 #[tokio::test]
 async fn a_fork_bomb_stays_inside() {
     let lab = Lab::new();
-    let mut config = lab.shell("b() { b | b & }; b; echo armed; while :; do sleep 1; done");
+    let mut config = lab.shell("(while :; do sleep 1000 & done) 2>/dev/null; while :; do :; done");
     config.limits = Limits {
         pids: Some(64),
         cpu_quota_units: Some(256),
         ..Limits::default()
     };
     let container = lab.start(&config).await.unwrap();
-    lab.line("main", "armed").await;
-    let usage = container.usage().await.unwrap();
-    assert!(usage.pids <= 64, "{usage:?}");
+    // The shell that forks gives up when it cannot; its children stay.
+    while container.usage().await.unwrap().pids < 60 {}
+    assert!(container.usage().await.unwrap().pids <= 64);
     container.signal(9).await.unwrap();
     assert_eq!(container.wait().await.code, Some(137));
     lab.assert_clean().await;
@@ -106,7 +106,8 @@ async fn usage_counts() {
     let usage = container.usage().await.unwrap();
     assert!(usage.working_set_bytes >= 20 << 20, "{usage:?}");
     assert!(usage.cpu_nanos > 0 && usage.pids >= 1, "{usage:?}");
-    assert!(lab.runtime.usage(TASK).await.unwrap().memory_bytes >= usage.working_set_bytes);
+    let task = lab.runtime.usage(TASK).await.unwrap();
+    assert!(task.memory_bytes >= 20 << 20, "{task:?}");
     lab.assert_clean().await;
 }
 

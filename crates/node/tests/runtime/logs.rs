@@ -1,5 +1,5 @@
 use super::lab::{Lab, TASK};
-use neargate_node::runtime::{Records, Runtime};
+use neargate_node::runtime::{Record, Records, Runtime};
 use std::fs;
 
 #[tokio::test]
@@ -44,12 +44,12 @@ async fn a_full_log_does_not_stop_the_container() {
     assert_eq!(exit.code, Some(0));
     let bytes = fs::read(lab.runtime.state_dir(TASK, "main").join("log")).unwrap();
     assert!(bytes.len() <= 256 * 1024);
-    let kept: usize = Records(&bytes).count();
+    let kept = lines(&bytes);
     assert_eq!(
         Records(&bytes).map(|r| r.length).sum::<usize>(),
         bytes.len()
     );
-    assert_eq!(kept as u64 + exit.dropped_lines, 200_001);
+    assert_eq!(kept + exit.dropped_lines, 200_001);
     lab.assert_clean().await;
 }
 
@@ -79,4 +79,28 @@ async fn an_ordinary_user_may_reopen_its_output() {
         (Some(0), true, true)
     );
     lab.assert_clean().await;
+}
+
+#[tokio::test]
+async fn a_full_disk_costs_lines_but_not_the_exit_code() {
+    let lab = Lab::with_disk(8);
+    let config = lab.shell("yes neargate | head -n 1000000; exit 5");
+    let container = lab.start(&config).await.unwrap();
+    let exit = container.wait().await;
+    assert_eq!(exit.code, Some(5), "{exit:?}");
+    let bytes = fs::read(lab.runtime.state_dir(TASK, "main").join("log")).unwrap();
+    assert_eq!(
+        Records(&bytes).map(|r| r.length).sum::<usize>(),
+        bytes.len()
+    );
+    let kept = lines(&bytes);
+    assert_eq!(kept + exit.dropped_lines, 1_000_000);
+    assert!(exit.dropped_lines > 0);
+    lab.assert_clean().await;
+}
+
+/// The container's own lines: when a little fits again, one of ours says what was lost before.
+fn lines(log: &[u8]) -> u64 {
+    let own = |r: &Record<'_>| r.stderr && r.message.starts_with(b"neargate: ");
+    Records(log).filter(|r| !own(r)).count() as u64
 }

@@ -113,3 +113,68 @@ async fn eight_at_a_time_leave_nothing() {
         .assert_clean()
         .await;
 }
+
+#[tokio::test]
+async fn a_shim_killed_at_any_moment_leaves_nothing() {
+    let lab = std::sync::Arc::new(Lab::new());
+    for moment in 0..40 {
+        lab.runtime.prepare_task(TASK, None, None).await.unwrap();
+        let starting = {
+            let lab = lab.clone();
+            neargate_base::task::spawn("start", async move {
+                lab.runtime.start(&lab.container(&["sleep", "1000"])).await
+            })
+        };
+        eventually(|| starting.is_finished() || !shims_of(lab.dir()).is_empty()).await;
+        for _ in 0..moment * 40 {
+            tokio::task::yield_now().await;
+        }
+        for shim in shims_of(lab.dir())
+            .into_iter()
+            .filter_map(rustix::process::Pid::from_raw)
+        {
+            let _ = rustix::process::kill_process(shim, rustix::process::Signal::KILL);
+        }
+        let started = starting.await.unwrap();
+        if let Ok(container) = &started {
+            container.wait().await;
+            eventually(|| !process_exists(container.pid())).await;
+        }
+        // The forked first process counts as a shim too, until it executes its program: when it
+        // is killed first, the shim may still write that down. A shim killed before it came to
+        // life has never started anything.
+        let found = lab.runtime.adopt(TASK, "main").await.unwrap();
+        assert!(
+            !matches!(found, Adopted::Running(_)),
+            "{found:?} {started:?}"
+        );
+        lab.runtime.remove_task(TASK).await.unwrap();
+        assert!(!lab.task_cgroup().exists());
+    }
+    std::sync::Arc::into_inner(lab)
+        .unwrap()
+        .assert_clean()
+        .await;
+}
+
+#[tokio::test]
+async fn a_task_removed_while_it_starts_is_gone() {
+    let lab = std::sync::Arc::new(Lab::new());
+    lab.runtime.prepare_task(TASK, None, None).await.unwrap();
+    let starting = {
+        let lab = lab.clone();
+        neargate_base::task::spawn("start", async move {
+            lab.runtime.start(&lab.container(&["sleep", "1000"])).await
+        })
+    };
+    eventually(|| !shims_of(lab.dir()).is_empty()).await;
+    // The task goes while its container is being made.
+    lab.runtime.remove_task(TASK).await.unwrap();
+    if let Ok(container) = starting.await.unwrap() {
+        assert!(matches!(container.wait().await.code, Some(137) | None));
+    }
+    std::sync::Arc::into_inner(lab)
+        .unwrap()
+        .assert_clean()
+        .await;
+}

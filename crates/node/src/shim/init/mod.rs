@@ -55,6 +55,8 @@ impl Reports {
 
 /// Runs in the forked process; answers its exit code if the program could not be executed.
 pub(super) fn run(config: &ContainerConfig, dir: &Path, ends: ChildEnds) -> i32 {
+    // Cleared by the change of user later on, and set again there.
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
     let report = match ends.report.try_clone() {
         Ok(report) => report,
         Err(_) => return 128,

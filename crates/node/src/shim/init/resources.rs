@@ -73,7 +73,7 @@ pub(super) fn apply_ulimits(
 
 /// Answers the value it had to be lowered to.
 fn set(resource: Resource, wanted: Rlimit) -> std::io::Result<Option<u64>> {
-    match setrlimit(resource, wanted.clone()) {
+    match setrlimit(resource, wanted) {
         Ok(()) => Ok(None),
         Err(rustix::io::Errno::PERM) => {
             let Some(host) = getrlimit(resource).maximum else {

@@ -51,7 +51,7 @@ pub(super) fn lookup(spec: &str, passwd: &str, group: &str) -> Result<User, Star
             return None;
         };
         let (uid, gid) = (uid.parse::<u32>().ok()?, gid.parse::<u32>().ok()?);
-        (name == user || number == Some(uid)).then(|| (name, uid, gid, home))
+        (name == user || number == Some(uid)).then_some((name, uid, gid, home))
     });
     let (name, uid, gid, home) = match (entry, number) {
         (Some(entry), _) => entry,
