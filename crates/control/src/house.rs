@@ -27,7 +27,10 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     #[error("cannot make {path}")]
-    Directory { path: PathBuf, source: std::io::Error },
+    Directory {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("cannot open the store under {path}")]
     Store { path: PathBuf, source: StoreError },
     #[error("cannot open the blobs under {path}")]
@@ -56,10 +59,16 @@ impl Drop for Built {
 }
 
 /// Open everything under `options.data` and start the controllers.
-pub async fn build(options: Options, clock: Arc<dyn Clock>, rng: Arc<Rng>) -> Result<Built, BuildError> {
+pub async fn build(
+    options: Options,
+    clock: Arc<dyn Clock>,
+    rng: Arc<Rng>,
+) -> Result<Built, BuildError> {
     let data = &options.data;
-    std::fs::create_dir_all(data)
-        .map_err(|source| BuildError::Directory { path: data.clone(), source })?;
+    std::fs::create_dir_all(data).map_err(|source| BuildError::Directory {
+        path: data.clone(),
+        source,
+    })?;
     let path = data.join("state.redb");
     let store: Arc<dyn Store> = EmbeddedStore::open(&path, clock.clone())
         .map_err(|source| BuildError::Store { path, source })?;
@@ -80,18 +89,46 @@ pub async fn build(options: Options, clock: Arc<dyn Clock>, rng: Arc<Rng>) -> Re
     let ecs = Arc::new(Ecs::default());
     let ecr = Arc::new(Ecr::default());
     let logs = Arc::new(Logs::new(engine));
-    house.caller.connect(crate::services::tables(&ecs, &ecr, &logs));
+    house
+        .caller
+        .connect(crate::services::tables(&ecs, &ecr, &logs));
     let controllers = vec![
-        start(&house, Expire { db: house.db.clone() }),
-        start(&house, ForgetTokens { db: house.db.clone() }),
-        start(&house, Retention { db: house.db.clone(), engine: logs.engine.clone() }),
+        start(
+            &house,
+            Expire {
+                db: house.db.clone(),
+            },
+        ),
+        start(
+            &house,
+            ForgetTokens {
+                db: house.db.clone(),
+            },
+        ),
+        start(
+            &house,
+            Retention {
+                db: house.db.clone(),
+                engine: logs.engine.clone(),
+            },
+        ),
     ];
-    Ok(Built { house, ecs, ecr, logs, account: options.account, controllers })
+    Ok(Built {
+        house,
+        ecs,
+        ecr,
+        logs,
+        account: options.account,
+        controllers,
+    })
 }
 
 fn start(house: &House, controller: impl Controller) -> JoinHandle<()> {
     let (db, clock, rng) = (house.db.clone(), house.clock.clone(), house.rng.clone());
-    task::spawn(controller.name(), controller::run(Arc::new(controller), db, clock, rng))
+    task::spawn(
+        controller.name(),
+        controller::run(Arc::new(controller), db, clock, rng),
+    )
 }
 
 impl Built {

@@ -40,7 +40,11 @@ impl Drop for NodePort {
 impl NodePort {
     pub fn connect(built: Arc<Built>, node: &str) -> Self {
         built.ecs.nodes.connect(node);
-        NodePort { built, node: node.to_owned(), keys: Arc::default() }
+        NodePort {
+            built,
+            node: node.to_owned(),
+            keys: Arc::default(),
+        }
     }
 
     /// A snapshot, then every change; a gap in the watch gives another snapshot.
@@ -70,7 +74,10 @@ impl NodePort {
         match key {
             Some(key) => observe::report(&self.built.house, &key, report).await,
             None => {
-                tracing::warn!(task = report.task_id, "a report of an unknown task is dropped");
+                tracing::warn!(
+                    task = report.task_id,
+                    "a report of an unknown task is dropped"
+                );
                 Ok(())
             }
         }
@@ -84,12 +91,18 @@ impl NodePort {
         end_offset: u64,
         lines: Vec<LogLine>,
     ) -> Result<(), AwsError> {
-        self.built.logs.ingest(&self.built.house, target, source, end_offset, lines).await
+        self.built
+            .logs
+            .ingest(&self.built.house, target, source, end_offset, lines)
+            .await
     }
 
     /// How much of a container's output is stored.
     pub async fn log_offset(&self, target: &LogTarget, source: &str) -> Result<u64, AwsError> {
-        self.built.logs.offset(&self.built.house, target, source).await
+        self.built
+            .logs
+            .offset(&self.built.house, target, source)
+            .await
     }
 
     /// Where an image named by a task of this account and region is.
@@ -99,7 +112,10 @@ impl NodePort {
         region: &Region,
         name: &str,
     ) -> Result<Resolved, AwsError> {
-        let scope = Scope { account: account.clone(), region: region.clone() };
+        let scope = Scope {
+            account: account.clone(),
+            region: region.clone(),
+        };
         ecr::resolve(&self.built.house, &scope, name).await
     }
 }
@@ -109,7 +125,10 @@ async fn find_key(db: &Db, task_id: &str) -> Result<Option<String>, AwsError> {
     let prefix = format!("{}/", Task::KIND);
     let mut after = None::<String>;
     loop {
-        let page = db.store().range(&prefix, after.as_deref(), MAX_PAGE, None).await?;
+        let page = db
+            .store()
+            .range(&prefix, after.as_deref(), MAX_PAGE, None)
+            .await?;
         let of_task = |key: &&String| key.rsplit('/').next() == Some(task_id);
         if let Some(key) = page.entries.iter().map(|e| &e.key).find(of_task) {
             return Ok(Some(key.clone()));
@@ -135,7 +154,11 @@ impl Follower {
         let prefix = format!("{}/", Task::KIND);
         let (mut snapshot, mut after, mut at) = (Vec::new(), None::<String>, None);
         let revision = loop {
-            let page = self.db.store().range(&prefix, after.as_deref(), MAX_PAGE, at).await?;
+            let page = self
+                .db
+                .store()
+                .range(&prefix, after.as_deref(), MAX_PAGE, at)
+                .await?;
             for entry in &page.entries {
                 let task = db::decode::<Task>(entry)?;
                 if self.is_ours(&task.value) {
@@ -143,7 +166,10 @@ impl Follower {
                     snapshot.push(task.value.spec.assignment);
                 }
             }
-            (after, at) = (page.entries.last().map(|e| e.key.clone()), Some(page.revision));
+            (after, at) = (
+                page.entries.last().map(|e| e.key.clone()),
+                Some(page.revision),
+            );
             if !page.more {
                 break page.revision;
             }
@@ -159,7 +185,9 @@ impl Follower {
                 () = self.sender.closed() => return Ok(()),
             };
             for event in batch.events {
-                let Some(change) = self.change(&event, &mut sent)? else { continue };
+                let Some(change) = self.change(&event, &mut sent)? else {
+                    continue;
+                };
                 if self.sender.send(change).await.is_err() {
                     return Ok(());
                 }
@@ -208,6 +236,8 @@ impl Follower {
     }
 
     fn remember(&self, task: &Task, key: &str) {
-        self.keys.lock().insert(task.spec.assignment.task_id.clone(), key.to_owned());
+        self.keys
+            .lock()
+            .insert(task.spec.assignment.task_id.clone(), key.to_owned());
     }
 }

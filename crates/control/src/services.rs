@@ -45,7 +45,12 @@ pub fn operations(tables: &[Arc<dyn Service>]) -> Vec<OperationStatus> {
                 Status::Partly(lacking) => ("partly", lacking),
                 Status::NotYet => ("not yet", ""),
             };
-            all.push(OperationStatus { service: service.id, operation: operation.name, status, lacking });
+            all.push(OperationStatus {
+                service: service.id,
+                operation: operation.name,
+                status,
+                lacking,
+            });
         }
     }
     all

@@ -50,7 +50,12 @@ impl Caller {
             access_key: String::new(),
         };
         let request_id = house.rng.uuid();
-        let cx = Ctx { request_id, scope: scope.clone(), principal, house: house.clone() };
+        let cx = Ctx {
+            request_id,
+            scope: scope.clone(),
+            principal,
+            house: house.clone(),
+        };
         let output = service.call(cx, operation, input.to_value()).await?;
         Ok(structure::from_value(output))
     }

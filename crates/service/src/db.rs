@@ -84,7 +84,11 @@ impl Db {
         &self.store
     }
 
-    pub async fn get<T: Resource>(&self, scope: &Scope, id: &str) -> Result<Option<Stored<T>>, AwsError> {
+    pub async fn get<T: Resource>(
+        &self,
+        scope: &Scope,
+        id: &str,
+    ) -> Result<Option<Stored<T>>, AwsError> {
         self.get_key(&key::<T>(scope, id)).await
     }
 
@@ -104,7 +108,10 @@ impl Db {
         let mut at = None;
         let mut after: Option<String> = None;
         loop {
-            let page = self.store.range(prefix, after.as_deref(), MAX_PAGE, at).await?;
+            let page = self
+                .store
+                .range(prefix, after.as_deref(), MAX_PAGE, at)
+                .await?;
             for entry in &page.entries {
                 all.push(decode(entry)?);
             }
@@ -117,19 +124,28 @@ impl Db {
     }
 
     pub fn tx(&self) -> Tx {
-        Tx { store: self.store.clone(), txn: Txn::default() }
+        Tx {
+            store: self.store.clone(),
+            txn: Txn::default(),
+        }
     }
 
     /// Read, change and write one resource until no one else interferes. `change` decides: it
     /// answers whether the value is to be written, or the error to give up with. `None` when
     /// the resource does not exist.
-    pub async fn modify<T, F>(&self, key: &str, mut change: F) -> Result<Option<Stored<T>>, AwsError>
+    pub async fn modify<T, F>(
+        &self,
+        key: &str,
+        mut change: F,
+    ) -> Result<Option<Stored<T>>, AwsError>
     where
         T: Resource,
         F: FnMut(&mut T) -> Result<bool, AwsError>,
     {
         loop {
-            let Some(mut stored) = self.get_key::<T>(key).await? else { return Ok(None) };
+            let Some(mut stored) = self.get_key::<T>(key).await? else {
+                return Ok(None);
+            };
             if !change(&mut stored.value)? {
                 return Ok(Some(stored));
             }
@@ -143,9 +159,8 @@ impl Db {
 
 /// Read a resource from a store entry: also for watchers.
 pub fn decode<T: Resource>(entry: &Entry) -> Result<Stored<T>, AwsError> {
-    let corrupt = |why: String| {
-        AwsError::from(StoreError::Corrupt(format!("{}: {why}", entry.key)))
-    };
+    let corrupt =
+        |why: String| AwsError::from(StoreError::Corrupt(format!("{}: {why}", entry.key)));
     let envelope: Envelope =
         serde_json::from_slice(&entry.value).map_err(|e| corrupt(e.to_string()))?;
     let value = if envelope.v == T::VERSION {
@@ -156,11 +171,18 @@ pub fn decode<T: Resource>(entry: &Entry) -> Result<Stored<T>, AwsError> {
         serde_json::from_value(new)
     };
     let value = value.map_err(|e| corrupt(e.to_string()))?;
-    Ok(Stored { key: entry.key.clone(), revision: entry.mod_revision, value })
+    Ok(Stored {
+        key: entry.key.clone(),
+        revision: entry.mod_revision,
+        value,
+    })
 }
 
 pub(crate) fn encode<T: Resource>(value: &T) -> Bytes {
-    let bytes = serde_json::to_vec(&EnvelopeRef { v: T::VERSION, r: value });
+    let bytes = serde_json::to_vec(&EnvelopeRef {
+        v: T::VERSION,
+        r: value,
+    });
     bytes.expect("resources have string keys only").into()
 }
 
@@ -176,27 +198,45 @@ impl Tx {
     /// Write a resource that must not exist yet.
     pub fn create<T: Resource>(mut self, key: String, value: &T) -> Self {
         self.txn.compares.push(Compare::ModRevision(key.clone(), 0));
-        self.txn.ops.push(Op::Put { key, value: encode(value), lease: None });
+        self.txn.ops.push(Op::Put {
+            key,
+            value: encode(value),
+            lease: None,
+        });
         self
     }
 
     /// Overwrite a resource that must still be as it was read.
     pub fn update<T: Resource>(mut self, read: &Stored<T>, value: &T) -> Self {
-        self.txn.compares.push(Compare::ModRevision(read.key.clone(), read.revision));
-        self.txn.ops.push(Op::Put { key: read.key.clone(), value: encode(value), lease: None });
+        self.txn
+            .compares
+            .push(Compare::ModRevision(read.key.clone(), read.revision));
+        self.txn.ops.push(Op::Put {
+            key: read.key.clone(),
+            value: encode(value),
+            lease: None,
+        });
         self
     }
 
     /// Write a resource, whatever it was.
     pub fn put<T: Resource>(mut self, key: String, value: &T) -> Self {
-        self.txn.ops.push(Op::Put { key, value: encode(value), lease: None });
+        self.txn.ops.push(Op::Put {
+            key,
+            value: encode(value),
+            lease: None,
+        });
         self
     }
 
     /// Delete a resource that must still be as it was read.
     pub fn delete<T>(mut self, read: &Stored<T>) -> Self {
-        self.txn.compares.push(Compare::ModRevision(read.key.clone(), read.revision));
-        self.txn.ops.push(Op::Delete { key: read.key.clone() });
+        self.txn
+            .compares
+            .push(Compare::ModRevision(read.key.clone(), read.revision));
+        self.txn.ops.push(Op::Delete {
+            key: read.key.clone(),
+        });
         self
     }
 
@@ -208,7 +248,9 @@ impl Tx {
 
     /// Ask that something read, but not written here, has not changed.
     pub fn unchanged<T>(mut self, read: &Stored<T>) -> Self {
-        self.txn.compares.push(Compare::ModRevision(read.key.clone(), read.revision));
+        self.txn
+            .compares
+            .push(Compare::ModRevision(read.key.clone(), read.revision));
         self
     }
 

@@ -3,10 +3,10 @@
 //! The address record (`ec2/address/<ip>`) has no account or region in its key: all default
 //! VPCs of a host share one range, so an address is given out once per host.
 
+use crate::Scope;
 use crate::ctx::Ctx;
 use crate::db::{self, Resource};
 use crate::error::AwsError;
-use crate::Scope;
 use bytes::Bytes;
 use neargate_base::{Rng, Timestamp};
 use neargate_domain::vpc::{self, DefaultVpc, Subnet};
@@ -112,15 +112,25 @@ pub async fn reserve(
         let at = cx.house.addresses.0[n].fetch_add(1, Ordering::Relaxed);
         interface.private_ipv4 = subnet.address(at);
         let held = held.contains(&interface.private_ipv4);
-        if held || cx.db().store().get(&address_key(&interface)).await?.is_some() {
+        if held
+            || cx
+                .db()
+                .store()
+                .get(&address_key(&interface))
+                .await?
+                .is_some()
+        {
             continue;
         }
-        interface.private_dns_name = vpc::private_dns_name(interface.private_ipv4, &cx.scope.region);
+        interface.private_dns_name =
+            vpc::private_dns_name(interface.private_ipv4, &cx.scope.region);
         return Ok(reservation(cx, interface, task_arn));
     }
     Err(AwsError::client(
         "InsufficientFreeAddressesInSubnet",
-        format!("The specified subnet {subnet_id} does not have enough free addresses to satisfy the request."),
+        format!(
+            "The specified subnet {subnet_id} does not have enough free addresses to satisfy the request."
+        ),
     ))
 }
 
@@ -135,8 +145,16 @@ fn reservation(cx: &Ctx, interface: NetworkInterface, task_arn: &str) -> Reserva
     Reservation {
         compares: vec![Compare::ModRevision(address.clone(), 0)],
         ops: vec![
-            Op::Put { key: address, value: Bytes::from(interface.id.clone()), lease: None },
-            Op::Put { key, value: db::encode(&record), lease: None },
+            Op::Put {
+                key: address,
+                value: Bytes::from(interface.id.clone()),
+                lease: None,
+            },
+            Op::Put {
+                key,
+                value: db::encode(&record),
+                lease: None,
+            },
         ],
         interface,
     }
@@ -144,12 +162,24 @@ fn reservation(cx: &Ctx, interface: NetworkInterface, task_arn: &str) -> Reserva
 
 /// What a transaction must write to give the interface of an ended task back.
 pub fn release(assignment: &Assignment) -> Vec<Op> {
-    let scope = Scope { account: assignment.account.clone(), region: assignment.region.clone() };
+    let scope = Scope {
+        account: assignment.account.clone(),
+        region: assignment.region.clone(),
+    };
     let interface = &assignment.network;
     vec![
-        Op::Delete { key: address_key(interface) },
-        Op::Delete { key: db::key::<Interface>(&scope, &interface.id) },
+        Op::Delete {
+            key: address_key(interface),
+        },
+        Op::Delete {
+            key: db::key::<Interface>(&scope, &interface.id),
+        },
         // Whatever tags EC2 keeps for it (its `Tagged` record).
-        Op::Delete { key: format!("ec2/tags/{}/{}/{}", scope.account, scope.region, interface.id) },
+        Op::Delete {
+            key: format!(
+                "ec2/tags/{}/{}/{}",
+                scope.account, scope.region, interface.id
+            ),
+        },
     ]
 }

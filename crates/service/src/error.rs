@@ -38,7 +38,11 @@ impl AwsError {
 
     /// Our failure: status 500.
     pub fn server(code: impl Into<String>, message: impl Into<String>) -> Self {
-        AwsError { status: 500, fault: Fault::Server, ..AwsError::client(code, message) }
+        AwsError {
+            status: 500,
+            fault: Fault::Server,
+            ..AwsError::client(code, message)
+        }
     }
 
     /// Something went wrong that no service maps: `InternalFailure`, with the cause for the log.
@@ -97,9 +101,12 @@ impl Error for AwsError {
 impl From<StoreError> for AwsError {
     fn from(e: StoreError) -> Self {
         if e.is_retryable() {
-            AwsError::server("ServiceUnavailable", "The service is temporarily unavailable.")
-                .status(503)
-                .caused_by(e)
+            AwsError::server(
+                "ServiceUnavailable",
+                "The service is temporarily unavailable.",
+            )
+            .status(503)
+            .caused_by(e)
         } else {
             AwsError::internal(e)
         }

@@ -34,8 +34,8 @@ pub fn check<T: Resource>(dir: impl AsRef<Path>) {
             Err(e) => panic!("{name} can no longer be read: {:?}", e.source),
         };
         if version == T::VERSION {
-            let again: Value = serde_json::from_slice(&db::encode(&stored.value))
-                .expect("what is stored is JSON");
+            let again: Value =
+                serde_json::from_slice(&db::encode(&stored.value)).expect("what is stored is JSON");
             assert!(
                 again == golden,
                 "the stored form of {} changed without a new version.\n golden {golden}\nwritten {again}",

@@ -43,7 +43,11 @@ fn behind<T>(
     is_behind: fn(&str, &str) -> bool,
 ) -> Result<Paged<T>, InvalidToken> {
     let after = token.map(decode).transpose()?;
-    let seen = |item: &T| after.as_ref().is_some_and(|after| !is_behind(&id(item), after));
+    let seen = |item: &T| {
+        after
+            .as_ref()
+            .is_some_and(|after| !is_behind(&id(item), after))
+    };
     let mut rest = items.into_iter().skip_while(seen);
     let items: Vec<T> = rest.by_ref().take(limit).collect();
     let more = rest.next().is_some();
@@ -79,10 +83,16 @@ mod tests {
             }
         }
         assert_eq!(got, all);
-        assert_eq!(page(all.clone(), Some("%%"), 3, String::clone), Err(InvalidToken));
+        assert_eq!(
+            page(all.clone(), Some("%%"), 3, String::clone),
+            Err(InvalidToken)
+        );
         let down: Vec<String> = all.into_iter().rev().collect();
         let first = page_descending(down.clone(), None, 4, String::clone).expect("no token");
         let rest = page_descending(down, first.next_token.as_deref(), 9, String::clone);
-        assert_eq!(rest.expect("own token").items, ["k5", "k4", "k3", "k2", "k1", "k0"]);
+        assert_eq!(
+            rest.expect("own token").items,
+            ["k5", "k4", "k3", "k2", "k1", "k0"]
+        );
     }
 }

@@ -44,8 +44,14 @@ pub struct OperationTable<S> {
 
 impl<S: Send + Sync + 'static> OperationTable<S> {
     pub fn new(schema: &'static schema::Service, state: Arc<S>) -> Self {
-        let invalid = |invalid: &Invalid| AwsError::client("ValidationException", invalid.to_string());
-        OperationTable { schema, state, invalid, handlers: BTreeMap::new() }
+        let invalid =
+            |invalid: &Invalid| AwsError::client("ValidationException", invalid.to_string());
+        OperationTable {
+            schema,
+            state,
+            invalid,
+            handlers: BTreeMap::new(),
+        }
     }
 
     /// How the service words input that breaks the model; `ValidationException` unless set.
@@ -96,7 +102,9 @@ impl<S: Send + Sync + 'static> Service for OperationTable<S> {
     }
 
     fn status(&self, operation: &str) -> Status {
-        self.handlers.get(operation).map_or(Status::NotYet, |(status, _)| *status)
+        self.handlers
+            .get(operation)
+            .map_or(Status::NotYet, |(status, _)| *status)
     }
 
     fn invalid(&self, invalid: &Invalid) -> AwsError {
@@ -116,6 +124,8 @@ impl<S: Send + Sync + 'static> Service for OperationTable<S> {
 
 impl<S> fmt::Debug for OperationTable<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OperationTable").field("service", &self.schema.id).finish_non_exhaustive()
+        f.debug_struct("OperationTable")
+            .field("service", &self.schema.id)
+            .finish_non_exhaustive()
     }
 }

@@ -16,7 +16,9 @@ pub enum InvalidTags {
     KeyLength,
     #[error("Tag value must be at most 256 characters long")]
     ValueLength,
-    #[error("Some tags contain invalid characters. Valid characters: UTF-8 letters, spaces, numbers and _ . / = + - : @.")]
+    #[error(
+        "Some tags contain invalid characters. Valid characters: UTF-8 letters, spaces, numbers and _ . / = + - : @."
+    )]
     Characters,
     #[error("aws: prefixed tag key names are not allowed for external use.")]
     Reserved,
@@ -35,7 +37,11 @@ pub fn parse(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Tags, 
             return Err(InvalidTags::Duplicate);
         }
     }
-    if tags.len() > MAX_TAGS { Err(InvalidTags::TooMany) } else { Ok(tags) }
+    if tags.len() > MAX_TAGS {
+        Err(InvalidTags::TooMany)
+    } else {
+        Ok(tags)
+    }
 }
 
 fn check(key: &str, value: &str) -> Result<(), InvalidTags> {
@@ -70,7 +76,10 @@ mod tests {
         assert_eq!(one("k", &"x".repeat(257)), Err(InvalidTags::ValueLength));
         assert_eq!(one("k", "<x>"), Err(InvalidTags::Characters));
         assert_eq!(one("AWS:x", "1"), Err(InvalidTags::Reserved));
-        let twice = [("a".to_owned(), String::new()), ("a".to_owned(), String::new())];
+        let twice = [
+            ("a".to_owned(), String::new()),
+            ("a".to_owned(), String::new()),
+        ];
         assert_eq!(parse(twice), Err(InvalidTags::Duplicate));
         let many = (0..51).map(|i| (format!("k{i}"), String::new()));
         assert_eq!(parse(many), Err(InvalidTags::TooMany));

@@ -37,7 +37,11 @@ impl Controller for Copier {
         Some(store_key.into())
     }
     async fn view(&self, key: &str) -> Result<Option<Self::View>, AwsError> {
-        Ok(self.0.get_key::<Pair>(key).await?.map(|p| (p.key.clone(), p.value)))
+        Ok(self
+            .0
+            .get_key::<Pair>(key)
+            .await?
+            .map(|p| (p.key.clone(), p.value)))
     }
     fn plan(&self, (key, pair): &Self::View, _: Timestamp) -> Plan<Self::Action> {
         if pair.wanted == pair.observed {
@@ -45,11 +49,20 @@ impl Controller for Copier {
         }
         // One step a plan, so that it takes several rounds.
         let next = pair.observed + 1;
-        Plan { actions: vec![(key.clone(), next)], wake_at: None, reason: "step" }
+        Plan {
+            actions: vec![(key.clone(), next)],
+            wake_at: None,
+            reason: "step",
+        }
     }
     async fn apply(&self, (key, n): Self::Action) -> Result<Applied, AwsError> {
-        let Some(read) = self.0.get_key::<Pair>(&key).await? else { return Ok(Applied::Done) };
-        let new = Pair { observed: n, ..read.value.clone() };
+        let Some(read) = self.0.get_key::<Pair>(&key).await? else {
+            return Ok(Applied::Done);
+        };
+        let new = Pair {
+            observed: n,
+            ..read.value.clone()
+        };
         Ok(match self.0.tx().update(&read, &new).commit().await? {
             Committed::At(_) => Applied::Done,
             Committed::Conflict => Applied::Conflict,
@@ -63,14 +76,27 @@ async fn converges_for_keys_old_and_new() {
     let store: Arc<dyn Store> = MemoryStore::new(clock.clone());
     let db = Db::new(store);
     let put = |id: u32, wanted: u32| {
-        db.tx().put(format!("test/pair/{id}"), &Pair { wanted, observed: 0 }).commit()
+        db.tx()
+            .put(
+                format!("test/pair/{id}"),
+                &Pair {
+                    wanted,
+                    observed: 0,
+                },
+            )
+            .commit()
     };
     for id in 0..20 {
         let _ = put(id, 3).await.expect("stored");
     }
     let driver = neargate_base::task::spawn(
         "copier",
-        run(Arc::new(Copier(db.clone())), db.clone(), clock, Arc::new(Rng::seeded(1))),
+        run(
+            Arc::new(Copier(db.clone())),
+            db.clone(),
+            clock,
+            Arc::new(Rng::seeded(1)),
+        ),
     );
     for id in 20..40 {
         let _ = put(id, 5).await.expect("stored");

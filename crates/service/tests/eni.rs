@@ -65,7 +65,7 @@ fn vpc(cx: &Ctx) -> DefaultVpc {
 async fn take(cx: &Ctx, subnet: usize) -> Result<NetworkInterface, AwsError> {
     let id = vpc(cx).subnets[subnet].id.clone();
     loop {
-        let reserved = eni::reserve(cx, &id, &[], "arn").await?;
+        let reserved = eni::reserve(cx, &id, &[], "arn", &[]).await?;
         let tx = cx.db().tx().with(reserved.compares, reserved.ops);
         if let Committed::At(_) = tx.commit().await? {
             return Ok(reserved.interface);
@@ -185,10 +185,12 @@ async fn what_does_not_exist_is_refused() {
         ),
     ] {
         let groups: Vec<String> = group.into_iter().collect();
-        let e = eni::reserve(&cx, subnet, &groups, "arn").await.unwrap_err();
+        let e = eni::reserve(&cx, subnet, &groups, "arn", &[])
+            .await
+            .unwrap_err();
         assert_eq!(e.code, code);
     }
-    let foreign = eni::reserve(&elsewhere(&cx), subnet, &[], "arn")
+    let foreign = eni::reserve(&elsewhere(&cx), subnet, &[], "arn", &[])
         .await
         .unwrap_err();
     assert_eq!(foreign.code, "InvalidSubnetID.NotFound");

@@ -47,8 +47,16 @@ fn write(dir: &tempfile::TempDir, name: &str, text: &str) {
 #[test]
 fn an_older_version_is_upgraded() {
     let dir = tempfile::tempdir().expect("directory");
-    write(&dir, "test.renamed.v1.json", r#"{"v":1,"r":{"old_name":"a"}}"#);
-    write(&dir, "test.renamed.v2.json", r#"{"v":2,"r":{"new_name":"a"}}"#);
+    write(
+        &dir,
+        "test.renamed.v1.json",
+        r#"{"v":1,"r":{"old_name":"a"}}"#,
+    );
+    write(
+        &dir,
+        "test.renamed.v2.json",
+        r#"{"v":2,"r":{"new_name":"a"}}"#,
+    );
     golden::check::<Renamed>(dir.path());
 }
 
@@ -56,7 +64,11 @@ fn an_older_version_is_upgraded() {
 #[should_panic(expected = "pin each stored version")]
 fn a_version_without_its_file_fails() {
     let dir = tempfile::tempdir().expect("directory");
-    write(&dir, "test.renamed.v1.json", r#"{"v":1,"r":{"old_name":"a"}}"#);
+    write(
+        &dir,
+        "test.renamed.v1.json",
+        r#"{"v":1,"r":{"old_name":"a"}}"#,
+    );
     golden::check::<Renamed>(dir.path());
 }
 
@@ -64,6 +76,10 @@ fn a_version_without_its_file_fails() {
 #[should_panic(expected = "changed without a new version")]
 fn an_added_member_fails() {
     let dir = tempfile::tempdir().expect("directory");
-    write(&dir, "test.careless.v1.json", r#"{"v":1,"r":{"new_name":"a"}}"#);
+    write(
+        &dir,
+        "test.careless.v1.json",
+        r#"{"v":1,"r":{"new_name":"a"}}"#,
+    );
     golden::check::<Careless>(dir.path());
 }

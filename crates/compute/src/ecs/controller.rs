@@ -37,8 +37,15 @@ impl Controller for Expire {
     fn plan(&self, task: &Self::View, now: Timestamp) -> Plan<Self::Action> {
         match expiry(task.status.stopped_at, now) {
             Expiry::NotStopped => Plan::idle("not stopped"),
-            Expiry::At(at) => Plan { wake_at: Some(at), ..Plan::idle("still described") },
-            Expiry::Now => Plan { actions: vec![task.clone()], wake_at: None, reason: "expired" },
+            Expiry::At(at) => Plan {
+                wake_at: Some(at),
+                ..Plan::idle("still described")
+            },
+            Expiry::Now => Plan {
+                actions: vec![task.clone()],
+                wake_at: None,
+                reason: "expired",
+            },
         }
     }
 
@@ -81,7 +88,9 @@ impl Controller for ForgetTokens {
     }
 
     async fn view(&self, key: &str) -> Result<Option<Used>, AwsError> {
-        let Some(token) = self.db.get_key::<ClientToken>(key).await? else { return Ok(None) };
+        let Some(token) = self.db.get_key::<ClientToken>(key).await? else {
+            return Ok(None);
+        };
         // KIND has one slash; account and region follow.
         let scope: Vec<&str> = key.split('/').skip(2).take(2).collect();
         let mut tasks_left = false;
@@ -94,8 +103,15 @@ impl Controller for ForgetTokens {
 
     fn plan(&self, used: &Used, now: Timestamp) -> Plan<Self::Action> {
         match token_expiry(used.token.at, used.tasks_left, now) {
-            Some(at) => Plan { wake_at: Some(at), ..Plan::idle("still remembered") },
-            None => Plan { actions: vec![used.token.clone()], wake_at: None, reason: "expired" },
+            Some(at) => Plan {
+                wake_at: Some(at),
+                ..Plan::idle("still remembered")
+            },
+            None => Plan {
+                actions: vec![used.token.clone()],
+                wake_at: None,
+                reason: "expired",
+            },
         }
     }
 

@@ -42,7 +42,10 @@ pub fn task_not_found() -> AwsError {
 }
 
 pub fn resource_not_found() -> AwsError {
-    AwsError::client("ResourceNotFoundException", "The specified resource was not found.")
+    AwsError::client(
+        "ResourceNotFoundException",
+        "The specified resource was not found.",
+    )
 }
 
 pub fn invalid_next_token() -> AwsError {
@@ -68,7 +71,9 @@ pub fn token_in_use(arns: Vec<String>) -> AwsError {
 
 /// No node has room or none is connected.
 pub fn no_capacity() -> AwsError {
-    client("Capacity is unavailable at this time. Please try again later or in a different availability zone")
+    client(
+        "Capacity is unavailable at this time. Please try again later or in a different availability zone",
+    )
 }
 
 /// A tag rule of the request is broken.

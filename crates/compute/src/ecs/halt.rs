@@ -29,7 +29,11 @@ pub async fn running(house: &House) -> Result<usize, AwsError> {
 /// Their keys.
 async fn unstopped(house: &House) -> Result<Vec<String>, AwsError> {
     let mut keys = Vec::new();
-    for task in house.db.list_prefix::<Task>(&format!("{}/", Task::KIND)).await? {
+    for task in house
+        .db
+        .list_prefix::<Task>(&format!("{}/", Task::KIND))
+        .await?
+    {
         if task.status.last_status != TaskStatus::Stopped {
             keys.push(task.key);
         }
@@ -42,15 +46,25 @@ async fn kill(house: &House, key: &str) -> Result<(), AwsError> {
     let killed = house.db.modify::<Task, _>(key, |task| {
         let assignment = &mut task.spec.assignment;
         let asked = assignment.desired == DesiredState::Stopped
-            && assignment.containers.iter().all(|c| c.stop_timeout_secs == 0);
+            && assignment
+                .containers
+                .iter()
+                .all(|c| c.stop_timeout_secs == 0);
         if asked {
             return Ok(false);
         }
         assignment.desired = DesiredState::Stopped;
         assignment.generation += 1;
-        assignment.containers.iter_mut().for_each(|c| c.stop_timeout_secs = 0);
+        assignment
+            .containers
+            .iter_mut()
+            .for_each(|c| c.stop_timeout_secs = 0);
         let (code, reason) = ("UserInitiated", "Task stopped by user");
-        let stop = StopRequest { code: code.into(), reason: reason.into(), at: now };
+        let stop = StopRequest {
+            code: code.into(),
+            reason: reason.into(),
+            at: now,
+        };
         task.spec.stop.get_or_insert(stop);
         task.status = stop_requested(&task.status, code, reason, now);
         Ok(true)

@@ -40,13 +40,34 @@ pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
         .on(ops::DescribeClusters, clusters::describe_clusters)
         .on(ops::ListClusters, clusters::list_clusters)
         .on(ops::UpdateCluster, clusters::update_cluster)
-        .on(ops::UpdateClusterSettings, clusters::update_cluster_settings)
-        .on(ops::RegisterTaskDefinition, task_definitions::register_task_definition)
-        .on(ops::DescribeTaskDefinition, task_definitions::describe_task_definition)
-        .on(ops::ListTaskDefinitions, task_definitions::list_task_definitions)
-        .on(ops::ListTaskDefinitionFamilies, task_definitions::list_task_definition_families)
-        .on(ops::DeregisterTaskDefinition, task_definitions::deregister_task_definition)
-        .on(ops::DeleteTaskDefinitions, task_definitions::delete_task_definitions)
+        .on(
+            ops::UpdateClusterSettings,
+            clusters::update_cluster_settings,
+        )
+        .on(
+            ops::RegisterTaskDefinition,
+            task_definitions::register_task_definition,
+        )
+        .on(
+            ops::DescribeTaskDefinition,
+            task_definitions::describe_task_definition,
+        )
+        .on(
+            ops::ListTaskDefinitions,
+            task_definitions::list_task_definitions,
+        )
+        .on(
+            ops::ListTaskDefinitionFamilies,
+            task_definitions::list_task_definition_families,
+        )
+        .on(
+            ops::DeregisterTaskDefinition,
+            task_definitions::deregister_task_definition,
+        )
+        .on(
+            ops::DeleteTaskDefinitions,
+            task_definitions::delete_task_definitions,
+        )
         .partly(
             ops::RunTask,
             tasks::run_task,
@@ -55,8 +76,24 @@ pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
         )
         .on(ops::StopTask, tasks::stop_task)
         .on(ops::DescribeTasks, tasks::describe_tasks)
-        .partly(ops::ListTasks, tasks::list_tasks, "no services, daemons or container instances to filter by yet")
-        .partly(ops::TagResource, tags::tag_resource, "clusters, task definitions and tasks")
-        .partly(ops::UntagResource, tags::untag_resource, "clusters, task definitions and tasks")
-        .partly(ops::ListTagsForResource, tags::list_tags_for_resource, "clusters, task definitions and tasks")
+        .partly(
+            ops::ListTasks,
+            tasks::list_tasks,
+            "no services, daemons or container instances to filter by yet",
+        )
+        .partly(
+            ops::TagResource,
+            tags::tag_resource,
+            "clusters, task definitions and tasks",
+        )
+        .partly(
+            ops::UntagResource,
+            tags::untag_resource,
+            "clusters, task definitions and tasks",
+        )
+        .partly(
+            ops::ListTagsForResource,
+            tags::list_tags_for_resource,
+            "clusters, task definitions and tasks",
+        )
 }

@@ -36,7 +36,13 @@ impl Nodes {
 
     pub(super) fn snapshot(&self) -> Vec<Node> {
         let connected = self.connected.lock();
-        connected.iter().map(|(id, tasks)| Node { id: id.clone(), tasks: *tasks }).collect()
+        connected
+            .iter()
+            .map(|(id, tasks)| Node {
+                id: id.clone(),
+                tasks: *tasks,
+            })
+            .collect()
     }
 
     /// Rises with every call: spreads tasks over subnets.

@@ -10,8 +10,12 @@ use neargate_service::{AwsError, Committed, House, eni};
 /// interface back in the same transaction.
 pub async fn report(house: &House, key: &str, report: &TaskReport) -> Result<(), AwsError> {
     loop {
-        let Some(read) = house.db.get_key::<Task>(key).await? else { return Ok(()) };
-        let Some(status) = observe(&read.value, report, house.now()) else { return Ok(()) };
+        let Some(read) = house.db.get_key::<Task>(key).await? else {
+            return Ok(());
+        };
+        let Some(status) = observe(&read.value, report, house.now()) else {
+            return Ok(());
+        };
         let ended = status.last_status == TaskStatus::Stopped;
         let mut task = read.value.clone();
         task.status = status;

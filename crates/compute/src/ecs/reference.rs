@@ -18,13 +18,19 @@ pub struct TaskDefinitionRef {
 /// `ClusterNotFoundException` for another region's or account's ARN,
 /// `InvalidParameterException` for what can be no cluster's name.
 pub fn cluster(scope: &Scope, named: Option<&str>) -> Result<String, AwsError> {
-    let Some(named) = named.filter(|n| !n.is_empty()) else { return Ok("default".into()) };
+    let Some(named) = named.filter(|n| !n.is_empty()) else {
+        return Ok("default".into());
+    };
     let name = if named.starts_with("arn:") {
         local(scope, named, "cluster").ok_or_else(error::cluster_not_found)?
     } else {
         named.to_owned()
     };
-    if is_name(&name) { Ok(name) } else { Err(error::invalid_parameter("Invalid cluster name.")) }
+    if is_name(&name) {
+        Ok(name)
+    } else {
+        Err(error::invalid_parameter("Invalid cluster name."))
+    }
 }
 
 /// The task's id from its id or ARN.
@@ -33,8 +39,9 @@ pub fn cluster(scope: &Scope, named: Option<&str>) -> Result<String, AwsError> {
 /// `InvalidParameterException` for what can be no task's id.
 pub fn task(scope: &Scope, cluster: &str, named: &str) -> Result<String, AwsError> {
     let id = if named.starts_with("arn:") {
-        let path = local(scope, named, "task")
-            .ok_or_else(|| error::invalid_parameter("Invalid identifier: Identifier is for another resource."))?;
+        let path = local(scope, named, "task").ok_or_else(|| {
+            error::invalid_parameter("Invalid identifier: Identifier is for another resource.")
+        })?;
         match path.split_once('/') {
             Some((c, id)) if c == cluster => id.to_owned(),
             Some((c, _)) => {
@@ -48,10 +55,16 @@ pub fn task(scope: &Scope, cluster: &str, named: &str) -> Result<String, AwsErro
         named.to_owned()
     };
     if !matches!(id.len(), 32 | 36) {
-        return Err(error::invalid_parameter("taskId length should be one of [32,36]"));
+        return Err(error::invalid_parameter(
+            "taskId length should be one of [32,36]",
+        ));
     }
     let ok = id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    if ok { Ok(id) } else { Err(error::invalid_parameter("Invalid identifier")) }
+    if ok {
+        Ok(id)
+    } else {
+        Err(error::invalid_parameter("Invalid identifier"))
+    }
 }
 
 /// # Errors
@@ -73,7 +86,10 @@ pub fn task_definition(scope: &Scope, named: &str) -> Result<TaskDefinitionRef, 
         }
     };
     if is_name(family) {
-        Ok(TaskDefinitionRef { family: family.to_owned(), revision })
+        Ok(TaskDefinitionRef {
+            family: family.to_owned(),
+            revision,
+        })
     } else {
         Err(error::task_definition_not_found())
     }
@@ -82,7 +98,9 @@ pub fn task_definition(scope: &Scope, named: &str) -> Result<TaskDefinitionRef, 
 /// Up to 255 letters, digits, hyphens and underscores: clusters, families and containers.
 pub fn is_name(name: &str) -> bool {
     (1..=255).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 /// What follows `kind/` in an ECS ARN of this account and region.

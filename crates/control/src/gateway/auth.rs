@@ -45,10 +45,15 @@ pub fn caller(
             Mode::Enforced(_) => Err(Refusal::Signature(SigV4Error::MissingToken)),
         };
     };
-    let region: Region =
-        claim.region.parse().map_err(|_| Refusal::Region(claim.region.clone()))?;
+    let region: Region = claim
+        .region
+        .parse()
+        .map_err(|_| Refusal::Region(claim.region.clone()))?;
     let account = match mode {
-        Mode::Development => claim.access_key.parse().unwrap_or_else(|_| default.account.clone()),
+        Mode::Development => claim
+            .access_key
+            .parse()
+            .unwrap_or_else(|_| default.account.clone()),
         Mode::Enforced(keys) => {
             let secret = keys.get(&claim.access_key);
             let secret = secret.ok_or(Refusal::Signature(SigV4Error::UnknownKey))?;
@@ -58,7 +63,8 @@ pub fn caller(
                 ))));
             }
             let line = signed_hash(&claim, parts, body).map_err(Refusal::Signature)?;
-            sigv4::verify(&claim, parts, &line, secret.expose(), now).map_err(Refusal::Signature)?;
+            sigv4::verify(&claim, parts, &line, secret.expose(), now)
+                .map_err(Refusal::Signature)?;
             default.account.clone()
         }
     };

@@ -38,8 +38,14 @@ pub(super) async fn handle(
     incoming: Incoming,
 ) -> Response<Body> {
     let large = found.operation.is_some_and(|o| o.name == "UploadLayerPart");
-    let limit = if large { MAX_LAYER_PART_BYTES } else { MAX_BODY_BYTES };
-    let body = read(incoming, limit, gateway.patience).await.map_err(|e| unreadable(&e, limit));
+    let limit = if large {
+        MAX_LAYER_PART_BYTES
+    } else {
+        MAX_BODY_BYTES
+    };
+    let body = read(incoming, limit, gateway.patience)
+        .await
+        .map_err(|e| unreadable(&e, limit));
     respond(gateway, &found, parts, body).await
 }
 
@@ -52,12 +58,21 @@ pub(super) async fn handle_form(
     let body = read(incoming, MAX_BODY_BYTES, gateway.patience).await;
     let body = body.map_err(|e| unreadable(&e, MAX_BODY_BYTES));
     // What cannot be read names nothing here, and is refused where it is answered.
-    let form = body.as_ref().ok().and_then(|b| plain(&parts.headers, b, MAX_BODY_BYTES).ok());
-    match route(&parts, &form.unwrap_or_default(), crate::services::schemas()) {
+    let form = body
+        .as_ref()
+        .ok()
+        .and_then(|b| plain(&parts.headers, b, MAX_BODY_BYTES).ok());
+    match route(
+        &parts,
+        &form.unwrap_or_default(),
+        crate::services::schemas(),
+    ) {
         Route::Aws(found) => respond(gateway, &found, parts, body).await,
-        Route::Unserved { name, protocol, operation } => {
-            unserved(gateway, &name, protocol, operation.as_deref())
-        }
+        Route::Unserved {
+            name,
+            protocol,
+            operation,
+        } => unserved(gateway, &name, protocol, operation.as_deref()),
         _ => super::own::unknown(&gateway.built.house.rng.uuid()),
     }
 }
@@ -70,7 +85,11 @@ pub(super) fn unserved(
     operation: Option<&str>,
 ) -> Response<Body> {
     let request_id = gateway.built.house.rng.uuid();
-    let call = Call { service: &UNSERVED, protocol, operation: None };
+    let call = Call {
+        service: &UNSERVED,
+        protocol,
+        operation: None,
+    };
     let error = AwsError::not_implemented(name, operation.unwrap_or("*"));
     refuse(call, &error, &request_id)
 }
@@ -82,8 +101,11 @@ async fn respond(
     body: Result<Bytes, AwsError>,
 ) -> Response<Body> {
     let request_id = gateway.built.house.rng.uuid();
-    let call =
-        Call { service: found.service, protocol: found.protocol, operation: found.operation };
+    let call = Call {
+        service: found.service,
+        protocol: found.protocol,
+        operation: found.operation,
+    };
     let outcome = match body {
         Ok(bytes) => answer(gateway, call, found, parts, bytes, &request_id).await,
         Err(error) => Err(error),
@@ -101,8 +123,14 @@ async fn answer(
 ) -> Result<Response<Body>, AwsError> {
     let house = &gateway.built.house;
     let signing_name = call.service.signing_name;
-    let caller =
-        auth::caller(&gateway.mode, signing_name, &parts, &body, &gateway.default_scope, house.now());
+    let caller = auth::caller(
+        &gateway.mode,
+        signing_name,
+        &parts,
+        &body,
+        &gateway.default_scope,
+        house.now(),
+    );
     let (scope, principal) = caller.map_err(|refusal| refused(call, refusal))?;
     let body = if call.service.id == "s3" {
         body
@@ -170,9 +198,10 @@ fn refuse(call: Call, error: &AwsError, request_id: &str) -> Response<Body> {
 fn unreadable(why: &ReadError, limit: usize) -> AwsError {
     match why {
         ReadError::TooLarge => too_large(limit),
-        ReadError::Broken => {
-            AwsError::client("IncompleteBody", "The request body ended before it was complete.")
-        }
+        ReadError::Broken => AwsError::client(
+            "IncompleteBody",
+            "The request body ended before it was complete.",
+        ),
         ReadError::Stalled => {
             AwsError::client("RequestTimeout", "The request body was not sent in time.").status(408)
         }

@@ -14,7 +14,9 @@ pub type Body = UnsyncBoxBody<Bytes, BoxError>;
 
 /// A body that is all there.
 pub fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+    Full::new(bytes.into())
+        .map_err(|never| match never {})
+        .boxed_unsync()
 }
 
 /// How much of a body beyond its limit is read and thrown away, so that a client that sends
@@ -64,7 +66,9 @@ pub(super) async fn read(
 /// The next piece; `None` at the end.
 async fn next(incoming: &mut Incoming, patience: Duration) -> Result<Option<Bytes>, ReadError> {
     loop {
-        let frame = timeout(patience, incoming.frame()).await.map_err(|_| ReadError::Stalled)?;
+        let frame = timeout(patience, incoming.frame())
+            .await
+            .map_err(|_| ReadError::Stalled)?;
         match frame.map(|f| f.map(Frame::into_data)) {
             None => return Ok(None),
             Some(Ok(Ok(data))) => return Ok(Some(data)),

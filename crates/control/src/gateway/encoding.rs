@@ -20,7 +20,11 @@ pub(super) enum EncodingError {
 
 /// The body without its compression, if it then is no longer than `limit` bytes. Encodings other
 /// than gzip are left alone: to S3 they are a property of the object.
-pub(super) fn plain(headers: &HeaderMap, body: &Bytes, limit: usize) -> Result<Bytes, EncodingError> {
+pub(super) fn plain(
+    headers: &HeaderMap,
+    body: &Bytes,
+    limit: usize,
+) -> Result<Bytes, EncodingError> {
     let encoding = headers.get(CONTENT_ENCODING).and_then(|v| v.to_str().ok());
     if !encoding.is_some_and(|e| e.trim().eq_ignore_ascii_case("gzip")) || body.is_empty() {
         return Ok(body.clone());
@@ -28,9 +32,15 @@ pub(super) fn plain(headers: &HeaderMap, body: &Bytes, limit: usize) -> Result<B
     let mut inflated = Vec::new();
     // One byte more than allowed tells "too large" from "just fits".
     let most = u64::try_from(limit).map_or(u64::MAX, |l| l.saturating_add(1));
-    let read = MultiGzDecoder::new(body.as_ref()).take(most).read_to_end(&mut inflated);
+    let read = MultiGzDecoder::new(body.as_ref())
+        .take(most)
+        .read_to_end(&mut inflated);
     read.map_err(|_| EncodingError::Broken)?;
-    if inflated.len() > limit { Err(EncodingError::TooLarge) } else { Ok(inflated.into()) }
+    if inflated.len() > limit {
+        Err(EncodingError::TooLarge)
+    } else {
+        Ok(inflated.into())
+    }
 }
 
 #[cfg(test)]
@@ -46,7 +56,11 @@ mod tests {
         encoder.finish().expect("in memory")
     }
 
-    fn decoded(encoding: &'static str, body: impl Into<Bytes>, limit: usize) -> Result<Bytes, EncodingError> {
+    fn decoded(
+        encoding: &'static str,
+        body: impl Into<Bytes>,
+        limit: usize,
+    ) -> Result<Bytes, EncodingError> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_ENCODING, http::HeaderValue::from_static(encoding));
         plain(&headers, &body.into(), limit)
@@ -55,7 +69,11 @@ mod tests {
     #[test]
     fn gzip_is_taken_off() {
         assert_eq!(decoded("gzip", gzip(b"{}"), 2), Ok("{}".into()));
-        assert_eq!(decoded("GZIP", [gzip(b"{"), gzip(b"}")].concat(), 2), Ok("{}".into()), "RFC 1952: members");
+        assert_eq!(
+            decoded("GZIP", [gzip(b"{"), gzip(b"}")].concat(), 2),
+            Ok("{}".into()),
+            "RFC 1952: members"
+        );
         assert_eq!(decoded("gzip", Bytes::new(), 2), Ok(Bytes::new()));
         assert_eq!(decoded("identity", "{}", 0), Ok("{}".into()));
         assert_eq!(plain(&HeaderMap::new(), &"x".into(), 9), Ok("x".into()));
@@ -66,14 +84,20 @@ mod tests {
         let bomb = gzip(&vec![0; 64 << 20]);
         assert!(bomb.len() < 1 << 20);
         assert_eq!(decoded("gzip", bomb, 1 << 20), Err(EncodingError::TooLarge));
-        assert_eq!(decoded("gzip", gzip(b"abc"), 2), Err(EncodingError::TooLarge));
+        assert_eq!(
+            decoded("gzip", gzip(b"abc"), 2),
+            Err(EncodingError::TooLarge)
+        );
     }
 
     #[test]
     fn what_is_no_gzip_is_refused() {
         let whole = gzip(b"some text that is long enough");
         for broken in [&b"{}"[..], &whole[..whole.len() - 1], &whole[..5]] {
-            assert_eq!(decoded("gzip", broken.to_vec(), 99), Err(EncodingError::Broken));
+            assert_eq!(
+                decoded("gzip", broken.to_vec(), 99),
+                Err(EncodingError::Broken)
+            );
         }
     }
 }

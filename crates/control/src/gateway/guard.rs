@@ -30,7 +30,13 @@ pub fn check(parts: &Parts) -> Result<(), Refused> {
     }
     match text(&parts.headers, "origin") {
         None => Ok(()),
-        Some(origin) if origin.split_once("://").is_some_and(|(_, from)| from == host) => Ok(()),
+        Some(origin)
+            if origin
+                .split_once("://")
+                .is_some_and(|(_, from)| from == host) =>
+        {
+            Ok(())
+        }
         Some(_) => Err(Refused::Origin),
     }
 }
@@ -38,7 +44,9 @@ pub fn check(parts: &Parts) -> Result<(), Refused> {
 /// The address the client asked for: `host:port` from the target or the Host header.
 pub fn host_of(parts: &Parts) -> String {
     let target = parts.uri.authority().map(|a| a.as_str().to_owned());
-    target.or_else(|| text(&parts.headers, "host").map(str::to_owned)).unwrap_or_default()
+    target
+        .or_else(|| text(&parts.headers, "host").map(str::to_owned))
+        .unwrap_or_default()
 }
 
 fn host_name(host: &str) -> &str {
@@ -52,9 +60,10 @@ fn host_name(host: &str) -> &str {
 fn is_own(name: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     name.parse::<IpAddr>().is_ok()
-        || OWN_SUFFIXES
-            .iter()
-            .any(|own| name.strip_suffix(own).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+        || OWN_SUFFIXES.iter().any(|own| {
+            name.strip_suffix(own)
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        })
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -85,13 +94,21 @@ mod tests {
         ] {
             assert_eq!(request(&[("host", host)]), Ok(()), "{host}");
         }
-        let console = [("host", "localhost:4566"), ("origin", "http://localhost:4566")];
+        let console = [
+            ("host", "localhost:4566"),
+            ("origin", "http://localhost:4566"),
+        ];
         assert_eq!(request(&console), Ok(()));
     }
 
     #[test]
     fn rebound_names_are_refused() {
-        for host in ["evil.example", "evil.example:4566", "localhost.evil.example", "notlocalhost"] {
+        for host in [
+            "evil.example",
+            "evil.example:4566",
+            "localhost.evil.example",
+            "notlocalhost",
+        ] {
             assert_eq!(request(&[("host", host)]), Err(Refused::Host(host.into())));
         }
     }
@@ -105,7 +122,10 @@ mod tests {
             ("sec-fetch-site", "cross-site"),
             ("sec-fetch-site", "same-site"),
         ] {
-            assert_eq!(request(&[("host", "localhost:4566"), (name, value)]), Err(Refused::Origin));
+            assert_eq!(
+                request(&[("host", "localhost:4566"), (name, value)]),
+                Err(Refused::Origin)
+            );
         }
     }
 }

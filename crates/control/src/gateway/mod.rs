@@ -33,7 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const MAX_CONNECTIONS: usize = 4_096;
 
 /// Something the operator's process can do to itself, for `POST /_neargate/reset`.
-pub type Reset = Arc<dyn Fn() -> futures_util::future::BoxFuture<'static, Result<(), String>> + Send + Sync>;
+pub type Reset =
+    Arc<dyn Fn() -> futures_util::future::BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// The listening side of one control plane.
 #[derive(Clone)]
@@ -47,16 +48,27 @@ pub struct Gateway {
 
 impl std::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Gateway").field("mode", &self.mode).finish_non_exhaustive()
+        f.debug_struct("Gateway")
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
     }
 }
 
 impl Gateway {
     /// `reset` is offered in development mode only.
     pub fn new(built: Arc<Built>, mode: Mode, region: Region, reset: Option<Reset>) -> Self {
-        let default_scope = Scope { account: built.account.clone(), region };
+        let default_scope = Scope {
+            account: built.account.clone(),
+            region,
+        };
         let reset = reset.filter(|_| matches!(mode, Mode::Development));
-        Gateway { built, mode, default_scope, reset, patience: PATIENCE }
+        Gateway {
+            built,
+            mode,
+            default_scope,
+            reset,
+            patience: PATIENCE,
+        }
     }
 
     /// How long a client may take for its request's head, and for each piece of its body.
@@ -88,7 +100,9 @@ impl Gateway {
                 // HTTP/1.1 only: no AWS client speaks HTTP/2 without TLS, and its detection would
                 // wait for the first bytes without a limit.
                 let mut server = http1::Builder::new();
-                server.timer(TokioTimer::new()).header_read_timeout(patience);
+                server
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(patience);
                 if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
                     tracing::debug!(%error, "connection ended");
                 }
@@ -109,9 +123,11 @@ impl Gateway {
         }
         match wire_route::route(&parts, &[], crate::services::schemas()) {
             Route::Aws(found) => aws::handle(self, found, parts, incoming).await,
-            Route::Unserved { name, protocol, operation } => {
-                aws::unserved(self, &name, protocol, operation.as_deref())
-            }
+            Route::Unserved {
+                name,
+                protocol,
+                operation,
+            } => aws::unserved(self, &name, protocol, operation.as_deref()),
             Route::Registry => {
                 let caller = registry::Caller {
                     default_scope: self.default_scope.clone(),

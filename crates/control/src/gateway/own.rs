@@ -12,7 +12,9 @@ fn answer(status: StatusCode, body: &Value) -> Response<Body> {
     let mut response = Response::new(full(body.to_string()));
     *response.status_mut() = status;
     let json = http::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, json);
     response
 }
 
@@ -26,7 +28,12 @@ fn refuse(status: StatusCode, code: &str, message: &str, request_id: &str) -> Re
 }
 
 pub(super) fn refused(why: &Refused, request_id: &str) -> Response<Body> {
-    refuse(StatusCode::FORBIDDEN, "AccessDeniedException", &why.to_string(), request_id)
+    refuse(
+        StatusCode::FORBIDDEN,
+        "AccessDeniedException",
+        &why.to_string(),
+        request_id,
+    )
 }
 
 /// What runs here: every service that has handlers, and the nodes connected.
@@ -56,11 +63,17 @@ pub(super) async fn internal(parts: &Parts, reset: Option<&Reset>) -> Response<B
         return answer(StatusCode::FORBIDDEN, &json!({ "message": message }));
     };
     if parts.method != Method::POST {
-        return answer(StatusCode::METHOD_NOT_ALLOWED, &json!({ "message": "use POST" }));
+        return answer(
+            StatusCode::METHOD_NOT_ALLOWED,
+            &json!({ "message": "use POST" }),
+        );
     }
     match reset().await {
         Ok(()) => answer(StatusCode::OK, &json!({ "status": "reset" })),
-        Err(message) => answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "message": message })),
+        Err(message) => answer(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &json!({ "message": message }),
+        ),
     }
 }
 
@@ -68,5 +81,10 @@ pub(super) async fn internal(parts: &Parts, reset: Option<&Reset>) -> Response<B
 pub(super) fn unknown(request_id: &str) -> Response<Body> {
     let message =
         "No AWS service is recognised in this request. See GET /health for what runs here.";
-    refuse(StatusCode::NOT_FOUND, "UnknownOperationException", message, request_id)
+    refuse(
+        StatusCode::NOT_FOUND,
+        "UnknownOperationException",
+        message,
+        request_id,
+    )
 }

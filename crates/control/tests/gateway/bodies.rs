@@ -21,15 +21,28 @@ async fn clusters(lab: &Lab) -> Vec<String> {
 async fn a_body_over_the_limit_is_refused_in_the_callers_protocol() {
     let lab = Lab::new().await;
     let large = vec![b' '; 20 << 20];
-    let reply = lab.send(json(&format!("{ECS}.CreateCluster"), &[], &large)).await;
-    assert_eq!((reply.status, reply.code().as_str()), (413, "RequestEntityTooLargeException"));
+    let reply = lab
+        .send(json(&format!("{ECS}.CreateCluster"), &[], &large))
+        .await;
+    assert_eq!(
+        (reply.status, reply.code().as_str()),
+        (413, "RequestEntityTooLargeException")
+    );
     reply.request_id();
-    let named = [&b"Action=GetCallerIdentity&Version=2011-06-15&x="[..], &large].concat();
+    let named = [
+        &b"Action=GetCallerIdentity&Version=2011-06-15&x="[..],
+        &large,
+    ]
+    .concat();
     let scope = "AWS4-HMAC-SHA256 Credential=test/20231114/us-east-1/sts/aws4_request, SignedHeaders=host, Signature=0";
     let signed = [("Authorization", scope), ("X-Amz-Date", "20231114T221320Z")];
     let reply = lab.send(form(&signed, &named)).await;
     assert_eq!(reply.status, 413, "{}", reply.text());
-    assert!(reply.text().contains("<Code>RequestEntityTooLargeException</Code>"));
+    assert!(
+        reply
+            .text()
+            .contains("<Code>RequestEntityTooLargeException</Code>")
+    );
     // In chunks, so that no length is declared.
     let mut client = lab.connect().await;
     let head = format!(
@@ -54,17 +67,26 @@ async fn a_body_in_pieces_is_put_together() {
     );
     client.send(head).await;
     for piece in ["{\"cluster", "Name\":", "\"pieces\"}"] {
-        client.send(format!("{:x}\r\n{piece}\r\n", piece.len())).await;
+        client
+            .send(format!("{:x}\r\n{piece}\r\n", piece.len()))
+            .await;
         tokio::task::yield_now().await;
     }
     client.send("0\r\n\r\n").await;
-    assert_eq!(client.reply().await.expect("answered").json()["cluster"]["clusterName"], "pieces");
+    assert_eq!(
+        client.reply().await.expect("answered").json()["cluster"]["clusterName"],
+        "pieces"
+    );
 }
 
 #[tokio::test]
 async fn a_body_that_ends_early_does_nothing() {
     let lab = Lab::new().await;
-    let whole = json(&format!("{ECS}.CreateCluster"), &[], br#"{"clusterName":"half"}"#);
+    let whole = json(
+        &format!("{ECS}.CreateCluster"),
+        &[],
+        br#"{"clusterName":"half"}"#,
+    );
     for cut in [1, 10, 22] {
         let mut client = lab.connect().await;
         client.send(&whole[..whole.len() - cut]).await;
@@ -93,7 +115,9 @@ async fn malformed_input_is_the_clients_mistake() {
         b"{} {}",
         deep.as_bytes(),
     ] {
-        let reply = lab.send(json(&format!("{ECS}.CreateCluster"), &[], body)).await;
+        let reply = lab
+            .send(json(&format!("{ECS}.CreateCluster"), &[], body))
+            .await;
         let begin = String::from_utf8_lossy(&body[..body.len().min(40)]).into_owned();
         assert_eq!(reply.status, 400, "{begin}: {}", reply.text());
         assert_eq!(reply.code(), "SerializationException", "{begin}");
@@ -107,7 +131,12 @@ async fn malformed_input_is_the_clients_mistake() {
     ] {
         let reply = lab.json(&format!("{ECS}.{target}"), body).await;
         assert_eq!(reply.status, 400);
-        assert_ne!(reply.code(), "SerializationException", "{target}: {}", reply.text());
+        assert_ne!(
+            reply.code(),
+            "SerializationException",
+            "{target}: {}",
+            reply.text()
+        );
     }
     assert!(clusters(&lab).await.is_empty());
 }
@@ -119,16 +148,31 @@ async fn gzip_is_taken_off() {
     let target = format!("{ECS}.CreateCluster");
     let good = gzip(br#"{"clusterName":"zipped"}"#);
     let reply = lab.send(json(&target, &encoded, &good)).await;
-    assert_eq!(reply.json()["cluster"]["clusterName"], "zipped", "{}", reply.text());
+    assert_eq!(
+        reply.json()["cluster"]["clusterName"],
+        "zipped",
+        "{}",
+        reply.text()
+    );
     let sts = gzip(b"Action=GetCallerIdentity&Version=2011-06-15");
     let reply = lab.send(form(&encoded, &sts)).await;
-    assert!(reply.text().contains("<GetCallerIdentityResponse"), "{}", reply.text());
+    assert!(
+        reply.text().contains("<GetCallerIdentityResponse"),
+        "{}",
+        reply.text()
+    );
     let bomb = gzip(&vec![b' '; 64 << 20]);
     let reply = lab.send(json(&target, &encoded, &bomb)).await;
-    assert_eq!((reply.status, reply.code().as_str()), (413, "RequestEntityTooLargeException"));
+    assert_eq!(
+        (reply.status, reply.code().as_str()),
+        (413, "RequestEntityTooLargeException")
+    );
     for broken in [&good[..good.len() - 3], b"{}"] {
         let reply = lab.send(json(&target, &encoded, broken)).await;
-        assert_eq!((reply.status, reply.code().as_str()), (400, "SerializationException"));
+        assert_eq!(
+            (reply.status, reply.code().as_str()),
+            (400, "SerializationException")
+        );
     }
     assert_eq!(clusters(&lab).await.len(), 1);
 }

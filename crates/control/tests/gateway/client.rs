@@ -33,7 +33,10 @@ impl Reply {
 
     /// awsJson's error code.
     pub fn code(&self) -> String {
-        self.json()["__type"].as_str().unwrap_or_default().to_owned()
+        self.json()["__type"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// What every answer to an AWS client carries: 36 characters.
@@ -48,7 +51,10 @@ impl Client {
     pub async fn connect(address: SocketAddr) -> Client {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Client { stream, read: Vec::new() }
+        Client {
+            stream,
+            read: Vec::new(),
+        }
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -75,12 +81,18 @@ impl Client {
             .filter_map(|l| l.split_once(':'))
             .map(|(n, v)| (n.to_ascii_lowercase(), v.trim().to_owned()))
             .collect();
-        let length: usize = headers.get("content-length").map_or(0, |l| l.parse().unwrap());
+        let length: usize = headers
+            .get("content-length")
+            .map_or(0, |l| l.parse().unwrap());
         while self.read.len() < length {
             self.more().await?;
         }
         let body = self.read.drain(..length).collect();
-        Some(Reply { status, headers, body })
+        Some(Reply {
+            status,
+            headers,
+            body,
+        })
     }
 
     async fn more(&mut self) -> Option<()> {
@@ -110,13 +122,19 @@ pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) 
 
 /// An awsJson 1.1 call.
 pub fn json(target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let own = [("Content-Type", "application/x-amz-json-1.1"), ("X-Amz-Target", target)];
+    let own = [
+        ("Content-Type", "application/x-amz-json-1.1"),
+        ("X-Amz-Target", target),
+    ];
     request("POST", "/", &[&own[..], headers].concat(), body)
 }
 
 /// A query call, as a form post.
 pub fn form(headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let own = [("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")];
+    let own = [(
+        "Content-Type",
+        "application/x-www-form-urlencoded; charset=utf-8",
+    )];
     request("POST", "/", &[&own[..], headers].concat(), body)
 }
 

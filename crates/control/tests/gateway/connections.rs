@@ -32,10 +32,14 @@ async fn pipelined_requests_are_answered_in_order() {
     assert_eq!(client.reply().await.expect("answered").status, 400);
     assert_eq!(client.reply().await.expect("answered").status, 200);
     for _ in 0..100 {
-        client.send(json(&format!("{ECS}.ListClusters"), &[], b"{}")).await;
+        client
+            .send(json(&format!("{ECS}.ListClusters"), &[], b"{}"))
+            .await;
         assert_eq!(client.reply().await.expect("kept open").status, 200);
     }
-    client.send("GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+    client
+        .send("GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .await;
     assert_eq!(client.reply().await.expect("answered").status, 200);
     assert!(client.reply().await.is_none(), "closed as asked");
 }
@@ -48,10 +52,16 @@ async fn a_thousand_connections_at_once() {
         clients.push(lab.connect().await);
     }
     for client in &mut clients {
-        client.send(json(&format!("{ECS}.ListClusters"), &[], b"{}")).await;
+        client
+            .send(json(&format!("{ECS}.ListClusters"), &[], b"{}"))
+            .await;
     }
     let replies = join_all(clients.iter_mut().map(|c| c.reply())).await;
-    assert!(replies.into_iter().all(|r| r.expect("answered").status == 200));
+    assert!(
+        replies
+            .into_iter()
+            .all(|r| r.expect("answered").status == 200)
+    );
 }
 
 #[tokio::test]
@@ -69,7 +79,10 @@ async fn what_is_no_http_is_turned_away() {
             assert!(reply.status == 400 || reply.status == 505, "{reply:?}");
         }
     }
-    let long = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "x".repeat(1 << 20));
+    let long = format!(
+        "GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "x".repeat(1 << 20)
+    );
     let mut client = lab.connect().await;
     client.send(long.as_bytes()[..600_000].to_vec()).await;
     if let Some(reply) = client.reply().await {
@@ -77,14 +90,21 @@ async fn what_is_no_http_is_turned_away() {
     }
     let mut client = lab.connect().await;
     client.send(request("GET", "/health", &[], b"")).await;
-    assert_eq!(client.reply().await.expect("the server goes on").status, 200);
+    assert_eq!(
+        client.reply().await.expect("the server goes on").status,
+        200
+    );
 }
 
 /// Whether it stops in the head, in the body or before both.
 #[tokio::test]
 async fn a_client_that_never_finishes_is_closed() {
     let lab = Lab::patient(Mode::Development, Duration::from_millis(300)).await;
-    let started = json(&format!("{ECS}.CreateCluster"), &[], br#"{"clusterName":"slow"}"#);
+    let started = json(
+        &format!("{ECS}.CreateCluster"),
+        &[],
+        br#"{"clusterName":"slow"}"#,
+    );
     let body_at = started.len() - 10;
     for sent in [0, 1, 30, body_at] {
         let mut client = lab.connect().await;
@@ -96,7 +116,10 @@ async fn a_client_that_never_finishes_is_closed() {
     let mut idle = lab.connect().await;
     idle.send(request("GET", "/health", &[], b"")).await;
     assert_eq!(idle.reply().await.expect("answered").status, 200);
-    assert!(idle.reply().await.is_none(), "a kept connection is not kept for ever");
+    assert!(
+        idle.reply().await.is_none(),
+        "a kept connection is not kept for ever"
+    );
     let reply = lab.json(&format!("{ECS}.ListClusters"), "{}").await;
     assert_eq!(reply.json()["clusterArns"], serde_json::json!([]));
 }

@@ -18,25 +18,56 @@ async fn foreign_pages_are_refused() {
         let sts = form(&[header], b"Action=GetCallerIdentity&Version=2011-06-15");
         let registry = request("GET", "/v2/", &[header], b"");
         let health = request("GET", "/health", &[header], b"");
-        for bytes in [json(&create, &[header], b"{}"), reset, sts, registry, health] {
+        for bytes in [
+            json(&create, &[header], b"{}"),
+            reset,
+            sts,
+            registry,
+            health,
+        ] {
             let reply = lab.send(bytes).await;
-            assert_eq!((reply.status, reply.code().as_str()), (403, "AccessDeniedException"), "{header:?}");
+            assert_eq!(
+                (reply.status, reply.code().as_str()),
+                (403, "AccessDeniedException"),
+                "{header:?}"
+            );
             reply.request_id();
             assert!(!reply.headers.contains_key("access-control-allow-origin"));
         }
     }
-    let preflight = [("Origin", "https://evil.example"), ("Access-Control-Request-Method", "POST")];
-    assert_eq!(lab.send(request("OPTIONS", "/", &preflight, b"")).await.status, 403);
+    let preflight = [
+        ("Origin", "https://evil.example"),
+        ("Access-Control-Request-Method", "POST"),
+    ];
+    assert_eq!(
+        lab.send(request("OPTIONS", "/", &preflight, b""))
+            .await
+            .status,
+        403
+    );
     let listed = lab.json(&format!("{ECS}.ListClusters"), "{}").await;
     assert_eq!(listed.json()["clusterArns"], serde_json::json!([]));
     // Our own page may.
-    let own = [("Host", "localhost:4566"), ("Origin", "http://localhost:4566")];
+    let own = [
+        ("Host", "localhost:4566"),
+        ("Origin", "http://localhost:4566"),
+    ];
     assert_eq!(lab.send(json(&create, &own, b"{}")).await.status, 200);
 }
 
 #[tokio::test]
 async fn reset_is_offered_only_where_it_is_given() {
     let lab = Lab::new().await;
-    assert_eq!(lab.send(request("POST", "/_neargate/reset", &[], b"")).await.status, 403);
-    assert_eq!(lab.send(request("GET", "/_neargate/other", &[], b"")).await.status, 404);
+    assert_eq!(
+        lab.send(request("POST", "/_neargate/reset", &[], b""))
+            .await
+            .status,
+        403
+    );
+    assert_eq!(
+        lab.send(request("GET", "/_neargate/other", &[], b""))
+            .await
+            .status,
+        404
+    );
 }

@@ -1,5 +1,8 @@
 //! The gateway on a real socket, over the embedded store in a temporary directory.
-#![allow(clippy::unwrap_used, reason = "clippy takes only functions marked as tests for tests")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy takes only functions marked as tests for tests"
+)]
 
 mod bodies;
 mod client;
@@ -46,7 +49,10 @@ impl Lab {
 
     async fn patient(mode: Mode, patience: Duration) -> Lab {
         let data = tempfile::tempdir().unwrap();
-        let scope = Scope { account: AccountId::default(), region: Region::default() };
+        let scope = Scope {
+            account: AccountId::default(),
+            region: Region::default(),
+        };
         let options = Options {
             data: data.path().join("data"),
             account: AccountId::default(),
@@ -56,13 +62,20 @@ impl Lab {
                 default_scope: scope,
             },
         };
-        let built = build(options, Arc::new(SystemClock), Arc::new(Rng::seeded(1))).await.unwrap();
+        let built = build(options, Arc::new(SystemClock), Arc::new(Rng::seeded(1)))
+            .await
+            .unwrap();
         let built = Arc::new(built);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let gateway = Gateway::new(built.clone(), mode, Region::default(), None).patience(patience);
         let serving = task::spawn("gateway", gateway.serve(listener));
-        Lab { address, built, serving, _data: data }
+        Lab {
+            address,
+            built,
+            serving,
+            _data: data,
+        }
     }
 
     async fn connect(&self) -> Client {

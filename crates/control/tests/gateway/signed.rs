@@ -27,10 +27,18 @@ fn signed(secret: &str, extra: &[(&str, &str)], body: &[u8], line: &str) -> Vec<
         builder = builder.header(*name, *value);
     }
     let (mut parts, ()) = builder.body(()).unwrap().into_parts();
-    let scope = Scope { access_key: "AKID", region: "us-east-1", service: "ecs", session_token: None };
+    let scope = Scope {
+        access_key: "AKID",
+        region: "us-east-1",
+        service: "ecs",
+        session_token: None,
+    };
     sign(&mut parts, scope, line, secret, SystemClock.now()).unwrap();
-    let headers: Vec<(&str, &str)> =
-        parts.headers.iter().map(|(n, v)| (n.as_str(), v.to_str().unwrap())).collect();
+    let headers: Vec<(&str, &str)> = parts
+        .headers
+        .iter()
+        .map(|(n, v)| (n.as_str(), v.to_str().unwrap()))
+        .collect();
     request("POST", "/", &headers, body)
 }
 
@@ -41,23 +49,48 @@ async fn only_signed_calls_pass() {
     let good = lab.send(signed("secret", &[], b"{}", &hash)).await;
     assert_eq!(good.status, 200, "{}", good.text());
     let cases = [
-        (json(&format!("{ECS}.ListClusters"), &[], b"{}"), "MissingAuthenticationTokenException"),
-        (signed("wrong", &[], b"{}", &hash), "InvalidSignatureException"),
-        (signed("secret", &[], b"{ }", &hash), "InvalidSignatureException"),
         (
-            signed("secret", &[("x-amz-content-sha256", UNSIGNED_PAYLOAD)], b"{}", UNSIGNED_PAYLOAD),
+            json(&format!("{ECS}.ListClusters"), &[], b"{}"),
+            "MissingAuthenticationTokenException",
+        ),
+        (
+            signed("wrong", &[], b"{}", &hash),
+            "InvalidSignatureException",
+        ),
+        (
+            signed("secret", &[], b"{ }", &hash),
+            "InvalidSignatureException",
+        ),
+        (
+            signed(
+                "secret",
+                &[("x-amz-content-sha256", UNSIGNED_PAYLOAD)],
+                b"{}",
+                UNSIGNED_PAYLOAD,
+            ),
             "InvalidSignatureException",
         ),
     ];
     for (bytes, code) in cases {
         let reply = lab.send(bytes).await;
-        assert_eq!((reply.status, reply.code().as_str()), (400, code), "{}", reply.text());
+        assert_eq!(
+            (reply.status, reply.code().as_str()),
+            (400, code),
+            "{}",
+            reply.text()
+        );
         reply.request_id();
     }
     let sts = super::client::form(&[], b"Action=GetCallerIdentity&Version=2011-06-15");
     let reply = lab.send(sts).await;
     assert_eq!(reply.status, 403, "{}", reply.text());
-    assert!(reply.text().contains("<Code>MissingAuthenticationToken</Code>"), "{}", reply.text());
+    assert!(
+        reply
+            .text()
+            .contains("<Code>MissingAuthenticationToken</Code>"),
+        "{}",
+        reply.text()
+    );
 }
 
 /// The signature is of the body as it was sent.
@@ -68,8 +101,12 @@ async fn a_compressed_body_is_signed_compressed() {
     encoder.write_all(b"{}").unwrap();
     let body = encoder.finish().unwrap();
     let gzip = [("content-encoding", "gzip")];
-    let good = lab.send(signed("secret", &gzip, &body, &sha256_hex(&body))).await;
+    let good = lab
+        .send(signed("secret", &gzip, &body, &sha256_hex(&body)))
+        .await;
     assert_eq!(good.status, 200, "{}", good.text());
-    let plain = lab.send(signed("secret", &gzip, &body, &sha256_hex(b"{}"))).await;
+    let plain = lab
+        .send(signed("secret", &gzip, &body, &sha256_hex(b"{}")))
+        .await;
     assert_eq!(plain.code(), "InvalidSignatureException");
 }

@@ -75,7 +75,7 @@ impl Place {
 
     async fn interface(&self, subnet: usize) -> neargate_domain::NetworkInterface {
         let id = &self.vpc.subnets[subnet].id;
-        let reserved = eni::reserve(&self.cx, id, &[], "arn:aws:ecs:task")
+        let reserved = eni::reserve(&self.cx, id, &[], "arn:aws:ecs:task", &[])
             .await
             .unwrap();
         let tx = self.cx.db().tx().with(reserved.compares, reserved.ops);

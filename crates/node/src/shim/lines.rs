@@ -3,8 +3,9 @@
 use neargate_base::Timestamp;
 use std::io::Write;
 
-/// A longer line becomes several records, as Docker's log drivers do it.
-pub(super) const LONGEST: usize = 16 * 1024;
+/// A longer line becomes several records, at the size of one CloudWatch event less its
+/// overhead, as Docker's awslogs driver does it.
+pub(super) const LONGEST: usize = 262_118;
 
 /// Which of the container's outputs a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -32,7 +32,11 @@ pub struct Plan<A> {
 impl<A> Plan<A> {
     /// Nothing to do.
     pub fn idle(reason: &'static str) -> Self {
-        Plan { actions: Vec::new(), wake_at: None, reason }
+        Plan {
+            actions: Vec::new(),
+            wake_at: None,
+            reason,
+        }
     }
 }
 
@@ -152,7 +156,9 @@ async fn reconcile<C: Controller>(
 ) -> (String, Result<Option<Timestamp>, AwsError>) {
     let outcome = async {
         'again: loop {
-            let Some(view) = controller.view(&key).await? else { return Ok(None) };
+            let Some(view) = controller.view(&key).await? else {
+                return Ok(None);
+            };
             let plan = controller.plan(&view, clock.now());
             if !plan.actions.is_empty() {
                 tracing::debug!(
@@ -184,7 +190,10 @@ async fn wake_all<C: Controller>(
         let mut after: Option<String> = None;
         let mut at: Option<Revision> = None;
         let revision = loop {
-            let page = db.store().range(&prefix, after.as_deref(), MAX_PAGE, at).await?;
+            let page = db
+                .store()
+                .range(&prefix, after.as_deref(), MAX_PAGE, at)
+                .await?;
             for entry in &page.entries {
                 if let Some(key) = controller.key_of(&entry.key) {
                     queue.wake(key, now);

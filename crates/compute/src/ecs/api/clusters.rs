@@ -47,8 +47,15 @@ pub async fn create_cluster(
         created_at: cx.now(),
     };
     let cluster = create(&cx, wanted).await?;
-    let shown = describe(&cx, &cluster, &["TAGS".into(), "SETTINGS".into(), "CONFIGURATIONS".into()]).await?;
-    Ok(api::CreateClusterOutput { cluster: Some(shown) })
+    let shown = describe(
+        &cx,
+        &cluster,
+        &["TAGS".into(), "SETTINGS".into(), "CONFIGURATIONS".into()],
+    )
+    .await?;
+    Ok(api::CreateClusterOutput {
+        cluster: Some(shown),
+    })
 }
 
 /// The cluster `default` exists as soon as something runs in it.
@@ -79,12 +86,18 @@ async fn create(cx: &Ctx, wanted: Cluster) -> Result<Stored<Cluster>, AwsError> 
             None => cx.db().tx().create(key.clone(), &wanted),
         };
         if let Committed::At(revision) = tx.commit().await? {
-            return Ok(Stored { key, revision, value: wanted });
+            return Ok(Stored {
+                key,
+                revision,
+                value: wanted,
+            });
         }
     }
 }
 
-fn settings(given: Option<Vec<api::ClusterSetting>>) -> Result<Vec<Json<api::ClusterSetting>>, AwsError> {
+fn settings(
+    given: Option<Vec<api::ClusterSetting>>,
+) -> Result<Vec<Json<api::ClusterSetting>>, AwsError> {
     let given = given.unwrap_or_default();
     for s in &given {
         let value = s.value.as_deref().unwrap_or_default();
@@ -96,7 +109,10 @@ fn settings(given: Option<Vec<api::ClusterSetting>>) -> Result<Vec<Json<api::Clu
     }
     if given.is_empty() {
         let name = Some("containerInsights".into());
-        return Ok(vec![Json(api::ClusterSetting { name, value: Some("disabled".into()) })]);
+        return Ok(vec![Json(api::ClusterSetting {
+            name,
+            value: Some("disabled".into()),
+        })]);
     }
     Ok(given.into_iter().map(Json).collect())
 }
@@ -116,14 +132,30 @@ pub async fn delete_cluster(
             arrivals.map_or(0, |a| a.revision),
         );
         let tasks = tasks_of(&cx, &read.name).await?;
-        if tasks.iter().any(|t| t.status.last_status != TaskStatus::Stopped) {
+        if tasks
+            .iter()
+            .any(|t| t.status.last_status != TaskStatus::Stopped)
+        {
             return Err(error::cluster_contains_tasks());
         }
-        let gone = Cluster { active: false, ..read.value.clone() };
-        let tx = cx.db().tx().update(&read, &gone).with(vec![seen], Vec::new());
+        let gone = Cluster {
+            active: false,
+            ..read.value.clone()
+        };
+        let tx = cx
+            .db()
+            .tx()
+            .update(&read, &gone)
+            .with(vec![seen], Vec::new());
         if let Committed::At(revision) = tx.commit().await? {
-            let stored = Stored { key: read.key, revision, value: gone };
-            return Ok(api::DeleteClusterOutput { cluster: Some(describe(&cx, &stored, &[]).await?) });
+            let stored = Stored {
+                key: read.key,
+                revision,
+                value: gone,
+            };
+            return Ok(api::DeleteClusterOutput {
+                cluster: Some(describe(&cx, &stored, &[]).await?),
+            });
         }
     }
 }
@@ -134,9 +166,14 @@ pub async fn describe_clusters(
     cx: Ctx,
     input: api::DescribeClustersInput,
 ) -> Result<api::DescribeClustersOutput, AwsError> {
-    let named = input.clusters.filter(|c| !c.is_empty()).unwrap_or_else(|| vec!["default".into()]);
+    let named = input
+        .clusters
+        .filter(|c| !c.is_empty())
+        .unwrap_or_else(|| vec!["default".into()]);
     if named.len() > 100 {
-        return Err(error::invalid_parameter("Clusters cannot have more than 100 elements."));
+        return Err(error::invalid_parameter(
+            "Clusters cannot have more than 100 elements.",
+        ));
     }
     let include = input.include.unwrap_or_default();
     let (mut clusters, mut failures) = (Vec::new(), Vec::new());
@@ -154,11 +191,18 @@ pub async fn describe_clusters(
                     cx.arn("ecs", format!("cluster/{name}"))
                 };
                 let reason = Some("MISSING".into());
-                failures.push(api::Failure { arn: Some(arn), reason, ..Default::default() });
+                failures.push(api::Failure {
+                    arn: Some(arn),
+                    reason,
+                    ..Default::default()
+                });
             }
         }
     }
-    Ok(api::DescribeClustersOutput { clusters: Some(clusters), failures: Some(failures) })
+    Ok(api::DescribeClustersOutput {
+        clusters: Some(clusters),
+        failures: Some(failures),
+    })
 }
 
 /// ARNs of the active clusters, by name.
@@ -170,10 +214,15 @@ pub async fn list_clusters(
     let all = cx.db().list::<Cluster>(&cx.scope).await?;
     let active = all.into_iter().filter(|c| c.active);
     let limit = page_size(input.max_results)?;
-    let page = page::page(active, input.next_token.as_deref(), limit, |c| c.name.clone())
-        .map_err(|_| error::invalid_next_token())?;
+    let page = page::page(active, input.next_token.as_deref(), limit, |c| {
+        c.name.clone()
+    })
+    .map_err(|_| error::invalid_next_token())?;
     let arns = page.items.into_iter().map(|c| c.value.arn).collect();
-    Ok(api::ListClustersOutput { cluster_arns: Some(arns), next_token: page.next_token })
+    Ok(api::ListClustersOutput {
+        cluster_arns: Some(arns),
+        next_token: page.next_token,
+    })
 }
 
 pub async fn update_cluster(
@@ -194,8 +243,15 @@ pub async fn update_cluster(
         }
         Ok(())
     });
-    let shown = describe(&cx, &changed.await?, &["SETTINGS".into(), "CONFIGURATIONS".into()]).await?;
-    Ok(api::UpdateClusterOutput { cluster: Some(shown) })
+    let shown = describe(
+        &cx,
+        &changed.await?,
+        &["SETTINGS".into(), "CONFIGURATIONS".into()],
+    )
+    .await?;
+    Ok(api::UpdateClusterOutput {
+        cluster: Some(shown),
+    })
 }
 
 pub async fn update_cluster_settings(
@@ -208,7 +264,9 @@ pub async fn update_cluster_settings(
         Ok(())
     });
     let shown = describe(&cx, &changed.await?, &["SETTINGS".into()]).await?;
-    Ok(api::UpdateClusterSettingsOutput { cluster: Some(shown) })
+    Ok(api::UpdateClusterSettingsOutput {
+        cluster: Some(shown),
+    })
 }
 
 async fn change(
@@ -228,10 +286,16 @@ async fn change(
 }
 
 pub(super) async fn tasks_of(cx: &Ctx, cluster: &str) -> Result<Vec<Stored<Task>>, AwsError> {
-    cx.db().list_prefix(&db::key::<Task>(&cx.scope, &Task::id(cluster, ""))).await
+    cx.db()
+        .list_prefix(&db::key::<Task>(&cx.scope, &Task::id(cluster, "")))
+        .await
 }
 
-async fn describe(cx: &Ctx, cluster: &Stored<Cluster>, include: &[String]) -> Result<api::Cluster, AwsError> {
+async fn describe(
+    cx: &Ctx,
+    cluster: &Stored<Cluster>,
+    include: &[String],
+) -> Result<api::Cluster, AwsError> {
     let tasks = tasks_of(cx, &cluster.name).await?;
     let count = |test: fn(TaskStatus) -> bool| {
         let n = tasks.iter().filter(|t| test(t.status.last_status)).count();
@@ -262,22 +326,39 @@ async fn describe(cx: &Ctx, cluster: &Stored<Cluster>, include: &[String]) -> Re
         running_tasks_count: running,
         pending_tasks_count: pending,
         active_services_count: Some(0),
-        statistics: Some(if with("STATISTICS") { statistics } else { Vec::new() }),
-        tags: Some(if with("TAGS") { api_tags(&cluster.tags) } else { Vec::new() }),
+        statistics: Some(if with("STATISTICS") {
+            statistics
+        } else {
+            Vec::new()
+        }),
+        tags: Some(if with("TAGS") {
+            api_tags(&cluster.tags)
+        } else {
+            Vec::new()
+        }),
         settings: Some(if with("SETTINGS") {
             cluster.settings.iter().map(|s| s.0.clone()).collect()
         } else {
             Vec::new()
         }),
-        configuration: cluster.configuration.as_ref().filter(|_| with("CONFIGURATIONS")).map(|c| c.0.clone()),
+        configuration: cluster
+            .configuration
+            .as_ref()
+            .filter(|_| with("CONFIGURATIONS"))
+            .map(|c| c.0.clone()),
         capacity_providers: Some(cluster.capacity_providers.clone()),
         default_capacity_provider_strategy: Some(
-            cluster.default_strategy.iter().map(|s| s.0.clone()).collect(),
+            cluster
+                .default_strategy
+                .iter()
+                .map(|s| s.0.clone())
+                .collect(),
         ),
-        service_connect_defaults: cluster
-            .service_connect_namespace
-            .clone()
-            .map(|namespace| api::ClusterServiceConnectDefaults { namespace: Some(namespace) }),
+        service_connect_defaults: cluster.service_connect_namespace.clone().map(|namespace| {
+            api::ClusterServiceConnectDefaults {
+                namespace: Some(namespace),
+            }
+        }),
         ..Default::default()
     })
 }

@@ -11,13 +11,22 @@ pub(super) fn task(task: &Task, with_tags: bool) -> api::Task {
     let report = status.report.as_ref();
     let mut overrides = spec.overrides.0.clone();
     overrides.container_overrides.get_or_insert_default();
-    overrides.inference_accelerator_overrides.get_or_insert_default();
+    overrides
+        .inference_accelerator_overrides
+        .get_or_insert_default();
     let eni = &spec.assignment.network;
     api::Task {
         attachments: Some(vec![attachment(task)]),
         attributes: Some(vec![api::Attribute {
             name: "ecs.cpu-architecture".into(),
-            value: Some(if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }.into()),
+            value: Some(
+                if cfg!(target_arch = "aarch64") {
+                    "arm64"
+                } else {
+                    "x86_64"
+                }
+                .into(),
+            ),
             ..Default::default()
         }]),
         availability_zone: Some(eni.availability_zone.clone()),
@@ -47,11 +56,17 @@ pub(super) fn task(task: &Task, with_tags: bool) -> api::Task {
         stopped_at: status.stopped_at,
         stopped_reason: status.stopped_reason.clone(),
         stopping_at: status.stopping_at,
-        tags: Some(if with_tags { api_tags(&spec.tags) } else { Vec::new() }),
+        tags: Some(if with_tags {
+            api_tags(&spec.tags)
+        } else {
+            Vec::new()
+        }),
         task_arn: Some(spec.arn.clone()),
         task_definition_arn: Some(spec.task_definition_arn.clone()),
         version: Some(status.version),
-        ephemeral_storage: Some(api::EphemeralStorage { size_in_gib: spec.ephemeral_storage_gib }),
+        ephemeral_storage: Some(api::EphemeralStorage {
+            size_in_gib: spec.ephemeral_storage_gib,
+        }),
         fargate_ephemeral_storage: Some(api::TaskEphemeralStorage {
             size_in_gib: Some(spec.ephemeral_storage_gib),
             ..Default::default()

@@ -20,7 +20,10 @@ fn parse_tags(given: Option<Vec<api::Tag>>) -> Result<Tags, AwsError> {
 }
 
 fn api_tags(tags: &Tags) -> Vec<api::Tag> {
-    let tag = |(k, v): (&String, &String)| api::Tag { key: Some(k.clone()), value: Some(v.clone()) };
+    let tag = |(k, v): (&String, &String)| api::Tag {
+        key: Some(k.clone()),
+        value: Some(v.clone()),
+    };
     tags.iter().map(tag).collect()
 }
 
@@ -33,8 +36,13 @@ async fn active_cluster(
     named: Option<&str>,
 ) -> Result<Stored<crate::ecs::model::Cluster>, AwsError> {
     let name = reference::cluster(&cx.scope, named)?;
-    let found = cx.db().get::<crate::ecs::model::Cluster>(&cx.scope, &name).await?;
-    found.filter(|c| c.active).ok_or_else(error::cluster_not_found)
+    let found = cx
+        .db()
+        .get::<crate::ecs::model::Cluster>(&cx.scope, &name)
+        .await?;
+    found
+        .filter(|c| c.active)
+        .ok_or_else(error::cluster_not_found)
 }
 
 /// A page size within `1..=100`, 100 by default.
@@ -42,6 +50,8 @@ fn page_size(given: Option<i32>) -> Result<usize, AwsError> {
     match given {
         None => Ok(100),
         Some(n @ 1..=100) => Ok(usize::try_from(n).expect("1..=100")),
-        Some(_) => Err(error::invalid_parameter("maxResults must be between 1 and 100")),
+        Some(_) => Err(error::invalid_parameter(
+            "maxResults must be between 1 and 100",
+        )),
     }
 }

@@ -51,9 +51,14 @@ pub async fn run_task(
             tasks.push(task);
         }
         if let Some(token) = &token {
-            let ids = tasks.iter().map(|t| Task::id(&cluster.name, &t.spec.assignment.task_id));
-            let record =
-                ClientToken { request: token.request.clone(), tasks: ids.collect(), at: cx.now() };
+            let ids = tasks
+                .iter()
+                .map(|t| Task::id(&cluster.name, &t.spec.assignment.task_id));
+            let record = ClientToken {
+                request: token.request.clone(),
+                tasks: ids.collect(),
+                at: cx.now(),
+            };
             tx = tx.create(token.key(&cx), &record);
         }
         let arrivals = db::key::<Arrivals>(&cx.scope, &cluster.name);
@@ -63,7 +68,10 @@ pub async fn run_task(
                 ecs.nodes.placed(&task.spec.node);
             }
             let tasks = tasks.iter().map(|t| describe::task(t, true)).collect();
-            return Ok(api::RunTaskOutput { tasks: Some(tasks), failures: Some(Vec::new()) });
+            return Ok(api::RunTaskOutput {
+                tasks: Some(tasks),
+                failures: Some(Vec::new()),
+            });
         }
         // An address, the token or the cluster changed hands meanwhile; a deleted cluster ends
         // the loop.
@@ -121,7 +129,10 @@ impl Request {
             )));
         }
         assignment::check_overrides(&definition, &overrides)?;
-        let vpc = input.network_configuration.as_ref().and_then(|n| n.awsvpc_configuration.as_ref());
+        let vpc = input
+            .network_configuration
+            .as_ref()
+            .and_then(|n| n.awsvpc_configuration.as_ref());
         let vpc = vpc.ok_or_else(|| {
             error::invalid_parameter(
                 "Network Configuration must be provided when networkMode 'awsvpc' is specified.",
@@ -133,7 +144,11 @@ impl Request {
         let groups = vpc.security_groups.as_ref().map_or(0, Vec::len);
         at_most(vpc.subnets.len(), MAX_SUBNETS, "subnets")?;
         at_most(groups, MAX_SECURITY_GROUPS, "securityGroups")?;
-        if input.started_by.as_ref().is_some_and(|s| s.chars().count() > MAX_STARTED_BY_CHARS) {
+        if input
+            .started_by
+            .as_ref()
+            .is_some_and(|s| s.chars().count() > MAX_STARTED_BY_CHARS)
+        {
             return Err(error::invalid_parameter(format!(
                 "startedBy longer than {MAX_STARTED_BY_CHARS}."
             )));
@@ -178,7 +193,10 @@ impl Request {
         held: &[Ipv4Addr],
     ) -> Result<(Task, eni::Reservation), AwsError> {
         let nodes = ecs.nodes.snapshot();
-        let node = placement::node(&nodes).ok_or_else(error::no_capacity)?.id.clone();
+        let node = placement::node(&nodes)
+            .ok_or_else(error::no_capacity)?
+            .id
+            .clone();
         let subnet = placement::subnet(&self.subnets, ecs.nodes.turn()).expect("checked");
         let task_id = cx.house.rng.hex(32);
         let arn = cx.arn("ecs", format!("task/{}/{task_id}", cluster.name));
@@ -192,12 +210,20 @@ impl Request {
         if input.enable_ecs_managed_tags == Some(true) {
             tags.insert("aws:ecs:clusterName".into(), cluster.name.clone());
         }
-        let containers = assignment::containers(&cx.scope, &task_id, &self.definition, &self.overrides);
+        let containers =
+            assignment::containers(&cx.scope, &task_id, &self.definition, &self.overrides);
         let defined = self.definition.container_definitions.iter().flatten();
         let spec = TaskSpec {
             cluster_arn: cluster.arn.clone(),
-            task_definition_arn: self.definition.task_definition_arn.clone().unwrap_or_default(),
-            group: input.group.clone().unwrap_or_else(|| format!("family:{family}")),
+            task_definition_arn: self
+                .definition
+                .task_definition_arn
+                .clone()
+                .unwrap_or_default(),
+            group: input
+                .group
+                .clone()
+                .unwrap_or_else(|| format!("family:{family}")),
             started_by: input.started_by.clone(),
             platform_version: match input.platform_version.as_deref() {
                 None | Some("LATEST") => PLATFORM_VERSION.into(),
@@ -217,13 +243,19 @@ impl Request {
                 .map(|(c, run)| ContainerSpec {
                     arn: cx.arn(
                         "ecs",
-                        format!("container/{}/{task_id}/{}", cluster.name, cx.house.rng.uuid()),
+                        format!(
+                            "container/{}/{task_id}/{}",
+                            cluster.name,
+                            cx.house.rng.uuid()
+                        ),
                     ),
                     name: run.name.clone(),
                     image: run.image.name.clone(),
                     cpu: c.cpu.unwrap_or(0),
                     memory: run.memory_mib.and_then(|m| i32::try_from(m).ok()),
-                    memory_reservation: run.memory_reservation_mib.and_then(|m| i32::try_from(m).ok()),
+                    memory_reservation: run
+                        .memory_reservation_mib
+                        .and_then(|m| i32::try_from(m).ok()),
                 })
                 .collect(),
             attachment_id: cx.house.rng.uuid(),
@@ -238,7 +270,11 @@ impl Request {
                 region: cx.scope.region.clone(),
                 cluster: cluster.name.clone(),
                 family,
-                revision: self.definition.revision.and_then(|r| u32::try_from(r).ok()).unwrap_or(0),
+                revision: self
+                    .definition
+                    .revision
+                    .and_then(|r| u32::try_from(r).ok())
+                    .unwrap_or(0),
                 generation: 1,
                 desired: DesiredState::Running,
                 cpu_units: Some(self.cpu_units),
@@ -248,48 +284,83 @@ impl Request {
             },
             arn,
         };
-        Ok((Task { spec, status: Status::provisioning() }, reserved))
+        Ok((
+            Task {
+                spec,
+                status: Status::provisioning(),
+            },
+            reserved,
+        ))
     }
 }
 
 fn at_most(items: usize, limit: usize, what: &str) -> Result<(), AwsError> {
     if items > limit {
-        return Err(error::invalid_parameter(format!("{what} can have at most {limit} items.")));
+        return Err(error::invalid_parameter(format!(
+            "{what} can have at most {limit} items."
+        )));
     }
     Ok(())
 }
 
 /// ECS shows an (empty) override for every container.
-fn shown_overrides(given: &api::TaskOverride, definition: &api::TaskDefinition) -> api::TaskOverride {
+fn shown_overrides(
+    given: &api::TaskOverride,
+    definition: &api::TaskDefinition,
+) -> api::TaskOverride {
     let mut shown = given.clone();
     let list = shown.container_overrides.get_or_insert_default();
     for c in definition.container_definitions.iter().flatten() {
         if !list.iter().any(|o| o.name == c.name) {
-            list.push(api::ContainerOverride { name: c.name.clone(), ..Default::default() });
+            list.push(api::ContainerOverride {
+                name: c.name.clone(),
+                ..Default::default()
+            });
         }
     }
     shown
 }
 
-fn launch_type(input: &api::RunTaskInput, definition: &api::TaskDefinition) -> Result<(), AwsError> {
-    let strategy = input.capacity_provider_strategy.as_ref().filter(|s| !s.is_empty());
+fn launch_type(
+    input: &api::RunTaskInput,
+    definition: &api::TaskDefinition,
+) -> Result<(), AwsError> {
+    let strategy = input
+        .capacity_provider_strategy
+        .as_ref()
+        .filter(|s| !s.is_empty());
     if strategy.is_some() && input.launch_type.is_some() {
         return Err(error::invalid_parameter(
             "Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.",
         ));
     }
     if strategy.is_some() {
-        return Err(error::unsupported("RunTask with a capacityProviderStrategy"));
+        return Err(error::unsupported(
+            "RunTask with a capacityProviderStrategy",
+        ));
     }
     match input.launch_type.as_deref().unwrap_or("EC2") {
         "FARGATE" => {}
         "EC2" => {
-            return Err(error::invalid_parameter("No Container Instances were found in your cluster."));
+            return Err(error::invalid_parameter(
+                "No Container Instances were found in your cluster.",
+            ));
         }
-        other => return Err(error::unsupported(&format!("RunTask with launchType {other}"))),
+        other => {
+            return Err(error::unsupported(&format!(
+                "RunTask with launchType {other}"
+            )));
+        }
     }
-    if !definition.compatibilities.iter().flatten().any(|c| c == "FARGATE") {
-        return Err(error::invalid_parameter("Task definition does not support launch_type FARGATE."));
+    if !definition
+        .compatibilities
+        .iter()
+        .flatten()
+        .any(|c| c == "FARGATE")
+    {
+        return Err(error::invalid_parameter(
+            "Task definition does not support launch_type FARGATE.",
+        ));
     }
     match input.platform_version.as_deref() {
         None | Some("LATEST" | "1.4.0" | "1.3.0") => Ok(()),
@@ -301,24 +372,44 @@ fn launch_type(input: &api::RunTaskInput, definition: &api::TaskDefinition) -> R
 }
 
 fn refuse_unbuilt(input: &api::RunTaskInput) -> Result<(), AwsError> {
-    let some = |used: bool, what: &str| if used { Err(error::unsupported(what)) } else { Ok(()) };
-    some(input.enable_execute_command == Some(true), "RunTask with enableExecuteCommand")?;
+    let some = |used: bool, what: &str| {
+        if used {
+            Err(error::unsupported(what))
+        } else {
+            Ok(())
+        }
+    };
     some(
-        input.volume_configurations.as_ref().is_some_and(|v| !v.is_empty()),
+        input.enable_execute_command == Some(true),
+        "RunTask with enableExecuteCommand",
+    )?;
+    some(
+        input
+            .volume_configurations
+            .as_ref()
+            .is_some_and(|v| !v.is_empty()),
         "RunTask with volumeConfigurations",
     )?;
-    let environment_files = input.overrides.iter().flat_map(|o| o.container_overrides.iter().flatten());
+    let environment_files = input
+        .overrides
+        .iter()
+        .flat_map(|o| o.container_overrides.iter().flatten());
     some(
         environment_files.into_iter().any(|o| {
             o.environment_files.as_ref().is_some_and(|f| !f.is_empty())
-                || o.resource_requirements.as_ref().is_some_and(|r| !r.is_empty())
+                || o.resource_requirements
+                    .as_ref()
+                    .is_some_and(|r| !r.is_empty())
         }),
         "RunTask with environmentFiles or resourceRequirements overridden",
     )
 }
 
 /// The task's CPU units and MiB, overrides applied.
-fn size(definition: &api::TaskDefinition, over: &api::TaskOverride) -> Result<(u32, u32), AwsError> {
+fn size(
+    definition: &api::TaskDefinition,
+    over: &api::TaskOverride,
+) -> Result<(u32, u32), AwsError> {
     let cpu = over.cpu.as_ref().or(definition.cpu.as_ref());
     let memory = over.memory.as_ref().or(definition.memory.as_ref());
     let cpu = cpu.and_then(|s| fargate::cpu_units(s));
@@ -345,19 +436,29 @@ impl Token {
     /// # Errors
     /// `InvalidParameterException` for one that is too long or has other characters.
     fn of(input: &api::RunTaskInput, cluster: &str) -> Result<Option<Token>, AwsError> {
-        let Some(token) = input.client_token.as_deref() else { return Ok(None) };
+        let Some(token) = input.client_token.as_deref() else {
+            return Ok(None);
+        };
         if token.len() > MAX_TOKEN_CHARS {
             return Err(error::invalid_parameter(format!(
                 "clientToken longer than {MAX_TOKEN_CHARS}."
             )));
         }
         if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(error::invalid_parameter("clientToken contains invalid characters."));
+            return Err(error::invalid_parameter(
+                "clientToken contains invalid characters.",
+            ));
         }
         // However the cluster is named: it is part of the key.
-        let asked = api::RunTaskInput { cluster: None, ..input.clone() };
+        let asked = api::RunTaskInput {
+            cluster: None,
+            ..input.clone()
+        };
         let digest = Sha256::digest(to_json(&asked).to_string());
-        Ok(Some(Token { id: format!("run-task/{cluster}/{token}"), request: hex::encode(digest) }))
+        Ok(Some(Token {
+            id: format!("run-task/{cluster}/{token}"),
+            request: hex::encode(digest),
+        }))
     }
 
     fn key(&self, cx: &Ctx) -> String {
@@ -381,5 +482,8 @@ async fn earlier(cx: &Ctx, token: Option<&Token>) -> Result<Option<api::RunTaskO
             tasks.push(describe::task(&task, true));
         }
     }
-    Ok(Some(api::RunTaskOutput { tasks: Some(tasks), failures: Some(Vec::new()) }))
+    Ok(Some(api::RunTaskOutput {
+        tasks: Some(tasks),
+        failures: Some(Vec::new()),
+    }))
 }

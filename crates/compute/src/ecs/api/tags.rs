@@ -41,7 +41,11 @@ pub async fn tag_resource(
     edit(&cx, &input.resource_arn, |tags| {
         tags.extend(new.clone());
         // AWS's own do not count.
-        if tags.keys().filter(|key| !key.starts_with("aws:")).count() > MAX_TAGS { Err(error::invalid_tags(InvalidTags::TooMany)) } else { Ok(true) }
+        if tags.keys().filter(|key| !key.starts_with("aws:")).count() > MAX_TAGS {
+            Err(error::invalid_tags(InvalidTags::TooMany))
+        } else {
+            Ok(true)
+        }
     })
     .await?;
     Ok(api::TagResourceOutput::default())
@@ -69,7 +73,9 @@ pub async fn list_tags_for_resource(
     input: api::ListTagsForResourceInput,
 ) -> Result<api::ListTagsForResourceOutput, AwsError> {
     let tags = edit(&cx, &input.resource_arn, |_| Ok(false)).await?;
-    Ok(api::ListTagsForResourceOutput { tags: Some(api_tags(&tags)) })
+    Ok(api::ListTagsForResourceOutput {
+        tags: Some(api_tags(&tags)),
+    })
 }
 
 /// Change (or, when `change` answers false, only read) the tags of whatever `arn` names.
@@ -78,7 +84,9 @@ async fn edit(
     arn: &str,
     change: impl Fn(&mut Tags) -> Result<bool, AwsError>,
 ) -> Result<Tags, AwsError> {
-    let parsed: Arn = arn.parse().map_err(|_| error::invalid_parameter("Invalid ARN"))?;
+    let parsed: Arn = arn
+        .parse()
+        .map_err(|_| error::invalid_parameter("Invalid ARN"))?;
     let (kind, name) = parsed.resource_type();
     match kind {
         "cluster" => {
@@ -95,7 +103,9 @@ async fn edit(
             let id = reference::task(&cx.scope, cluster, arn)?;
             apply::<Task>(cx, &Task::id(cluster, &id), change).await
         }
-        _ => Err(error::invalid_parameter("The specified resource ARN is not of a type that can be tagged.")),
+        _ => Err(error::invalid_parameter(
+            "The specified resource ARN is not of a type that can be tagged.",
+        )),
     }
 }
 
@@ -105,7 +115,10 @@ async fn apply<T: Tagged>(
     change: impl Fn(&mut Tags) -> Result<bool, AwsError>,
 ) -> Result<Tags, AwsError> {
     let key = db::key::<T>(&cx.scope, id);
-    let changed = cx.db().modify::<T, _>(&key, |resource| change(resource.tags())).await?;
+    let changed = cx
+        .db()
+        .modify::<T, _>(&key, |resource| change(resource.tags()))
+        .await?;
     let mut resource = changed.ok_or_else(error::resource_not_found)?;
     Ok(std::mem::take(resource.value.tags()))
 }

@@ -23,16 +23,26 @@ pub async fn register_task_definition(
     loop {
         let read = cx.db().get_key::<Family>(&key).await?;
         let mut family = read.as_ref().map_or_else(
-            || Family { name: input.family.clone(), last_revision: 0, active: Vec::new() },
+            || Family {
+                name: input.family.clone(),
+                last_revision: 0,
+                active: Vec::new(),
+            },
             |f| f.value.clone(),
         );
         family.last_revision += 1;
         let revision = family.last_revision;
         family.active.insert(0, revision);
-        let arn = cx.arn("ecs", format!("task-definition/{}:{revision}", input.family));
+        let arn = cx.arn(
+            "ecs",
+            format!("task-definition/{}:{revision}", input.family),
+        );
         let by = cx.principal.arn.clone();
         let definition = task_definition::definition(&input, arn, revision, by, cx.now());
-        let stored = TaskDefinition { definition: Json(definition.clone()), tags: tags.clone() };
+        let stored = TaskDefinition {
+            definition: Json(definition.clone()),
+            tags: tags.clone(),
+        };
         let tx = match &read {
             Some(read) => cx.db().tx().update(read, &family),
             None => cx.db().tx().create(key.clone(), &family),
@@ -49,7 +59,10 @@ pub async fn register_task_definition(
 }
 
 /// The definition a caller names: the latest active revision when none is named.
-pub(super) async fn find(cx: &Ctx, named: &str) -> Result<Option<Stored<TaskDefinition>>, AwsError> {
+pub(super) async fn find(
+    cx: &Ctx,
+    named: &str,
+) -> Result<Option<Stored<TaskDefinition>>, AwsError> {
     let name = reference::task_definition(&cx.scope, named)?;
     let revision = match name.revision {
         Some(revision) => revision,
@@ -61,7 +74,9 @@ pub(super) async fn find(cx: &Ctx, named: &str) -> Result<Option<Stored<TaskDefi
             }
         }
     };
-    cx.db().get(&cx.scope, &TaskDefinition::id(&name.family, revision)).await
+    cx.db()
+        .get(&cx.scope, &TaskDefinition::id(&name.family, revision))
+        .await
 }
 
 pub async fn describe_task_definition(
@@ -69,18 +84,28 @@ pub async fn describe_task_definition(
     cx: Ctx,
     input: api::DescribeTaskDefinitionInput,
 ) -> Result<api::DescribeTaskDefinitionOutput, AwsError> {
-    let found = find(&cx, &input.task_definition).await?.ok_or_else(error::unable_to_describe)?;
+    let found = find(&cx, &input.task_definition)
+        .await?
+        .ok_or_else(error::unable_to_describe)?;
     let with_tags = input.include.iter().flatten().any(|i| i == "TAGS");
     Ok(api::DescribeTaskDefinitionOutput {
         task_definition: Some(found.value.definition.0),
-        tags: Some(if with_tags { api_tags(&found.value.tags) } else { Vec::new() }),
+        tags: Some(if with_tags {
+            api_tags(&found.value.tags)
+        } else {
+            Vec::new()
+        }),
     })
 }
 
 /// Its place in lists: by family, then by revision as a number. No family has a NUL.
 fn position(t: &Stored<TaskDefinition>) -> String {
     let d = &t.definition.0;
-    format!("{}\0{:010}", d.family.as_deref().unwrap_or_default(), d.revision.unwrap_or(0))
+    format!(
+        "{}\0{:010}",
+        d.family.as_deref().unwrap_or_default(),
+        d.revision.unwrap_or(0)
+    )
 }
 
 /// ARNs by family and revision, ascending unless `sort` says otherwise.
@@ -94,7 +119,10 @@ pub async fn list_task_definitions(
     all.retain(|t| {
         let d = &t.definition.0;
         d.status.as_deref() == Some(status)
-            && input.family_prefix.as_ref().is_none_or(|p| d.family.as_ref() == Some(p))
+            && input
+                .family_prefix
+                .as_ref()
+                .is_none_or(|p| d.family.as_ref() == Some(p))
     });
     all.sort_by_cached_key(position);
     let limit = page_size(input.max_results)?;
@@ -106,7 +134,10 @@ pub async fn list_task_definitions(
         page::page(all, token, limit, position)
     };
     let page = page.map_err(|_| error::invalid_next_token())?;
-    let arns = page.items.into_iter().filter_map(|t| t.value.definition.0.task_definition_arn);
+    let arns = page
+        .items
+        .into_iter()
+        .filter_map(|t| t.value.definition.0.task_definition_arn);
     Ok(api::ListTaskDefinitionsOutput {
         task_definition_arns: Some(arns.collect()),
         next_token: page.next_token,
@@ -120,15 +151,22 @@ pub async fn list_task_definition_families(
     input: api::ListTaskDefinitionFamiliesInput,
 ) -> Result<api::ListTaskDefinitionFamiliesOutput, AwsError> {
     let prefix = input.family_prefix.as_deref().unwrap_or_default();
-    let families = cx.db().list_prefix::<Family>(&db::key::<Family>(&cx.scope, prefix)).await?;
-    let wanted = families.into_iter().filter(|f| match input.status.as_deref() {
-        Some("ACTIVE") => !f.active.is_empty(),
-        Some("INACTIVE") => f.active.is_empty(),
-        _ => true,
-    });
+    let families = cx
+        .db()
+        .list_prefix::<Family>(&db::key::<Family>(&cx.scope, prefix))
+        .await?;
+    let wanted = families
+        .into_iter()
+        .filter(|f| match input.status.as_deref() {
+            Some("ACTIVE") => !f.active.is_empty(),
+            Some("INACTIVE") => f.active.is_empty(),
+            _ => true,
+        });
     let limit = page_size(input.max_results)?;
-    let page = page::page(wanted, input.next_token.as_deref(), limit, |f| f.name.clone())
-        .map_err(|_| error::invalid_next_token())?;
+    let page = page::page(wanted, input.next_token.as_deref(), limit, |f| {
+        f.name.clone()
+    })
+    .map_err(|_| error::invalid_next_token())?;
     Ok(api::ListTaskDefinitionFamiliesOutput {
         families: Some(page.items.into_iter().map(|f| f.value.name).collect()),
         next_token: page.next_token,
@@ -143,18 +181,24 @@ pub async fn deregister_task_definition(
 ) -> Result<api::DeregisterTaskDefinitionOutput, AwsError> {
     let name = reference::task_definition(&cx.scope, &input.task_definition)?;
     let revision = name.revision.ok_or_else(|| {
-        error::client(format!("Invalid revision number. Number: {}", input.task_definition))
+        error::client(format!(
+            "Invalid revision number. Number: {}",
+            input.task_definition
+        ))
     })?;
     loop {
         let id = TaskDefinition::id(&name.family, revision);
         let found = cx.db().get::<TaskDefinition>(&cx.scope, &id).await?;
-        let read = found.ok_or_else(|| error::client("The specified task definition does not exist."))?;
+        let read =
+            found.ok_or_else(|| error::client("The specified task definition does not exist."))?;
         let family = cx.db().get::<Family>(&cx.scope, &name.family).await?;
         let family = family.ok_or_else(error::task_definition_not_found)?;
         let mut changed = read.value.clone();
         let definition = &mut changed.definition.0;
         if definition.status.as_deref() != Some("ACTIVE") {
-            return Ok(api::DeregisterTaskDefinitionOutput { task_definition: Some(definition.clone()) });
+            return Ok(api::DeregisterTaskDefinitionOutput {
+                task_definition: Some(definition.clone()),
+            });
         }
         definition.status = Some("INACTIVE".into());
         definition.deregistered_at = Some(cx.now());
@@ -163,7 +207,9 @@ pub async fn deregister_task_definition(
         rest.active.retain(|r| *r != revision);
         let tx = cx.db().tx().update(&read, &changed).update(&family, &rest);
         if let Committed::At(_) = tx.commit().await? {
-            return Ok(api::DeregisterTaskDefinitionOutput { task_definition: Some(answer) });
+            return Ok(api::DeregisterTaskDefinitionOutput {
+                task_definition: Some(answer),
+            });
         }
     }
 }
@@ -175,7 +221,9 @@ pub async fn delete_task_definitions(
     input: api::DeleteTaskDefinitionsInput,
 ) -> Result<api::DeleteTaskDefinitionsOutput, AwsError> {
     if !(1..=10).contains(&input.task_definitions.len()) {
-        return Err(error::invalid_parameter("Specify between 1 and 10 task definitions to delete."));
+        return Err(error::invalid_parameter(
+            "Specify between 1 and 10 task definitions to delete.",
+        ));
     }
     let (mut deleted, mut failures) = (Vec::new(), Vec::new());
     for named in &input.task_definitions {
@@ -186,7 +234,9 @@ pub async fn delete_task_definitions(
         };
         let name = reference::task_definition(&cx.scope, named)?;
         let Some(revision) = name.revision else {
-            return Err(error::invalid_parameter("The specified task definition must include a revision."));
+            return Err(error::invalid_parameter(
+                "The specified task definition must include a revision.",
+            ));
         };
         let id = TaskDefinition::id(&name.family, revision);
         match cx.db().get::<TaskDefinition>(&cx.scope, &id).await? {
@@ -207,5 +257,8 @@ pub async fn delete_task_definitions(
             }
         }
     }
-    Ok(api::DeleteTaskDefinitionsOutput { task_definitions: Some(deleted), failures: Some(failures) })
+    Ok(api::DeleteTaskDefinitionsOutput {
+        task_definitions: Some(deleted),
+        failures: Some(failures),
+    })
 }

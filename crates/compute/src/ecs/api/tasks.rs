@@ -24,7 +24,10 @@ pub async fn stop_task(
 ) -> Result<api::StopTaskOutput, AwsError> {
     let cluster = active_cluster(&cx, input.cluster.as_deref()).await?;
     let id = reference::task(&cx.scope, &cluster.name, &input.task)?;
-    let reason = input.reason.filter(|r| !r.is_empty()).unwrap_or_else(|| STOPPED_BY_USER.into());
+    let reason = input
+        .reason
+        .filter(|r| !r.is_empty())
+        .unwrap_or_else(|| STOPPED_BY_USER.into());
     if reason.chars().count() > 1_024 {
         return Err(error::invalid_parameter("reason longer than 1024."));
     }
@@ -35,14 +38,20 @@ pub async fn stop_task(
             return Ok(false);
         }
         let code = "UserInitiated";
-        task.spec.stop = Some(StopRequest { code: code.into(), reason: reason.clone(), at: now });
+        task.spec.stop = Some(StopRequest {
+            code: code.into(),
+            reason: reason.clone(),
+            at: now,
+        });
         task.spec.assignment.desired = DesiredState::Stopped;
         task.spec.assignment.generation += 1;
         task.status = stop_requested(&task.status, code, &reason, now);
         Ok(true)
     });
     let task = stopped.await?.ok_or_else(error::task_not_found)?;
-    Ok(api::StopTaskOutput { task: Some(describe::task(&task, true)) })
+    Ok(api::StopTaskOutput {
+        task: Some(describe::task(&task, true)),
+    })
 }
 
 /// At most 100 tasks; unknown ones come back as failures.
@@ -56,13 +65,19 @@ pub async fn describe_tasks(
         return Err(error::invalid_parameter("Tasks cannot be empty."));
     }
     if input.tasks.len() > 100 {
-        return Err(error::invalid_parameter("taskIds can have at most 100 items."));
+        return Err(error::invalid_parameter(
+            "taskIds can have at most 100 items.",
+        ));
     }
     let with_tags = input.include.iter().flatten().any(|i| i == "TAGS");
     let (mut tasks, mut failures) = (Vec::new(), Vec::new());
     for named in &input.tasks {
         let id = reference::task(&cx.scope, &cluster.name, named)?;
-        match cx.db().get::<Task>(&cx.scope, &Task::id(&cluster.name, &id)).await? {
+        match cx
+            .db()
+            .get::<Task>(&cx.scope, &Task::id(&cluster.name, &id))
+            .await?
+        {
             Some(task) => tasks.push(describe::task(&task, with_tags)),
             None => failures.push(api::Failure {
                 arn: Some(cx.arn("ecs", format!("task/{}/{id}", cluster.name))),
@@ -71,7 +86,10 @@ pub async fn describe_tasks(
             }),
         }
     }
-    Ok(api::DescribeTasksOutput { tasks: Some(tasks), failures: Some(failures) })
+    Ok(api::DescribeTasksOutput {
+        tasks: Some(tasks),
+        failures: Some(failures),
+    })
 }
 
 /// ARNs of the cluster's tasks whose desired status is `RUNNING`, unless filtered otherwise.
@@ -82,10 +100,15 @@ pub async fn list_tasks(
 ) -> Result<api::ListTasksOutput, AwsError> {
     let cluster = active_cluster(&cx, input.cluster.as_deref()).await?;
     if input.container_instance.is_some() {
-        return Err(error::invalid_parameter("The specified container instance was not found."));
+        return Err(error::invalid_parameter(
+            "The specified container instance was not found.",
+        ));
     }
     if input.service_name.is_some() || input.daemon_name.is_some() {
-        return Err(AwsError::client("ServiceNotFoundException", "Service not found."));
+        return Err(AwsError::client(
+            "ServiceNotFoundException",
+            "Service not found.",
+        ));
     }
     let desired = input.desired_status.as_deref().unwrap_or("RUNNING");
     let launch_type = input.launch_type.as_deref().unwrap_or("FARGATE");
@@ -93,12 +116,23 @@ pub async fn list_tasks(
     let wanted = tasks.into_iter().filter(|task| {
         desired_status(task) == desired
             && launch_type == "FARGATE"
-            && input.family.as_ref().is_none_or(|f| *f == task.spec.assignment.family)
-            && input.started_by.as_ref().is_none_or(|s| task.spec.started_by.as_ref() == Some(s))
+            && input
+                .family
+                .as_ref()
+                .is_none_or(|f| *f == task.spec.assignment.family)
+            && input
+                .started_by
+                .as_ref()
+                .is_none_or(|s| task.spec.started_by.as_ref() == Some(s))
     });
     let limit = page_size(input.max_results)?;
-    let page = page::page(wanted, input.next_token.as_deref(), limit, |t| t.key.clone())
-        .map_err(|_| error::invalid_next_token())?;
+    let page = page::page(wanted, input.next_token.as_deref(), limit, |t| {
+        t.key.clone()
+    })
+    .map_err(|_| error::invalid_next_token())?;
     let arns = page.items.into_iter().map(|t| t.value.spec.arn).collect();
-    Ok(api::ListTasksOutput { task_arns: Some(arns), next_token: page.next_token })
+    Ok(api::ListTasksOutput {
+        task_arns: Some(arns),
+        next_token: page.next_token,
+    })
 }

@@ -20,9 +20,18 @@ pub fn check_overrides(
     overrides: &api::TaskOverride,
 ) -> Result<(), AwsError> {
     let known = |name: &str| {
-        definition.container_definitions.iter().flatten().any(|c| c.name.as_deref() == Some(name))
+        definition
+            .container_definitions
+            .iter()
+            .flatten()
+            .any(|c| c.name.as_deref() == Some(name))
     };
-    for name in overrides.container_overrides.iter().flatten().filter_map(|o| o.name.as_deref()) {
+    for name in overrides
+        .container_overrides
+        .iter()
+        .flatten()
+        .filter_map(|o| o.name.as_deref())
+    {
         if !known(name) {
             return Err(error::invalid_parameter(format!(
                 "Override for container named {name} is not a container in the TaskDefinition."
@@ -40,10 +49,16 @@ pub fn containers(
     overrides: &api::TaskOverride,
 ) -> Vec<ContainerSpec> {
     let of = |name: &str| {
-        overrides.container_overrides.iter().flatten().find(|o| o.name.as_deref() == Some(name))
+        overrides
+            .container_overrides
+            .iter()
+            .flatten()
+            .find(|o| o.name.as_deref() == Some(name))
     };
     let defined = definition.container_definitions.iter().flatten();
-    defined.map(|c| container(scope, task_id, c, of(c.name.as_deref().unwrap_or_default()))).collect()
+    defined
+        .map(|c| container(scope, task_id, c, of(c.name.as_deref().unwrap_or_default())))
+        .collect()
 }
 
 fn container(
@@ -57,7 +72,9 @@ fn container(
     let capabilities = linux.and_then(|l| l.capabilities.as_ref());
     let positive = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
     ContainerSpec {
-        image: ImageRef { name: c.image.clone().unwrap_or_default() },
+        image: ImageRef {
+            name: c.image.clone().unwrap_or_default(),
+        },
         essential: c.essential.unwrap_or(true),
         entry_point: c.entry_point.clone().filter(|e| !e.is_empty()),
         command: over
@@ -71,12 +88,15 @@ fn container(
         cpu_units: positive(over.and_then(|o| o.cpu).or(c.cpu)),
         memory_mib: positive(over.and_then(|o| o.memory).or(c.memory)),
         memory_reservation_mib: positive(
-            over.and_then(|o| o.memory_reservation).or(c.memory_reservation),
+            over.and_then(|o| o.memory_reservation)
+                .or(c.memory_reservation),
         ),
         read_only_root: c.readonly_root_filesystem.unwrap_or(false),
         privileged: c.privileged.unwrap_or(false),
         cap_add: capabilities.and_then(|k| k.add.clone()).unwrap_or_default(),
-        cap_drop: capabilities.and_then(|k| k.drop.clone()).unwrap_or_default(),
+        cap_drop: capabilities
+            .and_then(|k| k.drop.clone())
+            .unwrap_or_default(),
         init_process: linux.and_then(|l| l.init_process_enabled).unwrap_or(false),
         shm_size_mib: positive(linux.and_then(|l| l.shared_memory_size)),
         tmpfs: linux
@@ -85,14 +105,24 @@ fn container(
             .flatten()
             .map(|t| {
                 let options = t.mount_options.clone().unwrap_or_default();
-                (t.container_path.clone(), positive(Some(t.size)).unwrap_or(1), options)
+                (
+                    t.container_path.clone(),
+                    positive(Some(t.size)).unwrap_or(1),
+                    options,
+                )
             })
             .collect(),
         ulimits: c
             .ulimits
             .iter()
             .flatten()
-            .map(|u| (u.name.clone(), u64::try_from(u.soft_limit), u64::try_from(u.hard_limit)))
+            .map(|u| {
+                (
+                    u.name.clone(),
+                    u64::try_from(u.soft_limit),
+                    u64::try_from(u.hard_limit),
+                )
+            })
             // -1 is "unlimited".
             .map(|(n, soft, hard)| (n, soft.unwrap_or(u64::MAX), hard.unwrap_or(u64::MAX)))
             .collect(),
@@ -118,7 +148,10 @@ fn container(
             .flatten()
             .map(|d| (d.container_name.clone(), d.condition.clone()))
             .collect(),
-        log: c.log_configuration.as_ref().and_then(|l| log_target(scope, task_id, &name, l)),
+        log: c
+            .log_configuration
+            .as_ref()
+            .and_then(|l| log_target(scope, task_id, &name, l)),
         name,
     }
 }
@@ -147,12 +180,17 @@ fn log_target(
 ) -> Option<LogTarget> {
     let options = log.options.as_ref()?;
     let region = options.get("awslogs-region").and_then(|r| r.parse().ok());
-    let prefix = options.get("awslogs-stream-prefix").map(|p| format!("{p}/")).unwrap_or_default();
+    let prefix = options
+        .get("awslogs-stream-prefix")
+        .map(|p| format!("{p}/"))
+        .unwrap_or_default();
     Some(LogTarget {
         account: scope.account.clone(),
         region: region.unwrap_or_else(|| scope.region.clone()),
         group: options.get("awslogs-group")?.clone(),
         stream: format!("{prefix}{container}/{task_id}"),
-        create_group: options.get("awslogs-create-group").is_some_and(|v| v == "true"),
+        create_group: options
+            .get("awslogs-create-group")
+            .is_some_and(|v| v == "true"),
     })
 }

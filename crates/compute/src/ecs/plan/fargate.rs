@@ -37,7 +37,11 @@ pub fn memory_mib(s: &str) -> Option<u32> {
 fn quantity(s: &str, suffix: &str) -> Option<u32> {
     let s = s.trim().to_ascii_lowercase();
     let Some(number) = s.strip_suffix(suffix) else {
-        return s.bytes().all(|b| b.is_ascii_digit()).then(|| s.parse().ok()).flatten();
+        return s
+            .bytes()
+            .all(|b| b.is_ascii_digit())
+            .then(|| s.parse().ok())
+            .flatten();
     };
     let number = number.trim();
     let plain = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit() || b == b'.');

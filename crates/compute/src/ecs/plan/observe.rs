@@ -3,12 +3,16 @@
 
 use crate::ecs::model::{Status, Task};
 use neargate_base::Timestamp;
-use neargate_domain::{ContainerStatus, TaskEvent, TaskReport, TaskStatus};
+use neargate_domain::{ContainerReport, ContainerStatus, TaskEvent, TaskReport, TaskStatus};
 
 /// The status after `report`, or `None` when it says nothing new.
 pub fn observe(task: &Task, report: &TaskReport, now: Timestamp) -> Option<Status> {
     let before = &task.status;
-    if before.report.as_ref().is_some_and(|seen| seen.sequence >= report.sequence) {
+    if before
+        .report
+        .as_ref()
+        .is_some_and(|seen| seen.sequence >= report.sequence)
+    {
         return None;
     }
     let mut status = before.clone();
@@ -18,8 +22,11 @@ pub fn observe(task: &Task, report: &TaskReport, now: Timestamp) -> Option<Statu
         status.connectivity_at.get_or_insert(now);
     }
     let containers = &report.containers;
-    let all_started = !containers.is_empty() && containers.iter().all(|c| c.started_at.is_some());
-    if all_started {
+    // A container that could not start does not hold back a task that goes on without it.
+    let settled =
+        |c: &ContainerReport| c.started_at.is_some() || c.status == ContainerStatus::Stopped;
+    let any_started = containers.iter().any(|c| c.started_at.is_some());
+    if any_started && containers.iter().all(settled) {
         advance(&mut status, TaskEvent::ContainersStarted);
         // Nothing yet has to learn of the task before it counts as running.
         advance(&mut status, TaskEvent::Activated);
@@ -30,14 +37,21 @@ pub fn observe(task: &Task, report: &TaskReport, now: Timestamp) -> Option<Statu
         stop_began(&mut status, &stopped.stop_code, &stopped.reason, stopped.at);
     }
     let ended = !containers.is_empty()
-        && containers.iter().all(|c| c.status == ContainerStatus::Stopped);
+        && containers
+            .iter()
+            .all(|c| c.status == ContainerStatus::Stopped);
     if ended && status.stopping_at.is_some() {
         let last = containers.iter().filter_map(|c| c.finished_at).max();
         status.execution_stopped_at = status.execution_stopped_at.or(last).or(Some(now));
         advance(&mut status, TaskEvent::ContainersStopped);
     }
     if report.released {
-        stop_began(&mut status, "TaskFailedToStart", "Task failed to start", now);
+        stop_began(
+            &mut status,
+            "TaskFailedToStart",
+            "Task failed to start",
+            now,
+        );
         advance(&mut status, TaskEvent::ContainersStopped);
         advance(&mut status, TaskEvent::Released);
         status.stopped_at.get_or_insert(now);

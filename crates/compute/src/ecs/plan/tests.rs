@@ -24,15 +24,32 @@ fn t(millis: i64) -> Timestamp {
 }
 
 fn scope() -> Scope {
-    Scope { account: AccountId::default(), region: Region::default() }
+    Scope {
+        account: AccountId::default(),
+        region: Region::default(),
+    }
 }
 
 #[test]
 fn fargate_sizes() {
-    for (cpu, memory) in [(256, 512), (256, 2048), (512, 4096), (1024, 8192), (4096, 30720), (16384, 122_880)] {
+    for (cpu, memory) in [
+        (256, 512),
+        (256, 2048),
+        (512, 4096),
+        (1024, 8192),
+        (4096, 30720),
+        (16384, 122_880),
+    ] {
         assert!(offers(cpu, memory), "{cpu} {memory}");
     }
-    for (cpu, memory) in [(256, 1536), (256, 4096), (512, 512), (300, 512), (8192, 17408), (0, 0)] {
+    for (cpu, memory) in [
+        (256, 1536),
+        (256, 4096),
+        (512, 512),
+        (300, 512),
+        (8192, 17408),
+        (0, 0),
+    ] {
         assert!(!offers(cpu, memory), "{cpu} {memory}");
     }
     assert_eq!(cpu_units(".25 vCPU"), Some(256));
@@ -71,25 +88,55 @@ type Broken = (fn(&mut api::RegisterTaskDefinitionInput), &'static str);
 fn task_definitions_that_are_refused() {
     let cases: [Broken; 14] = [
         (|r| r.family.clear(), "Family should not be null or empty."),
-        (|r| r.family = "a b".into(), "Family contains invalid characters."),
-        (|r| r.container_definitions.clear(), "Container list cannot be empty."),
-        (|r| r.container_definitions[0].name = None, "Container.name should not be null or empty."),
-        (|r| r.container_definitions[0].name = Some("a b".into()), "Container.name contains invalid characters."),
-        (|r| r.container_definitions[0].image = None, "Container.image should not be null or empty."),
-        (|r| r.container_definitions[0].image = Some("a b".into()), "Container.image contains invalid characters."),
+        (
+            |r| r.family = "a b".into(),
+            "Family contains invalid characters.",
+        ),
+        (
+            |r| r.container_definitions.clear(),
+            "Container list cannot be empty.",
+        ),
+        (
+            |r| r.container_definitions[0].name = None,
+            "Container.name should not be null or empty.",
+        ),
+        (
+            |r| r.container_definitions[0].name = Some("a b".into()),
+            "Container.name contains invalid characters.",
+        ),
+        (
+            |r| r.container_definitions[0].image = None,
+            "Container.image should not be null or empty.",
+        ),
+        (
+            |r| r.container_definitions[0].image = Some("a b".into()),
+            "Container.image contains invalid characters.",
+        ),
         (
             |r| r.container_definitions.push(container("app")),
             "Container names must be unique within a Task Definition.",
         ),
-        (|r| r.cpu = None, "Fargate requires that 'cpu' be defined at the task level."),
-        (|r| r.memory = None, "Fargate requires that 'memory' be defined at the task level."),
+        (
+            |r| r.cpu = None,
+            "Fargate requires that 'cpu' be defined at the task level.",
+        ),
+        (
+            |r| r.memory = None,
+            "Fargate requires that 'memory' be defined at the task level.",
+        ),
         (
             |r| r.memory = Some("300".into()),
             "No Fargate configuration exists for given values: 256 CPU, 300 memory. See the Amazon ECS documentation for the valid values.",
         ),
-        (|r| r.network_mode = None, "Fargate only supports network mode ‘awsvpc’."),
         (
-            |r| r.container_definitions[0].image = Some("1.dkr.ecr.us-east-1.amazonaws.com/x".into()),
+            |r| r.network_mode = None,
+            "Fargate only supports network mode ‘awsvpc’.",
+        ),
+        (
+            |r| {
+                r.container_definitions[0].image =
+                    Some("1.dkr.ecr.us-east-1.amazonaws.com/x".into())
+            },
             "Fargate requires task definition to have execution role ARN to support ECR images.",
         ),
         (
@@ -107,7 +154,10 @@ fn task_definitions_that_are_refused() {
         let mut broken = registration();
         change(&mut broken);
         let error = check(&broken).expect_err(sentence);
-        assert_eq!((error.code.as_str(), error.message.as_str()), ("ClientException", sentence));
+        assert_eq!(
+            (error.code.as_str(), error.message.as_str()),
+            ("ClientException", sentence)
+        );
     }
 }
 
@@ -117,7 +167,10 @@ fn registering_fills_in_the_defaults() {
     given.cpu = Some("0.25 vCPU".into());
     let d = definition(&given, "arn".into(), 1, "me".into(), t(5));
     assert_eq!(d.cpu.as_deref(), Some("256"));
-    assert_eq!(d.compatibilities, Some(vec!["EC2".into(), "FARGATE".into()]));
+    assert_eq!(
+        d.compatibilities,
+        Some(vec!["EC2".into(), "FARGATE".into()])
+    );
     let c = &d.container_definitions.expect("containers")[0];
     assert_eq!((c.essential, c.cpu), (Some(true), Some(0)));
 }
@@ -127,8 +180,11 @@ fn what_cannot_be_honoured_is_refused() {
     let d = definition(&registration(), "arn".into(), 1, "me".into(), t(5));
     assert!(runnable(&d).is_ok());
     let mut with_secret = d.clone();
-    with_secret.container_definitions.as_mut().expect("containers")[0].secrets =
-        Some(vec![api::Secret::default()]);
+    with_secret
+        .container_definitions
+        .as_mut()
+        .expect("containers")[0]
+        .secrets = Some(vec![api::Secret::default()]);
     let error = runnable(&with_secret).expect_err("secrets");
     assert_eq!(error.code, "UnsupportedFeatureException");
     assert!(error.message.contains("secrets"), "{}", error.message);
@@ -138,7 +194,10 @@ fn what_cannot_be_honoured_is_refused() {
 fn overrides_win() {
     let mut given = registration();
     given.container_definitions[0].command = Some(vec!["a".into()]);
-    let env = |n: &str, v: &str| api::KeyValuePair { name: Some(n.into()), value: Some(v.into()) };
+    let env = |n: &str, v: &str| api::KeyValuePair {
+        name: Some(n.into()),
+        value: Some(v.into()),
+    };
     given.container_definitions[0].environment = Some(vec![env("A", "1"), env("B", "1")]);
     let d = definition(&given, "arn".into(), 1, "me".into(), t(5));
     let over = api::TaskOverride {
@@ -153,17 +212,26 @@ fn overrides_win() {
     assignment::check_overrides(&d, &over).expect("known container");
     let c = &assignment::containers(&scope(), "id", &d, &over)[0];
     assert_eq!(c.command, Some(vec!["b".into()]));
-    assert_eq!((c.environment["A"].as_str(), c.environment["B"].as_str()), ("1", "2"));
+    assert_eq!(
+        (c.environment["A"].as_str(), c.environment["B"].as_str()),
+        ("1", "2")
+    );
     assert_eq!(c.stop_timeout_secs, 30);
     let mut unknown = over;
     unknown.container_overrides.as_mut().expect("set")[0].name = Some("db".into());
     let error = assignment::check_overrides(&d, &unknown).expect_err("unknown");
-    assert_eq!(error.message, "Override for container named db is not a container in the TaskDefinition.");
+    assert_eq!(
+        error.message,
+        "Override for container named db is not a container in the TaskDefinition."
+    );
 }
 
 #[test]
 fn the_least_loaded_node_is_chosen() {
-    let n = |id: &str, tasks| Node { id: id.into(), tasks };
+    let n = |id: &str, tasks| Node {
+        id: id.into(),
+        tasks,
+    };
     assert_eq!(node(&[]), None);
     assert_eq!(node(&[n("b", 1), n("c", 0), n("a", 1)]), Some(&n("c", 0)));
     assert_eq!(subnet(&["x", "y"], 3), Some(&"y"));
@@ -228,7 +296,10 @@ fn task() -> Task {
         assignment,
         stop: None,
     };
-    Task { spec, status: Status::provisioning() }
+    Task {
+        spec,
+        status: Status::provisioning(),
+    }
 }
 
 fn seen(sequence: u64) -> TaskReport {
@@ -266,26 +337,44 @@ fn life() -> Vec<TaskReport> {
         reason: "Essential container in task exited".into(),
         at: t(30),
     };
-    let pending = TaskReport { containers: vec![one(ContainerStatus::Pending, None)], ..seen(1) };
-    let running = TaskReport { containers: vec![one(ContainerStatus::Running, None)], ..seen(2) };
+    let pending = TaskReport {
+        containers: vec![one(ContainerStatus::Pending, None)],
+        ..seen(1)
+    };
+    let running = TaskReport {
+        containers: vec![one(ContainerStatus::Running, None)],
+        ..seen(2)
+    };
     let ended = TaskReport {
         containers: vec![one(ContainerStatus::Stopped, Some(3))],
         stopped: Some(stopped),
         ..seen(3)
     };
-    let released = TaskReport { sequence: 4, released: true, ..ended.clone() };
+    let released = TaskReport {
+        sequence: 4,
+        released: true,
+        ..ended.clone()
+    };
     vec![pending, running, ended, released]
 }
 
 #[test]
 fn reports_become_aws_states() {
     let mut task = task();
-    let states = [TaskStatus::Pending, TaskStatus::Running, TaskStatus::Deprovisioning, TaskStatus::Stopped];
+    let states = [
+        TaskStatus::Pending,
+        TaskStatus::Running,
+        TaskStatus::Deprovisioning,
+        TaskStatus::Stopped,
+    ];
     for (report, state) in life().iter().zip(states) {
         task.status = observe(&task, report, t(40)).expect("news");
         assert_eq!(task.status.last_status, state);
     }
-    assert_eq!(task.status.stop_code.as_deref(), Some("EssentialContainerExited"));
+    assert_eq!(
+        task.status.stop_code.as_deref(),
+        Some("EssentialContainerExited")
+    );
     assert_eq!(task.status.started_at, Some(t(20)));
     assert_eq!(task.status.execution_stopped_at, Some(t(30)));
     assert_eq!(desired_status(&task), "STOPPED");

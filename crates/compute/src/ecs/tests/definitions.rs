@@ -13,15 +13,26 @@ async fn revisions_are_handed_out_once() {
         let revisions: BTreeSet<i32> = join_all(calls)
             .await
             .into_iter()
-            .map(|r| r.expect("registered").task_definition.expect("shown").revision.expect("set"))
+            .map(|r| {
+                r.expect("registered")
+                    .task_definition
+                    .expect("shown")
+                    .revision
+                    .expect("set")
+            })
             .collect();
         assert_eq!(revisions, (1..=20).collect(), "seed {seed}");
     }
 }
 
 async fn deregister(lab: &Lab, named: &str) -> Option<String> {
-    let input = api::DeregisterTaskDefinitionInput { task_definition: named.into() };
-    let output = lab.call(ops::DeregisterTaskDefinition, input).await.expect("deregistered");
+    let input = api::DeregisterTaskDefinitionInput {
+        task_definition: named.into(),
+    };
+    let output = lab
+        .call(ops::DeregisterTaskDefinition, input)
+        .await
+        .expect("deregistered");
     output.task_definition.expect("shown").status
 }
 
@@ -31,14 +42,28 @@ async fn a_revision_is_never_used_again() {
     lab.register("web").await;
     lab.register("web").await;
     assert_eq!(deregister(&lab, "web:2").await.as_deref(), Some("INACTIVE"));
-    assert_eq!(deregister(&lab, "web:2").await.as_deref(), Some("INACTIVE"), "twice is once");
+    assert_eq!(
+        deregister(&lab, "web:2").await.as_deref(),
+        Some("INACTIVE"),
+        "twice is once"
+    );
     // The latest active one is what the family alone names.
-    let found = api::DescribeTaskDefinitionInput { task_definition: "web".into(), ..Default::default() };
-    let found = lab.call(ops::DescribeTaskDefinition, found).await.expect("found");
+    let found = api::DescribeTaskDefinitionInput {
+        task_definition: "web".into(),
+        ..Default::default()
+    };
+    let found = lab
+        .call(ops::DescribeTaskDefinition, found)
+        .await
+        .expect("found");
     assert_eq!(found.task_definition.expect("shown").revision, Some(1));
-    let delete =
-        api::DeleteTaskDefinitionsInput { task_definitions: vec!["web:2".into(), "web:1".into()] };
-    let gone = lab.call(ops::DeleteTaskDefinitions, delete).await.expect("answered");
+    let delete = api::DeleteTaskDefinitionsInput {
+        task_definitions: vec!["web:2".into(), "web:1".into()],
+    };
+    let gone = lab
+        .call(ops::DeleteTaskDefinitions, delete)
+        .await
+        .expect("answered");
     assert_eq!(gone.task_definitions.expect("one").len(), 1);
     assert_eq!(gone.failures.expect("one").len(), 1, "an active one stays");
     assert!(lab.register("web").await.ends_with("task-definition/web:3"));
@@ -64,7 +89,10 @@ async fn a_definition_of_more_than_64_kib_is_refused() {
     large.container_definitions[0].command = Some(vec!["x".repeat(66_000)]);
     let (code, message) = said(lab.call(ops::RegisterTaskDefinition, large).await);
     assert_eq!(code, "ClientException");
-    assert!(message.ends_with("Max allowed length is '65536' bytes."), "{message}");
+    assert!(
+        message.ends_with("Max allowed length is '65536' bytes."),
+        "{message}"
+    );
 }
 
 async fn listed(lab: &Lab, sort: &str, token: Option<String>) -> (Vec<String>, Option<String>) {
@@ -74,9 +102,19 @@ async fn listed(lab: &Lab, sort: &str, token: Option<String>) -> (Vec<String>, O
         next_token: token,
         ..Default::default()
     };
-    let page = lab.call(ops::ListTaskDefinitions, input).await.expect("listed");
+    let page = lab
+        .call(ops::ListTaskDefinitions, input)
+        .await
+        .expect("listed");
     let short = |arn: String| arn.rsplit('/').next().unwrap_or_default().to_owned();
-    (page.task_definition_arns.expect("set").into_iter().map(short).collect(), page.next_token)
+    (
+        page.task_definition_arns
+            .expect("set")
+            .into_iter()
+            .map(short)
+            .collect(),
+        page.next_token,
+    )
 }
 
 /// Ten comes behind nine, a family behind the one its name begins with; and a page goes on
@@ -89,12 +127,19 @@ async fn lists_are_ordered_and_their_tokens_hold() {
     }
     lab.register("web-a").await;
     for (sort, expected) in [
-        ("ASC", ["web:1", "web:2", "web:3", "web:10", "web:11", "web-a:1"]),
-        ("DESC", ["web-a:1", "web:11", "web:10", "web:3", "web:2", "web:1"]),
+        (
+            "ASC",
+            ["web:1", "web:2", "web:3", "web:10", "web:11", "web-a:1"],
+        ),
+        (
+            "DESC",
+            ["web-a:1", "web:11", "web:10", "web:3", "web:2", "web:1"],
+        ),
     ] {
         let (mut all, mut token) = listed(&lab, sort, None).await;
         // Sorts to the front either way, behind which the token must not slip.
-        lab.register(if sort == "ASC" { "aaa" } else { "zzz" }).await;
+        lab.register(if sort == "ASC" { "aaa" } else { "zzz" })
+            .await;
         while let Some(t) = token {
             let (page, next) = listed(&lab, sort, Some(t)).await;
             all.extend(page);
@@ -106,13 +151,19 @@ async fn lists_are_ordered_and_their_tokens_hold() {
         assert!(places.is_sorted(), "{sort}: {all:?}");
     }
     let (code, message) = said(
-        lab.call(ops::ListTaskDefinitions, api::ListTaskDefinitionsInput {
-            next_token: Some("?".into()),
-            ..Default::default()
-        })
+        lab.call(
+            ops::ListTaskDefinitions,
+            api::ListTaskDefinitionsInput {
+                next_token: Some("?".into()),
+                ..Default::default()
+            },
+        )
         .await,
     );
-    assert_eq!((code.as_str(), message.as_str()), ("InvalidParameterException", "Invalid token"));
+    assert_eq!(
+        (code.as_str(), message.as_str()),
+        ("InvalidParameterException", "Invalid token")
+    );
 }
 
 async fn families(lab: &Lab, status: Option<&str>, prefix: Option<&str>) -> Vec<String> {
@@ -133,7 +184,10 @@ async fn families_active_and_not() {
     lab.register("web-old").await;
     deregister(&lab, "web-old:1").await;
     assert_eq!(families(&lab, None, None).await, ["api", "web", "web-old"]);
-    assert_eq!(families(&lab, Some("ALL"), Some("web")).await, ["web", "web-old"]);
+    assert_eq!(
+        families(&lab, Some("ALL"), Some("web")).await,
+        ["web", "web-old"]
+    );
     assert_eq!(families(&lab, Some("ACTIVE"), Some("web")).await, ["web"]);
     assert_eq!(families(&lab, Some("INACTIVE"), None).await, ["web-old"]);
 }

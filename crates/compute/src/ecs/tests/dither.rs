@@ -15,7 +15,10 @@ pub(super) struct Dither {
 
 impl Dither {
     pub(super) fn over(inner: Arc<dyn Store>, seed: u64) -> Arc<dyn Store> {
-        Arc::new(Dither { inner, rng: Rng::seeded(seed) })
+        Arc::new(Dither {
+            inner,
+            rng: Rng::seeded(seed),
+        })
     }
 
     async fn give_way(&self) {
@@ -50,7 +53,11 @@ impl Store for Dither {
         outcome
     }
 
-    async fn watch(&self, prefix: &str, from: Option<Revision>) -> Result<Box<dyn Watch>, StoreError> {
+    async fn watch(
+        &self,
+        prefix: &str,
+        from: Option<Revision>,
+    ) -> Result<Box<dyn Watch>, StoreError> {
         self.inner.watch(prefix, from).await
     }
 

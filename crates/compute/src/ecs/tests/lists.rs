@@ -14,35 +14,84 @@ async fn filters() {
     let lab = Lab::new();
     lab.register("web").await;
     lab.register("web-b").await;
-    let mine = api::RunTaskInput { started_by: Some("me".into()), ..lab.request("web") };
+    let mine = api::RunTaskInput {
+        started_by: Some("me".into()),
+        ..lab.request("web")
+    };
     let mine = arn(&lab.run(mine).await.expect("started")[0]);
     let other = lab.start("web-b").await;
     let stopped = lab.start("web").await;
-    lab.call(ops::StopTask, api::StopTaskInput { task: stopped.clone(), ..Default::default() })
-        .await
-        .expect("stopped");
+    lab.call(
+        ops::StopTask,
+        api::StopTaskInput {
+            task: stopped.clone(),
+            ..Default::default()
+        },
+    )
+    .await
+    .expect("stopped");
     let set = |arns: &[&String]| arns.iter().map(|a| (*a).clone()).collect::<BTreeSet<_>>();
     let none = api::ListTasksInput::default;
-    assert_eq!(list(&lab, none()).await, set(&[&mine, &other]), "RUNNING unless asked");
-    let by = |status: &str| api::ListTasksInput { desired_status: Some(status.into()), ..none() };
+    assert_eq!(
+        list(&lab, none()).await,
+        set(&[&mine, &other]),
+        "RUNNING unless asked"
+    );
+    let by = |status: &str| api::ListTasksInput {
+        desired_status: Some(status.into()),
+        ..none()
+    };
     assert_eq!(list(&lab, by("STOPPED")).await, set(&[&stopped]));
     assert_eq!(list(&lab, by("PENDING")).await, set(&[]));
-    let family = api::ListTasksInput { family: Some("web".into()), ..none() };
+    let family = api::ListTasksInput {
+        family: Some("web".into()),
+        ..none()
+    };
     assert_eq!(list(&lab, family).await, set(&[&mine]), "whole names only");
-    let by_me = api::ListTasksInput { started_by: Some("me".into()), ..none() };
+    let by_me = api::ListTasksInput {
+        started_by: Some("me".into()),
+        ..none()
+    };
     assert_eq!(list(&lab, by_me).await, set(&[&mine]));
-    let ec2 = api::ListTasksInput { launch_type: Some("EC2".into()), ..none() };
+    let ec2 = api::ListTasksInput {
+        launch_type: Some("EC2".into()),
+        ..none()
+    };
     assert_eq!(list(&lab, ec2).await, set(&[]));
-    let service = api::ListTasksInput { service_name: Some("s".into()), ..none() };
-    assert_eq!(said(lab.call(ops::ListTasks, service).await).0, "ServiceNotFoundException");
+    let service = api::ListTasksInput {
+        service_name: Some("s".into()),
+        ..none()
+    };
+    assert_eq!(
+        said(lab.call(ops::ListTasks, service).await).0,
+        "ServiceNotFoundException"
+    );
     for bad in [0, 101, -1] {
-        let sized = api::ListTasksInput { max_results: Some(bad), ..none() };
-        assert_eq!(said(lab.call(ops::ListTasks, sized).await).0, "InvalidParameterException");
+        let sized = api::ListTasksInput {
+            max_results: Some(bad),
+            ..none()
+        };
+        assert_eq!(
+            said(lab.call(ops::ListTasks, sized).await).0,
+            "InvalidParameterException"
+        );
     }
-    let token = api::ListTasksInput { next_token: Some("*".into()), ..none() };
-    assert_eq!(said(lab.call(ops::ListTasks, token).await).0, "InvalidParameterException");
-    let unknown = api::ListTasksInput { cluster: Some("none".into()), ..none() };
-    assert_eq!(said(lab.call(ops::ListTasks, unknown).await).0, "ClusterNotFoundException");
+    let token = api::ListTasksInput {
+        next_token: Some("*".into()),
+        ..none()
+    };
+    assert_eq!(
+        said(lab.call(ops::ListTasks, token).await).0,
+        "InvalidParameterException"
+    );
+    let unknown = api::ListTasksInput {
+        cluster: Some("none".into()),
+        ..none()
+    };
+    assert_eq!(
+        said(lab.call(ops::ListTasks, unknown).await).0,
+        "ClusterNotFoundException"
+    );
 }
 
 /// What exists from the first page to the last is listed exactly once, whatever comes and goes.
@@ -55,7 +104,11 @@ async fn pages_hold_while_tasks_come_and_go() {
         let mut leaving = Vec::new();
         for n in 0..12 {
             let task = lab.start("web").await;
-            if n % 3 == 0 { leaving.push(task) } else { lasting.extend([task]) }
+            if n % 3 == 0 {
+                leaving.push(task)
+            } else {
+                lasting.extend([task])
+            }
         }
         let mut seen = Vec::new();
         let mut token = None;
@@ -69,7 +122,10 @@ async fn pages_hold_while_tasks_come_and_go() {
             seen.extend(page.task_arns.expect("set"));
             // One leaves (perhaps the very one the token names) and one comes.
             if let Some(task) = leaving.pop() {
-                let stop = api::StopTaskInput { task, ..Default::default() };
+                let stop = api::StopTaskInput {
+                    task,
+                    ..Default::default()
+                };
                 lab.call(ops::StopTask, stop).await.expect("stopped");
                 lab.start("web").await;
             }
@@ -91,14 +147,25 @@ async fn clusters_by_pages() {
         lab.create_cluster(name).await;
     }
     let page = |token| {
-        lab.call(ops::ListClusters, api::ListClustersInput { max_results: Some(2), next_token: token })
+        lab.call(
+            ops::ListClusters,
+            api::ListClustersInput {
+                max_results: Some(2),
+                next_token: token,
+            },
+        )
     };
     let first = page(None).await.expect("listed");
     for gone in ["b", "c"] {
-        let input = api::DeleteClusterInput { cluster: gone.into() };
+        let input = api::DeleteClusterInput {
+            cluster: gone.into(),
+        };
         lab.call(ops::DeleteCluster, input).await.expect("deleted");
     }
     let rest = page(first.next_token).await.expect("listed");
-    assert_eq!(rest.cluster_arns, Some(vec!["arn:aws:ecs:us-east-1:000000000000:cluster/d".into()]));
+    assert_eq!(
+        rest.cluster_arns,
+        Some(vec!["arn:aws:ecs:us-east-1:000000000000:cluster/d".into()])
+    );
     assert_eq!(rest.next_token, None);
 }

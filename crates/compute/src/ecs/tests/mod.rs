@@ -50,7 +50,10 @@ impl Lab {
         let shared: Arc<dyn Clock> = clock.clone();
         let rng = Arc::new(Rng::seeded(seed));
         let store = Dither::over(MemoryStore::new(shared.clone()), seed);
-        let scope = Scope { account: AccountId::default(), region: Region::default() };
+        let scope = Scope {
+            account: AccountId::default(),
+            region: Region::default(),
+        };
         let house = Arc::new(House {
             db: Db::new(store),
             clock: shared,
@@ -66,7 +69,14 @@ impl Lab {
         });
         let ecs = Arc::new(Ecs::default());
         ecs.nodes.connect("local");
-        Lab { house, table: table(ecs.clone()), ecs, clock, scope, _blobs: blobs }
+        Lab {
+            house,
+            table: table(ecs.clone()),
+            ecs,
+            clock,
+            scope,
+            _blobs: blobs,
+        }
     }
 
     fn cx(&self, scope: &Scope) -> Ctx {
@@ -97,7 +107,10 @@ impl Lab {
         if let Some(shape) = O::operation().input {
             validate(&shape, &value).map_err(|invalid| self.table.invalid(&invalid))?;
         }
-        let output = self.table.call(self.cx(scope), O::operation(), value).await?;
+        let output = self
+            .table
+            .call(self.cx(scope), O::operation(), value)
+            .await?;
         Ok(from_value(output))
     }
 
@@ -107,8 +120,13 @@ impl Lab {
 
     /// A Fargate task definition of one container; answers its ARN.
     async fn register(&self, family: &str) -> String {
-        let output = self.call(ops::RegisterTaskDefinition, definition(family)).await;
-        let definition = output.expect("registered").task_definition.expect("described");
+        let output = self
+            .call(ops::RegisterTaskDefinition, definition(family))
+            .await;
+        let definition = output
+            .expect("registered")
+            .task_definition
+            .expect("described");
         definition.task_definition_arn.expect("named")
     }
 
@@ -129,7 +147,11 @@ impl Lab {
     }
 
     async fn run(&self, input: api::RunTaskInput) -> Result<Vec<api::Task>, AwsError> {
-        Ok(self.call(ops::RunTask, input).await?.tasks.unwrap_or_default())
+        Ok(self
+            .call(ops::RunTask, input)
+            .await?
+            .tasks
+            .unwrap_or_default())
     }
 
     /// One running task; answers its ARN.
@@ -139,18 +161,30 @@ impl Lab {
     }
 
     async fn create_cluster(&self, name: &str) {
-        let input = api::CreateClusterInput { cluster_name: Some(name.into()), ..Default::default() };
+        let input = api::CreateClusterInput {
+            cluster_name: Some(name.into()),
+            ..Default::default()
+        };
         self.call(ops::CreateCluster, input).await.expect("created");
     }
 
     /// Every stored task, of all clusters and regions.
     async fn tasks(&self) -> Vec<neargate_service::Stored<Task>> {
-        self.house.db.list_prefix(&format!("{}/", Task::KIND)).await.expect("listed")
+        self.house
+            .db
+            .list_prefix(&format!("{}/", Task::KIND))
+            .await
+            .expect("listed")
     }
 
     /// How many addresses are given out.
     async fn addresses(&self) -> usize {
-        let page = self.house.db.store().range("ec2/address/", None, 1_000, None).await;
+        let page = self
+            .house
+            .db
+            .store()
+            .range("ec2/address/", None, 1_000, None)
+            .await;
         page.expect("listed").entries.len()
     }
 
@@ -158,9 +192,14 @@ impl Lab {
     async fn end(&self, task_arn: &str) {
         let id = task_arn.rsplit('/').next().expect("an ARN");
         let tasks = self.tasks().await;
-        let task = tasks.iter().find(|t| t.spec.assignment.task_id == id).expect("stored");
+        let task = tasks
+            .iter()
+            .find(|t| t.spec.assignment.task_id == id)
+            .expect("stored");
         let report = reports::released(&task.value);
-        super::observe::report(&self.house, &task.key, &report).await.expect("recorded");
+        super::observe::report(&self.house, &task.key, &report)
+            .await
+            .expect("recorded");
     }
 }
 

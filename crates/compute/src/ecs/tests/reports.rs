@@ -47,7 +47,10 @@ pub(super) fn released(task: &Task) -> TaskReport {
     while !node.view.released {
         node.step(Timestamp::from_millis(1_700_000_001_000));
     }
-    TaskReport { sequence: u64::MAX, ..node.view }
+    TaskReport {
+        sequence: u64::MAX,
+        ..node.view
+    }
 }
 
 /// The node's side of one task: its truth, and the reports on their way.
@@ -59,7 +62,11 @@ struct Node {
 
 impl Node {
     fn of(task: &Task) -> Node {
-        Node { key: String::new(), view: nothing_yet(task), flying: Vec::new() }
+        Node {
+            key: String::new(),
+            view: nothing_yet(task),
+            flying: Vec::new(),
+        }
     }
 
     /// The next thing that happens to the task on its node.
@@ -80,7 +87,8 @@ impl Node {
             });
         } else if !all(view, ContainerStatus::Stopped) {
             for c in &mut view.containers {
-                (c.status, c.finished_at, c.exit_code) = (ContainerStatus::Stopped, Some(now), Some(7));
+                (c.status, c.finished_at, c.exit_code) =
+                    (ContainerStatus::Stopped, Some(now), Some(7));
             }
         } else {
             view.released = true;
@@ -93,21 +101,44 @@ impl Node {
 /// What may never be taken back.
 fn forward_only(before: &Task, after: &Task, seed: u64) {
     let (b, a) = (&before.status, &after.status);
-    assert!(a.last_status >= b.last_status, "seed {seed}: {:?} -> {:?}", b.last_status, a.last_status);
+    assert!(
+        a.last_status >= b.last_status,
+        "seed {seed}: {:?} -> {:?}",
+        b.last_status,
+        a.last_status
+    );
     assert!(a.version >= b.version, "seed {seed}");
     for (what, before, after) in [
         ("connectivity_at", b.connectivity_at, a.connectivity_at),
         ("started_at", b.started_at, a.started_at),
         ("stopping_at", b.stopping_at, a.stopping_at),
-        ("execution_stopped_at", b.execution_stopped_at, a.execution_stopped_at),
+        (
+            "execution_stopped_at",
+            b.execution_stopped_at,
+            a.execution_stopped_at,
+        ),
         ("stopped_at", b.stopped_at, a.stopped_at),
     ] {
-        assert!(before.is_none() || before == after, "seed {seed}: {what} {before:?} -> {after:?}");
+        assert!(
+            before.is_none() || before == after,
+            "seed {seed}: {what} {before:?} -> {after:?}"
+        );
     }
     let cause = |s: &crate::ecs::model::Status| s.stop_code.clone().zip(s.stopped_reason.clone());
-    assert!(cause(b).is_none() || cause(b) == cause(a), "seed {seed}: the first cause counts");
-    let exit = |t: &Task| t.status.report.as_ref().and_then(|r| r.containers[0].exit_code);
-    assert!(exit(before).is_none() || exit(before) == exit(after), "seed {seed}: exit code");
+    assert!(
+        cause(b).is_none() || cause(b) == cause(a),
+        "seed {seed}: the first cause counts"
+    );
+    let exit = |t: &Task| {
+        t.status
+            .report
+            .as_ref()
+            .and_then(|r| r.containers[0].exit_code)
+    };
+    assert!(
+        exit(before).is_none() || exit(before) == exit(after),
+        "seed {seed}: exit code"
+    );
 }
 
 async fn simulate(seed: u64) {
@@ -121,7 +152,10 @@ async fn simulate(seed: u64) {
         .tasks()
         .await
         .into_iter()
-        .map(|t| Node { key: t.key.clone(), ..Node::of(&t.value) })
+        .map(|t| Node {
+            key: t.key.clone(),
+            ..Node::of(&t.value)
+        })
         .collect();
     let mut seen: BTreeMap<String, Task> = BTreeMap::new();
     for _ in 0..300 {
@@ -133,8 +167,14 @@ async fn simulate(seed: u64) {
             3..=6 if !node.flying.is_empty() => {
                 let n = usize::try_from(rng.below(node.flying.len() as u64)).expect("an index");
                 // Kept in flight at times: it comes again.
-                let report = if rng.below(3) == 0 { node.flying[n].clone() } else { node.flying.remove(n) };
-                observe::report(&lab.house, &node.key, &report).await.expect("recorded");
+                let report = if rng.below(3) == 0 {
+                    node.flying[n].clone()
+                } else {
+                    node.flying.remove(n)
+                };
+                observe::report(&lab.house, &node.key, &report)
+                    .await
+                    .expect("recorded");
             }
             7 if !node.flying.is_empty() => {
                 node.flying.pop();
@@ -146,12 +186,20 @@ async fn simulate(seed: u64) {
             }
             9 if rng.below(40) == 0 => {
                 let task = node.view.task_id.clone();
-                let stop = api::StopTaskInput { task, ..Default::default() };
+                let stop = api::StopTaskInput {
+                    task,
+                    ..Default::default()
+                };
                 lab.call(ops::StopTask, stop).await.expect("asked");
             }
             _ => {}
         }
-        let task = lab.house.db.get_key::<Task>(&nodes[which].key).await.expect("read");
+        let task = lab
+            .house
+            .db
+            .get_key::<Task>(&nodes[which].key)
+            .await
+            .expect("read");
         let task = task.expect("stored").value;
         if let Some(before) = seen.get(&nodes[which].key) {
             forward_only(before, &task, seed);
@@ -164,20 +212,49 @@ async fn simulate(seed: u64) {
             node.step(lab.house.now());
         }
         node.view.sequence += 1;
-        observe::report(&lab.house, &node.key, &node.view).await.expect("recorded");
+        observe::report(&lab.house, &node.key, &node.view)
+            .await
+            .expect("recorded");
         let before = seen.remove(&node.key).expect("seen");
-        let task = lab.house.db.get_key::<Task>(&node.key).await.expect("read").expect("stored");
+        let task = lab
+            .house
+            .db
+            .get_key::<Task>(&node.key)
+            .await
+            .expect("read")
+            .expect("stored");
         forward_only(&before, &task, seed);
         assert_eq!(task.status.last_status, TaskStatus::Stopped, "seed {seed}");
-        assert!(task.status.stop_code.is_some() && task.status.stopped_at.is_some(), "seed {seed}");
-        assert_eq!(task.status.report.as_ref().expect("kept").containers[0].exit_code, Some(7));
+        assert!(
+            task.status.stop_code.is_some() && task.status.stopped_at.is_some(),
+            "seed {seed}"
+        );
+        assert_eq!(
+            task.status.report.as_ref().expect("kept").containers[0].exit_code,
+            Some(7)
+        );
         for late in &node.flying {
-            observe::report(&lab.house, &node.key, late).await.expect("dropped");
+            observe::report(&lab.house, &node.key, late)
+                .await
+                .expect("dropped");
         }
-        let after = lab.house.db.get_key::<Task>(&node.key).await.expect("read").expect("stored");
-        assert_eq!(after.revision, task.revision, "seed {seed}: late reports write nothing");
+        let after = lab
+            .house
+            .db
+            .get_key::<Task>(&node.key)
+            .await
+            .expect("read")
+            .expect("stored");
+        assert_eq!(
+            after.revision, task.revision,
+            "seed {seed}: late reports write nothing"
+        );
     }
-    assert_eq!(lab.addresses().await, 0, "seed {seed}: every address is given back, once");
+    assert_eq!(
+        lab.addresses().await,
+        0,
+        "seed {seed}: every address is given back, once"
+    );
 }
 
 #[tokio::test]
@@ -197,7 +274,12 @@ async fn a_doubled_end_does_not_take_the_next_tasks_address() {
     lab.end(&first).await;
     assert_eq!(lab.addresses().await, 0);
     lab.start("web").await;
-    let again = TaskReport { sequence: u64::MAX, ..released(&task.value) };
-    observe::report(&lab.house, &task.key, &again).await.expect("dropped");
+    let again = TaskReport {
+        sequence: u64::MAX,
+        ..released(&task.value)
+    };
+    observe::report(&lab.house, &task.key, &again)
+        .await
+        .expect("dropped");
     assert_eq!(lab.addresses().await, 1);
 }

@@ -8,7 +8,11 @@ use neargate_store::{Op, Txn};
 use std::collections::BTreeSet;
 
 fn stop(task: &str, reason: Option<&str>) -> api::StopTaskInput {
-    api::StopTaskInput { task: task.into(), reason: reason.map(Into::into), ..Default::default() }
+    api::StopTaskInput {
+        task: task.into(),
+        reason: reason.map(Into::into),
+        ..Default::default()
+    }
 }
 
 /// Give out every address of the first subnet but `left`.
@@ -21,7 +25,10 @@ async fn fill(lab: &Lab, left: u32) {
             value: "eni-other".into(),
             lease: None,
         };
-        let txn = Txn { compares: Vec::new(), ops: part.iter().map(put).collect() };
+        let txn = Txn {
+            compares: Vec::new(),
+            ops: part.iter().map(put).collect(),
+        };
         lab.house.db.store().txn(txn).await.expect("written");
     }
 }
@@ -39,18 +46,33 @@ async fn the_last_addresses_go_to_as_many_tasks() {
             .iter()
             .flatten()
             .flatten()
-            .filter_map(|t| t.attachments.as_ref()?[0].details.as_ref()?.iter().find(|d| {
-                d.name.as_deref() == Some("privateIPv4Address")
-            })?.value.clone())
+            .filter_map(|t| {
+                t.attachments.as_ref()?[0]
+                    .details
+                    .as_ref()?
+                    .iter()
+                    .find(|d| d.name.as_deref() == Some("privateIPv4Address"))?
+                    .value
+                    .clone()
+            })
             .collect();
         assert_eq!(addresses.len(), 3, "seed {seed}");
         for refused in lost {
             let (code, message) = said(refused);
             assert_eq!(code, "InvalidParameterException");
-            assert!(message.contains("does not have enough free addresses"), "{message}");
+            assert!(
+                message.contains("does not have enough free addresses"),
+                "{message}"
+            );
         }
         // A task that ends makes room for the next.
-        lab.end(&arn(&won.into_iter().flatten().flatten().next().expect("three"))).await;
+        lab.end(&arn(&won
+            .into_iter()
+            .flatten()
+            .flatten()
+            .next()
+            .expect("three")))
+            .await;
         assert!(lab.run(lab.request("web")).await.is_ok(), "seed {seed}");
     }
 }
@@ -61,11 +83,17 @@ async fn all_tasks_of_a_call_start_or_none() {
     lab.register("web").await;
     fill(&lab, 3).await;
     let before = lab.house.db.store().revision().await.expect("answers");
-    let request = api::RunTaskInput { count: Some(4), ..lab.request("web") };
+    let request = api::RunTaskInput {
+        count: Some(4),
+        ..lab.request("web")
+    };
     assert_eq!(said(lab.run(request).await).0, "InvalidParameterException");
     assert!(lab.tasks().await.is_empty());
     let after = lab.house.db.store().revision().await.expect("answers");
-    assert!(after <= before + 1, "no more than the default cluster was written");
+    assert!(
+        after <= before + 1,
+        "no more than the default cluster was written"
+    );
 }
 
 #[tokio::test]
@@ -81,19 +109,63 @@ async fn requests_that_are_refused() {
     let cases: [Broken; 16] = [
         (|r| r.count = Some(0), invalid, "count"),
         (|r| r.count = Some(11), invalid, "count"),
-        (|r| r.network_configuration = None, invalid, "Network Configuration must be provided"),
+        (
+            |r| r.network_configuration = None,
+            invalid,
+            "Network Configuration must be provided",
+        ),
         (|r| vpc(r).subnets.clear(), invalid, "subnets"),
-        (|r| vpc(r).subnets = vec!["subnet-0".into()], invalid, "The subnet ID 'subnet-0' does not exist"),
-        (|r| vpc(r).subnets = vec!["s".into(); 17], invalid, "subnets can have at most 16 items."),
-        (|r| vpc(r).security_groups = Some(vec!["sg-0".into()]), invalid, "The security group 'sg-0' does not exist"),
-        (|r| vpc(r).security_groups = Some(vec!["s".into(); 6]), invalid, "at most 5 items"),
-        (|r| r.started_by = Some("x".repeat(129)), invalid, "startedBy longer than 128."),
+        (
+            |r| vpc(r).subnets = vec!["subnet-0".into()],
+            invalid,
+            "The subnet ID 'subnet-0' does not exist",
+        ),
+        (
+            |r| vpc(r).subnets = vec!["s".into(); 17],
+            invalid,
+            "subnets can have at most 16 items.",
+        ),
+        (
+            |r| vpc(r).security_groups = Some(vec!["sg-0".into()]),
+            invalid,
+            "The security group 'sg-0' does not exist",
+        ),
+        (
+            |r| vpc(r).security_groups = Some(vec!["s".into(); 6]),
+            invalid,
+            "at most 5 items",
+        ),
+        (
+            |r| r.started_by = Some("x".repeat(129)),
+            invalid,
+            "startedBy longer than 128.",
+        ),
         (|r| r.launch_type = None, invalid, "No Container Instances"),
-        (|r| r.platform_version = Some("9".into()), "PlatformUnknownException", "platform"),
-        (|r| r.task_definition = "none".into(), "ClientException", "TaskDefinition not found."),
-        (|r| r.task_definition.clear(), "ClientException", "TaskDefinition not found."),
-        (|r| r.cluster = Some("a b".into()), invalid, "Invalid cluster name."),
-        (|r| r.cluster = Some("none".into()), "ClusterNotFoundException", "Cluster not found."),
+        (
+            |r| r.platform_version = Some("9".into()),
+            "PlatformUnknownException",
+            "platform",
+        ),
+        (
+            |r| r.task_definition = "none".into(),
+            "ClientException",
+            "TaskDefinition not found.",
+        ),
+        (
+            |r| r.task_definition.clear(),
+            "ClientException",
+            "TaskDefinition not found.",
+        ),
+        (
+            |r| r.cluster = Some("a b".into()),
+            invalid,
+            "Invalid cluster name.",
+        ),
+        (
+            |r| r.cluster = Some("none".into()),
+            "ClusterNotFoundException",
+            "Cluster not found.",
+        ),
         (
             |r| {
                 r.overrides = Some(api::TaskOverride {
@@ -117,7 +189,11 @@ async fn requests_that_are_refused() {
         assert!(refused.1.contains(part), "{part}: {}", refused.1);
     }
     lab.ecs.nodes.disconnect("local");
-    assert_eq!(said(lab.run(lab.request("web")).await).0, "ClientException", "no node");
+    assert_eq!(
+        said(lab.run(lab.request("web")).await).0,
+        "ClientException",
+        "no node"
+    );
     assert_eq!((lab.tasks().await.len(), lab.addresses().await), (0, 0));
 }
 
@@ -126,17 +202,30 @@ async fn stopping_twice_is_stopping_once() {
     let lab = Lab::new();
     lab.register("web").await;
     let task = lab.start("web").await;
-    let first = lab.call(ops::StopTask, stop(&task, Some("first"))).await.expect("asked");
+    let first = lab
+        .call(ops::StopTask, stop(&task, Some("first")))
+        .await
+        .expect("asked");
     let first = first.task.expect("shown");
     assert_eq!(first.desired_status.as_deref(), Some("STOPPED"));
     assert_eq!(first.stop_code.as_deref(), Some("UserInitiated"));
     let stored = lab.tasks().await;
     lab.advance(std::time::Duration::from_secs(5));
-    let again = lab.call(ops::StopTask, stop(&task, Some("second"))).await.expect("as it is");
+    let again = lab
+        .call(ops::StopTask, stop(&task, Some("second")))
+        .await
+        .expect("as it is");
     assert_eq!(again.task.expect("shown"), first);
-    assert_eq!(lab.tasks().await[0].revision, stored[0].revision, "nothing was written");
+    assert_eq!(
+        lab.tasks().await[0].revision,
+        stored[0].revision,
+        "nothing was written"
+    );
     lab.end(&task).await;
-    let ended = lab.call(ops::StopTask, stop(&task, None)).await.expect("as it is");
+    let ended = lab
+        .call(ops::StopTask, stop(&task, None))
+        .await
+        .expect("as it is");
     let ended = ended.task.expect("shown");
     assert_eq!(ended.last_status.as_deref(), Some("STOPPED"));
     assert_eq!(ended.stopped_reason.as_deref(), Some("first"));
@@ -156,7 +245,11 @@ async fn stops_at_the_same_time_agree() {
             .map(|r| r.expect("asked").task.expect("shown").stopped_reason)
             .collect();
         assert_eq!(reasons.len(), 1, "seed {seed}");
-        assert_eq!(lab.tasks().await[0].spec.assignment.generation, 2, "seed {seed}");
+        assert_eq!(
+            lab.tasks().await[0].spec.assignment.generation,
+            2,
+            "seed {seed}"
+        );
     }
 }
 
@@ -166,7 +259,12 @@ async fn stops_that_are_refused() {
     lab.register("web").await;
     let task = lab.start("web").await;
     let id = "0123456789abcdef0123456789abcdef";
-    for named in [id, "x", "", &format!("arn:aws:ecs:us-east-1:000000000000:task/other/{id}")] {
+    for named in [
+        id,
+        "x",
+        "",
+        &format!("arn:aws:ecs:us-east-1:000000000000:task/other/{id}"),
+    ] {
         assert_eq!(
             said(lab.call(ops::StopTask, stop(named, None)).await).0,
             "InvalidParameterException",
@@ -178,8 +276,14 @@ async fn stops_that_are_refused() {
         said(lab.call(ops::StopTask, stop(&task, Some(&long))).await).0,
         "InvalidParameterException"
     );
-    let elsewhere = api::StopTaskInput { cluster: Some("none".into()), ..stop(&task, None) };
-    assert_eq!(said(lab.call(ops::StopTask, elsewhere).await).0, "ClusterNotFoundException");
+    let elsewhere = api::StopTaskInput {
+        cluster: Some("none".into()),
+        ..stop(&task, None)
+    };
+    assert_eq!(
+        said(lab.call(ops::StopTask, elsewhere).await).0,
+        "ClusterNotFoundException"
+    );
 }
 
 #[tokio::test]
@@ -191,11 +295,20 @@ async fn tasks_are_described_by_id_and_by_arn() {
     let old_form = format!("arn:aws:ecs:us-east-1:000000000000:task/{id}");
     let missing = "0123456789abcdef0123456789abcdef";
     let describe = |tasks: Vec<String>| {
-        lab.call(ops::DescribeTasks, api::DescribeTasksInput { tasks, ..Default::default() })
+        lab.call(
+            ops::DescribeTasks,
+            api::DescribeTasksInput {
+                tasks,
+                ..Default::default()
+            },
+        )
     };
     let shown = describe(vec![id.clone(), task.clone(), old_form, missing.into()]).await;
     let shown = shown.expect("described");
-    assert_eq!(arns(&shown.tasks.expect("three")), [task.clone(), task.clone(), task.clone()]);
+    assert_eq!(
+        arns(&shown.tasks.expect("three")),
+        [task.clone(), task.clone(), task.clone()]
+    );
     let failure = &shown.failures.expect("one")[0];
     assert_eq!(failure.reason.as_deref(), Some("MISSING"));
     let expected = format!("arn:aws:ecs:us-east-1:000000000000:task/default/{missing}");
@@ -209,9 +322,16 @@ async fn tasks_are_described_by_id_and_by_arn() {
         format!("{task}/x"),
         "../../etc/passwd".into(),
     ] {
-        assert_eq!(said(describe(vec![foreign.clone()]).await).0, "InvalidParameterException", "{foreign}");
+        assert_eq!(
+            said(describe(vec![foreign.clone()]).await).0,
+            "InvalidParameterException",
+            "{foreign}"
+        );
     }
-    assert_eq!(said(describe(Vec::new()).await).0, "InvalidParameterException");
+    assert_eq!(
+        said(describe(Vec::new()).await).0,
+        "InvalidParameterException"
+    );
     let (_, message) = said(describe(vec![id; 101]).await);
     assert_eq!(message, "taskIds can have at most 100 items.");
 }

@@ -4,22 +4,38 @@ use super::{Lab, said};
 use neargate_api::ecs::{self as api, ops};
 
 fn tags(range: std::ops::Range<usize>) -> Vec<api::Tag> {
-    let tag = |i| api::Tag { key: Some(format!("k{i}")), value: Some("v".into()) };
+    let tag = |i| api::Tag {
+        key: Some(format!("k{i}")),
+        value: Some("v".into()),
+    };
     range.map(tag).collect()
 }
 
 fn one(key: &str, value: &str) -> Vec<api::Tag> {
-    vec![api::Tag { key: Some(key.into()), value: Some(value.into()) }]
+    vec![api::Tag {
+        key: Some(key.into()),
+        value: Some(value.into()),
+    }]
 }
 
 async fn tag(lab: &Lab, arn: &str, tags: Vec<api::Tag>) -> Result<(), neargate_service::AwsError> {
-    let input = api::TagResourceInput { resource_arn: arn.into(), tags };
+    let input = api::TagResourceInput {
+        resource_arn: arn.into(),
+        tags,
+    };
     lab.call(ops::TagResource, input).await.map(|_| ())
 }
 
 async fn count(lab: &Lab, arn: &str) -> usize {
-    let input = api::ListTagsForResourceInput { resource_arn: arn.into() };
-    lab.call(ops::ListTagsForResource, input).await.expect("listed").tags.expect("set").len()
+    let input = api::ListTagsForResourceInput {
+        resource_arn: arn.into(),
+    };
+    lab.call(ops::ListTagsForResource, input)
+        .await
+        .expect("listed")
+        .tags
+        .expect("set")
+        .len()
 }
 
 #[tokio::test]
@@ -35,15 +51,26 @@ async fn a_resource_takes_fifty_tags_and_aws_its_own() {
     for (arn, managed) in [(task.as_str(), 1), (definition.as_str(), 0), (cluster, 0)] {
         tag(&lab, arn, tags(0..50)).await.expect("fifty");
         assert_eq!(count(&lab, arn).await, 50 + managed);
-        assert_eq!(said(tag(&lab, arn, one("more", "")).await).0, "InvalidParameterException");
-        tag(&lab, arn, one("k0", "other")).await.expect("replaces one");
+        assert_eq!(
+            said(tag(&lab, arn, one("more", "")).await).0,
+            "InvalidParameterException"
+        );
+        tag(&lab, arn, one("k0", "other"))
+            .await
+            .expect("replaces one");
         assert_eq!(count(&lab, arn).await, 50 + managed, "{arn}");
     }
     let untag = |key: &str| {
-        let input = api::UntagResourceInput { resource_arn: task.clone(), tag_keys: vec![key.into()] };
+        let input = api::UntagResourceInput {
+            resource_arn: task.clone(),
+            tag_keys: vec![key.into()],
+        };
         lab.call(ops::UntagResource, input)
     };
-    assert_eq!(said(untag("aws:ecs:clusterName").await).0, "InvalidParameterException");
+    assert_eq!(
+        said(untag("aws:ecs:clusterName").await).0,
+        "InvalidParameterException"
+    );
     untag("k1").await.expect("removed");
     untag("k1").await.expect("already gone");
     assert_eq!(count(&lab, &task).await, 50);
@@ -64,7 +91,11 @@ async fn tags_that_are_refused() {
         vec![api::Tag::default()],
     ] {
         let refused = said(tag(&lab, &arn, bad.clone()).await);
-        assert_eq!(refused.0, "InvalidParameterException", "{bad:?}: {}", refused.1);
+        assert_eq!(
+            refused.0, "InvalidParameterException",
+            "{bad:?}: {}",
+            refused.1
+        );
     }
     assert_eq!(count(&lab, &arn).await, 0);
 }
@@ -76,11 +107,20 @@ async fn what_does_not_exist_cannot_be_tagged() {
     let id = "0123456789abcdef0123456789abcdef";
     for (arn, code) in [
         (format!("{here}:cluster/none"), "ResourceNotFoundException"),
-        (format!("{here}:task-definition/none:1"), "ResourceNotFoundException"),
-        (format!("{here}:task/default/{id}"), "ResourceNotFoundException"),
+        (
+            format!("{here}:task-definition/none:1"),
+            "ResourceNotFoundException",
+        ),
+        (
+            format!("{here}:task/default/{id}"),
+            "ResourceNotFoundException",
+        ),
         ("web".into(), "InvalidParameterException"),
         (format!("{here}:container/x"), "InvalidParameterException"),
-        ("arn:aws:ecs:eu-west-1:000000000000:cluster/default".into(), "ClusterNotFoundException"),
+        (
+            "arn:aws:ecs:eu-west-1:000000000000:cluster/default".into(),
+            "ClusterNotFoundException",
+        ),
     ] {
         assert_eq!(said(tag(&lab, &arn, tags(0..1)).await).0, code, "{arn}");
     }
@@ -91,7 +131,9 @@ async fn a_definitions_tags_propagate_and_the_calls_own_win() {
     let lab = Lab::new();
     let mut definition = super::definition("web");
     definition.tags = Some([one("a", "definition"), one("b", "definition")].concat());
-    lab.call(ops::RegisterTaskDefinition, definition).await.expect("registered");
+    lab.call(ops::RegisterTaskDefinition, definition)
+        .await
+        .expect("registered");
     let mut request = lab.request("web");
     request.propagate_tags = Some("TASK_DEFINITION".into());
     request.tags = Some(one("a", "call"));
@@ -99,7 +141,11 @@ async fn a_definitions_tags_propagate_and_the_calls_own_win() {
     let expected = [one("a", "call"), one("b", "definition")].concat();
     assert_eq!(started[0].tags, Some(expected));
     request.tags = Some(tags(0..50));
-    assert_eq!(said(lab.run(request.clone()).await).0, "InvalidParameterException", "52 in all");
+    assert_eq!(
+        said(lab.run(request.clone()).await).0,
+        "InvalidParameterException",
+        "52 in all"
+    );
     request.propagate_tags = Some("SERVICE".into());
     request.tags = None;
     assert_eq!(said(lab.run(request).await).0, "InvalidParameterException");

@@ -23,7 +23,10 @@ pub fn check(input: &api::RegisterTaskDefinitionInput) -> Result<(), AwsError> {
     if !is_name(&input.family) {
         return Err(client("Family contains invalid characters."));
     }
-    let untagged = api::RegisterTaskDefinitionInput { tags: None, ..input.clone() };
+    let untagged = api::RegisterTaskDefinitionInput {
+        tags: None,
+        ..input.clone()
+    };
     let length = to_json(&untagged).to_string().len();
     if length > MAX_BYTES {
         return Err(client(format!(
@@ -38,15 +41,27 @@ pub fn check(input: &api::RegisterTaskDefinitionInput) -> Result<(), AwsError> {
     for c in containers {
         container(c)?;
         if !names.insert(c.name.as_deref().unwrap_or_default()) {
-            return Err(client("Container names must be unique within a Task Definition."));
+            return Err(client(
+                "Container names must be unique within a Task Definition.",
+            ));
         }
     }
     if !containers.iter().any(|c| c.essential.unwrap_or(true)) {
-        return Err(client("A task definition must have at least one essential container."));
+        return Err(client(
+            "A task definition must have at least one essential container.",
+        ));
     }
     dependencies(containers)?;
-    let fargate = input.requires_compatibilities.iter().flatten().any(|c| c == "FARGATE");
-    if fargate { on_fargate(input) } else { on_instances(input) }
+    let fargate = input
+        .requires_compatibilities
+        .iter()
+        .flatten()
+        .any(|c| c == "FARGATE");
+    if fargate {
+        on_fargate(input)
+    } else {
+        on_instances(input)
+    }
 }
 
 fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
@@ -91,7 +106,9 @@ fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
     {
         let option = |key: &str| log.options.as_ref().is_some_and(|o| o.contains_key(key));
         if !option("awslogs-group") || !option("awslogs-region") {
-            return Err(client("Log driver awslogs requires options: awslogs-group, awslogs-region"));
+            return Err(client(
+                "Log driver awslogs requires options: awslogs-group, awslogs-region",
+            ));
         }
     }
     Ok(())
@@ -107,7 +124,9 @@ fn dependencies(containers: &[api::ContainerDefinition]) -> Result<(), AwsError>
     for c in containers {
         let name = c.name.as_deref().unwrap_or_default();
         for d in needs(name) {
-            let Some(other) = containers.iter().find(|o| o.name.as_ref() == Some(&d.container_name))
+            let Some(other) = containers
+                .iter()
+                .find(|o| o.name.as_ref() == Some(&d.container_name))
             else {
                 return Err(client(format!(
                     "Container {name} has a dependency on {}, which is not defined in the task definition.",
@@ -120,7 +139,9 @@ fn dependencies(containers: &[api::ContainerDefinition]) -> Result<(), AwsError>
                     d.container_name
                 )));
             }
-            if matches!(d.condition.as_str(), "COMPLETE" | "SUCCESS") && other.essential.unwrap_or(true) {
+            if matches!(d.condition.as_str(), "COMPLETE" | "SUCCESS")
+                && other.essential.unwrap_or(true)
+            {
                 return Err(client(format!(
                     "An essential container cannot be depended upon with the condition {}: {}",
                     d.condition, d.container_name
@@ -169,7 +190,9 @@ fn on_fargate(input: &api::RegisterTaskDefinitionInput) -> Result<(), AwsError> 
     if let Some(storage) = &input.ephemeral_storage
         && !(21..=200).contains(&storage.size_in_gib)
     {
-        return Err(client("Ephemeral storage size must be between 21 and 200 GiB."));
+        return Err(client(
+            "Ephemeral storage size must be between 21 and 200 GiB.",
+        ));
     }
     let (mut cpu_sum, mut memory_sum) = (0u64, 0u64);
     for c in &input.container_definitions {
@@ -178,17 +201,23 @@ fn on_fargate(input: &api::RegisterTaskDefinitionInput) -> Result<(), AwsError> 
         memory_sum += u64::try_from(c.memory_reservation.or(c.memory).unwrap_or(0)).unwrap_or(0);
     }
     if cpu_sum > u64::from(cpu) {
-        return Err(client("The total CPU of the containers must not exceed the task's 'cpu'."));
+        return Err(client(
+            "The total CPU of the containers must not exceed the task's 'cpu'.",
+        ));
     }
     if memory_sum > u64::from(memory) {
-        return Err(client("The total memory of the containers must not exceed the task's 'memory'."));
+        return Err(client(
+            "The total memory of the containers must not exceed the task's 'memory'.",
+        ));
     }
     Ok(())
 }
 
 fn size(given: Option<&str>, what: &str, parse: fn(&str) -> Option<u32>) -> Result<u32, AwsError> {
     let Some(given) = given.filter(|g| !g.is_empty()) else {
-        return Err(client(format!("Fargate requires that '{what}' be defined at the task level.")));
+        return Err(client(format!(
+            "Fargate requires that '{what}' be defined at the task level."
+        )));
     };
     parse(given).ok_or_else(|| client(format!("Invalid '{what}' setting for task.")))
 }
@@ -198,7 +227,10 @@ fn on_fargate_container(
     c: &api::ContainerDefinition,
 ) -> Result<(), AwsError> {
     let name = c.name.as_deref().unwrap_or_default();
-    let has_role = input.execution_role_arn.as_deref().is_some_and(|r| !r.is_empty());
+    let has_role = input
+        .execution_role_arn
+        .as_deref()
+        .is_some_and(|r| !r.is_empty());
     if c.image.as_deref().is_some_and(|i| i.contains(".dkr.ecr.")) && !has_role {
         return Err(client(
             "Fargate requires task definition to have execution role ARN to support ECR images.",
@@ -207,14 +239,19 @@ fn on_fargate_container(
     if let Some(log) = &c.log_configuration {
         let driver = log.log_driver.as_str();
         if !matches!(driver, "awslogs" | "splunk" | "awsfirelens") {
-            return Err(client(format!("Fargate does not support log driver {driver}.")));
+            return Err(client(format!(
+                "Fargate does not support log driver {driver}."
+            )));
         }
         if driver == "awslogs" && !has_role {
             return Err(client(
                 "Fargate requires task definition to have execution role ARN to support log driver awslogs.",
             ));
         }
-        let prefixed = log.options.as_ref().is_some_and(|o| o.contains_key("awslogs-stream-prefix"));
+        let prefixed = log
+            .options
+            .as_ref()
+            .is_some_and(|o| o.contains_key("awslogs-stream-prefix"));
         if driver == "awslogs" && !prefixed {
             return Err(client(
                 "Fargate requires the option awslogs-stream-prefix for log driver awslogs.",
@@ -237,15 +274,26 @@ fn on_fargate_container(
             )));
         }
     }
-    let added = c.linux_parameters.as_ref().and_then(|l| l.capabilities.as_ref()?.add.as_ref());
+    let added = c
+        .linux_parameters
+        .as_ref()
+        .and_then(|l| l.capabilities.as_ref()?.add.as_ref());
     if let Some(cap) = added.into_iter().flatten().find(|cap| *cap != "SYS_PTRACE") {
-        return Err(client(format!("Fargate does not support adding the capability {cap}.")));
+        return Err(client(format!(
+            "Fargate does not support adding the capability {cap}."
+        )));
     }
-    if c.stop_timeout.is_some_and(|t| !(0..=MAX_STOP_TIMEOUT_SECS).contains(&t)) {
-        return Err(client("Container.stopTimeout must be between 0 and 120 seconds on Fargate."));
+    if c.stop_timeout
+        .is_some_and(|t| !(0..=MAX_STOP_TIMEOUT_SECS).contains(&t))
+    {
+        return Err(client(
+            "Container.stopTimeout must be between 0 and 120 seconds on Fargate.",
+        ));
     }
     if c.start_timeout.is_some_and(|t| !(2..=600).contains(&t)) {
-        return Err(client("Container.startTimeout must be between 2 and 600 seconds on Fargate."));
+        return Err(client(
+            "Container.startTimeout must be between 2 and 600 seconds on Fargate.",
+        ));
     }
     Ok(())
 }

@@ -14,7 +14,11 @@ pub fn definition(
     now: Timestamp,
 ) -> api::TaskDefinition {
     let awsvpc = input.network_mode.as_deref() == Some("awsvpc");
-    let containers = input.container_definitions.iter().map(|c| container(c, awsvpc)).collect();
+    let containers = input
+        .container_definitions
+        .iter()
+        .map(|c| container(c, awsvpc))
+        .collect();
     let cpu = input.cpu.as_ref().map(|s| units(s, fargate::cpu_units));
     let memory = input.memory.as_ref().map(|s| units(s, fargate::memory_mib));
     api::TaskDefinition {
@@ -75,7 +79,8 @@ fn compatibilities(
     memory: Option<&str>,
 ) -> Vec<String> {
     let number = |s: Option<&str>| s.and_then(|s| s.parse().ok());
-    let sized = matches!((number(cpu), number(memory)), (Some(c), Some(m)) if fargate::offers(c, m));
+    let sized =
+        matches!((number(cpu), number(memory)), (Some(c), Some(m)) if fargate::offers(c, m));
     let awsvpc = input.network_mode.as_deref() == Some("awsvpc");
     let mut list = vec!["EC2".to_owned()];
     if sized && awsvpc {
@@ -91,7 +96,11 @@ fn attributes(input: &api::RegisterTaskDefinitionInput) -> Vec<api::Attribute> {
     let any = |test: &dyn Fn(&api::ContainerDefinition) -> bool| {
         input.container_definitions.iter().any(test)
     };
-    let logs = any(&|c| c.log_configuration.as_ref().is_some_and(|l| l.log_driver == "awslogs"));
+    let logs = any(&|c| {
+        c.log_configuration
+            .as_ref()
+            .is_some_and(|l| l.log_driver == "awslogs")
+    });
     let ecr = any(&|c| c.image.as_deref().is_some_and(|i| i.contains(".dkr.ecr.")));
     let names = [
         (logs, "com.amazonaws.ecs.capability.logging-driver.awslogs"),
@@ -99,13 +108,22 @@ fn attributes(input: &api::RegisterTaskDefinitionInput) -> Vec<api::Attribute> {
         (ecr, "com.amazonaws.ecs.capability.ecr-auth"),
         (ecr && has_role, "ecs.capability.execution-role-ecr-pull"),
         (logs, "com.amazonaws.ecs.capability.docker-remote-api.1.19"),
-        (input.task_role_arn.is_some(), "com.amazonaws.ecs.capability.task-iam-role"),
+        (
+            input.task_role_arn.is_some(),
+            "com.amazonaws.ecs.capability.task-iam-role",
+        ),
         (true, "com.amazonaws.ecs.capability.docker-remote-api.1.18"),
-        (input.network_mode.as_deref() == Some("awsvpc"), "ecs.capability.task-eni"),
+        (
+            input.network_mode.as_deref() == Some("awsvpc"),
+            "ecs.capability.task-eni",
+        ),
     ];
     names
         .iter()
         .filter(|(needed, _)| *needed)
-        .map(|(_, name)| api::Attribute { name: (*name).into(), ..Default::default() })
+        .map(|(_, name)| api::Attribute {
+            name: (*name).into(),
+            ..Default::default()
+        })
         .collect()
 }
