@@ -76,7 +76,9 @@ def leftovers(instance):
     left = [f"process {pid}: {command_line(pid)}" for pid in processes_of(instance)]
     mounts = pathlib.Path("/proc/mounts").read_text().splitlines()
     left += [f"mount {m}" for m in mounts if instance in m]
-    left += [f"cgroup {c}" for c in pathlib.Path("/sys/fs/cgroup").glob(f"**/neargate-{instance}/*/")]
+    for directory, children, _ in os.walk("/sys/fs/cgroup"):
+        if os.path.basename(directory) == f"neargate-{instance}":
+            left += [f"cgroup {directory}/{child}" for child in children]
     left += [f"namespace {n}" for n in pathlib.Path(f"/run/neargate/{instance}/net/netns").glob("*")]
     left += [f"link {line}" for line in veths()]
     return left

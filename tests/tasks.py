@@ -59,10 +59,25 @@ def wait_for(gate, arn, status, seconds=60):
         task = describe(gate, arn)
         if task["lastStatus"] == status:
             return task
-        assert task["lastStatus"] != "STOPPED", task
+        assert task["lastStatus"] != "STOPPED", why(task)
         return None
 
     return wait_until(reached, seconds, f"the task is {status}")
+
+
+def why(task):
+    """What a stopped task says of its end, in one line."""
+    said = {name: task[name] for name in ("stopCode", "stoppedReason") if name in task}
+    for one in task["containers"]:
+        said[one["name"]] = {name: one[name] for name in ("exitCode", "reason") if name in one}
+    return f"{task['taskArn']} is {task['lastStatus']}: {said}"
+
+
+def ended(gate, arn, code=0):
+    """Waits until the task has stopped, and checks that its first container ended with `code`."""
+    task = wait_for(gate, arn, "STOPPED")
+    assert task["containers"][0].get("exitCode") == code, why(task)
+    return task
 
 
 def address(task):

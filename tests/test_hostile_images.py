@@ -127,7 +127,8 @@ def push_by_hand(gate, name, layer_blob, diff_ids, media_type=LAYER, config=None
     return registry.put("latest", manifest)
 
 
-RAW = images.busybox_layer()
+#: Nobody has unpacked it before.
+RAW = images.layer({"bin/true": os.urandom(100_000)})
 PACKED = gzip.compress(RAW, 1, mtime=0)
 
 
