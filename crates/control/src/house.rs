@@ -112,6 +112,7 @@ pub async fn build(
                 engine: logs.engine.clone(),
             },
         ),
+        task::spawn("ecr-collector", ecr::collect::run(house.clone())),
     ];
     Ok(Built {
         house,

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 pub enum Change {
     /// Everything assigned to the node now.
     Snapshot(Vec<Assignment>),
-    Changed(Assignment),
+    Changed(Box<Assignment>),
     /// The task of this id is recorded as ended.
     Removed(String),
 }
@@ -228,7 +228,7 @@ impl Follower {
         if sent.insert(id, generation) == Some(generation) {
             return Ok(None);
         }
-        Ok(Some(Change::Changed(task.spec.assignment)))
+        Ok(Some(Change::Changed(Box::new(task.spec.assignment))))
     }
 
     fn is_ours(&self, task: &Task) -> bool {

@@ -159,7 +159,6 @@ impl Host {
         let registries = RegistryConfig {
             mirrors: config.registries.mirrors.clone(),
             insecure: config.registries.insecure.clone(),
-            ..RegistryConfig::default()
         };
         let images = config.data.join("images");
         let images = Images::open(&images, Some(built.house.blobs.clone()), registries)

@@ -31,7 +31,7 @@ impl Upstream for Local {
             while let Some(change) = changes.recv().await {
                 let change = match change {
                     Change::Snapshot(all) => AssignmentChange::Snapshot(all),
-                    Change::Changed(one) => AssignmentChange::Changed(one),
+                    Change::Changed(one) => AssignmentChange::Changed(*one),
                     Change::Removed(id) => AssignmentChange::Removed(id),
                 };
                 if sender.send(change).await.is_err() {

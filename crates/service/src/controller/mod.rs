@@ -2,7 +2,8 @@
 //!
 //! A wake-up carries a key, never what changed. The driver owns de-duplication, one run at a
 //! time per key, timers and backoff; a start and a gap in the watch take the usual path, by
-//! waking every key once.
+//! waking every key once. A key whose run failed is left alone until its backoff is over, even
+//! if it is woken meanwhile: a run that writes and then fails must not wake itself at once.
 
 mod queue;
 
@@ -16,8 +17,10 @@ use neargate_store::{Event, MAX_PAGE, Revision, StoreError, Watch};
 use queue::Queue;
 use std::collections::HashMap;
 use std::fmt::Debug;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::{Sleep, sleep};
 
 /// What a planner wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,45 +77,42 @@ pub trait Controller: Send + Sync + 'static {
 const PARALLEL: usize = 16;
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(30);
+/// The wall clock may be set while the driver sleeps: it looks again at least this often.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// Run `controller` until the future is dropped.
 pub async fn run<C: Controller>(controller: Arc<C>, db: Db, clock: Arc<dyn Clock>, rng: Arc<Rng>) {
     let mut queue = Queue::default();
     let mut failures: HashMap<String, Backoff> = HashMap::new();
-    let mut reconnect = Backoff::new(RETRY_FIRST, RETRY_MAX);
     let mut running = FuturesUnordered::new();
-    let mut watches: Option<FuturesUnordered<_>> = None;
+    let mut watches = FuturesUnordered::new();
+    let mut reopen = Backoff::new(RETRY_FIRST, RETRY_MAX);
+    // When to list and watch; `None` while the watches are open.
+    let mut opening = Some(Box::pin(sleep(Duration::ZERO)));
     loop {
-        if watches.is_none() {
-            match wake_all(&*controller, &db, &mut queue, clock.now()).await {
-                Ok(opened) => {
-                    watches = Some(opened.into_iter().map(next_batch).collect());
-                    reconnect.reset();
-                }
-                Err(error) => {
-                    tracing::warn!(controller = controller.name(), %error, "cannot watch");
-                    tokio::time::sleep(reconnect.next_delay(&rng)).await;
-                    continue;
-                }
-            }
-        }
         while running.len() < PARALLEL
             && let Some(key) = queue.pop(clock.now())
         {
             running.push(reconcile(controller.clone(), key, clock.clone()));
         }
-        let due = queue.next_due().map(|at| at.since(clock.now()));
-        let free = running.len() < PARALLEL;
-        let timer = async {
-            match due {
-                Some(wait) if free => tokio::time::sleep(wait).await,
-                _ => std::future::pending().await,
-            }
-        };
-        let open = watches.as_mut().expect("opened above");
+        let due = queue.next_due().filter(|_| running.len() < PARALLEL);
+        let wait = due.map(|at| at.since(clock.now()).min(LONGEST_SLEEP));
         tokio::select! {
-            Some((watch, batch)) = open.next(), if !open.is_empty() => match batch {
+            () = elapsed(&mut opening) => {
+                match wake_all(&*controller, &db, &mut queue, clock.now()).await {
+                    Ok(opened) => {
+                        watches = opened.into_iter().map(next_batch).collect();
+                        opening = None;
+                    }
+                    Err(error) => {
+                        tracing::warn!(controller = controller.name(), %error, "cannot watch");
+                        opening = Some(Box::pin(sleep(reopen.next_delay(&rng))));
+                    }
+                }
+            }
+            Some((watch, batch)) = watches.next() => match batch {
                 Ok(batch) => {
+                    reopen.reset();
                     for event in &batch.events {
                         let (Event::Put(neargate_store::Entry { key, .. })
                         | Event::Delete { key, .. }) = event;
@@ -120,31 +120,36 @@ pub async fn run<C: Controller>(controller: Arc<C>, db: Db, clock: Arc<dyn Clock
                             queue.wake(key, clock.now());
                         }
                     }
-                    open.push(next_batch(watch));
+                    watches.push(next_batch(watch));
                 }
                 Err(error) => {
                     tracing::debug!(controller = controller.name(), %error, "watch ended");
-                    watches = None;
+                    watches.clear();
+                    opening = Some(Box::pin(sleep(reopen.next_delay(&rng))));
                 }
             },
-            Some((key, outcome)) = running.next(), if !running.is_empty() => {
-                let again = match outcome {
-                    Ok(wake_at) => {
-                        failures.remove(&key);
-                        wake_at
-                    }
-                    Err(error) => {
-                        let backoff = failures
-                            .entry(key.clone())
-                            .or_insert_with(|| Backoff::new(RETRY_FIRST, RETRY_MAX));
-                        tracing::warn!(controller = controller.name(), key, %error, "will retry");
-                        Some(clock.now() + backoff.next_delay(&rng))
-                    }
-                };
-                queue.done(key, again);
-            }
-            () = timer => {}
+            Some((key, outcome)) = running.next() => match outcome {
+                Ok(wake_at) => {
+                    failures.remove(&key);
+                    queue.done(key, wake_at);
+                }
+                Err(error) => {
+                    let new = || Backoff::new(RETRY_FIRST, RETRY_MAX);
+                    let backoff = failures.entry(key.clone()).or_insert_with(new);
+                    tracing::warn!(controller = controller.name(), key, %error, "will retry");
+                    queue.failed(key, clock.now() + backoff.next_delay(&rng));
+                }
+            },
+            () = sleep(wait.unwrap_or_default()), if wait.is_some() => {}
         }
+    }
+}
+
+/// Waits for a timer that may not be set.
+async fn elapsed(timer: &mut Option<Pin<Box<Sleep>>>) {
+    match timer {
+        Some(timer) => timer.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -6,6 +6,8 @@ use std::collections::{BTreeSet, HashMap};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Waiting(Timestamp),
+    /// Its last run failed: not before then, whatever wakes it.
+    Held,
     Running,
     /// Woken while it ran: run again when it is done.
     Dirty,
@@ -25,6 +27,7 @@ impl Queue {
             Some(State::Running | State::Dirty) => {
                 self.states.insert(key, State::Dirty);
             }
+            Some(State::Held) => {}
             Some(State::Waiting(earlier)) if earlier <= at => {}
             Some(State::Waiting(later)) => {
                 self.due.remove(&(later, key.clone()));
@@ -57,6 +60,12 @@ impl Queue {
             (_, Some(at)) => self.wait(key, at),
             (_, None) => {}
         }
+    }
+
+    /// The run of `key` failed; run it again at `at`, not earlier.
+    pub(super) fn failed(&mut self, key: String, at: Timestamp) {
+        self.due.insert((at, key.clone()));
+        self.states.insert(key, State::Held);
     }
 
     pub(super) fn next_due(&self) -> Option<Timestamp> {
@@ -94,5 +103,23 @@ mod tests {
         assert_eq!(q.pop(t(0)), Some("a".into()));
         q.done("a".into(), Some(t(1000)));
         assert_eq!((q.pop(t(999)), q.next_due()), (None, Some(t(1000))));
+    }
+
+    #[test]
+    fn a_key_that_failed_is_held() {
+        let mut q = Queue::default();
+        q.wake("a".into(), t(0));
+        assert_eq!(q.pop(t(0)), Some("a".into()));
+        q.wake("a".into(), t(0));
+        q.failed("a".into(), t(100));
+        q.wake("a".into(), t(1));
+        assert_eq!((q.pop(t(99)), q.next_due()), (None, Some(t(100))));
+        assert_eq!(
+            q.pop(t(100)),
+            Some("a".into()),
+            "once, and then as any other"
+        );
+        q.done("a".into(), None);
+        assert_eq!(q.next_due(), None);
     }
 }
