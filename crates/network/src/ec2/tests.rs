@@ -729,3 +729,9 @@ fn forms_of_ids() {
         assert!(kind::VPC.check(bad).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn the_stored_form_is_pinned() {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+    neargate_service::golden::check::<super::model::Tagged>(dir);
+}

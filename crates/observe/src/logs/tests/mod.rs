@@ -172,3 +172,9 @@ fn refused<T: std::fmt::Debug>(result: Result<T, AwsError>, code: &str, message:
     let e = result.expect_err("is refused");
     assert_eq!((e.code.as_str(), e.message.as_str()), (code, message));
 }
+
+#[test]
+fn the_stored_form_is_pinned() {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+    neargate_service::golden::check::<model::Group>(dir);
+}
