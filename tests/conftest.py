@@ -5,7 +5,7 @@ Whatever a test did, and however it ended, nothing of its tasks may remain on th
 import pytest
 
 import images
-from neargate import Neargate, leftovers, wait_until
+from neargate import Neargate, traces, wait_until
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +14,7 @@ def _running(tmp_path_factory):
     gate.start()
     yield gate
     gate.destroy()
-    assert leftovers(gate.instance) == []
+    assert traces(gate.instance) == []
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def make_gate(tmp_path_factory, _running):
     for gate in made:
         if (gate.data / "instance").exists():
             gate.destroy()
-            nothing_left(gate)
+            assert traces(gate.instance) == []
 
 
 @pytest.fixture

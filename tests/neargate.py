@@ -84,6 +84,19 @@ def leftovers(instance):
     return left
 
 
+def traces(instance):
+    """What a stopped Neargate without tasks must not leave on the host."""
+    left = leftovers(instance)
+    for directory, children, _ in os.walk("/sys/fs/cgroup"):
+        left += [f"cgroup {directory}/{child}" for child in children if child == f"neargate-{instance}"]
+    if os.path.exists(f"/run/neargate/{instance}"):
+        left.append(f"/run/neargate/{instance}")
+    bridges = subprocess.run(["ip", "-o", "link", "show", "type", "bridge"], capture_output=True, text=True, check=True)
+    tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True)
+    left += [line for line in (bridges.stdout + tables.stdout).splitlines() if instance in line]
+    return left
+
+
 class Neargate:
     """One installation: a data directory, an address, and a process or none."""
 

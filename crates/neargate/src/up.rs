@@ -124,6 +124,8 @@ struct Host {
     built: Arc<Built>,
     agent: Agent,
     network: Arc<Network>,
+    runtime: Arc<ShimRuntime>,
+    run_dir: PathBuf,
     rng: Arc<Rng>,
 }
 
@@ -177,22 +179,32 @@ impl Host {
             clock,
             rng.clone(),
         );
-        let agent = Agent::start(agent, upstream, images, network.clone(), runtime);
+        let agent = Agent::start(agent, upstream, images, network.clone(), runtime.clone());
         let agent = agent.await.context("cannot start the node")?;
         Ok(Host {
             built,
             agent,
             network,
+            runtime,
+            run_dir,
             rng,
         })
     }
 
-    /// Containers go on; without any, the host's network is put back as it was.
-    async fn stop(self, keep_network: bool) {
+    /// Containers go on; without any, the host is put back as it was.
+    async fn stop(self, keep_tasks: bool) {
         self.agent.shutdown().await;
-        if let Err(error) = self.network.shutdown(keep_network).await {
+        if let Err(error) = self.network.shutdown(keep_tasks).await {
             tracing::warn!(%error, "the task network is not taken down");
         }
+        if keep_tasks {
+            return;
+        }
+        if let Err(error) = self.runtime.tidy().await {
+            tracing::warn!(%error, "a cgroup is left");
+        }
+        // Nothing in it has a meaning without tasks.
+        let _ = std::fs::remove_dir_all(&self.run_dir);
     }
 }
 

@@ -89,6 +89,15 @@ impl ShimRuntime {
         )
     }
 
+    /// Removes the cgroup of the whole installation if no task is in it.
+    ///
+    /// # Errors
+    /// When a cgroup cannot be removed for another reason than its children.
+    pub async fn tidy(&self) -> Result<(), RuntimeError> {
+        let root = self.root_cgroup();
+        blocking(move || Ok(root.remove_empty()?)).await
+    }
+
     pub(super) fn container_cgroup(&self, task_id: &str, name: &str) -> Cgroup {
         Cgroup::at(
             &self.hierarchy,
@@ -281,8 +290,7 @@ impl Runtime for ShimRuntime {
         }
         if keep.is_empty() {
             // Fails, and rightly so, when a task was prepared meanwhile.
-            let root = self.root_cgroup();
-            let _ = blocking(move || Ok(root.remove_empty()?)).await;
+            let _ = self.tidy().await;
         }
         Ok(())
     }
