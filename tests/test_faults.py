@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import subprocess
 import threading
 import time
@@ -13,7 +14,7 @@ import pytest
 import images
 import tasks
 from images import sha256
-from neargate import wait_until
+from neargate import processes_of, shims_of, wait_until
 from registry import Registry
 from tasks import container
 
@@ -237,8 +238,7 @@ def every_message(gate, group, stream):
     return [e["message"] for page in pages for e in page["events"]]
 
 
-@pytest.mark.parametrize("signal_name", ["KILL"])
-def test_a_killed_down_can_be_repeated(own_gate, layout, signal_name):
+def test_a_killed_down_can_be_repeated(own_gate, layout):
     gate = own_gate
     images.push(gate, layout, "busybox")
     tasks.register(gate, container(command=["sleep", "1000"]))
@@ -249,3 +249,87 @@ def test_a_killed_down_can_be_repeated(own_gate, layout, signal_name):
     down.kill()
     down.wait()
     assert gate.cli("down").returncode == 0
+
+
+def test_a_flood_of_lines_across_kills(own_gate, layout):
+    gate = own_gate
+    images.push(gate, layout, "busybox")
+    lines = 60_000
+    tasks.register(gate, container(command=["sh", "-c", f"seq 1 {lines}; sleep 0.2; echo end"], group=GROUP))
+    arn = tasks.run(gate)
+    stream = f"ecs/app/{arn.rsplit('/', 1)[1]}"
+    for enough in (1, 20_000, 40_000):
+        wait_until(lambda: stored(gate, stream) >= enough)
+        gate.kill()
+        gate.start()
+    tasks.ended(gate, arn)
+    messages = every_message(gate, GROUP, stream)
+    assert messages == [*(str(n) for n in range(1, lines + 1)), "end"]
+
+
+def stored(gate, stream):
+    """The newest line's number; none before the stream exists."""
+    try:
+        page = gate.client("logs").get_log_events(logGroupName=GROUP, logStreamName=stream, limit=1)
+    except botocore.exceptions.ClientError:
+        return 0
+    return int(page["events"][-1]["message"].replace("end", "999999")) if page["events"] else 0
+
+
+def test_everything_killed_at_once(own_gate, layout):
+    """As when the machine's memory runs out: neargate, shims and containers, all in one moment."""
+    gate = own_gate
+    images.push(gate, layout, "busybox")
+    tasks.register(gate, container(command=["sleep", "1000"], group=GROUP))
+    arns = [tasks.run(gate) for _ in range(3)]
+    for arn in arns:
+        tasks.wait_for(gate, arn, "RUNNING")
+    gate.kill()
+    for pid in (*shims_of(gate.data), *processes_of(gate.instance)):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    gate.start()
+    for arn in arns:
+        task = tasks.wait_for(gate, arn, "STOPPED")
+        assert "exitCode" not in task["containers"][0] or task["containers"][0]["exitCode"] == 137
+        assert task["stoppedReason"]
+    wait_until(lambda: gate.leftovers() == [])
+    tasks.register(gate, container(command=["true"]))
+    tasks.ended(gate, tasks.run(gate))
+
+
+def test_deletes_killed_at_any_point(own_gate, dice):
+    """A repository that is deleted is gone with all its images, or there with all of them."""
+    gate = own_gate
+    ecr = gate.client("ecr")
+    for n in range(4):
+        name = f"repo{n}"
+        ecr.create_repository(repositoryName=name)
+        registry = Registry(gate, name)
+        digests = [registry.tiny(f"v{i}", f"{name} {i}".encode()) for i in range(12)]
+        done = []
+
+        def delete():
+            try:
+                gate.client("ecr", config=ONCE).delete_repository(repositoryName=name, force=True)
+                done.append(True)
+            except botocore.exceptions.BotoCoreError:
+                pass
+
+        deleting = threading.Thread(target=delete)
+        deleting.start()
+        deleting.join(dice.random() * 0.02)
+        gate.kill()
+        deleting.join()
+        gate.start()
+        names = [r["repositoryName"] for r in ecr.describe_repositories()["repositories"]]
+        assert not (done and name in names)
+        if name in names:
+            for digest in digests:
+                assert registry.send("GET", f"manifests/{digest}").status == 200
+        else:
+            ecr.create_repository(repositoryName=name)
+            assert ecr.list_images(repositoryName=name)["imageIds"] == []
+            assert registry.send("GET", f"manifests/{digests[0]}").status == 404
