@@ -1,6 +1,7 @@
 //! What a node asks of the control plane. On one host the binary calls it directly.
 
 use crate::house::Built;
+use neargate_base::backoff::Backoff;
 use neargate_base::{AccountId, Region, task};
 use neargate_compute::ecr::{self, Resolved};
 use neargate_compute::ecs::{model::Task, observe};
@@ -10,7 +11,12 @@ use neargate_store::{Event, MAX_PAGE};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
+
+/// Between an error of the watch and the next reading of everything.
+const REOPEN_FIRST: Duration = Duration::from_millis(50);
+const REOPEN_MAX: Duration = Duration::from_secs(5);
 
 /// A change of what a node should run.
 #[derive(Debug, Clone)]
@@ -56,9 +62,12 @@ impl NodePort {
             keys: self.keys.clone(),
             sender,
         };
+        let rng = self.built.house.rng.clone();
         task::spawn("assignments", async move {
-            while let Err(error) = follower.follow().await {
+            let mut backoff = Backoff::new(REOPEN_FIRST, REOPEN_MAX);
+            while let Err(error) = follower.follow(&mut backoff).await {
                 tracing::warn!(%error, "assignments are read again");
+                tokio::time::sleep(backoff.next_delay(&rng)).await;
             }
         });
         receiver
@@ -150,7 +159,7 @@ struct Follower {
 
 impl Follower {
     /// Ends well when the node stops listening.
-    async fn follow(&self) -> Result<(), AwsError> {
+    async fn follow(&self, backoff: &mut Backoff) -> Result<(), AwsError> {
         let prefix = format!("{}/", Task::KIND);
         let (mut snapshot, mut after, mut at) = (Vec::new(), None::<String>, None);
         let revision = loop {
@@ -184,6 +193,7 @@ impl Follower {
                 batch = watch.next() => batch?,
                 () = self.sender.closed() => return Ok(()),
             };
+            backoff.reset();
             for event in batch.events {
                 let Some(change) = self.change(&event, &mut sent)? else {
                     continue;
