@@ -44,8 +44,14 @@ fn what_the_first_shims_wrote_is_still_read() {
     assert_eq!((started.pid, started.start_ticks), (7, 99));
     let exit = r#"{"code":137,"signal":9,"oom_killed":true,"started_at":1700000000001,"finished_at":1700000000002,"error":null}"#;
     let exit: Exit = serde_json::from_str(exit).unwrap();
-    assert_eq!((exit.code, exit.signal, exit.oom_killed), (Some(137), Some(9), true));
+    assert_eq!(
+        (exit.code, exit.signal, exit.oom_killed),
+        (Some(137), Some(9), true)
+    );
     let failed = r#"{"code":null,"signal":null,"oom_killed":false,"started_at":null,"finished_at":2,"error":"no such file","dropped_lines":3}"#;
     let failed: Exit = serde_json::from_str(failed).unwrap();
-    assert_eq!((failed.error.as_deref(), failed.dropped_lines), (Some("no such file"), 3));
+    assert_eq!(
+        (failed.error.as_deref(), failed.dropped_lines),
+        (Some("no such file"), 3)
+    );
 }
