@@ -1,0 +1,53 @@
+"""README's tour, line by line as it stands there, with the aws CLI a Debian user has."""
+
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+from neargate import BINARY, ROOT
+
+NEEDED = {"umoci": "umoci", "skopeo": "skopeo", "curl": "curl"}
+
+
+def commands():
+    """The shell blocks of the tour."""
+    text = (ROOT / "README.md").read_text()
+    tour = text[text.index("## A tour") : text.index("## Running it")]
+    return re.findall(r"```sh\n(.*?)```", tour, re.S)
+
+
+def test_the_tour(make_gate, tmp_path):
+    missing = [package for program, package in NEEDED.items() if not shutil.which(program)]
+    if missing:
+        pytest.skip(f"apt-get install {' '.join(missing)}")
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 4566)) == 0:
+            pytest.skip("port 4566 is in use")
+    gate = make_gate()
+    gate.port = 4566
+    gate.start()
+    # `aws` as Debian has it, where it has one.
+    path = f"/usr/bin:{os.environ['PATH']}" if os.path.exists("/usr/bin/aws") else f"{ROOT}/.venv/bin:{os.environ['PATH']}"
+    env = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    env |= {"PATH": path, "AWS_PAGER": "", "NEARGATE_DATA": str(gate.data), "HOME": str(tmp_path)}
+    blocks = [block.replace("target/release/neargate", BINARY).replace("/tmp/tour", f"{tmp_path}/tour") for block in commands()]
+    # busybox's httpd ignores SIGTERM: the tour's last command would take 30 seconds.
+    assert '"image":' in blocks[2]
+    blocks[2] = blocks[2].replace('"image":', '"stopTimeout": 2, "image":')
+    # A person pauses here; a script waits for the page and the log line.
+    blocks[-1] = blocks[-1].replace(
+        'curl "http', 'curl --retry 30 --retry-delay 1 --retry-connrefused "http').replace(
+        "aws logs tail", 'until aws logs tail /ecs/web | grep -q response; do sleep 0.2; done\naws logs tail')
+    script = pathlib.Path(tmp_path / "tour.sh")
+    script.write_text("set -xeuo pipefail\n" + "\n".join(blocks) + "\necho the end\n")
+    done = subprocess.run(["bash", script], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=90)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"Account": "000000000000"' in done.stdout
+    assert "hello from Fargate" in done.stdout
+    assert "response:200" in done.stdout
+    assert done.stdout.endswith("the end\n")
