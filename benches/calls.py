@@ -24,6 +24,11 @@ class Calls:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         self.connection.connect()
 
+    def fresh(self):
+        """Opens the connection anew: the server ends one that was idle for long."""
+        self.connection.close()
+        self.connection.connect()
+
     def call(self, operation, **members):
         self.connection.request("POST", "/", json.dumps(members).encode(), headers(operation))
         response = self.connection.getresponse()
