@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -33,9 +34,16 @@ def wait_until(condition, seconds=60, what="the condition"):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below the ports of outgoing connections: a client that retries while nobody listens could
+    otherwise be given the very port as its own, and connect to itself."""
+    while True:
+        with socket.socket() as s:
+            port = random.randrange(10_000, 30_000)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def processes_of(instance):

@@ -16,10 +16,11 @@ use neargate_node::net::{Network, NetworkConfig};
 use neargate_node::runtime::{RuntimeConfig, ShimRuntime};
 use neargate_service::{Scope, Settings};
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -53,7 +54,7 @@ fn log_to_stderr() {
 
 async fn serve(config: Config, with_demo: bool) -> Result<()> {
     let started = Stopwatch::start();
-    let listener = TcpListener::bind(config.listen).await.with_context(|| {
+    let listener = listen(config.listen).await.with_context(|| {
         format!(
             "cannot listen on {}: is the port in use? choose another with --listen",
             config.listen
@@ -105,6 +106,21 @@ async fn serve(config: Config, with_demo: bool) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// A child that a killed Neargate had just forked holds its port until it executes its program.
+const LINGER: Duration = Duration::from_secs(1);
+
+async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let waiting = Stopwatch::start();
+    loop {
+        match TcpListener::bind(address).await {
+            Err(e) if e.kind() == ErrorKind::AddrInUse && waiting.elapsed() < LINGER => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            bound => return bound,
+        }
+    }
 }
 
 /// `neargate down`: stop the tasks that an ended `neargate up` left running.
