@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import time
 
 from neargate import REGION
 
@@ -19,20 +20,23 @@ def headers(operation, service="ecs"):
     }
 
 
+# The server ends a connection that has been idle for 30 s.
+KEPT_SECONDS = 20
+
+
 class Calls:
     def __init__(self, port):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         self.connection.connect()
-
-    def fresh(self):
-        """Opens the connection anew: the server ends one that was idle for long."""
-        self.connection.close()
-        self.connection.connect()
+        self.used = time.monotonic()
 
     def call(self, operation, **members):
+        if time.monotonic() - self.used > KEPT_SECONDS:
+            self.connection.close()
         self.connection.request("POST", "/", json.dumps(members).encode(), headers(operation))
         response = self.connection.getresponse()
         body = response.read()
+        self.used = time.monotonic()
         if response.status != 200:
             raise RuntimeError(f"{operation}: {response.status} {body[:500]!r}")
         return json.loads(body)

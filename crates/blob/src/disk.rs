@@ -147,6 +147,11 @@ impl Blobs {
         digest: Digest,
         size_bytes: u64,
     ) -> Result<Stored, BlobError> {
+        let found = file.metadata().map_err(|e| BlobError::io(from, e))?.len();
+        if found != size_bytes {
+            // Somebody else wrote into it: what was hashed is not what is there.
+            return Err(BlobError::io(from, std::io::ErrorKind::InvalidData.into()));
+        }
         let to = self.place(&digest);
         let now = UNIX_EPOCH + Duration::from_millis(SystemClock.now().as_millis() as u64);
         let aged = self.ages.lock().unwrap_or_else(PoisonError::into_inner);

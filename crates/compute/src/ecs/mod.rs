@@ -35,7 +35,11 @@ pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
     use api::{clusters, tags, task_definitions, tasks};
     OperationTable::new(&SERVICE, ecs)
         .wording(|invalid| error::invalid_parameter(invalid.to_string()))
-        .on(ops::CreateCluster, clusters::create_cluster)
+        .partly(
+            ops::CreateCluster,
+            clusters::create_cluster,
+            "capacity providers and their strategy are stored, not used",
+        )
         .on(ops::DeleteCluster, clusters::delete_cluster)
         .on(ops::DescribeClusters, clusters::describe_clusters)
         .on(ops::ListClusters, clusters::list_clusters)
@@ -64,14 +68,16 @@ pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
             ops::DeregisterTaskDefinition,
             task_definitions::deregister_task_definition,
         )
-        .on(
+        .partly(
             ops::DeleteTaskDefinitions,
             task_definitions::delete_task_definitions,
+            "deleted at once, also while tasks still run from them",
         )
         .partly(
             ops::RunTask,
             tasks::run_task,
-            "launch type FARGATE, network mode awsvpc; no volumes, secrets, health checks, \
+            "launch type FARGATE, network mode awsvpc; assignPublicIp gives no public address; \
+             ephemeral storage is stated, not limited; no volumes, secrets, health checks, \
              sidecar drivers or execute-command yet: such tasks are refused",
         )
         .on(ops::StopTask, tasks::stop_task)

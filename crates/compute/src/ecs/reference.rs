@@ -46,7 +46,7 @@ pub fn task(scope: &Scope, cluster: &str, named: &str) -> Result<String, AwsErro
             Some((c, id)) if c == cluster => id.to_owned(),
             Some((c, _)) => {
                 return Err(error::invalid_parameter(format!(
-                    "Invalid identifier: Identifier is for {c}. Your cluster is {cluster}"
+                    "Invalid identifier: Identifier is for cluster {c}. Your cluster is {cluster}"
                 )));
             }
             None => path,

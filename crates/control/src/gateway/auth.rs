@@ -22,6 +22,16 @@ pub enum Refusal {
     Region(String),
 }
 
+/// Is it worth reading a large body of this caller: would its signature be looked at?
+pub fn is_known(mode: &Mode, parts: &Parts) -> bool {
+    match mode {
+        Mode::Development => true,
+        Mode::Enforced(keys) => {
+            sigv4::parse(parts).is_ok_and(|c| c.is_some_and(|c| keys.contains_key(&c.access_key)))
+        }
+    }
+}
+
 /// The caller of a request with this body to the service that signs as `service`.
 ///
 /// An access key of twelve digits chooses the account of that number in development mode, so

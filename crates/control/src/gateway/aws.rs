@@ -19,6 +19,8 @@ use std::error::Error;
 
 /// The largest body of any call but the one below: a full `PutLogEvents` batch fits, with its escapes.
 const MAX_BODY_BYTES: usize = 8 << 20;
+/// The largest body read of a caller whose key is not known, to answer it properly.
+const MAX_UNKNOWN_BODY_BYTES: usize = 64 << 10;
 /// `UploadLayerPart` carries up to 20 MiB as base64.
 const MAX_LAYER_PART_BYTES: usize = 32 << 20;
 
@@ -43,10 +45,20 @@ pub(super) async fn handle(
     } else {
         MAX_BODY_BYTES
     };
+    let limit = allowed(gateway, &parts, limit);
     let body = read(incoming, limit, gateway.patience)
         .await
         .map_err(|e| unreadable(&e, limit));
     respond(gateway, &found, parts, body).await
+}
+
+/// The limit for this caller: nobody fills the memory without a key.
+fn allowed(gateway: &Gateway, parts: &Parts, limit: usize) -> usize {
+    if auth::is_known(&gateway.mode, parts) {
+        limit
+    } else {
+        limit.min(MAX_UNKNOWN_BODY_BYTES)
+    }
 }
 
 /// A form post: the body names the operation.
@@ -55,8 +67,9 @@ pub(super) async fn handle_form(
     parts: Parts,
     incoming: Incoming,
 ) -> Response<Body> {
-    let body = read(incoming, MAX_BODY_BYTES, gateway.patience).await;
-    let body = body.map_err(|e| unreadable(&e, MAX_BODY_BYTES));
+    let limit = allowed(gateway, &parts, MAX_BODY_BYTES);
+    let body = read(incoming, limit, gateway.patience).await;
+    let body = body.map_err(|e| unreadable(&e, limit));
     // What cannot be read names nothing here, and is refused where it is answered.
     let form = body
         .as_ref()

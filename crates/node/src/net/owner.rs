@@ -18,7 +18,7 @@ pub(super) struct Owner {
     _listener: UnixListener,
 }
 
-/// A child that a killed Neargate had just forked holds the name until it executes its program.
+/// A child that its owner had just forked holds the name until it executes its program.
 const LINGER: Duration = Duration::from_secs(2);
 
 impl Owner {
@@ -26,8 +26,8 @@ impl Owner {
         let waiting = Stopwatch::start();
         loop {
             match Self::try_claim() {
-                Err(NetworkError::Owned { pid: Some(pid) })
-                    if !is_alive(pid) && waiting.elapsed() < LINGER =>
+                Err(NetworkError::Owned { pid })
+                    if pid.is_none_or(is_lingering) && waiting.elapsed() < LINGER =>
                 {
                     std::thread::sleep(Duration::from_millis(5));
                 }
@@ -54,6 +54,8 @@ impl Owner {
     }
 }
 
-fn is_alive(pid: i32) -> bool {
-    std::path::Path::new("/proc").join(pid.to_string()).exists()
+/// The owner is gone, or is this process, which would know of a network it still holds.
+fn is_lingering(pid: i32) -> bool {
+    std::process::id().cast_signed() == pid
+        || !std::path::Path::new("/proc").join(pid.to_string()).exists()
 }

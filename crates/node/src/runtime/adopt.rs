@@ -22,13 +22,21 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// How long a shim found again may take to say how its container started.
+const GREETING_LIMIT: Duration = Duration::from_secs(30);
+
 pub(super) async fn adopt(dir: PathBuf, cgroup: Cgroup) -> Result<Adopted, RuntimeError> {
     if !dir.join(CONFIG).exists() {
         return Ok(Adopted::Unknown);
     }
     // The socket exists before the shim does, so an answer tells everything.
     if let Ok(mut connection) = Connection::open(&dir).await {
-        match connection.greeting().await {
+        // A shim whose child hangs in the kernel says nothing: its container counts as lost.
+        let greeting = tokio::time::timeout(GREETING_LIMIT, connection.greeting()).await;
+        let Ok(greeting) = greeting else {
+            return Ok(Adopted::Lost);
+        };
+        match greeting {
             Some(Ok(started)) => {
                 let container = ShimContainer::watch(dir, cgroup, started, connection, None);
                 return Ok(Adopted::Running(shared(container)));

@@ -239,7 +239,7 @@ impl Runtime for ShimRuntime {
         match connection.greeting().await {
             Some(Ok(started)) => {
                 for warning in &started.warnings {
-                    tracing::warn!(container = %dir.display(), "{warning}");
+                    tracing::info!(container = %dir.display(), "{warning}");
                 }
                 let container = ShimContainer::watch(dir, cgroup, started, connection, Some(shim));
                 Ok(Arc::new(container))

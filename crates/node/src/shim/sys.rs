@@ -118,6 +118,12 @@ pub(super) fn clone_container(
     match pid {
         -1 => Err(io::Error::last_os_error()),
         0 => {
+            if let Some(cgroup) = cgroup {
+                // A directory of the host must not be open while paths of the image and of the
+                // task are resolved: /proc/self/fd would lead to it.
+                // SAFETY: the child never returns to the owner of this copy.
+                unsafe { libc::close(cgroup.as_raw_fd()) };
+            }
             let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
             exit(code.unwrap_or(128))
         }
@@ -279,6 +285,12 @@ pub(super) fn set_capabilities(set: u64) -> io::Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// Empties the inheritable set, which no change of user does: a file's inheritable capabilities
+/// would come back with it (CVE-2022-24769).
+pub(super) fn inherit_no_capabilities() -> io::Result<()> {
+    set_capabilities(permitted_capabilities()?)
 }
 
 /// Becomes the user for good: real, effective and saved ids.

@@ -4,14 +4,14 @@ use crate::ecs::error;
 use neargate_api::ecs as api;
 use neargate_domain::{ContainerSpec, ImageRef, LogTarget};
 use neargate_service::{AwsError, Scope};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Seconds between SIGTERM and SIGKILL when the definition says nothing.
 const STOP_TIMEOUT_SECS: u32 = 30;
 /// What Fargate allows a container to take before it counts as started.
 const START_TIMEOUT_SECS: u32 = 180;
 
-/// Every override must name a container of the definition.
+/// Every override must name a container of the definition, each at most once.
 ///
 /// # Errors
 /// `InvalidParameterException` for one that does not.
@@ -26,15 +26,26 @@ pub fn check_overrides(
             .flatten()
             .any(|c| c.name.as_deref() == Some(name))
     };
+    let mut seen = BTreeSet::new();
     for name in overrides
         .container_overrides
         .iter()
         .flatten()
-        .filter_map(|o| o.name.as_deref())
+        .map(|o| &o.name)
     {
+        let Some(name) = name.as_deref().filter(|n| !n.is_empty()) else {
+            return Err(error::invalid_parameter(
+                "Container override name must not be empty.",
+            ));
+        };
         if !known(name) {
             return Err(error::invalid_parameter(format!(
                 "Override for container named {name} is not a container in the TaskDefinition."
+            )));
+        }
+        if !seen.insert(name) {
+            return Err(error::invalid_parameter(format!(
+                "There is more than one override for container named {name}."
             )));
         }
     }
@@ -79,8 +90,9 @@ fn container(
         entry_point: c.entry_point.clone().filter(|e| !e.is_empty()),
         command: over
             .and_then(|o| o.command.clone())
+            .filter(|command| !command.is_empty())
             .or_else(|| c.command.clone())
-            .filter(|e| !e.is_empty()),
+            .filter(|command| !command.is_empty()),
         environment: environment(c, over),
         working_directory: c.working_directory.clone(),
         user: c.user.clone().filter(|u| !u.is_empty()),

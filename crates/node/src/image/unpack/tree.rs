@@ -100,7 +100,15 @@ impl Tree {
     pub(super) fn directory(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
         let path: &[u8] = if path.is_empty() { b"." } else { path };
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        openat2(&self.root, path, DIRECTORY, Mode::empty(), resolve)
+        // While something on the host is renamed or mounted, the kernel cannot follow `..` for
+        // sure and asks to be called again.
+        for _ in 0..MAX_RETRIES {
+            match openat2(&self.root, path, DIRECTORY, Mode::empty(), resolve) {
+                Err(Errno::AGAIN) => continue,
+                opened => return opened,
+            }
+        }
+        Err(Errno::AGAIN)
     }
 
     /// Make the directory at `components`, some of which are missing, and open it.
@@ -181,6 +189,9 @@ impl Tree {
         set.map_err(|e| io("set opaque", name, e))
     }
 }
+
+/// Calls of `openat2` before a busy file system counts as an error.
+const MAX_RETRIES: usize = 128;
 
 const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
@@ -264,7 +275,7 @@ fn not_a_directory(path: &[u8], error: Errno) -> LayerError {
     let why = match error {
         Errno::NOTDIR | Errno::NOENT => "a parent is not a directory",
         Errno::LOOP => "too many levels of symbolic links",
-        Errno::XDEV | Errno::AGAIN => "a path leads out of the layer",
+        Errno::XDEV => "a path leads out of the layer",
         Errno::NAMETOOLONG => "file name too long",
         e => return io("open directory", path, e),
     };

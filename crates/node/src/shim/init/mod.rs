@@ -223,6 +223,7 @@ fn become_container(
     let filter = seccomp::program(seccomp::Capabilities(keep));
     sys::load_seccomp(&filter).map_err(setup("seccomp"))?;
     sys::bound_capabilities(keep).map_err(setup("capabilities"))?;
+    sys::inherit_no_capabilities().map_err(setup("capabilities"))?;
     sys::become_user(user.uid, user.gid, &user.groups).map_err(setup("user"))?;
     // Any other user has lost all of them by the change of user.
     if user.uid == 0 {

@@ -38,6 +38,9 @@ fn read(path: &str) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
+/// Docker's limit. The kernel takes 4294967295 for "leave it", which would leave root.
+const LARGEST_ID: u32 = i32::MAX as u32;
+
 pub(super) fn lookup(spec: &str, passwd: &str, group: &str) -> Result<User, StartFailure> {
     let (user, wanted_group) = match spec.split_once(':') {
         Some((user, group)) => (user, Some(group).filter(|group| !group.is_empty())),
@@ -83,6 +86,13 @@ pub(super) fn lookup(spec: &str, passwd: &str, group: &str) -> Result<User, Star
                 .collect();
         }
         None => {}
+    }
+    let ids = [found.uid, found.gid];
+    if ids.iter().chain(&found.groups).any(|id| *id > LARGEST_ID) {
+        return Err(StartFailure::new(
+            StartFailureKind::Config,
+            "uids and gids must be in range 0-2147483647",
+        ));
     }
     Ok(found)
 }

@@ -25,7 +25,7 @@ pub async fn run_task(
     if let Some(again) = earlier(&cx, token.as_ref()).await? {
         return Ok(again);
     }
-    let request = Request::check(&cx, &input).await?;
+    let request = Request::check(&cx, &input, &cluster).await?;
     loop {
         let mut tx = cx.db().tx().unchanged(&cluster);
         let (mut tasks, mut held) = (Vec::new(), Vec::new());

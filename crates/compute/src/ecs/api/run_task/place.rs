@@ -65,9 +65,10 @@ impl Request {
             cpu: self.cpu_units.to_string(),
             memory: self.memory_mib.to_string(),
             ephemeral_storage_gib: self
-                .definition
+                .overrides
                 .ephemeral_storage
                 .as_ref()
+                .or(self.definition.ephemeral_storage.as_ref())
                 .map_or(EPHEMERAL_STORAGE_GIB, |e| e.size_in_gib),
             enable_execute_command: input.enable_execute_command.unwrap_or(false),
             overrides: Json(shown_overrides(&self.overrides, &self.definition)),

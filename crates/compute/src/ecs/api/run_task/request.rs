@@ -2,6 +2,7 @@
 
 use crate::ecs::api::{parse_tags, task_definitions};
 use crate::ecs::error;
+use crate::ecs::model::Cluster;
 use crate::ecs::plan::{assignment, fargate, task_definition};
 use neargate_api::ecs as api;
 use neargate_service::tags::{InvalidTags, MAX_TAGS, Tags};
@@ -29,7 +30,11 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) async fn check(cx: &Ctx, input: &api::RunTaskInput) -> Result<Request, AwsError> {
+    pub(super) async fn check(
+        cx: &Ctx,
+        input: &api::RunTaskInput,
+        cluster: &Cluster,
+    ) -> Result<Request, AwsError> {
         let count = input.count.unwrap_or(1);
         if !(1..=10).contains(&count) {
             return Err(error::invalid_parameter("count must be between 1 and 10."));
@@ -40,7 +45,7 @@ impl Request {
         if definition.status.as_deref() != Some("ACTIVE") {
             return Err(error::task_definition_inactive());
         }
-        launch_type(input, &definition)?;
+        launch_type(input, &definition, cluster)?;
         refuse_unbuilt(input)?;
         task_definition::runnable(&definition)?;
         let overrides = input.overrides.clone().unwrap_or_default();
@@ -75,6 +80,10 @@ impl Request {
             )));
         }
         let (cpu_units, memory_mib) = size(&definition, &overrides)?;
+        task_definition::ephemeral_storage(overrides.ephemeral_storage.as_ref())?;
+        for o in overrides.container_overrides.iter().flatten() {
+            task_definition::fits(o.name.as_deref(), o.cpu, o.memory, cpu_units, memory_mib)?;
+        }
         let mut tags = parse_tags(input.tags.clone())?;
         match input.propagate_tags.as_deref() {
             Some("TASK_DEFINITION") => {
@@ -117,6 +126,7 @@ fn at_most(items: usize, limit: usize, what: &str) -> Result<(), AwsError> {
 fn launch_type(
     input: &api::RunTaskInput,
     definition: &api::TaskDefinition,
+    cluster: &Cluster,
 ) -> Result<(), AwsError> {
     let strategy = input
         .capacity_provider_strategy
@@ -130,6 +140,11 @@ fn launch_type(
     if strategy.is_some() {
         return Err(error::unsupported(
             "RunTask with a capacityProviderStrategy",
+        ));
+    }
+    if input.launch_type.is_none() && !cluster.default_strategy.is_empty() {
+        return Err(error::unsupported(
+            "RunTask with the cluster's defaultCapacityProviderStrategy",
         ));
     }
     match input.launch_type.as_deref().unwrap_or("EC2") {
@@ -153,6 +168,24 @@ fn launch_type(
     {
         return Err(error::invalid_parameter(
             "Task definition does not support launch_type FARGATE.",
+        ));
+    }
+    if input
+        .placement_constraints
+        .as_ref()
+        .is_some_and(|c| !c.is_empty())
+    {
+        return Err(error::invalid_parameter(
+            "Placement constraints are not supported with FARGATE launch type.",
+        ));
+    }
+    if input
+        .placement_strategy
+        .as_ref()
+        .is_some_and(|c| !c.is_empty())
+    {
+        return Err(error::invalid_parameter(
+            "Placement strategies are not supported with FARGATE launch type.",
         ));
     }
     match input.platform_version.as_deref() {

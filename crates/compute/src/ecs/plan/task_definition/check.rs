@@ -4,10 +4,14 @@ use crate::ecs::error::client;
 use crate::ecs::plan::fargate;
 use crate::ecs::reference::is_name;
 use neargate_api::ecs as api;
+use neargate_base::Region;
 use neargate_service::AwsError;
 use neargate_wire::json::to_json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+/// A quota of ECS
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>).
+const MAX_CONTAINERS: usize = 10;
 /// Fargate's longest grace between SIGTERM and SIGKILL, in seconds.
 const MAX_STOP_TIMEOUT_SECS: i32 = 120;
 /// Of the whole definition as JSON
@@ -36,6 +40,9 @@ pub fn check(input: &api::RegisterTaskDefinitionInput) -> Result<(), AwsError> {
     let containers = &input.container_definitions;
     if containers.is_empty() {
         return Err(client("Container list cannot be empty."));
+    }
+    if containers.len() > MAX_CONTAINERS {
+        return Err(client("A task definition can have at most 10 containers."));
     }
     let mut names = BTreeSet::new();
     for c in containers {
@@ -104,12 +111,57 @@ fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
     if let Some(log) = &c.log_configuration
         && log.log_driver == "awslogs"
     {
-        let option = |key: &str| log.options.as_ref().is_some_and(|o| o.contains_key(key));
-        if !option("awslogs-group") || !option("awslogs-region") {
-            return Err(client(
-                "Log driver awslogs requires options: awslogs-group, awslogs-region",
-            ));
-        }
+        awslogs(log)?;
+    }
+    Ok(())
+}
+
+/// The options of the awslogs driver
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specify-log-config.html>).
+const AWSLOGS_OPTIONS: [&str; 9] = [
+    "awslogs-group",
+    "awslogs-region",
+    "awslogs-stream-prefix",
+    "awslogs-create-group",
+    "awslogs-datetime-format",
+    "awslogs-multiline-pattern",
+    "awslogs-endpoint",
+    "mode",
+    "max-buffer-size",
+];
+
+fn awslogs(log: &api::LogConfiguration) -> Result<(), AwsError> {
+    let none = BTreeMap::new();
+    let options = log.options.as_ref().unwrap_or(&none);
+    let required = ["awslogs-group", "awslogs-region"];
+    let missing = required.map(|o| (!options.contains_key(o)).then_some(o));
+    let missing: Vec<&str> = missing.into_iter().flatten().collect();
+    if !missing.is_empty() {
+        return Err(client(format!(
+            "Log driver awslogs requires options: {}",
+            missing.join(", ")
+        )));
+    }
+    if let Some(unknown) = options
+        .keys()
+        .find(|o| !AWSLOGS_OPTIONS.contains(&o.as_str()))
+    {
+        return Err(client(format!(
+            "Log driver awslogs disallows options: {unknown}"
+        )));
+    }
+    if options
+        .get("awslogs-create-group")
+        .is_some_and(|v| v != "true")
+    {
+        return Err(client(
+            "Log driver awslogs option 'awslogs-create-group' should only be set to 'true', else omit option.",
+        ));
+    }
+    if options["awslogs-region"].parse::<Region>().is_err() {
+        return Err(client(
+            "Log driver awslogs option 'awslogs-region' is not a region.",
+        ));
     }
     Ok(())
 }
@@ -176,7 +228,7 @@ fn on_instances(input: &api::RegisterTaskDefinitionInput) -> Result<(), AwsError
     Ok(())
 }
 
-fn on_fargate(input: &api::RegisterTaskDefinitionInput) -> Result<(), AwsError> {
+pub(super) fn on_fargate(input: &api::RegisterTaskDefinitionInput) -> Result<(), AwsError> {
     if input.network_mode.as_deref() != Some("awsvpc") {
         return Err(client("Fargate only supports network mode ‘awsvpc’."));
     }
@@ -187,16 +239,11 @@ fn on_fargate(input: &api::RegisterTaskDefinitionInput) -> Result<(), AwsError> 
             "No Fargate configuration exists for given values: {cpu} CPU, {memory} memory. See the Amazon ECS documentation for the valid values."
         )));
     }
-    if let Some(storage) = &input.ephemeral_storage
-        && !(21..=200).contains(&storage.size_in_gib)
-    {
-        return Err(client(
-            "Ephemeral storage size must be between 21 and 200 GiB.",
-        ));
-    }
+    ephemeral_storage(input.ephemeral_storage.as_ref())?;
     let (mut cpu_sum, mut memory_sum) = (0u64, 0u64);
     for c in &input.container_definitions {
         on_fargate_container(input, c)?;
+        fits(c.name.as_deref(), c.cpu, c.memory, cpu, memory)?;
         cpu_sum += u64::try_from(c.cpu.unwrap_or(0)).unwrap_or(0);
         memory_sum += u64::try_from(c.memory_reservation.or(c.memory).unwrap_or(0)).unwrap_or(0);
     }
@@ -208,6 +255,41 @@ fn on_fargate(input: &api::RegisterTaskDefinitionInput) -> Result<(), AwsError> 
     if memory_sum > u64::from(memory) {
         return Err(client(
             "The total memory of the containers must not exceed the task's 'memory'.",
+        ));
+    }
+    Ok(())
+}
+
+/// No container may be larger than its Fargate task.
+pub fn fits(
+    name: Option<&str>,
+    cpu: Option<i32>,
+    memory: Option<i32>,
+    task_cpu_units: u32,
+    task_memory_mib: u32,
+) -> Result<(), AwsError> {
+    let name = name.unwrap_or_default();
+    let over = |asked: Option<i32>, limit: u32| {
+        asked.is_some_and(|n| u32::try_from(n).is_ok_and(|n| n > limit))
+    };
+    for (what, is_over) in [
+        ("cpu", over(cpu, task_cpu_units)),
+        ("memory", over(memory, task_memory_mib)),
+    ] {
+        if is_over {
+            return Err(client(format!(
+                "The '{what}' setting for container '{name}' is greater than for the task."
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Fargate's scratch space, in GiB.
+pub fn ephemeral_storage(asked: Option<&api::EphemeralStorage>) -> Result<(), AwsError> {
+    if asked.is_some_and(|s| !(21..=200).contains(&s.size_in_gib)) {
+        return Err(client(
+            "Ephemeral storage size must be between 21 and 200 GiB.",
         ));
     }
     Ok(())
@@ -240,7 +322,7 @@ fn on_fargate_container(
         let driver = log.log_driver.as_str();
         if !matches!(driver, "awslogs" | "splunk" | "awsfirelens") {
             return Err(client(format!(
-                "Fargate does not support log driver {driver}."
+                "{driver} is not a valid log driver. Must be one of [awslogs,splunk,awsfirelens]"
             )));
         }
         if driver == "awslogs" && !has_role {
@@ -260,6 +342,16 @@ fn on_fargate_container(
     }
     if c.privileged == Some(true) {
         return Err(client("Fargate does not support privileged containers."));
+    }
+    if c.hostname.as_deref().is_some_and(|h| !h.is_empty()) {
+        return Err(client(
+            "hostname is not supported on container when networkMode=awsvpc.",
+        ));
+    }
+    if c.extra_hosts.as_ref().is_some_and(|h| !h.is_empty()) {
+        return Err(client(
+            "extraHosts is not supported on container when networkMode=awsvpc.",
+        ));
     }
     if c.links.as_ref().is_some_and(|l| !l.is_empty()) {
         return Err(client("Links are not supported when networkMode=awsvpc."));

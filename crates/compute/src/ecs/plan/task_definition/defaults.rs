@@ -1,5 +1,6 @@
 //! From a valid registration to the task definition as ECS describes it.
 
+use super::check::on_fargate;
 use crate::ecs::plan::fargate;
 use neargate_api::ecs as api;
 use neargate_base::Timestamp;
@@ -33,7 +34,7 @@ pub fn definition(
         status: Some("ACTIVE".into()),
         requires_attributes: Some(attributes(input)),
         placement_constraints: Some(input.placement_constraints.clone().unwrap_or_default()),
-        compatibilities: Some(compatibilities(input, cpu.as_deref(), memory.as_deref())),
+        compatibilities: Some(compatibilities(input)),
         runtime_platform: input.runtime_platform.clone(),
         requires_compatibilities: input.requires_compatibilities.clone(),
         cpu,
@@ -72,18 +73,10 @@ fn container(given: &api::ContainerDefinition, awsvpc: bool) -> api::ContainerDe
     c
 }
 
-/// Where the definition could run.
-fn compatibilities(
-    input: &api::RegisterTaskDefinitionInput,
-    cpu: Option<&str>,
-    memory: Option<&str>,
-) -> Vec<String> {
-    let number = |s: Option<&str>| s.and_then(|s| s.parse().ok());
-    let sized =
-        matches!((number(cpu), number(memory)), (Some(c), Some(m)) if fargate::offers(c, m));
-    let awsvpc = input.network_mode.as_deref() == Some("awsvpc");
+/// Where the definition could run: on Fargate only if it keeps all of Fargate's rules.
+fn compatibilities(input: &api::RegisterTaskDefinitionInput) -> Vec<String> {
     let mut list = vec!["EC2".to_owned()];
-    if sized && awsvpc {
+    if on_fargate(input).is_ok() {
         list.push("FARGATE".into());
     }
     list

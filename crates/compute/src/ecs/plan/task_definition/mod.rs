@@ -5,6 +5,6 @@ mod check;
 mod defaults;
 mod runnable;
 
-pub use check::check;
+pub use check::{check, ephemeral_storage, fits};
 pub use defaults::definition;
 pub use runnable::runnable;

@@ -15,7 +15,23 @@ pub fn runnable(definition: &api::TaskDefinition) -> Result<(), AwsError> {
     let os = platform
         .and_then(|p| p.operating_system_family.as_deref())
         .unwrap_or("LINUX");
+    let here = if cfg!(target_arch = "aarch64") {
+        "ARM64"
+    } else {
+        "X86_64"
+    };
+    let foreign = platform
+        .and_then(|p| p.cpu_architecture.as_deref())
+        .is_some_and(|a| a != here);
     let lacking = [
+        (
+            foreign,
+            "runtimePlatform.cpuArchitecture other than this host's",
+        ),
+        (
+            some(&definition.placement_constraints),
+            "placementConstraints",
+        ),
         (some(&definition.volumes), "volumes"),
         (
             definition.proxy_configuration.is_some(),
@@ -64,6 +80,14 @@ fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
     let pattern = |key: &str| options.is_some_and(|o| o.contains_key(key));
     let linux = c.linux_parameters.as_ref();
     let lacking = [
+        (c.privileged == Some(true), "privileged"),
+        (
+            c.log_configuration
+                .as_ref()
+                .is_some_and(|l| some(&l.secret_options)),
+            "logConfiguration.secretOptions",
+        ),
+        (pattern("awslogs-endpoint"), "awslogs-endpoint"),
         (c.repository_credentials.is_some(), "repositoryCredentials"),
         (
             c.restart_policy.as_ref().is_some_and(|r| r.enabled),
