@@ -21,15 +21,11 @@ fn path(data: &Path) -> PathBuf {
 
 /// The key pair under `data`, made if there is none.
 pub fn credentials(data: &Path, rng: &Rng) -> Result<Credentials> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
     let path = path(data);
     if !path.exists() {
         let access_key = format!("AKIA{}", rng.hex(16).to_uppercase());
-        let mut options = std::fs::OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(0o600).open(&path);
-        let written = file.and_then(|mut f| writeln!(f, "{access_key} {}", rng.hex(40)));
-        written.with_context(|| format!("cannot write {}", path.display()))?;
+        let secret_key = rng.hex(40);
+        crate::instance::write_once(&path, &format!("{access_key} {secret_key}\n"))?;
     }
     read(&path)
 }

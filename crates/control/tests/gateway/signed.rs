@@ -110,3 +110,16 @@ async fn a_compressed_body_is_signed_compressed() {
         .await;
     assert_eq!(plain.code(), "InvalidSignatureException");
 }
+
+/// Without a known key nobody makes the server hold a large body.
+#[tokio::test]
+async fn large_bodies_are_read_of_known_callers_only() {
+    let lab = lab().await;
+    let body = vec![b' '; 100 << 10];
+    let unsigned = json(&format!("{ECS}.ListClusters"), &[], &body);
+    let reply = lab.send(unsigned).await;
+    assert_eq!(reply.status, 413, "{}", reply.text());
+    let line = sha256_hex(&body);
+    let reply = lab.send(signed("secret", &[], &body, &line)).await;
+    assert_ne!(reply.status, 413, "{}", reply.text());
+}

@@ -31,18 +31,19 @@ pub(super) async fn adopt(dir: PathBuf, cgroup: Cgroup) -> Result<Adopted, Runti
     }
     // The socket exists before the shim does, so an answer tells everything.
     if let Ok(mut connection) = Connection::open(&dir).await {
-        // A shim whose child hangs in the kernel says nothing: its container counts as lost.
-        let greeting = tokio::time::timeout(GREETING_LIMIT, connection.greeting()).await;
-        let Ok(greeting) = greeting else {
-            return Ok(Adopted::Lost);
-        };
-        match greeting {
-            Some(Ok(started)) => {
+        match tokio::time::timeout(GREETING_LIMIT, connection.greeting()).await {
+            // A child that hangs in its set-up. Nothing may be called lost that still lives:
+            // it is killed, and how it ended is then read below as of any other.
+            Err(_) => {
+                let hung = cgroup.clone();
+                blocking(move || Ok(hung.kill()?)).await?;
+            }
+            Ok(Some(Ok(started))) => {
                 let container = ShimContainer::watch(dir, cgroup, started, connection, None);
                 return Ok(Adopted::Running(shared(container)));
             }
-            Some(Err(_)) => connection.ended().await,
-            None => {}
+            Ok(Some(Err(_))) => connection.ended().await,
+            Ok(None) => {}
         }
     }
     // Refused, or ended: the shim is gone or about to be.

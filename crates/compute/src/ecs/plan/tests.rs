@@ -176,6 +176,98 @@ fn registering_fills_in_the_defaults() {
 }
 
 #[test]
+fn only_what_keeps_fargates_rules_is_compatible_with_it() {
+    let changes: [fn(&mut api::ContainerDefinition); 5] = [
+        |c| c.privileged = Some(true),
+        |c| c.hostname = Some("x".into()),
+        |c| c.memory = Some(4096),
+        |c| c.image = Some("1.dkr.ecr.us-east-1.amazonaws.com/x".into()),
+        |c| {
+            let add = Some(vec!["ALL".into()]);
+            let capabilities = Some(api::KernelCapabilities { add, drop: None });
+            c.linux_parameters = Some(api::LinuxParameters {
+                capabilities,
+                ..Default::default()
+            });
+        },
+    ];
+    for change in changes {
+        let mut given = registration();
+        given.requires_compatibilities = None;
+        change(&mut given.container_definitions[0]);
+        check(&given).expect("an instance may run it");
+        let d = definition(&given, "arn".into(), 1, "me".into(), t(5));
+        assert_eq!(d.compatibilities, Some(vec!["EC2".into()]), "{given:?}");
+    }
+}
+
+#[test]
+fn awslogs_options_are_the_drivers_own() {
+    let with = |options: &[(&str, &str)]| {
+        let mut given = registration();
+        given.execution_role_arn = Some("role".into());
+        let options = options.iter().map(|(k, v)| ((*k).into(), (*v).into()));
+        given.container_definitions[0].log_configuration = Some(api::LogConfiguration {
+            log_driver: "awslogs".into(),
+            options: Some(options.collect()),
+            ..Default::default()
+        });
+        check(&given).map_err(|e| e.message)
+    };
+    let good = [
+        ("awslogs-group", "g"),
+        ("awslogs-region", "eu-west-1"),
+        ("awslogs-stream-prefix", "p"),
+    ];
+    assert_eq!(with(&good), Ok(()));
+    assert_eq!(
+        with(&good[1..]).unwrap_err(),
+        "Log driver awslogs requires options: awslogs-group"
+    );
+    for (option, value, sentence) in [
+        ("bogus", "1", "Log driver awslogs disallows options: bogus"),
+        (
+            "awslogs-create-group",
+            "false",
+            "Log driver awslogs option 'awslogs-create-group' should only be set to 'true', else omit option.",
+        ),
+        (
+            "awslogs-region",
+            "Bogus!",
+            "Log driver awslogs option 'awslogs-region' is not a region.",
+        ),
+    ] {
+        let mut options = good.to_vec();
+        options.retain(|(k, _)| *k != option);
+        options.push((option, value));
+        assert_eq!(with(&options).unwrap_err(), sentence);
+    }
+}
+
+#[test]
+fn an_override_names_one_container_once() {
+    let d = definition(&registration(), "arn".into(), 1, "me".into(), t(5));
+    let over = |names: &[Option<&str>]| {
+        let named = |n: &Option<&str>| api::ContainerOverride {
+            name: n.map(Into::into),
+            ..Default::default()
+        };
+        let container_overrides = Some(names.iter().map(named).collect());
+        assignment::check_overrides(
+            &d,
+            &api::TaskOverride {
+                container_overrides,
+                ..Default::default()
+            },
+        )
+    };
+    assert!(over(&[Some("app")]).is_ok());
+    for bad in [&[None][..], &[Some("")], &[Some("app"), Some("app")]] {
+        assert_eq!(over(bad).unwrap_err().code, "InvalidParameterException");
+    }
+}
+
+#[test]
 fn what_cannot_be_honoured_is_refused() {
     let d = definition(&registration(), "arn".into(), 1, "me".into(), t(5));
     assert!(runnable(&d).is_ok());

@@ -62,6 +62,13 @@ fn unknown_names_are_refused() {
         "unable to find group ghosts: no matching entries in group file"
     );
     assert_eq!(refused("ghost").exit_code(), 126);
+    // The kernel would take the largest for "leave it as it is": root.
+    for spec in ["4294967295", "2147483648", "0:4294967295"] {
+        assert_eq!(
+            refused(spec).message,
+            "uids and gids must be in range 0-2147483647"
+        );
+    }
 }
 
 #[test]
