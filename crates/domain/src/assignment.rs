@@ -1,6 +1,6 @@
 //! What the control plane asks a node to run: one [`Assignment`] per task, always in full.
 
-use crate::network::NetworkInterface;
+use crate::network::{PortMapping, TaskNetwork};
 use neargate_base::{AccountId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,9 +31,50 @@ pub struct Assignment {
     pub cpu_units: Option<u32>,
     /// Hard limit for the whole task.
     pub memory_mib: Option<u32>,
-    /// The task's own network interface (awsvpc).
-    pub network: NetworkInterface,
+    pub network: TaskNetwork,
+    #[serde(default)]
+    pub launch_type: LaunchType,
+    /// The container instance the task was placed on; `None` on Fargate.
+    #[serde(default)]
+    pub container_instance_arn: Option<String>,
     pub containers: Vec<ContainerSpec>,
+}
+
+/// What a task runs on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum LaunchType {
+    #[default]
+    Fargate,
+    Ec2,
+    External,
+}
+
+impl LaunchType {
+    /// AWS's spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LaunchType::Fargate => "FARGATE",
+            LaunchType::Ec2 => "EC2",
+            LaunchType::External => "EXTERNAL",
+        }
+    }
+}
+
+/// A container's health check
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html>).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthCheck {
+    /// `["CMD", program, arguments ...]` or `["CMD-SHELL", line]`.
+    pub command: Vec<String>,
+    /// 5 to 300, 30 by default.
+    pub interval_secs: u32,
+    /// 2 to 60, 5 by default.
+    pub timeout_secs: u32,
+    /// 1 to 10, 3 by default.
+    pub retries: u32,
+    /// 0 to 300, 0 by default: failures this early do not count.
+    pub start_period_secs: u32,
 }
 
 /// One container of a task.
@@ -82,6 +123,11 @@ pub struct ContainerSpec {
     pub depends_on: Vec<(String, String)>,
     /// `None`: output is discarded once read.
     pub log: Option<LogTarget>,
+    /// In the definition's order.
+    #[serde(default)]
+    pub port_mappings: Vec<PortMapping>,
+    #[serde(default)]
+    pub health_check: Option<HealthCheck>,
 }
 
 /// An image as the node must find it.

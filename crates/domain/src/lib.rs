@@ -3,11 +3,17 @@
 
 pub mod assignment;
 pub mod network;
+pub mod node;
 pub mod report;
 pub mod task;
 pub mod vpc;
 
-pub use assignment::{Assignment, ContainerSpec, DesiredState, ImageRef, LogLine, LogTarget};
-pub use network::NetworkInterface;
-pub use report::{ContainerReport, ContainerStatus, TaskReport, TaskStopped};
+pub use assignment::{
+    Assignment, ContainerSpec, DesiredState, HealthCheck, ImageRef, LaunchType, LogLine, LogTarget,
+};
+pub use network::{
+    InstanceNetwork, NetworkBinding, NetworkInterface, PortMapping, Protocol, TaskNetwork,
+};
+pub use node::{NodeAbout, NodeKind, Resources};
+pub use report::{ContainerReport, ContainerStatus, Health, TaskReport, TaskStopped};
 pub use task::{TaskEvent, TaskStatus};

@@ -1,4 +1,5 @@
-//! A task's network interface as EC2 hands it out and a node plumbs it.
+//! How a task reaches the network: by an interface of its own as EC2 hands it out, or by its
+//! instance's.
 
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -22,4 +23,85 @@ pub struct NetworkInterface {
     /// `ip-172-31-0-5.ec2.internal` or `ip-….<region>.compute.internal`.
     pub private_dns_name: String,
     pub availability_zone: String,
+}
+
+/// A task definition's `networkMode`, with what a node needs to build it
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-networking.html>).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[allow(clippy::large_enum_variant, reason = "almost every task has an interface")]
+pub enum TaskNetwork {
+    /// `awsvpc`: the task's containers share an interface of their own.
+    Awsvpc(NetworkInterface),
+    /// `bridge`, `host` or `none`.
+    Instance(InstanceNetwork),
+}
+
+/// The network modes that use the container instance's own network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InstanceNetwork {
+    /// Each container has an address on the instance's bridge; ports are published on the instance.
+    Bridge,
+    /// The containers are in the instance's own network namespace.
+    Host,
+    /// Each container has a loopback interface only.
+    None,
+}
+
+impl TaskNetwork {
+    /// The task's own interface, in `awsvpc`.
+    pub fn interface(&self) -> Option<&NetworkInterface> {
+        match self {
+            TaskNetwork::Awsvpc(interface) => Some(interface),
+            TaskNetwork::Instance(_) => None,
+        }
+    }
+
+    /// AWS's spelling of the mode.
+    pub fn mode(&self) -> &'static str {
+        match self {
+            TaskNetwork::Awsvpc(_) => "awsvpc",
+            TaskNetwork::Instance(InstanceNetwork::Bridge) => "bridge",
+            TaskNetwork::Instance(InstanceNetwork::Host) => "host",
+            TaskNetwork::Instance(InstanceNetwork::None) => "none",
+        }
+    }
+}
+
+/// The transport protocol of a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    Tcp,
+    Udp,
+}
+
+impl Protocol {
+    /// AWS's spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        }
+    }
+}
+
+/// A container port that the container's definition names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortMapping {
+    pub container_port: u16,
+    /// `None`: the node picks one of its ephemeral ports (bridge mode).
+    pub host_port: Option<u16>,
+    pub protocol: Protocol,
+}
+
+/// A port as the node has published it: `networkBindings` of a described container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkBinding {
+    /// `0.0.0.0`: every address of the instance.
+    pub bind_ip: String,
+    pub container_port: u16,
+    pub host_port: u16,
+    pub protocol: Protocol,
 }

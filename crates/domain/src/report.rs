@@ -1,6 +1,7 @@
 //! What a node observed of a task. Reports replace each other whole; a stale one (lower
 //! `sequence`) is dropped.
 
+use crate::network::NetworkBinding;
 use neargate_base::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -57,4 +58,32 @@ pub struct ContainerReport {
     pub exit_code: Option<i32>,
     /// AWS's words, such as `CannotPullContainerError: …` or `OutOfMemoryError: …`.
     pub reason: Option<String>,
+    /// Ports published on the instance (bridge and host mode).
+    #[serde(default)]
+    pub network_bindings: Vec<NetworkBinding>,
+    #[serde(default)]
+    pub health: Health,
+}
+
+/// A container's `healthStatus`
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/healthcheck.html>).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Health {
+    /// No health check is defined, or none has told yet.
+    #[default]
+    Unknown,
+    Healthy,
+    Unhealthy,
+}
+
+impl Health {
+    /// AWS's spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Health::Unknown => "UNKNOWN",
+            Health::Healthy => "HEALTHY",
+            Health::Unhealthy => "UNHEALTHY",
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! VPCs of a host share one range, so an address is given out once per host.
 
 use crate::Scope;
-use crate::ctx::Ctx;
+use crate::ctx::House;
 use crate::db::{self, Resource};
 use crate::error::AwsError;
 use bytes::Bytes;
@@ -61,13 +61,14 @@ fn address_key(interface: &NetworkInterface) -> String {
 /// EC2's `InvalidSubnetID.NotFound`, `InvalidGroup.NotFound` and `InsufficientFreeAddressesInSubnet`
 /// as ECS words them.
 pub async fn reserve(
-    cx: &Ctx,
+    house: &House,
+    scope: &Scope,
     subnet_id: &str,
     security_groups: &[String],
     task_arn: &str,
     held: &[Ipv4Addr],
 ) -> Result<Reservation, AwsError> {
-    let vpc = DefaultVpc::of(&cx.scope.account, &cx.scope.region);
+    let vpc = DefaultVpc::of(&scope.account, &scope.region);
     let n = vpc.subnets.iter().position(|s| s.id == subnet_id).ok_or_else(|| {
         AwsError::client(
             "InvalidSubnetID.NotFound",
@@ -90,9 +91,9 @@ pub async fn reserve(
         ));
     }
     let subnet = &vpc.subnets[n];
-    let octets = cx.house.rng.hex(10);
+    let octets = house.rng.hex(10);
     let mut interface = NetworkInterface {
-        id: format!("eni-{}", cx.house.rng.hex(17)),
+        id: format!("eni-{}", house.rng.hex(17)),
         // 02: locally administered, unicast.
         mac: std::iter::once("02")
             .chain((0..5).map(|i| &octets[i * 2..i * 2 + 2]))
@@ -109,12 +110,12 @@ pub async fn reserve(
         availability_zone: subnet.availability_zone.clone(),
     };
     for _ in 0..Subnet::usable() {
-        let at = cx.house.addresses.0[n].fetch_add(1, Ordering::Relaxed);
+        let at = house.addresses.0[n].fetch_add(1, Ordering::Relaxed);
         interface.private_ipv4 = subnet.address(at);
         let held = held.contains(&interface.private_ipv4);
         if held
-            || cx
-                .db()
+            || house
+                .db
                 .store()
                 .get(&address_key(&interface))
                 .await?
@@ -123,8 +124,8 @@ pub async fn reserve(
             continue;
         }
         interface.private_dns_name =
-            vpc::private_dns_name(interface.private_ipv4, &cx.scope.region);
-        return Ok(reservation(cx, interface, task_arn));
+            vpc::private_dns_name(interface.private_ipv4, &scope.region);
+        return Ok(reservation(house, scope, interface, task_arn));
     }
     Err(AwsError::client(
         "InsufficientFreeAddressesInSubnet",
@@ -134,13 +135,13 @@ pub async fn reserve(
     ))
 }
 
-fn reservation(cx: &Ctx, interface: NetworkInterface, task_arn: &str) -> Reservation {
+fn reservation(house: &House, scope: &Scope, interface: NetworkInterface, task_arn: &str) -> Reservation {
     let record = Interface {
         interface: interface.clone(),
         task_arn: task_arn.to_owned(),
-        created_at: cx.now(),
+        created_at: house.now(),
     };
-    let key = db::key::<Interface>(&cx.scope, &interface.id);
+    let key = db::key::<Interface>(scope, &interface.id);
     let address = address_key(&interface);
     Reservation {
         compares: vec![Compare::ModRevision(address.clone(), 0)],
@@ -162,11 +163,13 @@ fn reservation(cx: &Ctx, interface: NetworkInterface, task_arn: &str) -> Reserva
 
 /// What a transaction must write to give the interface of an ended task back.
 pub fn release(assignment: &Assignment) -> Vec<Op> {
+    let Some(interface) = assignment.network.interface() else {
+        return Vec::new();
+    };
     let scope = Scope {
         account: assignment.account.clone(),
         region: assignment.region.clone(),
     };
-    let interface = &assignment.network;
     vec![
         Op::Delete {
             key: address_key(interface),

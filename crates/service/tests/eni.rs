@@ -8,7 +8,7 @@ use neargate_base::time::ManualClock;
 use neargate_base::{AccountId, Clock, Region, Rng};
 use neargate_blob::Blobs;
 use neargate_domain::vpc::{DefaultVpc, Subnet};
-use neargate_domain::{Assignment, DesiredState, NetworkInterface};
+use neargate_domain::{Assignment, DesiredState, NetworkInterface, LaunchType, TaskNetwork};
 use neargate_service::eni::{self, Cursors, Interface};
 use neargate_service::{AwsError, Caller, Committed, Ctx, Db, House, Principal, Scope, Settings};
 use neargate_store::Op;
@@ -65,7 +65,7 @@ fn vpc(cx: &Ctx) -> DefaultVpc {
 async fn take(cx: &Ctx, subnet: usize) -> Result<NetworkInterface, AwsError> {
     let id = vpc(cx).subnets[subnet].id.clone();
     loop {
-        let reserved = eni::reserve(cx, &id, &[], "arn", &[]).await?;
+        let reserved = eni::reserve(&cx.house, &cx.scope, &id, &[], "arn", &[]).await?;
         let tx = cx.db().tx().with(reserved.compares, reserved.ops);
         if let Committed::At(_) = tx.commit().await? {
             return Ok(reserved.interface);
@@ -86,7 +86,9 @@ async fn give_back(cx: &Ctx, network: NetworkInterface) {
         desired: DesiredState::Stopped,
         cpu_units: None,
         memory_mib: None,
-        network,
+        network: TaskNetwork::Awsvpc(network),
+        launch_type: LaunchType::Fargate,
+        container_instance_arn: None,
         containers: vec![],
     };
     let tx = cx.db().tx().with(vec![], eni::release(&assignment));
@@ -185,12 +187,12 @@ async fn what_does_not_exist_is_refused() {
         ),
     ] {
         let groups: Vec<String> = group.into_iter().collect();
-        let e = eni::reserve(&cx, subnet, &groups, "arn", &[])
+        let e = eni::reserve(&cx.house, &cx.scope, subnet, &groups, "arn", &[])
             .await
             .unwrap_err();
         assert_eq!(e.code, code);
     }
-    let foreign = eni::reserve(&elsewhere(&cx), subnet, &[], "arn", &[])
+    let foreign = eni::reserve(&cx.house, &elsewhere(&cx).scope, subnet, &[], "arn", &[])
         .await
         .unwrap_err();
     assert_eq!(foreign.code, "InvalidSubnetID.NotFound");

@@ -125,24 +125,19 @@ pub fn environment(task: &Assignment, spec: &ContainerSpec, image: &PulledImage)
 
 /// The container's host name: its own, else the private DNS name of the task's interface.
 fn hostname<'a>(task: &'a Assignment, spec: &'a ContainerSpec) -> &'a str {
-    spec.hostname
-        .as_deref()
-        .unwrap_or(&task.network.private_dns_name)
+    let named = task.network.interface().map(|eni| &*eni.private_dns_name);
+    spec.hostname.as_deref().or(named).unwrap_or("localhost")
 }
 
 /// `/etc/hosts`: loopback, the task's own name, then `extraHosts`.
 pub fn hosts(task: &Assignment, spec: &ContainerSpec) -> String {
-    let address = task.network.private_ipv4;
-    let mut text = format!(
-        "127.0.0.1 localhost\n{address} {}\n",
-        task.network.private_dns_name
-    );
-    if let Some(own) = spec
-        .hostname
-        .as_ref()
-        .filter(|h| **h != task.network.private_dns_name)
-    {
-        text += &format!("{address} {own}\n");
+    let mut text = "127.0.0.1 localhost\n".to_owned();
+    if let Some(eni) = task.network.interface() {
+        let address = eni.private_ipv4;
+        text += &format!("{address} {}\n", eni.private_dns_name);
+        if let Some(own) = spec.hostname.as_ref().filter(|h| **h != eni.private_dns_name) {
+            text += &format!("{address} {own}\n");
+        }
     }
     for (name, address) in &spec.extra_hosts {
         text += &format!("{address} {name}\n");

@@ -12,7 +12,7 @@ use crate::runtime::Bind;
 use crate::upstream::{ImageSource, UpstreamError};
 use neargate_base::backoff::Backoff;
 use neargate_base::task;
-use neargate_domain::{Assignment, TaskReport};
+use neargate_domain::{Assignment, TaskNetwork, TaskReport};
 use std::error::Error;
 use std::future::Future;
 use std::io;
@@ -105,7 +105,15 @@ pub async fn save(
 
 /// Network and cgroup.
 pub async fn attach(shared: Arc<Shared>, task: Assignment) -> Option<Message> {
-    let network = shared.network.attach(&task.task_id, &task.network);
+    let network = async {
+        match &task.network {
+            TaskNetwork::Awsvpc(eni) => shared.network.attach(&task.task_id, eni).await,
+            TaskNetwork::Instance(_) => Err(format!(
+                "network mode {} is not built on this node",
+                task.network.mode()
+            )),
+        }
+    };
     let cgroup = shared
         .runtime
         .prepare_task(&task.task_id, task.cpu_units, task.memory_mib);

@@ -12,7 +12,7 @@
 use super::seams::PulledImage;
 use neargate_base::Timestamp;
 use neargate_domain::{
-    Assignment, ContainerReport, ContainerStatus, DesiredState, TaskReport, TaskStopped,
+    Assignment, ContainerReport, ContainerStatus, DesiredState, Health, TaskReport, TaskStopped,
 };
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -235,6 +235,8 @@ impl TaskState {
                 finished_at,
                 exit_code,
                 reason,
+                network_bindings: Vec::new(),
+                health: Health::Unknown,
             }
         });
         TaskReport {

@@ -5,7 +5,8 @@ use neargate_base::time::SystemClock;
 use neargate_base::{AccountId, Region, Rng};
 use neargate_blob::{Blobs, Digest};
 use neargate_domain::{
-    Assignment, ContainerSpec, DesiredState, ImageRef, LogTarget, NetworkInterface,
+    Assignment, ContainerSpec, DesiredState, ImageRef, LaunchType, LogTarget, NetworkInterface,
+    TaskNetwork,
 };
 use neargate_node::agent::{Agent, AgentConfig};
 use neargate_node::image::{Images, RegistryConfig};
@@ -283,6 +284,8 @@ pub fn script(name: &str, script: &str) -> ContainerSpec {
         pseudo_terminal: false,
         stop_timeout_secs: 30,
         start_timeout_secs: 0,
+        port_mappings: vec![],
+        health_check: None,
         depends_on: vec![],
         log: Some(LogTarget {
             account: AccountId::default(),
@@ -308,7 +311,7 @@ pub fn task(number: u8, containers: Vec<ContainerSpec>) -> Assignment {
         desired: DesiredState::Running,
         cpu_units: Some(256),
         memory_mib: Some(512),
-        network: NetworkInterface {
+        network: TaskNetwork::Awsvpc(NetworkInterface {
             id: format!("eni-{number:017x}"),
             mac: format!("02:00:00:00:00:{number:02x}"),
             private_ipv4: [172, 31, 0, number].into(),
@@ -320,7 +323,9 @@ pub fn task(number: u8, containers: Vec<ContainerSpec>) -> Assignment {
             security_groups: vec![],
             private_dns_name: format!("ip-172-31-0-{number}.ec2.internal"),
             availability_zone: "us-east-1a".into(),
-        },
+        }),
+        launch_type: LaunchType::Fargate,
+        container_instance_arn: None,
         containers,
     }
 }

@@ -11,7 +11,8 @@ mod shipping;
 use super::state::TaskState;
 use neargate_base::{AccountId, Region, Timestamp};
 use neargate_domain::{
-    Assignment, ContainerSpec, DesiredState, ImageRef, LogTarget, NetworkInterface,
+    Assignment, ContainerSpec, DesiredState, ImageRef, LaunchType, LogTarget, NetworkInterface,
+    TaskNetwork,
 };
 
 pub const T0: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -50,6 +51,8 @@ pub fn container(name: &str) -> ContainerSpec {
         pseudo_terminal: false,
         stop_timeout_secs: 30,
         start_timeout_secs: 0,
+        port_mappings: vec![],
+        health_check: None,
         depends_on: vec![],
         log: None,
     }
@@ -93,7 +96,7 @@ pub fn assignment(containers: Vec<ContainerSpec>) -> Assignment {
         desired: DesiredState::Running,
         cpu_units: Some(256),
         memory_mib: Some(512),
-        network: NetworkInterface {
+        network: TaskNetwork::Awsvpc(NetworkInterface {
             id: "eni-0123456789abcdef0".into(),
             mac: "02:00:00:00:00:05".into(),
             private_ipv4: [172, 31, 0, 5].into(),
@@ -105,7 +108,9 @@ pub fn assignment(containers: Vec<ContainerSpec>) -> Assignment {
             security_groups: vec![],
             private_dns_name: "ip-172-31-0-5.ec2.internal".into(),
             availability_zone: "us-east-1a".into(),
-        },
+        }),
+        launch_type: LaunchType::Fargate,
+        container_instance_arn: None,
         containers,
     }
 }
