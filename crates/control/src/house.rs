@@ -112,6 +112,10 @@ pub async fn build(
                 engine: logs.engine.clone(),
             },
         ),
+        task::spawn(
+            "ecs-fleet",
+            ecs::fleet::follow(ecs.fleet.clone(), house.db.clone(), house.rng.clone()),
+        ),
         task::spawn("ecr-collector", ecr::collect::run(house.clone())),
     ];
     Ok(Built {

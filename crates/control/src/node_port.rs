@@ -5,7 +5,7 @@ use neargate_base::backoff::Backoff;
 use neargate_base::{AccountId, Region, task};
 use neargate_compute::ecr::{self, Resolved};
 use neargate_compute::ecs::{model::Task, observe};
-use neargate_domain::{Assignment, LogLine, LogTarget, TaskReport, TaskStatus};
+use neargate_domain::{Assignment, LogLine, LogTarget, NodeKind, TaskReport, TaskStatus};
 use neargate_service::{AwsError, Db, Resource, Scope, db};
 use neargate_store::{Event, MAX_PAGE};
 use parking_lot::Mutex;
@@ -44,8 +44,8 @@ impl Drop for NodePort {
 }
 
 impl NodePort {
-    pub fn connect(built: Arc<Built>, node: &str) -> Self {
-        built.ecs.nodes.connect(node);
+    pub fn connect(built: Arc<Built>, node: &str, kind: NodeKind) -> Self {
+        built.ecs.nodes.connect(node, kind);
         NodePort {
             built,
             node: node.to_owned(),

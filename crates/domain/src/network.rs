@@ -29,7 +29,10 @@ pub struct NetworkInterface {
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-networking.html>).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-#[allow(clippy::large_enum_variant, reason = "almost every task has an interface")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "almost every task has an interface"
+)]
 pub enum TaskNetwork {
     /// `awsvpc`: the task's containers share an interface of their own.
     Awsvpc(NetworkInterface),

@@ -9,7 +9,7 @@ use neargate_base::{Clock, Rng, Secret, task};
 use neargate_compute::ecs;
 use neargate_control::gateway::{Mode, Reset};
 use neargate_control::{Built, Gateway, NodePort, Options};
-use neargate_domain::vpc;
+use neargate_domain::{NodeKind, vpc};
 use neargate_node::agent::{Agent, AgentConfig};
 use neargate_node::image::{Images, RegistryConfig};
 use neargate_node::net::{Network, NetworkConfig};
@@ -188,7 +188,11 @@ impl Host {
             instance,
         });
         let runtime = Arc::new(runtime.context("cannot set up the container runtime")?);
-        let upstream = Arc::new(Local(NodePort::connect(built.clone(), NODE)));
+        let upstream = Arc::new(Local(NodePort::connect(
+            built.clone(),
+            NODE,
+            NodeKind::Fargate,
+        )));
         let agent = AgentConfig::new(
             config.data.join("node"),
             run_dir.join("agent"),

@@ -123,8 +123,7 @@ pub async fn reserve(
         {
             continue;
         }
-        interface.private_dns_name =
-            vpc::private_dns_name(interface.private_ipv4, &scope.region);
+        interface.private_dns_name = vpc::private_dns_name(interface.private_ipv4, &scope.region);
         return Ok(reservation(house, scope, interface, task_arn));
     }
     Err(AwsError::client(
@@ -135,7 +134,12 @@ pub async fn reserve(
     ))
 }
 
-fn reservation(house: &House, scope: &Scope, interface: NetworkInterface, task_arn: &str) -> Reservation {
+fn reservation(
+    house: &House,
+    scope: &Scope,
+    interface: NetworkInterface,
+    task_arn: &str,
+) -> Reservation {
     let record = Interface {
         interface: interface.clone(),
         task_arn: task_arn.to_owned(),

@@ -8,7 +8,7 @@ use neargate_base::time::ManualClock;
 use neargate_base::{AccountId, Clock, Region, Rng};
 use neargate_blob::Blobs;
 use neargate_domain::vpc::{DefaultVpc, Subnet};
-use neargate_domain::{Assignment, DesiredState, NetworkInterface, LaunchType, TaskNetwork};
+use neargate_domain::{Assignment, DesiredState, LaunchType, NetworkInterface, TaskNetwork};
 use neargate_service::eni::{self, Cursors, Interface};
 use neargate_service::{AwsError, Caller, Committed, Ctx, Db, House, Principal, Scope, Settings};
 use neargate_store::Op;

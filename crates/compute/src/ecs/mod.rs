@@ -6,7 +6,9 @@
 mod api;
 mod controller;
 mod error;
+pub mod fleet;
 mod halt;
+pub mod launch;
 pub mod model;
 mod nodes;
 pub mod observe;
@@ -17,6 +19,7 @@ mod reference;
 mod tests;
 
 pub use controller::{Expire, ForgetTokens};
+pub use fleet::Fleet;
 pub use halt::{halt, running};
 pub use nodes::Nodes;
 
@@ -28,6 +31,7 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Ecs {
     pub nodes: Nodes,
+    pub fleet: Arc<Fleet>,
 }
 
 /// Which operations are served, and how completely.

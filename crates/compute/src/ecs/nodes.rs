@@ -1,25 +1,63 @@
 //! The nodes connected now. Liveness is held in memory by whoever holds the node's stream,
 //! never in the store.
 
-use crate::ecs::plan::placement::Node;
+use neargate_domain::NodeKind;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::watch;
 
 /// Who can run tasks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Nodes {
-    connected: Mutex<BTreeMap<String, usize>>,
-    placed: AtomicU64,
+    connected: Mutex<BTreeMap<String, Connected>>,
+    turn: AtomicU64,
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Connected {
+    kind: NodeKind,
+    /// Streams open at the same time: a node that comes back may be here twice for a moment.
+    streams: usize,
+}
+
+impl Default for Nodes {
+    fn default() -> Self {
+        Nodes {
+            connected: Mutex::default(),
+            turn: AtomicU64::default(),
+            changes: watch::Sender::new(0),
+        }
+    }
 }
 
 impl Nodes {
-    pub fn connect(&self, id: &str) {
-        self.connected.lock().entry(id.to_owned()).or_default();
+    pub fn connect(&self, id: &str, kind: NodeKind) {
+        let mut connected = self.connected.lock();
+        let node = connected
+            .entry(id.to_owned())
+            .or_insert(Connected { kind, streams: 0 });
+        node.kind = kind;
+        node.streams += 1;
+        drop(connected);
+        self.changes.send_modify(|n| *n += 1);
     }
 
     pub fn disconnect(&self, id: &str) {
-        self.connected.lock().remove(id);
+        let mut connected = self.connected.lock();
+        if let Some(node) = connected.get_mut(id) {
+            node.streams -= 1;
+            if node.streams == 0 {
+                connected.remove(id);
+            }
+        }
+        drop(connected);
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    pub fn is_connected(&self, id: &str) -> bool {
+        self.connected.lock().contains_key(id)
     }
 
     /// The connected nodes' ids.
@@ -27,26 +65,22 @@ impl Nodes {
         self.connected.lock().keys().cloned().collect()
     }
 
-    /// Count the tasks placed on a node, so that the next one goes elsewhere.
-    pub(super) fn placed(&self, id: &str) {
-        if let Some(tasks) = self.connected.lock().get_mut(id) {
-            *tasks += 1;
-        }
+    /// The connected nodes that run Fargate's tasks.
+    pub fn fargate(&self) -> Vec<String> {
+        let connected = self.connected.lock();
+        let fargate = connected
+            .iter()
+            .filter(|(_, n)| n.kind == NodeKind::Fargate);
+        fargate.map(|(id, _)| id.clone()).collect()
     }
 
-    pub(super) fn snapshot(&self) -> Vec<Node> {
-        let connected = self.connected.lock();
-        connected
-            .iter()
-            .map(|(id, tasks)| Node {
-                id: id.clone(),
-                tasks: *tasks,
-            })
-            .collect()
+    /// Changes whenever a node comes or goes.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Rises with every call: spreads tasks over subnets.
     pub(super) fn turn(&self) -> u64 {
-        self.placed.fetch_add(1, Ordering::Relaxed)
+        self.turn.fetch_add(1, Ordering::Relaxed)
     }
 }

@@ -6,7 +6,9 @@ use neargate_base::{AccountId, Region};
 use neargate_control::NodePort;
 use neargate_control::node_port::Change;
 use neargate_domain::vpc::DefaultVpc;
-use neargate_domain::{Assignment, ContainerReport, ContainerStatus, DesiredState, TaskReport};
+use neargate_domain::{
+    Assignment, ContainerReport, ContainerStatus, DesiredState, Health, NodeKind, TaskReport,
+};
 
 async fn call(lab: &Lab, operation: &str, body: serde_json::Value) -> Reply {
     let reply = lab
@@ -60,6 +62,8 @@ fn report(assignment: &Assignment, sequence: u64, status: ContainerStatus) -> Ta
             finished_at: ended.then_some(at),
             exit_code: ended.then_some(0),
             reason: None,
+            network_bindings: vec![],
+            health: Health::Unknown,
         }],
         stopped: None,
         released: ended,
@@ -70,7 +74,7 @@ fn report(assignment: &Assignment, sequence: u64, status: ContainerStatus) -> Ta
 async fn a_node_hears_of_its_tasks_from_start_to_end() {
     let lab = Lab::new().await;
     register(&lab).await;
-    let port = NodePort::connect(lab.built.clone(), "local");
+    let port = NodePort::connect(lab.built.clone(), "local", NodeKind::Fargate);
     let early = run(&lab).await;
     let mut changes = port.assignments();
     let Some(Change::Snapshot(snapshot)) = changes.recv().await else {
@@ -153,13 +157,13 @@ async fn a_node_hears_of_its_tasks_from_start_to_end() {
 async fn a_report_finds_its_task_without_the_assignments() {
     let lab = Lab::new().await;
     register(&lab).await;
-    let port = NodePort::connect(lab.built.clone(), "local");
+    let port = NodePort::connect(lab.built.clone(), "local", NodeKind::Fargate);
     let id = run(&lab).await;
     let mut changes = port.assignments();
     let Some(Change::Snapshot(snapshot)) = changes.recv().await else {
         panic!("no snapshot")
     };
-    let fresh = NodePort::connect(lab.built.clone(), "local");
+    let fresh = NodePort::connect(lab.built.clone(), "local", NodeKind::Fargate);
     fresh
         .report(&report(&snapshot[0], 9, ContainerStatus::Running))
         .await
@@ -174,7 +178,7 @@ async fn a_report_finds_its_task_without_the_assignments() {
 async fn a_node_that_is_gone_takes_no_tasks() {
     let lab = Lab::new().await;
     register(&lab).await;
-    let port = NodePort::connect(lab.built.clone(), "local");
+    let port = NodePort::connect(lab.built.clone(), "local", NodeKind::Fargate);
     run(&lab).await;
     drop(port);
     let vpc = DefaultVpc::of(&AccountId::default(), &Region::default());

@@ -135,7 +135,11 @@ pub fn hosts(task: &Assignment, spec: &ContainerSpec) -> String {
     if let Some(eni) = task.network.interface() {
         let address = eni.private_ipv4;
         text += &format!("{address} {}\n", eni.private_dns_name);
-        if let Some(own) = spec.hostname.as_ref().filter(|h| **h != eni.private_dns_name) {
+        if let Some(own) = spec
+            .hostname
+            .as_ref()
+            .filter(|h| **h != eni.private_dns_name)
+        {
             text += &format!("{address} {own}\n");
         }
     }

@@ -4,7 +4,7 @@ use super::api_tags;
 use crate::ecs::model::{ContainerSpec, Task};
 use crate::ecs::plan::observe::desired_status;
 use neargate_api::ecs as api;
-use neargate_domain::{ContainerReport, ContainerStatus, TaskStatus};
+use neargate_domain::{ContainerReport, ContainerStatus, LaunchType, TaskStatus};
 
 pub(super) fn task(task: &Task, with_tags: bool) -> api::Task {
     let Task { spec, status } = task;
@@ -14,9 +14,9 @@ pub(super) fn task(task: &Task, with_tags: bool) -> api::Task {
     overrides
         .inference_accelerator_overrides
         .get_or_insert_default();
-    let eni = &spec.assignment.network;
+    let fargate = spec.assignment.launch_type == LaunchType::Fargate;
     api::Task {
-        attachments: Some(vec![attachment(task)]),
+        attachments: Some(attachment(task).into_iter().collect()),
         attributes: Some(vec![api::Attribute {
             name: "ecs.cpu-architecture".into(),
             value: Some(
@@ -29,7 +29,8 @@ pub(super) fn task(task: &Task, with_tags: bool) -> api::Task {
             ),
             ..Default::default()
         }]),
-        availability_zone: Some(eni.availability_zone.clone()),
+        availability_zone: Some(availability_zone(task)),
+        capacity_provider_name: spec.capacity_provider.clone(),
         cluster_arn: Some(spec.cluster_arn.clone()),
         connectivity: status.connectivity_at.map(|_| "CONNECTED".into()),
         connectivity_at: status.connectivity_at,
@@ -41,13 +42,14 @@ pub(super) fn task(task: &Task, with_tags: bool) -> api::Task {
         enable_execute_command: Some(spec.enable_execute_command),
         execution_stopped_at: status.execution_stopped_at,
         group: Some(spec.group.clone()),
-        health_status: Some("UNKNOWN".into()),
+        health_status: Some(task.health().as_str().into()),
         inference_accelerators: Some(Vec::new()),
         last_status: Some(status.last_status.as_str().into()),
-        launch_type: Some("FARGATE".into()),
+        container_instance_arn: spec.assignment.container_instance_arn.clone(),
+        launch_type: Some(spec.assignment.launch_type.as_str().into()),
         overrides: Some(overrides),
-        platform_version: Some(spec.platform_version.clone()),
-        platform_family: Some("Linux".into()),
+        platform_version: spec.platform_version.clone(),
+        platform_family: fargate.then(|| "Linux".into()),
         pull_started_at: report.and_then(|r| r.pull_started_at),
         pull_stopped_at: report.and_then(|r| r.pull_stopped_at),
         started_at: status.started_at,
@@ -64,12 +66,14 @@ pub(super) fn task(task: &Task, with_tags: bool) -> api::Task {
         task_arn: Some(spec.arn.clone()),
         task_definition_arn: Some(spec.task_definition_arn.clone()),
         version: Some(status.version),
-        ephemeral_storage: Some(api::EphemeralStorage {
-            size_in_gib: spec.ephemeral_storage_gib,
-        }),
-        fargate_ephemeral_storage: Some(api::TaskEphemeralStorage {
-            size_in_gib: Some(spec.ephemeral_storage_gib),
-            ..Default::default()
+        ephemeral_storage: spec
+            .ephemeral_storage_gib
+            .map(|size_in_gib| api::EphemeralStorage { size_in_gib }),
+        fargate_ephemeral_storage: spec.ephemeral_storage_gib.map(|gib| {
+            api::TaskEphemeralStorage {
+                size_in_gib: Some(gib),
+                ..Default::default()
+            }
         }),
         ..Default::default()
     }
@@ -77,7 +81,8 @@ pub(super) fn task(task: &Task, with_tags: bool) -> api::Task {
 
 /// The network interface, in the words of
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Attachment.html>.
-fn attachment(task: &Task) -> api::Attachment {
+fn attachment(task: &Task) -> Option<api::Attachment> {
+    let eni = task.spec.assignment.network.interface()?;
     let ready = task.status.report.as_ref().is_some_and(|r| r.network_ready);
     let status = match task.status.last_status {
         TaskStatus::Stopped => "DELETED",
@@ -85,7 +90,6 @@ fn attachment(task: &Task) -> api::Attachment {
         _ if ready => "ATTACHED",
         _ => "ATTACHING",
     };
-    let eni = &task.spec.assignment.network;
     let details = [
         ("subnetId", eni.subnet_id.clone()),
         ("networkInterfaceId", eni.id.clone()),
@@ -97,12 +101,21 @@ fn attachment(task: &Task) -> api::Attachment {
         name: Some(name.into()),
         value: Some(value),
     };
-    api::Attachment {
-        id: Some(task.spec.attachment_id.clone()),
+    Some(api::Attachment {
+        id: task.spec.attachment_id.clone(),
         r#type: Some("ElasticNetworkInterface".into()),
         status: Some(status.into()),
         details: Some(details.into_iter().map(detail).collect()),
-    }
+    })
+}
+
+/// Tasks of the first stored version have it in their interface only.
+fn availability_zone(task: &Task) -> String {
+    let eni = task.spec.assignment.network.interface();
+    eni.map_or_else(
+        || task.spec.availability_zone.clone(),
+        |eni| eni.availability_zone.clone(),
+    )
 }
 
 fn container(task: &Task, spec: &ContainerSpec) -> api::Container {
@@ -113,11 +126,20 @@ fn container(task: &Task, spec: &ContainerSpec) -> api::Container {
         (Some(ContainerStatus::Stopped), _) | (_, TaskStatus::Stopped) => "STOPPED",
         (Some(ContainerStatus::Pending) | None, _) => "PENDING",
     };
-    let interface = api::NetworkInterface {
-        attachment_id: Some(task.spec.attachment_id.clone()),
-        private_ipv4_address: Some(task.spec.assignment.network.private_ipv4.to_string()),
+    let eni = task.spec.assignment.network.interface();
+    let interfaces = eni.map(|eni| api::NetworkInterface {
+        attachment_id: task.spec.attachment_id.clone(),
+        private_ipv4_address: Some(eni.private_ipv4.to_string()),
+        ..Default::default()
+    });
+    let binding = |b: &neargate_domain::NetworkBinding| api::NetworkBinding {
+        bind_ip: Some(b.bind_ip.clone()),
+        container_port: Some(b.container_port.into()),
+        host_port: Some(b.host_port.into()),
+        protocol: Some(b.protocol.as_str().into()),
         ..Default::default()
     };
+    let bindings = seen.into_iter().flat_map(|c| &c.network_bindings);
     api::Container {
         container_arn: Some(spec.arn.clone()),
         task_arn: Some(task.spec.arn.clone()),
@@ -128,9 +150,9 @@ fn container(task: &Task, spec: &ContainerSpec) -> api::Container {
         last_status: Some(last_status.into()),
         exit_code: seen.and_then(|c| c.exit_code),
         reason: seen.and_then(|c| c.reason.clone()),
-        network_bindings: Some(Vec::new()),
-        network_interfaces: Some(vec![interface]),
-        health_status: Some("UNKNOWN".into()),
+        network_bindings: Some(bindings.map(binding).collect()),
+        network_interfaces: Some(interfaces.into_iter().collect()),
+        health_status: Some(seen.map_or("UNKNOWN", |c| c.health.as_str()).into()),
         cpu: Some(spec.cpu.to_string()),
         memory: spec.memory.map(|m| m.to_string()),
         memory_reservation: spec.memory_reservation.map(|m| m.to_string()),

@@ -2,7 +2,7 @@
 
 use crate::ecs::error;
 use neargate_api::ecs as api;
-use neargate_domain::{ContainerSpec, ImageRef, LogTarget};
+use neargate_domain::{ContainerSpec, HealthCheck, ImageRef, LogTarget, PortMapping, Protocol};
 use neargate_service::{AwsError, Scope};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -164,8 +164,42 @@ fn container(
             .log_configuration
             .as_ref()
             .and_then(|l| log_target(scope, task_id, &name, l)),
+        port_mappings: port_mappings(c),
+        health_check: c.health_check.as_ref().and_then(health_check),
         name,
     }
+}
+
+/// Ports as the definition has them; host port 0 leaves the choice to the node.
+fn port_mappings(c: &api::ContainerDefinition) -> Vec<PortMapping> {
+    let port = |p: Option<i32>| p.and_then(|p| u16::try_from(p).ok()).filter(|p| *p > 0);
+    let mappings = c.port_mappings.iter().flatten();
+    mappings
+        .filter_map(|p| {
+            Some(PortMapping {
+                container_port: port(p.container_port)?,
+                host_port: port(p.host_port),
+                protocol: match p.protocol.as_deref() {
+                    Some("udp") => Protocol::Udp,
+                    _ => Protocol::Tcp,
+                },
+            })
+        })
+        .collect()
+}
+
+/// The check with ECS's defaults; `NONE` turns it off.
+fn health_check(check: &api::HealthCheck) -> Option<HealthCheck> {
+    let of = |given: Option<i32>, default: u32| {
+        given.and_then(|n| u32::try_from(n).ok()).unwrap_or(default)
+    };
+    (check.command.first().map(String::as_str) != Some("NONE")).then(|| HealthCheck {
+        command: check.command.clone(),
+        interval_secs: of(check.interval, 30),
+        timeout_secs: of(check.timeout, 5),
+        retries: of(check.retries, 3),
+        start_period_secs: of(check.start_period, 0),
+    })
 }
 
 /// The definition's variables with the override's on top.

@@ -12,8 +12,8 @@ use neargate_base::{AccountId, Region, Timestamp};
 use neargate_domain::report::TaskStopped;
 use neargate_domain::vpc::DefaultVpc;
 use neargate_domain::{
-    Assignment, ContainerReport, ContainerStatus, DesiredState, NetworkInterface, TaskReport,
-    TaskStatus,
+    Assignment, ContainerReport, ContainerStatus, DesiredState, Health, LaunchType,
+    NetworkInterface, TaskNetwork, TaskReport, TaskStatus,
 };
 use neargate_service::Scope;
 use neargate_wire::json::Json;
@@ -365,7 +365,9 @@ fn task() -> Task {
         desired: DesiredState::Running,
         cpu_units: Some(256),
         memory_mib: Some(512),
-        network,
+        network: TaskNetwork::Awsvpc(network),
+        launch_type: LaunchType::Fargate,
+        container_instance_arn: None,
         containers: Vec::new(),
     };
     let spec = TaskSpec {
@@ -374,19 +376,25 @@ fn task() -> Task {
         task_definition_arn: "td".into(),
         group: "family:web".into(),
         started_by: None,
-        platform_version: "1.4.0".into(),
+        platform_version: Some("1.4.0".into()),
         cpu: "256".into(),
         memory: "512".into(),
-        ephemeral_storage_gib: 20,
+        ephemeral_storage_gib: Some(20),
         enable_execute_command: false,
         overrides: Json(api::TaskOverride::default()),
         containers: Vec::new(),
-        attachment_id: "a".into(),
+        attachment_id: Some("a".into()),
         tags: Default::default(),
         created_at: t(0),
         node: "local".into(),
         assignment,
         stop: None,
+        availability_zone: "us-east-1a".into(),
+        capacity_provider: None,
+        container_instance: None,
+        demand: Default::default(),
+        service: None,
+        protection: None,
     };
     Task {
         spec,
@@ -419,6 +427,8 @@ fn one(status: ContainerStatus, exit_code: Option<i32>) -> ContainerReport {
         finished_at: exit_code.map(|_| t(30)),
         exit_code,
         reason: None,
+        network_bindings: vec![],
+        health: Health::Unknown,
     }
 }
 

@@ -1,6 +1,8 @@
 //! Every stored form of ECS is pinned.
 
-use crate::ecs::model::{Arrivals, ClientToken, Cluster, Family, Task, TaskDefinition};
+use crate::ecs::model::{
+    Arrivals, ClientToken, Cluster, ContainerInstance, Family, Task, TaskDefinition,
+};
 use neargate_service::golden::check;
 
 #[test]
@@ -11,5 +13,6 @@ fn stored_forms() {
     check::<Family>(DIR);
     check::<TaskDefinition>(DIR);
     check::<Task>(DIR);
+    check::<ContainerInstance>(DIR);
     check::<ClientToken>(DIR);
 }

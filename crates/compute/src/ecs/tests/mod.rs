@@ -11,12 +11,13 @@ mod tags;
 mod tokens;
 
 use super::model::Task;
-use super::{Ecs, table};
+use super::{Ecs, fleet, table};
 use dither::Dither;
 use neargate_api::ecs::{self as api, ops};
 use neargate_base::time::ManualClock;
-use neargate_base::{AccountId, Clock, Region, Rng, Timestamp};
+use neargate_base::{AccountId, Clock, Region, Rng, Timestamp, task};
 use neargate_blob::Blobs;
+use neargate_domain::NodeKind;
 use neargate_domain::vpc::DefaultVpc;
 use neargate_service::eni::Cursors;
 use neargate_service::{
@@ -27,19 +28,27 @@ use neargate_wire::structure::{OperationDef, Structure, from_value};
 use neargate_wire::validate::validate;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// One control plane without a gateway, and a node that only counts as connected.
-struct Lab {
-    house: Arc<House>,
-    ecs: Arc<Ecs>,
+pub(super) struct Lab {
+    pub(super) house: Arc<House>,
+    pub(super) ecs: Arc<Ecs>,
     table: OperationTable<Ecs>,
     clock: Arc<ManualClock>,
-    scope: Scope,
+    pub(super) scope: Scope,
+    following: JoinHandle<()>,
     _blobs: tempfile::TempDir,
 }
 
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.following.abort();
+    }
+}
+
 impl Lab {
-    fn new() -> Lab {
+    pub(super) fn new() -> Lab {
         Lab::seeded(1)
     }
 
@@ -68,13 +77,16 @@ impl Lab {
             },
         });
         let ecs = Arc::new(Ecs::default());
-        ecs.nodes.connect("local");
+        ecs.nodes.connect("local", NodeKind::Fargate);
+        let following = fleet::follow(ecs.fleet.clone(), house.db.clone(), house.rng.clone());
+        let following = task::spawn("fleet", following);
         Lab {
             house,
             table: table(ecs.clone()),
             ecs,
             clock,
             scope,
+            following,
             _blobs: blobs,
         }
     }
@@ -119,7 +131,7 @@ impl Lab {
     }
 
     /// A Fargate task definition of one container; answers its ARN.
-    async fn register(&self, family: &str) -> String {
+    pub(super) async fn register(&self, family: &str) -> String {
         let output = self
             .call(ops::RegisterTaskDefinition, definition(family))
             .await;
@@ -131,7 +143,7 @@ impl Lab {
     }
 
     /// A request for one task of `family` that works in cluster `default`.
-    fn request(&self, family: &str) -> api::RunTaskInput {
+    pub(super) fn request(&self, family: &str) -> api::RunTaskInput {
         let vpc = DefaultVpc::of(&self.scope.account, &self.scope.region);
         api::RunTaskInput {
             task_definition: family.into(),
@@ -146,7 +158,7 @@ impl Lab {
         }
     }
 
-    async fn run(&self, input: api::RunTaskInput) -> Result<Vec<api::Task>, AwsError> {
+    pub(super) async fn run(&self, input: api::RunTaskInput) -> Result<Vec<api::Task>, AwsError> {
         Ok(self
             .call(ops::RunTask, input)
             .await?

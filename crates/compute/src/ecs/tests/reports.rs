@@ -7,7 +7,7 @@ use crate::ecs::observe;
 use neargate_api::ecs::{self as api, ops};
 use neargate_base::{Rng, Timestamp};
 use neargate_domain::report::TaskStopped;
-use neargate_domain::{ContainerReport, ContainerStatus, TaskReport, TaskStatus};
+use neargate_domain::{ContainerReport, ContainerStatus, Health, TaskReport, TaskStatus};
 use std::collections::BTreeMap;
 
 /// What a restarted agent skips, so as to stay above what it sent before.
@@ -34,6 +34,8 @@ fn nothing_yet(task: &Task) -> TaskReport {
                 finished_at: None,
                 exit_code: None,
                 reason: None,
+                network_bindings: vec![],
+                health: Health::Unknown,
             })
             .collect(),
         stopped: None,

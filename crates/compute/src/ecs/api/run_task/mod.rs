@@ -1,15 +1,15 @@
 //! `RunTask`: validate, place, and write whole tasks in one transaction
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>).
 
-mod place;
 mod request;
 mod token;
 
 use super::{active_cluster, clusters, describe};
-use crate::ecs::model::{Arrivals, ClientToken, Cluster, Task};
-use crate::ecs::{Ecs, reference};
+use crate::ecs::launch::{Capacity, Launched, Unplaced, launch};
+use crate::ecs::model::{ClientToken, Cluster, Task};
+use crate::ecs::{Ecs, error, reference};
 use neargate_api::ecs as api;
-use neargate_service::db::{self, Committed};
+use neargate_service::db::Tx;
 use neargate_service::{AwsError, Ctx, Stored};
 use request::Request;
 use std::sync::Arc;
@@ -25,40 +25,29 @@ pub async fn run_task(
     if let Some(again) = earlier(&cx, token.as_ref()).await? {
         return Ok(again);
     }
-    let request = Request::check(&cx, &input, &cluster).await?;
+    let mut request = Request::check(&cx, &input, &cluster).await?;
     loop {
-        let mut tx = cx.db().tx().unchanged(&cluster);
-        let (mut tasks, mut held) = (Vec::new(), Vec::new());
-        for _ in 0..request.count {
-            let (task, reserved) = request.place(&ecs, &cx, &input, &cluster, &held).await?;
-            held.push(reserved.interface.private_ipv4);
-            let id = Task::id(&cluster.name, &task.spec.assignment.task_id);
-            let key = db::key::<Task>(&cx.scope, &id);
-            tx = tx.with(reserved.compares, reserved.ops).create(key, &task);
-            tasks.push(task);
-        }
-        if let Some(token) = &token {
-            let ids = tasks
-                .iter()
-                .map(|t| Task::id(&cluster.name, &t.spec.assignment.task_id));
-            let record = ClientToken {
-                request: token.request.clone(),
-                tasks: ids.collect(),
-                at: cx.now(),
-            };
-            tx = tx.create(token.key(&cx), &record);
-        }
-        let arrivals = db::key::<Arrivals>(&cx.scope, &cluster.name);
-        tx = tx.put(arrivals, &Arrivals { last_at: cx.now() });
-        if let Committed::At(_) = tx.commit().await? {
-            for task in &tasks {
-                ecs.nodes.placed(&task.spec.node);
+        let with = |tx: Tx, tasks: &[Task]| match &token {
+            None => tx,
+            Some(token) => {
+                let ids = tasks
+                    .iter()
+                    .map(|t| Task::id(&cluster.name, &t.spec.assignment.task_id));
+                let record = ClientToken {
+                    request: token.request.clone(),
+                    tasks: ids.collect(),
+                    at: cx.now(),
+                };
+                tx.create(token.key(&cx), &record)
             }
-            let tasks = tasks.iter().map(|t| describe::task(t, true)).collect();
-            return Ok(api::RunTaskOutput {
-                tasks: Some(tasks),
-                failures: Some(Vec::new()),
-            });
+        };
+        let launched = launch(&ecs, &cx.house, &request.launch, request.count, &with).await?;
+        if let Some(launched) = launched {
+            let fargate = matches!(request.launch.capacity, Capacity::Fargate { .. });
+            if fargate && launched.tasks.is_empty() {
+                return Err(error::no_capacity());
+            }
+            return Ok(output(&launched));
         }
         // An address, the token or the cluster changed hands meanwhile; a deleted cluster ends
         // the loop.
@@ -66,6 +55,20 @@ pub async fn run_task(
             return Ok(again);
         }
         cluster = active_cluster(&cx, input.cluster.as_deref()).await?;
+        request.launch.cluster = cluster.clone();
+    }
+}
+
+fn output(launched: &Launched) -> api::RunTaskOutput {
+    let failure = |f: &Unplaced| api::Failure {
+        arn: f.arn.clone(),
+        reason: Some(f.reason.clone()),
+        detail: f.detail.clone(),
+    };
+    let tasks = launched.tasks.iter().map(|t| describe::task(t, true));
+    api::RunTaskOutput {
+        tasks: Some(tasks.collect()),
+        failures: Some(launched.failures.iter().map(failure).collect()),
     }
 }
 

@@ -2,12 +2,14 @@
 
 use crate::ecs::api::{parse_tags, task_definitions};
 use crate::ecs::error;
+use crate::ecs::launch::{Awsvpc, Capacity, Launch};
 use crate::ecs::model::Cluster;
 use crate::ecs::plan::{assignment, fargate, task_definition};
 use neargate_api::ecs as api;
-use neargate_service::tags::{InvalidTags, MAX_TAGS, Tags};
-use neargate_service::{AwsError, Ctx};
+use neargate_service::tags::{InvalidTags, MAX_TAGS};
+use neargate_service::{AwsError, Ctx, Stored};
 use neargate_wire::json::to_json;
+use std::sync::Arc;
 
 /// Of the overrides as JSON.
 const MAX_OVERRIDES_CHARS: usize = 8_192;
@@ -19,21 +21,15 @@ const MAX_SECURITY_GROUPS: usize = 5;
 
 /// A `RunTask` call that passed its checks.
 pub(super) struct Request {
-    pub(super) count: i32,
-    pub(super) definition: api::TaskDefinition,
-    pub(super) overrides: api::TaskOverride,
-    pub(super) tags: Tags,
-    pub(super) cpu_units: u32,
-    pub(super) memory_mib: u32,
-    pub(super) subnets: Vec<String>,
-    pub(super) security_groups: Vec<String>,
+    pub(super) count: usize,
+    pub(super) launch: Launch,
 }
 
 impl Request {
     pub(super) async fn check(
         cx: &Ctx,
         input: &api::RunTaskInput,
-        cluster: &Cluster,
+        cluster: &Stored<Cluster>,
     ) -> Result<Request, AwsError> {
         let count = input.count.unwrap_or(1);
         if !(1..=10).contains(&count) {
@@ -55,21 +51,7 @@ impl Request {
             )));
         }
         assignment::check_overrides(&definition, &overrides)?;
-        let vpc = input
-            .network_configuration
-            .as_ref()
-            .and_then(|n| n.awsvpc_configuration.as_ref());
-        let vpc = vpc.ok_or_else(|| {
-            error::invalid_parameter(
-                "Network Configuration must be provided when networkMode 'awsvpc' is specified.",
-            )
-        })?;
-        if vpc.subnets.is_empty() {
-            return Err(error::invalid_parameter("subnets can not be empty."));
-        }
-        let groups = vpc.security_groups.as_ref().map_or(0, Vec::len);
-        at_most(vpc.subnets.len(), MAX_SUBNETS, "subnets")?;
-        at_most(groups, MAX_SECURITY_GROUPS, "securityGroups")?;
+        let network = awsvpc(input.network_configuration.as_ref())?;
         if input
             .started_by
             .as_ref()
@@ -101,16 +83,73 @@ impl Request {
         if tags.len() > MAX_TAGS {
             return Err(error::invalid_tags(InvalidTags::TooMany));
         }
+        if input.enable_ecs_managed_tags == Some(true) {
+            tags.insert("aws:ecs:clusterName".into(), cluster.name.clone());
+        }
         Ok(Request {
-            count,
-            definition,
-            overrides,
-            tags,
-            cpu_units,
-            memory_mib,
-            subnets: vpc.subnets.clone(),
-            security_groups: vpc.security_groups.clone().unwrap_or_default(),
+            count: usize::try_from(count).expect("1..=10"),
+            launch: Launch {
+                scope: cx.scope.clone(),
+                cluster: cluster.clone(),
+                group: input.group.clone().unwrap_or_else(|| {
+                    format!(
+                        "family:{}",
+                        definition.family.as_deref().unwrap_or_default()
+                    )
+                }),
+                definition: Arc::new(definition),
+                overrides,
+                cpu_units: Some(cpu_units),
+                memory_mib: Some(memory_mib),
+                capacity: Capacity::Fargate { provider: None },
+                network: Some(network),
+                started_by: input.started_by.clone(),
+                platform_version: Some(platform_version(input.platform_version.as_deref())?),
+                enable_execute_command: input.enable_execute_command.unwrap_or(false),
+                tags,
+                service: None,
+            },
         })
+    }
+}
+
+/// What a task in network mode `awsvpc` needs.
+///
+/// # Errors
+/// `InvalidParameterException`.
+pub fn awsvpc(given: Option<&api::NetworkConfiguration>) -> Result<Awsvpc, AwsError> {
+    let vpc = given.and_then(|n| n.awsvpc_configuration.as_ref());
+    let vpc = vpc.ok_or_else(|| {
+        error::invalid_parameter(
+            "Network Configuration must be provided when networkMode 'awsvpc' is specified.",
+        )
+    })?;
+    if vpc.subnets.is_empty() {
+        return Err(error::invalid_parameter("subnets can not be empty."));
+    }
+    let groups = vpc.security_groups.as_ref().map_or(0, Vec::len);
+    at_most(vpc.subnets.len(), MAX_SUBNETS, "subnets")?;
+    at_most(groups, MAX_SECURITY_GROUPS, "securityGroups")?;
+    Ok(Awsvpc {
+        subnets: vpc.subnets.clone(),
+        security_groups: vpc.security_groups.clone().unwrap_or_default(),
+        assign_public_ip: vpc.assign_public_ip.as_deref() == Some("ENABLED"),
+    })
+}
+
+/// The platform version `LATEST` stands for.
+const PLATFORM_VERSION: &str = "1.4.0";
+
+/// # Errors
+/// `PlatformUnknownException`.
+pub fn platform_version(given: Option<&str>) -> Result<String, AwsError> {
+    match given {
+        None | Some("LATEST") => Ok(PLATFORM_VERSION.into()),
+        Some(version @ ("1.4.0" | "1.3.0")) => Ok(version.into()),
+        Some(_) => Err(AwsError::client(
+            "PlatformUnknownException",
+            "The specified platform version does not exist.",
+        )),
     }
 }
 
@@ -188,13 +227,7 @@ fn launch_type(
             "Placement strategies are not supported with FARGATE launch type.",
         ));
     }
-    match input.platform_version.as_deref() {
-        None | Some("LATEST" | "1.4.0" | "1.3.0") => Ok(()),
-        Some(_) => Err(AwsError::client(
-            "PlatformUnknownException",
-            "The specified platform version does not exist.",
-        )),
-    }
+    Ok(())
 }
 
 fn refuse_unbuilt(input: &api::RunTaskInput) -> Result<(), AwsError> {

@@ -1,0 +1,116 @@
+//! What runs where, in memory: the tasks and container instances of every cluster, indexed by
+//! service, cluster and node, and fed by watching the store ([`follow`]).
+//!
+//! It is behind the store by a moment: whoever must see its own write waits for that revision
+//! with [`Fleet::at`]. It holds nothing that the store does not have, but for placements whose
+//! transaction is under way.
+
+mod follow;
+mod row;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use follow::follow;
+pub use row::{ClusterId, Row, ServiceId};
+
+use crate::ecs::model::ContainerInstance;
+use neargate_service::{AwsError, Db, Stored};
+use neargate_store::Revision;
+use parking_lot::Mutex;
+use state::State;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// The index.
+#[derive(Debug)]
+pub struct Fleet {
+    state: Mutex<State>,
+    /// Everything up to this revision is in `state`.
+    seen: watch::Sender<Revision>,
+}
+
+impl Default for Fleet {
+    fn default() -> Self {
+        Fleet {
+            state: Mutex::default(),
+            seen: watch::Sender::new(0),
+        }
+    }
+}
+
+/// How many tasks are in which state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// `RUNNING`, and not asked to stop.
+    pub running: usize,
+    /// On the way there: `PROVISIONING`, `PENDING` or `ACTIVATING`, and not asked to stop.
+    pub pending: usize,
+    /// Asked to stop or stopping, but not `STOPPED` yet.
+    pub stopping: usize,
+}
+
+impl Counts {
+    /// Count one more task.
+    pub fn add(&mut self, row: &Row) {
+        match (row.is_stopped(), row.is_stopping(), row.is_running()) {
+            (true, _, _) => {}
+            (_, true, _) => self.stopping += 1,
+            (_, _, true) => self.running += 1,
+            _ => self.pending += 1,
+        }
+    }
+}
+
+impl Fleet {
+    /// Wait until everything up to `revision` is in.
+    pub async fn at(&self, revision: Revision) {
+        let mut seen = self.seen.subscribe();
+        // The sender lives as long as `self`.
+        let _ = seen.wait_for(|seen| *seen >= revision).await;
+    }
+
+    /// Wait until everything committed before this call is in: what a read after a write needs.
+    pub async fn current(&self, db: &Db) -> Result<(), AwsError> {
+        let revision = db.store().revision().await?;
+        self.at(revision).await;
+        Ok(())
+    }
+
+    /// The service's tasks that the store still has, stopped ones too; oldest first.
+    pub fn of_service(&self, service: &ServiceId) -> Vec<Arc<Row>> {
+        self.state.lock().of_service(service)
+    }
+
+    /// The cluster's tasks that the store still has, stopped ones too, by id.
+    pub fn of_cluster(&self, cluster: &ClusterId) -> Vec<Arc<Row>> {
+        self.state.lock().of_cluster(cluster)
+    }
+
+    /// The tasks of a node that have not stopped.
+    pub fn of_node(&self, node: &str) -> Vec<Arc<Row>> {
+        self.state.lock().of_node(node)
+    }
+
+    /// One task by its store key.
+    pub fn task(&self, key: &str) -> Option<Arc<Row>> {
+        self.state.lock().task(key)
+    }
+
+    /// How many tasks that have not stopped a node has.
+    pub fn load(&self, node: &str) -> usize {
+        self.state.lock().load(node)
+    }
+
+    /// The cluster's container instances, by id.
+    pub fn instances(&self, cluster: &ClusterId) -> Vec<Arc<Stored<ContainerInstance>>> {
+        self.state.lock().instances(cluster)
+    }
+
+    /// The tasks of one container instance that have not stopped.
+    pub fn of_instance(&self, cluster: &ClusterId, id: &str) -> Vec<Arc<Row>> {
+        let mut rows = self.of_cluster(cluster);
+        rows.retain(|r| !r.is_stopped() && r.container_instance.as_deref() == Some(id));
+        rows
+    }
+}

@@ -1,0 +1,136 @@
+//! A task as the index keeps it: what schedulers and counts read, nothing more.
+
+use crate::ecs::model::{Demand, Protection, ServiceLink, Task};
+use neargate_base::Timestamp;
+use neargate_domain::{DesiredState, Health, LaunchType, TaskStatus};
+use neargate_service::{Resource, Scope, Stored, db};
+use neargate_store::Revision;
+
+/// A cluster, by account, region and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClusterId {
+    pub scope: Scope,
+    pub name: String,
+}
+
+impl ClusterId {
+    pub fn new(scope: &Scope, name: &str) -> Self {
+        ClusterId {
+            scope: scope.clone(),
+            name: name.to_owned(),
+        }
+    }
+
+    /// The store key of `T` named `id` within the cluster.
+    pub fn key<T: Resource>(&self, id: &str) -> String {
+        db::key::<T>(&self.scope, &format!("{}/{id}", self.name))
+    }
+}
+
+/// A service, by cluster and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceId {
+    pub cluster: ClusterId,
+    pub name: String,
+}
+
+impl ServiceId {
+    pub fn new(scope: &Scope, cluster: &str, name: &str) -> Self {
+        ServiceId {
+            cluster: ClusterId::new(scope, cluster),
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// One task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// In the store.
+    pub key: String,
+    pub revision: Revision,
+    pub cluster: ClusterId,
+    pub task_id: String,
+    pub family: String,
+    pub group: String,
+    pub started_by: Option<String>,
+    pub service: Option<ServiceLink>,
+    pub node: String,
+    pub container_instance: Option<String>,
+    pub availability_zone: String,
+    pub capacity_provider: Option<String>,
+    pub launch_type: LaunchType,
+    pub demand: Demand,
+    pub last_status: TaskStatus,
+    pub desired: DesiredState,
+    /// Of the task: unhealthy when any essential container is.
+    pub health: Health,
+    pub protection: Option<Protection>,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub stopped_at: Option<Timestamp>,
+    pub stop_code: Option<String>,
+}
+
+impl Row {
+    pub fn of(task: &Stored<Task>) -> Row {
+        let Task { spec, status } = &task.value;
+        let assignment = &spec.assignment;
+        Row {
+            key: task.key.clone(),
+            revision: task.revision,
+            cluster: ClusterId {
+                scope: Scope {
+                    account: assignment.account.clone(),
+                    region: assignment.region.clone(),
+                },
+                name: assignment.cluster.clone(),
+            },
+            task_id: assignment.task_id.clone(),
+            family: assignment.family.clone(),
+            group: spec.group.clone(),
+            started_by: spec.started_by.clone(),
+            service: spec.service.clone(),
+            node: spec.node.clone(),
+            container_instance: spec.container_instance.clone(),
+            availability_zone: spec.availability_zone.clone(),
+            capacity_provider: spec.capacity_provider.clone(),
+            launch_type: assignment.launch_type,
+            demand: spec.demand.clone(),
+            last_status: status.last_status,
+            desired: if spec.stop.is_some() {
+                DesiredState::Stopped
+            } else {
+                assignment.desired
+            },
+            health: task.health(),
+            protection: spec.protection,
+            created_at: spec.created_at,
+            started_at: status.started_at,
+            stopped_at: status.stopped_at,
+            stop_code: status.stop_code.clone(),
+        }
+    }
+
+    pub fn service_id(&self) -> Option<ServiceId> {
+        let link = self.service.as_ref()?;
+        Some(ServiceId {
+            cluster: self.cluster.clone(),
+            name: link.service.clone(),
+        })
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.last_status == TaskStatus::Stopped
+    }
+
+    /// Asked to stop, or on the way there by itself.
+    pub fn is_stopping(&self) -> bool {
+        self.desired == DesiredState::Stopped || self.last_status > TaskStatus::Running
+    }
+
+    /// Running, and meant to.
+    pub fn is_running(&self) -> bool {
+        self.last_status == TaskStatus::Running && !self.is_stopping()
+    }
+}

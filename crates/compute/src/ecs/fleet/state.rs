@@ -1,0 +1,111 @@
+//! The index itself: maps that every change keeps in step.
+
+use super::row::{ClusterId, Row, ServiceId};
+use crate::ecs::model::{ContainerInstance, Task};
+use neargate_service::{Scope, Stored};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    tasks: HashMap<String, Arc<Row>>,
+    of_service: HashMap<ServiceId, BTreeMap<String, Arc<Row>>>,
+    of_cluster: HashMap<ClusterId, BTreeMap<String, Arc<Row>>>,
+    /// Store keys of the tasks that have not stopped.
+    of_node: HashMap<String, BTreeSet<String>>,
+    instances: HashMap<ClusterId, BTreeMap<String, Arc<Stored<ContainerInstance>>>>,
+}
+
+impl State {
+    pub(super) fn put_task(&mut self, task: &Stored<Task>) {
+        let row = Arc::new(Row::of(task));
+        if let Some(service) = row.service_id() {
+            let rows = self.of_service.entry(service).or_default();
+            rows.insert(row.key.clone(), row.clone());
+        }
+        let rows = self.of_cluster.entry(row.cluster.clone()).or_default();
+        rows.insert(row.key.clone(), row.clone());
+        if row.is_stopped() {
+            self.unload(&row);
+        } else {
+            let keys = self.of_node.entry(row.node.clone()).or_default();
+            keys.insert(row.key.clone());
+        }
+        self.tasks.insert(row.key.clone(), row);
+    }
+
+    pub(super) fn remove_task(&mut self, key: &str) {
+        let Some(row) = self.tasks.remove(key) else {
+            return;
+        };
+        if let Some(service) = row.service_id() {
+            remove(&mut self.of_service, &service, key);
+        }
+        remove(&mut self.of_cluster, &row.cluster, key);
+        self.unload(&row);
+    }
+
+    fn unload(&mut self, row: &Row) {
+        if let Some(keys) = self.of_node.get_mut(&row.node) {
+            keys.remove(&row.key);
+            if keys.is_empty() {
+                self.of_node.remove(&row.node);
+            }
+        }
+    }
+
+    pub(super) fn put_instance(&mut self, scope: &Scope, instance: Stored<ContainerInstance>) {
+        let cluster = ClusterId::new(scope, &instance.cluster);
+        let of = self.instances.entry(cluster).or_default();
+        of.insert(instance.id.clone(), Arc::new(instance));
+    }
+
+    pub(super) fn remove_instance(&mut self, cluster: &ClusterId, id: &str) {
+        remove(&mut self.instances, cluster, id);
+    }
+
+    pub(super) fn of_service(&self, service: &ServiceId) -> Vec<Arc<Row>> {
+        let rows = self.of_service.get(service).into_iter().flatten();
+        let mut rows: Vec<_> = rows.map(|(_, row)| row.clone()).collect();
+        rows.sort_by(|a, b| (a.created_at, &a.key).cmp(&(b.created_at, &b.key)));
+        rows
+    }
+
+    pub(super) fn of_cluster(&self, cluster: &ClusterId) -> Vec<Arc<Row>> {
+        let rows = self.of_cluster.get(cluster).into_iter().flatten();
+        rows.map(|(_, row)| row.clone()).collect()
+    }
+
+    pub(super) fn of_node(&self, node: &str) -> Vec<Arc<Row>> {
+        let keys = self.of_node.get(node).into_iter().flatten();
+        keys.filter_map(|key| self.tasks.get(key).cloned())
+            .collect()
+    }
+
+    pub(super) fn task(&self, key: &str) -> Option<Arc<Row>> {
+        self.tasks.get(key).cloned()
+    }
+
+    pub(super) fn load(&self, node: &str) -> usize {
+        self.of_node.get(node).map_or(0, BTreeSet::len)
+    }
+
+    pub(super) fn instances(&self, cluster: &ClusterId) -> Vec<Arc<Stored<ContainerInstance>>> {
+        let of = self.instances.get(cluster).into_iter().flatten();
+        of.map(|(_, instance)| instance.clone()).collect()
+    }
+}
+
+/// Remove an entry of an inner map, and the inner map with its last entry.
+fn remove<K: std::hash::Hash + Eq, V>(
+    map: &mut HashMap<K, BTreeMap<String, V>>,
+    outer: &K,
+    inner: &str,
+) {
+    if let Some(of) = map.get_mut(outer) {
+        of.remove(inner);
+        if of.is_empty() {
+            map.remove(outer);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+use super::{ClusterId, Counts};
+use crate::ecs::tests::Lab;
+
+#[tokio::test]
+async fn it_follows_the_store() {
+    let lab = Lab::new();
+    lab.register("web").await;
+    let cluster = ClusterId::new(&lab.scope, "default");
+    let tasks = lab.run(lab.request("web")).await.expect("run");
+    lab.ecs.fleet.current(&lab.house.db).await.expect("current");
+    let rows = lab.ecs.fleet.of_cluster(&cluster);
+    assert_eq!(rows.len(), tasks.len());
+    assert_eq!(lab.ecs.fleet.load("local"), 1);
+    let mut counts = Counts::default();
+    rows.iter().for_each(|row| counts.add(row));
+    assert_eq!(counts.pending, 1);
+    lab.house.db.store().wipe().await.expect("wiped");
+    lab.ecs.fleet.current(&lab.house.db).await.expect("current");
+    assert!(lab.ecs.fleet.of_cluster(&cluster).is_empty());
+    assert_eq!(lab.ecs.fleet.load("local"), 0);
+}
