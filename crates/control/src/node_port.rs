@@ -10,6 +10,7 @@ use neargate_service::{AwsError, Db, Resource, Scope, db};
 use neargate_store::{Event, MAX_PAGE};
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -97,12 +98,12 @@ impl NodePort {
         &self,
         target: &LogTarget,
         source: &str,
-        end_offset: u64,
+        span: Range<u64>,
         lines: Vec<LogLine>,
-    ) -> Result<(), AwsError> {
+    ) -> Result<u64, AwsError> {
         self.built
             .logs
-            .ingest(&self.built.house, target, source, end_offset, lines)
+            .ingest(&self.built.house, target, source, span, lines)
             .await
     }
 

@@ -2,6 +2,7 @@
 //! state machines. No I/O, no AWS wire shapes: those stay in `api`.
 
 pub mod assignment;
+pub mod link;
 pub mod network;
 pub mod node;
 pub mod report;

@@ -8,6 +8,7 @@ use neargate_control::node_port::Change;
 use neargate_domain::{LogLine, LogTarget, TaskReport};
 use neargate_node::upstream::{AssignmentChange, ImageSource, Upstream, UpstreamError};
 use neargate_service::{AwsError, Fault};
+use std::ops::Range;
 use tokio::sync::mpsc;
 
 /// A [`NodePort`] as the agent wants it.
@@ -50,11 +51,11 @@ impl Upstream for Local {
         &self,
         target: &LogTarget,
         source: &str,
-        end_offset: u64,
+        span: Range<u64>,
         lines: Vec<LogLine>,
-    ) -> Result<(), UpstreamError> {
+    ) -> Result<u64, UpstreamError> {
         self.0
-            .put_logs(target, source, end_offset, lines)
+            .put_logs(target, source, span, lines)
             .await
             .map_err(error)
     }

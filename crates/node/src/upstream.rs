@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use neargate_base::{AccountId, Region};
 use neargate_blob::Digest;
 use neargate_domain::{Assignment, LogLine, LogTarget, TaskReport};
+use std::ops::Range;
 use tokio::sync::mpsc;
 
 /// A change of what this node should run.
@@ -51,16 +52,18 @@ pub trait Upstream: std::fmt::Debug + Send + Sync {
     async fn report(&self, report: TaskReport) -> Result<(), UpstreamError>;
 
     /// Durable once it answers. `source` names the container's output (task id and container
-    /// name); a batch whose `end_offset` is not beyond the one recorded for it is ignored. With no
-    /// `lines` it makes the stream (and the group, if the target says so) or is refused, which is
-    /// how a node checks a target before it starts a container.
+    /// name), `span` the part of it that `lines` are. Answers how far the output is recorded then,
+    /// which is where the next batch must begin: a batch that begins elsewhere, or does not lead
+    /// further, is ignored. With no `lines` and an empty span it makes the stream (and the group,
+    /// if the target says so) or is refused, which is how a node checks a target before it starts
+    /// a container.
     async fn put_logs(
         &self,
         target: &LogTarget,
         source: &str,
-        end_offset: u64,
+        span: Range<u64>,
         lines: Vec<LogLine>,
-    ) -> Result<(), UpstreamError>;
+    ) -> Result<u64, UpstreamError>;
 
     /// The offset recorded for `source`; 0 when nothing of it was stored.
     async fn log_offset(&self, target: &LogTarget, source: &str) -> Result<u64, UpstreamError>;

@@ -3,7 +3,7 @@
 
 use neargate_base::Timestamp;
 use neargate_base::time::SystemClock;
-use neargate_observe::logs::engine::{
+use neargate_observe::logs::engine::{Source, 
     EngineError, Event, LogEngine, Options, Search, Selection, Times,
 };
 use std::path::Path;
@@ -31,7 +31,7 @@ async fn put(engine: &LogEngine, n: i64) -> Result<(), EngineError> {
         message: format!("{n}:{noise}"),
     };
     engine
-        .append("g", "s", true, Some(("src", n as u64)), vec![event])
+        .append("g", "s", true, Some(Source::upto("src", n as u64)), vec![event])
         .await
         .map(|_| ())
 }

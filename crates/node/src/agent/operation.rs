@@ -159,9 +159,9 @@ pub async fn check_logs(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Op
         return Some(Event::LogsReady(i).into());
     };
     let source = format!("{}/{}", task.task_id, task.containers[i].name);
-    let ask = || shared.upstream.put_logs(target, &source, 0, Vec::new());
+    let ask = || shared.upstream.put_logs(target, &source, 0..0, Vec::new());
     Some(match until_answered(&shared, ask).await {
-        Ok(()) => Event::LogsReady(i).into(),
+        Ok(_) => Event::LogsReady(i).into(),
         Err(message) => Event::LogsRefused(i, message).into(),
     })
 }

@@ -9,6 +9,7 @@ use neargate_node::upstream::{AssignmentChange, ImageSource, Upstream, UpstreamE
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -21,7 +22,7 @@ enum Call {
     Report(Box<TaskReport>),
     PutLogs {
         source: String,
-        end_offset: u64,
+        span: Range<u64>,
         lines: Vec<LogLine>,
     },
     LogOffset {
@@ -119,17 +120,19 @@ impl ControlPlane {
             }
             Call::PutLogs {
                 source,
-                end_offset,
+                span,
                 lines,
             } => {
+                let mut recorded = 0;
                 self.logs.send_modify(|all| {
                     let (offset, stored) = all.entry(source).or_default();
-                    if end_offset > *offset {
-                        *offset = end_offset;
+                    if span.end > *offset && span.start == *offset {
+                        *offset = span.end;
                         stored.extend(lines);
                     }
+                    recorded = *offset;
                 });
-                Answer::Done
+                Answer::Offset(recorded)
             }
             Call::LogOffset { source } => Answer::Offset(
                 self.logs
@@ -288,17 +291,19 @@ impl Upstream for Remote {
         &self,
         _: &LogTarget,
         source: &str,
-        end_offset: u64,
+        span: Range<u64>,
         lines: Vec<LogLine>,
-    ) -> Result<(), UpstreamError> {
+    ) -> Result<u64, UpstreamError> {
         let source = source.to_owned();
-        self.call(Call::PutLogs {
+        let call = Call::PutLogs {
             source,
-            end_offset,
+            span,
             lines,
-        })
-        .await
-        .map(drop)
+        };
+        match self.call(call).await? {
+            Answer::Offset(recorded) => Ok(recorded),
+            _ => Err(UpstreamError::Unavailable("it spoke in riddles".into())),
+        }
     }
 
     async fn log_offset(&self, _: &LogTarget, source: &str) -> Result<u64, UpstreamError> {

@@ -1,20 +1,23 @@
 //! The inner entrance: containers' output, through the `awslogs` driver.
 
 use super::api::groups;
-use super::engine::{Event, Outcome};
+use super::engine::{Event, Outcome, Source};
 use super::model::Group;
 use super::{Logs, error, reference};
 use neargate_domain::{LogLine, LogTarget};
 use neargate_service::tags::Tags;
 use neargate_service::{AwsError, House, Scope, Stored};
+use std::ops::Range;
 
 /// An event's message on AWS, at most; longer lines are cut into several events, as the
 /// `awslogs` driver does.
 const MAX_MESSAGE_BYTES: usize = 262_144 - super::engine::EVENT_OVERHEAD_BYTES;
 
 impl Logs {
-    /// Store lines of `source`, which end at `end_offset` of its output; durable once it
-    /// answers. Lines that do not lead beyond the offset stored before are ignored. The stream
+    /// Store lines of `source`, the part `span` of its output; durable once it answers. Answers
+    /// how far the output is stored then: where the next lines must begin. Lines that begin
+    /// elsewhere, or do not lead further, are ignored, so that none comes twice and none is left
+    /// out; a stream that knows nothing of the source takes them from anywhere. The stream
     /// is made when it is missing, the group too if the target says so. Empty lines are
     /// dropped: an event must have a message.
     ///
@@ -25,9 +28,9 @@ impl Logs {
         house: &House,
         target: &LogTarget,
         source: &str,
-        end_offset: u64,
+        span: Range<u64>,
         lines: Vec<LogLine>,
-    ) -> Result<(), AwsError> {
+    ) -> Result<u64, AwsError> {
         let scope = scope(target);
         let group = self.target_group(house, &scope, target).await?;
         let key = group.engine_key(&scope);
@@ -38,15 +41,26 @@ impl Logs {
                 &key,
                 &target.stream,
                 true,
-                Some((source, end_offset)),
+                Some(Source {
+                    name: source,
+                    start: Some(span.start),
+                    end: span.end,
+                }),
                 events,
             )
             .await;
         match stored.map_err(error::engine)? {
-            Outcome::Stored => {}
-            Outcome::AlreadyStored => tracing::debug!(source, end_offset, "log lines came twice"),
+            Outcome::Stored => Ok(span.end),
+            Outcome::AlreadyStored => {
+                tracing::debug!(source, ?span, "log lines came twice");
+                let stored = self.engine.source_offset(&key, &target.stream, source);
+                Ok(stored.unwrap_or(span.end))
+            }
+            Outcome::Elsewhere(stored) => {
+                tracing::debug!(source, ?span, stored, "log lines begin elsewhere");
+                Ok(stored)
+            }
         }
-        Ok(())
     }
 
     /// How far the output of `source` is stored; 0 when nothing of it is, or its group or

@@ -23,6 +23,7 @@ use neargate_domain::{LogLine, LogTarget};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,9 +66,11 @@ impl Shipper {
             limit: self.drain_limit,
             since: None,
         };
-        let Ok(mut offset) = self.recorded_offset(&mut drain).await else {
+        let Ok(mut recorded) = self.recorded_offset(&mut drain).await else {
             return;
         };
+        // Read up to here; what lies between has no lines.
+        let mut offset = recorded;
         let Some(file) = self.open().await else {
             return;
         };
@@ -105,8 +108,15 @@ impl Shipper {
             }
             offset += batch.consumed;
             if !batch.lines.is_empty() && !refused {
-                match self.put(offset, batch.lines, &mut drain).await {
-                    Ok(Ok(())) => {}
+                match self.put(recorded..offset, batch.lines, &mut drain).await {
+                    Ok(Ok(stored)) => {
+                        if stored != offset {
+                            tracing::debug!(source = self.source, offset, stored, "goes on elsewhere");
+                        }
+                        // Bytes given back are nobody's lines any more.
+                        offset = stored.max(discarded);
+                        recorded = stored;
+                    }
                     Ok(Err(why)) => {
                         // As the awslogs driver: the group is gone, the container goes on.
                         tracing::warn!(source = self.source, why, "output is dropped");
@@ -138,18 +148,18 @@ impl Shipper {
     /// The outer error: given up; the inner one: refused.
     async fn put(
         &self,
-        end: u64,
+        span: Range<u64>,
         lines: Vec<LogLine>,
         drain: &mut Drain,
-    ) -> Result<Result<(), String>, GivenUp> {
+    ) -> Result<Result<u64, String>, GivenUp> {
         let mut backoff = retry_backoff();
         loop {
             let put = self
                 .upstream
-                .put_logs(&self.target, &self.source, end, lines.clone())
+                .put_logs(&self.target, &self.source, span.clone(), lines.clone())
                 .await;
             match put {
-                Ok(()) => return Ok(Ok(())),
+                Ok(stored) => return Ok(Ok(stored)),
                 Err(UpstreamError::Refused(why)) => return Ok(Err(why)),
                 Err(UpstreamError::Unavailable(_)) => self.pause(&mut backoff, drain).await?,
             }

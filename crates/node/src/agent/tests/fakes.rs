@@ -10,6 +10,7 @@ use neargate_base::{AccountId, Clock, Region, Timestamp, time::SystemClock};
 use neargate_domain::{LogLine, LogTarget, NetworkInterface, TaskReport};
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -101,22 +102,24 @@ impl Upstream for FakeUpstream {
         &self,
         target: &LogTarget,
         source: &str,
-        end_offset: u64,
+        span: Range<u64>,
         lines: Vec<LogLine>,
-    ) -> Result<(), UpstreamError> {
+    ) -> Result<u64, UpstreamError> {
         self.answer()?;
         if self.no_group.load(Ordering::SeqCst) && !target.create_group {
             let text = "ResourceNotFoundException: The specified log group does not exist.";
             return Err(UpstreamError::Refused(text.into()));
         }
+        let mut recorded = 0;
         self.logs.send_modify(|all| {
             let (offset, stored) = all.entry(source.into()).or_default();
-            if end_offset > *offset {
-                *offset = end_offset;
+            if span.end > *offset && span.start == *offset {
+                *offset = span.end;
                 stored.extend(lines.into_iter().map(|l| l.message));
             }
+            recorded = *offset;
         });
-        Ok(())
+        Ok(recorded)
     }
 
     async fn log_offset(&self, _: &LogTarget, source: &str) -> Result<u64, UpstreamError> {

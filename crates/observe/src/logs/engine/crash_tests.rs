@@ -42,7 +42,7 @@ async fn five_appends(dir: &Path) -> Vec<u64> {
     for n in 0..5 {
         let events = vec![event(T0 + n, format!("event {n}"))];
         engine
-            .append("g", "s", true, Some(("src", n as u64 + 1)), events)
+            .append("g", "s", true, Some(Source::upto("src", n as u64 + 1)), events)
             .await
             .expect("appends");
         lengths.push(
@@ -74,7 +74,7 @@ async fn a_log_cut_at_any_byte_keeps_every_whole_frame() {
         // And it goes on from there.
         let again = vec![event(T0 + 9, "again")];
         engine
-            .append("g", "s", false, Some(("src", 9)), again)
+            .append("g", "s", false, Some(Source::upto("src", 9)), again)
             .await
             .expect("appends");
         drop(engine);

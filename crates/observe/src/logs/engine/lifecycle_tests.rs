@@ -11,7 +11,7 @@ async fn a_source_is_stored_once() {
     let put = async |engine: &LogEngine, end: u64| {
         let events = vec![event(T0, format!("up to {end}"))];
         engine
-            .append("g", "s", true, Some(("task/web", end)), events)
+            .append("g", "s", true, Some(Source::upto("task/web", end)), events)
             .await
             .expect("appends")
     };
@@ -232,13 +232,13 @@ async fn write_golden() {
     };
     put(
         "s",
-        Some(("task/web", 41)),
+        Some(Source::upto("task/web", 41)),
         vec![event(T0, "sealed 1"), event(T0 + 1, "sealed 2")],
     )
     .await;
     put("deleted", None, vec![event(T0, "deleted")]).await;
     engine.seal().await.expect("seals");
-    put("s", Some(("task/web", 42)), vec![event(T0 + 2, "recent")]).await;
+    put("s", Some(Source::upto("task/web", 42)), vec![event(T0 + 2, "recent")]).await;
     put("t", None, vec![event(T0 + 3, "late")]).await;
     engine.delete_stream("g", "deleted").await.expect("deletes");
     engine

@@ -98,6 +98,23 @@ pub enum Cursor {
     Backward(Position),
 }
 
+/// What part of which source an append stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source<'a> {
+    pub name: &'a str,
+    /// Must be what is stored of a source that is known; `None`: any.
+    pub start: Option<u64>,
+    pub end: u64,
+}
+
+impl<'a> Source<'a> {
+    /// Up to `end`, wherever it begins.
+    pub fn upto(name: &'a str, end: u64) -> Source<'a> {
+        let start = None;
+        Source { name, start, end }
+    }
+}
+
 /// A page of one stream, oldest event first, and where to go on in both directions. At an end
 /// the position that was asked for comes back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,7 +220,7 @@ impl LogEngine {
         group: &str,
         stream: &str,
         create: bool,
-        source: Option<(&str, u64)>,
+        source: Option<Source<'_>>,
         events: Vec<Event>,
     ) -> Result<Outcome, EngineError> {
         let bytes: usize = events
@@ -219,12 +236,14 @@ impl LogEngine {
             .acquire_many_owned((bytes / 1024 + 1) as u32)
             .await;
         let permit = permit.map_err(|_| CLOSED)?;
-        let source = source.map(|(name, end)| (name.to_owned(), end));
+        let start = source.and_then(|s| s.start);
+        let source = source.map(|s| (s.name.to_owned(), s.end));
         let request = AppendRequest {
             group: group.into(),
             stream: stream.into(),
             create,
             source,
+            start,
             events,
         };
         self.send(|done| Command::Append(request, permit, done))

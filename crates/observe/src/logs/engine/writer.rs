@@ -31,6 +31,9 @@ pub enum Outcome {
     Stored,
     /// The source had stored this offset, or a later one, before: nothing was done.
     AlreadyStored,
+    /// The source has stored up to this offset, which is not where the events begin: storing
+    /// them would repeat or leave out some. Nothing was done.
+    Elsewhere(u64),
 }
 
 #[derive(Debug)]
@@ -39,6 +42,8 @@ pub(super) struct AppendRequest {
     pub stream: Arc<str>,
     pub create: bool,
     pub source: Option<(String, u64)>,
+    /// Where the events begin in the source, if that is to be checked.
+    pub start: Option<u64>,
     pub events: Vec<Event>,
 }
 
@@ -209,11 +214,13 @@ impl Writer {
         self.settle(&request.group, &request.stream);
         let known = self.groups.stream_id(&request.group, &request.stream);
         if let (Some(id), Some((source, end))) = (known, &request.source) {
-            if self
-                .offset(&request.group, id, source)
-                .is_some_and(|stored| stored >= *end)
-            {
-                return answer(done, Ok(Outcome::AlreadyStored));
+            if let Some(stored) = self.offset(&request.group, id, source) {
+                if stored >= *end {
+                    return answer(done, Ok(Outcome::AlreadyStored));
+                }
+                if request.start.is_some_and(|start| start != stored) {
+                    return answer(done, Ok(Outcome::Elsewhere(stored)));
+                }
             }
             self.touched
                 .insert((request.group.clone(), request.stream.clone()));

@@ -204,12 +204,12 @@ async fn containers_output_is_stored_once_and_makes_its_stream() {
         timestamp: Timestamp::from_millis(NOW),
         message: m.into(),
     };
-    let ingest = |create, end, lines| {
+    let ingest = |create, span: std::ops::Range<u64>, lines| {
         let (logs, house, target) = (w.logs.clone(), w.house.clone(), target(create));
-        async move { logs.ingest(&house, &target, "task/web", end, lines).await }
+        async move { logs.ingest(&house, &target, "task/web", span, lines).await }
     };
     refused(
-        ingest(false, 5, vec![line("x")]).await,
+        ingest(false, 0..5, vec![line("x")]).await,
         "ResourceNotFoundException",
         "The specified log group does not exist.",
     );
@@ -220,16 +220,20 @@ async fn containers_output_is_stored_once_and_makes_its_stream() {
             .expect("answers"),
         0
     );
-    ingest(true, 0, Vec::new())
+    ingest(true, 0..0, Vec::new())
         .await
         .expect("makes group and stream");
-    ingest(true, 5, vec![line("one"), line("")])
+    ingest(true, 0..5, vec![line("one"), line("")])
         .await
         .expect("ingests");
-    ingest(true, 5, vec![line("one"), line("")])
+    ingest(true, 0..5, vec![line("one"), line("")])
         .await
         .expect("ignores");
-    ingest(false, 9, vec![line("two"), line(&"ä".repeat(200_000))])
+    for wrong in [0..9, 3..9, 6..9] {
+        let stored = ingest(false, wrong, vec![line("wrong")]).await;
+        assert_eq!(stored.expect("says where"), 5, "neither twice nor a gap");
+    }
+    ingest(false, 5..9, vec![line("two"), line(&"ä".repeat(200_000))])
         .await
         .expect("ingests");
     assert_eq!(
