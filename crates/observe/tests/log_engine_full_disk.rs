@@ -3,8 +3,8 @@
 
 use neargate_base::Timestamp;
 use neargate_base::time::SystemClock;
-use neargate_observe::logs::engine::{Source, 
-    EngineError, Event, LogEngine, Options, Search, Selection, Times,
+use neargate_observe::logs::engine::{
+    EngineError, Event, LogEngine, Options, Search, Selection, Source, Times,
 };
 use std::path::Path;
 use std::process::Command;
@@ -31,7 +31,13 @@ async fn put(engine: &LogEngine, n: i64) -> Result<(), EngineError> {
         message: format!("{n}:{noise}"),
     };
     engine
-        .append("g", "s", true, Some(Source::upto("src", n as u64)), vec![event])
+        .append(
+            "g",
+            "s",
+            true,
+            Some(Source::upto("src", n as u64)),
+            vec![event],
+        )
         .await
         .map(|_| ())
 }

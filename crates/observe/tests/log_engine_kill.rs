@@ -3,7 +3,7 @@
 
 use neargate_base::time::SystemClock;
 use neargate_base::{Timestamp, task};
-use neargate_observe::logs::engine::{Source, Event, LogEngine, Options, Search, Selection, Times};
+use neargate_observe::logs::engine::{Event, LogEngine, Options, Search, Selection, Source, Times};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -47,7 +47,13 @@ async fn child() {
                 let events = (offset + 1..=offset + batch).map(event).collect();
                 offset += batch;
                 let done = engine
-                    .append(&group, &stream, true, Some(Source::upto(&source, offset)), events)
+                    .append(
+                        &group,
+                        &stream,
+                        true,
+                        Some(Source::upto(&source, offset)),
+                        events,
+                    )
                     .await;
                 done.expect("appends");
                 let mut out = std::io::stdout().lock();

@@ -43,9 +43,7 @@ impl FromStr for JoinToken {
     fn from_str(text: &str) -> Result<JoinToken, InvalidToken> {
         let body = text.trim().strip_prefix(PREFIX).ok_or(InvalidToken)?;
         let bytes = URL_SAFE_NO_PAD.decode(body).map_err(|_| InvalidToken)?;
-        let (authority, secret) = bytes
-            .split_at_checked(HASH_BYTES)
-            .ok_or(InvalidToken)?;
+        let (authority, secret) = bytes.split_at_checked(HASH_BYTES).ok_or(InvalidToken)?;
         Ok(JoinToken {
             authority: authority.try_into().map_err(|_| InvalidToken)?,
             secret: secret.try_into().map_err(|_| InvalidToken)?,
@@ -66,7 +64,13 @@ mod tests {
         assert_eq!(token.to_string().parse(), Ok(token.clone()));
         assert_eq!(format!("{token:?}"), "JoinToken(***)");
         let text = token.to_string();
-        for bad in ["", "ngjoin1_", "ngjoin1_AAAA", &text[1..], &text[..text.len() - 2]] {
+        for bad in [
+            "",
+            "ngjoin1_",
+            "ngjoin1_AAAA",
+            &text[1..],
+            &text[..text.len() - 2],
+        ] {
             assert_eq!(bad.parse::<JoinToken>(), Err(InvalidToken), "{bad}");
         }
     }

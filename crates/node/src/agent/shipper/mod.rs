@@ -22,8 +22,8 @@ use neargate_base::{Rng, task};
 use neargate_domain::{LogLine, LogTarget};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,7 +111,12 @@ impl Shipper {
                 match self.put(recorded..offset, batch.lines, &mut drain).await {
                     Ok(Ok(stored)) => {
                         if stored != offset {
-                            tracing::debug!(source = self.source, offset, stored, "goes on elsewhere");
+                            tracing::debug!(
+                                source = self.source,
+                                offset,
+                                stored,
+                                "goes on elsewhere"
+                            );
                         }
                         // Bytes given back are nobody's lines any more.
                         offset = stored.max(discarded);

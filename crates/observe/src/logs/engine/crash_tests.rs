@@ -42,7 +42,13 @@ async fn five_appends(dir: &Path) -> Vec<u64> {
     for n in 0..5 {
         let events = vec![event(T0 + n, format!("event {n}"))];
         engine
-            .append("g", "s", true, Some(Source::upto("src", n as u64 + 1)), events)
+            .append(
+                "g",
+                "s",
+                true,
+                Some(Source::upto("src", n as u64 + 1)),
+                events,
+            )
             .await
             .expect("appends");
         lengths.push(

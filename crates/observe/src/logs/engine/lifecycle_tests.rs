@@ -238,7 +238,12 @@ async fn write_golden() {
     .await;
     put("deleted", None, vec![event(T0, "deleted")]).await;
     engine.seal().await.expect("seals");
-    put("s", Some(Source::upto("task/web", 42)), vec![event(T0 + 2, "recent")]).await;
+    put(
+        "s",
+        Some(Source::upto("task/web", 42)),
+        vec![event(T0 + 2, "recent")],
+    )
+    .await;
     put("t", None, vec![event(T0 + 3, "late")]).await;
     engine.delete_stream("g", "deleted").await.expect("deletes");
     engine
