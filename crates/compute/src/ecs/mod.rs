@@ -12,7 +12,7 @@ pub mod launch;
 pub mod model;
 mod nodes;
 pub mod observe;
-mod plan;
+pub mod plan;
 mod reference;
 
 #[cfg(test)]

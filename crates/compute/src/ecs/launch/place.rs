@@ -4,7 +4,7 @@
 use super::{Launch, Unplaced};
 use crate::ecs::Ecs;
 use crate::ecs::fleet::ClusterId;
-use crate::ecs::plan::placement;
+use crate::ecs::plan::placement::fargate;
 use neargate_domain::LaunchType;
 use std::collections::BTreeMap;
 
@@ -73,19 +73,19 @@ impl<'a> Taken<'a> {
         let load = |id: &String| {
             self.ecs.fleet.load(id) + self.by_node.get(id).copied().unwrap_or_default()
         };
-        let nodes: Vec<placement::Node> = nodes
+        let nodes: Vec<fargate::Node> = nodes
             .into_iter()
-            .map(|id| placement::Node {
+            .map(|id| fargate::Node {
                 tasks: load(&id),
                 id,
             })
             .collect();
-        let Some(node) = placement::node(&nodes) else {
+        let Some(node) = fargate::node(&nodes) else {
             return Err(no_capacity());
         };
         *self.by_node.entry(node.id.clone()).or_default() += 1;
         let subnets = launch.network.as_ref().map_or(&[][..], |n| &n.subnets);
-        let subnet = placement::subnet(subnets, self.ecs.nodes.turn()).cloned();
+        let subnet = fargate::subnet(subnets, self.ecs.nodes.turn()).cloned();
         Ok(Placed {
             node: node.id.clone(),
             container_instance: None,

@@ -5,6 +5,7 @@ pub mod expiry;
 pub mod fargate;
 pub mod observe;
 pub mod placement;
+pub mod query;
 pub mod task_definition;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::assignment;
 use super::expiry::{Expiry, KEPT, expiry};
 use super::fargate::{cpu_units, memory_mib, offers};
 use super::observe::{desired_status, observe, stop_requested};
-use super::placement::{Node, node, subnet};
+use super::placement::fargate::{Node, node, subnet};
 use super::task_definition::{check, definition, runnable};
 use crate::ecs::model::{Status, Task, TaskSpec};
 use neargate_api::ecs as api;
