@@ -80,3 +80,36 @@ pub fn no_capacity() -> AwsError {
 pub fn invalid_tags(e: InvalidTags) -> AwsError {
     invalid_parameter(e.to_string())
 }
+
+// Container instances, attributes and capacity providers.
+
+pub fn container_instance_not_found() -> AwsError {
+    invalid_parameter("The specified container instance was not found.")
+}
+
+pub fn instance_has_tasks() -> AwsError {
+    invalid_parameter("Found running tasks on the instance.")
+}
+
+/// A machine says that it is a container instance that it is not.
+pub fn not_that_instance() -> AwsError {
+    client("The specified container instance does not exist or is another machine's.")
+}
+
+pub fn invalid_attribute_name() -> AwsError {
+    invalid_parameter(
+        "Attribute names must be between 1 and 128 characters, and contain only letters, numbers, hyphens, underscores, forward slashes, back slashes, or periods.",
+    )
+}
+
+pub fn invalid_attribute_value() -> AwsError {
+    invalid_parameter(
+        "Attribute values must be between 1 and 128 characters, and contain only letters, numbers, hyphens, underscores, periods, at signs (@), forward slashes, back slashes, colons, or spaces, and not start or end with a space.",
+    )
+}
+
+pub fn capacity_provider_not_found() -> AwsError {
+    invalid_parameter(
+        "The specified capacity provider was not found. Specify a valid name or ARN and try again.",
+    )
+}

@@ -8,6 +8,7 @@ mod controller;
 mod error;
 pub mod fleet;
 mod halt;
+pub mod instances;
 pub mod launch;
 pub mod model;
 mod nodes;
@@ -21,6 +22,7 @@ mod tests;
 pub use controller::{Expire, ForgetTokens};
 pub use fleet::Fleet;
 pub use halt::{halt, running};
+pub use instances::Deregistration;
 pub use nodes::Nodes;
 
 use neargate_api::ecs::{SERVICE, ops};

@@ -7,7 +7,7 @@ use crate::ecs::{Ecs, error, reference};
 use neargate_api::ecs as api;
 use neargate_domain::TaskStatus;
 use neargate_service::db::{self, Committed};
-use neargate_service::{AwsError, Ctx, Stored, page};
+use neargate_service::{AwsError, Ctx, House, Scope, Stored, page};
 use neargate_store::Compare;
 use neargate_wire::json::Json;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub async fn create_cluster(
         tags: parse_tags(input.tags)?,
         created_at: cx.now(),
     };
-    let cluster = create(&cx, wanted).await?;
+    let cluster = create(&cx.house, &cx.scope, wanted).await?;
     let shown = describe(
         &cx,
         &cluster,
@@ -59,10 +59,13 @@ pub async fn create_cluster(
 }
 
 /// The cluster `default` exists as soon as something runs in it.
-pub(super) async fn create_default(cx: &Ctx) -> Result<Stored<Cluster>, AwsError> {
+pub(in crate::ecs) async fn create_default(
+    house: &House,
+    scope: &Scope,
+) -> Result<Stored<Cluster>, AwsError> {
     let name = "default".to_owned();
     let wanted = Cluster {
-        arn: cx.arn("ecs", format!("cluster/{name}")),
+        arn: scope.arn("ecs", format!("cluster/{name}")),
         name,
         active: true,
         settings: settings(None)?,
@@ -71,19 +74,23 @@ pub(super) async fn create_default(cx: &Ctx) -> Result<Stored<Cluster>, AwsError
         default_strategy: Vec::new(),
         service_connect_namespace: None,
         tags: Default::default(),
-        created_at: cx.now(),
+        created_at: house.now(),
     };
-    create(cx, wanted).await
+    create(house, scope, wanted).await
 }
 
-async fn create(cx: &Ctx, wanted: Cluster) -> Result<Stored<Cluster>, AwsError> {
-    let key = db::key::<Cluster>(&cx.scope, &wanted.name);
+async fn create(
+    house: &House,
+    scope: &Scope,
+    wanted: Cluster,
+) -> Result<Stored<Cluster>, AwsError> {
+    let key = db::key::<Cluster>(scope, &wanted.name);
     loop {
-        let found = cx.db().get_key::<Cluster>(&key).await?;
+        let found = house.db.get_key::<Cluster>(&key).await?;
         let tx = match &found {
             Some(cluster) if cluster.active => return Ok(cluster.clone()),
-            Some(deleted) => cx.db().tx().update(deleted, &wanted),
-            None => cx.db().tx().create(key.clone(), &wanted),
+            Some(deleted) => house.db.tx().update(deleted, &wanted),
+            None => house.db.tx().create(key.clone(), &wanted),
         };
         if let Committed::At(revision) = tx.commit().await? {
             return Ok(Stored {

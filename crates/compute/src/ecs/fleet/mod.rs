@@ -107,6 +107,15 @@ impl Fleet {
         self.state.lock().instances(cluster)
     }
 
+    /// One container instance.
+    pub fn instance(
+        &self,
+        cluster: &ClusterId,
+        id: &str,
+    ) -> Option<Arc<Stored<ContainerInstance>>> {
+        self.state.lock().instance(cluster, id)
+    }
+
     /// The tasks of one container instance that have not stopped.
     pub fn of_instance(&self, cluster: &ClusterId, id: &str) -> Vec<Arc<Row>> {
         let mut rows = self.of_cluster(cluster);

@@ -90,6 +90,14 @@ impl State {
         self.of_node.get(node).map_or(0, BTreeSet::len)
     }
 
+    pub(super) fn instance(
+        &self,
+        cluster: &ClusterId,
+        id: &str,
+    ) -> Option<Arc<Stored<ContainerInstance>>> {
+        self.instances.get(cluster)?.get(id).cloned()
+    }
+
     pub(super) fn instances(&self, cluster: &ClusterId) -> Vec<Arc<Stored<ContainerInstance>>> {
         let of = self.instances.get(cluster).into_iter().flatten();
         of.map(|(_, instance)| instance.clone()).collect()

@@ -36,6 +36,9 @@ pub struct ContainerInstance {
     pub version: i64,
     pub tags: Tags,
     pub registered_at: Timestamp,
+    /// When it became `INACTIVE`.
+    #[serde(default)]
+    pub left_at: Option<Timestamp>,
     /// `PENDING`, `STAGING`, `STAGED`, `UPDATING`, `UPDATED` or `FAILED`.
     pub agent_update_status: Option<String>,
 }

@@ -1,10 +1,14 @@
 //! What ECS stores, one module per noun. Cluster, family and task definition specs are written
 //! by the API only.
 
+mod capacity_provider;
 mod instance;
+mod registered;
 mod task;
 
+pub use capacity_provider::CapacityProvider;
 pub use instance::{ContainerInstance, InstanceStatus};
+pub use registered::Registered;
 pub use task::{
     ContainerSpec, Demand, Protection, ServiceLink, Status, StopRequest, Task, TaskSpec,
 };

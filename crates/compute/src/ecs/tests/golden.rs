@@ -1,7 +1,8 @@
 //! Every stored form of ECS is pinned.
 
 use crate::ecs::model::{
-    Arrivals, ClientToken, Cluster, ContainerInstance, Family, Task, TaskDefinition,
+    Arrivals, CapacityProvider, ClientToken, Cluster, ContainerInstance, Family, Registered, Task,
+    TaskDefinition,
 };
 use neargate_service::golden::check;
 
@@ -15,4 +16,6 @@ fn stored_forms() {
     check::<Task>(DIR);
     check::<ContainerInstance>(DIR);
     check::<ClientToken>(DIR);
+    check::<Registered>(DIR);
+    check::<CapacityProvider>(DIR);
 }

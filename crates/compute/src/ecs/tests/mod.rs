@@ -4,6 +4,7 @@ mod clusters;
 mod definitions;
 mod dither;
 mod golden;
+mod instances;
 mod lists;
 mod reports;
 mod running;

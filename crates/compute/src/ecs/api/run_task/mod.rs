@@ -79,7 +79,7 @@ async fn cluster(cx: &Ctx, named: Option<&str>) -> Result<Stored<Cluster>, AwsEr
             if e.is("ClusterNotFoundException")
                 && reference::cluster(&cx.scope, named).is_ok_and(|n| n == "default") =>
         {
-            clusters::create_default(cx).await
+            clusters::create_default(&cx.house, &cx.scope).await
         }
         found => found,
     }
