@@ -37,3 +37,23 @@ pub fn spread(subnets: &[Subnet<'_>], zones: &BTreeMap<&str, usize>) -> Option<u
     let load = |s: &Subnet<'_>| (zones.get(s.zone).copied().unwrap_or(0), s.tasks);
     (0..subnets.len()).min_by_key(|n| (load(&subnets[*n]), *n))
 }
+
+/// Which `count` of the tasks, given by their zones, stop so that the zones stay balanced:
+/// always one of the zone with the most, the last given first. In the order to stop them.
+pub fn surplus(tasks: &[&str], count: usize) -> Vec<usize> {
+    let mut zones: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (n, zone) in tasks.iter().enumerate() {
+        zones.entry(zone).or_default().push(n);
+    }
+    let mut gone = Vec::new();
+    while gone.len() < count {
+        let fullest = zones
+            .values_mut()
+            .max_by_key(|of| (of.len(), of.last().copied()));
+        let Some(task) = fullest.and_then(Vec::pop) else {
+            break;
+        };
+        gone.push(task);
+    }
+    gone
+}

@@ -16,10 +16,11 @@ use super::request::Request;
 use class::Index;
 use std::collections::{HashMap, VecDeque};
 
-/// Changes kept for indexes that lag; one that lags more is built anew.
-const MAX_JOURNAL: usize = 4096;
+/// Changes kept for indexes that lag; one that lags more is built anew. (Tests are to meet
+/// both limits with a handful of instances.)
+const MAX_JOURNAL: usize = if cfg!(test) { 5 } else { 4096 };
 /// How many instances all indexes together may list, at about 60 bytes each.
-const MAX_LISTED: usize = 1 << 19;
+const MAX_LISTED: usize = if cfg!(test) { 20 } else { 1 << 19 };
 
 /// The indexes of one cluster.
 #[derive(Debug, Default)]
