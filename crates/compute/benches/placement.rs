@@ -135,7 +135,7 @@ fn main() {
         ),
         (
             "spread(az), spread(rack), instance",
-            &[zones.clone(), racks, instance],
+            &[zones.clone(), racks, instance.clone()],
             None,
             1,
         ),
@@ -146,7 +146,12 @@ fn main() {
             Some(not_small),
             1,
         ),
-        ("spread(az), binpack(memory)", &[zones, memory], None, 1),
+        (
+            "spread(az), binpack(memory)",
+            &[zones.clone(), memory.clone()],
+            None,
+            1,
+        ),
         ("random", &[Strategy::Random], None, 1),
         (
             "  and memberOf attributes",
