@@ -121,7 +121,7 @@ pub async fn build(
         ),
         task::spawn(
             "ecs-fleet",
-            ecs::fleet::follow(ecs.fleet.clone(), house.db.clone(), house.rng.clone()),
+            ecs::fleet::follow(ecs.fleet.clone(), ecs.nodes.clone(), house.db.clone(), house.rng.clone()),
         ),
         task::spawn("ecr-collector", ecr::collect::run(house.clone())),
     ];

@@ -32,7 +32,7 @@ use std::sync::Arc;
 /// What ECS's handlers share.
 #[derive(Debug, Default)]
 pub struct Ecs {
-    pub nodes: Nodes,
+    pub nodes: Arc<Nodes>,
     pub fleet: Arc<Fleet>,
 }
 

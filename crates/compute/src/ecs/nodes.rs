@@ -4,14 +4,12 @@
 use neargate_domain::NodeKind;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
 
 /// Who can run tasks.
 #[derive(Debug)]
 pub struct Nodes {
     connected: Mutex<BTreeMap<String, Connected>>,
-    turn: AtomicU64,
     changes: watch::Sender<u64>,
 }
 
@@ -26,7 +24,6 @@ impl Default for Nodes {
     fn default() -> Self {
         Nodes {
             connected: Mutex::default(),
-            turn: AtomicU64::default(),
             changes: watch::Sender::new(0),
         }
     }
@@ -77,10 +74,5 @@ impl Nodes {
     /// Changes whenever a node comes or goes.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
-    }
-
-    /// Rises with every call: spreads tasks over subnets.
-    pub(super) fn turn(&self) -> u64 {
-        self.turn.fetch_add(1, Ordering::Relaxed)
     }
 }

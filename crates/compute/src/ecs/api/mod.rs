@@ -1,7 +1,9 @@
 //! ECS's handlers, one module per resource.
 
+pub mod capacity;
 pub mod clusters;
 pub mod describe;
+pub mod requirements;
 pub mod run_task;
 pub mod tags;
 pub mod task_definitions;

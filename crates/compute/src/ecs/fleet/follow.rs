@@ -3,6 +3,7 @@
 use super::Fleet;
 use super::row::ClusterId;
 use super::state::State;
+use crate::ecs::Nodes;
 use crate::ecs::model::{ContainerInstance, Task};
 use neargate_base::backoff::Backoff;
 use neargate_base::{AccountId, Region, Rng};
@@ -17,10 +18,10 @@ const REOPEN_MAX: Duration = Duration::from_secs(5);
 const EVERYTHING: &str = "";
 
 /// Keep `fleet` in step with the store until the future is dropped.
-pub async fn follow(fleet: Arc<Fleet>, db: Db, rng: Arc<Rng>) {
+pub async fn follow(fleet: Arc<Fleet>, nodes: Arc<Nodes>, db: Db, rng: Arc<Rng>) {
     let mut backoff = Backoff::new(REOPEN_FIRST, REOPEN_MAX);
     loop {
-        let Err(error) = once(&fleet, &db, &mut backoff).await;
+        let Err(error) = once(&fleet, &nodes, &db, &mut backoff).await;
         tracing::warn!(%error, "the fleet is read again");
         tokio::time::sleep(backoff.next_delay(&rng)).await;
     }
@@ -28,18 +29,27 @@ pub async fn follow(fleet: Arc<Fleet>, db: Db, rng: Arc<Rng>) {
 
 async fn once(
     fleet: &Fleet,
+    nodes: &Nodes,
     db: &Db,
     backoff: &mut Backoff,
 ) -> Result<std::convert::Infallible, AwsError> {
+    let mut changes = nodes.changes();
     let mut state = State::default();
     let mut at = None;
     list::<Task>(db, &mut at, &mut state).await?;
     list::<ContainerInstance>(db, &mut at, &mut state).await?;
     let mut revision = at.unwrap_or_default();
     fleet.replace(state, revision);
+    fleet.connected(nodes);
     let mut watch = db.store().watch(EVERYTHING, Some(revision + 1)).await?;
     loop {
-        let batch = watch.next().await?;
+        let batch = tokio::select! {
+            batch = watch.next() => batch?,
+            Ok(()) = changes.changed() => {
+                fleet.connected(nodes);
+                continue;
+            }
+        };
         backoff.reset();
         let mut state = fleet.state.lock();
         for event in &batch.events {
@@ -114,8 +124,11 @@ fn place(key: &str) -> Option<(ClusterId, String)> {
 }
 
 impl Fleet {
-    fn replace(&self, state: State, revision: Revision) {
-        *self.state.lock() = state;
+    fn replace(&self, mut state: State, revision: Revision) {
+        let mut current = self.state.lock();
+        state.succeed(&mut current);
+        *current = state;
+        drop(current);
         self.seen.send_replace(revision);
     }
 }

@@ -5,6 +5,7 @@
 //! with [`Fleet::at`]. It holds nothing that the store does not have, but for placements whose
 //! transaction is under way.
 
+mod capacity;
 mod follow;
 mod row;
 mod state;
@@ -19,6 +20,7 @@ use neargate_service::{AwsError, Db, Stored};
 use neargate_store::Revision;
 use parking_lot::Mutex;
 use state::State;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -104,7 +106,12 @@ impl Fleet {
 
     /// The cluster's container instances, by id.
     pub fn instances(&self, cluster: &ClusterId) -> Vec<Arc<Stored<ContainerInstance>>> {
-        self.state.lock().instances(cluster)
+        self.state.lock().instances_of(cluster)
+    }
+
+    /// How many tasks of the group, not asked to stop, each zone has.
+    pub fn group_by_zone(&self, cluster: &ClusterId, group: &str) -> BTreeMap<String, usize> {
+        self.state.lock().group_by_zone(cluster, group)
     }
 
     /// One container instance.

@@ -1,5 +1,6 @@
 //! The index itself: maps that every change keeps in step.
 
+use super::capacity::Capacities;
 use super::row::{ClusterId, Row, ServiceId};
 use crate::ecs::model::{ContainerInstance, Task};
 use neargate_service::{Scope, Stored};
@@ -14,11 +15,13 @@ pub(super) struct State {
     /// Store keys of the tasks that have not stopped.
     of_node: HashMap<String, BTreeSet<String>>,
     instances: HashMap<ClusterId, BTreeMap<String, Arc<Stored<ContainerInstance>>>>,
+    pub(super) capacities: Capacities,
 }
 
 impl State {
     pub(super) fn put_task(&mut self, task: &Stored<Task>) {
         let row = Arc::new(Row::of(task));
+        self.capacities.put_task(&row);
         if let Some(service) = row.service_id() {
             let rows = self.of_service.entry(service).or_default();
             rows.insert(row.key.clone(), row.clone());
@@ -42,6 +45,7 @@ impl State {
             remove(&mut self.of_service, &service, key);
         }
         remove(&mut self.of_cluster, &row.cluster, key);
+        self.capacities.remove_task(&row);
         self.unload(&row);
     }
 
@@ -56,12 +60,22 @@ impl State {
 
     pub(super) fn put_instance(&mut self, scope: &Scope, instance: Stored<ContainerInstance>) {
         let cluster = ClusterId::new(scope, &instance.cluster);
+        self.capacities.put_instance(&cluster, &instance);
         let of = self.instances.entry(cluster).or_default();
         of.insert(instance.id.clone(), Arc::new(instance));
     }
 
     pub(super) fn remove_instance(&mut self, cluster: &ClusterId, id: &str) {
+        self.capacities.remove_instance(cluster, id);
         remove(&mut self.instances, cluster, id);
+    }
+
+    /// Every container instance with its cluster.
+    pub(super) fn instances(
+        &self,
+    ) -> impl Iterator<Item = (&ClusterId, &Arc<Stored<ContainerInstance>>)> {
+        let of = self.instances.iter();
+        of.flat_map(|(cluster, of)| of.values().map(move |instance| (cluster, instance)))
     }
 
     pub(super) fn of_service(&self, service: &ServiceId) -> Vec<Arc<Row>> {
@@ -98,9 +112,33 @@ impl State {
         self.instances.get(cluster)?.get(id).cloned()
     }
 
-    pub(super) fn instances(&self, cluster: &ClusterId) -> Vec<Arc<Stored<ContainerInstance>>> {
+    pub(super) fn instances_of(&self, cluster: &ClusterId) -> Vec<Arc<Stored<ContainerInstance>>> {
         let of = self.instances.get(cluster).into_iter().flatten();
         of.map(|(_, instance)| instance.clone()).collect()
+    }
+}
+
+impl State {
+    pub(super) fn group_by_zone(
+        &self,
+        cluster: &ClusterId,
+        group: &str,
+    ) -> BTreeMap<String, usize> {
+        let of_service = group.strip_prefix("service:").map(|name| ServiceId {
+            cluster: cluster.clone(),
+            name: name.to_owned(),
+        });
+        let rows = match &of_service {
+            Some(service) => self.of_service.get(service),
+            None => self.of_cluster.get(cluster),
+        };
+        let mut zones = BTreeMap::new();
+        for (_, row) in rows.into_iter().flatten() {
+            if row.group == group && !row.is_stopped() && !row.is_stopping() {
+                *zones.entry(row.availability_zone.clone()).or_default() += 1;
+            }
+        }
+        zones
     }
 }
 

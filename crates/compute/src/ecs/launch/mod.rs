@@ -4,12 +4,13 @@
 //! Invariants: a task is written with its node, its network interface and what it takes of its
 //! container instance, or not at all; nothing is placed twice.
 
+mod failure;
 mod network;
 mod place;
 mod spec;
 
 pub use network::Awsvpc;
-pub use place::Capacity;
+pub use place::{Capacity, Instances};
 
 use crate::ecs::Ecs;
 use crate::ecs::fleet::ClusterId;
@@ -20,9 +21,11 @@ use neargate_service::tags::Tags;
 use neargate_service::{AwsError, House, Scope, Stored};
 use std::sync::Arc;
 
-/// The most tasks of one transaction: each writes a task, an address and an interface, and the
-/// store takes 128 operations.
-pub const BATCH: usize = 30;
+/// The most tasks of one transaction, by what the store takes: 128 changes and 128 conditions. A
+/// task with an interface of its own makes three changes under three conditions.
+pub const BATCH: usize = 40;
+/// Of tasks without one: a change under two conditions each.
+pub const BATCH_WITHOUT_INTERFACE: usize = 60;
 
 /// What to start. All of it has been checked against the definition.
 #[derive(Debug, Clone)]
@@ -49,31 +52,51 @@ pub struct Launch {
 #[derive(Debug, Default)]
 pub struct Launched {
     pub tasks: Vec<Stored<Task>>,
-    /// Why a task could not be placed; the tasks after it were not tried.
-    pub failures: Vec<Unplaced>,
+    /// Why a task found no place; those after it were not tried.
+    pub unplaced: Option<Unplaced>,
 }
 
 /// A task found no place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unplaced {
-    /// `RESOURCE:MEMORY`, `AGENT` and so on
-    /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html>).
+    /// One for each instance that was considered.
+    pub failures: Vec<Failure>,
+    /// Nothing was considered: the sentence that `RunTask` is refused with.
+    pub nowhere: Option<&'static str>,
+    /// The rest of a service's event: "was unable to place a task because …".
+    pub event: String,
+}
+
+/// Why one place would not do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// `RESOURCE:MEMORY`, `AGENT` and so on.
     pub reason: String,
     /// The container instance it is about.
     pub arn: Option<String>,
     pub detail: Option<String>,
-    /// The rest of a service's event: "was unable to place a task because …".
-    pub event: String,
 }
 
 /// What else the caller writes with the tasks, or demands of the store.
 pub type With<'a> = &'a (dyn Fn(Tx, &[Task]) -> Tx + Send + Sync);
 
-/// Start `count` tasks, at most [`BATCH`]. `None`: the transaction's conditions no longer held (the
-/// cluster or something of `with` changed, or an address was taken): look again, and try again.
-///
-/// # Errors
-/// A subnet or security group that does not exist; the store's own.
+impl Launch {
+    /// Each task gets an interface of its own.
+    pub fn with_interface(&self) -> bool {
+        self.definition.network_mode.as_deref() == Some("awsvpc")
+    }
+
+    /// The most tasks one call of [`launch`] starts.
+    pub fn batch(&self) -> usize {
+        if self.with_interface() {
+            BATCH
+        } else {
+            BATCH_WITHOUT_INTERFACE
+        }
+    }
+}
+
+/// Start `count` tasks; see [`launch_on`].
 pub async fn launch(
     ecs: &Ecs,
     house: &House,
@@ -81,17 +104,32 @@ pub async fn launch(
     count: usize,
     with: With<'_>,
 ) -> Result<Option<Launched>, AwsError> {
+    launch_on(ecs, house, launch, &vec![&launch.capacity; count], with).await
+}
+
+/// Start one task on each of `capacities`, at most [`Launch::batch`]. `None`: the transaction's conditions no longer held (the
+/// cluster or something of `with` changed, or an address was taken): look again, and try again.
+///
+/// # Errors
+/// A subnet or security group that does not exist; the store's own.
+pub async fn launch_on(
+    ecs: &Ecs,
+    house: &House,
+    launch: &Launch,
+    capacities: &[&Capacity],
+    with: With<'_>,
+) -> Result<Option<Launched>, AwsError> {
     let cluster = ClusterId::new(&launch.scope, &launch.cluster.name);
     let mut tx = house.db.tx().unchanged(&launch.cluster);
-    let (mut tasks, mut held, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut tasks, mut held, mut unplaced) = (Vec::new(), Vec::new(), None);
     // Given back when this call ends, unless the tasks are written.
-    let mut taken = place::Taken::new(ecs);
-    for _ in 0..count.min(BATCH) {
+    let mut taken = place::Taken::new(ecs, &cluster, launch);
+    for capacity in capacities.iter().take(launch.batch()) {
         let task_id = house.rng.hex(32);
-        let placed = match taken.place(&cluster, launch, &task_id) {
+        let placed = match taken.place(house, capacity, &task_id) {
             Ok(placed) => placed,
-            Err(unplaced) => {
-                failures.push(unplaced);
+            Err(why) => {
+                unplaced = Some(why);
                 break;
             }
         };
@@ -107,7 +145,13 @@ pub async fn launch(
             }
             network::Reserved::Instance(network) => (network, Vec::new(), Vec::new()),
         };
-        let task = spec::task(house, launch, placed, task_id, network);
+        if let Some(id) = &placed.container_instance {
+            // Deregistered or drained meanwhile: place again.
+            if let Some(instance) = ecs.fleet.instance(&cluster, id) {
+                tx = tx.unchanged(&instance);
+            }
+        }
+        let task = spec::task(house, launch, capacity, placed, task_id, network);
         let id = Task::id(&cluster.name, &task.spec.assignment.task_id);
         let key = neargate_service::db::key::<Task>(&launch.scope, &id);
         tx = tx.with(compares, ops).create(key, &task);
@@ -116,7 +160,7 @@ pub async fn launch(
     if tasks.is_empty() {
         return Ok(Some(Launched {
             tasks: Vec::new(),
-            failures,
+            unplaced,
         }));
     }
     let arrivals = neargate_service::db::key::<Arrivals>(&launch.scope, &cluster.name);
@@ -133,6 +177,6 @@ pub async fn launch(
     };
     Ok(Some(Launched {
         tasks: tasks.into_iter().map(stored).collect(),
-        failures,
+        unplaced,
     }))
 }

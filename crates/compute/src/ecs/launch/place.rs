@@ -1,30 +1,52 @@
-//! Where a task goes: on Fargate to the node with the fewest tasks, in the subnet with the
-//! fewest of its group; else to a container instance of its cluster.
+//! Where a task goes: on Fargate to the node with the fewest tasks, in the zone with the fewest
+//! of its group; else to a container instance of its cluster.
 
-use super::{Launch, Unplaced};
+use super::{Launch, Unplaced, failure};
 use crate::ecs::Ecs;
 use crate::ecs::fleet::ClusterId;
-use crate::ecs::plan::placement::fargate;
+use crate::ecs::plan::placement::fargate::{self, Node, Subnet};
+use crate::ecs::plan::placement::{Claim, Constraint, Port, Refusal, Request, Strategy};
+use crate::ecs::plan::query::Expression;
 use neargate_domain::LaunchType;
-use std::collections::BTreeMap;
+use neargate_domain::vpc::DefaultVpc;
+use neargate_service::House;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What a task is to run on.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Capacity {
-    /// `spot`: by way of the capacity provider FARGATE_SPOT.
+    /// `provider`: by way of FARGATE or FARGATE_SPOT.
     Fargate { provider: Option<String> },
+    /// A container instance of the cluster.
+    Instances(Instances),
+}
+
+/// Which container instances, and how to choose.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Instances {
+    pub external: bool,
+    pub provider: Option<String>,
+    /// The definition's and the caller's; all must hold.
+    pub constraints: Vec<Constraint>,
+    pub strategies: Vec<Strategy>,
+    /// This one or none (StartTask, DAEMON).
+    pub on: Option<String>,
 }
 
 impl Capacity {
     pub fn launch_type(&self) -> LaunchType {
         match self {
             Capacity::Fargate { .. } => LaunchType::Fargate,
+            Capacity::Instances(i) if i.external => LaunchType::External,
+            Capacity::Instances(_) => LaunchType::Ec2,
         }
     }
 
     pub fn provider(&self) -> Option<&str> {
         match self {
             Capacity::Fargate { provider } => provider.as_deref(),
+            Capacity::Instances(i) => i.provider.as_deref(),
         }
     }
 }
@@ -42,66 +64,206 @@ pub(super) struct Placed {
 /// What one launch has placed so far; given back when dropped, unless it was written.
 pub(super) struct Taken<'a> {
     ecs: &'a Ecs,
+    cluster: &'a ClusterId,
+    launch: &'a Launch,
+    vpc: DefaultVpc,
     /// Tasks of this launch by node: the index does not have them yet.
     by_node: BTreeMap<String, usize>,
+    /// Tasks of the group by zone, this launch's included.
+    by_zone: Option<BTreeMap<String, usize>>,
+    requests: Vec<(Instances, Arc<Request>)>,
+    task_ids: Vec<String>,
+    written: bool,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if !self.task_ids.is_empty() {
+            self.ecs.fleet.settle(&self.task_ids, self.written);
+        }
+    }
 }
 
 impl<'a> Taken<'a> {
-    pub(super) fn new(ecs: &'a Ecs) -> Self {
+    pub(super) fn new(ecs: &'a Ecs, cluster: &'a ClusterId, launch: &'a Launch) -> Self {
         Taken {
             ecs,
+            cluster,
+            launch,
+            vpc: DefaultVpc::of(&launch.scope.account, &launch.scope.region),
             by_node: BTreeMap::new(),
+            by_zone: None,
+            requests: Vec::new(),
+            task_ids: Vec::new(),
+            written: false,
         }
     }
 
     /// The tasks are written: the index has them from here on.
-    pub(super) fn keep(self) {}
+    pub(super) fn keep(mut self) {
+        self.written = true;
+    }
 
     pub(super) fn place(
         &mut self,
-        _cluster: &ClusterId,
-        launch: &Launch,
-        _task_id: &str,
+        house: &House,
+        capacity: &Capacity,
+        task_id: &str,
     ) -> Result<Placed, Unplaced> {
-        match &launch.capacity {
-            Capacity::Fargate { .. } => self.on_fargate(launch),
+        match capacity {
+            Capacity::Fargate { .. } => self.on_fargate(),
+            Capacity::Instances(instances) => self.on_instance(house, instances, task_id),
         }
     }
 
-    fn on_fargate(&mut self, launch: &Launch) -> Result<Placed, Unplaced> {
-        let nodes = self.ecs.nodes.fargate();
+    /// Tasks on the same capacity share a request.
+    fn request(&mut self, instances: &Instances) -> Arc<Request> {
+        let known = self.requests.iter().find(|(of, _)| of == instances);
+        if let Some((_, request)) = known {
+            return request.clone();
+        }
+        let request = Arc::new(request(self.launch, instances));
+        self.requests.push((instances.clone(), request.clone()));
+        request
+    }
+
+    fn on_fargate(&mut self) -> Result<Placed, Unplaced> {
         let load = |id: &String| {
             self.ecs.fleet.load(id) + self.by_node.get(id).copied().unwrap_or_default()
         };
-        let nodes: Vec<fargate::Node> = nodes
-            .into_iter()
-            .map(|id| fargate::Node {
+        let nodes = self.ecs.nodes.fargate().into_iter();
+        let nodes: Vec<Node> = nodes
+            .map(|id| Node {
                 tasks: load(&id),
                 id,
             })
             .collect();
-        let Some(node) = fargate::node(&nodes) else {
-            return Err(no_capacity());
-        };
+        let node = fargate::node(&nodes).ok_or_else(failure::no_fargate)?;
         *self.by_node.entry(node.id.clone()).or_default() += 1;
-        let subnets = launch.network.as_ref().map_or(&[][..], |n| &n.subnets);
-        let subnet = fargate::subnet(subnets, self.ecs.nodes.turn()).cloned();
+        let subnets = self.launch.network.as_ref();
+        let subnets: Vec<&String> = subnets.iter().flat_map(|n| &n.subnets).collect();
+        let zone = |id: &str| {
+            let subnet = self.vpc.subnet(id);
+            subnet.map_or("", |s| s.availability_zone.as_str())
+        };
+        let (fleet, group) = (&self.ecs.fleet, &self.launch.group);
+        let by_zone = self
+            .by_zone
+            .get_or_insert_with(|| fleet.group_by_zone(self.cluster, group));
+        let tasks = |of: &str| by_zone.get(of).copied().unwrap_or(0);
+        let zones: BTreeMap<&str, usize> = subnets
+            .iter()
+            .map(|id| (zone(id), tasks(zone(id))))
+            .collect();
+        let choices: Vec<Subnet<'_>> = subnets
+            .iter()
+            .map(|id| Subnet {
+                zone: zone(id),
+                tasks: 0,
+            })
+            .collect();
+        let chosen = fargate::spread(&choices, &zones).map(|n| subnets[n].clone());
+        let availability_zone = zone(chosen.as_deref().unwrap_or_default()).to_owned();
+        *by_zone.entry(availability_zone.clone()).or_default() += 1;
         Ok(Placed {
             node: node.id.clone(),
             container_instance: None,
-            subnet,
-            availability_zone: String::new(),
+            subnet: chosen,
+            availability_zone,
+        })
+    }
+
+    fn on_instance(
+        &mut self,
+        house: &House,
+        instances: &Instances,
+        task_id: &str,
+    ) -> Result<Placed, Unplaced> {
+        let request = &*self.request(instances);
+        let (fleet, cluster) = (&self.ecs.fleet, self.cluster);
+        let arn = |id: &str| {
+            let of = format!("container-instance/{}/{id}", cluster.name);
+            self.launch.scope.arn("ecs", of)
+        };
+        let id = match &instances.on {
+            Some(id) => {
+                let placed = fleet.place_on(cluster, id, request, task_id);
+                placed.map_err(|lacks| failure::lacks(arn(id), id, &lacks))?;
+                id.clone()
+            }
+            None => {
+                let placed = fleet.place(cluster, request, task_id, house.rng.below(u64::MAX));
+                placed.map_err(|refusal: Refusal| failure::refused(arn, &refusal))?
+            }
+        };
+        self.task_ids.push(task_id.to_owned());
+        let found = fleet.instance(cluster, &id);
+        let found = found.filter(|i| i.node.is_some());
+        let instance = found.ok_or_else(|| failure::gone(arn(&id)))?;
+        let zone = instance
+            .attribute("ecs.availability-zone")
+            .unwrap_or_default();
+        let given = self.launch.network.iter().flat_map(|n| &n.subnets);
+        let in_zone = |id: &&String| {
+            let subnet = self.vpc.subnet(id);
+            subnet.is_some_and(|s| s.availability_zone == zone)
+        };
+        Ok(Placed {
+            node: instance.node.clone().unwrap_or_default(),
+            container_instance: Some(id),
+            subnet: given
+                .clone()
+                .find(in_zone)
+                .or(given.clone().next())
+                .cloned(),
+            availability_zone: zone.to_owned(),
         })
     }
 }
 
-/// No node for Fargate tasks is connected.
-fn no_capacity() -> Unplaced {
-    let words = "Capacity is unavailable at this time. Please try again later or in a different availability zone";
-    Unplaced {
-        reason: words.into(),
-        arn: None,
-        detail: None,
-        event: format!("was unable to place a task. Reason: {words}."),
+/// What placement is asked for each task of a launch.
+fn request(launch: &Launch, instances: &Instances) -> Request {
+    let eni = launch.with_interface();
+    let demand = super::spec::demand_of(launch, eni);
+    let ports: Vec<Port> = demand.ports;
+    let required = launch.definition.requires_attributes.iter().flatten();
+    let mut constraints = instances.constraints.clone();
+    if eni {
+        constraints.extend(in_zones_of(launch));
     }
+    Request {
+        claim: Arc::new(Claim {
+            group: launch.group.clone(),
+            cpu_units: demand.cpu_units,
+            memory_mib: demand.memory_mib,
+            ports,
+            gpus: demand.gpus,
+            eni,
+        }),
+        required_attributes: required
+            .map(|a| (a.name.clone(), a.value.clone()))
+            .collect(),
+        constraints,
+        strategies: instances.strategies.clone(),
+        capacity_provider: instances.provider.clone(),
+        external: instances.external,
+    }
+}
+
+/// A task's interface is in the zone of its instance: only instances in the zones of the given
+/// subnets come into question
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-networking-awsvpc.html>).
+fn in_zones_of(launch: &Launch) -> Option<Constraint> {
+    let vpc = DefaultVpc::of(&launch.scope.account, &launch.scope.region);
+    let given = launch.network.iter().flat_map(|n| &n.subnets);
+    let zones: BTreeSet<String> = given
+        .filter_map(|id| Some(vpc.subnet(id)?.availability_zone.clone()))
+        .collect();
+    if zones.is_empty() || zones.len() == vpc.subnets.len() {
+        return None;
+    }
+    let zones: Vec<String> = zones.into_iter().collect();
+    let text = format!("attribute:ecs.availability-zone in [{}]", zones.join(", "));
+    let expression = Expression::parse(&text).expect("a list of zones");
+    Some(Constraint::MemberOf(expression))
 }

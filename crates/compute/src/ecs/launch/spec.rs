@@ -1,7 +1,7 @@
 //! One whole task, from a checked launch and a place.
 
 use super::Launch;
-use super::place::Placed;
+use super::place::{Capacity, Placed};
 use crate::ecs::model::{ContainerSpec, Demand, Status, Task, TaskSpec};
 use crate::ecs::plan::assignment;
 use neargate_api::ecs as api;
@@ -15,6 +15,7 @@ const EPHEMERAL_STORAGE_GIB: i32 = 20;
 pub(super) fn task(
     house: &House,
     launch: &Launch,
+    capacity: &Capacity,
     placed: Placed,
     task_id: String,
     network: TaskNetwork,
@@ -22,7 +23,7 @@ pub(super) fn task(
     let (definition, scope) = (&*launch.definition, &launch.scope);
     let cluster = &launch.cluster.name;
     let arn = scope.arn("ecs", format!("task/{cluster}/{task_id}"));
-    let launch_type = launch.capacity.launch_type();
+    let launch_type = capacity.launch_type();
     let containers = assignment::containers(scope, &task_id, definition, &launch.overrides);
     let demand = demand(launch, &containers, network.interface().is_some());
     let defined = definition.container_definitions.iter().flatten();
@@ -63,7 +64,7 @@ pub(super) fn task(
         availability_zone: network.interface().map_or(placed.availability_zone, |eni| {
             eni.availability_zone.clone()
         }),
-        capacity_provider: launch.capacity.provider().map(str::to_owned),
+        capacity_provider: capacity.provider().map(str::to_owned),
         demand,
         service: launch.service.clone(),
         protection: None,
@@ -97,6 +98,13 @@ pub(super) fn task(
         spec,
         status: Status::provisioning(),
     }
+}
+
+/// What each task of the launch takes of its container instance.
+pub(super) fn demand_of(launch: &Launch, eni: bool) -> Demand {
+    let containers =
+        assignment::containers(&launch.scope, "", &launch.definition, &launch.overrides);
+    demand(launch, &containers, eni)
 }
 
 /// What the task takes of its container instance: its own size, else the sum of its

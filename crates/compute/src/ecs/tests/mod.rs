@@ -79,7 +79,12 @@ impl Lab {
         });
         let ecs = Arc::new(Ecs::default());
         ecs.nodes.connect("local", NodeKind::Fargate);
-        let following = fleet::follow(ecs.fleet.clone(), house.db.clone(), house.rng.clone());
+        let following = fleet::follow(
+            ecs.fleet.clone(),
+            ecs.nodes.clone(),
+            house.db.clone(),
+            house.rng.clone(),
+        );
         let following = task::spawn("fleet", following);
         Lab {
             house,

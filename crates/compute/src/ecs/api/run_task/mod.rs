@@ -5,7 +5,7 @@ mod request;
 mod token;
 
 use super::{active_cluster, clusters, describe};
-use crate::ecs::launch::{Capacity, Launched, Unplaced, launch};
+use crate::ecs::launch::{Capacity, Failure, Launched, launch_on};
 use crate::ecs::model::{ClientToken, Cluster, Task};
 use crate::ecs::{Ecs, error, reference};
 use neargate_api::ecs as api;
@@ -41,13 +41,10 @@ pub async fn run_task(
                 tx.create(token.key(&cx), &record)
             }
         };
-        let launched = launch(&ecs, &cx.house, &request.launch, request.count, &with).await?;
+        let capacities: Vec<_> = request.capacities.iter().collect();
+        let launched = launch_on(&ecs, &cx.house, &request.launch, &capacities, &with).await?;
         if let Some(launched) = launched {
-            let fargate = matches!(request.launch.capacity, Capacity::Fargate { .. });
-            if fargate && launched.tasks.is_empty() {
-                return Err(error::no_capacity());
-            }
-            return Ok(output(&launched));
+            return output(&request.launch.capacity, &launched);
         }
         // An address, the token or the cluster changed hands meanwhile; a deleted cluster ends
         // the loop.
@@ -59,17 +56,30 @@ pub async fn run_task(
     }
 }
 
-fn output(launched: &Launched) -> api::RunTaskOutput {
-    let failure = |f: &Unplaced| api::Failure {
+fn output(capacity: &Capacity, launched: &Launched) -> Result<api::RunTaskOutput, AwsError> {
+    if let Some(unplaced) = launched
+        .unplaced
+        .as_ref()
+        .filter(|_| launched.tasks.is_empty())
+    {
+        if let Some(nowhere) = unplaced.nowhere {
+            return Err(error::invalid_parameter(nowhere));
+        }
+        if matches!(capacity, Capacity::Fargate { .. }) {
+            return Err(error::no_capacity());
+        }
+    }
+    let failure = |f: &Failure| api::Failure {
         arn: f.arn.clone(),
         reason: Some(f.reason.clone()),
         detail: f.detail.clone(),
     };
     let tasks = launched.tasks.iter().map(|t| describe::task(t, true));
-    api::RunTaskOutput {
+    let failures = launched.unplaced.iter().flat_map(|u| &u.failures);
+    Ok(api::RunTaskOutput {
         tasks: Some(tasks.collect()),
-        failures: Some(launched.failures.iter().map(failure).collect()),
-    }
+        failures: Some(failures.map(failure).collect()),
+    })
 }
 
 /// The named cluster; `default` is made when it is first used.

@@ -28,10 +28,6 @@ pub fn runnable(definition: &api::TaskDefinition) -> Result<(), AwsError> {
             foreign,
             "runtimePlatform.cpuArchitecture other than this host's",
         ),
-        (
-            some(&definition.placement_constraints),
-            "placementConstraints",
-        ),
         (some(&definition.volumes), "volumes"),
         (
             definition.proxy_configuration.is_some(),
