@@ -41,6 +41,16 @@ impl ServiceId {
             name: name.to_owned(),
         }
     }
+
+    /// The store key of the service's `T` named `id`.
+    pub fn key<T: Resource>(&self, id: &str) -> String {
+        self.cluster.key::<T>(&format!("{}/{id}", self.name))
+    }
+
+    /// The service's own store key.
+    pub fn store_key(&self) -> String {
+        self.cluster.key::<crate::ecs::model::Service>(&self.name)
+    }
 }
 
 /// One task.

@@ -4,11 +4,22 @@
 mod capacity_provider;
 mod instance;
 mod registered;
+mod service;
+mod service_deployment;
+mod service_revision;
 mod task;
 
+pub use crate::ecs::fleet::ServiceId;
 pub use capacity_provider::CapacityProvider;
 pub use instance::{ContainerInstance, InstanceStatus};
 pub use registered::Registered;
+pub use service::{
+    Alarms, Blocked, CircuitBreaker, Completed, Deployment, DeploymentController, DeploymentRules,
+    EVENTS, PropagateTags, Rollout, Scheduling, Service, ServiceEvent, ServiceSpec, ServiceStatus,
+    State, Target, Threshold,
+};
+pub use service_deployment::{Counted, DeploymentStatus, Phase, Rollback, ServiceDeployment, Stop};
+pub use service_revision::ServiceRevision;
 pub use task::{
     ContainerSpec, Demand, Protection, ServiceLink, Status, StopRequest, Task, TaskSpec,
 };

@@ -1,8 +1,8 @@
 //! Every stored form of ECS is pinned.
 
 use crate::ecs::model::{
-    Arrivals, CapacityProvider, ClientToken, Cluster, ContainerInstance, Family, Registered, Task,
-    TaskDefinition,
+    Arrivals, CapacityProvider, ClientToken, Cluster, ContainerInstance, Family, Registered,
+    Service, ServiceDeployment, ServiceEvent, ServiceRevision, Task, TaskDefinition,
 };
 use neargate_service::golden::check;
 
@@ -18,4 +18,8 @@ fn stored_forms() {
     check::<ClientToken>(DIR);
     check::<Registered>(DIR);
     check::<CapacityProvider>(DIR);
+    check::<Service>(DIR);
+    check::<ServiceEvent>(DIR);
+    check::<ServiceRevision>(DIR);
+    check::<ServiceDeployment>(DIR);
 }
