@@ -1,14 +1,14 @@
 //! Binds the node's real network and images to the agent's seams.
 
 use super::operation::chain;
-use super::seams::{Plumb, Pull, PulledImage};
+use super::seams::{Joined, Plumb, Pull, PulledImage, TaskLinks};
 use crate::image::{CollectPolicy, Images};
 use crate::net::Network;
 use crate::upstream::ImageSource;
 use async_trait::async_trait;
 use neargate_base::Timestamp;
 use neargate_blob::Digest;
-use neargate_domain::NetworkInterface;
+use neargate_domain::{Assignment, NetworkInterface, TaskNetwork};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,8 +32,14 @@ impl Pull for Arc<Images> {
         })
     }
 
+    fn hold(&self, task_id: &str, digests: &[String]) {
+        let digests = digests.iter().filter_map(|d| d.parse().ok()).collect();
+        Images::hold(self, task_id, digests);
+    }
+
     async fn collect(&self, in_use: &HashSet<String>, now: Timestamp) {
-        let in_use: HashSet<Digest> = in_use.iter().filter_map(|d| d.parse().ok()).collect();
+        let mut in_use: HashSet<Digest> = in_use.iter().filter_map(|d| d.parse().ok()).collect();
+        in_use.extend(self.held());
         match Images::collect(self, &in_use, now, CollectPolicy::default()).await {
             Ok(gone) if gone.images > 0 => tracing::info!(?gone, "unused images removed"),
             Ok(_) => {}
@@ -44,10 +50,17 @@ impl Pull for Arc<Images> {
 
 #[async_trait]
 impl Plumb for Network {
-    async fn attach(&self, task_id: &str, eni: &NetworkInterface) -> Result<PathBuf, String> {
-        Network::attach(self, task_id, eni)
-            .await
-            .map_err(|e| chain(&e))
+    async fn attach(&self, task: &Assignment) -> Result<TaskLinks, String> {
+        match &task.network {
+            TaskNetwork::Awsvpc(eni) => Network::attach(self, &task.task_id, eni)
+                .await
+                .map(|netns| shared_by_all(task, eni, netns))
+                .map_err(|e| chain(&e)),
+            TaskNetwork::Instance(_) => Err(format!(
+                "network mode {} needs a container instance, and this node is none",
+                task.network.mode()
+            )),
+        }
     }
 
     async fn detach(&self, task_id: &str) -> Result<(), String> {
@@ -58,7 +71,18 @@ impl Plumb for Network {
         Network::sweep(self, keep).await.map_err(|e| chain(&e))
     }
 
-    fn resolv_conf(&self) -> String {
+    fn resolv_conf(&self, _: &TaskNetwork) -> String {
         Network::resolv_conf(self)
     }
+}
+
+/// `awsvpc`: the containers of a task share its interface.
+pub fn shared_by_all(task: &Assignment, eni: &NetworkInterface, netns: PathBuf) -> TaskLinks {
+    let joined = Joined {
+        netns: Some(netns),
+        address: Some(eni.private_ipv4),
+        hostname: Some(eni.private_dns_name.clone()),
+        ..Joined::default()
+    };
+    vec![Ok(joined); task.containers.len()]
 }

@@ -1,25 +1,35 @@
 //! From a container definition and an image's configuration to what is run: arguments,
 //! environment, the files under `/etc`. Pure.
 
-use super::seams::PulledImage;
+use super::seams::{Joined, PulledImage};
 use super::state::SIGTERM;
 use crate::runtime::{ContainerConfig, Limits, Tmpfs, Ulimit};
-use neargate_domain::{Assignment, ContainerSpec};
+use neargate_domain::{Assignment, ContainerSpec, LaunchType, TaskNetwork};
 use sha2::{Digest as _, Sha256};
-use std::path::Path;
 
-/// Fargate's default `nofile` limit, soft and hard
-/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-defs.html>).
-const NOFILE: (u64, u64) = (65_535, 65_535);
+/// The default `nofile` limit, soft and hard: Fargate's own
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-defs.html>), and
+/// what Amazon Linux starts an instance's Docker with (`--default-ulimit nofile=32768:65536`).
+fn nofile(launch_type: LaunchType) -> (u64, u64) {
+    match launch_type {
+        LaunchType::Fargate => (65_535, 65_535),
+        LaunchType::Ec2 | LaunchType::External => (32_768, 65_536),
+    }
+}
 
-/// `runtimeId` as Fargate forms it: the task id, a dash and ten digits. It is a function of the
-/// names, so that it survives everything.
-pub fn runtime_id(task_id: &str, container: &str) -> String {
+/// `runtimeId`: on Fargate the task id, a dash and ten digits; on an instance a Docker container
+/// id. It is a function of the names, so that it survives everything.
+pub fn runtime_id(task: &Assignment, container: &str) -> String {
+    let task_id = &task.task_id;
     let hash = Sha256::new()
         .chain_update(task_id)
         .chain_update("/")
         .chain_update(container)
         .finalize();
+    match task.launch_type {
+        LaunchType::Fargate => {}
+        LaunchType::Ec2 | LaunchType::External => return hex::encode(hash),
+    }
     let mut first = [0u8; 8];
     first.copy_from_slice(&hash[..8]);
     format!(
@@ -92,11 +102,17 @@ pub fn arguments(spec: &ContainerSpec, image: &PulledImage) -> Result<Vec<String
     }
 }
 
-/// The image's environment, then what Fargate sets, then the task definition's; a later value
+/// The image's environment, then what ECS sets, then the task definition's; a later value
 /// replaces an earlier one in place. The metadata and credentials endpoints are not served yet,
-/// so their variables are absent rather than pointing nowhere.
+/// so their variables are absent rather than pointing nowhere. On EXTERNAL instances the ECS agent
+/// names the environment as on EC2.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-environment-variables.html>
-pub fn environment(task: &Assignment, spec: &ContainerSpec, image: &PulledImage) -> Vec<String> {
+pub fn environment(
+    task: &Assignment,
+    spec: &ContainerSpec,
+    image: &PulledImage,
+    hostname: &str,
+) -> Vec<String> {
     let mut env: Vec<String> = Vec::new();
     let mut set = |name: &str, value: &str| {
         let line = format!("{name}={value}");
@@ -106,7 +122,7 @@ pub fn environment(task: &Assignment, spec: &ContainerSpec, image: &PulledImage)
             None => env.push(line),
         }
     };
-    set("HOSTNAME", hostname(task, spec));
+    set("HOSTNAME", hostname);
     if spec.pseudo_terminal {
         set("TERM", "xterm");
     }
@@ -114,7 +130,11 @@ pub fn environment(task: &Assignment, spec: &ContainerSpec, image: &PulledImage)
         let (name, value) = line.split_once('=').unwrap_or((line, ""));
         set(name, value);
     }
-    set("AWS_EXECUTION_ENV", "AWS_ECS_FARGATE");
+    let environment = match task.launch_type {
+        LaunchType::Fargate => "AWS_ECS_FARGATE",
+        LaunchType::Ec2 | LaunchType::External => "AWS_ECS_EC2",
+    };
+    set("AWS_EXECUTION_ENV", environment);
     set("AWS_DEFAULT_REGION", task.region.as_str());
     set("AWS_REGION", task.region.as_str());
     for (name, value) in &spec.environment {
@@ -123,41 +143,70 @@ pub fn environment(task: &Assignment, spec: &ContainerSpec, image: &PulledImage)
     env
 }
 
-/// The container's host name: its own, else the private DNS name of the task's interface.
-fn hostname<'a>(task: &'a Assignment, spec: &'a ContainerSpec) -> &'a str {
-    let named = task.network.interface().map(|eni| &*eni.private_dns_name);
-    spec.hostname.as_deref().or(named).unwrap_or("localhost")
+/// The container's host name: its own, else that of its network, else Docker's, the first twelve
+/// characters of the container's id.
+pub fn hostname(task: &Assignment, spec: &ContainerSpec, joined: &Joined) -> String {
+    let named = spec.hostname.as_ref().or(joined.hostname.as_ref());
+    named.cloned().unwrap_or_else(|| {
+        let mut id = runtime_id(task, &spec.name);
+        id.truncate(12);
+        id
+    })
 }
 
-/// `/etc/hosts`: loopback, the task's own name, then `extraHosts`.
-pub fn hosts(task: &Assignment, spec: &ContainerSpec) -> String {
-    let mut text = "127.0.0.1 localhost\n".to_owned();
-    if let Some(eni) = task.network.interface() {
-        let address = eni.private_ipv4;
-        text += &format!("{address} {}\n", eni.private_dns_name);
-        if let Some(own) = spec
-            .hostname
-            .as_ref()
-            .filter(|h| **h != eni.private_dns_name)
-        {
-            text += &format!("{address} {own}\n");
+/// What Docker puts first.
+const LOCAL_NAMES: &str = "127.0.0.1\tlocalhost\n\
+    ::1\tlocalhost ip6-localhost ip6-loopback\n\
+    fe00::0\tip6-localnet\n\
+    ff00::0\tip6-mcastprefix\n\
+    ff02::1\tip6-allnodes\n\
+    ff02::2\tip6-allrouters\n";
+
+/// `/etc/hosts`. With an interface of its own: loopback, the task's own name, `extraHosts`. In
+/// `host` mode the instance's and `extraHosts`. Otherwise as Docker has it.
+pub fn hosts(task: &Assignment, spec: &ContainerSpec, joined: &Joined) -> String {
+    let extra = spec
+        .extra_hosts
+        .iter()
+        .map(|(name, address)| (address.as_str(), name.as_str()));
+    let own = hostname(task, spec, joined);
+    if let Some(instance) = &joined.instance_hosts {
+        return instance.clone() + &lines(extra, '\t');
+    }
+    let Some(address) = joined.address.map(|a| a.to_string()) else {
+        return LOCAL_NAMES.to_owned() + &lines(extra, '\t');
+    };
+    let named = (address.as_str(), own.as_str());
+    match &task.network {
+        TaskNetwork::Awsvpc(eni) => {
+            let mut names = vec![(address.as_str(), eni.private_dns_name.as_str())];
+            if own != eni.private_dns_name {
+                names.push(named);
+            }
+            let text = "127.0.0.1 localhost\n".to_owned();
+            text + &lines(names.into_iter().chain(extra), ' ')
         }
+        TaskNetwork::Instance(_) => LOCAL_NAMES.to_owned() + &lines(extra.chain([named]), '\t'),
     }
-    for (name, address) in &spec.extra_hosts {
-        text += &format!("{address} {name}\n");
-    }
-    text
+}
+
+fn lines<'a>(names: impl Iterator<Item = (&'a str, &'a str)>, between: char) -> String {
+    names
+        .map(|(address, name)| format!("{address}{between}{name}\n"))
+        .collect()
 }
 
 /// The files shown in every container: target and text.
 pub fn etc_files(
     task: &Assignment,
     spec: &ContainerSpec,
+    joined: &Joined,
     resolv_conf: &str,
 ) -> [(&'static str, String); 3] {
+    let hostname = hostname(task, spec, joined);
     [
-        ("/etc/hosts", hosts(task, spec)),
-        ("/etc/hostname", format!("{}\n", hostname(task, spec))),
+        ("/etc/hosts", hosts(task, spec, joined)),
+        ("/etc/hostname", format!("{hostname}\n")),
         ("/etc/resolv.conf", resolv_conf.to_owned()),
     ]
 }
@@ -167,8 +216,19 @@ pub fn configure(
     task: &Assignment,
     spec: &ContainerSpec,
     image: &PulledImage,
-    netns: &Path,
+    joined: &Joined,
 ) -> Result<ContainerConfig, String> {
+    if spec.privileged {
+        return Err("privileged containers are not built on this node".into());
+    }
+    let net = spec.sysctls.keys().find(|name| name.starts_with("net."));
+    if let (Some(name), Some(_)) = (net, &joined.instance_hosts) {
+        // It would be the instance's own setting. The words are runc's.
+        return Err(format!(
+            "sysctl \"{name}\" not allowed in host network namespace"
+        ));
+    }
+    let hostname = hostname(task, spec, joined);
     let or_image = |own: &Option<String>, image: &Option<String>| {
         own.as_ref()
             .filter(|s| !s.is_empty())
@@ -187,10 +247,11 @@ pub fn configure(
         })
         .collect();
     if !ulimits.iter().any(|u| u.name == "nofile") {
+        let (soft, hard) = nofile(task.launch_type);
         ulimits.push(Ulimit {
             name: "nofile".into(),
-            soft: NOFILE.0,
-            hard: NOFILE.1,
+            soft,
+            hard,
         });
     }
     Ok(ContainerConfig {
@@ -198,11 +259,11 @@ pub fn configure(
         name: spec.name.clone(),
         layers: image.layers.clone(),
         args: arguments(spec, image)?,
-        env: environment(task, spec, image),
+        env: environment(task, spec, image, &hostname),
         cwd: or_image(&spec.working_directory, &image.working_dir),
         user: or_image(&spec.user, &image.user),
-        hostname: hostname(task, spec).to_owned(),
-        netns: Some(netns.to_owned()),
+        hostname,
+        netns: joined.netns.clone(),
         limits: Limits {
             cpu_shares: spec.cpu_units,
             cpu_quota_units: None,

@@ -183,7 +183,7 @@ impl Driver {
                 );
             }
             Action::AttachNetwork => {
-                let assignment = self.state.assignment.clone();
+                let assignment = operation::with_kept_ports(&self.state);
                 self.spawn("attach", operation::attach(shared, assignment));
             }
             Action::Pull(i) => {
@@ -338,6 +338,8 @@ impl Driver {
         self.images_in_use.send_if_modified(|noted| {
             let changed = *noted != digests;
             if changed {
+                let task_id = &self.state.assignment.task_id;
+                self.shared.images.hold(task_id, &digests);
                 *noted = digests;
             }
             changed

@@ -4,7 +4,7 @@
 
 use super::state::{ContainerState, Ended, Network, Once, Phase, TaskState};
 use neargate_base::Timestamp;
-use neargate_domain::{Assignment, TaskStopped};
+use neargate_domain::{Assignment, NetworkBinding, TaskStopped};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The form of the entries this version writes; older ones it still reads.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// Sequences start from the clock (in milliseconds, which is faster than any task reports). When
 /// that was set back, they go on from the entry's; fewer than this were sent since its last write.
@@ -42,6 +42,9 @@ pub struct KeptContainer {
     pub started_at: Option<Timestamp>,
     pub signalled_at: Option<Timestamp>,
     pub ended: Option<Ended>,
+    /// Since schema 2.
+    #[serde(default)]
+    pub bindings: Vec<NetworkBinding>,
 }
 
 impl Entry {
@@ -59,6 +62,7 @@ impl Entry {
                 started_at,
                 signalled_at: c.signalled_at,
                 ended,
+                bindings: c.bindings.clone(),
             }
         };
         Entry {
@@ -95,6 +99,7 @@ impl Entry {
             c.image_digest = kept.image_digest;
             c.stop_signal = kept.stop_signal;
             c.signalled_at = kept.signalled_at;
+            c.bindings = kept.bindings;
             match (kept.started_at, kept.ended) {
                 (started_at, Some(ended)) => {
                     // It wrote nothing unless it ran.

@@ -13,6 +13,7 @@
 mod binding;
 mod command;
 mod driver;
+mod instance;
 mod ledger;
 mod observe;
 mod operation;
@@ -24,6 +25,8 @@ mod shipper;
 mod state;
 #[cfg(test)]
 mod tests;
+
+pub use self::instance::InstanceNetworks;
 
 use self::driver::{Driver, Handle, Message, Shared};
 use self::ledger::{Ledger, LedgerError};
@@ -117,6 +120,18 @@ impl Agent {
         runtime: Arc<dyn Runtime>,
     ) -> Result<Agent, AgentError> {
         Self::start_with(config, upstream, Arc::new(images), network, runtime).await
+    }
+
+    /// As [`Agent::start`], on a container instance.
+    pub async fn start_on_instance(
+        config: AgentConfig,
+        upstream: Arc<dyn Upstream>,
+        images: Arc<Images>,
+        networks: InstanceNetworks,
+        runtime: Arc<dyn Runtime>,
+    ) -> Result<Agent, AgentError> {
+        let networks = Arc::new(networks);
+        Self::start_with(config, upstream, Arc::new(images), networks, runtime).await
     }
 
     /// As [`Agent::start`], with other images and networks than the node's own.

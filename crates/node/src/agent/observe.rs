@@ -1,12 +1,11 @@
 //! What a driver observes of its task, and how each observation changes the state: the causes
 //! and words of every end are here.
 
-use super::seams::PulledImage;
+use super::seams::{PulledImage, TaskLinks};
 use super::state::{ContainerState, Ended, Network, Once, Phase, TaskState};
 use crate::runtime::Exit;
 use neargate_base::Timestamp;
 use neargate_domain::{Assignment, DesiredState, TaskReport, TaskStopped};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What the driver observed.
@@ -14,7 +13,7 @@ use std::sync::Arc;
 pub enum Event {
     Assigned(Box<Assignment>),
     Removed,
-    NetworkReady(PathBuf),
+    NetworkReady(Arc<TaskLinks>),
     NetworkFailed {
         message: String,
         retry_at: Timestamp,
@@ -57,11 +56,7 @@ impl TaskState {
         match event {
             Event::Assigned(newer) => self.assigned(&newer),
             Event::Removed => self.removed = true,
-            Event::NetworkReady(path) => {
-                if self.network == Network::Attaching {
-                    self.network = Network::Ready(path);
-                }
-            }
+            Event::NetworkReady(links) => self.network_ready(links),
             Event::NetworkFailed { message, retry_at } => {
                 self.network_failed(&message, retry_at, now)
             }
@@ -196,6 +191,25 @@ impl TaskState {
             self.assignment.desired = DesiredState::Stopped;
         }
         self.touch();
+    }
+
+    fn network_ready(&mut self, links: Arc<TaskLinks>) {
+        if self.network != Network::Attaching {
+            return;
+        }
+        let mut changed = false;
+        for (c, link) in self.containers.iter_mut().zip(links.iter()) {
+            if let Ok(joined) = link
+                && joined.bindings != c.bindings
+            {
+                c.bindings = joined.bindings.clone();
+                changed = true;
+            }
+        }
+        if changed {
+            self.touch();
+        }
+        self.network = Network::Ready(links);
     }
 
     /// A task that runs already (the agent came back) does not fail for it.

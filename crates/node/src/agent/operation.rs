@@ -6,17 +6,16 @@ use super::driver::{Message, Sender, Shared};
 use super::ledger::Entry;
 use super::observe::Event;
 use super::plan::Action;
-use super::seams::PulledImage;
+use super::seams::{Joined, PulledImage};
 use super::state::{Network, TaskState};
 use crate::runtime::Bind;
 use crate::upstream::{ImageSource, UpstreamError};
 use neargate_base::backoff::Backoff;
 use neargate_base::task;
-use neargate_domain::{Assignment, TaskNetwork, TaskReport};
+use neargate_domain::{Assignment, TaskReport};
 use std::error::Error;
 use std::future::Future;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +30,7 @@ const START_LIMIT: Duration = Duration::from_secs(180);
 pub struct Prepared {
     assignment: Option<Box<Assignment>>,
     image: Option<Arc<PulledImage>>,
-    netns: Option<PathBuf>,
+    link: Option<Result<Joined, String>>,
 }
 
 /// Collect what `action` will need.
@@ -44,8 +43,8 @@ pub fn prepare(state: &TaskState, action: &Action) -> Prepared {
         Action::Start(i) => Prepared {
             assignment: Some(Box::new(state.assignment.clone())),
             image: state.containers[*i].image.clone(),
-            netns: match &state.network {
-                Network::Ready(path) => Some(path.clone()),
+            link: match &state.network {
+                Network::Ready(links) => links.get(*i).cloned(),
                 _ => None,
             },
         },
@@ -103,31 +102,32 @@ pub async fn save(
     Some(Event::SaveFailed { message, retry_at }.into())
 }
 
+/// The assignment with the host ports that were picked before in place of those to be picked.
+pub fn with_kept_ports(state: &TaskState) -> Assignment {
+    let mut task = state.assignment.clone();
+    for (spec, c) in task.containers.iter_mut().zip(&state.containers) {
+        if spec.port_mappings.len() == c.bindings.len() {
+            for (mapping, kept) in spec.port_mappings.iter_mut().zip(&c.bindings) {
+                mapping.host_port = Some(kept.host_port);
+            }
+        }
+    }
+    task
+}
+
 /// Network and cgroup.
 pub async fn attach(shared: Arc<Shared>, task: Assignment) -> Option<Message> {
-    let network = async {
-        match &task.network {
-            TaskNetwork::Awsvpc(eni) => shared.network.attach(&task.task_id, eni).await,
-            TaskNetwork::Instance(_) => Err(format!(
-                "network mode {} is not built on this node",
-                task.network.mode()
-            )),
-        }
-    };
+    let network = shared.network.attach(&task);
     let cgroup = shared
         .runtime
         .prepare_task(&task.task_id, task.cpu_units, task.memory_mib);
     let (network, cgroup) = tokio::join!(network, cgroup);
     let message = match (network, cgroup) {
-        (Ok(netns), Ok(())) => return Some(Event::NetworkReady(netns).into()),
+        (Ok(links), Ok(())) => return Some(Event::NetworkReady(Arc::new(links)).into()),
         (Err(message), _) => message,
         (Ok(_), Err(error)) => chain(&error),
     };
-    tracing::warn!(
-        task_id = task.task_id,
-        message,
-        "network interface not attached"
-    );
+    tracing::warn!(task_id = task.task_id, message, "network not attached");
     let retry_at = shared.clock.now() + TRY_AGAIN;
     Some(Event::NetworkFailed { message, retry_at }.into())
 }
@@ -169,14 +169,18 @@ pub async fn check_logs(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Op
 pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<Message> {
     let task = prepared.assignment.expect("prepared for a start");
     let image = prepared.image.expect("a pulled container has its image");
-    let netns = prepared.netns.expect("planned with a network");
+    let joined = match prepared.link.expect("planned with a network") {
+        Ok(joined) => joined,
+        Err(message) => return Some(Event::StartFailed(i, message).into()),
+    };
     let spec = &task.containers[i];
-    let mut config = match command::configure(&task, spec, &image, &netns) {
+    let mut config = match command::configure(&task, spec, &image, &joined) {
         Ok(config) => config,
         Err(message) => return Some(Event::StartFailed(i, message).into()),
     };
     let dir = shared.etc_dir.join(&task.task_id).join(&spec.name);
-    let files = command::etc_files(&task, spec, &shared.network.resolv_conf());
+    let resolv_conf = shared.network.resolv_conf(&task.network);
+    let files = command::etc_files(&task, spec, &joined, &resolv_conf);
     match task::spawn_blocking(move || write_etc(&dir, &files)).await {
         Ok(Ok(binds)) => config.binds = binds,
         Ok(Err(error)) => return Some(Event::StartFailed(i, error.to_string()).into()),

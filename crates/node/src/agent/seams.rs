@@ -4,9 +4,10 @@
 use crate::upstream::ImageSource;
 use async_trait::async_trait;
 use neargate_base::Timestamp;
-use neargate_domain::NetworkInterface;
+use neargate_domain::{Assignment, NetworkBinding, TaskNetwork};
 use std::collections::HashSet;
 use std::fmt::Debug;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 /// A pulled and unpacked image: what starting a container of it takes.
@@ -32,18 +33,40 @@ pub trait Pull: Debug + Send + Sync {
     /// The error is the text after `CannotPullContainerError: `.
     async fn pull(&self, name: &str, source: ImageSource) -> Result<PulledImage, String>;
 
+    /// Note which manifest digests the task's containers use from now on; none: it is over.
+    /// Other agents of the host may use the same images, and must not collect these.
+    fn hold(&self, task_id: &str, digests: &[String]);
+
     /// Delete what no task uses and policy no longer keeps. `in_use` holds manifest digests.
     async fn collect(&self, in_use: &HashSet<String>, now: Timestamp);
 }
 
+/// What one container has of the network.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Joined {
+    /// `None`: a new one, with a loopback interface only.
+    pub netns: Option<PathBuf>,
+    pub address: Option<Ipv4Addr>,
+    /// Its name, unless its definition has one; `None`: as Docker names it.
+    pub hostname: Option<String>,
+    /// In `host` mode: the `/etc/hosts` of the instance, whose namespace this is.
+    pub instance_hosts: Option<String>,
+    /// Ports published on the instance, in the definition's order.
+    pub bindings: Vec<NetworkBinding>,
+}
+
+/// A task's network, for each container in the definition's order; the error is that container's
+/// own, the text after `CannotStartContainerError: `.
+pub type TaskLinks = Vec<Result<Joined, String>>;
+
 /// Builds and removes task networks. Every call is idempotent.
 #[async_trait]
 pub trait Plumb: Debug + Send + Sync {
-    /// The path of the task's network namespace.
-    async fn attach(&self, task_id: &str, eni: &NetworkInterface) -> Result<PathBuf, String>;
+    /// What the task's containers need to start. An error concerns the whole task.
+    async fn attach(&self, task: &Assignment) -> Result<TaskLinks, String>;
     async fn detach(&self, task_id: &str) -> Result<(), String>;
-    /// Remove every task network but those of `keep`.
+    /// Remove every task network of this agent but those of `keep`.
     async fn sweep(&self, keep: &HashSet<String>) -> Result<(), String>;
-    /// The text of `/etc/resolv.conf` for tasks.
-    fn resolv_conf(&self) -> String;
+    /// The text of `/etc/resolv.conf` for containers with such a network.
+    fn resolv_conf(&self, network: &TaskNetwork) -> String;
 }

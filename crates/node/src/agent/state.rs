@@ -9,25 +9,25 @@
 //! Invariants: `stopped` is set once and keeps its first cause; an `Ended` container never
 //! changes; `desired` never goes back to `Running`.
 
-use super::seams::PulledImage;
+use super::seams::{PulledImage, TaskLinks};
 use neargate_base::Timestamp;
 use neargate_domain::{
-    Assignment, ContainerReport, ContainerStatus, DesiredState, Health, TaskReport, TaskStopped,
+    Assignment, ContainerReport, ContainerStatus, DesiredState, Health, NetworkBinding, TaskReport,
+    TaskStopped,
 };
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// SIGTERM, the default stop signal.
 pub const SIGTERM: i32 = 15;
 
-/// The task's network interface on this node.
+/// The task's network on this node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Network {
     Absent,
     Attaching,
-    /// The namespace's path.
-    Ready(PathBuf),
+    /// By container.
+    Ready(Arc<TaskLinks>),
     Failed,
     Releasing,
     Released,
@@ -68,6 +68,8 @@ pub struct ContainerState {
     pub image: Option<Arc<PulledImage>>,
     pub image_digest: Option<String>,
     pub stop_signal: i32,
+    /// Its ports on the instance, once they are published; they stay the same.
+    pub bindings: Vec<NetworkBinding>,
     /// The log stream exists (or none is asked for).
     pub log_ready: Once,
     /// Every line is with the control plane (or there are none to ship).
@@ -142,6 +144,7 @@ impl TaskState {
                 image: None,
                 image_digest: None,
                 stop_signal: SIGTERM,
+                bindings: Vec::new(),
                 log_ready: if spec.log.is_some() {
                     Once::ToDo
                 } else {
@@ -229,13 +232,17 @@ impl TaskState {
             ContainerReport {
                 name: spec.name.clone(),
                 status,
-                runtime_id: started_at.map(|_| super::command::runtime_id(&a.task_id, &spec.name)),
+                runtime_id: started_at.map(|_| super::command::runtime_id(a, &spec.name)),
                 image_digest: c.image_digest.clone(),
                 started_at,
                 finished_at,
                 exit_code,
                 reason,
-                network_bindings: Vec::new(),
+                // "After a task reaches the RUNNING status" (API_NetworkBinding.html).
+                network_bindings: match started_at {
+                    Some(_) => c.bindings.clone(),
+                    None => Vec::new(),
+                },
                 health: Health::Unknown,
             }
         });

@@ -82,6 +82,15 @@ impl Cgroup {
         }
     }
 
+    /// The paths of all groups of ours that are in no other.
+    pub fn roots(hierarchy: &Hierarchy) -> Vec<String> {
+        let mounts = hierarchy.mounts().iter().map(|mount| mount.path.clone());
+        subdirectories(mounts)
+            .into_iter()
+            .filter(|name| name.starts_with("neargate-"))
+            .collect()
+    }
+
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -192,19 +201,26 @@ impl Cgroup {
 
     /// Names of the groups directly inside this one, in any hierarchy.
     pub fn children(&self) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .directories()
-            .into_iter()
-            .filter_map(|(_, directory)| fs::read_dir(directory).ok())
-            .flatten()
-            .flatten()
-            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .collect();
-        names.sort();
-        names.dedup();
-        names
+        subdirectories(
+            self.directories()
+                .into_iter()
+                .map(|(_, directory)| directory),
+        )
     }
+}
+
+/// Their names, each once.
+fn subdirectories(directories: impl Iterator<Item = PathBuf>) -> Vec<String> {
+    let mut names: Vec<String> = directories
+        .filter_map(|directory| fs::read_dir(directory).ok())
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// Hands the controllers we use to the children of a v2 group. Each for itself: a missing one

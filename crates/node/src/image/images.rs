@@ -19,6 +19,8 @@ use super::registry::Registry;
 use super::trash::Trash;
 use neargate_base::task;
 use neargate_blob::{Blobs, Digest};
+use parking_lot::Mutex;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -56,12 +58,29 @@ pub struct Images {
     pub(super) layer_flights: Flights<String, Result<Outcome, PullError>>,
     pub(super) image_flights: Flights<Digest, Result<Arc<ImageRecord>, PullError>>,
     next_temporary: AtomicU64,
+    /// What each task of this host uses, whichever agent runs it.
+    held: Mutex<HashMap<String, HashSet<Digest>>>,
     /// A sync is running, and another was asked for since it began.
     syncing: AtomicBool,
     sync_again: AtomicBool,
 }
 
 impl Images {
+    /// Note what a task uses from now on; nothing: the task is over.
+    pub fn hold(&self, task_id: &str, digests: HashSet<Digest>) {
+        let mut held = self.held.lock();
+        if digests.is_empty() {
+            held.remove(task_id);
+        } else {
+            held.insert(task_id.to_owned(), digests);
+        }
+    }
+
+    /// What tasks are noted to use.
+    pub fn held(&self) -> HashSet<Digest> {
+        self.held.lock().values().flatten().cloned().collect()
+    }
+
     /// Open (or create) the image directory `root` with default options. `blobs` is our own
     /// registry's store, where it is on this host.
     pub fn open(
@@ -102,6 +121,7 @@ impl Images {
             layer_flights: Flights::default(),
             image_flights: Flights::default(),
             next_temporary: AtomicU64::new(0),
+            held: Mutex::default(),
             syncing: AtomicBool::new(false),
             sync_again: AtomicBool::new(false),
             options,

@@ -27,6 +27,10 @@ pub enum NetworkError {
         interface: String,
         vpc_cidr: String,
     },
+    #[error(
+        "this host uses all of 172.17.0.0/16 to 172.30.0.0/16: the container instance's bridge needs one of them"
+    )]
+    Full,
     #[error("{0:?} cannot name a task")]
     TaskId(String),
     #[error("{0:?} is not a network the node can build")]

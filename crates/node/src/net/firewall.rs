@@ -3,11 +3,14 @@
 //! than an element does.
 
 use super::error::NetworkError;
+use super::netns::Place;
 use super::ruleset::{self, Sender};
-use neargate_base::task::{spawn, spawn_blocking};
-use std::collections::{HashMap, HashSet};
+use neargate_base::task::spawn;
+use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 /// The most changes in one run of `nft`.
@@ -17,7 +20,6 @@ const BATCH: usize = 256;
 enum Change {
     Allow(Sender),
     Deny(String),
-    Keep(HashSet<String>),
     Remove,
 }
 
@@ -31,15 +33,30 @@ struct Request {
 #[derive(Debug, Clone)]
 pub(super) struct Firewall {
     requests: mpsc::Sender<Request>,
+    senders: Senders,
 }
 
+/// By port. Changed by the firewall's task only.
+type Senders = Arc<Mutex<HashMap<String, Sender>>>;
+
 impl Firewall {
-    /// Takes over a table that [`ruleset::base`] was loaded into.
-    pub(super) fn start(table: String, senders: Vec<Sender>) -> Firewall {
+    /// Takes over a table of `place` that [`ruleset::base`] was loaded into.
+    pub(super) fn start(table: String, place: Place, senders: Vec<Sender>) -> Firewall {
         let (requests, inbox) = mpsc::channel(BATCH);
         let senders = senders.into_iter().map(|s| (s.veth.clone(), s)).collect();
-        spawn("firewall", State { table, senders }.run(inbox));
-        Firewall { requests }
+        let senders: Senders = Arc::new(Mutex::new(senders));
+        let state = State {
+            table,
+            place,
+            senders: Arc::clone(&senders),
+        };
+        spawn("firewall", state.run(inbox));
+        Firewall { requests, senders }
+    }
+
+    /// The ports that may send something now.
+    pub(super) fn veths(&self) -> Vec<String> {
+        self.senders.lock().keys().cloned().collect()
     }
 
     /// The port may send as this, and as nothing else.
@@ -50,11 +67,6 @@ impl Firewall {
     /// The port may send nothing.
     pub(super) async fn deny(&self, veth: String) -> Result<(), NetworkError> {
         self.request(Change::Deny(veth)).await
-    }
-
-    /// Every port but these may send nothing.
-    pub(super) async fn keep(&self, veths: HashSet<String>) -> Result<(), NetworkError> {
-        self.request(Change::Keep(veths)).await
     }
 
     /// Removes the tables.
@@ -75,15 +87,16 @@ impl Firewall {
 
 struct State {
     table: String,
-    senders: HashMap<String, Sender>,
+    place: Place,
+    senders: Senders,
 }
 
 impl State {
-    async fn run(mut self, mut inbox: mpsc::Receiver<Request>) {
+    async fn run(self, mut inbox: mpsc::Receiver<Request>) {
         let mut batch = Vec::new();
         while inbox.recv_many(&mut batch, BATCH).await > 0 {
             let script: String = batch.iter().map(|r| self.apply(&r.change)).collect();
-            let result = run_async(script).await;
+            let result = run_async(&self.place, script).await;
             if result.is_ok() || batch.len() == 1 {
                 for r in batch.drain(..) {
                     let _ = r.done.send(result.clone());
@@ -93,49 +106,44 @@ impl State {
             // A transaction is all or nothing: find the one that is at fault.
             for r in batch.drain(..) {
                 let script = self.apply(&r.change);
-                let _ = r.done.send(run_async(script).await);
+                let _ = r.done.send(run_async(&self.place, script).await);
             }
         }
     }
 
     /// The text that makes the change, whatever the state before it; and the state after it.
-    fn apply(&mut self, change: &Change) -> String {
+    fn apply(&self, change: &Change) -> String {
         match change {
             Change::Allow(sender) => {
-                let old = self.senders.insert(sender.veth.clone(), sender.clone());
+                let old = self
+                    .senders
+                    .lock()
+                    .insert(sender.veth.clone(), sender.clone());
                 let old = old.filter(|old| old != sender);
                 let delete = old
                     .map(|old| ruleset::delete(&self.table, &old))
                     .unwrap_or_default();
                 delete + &ruleset::add(&self.table, sender)
             }
-            Change::Deny(veth) => self.forget(|s| s.veth == *veth),
-            Change::Keep(veths) => self.forget(|s| !veths.contains(&s.veth)),
+            Change::Deny(veth) => {
+                let gone = self.senders.lock().remove(veth);
+                gone.map(|s| ruleset::delete(&self.table, &s))
+                    .unwrap_or_default()
+            }
             Change::Remove => {
-                self.senders.clear();
+                self.senders.lock().clear();
                 ruleset::remove(&self.table)
             }
         }
     }
-
-    fn forget(&mut self, gone: impl Fn(&Sender) -> bool) -> String {
-        let gone: Vec<Sender> = self
-            .senders
-            .extract_if(|_, s| gone(s))
-            .map(|(_, sender)| sender)
-            .collect();
-        gone.iter()
-            .map(|s| ruleset::delete(&self.table, s))
-            .collect()
-    }
 }
 
-async fn run_async(script: String) -> Result<(), String> {
+async fn run_async(place: &Place, script: String) -> Result<(), String> {
     if script.is_empty() {
         return Ok(());
     }
-    let run = spawn_blocking(move || run(&script).map_err(|e| e.to_string())).await;
-    run.unwrap_or_else(|e| Err(e.to_string()))
+    let run = place.clone().run(move || run(&script)).await;
+    run.map_err(|e| e.to_string())
 }
 
 /// Runs one script, all or nothing.
@@ -146,6 +154,19 @@ pub(super) fn run(script: &str) -> Result<(), NetworkError> {
 /// The senders a table holds.
 pub(super) fn senders(table: &str) -> Result<Vec<Sender>, NetworkError> {
     nft(&["list", "set", "bridge", table, "senders"], "").map(|text| ruleset::parse(&text))
+}
+
+/// The senders an instance's table holds, with the ports published to each.
+pub(super) fn publishers(table: &str) -> Result<Vec<Sender>, NetworkError> {
+    let mut all = senders(table)?;
+    let listing = nft(&["list", "map", "inet", table, "published"], "")?;
+    for (address, port) in ruleset::parse_published(&listing) {
+        if let Some(sender) = all.iter_mut().find(|s| s.address == address) {
+            sender.published.push(port);
+        }
+    }
+    all.iter_mut().for_each(|s| s.published.sort());
+    Ok(all)
 }
 
 /// What `nft` prints; its first line of complaint if it fails.

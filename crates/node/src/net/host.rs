@@ -112,7 +112,7 @@ pub(super) fn overlap<'a>(
     })
 }
 
-fn uplink_mtu(routes: &[Route], links: &[Link]) -> u32 {
+pub(super) fn uplink_mtu(routes: &[Route], links: &[Link]) -> u32 {
     let out = routes
         .iter()
         .find(|r| r.prefix_len == 0)

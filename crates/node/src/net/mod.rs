@@ -4,11 +4,15 @@
 //! Invariants: every call is idempotent, and finds again what an earlier process of the same
 //! instance made; a namespace outlives the node (a bind mount holds it) and goes with
 //! [`Network::detach`] or [`Network::sweep`]; a task can send only as itself; one Neargate owns
-//! the network of a host.
+//! the network of a host. Several agents may use it, each by a [`Share`] of its own: one removes
+//! nothing of another's.
+//!
+//! A container instance's own network, with bridge and ports, is [`Instance`].
 
 mod error;
 mod firewall;
 mod host;
+mod instance;
 mod link;
 mod names;
 mod neighbours;
@@ -16,13 +20,17 @@ mod netlink;
 mod netns;
 mod owner;
 mod plumb;
+mod ports;
 mod resolv;
 mod ruleset;
+mod share;
 mod sysctl;
 #[cfg(test)]
 mod tests;
 
 pub use error::NetworkError;
+pub use instance::{ConnectError, Connected, Instance, InstanceConfig};
+pub use share::Share;
 
 use firewall::Firewall;
 use neargate_base::task::spawn_blocking;
@@ -82,7 +90,7 @@ impl Network {
         .await
         .map(
             |(bridge_name, bridge, netns_dir, (table, senders), _owner)| {
-                let firewall = Firewall::start(table, senders);
+                let firewall = Firewall::start(table, netns::Place::Own, senders);
                 Arc::new(Network {
                     bridge_name,
                     bridge,
@@ -101,8 +109,19 @@ impl Network {
         task_id: &str,
         eni: &NetworkInterface,
     ) -> Result<PathBuf, NetworkError> {
-        let namespace = self.namespace(task_id)?;
+        self.attach_for("", task_id, eni).await
+    }
+
+    async fn attach_for(
+        &self,
+        owner: &str,
+        task_id: &str,
+        eni: &NetworkInterface,
+    ) -> Result<PathBuf, NetworkError> {
+        let namespace = self.namespace(owner, task_id)?;
         let mac = parse_mac(&eni.mac)?;
+        // Whatever belongs to no namespace's name is taken for left behind: so this is first.
+        netns::reserve(&namespace)?;
         let veth = names::veth(task_id);
         let plan = plumb::Plan {
             namespace: namespace.clone(),
@@ -118,6 +137,7 @@ impl Network {
             veth: veth.clone(),
             mac: format_mac(mac),
             address: eni.private_ipv4,
+            published: Vec::new(),
         };
         let (plumbed, allowed) = tokio::join!(
             netns::on_own_thread(move || plumb::ensure(&plan)),
@@ -140,43 +160,70 @@ impl Network {
     /// The task's network is gone: its namespace goes when its last process has. Call it when
     /// the containers have ended, and again after an error.
     pub async fn detach(&self, task_id: &str) -> Result<(), NetworkError> {
-        let namespace = self.namespace(task_id)?;
+        self.detach_for("", task_id).await
+    }
+
+    async fn detach_for(&self, owner: &str, task_id: &str) -> Result<(), NetworkError> {
+        let namespace = self.namespace(owner, task_id)?;
         self.firewall.deny(names::veth(task_id)).await?;
         blocking(move || netns::remove(&namespace)).await
     }
 
-    /// Removes what belongs to any task but these. Not to be called while one is attached that
-    /// is not in `keep`.
+    /// Removes what belongs to any task but these; not what was made through a [`Share`].
     pub async fn sweep(&self, keep: &HashSet<String>) -> Result<(), NetworkError> {
-        let veths: HashSet<String> = keep.iter().map(|id| names::veth(id)).collect();
-        self.firewall.keep(veths.clone()).await?;
-        let (dir, keep) = (self.netns_dir.clone(), keep.clone());
-        blocking(move || {
-            for id in netns::list(&dir)?
-                .into_iter()
-                .filter(|id| !keep.contains(id))
-            {
-                tracing::info!(task = id, "removing a network namespace left behind");
-                netns::remove(&dir.join(id))?;
+        self.sweep_unless(|owner, task| !owner.is_empty() || keep.contains(task))
+            .await
+    }
+
+    /// Removes the tasks of every share whose owner is not among these.
+    pub async fn sweep_owners(&self, keep: &HashSet<String>) -> Result<(), NetworkError> {
+        self.sweep_unless(|owner, _| owner.is_empty() || keep.contains(owner))
+            .await
+    }
+
+    /// Removes every namespace but those that `keeps` names by owner and task, and whatever
+    /// belongs to no namespace.
+    async fn sweep_unless(&self, keeps: impl Fn(&str, &str) -> bool) -> Result<(), NetworkError> {
+        let dir = self.netns_dir.clone();
+        let all = blocking(move || netns::list(&dir)).await?;
+        for file in all {
+            let (owner, task) = names::split_owned(&file);
+            if !keeps(owner, task) {
+                tracing::info!(task, owner, "removing a network namespace left behind");
+                self.detach_for(owner, task).await?;
             }
+        }
+        // In this order: a port that is there now has had its namespace's name before.
+        let senders = self.firewall.veths();
+        let dir = self.netns_dir.clone();
+        let strays = blocking(move || {
             let failed = || NetworkError::link("remove interfaces left behind");
             let mut nl = Netlink::open().map_err(failed())?;
             let links = link::list(&mut nl).map_err(failed())?;
+            let known: HashSet<String> = netns::list(&dir)?
+                .iter()
+                .map(|file| names::veth(names::split_owned(file).1))
+                .collect();
             let stray =
-                |name: &String| name.starts_with(names::VETH_PREFIX) && !veths.contains(name);
+                |name: &String| name.starts_with(names::VETH_PREFIX) && !known.contains(name);
             for name in links.into_iter().map(|l| l.name).filter(stray) {
                 link::delete(&mut nl, &name).map_err(failed())?;
             }
-            Ok(())
-        })
-        .await
+            Ok(senders
+                .into_iter()
+                .filter(move |veth| !known.contains(veth)))
+        });
+        for veth in strays.await? {
+            self.firewall.deny(veth).await?;
+        }
+        Ok(())
     }
 
     /// Takes the network down at the end: tasks' too unless `keep_tasks`. Bridge and firewall
     /// go with the last task, and stay for a later start otherwise.
     pub async fn shutdown(&self, keep_tasks: bool) -> Result<(), NetworkError> {
         if !keep_tasks {
-            self.sweep(&HashSet::new()).await?;
+            self.sweep_unless(|_, _| false).await?;
         }
         let (dir, name) = (self.netns_dir.clone(), self.bridge_name.clone());
         let removed = blocking(move || {
@@ -206,9 +253,9 @@ impl Network {
         resolv::read()
     }
 
-    fn namespace(&self, task_id: &str) -> Result<PathBuf, NetworkError> {
+    fn namespace(&self, owner: &str, task_id: &str) -> Result<PathBuf, NetworkError> {
         if names::is_task_id(task_id) {
-            Ok(self.netns_path(task_id))
+            Ok(self.netns_dir.join(names::owned(owner, task_id)))
         } else {
             Err(NetworkError::TaskId(task_id.into()))
         }

@@ -9,6 +9,12 @@ use sha2::{Digest as _, Sha256};
 pub(super) const BRIDGE_PREFIX: &str = "ng-";
 /// Every host end of a task's interface starts so.
 pub(super) const VETH_PREFIX: &str = "ngv";
+/// The bridge of a container instance's own network: one in each network namespace.
+pub(super) const INSTANCE_BRIDGE: &str = "neargate0";
+/// The nftables table (in families `inet` and `bridge`) of a container instance.
+pub(super) const INSTANCE_TABLE: &str = "neargate_instance";
+/// Every instance's end of a container's interface starts so.
+pub(super) const CONTAINER_VETH_PREFIX: &str = "ngc";
 
 /// The bridge of an instance: `ng-` and eight hexadecimal digits.
 pub(super) fn bridge(instance: &str) -> String {
@@ -30,6 +36,37 @@ pub(super) fn bridge_mac(bridge: &str) -> [u8; 6] {
 /// The host end of a task's interface: `ngv` and 48 bits of a hash, whatever the id's form.
 pub(super) fn veth(task_id: &str) -> String {
     format!("{VETH_PREFIX}{}", &digest(task_id)[..12])
+}
+
+/// The file name of a container's namespace on its instance; the container's name, which may be
+/// long, by its hash.
+pub(super) fn endpoint(task_id: &str, container: &str) -> String {
+    format!("{task_id}.{}", &digest(container)[..16])
+}
+
+/// The instance's end of a container's interface.
+pub(super) fn container_veth(endpoint: &str) -> String {
+    format!("{CONTAINER_VETH_PREFIX}{}", &digest(endpoint)[..12])
+}
+
+/// Docker's MAC address for a container: `02:42` and its IPv4 address, so that one tells the other.
+pub(super) fn container_mac(address: std::net::Ipv4Addr) -> [u8; 6] {
+    let [a, b, c, d] = address.octets();
+    [0x02, 0x42, a, b, c, d]
+}
+
+/// The file name of a task's namespace: the first agent's have none but the task's own.
+pub(super) fn owned(owner: &str, task_id: &str) -> String {
+    if owner.is_empty() {
+        task_id.to_owned()
+    } else {
+        format!("{owner}@{task_id}")
+    }
+}
+
+/// Owner and task of a namespace's file name.
+pub(super) fn split_owned(file: &str) -> (&str, &str) {
+    file.split_once('@').unwrap_or(("", file))
 }
 
 /// May this id become a file name?

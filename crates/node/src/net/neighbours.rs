@@ -8,9 +8,12 @@
 
 use super::error::NetworkError;
 use super::firewall;
+use super::names::INSTANCE_BRIDGE;
 use std::process::{Command, Stdio};
 
 /// Inserts the rules, once, if they are needed.
+///
+/// An instance's bridge also takes what is published on it.
 pub(super) fn accept(bridge: &str) -> Result<(), NetworkError> {
     if !forward_drops() {
         return Ok(());
@@ -48,19 +51,19 @@ pub(super) fn forget(bridge: &str) {
     }
 }
 
-fn rules(bridge: &str) -> [Vec<&str>; 2] {
-    let replies = [
-        "-o",
-        bridge,
-        "-m",
-        "conntrack",
-        "--ctstate",
-        "RELATED,ESTABLISHED",
+fn rules(bridge: &str) -> Vec<Vec<&str>> {
+    let into = |state| {
+        let matched = ["-o", bridge, "-m", "conntrack", "--ctstate", state];
+        [&matched[..], &["-j", "ACCEPT"]].concat()
+    };
+    let mut rules = vec![
+        vec!["-i", bridge, "-j", "ACCEPT"],
+        into("RELATED,ESTABLISHED"),
     ];
-    [
-        ["-i", bridge, "-j", "ACCEPT"].to_vec(),
-        [&replies[..], &["-j", "ACCEPT"]].concat(),
-    ]
+    if bridge == INSTANCE_BRIDGE {
+        rules.push(into("DNAT"));
+    }
+    rules
 }
 
 /// iptables has two kernels behind one name; asking it would load the one that is not in use.

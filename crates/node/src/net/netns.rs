@@ -10,7 +10,7 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space,
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tokio::sync::oneshot;
 
 /// The calling thread's network namespace, as /proc shows it.
@@ -29,12 +29,60 @@ pub(super) fn enter(path: &Path) -> Result<(File, bool), NetworkError> {
             Err(e) => return Err(NetworkError::path("enter", path)(e.into())),
         }
     }
-    let created = OpenOptions::new().create(true).append(true).open(path);
-    created.map_err(NetworkError::path("create", path))?;
+    reserve(path)?;
     unshare_network().map_err(NetworkError::path("make a network namespace for", path))?;
     mount_bind(OWN, path).map_err(|e| NetworkError::path("mount", path)(e.into()))?;
     let handle = File::open(OWN).map_err(NetworkError::path("open", OWN))?;
     Ok((handle, true))
+}
+
+/// Takes the name for a namespace to be made; fine if it is taken already.
+pub(super) fn reserve(path: &Path) -> Result<(), NetworkError> {
+    if path.exists() {
+        return Ok(());
+    }
+    let created = OpenOptions::new().create(true).append(true).open(path);
+    created
+        .map(|_| ())
+        .map_err(NetworkError::path("create", path))
+}
+
+/// A network namespace that is there already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The process's own.
+    Own,
+    At(PathBuf),
+}
+
+impl Place {
+    /// Does blocking work inside it, for programs too that the work starts.
+    pub(super) async fn run<T, F>(self, work: F) -> Result<T, NetworkError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, NetworkError> + Send + 'static,
+    {
+        match self {
+            Place::Own => super::blocking(work).await,
+            Place::At(_) => {
+                let inside = move || {
+                    self.join()?;
+                    work()
+                };
+                on_own_thread(inside).await
+            }
+        }
+    }
+
+    /// Moves the calling thread, which must be one of [`on_own_thread`], into it.
+    pub(super) fn join(&self) -> Result<(), NetworkError> {
+        let Place::At(path) = self else {
+            return Ok(());
+        };
+        let handle = File::open(path).map_err(NetworkError::path("open", path))?;
+        move_into_link_name_space(handle.as_fd(), Some(LinkNameSpaceType::Network))
+            .map_err(|e| NetworkError::path("enter", path)(e.into()))
+    }
 }
 
 #[allow(unsafe_code)]

@@ -12,7 +12,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 /// The interface's name inside the task.
-const INSIDE: &str = "eth0";
+pub(super) const INSIDE: &str = "eth0";
 
 /// What a task's network is to be.
 #[derive(Debug, Clone)]

@@ -9,33 +9,84 @@
 //! Loading it again changes nothing and keeps the set, so running tasks notice nothing.
 
 use super::names::VETH_PREFIX;
+use neargate_domain::Protocol;
 use std::net::Ipv4Addr;
 
-/// What one port may send as.
+/// What one port may send as, and what is sent on to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sender {
     pub(super) veth: String,
     pub(super) mac: String,
     pub(super) address: Ipv4Addr,
+    /// Ports of the instance that lead to it; none in the VPC.
+    pub(super) published: Vec<Published>,
 }
 
-pub(super) fn base(table: &str, bridge: &str, vpc_cidr: &str) -> String {
+/// A port of the instance that leads to one of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Published {
+    pub(super) protocol: Protocol,
+    pub(super) host_port: u16,
+    pub(super) container_port: u16,
+}
+
+/// The `bridge` table: who may send as whom, on ports of this prefix.
+fn guard(table: &str, veth_prefix: &str) -> String {
     format!(
         r#"add table bridge {table}
 add set bridge {table} senders {{ type ifname . ether_addr . ipv4_addr; }}
 add chain bridge {table} ingress {{ type filter hook prerouting priority -300; policy accept; }}
-add table inet {table}
-add chain inet {table} input {{ type filter hook input priority 0; policy accept; }}
-add chain inet {table} output {{ type filter hook output priority 0; policy accept; }}
-add chain inet {table} forward {{ type filter hook forward priority 0; policy accept; }}
-add chain inet {table} postrouting {{ type nat hook postrouting priority 100; policy accept; }}
 flush table bridge {table}
-flush table inet {table}
-add rule bridge {table} ingress iifname != "{VETH_PREFIX}*" accept
+add rule bridge {table} ingress iifname != "{veth_prefix}*" accept
 add rule bridge {table} ingress ether type ip iifname . ether saddr . ip saddr @senders accept
 add rule bridge {table} ingress ether type arp iifname . arp saddr ether . arp saddr ip != @senders drop
 add rule bridge {table} ingress ether type arp iifname . ether saddr . arp saddr ip @senders accept
 add rule bridge {table} ingress drop
+"#
+    )
+}
+
+/// A container instance's own table: outbound NAT, and published ports, which are reached by any
+/// of the instance's addresses, from outside, from its containers and from itself (127.0.0.1
+/// too: hence `route_localnet` on the bridge, and nobody on it may ask for 127.0.0.0/8).
+pub(super) fn instance(table: &str, bridge: &str, cidr: &str, veth_prefix: &str) -> String {
+    guard(table, veth_prefix)
+        + &format!(
+            r#"add table inet {table}
+add map inet {table} published {{ type inet_proto . inet_service : ipv4_addr . inet_service; }}
+add chain inet {table} raw {{ type filter hook prerouting priority -300; policy accept; }}
+add chain inet {table} prerouting {{ type nat hook prerouting priority -100; policy accept; }}
+add chain inet {table} output {{ type nat hook output priority -100; policy accept; }}
+add chain inet {table} input {{ type filter hook input priority 0; policy accept; }}
+add chain inet {table} forward {{ type filter hook forward priority 0; policy accept; }}
+add chain inet {table} postrouting {{ type nat hook postrouting priority 100; policy accept; }}
+flush table inet {table}
+add rule inet {table} raw iifname "{bridge}" ip daddr 127.0.0.0/8 drop
+add rule inet {table} prerouting fib daddr type local dnat ip to meta l4proto . th dport map @published
+add rule inet {table} output fib daddr type local dnat ip to meta l4proto . th dport map @published
+add rule inet {table} input iifname "{bridge}" ip daddr 169.254.169.254 meta l4proto {{ tcp, udp }} th dport != 53 reject with icmp type admin-prohibited
+add rule inet {table} forward iifname "{bridge}" ip daddr 169.254.0.0/16 meta l4proto {{ tcp, udp }} th dport 53 accept
+add rule inet {table} forward iifname "{bridge}" ip daddr 169.254.0.0/16 reject with icmp type admin-prohibited
+add rule inet {table} forward iifname "{bridge}" accept
+add rule inet {table} forward oifname "{bridge}" ct state established,related accept
+add rule inet {table} forward oifname "{bridge}" ct status dnat accept
+add rule inet {table} forward oifname "{bridge}" drop
+add rule inet {table} postrouting ip saddr {cidr} oifname != "{bridge}" masquerade
+add rule inet {table} postrouting ip saddr {cidr} oifname "{bridge}" ct status dnat masquerade
+add rule inet {table} postrouting ip saddr 127.0.0.0/8 oifname "{bridge}" masquerade
+"#
+        )
+}
+
+pub(super) fn base(table: &str, bridge: &str, vpc_cidr: &str) -> String {
+    guard(table, VETH_PREFIX)
+        + &format!(
+            r#"add table inet {table}
+add chain inet {table} input {{ type filter hook input priority 0; policy accept; }}
+add chain inet {table} output {{ type filter hook output priority 0; policy accept; }}
+add chain inet {table} forward {{ type filter hook forward priority 0; policy accept; }}
+add chain inet {table} postrouting {{ type nat hook postrouting priority 100; policy accept; }}
+flush table inet {table}
 add rule inet {table} input iifname "{bridge}" ip daddr 127.0.0.0/8 drop
 add rule inet {table} input iifname "{bridge}" ip daddr 169.254.169.254 meta l4proto {{ tcp, udp }} th dport != 53 reject with icmp type admin-prohibited
 add rule inet {table} output oifname "{bridge}" icmp type redirect drop
@@ -46,7 +97,7 @@ add rule inet {table} forward oifname "{bridge}" ct state established,related ac
 add rule inet {table} forward oifname "{bridge}" drop
 add rule inet {table} postrouting ip saddr {vpc_cidr} ip daddr != {vpc_cidr} masquerade
 "#
-    )
+        )
 }
 
 /// Removes both tables; fine if they are gone already.
@@ -57,34 +108,76 @@ pub(super) fn remove(table: &str) -> String {
 }
 
 pub(super) fn add(table: &str, s: &Sender) -> String {
-    format!("add element bridge {table} senders {{ {} }}\n", element(s))
+    let sender = format!("add element bridge {table} senders {{ {} }}\n", element(s));
+    let ports = s.published.iter().map(|p| {
+        let to = format!("{} : {} . {}", key(p), s.address, p.container_port);
+        format!("add element inet {table} published {{ {to} }}\n")
+    });
+    sender + &ports.collect::<String>()
 }
 
 /// Adding first makes it fine if the element is gone already.
 pub(super) fn delete(table: &str, s: &Sender) -> String {
-    format!(
-        "{}delete element bridge {table} senders {{ {} }}\n",
-        add(table, s),
+    let sender = format!(
+        "delete element bridge {table} senders {{ {} }}\n",
         element(s)
-    )
+    );
+    let ports = s
+        .published
+        .iter()
+        .map(|p| format!("delete element inet {table} published {{ {} }}\n", key(p)));
+    add(table, s) + &sender + &ports.collect::<String>()
 }
 
 fn element(s: &Sender) -> String {
     format!("\"{}\" . {} . {}", s.veth, s.mac, s.address)
 }
 
+fn key(p: &Published) -> String {
+    format!("{} . {}", p.protocol.as_str(), p.host_port)
+}
+
+/// The elements in what `nft list set` or `nft list map` prints.
+fn elements(listing: &str) -> impl Iterator<Item = &str> {
+    let inside = listing.split_once("elements = {").map(|(_, e)| e);
+    let inside = inside.and_then(|e| e.split('}').next());
+    inside.into_iter().flat_map(|e| e.split(','))
+}
+
 /// The senders in what `nft list set` prints.
 pub(super) fn parse(listing: &str) -> Vec<Sender> {
-    let Some((_, elements)) = listing.split_once("elements = {") else {
-        return vec![];
-    };
-    let elements = elements.split('}').next().unwrap_or_default();
     let sender = |e: &str| {
         let mut parts = e.split(" . ").map(str::trim);
         let veth = parts.next()?.trim_matches('"').to_owned();
         let mac = parts.next()?.to_owned();
         let address = parts.next()?.parse().ok()?;
-        Some(Sender { veth, mac, address })
+        Some(Sender {
+            veth,
+            mac,
+            address,
+            published: Vec::new(),
+        })
     };
-    elements.split(',').filter_map(sender).collect()
+    elements(listing).filter_map(sender).collect()
+}
+
+/// The published ports, each with the address it leads to, in what `nft list map` prints.
+pub(super) fn parse_published(listing: &str) -> Vec<(Ipv4Addr, Published)> {
+    let published = |e: &str| {
+        let (from, to) = e.split_once(" : ")?;
+        let (protocol, host_port) = from.split_once(" . ")?;
+        let (address, container_port) = to.split_once(" . ")?;
+        let protocol = match protocol.trim() {
+            "tcp" => Protocol::Tcp,
+            "udp" => Protocol::Udp,
+            _ => return None,
+        };
+        let port = Published {
+            protocol,
+            host_port: host_port.trim().parse().ok()?,
+            container_port: container_port.trim().parse().ok()?,
+        };
+        Some((address.trim().parse().ok()?, port))
+    };
+    elements(listing).filter_map(published).collect()
 }

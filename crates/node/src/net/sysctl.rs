@@ -40,6 +40,23 @@ pub(super) fn for_host(bridge: &str) -> Result<(), NetworkError> {
     Ok(())
 }
 
+/// An instance's bridge: published ports are reached by 127.0.0.1 too.
+pub(super) fn for_instance(bridge: &str) -> Result<(), NetworkError> {
+    set(&format!("net/ipv4/conf/{bridge}/route_localnet"), "1")
+}
+
+/// The ports that the calling thread's namespace gives out by itself; Docker's own range where
+/// the kernel does not tell
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PortMapping.html>).
+pub(super) fn ephemeral_ports() -> (u16, u16) {
+    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let mut numbers = text.split_whitespace().map(str::parse);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(first)), Some(Ok(last))) if first <= last => (first, last),
+        _ => (49_153, 65_535),
+    }
+}
+
 /// Sets it unless it has that value already (a read-only /proc/sys may have been prepared). A
 /// setting this kernel does not have (IPv6 disabled at boot) needs none.
 fn set(name: &str, value: &str) -> Result<(), NetworkError> {

@@ -36,6 +36,8 @@ pub struct ShimRuntime {
     config: RuntimeConfig,
     program: ShimProgram,
     hierarchy: Hierarchy,
+    /// Of all tasks together.
+    limits: GroupLimits,
 }
 
 impl ShimRuntime {
@@ -74,7 +76,16 @@ impl ShimRuntime {
             config,
             program,
             hierarchy,
+            limits: GroupLimits::default(),
         })
+    }
+
+    /// All tasks together get no more than this; 1024 CPU units are one core.
+    #[must_use]
+    pub fn limited(mut self, cpu_units: u32, memory_mib: u32) -> ShimRuntime {
+        self.limits.cpu_units = Some(cpu_units);
+        self.limits.memory_bytes = Some(u64::from(memory_mib) << 20);
+        self
     }
 
     fn task_cgroup(&self, task_id: &str) -> Result<Cgroup, RuntimeError> {
@@ -186,8 +197,11 @@ impl Runtime for ShimRuntime {
                 .map(|mib| u64::from(mib) << 20),
             ..GroupLimits::default()
         };
+        let (root, of_all) = (self.root_cgroup(), self.limits);
         blocking(move || {
             cgroup.create()?;
+            // Whoever removed the last task has removed this group with it.
+            root.limit(&of_all)?;
             Ok(cgroup.limit(&limits)?)
         })
         .await

@@ -1,7 +1,7 @@
 use super::super::command::*;
-use super::super::seams::PulledImage;
+use super::super::seams::{Joined, PulledImage};
 use super::{assignment, container};
-use neargate_domain::ContainerSpec;
+use neargate_domain::{Assignment, ContainerSpec, InstanceNetwork, LaunchType, TaskNetwork};
 
 fn image() -> PulledImage {
     PulledImage {
@@ -15,6 +15,24 @@ fn image() -> PulledImage {
         working_dir: Some("/srv".into()),
         user: Some("web".into()),
         ..PulledImage::default()
+    }
+}
+
+/// As [`assignment`]'s interface gives it.
+fn joined() -> Joined {
+    Joined {
+        netns: Some("/run/netns/x".into()),
+        address: Some([172, 31, 0, 5].into()),
+        hostname: Some("ip-172-31-0-5.ec2.internal".into()),
+        ..Joined::default()
+    }
+}
+
+fn on_instance(mode: InstanceNetwork) -> Assignment {
+    Assignment {
+        network: TaskNetwork::Instance(mode),
+        launch_type: LaunchType::Ec2,
+        ..assignment(vec![])
     }
 }
 
@@ -55,7 +73,7 @@ fn the_task_definitions_environment_wins() {
     let mut spec = container("web");
     spec.environment.insert("MODE".into(), "task".into());
     spec.environment.insert("EMPTY".into(), "".into());
-    let env = environment(&task, &spec, &image());
+    let env = environment(&task, &spec, &image(), "ip-172-31-0-5.ec2.internal");
     assert_eq!(
         env,
         [
@@ -74,7 +92,7 @@ fn the_task_definitions_environment_wins() {
 fn hosts_names_the_task() {
     let task = assignment(vec![]);
     assert_eq!(
-        hosts(&task, &container("web")),
+        hosts(&task, &container("web"), &joined()),
         "127.0.0.1 localhost\n172.31.0.5 ip-172-31-0-5.ec2.internal\n"
     );
 }
@@ -97,15 +115,92 @@ fn stop_signals_have_names_and_numbers() {
 }
 
 #[test]
-fn runtime_ids_have_fargates_form() {
-    let id = runtime_id("0123456789abcdef0123456789abcdef", "web");
+fn runtime_ids_have_fargates_form_or_dockers() {
+    let fargate = assignment(vec![]);
+    let id = runtime_id(&fargate, "web");
     let (task, number) = id.split_once('-').unwrap();
     assert_eq!(task.len(), 32);
     assert!(
         number.len() == 10 && number.bytes().all(|b| b.is_ascii_digit()),
         "{id}"
     );
-    assert_ne!(id, runtime_id("0123456789abcdef0123456789abcdef", "db"));
+    assert_ne!(id, runtime_id(&fargate, "db"));
+    let id = runtime_id(&on_instance(InstanceNetwork::Bridge), "web");
+    assert!(
+        id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit()),
+        "{id}"
+    );
+}
+
+#[test]
+fn a_container_on_the_bridge_is_named_as_docker_does() {
+    let task = on_instance(InstanceNetwork::Bridge);
+    let mut spec = container("web");
+    spec.extra_hosts = vec![("db".into(), "10.0.0.9".into())];
+    let joined = Joined {
+        address: Some([172, 17, 0, 2].into()),
+        ..Joined::default()
+    };
+    let name = hostname(&task, &spec, &joined);
+    assert_eq!(name, runtime_id(&task, "web")[..12]);
+    let text = hosts(&task, &spec, &joined);
+    assert!(
+        text.ends_with(&format!("10.0.0.9\tdb\n172.17.0.2\t{name}\n")),
+        "{text}"
+    );
+    spec.hostname = Some("own".into());
+    assert_eq!(hostname(&task, &spec, &joined), "own");
+    // Without a network it has a name, and nobody else's address.
+    let text = hosts(&task, &spec, &Joined::default());
+    assert!(text.starts_with("127.0.0.1\tlocalhost\n") && !text.contains("own"));
+}
+
+#[test]
+fn in_host_mode_it_is_the_instance() {
+    let task = on_instance(InstanceNetwork::Host);
+    let joined = Joined {
+        hostname: Some("ip-172-31-0-9.ec2.internal".into()),
+        instance_hosts: Some("127.0.0.1 localhost\n".into()),
+        ..Joined::default()
+    };
+    let mut spec = container("web");
+    spec.extra_hosts = vec![("db".into(), "10.0.0.9".into())];
+    assert_eq!(
+        hosts(&task, &spec, &joined),
+        "127.0.0.1 localhost\n10.0.0.9\tdb\n"
+    );
+    assert_eq!(
+        hostname(&task, &spec, &joined),
+        "ip-172-31-0-9.ec2.internal"
+    );
+    spec.sysctls
+        .insert("net.core.somaxconn".into(), "1024".into());
+    let refused = configure(&task, &spec, &image(), &joined).unwrap_err();
+    assert_eq!(
+        refused,
+        "sysctl \"net.core.somaxconn\" not allowed in host network namespace"
+    );
+}
+
+#[test]
+fn what_fargate_alone_does_is_not_done_on_instances() {
+    for launch_type in [LaunchType::Ec2, LaunchType::External] {
+        let task = Assignment {
+            launch_type,
+            ..on_instance(InstanceNetwork::Bridge)
+        };
+        let config = configure(&task, &container("web"), &image(), &Joined::default()).unwrap();
+        assert!(config.env.contains(&"AWS_EXECUTION_ENV=AWS_ECS_EC2".into()));
+        let nofile = &config.ulimits[0];
+        assert_eq!((nofile.soft, nofile.hard), (32_768, 65_536));
+    }
+}
+
+#[test]
+fn what_is_not_built_is_refused() {
+    let mut spec = container("web");
+    spec.privileged = true;
+    assert!(configure(&assignment(vec![]), &spec, &image(), &joined()).is_err());
 }
 
 #[test]
@@ -116,13 +211,12 @@ fn the_definition_overrides_the_image() {
         user: Some("0".into()),
         ..container("web")
     };
-    let netns = std::path::Path::new("/run/netns/x");
-    let config = configure(&task, &own, &image(), netns).unwrap();
+    let config = configure(&task, &own, &image(), &joined()).unwrap();
     assert_eq!((config.cwd.as_str(), config.user.as_str()), ("/tmp", "0"));
     assert_eq!(
         (config.ulimits[0].soft, config.ulimits[0].hard),
         (65_535, 65_535)
     );
-    let config = configure(&task, &container("web"), &image(), netns).unwrap();
+    let config = configure(&task, &container("web"), &image(), &joined()).unwrap();
     assert_eq!((config.cwd.as_str(), config.user.as_str()), ("/srv", "web"));
 }

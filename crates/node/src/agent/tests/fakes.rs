@@ -1,13 +1,13 @@
 //! Fakes of the control plane, images, network and runtime. Tests wait for what they observe,
 //! never for time.
 
-use super::super::seams::{Plumb, Pull, PulledImage};
+use super::super::seams::{Joined, Plumb, Pull, PulledImage, TaskLinks};
 use crate::cgroup::Usage;
 use crate::runtime::{Adopted, Container, ContainerConfig, Exit, Runtime, RuntimeError};
 use crate::upstream::{AssignmentChange, ImageSource, Upstream, UpstreamError};
 use async_trait::async_trait;
 use neargate_base::{AccountId, Clock, Region, Timestamp, time::SystemClock};
-use neargate_domain::{LogLine, LogTarget, NetworkInterface, TaskReport};
+use neargate_domain::{Assignment, LogLine, LogTarget, NetworkBinding, TaskNetwork, TaskReport};
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -161,6 +161,8 @@ impl Pull for FakeImages {
         })
     }
 
+    fn hold(&self, _: &str, _: &[String]) {}
+
     async fn collect(&self, _: &HashSet<String>, _: Timestamp) {}
 }
 
@@ -171,9 +173,29 @@ pub struct FakeNetwork {
 
 #[async_trait]
 impl Plumb for FakeNetwork {
-    async fn attach(&self, task_id: &str, _: &NetworkInterface) -> Result<PathBuf, String> {
-        self.attached.lock().insert(task_id.into());
-        Ok(Path::new("/run/netns").join(task_id))
+    /// Ports asked for are granted but port 1; those to be picked are 32768 and on.
+    async fn attach(&self, task: &Assignment) -> Result<TaskLinks, String> {
+        self.attached.lock().insert(task.task_id.clone());
+        let link = |spec: &neargate_domain::ContainerSpec| {
+            let bindings: Vec<NetworkBinding> = (32_768..)
+                .zip(&spec.port_mappings)
+                .map(|(picked, mapping)| NetworkBinding {
+                    bind_ip: "0.0.0.0".into(),
+                    container_port: mapping.container_port,
+                    host_port: mapping.host_port.unwrap_or(picked),
+                    protocol: mapping.protocol,
+                })
+                .collect();
+            if bindings.iter().any(|b| b.host_port == 1) {
+                return Err("port is already allocated".into());
+            }
+            Ok(Joined {
+                netns: Some(Path::new("/run/netns").join(&task.task_id)),
+                bindings,
+                ..Joined::default()
+            })
+        };
+        Ok(task.containers.iter().map(link).collect())
     }
 
     async fn detach(&self, task_id: &str) -> Result<(), String> {
@@ -186,7 +208,7 @@ impl Plumb for FakeNetwork {
         Ok(())
     }
 
-    fn resolv_conf(&self) -> String {
+    fn resolv_conf(&self, _: &TaskNetwork) -> String {
         "nameserver 10.0.0.2\n".into()
     }
 }

@@ -115,6 +115,11 @@ pub fn assignment(containers: Vec<ContainerSpec>) -> Assignment {
     }
 }
 
+/// A network for up to four containers.
+pub fn links() -> std::sync::Arc<super::seams::TaskLinks> {
+    vec![Ok(super::seams::Joined::default()); 4].into()
+}
+
 pub fn stop(assignment: &Assignment) -> Assignment {
     Assignment {
         generation: assignment.generation + 1,

@@ -39,7 +39,7 @@ fn prepared(containers: Vec<ContainerSpec>) -> TaskState {
         },
         T0,
     );
-    state.on(Event::NetworkReady("/run/ns".into()), T0);
+    state.on(Event::NetworkReady(links()), T0);
     for i in 0..state.containers.len() {
         state.on(Event::Pulled(i, Arc::new(PulledImage::default())), T0);
         state.on(Event::LogsReady(i), T0);

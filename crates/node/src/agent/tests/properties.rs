@@ -87,7 +87,7 @@ impl World {
                 message: "down".into(),
                 retry_at: soon,
             },
-            Action::AttachNetwork => Event::NetworkReady("/ns".into()),
+            Action::AttachNetwork => Event::NetworkReady(super::links()),
             Action::Pull(i) if self.one_in(9) => Event::PullFailed(*i, "no".into()),
             Action::Pull(i) => Event::Pulled(*i, Arc::new(PulledImage::default())),
             Action::CheckLogs(i) if self.one_in(20) => Event::LogsRefused(*i, "no".into()),

@@ -52,6 +52,7 @@ fn a_listing_of_nft_is_read_back() {
         veth: names::veth(&n.to_string()),
         mac: format_mac([2, 0, 0, 0, 0, n]),
         address: Ipv4Addr::new(172, 31, 0, n),
+        published: vec![],
     };
     let (a, b) = (sender(4), sender(5));
     let listing = format!(

@@ -1,0 +1,65 @@
+use super::*;
+
+#[test]
+fn instance_types_are_as_ec2_has_them() {
+    for (name, vcpus, memory_mib, interfaces) in [
+        ("t2.micro", 1, 1024, 2),
+        ("t2.2xlarge", 8, 32_768, 3),
+        ("t3.nano", 2, 512, 2),
+        ("t3.small", 2, 2048, 3),
+        ("t3a.small", 2, 2048, 2),
+        ("m5.large", 2, 8192, 3),
+        ("c6i.xlarge", 4, 8192, 4),
+        ("r5.4xlarge", 16, 131_072, 8),
+    ] {
+        let found = instance_type(name).unwrap();
+        assert_eq!(
+            (found.vcpus, found.memory_mib, found.interfaces),
+            (vcpus, memory_mib, interfaces),
+            "{name}"
+        );
+    }
+    assert_eq!(instance_type("t4g.small").unwrap().architecture, "arm64");
+    assert_eq!(instance_type("m6i.large").unwrap().architecture, "x86_64");
+    for bad in ["", "t3", "t3.", "t3.huge", "m5.nano", "x9.large"] {
+        assert_eq!(instance_type(bad), None, "{bad}");
+    }
+    for name in instance_types() {
+        assert!(instance_type(&name).is_some(), "{name}");
+    }
+}
+
+#[test]
+fn an_instance_registers_a_little_less_than_its_type_has() {
+    for (nominal, least, most) in [
+        (512, 440, 490),
+        (1024, 930, 985),
+        (2048, 1900, 1965),
+        (4096, 3830, 3900),
+        (8192, 7600, 7850),
+    ] {
+        assert!(
+            (least..=most).contains(&registered_mib(nominal)),
+            "{nominal}"
+        );
+    }
+}
+
+#[test]
+fn memory_is_read_from_the_kernel() {
+    let text = "MemTotal:        2097152 kB\nMemFree:  1 kB\n";
+    assert_eq!(memory_mib(text), Some(2048));
+    assert_eq!(memory_mib("MemFree: 1 kB\n"), None);
+    let offer = host(NodeKind::Ec2).unwrap();
+    assert!(offer.resources.memory_mib > 0 && offer.resources.cpu_units >= 1024);
+}
+
+#[test]
+fn an_external_instance_has_no_interfaces_to_give() {
+    let ec2 = attributes(NodeKind::Ec2);
+    let external = attributes(NodeKind::External);
+    assert!(ec2.contains_key("ecs.capability.task-eni"));
+    assert!(!external.contains_key("ecs.capability.task-eni"));
+    assert!(external.contains_key("ecs.capability.external"));
+    assert_eq!(external["ecs.os-family"], "LINUX");
+}

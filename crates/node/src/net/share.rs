@@ -1,0 +1,50 @@
+//! One agent's part of the host's network, when several agents use it: what it attaches is its
+//! own, and its sweeps spare everything else.
+
+use super::error::NetworkError;
+use super::{Network, names};
+use neargate_domain::NetworkInterface;
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// See [`Network::attach`] and its neighbours; here they concern one owner's tasks only.
+#[derive(Debug, Clone)]
+pub struct Share {
+    network: Arc<Network>,
+    owner: String,
+}
+
+impl Share {
+    /// `owner` names an agent, and is the same after a restart: letters, digits, `-` and `_`.
+    /// Empty, it is the host's first agent, which calls [`Network`] itself.
+    pub fn new(network: Arc<Network>, owner: &str) -> Result<Share, NetworkError> {
+        if !owner.is_empty() && !names::is_task_id(owner) {
+            return Err(NetworkError::TaskId(owner.into()));
+        }
+        let owner = owner.to_owned();
+        Ok(Share { network, owner })
+    }
+
+    pub async fn attach(
+        &self,
+        task_id: &str,
+        eni: &NetworkInterface,
+    ) -> Result<PathBuf, NetworkError> {
+        self.network.attach_for(&self.owner, task_id, eni).await
+    }
+
+    pub async fn detach(&self, task_id: &str) -> Result<(), NetworkError> {
+        self.network.detach_for(&self.owner, task_id).await
+    }
+
+    pub async fn sweep(&self, keep: &HashSet<String>) -> Result<(), NetworkError> {
+        self.network
+            .sweep_unless(|owner, task| owner != self.owner || keep.contains(task))
+            .await
+    }
+
+    pub fn resolv_conf(&self) -> String {
+        self.network.resolv_conf()
+    }
+}
