@@ -13,6 +13,7 @@ use neargate_store::embedded::EmbeddedStore;
 use neargate_store::{Store, StoreError};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// What the operator chose.
@@ -21,6 +22,8 @@ pub struct Options {
     pub data: PathBuf,
     pub account: AccountId,
     pub settings: Settings,
+    /// A node elsewhere that is away for longer is lost.
+    pub node_lease: Duration,
 }
 
 /// Why the control plane could not be put together.
@@ -121,7 +124,16 @@ pub async fn build(
         ),
         task::spawn(
             "ecs-fleet",
-            ecs::fleet::follow(ecs.fleet.clone(), ecs.nodes.clone(), house.db.clone(), house.rng.clone()),
+            ecs::fleet::follow(
+                ecs.fleet.clone(),
+                ecs.nodes.clone(),
+                house.db.clone(),
+                house.rng.clone(),
+            ),
+        ),
+        task::spawn(
+            "ecs-lost-nodes",
+            ecs::lost::watch(house.clone(), ecs.clone(), options.node_lease),
         ),
         task::spawn("ecr-collector", ecr::collect::run(house.clone())),
     ];

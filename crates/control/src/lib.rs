@@ -4,9 +4,11 @@
 
 pub mod gateway;
 pub mod house;
+pub mod node_api;
 pub mod node_port;
 pub mod services;
 
 pub use gateway::Gateway;
 pub use house::{BuildError, Built, Options, build};
+pub use node_api::NodeApi;
 pub use node_port::NodePort;

@@ -1,5 +1,12 @@
-//! What a node asks of the control plane. On one host the binary calls it directly.
+//! What a node asks of the control plane. On one host the binary calls it directly, for nodes
+//! elsewhere the [`crate::node_api`] does.
+//!
+//! A node acts for its own tasks only: it reports on them, writes to their log streams and looks
+//! for their images. What they entitle it to is a [`Grant`] each.
 
+mod grant;
+
+use self::grant::{Grant, Grants};
 use crate::house::Built;
 use neargate_base::backoff::Backoff;
 use neargate_base::{AccountId, Region, task};
@@ -8,7 +15,6 @@ use neargate_compute::ecs::{model::Task, observe};
 use neargate_domain::{Assignment, LogLine, LogTarget, NodeKind, TaskReport, TaskStatus};
 use neargate_service::{AwsError, Db, Resource, Scope, db};
 use neargate_store::{Event, MAX_PAGE};
-use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -34,8 +40,7 @@ pub enum Change {
 pub struct NodePort {
     built: Arc<Built>,
     node: String,
-    /// Store keys by task id, learned from the assignments.
-    keys: Arc<Mutex<HashMap<String, String>>>,
+    grants: Arc<Grants>,
 }
 
 impl Drop for NodePort {
@@ -50,8 +55,13 @@ impl NodePort {
         NodePort {
             built,
             node: node.to_owned(),
-            keys: Arc::default(),
+            grants: Arc::default(),
         }
+    }
+
+    /// Whose it is.
+    pub fn node(&self) -> &str {
+        &self.node
     }
 
     /// A snapshot, then every change; a gap in the watch gives another snapshot.
@@ -60,7 +70,7 @@ impl NodePort {
         let follower = Follower {
             db: self.built.house.db.clone(),
             node: self.node.clone(),
-            keys: self.keys.clone(),
+            grants: self.grants.clone(),
             sender,
         };
         let rng = self.built.house.rng.clone();
@@ -76,13 +86,8 @@ impl NodePort {
 
     /// Durable once it answers. A report of a task nobody knows any more is dropped.
     pub async fn report(&self, report: &TaskReport) -> Result<(), AwsError> {
-        let known = self.keys.lock().get(&report.task_id).cloned();
-        let key = match known {
-            Some(key) => Some(key),
-            None => find_key(&self.built.house.db, &report.task_id).await?,
-        };
-        match key {
-            Some(key) => observe::report(&self.built.house, &key, report).await,
+        match self.grant(&report.task_id).await? {
+            Some(grant) => observe::report(&self.built.house, &grant.key, report).await,
             None => {
                 tracing::warn!(
                     task = report.task_id,
@@ -90,6 +95,23 @@ impl NodePort {
                 );
                 Ok(())
             }
+        }
+    }
+
+    /// What a task of this node entitles it to; `None` when nobody knows the task any more.
+    async fn grant(&self, task_id: &str) -> Result<Option<Arc<Grant>>, AwsError> {
+        let db = &self.built.house.db;
+        self.grants.of(db, &self.node, task_id).await
+    }
+
+    /// The output named `source` of one of this node's tasks goes to `target`.
+    async fn check_logs(&self, target: &LogTarget, source: &str) -> Result<(), AwsError> {
+        let (task_id, container) = source.split_once('/').unwrap_or((source, ""));
+        match self.grant(task_id).await? {
+            Some(grant) if grant.logs_to(container, target) => Ok(()),
+            _ => Err(grant::denied(
+                "No task of this node writes to this log stream.",
+            )),
         }
     }
 
@@ -101,6 +123,7 @@ impl NodePort {
         span: Range<u64>,
         lines: Vec<LogLine>,
     ) -> Result<u64, AwsError> {
+        self.check_logs(target, source).await?;
         self.built
             .logs
             .ingest(&self.built.house, target, source, span, lines)
@@ -109,6 +132,7 @@ impl NodePort {
 
     /// How much of a container's output is stored.
     pub async fn log_offset(&self, target: &LogTarget, source: &str) -> Result<u64, AwsError> {
+        self.check_logs(target, source).await?;
         self.built
             .logs
             .offset(&self.built.house, target, source)
@@ -126,27 +150,11 @@ impl NodePort {
             account: account.clone(),
             region: region.clone(),
         };
+        let db = &self.built.house.db;
+        if !self.grants.has_image(db, &self.node, &scope, name).await? {
+            return Err(grant::denied("No task of this node has this image."));
+        }
         ecr::resolve(&self.built.house, &scope, name).await
-    }
-}
-
-/// The key of a task this port has not heard of yet: right after a start.
-async fn find_key(db: &Db, task_id: &str) -> Result<Option<String>, AwsError> {
-    let prefix = format!("{}/", Task::KIND);
-    let mut after = None::<String>;
-    loop {
-        let page = db
-            .store()
-            .range(&prefix, after.as_deref(), MAX_PAGE, None)
-            .await?;
-        let of_task = |key: &&String| key.rsplit('/').next() == Some(task_id);
-        if let Some(key) = page.entries.iter().map(|e| &e.key).find(of_task) {
-            return Ok(Some(key.clone()));
-        }
-        after = page.entries.last().map(|e| e.key.clone());
-        if !page.more {
-            return Ok(None);
-        }
     }
 }
 
@@ -154,7 +162,7 @@ async fn find_key(db: &Db, task_id: &str) -> Result<Option<String>, AwsError> {
 struct Follower {
     db: Db,
     node: String,
-    keys: Arc<Mutex<HashMap<String, String>>>,
+    grants: Arc<Grants>,
     sender: mpsc::Sender<Change>,
 }
 
@@ -172,7 +180,7 @@ impl Follower {
             for entry in &page.entries {
                 let task = db::decode::<Task>(entry)?;
                 if self.is_ours(&task.value) {
-                    self.remember(&task.value, &task.key);
+                    self.grants.add(&task.key, &task.value);
                     snapshot.push(task.value.spec.assignment);
                 }
             }
@@ -184,6 +192,7 @@ impl Follower {
                 break page.revision;
             }
         };
+        self.grants.complete();
         if self.sender.send(Change::Snapshot(snapshot)).await.is_err() {
             return Ok(());
         }
@@ -212,17 +221,13 @@ impl Follower {
         event: &Event,
         sent: &mut HashMap<String, u64>,
     ) -> Result<Option<Change>, AwsError> {
-        let gone = |key: &str| {
-            let id = key.rsplit('/').next().unwrap_or_default().to_owned();
-            self.keys.lock().remove(&id);
-            id
-        };
         let entry = match event {
             Event::Put(entry) => entry,
             Event::Delete { key, .. } => {
-                let id = gone(key);
+                let id = key.rsplit('/').next().unwrap_or_default().to_owned();
+                let known = self.grants.remove(&id);
                 sent.remove(&id);
-                return Ok(Some(Change::Removed(id)));
+                return Ok(known.then_some(Change::Removed(id)));
             }
         };
         let task = db::decode::<Task>(entry)?.value;
@@ -232,9 +237,10 @@ impl Follower {
         let id = task.spec.assignment.task_id.clone();
         if task.status.last_status == TaskStatus::Stopped {
             sent.remove(&id);
-            return Ok(Some(Change::Removed(gone(&entry.key))));
+            // What it wrote may still be on its way: its grant stays until it is forgotten.
+            return Ok(Some(Change::Removed(id)));
         }
-        self.remember(&task, &entry.key);
+        self.grants.add(&entry.key, &task);
         let generation = task.spec.assignment.generation;
         if sent.insert(id, generation) == Some(generation) {
             return Ok(None);
@@ -244,11 +250,5 @@ impl Follower {
 
     fn is_ours(&self, task: &Task) -> bool {
         task.spec.node == self.node && task.status.last_status != TaskStatus::Stopped
-    }
-
-    fn remember(&self, task: &Task, key: &str) {
-        self.keys
-            .lock()
-            .insert(task.spec.assignment.task_id.clone(), key.to_owned());
     }
 }

@@ -122,6 +122,7 @@ pub async fn operations() -> Result<String> {
         data: scratch.path().into(),
         account: AccountId::default(),
         settings,
+        node_lease: neargate_compute::ecs::lost::DEFAULT_LEASE,
     };
     let built = build(
         options,

@@ -6,6 +6,7 @@ pub mod agent;
 pub mod cgroup;
 pub mod image;
 pub mod net;
+pub mod remote;
 pub mod runtime;
 pub mod seccomp;
 pub mod shim;

@@ -10,6 +10,7 @@ pub mod fleet;
 mod halt;
 pub mod instances;
 pub mod launch;
+pub mod lost;
 pub mod model;
 mod nodes;
 pub mod observe;

@@ -25,7 +25,7 @@ const MAX_DRAINED_BYTES: usize = 64 << 20;
 
 /// Why a request's body could not be read.
 #[derive(Debug)]
-pub(super) enum ReadError {
+pub(crate) enum ReadError {
     TooLarge,
     /// The client went away or broke the framing.
     Broken,
@@ -35,7 +35,7 @@ pub(super) enum ReadError {
 
 /// The whole body, if it is no longer than `limit` bytes and never pauses for longer than
 /// `patience`.
-pub(super) async fn read(
+pub(crate) async fn read(
     mut incoming: Incoming,
     limit: usize,
     patience: Duration,

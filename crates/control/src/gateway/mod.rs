@@ -4,7 +4,7 @@
 
 mod auth;
 mod aws;
-mod body;
+pub(crate) mod body;
 mod encoding;
 mod guard;
 mod own;

@@ -57,6 +57,7 @@ impl Lab {
         let options = Options {
             data: data.path().join("data"),
             account: AccountId::default(),
+            node_lease: neargate_compute::ecs::lost::DEFAULT_LEASE,
             settings: Settings {
                 registry_endpoint: "localhost:4566".into(),
                 registry_domain: None,

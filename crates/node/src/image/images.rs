@@ -16,9 +16,10 @@ use super::manifest::ImageConfig;
 use super::options::{PullOptions, RegistryConfig};
 use super::record::{self, ImageRecord, LayerRecord};
 use super::registry::Registry;
+use super::source::OwnBlobs;
 use super::trash::Trash;
 use neargate_base::task;
-use neargate_blob::{Blobs, Digest};
+use neargate_blob::Digest;
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -48,7 +49,7 @@ pub struct Image {
 #[derive(Debug)]
 pub struct Images {
     pub(super) root: PathBuf,
-    pub(super) blobs: Option<Arc<Blobs>>,
+    pub(super) blobs: Option<OwnBlobs>,
     pub(super) options: PullOptions,
     pub(super) registry: Arc<Registry>,
     pub(super) boot: String,
@@ -81,11 +82,11 @@ impl Images {
         self.held.lock().values().flatten().cloned().collect()
     }
 
-    /// Open (or create) the image directory `root` with default options. `blobs` is our own
-    /// registry's store, where it is on this host.
+    /// Open (or create) the image directory `root` with default options. `blobs` are our own
+    /// registry's.
     pub fn open(
         root: &Path,
-        blobs: Option<Arc<Blobs>>,
+        blobs: Option<impl Into<OwnBlobs>>,
         registries: RegistryConfig,
     ) -> Result<Arc<Images>, ImageError> {
         Self::open_with(root, blobs, registries, PullOptions::default())
@@ -95,7 +96,7 @@ impl Images {
     /// complete layers stay.
     pub fn open_with(
         root: &Path,
-        blobs: Option<Arc<Blobs>>,
+        blobs: Option<impl Into<OwnBlobs>>,
         registries: RegistryConfig,
         options: PullOptions,
     ) -> Result<Arc<Images>, ImageError> {
@@ -112,7 +113,7 @@ impl Images {
         let trash = Trash::new(root.join("trash")).map_err(at_root)?;
         let images = Arc::new(Images {
             root: root.to_path_buf(),
-            blobs,
+            blobs: blobs.map(Into::into),
             registry: Arc::new(Registry::new(registries, &options)),
             boot: boot.trim().to_owned(),
             trash,

@@ -36,6 +36,7 @@ pub use images::{Image, Images};
 pub use manifest::ImageConfig;
 pub use name::{InvalidName, Reference};
 pub use options::{Limits, PullOptions, RegistryConfig, Retry};
+pub use source::{BlobSource, OwnBlobs};
 
 #[cfg(test)]
 mod tests;

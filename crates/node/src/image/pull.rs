@@ -7,14 +7,14 @@ use super::layer::{Outcome, Wanted};
 use super::manifest::{self, ConfigFile, Content, Descriptor};
 use super::name::Reference;
 use super::record::{self, ImageRecord, LayerRecord};
-use super::source::{MAX_DOCUMENT_BYTES, Origin, own};
+use super::source::Origin;
 use super::unpack::{Budget, describe_differently};
 use crate::upstream::ImageSource;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::try_join_all;
 use neargate_base::task;
-use neargate_blob::{BlobError, Digest};
+use neargate_blob::Digest;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -41,13 +41,10 @@ impl Images {
                     .blobs
                     .clone()
                     .ok_or_else(|| PullError::not_found(name))?;
-                let top = blobs
-                    .read(&digest, MAX_DOCUMENT_BYTES)
-                    .await
-                    .map_err(|e| match e {
-                        BlobError::NotFound(_) => PullError::not_found(name),
-                        e => own(e),
-                    })?;
+                let top = blobs.document(&digest).await.map_err(|e| match e.kind() {
+                    PullErrorKind::NotFound => PullError::not_found(name),
+                    _ => e,
+                })?;
                 (Origin::Own(blobs), digest, Some(top))
             }
             ImageSource::Remote => {

@@ -1,13 +1,16 @@
-//! [`Origin`]: where the parts of one image come from, whichever way that is.
+//! [`Origin`]: where the parts of one image come from, whichever way that is; [`OwnBlobs`]: our own
+//! registry's blobs, on this host or behind its control plane.
 
 use super::error::{PullError, PullErrorKind};
 use super::manifest::Descriptor;
 use super::registry::{Place, Registry};
 use super::unpack::Feed;
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use neargate_blob::{BlobError, Blobs};
+use neargate_blob::{BlobError, Blobs, Digest};
 use std::fs::File;
+use std::io;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -16,9 +19,49 @@ pub(super) const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
 /// Network pieces under way between the socket and the decompressor.
 const QUEUE: usize = 32;
 
+/// Blobs of our own registry that are not on this host.
+#[async_trait]
+pub trait BlobSource: std::fmt::Debug + Send + Sync {
+    /// A whole blob, verified; refused when larger than `max_bytes`.
+    async fn read(&self, digest: &Digest, max_bytes: u64) -> io::Result<Bytes>;
+
+    /// Hand on a blob's bytes, for the listener to verify. Ends early when nobody listens.
+    async fn stream(
+        &self,
+        digest: &Digest,
+        to: &mpsc::Sender<Result<Bytes, PullError>>,
+    ) -> io::Result<()>;
+}
+
+/// The blobs of our own registry.
+#[derive(Debug, Clone)]
+pub enum OwnBlobs {
+    Here(Arc<Blobs>),
+    Elsewhere(Arc<dyn BlobSource>),
+}
+
+impl From<Arc<Blobs>> for OwnBlobs {
+    fn from(blobs: Arc<Blobs>) -> Self {
+        OwnBlobs::Here(blobs)
+    }
+}
+
+impl OwnBlobs {
+    /// A manifest or configuration.
+    pub(super) async fn document(&self, digest: &Digest) -> Result<Bytes, PullError> {
+        match self {
+            OwnBlobs::Here(blobs) => blobs.read(digest, MAX_DOCUMENT_BYTES).await.map_err(own),
+            OwnBlobs::Elsewhere(blobs) => blobs
+                .read(digest, MAX_DOCUMENT_BYTES)
+                .await
+                .map_err(|e| elsewhere(&e)),
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(super) enum Origin {
-    Own(Arc<Blobs>),
+    Own(OwnBlobs),
     Remote(Arc<Registry>, Place),
 }
 
@@ -33,10 +76,7 @@ impl Origin {
             return Err(PullError::resolving(PullErrorKind::TooLarge, 1, &cause));
         }
         match self {
-            Origin::Own(blobs) => blobs
-                .read(&what.digest, MAX_DOCUMENT_BYTES)
-                .await
-                .map_err(own),
+            Origin::Own(blobs) => blobs.document(&what.digest).await,
             Origin::Remote(registry, place) => registry.document(place, kind, &what.digest).await,
         }
     }
@@ -48,11 +88,24 @@ impl Origin {
         what: &Descriptor,
     ) -> Result<(Feed, Option<BoxFuture<'static, ()>>), PullError> {
         match self {
-            Origin::Own(blobs) => {
+            Origin::Own(OwnBlobs::Here(blobs)) => {
                 let missing = || own(BlobError::NotFound(what.digest));
                 let path = blobs.path(&what.digest).ok_or_else(missing)?;
                 let open = |e| PullError::internal("open", &path, &e);
                 Ok((Feed::File(File::open(&path).map_err(open)?), None))
+            }
+            Origin::Own(OwnBlobs::Elsewhere(blobs)) => {
+                let (sender, receiver) = mpsc::channel(QUEUE);
+                let (blobs, digest) = (blobs.clone(), what.digest);
+                let flow = async move {
+                    let end = match blobs.stream(&digest, &sender).await {
+                        Ok(()) => Ok(Bytes::new()),
+                        Err(error) => Err(elsewhere(&error)),
+                    };
+                    // Nobody may listen any more.
+                    let _ = sender.send(end).await;
+                };
+                Ok((Feed::Channel(receiver), Some(Box::pin(flow))))
             }
             Origin::Remote(registry, place) => {
                 let (sender, receiver) = mpsc::channel(QUEUE);
@@ -63,6 +116,17 @@ impl Origin {
             }
         }
     }
+}
+
+/// Our own registry, on another host, did not give what it should have.
+fn elsewhere(error: &io::Error) -> PullError {
+    let kind = match error.kind() {
+        io::ErrorKind::NotFound => PullErrorKind::NotFound,
+        io::ErrorKind::FileTooLarge => PullErrorKind::TooLarge,
+        io::ErrorKind::InvalidData => PullErrorKind::Invalid,
+        _ => PullErrorKind::Network,
+    };
+    PullError::fetching(kind, 1, &format!("failed to copy: {error}"))
 }
 
 /// Our own registry lacks what it should have.

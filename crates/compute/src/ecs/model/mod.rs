@@ -3,6 +3,7 @@
 
 mod capacity_provider;
 mod instance;
+mod node;
 mod registered;
 mod service;
 mod service_deployment;
@@ -12,6 +13,7 @@ mod task;
 pub use crate::ecs::fleet::ServiceId;
 pub use capacity_provider::CapacityProvider;
 pub use instance::{ContainerInstance, InstanceStatus};
+pub use node::KnownNode;
 pub use registered::Registered;
 pub use service::{
     Alarms, Blocked, CircuitBreaker, Completed, Deployment, DeploymentController, DeploymentRules,

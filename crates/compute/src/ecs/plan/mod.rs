@@ -4,6 +4,7 @@ pub mod assignment;
 pub mod expiry;
 pub mod fargate;
 pub mod instances;
+pub mod lost;
 pub mod observe;
 pub mod placement;
 pub mod query;

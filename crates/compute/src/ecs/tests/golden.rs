@@ -1,8 +1,8 @@
 //! Every stored form of ECS is pinned.
 
 use crate::ecs::model::{
-    Arrivals, CapacityProvider, ClientToken, Cluster, ContainerInstance, Family, Registered,
-    Service, ServiceDeployment, ServiceEvent, ServiceRevision, Task, TaskDefinition,
+    Arrivals, CapacityProvider, ClientToken, Cluster, ContainerInstance, Family, KnownNode,
+    Registered, Service, ServiceDeployment, ServiceEvent, ServiceRevision, Task, TaskDefinition,
 };
 use neargate_service::golden::check;
 
@@ -15,6 +15,7 @@ fn stored_forms() {
     check::<TaskDefinition>(DIR);
     check::<Task>(DIR);
     check::<ContainerInstance>(DIR);
+    check::<KnownNode>(DIR);
     check::<ClientToken>(DIR);
     check::<Registered>(DIR);
     check::<CapacityProvider>(DIR);

@@ -1,0 +1,176 @@
+//! Which request is which, and who may make it.
+
+use super::answer::{json, read, refusal};
+use super::tokens::refused;
+use super::{Caller, NodeApi, members, stream};
+use crate::NodePort;
+use crate::gateway::{Body, BoxError};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Incoming;
+use neargate_blob::{BlobError, Digest};
+use neargate_compute::ecr::Resolved;
+use neargate_compute::ecs::model::KnownNode;
+use neargate_domain::link::{
+    Done, ImageAnswer, ImageQuestion, JoinRequest, LogBatch, LogQuestion, MAX_LOGS_BYTES,
+    MAX_MESSAGE_BYTES, NODE_HEADER, Offset, RenewRequest,
+};
+use neargate_domain::{NodeAbout, TaskReport};
+use neargate_service::{AwsError, Stored};
+use rustls::pki_types::CertificateDer;
+use std::sync::Arc;
+
+/// What a stranger may send.
+const MAX_JOIN_BYTES: usize = 64 << 10;
+
+pub(super) async fn answer(
+    api: &Arc<NodeApi>,
+    caller: &Caller,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    match handle(api, caller, request).await {
+        Ok(response) => response,
+        Err(error) => refusal(&error),
+    }
+}
+
+async fn handle(
+    api: &Arc<NodeApi>,
+    caller: &Caller,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, AwsError> {
+    let path = request.uri().path().to_owned();
+    let house = &api.built.house;
+    if (request.method(), path.as_str()) == (&Method::POST, "/v1/join") {
+        let request: JoinRequest = read(request, MAX_JOIN_BYTES).await?;
+        let joined = members::join(house, &api.authority, request).await?;
+        return Ok(json(&joined));
+    }
+    let (node, certificate) = who(api, caller, &request).await?;
+    match (request.method(), path.as_str()) {
+        (&Method::POST, "/v1/assignments") if node.dismissed => Ok(stream::dismiss()),
+        _ if node.dismissed => Err(refused("The node was removed.").status(403)),
+        (&Method::POST, "/v1/assignments") => {
+            let about: NodeAbout = read(request, MAX_MESSAGE_BYTES).await?;
+            let node = members::greet(house, &node, certificate, about, caller.peer.ip()).await?;
+            members::register(house, &node).await?;
+            Ok(stream::open(api, node, caller.local.ip()))
+        }
+        (&Method::POST, "/v1/renew") => {
+            let request: RenewRequest = read(request, MAX_JOIN_BYTES).await?;
+            let renewed =
+                members::renew(house, &api.authority, &node, certificate, &request).await?;
+            Ok(json(&renewed))
+        }
+        (&Method::GET, path) if path.starts_with("/v1/blob/") => blob(api, &request).await,
+        (&Method::POST, _) => {
+            let port = api.sessions.port(&node.id).ok_or_else(|| {
+                AwsError::server("NotConnected", "The assignment stream is not open.").status(503)
+            })?;
+            of_task(&port, &path, request).await
+        }
+        _ => Err(unknown()),
+    }
+}
+
+fn unknown() -> AwsError {
+    refused("There is no such request.").status(404)
+}
+
+/// The node that the caller is, by name and certificate.
+async fn who<'a>(
+    api: &NodeApi,
+    caller: &'a Caller,
+    request: &Request<Incoming>,
+) -> Result<(Stored<KnownNode>, &'a CertificateDer<'static>), AwsError> {
+    let stranger = || refused("A node shows its certificate and says who it is.").status(403);
+    let certificate = caller.certificate.as_ref().ok_or_else(stranger)?;
+    let id = request.headers().get(NODE_HEADER);
+    let id = id.and_then(|id| id.to_str().ok()).ok_or_else(stranger)?;
+    let node = members::authenticate(&api.built.house, id, certificate).await?;
+    Ok((node, certificate))
+}
+
+/// What concerns the node's own tasks: the port checks that.
+async fn of_task(
+    port: &NodePort,
+    path: &str,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, AwsError> {
+    match path {
+        "/v1/report" => {
+            let report: TaskReport = read(request, MAX_MESSAGE_BYTES).await?;
+            port.report(&report).await?;
+            Ok(json(&Done {}))
+        }
+        "/v1/logs" => {
+            let batch: LogBatch = read(request, MAX_LOGS_BYTES).await?;
+            if batch.start > batch.end {
+                return Err(refused("The batch ends before it begins."));
+            }
+            let (target, source) = (&batch.target, &batch.source);
+            let span = batch.start..batch.end;
+            let recorded = port.put_logs(target, source, span, batch.lines).await?;
+            Ok(json(&Offset { recorded }))
+        }
+        "/v1/log-offset" => {
+            let of: LogQuestion = read(request, MAX_MESSAGE_BYTES).await?;
+            let recorded = port.log_offset(&of.target, &of.source).await?;
+            Ok(json(&Offset { recorded }))
+        }
+        "/v1/image" => {
+            let of: ImageQuestion = read(request, MAX_MESSAGE_BYTES).await?;
+            let found = port
+                .resolve_image(&of.account, &of.region, &of.name)
+                .await?;
+            Ok(json(&match found {
+                Resolved::Own { digest } => ImageAnswer::Own {
+                    digest: digest.to_string(),
+                },
+                Resolved::Missing { message } => ImageAnswer::Missing { message },
+                Resolved::Elsewhere => ImageAnswer::Elsewhere,
+            }))
+        }
+        _ => Err(unknown()),
+    }
+}
+
+/// A blob of the registry, from an offset on. Whoever knows a digest knows the content or was
+/// told of it in a manifest it was given; the caller is a node.
+async fn blob(api: &NodeApi, request: &Request<Incoming>) -> Result<Response<Body>, AwsError> {
+    let digest = request.uri().path().trim_start_matches("/v1/blob/");
+    let digest: Digest = digest
+        .parse()
+        .map_err(|_| refused("This is not a digest."))?;
+    let offset = match request.uri().query() {
+        None => 0,
+        Some(query) => query
+            .strip_prefix("offset=")
+            .and_then(|n| n.parse().ok())
+            .ok_or_else(|| refused("The offset is a number."))?,
+    };
+    let blobs = &api.built.house.blobs;
+    let missing = || refused(format!("{digest}: not found")).status(404);
+    let size = blobs.size(&digest).await.ok_or_else(missing)?;
+    if offset > size {
+        return Err(refused("The offset is beyond the end.").status(416));
+    }
+    let (_, pieces) = blobs
+        .stream(&digest, Some(offset..size))
+        .await
+        .map_err(|e| match e {
+            BlobError::NotFound(_) => missing(),
+            e => AwsError::internal(e),
+        })?;
+    let frames = pieces.map(|piece: std::io::Result<Bytes>| {
+        piece.map(hyper::body::Frame::data).map_err(BoxError::from)
+    });
+    let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
+    *response.status_mut() = StatusCode::OK;
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_LENGTH, (size - offset).into());
+    Ok(response)
+}

@@ -1,0 +1,125 @@
+//! A node's assignment stream: the changes of its [`NodePort`], the peers of its network and a
+//! beat, one JSON text a line. While it is open the node counts as connected.
+
+use super::NodeApi;
+use crate::NodePort;
+use crate::gateway::{Body, BoxError};
+use crate::node_port::Change;
+use bytes::Bytes;
+use http::Response;
+use http_body_util::{BodyExt, StreamBody};
+use neargate_base::task;
+use neargate_compute::ecs::model::KnownNode;
+use neargate_domain::link::{Frame, Peer};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+/// Lines under way between the store's watch and the socket.
+const QUEUE: usize = 64;
+/// How often a quiet stream says that it lives.
+pub(super) const BEAT: Duration = Duration::from_secs(5);
+/// How the control plane's own node is called among peers.
+const OWN: &str = "local";
+
+type Line = Result<hyper::body::Frame<Bytes>, BoxError>;
+
+/// The node has gone.
+struct Gone;
+
+/// Open the stream. `own` is where the control plane's own node is reached.
+pub(super) fn open(api: &Arc<NodeApi>, node: KnownNode, own: IpAddr) -> Response<Body> {
+    let (lines, queue) = mpsc::channel::<Line>(QUEUE);
+    let api = api.clone();
+    // Connected from here on: whoever sees the answer may count on it.
+    let port = NodePort::connect(api.built.clone(), &node.id, node.kind);
+    let port = Arc::new(port);
+    let end = api.sessions.open(&port);
+    task::spawn("node-stream", async move {
+        tracing::info!(node = node.id, "a node is connected");
+        tokio::select! {
+            _ = run(&api, &port, &lines, own) => {}
+            () = end.cancelled() => {}
+        }
+        api.sessions.close(&port);
+        tracing::info!(node = node.id, "a node is no longer connected");
+    });
+    let stream = futures_util::stream::unfold(queue, |mut queue| async {
+        queue.recv().await.map(|line| (line, queue))
+    });
+    Response::new(StreamBody::new(stream).boxed_unsync())
+}
+
+/// Tell a removed node that it has no tasks, and why.
+pub(super) fn dismiss() -> Response<Body> {
+    let lines = [Frame::Begin, Frame::End, Frame::Dismissed];
+    let text: Vec<u8> = lines.iter().flat_map(encode).collect();
+    Response::new(crate::gateway::body::full(text))
+}
+
+async fn run(
+    api: &NodeApi,
+    port: &NodePort,
+    lines: &mpsc::Sender<Line>,
+    own: IpAddr,
+) -> Result<(), Gone> {
+    let mut changes = port.assignments();
+    let mut peers = api.peers();
+    peers.mark_changed();
+    let mut beat = tokio::time::interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = lines.closed() => return Err(Gone),
+            change = changes.recv() => match change {
+                Some(Change::Snapshot(all)) => {
+                    send(lines, &Frame::Begin).await?;
+                    for assignment in all {
+                        send(lines, &Frame::Item(assignment)).await?;
+                    }
+                    send(lines, &Frame::End).await?;
+                }
+                Some(Change::Changed(one)) => send(lines, &Frame::Changed(*one)).await?,
+                Some(Change::Removed(id)) => send(lines, &Frame::Removed(id)).await?,
+                None => return Ok(()),
+            },
+            Ok(()) = peers.changed() => {
+                let mut all = peers.borrow_and_update().clone();
+                all.retain(|p| p.id != port.node());
+                all.push(Peer { id: OWN.into(), address: own });
+                send(lines, &Frame::Peers(all)).await?;
+            }
+            _ = beat.tick() => {
+                send(lines, &Frame::Beat).await?;
+                if api.is_dismissed(port.node()).await {
+                    // It comes back, and hears of it.
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+impl NodeApi {
+    async fn is_dismissed(&self, node: &str) -> bool {
+        let key = KnownNode::key(node);
+        match self.built.house.db.get_key::<KnownNode>(&key).await {
+            Ok(known) => known.is_none_or(|n| n.dismissed),
+            // The store will answer another time.
+            Err(_) => false,
+        }
+    }
+}
+
+fn encode(frame: &Frame) -> Vec<u8> {
+    let mut line = serde_json::to_vec(frame).expect("frames have string keys only");
+    line.push(b'\n');
+    line
+}
+
+async fn send(lines: &mpsc::Sender<Line>, frame: &Frame) -> Result<(), Gone> {
+    let line = hyper::body::Frame::data(encode(frame).into());
+    lines.send(Ok(line)).await.map_err(|_| Gone)
+}

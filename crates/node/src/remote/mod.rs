@@ -1,0 +1,172 @@
+//! The control plane on another host: [`Remote`] is the node's [`Upstream`] over mutual TLS 1.3
+//! and HTTP/2, in the shapes of [`neargate_domain::link`].
+//!
+//! One connection carries everything; [`connection`] keeps it, and while there is none every
+//! question answers [`UpstreamError::Unavailable`] at once: the node goes on with what it knows.
+//! The assignment stream is opened again after each break and begins with a snapshot.
+
+mod blobs;
+mod call;
+mod connection;
+mod identity;
+mod join;
+mod stream;
+mod tls;
+
+pub use blobs::RemoteBlobs;
+pub use identity::{Identity, IdentityError, Key};
+pub use join::{JoinError, join};
+
+use crate::upstream::{AssignmentChange, ImageSource, Upstream, UpstreamError};
+use async_trait::async_trait;
+use call::Caller;
+use connection::Connection;
+use neargate_base::{AccountId, Clock, Region, Rng, task};
+use neargate_domain::link::{
+    Done, ImageAnswer, ImageQuestion, LogBatch, LogQuestion, Offset, Peer,
+};
+use neargate_domain::{LogLine, LogTarget, NodeAbout, TaskReport};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+/// An ordinary question is answered within this time, or not at all.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// What a remote control plane is reached with.
+#[derive(Debug, Clone)]
+pub struct RemoteConfig {
+    pub identity: Identity,
+    /// Where a renewed identity is kept.
+    pub path: PathBuf,
+    pub about: NodeAbout,
+    pub clock: Arc<dyn Clock>,
+    pub rng: Arc<Rng>,
+}
+
+/// The control plane elsewhere.
+#[derive(Debug)]
+pub struct Remote {
+    caller: Arc<Caller>,
+    about: NodeAbout,
+    rng: Arc<Rng>,
+    peers: watch::Sender<Vec<Peer>>,
+    dismissed: CancellationToken,
+    _connection: AbortOnDropHandle<()>,
+}
+
+impl Remote {
+    /// Begin to connect; ends when dropped.
+    ///
+    /// # Errors
+    /// When the identity holds no usable key or certificate.
+    pub fn start(config: RemoteConfig) -> Result<Arc<Remote>, IdentityError> {
+        let (rng, about) = (config.rng.clone(), config.about.clone());
+        let (connection, current) = Connection::new(config)?;
+        let caller = Arc::new(Caller::new(current, rng.clone()));
+        let keeping = task::spawn("control-plane", connection.keep(caller.clone()));
+        Ok(Arc::new(Remote {
+            caller,
+            about,
+            rng,
+            peers: watch::Sender::default(),
+            dismissed: CancellationToken::new(),
+            _connection: AbortOnDropHandle::new(keeping),
+        }))
+    }
+
+    /// The registry's blobs, through the same connection.
+    pub fn blobs(&self) -> Arc<RemoteBlobs> {
+        Arc::new(RemoteBlobs::new(self.caller.clone()))
+    }
+
+    /// The other nodes of the task network, as the control plane said last.
+    pub fn peers(&self) -> watch::Receiver<Vec<Peer>> {
+        self.peers.subscribe()
+    }
+
+    /// Cancelled when the control plane says that the node was removed for good.
+    pub fn dismissed(&self) -> CancellationToken {
+        self.dismissed.clone()
+    }
+}
+
+#[async_trait]
+impl Upstream for Remote {
+    async fn assignments(&self) -> mpsc::Receiver<AssignmentChange> {
+        let (sender, receiver) = mpsc::channel(64);
+        let stream = stream::Stream {
+            caller: self.caller.clone(),
+            about: self.about.clone(),
+            rng: self.rng.clone(),
+            changes: sender,
+            peers: self.peers.clone(),
+            dismissed: self.dismissed.clone(),
+        };
+        task::spawn("assignment-stream", stream.follow());
+        receiver
+    }
+
+    async fn report(&self, report: TaskReport) -> Result<(), UpstreamError> {
+        let done = self.caller.post::<_, Done>("/v1/report", &report, ANSWER);
+        done.await.map(|_| ())
+    }
+
+    async fn put_logs(
+        &self,
+        target: &LogTarget,
+        source: &str,
+        span: Range<u64>,
+        lines: Vec<LogLine>,
+    ) -> Result<u64, UpstreamError> {
+        let batch = LogBatch {
+            target: target.clone(),
+            source: source.to_owned(),
+            start: span.start,
+            end: span.end,
+            lines,
+        };
+        let put = self.caller.post::<_, Offset>("/v1/logs", &batch, ANSWER);
+        put.await.map(|offset| offset.recorded)
+    }
+
+    async fn log_offset(&self, target: &LogTarget, source: &str) -> Result<u64, UpstreamError> {
+        let question = LogQuestion {
+            target: target.clone(),
+            source: source.to_owned(),
+        };
+        let asked = self
+            .caller
+            .post::<_, Offset>("/v1/log-offset", &question, ANSWER);
+        asked.await.map(|offset| offset.recorded)
+    }
+
+    async fn resolve_image(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        name: &str,
+    ) -> Result<ImageSource, UpstreamError> {
+        let question = ImageQuestion {
+            account: account.clone(),
+            region: region.clone(),
+            name: name.to_owned(),
+        };
+        let asked = self
+            .caller
+            .post::<_, ImageAnswer>("/v1/image", &question, ANSWER);
+        Ok(match asked.await? {
+            ImageAnswer::Own { digest } => ImageSource::Own {
+                digest: digest.parse().map_err(|_| {
+                    UpstreamError::Unavailable(format!("it named {digest:?} as a digest"))
+                })?,
+            },
+            ImageAnswer::Missing { message } => ImageSource::Missing { message },
+            ImageAnswer::Elsewhere => ImageSource::Remote,
+        })
+    }
+}
