@@ -1,5 +1,6 @@
 //! The configuration: one TOML file, then `NEARGATE_*`, then flags; validated at start.
 
+use crate::span::Span;
 use anyhow::{Context, Result, bail};
 use neargate_base::{AccountId, Region};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,12 @@ pub struct Flags {
     /// Demand valid signatures also on loopback.
     #[arg(long, env = "NEARGATE_ENFORCE")]
     enforce: bool,
+    /// Address and port for nodes on other hosts (mutual TLS); without it there are none.
+    #[arg(long, env = "NEARGATE_NODE_LISTEN", value_name = "ADDR")]
+    node_listen: Option<SocketAddr>,
+    /// A node that is away for longer is lost: its tasks are replaced [default: 60s].
+    #[arg(long, env = "NEARGATE_NODE_LEASE", value_name = "TIME")]
+    node_lease: Option<Span>,
     /// The configuration file.
     #[arg(long, env = "NEARGATE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -45,6 +52,11 @@ pub struct Config {
     pub registry_domain: Option<String>,
     /// Signatures are always demanded off loopback.
     pub enforce: bool,
+    /// Where nodes on other hosts connect; off unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_listen: Option<SocketAddr>,
+    /// A node that is away for longer is lost.
+    pub node_lease: Span,
     /// Other registries to pull from.
     pub registries: Registries,
 }
@@ -59,6 +71,17 @@ pub struct Registries {
     pub insecure: Vec<String>,
 }
 
+impl Flags {
+    /// What a node on another host takes of them.
+    pub fn of_node(data: Option<PathBuf>, config: Option<PathBuf>) -> Flags {
+        Flags {
+            data,
+            config,
+            ..Flags::default()
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -68,18 +91,22 @@ impl Default for Config {
             region: Region::default(),
             registry_domain: None,
             enforce: false,
+            node_listen: None,
+            node_lease: Span::from(neargate_compute::ecs::lost::DEFAULT_LEASE),
             registries: Registries::default(),
         }
     }
 }
 
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 9] = [
     "listen",
     "data",
     "account",
     "region",
     "registry_domain",
     "enforce",
+    "node_listen",
+    "node_lease",
     "registries",
 ];
 const REGISTRIES_KEYS: [&str; 2] = ["mirrors", "insecure"];
@@ -113,6 +140,8 @@ impl Config {
             config.registry_domain = Some(domain.clone());
         }
         config.enforce |= flags.enforce;
+        config.node_listen = flags.node_listen.or(config.node_listen);
+        config.node_lease = flags.node_lease.unwrap_or(config.node_lease);
         config.validate()
     }
 

@@ -5,7 +5,9 @@ mod config;
 mod demo;
 mod environment;
 mod instance;
+mod machine;
 mod preflight;
+mod span;
 mod up;
 mod upstream;
 

@@ -1,6 +1,7 @@
 //! `neargate up`: every role in this process, on this machine.
 
 use crate::config::Config;
+use crate::machine::{Machine, Setup};
 use crate::upstream::Local;
 use crate::{demo, environment, instance, preflight};
 use anyhow::{Context, Result};
@@ -9,16 +10,11 @@ use neargate_base::{Clock, Rng, Secret, task};
 use neargate_compute::ecs;
 use neargate_control::gateway::{Mode, Reset};
 use neargate_control::{Built, Gateway, NodePort, Options};
-use neargate_domain::{NodeKind, vpc};
-use neargate_node::agent::{Agent, AgentConfig};
-use neargate_node::image::{Images, RegistryConfig};
-use neargate_node::net::{Network, NetworkConfig};
-use neargate_node::runtime::{RuntimeConfig, ShimRuntime};
+use neargate_domain::NodeKind;
 use neargate_service::{Scope, Settings};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, IsTerminal};
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -32,7 +28,7 @@ pub fn run(config: Config, with_demo: bool) -> Result<()> {
     in_runtime(serve(config, with_demo))
 }
 
-fn in_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
+pub fn in_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
     preflight::check()?;
     log_to_stderr();
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -138,10 +134,7 @@ pub fn down(config: Config) -> Result<()> {
 /// Control plane and node of this machine.
 struct Host {
     built: Arc<Built>,
-    agent: Agent,
-    network: Arc<Network>,
-    runtime: Arc<ShimRuntime>,
-    run_dir: PathBuf,
+    machine: Machine,
     rng: Arc<Rng>,
 }
 
@@ -162,69 +155,29 @@ impl Host {
                 registry_domain: config.registry_domain.clone(),
                 default_scope,
             },
+            node_lease: config.node_lease.into(),
         };
         let built = Arc::new(neargate_control::build(options, clock.clone(), rng.clone()).await?);
-        let run_dir = PathBuf::from("/run/neargate").join(&instance);
-        let network = Network::start(NetworkConfig {
-            instance: instance.clone(),
-            run_dir: run_dir.join("net"),
-            vpc_cidr: vpc::CIDR.into(),
-            subnets: vpc::gateways()
-                .map(|gateway| (gateway, vpc::SUBNET_PREFIX))
-                .to_vec(),
-        });
-        let network = network.await.context("cannot set up the task network")?;
-        let registries = RegistryConfig {
-            mirrors: config.registries.mirrors.clone(),
-            insecure: config.registries.insecure.clone(),
-        };
-        let images = config.data.join("images");
-        let images = Images::open(&images, Some(built.house.blobs.clone()), registries)
-            .context("cannot open the images")?;
-        let runtime = ShimRuntime::open(RuntimeConfig {
-            exe: std::env::current_exe().context("cannot find this program")?,
-            // Containers write here: on disk, not in memory.
-            run_dir: config.data.join("containers"),
-            instance,
-        });
-        let runtime = Arc::new(runtime.context("cannot set up the container runtime")?);
-        let upstream = Arc::new(Local(NodePort::connect(
-            built.clone(),
-            NODE,
-            NodeKind::Fargate,
-        )));
-        let agent = AgentConfig::new(
-            config.data.join("node"),
-            run_dir.join("agent"),
+        let port = NodePort::connect(built.clone(), NODE, NodeKind::Fargate);
+        let machine = Machine::start(Setup {
+            data: &config.data,
+            instance: &instance,
+            node_id: NODE.into(),
+            registries: &config.registries,
+            blobs: built.house.blobs.clone().into(),
+            upstream: Arc::new(Local(port)),
             clock,
-            rng.clone(),
-        );
-        let agent = Agent::start(agent, upstream, images, network.clone(), runtime.clone());
-        let agent = agent.await.context("cannot start the node")?;
+            rng: rng.clone(),
+        });
         Ok(Host {
+            machine: machine.await?,
             built,
-            agent,
-            network,
-            runtime,
-            run_dir,
             rng,
         })
     }
 
-    /// Containers go on; without any, the host is put back as it was.
     async fn stop(self, keep_tasks: bool) {
-        self.agent.shutdown().await;
-        if let Err(error) = self.network.shutdown(keep_tasks).await {
-            tracing::warn!(%error, "the task network is not taken down");
-        }
-        if keep_tasks {
-            return;
-        }
-        if let Err(error) = self.runtime.tidy().await {
-            tracing::warn!(%error, "a cgroup is left");
-        }
-        // Nothing in it has a meaning without tasks.
-        let _ = std::fs::remove_dir_all(&self.run_dir);
+        self.machine.stop(keep_tasks).await;
     }
 }
 

@@ -1,0 +1,107 @@
+//! This machine as it runs tasks: network, images, runtime and agent, whoever tells it what to
+//! run.
+
+use crate::config::Registries;
+use anyhow::{Context, Result};
+use neargate_base::{Clock, Rng};
+use neargate_domain::vpc;
+use neargate_node::agent::{Agent, AgentConfig};
+use neargate_node::image::{Images, OwnBlobs, RegistryConfig};
+use neargate_node::net::{Network, NetworkConfig};
+use neargate_node::runtime::{RuntimeConfig, ShimRuntime};
+use neargate_node::upstream::Upstream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What a machine is set up with.
+pub struct Setup<'a> {
+    pub data: &'a Path,
+    /// See [`crate::instance::id`].
+    pub instance: &'a str,
+    pub node_id: String,
+    pub registries: &'a Registries,
+    /// The blobs of our own registry.
+    pub blobs: OwnBlobs,
+    pub upstream: Arc<dyn Upstream>,
+    pub clock: Arc<dyn Clock>,
+    pub rng: Arc<Rng>,
+}
+
+/// A machine that runs tasks.
+pub struct Machine {
+    agent: Agent,
+    network: Arc<Network>,
+    runtime: Arc<ShimRuntime>,
+    run_dir: PathBuf,
+}
+
+/// Where an instance keeps what is lost with the machine's restart.
+pub fn run_dir(instance: &str) -> PathBuf {
+    PathBuf::from("/run/neargate").join(instance)
+}
+
+impl Machine {
+    pub async fn start(setup: Setup<'_>) -> Result<Machine> {
+        let run_dir = run_dir(setup.instance);
+        let network = Network::start(NetworkConfig {
+            instance: setup.instance.to_owned(),
+            run_dir: run_dir.join("net"),
+            vpc_cidr: vpc::CIDR.into(),
+            subnets: vpc::gateways()
+                .map(|gateway| (gateway, vpc::SUBNET_PREFIX))
+                .to_vec(),
+        });
+        let network = network.await.context("cannot set up the task network")?;
+        let registries = RegistryConfig {
+            mirrors: setup.registries.mirrors.clone(),
+            insecure: setup.registries.insecure.clone(),
+        };
+        let images = setup.data.join("images");
+        let images = Images::open(&images, Some(setup.blobs), registries)
+            .context("cannot open the images")?;
+        let runtime = ShimRuntime::open(RuntimeConfig {
+            exe: std::env::current_exe().context("cannot find this program")?,
+            // Containers write here: on disk, not in memory.
+            run_dir: setup.data.join("containers"),
+            instance: setup.instance.to_owned(),
+        });
+        let runtime = Arc::new(runtime.context("cannot set up the container runtime")?);
+        let mut agent = AgentConfig::new(
+            setup.data.join("node"),
+            run_dir.join("agent"),
+            setup.clock,
+            setup.rng,
+        );
+        agent.node_id = setup.node_id;
+        let agent = Agent::start(
+            agent,
+            setup.upstream,
+            images,
+            network.clone(),
+            runtime.clone(),
+        );
+        let agent = agent.await.context("cannot start the node")?;
+        Ok(Machine {
+            agent,
+            network,
+            runtime,
+            run_dir,
+        })
+    }
+
+    /// Containers go on; without any, the host is put back as it was.
+    pub async fn stop(self, keep_tasks: bool) {
+        self.agent.shutdown().await;
+        if let Err(error) = self.network.shutdown(keep_tasks).await {
+            tracing::warn!(%error, "the task network is not taken down");
+        }
+        if keep_tasks {
+            return;
+        }
+        if let Err(error) = self.runtime.tidy().await {
+            tracing::warn!(%error, "a cgroup is left");
+        }
+        // Nothing in it has a meaning without tasks.
+        let _ = std::fs::remove_dir_all(&self.run_dir);
+    }
+}
