@@ -1,5 +1,7 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 
+use crate::client;
+use crate::commands::{self, instance::Instance, ps::Ps, spot::Spot};
 use crate::config::{Config, Flags};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -13,6 +15,7 @@ use std::process::ExitCode;
   neargate up                       run everything on this machine
   neargate up --demo                ... and start a demo task
   eval \"$(neargate env)\"            point AWS clients of this shell at it
+  neargate ps                       what runs
   aws ecs list-clusters"
 )]
 struct Cli {
@@ -35,6 +38,9 @@ enum Command {
         #[command(flatten)]
         flags: Flags,
     },
+    Ps(Ps),
+    Instance(Instance),
+    Spot(Spot),
     /// Print the shell lines that point AWS clients at this Neargate.
     Env {
         #[command(flatten)]
@@ -58,6 +64,9 @@ pub fn run() -> ExitCode {
         Command::Down { flags } => Config::load(&flags)
             .map_err(usage)
             .and_then(|config| crate::up::down(config).map_err(failed)),
+        Command::Ps(ps) => return command(ps.run()),
+        Command::Instance(instance) => return command(instance.run()),
+        Command::Spot(spot) => return command(spot.run()),
         Command::Env { flags } => Config::load(&flags).map_err(usage).and_then(|config| {
             print!("{}", crate::environment::lines(&config).map_err(failed)?);
             Ok(())
@@ -71,6 +80,18 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(code) => code,
     }
+}
+
+/// A command that talks to a running Neargate.
+fn command(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
+    commands::block_on(work).unwrap_or_else(|error| {
+        let next = client::next_step(&error);
+        let code = failed(error);
+        if let Some(next) = next {
+            eprintln!("{next}");
+        }
+        code
+    })
 }
 
 fn operations() -> anyhow::Result<()> {

@@ -40,6 +40,18 @@ pub struct Flags {
     config: Option<PathBuf>,
 }
 
+impl Flags {
+    /// Do they say where the API is, rather than leave it to the configuration's default?
+    pub fn names_address(&self) -> bool {
+        self.listen.is_some() || self.config.is_some()
+    }
+
+    /// Do they say which region is meant?
+    pub fn names_region(&self) -> bool {
+        self.region.is_some()
+    }
+}
+
 /// What the operator chose. Every field can stand in the TOML file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -43,28 +43,37 @@ fn read(path: &Path) -> Result<Credentials> {
     })
 }
 
-/// The lines `neargate env` prints.
-pub fn lines(config: &Config) -> Result<String> {
+/// Where clients of this host reach the API.
+pub fn endpoint(config: &Config) -> String {
     let host = match config.listen.ip() {
         ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
         std::net::IpAddr::V6(ip) => format!("[{ip}]"),
         std::net::IpAddr::V4(ip) => ip.to_string(),
     };
-    let keys = if config.is_development() {
-        Credentials {
+    format!("http://{host}:{}", config.listen.port())
+}
+
+/// The keys to call it with: any in development mode, else those of the account's root user.
+pub fn keys(config: &Config) -> Result<Credentials> {
+    if config.is_development() {
+        return Ok(Credentials {
             access_key: "neargate".into(),
             secret_key: "neargate".into(),
-        }
-    } else {
-        read(&path(&config.data))?
-    };
+        });
+    }
+    read(&path(&config.data))
+}
+
+/// The lines `neargate env` prints.
+pub fn lines(config: &Config) -> Result<String> {
+    let keys = keys(config)?;
     let mut lines = format!(
-        "export AWS_ENDPOINT_URL=http://{host}:{}\n\
+        "export AWS_ENDPOINT_URL={}\n\
          export AWS_ACCESS_KEY_ID={}\n\
          export AWS_SECRET_ACCESS_KEY={}\n\
          export AWS_DEFAULT_REGION={}\n\
          export AWS_REGION={}\n",
-        config.listen.port(),
+        endpoint(config),
         keys.access_key,
         keys.secret_key,
         config.region,

@@ -1,6 +1,8 @@
 //! The binary: command line, configuration and wiring; every role starts here.
 
 mod cli;
+mod client;
+mod commands;
 mod config;
 mod demo;
 mod environment;
@@ -10,6 +12,7 @@ mod preflight;
 mod span;
 mod up;
 mod upstream;
+mod view;
 
 use std::process::ExitCode;
 

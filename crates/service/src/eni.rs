@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Interface {
     pub interface: NetworkInterface,
-    /// What it belongs to.
+    /// What it belongs to: a task's ARN, or the id of a container instance (`i-…`).
     pub task_arn: String,
     pub created_at: Timestamp,
 }
@@ -174,12 +174,17 @@ pub fn release(assignment: &Assignment) -> Vec<Op> {
         account: assignment.account.clone(),
         region: assignment.region.clone(),
     };
+    release_interface(&scope, interface)
+}
+
+/// What a transaction must write to give an interface of this scope back.
+pub fn release_interface(scope: &Scope, interface: &NetworkInterface) -> Vec<Op> {
     vec![
         Op::Delete {
             key: address_key(interface),
         },
         Op::Delete {
-            key: db::key::<Interface>(&scope, &interface.id),
+            key: db::key::<Interface>(scope, &interface.id),
         },
         // Whatever tags EC2 keeps for it (its `Tagged` record).
         Op::Delete {

@@ -16,6 +16,8 @@ mod nodes;
 pub mod observe;
 pub mod plan;
 mod reference;
+pub mod slices;
+pub mod spot;
 
 #[cfg(test)]
 mod tests;

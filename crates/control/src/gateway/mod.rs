@@ -11,6 +11,7 @@ mod own;
 
 pub use auth::Mode;
 pub use body::{Body, BoxError};
+pub use own::{Host, OWN_SIGNING_NAME, TaskUsage, Traffic};
 
 use crate::house::Built;
 use http::{Request, Response};
@@ -43,6 +44,7 @@ pub struct Gateway {
     mode: Mode,
     default_scope: Scope,
     reset: Option<Reset>,
+    host: Option<Arc<dyn Host>>,
     patience: Duration,
 }
 
@@ -67,6 +69,7 @@ impl Gateway {
             mode,
             default_scope,
             reset,
+            host: None,
             patience: PATIENCE,
         }
     }
@@ -74,6 +77,14 @@ impl Gateway {
     /// How long a client may take for its request's head, and for each piece of its body.
     pub fn patience(self, patience: Duration) -> Self {
         Gateway { patience, ..self }
+    }
+
+    /// The host whose pages are served too.
+    pub fn host(self, host: Arc<dyn Host>) -> Self {
+        Gateway {
+            host: Some(host),
+            ..self
+        }
     }
 
     /// Serve until the future is dropped.
@@ -138,7 +149,7 @@ impl Gateway {
                 registry::serve(ecr, house, caller, request).await
             }
             Route::Health => own::health(&self.built),
-            Route::Internal => own::internal(&parts, self.reset.as_ref()).await,
+            Route::Internal => own::internal(self, parts, incoming).await,
             Route::TaskMetadata | Route::Unknown => own::unknown(&self.built.house.rng.uuid()),
         }
     }

@@ -6,7 +6,7 @@ use crate::ecs::plan::observe::desired_status;
 use neargate_api::ecs as api;
 use neargate_domain::{ContainerReport, ContainerStatus, LaunchType, TaskStatus};
 
-pub(super) fn task(task: &Task, with_tags: bool) -> api::Task {
+pub(in crate::ecs) fn task(task: &Task, with_tags: bool) -> api::Task {
     let Task { spec, status } = task;
     let report = status.report.as_ref();
     let mut overrides = spec.overrides.0.clone();

@@ -12,7 +12,7 @@ pub mod tasks;
 use crate::ecs::{error, reference};
 use neargate_api::ecs as api;
 use neargate_service::tags::Tags;
-use neargate_service::{AwsError, Ctx, Stored};
+use neargate_service::{AwsError, Ctx, Db, Scope, Stored};
 
 /// The tags of a request, checked.
 fn parse_tags(given: Option<Vec<api::Tag>>) -> Result<Tags, AwsError> {
@@ -37,11 +37,17 @@ async fn active_cluster(
     cx: &Ctx,
     named: Option<&str>,
 ) -> Result<Stored<crate::ecs::model::Cluster>, AwsError> {
-    let name = reference::cluster(&cx.scope, named)?;
-    let found = cx
-        .db()
-        .get::<crate::ecs::model::Cluster>(&cx.scope, &name)
-        .await?;
+    active_cluster_of(cx.db(), &cx.scope, named).await
+}
+
+/// As [`active_cluster`], for what no AWS call asks.
+pub(super) async fn active_cluster_of(
+    db: &Db,
+    scope: &Scope,
+    named: Option<&str>,
+) -> Result<Stored<crate::ecs::model::Cluster>, AwsError> {
+    let name = reference::cluster(scope, named)?;
+    let found = db.get::<crate::ecs::model::Cluster>(scope, &name).await?;
     found
         .filter(|c| c.active)
         .ok_or_else(error::cluster_not_found)

@@ -8,6 +8,7 @@ mod registered;
 mod service;
 mod service_deployment;
 mod service_revision;
+mod slice;
 mod task;
 
 pub use crate::ecs::fleet::ServiceId;
@@ -22,6 +23,7 @@ pub use service::{
 };
 pub use service_deployment::{Counted, DeploymentStatus, Phase, Rollback, ServiceDeployment, Stop};
 pub use service_revision::ServiceRevision;
+pub use slice::InstanceSlice;
 pub use task::{
     ContainerSpec, Demand, Protection, ServiceLink, Status, StopRequest, Task, TaskSpec,
 };

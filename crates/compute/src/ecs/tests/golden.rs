@@ -15,6 +15,7 @@ fn stored_forms() {
     check::<TaskDefinition>(DIR);
     check::<Task>(DIR);
     check::<ContainerInstance>(DIR);
+    check::<InstanceSlice>(DIR);
     check::<KnownNode>(DIR);
     check::<ClientToken>(DIR);
     check::<Registered>(DIR);

@@ -43,13 +43,19 @@ fn interface(place: &Place, stored: &Interface) -> api::NetworkInterface {
         group_id: text(id),
         group_name: (*id == place.vpc.security_group_id).then(|| "default".into()),
     };
+    let primary = stored.task_arn.starts_with("i-");
     let attachment = api::NetworkInterfaceAttachment {
         attachment_id: Some(companion("eni-attach", &eni.id)),
         attach_time: Some(stored.created_at),
-        delete_on_termination: Some(false),
-        device_index: Some(1),
+        delete_on_termination: Some(primary),
+        device_index: Some(i32::from(!primary)),
         network_card_index: Some(0),
-        instance_owner_id: text(REQUESTER),
+        instance_id: primary.then(|| stored.task_arn.clone()),
+        instance_owner_id: if primary {
+            place.account()
+        } else {
+            text(REQUESTER)
+        },
         status: text("attached"),
         ..Default::default()
     };
@@ -57,10 +63,10 @@ fn interface(place: &Place, stored: &Interface) -> api::NetworkInterface {
         network_interface_id: text(&eni.id),
         interface_type: text("interface"),
         status: text("in-use"),
-        description: text(&stored.task_arn),
+        description: text(if primary { "" } else { &stored.task_arn }),
         owner_id: place.account(),
-        requester_id: text(REQUESTER),
-        requester_managed: Some(true),
+        requester_id: (!primary).then(|| REQUESTER.to_owned()),
+        requester_managed: Some(!primary),
         source_dest_check: Some(true),
         availability_zone: text(&eni.availability_zone),
         availability_zone_id: zone.map(|n| super::places::zone_id(&place.scope.region, n)),
@@ -122,8 +128,8 @@ impl Describe for api::NetworkInterface {
             "attachment.device-index" => one(&attachment.device_index),
             "attachment.delete-on-termination" => one(&attachment.delete_on_termination),
             "attachment.instance-owner-id" => one(&attachment.instance_owner_id),
-            "attachment.instance-id"
-            | "attachment.attach-time"
+            "attachment.instance-id" => one(&attachment.instance_id),
+            "attachment.attach-time"
             | "attachment.nat-gateway-id"
             | "addresses.association.owner-id"
             | "addresses.association.public-ip"

@@ -1,11 +1,18 @@
-//! Our own pages: health, the development-mode reset, refusals.
+//! Our own pages: health, the development-mode reset, refusals; [`pages`] serves the rest.
 
-use super::Reset;
+mod host;
+mod pages;
+
+pub use host::{Host, TaskUsage, Traffic};
+pub use pages::OWN_SIGNING_NAME;
+
 use super::body::{Body, full};
 use super::guard::Refused;
+use super::{Gateway, Reset};
 use crate::house::Built;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
+use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 fn answer(status: StatusCode, body: &Value) -> Response<Body> {
@@ -53,11 +60,20 @@ pub(super) fn health(built: &Built) -> Response<Body> {
     answer(StatusCode::OK, &body)
 }
 
-/// `POST /_neargate/reset`: stop every task and forget all state. Development mode only.
-pub(super) async fn internal(parts: &Parts, reset: Option<&Reset>) -> Response<Body> {
-    if parts.uri.path() != "/_neargate/reset" {
-        return answer(StatusCode::NOT_FOUND, &json!({ "message": "no such page" }));
+/// Everything under `/_neargate/`.
+pub(super) async fn internal(
+    gateway: &Gateway,
+    parts: Parts,
+    incoming: Incoming,
+) -> Response<Body> {
+    if parts.uri.path() == "/_neargate/reset" {
+        return reset(&parts, gateway.reset.as_ref()).await;
     }
+    pages::serve(gateway, parts, incoming).await
+}
+
+/// `POST /_neargate/reset`: stop every task and forget all state. Development mode only.
+async fn reset(parts: &Parts, reset: Option<&Reset>) -> Response<Body> {
     let Some(reset) = reset else {
         let message = "reset works in development mode on loopback only";
         return answer(StatusCode::FORBIDDEN, &json!({ "message": message }));

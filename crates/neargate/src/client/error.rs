@@ -1,0 +1,87 @@
+//! What can go wrong with a call, in AWS's words, and what to do about it.
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::Value;
+
+/// Why a call has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The service's own answer.
+    #[error("{code}: {message}")]
+    Aws {
+        /// Without a namespace: `ClusterNotFoundException`.
+        code: String,
+        message: String,
+    },
+    #[error("cannot reach Neargate at {endpoint}: {why}")]
+    Unreachable { endpoint: String, why: String },
+    /// Something answers there, but not as Neargate does.
+    #[error("{endpoint} does not answer as Neargate does: {why}")]
+    Nonsense { endpoint: String, why: String },
+    #[error("the request cannot be sent: {0}")]
+    Unsendable(String),
+}
+
+impl ClientError {
+    /// Is this the service's error of that code?
+    pub fn is(&self, wanted: &str) -> bool {
+        matches!(self, ClientError::Aws { code, .. } if code == wanted)
+    }
+
+    /// Reads an answer that is no success.
+    pub(super) fn read(endpoint: &str, status: StatusCode, body: &Bytes) -> ClientError {
+        let text = |v: &Value, key: &str| v.get(key).and_then(Value::as_str).map(str::to_owned);
+        let json: Option<Value> = serde_json::from_slice(body).ok();
+        let found = json.and_then(|v| {
+            let code = text(&v, "__type").or_else(|| text(&v, "code"))?;
+            let message = text(&v, "message").or_else(|| text(&v, "Message"));
+            Some((code, message.unwrap_or_default()))
+        });
+        match found {
+            Some((code, message)) => ClientError::Aws {
+                code: code.rsplit('#').next().unwrap_or_default().to_owned(),
+                message,
+            },
+            None => ClientError::Nonsense {
+                endpoint: endpoint.to_owned(),
+                why: format!("status {status}"),
+            },
+        }
+    }
+}
+
+/// What a person can do about an error; `None` when its text says it already.
+pub fn next_step(error: &anyhow::Error) -> Option<&'static str> {
+    let error = error
+        .chain()
+        .find_map(|e| e.downcast_ref::<ClientError>())?;
+    Some(match error {
+        ClientError::Unreachable { .. } => {
+            "Start it with `neargate up`, or say where it is with --endpoint or AWS_ENDPOINT_URL."
+        }
+        ClientError::Nonsense { .. } => {
+            "Check --endpoint and AWS_ENDPOINT_URL; `neargate env` prints the right lines."
+        }
+        ClientError::Unsendable(_) => "Check --endpoint and the access keys in the environment.",
+        ClientError::Aws { code, .. } => match code.as_str() {
+            "ClusterNotFoundException" => {
+                "Name a cluster with --cluster; `neargate ps` shows the tasks of all clusters."
+            }
+            "ServiceNotFoundException" | "ServiceNotActiveException" => {
+                "`aws ecs list-services` names the services of a cluster."
+            }
+            "MissingAuthenticationTokenException"
+            | "UnrecognizedClientException"
+            | "InvalidSignatureException"
+            | "IncompleteSignatureException" => {
+                "Use this Neargate's keys: eval \"$(neargate env)\" (with the --data of its `up`)."
+            }
+            "NotImplemented" => "docs/compatibility.md says what is built.",
+            "AccessDeniedException" => {
+                "Use an address of this host, such as http://127.0.0.1:4566."
+            }
+            _ => return None,
+        },
+    })
+}

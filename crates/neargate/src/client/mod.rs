@@ -1,0 +1,174 @@
+//! A small client of the AWS API, for the commands people type: JSON protocols over plain HTTP,
+//! signed. It knows no service's rules and nothing of terminals.
+
+mod error;
+mod target;
+
+pub use error::{ClientError, next_step};
+pub use target::{Keys, Target};
+
+use anyhow::Result;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client as Connections;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use neargate_base::Clock;
+use neargate_base::time::SystemClock;
+use neargate_wire::json::{self, Form};
+use neargate_wire::structure::{OperationDef, from_value};
+use neargate_wire::{Structure, sigv4};
+use serde_json::Value;
+
+/// The service name under which calls of Neargate's own pages are signed.
+pub const OWN_PAGES: &str = neargate_control::gateway::OWN_SIGNING_NAME;
+
+/// Calls one endpoint with one pair of keys.
+#[derive(Debug, Clone)]
+pub struct Client {
+    connections: Connections<HttpConnector, Full<Bytes>>,
+    /// Such as `http://127.0.0.1:4566`.
+    endpoint: String,
+    region: String,
+    keys: Keys,
+}
+
+impl Client {
+    pub fn new(endpoint: String, region: String, keys: Keys) -> Client {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        Client {
+            connections: Connections::builder(TokioExecutor::new()).build(connector),
+            endpoint,
+            region,
+            keys,
+        }
+    }
+
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The same client, of another region.
+    pub fn in_region(&self, region: &str) -> Client {
+        Client {
+            region: region.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// One operation of a service that speaks awsJson.
+    ///
+    /// # Errors
+    /// [`ClientError`]: the service's own error, or why there is no answer.
+    pub async fn call<O: OperationDef>(
+        &self,
+        _: O,
+        input: &O::Input,
+    ) -> Result<O::Output, ClientError> {
+        let service = O::service();
+        let target = service
+            .target_prefix
+            .expect("called services speak awsJson");
+        let body = json::write(O::Input::SHAPE, &input.to_value(), Form::WIRE).to_string();
+        let version = service.json_version.unwrap_or("1.1");
+        let request = Request::post(format!("{}/", self.endpoint))
+            .header("content-type", format!("application/x-amz-json-{version}"))
+            .header("x-amz-target", format!("{target}.{}", O::NAME));
+        let answer = self.send(request, service.signing_name, body).await?;
+        let read = json::parse(O::Output::SHAPE, &answer, Form::WIRE);
+        Ok(from_value(read.map_err(|e| self.nonsense(&e.to_string()))?))
+    }
+
+    /// One of Neargate's own pages, `/_neargate/…`.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub async fn page(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, ClientError> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.endpoint))
+            .header("content-type", "application/json");
+        let answer = self.send(request, OWN_PAGES, body).await?;
+        serde_json::from_slice(&answer).map_err(|e| self.nonsense(&e.to_string()))
+    }
+
+    async fn send(
+        &self,
+        request: http::request::Builder,
+        service: &str,
+        body: String,
+    ) -> Result<Bytes, ClientError> {
+        let unsendable = |e: &dyn std::fmt::Display| ClientError::Unsendable(e.to_string());
+        let request = request.body(()).map_err(|e| unsendable(&e))?;
+        let (mut parts, ()) = request.into_parts();
+        self.sign(&mut parts, service, &body)
+            .map_err(|e| unsendable(&e))?;
+        let request = Request::from_parts(parts, Full::new(Bytes::from(body)));
+        let unreachable = |why: String| ClientError::Unreachable {
+            endpoint: self.endpoint.clone(),
+            why,
+        };
+        let answer = self.connections.request(request).await;
+        let answer = answer.map_err(|e| unreachable(innermost(&e)))?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await;
+        let body = body.map_err(|e| unreachable(innermost(&e)))?.to_bytes();
+        if status.is_success() {
+            return Ok(body);
+        }
+        Err(ClientError::read(&self.endpoint, status, &body))
+    }
+
+    fn sign(&self, parts: &mut Parts, service: &str, body: &str) -> Result<()> {
+        let authority = parts.uri.authority().map(ToString::to_string);
+        let host = authority.unwrap_or_default().parse()?;
+        parts.headers.insert(http::header::HOST, host);
+        let scope = sigv4::Scope {
+            access_key: &self.keys.access_key,
+            region: &self.region,
+            service,
+            session_token: self.keys.session_token.as_deref(),
+        };
+        let hash = sigv4::sha256_hex(body.as_bytes());
+        sigv4::sign(
+            parts,
+            scope,
+            &hash,
+            &self.keys.secret_key,
+            SystemClock.now(),
+        )?;
+        Ok(())
+    }
+
+    fn nonsense(&self, why: &str) -> ClientError {
+        ClientError::Nonsense {
+            endpoint: self.endpoint.clone(),
+            why: why.to_owned(),
+        }
+    }
+}
+
+/// The cause at the bottom says most: `Connection refused`.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,28 @@
+//! The commands for people: each talks to a running Neargate as any AWS client does.
+
+pub mod instance;
+pub mod ps;
+pub mod spot;
+mod tasks;
+
+use crate::client::ClientError;
+use anyhow::Result;
+use std::process::ExitCode;
+
+/// Runs a command's asynchronous part.
+pub fn block_on(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(work)
+}
+
+/// An optional answer: `None` where Neargate does not have it (yet).
+fn optional<T>(answer: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
+    let lacking = ["NotImplemented", "UnknownOperationException"];
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if lacking.iter().any(|code| error.is(code)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,83 @@
+//! How the commands for people look: tables, colours, ages and sizes. Colours and progress go
+//! to terminals only; `--output json` is for machines.
+
+mod paint;
+mod table;
+
+pub use paint::{Paint, Tone};
+pub use table::{Cell, Table};
+
+use neargate_base::Timestamp;
+use std::time::Duration;
+
+/// What a command prints.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Table,
+    /// For machines.
+    Json,
+}
+
+/// Prints JSON as every command does.
+pub fn print_json(value: &serde_json::Value) {
+    println!("{value:#}");
+}
+
+/// How long ago: `42s`, `7m`, `3h12m`, `5d4h`.
+pub fn age(then: Option<Timestamp>, now: Timestamp) -> String {
+    then.map_or_else(|| "-".into(), |then| span(now.since(then)))
+}
+
+/// A duration in its two largest units.
+pub fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..600 => format!("{minutes}m{:02}s", seconds % 60),
+        600..3_600 => format!("{minutes}m"),
+        3_600..86_400 => format!("{hours}h{:02}m", minutes % 60),
+        _ => format!("{days}d{}h", hours % 24),
+    }
+}
+
+/// A size in binary units, three digits or so: `512B`, `1.5KiB`, `12.3MiB`.
+pub fn bytes(n: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if n < 1024 {
+        return format!("{n}B");
+    }
+    let mut value = n as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1}{}", UNITS[unit])
+}
+
+/// The last part of an ARN, or of whatever has slashes.
+pub fn last_part(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
+}
+
+/// The first eight digits of an id: enough to name a task by.
+pub fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
+}
+
+/// Text from elsewhere, made safe for a terminal: what could move its cursor or colour it is
+/// shown, not done.
+pub fn plain(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\t' => "\t".to_owned(),
+        c if c.is_control() => c.escape_default().to_string(),
+        c => c.to_string(),
+    };
+    text.chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,48 @@
+use super::*;
+
+#[test]
+fn columns_line_up_and_empty_ones_are_left_out() {
+    let mut table = Table::new(&["TASK", "NOTE", ">MEM", "STATUS"]);
+    table.row(vec![
+        Cell::strong("a1"),
+        "-".into(),
+        "5MiB".into(),
+        Cell::state("RUNNING"),
+    ]);
+    table.row(vec![
+        Cell::strong("b22222"),
+        "".into(),
+        "12MiB".into(),
+        Cell::state("PENDING"),
+    ]);
+    let wanted = [
+        "TASK      MEM  STATUS",
+        "a1       5MiB  RUNNING",
+        "b22222  12MiB  PENDING",
+    ];
+    assert_eq!(table.lines(Paint::NONE), wanted);
+    let painted = table.lines(Paint::COLOURS);
+    assert!(painted[1].contains("\x1b[32mRUNNING\x1b[0m"), "{painted:?}");
+}
+
+#[test]
+fn ages_and_sizes_are_short() {
+    let at = |s: i64| Some(Timestamp::from_millis(s * 1_000));
+    let now = Timestamp::from_millis(1_000_000_000);
+    assert_eq!(age(at(999_958), now), "42s");
+    assert_eq!(age(at(1_000_000 - 125), now), "2m05s");
+    assert_eq!(age(at(1_000_000 - 11_520), now), "3h12m");
+    assert_eq!(age(at(1_000_000 - 446_400), now), "5d4h");
+    assert_eq!(age(at(1_000_001), now), "0s", "a clock that is behind");
+    assert_eq!(age(None, now), "-");
+    assert_eq!(
+        (bytes(512), bytes(1536), bytes(12_897_485)),
+        ("512B".into(), "1.5KiB".into(), "12.3MiB".into())
+    );
+    assert_eq!(bytes(1_073_741_823), "1.0GiB");
+}
+
+#[test]
+fn terminals_are_not_driven_by_what_is_shown() {
+    assert_eq!(plain("a\x1b[2Jb\tc\r"), "a\\u{1b}[2Jb\tc\\r");
+}
