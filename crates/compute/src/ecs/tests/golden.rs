@@ -1,8 +1,9 @@
 //! Every stored form of ECS is pinned.
 
 use crate::ecs::model::{
-    Arrivals, CapacityProvider, ClientToken, Cluster, ContainerInstance, Family, KnownNode,
-    Registered, Service, ServiceDeployment, ServiceEvent, ServiceRevision, Task, TaskDefinition,
+    Arrivals, CapacityProvider, ClientToken, Cluster, ContainerInstance, Family, InstanceSlice,
+    KnownNode, Registered, Service, ServiceDeployment, ServiceEvent, ServiceRevision, Task,
+    TaskDefinition,
 };
 use neargate_service::golden::check;
 
