@@ -6,6 +6,7 @@ pub mod gateway;
 pub mod house;
 pub mod node_api;
 pub mod node_port;
+pub mod operator;
 pub mod services;
 
 pub use gateway::Gateway;

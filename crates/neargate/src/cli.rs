@@ -41,6 +41,8 @@ enum Command {
     Ps(Ps),
     Instance(Instance),
     Spot(Spot),
+    /// Run this machine as a node of a control plane on another host; manage such nodes.
+    Node(crate::node::Node),
     /// Print the shell lines that point AWS clients at this Neargate.
     Env {
         #[command(flatten)]
@@ -67,6 +69,7 @@ pub fn run() -> ExitCode {
         Command::Ps(ps) => return command(ps.run()),
         Command::Instance(instance) => return command(instance.run()),
         Command::Spot(spot) => return command(spot.run()),
+        Command::Node(node) => crate::node::main(node).map_err(failed),
         Command::Env { flags } => Config::load(&flags).map_err(usage).and_then(|config| {
             print!("{}", crate::environment::lines(&config).map_err(failed)?);
             Ok(())

@@ -4,10 +4,10 @@
 use crate::config::Registries;
 use anyhow::{Context, Result};
 use neargate_base::{Clock, Rng};
-use neargate_domain::vpc;
-use neargate_node::agent::{Agent, AgentConfig};
+use neargate_domain::{NodeKind, vpc};
+use neargate_node::agent::{Agent, AgentConfig, InstanceNetworks};
 use neargate_node::image::{Images, OwnBlobs, RegistryConfig};
-use neargate_node::net::{Network, NetworkConfig};
+use neargate_node::net::{Instance, InstanceConfig, Network, NetworkConfig, Share};
 use neargate_node::runtime::{RuntimeConfig, ShimRuntime};
 use neargate_node::upstream::Upstream;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ pub struct Setup<'a> {
     /// See [`crate::instance::id`].
     pub instance: &'a str,
     pub node_id: String,
+    pub kind: NodeKind,
     pub registries: &'a Registries,
     /// The blobs of our own registry.
     pub blobs: OwnBlobs,
@@ -32,6 +33,8 @@ pub struct Machine {
     agent: Agent,
     network: Arc<Network>,
     runtime: Arc<ShimRuntime>,
+    /// The host's own network, when it is a container instance.
+    own: Option<Arc<Instance>>,
     run_dir: PathBuf,
 }
 
@@ -73,18 +76,32 @@ impl Machine {
             setup.rng,
         );
         agent.node_id = setup.node_id;
-        let agent = Agent::start(
-            agent,
-            setup.upstream,
-            images,
-            network.clone(),
-            runtime.clone(),
-        );
-        let agent = agent.await.context("cannot start the node")?;
+        let upstream = setup.upstream;
+        let (agent, own) = match setup.kind {
+            NodeKind::Fargate => {
+                let (network, runtime) = (network.clone(), runtime.clone());
+                let agent = Agent::start(agent, upstream, images, network, runtime).await;
+                (agent, None)
+            }
+            NodeKind::Ec2 | NodeKind::External => {
+                let own = Instance::start(InstanceConfig {
+                    namespace: None,
+                    run_dir: run_dir.join("instance"),
+                });
+                let own = own.await.context("cannot set up the instance's network")?;
+                let vpc = Share::new(network.clone(), "").context("the VPC's network")?;
+                let networks = InstanceNetworks::of_host(vpc, own.clone());
+                let runtime = runtime.clone();
+                let agent =
+                    Agent::start_on_instance(agent, upstream, images, networks, runtime).await;
+                (agent, Some(own))
+            }
+        };
         Ok(Machine {
-            agent,
+            agent: agent.context("cannot start the node")?,
             network,
             runtime,
+            own,
             run_dir,
         })
     }
@@ -92,6 +109,11 @@ impl Machine {
     /// Containers go on; without any, the host is put back as it was.
     pub async fn stop(self, keep_tasks: bool) {
         self.agent.shutdown().await;
+        if let Some(own) = self.own
+            && let Err(error) = own.shutdown(keep_tasks).await
+        {
+            tracing::warn!(%error, "the instance's network is not taken down");
+        }
         if let Err(error) = self.network.shutdown(keep_tasks).await {
             tracing::warn!(%error, "the task network is not taken down");
         }

@@ -8,6 +8,8 @@ mod demo;
 mod environment;
 mod instance;
 mod machine;
+mod node;
+mod operator;
 mod preflight;
 mod span;
 mod up;

@@ -3,13 +3,14 @@
 use crate::config::Config;
 use crate::machine::{Machine, Setup};
 use crate::upstream::Local;
-use crate::{demo, environment, instance, preflight};
+use crate::{demo, environment, instance, operator, preflight};
 use anyhow::{Context, Result};
 use neargate_base::time::{Stopwatch, SystemClock};
 use neargate_base::{Clock, Rng, Secret, task};
 use neargate_compute::ecs;
 use neargate_control::gateway::{Mode, Reset};
-use neargate_control::{Built, Gateway, NodePort, Options};
+use neargate_control::operator::Operator;
+use neargate_control::{Built, Gateway, NodeApi, NodePort, Options};
 use neargate_domain::NodeKind;
 use neargate_service::{Scope, Settings};
 use std::collections::BTreeMap;
@@ -72,6 +73,26 @@ async fn serve(config: Config, with_demo: bool) -> Result<()> {
     let reset = reset(host.built.clone());
     let gateway = Gateway::new(host.built.clone(), mode, config.region.clone(), Some(reset));
     let server = task::spawn("gateway", gateway.serve(listener));
+    let nodes = match config.node_listen {
+        None => None,
+        Some(address) => {
+            let listener = listen(address)
+                .await
+                .with_context(|| format!("cannot listen for nodes on {address}"))?;
+            let nodes = NodeApi::open(host.built.clone(), &config.data)
+                .context("cannot serve nodes of other hosts")?;
+            task::spawn("node-api", nodes.clone().serve(listener));
+            Some(nodes)
+        }
+    };
+    let operator = Operator {
+        nodes,
+        default_scope: host.built.house.settings.default_scope.clone(),
+    };
+    let socket = operator::socket(&host.instance);
+    let door = Operator::listen(&socket)
+        .with_context(|| format!("cannot listen on {}", socket.display()))?;
+    task::spawn("operator", operator.serve(door));
     eprintln!(
         "neargate is ready on http://{address} after {} ms",
         started.elapsed().as_millis()
@@ -134,6 +155,7 @@ pub fn down(config: Config) -> Result<()> {
 /// Control plane and node of this machine.
 struct Host {
     built: Arc<Built>,
+    instance: String,
     machine: Machine,
     rng: Arc<Rng>,
 }
@@ -163,6 +185,7 @@ impl Host {
             data: &config.data,
             instance: &instance,
             node_id: NODE.into(),
+            kind: NodeKind::Fargate,
             registries: &config.registries,
             blobs: built.house.blobs.clone().into(),
             upstream: Arc::new(Local(port)),
@@ -172,6 +195,7 @@ impl Host {
         Ok(Host {
             machine: machine.await?,
             built,
+            instance,
             rng,
         })
     }

@@ -28,6 +28,12 @@ pub(super) async fn join(
     let public_key = request.public_key.to_ascii_lowercase();
     loop {
         let token = tokens::find(house, &request.secret, &public_key).await?;
+        if request.kind.is_some_and(|kind| kind != token.kind) {
+            return Err(refused("The join token is for another kind of node."));
+        }
+        if request.cluster.is_some() && request.cluster != token.cluster {
+            return Err(refused("The join token is for another cluster."));
+        }
         let now = house.now();
         let id = match &token.used {
             Some(used) => used.node.clone(),
@@ -211,7 +217,7 @@ pub(super) async fn register(house: &House, node: &KnownNode) -> Result<(), AwsE
         launch_type,
         resources: node.about.resources.clone(),
         attributes: attributes
-            .map(|(n, v)| (n.clone(), Some(v.clone())))
+            .map(|(n, v)| (n.clone(), Some(v.clone()).filter(|v| !v.is_empty())))
             .collect(),
         agent_version: node.about.version.clone(),
         tags: Tags::new(),

@@ -42,6 +42,11 @@ pub struct JoinRequest {
     pub public_key: String,
     /// Its `id` and `kind` are the control plane's to say.
     pub about: NodeAbout,
+    /// Not as anything else than this kind, and not into another cluster.
+    #[serde(default)]
+    pub kind: Option<NodeKind>,
+    #[serde(default)]
+    pub cluster: Option<String>,
 }
 
 /// The answer to [`JoinRequest`].

@@ -6,8 +6,8 @@ use super::identity::{Identity, IdentityError, Key};
 use super::tls;
 use crate::upstream::UpstreamError;
 use neargate_base::{Rng, Timestamp};
-use neargate_domain::NodeAbout;
 use neargate_domain::link::{JoinRequest, JoinToken, Joined};
+use neargate_domain::{NodeAbout, NodeKind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -39,12 +39,13 @@ impl From<UpstreamError> for JoinError {
 }
 
 /// Become a node of the control plane at `url`. Asking again with the same key and token, while
-/// the token is good, gives the same node.
+/// the token is good, gives the same node. With a kind or a cluster, nothing else is accepted.
 pub async fn join(
     url: &str,
     token: &JoinToken,
     key: Key,
     about: NodeAbout,
+    (kind, cluster): (Option<NodeKind>, Option<String>),
     now: Timestamp,
     rng: Arc<Rng>,
 ) -> Result<Identity, JoinError> {
@@ -60,6 +61,8 @@ pub async fn join(
         secret: hex::encode(token.secret),
         public_key: key.public()?,
         about,
+        kind,
+        cluster,
     };
     let answer = caller.post::<_, Joined>("/v1/join", &request, ANSWER).await;
     running.abort();

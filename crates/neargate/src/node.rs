@@ -1,0 +1,318 @@
+//! `neargate node`: this machine as a node of a control plane on another host; and, on the
+//! control plane's host, tokens for nodes, their list and their removal.
+
+use crate::config::{Config, Flags};
+use crate::machine::{Machine, Setup};
+use crate::span::Span;
+use crate::{instance, operator, up};
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use neargate_base::time::{Stopwatch, SystemClock};
+use neargate_base::{Clock, Rng};
+use neargate_control::operator::{NodeList, Token, TokenRequest};
+use neargate_domain::link::{Done, JoinToken};
+use neargate_domain::{NodeAbout, NodeKind};
+use neargate_node::about;
+use neargate_node::image::OwnBlobs;
+use neargate_node::remote::{Identity, Key, Remote, RemoteConfig, join};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// `neargate node ...`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Node {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Run,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Become a node of the control plane at URL, and run as one.
+    Join(Join),
+    /// Run as the node that this machine has become.
+    Run(Run),
+    /// Print a join token (on the control plane's host).
+    Token(TokenFlags),
+    /// List the nodes of other hosts (on the control plane's host).
+    Ls {
+        #[command(flatten)]
+        flags: Flags,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove a node for good; its tasks end (on the control plane's host).
+    Rm {
+        #[command(flatten)]
+        flags: Flags,
+        /// Such as i-0123456789abcdef0.
+        id: String,
+    },
+}
+
+/// Where a node keeps its things.
+#[derive(Debug, Clone, Args)]
+struct Run {
+    /// Where the node's identity, images and ledger are kept.
+    #[arg(long, env = "NEARGATE_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The configuration file: registries.
+    #[arg(long, env = "NEARGATE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The address under which other nodes reach this one, when it is not the one the control
+    /// plane sees.
+    #[arg(long, value_name = "IP")]
+    address: Option<IpAddr>,
+}
+
+#[derive(Debug, Args)]
+struct Join {
+    /// Such as https://10.0.0.1:4567: the control plane's --node-listen address.
+    url: String,
+    /// What `neargate node token` printed.
+    #[arg(long, env = "NEARGATE_JOIN_TOKEN", hide_env_values = true)]
+    token: String,
+    /// Refuse to join any other cluster than this; the token decides.
+    #[arg(long)]
+    cluster: Option<String>,
+    /// Refuse to join as anything else; the token decides.
+    #[arg(long)]
+    kind: Option<Kind>,
+    #[command(flatten)]
+    run: Run,
+}
+
+#[derive(Debug, Args)]
+struct TokenFlags {
+    #[command(flatten)]
+    flags: Flags,
+    /// The cluster (name or ARN) that the node becomes a container instance of.
+    #[arg(long)]
+    cluster: Option<String>,
+    /// What the node runs [default: ec2 with a cluster, fargate without].
+    #[arg(long)]
+    kind: Option<Kind>,
+    /// How long the token is good.
+    #[arg(long, default_value = "15m", value_name = "TIME")]
+    ttl: Span,
+}
+
+/// What a node runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// Tasks of launch type FARGATE, of every cluster.
+    Fargate,
+    /// Tasks of launch type EC2, of its cluster.
+    Ec2,
+    /// Tasks of launch type EXTERNAL, of its cluster.
+    External,
+}
+
+impl From<Kind> for NodeKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Fargate => NodeKind::Fargate,
+            Kind::Ec2 => NodeKind::Ec2,
+            Kind::External => NodeKind::External,
+        }
+    }
+}
+
+pub fn main(node: Node) -> Result<()> {
+    match node.command {
+        None => run(&node.run),
+        Some(Command::Run(flags)) => run(&flags),
+        Some(Command::Join(flags)) => up::in_runtime(join_and_run(flags)),
+        Some(Command::Token(flags)) => token(flags),
+        Some(Command::Ls { flags, json }) => list(&Config::load(&flags)?, json),
+        Some(Command::Rm { flags, id }) => {
+            let path = format!("/v1/nodes/{id}");
+            operator::ask::<_, Done>(&Config::load(&flags)?.data, "DELETE", &path, &Done {})?;
+            println!("{id} is removed");
+            Ok(())
+        }
+    }
+}
+
+fn token(flags: TokenFlags) -> Result<()> {
+    let default = match flags.cluster {
+        Some(_) => Kind::Ec2,
+        None => Kind::Fargate,
+    };
+    let request = TokenRequest {
+        kind: flags.kind.unwrap_or(default).into(),
+        cluster: flags.cluster,
+        ttl_millis: Duration::from(flags.ttl).as_millis() as u64,
+    };
+    let data = Config::load(&flags.flags)?.data;
+    let made: Token = operator::ask(&data, "POST", "/v1/node-tokens", &request)?;
+    println!("{}", made.token);
+    Ok(())
+}
+
+fn list(config: &Config, json: bool) -> Result<()> {
+    let all: NodeList = operator::ask(&config.data, "GET", "/v1/nodes", &Done {})?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&all)?);
+        return Ok(());
+    }
+    println!(
+        "{:<21} {:<9} {:<16} {:<12} {:<16} HOST",
+        "NODE", "KIND", "CLUSTER", "STATE", "ADDRESS"
+    );
+    for n in all.nodes {
+        let kind = format!("{:?}", n.kind).to_lowercase();
+        let state = if n.connected { "connected" } else { "away" };
+        let address = n.address.map(|a| a.to_string()).unwrap_or_default();
+        let cluster = n.cluster.unwrap_or_default();
+        println!(
+            "{:<21} {kind:<9} {cluster:<16} {state:<12} {address:<16} {}",
+            n.id, n.hostname
+        );
+    }
+    Ok(())
+}
+
+fn identity_path(data: &Path) -> PathBuf {
+    data.join("node/identity.json")
+}
+
+/// The configuration of a node, its directory made.
+fn prepare(flags: &Run, rng: &Rng) -> Result<(Config, String)> {
+    let config = Config::load(&Flags::of_node(flags.data.clone(), flags.config.clone()))?;
+    if config.data.join("state.redb").exists() {
+        bail!(
+            "{} is the directory of a control plane: give the node its own with --data",
+            config.data.display()
+        );
+    }
+    let instance = instance::id(&config.data, rng)?;
+    Ok((config, instance))
+}
+
+fn run(flags: &Run) -> Result<()> {
+    let flags = flags.clone();
+    up::in_runtime(async move {
+        let rng = Arc::new(Rng::from_entropy());
+        let (config, instance) = prepare(&flags, &rng)?;
+        let identity = Identity::load(&identity_path(&config.data))?.with_context(|| {
+            format!(
+                "{} holds no node: join first with `neargate node join URL --token TOKEN`",
+                config.data.display()
+            )
+        })?;
+        serve(&config, &instance, identity, flags.address, rng).await
+    })
+}
+
+async fn join_and_run(flags: Join) -> Result<()> {
+    let token: JoinToken = flags.token.parse()?;
+    let rng = Arc::new(Rng::from_entropy());
+    let (config, instance) = prepare(&flags.run, &rng)?;
+    let path = identity_path(&config.data);
+    if let Some(known) = Identity::load(&path)? {
+        bail!(
+            "this machine is node {} of {} already: `neargate node` runs it; to join elsewhere, \
+             stop its tasks and remove {}",
+            known.node_id,
+            known.url,
+            path.display()
+        );
+    }
+    let pending = path.with_file_name("join-key");
+    let key = Key::pending(&pending)?;
+    let about = about(
+        flags.kind.map_or(NodeKind::Fargate, Into::into),
+        flags.run.address,
+    )?;
+    let wanted = (flags.kind.map(Into::into), flags.cluster.clone());
+    let now = SystemClock.now();
+    let identity = join(&flags.url, &token, key, about, wanted, now, rng.clone()).await?;
+    identity.save(&path)?;
+    // It is the node's key now.
+    let _ = std::fs::remove_file(pending);
+    eprintln!(
+        "this machine is node {} of {}",
+        identity.node_id, identity.url
+    );
+    serve(&config, &instance, identity, flags.run.address, rng).await
+}
+
+fn about(kind: NodeKind, address: Option<IpAddr>) -> Result<NodeAbout> {
+    let offer = about::host(kind).context("cannot see what this host offers")?;
+    let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    Ok(NodeAbout {
+        id: String::new(),
+        kind,
+        resources: offer.resources,
+        attributes: offer.attributes,
+        version: env!("CARGO_PKG_VERSION").into(),
+        address,
+        hostname: hostname.unwrap_or_default().trim().to_owned(),
+    })
+}
+
+/// Run as the node until Ctrl-C or SIGTERM.
+async fn serve(
+    config: &Config,
+    instance: &str,
+    identity: Identity,
+    address: Option<IpAddr>,
+    rng: Arc<Rng>,
+) -> Result<()> {
+    let started = Stopwatch::start();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (id, kind, url) = (
+        identity.node_id.clone(),
+        identity.kind,
+        identity.url.clone(),
+    );
+    let remote = Remote::start(RemoteConfig {
+        identity,
+        path: identity_path(&config.data),
+        about: about(kind, address)?,
+        clock: clock.clone(),
+        rng: rng.clone(),
+    })?;
+    let machine = Machine::start(Setup {
+        data: &config.data,
+        instance,
+        node_id: id.clone(),
+        kind,
+        registries: &config.registries,
+        blobs: OwnBlobs::Elsewhere(remote.blobs()),
+        upstream: remote.clone(),
+        clock,
+        rng,
+    });
+    let machine = machine.await?;
+    eprintln!(
+        "neargate node {id} of {url} runs after {} ms",
+        started.elapsed().as_millis()
+    );
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle Ctrl-C")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
+    let dismissed = remote.dismissed();
+    let told = async {
+        dismissed.cancelled().await;
+        eprintln!("this node was removed from its control plane: its tasks stop");
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        () = told => {}
+    }
+    let left = std::fs::read_dir(config.data.join("node/ledger")).map_or(0, Iterator::count);
+    machine.stop(left > 0).await;
+    if left > 0 {
+        eprintln!("{left} task(s) go on running; the next `neargate node` finds them again.");
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! Talks to the Neargate that runs on this host, through its operator's socket.
+
+use anyhow::{Context, Result, bail};
+use neargate_domain::link::Refusal;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where the socket of an instance is.
+pub fn socket(instance: &str) -> PathBuf {
+    crate::machine::run_dir(instance).join("operator.sock")
+}
+
+/// One request and its answer.
+pub fn ask<Q: Serialize, A: DeserializeOwned>(
+    data: &Path,
+    method: &str,
+    path: &str,
+    question: &Q,
+) -> Result<A> {
+    let file = data.join("instance");
+    let instance = std::fs::read_to_string(&file).with_context(|| {
+        format!(
+            "cannot read {}: is --data the directory of a Neargate of this host?",
+            file.display()
+        )
+    })?;
+    let socket = socket(instance.trim());
+    let mut stream = UnixStream::connect(&socket).with_context(|| {
+        format!(
+            "cannot connect to {}: does `neargate up` run?",
+            socket.display()
+        )
+    })?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let body = serde_json::to_vec(question)?;
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: operator\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(&body)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).context("no answer")?;
+    read(&answer)
+}
+
+/// The answer always has its length, and ends the connection.
+fn read<A: DeserializeOwned>(answer: &[u8]) -> Result<A> {
+    let end = answer.windows(4).position(|w| w == b"\r\n\r\n");
+    let (head, body) = answer.split_at(end.context("the answer broke off")? + 4);
+    let status = head.split(|b| *b == b' ').nth(1).unwrap_or_default();
+    if status == b"200" {
+        return serde_json::from_slice(body).context("the answer is not understood");
+    }
+    let refusal: Refusal = serde_json::from_slice(body).context("the answer is not understood")?;
+    bail!("{}", refusal.message)
+}

@@ -1,0 +1,323 @@
+"""Nodes of other hosts: joining over mutual TLS, running tasks, surviving kills and partitions."""
+
+import json
+import os
+import random
+
+import pytest
+
+import images
+import tasks
+from hosts import CONTROL, Node, Wire, connected, nodes, operator, token
+from neargate import wait_until
+from tasks import container
+
+GROUP = "/ecs/nodes"
+SLEEP = ["sleep", "1000"]
+
+
+@pytest.fixture
+def wire():
+    made = Wire()
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def control(make_gate, wire):
+    """Makes a control plane that nodes can join: `control(lease="60s")`."""
+
+    def make(lease="60s"):
+        port = random.randrange(10_000, 30_000)
+        gate = make_gate("--node-listen", f"{CONTROL}:{port}", "--node-lease", lease)
+        gate.node_address = f"{CONTROL}:{port}"
+        gate.start()
+        return gate
+
+    return make
+
+
+@pytest.fixture
+def make_node(wire, tmp_path_factory):
+    made = []
+
+    def make(gate):
+        made.append(Node(gate, wire.host(), tmp_path_factory.mktemp("node")))
+        return made[-1]
+
+    yield make
+    for node in made:
+        node.destroy()
+
+
+def definition(gate, family="ec2", command=SLEEP, memory=64, **more):
+    """For the launch type EC2."""
+    one = container(command=command, memory=memory, group=GROUP)
+    gate.client("ecs").register_task_definition(family=family, containerDefinitions=[one], networkMode="host", **more)
+
+
+def run_on_cluster(gate, cluster="edge", family="ec2", count=1):
+    answer = gate.client("ecs").run_task(cluster=cluster, taskDefinition=family, launchType="EC2", count=count)
+    assert answer["failures"] == [], answer["failures"]
+    return [task["taskArn"] for task in answer["tasks"]]
+
+
+def wait_for(gate, arn, status, cluster="edge", seconds=60):
+    def reached():
+        task = tasks.describe(gate, arn, cluster=cluster)
+        if task["lastStatus"] == status:
+            return task
+        assert task["lastStatus"] != "STOPPED", tasks.why(task)
+        return None
+
+    return wait_until(reached, seconds, f"the task is {status}")
+
+
+@pytest.fixture
+def edge(control, make_node, layout):
+    """A control plane with a cluster `edge` and one node in it: `edge(lease="60s")`."""
+
+    def make(lease="60s", count=1):
+        gate = control(lease)
+        images.push(gate, layout, "busybox")
+        gate.client("ecs").create_cluster(clusterName="edge")
+        definition(gate)
+        made = [make_node(gate) for _ in range(count)]
+        for node in made:
+            node.join(token(gate, "--cluster", "edge"))
+        return gate, *made
+
+    return make
+
+
+def test_a_node_joins_and_runs_tasks(edge):
+    gate, node = edge()
+    assert node.id.startswith("i-") and list(nodes(gate)) == [node.id]
+    ecs = gate.client("ecs")
+    [arn] = ecs.list_container_instances(cluster="edge")["containerInstanceArns"]
+    [instance] = ecs.describe_container_instances(cluster="edge", containerInstances=[arn])["containerInstances"]
+    assert (instance["ec2InstanceId"], instance["agentConnected"], instance["status"]) == (node.id, True, "ACTIVE")
+
+    count = "for i in 1 2 3 4 5; do echo line $i; done; exit 3"
+    definition(gate, "count", ["sh", "-c", count])
+    [task] = run_on_cluster(gate, family="count")
+    ended = wait_for(gate, task, "STOPPED")
+    assert ended["containers"][0]["exitCode"] == 3 and ended["containerInstanceArn"] == arn
+    stream = f"ecs/app/{task.rsplit('/', 1)[1]}"
+    assert tasks.messages(gate, GROUP, stream) == [f"line {i}" for i in range(1, 6)]
+    wait_until(lambda: not node.leftovers(), 20, "nothing is left on the node")
+
+    # Its certificate is enough from now on.
+    node.stop()
+    wait_until(lambda: not connected(gate), 20, "the node is away")
+    [instance] = ecs.describe_container_instances(cluster="edge", containerInstances=[arn])["containerInstances"]
+    assert instance["agentConnected"] is False
+    node.start()
+    [task] = run_on_cluster(gate)
+    wait_for(gate, task, "RUNNING")
+    assert len(node.shims()) == 1
+    ecs.stop_task(cluster="edge", task=task)
+    wait_for(gate, task, "STOPPED")
+
+
+def test_fargate_on_both_hosts(control, make_node, layout):
+    gate = control()
+    images.push(gate, layout, "busybox")
+    node = make_node(gate)
+    node.join(token(gate))
+    assert node.id.startswith("node-")
+    tasks.register(gate, container(command=SLEEP))
+    arns = [tasks.run(gate) for _ in range(4)]
+    for arn in arns:
+        tasks.wait_for(gate, arn, "RUNNING")
+    assert len(node.shims()) == 2, "spread over both"
+    for arn in arns:
+        gate.client("ecs").stop_task(task=arn)
+    for arn in arns:
+        tasks.wait_for(gate, arn, "STOPPED")
+    assert not node.shims()
+
+
+def test_kill_9_of_the_agent(edge):
+    gate, node = edge()
+    [task] = run_on_cluster(gate)
+    started = wait_for(gate, task, "RUNNING")["startedAt"]
+    before = node.containers()
+    node.kill()
+    wait_until(lambda: not connected(gate), 20, "the control plane notices")
+    assert node.containers() == before
+    node.start()
+    assert node.containers() == before
+    described = tasks.describe(gate, task, cluster="edge")
+    assert (described["lastStatus"], described["startedAt"]) == ("RUNNING", started)
+    # One that ends while nobody looks is reported with its exit code.
+    definition(gate, "short", ["sh", "-c", "sleep 2; exit 9"])
+    [short] = run_on_cluster(gate, family="short")
+    wait_for(gate, short, "RUNNING")
+    node.kill()
+    wait_until(lambda: len(node.shims()) == 1, 30, "it ends")
+    node.start()
+    assert wait_for(gate, short, "STOPPED")["containers"][0]["exitCode"] == 9
+
+
+def test_kill_9_of_the_control_plane(edge):
+    gate, one, two = edge(count=2)
+    arns = run_on_cluster(gate, count=4)
+    for arn in arns:
+        wait_for(gate, arn, "RUNNING")
+    before = [one.containers(), two.containers()]
+    count = "i=0; while [ $i -lt 300 ]; do echo $i; i=$((i+1)); usleep 10000; done"
+    definition(gate, "count", ["sh", "-c", count])
+    [counting] = run_on_cluster(gate, family="count")
+    wait_for(gate, counting, "RUNNING")
+    for _ in range(2):
+        gate.kill()
+        gate.start()
+        one.connected()
+        two.connected()
+    assert wait_for(gate, counting, "STOPPED")["containers"][0]["exitCode"] == 0
+    pages = gate.client("logs").get_paginator("filter_log_events").paginate(logGroupName=GROUP)
+    lines = [int(e["message"]) for page in pages for e in page["events"]]
+    assert lines == list(range(300)), "every line once"
+    assert [one.containers(), two.containers()] == before
+    assert all(tasks.describe(gate, arn, cluster="edge")["lastStatus"] == "RUNNING" for arn in arns)
+
+
+def test_a_short_partition_changes_nothing(edge):
+    gate, node = edge()
+    [task] = run_on_cluster(gate)
+    wait_for(gate, task, "RUNNING")
+    before = node.containers()
+    node.host.unplug()
+    wait_until(lambda: not connected(gate), 40, "the control plane notices")
+    node.host.plug()
+    node.connected()
+    described = tasks.describe(gate, task, cluster="edge")
+    assert (described["lastStatus"], described["desiredStatus"]) == ("RUNNING", "RUNNING")
+    assert node.containers() == before
+    gate.client("ecs").stop_task(cluster="edge", task=task)
+    wait_for(gate, task, "STOPPED")
+
+
+def test_a_partition_longer_than_the_lease(edge):
+    gate, node = edge(lease="2s")
+    [task] = run_on_cluster(gate)
+    wait_for(gate, task, "RUNNING")
+    before = node.containers()
+    node.host.unplug()
+
+    def given_up():
+        described = tasks.describe(gate, task, cluster="edge")
+        return described if described["desiredStatus"] == "STOPPED" else None
+
+    described = wait_until(given_up, 60, "the task is asked to stop")
+    assert described["lastStatus"] == "RUNNING", "nobody saw it stop"
+    assert described["stopCode"] == "TerminationNotice"
+    assert described["stoppedReason"] == f"Host EC2 (instance {node.id}) terminated."
+    assert node.containers() == before, "and nobody could tell it"
+    node.host.plug()
+    ended = wait_for(gate, task, "STOPPED")
+    assert ended["stoppedReason"] == f"Host EC2 (instance {node.id}) terminated."
+    wait_until(lambda: not node.leftovers(), 20, "nothing is left on the node")
+
+
+def test_a_lost_node_after_a_restart_of_the_control_plane(edge):
+    gate, node = edge(lease="2s")
+    [task] = run_on_cluster(gate)
+    wait_for(gate, task, "RUNNING")
+    node.host.unplug()
+    gate.kill()
+    gate.start()
+    wait_until(lambda: tasks.describe(gate, task, cluster="edge")["desiredStatus"] == "STOPPED", 60)
+    node.host.plug()
+    wait_for(gate, task, "STOPPED")
+
+
+def test_removal(edge):
+    gate, node = edge()
+    [task] = run_on_cluster(gate)
+    wait_for(gate, task, "RUNNING")
+    removed = operator(gate, "rm", node.id)
+    assert removed.returncode == 0, removed.stderr
+    ended = wait_for(gate, task, "STOPPED")
+    assert ended["stoppedReason"].startswith("Container instance deregistration forced by user")
+    assert nodes(gate) == {}
+    assert gate.client("ecs").list_container_instances(cluster="edge")["containerInstanceArns"] == []
+    wait_until(lambda: not node.shims(), 40, "the node stops its tasks")
+    assert operator(gate, "rm", node.id).returncode == 1
+    again = operator(gate, "rm", "i-0123456789abcdef0")
+    assert again.returncode == 1 and "There is no node" in again.stderr
+
+
+def test_who_may_not_join(control, make_node, make_gate):
+    gate = control()
+    gate.client("ecs").create_cluster(clusterName="edge")
+    node = make_node(gate)
+
+    def refused(made, why, *more, url=None):
+        done = node.joining(made, *more, url=url)
+        assert done.returncode == 1 and why in done.stderr, done.stderr
+        assert not (node.data / "node/identity.json").exists()
+
+    good = token(gate, "--cluster", "edge")
+    refused("nonsense", "not a join token")
+    # The right authority, another secret; and the other way round.
+    flipped = "B" if good[-3] == "A" else "A"
+    refused(good[:-3] + flipped + good[-2:], "unknown, expired or used")
+    refused(good[:10] + ("B" if good[10] == "A" else "A") + good[11:], "UnknownIssuer")
+    refused(good, "another cluster", "--cluster", "other")
+    refused(good, "another kind", "--kind", "external")
+    refused(good, "does not answer", url=f"https://{CONTROL}:1")
+    expiring = token(gate, "--cluster", "edge", "--ttl", "1ms")
+    refused(expiring, "unknown, expired or used")
+
+    node.join(good)
+    other = make_node(gate)
+    used = other.joining(good)
+    assert used.returncode == 1 and "unknown, expired or used" in used.stderr
+    twice = node.joining(good)
+    assert twice.returncode == 1 and "already" in twice.stderr
+
+    missing = operator(gate, "token", "--cluster", "nowhere")
+    assert missing.returncode == 1 and "no cluster nowhere" in missing.stderr
+    assert operator(gate, "token", "--kind", "ec2").returncode == 1
+    assert operator(gate, "token", "--ttl", "25h").returncode == 1
+
+
+def test_an_answer_to_join_that_got_lost(control, make_node):
+    """The same key may use its token again: it is the same node then."""
+    gate = control()
+    node = make_node(gate)
+    made = token(gate)
+    node.join(made)
+    node.stop()
+    kept = node.identity
+    (node.data / "node/join-key").write_text(kept["key"])
+    os.remove(node.data / "node/identity.json")
+    node.join(made)
+    assert node.id == kept["node_id"] and list(nodes(gate)) == [node.id]
+
+
+def test_certificates_of_another_control_plane(control, make_node, tmp_path):
+    """A node whose control plane was replaced by another one at the same address."""
+    gate = control()
+    node = make_node(gate)
+    node.join(token(gate))
+    node.stop()
+    gate.stop()
+    os.rename(gate.data / "authority.json", tmp_path / "authority.json")
+    gate.start()
+    node.spawn("run")
+    wait_until(lambda: "no control plane" in node.log(), 20, "the node refuses it")
+    assert connected(gate) == set()
+    # And the other way round: a certificate of another authority, for the right server.
+    node.stop()
+    stranger = make_node(gate)
+    stranger.join(token(gate))
+    stranger.stop()
+    identity = stranger.identity
+    identity["certificate"]["der"], identity["key"] = node.identity["certificate"]["der"], node.identity["key"]
+    (stranger.data / "node/identity.json").write_text(json.dumps(identity))
+    stranger.spawn("run")
+    wait_until(lambda: "ended" in stranger.log() or "no control plane" in stranger.log(), 20)
+    assert stranger.process.poll() is None and connected(gate) == set()
