@@ -276,6 +276,7 @@ impl Instance {
             prefix_len: PREFIX_LEN,
             gateway: self.gateway,
             mtu: self.bridge.mtu,
+            hairpin: true,
         };
         let sender = Sender {
             veth,

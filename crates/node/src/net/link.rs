@@ -4,7 +4,8 @@ use super::netlink::{Netlink, is_absent};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
-    InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth,
+    LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
@@ -103,6 +104,19 @@ pub(super) fn set_up(nl: &mut Netlink, index: u32, controller: Option<u32>) -> i
     m.attributes
         .extend(controller.map(LinkAttribute::Controller));
     nl.change(RouteNetlinkMessage::SetLink(m), 0)
+}
+
+/// The bridge sends what came from this port back to it, where that is its way.
+pub(super) fn set_hairpin(nl: &mut Netlink, index: u32) -> io::Result<()> {
+    let mut m = LinkMessage::default();
+    m.header.index = index;
+    m.attributes = vec![LinkAttribute::LinkInfo(vec![
+        LinkInfo::PortKind(InfoPortKind::Bridge),
+        LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(
+            true,
+        )])),
+    ])];
+    nl.change(RouteNetlinkMessage::NewLink(m), 0)
 }
 
 /// Deletes the link, and with a veth its other end; fine if it is gone already.

@@ -132,6 +132,7 @@ impl Network {
             prefix_len: eni.prefix_len,
             gateway: eni.gateway,
             mtu: self.bridge.mtu,
+            hairpin: false,
         };
         let sender = Sender {
             veth: veth.clone(),

@@ -25,6 +25,9 @@ pub(super) struct Plan {
     pub(super) prefix_len: u8,
     pub(super) gateway: Ipv4Addr,
     pub(super) mtu: u32,
+    /// It may be led back to itself, by a published port. Where the kernel calls iptables for
+    /// bridged frames (br_netfilter), the bridge sees that as a frame for the port it came from.
+    pub(super) hairpin: bool,
 }
 
 /// Makes it so. Must run on a thread of [`netns::on_own_thread`]. A namespace made by this very
@@ -59,6 +62,11 @@ fn inside(
     link::set_up(&mut nl, lo.map_or(1, |l| l.index), None).map_err(act("start the loopback"))?;
 
     let index = interface(plan, host, &mut nl, namespace)?;
+    if plan.hairpin {
+        let outside = link::find(host, &plan.veth).map_err(act("find the other end"))?;
+        let port = outside.map_or(0, |l| l.index);
+        link::set_hairpin(host, port).map_err(act("set the bridge port"))?;
+    }
     link::set_up(&mut nl, index, None).map_err(act("start the other end"))?;
     link::add_address(&mut nl, index, plan.address, plan.prefix_len)
         .map_err(act("set the address"))?;

@@ -4,11 +4,12 @@
 //! passes only frames from its own task's MAC and IPv4 address, listed in the set `senders`, and
 //! no other protocol. `inet` routes: out of the VPC behind the host's address, nothing new from
 //! outside in, no link-local services of the host's cloud (its instance metadata holds
-//! credentials) but DNS, which some clouds serve there.
+//! credentials) but DNS, which some clouds serve there. Where the host is a container instance
+//! itself, its containers and the VPC reach each other.
 //!
 //! Loading it again changes nothing and keeps the set, so running tasks notice nothing.
 
-use super::names::VETH_PREFIX;
+use super::names::{INSTANCE_BRIDGE, VETH_PREFIX};
 use neargate_domain::Protocol;
 use std::net::Ipv4Addr;
 
@@ -94,8 +95,9 @@ add rule inet {table} forward iifname "{bridge}" ip daddr 169.254.0.0/16 meta l4
 add rule inet {table} forward iifname "{bridge}" ip daddr 169.254.0.0/16 reject with icmp type admin-prohibited
 add rule inet {table} forward iifname "{bridge}" accept
 add rule inet {table} forward oifname "{bridge}" ct state established,related accept
+add rule inet {table} forward iifname "{INSTANCE_BRIDGE}" oifname "{bridge}" accept
 add rule inet {table} forward oifname "{bridge}" drop
-add rule inet {table} postrouting ip saddr {vpc_cidr} ip daddr != {vpc_cidr} masquerade
+add rule inet {table} postrouting ip saddr {vpc_cidr} ip daddr != {vpc_cidr} oifname != "{INSTANCE_BRIDGE}" masquerade
 "#
         )
 }

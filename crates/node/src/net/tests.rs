@@ -1,8 +1,10 @@
 //! The network for real, each test in a network and mount namespace of its own: the host is
 //! not touched, and whatever is left goes with the test's thread. They need root and nft.
 
+mod instance;
 mod isolation;
 mod lifecycle;
 mod place;
+mod ports;
 mod pure;
 mod reach;

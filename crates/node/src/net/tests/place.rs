@@ -6,7 +6,8 @@ use crate::net::{Network, NetworkConfig, NetworkError, netns};
 use neargate_domain::NetworkInterface;
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
-use std::net::{Ipv4Addr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -147,4 +148,37 @@ pub(super) async fn internet(path: &Path) {
         Ok(())
     };
     netns::on_own_thread(task).await.unwrap();
+}
+
+/// The connection's peer as the server sees it, once a byte went through.
+pub(super) async fn connect(from: Option<&Path>, listener: TcpListener) -> Ipv4Addr {
+    let to = listener.local_addr().unwrap();
+    connect_to(from, to, &listener).await
+}
+
+/// As [`connect`], to an address that leads to the listener.
+pub(super) async fn connect_to(
+    from: Option<&Path>,
+    to: SocketAddr,
+    listener: &TcpListener,
+) -> Ipv4Addr {
+    let client = move || {
+        let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(10)).unwrap();
+        stream.write_all(b"x").unwrap();
+        stream
+    };
+    let _stream = match from {
+        Some(path) => within(path, client).await,
+        None => client(),
+    };
+    let (mut accepted, peer) = listener.accept().unwrap();
+    accepted.read_exact(&mut [0]).unwrap();
+    match peer.ip() {
+        std::net::IpAddr::V4(ip) => ip,
+        other => panic!("{other} is not IPv4"),
+    }
+}
+
+pub(super) async fn listen(path: &Path, ip: Ipv4Addr, port: u16) -> TcpListener {
+    within(path, move || TcpListener::bind((ip, port)).unwrap()).await
 }

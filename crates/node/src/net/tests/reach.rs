@@ -3,33 +3,8 @@
 use super::place::*;
 use crate::net::link;
 use crate::net::netlink::Netlink;
-use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Duration;
-
-/// The connection's peer as the server sees it, once a byte went through.
-async fn connect(from: Option<&std::path::Path>, listener: TcpListener) -> Ipv4Addr {
-    let to = listener.local_addr().unwrap();
-    let client = move || {
-        let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(10)).unwrap();
-        stream.write_all(b"x").unwrap();
-        stream
-    };
-    let _stream = match from {
-        Some(path) => within(path, client).await,
-        None => client(),
-    };
-    let (mut accepted, peer) = listener.accept().unwrap();
-    accepted.read_exact(&mut [0]).unwrap();
-    match peer.ip() {
-        std::net::IpAddr::V4(ip) => ip,
-        other => panic!("{other} is not IPv4"),
-    }
-}
-
-async fn listen(path: &std::path::Path, ip: Ipv4Addr, port: u16) -> TcpListener {
-    within(path, move || TcpListener::bind((ip, port)).unwrap()).await
-}
 
 #[test]
 fn host_and_tasks_of_all_subnets_reach_each_other() {
