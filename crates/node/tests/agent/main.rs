@@ -10,6 +10,7 @@
 )]
 
 mod place;
+mod slice;
 mod wire;
 
 use neargate_domain::{Assignment, ContainerStatus, DesiredState, TaskReport};
@@ -70,6 +71,7 @@ async fn all() {
     cannot_start(&place).await;
     survives_sigkill(&mut place).await;
     survives_an_orderly_restart(&mut place).await;
+    slice::all(&mut place).await;
     nothing_is_left(&mut place).await;
 }
 

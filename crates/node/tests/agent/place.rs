@@ -5,14 +5,15 @@ use neargate_base::time::SystemClock;
 use neargate_base::{AccountId, Region, Rng};
 use neargate_blob::{Blobs, Digest};
 use neargate_domain::{
-    Assignment, ContainerSpec, DesiredState, ImageRef, LaunchType, LogTarget, NetworkInterface,
-    TaskNetwork,
+    Assignment, ContainerSpec, DesiredState, ImageRef, InstanceNetwork, LaunchType, LogTarget,
+    NetworkInterface, TaskNetwork,
 };
 use neargate_node::agent::{Agent, AgentConfig};
 use neargate_node::image::{Images, RegistryConfig};
 use neargate_node::net::{Network, NetworkConfig};
 use neargate_node::runtime::{RuntimeConfig, ShimRuntime};
-use std::collections::HashMap;
+use neargate_node::slice::{Slice, SliceConfig, Slices};
+use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -22,6 +23,9 @@ use std::sync::Arc;
 pub const BUSYBOX: &str = "busybox";
 /// Names this test's cgroups and bridge.
 pub const INSTANCE: &str = "agenttest";
+/// The slice, and the last number of its address.
+pub const SLICE: &str = "i-0123456789abcdef0";
+pub const SLICE_ADDRESS: u8 = 200;
 
 /// Stores an image of the host's static busybox; `None` when there is none.
 pub async fn store_image(blobs: &Arc<Blobs>) -> Option<Digest> {
@@ -117,15 +121,55 @@ pub async fn node(dir: &Path) {
         Arc::new(SystemClock),
         rng,
     );
-    let agent = Agent::start(config, upstream, images, network, Arc::new(runtime))
+    let (shared, vpc) = (Arc::clone(&images), Arc::clone(&network));
+    let agent = Agent::start(config, upstream, shared, vpc, Arc::new(runtime))
         .await
         .unwrap();
+    let slice = slice(dir, images, &network).await;
     let ended = || std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
     neargate_base::task::spawn_blocking(ended)
         .await
         .unwrap()
         .unwrap();
     agent.shutdown().await;
+    match slice {
+        Some(slice) if dir.join("remove").exists() => slice.remove().await.unwrap(),
+        Some(slice) => slice.shutdown().await,
+        None => {}
+    }
+}
+
+/// The slice of the node process, while the test has a control plane for it.
+async fn slice(dir: &Path, images: Arc<Images>, network: &Arc<Network>) -> Option<Slice> {
+    let slices = Slices {
+        instance: INSTANCE.into(),
+        exe: std::env::current_exe().unwrap(),
+        data_dirs: dir.join("slices"),
+        run_dirs: dir.join("run"),
+    };
+    let socket = dir.join("slice.sock");
+    let wanted = socket.exists().then(|| SLICE.to_owned());
+    let known: HashSet<String> = wanted.into_iter().collect();
+    slices.sweep(&known, network).await.unwrap();
+    if known.is_empty() {
+        return None;
+    }
+    let config = SliceConfig {
+        id: SLICE.into(),
+        interface: eni(SLICE_ADDRESS),
+        cpu_units: 2048,
+        memory_mib: 256,
+        data_dir: slices.data_dirs.join(SLICE),
+        run_dir: slices.run_dirs.join(SLICE),
+        instance: slices.instance,
+        exe: slices.exe,
+        node_id: SLICE.into(),
+        clock: Arc::new(SystemClock),
+        rng: Arc::new(Rng::from_entropy()),
+    };
+    let upstream = Remote::connect(&socket).await;
+    let slice = Slice::start(config, upstream, images, Arc::clone(network)).await;
+    Some(slice.unwrap())
 }
 
 /// The place of one test run. Dropping it ends what it started.
@@ -133,6 +177,8 @@ pub async fn node(dir: &Path) {
 pub struct Place {
     pub dir: tempfile::TempDir,
     pub plane: Arc<ControlPlane>,
+    /// The slice's.
+    pub slice: Arc<ControlPlane>,
     node: Option<Child>,
 }
 
@@ -143,10 +189,12 @@ impl Place {
         let blobs = Blobs::open(&dir.path().join("blobs")).unwrap();
         let digest = store_image(&blobs).await?;
         let images = HashMap::from([(BUSYBOX.to_owned(), digest)]);
-        let plane = ControlPlane::start(&dir.path().join("control.sock"), images);
+        let plane = ControlPlane::start(&dir.path().join("control.sock"), images.clone());
+        let slice = ControlPlane::start(&dir.path().join("slice.sock"), images);
         let mut place = Place {
             dir,
             plane,
+            slice,
             node: None,
         };
         place.start_node();
@@ -178,7 +226,17 @@ impl Place {
 
     /// Until the node has forgotten the task.
     pub async fn forgotten(&self, task_id: &str) {
-        let entry = self.path("data/ledger").join(format!("{task_id}.json"));
+        self.gone(self.path("data/ledger"), task_id).await;
+    }
+
+    /// Until the slice has.
+    pub async fn slice_forgotten(&self, task_id: &str) {
+        let ledger = self.path("slices").join(SLICE).join("node/ledger");
+        self.gone(ledger, task_id).await;
+    }
+
+    async fn gone(&self, ledger: PathBuf, task_id: &str) {
+        let entry = ledger.join(format!("{task_id}.json"));
         let gone = async {
             while entry.exists() {
                 tokio::task::yield_now().await;
@@ -195,22 +253,34 @@ impl Place {
 
     /// Names of what is left of tasks: namespaces, directories, cgroups.
     pub fn left(&self) -> Vec<String> {
-        let cgroup = format!("neargate-{INSTANCE}");
         let mut dirs = vec![
             self.path("net/netns"),
             self.path("tasks"),
             self.path("agent/etc"),
+            self.path(&format!("run/{SLICE}/net/netns")),
+            self.path(&format!("run/{SLICE}/agent/etc")),
+            self.path(&format!("slices/{SLICE}/containers")),
         ];
-        dirs.extend(
-            ["memory", "cpu", "pids", "unified", ""]
-                .map(|c| Path::new("/sys/fs/cgroup").join(c).join(&cgroup)),
-        );
+        for cgroup in [
+            format!("neargate-{INSTANCE}"),
+            format!("neargate-{INSTANCE}-{SLICE}"),
+        ] {
+            dirs.extend(
+                ["memory", "cpu", "pids", "unified", ""]
+                    .map(|c| Path::new("/sys/fs/cgroup").join(c).join(&cgroup)),
+            );
+        }
+        // The slice's own.
+        let own = self.path("net/netns").join(format!("{SLICE}@{SLICE}"));
         let children = dirs
             .iter()
             .filter_map(|dir| std::fs::read_dir(dir).ok())
             .flatten()
             .flatten();
-        let dirs = children.filter(|e| e.path().is_dir() || e.path().starts_with(self.dir.path()));
+        let dirs = children.filter(|e| {
+            let path = e.path();
+            path != own && (path.is_dir() || path.starts_with(self.dir.path()))
+        });
         dirs.map(|e| e.path().display().to_string()).collect()
     }
 }
@@ -230,26 +300,36 @@ impl Drop for Place {
     }
 }
 
-/// Ends and removes every task of this instance.
+/// Ends and removes every task of this instance and its slice.
 pub async fn sweep(dir: &Path) {
     use neargate_node::runtime::Runtime as _;
-    let runtime = ShimRuntime::open(RuntimeConfig {
-        exe: std::env::current_exe().unwrap(),
-        run_dir: dir.join("tasks"),
-        instance: INSTANCE.into(),
-    });
-    runtime.unwrap().sweep(&Default::default()).await.unwrap();
-    for controller in std::fs::read_dir("/sys/fs/cgroup")
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
-        // Where there is none, there is nothing to remove.
-        let _ = std::fs::remove_dir(controller.path().join(format!("neargate-{INSTANCE}")));
+    let of_slice = format!("{INSTANCE}-{SLICE}");
+    let roots = [
+        (dir.join("tasks"), INSTANCE.to_owned()),
+        (dir.join("slices").join(SLICE).join("containers"), of_slice),
+    ];
+    for (run_dir, instance) in roots {
+        let cgroup = format!("neargate-{instance}");
+        let runtime = ShimRuntime::open(RuntimeConfig {
+            exe: std::env::current_exe().unwrap(),
+            run_dir,
+            instance,
+        });
+        runtime.unwrap().sweep(&Default::default()).await.unwrap();
+        for controller in std::fs::read_dir("/sys/fs/cgroup")
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            // Where there is none, there is nothing to remove.
+            let _ = std::fs::remove_dir(controller.path().join(&cgroup));
+        }
     }
-    let netns = std::fs::read_dir(dir.join("net/netns"));
-    for namespace in netns.into_iter().flatten().flatten() {
-        let _ = rustix::mount::unmount(namespace.path(), rustix::mount::UnmountFlags::DETACH);
+    for netns in ["net/netns".to_owned(), format!("run/{SLICE}/net/netns")] {
+        let netns = std::fs::read_dir(dir.join(netns));
+        for namespace in netns.into_iter().flatten().flatten() {
+            let _ = rustix::mount::unmount(namespace.path(), rustix::mount::UnmountFlags::DETACH);
+        }
     }
 }
 
@@ -311,21 +391,36 @@ pub fn task(number: u8, containers: Vec<ContainerSpec>) -> Assignment {
         desired: DesiredState::Running,
         cpu_units: Some(256),
         memory_mib: Some(512),
-        network: TaskNetwork::Awsvpc(NetworkInterface {
-            id: format!("eni-{number:017x}"),
-            mac: format!("02:00:00:00:00:{number:02x}"),
-            private_ipv4: [172, 31, 0, number].into(),
-            prefix_len: 20,
-            gateway: [172, 31, 0, 1].into(),
-            vpc_cidr: "172.31.0.0/16".into(),
-            subnet_id: "subnet-1".into(),
-            vpc_id: "vpc-1".into(),
-            security_groups: vec![],
-            private_dns_name: format!("ip-172-31-0-{number}.ec2.internal"),
-            availability_zone: "us-east-1a".into(),
-        }),
+        network: TaskNetwork::Awsvpc(eni(number)),
         launch_type: LaunchType::Fargate,
         container_instance_arn: None,
         containers,
+    }
+}
+
+fn eni(number: u8) -> NetworkInterface {
+    NetworkInterface {
+        id: format!("eni-{number:017x}"),
+        mac: format!("02:00:00:00:00:{number:02x}"),
+        private_ipv4: [172, 31, 0, number].into(),
+        prefix_len: 20,
+        gateway: [172, 31, 0, 1].into(),
+        vpc_cidr: "172.31.0.0/16".into(),
+        subnet_id: "subnet-1".into(),
+        vpc_id: "vpc-1".into(),
+        security_groups: vec![],
+        private_dns_name: format!("ip-172-31-0-{number}.ec2.internal"),
+        availability_zone: "us-east-1a".into(),
+    }
+}
+
+/// As [`task`], for the slice, without limits of its own.
+pub fn on_slice(number: u8, mode: InstanceNetwork, containers: Vec<ContainerSpec>) -> Assignment {
+    Assignment {
+        cpu_units: None,
+        memory_mib: None,
+        network: TaskNetwork::Instance(mode),
+        launch_type: LaunchType::Ec2,
+        ..task(number, containers)
     }
 }
