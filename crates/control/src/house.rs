@@ -3,7 +3,7 @@
 use neargate_base::{AccountId, Clock, Rng, task};
 use neargate_blob::{BlobError, Blobs};
 use neargate_compute::ecr::{self, Ecr};
-use neargate_compute::ecs::{self, Deregistration, Ecs, Expire, ForgetTokens};
+use neargate_compute::ecs::{self, Deletion, Deregistration, Ecs, Expire, ForgetTokens};
 use neargate_observe::logs::{EngineError, LogEngine, Logs, Retention};
 use neargate_service::controller::{self, Controller};
 use neargate_service::ctx::Settings;
@@ -106,6 +106,13 @@ pub async fn build(
             &house,
             ForgetTokens {
                 db: house.db.clone(),
+            },
+        ),
+        start(
+            &house,
+            Deletion {
+                db: house.db.clone(),
+                fleet: ecs.fleet.clone(),
             },
         ),
         start(

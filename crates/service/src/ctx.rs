@@ -17,6 +17,15 @@ impl Scope {
     pub fn arn(&self, service: &str, resource: impl Into<String>) -> String {
         Arn::new(service, &self.region, &self.account, resource).to_string()
     }
+
+    /// The account and region of a store key, `service/kind/account/region/…`.
+    pub fn of_key(key: &str) -> Option<Scope> {
+        let mut parts = key.split('/').skip(2);
+        Some(Scope {
+            account: parts.next()?.parse().ok()?,
+            region: parts.next()?.parse().ok()?,
+        })
+    }
 }
 
 /// Who signed the request.

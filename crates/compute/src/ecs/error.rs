@@ -17,6 +17,14 @@ pub fn cluster_not_found() -> AwsError {
     AwsError::client("ClusterNotFoundException", "Cluster not found.")
 }
 
+/// It was deleted, but can still be described.
+pub fn cluster_inactive() -> AwsError {
+    AwsError::client(
+        "ClusterNotFoundException",
+        "The referenced cluster was inactive.",
+    )
+}
+
 pub fn cluster_contains_tasks() -> AwsError {
     AwsError::client(
         "ClusterContainsTasksException",
@@ -112,4 +120,148 @@ pub fn capacity_provider_not_found() -> AwsError {
     invalid_parameter(
         "The specified capacity provider was not found. Specify a valid name or ARN and try again.",
     )
+}
+
+pub fn invalid_filter(why: crate::ecs::plan::query::Invalid) -> AwsError {
+    invalid_parameter(format!("Invalid filter expression: {why}"))
+}
+
+pub fn instance_status() -> AwsError {
+    invalid_parameter("Container instance status should be one of [ACTIVE,DRAINING]")
+}
+
+pub fn invalid_identity_document() -> AwsError {
+    invalid_parameter("Instance identity document is not valid.")
+}
+
+/// `name`: of the resource.
+pub fn invalid_resource(name: String) -> AwsError {
+    invalid_parameter(format!("The value of the resource {name} is not valid."))
+}
+
+pub fn no_agent_update() -> AwsError {
+    AwsError::client(
+        "NoUpdateAvailableException",
+        "There is no update available for the container agent. It is updated with Neargate on its host.",
+    )
+}
+
+pub fn missing_agent_version() -> AwsError {
+    AwsError::client(
+        "MissingVersionException",
+        "Amazon ECS is unable to determine the current version of the Amazon ECS container agent on the container instance and does not have enough information to proceed with an update.",
+    )
+}
+
+pub fn target_not_found() -> AwsError {
+    AwsError::client(
+        "TargetNotFoundException",
+        "The specified target wasn't found. You can view your available container instances with ListContainerInstances.",
+    )
+}
+
+pub fn too_many_attributes() -> AwsError {
+    AwsError::client(
+        "AttributeLimitExceededException",
+        "You can apply up to 10 custom attributes for each resource.",
+    )
+}
+
+pub fn reserved_attribute(name: &str) -> AwsError {
+    invalid_parameter(format!(
+        "The attribute {name} is reserved and cannot be changed."
+    ))
+}
+
+pub fn capacity_provider_name() -> AwsError {
+    client(
+        "The specified capacity provider name is invalid. Up to 255 characters are allowed, including letters (upper and lowercase), numbers, underscores, and hyphens. The name cannot be prefixed with \"aws\", \"ecs\", or \"fargate\". Specify a valid name and try again.",
+    )
+}
+
+pub fn capacity_provider_exists() -> AwsError {
+    client(
+        "The specified capacity provider already exists. To change the configuration of an existing capacity provider, update the capacity provider.",
+    )
+}
+
+pub fn capacity_provider_does_not_exist() -> AwsError {
+    client(
+        "The specified capacity provider does not exist. Specify a valid name or ARN and try again.",
+    )
+}
+
+pub fn reserved_capacity_provider() -> AwsError {
+    client(
+        "The FARGATE and FARGATE_SPOT capacity providers are reserved and can't be changed or deleted.",
+    )
+}
+
+pub fn one_kind_of_capacity_provider() -> AwsError {
+    invalid_parameter(
+        "Exactly one of autoScalingGroupProvider and managedInstancesProvider must be specified, of the capacity provider's own kind.",
+    )
+}
+
+pub fn invalid_auto_scaling_group() -> AwsError {
+    client(
+        "The specified Auto Scaling group ARN is invalid. Specify a valid Auto Scaling group ARN and try again.",
+    )
+}
+
+pub fn auto_scaling_group_in_use() -> AwsError {
+    client(
+        "The specified Auto Scaling group ARN is already being used by another capacity provider. Specify a unique Auto Scaling group ARN and try again.",
+    )
+}
+
+pub fn too_many_capacity_providers() -> AwsError {
+    AwsError::client(
+        "LimitExceededException",
+        "You've reached the limit of capacity providers that can be created in this Region.",
+    )
+}
+
+/// A cluster's list names it.
+pub fn capacity_provider_associated() -> AwsError {
+    client(
+        "The specified capacity provider is associated with a cluster and cannot be deleted. Remove it from the cluster's capacity providers and try again.",
+    )
+}
+
+pub fn capacity_provider_in_use() -> AwsError {
+    AwsError::client(
+        "ResourceInUseException",
+        "The specified capacity provider is in use and cannot be removed.",
+    )
+}
+
+pub fn cluster_contains_instances() -> AwsError {
+    AwsError::client(
+        "ClusterContainsContainerInstancesException",
+        "The Cluster cannot be deleted while Container Instances are active or draining.",
+    )
+}
+
+pub fn cluster_contains_services() -> AwsError {
+    AwsError::client(
+        "ClusterContainsServicesException",
+        "The Cluster cannot be deleted while Services are active.",
+    )
+}
+
+/// Managed instances providers belong to their cluster.
+pub fn cluster_contains_providers() -> AwsError {
+    AwsError::client(
+        "ClusterContainsCapacityProviderException",
+        "The Cluster cannot be deleted while Cluster Scoped Capacity Providers are attached to the cluster.",
+    )
+}
+
+pub fn service_not_found() -> AwsError {
+    AwsError::client("ServiceNotFoundException", "Service not found.")
+}
+
+pub fn short_arn() -> AwsError {
+    invalid_parameter("Long arn format must be used for tagging operations")
 }

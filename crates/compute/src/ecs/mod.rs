@@ -5,6 +5,7 @@
 
 mod api;
 mod controller;
+mod deletion;
 mod error;
 pub mod fleet;
 mod halt;
@@ -14,6 +15,7 @@ pub mod lost;
 pub mod model;
 mod nodes;
 pub mod observe;
+mod operations;
 pub mod plan;
 mod reference;
 pub mod slices;
@@ -23,6 +25,7 @@ pub mod spot;
 mod tests;
 
 pub use controller::{Expire, ForgetTokens};
+pub use deletion::Deletion;
 pub use fleet::Fleet;
 pub use halt::{halt, running};
 pub use instances::Deregistration;
@@ -42,13 +45,9 @@ pub struct Ecs {
 /// Which operations are served, and how completely.
 pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
     use api::{clusters, tags, task_definitions, tasks};
-    OperationTable::new(&SERVICE, ecs)
+    let table = OperationTable::new(&SERVICE, ecs)
         .wording(|invalid| error::invalid_parameter(invalid.to_string()))
-        .partly(
-            ops::CreateCluster,
-            clusters::create_cluster,
-            "capacity providers and their strategy are stored, not used",
-        )
+        .on(ops::CreateCluster, clusters::create_cluster)
         .on(ops::DeleteCluster, clusters::delete_cluster)
         .on(ops::DescribeClusters, clusters::describe_clusters)
         .on(ops::ListClusters, clusters::list_clusters)
@@ -77,10 +76,9 @@ pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
             ops::DeregisterTaskDefinition,
             task_definitions::deregister_task_definition,
         )
-        .partly(
+        .on(
             ops::DeleteTaskDefinitions,
             task_definitions::delete_task_definitions,
-            "deleted at once, also while tasks still run from them",
         )
         .partly(
             ops::RunTask,
@@ -91,24 +89,9 @@ pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
         )
         .on(ops::StopTask, tasks::stop_task)
         .on(ops::DescribeTasks, tasks::describe_tasks)
-        .partly(
-            ops::ListTasks,
-            tasks::list_tasks,
-            "no services, daemons or container instances to filter by yet",
-        )
-        .partly(
-            ops::TagResource,
-            tags::tag_resource,
-            "clusters, task definitions and tasks",
-        )
-        .partly(
-            ops::UntagResource,
-            tags::untag_resource,
-            "clusters, task definitions and tasks",
-        )
-        .partly(
-            ops::ListTagsForResource,
-            tags::list_tags_for_resource,
-            "clusters, task definitions and tasks",
-        )
+        .partly(ops::ListTasks, tasks::list_tasks, "no daemons to filter by")
+        .on(ops::TagResource, tags::tag_resource)
+        .on(ops::UntagResource, tags::untag_resource)
+        .on(ops::ListTagsForResource, tags::list_tags_for_resource);
+    operations::add(table)
 }

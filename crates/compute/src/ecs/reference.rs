@@ -67,6 +67,39 @@ pub fn task(scope: &Scope, cluster: &str, named: &str) -> Result<String, AwsErro
     }
 }
 
+/// The container instance's id from its id or ARN, with or without the cluster in it.
+///
+/// # Errors
+/// `InvalidParameterException` for what can be no container instance's id.
+pub fn container_instance(scope: &Scope, cluster: &str, named: &str) -> Result<String, AwsError> {
+    let path = if named.starts_with("arn:") {
+        local(scope, named, "container-instance").ok_or_else(|| {
+            error::invalid_parameter("Invalid identifier: Identifier is for another resource.")
+        })?
+    } else {
+        named.to_owned()
+    };
+    let id = match path.split_once('/') {
+        Some((c, id)) if c == cluster => id,
+        Some((c, _)) => {
+            return Err(error::invalid_parameter(format!(
+                "Invalid identifier: Identifier is for cluster {c}. Your cluster is {cluster}"
+            )));
+        }
+        None => &path,
+    };
+    if !matches!(id.len(), 32 | 36) {
+        return Err(error::invalid_parameter(
+            "containerInstanceId length should be one of [32,36]",
+        ));
+    }
+    if id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
+        Ok(id.to_owned())
+    } else {
+        Err(error::invalid_parameter("Invalid identifier"))
+    }
+}
+
 /// # Errors
 /// `ClientException` for what can be no task definition's name.
 pub fn task_definition(scope: &Scope, named: &str) -> Result<TaskDefinitionRef, AwsError> {
@@ -93,6 +126,31 @@ pub fn task_definition(scope: &Scope, named: &str) -> Result<TaskDefinitionRef, 
     } else {
         Err(error::task_definition_not_found())
     }
+}
+
+/// The service's name from its name or ARN, with or without the cluster in it; `None` for what
+/// can be no name of one in this cluster.
+pub fn service(scope: &Scope, cluster: &str, named: &str) -> Option<String> {
+    let path = if named.starts_with("arn:") {
+        local(scope, named, "service")?
+    } else {
+        named.to_owned()
+    };
+    let name = match path.split_once('/') {
+        Some((c, name)) => (c == cluster).then_some(name)?,
+        None => &path,
+    };
+    is_name(name).then(|| name.to_owned())
+}
+
+/// The capacity provider's name from its name or ARN; `None` for what can be no name of one here.
+pub fn capacity_provider(scope: &Scope, named: &str) -> Option<String> {
+    let name = if named.starts_with("arn:") {
+        local(scope, named, "capacity-provider")?
+    } else {
+        named.to_owned()
+    };
+    is_name(&name).then_some(name)
 }
 
 /// Up to 255 letters, digits, hyphens and underscores: clusters, families and containers.

@@ -4,6 +4,7 @@
 use crate::ecs::error;
 use crate::ecs::launch::{Capacity, Instances};
 use crate::ecs::model::Cluster;
+use crate::ecs::plan::capacity;
 use crate::ecs::plan::placement::provider::{self, Share};
 use crate::ecs::plan::placement::{Constraint, Strategy};
 use crate::ecs::plan::query::Expression;
@@ -14,7 +15,6 @@ use neargate_service::AwsError;
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>).
 const MAX_CONSTRAINTS: usize = 10;
 const MAX_STRATEGIES: usize = 5;
-const MAX_PROVIDERS: usize = 20;
 
 /// Launch type or capacity provider strategy, as asked for or as the cluster's default has it.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +47,16 @@ impl Wanted {
             }
             (None, None) if cluster.default_strategy.is_empty() => {
                 Ok(Wanted::LaunchType(LaunchType::Ec2))
+            }
+            (None, None)
+                if cluster
+                    .default_strategy
+                    .iter()
+                    .all(|s| s.0.weight.unwrap_or(0) == 0) =>
+            {
+                Err(error::invalid_parameter(
+                    "There are no capacity providers with a weight value greater than zero defined in the default capacity provider strategy. At least one capacity provider must have a weight value greater than zero specified. Update the cluster's default capacity provider strategy or specify a valid capacity provider strategy and try again.",
+                ))
             }
             (None, None) => {
                 let items = cluster.default_strategy.iter().map(|s| s.0.clone());
@@ -132,54 +142,12 @@ pub fn check_strategy(
     cluster: &Cluster,
     items: &[api::CapacityProviderStrategyItem],
 ) -> Result<(), AwsError> {
-    let refuse = |message: &str| Err(error::invalid_parameter(message));
-    if items.len() > MAX_PROVIDERS {
-        return refuse(
-            "A capacity provider strategy can contain a maximum of 20 capacity providers.",
-        );
-    }
-    for item in items {
-        let name = &item.capacity_provider;
-        if !cluster.capacity_providers.contains(name) {
-            return refuse(
-                "The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the capacity provider with the cluster and try again.",
-            );
-        }
-        if items
-            .iter()
-            .filter(|i| i.capacity_provider == *name)
-            .count()
-            > 1
-        {
-            return refuse(
-                "A capacity provider strategy cannot contain duplicate capacity providers.",
-            );
-        }
-        let (base, weight) = (item.base.unwrap_or(0), item.weight.unwrap_or(0));
-        if !(0..=100_000).contains(&base) || !(0..=1_000).contains(&weight) {
-            return refuse(
-                "Invalid capacity provider strategy: base must be between 0 and 100000, weight between 0 and 1000.",
-            );
-        }
-    }
-    if items.iter().filter(|i| i.base.unwrap_or(0) > 0).count() > 1 {
-        return refuse(
-            "Only one capacity provider in a capacity provider strategy can have a base defined.",
-        );
-    }
+    capacity::check_strategy(items, &cluster.capacity_providers)
+        .map_err(error::invalid_parameter)?;
     if items.iter().all(|i| i.weight.unwrap_or(0) == 0) {
-        return refuse(
-            "At least one capacity provider in a capacity provider strategy must have a weight greater than zero.",
-        );
-    }
-    let fargate = items
-        .iter()
-        .filter(|i| is_fargate(&i.capacity_provider))
-        .count();
-    if fargate != 0 && fargate != items.len() {
-        return refuse(
-            "The specified capacity provider strategy cannot contain both Fargate and Auto Scaling group capacity providers.",
-        );
+        return Err(error::invalid_parameter(
+            "There are no capacity providers with a weight value greater than zero defined in the capacity provider strategy. At least one capacity provider must have a weight value greater than zero specified. Specify a valid capacity provider strategy and try again.",
+        ));
     }
     Ok(())
 }

@@ -1,11 +1,16 @@
 //! Clusters
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Cluster.html>).
 
-use super::{active_cluster, api_tags, page_size, parse_tags};
-use crate::ecs::model::{Arrivals, Cluster, Task};
+mod show;
+
+pub(super) use show::describe;
+
+use super::account_settings::effective;
+use super::{active_cluster, capacity_providers, page_size, parse_tags};
+use crate::ecs::fleet::ClusterId;
+use crate::ecs::model::{Arrivals, Cluster, InstanceStatus, Service};
 use crate::ecs::{Ecs, error, reference};
 use neargate_api::ecs as api;
-use neargate_domain::TaskStatus;
 use neargate_service::db::{self, Committed};
 use neargate_service::{AwsError, Ctx, House, Scope, Stored, page};
 use neargate_store::Compare;
@@ -14,7 +19,7 @@ use std::sync::Arc;
 
 /// Creates the cluster, or answers with the active one of that name.
 pub async fn create_cluster(
-    _: Arc<Ecs>,
+    ecs: Arc<Ecs>,
     cx: Ctx,
     input: api::CreateClusterInput,
 ) -> Result<api::CreateClusterOutput, AwsError> {
@@ -22,32 +27,28 @@ pub async fn create_cluster(
     if !reference::is_name(name) {
         return Err(error::invalid_parameter("Invalid cluster name."));
     }
-    for provider in input.capacity_providers.iter().flatten() {
-        if !matches!(provider.as_str(), "FARGATE" | "FARGATE_SPOT") {
-            return Err(error::invalid_parameter(
-                "The specified capacity provider was not found. Specify a valid name or ARN and try again.",
-            ));
-        }
-    }
+    let named = input.capacity_providers.unwrap_or_default();
+    let (providers, _) = capacity_providers::known(&cx, &named).await?;
+    let strategy = input.default_capacity_provider_strategy.unwrap_or_default();
+    let strategy = capacity_providers::strategy(&cx, &strategy, &providers)?;
     let wanted = Cluster {
         arn: cx.arn("ecs", format!("cluster/{name}")),
         name: name.to_owned(),
         active: true,
-        settings: settings(input.settings)?,
+        settings: match input.settings.filter(|s| !s.is_empty()) {
+            Some(given) => settings(given)?,
+            None => default_settings(&cx.house, &cx.scope, &cx.principal.arn).await?,
+        },
         configuration: input.configuration.map(Json),
-        capacity_providers: input.capacity_providers.unwrap_or_default(),
-        default_strategy: input
-            .default_capacity_provider_strategy
-            .unwrap_or_default()
-            .into_iter()
-            .map(Json)
-            .collect(),
+        capacity_providers: providers,
+        default_strategy: strategy.into_iter().map(Json).collect(),
         service_connect_namespace: input.service_connect_defaults.map(|d| d.namespace),
         tags: parse_tags(input.tags)?,
         created_at: cx.now(),
     };
     let cluster = create(&cx.house, &cx.scope, wanted).await?;
     let shown = describe(
+        &ecs,
         &cx,
         &cluster,
         &["TAGS".into(), "SETTINGS".into(), "CONFIGURATIONS".into()],
@@ -68,7 +69,7 @@ pub(in crate::ecs) async fn create_default(
         arn: scope.arn("ecs", format!("cluster/{name}")),
         name,
         active: true,
-        settings: settings(None)?,
+        settings: default_settings(house, scope, "").await?,
         configuration: None,
         capacity_providers: Vec::new(),
         default_strategy: Vec::new(),
@@ -102,10 +103,7 @@ async fn create(
     }
 }
 
-fn settings(
-    given: Option<Vec<api::ClusterSetting>>,
-) -> Result<Vec<Json<api::ClusterSetting>>, AwsError> {
-    let given = given.unwrap_or_default();
+fn settings(given: Vec<api::ClusterSetting>) -> Result<Vec<Json<api::ClusterSetting>>, AwsError> {
     for s in &given {
         let value = s.value.as_deref().unwrap_or_default();
         if s.name.as_deref() != Some("containerInsights")
@@ -114,39 +112,44 @@ fn settings(
             return Err(error::invalid_parameter("Invalid cluster setting value."));
         }
     }
-    if given.is_empty() {
-        let name = Some("containerInsights".into());
-        return Ok(vec![Json(api::ClusterSetting {
-            name,
-            value: Some("disabled".into()),
-        })]);
-    }
     Ok(given.into_iter().map(Json).collect())
 }
 
-/// Deletes a cluster in which nothing runs; it stays describable as `INACTIVE`.
+/// Container Insights as the account setting of that name has it.
+async fn default_settings(
+    house: &House,
+    scope: &Scope,
+    principal: &str,
+) -> Result<Vec<Json<api::ClusterSetting>>, AwsError> {
+    let name = "containerInsights";
+    let value = effective(house, scope, name, principal).await?;
+    Ok(vec![Json(api::ClusterSetting {
+        name: Some(name.into()),
+        value: Some(value),
+    })])
+}
+
+/// Deletes a cluster in which nothing runs and nothing is registered; it stays describable as
+/// `INACTIVE`.
 pub async fn delete_cluster(
-    _: Arc<Ecs>,
+    ecs: Arc<Ecs>,
     cx: Ctx,
     input: api::DeleteClusterInput,
 ) -> Result<api::DeleteClusterOutput, AwsError> {
     loop {
         let read = active_cluster(&cx, Some(&input.cluster)).await?;
-        // Read before the tasks: a task that starts later changes it, and the deletion conflicts.
+        // Read before the rest: whatever comes into the cluster later changes it, and the
+        // deletion conflicts.
         let arrivals = cx.db().get::<Arrivals>(&cx.scope, &read.name).await?;
         let seen = Compare::ModRevision(
             db::key::<Arrivals>(&cx.scope, &read.name),
             arrivals.map_or(0, |a| a.revision),
         );
-        let tasks = tasks_of(&cx, &read.name).await?;
-        if tasks
-            .iter()
-            .any(|t| t.status.last_status != TaskStatus::Stopped)
-        {
-            return Err(error::cluster_contains_tasks());
-        }
+        refuse_in_use(&ecs, &cx, &read).await?;
         let gone = Cluster {
             active: false,
+            capacity_providers: Vec::new(),
+            default_strategy: Vec::new(),
             ..read.value.clone()
         };
         let tx = cx
@@ -161,15 +164,52 @@ pub async fn delete_cluster(
                 value: gone,
             };
             return Ok(api::DeleteClusterOutput {
-                cluster: Some(describe(&cx, &stored, &[]).await?),
+                cluster: Some(describe(&ecs, &cx, &stored, &[]).await?),
             });
         }
     }
 }
 
+/// # Errors
+/// `ClusterContains…Exception`.
+async fn refuse_in_use(ecs: &Ecs, cx: &Ctx, cluster: &Cluster) -> Result<(), AwsError> {
+    let id = ClusterId::new(&cx.scope, &cluster.name);
+    if services_of(cx, cluster)
+        .await?
+        .iter()
+        .any(|s| s.is_active())
+    {
+        return Err(error::cluster_contains_services());
+    }
+    ecs.fleet.current(cx.db()).await?;
+    let instances = ecs.fleet.instances(&id);
+    if instances
+        .iter()
+        .any(|i| i.status != InstanceStatus::Inactive)
+    {
+        return Err(error::cluster_contains_instances());
+    }
+    if ecs.fleet.of_cluster(&id).iter().any(|t| !t.is_stopped()) {
+        return Err(error::cluster_contains_tasks());
+    }
+    if capacity_providers::has_scoped(cx, cluster).await? {
+        return Err(error::cluster_contains_providers());
+    }
+    Ok(())
+}
+
+/// Its services, `INACTIVE` ones too.
+pub(super) async fn services_of(
+    cx: &Ctx,
+    cluster: &Cluster,
+) -> Result<Vec<Stored<Service>>, AwsError> {
+    let prefix = db::key::<Service>(&cx.scope, &Service::key_id(&cluster.name, ""));
+    cx.db().list_prefix(&prefix).await
+}
+
 /// At most 100 clusters; unknown ones come back as failures.
 pub async fn describe_clusters(
-    _: Arc<Ecs>,
+    ecs: Arc<Ecs>,
     cx: Ctx,
     input: api::DescribeClustersInput,
 ) -> Result<api::DescribeClustersOutput, AwsError> {
@@ -190,7 +230,7 @@ pub async fn describe_clusters(
             Err(_) => None,
         };
         match found {
-            Some(cluster) => clusters.push(describe(&cx, &cluster, &include).await?),
+            Some(cluster) => clusters.push(describe(&ecs, &cx, &cluster, &include).await?),
             None => {
                 let arn = if name.starts_with("arn:") {
                     name.clone()
@@ -233,13 +273,13 @@ pub async fn list_clusters(
 }
 
 pub async fn update_cluster(
-    _: Arc<Ecs>,
+    ecs: Arc<Ecs>,
     cx: Ctx,
     input: api::UpdateClusterInput,
 ) -> Result<api::UpdateClusterOutput, AwsError> {
     let changed = change(&cx, &input.cluster, |cluster| {
         if input.settings.is_some() {
-            cluster.settings = settings(input.settings.clone())?;
+            cluster.settings = settings(input.settings.clone().unwrap_or_default())?;
         }
         if let Some(configuration) = &input.configuration {
             cluster.configuration = Some(Json(configuration.clone()));
@@ -251,6 +291,7 @@ pub async fn update_cluster(
         Ok(())
     });
     let shown = describe(
+        &ecs,
         &cx,
         &changed.await?,
         &["SETTINGS".into(), "CONFIGURATIONS".into()],
@@ -262,15 +303,15 @@ pub async fn update_cluster(
 }
 
 pub async fn update_cluster_settings(
-    _: Arc<Ecs>,
+    ecs: Arc<Ecs>,
     cx: Ctx,
     input: api::UpdateClusterSettingsInput,
 ) -> Result<api::UpdateClusterSettingsOutput, AwsError> {
     let changed = change(&cx, &input.cluster, |cluster| {
-        cluster.settings = settings(Some(input.settings.clone()))?;
+        cluster.settings = settings(input.settings.clone())?;
         Ok(())
     });
-    let shown = describe(&cx, &changed.await?, &["SETTINGS".into()]).await?;
+    let shown = describe(&ecs, &cx, &changed.await?, &["SETTINGS".into()]).await?;
     Ok(api::UpdateClusterSettingsOutput {
         cluster: Some(shown),
     })
@@ -290,82 +331,4 @@ async fn change(
         Ok(true)
     });
     changed.await?.ok_or_else(error::cluster_not_found)
-}
-
-pub(super) async fn tasks_of(cx: &Ctx, cluster: &str) -> Result<Vec<Stored<Task>>, AwsError> {
-    cx.db()
-        .list_prefix(&db::key::<Task>(&cx.scope, &Task::id(cluster, "")))
-        .await
-}
-
-async fn describe(
-    cx: &Ctx,
-    cluster: &Stored<Cluster>,
-    include: &[String],
-) -> Result<api::Cluster, AwsError> {
-    let tasks = tasks_of(cx, &cluster.name).await?;
-    let count = |test: fn(TaskStatus) -> bool| {
-        let n = tasks.iter().filter(|t| test(t.status.last_status)).count();
-        Some(i32::try_from(n).unwrap_or(i32::MAX))
-    };
-    let with = |what: &str| include.iter().any(|i| i == what);
-    let running = count(|s| s == TaskStatus::Running);
-    let pending = count(|s| s < TaskStatus::Running);
-    let statistic = |name: &str, value: Option<i32>| api::KeyValuePair {
-        name: Some(name.into()),
-        value: Some(value.unwrap_or(0).to_string()),
-    };
-    let statistics = vec![
-        statistic("runningEC2TasksCount", None),
-        statistic("runningFargateTasksCount", running),
-        statistic("pendingEC2TasksCount", None),
-        statistic("pendingFargateTasksCount", pending),
-        statistic("activeEC2ServiceCount", None),
-        statistic("activeFargateServiceCount", None),
-        statistic("drainingEC2ServiceCount", None),
-        statistic("drainingFargateServiceCount", None),
-    ];
-    Ok(api::Cluster {
-        cluster_arn: Some(cluster.arn.clone()),
-        cluster_name: Some(cluster.name.clone()),
-        status: Some(if cluster.active { "ACTIVE" } else { "INACTIVE" }.into()),
-        registered_container_instances_count: Some(0),
-        running_tasks_count: running,
-        pending_tasks_count: pending,
-        active_services_count: Some(0),
-        statistics: Some(if with("STATISTICS") {
-            statistics
-        } else {
-            Vec::new()
-        }),
-        tags: Some(if with("TAGS") {
-            api_tags(&cluster.tags)
-        } else {
-            Vec::new()
-        }),
-        settings: Some(if with("SETTINGS") {
-            cluster.settings.iter().map(|s| s.0.clone()).collect()
-        } else {
-            Vec::new()
-        }),
-        configuration: cluster
-            .configuration
-            .as_ref()
-            .filter(|_| with("CONFIGURATIONS"))
-            .map(|c| c.0.clone()),
-        capacity_providers: Some(cluster.capacity_providers.clone()),
-        default_capacity_provider_strategy: Some(
-            cluster
-                .default_strategy
-                .iter()
-                .map(|s| s.0.clone())
-                .collect(),
-        ),
-        service_connect_defaults: cluster.service_connect_namespace.clone().map(|namespace| {
-            api::ClusterServiceConnectDefaults {
-                namespace: Some(namespace),
-            }
-        }),
-        ..Default::default()
-    })
 }

@@ -1,10 +1,17 @@
 //! ECS's handlers, one module per resource.
 
+pub mod account_settings;
+pub mod agents;
+pub mod attributes;
 pub mod capacity;
+pub mod capacity_providers;
 pub mod clusters;
 pub mod describe;
+pub mod instances;
+pub mod protection;
 pub mod requirements;
 pub mod run_task;
+pub mod start_task;
 pub mod tags;
 pub mod task_definitions;
 pub mod tasks;
@@ -48,9 +55,11 @@ pub(super) async fn active_cluster_of(
 ) -> Result<Stored<crate::ecs::model::Cluster>, AwsError> {
     let name = reference::cluster(scope, named)?;
     let found = db.get::<crate::ecs::model::Cluster>(scope, &name).await?;
-    found
-        .filter(|c| c.active)
-        .ok_or_else(error::cluster_not_found)
+    match found {
+        Some(cluster) if cluster.active => Ok(cluster),
+        Some(_) => Err(error::cluster_inactive()),
+        None => Err(error::cluster_not_found()),
+    }
 }
 
 /// A page size within `1..=100`, 100 by default.

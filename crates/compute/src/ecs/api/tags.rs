@@ -1,7 +1,10 @@
-//! Tags on clusters, task definitions and tasks.
+//! Tags on everything of ECS that has them.
 
 use super::{api_tags, parse_tags};
-use crate::ecs::model::{Cluster, Task, TaskDefinition};
+use crate::ecs::model::{
+    CapacityProvider, Cluster, ContainerInstance, Service, Task, TaskDefinition,
+};
+use crate::ecs::plan::capacity::FARGATE;
 use crate::ecs::{Ecs, error, reference};
 use neargate_api::ecs as api;
 use neargate_base::Arn;
@@ -23,6 +26,24 @@ impl Tagged for Cluster {
 impl Tagged for TaskDefinition {
     fn tags(&mut self) -> &mut Tags {
         &mut self.tags
+    }
+}
+
+impl Tagged for CapacityProvider {
+    fn tags(&mut self) -> &mut Tags {
+        &mut self.tags
+    }
+}
+
+impl Tagged for ContainerInstance {
+    fn tags(&mut self) -> &mut Tags {
+        &mut self.tags
+    }
+}
+
+impl Tagged for Service {
+    fn tags(&mut self) -> &mut Tags {
+        &mut self.spec.tags
     }
 }
 
@@ -98,10 +119,33 @@ async fn edit(
             let id = TaskDefinition::id(&of.family, of.revision.unwrap_or(0));
             apply::<TaskDefinition>(cx, &id, change).await
         }
-        "task" => {
-            let cluster = name.split('/').next().unwrap_or_default();
-            let id = reference::task(&cx.scope, cluster, arn)?;
-            apply::<Task>(cx, &Task::id(cluster, &id), change).await
+        "task" | "service" | "container-instance" => {
+            // The short forms have no cluster in them.
+            let (cluster, _) = name.split_once('/').ok_or_else(error::short_arn)?;
+            match kind {
+                "task" => {
+                    let id = reference::task(&cx.scope, cluster, arn)?;
+                    apply::<Task>(cx, &Task::id(cluster, &id), change).await
+                }
+                "service" => {
+                    let name = reference::service(&cx.scope, cluster, arn)
+                        .ok_or_else(error::resource_not_found)?;
+                    apply::<Service>(cx, &Service::key_id(cluster, &name), change).await
+                }
+                _ => {
+                    let id = reference::container_instance(&cx.scope, cluster, arn)?;
+                    let id = ContainerInstance::key_id(cluster, &id);
+                    apply::<ContainerInstance>(cx, &id, change).await
+                }
+            }
+        }
+        "capacity-provider" => {
+            let name = reference::capacity_provider(&cx.scope, arn)
+                .ok_or_else(error::resource_not_found)?;
+            if FARGATE.contains(&name.as_str()) {
+                return Err(error::reserved_capacity_provider());
+            }
+            apply::<CapacityProvider>(cx, &name, change).await
         }
         _ => Err(error::invalid_parameter(
             "The specified resource ARN is not of a type that can be tagged.",

@@ -155,13 +155,17 @@ pub async fn list_task_definition_families(
         .db()
         .list_prefix::<Family>(&db::key::<Family>(&cx.scope, prefix))
         .await?;
-    let wanted = families
-        .into_iter()
-        .filter(|f| match input.status.as_deref() {
-            Some("ACTIVE") => !f.active.is_empty(),
-            Some("INACTIVE") => f.active.is_empty(),
-            _ => true,
-        });
+    let mut wanted = Vec::new();
+    for family in families {
+        let is = match input.status.as_deref() {
+            Some("ACTIVE") => !family.active.is_empty(),
+            Some("INACTIVE") => family.active.is_empty() && has_revisions(&cx, &family).await?,
+            _ => !family.active.is_empty() || has_revisions(&cx, &family).await?,
+        };
+        if is {
+            wanted.push(family);
+        }
+    }
     let limit = page_size(input.max_results)?;
     let page = page::page(wanted, input.next_token.as_deref(), limit, |f| {
         f.name.clone()
@@ -171,6 +175,13 @@ pub async fn list_task_definition_families(
         families: Some(page.items.into_iter().map(|f| f.value.name).collect()),
         next_token: page.next_token,
     })
+}
+
+/// A family whose revisions are all deleted is known only for the number of its next one.
+async fn has_revisions(cx: &Ctx, family: &Family) -> Result<bool, AwsError> {
+    let prefix = db::key::<TaskDefinition>(&cx.scope, &format!("{}:", family.name));
+    let page = cx.db().store().range(&prefix, None, 1, None).await?;
+    Ok(!page.entries.is_empty())
 }
 
 /// Makes a revision `INACTIVE`; running tasks go on, new ones cannot start from it.
@@ -214,7 +225,8 @@ pub async fn deregister_task_definition(
     }
 }
 
-/// Deletes `INACTIVE` revisions, at most ten a call; others come back as failures.
+/// Marks `INACTIVE` revisions, at most ten a call, as `DELETE_IN_PROGRESS`; others come back as
+/// failures. [`crate::ecs::Deletion`] deletes them once nothing uses them.
 pub async fn delete_task_definitions(
     _: Arc<Ecs>,
     cx: Ctx,
@@ -247,12 +259,19 @@ pub async fn delete_task_definitions(
                 ));
             }
             Some(read) => {
-                let mut definition = read.definition.0.clone();
-                definition.status = Some("DELETE_IN_PROGRESS".into());
-                definition.delete_requested_at = Some(cx.now());
-                match cx.db().tx().delete(&read).commit().await? {
-                    Committed::At(_) => deleted.push(definition),
-                    Committed::Conflict => failures.push(failure("CONFLICT")),
+                let now = cx.now();
+                let marked = cx.db().modify::<TaskDefinition, _>(&read.key, |stored| {
+                    let definition = &mut stored.definition.0;
+                    if definition.status.as_deref() != Some("INACTIVE") {
+                        return Ok(false);
+                    }
+                    definition.status = Some("DELETE_IN_PROGRESS".into());
+                    definition.delete_requested_at = Some(now);
+                    Ok(true)
+                });
+                match marked.await? {
+                    Some(marked) => deleted.push(marked.value.definition.0),
+                    None => failures.push(failure("MISSING")),
                 }
             }
         }

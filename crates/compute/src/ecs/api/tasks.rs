@@ -1,10 +1,10 @@
 //! Tasks after their start: stop, describe, list
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html>).
 
-use super::clusters::tasks_of;
-use super::{active_cluster, describe, page_size};
-use crate::ecs::model::{StopRequest, Task};
-use crate::ecs::plan::observe::{desired_status, stop_requested};
+use super::{active_cluster, describe, instances, page_size};
+use crate::ecs::fleet::ClusterId;
+use crate::ecs::model::{Service, State, StopRequest, Task};
+use crate::ecs::plan::observe::stop_requested;
 use crate::ecs::{Ecs, error, reference};
 use neargate_api::ecs as api;
 use neargate_domain::{DesiredState, TaskStatus};
@@ -92,47 +92,69 @@ pub async fn describe_tasks(
     })
 }
 
-/// ARNs of the cluster's tasks whose desired status is `RUNNING`, unless filtered otherwise.
+/// ARNs of the cluster's tasks whose desired status is `RUNNING`, unless filtered otherwise, by id.
 pub async fn list_tasks(
-    _: Arc<Ecs>,
+    ecs: Arc<Ecs>,
     cx: Ctx,
     input: api::ListTasksInput,
 ) -> Result<api::ListTasksOutput, AwsError> {
     let cluster = active_cluster(&cx, input.cluster.as_deref()).await?;
-    if input.container_instance.is_some() {
-        return Err(error::invalid_parameter(
-            "The specified container instance was not found.",
-        ));
-    }
-    if input.service_name.is_some() || input.daemon_name.is_some() {
-        return Err(AwsError::client(
-            "ServiceNotFoundException",
-            "Service not found.",
-        ));
-    }
-    let desired = input.desired_status.as_deref().unwrap_or("RUNNING");
-    let launch_type = input.launch_type.as_deref().unwrap_or("FARGATE");
-    let tasks = tasks_of(&cx, &cluster.name).await?;
-    let wanted = tasks.into_iter().filter(|task| {
-        desired_status(task) == desired
-            && launch_type == "FARGATE"
-            && input
-                .family
-                .as_ref()
-                .is_none_or(|f| *f == task.spec.assignment.family)
-            && input
-                .started_by
-                .as_ref()
-                .is_none_or(|s| task.spec.started_by.as_ref() == Some(s))
-    });
     let limit = page_size(input.max_results)?;
-    let page = page::page(wanted, input.next_token.as_deref(), limit, |t| {
-        t.key.clone()
-    })
-    .map_err(|_| error::invalid_next_token())?;
-    let arns = page.items.into_iter().map(|t| t.value.spec.arn).collect();
+    let instance = match input.container_instance.as_deref() {
+        Some(named) => {
+            let id = reference::container_instance(&cx.scope, &cluster.name, named)?;
+            let found = instances::find(&cx, &cluster, &id).await?;
+            found.ok_or_else(error::container_instance_not_found)?;
+            Some(id)
+        }
+        None => None,
+    };
+    let service = match input.service_name.as_deref() {
+        Some(named) => {
+            let name = reference::service(&cx.scope, &cluster.name, named)
+                .ok_or_else(error::service_not_found)?;
+            let id = Service::key_id(&cluster.name, &name);
+            let found = cx.db().get::<Service>(&cx.scope, &id).await?;
+            found
+                .filter(|s| s.state() != State::Inactive)
+                .ok_or_else(error::service_not_found)?;
+            Some(name)
+        }
+        None => None,
+    };
+    if input.daemon_name.is_some() {
+        return Err(error::service_not_found());
+    }
+    ecs.fleet.current(cx.db()).await?;
+    let desired = input.desired_status.as_deref().unwrap_or("RUNNING");
+    let tasks = ecs
+        .fleet
+        .of_cluster(&ClusterId::new(&cx.scope, &cluster.name));
+    // Each filter that is given must hold.
+    let same = |given: &Option<String>, of: Option<&str>| match given {
+        Some(given) => of == Some(given.as_str()),
+        None => true,
+    };
+    let wanted = tasks.into_iter().filter(|row| {
+        let status = if row.is_stopping() {
+            "STOPPED"
+        } else {
+            "RUNNING"
+        };
+        status == desired
+            && same(&input.launch_type, Some(row.launch_type.as_str()))
+            && same(&input.family, Some(&row.family))
+            && same(&input.started_by, row.started_by.as_deref())
+            && same(&instance, row.container_instance.as_deref())
+            && same(&service, row.service.as_ref().map(|s| s.service.as_str()))
+    });
+    let token = input.next_token.as_deref();
+    let page = page::page(wanted, token, limit, |row| row.key.clone());
+    let page = page.map_err(|_| error::invalid_next_token())?;
+    let arn = |id: &str| cx.arn("ecs", format!("task/{}/{id}", cluster.name));
+    let arns = page.items.iter().map(|row| arn(&row.task_id));
     Ok(api::ListTasksOutput {
-        task_arns: Some(arns),
+        task_arns: Some(arns.collect()),
         next_token: page.next_token,
     })
 }

@@ -16,7 +16,7 @@ pub use follow::follow;
 pub use row::{ClusterId, Row, ServiceId};
 
 use crate::ecs::model::ContainerInstance;
-use neargate_service::{AwsError, Db, Stored};
+use neargate_service::{AwsError, Db, Scope, Stored};
 use neargate_store::Revision;
 use parking_lot::Mutex;
 use state::State;
@@ -99,6 +99,11 @@ impl Fleet {
         self.state.lock().task(key)
     }
 
+    /// Does a task that has not stopped run from this task definition?
+    pub fn runs(&self, scope: &Scope, family: &str, revision: u32) -> bool {
+        self.state.lock().runs(scope, family, revision)
+    }
+
     /// How many tasks that have not stopped a node has.
     pub fn load(&self, node: &str) -> usize {
         self.state.lock().load(node)
@@ -125,7 +130,14 @@ impl Fleet {
 
     /// The tasks of one container instance that have not stopped.
     pub fn of_instance(&self, cluster: &ClusterId, id: &str) -> Vec<Arc<Row>> {
-        let mut rows = self.of_cluster(cluster);
+        let state = self.state.lock();
+        let node = state.instance(cluster, id).and_then(|i| i.node.clone());
+        // Its node has few tasks, its cluster may have very many.
+        let mut rows = match node {
+            Some(node) => state.of_node(&node),
+            None => state.of_cluster(cluster),
+        };
+        drop(state);
         rows.retain(|r| !r.is_stopped() && r.container_instance.as_deref() == Some(id));
         rows
     }

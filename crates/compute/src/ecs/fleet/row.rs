@@ -62,6 +62,8 @@ pub struct Row {
     pub cluster: ClusterId,
     pub task_id: String,
     pub family: String,
+    /// Of its task definition.
+    pub revision_number: u32,
     pub group: String,
     pub started_by: Option<String>,
     pub service: Option<ServiceLink>,
@@ -98,6 +100,7 @@ impl Row {
             },
             task_id: assignment.task_id.clone(),
             family: assignment.family.clone(),
+            revision_number: assignment.revision,
             group: spec.group.clone(),
             started_by: spec.started_by.clone(),
             service: spec.service.clone(),

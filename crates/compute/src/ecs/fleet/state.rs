@@ -100,6 +100,15 @@ impl State {
         self.tasks.get(key).cloned()
     }
 
+    pub(super) fn runs(&self, scope: &Scope, family: &str, revision: u32) -> bool {
+        self.tasks.values().any(|row| {
+            row.cluster.scope == *scope
+                && row.revision_number == revision
+                && row.family == family
+                && !row.is_stopped()
+        })
+    }
+
     pub(super) fn load(&self, node: &str) -> usize {
         self.of_node.get(node).map_or(0, BTreeSet::len)
     }

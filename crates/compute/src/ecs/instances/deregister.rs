@@ -15,7 +15,7 @@ use neargate_service::{AwsError, Committed, Db, House, Resource, Scope, Stored};
 use std::sync::Arc;
 
 /// What a task stopped by a forced deregistration says.
-const FORCED: &str = "Container instance deregistration forced by user.";
+const FORCED: &str = "Container instance deregistration forced by user";
 
 /// Take the instance out of its cluster. With `force` its tasks are stopped, and it is
 /// `DEREGISTERING` (no tasks are placed on it) until the last of them has stopped.
@@ -144,7 +144,7 @@ impl Controller for Deregistration {
         let mut tasks = Vec::new();
         if leaves(instance.status) {
             self.fleet.current(&self.db).await?;
-            let scope = scope_of(&key);
+            let scope = Scope::of_key(&key);
             let cluster = scope.map(|scope| ClusterId::new(&scope, &instance.cluster));
             let left = cluster.map(|c| self.fleet.of_instance(&c, &instance.id));
             let left = left.into_iter().flatten();
@@ -212,7 +212,7 @@ async fn inactive(
         .node
         .as_deref()
         .unwrap_or(&instance.ec2_instance_id);
-    let Some(scope) = scope_of(&instance.key) else {
+    let Some(scope) = Scope::of_key(&instance.key) else {
         return Ok(tx);
     };
     let key = db::key::<Registered>(&scope, &format!("{}/{machine}", instance.cluster));
@@ -240,13 +240,4 @@ async fn stop(db: &Db, key: &str, now: Timestamp) -> Result<(), AwsError> {
         Ok(true)
     });
     stopped.await.map(|_| ())
-}
-
-/// Account and region of `service/kind/account/region/…`.
-fn scope_of(key: &str) -> Option<Scope> {
-    let mut parts = key.split('/').skip(2);
-    Some(Scope {
-        account: parts.next()?.parse().ok()?,
-        region: parts.next()?.parse().ok()?,
-    })
 }

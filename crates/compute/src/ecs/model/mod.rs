@@ -8,6 +8,7 @@ mod registered;
 mod service;
 mod service_deployment;
 mod service_revision;
+mod setting;
 mod slice;
 mod task;
 
@@ -23,6 +24,7 @@ pub use service::{
 };
 pub use service_deployment::{Counted, DeploymentStatus, Phase, Rollback, ServiceDeployment, Stop};
 pub use service_revision::ServiceRevision;
+pub use setting::AccountSetting;
 pub use slice::InstanceSlice;
 pub use task::{
     ContainerSpec, Demand, Protection, ServiceLink, Status, StopRequest, Task, TaskSpec,

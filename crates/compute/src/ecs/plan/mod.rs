@@ -1,13 +1,17 @@
 //! Pure planners and rules: no I/O, no clock, no randomness.
 
 pub mod assignment;
+pub mod capacity;
 pub mod expiry;
 pub mod fargate;
 pub mod instances;
 pub mod lost;
 pub mod observe;
 pub mod placement;
+pub mod protection;
 pub mod query;
+pub mod resources;
+pub mod settings;
 pub mod task_definition;
 
 #[cfg(test)]

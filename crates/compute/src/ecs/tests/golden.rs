@@ -1,9 +1,9 @@
 //! Every stored form of ECS is pinned.
 
 use crate::ecs::model::{
-    Arrivals, CapacityProvider, ClientToken, Cluster, ContainerInstance, Family, InstanceSlice,
-    KnownNode, Registered, Service, ServiceDeployment, ServiceEvent, ServiceRevision, Task,
-    TaskDefinition,
+    AccountSetting, Arrivals, CapacityProvider, ClientToken, Cluster, ContainerInstance, Family,
+    InstanceSlice, KnownNode, Registered, Service, ServiceDeployment, ServiceEvent,
+    ServiceRevision, Task, TaskDefinition,
 };
 use neargate_service::golden::check;
 
@@ -21,6 +21,7 @@ fn stored_forms() {
     check::<ClientToken>(DIR);
     check::<Registered>(DIR);
     check::<CapacityProvider>(DIR);
+    check::<AccountSetting>(DIR);
     check::<Service>(DIR);
     check::<ServiceEvent>(DIR);
     check::<ServiceRevision>(DIR);

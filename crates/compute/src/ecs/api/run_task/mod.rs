@@ -11,7 +11,7 @@ use crate::ecs::{Ecs, error, reference};
 use neargate_api::ecs as api;
 use neargate_service::db::Tx;
 use neargate_service::{AwsError, Ctx, Stored};
-use request::Request;
+pub(super) use request::Request;
 use std::sync::Arc;
 use token::{Token, earlier};
 
@@ -83,7 +83,7 @@ fn output(capacity: &Capacity, launched: &Launched) -> Result<api::RunTaskOutput
 }
 
 /// The named cluster; `default` is made when it is first used.
-async fn cluster(cx: &Ctx, named: Option<&str>) -> Result<Stored<Cluster>, AwsError> {
+pub(super) async fn cluster(cx: &Ctx, named: Option<&str>) -> Result<Stored<Cluster>, AwsError> {
     match active_cluster(cx, named).await {
         Err(e)
             if e.is("ClusterNotFoundException")

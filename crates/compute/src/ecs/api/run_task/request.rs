@@ -17,14 +17,14 @@ const MAX_OVERRIDES_CHARS: usize = 8_192;
 const MAX_STARTED_BY_CHARS: usize = 128;
 
 /// A `RunTask` call that passed its checks.
-pub(super) struct Request {
-    pub(super) launch: Launch,
+pub(in crate::ecs::api) struct Request {
+    pub(in crate::ecs::api) launch: Launch,
     /// What each task runs on.
     pub(super) capacities: Vec<Capacity>,
 }
 
 impl Request {
-    pub(super) async fn check(
+    pub(in crate::ecs::api) async fn check(
         cx: &Ctx,
         input: &api::RunTaskInput,
         cluster: &Stored<Cluster>,
