@@ -12,6 +12,7 @@
 mod hierarchy;
 mod kill;
 mod limits;
+mod part;
 #[cfg(test)]
 mod tests;
 mod usage;

@@ -2,18 +2,22 @@
 
 use super::adopt;
 use super::shim::{blocking, socket_path};
-use super::{Container, Exit, RuntimeError, StartFailure, Started};
+use super::{Container, Executed, Exit, RuntimeError, StartFailure, Started};
 use crate::cgroup::{Cgroup, Usage};
-use crate::shim::{Greeting, Reply, Request};
+use crate::shim::{ExecRequest, Greeting, Reply, Request};
 use async_trait::async_trait;
 use neargate_base::{Timestamp, task::spawn};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+/// How much later than its time is up an exec'd program may be answered for.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A container that was started, by this agent or an earlier one.
 #[derive(Debug)]
@@ -59,6 +63,13 @@ impl ShimContainer {
         }
     }
 
+    fn misbehaves(&self, problem: impl Into<String>) -> RuntimeError {
+        RuntimeError::Shim {
+            container: self.dir.display().to_string(),
+            problem: problem.into(),
+        }
+    }
+
     /// Things that were not done as asked, in words.
     pub fn warnings(&self) -> &[String] {
         &self.started.warnings
@@ -82,10 +93,31 @@ impl Container for ShimContainer {
         match connection.ask(&Request::Signal(signal)).await {
             // It ended before it could answer.
             Some(Reply::Done) | None => Ok(()),
-            Some(Reply::Refused(problem)) => Err(RuntimeError::Shim {
-                container: self.dir.display().to_string(),
-                problem: format!("signal {signal}: {problem}"),
-            }),
+            Some(Reply::Refused(problem)) => {
+                Err(self.misbehaves(format!("signal {signal}: {problem}")))
+            }
+            Some(Reply::Executed(_)) => Err(self.misbehaves("it answers what was not asked")),
+        }
+    }
+
+    async fn exec(
+        &self,
+        args: &[String],
+        timeout: Duration,
+    ) -> Result<Option<Executed>, RuntimeError> {
+        let Ok(mut connection) = Connection::open(&self.dir).await else {
+            return Ok(None);
+        };
+        let request = Request::Exec(ExecRequest {
+            args: args.to_vec(),
+            timeout_millis: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+        });
+        match tokio::time::timeout(timeout + PATIENCE, connection.ask(&request)).await {
+            Ok(Some(Reply::Executed(executed))) => Ok(Some(executed)),
+            Ok(Some(Reply::Refused(problem))) => Err(self.misbehaves(format!("exec: {problem}"))),
+            Ok(Some(Reply::Done)) => Err(self.misbehaves("it answers what was not asked")),
+            Ok(None) => Ok(None),
+            Err(_) => Err(self.misbehaves("it does not answer")),
         }
     }
 

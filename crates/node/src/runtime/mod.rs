@@ -11,6 +11,7 @@ mod adopt;
 mod config;
 mod container;
 mod exe;
+mod exec;
 mod exit;
 mod log;
 mod shim;
@@ -19,6 +20,7 @@ mod tests;
 
 pub use config::{Bind, ContainerConfig, Limits, Tmpfs, Ulimit};
 pub use container::ShimContainer;
+pub use exec::{ExecEnd, Executed};
 pub use exit::{Exit, StartFailure, StartFailureKind, Started};
 pub use log::{Record, Records, discard_before};
 pub use shim::{RuntimeConfig, ShimRuntime};
@@ -71,6 +73,18 @@ pub trait Container: std::fmt::Debug + Send + Sync {
 
     /// Sends a signal to its first process; no error when it has just ended.
     async fn signal(&self, signal: i32) -> Result<(), RuntimeError>;
+
+    /// Runs a program in the container, confined as its own; it and whatever it started are
+    /// killed after `timeout`. Dropping the future kills them too. `None`: the container ended
+    /// meanwhile, or before.
+    ///
+    /// # Errors
+    /// When the runtime cannot carry it out, whatever the program.
+    async fn exec(
+        &self,
+        args: &[String],
+        timeout: std::time::Duration,
+    ) -> Result<Option<Executed>, RuntimeError>;
 
     /// Waits until it has ended and its output is complete in the log. May be called again,
     /// and from several places.

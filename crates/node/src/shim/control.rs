@@ -4,7 +4,7 @@
 //! started; then one [`Reply`] per [`Request`]. The end of the stream is the end of the shim.
 //! Who may connect is decided by the state directory's mode (0700).
 
-use crate::runtime::{StartFailure, Started};
+use crate::runtime::{Executed, StartFailure, Started};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
@@ -24,6 +24,17 @@ pub(crate) enum Greeting {
 pub(crate) enum Request {
     /// Send this signal to the container's first process.
     Signal(i32),
+    /// Run a program in the container; answered with [`Reply::Executed`] when it has ended. It
+    /// is killed when the client goes away.
+    Exec(ExecRequest),
+}
+
+/// A program to be run in a container that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ExecRequest {
+    pub args: Vec<String>,
+    /// The program and whatever it started is killed after this long.
+    pub timeout_millis: u64,
 }
 
 /// The answer to a [`Request`].
@@ -32,13 +43,18 @@ pub(crate) enum Request {
 pub(crate) enum Reply {
     Done,
     Refused(String),
+    Executed(Executed),
 }
 
-/// A longer request is no request of ours.
-const LONGEST_REQUEST: usize = 4096;
+/// A longer request is no request of ours: a whole task definition has 64 KiB.
+const LONGEST_REQUEST: usize = 256 * 1024;
+
+/// Tells one client from the others for as long as the shim lives.
+pub(super) type ClientId = u64;
 
 #[derive(Debug)]
 struct Client {
+    id: ClientId,
     socket: OwnedFd,
     input: Vec<u8>,
 }
@@ -48,6 +64,7 @@ struct Client {
 pub(super) struct Control {
     listener: OwnedFd,
     clients: Vec<Client>,
+    next: ClientId,
     greeting: Option<Vec<u8>>,
 }
 
@@ -56,6 +73,7 @@ impl Control {
         Control {
             listener,
             clients: Vec::new(),
+            next: 0,
             greeting: None,
         }
     }
@@ -90,17 +108,20 @@ impl Control {
             if let Some(greeting) = &self.greeting {
                 send(&socket, greeting);
             }
+            self.next += 1;
             self.clients.push(Client {
+                id: self.next,
                 socket,
                 input: Vec::new(),
             });
         }
     }
 
-    /// Reads from every client; answers whole requests with `act`.
-    pub fn serve(&mut self, mut act: impl FnMut(Request) -> Result<(), Errno>) {
+    /// Reads from every client; answers whole requests with what `act` says, later where that
+    /// is nothing ([`Control::reply`]).
+    pub fn serve(&mut self, mut act: impl FnMut(ClientId, Request) -> Option<Reply>) {
         self.clients.retain_mut(|client| {
-            let mut buffer = [0; 1024];
+            let mut buffer = [0; 4096];
             loop {
                 match rustix::io::read(&client.socket, &mut buffer) {
                     Ok(0) => return false,
@@ -116,16 +137,26 @@ impl Control {
             while let Some(end) = client.input.iter().position(|&byte| byte == b'\n') {
                 let request: Vec<u8> = client.input.drain(..=end).collect();
                 let reply = match serde_json::from_slice(&request) {
-                    Ok(request) => match act(request) {
-                        Ok(()) => Reply::Done,
-                        Err(e) => Reply::Refused(e.to_string()),
-                    },
-                    Err(e) => Reply::Refused(e.to_string()),
+                    Ok(request) => act(client.id, request),
+                    Err(e) => Some(Reply::Refused(e.to_string())),
                 };
-                send(&client.socket, &line(&reply));
+                if let Some(reply) = reply {
+                    send(&client.socket, &line(&reply));
+                }
             }
             true
         });
+    }
+
+    /// Answers an earlier request; to a client that is gone, nobody.
+    pub fn reply(&self, id: ClientId, reply: &Reply) {
+        if let Some(client) = self.clients.iter().find(|client| client.id == id) {
+            send(&client.socket, &line(reply));
+        }
+    }
+
+    pub fn is_connected(&self, id: ClientId) -> bool {
+        self.clients.iter().any(|client| client.id == id)
     }
 }
 

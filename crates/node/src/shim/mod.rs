@@ -18,6 +18,7 @@
 //! outside the container's own mount namespace.
 
 mod control;
+mod exec;
 mod init;
 mod launch;
 mod lines;
@@ -29,7 +30,7 @@ mod sys;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use control::{Greeting, Reply, Request};
+pub(crate) use control::{ExecRequest, Greeting, Reply, Request};
 pub(crate) use state::{
     CONFIG, EXIT, LOCK, SOCKET, cgroup_path, read_json, write_json, write_json_quickly,
 };

@@ -1,6 +1,7 @@
 //! Watching one container from its first process to `exit.json`: a single poll loop.
 
-use super::control::{Control, Greeting, Request};
+use super::control::{ClientId, Control, Greeting, Reply, Request};
+use super::exec::Execs;
 use super::init::Report;
 use super::launch::Launched;
 use super::lines::{Batch, Splitter, Stream};
@@ -57,6 +58,7 @@ impl Output {
 }
 
 struct Supervisor<'a> {
+    config: &'a ContainerConfig,
     dir: &'a Path,
     control: Control,
     launched: Launched,
@@ -68,6 +70,7 @@ struct Supervisor<'a> {
     reported: Vec<u8>,
     started: Option<Started>,
     failure: Option<StartFailure>,
+    execs: Execs,
 }
 
 pub(super) fn supervise(
@@ -89,6 +92,7 @@ pub(super) fn supervise(
     };
     let (stdout, stderr) = (launched.stdout.take(), launched.stderr.take());
     let supervisor = Supervisor {
+        config,
         dir,
         control: Control::new(listener),
         outputs: [
@@ -102,6 +106,7 @@ pub(super) fn supervise(
         reported: Vec::new(),
         started: None,
         failure: None,
+        execs: Execs::default(),
         launched,
     };
     supervisor.run()
@@ -110,7 +115,8 @@ pub(super) fn supervise(
 impl Supervisor<'_> {
     fn run(mut self) -> io::Result<()> {
         let status = loop {
-            self.step(None)?;
+            let timeout = self.execs.wake_in().map(timespec);
+            self.step(timeout)?;
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
             if let Some(status) = waitid(WaitId::PidFd(self.launched.pidfd.as_fd()), options)? {
                 break status;
@@ -165,6 +171,7 @@ impl Supervisor<'_> {
                     .flatten()
                     .map(|fd| PollFd::new(fd, PollFlags::IN)),
             );
+            fds.extend(self.execs.poll_fds());
             fds.extend(self.control.poll_fds());
             match poll(&mut fds, timeout.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
@@ -180,16 +187,43 @@ impl Supervisor<'_> {
             output.pump(&mut self.buffer, &mut self.log, &mut self.batch);
         }
         if ready {
-            self.control.accept();
-            let pidfd = &self.launched.pidfd;
-            self.control.serve(|request| match request {
-                Request::Signal(number) => match sys::signal(number) {
-                    Some(signal) => send_signal(pidfd, signal),
-                    None => Err(Errno::INVAL),
-                },
-            });
+            self.serve();
+        }
+        let control = &self.control;
+        let answers = self
+            .execs
+            .step(&self.launched, &mut self.buffer, |id| control.is_connected(id));
+        for (client, executed) in answers {
+            self.control.reply(client, &Reply::Executed(executed));
         }
         Ok(())
+    }
+
+    fn serve(&mut self) {
+        self.control.accept();
+        let (config, launched, execs) = (self.config, &self.launched, &mut self.execs);
+        let is_started = self.started.is_some();
+        self.control.serve(|client: ClientId, request| {
+            let refused = |problem: String| Some(Reply::Refused(problem));
+            match request {
+                Request::Signal(number) => {
+                    let sent = match sys::signal(number) {
+                        Some(signal) => send_signal(&launched.pidfd, signal),
+                        None => Err(Errno::INVAL),
+                    };
+                    match sent {
+                        Ok(()) => Some(Reply::Done),
+                        Err(e) => refused(e.to_string()),
+                    }
+                }
+                // Until then its first process is not confined yet.
+                Request::Exec(_) if !is_started => refused("the container has not started".into()),
+                Request::Exec(request) => {
+                    let started = execs.start(config, launched, client, &request);
+                    started.err().and_then(refused)
+                }
+            }
+        });
     }
 
     fn read_report(&mut self) -> io::Result<()> {
@@ -270,11 +304,7 @@ impl Supervisor<'_> {
                 .map(|pipe| PollFd::new(pipe, PollFlags::IN))
                 .collect();
             let rest = DRAIN.saturating_sub(watch.elapsed());
-            let timeout = Timespec {
-                tv_sec: rest.as_secs() as i64,
-                tv_nsec: i64::from(rest.subsec_nanos()),
-            };
-            match poll(&mut fds, Some(&timeout)) {
+            match poll(&mut fds, Some(&timespec(rest))) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(e) => return Err(e.into()),
             }
@@ -288,6 +318,14 @@ impl Supervisor<'_> {
         }
         self.log.write(&mut self.batch, now);
         Ok(())
+    }
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        // A timeout beyond any machine's life.
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(duration.subsec_nanos()),
     }
 }
 

@@ -96,14 +96,28 @@ pub(super) fn clone_container(
     cgroup: Option<&OwnedFd>,
     child: impl FnOnce() -> i32,
 ) -> io::Result<(i32, OwnedFd)> {
+    let namespaces =
+        libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
+    clone(namespaces, cgroup, child)
+}
+
+/// Forks, as [`clone_container`], into the namespaces of this process.
+pub(super) fn clone_here(
+    cgroup: Option<&OwnedFd>,
+    child: impl FnOnce() -> i32,
+) -> io::Result<(i32, OwnedFd)> {
+    clone(0, cgroup, child)
+}
+
+fn clone(
+    namespaces: c_int,
+    cgroup: Option<&OwnedFd>,
+    child: impl FnOnce() -> i32,
+) -> io::Result<(i32, OwnedFd)> {
     let mut pidfd: RawFd = -1;
     // SAFETY: all-zero is the documented default of clone_args.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    args.flags = (libc::CLONE_PIDFD
-        | libc::CLONE_NEWPID
-        | libc::CLONE_NEWNS
-        | libc::CLONE_NEWUTS
-        | libc::CLONE_NEWIPC) as u64;
+    args.flags = (libc::CLONE_PIDFD | namespaces) as u64;
     args.pidfd = (&raw mut pidfd) as u64;
     args.exit_signal = libc::SIGCHLD as u64;
     if let Some(cgroup) = cgroup {
@@ -146,6 +160,25 @@ pub(super) fn fork(child: impl FnOnce() -> i32) -> io::Result<i32> {
 pub(super) fn exit(code: i32) -> ! {
     // SAFETY: _exit has no precondition.
     unsafe { libc::_exit(code) }
+}
+
+/// Joins every namespace of the process but the user's; its pid namespace is that of the
+/// children made from now on. Kernel 5.8.
+pub(super) fn enter_namespaces(process: &OwnedFd) -> io::Result<()> {
+    let namespaces = libc::CLONE_NEWNS
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWNET
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWCGROUP;
+    // SAFETY: takes numbers only; no file table or memory is changed.
+    check(unsafe { libc::setns(process.as_raw_fd(), namespaces) })
+}
+
+/// Nobody without CAP_SYS_PTRACE may look into this process and its forks, until they execute.
+pub(super) fn hide_memory() -> io::Result<()> {
+    // SAFETY: PR_SET_DUMPABLE takes numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) })
 }
 
 /// New namespaces for the calling process.
@@ -331,6 +364,43 @@ pub(super) fn reap() -> Option<(i32, i32)> {
         libc::WEXITSTATUS(status)
     };
     (pid > 0).then_some((pid, code))
+}
+
+/// Waits for the child `pid` to end: its exit code, 128 + the signal for a killed one.
+pub(super) fn wait_for(pid: i32) -> i32 {
+    let mut status = 0;
+    // SAFETY: status is a valid place for an int.
+    while unsafe { libc::waitpid(pid, &raw mut status, 0) } < 0 {
+        if io::Error::last_os_error().raw_os_error() != Some(libc::EINTR) {
+            return 128;
+        }
+    }
+    if libc::WIFSIGNALED(status) {
+        128 + libc::WTERMSIG(status)
+    } else {
+        libc::WEXITSTATUS(status)
+    }
+}
+
+/// Reaps children that have ended, up to the first that is one of `known`: those have someone
+/// who waits for them.
+pub(super) fn reap_strangers(known: &[i32]) {
+    loop {
+        // SAFETY: all-zero is a valid siginfo_t, which the call fills in; WNOWAIT leaves the
+        // child as it is.
+        let pid = unsafe {
+            let mut about: libc::siginfo_t = std::mem::zeroed();
+            let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+            if libc::waitid(libc::P_ALL, 0, &raw mut about, options) < 0 {
+                return;
+            }
+            about.si_pid()
+        };
+        if pid == 0 || known.contains(&pid) {
+            return;
+        }
+        let _ = wait_for(pid);
+    }
 }
 
 pub(super) fn kill(pid: i32, signal: c_int) {

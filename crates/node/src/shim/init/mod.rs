@@ -8,6 +8,7 @@
 mod capabilities;
 mod devices;
 mod environment;
+pub(super) mod exec;
 mod mounts;
 mod program;
 mod reaper;
