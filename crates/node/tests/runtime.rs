@@ -7,6 +7,8 @@ mod lab;
 
 #[path = "runtime/confinement.rs"]
 mod confinement;
+#[path = "runtime/exec.rs"]
+mod exec;
 #[path = "runtime/limits.rs"]
 mod limits;
 #[path = "runtime/logs.rs"]

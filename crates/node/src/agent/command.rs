@@ -4,7 +4,7 @@
 use super::seams::{Joined, PulledImage};
 use super::state::SIGTERM;
 use crate::runtime::{ContainerConfig, Limits, Tmpfs, Ulimit};
-use neargate_domain::{Assignment, ContainerSpec, LaunchType, TaskNetwork};
+use neargate_domain::{Assignment, ContainerSpec, HealthCheck, LaunchType, TaskNetwork};
 use sha2::{Digest as _, Sha256};
 
 /// The default `nofile` limit, soft and hard: Fargate's own
@@ -100,6 +100,21 @@ pub fn arguments(spec: &ContainerSpec, image: &PulledImage) -> Result<Vec<String
     } else {
         Ok(args)
     }
+}
+
+/// What a health check runs: `CMD` as it stands, `CMD-SHELL` by the container's `/bin/sh`
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html>).
+pub fn health_check(check: &HealthCheck) -> Vec<String> {
+    let (kind, rest) = match check.command.split_first() {
+        Some((kind, rest)) => (kind.as_str(), rest),
+        None => ("CMD", &[][..]),
+    };
+    let shell: &[&str] = match kind {
+        "CMD-SHELL" => &["/bin/sh", "-c"],
+        _ => &[],
+    };
+    let shell = shell.iter().map(|&arg| arg.to_owned());
+    shell.chain(rest.iter().cloned()).collect()
 }
 
 /// The image's environment, then what ECS sets, then the task definition's; a later value

@@ -197,6 +197,7 @@ impl Driver {
             Action::Start(i) => {
                 self.spawn("start", operation::start(shared, prepared, i));
             }
+            Action::Check(i) => self.check(i),
             Action::GiveUp(i, _) => {
                 self.slots[i].preparing.drain(..).for_each(|op| op.abort());
             }
@@ -217,6 +218,17 @@ impl Driver {
             Action::Forget => {
                 self.spawn("forget", operation::forget(shared, task_id));
             }
+        }
+    }
+
+    fn check(&mut self, i: usize) {
+        let spec = &self.state.assignment.containers[i];
+        let what = format!("{}/{}", self.state.assignment.task_id, spec.name);
+        match (self.slots[i].container.clone(), spec.health_check.clone()) {
+            (Some(container), Some(check)) => {
+                self.spawn("health-check", operation::check(container, check, i, what));
+            }
+            _ => self.take(Event::Checked(i, None).into()),
         }
     }
 

@@ -2,9 +2,10 @@
 //! again after a restart. A file is replaced whole (write, sync, rename, sync of the directory),
 //! by the task's driver only.
 
+use super::health::HealthState;
 use super::state::{ContainerState, Ended, Network, Once, Phase, TaskState};
 use neargate_base::Timestamp;
-use neargate_domain::{Assignment, NetworkBinding, TaskStopped};
+use neargate_domain::{Assignment, Health, NetworkBinding, TaskStopped};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -12,7 +13,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The form of the entries this version writes; older ones it still reads.
+/// The form of the entries this version writes; older ones it still reads: what they lack has a
+/// default.
 const SCHEMA: u32 = 2;
 
 /// Sequences start from the clock (in milliseconds, which is faster than any task reports). When
@@ -45,6 +47,9 @@ pub struct KeptContainer {
     /// Since schema 2.
     #[serde(default)]
     pub bindings: Vec<NetworkBinding>,
+    /// As last observed. Since schema 2.
+    #[serde(default)]
+    pub health: Health,
 }
 
 impl Entry {
@@ -63,6 +68,7 @@ impl Entry {
                 signalled_at: c.signalled_at,
                 ended,
                 bindings: c.bindings.clone(),
+                health: c.health.status,
             }
         };
         Entry {
@@ -95,11 +101,13 @@ impl Entry {
             state.reporting.sequence = self.sequence + SEQUENCE_GAP;
         }
         state.reporting.acknowledged = None;
-        for (c, kept) in state.containers.iter_mut().zip(self.containers) {
+        let specs = &state.assignment.containers;
+        for ((c, kept), spec) in state.containers.iter_mut().zip(self.containers).zip(specs) {
             c.image_digest = kept.image_digest;
             c.stop_signal = kept.stop_signal;
             c.signalled_at = kept.signalled_at;
             c.bindings = kept.bindings;
+            c.health.status = kept.health;
             match (kept.started_at, kept.ended) {
                 (started_at, Some(ended)) => {
                     // It wrote nothing unless it ran.
@@ -110,6 +118,9 @@ impl Entry {
                 (Some(started_at), None) => {
                     c.log_ready = Once::Done;
                     c.phase = Phase::Running { started_at };
+                    if let Some(check) = &spec.health_check {
+                        c.health = HealthState::resumed(kept.health, check, started_at, now);
+                    }
                 }
                 (None, None) => {}
             }

@@ -13,6 +13,7 @@
 mod binding;
 mod command;
 mod driver;
+mod health;
 mod instance;
 mod ledger;
 mod observe;

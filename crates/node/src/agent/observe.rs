@@ -25,6 +25,8 @@ pub enum Event {
     LogsRefused(usize, String),
     Started(usize, Timestamp),
     StartFailed(usize, String),
+    /// The container's health check has passed, has failed, or was cut short.
+    Checked(usize, Option<bool>),
     Exited(usize, Exit),
     /// It ran, and nobody saw it end.
     Lost(usize),
@@ -89,9 +91,13 @@ impl TaskState {
             Event::Started(i, started_at) => {
                 if self.containers[i].phase == Phase::Starting {
                     self.containers[i].phase = Phase::Running { started_at };
+                    if let Some(check) = &self.assignment.containers[i].health_check {
+                        self.containers[i].health.started(check, started_at);
+                    }
                     self.touch();
                 }
             }
+            Event::Checked(i, passed) => self.checked(i, passed, now),
             Event::StartFailed(i, message) => self.start_failed(i, &message, None, now),
             Event::Exited(i, exit) => self.exited(i, &exit),
             Event::Lost(i) => {
@@ -242,6 +248,16 @@ impl TaskState {
         let pulling = |c: &ContainerState| matches!(c.phase, Phase::Waiting | Phase::Pulling);
         if !self.containers.iter().any(pulling) {
             self.pull_stopped_at.get_or_insert(now);
+            self.touch();
+        }
+    }
+
+    fn checked(&mut self, i: usize, passed: Option<bool>, now: Timestamp) {
+        let c = &mut self.containers[i];
+        if let Phase::Running { started_at } = c.phase
+            && let Some(check) = &self.assignment.containers[i].health_check
+            && c.health.checked(check, started_at, passed, now)
+        {
             self.touch();
         }
     }

@@ -8,11 +8,11 @@ use super::observe::Event;
 use super::plan::Action;
 use super::seams::{Joined, PulledImage};
 use super::state::{Network, TaskState};
-use crate::runtime::Bind;
+use crate::runtime::{Bind, Container, ExecEnd};
 use crate::upstream::{ImageSource, UpstreamError};
 use neargate_base::backoff::Backoff;
 use neargate_base::task;
-use neargate_domain::{Assignment, TaskReport};
+use neargate_domain::{Assignment, HealthCheck, TaskReport};
 use std::error::Error;
 use std::future::Future;
 use std::io;
@@ -197,6 +197,33 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
             Event::StartFailed(i, text.into()).into()
         }
     })
+}
+
+/// Run a health check in container `i`; `what` names it in the log. A check that cannot be run
+/// has failed, as with Docker: the container may be out of processes.
+pub async fn check(
+    container: Arc<dyn Container>,
+    check: HealthCheck,
+    i: usize,
+    what: String,
+) -> Option<Message> {
+    let timeout = Duration::from_secs(check.timeout_secs.into());
+    let args = command::health_check(&check);
+    let passed = match container.exec(&args, timeout).await {
+        Ok(None) => None,
+        Ok(Some(done)) => {
+            let passed = done.end == ExecEnd::Exited(0);
+            if !passed {
+                tracing::debug!(what, end = ?done.end, output = done.output, "health check failed");
+            }
+            Some(passed)
+        }
+        Err(error) => {
+            tracing::warn!(what, error = chain(&error), "health check not carried out");
+            Some(false)
+        }
+    };
+    Some(Event::Checked(i, passed).into())
 }
 
 /// Write the files shown under `/etc`; the container may change its own copy.

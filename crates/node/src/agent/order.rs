@@ -3,6 +3,7 @@
 
 use super::state::{Phase, TaskState};
 use neargate_base::Timestamp;
+use neargate_domain::Health;
 use std::time::Duration;
 
 /// Whether a container's dependencies allow it to start.
@@ -33,13 +34,21 @@ pub fn start(state: &TaskState, i: usize, now: Timestamp) -> Start {
                 specs[i].name
             ))
         };
+        let health = state.containers[d].health.status;
         match (&state.containers[d].phase, condition.as_str()) {
             (Phase::Running { .. }, "START") => {}
             (Phase::Ended(e), "START" | "COMPLETE") if e.started_at.is_some() => {}
             (Phase::Ended(e), "SUCCESS") if e.exit_code == Some(0) => {}
+            (Phase::Ended(e), "HEALTHY") if e.started_at.is_some() => {
+                return never("did not become healthy.");
+            }
             (Phase::Ended(_), "SUCCESS") => return never("did not exit successfully."),
             (Phase::Ended(_), _) => return never("did not start."),
-            (Phase::Running { started_at }, "COMPLETE" | "SUCCESS") => {
+            (Phase::Running { .. }, "HEALTHY") if health == Health::Healthy => {}
+            (Phase::Running { .. }, "HEALTHY") if health == Health::Unhealthy => {
+                return never("is unhealthy.");
+            }
+            (Phase::Running { started_at }, "COMPLETE" | "SUCCESS" | "HEALTHY") => {
                 waits = true;
                 let timeout = specs[d].start_timeout_secs;
                 if timeout > 0 {

@@ -1,6 +1,7 @@
 //! What a driver does next: a pure function of what it knows and the time. Doubled planning is
 //! harmless, because [`begin`] marks each action before it is carried out.
 
+use super::health::Due;
 use super::order::{self, Start};
 use super::state::{Network, Once, Phase, TaskState};
 use neargate_base::Timestamp;
@@ -24,6 +25,8 @@ pub enum Action {
     /// See that the log stream can be written.
     CheckLogs(usize),
     Start(usize),
+    /// Run the container's health check.
+    Check(usize),
     /// End a container that was never started; the reason, when it is its own failure.
     GiveUp(usize, Option<String>),
     Signal(usize, i32),
@@ -75,6 +78,11 @@ pub fn plan(state: &TaskState, now: Timestamp) -> Plan {
         stop(state, now, &mut plan);
     } else {
         run(state, now, &mut plan);
+        // Giving one up may end the task.
+        let gives_up = |action: &Action| matches!(action, Action::GiveUp(..));
+        if !plan.actions.iter().any(gives_up) {
+            check(state, now, &mut plan);
+        }
     }
     if state.all_ended() {
         release(state, now, &mut plan);
@@ -137,6 +145,20 @@ fn run(state: &TaskState, now: Timestamp, plan: &mut Plan) {
     // Giving one up may end the task: then no other is to start.
     if !given_up {
         plan.actions.append(&mut starts);
+    }
+}
+
+/// The health checks that are due.
+fn check(state: &TaskState, now: Timestamp, plan: &mut Plan) {
+    for (i, c) in state.containers.iter().enumerate() {
+        let spec = &state.assignment.containers[i];
+        if let (Phase::Running { .. }, Some(check)) = (&c.phase, &spec.health_check) {
+            match c.health.due(check, now) {
+                Due::Now => plan.act(Action::Check(i)),
+                Due::At(at) => plan.wake(at),
+                Due::No => {}
+            }
+        }
     }
 }
 
@@ -238,6 +260,7 @@ pub fn begin(state: &mut TaskState, action: &Action, now: Timestamp) {
         }
         Action::CheckLogs(i) => state.containers[*i].log_ready = Once::Doing,
         Action::Start(i) => state.containers[*i].phase = Phase::Starting,
+        Action::Check(i) => state.containers[*i].health.begin(now),
         Action::GiveUp(i, reason) => state.give_up(*i, reason.as_deref(), now),
         Action::Signal(i, _) => {
             state.containers[*i].signalled_at = Some(now);

@@ -9,10 +9,11 @@
 //! Invariants: `stopped` is set once and keeps its first cause; an `Ended` container never
 //! changes; `desired` never goes back to `Running`.
 
+use super::health::HealthState;
 use super::seams::{PulledImage, TaskLinks};
 use neargate_base::Timestamp;
 use neargate_domain::{
-    Assignment, ContainerReport, ContainerStatus, DesiredState, Health, NetworkBinding, TaskReport,
+    Assignment, ContainerReport, ContainerStatus, DesiredState, NetworkBinding, TaskReport,
     TaskStopped,
 };
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,8 @@ pub struct ContainerState {
     pub drained: bool,
     pub signalled_at: Option<Timestamp>,
     pub killed_at: Option<Timestamp>,
+    /// Unknown throughout without a health check.
+    pub health: HealthState,
 }
 
 /// Ledger writes. Every kept fact raises `version`; those that must survive a power cut before
@@ -153,6 +156,7 @@ impl TaskState {
                 drained: spec.log.is_none(),
                 signalled_at: None,
                 killed_at: None,
+                health: HealthState::default(),
             })
             .collect();
         // Above any sequence of an earlier life of the task that left no ledger entry.
@@ -243,7 +247,7 @@ impl TaskState {
                     Some(_) => c.bindings.clone(),
                     None => Vec::new(),
                 },
-                health: Health::Unknown,
+                health: c.health.status,
             }
         });
         TaskReport {

@@ -26,6 +26,8 @@ const MOST: usize = 16;
 const KEPT_OUTPUT_BYTES: usize = 4096;
 /// A report is a line; more comes from nobody we know.
 const LONGEST_REPORT: usize = 16 * 1024;
+/// The exit code of what was killed.
+const KILLED: i32 = 137;
 /// How long after a kill it is looked whether everything has gone; longer each time.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 const LOOK_AGAIN_AT_MOST: Duration = Duration::from_secs(1);
@@ -128,7 +130,7 @@ impl Execs {
         }
         let mut answers = Vec::new();
         for exec in &mut self.running {
-            if let Some(answer) = exec.step(&container.cgroup, buffer, &is_connected) {
+            if let Some(answer) = exec.step(container, buffer, &is_connected) {
                 answers.push((exec.client, answer));
             }
         }
@@ -202,7 +204,7 @@ impl Exec {
 
     fn step(
         &mut self,
-        container: &Cgroup,
+        container: &Launched,
         buffer: &mut [u8],
         is_connected: impl Fn(ClientId) -> bool,
     ) -> Option<Executed> {
@@ -213,8 +215,14 @@ impl Exec {
         if let Some(code) = self.reap() {
             while self.pump(buffer) {}
             let end = self.reported().unwrap_or(ExecEnd::Exited(code));
+            // The container's end kills what is in it first. That is no end of the program's
+            // own; whoever asked learns it from the end of the stream.
+            if code == KILLED && sys::is_ending(container.pid) {
+                self.end(end, true);
+                return None;
+            }
             // What is left behind is the container's; what cannot be taken in is killed.
-            container.take_in(&self.group);
+            container.cgroup.take_in(&self.group);
             return Some(self.end(end, true));
         }
         if self.running.elapsed() >= self.timeout {

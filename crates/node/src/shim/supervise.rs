@@ -190,9 +190,9 @@ impl Supervisor<'_> {
             self.serve();
         }
         let control = &self.control;
-        let answers = self
-            .execs
-            .step(&self.launched, &mut self.buffer, |id| control.is_connected(id));
+        let answers = self.execs.step(&self.launched, &mut self.buffer, |id| {
+            control.is_connected(id)
+        });
         for (client, executed) in answers {
             self.control.reply(client, &Reply::Executed(executed));
         }

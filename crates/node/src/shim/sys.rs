@@ -460,6 +460,21 @@ pub(super) fn receive_descriptor(socket: &OwnedFd) -> Result<Option<OwnedFd>, Er
     }))
 }
 
+/// The process is on its way out, or gone: it has `PF_EXITING` in field 9 of `/proc/<pid>/stat`.
+pub(super) fn is_ending(pid: i32) -> bool {
+    const EXITING: u64 = 0x4;
+    let flags = || -> Option<u64> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(')')?
+            .1
+            .split_whitespace()
+            .nth(6)?
+            .parse()
+            .ok()
+    };
+    flags().is_none_or(|flags| flags & EXITING != 0)
+}
+
 /// Field 22 of `/proc/<pid>/stat`; the second field may contain spaces and parentheses.
 pub(super) fn start_ticks(pid: i32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

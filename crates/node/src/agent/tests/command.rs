@@ -220,3 +220,21 @@ fn the_definition_overrides_the_image() {
     let config = configure(&task, &container("web"), &image(), &joined()).unwrap();
     assert_eq!((config.cwd.as_str(), config.user.as_str()), ("/srv", "web"));
 }
+
+#[test]
+fn health_checks_run_as_they_stand_or_by_the_shell() {
+    let run = |command: &[&str]| {
+        super::super::command::health_check(&neargate_domain::HealthCheck {
+            command: command.iter().map(|&arg| arg.to_owned()).collect(),
+            interval_secs: 30,
+            timeout_secs: 5,
+            retries: 3,
+            start_period_secs: 0,
+        })
+    };
+    assert_eq!(run(&["CMD", "curl", "-f", "x"]), ["curl", "-f", "x"]);
+    assert_eq!(
+        run(&["CMD-SHELL", "curl -f x || exit 1"]),
+        ["/bin/sh", "-c", "curl -f x || exit 1"]
+    );
+}

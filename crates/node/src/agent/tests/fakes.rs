@@ -3,7 +3,9 @@
 
 use super::super::seams::{Joined, Plumb, Pull, PulledImage, TaskLinks};
 use crate::cgroup::Usage;
-use crate::runtime::{Adopted, Container, ContainerConfig, Exit, Runtime, RuntimeError};
+use crate::runtime::{
+    Adopted, Container, ContainerConfig, ExecEnd, Executed, Exit, Runtime, RuntimeError,
+};
 use crate::upstream::{AssignmentChange, ImageSource, Upstream, UpstreamError};
 use async_trait::async_trait;
 use neargate_base::{AccountId, Clock, Region, Timestamp, time::SystemClock};
@@ -218,6 +220,10 @@ impl Plumb for FakeNetwork {
 pub struct FakeContainer {
     pub config: ContainerConfig,
     pub signals: Mutex<Vec<i32>>,
+    /// What every check answers.
+    pub check: Mutex<ExecEnd>,
+    /// The checks run so far.
+    pub checks: watch::Sender<Vec<Vec<String>>>,
     started_at: Timestamp,
     exit: watch::Sender<Option<Exit>>,
     dir: PathBuf,
@@ -267,6 +273,17 @@ impl Container for FakeContainer {
             self.end(128 + signal);
         }
         Ok(())
+    }
+
+    async fn exec(
+        &self,
+        args: &[String],
+        _: std::time::Duration,
+    ) -> Result<Option<Executed>, RuntimeError> {
+        self.checks.send_modify(|all| all.push(args.to_vec()));
+        let end = self.check.lock().clone();
+        let output = String::new();
+        Ok(Some(Executed { end, output }))
     }
 
     async fn wait(&self) -> Exit {
@@ -346,6 +363,8 @@ impl Runtime for FakeRuntime {
         let container = Arc::new(FakeContainer {
             config: config.clone(),
             signals: Mutex::default(),
+            check: Mutex::new(ExecEnd::Exited(0)),
+            checks: watch::Sender::default(),
             started_at: SystemClock.now(),
             exit: watch::Sender::new(None),
             dir,

@@ -10,6 +10,7 @@ use super::super::state::*;
 use super::*;
 use crate::runtime::Exit;
 use neargate_base::Rng;
+use neargate_domain::HealthCheck;
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +23,17 @@ fn random_task(rng: &Rng) -> TaskState {
         spec.essential = i == 0 || rng.below(2) == 0;
         spec.stop_timeout_secs = rng.below(3) as u32;
         spec.start_timeout_secs = rng.below(3) as u32;
+        // One that others wait for must tell sooner or later.
+        spec.health_check = Some(HealthCheck {
+            command: vec!["CMD".into(), "true".into()],
+            interval_secs: 1 + rng.below(2) as u32,
+            timeout_secs: 1,
+            retries: 1 + rng.below(3) as u32,
+            start_period_secs: rng.below(4) as u32,
+        });
         for on in 0..i {
             if rng.below(3) == 0 {
-                let condition = ["START", "COMPLETE", "SUCCESS"][rng.below(3) as usize];
+                let condition = ["START", "COMPLETE", "SUCCESS", "HEALTHY"][rng.below(4) as usize];
                 spec.depends_on.push((format!("c{on}"), condition.into()));
             }
         }
@@ -97,6 +106,13 @@ impl World {
                 assert!(!state.stopping(), "started while stopping");
                 self.running[*i] = true;
                 Event::Started(*i, self.now)
+            }
+            Action::Check(i) => {
+                assert!(!state.stopping(), "checked while stopping");
+                Event::Checked(
+                    *i,
+                    [None, Some(true), Some(false)][self.rng.below(3) as usize],
+                )
             }
             Action::Signal(i, _) if self.one_in(2) => return self.end(*i, 143),
             Action::Kill(i) => return self.end(*i, 137),

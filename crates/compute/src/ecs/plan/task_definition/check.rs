@@ -1,5 +1,6 @@
 //! The rules a task definition must satisfy, with ECS's sentences.
 
+use super::health;
 use crate::ecs::error::client;
 use crate::ecs::plan::fargate;
 use crate::ecs::reference::is_name;
@@ -113,6 +114,7 @@ fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
     {
         awslogs(log)?;
     }
+    health::check(c)?;
     Ok(())
 }
 
@@ -185,7 +187,7 @@ fn dependencies(containers: &[api::ContainerDefinition]) -> Result<(), AwsError>
                     d.container_name
                 )));
             };
-            if d.condition == "HEALTHY" && other.health_check.is_none() {
+            if d.condition == "HEALTHY" && !health::is_checked(other) {
                 return Err(client(format!(
                     "Container {} must have a health check because {name} depends on it being HEALTHY.",
                     d.container_name

@@ -1,6 +1,7 @@
 //! From a valid registration to the task definition as ECS describes it.
 
 use super::check::on_fargate;
+use super::health;
 use crate::ecs::plan::fargate;
 use neargate_api::ecs as api;
 use neargate_base::Timestamp;
@@ -65,6 +66,9 @@ fn container(given: &api::ContainerDefinition, awsvpc: bool) -> api::ContainerDe
     c.mount_points.get_or_insert_default();
     c.volumes_from.get_or_insert_default();
     c.system_controls.get_or_insert_default();
+    if let Some(check) = &mut c.health_check {
+        health::fill(check);
+    }
     for port in c.port_mappings.get_or_insert_default() {
         port.protocol.get_or_insert_with(|| "tcp".into());
         let host = if awsvpc { port.container_port } else { Some(0) };

@@ -3,6 +3,7 @@
 
 mod check;
 mod defaults;
+mod health;
 mod runnable;
 
 pub use check::{check, ephemeral_storage, fits};

@@ -93,7 +93,6 @@ fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
         (some(&c.mount_points), "mountPoints"),
         (some(&c.volumes_from), "volumesFrom"),
         (some(&c.secrets), "secrets"),
-        (c.health_check.is_some(), "healthCheck"),
         (c.disable_networking == Some(true), "disableNetworking"),
         (some(&c.dns_servers), "dnsServers"),
         (some(&c.dns_search_domains), "dnsSearchDomains"),

@@ -1,0 +1,70 @@
+//! A container's `healthCheck` in a task definition: its limits and its defaults
+//! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html>).
+
+use crate::ecs::error::client;
+use neargate_api::ecs as api;
+use neargate_service::AwsError;
+
+/// Seconds between checks when the definition says nothing.
+pub const INTERVAL_SECS: i32 = 30;
+/// Seconds a check may take when the definition says nothing.
+pub const TIMEOUT_SECS: i32 = 5;
+/// Failures in a row when the definition says nothing.
+pub const RETRIES: i32 = 3;
+
+/// # Errors
+/// `ClientException` with the first rule broken.
+pub(super) fn check(c: &api::ContainerDefinition) -> Result<(), AwsError> {
+    let Some(check) = &c.health_check else {
+        return Ok(());
+    };
+    let name = c.name.as_deref().unwrap_or_default();
+    let refuse = |what: &str| {
+        Err(client(format!(
+            "Invalid 'healthCheck' setting for container '{name}'. {what}"
+        )))
+    };
+    let command: Vec<&str> = check.command.iter().map(String::as_str).collect();
+    match command.as_slice() {
+        // Docker's word for no check at all.
+        ["NONE"] => {}
+        ["CMD" | "CMD-SHELL", program, ..] if !program.is_empty() => {}
+        ["CMD" | "CMD-SHELL", ..] => {
+            return refuse("The health check command must not be empty.");
+        }
+        _ => {
+            return refuse("The health check command must start with CMD or CMD-SHELL.");
+        }
+    }
+    let limits = [
+        ("interval", check.interval, 5..=300, "seconds"),
+        ("timeout", check.timeout, 2..=60, "seconds"),
+        ("retries", check.retries, 1..=10, "times"),
+        ("startPeriod", check.start_period, 0..=300, "seconds"),
+    ];
+    for (what, given, range, unit) in limits {
+        if given.is_some_and(|n| !range.contains(&n)) {
+            return refuse(&format!(
+                "'{what}' must be between {} and {} {unit}.",
+                range.start(),
+                range.end()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The container has a check that can tell.
+pub(super) fn is_checked(c: &api::ContainerDefinition) -> bool {
+    let first = |check: &api::HealthCheck| check.command.first().cloned();
+    c.health_check
+        .as_ref()
+        .is_some_and(|check| first(check).as_deref() != Some("NONE"))
+}
+
+/// ECS describes a check with its defaults; `startPeriod` stays away unless it was given.
+pub(super) fn fill(check: &mut api::HealthCheck) {
+    check.interval.get_or_insert(INTERVAL_SECS);
+    check.timeout.get_or_insert(TIMEOUT_SECS);
+    check.retries.get_or_insert(RETRIES);
+}
