@@ -142,6 +142,14 @@ pub async fn build(
             "ecs-lost-nodes",
             ecs::lost::watch(house.clone(), ecs.clone(), options.node_lease),
         ),
+        task::spawn(
+            "ecs-events",
+            ecs::events::follow(ecs.events.clone(), ecs.fleet.clone(), house.clone()),
+        ),
+        task::spawn(
+            "ecs-agents",
+            ecs::events::announce(ecs.clone(), house.db.clone(), house.rng.clone()),
+        ),
         task::spawn("ecr-collector", ecr::collect::run(house.clone())),
     ];
     Ok(Built {

@@ -7,6 +7,7 @@ mod api;
 mod controller;
 mod deletion;
 mod error;
+pub mod events;
 pub mod fleet;
 mod halt;
 pub mod instances;
@@ -26,6 +27,7 @@ mod tests;
 
 pub use controller::{Expire, ForgetTokens};
 pub use deletion::Deletion;
+pub use events::Events;
 pub use fleet::Fleet;
 pub use halt::{halt, running};
 pub use instances::Deregistration;
@@ -40,6 +42,7 @@ use std::sync::Arc;
 pub struct Ecs {
     pub nodes: Arc<Nodes>,
     pub fleet: Arc<Fleet>,
+    pub events: Arc<Events>,
 }
 
 /// Which operations are served, and how completely.

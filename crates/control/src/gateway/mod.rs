@@ -6,6 +6,7 @@ mod auth;
 mod aws;
 pub(crate) mod body;
 mod encoding;
+mod events;
 mod guard;
 mod own;
 
@@ -149,6 +150,7 @@ impl Gateway {
                 registry::serve(ecr, house, caller, request).await
             }
             Route::Health => own::health(&self.built),
+            Route::Internal if parts.uri.path() == events::PATH => events::serve(self, &parts),
             Route::Internal => own::internal(self, parts, incoming).await,
             Route::TaskMetadata | Route::Unknown => own::unknown(&self.built.house.rng.uuid()),
         }

@@ -2,6 +2,7 @@
 //! by the API only.
 
 mod capacity_provider;
+mod event;
 mod instance;
 mod node;
 mod registered;
@@ -14,6 +15,7 @@ mod task;
 
 pub use crate::ecs::fleet::ServiceId;
 pub use capacity_provider::CapacityProvider;
+pub use event::{Agent, EventCursor};
 pub use instance::{ContainerInstance, InstanceStatus};
 pub use node::KnownNode;
 pub use registered::Registered;

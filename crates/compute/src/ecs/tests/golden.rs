@@ -1,5 +1,6 @@
 //! Every stored form of ECS is pinned.
 
+use crate::ecs::model::{Agent, EventCursor};
 use crate::ecs::model::{
     AccountSetting, Arrivals, CapacityProvider, ClientToken, Cluster, ContainerInstance, Family,
     InstanceSlice, KnownNode, Registered, Service, ServiceDeployment, ServiceEvent,
@@ -19,6 +20,8 @@ fn stored_forms() {
     check::<InstanceSlice>(DIR);
     check::<KnownNode>(DIR);
     check::<ClientToken>(DIR);
+    check::<EventCursor>(DIR);
+    check::<Agent>(DIR);
     check::<Registered>(DIR);
     check::<CapacityProvider>(DIR);
     check::<AccountSetting>(DIR);

@@ -5,6 +5,7 @@ mod pages;
 
 pub use host::{Host, TaskUsage, Traffic};
 pub use pages::OWN_SIGNING_NAME;
+pub(super) use pages::{caller, failed};
 
 use super::body::{Body, full};
 use super::guard::Refused;

@@ -31,14 +31,35 @@ pub(super) async fn serve(gateway: &Gateway, parts: Parts, incoming: Incoming) -
     match outcome {
         Ok(body) => answer(StatusCode::OK, &body),
         Err(error) => {
-            let status = StatusCode::from_u16(error.status);
             if error.status >= 500 {
                 tracing::error!(request_id, path = parts.uri.path(), %error, "call failed");
             }
-            let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            refuse(status, &error.code, &error.message, &request_id)
+            failed(&error, &request_id)
         }
     }
+}
+
+/// An error as these pages answer it.
+pub(in crate::gateway) fn failed(error: &AwsError, request_id: &str) -> Response<Body> {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    refuse(status, &error.code, &error.message, request_id)
+}
+
+/// Whose pages are asked for. In enforced mode only a valid signature says so.
+pub(in crate::gateway) fn caller(
+    gateway: &Gateway,
+    parts: &Parts,
+    body: &[u8],
+) -> Result<Scope, AwsError> {
+    let scope = auth::caller(
+        &gateway.mode,
+        OWN_SIGNING_NAME,
+        parts,
+        body,
+        &gateway.default_scope,
+        gateway.built.house.now(),
+    );
+    Ok(scope.map_err(refused)?.0)
 }
 
 async fn respond(gateway: &Gateway, parts: &Parts, incoming: Incoming) -> Result<Value, AwsError> {
@@ -46,16 +67,7 @@ async fn respond(gateway: &Gateway, parts: &Parts, incoming: Incoming) -> Result
     let body = body.map_err(|_| {
         AwsError::client("SerializationException", "The request body cannot be read.")
     })?;
-    let now = gateway.built.house.now();
-    let scope = auth::caller(
-        &gateway.mode,
-        OWN_SIGNING_NAME,
-        parts,
-        &body,
-        &gateway.default_scope,
-        now,
-    );
-    let (scope, _) = scope.map_err(refused)?;
+    let scope = caller(gateway, parts, &body)?;
     let house = &gateway.built.house;
     let path: Vec<&str> = parts.uri.path().split('/').skip(2).collect();
     match (&parts.method, &path[..]) {

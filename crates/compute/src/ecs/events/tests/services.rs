@@ -1,0 +1,150 @@
+//! What service and deployment changes are called.
+
+use super::shapes::cluster;
+use super::{changed, golden};
+use crate::ecs::events::service::{action, deployments, seen};
+use crate::ecs::model::{Service, ServiceEvent};
+use neargate_base::Timestamp;
+use neargate_service::db;
+use serde_json::{Value, json};
+
+fn said(message: &str) -> Option<Value> {
+    let event = ServiceEvent {
+        number: 1,
+        id: "x".into(),
+        at: Timestamp::from_millis(1_574_191_642_695),
+        message: message.into(),
+    };
+    action(&cluster(), "web", &event).map(|made| {
+        assert_eq!(
+            made.resources,
+            ["arn:aws:ecs:us-east-1:000000000000:service/c/web"]
+        );
+        made.detail
+    })
+}
+
+#[test]
+fn the_steady_state_is_the_documented_sample() {
+    let steady = json!({
+        "eventType": "INFO",
+        "eventName": "SERVICE_STEADY_STATE",
+        "clusterArn": "arn:aws:ecs:us-east-1:000000000000:cluster/c",
+        "createdAt": "2019-11-19T19:27:22.695Z",
+    });
+    assert_eq!(
+        said("(service web) has reached a steady state."),
+        Some(steady)
+    );
+}
+
+#[test]
+fn sentences_have_names() {
+    let cases = [
+        (
+            "(service web, taskSet ecs-svc/1) has reached a steady state.",
+            "INFO",
+            "TASKSET_STEADY_STATE",
+            "",
+        ),
+        (
+            "(service web) is unable to consistently start tasks successfully. For more information, see the Troubleshooting section.",
+            "WARN",
+            "SERVICE_TASK_START_IMPAIRED",
+            "",
+        ),
+        (
+            "(service web) was unable to place a task because no container instance met all of its requirements. Reason: No Container Instances were found in your cluster. For more information, see the Troubleshooting section.",
+            "ERROR",
+            "SERVICE_TASK_PLACEMENT_FAILURE",
+            "no container instance met",
+        ),
+        (
+            "(service web) was unable to place a task because no container instance met all of its requirements. The closest matching container-instance 1 has insufficient CPU units available. For more information, see the Troubleshooting section.",
+            "ERROR",
+            "SERVICE_TASK_PLACEMENT_FAILURE",
+            "RESOURCE:CPU",
+        ),
+        (
+            "(service web) was unable to place a task because no container instance met all of its requirements. The closest matching container-instance 1 has insufficient memory available.",
+            "ERROR",
+            "SERVICE_TASK_PLACEMENT_FAILURE",
+            "RESOURCE:MEMORY",
+        ),
+        (
+            "(service web) was unable to place a task because no container instance met all of its requirements. The closest matching container-instance 1 is already using a port required by your task.",
+            "ERROR",
+            "SERVICE_TASK_PLACEMENT_FAILURE",
+            "RESOURCE:PORTS",
+        ),
+        (
+            "(service web) was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later or in a different availability zone.",
+            "ERROR",
+            "SERVICE_TASK_PLACEMENT_FAILURE",
+            "RESOURCE:FARGATE",
+        ),
+        (
+            "(service web) has stopped 1 running tasks: (task 1).",
+            "INFO",
+            "TASKS_STOPPED",
+            "",
+        ),
+    ];
+    for (message, event_type, event_name, reason) in cases {
+        let detail = said(message).expect(message);
+        assert_eq!(detail["eventType"], event_type, "{message}");
+        assert_eq!(detail["eventName"], event_name, "{message}");
+        let told = detail["reason"].as_str().unwrap_or_default();
+        assert!(
+            told.starts_with(reason) && told.is_empty() == reason.is_empty(),
+            "{told}"
+        );
+    }
+    for message in [
+        "(service web) has started 2 tasks: (task 1) (task 2).",
+        "(service web) (deployment ecs-svc/1) deployment completed.",
+    ] {
+        assert_eq!(said(message), None, "{message}");
+    }
+}
+
+#[test]
+fn a_deployment_is_told_of_when_its_rollout_changes() {
+    let entry = golden::<Service>();
+    let service = db::decode::<Service>(&entry).expect("read").value;
+    let first = &service.status.deployments[0];
+    let made = deployments(&[], &service);
+    assert_eq!(made.len(), service.status.deployments.len());
+    assert_eq!(made[0].detail["deploymentId"], first.id.as_str());
+    assert_eq!(made[0].resources, [service.spec.arn.as_str()]);
+    for member in [
+        "eventType",
+        "eventName",
+        "updatedAt",
+        "reason",
+        "clusterArn",
+    ] {
+        assert!(made[0].detail[member].is_string(), "{member}");
+    }
+    let before = seen(&service);
+    assert_eq!(deployments(&before, &service), []);
+    for (rollout, event_type, name) in [
+        ("IN_PROGRESS", "INFO", "SERVICE_DEPLOYMENT_IN_PROGRESS"),
+        ("COMPLETED", "INFO", "SERVICE_DEPLOYMENT_COMPLETED"),
+        ("FAILED", "ERROR", "SERVICE_DEPLOYMENT_FAILED"),
+    ] {
+        let entry = changed(
+            &entry,
+            &[("/r/status/deployments/0/rollout", json!(rollout))],
+        );
+        let after = db::decode::<Service>(&entry).expect("read").value;
+        let made = deployments(&before, &after);
+        if first.rollout.as_str() == rollout {
+            assert_eq!(made, []);
+            continue;
+        }
+        assert_eq!(made.len(), 1);
+        assert_eq!(made[0].detail["eventType"], event_type);
+        assert_eq!(made[0].detail["eventName"], name);
+    }
+}
