@@ -31,8 +31,9 @@ pub struct Setup<'a> {
 /// A machine that runs tasks.
 pub struct Machine {
     agent: Agent,
-    network: Arc<Network>,
-    runtime: Arc<ShimRuntime>,
+    pub images: Arc<Images>,
+    pub network: Arc<Network>,
+    pub runtime: Arc<ShimRuntime>,
     /// The host's own network, when it is a container instance.
     own: Option<Arc<Instance>>,
     run_dir: PathBuf,
@@ -80,7 +81,7 @@ impl Machine {
         let (agent, own) = match setup.kind {
             NodeKind::Fargate => {
                 let (network, runtime) = (network.clone(), runtime.clone());
-                let agent = Agent::start(agent, upstream, images, network, runtime).await;
+                let agent = Agent::start(agent, upstream, images.clone(), network, runtime).await;
                 (agent, None)
             }
             NodeKind::Ec2 | NodeKind::External => {
@@ -93,12 +94,14 @@ impl Machine {
                 let networks = InstanceNetworks::of_host(vpc, own.clone());
                 let runtime = runtime.clone();
                 let agent =
-                    Agent::start_on_instance(agent, upstream, images, networks, runtime).await;
+                    Agent::start_on_instance(agent, upstream, images.clone(), networks, runtime)
+                        .await;
                 (agent, Some(own))
             }
         };
         Ok(Machine {
             agent: agent.context("cannot start the node")?,
+            images,
             network,
             runtime,
             own,

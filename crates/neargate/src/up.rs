@@ -1,7 +1,9 @@
 //! `neargate up`: every role in this process, on this machine.
 
 use crate::config::Config;
+use crate::host_pages::HostPages;
 use crate::machine::{Machine, Setup};
+use crate::slices::{Keeper, Running};
 use crate::upstream::Local;
 use crate::{demo, environment, instance, operator, preflight};
 use anyhow::{Context, Result};
@@ -70,8 +72,9 @@ async fn serve(config: Config, with_demo: bool) -> Result<()> {
             Secret::new(keys.secret_key),
         )]))
     };
-    let reset = reset(host.built.clone());
+    let reset = reset(host.built.clone(), host.slices.running());
     let gateway = Gateway::new(host.built.clone(), mode, config.region.clone(), Some(reset));
+    let gateway = gateway.host(Arc::new(host.pages()));
     let server = task::spawn("gateway", gateway.serve(listener));
     let nodes = match config.node_listen {
         None => None,
@@ -157,6 +160,7 @@ struct Host {
     built: Arc<Built>,
     instance: String,
     machine: Machine,
+    slices: Keeper,
     rng: Arc<Rng>,
 }
 
@@ -189,18 +193,32 @@ impl Host {
             registries: &config.registries,
             blobs: built.house.blobs.clone().into(),
             upstream: Arc::new(Local(port)),
-            clock,
+            clock: clock.clone(),
             rng: rng.clone(),
         });
+        let machine = machine.await?;
+        let (data, kept) = (&config.data, built.clone());
+        let slices = Keeper::start(kept, &machine, data, &instance, clock, rng.clone()).await?;
         Ok(Host {
-            machine: machine.await?,
+            machine,
+            slices,
             built,
             instance,
             rng,
         })
     }
 
+    fn pages(&self) -> HostPages {
+        HostPages {
+            built: self.built.clone(),
+            node: NODE,
+            runtime: self.machine.runtime.clone(),
+            slices: self.slices.running(),
+        }
+    }
+
     async fn stop(self, keep_tasks: bool) {
+        self.slices.stop(keep_tasks).await;
         self.machine.stop(keep_tasks).await;
     }
 }
@@ -215,10 +233,14 @@ fn registry_endpoint(listen: IpAddr, port: u16) -> String {
     }
 }
 
-/// Stop every task, then forget everything.
-fn reset(built: Arc<Built>) -> Reset {
+/// Stop every task, then forget everything; instances end with their records.
+fn reset(built: Arc<Built>, slices: Running) -> Reset {
     Arc::new(move || {
-        let built = built.clone();
-        Box::pin(async move { built.reset().await.map_err(|e| e.to_string()) })
+        let (built, slices) = (built.clone(), slices.clone());
+        Box::pin(async move {
+            built.reset().await.map_err(|e| e.to_string())?;
+            slices.none().await;
+            Ok(())
+        })
     })
 }

@@ -72,6 +72,7 @@ pub struct Slice {
     agent: Agent,
     runtime: Arc<ShimRuntime>,
     own: Arc<Instance>,
+    namespace: PathBuf,
     vpc: Share,
 }
 
@@ -98,7 +99,7 @@ impl Slice {
             .await
             .map_err(in_network)?;
         let own = Instance::start(InstanceConfig {
-            namespace: Some(namespace),
+            namespace: Some(namespace.clone()),
             run_dir: config.run_dir.join("net"),
         })
         .await
@@ -133,8 +134,19 @@ impl Slice {
             agent,
             runtime,
             own,
+            namespace,
             vpc,
         })
+    }
+
+    /// Where its containers run.
+    pub fn runtime(&self) -> &Arc<ShimRuntime> {
+        &self.runtime
+    }
+
+    /// The file of its network namespace, which its `host` containers share.
+    pub fn namespace(&self) -> &Path {
+        &self.namespace
     }
 
     pub fn id(&self) -> &str {

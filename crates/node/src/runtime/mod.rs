@@ -17,6 +17,7 @@ mod log;
 mod shim;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 pub use config::{Bind, ContainerConfig, Limits, Tmpfs, Ulimit};
 pub use container::ShimContainer;
@@ -24,6 +25,7 @@ pub use exec::{ExecEnd, Executed};
 pub use exit::{Exit, StartFailure, StartFailureKind, Started};
 pub use log::{Record, Records, discard_before};
 pub use shim::{RuntimeConfig, ShimRuntime};
+pub use traffic::Traffic;
 
 use crate::cgroup::{CgroupError, Usage};
 use async_trait::async_trait;

@@ -3,6 +3,7 @@
 use super::adopt;
 use super::container::{Connection, ShimContainer};
 use super::exe::ShimProgram;
+use super::traffic::{self, Traffic};
 use super::{Adopted, Container, ContainerConfig, Runtime, RuntimeError};
 use crate::cgroup::{Cgroup, GroupLimits, Hierarchy, Usage};
 use crate::shim::{CONFIG, EXIT, SOCKET, cgroup_path, read_json, write_json_quickly};
@@ -86,6 +87,26 @@ impl ShimRuntime {
         self.limits.cpu_units = Some(cpu_units);
         self.limits.memory_bytes = Some(u64::from(memory_mib) << 20);
         self
+    }
+
+    /// What went over the task's interfaces; `None` when it has none of its own, but those of
+    /// `shared` (a namespace's file) or of this process.
+    ///
+    /// # Errors
+    /// A task id that can be none.
+    pub async fn traffic(
+        &self,
+        task_id: &str,
+        shared: Option<PathBuf>,
+    ) -> Result<Option<Traffic>, RuntimeError> {
+        let task = self.task_cgroup(task_id)?;
+        blocking(move || {
+            let containers = task.children();
+            let groups = containers.iter().map(|name| task.child(name));
+            let processes: Vec<i32> = groups.flat_map(|c| c.processes()).collect();
+            Ok(traffic::of(&processes, shared.as_deref()))
+        })
+        .await
     }
 
     fn task_cgroup(&self, task_id: &str) -> Result<Cgroup, RuntimeError> {

@@ -6,12 +6,13 @@
 
 mod remove;
 
-pub use remove::{forget, remove, set_problem};
+pub use remove::{forget, remove, scope_of, set_problem};
 
 use crate::ecs::api::active_cluster_of;
+use crate::ecs::api::clusters::create_default;
 use crate::ecs::error;
 use crate::ecs::instances::{is_reserved, valid_name, valid_value};
-use crate::ecs::model::{CapacityProvider, InstanceSlice};
+use crate::ecs::model::{CapacityProvider, Cluster, InstanceSlice};
 use neargate_domain::Resources;
 use neargate_domain::vpc::DefaultVpc;
 use neargate_service::db::{self, Committed};
@@ -86,7 +87,7 @@ async fn add_one(house: &House, scope: &Scope, new: &NewSlices) -> Result<Instan
     let vpc = DefaultVpc::of(&scope.account, &scope.region);
     let id = format!("i-{}", house.rng.hex(17));
     loop {
-        let cluster = active_cluster_of(&house.db, scope, new.cluster.as_deref()).await?;
+        let cluster = cluster(house, scope, new.cluster.as_deref()).await?;
         let zone = match &new.availability_zone {
             Some(zone) => zone.clone(),
             None => emptiest(
@@ -117,6 +118,20 @@ async fn add_one(house: &House, scope: &Scope, new: &NewSlices) -> Result<Instan
         if let Committed::At(_) = tx.commit().await? {
             return Ok(slice);
         }
+    }
+}
+
+/// The cluster `default` is made by its first instance, as by any agent that registers.
+async fn cluster(
+    house: &House,
+    scope: &Scope,
+    named: Option<&str>,
+) -> Result<Stored<Cluster>, AwsError> {
+    match active_cluster_of(&house.db, scope, named).await {
+        Err(e) if e.is("ClusterNotFoundException") && matches!(named, None | Some("default")) => {
+            create_default(house, scope).await
+        }
+        found => found,
     }
 }
 
