@@ -1,7 +1,8 @@
 //! Placements per second, planned, on one thread: no store, no API.
 //!
-//! `cargo bench -p neargate-compute --bench placement`. Instances of three sizes in three
-//! zones; each line fills the cluster to about two thirds, then replaces tasks at random (one
+//! `cargo bench -p neargate-compute --bench placement [-- INSTANCES...]`. Instances of three sizes in three
+//! zones; each line fills the cluster to about two thirds (several
+//! services: to a tenth), then replaces tasks at random (one
 //! given back, one placed) so that what is measured is a cluster in use. Seeds are fixed.
 
 use neargate_base::Timestamp;
@@ -74,7 +75,7 @@ fn mix(seed: u64) -> u64 {
 /// (filling, replacing), each in placements per second; `requests` take turns.
 fn measure(instances: u64, requests: &[Request]) -> (f64, f64) {
     let mut capacity = cluster(instances);
-    let tasks = instances * 18;
+    let tasks = instances * if requests.len() > 1 { 2 } else { 18 };
     let per_second = |count: u64, watch: Stopwatch| count as f64 / watch.elapsed().as_secs_f64();
     let place = |capacity: &mut Capacity, n: u64, id: u64| {
         let request = &requests[n as usize % requests.len()];
@@ -164,7 +165,13 @@ fn main() {
         "{:<36} {:>10} {:>12} {:>12}",
         "placements/s", "instances", "filling", "replacing"
     );
-    for instances in [1_000, 10_000] {
+    let given: Vec<u64> = std::env::args().filter_map(|a| a.parse().ok()).collect();
+    let sizes = if given.is_empty() {
+        vec![1_000, 10_000]
+    } else {
+        given
+    };
+    for instances in sizes {
         for (name, strategies, expression, services) in cases {
             let requests: Vec<_> = (0..*services)
                 .map(|n| request(n, strategies, *expression))

@@ -303,6 +303,11 @@ impl Slots {
         self.by_id.values().map(|slot| self.get(*slot))
     }
 
+    /// By number.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Held> {
+        self.held.iter()
+    }
+
     /// The numbers in order of the ids.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u32> {
         self.by_id.values().copied()

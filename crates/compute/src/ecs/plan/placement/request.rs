@@ -36,6 +36,27 @@ pub struct Request {
     pub external: bool,
 }
 
+impl Request {
+    /// Only what is asked of an instance's registration, the same for many requests.
+    pub(super) fn fixed(&self) -> Request {
+        let of_registration =
+            |c: &&Constraint| matches!(c, Constraint::MemberOf(e) if !e.of_tasks());
+        Request {
+            claim: Arc::default(),
+            required_attributes: self.required_attributes.clone(),
+            constraints: self
+                .constraints
+                .iter()
+                .filter(of_registration)
+                .cloned()
+                .collect(),
+            strategies: Vec::new(),
+            capacity_provider: self.capacity_provider.clone(),
+            external: self.external,
+        }
+    }
+}
+
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-placement-constraints.html>
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Constraint {

@@ -1,23 +1,24 @@
 //! The index of one request.
 //!
-//! The instances are divided into *cells*: those with the same values of all attributes the
-//! strategies spread over. Within a cell only what is particular to an instance decides (tasks
-//! of the group, CPU or memory left), and a [`Tree`] knows its best one. Between cells the
-//! counts of the values decide too; there are few cells, so all are compared.
+//! Within a cell of the [`Partition`] only what is particular to an instance decides (tasks of
+//! the group, CPU or memory left), and a [`Tree`] knows its best one. Between cells the counts
+//! of the values decide too; there are few cells, so all are compared.
 
+use super::partition::Partition;
 use super::tree::{NONE, Tree};
 use crate::ecs::plan::placement::capacity::{Held, Slots};
-use crate::ecs::plan::placement::filter::{passes_fixed, passes_moving};
+use crate::ecs::plan::placement::filter::passes_moving;
 use crate::ecs::plan::placement::request::{Request, Resource, SpreadBy, Strategy};
+use crate::ecs::plan::placement::scale_in::mix;
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What decides, in order.
 #[derive(Debug)]
-struct Order {
+pub(super) struct Order {
     steps: Vec<Step>,
     /// The attributes that are spread over, by level.
-    attributes: Vec<String>,
+    pub(super) attributes: Vec<String>,
     /// What an instance's key is made of: 32 bits each, the first highest.
     parts: Vec<Part>,
 }
@@ -37,97 +38,83 @@ enum Part {
     Memory,
 }
 
+/// About 24 bytes for each instance of the cluster.
 #[derive(Debug)]
 pub(super) struct Index {
     order: Order,
-    cells: Vec<Cell>,
+    partition: Arc<Partition>,
+    /// By the instance's number: passes the filters that only a registration can change.
+    passes: Arc<[bool]>,
+    /// By cell: the keys of its members.
+    trees: Vec<Tree>,
     /// By level and value: tasks of the group.
     counts: Vec<Vec<u32>>,
-    /// By the instance's number; `None` for those that are only known by their tasks.
-    listed: Vec<Option<Listed>>,
-}
-
-#[derive(Debug)]
-struct Cell {
-    /// Which value it has at each level.
-    values: Vec<u32>,
-    members: Vec<u32>,
-    tree: Tree,
-}
-
-#[derive(Debug)]
-struct Listed {
-    cell: u32,
-    leaf: u32,
-    /// Tasks of the group that were counted for it.
-    counted: u32,
-    /// Passes the filters that only a registration can change.
-    passes: bool,
+    /// By the instance's number: the tasks that were counted for it.
+    counted: Vec<u32>,
 }
 
 impl Index {
-    pub(super) fn new(slots: &Slots, request: &Request) -> Index {
-        let order = Order::of(&request.strategies);
-        let mut index = Index {
-            counts: vec![Vec::new(); order.attributes.len()],
-            listed: Vec::new(),
-            cells: Vec::new(),
-            order,
-        };
-        index.listed.resize_with(slots.len(), || None);
-        let mut cells = Cells::default();
-        for slot in slots.numbers() {
-            let held = slots.get(slot);
-            if held.instance.is_none() {
-                continue;
-            }
-            let values = cells.values(held, &index.order.attributes);
-            let counted = held.of_group(&request.claim.group);
-            for (counts, value) in index.counts.iter_mut().zip(&values) {
-                let value = *value as usize;
-                counts.resize(counts.len().max(value + 1), 0);
-                counts[value] += counted;
-            }
-            let passes = passes_fixed(request, held);
-            let key = index.order.key(request, held, counted, passes);
-            let (cell, leaf) = cells.add(values, slot, key);
-            index.listed[slot as usize] = Some(Listed {
-                cell,
-                leaf,
-                counted,
-                passes,
+    pub(super) fn new(
+        slots: &Slots,
+        request: &Request,
+        order: Order,
+        partition: Arc<Partition>,
+        passes: Arc<[bool]>,
+    ) -> Index {
+        let mut counts: Vec<_> = partition.sizes.iter().map(|n| vec![0; *n]).collect();
+        let mut counted = vec![0; slots.len()];
+        let mut trees = Vec::with_capacity(partition.members.len());
+        for (members, values) in partition.members.iter().zip(&partition.values) {
+            let mut total = 0;
+            let keys = members.iter().map(|slot| {
+                let held = slots.get(*slot);
+                let count = held.of_group(&request.claim.group);
+                total += count;
+                counted[*slot as usize] = count;
+                order.key(request, held, count, passes[*slot as usize])
             });
+            trees.push(Tree::new(keys.collect()));
+            for (counts, value) in counts.iter_mut().zip(values) {
+                counts[*value as usize] += total;
+            }
         }
-        index.cells = cells.finish();
-        index
+        Index {
+            order,
+            partition,
+            passes,
+            trees,
+            counts,
+            counted,
+        }
     }
 
     /// The instance may have changed in what it has free.
     pub(super) fn update(&mut self, slots: &Slots, request: &Request, slot: u32) {
         // One that came later has a registration of its own and makes a new index.
-        let Some(Some(listed)) = self.listed.get_mut(slot as usize) else {
+        let Some((cell, member)) = self.partition.place(slot) else {
             return;
         };
         let held = slots.get(slot);
         let count = held.of_group(&request.claim.group);
-        let cell = &mut self.cells[listed.cell as usize];
-        for (counts, value) in self.counts.iter_mut().zip(&cell.values) {
-            let total = &mut counts[*value as usize];
-            *total = *total - listed.counted + count;
+        let counted = std::mem::replace(&mut self.counted[slot as usize], count);
+        if count != counted {
+            let values = &self.partition.values[cell];
+            for (counts, value) in self.counts.iter_mut().zip(values) {
+                let total = &mut counts[*value as usize];
+                *total = *total - counted + count;
+            }
         }
-        listed.counted = count;
-        let key = self.order.key(request, held, count, listed.passes);
-        cell.tree.set(listed.leaf as usize, key);
+        let passes = self.passes[slot as usize];
+        let key = self.order.key(request, held, count, passes);
+        self.trees[cell].set(member, key);
     }
 
     /// The best instance; the seed decides between those that are equally good.
     pub(super) fn best(&self, seed: u64) -> Option<u32> {
-        let mut best: Option<(&Cell, u128)> = None;
+        let mut best: Option<(usize, u128)> = None;
         let mut ties: u64 = 0;
         for (cell, key, tied) in self.leaders() {
-            let order = best.map_or(Ordering::Less, |(than, least)| {
-                self.compare((cell, key), (than, least))
-            });
+            let order = best.map_or(Ordering::Less, |than| self.compare((cell, key), than));
             match order {
                 Ordering::Less => {
                     best = Some((cell, key));
@@ -144,24 +131,28 @@ impl Index {
                 continue;
             }
             match u32::try_from(nth) {
-                Ok(nth) if nth < tied => return Some(cell.members[cell.tree.nth(nth)]),
+                Ok(nth) if nth < tied => {
+                    return Some(self.partition.members[cell][self.trees[cell].nth(nth)]);
+                }
                 _ => nth -= u64::from(tied),
             }
         }
         unreachable!("nth is below the number of ties")
     }
 
-    fn leaders(&self) -> impl Iterator<Item = (&Cell, u128, u32)> {
-        self.cells
-            .iter()
-            .filter_map(|cell| cell.tree.least().map(|(key, ties)| (cell, key, ties)))
+    fn leaders(&self) -> impl Iterator<Item = (usize, u128, u32)> {
+        let trees = self.trees.iter().enumerate();
+        trees.filter_map(|(cell, tree)| tree.least().map(|(key, ties)| (cell, key, ties)))
     }
 
-    fn compare(&self, left: (&Cell, u128), right: (&Cell, u128)) -> Ordering {
+    fn compare(&self, left: (usize, u128), right: (usize, u128)) -> Ordering {
         for step in &self.order.steps {
             let order = match *step {
                 Step::Level(level) => {
-                    let count = |cell: &Cell| self.counts[level][cell.values[level] as usize];
+                    let count = |cell: usize| {
+                        let value = self.partition.values[cell][level];
+                        self.counts[level][value as usize]
+                    };
                     count(left.0).cmp(&count(right.0))
                 }
                 Step::Part(part) => Order::part(left.1, part).cmp(&Order::part(right.1, part)),
@@ -175,7 +166,7 @@ impl Index {
 }
 
 impl Order {
-    fn of(strategies: &[Strategy]) -> Order {
+    pub(super) fn of(strategies: &[Strategy]) -> Order {
         let mut order = Order {
             steps: Vec::new(),
             attributes: Vec::new(),
@@ -228,66 +219,7 @@ impl Order {
     }
 }
 
-/// Cells while they are found.
-#[derive(Default)]
-struct Cells<'a> {
-    /// The number of each value at its level, under the value of the level before.
-    numbers: HashMap<(usize, u32, Option<&'a str>), u32>,
-    /// How many values each level has.
-    sizes: Vec<u32>,
-    cells: HashMap<Vec<u32>, usize>,
-    found: Vec<(Vec<u32>, Vec<u32>, Vec<u128>)>,
-}
-
-impl<'a> Cells<'a> {
-    fn values(&mut self, held: &'a Held, attributes: &[String]) -> Vec<u32> {
-        self.sizes.resize(attributes.len(), 0);
-        let own = held.instance.as_ref().map(|i| &i.attributes);
-        let mut values = Vec::with_capacity(attributes.len());
-        let mut above = 0;
-        for (level, name) in attributes.iter().enumerate() {
-            let value = own.and_then(|own| own.get(name));
-            let value = value.map(|v| v.as_deref().unwrap_or_default());
-            let size = &mut self.sizes[level];
-            above = *self
-                .numbers
-                .entry((level, above, value))
-                .or_insert_with(|| {
-                    *size += 1;
-                    *size - 1
-                });
-            values.push(above);
-        }
-        values
-    }
-
-    fn add(&mut self, values: Vec<u32>, slot: u32, key: u128) -> (u32, u32) {
-        let found = &mut self.found;
-        let cell = *self.cells.entry(values).or_insert_with_key(|values| {
-            found.push((values.clone(), Vec::new(), Vec::new()));
-            found.len() - 1
-        });
-        let (_, members, keys) = &mut found[cell];
-        members.push(slot);
-        keys.push(key);
-        let number = |n: usize| u32::try_from(n).expect("fewer than 4 billion instances");
-        (number(cell), number(members.len() - 1))
-    }
-
-    fn finish(self) -> Vec<Cell> {
-        let cells = self.found.into_iter();
-        cells
-            .map(|(values, members, keys)| Cell {
-                values,
-                members,
-                tree: Tree::new(&keys),
-            })
-            .collect()
-    }
-}
-
-/// A number below `below`, decided by the seed (SplitMix64's finaliser).
+/// A number below `below`, decided by the seed.
 fn below(seed: u64, below: u64) -> u64 {
-    let mixed = crate::ecs::plan::placement::scale_in::mix(seed);
-    ((u128::from(mixed) * u128::from(below)) >> 64) as u64
+    ((u128::from(mix(seed)) * u128::from(below)) >> 64) as u64
 }

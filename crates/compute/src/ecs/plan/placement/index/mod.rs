@@ -9,23 +9,30 @@
 //! them at any time changes nothing.
 
 mod class;
+mod partition;
 mod tree;
 
 use super::capacity::Slots;
+use super::filter::passes_fixed;
 use super::request::Request;
-use class::Index;
+use class::{Index, Order};
+use partition::Partition;
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 /// Changes kept for indexes that lag; one that lags more is built anew. (Tests are to meet
 /// both limits with a handful of instances.)
 const MAX_JOURNAL: usize = if cfg!(test) { 5 } else { 4096 };
-/// How many instances all indexes together may list, at about 60 bytes each.
-const MAX_LISTED: usize = if cfg!(test) { 20 } else { 1 << 19 };
+/// How many instances all indexes together may list, at about 24 bytes each.
+const MAX_LISTED: usize = if cfg!(test) { 20 } else { 1 << 21 };
+/// How many partitions, and answers of filters, are kept for indexes yet to be built.
+const MAX_SHARED: usize = if cfg!(test) { 2 } else { 64 };
 
 /// The indexes of one cluster.
 #[derive(Debug, Default)]
 pub(super) struct Indexes {
     by_request: HashMap<Request, Entry>,
+    shared: Shared,
     /// Rises when an instance comes, goes or registers anew.
     registrations: u64,
     /// The numbers of the instances that changed, the oldest first.
@@ -41,6 +48,16 @@ struct Entry {
     registrations: u64,
     changes: u64,
     used: u64,
+}
+
+/// What depends on registrations only, as of one count of them.
+#[derive(Debug, Default)]
+struct Shared {
+    registrations: u64,
+    /// By the attributes that are spread over.
+    partitions: HashMap<Vec<String>, Arc<Partition>>,
+    /// By [`Request::fixed`].
+    passes: HashMap<Request, Arc<[bool]>>,
 }
 
 impl Indexes {
@@ -61,31 +78,40 @@ impl Indexes {
     /// The best instance that passes all filters.
     pub(super) fn best(&mut self, slots: &Slots, request: &Request, seed: u64) -> Option<u32> {
         self.uses += 1;
-        if !self.by_request.contains_key(request) {
-            self.make_room(slots.len());
+        let current = self.by_request.get_mut(request).filter(|entry| {
+            let missed = self.changes - entry.changes;
+            let kept = self.journal.len().min(slots.len()) as u64;
+            entry.registrations == self.registrations && missed <= kept
+        });
+        let Some(entry) = current else {
+            let index = self.build(slots, request);
+            let best = index.best(seed);
             let entry = Entry {
-                index: Index::new(slots, request),
+                index,
                 registrations: self.registrations,
                 changes: self.changes,
                 used: self.uses,
             };
             self.by_request.insert(request.clone(), entry);
+            return best;
+        };
+        let missed = (self.changes - entry.changes) as usize;
+        for slot in self.journal.range(self.journal.len() - missed..) {
+            entry.index.update(slots, request, *slot);
         }
-        let entry = self.by_request.get_mut(request).expect("there now");
-        let missed = usize::try_from(self.changes - entry.changes).unwrap_or(usize::MAX);
-        if entry.registrations != self.registrations || missed > self.journal.len().min(slots.len())
-        {
-            entry.index = Index::new(slots, request);
-        } else {
-            let seen = self.journal.len() - missed;
-            for slot in self.journal.range(seen..) {
-                entry.index.update(slots, request, *slot);
-            }
-        }
-        entry.registrations = self.registrations;
         entry.changes = self.changes;
         entry.used = self.uses;
         entry.index.best(seed)
+    }
+
+    fn build(&mut self, slots: &Slots, request: &Request) -> Index {
+        self.by_request.remove(request);
+        self.make_room(slots.len());
+        self.shared.keep_current(self.registrations);
+        let order = Order::of(&request.strategies);
+        let partition = self.shared.partition(slots, &order.attributes);
+        let passes = self.shared.passes(slots, request);
+        Index::new(slots, request, order, partition, passes)
     }
 
     fn make_room(&mut self, instances: usize) {
@@ -96,5 +122,37 @@ impl Indexes {
             };
             self.by_request.remove(&request);
         }
+    }
+}
+
+impl Shared {
+    fn keep_current(&mut self, registrations: u64) {
+        let full = self.partitions.len() >= MAX_SHARED || self.passes.len() >= MAX_SHARED;
+        if self.registrations != registrations || full {
+            *self = Shared {
+                registrations,
+                ..Shared::default()
+            };
+        }
+    }
+
+    fn partition(&mut self, slots: &Slots, attributes: &[String]) -> Arc<Partition> {
+        if let Some(partition) = self.partitions.get(attributes) {
+            return Arc::clone(partition);
+        }
+        let partition = Arc::new(Partition::new(slots, attributes));
+        self.partitions
+            .insert(attributes.to_vec(), Arc::clone(&partition));
+        partition
+    }
+
+    fn passes(&mut self, slots: &Slots, request: &Request) -> Arc<[bool]> {
+        let fixed = request.fixed();
+        if let Some(passes) = self.passes.get(&fixed) {
+            return Arc::clone(passes);
+        }
+        let passes: Arc<[bool]> = slots.all().map(|held| passes_fixed(&fixed, held)).collect();
+        self.passes.insert(fixed, Arc::clone(&passes));
+        passes
     }
 }
