@@ -39,8 +39,15 @@ pub(super) struct Slots {
 #[derive(Debug)]
 struct Taken {
     slot: u32,
-    running: bool,
+    phase: Phase,
     claim: Arc<Claim>,
+}
+
+/// What is known of a task besides its place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Phase {
+    running: bool,
+    stopping: bool,
 }
 
 /// One instance and what is in use on it.
@@ -54,6 +61,7 @@ pub(super) struct Held {
     ports: BTreeMap<Port, u32>,
     tasks: u32,
     running: u32,
+    /// Tasks by group, those that are to stop left out.
     groups: BTreeMap<Box<str>, u32>,
 }
 
@@ -107,17 +115,17 @@ impl Capacity {
     /// it changes nothing; said of another instance or claim it moves. May overdraw.
     pub fn take(&mut self, instance: &str, task_id: &str, claim: Arc<Claim>) {
         let slot = self.slots.of(instance);
-        let running = match self.tasks.get(task_id) {
+        let phase = match self.tasks.get(task_id) {
             Some(taken) if taken.slot == slot && taken.claim == claim => return,
             Some(taken) => {
-                let running = taken.running;
+                let phase = taken.phase;
                 // The slot just found may be empty but for this task: it must not be released.
                 self.drop_place(task_id, Some(slot));
-                running
+                phase
             }
-            None => false,
+            None => Phase::default(),
         };
-        self.put(slot, task_id, claim, running);
+        self.put(slot, task_id, claim, phase);
     }
 
     /// The task needs its place no longer; nothing happens when it has none.
@@ -127,16 +135,29 @@ impl Capacity {
 
     /// The task is RUNNING now, or no longer: for `runningTasksCount` and the counts shown.
     pub fn set_running(&mut self, task_id: &str, running: bool) {
+        self.set_phase(task_id, |phase| phase.running = running);
+    }
+
+    /// The task is to stop. It uses what it uses until it is given back, but is one of its
+    /// group no longer: "Amazon ECS looks at the desired status of the tasks for the task
+    /// placement"
+    /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-placement-constraints.html>).
+    pub fn set_stopping(&mut self, task_id: &str) {
+        self.set_phase(task_id, |phase| phase.stopping = true);
+    }
+
+    fn set_phase(&mut self, task_id: &str, change: impl FnOnce(&mut Phase)) {
         let Some(taken) = self.tasks.get_mut(task_id) else {
             return;
         };
-        if taken.running == running {
-            return;
+        let before = taken.phase;
+        change(&mut taken.phase);
+        if taken.phase != before {
+            let held = &mut self.slots.held[taken.slot as usize];
+            held.subtract(&taken.claim, before);
+            held.add(&taken.claim, taken.phase);
+            self.indexes.changed(taken.slot);
         }
-        taken.running = running;
-        let count = &mut self.slots.held[taken.slot as usize].running;
-        *count = if running { *count + 1 } else { *count - 1 };
-        self.indexes.changed(taken.slot);
     }
 
     /// Chooses an instance and takes a place there. A task that has one keeps it. `seed`
@@ -153,7 +174,7 @@ impl Capacity {
         let Some(slot) = self.indexes.best(&self.slots, request, seed) else {
             return Err(Refusal::of(request, self.slots.in_order()));
         };
-        self.put(slot, task_id, Arc::clone(&request.claim), false);
+        self.put(slot, task_id, Arc::clone(&request.claim), Phase::default());
         Ok(self.slots.held[slot as usize].id.clone())
     }
 
@@ -267,14 +288,10 @@ impl Capacity {
         Some(&self.slots.held[self.slots.find(id)? as usize])
     }
 
-    fn put(&mut self, slot: u32, task_id: &str, claim: Arc<Claim>, running: bool) {
-        self.slots.held[slot as usize].add(&claim, running);
+    fn put(&mut self, slot: u32, task_id: &str, claim: Arc<Claim>, phase: Phase) {
+        self.slots.held[slot as usize].add(&claim, phase);
         self.indexes.changed(slot);
-        let taken = Taken {
-            slot,
-            running,
-            claim,
-        };
+        let taken = Taken { slot, phase, claim };
         self.tasks.insert(task_id.into(), taken);
     }
 
@@ -282,7 +299,7 @@ impl Capacity {
         let Some(taken) = self.tasks.remove(task_id) else {
             return;
         };
-        self.slots.held[taken.slot as usize].subtract(&taken.claim, taken.running);
+        self.slots.held[taken.slot as usize].subtract(&taken.claim, taken.phase);
         self.indexes.changed(taken.slot);
         if keep != Some(taken.slot) {
             self.slots.release(taken.slot);
@@ -373,13 +390,16 @@ impl Held {
         self.ports.len() + registered.map_or(0, |i| i.registered.ports.len())
     }
 
-    fn add(&mut self, claim: &Claim, running: bool) {
+    fn add(&mut self, claim: &Claim, phase: Phase) {
         self.count(claim, 1);
         for port in &claim.ports {
             *self.ports.entry(*port).or_default() += 1;
         }
         self.tasks += 1;
-        self.running += u32::from(running);
+        self.running += u32::from(phase.running);
+        if phase.stopping {
+            return;
+        }
         match self.groups.get_mut(claim.group.as_str()) {
             Some(count) => *count += 1,
             None => {
@@ -388,7 +408,7 @@ impl Held {
         }
     }
 
-    fn subtract(&mut self, claim: &Claim, running: bool) {
+    fn subtract(&mut self, claim: &Claim, phase: Phase) {
         self.count(claim, -1);
         for port in &claim.ports {
             if let Some(users) = self.ports.get_mut(port) {
@@ -399,7 +419,10 @@ impl Held {
             }
         }
         self.tasks -= 1;
-        self.running -= u32::from(running);
+        self.running -= u32::from(phase.running);
+        if phase.stopping {
+            return;
+        }
         if let Some(count) = self.groups.get_mut(claim.group.as_str()) {
             *count -= 1;
             if *count == 0 {

@@ -94,6 +94,24 @@ pub enum Resource {
     Memory,
 }
 
+impl Constraint {
+    /// Reads the API's `type` and `expression`; the error is the sentence for the caller.
+    pub fn from_api(kind: &str, expression: Option<&str>) -> Result<Constraint, String> {
+        match (kind, expression) {
+            ("distinctInstance", None) => Ok(Constraint::DistinctInstance),
+            // <https://github.com/hashicorp/terraform/issues/11471>
+            ("distinctInstance", Some(_)) => {
+                Err("distinctInstance expression should not be specified.".into())
+            }
+            ("memberOf", Some(expression)) => Expression::parse(expression)
+                .map(Constraint::MemberOf)
+                .map_err(|e| format!("Invalid memberOf expression: {e}.")),
+            ("memberOf", None) => Err("memberOf expression should be specified.".into()),
+            _ => Err(format!("constraint.type '{kind}' is not supported.")),
+        }
+    }
+}
+
 impl Strategy {
     /// Reads the API's `type` and `field`; the error is the sentence for the caller.
     pub fn from_api(kind: &str, field: Option<&str>) -> Result<Strategy, String> {
@@ -105,7 +123,6 @@ impl Strategy {
         };
         match (kind, field.unwrap_or_default()) {
             ("random", _) => Ok(Strategy::Random),
-            // The API lower-cases these two when it shows them; take any spelling.
             ("binpack", f) if f.eq_ignore_ascii_case("cpu") => Ok(Strategy::Binpack(Resource::Cpu)),
             ("binpack", f) if f.eq_ignore_ascii_case("memory") => {
                 Ok(Strategy::Binpack(Resource::Memory))

@@ -125,8 +125,41 @@ fn attributes_and_constraints() {
         refusal(&mut one, &asks).failures[0].1.reason(),
         "DistinctInstance placement constraint unsatisfied."
     );
-    one.give_back("first");
+    // One that is to stop does not count, though it has its memory still.
+    one.set_stopping("first");
     assert_eq!(one.place(&asks, "second", 0).as_deref(), Ok("a"));
+    assert_eq!(one.remaining("a").map(|r| r.memory_mib), Some(7168));
+    one.give_back("first");
+    assert_eq!(one.remaining("a").map(|r| r.memory_mib), Some(7680));
+}
+
+#[test]
+fn constraints_are_read_from_the_api() {
+    let read = Constraint::from_api;
+    assert_eq!(
+        read("distinctInstance", None),
+        Ok(Constraint::DistinctInstance)
+    );
+    assert_eq!(
+        read("memberOf", Some("attribute:a exists")),
+        Ok(member_of("attribute:a exists"))
+    );
+    for (kind, expression, said) in [
+        (
+            "distinctInstance",
+            Some(""),
+            "distinctInstance expression should not be specified.",
+        ),
+        ("memberOf", None, "memberOf expression should be specified."),
+        (
+            "memberOf",
+            Some("a"),
+            "Invalid memberOf expression: unknown subject 'a' at position 0.",
+        ),
+        ("near", None, "constraint.type 'near' is not supported."),
+    ] {
+        assert_eq!(read(kind, expression), Err(said.to_owned()));
+    }
 }
 
 #[test]

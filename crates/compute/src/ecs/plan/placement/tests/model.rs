@@ -17,20 +17,24 @@ enum Step {
     Take(usize, usize, usize),
     GiveBack(usize),
     Running(usize, bool),
+    Stopping(usize),
     Place(usize, usize, u64),
 }
 
 const INSTANCES: usize = 8;
 const TASKS: usize = 24;
 
+/// A task: its instance, its claim, whether it is RUNNING, whether it is to stop.
+type There = (String, Arc<Claim>, bool, bool);
+
 #[derive(Default)]
 struct Model {
     instances: BTreeMap<String, Instance>,
-    tasks: BTreeMap<String, (String, Arc<Claim>, bool)>,
+    tasks: BTreeMap<String, There>,
 }
 
 impl Model {
-    fn on<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a (String, Arc<Claim>, bool)> {
+    fn on<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a There> {
         self.tasks.values().filter(move |(on, ..)| on == id)
     }
 
@@ -41,7 +45,7 @@ impl Model {
             i.registered.gpus,
             i64::from(i.eni_slots),
         );
-        for (_, claim, _) in self.on(&i.id) {
+        for (_, claim, ..) in self.on(&i.id) {
             free.0 -= i64::from(claim.cpu_units);
             free.1 -= i64::from(claim.memory_mib);
             free.2 -= i64::from(claim.gpus);
@@ -51,7 +55,9 @@ impl Model {
     }
 
     fn groups(&self, i: &Instance, group: &str) -> usize {
-        self.on(&i.id).filter(|(_, c, _)| c.group == group).count()
+        self.on(&i.id)
+            .filter(|(_, c, _, stopping)| c.group == group && !stopping)
+            .count()
     }
 
     /// The expressions of [`requests`], said again by hand.
@@ -60,7 +66,7 @@ impl Model {
         match expression {
             "attribute:ecs.availability-zone != z0" => zone.is_some_and(|z| z != "z0"),
             "not (task:group == g1)" => self.groups(i, "g1") == 0,
-            "runningTasksCount < 2" => self.on(&i.id).filter(|(.., r)| *r).count() < 2,
+            "runningTasksCount < 2" => self.on(&i.id).filter(|(_, _, r, _)| *r).count() < 2,
             other => panic!("{other}"),
         }
     }
@@ -70,7 +76,7 @@ impl Model {
         let enough = |needed: u32, free: i64| needed == 0 || i64::from(needed) <= free;
         let port = |port: &Port| {
             i.registered.ports.contains(port)
-                || self.on(&i.id).any(|(_, c, _)| c.ports.contains(port))
+                || self.on(&i.id).any(|(_, c, ..)| c.ports.contains(port))
         };
         i.status == InstanceStatus::Active
             && i.agent_connected
@@ -147,8 +153,11 @@ impl Model {
     /// The same state told anew, in another order.
     fn retold(&self) -> Capacity {
         let mut capacity = Capacity::new();
-        for (task, (on, claim, running)) in self.tasks.iter().rev() {
+        for (task, (on, claim, running, stopping)) in self.tasks.iter().rev() {
             capacity.take(on, task, Arc::clone(claim));
+            if *stopping {
+                capacity.set_stopping(task);
+            }
             capacity.set_running(task, *running);
         }
         for instance in self.instances.values().rev() {
@@ -166,9 +175,9 @@ impl Model {
                 (left.cpu_units, left.memory_mib, left.gpus),
                 (free.0, free.1, free.2)
             );
-            let used = self.on(&i.id).flat_map(|(_, c, _)| c.ports.clone());
+            let used = self.on(&i.id).flat_map(|(_, c, ..)| c.ports.clone());
             assert_eq!(left.ports, used.chain(i.registered.ports.clone()).collect());
-            let running = self.on(&i.id).filter(|(.., r)| *r).count() as u32;
+            let running = self.on(&i.id).filter(|(_, _, r, _)| *r).count() as u32;
             let pending = self.on(&i.id).count() as u32 - running;
             assert_eq!(capacity.counts(&i.id), Some(Counts { running, pending }));
         }
@@ -192,8 +201,12 @@ impl Model {
             Step::Take(on, n, of) => {
                 let claim = Arc::clone(&requests[of % requests.len()].claim);
                 capacity.take(&id(on), &task(n), Arc::clone(&claim));
-                let running = self.tasks.get(&task(n)).is_some_and(|(.., r)| *r);
-                self.tasks.insert(task(n), (id(on), claim, running));
+                let (running, stopping) = match self.tasks.get(&task(n)) {
+                    Some((_, _, running, stopping)) => (*running, *stopping),
+                    None => (false, false),
+                };
+                self.tasks
+                    .insert(task(n), (id(on), claim, running, stopping));
             }
             Step::GiveBack(n) => {
                 capacity.give_back(&task(n));
@@ -201,8 +214,14 @@ impl Model {
             }
             Step::Running(n, is) => {
                 capacity.set_running(&task(n), is);
-                if let Some((.., running)) = self.tasks.get_mut(&task(n)) {
+                if let Some((_, _, running, _)) = self.tasks.get_mut(&task(n)) {
                     *running = is;
+                }
+            }
+            Step::Stopping(n) => {
+                capacity.set_stopping(&task(n));
+                if let Some((.., stopping)) = self.tasks.get_mut(&task(n)) {
+                    *stopping = true;
                 }
             }
             Step::Place(n, of, seed) => {
@@ -223,7 +242,7 @@ impl Model {
                 assert_eq!(self.retold().matching(request), fitting);
                 if let Ok(on) = placed {
                     self.tasks
-                        .insert(task(n), (on, Arc::clone(&request.claim), false));
+                        .insert(task(n), (on, Arc::clone(&request.claim), false, false));
                 }
             }
         }
@@ -325,6 +344,7 @@ fn steps() -> impl Generate<Value = Vec<Step>> {
         1 => (0..INSTANCES).prop_map(Step::Remove),
         1 => (0..INSTANCES, 0..TASKS, any::<usize>()).prop_map(|(i, t, r)| Step::Take(i, t, r)),
         2 => (0..TASKS).prop_map(Step::GiveBack),
+        1 => (0..TASKS).prop_map(Step::Stopping),
         2 => (0..TASKS, any::<bool>()).prop_map(|(t, is)| Step::Running(t, is)),
         8 => (0..TASKS, any::<usize>(), any::<u64>()).prop_map(|(t, r, s)| Step::Place(t, r, s)),
     ];

@@ -2,6 +2,7 @@
 
 use super::fargate::{Subnet, spread, surplus as fargate_surplus};
 use super::provider::{Share, next, surplus};
+use super::{Move, rebalance};
 use std::collections::BTreeMap;
 
 fn share(provider: &str, base: u32, weight: u32) -> Share {
@@ -81,4 +82,17 @@ fn fargate_tasks_go_from_the_fullest_zone() {
     );
     assert_eq!(fargate_surplus(&["a", "b", "a", "a", "b"], 2), [3, 4]);
     assert_eq!(fargate_surplus(&["a", "b"], 9), [1, 0]);
+}
+
+#[test]
+fn zones_are_balanced_within_one() {
+    let zones = |counts: &[(&'static str, usize)]| counts.iter().copied().collect();
+    assert_eq!(rebalance(&zones(&[])), None);
+    assert_eq!(rebalance(&zones(&[("a", 3)])), None);
+    assert_eq!(rebalance(&zones(&[("a", 3), ("b", 2), ("c", 2)])), None);
+    let moved = Some(Move { from: "b", to: "a" });
+    assert_eq!(
+        rebalance(&zones(&[("a", 0), ("b", 2), ("c", 2), ("d", 0)])),
+        moved
+    );
 }
