@@ -1,11 +1,11 @@
 //! Every stored form of ECS is pinned.
 
-use crate::ecs::model::{Agent, EventCursor};
 use crate::ecs::model::{
     AccountSetting, Arrivals, CapacityProvider, ClientToken, Cluster, ContainerInstance, Family,
     InstanceSlice, KnownNode, Registered, Service, ServiceDeployment, ServiceEvent,
     ServiceRevision, Task, TaskDefinition,
 };
+use crate::ecs::model::{Agent, EventCursor};
 use neargate_service::golden::check;
 
 #[test]

@@ -148,7 +148,7 @@ fn constraints(request: &Request, held: &Held, each: &mut dyn FnMut(Lack) -> boo
                 (!expression.selects(held)).then(|| Lack::MemberOf(expression.source().to_owned()))
             }
         };
-        lack.is_none_or(|lack| each(lack))
+        lack.is_none_or(&mut *each)
     })
 }
 

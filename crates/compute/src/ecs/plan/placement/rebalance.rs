@@ -1,8 +1,8 @@
 //! Availability Zone rebalancing of a service's tasks.
 //!
-//! "Amazon ECS continuously monitors services for imbalances and redistributes tasks"
-//! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-rebalancing.html>): a
-//! task is started in the zone with the fewest, then one of the zone with the most is stopped.
+//! ECS starts tasks "in the Availability Zones with the fewest tasks" and stops some "in the
+//! overloaded Availability Zones"
+//! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-rebalancing.html>).
 
 /// A task to start in one zone and, once it is healthy, one to stop in another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,8 +22,7 @@ pub struct Refusal {
     pub failures: Vec<(InstanceId, Lack)>,
     /// The instance that passed the most filters.
     pub closest: Option<Closest>,
-    /// The provider that was asked for.
-    pub capacity_provider: Option<String>,
+    by_provider: bool,
 }
 
 /// The instance nearest to fitting.
@@ -42,7 +41,7 @@ impl Refusal {
             failed: BTreeMap::new(),
             failures: Vec::new(),
             closest: None,
-            capacity_provider: request.capacity_provider.clone(),
+            by_provider: request.capacity_provider.is_some(),
         };
         for held in by_id.filter(|held| concerns(request, held)) {
             let mut all = Vec::new();
@@ -70,9 +69,9 @@ impl Refusal {
     /// The cluster (or capacity provider) has nothing to place on: RunTask answers this with
     /// an InvalidParameterException of this text rather than with failures.
     pub fn nowhere(&self) -> Option<&'static str> {
-        (self.considered == 0).then_some(match self.capacity_provider {
-            None => "No Container Instances were found in your cluster.",
-            Some(_) => "No Container Instances were found in your capacity provider.",
+        (self.considered == 0).then_some(match self.by_provider {
+            false => "No Container Instances were found in your cluster.",
+            true => "No Container Instances were found in your capacity provider.",
         })
     }
 
