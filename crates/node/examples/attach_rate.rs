@@ -3,9 +3,10 @@
 //! `sudo unshare --net --mount target/release/examples/attach_rate [tasks] [parallel]`.
 
 use neargate_base::time::Stopwatch;
-use neargate_domain::NetworkInterface;
-use neargate_node::net::{Network, NetworkConfig};
+use neargate_domain::{NetworkInterface, PortMapping, Protocol};
+use neargate_node::net::{Instance, InstanceConfig, Network, NetworkConfig, Share};
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -77,5 +78,41 @@ async fn main() {
         "detach: {:.0}/s, one at a time",
         f64::from(tasks) / watch.elapsed().as_secs_f64()
     );
+    bridged(dir.path(), &network, tasks, slots).await;
     network.shutdown(false).await.expect("removed");
+}
+
+/// The same for containers on a slice's bridge, with a published port each.
+async fn bridged(dir: &Path, network: &Arc<Network>, containers: u16, slots: Arc<Semaphore>) {
+    let id = "i-0123456789abcdef0";
+    let share = Share::new(network.clone(), id).expect("an id");
+    let config = InstanceConfig {
+        namespace: Some(share.attach(id, &eni(0)).await.expect("attached")),
+        run_dir: dir.join("slice"),
+    };
+    let instance = Instance::start(config).await.expect("started");
+    let watch = Stopwatch::start();
+    let mut running = Vec::new();
+    for n in 0..containers {
+        let (instance, slots) = (instance.clone(), slots.clone());
+        running.push(neargate_base::task::spawn("connect", async move {
+            let _slot = slots.acquire().await.expect("never closed");
+            let port = PortMapping {
+                container_port: 80,
+                host_port: None,
+                protocol: Protocol::Tcp,
+            };
+            let connected = instance.connect(&format!("{n:032x}"), "web", &[port]).await;
+            connected.expect("connected");
+        }));
+    }
+    for container in running {
+        container.await.expect("no panic");
+    }
+    let rate = |watch: &Stopwatch| f64::from(containers) / watch.elapsed().as_secs_f64();
+    println!("connect to a bridge: {:.0}/s", rate(&watch));
+    let watch = Stopwatch::start();
+    instance.shutdown(false).await.expect("removed");
+    println!("disconnect: {:.0}/s, one at a time", rate(&watch));
+    share.detach(id).await.expect("detached");
 }

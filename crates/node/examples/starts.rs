@@ -3,7 +3,9 @@
 
 use futures_util::StreamExt;
 use neargate_base::time::Stopwatch;
-use neargate_node::runtime::{ContainerConfig, Limits, Runtime, RuntimeConfig, ShimRuntime};
+use neargate_node::runtime::{
+    ContainerConfig, Limits, Runtime, RuntimeConfig, ShimRuntime, TaskLimits,
+};
 use std::fs;
 use std::time::Duration;
 
@@ -54,7 +56,14 @@ async fn once(
 ) -> (Duration, Duration) {
     let watch = Stopwatch::start();
     runtime
-        .prepare_task(&task_id, Some(256), Some(512))
+        .prepare_task(
+            &task_id,
+            &TaskLimits {
+                cpu_units: Some(256),
+                memory_mib: Some(512),
+                ..TaskLimits::default()
+            },
+        )
         .await
         .expect("a task");
     let config = ContainerConfig {

@@ -29,10 +29,11 @@ pub struct Offer {
 const RESERVED_TCP_PORTS: [u16; 5] = [22, 2375, 2376, 51678, 51679];
 
 /// Features by their attribute's name.
-const CAPABILITIES: [&str; 10] = [
+const CAPABILITIES: [&str; 11] = [
     "com.amazonaws.ecs.capability.ecr-auth",
     "com.amazonaws.ecs.capability.logging-driver.awslogs",
     "com.amazonaws.ecs.capability.logging-driver.none",
+    "ecs.capability.container-health-check",
     "ecs.capability.container-ordering",
     "ecs.capability.execution-role-awslogs",
     "ecs.capability.execution-role-ecr-pull",

@@ -161,9 +161,16 @@ impl Slice {
         )
     }
 
-    /// Ends the agent; containers go on, and a later start finds them.
+    /// Ends the agent; containers go on, and a later start finds them. Without any, its cgroup
+    /// and its bridge are gone.
     pub async fn shutdown(self) {
         self.agent.shutdown().await;
+        // Fails, and rightly so, while there are tasks.
+        let _ = self.runtime.tidy().await;
+        if let Err(error) = self.own.shutdown(true).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, id = self.config.id, "the bridge is not taken down");
+        }
     }
 
     /// Ends everything of it and removes it: containers, networks, cgroups, directories.

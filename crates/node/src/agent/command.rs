@@ -3,7 +3,7 @@
 
 use super::seams::{Joined, PulledImage};
 use super::state::SIGTERM;
-use crate::runtime::{ContainerConfig, Limits, Tmpfs, Ulimit};
+use crate::runtime::{ContainerConfig, Limits, TaskLimits, Tmpfs, Ulimit};
 use neargate_domain::{Assignment, ContainerSpec, HealthCheck, LaunchType, TaskNetwork};
 use sha2::{Digest as _, Sha256};
 
@@ -224,6 +224,19 @@ pub fn etc_files(
         ("/etc/hostname", format!("{hostname}\n")),
         ("/etc/resolv.conf", resolv_conf.to_owned()),
     ]
+}
+
+/// The limits of all containers together. A task on an instance that states no CPU has no cap, but
+/// the weight of its containers' units, as the ECS agent gives it.
+pub fn task_limits(task: &Assignment) -> TaskLimits {
+    let cpu_units = task.cpu_units.filter(|units| *units > 0);
+    let units = task.containers.iter().filter_map(|spec| spec.cpu_units);
+    let weight = units.fold(0u32, u32::saturating_add).max(2);
+    TaskLimits {
+        cpu_units,
+        cpu_shares: cpu_units.is_none().then_some(weight),
+        memory_mib: task.memory_mib,
+    }
 }
 
 /// Everything about starting one container but its `binds`.

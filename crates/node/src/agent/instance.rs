@@ -7,6 +7,7 @@ use super::operation::chain;
 use super::seams::{Joined, Plumb, TaskLinks};
 use crate::net::{ConnectError, Instance, Share};
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use neargate_domain::{
     Assignment, ContainerSpec, InstanceNetwork, NetworkBinding, NetworkInterface, PortMapping,
     TaskNetwork,
@@ -128,15 +129,15 @@ impl Plumb for InstanceNetworks {
             }
             TaskNetwork::Instance(mode) => mode,
         };
-        let mut links = Vec::with_capacity(task.containers.len());
-        for spec in &task.containers {
-            links.push(match mode {
-                InstanceNetwork::Bridge => self.bridged(task, spec).await?,
-                InstanceNetwork::Host => Ok(self.hosted(spec)),
-                InstanceNetwork::None => Ok(Joined::default()),
-            });
-        }
-        Ok(links)
+        let links = task.containers.iter().map(|spec| async move {
+            match mode {
+                InstanceNetwork::Bridge => self.bridged(task, spec).await,
+                InstanceNetwork::Host => Ok(Ok(self.hosted(spec))),
+                InstanceNetwork::None => Ok(Ok(Joined::default())),
+            }
+        });
+        // Each to its end: none is under way when the task is told.
+        join_all(links).await.into_iter().collect()
     }
 
     async fn detach(&self, task_id: &str) -> Result<(), String> {

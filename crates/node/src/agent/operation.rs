@@ -118,9 +118,8 @@ pub fn with_kept_ports(state: &TaskState) -> Assignment {
 /// Network and cgroup.
 pub async fn attach(shared: Arc<Shared>, task: Assignment) -> Option<Message> {
     let network = shared.network.attach(&task);
-    let cgroup = shared
-        .runtime
-        .prepare_task(&task.task_id, task.cpu_units, task.memory_mib);
+    let limits = command::task_limits(&task);
+    let cgroup = shared.runtime.prepare_task(&task.task_id, &limits);
     let (network, cgroup) = tokio::join!(network, cgroup);
     let message = match (network, cgroup) {
         (Ok(links), Ok(())) => return Some(Event::NetworkReady(Arc::new(links)).into()),

@@ -15,7 +15,7 @@ use super::netlink::Netlink;
 use super::netns::{self, Place};
 use super::ports::{Denied, Lease, Leases};
 use super::ruleset::{self, Sender};
-use super::{blocking, format_mac, host, names, neighbours, plumb, sysctl};
+use super::{blocking, conntrack, format_mac, host, names, neighbours, plumb, sysctl};
 use neargate_domain::{NetworkBinding, PortMapping, Protocol};
 use parking_lot::Mutex;
 use std::collections::HashSet;
@@ -224,7 +224,7 @@ impl Instance {
         endpoint: &str,
         namespace: &Path,
     ) -> Result<Option<Ipv4Addr>, NetworkError> {
-        if self.leases.lock().holds(endpoint) || !namespace.exists() {
+        if self.leases.lock().held(endpoint).is_some() || !namespace.exists() {
             return Ok(None);
         }
         let namespace = namespace.to_owned();
@@ -310,6 +310,15 @@ impl Instance {
         self.firewall.deny(names::container_veth(endpoint)).await?;
         let namespace = self.netns_dir.join(endpoint);
         blocking(move || netns::remove(&namespace)).await?;
+        let lease = self.leases.lock().held(endpoint).cloned();
+        let is_udp = |p: &ruleset::Published| p.protocol == Protocol::Udp;
+        if let Some(lease) = lease.filter(|l| l.published.iter().any(is_udp)) {
+            let forget = move || {
+                let failed = NetworkError::link("forget flows to a container");
+                conntrack::forget_udp(lease.address).map_err(failed)
+            };
+            self.place.clone().run(forget).await?;
+        }
         self.leases.lock().give_back(endpoint);
         Ok(())
     }
@@ -338,7 +347,7 @@ fn survey() -> Result<(Ipv4Addr, u32), NetworkError> {
     let mut nl = Netlink::open().map_err(read())?;
     let links = link::list(&mut nl).map_err(read())?;
     let routes = link::routes(&mut nl).map_err(read())?;
-    let gateway = gateway(&routes, &links).ok_or_else(|| NetworkError::Full)?;
+    let gateway = gateway(&routes, &links).ok_or(NetworkError::Full)?;
     Ok((gateway, host::uplink_mtu(&routes, &links)))
 }
 

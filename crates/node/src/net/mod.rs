@@ -9,6 +9,7 @@
 //!
 //! A container instance's own network, with bridge and ports, is [`Instance`].
 
+mod conntrack;
 mod error;
 mod firewall;
 mod host;

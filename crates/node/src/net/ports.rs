@@ -145,8 +145,8 @@ impl Leases {
         Ok(lease)
     }
 
-    pub(super) fn holds(&self, endpoint: &str) -> bool {
-        self.by_endpoint.contains_key(endpoint)
+    pub(super) fn held(&self, endpoint: &str) -> Option<&Lease> {
+        self.by_endpoint.get(endpoint)
     }
 
     pub(super) fn give_back(&mut self, endpoint: &str) {

@@ -58,6 +58,17 @@ pub struct ContainerConfig {
     pub log_limit_bytes: Option<u64>,
 }
 
+/// Limits of one task, inside its node's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TaskLimits {
+    /// Hard cap on processor time, 1024 being one core.
+    pub cpu_units: Option<u32>,
+    /// Weight among the node's tasks; `None`: the kernel's default, 1024.
+    pub cpu_shares: Option<u32>,
+    /// Hard limit.
+    pub memory_mib: Option<u32>,
+}
+
 /// Limits of one container, inside its task's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -19,7 +19,7 @@ mod shim;
 mod tests;
 mod traffic;
 
-pub use config::{Bind, ContainerConfig, Limits, Tmpfs, Ulimit};
+pub use config::{Bind, ContainerConfig, Limits, TaskLimits, Tmpfs, Ulimit};
 pub use container::ShimContainer;
 pub use exec::{ExecEnd, Executed};
 pub use exit::{Exit, StartFailure, StartFailureKind, Started};
@@ -36,13 +36,8 @@ use std::sync::Arc;
 /// An isolation level: how a task's containers are kept apart from the host and each other.
 #[async_trait]
 pub trait Runtime: std::fmt::Debug + Send + Sync {
-    /// Makes the task's cgroup with its limits; 1024 CPU units are one core. Idempotent.
-    async fn prepare_task(
-        &self,
-        task_id: &str,
-        cpu_units: Option<u32>,
-        memory_mib: Option<u32>,
-    ) -> Result<(), RuntimeError>;
+    /// Makes the task's cgroup with its limits. Idempotent.
+    async fn prepare_task(&self, task_id: &str, limits: &TaskLimits) -> Result<(), RuntimeError>;
 
     /// Kills whatever runs in the task and removes its cgroups and state. Idempotent.
     async fn remove_task(&self, task_id: &str) -> Result<(), RuntimeError>;

@@ -4,7 +4,7 @@ use super::adopt;
 use super::container::{Connection, ShimContainer};
 use super::exe::ShimProgram;
 use super::traffic::{self, Traffic};
-use super::{Adopted, Container, ContainerConfig, Runtime, RuntimeError};
+use super::{Adopted, Container, ContainerConfig, Runtime, RuntimeError, TaskLimits};
 use crate::cgroup::{Cgroup, GroupLimits, Hierarchy, Usage};
 use crate::shim::{CONFIG, EXIT, SOCKET, cgroup_path, read_json, write_json_quickly};
 use async_trait::async_trait;
@@ -204,16 +204,13 @@ pub(super) fn socket_path(dir: &Path) -> std::io::Result<(File, PathBuf)> {
 
 #[async_trait]
 impl Runtime for ShimRuntime {
-    async fn prepare_task(
-        &self,
-        task_id: &str,
-        cpu_units: Option<u32>,
-        memory_mib: Option<u32>,
-    ) -> Result<(), RuntimeError> {
+    async fn prepare_task(&self, task_id: &str, limits: &TaskLimits) -> Result<(), RuntimeError> {
         let cgroup = self.task_cgroup(task_id)?;
         let limits = GroupLimits {
-            cpu_units: cpu_units.filter(|&units| units > 0),
-            memory_bytes: memory_mib
+            cpu_units: limits.cpu_units.filter(|&units| units > 0),
+            cpu_shares: limits.cpu_shares,
+            memory_bytes: limits
+                .memory_mib
                 .filter(|&mib| mib > 0)
                 .map(|mib| u64::from(mib) << 20),
             ..GroupLimits::default()

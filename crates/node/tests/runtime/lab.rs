@@ -3,6 +3,7 @@
 use neargate_node::cgroup::{Cgroup, Hierarchy};
 use neargate_node::runtime::{
     Container, ContainerConfig, Exit, Records, Runtime, RuntimeConfig, RuntimeError, ShimRuntime,
+    TaskLimits,
 };
 use std::collections::HashSet;
 use std::fs;
@@ -114,7 +115,10 @@ impl Lab {
         &self,
         config: &ContainerConfig,
     ) -> Result<Arc<dyn Container>, RuntimeError> {
-        self.runtime.prepare_task(TASK, None, None).await.unwrap();
+        self.runtime
+            .prepare_task(TASK, &TaskLimits::default())
+            .await
+            .unwrap();
         self.runtime.start(config).await
     }
 

@@ -1,5 +1,5 @@
 use super::lab::{Lab, TASK};
-use neargate_node::runtime::{Limits, Runtime, Tmpfs, Ulimit};
+use neargate_node::runtime::{Limits, Runtime, TaskLimits, Tmpfs, Ulimit};
 
 #[tokio::test]
 async fn memory_beyond_the_limit_is_killed_and_told() {
@@ -24,7 +24,14 @@ async fn memory_beyond_the_limit_is_killed_and_told() {
 async fn the_task_s_memory_limits_all_its_containers() {
     let lab = Lab::new();
     lab.runtime
-        .prepare_task(TASK, Some(512), Some(64))
+        .prepare_task(
+            TASK,
+            &TaskLimits {
+                cpu_units: Some(512),
+                memory_mib: Some(64),
+                ..TaskLimits::default()
+            },
+        )
         .await
         .unwrap();
     let config = lab.shell("exec tail -c 400000000 /dev/zero");

@@ -1,5 +1,5 @@
 use super::lab::{Lab, TASK, eventually, process_exists, shims_of};
-use neargate_node::runtime::{Adopted, Runtime};
+use neargate_node::runtime::{Adopted, Runtime, TaskLimits};
 use std::collections::HashSet;
 
 #[tokio::test]
@@ -80,7 +80,14 @@ async fn tasks_are_removed_twice_and_limits_set_twice() {
     let lab = Lab::new();
     for _ in 0..2 {
         lab.runtime
-            .prepare_task(TASK, Some(256), Some(128))
+            .prepare_task(
+                TASK,
+                &TaskLimits {
+                    cpu_units: Some(256),
+                    memory_mib: Some(128),
+                    ..TaskLimits::default()
+                },
+            )
             .await
             .unwrap();
     }
@@ -93,7 +100,10 @@ async fn tasks_are_removed_twice_and_limits_set_twice() {
 #[tokio::test]
 async fn eight_at_a_time_leave_nothing() {
     let lab = std::sync::Arc::new(Lab::new());
-    lab.runtime.prepare_task(TASK, None, None).await.unwrap();
+    lab.runtime
+        .prepare_task(TASK, &TaskLimits::default())
+        .await
+        .unwrap();
     let runs = (0..32).map(|index| {
         let lab = lab.clone();
         async move {
@@ -118,7 +128,10 @@ async fn eight_at_a_time_leave_nothing() {
 async fn a_shim_killed_at_any_moment_leaves_nothing() {
     let lab = std::sync::Arc::new(Lab::new());
     for moment in 0..40 {
-        lab.runtime.prepare_task(TASK, None, None).await.unwrap();
+        lab.runtime
+            .prepare_task(TASK, &TaskLimits::default())
+            .await
+            .unwrap();
         let starting = {
             let lab = lab.clone();
             neargate_base::task::spawn("start", async move {
@@ -160,7 +173,10 @@ async fn a_shim_killed_at_any_moment_leaves_nothing() {
 #[tokio::test]
 async fn a_task_removed_while_it_starts_is_gone() {
     let lab = std::sync::Arc::new(Lab::new());
-    lab.runtime.prepare_task(TASK, None, None).await.unwrap();
+    lab.runtime
+        .prepare_task(TASK, &TaskLimits::default())
+        .await
+        .unwrap();
     let starting = {
         let lab = lab.clone();
         neargate_base::task::spawn("start", async move {

@@ -197,6 +197,25 @@ fn what_fargate_alone_does_is_not_done_on_instances() {
 }
 
 #[test]
+fn a_task_without_cpu_weighs_what_its_containers_do() {
+    let units = |units| ContainerSpec {
+        cpu_units: units,
+        ..container("web")
+    };
+    let limits = |cpu_units, containers| {
+        task_limits(&Assignment {
+            cpu_units,
+            ..assignment(containers)
+        })
+    };
+    let all = vec![units(Some(128)), units(None), units(Some(256))];
+    assert_eq!(limits(None, all.clone()).cpu_shares, Some(384));
+    assert_eq!(limits(Some(0), vec![units(None)]).cpu_shares, Some(2));
+    let capped = limits(Some(512), all);
+    assert_eq!((capped.cpu_units, capped.cpu_shares), (Some(512), None));
+}
+
+#[test]
 fn what_is_not_built_is_refused() {
     let mut spec = container("web");
     spec.privileged = true;

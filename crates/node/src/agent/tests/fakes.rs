@@ -4,7 +4,7 @@
 use super::super::seams::{Joined, Plumb, Pull, PulledImage, TaskLinks};
 use crate::cgroup::Usage;
 use crate::runtime::{
-    Adopted, Container, ContainerConfig, ExecEnd, Executed, Exit, Runtime, RuntimeError,
+    Adopted, Container, ContainerConfig, ExecEnd, Executed, Exit, Runtime, RuntimeError, TaskLimits,
 };
 use crate::upstream::{AssignmentChange, ImageSource, Upstream, UpstreamError};
 use async_trait::async_trait;
@@ -329,12 +329,7 @@ impl FakeRuntime {
 
 #[async_trait]
 impl Runtime for FakeRuntime {
-    async fn prepare_task(
-        &self,
-        _: &str,
-        _: Option<u32>,
-        _: Option<u32>,
-    ) -> Result<(), RuntimeError> {
+    async fn prepare_task(&self, _: &str, _: &TaskLimits) -> Result<(), RuntimeError> {
         Ok(())
     }
 

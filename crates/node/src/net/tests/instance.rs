@@ -177,10 +177,20 @@ fn udp_ports_are_published_beside_tcp_ports() {
         client
             .send_to(b"question", at([172, 31, 0, 9], 8080))
             .unwrap();
-        assert_eq!(
-            receive(&server),
-            ("question".into(), Ipv4Addr::new(172, 31, 0, 1))
-        );
+        let host = Ipv4Addr::new(172, 31, 0, 1);
+        assert_eq!(receive(&server), ("question".into(), host));
+
+        // Its successor gets what the same sender sends on, without a pause.
+        lab.instance.disconnect(TASK).await.unwrap();
+        let udp_port = PortMapping {
+            protocol: Protocol::Udp,
+            ..port(53, Some(8080))
+        };
+        let next = lab.connect(OTHER, "dns", &[udp_port]).await;
+        assert_ne!(next.address, dns.address);
+        let server = udp(&next.namespace, (Ipv4Addr::UNSPECIFIED, 53)).await;
+        client.send_to(b"again", at([172, 31, 0, 9], 8080)).unwrap();
+        assert_eq!(receive(&server), ("again".into(), host));
         lab.end().await;
     });
 }
