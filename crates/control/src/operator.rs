@@ -131,6 +131,9 @@ impl Operator {
     async fn handle(&self, request: Request<Incoming>) -> Result<Vec<u8>, AwsError> {
         let refused = |why: &str| AwsError::client("Refused", why);
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        // All of it, in any case: the other end writes before it reads.
+        let bytes = body::read(request.into_body(), MAX_BYTES, PATIENCE).await;
+        let bytes = bytes.map_err(|_| refused("The request broke off."))?;
         let nodes = self.nodes.as_ref().ok_or_else(|| {
             refused(
                 "No nodes of other hosts are served: start neargate up with --node-listen ADDR.",
@@ -138,8 +141,6 @@ impl Operator {
         })?;
         match (&method, path.as_str()) {
             (&Method::POST, "/v1/node-tokens") => {
-                let bytes = body::read(request.into_body(), MAX_BYTES, PATIENCE).await;
-                let bytes = bytes.map_err(|_| refused("The request broke off."))?;
                 let asked: TokenRequest =
                     serde_json::from_slice(&bytes).map_err(|e| refused(&e.to_string()))?;
                 let wanted = Wanted {

@@ -43,8 +43,7 @@ pub fn ask<Q: Serialize, A: DeserializeOwned>(
         "{method} {path} HTTP/1.1\r\nhost: operator\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(&body)?;
+    stream.write_all(&[head.as_bytes(), &body].concat())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).context("no answer")?;
     read(&answer)
