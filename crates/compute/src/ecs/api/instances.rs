@@ -84,7 +84,7 @@ pub async fn list_container_instances(
         of_status
             && filter
                 .as_ref()
-                .is_none_or(|f| f.selects(&show::Asked::of(&ecs, &cx, instance)))
+                .is_none_or(|f| f.selects(&show::Asked::of(&ecs, &cx, instance, f.of_tasks())))
     });
     let token = input.next_token.as_deref();
     let page = page::page(wanted, token, limit, |i| i.id.clone());

@@ -42,6 +42,14 @@ pub async fn start_task(
             failures.push(instances::missing(&cx, &cluster, &id));
             continue;
         };
+        if instance.status != InstanceStatus::Active {
+            failures.push(api::Failure {
+                arn: Some(instance.arn.clone()),
+                reason: Some(instance.status.as_str().into()),
+                detail: Some("The container instance takes no new tasks.".into()),
+            });
+            continue;
+        }
         let mut wanted = if instance.launch_type == LaunchType::External {
             let external = run_task(&input, LaunchType::External);
             Request::check(&cx, &external, &cluster).await?.launch

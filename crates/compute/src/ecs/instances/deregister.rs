@@ -12,6 +12,7 @@ use neargate_domain::{DesiredState, TaskStatus};
 use neargate_service::controller::{Applied, Controller, Plan};
 use neargate_service::db::{self, Tx};
 use neargate_service::{AwsError, Committed, Db, House, Resource, Scope, Stored};
+use neargate_store::Revision;
 use std::sync::Arc;
 
 /// What a task stopped by a forced deregistration says.
@@ -31,35 +32,68 @@ pub async fn deregister(
     id: &str,
     force: bool,
 ) -> Result<Stored<ContainerInstance>, AwsError> {
-    let key_id = ContainerInstance::key_id(cluster, id);
+    let key = ClusterId::new(scope, cluster).key::<ContainerInstance>(id);
+    let mut before = None;
     loop {
-        let read = house.db.get::<ContainerInstance>(scope, &key_id).await?;
+        let read = house.db.get_key::<ContainerInstance>(&key).await?;
         let read = read
             .filter(|i| i.status != InstanceStatus::Inactive)
             .ok_or_else(error::container_instance_not_found)?;
+        // Everything placed while it was as read is in the index then.
         ecs.fleet.current(&house.db).await?;
         let tasks = ecs.fleet.of_instance(&ClusterId::new(scope, cluster), id);
         if !tasks.is_empty() && !force {
+            if let Some(before) = before {
+                set(house, &read, before).await?;
+            }
             return Err(error::instance_has_tasks());
         }
-        let mut gone = read.value.clone();
-        gone.version += 1;
-        let tx = if tasks.is_empty() {
-            inactive(&house.db, &read, &mut gone, house.now()).await?
-        } else if gone.status == InstanceStatus::Deregistering {
-            return Ok(read);
-        } else {
-            gone.status = InstanceStatus::Deregistering;
-            house.db.tx().update(&read, &gone)
+        let changed = match read.status {
+            InstanceStatus::Deregistering if !tasks.is_empty() => return Ok(read),
+            // A task may be on its way to it: none can be while it drains.
+            InstanceStatus::Active if !force => {
+                before = Some(read.status);
+                set(house, &read, InstanceStatus::Draining).await?;
+                continue;
+            }
+            InstanceStatus::Active if tasks.is_empty() => {
+                set(house, &read, InstanceStatus::Deregistering).await?;
+                continue;
+            }
+            _ if tasks.is_empty() => {
+                let mut gone = read.value.clone();
+                let tx = inactive(&house.db, &read, &mut gone, house.now()).await?;
+                match tx.commit().await? {
+                    Committed::At(revision) => Some((revision, gone)),
+                    Committed::Conflict => None,
+                }
+            }
+            _ => set(house, &read, InstanceStatus::Deregistering).await?,
         };
-        if let Committed::At(revision) = tx.commit().await? {
+        if let Some((revision, value)) = changed {
             return Ok(Stored {
+                key,
                 revision,
-                value: gone,
-                key: read.key,
+                value,
             });
         }
     }
+}
+
+/// Gives the instance another status; `None` when somebody else changed it meanwhile.
+async fn set(
+    house: &House,
+    read: &Stored<ContainerInstance>,
+    status: InstanceStatus,
+) -> Result<Option<(Revision, ContainerInstance)>, AwsError> {
+    let mut changed = read.value.clone();
+    changed.status = status;
+    changed.version += 1;
+    let tx = house.db.tx().update(read, &changed);
+    Ok(match tx.commit().await? {
+        Committed::At(revision) => Some((revision, changed)),
+        Committed::Conflict => None,
+    })
 }
 
 /// Ends the tasks of instances that are `DEREGISTERING`, then makes them `INACTIVE`, and
@@ -186,7 +220,6 @@ impl Controller for Deregistration {
             }
             Action::Inactive(read, now) => {
                 let mut gone = read.value.clone();
-                gone.version += 1;
                 inactive(&self.db, &read, &mut gone, now).await?
             }
             Action::Forget(read) => self.db.tx().delete(&read),
@@ -206,6 +239,7 @@ async fn inactive(
     now: Timestamp,
 ) -> Result<Tx, AwsError> {
     gone.status = InstanceStatus::Inactive;
+    gone.version += 1;
     gone.left_at = Some(now);
     let tx = db.tx().update(instance, gone);
     let machine = instance

@@ -145,11 +145,9 @@ pub async fn launch_on(
             }
             network::Reserved::Instance(network) => (network, Vec::new(), Vec::new()),
         };
-        if let Some(id) = &placed.container_instance {
+        if let Some(instance) = &placed.instance {
             // Deregistered or drained meanwhile: place again.
-            if let Some(instance) = ecs.fleet.instance(&cluster, id) {
-                tx = tx.unchanged(&instance);
-            }
+            tx = tx.unchanged(instance);
         }
         let task = spec::task(house, launch, capacity, placed, task_id, network);
         let id = Task::id(&cluster.name, &task.spec.assignment.task_id);

@@ -4,12 +4,13 @@
 use super::{Launch, Unplaced, failure};
 use crate::ecs::Ecs;
 use crate::ecs::fleet::ClusterId;
+use crate::ecs::model::{ContainerInstance, InstanceStatus};
 use crate::ecs::plan::placement::fargate::{self, Node, Subnet};
 use crate::ecs::plan::placement::{Claim, Constraint, Port, Refusal, Request, Strategy};
 use crate::ecs::plan::query::Expression;
 use neargate_domain::LaunchType;
 use neargate_domain::vpc::DefaultVpc;
-use neargate_service::House;
+use neargate_service::{House, Stored};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -56,6 +57,8 @@ impl Capacity {
 pub(super) struct Placed {
     pub(super) node: String,
     pub(super) container_instance: Option<String>,
+    /// As it was when it was chosen: the transaction must find it so.
+    pub(super) instance: Option<Arc<Stored<ContainerInstance>>>,
     /// For the task's own interface.
     pub(super) subnet: Option<String>,
     pub(super) availability_zone: String,
@@ -168,6 +171,7 @@ impl<'a> Taken<'a> {
         Ok(Placed {
             node: node.id.clone(),
             container_instance: None,
+            instance: None,
             subnet: chosen,
             availability_zone,
         })
@@ -198,7 +202,8 @@ impl<'a> Taken<'a> {
         };
         self.task_ids.push(task_id.to_owned());
         let found = fleet.instance(cluster, &id);
-        let found = found.filter(|i| i.node.is_some());
+        // Since it was chosen it may have begun to drain or leave.
+        let found = found.filter(|i| i.node.is_some() && i.status == InstanceStatus::Active);
         let instance = found.ok_or_else(|| failure::gone(arn(&id)))?;
         let zone = instance
             .attribute("ecs.availability-zone")
@@ -217,6 +222,7 @@ impl<'a> Taken<'a> {
                 .or(given.clone().next())
                 .cloned(),
             availability_zone: zone.to_owned(),
+            instance: Some(instance.clone()),
         })
     }
 }

@@ -1,13 +1,18 @@
 //! ECS's operations, called through the table as the gateway calls them, on a store in memory.
 
+mod attributes;
 mod clusters;
 mod definitions;
+mod deletion;
 mod dither;
 mod golden;
 mod instances;
 mod lists;
+mod protection;
+mod providers;
 mod reports;
 mod running;
+mod settings;
 mod tags;
 mod tokens;
 

@@ -122,12 +122,22 @@ pub(super) struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    pub(super) fn of(ecs: &Ecs, cx: &Ctx, instance: &'a ContainerInstance) -> Self {
+    /// `with_tasks`: they are asked about.
+    pub(super) fn of(
+        ecs: &Ecs,
+        cx: &Ctx,
+        instance: &'a ContainerInstance,
+        with_tasks: bool,
+    ) -> Self {
         let cluster = ClusterId::new(&cx.scope, &instance.cluster);
         Asked {
             instance,
             connected: connected(ecs, instance),
-            rows: ecs.fleet.of_instance(&cluster, &instance.id),
+            rows: if with_tasks {
+                ecs.fleet.of_instance(&cluster, &instance.id)
+            } else {
+                Vec::new()
+            },
         }
     }
 }
