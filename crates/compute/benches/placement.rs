@@ -96,6 +96,28 @@ fn measure(instances: u64, requests: &[Request]) -> (f64, f64) {
     (filling, per_second(tasks, watch))
 }
 
+/// (placements of a request never seen before, refusals), each per second.
+fn measure_cold(instances: u64) -> (f64, f64) {
+    const ROUNDS: usize = 200;
+    let mut capacity = cluster(instances);
+    let new: Vec<_> = (0..ROUNDS)
+        .map(|n| request(n, &Strategy::service_default(), None))
+        .collect();
+    let mut big = request(0, &[], None);
+    Arc::make_mut(&mut big.claim).memory_mib = u32::MAX;
+    let watch = Stopwatch::start();
+    for (n, request) in new.iter().enumerate() {
+        let placed = capacity.place(request, &format!("{n:032x}"), n as u64);
+        assert!(placed.is_ok());
+    }
+    let placed = ROUNDS as f64 / watch.elapsed().as_secs_f64();
+    let watch = Stopwatch::start();
+    for n in 0..ROUNDS {
+        assert!(capacity.place(&big, "none", n as u64).is_err());
+    }
+    (placed, ROUNDS as f64 / watch.elapsed().as_secs_f64())
+}
+
 fn main() {
     let zones = Strategy::Spread(SpreadBy::Attribute(ZONE.into()));
     let racks = Strategy::Spread(SpreadBy::Attribute("rack".into()));
@@ -179,5 +201,11 @@ fn main() {
             let (filling, replacing) = measure(instances, &requests);
             println!("{name:<36} {instances:>10} {filling:>12.0} {replacing:>12.0}");
         }
+        let (placed, refused) = measure_cold(instances);
+        println!(
+            "{:<36} {instances:>10} {placed:>12.0}",
+            "each a new request"
+        );
+        println!("{:<36} {instances:>10} {refused:>12.0}", "refusals");
     }
 }

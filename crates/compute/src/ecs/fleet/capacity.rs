@@ -57,6 +57,9 @@ impl Capacities {
         let capacity = self.of(&row.cluster);
         capacity.take(instance, &row.task_id, claim);
         capacity.set_running(&row.task_id, row.is_running());
+        if row.is_stopping() {
+            capacity.set_stopping(&row.task_id);
+        }
     }
 
     pub(super) fn remove_task(&mut self, row: &Row) {
