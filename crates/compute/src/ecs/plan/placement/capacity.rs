@@ -31,8 +31,13 @@ pub struct Capacity {
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     held: Vec<Held>,
+    /// [`Held::free`] of each, side by side: what an index reads over and over.
+    free: Vec<Free>,
     by_id: BTreeMap<InstanceId, u32>,
-    free: Vec<u32>,
+    /// For each group, how many of its tasks are where; those that are to stop left out.
+    groups: HashMap<Box<str>, HashMap<u32, u32>>,
+    /// Numbers to be given again.
+    unused: Vec<u32>,
 }
 
 /// One task's place.
@@ -65,13 +70,14 @@ pub(super) struct Held {
     groups: BTreeMap<Box<str>, u32>,
 }
 
-/// Numbers that can be subtracted.
+/// What an instance has left (or has in use), and whether it takes tasks at all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Free {
     pub(super) cpu_units: i64,
     pub(super) memory_mib: i64,
     pub(super) gpus: i64,
     pub(super) enis: i64,
+    pub(super) placeable: bool,
 }
 
 /// How many tasks an instance has.
@@ -91,13 +97,13 @@ impl Capacity {
     /// A new or changed instance; the places on it are kept.
     pub fn upsert(&mut self, instance: Instance) {
         let slot = self.slots.of(&instance.id);
-        let held = &mut self.slots.held[slot as usize];
-        match &held.instance {
+        match &self.slots.get(slot).instance {
             Some(old) if *old == instance => return,
-            Some(old) if old.same_registration(&instance) => self.indexes.changed(slot),
+            Some(old) if old.same_registration(&instance) => self.indexes.changed(slot, None),
             Some(_) | None => self.indexes.registered(),
         }
-        held.instance = Some(instance);
+        self.slots
+            .change(slot, |held| held.instance = Some(instance));
     }
 
     /// The instance is gone. Its tasks keep their places until they are given back, but take
@@ -106,7 +112,7 @@ impl Capacity {
         let Some(slot) = self.slots.find(id) else {
             return;
         };
-        self.slots.held[slot as usize].instance = None;
+        self.slots.change(slot, |held| held.instance = None);
         self.indexes.registered();
         self.slots.release(slot);
     }
@@ -153,10 +159,9 @@ impl Capacity {
         let before = taken.phase;
         change(&mut taken.phase);
         if taken.phase != before {
-            let held = &mut self.slots.held[taken.slot as usize];
-            held.subtract(&taken.claim, before);
-            held.add(&taken.claim, taken.phase);
-            self.indexes.changed(taken.slot);
+            self.slots.subtract(taken.slot, &taken.claim, before);
+            self.slots.add(taken.slot, &taken.claim, taken.phase);
+            self.indexes.changed(taken.slot, Some(&taken.claim.group));
         }
     }
 
@@ -214,7 +219,11 @@ impl Capacity {
     /// The instances on which one more such task would fit and is allowed, by id.
     pub fn matching(&self, request: &Request) -> Vec<InstanceId> {
         let held = self.slots.in_order();
-        held.filter(|h| filter::passes_fixed(request, h) && filter::passes_moving(request, h))
+        held.filter(|h| filter::passes_fixed(request, h))
+            .filter(|h| {
+                let of_group = h.of_group(&request.claim.group);
+                filter::passes_moving(request, h, &h.free(), of_group)
+            })
             .map(|h| h.id.clone())
             .collect()
     }
@@ -289,8 +298,8 @@ impl Capacity {
     }
 
     fn put(&mut self, slot: u32, task_id: &str, claim: Arc<Claim>, phase: Phase) {
-        self.slots.held[slot as usize].add(&claim, phase);
-        self.indexes.changed(slot);
+        self.slots.add(slot, &claim, phase);
+        self.indexes.changed(slot, Some(&claim.group));
         let taken = Taken { slot, phase, claim };
         self.tasks.insert(task_id.into(), taken);
     }
@@ -299,8 +308,8 @@ impl Capacity {
         let Some(taken) = self.tasks.remove(task_id) else {
             return;
         };
-        self.slots.held[taken.slot as usize].subtract(&taken.claim, taken.phase);
-        self.indexes.changed(taken.slot);
+        self.slots.subtract(taken.slot, &taken.claim, taken.phase);
+        self.indexes.changed(taken.slot, Some(&taken.claim.group));
         if keep != Some(taken.slot) {
             self.slots.release(taken.slot);
         }
@@ -325,6 +334,16 @@ impl Slots {
         self.held.iter()
     }
 
+    pub(super) fn free(&self, slot: u32) -> &Free {
+        &self.free[slot as usize]
+    }
+
+    /// Where tasks of the group are, and how many.
+    pub(super) fn of_group(&self, group: &str) -> impl Iterator<Item = (u32, u32)> {
+        let of = self.groups.get(group).into_iter().flatten();
+        of.map(|(slot, count)| (*slot, *count))
+    }
+
     /// The numbers in order of the ids.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u32> {
         self.by_id.values().copied()
@@ -338,8 +357,9 @@ impl Slots {
         if let Some(slot) = self.find(id) {
             return slot;
         }
-        let slot = self.free.pop().unwrap_or_else(|| {
+        let slot = self.unused.pop().unwrap_or_else(|| {
             self.held.push(Held::default());
+            self.free.push(Free::default());
             u32::try_from(self.held.len() - 1).expect("fewer than 4 billion instances")
         });
         self.held[slot as usize] = Held {
@@ -350,13 +370,50 @@ impl Slots {
         slot
     }
 
+    fn change(&mut self, slot: u32, change: impl FnOnce(&mut Held)) {
+        let held = &mut self.held[slot as usize];
+        change(held);
+        self.free[slot as usize] = held.free();
+    }
+
+    fn add(&mut self, slot: u32, claim: &Claim, phase: Phase) {
+        self.change(slot, |held| held.add(claim, phase));
+        if phase.stopping {
+            return;
+        }
+        match self.groups.get_mut(claim.group.as_str()) {
+            Some(of) => *of.entry(slot).or_default() += 1,
+            None => {
+                let of = HashMap::from([(slot, 1)]);
+                self.groups.insert(claim.group.as_str().into(), of);
+            }
+        }
+    }
+
+    fn subtract(&mut self, slot: u32, claim: &Claim, phase: Phase) {
+        self.change(slot, |held| held.subtract(claim, phase));
+        let of = self.groups.get_mut(claim.group.as_str());
+        let Some(of) = of.filter(|_| !phase.stopping) else {
+            return;
+        };
+        if let Some(count) = of.get_mut(&slot) {
+            *count -= 1;
+            if *count == 0 {
+                of.remove(&slot);
+            }
+        }
+        if of.is_empty() {
+            self.groups.remove(claim.group.as_str());
+        }
+    }
+
     /// Forgets an instance that is removed and has no tasks.
     fn release(&mut self, slot: u32) {
         let held = &mut self.held[slot as usize];
         if held.instance.is_none() && held.tasks == 0 {
             self.by_id.remove(&held.id);
             *held = Held::default();
-            self.free.push(slot);
+            self.unused.push(slot);
         }
     }
 }
@@ -372,6 +429,7 @@ impl Held {
             memory_mib: i.registered.memory_mib - self.used.memory_mib,
             gpus: i.registered.gpus - self.used.gpus,
             enis: i64::from(i.eni_slots) - self.used.enis,
+            placeable: i.placeable(),
         }
     }
 

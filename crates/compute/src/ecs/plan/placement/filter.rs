@@ -4,7 +4,7 @@
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-placement.html>). It
 //! decides which of several lacks an instance is reported with.
 
-use super::capacity::Held;
+use super::capacity::{Free, Held};
 use super::instance::Port;
 use super::request::{Constraint, Request};
 use std::fmt;
@@ -181,18 +181,19 @@ pub(super) fn passes_fixed(request: &Request, held: &Held) -> bool {
         })
 }
 
-/// The filters whose answer changes with tasks, connection and status.
-pub(super) fn passes_moving(request: &Request, held: &Held) -> bool {
-    let (claim, free) = (&request.claim, held.free());
+/// The filters whose answer changes with tasks, connection and status. `free` is what the
+/// instance has free, `of_group` how many tasks of the request's group it has.
+pub(super) fn passes_moving(request: &Request, held: &Held, free: &Free, of_group: u32) -> bool {
+    let claim = &request.claim;
     let fits = |needed: u32, free: i64| needed == 0 || free >= i64::from(needed);
-    held.instance.as_ref().is_some_and(|i| i.placeable())
+    free.placeable
         && fits(claim.cpu_units, free.cpu_units)
         && fits(claim.memory_mib, free.memory_mib)
         && fits(claim.gpus, free.gpus)
         && (!claim.eni || free.enis > 0)
         && port(request, held).is_none()
         && request.constraints.iter().all(|c| match c {
-            Constraint::DistinctInstance => held.of_group(&claim.group) == 0,
+            Constraint::DistinctInstance => of_group == 0,
             Constraint::MemberOf(e) => !e.of_tasks() || e.selects(held),
         })
 }

@@ -43,26 +43,35 @@ impl Refusal {
             closest: None,
             by_provider: request.capacity_provider.is_some(),
         };
+        let mut closest: Option<(usize, &Held)> = None;
         for held in by_id.filter(|held| concerns(request, held)) {
+            let (mut first, mut count) = (None, 0);
+            lacks(request, held, &mut |lack| {
+                first.get_or_insert(lack);
+                count += 1;
+                true
+            });
+            refusal.considered += 1;
+            let Some(first) = first else { continue };
+            *refusal.failed.entry(first.reason()).or_default() += 1;
+            if refusal.failures.len() < MAX_NAMED {
+                refusal.failures.push((held.id.clone(), first));
+            }
+            if closest.is_none_or(|(least, _)| count < least) {
+                closest = Some((count, held));
+            }
+        }
+        refusal.closest = closest.map(|(_, held)| {
             let mut all = Vec::new();
             lacks(request, held, &mut |lack| {
                 all.push(lack);
                 true
             });
-            refusal.considered += 1;
-            let Some(first) = all.first() else { continue };
-            *refusal.failed.entry(first.reason()).or_default() += 1;
-            if refusal.failures.len() < MAX_NAMED {
-                refusal.failures.push((held.id.clone(), first.clone()));
+            Closest {
+                instance: held.id.clone(),
+                lacks: all,
             }
-            let closest = refusal.closest.as_ref();
-            if closest.is_none_or(|c| all.len() < c.lacks.len()) {
-                refusal.closest = Some(Closest {
-                    instance: held.id.clone(),
-                    lacks: all,
-                });
-            }
-        }
+        });
         refusal
     }
 

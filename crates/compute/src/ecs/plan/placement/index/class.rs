@@ -6,7 +6,8 @@
 
 use super::partition::Partition;
 use super::tree::{NONE, Tree};
-use crate::ecs::plan::placement::capacity::{Held, Slots};
+use super::{Change, hash};
+use crate::ecs::plan::placement::capacity::Slots;
 use crate::ecs::plan::placement::filter::passes_moving;
 use crate::ecs::plan::placement::request::{Request, Resource, SpreadBy, Strategy};
 use crate::ecs::plan::placement::scale_in::mix;
@@ -51,6 +52,8 @@ pub(super) struct Index {
     counts: Vec<Vec<u32>>,
     /// By the instance's number: the tasks that were counted for it.
     counted: Vec<u32>,
+    /// The group's [`hash`].
+    group: u32,
 }
 
 impl Index {
@@ -63,49 +66,51 @@ impl Index {
     ) -> Index {
         let mut counts: Vec<_> = partition.sizes.iter().map(|n| vec![0; *n]).collect();
         let mut counted = vec![0; slots.len()];
-        let mut trees = Vec::with_capacity(partition.members.len());
-        for (members, values) in partition.members.iter().zip(&partition.values) {
-            let mut total = 0;
-            let keys = members.iter().map(|slot| {
-                let held = slots.get(*slot);
-                let count = held.of_group(&request.claim.group);
-                total += count;
-                counted[*slot as usize] = count;
-                order.key(request, held, count, passes[*slot as usize])
-            });
-            trees.push(Tree::new(keys.collect()));
-            for (counts, value) in counts.iter_mut().zip(values) {
-                counts[*value as usize] += total;
+        for (slot, count) in slots.of_group(&request.claim.group) {
+            if let Some((cell, _)) = partition.place(slot) {
+                counted[slot as usize] = count;
+                for (counts, value) in counts.iter_mut().zip(&partition.values[cell]) {
+                    counts[*value as usize] += count;
+                }
             }
         }
+        let keys = |members: &Vec<u32>| {
+            let key = |slot: &u32| {
+                let nth = *slot as usize;
+                order.key(request, slots, *slot, counted[nth], passes[nth])
+            };
+            Tree::new(members.iter().map(key).collect())
+        };
         Index {
+            trees: partition.members.iter().map(keys).collect(),
             order,
             partition,
             passes,
-            trees,
             counts,
             counted,
+            group: hash(&request.claim.group),
         }
     }
 
     /// The instance may have changed in what it has free.
-    pub(super) fn update(&mut self, slots: &Slots, request: &Request, slot: u32) {
+    pub(super) fn update(&mut self, slots: &Slots, request: &Request, change: Change) {
+        let slot = change.slot;
         // One that came later has a registration of its own and makes a new index.
         let Some((cell, member)) = self.partition.place(slot) else {
             return;
         };
-        let held = slots.get(slot);
-        let count = held.of_group(&request.claim.group);
-        let counted = std::mem::replace(&mut self.counted[slot as usize], count);
-        if count != counted {
+        let counted = &mut self.counted[slot as usize];
+        if change.group == Some(self.group) {
+            let count = slots.get(slot).of_group(&request.claim.group);
+            let before = std::mem::replace(counted, count);
             let values = &self.partition.values[cell];
             for (counts, value) in self.counts.iter_mut().zip(values) {
                 let total = &mut counts[*value as usize];
-                *total = *total - counted + count;
+                *total = *total - before + count;
             }
         }
         let passes = self.passes[slot as usize];
-        let key = self.order.key(request, held, count, passes);
+        let key = self.order.key(request, slots, slot, *counted, passes);
         self.trees[cell].set(member, key);
     }
 
@@ -196,11 +201,18 @@ impl Order {
         order
     }
 
-    fn key(&self, request: &Request, held: &Held, of_group: u32, passes: bool) -> u128 {
-        if !passes || !passes_moving(request, held) {
+    fn key(
+        &self,
+        request: &Request,
+        slots: &Slots,
+        slot: u32,
+        of_group: u32,
+        passes: bool,
+    ) -> u128 {
+        let free = slots.free(slot);
+        if !passes || !passes_moving(request, slots.get(slot), free, of_group) {
             return NONE;
         }
-        let free = held.free();
         let amount = |amount: i64| u32::try_from(amount.max(0)).unwrap_or(u32::MAX);
         let mut key = 0;
         for (nth, part) in self.parts.iter().enumerate() {

@@ -35,11 +35,20 @@ pub(super) struct Indexes {
     shared: Shared,
     /// Rises when an instance comes, goes or registers anew.
     registrations: u64,
-    /// The numbers of the instances that changed, the oldest first.
-    journal: VecDeque<u32>,
+    /// What changed, the oldest first.
+    journal: VecDeque<Change>,
     /// The changes ever, of which the journal holds the last.
     changes: u64,
     uses: u64,
+}
+
+/// Something is different on an instance.
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    /// The instance's number.
+    slot: u32,
+    /// The [`hash`] of the group that may have more or fewer tasks there.
+    group: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -61,13 +70,15 @@ struct Shared {
 }
 
 impl Indexes {
-    /// What the instance has free, or its connection, has changed.
-    pub(super) fn changed(&mut self, slot: u32) {
+    /// What the instance has free, or its connection, has changed; and perhaps how many tasks
+    /// of this group it has.
+    pub(super) fn changed(&mut self, slot: u32, group: Option<&str>) {
         self.changes += 1;
         if self.journal.len() == MAX_JOURNAL {
             self.journal.pop_front();
         }
-        self.journal.push_back(slot);
+        let group = group.map(hash);
+        self.journal.push_back(Change { slot, group });
     }
 
     /// An instance has come, gone or has other attributes.
@@ -96,8 +107,8 @@ impl Indexes {
             return best;
         };
         let missed = (self.changes - entry.changes) as usize;
-        for slot in self.journal.range(self.journal.len() - missed..) {
-            entry.index.update(slots, request, *slot);
+        for change in self.journal.range(self.journal.len() - missed..) {
+            entry.index.update(slots, request, *change);
         }
         entry.changes = self.changes;
         entry.used = self.uses;
@@ -155,4 +166,11 @@ impl Shared {
         self.passes.insert(fixed, Arc::clone(&passes));
         passes
     }
+}
+
+/// Tells most groups apart; those it does not are only looked at in vain.
+fn hash(group: &str) -> u32 {
+    group.bytes().fold(0x811c_9dc5, |hash: u32, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
 }
