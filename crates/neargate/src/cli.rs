@@ -1,7 +1,7 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 
 use crate::client;
-use crate::commands::{self, instance::Instance, ps::Ps, spot::Spot};
+use crate::commands::{self, events::Events, instance::Instance, ps::Ps, spot::Spot};
 use crate::config::{Config, Flags};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -39,6 +39,7 @@ enum Command {
         flags: Flags,
     },
     Ps(Ps),
+    Events(Events),
     Instance(Instance),
     Spot(Spot),
     /// Run this machine as a node of a control plane on another host; manage such nodes.
@@ -67,6 +68,7 @@ pub fn run() -> ExitCode {
             .map_err(usage)
             .and_then(|config| crate::up::down(config).map_err(failed)),
         Command::Ps(ps) => return command(ps.run()),
+        Command::Events(events) => return command(events.run()),
         Command::Instance(instance) => return command(instance.run()),
         Command::Spot(spot) => return command(spot.run()),
         Command::Node(node) => crate::node::main(node).map_err(failed),

@@ -2,6 +2,7 @@
 //! signed. It knows no service's rules and nothing of terminals.
 
 mod error;
+mod lines;
 mod target;
 
 pub use error::{ClientError, next_step};
@@ -10,8 +11,9 @@ pub use target::{Keys, Target};
 use anyhow::Result;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client as Connections;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -111,25 +113,38 @@ impl Client {
         service: &str,
         body: String,
     ) -> Result<Bytes, ClientError> {
+        let answer = self.open(request, service, body).await?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await;
+        let body = body.map_err(|e| self.unreachable(&e))?.to_bytes();
+        if status.is_success() {
+            return Ok(body);
+        }
+        Err(ClientError::read(&self.endpoint, status, &body))
+    }
+
+    /// The head of the answer, whatever it says.
+    async fn open(
+        &self,
+        request: http::request::Builder,
+        service: &str,
+        body: String,
+    ) -> Result<Response<Incoming>, ClientError> {
         let unsendable = |e: &dyn std::fmt::Display| ClientError::Unsendable(e.to_string());
         let request = request.body(()).map_err(|e| unsendable(&e))?;
         let (mut parts, ()) = request.into_parts();
         self.sign(&mut parts, service, &body)
             .map_err(|e| unsendable(&e))?;
         let request = Request::from_parts(parts, Full::new(Bytes::from(body)));
-        let unreachable = |why: String| ClientError::Unreachable {
-            endpoint: self.endpoint.clone(),
-            why,
-        };
         let answer = self.connections.request(request).await;
-        let answer = answer.map_err(|e| unreachable(innermost(&e)))?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await;
-        let body = body.map_err(|e| unreachable(innermost(&e)))?.to_bytes();
-        if status.is_success() {
-            return Ok(body);
+        answer.map_err(|e| self.unreachable(&e))
+    }
+
+    fn unreachable(&self, why: &dyn std::error::Error) -> ClientError {
+        ClientError::Unreachable {
+            endpoint: self.endpoint.clone(),
+            why: innermost(why),
         }
-        Err(ClientError::read(&self.endpoint, status, &body))
     }
 
     fn sign(&self, parts: &mut Parts, service: &str, body: &str) -> Result<()> {

@@ -3,10 +3,11 @@
 
 use super::Events;
 use super::event::{DetailType, Event, Subject};
-use super::instance::{InstanceChange, remaining};
+use super::instance::InstanceChange;
 use super::memory::{Due, Memory};
 use crate::ecs::fleet::{ClusterId, Fleet, Row};
 use crate::ecs::model::EventCursor;
+use crate::ecs::plan::resources;
 use neargate_base::backoff::Backoff;
 use neargate_base::time::Stopwatch;
 use neargate_base::{Clock, Rng, Timestamp};
@@ -288,7 +289,10 @@ impl Follower {
         let count = |of: fn(&Row) -> bool| tasks.iter().filter(|row| of(row)).count();
         Some(InstanceChange {
             agent_connected,
-            remaining: remaining(&instance.registered, tasks.iter().map(AsRef::as_ref)),
+            remaining: resources::remaining(
+                &instance.registered,
+                tasks.iter().map(|row| &row.demand),
+            ),
             running: count(|row| row.last_status == TaskStatus::Running),
             pending: count(|row| row.last_status < TaskStatus::Running),
             revision: cause,

@@ -6,15 +6,13 @@
 //! instance's resources but not its record, and each event's version must be higher than the last.
 
 use super::event::{detail_of, iso};
-use crate::ecs::fleet::Row;
 use crate::ecs::model::ContainerInstance;
+use crate::ecs::plan::resources;
 use neargate_api::ecs as api;
 use neargate_base::{Arn, Timestamp};
-use neargate_domain::{Protocol, Resources};
 use neargate_service::tags::Tags;
 use neargate_store::Revision;
 use serde_json::Value;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// An instance as it was when the event was made.
@@ -22,7 +20,8 @@ use std::sync::Arc;
 pub(super) struct InstanceChange {
     pub instance: Arc<ContainerInstance>,
     pub agent_connected: bool,
-    pub remaining: Resources,
+    /// What its tasks leave.
+    pub remaining: Vec<api::Resource>,
     pub running: usize,
     pub pending: usize,
     pub revision: Revision,
@@ -40,32 +39,9 @@ pub fn is_due(before: Option<&ContainerInstance>, after: &ContainerInstance) -> 
     told(before) != told(after)
 }
 
-/// What the tasks that have not stopped leave of the instance's resources.
-pub(super) fn remaining<'a>(
-    registered: &Resources,
-    tasks: impl Iterator<Item = &'a Row>,
-) -> Resources {
-    let mut left = registered.clone();
-    for task in tasks {
-        let demand = &task.demand;
-        left.cpu_units = left.cpu_units.saturating_sub(demand.cpu_units);
-        left.memory_mib = left.memory_mib.saturating_sub(demand.memory_mib);
-        for (protocol, port) in &demand.ports {
-            match protocol {
-                Protocol::Tcp => left.reserved_tcp_ports.push(*port),
-                Protocol::Udp => left.reserved_udp_ports.push(*port),
-            }
-        }
-        let gpus = left.gpus.len().saturating_sub(demand.gpus as usize);
-        left.gpus.truncate(gpus);
-        left.eni_slots = left.eni_slots.saturating_sub(u32::from(demand.eni));
-    }
-    left
-}
-
 impl InstanceChange {
     /// The event's `resources` and `detail`: the instance as `DescribeContainerInstances` shows
-    /// it, with `clusterArn`, `accountType` left out, and `updatedAt`.
+    /// it, with `clusterArn` and `updatedAt`.
     pub(super) fn detail(&self, updated_at: Timestamp) -> (Vec<String>, Value) {
         let i = &self.instance;
         let attribute = |(name, value): (&String, &Option<String>)| api::Attribute {
@@ -84,8 +60,8 @@ impl InstanceChange {
                 agent_hash: Some(i.agent_hash.clone()),
                 docker_version: Some(i.docker_version.clone()),
             }),
-            remaining_resources: Some(resources(&self.remaining)),
-            registered_resources: Some(resources(&i.registered)),
+            remaining_resources: Some(self.remaining.clone()),
+            registered_resources: Some(resources::registered(&i.registered)),
             status: Some(i.status.as_str().into()),
             status_reason: i.status_reason.clone(),
             agent_connected: Some(self.agent_connected),
@@ -110,38 +86,4 @@ impl InstanceChange {
         let arn = self.instance.arn.parse::<Arn>().map(of);
         arn.map_or_else(|_| self.instance.cluster.clone(), |a| a.to_string())
     }
-}
-
-/// In ECS's form: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Resource.html>.
-fn resources(r: &Resources) -> Vec<api::Resource> {
-    let integer = |name: &str, value: u32| api::Resource {
-        name: Some(name.into()),
-        r#type: Some("INTEGER".into()),
-        double_value: Some(0.0),
-        long_value: Some(0),
-        integer_value: Some(i32::try_from(value).unwrap_or(i32::MAX)),
-        ..Default::default()
-    };
-    let set = |name: &str, values: Vec<String>| api::Resource {
-        name: Some(name.into()),
-        r#type: Some("STRINGSET".into()),
-        double_value: Some(0.0),
-        long_value: Some(0),
-        integer_value: Some(0),
-        string_set_value: Some(values),
-    };
-    let ports = |ports: &[u16]| {
-        let sorted: BTreeSet<u16> = ports.iter().copied().collect();
-        sorted.iter().map(u16::to_string).collect()
-    };
-    let mut all = vec![
-        integer("CPU", r.cpu_units),
-        integer("MEMORY", r.memory_mib),
-        set("PORTS", ports(&r.reserved_tcp_ports)),
-        set("PORTS_UDP", ports(&r.reserved_udp_ports)),
-    ];
-    if !r.gpus.is_empty() {
-        all.push(set("GPU", r.gpus.clone()));
-    }
-    all
 }

@@ -159,7 +159,12 @@ impl Glance {
             status.connectivity_at.is_some(),
         )
             .hash(&mut hasher);
-        for c in status.report.iter().flat_map(|r| &r.containers) {
+        let containers = status.report.iter().flat_map(|r| &r.containers);
+        // One that waits is what it was before there was a report.
+        let waits = |c: &&ContainerGlance| {
+            c.status == ContainerStatus::Pending && c.health == Health::Unknown
+        };
+        for c in containers.filter(|c| !waits(c)) {
             (&c.name, c.status as u8, c.health as u8).hash(&mut hasher);
         }
         Trace {

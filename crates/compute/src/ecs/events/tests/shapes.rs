@@ -4,9 +4,10 @@
 
 use super::{changed, golden};
 use crate::ecs::events::event::{DetailType, Event, Subject};
-use crate::ecs::events::instance::{InstanceChange, remaining};
+use crate::ecs::events::instance::InstanceChange;
 use crate::ecs::fleet::ClusterId;
 use crate::ecs::model::{ContainerInstance, Task};
+use crate::ecs::plan::resources;
 use neargate_base::{AccountId, Region, Timestamp};
 use neargate_service::{Scope, db};
 use serde_json::{Value, json};
@@ -135,7 +136,7 @@ fn an_instance_event_has_the_documented_members() {
     let entry = golden::<ContainerInstance>();
     let instance = db::decode::<ContainerInstance>(&entry).expect("read").value;
     let change = InstanceChange {
-        remaining: remaining(&instance.registered, std::iter::empty()),
+        remaining: resources::remaining(&instance.registered, std::iter::empty()),
         instance: Arc::new(instance),
         agent_connected: true,
         running: 1,

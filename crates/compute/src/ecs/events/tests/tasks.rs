@@ -79,6 +79,22 @@ fn changes_that_are_not() {
 }
 
 #[test]
+fn the_first_report_of_waiting_containers_says_nothing() {
+    let waiting = changed(
+        &golden::<Task>(),
+        &[
+            ("/r/status/report/containers/0/status", json!("PENDING")),
+            ("/r/status/report/containers/0/health", json!("UNKNOWN")),
+            ("/r/status/report/containers/1/status", json!("PENDING")),
+            ("/r/status/report/containers/1/health", json!("UNKNOWN")),
+        ],
+    );
+    let before = changed(&waiting, &[("/r/status/report", Value::Null)]);
+    let look = look(Some(seen(&before).trace), &waiting, NOW).expect("a task");
+    assert_eq!(look.due, None);
+}
+
+#[test]
 fn a_change_tells_its_own_time_or_the_clocks() {
     let stopped_at = 1_700_000_009_000_i64;
     let (_, look) = after(&[
