@@ -77,6 +77,16 @@ pub struct HealthCheck {
     pub start_period_secs: u32,
 }
 
+/// When a container that has ended is started again within its task
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/container-restart-policy.html>).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartPolicy {
+    /// It stays ended after these.
+    pub ignored_exit_codes: Vec<i32>,
+    /// It must have run for this long: 60 to 1800, 300 by default.
+    pub attempt_period_secs: u32,
+}
+
 /// One container of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContainerSpec {
@@ -128,6 +138,8 @@ pub struct ContainerSpec {
     pub port_mappings: Vec<PortMapping>,
     #[serde(default)]
     pub health_check: Option<HealthCheck>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart_policy: Option<RestartPolicy>,
 }
 
 /// An image as the node must find it.

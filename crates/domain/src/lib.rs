@@ -11,6 +11,7 @@ pub mod vpc;
 
 pub use assignment::{
     Assignment, ContainerSpec, DesiredState, HealthCheck, ImageRef, LaunchType, LogLine, LogTarget,
+    RestartPolicy,
 };
 pub use network::{
     InstanceNetwork, NetworkBinding, NetworkInterface, PortMapping, Protocol, TaskNetwork,

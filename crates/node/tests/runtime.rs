@@ -5,6 +5,8 @@
 #[path = "runtime/lab.rs"]
 mod lab;
 
+#[path = "runtime/again.rs"]
+mod again;
 #[path = "runtime/confinement.rs"]
 mod confinement;
 #[path = "runtime/exec.rs"]

@@ -197,9 +197,14 @@ impl Driver {
             Action::Start(i) => {
                 self.spawn("start", operation::start(shared, prepared, i));
             }
+            Action::Restart(i) => {
+                let name = self.state.assignment.containers[i].name.clone();
+                self.spawn("restart", operation::restart(shared, task_id, name, i));
+            }
             Action::Check(i) => self.check(i),
             Action::GiveUp(i, _) => {
                 self.slots[i].preparing.drain(..).for_each(|op| op.abort());
+                self.ship_the_rest(i);
             }
             Action::Signal(i, signal) => self.signal(i, signal),
             Action::Kill(i) => self.signal(i, 9),
@@ -280,16 +285,29 @@ impl Driver {
             }
             Message::Event(event) => event,
         };
+        let mut may_end = None;
         match &event {
             Event::Exited(i, _) | Event::Lost(i) => {
-                self.slots[*i].log_end.cancel();
                 self.slots[*i].container = None;
+                may_end = Some(*i);
             }
+            Event::StartFailed(i, _) => may_end = Some(*i),
             Event::Saved { .. } => self.save_backoff.reset(),
             Event::Reported(_) => self.report_backoff.reset(),
             _ => {}
         }
         self.state.on(event, now);
+        if let Some(i) = may_end {
+            self.ship_the_rest(i);
+        }
+    }
+
+    /// The log of a container that has ended for good is complete.
+    fn ship_the_rest(&mut self, i: usize) {
+        if let Phase::Ended(_) = self.state.containers[i].phase {
+            self.slots[i].log_end.cancel();
+            self.ship(i);
+        }
     }
 
     /// Keep a running container and wait for its end.
@@ -361,7 +379,7 @@ impl Driver {
     /// At shutdown: let starts under way and ledger writes finish, then leave everything as is.
     async fn settle(mut self) {
         let under_way = |s: &TaskState| {
-            s.saving.in_flight || s.containers.iter().any(|c| c.phase == Phase::Starting)
+            s.saving.in_flight || s.containers.iter().any(|c| c.phase.is_starting())
         };
         let settled = async {
             while under_way(&self.state) {

@@ -3,6 +3,7 @@
 //! by the task's driver only.
 
 use super::health::HealthState;
+use super::restart::Runs;
 use super::state::{ContainerState, Ended, Network, Once, Phase, TaskState};
 use neargate_base::Timestamp;
 use neargate_domain::{Assignment, Health, NetworkBinding, TaskStopped};
@@ -50,6 +51,9 @@ pub struct KeptContainer {
     /// As last observed. Since schema 2.
     #[serde(default)]
     pub health: Health,
+    /// Of a container that was started again, or is to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs: Option<Runs>,
 }
 
 impl Entry {
@@ -58,8 +62,17 @@ impl Entry {
         let kept = |c: &ContainerState| {
             let (started_at, ended) = match &c.phase {
                 Phase::Waiting | Phase::Pulling | Phase::Pulled | Phase::Starting => (None, None),
-                Phase::Running { started_at } => (Some(*started_at), None),
+                Phase::Running { started_at } | Phase::Restarting { started_at, .. } => {
+                    (Some(*started_at), None)
+                }
                 Phase::Ended(e) => (e.started_at, Some(e.clone())),
+            };
+            let runs = Runs {
+                ended: match &c.phase {
+                    Phase::Restarting { ended, .. } => Some(ended.clone()),
+                    _ => None,
+                },
+                ..c.runs.clone()
             };
             KeptContainer {
                 image_digest: c.image_digest.clone(),
@@ -69,6 +82,7 @@ impl Entry {
                 ended,
                 bindings: c.bindings.clone(),
                 health: c.health.status,
+                runs: Some(runs).filter(|runs| *runs != Runs::default()),
             }
         };
         Entry {
@@ -108,6 +122,8 @@ impl Entry {
             c.signalled_at = kept.signalled_at;
             c.bindings = kept.bindings;
             c.health.status = kept.health;
+            c.runs = kept.runs.unwrap_or_default();
+            let again = c.runs.ended.take();
             match (kept.started_at, kept.ended) {
                 (started_at, Some(ended)) => {
                     // It wrote nothing unless it ran.
@@ -117,7 +133,15 @@ impl Entry {
                 }
                 (Some(started_at), None) => {
                     c.log_ready = Once::Done;
-                    c.phase = Phase::Running { started_at };
+                    c.phase = match again {
+                        Some(ended) => Phase::Restarting {
+                            started_at,
+                            ended,
+                            under_way: false,
+                        },
+                        None => Phase::Running { started_at },
+                    };
+                    let started_at = c.runs.last_start_at.unwrap_or(started_at);
                     if let Some(check) = &spec.health_check {
                         c.health = HealthState::resumed(kept.health, check, started_at, now);
                     }

@@ -21,6 +21,7 @@ mod operation;
 mod order;
 mod plan;
 mod recover;
+mod restart;
 pub mod seams;
 mod shipper;
 mod state;

@@ -1,6 +1,8 @@
 //! What a driver observes of its task, and how each observation changes the state: the causes
 //! and words of every end are here.
 
+use super::health::HealthState;
+use super::restart;
 use super::seams::{PulledImage, TaskLinks};
 use super::state::{ContainerState, Ended, Network, Once, Phase, TaskState};
 use crate::runtime::Exit;
@@ -88,15 +90,7 @@ impl TaskState {
                     );
                 }
             }
-            Event::Started(i, started_at) => {
-                if self.containers[i].phase == Phase::Starting {
-                    self.containers[i].phase = Phase::Running { started_at };
-                    if let Some(check) = &self.assignment.containers[i].health_check {
-                        self.containers[i].health.started(check, started_at);
-                    }
-                    self.touch();
-                }
-            }
+            Event::Started(i, started_at) => self.started(i, started_at),
             Event::Checked(i, passed) => self.checked(i, passed, now),
             Event::StartFailed(i, message) => self.start_failed(i, &message, None, now),
             Event::Exited(i, exit) => self.exited(i, &exit),
@@ -252,11 +246,44 @@ impl TaskState {
         }
     }
 
+    fn started(&mut self, i: usize, at: Timestamp) {
+        let c = &mut self.containers[i];
+        let first = match c.phase {
+            Phase::Starting => at,
+            // Running already: started again by an agent that was killed before it kept that.
+            Phase::Restarting { started_at, .. } | Phase::Running { started_at }
+                if at > c.runs.last_start_at.unwrap_or(started_at) =>
+            {
+                started_at
+            }
+            Phase::Waiting
+            | Phase::Pulling
+            | Phase::Pulled
+            | Phase::Running { .. }
+            | Phase::Restarting { .. }
+            | Phase::Ended(_) => return,
+        };
+        if c.phase != Phase::Starting {
+            c.runs.restarts += 1;
+            c.runs.last_start_at = Some(at);
+        }
+        c.phase = Phase::Running { started_at: first };
+        if let Some(check) = &self.assignment.containers[i].health_check {
+            c.health.started(check, at);
+        }
+        self.touch();
+    }
+
     fn checked(&mut self, i: usize, passed: Option<bool>, now: Timestamp) {
         let c = &mut self.containers[i];
         if let Phase::Running { started_at } = c.phase
             && let Some(check) = &self.assignment.containers[i].health_check
-            && c.health.checked(check, started_at, passed, now)
+            && c.health.checked(
+                check,
+                c.runs.last_start_at.unwrap_or(started_at),
+                passed,
+                now,
+            )
         {
             self.touch();
         }
@@ -267,9 +294,29 @@ impl TaskState {
             self.start_failed(i, message, None, exit.finished_at);
             return;
         }
-        let started_at = match self.containers[i].phase {
+        let c = &mut self.containers[i];
+        let started_at = match c.phase {
             Phase::Ended(_) => return,
-            Phase::Running { started_at } => Some(started_at),
+            Phase::Running { started_at } => {
+                let known = c.runs.last_start_at.unwrap_or(started_at);
+                if exit.started_at.is_some_and(|at| at < known) {
+                    // An earlier run's.
+                    return;
+                }
+                Some(started_at)
+            }
+            Phase::Restarting { started_at, .. } => {
+                let known = c.runs.last_start_at.unwrap_or(started_at);
+                if exit.started_at.is_some_and(|at| at <= known) {
+                    // The end that it is restarted for, found again.
+                    return;
+                }
+                if let Some(at) = exit.started_at {
+                    c.runs.restarts += 1;
+                    c.runs.last_start_at = Some(at);
+                }
+                Some(started_at)
+            }
             Phase::Waiting | Phase::Pulling | Phase::Pulled | Phase::Starting => exit.started_at,
         };
         let (exit_code, reason) = if exit.oom_killed {
@@ -294,6 +341,22 @@ impl TaskState {
             exit_code,
             reason,
         };
+        let spec = &self.assignment.containers[i];
+        let began_at = self.containers[i].runs.last_start_at.or(started_at);
+        if let (Some(started_at), Some(began_at)) = (started_at, began_at)
+            && !self.stopping()
+            && restart::again(spec.restart_policy.as_ref(), began_at, &ended)
+        {
+            let c = &mut self.containers[i];
+            c.phase = Phase::Restarting {
+                started_at,
+                ended,
+                under_way: false,
+            };
+            c.health = HealthState::default();
+            self.touch();
+            return;
+        }
         self.end(i, ended);
         if self.assignment.containers[i].essential {
             let text = "Essential container in task exited";
@@ -302,8 +365,23 @@ impl TaskState {
     }
 
     fn start_failed(&mut self, i: usize, message: &str, exit_code: Option<i32>, now: Timestamp) {
-        if matches!(self.containers[i].phase, Phase::Ended(_)) {
-            return;
+        match &self.containers[i].phase {
+            Phase::Ended(_) => return,
+            Phase::Restarting { ended, .. } => {
+                // It did run: it ended as its last run did.
+                let reason = Some(format!("CannotStartContainerError: {message}"));
+                let ended = Ended {
+                    reason,
+                    ..ended.clone()
+                };
+                self.end(i, ended);
+                if self.assignment.containers[i].essential {
+                    let text = "Essential container in task exited";
+                    self.conclude("EssentialContainerExited", text, now);
+                }
+                return;
+            }
+            _ => {}
         }
         let reason = format!("CannotStartContainerError: {message}");
         let finished_at = Some(now);
@@ -323,8 +401,13 @@ impl TaskState {
         }
     }
 
-    /// End a container that will not be started: its task stops, or its dependency failed.
+    /// End a container that will not be started, or not again: its task stops, or its dependency failed.
     pub fn give_up(&mut self, i: usize, reason: Option<&str>, now: Timestamp) {
+        if let Phase::Restarting { ended, .. } = &self.containers[i].phase {
+            self.end(i, ended.clone());
+            self.settle(now);
+            return;
+        }
         match reason {
             // 143 is what the ECS agent reports for a container whose dependency failed.
             Some(reason) => self.start_failed(i, reason, Some(143), now),

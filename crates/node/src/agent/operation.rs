@@ -25,6 +25,9 @@ const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// A start that takes longer has failed.
 const START_LIMIT: Duration = Duration::from_secs(180);
 
+/// The ECS agent's words for one.
+const TOO_SLOW: &str = "Could not transition to running; timed out after waiting 3m";
+
 /// What an operation on one container takes from the state, taken before it is begun.
 #[derive(Debug, Default)]
 pub struct Prepared {
@@ -191,10 +194,23 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
         Ok(Ok(container)) => Message::Live(i, container),
         Ok(Err(error)) => Event::StartFailed(i, chain(&error)).into(),
         // What there may be of it goes with the task.
-        Err(_) => {
-            let text = "Could not transition to running; timed out after waiting 3m";
-            Event::StartFailed(i, text.into()).into()
-        }
+        Err(_) => Event::StartFailed(i, TOO_SLOW.into()).into(),
+    })
+}
+
+/// Run an ended container again.
+pub async fn restart(
+    shared: Arc<Shared>,
+    task_id: String,
+    name: String,
+    i: usize,
+) -> Option<Message> {
+    let _permit = shared.starts.acquire().await.expect("never closed");
+    let started = tokio::time::timeout(START_LIMIT, shared.runtime.restart(&task_id, &name)).await;
+    Some(match started {
+        Ok(Ok(container)) => Message::Live(i, container),
+        Ok(Err(error)) => Event::StartFailed(i, chain(&error)).into(),
+        Err(_) => Event::StartFailed(i, TOO_SLOW.into()).into(),
     })
 }
 

@@ -36,7 +36,7 @@ pub fn start(state: &TaskState, i: usize, now: Timestamp) -> Start {
         };
         let health = state.containers[d].health.status;
         match (&state.containers[d].phase, condition.as_str()) {
-            (Phase::Running { .. }, "START") => {}
+            (Phase::Running { .. } | Phase::Restarting { .. }, "START") => {}
             (Phase::Ended(e), "START" | "COMPLETE") if e.started_at.is_some() => {}
             (Phase::Ended(e), "SUCCESS") if e.exit_code == Some(0) => {}
             (Phase::Ended(e), "HEALTHY") if e.started_at.is_some() => {
@@ -62,7 +62,14 @@ pub fn start(state: &TaskState, i: usize, now: Timestamp) -> Start {
             (Phase::Running { .. }, other) => {
                 return never(&format!("condition {other} is not supported."));
             }
-            (Phase::Waiting | Phase::Pulling | Phase::Pulled | Phase::Starting, _) => waits = true,
+            (
+                Phase::Waiting
+                | Phase::Pulling
+                | Phase::Pulled
+                | Phase::Starting
+                | Phase::Restarting { .. },
+                _,
+            ) => waits = true,
         }
     }
     if waits {

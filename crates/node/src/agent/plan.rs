@@ -25,6 +25,8 @@ pub enum Action {
     /// See that the log stream can be written.
     CheckLogs(usize),
     Start(usize),
+    /// Run an ended container again.
+    Restart(usize),
     /// Run the container's health check.
     Check(usize),
     /// End a container that was never started; the reason, when it is its own failure.
@@ -130,6 +132,12 @@ fn run(state: &TaskState, now: Timestamp, plan: &mut Plan) {
     let mut starts = Vec::new();
     let mut given_up = false;
     for (i, c) in state.containers.iter().enumerate() {
+        if let Phase::Restarting {
+            under_way: false, ..
+        } = c.phase
+        {
+            starts.push(Action::Restart(i));
+        }
         if c.phase != Phase::Pulled {
             continue;
         }
@@ -166,9 +174,14 @@ fn check(state: &TaskState, now: Timestamp, plan: &mut Plan) {
 fn stop(state: &TaskState, now: Timestamp, plan: &mut Plan) {
     for (i, c) in state.containers.iter().enumerate() {
         match c.phase {
-            Phase::Waiting | Phase::Pulling | Phase::Pulled => plan.act(Action::GiveUp(i, None)),
+            Phase::Waiting
+            | Phase::Pulling
+            | Phase::Pulled
+            | Phase::Restarting {
+                under_way: false, ..
+            } => plan.act(Action::GiveUp(i, None)),
             // Its start is under way and cannot be taken back; it is stopped once it runs.
-            Phase::Starting | Phase::Ended(_) => {}
+            Phase::Starting | Phase::Restarting { .. } | Phase::Ended(_) => {}
             Phase::Running { .. } => stop_container(state, i, now, plan),
         }
     }
@@ -260,6 +273,11 @@ pub fn begin(state: &mut TaskState, action: &Action, now: Timestamp) {
         }
         Action::CheckLogs(i) => state.containers[*i].log_ready = Once::Doing,
         Action::Start(i) => state.containers[*i].phase = Phase::Starting,
+        Action::Restart(i) => {
+            if let Phase::Restarting { under_way, .. } = &mut state.containers[*i].phase {
+                *under_way = true;
+            }
+        }
         Action::Check(i) => state.containers[*i].health.begin(now),
         Action::GiveUp(i, reason) => state.give_up(*i, reason.as_deref(), now),
         Action::Signal(i, _) => {

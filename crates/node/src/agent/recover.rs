@@ -30,6 +30,8 @@ pub async fn recover(shared: &Arc<Shared>, entry: Entry) -> (Driver, Handle) {
         let ran = match driver.state.containers[i].phase {
             Phase::Ended(_) => continue,
             Phase::Running { .. } => true,
+            // An agent that was killed on the way to start it again leaves nothing to adopt.
+            Phase::Restarting { .. } => false,
             Phase::Waiting | Phase::Pulling | Phase::Pulled | Phase::Starting => false,
         };
         let name = driver.state.assignment.containers[i].name.clone();

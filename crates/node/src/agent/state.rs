@@ -4,12 +4,15 @@
 //! A container's phases, forward only:
 //! ```text
 //! Waiting -> Pulling -> Pulled -> Starting -> Running -> Ended
-//!    +----------+----------+----------+--------------------^
+//!    +----------+----------+----------+-------^-----^------^
+//!                                             v            |
+//!                                         Restarting ------+
 //! ```
 //! Invariants: `stopped` is set once and keeps its first cause; an `Ended` container never
 //! changes; `desired` never goes back to `Running`.
 
 use super::health::HealthState;
+use super::restart::Runs;
 use super::seams::{PulledImage, TaskLinks};
 use neargate_base::Timestamp;
 use neargate_domain::{
@@ -58,8 +61,31 @@ pub enum Phase {
     Pulling,
     Pulled,
     Starting,
-    Running { started_at: Timestamp },
+    /// `started_at`: of its first run.
+    Running {
+        started_at: Timestamp,
+    },
+    /// It has ended and runs again soon: its restart policy.
+    Restarting {
+        started_at: Timestamp,
+        ended: Ended,
+        under_way: bool,
+    },
     Ended(Ended),
+}
+
+impl Phase {
+    /// A start is under way.
+    pub fn is_starting(&self) -> bool {
+        matches!(
+            self,
+            Phase::Starting
+                | Phase::Restarting {
+                    under_way: true,
+                    ..
+                }
+        )
+    }
 }
 
 /// One container; its spec is at the same index of the assignment.
@@ -79,6 +105,8 @@ pub struct ContainerState {
     pub killed_at: Option<Timestamp>,
     /// Unknown throughout without a health check.
     pub health: HealthState,
+    /// Its `ended` is the phase's, and unused here.
+    pub runs: Runs,
 }
 
 /// Ledger writes. Every kept fact raises `version`; those that must survive a power cut before
@@ -157,6 +185,7 @@ impl TaskState {
                 signalled_at: None,
                 killed_at: None,
                 health: HealthState::default(),
+                runs: Runs::default(),
             })
             .collect();
         // Above any sequence of an earlier life of the task that left no ledger entry.
@@ -218,7 +247,7 @@ impl TaskState {
                 Phase::Waiting | Phase::Pulling | Phase::Pulled | Phase::Starting => {
                     (ContainerStatus::Pending, None, None, None, None)
                 }
-                Phase::Running { started_at } => (
+                Phase::Running { started_at } | Phase::Restarting { started_at, .. } => (
                     ContainerStatus::Running,
                     Some(*started_at),
                     None,

@@ -100,3 +100,62 @@ fn weights_span_the_range() {
         (1, 1, 10_000)
     );
 }
+
+/// On whatever this machine has; the v2 interface also where only an empty v2 hierarchy is
+/// mounted beside v1.
+fn hierarchies() -> Vec<Hierarchy> {
+    let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let unified: String = mountinfo
+        .lines()
+        .filter(|line| line.contains(" - cgroup2 "))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let mut found = vec![Hierarchy::detect().unwrap()];
+    found.extend(Hierarchy::from_mountinfo(&unified).filter(|v2| *v2 != found[0]));
+    found
+}
+
+#[test]
+fn a_part_is_told_from_the_rest_killed_or_taken_in() {
+    for hierarchy in hierarchies() {
+        let name = format!("neargate-part-{}", std::process::id());
+        let group = Cgroup::at(&hierarchy, &format!("{name}/c-main"));
+        group.create().unwrap();
+        let sleeper = |group: &Cgroup| {
+            let child = std::process::Command::new("sleep")
+                .arg("1000")
+                .spawn()
+                .unwrap();
+            group
+                .write("pids", "cgroup.procs", &child.id().to_string())
+                .unwrap();
+            child
+        };
+        let mut own = sleeper(&group);
+        let part = group.part("x-1").unwrap();
+        assert_eq!(group.part("x-1").unwrap(), part, "made twice");
+        assert!(group.part_entrance(&part).is_ok());
+        let mut killed = sleeper(&part);
+        assert_eq!(part.processes(), [killed.id() as i32]);
+        assert!(!part.remove_part(), "somebody is in it");
+        assert!(!part.kill_now(), "somebody was in it");
+        killed.wait().unwrap();
+        while !part.kill_now() || !part.remove_part() {}
+        assert_eq!(own.try_wait().unwrap(), None, "the rest lives on");
+
+        let part = group.part("x-2").unwrap();
+        let mut left = sleeper(&part);
+        assert!(group.take_in(&part));
+        while !part.remove_part() {}
+        let mut inside = group.processes();
+        inside.sort_unstable();
+        let mut both = [own.id() as i32, left.id() as i32];
+        both.sort_unstable();
+        assert_eq!(inside, both);
+        group.kill().unwrap();
+        own.wait().unwrap();
+        left.wait().unwrap();
+        let root = Cgroup::at(&hierarchy, &name);
+        root.remove().unwrap();
+    }
+}

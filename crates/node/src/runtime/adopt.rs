@@ -117,7 +117,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Waits until no shim holds the directory. Blocking.
-fn wait_for_shim(dir: &Path) -> Result<(), RuntimeError> {
+pub(super) fn wait_for_shim(dir: &Path) -> Result<(), RuntimeError> {
     wait_while(dir, || Ok(()))
 }
 

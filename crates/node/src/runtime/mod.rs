@@ -8,6 +8,7 @@
 //! of a task behind.
 
 mod adopt;
+mod again;
 mod config;
 mod container;
 mod exe;
@@ -49,6 +50,10 @@ pub trait Runtime: std::fmt::Debug + Send + Sync {
     /// nothing of it runs, and [`Runtime::adopt`] answers [`Adopted::Exited`] with the reason,
     /// or [`Adopted::Unknown`].
     async fn start(&self, config: &ContainerConfig) -> Result<Arc<dyn Container>, RuntimeError>;
+
+    /// Starts a container that has ended once more, as it was: its files and its log go on.
+    /// Errors as [`Runtime::start`].
+    async fn restart(&self, task_id: &str, name: &str) -> Result<Arc<dyn Container>, RuntimeError>;
 
     /// What became of a container that an earlier agent started.
     async fn adopt(&self, task_id: &str, name: &str) -> Result<Adopted, RuntimeError>;

@@ -1,6 +1,7 @@
 //! [`ShimRuntime`]: containers under `neargate shim` processes.
 
 use super::adopt;
+use super::again;
 use super::container::{Connection, ShimContainer};
 use super::exe::ShimProgram;
 use super::traffic::{self, Traffic};
@@ -141,6 +142,55 @@ impl ShimRuntime {
         self.config.run_dir.join(task_id)
     }
 
+    /// Starts the shim of a container in a directory without one.
+    async fn launch(
+        &self,
+        mut config: ContainerConfig,
+    ) -> Result<Arc<dyn Container>, RuntimeError> {
+        let dir = self.state_dir(&config.task_id, &config.name);
+        let cgroup = self.container_cgroup(&config.task_id, &config.name);
+        config.cgroup = cgroup.path().to_owned();
+        let layout = dir.clone();
+        let listener = blocking(move || lay_out(&layout, &config)).await?;
+        // Before there is a shim: it may have come and gone by the time it is spawned.
+        let mut connection = Connection::open(&dir)
+            .await
+            .map_err(RuntimeError::io("connect to", &dir))?;
+        let shim = tokio::process::Command::new(self.program.path())
+            .arg0("neargate-shim")
+            .arg("shim")
+            .arg(&dir)
+            .env_clear()
+            .stdin(Stdio::from(OwnedFd::from(listener)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(RuntimeError::io("execute", self.program.path()))?;
+        match connection.greeting().await {
+            Some(Ok(started)) => {
+                for warning in &started.warnings {
+                    tracing::info!(container = %dir.display(), "{warning}");
+                }
+                let container = ShimContainer::watch(dir, cgroup, started, connection, Some(shim));
+                Ok(Arc::new(container))
+            }
+            Some(Err(failure)) => {
+                connection.ended().await;
+                reap(shim).await;
+                Err(RuntimeError::Start(failure.message))
+            }
+            None => {
+                let status = reap(shim).await;
+                let exit = read_json::<super::Exit>(&dir.join(EXIT)).ok();
+                if let Some(error) = exit.and_then(|exit| exit.error) {
+                    return Err(RuntimeError::Start(error));
+                }
+                adopt::clean_up(cgroup).await?;
+                Err(adopt::silent(&dir, status).await)
+            }
+        }
+    }
+
     fn check(task_id: &str, name: &str) -> Result<(), RuntimeError> {
         check_name("task id", task_id)?;
         check_name("container name", name)
@@ -248,49 +298,14 @@ impl Runtime for ShimRuntime {
 
     async fn start(&self, config: &ContainerConfig) -> Result<Arc<dyn Container>, RuntimeError> {
         Self::check(&config.task_id, &config.name)?;
-        let dir = self.state_dir(&config.task_id, &config.name);
-        let cgroup = self.container_cgroup(&config.task_id, &config.name);
-        let mut config = config.clone();
-        config.cgroup = cgroup.path().to_owned();
-        let layout = dir.clone();
-        let listener = blocking(move || lay_out(&layout, &config)).await?;
-        // Before there is a shim: it may have come and gone by the time it is spawned.
-        let mut connection = Connection::open(&dir)
-            .await
-            .map_err(RuntimeError::io("connect to", &dir))?;
-        let shim = tokio::process::Command::new(self.program.path())
-            .arg0("neargate-shim")
-            .arg("shim")
-            .arg(&dir)
-            .env_clear()
-            .stdin(Stdio::from(OwnedFd::from(listener)))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(RuntimeError::io("execute", self.program.path()))?;
-        match connection.greeting().await {
-            Some(Ok(started)) => {
-                for warning in &started.warnings {
-                    tracing::info!(container = %dir.display(), "{warning}");
-                }
-                let container = ShimContainer::watch(dir, cgroup, started, connection, Some(shim));
-                Ok(Arc::new(container))
-            }
-            Some(Err(failure)) => {
-                connection.ended().await;
-                reap(shim).await;
-                Err(RuntimeError::Start(failure.message))
-            }
-            None => {
-                let status = reap(shim).await;
-                let exit = read_json::<super::Exit>(&dir.join(EXIT)).ok();
-                if let Some(error) = exit.and_then(|exit| exit.error) {
-                    return Err(RuntimeError::Start(error));
-                }
-                adopt::clean_up(cgroup).await?;
-                Err(adopt::silent(&dir, status).await)
-            }
-        }
+        self.launch(config.clone()).await
+    }
+
+    async fn restart(&self, task_id: &str, name: &str) -> Result<Arc<dyn Container>, RuntimeError> {
+        Self::check(task_id, name)?;
+        let dir = self.state_dir(task_id, name);
+        let config = blocking(move || again::clear(&dir)).await?;
+        self.launch(config).await
     }
 
     async fn adopt(&self, task_id: &str, name: &str) -> Result<Adopted, RuntimeError> {

@@ -32,7 +32,7 @@ mod tests;
 
 pub(crate) use control::{ExecRequest, Greeting, Reply, Request};
 pub(crate) use state::{
-    CONFIG, EXIT, LOCK, SOCKET, cgroup_path, read_json, write_json, write_json_quickly,
+    CONFIG, EXIT, LOCK, SOCKET, STARTED, cgroup_path, read_json, write_json, write_json_quickly,
 };
 
 use crate::runtime::{ContainerConfig, Exit, StartFailure, StartFailureKind};

@@ -366,6 +366,7 @@ pub fn script(name: &str, script: &str) -> ContainerSpec {
         start_timeout_secs: 0,
         port_mappings: vec![],
         health_check: None,
+        restart_policy: None,
         depends_on: vec![],
         log: Some(LogTarget {
             account: AccountId::default(),

@@ -2,7 +2,9 @@
 
 use crate::ecs::error;
 use neargate_api::ecs as api;
-use neargate_domain::{ContainerSpec, HealthCheck, ImageRef, LogTarget, PortMapping, Protocol};
+use neargate_domain::{
+    ContainerSpec, HealthCheck, ImageRef, LogTarget, PortMapping, Protocol, RestartPolicy,
+};
 use neargate_service::{AwsError, Scope};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -166,6 +168,7 @@ fn container(
             .and_then(|l| log_target(scope, task_id, &name, l)),
         port_mappings: port_mappings(c),
         health_check: c.health_check.as_ref().and_then(health_check),
+        restart_policy: c.restart_policy.as_ref().and_then(restart_policy),
         name,
     }
 }
@@ -199,6 +202,17 @@ fn health_check(check: &api::HealthCheck) -> Option<HealthCheck> {
         timeout_secs: of(check.timeout, 5),
         retries: of(check.retries, 3),
         start_period_secs: of(check.start_period, 0),
+    })
+}
+
+/// The policy with ECS's defaults, when it is enabled.
+fn restart_policy(policy: &api::ContainerRestartPolicy) -> Option<RestartPolicy> {
+    let period = policy
+        .restart_attempt_period
+        .and_then(|n| u32::try_from(n).ok());
+    policy.enabled.then(|| RestartPolicy {
+        ignored_exit_codes: policy.ignored_exit_codes.clone().unwrap_or_default(),
+        attempt_period_secs: period.unwrap_or(300),
     })
 }
 

@@ -191,3 +191,91 @@ async fn families_active_and_not() {
     assert_eq!(families(&lab, Some("ACTIVE"), Some("web")).await, ["web"]);
     assert_eq!(families(&lab, Some("INACTIVE"), None).await, ["web-old"]);
 }
+
+fn with(change: impl FnOnce(&mut api::ContainerDefinition)) -> api::RegisterTaskDefinitionInput {
+    let mut input = definition("web");
+    change(&mut input.container_definitions[0]);
+    input
+}
+
+#[tokio::test]
+async fn health_checks_are_held_to_their_limits() {
+    let lab = Lab::new();
+    let check = |command: &[&str]| api::HealthCheck {
+        command: command.iter().map(|&part| part.to_owned()).collect(),
+        ..Default::default()
+    };
+    let answer = lab
+        .call(
+            ops::RegisterTaskDefinition,
+            with(|c| c.health_check = Some(check(&["CMD-SHELL", "true"]))),
+        )
+        .await
+        .expect("registered");
+    let definition = answer.task_definition.expect("shown");
+    let containers = definition.container_definitions.expect("shown");
+    let shown = containers[0].health_check.as_ref().expect("shown");
+    assert_eq!(
+        (shown.interval, shown.timeout, shown.retries),
+        (Some(30), Some(5), Some(3))
+    );
+    assert_eq!(shown.start_period, None);
+    let fine = check(&["CMD", "true"]);
+    let wrong = [
+        check(&[]),
+        check(&["true"]),
+        check(&["CMD-SHELL"]),
+        check(&["CMD", ""]),
+        api::HealthCheck {
+            interval: Some(301),
+            ..fine.clone()
+        },
+        api::HealthCheck {
+            timeout: Some(1),
+            ..fine.clone()
+        },
+        api::HealthCheck {
+            retries: Some(11),
+            ..fine.clone()
+        },
+        api::HealthCheck {
+            start_period: Some(-1),
+            ..fine
+        },
+    ];
+    for wrong in wrong {
+        let input = with(|c| c.health_check = Some(wrong.clone()));
+        let error = lab
+            .call(ops::RegisterTaskDefinition, input)
+            .await
+            .expect_err("refused");
+        let (code, text) = said(&error);
+        assert_eq!(code, "ClientException", "{wrong:?}");
+        assert!(
+            text.starts_with("Invalid 'healthCheck' setting for container 'app'."),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn restart_policies_are_held_to_their_limits() {
+    let lab = Lab::new();
+    let policy = |period: Option<i32>, codes: usize| api::ContainerRestartPolicy {
+        enabled: true,
+        ignored_exit_codes: Some(vec![0; codes]),
+        restart_attempt_period: period,
+    };
+    for (given, is_fine) in [
+        (policy(None, 0), true),
+        (policy(Some(60), 50), true),
+        (policy(Some(1800), 1), true),
+        (policy(Some(59), 1), false),
+        (policy(Some(1801), 1), false),
+        (policy(None, 51), false),
+    ] {
+        let input = with(|c| c.restart_policy = Some(given.clone()));
+        let answer = lab.call(ops::RegisterTaskDefinition, input).await;
+        assert_eq!(answer.is_ok(), is_fine, "{given:?}");
+    }
+}

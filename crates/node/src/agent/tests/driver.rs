@@ -325,3 +325,83 @@ async fn a_snapshot_without_a_task_ends_it_and_a_restart_in_between_changes_noth
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_container_is_checked_and_its_health_reported() {
+    use crate::runtime::ExecEnd;
+    use neargate_domain::{Health, HealthCheck};
+    within(async {
+        let mut node = Node::new().await;
+        let mut web = container("web");
+        // Shorter than the API allows: as fast as they come.
+        web.health_check = Some(HealthCheck {
+            command: vec!["CMD-SHELL".into(), "check".into()],
+            interval_secs: 0,
+            timeout_secs: 1,
+            retries: 2,
+            start_period_secs: 0,
+        });
+        let mut after_web = after(sidecar("log"), "web", "HEALTHY");
+        after_web.start_timeout_secs = 0;
+        node.assign(assignment(vec![web, after_web])).await;
+        let health = |want: Health| move |r: &TaskReport| r.containers[0].health == want;
+        node.seen(health(Health::Healthy)).await;
+        node.seen(all(ContainerStatus::Running)).await;
+        let web = node.runtime.started("web").await;
+        assert_eq!(web.checks.borrow()[0], ["/bin/sh", "-c", "check"]);
+        *web.check.lock() = ExecEnd::TimedOut;
+        let report = node.seen(health(Health::Unhealthy)).await;
+        assert_eq!(report.stopped, None);
+        node.restart().await;
+        let before = web.checks.borrow().len();
+        let mut checks = web.checks.subscribe();
+        checks.wait_for(|all| all.len() > before).await.unwrap();
+        node.seen(health(Health::Unhealthy)).await;
+        *web.check.lock() = ExecEnd::Exited(0);
+        node.seen(health(Health::Healthy)).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_container_runs_again_and_its_log_goes_on() {
+    use neargate_domain::RestartPolicy;
+    within(async {
+        let mut node = Node::new().await;
+        let mut web = logged(container("web"));
+        web.restart_policy = Some(RestartPolicy {
+            ignored_exit_codes: vec![0],
+            attempt_period_secs: 0,
+        });
+        let task = assignment(vec![web]);
+        node.assign(task.clone()).await;
+        node.seen(all(ContainerStatus::Running)).await;
+        let mut runs = Vec::new();
+        for n in 0..4 {
+            let mut rx = node.runtime.containers.subscribe();
+            let newest = rx
+                .wait_for(|all| {
+                    let new = |c: &Arc<_>| runs.iter().all(|old| !Arc::ptr_eq(old, c));
+                    all.iter().any(new)
+                })
+                .await
+                .unwrap()[0]
+                .clone();
+            newest.print(&format!("run {n}"));
+            if n == 2 {
+                node.restart().await;
+            }
+            newest.end(if n == 3 { 0 } else { 1 });
+            runs.push(newest);
+        }
+        let report = node.seen(|r| r.stopped.is_some()).await;
+        assert_eq!(report.containers[0].exit_code, Some(0));
+        let lines = node
+            .upstream
+            .lines_where(&format!("{ID}/web"), |l| l.len() == 4)
+            .await;
+        assert_eq!(lines, ["run 0", "run 1", "run 2", "run 3"]);
+        node.seen(|r| r.released).await;
+    })
+    .await;
+}

@@ -353,7 +353,9 @@ impl Runtime for FakeRuntime {
         let dir = self.state_dir(&config.task_id, &config.name);
         std::fs::create_dir_all(&dir).unwrap();
         if config.log {
-            std::fs::File::create(dir.join("log")).unwrap();
+            let mut log = std::fs::File::options();
+            log.append(true).create(true);
+            log.open(dir.join("log")).unwrap();
         }
         let container = Arc::new(FakeContainer {
             config: config.clone(),
@@ -367,6 +369,17 @@ impl Runtime for FakeRuntime {
         self.containers
             .send_modify(|all| all.push(Arc::clone(&container)));
         Ok(container)
+    }
+
+    async fn restart(&self, task_id: &str, name: &str) -> Result<Arc<dyn Container>, RuntimeError> {
+        let mut config = None;
+        self.containers.send_modify(|all| {
+            let same =
+                |c: &Arc<FakeContainer>| c.config.task_id == task_id && c.config.name == name;
+            config = all.iter().find(|c| same(c)).map(|c| c.config.clone());
+            all.retain(|c| !same(c));
+        });
+        self.start(&config.expect("it ran")).await
     }
 
     async fn adopt(&self, task_id: &str, name: &str) -> Result<Adopted, RuntimeError> {

@@ -6,6 +6,7 @@ mod fakes;
 mod ledger;
 mod plan;
 mod properties;
+mod restart;
 mod shipping;
 
 use super::state::TaskState;
@@ -53,6 +54,7 @@ pub fn container(name: &str) -> ContainerSpec {
         start_timeout_secs: 0,
         port_mappings: vec![],
         health_check: None,
+        restart_policy: None,
         depends_on: vec![],
         log: None,
     }

@@ -9,7 +9,7 @@ use crate::runtime::Exit;
 use std::sync::Arc;
 
 /// The planned actions, reports and saves aside, each marked as begun.
-fn step(state: &mut TaskState, now: Timestamp) -> Vec<Action> {
+pub(super) fn step(state: &mut TaskState, now: Timestamp) -> Vec<Action> {
     let actions = plan(state, now).actions;
     actions.iter().for_each(|a| begin(state, a, now));
     let bookkeeping = |a: &Action| matches!(a, Action::Report(_) | Action::Save { .. });
@@ -47,7 +47,7 @@ fn prepared(containers: Vec<ContainerSpec>) -> TaskState {
     state
 }
 
-fn running(containers: Vec<ContainerSpec>) -> TaskState {
+pub(super) fn running(containers: Vec<ContainerSpec>) -> TaskState {
     let mut state = prepared(containers);
     loop {
         let actions = step(&mut state, T0);
@@ -63,7 +63,7 @@ fn running(containers: Vec<ContainerSpec>) -> TaskState {
     }
 }
 
-fn ended(state: &TaskState, i: usize) -> &Ended {
+pub(super) fn ended(state: &TaskState, i: usize) -> &Ended {
     match &state.containers[i].phase {
         Phase::Ended(ended) => ended,
         other => panic!("{other:?}"),

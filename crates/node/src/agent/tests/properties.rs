@@ -10,7 +10,7 @@ use super::super::state::*;
 use super::*;
 use crate::runtime::Exit;
 use neargate_base::Rng;
-use neargate_domain::HealthCheck;
+use neargate_domain::{HealthCheck, RestartPolicy};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,12 @@ fn random_task(rng: &Rng) -> TaskState {
         spec.essential = i == 0 || rng.below(2) == 0;
         spec.stop_timeout_secs = rng.below(3) as u32;
         spec.start_timeout_secs = rng.below(3) as u32;
+        if rng.below(3) == 0 {
+            spec.restart_policy = Some(RestartPolicy {
+                ignored_exit_codes: vec![0],
+                attempt_period_secs: 1 + rng.below(2) as u32,
+            });
+        }
         // One that others wait for must tell sooner or later.
         spec.health_check = Some(HealthCheck {
             command: vec!["CMD".into(), "true".into()],
@@ -52,6 +58,8 @@ struct World {
     /// Events on their way.
     pending: Vec<Event>,
     running: Vec<bool>,
+    /// When each began its newest run.
+    started: Vec<Option<Timestamp>>,
     /// How each container ended, until its task is removed.
     exits: Vec<Option<Exit>>,
     /// What a restarted agent finds.
@@ -65,16 +73,22 @@ impl World {
         self.rng.below(n) == 0
     }
 
-    fn exit(&self, code: i32) -> Exit {
+    fn exit(&self, i: usize, code: i32) -> Exit {
         Exit {
             code: Some(code),
             signal: None,
             oom_killed: self.one_in(9),
-            started_at: None,
+            started_at: self.started[i],
             finished_at: self.now,
             error: None,
             dropped_lines: 0,
         }
+    }
+
+    fn start(&mut self, i: usize) -> Event {
+        self.running[i] = true;
+        self.started[i] = Some(self.now);
+        Event::Started(i, self.now)
     }
 
     /// What the node would do, at once or later.
@@ -104,8 +118,14 @@ impl World {
             Action::Start(i) if self.one_in(9) => Event::StartFailed(*i, "no".into()),
             Action::Start(i) => {
                 assert!(!state.stopping(), "started while stopping");
-                self.running[*i] = true;
-                Event::Started(*i, self.now)
+                self.start(*i)
+            }
+            Action::Restart(i) if self.one_in(9) => Event::StartFailed(*i, "no".into()),
+            Action::Restart(i) => {
+                assert!(!state.stopping(), "restarted while stopping");
+                assert!(!self.running[*i], "restarted while running");
+                self.exits[*i] = None;
+                self.start(*i)
             }
             Action::Check(i) => {
                 assert!(!state.stopping(), "checked while stopping");
@@ -147,10 +167,20 @@ impl World {
 
     fn end(&mut self, i: usize, code: i32) {
         if std::mem::take(&mut self.running[i]) {
-            let exit = self.exit(code);
+            let exit = self.exit(i, code);
             self.exits[i] = Some(exit.clone());
             self.pending.push(Event::Exited(i, exit));
-            self.pending.push(Event::Drained(i));
+        }
+    }
+
+    /// Every line of what has ended is shipped in the end.
+    fn drain(&mut self, state: &TaskState) {
+        for (i, c) in state.containers.iter().enumerate() {
+            let under_way = |e: &Event| matches!(e, Event::Drained(d) if *d == i);
+            let ended = matches!(c.phase, Phase::Ended(_));
+            if ended && !c.drained && !self.pending.iter().any(under_way) {
+                self.pending.push(Event::Drained(i));
+            }
         }
     }
 
@@ -159,6 +189,7 @@ impl World {
         for _ in 0..20 {
             let plan = plan(state, self.now);
             if plan.actions.is_empty() {
+                self.drain(state);
                 return;
             }
             for action in plan.actions {
@@ -185,28 +216,19 @@ impl World {
             next.on(Event::Assigned(Box::new(state.assignment)), self.now);
         }
         for i in 0..next.containers.len() {
-            let ran = match next.containers[i].phase {
-                Phase::Ended(_) => false,
+            match next.containers[i].phase {
+                Phase::Ended(_) => {}
                 _ if self.running[i] => {
-                    take_in(&mut next, i, Event::Started(i, self.now), self.now);
-                    true
+                    let at = self.started[i].expect("it runs");
+                    take_in(&mut next, i, Event::Started(i, at), self.now);
                 }
                 _ => match self.exits[i].clone() {
-                    Some(exit) => {
-                        take_in(&mut next, i, Event::Exited(i, exit), self.now);
-                        true
+                    Some(exit) => take_in(&mut next, i, Event::Exited(i, exit), self.now),
+                    None if matches!(next.containers[i].phase, Phase::Running { .. }) => {
+                        take_in(&mut next, i, Event::Lost(i), self.now);
                     }
-                    None => {
-                        if matches!(next.containers[i].phase, Phase::Running { .. }) {
-                            take_in(&mut next, i, Event::Lost(i), self.now);
-                        }
-                        false
-                    }
+                    None => {}
                 },
-            };
-            let ended = matches!(next.containers[i].phase, Phase::Ended(_));
-            if ended && (ran || !next.containers[i].drained) {
-                self.pending.push(Event::Drained(i));
             }
         }
         next
@@ -245,6 +267,7 @@ fn simulate(seed: u64) {
         now: T0,
         pending: vec![],
         running: vec![false; n],
+        started: vec![None; n],
         exits: vec![None; n],
         ledger: None,
         last_sequence: 0,

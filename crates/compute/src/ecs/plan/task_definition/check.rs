@@ -1,6 +1,6 @@
 //! The rules a task definition must satisfy, with ECS's sentences.
 
-use super::health;
+use super::{health, restart};
 use crate::ecs::error::client;
 use crate::ecs::plan::fargate;
 use crate::ecs::reference::is_name;
@@ -115,7 +115,7 @@ fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
         awslogs(log)?;
     }
     health::check(c)?;
-    Ok(())
+    restart::check(c)
 }
 
 /// The options of the awslogs driver

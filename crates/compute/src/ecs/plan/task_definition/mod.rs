@@ -4,6 +4,7 @@
 mod check;
 mod defaults;
 mod health;
+mod restart;
 mod runnable;
 
 pub use check::{check, ephemeral_storage, fits};

@@ -85,10 +85,6 @@ fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
         ),
         (pattern("awslogs-endpoint"), "awslogs-endpoint"),
         (c.repository_credentials.is_some(), "repositoryCredentials"),
-        (
-            c.restart_policy.as_ref().is_some_and(|r| r.enabled),
-            "restartPolicy",
-        ),
         (some(&c.environment_files), "environmentFiles"),
         (some(&c.mount_points), "mountPoints"),
         (some(&c.volumes_from), "volumesFrom"),
