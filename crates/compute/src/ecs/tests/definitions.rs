@@ -245,11 +245,7 @@ async fn health_checks_are_held_to_their_limits() {
     ];
     for wrong in wrong {
         let input = with(|c| c.health_check = Some(wrong.clone()));
-        let error = lab
-            .call(ops::RegisterTaskDefinition, input)
-            .await
-            .expect_err("refused");
-        let (code, text) = said(&error);
+        let (code, text) = said(lab.call(ops::RegisterTaskDefinition, input).await);
         assert_eq!(code, "ClientException", "{wrong:?}");
         assert!(
             text.starts_with("Invalid 'healthCheck' setting for container 'app'."),
