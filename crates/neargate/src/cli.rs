@@ -1,7 +1,8 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 
 use crate::client;
-use crate::commands::{self, events::Events, instance::Instance, ps::Ps, spot::Spot};
+use crate::commands::{self, deploy::Deploy, events::Events, instance::Instance, logs::Logs};
+use crate::commands::{ps::Ps, spot::Spot, top::Top};
 use crate::config::{Config, Flags};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -40,6 +41,9 @@ enum Command {
     },
     Ps(Ps),
     Events(Events),
+    Logs(Logs),
+    Top(Top),
+    Deploy(Deploy),
     Instance(Instance),
     Spot(Spot),
     /// Run this machine as a node of a control plane on another host; manage such nodes.
@@ -69,6 +73,9 @@ pub fn run() -> ExitCode {
             .and_then(|config| crate::up::down(config).map_err(failed)),
         Command::Ps(ps) => return command(ps.run()),
         Command::Events(events) => return command(events.run()),
+        Command::Logs(logs) => return command(logs.run()),
+        Command::Top(top) => return command(top.run()),
+        Command::Deploy(deploy) => return command(deploy.run()),
         Command::Instance(instance) => return command(instance.run()),
         Command::Spot(spot) => return command(spot.run()),
         Command::Node(node) => crate::node::main(node).map_err(failed),

@@ -32,6 +32,7 @@ pub use fleet::Fleet;
 pub use halt::{halt, running};
 pub use instances::Deregistration;
 pub use nodes::Nodes;
+pub use plan::task_definition::definition as as_described;
 
 use neargate_api::ecs::{SERVICE, ops};
 use neargate_service::OperationTable;

@@ -53,6 +53,7 @@ impl Client {
         &self.region
     }
 
+    #[cfg(test)]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }

@@ -1,7 +1,7 @@
 //! `neargate instance`: container instances that are slices of this host.
 
 use crate::client::{Client, Target};
-use crate::view::{Cell, Output, Paint, Table, age, print_json};
+use crate::view::{Cell, Output, Paint, Table, age, print_json, say};
 use anyhow::{Result, anyhow};
 use clap::Subcommand;
 use http::Method;
@@ -137,7 +137,7 @@ impl Instance {
                 let path = format!("{PAGE}/{id}");
                 let asked = json!({ "force": force });
                 client.page(Method::DELETE, &path, Some(&asked)).await?;
-                println!("{id} is being removed");
+                say(&format!("{id} is being removed"));
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -151,7 +151,7 @@ fn read(page: Value) -> Result<Vec<Shown>> {
 /// An id a line: what the next command wants.
 fn print_ids(made: &[Shown]) {
     for instance in made {
-        println!("{}", instance.ec2_instance_id);
+        say(&instance.ec2_instance_id);
     }
 }
 

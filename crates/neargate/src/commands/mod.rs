@@ -1,10 +1,13 @@
 //! The commands for people: each talks to a running Neargate as any AWS client does.
 
+pub mod deploy;
 pub mod events;
 pub mod instance;
+pub mod logs;
 pub mod ps;
 pub mod spot;
 mod tasks;
+pub mod top;
 
 use crate::client::ClientError;
 use anyhow::Result;

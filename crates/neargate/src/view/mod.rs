@@ -1,13 +1,16 @@
 //! How the commands for people look: tables, colours, ages and sizes. Colours and progress go
 //! to terminals only; `--output json` is for machines.
 
+mod live;
 mod paint;
 mod table;
 
-pub use paint::{Paint, Tone};
+pub use live::{Live, cut, size};
+pub use paint::{Paint, Tone, tone};
 pub use table::{Cell, Table};
 
 use neargate_base::Timestamp;
+use std::io::Write;
 use std::time::Duration;
 
 /// What a command prints.
@@ -20,9 +23,17 @@ pub enum Output {
     Json,
 }
 
+/// Prints a line. When nobody reads any more (`| head`), the command has done its work.
+pub fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    if writeln!(out, "{line}").is_err() {
+        std::process::exit(0);
+    }
+}
+
 /// Prints JSON as every command does.
 pub fn print_json(value: &serde_json::Value) {
-    println!("{value:#}");
+    say(&format!("{value:#}"));
 }
 
 /// How long ago: `42s`, `7m`, `3h12m`, `5d4h`.
@@ -68,15 +79,35 @@ pub fn short(id: &str) -> &str {
     id.get(..8).unwrap_or(id)
 }
 
-/// Text from elsewhere, made safe for a terminal: what could move its cursor or colour it is
-/// shown, not done.
+/// Text from elsewhere, made safe for a terminal: colours pass, and whatever else could move its
+/// cursor or change its state is shown, not done.
 pub fn plain(text: &str) -> String {
-    let shown = |c: char| match c {
-        '\t' => "\t".to_owned(),
-        c if c.is_control() => c.escape_default().to_string(),
-        c => c.to_string(),
-    };
-    text.chars().map(shown).collect()
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if let Some(colour) = colour(rest) {
+            out.push_str(colour);
+            rest = &rest[colour.len()..];
+            continue;
+        }
+        match c {
+            '\t' => out.push(c),
+            c if c.is_control() => out.extend(c.escape_default()),
+            c => out.push(c),
+        }
+        rest = &rest[c.len_utf8()..];
+    }
+    if text.contains('\x1b') {
+        out.push_str("\x1b[0m");
+    }
+    out
+}
+
+/// A leading `ESC [ digits m`.
+fn colour(text: &str) -> Option<&str> {
+    let inner = text.strip_prefix("\x1b[")?;
+    let digits = inner.find(|c: char| !(c.is_ascii_digit() || c == ';'))?;
+    (inner.as_bytes()[digits] == b'm').then(|| &text[..digits + 3])
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub struct Paint {
 const NTH: [u8; 6] = [36, 33, 35, 32, 34, 31];
 
 impl Paint {
+    #[cfg(test)]
     pub const NONE: Paint = Paint { coloured: false };
     #[cfg(test)]
     pub const COLOURS: Paint = Paint { coloured: true };

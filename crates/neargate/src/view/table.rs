@@ -80,7 +80,7 @@ impl Table {
 
     pub fn print(&self, paint: Paint) {
         for line in self.lines(paint) {
-            println!("{line}");
+            super::say(&line);
         }
     }
 }

@@ -44,5 +44,15 @@ fn ages_and_sizes_are_short() {
 
 #[test]
 fn terminals_are_not_driven_by_what_is_shown() {
-    assert_eq!(plain("a\x1b[2Jb\tc\r"), "a\\u{1b}[2Jb\tc\\r");
+    assert_eq!(plain("a\tb\r"), "a\tb\\r");
+    assert_eq!(plain("a\x1b[2Jb"), "a\\u{1b}[2Jb\x1b[0m");
+    assert_eq!(plain("\x1b[31mred"), "\x1b[31mred\x1b[0m");
+    assert_eq!(plain("\x1b]0;title\x07"), "\\u{1b}]0;title\\u{7}\x1b[0m");
+}
+
+#[test]
+fn lines_are_cut_where_they_would_wrap() {
+    assert_eq!(cut("abcdef", 4), "abcd");
+    assert_eq!(cut("\x1b[31mabcdef\x1b[0m", 4), "\x1b[31mabcd\x1b[0m");
+    assert_eq!(cut("abc", 4), "abc");
 }

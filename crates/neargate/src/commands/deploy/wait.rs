@@ -1,0 +1,145 @@
+//! Waits for a deployment, showing what happens: counts, events, and why tasks fail.
+
+use super::Ended;
+use super::apply::{Applied, describe};
+use super::progress::{self, Verdict};
+use crate::client::{Client, ClientError};
+use crate::commands::logs::{last_lines, streams_of};
+use crate::commands::tasks::{self, Selection};
+use crate::view::{Live, Paint, Tone, last_part, plain, short, span};
+use anyhow::Result;
+use neargate_api::ecs;
+use neargate_base::time::Stopwatch;
+use std::collections::HashSet;
+use std::time::Duration;
+
+const POLL: Duration = Duration::from_millis(300);
+/// Failed tasks that are shown with their last lines; more are only counted.
+const SHOWN_FAILURES: usize = 3;
+const SHOWN_LINES: i32 = 5;
+
+pub async fn wait(client: &Client, applied: &Applied, timeout: Duration) -> Result<Ended> {
+    let started = Stopwatch::start();
+    let mut watch = Watch {
+        client,
+        applied,
+        paint: Paint::stderr(),
+        live: Live::new(),
+        seen_event: applied.seen_event.clone(),
+        failed: HashSet::new(),
+        last_failure: None,
+    };
+    loop {
+        let Some(service) = describe(client, &applied.cluster, &applied.service).await? else {
+            return Ok(Ended::NotSteady("the service is gone".into()));
+        };
+        watch.show(&service).await?;
+        match progress::verdict(&service, &applied.deployment) {
+            Verdict::Steady => {
+                let paint = watch.paint;
+                let after = span(started.elapsed());
+                let steady = paint.text("steady", Tone::Good);
+                eprintln!("{} is {steady} after {after}", applied.service);
+                return Ok(Ended::Steady);
+            }
+            Verdict::Failed(why) => return Ok(Ended::NotSteady(watch.because(why))),
+            Verdict::Going if started.elapsed() >= timeout => {
+                let (running, desired) = (service.running_count, service.desired_count);
+                let why = format!(
+                    "{} of {} tasks run after {}",
+                    running.unwrap_or(0),
+                    desired.unwrap_or(0),
+                    span(timeout)
+                );
+                return Ok(Ended::NotSteady(watch.because(why)));
+            }
+            Verdict::Going => tokio::time::sleep(POLL).await,
+        }
+    }
+}
+
+struct Watch<'a> {
+    client: &'a Client,
+    applied: &'a Applied,
+    paint: Paint,
+    live: Live,
+    seen_event: Option<String>,
+    /// ARNs of the tasks whose failure is known.
+    failed: HashSet<String>,
+    last_failure: Option<String>,
+}
+
+impl Watch<'_> {
+    async fn show(&mut self, service: &ecs::Service) -> Result<()> {
+        for event in progress::new_events(service, self.seen_event.as_deref()) {
+            let message = plain(event.message.as_deref().unwrap_or_default());
+            self.live.say(&self.paint.text(&message, Tone::Quiet));
+            if message.contains("unable to place a task") {
+                self.last_failure = Some(message);
+            }
+        }
+        let newest = service.events.iter().flatten().next();
+        self.seen_event = newest.and_then(|e| e.id.clone()).or(self.seen_event.take());
+        self.show_failures().await?;
+        self.live.show(progress::lines(service, self.paint));
+        Ok(())
+    }
+
+    /// Tasks of this deployment that ended badly.
+    async fn show_failures(&mut self) -> Result<()> {
+        let which = Selection {
+            service: Some(self.applied.service.clone()),
+            with_stopped: true,
+        };
+        let mut all = tasks::tasks(self.client, &self.applied.cluster, &which).await?;
+        all.reverse();
+        for task in all {
+            let ours = task.started_by.as_deref() == Some(&self.applied.deployment);
+            let stopped = task.last_status.as_deref() == Some("STOPPED");
+            let arn = task.task_arn.clone().unwrap_or_default();
+            if !(ours && stopped) || self.failed.contains(&arn) {
+                continue;
+            }
+            let Some(why) = progress::failure(&task) else {
+                continue;
+            };
+            let why = plain(&why);
+            self.failed.insert(arn);
+            self.last_failure = Some(why.clone());
+            match self.failed.len() {
+                n if n <= SHOWN_FAILURES => self.show_failure(&task, &why).await?,
+                n if n == SHOWN_FAILURES + 1 => {
+                    self.live.say("more tasks fail; they are counted only")
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn show_failure(&mut self, task: &ecs::Task, why: &str) -> Result<(), ClientError> {
+        let id = last_part(task.task_arn.as_deref().unwrap_or_default());
+        let text = format!("task {} stopped: {why}", short(id));
+        self.live.say(&self.paint.text(&text, Tone::Bad));
+        let arn = task.task_definition_arn.clone();
+        for definition in tasks::definitions(self.client, arn).await? {
+            for (container, stream) in streams_of(&definition, id, self.client.region()) {
+                let Some(stream) = stream else { continue };
+                for line in last_lines(self.client, &stream, SHOWN_LINES).await? {
+                    let name = self.paint.text(&container, Tone::Quiet);
+                    self.live
+                        .say(&format!("    {name} {}", plain(&line.message)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// With the last thing that went wrong.
+    fn because(&self, why: String) -> String {
+        match &self.last_failure {
+            Some(failure) => format!("{why}. Last failure: {failure}"),
+            None => why,
+        }
+    }
+}
