@@ -7,7 +7,6 @@ use crate::ecs::model::Cluster;
 use crate::ecs::plan::capacity;
 use crate::ecs::plan::placement::provider::{self, Share};
 use crate::ecs::plan::placement::{Constraint, Strategy};
-use crate::ecs::plan::query::Expression;
 use neargate_api::ecs as api;
 use neargate_domain::LaunchType;
 use neargate_service::AwsError;
@@ -207,21 +206,7 @@ pub fn rules(
 /// # Errors
 /// `InvalidParameterException` for another type, or an expression that is none.
 pub fn constraint(kind: Option<&str>, expression: Option<&str>) -> Result<Constraint, AwsError> {
-    match kind {
-        Some("distinctInstance") => Ok(Constraint::DistinctInstance),
-        Some("memberOf") => Expression::parse(expression.unwrap_or_default())
-            .map(Constraint::MemberOf)
-            .map_err(|e| {
-                error::invalid_parameter(format!(
-                    "Invalid placement constraint expression: {} at {}.",
-                    e.reason, e.at
-                ))
-            }),
-        other => Err(error::invalid_parameter(format!(
-            "Placement constraint type '{}' is not supported.",
-            other.unwrap_or_default()
-        ))),
-    }
+    Constraint::from_api(kind.unwrap_or_default(), expression).map_err(error::invalid_parameter)
 }
 
 /// The definition can run there.

@@ -7,7 +7,6 @@ use crate::ecs::fleet::ClusterId;
 use crate::ecs::model::{ContainerInstance, InstanceStatus};
 use crate::ecs::plan::placement::fargate::{self, Node, Subnet};
 use crate::ecs::plan::placement::{Claim, Constraint, Port, Refusal, Request, Strategy};
-use crate::ecs::plan::query::Expression;
 use neargate_domain::LaunchType;
 use neargate_domain::vpc::DefaultVpc;
 use neargate_service::{House, Stored};
@@ -268,8 +267,5 @@ fn in_zones_of(launch: &Launch) -> Option<Constraint> {
     if zones.is_empty() || zones.len() == vpc.subnets.len() {
         return None;
     }
-    let zones: Vec<String> = zones.into_iter().collect();
-    let text = format!("attribute:ecs.availability-zone in [{}]", zones.join(", "));
-    let expression = Expression::parse(&text).expect("a list of zones");
-    Some(Constraint::MemberOf(expression))
+    Some(Constraint::Zones(zones))
 }

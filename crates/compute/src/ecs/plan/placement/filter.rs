@@ -4,9 +4,9 @@
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-placement.html>). It
 //! decides which of several lacks an instance is reported with.
 
-use super::capacity::{Free, Held};
-use super::instance::Port;
+use super::instance::{Instance, Port};
 use super::request::{Constraint, Request};
+use super::slots::{Free, Held};
 use std::fmt;
 
 /// ECS reserves no more fixed host ports than this on an instance at a time
@@ -78,7 +78,21 @@ fn by_registration(request: &Request, held: &Held, each: &mut dyn FnMut(Lack) ->
             (Some(_), None) => false,
         }
     });
-    missing.is_none_or(|(name, _)| each(Lack::Attribute(name.clone())))
+    if let Some((name, _)) = missing {
+        return each(Lack::Attribute(name.clone()));
+    }
+    in_zones(request, instance) || each(Lack::Attribute(ZONE.into()))
+}
+
+/// The attribute that says an instance's zone.
+const ZONE: &str = "ecs.availability-zone";
+
+fn in_zones(request: &Request, instance: &Instance) -> bool {
+    let zone = instance.attributes.get(ZONE).and_then(Option::as_ref);
+    request.constraints.iter().all(|c| match c {
+        Constraint::Zones(zones) => zone.is_some_and(|zone| zones.contains(zone)),
+        Constraint::MemberOf(_) | Constraint::DistinctInstance => true,
+    })
 }
 
 fn by_load(request: &Request, held: &Held, each: &mut dyn FnMut(Lack) -> bool) -> bool {
@@ -144,6 +158,8 @@ fn constraints(request: &Request, held: &Held, each: &mut dyn FnMut(Lack) -> boo
             Constraint::DistinctInstance => {
                 (held.of_group(&request.claim.group) > 0).then_some(Lack::DistinctInstance)
             }
+            // Among the attributes.
+            Constraint::Zones(_) => None,
             Constraint::MemberOf(expression) => {
                 (!expression.selects(held)).then(|| Lack::MemberOf(expression.source().to_owned()))
             }
@@ -158,7 +174,7 @@ pub(super) fn allows(request: &Request, held: &Held) -> bool {
     passes_fixed(request, held)
         && request.constraints.iter().all(|c| match c {
             Constraint::MemberOf(e) => e.selects(held),
-            Constraint::DistinctInstance => true,
+            Constraint::DistinctInstance | Constraint::Zones(_) => true,
         })
 }
 
@@ -175,9 +191,10 @@ pub(super) fn passes_fixed(request: &Request, held: &Held) -> bool {
             let own = instance.attributes.get(name);
             own.is_some_and(|own| value.is_none() || own == value)
         })
+        && in_zones(request, instance)
         && request.constraints.iter().all(|c| match c {
             Constraint::MemberOf(e) if !e.of_tasks() => e.selects(held),
-            Constraint::MemberOf(_) | Constraint::DistinctInstance => true,
+            Constraint::MemberOf(_) | Constraint::DistinctInstance | Constraint::Zones(_) => true,
         })
 }
 
@@ -195,6 +212,7 @@ pub(super) fn passes_moving(request: &Request, held: &Held, free: &Free, of_grou
         && request.constraints.iter().all(|c| match c {
             Constraint::DistinctInstance => of_group == 0,
             Constraint::MemberOf(e) => !e.of_tasks() || e.selects(held),
+            Constraint::Zones(_) => true,
         })
 }
 

@@ -16,6 +16,7 @@ mod rebalance;
 mod refusal;
 mod request;
 pub mod scale_in;
+mod slots;
 
 #[cfg(test)]
 mod tests;

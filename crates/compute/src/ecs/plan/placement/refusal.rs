@@ -1,9 +1,9 @@
 //! Why a task could not be placed, in ECS's words.
 
-use super::capacity::Held;
 use super::filter::{Lack, concerns, lacks};
 use super::instance::InstanceId;
 use super::request::Request;
+use super::slots::Held;
 use std::collections::BTreeMap;
 
 /// So many instances are named one by one in a refusal.

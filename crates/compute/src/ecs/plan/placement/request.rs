@@ -2,6 +2,7 @@
 
 use super::instance::Port;
 use crate::ecs::plan::query::Expression;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What one task takes of its instance while it runs there.
@@ -39,8 +40,11 @@ pub struct Request {
 impl Request {
     /// Only what is asked of an instance's registration, the same for many requests.
     pub(super) fn fixed(&self) -> Request {
-        let of_registration =
-            |c: &&Constraint| matches!(c, Constraint::MemberOf(e) if !e.of_tasks());
+        let of_registration = |c: &&Constraint| match c {
+            Constraint::MemberOf(e) => !e.of_tasks(),
+            Constraint::Zones(_) => true,
+            Constraint::DistinctInstance => false,
+        };
         Request {
             claim: Arc::default(),
             required_attributes: self.required_attributes.clone(),
@@ -63,6 +67,10 @@ pub enum Constraint {
     /// No other task of the same group on the instance.
     DistinctInstance,
     MemberOf(Expression),
+    /// In one of these zones: those of the subnets that the task's own network interface may
+    /// be in. ECS counts it as an attribute that is missing
+    /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html>).
+    Zones(BTreeSet<String>),
 }
 
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-placement-strategies.html>
@@ -105,9 +113,11 @@ impl Constraint {
             }
             ("memberOf", Some(expression)) => Expression::parse(expression)
                 .map(Constraint::MemberOf)
-                .map_err(|e| format!("Invalid memberOf expression: {e}.")),
+                .map_err(|e| format!("Invalid placement constraint expression: {e}.")),
             ("memberOf", None) => Err("memberOf expression should be specified.".into()),
-            _ => Err(format!("constraint.type '{kind}' is not supported.")),
+            _ => Err(format!(
+                "Placement constraint type '{kind}' is not supported."
+            )),
         }
     }
 }

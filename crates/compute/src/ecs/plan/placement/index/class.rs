@@ -7,10 +7,10 @@
 use super::partition::Partition;
 use super::tree::{NONE, Tree};
 use super::{Change, hash};
-use crate::ecs::plan::placement::capacity::Slots;
 use crate::ecs::plan::placement::filter::passes_moving;
 use crate::ecs::plan::placement::request::{Request, Resource, SpreadBy, Strategy};
 use crate::ecs::plan::placement::scale_in::mix;
+use crate::ecs::plan::placement::slots::Slots;
 use std::cmp::Ordering;
 use std::sync::Arc;
 

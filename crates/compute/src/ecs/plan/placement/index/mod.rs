@@ -12,9 +12,9 @@ mod class;
 mod partition;
 mod tree;
 
-use super::capacity::Slots;
 use super::filter::passes_fixed;
 use super::request::Request;
+use super::slots::Slots;
 use class::{Index, Order};
 use partition::Partition;
 use std::collections::{HashMap, VecDeque};

@@ -1,6 +1,6 @@
 //! What indexes share: it depends on the registered instances, not on their tasks.
 
-use crate::ecs::plan::placement::capacity::{Held, Slots};
+use crate::ecs::plan::placement::slots::{Held, Slots};
 use std::collections::HashMap;
 
 /// The instances divided into *cells*: those with the same values of some attributes.

@@ -110,6 +110,13 @@ fn attributes_and_constraints() {
     assert_eq!(capacity([a()]).matching(&asks), ["a"]);
 
     let mut asks = request(claim(), &[]);
+    asks.constraints = vec![Constraint::Zones(["z2".to_owned(), "z3".to_owned()].into())];
+    assert_eq!(refused(a(), &asks).0, ["ATTRIBUTE"]);
+    let mut two = capacity([a(), instance("b", "z2")]);
+    assert_eq!(two.place(&asks, "t", 0).as_deref(), Ok("b"));
+    assert_eq!(two.allowed(&asks), ["b"]);
+
+    let mut asks = request(claim(), &[]);
     asks.constraints = vec![member_of("attribute:ecs.instance-type =~ m5.*")];
     assert_eq!(
         refused(a(), &asks),
@@ -154,9 +161,13 @@ fn constraints_are_read_from_the_api() {
         (
             "memberOf",
             Some("a"),
-            "Invalid memberOf expression: unknown subject 'a' at position 0.",
+            "Invalid placement constraint expression: unknown subject 'a' at position 0.",
         ),
-        ("near", None, "constraint.type 'near' is not supported."),
+        (
+            "near",
+            None,
+            "Placement constraint type 'near' is not supported.",
+        ),
     ] {
         assert_eq!(read(kind, expression), Err(said.to_owned()));
     }

@@ -95,6 +95,10 @@ impl Model {
             && request.constraints.iter().all(|c| match c {
                 Constraint::DistinctInstance => self.groups(i, &claim.group) == 0,
                 Constraint::MemberOf(e) => self.selects(i, e.source()),
+                Constraint::Zones(zones) => {
+                    let zone = i.attributes.get(ZONE).cloned().flatten();
+                    zone.is_some_and(|z| zones.contains(&z))
+                }
             })
     }
 
@@ -297,6 +301,7 @@ fn requests() -> impl Generate<Value = Vec<Request>> {
         Just(member_of("attribute:ecs.availability-zone != z0")),
         Just(member_of("not (task:group == g1)")),
         Just(member_of("runningTasksCount < 2")),
+        Just(Constraint::Zones(["z1".to_owned(), "z2".to_owned()].into())),
     ];
     let claims = (
         0..3_u8,
