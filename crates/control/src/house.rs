@@ -3,7 +3,7 @@
 use neargate_base::{AccountId, Clock, Rng, task};
 use neargate_blob::{BlobError, Blobs};
 use neargate_compute::ecr::{self, Ecr};
-use neargate_compute::ecs::{self, Deletion, Deregistration, Ecs, Expire, ForgetTokens};
+use neargate_compute::ecs::{self, Deletion, Deregistration, Ecs, Expire, ForgetTokens, Scheduler};
 use neargate_observe::logs::{EngineError, LogEngine, Logs, Retention};
 use neargate_service::controller::{self, Controller};
 use neargate_service::ctx::Settings;
@@ -120,6 +120,13 @@ pub async fn build(
             Deregistration {
                 db: house.db.clone(),
                 fleet: ecs.fleet.clone(),
+            },
+        ),
+        start(
+            &house,
+            Scheduler {
+                ecs: ecs.clone(),
+                house: house.clone(),
             },
         ),
         start(

@@ -265,3 +265,44 @@ pub fn service_not_found() -> AwsError {
 pub fn short_arn() -> AwsError {
     invalid_parameter("Long arn format must be used for tagging operations")
 }
+
+// Services.
+
+pub fn service_not_active() -> AwsError {
+    AwsError::client("ServiceNotActiveException", "Service was not ACTIVE.")
+}
+
+/// The name is taken by a service that another call made.
+pub fn not_idempotent() -> AwsError {
+    invalid_parameter("Creation of service was not idempotent.")
+}
+
+pub fn still_draining() -> AwsError {
+    invalid_parameter("Unable to Start a service that is still Draining.")
+}
+
+pub fn service_is_scaled() -> AwsError {
+    invalid_parameter("The service cannot be stopped while it is scaled above 0.")
+}
+
+pub fn namespace_not_found() -> AwsError {
+    AwsError::client(
+        "NamespaceNotFoundException",
+        "The specified namespace wasn't found.",
+    )
+}
+
+pub fn service_deployment_not_found() -> AwsError {
+    AwsError::client(
+        "ServiceDeploymentNotFoundException",
+        "The service deploy ARN that you specified in the StopServiceDeployment doesn't exist. You can use ListServiceDeployments to retrieve the service deployment ARNs.",
+    )
+}
+
+/// It has ended by itself.
+pub fn service_deployment_over() -> AwsError {
+    AwsError::client(
+        "ConflictException",
+        "The service deployment has already finished and cannot be stopped.",
+    )
+}

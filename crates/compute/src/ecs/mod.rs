@@ -19,6 +19,7 @@ pub mod observe;
 mod operations;
 pub mod plan;
 mod reference;
+pub mod service;
 pub mod slices;
 pub mod spot;
 
@@ -33,6 +34,7 @@ pub use halt::{halt, running};
 pub use instances::Deregistration;
 pub use nodes::Nodes;
 pub use plan::task_definition::definition as as_described;
+pub use service::Scheduler;
 
 use neargate_api::ecs::{SERVICE, ops};
 use neargate_service::OperationTable;
@@ -48,7 +50,7 @@ pub struct Ecs {
 
 /// Which operations are served, and how completely.
 pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
-    use api::{clusters, tags, task_definitions, tasks};
+    use api::{clusters, services, tags, task_definitions, tasks};
     let table = OperationTable::new(&SERVICE, ecs)
         .wording(|invalid| error::invalid_parameter(invalid.to_string()))
         .on(ops::CreateCluster, clusters::create_cluster)
@@ -92,6 +94,42 @@ pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
              sidecar drivers or execute-command yet: such tasks are refused",
         )
         .on(ops::StopTask, tasks::stop_task)
+        .partly(
+            ops::CreateService,
+            services::create_service,
+            "rolling deployments; no load balancers, service registries, Service Connect, volumes, \
+             VPC Lattice, deployment alarms, execute-command: such services are refused",
+        )
+        .partly(
+            ops::UpdateService,
+            services::update_service,
+            "as CreateService; the deployment controller cannot be changed",
+        )
+        .on(ops::DeleteService, services::delete_service)
+        .on(ops::DescribeServices, services::describe_services)
+        .on(ops::ListServices, services::list_services)
+        .partly(
+            ops::ListServicesByNamespace,
+            services::list_services_by_namespace,
+            "there are no namespaces yet",
+        )
+        .on(
+            ops::ListServiceDeployments,
+            services::deployments::list_service_deployments,
+        )
+        .on(
+            ops::DescribeServiceDeployments,
+            services::deployments::describe_service_deployments,
+        )
+        .partly(
+            ops::DescribeServiceRevisions,
+            services::deployments::describe_service_revisions,
+            "without image digests",
+        )
+        .on(
+            ops::StopServiceDeployment,
+            services::deployments::stop_service_deployment,
+        )
         .on(ops::DescribeTasks, tasks::describe_tasks)
         .partly(ops::ListTasks, tasks::list_tasks, "no daemons to filter by")
         .on(ops::TagResource, tags::tag_resource)

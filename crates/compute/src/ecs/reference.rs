@@ -100,6 +100,34 @@ pub fn container_instance(scope: &Scope, cluster: &str, named: &str) -> Result<S
     }
 }
 
+/// The service's name from its name or ARN, the one with its cluster or the older one without.
+///
+/// # Errors
+/// `InvalidParameterException` for what can be no service's name.
+pub fn service_name(scope: &Scope, cluster: &str, named: &str) -> Result<String, AwsError> {
+    let name = if named.starts_with("arn:") {
+        let path = local(scope, named, "service").ok_or_else(|| {
+            error::invalid_parameter("Invalid identifier: Identifier is for another resource.")
+        })?;
+        match path.split_once('/') {
+            Some((c, name)) if c == cluster => name.to_owned(),
+            Some((c, _)) => {
+                return Err(error::invalid_parameter(format!(
+                    "Invalid identifier: Identifier is for cluster {c}. Your cluster is {cluster}"
+                )));
+            }
+            None => path,
+        }
+    } else {
+        named.to_owned()
+    };
+    if is_name(&name) {
+        Ok(name)
+    } else {
+        Err(error::invalid_parameter("Invalid service name."))
+    }
+}
+
 /// # Errors
 /// `ClientException` for what can be no task definition's name.
 pub fn task_definition(scope: &Scope, named: &str) -> Result<TaskDefinitionRef, AwsError> {

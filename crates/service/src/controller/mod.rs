@@ -10,7 +10,7 @@ mod queue;
 use crate::db::Db;
 use crate::error::AwsError;
 use async_trait::async_trait;
-use futures_util::stream::{FuturesUnordered, StreamExt};
+use futures_util::stream::{BoxStream, FuturesUnordered, StreamExt};
 use neargate_base::backoff::Backoff;
 use neargate_base::{Clock, Rng, Timestamp};
 use neargate_store::{Event, MAX_PAGE, Revision, StoreError, Watch};
@@ -65,6 +65,16 @@ pub trait Controller: Send + Sync + 'static {
     /// The reconciled key that a change of `store_key` concerns.
     fn key_of(&self, store_key: &str) -> Option<String>;
 
+    /// The same for a change that may concern several: instead of [`Controller::key_of`].
+    fn keys_of(&self, store_key: &str) -> Vec<String> {
+        self.key_of(store_key).into_iter().collect()
+    }
+
+    /// Keys to wake for reasons that are not in the store. Asked for once, when the driver starts.
+    fn wakes(&self) -> BoxStream<'static, Vec<String>> {
+        futures_util::stream::pending().boxed()
+    }
+
     /// `None`: there is nothing to reconcile under this key any more.
     async fn view(&self, key: &str) -> Result<Option<Self::View>, AwsError>;
 
@@ -86,6 +96,7 @@ pub async fn run<C: Controller>(controller: Arc<C>, db: Db, clock: Arc<dyn Clock
     let mut failures: HashMap<String, Backoff> = HashMap::new();
     let mut running = FuturesUnordered::new();
     let mut watches = FuturesUnordered::new();
+    let mut wakes = controller.wakes();
     let mut reopen = Backoff::new(RETRY_FIRST, RETRY_MAX);
     // When to list and watch; `None` while the watches are open.
     let mut opening = Some(Box::pin(sleep(Duration::ZERO)));
@@ -116,7 +127,7 @@ pub async fn run<C: Controller>(controller: Arc<C>, db: Db, clock: Arc<dyn Clock
                     for event in &batch.events {
                         let (Event::Put(neargate_store::Entry { key, .. })
                         | Event::Delete { key, .. }) = event;
-                        if let Some(key) = controller.key_of(key) {
+                        for key in controller.keys_of(key) {
                             queue.wake(key, clock.now());
                         }
                     }
@@ -128,6 +139,11 @@ pub async fn run<C: Controller>(controller: Arc<C>, db: Db, clock: Arc<dyn Clock
                     opening = Some(Box::pin(sleep(reopen.next_delay(&rng))));
                 }
             },
+            Some(keys) = wakes.next() => {
+                for key in keys {
+                    queue.wake(key, clock.now());
+                }
+            }
             Some((key, outcome)) = running.next() => match outcome {
                 Ok(wake_at) => {
                     failures.remove(&key);
@@ -200,7 +216,7 @@ async fn wake_all<C: Controller>(
                 .range(&prefix, after.as_deref(), MAX_PAGE, at)
                 .await?;
             for entry in &page.entries {
-                if let Some(key) = controller.key_of(&entry.key) {
+                for key in controller.keys_of(&entry.key) {
                     queue.wake(key, now);
                 }
             }

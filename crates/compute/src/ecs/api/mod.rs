@@ -11,6 +11,7 @@ pub mod instances;
 pub mod protection;
 pub mod requirements;
 pub mod run_task;
+pub mod services;
 pub mod start_task;
 pub mod tags;
 pub mod task_definitions;

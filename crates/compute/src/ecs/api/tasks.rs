@@ -3,11 +3,10 @@
 
 use super::{active_cluster, describe, instances, page_size};
 use crate::ecs::fleet::ClusterId;
-use crate::ecs::model::{Service, State, StopRequest, Task};
-use crate::ecs::plan::observe::stop_requested;
+use crate::ecs::model::{Service, State, Task};
+use crate::ecs::plan::observe::ask_to_stop;
 use crate::ecs::{Ecs, error, reference};
 use neargate_api::ecs as api;
-use neargate_domain::{DesiredState, TaskStatus};
 use neargate_service::{AwsError, Ctx, db, page};
 use std::sync::Arc;
 
@@ -34,19 +33,7 @@ pub async fn stop_task(
     let key = db::key::<Task>(&cx.scope, &Task::id(&cluster.name, &id));
     let now = cx.now();
     let stopped = cx.db().modify::<Task, _>(&key, |task| {
-        if task.spec.stop.is_some() || task.status.last_status == TaskStatus::Stopped {
-            return Ok(false);
-        }
-        let code = "UserInitiated";
-        task.spec.stop = Some(StopRequest {
-            code: code.into(),
-            reason: reason.clone(),
-            at: now,
-        });
-        task.spec.assignment.desired = DesiredState::Stopped;
-        task.spec.assignment.generation += 1;
-        task.status = stop_requested(&task.status, code, &reason, now);
-        Ok(true)
+        Ok(ask_to_stop(task, "UserInitiated", &reason, now))
     });
     let task = stopped.await?.ok_or_else(error::task_not_found)?;
     Ok(api::StopTaskOutput {

@@ -4,7 +4,7 @@ use super::Fleet;
 use super::row::ClusterId;
 use super::state::State;
 use crate::ecs::Nodes;
-use crate::ecs::model::{ContainerInstance, Task};
+use crate::ecs::model::{ContainerInstance, Service, Task};
 use neargate_base::backoff::Backoff;
 use neargate_base::{AccountId, Region, Rng};
 use neargate_service::{AwsError, Db, Resource, Scope, db};
@@ -38,6 +38,7 @@ async fn once(
     let mut at = None;
     list::<Task>(db, &mut at, &mut state).await?;
     list::<ContainerInstance>(db, &mut at, &mut state).await?;
+    list::<Service>(db, &mut at, &mut state).await?;
     let mut revision = at.unwrap_or_default();
     fleet.replace(state, revision);
     fleet.connected(nodes);
@@ -100,6 +101,16 @@ fn apply(state: &mut State, event: &Event) -> Result<(), AwsError> {
                 state.remove_instance(&cluster, &id);
             }
         }
+        (Event::Put(entry), Service::KIND) => {
+            if let Some((cluster, _)) = place(key) {
+                state.put_service(&cluster, db::decode(entry)?);
+            }
+        }
+        (Event::Delete { key, .. }, Service::KIND) => {
+            if let Some((cluster, name)) = place(key) {
+                state.remove_service(&cluster, &name);
+            }
+        }
         _ => {}
     }
     Ok(())
@@ -112,7 +123,7 @@ fn kind(key: &str) -> &str {
 }
 
 /// The cluster and the last part of `service/kind/account/region/cluster/id`.
-fn place(key: &str) -> Option<(ClusterId, String)> {
+pub(in crate::ecs) fn place(key: &str) -> Option<(ClusterId, String)> {
     let mut parts = key.splitn(6, '/').skip(2);
     let account: AccountId = parts.next()?.parse().ok()?;
     let region: Region = parts.next()?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! What runs where, in memory: the tasks and container instances of every cluster, indexed by
+//! What runs where, in memory: the tasks, services and container instances of every cluster, indexed by
 //! service, cluster and node, and fed by watching the store ([`follow`]).
 //!
 //! It is behind the store by a moment: whoever must see its own write waits for that revision
@@ -13,9 +13,10 @@ mod state;
 mod tests;
 
 pub use follow::follow;
-pub use row::{ClusterId, Row, ServiceId};
+pub(in crate::ecs) use follow::place;
+pub use row::{ClusterId, Row, ServiceId, Turns};
 
-use crate::ecs::model::ContainerInstance;
+use crate::ecs::model::{ContainerInstance, Service};
 use neargate_service::{AwsError, Db, Scope, Stored};
 use neargate_store::Revision;
 use parking_lot::Mutex;
@@ -107,6 +108,16 @@ impl Fleet {
     /// How many tasks that have not stopped a node has.
     pub fn load(&self, node: &str) -> usize {
         self.state.lock().load(node)
+    }
+
+    /// The cluster's services by name, `INACTIVE` ones too.
+    pub fn services(&self, cluster: &ClusterId) -> Vec<Arc<Stored<Service>>> {
+        self.state.lock().services_of(cluster)
+    }
+
+    /// The store keys of every service there is.
+    pub fn service_keys(&self) -> Vec<String> {
+        self.state.lock().service_keys()
     }
 
     /// The cluster's container instances, by id.

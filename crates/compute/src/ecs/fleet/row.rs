@@ -82,6 +82,18 @@ pub struct Row {
     pub started_at: Option<Timestamp>,
     pub stopped_at: Option<Timestamp>,
     pub stop_code: Option<String>,
+    /// An essential container has a health check.
+    pub checked: bool,
+    pub turns: Turns,
+}
+
+/// When a task turned: the store's revision at which the index saw it first. After a restart,
+/// that of the task's last change.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Turns {
+    pub healthy: Option<Revision>,
+    pub unhealthy: Option<Revision>,
+    pub stopped: Option<Revision>,
 }
 
 impl Row {
@@ -122,7 +134,39 @@ impl Row {
             started_at: status.started_at,
             stopped_at: status.stopped_at,
             stop_code: status.stop_code.clone(),
+            checked: assignment
+                .containers
+                .iter()
+                .any(|c| c.essential && c.health_check.is_some()),
+            turns: Turns::default(),
         }
+    }
+
+    /// The row that replaces `before`.
+    pub(super) fn after(mut self, before: Option<&Row>) -> Row {
+        let before = before.map(|b| b.turns).unwrap_or_default();
+        let now = |turned: bool| turned.then_some(self.revision);
+        self.turns = Turns {
+            healthy: before.healthy.or(now(self.is_healthy())),
+            unhealthy: before.unhealthy.or(now(self.is_unhealthy())),
+            stopped: before.stopped.or(now(self.is_stopped())),
+        };
+        self
+    }
+
+    /// Running and, if it has health checks, found healthy by them.
+    pub fn is_healthy(&self) -> bool {
+        self.is_running() && (!self.checked || self.health == Health::Healthy)
+    }
+
+    /// Running, but found unhealthy.
+    pub fn is_unhealthy(&self) -> bool {
+        self.is_running() && self.health == Health::Unhealthy
+    }
+
+    /// Neither stopped nor on the way there.
+    pub fn is_live(&self) -> bool {
+        !self.is_stopped() && !self.is_stopping()
     }
 
     pub fn service_id(&self) -> Option<ServiceId> {

@@ -2,7 +2,7 @@
 
 use super::capacity::Capacities;
 use super::row::{ClusterId, Row, ServiceId};
-use crate::ecs::model::{ContainerInstance, Task};
+use crate::ecs::model::{ContainerInstance, Service, Task};
 use neargate_service::{Scope, Stored};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -16,11 +16,13 @@ pub(super) struct State {
     of_node: HashMap<String, BTreeSet<String>>,
     instances: HashMap<ClusterId, BTreeMap<String, Arc<Stored<ContainerInstance>>>>,
     pub(super) capacities: Capacities,
+    services: HashMap<ClusterId, BTreeMap<String, Arc<Stored<Service>>>>,
 }
 
 impl State {
     pub(super) fn put_task(&mut self, task: &Stored<Task>) {
-        let row = Arc::new(Row::of(task));
+        let before = self.tasks.get(&task.key);
+        let row = Arc::new(Row::of(task).after(before.map(|row| &**row)));
         self.capacities.put_task(&row);
         if let Some(service) = row.service_id() {
             let rows = self.of_service.entry(service).or_default();
@@ -76,6 +78,26 @@ impl State {
     ) -> impl Iterator<Item = (&ClusterId, &Arc<Stored<ContainerInstance>>)> {
         let of = self.instances.iter();
         of.flat_map(|(cluster, of)| of.values().map(move |instance| (cluster, instance)))
+    }
+
+    pub(super) fn put_service(&mut self, cluster: &ClusterId, service: Stored<Service>) {
+        let of = self.services.entry(cluster.clone()).or_default();
+        of.insert(service.spec.name.clone(), Arc::new(service));
+    }
+
+    pub(super) fn remove_service(&mut self, cluster: &ClusterId, name: &str) {
+        remove(&mut self.services, cluster, name);
+    }
+
+    pub(super) fn services_of(&self, cluster: &ClusterId) -> Vec<Arc<Stored<Service>>> {
+        let of = self.services.get(cluster).into_iter().flatten();
+        of.map(|(_, service)| service.clone()).collect()
+    }
+
+    /// The store keys of all services.
+    pub(super) fn service_keys(&self) -> Vec<String> {
+        let of = self.services.values().flat_map(BTreeMap::values);
+        of.map(|service| service.key.clone()).collect()
     }
 
     pub(super) fn of_service(&self, service: &ServiceId) -> Vec<Arc<Row>> {

@@ -96,6 +96,15 @@ impl Launch {
     }
 }
 
+/// The container instances on which such a task is allowed, whatever is free there: where a DAEMON
+/// service wants one.
+pub(in crate::ecs) fn seats(ecs: &Ecs, launch: &Launch, instances: &Instances) -> Vec<String> {
+    let cluster = ClusterId::new(&launch.scope, &launch.cluster.name);
+    let request = place::request(launch, instances);
+    ecs.fleet
+        .capacity(&cluster, |capacity| capacity.allowed(&request))
+}
+
 /// Start `count` tasks; see [`launch_on`].
 pub async fn launch(
     ecs: &Ecs,

@@ -227,7 +227,7 @@ impl<'a> Taken<'a> {
 }
 
 /// What placement is asked for each task of a launch.
-fn request(launch: &Launch, instances: &Instances) -> Request {
+pub(super) fn request(launch: &Launch, instances: &Instances) -> Request {
     let eni = launch.with_interface();
     let demand = super::spec::demand_of(launch, eni);
     let ports: Vec<Port> = demand.ports;

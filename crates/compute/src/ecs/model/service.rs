@@ -176,6 +176,12 @@ pub struct ServiceStatus {
     pub steady_at: Option<Timestamp>,
     /// Why tasks find no place, if they do not.
     pub blocked: Option<Blocked>,
+    /// When it was said last that the deployment configuration allows no step, while that is so.
+    pub stuck_at: Option<Timestamp>,
+    /// When it was said last that tasks do not start, while that is so.
+    pub impaired_at: Option<Timestamp>,
+    /// The last attempt to balance the zones.
+    pub rebalanced_at: Option<Timestamp>,
     /// The number of the next event.
     pub next_event: u64,
     /// The last task of a deleted service stopped: `INACTIVE`.
@@ -202,7 +208,7 @@ pub struct Deployment {
     pub counted_to: Revision,
     /// Launches in a row of which no task came to run.
     pub strikes: u32,
-    /// A launch before this is the one of the last strike.
+    /// Tasks created before this belong to the launch of the last strike.
     pub struck_at: Option<Timestamp>,
     /// No task is started before.
     pub retry_at: Option<Timestamp>,

@@ -11,6 +11,7 @@ pub mod placement;
 pub mod protection;
 pub mod query;
 pub mod resources;
+pub mod service;
 pub mod settings;
 pub mod task_definition;
 

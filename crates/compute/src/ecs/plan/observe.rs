@@ -1,9 +1,11 @@
 //! From a node's report to the task's status. States only move forward; a report that is late
 //! or doubled changes nothing.
 
-use crate::ecs::model::{Status, Task};
+use crate::ecs::model::{Status, StopRequest, Task};
 use neargate_base::Timestamp;
-use neargate_domain::{ContainerReport, ContainerStatus, TaskEvent, TaskReport, TaskStatus};
+use neargate_domain::{
+    ContainerReport, ContainerStatus, DesiredState, TaskEvent, TaskReport, TaskStatus,
+};
 
 /// The status after `report`, or `None` when it says nothing new.
 pub fn observe(task: &Task, report: &TaskReport, now: Timestamp) -> Option<Status> {
@@ -66,6 +68,22 @@ pub fn stop_requested(before: &Status, code: &str, reason: &str, at: Timestamp) 
     stop_began(&mut status, code, reason, at);
     status.version += 1;
     status
+}
+
+/// Ask a task to stop; false when it was asked before or has stopped.
+pub fn ask_to_stop(task: &mut Task, code: &str, reason: &str, at: Timestamp) -> bool {
+    if task.spec.stop.is_some() || task.status.last_status == TaskStatus::Stopped {
+        return false;
+    }
+    task.spec.stop = Some(StopRequest {
+        code: code.to_owned(),
+        reason: reason.to_owned(),
+        at,
+    });
+    task.spec.assignment.desired = DesiredState::Stopped;
+    task.spec.assignment.generation += 1;
+    task.status = stop_requested(&task.status, code, reason, at);
+    true
 }
 
 /// The first cause is the one that counts.

@@ -13,6 +13,7 @@ mod providers;
 mod reports;
 mod running;
 mod settings;
+mod services;
 mod tags;
 mod tokens;
 

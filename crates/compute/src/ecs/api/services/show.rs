@@ -1,0 +1,381 @@
+//! A stored service as ECS shows it. Counts are of the moment; everything else is as stored.
+
+use super::rules;
+use crate::ecs::Ecs;
+use crate::ecs::api::{api_tags, requirements};
+use crate::ecs::fleet::{Counts, Row, ServiceId};
+use crate::ecs::model::{
+    Deployment, DeploymentController, Scheduling, Service, ServiceDeployment, ServiceEvent,
+    ServiceRevision, State,
+};
+use crate::ecs::plan::service::{adopted, tally};
+use neargate_api::ecs as api;
+use neargate_domain::LaunchType;
+use neargate_service::{AwsError, Ctx, Stored};
+use std::sync::Arc;
+
+/// A deployment with its revision and its tasks.
+struct Shown {
+    deployment: Deployment,
+    revision: Option<ServiceRevision>,
+    counts: Counts,
+    primary: bool,
+}
+
+pub(super) async fn service(
+    ecs: &Ecs,
+    cx: &Ctx,
+    id: &ServiceId,
+    service: &Stored<Service>,
+    with_tags: bool,
+) -> Result<api::Service, AwsError> {
+    ecs.fleet.current(cx.db()).await?;
+    let rows = ecs.fleet.of_service(id);
+    let mut shown = Vec::new();
+    for (nth, deployment) in adopted(service).into_iter().enumerate() {
+        let key = id.key::<ServiceRevision>(&deployment.revision);
+        let revision = cx.db().get_key::<ServiceRevision>(&key).await?;
+        shown.push(Shown {
+            counts: counts(tally::of(&rows, &deployment.id)),
+            revision: revision.map(|r| r.value),
+            primary: nth == 0,
+            deployment,
+        });
+    }
+    let events = events(cx, id, service).await?;
+    let all = counts(rows.iter());
+    Ok(described(service, &shown, all, events, with_tags, cx, id))
+}
+
+fn counts<'a>(rows: impl Iterator<Item = &'a Arc<Row>>) -> Counts {
+    let mut counts = Counts::default();
+    rows.for_each(|row| counts.add(row));
+    counts
+}
+
+/// How many tasks a service wants; for DAEMON, what it has.
+fn desired(service: &Service, counts: Counts) -> i32 {
+    match service.spec.scheduling {
+        Scheduling::Replica => service.spec.desired_count,
+        Scheduling::Daemon => number(counts.running + counts.pending),
+    }
+}
+
+fn number(n: usize) -> i32 {
+    i32::try_from(n).unwrap_or(i32::MAX)
+}
+
+/// The newest first, of this service only: the name may have had another owner.
+async fn events(
+    cx: &Ctx,
+    id: &ServiceId,
+    service: &Service,
+) -> Result<Vec<api::ServiceEvent>, AwsError> {
+    let prefix = ServiceEvent::prefix(id);
+    let mut events = cx.db().list_prefix::<ServiceEvent>(&prefix).await?;
+    events.retain(|e| e.at >= service.spec.created_at);
+    events.sort_by_key(|e| std::cmp::Reverse(e.number));
+    let event = |e: Stored<ServiceEvent>| api::ServiceEvent {
+        id: Some(e.value.id),
+        created_at: Some(e.value.at),
+        message: Some(e.value.message),
+    };
+    Ok(events.into_iter().map(event).collect())
+}
+
+fn described(
+    service: &Service,
+    shown: &[Shown],
+    all: Counts,
+    events: Vec<api::ServiceEvent>,
+    with_tags: bool,
+    cx: &Ctx,
+    id: &ServiceId,
+) -> api::Service {
+    let spec = &service.spec;
+    let primary = shown.first();
+    let revision = primary.and_then(|p| p.revision.as_ref());
+    let network = revision.and_then(|r| r.network.as_ref().map(|n| network(&n.0)));
+    let inactive = service.state() == State::Inactive;
+    let deployments = shown.iter().map(|s| deployment(s, service));
+    let role = format!(
+        "arn:aws:iam::{}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS",
+        cx.scope.account
+    );
+    api::Service {
+        service_arn: Some(spec.arn.clone()),
+        service_name: Some(spec.name.clone()),
+        cluster_arn: Some(spec.cluster_arn.clone()),
+        load_balancers: Some(Vec::new()),
+        service_registries: Some(Vec::new()),
+        status: Some(service.state().as_str().into()),
+        desired_count: Some(desired(service, all)),
+        running_count: Some(number(all.running)),
+        pending_count: Some(number(all.pending)),
+        launch_type: revision.and_then(|r| r.launch_type.clone()),
+        capacity_provider_strategy: revision.and_then(strategy),
+        platform_version: revision.and_then(asked_version),
+        platform_family: revision.and_then(family),
+        task_definition: revision.map(|r| r.task_definition.clone()),
+        deployment_configuration: Some(rules::shown(&spec.deployment)),
+        task_sets: (spec.controller == DeploymentController::External).then(Vec::new),
+        deployments: Some(if inactive {
+            Vec::new()
+        } else {
+            deployments.collect()
+        }),
+        role_arn: network.as_ref().map(|_| role),
+        events: Some(events),
+        created_at: Some(spec.created_at),
+        current_service_deployment: primary.map(|p| {
+            let of = (&id.cluster.name, &id.name, &p.deployment.service_deployment);
+            cx.arn(
+                "ecs",
+                format!("service-deployment/{}/{}/{}", of.0, of.1, of.2),
+            )
+        }),
+        current_service_revisions: Some(
+            shown
+                .iter()
+                .filter_map(|s| current_revision(s, service))
+                .collect(),
+        ),
+        placement_constraints: Some(
+            spec.placement_constraints
+                .iter()
+                .map(|c| c.0.clone())
+                .collect(),
+        ),
+        placement_strategy: Some(
+            spec.placement_strategy
+                .iter()
+                .map(|s| s.0.clone())
+                .collect(),
+        ),
+        network_configuration: network,
+        health_check_grace_period_seconds: spec.health_check_grace_period_seconds,
+        scheduling_strategy: Some(spec.scheduling.as_str().into()),
+        deployment_controller: Some(api::DeploymentController {
+            r#type: spec.controller.as_str().into(),
+        }),
+        tags: Some(if with_tags {
+            api_tags(&spec.tags)
+        } else {
+            Vec::new()
+        }),
+        created_by: spec.created_by.clone(),
+        enable_ecs_managed_tags: Some(spec.enable_ecs_managed_tags),
+        propagate_tags: Some(spec.propagate_tags.as_str().into()),
+        enable_execute_command: Some(spec.enable_execute_command),
+        availability_zone_rebalancing: Some(
+            if spec.az_rebalancing {
+                "ENABLED"
+            } else {
+                "DISABLED"
+            }
+            .into(),
+        ),
+        resource_management_type: Some("CUSTOMER".into()),
+    }
+}
+
+/// The primary is to have all; of the others what is left is what they are to have.
+fn deployment_desired(shown: &Shown, service: &Service) -> i32 {
+    match shown.primary {
+        true => desired(service, shown.counts),
+        false => number(shown.counts.running + shown.counts.pending),
+    }
+}
+
+fn deployment(shown: &Shown, service: &Service) -> api::Deployment {
+    let d = &shown.deployment;
+    let revision = shown.revision.as_ref();
+    api::Deployment {
+        id: Some(d.id.clone()),
+        status: Some(if shown.primary { "PRIMARY" } else { "ACTIVE" }.into()),
+        task_definition: revision.map(|r| r.task_definition.clone()),
+        desired_count: Some(deployment_desired(shown, service)),
+        pending_count: Some(number(shown.counts.pending)),
+        running_count: Some(number(shown.counts.running)),
+        failed_tasks: Some(i32::try_from(d.failures).unwrap_or(i32::MAX)),
+        created_at: Some(d.created_at),
+        updated_at: Some(d.updated_at),
+        capacity_provider_strategy: revision.and_then(strategy),
+        launch_type: revision.and_then(|r| r.launch_type.clone()),
+        platform_version: revision.and_then(platform_version),
+        platform_family: revision.and_then(family),
+        network_configuration: revision.and_then(|r| r.network.as_ref().map(|n| network(&n.0))),
+        rollout_state: Some(d.rollout.as_str().into()),
+        rollout_state_reason: Some(d.reason.clone()),
+        ..Default::default()
+    }
+}
+
+fn current_revision(
+    shown: &Shown,
+    service: &Service,
+) -> Option<api::ServiceCurrentRevisionSummary> {
+    Some(api::ServiceCurrentRevisionSummary {
+        arn: Some(shown.revision.as_ref()?.arn.clone()),
+        requested_task_count: Some(deployment_desired(shown, service)),
+        running_task_count: Some(number(shown.counts.running)),
+        pending_task_count: Some(number(shown.counts.pending)),
+    })
+}
+
+fn is_fargate(revision: &ServiceRevision) -> bool {
+    let provider = |name: &str| matches!(name, "FARGATE" | "FARGATE_SPOT");
+    revision.launch_type.as_deref() == Some("FARGATE")
+        || revision
+            .strategy
+            .iter()
+            .any(|item| provider(&item.0.capacity_provider))
+}
+
+fn family(revision: &ServiceRevision) -> Option<String> {
+    is_fargate(revision).then(|| "Linux".into())
+}
+
+fn asked_version(revision: &ServiceRevision) -> Option<String> {
+    let given = revision.platform_version.clone();
+    is_fargate(revision).then(|| given.unwrap_or_else(|| "LATEST".into()))
+}
+
+pub(super) fn platform_version(revision: &ServiceRevision) -> Option<String> {
+    let given = revision.platform_version.as_deref();
+    let version = requirements::platform_version(LaunchType::Fargate, given);
+    is_fargate(revision).then_some(())?;
+    version.ok().flatten()
+}
+
+fn strategy(revision: &ServiceRevision) -> Option<Vec<api::CapacityProviderStrategyItem>> {
+    let items = revision.strategy.iter().map(|item| item.0.clone());
+    Some(items.collect::<Vec<_>>()).filter(|items| !items.is_empty())
+}
+
+/// With what was left out.
+fn network(given: &api::NetworkConfiguration) -> api::NetworkConfiguration {
+    let mut shown = given.clone();
+    if let Some(vpc) = &mut shown.awsvpc_configuration {
+        vpc.security_groups.get_or_insert_default();
+        vpc.assign_public_ip
+            .get_or_insert_with(|| "DISABLED".into());
+    }
+    shown
+}
+
+/// A service revision.
+pub(super) fn revision(revision: &ServiceRevision) -> api::ServiceRevision {
+    let image = |(name, image): &(String, String)| api::ContainerImage {
+        container_name: Some(name.clone()),
+        image: Some(image.clone()),
+        ..Default::default()
+    };
+    api::ServiceRevision {
+        service_revision_arn: Some(revision.arn.clone()),
+        service_arn: Some(revision.service_arn.clone()),
+        cluster_arn: Some(revision.cluster_arn.clone()),
+        task_definition: Some(revision.task_definition.clone()),
+        capacity_provider_strategy: strategy(revision),
+        launch_type: revision.launch_type.clone(),
+        platform_version: platform_version(revision),
+        platform_family: family(revision),
+        load_balancers: Some(Vec::new()),
+        service_registries: Some(Vec::new()),
+        network_configuration: revision.network.as_ref().map(|n| network(&n.0)),
+        container_images: Some(revision.images.iter().map(image).collect()),
+        guard_duty_enabled: Some(false),
+        created_at: Some(revision.created_at),
+        ..Default::default()
+    }
+}
+
+/// A service deployment; what it counts is live while it lasts.
+pub(super) fn record(
+    ecs: &Ecs,
+    id: &ServiceId,
+    record: &ServiceDeployment,
+    service: Option<&Service>,
+) -> api::ServiceDeployment {
+    let status = &record.status;
+    let phase = record.phase();
+    let rows = ecs.fleet.of_service(id);
+    let arn = |revision: &str| {
+        let (of, name) = (&id.cluster.name, &id.name);
+        let path = format!("service-revision/{of}/{name}/{revision}");
+        id.cluster.scope.arn("ecs", path)
+    };
+    let summary = |revision: &String| {
+        let counted = status.counts.iter().find(|c| c.revision == *revision);
+        let size = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+        let live = counts(rows.iter().filter(|row| {
+            let link = row.service.as_ref();
+            !phase.is_final() && link.is_some_and(|link| link.revision == *revision)
+        }));
+        let target = *revision == record.target;
+        let wanted = match service.filter(|_| target && !phase.is_final()) {
+            Some(service) => desired(service, live),
+            None => number(live.running + live.pending),
+        };
+        api::ServiceRevisionSummary {
+            arn: Some(arn(revision)),
+            requested_task_count: Some(counted.map_or(wanted, |c| size(c.requested))),
+            running_task_count: Some(counted.map_or(number(live.running), |c| size(c.running))),
+            pending_task_count: Some(counted.map_or(number(live.pending), |c| size(c.pending))),
+            ..Default::default()
+        }
+    };
+    let breaker = record.rules.circuit_breaker.filter(|b| b.enable);
+    let now = service.map(|s| s.status.deployments.as_slice());
+    let now = now.and_then(|of| of.iter().find(|d| d.id == record.deployment));
+    let failures = match now.filter(|_| !phase.is_final() && !status.tripped) {
+        Some(deployment) => deployment.failures,
+        None => status.failures,
+    };
+    let watch = |enabled: bool, triggered: bool| match (enabled, triggered, phase.is_final()) {
+        (false, _, _) => "DISABLED",
+        (_, true, _) => "TRIGGERED",
+        (_, _, false) => "MONITORING",
+        (_, _, true) => "MONITORING_COMPLETE",
+    };
+    let wanted = usize::try_from(service.map_or(0, |s| s.spec.desired_count)).unwrap_or(0);
+    let alarms = record.rules.alarms.as_ref();
+    api::ServiceDeployment {
+        service_deployment_arn: Some(record.arn.clone()),
+        service_arn: Some(record.service_arn.clone()),
+        cluster_arn: Some(record.cluster_arn.clone()),
+        created_at: Some(record.created_at),
+        started_at: status.started_at,
+        finished_at: status.finished_at,
+        stopped_at: status.stopped_at,
+        updated_at: status.updated_at.or(Some(record.created_at)),
+        source_service_revisions: Some(record.sources.iter().map(summary).collect()),
+        target_service_revision: Some(summary(&record.target)),
+        status: Some(phase.as_str().into()),
+        status_reason: status.reason.clone(),
+        deployment_configuration: Some(rules::shown(&record.rules)),
+        rollback: status.rollback.as_ref().map(|r| api::Rollback {
+            reason: Some(r.reason.clone()),
+            started_at: Some(r.started_at),
+            service_revision_arn: Some(arn(&r.revision)),
+        }),
+        deployment_circuit_breaker: Some(api::ServiceDeploymentCircuitBreaker {
+            status: Some(watch(breaker.is_some(), status.tripped).into()),
+            failure_count: Some(i32::try_from(failures).unwrap_or(i32::MAX)),
+            threshold: breaker
+                .map(|b| i32::try_from(tally::threshold(&b, wanted)).unwrap_or(i32::MAX)),
+        }),
+        alarms: Some(api::ServiceDeploymentAlarms {
+            status: Some(
+                watch(
+                    alarms.is_some_and(|a| a.enable),
+                    !status.triggered_alarms.is_empty(),
+                )
+                .into(),
+            ),
+            alarm_names: Some(alarms.map(|a| a.names.clone()).unwrap_or_default()),
+            triggered_alarm_names: Some(status.triggered_alarms.clone()),
+        }),
+        ..Default::default()
+    }
+}

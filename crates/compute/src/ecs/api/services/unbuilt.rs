@@ -1,0 +1,78 @@
+//! Parts of a service whose issue has not come: refused by name.
+
+use crate::ecs::error;
+use neargate_api::ecs as api;
+use neargate_service::AwsError;
+
+fn refuse(parts: &[(bool, &str)]) -> Result<(), AwsError> {
+    match parts.iter().find(|(used, _)| *used) {
+        Some((_, what)) => Err(error::unsupported(what)),
+        None => Ok(()),
+    }
+}
+
+fn some<T>(list: &Option<Vec<T>>) -> bool {
+    list.as_ref().is_some_and(|l| !l.is_empty())
+}
+
+fn connect(given: &Option<api::ServiceConnectConfiguration>) -> bool {
+    given.as_ref().is_some_and(|c| c.enabled)
+}
+
+pub(super) fn create(input: &api::CreateServiceInput) -> Result<(), AwsError> {
+    if let Some(controller) = &input.deployment_controller {
+        check_controller(controller)?;
+    }
+    refuse(&[
+        (some(&input.load_balancers), "loadBalancers"),
+        (some(&input.service_registries), "serviceRegistries"),
+        (
+            connect(&input.service_connect_configuration),
+            "serviceConnectConfiguration",
+        ),
+        (some(&input.volume_configurations), "volumeConfigurations"),
+        (
+            some(&input.vpc_lattice_configurations),
+            "vpcLatticeConfigurations",
+        ),
+        (some(&input.gateway_connectors), "gatewayConnectors"),
+        (input.monitoring.is_some(), "monitoring"),
+        (input.role.is_some(), "role: there are no load balancers"),
+        (
+            input.enable_execute_command == Some(true),
+            "enableExecuteCommand",
+        ),
+    ])
+}
+
+pub(super) fn update(input: &api::UpdateServiceInput) -> Result<(), AwsError> {
+    if let Some(controller) = &input.deployment_controller {
+        check_controller(controller)?;
+    }
+    refuse(&[
+        (some(&input.load_balancers), "loadBalancers"),
+        (some(&input.service_registries), "serviceRegistries"),
+        (
+            connect(&input.service_connect_configuration),
+            "serviceConnectConfiguration",
+        ),
+        (some(&input.volume_configurations), "volumeConfigurations"),
+        (
+            some(&input.vpc_lattice_configurations),
+            "vpcLatticeConfigurations",
+        ),
+        (some(&input.gateway_connectors), "gatewayConnectors"),
+        (input.monitoring.is_some(), "monitoring"),
+        (
+            input.enable_execute_command == Some(true),
+            "enableExecuteCommand",
+        ),
+    ])
+}
+
+fn check_controller(controller: &api::DeploymentController) -> Result<(), AwsError> {
+    refuse(&[(
+        controller.r#type == "CODE_DEPLOY",
+        "deploymentController CODE_DEPLOY",
+    )])
+}

@@ -1,0 +1,460 @@
+//! The life of deployments: taken up, in progress, completed or failed, rolled back.
+//!
+//! ```text
+//!            every task of it healthy, no other left
+//! IN_PROGRESS ------------------------------------> COMPLETED
+//!      | circuit breaker, alarm or StopServiceDeployment
+//!      +--> FAILED; with rollback the last completed one is the primary again, IN_PROGRESS
+//! ```
+//! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html>)
+
+use super::tally::{self, tally};
+use super::{SAID_AGAIN, Step, View, sentence};
+use crate::ecs::model::{
+    Completed, Counted, Deployment, DeploymentRules, Phase, Rollback, Rollout, ServiceDeployment,
+    ServiceStatus,
+};
+use neargate_base::Timestamp;
+use std::time::Duration;
+
+/// A step being drawn up.
+pub(super) struct Draft<'a> {
+    view: &'a View,
+    pub(super) now: Timestamp,
+    pub(super) status: ServiceStatus,
+    records: Vec<ServiceDeployment>,
+    events: Vec<String>,
+    pub(super) wake_at: Option<Timestamp>,
+}
+
+/// Why a deployment failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Tasks,
+    Alarms,
+    Asked,
+}
+
+impl Cause {
+    /// For the event.
+    fn why(self) -> &'static str {
+        match self {
+            Cause::Tasks => "tasks failed to start",
+            Cause::Alarms => "alarm detected",
+            Cause::Asked => "deployment stopped by user",
+        }
+    }
+
+    /// The start of a `rolloutStateReason`.
+    fn name(self) -> &'static str {
+        match self {
+            Cause::Tasks => "ECS deployment circuit breaker",
+            Cause::Alarms => "ECS deployment alarms",
+            Cause::Asked => "ECS deployment",
+        }
+    }
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn of(view: &'a View, now: Timestamp) -> Draft<'a> {
+        Draft {
+            view,
+            now,
+            status: view.service.status.clone(),
+            records: view.records.clone(),
+            events: Vec::new(),
+            wake_at: None,
+        }
+    }
+
+    fn name(&self) -> &'a str {
+        &self.view.service.spec.name
+    }
+
+    fn rules(&self) -> &'a DeploymentRules {
+        &self.view.service.spec.deployment
+    }
+
+    fn record(&mut self, id: &str) -> Option<&mut ServiceDeployment> {
+        let found = self.records.iter_mut().find(|r| r.id == id);
+        found.filter(|r| !r.status.phase.is_final())
+    }
+
+    /// Take up the target, if it is a new one.
+    pub(super) fn adopt(&mut self) {
+        let spec = &self.view.service.spec;
+        let Some(target) = &spec.target else { return };
+        if self.status.adopted.as_ref() == Some(&target.deployment) {
+            return;
+        }
+        let now = self.now;
+        if let Some(old) = self.status.deployments.first() {
+            let id = old.service_deployment.clone();
+            self.end(&id, Phase::Stopped, "Superseded by a newer deployment.");
+        }
+        self.status.adopted = Some(target.deployment.clone());
+        let fresh = Deployment::new(
+            &target.deployment,
+            &target.revision,
+            &target.service_deployment,
+            target.at,
+        );
+        self.status.deployments.insert(0, fresh);
+        self.status.steady_at = None;
+        self.status.blocked = None;
+        self.status.stuck_at = None;
+        self.status.impaired_at = None;
+        if let Some(record) = self.record(&target.service_deployment) {
+            record.status.phase = Phase::InProgress;
+            record.status.started_at = Some(now);
+            record.status.updated_at = Some(now);
+        }
+    }
+
+    /// Count failures and say so when the throttle begins.
+    pub(super) fn count(&mut self, desired: usize) {
+        let breaker = self.rules().circuit_breaker;
+        let reset = breaker.is_none_or(|b| b.reset_on_healthy_task != Some(false));
+        let primary = &mut self.status.deployments[0];
+        let before = primary.failures;
+        tally(primary, &self.view.rows, reset, self.now);
+        if before != primary.failures {
+            primary.updated_at = self.now;
+        }
+        let throttled = tally::is_throttled(primary);
+        if !throttled || desired == 0 {
+            self.status.impaired_at = None;
+        } else if self.due(self.status.impaired_at) {
+            self.status.impaired_at = Some(self.now);
+            self.events.push(sentence::impaired(self.name()));
+        }
+    }
+
+    /// Was it not said, or so long ago that it is said again?
+    fn due(&self, said: Option<Timestamp>) -> bool {
+        said.is_none_or(|at| at + SAID_AGAIN <= self.now)
+    }
+
+    /// Does the primary fail?
+    pub(super) fn judge(&mut self, desired: usize) {
+        let primary = self.status.deployments[0].clone();
+        if primary.rollout != Rollout::InProgress || primary.rollback {
+            return;
+        }
+        let stop = self.view.records.iter();
+        let stop = stop.filter(|r| r.id == primary.service_deployment);
+        if let Some(stop) = stop.filter_map(|r| r.stop).next() {
+            return self.fail(Cause::Asked, stop.rollback);
+        }
+        if let Some(breaker) = self.rules().circuit_breaker.filter(|b| b.enable)
+            && primary.failures >= tally::threshold(&breaker, desired)
+        {
+            return self.fail(Cause::Tasks, breaker.rollback);
+        }
+        if let Some(alarms) = self.rules().alarms.as_ref().filter(|a| a.enable)
+            && !self.view.alarms.is_empty()
+        {
+            self.fail(Cause::Alarms, alarms.rollback);
+        }
+    }
+
+    fn fail(&mut self, cause: Cause, rollback: bool) {
+        let (now, name) = (self.now, self.name());
+        let failed = &mut self.status.deployments[0];
+        failed.rollout = Rollout::Failed;
+        failed.updated_at = now;
+        failed.reason = format!("{}: {}.", cause.name(), cause.why());
+        let failed = failed.clone();
+        self.events
+            .push(sentence::failed(name, &failed.id, cause.why()));
+        self.status.steady_at = None;
+        self.status.blocked = None;
+        let back = self
+            .status
+            .last_completed
+            .clone()
+            .filter(|c| rollback && c.deployment != failed.id);
+        let alarms = self.view.alarms.clone();
+        if let Some(record) = self.record(&failed.service_deployment) {
+            record.status.failures = failed.failures;
+            record.status.tripped = cause == Cause::Tasks;
+            record.status.triggered_alarms = alarms;
+            record.status.stopped_at = Some(now);
+        }
+        match back {
+            Some(to) => self.roll_back(cause, &failed, &to),
+            None if rollback => self.end(
+                &failed.service_deployment,
+                Phase::RollbackFailed,
+                "No rollback candidate was found to run the rollback.",
+            ),
+            None => self.end(&failed.service_deployment, Phase::Stopped, &failed.reason),
+        }
+    }
+
+    fn roll_back(&mut self, cause: Cause, failed: &Deployment, to: &Completed) {
+        let (now, name) = (self.now, self.name());
+        self.events
+            .push(sentence::rolling_back(name, &to.deployment));
+        let reason = format!(
+            "{}: rolling back to deploymentId {}.",
+            cause.name(),
+            to.deployment
+        );
+        let deployments = &mut self.status.deployments;
+        let there = deployments.iter().position(|d| d.id == to.deployment);
+        let mut primary = match there {
+            Some(at) => deployments.remove(at),
+            None => Deployment {
+                created_at: to.created_at,
+                counted_to: newest(self.view),
+                ..Deployment::new(
+                    &to.deployment,
+                    &to.revision,
+                    &failed.service_deployment,
+                    to.created_at,
+                )
+            },
+        };
+        primary.service_deployment = failed.service_deployment.clone();
+        primary.updated_at = now;
+        primary.rollout = Rollout::InProgress;
+        primary.reason = reason.clone();
+        primary.rollback = true;
+        primary.failures = 0;
+        primary.strikes = 0;
+        primary.struck_at = None;
+        primary.retry_at = None;
+        primary.baking_since = None;
+        deployments.insert(0, primary);
+        if let Some(record) = self.record(&failed.service_deployment) {
+            record.status.phase = Phase::RollbackInProgress;
+            record.status.updated_at = Some(now);
+            record.status.reason = Some(failed.reason.clone());
+            record.status.rollback = Some(Rollback {
+                reason: failed.reason.clone(),
+                started_at: now,
+                revision: to.revision.clone(),
+            });
+        }
+    }
+
+    /// A task moves to another zone.
+    pub(super) fn rebalance(&mut self, zones: &[(String, usize)]) {
+        self.status.rebalanced_at = Some(self.now);
+        let event = sentence::unbalanced(self.name(), zones);
+        self.events.push(event);
+    }
+
+    /// The limits allow no step.
+    pub(super) fn stuck(&mut self, stuck: bool) {
+        if !stuck {
+            self.status.stuck_at = None;
+        } else if self.due(self.status.stuck_at) {
+            self.status.stuck_at = Some(self.now);
+            self.events.push(sentence::stuck(self.name()));
+        }
+    }
+
+    /// Is the primary complete, and the service steady?
+    pub(super) fn settle(&mut self, desired: usize, step: &Step) {
+        let (view, now, name) = (self.view, self.now, self.name());
+        let (id, rollout) = {
+            let primary = &self.status.deployments[0];
+            (primary.id.clone(), primary.rollout)
+        };
+        let (mut healthy, mut live, mut others) = (0, 0, 0);
+        for row in view.rows.iter().filter(|row| row.is_live()) {
+            let link = row.service.as_ref();
+            if link.is_some_and(|link| link.deployment == id) {
+                live += 1;
+                healthy += usize::from(row.is_healthy());
+            } else {
+                others += 1;
+            }
+        }
+        if live >= desired && step.start.is_none() {
+            self.status.blocked = None;
+        }
+        let full = healthy == desired && live == desired;
+        let settled = full && others == 0 && step.stop.is_empty() && step.start.is_none();
+        if !settled {
+            self.status.deployments[0].baking_since = None;
+        }
+        let ready = match rollout {
+            Rollout::InProgress => settled && self.baked(),
+            Rollout::Completed => settled,
+            Rollout::Failed => false,
+        };
+        let primary = &mut self.status.deployments[0];
+        if ready && primary.rollout == Rollout::InProgress {
+            primary.rollout = Rollout::Completed;
+            primary.reason = sentence::complete(&primary.id);
+            primary.updated_at = now;
+            let done = primary.clone();
+            self.status.last_completed = Some(Completed {
+                deployment: done.id.clone(),
+                revision: done.revision.clone(),
+                created_at: done.created_at,
+            });
+            self.events.push(sentence::completed(name, &done.id));
+            let phase = match done.rollback {
+                true => Phase::RollbackSuccessful,
+                false => Phase::Successful,
+            };
+            self.count_in(&done, desired);
+            self.end(&done.service_deployment, phase, "");
+            self.status.deployments[0].rollback = false;
+        }
+        if !ready {
+            self.status.steady_at = None;
+        } else if self.due(self.status.steady_at) {
+            self.status.steady_at = Some(now);
+            self.events.push(sentence::steady(name));
+        }
+        if let Some(at) = self.status.steady_at {
+            self.wake(at + SAID_AGAIN);
+        }
+        self.forget_emptied();
+    }
+
+    /// With alarms a deployment goes on being watched for its bake time.
+    fn baked(&mut self) -> bool {
+        let rules = self.rules();
+        let watched = rules.alarms.as_ref().is_some_and(|a| a.enable);
+        let bake = Duration::from_secs(60 * u64::from(rules.bake_time_minutes));
+        if !watched || bake.is_zero() || self.status.deployments[0].rollback {
+            return true;
+        }
+        let now = self.now;
+        let since = *self.status.deployments[0].baking_since.get_or_insert(now);
+        self.wake(since + bake);
+        since + bake <= now
+    }
+
+    fn wake(&mut self, at: Timestamp) {
+        if at > self.now {
+            self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
+        }
+    }
+
+    /// Earlier deployments of which nothing runs any more are not shown.
+    fn forget_emptied(&mut self) {
+        let rows = &self.view.rows;
+        let mut first = true;
+        self.status.deployments.retain(|deployment| {
+            let primary = std::mem::take(&mut first);
+            primary || tally::of(rows, &deployment.id).any(|row| row.is_live())
+        });
+    }
+
+    fn count_in(&mut self, done: &Deployment, desired: usize) {
+        let size = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let counts = vec![Counted {
+            revision: done.revision.clone(),
+            requested: size(desired),
+            running: size(desired),
+            pending: 0,
+        }];
+        if let Some(record) = self.record(&done.service_deployment) {
+            record.status.counts = counts;
+            if !done.rollback {
+                record.status.failures = done.failures;
+            }
+        }
+    }
+
+    /// A service deployment is over.
+    fn end(&mut self, id: &str, phase: Phase, reason: &str) {
+        let now = self.now;
+        let Some(record) = self.record(id) else {
+            return;
+        };
+        let status = &mut record.status;
+        status.phase = phase;
+        status.finished_at = Some(now);
+        status.updated_at = Some(now);
+        if phase == Phase::Stopped {
+            status.stopped_at = Some(now);
+        }
+        if !reason.is_empty() {
+            status.reason = Some(reason.to_owned());
+        }
+    }
+
+    /// The service is deleted.
+    pub(super) fn end_records(&mut self) {
+        let ids: Vec<String> = self.records.iter().map(|r| r.id.clone()).collect();
+        for id in ids {
+            self.end(&id, Phase::Stopped, "The service was deleted.");
+        }
+    }
+
+    pub(super) fn step(self, reason: &'static str) -> Step {
+        self.into_step(Step::default(), reason)
+    }
+
+    pub(super) fn into_step(self, step: Step, reason: &'static str) -> Step {
+        let changed = |r: &ServiceDeployment| !self.view.records.contains(r);
+        Step {
+            status: (self.status != self.view.service.status).then_some(self.status),
+            events: self.events,
+            records: self
+                .records
+                .iter()
+                .filter(|r| changed(r))
+                .cloned()
+                .collect(),
+            reason,
+            ..step
+        }
+    }
+}
+
+/// The newest change of any of the service's tasks.
+fn newest(view: &View) -> u64 {
+    let changes = view.rows.iter().map(|row| row.revision);
+    changes.max().unwrap_or_default()
+}
+
+impl Deployment {
+    /// One that begins.
+    pub fn new(id: &str, revision: &str, service_deployment: &str, at: Timestamp) -> Deployment {
+        Deployment {
+            id: id.to_owned(),
+            revision: revision.to_owned(),
+            service_deployment: service_deployment.to_owned(),
+            created_at: at,
+            updated_at: at,
+            rollout: Rollout::InProgress,
+            reason: sentence::in_progress(id),
+            rollback: false,
+            failures: 0,
+            counted_to: 0,
+            strikes: 0,
+            struck_at: None,
+            retry_at: None,
+            baking_since: None,
+        }
+    }
+}
+
+/// The deployments as they are once the target is taken up: for whoever describes a service
+/// before its controller has.
+pub fn adopted(service: &crate::ecs::model::Service) -> Vec<Deployment> {
+    let status = &service.status;
+    let mut deployments = status.deployments.clone();
+    if let Some(target) = &service.spec.target
+        && status.adopted.as_ref() != Some(&target.deployment)
+        && status.inactive_at.is_none()
+    {
+        let fresh = Deployment::new(
+            &target.deployment,
+            &target.revision,
+            &target.service_deployment,
+            target.at,
+        );
+        deployments.insert(0, fresh);
+    }
+    deployments
+}

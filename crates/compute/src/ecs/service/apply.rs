@@ -1,0 +1,43 @@
+//! Carries a step out, in its order; gives up as soon as the service is no longer what it was
+//! planned for.
+
+use super::scheduler::Work;
+use super::{Journal, purge, start, stop};
+use crate::ecs::Ecs;
+use neargate_service::controller::Applied;
+use neargate_service::{AwsError, Committed, House};
+
+pub(super) async fn apply(ecs: &Ecs, house: &House, work: Work) -> Result<Applied, AwsError> {
+    let Work {
+        id,
+        read,
+        records,
+        step,
+    } = work;
+    if step.purge {
+        return purge::purge(house, &id, &read).await;
+    }
+    let mut journal = Journal::new(id, read);
+    if step.status.is_some() || !step.events.is_empty() || !step.records.is_empty() {
+        let status = step.status.as_ref().unwrap_or(&journal.read.status);
+        let (mut tx, service) = journal.write(house, house.db.tx(), status, &step.events);
+        for record in &step.records {
+            if let Some(read) = records.iter().find(|r| r.id == record.id) {
+                tx = tx.update(read, record);
+            }
+        }
+        let committed = tx.commit().await?;
+        if committed == Committed::Conflict || !journal.wrote(committed, service) {
+            return Ok(Applied::Conflict);
+        }
+    }
+    if !stop::stop_tasks(house, &mut journal, &step.stop).await? {
+        return Ok(Applied::Conflict);
+    }
+    if let Some(starting) = &step.start
+        && !start::start(ecs, house, &mut journal, starting).await?
+    {
+        return Ok(Applied::Conflict);
+    }
+    Ok(Applied::Done)
+}

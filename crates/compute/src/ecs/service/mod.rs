@@ -1,0 +1,20 @@
+//! Services: the controller that keeps them running. What it does next is decided by
+//! [`crate::ecs::plan::service`]; this reads for it and carries it out.
+//!
+//! Invariants: whatever changes a service's tasks does so in a transaction that finds the
+//! service unchanged, so nothing starts or stops on behalf of a state that an update, a deletion
+//! or another step has replaced; and the event that tells of it is written with it.
+
+mod apply;
+mod journal;
+mod purge;
+mod scheduler;
+mod start;
+mod stop;
+pub mod template;
+mod view;
+
+pub use journal::Journal;
+pub use scheduler::Scheduler;
+pub use stop::stop_tasks;
+pub use template::Template;

@@ -1,0 +1,139 @@
+//! The service scheduler: wakes a service whenever something it depends on changes, and has one
+//! step planned and applied at a time.
+
+use super::{apply, view};
+use crate::ecs::Ecs;
+use crate::ecs::fleet::{Row, ServiceId, place};
+use crate::ecs::model::{ContainerInstance, Service, ServiceDeployment, Task};
+use crate::ecs::plan::service::{Step, plan, replica};
+use async_trait::async_trait;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use neargate_base::Timestamp;
+use neargate_service::controller::{Applied, Controller, Plan};
+use neargate_service::{AwsError, House, Resource, Stored};
+use std::fmt;
+use std::sync::Arc;
+
+/// Keeps services running.
+#[derive(Debug)]
+pub struct Scheduler {
+    pub ecs: Arc<Ecs>,
+    pub house: Arc<House>,
+}
+
+/// A step and what it was planned for.
+pub struct Work {
+    pub(super) id: ServiceId,
+    pub(super) read: Stored<Service>,
+    pub(super) records: Vec<Stored<ServiceDeployment>>,
+    pub(super) step: Step,
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let step = &self.step;
+        f.debug_struct("Work")
+            .field("start", &step.start)
+            .field("stop", &step.stop.len())
+            .field("events", &step.events)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The service a store key belongs to: `kind/account/region/cluster/service`, or more.
+fn service_of(store_key: &str) -> Option<ServiceId> {
+    let (cluster, rest) = place(store_key)?;
+    let name = rest.split('/').next()?.to_owned();
+    Some(ServiceId { cluster, name })
+}
+
+#[async_trait]
+impl Controller for Scheduler {
+    type View = view::Seen;
+    type Action = Work;
+
+    fn name(&self) -> &'static str {
+        "ecs-service-scheduler"
+    }
+
+    fn prefixes(&self) -> Vec<String> {
+        [
+            Service::KIND,
+            ServiceDeployment::KIND,
+            Task::KIND,
+            ContainerInstance::KIND,
+        ]
+        .map(|kind| format!("{kind}/"))
+        .into()
+    }
+
+    fn key_of(&self, store_key: &str) -> Option<String> {
+        self.keys_of(store_key).pop()
+    }
+
+    fn keys_of(&self, store_key: &str) -> Vec<String> {
+        let is = |kind: &str| {
+            let rest = store_key.strip_prefix(kind);
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        if is(Task::KIND) {
+            // A task that the index does not have yet was started by this controller just now.
+            let row = self.ecs.fleet.task(store_key);
+            let service = row.and_then(|row| row.service_id());
+            return service.iter().map(ServiceId::store_key).collect();
+        }
+        if is(ContainerInstance::KIND) {
+            let Some((cluster, _)) = place(store_key) else {
+                return Vec::new();
+            };
+            let services = self.ecs.fleet.services(&cluster).into_iter();
+            return services
+                .filter(|service| service.status.inactive_at.is_none())
+                .map(|service| service.key.clone())
+                .collect();
+        }
+        let service = service_of(store_key);
+        service.iter().map(ServiceId::store_key).collect()
+    }
+
+    /// Nodes come and go.
+    fn wakes(&self) -> BoxStream<'static, Vec<String>> {
+        let changes = self.ecs.nodes.changes();
+        let ecs = self.ecs.clone();
+        stream::unfold((changes, ecs), |(mut changes, ecs)| async move {
+            changes.changed().await.ok()?;
+            let keys = ecs.fleet.service_keys();
+            Some((keys, (changes, ecs)))
+        })
+        .boxed()
+    }
+
+    async fn view(&self, key: &str) -> Result<Option<Self::View>, AwsError> {
+        let Some(id) = service_of(key) else {
+            return Ok(None);
+        };
+        view::view(&self.ecs, &self.house, id).await
+    }
+
+    fn plan(&self, seen: &Self::View, now: Timestamp) -> Plan<Work> {
+        let scale_in = |rows: &[Arc<Row>], count: usize| replica::balanced(rows, count);
+        let step = plan(&seen.view, now, &scale_in);
+        let (wake_at, reason) = (step.wake_at, step.reason);
+        let idle = step.is_idle();
+        let work = Work {
+            id: seen.view.id.clone(),
+            read: seen.read.clone(),
+            records: seen.records.clone(),
+            step,
+        };
+        Plan {
+            actions: if idle { Vec::new() } else { vec![work] },
+            wake_at,
+            reason,
+        }
+    }
+
+    async fn apply(&self, work: Work) -> Result<Applied, AwsError> {
+        apply::apply(&self.ecs, &self.house, work).await
+    }
+}

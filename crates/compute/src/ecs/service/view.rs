@@ -1,0 +1,150 @@
+//! What the planner sees of a service: one read of it and of its service deployments, the rest
+//! from the index.
+
+use super::{Journal, Template, start};
+use crate::ecs::Ecs;
+use crate::ecs::fleet::{Row, ServiceId};
+use crate::ecs::launch::{Capacity, seats};
+use crate::ecs::model::{
+    Cluster, InstanceStatus, Scheduling, Service, ServiceDeployment, ServiceRevision,
+};
+use crate::ecs::plan::placement::{SpreadBy, Strategy};
+use crate::ecs::plan::service::{View, adopted};
+use neargate_domain::vpc::DefaultVpc;
+use neargate_service::{AwsError, House, Stored};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// A view and the stored values it is of.
+pub struct Seen {
+    pub(super) view: View,
+    pub(super) read: Stored<Service>,
+    pub(super) records: Vec<Stored<ServiceDeployment>>,
+}
+
+pub(super) async fn view(
+    ecs: &Ecs,
+    house: &House,
+    id: ServiceId,
+) -> Result<Option<Seen>, AwsError> {
+    let Some(read) = house.db.get_key::<Service>(&id.store_key()).await? else {
+        return Ok(None);
+    };
+    ecs.fleet.current(&house.db).await?;
+    let rows = ecs.fleet.of_service(&id);
+    let mut records = Vec::new();
+    for of in record_ids(&read) {
+        let key = id.key::<ServiceDeployment>(&of);
+        records.extend(house.db.get_key::<ServiceDeployment>(&key).await?);
+    }
+    let draining = draining(ecs, &id, &rows);
+    let daemon = read.spec.scheduling == Scheduling::Daemon;
+    let mut view = View {
+        busy: match daemon {
+            true => busy(ecs, &id, &draining),
+            false => BTreeSet::new(),
+        },
+        draining,
+        seats: BTreeSet::new(),
+        zones: BTreeSet::new(),
+        alarms: Vec::new(),
+        records: records.iter().map(|r| r.value.clone()).collect(),
+        rows,
+        service: read.value.clone(),
+        id: id.clone(),
+    };
+    if read.is_active() && (daemon || read.spec.az_rebalancing) {
+        // A revision that cannot be read or used leaves the view without; its launch says why.
+        let journal = Journal::new(id, read.clone());
+        if let Some(template) = template(house, &journal).await? {
+            places(ecs, &journal, &template, &mut view);
+        }
+    }
+    Ok(Some(Seen {
+        view,
+        read,
+        records,
+    }))
+}
+
+/// Of the target and of the primary.
+fn record_ids(service: &Service) -> BTreeSet<String> {
+    let target = service.spec.target.as_ref();
+    let target = target.map(|t| t.service_deployment.clone());
+    let primary = service.status.deployments.first();
+    let primary = primary.map(|d| d.service_deployment.clone());
+    target.into_iter().chain(primary).collect()
+}
+
+/// Instances with tasks of the service that take no new ones.
+fn draining(ecs: &Ecs, id: &ServiceId, rows: &[Arc<Row>]) -> BTreeSet<String> {
+    let live = rows.iter().filter(|row| row.is_live());
+    let on: BTreeSet<&String> = live
+        .filter_map(|row| row.container_instance.as_ref())
+        .collect();
+    let gone = on.into_iter().filter(|instance| {
+        let found = ecs.fleet.instance(&id.cluster, instance);
+        found.is_none_or(|i| i.status != InstanceStatus::Active)
+    });
+    gone.cloned().collect()
+}
+
+/// Of those, the ones with tasks that are not of this service.
+fn busy(ecs: &Ecs, id: &ServiceId, draining: &BTreeSet<String>) -> BTreeSet<String> {
+    let others = |instance: &&String| {
+        let rows = ecs.fleet.of_instance(&id.cluster, instance);
+        rows.iter().any(|row| row.service_id().as_ref() != Some(id))
+    };
+    draining.iter().filter(others).cloned().collect()
+}
+
+async fn template(house: &House, journal: &Journal) -> Result<Option<Template>, AwsError> {
+    let Some(primary) = adopted(&journal.read).into_iter().next() else {
+        return Ok(None);
+    };
+    let (scope, spec) = (&journal.id.cluster.scope, &journal.read.spec);
+    let cluster = house.db.get::<Cluster>(scope, &spec.cluster).await?;
+    let key = journal.id.key::<ServiceRevision>(&primary.revision);
+    let revision = house.db.get_key::<ServiceRevision>(&key).await?;
+    let (Some(cluster), Some(revision)) = (cluster, revision) else {
+        return Ok(None);
+    };
+    let Ok(definition) = start::definition(house, journal, &revision).await else {
+        return Ok(None);
+    };
+    let template = Template::of(scope, &cluster, spec, &revision, &definition, &primary.id);
+    Ok(template.ok())
+}
+
+/// Seats of a DAEMON service; zones of one whose tasks are spread over them.
+fn places(ecs: &Ecs, journal: &Journal, template: &Template, view: &mut View) {
+    let cluster = &journal.id.cluster;
+    match &template.launch.capacity {
+        Capacity::Fargate { .. } => {
+            let vpc = DefaultVpc::of(&cluster.scope.account, &cluster.scope.region);
+            let subnets = template.launch.network.iter().flat_map(|n| &n.subnets);
+            view.zones = subnets
+                .filter_map(|id| Some(vpc.subnet(id)?.availability_zone.clone()))
+                .collect();
+        }
+        Capacity::Instances(instances) => {
+            let seats = seats(ecs, &template.launch, instances);
+            if journal.read.spec.scheduling == Scheduling::Daemon {
+                view.seats = seats.into_iter().collect();
+            } else if by_zone(&template.rules.strategies) {
+                let on = seats.iter();
+                let on = on.filter_map(|id| ecs.fleet.instance(cluster, id));
+                view.zones = on
+                    .filter_map(|i| Some(i.attribute("ecs.availability-zone")?.to_owned()))
+                    .collect();
+            }
+        }
+    }
+}
+
+/// The first thing that matters is the zone
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-rebalancing.html>).
+fn by_zone(strategies: &[Strategy]) -> bool {
+    let zone = SpreadBy::Attribute("ecs.availability-zone".into());
+    strategies.first() == Some(&Strategy::Spread(zone))
+}
