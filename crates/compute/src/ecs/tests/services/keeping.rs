@@ -105,7 +105,8 @@ async fn an_unhealthy_task_is_replaced_once_another_is_healthy() {
     town.rest(&[]).await;
     let live = town.live().await;
     assert_eq!(live.len(), 2, "the replacement is not healthy yet");
-    town.health(&live[1], Health::Healthy).await;
+    let second = live.iter().find(|t| t.key != first.key).expect("another");
+    town.health(second, Health::Healthy).await;
     town.rest(&[]).await;
     let live = town.live().await;
     assert_eq!(live.len(), 1);
@@ -113,7 +114,8 @@ async fn an_unhealthy_task_is_replaced_once_another_is_healthy() {
     let id = &first.spec.assignment.task_id;
     let said = format!("(service web) (task {id}) failed container health checks.");
     assert!(town.events().await.contains(&said));
-    let stopped = town.tasks().await.remove(0);
+    let stopped = town.tasks().await;
+    let stopped = stopped.iter().find(|t| t.key == first.key).expect("kept");
     assert_eq!(
         stopped.spec.stop.as_ref().expect("asked").reason,
         "Task failed container health checks"
