@@ -32,11 +32,7 @@ pub(super) async fn view(
     };
     ecs.fleet.current(&house.db).await?;
     let rows = ecs.fleet.of_service(&id);
-    let mut records = Vec::new();
-    for of in record_ids(&read) {
-        let key = id.key::<ServiceDeployment>(&of);
-        records.extend(house.db.get_key::<ServiceDeployment>(&key).await?);
-    }
+    let records = records(house, &id, &read).await?;
     let draining = draining(ecs, &id, &rows);
     let daemon = read.spec.scheduling == Scheduling::Daemon;
     let mut view = View {
@@ -67,13 +63,33 @@ pub(super) async fn view(
     }))
 }
 
-/// Of the target and of the primary.
-fn record_ids(service: &Service) -> BTreeSet<String> {
+/// The service deployments of the target and of the primary; before a target is taken up, all
+/// that have not ended, for they end with it.
+async fn records(
+    house: &House,
+    id: &ServiceId,
+    service: &Service,
+) -> Result<Vec<Stored<ServiceDeployment>>, AwsError> {
     let target = service.spec.target.as_ref();
-    let target = target.map(|t| t.service_deployment.clone());
+    let taken_up = target.map(|t| &t.deployment) == service.status.adopted.as_ref();
+    if !taken_up || service.spec.deleted_at.is_some() {
+        let prefix = id.key::<ServiceDeployment>("");
+        let mut all = house.db.list_prefix::<ServiceDeployment>(&prefix).await?;
+        all.retain(|r| !r.status.phase.is_final());
+        return Ok(all);
+    }
     let primary = service.status.deployments.first();
-    let primary = primary.map(|d| d.service_deployment.clone());
-    target.into_iter().chain(primary).collect()
+    let ids: BTreeSet<&String> = target
+        .map(|t| &t.service_deployment)
+        .into_iter()
+        .chain(primary.map(|d| &d.service_deployment))
+        .collect();
+    let mut records = Vec::new();
+    for of in ids {
+        let key = id.key::<ServiceDeployment>(of);
+        records.extend(house.db.get_key::<ServiceDeployment>(&key).await?);
+    }
+    Ok(records)
 }
 
 /// Instances with tasks of the service that take no new ones.

@@ -12,8 +12,8 @@ mod protection;
 mod providers;
 mod reports;
 mod running;
-mod settings;
 mod services;
+mod settings;
 mod tags;
 mod tokens;
 

@@ -44,7 +44,8 @@ pub struct View {
     pub service: Service,
     /// Every task of the service that the store still has.
     pub rows: Vec<Arc<Row>>,
-    /// The service deployments of the target and of the primary.
+    /// The service deployments of the target and of the primary; before a target is taken up, all
+    /// that have not ended.
     pub records: Vec<ServiceDeployment>,
     /// Container instances that are being emptied, or are gone.
     pub draining: BTreeSet<String>,

@@ -88,8 +88,9 @@ impl<'a> Draft<'a> {
             return;
         }
         let now = self.now;
-        if let Some(old) = self.status.deployments.first() {
-            let id = old.service_deployment.clone();
+        let others = self.records.iter().map(|r| r.id.clone());
+        let others: Vec<String> = others.filter(|r| *r != target.service_deployment).collect();
+        for id in others {
             self.end(&id, Phase::Stopped, "Superseded by a newer deployment.");
         }
         self.status.adopted = Some(target.deployment.clone());
