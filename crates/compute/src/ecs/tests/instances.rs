@@ -328,13 +328,16 @@ async fn draining_instances_take_no_tasks_and_keep_theirs() {
     assert_eq!(arns(listed(None, None).await).len(), 2);
     assert_eq!(
         arns(listed(Some("DRAINING"), None).await),
-        [one.arn.clone()]
+        std::slice::from_ref(&one.arn)
     );
-    assert_eq!(arns(listed(Some("ACTIVE"), None).await), [two.arn.clone()]);
+    assert_eq!(
+        arns(listed(Some("ACTIVE"), None).await),
+        std::slice::from_ref(&two.arn)
+    );
     let with_tasks = "task:group == family:web and attribute:ecs.instance-type =~ t3.*";
     assert_eq!(
         arns(listed(None, Some(with_tasks)).await),
-        [one.arn.clone()]
+        std::slice::from_ref(&one.arn)
     );
     let without = listed(
         None,
