@@ -1,0 +1,179 @@
+"""The commands for people: ps, logs, top, deploy, spot."""
+
+import json
+import os
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+
+import images
+import tasks
+
+from people import as_json, command, environment, neargate, start
+from tasks import container
+
+GROUP = "/ecs/people"
+# Ends at once on SIGTERM, and says a line a moment.
+TALK = "trap 'exit 0' TERM; n=0; while :; do n=$((n+1)); echo line $n; sleep 0.2 & wait $!; done"
+
+
+@pytest.fixture
+def busybox(gate, layout):
+    images.push(gate, layout, "busybox")
+    return gate
+
+
+def talker(gate, **more):
+    tasks.register(gate, container(command=["sh", "-c", TALK], group=GROUP,
+                                   portMappings=[{"containerPort": 80}]), family="talk", **more)
+
+
+def test_nobody_answers(make_gate):
+    gate = make_gate()
+    done = neargate(gate, "ps", code=1)
+    assert f"cannot reach Neargate at {gate.url}" in done.stderr
+    assert "Start it with `neargate up`" in done.stderr
+
+
+def test_nothing_runs(gate):
+    done = neargate(gate, "ps")
+    assert done.stdout == "" and "There are no running tasks." in done.stderr
+    assert as_json(gate, "ps") == []
+    assert as_json(gate, "top", "--once") == []
+    assert "there is no service, family or task" in neargate(gate, "logs", "web", code=1).stderr
+
+
+def test_ps_shows_what_runs_where_and_why_it_stopped(busybox):
+    gate = busybox
+    talker(gate)
+    arn = tasks.run(gate, "talk")
+    task = tasks.wait_for(gate, arn, "RUNNING")
+    [row] = as_json(gate, "ps")
+    assert row["taskArn"] == arn and row["lastStatus"] == "RUNNING"
+    assert row["address"] == tasks.address(task) and row["ports"] == ["80"]
+    assert row["memoryBytes"] > 0
+    heading, line = neargate(gate, "ps").stdout.splitlines()
+    short = arn.rsplit("/", 1)[1][:8]
+    assert heading.split() == ["TASK", "GROUP", "STATUS", "TYPE", "WHERE", "ADDRESS", "AGE", "MEMORY"]
+    assert line.split()[:6] == [
+        short, "family:talk", "RUNNING", "FARGATE", task["availabilityZone"], f"{tasks.address(task)}:80"]
+    assert "\x1b" not in line, "colours are for terminals"
+
+    gate.client("ecs").stop_task(task=arn, reason="enough of it")
+    tasks.wait_for(gate, arn, "STOPPED")
+    assert neargate(gate, "ps").stdout == ""
+    assert "enough of it" in neargate(gate, "ps", "--all").stdout
+
+
+def test_ps_of_a_pipe_that_closes_early(busybox):
+    gate = busybox
+    talker(gate)
+    tasks.wait_for(gate, tasks.run(gate, "talk"), "RUNNING")
+    words = " ".join(command(gate, "ps"))
+    assert os.system(f"bash -c 'set -o pipefail; {words} | true' 2>/dev/null") == 0
+
+
+def test_logs_are_whole_followed_and_end_with_the_task(busybox):
+    gate = busybox
+    talker(gate)
+    arn = tasks.run(gate, "talk")
+    tasks.wait_for(gate, arn, "RUNNING")
+    short = arn.rsplit("/", 1)[1][:8]
+    follow = start(gate, "logs", "-f", short)
+    lines = [follow.stdout.readline().rstrip("\n") for _ in range(10)]
+    assert lines == [f"app/{short} line {n}" for n in range(1, 11)]
+    gate.client("ecs").stop_task(task=arn)
+    rest, errors = follow.communicate(timeout=30)
+    assert follow.returncode == 0, errors
+    numbers = [int(line.rsplit(" ", 1)[1]) for line in rest.splitlines()]
+    assert numbers == list(range(11, 11 + len(numbers))), "no line is lost or doubled"
+    whole = neargate(gate, "logs", "talk").stdout.splitlines()
+    assert len(whole) == 10 + len(numbers)
+    first = json.loads(neargate(gate, "logs", short, "--output", "json").stdout.splitlines()[0])
+    assert first["message"] == "line 1" and first["taskId"] == arn.rsplit("/", 1)[1]
+
+
+def test_logs_follow_new_tasks_of_a_family(busybox):
+    gate = busybox
+    talker(gate)
+    first = tasks.run(gate, "talk").rsplit("/", 1)[1][:8]
+    follow = start(gate, "logs", "-f", "talk")
+    try:
+        seen = set()
+        while first not in seen:
+            seen.add(follow.stdout.readline().split("/")[1].split()[0])
+        second = tasks.run(gate, "talk").rsplit("/", 1)[1][:8]
+        while second not in seen:
+            seen.add(follow.stdout.readline().split("/")[1].split()[0])
+    finally:
+        follow.send_signal(signal.SIGINT)
+        follow.communicate(timeout=10)
+
+
+def test_logs_that_go_elsewhere_say_so(busybox):
+    gate = busybox
+    tasks.register(gate, container(command=["sleep", "60"], stopTimeout=2), family="quiet")
+    tasks.wait_for(gate, tasks.run(gate, "quiet"), "RUNNING")
+    said = neargate(gate, "logs", "quiet", code=1).stderr
+    assert "give app a logConfiguration with the logDriver awslogs" in said
+
+
+def test_top_measures(busybox):
+    gate = busybox
+    busy = container(command=["sh", "-c", "while :; do :; done"], stopTimeout=2)
+    tasks.register(gate, busy, family="busy")
+    arn = tasks.run(gate, "busy")
+    tasks.wait_for(gate, arn, "RUNNING")
+    [row] = as_json(gate, "top", "--once")
+    assert row["taskId"] == arn.rsplit("/", 1)[1]
+    # A quarter of a processor is its limit, and it wants all of it.
+    assert 5 < row["cpuPercent"] < 60, row
+    assert row["memoryLimitBytes"] == 512 << 20
+    assert row["processes"] == 1
+    assert row["receivedBytesPerSecond"] is not None
+    assert "CPU %" in neargate(gate, "top", "--once").stdout
+
+
+def test_the_own_pages_demand_a_signature_where_calls_do(make_gate):
+    gate = make_gate("--enforce")
+    gate.start()
+    for method, path in [("GET", "usage"), ("GET", "instances"), ("POST", "instances"),
+                         ("DELETE", "instances/i-0"), ("POST", "spot/interrupt")]:
+        request = urllib.request.Request(f"{gate.url}/_neargate/{path}", b"", method=method)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=10)
+        assert refused.value.code == 403, path
+    assert as_json(gate, "ps") == [], "the keys are found under the data directory"
+    assert as_json(gate, "instance", "list") == []
+    wrong = {**environment(), "AWS_ACCESS_KEY_ID": "AKIAWRONG", "AWS_SECRET_ACCESS_KEY": "no"}
+    for words in [("ps",), ("instance", "list")]:
+        done = subprocess.run(command(gate, *words), env=wrong, capture_output=True, text=True)
+        assert done.returncode == 1
+        assert "UnrecognizedClientException" in done.stderr
+        assert 'eval "$(neargate env)"' in done.stderr
+
+
+def test_spot_interrupts_as_aws_does(busybox):
+    gate = busybox
+    ecs = gate.client("ecs")
+    ecs.create_cluster(clusterName="default", capacityProviders=["FARGATE", "FARGATE_SPOT"])
+    talker(gate)
+    answer = ecs.run_task(
+        taskDefinition="talk", networkConfiguration=tasks.network(gate),
+        capacityProviderStrategy=[{"capacityProvider": "FARGATE_SPOT", "weight": 1}])
+    assert answer["failures"] == []
+    arn = answer["tasks"][0]["taskArn"]
+    tasks.wait_for(gate, arn, "RUNNING")
+    neargate(gate, "spot", "interrupt", arn.rsplit("/", 1)[1][:10])
+    task = tasks.wait_for(gate, arn, "STOPPED")
+    assert task["stopCode"] == "SpotInterruption"
+    assert task["stoppedReason"] == "Your Spot Task was interrupted."
+    assert task["containers"][0]["exitCode"] == 0, "it was asked first"
+
+    on_demand = tasks.run(gate, "talk")
+    tasks.wait_for(gate, on_demand, "RUNNING")
+    said = neargate(gate, "spot", "interrupt", on_demand, code=1).stderr
+    assert "does not run on FARGATE_SPOT" in said
