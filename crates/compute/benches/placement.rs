@@ -1,9 +1,9 @@
 //! Placements per second of one processor, planned: no store, no API.
 //!
-//! `cargo bench -p neargate-compute --bench placement [-- INSTANCES...]`. Instances of three sizes in three
-//! zones; each line fills the cluster to about two thirds (several
-//! services: to a tenth), then replaces tasks at random (one
-//! given back, one placed) so that what is measured is a cluster in use. Seeds are fixed.
+//! `cargo bench -p neargate-compute --bench placement [-- INSTANCES...]`. Instances of three
+//! sizes in three zones; each line fills the cluster to about two thirds (several services: with
+//! 12,000 tasks), then replaces tasks at random (one given back, one placed) so that what is
+//! measured is a cluster in use. Seeds are fixed.
 
 use neargate_base::Timestamp;
 use neargate_compute::ecs::plan::placement::{
@@ -93,7 +93,10 @@ fn mix(seed: u64) -> u64 {
 /// (filling, replacing), each in placements per second; `requests` take turns.
 fn measure(instances: u64, requests: &[Request]) -> (f64, f64) {
     let mut capacity = cluster(instances);
-    let tasks = instances * if requests.len() > 1 { 2 } else { 18 };
+    let tasks = match requests.len() {
+        1 => instances * 18,
+        _ => 12_000,
+    };
     let place = |capacity: &mut Capacity, n: u64, id: u64| {
         let request = &requests[n as usize % requests.len()];
         let placed = capacity.place(request, &format!("{id:032x}"), mix(n));
@@ -115,7 +118,7 @@ fn measure(instances: u64, requests: &[Request]) -> (f64, f64) {
 
 /// (placements of a request never seen before, refusals), each per second.
 fn measure_cold(instances: u64) -> (f64, f64) {
-    const ROUNDS: u64 = 200;
+    const ROUNDS: u64 = 1000;
     let mut capacity = cluster(instances);
     let new: Vec<_> = (0..ROUNDS)
         .map(|n| request(n as usize, &Strategy::service_default(), None))

@@ -88,9 +88,9 @@ fn by_registration(request: &Request, held: &Held, each: &mut dyn FnMut(Lack) ->
 const ZONE: &str = "ecs.availability-zone";
 
 fn in_zones(request: &Request, instance: &Instance) -> bool {
-    let zone = instance.attributes.get(ZONE).and_then(Option::as_ref);
+    let zone = || instance.attributes.get(ZONE)?.as_ref();
     request.constraints.iter().all(|c| match c {
-        Constraint::Zones(zones) => zone.is_some_and(|zone| zones.contains(zone)),
+        Constraint::Zones(zones) => zone().is_some_and(|zone| zones.contains(zone)),
         Constraint::MemberOf(_) | Constraint::DistinctInstance => true,
     })
 }
