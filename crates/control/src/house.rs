@@ -3,6 +3,7 @@
 use neargate_base::{AccountId, Clock, Rng, task};
 use neargate_blob::{BlobError, Blobs};
 use neargate_compute::ecr::{self, Ecr};
+use neargate_compute::ecs::model::KnownNode;
 use neargate_compute::ecs::{self, Deletion, Deregistration, Ecs, Expire, ForgetTokens, Scheduler};
 use neargate_observe::logs::{EngineError, LogEngine, Logs, Retention};
 use neargate_service::controller::{self, Controller};
@@ -178,13 +179,26 @@ fn start(house: &House, controller: impl Controller) -> JoinHandle<()> {
 }
 
 impl Built {
-    /// Stop every task at once, then forget everything: the development-mode reset.
+    /// Stop every task at once, then forget everything: the development-mode reset. Nodes of other
+    /// hosts stay nodes; those that are away stop their tasks when they come back.
     ///
     /// # Errors
     /// When a store cannot be emptied.
     pub async fn reset(&self) -> Result<(), AwsError> {
-        ecs::halt(&self.house).await?;
-        self.house.db.store().wipe().await?;
+        let db = &self.house.db;
+        let nodes = ecs::elsewhere(&self.house).await?;
+        let here = |node: &str| !nodes.contains(node) || self.ecs.nodes.is_connected(node);
+        ecs::halt(&self.house, here).await?;
+        let known = db.list_prefix::<KnownNode>(&KnownNode::prefix()).await?;
+        db.store().wipe().await?;
+        for node in known.into_iter().filter(|n| !n.dismissed) {
+            let kept = KnownNode {
+                instance: None,
+                ..node.value
+            };
+            // Without a compare there is no conflict.
+            let _ = db.tx().put(node.key, &kept).commit().await?;
+        }
         self.logs.wipe().await
     }
 }

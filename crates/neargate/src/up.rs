@@ -115,7 +115,8 @@ async fn serve(config: Config, with_demo: bool) -> Result<()> {
         () = show => {}
     }
     server.abort();
-    let running = ecs::running(&host.built.house).await?;
+    let left = ecs::running(&host.built.house).await?;
+    let running = left.on_this_host;
     host.stop(running > 0).await;
     let data = config.data.display();
     eprintln!("\nneargate has stopped. Kept under {data}: all state, images and logs.");
@@ -124,6 +125,9 @@ async fn serve(config: Config, with_demo: bool) -> Result<()> {
             "{running} task(s) go on running; the next `neargate up` finds them again, \
              `neargate down --data {data}` stops them."
         );
+    }
+    if left.elsewhere > 0 {
+        eprintln!("{} task(s) go on running on other hosts.", left.elsewhere);
     }
     Ok(())
 }
@@ -147,10 +151,14 @@ async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 pub fn down(config: Config) -> Result<()> {
     in_runtime(async move {
         let host = Host::start(&config, config.listen.port()).await?;
-        let running = ecs::running(&host.built.house).await?;
-        ecs::halt(&host.built.house).await?;
+        let house = &host.built.house;
+        let (left, nodes) = (ecs::running(house).await?, ecs::elsewhere(house).await?);
+        ecs::halt(house, |node| !nodes.contains(node)).await?;
         host.stop(false).await;
-        eprintln!("stopped {running} task(s)");
+        eprintln!("stopped {} task(s)", left.on_this_host);
+        if left.elsewhere > 0 {
+            eprintln!("{} task(s) go on running on other hosts.", left.elsewhere);
+        }
         Ok(())
     })
 }

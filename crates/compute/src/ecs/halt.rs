@@ -1,44 +1,68 @@
-//! Stops every task of every account at once: for the development-mode reset and `neargate down`.
+//! Stops tasks of every account at once: for the development-mode reset and `neargate down`.
 
-use crate::ecs::model::{StopRequest, Task};
+use crate::ecs::model::{KnownNode, StopRequest, Task};
 use crate::ecs::plan::observe::stop_requested;
 use neargate_domain::{DesiredState, TaskStatus};
-use neargate_service::{AwsError, House, Resource};
+use neargate_service::{AwsError, House, Resource, Stored};
+use std::collections::HashSet;
+use std::time::Duration;
 
-/// Kill all tasks without a grace period, and wait until their nodes have released them.
-pub async fn halt(house: &House) -> Result<(), AwsError> {
+/// A node may go away while it is waited for.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Kill the tasks of the nodes that `of` picks without a grace period, and wait until they have
+/// released them.
+pub async fn halt(house: &House, of: impl Fn(&str) -> bool) -> Result<(), AwsError> {
     let prefix = format!("{}/", Task::KIND);
     let mut watch = house.db.store().watch(&prefix, None).await?;
     loop {
-        let left = unstopped(house).await?;
+        let mut left = unstopped(house).await?;
+        left.retain(|task| of(&task.spec.node));
         if left.is_empty() {
             return Ok(());
         }
-        for key in &left {
-            kill(house, key).await?;
+        for task in &left {
+            kill(house, &task.key).await?;
         }
-        watch.next().await?;
+        tokio::select! {
+            batch = watch.next() => drop(batch?),
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        }
     }
 }
 
 /// How many tasks have not stopped.
-pub async fn running(house: &House) -> Result<usize, AwsError> {
-    Ok(unstopped(house).await?.len())
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    pub on_this_host: usize,
+    pub elsewhere: usize,
 }
 
-/// Their keys.
-async fn unstopped(house: &House) -> Result<Vec<String>, AwsError> {
-    let mut keys = Vec::new();
-    for task in house
-        .db
-        .list_prefix::<Task>(&format!("{}/", Task::KIND))
+/// How many tasks have not stopped, here and on the nodes of other hosts.
+pub async fn running(house: &House) -> Result<Left, AwsError> {
+    let nodes = elsewhere(house).await?;
+    let (away, here): (Vec<_>, Vec<_>) = unstopped(house)
         .await?
-    {
-        if task.status.last_status != TaskStatus::Stopped {
-            keys.push(task.key);
-        }
-    }
-    Ok(keys)
+        .into_iter()
+        .partition(|task| nodes.contains(&task.spec.node));
+    Ok(Left {
+        on_this_host: here.len(),
+        elsewhere: away.len(),
+    })
+}
+
+/// The ids of the nodes of other hosts.
+pub async fn elsewhere(house: &House) -> Result<HashSet<String>, AwsError> {
+    let prefix = KnownNode::prefix();
+    let known = house.db.list_prefix::<KnownNode>(&prefix).await?;
+    Ok(known.into_iter().map(|n| n.value.id).collect())
+}
+
+async fn unstopped(house: &House) -> Result<Vec<Stored<Task>>, AwsError> {
+    let prefix = format!("{}/", Task::KIND);
+    let mut tasks = house.db.list_prefix::<Task>(&prefix).await?;
+    tasks.retain(|task| task.status.last_status != TaskStatus::Stopped);
+    Ok(tasks)
 }
 
 async fn kill(house: &House, key: &str) -> Result<(), AwsError> {

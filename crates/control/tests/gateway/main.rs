@@ -8,6 +8,7 @@ mod bodies;
 mod client;
 mod connections;
 mod guard;
+mod node_api;
 mod node_port;
 mod protocols;
 mod signed;
