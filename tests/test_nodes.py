@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import subprocess
 
 import pytest
 
@@ -321,3 +322,72 @@ def test_certificates_of_another_control_plane(control, make_node, tmp_path):
     stranger.spawn("run")
     wait_until(lambda: "ended" in stranger.log() or "no control plane" in stranger.log(), 20)
     assert stranger.process.poll() is None and connected(gate) == set()
+
+
+def inside(instance, arn, *command):
+    """Runs a command in the network of a task."""
+    namespace = f"/run/neargate/{instance}/net/netns/{arn.rsplit('/', 1)[1]}"
+    done = subprocess.run(["nsenter", f"--net={namespace}", "--", *command], capture_output=True, text=True, timeout=30)
+    return done.stdout + done.stderr if done.returncode else done.stdout or "ok"
+
+
+def test_tasks_of_different_hosts_reach_each_other(control, make_node, layout):
+    gate = control()
+    images.push(gate, layout, "busybox")
+    one, two = make_node(gate), make_node(gate)
+    one.join(token(gate))
+    two.join(token(gate))
+    payload = "yes 0123456789abcdef | head -c 200000 > /tmp/index.html"
+    tasks.register(gate, container(command=["sh", "-c", f"{payload}; exec httpd -f -p 8080 -h /tmp"]))
+    subnets = [s["SubnetId"] for s in gate.client("ec2").describe_subnets()["Subnets"]][:2]
+    ecs = gate.client("ecs")
+    arns = []
+    for subnet in subnets * 3:
+        network = {"awsvpcConfiguration": {"subnets": [subnet]}}
+        answer = ecs.run_task(taskDefinition="test", launchType="FARGATE", networkConfiguration=network)
+        arns.append(answer["tasks"][0]["taskArn"])
+    places = {}
+    for arn in arns:
+        task = tasks.wait_for(gate, arn, "RUNNING")
+        instances = [gate.instance, one.instance, two.instance]
+        [instance] = [i for i in instances if os.path.exists(f"/run/neargate/{i}/net/netns/{arn.rsplit('/', 1)[1]}")]
+        places[arn] = (instance, tasks.address(task))
+    assert len({instance for instance, _ in places.values()}) == 3, places
+
+    def reach(source, target):
+        address = places[target][1]
+        got = inside(places[source][0], source, "wget", "-q", "-T", "10", "-t", "1", "-O", "-", f"http://{address}:8080/")
+        return len(got) == 200_000
+
+    wait_until(lambda: all(reach(arn, arn) for arn in arns), 30, "the servers listen")
+    for source in arns:
+        for target in arns:
+            assert reach(source, target), (places[source], places[target])
+    # Everybody's router is that of his own host.
+    routers = {}
+    for arn in arns:
+        for line in inside(places[arn][0], arn, "ip", "neigh").splitlines():
+            words = line.split()
+            if words[0].endswith(".1") and "lladdr" in words:
+                routers.setdefault(places[arn][0], set()).add(words[words.index("lladdr") + 1])
+    assert len(routers) == 3 and all(len(found) == 1 for found in routers.values()), routers
+    assert len(set.union(*routers.values())) == 3, routers
+
+    # A removed host is no peer any more; the others still are.
+    assert operator(gate, "rm", two.id).returncode == 0
+    left = [arn for arn in arns if places[arn][0] != two.instance]
+    wait_until(lambda: two.host.address not in flooded(one), 20, "it is forgotten")
+    assert CONTROL in flooded(one)
+    for source in left:
+        for target in left:
+            assert reach(source, target), (places[source], places[target])
+    for arn in left:
+        ecs.stop_task(task=arn)
+    for arn in left:
+        tasks.wait_for(gate, arn, "STOPPED")
+
+
+def flooded(node):
+    """Where a node sends what has no known place."""
+    lines = node.host.run("bridge", "fdb", "show").splitlines()
+    return {line.split()[line.split().index("dst") + 1] for line in lines if line.startswith("00:00:00:00:00:00")}

@@ -3,15 +3,18 @@
 
 use crate::config::Registries;
 use anyhow::{Context, Result};
-use neargate_base::{Clock, Rng};
+use neargate_base::{Clock, Rng, task};
+use neargate_domain::link::Peer;
 use neargate_domain::{NodeKind, vpc};
 use neargate_node::agent::{Agent, AgentConfig, InstanceNetworks};
 use neargate_node::image::{Images, OwnBlobs, RegistryConfig};
-use neargate_node::net::{Instance, InstanceConfig, Network, NetworkConfig, Share};
+use neargate_node::net::{Instance, InstanceConfig, Network, NetworkConfig, OverlayConfig, Share};
 use neargate_node::runtime::{RuntimeConfig, ShimRuntime};
 use neargate_node::upstream::Upstream;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// What a machine is set up with.
 pub struct Setup<'a> {
@@ -20,6 +23,8 @@ pub struct Setup<'a> {
     pub instance: &'a str,
     pub node_id: String,
     pub kind: NodeKind,
+    /// Joins its tasks' network with those of other hosts.
+    pub overlay: Option<OverlayConfig>,
     pub registries: &'a Registries,
     /// The blobs of our own registry.
     pub blobs: OwnBlobs,
@@ -54,6 +59,7 @@ impl Machine {
             subnets: vpc::gateways()
                 .map(|gateway| (gateway, vpc::SUBNET_PREFIX))
                 .to_vec(),
+            overlay: setup.overlay,
         });
         let network = network.await.context("cannot set up the task network")?;
         let registries = RegistryConfig {
@@ -107,6 +113,35 @@ impl Machine {
             own,
             run_dir,
         })
+    }
+
+    /// Keep the task network joined with those of these hosts, of which this is `own`.
+    pub fn follow_peers(&self, own: String, mut peers: watch::Receiver<Vec<Peer>>) {
+        let network = self.network.clone();
+        task::spawn("peers", async move {
+            // Until the control plane has said who they are, those of an earlier process stay.
+            if peers.borrow().is_empty() && peers.changed().await.is_err() {
+                return;
+            }
+            loop {
+                let others = peers.borrow_and_update().clone().into_iter();
+                let others = others.filter(|p| p.id != own).filter_map(|p| match p.address {
+                    IpAddr::V4(address) => Some(address),
+                    IpAddr::V6(address) => {
+                        let peer = p.id;
+                        tracing::warn!(peer, %address, "tasks of a host are not reached over IPv6");
+                        None
+                    }
+                });
+                if let Err(error) = network.set_peers(others.collect()).await {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "the network's other hosts are not up to date");
+                }
+                if peers.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
     }
 
     /// Containers go on; without any, the host is put back as it was.

@@ -285,6 +285,7 @@ async fn serve(
         instance,
         node_id: id.clone(),
         kind,
+        overlay: Some(up::overlay(address)),
         registries: &config.registries,
         blobs: OwnBlobs::Elsewhere(remote.blobs()),
         upstream: remote.clone(),
@@ -292,6 +293,7 @@ async fn serve(
         rng,
     });
     let machine = machine.await?;
+    machine.follow_peers(id.clone(), remote.peers());
     eprintln!(
         "neargate node {id} of {url} runs after {} ms",
         started.elapsed().as_millis()

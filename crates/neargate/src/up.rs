@@ -14,6 +14,7 @@ use neargate_control::gateway::{Mode, Reset};
 use neargate_control::operator::Operator;
 use neargate_control::{Built, Gateway, NodeApi, NodePort, Options};
 use neargate_domain::NodeKind;
+use neargate_node::net::OverlayConfig;
 use neargate_service::{Scope, Settings};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, IsTerminal};
@@ -85,6 +86,7 @@ async fn serve(config: Config, with_demo: bool) -> Result<()> {
             let nodes = NodeApi::open(host.built.clone(), &config.data)
                 .context("cannot serve nodes of other hosts")?;
             task::spawn("node-api", nodes.clone().serve(listener));
+            host.machine.follow_peers(NODE.into(), nodes.peers());
             Some(nodes)
         }
     };
@@ -198,6 +200,7 @@ impl Host {
             instance: &instance,
             node_id: NODE.into(),
             kind: NodeKind::Fargate,
+            overlay: config.node_listen.map(|at| overlay(Some(at.ip()))),
             registries: &config.registries,
             blobs: built.house.blobs.clone().into(),
             upstream: Arc::new(Local(port)),
@@ -229,6 +232,15 @@ impl Host {
         self.slices.stop(keep_tasks).await;
         self.machine.stop(keep_tasks).await;
     }
+}
+
+/// The part of a network that spans hosts, on the host at this address.
+pub fn overlay(address: Option<IpAddr>) -> OverlayConfig {
+    let local = match address {
+        Some(IpAddr::V4(address)) if !address.is_unspecified() => Some(address),
+        _ => None,
+    };
+    OverlayConfig { local }
 }
 
 /// The registry as clients on this host reach it. Container tools speak plain HTTP to

@@ -39,6 +39,7 @@ async fn main() {
         run_dir: dir.path().into(),
         vpc_cidr: "172.31.0.0/16".into(),
         subnets: vec![(Ipv4Addr::new(172, 31, 0, 1), 20)],
+        overlay: None,
     };
     let network = Network::start(config)
         .await

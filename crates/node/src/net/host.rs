@@ -3,7 +3,7 @@
 use super::error::NetworkError;
 use super::link::{self, Link, Route, host_mask};
 use super::netlink::Netlink;
-use super::{firewall, names, ruleset, sysctl};
+use super::{firewall, names, overlay, ruleset, sysctl};
 use std::io;
 use std::net::Ipv4Addr;
 
@@ -81,7 +81,9 @@ fn remove_stale(nl: &mut Netlink, own: &str) -> Result<(), NetworkError> {
     let links = link::list(nl).map_err(NetworkError::link("list the host's interfaces"))?;
     let stale = |l: &&Link| l.name.starts_with(names::BRIDGE_PREFIX) && l.name != own;
     for bridge in links.iter().filter(stale) {
-        let port = |l: &&Link| l.controller == Some(bridge.index);
+        let port = |l: &&Link| {
+            l.controller == Some(bridge.index) && !l.name.starts_with(names::VXLAN_PREFIX)
+        };
         let tasks = links.iter().filter(port).count();
         if tasks > 0 {
             return Err(NetworkError::OtherInstance {
@@ -90,6 +92,7 @@ fn remove_stale(nl: &mut Netlink, own: &str) -> Result<(), NetworkError> {
             });
         }
         firewall::run(&ruleset::remove(&names::table(&bridge.name)))?;
+        overlay::remove(&bridge.name)?;
         link::delete(nl, &bridge.name)
             .map_err(NetworkError::link(format!("delete bridge {}", bridge.name)))?;
     }

@@ -1,16 +1,20 @@
 //! Links, addresses and routes, each as one request to the kernel. It knows no task and no policy.
 
 use super::netlink::{Netlink, is_absent};
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
     InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth,
-    LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    InfoVxlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+};
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -71,6 +75,78 @@ pub(super) fn add_bridge(nl: &mut Netlink, name: &str, mac: [u8; 6], mtu: u32) -
         LinkInfo::Data(InfoData::Bridge(settings)),
     ]));
     nl.change(RouteNetlinkMessage::NewLink(m), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// A VXLAN device that learns where frames come from, down.
+pub(super) fn add_vxlan(
+    nl: &mut Netlink,
+    name: &str,
+    vni: u32,
+    port: u16,
+    local: Option<Ipv4Addr>,
+    mtu: u32,
+) -> io::Result<()> {
+    let mut m = named(name);
+    m.attributes.push(LinkAttribute::Mtu(mtu));
+    let mut settings = vec![
+        InfoVxlan::Id(vni),
+        InfoVxlan::Port(port),
+        InfoVxlan::Learning(true),
+    ];
+    settings.extend(local.map(InfoVxlan::Local));
+    m.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Vxlan),
+        LinkInfo::Data(InfoData::Vxlan(settings)),
+    ]));
+    nl.change(RouteNetlinkMessage::NewLink(m), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// What a VXLAN device does with frames for which it knows no place.
+const ANYWHERE: [u8; 6] = [0; 6];
+
+/// Whether a VXLAN device sends what has no known place to `peer`, too.
+pub(super) fn flood(nl: &mut Netlink, index: u32, peer: Ipv4Addr, on: bool) -> io::Result<()> {
+    let mut m = NeighbourMessage::default();
+    m.header.family = AddressFamily::Bridge;
+    m.header.ifindex = index;
+    m.header.state = NeighbourState::Permanent;
+    m.header.flags = NeighbourFlags::Own;
+    m.attributes = vec![
+        NeighbourAttribute::LinkLayerAddress(ANYWHERE.to_vec()),
+        NeighbourAttribute::Destination(peer.into()),
+    ];
+    if on {
+        return nl.change(
+            RouteNetlinkMessage::NewNeighbour(m),
+            NLM_F_CREATE | NLM_F_APPEND,
+        );
+    }
+    match nl.change(RouteNetlinkMessage::DelNeighbour(m), 0) {
+        Err(e) if !is_absent(&e) => Err(e),
+        _ => Ok(()),
+    }
+}
+
+/// Where a VXLAN device sends what has no known place.
+pub(super) fn flooded(nl: &mut Netlink, index: u32) -> io::Result<BTreeSet<Ipv4Addr>> {
+    let mut m = NeighbourMessage::default();
+    m.header.family = AddressFamily::Bridge;
+    m.header.ifindex = index;
+    let all = nl.dump(RouteNetlinkMessage::GetNeighbour(m))?;
+    let peer = |m: RouteNetlinkMessage| {
+        let RouteNetlinkMessage::NewNeighbour(m) = m else {
+            return None;
+        };
+        let anywhere = NeighbourAttribute::LinkLayerAddress(ANYWHERE.to_vec());
+        if m.header.ifindex != index || !m.attributes.contains(&anywhere) {
+            return None;
+        }
+        m.attributes.into_iter().find_map(|a| match a {
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(peer)) => Some(peer),
+            _ => None,
+        })
+    };
+    Ok(all.into_iter().filter_map(peer).collect())
 }
 
 /// Both ends in one request; this one up. (The kernel refuses to start the other here: ENOTCONN.)

@@ -19,6 +19,7 @@ mod names;
 mod neighbours;
 mod netlink;
 mod netns;
+mod overlay;
 mod owner;
 mod plumb;
 mod ports;
@@ -31,15 +32,17 @@ mod tests;
 
 pub use error::NetworkError;
 pub use instance::{ConnectError, Connected, Instance, InstanceConfig};
+pub use overlay::OverlayConfig;
 pub use share::Share;
 
 use firewall::Firewall;
 use neargate_base::task::spawn_blocking;
 use neargate_domain::NetworkInterface;
 use netlink::Netlink;
+use overlay::Overlay;
 use owner::Owner;
 use ruleset::Sender;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -55,6 +58,8 @@ pub struct NetworkConfig {
     pub vpc_cidr: String,
     /// Each subnet's router address, with the subnet's prefix length.
     pub subnets: Vec<(Ipv4Addr, u8)>,
+    /// Joins it with those of other hosts.
+    pub overlay: Option<OverlayConfig>,
 }
 
 /// The running network of a host.
@@ -64,6 +69,9 @@ pub struct Network {
     bridge: host::Bridge,
     netns_dir: PathBuf,
     firewall: Firewall,
+    overlay: Option<Overlay>,
+    /// Of tasks' interfaces.
+    task_mtu: u32,
     _owner: Owner,
 }
 
@@ -85,22 +93,44 @@ impl Network {
             firewall::run(&ruleset::base(&table, &bridge_name, &config.vpc_cidr))?;
             let bridge = host::ensure(&bridge_name, mtu, &config.subnets)?;
             neighbours::accept(&bridge_name)?;
+            let gateways: Vec<Ipv4Addr> = config.subnets.iter().map(|(g, _)| *g).collect();
+            let overlay = match config.overlay {
+                Some(overlay) => {
+                    let at = (bridge_name.as_str(), bridge.index);
+                    Some(Overlay::ensure(at, &table, mtu, overlay, &gateways)?)
+                }
+                None => {
+                    overlay::remove(&bridge_name)?;
+                    None
+                }
+            };
             let firewall = (table.clone(), firewall::senders(&table)?);
-            Ok((bridge_name, bridge, netns_dir, firewall, owner))
+            Ok((bridge_name, bridge, netns_dir, firewall, overlay, owner))
         })
         .await
         .map(
-            |(bridge_name, bridge, netns_dir, (table, senders), _owner)| {
+            |(bridge_name, bridge, netns_dir, (table, senders), overlay, _owner)| {
                 let firewall = Firewall::start(table, netns::Place::Own, senders);
+                let around = overlay.as_ref().map_or(0, |_| overlay::OVERHEAD);
                 Arc::new(Network {
+                    task_mtu: bridge.mtu - around,
                     bridge_name,
                     bridge,
                     netns_dir,
                     firewall,
+                    overlay,
                     _owner,
                 })
             },
         )
+    }
+
+    /// The other hosts of the task network. Nothing where there is no overlay.
+    pub async fn set_peers(&self, peers: BTreeSet<Ipv4Addr>) -> Result<(), NetworkError> {
+        match &self.overlay {
+            Some(overlay) => overlay.set_peers(peers).await,
+            None => Ok(()),
+        }
     }
 
     /// The task's network namespace with its interface in it; finishes a half-made one. After an
@@ -132,7 +162,7 @@ impl Network {
             address: eni.private_ipv4,
             prefix_len: eni.prefix_len,
             gateway: eni.gateway,
-            mtu: self.bridge.mtu,
+            mtu: self.task_mtu,
             hairpin: false,
         };
         let sender = Sender {
@@ -233,6 +263,7 @@ impl Network {
                 return Ok(false);
             }
             neighbours::forget(&name);
+            overlay::remove(&name)?;
             let failed = || NetworkError::link(format!("delete bridge {name}"));
             let mut nl = Netlink::open().map_err(failed())?;
             link::delete(&mut nl, &name).map_err(failed())?;

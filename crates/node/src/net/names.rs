@@ -21,6 +21,14 @@ pub(super) fn bridge(instance: &str) -> String {
     format!("{BRIDGE_PREFIX}{}", &digest(instance)[..8])
 }
 
+/// Every VXLAN device starts so.
+pub(super) const VXLAN_PREFIX: &str = "ngx-";
+
+/// The VXLAN device on a bridge.
+pub(super) fn vxlan(bridge: &str) -> String {
+    bridge.replacen(BRIDGE_PREFIX, VXLAN_PREFIX, 1)
+}
+
 /// The nftables table (in families `inet` and `bridge`) that belongs to a bridge.
 pub(super) fn table(bridge: &str) -> String {
     bridge.replace('-', "_")

@@ -104,6 +104,7 @@ pub async fn node(dir: &Path) {
         run_dir: dir.join("net"),
         vpc_cidr: "172.31.0.0/16".into(),
         subnets: vec![gateway(0), gateway(16), gateway(32)],
+        overlay: None,
     })
     .await
     .unwrap();

@@ -56,6 +56,7 @@ pub(super) fn config(dir: &Path) -> NetworkConfig {
         run_dir: dir.into(),
         vpc_cidr: VPC.into(),
         subnets: vec![gateway(0), gateway(16), gateway(32)],
+        overlay: None,
     }
 }
 

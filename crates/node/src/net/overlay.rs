@@ -1,0 +1,142 @@
+//! The part of the task network that spans hosts: a VXLAN device (RFC 7348) on the bridge, and
+//! the list of the other hosts that what has no known place is sent to.
+//!
+//! Every host's bridge is the router of its own tasks, so the routers' addresses are everywhere:
+//! no ARP for or about them crosses. A router that looks for a task of another host asks as a
+//! prober does, without an address of its own (RFC 5227), so that nobody takes it for his own
+//! router. Tasks of different hosts reach each other; a host's own programs reach only the tasks
+//! on it.
+//!
+//! VXLAN has no proof of who sent a packet: it is taken from the peers' addresses only, and
+//! neither tasks nor other programs of the host can send one. The wire between the hosts is
+//! trusted.
+
+use super::error::NetworkError;
+use super::netlink::Netlink;
+use super::{blocking, firewall, link, names};
+use std::collections::BTreeSet;
+use std::io;
+use std::net::Ipv4Addr;
+
+/// Ours, so that another VXLAN on the host (4789, 8472) is left alone.
+pub(super) const PORT: u16 = 14789;
+/// One is enough: a host belongs to one network, and its peers are known by address.
+const VNI: u32 = 0x4e47;
+/// Ethernet, IPv4, UDP and VXLAN headers around a frame.
+pub(super) const OVERHEAD: u32 = 50;
+
+/// How hosts are joined.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OverlayConfig {
+    /// What other hosts know this one by; `None`: whatever the routing table says.
+    pub local: Option<Ipv4Addr>,
+}
+
+/// The device, on its bridge.
+#[derive(Debug)]
+pub(super) struct Overlay {
+    name: String,
+    index: u32,
+    table: String,
+}
+
+impl Overlay {
+    /// Ensures the device. `mtu` is the bridge's: longer packets than fit the wire are sent in
+    /// fragments, and tasks are told a smaller one.
+    pub(super) fn ensure(
+        bridge: (&str, u32),
+        table: &str,
+        mtu: u32,
+        config: OverlayConfig,
+        gateways: &[Ipv4Addr],
+    ) -> Result<Overlay, NetworkError> {
+        let name = names::vxlan(bridge.0);
+        let act = |what: &str| NetworkError::link(format!("{what} {name}"));
+        // Before the device: nothing ever crosses unguarded.
+        firewall::run(&rules(table, &name, gateways))?;
+        let mut nl = Netlink::open().map_err(NetworkError::link("open a netlink socket"))?;
+        match link::add_vxlan(&mut nl, &name, VNI, PORT, config.local, mtu) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(act("create")(e)),
+            _ => {}
+        }
+        let found = link::find(&mut nl, &name).map_err(act("find"))?;
+        let index = found.map(|l| l.index);
+        let index = index.ok_or_else(|| act("find")(io::ErrorKind::NotFound.into()))?;
+        link::set_up(&mut nl, index, Some(bridge.1)).map_err(act("start"))?;
+        Ok(Overlay {
+            name,
+            index,
+            table: table.to_owned(),
+        })
+    }
+
+    /// These are the other hosts now.
+    pub(super) async fn set_peers(&self, peers: BTreeSet<Ipv4Addr>) -> Result<(), NetworkError> {
+        let (index, table, name) = (self.index, self.table.clone(), self.name.clone());
+        blocking(move || {
+            // Taken from before sent to.
+            firewall::run(&peer_set(&table, &peers))?;
+            let act = || NetworkError::link(format!("change the peers of {name}"));
+            let mut nl = Netlink::open().map_err(act())?;
+            let known = link::flooded(&mut nl, index).map_err(act())?;
+            for gone in known.difference(&peers) {
+                link::flood(&mut nl, index, *gone, false).map_err(act())?;
+            }
+            for new in peers.difference(&known) {
+                link::flood(&mut nl, index, *new, true).map_err(act())?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Removes the device, if there is one; its rules go with the bridge's tables.
+pub(super) fn remove(bridge: &str) -> Result<(), NetworkError> {
+    let name = names::vxlan(bridge);
+    let act = || NetworkError::link(format!("delete {name}"));
+    let mut nl = Netlink::open().map_err(act())?;
+    link::delete(&mut nl, &name).map_err(act())
+}
+
+/// To be loaded behind [`super::ruleset::base`]; loading it again keeps the peers.
+pub(super) fn rules(table: &str, vxlan: &str, gateways: &[Ipv4Addr]) -> String {
+    let gateways: Vec<String> = gateways.iter().map(Ipv4Addr::to_string).collect();
+    let gateways = format!("{{ {} }}", gateways.join(", "));
+    format!(
+        r#"add chain bridge {table} vxlan_in {{ type filter hook prerouting priority -290; policy accept; }}
+add chain bridge {table} vxlan_out {{ type filter hook postrouting priority 0; policy accept; }}
+flush chain bridge {table} vxlan_in
+flush chain bridge {table} vxlan_out
+add rule bridge {table} vxlan_in iifname "{vxlan}" ether type arp arp saddr ip {gateways} drop
+add rule bridge {table} vxlan_in iifname "{vxlan}" ether type arp arp daddr ip {gateways} drop
+add rule bridge {table} vxlan_in iifname "{vxlan}" ether type != {{ ip, arp }} drop
+add rule bridge {table} vxlan_out oifname "{vxlan}" ether type arp arp daddr ip {gateways} drop
+add rule bridge {table} vxlan_out oifname "{vxlan}" ether type arp arp operation request arp saddr ip {gateways} arp saddr ip set 0.0.0.0 accept
+add rule bridge {table} vxlan_out oifname "{vxlan}" ether type arp arp saddr ip {gateways} drop
+add rule bridge {table} vxlan_out oifname "{vxlan}" ether type != {{ ip, arp }} drop
+add set inet {table} peers {{ type ipv4_addr; }}
+add chain inet {table} vxlan_input {{ type filter hook input priority -1; policy accept; }}
+add chain inet {table} vxlan_forward {{ type filter hook forward priority -1; policy accept; }}
+add chain inet {table} vxlan_output {{ type filter hook output priority -1; policy accept; }}
+flush chain inet {table} vxlan_input
+flush chain inet {table} vxlan_forward
+flush chain inet {table} vxlan_output
+add rule inet {table} vxlan_input udp dport {PORT} ip saddr != @peers drop
+add rule inet {table} vxlan_forward udp dport {PORT} ip daddr @peers drop
+add rule inet {table} vxlan_output udp dport {PORT} meta skuid 0-4294967295 drop
+"#
+    )
+}
+
+fn peer_set(table: &str, peers: &BTreeSet<Ipv4Addr>) -> String {
+    let peers: Vec<String> = peers.iter().map(Ipv4Addr::to_string).collect();
+    let elements = match peers.is_empty() {
+        true => String::new(),
+        false => format!(
+            "add element inet {table} peers {{ {} }}\n",
+            peers.join(", ")
+        ),
+    };
+    format!("flush set inet {table} peers\n{elements}")
+}
