@@ -12,6 +12,7 @@
 //! trusted.
 
 use super::error::NetworkError;
+use super::names::INSTANCE_BRIDGE;
 use super::netlink::Netlink;
 use super::{blocking, firewall, link, names};
 use std::collections::BTreeSet;
@@ -53,7 +54,7 @@ impl Overlay {
         let name = names::vxlan(bridge.0);
         let act = |what: &str| NetworkError::link(format!("{what} {name}"));
         // Before the device: nothing ever crosses unguarded.
-        firewall::run(&rules(table, &name, gateways))?;
+        firewall::run(&rules(table, bridge.0, gateways))?;
         let mut nl = Netlink::open().map_err(NetworkError::link("open a netlink socket"))?;
         match link::add_vxlan(&mut nl, &name, VNI, PORT, config.local, mtu) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(act("create")(e)),
@@ -100,7 +101,8 @@ pub(super) fn remove(bridge: &str) -> Result<(), NetworkError> {
 }
 
 /// To be loaded behind [`super::ruleset::base`]; loading it again keeps the peers.
-pub(super) fn rules(table: &str, vxlan: &str, gateways: &[Ipv4Addr]) -> String {
+pub(super) fn rules(table: &str, bridge: &str, gateways: &[Ipv4Addr]) -> String {
+    let vxlan = names::vxlan(bridge);
     let gateways: Vec<String> = gateways.iter().map(Ipv4Addr::to_string).collect();
     let gateways = format!("{{ {} }}", gateways.join(", "));
     format!(
@@ -123,7 +125,7 @@ flush chain inet {table} vxlan_input
 flush chain inet {table} vxlan_forward
 flush chain inet {table} vxlan_output
 add rule inet {table} vxlan_input udp dport {PORT} ip saddr != @peers drop
-add rule inet {table} vxlan_forward udp dport {PORT} ip daddr @peers drop
+add rule inet {table} vxlan_forward iifname {{ "{bridge}", "{INSTANCE_BRIDGE}" }} udp dport {PORT} ip daddr @peers drop
 add rule inet {table} vxlan_output udp dport {PORT} meta skuid 0-4294967295 drop
 "#
     )
