@@ -85,7 +85,8 @@ def leftovers(instance):
     mounts = pathlib.Path("/proc/mounts").read_text().splitlines()
     left += [f"mount {m}" for m in mounts if instance in m]
     for directory, children, _ in os.walk("/sys/fs/cgroup"):
-        if os.path.basename(directory) == f"neargate-{instance}":
+        # Those of its slices have its name and theirs.
+        if os.path.basename(directory).startswith(f"neargate-{instance}"):
             left += [f"cgroup {directory}/{child}" for child in children]
     left += [f"namespace {n}" for n in pathlib.Path(f"/run/neargate/{instance}/net/netns").glob("*")]
     left += [f"link {line}" for line in veths()]
@@ -96,7 +97,7 @@ def traces(instance):
     """What a stopped Neargate without tasks must not leave on the host."""
     left = leftovers(instance)
     for directory, children, _ in os.walk("/sys/fs/cgroup"):
-        left += [f"cgroup {directory}/{child}" for child in children if child == f"neargate-{instance}"]
+        left += [f"cgroup {directory}/{child}" for child in children if child.startswith(f"neargate-{instance}")]
     if os.path.exists(f"/run/neargate/{instance}"):
         left.append(f"/run/neargate/{instance}")
     bridges = subprocess.run(["ip", "-o", "link", "show", "type", "bridge"], capture_output=True, text=True, check=True)

@@ -125,7 +125,12 @@ pub async fn attach(shared: Arc<Shared>, task: Assignment) -> Option<Message> {
     let cgroup = shared.runtime.prepare_task(&task.task_id, &limits);
     let (network, cgroup) = tokio::join!(network, cgroup);
     let message = match (network, cgroup) {
-        (Ok(links), Ok(())) => return Some(Event::NetworkReady(Arc::new(links)).into()),
+        (Ok(links), Ok(())) => {
+            for why in links.iter().filter_map(|link| link.as_ref().err()) {
+                tracing::warn!(task_id = task.task_id, why, "a container has no network");
+            }
+            return Some(Event::NetworkReady(Arc::new(links)).into());
+        }
         (Err(message), _) => message,
         (Ok(_), Err(error)) => chain(&error),
     };
