@@ -66,6 +66,7 @@ def test_healthy_and_not(busybox):
         "noisy": started(gate, checked("CMD", "yes", timeout=2), family="noisy"),
         "unchecked": started(gate, container(command=WAIT), family="unchecked"),
         "none": started(gate, container(command=WAIT, healthCheck={"command": ["NONE"]}), family="none"),
+        "unknown": started(gate, checked("exit 1"), family="unknown"),
     }
     for arn in arns.values():
         running = tasks.wait_for(gate, arn, "RUNNING")
@@ -79,7 +80,7 @@ def test_healthy_and_not(busybox):
         becomes(gate, arns[name], "UNHEALTHY")
         # A task of no service goes on whatever its health.
         assert tasks.describe(gate, arns[name])["lastStatus"] == "RUNNING"
-    for name in ("unchecked", "none"):
+    for name in ("unchecked", "none", "unknown"):
         assert health(gate, arns[name]) == ("UNKNOWN", {"app": "UNKNOWN"})
     # A check that hangs is killed with all it started.
     hung = lambda: [p for p in processes_of(gate.instance) if "sleep 4321" in command_line(p)]
@@ -201,15 +202,15 @@ def test_definitions_are_checked_and_filled_in(gate):
         return dict(family="test", containerDefinitions=[definition])
 
     answer = ecs.register_task_definition(**register(command=["CMD-SHELL", "exit 0"]))
+    needs = {attribute["name"] for attribute in answer["taskDefinition"]["requiresAttributes"]}
+    assert "ecs.capability.container-health-check" in needs
     described = answer["taskDefinition"]["containerDefinitions"][0]["healthCheck"]
     assert described == {"command": ["CMD-SHELL", "exit 0"], "interval": 30, "timeout": 5, "retries": 3}
     fine = dict(command=["CMD", "true"], interval=300, timeout=60, retries=10, startPeriod=300)
     answer = ecs.register_task_definition(**register(**fine))
     assert answer["taskDefinition"]["containerDefinitions"][0]["healthCheck"] == fine
     for wrong, said in [
-        (dict(command=["true"]), "must start with CMD or CMD-SHELL"),
-        (dict(command=[]), "must start with CMD or CMD-SHELL"),
-        (dict(command=["CMD"]), "must not be empty"),
+        (dict(command=[]), "must not be empty"),
         (dict(command=["CMD", "true"], interval=4), "'interval' must be between 5 and 300"),
         (dict(command=["CMD", "true"], timeout=61), "'timeout' must be between 2 and 60"),
         (dict(command=["CMD", "true"], retries=0), "'retries' must be between 1 and 10"),

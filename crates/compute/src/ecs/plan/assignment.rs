@@ -191,12 +191,14 @@ fn port_mappings(c: &api::ContainerDefinition) -> Vec<PortMapping> {
         .collect()
 }
 
-/// The check with ECS's defaults; `NONE` turns it off.
+/// The check with ECS's defaults. ECS registers any command, and Docker carries out those that
+/// start with `CMD` or `CMD-SHELL`: another one is no check, and the health stays unknown.
 fn health_check(check: &api::HealthCheck) -> Option<HealthCheck> {
     let of = |given: Option<i32>, default: u32| {
         given.and_then(|n| u32::try_from(n).ok()).unwrap_or(default)
     };
-    (check.command.first().map(String::as_str) != Some("NONE")).then(|| HealthCheck {
+    let kind = check.command.first().map(String::as_str);
+    matches!(kind, Some("CMD" | "CMD-SHELL")).then(|| HealthCheck {
         command: check.command.clone(),
         interval_secs: of(check.interval, 30),
         timeout_secs: of(check.timeout, 5),

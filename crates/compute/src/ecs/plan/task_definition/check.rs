@@ -187,7 +187,7 @@ fn dependencies(containers: &[api::ContainerDefinition]) -> Result<(), AwsError>
                     d.container_name
                 )));
             };
-            if d.condition == "HEALTHY" && !health::is_checked(other) {
+            if d.condition == "HEALTHY" && other.health_check.is_none() {
                 return Err(client(format!(
                     "Container {} must have a health check because {name} depends on it being HEALTHY.",
                     d.container_name

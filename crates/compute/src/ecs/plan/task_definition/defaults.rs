@@ -98,6 +98,13 @@ fn attributes(input: &api::RegisterTaskDefinitionInput) -> Vec<api::Attribute> {
             .as_ref()
             .is_some_and(|l| l.log_driver == "awslogs")
     });
+    let checked = any(&|c| c.health_check.is_some());
+    let grace = any(&|c| {
+        c.health_check
+            .as_ref()
+            .is_some_and(|h| h.start_period.is_some())
+    });
+    let ordered = any(&|c| c.depends_on.as_ref().is_some_and(|d| !d.is_empty()));
     let ecr = any(&|c| c.image.as_deref().is_some_and(|i| i.contains(".dkr.ecr.")));
     let names = [
         (logs, "com.amazonaws.ecs.capability.logging-driver.awslogs"),
@@ -114,6 +121,10 @@ fn attributes(input: &api::RegisterTaskDefinitionInput) -> Vec<api::Attribute> {
             input.network_mode.as_deref() == Some("awsvpc"),
             "ecs.capability.task-eni",
         ),
+        (checked, "ecs.capability.container-health-check"),
+        // `startPeriod` came with this version of Docker's API.
+        (grace, "com.amazonaws.ecs.capability.docker-remote-api.1.29"),
+        (ordered, "ecs.capability.container-ordering"),
     ];
     names
         .iter()

@@ -24,17 +24,8 @@ pub(super) fn check(c: &api::ContainerDefinition) -> Result<(), AwsError> {
             "Invalid 'healthCheck' setting for container '{name}'. {what}"
         )))
     };
-    let command: Vec<&str> = check.command.iter().map(String::as_str).collect();
-    match command.as_slice() {
-        // Docker's word for no check at all.
-        ["NONE"] => {}
-        ["CMD" | "CMD-SHELL", program, ..] if !program.is_empty() => {}
-        ["CMD" | "CMD-SHELL", ..] => {
-            return refuse("The health check command must not be empty.");
-        }
-        _ => {
-            return refuse("The health check command must start with CMD or CMD-SHELL.");
-        }
+    if check.command.is_empty() {
+        return refuse("The health check command must not be empty.");
     }
     let limits = [
         ("interval", check.interval, 5..=300, "seconds"),
@@ -52,14 +43,6 @@ pub(super) fn check(c: &api::ContainerDefinition) -> Result<(), AwsError> {
         }
     }
     Ok(())
-}
-
-/// The container has a check that can tell.
-pub(super) fn is_checked(c: &api::ContainerDefinition) -> bool {
-    let first = |check: &api::HealthCheck| check.command.first().cloned();
-    c.health_check
-        .as_ref()
-        .is_some_and(|check| first(check).as_deref() != Some("NONE"))
 }
 
 /// ECS describes a check with its defaults; `startPeriod` stays away unless it was given.
