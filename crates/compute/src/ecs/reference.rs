@@ -156,21 +156,6 @@ pub fn task_definition(scope: &Scope, named: &str) -> Result<TaskDefinitionRef, 
     }
 }
 
-/// The service's name from its name or ARN, with or without the cluster in it; `None` for what
-/// can be no name of one in this cluster.
-pub fn service(scope: &Scope, cluster: &str, named: &str) -> Option<String> {
-    let path = if named.starts_with("arn:") {
-        local(scope, named, "service")?
-    } else {
-        named.to_owned()
-    };
-    let name = match path.split_once('/') {
-        Some((c, name)) => (c == cluster).then_some(name)?,
-        None => &path,
-    };
-    is_name(name).then(|| name.to_owned())
-}
-
 /// The capacity provider's name from its name or ARN; `None` for what can be no name of one here.
 pub fn capacity_provider(scope: &Scope, named: &str) -> Option<String> {
     let name = if named.starts_with("arn:") {

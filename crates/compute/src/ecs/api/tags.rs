@@ -128,8 +128,7 @@ async fn edit(
                     apply::<Task>(cx, &Task::id(cluster, &id), change).await
                 }
                 "service" => {
-                    let name = reference::service(&cx.scope, cluster, arn)
-                        .ok_or_else(error::resource_not_found)?;
+                    let name = reference::service_name(&cx.scope, cluster, arn)?;
                     apply::<Service>(cx, &Service::key_id(cluster, &name), change).await
                 }
                 _ => {

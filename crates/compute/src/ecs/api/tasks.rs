@@ -2,7 +2,7 @@
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html>).
 
 use super::{active_cluster, describe, instances, page_size};
-use crate::ecs::fleet::ClusterId;
+use crate::ecs::fleet::{ClusterId, ServiceId};
 use crate::ecs::model::{Service, State, Task};
 use crate::ecs::plan::observe::ask_to_stop;
 use crate::ecs::{Ecs, error, reference};
@@ -98,8 +98,7 @@ pub async fn list_tasks(
     };
     let service = match input.service_name.as_deref() {
         Some(named) => {
-            let name = reference::service(&cx.scope, &cluster.name, named)
-                .ok_or_else(error::service_not_found)?;
+            let name = reference::service_name(&cx.scope, &cluster.name, named)?;
             let id = Service::key_id(&cluster.name, &name);
             let found = cx.db().get::<Service>(&cx.scope, &id).await?;
             found
@@ -114,9 +113,17 @@ pub async fn list_tasks(
     }
     ecs.fleet.current(cx.db()).await?;
     let desired = input.desired_status.as_deref().unwrap_or("RUNNING");
-    let tasks = ecs
-        .fleet
-        .of_cluster(&ClusterId::new(&cx.scope, &cluster.name));
+    let tasks = match &service {
+        Some(name) => {
+            let of = ServiceId::new(&cx.scope, &cluster.name, name);
+            let mut tasks = ecs.fleet.of_service(&of);
+            tasks.sort_by(|a, b| a.key.cmp(&b.key));
+            tasks
+        }
+        None => ecs
+            .fleet
+            .of_cluster(&ClusterId::new(&cx.scope, &cluster.name)),
+    };
     // Each filter that is given must hold.
     let same = |given: &Option<String>, of: Option<&str>| match given {
         Some(given) => of == Some(given.as_str()),
@@ -133,7 +140,6 @@ pub async fn list_tasks(
             && same(&input.family, Some(&row.family))
             && same(&input.started_by, row.started_by.as_deref())
             && same(&instance, row.container_instance.as_deref())
-            && same(&service, row.service.as_ref().map(|s| s.service.as_str()))
     });
     let token = input.next_token.as_deref();
     let page = page::page(wanted, token, limit, |row| row.key.clone());

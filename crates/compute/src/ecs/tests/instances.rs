@@ -110,7 +110,7 @@ pub(super) async fn connected(lab: &Lab, name: &str) -> Stored<ContainerInstance
 }
 
 /// Waits until placement knows whether the instance's agent is connected.
-async fn seen(lab: &Lab, id: &str, connected: bool) {
+pub(super) async fn seen(lab: &Lab, id: &str, connected: bool) {
     let cluster = ClusterId::new(&lab.scope, "default");
     let is = |c: &mut Capacity| {
         c.instance(id)

@@ -16,6 +16,7 @@ mod services;
 mod settings;
 mod tags;
 mod tokens;
+mod used;
 
 use super::model::Task;
 use super::{Ecs, fleet, table};
