@@ -32,30 +32,39 @@ def neargate(gate, *args):
     return done.stdout
 
 
-@pytest.fixture
-def instances(gate):
-    """Adds slices of this host as container instances; removes them at the end."""
-    added = []
+class Slices:
+    """Slices of this host as container instances of one Neargate."""
 
-    def add(*args):
-        neargate(gate, "instance", "add", *args)
-        ecs = gate.client("ecs")
+    def __init__(self, gate):
+        self.gate = gate
+        self.added = []
+
+    def add(self, *args):
+        neargate(self.gate, "instance", "add", *args)
+        ecs = self.gate.client("ecs")
 
         def connected():
             arns = ecs.list_container_instances()["containerInstanceArns"]
             if not arns:
                 return None
             shown = ecs.describe_container_instances(containerInstances=arns)["containerInstances"]
-            new = [i for i in shown if i["ec2InstanceId"] not in added and i["agentConnected"]]
+            new = [i for i in shown if i["ec2InstanceId"] not in self.added and i["agentConnected"]]
             return new[0] if new else None
 
         instance = wait_until(connected, 60, "the instance is there")
-        added.append(instance["ec2InstanceId"])
+        self.added.append(instance["ec2InstanceId"])
         return instance
 
-    yield add
-    for id in added:
-        subprocess.run([BINARY, "instance", "rm", id, "--force"], env=gate.env, capture_output=True, timeout=120)
+    def remove(self):
+        for id in self.added:
+            subprocess.run([BINARY, "instance", "rm", id, "--force"], env=self.gate.env, capture_output=True, timeout=120)
+
+
+@pytest.fixture
+def instances(gate):
+    slices = Slices(gate)
+    yield slices.add
+    slices.remove()
 
 
 def identity(id, zone="us-east-1a"):
@@ -324,3 +333,50 @@ def test_tasks_on_a_slice_of_this_host(gate, ecs, layout, instances):
         return not shown or shown[0]["status"] == "INACTIVE"
 
     wait_until(inactive, 30, "the instance is INACTIVE")
+
+
+def test_tasks_of_a_capacity_provider_go_to_its_instances(gate, ecs, layout, instances):
+    images.push(gate, layout, "busybox")
+    ecs.create_capacity_provider(name="mine", autoScalingGroupProvider={"autoScalingGroupArn": "group"})
+    ecs.create_cluster(capacityProviders=["mine"], defaultCapacityProviderStrategy=[{"capacityProvider": "mine", "weight": 1}])
+    instances()
+    define(ecs)
+    assert refused(ecs.run_task, taskDefinition="bridge") == (
+        "InvalidParameterException",
+        "No Container Instances were found in your capacity provider.",
+    )
+    mine = instances("--capacity-provider", "mine")
+    assert mine["capacityProviderName"] == "mine"
+    task = ecs.run_task(taskDefinition="bridge")["tasks"][0]
+    assert task["containerInstanceArn"] == mine["containerInstanceArn"]
+    assert (task["capacityProviderName"], task["launchType"]) == ("mine", "EC2")
+    tasks.wait_for(gate, task["taskArn"], "RUNNING")
+    empty = {"cluster": "default", "capacityProviders": [], "defaultCapacityProviderStrategy": []}
+    assert refused(ecs.put_cluster_capacity_providers, **empty)[0] == "ResourceInUseException"
+    ecs.stop_task(task=task["taskArn"])
+    tasks.wait_for(gate, task["taskArn"], "STOPPED")
+    assert ecs.put_cluster_capacity_providers(**empty)["cluster"]["capacityProviders"] == []
+
+
+def test_a_forced_deregistration_is_finished_after_kill_9(own_gate, layout):
+    gate = own_gate
+    images.push(gate, layout, "busybox")
+    ecs = gate.client("ecs")
+    slices = Slices(gate)
+    arn = slices.add()["containerInstanceArn"]
+    define(ecs)
+    started = ecs.start_task(taskDefinition="bridge", containerInstances=[arn])
+    task = started["tasks"][0]["taskArn"]
+    tasks.wait_for(gate, task, "RUNNING")
+    ecs.deregister_container_instance(containerInstance=arn, force=True)
+    gate.kill()
+    gate.start()
+    stopped = tasks.wait_for(gate, task, "STOPPED")
+    assert stopped["stoppedReason"] == "Container instance deregistration forced by user"
+
+    def inactive():
+        shown = ecs.describe_container_instances(containerInstances=[arn])["containerInstances"]
+        return shown[0]["status"] == "INACTIVE"
+
+    wait_until(inactive, 30, "the instance is INACTIVE")
+    slices.remove()
