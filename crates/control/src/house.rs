@@ -4,7 +4,9 @@ use neargate_base::{AccountId, Clock, Rng, task};
 use neargate_blob::{BlobError, Blobs};
 use neargate_compute::ecr::{self, Ecr};
 use neargate_compute::ecs::model::KnownNode;
-use neargate_compute::ecs::{self, Deletion, Deregistration, Ecs, Expire, ForgetTokens, Scheduler};
+use neargate_compute::ecs::{
+    self, Deletion, Deregistration, Ecs, Expire, ForgetTokens, Scheduler, TaskSets,
+};
 use neargate_observe::logs::{EngineError, LogEngine, Logs, Retention};
 use neargate_service::controller::{self, Controller};
 use neargate_service::ctx::Settings;
@@ -126,6 +128,13 @@ pub async fn build(
         start(
             &house,
             Scheduler {
+                ecs: ecs.clone(),
+                house: house.clone(),
+            },
+        ),
+        start(
+            &house,
+            TaskSets {
                 ecs: ecs.clone(),
                 house: house.clone(),
             },

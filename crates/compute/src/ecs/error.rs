@@ -281,6 +281,38 @@ pub fn still_draining() -> AwsError {
     invalid_parameter("Unable to Start a service that is still Draining.")
 }
 
+// Task sets.
+
+/// (<https://github.com/hashicorp/terraform-provider-aws/issues/30347> shows it.)
+pub fn not_external() -> AwsError {
+    invalid_parameter(
+        "Amazon ECS only supports task set management on services configured to use external deployment controllers.",
+    )
+}
+
+/// (<https://github.com/aws-samples/ecs-bg-external-controller/issues/6> shows it.)
+pub fn too_many_task_sets(count: usize) -> AwsError {
+    invalid_parameter(format!(
+        "{count} deployments exist on the service. Unable to create new TaskSet since this exceeds the maximum limit."
+    ))
+}
+
+pub fn task_set_not_found() -> AwsError {
+    AwsError::client(
+        "TaskSetNotFoundException",
+        "The specified task set was not found.",
+    )
+}
+
+pub fn task_set_is_scaled() -> AwsError {
+    invalid_parameter("The task set cannot be deleted while it is scaled above 0.")
+}
+
+/// The token belongs to another call.
+pub fn task_set_not_idempotent() -> AwsError {
+    invalid_parameter("Creation of task set was not idempotent.")
+}
+
 pub fn service_is_scaled() -> AwsError {
     invalid_parameter("The service cannot be stopped while it is scaled above 0.")
 }

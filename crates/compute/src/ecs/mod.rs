@@ -22,6 +22,7 @@ mod reference;
 pub mod service;
 pub mod slices;
 pub mod spot;
+pub mod task_sets;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub use instances::Deregistration;
 pub use nodes::Nodes;
 pub use plan::task_definition::definition as as_described;
 pub use service::Scheduler;
+pub use task_sets::TaskSets;
 
 use neargate_api::ecs::{SERVICE, ops};
 use neargate_service::OperationTable;
@@ -50,7 +52,7 @@ pub struct Ecs {
 
 /// Which operations are served, and how completely.
 pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
-    use api::{clusters, services, tags, task_definitions, tasks};
+    use api::{clusters, services, tags, task_definitions, task_sets, tasks};
     let table = OperationTable::new(&SERVICE, ecs)
         .wording(|invalid| error::invalid_parameter(invalid.to_string()))
         .on(ops::CreateCluster, clusters::create_cluster)
@@ -129,6 +131,18 @@ pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
         .on(
             ops::StopServiceDeployment,
             services::deployments::stop_service_deployment,
+        )
+        .partly(
+            ops::CreateTaskSet,
+            task_sets::create_task_set,
+            "no load balancers and no service registries: such task sets are refused",
+        )
+        .on(ops::UpdateTaskSet, task_sets::update_task_set)
+        .on(ops::DeleteTaskSet, task_sets::delete_task_set)
+        .on(ops::DescribeTaskSets, task_sets::describe_task_sets)
+        .on(
+            ops::UpdateServicePrimaryTaskSet,
+            task_sets::update_service_primary_task_set,
         )
         .on(ops::DescribeTasks, tasks::describe_tasks)
         .partly(ops::ListTasks, tasks::list_tasks, "no daemons to filter by")

@@ -166,6 +166,15 @@ pub fn capacity_provider(scope: &Scope, named: &str) -> Option<String> {
     is_name(&name).then_some(name)
 }
 
+/// `<cluster>/<service>/<digits>`, as in its store key, of a task set's ARN.
+pub fn task_set(scope: &Scope, arn: &str) -> Option<String> {
+    let path = local(scope, arn, "task-set")?;
+    let (service, digits) = path.split_once("/ecs-svc/")?;
+    let (cluster, name) = service.split_once('/')?;
+    let known = is_name(cluster) && is_name(name) && digits.bytes().all(|b| b.is_ascii_digit());
+    known.then(|| format!("{service}/{digits}"))
+}
+
 /// Up to 255 letters, digits, hyphens and underscores: clusters, families and containers.
 pub fn is_name(name: &str) -> bool {
     (1..=255).contains(&name.len())

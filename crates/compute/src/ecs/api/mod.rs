@@ -15,6 +15,7 @@ pub mod services;
 pub mod start_task;
 pub mod tags;
 pub mod task_definitions;
+pub mod task_sets;
 pub mod tasks;
 
 use crate::ecs::{error, reference};

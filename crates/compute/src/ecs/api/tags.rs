@@ -2,7 +2,7 @@
 
 use super::{api_tags, parse_tags};
 use crate::ecs::model::{
-    CapacityProvider, Cluster, ContainerInstance, Service, Task, TaskDefinition,
+    CapacityProvider, Cluster, ContainerInstance, Service, Task, TaskDefinition, TaskSet,
 };
 use crate::ecs::plan::capacity::FARGATE;
 use crate::ecs::{Ecs, error, reference};
@@ -44,6 +44,12 @@ impl Tagged for ContainerInstance {
 impl Tagged for Service {
     fn tags(&mut self) -> &mut Tags {
         &mut self.spec.tags
+    }
+}
+
+impl Tagged for TaskSet {
+    fn tags(&mut self) -> &mut Tags {
+        &mut self.tags
     }
 }
 
@@ -137,6 +143,11 @@ async fn edit(
                     apply::<ContainerInstance>(cx, &id, change).await
                 }
             }
+        }
+        // task-set/<cluster>/<service>/ecs-svc/<digits>
+        "task-set" => {
+            let path = reference::task_set(&cx.scope, arn).ok_or_else(error::resource_not_found)?;
+            apply::<TaskSet>(cx, &path, change).await
         }
         "capacity-provider" => {
             let name = reference::capacity_provider(&cx.scope, arn)

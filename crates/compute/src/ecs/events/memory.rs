@@ -21,6 +21,8 @@ pub(super) struct Memory {
     services: HashMap<KeyHash, Vec<Seen>>,
     /// By store key.
     instances: BTreeMap<String, Arc<ContainerInstance>>,
+    /// The newest change of what their events tell, by the instance's store key.
+    versions: HashMap<String, Revision>,
     /// What was last said of their agents, by the instance's store key.
     agents: HashMap<String, bool>,
     /// Rises with every change of an instance or an agent.
@@ -68,6 +70,8 @@ impl Memory {
             }
         }
         for (key, cause) in touched {
+            let version = self.versions.entry(key.clone()).or_default();
+            *version = cause.max(*version);
             if let (Some(cluster), true) = (cluster_of(&key), self.instances.contains_key(&key)) {
                 due.push(Due::Instance {
                     cluster,
@@ -151,6 +155,7 @@ impl Memory {
             }
             ContainerInstance::KIND => {
                 self.instances.remove(key);
+                self.versions.remove(key);
                 self.instance_changes += 1;
             }
             Agent::KIND => {
@@ -168,6 +173,11 @@ impl Memory {
 
     pub(super) fn instance(&self, key: &str) -> Option<Arc<ContainerInstance>> {
         self.instances.get(key).cloned()
+    }
+
+    /// The `version` of the instance's last event.
+    pub(super) fn version(&self, instance: &str) -> Option<Revision> {
+        self.versions.get(instance).copied()
     }
 
     pub(super) fn instance_changes(&self) -> u64 {

@@ -69,6 +69,11 @@ impl Events {
         self.ring.subscribe()
     }
 
+    /// The `version` of the container instance at that store key, as its last event told it.
+    pub fn instance_version(&self, key: &str) -> Option<neargate_store::Revision> {
+        self.memory.lock().version(key)
+    }
+
     /// Wait until every change up to `revision` has become events.
     pub async fn at(&self, revision: neargate_store::Revision) {
         let mut seen = self.seen.subscribe();

@@ -12,6 +12,7 @@ mod service_revision;
 mod setting;
 mod slice;
 mod task;
+mod task_set;
 
 pub use crate::ecs::fleet::ServiceId;
 pub use capacity_provider::CapacityProvider;
@@ -30,6 +31,9 @@ pub use setting::AccountSetting;
 pub use slice::InstanceSlice;
 pub use task::{
     ContainerSpec, Demand, Protection, ServiceLink, Status, StopRequest, Task, TaskSpec,
+};
+pub use task_set::{
+    Stability, TaskSet, TaskSetStatus, Token as TaskSetToken, key_id as task_set_key,
 };
 
 use neargate_api::ecs as api;

@@ -14,6 +14,7 @@ pub mod resources;
 pub mod service;
 pub mod settings;
 pub mod task_definition;
+pub mod task_set;
 
 #[cfg(test)]
 mod tests;

@@ -9,13 +9,16 @@ use neargate_service::{AwsError, House, Stored};
 #[derive(Debug)]
 pub struct Journal {
     pub id: ServiceId,
+    /// What its events call it: the service's name, and the task set's where there are some.
+    pub who: String,
     /// As this journal wrote it last.
     pub read: Stored<Service>,
 }
 
 impl Journal {
     pub fn new(id: ServiceId, read: Stored<Service>) -> Journal {
-        Journal { id, read }
+        let who = id.name.clone();
+        Journal { id, who, read }
     }
 
     /// `tx`, and the service with this status and these events besides.

@@ -16,5 +16,7 @@ mod view;
 
 pub use journal::Journal;
 pub use scheduler::Scheduler;
+pub(in crate::ecs) use start::start as start_tasks;
 pub use stop::stop_tasks;
 pub use template::Template;
+pub(in crate::ecs) use view::draining;

@@ -3,7 +3,7 @@
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteService.html>).
 
 use crate::ecs::fleet::ServiceId;
-use crate::ecs::model::{Service, ServiceDeployment, ServiceEvent, ServiceRevision};
+use crate::ecs::model::{Service, ServiceDeployment, ServiceEvent, ServiceRevision, TaskSet};
 use neargate_service::controller::Applied;
 use neargate_service::{AwsError, Committed, House, Resource, Stored};
 
@@ -18,6 +18,7 @@ pub(super) async fn purge(
     all::<ServiceEvent>(house, id, service).await?;
     all::<ServiceRevision>(house, id, service).await?;
     all::<ServiceDeployment>(house, id, service).await?;
+    all::<TaskSet>(house, id, service).await?;
     Ok(match house.db.tx().delete(service).commit().await? {
         Committed::At(_) => Applied::Done,
         Committed::Conflict => Applied::Conflict,

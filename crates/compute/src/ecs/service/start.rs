@@ -17,7 +17,7 @@ const BATCHES: usize = 8;
 ///
 /// # Errors
 /// The store's.
-pub(super) async fn start(
+pub(in crate::ecs) async fn start(
     ecs: &Ecs,
     house: &House,
     journal: &mut Journal,
@@ -37,7 +37,7 @@ pub(super) async fn start(
         let written = parking_lot::Mutex::new(None);
         let with = |tx: Tx, tasks: &[Task]| {
             let ids = tasks.iter().map(|t| t.spec.assignment.task_id.as_str());
-            let event = sentence::started(&journal.id.name, ids);
+            let event = sentence::started(&journal.who, ids);
             let status = &journal.read.status;
             let (tx, service) = journal.write(house, tx, status, &[event]);
             *written.lock() = Some(service);
@@ -71,7 +71,7 @@ async fn refused(house: &House, journal: &mut Journal, e: AwsError) -> Result<bo
 }
 
 async fn block(house: &House, journal: &mut Journal, because: &str) -> Result<bool, AwsError> {
-    let name = journal.id.name.clone();
+    let name = journal.who.clone();
     let now = house.now();
     let Some((status, event)) = blocked(&journal.read.status, &name, because, now) else {
         return Ok(true);

@@ -39,7 +39,7 @@ async fn stop_batch(
     for _ in 0..ATTEMPTS {
         let mut tx = house.db.tx();
         let (mut stopped, mut events) = (Vec::new(), Vec::new());
-        let name = &journal.id.name;
+        let name = &journal.who;
         for stopping in batch {
             let read: Option<Stored<Task>> = house.db.get_key(&stopping.row.key).await?;
             let Some(read) = read else { continue };

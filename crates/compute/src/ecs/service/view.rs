@@ -93,7 +93,7 @@ async fn records(
 }
 
 /// Instances with tasks of the service that take no new ones.
-fn draining(ecs: &Ecs, id: &ServiceId, rows: &[Arc<Row>]) -> BTreeSet<String> {
+pub(in crate::ecs) fn draining(ecs: &Ecs, id: &ServiceId, rows: &[Arc<Row>]) -> BTreeSet<String> {
     let live = rows.iter().filter(|row| row.is_live());
     let on: BTreeSet<&String> = live
         .filter_map(|row| row.container_instance.as_ref())

@@ -5,7 +5,7 @@ use crate::ecs::model::{
     InstanceSlice, KnownNode, Registered, Service, ServiceDeployment, ServiceEvent,
     ServiceRevision, Task, TaskDefinition,
 };
-use crate::ecs::model::{Agent, EventCursor};
+use crate::ecs::model::{Agent, EventCursor, TaskSet};
 use neargate_service::golden::check;
 
 #[test]
@@ -22,6 +22,7 @@ fn stored_forms() {
     check::<ClientToken>(DIR);
     check::<EventCursor>(DIR);
     check::<Agent>(DIR);
+    check::<TaskSet>(DIR);
     check::<Registered>(DIR);
     check::<CapacityProvider>(DIR);
     check::<AccountSetting>(DIR);

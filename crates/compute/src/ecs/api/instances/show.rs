@@ -55,7 +55,7 @@ impl Shown {
             container_instance_arn: Some(instance.arn.clone()),
             ec2_instance_id: some(&instance.ec2_instance_id),
             capacity_provider_name: instance.capacity_provider.clone(),
-            version: Some(instance.version),
+            version: Some(version(ecs, &cluster, instance)),
             version_info: Some(api::VersionInfo {
                 agent_version: some(&instance.agent_version),
                 agent_hash: some(&instance.agent_hash),
@@ -84,6 +84,16 @@ impl Shown {
             ..Default::default()
         }
     }
+}
+
+/// What its events tell: it rises with what tasks take of it too. Right after a start, before the
+/// events are read again, the record's own.
+fn version(ecs: &Ecs, cluster: &ClusterId, instance: &ContainerInstance) -> i64 {
+    let told = ecs
+        .events
+        .instance_version(&cluster.key::<ContainerInstance>(&instance.id));
+    let told = told.and_then(|revision| i64::try_from(revision).ok());
+    told.map_or(instance.version, |told| told.max(instance.version))
 }
 
 fn connected(ecs: &Ecs, instance: &ContainerInstance) -> bool {

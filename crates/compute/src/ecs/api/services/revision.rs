@@ -14,13 +14,13 @@ use neargate_wire::json::Json;
 
 /// What a revision consists of, as asked for.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Configuration {
+pub(in crate::ecs::api) struct Configuration {
     /// The whole ARN.
-    pub(super) task_definition: String,
-    pub(super) launch_type: Option<String>,
-    pub(super) strategy: Vec<Json<api::CapacityProviderStrategyItem>>,
-    pub(super) platform_version: Option<String>,
-    pub(super) network: Option<Json<api::NetworkConfiguration>>,
+    pub(in crate::ecs::api) task_definition: String,
+    pub(in crate::ecs::api) launch_type: Option<String>,
+    pub(in crate::ecs::api) strategy: Vec<Json<api::CapacityProviderStrategyItem>>,
+    pub(in crate::ecs::api) platform_version: Option<String>,
+    pub(in crate::ecs::api) network: Option<Json<api::NetworkConfiguration>>,
 }
 
 impl Configuration {
@@ -35,7 +35,7 @@ impl Configuration {
     }
 
     /// Launch type or capacity providers, the cluster's default filled in.
-    pub(super) fn capacity(&mut self, wanted: &Wanted) {
+    pub(in crate::ecs::api) fn capacity(&mut self, wanted: &Wanted) {
         match wanted {
             Wanted::LaunchType(launch_type) => {
                 self.launch_type = Some(launch_type.as_str().to_owned());
@@ -52,7 +52,7 @@ impl Configuration {
     ///
     /// # Errors
     /// What is wrong with it, in ECS's words.
-    pub(super) async fn revision(
+    pub(in crate::ecs::api) async fn revision(
         &self,
         cx: &Ctx,
         id: &ServiceId,

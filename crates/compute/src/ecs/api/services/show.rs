@@ -2,7 +2,7 @@
 
 use super::rules;
 use crate::ecs::Ecs;
-use crate::ecs::api::{api_tags, requirements};
+use crate::ecs::api::{api_tags, requirements, task_sets};
 use crate::ecs::fleet::{Counts, Row, ServiceId};
 use crate::ecs::model::{
     Deployment, DeploymentController, Scheduling, Service, ServiceDeployment, ServiceEvent,
@@ -44,7 +44,29 @@ pub(super) async fn service(
     }
     let events = events(cx, id, service).await?;
     let all = counts(rows.iter());
-    Ok(described(service, &shown, all, events, with_tags, cx, id))
+    let mut described = described(service, &shown, all, events, with_tags, cx, id);
+    if service.spec.controller == DeploymentController::External {
+        let sets = task_sets::of_service(ecs, cx, id, service, with_tags).await?;
+        external(&mut described, sets);
+    }
+    Ok(described)
+}
+
+/// The task sets, and of the primary what a service shows of its primary deployment.
+fn external(
+    described: &mut api::Service,
+    (sets, primary): (Vec<api::TaskSet>, Option<ServiceRevision>),
+) {
+    described.task_sets = Some(sets);
+    let Some(primary) = primary.as_ref() else {
+        return;
+    };
+    described.task_definition = Some(primary.task_definition.clone());
+    described.launch_type = primary.launch_type.clone();
+    described.capacity_provider_strategy = strategy(primary);
+    described.platform_version = asked_version(primary);
+    described.platform_family = family(primary);
+    described.network_configuration = primary.network.as_ref().map(|n| network(&n.0));
 }
 
 fn counts<'a>(rows: impl Iterator<Item = &'a Arc<Row>>) -> Counts {
@@ -118,7 +140,7 @@ fn described(
         platform_family: revision.and_then(family),
         task_definition: revision.map(|r| r.task_definition.clone()),
         deployment_configuration: Some(rules::shown(&spec.deployment)),
-        task_sets: (spec.controller == DeploymentController::External).then(Vec::new),
+        task_sets: None,
         deployments: Some(if inactive {
             Vec::new()
         } else {
@@ -265,7 +287,7 @@ fn network(given: &api::NetworkConfiguration) -> api::NetworkConfiguration {
 }
 
 /// A service revision.
-pub(super) fn revision(revision: &ServiceRevision) -> api::ServiceRevision {
+pub(in crate::ecs::api) fn revision(revision: &ServiceRevision) -> api::ServiceRevision {
     let image = |(name, image): &(String, String)| api::ContainerImage {
         container_name: Some(name.clone()),
         image: Some(image.clone()),

@@ -200,7 +200,7 @@ fn scaling(row: &Arc<Row>) -> Stopping {
     }
 }
 
-fn stopping(row: &Arc<Row>) -> Stopping {
+pub fn stopping(row: &Arc<Row>) -> Stopping {
     if row.is_unhealthy() {
         return Stopping {
             row: row.clone(),

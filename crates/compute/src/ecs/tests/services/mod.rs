@@ -3,12 +3,13 @@
 mod api_rules;
 mod deployments;
 mod keeping;
+mod task_sets;
 
 use super::{Lab, definition};
-use crate::ecs::Scheduler;
 use crate::ecs::fleet::ServiceId;
 use crate::ecs::model::Task;
 use crate::ecs::observe;
+use crate::ecs::{Scheduler, TaskSets};
 use neargate_api::ecs::{self as api, ops};
 use neargate_domain::report::TaskStopped;
 use neargate_domain::vpc::DefaultVpc;
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 pub(super) struct Town {
     pub(super) lab: Lab,
     scheduler: Scheduler,
+    task_sets: TaskSets,
     /// What each task of the node is at, by task id.
     node: parking_lot::Mutex<BTreeMap<String, TaskReport>>,
 }
@@ -35,9 +37,14 @@ impl Town {
             ecs: lab.ecs.clone(),
             house: lab.house.clone(),
         };
+        let task_sets = TaskSets {
+            ecs: lab.ecs.clone(),
+            house: lab.house.clone(),
+        };
         Town {
             lab,
             scheduler,
+            task_sets,
             node: parking_lot::Mutex::default(),
         }
     }
@@ -114,19 +121,24 @@ impl Town {
 
     /// Let the scheduler act until it has nothing more to do now.
     pub(super) async fn settle(&self) {
+        self.settle_by(&self.scheduler).await;
+        self.settle_by(&self.task_sets).await;
+    }
+
+    async fn settle_by<C: Controller>(&self, controller: &C) {
         let key = self.id("web").store_key();
         for _ in 0..200 {
-            let Some(seen) = self.scheduler.view(&key).await.expect("read") else {
+            let Some(seen) = controller.view(&key).await.expect("read") else {
                 return;
             };
-            let plan = self.scheduler.plan(&seen, self.lab.house.now());
+            let plan = controller.plan(&seen, self.lab.house.now());
             if plan.actions.is_empty() {
                 return;
             }
             let mut idle = true;
             for action in plan.actions {
                 let before = self.lab.house.db.store().revision().await.expect("read");
-                let applied = self.scheduler.apply(action).await.expect("applied");
+                let applied = controller.apply(action).await.expect("applied");
                 let after = self.lab.house.db.store().revision().await.expect("read");
                 idle &= applied == Applied::Done && before == after;
             }
