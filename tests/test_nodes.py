@@ -53,7 +53,7 @@ def make_node(wire, tmp_path_factory):
 
 def definition(gate, family="ec2", command=SLEEP, memory=64, **more):
     """For the launch type EC2."""
-    one = container(command=command, memory=memory, group=GROUP)
+    one = container(command=command, memory=memory, group=GROUP, stopTimeout=2)
     gate.client("ecs").register_task_definition(family=family, containerDefinitions=[one], networkMode="host", **more)
 
 
@@ -127,7 +127,7 @@ def test_fargate_on_both_hosts(control, make_node, layout):
     node = make_node(gate)
     node.join(token(gate))
     assert node.id.startswith("node-")
-    tasks.register(gate, container(command=SLEEP))
+    tasks.register(gate, container(command=SLEEP, stopTimeout=2))
     arns = [tasks.run(gate) for _ in range(4)]
     for arn in arns:
         tasks.wait_for(gate, arn, "RUNNING")
@@ -338,7 +338,7 @@ def test_tasks_of_different_hosts_reach_each_other(control, make_node, layout):
     one.join(token(gate))
     two.join(token(gate))
     payload = "yes 0123456789abcdef | head -c 200000 > /tmp/index.html"
-    tasks.register(gate, container(command=["sh", "-c", f"{payload}; exec httpd -f -p 8080 -h /tmp"]))
+    tasks.register(gate, container(command=["sh", "-c", f"{payload}; exec httpd -f -p 8080 -h /tmp"], stopTimeout=2))
     subnets = [s["SubnetId"] for s in gate.client("ec2").describe_subnets()["Subnets"]][:2]
     ecs = gate.client("ecs")
     arns = []

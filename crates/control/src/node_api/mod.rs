@@ -46,7 +46,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const STRANGER: Duration = Duration::from_secs(30);
 /// A connection that does not answer a ping for this long is dead.
 const PING_EVERY: Duration = Duration::from_secs(5);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(6);
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 

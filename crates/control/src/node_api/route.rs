@@ -22,7 +22,7 @@ use neargate_service::{AwsError, Stored};
 use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
 
-/// What a stranger may send.
+/// What a stranger may send, and what a node may say of itself: it goes into the store.
 const MAX_JOIN_BYTES: usize = 64 << 10;
 
 pub(super) async fn answer(
@@ -53,7 +53,7 @@ async fn handle(
         (&Method::POST, "/v1/assignments") if node.dismissed => Ok(stream::dismiss()),
         _ if node.dismissed => Err(refused("The node was removed.").status(403)),
         (&Method::POST, "/v1/assignments") => {
-            let about: NodeAbout = read(request, MAX_MESSAGE_BYTES).await?;
+            let about: NodeAbout = read(request, MAX_JOIN_BYTES).await?;
             let node = members::greet(house, &node, certificate, about, caller.peer.ip()).await?;
             members::register(house, &node).await?;
             Ok(stream::open(api, node, caller.local.ip()))

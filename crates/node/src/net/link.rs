@@ -143,6 +143,10 @@ pub(super) fn flooded(nl: &mut Netlink, index: u32) -> io::Result<BTreeSet<Ipv4A
         }
         m.attributes.into_iter().find_map(|a| match a {
             NeighbourAttribute::Destination(NeighbourAddress::Inet(peer)) => Some(peer),
+            // The family of the entry is the bridge's, not the address's.
+            NeighbourAttribute::Destination(NeighbourAddress::Other(bytes)) => {
+                <[u8; 4]>::try_from(bytes.as_slice()).ok().map(Into::into)
+            }
             _ => None,
         })
     };

@@ -4,6 +4,7 @@
 mod instance;
 mod isolation;
 mod lifecycle;
+mod overlay;
 mod place;
 mod ports;
 mod pure;

@@ -1,0 +1,129 @@
+//! The part that spans hosts, seen from one: its device, its peers, and who may speak for it.
+
+use super::place::*;
+use crate::net::netlink::Netlink;
+use crate::net::overlay::PORT;
+use crate::net::{Network, OverlayConfig, firewall, link, names};
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The internet of [`internet`], here in the role of another host.
+const PEER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
+
+fn device() -> Option<link::Link> {
+    let name = names::vxlan(&names::bridge("test"));
+    link::find(&mut Netlink::open().unwrap(), &name).unwrap()
+}
+
+fn flooded() -> BTreeSet<Ipv4Addr> {
+    let index = device().unwrap().index;
+    link::flooded(&mut Netlink::open().unwrap(), index).unwrap()
+}
+
+async fn joined(dir: &Path) -> Arc<Network> {
+    let config = crate::net::NetworkConfig {
+        overlay: Some(OverlayConfig::default()),
+        ..config(dir)
+    };
+    Network::start(config).await.unwrap()
+}
+
+#[test]
+fn peers_come_and_go_and_outlive_the_process() {
+    isolated(|dir| async move {
+        let network = joined(dir.path()).await;
+        let bridge = names::bridge("test");
+        let own = link::find(&mut Netlink::open().unwrap(), &bridge)
+            .unwrap()
+            .unwrap();
+        assert_eq!(device().unwrap().controller, Some(own.index));
+        let (a, b) = (Ipv4Addr::new(10, 9, 0, 2), Ipv4Addr::new(10, 9, 0, 3));
+        for peers in [vec![a], vec![a, b], vec![a, b], vec![b]] {
+            let peers: BTreeSet<Ipv4Addr> = peers.into_iter().collect();
+            network.set_peers(peers.clone()).await.unwrap();
+            assert_eq!(flooded(), peers);
+        }
+        drop(network);
+        let network = joined(dir.path()).await;
+        assert_eq!(flooded(), BTreeSet::from([b]), "until it is told others");
+        let listing = firewall::nft(
+            &["list", "set", "inet", &names::table(&bridge), "peers"],
+            "",
+        );
+        assert!(listing.unwrap().contains("10.9.0.3"));
+        network.set_peers(BTreeSet::new()).await.unwrap();
+        assert_eq!(flooded(), BTreeSet::new());
+
+        // Tasks leave room for what is put around their packets.
+        let path = network.attach("a", &eni(0, 4)).await.unwrap();
+        let mtu = within(&path, || {
+            let mut nl = Netlink::open().unwrap();
+            link::find(&mut nl, "eth0").unwrap().unwrap().mtu
+        });
+        assert_eq!(mtu.await, 1450);
+        network.shutdown(false).await.unwrap();
+        assert_eq!(device(), None);
+        drop(network);
+
+        // And without an overlay none is left of an earlier one.
+        drop(joined(dir.path()).await);
+        let network = start(dir.path()).await;
+        assert_eq!(device(), None);
+        network.shutdown(false).await.unwrap();
+    });
+}
+
+#[test]
+fn only_the_kernel_speaks_to_a_peers_device() {
+    isolated(|dir| async move {
+        let world = dir.path().join("world");
+        internet(&world).await;
+        let network = joined(dir.path()).await;
+        network.set_peers(BTreeSet::from([PEER])).await.unwrap();
+        let a = eni(0, 4);
+        let path = network.attach("a", &a).await.unwrap();
+        let (device, other) = (
+            udp(&world, (PEER, PORT)).await,
+            udp(&world, (PEER, 9)).await,
+        );
+        let task = udp(&path, (a.private_ipv4, 0)).await;
+        let host = udp_here((Ipv4Addr::new(203, 0, 113, 1), 0));
+        for from in [&task, &host] {
+            // Refused at once, or lost on the way.
+            let _ = from.send_to(b"forged", (PEER, PORT));
+            from.send_to(b"honest", (PEER, 9)).unwrap();
+            assert_eq!(receive(&other).0, "honest");
+        }
+        device.set_nonblocking(true).unwrap();
+        assert!(
+            device.recv_from(&mut [0; 64]).is_err(),
+            "what was sent before did not arrive"
+        );
+
+        // The device's own packets do arrive: somebody is looked for.
+        device.set_nonblocking(false).unwrap();
+        task.send_to(b"who?", (Ipv4Addr::new(172, 31, 0, 99), 9))
+            .unwrap();
+        let mut packet = [0; 256];
+        let (length, _) = device.recv_from(&mut packet).unwrap();
+        // Eight bytes of VXLAN, then an ARP request of the task.
+        assert_eq!(
+            packet[8 + 12..8 + 14],
+            [0x08, 0x06],
+            "{:?}",
+            &packet[..length]
+        );
+        assert_eq!(packet[8 + 28..8 + 32], a.private_ipv4.octets());
+        // A router looks for a task of another subnet without saying that it is one.
+        task.send_to(b"who?", (Ipv4Addr::new(172, 31, 16, 99), 9))
+            .unwrap();
+        let wanted = |packet: &[u8]| packet[8 + 38..8 + 42] == [172, 31, 16, 99];
+        while !wanted(&packet) {
+            device.recv_from(&mut packet).unwrap();
+        }
+        assert_eq!(packet[8 + 28..8 + 32], [0, 0, 0, 0]);
+        network.shutdown(false).await.unwrap();
+    });
+}
