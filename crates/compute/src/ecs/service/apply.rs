@@ -27,8 +27,12 @@ pub(super) async fn apply(ecs: &Ecs, house: &House, work: Work) -> Result<Applie
             }
         }
         let committed = tx.commit().await?;
+        let adopted = journal.read.status.adopted != service.status.adopted;
         if committed == Committed::Conflict || !journal.wrote(committed, service) {
             return Ok(Applied::Conflict);
+        }
+        if adopted {
+            purge::trim(house, &journal.id, &journal.read).await?;
         }
     }
     if !stop::stop_tasks(house, &mut journal, &step.stop).await? {

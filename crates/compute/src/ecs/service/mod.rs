@@ -19,4 +19,4 @@ pub use scheduler::Scheduler;
 pub(in crate::ecs) use start::start as start_tasks;
 pub use stop::stop_tasks;
 pub use template::Template;
-pub(in crate::ecs) use view::draining;
+pub(in crate::ecs) use view::{draining, seats_of};

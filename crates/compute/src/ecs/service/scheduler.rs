@@ -1,16 +1,19 @@
 //! The service scheduler: wakes a service whenever something it depends on changes, and has one
 //! step planned and applied at a time.
 
+use super::view::Seen;
 use super::{apply, view};
 use crate::ecs::Ecs;
 use crate::ecs::fleet::{Row, ServiceId, place};
 use crate::ecs::model::{ContainerInstance, Service, ServiceDeployment, Task};
+use crate::ecs::plan::placement::Strategy;
 use crate::ecs::plan::service::{Step, plan, replica};
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use neargate_base::Timestamp;
 use neargate_service::controller::{Applied, Controller, Plan};
 use neargate_service::{AwsError, House, Resource, Stored};
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -47,9 +50,33 @@ fn service_of(store_key: &str) -> Option<ServiceId> {
     Some(ServiceId { cluster, name })
 }
 
+impl Scheduler {
+    /// Which tasks go first: as the placement strategies say, else so that the balance stays.
+    fn surplus(&self, seen: &Seen, rows: &[Arc<Row>], count: usize) -> Vec<Arc<Row>> {
+        let given = seen.read.spec.placement_strategy.iter();
+        let strategies: Vec<Strategy> = given
+            .filter_map(|s| {
+                let kind = s.0.r#type.as_deref().unwrap_or_default();
+                Strategy::from_api(kind, s.0.field.as_deref()).ok()
+            })
+            .collect();
+        if strategies.is_empty() {
+            return replica::balanced(rows, count);
+        }
+        let ids: Vec<&str> = rows.iter().map(|row| row.task_id.as_str()).collect();
+        let cluster = &seen.view.id.cluster;
+        let first = self.ecs.fleet.capacity(cluster, |capacity| {
+            capacity.surplus(&ids, &strategies, count, 0)
+        });
+        let first: HashSet<String> = first.into_iter().collect();
+        let picked = rows.iter().filter(|row| first.contains(&row.task_id));
+        picked.cloned().collect()
+    }
+}
+
 #[async_trait]
 impl Controller for Scheduler {
-    type View = view::Seen;
+    type View = Seen;
     type Action = Work;
 
     fn name(&self) -> &'static str {
@@ -116,7 +143,7 @@ impl Controller for Scheduler {
     }
 
     fn plan(&self, seen: &Self::View, now: Timestamp) -> Plan<Work> {
-        let scale_in = |rows: &[Arc<Row>], count: usize| replica::balanced(rows, count);
+        let scale_in = |rows: &[Arc<Row>], count: usize| self.surplus(seen, rows, count);
         let step = plan(&seen.view, now, &scale_in);
         let (wake_at, reason) = (step.wake_at, step.reason);
         let idle = step.is_idle();

@@ -132,6 +132,29 @@ async fn template(house: &House, journal: &Journal) -> Result<Option<Template>, 
     Ok(template.ok())
 }
 
+/// How many tasks a DAEMON service is to have.
+///
+/// # Errors
+/// The store's.
+pub(in crate::ecs) async fn seats_of(
+    ecs: &Ecs,
+    house: &House,
+    id: &ServiceId,
+    service: &Stored<Service>,
+) -> Result<usize, AwsError> {
+    if !service.is_active() {
+        return Ok(0);
+    }
+    let journal = Journal::new(id.clone(), service.clone());
+    let template = template(house, &journal).await?;
+    Ok(
+        match template.as_ref().map(|t| (&t.launch, &t.launch.capacity)) {
+            Some((launch, Capacity::Instances(instances))) => seats(ecs, launch, instances).len(),
+            _ => 0,
+        },
+    )
+}
+
 /// Seats of a DAEMON service; zones of one whose tasks are spread over them.
 fn places(ecs: &Ecs, journal: &Journal, template: &Template, view: &mut View) {
     let cluster = &journal.id.cluster;

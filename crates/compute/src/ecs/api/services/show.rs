@@ -9,6 +9,7 @@ use crate::ecs::model::{
     ServiceRevision, State,
 };
 use crate::ecs::plan::service::{adopted, tally};
+use crate::ecs::service::seats_of;
 use neargate_api::ecs as api;
 use neargate_domain::LaunchType;
 use neargate_service::{AwsError, Ctx, Stored};
@@ -20,6 +21,13 @@ struct Shown {
     revision: Option<ServiceRevision>,
     counts: Counts,
     primary: bool,
+}
+
+/// What is of the service as a whole, now.
+struct Whole {
+    desired: i32,
+    counts: Counts,
+    events: Vec<api::ServiceEvent>,
 }
 
 pub(super) async fn service(
@@ -43,8 +51,12 @@ pub(super) async fn service(
         });
     }
     let events = events(cx, id, service).await?;
-    let all = counts(rows.iter());
-    let mut described = described(service, &shown, all, events, with_tags, cx, id);
+    let whole = Whole {
+        desired: desired(ecs, cx, id, service).await?,
+        counts: counts(rows.iter()),
+        events,
+    };
+    let mut described = described(service, &shown, whole, with_tags, cx, id);
     if service.spec.controller == DeploymentController::External {
         let sets = task_sets::of_service(ecs, cx, id, service, with_tags).await?;
         external(&mut described, sets);
@@ -75,12 +87,17 @@ fn counts<'a>(rows: impl Iterator<Item = &'a Arc<Row>>) -> Counts {
     counts
 }
 
-/// How many tasks a service wants; for DAEMON, what it has.
-fn desired(service: &Service, counts: Counts) -> i32 {
-    match service.spec.scheduling {
+/// How many tasks a service wants: DAEMON one on each instance that it may run on.
+async fn desired(
+    ecs: &Ecs,
+    cx: &Ctx,
+    id: &ServiceId,
+    service: &Stored<Service>,
+) -> Result<i32, AwsError> {
+    Ok(match service.spec.scheduling {
         Scheduling::Replica => service.spec.desired_count,
-        Scheduling::Daemon => number(counts.running + counts.pending),
-    }
+        Scheduling::Daemon => number(seats_of(ecs, &cx.house, id, service).await?),
+    })
 }
 
 fn number(n: usize) -> i32 {
@@ -108,8 +125,7 @@ async fn events(
 fn described(
     service: &Service,
     shown: &[Shown],
-    all: Counts,
-    events: Vec<api::ServiceEvent>,
+    whole: Whole,
     with_tags: bool,
     cx: &Ctx,
     id: &ServiceId,
@@ -119,7 +135,7 @@ fn described(
     let revision = primary.and_then(|p| p.revision.as_ref());
     let network = revision.and_then(|r| r.network.as_ref().map(|n| network(&n.0)));
     let inactive = service.state() == State::Inactive;
-    let deployments = shown.iter().map(|s| deployment(s, service));
+    let deployments = shown.iter().map(|s| deployment(s, whole.desired));
     let role = format!(
         "arn:aws:iam::{}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS",
         cx.scope.account
@@ -131,9 +147,9 @@ fn described(
         load_balancers: Some(Vec::new()),
         service_registries: Some(Vec::new()),
         status: Some(service.state().as_str().into()),
-        desired_count: Some(desired(service, all)),
-        running_count: Some(number(all.running)),
-        pending_count: Some(number(all.pending)),
+        desired_count: Some(whole.desired),
+        running_count: Some(number(whole.counts.running)),
+        pending_count: Some(number(whole.counts.pending)),
         launch_type: revision.and_then(|r| r.launch_type.clone()),
         capacity_provider_strategy: revision.and_then(strategy),
         platform_version: revision.and_then(asked_version),
@@ -147,7 +163,7 @@ fn described(
             deployments.collect()
         }),
         role_arn: network.as_ref().map(|_| role),
-        events: Some(events),
+        events: Some(whole.events),
         created_at: Some(spec.created_at),
         current_service_deployment: primary.map(|p| {
             let of = (&id.cluster.name, &id.name, &p.deployment.service_deployment);
@@ -159,7 +175,7 @@ fn described(
         current_service_revisions: Some(
             shown
                 .iter()
-                .filter_map(|s| current_revision(s, service))
+                .filter_map(|s| current_revision(s, whole.desired))
                 .collect(),
         ),
         placement_constraints: Some(
@@ -202,21 +218,21 @@ fn described(
 }
 
 /// The primary is to have all; of the others what is left is what they are to have.
-fn deployment_desired(shown: &Shown, service: &Service) -> i32 {
+fn deployment_desired(shown: &Shown, desired: i32) -> i32 {
     match shown.primary {
-        true => desired(service, shown.counts),
+        true => desired,
         false => number(shown.counts.running + shown.counts.pending),
     }
 }
 
-fn deployment(shown: &Shown, service: &Service) -> api::Deployment {
+fn deployment(shown: &Shown, desired: i32) -> api::Deployment {
     let d = &shown.deployment;
     let revision = shown.revision.as_ref();
     api::Deployment {
         id: Some(d.id.clone()),
         status: Some(if shown.primary { "PRIMARY" } else { "ACTIVE" }.into()),
         task_definition: revision.map(|r| r.task_definition.clone()),
-        desired_count: Some(deployment_desired(shown, service)),
+        desired_count: Some(deployment_desired(shown, desired)),
         pending_count: Some(number(shown.counts.pending)),
         running_count: Some(number(shown.counts.running)),
         failed_tasks: Some(i32::try_from(d.failures).unwrap_or(i32::MAX)),
@@ -233,13 +249,10 @@ fn deployment(shown: &Shown, service: &Service) -> api::Deployment {
     }
 }
 
-fn current_revision(
-    shown: &Shown,
-    service: &Service,
-) -> Option<api::ServiceCurrentRevisionSummary> {
+fn current_revision(shown: &Shown, desired: i32) -> Option<api::ServiceCurrentRevisionSummary> {
     Some(api::ServiceCurrentRevisionSummary {
         arn: Some(shown.revision.as_ref()?.arn.clone()),
-        requested_task_count: Some(deployment_desired(shown, service)),
+        requested_task_count: Some(deployment_desired(shown, desired)),
         running_task_count: Some(number(shown.counts.running)),
         pending_task_count: Some(number(shown.counts.pending)),
     })
@@ -336,7 +349,10 @@ pub(super) fn record(
         }));
         let target = *revision == record.target;
         let wanted = match service.filter(|_| target && !phase.is_final()) {
-            Some(service) => desired(service, live),
+            Some(service) if service.spec.scheduling == Scheduling::Replica => {
+                service.spec.desired_count
+            }
+            Some(_) => number(live.running + live.pending),
             None => number(live.running + live.pending),
         };
         api::ServiceRevisionSummary {

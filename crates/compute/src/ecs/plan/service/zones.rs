@@ -7,6 +7,7 @@ use super::View;
 use super::replica::{Limits, is_protected};
 use crate::ecs::fleet::Row;
 use crate::ecs::model::{Deployment, Rollout};
+use crate::ecs::plan::placement::rebalance;
 use neargate_base::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -56,28 +57,32 @@ pub(super) fn misplaced(
     for row in &live {
         zones.entry(&row.availability_zone).or_default().push(row);
     }
-    let counts: Vec<(String, usize)> = zones
-        .iter()
-        .map(|(zone, rows)| ((*zone).to_owned(), rows.len()))
-        .collect();
-    let emptiest = counts.iter().map(|(_, n)| *n).min().unwrap_or(0);
-    let Some(fullest) = zones.values().max_by_key(|rows| rows.len()) else {
-        return Misplaced::default();
+    let counts: BTreeMap<&str, usize> = zones.iter().map(|(z, rows)| (*z, rows.len())).collect();
+    let fullest = match rebalance(&counts) {
+        Some(step) => step.from,
+        None if moving => fullest(&counts),
+        None => return Misplaced::default(),
     };
-    if !moving && fullest.len() <= emptiest + 1 {
-        return Misplaced::default();
-    }
     if !moving && again.is_some() {
         return Misplaced {
             look_at: again,
             ..Misplaced::default()
         };
     }
-    let movable = fullest.iter().filter(|row| !is_protected(row, now));
+    let movable = zones.get(fullest).into_iter().flatten();
+    let movable = movable.filter(|row| !is_protected(row, now));
     let oldest = movable.min_by_key(|row| (row.created_at, &row.key));
     Misplaced {
         tasks: oldest.map(|row| row.key.clone()).into_iter().collect(),
         look_at: None,
-        begins: (!moving).then_some(counts),
+        begins: (!moving).then(|| {
+            let zones = counts.iter();
+            zones.map(|(zone, n)| ((*zone).to_owned(), *n)).collect()
+        }),
     }
+}
+
+fn fullest<'a>(counts: &BTreeMap<&'a str, usize>) -> &'a str {
+    let most = counts.iter().max_by_key(|(_, n)| **n);
+    most.map_or("", |(zone, _)| *zone)
 }
