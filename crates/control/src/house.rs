@@ -195,6 +195,8 @@ impl Built {
     /// When a store cannot be emptied.
     pub async fn reset(&self) -> Result<(), AwsError> {
         let db = &self.house.db;
+        // Services would replace what is stopped.
+        let _held = self.ecs.hold().await;
         let nodes = ecs::elsewhere(&self.house).await?;
         let here = |node: &str| !nodes.contains(node) || self.ecs.nodes.is_connected(node);
         ecs::halt(&self.house, here).await?;

@@ -117,6 +117,8 @@ async fn serve(config: Config, with_demo: bool) -> Result<()> {
         () = show => {}
     }
     server.abort();
+    // What is counted here is what goes on running.
+    let _held = host.built.ecs.hold().await;
     let left = ecs::running(&host.built.house).await?;
     let running = left.on_this_host;
     host.stop(running > 0).await;
@@ -154,6 +156,8 @@ pub fn down(config: Config) -> Result<()> {
     in_runtime(async move {
         let host = Host::start(&config, config.listen.port()).await?;
         let house = &host.built.house;
+        // Services would replace what is stopped; the next `up` lets them.
+        let _held = host.built.ecs.hold().await;
         let (left, nodes) = (ecs::running(house).await?, ecs::elsewhere(house).await?);
         ecs::halt(house, |node| !nodes.contains(node)).await?;
         host.stop(false).await;

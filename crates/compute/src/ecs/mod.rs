@@ -41,6 +41,7 @@ pub use task_sets::TaskSets;
 use neargate_api::ecs::{SERVICE, ops};
 use neargate_service::OperationTable;
 use std::sync::Arc;
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 
 /// What ECS's handlers share.
 #[derive(Debug, Default)]
@@ -48,6 +49,16 @@ pub struct Ecs {
     pub nodes: Arc<Nodes>,
     pub fleet: Arc<Fleet>,
     pub events: Arc<Events>,
+    /// Read while tasks are started.
+    starting: Arc<RwLock<()>>,
+}
+
+impl Ecs {
+    /// While what this answers exists no task is started, by nobody: whoever wants to, waits. It
+    /// is answered once every start under way has ended.
+    pub async fn hold(&self) -> OwnedRwLockWriteGuard<()> {
+        self.starting.clone().write_owned().await
+    }
 }
 
 /// Which operations are served, and how completely.

@@ -128,6 +128,7 @@ pub async fn launch_on(
     capacities: &[&Capacity],
     with: With<'_>,
 ) -> Result<Option<Launched>, AwsError> {
+    let _starting = ecs.starting.read().await;
     let cluster = ClusterId::new(&launch.scope, &launch.cluster.name);
     let mut tx = house.db.tx().unchanged(&launch.cluster);
     let (mut tasks, mut held, mut unplaced) = (Vec::new(), Vec::new(), None);

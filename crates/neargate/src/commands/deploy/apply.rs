@@ -17,6 +17,8 @@ pub struct Applied {
     pub task_definition: String,
     /// The deployment that is waited for.
     pub deployment: String,
+    /// Was anything done to the service?
+    pub changed: bool,
     /// The newest event before this deployment: older ones are not shown.
     pub seen_event: Option<String>,
 }
@@ -39,10 +41,13 @@ pub async fn apply(client: &Client, wanted: Wanted, force: bool) -> Result<Appli
         .next()
         .and_then(|e| e.id.clone());
     let awsvpc = wanted.task_definition.network_mode.as_deref() == Some("awsvpc");
+    let mut changed = true;
     let now = match found {
         Some(found) => {
             let update = plan::update(&service, &found, &task_definition, force);
-            update_service(client, &service, found, update.map_err(|why| anyhow!(why))?).await?
+            let update = update.map_err(|why| anyhow!(why))?;
+            changed = update.is_some();
+            update_service(client, &service, found, update).await?
         }
         None => {
             if awsvpc && service.network_configuration.is_none() {
@@ -60,6 +65,7 @@ pub async fn apply(client: &Client, wanted: Wanted, force: bool) -> Result<Appli
         service: service.service_name,
         task_definition,
         deployment: primary.and_then(|d| d.id.clone()).unwrap_or_default(),
+        changed,
         seen_event,
     })
 }

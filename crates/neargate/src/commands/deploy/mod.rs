@@ -29,6 +29,7 @@ use std::time::Duration;
     requiresCompatibilities: [FARGATE]
     cpu: 256
     memory: 512
+    executionRoleArn: arn:aws:iam::000000000000:role/ecsTaskExecutionRole
     containerDefinitions:
       - name: web
         image: 000000000000.dkr.ecr.us-east-1.amazonaws.com/web:latest

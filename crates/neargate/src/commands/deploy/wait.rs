@@ -10,10 +10,15 @@ use crate::view::{Live, Paint, Tone, last_part, plain, short, span};
 use anyhow::Result;
 use neargate_api::ecs;
 use neargate_base::time::Stopwatch;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 const POLL: Duration = Duration::from_millis(300);
+/// ECS calls a service steady as soon as its tasks run. Those that end a moment later are no
+/// success: the same tasks must go on for this long.
+const SETTLED: Duration = Duration::from_secs(2);
+/// So many tasks that fail after the deployment was complete are enough to see the pattern.
+const TOO_MANY_FAILURES: usize = 5;
 /// Failed tasks that are shown with their last lines; more are only counted.
 const SHOWN_FAILURES: usize = 3;
 const SHOWN_LINES: i32 = 5;
@@ -28,13 +33,28 @@ pub async fn wait(client: &Client, applied: &Applied, timeout: Duration) -> Resu
         seen_event: applied.seen_event.clone(),
         failed: HashSet::new(),
         last_failure: None,
+        running: BTreeSet::new(),
+        unchanged: Stopwatch::start(),
     };
+    let mut failed_before_steady = None;
     loop {
         let Some(service) = describe(client, &applied.cluster, &applied.service).await? else {
             return Ok(Ended::NotSteady("the service is gone".into()));
         };
         watch.show(&service).await?;
         match progress::verdict(&service, &applied.deployment) {
+            Verdict::Steady if applied.changed && watch.unchanged.elapsed() < SETTLED => {
+                let failed = watch.failed.len();
+                if failed >= *failed_before_steady.get_or_insert(failed) + TOO_MANY_FAILURES {
+                    let why = "its tasks start, and then end one after the other";
+                    return Ok(Ended::NotSteady(watch.because(why.into())));
+                }
+                if started.elapsed() >= timeout {
+                    let why = format!("its tasks come and go, after {}", span(timeout));
+                    return Ok(Ended::NotSteady(watch.because(why)));
+                }
+                tokio::time::sleep(POLL).await;
+            }
             Verdict::Steady => {
                 let paint = watch.paint;
                 let after = span(started.elapsed());
@@ -67,6 +87,9 @@ struct Watch<'a> {
     /// ARNs of the tasks whose failure is known.
     failed: HashSet<String>,
     last_failure: Option<String>,
+    /// ARNs of the service's running tasks, and since when they are these.
+    running: BTreeSet<String>,
+    unchanged: Stopwatch,
 }
 
 impl Watch<'_> {
@@ -80,19 +103,26 @@ impl Watch<'_> {
         }
         let newest = service.events.iter().flatten().next();
         self.seen_event = newest.and_then(|e| e.id.clone()).or(self.seen_event.take());
-        self.show_failures().await?;
+        self.look_at_tasks().await?;
         self.live.show(progress::lines(service, self.paint));
         Ok(())
     }
 
-    /// Tasks of this deployment that ended badly.
-    async fn show_failures(&mut self) -> Result<()> {
+    /// Which tasks run, and those of this deployment that ended badly.
+    async fn look_at_tasks(&mut self) -> Result<()> {
         let which = Selection {
             service: Some(self.applied.service.clone()),
             with_stopped: true,
         };
         let mut all = tasks::tasks(self.client, &self.applied.cluster, &which).await?;
         all.reverse();
+        let runs = |t: &&ecs::Task| t.last_status.as_deref() == Some("RUNNING");
+        let running = all.iter().filter(runs).filter_map(|t| t.task_arn.clone());
+        let running: BTreeSet<String> = running.collect();
+        if running != self.running {
+            self.running = running;
+            self.unchanged = Stopwatch::start();
+        }
         for task in all {
             let ours = task.started_by.as_deref() == Some(&self.applied.deployment);
             let stopped = task.last_status.as_deref() == Some("STOPPED");
