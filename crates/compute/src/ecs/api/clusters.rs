@@ -3,12 +3,12 @@
 
 mod show;
 
-pub(super) use show::describe;
+pub(super) use show::{describe, revision_of};
 
 use super::account_settings::effective;
 use super::{active_cluster, capacity_providers, page_size, parse_tags};
 use crate::ecs::fleet::ClusterId;
-use crate::ecs::model::{Arrivals, Cluster, InstanceStatus, Service};
+use crate::ecs::model::{Arrivals, CapacityProvider, Cluster, InstanceStatus, Service};
 use crate::ecs::{Ecs, error, reference};
 use neargate_api::ecs as api;
 use neargate_service::db::{self, Committed};
@@ -28,10 +28,8 @@ pub async fn create_cluster(
         return Err(error::invalid_parameter("Invalid cluster name."));
     }
     let named = input.capacity_providers.unwrap_or_default();
-    let (providers, _) = capacity_providers::known(&cx, &named).await?;
     let strategy = input.default_capacity_provider_strategy.unwrap_or_default();
-    let strategy = capacity_providers::strategy(&cx, &strategy, &providers)?;
-    let wanted = Cluster {
+    let mut wanted = Cluster {
         arn: cx.arn("ecs", format!("cluster/{name}")),
         name: name.to_owned(),
         active: true,
@@ -40,13 +38,21 @@ pub async fn create_cluster(
             None => default_settings(&cx.house, &cx.scope, &cx.principal.arn).await?,
         },
         configuration: input.configuration.map(Json),
-        capacity_providers: providers,
-        default_strategy: strategy.into_iter().map(Json).collect(),
+        capacity_providers: Vec::new(),
+        default_strategy: Vec::new(),
         service_connect_namespace: input.service_connect_defaults.map(|d| d.namespace),
         tags: parse_tags(input.tags)?,
         created_at: cx.now(),
     };
-    let cluster = create(&cx.house, &cx.scope, wanted).await?;
+    let cluster = loop {
+        let (providers, found) = capacity_providers::known(&cx, &named).await?;
+        let strategy = capacity_providers::strategy(&cx, &strategy, &providers)?;
+        wanted.capacity_providers = providers;
+        wanted.default_strategy = strategy.into_iter().map(Json).collect();
+        if let Some(cluster) = create(&cx.house, &cx.scope, &wanted, &found).await? {
+            break cluster;
+        }
+    };
     let shown = describe(
         &ecs,
         &cx,
@@ -77,30 +83,40 @@ pub(in crate::ecs) async fn create_default(
         tags: Default::default(),
         created_at: house.now(),
     };
-    create(house, scope, wanted).await
+    loop {
+        if let Some(cluster) = create(house, scope, &wanted, &[]).await? {
+            return Ok(cluster);
+        }
+    }
 }
 
+/// The active cluster of that name, made unless it is there; `None` when something changed
+/// meanwhile. `providers`: those of the account's own that it names.
 async fn create(
     house: &House,
     scope: &Scope,
-    wanted: Cluster,
-) -> Result<Stored<Cluster>, AwsError> {
+    wanted: &Cluster,
+    providers: &[Stored<CapacityProvider>],
+) -> Result<Option<Stored<Cluster>>, AwsError> {
     let key = db::key::<Cluster>(scope, &wanted.name);
-    loop {
-        let found = house.db.get_key::<Cluster>(&key).await?;
-        let tx = match &found {
-            Some(cluster) if cluster.active => return Ok(cluster.clone()),
-            Some(deleted) => house.db.tx().update(deleted, &wanted),
-            None => house.db.tx().create(key.clone(), &wanted),
-        };
-        if let Committed::At(revision) = tx.commit().await? {
-            return Ok(Stored {
-                key,
-                revision,
-                value: wanted,
-            });
-        }
+    let found = house.db.get_key::<Cluster>(&key).await?;
+    let mut tx = match &found {
+        Some(cluster) if cluster.active => return Ok(Some(cluster.clone())),
+        Some(deleted) => house.db.tx().update(deleted, wanted),
+        None => house.db.tx().create(key.clone(), wanted),
+    };
+    for provider in providers {
+        // Rewritten as it is: a deletion that crosses this conflicts.
+        tx = tx.update(provider, &provider.value);
     }
+    Ok(match tx.commit().await? {
+        Committed::At(revision) => Some(Stored {
+            key,
+            revision,
+            value: wanted.clone(),
+        }),
+        Committed::Conflict => None,
+    })
 }
 
 fn settings(given: Vec<api::ClusterSetting>) -> Result<Vec<Json<api::ClusterSetting>>, AwsError> {

@@ -6,6 +6,7 @@ use crate::ecs::fleet::ClusterId;
 use crate::ecs::instances::{Registration, deregister, register};
 use crate::ecs::model::{ContainerInstance, InstanceStatus};
 use crate::ecs::plan::placement::Capacity;
+use futures_util::future::join;
 use neargate_api::ecs::{self as api, ops};
 use neargate_domain::{LaunchType, NodeKind, Resources};
 use neargate_service::Stored;
@@ -81,6 +82,33 @@ async fn a_machine_is_one_instance_however_often_it_registers() {
         back.id, first.id,
         "a deregistered machine comes back as another instance"
     );
+}
+
+/// A machine that registers twice at the same time, and one that does while another leaves.
+#[tokio::test]
+async fn registrations_at_the_same_time_agree() {
+    for seed in 0..12 {
+        let lab = Lab::seeded(seed);
+        lab.create_cluster("default").await;
+        let (a, b) = join(
+            register(&lab.house, machine(&lab, "default", "a")),
+            register(&lab.house, machine(&lab, "default", "a")),
+        )
+        .await;
+        let (a, b) = (a.expect("registered"), b.expect("registered"));
+        assert_eq!(a.id, b.id, "seed {seed}");
+        let (gone, back) = join(
+            deregister(&lab.ecs, &lab.house, &lab.scope, "default", &a.id, false),
+            register(&lab.house, machine(&lab, "default", "a")),
+        )
+        .await;
+        assert_eq!(gone.expect("empty").status, InstanceStatus::Inactive);
+        let back = back.expect("registered");
+        let now = register(&lab.house, machine(&lab, "default", "a")).await;
+        let now = now.expect("registered");
+        assert_ne!(now.id, a.id, "seed {seed}");
+        assert!(back.id == a.id || back.id == now.id, "seed {seed}");
+    }
 }
 
 #[tokio::test]
@@ -424,7 +452,7 @@ async fn a_deregistration_never_crosses_a_start() {
             container_instance: one.arn.clone(),
             force: None,
         };
-        let (started, gone) = futures_util::future::join(
+        let (started, gone) = join(
             lab.call(ops::StartTask, start_on("web", &[&one.id])),
             lab.call(ops::DeregisterContainerInstance, input),
         )

@@ -1,6 +1,7 @@
 //! Capacity providers, and clusters that use them.
 
 use super::{Lab, said};
+use futures_util::future::join;
 use neargate_api::ecs::{self as api, ops};
 
 fn group(name: &str) -> api::CreateCapacityProviderInput {
@@ -287,4 +288,42 @@ async fn managed_instances_belong_to_their_cluster() {
         .await
         .expect("deleted");
     lab.call(ops::DeleteCluster, remove).await.expect("deleted");
+}
+
+/// Whatever order they come in: no cluster names a provider that is gone.
+#[tokio::test]
+async fn a_deletion_never_crosses_an_association() {
+    let mut outcomes = [0, 0];
+    for seed in 0..24 {
+        let lab = Lab::seeded(seed);
+        lab.create_cluster("c").await;
+        let made = lab.call(ops::CreateCapacityProvider, group("mine")).await;
+        made.expect("created");
+        let create = api::CreateClusterInput {
+            cluster_name: Some("d".into()),
+            capacity_providers: Some(vec!["mine".into()]),
+            ..Default::default()
+        };
+        let (used, gone) = if seed % 2 == 0 {
+            let (used, gone) = join(
+                lab.call(ops::PutClusterCapacityProviders, put(&["mine"], vec![])),
+                lab.call(ops::DeleteCapacityProvider, delete("mine")),
+            )
+            .await;
+            (used.is_ok(), gone.is_ok())
+        } else {
+            let (used, gone) = join(
+                lab.call(ops::CreateCluster, create),
+                lab.call(ops::DeleteCapacityProvider, delete("mine")),
+            )
+            .await;
+            (used.is_ok(), gone.is_ok())
+        };
+        assert_ne!(used, gone, "seed {seed}");
+        outcomes[usize::from(gone)] += 1;
+    }
+    assert!(
+        outcomes[0] > 0 && outcomes[1] > 0,
+        "both orders were tried: {outcomes:?}"
+    );
 }

@@ -2,7 +2,7 @@
 
 use crate::ecs::api::{active_cluster, clusters};
 use crate::ecs::fleet::ClusterId;
-use crate::ecs::model::{CapacityProvider, Cluster};
+use crate::ecs::model::{CapacityProvider, Cluster, State};
 use crate::ecs::plan::capacity::{self, FARGATE};
 use crate::ecs::{Ecs, error, reference};
 use neargate_api::ecs as api;
@@ -27,7 +27,8 @@ pub async fn put_cluster_capacity_providers(
         refuse_in_use(&ecs, &cx, &read, &changed).await?;
         let mut tx = cx.db().tx().update(&read, &changed);
         for provider in &found {
-            tx = tx.unchanged(provider);
+            // Rewritten as it is: a deletion that crosses this conflicts.
+            tx = tx.update(provider, &provider.value);
         }
         if let Committed::At(revision) = tx.commit().await? {
             let stored = Stored {
@@ -100,14 +101,25 @@ async fn refuse_in_use(
         let has = |c: &Cluster| c.capacity_providers.iter().any(|p| p == name);
         has(before) && !has(after)
     };
+    if !before.capacity_providers.iter().any(|p| removed(p)) {
+        return Ok(());
+    }
     ecs.fleet.current(cx.db()).await?;
     let rows = ecs
         .fleet
         .of_cluster(&ClusterId::new(&cx.scope, &before.name));
-    let in_use = rows.iter().any(|row| {
+    let mut in_use = rows.iter().any(|row| {
         let provider = row.capacity_provider.as_deref();
         !row.is_stopped() && provider.is_some_and(removed)
     });
+    for service in clusters::services_of(cx, before).await? {
+        let revision = clusters::revision_of(cx, &service).await?;
+        let strategy = revision.iter().flat_map(|r| &r.strategy);
+        in_use |= service.state() != State::Inactive
+            && strategy
+                .map(|i| &i.0.capacity_provider)
+                .any(|name| removed(name));
+    }
     if in_use {
         return Err(error::capacity_provider_in_use());
     }

@@ -41,7 +41,7 @@ pub(in crate::ecs::api) async fn describe(
     let services = services_of(cx, cluster).await?;
     let active = services.iter().filter(|s| s.is_active());
     let statistics = if with("STATISTICS") {
-        statistics(&tasks, &of_kinds(cx, cluster, &services).await?)
+        statistics(&tasks, &of_kinds(cx, &services).await?)
     } else {
         Vec::new()
     };
@@ -118,19 +118,14 @@ impl Tasks {
 /// The state and launch type of each service that is not `INACTIVE`.
 async fn of_kinds(
     cx: &Ctx,
-    cluster: &Cluster,
     services: &[Stored<Service>],
 ) -> Result<Vec<(State, LaunchType)>, AwsError> {
     let mut found = Vec::new();
     for service in services {
-        let Some(target) = &service.spec.target else {
-            continue;
-        };
         if service.state() == State::Inactive {
             continue;
         }
-        let id = format!("{}/{}/{}", cluster.name, service.spec.name, target.revision);
-        let revision = cx.db().get::<ServiceRevision>(&cx.scope, &id).await?;
+        let revision = revision_of(cx, service).await?;
         let Some(revision) = revision else { continue };
         let fargate = |p: &str| FARGATE.contains(&p);
         let launch_type = match revision.launch_type.as_deref() {
@@ -148,6 +143,21 @@ async fn of_kinds(
         found.push((service.state(), launch_type));
     }
     Ok(found)
+}
+
+/// What the service's newest deployment runs.
+pub(in crate::ecs::api) async fn revision_of(
+    cx: &Ctx,
+    service: &Service,
+) -> Result<Option<Stored<ServiceRevision>>, AwsError> {
+    let (cluster, name) = (&service.spec.cluster, &service.spec.name);
+    match &service.spec.target {
+        Some(target) => {
+            let id = format!("{cluster}/{name}/{}", target.revision);
+            cx.db().get::<ServiceRevision>(&cx.scope, &id).await
+        }
+        None => Ok(None),
+    }
 }
 
 fn statistics(tasks: &Tasks, services: &[(State, LaunchType)]) -> Vec<api::KeyValuePair> {
