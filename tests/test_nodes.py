@@ -387,6 +387,40 @@ def test_tasks_of_different_hosts_reach_each_other(control, make_node, layout):
         tasks.wait_for(gate, arn, "STOPPED")
 
 
+def test_bridge_mode_on_a_real_host(edge):
+    gate, node = edge()
+    serve = ["sh", "-c", "mkdir /www; hostname >/www/x; exec httpd -f -p 80 -h /www"]
+    mappings = [{"containerPort": 80, "hostPort": 8080}, {"containerPort": 80}]
+    web = container(command=serve, memory=32, portMappings=mappings)
+    gate.client("ecs").register_task_definition(family="web", containerDefinitions=[web], networkMode="bridge")
+    [arn] = run_on_cluster(gate, family="web")
+    task = wait_for(gate, arn, "RUNNING")
+    ports = [b["hostPort"] for b in task["containers"][0]["networkBindings"]]
+    assert ports[0] == 8080 and ports[1] >= 32768
+    name = task["containers"][0]["runtimeId"][:12]
+
+    def page(port):
+        answer = subprocess.run(
+            ["curl", "-sf", "-m", "5", f"http://{node.host.address}:{port}/x"], capture_output=True, text=True
+        )
+        return answer.stdout.strip()
+
+    for port in ports:
+        # From another host, and from itself.
+        wait_until(lambda: page(port) == name, 20, f"{port} answers")
+        assert node.host.run("curl", "-sf", "-m", "5", f"http://127.0.0.1:{port}/x").strip() == name
+    node.kill()
+    assert page(ports[1]) == name
+    node.start()
+    assert page(ports[1]) == name
+    gate.client("ecs").stop_task(cluster="edge", task=arn)
+    wait_for(gate, arn, "STOPPED")
+    wait_until(lambda: not node.leftovers(), 20, "nothing is left on the node")
+    node.stop()
+    assert "neargate" not in node.host.run("nft", "list", "tables")
+    assert "neargate0" not in node.host.run("ip", "-o", "link")
+
+
 def flooded(node):
     """Where a node sends what has no known place."""
     lines = node.host.run("bridge", "fdb", "show").splitlines()

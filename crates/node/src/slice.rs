@@ -74,6 +74,7 @@ pub struct Slice {
     own: Arc<Instance>,
     namespace: PathBuf,
     vpc: Share,
+    images: Arc<Images>,
 }
 
 impl Slice {
@@ -123,8 +124,8 @@ impl Slice {
         agent.node_id = config.node_id.clone();
         let interface = config.interface.clone();
         let networks = InstanceNetworks::of_slice(vpc.clone(), Arc::clone(&own), &id, interface);
-        let agent =
-            Agent::start_on_instance(agent, upstream, images, networks, runtime.clone()).await;
+        let (of_agent, containers) = (Arc::clone(&images), runtime.clone());
+        let agent = Agent::start_on_instance(agent, upstream, of_agent, networks, containers).await;
         let agent = agent.map_err(|source| SliceError::Agent {
             id: id.clone(),
             source,
@@ -136,6 +137,7 @@ impl Slice {
             own,
             namespace,
             vpc,
+            images,
         })
     }
 
@@ -176,7 +178,9 @@ impl Slice {
     /// Ends everything of it and removes it: containers, networks, cgroups, directories.
     pub async fn remove(self) -> Result<(), SliceError> {
         let id = self.config.id;
-        self.agent.shutdown().await;
+        for task_id in self.agent.shutdown().await {
+            self.images.hold(&task_id, HashSet::new());
+        }
         let swept = self.runtime.sweep(&HashSet::new()).await;
         swept.map_err(|source| SliceError::Runtime {
             id: id.clone(),

@@ -104,7 +104,7 @@ pub enum AgentError {
 #[derive(Debug)]
 pub struct Agent {
     shutdown: CancellationToken,
-    main: JoinHandle<()>,
+    main: JoinHandle<Vec<String>>,
 }
 
 /// How many tasks are adopted at once.
@@ -181,12 +181,14 @@ impl Agent {
         Ok(Agent { shutdown, main })
     }
 
-    /// End the agent; containers keep running, and a later agent finds them.
-    pub async fn shutdown(self) {
+    /// End the agent; containers keep running, and a later agent finds them. Answers the ids of
+    /// the tasks it had.
+    pub async fn shutdown(self) -> Vec<String> {
         self.shutdown.cancel();
-        if let Err(error) = self.main.await {
+        self.main.await.unwrap_or_else(|error| {
             tracing::error!(%error, "agent ended badly");
-        }
+            Vec::new()
+        })
     }
 }
 
@@ -246,7 +248,8 @@ impl Fleet {
             }));
     }
 
-    async fn run(mut self, collect_every: Duration) {
+    /// Answers the ids of the tasks there are at the end.
+    async fn run(mut self, collect_every: Duration) -> Vec<String> {
         let shutdown = self.shared.shutdown.clone();
         let mut changes = self.shared.upstream.assignments().await;
         let mut collecting: Option<JoinHandle<()>> = None;
@@ -282,6 +285,7 @@ impl Fleet {
         if let Some(collecting) = collecting {
             collecting.abort();
         }
+        self.drivers.into_keys().collect()
     }
 
     fn change(&mut self, change: AssignmentChange) {

@@ -117,3 +117,19 @@ async fn what_a_pull_under_way_needs_stays() {
     assert_eq!((collected.images, collected.layers), (1, 4));
     node.assert_no_rest();
 }
+
+/// Several agents of a host share its images.
+#[tokio::test]
+async fn what_another_agents_task_uses_stays() {
+    use crate::agent::seams::Pull;
+    let node = Node::new();
+    let [a, b, _] = three(&node).await;
+    let (nothing, later) = (HashSet::new(), in_hours(24 * 30));
+    Pull::hold(&node.images, "task", &[a.to_string()]);
+    Pull::collect(&node.images, &nothing, later).await;
+    assert!(node.images.find("a", &a).is_some());
+    assert!(node.images.find("b", &b).is_none());
+    Pull::hold(&node.images, "task", &[]);
+    Pull::collect(&node.images, &nothing, later).await;
+    assert!(node.images.find("a", &a).is_none());
+}
