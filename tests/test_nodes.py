@@ -425,3 +425,42 @@ def flooded(node):
     """Where a node sends what has no known place."""
     lines = node.host.run("bridge", "fdb", "show").splitlines()
     return {line.split()[line.split().index("dst") + 1] for line in lines if line.startswith("00:00:00:00:00:00")}
+
+
+def test_a_service_leaves_a_lost_node_and_its_old_task_ends_later(edge):
+    gate, one, two = edge(lease="2s", count=2)
+    ecs = gate.client("ecs")
+    ecs.create_service(cluster="edge", serviceName="web", taskDefinition="ec2", launchType="EC2", desiredCount=1)
+
+    def running():
+        arns = ecs.list_tasks(cluster="edge", serviceName="web", desiredStatus="RUNNING")["taskArns"]
+        found = ecs.describe_tasks(cluster="edge", tasks=arns)["tasks"] if arns else []
+        return [task for task in found if task["lastStatus"] == "RUNNING"]
+
+    [old] = wait_until(running, 60, "the service runs")
+    lost, other = (one, two) if one.shims() else (two, one)
+    lost.host.unplug()
+    [new] = wait_until(lambda: [t for t in running() if t["taskArn"] != old["taskArn"]], 90, "it is replaced")
+    assert len(other.shims()) == 1 and len(lost.shims()) == 1
+    lost.host.plug()
+    ended = wait_for(gate, old["taskArn"], "STOPPED")
+    assert ended["stoppedReason"] == f"Host EC2 (instance {lost.id}) terminated."
+    wait_until(lambda: not lost.leftovers(), 20, "nothing is left on the node that was lost")
+    assert [task["taskArn"] for task in running()] == [new["taskArn"]]
+
+
+def test_a_pull_goes_on_after_kill_9_of_the_control_plane(edge, tmp_path):
+    gate, node = edge()
+    big = images.layer({"big": random.Random(1).randbytes(60 << 20)})
+    images.push(gate, images.busybox(tmp_path / "big", extra_layers=[big]), "big")
+    image = images.aws_name("big")
+    one = container(image=image, command=SLEEP, memory=64, stopTimeout=2)
+    gate.client("ecs").register_task_definition(family="big", containerDefinitions=[one], networkMode="host")
+    # A slow wire, so that there is a middle to be killed in.
+    node.host.run("tc", "qdisc", "add", "dev", "eth0", "ingress")
+    node.host.run(*"tc filter add dev eth0 parent ffff: matchall police rate 160mbit burst 1m drop".split())
+    [task] = run_on_cluster(gate, family="big")
+    wait_until(lambda: any((node.data / "images/tmp").iterdir()), 30, "the pull has begun")
+    gate.kill()
+    gate.start()
+    wait_for(gate, task, "RUNNING")
