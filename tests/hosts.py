@@ -64,6 +64,10 @@ class Host:
     def plug(self):
         run("ip", "link", "set", self.port, "up")
 
+    def slow(self, rate):
+        """Towards the host."""
+        run("tc", "qdisc", "add", "dev", self.port, "root", "tbf", "rate", rate, "burst", "1m", "latency", "50ms")
+
     def remove(self):
         self.holder.kill()
         self.holder.wait()

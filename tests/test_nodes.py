@@ -457,8 +457,7 @@ def test_a_pull_goes_on_after_kill_9_of_the_control_plane(edge, tmp_path):
     one = container(image=image, command=SLEEP, memory=64, stopTimeout=2)
     gate.client("ecs").register_task_definition(family="big", containerDefinitions=[one], networkMode="host")
     # A slow wire, so that there is a middle to be killed in.
-    node.host.run("tc", "qdisc", "add", "dev", "eth0", "ingress")
-    node.host.run(*"tc filter add dev eth0 parent ffff: matchall police rate 160mbit burst 1m drop".split())
+    node.host.slow("80mbit")
     [task] = run_on_cluster(gate, family="big")
     wait_until(lambda: any((node.data / "images/tmp").iterdir()), 30, "the pull has begun")
     gate.kill()
