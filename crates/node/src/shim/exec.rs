@@ -3,6 +3,9 @@
 //! Each has a cgroup inside the container's, by which all of it is found when its time is up or
 //! whoever asked for it has gone. What a program leaves behind when it ends by itself belongs to
 //! the container from then on, as with Docker. Nothing here waits: the supervisor's loop calls.
+//!
+//! Invariant: whatever becomes a child of the shim is reaped. The kernel lets no container end
+//! before each of its processes has been, wherever their parents are.
 
 use super::control::{ClientId, ExecRequest};
 use super::init::Report;
@@ -26,8 +29,6 @@ const MOST: usize = 16;
 const KEPT_OUTPUT_BYTES: usize = 4096;
 /// A report is a line; more comes from nobody we know.
 const LONGEST_REPORT: usize = 16 * 1024;
-/// The exit code of what was killed.
-const KILLED: i32 = 137;
 /// How long after a kill it is looked whether everything has gone; longer each time.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 const LOOK_AGAIN_AT_MOST: Duration = Duration::from_secs(1);
@@ -63,6 +64,8 @@ enum Stage {
 pub(super) struct Execs {
     running: Vec<Exec>,
     started: u64,
+    /// Readable when a child of the shim has ended; from the first program on.
+    children: Option<OwnedFd>,
 }
 
 impl Execs {
@@ -76,6 +79,9 @@ impl Execs {
     ) -> Result<(), String> {
         if self.running.len() >= MOST {
             return Err(format!("{MOST} programs are being run already"));
+        }
+        if self.children.is_none() {
+            self.children = Some(sys::child_events().map_err(|e| format!("signalfd: {e}"))?);
         }
         self.started += 1;
         let group = container
@@ -96,7 +102,9 @@ impl Execs {
 
     /// What to poll for.
     pub fn poll_fds(&self) -> impl Iterator<Item = PollFd<'_>> {
-        self.running.iter().flat_map(|exec| {
+        let children = self.children.iter();
+        let children = children.map(|fd| PollFd::new(fd, PollFlags::IN));
+        children.chain(self.running.iter().flat_map(|exec| {
             let reaped = matches!(
                 exec.stage,
                 Stage::Ending {
@@ -109,7 +117,7 @@ impl Execs {
                 .into_iter()
                 .chain(&exec.output)
                 .map(|fd| PollFd::new(fd, PollFlags::IN))
-        })
+        }))
     }
 
     /// How long may pass before [`Execs::step`] has something to do all the same.
@@ -125,24 +133,22 @@ impl Execs {
         buffer: &mut [u8],
         is_connected: impl Fn(ClientId) -> bool,
     ) -> Vec<(ClientId, Executed)> {
-        if self.running.is_empty() {
+        let Some(children) = &self.children else {
             return Vec::new();
-        }
+        };
+        // Before the children are looked after, so that later ones are told of again.
+        while matches!(rustix::io::read(children, &mut *buffer), Ok(n) if n > 0) {}
         let mut answers = Vec::new();
         for exec in &mut self.running {
             if let Some(answer) = exec.step(container, buffer, &is_connected) {
                 answers.push((exec.client, answer));
             }
         }
-        let known: Vec<i32> = self
-            .running
-            .iter()
-            .map(|exec| exec.keeper)
-            .chain([container.pid])
-            .collect();
-        // Programs whose keeper was killed with them are our children now.
-        sys::reap_strangers(&known);
         self.running.retain_mut(|exec| !exec.is_gone());
+        // Programs whose keeper was killed with them are our children now.
+        let keepers = self.running.iter().map(|exec| exec.keeper);
+        let known: Vec<i32> = keepers.chain([container.pid]).collect();
+        sys::reap_strangers(&known);
         answers
     }
 }
@@ -215,9 +221,9 @@ impl Exec {
         if let Some(code) = self.reap() {
             while self.pump(buffer) {}
             let end = self.reported().unwrap_or(ExecEnd::Exited(code));
-            // The container's end kills what is in it first. That is no end of the program's
-            // own; whoever asked learns it from the end of the stream.
-            if code == KILLED && sys::is_ending(container.pid) {
+            // The container's end kills what is in it first, and lets nothing more begin. That is
+            // no end of the program's own; whoever asked learns it from the end of the stream.
+            if end != ExecEnd::Exited(0) && sys::is_ending(container.pid) {
                 self.end(end, true);
                 return None;
             }

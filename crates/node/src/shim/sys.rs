@@ -382,6 +382,25 @@ pub(super) fn wait_for(pid: i32) -> i32 {
     }
 }
 
+/// Becomes readable whenever a child has ended. Blocks SIGCHLD, which a fork inherits.
+pub(super) fn child_events() -> io::Result<OwnedFd> {
+    // SAFETY: the set is initialised by sigemptyset before it is read; the descriptor is new
+    // and owned by nobody else.
+    unsafe {
+        let mut child = MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigemptyset(child.as_mut_ptr());
+        libc::sigaddset(child.as_mut_ptr(), libc::SIGCHLD);
+        check(libc::sigprocmask(
+            libc::SIG_BLOCK,
+            child.as_ptr(),
+            std::ptr::null_mut(),
+        ))?;
+        let events = libc::signalfd(-1, child.as_ptr(), libc::SFD_NONBLOCK | libc::SFD_CLOEXEC);
+        check(events)?;
+        Ok(OwnedFd::from_raw_fd(events))
+    }
+}
+
 /// Reaps children that have ended, up to the first that is one of `known`: those have someone
 /// who waits for them.
 pub(super) fn reap_strangers(known: &[i32]) {

@@ -244,3 +244,77 @@ async fn its_limits_are_the_container_s() {
     assert!(process_exists(container.pid()), "only the program was hit");
     lab.assert_clean().await;
 }
+
+/// A container that may trace looks at everything that appears in it. Of what is about to
+/// become the program it finds streams and the report's pipe, and never more power than its own.
+#[tokio::test]
+async fn nothing_of_the_host_comes_along() {
+    let lab = Lab::new();
+    let script = "echo up; while :; do for p in /proc/[0-9]*; do
+        test $p = /proc/1 && continue
+        for f in $p/fd/*; do readlink $f; done
+        grep -E '^(CapEff|CapBnd|Seccomp):' $p/status
+        readlink $p/cwd; readlink $p/root
+        done; done 2>/dev/null";
+    let mut config = lab.shell(script);
+    config.cap_add = vec!["SYS_PTRACE".into()];
+    let container = lab.start(&config).await.unwrap();
+    lab.line("main", "up").await;
+    for _ in 0..150 {
+        assert_eq!(exec(&container, &["true"]).await, exited(0, ""));
+    }
+    container.signal(9).await.unwrap();
+    container.wait().await;
+    let seen: std::collections::BTreeSet<String> = lab
+        .output("main")
+        .lines()
+        .filter(|line| !line.starts_with("pipe:") && !line.starts_with("/proc/"))
+        .map(|line| line.replace('\t', " "))
+        .collect();
+    let known = [
+        "up",
+        "/",
+        "/dev/null",
+        "CapEff: 00000000a80c25fb",
+        "CapBnd: 00000000a80c25fb",
+        "Seccomp: 2",
+    ];
+    let strange: Vec<_> = seen
+        .iter()
+        .filter(|line| !known.contains(&line.as_str()))
+        .collect();
+    assert!(strange.is_empty(), "{strange:?}");
+    lab.assert_clean().await;
+}
+
+/// The kernel lets no container end before each of its processes has been reaped, and a
+/// program whose keeper was killed is the shim's to reap.
+#[tokio::test]
+async fn the_container_ends_whoever_of_them_is_killed() {
+    let lab = Lab::new();
+    let container = lab.start(&lab.container(&["sleep", "1000"])).await.unwrap();
+    let cgroup = lab.task_cgroup().child("c-main");
+    let other = Arc::clone(&container);
+    let running = neargate_base::task::spawn("running", async move {
+        let args = ["sleep", "777"].map(str::to_owned);
+        other.exec(&args, LONG).await
+    });
+    let inside = || match cgroup.children().as_slice() {
+        [part] => cgroup.child(part).processes(),
+        _ => Vec::new(),
+    };
+    let is_sleep = |pid: &i32| {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+        name.is_ok_and(|name| name == "sleep\n")
+    };
+    eventually(|| inside().iter().any(is_sleep)).await;
+    let keeper = inside().into_iter().find(|pid| !is_sleep(pid)).unwrap();
+    let keeper = rustix::process::Pid::from_raw(keeper).unwrap();
+    rustix::process::kill_process(keeper, rustix::process::Signal::KILL).unwrap();
+    let done = running.await.unwrap().unwrap().unwrap();
+    assert_eq!(done.end, ExecEnd::Exited(137));
+    eventually(|| cgroup.children().is_empty()).await;
+    container.signal(9).await.unwrap();
+    assert_eq!(container.wait().await.code, Some(137));
+    lab.assert_clean().await;
+}
