@@ -187,3 +187,47 @@ def test_enforced_mode_wants_a_signature(make_gate, tmp_path):
     env = {**gate.env, "AWS_ACCESS_KEY_ID": "AKIAWRONG", "AWS_SECRET_ACCESS_KEY": "wrong"}
     done = gate.cli("events", "--follow", env=env)
     assert done.returncode == 1 and "UnrecognizedClientException" in done.stderr, done.stderr
+
+
+def test_a_service_tells_of_its_deployments(gate, tmp_path):
+    ready(gate, tmp_path)
+    ecs = gate.client("ecs")
+    ecs.create_cluster(clusterName="prod")
+    with following(gate, "--cluster", "prod", "-t", "service", "-t", "deployment") as follower:
+        create = dict(
+            cluster="prod",
+            taskDefinition="test",
+            launchType="FARGATE",
+            desiredCount=1,
+            networkConfiguration=tasks.network(gate),
+        )
+
+        def heard_of_one():
+            """Services until the follower tells of one: from then on it misses nothing."""
+            name = f"s{len(made)}"
+            made.append(name)
+            ecs.create_service(serviceName=name, **create)
+            with contextlib.suppress(AssertionError):
+                return wait_until(lambda: follower.lines, 2)
+            return None
+
+        made = []
+        wait_until(heard_of_one, 60, "the follower is heard")
+        service = ecs.create_service(serviceName="web", **create)["service"]
+        arn, deployment = service["serviceArn"], service["deployments"][0]["id"]
+        wait_until(lambda: "SERVICE_STEADY_STATE" in names(follower.of(arn)), what="it is steady")
+        wait_until(lambda: "SERVICE_DEPLOYMENT_COMPLETED" in names(follower.of(arn)), what="it is complete")
+        told = follower.of(arn)
+        by_name = {e["detail"]["eventName"]: e for e in told}
+        progress = by_name["SERVICE_DEPLOYMENT_IN_PROGRESS"]
+        assert progress["detail-type"] == "ECS Deployment State Change"
+        assert progress["detail"]["deploymentId"] == deployment
+        assert progress["detail"]["reason"] == f"ECS deployment {deployment} in progress."
+        assert by_name["SERVICE_STEADY_STATE"]["detail-type"] == "ECS Service Action"
+        assert set(by_name["SERVICE_STEADY_STATE"]["detail"]) == {
+            "eventType", "eventName", "clusterArn", "createdAt"
+        }
+
+
+def names(events):
+    return [e["detail"]["eventName"] for e in events]

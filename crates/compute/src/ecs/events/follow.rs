@@ -208,10 +208,13 @@ impl Follower {
     async fn take(&mut self, changes: &[store::Event], revision: Revision) {
         let now = self.clock.now();
         let cursor = EventCursor::key();
-        // A reset deletes it.
         let is_cursor =
             |e: &store::Event| matches!(e, store::Event::Delete { key, .. } if *key == cursor);
-        self.cursor.behind |= changes.iter().any(is_cursor);
+        // A reset, which forgets everything.
+        if changes.iter().any(is_cursor) {
+            self.events.ring.clear();
+            self.cursor.behind = true;
+        }
         let (due, instances) = {
             let mut memory = self.events.memory.lock();
             let before = memory.instance_changes();

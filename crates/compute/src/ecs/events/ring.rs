@@ -64,6 +64,10 @@ impl Ring {
         }
     }
 
+    pub(super) fn clear(&self) {
+        self.kept.lock().clear();
+    }
+
     pub(super) fn recent(&self) -> Vec<Arc<Event>> {
         self.kept.lock().iter().cloned().collect()
     }

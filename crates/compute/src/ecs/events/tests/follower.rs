@@ -223,7 +223,12 @@ async fn a_gap_while_running_tells_the_differences() {
 async fn a_reset_does_not_stop_the_events() {
     let lab = Lab::new();
     let mut following = Following::listed(&lab).await;
+    lab.register("web").await;
+    lab.run(lab.request("web")).await.expect("started");
+    assert_eq!(states(&following.handed(&lab).await), ["PROVISIONING"]);
     lab.house.db.store().wipe().await.expect("wiped");
+    following.caught_up(&lab).await;
+    assert_eq!(following.events.recent().len(), 0);
     lab.register("web").await;
     lab.run(lab.request("web")).await.expect("started");
     assert_eq!(states(&following.handed(&lab).await), ["PROVISIONING"]);
