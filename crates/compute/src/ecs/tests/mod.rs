@@ -10,6 +10,7 @@ mod instances;
 mod lists;
 mod protection;
 mod providers;
+mod registration;
 mod reports;
 mod running;
 mod services;
