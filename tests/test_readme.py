@@ -14,11 +14,10 @@ from neargate import BINARY, ROOT
 NEEDED = {"umoci": "umoci", "skopeo": "skopeo", "curl": "curl"}
 
 
-def commands():
-    """The shell blocks of the tour."""
+def commands(begin="## A tour", end="## Services, from one file"):
+    """The shell blocks of a part of the README: the tour, if no other is named."""
     text = (ROOT / "README.md").read_text()
-    tour = text[text.index("## A tour") : text.index("## Running it")]
-    return re.findall(r"```sh\n(.*?)```", tour, re.S)
+    return re.findall(r"```sh\n(.*?)```", text[text.index(begin) : text.index(end)], re.S)
 
 
 def test_the_tour(make_gate, tmp_path):
@@ -43,11 +42,19 @@ def test_the_tour(make_gate, tmp_path):
     blocks[-1] = blocks[-1].replace(
         'curl "http', 'curl --retry 30 --retry-delay 1 --retry-connrefused "http').replace(
         "aws logs tail", 'until aws logs tail /ecs/web | grep -q response; do sleep 0.2; done\naws logs tail')
+    more = commands("## Services, from one file", "## Running it")
+    # A script has no aliases of its own.
+    assert "alias neargate=target/release/neargate\n" in more[0]
+    more[0] = more[0].replace("alias neargate=target/release/neargate\n", f'neargate() {{ {BINARY} "$@"; }}\n')
+    more = [block.replace("/tmp/tour", f"{tmp_path}/tour") for block in more]
+    blocks += [block.replace("name: web\n      image", "name: web\n      stopTimeout: 2\n      image") for block in more]
     script = pathlib.Path(tmp_path / "tour.sh")
     script.write_text("set -xeuo pipefail\n" + "\n".join(blocks) + "\necho the end\n")
-    done = subprocess.run(["bash", script], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=90)
+    done = subprocess.run(["bash", script], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stdout + done.stderr
     assert '"Account": "000000000000"' in done.stdout
     assert "hello from Fargate" in done.stdout
     assert "response:200" in done.stdout
+    assert "web is steady after" in done.stderr and "web-ec2 is steady after" in done.stderr
+    assert "->80" in done.stdout and "CPU %" in done.stdout
     assert done.stdout.endswith("the end\n")

@@ -187,6 +187,7 @@ impl Driver {
                 // The keeper is there as long as its drivers.
                 Wanted::Run => drop(self.wanted.changed().await),
                 Wanted::Leave => {
+                    // What was seen here, `changed` of the clone does not answer again.
                     let mut wanted = self.wanted.clone();
                     let left = tokio::select! {
                         left = self.leave() => left,
@@ -196,7 +197,11 @@ impl Driver {
                         Ok(()) => return Wanted::Leave,
                         Err(error) => self.failed(&error.to_string()).await,
                     }
-                    tokio::time::sleep(backoff.next_delay(&self.shared.rng)).await;
+                    let pause = tokio::time::sleep(backoff.next_delay(&self.shared.rng));
+                    tokio::select! {
+                        () = pause => {}
+                        _ = self.wanted.changed() => {}
+                    }
                 }
                 end @ (Wanted::Gone | Wanted::Halt { .. }) => return end,
             }

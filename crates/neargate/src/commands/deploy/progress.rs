@@ -47,6 +47,13 @@ pub fn verdict(service: &ecs::Service, ours: &str) -> Verdict {
     }
 }
 
+/// Does ECS itself give up on deployments that fail?
+pub fn has_circuit_breaker(service: &ecs::Service) -> bool {
+    let rules = service.deployment_configuration.as_ref();
+    let breaker = rules.and_then(|r| r.deployment_circuit_breaker.as_ref());
+    breaker.is_some_and(|b| b.enable)
+}
+
 /// A line a deployment, the newest first.
 pub fn lines(service: &ecs::Service, paint: Paint) -> Vec<String> {
     let deployments = service.deployments.as_deref().unwrap_or_default();

@@ -18,7 +18,7 @@ const POLL: Duration = Duration::from_millis(300);
 /// success: the same tasks must go on for this long.
 const SETTLED: Duration = Duration::from_secs(2);
 /// So many tasks that fail after the deployment was complete are enough to see the pattern.
-const TOO_MANY_FAILURES: usize = 5;
+const TOO_MANY_FAILURES: usize = 3;
 /// Failed tasks that are shown with their last lines; more are only counted.
 const SHOWN_FAILURES: usize = 3;
 const SHOWN_LINES: i32 = 5;
@@ -33,6 +33,7 @@ pub async fn wait(client: &Client, applied: &Applied, timeout: Duration) -> Resu
         seen_event: applied.seen_event.clone(),
         failed: HashSet::new(),
         last_failure: None,
+        throttled: false,
         running: BTreeSet::new(),
         unchanged: Stopwatch::start(),
     };
@@ -42,13 +43,21 @@ pub async fn wait(client: &Client, applied: &Applied, timeout: Duration) -> Resu
             return Ok(Ended::NotSteady("the service is gone".into()));
         };
         watch.show(&service).await?;
-        match progress::verdict(&service, &applied.deployment) {
-            Verdict::Steady if applied.changed && watch.unchanged.elapsed() < SETTLED => {
-                let failed = watch.failed.len();
-                if failed >= *failed_before_steady.get_or_insert(failed) + TOO_MANY_FAILURES {
-                    let why = "its tasks start, and then end one after the other";
-                    return Ok(Ended::NotSteady(watch.because(why.into())));
-                }
+        let verdict = progress::verdict(&service, &applied.deployment);
+        let failed = watch.failed.len();
+        if verdict == Verdict::Steady {
+            failed_before_steady.get_or_insert(failed);
+        }
+        if watch.throttled && !progress::has_circuit_breaker(&service) {
+            let why = "its tasks fail one after the other, and ECS starts them ever more slowly";
+            return Ok(Ended::NotSteady(watch.because(why.into())));
+        }
+        if failed_before_steady.is_some_and(|before| failed >= before + TOO_MANY_FAILURES) {
+            let why = "its tasks start, and then end one after the other";
+            return Ok(Ended::NotSteady(watch.because(why.into())));
+        }
+        match verdict {
+            Verdict::Steady if applied.changed && !watch.has_settled(&service) => {
                 if started.elapsed() >= timeout {
                     let why = format!("its tasks come and go, after {}", span(timeout));
                     return Ok(Ended::NotSteady(watch.because(why)));
@@ -87,6 +96,8 @@ struct Watch<'a> {
     /// ARNs of the tasks whose failure is known.
     failed: HashSet<String>,
     last_failure: Option<String>,
+    /// ECS has said that it cannot start the tasks.
+    throttled: bool,
     /// ARNs of the service's running tasks, and since when they are these.
     running: BTreeSet<String>,
     unchanged: Stopwatch,
@@ -97,6 +108,7 @@ impl Watch<'_> {
         for event in progress::new_events(service, self.seen_event.as_deref()) {
             let message = plain(event.message.as_deref().unwrap_or_default());
             self.live.say(&self.paint.text(&message, Tone::Quiet));
+            self.throttled |= message.contains("unable to consistently start tasks");
             if message.contains("unable to place a task") {
                 self.last_failure = Some(message);
             }
@@ -135,6 +147,7 @@ impl Watch<'_> {
             };
             let why = plain(&why);
             self.failed.insert(arn);
+            self.unchanged = Stopwatch::start();
             self.last_failure = Some(why.clone());
             match self.failed.len() {
                 n if n <= SHOWN_FAILURES => self.show_failure(&task, &why).await?,
@@ -163,6 +176,12 @@ impl Watch<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Have the tasks that are wanted been running for a while, and none failed?
+    fn has_settled(&self, service: &ecs::Service) -> bool {
+        let wanted = usize::try_from(service.desired_count.unwrap_or(0));
+        wanted == Ok(self.running.len()) && self.unchanged.elapsed() >= SETTLED
     }
 
     /// With the last thing that went wrong.

@@ -154,14 +154,28 @@ impl Reader {
             }
         }
         let ended = |t: &ecs::Task| t.last_status.as_deref() == Some("STOPPED");
+        for task in tasks.iter().filter(|t| ended(t)) {
+            let id = last_part(task.task_arn.as_deref().unwrap_or_default());
+            for source in self.sources.values_mut().filter(|s| s.task_id == id) {
+                source.ended = true;
+            }
+        }
         Ok(!self.choice.is_one_task() || !tasks.iter().all(ended))
     }
 
     /// Prints everything that is there now, the oldest line first.
     async fn read(&mut self, printer: &Printer) -> Result<()> {
         for source in self.sources.values_mut() {
-            source.dry = false;
+            source.dry = source.done;
         }
+        self.read_until_dry(printer).await?;
+        for source in self.sources.values_mut() {
+            source.done = source.ended;
+        }
+        Ok(())
+    }
+
+    async fn read_until_dry(&mut self, printer: &Printer) -> Result<()> {
         loop {
             let (client, from) = (&self.client, self.from);
             let thirsty = self.sources.values_mut().filter(|s| s.is_thirsty());

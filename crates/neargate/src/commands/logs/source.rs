@@ -69,6 +69,10 @@ pub struct Source {
     next: Option<String>,
     /// There was nothing more when it was last asked.
     pub dry: bool,
+    /// Its task has stopped: nothing is written any more.
+    pub ended: bool,
+    /// Read to its very end.
+    pub done: bool,
 }
 
 impl Source {
@@ -81,6 +85,8 @@ impl Source {
             lines: VecDeque::new(),
             next: None,
             dry: false,
+            ended: false,
+            done: false,
         }
     }
 

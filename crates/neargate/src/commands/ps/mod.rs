@@ -3,7 +3,7 @@
 mod row;
 
 use super::tasks::{self, Selection};
-use crate::client::{Client, Target};
+use crate::client::{Client, ClientError, Target};
 use crate::view::{Output, Paint, Table, print_json};
 use anyhow::Result;
 use http::Method;
@@ -49,8 +49,8 @@ impl Ps {
         let mut rows = Vec::new();
         for cluster in &clusters {
             let tasks = match tasks::tasks(&client, cluster, &which).await {
-                // The service is of another cluster than this one of many.
-                Err(e) if self.cluster.is_none() && e.is("ServiceNotFoundException") => continue,
+                // Of many clusters, this one has no such service, or is just being deleted.
+                Err(e) if self.cluster.is_none() && is_elsewhere(&e) => continue,
                 tasks => tasks?,
             };
             let known = known(&client, cluster, &tasks, &usage).await?;
@@ -75,6 +75,12 @@ impl Ps {
         let running = if self.all { "" } else { " running" };
         eprintln!("There are no{running} tasks. `neargate deploy FILE` starts a service.");
     }
+}
+
+fn is_elsewhere(error: &ClientError) -> bool {
+    ["ServiceNotFoundException", "ClusterNotFoundException"]
+        .iter()
+        .any(|code| error.is(code))
 }
 
 /// What tasks use, by id; empty where Neargate does not say it.
