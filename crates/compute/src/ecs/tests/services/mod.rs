@@ -2,6 +2,7 @@
 
 mod api_rules;
 mod deployments;
+mod instances;
 mod keeping;
 mod task_sets;
 
