@@ -18,6 +18,7 @@ pub async fn all(place: &mut Place) {
     an_interface_of_its_own(place).await;
     its_limits(place).await;
     killed_agents_spare_each_other(place).await;
+    killed_in_the_middle(place).await;
     an_unknown_slice_goes(place).await;
     a_slice_is_removed(place).await;
 }
@@ -276,6 +277,69 @@ async fn killed_agents_spare_each_other(place: &mut Place) {
     counted(&place.plane.lines(&format!("{}/web", hosts.task_id)));
     crate::forget(place, &hosts).await;
     assert_eq!(place.left(), [""; 0]);
+}
+
+/// What the slice's own network holds: published ports, and ports of its bridge.
+fn in_its_network(place: &Place) -> (usize, usize) {
+    let namespace = place.path("net/netns").join(format!("{SLICE}@{SLICE}"));
+    let run = |command: &str| {
+        let inside = format!("--net={}", namespace.display());
+        let done = Command::new("nsenter")
+            .args([&inside, "sh", "-c", command])
+            .output();
+        String::from_utf8_lossy(&done.unwrap().stdout).into_owned()
+    };
+    let published = run("nft list map inet neargate_instance published");
+    // Each leads to a port of the bridge's network.
+    let leads = published.matches(" : 172.17.").count();
+    (leads, run("ip -o link").matches("ngc").count())
+}
+
+/// The kernel deletes a namespace's interfaces a little after the namespace.
+async fn until_in_its_network(place: &Place, wanted: (usize, usize)) {
+    assert_eq!(in_its_network(place).0, wanted.0, "published ports");
+    let reached = async {
+        while in_its_network(place) != wanted {
+            tokio::task::yield_now().await;
+        }
+    };
+    let reached = tokio::time::timeout(crate::PATIENCE, reached).await;
+    assert!(reached.is_ok(), "{:?}", in_its_network(place));
+}
+
+/// Tasks that start and tasks that end while the agent is killed: those that are forgotten leave
+/// nothing, and the others keep what they have.
+async fn killed_in_the_middle(place: &mut Place) {
+    for (round, kept) in [(0, 3), (1, 0), (2, 7)] {
+        let all: Vec<Assignment> = (0..12)
+            .map(|n| {
+                let mappings = vec![port(80, None), port(81, Some(9_000 + u16::from(n)))];
+                let containers = vec![server("web", 80, mappings), server("api", 80, vec![])];
+                on_slice(70 + 12 * round + n, InstanceNetwork::Bridge, containers)
+            })
+            .collect();
+        all.iter().for_each(|task| place.slice.assign(task));
+        let (first, last) = (&all[kept], &all[11]);
+        place.slice.report_where(&first.task_id, running).await;
+        place.slice.assign(&stop(last));
+        place.kill_node();
+        let (keep, forget): (Vec<_>, Vec<_>) =
+            all.iter().partition(|task| task.task_id == first.task_id);
+        forget
+            .iter()
+            .for_each(|task| place.slice.remove(&task.task_id));
+        place.start_node();
+        for task in &forget {
+            place.slice_forgotten(&task.task_id).await;
+        }
+        let report = place.slice.report_where(&keep[0].task_id, running).await;
+        let ports = bindings(&report);
+        assert_eq!(fetch(ADDRESS, ports[0][0].1), "web");
+        until_in_its_network(place, (2, 2)).await;
+        end(place, keep[0]).await;
+        until_in_its_network(place, (0, 0)).await;
+        assert_eq!(place.left(), [""; 0]);
+    }
 }
 
 fn slices_cgroups() -> Vec<String> {
