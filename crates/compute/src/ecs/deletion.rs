@@ -2,7 +2,7 @@
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/delete-task-definition-v2.html>).
 
 use crate::ecs::fleet::Fleet;
-use crate::ecs::model::{Service, ServiceRevision, State, TaskDefinition};
+use crate::ecs::model::{Service, ServiceRevision, State, TaskDefinition, TaskSet};
 use async_trait::async_trait;
 use neargate_base::Timestamp;
 use neargate_service::controller::{Applied, Controller, Plan};
@@ -99,8 +99,12 @@ impl Deletion {
             let of = &service.value;
             let target = of.spec.target.iter().map(|t| &t.revision);
             let deployed = of.status.deployments.iter().map(|d| &d.revision);
-            for id in target.chain(deployed) {
-                let id = format!("{}/{}/{id}", of.spec.cluster, of.spec.name);
+            let own = format!("{}/{}/", of.spec.cluster, of.spec.name);
+            let sets = db::key::<TaskSet>(&scope, &own);
+            let sets = self.db.list_prefix::<TaskSet>(&sets).await?;
+            let in_sets = sets.iter().map(|s| &s.value.revision);
+            for id in target.chain(deployed).chain(in_sets) {
+                let id = format!("{own}{id}");
                 let found = self
                     .db
                     .get_key::<ServiceRevision>(&db::key::<ServiceRevision>(&scope, &id))

@@ -6,6 +6,7 @@ use crate::ecs::Deletion;
 use crate::ecs::model::TaskDefinition;
 use neargate_api::ecs::{self as api, ops};
 use neargate_service::controller::Controller;
+use neargate_service::db;
 use std::collections::BTreeMap;
 
 async fn statistics(lab: &Lab) -> (BTreeMap<String, String>, Option<i32>) {
@@ -32,23 +33,14 @@ fn delete_cluster() -> api::DeleteClusterInput {
     }
 }
 
-/// Is the definition due to be deleted?
-async fn is_doomed(lab: &Lab) -> bool {
+/// Is the family's one definition due to be deleted?
+pub(super) async fn is_doomed(lab: &Lab, family: &str) -> bool {
     let controller = Deletion {
         db: lab.house.db.clone(),
         fleet: lab.ecs.fleet.clone(),
     };
-    let all = lab
-        .house
-        .db
-        .list::<TaskDefinition>(&lab.scope)
-        .await
-        .expect("listed");
-    let view = controller
-        .view(&all[0].key)
-        .await
-        .expect("read")
-        .expect("exists");
+    let key = db::key::<TaskDefinition>(&lab.scope, &TaskDefinition::id(family, 1));
+    let view = controller.view(&key).await.expect("read").expect("exists");
     !controller.plan(&view, lab.house.now()).actions.is_empty()
 }
 
@@ -136,7 +128,7 @@ async fn a_service_holds_its_cluster_and_its_definition() {
         .await
         .expect("marked");
     assert!(
-        !is_doomed(&town.lab).await,
+        !is_doomed(&town.lab, "web").await,
         "a service and its tasks use it"
     );
 
@@ -150,7 +142,7 @@ async fn a_service_holds_its_cluster_and_its_definition() {
         town.lab.end(&task.spec.arn).await;
     }
     town.settle().await;
-    assert!(is_doomed(&town.lab).await, "nothing uses it");
+    assert!(is_doomed(&town.lab, "web").await, "nothing uses it");
     town.lab
         .call(ops::DeleteCluster, delete_cluster())
         .await

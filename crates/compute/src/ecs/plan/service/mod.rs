@@ -179,7 +179,7 @@ fn leave(view: &View, now: Timestamp) -> Step {
     draft.end_records();
     let unstopped = view.rows.iter().filter(|row| !row.is_stopped());
     let live = view.rows.iter().filter(|row| row.is_live());
-    let stop: Vec<Stopping> = live.map(|row| scaling(row)).collect();
+    let stop: Vec<Stopping> = live.map(scaling).collect();
     if unstopped.count() == 0 {
         draft.status.inactive_at = Some(now);
         draft.status.deployments.clear();

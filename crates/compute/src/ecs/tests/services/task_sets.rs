@@ -383,3 +383,51 @@ async fn task_sets_have_tags() {
         .tags;
     assert_eq!(tags.expect("a list")[0].key.as_deref(), Some("team"));
 }
+
+#[tokio::test]
+async fn a_task_set_has_tags_and_holds_its_definition() {
+    let town = Town::external().await;
+    let set = town.task_set("web", 50.0, |_| {}).await.expect("created");
+    let arn = set.task_set_arn.expect("named");
+    let tag = api::TagResourceInput {
+        resource_arn: arn.clone(),
+        tags: vec![api::Tag {
+            key: Some("a".into()),
+            value: Some("b".into()),
+        }],
+    };
+    town.lab
+        .call(ops::TagResource, tag.clone())
+        .await
+        .expect("tagged");
+    let list = |arn: &str| {
+        let input = api::ListTagsForResourceInput {
+            resource_arn: arn.into(),
+        };
+        town.lab.call(ops::ListTagsForResource, input)
+    };
+    assert_eq!(list(&arn).await.expect("listed").tags, Some(tag.tags));
+    for bad in [
+        arn.replace("/ecs-svc/", "/ecs-svc/9"),
+        arn.replace("us-east-1", "eu-west-1"),
+        arn.replace("/c/web/ecs-svc/", "/"),
+    ] {
+        let refused = said(list(&bad).await);
+        assert_eq!(refused.0, "ResourceNotFoundException", "{bad}");
+    }
+    let definition = api::DeregisterTaskDefinitionInput {
+        task_definition: "web:1".into(),
+    };
+    town.lab
+        .call(ops::DeregisterTaskDefinition, definition)
+        .await
+        .expect("deregistered");
+    let delete = api::DeleteTaskDefinitionsInput {
+        task_definitions: vec!["web:1".into()],
+    };
+    town.lab
+        .call(ops::DeleteTaskDefinitions, delete)
+        .await
+        .expect("marked");
+    assert!(!crate::ecs::tests::used::is_doomed(&town.lab, "web").await);
+}
