@@ -103,7 +103,7 @@ pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
             ops::RunTask,
             tasks::run_task,
             "launch type FARGATE, network mode awsvpc; assignPublicIp gives no public address; \
-             ephemeral storage is stated, not limited; no volumes, secrets, health checks, \
+             ephemeral storage is stated, not limited; no volumes, secrets, \
              sidecar drivers or execute-command yet: such tasks are refused",
         )
         .on(ops::StopTask, tasks::stop_task)

@@ -220,7 +220,7 @@ impl TaskState {
         if self
             .containers
             .iter()
-            .any(|c| matches!(c.phase, Phase::Running { .. }))
+            .any(|c| matches!(c.phase, Phase::Running { .. } | Phase::Restarting { .. }))
         {
             self.network = Network::Absent;
             self.network_retry_at = Some(retry_at);
