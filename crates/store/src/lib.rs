@@ -28,7 +28,7 @@ pub type Revision = u64;
 /// Names a lease; keys attached to it vanish when it expires.
 pub type LeaseId = u64;
 
-/// Operations and compares in one transaction, together (etcd's `--max-txn-ops`).
+/// Operations in one transaction, and compares besides (etcd's `--max-txn-ops`).
 pub const MAX_TXN_OPS: usize = 128;
 /// Keys plus values of one transaction, in bytes (etcd's `--max-request-bytes`).
 pub const MAX_REQUEST_BYTES: usize = 1_572_864;

@@ -9,12 +9,12 @@
 use super::Ecs;
 use super::model::{KnownNode, StopRequest, Task};
 use super::plan::lost::{abandoned, due, ended, reason};
-use neargate_base::time::Stopwatch;
 use neargate_domain::{DesiredState, NodeKind, TaskStatus};
 use neargate_service::{AwsError, Committed, House, eni};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Unless the operator says otherwise.
 pub const DEFAULT_LEASE: Duration = Duration::from_secs(60);
@@ -26,7 +26,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Watch over the nodes until the future is dropped.
 pub async fn watch(house: Arc<House>, ecs: Arc<Ecs>, lease: Duration) {
     let mut changes = ecs.nodes.changes();
-    let mut away: HashMap<String, Stopwatch> = HashMap::new();
+    let mut away: HashMap<String, Instant> = HashMap::new();
     loop {
         changes.mark_unchanged();
         let wait = match look(&house, &ecs, lease, &mut away).await {
@@ -49,7 +49,7 @@ async fn look(
     house: &House,
     ecs: &Ecs,
     lease: Duration,
-    away: &mut HashMap<String, Stopwatch>,
+    away: &mut HashMap<String, Instant>,
 ) -> Result<Option<Duration>, AwsError> {
     let prefix = KnownNode::prefix();
     let known = house.db.list_prefix::<KnownNode>(&prefix).await?;
@@ -60,8 +60,7 @@ async fn look(
         .collect();
     away.retain(|id, _| absent.contains_key(id.as_str()));
     for id in absent.keys() {
-        away.entry((*id).to_owned())
-            .or_insert_with(Stopwatch::start);
+        away.entry((*id).to_owned()).or_insert_with(Instant::now);
     }
     let since = away
         .iter()

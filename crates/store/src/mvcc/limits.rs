@@ -5,10 +5,11 @@ use std::collections::HashSet;
 
 /// Refuses a transaction that etcd would refuse.
 pub(crate) fn check(txn: &Txn) -> Result<(), StoreError> {
-    let operations = txn.compares.len() + txn.ops.len();
+    // Each list by itself, as etcd counts them (`checkTxnRequest` of its server).
+    let operations = txn.compares.len().max(txn.ops.len());
     if operations > MAX_TXN_OPS {
         let text =
-            format!("{operations} compares and operations, at most {MAX_TXN_OPS} are allowed");
+            format!("{operations} compares or operations, at most {MAX_TXN_OPS} are allowed");
         return Err(StoreError::TooBig(text));
     }
     let bytes = size_bytes(txn);

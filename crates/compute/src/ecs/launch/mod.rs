@@ -23,9 +23,9 @@ use std::sync::Arc;
 
 /// The most tasks of one transaction, by what the store takes: 128 changes and 128 conditions. A
 /// task with an interface of its own makes three changes under three conditions.
-pub const BATCH: usize = 40;
+pub const BATCH: usize = 36;
 /// Of tasks without one: a change under two conditions each.
-pub const BATCH_WITHOUT_INTERFACE: usize = 60;
+pub const BATCH_WITHOUT_INTERFACE: usize = 56;
 
 /// What to start. All of it has been checked against the definition.
 #[derive(Debug, Clone)]
