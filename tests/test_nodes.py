@@ -463,3 +463,19 @@ def test_a_pull_goes_on_after_kill_9_of_the_control_plane(edge, tmp_path):
     gate.kill()
     gate.start()
     wait_for(gate, task, "RUNNING")
+
+
+def test_a_reset_keeps_the_nodes(edge):
+    gate, here, away = edge(count=2)
+    arns = run_on_cluster(gate, count=2)
+    for arn in arns:
+        wait_for(gate, arn, "RUNNING")
+    away.host.unplug()
+    wait_until(lambda: connected(gate) == {here.id}, 40, "one is away")
+    gate.reset()
+    assert not here.shims() and len(away.shims()) == 1
+    away.host.plug()
+    wait_until(lambda: not away.shims(), 60, "the other stops its task when it comes back")
+    ecs = gate.client("ecs")
+    ecs.create_cluster(clusterName="edge")
+    wait_until(lambda: len(ecs.list_container_instances(cluster="edge")["containerInstanceArns"]) == 2, 30)

@@ -198,12 +198,15 @@ pub(super) async fn greet(
 
 /// A node of a cluster is one of its container instances: made when it connects first, brought up
 /// to date whenever it connects. One that was deregistered meanwhile stays out: its node has to
-/// be removed and to join again.
-pub(super) async fn register(house: &House, node: &KnownNode) -> Result<(), AwsError> {
+/// be removed and to join again. Answers why it is none, if that can change.
+pub(super) async fn register(
+    house: &House,
+    node: &KnownNode,
+) -> Result<Option<AwsError>, AwsError> {
     let (launch_type, cluster) = match (node.kind, &node.cluster) {
         (NodeKind::Ec2, Some(cluster)) => (LaunchType::Ec2, cluster),
         (NodeKind::External, Some(cluster)) => (LaunchType::External, cluster),
-        (NodeKind::Fargate, _) | (_, None) => return Ok(()),
+        (NodeKind::Fargate, _) | (_, None) => return Ok(None),
     };
     let attributes = node.about.attributes.iter();
     let registration = Registration {
@@ -231,13 +234,10 @@ pub(super) async fn register(house: &House, node: &KnownNode) -> Result<(), AwsE
                 n.instance = Some(instance.id.clone());
                 Ok(true)
             });
-            noted.await.map(|_| ())
+            noted.await.map(|_| None)
         }
-        Ok(_) => Ok(()),
-        Err(error) if error.fault == Fault::Client => {
-            tracing::warn!(node = node.id, %error, "the node is no container instance");
-            Ok(())
-        }
+        Ok(_) => Ok(None),
+        Err(error) if error.fault == Fault::Client => Ok(Some(error)),
         Err(error) => Err(error),
     }
 }

@@ -55,7 +55,9 @@ async fn handle(
         (&Method::POST, "/v1/assignments") => {
             let about: NodeAbout = read(request, MAX_JOIN_BYTES).await?;
             let node = members::greet(house, &node, certificate, about, caller.peer.ip()).await?;
-            members::register(house, &node).await?;
+            if let Some(why) = members::register(house, &node).await? {
+                tracing::warn!(node = node.id, %why, "the node is no container instance");
+            }
             Ok(stream::open(api, node, caller.local.ip()))
         }
         (&Method::POST, "/v1/renew") => {

@@ -16,13 +16,19 @@ impl Sessions {
         self.0.lock().get(node).map(|(port, _)| port.clone())
     }
 
-    /// A stream opens; an older one of the same node goes on until it notices its end, and
-    /// changes nothing any more.
+    /// A stream opens; an older one of the same node, whose end was not noticed yet, is over.
     /// The answer is cancelled when the stream is to end.
     pub(super) fn open(&self, port: &Arc<NodePort>) -> CancellationToken {
         let end = CancellationToken::new();
         let session = (port.clone(), end.clone());
-        self.0.lock().insert(port.node().to_owned(), session);
+        let older = self.0.lock().insert(port.node().to_owned(), session);
+        if let Some((_, older)) = older {
+            tracing::info!(
+                node = port.node(),
+                "a newer stream of the node replaces an open one"
+            );
+            older.cancel();
+        }
         end
     }
 

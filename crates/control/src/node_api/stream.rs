@@ -1,7 +1,7 @@
 //! A node's assignment stream: the changes of its [`NodePort`], the peers of its network and a
 //! beat, one JSON text a line. While it is open the node counts as connected.
 
-use super::NodeApi;
+use super::{NodeApi, members};
 use crate::NodePort;
 use crate::gateway::{Body, BoxError};
 use crate::node_port::Change;
@@ -93,7 +93,7 @@ async fn run(
             }
             _ = beat.tick() => {
                 send(lines, &Frame::Beat).await?;
-                if api.is_dismissed(port.node()).await {
+                if !api.still_belongs(port.node()).await {
                     // It comes back, and hears of it.
                     return Ok(());
                 }
@@ -103,13 +103,22 @@ async fn run(
 }
 
 impl NodeApi {
-    async fn is_dismissed(&self, node: &str) -> bool {
-        let key = KnownNode::key(node);
-        match self.built.house.db.get_key::<KnownNode>(&key).await {
-            Ok(known) => known.is_none_or(|n| n.dismissed),
+    /// Whether the node was not removed. One that is no container instance yet becomes one when
+    /// its cluster is there (again).
+    async fn still_belongs(&self, id: &str) -> bool {
+        let house = &self.built.house;
+        let node = match house.db.get_key::<KnownNode>(&KnownNode::key(id)).await {
+            Ok(Some(node)) if !node.dismissed => node,
+            Ok(_) => return false,
             // The store will answer another time.
-            Err(_) => false,
+            Err(_) => return true,
+        };
+        if node.instance.is_none()
+            && let Ok(Some(why)) | Err(why) = members::register(house, &node).await
+        {
+            tracing::debug!(node = id, %why, "the node is no container instance yet");
         }
+        true
     }
 }
 

@@ -197,3 +197,100 @@ async fn a_node_that_is_gone_takes_no_tasks() {
         refused.text()
     );
 }
+
+/// A node asks for what belongs to another one's tasks, and for what nobody has.
+#[tokio::test]
+async fn a_node_acts_for_its_own_tasks_only() {
+    let lab = Lab::new().await;
+    let definition = serde_json::json!({
+        "family": "web", "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"],
+        "cpu": "256", "memory": "512", "executionRoleArn": "arn:aws:iam::000000000000:role/r",
+        "containerDefinitions": [{
+            "name": "app", "image": "localhost:4566/secret",
+            "logConfiguration": { "logDriver": "awslogs", "options": {
+                "awslogs-group": "g", "awslogs-region": "us-east-1",
+                "awslogs-stream-prefix": "ecs", "awslogs-create-group": "true",
+            } },
+        }],
+    });
+    call(&lab, "RegisterTaskDefinition", definition).await;
+    let port = NodePort::connect(lab.built.clone(), "local", NodeKind::Fargate);
+    let id = run(&lab).await;
+    let other = NodePort::connect(lab.built.clone(), "other", NodeKind::Ec2);
+    let mut changes = port.assignments();
+    let Some(Change::Snapshot(snapshot)) = changes.recv().await else {
+        panic!("no snapshot")
+    };
+    let assignment = &snapshot[0];
+    let target = assignment.containers[0].log.clone().unwrap();
+    let source = format!("{id}/app");
+    let denied = |error: neargate_service::AwsError| {
+        assert_eq!(error.code, "AccessDeniedException", "{error}");
+    };
+
+    let forged = report(assignment, 9, ContainerStatus::Stopped);
+    denied(other.report(&forged).await.unwrap_err());
+    denied(
+        other
+            .put_logs(&target, &source, 0..0, Vec::new())
+            .await
+            .unwrap_err(),
+    );
+    denied(other.log_offset(&target, &source).await.unwrap_err());
+    let (account, region) = (AccountId::default(), Region::default());
+    let image = "localhost:4566/secret";
+    denied(
+        other
+            .resolve_image(&account, &region, image)
+            .await
+            .unwrap_err(),
+    );
+
+    // Its own node, but another stream, container, image or account.
+    let elsewhere = neargate_domain::LogTarget {
+        stream: "ecs/app/other".into(),
+        ..target.clone()
+    };
+    denied(
+        port.put_logs(&elsewhere, &source, 0..0, Vec::new())
+            .await
+            .unwrap_err(),
+    );
+    let sidecar = format!("{id}/sidecar");
+    denied(
+        port.put_logs(&target, &sidecar, 0..0, Vec::new())
+            .await
+            .unwrap_err(),
+    );
+    denied(
+        port.resolve_image(&account, &region, "localhost:4566/x")
+            .await
+            .unwrap_err(),
+    );
+    let stranger: AccountId = "123456789012".parse().unwrap();
+    denied(
+        port.resolve_image(&stranger, &region, image)
+            .await
+            .unwrap_err(),
+    );
+
+    port.put_logs(&target, &source, 0..0, Vec::new())
+        .await
+        .unwrap();
+    assert_eq!(port.log_offset(&target, &source).await.unwrap(), 0);
+    port.resolve_image(&account, &region, image).await.unwrap();
+    // Before it has heard its assignments, too.
+    let fresh = NodePort::connect(lab.built.clone(), "local", NodeKind::Fargate);
+    fresh.resolve_image(&account, &region, image).await.unwrap();
+    fresh
+        .put_logs(&target, &source, 0..0, Vec::new())
+        .await
+        .unwrap();
+    let shown = call(&lab, "DescribeTasks", serde_json::json!({ "tasks": [id] }));
+    assert_eq!(shown.await.json()["tasks"][0]["lastStatus"], "PROVISIONING");
+    port.report(&forged).await.unwrap();
+    // What an ended task wrote may still be on its way.
+    port.put_logs(&target, &source, 0..0, Vec::new())
+        .await
+        .unwrap();
+}
