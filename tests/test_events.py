@@ -10,7 +10,8 @@ import pytest
 
 import images
 import tasks
-from neargate import wait_until
+from neargate import ROLE, wait_until
+from people import add_instances, registered
 from tasks import container
 
 STATES = [
@@ -231,3 +232,40 @@ def test_a_service_tells_of_its_deployments(gate, tmp_path):
 
 def names(events):
     return [e["detail"]["eventName"] for e in events]
+
+
+def test_an_instance_tells_of_its_agent_and_of_what_is_left(gate, layout):
+    images.push(gate, layout, "busybox")
+    ecs = gate.client("ecs")
+    (instance,) = add_instances(gate, "--cluster", "default", "--type", "t3.small")
+
+    def told():
+        done = gate.cli("events", "-t", "instance", "--output", "json", env=gate.env)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line)["detail"] for line in done.stdout.splitlines()]
+
+    wait_until(lambda: any(d["agentConnected"] for d in told()), what="the agent is told to be connected")
+    ecs.register_task_definition(
+        family="small",
+        networkMode="bridge",
+        requiresCompatibilities=["EC2"],
+        executionRoleArn=ROLE,
+        containerDefinitions=[container(command=["sleep", "1000"], memory=64, cpu=128)],
+    )
+    whole = cpu_left(told()[-1])
+    answer = ecs.run_task(taskDefinition="small", launchType="EC2")
+    assert answer["failures"] == []
+    wait_until(lambda: cpu_left(told()[-1]) == whole - 128, what="the task's CPU is gone")
+    ecs.stop_task(task=answer["tasks"][0]["taskArn"])
+    wait_until(lambda: cpu_left(told()[-1]) == whole, what="the task's CPU is back")
+    arn = registered(gate)[instance]["containerInstanceArn"]
+    ecs.update_container_instances_state(containerInstances=[arn], status="DRAINING")
+    wait_until(lambda: told()[-1]["status"] == "DRAINING", what="DRAINING is told")
+    versions = [d["version"] for d in told()]
+    assert versions == sorted(set(versions)), "each is newer"
+    assert registered(gate)[instance]["version"] >= versions[-1]
+    assert all(d["ec2InstanceId"] == instance for d in told())
+
+
+def cpu_left(detail):
+    return next(r["integerValue"] for r in detail["remainingResources"] if r["name"] == "CPU")

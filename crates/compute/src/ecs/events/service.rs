@@ -98,8 +98,12 @@ fn named(message: &str) -> Option<(&'static str, &'static str, Option<String>)> 
         return of("WARN", "SERVICE_TASK_START_IMPAIRED");
     }
     if said("was unable to place a task") {
-        let failure = ("ERROR", "SERVICE_TASK_PLACEMENT_FAILURE");
-        return Some((failure.0, failure.1, Some(placement_reason(message))));
+        return Some(match placement(message) {
+            Placement::None(reason) => ("ERROR", "SERVICE_TASK_PLACEMENT_FAILURE", Some(reason)),
+            Placement::Configuration(reason) => {
+                ("ERROR", "SERVICE_TASK_CONFIGURATION_FAILURE", Some(reason))
+            }
+        });
     }
     if said("operations are being throttled on") {
         return of("ERROR", "ECS_OPERATION_THROTTLED");
@@ -110,23 +114,42 @@ fn named(message: &str) -> Option<(&'static str, &'static str, Option<String>)> 
     None
 }
 
-/// The code of `RunTask`'s failures where there is one
+/// Why a task was not started.
+enum Placement {
+    /// Nothing has room for it.
+    None(String),
+    /// It could not be started anywhere.
+    Configuration(String),
+}
+
+/// The reason is the code of `RunTask`'s failures where there is one
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html>),
 /// else the sentence's own words.
-fn placement_reason(message: &str) -> String {
-    const CODES: [(&str, &str); 7] = [
+fn placement(message: &str) -> Placement {
+    const CODES: [(&str, &str); 5] = [
         ("insufficient CPU", "RESOURCE:CPU"),
         ("insufficient memory", "RESOURCE:MEMORY"),
         ("a port required by your task", "RESOURCE:PORTS"),
         ("missing an attribute", "ATTRIBUTE"),
-        ("appears to be disconnected", "AGENT"),
         ("Capacity is unavailable at this time", "RESOURCE:FARGATE"),
-        ("GPU", "RESOURCE:GPU"),
     ];
-    let code = CODES.iter().find(|(words, _)| message.contains(words));
-    match (code, message.split_once("because ")) {
-        (Some((_, code)), _) => (*code).into(),
-        (None, Some((_, because))) => because.into(),
-        (None, None) => message.into(),
+    if let Some((_, code)) = CODES.iter().find(|(words, _)| message.contains(words)) {
+        return Placement::None((*code).into());
     }
+    let quoted = message.split_once("encountered error \"");
+    if let Some((code, _)) = quoted.and_then(|(_, rest)| rest.split_once('"')) {
+        return Placement::None(code.into());
+    }
+    let why = message.split(" For more information").next();
+    let why = why.unwrap_or(message);
+    if let Some((_, reason)) = why.split_once("place a task. Reason: ") {
+        return Placement::Configuration(reason.into());
+    }
+    let after = |words| why.split_once(words).map(|(_, rest)| rest);
+    Placement::None(
+        after("Reason: ")
+            .or(after("because "))
+            .unwrap_or(why)
+            .into(),
+    )
 }
