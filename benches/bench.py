@@ -16,6 +16,7 @@ import api_calls  # noqa: E402
 import image_pull  # noqa: E402
 import registry_copy  # noqa: E402
 import report  # noqa: E402
+import service_scale  # noqa: E402
 import start_up  # noqa: E402
 import store_log  # noqa: E402
 import task_start  # noqa: E402
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "api": api_calls.run,
     "up": start_up.run,
     "store": store_log.run,
+    "service": service_scale.run,
 }
 
 
