@@ -1,7 +1,7 @@
 //! Service deployments and service revisions
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html>).
 
-use super::{find, show};
+use super::{find, show_deployment};
 use crate::ecs::api::page_size;
 use crate::ecs::fleet::ServiceId;
 use crate::ecs::model::{Service, ServiceDeployment, ServiceRevision, Stop};
@@ -73,7 +73,7 @@ pub async fn describe_service_deployments(
             Some((id, record)) => {
                 let service = cx.db().get_key::<Service>(&id.store_key()).await?;
                 let service = service.as_ref().map(|s| &s.value);
-                shown.push(show::record(&ecs, &id, &record, service));
+                shown.push(show_deployment::record(&ecs, &id, &record, service));
             }
         }
     }
@@ -94,7 +94,7 @@ pub async fn describe_service_revisions(
     for arn in &input.service_revision_arns {
         match get::<ServiceRevision>(&cx, arn, "service-revision").await? {
             None => failures.push(missing(arn)),
-            Some((_, revision)) => shown.push(show::revision(&revision)),
+            Some((_, revision)) => shown.push(show_deployment::revision(&revision)),
         }
     }
     Ok(api::DescribeServiceRevisionsOutput {

@@ -9,6 +9,7 @@ mod list;
 mod revision;
 mod rules;
 pub mod show;
+pub mod show_deployment;
 mod unbuilt;
 mod update;
 

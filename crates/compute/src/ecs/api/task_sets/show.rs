@@ -3,7 +3,7 @@
 use super::all;
 use crate::ecs::Ecs;
 use crate::ecs::api::api_tags;
-use crate::ecs::api::services::show as shown;
+use crate::ecs::api::services::show_deployment as shown;
 use crate::ecs::fleet::{Counts, ServiceId};
 use crate::ecs::model::{Service, ServiceRevision, TaskSet};
 use crate::ecs::plan::service::tally;

@@ -9,7 +9,7 @@ use neargate_base::Timestamp;
 use std::time::Duration;
 
 const FIRST_RETRY: Duration = Duration::from_secs(15);
-const LAST_RETRY: Duration = Duration::from_secs(300);
+pub(super) const LAST_RETRY: Duration = Duration::from_secs(300);
 
 /// The status after a launch that found no place, and the event that tells of it; `None` when
 /// there is nothing new to write. `because`: "was unable to place a task because …".
@@ -21,7 +21,8 @@ pub fn blocked(
 ) -> Option<(ServiceStatus, Option<String>)> {
     let before = status.blocked.as_ref();
     let same = before.filter(|b| b.because == because);
-    if before.is_some_and(|b| b.retry_at > now) {
+    let waits = |b: &Blocked| b.retry_at > now && b.retry_at <= now + LAST_RETRY;
+    if before.is_some_and(waits) {
         return None;
     }
     let attempts = before.map_or(0, |b| b.attempts) + 1;

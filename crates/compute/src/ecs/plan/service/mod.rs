@@ -1,12 +1,13 @@
 //! What a service's controller does next: pure.
 //!
 //! A step takes up what the API asked for ([`rollout`]), counts what became of tasks
-//! ([`tally`]), moves the deployments on, and chooses tasks to start and to stop ([`replica`],
+//! ([`tally`]), moves the deployments on ([`failure`]), and chooses tasks to start and to stop ([`replica`],
 //! [`daemon`]). Steps repeat until nothing is left to do: a step of the state that a step has
 //! led to is empty.
 
 mod blocked;
 pub mod daemon;
+mod failure;
 pub mod replica;
 mod rollout;
 pub mod sentence;
@@ -158,7 +159,7 @@ pub fn plan(view: &View, now: Timestamp, scale_in: ScaleIn<'_>) -> Step {
         .as_ref()
         .filter(|_| step.start.is_some())
     {
-        step.wake(Some(blocked.retry_at).filter(|at| *at > now));
+        step.wake(Some(blocked.retry_at.min(now + blocked::LAST_RETRY)).filter(|at| *at > now));
     }
     draft.settle(desired, &step);
     step.wake(draft.wake_at);
@@ -268,7 +269,7 @@ fn seat(view: &View, primary: &Deployment, limits: Limits, now: Timestamp, step:
 
 /// The throttle: no start before it is over.
 fn hold_back(primary: &Deployment, now: Timestamp, step: &mut Step) {
-    if let Some(at) = primary.retry_at.filter(|at| *at > now)
+    if let Some(at) = tally::held_until(primary, now)
         && step.start.take().is_some()
     {
         step.wake(Some(at));

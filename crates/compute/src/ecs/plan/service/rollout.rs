@@ -1,17 +1,16 @@
-//! The life of deployments: taken up, in progress, completed or failed, rolled back.
+//! The life of deployments: taken up, in progress, completed.
 //!
 //! ```text
 //!            every task of it healthy, no other left
 //! IN_PROGRESS ------------------------------------> COMPLETED
-//!      | circuit breaker, alarm or StopServiceDeployment
+//!      | circuit breaker, alarm or StopServiceDeployment ([`super::failure`])
 //!      +--> FAILED; with rollback the last completed one is the primary again, IN_PROGRESS
 //! ```
-//! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html>)
 
 use super::tally::{self, tally};
 use super::{SAID_AGAIN, Step, View, sentence};
 use crate::ecs::model::{
-    Completed, Counted, Deployment, DeploymentRules, Phase, Rollback, Rollout, ServiceDeployment,
+    Completed, Counted, Deployment, DeploymentRules, Phase, Rollout, ServiceDeployment,
     ServiceStatus,
 };
 use neargate_base::Timestamp;
@@ -19,40 +18,12 @@ use std::time::Duration;
 
 /// A step being drawn up.
 pub(super) struct Draft<'a> {
-    view: &'a View,
+    pub(super) view: &'a View,
     pub(super) now: Timestamp,
     pub(super) status: ServiceStatus,
     records: Vec<ServiceDeployment>,
-    events: Vec<String>,
+    pub(super) events: Vec<String>,
     pub(super) wake_at: Option<Timestamp>,
-}
-
-/// Why a deployment failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cause {
-    Tasks,
-    Alarms,
-    Asked,
-}
-
-impl Cause {
-    /// For the event.
-    fn why(self) -> &'static str {
-        match self {
-            Cause::Tasks => "tasks failed to start",
-            Cause::Alarms => "alarm detected",
-            Cause::Asked => "deployment stopped by user",
-        }
-    }
-
-    /// The start of a `rolloutStateReason`.
-    fn name(self) -> &'static str {
-        match self {
-            Cause::Tasks => "ECS deployment circuit breaker",
-            Cause::Alarms => "ECS deployment alarms",
-            Cause::Asked => "ECS deployment",
-        }
-    }
 }
 
 impl<'a> Draft<'a> {
@@ -67,15 +38,15 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn name(&self) -> &'a str {
+    pub(super) fn name(&self) -> &'a str {
         &self.view.service.spec.name
     }
 
-    fn rules(&self) -> &'a DeploymentRules {
+    pub(super) fn rules(&self) -> &'a DeploymentRules {
         &self.view.service.spec.deployment
     }
 
-    fn record(&mut self, id: &str) -> Option<&mut ServiceDeployment> {
+    pub(super) fn record(&mut self, id: &str) -> Option<&mut ServiceDeployment> {
         let found = self.records.iter_mut().find(|r| r.id == id);
         found.filter(|r| !r.status.phase.is_final())
     }
@@ -134,110 +105,6 @@ impl<'a> Draft<'a> {
     /// Was it not said, or so long ago that it is said again?
     fn due(&self, said: Option<Timestamp>) -> bool {
         said.is_none_or(|at| at + SAID_AGAIN <= self.now)
-    }
-
-    /// Does the primary fail?
-    pub(super) fn judge(&mut self, desired: usize) {
-        let primary = self.status.deployments[0].clone();
-        if primary.rollout != Rollout::InProgress || primary.rollback {
-            return;
-        }
-        let stop = self.view.records.iter();
-        let stop = stop.filter(|r| r.id == primary.service_deployment);
-        if let Some(stop) = stop.filter_map(|r| r.stop).next() {
-            return self.fail(Cause::Asked, stop.rollback);
-        }
-        if let Some(breaker) = self.rules().circuit_breaker.filter(|b| b.enable)
-            && primary.failures >= tally::threshold(&breaker, desired)
-        {
-            return self.fail(Cause::Tasks, breaker.rollback);
-        }
-        if let Some(alarms) = self.rules().alarms.as_ref().filter(|a| a.enable)
-            && !self.view.alarms.is_empty()
-        {
-            self.fail(Cause::Alarms, alarms.rollback);
-        }
-    }
-
-    fn fail(&mut self, cause: Cause, rollback: bool) {
-        let (now, name) = (self.now, self.name());
-        let failed = &mut self.status.deployments[0];
-        failed.rollout = Rollout::Failed;
-        failed.updated_at = now;
-        failed.reason = format!("{}: {}.", cause.name(), cause.why());
-        let failed = failed.clone();
-        self.events
-            .push(sentence::failed(name, &failed.id, cause.why()));
-        self.status.steady_at = None;
-        self.status.blocked = None;
-        let back = self
-            .status
-            .last_completed
-            .clone()
-            .filter(|c| rollback && c.deployment != failed.id);
-        let alarms = self.view.alarms.clone();
-        if let Some(record) = self.record(&failed.service_deployment) {
-            record.status.failures = failed.failures;
-            record.status.tripped = cause == Cause::Tasks;
-            record.status.triggered_alarms = alarms;
-            record.status.stopped_at = Some(now);
-        }
-        match back {
-            Some(to) => self.roll_back(cause, &failed, &to),
-            None if rollback => self.end(
-                &failed.service_deployment,
-                Phase::RollbackFailed,
-                "No rollback candidate was found to run the rollback.",
-            ),
-            None => self.end(&failed.service_deployment, Phase::Stopped, &failed.reason),
-        }
-    }
-
-    fn roll_back(&mut self, cause: Cause, failed: &Deployment, to: &Completed) {
-        let (now, name) = (self.now, self.name());
-        self.events
-            .push(sentence::rolling_back(name, &to.deployment));
-        let reason = format!(
-            "{}: rolling back to deploymentId {}.",
-            cause.name(),
-            to.deployment
-        );
-        let deployments = &mut self.status.deployments;
-        let there = deployments.iter().position(|d| d.id == to.deployment);
-        let mut primary = match there {
-            Some(at) => deployments.remove(at),
-            None => Deployment {
-                created_at: to.created_at,
-                counted_to: newest(self.view),
-                ..Deployment::new(
-                    &to.deployment,
-                    &to.revision,
-                    &failed.service_deployment,
-                    to.created_at,
-                )
-            },
-        };
-        primary.service_deployment = failed.service_deployment.clone();
-        primary.updated_at = now;
-        primary.rollout = Rollout::InProgress;
-        primary.reason = reason.clone();
-        primary.rollback = true;
-        primary.failures = 0;
-        primary.strikes = 0;
-        primary.struck_at = None;
-        primary.retry_at = None;
-        primary.baking_since = None;
-        deployments.insert(0, primary);
-        if let Some(record) = self.record(&failed.service_deployment) {
-            record.status.phase = Phase::RollbackInProgress;
-            record.status.updated_at = Some(now);
-            record.status.reason = Some(failed.reason.clone());
-            record.status.rollback = Some(Rollback {
-                reason: failed.reason.clone(),
-                started_at: now,
-                revision: to.revision.clone(),
-            });
-        }
     }
 
     /// A task moves to another zone.
@@ -366,7 +233,7 @@ impl<'a> Draft<'a> {
     }
 
     /// A service deployment is over.
-    fn end(&mut self, id: &str, phase: Phase, reason: &str) {
+    pub(super) fn end(&mut self, id: &str, phase: Phase, reason: &str) {
         let now = self.now;
         let Some(record) = self.record(id) else {
             return;
@@ -410,12 +277,6 @@ impl<'a> Draft<'a> {
             ..step
         }
     }
-}
-
-/// The newest change of any of the service's tasks.
-fn newest(view: &View) -> u64 {
-    let changes = view.rows.iter().map(|row| row.revision);
-    changes.max().unwrap_or_default()
 }
 
 impl Deployment {

@@ -86,7 +86,9 @@ fn never_ran(row: &Row) -> bool {
 
 /// Tasks that were launched together are one strike.
 fn strike(deployment: &mut Deployment, row: &Row, now: Timestamp) {
-    if deployment.struck_at.is_some_and(|at| row.created_at < at) {
+    // A strike in the future is one from before the clock was set back.
+    let struck = deployment.struck_at.filter(|at| *at <= now);
+    if struck.is_some_and(|at| row.created_at < at) {
         return;
     }
     deployment.strikes += 1;
@@ -98,6 +100,13 @@ fn strike(deployment: &mut Deployment, row: &Row, now: Timestamp) {
 pub fn delay(strikes: u32) -> Option<Duration> {
     let doublings = strikes.checked_sub(FREE_STRIKES + 1)?.min(16);
     Some((FIRST_DELAY * (1 << doublings)).min(LONGEST_DELAY))
+}
+
+/// When the next task may be started, if not now. A time further away than any delay is from
+/// before the clock was set back.
+pub fn held_until(deployment: &Deployment, now: Timestamp) -> Option<Timestamp> {
+    let held = |at: &Timestamp| *at > now && *at <= now + LONGEST_DELAY;
+    deployment.retry_at.filter(held)
 }
 
 /// The service is throttled: AWS says so in an event.

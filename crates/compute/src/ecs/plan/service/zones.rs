@@ -44,7 +44,9 @@ pub(super) fn misplaced(
     }
     let live: Vec<&Arc<Row>> = view.rows.iter().filter(|row| row.is_live()).collect();
     let tried = view.service.status.rebalanced_at;
-    let again = tried.map(|at| at + TRIED_AGAIN).filter(|at| *at > now);
+    let again = tried
+        .map(|at| at + TRIED_AGAIN)
+        .filter(|at| *at > now && *at <= now + TRIED_AGAIN);
     let moving = again.is_some() && live.len() > limits.desired;
     let settled = live.iter().all(|row| row.is_healthy()) && live.len() == limits.desired;
     if !moving && !settled {
