@@ -4,7 +4,9 @@ mod api_rules;
 mod deployments;
 mod instances;
 mod keeping;
+mod scale;
 mod task_sets;
+mod together;
 
 use super::{Lab, definition};
 use crate::ecs::fleet::ServiceId;
@@ -32,7 +34,11 @@ pub(super) struct Town {
 
 impl Town {
     pub(super) async fn new() -> Town {
-        let lab = Lab::new();
+        Town::seeded(1).await
+    }
+
+    pub(super) async fn seeded(seed: u64) -> Town {
+        let lab = Lab::seeded(seed);
         lab.create_cluster("c").await;
         let scheduler = Scheduler {
             ecs: lab.ecs.clone(),
