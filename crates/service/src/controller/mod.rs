@@ -152,7 +152,8 @@ pub async fn run<C: Controller>(controller: Arc<C>, db: Db, clock: Arc<dyn Clock
                 Err(error) => {
                     let new = || Backoff::new(RETRY_FIRST, RETRY_MAX);
                     let backoff = failures.entry(key.clone()).or_insert_with(new);
-                    tracing::warn!(controller = controller.name(), key, %error, "will retry");
+                    let cause = error.source.as_ref().map(ToString::to_string);
+                    tracing::warn!(controller = controller.name(), key, %error, cause, "will retry");
                     queue.failed(key, clock.now() + backoff.next_delay(&rng));
                 }
             },
