@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast::{self, error::RecvError};
 
 /// How many events a subscriber may be behind before it is told that it missed some.
-const BACKLOG: usize = 4_096;
+pub(super) const BACKLOG: usize = 4_096;
 
 /// A bounded list that is also a broadcast.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 
 mod follower;
 mod instances;
+mod ring;
 mod services;
 mod shapes;
 mod tasks;
