@@ -42,6 +42,8 @@ use tokio_rustls::TlsAcceptor;
 const MAX_CONNECTIONS: usize = 4_096;
 /// TLS must be agreed on within this time.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Callers without a certificate at the same time; more are turned away.
+const MAX_STRANGERS: usize = 256;
 /// A caller without a certificate has this long to join.
 const STRANGER: Duration = Duration::from_secs(30);
 /// A connection that does not answer a ping for this long is dead.
@@ -56,6 +58,7 @@ pub struct NodeApi {
     built: Arc<Built>,
     authority: Authority,
     sessions: Sessions,
+    strangers: Semaphore,
     peers: watch::Sender<Vec<Peer>>,
 }
 
@@ -76,6 +79,7 @@ impl NodeApi {
             built,
             authority,
             sessions: Sessions::default(),
+            strangers: Semaphore::new(MAX_STRANGERS),
             peers: watch::Sender::default(),
         }))
     }
@@ -146,6 +150,7 @@ impl NodeApi {
             .max_header_list_size(16 << 10);
         let serving = server.serve_connection(TokioIo::new(tls), service);
         if stranger {
+            let _one = self.strangers.try_acquire()?;
             return Ok(tokio::time::timeout(STRANGER, serving).await??);
         }
         Ok(serving.await?)
