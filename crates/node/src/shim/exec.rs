@@ -11,7 +11,7 @@ use super::control::{ClientId, ExecRequest};
 use super::init::Report;
 use super::init::exec::{ExecEnds, run};
 use super::launch::Launched;
-use super::sys;
+use super::{children, sys};
 use crate::cgroup::{Cgroup, Entrance};
 use crate::runtime::{ContainerConfig, ExecEnd, Executed, StartFailure};
 use neargate_base::time::Stopwatch;
@@ -65,7 +65,7 @@ pub(super) struct Execs {
     running: Vec<Exec>,
     started: u64,
     /// Readable when a child of the shim has ended; from the first program on.
-    children: Option<OwnedFd>,
+    child_events: Option<OwnedFd>,
 }
 
 impl Execs {
@@ -80,8 +80,9 @@ impl Execs {
         if self.running.len() >= MOST {
             return Err(format!("{MOST} programs are being run already"));
         }
-        if self.children.is_none() {
-            self.children = Some(sys::child_events().map_err(|e| format!("signalfd: {e}"))?);
+        if self.child_events.is_none() {
+            self.child_events =
+                Some(children::child_events().map_err(|e| format!("signalfd: {e}"))?);
         }
         self.started += 1;
         let group = container
@@ -102,9 +103,9 @@ impl Execs {
 
     /// What to poll for.
     pub fn poll_fds(&self) -> impl Iterator<Item = PollFd<'_>> {
-        let children = self.children.iter();
-        let children = children.map(|fd| PollFd::new(fd, PollFlags::IN));
-        children.chain(self.running.iter().flat_map(|exec| {
+        let events = self.child_events.iter();
+        let events = events.map(|fd| PollFd::new(fd, PollFlags::IN));
+        events.chain(self.running.iter().flat_map(|exec| {
             let reaped = matches!(
                 exec.stage,
                 Stage::Ending {
@@ -133,11 +134,11 @@ impl Execs {
         buffer: &mut [u8],
         is_connected: impl Fn(ClientId) -> bool,
     ) -> Vec<(ClientId, Executed)> {
-        let Some(children) = &self.children else {
+        let Some(events) = &self.child_events else {
             return Vec::new();
         };
         // Before the children are looked after, so that later ones are told of again.
-        while matches!(rustix::io::read(children, &mut *buffer), Ok(n) if n > 0) {}
+        while matches!(rustix::io::read(events, &mut *buffer), Ok(n) if n > 0) {}
         let mut answers = Vec::new();
         for exec in &mut self.running {
             if let Some(answer) = exec.step(container, buffer, &is_connected) {
@@ -148,7 +149,7 @@ impl Execs {
         // Programs whose keeper was killed with them are our children now.
         let keepers = self.running.iter().map(|exec| exec.keeper);
         let known: Vec<i32> = keepers.chain([container.pid]).collect();
-        sys::reap_strangers(&known);
+        children::reap_strangers(&known);
         answers
     }
 }
@@ -223,7 +224,7 @@ impl Exec {
             let end = self.reported().unwrap_or(ExecEnd::Exited(code));
             // The container's end kills what is in it first, and lets nothing more begin. That is
             // no end of the program's own; whoever asked learns it from the end of the stream.
-            if end != ExecEnd::Exited(0) && sys::is_ending(container.pid) {
+            if end != ExecEnd::Exited(0) && children::is_ending(container.pid) {
                 self.end(end, true);
                 return None;
             }

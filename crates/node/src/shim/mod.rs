@@ -17,6 +17,8 @@
 //! only if the shim ended in order; the container dies with its shim; nothing is mounted
 //! outside the container's own mount namespace.
 
+#[allow(unsafe_code)]
+mod children;
 mod control;
 mod exec;
 mod init;

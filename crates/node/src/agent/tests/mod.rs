@@ -3,6 +3,7 @@
 mod command;
 mod driver;
 mod fakes;
+mod health;
 mod ledger;
 mod plan;
 mod properties;

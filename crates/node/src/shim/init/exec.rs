@@ -9,6 +9,7 @@
 //! before anything of ours can be seen in the container; no descriptor of the host is open by
 //! then; program and keeper die with the shim.
 
+use super::super::children;
 use super::user::{self, User};
 use super::{Report, Reports, become_container, environment, program, resources, setup, sys};
 use crate::runtime::{ContainerConfig, StartFailure};
@@ -102,7 +103,7 @@ fn keep(program: program::Program, mut reports: Reports) -> i32 {
     match forked {
         Ok(pid) => {
             drop(reports);
-            sys::wait_for(pid)
+            children::wait_for(pid)
         }
         Err(e) => {
             let failure = setup("fork")(e);
