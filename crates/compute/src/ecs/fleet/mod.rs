@@ -85,6 +85,12 @@ impl Fleet {
         self.state.lock().of_service(service)
     }
 
+    /// As [`Fleet::of_service`], in no order that means anything, but the same each time: sorting ten
+    /// thousand tasks costs more than looking at them.
+    pub fn rows_of_service(&self, service: &ServiceId) -> Vec<Arc<Row>> {
+        self.state.lock().rows_of_service(service)
+    }
+
     /// The cluster's tasks that the store still has, stopped ones too, by id.
     pub fn of_cluster(&self, cluster: &ClusterId) -> Vec<Arc<Row>> {
         self.state.lock().of_cluster(cluster)

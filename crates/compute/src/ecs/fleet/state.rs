@@ -100,9 +100,13 @@ impl State {
         of.map(|service| service.key.clone()).collect()
     }
 
-    pub(super) fn of_service(&self, service: &ServiceId) -> Vec<Arc<Row>> {
+    pub(super) fn rows_of_service(&self, service: &ServiceId) -> Vec<Arc<Row>> {
         let rows = self.of_service.get(service).into_iter().flatten();
-        let mut rows: Vec<_> = rows.map(|(_, row)| row.clone()).collect();
+        rows.map(|(_, row)| row.clone()).collect()
+    }
+
+    pub(super) fn of_service(&self, service: &ServiceId) -> Vec<Arc<Row>> {
+        let mut rows = self.rows_of_service(service);
         rows.sort_by(|a, b| (a.created_at, &a.key).cmp(&(b.created_at, &b.key)));
         rows
     }

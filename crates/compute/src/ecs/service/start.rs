@@ -139,7 +139,7 @@ fn capacities(
         });
         return on.collect();
     }
-    let rows = ecs.fleet.of_service(&journal.id);
+    let rows = ecs.fleet.rows_of_service(&journal.id);
     let by_provider = RefCell::new(std::collections::HashMap::<String, u32>::new());
     for row in tally::of(&rows, &starting.deployment).filter(|row| row.is_live()) {
         if let Some(provider) = &row.capacity_provider {

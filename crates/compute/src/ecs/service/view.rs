@@ -31,7 +31,7 @@ pub(super) async fn view(
         return Ok(None);
     };
     ecs.fleet.current(&house.db).await?;
-    let rows = ecs.fleet.of_service(&id);
+    let rows = ecs.fleet.rows_of_service(&id);
     let records = records(house, &id, &read).await?;
     let draining = draining(ecs, &id, &rows);
     let daemon = read.spec.scheduling == Scheduling::Daemon;

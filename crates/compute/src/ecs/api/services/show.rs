@@ -37,7 +37,7 @@ pub(super) async fn service(
     with_tags: bool,
 ) -> Result<api::Service, AwsError> {
     ecs.fleet.current(cx.db()).await?;
-    let rows = ecs.fleet.of_service(id);
+    let rows = ecs.fleet.rows_of_service(id);
     let mut shown = Vec::new();
     for (nth, deployment) in adopted(service).into_iter().enumerate() {
         let key = id.key::<ServiceRevision>(&deployment.revision);

@@ -2,6 +2,7 @@
 
 use super::Town;
 use neargate_base::time::Stopwatch;
+use neargate_domain::vpc::DefaultVpc;
 
 /// `cargo test --release -p neargate-compute --lib -- --ignored --nocapture ten_thousand`
 #[tokio::test]
@@ -10,9 +11,16 @@ async fn ten_thousand_tasks() {
     let town = Town::new().await;
     town.lab.register("web").await;
     let began = Stopwatch::start();
-    town.create(|c| c.desired_count = Some(10_000))
-        .await
-        .expect("created");
+    let vpc = DefaultVpc::of(&town.lab.scope.account, &town.lab.scope.region);
+    town.create(|c| {
+        c.desired_count = Some(10_000);
+        // A subnet has 4,091 addresses.
+        let network = c.network_configuration.as_mut().expect("given");
+        let network = network.awsvpc_configuration.as_mut().expect("given");
+        network.subnets = vpc.subnets.iter().map(|s| s.id.clone()).collect();
+    })
+    .await
+    .expect("created");
     town.settle().await;
     assert_eq!(town.live().await.len(), 10_000);
     println!("10,000 tasks started in {:?}", began.elapsed());
