@@ -31,22 +31,21 @@ impl Live {
     }
 
     /// These lines, in place of those shown before.
-    pub fn show(&mut self, lines: Vec<String>) {
+    pub fn show(&mut self, mut lines: Vec<String>) {
+        if self.on_terminal {
+            let width = width();
+            lines.iter_mut().for_each(|l| *l = cut(l, width));
+        }
         if lines == self.shown {
             return;
         }
         let text = if self.on_terminal {
-            let width = width();
-            let fitting = lines.iter().map(|l| cut(l, width)).collect::<Vec<_>>();
-            let text = self.erased() + &joined(&fitting);
-            self.shown = fitting;
-            text
+            self.erased() + &joined(&lines)
         } else {
             let new = lines.iter().filter(|l| !self.shown.contains(l)).cloned();
-            let text = joined(&new.collect::<Vec<_>>());
-            self.shown = lines;
-            text
+            joined(&new.collect::<Vec<_>>())
         };
+        self.shown = lines;
         write(&text);
     }
 
@@ -70,15 +69,17 @@ fn write(text: &str) {
 
 /// Columns of the terminal; a line that wraps would be two when the cursor goes up.
 fn width() -> usize {
-    rustix::termios::tcgetwinsize(std::io::stderr())
-        .map_or(80, |size| usize::from(size.ws_col))
-        .max(20)
+    let size = rustix::termios::tcgetwinsize(std::io::stderr());
+    // Some terminals do not know their size.
+    let known = size.map(|size| usize::from(size.ws_col)).ok();
+    known.filter(|n| *n > 0).unwrap_or(80)
 }
 
-/// Rows and columns of standard output's terminal.
+/// Rows and columns of standard output's terminal, if it knows them.
 pub fn size() -> Option<(usize, usize)> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
-    Some((usize::from(size.ws_row), usize::from(size.ws_col)))
+    let (rows, columns) = (usize::from(size.ws_row), usize::from(size.ws_col));
+    (rows > 0 && columns > 0).then_some((rows, columns))
 }
 
 /// The first `width` columns; colours take none.
