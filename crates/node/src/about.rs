@@ -28,8 +28,10 @@ pub struct Offer {
 /// task metadata (`agent/config/config_unix.go`; 51680 only with metrics, which are off).
 const RESERVED_TCP_PORTS: [u16; 5] = [22, 2375, 2376, 51678, 51679];
 
-/// Features by their attribute's name.
-const CAPABILITIES: [&str; 11] = [
+/// Features by their attribute's name. A task with a role is taken, as on Fargate here: its
+/// credentials endpoint is absent, and so is the variable that would name it.
+const CAPABILITIES: [&str; 12] = [
+    "com.amazonaws.ecs.capability.task-iam-role",
     "com.amazonaws.ecs.capability.ecr-auth",
     "com.amazonaws.ecs.capability.logging-driver.awslogs",
     "com.amazonaws.ecs.capability.logging-driver.none",

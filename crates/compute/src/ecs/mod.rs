@@ -102,9 +102,10 @@ pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
         .partly(
             ops::RunTask,
             tasks::run_task,
-            "launch type FARGATE, network mode awsvpc; assignPublicIp gives no public address; \
-             ephemeral storage is stated, not limited; no volumes, secrets, \
-             sidecar drivers or execute-command yet: such tasks are refused",
+            "assignPublicIp gives no public address; ephemeral storage is stated, not limited; no \
+             volumes, secrets, GPUs, links, port ranges, sidecar or other log drivers, \
+             execute-command or credentials of a task role yet: such tasks are refused, but for \
+             the role, which is stored",
         )
         .on(ops::StopTask, tasks::stop_task)
         .partly(

@@ -77,6 +77,14 @@ fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
     let linux = c.linux_parameters.as_ref();
     let lacking = [
         (c.privileged == Some(true), "privileged"),
+        (some(&c.links), "links"),
+        (
+            c.port_mappings
+                .iter()
+                .flatten()
+                .any(|p| p.container_port_range.is_some()),
+            "portMappings.containerPortRange",
+        ),
         (
             c.log_configuration
                 .as_ref()
