@@ -4,6 +4,7 @@ import json
 import os
 import random
 import subprocess
+import time
 
 import pytest
 
@@ -447,6 +448,37 @@ def test_a_service_leaves_a_lost_node_and_its_old_task_ends_later(edge):
     assert ended["stoppedReason"] == f"Host EC2 (instance {lost.id}) terminated."
     wait_until(lambda: not lost.leftovers(), 20, "nothing is left on the node that was lost")
     assert [task["taskArn"] for task in running()] == [new["taskArn"]]
+
+
+def test_kill_9_of_the_agent_in_the_middle_of_a_deployment(edge):
+    gate, node = edge()
+    ecs = gate.client("ecs")
+    command = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
+    definition(gate, "web", command)
+    ecs.create_service(
+        cluster="edge", serviceName="web", taskDefinition="web", launchType="EC2", desiredCount=4,
+        deploymentConfiguration={"minimumHealthyPercent": 50, "maximumPercent": 150})
+
+    def there():
+        arns = ecs.list_tasks(cluster="edge", serviceName="web", desiredStatus="RUNNING")["taskArns"]
+        found = ecs.describe_tasks(cluster="edge", tasks=arns)["tasks"] if arns else []
+        return sorted((task["taskDefinitionArn"].rsplit(":", 1)[1], task["lastStatus"]) for task in found)
+
+    def state():
+        [service] = ecs.describe_services(cluster="edge", services=["web"])["services"]
+        return [deployment["rolloutState"] for deployment in service["deployments"]]
+
+    wait_until(lambda: there() == [("1", "RUNNING")] * 4 and state() == ["COMPLETED"], 60, "the service runs")
+    for revision, enough in (("2", 0), ("3", 1), ("4", 3)):
+        definition(gate, "web", command)
+        ecs.update_service(cluster="edge", service="web", taskDefinition="web")
+        wait_until(lambda: there().count((revision, "RUNNING")) >= enough)
+        began = time.monotonic()
+        node.kill()
+        node.start()
+        wait_until(lambda: there() == [(revision, "RUNNING")] * 4 and state() == ["COMPLETED"], 60, "it is complete")
+        print(f"the agent killed after {enough} of 4: complete after {time.monotonic() - began:.2f} s")
+        wait_until(lambda: len(node.shims()) == 4, 20, "no task runs twice")
 
 
 def test_a_pull_goes_on_after_kill_9_of_the_control_plane(edge, tmp_path):
