@@ -193,7 +193,8 @@ def test_a_container_that_ends_at_once_many_times(gate, ecs):
     print(f"{ENDS - 10} replacements in {took:.1f} s, slowest answer {slowest:.2f} s")
     print(f"memory {before >> 20} MiB, then {grown >> 10} KiB more")
     assert slowest < 5
-    assert grown < 50 << 20
+    # The store's history and cache grow up to a bound.
+    assert grown < 100 << 20
     said = events(gate)
     assert len(said) <= 100
     started = ("has started 1 tasks", "has started 2 tasks")
