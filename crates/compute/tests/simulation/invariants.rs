@@ -1,6 +1,7 @@
 //! What must hold after every single change of the store, told from the stored records alone:
 //! a second opinion that shares no code with the scheduler.
 
+use crate::follow::Follow;
 use neargate_base::task;
 use neargate_compute::ecs::model::{ContainerInstance, Service, Task};
 use neargate_domain::{DesiredState, Protocol, TaskStatus};
@@ -91,10 +92,10 @@ impl Invariants {
 
     /// Look at every change until the run ends.
     pub async fn watch(self: Arc<Self>, db: Db) -> JoinHandle<()> {
-        let mut watch = db.store().watch("ecs/", None).await.expect("watched");
+        let mut watch = Follow::start(&db, "ecs/").await;
         task::spawn("invariants", async move {
             loop {
-                let batch = watch.next().await.expect("the invariants keep up");
+                let batch = watch.next().await;
                 self.state.lock().take(&batch);
             }
         })

@@ -1,6 +1,7 @@
 //! Nodes that pretend: a task starts some time after it is assigned and stops some time after it
 //! is asked to, as the seed has it; some never come up, some end by themselves.
 
+use crate::follow::Follow;
 use crate::world::CLUSTER;
 use neargate_base::{Rng, task};
 use neargate_compute::ecs::instances::{self, Registration};
@@ -108,6 +109,8 @@ impl Nodes {
             let _ = tx.commit().await.expect("kept");
             self.ecs.nodes.connect(&name, NodeKind::Ec2);
             self.names.lock().push(name);
+            // Who watches gets a turn.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -164,11 +167,10 @@ impl Nodes {
     /// Hear of every assignment until the run ends.
     pub async fn run(self: Arc<Self>) -> JoinHandle<()> {
         let prefix = format!("{}/", Task::KIND);
-        let watch = self.house.db.store().watch(&prefix, None).await;
-        let mut watch = watch.expect("watched");
+        let mut watch = Follow::start(&self.house.db, &prefix).await;
         task::spawn("nodes", async move {
             loop {
-                let batch = watch.next().await.expect("the nodes keep up");
+                let batch = watch.next().await;
                 for event in batch.events {
                     match event {
                         Event::Put(entry) => {
