@@ -6,7 +6,7 @@ use crate::ecs::Ecs;
 use crate::ecs::fleet::{Row, ServiceId};
 use crate::ecs::launch::{Capacity, seats};
 use crate::ecs::model::{
-    Cluster, InstanceStatus, Scheduling, Service, ServiceDeployment, ServiceRevision,
+    Cluster, InstanceStatus, Rollout, Scheduling, Service, ServiceDeployment, ServiceRevision,
 };
 use crate::ecs::plan::placement::{SpreadBy, Strategy};
 use crate::ecs::plan::service::{View, adopted};
@@ -49,7 +49,7 @@ pub(super) async fn view(
         service: read.value.clone(),
         id: id.clone(),
     };
-    if read.is_active() && (daemon || read.spec.az_rebalancing) {
+    if read.is_active() && (daemon || may_rebalance(&read, &view.rows)) {
         // A revision that cannot be read or used leaves the view without; its launch says why.
         let journal = Journal::new(id, read.clone());
         if let Some(template) = template(house, &journal).await? {
@@ -61,6 +61,17 @@ pub(super) async fn view(
         read,
         records,
     }))
+}
+
+/// Could tasks move between zones now? Zones are looked up only then: a service that starts
+/// thousands of tasks is viewed at every report.
+fn may_rebalance(service: &Service, rows: &[Arc<Row>]) -> bool {
+    let primary = service.status.deployments.first();
+    let completed = primary.is_some_and(|d| d.rollout == Rollout::Completed);
+    let settled = || rows.iter().all(|r| !r.is_live() || r.is_healthy());
+    service.spec.az_rebalancing
+        && completed
+        && (service.status.rebalanced_at.is_some() || settled())
 }
 
 /// The service deployments of the target and of the primary; before a target is taken up, all
