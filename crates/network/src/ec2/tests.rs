@@ -75,9 +75,16 @@ impl Place {
 
     async fn interface(&self, subnet: usize) -> neargate_domain::NetworkInterface {
         let id = &self.vpc.subnets[subnet].id;
-        let reserved = eni::reserve(&self.cx, id, &[], "arn:aws:ecs:task", &[])
-            .await
-            .unwrap();
+        let reserved = eni::reserve(
+            &self.cx.house,
+            &self.cx.scope,
+            id,
+            &[],
+            "arn:aws:ecs:task",
+            &[],
+        )
+        .await
+        .unwrap();
         let tx = self.cx.db().tx().with(reserved.compares, reserved.ops);
         assert!(matches!(tx.commit().await.unwrap(), Committed::At(_)));
         reserved.interface
