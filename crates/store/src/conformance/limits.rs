@@ -16,9 +16,11 @@ pub(super) async fn are_etcds(store: &dyn Store) {
         .await
         .expect_err("too many");
     assert!(matches!(error, StoreError::TooBig(_)), "{error}");
-    let compares = vec![Compare::Exists("k/0".into())];
+    let compares = |n: usize| vec![Compare::Exists("k/0".into()); n];
+    let both = when(compares(MAX_TXN_OPS), puts(MAX_TXN_OPS));
+    store.txn(both).await.expect("each list by itself");
     let error = store
-        .txn(when(compares, puts(MAX_TXN_OPS)))
+        .txn(when(compares(MAX_TXN_OPS + 1), puts(1)))
         .await
         .expect_err("compares count");
     assert!(matches!(error, StoreError::TooBig(_)), "{error}");
