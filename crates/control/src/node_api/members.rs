@@ -1,5 +1,6 @@
 //! Who is a node: joining, renewing, leaving, and who shows which certificate.
 
+use super::address;
 use super::authority::{Authority, AuthorityError, fingerprint};
 use super::tokens::{self, StoredToken, Used, refused};
 use neargate_base::Timestamp;
@@ -25,6 +26,11 @@ pub(super) async fn join(
     authority: &Authority,
     request: JoinRequest,
 ) -> Result<Joined, AwsError> {
+    if let Some(address) = request.about.address.filter(|a| !address::is_hosts(*a)) {
+        return Err(refused(format!(
+            "A host cannot be reached by others at {address}."
+        )));
+    }
     let public_key = request.public_key.to_ascii_lowercase();
     loop {
         let token = tokens::find(house, &request.secret, &public_key).await?;
@@ -177,7 +183,9 @@ pub(super) async fn greet(
     let print = fingerprint(shown);
     let now = house.db.modify::<KnownNode, _>(&node.key, |n| {
         let mut new = n.clone();
-        new.address = Some(about.address.unwrap_or(seen_at));
+        let said = about.address.filter(|a| address::is_hosts(*a));
+        // What it says wrongly is ignored; what it is seen at may be no use to others either.
+        new.address = said.or(Some(seen_at).filter(|a| address::is_hosts(*a)));
         new.about = NodeAbout {
             id: n.id.clone(),
             kind: n.kind,

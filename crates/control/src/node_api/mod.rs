@@ -6,6 +6,7 @@
 //! stream is open the node counts as connected; HTTP/2 pings notice when it is gone. The shapes
 //! are [`neargate_domain::link`]'s.
 
+mod address;
 mod answer;
 mod authority;
 mod members;

@@ -1,7 +1,7 @@
 //! Who belongs to the task network: every node that joined, whether it is connected now or not
 //! (its tasks run on while it is away), at the address it last came from.
 
-use super::NodeApi;
+use super::{NodeApi, address};
 use neargate_base::backoff::Backoff;
 use neargate_compute::ecs::model::KnownNode;
 use neargate_domain::link::Peer;
@@ -32,7 +32,7 @@ async fn once(api: &NodeApi, backoff: &mut Backoff) -> Result<(), AwsError> {
             .filter(|n| !n.dismissed)
             .filter_map(|n| {
                 let (id, address) = (n.id.clone(), n.address?);
-                Some(Peer { id, address })
+                address::is_hosts(address).then_some(Peer { id, address })
             })
             .collect();
         peers.sort_unstable();

@@ -87,7 +87,9 @@ async fn run(
             },
             Ok(()) = peers.changed() => {
                 let mut all = peers.borrow_and_update().clone();
-                all.retain(|p| p.id != port.node());
+                // Nobody else is where the receiver or the control plane is.
+                let me = all.iter().find(|p| p.id == port.node()).map(|p| p.address);
+                all.retain(|p| p.id != port.node() && Some(p.address) != me && p.address != own);
                 all.push(Peer { id: OWN.into(), address: own });
                 send(lines, &Frame::Peers(all)).await?;
             }

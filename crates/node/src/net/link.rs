@@ -230,6 +230,22 @@ pub(super) fn add_address(
     )
 }
 
+/// The IPv4 addresses of every interface.
+pub(super) fn addresses(nl: &mut Netlink) -> io::Result<BTreeSet<Ipv4Addr>> {
+    let mut m = AddressMessage::default();
+    m.header.family = AddressFamily::Inet;
+    let all = nl.dump(RouteNetlinkMessage::GetAddress(m))?;
+    let each = all.into_iter().filter_map(|m| match m {
+        RouteNetlinkMessage::NewAddress(m) => Some(m.attributes),
+        _ => None,
+    });
+    let local = each.flatten().filter_map(|a| match a {
+        AddressAttribute::Local(IpAddr::V4(address)) => Some(address),
+        _ => None,
+    });
+    Ok(local.collect())
+}
+
 pub(super) fn set_default_route(nl: &mut Netlink, index: u32, gateway: Ipv4Addr) -> io::Result<()> {
     let mut m = RouteMessage::default();
     m.header.address_family = AddressFamily::Inet;

@@ -75,10 +75,14 @@ impl Overlay {
     pub(super) async fn set_peers(&self, peers: BTreeSet<Ipv4Addr>) -> Result<(), NetworkError> {
         let (index, table, name) = (self.index, self.table.clone(), self.name.clone());
         blocking(move || {
+            let mut nl = Netlink::open().map_err(NetworkError::link("open a netlink socket"))?;
+            let own = link::addresses(&mut nl).map_err(NetworkError::link("list addresses"))?;
+            let mut peers = peers;
+            // A device that sends to its own host would hand frames back to its own bridge.
+            peers.retain(|p| !p.is_loopback() && !own.contains(p));
             // Taken from before sent to.
             firewall::run(&peer_set(&table, &peers))?;
             let act = || NetworkError::link(format!("change the peers of {name}"));
-            let mut nl = Netlink::open().map_err(act())?;
             let known = link::flooded(&mut nl, index).map_err(act())?;
             for gone in known.difference(&peers) {
                 link::flood(&mut nl, index, *gone, false).map_err(act())?;
@@ -125,7 +129,7 @@ flush chain inet {table} vxlan_input
 flush chain inet {table} vxlan_forward
 flush chain inet {table} vxlan_output
 add rule inet {table} vxlan_input udp dport {PORT} ip saddr != @peers drop
-add rule inet {table} vxlan_forward iifname {{ "{bridge}", "{INSTANCE_BRIDGE}" }} udp dport {PORT} ip daddr @peers drop
+add rule inet {table} vxlan_forward iifname {{ "{bridge}", "{INSTANCE_BRIDGE}" }} udp dport {PORT} drop
 add rule inet {table} vxlan_output udp dport {PORT} meta skuid 0-4294967295 drop
 "#
     )

@@ -45,6 +45,10 @@ fn peers_come_and_go_and_outlive_the_process() {
             network.set_peers(peers.clone()).await.unwrap();
             assert_eq!(flooded(), peers);
         }
+        // Never itself: neither by loopback nor by an address it has.
+        let own = [Ipv4Addr::LOCALHOST, Ipv4Addr::new(172, 31, 0, 1)];
+        network.set_peers([own[0], own[1], b].into()).await.unwrap();
+        assert_eq!(flooded(), BTreeSet::from([b]));
         drop(network);
         let network = joined(dir.path()).await;
         assert_eq!(flooded(), BTreeSet::from([b]), "until it is told others");
