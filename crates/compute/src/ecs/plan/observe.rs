@@ -18,6 +18,7 @@ pub fn observe(task: &Task, report: &TaskReport, now: Timestamp) -> Option<Statu
         return None;
     }
     let mut status = before.clone();
+    let report = &bounded(task, report);
     status.report = Some(report.clone());
     if report.network_ready {
         advance(&mut status, TaskEvent::Provisioned);
@@ -60,6 +61,41 @@ pub fn observe(task: &Task, report: &TaskReport, now: Timestamp) -> Option<Statu
     }
     status.version += 1;
     Some(status)
+}
+
+/// Characters of a text that a node wrote.
+const MAX_TEXT: usize = 1_024;
+
+/// What is kept of a report: the task's own containers, texts and ports within bounds.
+fn bounded(task: &Task, report: &TaskReport) -> TaskReport {
+    let mut report = report.clone();
+    let specs = &task.spec.assignment.containers;
+    let mut seen = Vec::new();
+    report.containers.retain_mut(|c| {
+        let Some(spec) = specs.iter().find(|s| s.name == c.name) else {
+            return false;
+        };
+        if seen.contains(&spec.name.as_str()) {
+            return false;
+        }
+        seen.push(spec.name.as_str());
+        for text in [&mut c.runtime_id, &mut c.image_digest, &mut c.reason] {
+            text.iter_mut().for_each(shorten);
+        }
+        c.network_bindings.truncate(spec.port_mappings.len());
+        true
+    });
+    if let Some(stopped) = &mut report.stopped {
+        shorten(&mut stopped.stop_code);
+        shorten(&mut stopped.reason);
+    }
+    report
+}
+
+fn shorten(text: &mut String) {
+    if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
+        text.truncate(end);
+    }
 }
 
 /// The status once the task is asked to stop.

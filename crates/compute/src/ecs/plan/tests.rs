@@ -12,8 +12,8 @@ use neargate_base::{AccountId, Region, Timestamp};
 use neargate_domain::report::TaskStopped;
 use neargate_domain::vpc::DefaultVpc;
 use neargate_domain::{
-    Assignment, ContainerReport, ContainerStatus, DesiredState, Health, LaunchType,
-    NetworkInterface, TaskNetwork, TaskReport, TaskStatus,
+    Assignment, ContainerReport, ContainerSpec, ContainerStatus, DesiredState, Health, ImageRef,
+    LaunchType, NetworkInterface, TaskNetwork, TaskReport, TaskStatus,
 };
 use neargate_service::Scope;
 use neargate_wire::json::Json;
@@ -368,7 +368,7 @@ fn task() -> Task {
         network: TaskNetwork::Awsvpc(network),
         launch_type: LaunchType::Fargate,
         container_instance_arn: None,
-        containers: Vec::new(),
+        containers: vec![app()],
     };
     let spec = TaskSpec {
         arn: "arn".into(),
@@ -399,6 +399,43 @@ fn task() -> Task {
     Task {
         spec,
         status: Status::provisioning(),
+    }
+}
+
+/// The container that [`one`] reports on.
+fn app() -> ContainerSpec {
+    ContainerSpec {
+        name: "app".into(),
+        image: ImageRef { name: "app".into() },
+        essential: true,
+        entry_point: None,
+        command: None,
+        environment: Default::default(),
+        working_directory: None,
+        user: None,
+        hostname: None,
+        cpu_units: None,
+        memory_mib: None,
+        memory_reservation_mib: None,
+        read_only_root: false,
+        privileged: false,
+        cap_add: Vec::new(),
+        cap_drop: Vec::new(),
+        init_process: false,
+        shm_size_mib: None,
+        tmpfs: Vec::new(),
+        ulimits: Vec::new(),
+        sysctls: Default::default(),
+        extra_hosts: Vec::new(),
+        interactive: false,
+        pseudo_terminal: false,
+        stop_timeout_secs: 30,
+        start_timeout_secs: 30,
+        depends_on: Vec::new(),
+        log: None,
+        port_mappings: Vec::new(),
+        health_check: None,
+        restart_policy: None,
     }
 }
 
@@ -514,4 +551,21 @@ proptest! {
         prop_assert_eq!(task.status.last_status, TaskStatus::Stopped);
         prop_assert_eq!(observe(&task, &reports[3], t(50)), None);
     }
+}
+
+#[test]
+fn what_is_kept_of_a_report_is_bounded() {
+    let task = task();
+    let mut report = life()[0].clone();
+    let own = report.containers.len();
+    let mut stranger = report.containers[0].clone();
+    stranger.name = "nobody's".into();
+    report.containers.push(stranger);
+    report.containers.push(report.containers[0].clone());
+    report.containers[0].reason = Some("ä".repeat(5_000));
+    let kept = observe(&task, &report, t(40)).expect("news").report;
+    let kept = kept.expect("it is the first");
+    assert_eq!(kept.containers.len(), own);
+    let reason = kept.containers[0].reason.as_deref().expect("it was given");
+    assert_eq!(reason.chars().count(), 1_024);
 }
