@@ -87,6 +87,10 @@ pub async fn register_as(
         if id.is_some() && known.as_ref().map(|i| i.id.as_str()) != id {
             return Err(error::not_that_instance());
         }
+        // Anybody may call the operation with a machine's id: only its node speaks for it.
+        if r.node.is_none() && known.as_ref().is_some_and(|i| i.node.is_some()) {
+            return Err(error::not_that_instance());
+        }
         let last_at = house.now();
         let arrivals = db::key::<Arrivals>(&r.scope, &cluster.name);
         let tx = house.db.tx().unchanged(&cluster);
