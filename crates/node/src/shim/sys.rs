@@ -138,12 +138,20 @@ fn clone(
                 // SAFETY: the child never returns to the owner of this copy.
                 unsafe { libc::close(cgroup.as_raw_fd()) };
             }
+            allow_huge_pages();
             let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
             exit(code.unwrap_or(128))
         }
         // SAFETY: the kernel stored a new descriptor, owned by nobody else.
         pid => Ok((pid as i32, unsafe { OwnedFd::from_raw_fd(pidfd) })),
     }
+}
+
+/// Huge pages as the host's policy gives them, to this process and what it will execute: a
+/// shim has none (`runtime`'s `SMALL`), but that is not the container's business.
+fn allow_huge_pages() {
+    // SAFETY: PR_SET_THP_DISABLE takes numbers only. A kernel without it gave none to take back.
+    unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 0, 0, 0, 0) };
 }
 
 /// Forks; `child` never returns. Answers the child's pid, what `child` owned dropped here.
