@@ -2,6 +2,13 @@
 
 //! The API of CloudWatch.
 
+pub mod ops;
+pub mod shapes;
+pub mod types;
+
+pub use ops::*;
+pub use types::*;
+
 use neargate_wire::schema::{self as wire, OPERATION, Protocol, Target::Here};
 
 pub static SERVICE: wire::Service = wire::Service {
@@ -69,6 +76,11 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeAlarms",
+        input: Some(Here(&shapes::DescribeAlarmsInput)),
+        output: Some(Here(&shapes::DescribeAlarmsOutput)),
+        result_wrapper: Some("DescribeAlarmsResult"),
+        errors: &[&shapes::ERROR_InvalidNextToken],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {

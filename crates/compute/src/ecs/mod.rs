@@ -3,6 +3,7 @@
 //! `RunTask` writes a task's whole spec, its network interface and its node in one
 //! transaction; the node reports what it observes, and [`observe`] turns reports into status.
 
+pub mod alarms;
 mod api;
 mod controller;
 mod deletion;
@@ -27,6 +28,7 @@ pub mod task_sets;
 #[cfg(test)]
 mod tests;
 
+pub use alarms::Alarms;
 pub use controller::{Expire, ForgetTokens};
 pub use deletion::Deletion;
 pub use events::Events;
@@ -49,6 +51,7 @@ pub struct Ecs {
     pub nodes: Arc<Nodes>,
     pub fleet: Arc<Fleet>,
     pub events: Arc<Events>,
+    pub alarms: Arc<Alarms>,
     /// Read while tasks are started.
     starting: Arc<RwLock<()>>,
 }
@@ -112,7 +115,8 @@ pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
             ops::CreateService,
             services::create_service,
             "rolling deployments; no load balancers, service registries, Service Connect, volumes, \
-             VPC Lattice, deployment alarms, execute-command: such services are refused",
+             VPC Lattice, execute-command, and no deployment alarms while CloudWatch is not served: \
+             such services are refused",
         )
         .partly(
             ops::UpdateService,

@@ -25,7 +25,9 @@ pub use service::{
     EVENTS, PropagateTags, Rollout, Scheduling, Service, ServiceEvent, ServiceSpec, ServiceStatus,
     State, Target, Threshold,
 };
-pub use service_deployment::{Counted, DeploymentStatus, Phase, Rollback, ServiceDeployment, Stop};
+pub use service_deployment::{
+    AlarmWatch, Counted, DeploymentStatus, Phase, Rollback, ServiceDeployment, Stop,
+};
 pub use service_revision::ServiceRevision;
 pub use setting::AccountSetting;
 pub use slice::InstanceSlice;

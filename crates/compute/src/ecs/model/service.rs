@@ -130,7 +130,8 @@ pub struct DeploymentRules {
     pub alarms: Option<Alarms>,
     /// ROLLING: the only one so far.
     pub strategy: String,
-    pub bake_time_minutes: u32,
+    /// `None`: not given, which means what the alarms ask for.
+    pub bake_time_minutes: Option<u32>,
 }
 
 /// An enabled `deploymentCircuitBreaker`, or a disabled one that is only shown.

@@ -30,6 +30,12 @@ pub struct ServiceDeployment {
 
 impl Resource for ServiceDeployment {
     const KIND: &'static str = "ecs/service-deployment";
+    const VERSION: u32 = 2;
+
+    /// Version 1 had no alarms to watch.
+    fn upgrade(_: u32, value: serde_json::Value) -> Result<serde_json::Value, String> {
+        Ok(value)
+    }
 }
 
 /// A caller wants it to end.
@@ -53,10 +59,25 @@ pub struct DeploymentStatus {
     /// The circuit breaker's: at the end, or when it tripped.
     pub failures: u32,
     pub tripped: bool,
+    #[serde(default)]
+    pub alarms: AlarmWatch,
     /// Names of the alarms that ended it.
     pub triggered_alarms: Vec<String>,
     /// By service revision, once it has ended: running and pending tasks.
     pub counts: Vec<Counted>,
+}
+
+/// What its alarms are to it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AlarmWatch {
+    /// Nothing is known of them.
+    #[default]
+    Unasked,
+    /// None was in the state ALARM when it began.
+    Watched,
+    /// One was: they say nothing of it.
+    Ignored,
 }
 
 /// What ran of a revision when the deployment ended.

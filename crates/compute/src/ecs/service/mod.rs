@@ -20,3 +20,12 @@ pub(in crate::ecs) use start::start as start_tasks;
 pub use stop::stop_tasks;
 pub use template::Template;
 pub(in crate::ecs) use view::{draining, seats_of};
+
+/// The role under which a service asks others
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html>).
+pub(in crate::ecs) fn role(scope: &neargate_service::Scope) -> String {
+    format!(
+        "arn:aws:iam::{}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS",
+        scope.account
+    )
+}

@@ -123,16 +123,22 @@ impl Controller for Scheduler {
         service.iter().map(ServiceId::store_key).collect()
     }
 
-    /// Nodes come and go.
+    /// Nodes come and go, and alarms change.
     fn wakes(&self) -> BoxStream<'static, Vec<String>> {
         let changes = self.ecs.nodes.changes();
         let ecs = self.ecs.clone();
-        stream::unfold((changes, ecs), |(mut changes, ecs)| async move {
+        let nodes = stream::unfold((changes, ecs), |(mut changes, ecs)| async move {
             changes.changed().await.ok()?;
             let keys = ecs.fleet.service_keys();
             Some((keys, (changes, ecs)))
-        })
-        .boxed()
+        });
+        let (alarms, house) = (self.ecs.alarms.clone(), self.house.clone());
+        let alarms = stream::unfold((alarms, house), |(alarms, house)| async move {
+            let news = alarms.news(&house).await;
+            let keys = news.iter().map(ServiceId::store_key).collect();
+            Some((keys, (alarms, house)))
+        });
+        stream::select(nodes, alarms).boxed()
     }
 
     async fn view(&self, key: &str) -> Result<Option<Self::View>, AwsError> {

@@ -3,10 +3,12 @@
 
 use super::{Journal, Template, start};
 use crate::ecs::Ecs;
+use crate::ecs::alarms::Watched;
 use crate::ecs::fleet::{Row, ServiceId};
 use crate::ecs::launch::{Capacity, seats};
 use crate::ecs::model::{
-    Cluster, InstanceStatus, Rollout, Scheduling, Service, ServiceDeployment, ServiceRevision,
+    AlarmWatch, Cluster, InstanceStatus, Rollout, Scheduling, Service, ServiceDeployment,
+    ServiceRevision,
 };
 use crate::ecs::plan::placement::{SpreadBy, Strategy};
 use crate::ecs::plan::service::{View, adopted};
@@ -28,6 +30,7 @@ pub(super) async fn view(
     id: ServiceId,
 ) -> Result<Option<Seen>, AwsError> {
     let Some(read) = house.db.get_key::<Service>(&id.store_key()).await? else {
+        ecs.alarms.watch(&id, None);
         return Ok(None);
     };
     ecs.fleet.current(&house.db).await?;
@@ -43,7 +46,7 @@ pub(super) async fn view(
         draining,
         seats: BTreeSet::new(),
         zones: BTreeSet::new(),
-        alarms: Vec::new(),
+        alarms: ecs.alarms.watch(&id, watched(&read, &records)),
         records: records.iter().map(|r| r.value.clone()).collect(),
         rows,
         service: read.value.clone(),
@@ -61,6 +64,22 @@ pub(super) async fn view(
         read,
         records,
     }))
+}
+
+/// The alarms to watch: those of a deployment that rolls out or bakes.
+fn watched(service: &Service, records: &[Stored<ServiceDeployment>]) -> Option<Watched> {
+    let alarms = service.spec.deployment.alarms.as_ref();
+    let alarms = alarms.filter(|a| a.enable && service.is_active())?;
+    let primary = adopted(service).into_iter().next();
+    let primary = primary.filter(|d| d.rollout == Rollout::InProgress && !d.rollback)?;
+    let record = records
+        .iter()
+        .find(|r| r.id == primary.service_deployment)?;
+    let ignored = record.status.alarms == AlarmWatch::Ignored || record.status.phase.is_final();
+    (!ignored).then(|| Watched {
+        deployment: primary.id,
+        names: alarms.names.clone(),
+    })
 }
 
 /// Could tasks move between zones now? Zones are looked up only then: a service that starts

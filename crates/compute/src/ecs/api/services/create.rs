@@ -140,6 +140,7 @@ fn spec(
         input.deployment_configuration.as_ref(),
         scheduling,
         controller,
+        crate::ecs::alarms::served(&cx.house),
     )?;
     let constraints = input.placement_constraints.iter().flatten();
     let strategies = input.placement_strategy.iter().flatten();

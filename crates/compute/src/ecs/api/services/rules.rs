@@ -23,11 +23,11 @@ pub(super) fn defaults(scheduling: Scheduling) -> DeploymentRules {
         circuit_breaker: None,
         alarms: None,
         strategy: "ROLLING".into(),
-        bake_time_minutes: 0,
+        bake_time_minutes: None,
     }
 }
 
-/// `base` with what is given instead.
+/// `base` with what is given instead. Enabled alarms are refused unless CloudWatch's are served.
 ///
 /// # Errors
 /// `InvalidParameterException`, `UnsupportedFeatureException`.
@@ -36,12 +36,13 @@ pub(super) fn apply(
     given: Option<&api::DeploymentConfiguration>,
     scheduling: Scheduling,
     controller: DeploymentController,
+    alarms_served: bool,
 ) -> Result<DeploymentRules, AwsError> {
     let mut rules = base.clone();
     let Some(given) = given else {
         return Ok(rules);
     };
-    unbuilt(given)?;
+    unbuilt(given, alarms_served)?;
     if let Some(percent) = given.minimum_healthy_percent {
         rules.minimum_healthy_percent = positive(percent, "minimumHealthyPercent")?;
     }
@@ -66,6 +67,11 @@ pub(super) fn apply(
         });
     }
     if let Some(alarms) = &given.alarms {
+        if alarms.enable && controller != DeploymentController::Ecs {
+            return Err(error::invalid_parameter(
+                "Deployment alarms feature can only be configured with ECS deployment controller.",
+            ));
+        }
         rules.alarms = Some(Alarms {
             names: alarms.alarm_names.clone(),
             enable: alarms.enable,
@@ -78,7 +84,7 @@ pub(super) fn apply(
                 "bakeTimeInMinutes must be between 0 and 1440.",
             ));
         }
-        rules.bake_time_minutes = u32::try_from(minutes).unwrap_or(0);
+        rules.bake_time_minutes = u32::try_from(minutes).ok();
     }
     check(&rules, scheduling)?;
     Ok(rules)
@@ -137,7 +143,7 @@ fn threshold(given: &api::ThresholdConfiguration) -> Result<Threshold, AwsError>
     }
 }
 
-fn unbuilt(given: &api::DeploymentConfiguration) -> Result<(), AwsError> {
+fn unbuilt(given: &api::DeploymentConfiguration, alarms_served: bool) -> Result<(), AwsError> {
     let refuse = |used: bool, what: &str| match used {
         true => Err(error::unsupported(what)),
         false => Ok(()),
@@ -168,7 +174,7 @@ fn unbuilt(given: &api::DeploymentConfiguration) -> Result<(), AwsError> {
         "deploymentConfiguration.earlySuccessCriteria",
     )?;
     refuse(
-        given.alarms.as_ref().is_some_and(|a| a.enable),
+        given.alarms.as_ref().is_some_and(|a| a.enable) && !alarms_served,
         "deploymentConfiguration.alarms: CloudWatch is not served",
     )
 }
@@ -203,7 +209,7 @@ pub(super) fn shown(rules: &DeploymentRules) -> api::DeploymentConfiguration {
             rollback: a.rollback,
         }),
         strategy: Some(rules.strategy.clone()),
-        bake_time_in_minutes: Some(number(rules.bake_time_minutes)),
+        bake_time_in_minutes: Some(number(rules.bake_time_minutes.unwrap_or(0))),
         ..Default::default()
     }
 }

@@ -135,10 +135,7 @@ fn described(
     let network = revision.and_then(|r| r.network.as_ref().map(|n| network(&n.0)));
     let inactive = service.state() == State::Inactive;
     let deployments = shown.iter().map(|s| deployment(s, whole.desired));
-    let role = format!(
-        "arn:aws:iam::{}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS",
-        cx.scope.account
-    );
+    let role = crate::ecs::service::role(&cx.scope);
     api::Service {
         service_arn: Some(spec.arn.clone()),
         service_name: Some(spec.name.clone()),

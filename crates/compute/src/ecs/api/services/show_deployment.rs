@@ -4,7 +4,7 @@ use super::rules;
 use super::show::{counts, family, network, number, platform_version, strategy};
 use crate::ecs::Ecs;
 use crate::ecs::fleet::ServiceId;
-use crate::ecs::model::{Scheduling, Service, ServiceDeployment, ServiceRevision};
+use crate::ecs::model::{AlarmWatch, Scheduling, Service, ServiceDeployment, ServiceRevision};
 use crate::ecs::plan::service::tally;
 use neargate_api::ecs as api;
 
@@ -115,7 +115,7 @@ pub(super) fn record(
         alarms: Some(api::ServiceDeploymentAlarms {
             status: Some(
                 watch(
-                    alarms.is_some_and(|a| a.enable),
+                    alarms.is_some_and(|a| a.enable) && status.alarms != AlarmWatch::Ignored,
                     !status.triggered_alarms.is_empty(),
                 )
                 .into(),

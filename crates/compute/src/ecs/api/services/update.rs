@@ -14,7 +14,7 @@ use crate::ecs::model::{
     ServiceSpec, TaskDefinition,
 };
 use crate::ecs::plan::service::adopted;
-use crate::ecs::{Ecs, error, reference};
+use crate::ecs::{Ecs, alarms, error, reference};
 use neargate_api::ecs as api;
 use neargate_service::{AwsError, Committed, Ctx, Stored};
 use neargate_wire::json::Json;
@@ -31,7 +31,7 @@ pub async fn update_service(
         let cluster = active_cluster(&cx, input.cluster.as_deref()).await?;
         let (id, read) = active(&cx, input.cluster.as_deref(), &input.service).await?;
         let mut service = read.value.clone();
-        change(&mut service.spec, &input)?;
+        change(&mut service.spec, &input, alarms::served(&cx.house))?;
         let made = match service.spec.controller {
             DeploymentController::Ecs => next(&cx, &input, &id, &cluster, &mut service).await?,
             DeploymentController::External => None,
@@ -55,7 +55,11 @@ pub async fn update_service(
 }
 
 /// What takes no new deployment.
-fn change(spec: &mut ServiceSpec, input: &api::UpdateServiceInput) -> Result<(), AwsError> {
+fn change(
+    spec: &mut ServiceSpec,
+    input: &api::UpdateServiceInput,
+    alarms_served: bool,
+) -> Result<(), AwsError> {
     if let Some(controller) = &input.deployment_controller
         && controller.r#type != spec.controller.as_str()
     {
@@ -79,6 +83,7 @@ fn change(spec: &mut ServiceSpec, input: &api::UpdateServiceInput) -> Result<(),
         input.deployment_configuration.as_ref(),
         spec.scheduling,
         spec.controller,
+        alarms_served,
     )?;
     if let Some(constraints) = &input.placement_constraints {
         spec.placement_constraints = constraints.iter().cloned().map(Json).collect();

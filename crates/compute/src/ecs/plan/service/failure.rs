@@ -6,7 +6,7 @@
 
 use super::rollout::Draft;
 use super::{View, sentence, tally};
-use crate::ecs::model::{Completed, Deployment, Phase, Rollback, Rollout};
+use crate::ecs::model::{AlarmWatch, Completed, Deployment, Phase, Rollback, Rollout};
 
 /// Why a deployment failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,10 +54,31 @@ impl Draft<'_> {
             return self.fail(Cause::Tasks, breaker.rollback);
         }
         if let Some(alarms) = self.rules().alarms.as_ref().filter(|a| a.enable)
-            && !self.view.alarms.is_empty()
+            && self.ringing(&primary)
         {
             self.fail(Cause::Alarms, alarms.rollback);
         }
+    }
+
+    /// Has an alarm gone off since the deployment began? "If an alarm is in the ALARM state at
+    /// the beginning of a deployment, Amazon ECS will not monitor alarms for the duration of that
+    /// deployment": the first answer is its beginning.
+    fn ringing(&mut self, primary: &Deployment) -> bool {
+        let heard = self.view.alarms.as_ref();
+        let Some(heard) = heard.filter(|h| h.deployment == primary.id) else {
+            return false;
+        };
+        let Some(record) = self.record(&primary.service_deployment) else {
+            return false;
+        };
+        let watch = &mut record.status.alarms;
+        match (*watch, heard.ringing.is_empty()) {
+            (AlarmWatch::Unasked, true) => *watch = AlarmWatch::Watched,
+            (AlarmWatch::Unasked, false) => *watch = AlarmWatch::Ignored,
+            (AlarmWatch::Watched, false) => return true,
+            _ => {}
+        }
+        false
     }
 
     fn fail(&mut self, cause: Cause, rollback: bool) {
@@ -76,11 +97,12 @@ impl Draft<'_> {
             .last_completed
             .clone()
             .filter(|c| rollback && c.deployment != failed.id);
-        let alarms = self.view.alarms.clone();
+        let ringing = self.view.alarms.as_ref().map(|h| h.ringing.clone());
+        let ringing = ringing.filter(|_| cause == Cause::Alarms);
         if let Some(record) = self.record(&failed.service_deployment) {
             record.status.failures = failed.failures;
             record.status.tripped = cause == Cause::Tasks;
-            record.status.triggered_alarms = alarms;
+            record.status.triggered_alarms = ringing.unwrap_or_default();
             record.status.stopped_at = Some(now);
         }
         match back {

@@ -17,6 +17,7 @@ mod zones;
 #[cfg(test)]
 mod tests;
 
+use crate::ecs::alarms::Heard;
 use crate::ecs::fleet::{Row, ServiceId};
 use crate::ecs::model::{
     Deployment, DeploymentController, Rollout, Scheduling, Service, ServiceDeployment,
@@ -56,8 +57,8 @@ pub struct View {
     pub seats: BTreeSet<String>,
     /// The zones tasks can be in.
     pub zones: BTreeSet<String>,
-    /// The deployment's alarms that are in the state ALARM.
-    pub alarms: Vec<String>,
+    /// What is known of the primary's alarms, if they are watched.
+    pub alarms: Option<Heard>,
 }
 
 /// What to do, in this order.

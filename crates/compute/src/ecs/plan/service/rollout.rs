@@ -9,8 +9,9 @@
 
 use super::tally::{self, tally};
 use super::{SAID_AGAIN, Step, View, sentence};
+use crate::ecs::alarms::LONGEST_BAKE;
 use crate::ecs::model::{
-    Completed, Counted, Deployment, DeploymentRules, Phase, Rollout, ServiceDeployment,
+    AlarmWatch, Completed, Counted, Deployment, DeploymentRules, Phase, Rollout, ServiceDeployment,
     ServiceStatus,
 };
 use neargate_base::Timestamp;
@@ -188,16 +189,32 @@ impl<'a> Draft<'a> {
 
     /// With alarms a deployment goes on being watched for its bake time.
     fn baked(&mut self) -> bool {
-        let rules = self.rules();
-        let watched = rules.alarms.as_ref().is_some_and(|a| a.enable);
-        let bake = Duration::from_secs(60 * u64::from(rules.bake_time_minutes));
-        if !watched || bake.is_zero() || self.status.deployments[0].rollback {
+        let Some(bake) = self.bake().filter(|bake| !bake.is_zero()) else {
             return true;
-        }
+        };
         let now = self.now;
         let since = *self.status.deployments[0].baking_since.get_or_insert(now);
         self.wake(since + bake);
         since + bake <= now
+    }
+
+    /// How long: as asked for, else as long as its alarms take to notice. Alarms that are ignored
+    /// are as none.
+    fn bake(&mut self) -> Option<Duration> {
+        let rules = self.rules();
+        rules.alarms.as_ref().filter(|a| a.enable)?;
+        let primary = self.status.deployments[0].clone();
+        let record = self.record(&primary.service_deployment);
+        let ignored = record.is_none_or(|r| r.status.alarms == AlarmWatch::Ignored);
+        if ignored || primary.rollback {
+            return None;
+        }
+        let heard = self.view.alarms.as_ref();
+        let heard = heard.filter(|h| h.deployment == primary.id);
+        Some(match rules.bake_time_minutes {
+            Some(minutes) => Duration::from_secs(60 * u64::from(minutes)),
+            None => heard.map_or(LONGEST_BAKE, |h| h.bake),
+        })
     }
 
     fn wake(&mut self, at: Timestamp) {

@@ -14,7 +14,7 @@ fn breaker(rollback: bool) -> Option<api::DeploymentConfiguration> {
     })
 }
 
-async fn records(town: &Town) -> Vec<api::ServiceDeployment> {
+pub(super) async fn records(town: &Town) -> Vec<api::ServiceDeployment> {
     let listed = town
         .lab
         .call(

@@ -1,5 +1,6 @@
 //! Services: the API, the scheduler and a node that does what it is told, step by step.
 
+mod alarms;
 mod api_rules;
 mod deployments;
 mod instances;

@@ -1,6 +1,7 @@
 //! The planner on a world of its own: tasks that run, fail, fall ill, are protected or lost with
 //! their node; counts that change; deployments that come on top of each other.
 
+mod alarms;
 mod properties;
 mod tables;
 
@@ -35,7 +36,7 @@ pub(super) fn rules(minimum: u32, maximum: u32) -> DeploymentRules {
         circuit_breaker: None,
         alarms: None,
         strategy: "ROLLING".into(),
-        bake_time_minutes: 0,
+        bake_time_minutes: None,
     }
 }
 
@@ -89,7 +90,7 @@ impl World {
             busy: BTreeSet::new(),
             seats: BTreeSet::new(),
             zones: BTreeSet::new(),
-            alarms: Vec::new(),
+            alarms: None,
         };
         let mut world = World {
             view,
