@@ -216,7 +216,9 @@ async fn join_and_run(flags: Join) -> Result<()> {
     let rng = Arc::new(Rng::from_entropy());
     let (config, instance) = prepare(&flags.run, &rng)?;
     let path = identity_path(&config.data);
-    if let Some(known) = Identity::load(&path)? {
+    let now = SystemClock.now();
+    // One whose certificate has ended can only join anew, as another node.
+    if let Some(known) = Identity::load(&path)?.filter(|known| !known.has_ended(now)) {
         bail!(
             "this machine is node {} of {} already: `neargate node` runs it; to join elsewhere, \
              stop its tasks and remove {}",
@@ -232,7 +234,6 @@ async fn join_and_run(flags: Join) -> Result<()> {
         flags.run.address,
     )?;
     let wanted = (flags.kind.map(Into::into), flags.cluster.clone());
-    let now = SystemClock.now();
     let identity = join(&flags.url, &token, key, about, wanted, now, rng.clone()).await?;
     identity.save(&path)?;
     // It is the node's key now.

@@ -1,6 +1,7 @@
 //! What the host must offer, checked before anything is touched; each failure names its remedy.
 
 use anyhow::{Result, bail};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::Path;
 
 pub fn check() -> Result<()> {
@@ -24,6 +25,19 @@ pub fn check() -> Result<()> {
     Ok(())
 }
 
+/// As many open files as this process may have: each connection is one. The soft limit of a shell
+/// is 1,024, for the sake of programs that use select(2).
+pub fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
 fn is_root() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let uids = status
@@ -38,4 +52,22 @@ fn which(program: &str) -> Option<std::path::PathBuf> {
     std::env::split_paths(&path)
         .map(|dir| dir.join(program))
         .find(|p| p.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_that_may_be_open_can_be() {
+        let before = getrlimit(Resource::Nofile);
+        let low = Rlimit {
+            current: Some(1_024),
+            ..before
+        };
+        setrlimit(Resource::Nofile, low).unwrap();
+        raise_file_limit();
+        let after = getrlimit(Resource::Nofile);
+        assert_eq!(after.current, before.maximum);
+    }
 }

@@ -35,6 +35,7 @@ pub fn run(config: Config, with_demo: bool) -> Result<()> {
 pub fn in_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
     preflight::check()?;
     log_to_stderr();
+    preflight::raise_file_limit();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

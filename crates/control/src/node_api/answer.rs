@@ -1,32 +1,60 @@
 //! Requests and answers of the node API as HTTP.
 
 use super::tokens::refused;
-use crate::gateway::body::{self, Body, ReadError, full};
+use crate::gateway::BoxError;
+use crate::gateway::body::{Body, full};
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
 use neargate_domain::link::Refusal;
 use neargate_service::{AwsError, Fault};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A node must send each piece of its request within this time.
+/// A request's body must be there within this time, the wait for room included.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The request's body as JSON.
+/// The room that a request's body takes of its node's budget, until it is dropped.
+pub(super) type Held = Option<OwnedSemaphorePermit>;
+
+/// The request's body as JSON. `budget` is the room, in KiB, for all bodies of the caller's node.
 pub(super) async fn read<T: DeserializeOwned>(
     request: Request<Incoming>,
     limit: usize,
-) -> Result<T, AwsError> {
-    let bytes = body::read(request.into_body(), limit, PATIENCE).await;
-    let bytes = bytes.map_err(|e| match e {
-        ReadError::TooLarge => refused("The request is too large."),
-        ReadError::Broken | ReadError::Stalled => {
-            AwsError::server("Broken", "The request broke off.").status(503)
-        }
+    budget: Option<&Arc<Semaphore>>,
+) -> Result<(T, Held), AwsError> {
+    let body = request.into_body();
+    let too_large = || refused("The request is too large.");
+    // HTTP/2 holds a caller to the length it declares.
+    let length = body.size_hint().upper().unwrap_or(limit as u64);
+    let length = usize::try_from(length).map_err(|_| too_large())?;
+    if length > limit {
+        return Err(too_large());
+    }
+    let whole = tokio::time::timeout(PATIENCE, async {
+        let held = match budget {
+            Some(budget) => Some(reserve(budget.clone(), length).await),
+            None => None,
+        };
+        Ok((Limited::new(body, length).collect().await?, held))
+    });
+    let whole: Result<_, BoxError> = whole.await.unwrap_or_else(|late| Err(late.into()));
+    let (bytes, held) = whole.map_err(|e| match e.is::<LengthLimitError>() {
+        true => too_large(),
+        false => AwsError::server("Broken", "The request broke off.").status(503),
     })?;
-    serde_json::from_slice(&bytes)
-        .map_err(|e| refused(format!("The request is not understood: {e}")))
+    let read = serde_json::from_slice(&bytes.to_bytes())
+        .map_err(|e| refused(format!("The request is not understood: {e}")))?;
+    Ok((read, held))
+}
+
+async fn reserve(budget: Arc<Semaphore>, length: usize) -> OwnedSemaphorePermit {
+    let kib = u32::try_from(length.div_ceil(1 << 10)).expect("limits are a few MiB");
+    let held = budget.acquire_many_owned(kib).await;
+    held.expect("budgets are never closed")
 }
 
 pub(super) fn json<T: Serialize>(value: &T) -> Response<Body> {

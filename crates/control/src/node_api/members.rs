@@ -1,8 +1,9 @@
 //! Who is a node: joining, renewing, leaving, and who shows which certificate.
 
-use super::address;
 use super::authority::{Authority, AuthorityError, fingerprint};
+use super::holders::Holders;
 use super::tokens::{self, StoredToken, Used, refused};
+use super::{NodeApi, address};
 use neargate_base::Timestamp;
 use neargate_compute::ecs::instances::{self, Registration};
 use neargate_compute::ecs::model::KnownNode;
@@ -126,7 +127,8 @@ fn newcomer(
             ..about.clone()
         },
         instance: None,
-        address: about.address,
+        // Its own once it has come with it.
+        address: None,
         joined_at: now,
         dismissed: false,
     }
@@ -172,20 +174,54 @@ pub(super) async fn renew(
     })
 }
 
-/// The node connects: what it says of itself, and the certificate it now uses, are kept.
+/// Where the node is reached by the others: as it says, or where it is seen. What it says wrongly
+/// is ignored; what it is seen at may be no use to others either. An address that another
+/// connected node has is refused, or its traffic would be the other one's; only a node whose
+/// tasks have no addresses of their own goes without, for many of those may be behind one address.
+pub(super) async fn address_of(
+    api: &NodeApi,
+    holders: &mut Holders,
+    node: &KnownNode,
+    said: Option<IpAddr>,
+    seen_at: IpAddr,
+) -> Result<Option<IpAddr>, AwsError> {
+    let said = said.map(|a| a.to_canonical());
+    let said = said.filter(|a| address::is_hosts(*a));
+    let Some(wanted) = said.or(Some(seen_at).filter(|a| address::is_hosts(*a))) else {
+        holders.leave(&node.id);
+        return Ok(None);
+    };
+    let is_connected = |id: &str| api.built.ecs.nodes.is_connected(id);
+    let db = &api.built.house.db;
+    match holders.claim(db, &node.id, wanted, is_connected).await? {
+        None => Ok(Some(wanted)),
+        Some(_) if said.is_none() && node.kind == NodeKind::External => {
+            holders.leave(&node.id);
+            Ok(None)
+        }
+        Some(other) => {
+            tracing::warn!(node = node.id, other, address = %wanted, "two nodes claim one address");
+            let why = format!(
+                "Another connected node, {other}, is reached at {wanted}: say with --address where this one is."
+            );
+            Err(refused(why).status(409))
+        }
+    }
+}
+
+/// The node connects: what it says of itself, where it is reached, and the certificate it now
+/// uses, are kept.
 pub(super) async fn greet(
     house: &House,
     node: &Stored<KnownNode>,
     shown: &CertificateDer<'_>,
     about: NodeAbout,
-    seen_at: IpAddr,
+    address: Option<IpAddr>,
 ) -> Result<KnownNode, AwsError> {
     let print = fingerprint(shown);
     let now = house.db.modify::<KnownNode, _>(&node.key, |n| {
         let mut new = n.clone();
-        let said = about.address.filter(|a| address::is_hosts(*a));
-        // What it says wrongly is ignored; what it is seen at may be no use to others either.
-        new.address = said.or(Some(seen_at).filter(|a| address::is_hosts(*a)));
+        new.address = address;
         new.about = NodeAbout {
             id: n.id.clone(),
             kind: n.kind,

@@ -5,10 +5,17 @@
 //! [`crate::NodePort`], which lets it act for its own tasks only. While a node's assignment
 //! stream is open the node counts as connected; HTTP/2 pings notice when it is gone. The shapes
 //! are [`neargate_domain::link`]'s.
+//!
+//! Whoever has no certificate, or one that is no node's any more, is a stranger: there are few
+//! places for strangers ([`door`]), they have one request at a time and little room and time for
+//! it. Nodes have theirs apart ([`connections`]).
 
 mod address;
 mod answer;
 mod authority;
+mod connections;
+mod door;
+mod holders;
 mod members;
 mod peers;
 mod route;
@@ -22,6 +29,9 @@ pub use authority::{Authority, AuthorityError};
 pub use tokens::{DEFAULT_TTL, MAX_TTL, StoredToken, Wanted};
 
 use crate::house::Built;
+use connections::{Connection, Connections};
+use door::{Door, Place};
+use holders::Holders;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use neargate_base::{Timestamp, task};
@@ -31,27 +41,42 @@ use neargate_service::{AwsError, Fault, Scope};
 use rustls::pki_types::CertificateDer;
 use sessions::Sessions;
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
-/// Connections at the same time; more wait to be accepted.
-const MAX_CONNECTIONS: usize = 4_096;
 /// TLS must be agreed on within this time.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Callers without a certificate at the same time; more are turned away.
-const MAX_STRANGERS: usize = 256;
+const HANDSHAKE: Duration = Duration::from_secs(5);
 /// A caller without a certificate has this long to join.
-const STRANGER: Duration = Duration::from_secs(30);
+const STRANGER: Duration = Duration::from_secs(10);
 /// A connection that does not answer a ping for this long is dead.
 const PING_EVERY: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(6);
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 16 << 20;
+
+/// What a caller may have under way on one connection.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    /// Requests at the same time.
+    streams: u32,
+    /// Bytes that were not read yet, of one request and of all.
+    stream_window: u32,
+    connection_window: u32,
+}
+
+const FOR_STRANGERS: Room = Room {
+    streams: 1,
+    stream_window: 64 << 10,
+    connection_window: 64 << 10,
+};
+const FOR_NODES: Room = Room {
+    streams: 64,
+    stream_window: 1 << 20,
+    connection_window: 4 << 20,
+};
 
 /// The control plane as nodes elsewhere reach it.
 #[derive(Debug)]
@@ -59,17 +84,24 @@ pub struct NodeApi {
     built: Arc<Built>,
     authority: Authority,
     sessions: Sessions,
-    strangers: Semaphore,
+    door: Door,
+    connections: Connections,
     peers: watch::Sender<Vec<Peer>>,
+    /// At the store, for what follows it.
+    looking: Mutex<()>,
+    /// One node at a time is greeted, until it counts as connected.
+    holders: Mutex<Holders>,
 }
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone)]
 struct Caller {
     certificate: Option<CertificateDer<'static>>,
-    peer: SocketAddr,
+    /// Its node's room for request bodies, in KiB; none of a stranger.
+    budget: Option<Arc<Semaphore>>,
+    address: IpAddr,
     /// Our own address, as the caller reaches us.
-    local: SocketAddr,
+    own: IpAddr,
 }
 
 impl NodeApi {
@@ -80,8 +112,11 @@ impl NodeApi {
             built,
             authority,
             sessions: Sessions::default(),
-            strangers: Semaphore::new(MAX_STRANGERS),
+            door: Door::default(),
+            connections: Connections::default(),
             peers: watch::Sender::default(),
+            looking: Mutex::default(),
+            holders: Mutex::default(),
         }))
     }
 
@@ -97,17 +132,19 @@ impl NodeApi {
         let following = task::spawn("node-peers", peers::follow(self.clone()));
         let _following = tokio_util::task::AbortOnDropHandle::new(following);
         let acceptor = TlsAcceptor::from(config);
-        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
-            let slot = slots.clone().acquire_owned().await.expect("never closed");
             match listener.accept().await {
                 Ok((stream, peer)) => {
+                    let Some(place) = self.door.enter(peer.ip(), self.is_familiar(peer.ip()))
+                    else {
+                        tracing::debug!(%peer, "too many callers without a certificate");
+                        continue;
+                    };
                     let (api, acceptor) = (self.clone(), acceptor.clone());
                     task::spawn("node-connection", async move {
-                        if let Err(error) = api.connection(acceptor, stream, peer).await {
+                        if let Err(error) = api.connection(acceptor, stream, peer, place).await {
                             tracing::debug!(%peer, %error, "a node's connection ended");
                         }
-                        drop(slot);
                     });
                 }
                 Err(error) => {
@@ -123,19 +160,29 @@ impl NodeApi {
         acceptor: TlsAcceptor,
         stream: TcpStream,
         peer: SocketAddr,
+        place: Place,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         stream.set_nodelay(true)?;
         let local = stream.local_addr()?;
         let tls = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await??;
         let certificates = tls.get_ref().1.peer_certificates();
-        let caller = Caller {
-            certificate: certificates
-                .and_then(|c| c.first())
-                .map(|c| c.clone().into_owned()),
-            peer,
-            local,
+        let certificate = certificates
+            .and_then(|c| c.first())
+            .map(|c| c.clone().into_owned());
+        let node = match &certificate {
+            Some(certificate) => self.recognise(certificate).await?,
+            None => None,
         };
-        let stranger = caller.certificate.is_none();
+        let caller = Caller {
+            certificate,
+            budget: node.as_ref().map(|n| n.budget.clone()),
+            address: peer.ip().to_canonical(),
+            own: local.ip().to_canonical(),
+        };
+        let room = match node {
+            Some(_) => FOR_NODES,
+            None => FOR_STRANGERS,
+        };
         let api = self.clone();
         let service = hyper::service::service_fn(move |request| {
             let (api, caller) = (api.clone(), caller.clone());
@@ -146,15 +193,34 @@ impl NodeApi {
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_TIMEOUT)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
+            .initial_stream_window_size(room.stream_window)
+            .initial_connection_window_size(room.connection_window)
+            .max_concurrent_streams(room.streams)
             .max_header_list_size(16 << 10);
         let serving = server.serve_connection(TokioIo::new(tls), service);
-        if stranger {
-            let _one = self.strangers.try_acquire()?;
+        let Some(node) = node else {
+            let _place = place;
             return Ok(tokio::time::timeout(STRANGER, serving).await??);
+        };
+        drop(place);
+        tokio::select! {
+            served = serving => Ok(served?),
+            () = node.end.cancelled() => Ok(()),
         }
-        Ok(serving.await?)
+    }
+
+    /// The connection of the node whose certificate this is; `None` when it is nobody's now.
+    async fn recognise(
+        &self,
+        certificate: &CertificateDer<'_>,
+    ) -> Result<Option<Connection>, AwsError> {
+        let print = authority::fingerprint(certificate);
+        if let Some(connection) = self.connections.open(&print) {
+            return Ok(Some(connection));
+        }
+        // It may be newer than what was seen of the store.
+        self.look().await?;
+        Ok(self.connections.open(&print))
     }
 
     /// A new token for one node.
@@ -196,6 +262,7 @@ impl NodeApi {
         }
         ecs::lost::dismiss(house, ecs, id).await?;
         self.sessions.end(id);
+        self.connections.end(id);
         Ok(true)
     }
 

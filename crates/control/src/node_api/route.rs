@@ -21,6 +21,7 @@ use neargate_domain::{NodeAbout, TaskReport};
 use neargate_service::{AwsError, Stored};
 use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// What a stranger may send, and what a node may say of itself: it goes into the store.
 const MAX_JOIN_BYTES: usize = 64 << 10;
@@ -42,9 +43,9 @@ async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, AwsError> {
     let path = request.uri().path().to_owned();
-    let house = &api.built.house;
+    let (house, budget) = (&api.built.house, caller.budget.as_ref());
     if (request.method(), path.as_str()) == (&Method::POST, "/v1/join") {
-        let request: JoinRequest = read(request, MAX_JOIN_BYTES).await?;
+        let (request, _held) = read::<JoinRequest>(request, MAX_JOIN_BYTES, budget).await?;
         let joined = members::join(house, &api.authority, request).await?;
         return Ok(json(&joined));
     }
@@ -53,15 +54,19 @@ async fn handle(
         (&Method::POST, "/v1/assignments") if node.dismissed => Ok(stream::dismiss()),
         _ if node.dismissed => Err(refused("The node was removed.").status(403)),
         (&Method::POST, "/v1/assignments") => {
-            let about: NodeAbout = read(request, MAX_JOIN_BYTES).await?;
-            let node = members::greet(house, &node, certificate, about, caller.peer.ip()).await?;
+            let (about, _held) = read::<NodeAbout>(request, MAX_JOIN_BYTES, budget).await?;
+            let mut holders = api.holders.lock().await;
+            let address =
+                members::address_of(api, &mut holders, &node, about.address, caller.address)
+                    .await?;
+            let node = members::greet(house, &node, certificate, about, address).await?;
             if let Some(why) = members::register(house, &node).await? {
                 tracing::warn!(node = node.id, %why, "the node is no container instance");
             }
-            Ok(stream::open(api, node, caller.local.ip()))
+            Ok(stream::open(api, node, caller.own))
         }
         (&Method::POST, "/v1/renew") => {
-            let request: RenewRequest = read(request, MAX_JOIN_BYTES).await?;
+            let (request, _held) = read::<RenewRequest>(request, MAX_JOIN_BYTES, budget).await?;
             let renewed =
                 members::renew(house, &api.authority, &node, certificate, &request).await?;
             Ok(json(&renewed))
@@ -71,7 +76,7 @@ async fn handle(
             let port = api.sessions.port(&node.id).ok_or_else(|| {
                 AwsError::server("NotConnected", "The assignment stream is not open.").status(503)
             })?;
-            of_task(&port, &path, request).await
+            of_task(&port, &path, request, budget).await
         }
         _ => Err(unknown()),
     }
@@ -100,15 +105,16 @@ async fn of_task(
     port: &NodePort,
     path: &str,
     request: Request<Incoming>,
+    budget: Option<&Arc<Semaphore>>,
 ) -> Result<Response<Body>, AwsError> {
     match path {
         "/v1/report" => {
-            let report: TaskReport = read(request, MAX_MESSAGE_BYTES).await?;
+            let (report, _held) = read::<TaskReport>(request, MAX_MESSAGE_BYTES, budget).await?;
             port.report(&report).await?;
             Ok(json(&Done {}))
         }
         "/v1/logs" => {
-            let batch: LogBatch = read(request, MAX_LOGS_BYTES).await?;
+            let (batch, _held) = read::<LogBatch>(request, MAX_LOGS_BYTES, budget).await?;
             if batch.start > batch.end {
                 return Err(refused("The batch ends before it begins."));
             }
@@ -118,12 +124,12 @@ async fn of_task(
             Ok(json(&Offset { recorded }))
         }
         "/v1/log-offset" => {
-            let of: LogQuestion = read(request, MAX_MESSAGE_BYTES).await?;
+            let (of, _held) = read::<LogQuestion>(request, MAX_MESSAGE_BYTES, budget).await?;
             let recorded = port.log_offset(&of.target, &of.source).await?;
             Ok(json(&Offset { recorded }))
         }
         "/v1/image" => {
-            let of: ImageQuestion = read(request, MAX_MESSAGE_BYTES).await?;
+            let (of, _held) = read::<ImageQuestion>(request, MAX_MESSAGE_BYTES, budget).await?;
             let found = port
                 .resolve_image(&of.account, &of.region, &of.name)
                 .await?;

@@ -9,6 +9,7 @@ mod client;
 mod connections;
 mod guard;
 mod node_api;
+mod node_limits;
 mod node_port;
 mod protocols;
 mod signed;

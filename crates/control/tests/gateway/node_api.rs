@@ -3,6 +3,7 @@
 
 use super::Lab;
 use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -15,22 +16,24 @@ use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
-use std::net::SocketAddr;
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-type Requests = http2::SendRequest<Full<Bytes>>;
+pub(super) type Requests = http2::SendRequest<Sent>;
+pub(super) type Sent = UnsyncBoxBody<Bytes, Infallible>;
 
 /// A control plane with its node API.
-struct Api {
-    lab: Lab,
-    api: Arc<NodeApi>,
-    address: SocketAddr,
+pub(super) struct Api {
+    pub(super) lab: Lab,
+    pub(super) api: Arc<NodeApi>,
+    pub(super) address: SocketAddr,
     authority: CertificateDer<'static>,
 }
 
-async fn api() -> Api {
+pub(super) async fn api() -> Api {
     let lab = Lab::new().await;
     let dir = tempfile::tempdir().unwrap();
     let api = NodeApi::open(lab.built.clone(), dir.path()).unwrap();
@@ -49,13 +52,13 @@ async fn api() -> Api {
 }
 
 /// A node, or who claims to be one.
-struct Node {
-    id: String,
+pub(super) struct Node {
+    pub(super) id: String,
     key: KeyPair,
     certificate: CertificateDer<'static>,
 }
 
-fn about() -> NodeAbout {
+pub(super) fn about() -> NodeAbout {
     NodeAbout {
         id: "whoever".into(),
         kind: NodeKind::External,
@@ -68,7 +71,15 @@ fn about() -> NodeAbout {
 }
 
 impl Api {
-    async fn connect(&self, node: Option<&Node>) -> std::io::Result<Requests> {
+    pub(super) async fn connect(&self, node: Option<&Node>) -> std::io::Result<Requests> {
+        self.connect_from(Ipv4Addr::LOCALHOST, node).await
+    }
+
+    pub(super) async fn connect_from(
+        &self,
+        from: Ipv4Addr,
+        node: Option<&Node>,
+    ) -> std::io::Result<Requests> {
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -85,7 +96,7 @@ impl Api {
             }
         };
         config.alpn_protocols = vec![b"h2".to_vec()];
-        let tcp = TcpStream::connect(self.address).await?;
+        let tcp = self.dial(from).await?;
         let name = ServerName::try_from(SERVER_NAME).unwrap();
         let tls = tokio_rustls::TlsConnector::from(Arc::new(config));
         let tls = tls.connect(name, tcp).await?;
@@ -96,15 +107,27 @@ impl Api {
         Ok(requests)
     }
 
+    pub(super) async fn dial(&self, from: Ipv4Addr) -> std::io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((from, 0).into())?;
+        socket.connect(self.address).await
+    }
+
     /// Status and body; 0 when the connection does not live that long.
-    async fn ask(&self, node: Option<&Node>, id: &str, path: &str, body: &Value) -> (u16, Value) {
+    pub(super) async fn ask(
+        &self,
+        node: Option<&Node>,
+        id: &str,
+        path: &str,
+        body: &Value,
+    ) -> (u16, Value) {
         let Ok(requests) = self.connect(node).await else {
             return (0, Value::Null);
         };
         ask(requests, id, path, body).await
     }
 
-    async fn join_request(&self, key: &KeyPair) -> Value {
+    pub(super) async fn join_request(&self, key: &KeyPair) -> Value {
         let wanted = Wanted {
             kind: NodeKind::Fargate,
             cluster: None,
@@ -121,7 +144,7 @@ impl Api {
         serde_json::to_value(request).unwrap()
     }
 
-    async fn node(&self) -> Node {
+    pub(super) async fn node(&self) -> Node {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         let request = self.join_request(&key).await;
         let (status, body) = self.ask(None, "", "/v1/join", &request).await;
@@ -136,27 +159,43 @@ impl Api {
     }
 
     /// The open stream of a node: its requests, and its lines.
-    async fn stream(&self, node: &Node) -> (Requests, hyper::body::Incoming) {
+    pub(super) async fn stream(&self, node: &Node) -> (Requests, hyper::body::Incoming) {
+        let opened = self.stream_as(node, &about()).await;
+        opened.expect("the stream opens")
+    }
+
+    /// As [`Api::stream`] of a node that says this of itself; or the refusal.
+    pub(super) async fn stream_as(
+        &self,
+        node: &Node,
+        about: &NodeAbout,
+    ) -> Result<(Requests, hyper::body::Incoming), (u16, String)> {
         let mut requests = self.connect(Some(node)).await.unwrap();
-        let request = request(
-            &node.id,
-            "/v1/assignments",
-            &serde_json::to_value(about()).unwrap(),
-        );
+        let about = serde_json::to_value(about).unwrap();
+        let request = request(&node.id, "/v1/assignments", &about);
         let response = requests.send_request(request).await.unwrap();
-        assert_eq!(response.status(), 200);
-        (requests, response.into_body())
+        let status = response.status().as_u16();
+        if status == 200 {
+            return Ok((requests, response.into_body()));
+        }
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        Err((status, String::from_utf8(bytes.to_vec()).unwrap()))
     }
 }
 
-fn request(id: &str, path: &str, body: &Value) -> http::Request<Full<Bytes>> {
+pub(super) fn request(id: &str, path: &str, body: &Value) -> http::Request<Sent> {
     http::Request::post(format!("https://{SERVER_NAME}{path}"))
         .header(NODE_HEADER, id)
-        .body(Full::new(body.to_string().into()))
+        .body(Full::new(Bytes::from(body.to_string())).boxed_unsync())
         .unwrap()
 }
 
-async fn ask(mut requests: Requests, id: &str, path: &str, body: &Value) -> (u16, Value) {
+pub(super) async fn ask(
+    mut requests: Requests,
+    id: &str,
+    path: &str,
+    body: &Value,
+) -> (u16, Value) {
     let Ok(response) = requests.send_request(request(id, path, body)).await else {
         return (0, Value::Null);
     };
@@ -168,7 +207,7 @@ async fn ask(mut requests: Requests, id: &str, path: &str, body: &Value) -> (u16
     )
 }
 
-async fn line(body: &mut hyper::body::Incoming) -> Vec<Frame> {
+pub(super) async fn line(body: &mut hyper::body::Incoming) -> Vec<Frame> {
     let data = body.frame().await.unwrap().unwrap().into_data().unwrap();
     data.split(|b| *b == b'\n')
         .filter(|l| !l.is_empty())
@@ -290,9 +329,14 @@ async fn a_removed_node_hears_of_it() {
     let (requests, mut lines) = api.stream(&node).await;
     line(&mut lines).await;
     assert!(api.api.remove(&node.id).await.unwrap());
-    // The stream ends at once.
+    // The stream ends at once, and the connection with it.
     while lines.frame().await.is_some_and(|f| f.is_ok()) {}
-    let (mut requests, about) = (requests, serde_json::to_value(about()).unwrap());
+    while !requests.is_closed() {
+        tokio::task::yield_now().await;
+    }
+    // It may come back to hear why.
+    let mut requests = api.connect(Some(&node)).await.unwrap();
+    let about = serde_json::to_value(about()).unwrap();
     let response = requests
         .send_request(request(&node.id, "/v1/assignments", &about))
         .await

@@ -1,5 +1,7 @@
 //! Keeps one HTTP/2 connection to the control plane: dials, waits for its end, dials again with
-//! growing patience. Renews the node's certificate in time.
+//! growing patience. Renews the node's certificate in time; one that has ended is not shown any
+//! more, for only a new token makes this host a node again. A node that was removed for good
+//! connects no more either.
 
 use super::call::{Caller, Way};
 use super::identity::{Identity, IdentityError, Key};
@@ -20,6 +22,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
+use tokio_util::sync::CancellationToken;
 
 const DIAL: Duration = Duration::from_secs(5);
 const AGAIN_FIRST: Duration = Duration::from_millis(100);
@@ -33,6 +36,8 @@ const CONNECTION_WINDOW: u32 = 64 << 20;
 /// How often the certificate's age is looked at.
 const LOOK: Duration = Duration::from_secs(60 * 60);
 const RENEW: Duration = Duration::from_secs(30);
+/// A certificate that has ended is looked at again after this: the clock may have been wrong.
+const ENDED: Duration = Duration::from_secs(60);
 
 pub(super) type Requests = SendRequest<Full<Bytes>>;
 
@@ -71,11 +76,11 @@ pub(super) fn address(url: &str) -> Result<String, DialError> {
     Ok(authority.as_str().to_owned())
 }
 
-/// A new connection, and the task that ends with it.
+/// A new connection, and the task that ends with it; its answer is why, if it was no good end.
 pub(super) async fn dial(
     url: &str,
     config: Arc<ClientConfig>,
-) -> Result<(Requests, JoinHandle<()>), DialError> {
+) -> Result<(Requests, JoinHandle<Option<String>>), DialError> {
     let address = address(url)?;
     let dialled = tokio::time::timeout(DIAL, async {
         let tcp = |source| DialError::Tcp {
@@ -95,6 +100,8 @@ pub(super) async fn dial(
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_TIMEOUT)
             .keep_alive_while_idle(true)
+            // Until the other side has said how many it takes.
+            .initial_max_send_streams(1)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW);
         let shaken = client.handshake(TokioIo::new(stream)).await;
@@ -107,11 +114,25 @@ pub(super) async fn dial(
         .await
         .map_err(|_| DialError::Late(address.clone()))??;
     let running = task::spawn("control-plane-connection", async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "the connection to the control plane ended");
-        }
+        let error = connection.await.err()?;
+        tracing::debug!(%error, "the connection to the control plane ended");
+        Some(chain(&error))
     });
     Ok((requests, running))
+}
+
+/// The error and all that caused it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut said = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let why = cause.to_string();
+        if !said.ends_with(&why) {
+            said = format!("{said}: {why}");
+        }
+        source = cause.source();
+    }
+    said
 }
 
 /// The keeper of the connection.
@@ -122,12 +143,14 @@ pub(super) struct Connection {
     clock: Arc<dyn Clock>,
     rng: Arc<Rng>,
     current: watch::Sender<Option<Way>>,
+    dismissed: CancellationToken,
 }
 
 impl Connection {
     /// The keeper, and where the connection is found while there is one.
     pub(super) fn new(
         config: RemoteConfig,
+        dismissed: CancellationToken,
     ) -> Result<(Connection, watch::Receiver<Option<Way>>), IdentityError> {
         let (current, found) = watch::channel(None);
         let connection = Connection {
@@ -137,28 +160,49 @@ impl Connection {
             clock: config.clock,
             rng: config.rng,
             current,
+            dismissed,
         };
         Ok((connection, found))
     }
 
+    /// Ends when the node was removed for good.
     pub(super) async fn keep(mut self, caller: Arc<Caller>) {
         let mut backoff = Backoff::new(AGAIN_FIRST, AGAIN_MAX);
         let mut told = false;
-        loop {
+        while !self.dismissed.is_cancelled() {
+            if self.identity.has_ended(self.clock.now()) {
+                if !told {
+                    self.tell_of_the_end();
+                }
+                told = true;
+                tokio::time::sleep(ENDED).await;
+                continue;
+            }
             match dial(&self.identity.url, self.config.clone()).await {
                 Ok((requests, mut running)) => {
                     tracing::info!(url = self.identity.url, "connected to the control plane");
-                    told = false;
                     let started = neargate_base::time::Stopwatch::start();
                     self.current.send_replace(Some(Way {
                         requests,
                         node: self.identity.node_id.clone(),
                     }));
-                    self.until_over(&caller, &mut running).await;
+                    let why = self.until_over(&caller, &mut running).await;
                     self.current.send_replace(None);
                     running.abort();
                     if started.elapsed() > AGAIN_MAX {
                         backoff.reset();
+                        told = false;
+                    } else if let Some(why) = why {
+                        // A certificate is refused only after the connection stands.
+                        match told {
+                            true => tracing::debug!(why, "refused"),
+                            false if why.contains("CertificateExpired") => self.tell_of_the_end(),
+                            false => tracing::warn!(
+                                why,
+                                "the control plane does not take this node; tasks go on"
+                            ),
+                        }
+                        told = true;
                     }
                 }
                 Err(error) => {
@@ -175,16 +219,32 @@ impl Connection {
         }
     }
 
-    /// Until the connection has ended, or is to be replaced by one with a newer certificate.
-    async fn until_over(&mut self, caller: &Caller, running: &mut JoinHandle<()>) {
+    fn tell_of_the_end(&self) {
+        let (id, url) = (&self.identity.node_id, &self.identity.url);
+        tracing::error!(
+            "the certificate of this node has ended (or the clock is wrong), so the control plane \
+             takes it no more; its tasks go on. To make it a node again: `neargate node rm {id}` \
+             and `neargate node token` on the control plane's host, then here \
+             `neargate node join {url} --token TOKEN`"
+        );
+    }
+
+    /// Until the connection has ended, is to be replaced by one with a newer certificate, or the
+    /// node was removed. Answers why it ended by itself.
+    async fn until_over(
+        &mut self,
+        caller: &Caller,
+        running: &mut JoinHandle<Option<String>>,
+    ) -> Option<String> {
         loop {
             let due = self.identity.renew_at() <= self.clock.now();
             if due && self.renew(caller).await {
-                return;
+                return None;
             }
             tokio::select! {
-                _ = &mut *running => return,
+                ended = &mut *running => return ended.ok().flatten(),
                 () = tokio::time::sleep(LOOK) => {}
+                () = self.dismissed.cancelled() => return None,
             }
         }
     }

@@ -126,6 +126,11 @@ impl Identity {
         self.since + life * 2 / 3
     }
 
+    /// Whether the certificate is good for nothing any more.
+    pub fn has_ended(&self, now: Timestamp) -> bool {
+        self.certificate.not_after <= now
+    }
+
     pub(super) fn certificates(
         &self,
     ) -> Result<(CertificateDer<'static>, CertificateDer<'static>), IdentityError> {
@@ -199,6 +204,8 @@ mod tests {
         identity.save(&path).unwrap();
         assert_eq!(Identity::load(&path).unwrap().as_ref(), Some(&identity));
         assert_eq!(identity.renew_at(), since + Duration::from_secs(200));
+        let ended = [299, 300].map(|s| identity.has_ended(since + Duration::from_secs(s)));
+        assert_eq!(ended, [false, true]);
         std::fs::write(&path, "{").unwrap();
         assert!(matches!(
             Identity::load(&path),

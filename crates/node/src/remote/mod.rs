@@ -66,7 +66,8 @@ impl Remote {
     /// When the identity holds no usable key or certificate.
     pub fn start(config: RemoteConfig) -> Result<Arc<Remote>, IdentityError> {
         let (rng, about) = (config.rng.clone(), config.about.clone());
-        let (connection, current) = Connection::new(config)?;
+        let dismissed = CancellationToken::new();
+        let (connection, current) = Connection::new(config, dismissed.clone())?;
         let caller = Arc::new(Caller::new(current, rng.clone()));
         let keeping = task::spawn("control-plane", connection.keep(caller.clone()));
         Ok(Arc::new(Remote {
@@ -74,7 +75,7 @@ impl Remote {
             about,
             rng,
             peers: watch::Sender::default(),
-            dismissed: CancellationToken::new(),
+            dismissed,
             _connection: AbortOnDropHandle::new(keeping),
         }))
     }
