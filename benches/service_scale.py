@@ -13,7 +13,7 @@ from fargate import POLL_SECONDS, Fargate
 from peers import Docker, Registry
 from report import Table, median
 from samples import stamp_layout
-from start_up import memory_mib, processes
+from start_up import is_shim_or_zygote, memory_mib, processes
 
 SERVICE = "scale"
 SLEEP = ["/bin/busybox", "sleep", "100000"]
@@ -90,8 +90,7 @@ class Service:
         return time.monotonic() - begun
 
     def memory(self):
-        shims = processes(lambda argv: argv[1:2] == ["shim"])
-        return memory_mib([self.gate.process.pid]), memory_mib(shims)
+        return memory_mib([self.gate.process.pid]), memory_mib(processes(is_shim_or_zygote))
 
 
 def container_processes(name):

@@ -71,6 +71,47 @@ def test_a_killed_shim_leaves_nothing_behind(own_gate, tmp_path):
     assert "exitCode" not in task["containers"][0]
 
 
+def test_shims_come_from_another_zygote_when_theirs_was_killed(own_gate, tmp_path):
+    gate = own_gate
+    ready(gate, tmp_path)
+    tasks.register(gate, container(command=["sleep", "1000"]))
+    first = tasks.run(gate)
+    tasks.wait_for(gate, first, "RUNNING")
+    for pid in children(gate.process.pid, "neargate-zygote "):
+        os.kill(pid, signal.SIGKILL)
+    second = tasks.run(gate)
+    tasks.wait_for(gate, second, "RUNNING")
+    assert tasks.describe(gate, first)["lastStatus"] == "RUNNING"
+
+
+def test_a_shim_is_small_and_its_container_is_not_held_to_that(own_gate, tmp_path):
+    gate = own_gate
+    ready(gate, tmp_path)
+    look = "grep THP_enabled /proc/self/status; exec sleep 1000"
+    tasks.register(gate, container(command=["sh", "-c", look], group=GROUP))
+    arn = tasks.run(gate)
+    said = wait_until(lambda: tasks.messages(gate, GROUP, stream_of(arn)))
+    assert said[0].split() == ["THP_enabled:", "1"]
+    [shim] = shims(gate)
+    assert status(f"/proc/{shim}/status")["THP_enabled"] == 0
+    # Its own, apart from what it shares with its zygote and the other shims.
+    assert status(f"/proc/{shim}/smaps_rollup")["Private_Dirty"] < 1024
+
+
+def status(path):
+    """The numbers of such a file of the kernel, by name."""
+    with open(path) as file:
+        words = [line.split() for line in file]
+    return {name[0].rstrip(":"): int(name[1]) for name in words if len(name) > 1 and name[1].isdigit()}
+
+
+def children(parent, title):
+    """Pids of a process's children whose command line begins so."""
+    pids = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+    own = [pid for pid in pids if command(pid).startswith(title)]
+    return [pid for pid in own if status(f"/proc/{pid}/status")["PPid"] == parent]
+
+
 def test_restart_without_tasks_finds_everything(own_gate, tmp_path):
     gate = own_gate
     ready(gate, tmp_path)

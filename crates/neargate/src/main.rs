@@ -24,14 +24,9 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // The shim forks: it must run before any thread exists.
-    let mut args = std::env::args_os().skip(1);
-    if args.next().is_some_and(|a| a == "shim") {
-        let Some(dir) = args.next() else {
-            eprintln!("usage: neargate shim DIR (started by the node, not by hand)");
-            return ExitCode::from(2);
-        };
-        let code = neargate_node::shim::main(dir.as_ref());
+    // It forks: it must run before any thread exists.
+    if std::env::args_os().nth(1).is_some_and(|a| a == "zygote") {
+        let code = neargate_node::shim::zygote();
         return ExitCode::from(u8::try_from(code).unwrap_or(1));
     }
     cli::run()

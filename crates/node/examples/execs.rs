@@ -1,5 +1,5 @@
 //! What a health check costs: `execs SHIM [COUNT] [WIDTH]` runs /bin/true COUNT times in one
-//! running container of busybox, one and WIDTH at a time. SHIM is the program with `shim DIR`.
+//! running container of busybox, one and WIDTH at a time. SHIM is the program with `zygote`.
 
 use futures_util::StreamExt;
 use neargate_base::time::Stopwatch;

@@ -1,5 +1,5 @@
 //! Starts per second: `starts SHIM [COUNT] [WIDTH]` runs /bin/true of busybox COUNT times,
-//! WIDTH at a time, and prints rates and latencies. SHIM is the program with `shim DIR`.
+//! WIDTH at a time, and prints rates and latencies. SHIM is the program with `zygote`.
 
 use futures_util::StreamExt;
 use neargate_base::time::Stopwatch;

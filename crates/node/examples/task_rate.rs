@@ -26,7 +26,7 @@ fn main() {
     let args: Vec<String> = std::env::args().collect();
     let arg = |n: usize| args.get(n).map(String::as_str).unwrap_or_default();
     match arg(1) {
-        "shim" => std::process::exit(neargate_node::shim::main(Path::new(arg(2)))),
+        "zygote" => std::process::exit(neargate_node::shim::zygote()),
         "node" => block_on(place::node(Path::new(arg(2)))),
         "sweep" => block_on(place::sweep(Path::new(arg(2)))),
         number => block_on(measure(number.parse().unwrap_or(100).min(200))),

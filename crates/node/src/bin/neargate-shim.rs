@@ -1,11 +1,8 @@
-//! `neargate shim` alone, for this crate's own tests: the real binary is in another crate.
+//! `neargate zygote` alone, for this crate's own tests: the real binary is in another crate.
 
 fn main() {
-    let mut args = std::env::args_os().skip(1);
-    let code = match (args.next(), args.next()) {
-        (Some(command), Some(dir)) if command == "shim" => {
-            neargate_node::shim::main(std::path::Path::new(&dir))
-        }
+    let code = match std::env::args().nth(1).as_deref() {
+        Some("zygote") => neargate_node::shim::zygote(),
         _ => 2,
     };
     std::process::exit(code);

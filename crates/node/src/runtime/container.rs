@@ -2,6 +2,7 @@
 
 use super::adopt;
 use super::shim::{blocking, socket_path};
+use super::zygote::Shim;
 use super::{Container, Executed, Exit, RuntimeError, StartFailure, Started};
 use crate::cgroup::{Cgroup, Usage};
 use crate::shim::{ExecRequest, Greeting, Reply, Request};
@@ -42,14 +43,14 @@ impl ShimContainer {
         cgroup: Cgroup,
         started: Started,
         mut connection: Connection,
-        shim: Option<tokio::process::Child>,
+        shim: Option<Shim>,
     ) -> ShimContainer {
         let (sender, exit) = watch::channel(None);
         let (directory, group, begun) = (dir.clone(), cgroup.clone(), started.clone());
         let watcher = spawn("container", async move {
             connection.ended().await;
-            if let Some(mut shim) = shim {
-                let _ = shim.wait().await;
+            if let Some(shim) = shim {
+                shim.wait().await;
             }
             let exit = adopt::exit_of(&directory, group, &begun).await;
             sender.send_replace(Some(exit));

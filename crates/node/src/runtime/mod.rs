@@ -19,6 +19,7 @@ mod shim;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod zygote;
 
 pub use config::{Bind, ContainerConfig, Limits, TaskLimits, Tmpfs, Ulimit};
 pub use container::ShimContainer;

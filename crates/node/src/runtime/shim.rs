@@ -1,10 +1,11 @@
-//! [`ShimRuntime`]: containers under `neargate shim` processes.
+//! [`ShimRuntime`]: each container under a shim process.
 
 use super::adopt;
 use super::again;
 use super::container::{Connection, ShimContainer};
 use super::exe::ShimProgram;
 use super::traffic::{self, Traffic};
+use super::zygote::Zygote;
 use super::{Adopted, Container, ContainerConfig, Runtime, RuntimeError, TaskLimits};
 use crate::cgroup::{Cgroup, GroupLimits, Hierarchy, Usage};
 use crate::shim::{CONFIG, EXIT, SOCKET, cgroup_path, read_json, write_json_quickly};
@@ -13,17 +14,16 @@ use neargate_base::task::spawn_blocking;
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 
 /// Where and how shims run.
 #[derive(Debug, Clone)]
 pub struct RuntimeConfig {
-    /// A program whose `shim DIR` is [`crate::shim::main`]: our own binary.
+    /// A program whose `zygote` is [`crate::shim::zygote`]: our own binary.
     pub exe: PathBuf,
     /// Holds `<task>/<container>/`; on a file system that can be an overlay's upper layer.
     pub run_dir: PathBuf,
@@ -32,19 +32,11 @@ pub struct RuntimeConfig {
     pub instance: String,
 }
 
-/// What keeps a shim's allocator small: no huge pages, even where the host gives them unasked
-/// (`sys::clone` lets the container have them again), and books for as much memory as a shim
-/// can ever need, not for a server's.
-const SMALL: [(&str, &str); 2] = [
-    ("MIMALLOC_ALLOW_THP", "0"),
-    ("MIMALLOC_ARENA_RESERVE", "64MiB"),
-];
-
 /// Each container under a shim process of its own.
 #[derive(Debug)]
 pub struct ShimRuntime {
     config: RuntimeConfig,
-    program: ShimProgram,
+    zygote: Arc<Zygote>,
     hierarchy: Hierarchy,
     /// Of all tasks together.
     limits: GroupLimits,
@@ -81,10 +73,10 @@ impl ShimRuntime {
             .create(run_dir)
             .map_err(RuntimeError::io("create", run_dir))?;
         let hierarchy = Hierarchy::detect()?;
-        let program = ShimProgram::open(&config.exe);
+        let zygote = Arc::new(Zygote::new(ShimProgram::open(&config.exe)));
         Ok(ShimRuntime {
             config,
-            program,
+            zygote,
             hierarchy,
             limits: GroupLimits::default(),
         })
@@ -116,6 +108,11 @@ impl ShimRuntime {
             Ok(traffic::of(&processes, shared.as_deref()))
         })
         .await
+    }
+
+    /// The process that its shims are forked from, if there was need for one yet.
+    pub fn zygote(&self) -> Option<u32> {
+        self.zygote.pid()
     }
 
     fn task_cgroup(&self, task_id: &str) -> Result<Cgroup, RuntimeError> {
@@ -164,17 +161,16 @@ impl ShimRuntime {
         let mut connection = Connection::open(&dir)
             .await
             .map_err(RuntimeError::io("connect to", &dir))?;
-        let shim = tokio::process::Command::new(self.program.path())
-            .arg0("neargate-shim")
-            .arg("shim")
-            .arg(&dir)
-            .env_clear()
-            .envs(SMALL)
-            .stdin(Stdio::from(OwnedFd::from(listener)))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(RuntimeError::io("execute", self.program.path()))?;
+        let (zygote, place) = (self.zygote.clone(), dir.clone());
+        let path = self.zygote.path();
+        let forked = blocking(move || {
+            let forked = zygote.fork(&place, listener.into());
+            forked.map_err(RuntimeError::io("fork a shim of", path))
+        })
+        .await?;
+        let shim = forked
+            .look_after()
+            .map_err(RuntimeError::io("watch the shim of", &dir))?;
         match connection.greeting().await {
             Some(Ok(started)) => {
                 for warning in &started.warnings {
@@ -185,11 +181,11 @@ impl ShimRuntime {
             }
             Some(Err(failure)) => {
                 connection.ended().await;
-                reap(shim).await;
+                shim.wait().await;
                 Err(RuntimeError::Start(failure.message))
             }
             None => {
-                let status = reap(shim).await;
+                let status = shim.wait().await;
                 let exit = read_json::<super::Exit>(&dir.join(EXIT)).ok();
                 if let Some(error) = exit.and_then(|exit| exit.error) {
                     return Err(RuntimeError::Start(error));
@@ -350,11 +346,4 @@ impl Runtime for ShimRuntime {
         }
         Ok(())
     }
-}
-
-/// The shim has said its last word: it ends within moments. Answers how.
-async fn reap(mut shim: tokio::process::Child) -> String {
-    shim.wait()
-        .await
-        .map_or_else(|e| e.to_string(), |status| status.to_string())
 }

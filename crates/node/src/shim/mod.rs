@@ -1,4 +1,4 @@
-//! The shim: the small process that owns one container (`neargate shim DIR`).
+//! The shim: the small process that owns one container; a fork of its node's zygote.
 //!
 //! It sets the container up, supervises it, keeps its output, and writes down how it ended; it
 //! outlives the agent. It knows nothing of tasks, images or the control plane: `config.json` in
@@ -6,7 +6,7 @@
 //! container's first process is a fork of it.
 //!
 //! ```text
-//! agent: binds shim.sock, writes config.json, executes the shim with the socket as stdin
+//! agent: binds shim.sock, writes config.json, asks the zygote for a shim with that socket
 //! shim:  lock shim.lock -> cgroup, pipes -> clone ----------> child: namespaces, mounts,
 //!        supervise: report pipe, pidfd, output, socket  <---         limits, user, seccomp,
 //!        pipe closed by exec: started.json, greet                    exec
@@ -25,17 +25,24 @@ mod init;
 mod launch;
 mod lines;
 mod log;
+mod message;
 mod state;
 mod supervise;
 #[allow(unsafe_code)]
 mod sys;
 #[cfg(test)]
 mod tests;
+#[allow(unsafe_code)]
+mod title;
+mod zygote;
 
 pub(crate) use control::{ExecRequest, Greeting, Reply, Request};
+pub(crate) use message::{receive, send};
 pub(crate) use state::{
     CONFIG, EXIT, LOCK, SOCKET, STARTED, cgroup_path, read_json, write_json, write_json_quickly,
 };
+pub(crate) use zygote::ZYGOTE;
+pub use zygote::zygote;
 
 use crate::runtime::{ContainerConfig, Exit, StartFailure, StartFailureKind};
 use neargate_base::{Clock, time::SystemClock};
@@ -46,9 +53,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// Runs the shim of the container in `dir` until that has ended; answers the process's exit
-/// code. Call it before the process has a second thread, with the listening control socket as
-/// standard input.
-pub fn main(dir: &Path) -> i32 {
+/// code. The listening control socket is standard input; whatever else is open gets closed.
+fn main(dir: &Path) -> i32 {
     match run(dir) {
         Ok(()) => 0,
         Err(e) => {

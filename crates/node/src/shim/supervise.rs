@@ -6,6 +6,7 @@ use super::init::Report;
 use super::launch::Launched;
 use super::lines::{Batch, Splitter, Stream};
 use super::log::Log;
+use super::message::receive;
 use super::state::{EXIT, LOG, STARTED, write_json, write_json_quickly};
 use super::{failed, sys};
 use crate::runtime::{ContainerConfig, Exit, StartFailure, StartFailureKind, Started};
@@ -15,6 +16,7 @@ use neargate_base::{
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -281,13 +283,13 @@ impl Supervisor<'_> {
         let Some(socket) = &self.launched.terminal else {
             return;
         };
-        match sys::receive_descriptor(socket) {
-            Ok(Some(master)) => {
+        match receive(socket, &mut [0], RecvFlags::DONTWAIT) {
+            Ok((_, Some(master))) => {
                 let _ = rustix::io::ioctl_fionbio(&master, true);
                 self.outputs[0].pipe = Some(master);
                 self.launched.terminal = None;
             }
-            Ok(None) => self.launched.terminal = None,
+            Ok((_, None)) => self.launched.terminal = None,
             Err(_) => {}
         }
     }

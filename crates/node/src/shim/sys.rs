@@ -2,17 +2,12 @@
 //! code of the shim; everything here assumes a single-threaded process.
 
 use crate::seccomp::Instruction;
-use rustix::io::Errno;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
-};
 use rustix::process::Signal;
 use std::ffi::{CStr, CString, c_char, c_int, c_long, c_ulong};
 use std::fs;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// Signals that end a process by default and are sent to groups or by mistake.
 const IGNORED: [c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGPIPE];
@@ -98,7 +93,10 @@ pub(super) fn clone_container(
 ) -> io::Result<(i32, OwnedFd)> {
     let namespaces =
         libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
-    clone(namespaces, cgroup, child)
+    clone(namespaces, cgroup, || {
+        allow_huge_pages();
+        child()
+    })
 }
 
 /// Forks, as [`clone_container`], into the namespaces of this process.
@@ -106,20 +104,31 @@ pub(super) fn clone_here(
     cgroup: Option<&OwnedFd>,
     child: impl FnOnce() -> i32,
 ) -> io::Result<(i32, OwnedFd)> {
-    clone(0, cgroup, child)
+    clone(0, cgroup, || {
+        allow_huge_pages();
+        child()
+    })
+}
+
+/// Forks a shim, a child not of this process but of its parent, the agent.
+pub(super) fn clone_shim(child: impl FnOnce() -> i32) -> io::Result<(i32, OwnedFd)> {
+    clone(libc::CLONE_PARENT, None, child)
 }
 
 fn clone(
-    namespaces: c_int,
+    flags: c_int,
     cgroup: Option<&OwnedFd>,
     child: impl FnOnce() -> i32,
 ) -> io::Result<(i32, OwnedFd)> {
     let mut pidfd: RawFd = -1;
     // SAFETY: all-zero is the documented default of clone_args.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    args.flags = (libc::CLONE_PIDFD | namespaces) as u64;
+    args.flags = (libc::CLONE_PIDFD | flags) as u64;
     args.pidfd = (&raw mut pidfd) as u64;
-    args.exit_signal = libc::SIGCHLD as u64;
+    // With CLONE_PARENT it is this process's own, and may not be given.
+    if flags & libc::CLONE_PARENT == 0 {
+        args.exit_signal = libc::SIGCHLD as u64;
+    }
     if let Some(cgroup) = cgroup {
         // linux/sched.h; the libc crate's constant is too narrow to hold it.
         const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -138,7 +147,6 @@ fn clone(
                 // SAFETY: the child never returns to the owner of this copy.
                 unsafe { libc::close(cgroup.as_raw_fd()) };
             }
-            allow_huge_pages();
             let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
             exit(code.unwrap_or(128))
         }
@@ -148,7 +156,7 @@ fn clone(
 }
 
 /// Huge pages as the host's policy gives them, to this process and what it will execute: a
-/// shim has none (`runtime`'s `SMALL`), but that is not the container's business.
+/// shim has none (`runtime::zygote`), but that is not the container's business.
 fn allow_huge_pages() {
     // SAFETY: PR_SET_THP_DISABLE takes numbers only. A kernel without it gave none to take back.
     unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 0, 0, 0, 0) };
@@ -208,9 +216,10 @@ pub(super) fn new_session_keyring() {
     }
 }
 
-/// Closes whatever the agent's process leaked into this one. Call it before anything is opened.
+/// Closes whatever the agent's process leaked into this one, or its zygote left it. The caller
+/// owns no descriptor above 2 that it will use or drop.
 pub(super) fn close_from_3() -> io::Result<()> {
-    // SAFETY: by contract this process has opened nothing yet.
+    // SAFETY: by contract nobody uses the descriptors that this closes.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0_u32) };
     if closed < 0 {
         Err(io::Error::last_os_error())
@@ -396,39 +405,6 @@ pub(super) fn loopback_up() -> io::Result<()> {
             &raw const request,
         )
     })
-}
-
-/// Passes a descriptor to the shim.
-pub(super) fn send_descriptor(socket: &OwnedFd, descriptor: &OwnedFd) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let descriptors = [descriptor.as_fd()];
-    control.push(SendAncillaryMessage::ScmRights(&descriptors));
-    sendmsg(
-        socket,
-        &[IoSlice::new(b"t")],
-        &mut control,
-        SendFlags::empty(),
-    )?;
-    Ok(())
-}
-
-/// Takes a descriptor, if one is there now; `None` when none will come.
-pub(super) fn receive_descriptor(socket: &OwnedFd) -> Result<Option<OwnedFd>, Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut byte = [0];
-    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-    recvmsg(
-        socket,
-        &mut [IoSliceMut::new(&mut byte)],
-        &mut control,
-        flags,
-    )?;
-    Ok(control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        _ => None,
-    }))
 }
 
 /// Field 22 of `/proc/<pid>/stat`; the second field may contain spaces and parentheses.

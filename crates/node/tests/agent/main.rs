@@ -1,7 +1,7 @@
 //! The agent with real images, networks and containers, in a node process that can be killed.
 //!
 //! It is its own harness, because the same program also is the node and the shim:
-//! `shim DIR`, `node DIR`, `sweep DIR`; otherwise it runs the tests, in namespaces of its own.
+//! `zygote`, `node DIR`, `sweep DIR`; otherwise it runs the tests, in namespaces of its own.
 //! Needs root and a static busybox; without them it says so and passes.
 
 #![allow(
@@ -26,7 +26,7 @@ fn main() {
     let args: Vec<String> = std::env::args().collect();
     let arg = |n: usize| args.get(n).map(String::as_str).unwrap_or_default();
     match arg(1) {
-        "shim" => std::process::exit(neargate_node::shim::main(Path::new(arg(2)))),
+        "zygote" => std::process::exit(neargate_node::shim::zygote()),
         "node" => block_on(place::node(Path::new(arg(2)))),
         "sweep" => block_on(place::sweep(Path::new(arg(2)))),
         _ if args.iter().any(|a| a == "--list") => {

@@ -194,3 +194,35 @@ async fn a_task_removed_while_it_starts_is_gone() {
         .assert_clean()
         .await;
 }
+
+#[tokio::test]
+async fn a_killed_zygote_costs_no_container() {
+    let lab = Lab::new();
+    assert_eq!(lab.runtime.zygote(), None, "none before the first start");
+    let first = lab.start(&lab.shell("echo up; sleep 1000")).await.unwrap();
+    lab.line("main", "up").await;
+    let zygote = lab.runtime.zygote().unwrap();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(zygote).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let mut second = lab.container(&["true"]);
+    second.name = "second".into();
+    let second = lab.runtime.start(&second).await.unwrap();
+    assert_eq!(second.wait().await.code, Some(0));
+    assert_ne!(lab.runtime.zygote(), Some(zygote));
+    assert!(process_exists(first.pid()));
+    first.signal(9).await.unwrap();
+    assert_eq!(first.wait().await.code, Some(137));
+    lab.assert_clean().await;
+}
+
+#[tokio::test]
+async fn no_ended_shim_stays_a_zombie() {
+    let lab = Lab::new();
+    let container = lab.start(&lab.container(&["sleep", "1000"])).await.unwrap();
+    let shim = shims_of(lab.dir())[0];
+    container.signal(9).await.unwrap();
+    // Nobody waits for it.
+    drop(container);
+    eventually(|| !process_exists(shim)).await;
+    lab.assert_clean().await;
+}

@@ -4,14 +4,14 @@
 //! themselves first, as mounts of their own on which they do. They are the container's own
 //! nodes: changing their mode changes nothing on the host.
 
-use super::super::sys;
+use super::super::message::send;
 use super::setup;
 use crate::runtime::{ContainerConfig, StartFailure};
 use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, mknodat};
 use rustix::mount::{MountFlags, mount, mount_bind, mount_remount};
 use std::ffi::CString;
 use std::fs::{self, File};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::symlink;
 
 /// (name, major, minor), from the kernel's `Documentation/admin-guide/devices.txt`.
@@ -83,6 +83,6 @@ pub(super) fn open_terminal(socket: &OwnedFd) -> Result<OwnedFd, StartFailure> {
     let slave = rustix::fs::open(&name, flags, Mode::empty()).map_err(failed)?;
     File::create("/dev/console").map_err(setup("/dev/console"))?;
     mount_bind(&name, "/dev/console").map_err(failed)?;
-    sys::send_descriptor(socket, &master).map_err(setup("terminal"))?;
+    send(socket, b"t", Some(master.as_fd())).map_err(|e| setup("terminal")(e.into()))?;
     Ok(slave)
 }
