@@ -90,6 +90,7 @@ def test_a_shim_is_small_and_its_container_is_not_held_to_that(own_gate, tmp_pat
     look = "grep THP_enabled /proc/self/status; exec sleep 1000"
     tasks.register(gate, container(command=["sh", "-c", look], group=GROUP))
     arn = tasks.run(gate)
+    tasks.wait_for(gate, arn, "RUNNING")
     said = wait_until(lambda: tasks.messages(gate, GROUP, stream_of(arn)))
     assert said[0].split() == ["THP_enabled:", "1"]
     [shim] = shims(gate)
