@@ -21,6 +21,7 @@ import tasks
 from neargate import AWS, processes_of, shims_of, wait_until
 from tasks import container
 from test_services import SLEEP, completed, create, describe, events, image_of_nowhere, running, stable
+from test_services import ecs, gate, own_gate  # noqa: F401: fixtures
 
 SEED = int(os.environ.get("NEARGATE_SEED", time.time()))
 ONCE = botocore.config.Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20)
@@ -34,23 +35,6 @@ AWAY = (botocore.exceptions.BotoCoreError, OSError)
 def dice():
     print(f"NEARGATE_SEED={SEED}")
     return random.Random(SEED)
-
-
-@pytest.fixture
-def gate(gate, layout):
-    images.push(gate, layout, "busybox")
-    return gate
-
-
-@pytest.fixture
-def own_gate(own_gate, layout):
-    images.push(own_gate, layout, "busybox")
-    return own_gate
-
-
-@pytest.fixture
-def ecs(gate):
-    return gate.client("ecs")
 
 
 def version(gate, name, **more):

@@ -281,6 +281,20 @@ pub fn still_draining() -> AwsError {
     invalid_parameter("Unable to Start a service that is still Draining.")
 }
 
+/// (<https://github.com/hashicorp/terraform-provider-aws/issues/31104> shows it.)
+pub fn grace_without_load_balancer() -> AwsError {
+    invalid_parameter(
+        "Health check grace period is only valid for services configured to use load balancers",
+    )
+}
+
+/// Of `ListTasks`
+/// (<https://github.com/aws/aws-sdk-go-v2/issues/1893>,
+/// <https://github.com/boto/boto3/issues/874> show it).
+pub fn only_filter(name: &str) -> AwsError {
+    invalid_parameter(format!("cannot specify {name} with other arguments"))
+}
+
 // Task sets.
 
 /// (<https://github.com/hashicorp/terraform-provider-aws/issues/30347> shows it.)

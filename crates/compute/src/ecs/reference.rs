@@ -38,33 +38,7 @@ pub fn cluster(scope: &Scope, named: Option<&str>) -> Result<String, AwsError> {
 /// # Errors
 /// `InvalidParameterException` for what can be no task's id.
 pub fn task(scope: &Scope, cluster: &str, named: &str) -> Result<String, AwsError> {
-    let id = if named.starts_with("arn:") {
-        let path = local(scope, named, "task").ok_or_else(|| {
-            error::invalid_parameter("Invalid identifier: Identifier is for another resource.")
-        })?;
-        match path.split_once('/') {
-            Some((c, id)) if c == cluster => id.to_owned(),
-            Some((c, _)) => {
-                return Err(error::invalid_parameter(format!(
-                    "Invalid identifier: Identifier is for cluster {c}. Your cluster is {cluster}"
-                )));
-            }
-            None => path,
-        }
-    } else {
-        named.to_owned()
-    };
-    if !matches!(id.len(), 32 | 36) {
-        return Err(error::invalid_parameter(
-            "taskId length should be one of [32,36]",
-        ));
-    }
-    let ok = id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    if ok {
-        Ok(id)
-    } else {
-        Err(error::invalid_parameter("Invalid identifier"))
-    }
+    id(in_cluster(scope, cluster, named, "task")?, "taskId")
 }
 
 /// The container instance's id from its id or ARN, with or without the cluster in it.
@@ -72,32 +46,8 @@ pub fn task(scope: &Scope, cluster: &str, named: &str) -> Result<String, AwsErro
 /// # Errors
 /// `InvalidParameterException` for what can be no container instance's id.
 pub fn container_instance(scope: &Scope, cluster: &str, named: &str) -> Result<String, AwsError> {
-    let path = if named.starts_with("arn:") {
-        local(scope, named, "container-instance").ok_or_else(|| {
-            error::invalid_parameter("Invalid identifier: Identifier is for another resource.")
-        })?
-    } else {
-        named.to_owned()
-    };
-    let id = match path.split_once('/') {
-        Some((c, id)) if c == cluster => id,
-        Some((c, _)) => {
-            return Err(error::invalid_parameter(format!(
-                "Invalid identifier: Identifier is for cluster {c}. Your cluster is {cluster}"
-            )));
-        }
-        None => &path,
-    };
-    if !matches!(id.len(), 32 | 36) {
-        return Err(error::invalid_parameter(
-            "containerInstanceId length should be one of [32,36]",
-        ));
-    }
-    if id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
-        Ok(id.to_owned())
-    } else {
-        Err(error::invalid_parameter("Invalid identifier"))
-    }
+    let path = in_cluster(scope, cluster, named, "container-instance")?;
+    id(of_cluster(cluster, path)?, "containerInstanceId")
 }
 
 /// The service's name from its name or ARN, the one with its cluster or the older one without.
@@ -105,26 +55,47 @@ pub fn container_instance(scope: &Scope, cluster: &str, named: &str) -> Result<S
 /// # Errors
 /// `InvalidParameterException` for what can be no service's name.
 pub fn service_name(scope: &Scope, cluster: &str, named: &str) -> Result<String, AwsError> {
-    let name = if named.starts_with("arn:") {
-        let path = local(scope, named, "service").ok_or_else(|| {
-            error::invalid_parameter("Invalid identifier: Identifier is for another resource.")
-        })?;
-        match path.split_once('/') {
-            Some((c, name)) if c == cluster => name.to_owned(),
-            Some((c, _)) => {
-                return Err(error::invalid_parameter(format!(
-                    "Invalid identifier: Identifier is for cluster {c}. Your cluster is {cluster}"
-                )));
-            }
-            None => path,
-        }
-    } else {
-        named.to_owned()
-    };
+    let name = in_cluster(scope, cluster, named, "service")?;
     if is_name(&name) {
         Ok(name)
     } else {
         Err(error::invalid_parameter("Invalid service name."))
+    }
+}
+
+/// What names a resource of `kind` within its cluster: `named` itself, or the end of its ARN.
+fn in_cluster(scope: &Scope, cluster: &str, named: &str, kind: &str) -> Result<String, AwsError> {
+    if !named.starts_with("arn:") {
+        return Ok(named.to_owned());
+    }
+    let path = local(scope, named, kind).ok_or_else(|| {
+        error::invalid_parameter("Invalid identifier: Identifier is for another resource.")
+    })?;
+    of_cluster(cluster, path)
+}
+
+/// `path` without the cluster before it, where there is one.
+fn of_cluster(cluster: &str, path: String) -> Result<String, AwsError> {
+    match path.split_once('/') {
+        Some((c, rest)) if c == cluster => Ok(rest.to_owned()),
+        Some((c, _)) => Err(error::invalid_parameter(format!(
+            "Invalid identifier: Identifier is for cluster {c}. Your cluster is {cluster}"
+        ))),
+        None => Ok(path),
+    }
+}
+
+/// 32 hexadecimal digits, or 36 with hyphens. `what`: as ECS calls the id.
+fn id(id: String, what: &str) -> Result<String, AwsError> {
+    if !matches!(id.len(), 32 | 36) {
+        return Err(error::invalid_parameter(format!(
+            "{what} length should be one of [32,36]"
+        )));
+    }
+    if id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
+        Ok(id)
+    } else {
+        Err(error::invalid_parameter("Invalid identifier"))
     }
 }
 

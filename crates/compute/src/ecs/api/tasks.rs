@@ -79,6 +79,19 @@ pub async fn describe_tasks(
     })
 }
 
+/// Some filters go with no other; the desired status goes with all.
+fn one_filter(input: &api::ListTasksInput) -> Result<(), AwsError> {
+    let family = input.family.is_some() || input.container_instance.is_some();
+    let service = input.service_name.is_some();
+    if input.started_by.is_some() && (family || service || input.launch_type.is_some()) {
+        return Err(error::only_filter("startedBy"));
+    }
+    if service && family {
+        return Err(error::only_filter("serviceName"));
+    }
+    Ok(())
+}
+
 /// ARNs of the cluster's tasks whose desired status is `RUNNING`, unless filtered otherwise, by id.
 pub async fn list_tasks(
     ecs: Arc<Ecs>,
@@ -87,6 +100,7 @@ pub async fn list_tasks(
 ) -> Result<api::ListTasksOutput, AwsError> {
     let cluster = active_cluster(&cx, input.cluster.as_deref()).await?;
     let limit = page_size(input.max_results)?;
+    one_filter(&input)?;
     let instance = match input.container_instance.as_deref() {
         Some(named) => {
             let id = reference::container_instance(&cx.scope, &cluster.name, named)?;

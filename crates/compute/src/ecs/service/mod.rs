@@ -29,3 +29,14 @@ pub(in crate::ecs) fn role(scope: &neargate_service::Scope) -> String {
         scope.account
     )
 }
+
+/// What a controller that looks after records of these kinds watches.
+pub(in crate::ecs) fn prefixes_of(kinds: &[&str]) -> Vec<String> {
+    kinds.iter().map(|kind| format!("{kind}/")).collect()
+}
+
+/// Is it the key of a record of that kind?
+pub(in crate::ecs) fn is_of(store_key: &str, kind: &str) -> bool {
+    let rest = store_key.strip_prefix(kind);
+    rest.is_some_and(|rest| rest.starts_with('/'))
+}

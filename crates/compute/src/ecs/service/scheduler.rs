@@ -2,7 +2,7 @@
 //! step planned and applied at a time.
 
 use super::view::Seen;
-use super::{apply, view};
+use super::{apply, is_of, prefixes_of, view};
 use crate::ecs::Ecs;
 use crate::ecs::fleet::{Row, ServiceId, place};
 use crate::ecs::model::{ContainerInstance, Service, ServiceDeployment, Task};
@@ -84,14 +84,12 @@ impl Controller for Scheduler {
     }
 
     fn prefixes(&self) -> Vec<String> {
-        [
+        prefixes_of(&[
             Service::KIND,
             ServiceDeployment::KIND,
             Task::KIND,
             ContainerInstance::KIND,
-        ]
-        .map(|kind| format!("{kind}/"))
-        .into()
+        ])
     }
 
     fn key_of(&self, store_key: &str) -> Option<String> {
@@ -99,17 +97,13 @@ impl Controller for Scheduler {
     }
 
     fn keys_of(&self, store_key: &str) -> Vec<String> {
-        let is = |kind: &str| {
-            let rest = store_key.strip_prefix(kind);
-            rest.is_some_and(|rest| rest.starts_with('/'))
-        };
-        if is(Task::KIND) {
+        if is_of(store_key, Task::KIND) {
             // A task that the index does not have yet was started by this controller just now.
             let row = self.ecs.fleet.task(store_key);
             let service = row.and_then(|row| row.service_id());
             return service.iter().map(ServiceId::store_key).collect();
         }
-        if is(ContainerInstance::KIND) {
+        if is_of(store_key, ContainerInstance::KIND) {
             let Some((cluster, _)) = place(store_key) else {
                 return Vec::new();
             };

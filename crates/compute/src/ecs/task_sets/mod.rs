@@ -11,7 +11,7 @@ use crate::ecs::model::{
 };
 use crate::ecs::plan::service::replica;
 use crate::ecs::plan::task_set::{Step, View, name, plan};
-use crate::ecs::service::{Journal, draining, start_tasks, stop_tasks};
+use crate::ecs::service::{Journal, draining, is_of, prefixes_of, start_tasks, stop_tasks};
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use neargate_base::Timestamp;
@@ -74,14 +74,12 @@ impl Controller for TaskSets {
     }
 
     fn prefixes(&self) -> Vec<String> {
-        [
+        prefixes_of(&[
             Service::KIND,
             TaskSet::KIND,
             Task::KIND,
             ContainerInstance::KIND,
-        ]
-        .map(|kind| format!("{kind}/"))
-        .into()
+        ])
     }
 
     fn key_of(&self, store_key: &str) -> Option<String> {
@@ -89,10 +87,7 @@ impl Controller for TaskSets {
     }
 
     fn keys_of(&self, store_key: &str) -> Vec<String> {
-        let is = |kind: &str| {
-            let rest = store_key.strip_prefix(kind);
-            rest.is_some_and(|rest| rest.starts_with('/'))
-        };
+        let is = |kind| is_of(store_key, kind);
         let Some((cluster, _)) = place(store_key) else {
             return Vec::new();
         };

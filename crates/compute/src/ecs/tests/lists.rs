@@ -58,6 +58,34 @@ async fn filters() {
         ..none()
     };
     assert_eq!(list(&lab, ec2).await, set(&[]));
+    // <https://github.com/aws/aws-sdk-go-v2/issues/1893>, <https://github.com/boto/boto3/issues/874>
+    let alone = |refused: &str, change: fn(&mut api::ListTasksInput)| {
+        let mut input = none();
+        change(&mut input);
+        let said = format!("cannot specify {refused} with other arguments");
+        (input, said)
+    };
+    for (input, message) in [
+        alone("startedBy", |l| {
+            l.started_by = Some("me".into());
+            l.family = Some("web".into());
+        }),
+        alone("startedBy", |l| {
+            l.started_by = Some("me".into());
+            l.launch_type = Some("FARGATE".into());
+        }),
+        alone("serviceName", |l| {
+            l.service_name = Some("s".into());
+            l.container_instance = Some("0".repeat(32));
+        }),
+    ] {
+        assert_eq!(said(lab.call(ops::ListTasks, input).await).1, message);
+    }
+    let mine_stopped = api::ListTasksInput {
+        started_by: Some("me".into()),
+        ..by("STOPPED")
+    };
+    assert_eq!(list(&lab, mine_stopped).await, set(&[]));
     let service = api::ListTasksInput {
         service_name: Some("s".into()),
         ..none()

@@ -1,8 +1,9 @@
 //! `CreateService`
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html>).
 
-use super::revision::{Configuration, active_definition, digits, letters};
-use super::{rules, show, unbuilt};
+use super::revision::{Configuration, active_definition, letters};
+use super::show::{self, WithTags};
+use super::{rules, unbuilt};
 use crate::ecs::api::capacity::Wanted;
 use crate::ecs::api::{active_cluster, clusters, parse_tags};
 use crate::ecs::fleet::ServiceId;
@@ -88,7 +89,7 @@ async fn output(
     service: &Stored<Service>,
 ) -> Result<api::CreateServiceOutput, AwsError> {
     Ok(api::CreateServiceOutput {
-        service: Some(show::service(ecs, cx, id, service, true).await?),
+        service: Some(show::service(ecs, cx, id, service, WithTags::IfAny).await?),
     })
 }
 
@@ -189,13 +190,17 @@ pub(super) fn desired_count(given: i32) -> Result<i32, AwsError> {
     Ok(given)
 }
 
+/// There are no load balancers yet, without which there can be none
+/// (<https://github.com/hashicorp/terraform-provider-aws/issues/31104> shows it). 0 is what is
+/// described, and may be given back.
 pub(super) fn grace(given: Option<i32>) -> Result<Option<i32>, AwsError> {
-    if given.is_some_and(|seconds| seconds < 0) {
-        return Err(error::invalid_parameter(
+    match given {
+        None | Some(0) => Ok(given),
+        Some(1..) => Err(error::grace_without_load_balancer()),
+        Some(_) => Err(error::invalid_parameter(
             "Health check grace period must be at least 0.",
-        ));
+        )),
     }
-    Ok(given)
 }
 
 pub(super) fn propagate(given: Option<&str>) -> PropagateTags {
@@ -305,6 +310,7 @@ async fn first(
     let revision = configuration
         .revision(cx, id, cluster, spec, &definition)
         .await?;
+    spec.created_at = revision.created_at;
     let record = deploy(cx, id, spec, &revision, Vec::new());
     Ok(Some((revision, record)))
 }
@@ -314,7 +320,7 @@ pub(super) fn arn(definition: &Stored<crate::ecs::model::TaskDefinition>) -> Str
     arn.unwrap_or_default()
 }
 
-/// Make `revision` the service's target, by a new deployment.
+/// Make `revision` the service's target, by a new deployment, which has the revision's number.
 pub(super) fn deploy(
     cx: &Ctx,
     id: &ServiceId,
@@ -322,12 +328,11 @@ pub(super) fn deploy(
     revision: &ServiceRevision,
     sources: Vec<String>,
 ) -> ServiceDeployment {
-    let rng = &cx.house.rng;
     let target = Target {
-        deployment: format!("ecs-svc/{}", digits(rng)),
+        deployment: format!("ecs-svc/{}", revision.id),
         revision: revision.id.clone(),
-        service_deployment: letters(rng),
-        at: cx.now(),
+        service_deployment: letters(&cx.house.rng),
+        at: revision.created_at,
     };
     let (of, name) = (&id.cluster.name, &id.name);
     let path = format!(
@@ -339,7 +344,7 @@ pub(super) fn deploy(
         arn: cx.arn("ecs", path),
         service_arn: spec.arn.clone(),
         cluster_arn: spec.cluster_arn.clone(),
-        created_at: cx.now(),
+        created_at: target.at,
         deployment: target.deployment.clone(),
         sources,
         target: revision.id.clone(),

@@ -1,7 +1,8 @@
 //! `DeleteService`
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteService.html>).
 
-use super::{find, show};
+use super::find;
+use super::show::{self, WithTags};
 use crate::ecs::model::{Scheduling, State};
 use crate::ecs::{Ecs, error};
 use neargate_api::ecs as api;
@@ -19,9 +20,9 @@ pub async fn delete_service(
         let read = found.ok_or_else(error::service_not_found)?;
         match read.state() {
             State::Active => {}
-            State::Inactive => return Err(error::service_not_found()),
-            State::Draining => {
-                let service = Some(show::service(&ecs, &cx, &id, &read, true).await?);
+            // <https://github.com/aws/aws-sdk-js/issues/4189> shows an INACTIVE one.
+            State::Draining | State::Inactive => {
+                let service = Some(show::service(&ecs, &cx, &id, &read, WithTags::IfAny).await?);
                 return Ok(api::DeleteServiceOutput { service });
             }
         }
@@ -39,7 +40,7 @@ pub async fn delete_service(
                 revision,
                 value: service,
             };
-            let service = Some(show::service(&ecs, &cx, &id, &stored, true).await?);
+            let service = Some(show::service(&ecs, &cx, &id, &stored, WithTags::IfAny).await?);
             return Ok(api::DeleteServiceOutput { service });
         }
     }

@@ -1,6 +1,6 @@
 //! `DescribeServices`, `ListServices`, `ListServicesByNamespace`.
 
-use super::show;
+use super::show::{self, WithTags};
 use crate::ecs::api::active_cluster;
 use crate::ecs::fleet::{ClusterId, ServiceId};
 use crate::ecs::model::{Service, ServiceRevision};
@@ -25,7 +25,7 @@ pub async fn describe_services(
             "Services cannot have more than 10 elements.",
         ));
     }
-    let with_tags = input.include.iter().flatten().any(|i| i == "TAGS");
+    let with_tags = WithTags::Asked(input.include.iter().flatten().any(|i| i == "TAGS"));
     let (mut services, mut failures) = (Vec::new(), Vec::new());
     for named in &input.services {
         let name = reference::service_name(&cx.scope, &cluster.name, named)?;

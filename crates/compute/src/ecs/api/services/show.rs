@@ -20,6 +20,8 @@ struct Shown {
     revision: Option<ServiceRevision>,
     counts: Counts,
     primary: bool,
+    /// Its service's scheduler has begun with it.
+    taken_up: bool,
 }
 
 /// What is of the service as a whole, now.
@@ -27,6 +29,20 @@ struct Whole {
     desired: i32,
     counts: Counts,
     events: Vec<api::ServiceEvent>,
+    /// Of the primary deployment; once the service is `INACTIVE`, the last one's.
+    revision: Option<ServiceRevision>,
+    /// `None`: they were not asked for.
+    tags: Option<Vec<api::Tag>>,
+}
+
+/// Which tags are shown with a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WithTags {
+    /// `include` names them or not.
+    Asked(bool),
+    /// An operation that changes it: there is no member without any, as seen in
+    /// <https://docs.aws.amazon.com/cli/latest/reference/ecs/create-service.html#examples>.
+    IfAny,
 }
 
 pub(super) async fn service(
@@ -34,33 +50,53 @@ pub(super) async fn service(
     cx: &Ctx,
     id: &ServiceId,
     service: &Stored<Service>,
-    with_tags: bool,
+    with_tags: WithTags,
 ) -> Result<api::Service, AwsError> {
     ecs.fleet.current(cx.db()).await?;
     let rows = ecs.fleet.rows_of_service(id);
     let mut shown = Vec::new();
+    let begun = |d: &Deployment| service.status.deployments.iter().any(|of| of.id == d.id);
     for (nth, deployment) in adopted(service).into_iter().enumerate() {
-        let key = id.key::<ServiceRevision>(&deployment.revision);
-        let revision = cx.db().get_key::<ServiceRevision>(&key).await?;
         shown.push(Shown {
             counts: counts(tally::of(&rows, &deployment.id)),
-            revision: revision.map(|r| r.value),
+            revision: revision(cx, id, &deployment.revision).await?,
             primary: nth == 0,
+            taken_up: begun(&deployment),
             deployment,
         });
     }
-    let events = events(cx, id, service).await?;
+    let of_primary = match (shown.first(), &service.spec.target) {
+        (Some(primary), _) => primary.revision.clone(),
+        (None, Some(last)) => revision(cx, id, &last.revision).await?,
+        (None, None) => None,
+    };
     let whole = Whole {
         desired: desired(ecs, cx, id, service).await?,
         counts: counts(rows.iter()),
-        events,
+        events: events(cx, id, service).await?,
+        revision: of_primary,
+        tags: match with_tags {
+            WithTags::Asked(asked) => asked.then(|| api_tags(&service.spec.tags)),
+            WithTags::IfAny => Some(api_tags(&service.spec.tags)).filter(|t| !t.is_empty()),
+        },
     };
-    let mut described = described(service, &shown, whole, with_tags, cx, id);
+    let mut described = described(service, &shown, whole, cx, id);
     if service.spec.controller == DeploymentController::External {
-        let sets = task_sets::of_service(ecs, cx, id, service, with_tags).await?;
+        let tags = with_tags != WithTags::Asked(false);
+        let sets = task_sets::of_service(ecs, cx, id, service, tags).await?;
         external(&mut described, sets);
     }
     Ok(described)
+}
+
+async fn revision(
+    cx: &Ctx,
+    id: &ServiceId,
+    revision: &str,
+) -> Result<Option<ServiceRevision>, AwsError> {
+    let key = id.key::<ServiceRevision>(revision);
+    let found = cx.db().get_key::<ServiceRevision>(&key).await?;
+    Ok(found.map(|r| r.value))
 }
 
 /// The task sets, and of the primary what a service shows of its primary deployment.
@@ -125,14 +161,17 @@ fn described(
     service: &Service,
     shown: &[Shown],
     whole: Whole,
-    with_tags: bool,
     cx: &Ctx,
     id: &ServiceId,
 ) -> api::Service {
     let spec = &service.spec;
-    let primary = shown.first();
-    let revision = primary.and_then(|p| p.revision.as_ref());
+    let primary = shown.first().filter(|p| p.taken_up);
+    let revision = whole.revision.as_ref();
     let network = revision.and_then(|r| r.network.as_ref().map(|n| network(&n.0)));
+    // Services with a network of their own have it even without load balancers, as seen in
+    // <https://docs.aws.amazon.com/cli/latest/reference/ecs/create-service.html#examples>.
+    let grace = spec.health_check_grace_period_seconds;
+    let grace = grace.or(network.as_ref().map(|_| 0));
     let inactive = service.state() == State::Inactive;
     let deployments = shown.iter().map(|s| deployment(s, whole.desired));
     let role = crate::ecs::service::role(&cx.scope);
@@ -187,16 +226,12 @@ fn described(
                 .collect(),
         ),
         network_configuration: network,
-        health_check_grace_period_seconds: spec.health_check_grace_period_seconds,
+        health_check_grace_period_seconds: grace,
         scheduling_strategy: Some(spec.scheduling.as_str().into()),
         deployment_controller: Some(api::DeploymentController {
             r#type: spec.controller.as_str().into(),
         }),
-        tags: Some(if with_tags {
-            api_tags(&spec.tags)
-        } else {
-            Vec::new()
-        }),
+        tags: whole.tags,
         created_by: spec.created_by.clone(),
         enable_ecs_managed_tags: Some(spec.enable_ecs_managed_tags),
         propagate_tags: Some(spec.propagate_tags.as_str().into()),
@@ -213,11 +248,15 @@ fn described(
     }
 }
 
-/// The primary is to have all; of the others what is left is what they are to have.
+/// The primary is to have all, once the scheduler has begun with it: what creates or updates a
+/// service answers 0, as seen in
+/// <https://docs.aws.amazon.com/cli/latest/reference/ecs/create-service.html#examples>. Of the
+/// others what is left is what they are to have.
 fn deployment_desired(shown: &Shown, desired: i32) -> i32 {
-    match shown.primary {
-        true => desired,
-        false => number(shown.counts.running + shown.counts.pending),
+    match (shown.primary, shown.taken_up) {
+        (true, true) => desired,
+        (true, false) => 0,
+        (false, _) => number(shown.counts.running + shown.counts.pending),
     }
 }
 

@@ -8,7 +8,8 @@ use crate::ecs::model::{AlarmWatch, Scheduling, Service, ServiceDeployment, Serv
 use crate::ecs::plan::service::tally;
 use neargate_api::ecs as api;
 
-/// A service revision.
+/// A service revision; what it has none of is no member, as seen in
+/// <https://docs.aws.amazon.com/cli/latest/reference/ecs/describe-service-revisions.html#examples>.
 pub(in crate::ecs::api) fn revision(revision: &ServiceRevision) -> api::ServiceRevision {
     let image = |(name, image): &(String, String)| api::ContainerImage {
         container_name: Some(name.clone()),
@@ -24,8 +25,6 @@ pub(in crate::ecs::api) fn revision(revision: &ServiceRevision) -> api::ServiceR
         launch_type: revision.launch_type.clone(),
         platform_version: platform_version(revision),
         platform_family: family(revision),
-        load_balancers: Some(Vec::new()),
-        service_registries: Some(Vec::new()),
         network_configuration: revision.network.as_ref().map(|n| network(&n.0)),
         container_images: Some(revision.images.iter().map(image).collect()),
         guard_duty_enabled: Some(false),
@@ -34,7 +33,9 @@ pub(in crate::ecs::api) fn revision(revision: &ServiceRevision) -> api::ServiceR
     }
 }
 
-/// A service deployment; what it counts is live while it lasts.
+/// A service deployment; what it counts is live while it lasts. Without alarms only their status
+/// is a member, as seen in
+/// <https://docs.aws.amazon.com/cli/latest/reference/ecs/describe-service-deployments.html#examples>.
 pub(super) fn record(
     ecs: &Ecs,
     id: &ServiceId,
@@ -120,8 +121,9 @@ pub(super) fn record(
                 )
                 .into(),
             ),
-            alarm_names: Some(alarms.map(|a| a.names.clone()).unwrap_or_default()),
-            triggered_alarm_names: Some(status.triggered_alarms.clone()),
+            alarm_names: alarms.map(|a| a.names.clone()).filter(|n| !n.is_empty()),
+            triggered_alarm_names: Some(status.triggered_alarms.clone())
+                .filter(|names| !names.is_empty()),
         }),
         ..Default::default()
     }

@@ -45,29 +45,20 @@ pub(super) fn create(input: &api::CreateServiceInput) -> Result<(), AwsError> {
     ])
 }
 
+/// As a call to create one with the same parts.
 pub(super) fn update(input: &api::UpdateServiceInput) -> Result<(), AwsError> {
-    if let Some(controller) = &input.deployment_controller {
-        check_controller(controller)?;
-    }
-    refuse(&[
-        (some(&input.load_balancers), "loadBalancers"),
-        (some(&input.service_registries), "serviceRegistries"),
-        (
-            connect(&input.service_connect_configuration),
-            "serviceConnectConfiguration",
-        ),
-        (some(&input.volume_configurations), "volumeConfigurations"),
-        (
-            some(&input.vpc_lattice_configurations),
-            "vpcLatticeConfigurations",
-        ),
-        (some(&input.gateway_connectors), "gatewayConnectors"),
-        (input.monitoring.is_some(), "monitoring"),
-        (
-            input.enable_execute_command == Some(true),
-            "enableExecuteCommand",
-        ),
-    ])
+    create(&api::CreateServiceInput {
+        deployment_controller: input.deployment_controller.clone(),
+        load_balancers: input.load_balancers.clone(),
+        service_registries: input.service_registries.clone(),
+        service_connect_configuration: input.service_connect_configuration.clone(),
+        volume_configurations: input.volume_configurations.clone(),
+        vpc_lattice_configurations: input.vpc_lattice_configurations.clone(),
+        gateway_connectors: input.gateway_connectors.clone(),
+        monitoring: input.monitoring.clone(),
+        enable_execute_command: input.enable_execute_command,
+        ..Default::default()
+    })
 }
 
 fn check_controller(controller: &api::DeploymentController) -> Result<(), AwsError> {

@@ -5,7 +5,8 @@
 
 use super::create::{arn, deploy, desired_count, grace, propagate};
 use super::revision::{Configuration, active_definition};
-use super::{active, rules, show, unbuilt};
+use super::show::{self, WithTags};
+use super::{active, rules, unbuilt};
 use crate::ecs::api::active_cluster;
 use crate::ecs::api::capacity::Wanted;
 use crate::ecs::fleet::ServiceId;
@@ -48,7 +49,7 @@ pub async fn update_service(
                 value: service,
             };
             return Ok(api::UpdateServiceOutput {
-                service: Some(show::service(&ecs, &cx, &id, &stored, true).await?),
+                service: Some(show::service(&ecs, &cx, &id, &stored, WithTags::IfAny).await?),
             });
         }
     }

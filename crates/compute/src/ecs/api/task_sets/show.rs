@@ -53,11 +53,9 @@ pub(super) async fn describe(
         }),
         stability_status: Some(set.status.stability.as_str().into()),
         stability_status_at: Some(set.status.stability_at),
-        tags: Some(if with_tags {
-            api_tags(&set.tags)
-        } else {
-            Vec::new()
-        }),
+        // No member without any, as seen in
+        // <https://docs.aws.amazon.com/cli/latest/reference/ecs/create-task-set.html#examples>.
+        tags: Some(api_tags(&set.tags)).filter(|tags| with_tags && !tags.is_empty()),
         ..Default::default()
     })
 }

@@ -6,6 +6,7 @@ mod deployments;
 mod instances;
 mod keeping;
 mod scale;
+mod shown;
 mod task_sets;
 mod together;
 
