@@ -122,8 +122,9 @@ pub(super) fn record(
                 .into(),
             ),
             alarm_names: alarms.map(|a| a.names.clone()).filter(|n| !n.is_empty()),
-            triggered_alarm_names: Some(status.triggered_alarms.clone())
-                .filter(|names| !names.is_empty()),
+            triggered_alarm_names: alarms
+                .filter(|a| !a.names.is_empty())
+                .map(|_| status.triggered_alarms.clone()),
         }),
         ..Default::default()
     }
