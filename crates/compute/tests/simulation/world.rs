@@ -1,6 +1,7 @@
 //! One control plane without a gateway, and the calls the scenarios make.
 
 use crate::clock::SimulatedClock;
+use crate::durable::Durable;
 use crate::invariants::Invariants;
 use crate::nodes::Nodes;
 use neargate_api::ecs::{self as api, ops};
@@ -14,7 +15,6 @@ use neargate_service::eni::Cursors;
 use neargate_service::{
     AwsError, Caller, Ctx, Db, House, OperationTable, Principal, Scope, Service as _, Settings,
 };
-use neargate_store::memory::MemoryStore;
 use neargate_wire::structure::{OperationDef, Structure, from_value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub struct World {
     pub invariants: Arc<Invariants>,
     table: OperationTable<Ecs>,
     running: Vec<JoinHandle<()>>,
-    _blobs: tempfile::TempDir,
+    _scratch: tempfile::TempDir,
 }
 
 impl Drop for World {
@@ -43,7 +43,7 @@ impl Drop for World {
 impl World {
     /// `count` nodes in three zones, each registered as a container instance.
     pub async fn new(seed: u64, count: usize) -> World {
-        let blobs = tempfile::tempdir().expect("a scratch directory");
+        let scratch = tempfile::tempdir().expect("a scratch directory");
         let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::start());
         let rng = Arc::new(Rng::seeded(seed));
         let scope = Scope {
@@ -51,11 +51,11 @@ impl World {
             region: Region::default(),
         };
         let house = Arc::new(House {
-            db: Db::new(MemoryStore::new(clock.clone())),
+            db: Db::new(Durable::open(scratch.path(), clock.clone())),
             clock,
             addresses: Cursors::new(&rng),
             rng,
-            blobs: Blobs::open(blobs.path()).expect("blobs"),
+            blobs: Blobs::open(scratch.path()).expect("blobs"),
             caller: Caller::default(),
             settings: Settings {
                 registry_endpoint: "localhost:4566".into(),
@@ -74,7 +74,7 @@ impl World {
             scope,
             nodes,
             invariants,
-            _blobs: blobs,
+            _scratch: scratch,
         };
         world.start().await;
         let cluster = api::CreateClusterInput {

@@ -81,6 +81,12 @@ pub trait Controller: Send + Sync + 'static {
     fn plan(&self, view: &Self::View, now: Timestamp) -> Plan<Self::Action>;
 
     async fn apply(&self, action: Self::Action) -> Result<Applied, AwsError>;
+
+    /// How long the key is left alone after a look at `view`, whatever wakes it meanwhile: so
+    /// that many small changes of something large cost few looks.
+    fn rest(&self, _view: &Self::View) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// Runs of different keys at the same time.
@@ -95,6 +101,7 @@ pub async fn run<C: Controller>(controller: Arc<C>, db: Db, clock: Arc<dyn Clock
     let mut queue = Queue::default();
     let mut failures: HashMap<String, Backoff> = HashMap::new();
     let mut running = FuturesUnordered::new();
+    let mut resting = FuturesUnordered::new();
     let mut watches = FuturesUnordered::new();
     let mut wakes = controller.wakes();
     let mut reopen = Backoff::new(RETRY_FIRST, RETRY_MAX);
@@ -145,9 +152,16 @@ pub async fn run<C: Controller>(controller: Arc<C>, db: Db, clock: Arc<dyn Clock
                 }
             }
             Some((key, outcome)) = running.next() => match outcome {
-                Ok(wake_at) => {
+                Ok(Looked { wake_at, rest }) => {
                     failures.remove(&key);
-                    queue.done(key, wake_at);
+                    if rest.is_zero() {
+                        queue.done(key, wake_at);
+                    } else {
+                        resting.push(async move {
+                            sleep(rest).await;
+                            (key, wake_at)
+                        });
+                    }
                 }
                 Err(error) => {
                     let new = || Backoff::new(RETRY_FIRST, RETRY_MAX);
@@ -157,6 +171,7 @@ pub async fn run<C: Controller>(controller: Arc<C>, db: Db, clock: Arc<dyn Clock
                     queue.failed(key, clock.now() + backoff.next_delay(&rng));
                 }
             },
+            Some((key, wake_at)) = resting.next() => queue.done(key, wake_at),
             () = sleep(wait.unwrap_or_default()), if wait.is_some() => {}
         }
     }
@@ -170,18 +185,26 @@ async fn elapsed(timer: &mut Option<Pin<Box<Sleep>>>) {
     }
 }
 
+/// What a round that went well leads to.
+#[derive(Default)]
+struct Looked {
+    wake_at: Option<Timestamp>,
+    rest: Duration,
+}
+
 /// One round: view, plan, apply; again at once while the world moves under the plan.
 async fn reconcile<C: Controller>(
     controller: Arc<C>,
     key: String,
     clock: Arc<dyn Clock>,
-) -> (String, Result<Option<Timestamp>, AwsError>) {
+) -> (String, Result<Looked, AwsError>) {
     let outcome = async {
         'again: loop {
             let Some(view) = controller.view(&key).await? else {
-                return Ok(None);
+                return Ok(Looked::default());
             };
             let plan = controller.plan(&view, clock.now());
+            let rest = controller.rest(&view);
             if !plan.actions.is_empty() {
                 tracing::debug!(
                     controller = controller.name(), key, reason = plan.reason,
@@ -193,7 +216,8 @@ async fn reconcile<C: Controller>(
                     continue 'again;
                 }
             }
-            return Ok(plan.wake_at);
+            let wake_at = plan.wake_at;
+            return Ok(Looked { wake_at, rest });
         }
     };
     let outcome = outcome.await;

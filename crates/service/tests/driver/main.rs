@@ -1,6 +1,7 @@
 //! The controller driver under faults: runs that fail, watches that end, clocks that jump.
 
 mod faulty;
+mod rest;
 
 use async_trait::async_trait;
 use faulty::Faulty;

@@ -21,7 +21,7 @@ use neargate_service::{AwsError, Db, Scope, Stored};
 use neargate_store::Revision;
 use parking_lot::Mutex;
 use state::State;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -143,6 +143,19 @@ impl Fleet {
         id: &str,
     ) -> Option<Arc<Stored<ContainerInstance>>> {
         self.state.lock().instance(cluster, id)
+    }
+
+    /// Those of `ids` that no container instance has which is `so`; unknown ones too.
+    pub fn instances_but<'a>(
+        &self,
+        cluster: &ClusterId,
+        ids: impl IntoIterator<Item = &'a str>,
+        so: impl Fn(&ContainerInstance) -> bool,
+    ) -> BTreeSet<String> {
+        let state = self.state.lock();
+        let is_so = |id: &&str| state.instance(cluster, id).is_some_and(|i| so(&i));
+        let others = ids.into_iter().filter(|id| !is_so(id));
+        others.map(str::to_owned).collect()
     }
 
     /// The tasks of one container instance that have not stopped.

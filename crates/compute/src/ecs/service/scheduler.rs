@@ -16,6 +16,11 @@ use neargate_service::{AwsError, House, Resource, Stored};
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// A service of 10,000 tasks is looked at ten times a second at the most, one of 100 a thousand
+/// times.
+const REST_PER_TASK: Duration = Duration::from_micros(10);
 
 /// Keeps services running.
 #[derive(Debug)]
@@ -162,5 +167,10 @@ impl Controller for Scheduler {
 
     async fn apply(&self, work: Work) -> Result<Applied, AwsError> {
         apply::apply(&self.ecs, &self.house, work).await
+    }
+
+    /// Each task's every turn wakes its service, and each look passes over all its tasks.
+    fn rest(&self, seen: &Self::View) -> Duration {
+        REST_PER_TASK * u32::try_from(seen.view.rows.len()).unwrap_or(u32::MAX)
     }
 }

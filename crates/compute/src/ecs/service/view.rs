@@ -7,14 +7,14 @@ use crate::ecs::alarms::Watched;
 use crate::ecs::fleet::{Row, ServiceId};
 use crate::ecs::launch::{Capacity, seats};
 use crate::ecs::model::{
-    AlarmWatch, Cluster, InstanceStatus, Rollout, Scheduling, Service, ServiceDeployment,
-    ServiceRevision,
+    AlarmWatch, Cluster, ContainerInstance, InstanceStatus, Rollout, Scheduling, Service,
+    ServiceDeployment, ServiceRevision,
 };
 use crate::ecs::plan::placement::{SpreadBy, Strategy};
 use crate::ecs::plan::service::{View, adopted};
 use neargate_domain::vpc::DefaultVpc;
 use neargate_service::{AwsError, House, Stored};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// A view and the stored values it is of.
@@ -125,14 +125,11 @@ async fn records(
 /// Instances with tasks of the service that take no new ones.
 pub(in crate::ecs) fn draining(ecs: &Ecs, id: &ServiceId, rows: &[Arc<Row>]) -> BTreeSet<String> {
     let live = rows.iter().filter(|row| row.is_live());
-    let on: BTreeSet<&String> = live
-        .filter_map(|row| row.container_instance.as_ref())
+    let on: HashSet<&str> = live
+        .filter_map(|row| row.container_instance.as_deref())
         .collect();
-    let gone = on.into_iter().filter(|instance| {
-        let found = ecs.fleet.instance(&id.cluster, instance);
-        found.is_none_or(|i| i.status != InstanceStatus::Active)
-    });
-    gone.cloned().collect()
+    let active = |i: &ContainerInstance| i.status == InstanceStatus::Active;
+    ecs.fleet.instances_but(&id.cluster, on, active)
 }
 
 /// Of those, the ones with tasks that are not of this service.
