@@ -1,4 +1,4 @@
-//! Floor 0: identifiers, ARNs, time, seeded randomness, backoff and named tasks.
+//! Floor 0: identifiers, UUIDs, ARNs, time, seeded randomness, backoff and named tasks.
 //!
 //! Everything here is free of I/O but [`time::SystemClock`], [`rng::Rng::from_entropy`] and
 //! [`task`]; no other crate may read the wall clock, spawn an unnamed task or draw
@@ -11,6 +11,7 @@ pub mod rng;
 pub mod secret;
 pub mod task;
 pub mod time;
+pub mod uuid;
 
 pub use arn::Arn;
 pub use id::{AccountId, Region};

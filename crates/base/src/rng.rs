@@ -1,5 +1,6 @@
 //! Randomness that can be repeated: one seed, one sequence.
 
+use crate::uuid;
 use parking_lot::Mutex;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng};
@@ -52,17 +53,7 @@ impl Rng {
     pub fn uuid(&self) -> String {
         let mut b = [0u8; 16];
         self.fill(&mut b);
-        b[6] = (b[6] & 0x0f) | 0x40;
-        b[8] = (b[8] & 0x3f) | 0x80;
-        let h = hex::encode(b);
-        format!(
-            "{}-{}-{}-{}-{}",
-            &h[..8],
-            &h[8..12],
-            &h[12..16],
-            &h[16..20],
-            &h[20..]
-        )
+        uuid::text(b, 4)
     }
 }
 

@@ -4,7 +4,7 @@
 use super::instance::InstanceChange;
 use super::task;
 use crate::ecs::fleet::ClusterId;
-use neargate_base::Timestamp;
+use neargate_base::{Timestamp, uuid};
 use neargate_store::{Entry, Revision};
 use neargate_wire::json::{self, Form, Names, Times};
 use neargate_wire::schema::TimestampFormat;
@@ -132,18 +132,8 @@ impl Event {
             self.key, self.revision, self.detail_type, self.index
         );
         let hash = Sha256::digest(seed.as_bytes());
-        let mut b: [u8; 16] = hash[..16].try_into().expect("a hash of 32 bytes");
-        b[6] = (b[6] & 0x0f) | 0x80;
-        b[8] = (b[8] & 0x3f) | 0x80;
-        let h = hex::encode(b);
-        format!(
-            "{}-{}-{}-{}-{}",
-            &h[..8],
-            &h[8..12],
-            &h[12..16],
-            &h[16..20],
-            &h[20..]
-        )
+        let bytes = hash[..16].try_into().expect("a hash of 32 bytes");
+        uuid::text(bytes, 8)
     }
 
     /// The whole event as JSON, in one line.

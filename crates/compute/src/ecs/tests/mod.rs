@@ -26,8 +26,8 @@ use neargate_api::ecs::{self as api, ops};
 use neargate_base::time::ManualClock;
 use neargate_base::{AccountId, Clock, Region, Rng, Timestamp, task};
 use neargate_blob::Blobs;
-use neargate_domain::NodeKind;
 use neargate_domain::vpc::DefaultVpc;
+use neargate_domain::{ContainerReport, ContainerStatus, Health, NodeKind, TaskReport};
 use neargate_service::eni::Cursors;
 use neargate_service::{
     AwsError, Caller, Ctx, Db, House, OperationTable, Principal, Resource, Scope, Service, Settings,
@@ -257,4 +257,35 @@ fn arns(tasks: &[api::Task]) -> Vec<String> {
 fn said<T: std::fmt::Debug>(result: Result<T, AwsError>) -> (String, String) {
     let error = result.expect_err("refused");
     (error.code, error.message)
+}
+
+/// What a node says of a task it has just heard of.
+pub(super) fn nothing_yet(task: &Task) -> TaskReport {
+    TaskReport {
+        task_id: task.spec.assignment.task_id.clone(),
+        sequence: 0,
+        observed_generation: 1,
+        network_ready: false,
+        pull_started_at: None,
+        pull_stopped_at: None,
+        containers: task
+            .spec
+            .containers
+            .iter()
+            .map(|c| ContainerReport {
+                name: c.name.clone(),
+                status: ContainerStatus::Pending,
+                runtime_id: None,
+                image_digest: None,
+                started_at: None,
+                finished_at: None,
+                exit_code: None,
+                reason: None,
+                network_bindings: vec![],
+                health: Health::Unknown,
+            })
+            .collect(),
+        stopped: None,
+        released: false,
+    }
 }

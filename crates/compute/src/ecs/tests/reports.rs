@@ -1,47 +1,17 @@
 //! Simulation: nodes whose reports come late, twice, out of order or not at all, and that
 //! restart; users who stop tasks meanwhile. The seed of a failure is printed and repeats it.
 
-use super::Lab;
+use super::{Lab, nothing_yet};
 use crate::ecs::model::Task;
 use crate::ecs::observe;
 use neargate_api::ecs::{self as api, ops};
 use neargate_base::{Rng, Timestamp};
 use neargate_domain::report::TaskStopped;
-use neargate_domain::{ContainerReport, ContainerStatus, Health, TaskReport, TaskStatus};
+use neargate_domain::{ContainerStatus, TaskReport, TaskStatus};
 use std::collections::BTreeMap;
 
 /// What a restarted agent skips, so as to stay above what it sent before.
 const RESTART_GAP: u64 = 1_024;
-
-fn nothing_yet(task: &Task) -> TaskReport {
-    TaskReport {
-        task_id: task.spec.assignment.task_id.clone(),
-        sequence: 0,
-        observed_generation: 1,
-        network_ready: false,
-        pull_started_at: None,
-        pull_stopped_at: None,
-        containers: task
-            .spec
-            .containers
-            .iter()
-            .map(|c| ContainerReport {
-                name: c.name.clone(),
-                status: ContainerStatus::Pending,
-                runtime_id: None,
-                image_digest: None,
-                started_at: None,
-                finished_at: None,
-                exit_code: None,
-                reason: None,
-                network_bindings: vec![],
-                health: Health::Unknown,
-            })
-            .collect(),
-        stopped: None,
-        released: false,
-    }
-}
 
 /// The last report of a task that ran and ended by itself.
 pub(super) fn released(task: &Task) -> TaskReport {

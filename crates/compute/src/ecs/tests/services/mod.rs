@@ -5,12 +5,11 @@ mod api_rules;
 mod deployments;
 mod instances;
 mod keeping;
-mod scale;
 mod shown;
 mod task_sets;
 mod together;
 
-use super::{Lab, definition};
+use super::{Lab, definition, nothing_yet};
 use crate::ecs::fleet::ServiceId;
 use crate::ecs::model::Task;
 use crate::ecs::observe;
@@ -18,9 +17,7 @@ use crate::ecs::{Scheduler, TaskSets};
 use neargate_api::ecs::{self as api, ops};
 use neargate_domain::report::TaskStopped;
 use neargate_domain::vpc::DefaultVpc;
-use neargate_domain::{
-    ContainerReport, ContainerStatus, DesiredState, Health, TaskReport, TaskStatus,
-};
+use neargate_domain::{ContainerStatus, DesiredState, Health, TaskReport, TaskStatus};
 use neargate_service::controller::{Applied, Controller};
 use neargate_service::{AwsError, Stored};
 use std::collections::BTreeMap;
@@ -176,7 +173,7 @@ impl Town {
         let id = task.spec.assignment.task_id.clone();
         let report = {
             let mut node = self.node.lock();
-            let report = node.entry(id).or_insert_with(|| fresh(task));
+            let report = node.entry(id).or_insert_with(|| nothing_yet(task));
             change(report);
             report.sequence += 1;
             report.clone()
@@ -262,32 +259,6 @@ impl Town {
         town.create(|_| {}).await.expect("created");
         town.rest(&[]).await;
         town
-    }
-}
-
-fn fresh(task: &Task) -> TaskReport {
-    let container = |c: &crate::ecs::model::ContainerSpec| ContainerReport {
-        name: c.name.clone(),
-        status: ContainerStatus::Pending,
-        runtime_id: None,
-        image_digest: None,
-        started_at: None,
-        finished_at: None,
-        exit_code: None,
-        reason: None,
-        network_bindings: vec![],
-        health: Health::Unknown,
-    };
-    TaskReport {
-        task_id: task.spec.assignment.task_id.clone(),
-        sequence: 0,
-        observed_generation: 1,
-        network_ready: false,
-        pull_started_at: None,
-        pull_stopped_at: None,
-        containers: task.spec.containers.iter().map(container).collect(),
-        stopped: None,
-        released: false,
     }
 }
 
