@@ -219,15 +219,16 @@ def test_a_service_tells_of_its_deployments(gate, tmp_path):
         wait_until(lambda: "SERVICE_STEADY_STATE" in names(follower.of(arn)), what="it is steady")
         wait_until(lambda: "SERVICE_DEPLOYMENT_COMPLETED" in names(follower.of(arn)), what="it is complete")
         told = follower.of(arn)
-        by_name = {e["detail"]["eventName"]: e for e in told}
-        progress = by_name["SERVICE_DEPLOYMENT_IN_PROGRESS"]
-        assert progress["detail-type"] == "ECS Deployment State Change"
+        by_name = {(e["detail-type"], e["detail"]["eventName"]): e for e in told}
+        progress = by_name["ECS Deployment State Change", "SERVICE_DEPLOYMENT_IN_PROGRESS"]
         assert progress["detail"]["deploymentId"] == deployment
         assert progress["detail"]["reason"] == f"ECS deployment {deployment} in progress."
-        assert by_name["SERVICE_STEADY_STATE"]["detail-type"] == "ECS Service Action"
-        assert set(by_name["SERVICE_STEADY_STATE"]["detail"]) == {
-            "eventType", "eventName", "clusterArn", "createdAt"
-        }
+        # A service action has its name too:
+        # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_events.html
+        for name in "SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_STEADY_STATE":
+            assert set(by_name["ECS Service Action", name]["detail"]) == {
+                "eventType", "eventName", "clusterArn", "createdAt"
+            }
 
 
 def names(events):

@@ -50,15 +50,16 @@ impl InstanceChange {
             ..Default::default()
         };
         let count = |n: usize| i32::try_from(n).ok();
+        let some = |s: &String| Some(s.clone()).filter(|s| !s.is_empty());
         let described = api::ContainerInstance {
             container_instance_arn: Some(i.arn.clone()),
             ec2_instance_id: Some(i.ec2_instance_id.clone()),
             capacity_provider_name: i.capacity_provider.clone(),
             version: i64::try_from(self.revision).ok(),
             version_info: Some(api::VersionInfo {
-                agent_version: Some(i.agent_version.clone()),
-                agent_hash: Some(i.agent_hash.clone()),
-                docker_version: Some(i.docker_version.clone()),
+                agent_version: some(&i.agent_version),
+                agent_hash: some(&i.agent_hash),
+                docker_version: some(&i.docker_version),
             }),
             remaining_resources: Some(self.remaining.clone()),
             registered_resources: Some(resources::registered(&i.registered)),

@@ -2,9 +2,11 @@
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_deployment_events.html>,
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_events.html>).
 //!
-//! A deployment that is new or whose `rolloutState` changes makes an event of the first kind. A
-//! sentence appended to the service's own events makes one of the second kind, if AWS has a name
-//! for what it says.
+//! A deployment that is new or whose `rolloutState` changes makes an event of either kind: both
+//! pages list the three names. A sentence appended to the service's own events makes one of the
+//! second kind, if AWS has a name for what it says, and a steady state one more of the capacity
+//! providers. The page has samples of some names only; the members of the others are those of
+//! EventBridge's own schema of the type.
 
 use super::event::{DetailType, iso};
 use crate::ecs::fleet::ClusterId;
@@ -38,48 +40,105 @@ pub(super) fn deployments(before: &[Seen], service: &Service) -> Vec<Made> {
         let known = before.iter().find(|(id, _)| **id == *d.id);
         known.is_none_or(|(_, rollout)| *rollout != d.rollout)
     });
-    let made = changed.map(|d| {
+    let made = changed.flat_map(|d| {
         let (event_type, event_name) = match d.rollout {
             Rollout::InProgress => ("INFO", "SERVICE_DEPLOYMENT_IN_PROGRESS"),
             Rollout::Completed => ("INFO", "SERVICE_DEPLOYMENT_COMPLETED"),
             Rollout::Failed => ("ERROR", "SERVICE_DEPLOYMENT_FAILED"),
         };
-        Made {
-            detail_type: DetailType::Deployment,
+        let made = |detail_type, at: &str, more: Value| Made {
+            detail_type,
             time: d.updated_at,
             resources: vec![service.spec.arn.clone()],
-            detail: json!({
-                "eventType": event_type,
-                "eventName": event_name,
-                "clusterArn": service.spec.cluster_arn,
-                "deploymentId": d.id,
-                "updatedAt": iso(d.updated_at),
-                "reason": d.reason,
-            }),
-        }
+            detail: merged(
+                json!({
+                    "eventType": event_type,
+                    "eventName": event_name,
+                    "clusterArn": service.spec.cluster_arn,
+                    at: iso(d.updated_at),
+                }),
+                more,
+            ),
+        };
+        let change = json!({ "deploymentId": d.id, "reason": d.reason });
+        let action = match d.rollout {
+            Rollout::Failed => json!({ "reason": d.reason }),
+            Rollout::InProgress | Rollout::Completed => json!({}),
+        };
+        [
+            made(DetailType::Deployment, "updatedAt", change),
+            made(DetailType::ServiceAction, "createdAt", action),
+        ]
     });
     made.collect()
 }
 
-/// The service action of a sentence, if there is one.
-pub(super) fn action(cluster: &ClusterId, service: &str, event: &ServiceEvent) -> Option<Made> {
-    let (event_type, event_name, reason) = named(&event.message)?;
+/// The service actions of a sentence.
+pub(super) fn action(cluster: &ClusterId, service: &str, event: &ServiceEvent) -> Vec<Made> {
     let arn = |resource: String| cluster.scope.arn("ecs", resource);
-    let mut detail = json!({
-        "eventType": event_type,
-        "eventName": event_name,
-        "clusterArn": arn(format!("cluster/{}", cluster.name)),
-        "createdAt": iso(event.at),
-    });
-    if let Some(reason) = reason {
-        detail["reason"] = reason.into();
-    }
-    Some(Made {
+    let made = |event_type: &str, event_name: &str, more: Value| Made {
         detail_type: DetailType::ServiceAction,
         time: event.at,
         resources: vec![arn(format!("service/{}/{service}", cluster.name))],
-        detail,
-    })
+        detail: merged(
+            json!({
+                "eventType": event_type,
+                "eventName": event_name,
+                "clusterArn": arn(format!("cluster/{}", cluster.name)),
+                "createdAt": iso(event.at),
+            }),
+            more,
+        ),
+    };
+    let Some((event_type, event_name, reason)) = named(&event.message) else {
+        return Vec::new();
+    };
+    let providers = event.providers.iter();
+    let providers = providers.map(|p| arn(format!("capacity-provider/{p}")));
+    let providers: Vec<String> = providers.collect();
+    let mut more = about(cluster, service, &event.message, event_name);
+    if let Some(reason) = reason {
+        more["reason"] = reason.into();
+    }
+    if event_name == "SERVICE_TASK_PLACEMENT_FAILURE" && !providers.is_empty() {
+        more["capacityProviderArns"] = json!(providers);
+    }
+    let mut all = vec![made(event_type, event_name, more)];
+    if event_name == "SERVICE_STEADY_STATE" && !providers.is_empty() {
+        let more = json!({ "capacityProviderArns": providers });
+        all.push(made("INFO", "CAPACITY_PROVIDER_STEADY_STATE", more));
+    }
+    all
+}
+
+fn merged(mut detail: Value, more: Value) -> Value {
+    if let (Value::Object(members), Value::Object(more)) = (&mut detail, more) {
+        members.extend(more);
+    }
+    detail
+}
+
+/// What the sentence names besides the service: tasks, a task set, a container instance.
+fn about(cluster: &ClusterId, service: &str, message: &str, event_name: &str) -> Value {
+    let of = &cluster.name;
+    let arn = |resource: String| cluster.scope.arn("ecs", resource);
+    let mut more = json!({});
+    if event_name == "TASKS_STOPPED" {
+        let tasks = message.split("(task ").skip(1);
+        let tasks = tasks.filter_map(|rest| rest.split_once(')').map(|(id, _)| id));
+        let arns = tasks.map(|id| arn(format!("task/{of}/{id}")));
+        more["taskArns"] = arns.collect::<Vec<_>>().into();
+    }
+    let set = message.split_once(", taskSet ");
+    if let Some((set, _)) = set.and_then(|(_, rest)| rest.split_once(')')) {
+        more["taskSetArns"] = json!([arn(format!("task-set/{of}/{service}/{set}"))]);
+    }
+    let instance = message.split_once("matching container-instance ");
+    if let Some((id, _)) = instance.and_then(|(_, rest)| rest.split_once(' ')) {
+        let instance = arn(format!("container-instance/{of}/{id}"));
+        more["containerInstanceArns"] = json!([instance]);
+    }
+    more
 }
 
 /// `eventType`, `eventName` and `reason` of a service event's sentence

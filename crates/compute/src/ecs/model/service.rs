@@ -272,6 +272,9 @@ pub struct ServiceEvent {
     pub at: Timestamp,
     /// `(service web) has reached a steady state.`
     pub message: String,
+    /// Names of the capacity providers it is about: for EventBridge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub providers: Vec<String>,
 }
 
 impl Resource for ServiceEvent {

@@ -4,8 +4,12 @@
 use super::scheduler::Work;
 use super::{Journal, purge, start, stop};
 use crate::ecs::Ecs;
+use crate::ecs::fleet::Row;
+use crate::ecs::plan::service::sentence;
 use neargate_service::controller::Applied;
 use neargate_service::{AwsError, Committed, House};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 pub(super) async fn apply(ecs: &Ecs, house: &House, work: Work) -> Result<Applied, AwsError> {
     let Work {
@@ -19,6 +23,9 @@ pub(super) async fn apply(ecs: &Ecs, house: &House, work: Work) -> Result<Applie
     }
     let mut journal = Journal::new(id, read);
     if step.status.is_some() || !step.events.is_empty() || !step.records.is_empty() {
+        if step.events.iter().any(|e| sentence::is_steady(e)) {
+            journal.providers = providers(&ecs.fleet.rows_of_service(&journal.id));
+        }
         let status = step.status.as_ref().unwrap_or(&journal.read.status);
         let (mut tx, service) = journal.write(house, house.db.tx(), status, &step.events);
         for record in &step.records {
@@ -27,6 +34,7 @@ pub(super) async fn apply(ecs: &Ecs, house: &House, work: Work) -> Result<Applie
             }
         }
         let committed = tx.commit().await?;
+        journal.providers.clear();
         let adopted = journal.read.status.adopted != service.status.adopted;
         if committed == Committed::Conflict || !journal.wrote(committed, service) {
             return Ok(Applied::Conflict);
@@ -44,4 +52,11 @@ pub(super) async fn apply(ecs: &Ecs, house: &House, work: Work) -> Result<Applie
         return Ok(Applied::Conflict);
     }
     Ok(Applied::Done)
+}
+
+/// Those that the service's tasks run on, by name.
+fn providers(rows: &[Arc<Row>]) -> Vec<String> {
+    let live = rows.iter().filter(|row| row.is_live());
+    let names: BTreeSet<&String> = live.filter_map(|r| r.capacity_provider.as_ref()).collect();
+    names.into_iter().cloned().collect()
 }

@@ -11,6 +11,8 @@ pub struct Journal {
     pub id: ServiceId,
     /// What its events call it: the service's name, and the task set's where there are some.
     pub who: String,
+    /// The capacity providers that the next events are about.
+    pub providers: Vec<String>,
     /// As this journal wrote it last.
     pub read: Stored<Service>,
 }
@@ -18,7 +20,12 @@ pub struct Journal {
 impl Journal {
     pub fn new(id: ServiceId, read: Stored<Service>) -> Journal {
         let who = id.name.clone();
-        Journal { id, who, read }
+        Journal {
+            id,
+            who,
+            providers: Vec::new(),
+            read,
+        }
     }
 
     /// `tx`, and the service with this status and these events besides.
@@ -38,6 +45,7 @@ impl Journal {
                 id: house.rng.uuid(),
                 at: house.now(),
                 message: message.clone(),
+                providers: self.providers.clone(),
             };
             tx = tx.put(ServiceEvent::key(&self.id, number), &event);
             service.status.next_event += 1;

@@ -54,6 +54,8 @@ pub(in crate::ecs) async fn start(
             journal.read.value = service;
         }
         if let Some(unplaced) = launched.unplaced {
+            let failed = left.get(launched.tasks.len()).and_then(Capacity::provider);
+            journal.providers = failed.map(str::to_owned).into_iter().collect();
             return block(house, journal, &unplaced.event).await;
         }
         left.drain(..size);

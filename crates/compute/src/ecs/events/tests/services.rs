@@ -2,26 +2,90 @@
 
 use super::shapes::cluster;
 use super::{changed, golden};
+use crate::ecs::events::DetailType;
 use crate::ecs::events::service::{action, deployments, seen};
 use crate::ecs::model::{Service, ServiceEvent};
 use neargate_base::Timestamp;
 use neargate_service::db;
 use serde_json::{Value, json};
 
-fn said(message: &str) -> Option<Value> {
+/// Of a service on these capacity providers.
+fn all_said(message: &str, providers: &[&str]) -> Vec<Value> {
     let event = ServiceEvent {
         number: 1,
         id: "x".into(),
         at: Timestamp::from_millis(1_574_191_642_695),
         message: message.into(),
+        providers: providers.iter().map(|p| (*p).to_owned()).collect(),
     };
-    action(&cluster(), "web", &event).map(|made| {
+    let made = action(&cluster(), "web", &event).into_iter();
+    let detail = made.map(|made| {
         assert_eq!(
             made.resources,
             ["arn:aws:ecs:us-east-1:000000000000:service/c/web"]
         );
         made.detail
-    })
+    });
+    detail.collect()
+}
+
+fn said(message: &str) -> Option<Value> {
+    let all = all_said(message, &[]);
+    assert!(all.len() < 2, "{all:?}");
+    all.into_iter().next()
+}
+
+/// The samples of
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_events.html>.
+#[test]
+fn what_an_event_is_about() {
+    let cluster = "arn:aws:ecs:us-east-1:000000000000:cluster/c";
+    let (at, arn) = (
+        "2019-11-19T19:27:22.695Z",
+        "arn:aws:ecs:us-east-1:000000000000",
+    );
+    let steady = all_said("(service web) has reached a steady state.", &["asg"]);
+    assert_eq!(steady.len(), 2);
+    let of_provider = json!({
+        "eventType": "INFO",
+        "eventName": "CAPACITY_PROVIDER_STEADY_STATE",
+        "clusterArn": cluster,
+        "capacityProviderArns": [format!("{arn}:capacity-provider/asg")],
+        "createdAt": at,
+    });
+    assert_eq!(steady[1], of_provider);
+    let none = all_said(
+        "(service web) was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later or in a different availability zone.",
+        &["FARGATE_SPOT"],
+    );
+    let placement = json!({
+        "eventType": "ERROR",
+        "eventName": "SERVICE_TASK_PLACEMENT_FAILURE",
+        "clusterArn": cluster,
+        "capacityProviderArns": [format!("{arn}:capacity-provider/FARGATE_SPOT")],
+        "reason": "RESOURCE:FARGATE",
+        "createdAt": at,
+    });
+    assert_eq!(none, [placement]);
+    let id = "2dd1b186f39845a584488d2ef155c131";
+    let full = said(&format!(
+        "(service web) was unable to place a task because no container instance met all of its requirements. The closest matching container-instance {id} has insufficient CPU units available. For more information, see the Troubleshooting section."
+    ));
+    let placement = json!({
+        "eventType": "ERROR",
+        "eventName": "SERVICE_TASK_PLACEMENT_FAILURE",
+        "clusterArn": cluster,
+        "containerInstanceArns": [format!("{arn}:container-instance/c/{id}")],
+        "reason": "RESOURCE:CPU",
+        "createdAt": at,
+    });
+    assert_eq!(full, Some(placement));
+    let stopped = said("(service web) has stopped 2 running tasks: (task 1) (task 2).");
+    let tasks = json!([format!("{arn}:task/c/1"), format!("{arn}:task/c/2")]);
+    assert_eq!(stopped.expect("said")["taskArns"], tasks);
+    let set = said("(service web, taskSet ecs-svc/1) has reached a steady state.");
+    let sets = json!([format!("{arn}:task-set/c/web/ecs-svc/1")]);
+    assert_eq!(set.expect("said")["taskSetArns"], sets);
 }
 
 #[test]
@@ -123,7 +187,7 @@ fn a_deployment_is_told_of_when_its_rollout_changes() {
     let service = db::decode::<Service>(&entry).expect("read").value;
     let first = &service.status.deployments[0];
     let made = deployments(&[], &service);
-    assert_eq!(made.len(), service.status.deployments.len());
+    assert_eq!(made.len(), 2 * service.status.deployments.len());
     assert_eq!(made[0].detail["deploymentId"], first.id.as_str());
     assert_eq!(made[0].resources, [service.spec.arn.as_str()]);
     for member in [
@@ -134,6 +198,11 @@ fn a_deployment_is_told_of_when_its_rollout_changes() {
         "clusterArn",
     ] {
         assert!(made[0].detail[member].is_string(), "{member}");
+    }
+    assert_eq!(made[0].detail_type, DetailType::Deployment);
+    assert_eq!(made[1].detail_type, DetailType::ServiceAction);
+    for member in ["eventType", "eventName", "createdAt", "clusterArn"] {
+        assert!(made[1].detail[member].is_string(), "{member}");
     }
     let before = seen(&service);
     assert_eq!(deployments(&before, &service), []);
@@ -152,8 +221,10 @@ fn a_deployment_is_told_of_when_its_rollout_changes() {
             assert_eq!(made, []);
             continue;
         }
-        assert_eq!(made.len(), 1);
-        assert_eq!(made[0].detail["eventType"], event_type);
-        assert_eq!(made[0].detail["eventName"], name);
+        assert_eq!(made.len(), 2);
+        for made in made {
+            assert_eq!(made.detail["eventType"], event_type);
+            assert_eq!(made.detail["eventName"], name);
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The desired count is kept.
 
 use super::{Town, checked};
-use neargate_api::ecs::ops;
+use crate::ecs::model::ServiceEvent;
+use neargate_api::ecs::{self as api, ops};
 use neargate_domain::Health;
 use std::time::Duration;
 
@@ -224,4 +225,33 @@ async fn a_service_without_a_node_says_why_and_goes_on_when_there_is_one() {
         .connect("local", neargate_domain::NodeKind::Fargate);
     town.rest(&[]).await;
     assert_eq!(town.describe().await.running_count, Some(2));
+}
+
+/// CAPACITY_PROVIDER_STEADY_STATE and SERVICE_TASK_PLACEMENT_FAILURE tell of them.
+#[tokio::test]
+async fn events_know_the_capacity_providers() {
+    let town = Town::new().await;
+    let put = api::PutClusterCapacityProvidersInput {
+        cluster: "c".into(),
+        capacity_providers: vec!["FARGATE_SPOT".into()],
+        default_capacity_provider_strategy: Vec::new(),
+    };
+    let put = town.lab.call(ops::PutClusterCapacityProviders, put).await;
+    put.expect("put");
+    town.lab.register("web").await;
+    let created = town.create(|c| {
+        c.launch_type = None;
+        c.capacity_provider_strategy = Some(vec![api::CapacityProviderStrategyItem {
+            capacity_provider: "FARGATE_SPOT".into(),
+            weight: Some(1),
+            base: None,
+        }]);
+    });
+    created.await.expect("created");
+    town.rest(&[]).await;
+    let prefix = ServiceEvent::prefix(&town.id("web"));
+    let events = town.lab.house.db.list_prefix::<ServiceEvent>(&prefix).await;
+    let events = events.expect("read");
+    let steady = events.iter().find(|e| e.message.contains("steady state"));
+    assert_eq!(steady.expect("steady").providers, ["FARGATE_SPOT"]);
 }
