@@ -145,17 +145,9 @@ impl Fleet {
         self.state.lock().instance(cluster, id)
     }
 
-    /// Those of `ids` that no container instance has which is `so`; unknown ones too.
-    pub fn instances_but<'a>(
-        &self,
-        cluster: &ClusterId,
-        ids: impl IntoIterator<Item = &'a str>,
-        so: impl Fn(&ContainerInstance) -> bool,
-    ) -> BTreeSet<String> {
-        let state = self.state.lock();
-        let is_so = |id: &&str| state.instance(cluster, id).is_some_and(|i| so(&i));
-        let others = ids.into_iter().filter(|id| !is_so(id));
-        others.map(str::to_owned).collect()
+    /// The cluster's container instances that take no new tasks: those that are not `ACTIVE`.
+    pub fn closed_instances(&self, cluster: &ClusterId) -> BTreeSet<String> {
+        self.state.lock().closed_instances(cluster)
     }
 
     /// The tasks of one container instance that have not stopped.

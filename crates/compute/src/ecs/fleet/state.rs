@@ -2,7 +2,7 @@
 
 use super::capacity::Capacities;
 use super::row::{ClusterId, Row, ServiceId};
-use crate::ecs::model::{ContainerInstance, Service, Task};
+use crate::ecs::model::{ContainerInstance, InstanceStatus, Service, Task};
 use neargate_service::{Scope, Stored};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -15,6 +15,8 @@ pub(super) struct State {
     /// Store keys of the tasks that have not stopped.
     of_node: HashMap<String, BTreeSet<String>>,
     instances: HashMap<ClusterId, BTreeMap<String, Arc<Stored<ContainerInstance>>>>,
+    /// Ids of the container instances that are not `ACTIVE`.
+    closed: HashMap<ClusterId, BTreeSet<String>>,
     pub(super) capacities: Capacities,
     services: HashMap<ClusterId, BTreeMap<String, Arc<Stored<Service>>>>,
 }
@@ -63,6 +65,11 @@ impl State {
     pub(super) fn put_instance(&mut self, scope: &Scope, instance: Stored<ContainerInstance>) {
         let cluster = ClusterId::new(scope, &instance.cluster);
         self.capacities.put_instance(&cluster, &instance);
+        let closed = self.closed.entry(cluster.clone()).or_default();
+        match instance.status {
+            InstanceStatus::Active => closed.remove(&instance.id),
+            _ => closed.insert(instance.id.clone()),
+        };
         let of = self.instances.entry(cluster).or_default();
         of.insert(instance.id.clone(), Arc::new(instance));
     }
@@ -70,6 +77,13 @@ impl State {
     pub(super) fn remove_instance(&mut self, cluster: &ClusterId, id: &str) {
         self.capacities.remove_instance(cluster, id);
         remove(&mut self.instances, cluster, id);
+        if let Some(closed) = self.closed.get_mut(cluster) {
+            closed.remove(id);
+        }
+    }
+
+    pub(super) fn closed_instances(&self, cluster: &ClusterId) -> BTreeSet<String> {
+        self.closed.get(cluster).cloned().unwrap_or_default()
     }
 
     /// Every container instance with its cluster.

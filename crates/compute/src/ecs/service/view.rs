@@ -7,14 +7,13 @@ use crate::ecs::alarms::Watched;
 use crate::ecs::fleet::{Row, ServiceId};
 use crate::ecs::launch::{Capacity, seats};
 use crate::ecs::model::{
-    AlarmWatch, Cluster, ContainerInstance, InstanceStatus, Rollout, Scheduling, Service,
-    ServiceDeployment, ServiceRevision,
+    AlarmWatch, Cluster, Rollout, Scheduling, Service, ServiceDeployment, ServiceRevision,
 };
 use crate::ecs::plan::placement::{SpreadBy, Strategy};
 use crate::ecs::plan::service::{View, adopted};
 use neargate_domain::vpc::DefaultVpc;
 use neargate_service::{AwsError, House, Stored};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A view and the stored values it is of.
@@ -122,14 +121,16 @@ async fn records(
     Ok(records)
 }
 
-/// Instances with tasks of the service that take no new ones.
+/// Instances with tasks of the service that take no new ones. (An instance is there for as long as
+/// it has tasks.)
 pub(in crate::ecs) fn draining(ecs: &Ecs, id: &ServiceId, rows: &[Arc<Row>]) -> BTreeSet<String> {
+    let closed = ecs.fleet.closed_instances(&id.cluster);
+    if closed.is_empty() {
+        return closed;
+    }
     let live = rows.iter().filter(|row| row.is_live());
-    let on: HashSet<&str> = live
-        .filter_map(|row| row.container_instance.as_deref())
-        .collect();
-    let active = |i: &ContainerInstance| i.status == InstanceStatus::Active;
-    ecs.fleet.instances_but(&id.cluster, on, active)
+    let on = live.filter_map(|row| row.container_instance.as_ref());
+    on.filter(|id| closed.contains(*id)).cloned().collect()
 }
 
 /// Of those, the ones with tasks that are not of this service.
