@@ -5,16 +5,18 @@
 //! for their images. What they entitle it to is a [`Grant`] each.
 
 mod grant;
+#[cfg(test)]
+mod tests;
 
 use self::grant::{Grant, Grants};
 use crate::house::Built;
 use neargate_base::backoff::Backoff;
 use neargate_base::{AccountId, Region, task};
 use neargate_compute::ecr::{self, Resolved};
-use neargate_compute::ecs::{model::Task, observe};
+use neargate_compute::ecs::{fleet::Fleet, model::Task, observe};
 use neargate_domain::{Assignment, LogLine, LogTarget, NodeKind, TaskReport, TaskStatus};
 use neargate_service::{AwsError, Db, Resource, Scope, db};
-use neargate_store::{Event, MAX_PAGE};
+use neargate_store::Event;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -69,6 +71,7 @@ impl NodePort {
         let (sender, receiver) = mpsc::channel(256);
         let follower = Follower {
             db: self.built.house.db.clone(),
+            fleet: self.built.ecs.fleet.clone(),
             node: self.node.clone(),
             grants: self.grants.clone(),
             sender,
@@ -158,9 +161,11 @@ impl NodePort {
     }
 }
 
-/// Turns the store's task records into a node's changes.
+/// Turns the store's task records into a node's changes. Which tasks are a node's the index
+/// knows: the records of all the others, most of them, are not even decoded.
 struct Follower {
     db: Db,
+    fleet: Arc<Fleet>,
     node: String,
     grants: Arc<Grants>,
     sender: mpsc::Sender<Change>,
@@ -170,28 +175,17 @@ impl Follower {
     /// Ends well when the node stops listening.
     async fn follow(&self, backoff: &mut Backoff) -> Result<(), AwsError> {
         let prefix = format!("{}/", Task::KIND);
-        let (mut snapshot, mut after, mut at) = (Vec::new(), None::<String>, None);
-        let revision = loop {
-            let page = self
-                .db
-                .store()
-                .range(&prefix, after.as_deref(), MAX_PAGE, at)
-                .await?;
-            for entry in &page.entries {
-                let task = db::decode::<Task>(entry)?;
-                if self.is_ours(&task.value) {
-                    self.grants.add(&task.key, &task.value);
-                    snapshot.push(task.value.spec.assignment);
-                }
+        // Asked for first: a change in between is seen twice, not lost.
+        let revision = self.db.store().revision().await?;
+        self.fleet.at(revision).await;
+        let mut snapshot = Vec::new();
+        for row in self.fleet.of_node(&self.node) {
+            let task = self.db.get_key::<Task>(&row.key).await?;
+            if let Some(task) = task.filter(|task| self.is_ours(task)) {
+                self.grants.add(&task.key, &task.value);
+                snapshot.push(task.value.spec.assignment);
             }
-            (after, at) = (
-                page.entries.last().map(|e| e.key.clone()),
-                Some(page.revision),
-            );
-            if !page.more {
-                break page.revision;
-            }
-        };
+        }
         self.grants.complete();
         if self.sender.send(Change::Snapshot(snapshot)).await.is_err() {
             return Ok(());
@@ -230,6 +224,11 @@ impl Follower {
                 return Ok(known.then_some(Change::Removed(id)));
             }
         };
+        // A task's node never changes. One that the index does not have yet may be anybody's.
+        let row = self.fleet.task(&entry.key);
+        if row.is_some_and(|row| row.node != self.node) {
+            return Ok(None);
+        }
         let task = db::decode::<Task>(entry)?.value;
         if task.spec.node != self.node {
             return Ok(None);
