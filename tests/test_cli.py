@@ -8,10 +8,14 @@ import urllib.error
 import urllib.request
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 import images
 import tasks
 
+from neargate import ACCOUNT, REGION
 from people import as_json, command, environment, neargate, start
 from tasks import container
 
@@ -135,6 +139,15 @@ def test_top_measures(busybox):
     assert row["processes"] == 1
     assert row["receivedBytesPerSecond"] is not None
     assert "CPU %" in neargate(gate, "top", "--once").stdout
+
+    # Another account has none of it.
+    def usage(account):
+        request = AWSRequest("GET", f"{gate.url}/_neargate/usage")
+        SigV4Auth(Credentials(account, "secret"), "neargate", REGION).add_auth(request)
+        answer = gate.http("GET", "/_neargate/usage", headers=dict(request.headers))
+        return [task["taskId"] for task in json.loads(answer)["tasks"]]
+
+    assert usage(ACCOUNT) == [row["taskId"]] and usage("111122223333") == []
 
 
 def test_the_own_pages_demand_a_signature_where_calls_do(make_gate):

@@ -86,7 +86,8 @@ def test_every_service_refuses_unsigned_calls(enforcing):
                    "AmazonEC2ContainerRegistry_V20150921.DescribeRepositories"):
         status, answer, _ = send("POST", gate.url + "/", b"{}", {**ECS, "X-Amz-Target": target})
         assert (status, ecs_code(answer)) == (400, "MissingAuthenticationTokenException")
-    assert send("GET", gate.url + "/health")[0] == 200
+    status, answer, _ = send("GET", gate.url + "/health")
+    assert (status, json.loads(answer)) == (200, {"status": "ok"}), "and nothing of what runs"
 
 
 def test_wrong_keys_have_awss_codes(enforcing):

@@ -101,10 +101,14 @@ impl NodePort {
         }
     }
 
+    /// Where tasks are looked up.
+    fn known(&self) -> (&Db, &Fleet) {
+        (&self.built.house.db, &self.built.ecs.fleet)
+    }
+
     /// What a task of this node entitles it to; `None` when nobody knows the task any more.
     async fn grant(&self, task_id: &str) -> Result<Option<Arc<Grant>>, AwsError> {
-        let db = &self.built.house.db;
-        self.grants.of(db, &self.node, task_id).await
+        self.grants.of(self.known(), &self.node, task_id).await
     }
 
     /// The output named `source` of one of this node's tasks goes to `target`.
@@ -153,8 +157,12 @@ impl NodePort {
             account: account.clone(),
             region: region.clone(),
         };
-        let db = &self.built.house.db;
-        if !self.grants.has_image(db, &self.node, &scope, name).await? {
+        let known = self.known();
+        if !self
+            .grants
+            .has_image(known, &self.node, &scope, name)
+            .await?
+        {
             return Err(grant::denied("No task of this node has this image."));
         }
         ecr::resolve(&self.built.house, &scope, name).await

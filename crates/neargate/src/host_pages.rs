@@ -3,6 +3,8 @@
 use crate::slices::Running;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
+use neargate_base::AccountId;
+use neargate_compute::ecs::fleet::Row;
 use neargate_control::Built;
 use neargate_control::gateway::{self, TaskUsage};
 use neargate_domain::{NetworkInterface, Resources};
@@ -25,7 +27,7 @@ pub struct HostPages {
 }
 
 impl gateway::Host for HostPages {
-    fn usage(&self) -> BoxFuture<'_, Vec<TaskUsage>> {
+    fn usage(&self, account: &AccountId) -> BoxFuture<'_, Vec<TaskUsage>> {
         let mut places = vec![(self.node.to_owned(), self.runtime.clone(), None)];
         for (id, containers) in self.slices.containers() {
             places.push((id, containers.runtime, Some(containers.namespace)));
@@ -33,7 +35,8 @@ impl gateway::Host for HostPages {
         let mut readings = Vec::new();
         for (node, runtime, shared) in places {
             let rows = self.built.ecs.fleet.of_node(&node);
-            for row in rows.into_iter().filter(|row| row.is_running()) {
+            let theirs = |row: &Arc<Row>| row.is_running() && row.cluster.scope.account == *account;
+            for row in rows.into_iter().filter(theirs) {
                 let task_id = row.key.rsplit('/').next().unwrap_or_default().to_owned();
                 readings.push(self.read(task_id, runtime.clone(), shared.clone()));
             }

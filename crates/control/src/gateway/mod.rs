@@ -149,7 +149,7 @@ impl Gateway {
                 let request = Request::from_parts(parts, incoming);
                 registry::serve(ecr, house, caller, request).await
             }
-            Route::Health => own::health(&self.built),
+            Route::Health => own::health(&self.built, &self.mode),
             Route::Internal if parts.uri.path() == events::PATH => events::serve(self, &parts),
             Route::Internal => own::internal(self, parts, incoming).await,
             Route::TaskMetadata | Route::Unknown => own::unknown(&self.built.house.rng.uuid()),

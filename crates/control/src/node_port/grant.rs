@@ -1,13 +1,14 @@
-//! What a node may do, by the tasks it has: learned from the store, kept in memory.
+//! What a node may do, by the tasks it has: learned from the store, kept in memory. A task not
+//! heard of yet is found by the fleet's index, so that no question costs more for being wrong.
 //!
 //! A grant lasts as long as the store has the task: an ended task's output may still be on its
 //! way.
 
 use neargate_base::{AccountId, Region};
+use neargate_compute::ecs::fleet::Fleet;
 use neargate_compute::ecs::model::Task;
-use neargate_domain::{LogTarget, TaskStatus};
-use neargate_service::{AwsError, Db, Resource, Scope, Stored, db};
-use neargate_store::MAX_PAGE;
+use neargate_domain::LogTarget;
+use neargate_service::{AwsError, Db, Scope};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -52,8 +53,8 @@ pub(super) struct Grants {
     by_task: Mutex<HashMap<String, Arc<Grant>>>,
     /// All tasks that have not ended are in.
     complete: AtomicBool,
-    /// One search of the store at a time, however many questions come.
-    searching: tokio::sync::Mutex<()>,
+    /// They are read once, however many questions come.
+    reading: tokio::sync::Mutex<()>,
 }
 
 impl Grants {
@@ -79,46 +80,44 @@ impl Grants {
     /// When it is another node's; the store's.
     pub(super) async fn of(
         &self,
-        db: &Db,
+        (db, fleet): (&Db, &Fleet),
         node: &str,
         task_id: &str,
     ) -> Result<Option<Arc<Grant>>, AwsError> {
-        let known = || self.by_task.lock().get(task_id).cloned();
-        if let Some(grant) = known() {
+        if let Some(grant) = self.by_task.lock().get(task_id).cloned() {
             return Ok(Some(grant));
         }
-        let _one = self.searching.lock().await;
-        if let Some(grant) = known() {
-            return Ok(Some(grant));
-        }
-        let task = search(db, |key| key.rsplit('/').next() == Some(task_id), |_| false).await?;
-        match task {
-            Some(task) if task.spec.node == node => Ok(Some(self.add(&task.key, &task))),
-            Some(_) => Err(denied("The task is not assigned to this node.")),
+        fleet.current(db).await?;
+        match fleet.find(task_id) {
             None => Ok(None),
+            Some(row) if row.node != node => Err(denied("The task is not assigned to this node.")),
+            Some(row) => {
+                let task = db.get_key::<Task>(&row.key).await?;
+                Ok(task.map(|task| self.add(&task.key, &task)))
+            }
         }
     }
 
     /// Does a task of this node, in this account and region, name this image?
     pub(super) async fn has_image(
         &self,
-        db: &Db,
+        (db, fleet): (&Db, &Fleet),
         node: &str,
         scope: &Scope,
         name: &str,
     ) -> Result<bool, AwsError> {
         if !self.complete.load(Ordering::Acquire) {
             // A node that was restarted goes on before it has heard its assignments.
-            let _one = self.searching.lock().await;
-            let each = |task: &Stored<Task>| {
-                let ours = task.spec.node == node;
-                if ours && task.status.last_status != TaskStatus::Stopped {
-                    self.add(&task.key, task);
+            let _one = self.reading.lock().await;
+            if !self.complete.load(Ordering::Acquire) {
+                fleet.current(db).await?;
+                for row in fleet.of_node(node) {
+                    if let Some(task) = db.get_key::<Task>(&row.key).await? {
+                        self.add(&task.key, &task);
+                    }
                 }
-                true
-            };
-            search(db, |_| true, each).await?;
-            self.complete();
+                self.complete();
+            }
         }
         let grants = self.by_task.lock();
         Ok(grants.values().any(|g| {
@@ -126,32 +125,6 @@ impl Grants {
                 && g.region == scope.region
                 && g.images.iter().any(|i| i == name)
         }))
-    }
-}
-
-/// The first task whose key `wanted` picks and whom `skip` does not pass over.
-async fn search(
-    db: &Db,
-    wanted: impl Fn(&str) -> bool,
-    skip: impl Fn(&Stored<Task>) -> bool,
-) -> Result<Option<Stored<Task>>, AwsError> {
-    let prefix = format!("{}/", Task::KIND);
-    let mut after = None::<String>;
-    loop {
-        let page = db
-            .store()
-            .range(&prefix, after.as_deref(), MAX_PAGE, None)
-            .await?;
-        for entry in page.entries.iter().filter(|e| wanted(&e.key)) {
-            let task = db::decode::<Task>(entry)?;
-            if !skip(&task) {
-                return Ok(Some(task));
-            }
-        }
-        after = page.entries.last().map(|e| e.key.clone());
-        if !page.more {
-            return Ok(None);
-        }
     }
 }
 

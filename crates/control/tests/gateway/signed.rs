@@ -81,6 +81,8 @@ async fn only_signed_calls_pass() {
         );
         reply.request_id();
     }
+    let health = lab.send(request("GET", "/health", &[], b"")).await;
+    assert_eq!(health.json(), serde_json::json!({ "status": "ok" }));
     let sts = super::client::form(&[], b"Action=GetCallerIdentity&Version=2011-06-15");
     let reply = lab.send(sts).await;
     assert_eq!(reply.status, 403, "{}", reply.text());

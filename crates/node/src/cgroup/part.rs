@@ -12,6 +12,10 @@ use std::io::ErrorKind;
 
 /// How often leftovers are moved before they count as growing faster than that.
 const PASSES: u32 = 50;
+/// After so many passes nothing in the part may fork any more, where the kernel can see to that.
+const PATIENCE: u32 = 3;
+/// How many are moved at most, however fast they come: whoever calls does nothing else meanwhile.
+const MOST_MOVED: usize = 8_192;
 
 impl Cgroup {
     /// Makes the part `name` of this group.
@@ -69,12 +73,20 @@ impl Cgroup {
     /// Takes the processes of the part into this group itself. False when some are left: they
     /// multiply faster than they can be moved.
     pub fn take_in(&self, part: &Cgroup) -> bool {
-        for _ in 0..PASSES {
+        let mut moves = 0..MOST_MOVED;
+        for pass in 0..PASSES {
             let processes = part.processes();
             if processes.is_empty() {
                 return true;
             }
+            // A part has a limit of its own on v1 only.
+            if pass == PATIENCE && self.hierarchy.version() == Version::V1 {
+                let _ = part.write("pids", "pids.max", "0");
+            }
             for pid in processes {
+                if moves.next().is_none() {
+                    return false;
+                }
                 // One that has just ended cannot be moved.
                 let _ = self.write("pids", "cgroup.procs", &pid.to_string());
             }

@@ -135,6 +135,18 @@ fn chain(error: &dyn std::error::Error) -> String {
     said
 }
 
+/// How a connection ended, or why there was none.
+enum Over {
+    /// After a while.
+    WasThere,
+    /// By this side, or in good order.
+    Replaced,
+    /// It was not made, or ended at once.
+    Refused(String),
+    /// Only a new token helps.
+    CertificateEnded,
+}
+
 /// The keeper of the connection.
 pub(super) struct Connection {
     identity: Identity,
@@ -168,54 +180,65 @@ impl Connection {
     /// Ends when the node was removed for good.
     pub(super) async fn keep(mut self, caller: Arc<Caller>) {
         let mut backoff = Backoff::new(AGAIN_FIRST, AGAIN_MAX);
+        // Once in the open, then quietly.
         let mut told = false;
         while !self.dismissed.is_cancelled() {
-            if self.identity.has_ended(self.clock.now()) {
-                if !told {
-                    self.tell_of_the_end();
+            let pause = match self.once(&caller).await {
+                Over::WasThere => {
+                    backoff.reset();
+                    told = false;
+                    backoff.next_delay(&self.rng)
                 }
-                told = true;
-                tokio::time::sleep(ENDED).await;
-                continue;
-            }
-            match dial(&self.identity.url, self.config.clone()).await {
-                Ok((requests, mut running)) => {
-                    tracing::info!(url = self.identity.url, "connected to the control plane");
-                    let started = neargate_base::time::Stopwatch::start();
-                    self.current.send_replace(Some(Way {
-                        requests,
-                        node: self.identity.node_id.clone(),
-                    }));
-                    let why = self.until_over(&caller, &mut running).await;
-                    self.current.send_replace(None);
-                    running.abort();
-                    if started.elapsed() > AGAIN_MAX {
-                        backoff.reset();
-                        told = false;
-                    } else if let Some(why) = why {
-                        // A certificate is refused only after the connection stands.
-                        match told {
-                            true => tracing::debug!(why, "refused"),
-                            false if why.contains("CertificateExpired") => self.tell_of_the_end(),
-                            false => tracing::warn!(
-                                why,
-                                "the control plane does not take this node; tasks go on"
-                            ),
-                        }
-                        told = true;
-                    }
+                Over::Replaced => backoff.next_delay(&self.rng),
+                Over::Refused(why) if told => {
+                    tracing::debug!(why, "no control plane");
+                    backoff.next_delay(&self.rng)
                 }
-                Err(error) => {
-                    // Once in the open, then quietly.
-                    if told {
-                        tracing::debug!(%error, "no control plane");
-                    } else {
-                        tracing::warn!(%error, "no control plane; tasks go on");
+                Over::Refused(why) => {
+                    tracing::warn!(why, "no control plane; tasks go on");
+                    told = true;
+                    backoff.next_delay(&self.rng)
+                }
+                Over::CertificateEnded => {
+                    if !told {
+                        self.tell_of_the_end();
                     }
                     told = true;
+                    ENDED
                 }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.dismissed.cancelled() => {}
             }
-            tokio::time::sleep(backoff.next_delay(&self.rng)).await;
+        }
+    }
+
+    /// One connection, from its beginning to its end.
+    async fn once(&mut self, caller: &Caller) -> Over {
+        if self.identity.has_ended(self.clock.now()) {
+            return Over::CertificateEnded;
+        }
+        let dialled = dial(&self.identity.url, self.config.clone()).await;
+        let (requests, mut running) = match dialled {
+            Ok(connected) => connected,
+            Err(error) => return Over::Refused(chain(&error)),
+        };
+        tracing::info!(url = self.identity.url, "connected to the control plane");
+        let started = neargate_base::time::Stopwatch::start();
+        self.current.send_replace(Some(Way {
+            requests,
+            node: self.identity.node_id.clone(),
+        }));
+        let why = self.until_over(caller, &mut running).await;
+        self.current.send_replace(None);
+        running.abort();
+        match why {
+            // With TLS 1.3 a certificate is refused only after the connection stands.
+            Some(why) if why.contains("CertificateExpired") => Over::CertificateEnded,
+            _ if started.elapsed() > AGAIN_MAX => Over::WasThere,
+            Some(why) => Over::Refused(why),
+            None => Over::Replaced,
         }
     }
 

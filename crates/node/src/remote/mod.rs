@@ -11,6 +11,8 @@ mod connection;
 mod identity;
 mod join;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub use blobs::RemoteBlobs;

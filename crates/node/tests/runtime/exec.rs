@@ -318,3 +318,34 @@ async fn the_container_ends_whoever_of_them_is_killed() {
     assert_eq!(container.wait().await.code, Some(137));
     lab.assert_clean().await;
 }
+
+/// What forks without an end has the container's processes and no more, and goes with its time.
+#[tokio::test]
+async fn what_forks_without_end_is_bounded_and_ends() {
+    let lab = Lab::new();
+    let mut config =
+        lab.shell("trap 'echo asked' USR1; echo up; while :; do sleep 1000 & wait; done");
+    config.limits.pids = Some(200);
+    let container = lab.start(&config).await.unwrap();
+    lab.line("main", "up").await;
+    let cgroup = lab.task_cgroup().child("c-main");
+    let bomb = "f() { f & f & wait; }; f 2>/dev/null; sleep 777";
+    let args = ["sh", "-c", bomb].map(str::to_owned);
+    let done = container.exec(&args, Duration::from_secs(1)).await.unwrap();
+    let done = done.expect("it ran");
+    assert_ne!(done.end, ExecEnd::Exited(0), "{done:?}");
+    eventually(|| cgroup.children().is_empty()).await;
+    assert_eq!(exec(&container, &["true"]).await, exited(0, ""));
+
+    // One that has ended, and left it running: it is the container's now, within its limit, and
+    // the shim neither waits for it nor fails to end it.
+    let leaving = "f() { f & f & }; f 2>/dev/null; exit 0";
+    let args = ["sh", "-c", leaving].map(str::to_owned);
+    let left = container.exec(&args, LONG).await.unwrap();
+    assert!(left.is_some(), "it is answered for");
+    container.signal(10).await.unwrap();
+    lab.line("main", "asked").await;
+    container.signal(9).await.unwrap();
+    assert_eq!(container.wait().await.code, Some(137));
+    lab.assert_clean().await;
+}

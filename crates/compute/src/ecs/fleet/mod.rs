@@ -106,6 +106,11 @@ impl Fleet {
         self.state.lock().task(key)
     }
 
+    /// One task by its id, whosever it is.
+    pub fn find(&self, task_id: &str) -> Option<Arc<Row>> {
+        self.state.lock().find(task_id)
+    }
+
     /// Does a task that has not stopped run from this task definition?
     pub fn runs(&self, scope: &Scope, family: &str, revision: u32) -> bool {
         self.state.lock().runs(scope, family, revision)

@@ -140,6 +140,12 @@ impl State {
         self.tasks.get(key).cloned()
     }
 
+    /// An id does not tell its cluster, and there are few of those.
+    pub(super) fn find(&self, task_id: &str) -> Option<Arc<Row>> {
+        let mut clusters = self.of_cluster.keys();
+        clusters.find_map(|cluster| self.task(&cluster.key::<Task>(task_id)))
+    }
+
     pub(super) fn runs(&self, scope: &Scope, family: &str, revision: u32) -> bool {
         self.tasks.values().any(|row| {
             row.cluster.scope == *scope

@@ -3,7 +3,7 @@
 use super::instances::{machine, register_bridge, start_on};
 use super::{Lab, said};
 use crate::ecs::instances::{deregister, register};
-use crate::ecs::model::InstanceStatus;
+use crate::ecs::model::{ContainerInstance, InstanceStatus};
 use futures_util::future::join;
 use neargate_api::ecs::{self as api, ops};
 
@@ -180,4 +180,34 @@ async fn other_agents_can_register_and_get_no_tasks() {
     };
     let refused = said(lab.call(ops::DeleteCluster, delete).await);
     assert_eq!(refused.0, "ClusterContainsContainerInstancesException");
+}
+
+/// Whoever knows a machine's id calls the public operation with it.
+#[tokio::test]
+async fn nobody_rewrites_the_instance_of_a_node() {
+    let lab = Lab::new();
+    let mut of_node = machine(&lab, "default", "i-0a");
+    of_node.ec2_instance_id = "i-0a".into();
+    let real = register(&lab.house, of_node).await.expect("registered");
+    let input = api::RegisterContainerInstanceInput {
+        instance_identity_document: Some(
+            r#"{"instanceId":"i-0a","instanceType":"u-24tb1.metal"}"#.into(),
+        ),
+        version_info: Some(api::VersionInfo {
+            agent_version: Some("9.9.9".into()),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let arn = real.arn.clone();
+    for claimed in [None, Some(arn.to_string())] {
+        let input = api::RegisterContainerInstanceInput {
+            container_instance_arn: claimed,
+            ..input.clone()
+        };
+        let refused = lab.call(ops::RegisterContainerInstance, input).await;
+        assert_eq!(said(refused).0, "ClientException");
+    }
+    let kept = lab.house.db.get_key::<ContainerInstance>(&real.key).await;
+    assert_eq!(kept.expect("read"), Some(real));
 }

@@ -1,13 +1,14 @@
 //! What the process around the gateway knows of its host, for the pages that show it.
 
 use futures_util::future::BoxFuture;
+use neargate_base::AccountId;
 use neargate_domain::Resources;
 use serde::{Deserialize, Serialize};
 
 /// Answered by the binary: the gateway cannot see nodes.
 pub trait Host: Send + Sync {
-    /// What the tasks on this host use now.
-    fn usage(&self) -> BoxFuture<'_, Vec<TaskUsage>>;
+    /// What the account's tasks on this host use now.
+    fn usage(&self, account: &AccountId) -> BoxFuture<'_, Vec<TaskUsage>>;
 
     /// What a container instance of that type offers on this host, or why there can be none.
     ///

@@ -9,7 +9,7 @@ pub(super) use pages::{caller, failed};
 
 use super::body::{Body, full};
 use super::guard::Refused;
-use super::{Gateway, Reset};
+use super::{Gateway, Mode, Reset};
 use crate::house::Built;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
@@ -44,8 +44,12 @@ pub(super) fn refused(why: &Refused, request_id: &str) -> Response<Body> {
     )
 }
 
-/// What runs here: every service that has handlers, and the nodes connected.
-pub(super) fn health(built: &Built) -> Response<Body> {
+/// That it runs. In development mode also what: every service that has handlers, and the nodes
+/// connected; elsewhere that is nothing for whoever passes by.
+pub(super) fn health(built: &Built, mode: &Mode) -> Response<Body> {
+    if !matches!(mode, Mode::Development) {
+        return answer(StatusCode::OK, &json!({ "status": "ok" }));
+    }
     let services: serde_json::Map<String, Value> = built
         .house
         .caller

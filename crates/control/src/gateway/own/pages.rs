@@ -72,7 +72,7 @@ async fn respond(gateway: &Gateway, parts: &Parts, incoming: Incoming) -> Result
     let path: Vec<&str> = parts.uri.path().split('/').skip(2).collect();
     match (&parts.method, &path[..]) {
         (&Method::GET, ["usage"]) => {
-            let tasks = host(gateway)?.usage().await;
+            let tasks = host(gateway)?.usage(&scope.account).await;
             Ok(json!({ "tasks": tasks }))
         }
         (&Method::POST, ["spot", "interrupt"]) => {

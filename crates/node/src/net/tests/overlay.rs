@@ -131,3 +131,81 @@ fn only_the_kernel_speaks_to_a_peers_device() {
         network.shutdown(false).await.unwrap();
     });
 }
+
+/// A frame as the device of a peer would send it: a task elsewhere asks who has `wanted`.
+fn who_has(wanted: Ipv4Addr, asking: Ipv4Addr) -> Vec<u8> {
+    let mac = [2, 0, 0, 7, 7, asking.octets()[3]];
+    let header = [8, 0, 0, 0, 0, 0x4e, 0x47, 0];
+    let ethernet = [&[0xff; 6][..], &mac, &[8, 6]].concat();
+    let request = [0, 1, 8, 0, 6, 4, 0, 1];
+    let sender = [&mac[..], &asking.octets()].concat();
+    let target = [&[0; 6][..], &wanted.octets()].concat();
+    [&header[..], &ethernet, &request, &sender, &target].concat()
+}
+
+#[test]
+fn a_peer_reaches_the_device_at_the_hosts_own_address_only() {
+    isolated(|dir| async move {
+        let world = dir.path().join("world");
+        internet(&world).await;
+        let network = joined(dir.path()).await;
+        network.set_peers(BTreeSet::from([PEER])).await.unwrap();
+        let a = eni(0, 4);
+        network.attach("a", &a).await.unwrap();
+        let peer = udp(&world, (PEER, PORT)).await;
+        let [one, two] = [98, 99].map(|n| Ipv4Addr::new(172, 31, 0, n));
+        let bridge = Ipv4Addr::new(172, 31, 0, 1);
+        peer.send_to(&who_has(a.private_ipv4, one), (bridge, PORT))
+            .unwrap();
+        let own = Ipv4Addr::new(203, 0, 113, 1);
+        peer.send_to(&who_has(a.private_ipv4, two), (own, PORT))
+            .unwrap();
+        // The first answer is to the second question.
+        let mut packet = [0; 256];
+        let asked_by = |packet: &[u8]| {
+            let is_answer = packet[8 + 20..8 + 22] == [0, 2];
+            is_answer.then(|| packet[8 + 38..8 + 42].to_vec())
+        };
+        let answered = loop {
+            peer.recv_from(&mut packet).unwrap();
+            if let Some(to) = asked_by(&packet) {
+                break to;
+            }
+        };
+        assert_eq!(answered, two.octets());
+
+        // A process that comes after one of an older version knows its own address, too.
+        let table = names::table(&names::bridge("test"));
+        firewall::nft(&["flush", "set", "inet", &table, "own"], "").unwrap();
+        drop(network);
+        let network = joined(dir.path()).await;
+        let listing = firewall::nft(&["list", "set", "inet", &table, "own"], "");
+        assert!(listing.unwrap().contains("203.0.113.1"));
+        network.shutdown(false).await.unwrap();
+    });
+}
+
+#[test]
+fn no_task_sends_to_a_device_of_hosts_that_are_no_peers() {
+    isolated(|dir| async move {
+        let world = dir.path().join("world");
+        internet(&world).await;
+        let network = joined(dir.path()).await;
+        let a = eni(0, 4);
+        let path = network.attach("a", &a).await.unwrap();
+        let (device, other) = (
+            udp(&world, (PEER, PORT)).await,
+            udp(&world, (PEER, 9)).await,
+        );
+        let task = udp(&path, (a.private_ipv4, 0)).await;
+        let _ = task.send_to(b"forged", (PEER, PORT));
+        task.send_to(b"honest", (PEER, 9)).unwrap();
+        assert_eq!(receive(&other).0, "honest");
+        device.set_nonblocking(true).unwrap();
+        assert!(
+            device.recv_from(&mut [0; 64]).is_err(),
+            "what was sent before did not arrive"
+        );
+        network.shutdown(false).await.unwrap();
+    });
+}

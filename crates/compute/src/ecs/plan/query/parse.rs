@@ -9,8 +9,10 @@ use regex::{Regex, RegexBuilder};
 
 /// How deep parentheses and negations nest: parsing, evaluation and drop recurse.
 const MAX_DEPTH: u32 = 64;
-/// The compiled size of one pattern, in bytes; a longer one is refused.
-const MAX_PATTERN_BYTES: usize = 1 << 18;
+/// The patterns of one expression: more are refused. AWS documents no bound of its own.
+const MAX_PATTERNS: usize = 8;
+/// The compiled size of one pattern, in bytes; a larger one is refused.
+const MAX_PATTERN_BYTES: usize = 1 << 17;
 
 pub(super) fn expression(source: &str) -> Result<Node, Invalid> {
     let mut scan = Scan::new(source);
@@ -138,6 +140,9 @@ fn text(scan: &mut Scan<'_>, operator: Operator) -> Result<Value, Invalid> {
         Operator::Matches(is) => {
             let before = scan.clone();
             let pattern = scan.pattern()?;
+            if scan.patterns() > MAX_PATTERNS {
+                return Err(before.invalid(format!("more than {MAX_PATTERNS} patterns")));
+            }
             Value::Matches(is, regex(&pattern).map_err(|e| before.invalid(e))?)
         }
     })

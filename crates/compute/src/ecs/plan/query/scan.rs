@@ -11,11 +11,17 @@ pub(super) struct Scan<'a> {
     text: &'a str,
     /// In bytes, always at a character.
     at: usize,
+    /// Patterns read so far.
+    patterns: usize,
 }
 
 impl<'a> Scan<'a> {
     pub(super) fn new(text: &'a str) -> Scan<'a> {
-        Scan { text, at: 0 }
+        Scan {
+            text,
+            at: 0,
+            patterns: 0,
+        }
     }
 
     pub(super) fn rest(&self) -> &'a str {
@@ -111,6 +117,7 @@ impl<'a> Scan<'a> {
 
     /// A pattern: quoted, or bare up to a space or the bracket that closes one before it.
     pub(super) fn pattern(&mut self) -> Result<String, Invalid> {
+        self.patterns += 1;
         if let Some(quoted) = self.quoted()? {
             return Ok(quoted);
         }
@@ -138,6 +145,11 @@ impl<'a> Scan<'a> {
             "" => Err(self.expected("a pattern")),
             word => Ok(word.to_owned()),
         }
+    }
+
+    /// How many patterns were read.
+    pub(super) fn patterns(&self) -> usize {
+        self.patterns
     }
 
     fn at_boolean(&self) -> bool {

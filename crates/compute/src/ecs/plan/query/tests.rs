@@ -222,6 +222,31 @@ fn versions_dates_and_the_agent() {
     }
 }
 
+/// What one expression may cost is bounded, by what each pattern compiles to and by their number.
+#[test]
+fn patterns_are_few_and_small() {
+    let many = |n: usize| vec!["attribute:stack =~ p.*"; n].join(" or ");
+    assert!(selected(&many(8), &instance()));
+    let error = Expression::parse(&many(9)).unwrap_err().to_string();
+    assert_eq!(error, "more than 8 patterns at position 227");
+    let not_nested = format!("({}) and not ({})", many(5), many(5));
+    assert!(Expression::parse(&not_nested).is_err());
+    for usual in [
+        "\\w+\\.\\d?\\w+",
+        "[a-z0-9-]{1,63}",
+        "(t[23]|m5|c5)\\..*(large|medium)",
+    ] {
+        assert!(
+            Expression::parse(&format!("attribute:a =~ '{usual}'")).is_ok(),
+            "{usual}"
+        );
+    }
+    for large in ["\\w{30}", ".{400}", "(a{30}){30}{5}"] {
+        let error = Expression::parse(&format!("attribute:a =~ '{large}'")).unwrap_err();
+        assert_eq!(error.reason, "a pattern that is too large", "{large}");
+    }
+}
+
 #[test]
 fn patterns_match_the_whole_value() {
     for (expression, is) in [
