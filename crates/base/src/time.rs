@@ -3,6 +3,10 @@
 //! [`SystemClock`] is the only place that reads the machine's clocks; simulations and tests
 //! use [`ManualClock`], which moves only when told.
 
+mod watched;
+
+pub use watched::WatchedClock;
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -32,6 +36,11 @@ impl Timestamp {
     /// How long after `earlier` this is; zero when it is not after.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0).max(0) as u64)
+    }
+
+    /// Later by `millis`, which may be less than nothing.
+    pub const fn shift(self, millis: i64) -> Timestamp {
+        Timestamp(self.0.saturating_add(millis))
     }
 
     /// RFC 3339 in UTC with milliseconds: `2026-11-23T05:30:08.123Z`.
@@ -70,6 +79,17 @@ impl fmt::Display for Timestamp {
 /// Where "now" comes from.
 pub trait Clock: fmt::Debug + Send + Sync {
     fn now(&self) -> Timestamp;
+
+    /// How much time has passed since `of`: what the clock was seen to be set by is no time.
+    fn age(&self, of: Timestamp) -> Duration {
+        self.now().since(of)
+    }
+
+    /// By how much it was seen to be set so far, in milliseconds. Who keeps times to wait for
+    /// moves them by what this has changed by.
+    fn set_by_millis(&self) -> i64 {
+        0
+    }
 }
 
 /// The machine's wall clock.
@@ -116,6 +136,10 @@ impl ManualClock {
 
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(by.as_millis() as i64, Ordering::SeqCst);
+    }
+
+    pub fn set(&self, to: Timestamp) {
+        self.0.store(to.0, Ordering::SeqCst);
     }
 }
 

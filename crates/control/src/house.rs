@@ -103,6 +103,7 @@ pub async fn build(
             &house,
             Expire {
                 db: house.db.clone(),
+                clock: house.clock.clone(),
             },
         ),
         start(

@@ -7,7 +7,7 @@ use crate::span::Span;
 use crate::{instance, operator, up};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use neargate_base::time::{Stopwatch, SystemClock};
+use neargate_base::time::{Stopwatch, SystemClock, WatchedClock};
 use neargate_base::{Clock, Rng};
 use neargate_control::operator::{NodeList, Token, TokenRequest};
 use neargate_domain::link::{Done, JoinToken};
@@ -268,7 +268,7 @@ async fn serve(
     rng: Arc<Rng>,
 ) -> Result<()> {
     let started = Stopwatch::start();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(WatchedClock::over(Arc::new(SystemClock)));
     let (id, kind, url) = (
         identity.node_id.clone(),
         identity.kind,

@@ -7,7 +7,7 @@ use crate::slices::{Keeper, Running};
 use crate::upstream::Local;
 use crate::{demo, environment, instance, operator, preflight};
 use anyhow::{Context, Result};
-use neargate_base::time::{Stopwatch, SystemClock};
+use neargate_base::time::{Stopwatch, SystemClock, WatchedClock};
 use neargate_base::{Clock, Rng, Secret, task};
 use neargate_compute::ecs;
 use neargate_control::gateway::{Mode, Reset};
@@ -181,7 +181,7 @@ struct Host {
 
 impl Host {
     async fn start(config: &Config, port: u16) -> Result<Host> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock: Arc<dyn Clock> = Arc::new(WatchedClock::over(Arc::new(SystemClock)));
         let rng = Arc::new(Rng::from_entropy());
         let instance = instance::id(&config.data, &rng)?;
         let default_scope = Scope {

@@ -16,6 +16,8 @@ mod tests;
 
 /// How often a waiting watcher looks for leases that are due.
 const LEASE_POLL: Duration = Duration::from_millis(25);
+/// While there is no lease.
+const IDLE_POLL: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Debug)]
@@ -150,12 +152,16 @@ struct MemoryWatch {
 #[async_trait]
 impl Watch for MemoryWatch {
     async fn next(&mut self) -> Result<Batch, StoreError> {
+        let mut poll = LEASE_POLL;
         loop {
-            if let Ok(next) = tokio::time::timeout(LEASE_POLL, self.watcher.next()).await {
+            if let Ok(next) = tokio::time::timeout(poll, self.watcher.next()).await {
                 return next;
             }
             if let Some(core) = self.core.upgrade() {
-                settled(&core, |_| ())?;
+                poll = settled(&core, |inner| match inner.leases.next_deadline() {
+                    Some(_) => LEASE_POLL,
+                    None => IDLE_POLL,
+                })?;
             }
         }
     }

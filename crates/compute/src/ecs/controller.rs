@@ -3,19 +3,29 @@
 use crate::ecs::model::{ClientToken, Task};
 use crate::ecs::plan::expiry::{Expiry, expiry, token_expiry};
 use async_trait::async_trait;
-use neargate_base::Timestamp;
+use neargate_base::{Clock, Timestamp};
 use neargate_service::controller::{Applied, Controller, Plan};
 use neargate_service::{AwsError, Committed, Db, Resource, Stored};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Deletes a task an hour after it stopped.
 #[derive(Debug)]
 pub struct Expire {
     pub db: Db,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A task, and how long ago it stopped.
+#[derive(Debug)]
+pub struct Ageing {
+    task: Stored<Task>,
+    stopped_for: Option<Duration>,
 }
 
 #[async_trait]
 impl Controller for Expire {
-    type View = Stored<Task>;
+    type View = Ageing;
     type Action = Stored<Task>;
 
     fn name(&self) -> &'static str {
@@ -31,18 +41,22 @@ impl Controller for Expire {
     }
 
     async fn view(&self, key: &str) -> Result<Option<Self::View>, AwsError> {
-        self.db.get_key(key).await
+        let task = self.db.get_key::<Task>(key).await?;
+        Ok(task.map(|task| Ageing {
+            stopped_for: task.status.stopped_at.map(|at| self.clock.age(at)),
+            task,
+        }))
     }
 
-    fn plan(&self, task: &Self::View, now: Timestamp) -> Plan<Self::Action> {
-        match expiry(task.status.stopped_at, now) {
+    fn plan(&self, seen: &Self::View, now: Timestamp) -> Plan<Self::Action> {
+        match expiry(seen.stopped_for, now) {
             Expiry::NotStopped => Plan::idle("not stopped"),
             Expiry::At(at) => Plan {
                 wake_at: Some(at),
                 ..Plan::idle("still described")
             },
             Expiry::Now => Plan {
-                actions: vec![task.clone()],
+                actions: vec![seen.task.clone()],
                 wake_at: None,
                 reason: "expired",
             },

@@ -7,6 +7,7 @@
 //! whole size: 1,000 nodes, 100,000 tasks, one service of 10,000.
 
 mod clock;
+mod clock_set;
 mod durable;
 mod follow;
 mod invariants;

@@ -16,6 +16,7 @@ use neargate_store::Event;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -37,6 +38,8 @@ pub struct Nodes {
     broken: Mutex<BTreeSet<String>>,
     /// Newest generation acted on, by store key.
     known: Mutex<HashMap<String, u64>>,
+    /// Counts all of them: a later one outranks an earlier one.
+    reports: AtomicU64,
 }
 
 impl Nodes {
@@ -49,6 +52,7 @@ impl Nodes {
             away: Mutex::default(),
             broken: Mutex::default(),
             known: Mutex::default(),
+            reports: AtomicU64::new(0),
         }
     }
 
@@ -143,6 +147,11 @@ impl Nodes {
                 }
             }
         }
+    }
+
+    /// From now on they start again.
+    pub fn mend_family(&self, family: &str) {
+        self.broken.lock().remove(family);
     }
 
     /// From now on tasks of the family fail to start.
@@ -245,8 +254,7 @@ impl Nodes {
         });
         let report = TaskReport {
             task_id: task.spec.assignment.task_id.clone(),
-            // Later reports have later times; the last word outranks all.
-            sequence: u64::try_from(now.as_millis()).unwrap_or(0) * 2 + u64::from(released),
+            sequence: self.reports.fetch_add(1, Ordering::SeqCst) + 1,
             observed_generation: task.spec.assignment.generation,
             network_ready: true,
             pull_started_at: None,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 const SEEDS: [u64; 3] = [1, 2, 3];
 
-fn simulate<F: Future<Output = ()>>(scenario: impl Fn(u64, Size) -> F) {
+pub fn simulate<F: Future<Output = ()>>(scenario: impl Fn(u64, Size) -> F) {
     for seed in seeds(&SEEDS) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()

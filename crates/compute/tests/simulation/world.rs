@@ -5,6 +5,7 @@ use crate::durable::Durable;
 use crate::invariants::Invariants;
 use crate::nodes::Nodes;
 use neargate_api::ecs::{self as api, ops};
+use neargate_base::time::WatchedClock;
 use neargate_base::{AccountId, Clock, Region, Rng, task};
 use neargate_blob::Blobs;
 use neargate_compute::ecs::fleet::{self, Counts, ServiceId};
@@ -29,6 +30,7 @@ pub struct World {
     pub scope: Scope,
     pub nodes: Arc<Nodes>,
     pub invariants: Arc<Invariants>,
+    pub wall: Arc<SimulatedClock>,
     table: OperationTable<Ecs>,
     running: Vec<JoinHandle<()>>,
     _scratch: tempfile::TempDir,
@@ -44,7 +46,8 @@ impl World {
     /// `count` nodes in three zones, each registered as a container instance.
     pub async fn new(seed: u64, count: usize) -> World {
         let scratch = tempfile::tempdir().expect("a scratch directory");
-        let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::start());
+        let wall = Arc::new(SimulatedClock::start());
+        let clock: Arc<dyn Clock> = Arc::new(WatchedClock::over(wall.clone()));
         let rng = Arc::new(Rng::seeded(seed));
         let scope = Scope {
             account: AccountId::default(),
@@ -74,6 +77,7 @@ impl World {
             scope,
             nodes,
             invariants,
+            wall,
             _scratch: scratch,
         };
         world.start().await;
@@ -98,7 +102,11 @@ impl World {
         let lost = lost::watch(house.clone(), ecs.clone(), lost::DEFAULT_LEASE);
         self.running.push(task::spawn("lost", lost));
         let fleet = ecs.fleet.clone();
-        self.controller(Expire { db: db.clone() });
+        let clock = house.clock.clone();
+        self.controller(Expire {
+            db: db.clone(),
+            clock,
+        });
         self.controller(Deletion {
             db: db.clone(),
             fleet: fleet.clone(),

@@ -84,6 +84,8 @@ pub struct Driver {
     /// Manifest digests that image collection must spare.
     images_in_use: watch::Sender<Vec<String>>,
     operations: Vec<AbortHandle>,
+    /// What of the clock's being set the state knows already.
+    set_by_millis: i64,
     report_backoff: Backoff,
     save_backoff: Backoff,
 }
@@ -104,6 +106,7 @@ impl Driver {
             tx: tx.clone(),
             images_in_use: images_rx,
         };
+        let set_by_millis = shared.clock.set_by_millis();
         let driver = Driver {
             shared,
             state,
@@ -112,6 +115,7 @@ impl Driver {
             rx,
             images_in_use,
             operations: Vec::new(),
+            set_by_millis,
             report_backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
             save_backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(10)),
         };
@@ -131,7 +135,7 @@ impl Driver {
                 self.abort();
                 return true;
             }
-            let now = self.shared.clock.now();
+            let now = self.now();
             let sleep = wake_at.map_or(LOOK_AGAIN, |at| at.since(now).min(LOOK_AGAIN));
             tokio::select! {
                 message = self.rx.recv() => {
@@ -150,10 +154,20 @@ impl Driver {
         false
     }
 
+    /// What the clock shows; when it was set, what the task waits for moves along.
+    fn now(&mut self) -> neargate_base::Timestamp {
+        let by = self.shared.clock.set_by_millis() - self.set_by_millis;
+        if by != 0 {
+            self.set_by_millis += by;
+            self.state.clock_set(by);
+        }
+        self.shared.clock.now()
+    }
+
     /// Plan and begin until there is nothing to begin; answers when to think again.
     fn act(&mut self) -> Option<neargate_base::Timestamp> {
         loop {
-            let now = self.shared.clock.now();
+            let now = self.now();
             let plan = plan(&self.state, now);
             if plan.actions.is_empty() {
                 return plan.wake_at;
@@ -275,7 +289,7 @@ impl Driver {
     }
 
     fn take(&mut self, message: Message) {
-        let now = self.shared.clock.now();
+        let now = self.now();
         let event = match message {
             Message::Live(i, container) => {
                 let started_at = container.started_at();

@@ -250,6 +250,12 @@ impl TaskState {
         let c = &mut self.containers[i];
         let first = match c.phase {
             Phase::Starting => at,
+            // Whatever the clock says, which may have been set back since the run before.
+            Phase::Restarting {
+                started_at,
+                under_way: true,
+                ..
+            } if at != c.runs.last_start_at.unwrap_or(started_at) => started_at,
             // Running already: started again by an agent that was killed before it kept that.
             Phase::Restarting { started_at, .. } | Phase::Running { started_at }
                 if at > c.runs.last_start_at.unwrap_or(started_at) =>
@@ -268,6 +274,7 @@ impl TaskState {
             c.runs.last_start_at = Some(at);
         }
         c.phase = Phase::Running { started_at: first };
+        c.set_by_millis = 0;
         if let Some(check) = &self.assignment.containers[i].health_check {
             c.health.started(check, at);
         }
@@ -278,12 +285,8 @@ impl TaskState {
         let c = &mut self.containers[i];
         if let Phase::Running { started_at } = c.phase
             && let Some(check) = &self.assignment.containers[i].health_check
-            && c.health.checked(
-                check,
-                c.runs.last_start_at.unwrap_or(started_at),
-                passed,
-                now,
-            )
+            && let began_at = c.began_at(started_at)
+            && c.health.checked(check, began_at, passed, now)
         {
             self.touch();
         }
@@ -342,9 +345,9 @@ impl TaskState {
             reason,
         };
         let spec = &self.assignment.containers[i];
-        let began_at = self.containers[i].runs.last_start_at.or(started_at);
-        if let (Some(started_at), Some(began_at)) = (started_at, began_at)
+        if let Some(started_at) = started_at
             && !self.stopping()
+            && let began_at = self.containers[i].began_at(started_at)
             && restart::again(spec.restart_policy.as_ref(), began_at, &ended)
         {
             let c = &mut self.containers[i];

@@ -52,7 +52,8 @@ pub fn start(state: &TaskState, i: usize, now: Timestamp) -> Start {
                 waits = true;
                 let timeout = specs[d].start_timeout_secs;
                 if timeout > 0 {
-                    let at = *started_at + Duration::from_secs(timeout.into());
+                    let started_at = started_at.shift(state.containers[d].set_by_millis);
+                    let at = started_at + Duration::from_secs(timeout.into());
                     if at <= now {
                         return never("has timed out.");
                     }

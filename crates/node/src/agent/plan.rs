@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// SIGKILL is sent again when a container has not gone after this long.
 const KILL_AGAIN: Duration = Duration::from_secs(10);
+/// Longer than whoever retries waits.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 /// One step; containers by their index in the assignment.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,8 +61,9 @@ impl Plan {
 
     /// True when a retry is due; else be woken for it.
     fn due(&mut self, retry_at: Option<Timestamp>, now: Timestamp) -> bool {
+        // Further away than it can be: the clock was set back while nobody looked.
         match retry_at {
-            Some(at) if at > now => {
+            Some(at) if at > now && at <= now + LONGEST_RETRY => {
                 self.wake(at);
                 false
             }
@@ -191,7 +194,7 @@ fn stop_container(state: &TaskState, i: usize, now: Timestamp, plan: &mut Plan) 
     let c = &state.containers[i];
     if let Some(killed_at) = c.killed_at {
         let again = killed_at + KILL_AGAIN;
-        if again <= now {
+        if again <= now || killed_at > now {
             plan.act(Action::Kill(i))
         } else {
             plan.wake(again)
@@ -202,7 +205,8 @@ fn stop_container(state: &TaskState, i: usize, now: Timestamp, plan: &mut Plan) 
         plan.act(Action::Kill(i));
         return;
     }
-    let Some(signalled_at) = c.signalled_at else {
+    // One that is yet to come was sent before the clock was set back, and the agent away.
+    let Some(signalled_at) = c.signalled_at.filter(|at| *at <= now) else {
         if order::may_stop(state, i) {
             plan.act(Action::Signal(i, c.stop_signal));
         }

@@ -107,6 +107,29 @@ pub struct ContainerState {
     pub health: HealthState,
     /// Its `ended` is the phase's, and unused here.
     pub runs: Runs,
+    /// By how much the clock was set since the newest run began, in milliseconds.
+    pub set_by_millis: i64,
+}
+
+impl ContainerState {
+    /// When the newest run began, on the clock as it is now. `started_at`: of its first run.
+    pub fn began_at(&self, started_at: Timestamp) -> Timestamp {
+        let began = self.runs.last_start_at.unwrap_or(started_at);
+        began.shift(self.set_by_millis)
+    }
+
+    fn clock_set(&mut self, millis: i64) {
+        self.set_by_millis += millis;
+        let health = &mut self.health;
+        for at in [
+            &mut self.signalled_at,
+            &mut self.killed_at,
+            &mut health.began_at,
+            &mut health.next_at,
+        ] {
+            *at = at.map(|at| at.shift(millis));
+        }
+    }
 }
 
 /// Ledger writes. Every kept fact raises `version`; those that must survive a power cut before
@@ -186,6 +209,7 @@ impl TaskState {
                 killed_at: None,
                 health: HealthState::default(),
                 runs: Runs::default(),
+                set_by_millis: 0,
             })
             .collect();
         // Above any sequence of an earlier life of the task that left no ledger entry.
@@ -221,6 +245,22 @@ impl TaskState {
         state.reporting.acknowledged = Some(state.report());
         state.settle(now);
         state
+    }
+
+    /// The clock was set: what is waited for comes after the rest of its time. What happened
+    /// happened when it did.
+    pub fn clock_set(&mut self, millis: i64) {
+        for at in [
+            &mut self.network_retry_at,
+            &mut self.release_retry_at,
+            &mut self.saving.retry_at,
+            &mut self.reporting.retry_at,
+        ] {
+            *at = at.map(|at| at.shift(millis));
+        }
+        for c in &mut self.containers {
+            c.clock_set(millis);
+        }
     }
 
     /// The task should end, or already does.

@@ -107,17 +107,20 @@ pub async fn run<C: Controller>(controller: Arc<C>, db: Db, clock: Arc<dyn Clock
     let mut reopen = Backoff::new(RETRY_FIRST, RETRY_MAX);
     // When to list and watch; `None` while the watches are open.
     let mut opening = Some(Box::pin(sleep(Duration::ZERO)));
+    let mut time = Time::of(clock);
     loop {
+        let now = time.now(&mut queue);
         while running.len() < PARALLEL
-            && let Some(key) = queue.pop(clock.now())
+            && let Some(key) = queue.pop(now)
         {
-            running.push(reconcile(controller.clone(), key, clock.clone()));
+            running.push(reconcile(controller.clone(), key, time.clock.clone()));
         }
         let due = queue.next_due().filter(|_| running.len() < PARALLEL);
-        let wait = due.map(|at| at.since(clock.now()).min(LONGEST_SLEEP));
+        let wait = due.map(|at| at.since(time.clock.now()).min(LONGEST_SLEEP));
         tokio::select! {
             () = elapsed(&mut opening) => {
-                match wake_all(&*controller, &db, &mut queue, clock.now()).await {
+                let now = time.now(&mut queue);
+                match wake_all(&*controller, &db, &mut queue, now).await {
                     Ok(opened) => {
                         watches = opened.into_iter().map(next_batch).collect();
                         opening = None;
@@ -131,11 +134,12 @@ pub async fn run<C: Controller>(controller: Arc<C>, db: Db, clock: Arc<dyn Clock
             Some((watch, batch)) = watches.next() => match batch {
                 Ok(batch) => {
                     reopen.reset();
+                    let now = time.now(&mut queue);
                     for event in &batch.events {
                         let (Event::Put(neargate_store::Entry { key, .. })
                         | Event::Delete { key, .. }) = event;
                         for key in controller.keys_of(key) {
-                            queue.wake(key, clock.now());
+                            queue.wake(key, now);
                         }
                     }
                     watches.push(next_batch(watch));
@@ -147,13 +151,15 @@ pub async fn run<C: Controller>(controller: Arc<C>, db: Db, clock: Arc<dyn Clock
                 }
             },
             Some(keys) = wakes.next() => {
+                let now = time.now(&mut queue);
                 for key in keys {
-                    queue.wake(key, clock.now());
+                    queue.wake(key, now);
                 }
             }
             Some((key, outcome)) = running.next() => match outcome {
                 Ok(Looked { wake_at, rest }) => {
                     failures.remove(&key);
+                    time.now(&mut queue);
                     if rest.is_zero() {
                         queue.done(key, wake_at);
                     } else {
@@ -168,12 +174,43 @@ pub async fn run<C: Controller>(controller: Arc<C>, db: Db, clock: Arc<dyn Clock
                     let backoff = failures.entry(key.clone()).or_insert_with(new);
                     let cause = error.source.as_ref().map(ToString::to_string);
                     tracing::warn!(controller = controller.name(), key, %error, cause, "will retry");
-                    queue.failed(key, clock.now() + backoff.next_delay(&rng));
+                    let now = time.now(&mut queue);
+                    queue.failed(key, now + backoff.next_delay(&rng));
                 }
             },
-            Some((key, wake_at)) = resting.next() => queue.done(key, wake_at),
+            Some((key, wake_at)) = resting.next() => {
+                time.now(&mut queue);
+                queue.done(key, wake_at);
+            }
             () = sleep(wait.unwrap_or_default()), if wait.is_some() => {}
         }
+    }
+}
+
+/// The clock, and what of its being set the queue knows already.
+struct Time {
+    clock: Arc<dyn Clock>,
+    set_by_millis: i64,
+}
+
+impl Time {
+    fn of(clock: Arc<dyn Clock>) -> Time {
+        let set_by_millis = clock.set_by_millis();
+        Time {
+            clock,
+            set_by_millis,
+        }
+    }
+
+    /// What the clock shows, once `queue` knows whether it was set.
+    fn now(&mut self, queue: &mut Queue) -> Timestamp {
+        let by = self.clock.set_by_millis() - self.set_by_millis;
+        let now = self.clock.now();
+        if by != 0 {
+            self.set_by_millis += by;
+            queue.clock_set(by, now);
+        }
+        now
     }
 }
 

@@ -68,6 +68,29 @@ impl Queue {
         self.states.insert(key, State::Held);
     }
 
+    /// The clock, which now shows `now`, was set by `millis`. What has to wait for a while waits
+    /// for the rest of it; everything else looks again, as it may wait for a time of the day.
+    pub(super) fn clock_set(&mut self, millis: i64, now: Timestamp) {
+        let mut due = BTreeSet::new();
+        for (at, key) in std::mem::take(&mut self.due) {
+            match self.states.get_mut(&key) {
+                Some(State::Waiting(until)) => {
+                    *until = now;
+                    due.insert((now, key));
+                }
+                _ => {
+                    due.insert((at.shift(millis), key));
+                }
+            }
+        }
+        self.due = due;
+        for state in self.states.values_mut() {
+            if *state == State::Running {
+                *state = State::Dirty;
+            }
+        }
+    }
+
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         self.due.first().map(|(at, _)| *at)
     }
@@ -103,6 +126,28 @@ mod tests {
         assert_eq!(q.pop(t(0)), Some("a".into()));
         q.done("a".into(), Some(t(1000)));
         assert_eq!((q.pop(t(999)), q.next_due()), (None, Some(t(1000))));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_shortens_no_backoff_and_prolongs_no_wait() {
+        for by in [-1_000, 1_000] {
+            let mut q = Queue::default();
+            for key in ["failed", "runs", "waits"] {
+                q.wake(key.into(), t(0));
+            }
+            assert_eq!(q.pop(t(2_000)), Some("failed".into()));
+            assert_eq!(q.pop(t(2_000)), Some("runs".into()));
+            assert_eq!(q.pop(t(2_000)), Some("waits".into()));
+            q.failed("failed".into(), t(2_100));
+            q.done("waits".into(), Some(t(9_000)));
+            let now = t(2_000 + by);
+            q.clock_set(by, now);
+            assert_eq!(q.pop(now), Some("waits".into()));
+            q.done("runs".into(), Some(t(99_000)));
+            assert_eq!(q.pop(now), Some("runs".into()), "{by}: it planned before");
+            assert_eq!(q.pop(t(2_099 + by)), None);
+            assert_eq!(q.pop(t(2_100 + by)), Some("failed".into()));
+        }
     }
 
     #[test]

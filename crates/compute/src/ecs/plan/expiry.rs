@@ -14,7 +14,7 @@ pub const REMEMBERED: Duration = Duration::from_secs(86_400);
 /// How often a token's tasks are looked for.
 const LOOKED_FOR: Duration = Duration::from_secs(3_600);
 
-/// What to do about a task that stopped at `stopped_at`.
+/// What to do about a task that stopped so long ago.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
     NotStopped,
@@ -23,11 +23,11 @@ pub enum Expiry {
     Now,
 }
 
-pub fn expiry(stopped_at: Option<Timestamp>, now: Timestamp) -> Expiry {
-    match stopped_at.map(|at| at + KEPT) {
+pub fn expiry(stopped_for: Option<Duration>, now: Timestamp) -> Expiry {
+    match stopped_for.map(|age| KEPT.saturating_sub(age)) {
         None => Expiry::NotStopped,
-        Some(at) if at > now => Expiry::At(at),
-        Some(_) => Expiry::Now,
+        Some(Duration::ZERO) => Expiry::Now,
+        Some(left) => Expiry::At(now + left),
     }
 }
 

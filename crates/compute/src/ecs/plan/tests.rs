@@ -332,10 +332,12 @@ fn the_least_loaded_node_is_chosen() {
 
 #[test]
 fn stopped_tasks_are_kept_an_hour() {
-    let stopped = t(1_000);
-    assert_eq!(expiry(None, t(0)), Expiry::NotStopped);
-    assert_eq!(expiry(Some(stopped), t(2_000)), Expiry::At(stopped + KEPT));
-    assert_eq!(expiry(Some(stopped), stopped + KEPT), Expiry::Now);
+    let (second, now) = (std::time::Duration::from_secs(1), t(2_000));
+    assert_eq!(expiry(None, now), Expiry::NotStopped);
+    let last = Expiry::At(now + KEPT - second);
+    assert_eq!(expiry(Some(second), now), last);
+    assert_eq!(expiry(Some(KEPT), now), Expiry::Now);
+    assert_eq!(expiry(Some(KEPT + second), now), Expiry::Now);
 }
 
 fn task() -> Task {

@@ -1,5 +1,6 @@
 //! Fixtures: assignments, and fakes of everything around the agent.
 
+mod clock_set;
 mod command;
 mod driver;
 mod fakes;

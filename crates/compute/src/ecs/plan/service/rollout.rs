@@ -193,7 +193,10 @@ impl<'a> Draft<'a> {
             return true;
         };
         let now = self.now;
-        let since = *self.status.deployments[0].baking_since.get_or_insert(now);
+        // A time to come is one from before the clock was set back.
+        let kept = &mut self.status.deployments[0].baking_since;
+        let since = kept.filter(|at| *at <= now).unwrap_or(now);
+        *kept = Some(since);
         self.wake(since + bake);
         since + bake <= now
     }
