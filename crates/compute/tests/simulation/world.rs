@@ -54,7 +54,7 @@ impl World {
             region: Region::default(),
         };
         let house = Arc::new(House {
-            db: Db::new(Durable::open(scratch.path(), clock.clone())),
+            db: Db::new(Durable::open(scratch.path(), wall.clone())),
             clock,
             addresses: Cursors::new(&rng),
             rng,
