@@ -4,7 +4,9 @@
 use super::ps::usage;
 use super::tasks::{self, Selection};
 use crate::client::{Client, Target};
-use crate::view::{Cell, Output, Paint, Table, bytes, cut, last_part, print_json, short, size};
+use crate::view::{
+    Cell, Output, Paint, Table, bytes, cut, last_part, print_json, say, short, size,
+};
 use anyhow::Result;
 use neargate_control::gateway::TaskUsage;
 use serde::Serialize;
@@ -68,6 +70,9 @@ impl Top {
             let rows = self.rows(&client, &before, &now).await?;
             match self.output {
                 Output::Json => print_json(&serde_json::to_value(&rows)?),
+                Output::Table if once && rows.is_empty() => {
+                    say("There are no running tasks on this machine.");
+                }
                 Output::Table if once => table(&rows).print(Paint::stdout()),
                 Output::Table => draw(&table(&rows), rows.len()),
             }

@@ -50,6 +50,7 @@ Examples:
 Exit codes: 0 steady, 1 not (and why), 2 something is wrong with the file or the usage."
 )]
 pub struct Deploy {
+    /// YAML (or JSON) with `taskDefinition` and `service`
     file: PathBuf,
     /// Deploy there, whatever the file says
     #[arg(long, short, value_name = "NAME")]

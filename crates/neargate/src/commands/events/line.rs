@@ -60,8 +60,11 @@ fn task(arn: &str, detail: &Value) -> Parts {
         }
         rest.push(said);
     }
-    rest.push(text(&detail["stoppedReason"]));
+    let stopped = text(&detail["stoppedReason"]);
+    // A container that could not start says what its task says.
     let why = containers.iter().map(|c| text(&c["reason"]));
+    let why: Vec<String> = why.filter(|why| *why != stopped).collect();
+    rest.push(stopped);
     rest.extend(why);
     (what, last, rest)
 }
