@@ -25,6 +25,13 @@ pub fn cluster_inactive() -> AwsError {
     )
 }
 
+/// It exists, and other arguments made it.
+pub fn inconsistent_arguments() -> AwsError {
+    invalid_parameter(
+        "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
+    )
+}
+
 pub fn cluster_contains_tasks() -> AwsError {
     AwsError::client(
         "ClusterContainsTasksException",
@@ -262,6 +269,18 @@ pub fn service_not_found() -> AwsError {
     AwsError::client("ServiceNotFoundException", "Service not found.")
 }
 
+/// What is to be tagged: `cluster`, `service`
+/// (<https://github.com/gruntwork-io/cloud-nuke/issues/145> shows an inactive cluster).
+pub fn inactive_tagged(what: &str) -> AwsError {
+    invalid_parameter(format!(
+        "The specified {what} is inactive. Specify an active {what} and try again."
+    ))
+}
+
+pub fn missing_tagged(what: &str) -> AwsError {
+    invalid_parameter(format!("The specified {what} does not exist."))
+}
+
 pub fn short_arn() -> AwsError {
     invalid_parameter("Long arn format must be used for tagging operations")
 }
@@ -279,6 +298,12 @@ pub fn not_idempotent() -> AwsError {
 
 pub fn still_draining() -> AwsError {
     invalid_parameter("Unable to Start a service that is still Draining.")
+}
+
+pub fn rebalancing_without_room() -> AwsError {
+    invalid_parameter(
+        "Availability Zone Rebalancing does not support maximumPercent <= 100 % as deployment configuration.",
+    )
 }
 
 /// (<https://github.com/hashicorp/terraform-provider-aws/issues/31104> shows it.)

@@ -24,6 +24,7 @@ pub mod service;
 pub mod slices;
 pub mod spot;
 pub mod task_sets;
+mod wording;
 
 #[cfg(test)]
 mod tests;
@@ -68,7 +69,7 @@ impl Ecs {
 pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
     use api::{clusters, services, tags, task_definitions, task_sets, tasks};
     let table = OperationTable::new(&SERVICE, ecs)
-        .wording(|invalid| error::invalid_parameter(invalid.to_string()))
+        .wording(wording::invalid)
         .on(ops::CreateCluster, clusters::create_cluster)
         .on(ops::DeleteCluster, clusters::delete_cluster)
         .on(ops::DescribeClusters, clusters::describe_clusters)

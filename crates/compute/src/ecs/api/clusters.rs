@@ -15,9 +15,11 @@ use neargate_service::db::{self, Committed};
 use neargate_service::{AwsError, Ctx, House, Scope, Stored, page};
 use neargate_store::Compare;
 use neargate_wire::json::Json;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Creates the cluster, or answers with the active one of that name.
+/// Creates the cluster, or answers with the active one of that name, unless other arguments made
+/// that.
 pub async fn create_cluster(
     ecs: Arc<Ecs>,
     cx: Ctx,
@@ -27,6 +29,7 @@ pub async fn create_cluster(
     if !reference::is_name(name) {
         return Err(error::invalid_parameter("Invalid cluster name."));
     }
+    let asked = Asked::of(&input);
     let named = input.capacity_providers.unwrap_or_default();
     let strategy = input.default_capacity_provider_strategy.unwrap_or_default();
     let mut wanted = Cluster {
@@ -53,6 +56,9 @@ pub async fn create_cluster(
             break cluster;
         }
     };
+    if !asked.agrees(&wanted, &cluster) {
+        return Err(error::inconsistent_arguments());
+    }
     let shown = describe(
         &ecs,
         &cx,
@@ -63,6 +69,35 @@ pub async fn create_cluster(
     Ok(api::CreateClusterOutput {
         cluster: Some(shown),
     })
+}
+
+/// Which arguments a call to create a cluster gives: those it leaves out agree with any.
+struct Asked {
+    settings: bool,
+    configuration: bool,
+    providers: bool,
+    strategy: bool,
+    tags: bool,
+}
+
+impl Asked {
+    fn of(input: &api::CreateClusterInput) -> Asked {
+        Asked {
+            settings: input.settings.as_ref().is_some_and(|s| !s.is_empty()),
+            configuration: input.configuration.is_some(),
+            providers: input.capacity_providers.is_some(),
+            strategy: input.default_capacity_provider_strategy.is_some(),
+            tags: input.tags.is_some(),
+        }
+    }
+
+    fn agrees(&self, wanted: &Cluster, there: &Cluster) -> bool {
+        (!self.settings || wanted.settings == there.settings)
+            && (!self.configuration || wanted.configuration == there.configuration)
+            && (!self.providers || wanted.capacity_providers == there.capacity_providers)
+            && (!self.strategy || wanted.default_strategy == there.default_strategy)
+            && (!self.tags || wanted.tags == there.tags)
+    }
 }
 
 /// The cluster `default` exists as soon as something runs in it.
@@ -146,14 +181,20 @@ async fn default_settings(
 }
 
 /// Deletes a cluster in which nothing runs and nothing is registered; it stays describable as
-/// `INACTIVE`.
+/// `INACTIVE`, and one that is is answered as it is.
 pub async fn delete_cluster(
     ecs: Arc<Ecs>,
     cx: Ctx,
     input: api::DeleteClusterInput,
 ) -> Result<api::DeleteClusterOutput, AwsError> {
     loop {
-        let read = active_cluster(&cx, Some(&input.cluster)).await?;
+        let name = reference::cluster(&cx.scope, Some(&input.cluster))?;
+        let read = cx.db().get::<Cluster>(&cx.scope, &name).await?;
+        let read = read.ok_or_else(error::cluster_not_found)?;
+        if !read.active {
+            let cluster = Some(describe(&ecs, &cx, &read, &[]).await?);
+            return Ok(api::DeleteClusterOutput { cluster });
+        }
         // Read before the rest: whatever comes into the cluster later changes it, and the
         // deletion conflicts.
         let arrivals = cx.db().get::<Arrivals>(&cx.scope, &read.name).await?;
@@ -223,7 +264,7 @@ pub(super) async fn services_of(
     cx.db().list_prefix(&prefix).await
 }
 
-/// At most 100 clusters; unknown ones come back as failures.
+/// At most 100 clusters, each once; unknown ones come back as failures.
 pub async fn describe_clusters(
     ecs: Arc<Ecs>,
     cx: Ctx,
@@ -240,8 +281,10 @@ pub async fn describe_clusters(
     }
     let include = input.include.unwrap_or_default();
     let (mut clusters, mut failures) = (Vec::new(), Vec::new());
+    let mut seen = BTreeSet::new();
     for name in &named {
         let found = match reference::cluster(&cx.scope, Some(name)) {
+            Ok(id) if !seen.insert(id.clone()) => continue,
             Ok(id) => cx.db().get::<Cluster>(&cx.scope, &id).await?,
             Err(_) => None,
         };
@@ -294,8 +337,8 @@ pub async fn update_cluster(
     input: api::UpdateClusterInput,
 ) -> Result<api::UpdateClusterOutput, AwsError> {
     let changed = change(&cx, &input.cluster, |cluster| {
-        if input.settings.is_some() {
-            cluster.settings = settings(input.settings.clone().unwrap_or_default())?;
+        if let Some(given) = input.settings.clone().filter(|s| !s.is_empty()) {
+            cluster.settings = settings(given)?;
         }
         if let Some(configuration) = &input.configuration {
             cluster.configuration = Some(Json(configuration.clone()));
@@ -324,7 +367,9 @@ pub async fn update_cluster_settings(
     input: api::UpdateClusterSettingsInput,
 ) -> Result<api::UpdateClusterSettingsOutput, AwsError> {
     let changed = change(&cx, &input.cluster, |cluster| {
-        cluster.settings = settings(input.settings.clone())?;
+        if !input.settings.is_empty() {
+            cluster.settings = settings(input.settings.clone())?;
+        }
         Ok(())
     });
     let shown = describe(&ecs, &cx, &changed.await?, &["SETTINGS".into()]).await?;

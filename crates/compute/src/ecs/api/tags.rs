@@ -1,8 +1,9 @@
-//! Tags on everything of ECS that has them.
+//! Tags on everything of ECS that has them. AWS's words for what is missing or deleted are known
+//! of clusters, services, tasks and task definitions; the others have `ResourceNotFoundException`.
 
 use super::{api_tags, parse_tags};
 use crate::ecs::model::{
-    CapacityProvider, Cluster, ContainerInstance, Service, Task, TaskDefinition, TaskSet,
+    CapacityProvider, Cluster, ContainerInstance, Service, State, Task, TaskDefinition, TaskSet,
 };
 use crate::ecs::plan::capacity::FARGATE;
 use crate::ecs::{Ecs, error, reference};
@@ -15,17 +16,43 @@ use std::sync::Arc;
 /// Something that carries tags.
 trait Tagged: Resource {
     fn tags(&mut self) -> &mut Tags;
+
+    /// # Errors
+    /// When it was deleted: its tags are out of reach.
+    fn reachable(&self) -> Result<(), AwsError> {
+        Ok(())
+    }
+
+    /// There is none of that name.
+    fn missing() -> AwsError {
+        error::resource_not_found()
+    }
 }
 
 impl Tagged for Cluster {
     fn tags(&mut self) -> &mut Tags {
         &mut self.tags
     }
+
+    fn reachable(&self) -> Result<(), AwsError> {
+        match self.active {
+            true => Ok(()),
+            false => Err(error::inactive_tagged("cluster")),
+        }
+    }
+
+    fn missing() -> AwsError {
+        error::missing_tagged("cluster")
+    }
 }
 
 impl Tagged for TaskDefinition {
     fn tags(&mut self) -> &mut Tags {
         &mut self.tags
+    }
+
+    fn missing() -> AwsError {
+        error::unable_to_describe()
     }
 }
 
@@ -45,6 +72,17 @@ impl Tagged for Service {
     fn tags(&mut self) -> &mut Tags {
         &mut self.spec.tags
     }
+
+    fn reachable(&self) -> Result<(), AwsError> {
+        match self.state() {
+            State::Active | State::Draining => Ok(()),
+            State::Inactive => Err(error::inactive_tagged("service")),
+        }
+    }
+
+    fn missing() -> AwsError {
+        error::missing_tagged("service")
+    }
 }
 
 impl Tagged for TaskSet {
@@ -56,6 +94,10 @@ impl Tagged for TaskSet {
 impl Tagged for Task {
     fn tags(&mut self) -> &mut Tags {
         &mut self.spec.tags
+    }
+
+    fn missing() -> AwsError {
+        error::missing_tagged("task")
     }
 }
 
@@ -171,8 +213,11 @@ async fn apply<T: Tagged>(
     let key = db::key::<T>(&cx.scope, id);
     let changed = cx
         .db()
-        .modify::<T, _>(&key, |resource| change(resource.tags()))
+        .modify::<T, _>(&key, |resource| {
+            resource.reachable()?;
+            change(resource.tags())
+        })
         .await?;
-    let mut resource = changed.ok_or_else(error::resource_not_found)?;
+    let mut resource = changed.ok_or_else(T::missing)?;
     Ok(std::mem::take(resource.value.tags()))
 }

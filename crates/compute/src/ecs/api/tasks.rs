@@ -37,7 +37,7 @@ pub async fn stop_task(
     });
     let task = stopped.await?.ok_or_else(error::task_not_found)?;
     Ok(api::StopTaskOutput {
-        task: Some(describe::task(&task, true)),
+        task: Some(describe::task(&task, false)),
     })
 }
 

@@ -204,3 +204,61 @@ async fn regions_and_accounts_see_only_their_own() {
         );
     }
 }
+
+#[tokio::test]
+async fn creating_it_again_takes_the_same_arguments() {
+    let lab = Lab::new();
+    let create = async |change: fn(&mut api::CreateClusterInput)| {
+        let mut input = api::CreateClusterInput {
+            cluster_name: Some("c".into()),
+            ..Default::default()
+        };
+        change(&mut input);
+        lab.call(ops::CreateCluster, input).await
+    };
+    let tagged = |c: &mut api::CreateClusterInput| {
+        c.tags = Some(vec![api::Tag {
+            key: Some("a".into()),
+            value: Some("b".into()),
+        }]);
+    };
+    create(tagged).await.expect("created");
+    create(tagged).await.expect("the same");
+    let plain = create(|_| {}).await.expect("what is left out agrees");
+    assert_eq!(
+        plain.cluster.expect("described").tags.map(|t| t.len()),
+        Some(1)
+    );
+    let others: [fn(&mut api::CreateClusterInput); 2] = [
+        |c| c.capacity_providers = Some(vec!["FARGATE".into()]),
+        |c| {
+            c.settings = Some(vec![api::ClusterSetting {
+                name: Some("containerInsights".into()),
+                value: Some("enhanced".into()),
+            }]);
+        },
+    ];
+    for other in others {
+        assert_eq!(
+            said(create(other).await).1,
+            "Arguments on this idempotent request are inconsistent with arguments used in previous request(s)."
+        );
+    }
+    // No settings given: what there is stays.
+    let update = api::UpdateClusterSettingsInput {
+        cluster: "c".into(),
+        settings: Vec::new(),
+    };
+    let kept = lab.call(ops::UpdateClusterSettings, update).await;
+    let kept = kept.expect("answered").cluster.expect("described");
+    assert_eq!(kept.settings.map(|s| s.len()), Some(1));
+    let twice = api::DescribeClustersInput {
+        clusters: Some(vec![
+            "c".into(),
+            "arn:aws:ecs:us-east-1:000000000000:cluster/c".into(),
+        ]),
+        include: None,
+    };
+    let once = lab.call(ops::DescribeClusters, twice).await;
+    assert_eq!(once.expect("described").clusters.map(|c| c.len()), Some(1));
+}

@@ -106,13 +106,18 @@ async fn what_does_not_exist_cannot_be_tagged() {
     let here = "arn:aws:ecs:us-east-1:000000000000";
     let id = "0123456789abcdef0123456789abcdef";
     for (arn, code) in [
-        (format!("{here}:cluster/none"), "ResourceNotFoundException"),
+        (format!("{here}:cluster/none"), "InvalidParameterException"),
         (
-            format!("{here}:task-definition/none:1"),
-            "ResourceNotFoundException",
+            format!("{here}:service/default/none"),
+            "InvalidParameterException",
         ),
+        (format!("{here}:task-definition/none:1"), "ClientException"),
         (
             format!("{here}:task/default/{id}"),
+            "InvalidParameterException",
+        ),
+        (
+            format!("{here}:container-instance/default/{id}"),
             "ResourceNotFoundException",
         ),
         ("web".into(), "InvalidParameterException"),
@@ -124,6 +129,31 @@ async fn what_does_not_exist_cannot_be_tagged() {
     ] {
         assert_eq!(said(tag(&lab, &arn, tags(0..1)).await).0, code, "{arn}");
     }
+}
+
+/// <https://github.com/gruntwork-io/cloud-nuke/issues/145>
+#[tokio::test]
+async fn a_deleted_cluster_has_no_tags() {
+    let lab = Lab::new();
+    lab.create_cluster("c").await;
+    let delete = || api::DeleteClusterInput {
+        cluster: "c".into(),
+    };
+    lab.call(ops::DeleteCluster, delete())
+        .await
+        .expect("deleted");
+    let arn = "arn:aws:ecs:us-east-1:000000000000:cluster/c";
+    let refused = "The specified cluster is inactive. Specify an active cluster and try again.";
+    assert_eq!(said(tag(&lab, arn, tags(0..1)).await).1, refused);
+    let list = api::ListTagsForResourceInput {
+        resource_arn: arn.into(),
+    };
+    let list = lab.call(ops::ListTagsForResource, list).await;
+    assert_eq!(said(list).1, refused);
+    // Deleting it again answers it.
+    let again = lab.call(ops::DeleteCluster, delete()).await;
+    let again = again.expect("answered").cluster.expect("described");
+    assert_eq!(again.status.as_deref(), Some("INACTIVE"));
 }
 
 #[tokio::test]

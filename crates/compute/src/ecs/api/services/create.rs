@@ -3,7 +3,7 @@
 
 use super::revision::{Configuration, active_definition, letters};
 use super::show::{self, WithTags};
-use super::{rules, unbuilt};
+use super::{rebalancing, rules, unbuilt};
 use crate::ecs::api::capacity::Wanted;
 use crate::ecs::api::{active_cluster, clusters, parse_tags};
 use crate::ecs::fleet::ServiceId;
@@ -20,7 +20,8 @@ use std::sync::Arc;
 
 const MAX_TOKEN_CHARS: usize = 36;
 
-/// Creates the service; the same call made again answers with what it made.
+/// Creates the service; the same call made again with the same token answers with what it made
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>).
 pub async fn create_service(
     ecs: Arc<Ecs>,
     cx: Ctx,
@@ -29,11 +30,15 @@ pub async fn create_service(
     if !reference::is_name(&input.service_name) {
         return Err(error::invalid_parameter("Invalid service name."));
     }
-    if let Some(token) = &input.client_token
-        && (token.len() > MAX_TOKEN_CHARS || !token.bytes().all(|b| b.is_ascii_graphic()))
-    {
+    let token = input.client_token.as_deref().unwrap_or_default();
+    if token.len() > MAX_TOKEN_CHARS {
+        return Err(error::invalid_parameter(format!(
+            "idempotency token longer than {MAX_TOKEN_CHARS}."
+        )));
+    }
+    if !token.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(error::invalid_parameter(
-            "clientToken must be up to 36 ASCII characters.",
+            "clientToken contains invalid characters.",
         ));
     }
     let request = digest(&input);
@@ -43,7 +48,7 @@ pub async fn create_service(
         let found = cx.db().get_key::<Service>(&id.store_key()).await?;
         match found.as_ref().map(|s| s.state()) {
             Some(State::Active) => {
-                let there = found.filter(|s| s.spec.request == request);
+                let there = found.filter(|s| !token.is_empty() && s.spec.request == request);
                 let there = there.ok_or_else(error::not_idempotent)?;
                 return output(&ecs, &cx, &id, &there).await;
             }
@@ -93,11 +98,10 @@ async fn output(
     })
 }
 
-/// Of the whole call, however its cluster is named and whatever its token.
+/// Of the whole call, its token too, however its cluster is named.
 fn digest(input: &api::CreateServiceInput) -> String {
     let asked = api::CreateServiceInput {
         cluster: None,
-        client_token: None,
         ..input.clone()
     };
     hex::encode(Sha256::digest(to_json(&asked).to_string()))
@@ -143,6 +147,7 @@ fn spec(
         controller,
         crate::ecs::alarms::served(&cx.house),
     )?;
+    let az_rebalancing = rebalancing::of_new(input, &rules, scheduling, controller)?;
     let constraints = input.placement_constraints.iter().flatten();
     let strategies = input.placement_strategy.iter().flatten();
     Ok(ServiceSpec {
@@ -156,7 +161,7 @@ fn spec(
         request: request.to_owned(),
         desired_count: match scheduling {
             Scheduling::Daemon => 0,
-            Scheduling::Replica => desired_count(input.desired_count.unwrap_or(0))?,
+            Scheduling::Replica => desired_count(input.desired_count.unwrap_or(0), "DesiredCount")?,
         },
         scheduling,
         controller,
@@ -165,10 +170,7 @@ fn spec(
         placement_constraints: constraints.cloned().map(Json).collect(),
         placement_strategy: strategies.cloned().map(Json).collect(),
         health_check_grace_period_seconds: grace(input.health_check_grace_period_seconds)?,
-        // "when no value is specified, Amazon ECS defaults the value to ENABLED"
-        az_rebalancing: scheduling == Scheduling::Replica
-            && controller == DeploymentController::Ecs
-            && input.availability_zone_rebalancing.as_deref() != Some("DISABLED"),
+        az_rebalancing,
         enable_ecs_managed_tags: input.enable_ecs_managed_tags.unwrap_or(false),
         propagate_tags: propagate(input.propagate_tags.as_deref()),
         enable_execute_command: false,
@@ -181,8 +183,14 @@ fn spec(
 /// here it is what a deployment has been tried with).
 const MAX_TASKS: i32 = 10_000;
 
-pub(super) fn desired_count(given: i32) -> Result<i32, AwsError> {
-    if !(0..=MAX_TASKS).contains(&given) {
+/// `what`: as the operation calls it.
+pub(super) fn desired_count(given: i32, what: &str) -> Result<i32, AwsError> {
+    if given < 0 {
+        return Err(error::invalid_parameter(format!(
+            "{what} can not be lesser than 0"
+        )));
+    }
+    if given > MAX_TASKS {
         return Err(error::invalid_parameter(format!(
             "Invalid desiredCount: it must be between 0 and {MAX_TASKS}."
         )));
@@ -246,7 +254,7 @@ fn daemon(
         || strategy.is_some_and(|s| s.iter().any(|i| fargate(&i.capacity_provider)));
     if on_fargate {
         return Err(error::invalid_parameter(
-            "Fargate tasks do not support the DAEMON scheduling strategy.",
+            "The daemon scheduling strategy does not support the FARGATE launch type. Change the launch type and try again",
         ));
     }
     Ok(())
@@ -292,9 +300,7 @@ async fn first(
         return Err(error::invalid_parameter("TaskDefinition can not be blank."));
     }
     if spec.scheduling == Scheduling::Replica && input.desired_count.is_none() {
-        return Err(error::invalid_parameter(
-            "The desired count is required for services with the REPLICA scheduling strategy.",
-        ));
+        return Err(error::invalid_parameter("DesiredCount is missing"));
     }
     let definition = active_definition(cx, named).await?;
     let strategy = input.capacity_provider_strategy.as_ref();

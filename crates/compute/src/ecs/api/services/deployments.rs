@@ -4,7 +4,7 @@
 use super::{find, show_deployment};
 use crate::ecs::api::page_size;
 use crate::ecs::fleet::ServiceId;
-use crate::ecs::model::{Service, ServiceDeployment, ServiceRevision, Stop};
+use crate::ecs::model::{Service, ServiceDeployment, ServiceRevision, State, Stop};
 use crate::ecs::{Ecs, error};
 use neargate_api::ecs as api;
 use neargate_base::Arn;
@@ -83,15 +83,16 @@ pub async fn describe_service_deployments(
     })
 }
 
-/// At most 20; unknown ones come back as failures.
+/// At most 20 of one service that is not `INACTIVE`; unknown ones come back as failures.
 pub async fn describe_service_revisions(
     _: Arc<Ecs>,
     cx: Ctx,
     input: api::DescribeServiceRevisionsInput,
 ) -> Result<api::DescribeServiceRevisionsOutput, AwsError> {
-    check_arns(&input.service_revision_arns, "serviceRevisionArns")?;
+    let arns = &input.service_revision_arns;
+    check_revisions(&cx, arns).await?;
     let (mut shown, mut failures) = (Vec::new(), Vec::new());
-    for arn in &input.service_revision_arns {
+    for arn in arns {
         match get::<ServiceRevision>(&cx, arn, "service-revision").await? {
             None => failures.push(missing(arn)),
             Some((_, revision)) => shown.push(show_deployment::revision(&revision)),
@@ -101,6 +102,33 @@ pub async fn describe_service_revisions(
         service_revisions: Some(shown),
         failures: Some(failures),
     })
+}
+
+/// What can be described together.
+async fn check_revisions(cx: &Ctx, arns: &[String]) -> Result<(), AwsError> {
+    let refuse = |why: &str| Err(error::invalid_parameter(why));
+    if arns.is_empty() {
+        return refuse("The Service ARN provided is invalid.");
+    }
+    if arns.len() > MAX_ARNS {
+        return refuse("Service Revision ARN count cannot exceed 20");
+    }
+    let of = arns.iter().map(|arn| parse(cx, arn, "service-revision"));
+    let Some(of) = of.collect::<Option<Vec<_>>>() else {
+        return refuse("The ServiceRevision ARN is invalid.");
+    };
+    let (id, _) = &of[0];
+    if of.iter().any(|(other, _)| other != id) {
+        return refuse(
+            "Cross service requests are not allowed. All requested service revisions must be for a single service",
+        );
+    }
+    let service = cx.db().get_key::<Service>(&id.store_key()).await?;
+    let service = service.ok_or_else(error::service_not_found)?;
+    if service.state() == State::Inactive {
+        return refuse("Cannot call DescribeServiceRevisions for a service that is INACTIVE");
+    }
+    Ok(())
 }
 
 /// The newest first.

@@ -8,9 +8,10 @@ use crate::ecs::plan::service::adopted;
 use crate::ecs::{Ecs, error, reference};
 use neargate_api::ecs as api;
 use neargate_service::{AwsError, Ctx, page};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// At most 10 services; unknown ones come back as failures.
+/// At most 10 services, each once; unknown ones come back as failures.
 pub async fn describe_services(
     ecs: Arc<Ecs>,
     cx: Ctx,
@@ -27,9 +28,13 @@ pub async fn describe_services(
     }
     let with_tags = WithTags::Asked(input.include.iter().flatten().any(|i| i == "TAGS"));
     let (mut services, mut failures) = (Vec::new(), Vec::new());
+    let mut seen = BTreeSet::new();
     for named in &input.services {
         let name = reference::service_name(&cx.scope, &cluster.name, named)?;
         let id = ServiceId::new(&cx.scope, &cluster.name, &name);
+        if !seen.insert(name.clone()) {
+            continue;
+        }
         match cx.db().get_key::<Service>(&id.store_key()).await? {
             Some(found) => services.push(show::service(&ecs, &cx, &id, &found, with_tags).await?),
             None => failures.push(api::Failure {

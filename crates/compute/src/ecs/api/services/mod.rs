@@ -6,6 +6,7 @@ mod create;
 mod delete;
 pub mod deployments;
 mod list;
+mod rebalancing;
 mod revision;
 mod rules;
 pub mod show;

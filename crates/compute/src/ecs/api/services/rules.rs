@@ -5,6 +5,7 @@ use crate::ecs::error;
 use crate::ecs::model::{
     Alarms, CircuitBreaker, DeploymentController, DeploymentRules, Scheduling, Threshold,
 };
+use crate::ecs::plan::service::tally;
 use neargate_api::ecs as api;
 use neargate_service::AwsError;
 
@@ -57,7 +58,7 @@ pub(super) fn apply(
         }
         rules.circuit_breaker = Some(CircuitBreaker {
             enable: breaker.enable,
-            rollback: breaker.rollback,
+            rollback: breaker.enable && breaker.rollback,
             reset_on_healthy_task: breaker.reset_on_healthy_task,
             threshold: breaker
                 .threshold_configuration
@@ -182,6 +183,7 @@ fn unbuilt(given: &api::DeploymentConfiguration, alarms_served: bool) -> Result<
 /// As described.
 pub(super) fn shown(rules: &DeploymentRules) -> api::DeploymentConfiguration {
     let breaker = rules.circuit_breaker;
+    let reset = breaker.and_then(|b| b.reset_on_healthy_task);
     let number = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
     let threshold = |t: Threshold| {
         let (kind, value) = match t {
@@ -198,8 +200,8 @@ pub(super) fn shown(rules: &DeploymentRules) -> api::DeploymentConfiguration {
         deployment_circuit_breaker: Some(api::DeploymentCircuitBreaker {
             enable: breaker.is_some_and(|b| b.enable),
             rollback: breaker.is_some_and(|b| b.rollback),
-            reset_on_healthy_task: breaker.and_then(|b| b.reset_on_healthy_task),
-            threshold_configuration: breaker.and_then(|b| b.threshold).map(threshold),
+            reset_on_healthy_task: Some(reset.unwrap_or(true)),
+            threshold_configuration: Some(threshold(tally::limit(breaker.as_ref()))),
         }),
         maximum_percent: Some(number(rules.maximum_percent)),
         minimum_healthy_percent: Some(number(rules.minimum_healthy_percent)),

@@ -6,7 +6,7 @@
 use super::create::{arn, deploy, desired_count, grace, propagate};
 use super::revision::{Configuration, active_definition};
 use super::show::{self, WithTags};
-use super::{active, rules, unbuilt};
+use super::{active, rebalancing, rules, unbuilt};
 use crate::ecs::api::active_cluster;
 use crate::ecs::api::capacity::Wanted;
 use crate::ecs::fleet::ServiceId;
@@ -77,7 +77,7 @@ fn change(
                 "The daemon scheduling strategy does not support a desired count for services. Remove the desired count value and try again",
             ));
         }
-        spec.desired_count = desired_count(count)?;
+        spec.desired_count = desired_count(count, "Task count")?;
     }
     spec.deployment = rules::apply(
         &spec.deployment,
@@ -107,6 +107,10 @@ fn change(
             ));
         }
         spec.az_rebalancing = balance == "ENABLED";
+    }
+    let given = input.deployment_configuration.is_some();
+    if spec.az_rebalancing && (given || input.availability_zone_rebalancing.is_some()) {
+        rebalancing::room(&spec.deployment)?;
     }
     if let Some(enable) = input.enable_ecs_managed_tags {
         spec.enable_ecs_managed_tags = enable;

@@ -114,6 +114,13 @@ pub fn is_throttled(deployment: &Deployment) -> bool {
     deployment.strikes > FREE_STRIKES
 }
 
+/// What trips the breaker: half the desired count unless said otherwise
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ThresholdConfiguration.html>).
+pub fn limit(breaker: Option<&CircuitBreaker>) -> Threshold {
+    let given = breaker.and_then(|b| b.threshold);
+    given.unwrap_or(Threshold::BoundedPercent(50))
+}
+
 /// How many failures in a row trip the breaker: by default half the desired count, within 3 and
 /// 200.
 pub fn threshold(breaker: &CircuitBreaker, desired: usize) -> u32 {
@@ -121,7 +128,7 @@ pub fn threshold(breaker: &CircuitBreaker, desired: usize) -> u32 {
         let n = (desired as u64 * u64::from(of)).div_ceil(100);
         u32::try_from(n).unwrap_or(u32::MAX)
     };
-    match breaker.threshold.unwrap_or(Threshold::BoundedPercent(50)) {
+    match limit(Some(breaker)) {
         Threshold::Count(n) => n.max(1),
         Threshold::BoundedPercent(p) => percent(p).clamp(3, 200),
         Threshold::UnboundedPercent(p) => percent(p).max(1),

@@ -13,12 +13,25 @@ async fn the_same_call_is_made_once() {
         .await
         .expect("created");
     let again = town
-        .create(|c| c.client_token = Some("u".into()))
+        .create(|c| c.client_token = Some("t".into()))
         .await
         .expect("the same");
     assert_eq!(first.created_at, again.created_at);
-    let other = said(town.create(|c| c.desired_count = Some(3)).await);
-    assert_eq!(other.1, "Creation of service was not idempotent.");
+    // "specify a client token in the request": without it, or with another, it is another call
+    // (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>).
+    type Change = fn(&mut api::CreateServiceInput);
+    let others: [Change; 3] = [
+        |_| {},
+        |c| c.client_token = Some("u".into()),
+        |c| {
+            c.client_token = Some("t".into());
+            c.desired_count = Some(3);
+        },
+    ];
+    for other in others {
+        let (_, message) = said(town.create(other).await);
+        assert_eq!(message, "Creation of service was not idempotent.");
+    }
 }
 
 #[tokio::test]
@@ -43,12 +56,14 @@ async fn what_cannot_be_is_refused() {
         ),
         (
             "InvalidParameterException",
-            "desired count is required",
+            "DesiredCount is missing",
             |c| c.desired_count = None,
         ),
-        ("InvalidParameterException", "desiredCount", |c| {
-            c.desired_count = Some(-1)
-        }),
+        (
+            "InvalidParameterException",
+            "DesiredCount can not be lesser than 0",
+            |c| c.desired_count = Some(-1),
+        ),
         (
             "InvalidParameterException",
             "Network Configuration must be provided",
@@ -136,4 +151,145 @@ async fn services_are_listed_page_by_page() {
     );
     let none = list(None, Some("EC2")).await.expect("listed");
     assert_eq!(none.service_arns, Some(Vec::new()));
+}
+
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-rebalancing.html>
+#[tokio::test]
+async fn services_are_balanced_across_zones_if_they_can_be() {
+    let town = Town::new().await;
+    town.lab.register("web").await;
+    let mut bridge = super::definition("bridge");
+    bridge.network_mode = None;
+    bridge.requires_compatibilities = None;
+    let made = town.lab.call(ops::RegisterTaskDefinition, bridge).await;
+    made.expect("registered");
+    let on_ec2 = |c: &mut api::CreateServiceInput| {
+        c.task_definition = Some("bridge".into());
+        c.launch_type = Some("EC2".into());
+        c.network_configuration = None;
+    };
+    let full = |c: &mut api::CreateServiceInput| {
+        c.deployment_configuration = Some(api::DeploymentConfiguration {
+            minimum_healthy_percent: Some(0),
+            maximum_percent: Some(100),
+            ..Default::default()
+        });
+    };
+    let by = |c: &mut api::CreateServiceInput, kind: &str, field: &str| {
+        c.placement_strategy = Some(vec![api::PlacementStrategy {
+            r#type: Some(kind.into()),
+            field: Some(field.into()),
+        }]);
+    };
+    let zone = "attribute:ecs.availability-zone";
+    type Change<'a> = Box<dyn Fn(&mut api::CreateServiceInput) + Send + Sync + 'a>;
+    let cases: [(&str, &str, Change<'_>); 5] = [
+        ("a", "ENABLED", Box::new(|_| {})),
+        ("b", "DISABLED", Box::new(full)),
+        (
+            "c",
+            "ENABLED",
+            Box::new(move |c| {
+                on_ec2(c);
+                by(c, "spread", zone);
+            }),
+        ),
+        (
+            "d",
+            "DISABLED",
+            Box::new(move |c| {
+                on_ec2(c);
+                by(c, "binpack", "memory");
+            }),
+        ),
+        (
+            "e",
+            "DISABLED",
+            Box::new(move |c| {
+                on_ec2(c);
+                c.placement_constraints = Some(vec![api::PlacementConstraint {
+                    r#type: Some("memberOf".into()),
+                    expression: Some(format!("{zone} == us-east-1a")),
+                }]);
+            }),
+        ),
+    ];
+    for (name, expected, change) in &cases {
+        let made = town.create(|c| {
+            c.service_name = (*name).into();
+            change(c);
+        });
+        let made = made.await.expect("created");
+        let balanced = made.availability_zone_rebalancing;
+        assert_eq!(balanced.as_deref(), Some(*expected), "{name}");
+        if *expected == "DISABLED" {
+            let asked = town.create(|c| {
+                c.service_name = format!("{name}-asked");
+                c.availability_zone_rebalancing = Some("ENABLED".into());
+                change(c);
+            });
+            let (_, message) = said(asked.await);
+            assert!(
+                message.starts_with("Availability Zone Rebalancing does not"),
+                "{message}"
+            );
+        }
+    }
+    town.create(|_| {}).await.expect("created");
+    let asked = town.update(|u| {
+        u.deployment_configuration = Some(api::DeploymentConfiguration {
+            minimum_healthy_percent: Some(0),
+            maximum_percent: Some(100),
+            ..Default::default()
+        });
+    });
+    assert_eq!(
+        said(asked.await).1,
+        "Availability Zone Rebalancing does not support maximumPercent <= 100 % as deployment configuration."
+    );
+    let negative = town.update(|u| u.desired_count = Some(-1));
+    assert_eq!(
+        said(negative.await).1,
+        "Task count can not be lesser than 0"
+    );
+}
+
+#[tokio::test]
+async fn revisions_of_one_service_are_described_together() {
+    let town = Town::with_service().await;
+    let revisions = |service: &api::Service| {
+        let all = service.current_service_revisions.iter().flatten();
+        all.filter_map(|r| r.arn.clone()).collect::<Vec<_>>()
+    };
+    let web = revisions(&town.describe().await);
+    let other = town.create(|c| c.service_name = "other".into()).await;
+    let other = revisions(&other.expect("created"));
+    let describe = async |arns: Vec<String>| {
+        let input = api::DescribeServiceRevisionsInput {
+            service_revision_arns: arns,
+        };
+        town.lab.call(ops::DescribeServiceRevisions, input).await
+    };
+    let missing = format!("{}1", web[0]);
+    let shown = describe(vec![web[0].clone(), missing.clone()]).await;
+    let shown = shown.expect("described");
+    assert_eq!(shown.service_revisions.map(|r| r.len()), Some(1));
+    assert_eq!(shown.failures.expect("one")[0].arn, Some(missing));
+    for (arns, part) in [
+        (vec![], "The Service ARN provided is invalid."),
+        (vec!["x".into()], "The ServiceRevision ARN is invalid."),
+        (vec![web[0].clone(); 21], "count cannot exceed 20"),
+        (
+            [web.clone(), other].concat(),
+            "Cross service requests are not allowed.",
+        ),
+    ] {
+        let (code, message) = said(describe(arns).await);
+        assert_eq!(code, "InvalidParameterException");
+        assert!(message.contains(part), "{message}");
+    }
+    town.delete(true).await.expect("deleted");
+    town.rest(&[]).await;
+    let (_, message) = said(describe(web).await);
+    assert!(message.contains("a service that is INACTIVE"), "{message}");
 }

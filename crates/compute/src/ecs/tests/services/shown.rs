@@ -28,6 +28,15 @@ async fn one_that_was_created_just_now() {
     assert_eq!(revision.requested_task_count, Some(0));
     assert_eq!(made.tags, None, "no member without tags");
     assert_eq!(made.health_check_grace_period_seconds, Some(0));
+    let configuration = made.deployment_configuration.expect("a member");
+    let breaker = configuration.deployment_circuit_breaker.expect("a member");
+    assert_eq!((breaker.enable, breaker.rollback), (false, false));
+    assert_eq!(breaker.reset_on_healthy_task, Some(true));
+    let threshold = breaker.threshold_configuration.expect("a member");
+    assert_eq!(
+        (threshold.r#type.as_str(), threshold.value),
+        ("BOUNDED_PERCENT", 50)
+    );
     assert_eq!(made.propagate_tags.as_deref(), Some("NONE"));
     assert_eq!(
         made.availability_zone_rebalancing.as_deref(),
