@@ -11,6 +11,9 @@ use neargate_service::{AwsError, Committed, House};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// Tasks of one transaction.
+const FORGOTTEN_AT_ONCE: usize = 100;
+
 pub(super) async fn apply(ecs: &Ecs, house: &House, work: Work) -> Result<Applied, AwsError> {
     let Work {
         id,
@@ -51,7 +54,18 @@ pub(super) async fn apply(ecs: &Ecs, house: &House, work: Work) -> Result<Applie
     {
         return Ok(Applied::Conflict);
     }
+    forget(house, &step.forget).await?;
     Ok(Applied::Done)
+}
+
+/// A stopped task does not change any more: nothing is compared.
+async fn forget(house: &House, rows: &[Arc<Row>]) -> Result<(), AwsError> {
+    for batch in rows.chunks(FORGOTTEN_AT_ONCE) {
+        let keys = batch.iter().map(|row| row.key.clone());
+        let tx = keys.fold(house.db.tx(), |tx, key| tx.delete_key(key));
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 /// Those that the service's tasks run on, by name.

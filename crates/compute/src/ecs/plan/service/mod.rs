@@ -8,6 +8,7 @@
 mod blocked;
 pub mod daemon;
 mod failure;
+pub mod history;
 pub mod replica;
 mod rollout;
 pub mod sentence;
@@ -72,6 +73,8 @@ pub struct Step {
     pub records: Vec<ServiceDeployment>,
     pub stop: Vec<Stopping>,
     pub start: Option<Starting>,
+    /// Stopped tasks that are too many.
+    pub forget: Vec<Arc<Row>>,
     /// Forget the service and everything of it.
     pub purge: bool,
     pub wake_at: Option<Timestamp>,
@@ -106,6 +109,7 @@ impl Step {
             && self.records.is_empty()
             && self.stop.is_empty()
             && self.start.is_none()
+            && self.forget.is_empty()
             && !self.purge
     }
 
@@ -119,6 +123,12 @@ impl Step {
 
 /// The next step.
 pub fn plan(view: &View, now: Timestamp, scale_in: ScaleIn<'_>) -> Step {
+    let mut step = step(view, now, scale_in);
+    step.forget = history::forgotten(&view.rows, now);
+    step
+}
+
+fn step(view: &View, now: Timestamp, scale_in: ScaleIn<'_>) -> Step {
     let spec = &view.service.spec;
     if let Some(at) = view.service.status.inactive_at {
         let forget_at = at + KEPT;

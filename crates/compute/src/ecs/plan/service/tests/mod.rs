@@ -154,6 +154,8 @@ impl World {
                     .get_or_insert("ServiceSchedulerInitiated".into());
             });
         }
+        let forgotten = |row: &Arc<Row>| step.forget.iter().any(|f| f.key == row.key);
+        self.view.rows.retain(|row| !forgotten(row));
         if let Some(start) = &step.start {
             let count = start.count.max(start.on.len());
             for n in 0..count {

@@ -225,3 +225,53 @@ fn zones_are_evened_out_one_task_at_a_time() {
         .filter(|e| e.contains("AZ Rebalancing in progress"));
     assert_eq!(said.count(), 1, "{:?}", world.events);
 }
+
+/// Crashes after it ran: nothing holds the next one back
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-throttle-logic.html>).
+#[test]
+fn of_a_crash_loop_the_newest_tasks_are_kept() {
+    let mut world = World::new(1, rules(0, 100));
+    for crash in 0..1_500 {
+        world.step();
+        let [task] = &world.live()[..] else {
+            panic!("one task after crash {crash}");
+        };
+        world.runs(&task.key);
+        world.ends(&task.key, "EssentialContainerExited");
+        world.pass(Duration::from_millis(250));
+    }
+    // Four a second: all are older than a minute but the last 240.
+    assert!((1_000..=1_101).contains(&world.view.rows.len()));
+    let first = &world.view.rows[0].task_id;
+    assert!(
+        first.parse::<usize>().unwrap() > 400,
+        "the oldest went: {first}"
+    );
+
+    // Twenty times as fast, nearly all of them are younger than that, and stay.
+    for _ in 0..1_500 {
+        world.step();
+        let task = world.live()[0].key.clone();
+        world.runs(&task);
+        world.ends(&task, "EssentialContainerExited");
+        world.pass(Duration::from_millis(12));
+    }
+    let minute = 60 * 1_000 / 12;
+    assert!(world.view.rows.len() < 1_101 + minute);
+    assert!(world.view.rows.len() > 1_400);
+    world.pass(Duration::from_secs(120));
+    world.step();
+    assert!(world.view.rows.len() <= 1_101, "a minute later they go");
+}
+
+#[test]
+fn a_large_service_keeps_as_many_stopped_tasks_as_it_has() {
+    let mut world = World::new(1_200, rules(0, 200));
+    world.rest(&[]);
+    world.deploy();
+    world.rest(&[]);
+    let stopped = |world: &World| world.view.rows.iter().filter(|r| r.is_stopped()).count();
+    assert_eq!(stopped(&world), 1_200);
+    world.pass(Duration::from_secs(600));
+    assert!(world.plan().forget.is_empty());
+}
