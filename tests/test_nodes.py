@@ -286,6 +286,29 @@ def test_who_may_not_join(control, make_node, make_gate):
     assert operator(gate, "token", "--ttl", "25h").returncode == 1
 
 
+def test_a_certificate_that_has_ended(edge):
+    gate, node = edge()
+    [task] = run_on_cluster(gate)
+    wait_for(gate, task, "RUNNING")
+    node.stop()
+    first, identity = node.id, node.identity
+    identity["certificate"]["not_after"] = identity["since"]
+    (node.data / "node/identity.json").write_text(json.dumps(identity))
+    node.spawn("run")
+    wait_until(lambda: "certificate of this node has ended" in node.log(), 20, "it says why it stays away")
+    assert f"neargate node rm {first}" in node.log() and f"neargate node join {node.url}" in node.log()
+    assert connected(gate) == set() and len(node.shims()) == 1, "its tasks go on"
+    node.stop()
+
+    # As it says. It is another node, and stops what was the first one's.
+    assert operator(gate, "rm", first).returncode == 0
+    node.join(token(gate, "--cluster", "edge"))
+    assert node.id != first and connected(gate) == {node.id}
+    wait_until(lambda: not node.shims(), 30, "the first one's task ends")
+    [task] = run_on_cluster(gate)
+    wait_for(gate, task, "RUNNING")
+
+
 def test_an_answer_to_join_that_got_lost(control, make_node):
     """The same key may use its token again: it is the same node then."""
     gate = control()

@@ -55,11 +55,21 @@ async fn handle(
         _ if node.dismissed => Err(refused("The node was removed.").status(403)),
         (&Method::POST, "/v1/assignments") => {
             let (about, _held) = read::<NodeAbout>(request, MAX_JOIN_BYTES, budget).await?;
-            let mut holders = api.holders.lock().await;
-            let address =
-                members::address_of(api, &mut holders, &node, about.address, caller.address)
-                    .await?;
+            let mut greeting = api.holders.lock().await;
+            // Cut short from here on, what is held is read again.
+            let mut holders = std::mem::take(&mut *greeting);
+            let (said, seen_at) = (about.address, caller.address);
+            let address = members::address_of(api, &mut holders, &node, said, seen_at).await;
+            let address = match address {
+                Ok(address) => address,
+                Err(error) => {
+                    // Nothing has changed, or it forgot all by itself.
+                    *greeting = holders;
+                    return Err(error);
+                }
+            };
             let node = members::greet(house, &node, certificate, about, address).await?;
+            *greeting = holders;
             if let Some(why) = members::register(house, &node).await? {
                 tracing::warn!(node = node.id, %why, "the node is no container instance");
             }
