@@ -300,6 +300,15 @@ pub fn still_draining() -> AwsError {
     invalid_parameter("Unable to Start a service that is still Draining.")
 }
 
+/// Of `UpdateService`
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-ecs-service.html>
+/// quotes it).
+pub fn capacity_without_force() -> AwsError {
+    invalid_parameter(
+        "When switching from launch type to capacity provider strategy on an existing service, or making a change to a capacity provider strategy on a service that is already using one, you must force a new deployment.",
+    )
+}
+
 pub fn rebalancing_without_room() -> AwsError {
     invalid_parameter(
         "Availability Zone Rebalancing does not support maximumPercent <= 100 % as deployment configuration.",

@@ -87,7 +87,8 @@ pub fn update(
     update.vpc_lattice_configurations = wanted.vpc_lattice_configurations.clone();
     update.gateway_connectors = wanted.gateway_connectors.clone();
     update.monitoring = wanted.monitoring.clone();
-    if force {
+    // Other capacity is refused without it.
+    if force || update.capacity_provider_strategy.is_some() {
         update.force_new_deployment = Some(true);
     }
     Ok((update != UpdateServiceInput::default()).then_some(update))

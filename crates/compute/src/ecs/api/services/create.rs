@@ -1,7 +1,7 @@
 //! `CreateService`
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html>).
 
-use super::revision::{Configuration, active_definition, letters};
+use super::revision::{Configuration, active_definition, idempotency_token, letters};
 use super::show::{self, WithTags};
 use super::{rebalancing, rules, unbuilt};
 use crate::ecs::api::capacity::Wanted;
@@ -18,8 +18,6 @@ use neargate_wire::json::{Json, to_json};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
-const MAX_TOKEN_CHARS: usize = 36;
-
 /// Creates the service; the same call made again with the same token answers with what it made
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>).
 pub async fn create_service(
@@ -30,17 +28,7 @@ pub async fn create_service(
     if !reference::is_name(&input.service_name) {
         return Err(error::invalid_parameter("Invalid service name."));
     }
-    let token = input.client_token.as_deref().unwrap_or_default();
-    if token.len() > MAX_TOKEN_CHARS {
-        return Err(error::invalid_parameter(format!(
-            "idempotency token longer than {MAX_TOKEN_CHARS}."
-        )));
-    }
-    if !token.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(error::invalid_parameter(
-            "clientToken contains invalid characters.",
-        ));
-    }
+    let token = idempotency_token(input.client_token.as_deref())?;
     let request = digest(&input);
     loop {
         let cluster = cluster(&cx, input.cluster.as_deref()).await?;

@@ -17,7 +17,7 @@ mod update;
 pub use create::create_service;
 pub use delete::delete_service;
 pub use list::{describe_services, list_services, list_services_by_namespace};
-pub(super) use revision::{Configuration, active_definition, digits};
+pub(super) use revision::{Configuration, active_definition, digits, idempotency_token};
 pub use update::update_service;
 
 use crate::ecs::fleet::ServiceId;

@@ -48,6 +48,21 @@ impl Configuration {
         }
     }
 
+    /// Is it on the same launch type or strategy? What a strategy leaves out is 0.
+    pub(super) fn same_capacity(&self, other: &Configuration) -> bool {
+        let item = |i: &Json<api::CapacityProviderStrategyItem>| {
+            let number = |n: Option<i32>| n.unwrap_or(0);
+            let Json(i) = i;
+            (
+                i.capacity_provider.clone(),
+                number(i.weight),
+                number(i.base),
+            )
+        };
+        let items = |of: &Configuration| of.strategy.iter().map(item).collect::<Vec<_>>();
+        self.launch_type == other.launch_type && items(self) == items(other)
+    }
+
     /// A revision that could be launched now.
     ///
     /// # Errors
@@ -101,6 +116,28 @@ impl Configuration {
         }
         Ok(revision)
     }
+}
+
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>)
+const MAX_TOKEN_CHARS: usize = 36;
+
+/// The client token of a call that makes a service or a task set.
+///
+/// # Errors
+/// `InvalidParameterException` for one that is too long or has other characters.
+pub fn idempotency_token(given: Option<&str>) -> Result<&str, AwsError> {
+    let token = given.unwrap_or_default();
+    if token.len() > MAX_TOKEN_CHARS {
+        return Err(error::invalid_parameter(format!(
+            "idempotency token longer than {MAX_TOKEN_CHARS}."
+        )));
+    }
+    if !token.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(error::invalid_parameter(
+            "clientToken contains invalid characters.",
+        ));
+    }
+    Ok(token)
 }
 
 /// 19 digits, as in `ecs-svc/…` and service revisions.

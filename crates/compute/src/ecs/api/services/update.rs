@@ -14,6 +14,7 @@ use crate::ecs::model::{
     Cluster, DeploymentController, Scheduling, Service, ServiceDeployment, ServiceRevision,
     ServiceSpec, TaskDefinition,
 };
+use crate::ecs::plan::capacity::FARGATE;
 use crate::ecs::plan::service::adopted;
 use crate::ecs::{Ecs, alarms, error, reference};
 use neargate_api::ecs as api;
@@ -160,7 +161,10 @@ async fn next(
     };
     wanted.task_definition = arn(&definition);
     if let Some(strategy) = &input.capacity_provider_strategy {
-        wanted.capacity(&Wanted::of(cluster, None, Some(strategy))?);
+        wanted.capacity(&capacity(cluster, &before, strategy)?);
+        if !wanted.same_capacity(&before) && input.force_new_deployment != Some(true) {
+            return Err(error::capacity_without_force());
+        }
     }
     if let Some(version) = input.platform_version.as_ref().filter(|v| !v.is_empty()) {
         wanted.platform_version = Some(version.clone());
@@ -188,6 +192,27 @@ async fn next(
         sources.into_iter().collect(),
     );
     Ok(Some((revision, record)))
+}
+
+/// "back to the launch type. Pass an empty list in the capacityProviderStrategy parameter": that of
+/// the same kind.
+fn capacity(
+    cluster: &Stored<Cluster>,
+    before: &Configuration,
+    strategy: &Vec<api::CapacityProviderStrategyItem>,
+) -> Result<Wanted, AwsError> {
+    if !strategy.is_empty() {
+        return Wanted::of(cluster, None, Some(strategy));
+    }
+    let provider = |i: &Json<api::CapacityProviderStrategyItem>| {
+        FARGATE.contains(&i.0.capacity_provider.as_str())
+    };
+    let launch_type = match before.launch_type.as_deref() {
+        Some(launch_type) => launch_type,
+        None if before.strategy.iter().any(provider) => "FARGATE",
+        None => "EC2",
+    };
+    Wanted::of(cluster, Some(launch_type), None)
 }
 
 /// An inactive task definition goes on being used by the services that have it.

@@ -4,7 +4,7 @@
 use super::show::describe;
 use super::{all, external};
 use crate::ecs::api::capacity::Wanted;
-use crate::ecs::api::services::{Configuration, active_definition, digits};
+use crate::ecs::api::services::{Configuration, active_definition, digits, idempotency_token};
 use crate::ecs::api::{active_cluster, parse_tags};
 use crate::ecs::model::{
     Deployment, ServiceRevision, Stability, TaskSet, TaskSetStatus, TaskSetToken,
@@ -18,7 +18,6 @@ use std::sync::Arc;
 
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>)
 const MAX_SETS: usize = 5;
-const MAX_TOKEN_CHARS: usize = 36;
 
 /// Creates a task set, `ACTIVE`; the same call with the same token answers with what it made.
 pub async fn create_task_set(
@@ -108,13 +107,9 @@ fn of_token(set: &TaskSet, token: &str) -> bool {
 }
 
 fn token(input: &api::CreateTaskSetInput) -> Result<Option<TaskSetToken>, AwsError> {
-    let Some(token) = input.client_token.clone().filter(|t| !t.is_empty()) else {
+    let token = idempotency_token(input.client_token.as_deref())?.to_owned();
+    if token.is_empty() {
         return Ok(None);
-    };
-    if token.len() > MAX_TOKEN_CHARS || !token.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(error::invalid_parameter(
-            "clientToken must be up to 36 ASCII characters.",
-        ));
     }
     let request = hex::encode(Sha256::digest(to_json(input).to_string()));
     Ok(Some(TaskSetToken { token, request }))

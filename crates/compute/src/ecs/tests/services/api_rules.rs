@@ -293,3 +293,52 @@ async fn revisions_of_one_service_are_described_together() {
     let (_, message) = said(describe(web).await);
     assert!(message.contains("a service that is INACTIVE"), "{message}");
 }
+
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html>
+#[tokio::test]
+async fn other_capacity_needs_a_forced_deployment() {
+    let town = Town::with_service().await;
+    let put = api::PutClusterCapacityProvidersInput {
+        cluster: "c".into(),
+        capacity_providers: vec!["FARGATE_SPOT".into()],
+        default_capacity_provider_strategy: Vec::new(),
+    };
+    let put = town.lab.call(ops::PutClusterCapacityProviders, put).await;
+    put.expect("put");
+    let spot = |base| api::CapacityProviderStrategyItem {
+        capacity_provider: "FARGATE_SPOT".into(),
+        weight: Some(1),
+        base,
+    };
+    let strategy = async |of: Vec<api::CapacityProviderStrategyItem>, force: bool| {
+        let updated = town.update(|u| {
+            u.capacity_provider_strategy = Some(of);
+            u.force_new_deployment = force.then_some(true);
+        });
+        updated.await
+    };
+    let (_, message) = said(strategy(vec![spot(None)], false).await);
+    assert!(
+        message.ends_with("you must force a new deployment."),
+        "{message}"
+    );
+    let service = strategy(vec![spot(None)], true).await.expect("updated");
+    assert_eq!(service.launch_type, None);
+    assert_eq!(service.deployments.map(|d| d.len()), Some(2));
+    let same = strategy(vec![spot(Some(0))], false)
+        .await
+        .expect("the same");
+    assert_eq!(
+        same.deployments.map(|d| d.len()),
+        Some(2),
+        "no other deployment"
+    );
+    let (_, message) = said(strategy(Vec::new(), false).await);
+    assert!(
+        message.ends_with("you must force a new deployment."),
+        "{message}"
+    );
+    let back = strategy(Vec::new(), true).await.expect("updated");
+    assert_eq!(back.launch_type.as_deref(), Some("FARGATE"));
+    assert_eq!(back.capacity_provider_strategy, None);
+}
