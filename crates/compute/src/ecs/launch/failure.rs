@@ -15,7 +15,29 @@ pub(super) fn no_fargate() -> Unplaced {
             detail: None,
         }],
         nowhere: None,
+        no_capacity: true,
         event: format!("was unable to place a task. Reason: {NO_FARGATE}."),
+    }
+}
+
+/// The subnet has no free address, nor has another that was given. In AWS's words, which there are
+/// those of a task that stops
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html>):
+/// here it does not begin.
+pub(super) fn no_address(subnet: &str) -> Unplaced {
+    let reason = format!(
+        "Unexpected EC2 error while attempting to Create Network Interface in subnet '{subnet}': \
+         InsufficientFreeAddressesInSubnet"
+    );
+    Unplaced {
+        event: format!("was unable to place a task. Reason: {reason}."),
+        failures: vec![Failure {
+            reason,
+            arn: None,
+            detail: None,
+        }],
+        nowhere: None,
+        no_capacity: false,
     }
 }
 
@@ -31,6 +53,7 @@ pub(super) fn refused(arn: impl Fn(&str) -> String, refusal: &Refusal) -> Unplac
             })
             .collect(),
         nowhere: refusal.nowhere(),
+        no_capacity: false,
         event: refusal.service_event(),
     }
 }
@@ -46,6 +69,7 @@ pub(super) fn lacks(arn: String, id: &str, lacks: &[Lack]) -> Unplaced {
             detail: first.map(ToString::to_string),
         }],
         nowhere: None,
+        no_capacity: false,
         event: format!(
             "was unable to place a task because no container instance met all of its \
              requirements. The closest matching container-instance {id} encountered error \
@@ -64,6 +88,7 @@ pub(super) fn gone(arn: String) -> Unplaced {
             detail: None,
         }],
         nowhere: None,
+        no_capacity: false,
         event:
             "was unable to place a task because no container instance met all of its requirements."
                 .into(),

@@ -63,6 +63,8 @@ pub struct Unplaced {
     pub failures: Vec<Failure>,
     /// Nothing was considered: the sentence that `RunTask` is refused with.
     pub nowhere: Option<&'static str>,
+    /// There is no Fargate: a call that starts nothing is refused with that.
+    pub no_capacity: bool,
     /// The rest of a service's event: "was unable to place a task because …".
     pub event: String,
 }
@@ -136,14 +138,24 @@ pub async fn launch_on(
     let mut taken = place::Taken::new(ecs, &cluster, launch);
     for capacity in capacities.iter().take(launch.batch()) {
         let task_id = house.rng.hex(32);
-        let placed = match taken.place(house, capacity, &task_id) {
+        let mut placed = match taken.place(house, capacity, &task_id) {
             Ok(placed) => placed,
             Err(why) => {
                 unplaced = Some(why);
                 break;
             }
         };
-        let reserved = network::reserve(house, launch, &placed, &task_id, &held).await?;
+        let zone = placed.availability_zone.clone();
+        let reserved = network::reserve(house, launch, &mut placed, &task_id, &held).await?;
+        let reserved = match reserved {
+            Ok(reserved) => reserved,
+            Err(why) => {
+                taken.give_back(&task_id);
+                unplaced = Some(why);
+                break;
+            }
+        };
+        taken.moved(&zone, &placed.availability_zone);
         let (network, compares, ops) = match reserved {
             network::Reserved::Interface(r) => {
                 held.push(r.interface.private_ipv4);

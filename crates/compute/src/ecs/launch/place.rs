@@ -118,6 +118,23 @@ impl<'a> Taken<'a> {
         }
     }
 
+    /// The last one placed is not to be.
+    pub(super) fn give_back(&mut self, task_id: &str) {
+        if self.task_ids.last().is_some_and(|last| last == task_id) {
+            self.ecs
+                .fleet
+                .settle(&self.task_ids.split_off(self.task_ids.len() - 1), false);
+        }
+    }
+
+    /// The last one placed is in another zone than it was to be.
+    pub(super) fn moved(&mut self, from: &str, to: &str) {
+        if let Some(by_zone) = self.by_zone.as_mut().filter(|_| from != to) {
+            *by_zone.entry(from.to_owned()).or_default() -= 1;
+            *by_zone.entry(to.to_owned()).or_default() += 1;
+        }
+    }
+
     /// Tasks on the same capacity share a request.
     fn request(&mut self, instances: &Instances) -> Arc<Request> {
         let known = self.requests.iter().find(|(of, _)| of == instances);

@@ -15,8 +15,18 @@ fn stop(task: &str, reason: Option<&str>) -> api::StopTaskInput {
     }
 }
 
+/// What RunTask and services say of the first subnet once it is full.
+pub(super) fn no_address(lab: &Lab) -> String {
+    let vpc = DefaultVpc::of(&lab.scope.account, &lab.scope.region);
+    format!(
+        "Unexpected EC2 error while attempting to Create Network Interface in subnet '{}': \
+         InsufficientFreeAddressesInSubnet",
+        vpc.subnets[0].id
+    )
+}
+
 /// Give out every address of the first subnet but `left`.
-async fn fill(lab: &Lab, left: u32) {
+pub(super) async fn fill(lab: &Lab, left: u32) {
     let vpc = DefaultVpc::of(&lab.scope.account, &lab.scope.region);
     let taken: Vec<u32> = (left..Subnet::usable()).collect();
     for part in taken.chunks(100) {
@@ -39,13 +49,20 @@ async fn the_last_addresses_go_to_as_many_tasks() {
         let lab = Lab::seeded(seed);
         lab.register("web").await;
         fill(&lab, 3).await;
-        let outcomes = join_all((0..5).map(|_| lab.run(lab.request("web")))).await;
-        let (won, lost): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+        let calls = (0..5).map(|_| lab.call(ops::RunTask, lab.request("web")));
+        let outcomes = join_all(calls).await.into_iter();
+        let outcomes: Vec<_> = outcomes.map(|o| o.expect("answered")).collect();
+        let won: Vec<_> = outcomes
+            .iter()
+            .flat_map(|o| o.tasks.iter().flatten())
+            .collect();
+        let lost: Vec<_> = outcomes
+            .iter()
+            .flat_map(|o| o.failures.iter().flatten())
+            .collect();
         assert_eq!((won.len(), lost.len()), (3, 2), "seed {seed}");
         let addresses: BTreeSet<String> = won
             .iter()
-            .flatten()
-            .flatten()
             .filter_map(|t| {
                 t.attachments.as_ref()?[0]
                     .details
@@ -57,43 +74,49 @@ async fn the_last_addresses_go_to_as_many_tasks() {
             })
             .collect();
         assert_eq!(addresses.len(), 3, "seed {seed}");
-        for refused in lost {
-            let (code, message) = said(refused);
-            assert_eq!(code, "InvalidParameterException");
-            assert!(
-                message.contains("does not have enough free addresses"),
-                "{message}"
-            );
+        for failure in lost {
+            assert_eq!(failure.reason, Some(no_address(&lab)), "seed {seed}");
         }
         // A task that ends makes room for the next.
-        lab.end(&arn(&won
-            .into_iter()
-            .flatten()
-            .flatten()
-            .next()
-            .expect("three")))
-            .await;
-        assert!(lab.run(lab.request("web")).await.is_ok(), "seed {seed}");
+        lab.end(&arn(won[0])).await;
+        let again = lab.run(lab.request("web")).await.expect("answered");
+        assert_eq!(again.len(), 1, "seed {seed}");
     }
 }
 
+/// What fits starts, and goes to another subnet that was given.
 #[tokio::test]
-async fn all_tasks_of_a_call_start_or_none() {
+async fn a_full_subnet_is_passed_over() {
     let lab = Lab::new();
     lab.register("web").await;
-    fill(&lab, 3).await;
-    let before = lab.house.db.store().revision().await.expect("answers");
-    let request = api::RunTaskInput {
-        count: Some(4),
-        ..lab.request("web")
-    };
-    assert_eq!(said(lab.run(request).await).0, "InvalidParameterException");
-    assert!(lab.tasks().await.is_empty());
-    let after = lab.house.db.store().revision().await.expect("answers");
-    assert!(
-        after <= before + 1,
-        "no more than the default cluster was written"
-    );
+    fill(&lab, 2).await;
+    let mut request = lab.request("web");
+    request.count = Some(4);
+    let output = lab.call(ops::RunTask, request.clone()).await;
+    let output = output.expect("answered");
+    let (tasks, failures) = (output.tasks, output.failures);
+    assert_eq!(tasks.expect("a list").len(), 2);
+    assert_eq!(failures.expect("a list").len(), 1);
+    let vpc = DefaultVpc::of(&lab.scope.account, &lab.scope.region);
+    let given = request.network_configuration.as_mut();
+    let given = given.and_then(|n| n.awsvpc_configuration.as_mut());
+    let given = &mut given.expect("given").subnets;
+    given.push(vpc.subnets[1].id.clone());
+    let tasks = lab.run(request).await.expect("answered");
+    assert_eq!(tasks.len(), 4);
+    for task in tasks {
+        let zone = task.availability_zone.expect("shown");
+        assert_eq!(zone, vpc.subnets[1].availability_zone);
+        let details = task.attachments.expect("one").remove(0).details;
+        let subnet = details
+            .into_iter()
+            .flatten()
+            .find(|d| d.name.as_deref() == Some("subnetId"));
+        assert_eq!(
+            subnet.and_then(|d| d.value).as_ref(),
+            Some(&vpc.subnets[1].id)
+        );
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ mod request;
 mod token;
 
 use super::{active_cluster, clusters, describe};
-use crate::ecs::launch::{Capacity, Failure, Launched, launch_on};
+use crate::ecs::launch::{Failure, Launched, launch_on};
 use crate::ecs::model::{ClientToken, Cluster, Task};
 use crate::ecs::{Ecs, error, reference};
 use neargate_api::ecs as api;
@@ -44,7 +44,7 @@ pub async fn run_task(
         let capacities: Vec<_> = request.capacities.iter().collect();
         let launched = launch_on(&ecs, &cx.house, &request.launch, &capacities, &with).await?;
         if let Some(launched) = launched {
-            return output(&request.launch.capacity, &launched);
+            return output(&launched);
         }
         // An address, the token or the cluster changed hands meanwhile; a deleted cluster ends
         // the loop.
@@ -56,7 +56,7 @@ pub async fn run_task(
     }
 }
 
-fn output(capacity: &Capacity, launched: &Launched) -> Result<api::RunTaskOutput, AwsError> {
+fn output(launched: &Launched) -> Result<api::RunTaskOutput, AwsError> {
     if let Some(unplaced) = launched
         .unplaced
         .as_ref()
@@ -65,7 +65,7 @@ fn output(capacity: &Capacity, launched: &Launched) -> Result<api::RunTaskOutput
         if let Some(nowhere) = unplaced.nowhere {
             return Err(error::invalid_parameter(nowhere));
         }
-        if matches!(capacity, Capacity::Fargate { .. }) {
+        if unplaced.no_capacity {
             return Err(error::no_capacity());
         }
     }

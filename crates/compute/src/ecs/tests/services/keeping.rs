@@ -1,5 +1,6 @@
 //! The desired count is kept.
 
+use super::super::running::{fill, no_address};
 use super::{Town, checked};
 use crate::ecs::model::ServiceEvent;
 use neargate_api::ecs::{self as api, ops};
@@ -254,4 +255,40 @@ async fn events_know_the_capacity_providers() {
     let events = events.expect("read");
     let steady = events.iter().find(|e| e.message.contains("steady state"));
     assert_eq!(steady.expect("steady").providers, ["FARGATE_SPOT"]);
+}
+
+/// It says so, starts what it can, and goes on by itself once there is room.
+#[tokio::test]
+async fn a_full_subnet_holds_a_service_up() {
+    let town = Town::new().await;
+    town.lab.register("web").await;
+    fill(&town.lab, 2).await;
+    town.create(|c| c.desired_count = Some(3))
+        .await
+        .expect("created");
+    town.rest(&[]).await;
+    assert_eq!(town.live().await.len(), 2);
+    let why = no_address(&town.lab);
+    let said = format!("(service web) was unable to place a task. Reason: {why}.");
+    let events = town.events().await;
+    assert_eq!(
+        events.iter().filter(|e| **e == said).count(),
+        1,
+        "{events:?}"
+    );
+    let address = format!("ec2/address/{}", first_subnet(&town).address(4_000));
+    let gone = neargate_store::Txn {
+        compares: Vec::new(),
+        ops: vec![neargate_store::Op::Delete { key: address }],
+    };
+    town.lab.house.db.store().txn(gone).await.expect("written");
+    town.lab.advance(Duration::from_secs(15));
+    town.rest(&[]).await;
+    assert_eq!(town.live().await.len(), 3);
+}
+
+fn first_subnet(town: &Town) -> neargate_domain::vpc::Subnet {
+    let scope = &town.lab.scope;
+    let vpc = neargate_domain::vpc::DefaultVpc::of(&scope.account, &scope.region);
+    vpc.subnets[0].clone()
 }
