@@ -18,7 +18,7 @@ type KeyHash = u128;
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     tasks: HashMap<KeyHash, Trace>,
-    services: HashMap<KeyHash, Vec<Seen>>,
+    services: HashMap<KeyHash, Seen>,
     /// By store key.
     instances: BTreeMap<String, Arc<ContainerInstance>>,
     /// The newest change of what their events tell, by the instance's store key.
@@ -121,7 +121,7 @@ impl Memory {
                 let after = db::decode::<Service>(entry)?.value;
                 let hash = hash(&entry.key);
                 let before = self.services.insert(hash, service::seen(&after));
-                let made = service::deployments(&before.unwrap_or_default(), &after);
+                let made = service::changes(&before.unwrap_or_default(), &after, now);
                 due.extend(services(entry, made));
             }
             ServiceEvent::KIND => {

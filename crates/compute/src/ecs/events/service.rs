@@ -14,8 +14,13 @@ use crate::ecs::model::{Rollout, Service, ServiceEvent};
 use neargate_base::Timestamp;
 use serde_json::{Value, json};
 
-/// What is remembered of one deployment of a service.
-pub(super) type Seen = (Box<str>, Rollout);
+/// What is remembered of a service.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    deployments: Vec<(Box<str>, Rollout)>,
+    /// How many tasks the scheduler computed: DAEMON only.
+    seats: Option<u32>,
+}
 
 /// An event whose detail is made at once: it is small.
 #[derive(Debug, PartialEq)]
@@ -27,17 +32,43 @@ pub struct Made {
 }
 
 /// What to remember of the service.
-pub(super) fn seen(service: &Service) -> Vec<Seen> {
+pub(super) fn seen(service: &Service) -> Seen {
     let deployments = service.status.deployments.iter();
-    deployments
-        .map(|d| (d.id.as_str().into(), d.rollout))
-        .collect()
+    let deployments = deployments.map(|d| (d.id.as_str().into(), d.rollout));
+    Seen {
+        deployments: deployments.collect(),
+        seats: service.status.seats,
+    }
 }
 
-/// The deployment events of a change; `before` is what was remembered.
-pub(super) fn deployments(before: &[Seen], service: &Service) -> Vec<Made> {
+/// The events of a change; `before` is what was remembered.
+pub(super) fn changes(before: &Seen, service: &Service, now: Timestamp) -> Vec<Made> {
+    let mut made = deployments(before, service);
+    made.extend(desired_count(before, service, now));
+    made
+}
+
+/// "When the service scheduler updates the computed desired count": that of a DAEMON service, with
+/// the instances it can run on. A caller's own change makes none.
+fn desired_count(before: &Seen, service: &Service, now: Timestamp) -> Option<Made> {
+    let (was, is) = (before.seats?, service.status.seats?);
+    (was != is).then(|| Made {
+        detail_type: DetailType::ServiceAction,
+        time: now,
+        resources: vec![service.spec.arn.clone()],
+        detail: json!({
+            "eventType": "INFO",
+            "eventName": "SERVICE_DESIRED_COUNT_UPDATED",
+            "clusterArn": service.spec.cluster_arn,
+            "desiredCount": is,
+            "createdAt": iso(now),
+        }),
+    })
+}
+
+fn deployments(before: &Seen, service: &Service) -> Vec<Made> {
     let changed = service.status.deployments.iter().filter(|d| {
-        let known = before.iter().find(|(id, _)| **id == *d.id);
+        let known = before.deployments.iter().find(|(id, _)| **id == *d.id);
         known.is_none_or(|(_, rollout)| *rollout != d.rollout)
     });
     let made = changed.flat_map(|d| {

@@ -187,6 +187,9 @@ pub struct ServiceStatus {
     pub next_event: u64,
     /// The last task of a deleted service stopped: `INACTIVE`.
     pub inactive_at: Option<Timestamp>,
+    /// DAEMON: how many tasks there are to be, as the scheduler computed it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seats: Option<u32>,
 }
 
 /// One entry of `deployments`.

@@ -3,7 +3,7 @@
 use super::shapes::cluster;
 use super::{changed, golden};
 use crate::ecs::events::DetailType;
-use crate::ecs::events::service::{action, deployments, seen};
+use crate::ecs::events::service::{Seen, action, changes, seen};
 use crate::ecs::model::{Service, ServiceEvent};
 use neargate_base::Timestamp;
 use neargate_service::db;
@@ -186,7 +186,8 @@ fn a_deployment_is_told_of_when_its_rollout_changes() {
     let entry = golden::<Service>();
     let service = db::decode::<Service>(&entry).expect("read").value;
     let first = &service.status.deployments[0];
-    let made = deployments(&[], &service);
+    let now = Timestamp::from_millis(1_574_191_642_695);
+    let made = changes(&Seen::default(), &service, now);
     assert_eq!(made.len(), 2 * service.status.deployments.len());
     assert_eq!(made[0].detail["deploymentId"], first.id.as_str());
     assert_eq!(made[0].resources, [service.spec.arn.as_str()]);
@@ -205,7 +206,17 @@ fn a_deployment_is_told_of_when_its_rollout_changes() {
         assert!(made[1].detail[member].is_string(), "{member}");
     }
     let before = seen(&service);
-    assert_eq!(deployments(&before, &service), []);
+    assert_eq!(changes(&before, &service, now), []);
+    // A DAEMON service is to have one task more.
+    let mut daemon = service.clone();
+    daemon.status.seats = Some(2);
+    assert_eq!(changes(&before, &daemon, now), [], "nothing was known");
+    let counted = seen(&daemon);
+    daemon.status.seats = Some(3);
+    let made = changes(&counted, &daemon, now);
+    assert_eq!(made.len(), 1);
+    assert_eq!(made[0].detail["eventName"], "SERVICE_DESIRED_COUNT_UPDATED");
+    assert_eq!(made[0].detail["desiredCount"], 3);
     for (rollout, event_type, name) in [
         ("IN_PROGRESS", "INFO", "SERVICE_DEPLOYMENT_IN_PROGRESS"),
         ("COMPLETED", "INFO", "SERVICE_DEPLOYMENT_COMPLETED"),
@@ -216,7 +227,7 @@ fn a_deployment_is_told_of_when_its_rollout_changes() {
             &[("/r/status/deployments/0/rollout", json!(rollout))],
         );
         let after = db::decode::<Service>(&entry).expect("read").value;
-        let made = deployments(&before, &after);
+        let made = changes(&before, &after, now);
         if first.rollout.as_str() == rollout {
             assert_eq!(made, []);
             continue;

@@ -154,6 +154,9 @@ fn step(view: &View, now: Timestamp, scale_in: ScaleIn<'_>) -> Step {
         return draft.step("no deployment");
     }
     let desired = desired(view);
+    if spec.scheduling == Scheduling::Daemon {
+        draft.status.seats = u32::try_from(desired).ok();
+    }
     draft.count(desired);
     draft.judge(desired);
     let primary = draft.status.deployments[0].clone();

@@ -179,6 +179,7 @@ fn a_daemon_has_one_task_on_each_instance() {
         on
     };
     assert_eq!(seats(&world), ["i-1", "i-2", "i-3", "i-4"]);
+    assert_eq!(world.view.service.status.seats, Some(4), "for the event");
     // Replaced in place, two at a time.
     world.deploy();
     let step = world.step();
