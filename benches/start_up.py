@@ -144,7 +144,8 @@ def run(place):
         [
             f"{docker.version()} with the containerd that it starts. Start: a fresh data directory, to the answer of "
             "ListClusters (docker: of `docker version`, the CLI included); restart: the same directory again.",
-            "The shims' figures are for one container; the daemon's own with ten idle containers exclude them.",
+            "The shims' figures are for one container, with its part of the zygote that they are forks of; the daemon's "
+            "own with ten idle containers exclude them.",
         ],
     )
     for name, times, restart, memory in (

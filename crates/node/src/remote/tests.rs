@@ -166,7 +166,10 @@ async fn a_certificate_that_has_ended_elsewhere_is_shown_seldom() {
         loop {
             let (stream, _) = lab.listener.accept().await.unwrap();
             let refused = acceptor.accept(stream).await.map(drop).unwrap_err();
-            assert!(refused.to_string().contains("certificate expired"), "{refused}");
+            assert!(
+                refused.to_string().contains("certificate expired"),
+                "{refused}"
+            );
             knocks += 1;
         }
     };

@@ -71,6 +71,12 @@ async fn end(place: &Place, task: &Assignment) -> TaskReport {
     ended(place, task).await
 }
 
+/// A task that ends by itself.
+async fn to_its_end(place: &Place, task: &Assignment) -> TaskReport {
+    place.slice.assign(task);
+    ended(place, task).await
+}
+
 async fn ended(place: &Place, task: &Assignment) -> TaskReport {
     let report = place
         .slice
@@ -177,8 +183,7 @@ async fn host_mode(place: &Place) {
     // From the bridge, at the instance's address there.
     let ask = "wget -q -O - http://172.17.0.1:9000/x";
     let bridged = on_slice(54, InstanceNetwork::Bridge, vec![script("ask", ask)]);
-    place.slice.assign(&bridged);
-    let report = ended(place, &bridged).await;
+    let report = to_its_end(place, &bridged).await;
     assert_eq!(report.containers[0].exit_code, Some(0));
     end(place, &task).await;
     assert_eq!(place.left(), [""; 0]);
@@ -190,8 +195,7 @@ async fn no_network(place: &Place) {
         "ip -o link | grep -c .; ip -o addr; cat /etc/resolv.conf >/dev/null",
     );
     let task = on_slice(55, InstanceNetwork::None, vec![look]);
-    place.slice.assign(&task);
-    let report = ended(place, &task).await;
+    let report = to_its_end(place, &task).await;
     assert_eq!(report.containers[0].exit_code, Some(0), "{report:#?}");
     let lines = place.slice.lines(&format!("{}/look", task.task_id));
     assert!(lines[1..].iter().all(|l| l.contains(" lo ")), "{lines:?}");
@@ -216,8 +220,7 @@ async fn its_limits(place: &Place) {
         "exec dd if=/dev/zero of=/dev/null bs=400M count=1",
     );
     let task = on_slice(57, InstanceNetwork::None, vec![greedy]);
-    place.slice.assign(&task);
-    let report = ended(place, &task).await;
+    let report = to_its_end(place, &task).await;
     assert_eq!(report.containers[0].exit_code, Some(137), "{report:#?}");
     let reason = report.containers[0].reason.as_deref();
     assert_eq!(
