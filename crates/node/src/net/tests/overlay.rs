@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The internet of [`internet`], here in the role of another host.
 const PEER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
@@ -20,6 +21,18 @@ fn device() -> Option<link::Link> {
 fn flooded() -> BTreeSet<Ipv4Addr> {
     let index = device().unwrap().index;
     link::flooded(&mut Netlink::open().unwrap(), index).unwrap()
+}
+
+/// Whether a text of our own has arrived where only devices speak: they may have spoken, too.
+fn forged(device: &std::net::UdpSocket) -> bool {
+    device.set_nonblocking(true).unwrap();
+    let mut packet = [0; 2048];
+    while let Ok((length, _)) = device.recv_from(&mut packet) {
+        if packet[..length] == *b"forged" {
+            return true;
+        }
+    }
+    false
 }
 
 async fn joined(dir: &Path) -> Arc<Network> {
@@ -100,11 +113,7 @@ fn only_the_kernel_speaks_to_a_peers_device() {
             from.send_to(b"honest", (PEER, 9)).unwrap();
             assert_eq!(receive(&other).0, "honest");
         }
-        device.set_nonblocking(true).unwrap();
-        assert!(
-            device.recv_from(&mut [0; 64]).is_err(),
-            "what was sent before did not arrive"
-        );
+        assert!(!forged(&device), "what was sent before did not arrive");
 
         // The device's own packets do arrive: somebody is looked for.
         device.set_nonblocking(false).unwrap();
@@ -155,24 +164,29 @@ fn a_peer_reaches_the_device_at_the_hosts_own_address_only() {
         let peer = udp(&world, (PEER, PORT)).await;
         let [one, two] = [98, 99].map(|n| Ipv4Addr::new(172, 31, 0, n));
         let bridge = Ipv4Addr::new(172, 31, 0, 1);
-        peer.send_to(&who_has(a.private_ipv4, one), (bridge, PORT))
-            .unwrap();
         let own = Ipv4Addr::new(203, 0, 113, 1);
-        peer.send_to(&who_has(a.private_ipv4, two), (own, PORT))
-            .unwrap();
-        // The first answer is to the second question.
-        let mut packet = [0; 256];
         let asked_by = |packet: &[u8]| {
             let is_answer = packet[8 + 20..8 + 22] == [0, 2];
             is_answer.then(|| packet[8 + 38..8 + 42].to_vec())
         };
-        let answered = loop {
-            peer.recv_from(&mut packet).unwrap();
-            if let Some(to) = asked_by(&packet) {
-                break to;
+        // Asked again as a host does, for a question may get lost.
+        peer.set_read_timeout(Some(Duration::from_millis(200)))
+            .unwrap();
+        let answered = (0..50).find_map(|_| {
+            for (asking, at) in [(one, bridge), (two, own)] {
+                let question = who_has(a.private_ipv4, asking);
+                peer.send_to(&question, (at, PORT)).unwrap();
             }
-        };
-        assert_eq!(answered, two.octets());
+            let mut packet = [0; 256];
+            while peer.recv_from(&mut packet).is_ok() {
+                if let Some(to) = asked_by(&packet) {
+                    return Some(to);
+                }
+            }
+            None
+        });
+        let answered = answered.expect("the task is found");
+        assert_eq!(answered, two.octets(), "the second question is answered");
 
         // A process that comes after one of an older version knows its own address, too.
         let table = names::table(&names::bridge("test"));
@@ -201,11 +215,7 @@ fn no_task_sends_to_a_device_of_hosts_that_are_no_peers() {
         let _ = task.send_to(b"forged", (PEER, PORT));
         task.send_to(b"honest", (PEER, 9)).unwrap();
         assert_eq!(receive(&other).0, "honest");
-        device.set_nonblocking(true).unwrap();
-        assert!(
-            device.recv_from(&mut [0; 64]).is_err(),
-            "what was sent before did not arrive"
-        );
+        assert!(!forged(&device), "what was sent before did not arrive");
         network.shutdown(false).await.unwrap();
     });
 }
