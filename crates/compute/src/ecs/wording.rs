@@ -24,6 +24,7 @@ pub(super) fn invalid(invalid: &Invalid) -> AwsError {
     let subject = match (member, &first.value) {
         ("launchType", _) => "launch type",
         ("schedulingStrategy", _) => "Scheduling strategy",
+        ("status", _) if values.contains(&"REGISTRATION_FAILED") => "Container instance status",
         ("name", Shown::Text(given)) => given,
         _ => member,
     };
