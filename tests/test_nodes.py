@@ -451,6 +451,40 @@ def flooded(node):
     return {line.split()[line.split().index("dst") + 1] for line in lines if line.startswith("00:00:00:00:00:00")}
 
 
+@pytest.mark.parametrize(
+    "hosts",
+    [1, pytest.param(2, marks=pytest.mark.xfail(strict=True, reason="an instance has no address of its own in the VPC"))],
+)
+def test_a_bridge_container_reaches_a_task_with_an_interface(edge, hosts):
+    gate, *joined = edge(count=hosts)
+    here, there = joined[0], joined[-1]
+    ecs = gate.client("ecs")
+    shown = ecs.list_container_instances(cluster="edge")["containerInstanceArns"]
+    shown = ecs.describe_container_instances(cluster="edge", containerInstances=shown)["containerInstances"]
+    instances = {i["ec2InstanceId"]: i for i in shown}
+
+    def start(node, family, **more):
+        on = [instances[node.id]["containerInstanceArn"]]
+        answer = ecs.start_task(cluster="edge", taskDefinition=family, containerInstances=on, **more)
+        assert answer["failures"] == []
+        return answer["tasks"][0]["taskArn"]
+
+    # More than a packet, and than what VXLAN leaves of one.
+    serve = ["sh", "-c", "yes 0123456789abcdef | head -c 200000 > /tmp/x; exec httpd -f -p 8080 -h /tmp"]
+    web = container(command=serve, memory=32, stopTimeout=2)
+    ecs.register_task_definition(family="web", containerDefinitions=[web], networkMode="awsvpc")
+    [subnet] = [a["value"] for a in instances[there.id]["attributes"] if a["name"] == "ecs.subnet-id"]
+    server = start(there, "web", networkConfiguration={"awsvpcConfiguration": {"subnets": [subnet]}})
+    address = tasks.address(wait_for(gate, server, "RUNNING"))
+    fetch = f"until timeout 3 wget -q -O /tmp/x http://{address}:8080/x; do sleep 0.2; done; test $(wc -c < /tmp/x) = 200000"
+    client = container(command=["sh", "-c", fetch], memory=32, stopTimeout=2)
+    ecs.register_task_definition(family="client", containerDefinitions=[client], networkMode="bridge")
+    ended = wait_for(gate, start(here, "client"), "STOPPED", seconds=15)
+    assert ended["containers"][0]["exitCode"] == 0, tasks.why(ended)
+    ecs.stop_task(cluster="edge", task=server)
+    wait_for(gate, server, "STOPPED")
+
+
 def test_a_service_leaves_a_lost_node_and_its_old_task_ends_later(edge):
     gate, one, two = edge(lease="2s", count=2)
     ecs = gate.client("ecs")
