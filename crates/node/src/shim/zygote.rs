@@ -45,6 +45,7 @@ fn serve() -> io::Result<()> {
     // The terminal's signals and a service manager's are the agent's to take.
     sys::ignore_signals()?;
     rustix::process::chdir("/")?;
+    let _ = rustix::thread::set_name(c"neargate-zygote");
     let title = Title::of_this_process();
     title.write(&ZYGOTE.map(str::as_bytes));
     // A request is one path.
