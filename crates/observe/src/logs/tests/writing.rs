@@ -247,3 +247,33 @@ async fn containers_output_is_stored_once_and_makes_its_stream() {
     let lengths: Vec<usize> = found(&got).iter().map(|m| m.chars().count()).collect();
     assert_eq!(lengths, [3, 3, 131_059, 68_941]);
 }
+
+/// A container writes on while the clock is set, by more than what a caller may be wrong by.
+#[tokio::test]
+async fn containers_output_is_stored_whatever_the_clock_said() {
+    let w = world();
+    let target = LogTarget {
+        account: Default::default(),
+        region: Default::default(),
+        group: "g".into(),
+        stream: "s".into(),
+        create_group: true,
+    };
+    let hour = 3_600_000;
+    let line = |at: i64, m: &str| LogLine {
+        timestamp: Timestamp::from_millis(NOW + at),
+        message: m.into(),
+    };
+    let batches = [
+        vec![line(0, "b"), line(3 * hour, "d"), line(-3 * hour, "a")],
+        vec![line(1, "c"), line(30 * 24 * hour, "e")],
+    ];
+    let mut stored = 0;
+    for lines in batches {
+        let span = stored..stored + 10;
+        let ingested = w.logs.ingest(&w.house, &target, "task/s", span, lines);
+        stored = ingested.await.expect("stored");
+    }
+    let read = w.get(None, true, 10).await.events;
+    assert_eq!(messages(read), ["a", "b", "c", "d", "e"]);
+}
