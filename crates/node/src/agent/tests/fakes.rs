@@ -372,14 +372,19 @@ impl Runtime for FakeRuntime {
     }
 
     async fn restart(&self, task_id: &str, name: &str) -> Result<Arc<dyn Container>, RuntimeError> {
-        let mut config = None;
+        let mut before = None;
         self.containers.send_modify(|all| {
             let same =
                 |c: &Arc<FakeContainer>| c.config.task_id == task_id && c.config.name == name;
-            config = all.iter().find(|c| same(c)).map(|c| c.config.clone());
+            before = all.iter().find(|c| same(c)).cloned();
             all.retain(|c| !same(c));
         });
-        self.start(&config.expect("it ran")).await
+        let before = before.expect("it ran");
+        // No real container's runs begin within one millisecond.
+        while SystemClock.now() <= before.started_at {
+            tokio::task::yield_now().await;
+        }
+        self.start(&before.config).await
     }
 
     async fn adopt(&self, task_id: &str, name: &str) -> Result<Adopted, RuntimeError> {
