@@ -250,12 +250,13 @@ impl TaskState {
         let c = &mut self.containers[i];
         let first = match c.phase {
             Phase::Starting => at,
-            // Whatever the clock says, which may have been set back since the run before.
+            // What this agent asked for, whenever it began: the clock may have been set back since
+            // the run before, and two runs may begin within its one millisecond.
             Phase::Restarting {
                 started_at,
                 under_way: true,
                 ..
-            } if at != c.runs.last_start_at.unwrap_or(started_at) => started_at,
+            } => started_at,
             // Running already: started again by an agent that was killed before it kept that.
             Phase::Restarting { started_at, .. } | Phase::Running { started_at }
                 if at > c.runs.last_start_at.unwrap_or(started_at) =>

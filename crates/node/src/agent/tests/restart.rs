@@ -60,6 +60,25 @@ fn it_runs_again_and_counts_as_running() {
 }
 
 #[test]
+fn a_run_is_new_though_it_began_in_the_same_millisecond() {
+    let policy = RestartPolicy {
+        ignored_exit_codes: vec![],
+        attempt_period_secs: 0,
+    };
+    let mut state = running(vec![ContainerSpec {
+        restart_policy: Some(policy),
+        ..container("web")
+    }]);
+    for n in 1..=3 {
+        state.on(Event::Exited(0, exit(1, 0, 0)), T0);
+        assert_eq!(step(&mut state, T0), [Action::Restart(0)]);
+        state.on(Event::Started(0, T0), T0);
+        assert_eq!(state.containers[0].phase, Phase::Running { started_at: T0 });
+        assert_eq!(state.containers[0].runs.restarts, n);
+    }
+}
+
+#[test]
 fn some_ends_are_final() {
     let last = |exit: Exit| {
         let mut state = running(vec![restarted(container("web"))]);
