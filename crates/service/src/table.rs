@@ -6,7 +6,7 @@ use neargate_wire::schema::{self, Operation};
 use neargate_wire::structure::{self, OperationDef, Structure};
 use neargate_wire::validate::Invalid;
 use neargate_wire::value::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -30,6 +30,11 @@ pub trait Service: fmt::Debug + Send + Sync {
     fn status(&self, operation: &str) -> Status;
     /// How this service words input that breaks the model's constraints.
     fn invalid(&self, invalid: &Invalid) -> AwsError;
+    /// Does the operation take JSON text that is not all Unicode, as AWS does with log lines?
+    fn takes_any_text(&self, operation: &str) -> bool;
+    /// Make what AWS takes though its model does not into what it is taken for, before the model
+    /// is asked.
+    fn admit(&self, operation: &'static Operation, input: &mut Value);
     /// `input` is decoded and validated against the model.
     fn call(&self, cx: Ctx, operation: &'static Operation, input: Value) -> Reply;
 }
@@ -39,6 +44,8 @@ pub struct OperationTable<S> {
     schema: &'static schema::Service,
     state: Arc<S>,
     invalid: fn(&Invalid) -> AwsError,
+    any_text: BTreeSet<&'static str>,
+    admit: fn(&'static Operation, &mut Value),
     handlers: BTreeMap<&'static str, (Status, Handler<S>)>,
 }
 
@@ -50,6 +57,8 @@ impl<S: Send + Sync + 'static> OperationTable<S> {
             schema,
             state,
             invalid,
+            any_text: BTreeSet::new(),
+            admit: |_, _| {},
             handlers: BTreeMap::new(),
         }
     }
@@ -57,6 +66,18 @@ impl<S: Send + Sync + 'static> OperationTable<S> {
     /// How the service words input that breaks the model; `ValidationException` unless set.
     pub fn wording(mut self, invalid: fn(&Invalid) -> AwsError) -> Self {
         self.invalid = invalid;
+        self
+    }
+
+    /// Text of this operation need not be Unicode; see [`Service::takes_any_text`].
+    pub fn any_text<O: OperationDef>(mut self, _: O) -> Self {
+        self.any_text.insert(O::NAME);
+        self
+    }
+
+    /// See [`Service::admit`].
+    pub fn admitting(mut self, admit: fn(&'static Operation, &mut Value)) -> Self {
+        self.admit = admit;
         self
     }
 
@@ -109,6 +130,14 @@ impl<S: Send + Sync + 'static> Service for OperationTable<S> {
 
     fn invalid(&self, invalid: &Invalid) -> AwsError {
         (self.invalid)(invalid)
+    }
+
+    fn takes_any_text(&self, operation: &str) -> bool {
+        self.any_text.contains(operation)
+    }
+
+    fn admit(&self, operation: &'static Operation, input: &mut Value) {
+        (self.admit)(operation, input);
     }
 
     fn call(&self, cx: Ctx, operation: &'static Operation, input: Value) -> Reply {

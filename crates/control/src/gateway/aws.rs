@@ -9,6 +9,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use neargate_base::time::Stopwatch;
 use neargate_service::{AwsError, Ctx, Status};
+use neargate_wire::json;
 use neargate_wire::protocol::{self, ErrorReply};
 use neargate_wire::route::{Found, Route, UNSERVED, route, unknown_operation};
 use neargate_wire::schema;
@@ -158,9 +159,15 @@ async fn answer(
     let Some(service) = service.filter(|s| s.status(operation.name) != Status::NotYet) else {
         return Err(AwsError::not_implemented(call.service.id, operation.name));
     };
-    let request = Request::from_parts(parts, body);
-    let input = protocol::decode(call.service, call.protocol, operation, &request)
-        .map_err(|e| AwsError::client(e.code, e.message).status(e.status))?;
+    let mut request = Request::from_parts(parts, body);
+    let decode = |request: &_| protocol::decode(call.service, call.protocol, operation, request);
+    let mut input = decode(&request);
+    if input.is_err() && service.takes_any_text(operation.name) {
+        *request.body_mut() = json::mended(request.body()).into();
+        input = decode(&request);
+    }
+    let mut input = input.map_err(|e| AwsError::client(e.code, e.message).status(e.status))?;
+    service.admit(operation, &mut input);
     if let Some(shape) = operation.input {
         validate(&shape, &input).map_err(|invalid| service.invalid(&invalid))?;
     }

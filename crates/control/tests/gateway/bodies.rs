@@ -176,3 +176,52 @@ async fn gzip_is_taken_off() {
     }
     assert_eq!(clusters(&lab).await.len(), 1);
 }
+
+/// Log lines need not be Unicode: a batch is not refused for one byte, and nothing of it is lost.
+#[tokio::test]
+async fn log_events_take_any_text() {
+    const LOGS: &str = "Logs_20140328";
+    let lab = Lab::new().await;
+    let group = r#"{"logGroupName":"/g"}"#;
+    lab.json(&format!("{LOGS}.CreateLogGroup"), group).await;
+    let stream = r#"{"logGroupName":"/g","logStreamName":"s"}"#;
+    lab.json(&format!("{LOGS}.CreateLogStream"), stream).await;
+    let listed = lab.json(&format!("{LOGS}.DescribeLogStreams"), group).await;
+    let now = listed.json()["logStreams"][0]["creationTime"].clone();
+    let event = |message: &[u8]| {
+        let head = format!(r#"{{"timestamp":{now},"message":""#);
+        [head.as_bytes(), message, b"\"}"].concat()
+    };
+    let events = [
+        event(b"caf\xe9 au lait"),
+        event(br"lone \ud800, paired \ud83d\ude00, nul \u0000"),
+        event("whole é€".as_bytes()),
+    ];
+    let head = br#"{"logGroupName":"/g","logStreamName":"s","logEvents":["#;
+    let body = [&head[..], &events.join(&b","[..]), b"]}"].concat();
+    let reply = lab
+        .send(json(&format!("{LOGS}.PutLogEvents"), &[], &body))
+        .await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let found = lab.json(&format!("{LOGS}.FilterLogEvents"), group).await;
+    let found = found.json();
+    let found = found["events"].as_array().expect("events").iter();
+    let messages: Vec<&str> = found
+        .map(|e| e["message"].as_str().expect("text"))
+        .collect();
+    assert_eq!(
+        messages,
+        [
+            "caf\u{fffd} au lait",
+            "lone \u{fffd}, paired \u{1f600}, nul \0",
+            "whole é€"
+        ]
+    );
+    // Only the text: what is malformed stays so.
+    for broken in [&b"{\xff"[..], b"[]", b"{\"logEvents\":\"\xe9\"}"] {
+        let reply = lab
+            .send(json(&format!("{LOGS}.PutLogEvents"), &[], broken))
+            .await;
+        assert_eq!(reply.code(), "SerializationException", "{}", reply.text());
+    }
+}

@@ -62,8 +62,10 @@ impl Splitter {
                     input = &input[end + 1..];
                 }
                 None if window.len() > room => {
-                    batch.push(at, self.stream, &self.rest, &input[..room]);
-                    self.rest.clear();
+                    self.rest.extend_from_slice(&input[..room]);
+                    let cut = LONGEST - unfinished(&self.rest);
+                    batch.push(at, self.stream, &self.rest[..cut], &[]);
+                    self.rest.drain(..cut);
                     input = &input[room..];
                 }
                 None => {
@@ -81,4 +83,20 @@ impl Splitter {
             self.rest.clear();
         }
     }
+}
+
+/// How many bytes at the end begin a UTF-8 character that goes on behind them: cut there, a long
+/// line loses none by being halved.
+fn unfinished(bytes: &[u8]) -> usize {
+    for (at, byte) in bytes.iter().rev().take(3).enumerate() {
+        let whole = match byte {
+            0x80..=0xbf => continue,
+            0xc0..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0..=0xf7 => 4,
+            _ => 1,
+        };
+        return if whole > at + 1 { at + 1 } else { 0 };
+    }
+    0
 }

@@ -49,6 +49,33 @@ fn long_lines_are_cut() {
     assert_eq!(split(&[&exact]).len(), 1);
 }
 
+/// Wherever a long line is cut and however it is read: characters stay whole, and bytes that are
+/// none stay as they are.
+#[test]
+fn long_lines_are_cut_between_characters() {
+    for character in ["é", "€", "𝄞"] {
+        for shift in 0..4 {
+            let line = "x".repeat(shift) + &character.repeat(2 * LONGEST / character.len());
+            for reads in [vec![line.len()], vec![LONGEST - 1, 2, 1]] {
+                let (mut rest, mut chunks) = (line.as_bytes(), Vec::new());
+                for size in reads {
+                    let (chunk, behind) = rest.split_at(size.min(rest.len()));
+                    chunks.push(chunk);
+                    rest = behind;
+                }
+                chunks.push(rest);
+                let texts = split(&chunks).into_iter().map(|(_, text)| text);
+                let texts: Vec<String> = texts.map(|t| String::from_utf8(t).unwrap()).collect();
+                assert!(texts.iter().all(|t| t.len() <= LONGEST));
+                assert!(texts.concat() == line, "{character} {shift}");
+            }
+        }
+    }
+    let bytes = [0xe9; LONGEST + 5];
+    let joined: Vec<u8> = split(&[&bytes]).into_iter().flat_map(|(_, t)| t).collect();
+    assert!(joined == bytes);
+}
+
 proptest! {
     #[test]
     fn no_byte_is_lost(chunks in prop::collection::vec(prop::collection::vec(

@@ -4,12 +4,14 @@
 //! timestamps as integer milliseconds. Members unknown to the model are dropped on reading, so
 //! a newer model reads older state.
 
+mod mended;
 mod read;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
+pub use mended::mended;
 pub use read::{MAX_DEPTH, parse, read};
 pub use write::write;
 

@@ -9,7 +9,7 @@ const MAX_LINES: usize = 10_000;
 /// ... and 1,048,576 bytes, each event counting its length and 26 bytes more.
 const MAX_BYTES: usize = 1_048_576;
 const EVENT_BYTES: usize = 26;
-/// An event's own limit, 256 KiB with those 26 bytes; a longer line is cut there.
+/// An event's own limit, 256 KiB with those 26 bytes; a longer line becomes several events.
 const MAX_MESSAGE_BYTES: usize = 262_144 - EVENT_BYTES;
 
 /// Lines to send at once.
@@ -30,19 +30,21 @@ impl Batch {
         let mut size = 0;
         let mut consumed = 0;
         for record in Records(bytes) {
-            let message = text(record.message);
-            let cost = message.len() + EVENT_BYTES;
-            if batch.lines.len() == MAX_LINES || (size + cost > MAX_BYTES && size > 0) {
+            let text = String::from_utf8_lossy(record.message);
+            let messages = events(&text);
+            let cost = text.len() + messages.len() * EVENT_BYTES;
+            let lines = batch.lines.len() + messages.len();
+            if (lines > MAX_LINES || size + cost > MAX_BYTES) && size > 0 {
                 break;
             }
             consumed += record.length;
-            if !message.is_empty() {
-                size += cost;
-                batch.lines.push(LogLine {
+            size += cost;
+            batch
+                .lines
+                .extend(messages.into_iter().map(|message| LogLine {
                     timestamp: record.timestamp,
-                    message,
-                });
-            }
+                    message: message.to_owned(),
+                }));
         }
         if consumed == 0 && full {
             consumed = bytes.len();
@@ -53,11 +55,15 @@ impl Batch {
     }
 }
 
-/// The line as text, cut at CloudWatch's limit between two characters.
-fn text(message: &[u8]) -> String {
-    let mut text = String::from_utf8_lossy(message).into_owned();
-    if text.len() > MAX_MESSAGE_BYTES {
-        text.truncate(text.floor_char_boundary(MAX_MESSAGE_BYTES));
+/// The line as events: none of an empty one, several of a long one, cut between characters.
+/// Bytes that are no UTF-8 are U+FFFD by now, three bytes each, and count as such
+/// (<https://github.com/moby/moby/pull/37986>).
+fn events(mut text: &str) -> Vec<&str> {
+    let mut messages = Vec::new();
+    while !text.is_empty() {
+        let (message, rest) = text.split_at(text.floor_char_boundary(MAX_MESSAGE_BYTES));
+        messages.push(message);
+        text = rest;
     }
-    text
+    messages
 }

@@ -26,11 +26,37 @@ fn a_batch_stays_within_cloudwatchs_limits() {
     assert_eq!(batch.lines.len(), 10_000);
     assert_eq!(batch.remaining, record("x").len() as u64);
 
-    let big = record(&"é".repeat(150_000));
+    let big = record(&"é".repeat(131_059));
     let batch = Batch::parse(&big.repeat(8), false);
     let cost: usize = batch.lines.iter().map(|l| l.message.len() + 26).sum();
     assert!(batch.lines[0].message.len() == 262_118 && cost <= 1_048_576);
     assert_eq!(batch.lines.len(), 4);
+}
+
+/// What is no UTF-8 grows when it becomes text; nothing of it is lost
+/// (<https://github.com/moby/moby/issues/37747>).
+#[test]
+fn a_line_that_grows_becomes_several_events() {
+    let mut line = vec![0xe9; 262_117];
+    line.push(b'!');
+    let mut bytes = format!("5 o {}\n", line.len()).into_bytes();
+    bytes.extend(&line);
+    bytes.push(b'\n');
+    bytes.extend(record("next"));
+    let batch = Batch::parse(&bytes, false);
+    assert_eq!(batch.remaining, 0);
+    let cost: usize = batch.lines.iter().map(|l| l.message.len() + 26).sum();
+    assert!(batch.lines.iter().all(|l| l.message.len() <= 262_118) && cost <= 1_048_576);
+    let (last, grown) = batch.lines.split_last().expect("lines");
+    assert_eq!(last.message, "next");
+    let joined: String = grown.iter().map(|l| l.message.as_str()).collect();
+    assert!(joined == "\u{fffd}".repeat(262_117) + "!");
+    // A whole one goes into the next batch when it does not fit any more.
+    let batch = Batch::parse(&bytes.repeat(2), false);
+    assert_eq!(
+        (batch.consumed, batch.remaining),
+        (bytes.len() as u64, bytes.len() as u64)
+    );
 }
 
 #[test]
