@@ -140,6 +140,7 @@ class Neargate:
             "AWS_SECRET_ACCESS_KEY": secret,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_PAGER": "",
+            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         }
 
     def command(self, name, *more):

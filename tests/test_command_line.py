@@ -2,16 +2,18 @@
 
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 
 import pytest
 
 import images
 import tasks
-from neargate import AWS, BINARY, Neargate, shims_of, traces, wait_until
+from neargate import ACCOUNT, AWS, BINARY, REGION, Neargate, shims_of, traces, wait_until
 from tasks import container
 
 
@@ -78,6 +80,26 @@ def test_env_points_clients_at_it(gate, aws):
         script = 'eval "$LINES_OF_ENV" && aws sts get-caller-identity --query Account --output text'
         done = subprocess.run([shell, "-c", script], env={**clean, "LINES_OF_ENV": lines}, capture_output=True, text=True)
         assert done.stdout.strip() == "000000000000", (shell, lines, done.stderr)
+
+
+def test_env_keeps_prefixes_off_the_host(gate):
+    """No resolver knows `stream-127.0.0.1`; so these reach Neargate, which says that it lacks them."""
+    lines = gate.cli("env").stdout.splitlines()
+    printed = dict(re.fullmatch(r"export (\w+)=(.*)", line).groups() for line in lines)
+    program = f"""
+import boto3
+for service, call, given in (
+    ("logs", "start_live_tail", dict(logGroupIdentifiers=["arn:aws:logs:{REGION}:{ACCOUNT}:log-group:g"])),
+    ("servicediscovery", "discover_instances", dict(NamespaceName="n", ServiceName="s")),
+):
+    client = boto3.client(service)
+    try:
+        getattr(client, call)(**given)
+    except client.exceptions.ClientError as refused:
+        print(refused.response["Error"]["Code"])
+"""
+    done = subprocess.run([sys.executable, "-c", program], env={**os.environ, **printed}, capture_output=True, text=True)
+    assert done.stdout.split() == ["NotImplemented"] * 2, done.stderr
 
 
 def test_env_without_keys_yet(tmp_path):

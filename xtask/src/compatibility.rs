@@ -51,6 +51,10 @@ fn render(operations: &Value) -> Result<String> {
          Every operation of the AWS services Neargate takes on, as the binary itself answers it.\n\
          Made by `cargo xtask compatibility` from the operation tables; checked in CI. An operation\n\
          that is *not yet* built answers `NotImplemented` and names itself.\n\n\
+         AWS's clients put a prefix before the host of a few operations, `stream-` for\n\
+         StartLiveTail and `data-` for DiscoverInstances, and `stream-127.0.0.1` is no name.\n\
+         `neargate env` tells them not to (`AWS_DISABLE_HOST_PREFIX_INJECTION`); a client that does\n\
+         not read it needs `127.0.0.1 stream-127.0.0.1 data-127.0.0.1` in `/etc/hosts`.\n\n\
          | service | works | partly | not yet |\n|---|---:|---:|---:|\n",
     );
     for (service, rows) in &services {

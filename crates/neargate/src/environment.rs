@@ -65,6 +65,10 @@ pub fn keys(config: &Config) -> Result<Credentials> {
 }
 
 /// The lines `neargate env` prints.
+///
+/// The models put a prefix before the host of a few operations (`stream-` for `StartLiveTail`,
+/// `data-` for `DiscoverInstances`), and no resolver knows `stream-127.0.0.1`: the aws CLI and
+/// boto3 leave it away when they are told to.
 pub fn lines(config: &Config) -> Result<String> {
     let keys = keys(config)?;
     let mut lines = format!(
@@ -72,7 +76,8 @@ pub fn lines(config: &Config) -> Result<String> {
          export AWS_ACCESS_KEY_ID={}\n\
          export AWS_SECRET_ACCESS_KEY={}\n\
          export AWS_DEFAULT_REGION={}\n\
-         export AWS_REGION={}\n",
+         export AWS_REGION={}\n\
+         export AWS_DISABLE_HOST_PREFIX_INJECTION=true\n",
         endpoint(config),
         keys.access_key,
         keys.secret_key,
