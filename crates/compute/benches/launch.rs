@@ -8,7 +8,7 @@ use neargate_base::time::{Stopwatch, SystemClock};
 use neargate_base::{AccountId, Clock, Region, Rng, task};
 use neargate_blob::Blobs;
 use neargate_compute::ecs::fleet::{self, ClusterId};
-use neargate_compute::ecs::instances::{self, Registration};
+use neargate_compute::ecs::instances::{self, Registration, Versions};
 use neargate_compute::ecs::launch::{Capacity, Instances, Launch, launch};
 use neargate_compute::ecs::model::Cluster;
 use neargate_compute::ecs::plan::placement::Strategy;
@@ -129,7 +129,7 @@ async fn prepare(house: &Arc<House>, ecs: &Arc<Ecs>, scope: &Scope, instances: u
                     None,
                 ),
             ]),
-            agent_version: "1.0.0".into(),
+            versions: Versions::of_neargate("1.0.0"),
             tags: Default::default(),
             capacity_provider: None,
         };

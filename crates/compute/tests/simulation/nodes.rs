@@ -4,7 +4,7 @@
 use crate::follow::Follow;
 use crate::world::CLUSTER;
 use neargate_base::{Rng, task};
-use neargate_compute::ecs::instances::{self, Registration};
+use neargate_compute::ecs::instances::{self, Registration, Versions};
 use neargate_compute::ecs::model::{KnownNode, Task};
 use neargate_compute::ecs::{Ecs, observe};
 use neargate_domain::{
@@ -82,7 +82,7 @@ impl Nodes {
                 launch_type: LaunchType::Ec2,
                 resources: resources.clone(),
                 attributes,
-                agent_version: "1.0.0".into(),
+                versions: Versions::of_neargate("1.0.0"),
                 tags: Default::default(),
                 capacity_provider: None,
             };

@@ -5,7 +5,7 @@ use super::holders::Holders;
 use super::tokens::{self, StoredToken, Used, refused};
 use super::{NodeApi, address};
 use neargate_base::Timestamp;
-use neargate_compute::ecs::instances::{self, Registration};
+use neargate_compute::ecs::instances::{self, Registration, Versions};
 use neargate_compute::ecs::model::KnownNode;
 use neargate_domain::link::{Certificate, JoinRequest, Joined, RenewRequest};
 use neargate_domain::{LaunchType, NodeAbout, NodeKind};
@@ -266,7 +266,7 @@ pub(super) async fn register(
         attributes: attributes
             .map(|(n, v)| (n.clone(), Some(v.clone()).filter(|v| !v.is_empty())))
             .collect(),
-        agent_version: node.about.version.clone(),
+        versions: Versions::of_neargate(&node.about.version),
         tags: Tags::new(),
         capacity_provider: None,
     };

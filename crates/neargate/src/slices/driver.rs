@@ -4,7 +4,7 @@ use super::{Containers, RunningNow, Shared};
 use crate::upstream::Local;
 use anyhow::{Context, Result, anyhow};
 use neargate_base::backoff::Backoff;
-use neargate_compute::ecs::instances::{self, Registration};
+use neargate_compute::ecs::instances::{self, Registration, Versions};
 use neargate_compute::ecs::model::{InstanceSlice, Registered, Task};
 use neargate_compute::ecs::slices;
 use neargate_control::NodePort;
@@ -170,7 +170,7 @@ impl Driver {
             launch_type: LaunchType::Ec2,
             resources: record.resources.clone(),
             attributes,
-            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            versions: Versions::of_neargate(env!("CARGO_PKG_VERSION")),
             tags: Tags::default(),
             capacity_provider: record.capacity_provider.clone(),
         };

@@ -36,11 +36,32 @@ pub struct Registration {
     /// What the machine says of itself, such as `ecs.instance-type`, and custom ones, which
     /// count at the first registration only.
     pub attributes: BTreeMap<String, Option<String>>,
-    pub agent_version: String,
+    pub versions: Versions,
     /// Count at the first registration only.
     pub tags: Tags,
     /// The name of a capacity provider that exists.
     pub capacity_provider: Option<String>,
+}
+
+/// What runs a machine's tasks; empty where it is not known.
+#[derive(Debug, Clone, Default)]
+pub struct Versions {
+    pub agent: String,
+    /// The commit that the agent was built from.
+    pub agent_hash: String,
+    /// Of the container runtime, as the ECS agent says it: `DockerVersion: 25.0.13`.
+    pub docker: String,
+}
+
+impl Versions {
+    /// Neargate is both, the agent and the runtime.
+    pub fn of_neargate(version: &str) -> Versions {
+        Versions {
+            agent: version.to_owned(),
+            agent_hash: String::new(),
+            docker: format!("DockerVersion: neargate {version}"),
+        }
+    }
 }
 
 /// Make the machine a container instance of its cluster, or bring the one that it is up to date.
@@ -148,7 +169,9 @@ fn again(known: &ContainerInstance, r: &Registration) -> ContainerInstance {
         .extend(said.map(|(n, v)| (n.clone(), v.clone())));
     now.ec2_instance_id.clone_from(&r.ec2_instance_id);
     now.registered = r.resources.clone();
-    now.agent_version.clone_from(&r.agent_version);
+    now.agent_version.clone_from(&r.versions.agent);
+    now.agent_hash.clone_from(&r.versions.agent_hash);
+    now.docker_version.clone_from(&r.versions.docker);
     if r.capacity_provider.is_some() {
         now.capacity_provider.clone_from(&r.capacity_provider);
     }
@@ -181,9 +204,9 @@ async fn new(
         status_reason: None,
         registered: r.resources.clone(),
         attributes,
-        agent_version: r.agent_version.clone(),
-        agent_hash: String::new(),
-        docker_version: String::new(),
+        agent_version: r.versions.agent.clone(),
+        agent_hash: r.versions.agent_hash.clone(),
+        docker_version: r.versions.docker.clone(),
         capacity_provider: r.capacity_provider.clone(),
         version: 1,
         tags: r.tags.clone(),

@@ -3,7 +3,7 @@
 use super::{Lab, said};
 use crate::ecs::Deregistration;
 use crate::ecs::fleet::ClusterId;
-use crate::ecs::instances::{Registration, register};
+use crate::ecs::instances::{Registration, Versions, register};
 use crate::ecs::model::{ContainerInstance, InstanceStatus};
 use crate::ecs::plan::placement::Capacity;
 use futures_util::future::join;
@@ -35,7 +35,7 @@ pub(super) fn machine(lab: &Lab, cluster: &str, name: &str) -> Registration {
             ),
         ]
         .into(),
-        agent_version: "1.0.0".into(),
+        versions: Versions::of_neargate("1.0.0"),
         tags: Default::default(),
         capacity_provider: None,
     }

@@ -105,7 +105,8 @@ async fn other_agents_can_register_and_get_no_tasks() {
         instance_identity_document: Some(document.into()),
         version_info: Some(api::VersionInfo {
             agent_version: Some("1.98.0".into()),
-            ..Default::default()
+            agent_hash: Some("ec39785b".into()),
+            docker_version: Some("DockerVersion: 25.0.13".into()),
         }),
         total_resources: Some(vec![api::Resource {
             name: Some("CPU".into()),
@@ -123,6 +124,7 @@ async fn other_agents_can_register_and_get_no_tasks() {
         .container_instance
         .expect("shown");
     assert_eq!(shown.agent_connected, Some(false));
+    assert_eq!(shown.version_info, input.version_info);
     let value = |name: &str| {
         let mut all = shown.attributes.iter().flatten();
         all.find(|a| a.name == name).and_then(|a| a.value.clone())

@@ -2,7 +2,7 @@
 
 use super::Shown;
 use crate::ecs::api::parse_tags;
-use crate::ecs::instances::{Registration, register_as};
+use crate::ecs::instances::{Registration, Versions, register_as};
 use crate::ecs::plan::resources;
 use crate::ecs::{Ecs, error, reference};
 use neargate_api::ecs as api;
@@ -59,6 +59,7 @@ pub async fn register_container_instance(
     let gpus = devices.filter(|d| d.r#type == "GPU").map(|d| d.id);
     resources.gpus.extend(gpus);
     let external = identity.instance_id.starts_with("mi-");
+    let said = input.version_info.unwrap_or_default();
     let registration = Registration {
         scope: cx.scope.clone(),
         cluster,
@@ -71,10 +72,11 @@ pub async fn register_container_instance(
         },
         resources,
         attributes,
-        agent_version: input
-            .version_info
-            .and_then(|v| v.agent_version)
-            .unwrap_or_default(),
+        versions: Versions {
+            agent: said.agent_version.unwrap_or_default(),
+            agent_hash: said.agent_hash.unwrap_or_default(),
+            docker: said.docker_version.unwrap_or_default(),
+        },
         tags: parse_tags(input.tags)?,
         capacity_provider: None,
     };
