@@ -6,6 +6,7 @@ pub mod link;
 pub mod network;
 pub mod node;
 pub mod report;
+pub mod runtime_id;
 pub mod task;
 pub mod vpc;
 
@@ -18,4 +19,5 @@ pub use network::{
 };
 pub use node::{NodeAbout, NodeKind, Resources};
 pub use report::{ContainerReport, ContainerStatus, Health, TaskReport, TaskStopped};
+pub use runtime_id::runtime_id;
 pub use task::{TaskEvent, TaskStatus};

@@ -5,7 +5,6 @@ use super::seams::{Joined, PulledImage};
 use super::state::SIGTERM;
 use crate::runtime::{ContainerConfig, Limits, TaskLimits, Tmpfs, Ulimit};
 use neargate_domain::{Assignment, ContainerSpec, HealthCheck, LaunchType, TaskNetwork};
-use sha2::{Digest as _, Sha256};
 
 /// The default `nofile` limit, soft and hard: Fargate's own
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-defs.html>), and
@@ -17,25 +16,9 @@ fn nofile(launch_type: LaunchType) -> (u64, u64) {
     }
 }
 
-/// `runtimeId`: on Fargate the task id, a dash and ten digits; on an instance a Docker container
-/// id. It is a function of the names, so that it survives everything.
+/// The container's `runtimeId`.
 pub fn runtime_id(task: &Assignment, container: &str) -> String {
-    let task_id = &task.task_id;
-    let hash = Sha256::new()
-        .chain_update(task_id)
-        .chain_update("/")
-        .chain_update(container)
-        .finalize();
-    match task.launch_type {
-        LaunchType::Fargate => {}
-        LaunchType::Ec2 | LaunchType::External => return hex::encode(hash),
-    }
-    let mut first = [0u8; 8];
-    first.copy_from_slice(&hash[..8]);
-    format!(
-        "{task_id}-{:010}",
-        u64::from_be_bytes(first) % 10_000_000_000
-    )
+    neargate_domain::runtime_id(task.launch_type, &task.task_id, container)
 }
 
 /// The number of an image's `StopSignal`: `SIGQUIT`, `QUIT`, `3` or `SIGRTMIN+3`; SIGTERM when

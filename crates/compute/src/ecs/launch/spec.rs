@@ -24,7 +24,8 @@ pub(super) fn task(
     let cluster = &launch.cluster.name;
     let arn = scope.arn("ecs", format!("task/{cluster}/{task_id}"));
     let launch_type = capacity.launch_type();
-    let containers = assignment::containers(scope, &task_id, definition, &launch.overrides);
+    let of = (launch_type, task_id.as_str());
+    let containers = assignment::containers(scope, of, definition, &launch.overrides);
     let demand = demand(launch, &containers, network.interface().is_some());
     let defined = definition.container_definitions.iter().flatten();
     let shown = defined.zip(&containers).map(|(c, run)| ContainerSpec {
@@ -102,8 +103,9 @@ pub(super) fn task(
 
 /// What each task of the launch takes of its container instance.
 pub(super) fn demand_of(launch: &Launch, eni: bool) -> Demand {
+    let of = (launch.capacity.launch_type(), "");
     let containers =
-        assignment::containers(&launch.scope, "", &launch.definition, &launch.overrides);
+        assignment::containers(&launch.scope, of, &launch.definition, &launch.overrides);
     demand(launch, &containers, eni)
 }
 

@@ -3,7 +3,8 @@
 use crate::ecs::error;
 use neargate_api::ecs as api;
 use neargate_domain::{
-    ContainerSpec, HealthCheck, ImageRef, LogTarget, PortMapping, Protocol, RestartPolicy,
+    ContainerSpec, HealthCheck, ImageRef, LaunchType, LogTarget, PortMapping, Protocol,
+    RestartPolicy, runtime_id,
 };
 use neargate_service::{AwsError, Scope};
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,10 +55,10 @@ pub fn check_overrides(
     Ok(())
 }
 
-/// The containers of the task `task_id`.
+/// The containers of the task `task_id`, which runs on `launch_type`.
 pub fn containers(
     scope: &Scope,
-    task_id: &str,
+    (launch_type, task_id): (LaunchType, &str),
     definition: &api::TaskDefinition,
     overrides: &api::TaskOverride,
 ) -> Vec<ContainerSpec> {
@@ -70,13 +71,16 @@ pub fn containers(
     };
     let defined = definition.container_definitions.iter().flatten();
     defined
-        .map(|c| container(scope, task_id, c, of(c.name.as_deref().unwrap_or_default())))
+        .map(|c| {
+            let name = c.name.as_deref().unwrap_or_default();
+            container(scope, (launch_type, task_id), c, of(name))
+        })
         .collect()
 }
 
 fn container(
     scope: &Scope,
-    task_id: &str,
+    task: (LaunchType, &str),
     c: &api::ContainerDefinition,
     over: Option<&api::ContainerOverride>,
 ) -> ContainerSpec {
@@ -165,7 +169,7 @@ fn container(
         log: c
             .log_configuration
             .as_ref()
-            .and_then(|l| log_target(scope, task_id, &name, l)),
+            .and_then(|l| log_target(scope, task, &name, l)),
         port_mappings: port_mappings(c),
         health_check: c.health_check.as_ref().and_then(health_check),
         restart_policy: c.restart_policy.as_ref().and_then(restart_policy),
@@ -232,27 +236,28 @@ fn environment(
         .collect()
 }
 
-/// `prefix/container/task` in the configured group
+/// `prefix/container/task` in the configured group; without a prefix, which Fargate demands, the
+/// stream has the name that Docker's driver gives it, the container's id
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specify-log-config.html>).
 fn log_target(
     scope: &Scope,
-    task_id: &str,
+    (launch_type, task_id): (LaunchType, &str),
     container: &str,
     log: &api::LogConfiguration,
 ) -> Option<LogTarget> {
     let options = log.options.as_ref()?;
     let region = options.get("awslogs-region").and_then(|r| r.parse().ok());
-    let prefix = options
-        .get("awslogs-stream-prefix")
-        .map(|p| format!("{p}/"))
-        .unwrap_or_default();
+    let stream = match options.get("awslogs-stream-prefix") {
+        Some(prefix) if !prefix.is_empty() => format!("{prefix}/{container}/{task_id}"),
+        _ => runtime_id(launch_type, task_id, container),
+    };
     Some(LogTarget {
         account: scope.account.clone(),
         region: region.unwrap_or_else(|| scope.region.clone()),
         group: options.get("awslogs-group")?.clone(),
-        stream: format!("{prefix}{container}/{task_id}"),
+        stream,
         create_group: options
             .get("awslogs-create-group")
-            .is_some_and(|v| v == "true"),
+            .is_some_and(|v| v.eq_ignore_ascii_case("true")),
     })
 }

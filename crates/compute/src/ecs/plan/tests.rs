@@ -5,7 +5,7 @@ use super::expiry::{Expiry, KEPT, expiry};
 use super::fargate::{cpu_units, memory_mib, offers};
 use super::observe::{desired_status, observe, stop_requested};
 use super::placement::fargate::{Node, node, subnet};
-use super::task_definition::{check, definition, runnable};
+use super::task_definition::{definition, runnable};
 use crate::ecs::model::{Status, Task, TaskSpec};
 use neargate_api::ecs as api;
 use neargate_base::{AccountId, Region, Timestamp};
@@ -81,169 +81,6 @@ fn registration() -> api::RegisterTaskDefinitionInput {
     }
 }
 
-/// A change to a valid registration, and the sentence it is refused with.
-type Broken = (fn(&mut api::RegisterTaskDefinitionInput), &'static str);
-
-#[test]
-fn task_definitions_that_are_refused() {
-    let cases: [Broken; 14] = [
-        (|r| r.family.clear(), "Family should not be null or empty."),
-        (
-            |r| r.family = "a b".into(),
-            "Family contains invalid characters.",
-        ),
-        (
-            |r| r.container_definitions.clear(),
-            "Container list cannot be empty.",
-        ),
-        (
-            |r| r.container_definitions[0].name = None,
-            "Container.name should not be null or empty.",
-        ),
-        (
-            |r| r.container_definitions[0].name = Some("a b".into()),
-            "Container.name contains invalid characters.",
-        ),
-        (
-            |r| r.container_definitions[0].image = None,
-            "Container.image should not be null or empty.",
-        ),
-        (
-            |r| r.container_definitions[0].image = Some("a b".into()),
-            "Container.image contains invalid characters.",
-        ),
-        (
-            |r| r.container_definitions.push(container("app")),
-            "Container names must be unique within a Task Definition.",
-        ),
-        (
-            |r| r.cpu = None,
-            "Fargate requires that 'cpu' be defined at the task level.",
-        ),
-        (
-            |r| r.memory = None,
-            "Fargate requires that 'memory' be defined at the task level.",
-        ),
-        (
-            |r| r.memory = Some("300".into()),
-            "No Fargate configuration exists for given values: 256 CPU, 300 memory. See the Amazon ECS documentation for the valid values.",
-        ),
-        (
-            |r| r.network_mode = None,
-            "Fargate only supports network mode ‘awsvpc’.",
-        ),
-        (
-            |r| {
-                r.container_definitions[0].image =
-                    Some("1.dkr.ecr.us-east-1.amazonaws.com/x".into())
-            },
-            "Fargate requires task definition to have execution role ARN to support ECR images.",
-        ),
-        (
-            |r| {
-                r.container_definitions[0].depends_on = Some(vec![api::ContainerDependency {
-                    container_name: "app".into(),
-                    condition: "START".into(),
-                }]);
-            },
-            "Container dependencies must not form a cycle.",
-        ),
-    ];
-    assert!(check(&registration()).is_ok());
-    for (change, sentence) in cases {
-        let mut broken = registration();
-        change(&mut broken);
-        let error = check(&broken).expect_err(sentence);
-        assert_eq!(
-            (error.code.as_str(), error.message.as_str()),
-            ("ClientException", sentence)
-        );
-    }
-}
-
-#[test]
-fn registering_fills_in_the_defaults() {
-    let mut given = registration();
-    given.cpu = Some("0.25 vCPU".into());
-    let d = definition(&given, "arn".into(), 1, "me".into(), t(5));
-    assert_eq!(d.cpu.as_deref(), Some("256"));
-    assert_eq!(
-        d.compatibilities,
-        Some(vec!["EC2".into(), "FARGATE".into()])
-    );
-    let c = &d.container_definitions.expect("containers")[0];
-    assert_eq!((c.essential, c.cpu), (Some(true), Some(0)));
-}
-
-#[test]
-fn only_what_keeps_fargates_rules_is_compatible_with_it() {
-    let changes: [fn(&mut api::ContainerDefinition); 5] = [
-        |c| c.privileged = Some(true),
-        |c| c.hostname = Some("x".into()),
-        |c| c.memory = Some(4096),
-        |c| c.image = Some("1.dkr.ecr.us-east-1.amazonaws.com/x".into()),
-        |c| {
-            let add = Some(vec!["ALL".into()]);
-            let capabilities = Some(api::KernelCapabilities { add, drop: None });
-            c.linux_parameters = Some(api::LinuxParameters {
-                capabilities,
-                ..Default::default()
-            });
-        },
-    ];
-    for change in changes {
-        let mut given = registration();
-        given.requires_compatibilities = None;
-        change(&mut given.container_definitions[0]);
-        check(&given).expect("an instance may run it");
-        let d = definition(&given, "arn".into(), 1, "me".into(), t(5));
-        assert_eq!(d.compatibilities, Some(vec!["EC2".into()]), "{given:?}");
-    }
-}
-
-#[test]
-fn awslogs_options_are_the_drivers_own() {
-    let with = |options: &[(&str, &str)]| {
-        let mut given = registration();
-        given.execution_role_arn = Some("role".into());
-        let options = options.iter().map(|(k, v)| ((*k).into(), (*v).into()));
-        given.container_definitions[0].log_configuration = Some(api::LogConfiguration {
-            log_driver: "awslogs".into(),
-            options: Some(options.collect()),
-            ..Default::default()
-        });
-        check(&given).map_err(|e| e.message)
-    };
-    let good = [
-        ("awslogs-group", "g"),
-        ("awslogs-region", "eu-west-1"),
-        ("awslogs-stream-prefix", "p"),
-    ];
-    assert_eq!(with(&good), Ok(()));
-    assert_eq!(
-        with(&good[1..]).unwrap_err(),
-        "Log driver awslogs requires options: awslogs-group"
-    );
-    for (option, value, sentence) in [
-        ("bogus", "1", "Log driver awslogs disallows options: bogus"),
-        (
-            "awslogs-create-group",
-            "false",
-            "Log driver awslogs option 'awslogs-create-group' should only be set to 'true', else omit option.",
-        ),
-        (
-            "awslogs-region",
-            "Bogus!",
-            "Log driver awslogs option 'awslogs-region' is not a region.",
-        ),
-    ] {
-        let mut options = good.to_vec();
-        options.retain(|(k, _)| *k != option);
-        options.push((option, value));
-        assert_eq!(with(&options).unwrap_err(), sentence);
-    }
-}
-
 #[test]
 fn an_override_names_one_container_once() {
     let d = definition(&registration(), "arn".into(), 1, "me".into(), t(5));
@@ -302,7 +139,8 @@ fn overrides_win() {
         ..Default::default()
     };
     assignment::check_overrides(&d, &over).expect("known container");
-    let c = &assignment::containers(&scope(), "id", &d, &over)[0];
+    let task = (LaunchType::Fargate, "id");
+    let c = &assignment::containers(&scope(), task, &d, &over)[0];
     assert_eq!(c.command, Some(vec!["b".into()]));
     assert_eq!(
         (c.environment["A"].as_str(), c.environment["B"].as_str()),

@@ -166,7 +166,7 @@ impl Watch<'_> {
         self.live.say(&self.paint.text(&text, Tone::Bad));
         let arn = task.task_definition_arn.clone();
         for definition in tasks::definitions(self.client, arn).await? {
-            for (container, stream) in streams_of(&definition, id, self.client.region()) {
+            for (container, stream) in streams_of(&definition, task, self.client.region()) {
                 let Some(stream) = stream else { continue };
                 for line in last_lines(self.client, &stream, SHOWN_LINES).await? {
                     let name = self.paint.text(&container, Tone::Quiet);

@@ -129,7 +129,7 @@ impl Reader {
                 continue;
             };
             let id = last_part(task.task_arn.as_deref().unwrap_or_default());
-            for (container, stream) in streams_of(definition, id, self.client.region()) {
+            for (container, stream) in streams_of(definition, task, self.client.region()) {
                 if self
                     .container
                     .as_ref()

@@ -1,9 +1,11 @@
 //! The log stream of one container, read forwards.
 
 use crate::client::{Client, ClientError};
+use crate::view::last_part;
 use neargate_api::ecs;
 use neargate_api::logs::{self, ops};
 use neargate_base::Timestamp;
+use neargate_domain::{LaunchType, runtime_id};
 use std::collections::VecDeque;
 
 /// Lines read at once.
@@ -17,28 +19,36 @@ pub struct LogStream {
     pub stream: String,
 }
 
-/// The containers of a task of this definition, with their streams: `prefix/container/task`
+/// The containers of a task of this definition, with their streams: `prefix/container/task`, or
+/// the container's id where there is no prefix
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specify-log-config.html>).
 /// `None`: its output is not kept in CloudWatch Logs.
 pub fn streams_of(
     definition: &ecs::TaskDefinition,
-    task_id: &str,
+    task: &ecs::Task,
     region: &str,
 ) -> Vec<(String, Option<LogStream>)> {
     let containers = definition.container_definitions.iter().flatten();
+    let task_id = last_part(task.task_arn.as_deref().unwrap_or_default());
+    let launch_type = match task.launch_type.as_deref() {
+        Some("FARGATE") => LaunchType::Fargate,
+        _ => LaunchType::Ec2,
+    };
     let stream = |c: &ecs::ContainerDefinition, name: &str| {
         let log = c.log_configuration.as_ref()?;
         let options = log
             .options
             .as_ref()
             .filter(|_| log.log_driver == "awslogs")?;
-        let prefix = options.get("awslogs-stream-prefix");
-        let prefix = prefix.map(|p| format!("{p}/")).unwrap_or_default();
+        let stream = match options.get("awslogs-stream-prefix") {
+            Some(prefix) if !prefix.is_empty() => format!("{prefix}/{name}/{task_id}"),
+            _ => runtime_id(launch_type, task_id, name),
+        };
         let region = options.get("awslogs-region").map_or(region, String::as_str);
         Some(LogStream {
             region: region.to_owned(),
             group: options.get("awslogs-group")?.clone(),
-            stream: format!("{prefix}{name}/{task_id}"),
+            stream,
         })
     };
     containers

@@ -1,6 +1,7 @@
 use super::choose::{Choice, among};
 use super::source::{LogStream, streams_of};
 use super::*;
+use neargate_domain::{LaunchType, runtime_id};
 
 fn task(group: &str, id: &str) -> ecs::Task {
     ecs::Task {
@@ -57,8 +58,22 @@ fn streams_are_named_as_the_driver_names_them() {
         group: "/g".into(),
         stream: "p/app/t1".into(),
     };
-    let found = streams_of(&definition, "t1", "us-east-1");
+    let task = ecs::Task {
+        task_arn: Some("arn:aws:ecs:r:1:task/c/t1".into()),
+        launch_type: Some("EC2".into()),
+        ..Default::default()
+    };
+    let found = streams_of(&definition, &task, "us-east-1");
     assert_eq!(found, [("app".into(), Some(wanted)), ("side".into(), None)]);
+    // Without a prefix, as on an instance: the container's id.
+    let mut bare = definition;
+    let containers = bare.container_definitions.as_mut().expect("set");
+    let log = containers[0].log_configuration.as_mut().expect("set");
+    let options = log.options.as_mut().expect("set");
+    options.remove("awslogs-stream-prefix");
+    let found = streams_of(&bare, &task, "us-east-1");
+    let stream = &found[0].1.as_ref().expect("kept").stream;
+    assert_eq!(*stream, runtime_id(LaunchType::Ec2, "t1", "app"));
 }
 
 #[test]
