@@ -68,7 +68,7 @@ def test_run_task_refusals(gate):
          "See the Amazon ECS documentation for the valid values."),
         ({"containerDefinitions": []}, "Container list cannot be empty."),
         ({"containerDefinitions": [{"name": "a", "image": "x"}] * 2},
-         "Container names must be unique within a Task Definition."),
+         "Container names must be unique within a task definition."),
     ],
 )
 def test_task_definitions_that_are_refused(gate, change, message):

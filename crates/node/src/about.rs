@@ -30,13 +30,15 @@ const RESERVED_TCP_PORTS: [u16; 5] = [22, 2375, 2376, 51678, 51679];
 
 /// Features by their attribute's name. A task with a role is taken, as on Fargate here: its
 /// credentials endpoint is absent, and so is the variable that would name it.
-const CAPABILITIES: [&str; 12] = [
+const CAPABILITIES: [&str; 14] = [
     "com.amazonaws.ecs.capability.task-iam-role",
+    "com.amazonaws.ecs.capability.task-iam-role-network-host",
     "com.amazonaws.ecs.capability.ecr-auth",
     "com.amazonaws.ecs.capability.logging-driver.awslogs",
     "com.amazonaws.ecs.capability.logging-driver.none",
     "ecs.capability.container-health-check",
     "ecs.capability.container-ordering",
+    "ecs.capability.container-restart-policy",
     "ecs.capability.execution-role-awslogs",
     "ecs.capability.execution-role-ecr-pull",
     "ecs.capability.increased-task-cpu-limit",

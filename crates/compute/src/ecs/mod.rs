@@ -3,6 +3,7 @@
 //! `RunTask` writes a task's whole spec, its network interface and its node in one
 //! transaction; the node reports what it observes, and [`observe`] turns reports into status.
 
+mod admit;
 pub mod alarms;
 mod api;
 mod controller;
@@ -70,6 +71,7 @@ pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
     use api::{clusters, services, tags, task_definitions, task_sets, tasks};
     let table = OperationTable::new(&SERVICE, ecs)
         .wording(wording::invalid)
+        .admitting(admit::admit)
         .on(ops::CreateCluster, clusters::create_cluster)
         .on(ops::DeleteCluster, clusters::delete_cluster)
         .on(ops::DescribeClusters, clusters::describe_clusters)

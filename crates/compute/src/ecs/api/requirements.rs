@@ -106,7 +106,7 @@ pub fn size(
     }
     task_definition::ephemeral_storage(over.ephemeral_storage.as_ref())?;
     for o in over.container_overrides.iter().flatten() {
-        task_definition::fits(o.name.as_deref(), o.cpu, o.memory, c, m)?;
+        task_definition::fits(o.name.as_deref(), o.cpu, o.memory, Some(c), Some(m))?;
     }
     Ok((cpu, memory))
 }

@@ -245,7 +245,7 @@ async fn health_checks_are_held_to_their_limits() {
         let (code, text) = said(lab.call(ops::RegisterTaskDefinition, input).await);
         assert_eq!(code, "ClientException", "{wrong:?}");
         assert!(
-            text.starts_with("Invalid 'healthCheck' setting for container 'app'."),
+            text.starts_with("Health check ") && text.ends_with(" for container 'app'"),
             "{text}"
         );
     }

@@ -1,32 +1,88 @@
-//! The rules a task definition must satisfy, with ECS's sentences.
+//! The rules a task definition must satisfy, with ECS's sentences: here those of the whole, and
+//! the order in which all are asked. Most sentences are as real deployments were refused
+//! (<https://github.com/badmintoncryer/cdk-preflight/tree/main/rules/ecs> records them).
 
-use super::{health, restart};
+use super::{container, dependencies, fargate, logs, ports, role, volumes};
 use crate::ecs::error::client;
-use crate::ecs::plan::fargate;
+use crate::ecs::plan::fargate::{cpu_units, memory_mib};
+use crate::ecs::plan::placement::Constraint;
 use crate::ecs::reference::is_name;
 use neargate_api::ecs as api;
-use neargate_base::Region;
 use neargate_service::AwsError;
 use neargate_wire::json::to_json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-/// A quota of ECS
+/// Quotas of ECS
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>).
 const MAX_CONTAINERS: usize = 10;
-/// Fargate's longest grace between SIGTERM and SIGKILL, in seconds.
-const MAX_STOP_TIMEOUT_SECS: i32 = 120;
-/// Of the whole definition as JSON
-/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>).
+const MAX_CONSTRAINTS: usize = 10;
+/// Of the whole definition as JSON.
 const MAX_BYTES: usize = 65_536;
+/// CPU units of a task on an instance: an eighth of a vCPU to 192 of them.
+const CPU_UNITS: std::ops::RangeInclusive<u32> = 128..=196_608;
 
 /// # Errors
 /// `ClientException` with the first rule broken.
 pub fn check(input: &api::RegisterTaskDefinitionInput) -> Result<(), AwsError> {
+    family(input)?;
+    role::check(input.task_role_arn.as_deref())?;
+    role::check(input.execution_role_arn.as_deref())?;
+    let containers = &input.container_definitions;
+    if containers.is_empty() {
+        return Err(client("Container list cannot be empty."));
+    }
+    if containers.len() > MAX_CONTAINERS {
+        return Err(client("Too many containers."));
+    }
+    let mut names = BTreeSet::new();
+    for c in containers {
+        container::check(input, c)?;
+        if !names.insert(c.name.as_deref().unwrap_or_default()) {
+            return Err(client(
+                "Container names must be unique within a task definition.",
+            ));
+        }
+    }
+    if !containers.iter().any(|c| c.essential.unwrap_or(true)) {
+        return Err(client(
+            "Task definition doesn't have any essential container.",
+        ));
+    }
+    dependencies::check(containers)?;
+    volumes::check(input)?;
+    ports::check(input)?;
+    logs::firelens(containers)?;
+    if input
+        .inference_accelerators
+        .as_ref()
+        .is_some_and(|a| !a.is_empty())
+    {
+        return Err(client("Unsupported field 'inferenceAccelerators'."));
+    }
+    proxy(input)?;
+    constraints(input)?;
+    memory(input)?;
+    match requires(input, "FARGATE") {
+        true => fargate::check(input),
+        false => on_instances(input),
+    }
+}
+
+/// Is that among `requiresCompatibilities`?
+fn requires(input: &api::RegisterTaskDefinitionInput, compatibility: &str) -> bool {
+    let required = input.requires_compatibilities.iter().flatten();
+    required.into_iter().any(|c| c == compatibility)
+}
+
+fn family(input: &api::RegisterTaskDefinitionInput) -> Result<(), AwsError> {
     if input.family.is_empty() {
         return Err(client("Family should not be null or empty."));
     }
     if !is_name(&input.family) {
         return Err(client("Family contains invalid characters."));
+    }
+    if input.tags.as_ref().is_some_and(Vec::is_empty) {
+        return Err(client("Tags can not be empty."));
     }
     let untagged = api::RegisterTaskDefinitionInput {
         tags: None,
@@ -38,241 +94,88 @@ pub fn check(input: &api::RegisterTaskDefinitionInput) -> Result<(), AwsError> {
             "Actual length: '{length}'. Max allowed length is '{MAX_BYTES}' bytes."
         )));
     }
-    let containers = &input.container_definitions;
-    if containers.is_empty() {
-        return Err(client("Container list cannot be empty."));
-    }
-    if containers.len() > MAX_CONTAINERS {
-        return Err(client("A task definition can have at most 10 containers."));
-    }
-    let mut names = BTreeSet::new();
-    for c in containers {
-        container(c)?;
-        if !names.insert(c.name.as_deref().unwrap_or_default()) {
-            return Err(client(
-                "Container names must be unique within a Task Definition.",
-            ));
-        }
-    }
-    if !containers.iter().any(|c| c.essential.unwrap_or(true)) {
-        return Err(client(
-            "A task definition must have at least one essential container.",
-        ));
-    }
-    dependencies(containers)?;
-    let fargate = input
-        .requires_compatibilities
-        .iter()
-        .flatten()
-        .any(|c| c == "FARGATE");
-    if fargate {
-        on_fargate(input)
-    } else {
-        on_instances(input)
-    }
-}
-
-fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
-    let name = c.name.as_deref().unwrap_or_default();
-    if name.is_empty() {
-        return Err(client("Container.name should not be null or empty."));
-    }
-    if !is_name(name) {
-        return Err(client("Container.name contains invalid characters."));
-    }
-    let image = c.image.as_deref().unwrap_or_default();
-    if image.is_empty() {
-        return Err(client("Container.image should not be null or empty."));
-    }
-    let legal = |b: u8| b.is_ascii_alphanumeric() || b"-_./:@#".contains(&b);
-    if image.len() > 255 || !image.bytes().all(legal) {
-        return Err(client("Container.image contains invalid characters."));
-    }
-    if c.cpu.is_some_and(|n| n < 0) {
-        return Err(client("Container.cpu should not be negative."));
-    }
-    if c.memory.or(c.memory_reservation).is_some_and(|n| n < 6) {
-        return Err(client(format!(
-            "Invalid setting for container '{name}'. The minimum memory setting is 6 MiB."
-        )));
-    }
-    if let (Some(hard), Some(soft)) = (c.memory, c.memory_reservation)
-        && hard < soft
-    {
-        return Err(client(format!(
-            "Invalid setting for container '{name}'. 'memory' must be greater than or equal to 'memoryReservation'."
-        )));
-    }
-    for port in c.port_mappings.iter().flatten() {
-        let legal = |p: Option<i32>| p.is_none_or(|p| (0..=65_535).contains(&p));
-        if !legal(port.container_port) || !legal(port.host_port) {
-            return Err(client("Port mappings must be between 0 and 65535."));
-        }
-    }
-    if let Some(log) = &c.log_configuration
-        && log.log_driver == "awslogs"
-    {
-        awslogs(log)?;
-    }
-    health::check(c)?;
-    restart::check(c)
-}
-
-/// The options of the awslogs driver
-/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specify-log-config.html>).
-const AWSLOGS_OPTIONS: [&str; 9] = [
-    "awslogs-group",
-    "awslogs-region",
-    "awslogs-stream-prefix",
-    "awslogs-create-group",
-    "awslogs-datetime-format",
-    "awslogs-multiline-pattern",
-    "awslogs-endpoint",
-    "mode",
-    "max-buffer-size",
-];
-
-fn awslogs(log: &api::LogConfiguration) -> Result<(), AwsError> {
-    let none = BTreeMap::new();
-    let options = log.options.as_ref().unwrap_or(&none);
-    let required = ["awslogs-group", "awslogs-region"];
-    let missing = required.map(|o| (!options.contains_key(o)).then_some(o));
-    let missing: Vec<&str> = missing.into_iter().flatten().collect();
-    if !missing.is_empty() {
-        return Err(client(format!(
-            "Log driver awslogs requires options: {}",
-            missing.join(", ")
-        )));
-    }
-    if let Some(unknown) = options
-        .keys()
-        .find(|o| !AWSLOGS_OPTIONS.contains(&o.as_str()))
-    {
-        return Err(client(format!(
-            "Log driver awslogs disallows options: {unknown}"
-        )));
-    }
-    if options
-        .get("awslogs-create-group")
-        .is_some_and(|v| v != "true")
-    {
-        return Err(client(
-            "Log driver awslogs option 'awslogs-create-group' should only be set to 'true', else omit option.",
-        ));
-    }
-    if options["awslogs-region"].parse::<Region>().is_err() {
-        return Err(client(
-            "Log driver awslogs option 'awslogs-region' is not a region.",
-        ));
-    }
     Ok(())
 }
 
-/// Dependencies name other containers of the task and have no cycle.
-fn dependencies(containers: &[api::ContainerDefinition]) -> Result<(), AwsError> {
-    let needs = |name: &str| {
-        let of = containers.iter().find(|c| c.name.as_deref() == Some(name));
-        of.into_iter().flat_map(|c| c.depends_on.iter().flatten())
-    };
-    let mut settled: BTreeSet<&str> = BTreeSet::new();
-    for c in containers {
-        let name = c.name.as_deref().unwrap_or_default();
-        for d in needs(name) {
-            let Some(other) = containers
-                .iter()
-                .find(|o| o.name.as_ref() == Some(&d.container_name))
-            else {
-                return Err(client(format!(
-                    "Container {name} has a dependency on {}, which is not defined in the task definition.",
-                    d.container_name
-                )));
-            };
-            if d.condition == "HEALTHY" && other.health_check.is_none() {
-                return Err(client(format!(
-                    "Container {} must have a health check because {name} depends on it being HEALTHY.",
-                    d.container_name
-                )));
-            }
-            if matches!(d.condition.as_str(), "COMPLETE" | "SUCCESS")
-                && other.essential.unwrap_or(true)
-            {
-                return Err(client(format!(
-                    "An essential container cannot be depended upon with the condition {}: {}",
-                    d.condition, d.container_name
-                )));
-            }
-        }
+/// Without memory of the whole task each container has some of its own.
+fn memory(input: &api::RegisterTaskDefinitionInput) -> Result<(), AwsError> {
+    let has = |c: &api::ContainerDefinition| c.memory.or(c.memory_reservation).is_some();
+    let without = input.container_definitions.iter().find(|c| !has(c));
+    match (&input.memory, without) {
+        (None, Some(c)) => Err(client(format!(
+            "Invalid setting for container '{}'. At least one of 'memory' or 'memoryReservation' must be specified.",
+            c.name.as_deref().unwrap_or_default()
+        ))),
+        _ => Ok(()),
     }
-    // Whatever depends only on settled containers is settled; a cycle never is.
-    while settled.len() < containers.len() {
-        let before = settled.len();
-        for name in containers.iter().filter_map(|c| c.name.as_deref()) {
-            if needs(name).all(|d| settled.contains(d.container_name.as_str())) {
-                settled.insert(name);
-            }
-        }
-        if settled.len() == before {
-            return Err(client("Container dependencies must not form a cycle."));
-        }
-    }
-    Ok(())
 }
 
 fn on_instances(input: &api::RegisterTaskDefinitionInput) -> Result<(), AwsError> {
+    let cpu = input.cpu.as_deref().map(|given| {
+        let units = cpu_units(given).filter(|n| CPU_UNITS.contains(n));
+        units.ok_or_else(|| invalid_size("cpu"))
+    });
+    let memory = input.memory.as_deref().map(|given| {
+        let mib = memory_mib(given).filter(|n| *n > 0);
+        mib.ok_or_else(|| invalid_size("memory"))
+    });
+    within(input, cpu.transpose()?, memory.transpose()?)?;
+    if input.ephemeral_storage.is_some() && requires(input, "EC2") {
+        return Err(client(
+            "Tasks using the EC2 launch type do not support EphemeralStorage.",
+        ));
+    }
+    fargate::ephemeral_storage(input.ephemeral_storage.as_ref())?;
+    if requires(input, "EXTERNAL") && input.network_mode.as_deref() == Some("awsvpc") {
+        return Err(client(
+            "Tasks using the EXTERNAL launch type do not support networkMode 'awsvpc'.",
+        ));
+    }
+    Ok(())
+}
+
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html>).
+pub(super) fn invalid_size(what: &str) -> AwsError {
+    client(format!(
+        "Invalid '{what}' setting for task. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
+    ))
+}
+
+/// The containers fit into what the task has, where it says so.
+pub(super) fn within(
+    input: &api::RegisterTaskDefinitionInput,
+    cpu: Option<u32>,
+    memory: Option<u32>,
+) -> Result<(), AwsError> {
+    let units = |n: Option<i32>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+    let (mut cpu_sum, mut memory_sum) = (0, 0);
     for c in &input.container_definitions {
-        if input.memory.is_none() && c.memory.is_none() && c.memory_reservation.is_none() {
+        fits(c.name.as_deref(), None, c.memory, cpu, memory)?;
+        cpu_sum += units(c.cpu);
+        memory_sum += units(c.memory_reservation.or(c.memory));
+    }
+    for (what, sum, of_task) in [("cpu", cpu_sum, cpu), ("memory", memory_sum, memory)] {
+        if of_task.is_some_and(|most| sum > u64::from(most)) {
             return Err(client(format!(
-                "Invalid setting for container '{}'. At least one of 'memory' or 'memoryReservation' must be specified.",
-                c.name.as_deref().unwrap_or_default()
+                "The sum of all container '{what}' values cannot be greater than the value of the task '{what}'."
             )));
         }
     }
     Ok(())
 }
 
-pub(super) fn on_fargate(input: &api::RegisterTaskDefinitionInput) -> Result<(), AwsError> {
-    if input.network_mode.as_deref() != Some("awsvpc") {
-        return Err(client("Fargate only supports network mode ‘awsvpc’."));
-    }
-    let cpu = size(input.cpu.as_deref(), "cpu", fargate::cpu_units)?;
-    let memory = size(input.memory.as_deref(), "memory", fargate::memory_mib)?;
-    if !fargate::offers(cpu, memory) {
-        return Err(client(format!(
-            "No Fargate configuration exists for given values: {cpu} CPU, {memory} memory. See the Amazon ECS documentation for the valid values."
-        )));
-    }
-    ephemeral_storage(input.ephemeral_storage.as_ref())?;
-    let (mut cpu_sum, mut memory_sum) = (0u64, 0u64);
-    for c in &input.container_definitions {
-        on_fargate_container(input, c)?;
-        fits(c.name.as_deref(), c.cpu, c.memory, cpu, memory)?;
-        cpu_sum += u64::try_from(c.cpu.unwrap_or(0)).unwrap_or(0);
-        memory_sum += u64::try_from(c.memory_reservation.or(c.memory).unwrap_or(0)).unwrap_or(0);
-    }
-    if cpu_sum > u64::from(cpu) {
-        return Err(client(
-            "The total CPU of the containers must not exceed the task's 'cpu'.",
-        ));
-    }
-    if memory_sum > u64::from(memory) {
-        return Err(client(
-            "The total memory of the containers must not exceed the task's 'memory'.",
-        ));
-    }
-    Ok(())
-}
-
-/// No container may be larger than its Fargate task.
+/// No container may be larger than its task, as far as the task has a size.
 pub fn fits(
     name: Option<&str>,
     cpu: Option<i32>,
     memory: Option<i32>,
-    task_cpu_units: u32,
-    task_memory_mib: u32,
+    task_cpu_units: Option<u32>,
+    task_memory_mib: Option<u32>,
 ) -> Result<(), AwsError> {
     let name = name.unwrap_or_default();
-    let over = |asked: Option<i32>, limit: u32| {
-        asked.is_some_and(|n| u32::try_from(n).is_ok_and(|n| n > limit))
+    let over = |asked: Option<i32>, limit: Option<u32>| {
+        let asked = asked.and_then(|n| u32::try_from(n).ok());
+        asked.zip(limit).is_some_and(|(n, limit)| n > limit)
     };
     for (what, is_over) in [
         ("cpu", over(cpu, task_cpu_units)),
@@ -287,107 +190,45 @@ pub fn fits(
     Ok(())
 }
 
-/// Fargate's scratch space, in GiB.
-pub fn ephemeral_storage(asked: Option<&api::EphemeralStorage>) -> Result<(), AwsError> {
-    if asked.is_some_and(|s| !(21..=200).contains(&s.size_in_gib)) {
+fn constraints(input: &api::RegisterTaskDefinitionInput) -> Result<(), AwsError> {
+    let given = input.placement_constraints.as_deref().unwrap_or_default();
+    if given.len() > MAX_CONSTRAINTS {
         return Err(client(
-            "Ephemeral storage size must be between 21 and 200 GiB.",
+            "Placement constraints cannot have more than 10 elements.",
         ));
+    }
+    for c in given {
+        let kind = c.r#type.as_deref().unwrap_or("memberOf");
+        Constraint::from_api(kind, c.expression.as_deref()).map_err(client)?;
     }
     Ok(())
 }
 
-fn size(given: Option<&str>, what: &str, parse: fn(&str) -> Option<u32>) -> Result<u32, AwsError> {
-    let Some(given) = given.filter(|g| !g.is_empty()) else {
-        return Err(client(format!(
-            "Fargate requires that '{what}' be defined at the task level."
-        )));
+/// What App Mesh's proxy has to be told.
+const PROXY_PROPERTIES: [(&str, &str); 3] = [
+    ("ProxyIngressPort", "Ingress port not found"),
+    ("ProxyEgressPort", "Egress port not found"),
+    ("AppPorts", "App ports not found"),
+];
+
+fn proxy(input: &api::RegisterTaskDefinitionInput) -> Result<(), AwsError> {
+    let Some(proxy) = &input.proxy_configuration else {
+        return Ok(());
     };
-    parse(given).ok_or_else(|| client(format!("Invalid '{what}' setting for task.")))
-}
-
-fn on_fargate_container(
-    input: &api::RegisterTaskDefinitionInput,
-    c: &api::ContainerDefinition,
-) -> Result<(), AwsError> {
-    let name = c.name.as_deref().unwrap_or_default();
-    let has_role = input
-        .execution_role_arn
-        .as_deref()
-        .is_some_and(|r| !r.is_empty());
-    if c.image.as_deref().is_some_and(|i| i.contains(".dkr.ecr.")) && !has_role {
+    if input.network_mode.as_deref() != Some("awsvpc") {
         return Err(client(
-            "Fargate requires task definition to have execution role ARN to support ECR images.",
+            "APPMESH proxy configuration is only supported in networkMode=awsvpc",
         ));
     }
-    if let Some(log) = &c.log_configuration {
-        let driver = log.log_driver.as_str();
-        if !matches!(driver, "awslogs" | "splunk" | "awsfirelens") {
-            return Err(client(format!(
-                "{driver} is not a valid log driver. Must be one of [awslogs,splunk,awsfirelens]"
-            )));
-        }
-        if driver == "awslogs" && !has_role {
-            return Err(client(
-                "Fargate requires task definition to have execution role ARN to support log driver awslogs.",
-            ));
-        }
-        let prefixed = log
-            .options
-            .as_ref()
-            .is_some_and(|o| o.contains_key("awslogs-stream-prefix"));
-        if driver == "awslogs" && !prefixed {
-            return Err(client(
-                "Fargate requires the option awslogs-stream-prefix for log driver awslogs.",
-            ));
-        }
+    let name = &proxy.container_name;
+    let mut containers = input.container_definitions.iter();
+    if !containers.any(|c| c.name.as_ref() == Some(name)) {
+        return Err(client(format!("Proxy container [{name}] does not exist.")));
     }
-    if c.privileged == Some(true) {
-        return Err(client("Fargate does not support privileged containers."));
+    let given = proxy.properties.as_deref().unwrap_or_default();
+    let has = |name: &str| given.iter().any(|p| p.name.as_deref() == Some(name));
+    match PROXY_PROPERTIES.iter().find(|(name, _)| !has(name)) {
+        Some((_, sentence)) => Err(client(*sentence)),
+        None => Ok(()),
     }
-    if c.hostname.as_deref().is_some_and(|h| !h.is_empty()) {
-        return Err(client(
-            "hostname is not supported on container when networkMode=awsvpc.",
-        ));
-    }
-    if c.extra_hosts.as_ref().is_some_and(|h| !h.is_empty()) {
-        return Err(client(
-            "extraHosts is not supported on container when networkMode=awsvpc.",
-        ));
-    }
-    if c.links.as_ref().is_some_and(|l| !l.is_empty()) {
-        return Err(client("Links are not supported when networkMode=awsvpc."));
-    }
-    for port in c.port_mappings.iter().flatten() {
-        if let (Some(host), Some(inside)) = (port.host_port, port.container_port)
-            && host != inside
-            && host != 0
-        {
-            return Err(client(format!(
-                "When networkMode=awsvpc, the host ports and container ports in port mappings must match. Container: {name}"
-            )));
-        }
-    }
-    let added = c
-        .linux_parameters
-        .as_ref()
-        .and_then(|l| l.capabilities.as_ref()?.add.as_ref());
-    if let Some(cap) = added.into_iter().flatten().find(|cap| *cap != "SYS_PTRACE") {
-        return Err(client(format!(
-            "Fargate does not support adding the capability {cap}."
-        )));
-    }
-    if c.stop_timeout
-        .is_some_and(|t| !(0..=MAX_STOP_TIMEOUT_SECS).contains(&t))
-    {
-        return Err(client(
-            "Container.stopTimeout must be between 0 and 120 seconds on Fargate.",
-        ));
-    }
-    if c.start_timeout.is_some_and(|t| !(2..=600).contains(&t)) {
-        return Err(client(
-            "Container.startTimeout must be between 2 and 600 seconds on Fargate.",
-        ));
-    }
-    Ok(())
 }

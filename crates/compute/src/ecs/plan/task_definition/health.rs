@@ -19,28 +19,31 @@ pub(super) fn check(c: &api::ContainerDefinition) -> Result<(), AwsError> {
         return Ok(());
     };
     let name = c.name.as_deref().unwrap_or_default();
-    let refuse = |what: &str| {
-        Err(client(format!(
-            "Invalid 'healthCheck' setting for container '{name}'. {what}"
-        )))
-    };
     if check.command.is_empty() {
-        return refuse("The health check command must not be empty.");
+        return Err(client(format!(
+            "Health check command must not be empty for container '{name}'"
+        )));
     }
     let limits = [
-        ("interval", check.interval, 5..=300, "seconds"),
-        ("timeout", check.timeout, 2..=60, "seconds"),
-        ("retries", check.retries, 1..=10, "times"),
-        ("startPeriod", check.start_period, 0..=300, "seconds"),
+        ("interval", check.interval, 5..=300),
+        ("timeout", check.timeout, 2..=60),
+        ("retries", check.retries, 1..=10),
+        ("startPeriod", check.start_period, 0..=300),
     ];
-    for (what, given, range, unit) in limits {
-        if given.is_some_and(|n| !range.contains(&n)) {
-            return refuse(&format!(
-                "'{what}' must be between {} and {} {unit}.",
-                range.start(),
-                range.end()
-            ));
-        }
+    for (what, given, range) in limits {
+        let (least, most) = (*range.start(), *range.end());
+        let sentence = match given {
+            Some(n) if n > most => {
+                format!("less than or equal to the maximum allowed value {most}")
+            }
+            Some(n) if n < least => {
+                format!("greater than or equal to the minimum allowed value {least}")
+            }
+            _ => continue,
+        };
+        return Err(client(format!(
+            "Health check {what} must be {sentence} for container '{name}'"
+        )));
     }
     Ok(())
 }

@@ -14,20 +14,19 @@ pub(super) fn check(c: &api::ContainerDefinition) -> Result<(), AwsError> {
         return Ok(());
     };
     let name = c.name.as_deref().unwrap_or_default();
-    let refuse = |what: &str| {
-        Err(client(format!(
-            "Invalid 'restartPolicy' setting for container '{name}'. {what}"
-        )))
-    };
     if policy
         .restart_attempt_period
         .is_some_and(|n| !(60..=1800).contains(&n))
     {
-        return refuse("'restartAttemptPeriod' must be between 60 and 1800 seconds.");
+        return Err(client(format!(
+            "The 'restartAttemptPeriod' setting for container '{name}' must be between 60 and 1800."
+        )));
     }
     let ignored = policy.ignored_exit_codes.as_ref();
     if ignored.is_some_and(|codes| codes.len() > MAX_IGNORED_EXIT_CODES) {
-        return refuse("'ignoredExitCodes' can have at most 50 exit codes.");
+        return Err(client(format!(
+            "The 'ignoredExitCodes' setting for container '{name}' can have at most {MAX_IGNORED_EXIT_CODES} exit codes."
+        )));
     }
     Ok(())
 }
