@@ -79,6 +79,26 @@ pub(in crate::ecs) fn task(task: &Task, with_tags: bool) -> api::Task {
     }
 }
 
+/// A task as `RunTask` and `StartTask` answer it: of its network interface only the subnet is
+/// chosen, and nothing is known of its containers yet
+/// (<https://docs.aws.amazon.com/cli/latest/reference/ecs/run-task.html#examples> shows it).
+pub(in crate::ecs) fn started(task: &Task) -> api::Task {
+    let mut shown = self::task(task, true);
+    for attachment in shown.attachments.iter_mut().flatten() {
+        attachment.status = Some("PRECREATED".into());
+        let details = attachment.details.get_or_insert_default();
+        details.retain(|d| d.name.as_deref() == Some("subnetId"));
+    }
+    for c in shown.containers.iter_mut().flatten() {
+        c.network_interfaces = Some(Vec::new());
+        c.network_bindings = None;
+        c.health_status = None;
+    }
+    shown.health_status = None;
+    shown.inference_accelerators = None;
+    shown
+}
+
 /// The network interface, in the words of
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Attachment.html>.
 fn attachment(task: &Task) -> Option<api::Attachment> {

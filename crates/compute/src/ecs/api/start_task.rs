@@ -64,7 +64,7 @@ pub async fn start_task(
                 None => cluster = active_cluster(&cx, input.cluster.as_deref()).await?,
             }
         };
-        tasks.extend(launched.tasks.iter().map(|t| describe::task(t, true)));
+        tasks.extend(launched.tasks.iter().map(|t| describe::started(t)));
         let failure = |f: &Failure| api::Failure {
             arn: f.arn.clone(),
             reason: Some(f.reason.clone()),

@@ -44,6 +44,12 @@ pub(super) fn task(
     let fargate = launch_type == LaunchType::Fargate;
     let storage = launch.overrides.ephemeral_storage.as_ref();
     let storage = storage.or(definition.ephemeral_storage.as_ref());
+    // Without an interface of its own there is nothing to provision.
+    let status = if network.interface().is_some() {
+        Status::provisioning()
+    } else {
+        Status::pending()
+    };
     let spec = TaskSpec {
         cluster_arn: launch.cluster.arn.clone(),
         task_definition_arn: definition.task_definition_arn.clone().unwrap_or_default(),
@@ -95,10 +101,7 @@ pub(super) fn task(
         container_instance: placed.container_instance,
         arn,
     };
-    Task {
-        spec,
-        status: Status::provisioning(),
-    }
+    Task { spec, status }
 }
 
 /// What each task of the launch takes of its container instance.

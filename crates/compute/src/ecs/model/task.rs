@@ -161,6 +161,14 @@ impl Status {
             report: None,
         }
     }
+
+    /// As [`Status::provisioning`], where no network interface has to be made first.
+    pub fn pending() -> Self {
+        Status {
+            last_status: TaskStatus::Pending,
+            ..Status::provisioning()
+        }
+    }
 }
 
 impl Task {

@@ -61,17 +61,10 @@ async fn the_last_addresses_go_to_as_many_tasks() {
             .flat_map(|o| o.failures.iter().flatten())
             .collect();
         assert_eq!((won.len(), lost.len()), (3, 2), "seed {seed}");
-        let addresses: BTreeSet<String> = won
+        let stored = lab.tasks().await;
+        let addresses: BTreeSet<_> = stored
             .iter()
-            .filter_map(|t| {
-                t.attachments.as_ref()?[0]
-                    .details
-                    .as_ref()?
-                    .iter()
-                    .find(|d| d.name.as_deref() == Some("privateIPv4Address"))?
-                    .value
-                    .clone()
-            })
+            .filter_map(|t| Some(t.spec.assignment.network.interface()?.private_ipv4))
             .collect();
         assert_eq!(addresses.len(), 3, "seed {seed}");
         for failure in lost {

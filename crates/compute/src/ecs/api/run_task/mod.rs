@@ -74,7 +74,7 @@ fn output(launched: &Launched) -> Result<api::RunTaskOutput, AwsError> {
         reason: Some(f.reason.clone()),
         detail: f.detail.clone(),
     };
-    let tasks = launched.tasks.iter().map(|t| describe::task(t, true));
+    let tasks = launched.tasks.iter().map(|t| describe::started(t));
     let failures = launched.unplaced.iter().flat_map(|u| &u.failures);
     Ok(api::RunTaskOutput {
         tasks: Some(tasks.collect()),
