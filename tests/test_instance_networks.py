@@ -157,13 +157,16 @@ def test_host_mode_is_the_instances_own_network(gate, one):
 
 
 def test_none_is_a_loopback_interface_only(gate, one):
-    script = "ls /sys/class/net; echo $AWS_EXECUTION_ENV; cat /etc/hostname | wc -c"
-    register(gate, "none", container("web", command=["sh", "-c", script], memory=32, group=GROUP))
-    arn = run(gate)
-    task = stopped(gate, arn)
-    assert task["containers"][0]["exitCode"] == 0, tasks.why(task)
-    stream = f"ecs/web/{arn.rsplit('/', 1)[1]}"
-    assert tasks.messages(gate, GROUP, stream) == ["lo", "AWS_ECS_EC2", "13"]
+    """Its log has a stream without a prefix, and a line that is no text."""
+    script = "ls /sys/class/net; echo $AWS_EXECUTION_ENV; cat /etc/hostname | wc -c; printf '\\377\\303|\\n'"
+    web = container("web", command=["sh", "-c", script], memory=32, group=GROUP)
+    del web["logConfiguration"]["options"]["awslogs-stream-prefix"]
+    register(gate, "none", web)
+    task = stopped(gate, run(gate))
+    (web,) = task["containers"]
+    assert web["exitCode"] == 0, tasks.why(task)
+    lines = tasks.messages(gate, GROUP, web["runtimeId"])
+    assert lines == ["lo", "AWS_ECS_EC2", "13", "\ufffd\ufffd|"]
 
 
 def test_awsvpc_tasks_have_interfaces_of_their_own(gate, one):
