@@ -197,9 +197,16 @@ fn linux(name: &str, given: Option<&api::LinuxParameters>) -> Result<(), AwsErro
     if linux.shared_memory_size.is_some_and(|n| n < 0) {
         return Err(invalid("sharedMemorySize"));
     }
-    let bad = |t: &api::Tmpfs| t.size < 1 || !t.container_path.starts_with('/');
-    if linux.tmpfs.iter().flatten().any(bad) {
-        return Err(invalid("tmpfs"));
+    for tmpfs in linux.tmpfs.iter().flatten() {
+        if tmpfs.size < 1 {
+            // <https://github.com/aws/amazon-ecs-agent/issues/2226>
+            return Err(client(
+                "The container has an invalid tmpfs size value specified. It must be a non-zero, non-negative integer.",
+            ));
+        }
+        if !tmpfs.container_path.starts_with('/') {
+            return Err(invalid("tmpfs"));
+        }
     }
     Ok(())
 }

@@ -425,6 +425,11 @@ fn what_no_launch_type_takes() {
             ),
             (
                 no(),
+                json!({"linuxParameters": {"tmpfs": [{"containerPath": "/x", "size": 0}]}}),
+                "The container has an invalid tmpfs size value specified. It must be a non-zero, non-negative integer.",
+            ),
+            (
+                no(),
                 json!({"linuxParameters": {"tmpfs": [{"containerPath": "x", "size": 1}]}}),
                 "Invalid 'tmpfs' setting for container 'app'.",
             ),
