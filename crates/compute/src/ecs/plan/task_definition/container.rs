@@ -89,9 +89,15 @@ fn size(name: &str, c: &api::ContainerDefinition) -> Result<(), AwsError> {
     if c.cpu.is_some_and(|n| n < 0) {
         return Err(client("Container.cpu should not be negative."));
     }
+    let what = if c.memory.is_some() {
+        "memory"
+    } else {
+        "memoryReservation"
+    };
     if c.memory.or(c.memory_reservation).is_some_and(|n| n < 6) {
+        // <https://github.com/ansible/ansible/issues/67647>
         return Err(client(format!(
-            "Invalid setting for container '{name}'. The minimum memory setting is 6 MiB."
+            "Invalid '{what}' setting for container '{name}'."
         )));
     }
     if let (Some(hard), Some(soft)) = (c.memory, c.memory_reservation)

@@ -156,7 +156,7 @@ fn what_no_launch_type_takes() {
             (
                 no(),
                 json!({"memory": 5}),
-                "Invalid setting for container 'app'. The minimum memory setting is 6 MiB.",
+                "Invalid 'memory' setting for container 'app'.",
             ),
             (
                 no(),
