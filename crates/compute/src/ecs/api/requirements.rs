@@ -51,6 +51,19 @@ pub fn network(
     }))
 }
 
+/// Only Fargate gives an interface a public address.
+///
+/// # Errors
+/// `InvalidParameterException` (<https://github.com/aws/aws-cdk/issues/13348> shows it).
+pub fn public_ip(launch_type: LaunchType, network: Option<&Awsvpc>) -> Result<(), AwsError> {
+    match network {
+        Some(vpc) if vpc.assign_public_ip && launch_type != LaunchType::Fargate => Err(
+            error::invalid_parameter("Assign public IP is not supported for this launch type."),
+        ),
+        _ => Ok(()),
+    }
+}
+
 fn at_most(items: usize, limit: usize, what: &str) -> Result<(), AwsError> {
     if items > limit {
         return Err(error::invalid_parameter(format!(

@@ -1,5 +1,6 @@
 //! From a task definition and its overrides to what the node runs.
 
+use super::task_definition;
 use crate::ecs::error;
 use neargate_api::ecs as api;
 use neargate_domain::{
@@ -14,10 +15,11 @@ const STOP_TIMEOUT_SECS: u32 = 30;
 /// What Fargate allows a container to take before it counts as started.
 const START_TIMEOUT_SECS: u32 = 180;
 
-/// Every override must name a container of the definition, each at most once.
+/// Every override must name a container of the definition, each at most once, and roles that are
+/// some.
 ///
 /// # Errors
-/// `InvalidParameterException` for one that does not.
+/// `InvalidParameterException` for one that does not, `ClientException` for what is no role.
 pub fn check_overrides(
     definition: &api::TaskDefinition,
     overrides: &api::TaskOverride,
@@ -29,6 +31,8 @@ pub fn check_overrides(
             .flatten()
             .any(|c| c.name.as_deref() == Some(name))
     };
+    task_definition::role(overrides.task_role_arn.as_deref())?;
+    task_definition::role(overrides.execution_role_arn.as_deref())?;
     let mut seen = BTreeSet::new();
     for name in overrides
         .container_overrides

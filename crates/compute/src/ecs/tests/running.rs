@@ -122,7 +122,7 @@ async fn requests_that_are_refused() {
         network.awsvpc_configuration.as_mut().expect("set")
     }
     let invalid = "InvalidParameterException";
-    let cases: [Broken; 16] = [
+    let cases: [Broken; 18] = [
         (|r| r.count = Some(0), invalid, "count"),
         (|r| r.count = Some(11), invalid, "count"),
         (
@@ -157,6 +157,24 @@ async fn requests_that_are_refused() {
             "startedBy longer than 128.",
         ),
         (|r| r.launch_type = None, invalid, "No Container Instances"),
+        (
+            |r| {
+                r.launch_type = None;
+                vpc(r).assign_public_ip = Some("ENABLED".into());
+            },
+            invalid,
+            "Assign public IP is not supported for this launch type.",
+        ),
+        (
+            |r| {
+                r.overrides = Some(api::TaskOverride {
+                    task_role_arn: Some("a b".into()),
+                    ..Default::default()
+                });
+            },
+            "ClientException",
+            "Role is not valid",
+        ),
         (
             |r| r.platform_version = Some("9".into()),
             "PlatformUnknownException",

@@ -62,6 +62,7 @@ impl Request {
         }
         assignment::check_overrides(&definition, &overrides)?;
         let network = requirements::network(&definition, input.network_configuration.as_ref())?;
+        requirements::public_ip(launch_type, network.as_ref())?;
         if input
             .started_by
             .as_ref()

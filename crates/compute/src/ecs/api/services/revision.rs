@@ -1,7 +1,7 @@
 //! From a call's parameters to a service revision that has been checked.
 
 use crate::ecs::api::capacity::Wanted;
-use crate::ecs::api::task_definitions;
+use crate::ecs::api::{requirements, task_definitions};
 use crate::ecs::error;
 use crate::ecs::fleet::ServiceId;
 use crate::ecs::model::{Cluster, ServiceRevision, ServiceSpec, TaskDefinition};
@@ -97,6 +97,8 @@ impl Configuration {
             images: containers.map(image).collect(),
         };
         let template = Template::of(&cx.scope, cluster, spec, &revision, definition, "")?;
+        let launch = &template.launch;
+        requirements::public_ip(launch.capacity.launch_type(), launch.network.as_ref())?;
         task_definition::runnable(of_definition)?;
         if let Some(vpc) = &template.launch.network {
             for subnet in &vpc.subnets {

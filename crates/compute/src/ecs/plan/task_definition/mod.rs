@@ -22,4 +22,5 @@ pub use check::{check, fits};
 pub use defaults::definition;
 pub use fargate::ephemeral_storage;
 pub(in crate::ecs) use ports::protocol;
+pub(in crate::ecs) use role::check as role;
 pub use runnable::runnable;

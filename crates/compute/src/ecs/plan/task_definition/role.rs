@@ -13,7 +13,7 @@ const MAX_NAME: usize = 64;
 /// # Errors
 /// `ClientException` for what names no role
 /// (<https://github.com/aws-samples/aws-modern-application-workshop/issues/9> shows it).
-pub(super) fn check(given: Option<&str>) -> Result<(), AwsError> {
+pub(in crate::ecs) fn check(given: Option<&str>) -> Result<(), AwsError> {
     match given {
         Some(given) if !given.is_empty() && !names_role(given) => Err(client("Role is not valid")),
         _ => Ok(()),

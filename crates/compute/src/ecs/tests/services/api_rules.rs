@@ -39,7 +39,7 @@ async fn what_cannot_be_is_refused() {
     let town = Town::new().await;
     town.lab.register("web").await;
     type Change = fn(&mut api::CreateServiceInput);
-    let cases: [(&str, &str, Change); 12] = [
+    let cases: [(&str, &str, Change); 13] = [
         ("ClusterNotFoundException", "Cluster not found.", |c| {
             c.cluster = Some("x".into())
         }),
@@ -69,6 +69,16 @@ async fn what_cannot_be_is_refused() {
             "Network Configuration must be provided",
             |c| {
                 c.network_configuration = None;
+            },
+        ),
+        (
+            "InvalidParameterException",
+            "Assign public IP is not supported for this launch type.",
+            |c| {
+                c.launch_type = Some("EC2".into());
+                let vpc = c.network_configuration.as_mut().expect("given");
+                let vpc = vpc.awsvpc_configuration.as_mut().expect("given");
+                vpc.assign_public_ip = Some("ENABLED".into());
             },
         ),
         (
