@@ -33,12 +33,16 @@ pub async fn deregister(
     force: bool,
 ) -> Result<Stored<ContainerInstance>, AwsError> {
     let key = ClusterId::new(scope, cluster).key::<ContainerInstance>(id);
-    let mut before = None;
+    let (mut before, mut found) = (None, false);
     loop {
         let read = house.db.get_key::<ContainerInstance>(&key).await?;
-        let read = read
-            .filter(|i| i.status != InstanceStatus::Inactive)
-            .ok_or_else(error::container_instance_not_found)?;
+        let read = read.ok_or_else(error::container_instance_not_found)?;
+        match read.status {
+            // The controller, or another call, ends what this call has made to leave.
+            InstanceStatus::Inactive if found => return Ok(read),
+            InstanceStatus::Inactive => return Err(error::container_instance_not_found()),
+            _ => found = true,
+        }
         // Everything placed while it was as read is in the index then.
         ecs.fleet.current(&house.db).await?;
         let tasks = ecs.fleet.of_instance(&ClusterId::new(scope, cluster), id);

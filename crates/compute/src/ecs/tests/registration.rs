@@ -2,10 +2,45 @@
 
 use super::instances::{machine, register_bridge, start_on};
 use super::{Lab, said};
+use crate::ecs::Deregistration;
+use crate::ecs::fleet::ClusterId;
 use crate::ecs::instances::{deregister, register};
 use crate::ecs::model::{ContainerInstance, InstanceStatus};
 use futures_util::future::join;
 use neargate_api::ecs::{self as api, ops};
+use neargate_service::controller::Controller;
+
+/// The controller ends what the call has made to leave, at whatever moment of the call.
+#[tokio::test]
+async fn a_forced_deregistration_answers_the_instance_it_found() {
+    for seed in 0..12 {
+        let lab = Lab::seeded(seed);
+        let instance = register(&lab.house, machine(&lab, "default", "a")).await;
+        let id = instance.expect("new").id.clone();
+        let key = ClusterId::new(&lab.scope, "default").key::<ContainerInstance>(&id);
+        let controller = Deregistration {
+            db: lab.house.db.clone(),
+            fleet: lab.ecs.fleet.clone(),
+        };
+        let ends = async {
+            loop {
+                let view = controller.view(&key).await.expect("read").expect("there");
+                for action in controller.plan(&view, lab.house.now()).actions {
+                    controller.apply(action).await.expect("applied");
+                }
+                let now = lab.house.db.get_key::<ContainerInstance>(&key).await;
+                if now.expect("read").expect("there").status == InstanceStatus::Inactive {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let call = deregister(&lab.ecs, &lab.house, &lab.scope, "default", &id, true);
+        let (gone, ()) = join(call, ends).await;
+        let gone = gone.unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        assert_eq!(gone.status, InstanceStatus::Inactive, "seed {seed}");
+    }
+}
 
 #[tokio::test]
 async fn a_machine_is_one_instance_however_often_it_registers() {
