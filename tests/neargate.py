@@ -144,9 +144,10 @@ class Neargate:
         }
 
     def command(self, name, *more):
-        """`neargate NAME` with this installation's flags."""
+        """`neargate NAME` of this installation; its own flags are for those that start it."""
         listen = f"{self.host}:{self.port}"
-        return [BINARY, name, "--listen", listen, "--data", str(self.data), *self.flags, *more]
+        flags = self.flags if name in ("up", "config") else []
+        return [BINARY, name, "--listen", listen, "--data", str(self.data), *flags, *more]
 
     def cli(self, name, *more, **options):
         """Runs `neargate NAME` to its end."""

@@ -4,16 +4,16 @@ import json
 import os
 import subprocess
 
-from neargate import BINARY, wait_until
+from neargate import BINARY
 
 
 def environment():
     """Without what would lead elsewhere."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "NEARGATE_"))}
+    return {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "NEARGATE_", "COLUMNS"))}
 
 
 def command(gate, *words):
-    return [BINARY, *words, "--listen", f"{gate.host}:{gate.port}", "--data", str(gate.data), *gate.flags]
+    return [BINARY, *words, "--listen", f"{gate.host}:{gate.port}", "--data", str(gate.data)]
 
 
 def neargate(gate, *words, code=0, timeout=60, **more):
@@ -42,17 +42,14 @@ def instances(gate, cluster=None):
 
 
 def add_instances(gate, *words):
-    """Adds instances and waits until all of them run and are registered; answers their ids."""
+    """Adds instances, which run and are ACTIVE in their cluster then; answers their ids."""
     ids = neargate(gate, "instance", "add", *words).stdout.split()
-
-    def running():
-        states = {i["ec2InstanceId"]: i["state"] for i in instances(gate)}
-        assert "FAILED" not in states.values(), instances(gate)
-        return all(states[id] == "RUNNING" for id in ids)
-
-    wait_until(running, what="the instances run")
     cluster = words[words.index("--cluster") + 1] if "--cluster" in words else "default"
-    wait_until(lambda: set(ids) <= set(registered(gate, cluster)), what="the instances are registered")
+    there = registered(gate, cluster)
+    for id in ids:
+        assert there[id]["status"] == "ACTIVE" and there[id]["agentConnected"], there
+    states = {i["ec2InstanceId"]: i["state"] for i in instances(gate)}
+    assert all(states[id] == "RUNNING" for id in ids), states
     return ids
 
 

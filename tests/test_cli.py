@@ -1,9 +1,12 @@
 """The commands for people: ps, logs, top, deploy, spot."""
 
+import fcntl
 import json
 import os
+import pty
 import signal
 import subprocess
+import termios
 import urllib.error
 import urllib.request
 
@@ -15,7 +18,7 @@ from botocore.credentials import Credentials
 import images
 import tasks
 
-from neargate import ACCOUNT, REGION
+from neargate import ACCOUNT, REGION, wait_until
 from people import as_json, command, environment, neargate, start
 from tasks import container
 
@@ -40,6 +43,27 @@ def test_nobody_answers(make_gate):
     done = neargate(gate, "ps", code=1)
     assert f"cannot reach Neargate at {gate.url}" in done.stderr
     assert "Start it with `neargate up`" in done.stderr
+
+
+def test_what_is_not_there_is_said(gate):
+    """Instead of an empty table that looks like an answer."""
+    gate.client("ecs").create_cluster(clusterName="default")
+    for words, said in [
+        (["ps", "--service", "typo"], "ServiceNotFoundException"),
+        (["ps", "--cluster", "typo"], "ClusterNotFoundException"),
+        (["ps", "--service", "typo", "--cluster", "default"], "ServiceNotFoundException"),
+        (["services", "--cluster", "typo"], "ClusterNotFoundException"),
+        (["top", "--once", "--cluster", "typo"], "ClusterNotFoundException"),
+        (["events", "--cluster", "typo"], "ClusterNotFoundException"),
+        (["instance", "list", "--cluster", "typo"], "ClusterNotFoundException"),
+        (["instance", "add", "--cluster", "typo"], "ClusterNotFoundException"),
+        (["instance", "add", "--capacity-provider", "typo"], "capacity provider"),
+        (["instance", "rm", "i-0"], "there is no instance"),
+        (["logs", "typo"], "there is no service, family or task"),
+        (["spot", "interrupt", "typo"], "no running task's id begins with"),
+    ]:
+        done = neargate(gate, *words, code=1)
+        assert said in done.stderr and done.stdout == "", (words, done)
 
 
 def test_nothing_runs(gate):
@@ -78,6 +102,39 @@ def test_ps_of_a_pipe_that_closes_early(busybox):
     tasks.wait_for(gate, tasks.run(gate, "talk"), "RUNNING")
     words = " ".join(command(gate, "ps"))
     assert os.system(f"bash -c 'set -o pipefail; {words} | true' 2>/dev/null") == 0
+
+
+def test_services_and_tables_on_a_small_terminal(busybox):
+    gate = busybox
+    assert as_json(gate, "services") == [] and "There are no services." in neargate(gate, "services").stderr
+    talker(gate)
+    gate.client("ecs").create_service(
+        serviceName="talking-and-talking", taskDefinition="talk", desiredCount=1, launchType="FARGATE",
+        networkConfiguration=tasks.network(gate))
+    wait_until(lambda: as_json(gate, "services")[0]["runningCount"] == 1, what="its task runs")
+    [row] = as_json(gate, "services")
+    assert row["serviceName"] == "talking-and-talking" and row["taskDefinitionArn"].endswith("talk:1")
+    heading, line = neargate(gate, "services").stdout.splitlines()
+    assert heading.split()[:4] == ["SERVICE", "STATUS", "TASKS", "DEPLOYMENT"]
+    assert line.split()[:3] == ["talking-and-talking", "ACTIVE", "1/1"]
+    for words in (["ps"], ["services"], ["top", "--once"], ["instance", "list"]):
+        done = subprocess.run(command(gate, *words), env={**environment(), "COLUMNS": "80"},
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0 and all(len(line) <= 80 for line in done.stdout.splitlines()), done.stdout
+
+
+def test_q_leaves_top(gate):
+    ours, theirs = pty.openpty()
+    top = subprocess.Popen(command(gate, "top"), stdin=theirs, stdout=theirs, stderr=theirs, env=environment(),
+                           start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+    said = b""
+    while b"q to end" not in said:
+        said += os.read(ours, 4096)
+    os.write(ours, b"xq")
+    assert top.wait(timeout=20) == 0
+    assert termios.tcgetattr(theirs)[3] & termios.ICANON, "the terminal is as it was"
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_logs_are_whole_followed_and_end_with_the_task(busybox):

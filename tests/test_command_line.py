@@ -84,7 +84,7 @@ def test_env_points_clients_at_it(gate, aws):
 
 def test_env_keeps_prefixes_off_the_host(gate):
     """No resolver knows `stream-127.0.0.1`; so these reach Neargate, which says that it lacks them."""
-    lines = gate.cli("env").stdout.splitlines()
+    lines = gate.cli("env").stdout.splitlines()[1:]
     printed = dict(re.fullmatch(r"export (\w+)=(.*)", line).groups() for line in lines)
     program = f"""
 import boto3
@@ -100,6 +100,57 @@ for service, call, given in (
 """
     done = subprocess.run([sys.executable, "-c", program], env={**os.environ, **printed}, capture_output=True, text=True)
     assert done.stdout.split() == ["NotImplemented"] * 2, done.stderr
+
+
+def without_names(**more):
+    """The environment of somebody who has been told nothing."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "NEARGATE_"))} | more
+
+
+def test_commands_find_the_one_that_runs(make_gate):
+    """Its address, its directory and its keys, without being told; and nobody's once it is gone."""
+    gate = make_gate("--enforce", "--region", "eu-west-1")
+    gate.start()
+
+    def said(*words, code=0, **env):
+        done = subprocess.run([BINARY, *words], env=without_names(**env), capture_output=True, text=True, timeout=60)
+        assert done.returncode == code, (words, done)
+        return done
+
+    access, secret = (gate.data / "credentials").read_text().split()
+    for words in (["env"], ["env", "--data", str(gate.data)], ["env", "--listen", f"127.0.0.1:{gate.port}"]):
+        lines = said(*words).stdout.splitlines()
+        for name, value in {"AWS_ENDPOINT_URL": gate.url, "AWS_ACCESS_KEY_ID": access,
+                            "AWS_SECRET_ACCESS_KEY": secret, "AWS_REGION": "eu-west-1"}.items():
+            assert f"export {name}={value}" in lines
+    assert f"set -gx AWS_ENDPOINT_URL {gate.url}" in said("env", "--shell", "fish").stdout
+    assert "There are no running tasks." in said("ps").stderr
+    assert "--node-listen" in said("node", "ls", code=1).stderr, "it was found"
+    # What somebody says goes before what is found.
+    assert "cannot reach Neargate at http://127.0.0.1:1:" in said("ps", code=1, AWS_ENDPOINT_URL="http://127.0.0.1:1").stderr
+    assert "UnrecognizedClientException" in said(
+        "ps", code=1, AWS_ACCESS_KEY_ID="AKIAWRONG", AWS_SECRET_ACCESS_KEY="no").stderr
+    elsewhere = subprocess.run(["unshare", "--net", BINARY, "env"], env=without_names(), capture_output=True, text=True)
+    one_line(elsewhere, 1, "in this network namespace", f"--data {gate.data}")
+    one_line(said("down", code=1), 1, gate.url, f"kill {gate.process.pid}")
+
+    gate.kill()
+    one_line(said("env", code=1), 1, "no Neargate runs on this host", "neargate up")
+    one_line(said("env", "--data", str(gate.data), code=1), 1, f"neargate up --data {gate.data}")
+    assert "stopped 0 task(s)" in said("down").stderr, "the one that has ended is known"
+    assert "stopped 0 task(s)" in said("down", "--data", str(gate.data)).stderr
+    nowhere = str(gate.directory / "nowhere")
+    one_line(said("down", "--data", nowhere, code=1), 1, f"no Neargate has run on {nowhere}")
+    assert not os.path.exists(nowhere)
+
+
+def test_leftovers_of_aws_lead_nowhere_else(gate):
+    """Of a profile, of a session, of an endpoint of one service."""
+    leftovers = {"AWS_PROFILE": "work", "AWS_SESSION_TOKEN": "old", "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1",
+                 "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true", "HOME": "/nowhere"}
+    script = f'eval "$({BINARY} env)" && {AWS} sts get-caller-identity --query Account --output text'
+    done = subprocess.run(["bash", "-euc", script], env=without_names(**leftovers), capture_output=True, text=True)
+    assert done.stdout.strip() == "000000000000", done
 
 
 def test_env_without_keys_yet(tmp_path):
@@ -152,15 +203,38 @@ def test_a_port_in_use(make_gate):
 def test_a_second_neargate(own_gate, tmp_path):
     """Two on one data directory, or in one network namespace, would destroy each other's work."""
     same = Neargate(tmp_path / "same", data=own_gate.data)
-    done = same.cli("up")
-    assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1, done.stderr
+    one_line(same.cli("up"), 1, "runs on", "already", own_gate.url, f"process {own_gate.process.pid}")
     other = Neargate(tmp_path / "other")
     (tmp_path / "other").mkdir()
-    done = other.cli("up")
-    assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1, done.stderr
+    one_line(other.cli("up"), 1, "another Neargate runs here", own_gate.url, f"process {own_gate.process.pid}")
     done = own_gate.cli("down")
     assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert own_gate.client("ecs").list_clusters()["clusterArns"] == []
+
+
+def test_a_directory_of_somebody_else(tmp_path):
+    (tmp_path / "letter").write_text("dear")
+    before = tmp_path.stat().st_mode
+    one_line(neargate("up", "--data", str(tmp_path)), 1, "holds other things (letter)", "--data")
+    assert tmp_path.stat().st_mode == before
+    (tmp_path / "letter").unlink()
+    os.chown(tmp_path, 65534, 65534)
+    one_line(neargate("up", "--data", str(tmp_path)), 1, "belongs to another user", "--data")
+
+
+def test_a_pipe_that_closes_early():
+    for words in ("config", "env --listen 127.0.0.1:1", "--help"):
+        assert os.system(f"bash -c 'set -o pipefail; {BINARY} {words} | true' 2>/dev/null") == 0, words
+
+
+def test_a_log_of_its_own(make_gate):
+    """In the data directory, of sentences."""
+    gate = make_gate()
+    gate.start()
+    file = gate.data / "log/neargate.log"
+    assert f"Its log is {file}." in gate.log()
+    line = wait_until(lambda: file.read_text().splitlines())[0]
+    assert " info: agent starts (node local, tasks 0)" in line
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

@@ -80,9 +80,24 @@ def test_a_service_is_made_kept_and_changed(busybox, deploy):
     assert "serving two" in neargate(gate, "logs", "web").stdout
 
 
+def test_a_tag_that_was_pushed_again_is_deployed(busybox, deploy, tmp_path):
+    """The file says the same, and means another image."""
+    gate, content = busybox, wanted(service={"desiredCount": 1})
+    deploy(content)
+    [before] = as_json(gate, "ps")
+    other = images.busybox(tmp_path / "other", extra_layers=[images.layer({"new": b"yes"})])
+    images.push(gate, other, "busybox")
+    done = deploy(content)
+    assert "busybox:latest was pushed again: it is sha256:" in done.stderr
+    assert "updated the service web: new tasks take the place of those that run" in done.stderr
+    [after] = as_json(gate, "ps")
+    assert after["taskArn"] != before["taskArn"]
+    assert "the service web is as the file says" in deploy(content).stderr
+
+
 def test_a_service_whose_tasks_end_shows_why(deploy):
     done = deploy(wanted(script="echo the database is not there; exit 7"), code=1)
-    assert "app exited with 7" in done.stderr
+    assert done.stderr.count("app exited with 7") == 1, "the cause is said once"
     assert "app the database is not there" in done.stderr, done.stderr
     assert "neargate: web is not steady" in done.stderr
     assert "`neargate logs web --cluster default`" in done.stderr

@@ -106,7 +106,7 @@ def test_tasks_run_on_instances_and_answer_at_their_ports(busybox):
     for address in addresses:
         assert wait_until(lambda: page(address)) == b"it works\n"
     table = neargate(gate, "ps").stdout
-    assert f"{ids[0]}/us-east-1" in table and "->80" in table
+    assert ids[0] in table and "->80" in table
 
     # It does not go while tasks run there; with force they are stopped first.
     refused = neargate(gate, "instance", "rm", ids[0], code=1).stderr

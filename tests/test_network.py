@@ -1,6 +1,7 @@
 """A task's network: its own address, other tasks, this host, names, and the world behind it."""
 
 import socket
+import subprocess
 import urllib.request
 
 import pytest
@@ -25,6 +26,44 @@ def internet():
     internet = Internet()
     yield internet
     internet.close()
+
+
+def test_a_range_that_the_host_uses_is_left_to_it(make_gate, layout):
+    """As on an EC2 instance of a default VPC. The range that was chosen stays."""
+    ip("link", "add", "lan8", "type", "veth", "peer", "name", "lan9")
+    try:
+        ip("addr", "add", "172.31.5.6/20", "dev", "lan8")
+        ip("link", "set", "lan8", "up")
+        gate = make_gate()
+        gate.start()
+        assert "tasks get addresses in 172.30.0.0/16" in gate.log()
+        [vpc] = gate.client("ec2").describe_vpcs()["Vpcs"]
+        assert vpc["CidrBlock"] == "172.30.0.0/16"
+        images.push(gate, layout, "busybox")
+        tasks.register(gate, container(command=["httpd", "-f", "-p", "80"], stopTimeout=2))
+        arn = tasks.run(gate)
+        address = tasks.address(tasks.wait_for(gate, arn, "RUNNING"))
+        assert address.startswith("172.30.")
+        socket.create_connection((address, 80), 10).close()
+        ip("link", "del", "lan8")
+        gate.stop()
+        gate.start()
+        assert gate.client("ec2").describe_vpcs()["Vpcs"][0]["CidrBlock"] == "172.30.0.0/16"
+        gate.stop()
+        done = gate.cli("up", "--vpc-cidr", "10.99.0.0/16")
+        assert done.returncode == 1 and "have addresses in 172.30.0.0/16" in done.stderr
+        assert gate.cli("down").returncode == 0
+        # Nobody has an address any more.
+        gate.flags = ["--vpc-cidr", "10.99.0.0/16"]
+        gate.start()
+        subnets = gate.client("ec2").describe_subnets()["Subnets"]
+        assert {s["CidrBlock"] for s in subnets} == {"10.99.0.0/20", "10.99.16.0/20", "10.99.32.0/20"}
+    finally:
+        subprocess.run(["ip", "link", "del", "lan8"], capture_output=True)
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True)
 
 
 def output(gate, script, code=0, **more):

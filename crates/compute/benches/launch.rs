@@ -59,6 +59,7 @@ async fn run(instances: usize, tasks: usize) {
         blobs: Blobs::open(scratch.path()).expect("blobs"),
         caller: Caller::default(),
         settings: Settings {
+            vpc: Default::default(),
             registry_endpoint: "localhost:4566".into(),
             registry_domain: None,
             default_scope: scope.clone(),

@@ -1,15 +1,102 @@
 //! The default VPC every account has in every region
-//! (<https://docs.aws.amazon.com/vpc/latest/userguide/default-vpc.html>): 172.31.0.0/16 with a
-//! /20 subnet in each of three zones. Its ids derive from account and region, so they need not
-//! be stored and are the same after every start.
+//! (<https://docs.aws.amazon.com/vpc/latest/userguide/default-vpc.html>): a /16, AWS's own is
+//! 172.31.0.0/16, with a /20 subnet in each of three zones. Its ids derive from account and region,
+//! so they need not be stored and are the same after every start.
 //!
 //! All regions of one host share the address range; addresses are therefore unique per host.
 
 use neargate_base::{AccountId, Region, Rng};
+use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::net::Ipv4Addr;
+use std::str::FromStr;
 
-/// The range of every default VPC.
-pub const CIDR: &str = "172.31.0.0/16";
+/// The address range of the default VPCs: a /16. AWS's 172.31.0.0/16 unless the host that runs
+/// the tasks has that in use itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct VpcRange([u8; 2]);
+
+/// The text is no range that a VPC can have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidRange(String);
+
+impl fmt::Display for InvalidRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let given = &self.0;
+        write!(
+            f,
+            "{given:?} is not a /16 of addresses such as 172.31.0.0/16"
+        )
+    }
+}
+
+impl std::error::Error for InvalidRange {}
+
+impl VpcRange {
+    /// `a.b.0.0/16`.
+    pub const fn of(a: u8, b: u8) -> VpcRange {
+        VpcRange([a, b])
+    }
+
+    /// The gateways of the three default subnets: what a host's bridge holds.
+    pub fn gateways(self) -> [Ipv4Addr; 3] {
+        [0, 1, 2].map(|n| offset(self.base(n), 1))
+    }
+
+    pub fn contains(self, address: Ipv4Addr) -> bool {
+        address.octets()[..2] == self.0
+    }
+
+    /// The first address of the `n`th subnet.
+    fn base(self, n: usize) -> Ipv4Addr {
+        let [a, b] = self.0;
+        Ipv4Addr::new(a, b, u8::try_from(n * 16).expect("three subnets"), 0)
+    }
+}
+
+impl Default for VpcRange {
+    fn default() -> Self {
+        VpcRange::of(172, 31)
+    }
+}
+
+impl fmt::Display for VpcRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b] = self.0;
+        write!(f, "{a}.{b}.0.0/16")
+    }
+}
+
+impl FromStr for VpcRange {
+    type Err = InvalidRange;
+
+    fn from_str(text: &str) -> Result<VpcRange, InvalidRange> {
+        let invalid = || InvalidRange(text.to_owned());
+        let address = text.strip_suffix("/16").ok_or_else(invalid)?;
+        let address: Ipv4Addr = address.parse().map_err(|_| invalid())?;
+        let [a, b, c, d] = address.octets();
+        let special = a == 0 || a == 127 || a >= 224 || (a, b) == (169, 254);
+        if special || (c, d) != (0, 0) {
+            return Err(invalid());
+        }
+        Ok(VpcRange([a, b]))
+    }
+}
+
+impl TryFrom<String> for VpcRange {
+    type Error = InvalidRange;
+    fn try_from(text: String) -> Result<VpcRange, InvalidRange> {
+        text.parse()
+    }
+}
+
+impl From<VpcRange> for String {
+    fn from(range: VpcRange) -> String {
+        range.to_string()
+    }
+}
+
 /// The length of a default subnet's prefix.
 pub const SUBNET_PREFIX: u8 = 20;
 /// AWS keeps the first four addresses and the last one of a subnet.
@@ -58,13 +145,19 @@ impl Subnet {
 }
 
 impl DefaultVpc {
+    /// With AWS's own range: for those who only ask for ids, which are the same in any range.
     pub fn of(account: &AccountId, region: &Region) -> DefaultVpc {
+        DefaultVpc::within(VpcRange::default(), account, region)
+    }
+
+    /// With the addresses of `range`.
+    pub fn within(range: VpcRange, account: &AccountId, region: &Region) -> DefaultVpc {
         let id = |kind: &str| format!("{kind}-{}", derived(account, region, kind));
         let zones = region.zones();
         let subnet = |n: usize| Subnet {
             id: format!("subnet-{}", derived(account, region, &zones[n])),
             availability_zone: zones[n].clone(),
-            base: base(n),
+            base: range.base(n),
         };
         DefaultVpc {
             vpc_id: id("vpc"),
@@ -80,15 +173,6 @@ impl DefaultVpc {
     pub fn subnet(&self, id: &str) -> Option<&Subnet> {
         self.subnets.iter().find(|s| s.id == id)
     }
-}
-
-/// The gateways of the three default subnets: what a host's bridge holds.
-pub fn gateways() -> [Ipv4Addr; 3] {
-    [0, 1, 2].map(|n| offset(base(n), 1))
-}
-
-fn base(n: usize) -> Ipv4Addr {
-    Ipv4Addr::new(172, 31, u8::try_from(n * 16).expect("three subnets"), 0)
 }
 
 fn offset(base: Ipv4Addr, by: u32) -> Ipv4Addr {
@@ -128,6 +212,29 @@ mod tests {
         assert_ne!(vpc.subnets[0].id, vpc.subnets[1].id);
         assert_eq!(vpc.subnets[2].cidr(), "172.31.32.0/20");
         assert_eq!(vpc.subnets[1].gateway(), Ipv4Addr::new(172, 31, 16, 1));
+    }
+
+    #[test]
+    fn another_range_changes_addresses_only() {
+        let (a, r) = (AccountId::default(), Region::default());
+        let range: VpcRange = "10.99.0.0/16".parse().expect("a range");
+        let (aws, other) = (DefaultVpc::of(&a, &r), DefaultVpc::within(range, &a, &r));
+        assert_eq!(aws.vpc_id, other.vpc_id);
+        assert_eq!(other.subnets[2].cidr(), "10.99.32.0/20");
+        assert_eq!(range.gateways()[1], Ipv4Addr::new(10, 99, 16, 1));
+        assert!(range.contains(Ipv4Addr::new(10, 99, 255, 1)));
+        assert!(!range.contains(Ipv4Addr::new(10, 98, 0, 1)));
+        assert_eq!(range.to_string().parse(), Ok(range));
+        for bad in [
+            "10.99.0.0",
+            "10.99.0.0/20",
+            "10.99.1.0/16",
+            "127.0.0.0/16",
+            "x/16",
+            "",
+        ] {
+            assert!(bad.parse::<VpcRange>().is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -2,9 +2,13 @@
 
 use crate::client;
 use crate::commands::{self, deploy::Deploy, events::Events, instance::Instance, logs::Logs};
-use crate::commands::{ps::Ps, spot::Spot, top::Top};
+use crate::commands::{ps::Ps, services::Services, spot::Spot, top::Top};
 use crate::config::{Config, Flags};
+use crate::environment::{self, shell::Shell};
+use crate::running::Which;
+use crate::view::say_all;
 use clap::{Parser, Subcommand};
+use neargate_base::Region;
 use std::process::ExitCode;
 
 /// ECS and Fargate on your own machines.
@@ -17,7 +21,10 @@ use std::process::ExitCode;
   neargate up --demo                ... and start a demo task
   eval \"$(neargate env)\"            point AWS clients of this shell at it
   neargate ps                       what runs
-  aws ecs list-clusters"
+  aws ecs list-clusters
+
+Commands find the Neargate that runs on this host (in this network namespace) by themselves.
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -30,16 +37,17 @@ enum Command {
     Up {
         #[command(flatten)]
         flags: Flags,
-        /// Run a demo task and show its life.
+        /// Run a demo task and show its life
         #[arg(long)]
         demo: bool,
     },
     /// Stop the tasks that an ended `neargate up` left running. State is kept.
     Down {
         #[command(flatten)]
-        flags: Flags,
+        which: Which,
     },
     Ps(Ps),
+    Services(Services),
     Events(Events),
     Logs(Logs),
     Top(Top),
@@ -48,12 +56,8 @@ enum Command {
     Spot(Spot),
     /// Run this machine as a node of a control plane on another host; manage such nodes.
     Node(crate::node::Node),
-    /// Print the shell lines that point AWS clients at this Neargate.
-    Env {
-        #[command(flatten)]
-        flags: Flags,
-    },
-    /// Print the configuration in effect, as TOML.
+    Env(Env),
+    /// Print the configuration that `neargate up` would take, as TOML.
     Config {
         #[command(flatten)]
         flags: Flags,
@@ -63,15 +67,47 @@ enum Command {
     Operations,
 }
 
+/// Print the shell lines that point AWS clients at this Neargate.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  eval \"$(neargate env)\"                                  sh, bash, zsh
+  neargate env --shell fish | source                       fish
+  neargate env --shell powershell | Invoke-Expression      PowerShell")]
+struct Env {
+    /// The shell that reads the lines
+    #[arg(long, value_enum, default_value_t)]
+    shell: Shell,
+    /// The region of the calls [default: what Neargate was started with]
+    #[arg(long, env = "NEARGATE_REGION", value_name = "REGION")]
+    region: Option<Region>,
+    #[command(flatten)]
+    which: Which,
+}
+
+impl Env {
+    fn run(self) -> Result<(), ExitCode> {
+        let found = self.which.find().map_err(usage)?;
+        if found.process.is_none() && !found.is_named {
+            return Err(failed(self.which.nothing_runs(&found)));
+        }
+        let mut config = found.config;
+        config.region = self.region.unwrap_or(config.region);
+        say_all(&environment::lines(&config, self.shell).map_err(failed)?);
+        Ok(())
+    }
+}
+
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Up { flags, demo } => Config::load(&flags)
             .map_err(usage)
             .and_then(|config| crate::up::run(config, demo).map_err(failed)),
-        Command::Down { flags } => Config::load(&flags)
+        Command::Down { which } => which
+            .configuration()
             .map_err(usage)
-            .and_then(|config| crate::up::down(config).map_err(failed)),
+            .and_then(|_| crate::up::down(&which).map_err(failed)),
         Command::Ps(ps) => return command(ps.run()),
+        Command::Services(services) => return command(services.run()),
         Command::Events(events) => return command(events.run()),
         Command::Logs(logs) => return command(logs.run()),
         Command::Top(top) => return command(top.run()),
@@ -79,12 +115,9 @@ pub fn run() -> ExitCode {
         Command::Instance(instance) => return command(instance.run()),
         Command::Spot(spot) => return command(spot.run()),
         Command::Node(node) => crate::node::main(node).map_err(failed),
-        Command::Env { flags } => Config::load(&flags).map_err(usage).and_then(|config| {
-            print!("{}", crate::environment::lines(&config).map_err(failed)?);
-            Ok(())
-        }),
+        Command::Env(env) => env.run(),
         Command::Config { flags } => Config::load(&flags).map_err(usage).map(|config| {
-            print!("{}", config.to_toml());
+            say_all(&config.to_toml());
         }),
         Command::Operations => operations().map_err(failed),
     };
@@ -100,7 +133,7 @@ fn command(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
         let next = client::next_step(&error);
         let code = failed(error);
         if let Some(next) = next {
-            eprintln!("{next}");
+            tell!("{next}");
         }
         code
     })
@@ -110,16 +143,16 @@ fn operations() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    println!("{}", runtime.block_on(crate::environment::operations())?);
+    say_all(&(runtime.block_on(environment::operations())? + "\n"));
     Ok(())
 }
 
 fn usage(error: anyhow::Error) -> ExitCode {
-    eprintln!("neargate: {error:#}");
+    tell!("neargate: {error:#}");
     ExitCode::from(2)
 }
 
 fn failed(error: anyhow::Error) -> ExitCode {
-    eprintln!("neargate: {error:#}");
+    tell!("neargate: {error:#}");
     ExitCode::from(1)
 }

@@ -3,53 +3,59 @@
 use crate::span::Span;
 use anyhow::{Context, Result, bail};
 use neargate_base::{AccountId, Region};
+use neargate_domain::vpc::VpcRange;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Flags and their environment variables.
+/// Flags of `neargate up` and their environment variables.
 #[derive(Debug, Default, clap::Args)]
 pub struct Flags {
-    /// Address and port of the API and the registry.
-    #[arg(long, env = "NEARGATE_LISTEN", value_name = "ADDR")]
-    listen: Option<SocketAddr>,
-    /// Where state, images and logs are kept.
+    /// Address and port of the API and the registry [default: 127.0.0.1:4566]
+    #[arg(long, env = "NEARGATE_LISTEN", value_name = "ADDR", value_parser = address)]
+    pub listen: Option<SocketAddr>,
+    /// Where state, images and logs are kept [default: /var/lib/neargate]
     #[arg(long, env = "NEARGATE_DATA", value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// The account that unsigned calls and most access keys belong to.
+    pub data: Option<PathBuf>,
+    /// The account that unsigned calls and most access keys belong to [default: 000000000000]
     #[arg(long, env = "NEARGATE_ACCOUNT", value_name = "ID")]
-    account: Option<AccountId>,
-    /// The region of calls that name none.
+    pub account: Option<AccountId>,
+    /// The region of calls that name none [default: us-east-1]
     #[arg(long, env = "NEARGATE_REGION", value_name = "REGION")]
-    region: Option<Region>,
-    /// Answer AWS's own registry names (`amazonaws.com`) instead of this host's.
+    pub region: Option<Region>,
+    /// Answer AWS's own registry names (`amazonaws.com`) instead of this host's
     #[arg(long, env = "NEARGATE_REGISTRY_DOMAIN", value_name = "DOMAIN")]
-    registry_domain: Option<String>,
-    /// Demand valid signatures also on loopback.
+    pub registry_domain: Option<String>,
+    /// Demand valid signatures also on loopback
     #[arg(long, env = "NEARGATE_ENFORCE")]
-    enforce: bool,
-    /// Address and port for nodes on other hosts (mutual TLS); without it there are none.
+    pub enforce: bool,
+    /// Address and port for nodes on other hosts (mutual TLS); without it there are none
     #[arg(long, env = "NEARGATE_NODE_LISTEN", value_name = "ADDR")]
-    node_listen: Option<SocketAddr>,
-    /// A node that is away for longer is lost: its tasks are replaced [default: 60s].
+    pub node_listen: Option<SocketAddr>,
+    /// A node that is away for longer is lost: its tasks are replaced [default: 60s]
     #[arg(long, env = "NEARGATE_NODE_LEASE", value_name = "TIME")]
-    node_lease: Option<Span>,
-    /// The configuration file.
+    pub node_lease: Option<Span>,
+    /// The addresses of tasks and instances, a /16 that this host does not use itself [default:
+    /// 172.31.0.0/16 as AWS has it, or another that is free; kept from the first start on]
+    #[arg(long, env = "NEARGATE_VPC_CIDR", value_name = "CIDR")]
+    pub vpc_cidr: Option<VpcRange>,
+    /// The configuration file (`neargate config` prints one) [default: none]
     #[arg(long, env = "NEARGATE_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub config: Option<PathBuf>,
 }
 
-impl Flags {
-    /// Do they say where the API is, rather than leave it to the configuration's default?
-    pub fn names_address(&self) -> bool {
-        self.listen.is_some() || self.config.is_some()
-    }
-
-    /// Do they say which region is meant?
-    pub fn names_region(&self) -> bool {
-        self.region.is_some()
-    }
+/// An address to listen on: `127.0.0.1:4566`, `[::1]:4566`, `localhost:4566`, or only a port.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    let loopback = |port: &str| {
+        let port = port.parse().ok()?;
+        Some(SocketAddr::from(([127, 0, 0, 1], port)))
+    };
+    let short = text.strip_prefix("localhost:").or(text.strip_prefix(':'));
+    text.parse()
+        .ok()
+        .or_else(|| loopback(short.unwrap_or(text)))
+        .ok_or_else(|| format!("{text:?} is no address such as 127.0.0.1:4566 or 0.0.0.0:4566"))
 }
 
 /// What the operator chose. Every field can stand in the TOML file.
@@ -69,6 +75,9 @@ pub struct Config {
     pub node_listen: Option<SocketAddr>,
     /// A node that is away for longer is lost.
     pub node_lease: Span,
+    /// The range of the default VPC; one that is free unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vpc_cidr: Option<VpcRange>,
     /// Other registries to pull from.
     pub registries: Registries,
 }
@@ -105,12 +114,13 @@ impl Default for Config {
             enforce: false,
             node_listen: None,
             node_lease: Span::from(neargate_compute::ecs::lost::DEFAULT_LEASE),
+            vpc_cidr: None,
             registries: Registries::default(),
         }
     }
 }
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "listen",
     "data",
     "account",
@@ -119,6 +129,7 @@ const KEYS: [&str; 9] = [
     "enforce",
     "node_listen",
     "node_lease",
+    "vpc_cidr",
     "registries",
 ];
 const REGISTRIES_KEYS: [&str; 2] = ["mirrors", "insecure"];
@@ -153,6 +164,7 @@ impl Config {
         }
         config.enforce |= flags.enforce;
         config.node_listen = flags.node_listen.or(config.node_listen);
+        config.vpc_cidr = flags.vpc_cidr.or(config.vpc_cidr);
         config.node_lease = flags.node_lease.unwrap_or(config.node_lease);
         config.validate()
     }
@@ -215,5 +227,23 @@ mod tests {
         assert_eq!(error, "unknown key \"lisen\"; did you mean \"listen\"?");
         assert!(Config::parse("[registries]\nmirror = {}").is_err());
         assert!(Config::parse("account = \"12\"").is_err());
+    }
+
+    #[test]
+    fn addresses_as_people_write_them() {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 4566));
+        for text in ["127.0.0.1:4566", "localhost:4566", ":4566", "4566"] {
+            assert_eq!(address(text), Ok(loopback), "{text}");
+        }
+        assert_eq!(address("[::1]:80").expect("IPv6").to_string(), "[::1]:80");
+        for bad in [
+            "somewhere",
+            "localhost",
+            "host.example:80",
+            "127.0.0.1",
+            "70000",
+        ] {
+            assert!(address(bad).is_err(), "{bad}");
+        }
     }
 }

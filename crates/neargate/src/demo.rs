@@ -9,7 +9,15 @@ use neargate_domain::vpc::DefaultVpc;
 use neargate_service::{AwsError, Caller, Scope};
 use neargate_store::Event;
 use neargate_wire::structure::OperationDef;
+use std::io::Write;
 use std::net::SocketAddr;
+
+/// A line on standard output, whether or not somebody reads it: Neargate goes on.
+macro_rules! show {
+    ($($said:tt)*) => {{
+        let _ = writeln!(std::io::stdout().lock(), $($said)*);
+    }};
+}
 
 /// See demo/web.rs.
 const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/demo-web"));
@@ -33,7 +41,7 @@ pub async fn run(built: &Built, address: SocketAddr, config: &Config) -> Result<
     let image = demo.push().await.context("cannot push the demo image")?;
     let task = match demo.running().await? {
         Some(task) => {
-            println!("the demo task of the last start still runs");
+            show!("the demo task of the last start still runs");
             task
         }
         None => demo
@@ -222,7 +230,7 @@ impl Demo<'_> {
     /// Print every state the task goes through, its address, then its log, until it stops.
     async fn follow(&self, arn: &str, address: SocketAddr) -> Result<()> {
         let id = arn.rsplit('/').next().unwrap_or_default().to_owned();
-        println!("task {id}");
+        show!("task {id}");
         let mut watch = self.built.house.db.store().watch("ecs/task/", None).await?;
         let mut log = LogCursor::default();
         let (mut shown, mut told) = (String::new(), false);
@@ -233,12 +241,12 @@ impl Demo<'_> {
             };
             let tasks = self.call(ecs::ops::DescribeTasks, describe).await?.tasks;
             let Some(task) = tasks.unwrap_or_default().into_iter().next() else {
-                println!("the task is gone");
+                show!("the task is gone");
                 return Ok(());
             };
             let status = task.last_status.clone().unwrap_or_default();
             if status != shown {
-                println!("  {status}");
+                show!("  {status}");
                 shown = status;
             }
             if shown == "RUNNING" && !told {
@@ -247,7 +255,7 @@ impl Demo<'_> {
             }
             self.print_log(&id, &mut log).await?;
             if shown == "STOPPED" {
-                println!("  {}", task.stopped_reason.unwrap_or_default());
+                show!("  {}", task.stopped_reason.unwrap_or_default());
                 return Ok(());
             }
             // The task's next change, or time to look for log lines.
@@ -283,7 +291,7 @@ impl Demo<'_> {
             .next()
             .unwrap_or_default();
         let program = std::env::args().next().unwrap_or_else(|| "neargate".into());
-        println!(
+        show!(
             "its address: {ip}\n\n\
              Try next, in another terminal:\n  \
              curl http://{ip}/\n  \
@@ -307,7 +315,7 @@ impl Demo<'_> {
             Err(e) => return Err(e.into()),
         };
         for event in page.events.unwrap_or_default() {
-            println!("  | {}", event.message.unwrap_or_default());
+            show!("  | {}", event.message.unwrap_or_default());
         }
         cursor.token = page.next_forward_token;
         Ok(())

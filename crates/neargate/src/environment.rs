@@ -1,11 +1,14 @@
 //! What other programs need to know of this Neargate.
 
+pub mod shell;
+
 use crate::config::Config;
 use anyhow::{Context, Result};
 use neargate_base::time::SystemClock;
 use neargate_base::{AccountId, Region, Rng};
 use neargate_control::{Options, build, services};
 use neargate_service::{Scope, Settings};
+use shell::Shell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,8 +34,12 @@ pub fn credentials(data: &Path, rng: &Rng) -> Result<Credentials> {
 }
 
 fn read(path: &Path) -> Result<Credentials> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read {}; has neargate up run?", path.display()))?;
+    let text = std::fs::read_to_string(path).with_context(|| {
+        format!(
+            "cannot read {}: has neargate up run? only its user reads it (sudo neargate env)",
+            path.display()
+        )
+    })?;
     let (access_key, secret_key) = text
         .trim()
         .split_once(' ')
@@ -53,42 +60,54 @@ pub fn endpoint(config: &Config) -> String {
     format!("http://{host}:{}", config.listen.port())
 }
 
-/// The keys to call it with: any in development mode, else those of the account's root user.
+/// The keys to call it with: those of the account's root user; where there are none yet, or this
+/// user may not read them, any will do in development mode.
 pub fn keys(config: &Config) -> Result<Credentials> {
-    if config.is_development() {
+    let own = read(&path(&config.data));
+    if own.is_err() && config.is_development() {
         return Ok(Credentials {
             access_key: "neargate".into(),
             secret_key: "neargate".into(),
         });
     }
-    read(&path(&config.data))
+    own
 }
+
+/// What leads AWS clients elsewhere, whatever the endpoint and the keys are: another profile, the
+/// token of other keys, and a word to ignore the endpoint.
+const ELSEWHERE: [&str; 5] = [
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+];
 
 /// The lines `neargate env` prints.
 ///
 /// The models put a prefix before the host of a few operations (`stream-` for `StartLiveTail`,
 /// `data-` for `DiscoverInstances`), and no resolver knows `stream-127.0.0.1`: the aws CLI and
 /// boto3 leave it away when they are told to.
-pub fn lines(config: &Config) -> Result<String> {
+pub fn lines(config: &Config, shell: Shell) -> Result<String> {
     let keys = keys(config)?;
-    let mut lines = format!(
-        "export AWS_ENDPOINT_URL={}\n\
-         export AWS_ACCESS_KEY_ID={}\n\
-         export AWS_SECRET_ACCESS_KEY={}\n\
-         export AWS_DEFAULT_REGION={}\n\
-         export AWS_REGION={}\n\
-         export AWS_DISABLE_HOST_PREFIX_INJECTION=true\n",
-        endpoint(config),
-        keys.access_key,
-        keys.secret_key,
-        config.region,
-        config.region
-    );
+    let region = config.region.to_string();
+    let of_a_service = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let of_a_service = of_a_service.filter(|name| name.starts_with("AWS_ENDPOINT_URL_"));
+    let elsewhere = ELSEWHERE.map(str::to_owned).into_iter().chain(of_a_service);
+    let mut lines = shell.unset(&elsewhere.collect::<Vec<_>>());
+    for (name, value) in [
+        ("AWS_ENDPOINT_URL", &endpoint(config)),
+        ("AWS_ACCESS_KEY_ID", &keys.access_key),
+        ("AWS_SECRET_ACCESS_KEY", &keys.secret_key),
+        ("AWS_DEFAULT_REGION", &region),
+        ("AWS_REGION", &region),
+        ("AWS_DISABLE_HOST_PREFIX_INJECTION", &"true".to_owned()),
+    ] {
+        lines.push_str(&shell.set(name, value));
+    }
     if aws_cli_version().is_some_and(|v| !reads_endpoint_url(&v)) {
-        lines.push_str(
-            "# This aws CLI does not read AWS_ENDPOINT_URL yet.\n\
-             aws() { command aws ${AWS_ENDPOINT_URL:+\"--endpoint-url=$AWS_ENDPOINT_URL\"} \"$@\"; }\n",
-        );
+        lines.push_str("# This aws CLI does not read AWS_ENDPOINT_URL yet.\n");
+        lines.push_str(shell.aws());
     }
     Ok(lines)
 }
@@ -131,6 +150,7 @@ pub async fn operations() -> Result<String> {
             account: AccountId::default(),
             region: Region::default(),
         },
+        vpc: Default::default(),
     };
     let options = Options {
         data: scratch.path().into(),

@@ -3,12 +3,16 @@
 use anyhow::{Context, Result, bail};
 use neargate_base::Rng;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 /// Eight hexadecimal digits, drawn at the first start and kept in the data directory.
+///
+/// # Errors
+/// The directory cannot be made, is another user's, or holds other things.
 pub fn id(data: &Path, rng: &Rng) -> Result<String> {
     std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
+    is_ours(data)?;
     // Ledgers, logs and images hold what tasks keep secret.
     std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700))
         .with_context(|| format!("cannot protect {}", data.display()))?;
@@ -22,6 +26,35 @@ pub fn id(data: &Path, rng: &Rng) -> Result<String> {
     let id = rng.hex(8);
     write_once(&path, &id)?;
     Ok(id)
+}
+
+/// The directory becomes private, and is Neargate's to tidy: it must not be one of somebody's that
+/// was named by mistake.
+fn is_ours(data: &Path) -> Result<()> {
+    let (name, here) = (data.display(), || format!("cannot read {}", data.display()));
+    let owner = std::fs::metadata(data).with_context(here)?.uid();
+    let own = rustix::process::geteuid().as_raw();
+    if owner != own {
+        bail!(
+            "{name} belongs to another user (uid {owner}, not {own}): name another directory with \
+             --data, or make it this user's (chown {own} {name})"
+        );
+    }
+    if data.join("instance").exists() {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(data).with_context(here)? {
+        let entry = entry.with_context(here)?.file_name();
+        let entry = entry.to_string_lossy();
+        // What a file system begins with, and what a start that was killed leaves.
+        if entry != "lost+found" && !entry.starts_with(".tmp") {
+            bail!(
+                "{name} holds other things ({entry}) and no Neargate: name an empty or a new \
+                 directory with --data"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// A file that is there whole or not at all, whenever the process or the machine ends; only
@@ -40,6 +73,7 @@ pub fn write_once(path: &Path, text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::Permissions;
 
     #[test]
     fn the_id_stays_and_the_directory_is_private() {
@@ -55,5 +89,20 @@ mod tests {
         );
         std::fs::write(data.join("instance"), "").expect("written");
         assert!(id(&data, &rng).is_err());
+    }
+
+    #[test]
+    fn a_directory_with_other_things_stays_as_it_is() {
+        let dir = tempfile::tempdir().expect("scratch");
+        std::fs::create_dir(dir.path().join("lost+found")).expect("made");
+        std::fs::write(dir.path().join("letter"), "").expect("written");
+        let mode = Permissions::from_mode(0o755);
+        std::fs::set_permissions(dir.path(), mode.clone()).expect("set");
+        let refused = id(dir.path(), &Rng::seeded(1)).expect_err("a letter");
+        assert!(refused.to_string().contains("(letter)"), "{refused}");
+        let now = std::fs::metadata(dir.path()).expect("there").permissions();
+        assert_eq!(now.mode() & 0o777, 0o755);
+        std::fs::remove_file(dir.path().join("letter")).expect("removed");
+        id(dir.path(), &Rng::seeded(1)).expect("as good as empty");
     }
 }

@@ -4,8 +4,9 @@
 use crate::config::Registries;
 use anyhow::{Context, Result};
 use neargate_base::{Clock, Rng, task};
+use neargate_domain::NodeKind;
 use neargate_domain::link::Peer;
-use neargate_domain::{NodeKind, vpc};
+use neargate_domain::vpc::{self, VpcRange};
 use neargate_node::agent::{Agent, AgentConfig, InstanceNetworks};
 use neargate_node::image::{Images, OwnBlobs, RegistryConfig};
 use neargate_node::net::{Instance, InstanceConfig, Network, NetworkConfig, OverlayConfig, Share};
@@ -23,6 +24,8 @@ pub struct Setup<'a> {
     pub instance: &'a str,
     pub node_id: String,
     pub kind: NodeKind,
+    /// The addresses of its tasks.
+    pub vpc: VpcRange,
     /// Joins its tasks' network with those of other hosts.
     pub overlay: Option<OverlayConfig>,
     pub registries: &'a Registries,
@@ -44,9 +47,12 @@ pub struct Machine {
     run_dir: PathBuf,
 }
 
+/// What is lost with the machine's restart.
+pub const RUN_DIR: &str = "/run/neargate";
+
 /// Where an instance keeps what is lost with the machine's restart.
 pub fn run_dir(instance: &str) -> PathBuf {
-    PathBuf::from("/run/neargate").join(instance)
+    Path::new(RUN_DIR).join(instance)
 }
 
 impl Machine {
@@ -55,8 +61,10 @@ impl Machine {
         let network = Network::start(NetworkConfig {
             instance: setup.instance.to_owned(),
             run_dir: run_dir.join("net"),
-            vpc_cidr: vpc::CIDR.into(),
-            subnets: vpc::gateways()
+            vpc_cidr: setup.vpc.to_string(),
+            subnets: setup
+                .vpc
+                .gateways()
                 .map(|gateway| (gateway, vpc::SUBNET_PREFIX))
                 .to_vec(),
             overlay: setup.overlay,

@@ -1,5 +1,9 @@
 //! The binary: command line, configuration and wiring; every role starts here.
 
+// Its macro is for all below.
+#[macro_use]
+mod view;
+
 mod cli;
 mod client;
 mod commands;
@@ -8,15 +12,17 @@ mod demo;
 mod environment;
 mod host_pages;
 mod instance;
+mod log;
 mod machine;
 mod node;
 mod operator;
 mod preflight;
+mod running;
 mod slices;
 mod span;
+mod task_network;
 mod up;
 mod upstream;
-mod view;
 
 use std::process::ExitCode;
 

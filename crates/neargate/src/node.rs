@@ -3,8 +3,10 @@
 
 use crate::config::{Config, Flags};
 use crate::machine::{Machine, Setup};
+use crate::running::Which;
 use crate::span::Span;
-use crate::{instance, operator, up};
+use crate::view::{Cell, Paint, Table, print_json, say};
+use crate::{instance, log, operator, preflight, up};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use neargate_base::time::{Stopwatch, SystemClock, WatchedClock};
@@ -42,7 +44,7 @@ enum Command {
     /// List the nodes of other hosts (on the control plane's host).
     Ls {
         #[command(flatten)]
-        flags: Flags,
+        which: Which,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -50,8 +52,8 @@ enum Command {
     /// Remove a node for good; its tasks end (on the control plane's host).
     Rm {
         #[command(flatten)]
-        flags: Flags,
-        /// Such as i-0123456789abcdef0.
+        which: Which,
+        /// Such as i-0123456789abcdef0
         id: String,
     },
 }
@@ -91,7 +93,7 @@ struct Join {
 #[derive(Debug, Args)]
 struct TokenFlags {
     #[command(flatten)]
-    flags: Flags,
+    which: Which,
     /// The cluster (name or ARN) that the node becomes a container instance of.
     #[arg(long)]
     cluster: Option<String>,
@@ -128,13 +130,13 @@ pub fn main(node: Node) -> Result<()> {
     match node.command {
         None => run(&node.run),
         Some(Command::Run(flags)) => run(&flags),
-        Some(Command::Join(flags)) => up::in_runtime(join_and_run(flags)),
+        Some(Command::Join(flags)) => started(&flags.run.clone(), join_and_run(flags)),
         Some(Command::Token(flags)) => token(flags),
-        Some(Command::Ls { flags, json }) => list(&Config::load(&flags)?, json),
-        Some(Command::Rm { flags, id }) => {
+        Some(Command::Ls { which, json }) => list(&which, json),
+        Some(Command::Rm { which, id }) => {
             let path = format!("/v1/nodes/{id}");
-            operator::ask::<_, Done>(&Config::load(&flags)?.data, "DELETE", &path, &Done {})?;
-            println!("{id} is removed");
+            operator::ask::<_, Done>(&which, "DELETE", &path, &Done {})?;
+            say(&format!("{id} is removed"));
             Ok(())
         }
     }
@@ -150,31 +152,34 @@ fn token(flags: TokenFlags) -> Result<()> {
         cluster: flags.cluster,
         ttl_millis: Duration::from(flags.ttl).as_millis() as u64,
     };
-    let data = Config::load(&flags.flags)?.data;
-    let made: Token = operator::ask(&data, "POST", "/v1/node-tokens", &request)?;
-    println!("{}", made.token);
+    let made: Token = operator::ask(&flags.which, "POST", "/v1/node-tokens", &request)?;
+    say(&made.token);
     Ok(())
 }
 
-fn list(config: &Config, json: bool) -> Result<()> {
-    let all: NodeList = operator::ask(&config.data, "GET", "/v1/nodes", &Done {})?;
+fn list(which: &Which, json: bool) -> Result<()> {
+    let all: NodeList = operator::ask(which, "GET", "/v1/nodes", &Done {})?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&all)?);
+        print_json(&serde_json::to_value(&all)?);
         return Ok(());
     }
-    println!(
-        "{:<21} {:<9} {:<16} {:<12} {:<16} HOST",
-        "NODE", "KIND", "CLUSTER", "STATE", "ADDRESS"
-    );
+    let mut table = Table::new(&["NODE", "KIND", "CLUSTER", "STATE", "ADDRESS", "HOST"]);
     for n in all.nodes {
-        let kind = format!("{:?}", n.kind).to_lowercase();
         let state = if n.connected { "connected" } else { "away" };
         let address = n.address.map(|a| a.to_string()).unwrap_or_default();
-        let cluster = n.cluster.unwrap_or_default();
-        println!(
-            "{:<21} {kind:<9} {cluster:<16} {state:<12} {address:<16} {}",
-            n.id, n.hostname
-        );
+        table.row(vec![
+            Cell::strong(n.id),
+            format!("{:?}", n.kind).to_lowercase().into(),
+            n.cluster.unwrap_or_default().into(),
+            state.into(),
+            address.into(),
+            n.hostname.into(),
+        ]);
+    }
+    if table.is_empty() {
+        tell!("There are no nodes. `neargate node token` prints the token that one joins with.");
+    } else {
+        table.print(Paint::stdout());
     }
     Ok(())
 }
@@ -196,9 +201,17 @@ fn prepare(flags: &Run, rng: &Rng) -> Result<(Config, String)> {
     Ok((config, instance))
 }
 
+/// What every process of a node begins with.
+fn started(flags: &Run, work: impl Future<Output = Result<()>>) -> Result<()> {
+    preflight::check()?;
+    let (config, _) = prepare(flags, &Rng::from_entropy())?;
+    log::start(Some(&config.data));
+    up::in_runtime(work)
+}
+
 fn run(flags: &Run) -> Result<()> {
     let flags = flags.clone();
-    up::in_runtime(async move {
+    started(&flags.clone(), async move {
         let rng = Arc::new(Rng::from_entropy());
         let (config, instance) = prepare(&flags, &rng)?;
         let identity = Identity::load(&identity_path(&config.data))?.with_context(|| {
@@ -238,9 +251,10 @@ async fn join_and_run(flags: Join) -> Result<()> {
     identity.save(&path)?;
     // It is the node's key now.
     let _ = std::fs::remove_file(pending);
-    eprintln!(
+    tell!(
         "this machine is node {} of {}",
-        identity.node_id, identity.url
+        identity.node_id,
+        identity.url
     );
     serve(&config, &instance, identity, flags.run.address, rng).await
 }
@@ -269,11 +283,8 @@ async fn serve(
 ) -> Result<()> {
     let started = Stopwatch::start();
     let clock: Arc<dyn Clock> = Arc::new(WatchedClock::over(Arc::new(SystemClock)));
-    let (id, kind, url) = (
-        identity.node_id.clone(),
-        identity.kind,
-        identity.url.clone(),
-    );
+    let (id, url) = (identity.node_id.clone(), identity.url.clone());
+    let (kind, vpc) = (identity.kind, identity.vpc);
     let remote = Remote::start(RemoteConfig {
         identity,
         path: identity_path(&config.data),
@@ -286,6 +297,7 @@ async fn serve(
         instance,
         node_id: id.clone(),
         kind,
+        vpc,
         overlay: Some(up::overlay(address)),
         registries: &config.registries,
         blobs: OwnBlobs::Elsewhere(remote.blobs()),
@@ -295,7 +307,7 @@ async fn serve(
     });
     let machine = machine.await?;
     machine.follow_peers(id.clone(), remote.peers());
-    eprintln!(
+    tell!(
         "neargate node {id} of {url} runs after {} ms",
         started.elapsed().as_millis()
     );
@@ -304,7 +316,7 @@ async fn serve(
     let dismissed = remote.dismissed();
     let told = async {
         dismissed.cancelled().await;
-        eprintln!("this node was removed from its control plane: its tasks stop");
+        tell!("this node was removed from its control plane: its tasks stop");
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -315,7 +327,7 @@ async fn serve(
     let left = std::fs::read_dir(config.data.join("node/ledger")).map_or(0, Iterator::count);
     machine.stop(left > 0).await;
     if left > 0 {
-        eprintln!("{left} task(s) go on running; the next `neargate node` finds them again.");
+        tell!("{left} task(s) go on running; the next `neargate node` finds them again.");
     }
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! Talks to the Neargate that runs on this host, through its operator's socket.
 
+use crate::running::Which;
 use anyhow::{Context, Result, bail};
 use neargate_domain::link::Refusal;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -18,25 +19,24 @@ pub fn socket(instance: &str) -> PathBuf {
 
 /// One request and its answer.
 pub fn ask<Q: Serialize, A: DeserializeOwned>(
-    data: &Path,
+    which: &Which,
     method: &str,
     path: &str,
     question: &Q,
 ) -> Result<A> {
-    let file = data.join("instance");
-    let instance = std::fs::read_to_string(&file).with_context(|| {
-        format!(
-            "cannot read {}: is --data the directory of a Neargate of this host?",
+    let found = which.find()?;
+    let file = found.config.data.join("instance");
+    let instance = match std::fs::read_to_string(&file) {
+        Ok(instance) => instance,
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => bail!(
+            "cannot read {}: this needs the user of `neargate up`, try sudo",
             file.display()
-        )
-    })?;
+        ),
+        Err(_) => return Err(which.nothing_runs(&found)),
+    };
     let socket = socket(instance.trim());
-    let mut stream = UnixStream::connect(&socket).with_context(|| {
-        format!(
-            "cannot connect to {}: does `neargate up` run?",
-            socket.display()
-        )
-    })?;
+    let connected = UnixStream::connect(&socket);
+    let mut stream = connected.map_err(|_| which.nothing_runs(&found))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let body = serde_json::to_vec(question)?;
     let head = format!(

@@ -3,10 +3,11 @@
 use crate::config::Config;
 use crate::host_pages::HostPages;
 use crate::machine::{Machine, Setup};
+use crate::running::{Record, Records, Which, is_same};
 use crate::slices::{Keeper, Running};
 use crate::upstream::Local;
-use crate::{demo, environment, instance, operator, preflight};
-use anyhow::{Context, Result};
+use crate::{demo, environment, instance, log, operator, preflight, task_network};
+use anyhow::{Context, Result, bail};
 use neargate_base::time::{Stopwatch, SystemClock, WatchedClock};
 use neargate_base::{Clock, Rng, Secret, task};
 use neargate_compute::ecs;
@@ -17,8 +18,9 @@ use neargate_domain::NodeKind;
 use neargate_node::net::OverlayConfig;
 use neargate_service::{Scope, Settings};
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, IsTerminal};
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -29,12 +31,36 @@ const NODE: &str = "local";
 
 /// Run until Ctrl-C or SIGTERM.
 pub fn run(config: Config, with_demo: bool) -> Result<()> {
-    in_runtime(serve(config, with_demo))
+    preflight::check()?;
+    only_one(&config)?;
+    // It makes the directory private before anything is in it.
+    instance::id(&config.data, &Rng::from_entropy())?;
+    let log = log::start(Some(&config.data));
+    in_runtime(serve(config, with_demo, log))
+}
+
+/// Says which Neargate is in the way of another.
+fn only_one(config: &Config) -> Result<()> {
+    let all = Records::of_this_host().all();
+    let same = |r: &Record| is_same(&r.config.data, &config.data);
+    let in_the_way = |r: &&Record| r.runs && (r.is_here() || same(r));
+    let Some(other) = all.iter().find(in_the_way) else {
+        return Ok(());
+    };
+    let (url, process) = (environment::endpoint(&other.config), other.process);
+    let data = other.config.data.display();
+    if same(other) {
+        bail!(
+            "Neargate runs on {data} already, at {url} (process {process}): `neargate ps` shows its tasks"
+        );
+    }
+    bail!(
+        "another Neargate runs here, at {url} on {data} (process {process}): end it first, or \
+         start this one in a network namespace of its own"
+    )
 }
 
 pub fn in_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
-    preflight::check()?;
-    log_to_stderr();
     preflight::raise_file_limit();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -43,27 +69,18 @@ pub fn in_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
     runtime.context("cannot start the runtime")?.block_on(work)
 }
 
-fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("NEARGATE_LOG")
-        .unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
-}
-
-async fn serve(config: Config, with_demo: bool) -> Result<()> {
+async fn serve(mut config: Config, with_demo: bool, log: Option<PathBuf>) -> Result<()> {
     let started = Stopwatch::start();
     let listener = listen(config.listen).await.with_context(|| {
         format!(
-            "cannot listen on {}: is the port in use? choose another with --listen",
+            "cannot listen on {}: choose another address or port with --listen",
             config.listen
         )
     })?;
     let address = listener
         .local_addr()
         .context("the listener has an address")?;
+    config.listen = address;
     let host = Host::start(&config, address.port()).await?;
     let mode = if config.is_development() {
         Mode::Development
@@ -99,16 +116,21 @@ async fn serve(config: Config, with_demo: bool) -> Result<()> {
     let door = Operator::listen(&socket)
         .with_context(|| format!("cannot listen on {}", socket.display()))?;
     task::spawn("operator", operator.serve(door));
-    eprintln!(
+    let record = Records::of_this_host().begin(&host.instance, &config)?;
+    tell!(
         "neargate is ready on http://{address} after {} ms",
         started.elapsed().as_millis()
     );
+    match log {
+        Some(log) => tell!("Its log is {}.", log.display()),
+        None => tell!("Its log is the journal's."),
+    }
 
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle Ctrl-C")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
     let show = async {
         if with_demo && let Err(error) = demo::run(&host.built, address, &config).await {
-            eprintln!("neargate: the demo failed: {error:#}");
+            tell!("neargate: the demo failed: {error:#}");
         }
         std::future::pending::<()>().await;
     };
@@ -123,16 +145,17 @@ async fn serve(config: Config, with_demo: bool) -> Result<()> {
     let left = ecs::running(&host.built.house).await?;
     let running = left.on_this_host;
     host.stop(running > 0).await;
+    record.end(running > 0);
     let data = config.data.display();
-    eprintln!("\nneargate has stopped. Kept under {data}: all state, images and logs.");
+    tell!("neargate has stopped. Kept under {data}: all state, images and logs.");
     if running > 0 {
-        eprintln!(
+        tell!(
             "{running} task(s) go on running; the next `neargate up` finds them again, \
              `neargate down --data {data}` stops them."
         );
     }
     if left.elsewhere > 0 {
-        eprintln!("{} task(s) go on running on other hosts.", left.elsewhere);
+        tell!("{} task(s) go on running on other hosts.", left.elsewhere);
     }
     Ok(())
 }
@@ -153,7 +176,19 @@ async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// `neargate down`: stop the tasks that an ended `neargate up` left running.
-pub fn down(config: Config) -> Result<()> {
+pub fn down(which: &Which) -> Result<()> {
+    preflight::check()?;
+    let found = which.find_ended()?;
+    let config = found.config;
+    let data = config.data.display();
+    if !config.data.join("instance").exists() {
+        if which.is_by_data() {
+            bail!("no Neargate has run on {data}: is --data right?");
+        }
+        tell!("Nothing is left to stop: no Neargate has run on {data}.");
+        return Ok(());
+    }
+    log::start(None);
     in_runtime(async move {
         let host = Host::start(&config, config.listen.port()).await?;
         let house = &host.built.house;
@@ -161,10 +196,12 @@ pub fn down(config: Config) -> Result<()> {
         let _held = host.built.ecs.hold().await;
         let (left, nodes) = (ecs::running(house).await?, ecs::elsewhere(house).await?);
         ecs::halt(house, |node| !nodes.contains(node)).await?;
+        let instance = host.instance.clone();
         host.stop(false).await;
-        eprintln!("stopped {} task(s)", left.on_this_host);
+        Records::of_this_host().forget(&instance);
+        tell!("stopped {} task(s)", left.on_this_host);
         if left.elsewhere > 0 {
-            eprintln!("{} task(s) go on running on other hosts.", left.elsewhere);
+            tell!("{} task(s) go on running on other hosts.", left.elsewhere);
         }
         Ok(())
     })
@@ -188,6 +225,7 @@ impl Host {
             account: config.account.clone(),
             region: config.region.clone(),
         };
+        let (vpc, kept) = task_network::range(&config.data, config.vpc_cidr).await?;
         let options = Options {
             data: config.data.clone(),
             account: config.account.clone(),
@@ -195,16 +233,21 @@ impl Host {
                 registry_endpoint: registry_endpoint(config.listen.ip(), port),
                 registry_domain: config.registry_domain.clone(),
                 default_scope,
+                vpc,
             },
             node_lease: config.node_lease.into(),
         };
         let built = Arc::new(neargate_control::build(options, clock.clone(), rng.clone()).await?);
+        if let Some(kept) = kept.filter(|kept| *kept != vpc) {
+            task_network::change(&config.data, kept, vpc, &built.house).await?;
+        }
         let port = NodePort::connect(built.clone(), NODE, NodeKind::Fargate);
         let machine = Machine::start(Setup {
             data: &config.data,
             instance: &instance,
             node_id: NODE.into(),
             kind: NodeKind::Fargate,
+            vpc,
             overlay: config.node_listen.map(|at| overlay(Some(at.ip()))),
             registries: &config.registries,
             blobs: built.house.blobs.clone().into(),

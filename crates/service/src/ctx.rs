@@ -4,6 +4,7 @@ use crate::caller::Caller;
 use crate::db::Db;
 use neargate_base::{AccountId, Arn, Clock, Region, Rng, Timestamp};
 use neargate_blob::Blobs;
+use neargate_domain::vpc::VpcRange;
 use std::sync::Arc;
 
 /// The account and region a resource lives in.
@@ -46,6 +47,8 @@ pub struct Settings {
     pub registry_domain: Option<String>,
     /// The account and region of names that carry none.
     pub default_scope: Scope,
+    /// The addresses of the default VPCs.
+    pub vpc: VpcRange,
 }
 
 /// The shared parts of one running Neargate.

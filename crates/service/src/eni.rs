@@ -68,7 +68,8 @@ pub async fn reserve(
     task_arn: &str,
     held: &[Ipv4Addr],
 ) -> Result<Reservation, AwsError> {
-    let vpc = DefaultVpc::of(&scope.account, &scope.region);
+    let range = house.settings.vpc;
+    let vpc = DefaultVpc::within(range, &scope.account, &scope.region);
     let n = vpc.subnets.iter().position(|s| s.id == subnet_id).ok_or_else(|| {
         AwsError::client(
             "InvalidSubnetID.NotFound",
@@ -102,7 +103,7 @@ pub async fn reserve(
         private_ipv4: subnet.base,
         prefix_len: vpc::SUBNET_PREFIX,
         gateway: subnet.gateway(),
-        vpc_cidr: vpc::CIDR.into(),
+        vpc_cidr: range.to_string(),
         subnet_id: subnet.id.clone(),
         vpc_id: vpc.vpc_id.clone(),
         security_groups: groups,
@@ -163,6 +164,15 @@ fn reservation(
         ],
         interface,
     }
+}
+
+/// Has anybody an interface, and so an address, of any account and region?
+///
+/// # Errors
+/// The store's.
+pub async fn any(house: &House) -> Result<bool, AwsError> {
+    let prefix = format!("{}/", Interface::KIND);
+    Ok(!house.db.list_prefix::<Interface>(&prefix).await?.is_empty())
 }
 
 /// What a transaction must write to give the interface of an ended task back.

@@ -32,6 +32,7 @@ fn with_blobs(blobs: Arc<Blobs>, seed: u64) -> Ctx {
         blobs,
         caller: Caller::default(),
         settings: Settings {
+            vpc: Default::default(),
             registry_endpoint: String::new(),
             registry_domain: None,
             default_scope: Scope {

@@ -21,6 +21,7 @@ mod token;
 mod tests;
 
 pub use collect::collect;
+pub use names::{InvalidReference, OwnImage, Place, own_image};
 pub use resolve::{Resolved, resolve};
 
 use neargate_api::ecr::{SERVICE, ops};

@@ -89,6 +89,7 @@ impl Registry {
             blobs: Blobs::open(dir.path()).unwrap(),
             caller: Caller::default(),
             settings: Settings {
+                vpc: Default::default(),
                 registry_endpoint: host.clone(),
                 registry_domain: None,
                 default_scope: scope.clone(),

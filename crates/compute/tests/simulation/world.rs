@@ -61,6 +61,7 @@ impl World {
             blobs: Blobs::open(scratch.path()).expect("blobs"),
             caller: Caller::default(),
             settings: Settings {
+                vpc: Default::default(),
                 registry_endpoint: "localhost:4566".into(),
                 registry_domain: None,
                 default_scope: scope.clone(),

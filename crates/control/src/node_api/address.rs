@@ -1,11 +1,11 @@
 //! Which addresses a node may be reached at by the others: what a peer's address becomes is where
 //! every host sends what has no known place, so one that leads back to a host would blackhole it.
 
-use neargate_domain::vpc;
-use std::net::{IpAddr, Ipv4Addr};
+use neargate_domain::vpc::VpcRange;
+use std::net::IpAddr;
 
-/// Another host's own address, and nothing else.
-pub(super) fn is_hosts(address: IpAddr) -> bool {
+/// Another host's own address, and nothing else; `vpc` is the range of the tasks.
+pub(super) fn is_hosts(address: IpAddr, vpc: VpcRange) -> bool {
     match address {
         IpAddr::V4(v4) => {
             !(v4.is_loopback()
@@ -14,10 +14,10 @@ pub(super) fn is_hosts(address: IpAddr) -> bool {
                 || v4.is_link_local()
                 || v4.is_multicast()
                 || v4.is_broadcast()
-                || in_vpc(v4))
+                || vpc.contains(v4))
         }
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => is_hosts(v4.into()),
+            Some(v4) => is_hosts(v4.into(), vpc),
             None => {
                 !(v6.is_loopback()
                     || v6.is_unspecified()
@@ -28,17 +28,10 @@ pub(super) fn is_hosts(address: IpAddr) -> bool {
     }
 }
 
-fn in_vpc(address: Ipv4Addr) -> bool {
-    let (base, length) = vpc::CIDR.split_once('/').expect("the range is a prefix");
-    let base: Ipv4Addr = base.parse().expect("the range begins with an address");
-    let length: u32 = length.parse().expect("the range has a length");
-    let mask = u32::MAX << (32 - length);
-    u32::from(address) & mask == u32::from(base)
-}
-
 #[cfg(test)]
 mod tests {
     use super::is_hosts;
+    use neargate_domain::vpc::VpcRange;
 
     #[test]
     fn only_hosts_addresses() {
@@ -49,7 +42,10 @@ mod tests {
             "172.30.0.1",
             "fd00::1",
         ] {
-            assert!(is_hosts(good.parse().unwrap()), "{good}");
+            assert!(
+                is_hosts(good.parse().unwrap(), VpcRange::default()),
+                "{good}"
+            );
         }
         for bad in [
             "127.0.0.1",
@@ -68,7 +64,10 @@ mod tests {
             "::ffff:127.0.0.1",
             "::ffff:172.31.0.9",
         ] {
-            assert!(!is_hosts(bad.parse().unwrap()), "{bad}");
+            assert!(
+                !is_hosts(bad.parse().unwrap(), VpcRange::default()),
+                "{bad}"
+            );
         }
     }
 }

@@ -27,7 +27,9 @@ pub(super) async fn join(
     authority: &Authority,
     request: JoinRequest,
 ) -> Result<Joined, AwsError> {
-    if let Some(address) = request.about.address.filter(|a| !address::is_hosts(*a)) {
+    let vpc = house.settings.vpc;
+    let said = request.about.address;
+    if let Some(address) = said.filter(|a| !address::is_hosts(*a, vpc)) {
         return Err(refused(format!(
             "A host cannot be reached by others at {address}."
         )));
@@ -87,6 +89,7 @@ pub(super) async fn join(
                 account,
                 region,
                 cluster,
+                vpc,
                 certificate: Certificate {
                     der: hex::encode(&signed.der),
                     authority: hex::encode(authority.certificate()),
@@ -186,8 +189,9 @@ pub(super) async fn address_of(
     seen_at: IpAddr,
 ) -> Result<Option<IpAddr>, AwsError> {
     let said = said.map(|a| a.to_canonical());
-    let said = said.filter(|a| address::is_hosts(*a));
-    let Some(wanted) = said.or(Some(seen_at).filter(|a| address::is_hosts(*a))) else {
+    let is_hosts = |a: &IpAddr| address::is_hosts(*a, api.built.house.settings.vpc);
+    let said = said.filter(is_hosts);
+    let Some(wanted) = said.or(Some(seen_at).filter(is_hosts)) else {
         holders.leave(&node.id);
         return Ok(None);
     };

@@ -48,10 +48,11 @@ impl NodeApi {
             .clone()
             .flat_map(|n| n.certificates.iter().map(|c| (c.clone(), n.id.clone())));
         self.connections.know(certificates.collect());
+        let vpc = self.built.house.settings.vpc;
         let mut peers: Vec<Peer> = nodes
             .filter_map(|n| {
                 let (id, address) = (n.id.clone(), n.address?);
-                address::is_hosts(address).then_some(Peer { id, address })
+                address::is_hosts(address, vpc).then_some(Peer { id, address })
             })
             .collect();
         peers.sort_unstable();

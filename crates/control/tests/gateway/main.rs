@@ -61,6 +61,7 @@ impl Lab {
             account: AccountId::default(),
             node_lease: neargate_compute::ecs::lost::DEFAULT_LEASE,
             settings: Settings {
+                vpc: Default::default(),
                 registry_endpoint: "localhost:4566".into(),
                 registry_domain: None,
                 default_scope: scope,

@@ -18,6 +18,7 @@ mod token;
 
 pub use token::{InvalidToken, JoinToken};
 
+use crate::vpc::VpcRange;
 use crate::{Assignment, LogLine, LogTarget, NodeAbout, NodeKind};
 use neargate_base::{AccountId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,9 @@ pub struct Joined {
     pub region: Region,
     /// `None`: a node for tasks of every cluster.
     pub cluster: Option<String>,
+    /// The addresses of its tasks are of this range.
+    #[serde(default)]
+    pub vpc: VpcRange,
     pub certificate: Certificate,
 }
 

@@ -1,5 +1,7 @@
 //! What can go wrong with a call, in AWS's words, and what to do about it.
 
+use crate::environment;
+use crate::running::Records;
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::Value;
@@ -52,11 +54,20 @@ impl ClientError {
 }
 
 /// What a person can do about an error; `None` when its text says it already.
-pub fn next_step(error: &anyhow::Error) -> Option<&'static str> {
+pub fn next_step(error: &anyhow::Error) -> Option<String> {
     let error = error
         .chain()
         .find_map(|e| e.downcast_ref::<ClientError>())?;
-    Some(match error {
+    if let ClientError::Unreachable { endpoint, .. } = error
+        && let Some(here) = Records::of_this_host().here()
+        && environment::endpoint(&here) != *endpoint
+    {
+        return Some(format!(
+            "The Neargate that runs here is at {}: eval \"$(neargate env)\" points this shell at it.",
+            environment::endpoint(&here)
+        ));
+    }
+    let step = match error {
         ClientError::Unreachable { .. } => {
             "Start it with `neargate up`, or say where it is with --endpoint or AWS_ENDPOINT_URL."
         }
@@ -69,7 +80,7 @@ pub fn next_step(error: &anyhow::Error) -> Option<&'static str> {
                 "Name a cluster with --cluster; `neargate ps` shows the tasks of all clusters."
             }
             "ServiceNotFoundException" | "ServiceNotActiveException" => {
-                "`aws ecs list-services` names the services of a cluster."
+                "`neargate services` shows the services of all clusters."
             }
             "MissingAuthenticationTokenException"
             | "UnrecognizedClientException"
@@ -83,5 +94,6 @@ pub fn next_step(error: &anyhow::Error) -> Option<&'static str> {
             }
             _ => return None,
         },
-    })
+    };
+    Some(step.to_owned())
 }

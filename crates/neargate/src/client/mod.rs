@@ -53,6 +53,12 @@ impl Client {
         &self.region
     }
 
+    /// Host and port.
+    pub fn authority(&self) -> &str {
+        let authority = self.endpoint.trim_start_matches("http://");
+        authority.split('/').next().unwrap_or_default()
+    }
+
     #[cfg(test)]
     pub fn endpoint(&self) -> &str {
         &self.endpoint

@@ -1,9 +1,10 @@
 //! Which Neargate a command talks to, and as whom.
 
 use super::Client;
-use crate::config::{Config, Flags};
 use crate::environment;
+use crate::running::{Record, Records, Which};
 use anyhow::{Result, bail};
+use neargate_base::Region;
 
 /// Access keys, and the session token that may belong to them.
 #[derive(Clone)]
@@ -25,11 +26,14 @@ impl std::fmt::Debug for Keys {
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Which Neargate")]
 pub struct Target {
-    /// The API's address [default: --listen, then AWS_ENDPOINT_URL, then the configuration's]
+    /// The API's address [default: AWS_ENDPOINT_URL, then the one that runs here]
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
+    /// The region [default: AWS_REGION, then what Neargate was started with]
+    #[arg(long, env = "NEARGATE_REGION", value_name = "REGION")]
+    region: Option<Region>,
     #[command(flatten)]
-    flags: Flags,
+    which: Which,
 }
 
 /// The environment that decides; a struct, so that tests need not set variables.
@@ -59,28 +63,25 @@ impl Target {
     /// # Errors
     /// A configuration that cannot be read, or keys that cannot be found.
     pub fn client(&self) -> Result<Client> {
-        self.client_with(Variables::read())
+        self.client_with(Variables::read(), &Records::of_this_host().all())
     }
 
-    pub(super) fn client_with(&self, given: Variables) -> Result<Client> {
-        let config = Config::load(&self.flags)?;
-        let listen = self
-            .flags
-            .names_address()
-            .then(|| environment::endpoint(&config));
-        let endpoint = self
-            .endpoint
-            .clone()
-            .or(listen)
-            .or(given.endpoint)
-            .unwrap_or_else(|| environment::endpoint(&config));
+    pub(super) fn client_with(&self, given: Variables, records: &[Record]) -> Result<Client> {
+        let found = self.which.among(records)?;
+        let config = &found.config;
+        // What the flags say is meant, if they say anything that leads to an address.
+        let named = found.is_named || (self.which.is_given() && found.process.is_some());
+        let named = named.then(|| environment::endpoint(config));
+        let endpoint = self.endpoint.clone().or(named).or(given.endpoint);
+        let endpoint = endpoint.unwrap_or_else(|| environment::endpoint(config));
         let endpoint = endpoint.trim_end_matches('/').to_owned();
         if !endpoint.starts_with("http://") {
             bail!("{endpoint:?} is not an address of the form http://HOST:PORT");
         }
-        let region = match given.region {
-            Some(region) if !self.flags.names_region() => region,
-            _ => config.region.to_string(),
+        let region = match (&self.region, given.region) {
+            (Some(region), _) => region.to_string(),
+            (None, Some(region)) => region,
+            (None, None) => config.region.to_string(),
         };
         let keys = match (given.access_key, given.secret_key) {
             (Some(access_key), Some(secret_key)) => Keys {
@@ -89,7 +90,7 @@ impl Target {
                 session_token: given.session_token,
             },
             _ => {
-                let own = environment::keys(&config)?;
+                let own = environment::keys(config)?;
                 Keys {
                     access_key: own.access_key,
                     secret_key: own.secret_key,

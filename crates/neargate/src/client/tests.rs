@@ -11,7 +11,7 @@ struct Line {
 
 fn client(args: &[&str], given: Variables) -> Result<Client> {
     let line = Line::parse_from(["neargate"].iter().chain(args));
-    line.target.client_with(given)
+    line.target.client_with(given, &[])
 }
 
 fn aws() -> Variables {

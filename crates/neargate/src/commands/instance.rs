@@ -1,17 +1,19 @@
 //! `neargate instance`: container instances that are slices of this host.
 
+use super::tasks;
 use crate::client::{Client, Target};
-use crate::view::{Cell, Output, Paint, Table, age, print_json, say};
-use anyhow::{Result, anyhow};
+use crate::view::{Cell, Output, Paint, Table, age, last_part, print_json, say, span};
+use anyhow::{Result, anyhow, bail};
 use clap::Subcommand;
 use http::Method;
 use neargate_base::Clock;
 use neargate_base::Timestamp;
-use neargate_base::time::SystemClock;
+use neargate_base::time::{Stopwatch, SystemClock};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::process::ExitCode;
+use std::time::Duration;
 
 const PAGE: &str = "/_neargate/instances";
 
@@ -24,7 +26,8 @@ pub struct Instance {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Add container instances to a cluster, each with its own CPU, memory, ports and address.
+    /// Add container instances to a cluster, each with its own CPU, memory, ports and address,
+    /// and wait until they are ACTIVE in it.
     #[command(after_help = "Examples:
   neargate instance add                        one t3.small in the cluster default
   neargate instance add --cluster prod --type m5.large --az us-east-1b
@@ -48,6 +51,9 @@ enum What {
         /// How many
         #[arg(long, short = 'n', default_value_t = 1)]
         count: u32,
+        /// Do not wait until they are ACTIVE in their cluster
+        #[arg(long)]
+        no_wait: bool,
         #[arg(long, short, value_enum, default_value_t)]
         output: Output,
         #[command(flatten)]
@@ -108,6 +114,7 @@ impl Instance {
                 attributes,
                 capacity_provider,
                 count,
+                no_wait,
                 output,
                 target,
             } => {
@@ -120,10 +127,18 @@ impl Instance {
                     "count": count,
                 });
                 let client = target.client()?;
-                let page = client.page(Method::POST, PAGE, Some(&asked)).await?;
-                match output {
-                    Output::Json => print_json(&page["instances"]),
-                    Output::Table => print_ids(&read(page)?),
+                let mut page = client.page(Method::POST, PAGE, Some(&asked)).await?;
+                let ids = read(&page)?.into_iter().map(|i| i.ec2_instance_id);
+                let ids: Vec<String> = ids.collect();
+                // What was made is named, whatever becomes of it.
+                if output == Output::Table {
+                    ids.iter().for_each(|id| say(id));
+                }
+                if !no_wait {
+                    page = active(&client, &cluster, &ids).await?;
+                }
+                if output == Output::Json {
+                    print_json(&page["instances"]);
                 }
             }
             What::List {
@@ -144,28 +159,73 @@ impl Instance {
     }
 }
 
-fn read(page: Value) -> Result<Vec<Shown>> {
+fn read(page: &Value) -> Result<Vec<Shown>> {
     Ok(serde_json::from_value(page["instances"].clone())?)
 }
 
-/// An id a line: what the next command wants.
-fn print_ids(made: &[Shown]) {
-    for instance in made {
-        say(&instance.ec2_instance_id);
+/// Between two looks, and how long to look: an instance is there in well under a second.
+const POLL: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until ECS describes the instances as `ACTIVE` with a connected agent. Answers the page
+/// of these instances.
+async fn active(client: &Client, cluster: &str, ids: &[String]) -> Result<Value> {
+    let waiting = Stopwatch::start();
+    loop {
+        let mut page = client.page(Method::GET, PAGE, None).await?;
+        if let Some(all) = page["instances"].as_array_mut() {
+            all.retain(|i| ids.iter().any(|id| i["ec2InstanceId"] == **id));
+        }
+        let shown = read(&page)?;
+        if let Some(failed) = shown.iter().find(|i| i.state == "FAILED") {
+            bail!(
+                "the instance {} cannot run: {}",
+                failed.ec2_instance_id,
+                failed
+                    .state_reason
+                    .as_deref()
+                    .unwrap_or("its host does not say why")
+            );
+        }
+        let there = tasks::all_instances(client, cluster).await?;
+        let there = there
+            .iter()
+            .filter(|i| i.status.as_deref() == Some("ACTIVE") && i.agent_connected == Some(true));
+        let there: BTreeSet<&str> = there.filter_map(|i| i.ec2_instance_id.as_deref()).collect();
+        let missing = ids.iter().filter(|id| !there.contains(id.as_str()));
+        let missing: Vec<&str> = missing.map(String::as_str).collect();
+        if missing.is_empty() {
+            return Ok(page);
+        }
+        if waiting.elapsed() >= PATIENCE {
+            bail!(
+                "{} of {} instances are not ACTIVE after {}: {}; `neargate instance list` shows \
+                 what they are",
+                missing.len(),
+                ids.len(),
+                span(PATIENCE),
+                missing.join(", ")
+            );
+        }
+        tokio::time::sleep(POLL).await;
     }
 }
 
 async fn list(client: &Client, cluster: Option<&str>, output: Output) -> Result<()> {
+    if let Some(cluster) = cluster {
+        tasks::known_cluster(client, cluster).await?;
+    }
     let mut page = client.page(Method::GET, PAGE, None).await?;
-    if let (Some(cluster), Some(all)) = (cluster, page["instances"].as_array_mut()) {
-        all.retain(|i| i["cluster"] == cluster);
+    let name = cluster.map(last_part);
+    if let (Some(name), Some(all)) = (name, page["instances"].as_array_mut()) {
+        all.retain(|i| i["cluster"] == name);
     }
     match output {
         Output::Json => print_json(&page["instances"]),
         Output::Table => {
-            let table = table(&read(page)?, SystemClock.now());
+            let table = table(&read(&page)?, SystemClock.now());
             if table.is_empty() {
-                eprintln!("There are no instances. `neargate instance add` makes one.");
+                tell!("There are no instances. `neargate instance add` makes one.");
             } else {
                 table.print(Paint::stdout());
             }
@@ -179,11 +239,11 @@ fn table(all: &[Shown], now: Timestamp) -> Table {
         "INSTANCE",
         "CLUSTER",
         "TYPE",
-        "ZONE",
+        "ZONE?",
         "STATE",
         "ADDRESS",
-        ">CPU",
-        ">MEMORY",
+        ">CPU?",
+        ">MEMORY?",
         "ATTRIBUTES",
         "PROVIDER",
         "AGE",
@@ -216,7 +276,7 @@ fn table(all: &[Shown], now: Timestamp) -> Table {
 
 /// The whole id of the instance that `named` begins.
 async fn find(client: &Client, named: &str) -> Result<String> {
-    let all = read(client.page(Method::GET, PAGE, None).await?)?;
+    let all = read(&client.page(Method::GET, PAGE, None).await?)?;
     let mut ids = all.into_iter().map(|i| i.ec2_instance_id);
     let mut ids = ids.by_ref().filter(|id| id.starts_with(named));
     match (ids.next(), ids.next()) {
@@ -233,7 +293,7 @@ async fn find(client: &Client, named: &str) -> Result<String> {
 /// The addresses of the instances, by id; empty where Neargate has none to tell.
 pub async fn addresses(client: &Client) -> Result<HashMap<String, String>> {
     let page = super::optional(client.page(Method::GET, PAGE, None).await)?;
-    let all = page.map(read).transpose()?.unwrap_or_default();
+    let all = page.as_ref().map(read).transpose()?.unwrap_or_default();
     let pair = |i: Shown| (i.ec2_instance_id, i.private_ip_address);
     Ok(all.into_iter().map(pair).collect())
 }
@@ -259,8 +319,8 @@ mod tests {
             "cpu": 2048, "memory": 1950, "attributes": {"stack": "blue"},
             "capacityProviderName": null, "launchTime": 1.5,
         }]});
-        let table = table(&read(page).expect("reads"), Timestamp::from_millis(3_500));
-        let row = table.lines(Paint::NONE).pop().expect("a row");
+        let table = table(&read(&page).expect("reads"), Timestamp::from_millis(3_500));
+        let row = table.lines(Paint::NONE, None).pop().expect("a row");
         assert_eq!(
             row,
             "i-0123456789abcdef0  c        t3.small  us-east-1a  FAILED  172.31.0.4  \

@@ -2,7 +2,7 @@
 
 use super::tasks::{self, Selection};
 use crate::client::{Client, Target};
-use crate::view::{last_part, short};
+use crate::view::{last_part, say, short};
 use anyhow::{Result, bail};
 use clap::Subcommand;
 use http::Method;
@@ -45,10 +45,10 @@ impl Spot {
         client
             .page(Method::POST, "/_neargate/spot/interrupt", Some(&asked))
             .await?;
-        println!(
+        say(&format!(
             "{} is interrupted: it stops as AWS's own would.",
             short(&id)
-        );
+        ));
         Ok(ExitCode::SUCCESS)
     }
 }

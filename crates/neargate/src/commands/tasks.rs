@@ -7,6 +7,8 @@ use neargate_api::ecs::{self, ops};
 
 /// `DescribeTasks` and its kin take that many at once.
 const AT_ONCE: usize = 100;
+/// `DescribeServices` takes that many.
+pub const AT_ONCE_SERVICES: usize = 10;
 /// Calls under way at the same time.
 const PARALLEL: usize = 8;
 
@@ -29,6 +31,25 @@ pub async fn clusters(client: &Client, named: Option<&str>) -> Result<Vec<String
             return Ok(all);
         }
     }
+}
+
+/// Is there, or was there lately, a cluster of that name?
+///
+/// # Errors
+/// `ClusterNotFoundException` where there is none.
+pub async fn known_cluster(client: &Client, named: &str) -> Result<(), ClientError> {
+    let input = ecs::DescribeClustersInput {
+        clusters: Some(vec![named.to_owned()]),
+        ..Default::default()
+    };
+    let answer = client.call(ops::DescribeClusters, &input).await?;
+    if answer.clusters.is_some_and(|found| !found.is_empty()) {
+        return Ok(());
+    }
+    Err(ClientError::Aws {
+        code: "ClusterNotFoundException".into(),
+        message: format!("there is no cluster {named:?}"),
+    })
 }
 
 /// Which tasks of a cluster are meant.
@@ -113,6 +134,27 @@ pub async fn definitions(
     });
     let found: Vec<Option<_>> = calls.buffered(PARALLEL).try_collect().await?;
     Ok(found.into_iter().flatten().collect())
+}
+
+/// All container instances of a cluster.
+pub async fn all_instances(
+    client: &Client,
+    cluster: &str,
+) -> Result<Vec<ecs::ContainerInstance>, ClientError> {
+    let (mut arns, mut next_token) = (Vec::new(), None);
+    loop {
+        let input = ecs::ListContainerInstancesInput {
+            cluster: Some(cluster.to_owned()),
+            next_token,
+            ..Default::default()
+        };
+        let page = client.call(ops::ListContainerInstances, &input).await?;
+        arns.extend(page.container_instance_arns.unwrap_or_default());
+        next_token = page.next_token;
+        if next_token.is_none() {
+            return instances(client, cluster, &arns).await;
+        }
+    }
 }
 
 /// The container instances of these ARNs, of one cluster.

@@ -5,7 +5,7 @@ use super::ps::usage;
 use super::tasks::{self, Selection};
 use crate::client::{Client, Target};
 use crate::view::{
-    Cell, Output, Paint, Table, bytes, cut, last_part, print_json, say, short, size,
+    Cell, Keys, Output, Paint, Table, bytes, cut, last_part, print_json, say, short, size,
 };
 use anyhow::Result;
 use neargate_control::gateway::TaskUsage;
@@ -18,7 +18,7 @@ use std::time::Duration;
 /// Show what the tasks use: processor, memory, network.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  neargate top                       until Ctrl-C, the busiest task first
+  neargate top                       until q or Ctrl-C, the busiest task first
   neargate top --cluster prod --interval 5
   neargate top --once --output json
 
@@ -64,8 +64,15 @@ impl Top {
         let interval = Duration::from_secs(u64::from(self.interval));
         let once = self.once || self.output == Output::Json || !std::io::stdout().is_terminal();
         let mut before = usage(&client).await?;
+        let mut keys = (!once).then(Keys::listen).transpose()?;
         loop {
-            tokio::time::sleep(interval).await;
+            tokio::select! {
+                () = tokio::time::sleep(interval) => {}
+                () = ended(keys.as_mut()) => {
+                    say("");
+                    return Ok(ExitCode::SUCCESS);
+                }
+            }
             let now = usage(&client).await?;
             let rows = self.rows(&client, &before, &now).await?;
             match self.output {
@@ -108,6 +115,14 @@ impl Top {
     }
 }
 
+/// Somebody has seen enough.
+async fn ended(keys: Option<&mut Keys>) {
+    match keys {
+        Some(keys) => keys.end().await,
+        None => std::future::pending().await,
+    }
+}
+
 fn row(cluster: &str, group: &str, before: &TaskUsage, now: &TaskUsage) -> Row {
     let millis = (now.at_millis - before.at_millis).max(1) as f64;
     let rate = |before: u64, now: u64| now.saturating_sub(before) as f64 / millis;
@@ -129,15 +144,7 @@ fn row(cluster: &str, group: &str, before: &TaskUsage, now: &TaskUsage) -> Row {
 
 fn table(rows: &[Row]) -> Table {
     let mut table = Table::new(&[
-        "TASK",
-        "CLUSTER",
-        "GROUP",
-        ">CPU %",
-        ">MEMORY",
-        ">LIMIT",
-        ">RECEIVED/S",
-        ">SENT/S",
-        ">PROCESSES",
+        "TASK", "CLUSTER", "GROUP", ">CPU %", ">MEMORY", ">LIMIT", ">IN/S", ">OUT/S", ">PROCS",
     ]);
     let rate = |r: Option<f64>| r.map_or_else(|| "-".to_owned(), |r| bytes(r as u64));
     for row in rows {
@@ -163,12 +170,12 @@ fn table(rows: &[Row]) -> Table {
 fn draw(table: &Table, tasks: usize) {
     let (rows, columns) = size().unwrap_or((24, 80));
     let mut text = String::from("\x1b[H\x1b[J");
-    let lines = table.lines(Paint::stdout());
+    let lines = table.lines(Paint::stdout(), Some(columns));
     for line in lines.iter().take(rows.saturating_sub(2)) {
         text.push_str(&cut(line, columns));
         text.push_str("\r\n");
     }
-    text.push_str(&format!("{tasks} task(s), Ctrl-C to end"));
+    text.push_str(&format!("{tasks} task(s), q to end"));
     let mut out = std::io::stdout();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
@@ -199,7 +206,7 @@ mod tests {
         let row = row("c", "service:web", &before, &now);
         assert_eq!(row.cpu_percent, 50.0, "one second of processor in two");
         assert_eq!(row.received_bytes_per_second, Some(2_048.0));
-        let line = table(&[row]).lines(Paint::NONE).pop().expect("a row");
+        let line = table(&[row]).lines(Paint::NONE, None).pop().expect("a row");
         assert_eq!(
             line.split_whitespace().collect::<Vec<_>>(),
             [

@@ -33,7 +33,7 @@ impl Live {
     /// These lines, in place of those shown before.
     pub fn show(&mut self, mut lines: Vec<String>) {
         if self.on_terminal {
-            let width = width();
+            let width = stderr_width();
             lines.iter_mut().for_each(|l| *l = cut(l, width));
         }
         if lines == self.shown {
@@ -67,12 +67,19 @@ fn write(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-/// Columns of the terminal; a line that wraps would be two when the cursor goes up.
-fn width() -> usize {
+/// Columns of standard error's terminal; a line that wraps would be two when the cursor goes up.
+fn stderr_width() -> usize {
     let size = rustix::termios::tcgetwinsize(std::io::stderr());
     // Some terminals do not know their size.
     let known = size.map(|size| usize::from(size.ws_col)).ok();
     known.filter(|n| *n > 0).unwrap_or(80)
+}
+
+/// How wide what is printed may be: what `COLUMNS` says, or standard output's terminal; files and
+/// pipes take any width.
+pub fn width() -> Option<usize> {
+    let told = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    told.filter(|n| *n > 0).or_else(|| Some(size()?.1))
 }
 
 /// Rows and columns of standard output's terminal, if it knows them.
@@ -80,6 +87,37 @@ pub fn size() -> Option<(usize, usize)> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
     let (rows, columns) = (usize::from(size.ws_row), usize::from(size.ws_col));
     (rows > 0 && columns > 0).then_some((rows, columns))
+}
+
+/// The line broken between words where it would not fit, the rest of it indented.
+pub fn wrapped(line: &str, width: usize, indent: &str) -> String {
+    let (mut out, mut used) = (String::new(), 0);
+    for (n, word) in line.split(' ').enumerate() {
+        let takes = columns(word);
+        if n > 0 && used + 1 + takes > width && used > indent.len() {
+            out.truncate(out.trim_end().len());
+            out.push('\n');
+            out.push_str(indent);
+            used = indent.len();
+        } else if n > 0 {
+            out.push(' ');
+            used += 1;
+        }
+        out.push_str(word);
+        used += takes;
+    }
+    out
+}
+
+/// How many columns a text takes: colours take none.
+fn columns(text: &str) -> usize {
+    let (mut count, mut in_colour) = (0, false);
+    for c in text.chars() {
+        in_colour |= c == '\x1b';
+        count += usize::from(!in_colour);
+        in_colour &= c != 'm';
+    }
+    count
 }
 
 /// The first `width` columns; colours take none.

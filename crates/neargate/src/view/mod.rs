@@ -1,11 +1,13 @@
 //! How the commands for people look: tables, colours, ages and sizes. Colours and progress go
 //! to terminals only; `--output json` is for machines.
 
+mod keys;
 mod live;
 mod paint;
 mod table;
 
-pub use live::{Live, cut, size};
+pub use keys::Keys;
+pub use live::{Live, cut, size, width, wrapped};
 pub use paint::{Paint, Tone, tone};
 pub use table::{Cell, Table};
 
@@ -25,10 +27,29 @@ pub enum Output {
 
 /// Prints a line. When nobody reads any more (`| head`), the command has done its work.
 pub fn say(line: &str) {
+    say_all(&format!("{line}\n"));
+}
+
+/// Prints text as it is; as [`say`].
+pub fn say_all(text: &str) {
     let mut out = std::io::stdout().lock();
-    if writeln!(out, "{line}").is_err() {
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if written.is_err() {
         std::process::exit(0);
     }
+}
+
+/// A line for people, on standard error. Whether anybody reads it changes nothing: `eprintln!`
+/// would panic where the pipe is closed.
+macro_rules! tell {
+    ($($said:tt)*) => {
+        $crate::view::tell(&format!($($said)*))
+    };
+}
+
+/// What [`tell!`] does.
+pub fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// Prints JSON as every command does.

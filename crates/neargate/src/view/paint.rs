@@ -47,6 +47,10 @@ impl Paint {
         }
     }
 
+    pub fn is_coloured(self) -> bool {
+        self.coloured
+    }
+
     pub fn text(self, text: &str, tone: Tone) -> String {
         let code = match tone {
             Tone::Plain => return text.to_owned(),

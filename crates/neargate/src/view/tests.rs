@@ -20,9 +20,33 @@ fn columns_line_up_and_empty_ones_are_left_out() {
         "a1       5MiB  RUNNING",
         "b22222  12MiB  PENDING",
     ];
-    assert_eq!(table.lines(Paint::NONE), wanted);
-    let painted = table.lines(Paint::COLOURS);
-    assert!(painted[1].contains("\x1b[32mRUNNING\x1b[0m"), "{painted:?}");
+    assert_eq!(table.lines(Paint::NONE, None), wanted);
+    let painted = table.lines(Paint::COLOURS, None);
+    assert!(painted[1].contains("\x1b[38;5;2mRUNNING"), "{painted:?}");
+}
+
+#[test]
+fn a_table_is_no_wider_than_the_terminal() {
+    let mut table = Table::new(&["TASK", "ZONE?", "AGE?", "WHY"]);
+    let why = "Essential container in task exited, and nobody knows why it did";
+    table.row(vec![
+        Cell::strong("a1"),
+        "us-east-1a".into(),
+        "2m".into(),
+        why.into(),
+    ]);
+    assert_eq!(table.lines(Paint::NONE, Some(90)).len(), 2);
+    let narrow = table.lines(Paint::NONE, Some(70));
+    assert_eq!(narrow[1], format!("a1    {why}"), "what may go has gone");
+    for width in [40, 30] {
+        let lines = table.lines(Paint::COLOURS, Some(width));
+        assert!(lines.len() > 2, "{lines:?}");
+        let plain = table.lines(Paint::NONE, Some(width));
+        assert!(
+            plain.iter().all(|l| l.chars().count() <= width),
+            "{plain:?}"
+        );
+    }
 }
 
 #[test]
@@ -48,6 +72,24 @@ fn terminals_are_not_driven_by_what_is_shown() {
     assert_eq!(plain("a\x1b[2Jb"), "a\\u{1b}[2Jb\x1b[0m");
     assert_eq!(plain("\x1b[31mred"), "\x1b[31mred\x1b[0m");
     assert_eq!(plain("\x1b]0;title\x07"), "\\u{1b}]0;title\\u{7}\x1b[0m");
+}
+
+#[test]
+fn long_lines_go_on_below() {
+    assert_eq!(wrapped("one two three", 9, "  "), "one two\n  three");
+    assert_eq!(
+        wrapped("one  two", 4, "  "),
+        "one\n  two",
+        "no blanks at ends"
+    );
+    assert_eq!(
+        wrapped("\x1b[31mone\x1b[0m two", 7, "  "),
+        "\x1b[31mone\x1b[0m two"
+    );
+    assert_eq!(
+        wrapped("unbreakable words", 5, "  "),
+        "unbreakable\n  words"
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What EC2 stores: tags. And what it sees: a scope's default VPC with them.
 
 use neargate_api::ec2 as api;
-use neargate_domain::vpc::DefaultVpc;
+use neargate_domain::vpc::{DefaultVpc, VpcRange};
 use neargate_service::db::Resource;
 use neargate_service::tags::Tags;
 use neargate_service::{AwsError, Ctx, Scope};
@@ -22,6 +22,7 @@ impl Resource for Tagged {
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) scope: Scope,
+    pub(super) range: VpcRange,
     pub(super) vpc: DefaultVpc,
     /// By resource id.
     pub(super) tags: BTreeMap<String, Tags>,
@@ -36,8 +37,14 @@ impl Place {
             .into_iter()
             .map(|s| (id(&s.key), s.value.tags))
             .collect();
-        let vpc = DefaultVpc::of(&scope.account, &scope.region);
-        Ok(Place { scope, vpc, tags })
+        let range = cx.house.settings.vpc;
+        let vpc = DefaultVpc::within(range, &scope.account, &scope.region);
+        Ok(Place {
+            scope,
+            range,
+            vpc,
+            tags,
+        })
     }
 
     pub(super) fn account(&self) -> Option<String> {

@@ -40,6 +40,7 @@ fn place() -> Place {
         blobs: Blobs::open(dir.path()).unwrap(),
         caller: Caller::default(),
         settings: Settings {
+            vpc: Default::default(),
             registry_endpoint: String::new(),
             registry_domain: None,
             default_scope: Scope {

@@ -41,7 +41,10 @@ impl Pull for Arc<Images> {
         let mut in_use: HashSet<Digest> = in_use.iter().filter_map(|d| d.parse().ok()).collect();
         in_use.extend(self.held());
         match Images::collect(self, &in_use, now, CollectPolicy::default()).await {
-            Ok(gone) if gone.images > 0 => tracing::info!(?gone, "unused images removed"),
+            Ok(gone) if gone.images > 0 => {
+                let (images, layers, bytes) = (gone.images, gone.layers, gone.bytes);
+                tracing::info!(images, layers, bytes, "unused images removed");
+            }
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "unused images not removed"),
         }

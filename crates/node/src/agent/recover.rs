@@ -47,7 +47,13 @@ pub async fn recover(shared: &Arc<Shared>, entry: Entry) -> (Driver, Handle) {
                 Adopted::Lost
             }
         };
-        tracing::info!(task_id, name, ?found, "adopted");
+        let now_it = match &found {
+            Adopted::Running(_) => "runs",
+            Adopted::Exited(_) => "has ended",
+            Adopted::Lost => "is lost",
+            Adopted::Unknown => "was not started",
+        };
+        tracing::info!(task_id, name, "a container of an earlier start {now_it}");
         let now = shared.clock.now();
         let event = match &found {
             Adopted::Running(container) => Event::Started(i, container.started_at()),

@@ -20,7 +20,7 @@ pub enum NetworkError {
     )]
     OtherInstance { bridge: String, tasks: usize },
     #[error(
-        "this host already routes {route} (interface {interface}), which overlaps the task network {vpc_cidr}: choose another range or remove that network"
+        "this host already routes {route} (interface {interface}), which overlaps the task network {vpc_cidr}: remove that network, or choose another range with `neargate up --vpc-cidr` (once no task or instance has an address in this one)"
     )]
     Overlap {
         route: String,

@@ -4,6 +4,7 @@ use super::error::NetworkError;
 use super::link::{self, Link, Route, host_mask};
 use super::netlink::Netlink;
 use super::{firewall, names, overlay, ruleset, sysctl};
+use neargate_domain::vpc::VpcRange;
 use std::io;
 use std::net::Ipv4Addr;
 
@@ -45,6 +46,21 @@ pub(super) fn survey(name: &str, vpc_cidr: &str) -> Result<u32, NetworkError> {
         }),
         None => Ok(uplink_mtu(&routes, &links)),
     }
+}
+
+/// The first of these ranges that no other network of the host overlaps.
+pub(super) fn first_free(ranges: &[VpcRange]) -> Result<Option<VpcRange>, NetworkError> {
+    let mut nl = Netlink::open().map_err(NetworkError::link("open a netlink socket"))?;
+    let read = || NetworkError::link("read the host's network");
+    let links = link::list(&mut nl).map_err(read())?;
+    let routes = link::routes(&mut nl).map_err(read())?;
+    for range in ranges {
+        let vpc = parse_cidr(&range.to_string())?;
+        if overlap(vpc, &routes, &links).is_none() {
+            return Ok(Some(*range));
+        }
+    }
+    Ok(None)
 }
 
 /// Ensures the bridge with the subnets' gateway addresses, and the host's settings.

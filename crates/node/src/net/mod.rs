@@ -38,6 +38,7 @@ pub use share::Share;
 use firewall::Firewall;
 use neargate_base::task::spawn_blocking;
 use neargate_domain::NetworkInterface;
+use neargate_domain::vpc::VpcRange;
 use netlink::Netlink;
 use overlay::Overlay;
 use owner::Owner;
@@ -60,6 +61,14 @@ pub struct NetworkConfig {
     pub subnets: Vec<(Ipv4Addr, u8)>,
     /// Joins it with those of other hosts.
     pub overlay: Option<OverlayConfig>,
+}
+
+/// The first of these ranges that no other network of this host overlaps.
+///
+/// # Errors
+/// The host's routes cannot be read.
+pub async fn first_free(ranges: Vec<VpcRange>) -> Result<Option<VpcRange>, NetworkError> {
+    blocking(move || host::first_free(&ranges)).await
 }
 
 /// The running network of a host.

@@ -4,6 +4,7 @@
 use neargate_base::{AccountId, Region, Timestamp};
 use neargate_domain::NodeKind;
 use neargate_domain::link::Certificate;
+use neargate_domain::vpc::VpcRange;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -91,6 +92,9 @@ pub struct Identity {
     pub account: AccountId,
     pub region: Region,
     pub cluster: Option<String>,
+    /// The addresses of its tasks are of this range.
+    #[serde(default)]
+    pub vpc: VpcRange,
     pub key: Key,
     pub certificate: Certificate,
     /// When the certificate came.

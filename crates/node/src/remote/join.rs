@@ -74,6 +74,7 @@ pub async fn join(
         account: joined.account,
         region: joined.region,
         cluster: joined.cluster,
+        vpc: joined.vpc,
         key,
         certificate: joined.certificate,
         since: now,

@@ -39,6 +39,7 @@ async fn lab(authority: &Authority) -> Lab {
     let dir = tempfile::tempdir().unwrap();
     let key: Key = serde_json::from_value(hex::encode(key.serialize_der()).into()).unwrap();
     let identity = Identity {
+        vpc: Default::default(),
         url: format!("https://{}", listener.local_addr().unwrap()),
         node_id: "i-1".into(),
         kind: NodeKind::Ec2,

@@ -80,6 +80,7 @@ impl Lab {
             blobs: Blobs::open(blobs.path()).expect("blobs"),
             caller: Caller::default(),
             settings: Settings {
+                vpc: Default::default(),
                 registry_endpoint: "localhost:4566".into(),
                 registry_domain: None,
                 default_scope: scope.clone(),

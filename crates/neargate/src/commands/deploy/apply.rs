@@ -1,7 +1,7 @@
 //! From the file to the calls that make it so.
 
 use super::file::Wanted;
-use super::plan;
+use super::{images, plan};
 use crate::client::{Client, ClientError};
 use crate::view::last_part;
 use anyhow::{Context, Result, anyhow};
@@ -45,7 +45,20 @@ pub async fn apply(client: &Client, wanted: Wanted, force: bool) -> Result<Appli
     let now = match found {
         Some(found) => {
             let update = plan::update(&service, &found, &task_definition, force);
-            let update = update.map_err(|why| anyhow!(why))?;
+            let mut update = update.map_err(|why| anyhow!(why))?;
+            let starts_anew = |u: &ecs::UpdateServiceInput| {
+                u.task_definition.is_some() || u.force_new_deployment == Some(true)
+            };
+            if !update.as_ref().is_some_and(starts_anew) {
+                let account = account(found.service_arn.as_deref())?;
+                let told = images::pushed_again(client, &cluster, &found, account).await?;
+                for sentence in &told {
+                    tell!("{sentence}");
+                }
+                if !told.is_empty() {
+                    update.get_or_insert_default().force_new_deployment = Some(true);
+                }
+            }
             changed = update.is_some();
             update_service(client, &service, found, update).await?
         }
@@ -90,7 +103,7 @@ async fn cluster(client: &Client, named: &str) -> Result<(String, bool)> {
         ..Default::default()
     };
     client.call(ops::CreateCluster, &input).await?;
-    eprintln!("made the cluster {}", last_part(named));
+    tell!("made the cluster {}", last_part(named));
     Ok((last_part(named).to_owned(), false))
 }
 
@@ -109,7 +122,7 @@ async fn definition(client: &Client, wanted: &ecs::RegisterTaskDefinitionInput) 
                 let arn = known
                     .task_definition_arn
                     .context("a definition has an ARN")?;
-                eprintln!("the task definition {} is unchanged", last_part(&arn));
+                tell!("the task definition {} is unchanged", last_part(&arn));
                 return Ok(arn);
             }
         }
@@ -120,7 +133,7 @@ async fn definition(client: &Client, wanted: &ecs::RegisterTaskDefinitionInput) 
     let made = client.call(ops::RegisterTaskDefinition, wanted).await?;
     let arn = made.task_definition.and_then(|d| d.task_definition_arn);
     let arn = arn.context("a definition has an ARN")?;
-    eprintln!("registered the task definition {}", last_part(&arn));
+    tell!("registered the task definition {}", last_part(&arn));
     Ok(arn)
 }
 
@@ -154,13 +167,17 @@ async fn update_service(
         client.call(ops::TagResource, &tag).await?;
     }
     let Some(mut update) = update else {
-        eprintln!("the service {name} is as the file says");
+        tell!("the service {name} is as the file says");
         return Ok(found);
     };
     update.cluster.clone_from(&wanted.cluster);
     update.service.clone_from(name);
     let answer = client.call(ops::UpdateService, &update).await?;
-    eprintln!("updated the service {name}");
+    let how = match update.force_new_deployment {
+        Some(true) => ": new tasks take the place of those that run",
+        _ => "",
+    };
+    tell!("updated the service {name}{how}");
     answer.service.context("an update answers the service")
 }
 
@@ -174,8 +191,14 @@ async fn create_service(
         wanted.desired_count.get_or_insert(1);
     }
     let answer = client.call(ops::CreateService, &wanted).await?;
-    eprintln!("created the service {}", wanted.service_name);
+    tell!("created the service {}", wanted.service_name);
     answer.service.context("a creation answers the service")
+}
+
+/// The account that an ARN names.
+fn account(arn: Option<&str>) -> Result<AccountId> {
+    let account = arn.and_then(|arn| arn.split(':').nth(4));
+    Ok(account.context("an ARN names its account")?.parse()?)
 }
 
 /// The subnets of the account's default VPC.
@@ -190,13 +213,10 @@ async fn default_network(client: &Client, cluster: &str) -> Result<ecs::NetworkC
         .into_iter()
         .flatten()
         .find_map(|c| c.cluster_arn);
-    let account = arn.as_deref().and_then(|arn| arn.split(':').nth(4));
-    let account: AccountId = account
-        .context("a cluster's ARN names its account")?
-        .parse()?;
+    let account = account(arn.as_deref())?;
     let region: Region = client.region().parse()?;
     let subnets = DefaultVpc::of(&account, &region).subnets.map(|s| s.id);
-    eprintln!("the service uses the default VPC's subnets");
+    tell!("the service uses the default VPC's subnets");
     Ok(ecs::NetworkConfiguration {
         awsvpc_configuration: Some(ecs::AwsVpcConfiguration {
             subnets: subnets.to_vec(),

@@ -3,6 +3,7 @@
 
 mod apply;
 mod file;
+mod images;
 mod plan;
 mod progress;
 mod read;
@@ -40,7 +41,8 @@ use std::time::Duration;
 
 A service in awsvpc mode without a networkConfiguration gets the default VPC's subnets, and one
 whose definition requires FARGATE only gets that launchType. A new service without a desiredCount
-gets 1; an old one keeps what it has.
+gets 1; an old one keeps what it has. A tag of this registry that was pushed again is deployed
+anew, though the file says the same.
 
 Examples:
   neargate deploy web.yaml
@@ -74,7 +76,8 @@ pub struct Deploy {
 /// How it ended.
 enum Ended {
     Steady,
-    NotSteady(String),
+    /// Why, and the last thing that went wrong; that was shown when it was seen.
+    NotSteady(String, Option<String>),
     NotWaitedFor,
 }
 
@@ -84,7 +87,7 @@ impl Deploy {
         let wanted = match self.read() {
             Ok(wanted) => wanted,
             Err(error) => {
-                eprintln!("neargate: {name}: {error:#}");
+                tell!("neargate: {name}: {error:#}");
                 return Ok(ExitCode::from(2));
             }
         };
@@ -95,26 +98,31 @@ impl Deploy {
         } else {
             wait::wait(&client, &applied, self.timeout).await?
         };
-        let (status, why, code) = match ended {
-            Ended::Steady => ("STEADY", None, 0),
-            Ended::NotWaitedFor => ("STARTED", None, 0),
-            Ended::NotSteady(why) => ("NOT_STEADY", Some(why), 1),
+        let (status, why, failure, code) = match ended {
+            Ended::Steady => ("STEADY", None, None, 0),
+            Ended::NotWaitedFor => ("STARTED", None, None, 0),
+            Ended::NotSteady(why, failure) => ("NOT_STEADY", Some(why), failure, 1),
         };
         match (self.output, why) {
             (Output::Json, why) => print_json(&json!({
                 "status": status,
-                "reason": why,
+                "reason": why.map(|why| match failure {
+                    Some(failure) => format!("{why}. Last failure: {failure}"),
+                    None => why,
+                }),
                 "cluster": applied.cluster,
                 "service": applied.service,
                 "taskDefinitionArn": applied.task_definition,
                 "deploymentId": applied.deployment,
             })),
             (Output::Table, None) => {}
-            (Output::Table, Some(why)) => eprintln!(
+            (Output::Table, Some(why)) => tell!(
                 "neargate: {} is not steady: {why}\n\
                  `neargate logs {} --cluster {}` shows what its containers say, `neargate ps --all` \
                  how its tasks end.",
-                applied.service, applied.service, applied.cluster
+                applied.service,
+                applied.service,
+                applied.cluster
             ),
         }
         Ok(ExitCode::from(code))

@@ -19,7 +19,7 @@ const POLL: Duration = Duration::from_millis(300);
 const SETTLED: Duration = Duration::from_secs(2);
 /// So many tasks that fail after the deployment was complete are enough to see the pattern.
 const TOO_MANY_FAILURES: usize = 3;
-/// Failed tasks that are shown with their last lines; more are only counted.
+/// Failures that are shown with the task's last lines; more are only counted.
 const SHOWN_FAILURES: usize = 3;
 const SHOWN_LINES: i32 = 5;
 
@@ -33,6 +33,8 @@ pub async fn wait(client: &Client, applied: &Applied, timeout: Duration) -> Resu
         seen_event: applied.seen_event.clone(),
         failed: HashSet::new(),
         last_failure: None,
+        causes: BTreeSet::new(),
+        counted_only: false,
         throttled: false,
         running: BTreeSet::new(),
         unchanged: Stopwatch::start(),
@@ -40,7 +42,7 @@ pub async fn wait(client: &Client, applied: &Applied, timeout: Duration) -> Resu
     let mut failed_before_steady = None;
     loop {
         let Some(service) = describe(client, &applied.cluster, &applied.service).await? else {
-            return Ok(Ended::NotSteady("the service is gone".into()));
+            return Ok(Ended::NotSteady("the service is gone".into(), None));
         };
         watch.show(&service).await?;
         let verdict = progress::verdict(&service, &applied.deployment);
@@ -50,17 +52,17 @@ pub async fn wait(client: &Client, applied: &Applied, timeout: Duration) -> Resu
         }
         if watch.throttled && !progress::has_circuit_breaker(&service) {
             let why = "its tasks fail one after the other, and ECS starts them ever more slowly";
-            return Ok(Ended::NotSteady(watch.because(why.into())));
+            return Ok(Ended::NotSteady(why.into(), watch.last_failure));
         }
         if failed_before_steady.is_some_and(|before| failed >= before + TOO_MANY_FAILURES) {
             let why = "its tasks start, and then end one after the other";
-            return Ok(Ended::NotSteady(watch.because(why.into())));
+            return Ok(Ended::NotSteady(why.into(), watch.last_failure));
         }
         match verdict {
             Verdict::Steady if applied.changed && !watch.has_settled(&service) => {
                 if started.elapsed() >= timeout {
                     let why = format!("its tasks come and go, after {}", span(timeout));
-                    return Ok(Ended::NotSteady(watch.because(why)));
+                    return Ok(Ended::NotSteady(why, watch.last_failure));
                 }
                 tokio::time::sleep(POLL).await;
             }
@@ -68,10 +70,10 @@ pub async fn wait(client: &Client, applied: &Applied, timeout: Duration) -> Resu
                 let paint = watch.paint;
                 let after = span(started.elapsed());
                 let steady = paint.text("steady", Tone::Good);
-                eprintln!("{} is {steady} after {after}", applied.service);
+                tell!("{} is {steady} after {after}", applied.service);
                 return Ok(Ended::Steady);
             }
-            Verdict::Failed(why) => return Ok(Ended::NotSteady(watch.because(why))),
+            Verdict::Failed(why) => return Ok(Ended::NotSteady(why, watch.last_failure)),
             Verdict::Going if started.elapsed() >= timeout => {
                 let (running, desired) = (service.running_count, service.desired_count);
                 let why = format!(
@@ -80,7 +82,7 @@ pub async fn wait(client: &Client, applied: &Applied, timeout: Duration) -> Resu
                     desired.unwrap_or(0),
                     span(timeout)
                 );
-                return Ok(Ended::NotSteady(watch.because(why)));
+                return Ok(Ended::NotSteady(why, watch.last_failure));
             }
             Verdict::Going => tokio::time::sleep(POLL).await,
         }
@@ -96,6 +98,10 @@ struct Watch<'a> {
     /// ARNs of the tasks whose failure is known.
     failed: HashSet<String>,
     last_failure: Option<String>,
+    /// The failures that were shown.
+    causes: BTreeSet<String>,
+    /// It was said that more are not.
+    counted_only: bool,
     /// ECS has said that it cannot start the tasks.
     throttled: bool,
     /// ARNs of the service's running tasks, and since when they are these.
@@ -149,12 +155,14 @@ impl Watch<'_> {
             self.failed.insert(arn);
             self.unchanged = Stopwatch::start();
             self.last_failure = Some(why.clone());
-            match self.failed.len() {
-                n if n <= SHOWN_FAILURES => self.show_failure(&task, &why).await?,
-                n if n == SHOWN_FAILURES + 1 => {
-                    self.live.say("more tasks fail; they are counted only")
-                }
-                _ => {}
+            // Each cause is said once.
+            let is_new = !self.causes.contains(&why);
+            if is_new && self.causes.len() < SHOWN_FAILURES {
+                self.show_failure(&task, &why).await?;
+                self.causes.insert(why);
+            } else if !std::mem::replace(&mut self.counted_only, true) {
+                self.live
+                    .say("more tasks fail, in the same way or another; they are counted only");
             }
         }
         Ok(())
@@ -182,13 +190,5 @@ impl Watch<'_> {
     fn has_settled(&self, service: &ecs::Service) -> bool {
         let wanted = usize::try_from(service.desired_count.unwrap_or(0));
         wanted == Ok(self.running.len()) && self.unchanged.elapsed() >= SETTLED
-    }
-
-    /// With the last thing that went wrong.
-    fn because(&self, why: String) -> String {
-        match &self.last_failure {
-            Some(failure) => format!("{why}. Last failure: {failure}"),
-            None => why,
-        }
     }
 }

@@ -1,10 +1,10 @@
 //! One event as one line: when, where, what, and why.
 
-use crate::view::{Paint, Tone, last_part, plain, short};
+use crate::view::{Paint, Tone, last_part, plain, short, wrapped};
 use serde_json::Value;
 
-/// `2026-11-23T09:00:00Z prod task 1dc5c17a web PENDING -> …`
-pub fn of(event: &Value, paint: Paint) -> String {
+/// `2026-11-23T09:00:00Z prod task 1dc5c17a web PENDING -> …`; with a `width`, in lines no wider.
+pub fn of(event: &Value, paint: Paint, width: Option<usize>) -> String {
     let detail = &event["detail"];
     let text = |v: &Value| plain(v.as_str().unwrap_or_default());
     let resource = text(&event["resources"][0]);
@@ -22,7 +22,11 @@ pub fn of(event: &Value, paint: Paint) -> String {
     ];
     parts.extend(rest.into_iter().filter(|r| !r.is_empty()));
     parts.retain(|part| !part.is_empty());
-    parts.join("  ")
+    let line = parts.join("  ");
+    match width {
+        Some(width) => wrapped(&line, width, "    "),
+        None => line,
+    }
 }
 
 type Parts = (String, String, Vec<String>);

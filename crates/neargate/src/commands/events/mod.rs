@@ -5,8 +5,9 @@ mod seen;
 #[cfg(test)]
 mod tests;
 
+use super::tasks::known_cluster;
 use crate::client::{Client, ClientError, Target};
-use crate::view::Paint;
+use crate::view::{Paint, width};
 use anyhow::{Context, Result};
 use neargate_base::backoff::Backoff;
 use neargate_base::time::SystemClock;
@@ -101,6 +102,9 @@ fn since(given: &str) -> Result<Since, String> {
 impl Events {
     pub async fn run(self) -> Result<ExitCode> {
         let client = self.target.client()?;
+        if let Some(cluster) = &self.cluster {
+            known_cluster(&client, cluster).await?;
+        }
         let mut printer = Printer {
             form: self.output,
             paint: Paint::stdout(),
@@ -116,7 +120,7 @@ impl Events {
             Err(Broken::After(error)) if !self.follow => return Err(error.into()),
             Err(Broken::After(_)) => {}
         }
-        eprintln!("neargate: the connection is lost; waiting for Neargate to come back");
+        tell!("neargate: the connection is lost; waiting for Neargate to come back");
         let rng = Rng::from_entropy();
         let mut backoff = Backoff::new(AGAIN_FIRST, AGAIN_MAX);
         loop {
@@ -192,7 +196,7 @@ impl Printer {
     fn print(&mut self, line: &[u8]) -> Result<()> {
         let event: Value = serde_json::from_slice(line).context("Neargate sent a bad line")?;
         if let Some(missed) = event["missed"].as_u64() {
-            eprintln!(
+            tell!(
                 "neargate: {missed} events came faster than they could be read; they are lost here"
             );
             return Ok(());
@@ -202,7 +206,7 @@ impl Printer {
         }
         let mut out = std::io::stdout().lock();
         match self.form {
-            Form::Text => writeln!(out, "{}", line::of(&event, self.paint))?,
+            Form::Text => writeln!(out, "{}", line::of(&event, self.paint, width()))?,
             Form::Json => {
                 out.write_all(line)?;
                 out.write_all(b"\n")?;

@@ -45,7 +45,7 @@ fn a_task_that_ends_says_why() {
         },
     });
     assert_eq!(
-        line::of(&event, Paint::NONE),
+        line::of(&event, Paint::NONE, None),
         "2026-11-23T09:00:00Z  prod  task 1dc5c17a web  STOPPED  app=STOPPED(1)  Essential container in task exited"
     );
 }
@@ -63,7 +63,7 @@ fn services_and_instances() {
         },
     });
     assert_eq!(
-        line::of(&event, Paint::NONE),
+        line::of(&event, Paint::NONE, None),
         "t  prod  service web  SERVICE_DEPLOYMENT_COMPLETED  ECS deployment ecs-svc/1 completed."
     );
     let event = json!({
@@ -79,7 +79,7 @@ fn services_and_instances() {
         },
     });
     assert_eq!(
-        line::of(&event, Paint::NONE),
+        line::of(&event, Paint::NONE, None),
         "t  prod  instance 01234567 i-1  ACTIVE  agent connected  1 CPU units, 2 MiB free"
     );
 }

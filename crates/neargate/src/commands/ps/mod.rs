@@ -5,7 +5,7 @@ mod row;
 use super::tasks::{self, Selection};
 use crate::client::{Client, ClientError, Target};
 use crate::view::{Output, Paint, Table, print_json};
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use http::Method;
 use neargate_base::Clock;
 use neargate_base::time::SystemClock;
@@ -47,14 +47,24 @@ impl Ps {
         };
         let usage = usage(&client).await?;
         let mut rows = Vec::new();
+        let (mut elsewhere, mut found) = (None, false);
         for cluster in &clusters {
             let tasks = match tasks::tasks(&client, cluster, &which).await {
                 // Of many clusters, this one has no such service, or is just being deleted.
-                Err(e) if self.cluster.is_none() && is_elsewhere(&e) => continue,
+                Err(e) if self.cluster.is_none() && is_elsewhere(&e) => {
+                    elsewhere = elsewhere.or(Some(e));
+                    continue;
+                }
                 tasks => tasks?,
             };
+            found = true;
             let known = known(&client, cluster, &tasks, &usage).await?;
             rows.extend(tasks.iter().map(|task| Row::new(cluster, task, &known)));
+        }
+        if let (Some(service), false) = (&self.service, found) {
+            let error = elsewhere.map(anyhow::Error::from);
+            let error = error.unwrap_or_else(|| anyhow!("there are no clusters"));
+            return Err(error.context(format!("no cluster has a service {service:?}")));
         }
         match self.output {
             Output::Json => print_json(&serde_json::to_value(&rows)?),
@@ -73,7 +83,7 @@ impl Ps {
             return table.print(Paint::stdout());
         }
         let running = if self.all { "" } else { " running" };
-        eprintln!("There are no{running} tasks. `neargate deploy FILE` starts a service.");
+        tell!("There are no{running} tasks. `neargate deploy FILE` starts a service.");
     }
 }
 

@@ -14,10 +14,10 @@ pub const HEADINGS: [&str; 11] = [
     "STATUS",
     "HEALTH",
     "TYPE",
-    "WHERE",
+    "WHERE?",
     "ADDRESS",
     "AGE",
-    ">MEMORY",
+    ">MEMORY?",
     "WHY STOPPED",
 ];
 
@@ -160,10 +160,10 @@ impl Row {
             "UNKNOWN" | "" => "-",
             known => known,
         };
-        let place = self.ec2_instance_id.as_ref().map_or_else(
-            || or_dash(&self.availability_zone),
-            |id| format!("{id}/{}", or_dash(&self.availability_zone)),
-        );
+        let place = self
+            .ec2_instance_id
+            .as_ref()
+            .or(self.availability_zone.as_ref());
         let address = match (&self.address, self.ports.is_empty()) {
             (Some(address), false) => format!("{address}:{}", self.ports.join(",")),
             (Some(address), true) => address.clone(),
@@ -187,7 +187,7 @@ impl Row {
                     .or(self.launch_type.clone()),
             )
             .into(),
-            place.into(),
+            place.map_or("-", String::as_str).into(),
             if stopped { "-".into() } else { address.into() },
             age(self.created_at, now).into(),
             self.memory_bytes

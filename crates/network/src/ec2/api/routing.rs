@@ -6,7 +6,6 @@ use crate::ec2::kind::{self, Kind, companion};
 use crate::ec2::model::Place;
 use crate::ec2::query::{Describe, Query, each, none, one};
 use neargate_api::ec2 as api;
-use neargate_domain::vpc;
 use neargate_service::{AwsError, Ctx};
 use std::sync::Arc;
 
@@ -76,7 +75,7 @@ fn route_table(place: &Place) -> api::RouteTable {
         associations: Some(vec![main]),
         propagating_vgws: Some(vec![]),
         routes: Some(vec![
-            route(vpc::CIDR, "local", "CreateRouteTable"),
+            route(&place.range.to_string(), "local", "CreateRouteTable"),
             route("0.0.0.0/0", &place.vpc.internet_gateway_id, "CreateRoute"),
         ]),
         tags: place.tags_of(id),

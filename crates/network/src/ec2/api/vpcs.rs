@@ -6,7 +6,6 @@ use crate::ec2::model::Place;
 use crate::ec2::query::{Describe, Query, dry_run, each, none, one};
 use crate::ec2::{Ec2, error};
 use neargate_api::ec2 as api;
-use neargate_domain::vpc;
 use neargate_service::{AwsError, Ctx};
 use std::sync::Arc;
 
@@ -65,7 +64,7 @@ fn vpc(place: &Place) -> api::Vpc {
     let id = &place.vpc.vpc_id;
     let range = api::VpcCidrBlockAssociation {
         association_id: Some(companion("vpc-cidr-assoc", id)),
-        cidr_block: text(vpc::CIDR),
+        cidr_block: Some(place.range.to_string()),
         cidr_block_state: Some(api::VpcCidrBlockState {
             state: text("associated"),
             ..Default::default()
@@ -75,7 +74,7 @@ fn vpc(place: &Place) -> api::Vpc {
         vpc_id: text(id),
         owner_id: place.account(),
         state: text("available"),
-        cidr_block: text(vpc::CIDR),
+        cidr_block: Some(place.range.to_string()),
         cidr_block_association_set: Some(vec![range]),
         dhcp_options_id: text(&place.vpc.dhcp_options_id),
         instance_tenancy: text("default"),

@@ -40,6 +40,7 @@ fn world() -> World {
         caller: Caller::default(),
         addresses: Cursors::new(&rng),
         settings: Settings {
+            vpc: Default::default(),
             registry_endpoint: "127.0.0.1:4566".into(),
             registry_domain: None,
             default_scope: Scope {
