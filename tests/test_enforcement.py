@@ -34,7 +34,7 @@ def printed_keys(gate):
     """The key pair that `neargate env` prints."""
     done = gate.cli("env")
     assert done.returncode == 0, done.stderr
-    lines = dict(re.fullmatch(r"export (\w+)=(.*)", line).groups() for line in done.stdout.splitlines())
+    lines = dict(re.fullmatch(r"export (\w+)=(.*)", line).groups() for line in done.stdout.splitlines()[1:])
     assert lines["AWS_ENDPOINT_URL"] == gate.url
     assert lines["AWS_REGION"] == lines["AWS_DEFAULT_REGION"] == REGION
     return lines["AWS_ACCESS_KEY_ID"], lines["AWS_SECRET_ACCESS_KEY"]
