@@ -3,12 +3,13 @@
 pub mod shell;
 
 use crate::config::Config;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use neargate_base::time::SystemClock;
 use neargate_base::{AccountId, Region, Rng};
 use neargate_control::{Options, build, services};
 use neargate_service::{Scope, Settings};
 use shell::Shell;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,11 +35,12 @@ pub fn credentials(data: &Path, rng: &Rng) -> Result<Credentials> {
 }
 
 fn read(path: &Path) -> Result<Credentials> {
-    let text = std::fs::read_to_string(path).with_context(|| {
-        format!(
-            "cannot read {}: has neargate up run? only its user reads it (sudo neargate env)",
-            path.display()
-        )
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let next = match error.kind() {
+            ErrorKind::PermissionDenied => "only the user of `neargate up` reads it, try sudo",
+            _ => "has neargate up run?",
+        };
+        anyhow!("cannot read {}: {next}", path.display())
     })?;
     let (access_key, secret_key) = text
         .trim()
