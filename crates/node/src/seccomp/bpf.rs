@@ -2,7 +2,9 @@
 //!
 //! Source: the kernel's `Documentation/userspace-api/seccomp_filter.rst` and `linux/filter.h`.
 
-use super::policy::{Rule, Rules};
+use super::Capabilities;
+use super::calls::Abi;
+use super::policy::{Rule, Rules, rules};
 
 /// `struct sock_filter`.
 #[repr(C)]
@@ -31,13 +33,23 @@ pub(super) const ALLOW: u32 = 0x7fff_0000;
 pub(super) const ERRNO: u32 = 0x0005_0000;
 pub(super) const KILL_PROCESS: u32 = 0x8000_0000;
 
+/// `seccomp_data.arch` (`linux/audit.h`) and the interfaces whose calls come with it: this
+/// machine's own, and that of the 32-bit programs it runs, too.
 #[cfg(target_arch = "x86_64")]
-pub(super) const THIS_ARCHITECTURE: u32 = 0xc000_003e;
+pub(super) const ARCHITECTURES: [(u32, &[Abi]); 2] = [
+    (0xc000_003e, &[Abi::X86_64, Abi::X32]),
+    (0x4000_0003, &[Abi::X86]),
+];
 #[cfg(target_arch = "aarch64")]
-pub(super) const THIS_ARCHITECTURE: u32 = 0xc000_00b7;
+pub(super) const ARCHITECTURES: [(u32, &[Abi]); 2] =
+    [(0xc000_00b7, &[Abi::Arm64]), (0x4000_0028, &[Abi::Arm])];
 
 /// The bit that marks x32 calls on x86-64; no other architecture has numbers that high.
 pub(super) const X32: u32 = 0x4000_0000;
+
+/// More numbers than are ever left out in the middle of a table: beyond such a gap begins
+/// another one (x32's, and the few calls of ARM's own).
+const FAR: u32 = 0x1000;
 
 const EPERM: u32 = libc::EPERM as u32;
 const ENOSYS: u32 = libc::ENOSYS as u32;
@@ -75,38 +87,41 @@ struct Segment {
     rule: Rule,
 }
 
-pub(super) fn compile(rules: &Rules) -> Vec<Instruction> {
-    let mut program = vec![
-        load(ARCHITECTURE),
-        jump(JUMP_EQUAL, THIS_ARCHITECTURE, 1, 0),
-        done(KILL_PROCESS),
-        load(NUMBER),
-        jump(JUMP_AT_LEAST, X32, 0, 1),
-        done(ERRNO | ENOSYS),
-    ];
-    program.extend(search(&segments(rules)));
+pub(super) fn compile(capabilities: Capabilities) -> Vec<Instruction> {
+    let mut program = vec![load(ARCHITECTURE)];
+    for (architecture, abis) in ARCHITECTURES {
+        let rules = abis.iter().flat_map(|&abi| rules(capabilities, abi));
+        let decision = search(&segments(&rules.collect()));
+        program.extend([
+            jump(JUMP_EQUAL, architecture, 1, 0),
+            jump(JUMP_ALWAYS, decision.len() as u32 + 1, 0, 0),
+            load(NUMBER),
+        ]);
+        program.extend(decision);
+    }
+    program.push(done(KILL_PROCESS));
     program
 }
 
 fn segments(rules: &Rules) -> Vec<Segment> {
-    let newest = rules.keys().next_back().copied().unwrap_or(0);
+    let newer = Rule::Errno(ENOSYS as u16);
     let mut segments: Vec<Segment> = Vec::new();
-    for number in 0..=newest {
-        let rule = rules
-            .get(&number)
-            .copied()
-            .unwrap_or(Rule::Errno(EPERM as u16));
+    let mut push = |first: u32, rule: Rule| {
         if segments.last().is_none_or(|last| last.rule != rule) {
-            segments.push(Segment {
-                first: number,
-                rule,
-            });
+            segments.push(Segment { first, rule });
         }
+    };
+    let mut next = 0;
+    for (&number, &rule) in rules {
+        if number - next > FAR {
+            push(next, newer);
+        } else if number > next {
+            push(next, Rule::Errno(EPERM as u16));
+        }
+        push(number, rule);
+        next = number + 1;
     }
-    segments.push(Segment {
-        first: newest + 1,
-        rule: Rule::Errno(ENOSYS as u16),
-    });
+    push(next, newer);
     segments
 }
 
@@ -140,21 +155,17 @@ fn decide(rule: Rule) -> Vec<Instruction> {
                 done(ALLOW),
             ]
         }
-        Rule::AllowUnless(value) => {
-            vec![
-                load(FIRST_ARGUMENT),
-                jump(JUMP_EQUAL, value, 0, 1),
-                refuse,
-                done(ALLOW),
-            ]
-        }
-        Rule::AllowOnly(values) => {
-            let mut program = vec![load(FIRST_ARGUMENT)];
-            for &value in values {
-                program.extend([jump(JUMP_EQUAL, value, 0, 1), done(ALLOW)]);
-            }
-            program.push(refuse);
-            program
-        }
+        Rule::AllowUnless(values) => choose(values, refuse, done(ALLOW)),
+        Rule::AllowOnly(values) => choose(values, done(ALLOW), refuse),
     }
+}
+
+/// By whether the first argument is one of `values`.
+fn choose(values: &[u32], one: Instruction, other: Instruction) -> Vec<Instruction> {
+    let mut program = vec![load(FIRST_ARGUMENT)];
+    for &value in values {
+        program.extend([jump(JUMP_EQUAL, value, 0, 1), one]);
+    }
+    program.push(other);
+    program
 }

@@ -1,17 +1,20 @@
 //! The system call filter of every container.
 //!
-//! Owns the policy (as data, in `policy.rs`) and its translation to classic BPF (`bpf.rs`).
+//! Owns the policy (as data, in `policy.rs`), the numbers of the calls it names (`calls.rs`) and
+//! its translation to classic BPF (`bpf.rs`).
 //! The policy decides as Docker's default profile does: an allow list, a few calls allowed for
 //! certain arguments only, a few opened by capabilities. It is not a general seccomp compiler.
 //!
 //! A program takes well under a millisecond to make, so each shim makes its own, for its
 //! container's capabilities; nothing is cached on disk, where it would need guarding.
 //!
-//! Invariants: a call of another architecture (32-bit x86) ends the process; x32 calls and
-//! calls newer than the policy answer `ENOSYS`, so that C libraries fall back; every other
-//! call that is not allowed answers `EPERM`.
+//! Invariants: one policy holds for a machine's own programs and the 32-bit ones it runs, too
+//! (Docker's `subArchitectures`); a call of any other architecture ends the process; calls newer
+//! than the policy answer `ENOSYS`, so that C libraries fall back; every other call that is not
+//! allowed answers `EPERM`.
 
 mod bpf;
+mod calls;
 mod policy;
 #[cfg(test)]
 mod tests;
@@ -30,5 +33,5 @@ impl Capabilities {
 
 /// The program for a container that may use `capabilities`.
 pub fn program(capabilities: Capabilities) -> Vec<Instruction> {
-    bpf::compile(&policy::rules(capabilities))
+    bpf::compile(capabilities)
 }

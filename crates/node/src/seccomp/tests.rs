@@ -1,5 +1,8 @@
 use super::bpf::*;
+use super::calls::Abi;
+use super::policy::{Rule, rules};
 use super::*;
+use std::collections::BTreeSet;
 
 const DEFAULT: Capabilities = Capabilities(0xa804_25fb);
 
@@ -32,7 +35,7 @@ fn run(program: &[Instruction], arch: u32, number: u32, argument: u32) -> u32 {
 fn decision(capabilities: Capabilities, number: libc::c_long, argument: u32) -> u32 {
     run(
         &program(capabilities),
-        THIS_ARCHITECTURE,
+        ARCHITECTURES[0].0,
         number as u32,
         argument,
     )
@@ -43,20 +46,57 @@ const ENOSYS: u32 = ERRNO | libc::ENOSYS as u32;
 
 #[test]
 fn every_number_gets_its_rule() {
-    use super::policy::{Rule, rules};
-    let rules = rules(DEFAULT);
-    let newest = *rules.keys().next_back().unwrap();
     let program = program(DEFAULT);
     assert!(program.len() < 4096, "the kernel's limit");
-    for number in 0..newest + 100 {
-        let got = run(&program, THIS_ARCHITECTURE, number, 0);
-        let want = match rules.get(&number) {
-            Some(Rule::Errno(e)) => ERRNO | u32::from(*e),
-            Some(_) => ALLOW, // every argument rule of ours allows 0
-            None if number > newest => ENOSYS,
-            None => EPERM,
-        };
-        assert_eq!(got, want, "call {number}");
+    for (architecture, abis) in ARCHITECTURES {
+        for &abi in abis {
+            let rules = rules(DEFAULT, abi);
+            let base = rules.keys().next().copied().unwrap() & X32;
+            let newest = *rules.keys().rfind(|n| **n < base + 0x1000).unwrap();
+            for number in base..newest + 100 {
+                let got = run(&program, architecture, number, 0);
+                let want = match rules.get(&number) {
+                    Some(Rule::Errno(e)) => ERRNO | u32::from(*e),
+                    Some(_) => ALLOW, // every argument rule of ours allows 0
+                    None if number > newest => ENOSYS,
+                    None => EPERM,
+                };
+                assert_eq!(got, want, "call {number} of {abi:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_are_the_kernel_s() {
+    let number = |abi: Abi, name: &str| abi.calls().find(|(n, _)| *n == name).map(|(_, n)| n);
+    let own = ARCHITECTURES[0].1[0];
+    for (name, call) in [
+        ("read", libc::SYS_read),
+        ("execve", libc::SYS_execve),
+        ("clone", libc::SYS_clone),
+        ("socket", libc::SYS_socket),
+        ("pidfd_getfd", libc::SYS_pidfd_getfd),
+        ("landlock_add_rule", libc::SYS_landlock_add_rule),
+        ("open_by_handle_at", libc::SYS_open_by_handle_at),
+        ("mseal", libc::SYS_mseal),
+    ] {
+        assert_eq!(number(own, name), Some(call as u32), "{name}");
+    }
+    let of =
+        |name| [Abi::X86_64, Abi::X86, Abi::X32, Abi::Arm64, Abi::Arm].map(|abi| number(abi, name));
+    assert_eq!(
+        of("execve"),
+        [Some(59), Some(11), Some(X32 | 520), Some(221), Some(11)]
+    );
+    assert_eq!(of("socketcall"), [None, Some(102), None, None, None]);
+    assert_eq!(of("set_tls"), [None, None, None, None, Some(0xf_0005)]);
+    for abi in [Abi::X86_64, Abi::X86, Abi::X32, Abi::Arm64, Abi::Arm] {
+        let numbers: Vec<u32> = abi.calls().map(|(_, number)| number).collect();
+        let different: BTreeSet<u32> = numbers.iter().copied().collect();
+        // ARM has two names for one call.
+        let doubled = usize::from(abi == Abi::Arm);
+        assert_eq!(numbers.len(), different.len() + doubled, "{abi:?}");
     }
 }
 
@@ -94,10 +134,9 @@ fn arguments_count() {
         decision(DEFAULT, libc::SYS_socket, libc::AF_INET as u32),
         ALLOW
     );
-    assert_eq!(
-        decision(DEFAULT, libc::SYS_socket, libc::AF_VSOCK as u32),
-        EPERM
-    );
+    for family in [libc::AF_VSOCK, libc::AF_ALG] {
+        assert_eq!(decision(DEFAULT, libc::SYS_socket, family as u32), EPERM);
+    }
     assert_eq!(decision(DEFAULT, libc::SYS_personality, 0x8), ALLOW);
     assert_eq!(decision(DEFAULT, libc::SYS_personality, 0x0004_0000), EPERM);
 }
@@ -120,8 +159,41 @@ fn capabilities_open_calls() {
 }
 
 #[test]
-fn other_architectures_and_x32() {
+fn programs_of_32_bits_are_as_confined() {
     let program = program(DEFAULT);
-    assert_eq!(run(&program, 0x4000_0003, 1, 0), KILL_PROCESS, "32-bit x86");
-    assert_eq!(run(&program, THIS_ARCHITECTURE, X32 | 1, 0), ENOSYS);
+    let narrow = ARCHITECTURES[1];
+    let decision = |name: &str, argument| {
+        let mut calls = narrow.1[0].calls();
+        let number = calls.find(|(call, _)| *call == name).unwrap().1;
+        run(&program, narrow.0, number, argument)
+    };
+    for call in [
+        "read",
+        "execve",
+        "_llseek",
+        "fstat64",
+        "setuid32",
+        "clock_gettime64",
+    ] {
+        assert_eq!(decision(call, 0), ALLOW, "{call}");
+    }
+    for call in [
+        "mount",
+        "unshare",
+        "setns",
+        "open_by_handle_at",
+        "bpf",
+        "syslog",
+    ] {
+        assert_eq!(decision(call, 0), EPERM, "{call}");
+    }
+    assert_eq!(decision("clone3", 0), ENOSYS);
+    assert_eq!(decision("clone", libc::CLONE_NEWNS as u32), EPERM);
+    assert_eq!(decision("socket", libc::AF_VSOCK as u32), EPERM);
+}
+
+#[test]
+fn other_architectures_end_the_process() {
+    let s390x = 0x8000_0016;
+    assert_eq!(run(&program(DEFAULT), s390x, 1, 0), KILL_PROCESS);
 }
