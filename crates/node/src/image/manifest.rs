@@ -23,9 +23,9 @@ pub(super) struct Descriptor {
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Platform {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "empty_if_null")]
     pub(super) architecture: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "empty_if_null")]
     pub(super) os: String,
     #[serde(default)]
     pub(super) variant: Option<String>,
@@ -65,12 +65,16 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Content, PullError> {
         } => Err(invalid(
             "image manifest schema version 1 is not supported, rebuild the image",
         )),
+        // Without layers some writers leave them out, or write `null`.
         Raw {
             config: Some(config),
-            layers: Some(layers),
+            layers,
             manifests: None,
             ..
-        } => Ok(Content::Manifest { config, layers }),
+        } => Ok(Content::Manifest {
+            config,
+            layers: layers.unwrap_or_default(),
+        }),
         Raw {
             config: None,
             layers: None,
@@ -92,30 +96,60 @@ pub(super) fn host_architecture() -> &'static str {
     }
 }
 
-/// The entry for `architecture`; of several variants the most basic one.
-pub(super) fn choose<'a>(
-    entries: &'a [Descriptor],
-    architecture: &str,
-) -> Result<&'a Descriptor, PullError> {
-    let rank = |p: &Platform| match p.variant.as_deref() {
-        None | Some("") => Some(0),
-        Some("v1" | "v8") => Some(1),
-        Some(_) => None,
+impl Platform {
+    /// One word for each, whatever the writer of the image called it: (operating system,
+    /// architecture, variant). The names are those that containerd knows.
+    fn normal(&self) -> (String, String, String) {
+        let lower = |text: &str| text.trim().to_ascii_lowercase();
+        let architecture = lower(&self.architecture);
+        let variant = lower(self.variant.as_deref().unwrap_or_default());
+        let (architecture, variant) = match (architecture.as_str(), variant.as_str()) {
+            ("x86_64" | "x86-64" | "amd64", "v1") => ("amd64", ""),
+            ("x86_64" | "x86-64" | "amd64", variant) => ("amd64", variant),
+            ("aarch64" | "arm64", "8" | "v8" | "v8.0") => ("arm64", ""),
+            ("aarch64" | "arm64", variant) => ("arm64", variant),
+            ("i386" | "i486" | "i586" | "i686" | "386", _) => ("386", ""),
+            ("armhf", _) | ("arm", "" | "7") => ("arm", "v7"),
+            ("armel", _) | ("arm", "6") => ("arm", "v6"),
+            ("arm", "5") => ("arm", "v5"),
+            ("arm", "8") => ("arm", "v8"),
+            other => other,
+        };
+        let (architecture, variant) = (architecture.to_owned(), variant.to_owned());
+        (lower(&self.os), architecture, variant)
+    }
+
+    /// How well a machine of `host` architecture runs it, best first; `None`: not at all. As
+    /// containerd, it takes programs of 32 bits where there are no others.
+    pub(super) fn rank(&self, host: &str) -> Option<usize> {
+        let runs: &[(&str, &str)] = match host {
+            "amd64" => &[("amd64", ""), ("386", "")],
+            "arm64" => &[
+                ("arm64", ""),
+                ("arm", "v8"),
+                ("arm", "v7"),
+                ("arm", "v6"),
+                ("arm", "v5"),
+            ],
+            other => &[(other, "")],
+        };
+        let (os, architecture, variant) = self.normal();
+        let this = (architecture.as_str(), variant.as_str());
+        runs.iter()
+            .position(|known| os == "linux" && *known == this)
+    }
+}
+
+/// The entries that may lead to an image for `architecture`, best first. Those that name no
+/// platform come last: what they lead to says it.
+pub(super) fn candidates<'a>(entries: &'a [Descriptor], architecture: &str) -> Vec<&'a Descriptor> {
+    let rank = |entry: &Descriptor| match &entry.platform {
+        Some(platform) => platform.rank(architecture),
+        None => Some(usize::MAX),
     };
-    let fits = |d: &&Descriptor| {
-        let platform = d.platform.as_ref();
-        platform
-            .is_some_and(|p| p.os == "linux" && p.architecture == architecture && rank(p).is_some())
-    };
-    let best = entries
-        .iter()
-        .filter(fits)
-        .min_by_key(|d| d.platform.as_ref().and_then(rank));
-    // Indexes of a single platform may leave it out; its configuration is checked later.
-    let only = entries
-        .iter()
-        .find(|_| entries.iter().all(|d| d.platform.is_none()));
-    best.or(only).ok_or_else(|| wrong_platform(architecture))
+    let mut fit: Vec<&Descriptor> = entries.iter().filter(|e| rank(e).is_some()).collect();
+    fit.sort_by_key(|entry| rank(entry));
+    fit
 }
 
 pub(super) fn wrong_platform(architecture: &str) -> PullError {
@@ -157,10 +191,8 @@ pub struct ImageConfig {
 /// The whole image configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct ConfigFile {
-    #[serde(default)]
-    pub(super) architecture: String,
-    #[serde(default)]
-    pub(super) os: String,
+    #[serde(flatten)]
+    pub(super) platform: Platform,
     #[serde(default, deserialize_with = "empty_if_null")]
     pub(super) config: ImageConfig,
     pub(super) rootfs: RootFs,

@@ -26,7 +26,7 @@ pub struct Limits {
     pub max_image_bytes: u64,
     /// Files, directories and links of one layer.
     pub max_layer_entries: u64,
-    /// Layers of one image; the kernel's overlay takes 500 at most, Docker 127.
+    /// Layers of one image; the kernel's overlay takes no more than 500.
     pub max_layers: usize,
     /// Unpacking stops as on a full disk when less than this would stay free.
     pub keep_free_bytes: u64,
@@ -39,7 +39,7 @@ impl Default for Limits {
             max_layer_bytes: 20 * GIB,
             max_image_bytes: 64 * GIB,
             max_layer_entries: 1_000_000,
-            max_layers: 127,
+            max_layers: 500,
             keep_free_bytes: GIB / 4,
         }
     }

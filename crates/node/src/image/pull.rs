@@ -20,6 +20,8 @@ use std::sync::Arc;
 
 /// An index may list indexes; deeper than this is a loop or a joke.
 const MAX_INDEX_DEPTH: usize = 3;
+/// So many of their entries are looked at.
+const MAX_INDEX_DOCUMENTS: usize = 32;
 
 impl Images {
     /// Have the image on this node: resolve `name` by `source`, fetch and unpack what is missing.
@@ -94,8 +96,7 @@ impl Images {
                 origin.document(&manifest, "manifests").await?
             }
         };
-        let (config, layers) = choose(&origin, top).await?;
-        let config = self.config(&origin, &config, layers.len()).await?;
+        let (config, layers) = self.choose(&origin, top).await?;
         let keys: Vec<String> = config.rootfs.diff_ids.iter().map(Digest::hex).collect();
         let _pinned = self.shelf.pin(keys.iter().cloned());
 
@@ -157,54 +158,85 @@ impl Images {
         Ok(Arc::new(record))
     }
 
+    /// From what the name leads to, to the image for this machine: its configuration and layers.
+    ///
+    /// As containerd: in an index the platform must be the machine's; an image that is named
+    /// itself is taken as it is, and the kernel says `exec format error` if it cannot run it.
+    async fn choose(
+        &self,
+        origin: &Origin,
+        top: Bytes,
+    ) -> Result<(ConfigFile, Vec<Descriptor>), PullError> {
+        let ours = manifest::host_architecture();
+        let mut left = match manifest::parse(&top)? {
+            Content::Manifest { config, layers } => {
+                return self.config(origin, &config, layers).await;
+            }
+            Content::Index(entries) => below(0, &entries),
+        };
+        for _ in 0..MAX_INDEX_DOCUMENTS {
+            let Some((depth, entry)) = left.pop() else {
+                return Err(manifest::wrong_platform(ours));
+            };
+            let says_platform = entry.platform.is_some();
+            match manifest::parse(&origin.document(&entry, "manifests").await?) {
+                Ok(Content::Manifest { config, layers }) => {
+                    let image = self.config(origin, &config, layers).await;
+                    match image {
+                        Ok((config, _))
+                            if !says_platform && config.platform.rank(ours).is_none() => {}
+                        // What says nothing of itself need not be an image at all.
+                        Err(e) if !says_platform && e.kind() == PullErrorKind::Invalid => {}
+                        image => return image,
+                    }
+                }
+                Ok(Content::Index(entries)) if depth + 1 < MAX_INDEX_DEPTH => {
+                    left.extend(below(depth + 1, &entries));
+                }
+                Ok(Content::Index(_)) => break,
+                Err(_) if !says_platform => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Err(PullError::resolving(
+            PullErrorKind::Invalid,
+            1,
+            "the image index is nested too deeply",
+        ))
+    }
+
     async fn config(
         &self,
         origin: &Origin,
         descriptor: &Descriptor,
-        layers: usize,
-    ) -> Result<ConfigFile, PullError> {
+        layers: Vec<Descriptor>,
+    ) -> Result<(ConfigFile, Vec<Descriptor>), PullError> {
         let invalid = |why: String| PullError::resolving(PullErrorKind::Invalid, 1, &why);
         let bytes = origin.document(descriptor, "blobs").await?;
         let config: ConfigFile = serde_json::from_slice(&bytes)
             .map_err(|e| invalid(format!("failed to unmarshal image config: {e}")))?;
-        let ours = manifest::host_architecture();
-        let is = |value: &str, wanted: &str| value.is_empty() || value == wanted;
-        if !is(&config.os, "linux") || !is(&config.architecture, ours) {
-            return Err(manifest::wrong_platform(ours));
+        let os = &config.platform.os;
+        if !os.is_empty() && !os.eq_ignore_ascii_case("linux") {
+            return Err(manifest::wrong_platform(manifest::host_architecture()));
         }
-        if config.rootfs.diff_ids.len() != layers {
+        if config.rootfs.diff_ids.len() != layers.len() {
             return Err(invalid(
                 "mismatched image rootfs and manifest layers".to_owned(),
             ));
         }
-        if layers > self.options.limits.max_layers {
-            let max = self.options.limits.max_layers;
+        if layers.len() > self.options.limits.max_layers {
+            let (layers, max) = (layers.len(), self.options.limits.max_layers);
             let why = format!("the image has {layers} layers, more than the {max} allowed");
             return Err(PullError::resolving(PullErrorKind::TooLarge, 1, &why));
         }
-        Ok(config)
+        Ok((config, layers))
     }
 }
 
-/// From what the name leads to, to the manifest for this machine: its configuration and layers.
-async fn choose(
-    origin: &Origin,
-    mut bytes: Bytes,
-) -> Result<(Descriptor, Vec<Descriptor>), PullError> {
-    for _ in 0..MAX_INDEX_DEPTH {
-        match manifest::parse(&bytes)? {
-            Content::Manifest { config, layers } => return Ok((config, layers)),
-            Content::Index(entries) => {
-                let entry = manifest::choose(&entries, manifest::host_architecture())?;
-                bytes = origin.document(entry, "manifests").await?;
-            }
-        }
-    }
-    Err(PullError::resolving(
-        PullErrorKind::Invalid,
-        1,
-        "the image index is nested too deeply",
-    ))
+/// The entries of an index at `depth` that are worth a look, the best one last.
+fn below(depth: usize, entries: &[Descriptor]) -> Vec<(usize, Descriptor)> {
+    let fit = manifest::candidates(entries, manifest::host_architecture());
+    fit.into_iter().rev().map(|e| (depth, e.clone())).collect()
 }
 
 /// The layers of an image as they pile up.

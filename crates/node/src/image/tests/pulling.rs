@@ -94,17 +94,89 @@ async fn the_platform_is_chosen() {
     assert!(pulled.layers[0].join("bin/sh").is_file());
 
     let wrong = put(index(&[("s390x", &other)])).await;
-    for digest in [wrong, other.digest] {
-        let error = node.pull_own(digest).await.unwrap_err();
-        let expected = format!(
-            "pull image manifest has been retried 1 time(s): image Manifest does not contain \
-             descriptor matching platform 'linux/{}'",
-            host_architecture()
-        );
-        assert_eq!(
-            (error.kind(), error.to_string()),
-            (PullErrorKind::Platform, expected)
-        );
+    let error = node.pull_own(wrong).await.unwrap_err();
+    let expected = format!(
+        "pull image manifest has been retried 1 time(s): image Manifest does not contain \
+         descriptor matching platform 'linux/{}'",
+        host_architecture()
+    );
+    assert_eq!(
+        (error.kind(), error.to_string()),
+        (PullErrorKind::Platform, expected)
+    );
+    // Named itself it is taken, as by containerd: the kernel says what it cannot run.
+    assert_eq!(node.pull_own(other.digest).await.unwrap().layers.len(), 1);
+}
+
+#[tokio::test]
+async fn an_index_is_read_as_containerd_reads_it() {
+    let node = Node::new();
+    let (ours, other) = (image(&[base()]), image_for("s390x", &[top()]));
+    // What BuildKit and cosign put beside images: no image itself.
+    let statement = image_with("unknown", vec![], &[]);
+    for image in [&ours, &other, &statement] {
+        node.store(image).await;
+    }
+    let put = async |bytes: Bytes| node.blobs.put_bytes(bytes, None).await.unwrap().digest;
+    let artifact = put(Bytes::from_static(b"{\"schemaVersion\":2,\"layers\":[]}")).await;
+    let entry = |digest: &Digest, platform: serde_json::Value| {
+        let mut entry = serde_json::json!({"digest": digest, "size": 10});
+        if !platform.is_null() {
+            entry["platform"] = platform;
+        }
+        entry
+    };
+    let platform = |os: &str, architecture: &str, variant: &str| serde_json::json!({"os": os, "architecture": architecture, "variant": variant});
+    let index = |entries: Vec<serde_json::Value>| {
+        Bytes::from(serde_json::json!({"schemaVersion": 2, "manifests": entries}).to_string())
+    };
+    let none = serde_json::Value::Null;
+    let unknown = || entry(&statement.digest, platform("unknown", "unknown", ""));
+    let names: &[(&str, &str)] = match host_architecture() {
+        "amd64" => &[
+            ("x86_64", ""),
+            ("AMD64", "v1"),
+            ("x86-64", ""),
+            ("i386", ""),
+        ],
+        _ => &[
+            ("aarch64", ""),
+            ("arm64", "v8"),
+            ("arm64", "8"),
+            ("armhf", ""),
+        ],
+    };
+    for (architecture, variant) in names {
+        let named = entry(&ours.digest, platform("Linux", architecture, variant));
+        let digest = put(index(vec![
+            entry(&other.digest, none.clone()),
+            unknown(),
+            named,
+        ]));
+        let pulled = node.pull_own(digest.await).await.unwrap();
+        assert!(pulled.layers[0].join("bin/sh").is_file(), "{architecture}");
+    }
+    // Entries that say nothing: what they lead to does.
+    let silent = index(vec![
+        unknown(),
+        entry(&artifact, none.clone()),
+        entry(&other.digest, none.clone()),
+        entry(&ours.digest, none.clone()),
+    ]);
+    let silent = put(silent).await;
+    let pulled = node.pull_own(silent).await.unwrap();
+    assert!(pulled.layers[0].join("bin/sh").is_file());
+    // An index in an index, beside one that leads nowhere.
+    let dead_end = put(index(vec![entry(&other.digest, none.clone())])).await;
+    let nested = index(vec![
+        entry(&dead_end, none.clone()),
+        entry(&silent, none.clone()),
+    ]);
+    let pulled = node.pull_own(put(nested).await).await.unwrap();
+    assert!(pulled.layers[0].join("bin/sh").is_file());
+    for nothing in [vec![], vec![unknown()], vec![entry(&other.digest, none)]] {
+        let error = node.pull_own(put(index(nothing)).await).await.unwrap_err();
+        assert_eq!(error.kind(), PullErrorKind::Platform);
     }
 }
 

@@ -357,7 +357,18 @@ fn every_compression_is_told_by_its_content() {
     let tar = Tar::default().file("f", &vec![7; 700_000]).end();
     let two_members = [gzip(&tar[..1000]), gzip(&tar[1000..])].concat();
     let zstd = zstd::encode_all(tar.as_slice(), 1).unwrap();
-    for blob in [gzip(&tar), zstd, tar.clone(), two_members] {
+    let frame = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
+    // RFC 8878: frames to be skipped before, between and after others.
+    let skipped = |kind: u8| [&[kind, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
+    let frames = [
+        skipped(0x50),
+        frame(&tar[..1000]),
+        skipped(0x5f),
+        frame(&tar[1000..]),
+        skipped(0x57),
+    ]
+    .concat();
+    for blob in [gzip(&tar), zstd, tar.clone(), two_members, frames] {
         let unpacked = unpack_blob(&blob, &tar, Some(&[]), options().limits);
         assert_eq!(fs::read(unpacked.fs().join("f")).unwrap(), vec![7; 700_000]);
     }

@@ -76,10 +76,13 @@ fn run(
             let mut decoder = MultiGzDecoder::new(&mut input);
             copy(&mut decoder, limits, budget, out, back)
         }
-        [0x28, 0xb5, 0x2f, 0xfd] => match zstd::Decoder::with_buffer(&mut input) {
-            Ok(mut decoder) => copy(&mut decoder, limits, budget, out, back),
-            Err(e) => Err(Stop::Read(e)),
-        },
+        // A frame, or one to be skipped before it (RFC 8878; chunked layers begin so).
+        [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
+            match zstd::Decoder::with_buffer(&mut input) {
+                Ok(mut decoder) => copy(&mut decoder, limits, budget, out, back),
+                Err(e) => Err(Stop::Read(e)),
+            }
+        }
         _ => copy(&mut input, limits, budget, out, back),
     };
     let drained = copied.and_then(|()| input.drain().map_err(Stop::Read));
