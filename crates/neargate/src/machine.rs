@@ -84,12 +84,7 @@ impl Machine {
             instance: setup.instance.to_owned(),
         });
         let runtime = Arc::new(runtime.context("cannot set up the container runtime")?);
-        let mut agent = AgentConfig::new(
-            setup.data.join("node"),
-            run_dir.join("agent"),
-            setup.clock,
-            setup.rng,
-        );
+        let mut agent = AgentConfig::new(setup.data.join("node"), setup.clock, setup.rng);
         agent.node_id = setup.node_id;
         let upstream = setup.upstream;
         let (agent, own) = match setup.kind {

@@ -117,7 +117,6 @@ impl Slice {
         let runtime = Arc::new(runtime.limited(config.cpu_units, config.memory_mib));
         let mut agent = AgentConfig::new(
             config.data_dir.join("node"),
-            config.run_dir.join("agent"),
             Arc::clone(&config.clock),
             Arc::clone(&config.rng),
         );

@@ -11,6 +11,8 @@ mod again;
 mod confinement;
 #[path = "runtime/exec.rs"]
 mod exec;
+#[path = "runtime/image.rs"]
+mod image;
 #[path = "runtime/limits.rs"]
 mod limits;
 #[path = "runtime/logs.rs"]

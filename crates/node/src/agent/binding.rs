@@ -29,6 +29,7 @@ impl Pull for Arc<Images> {
             working_dir: config.working_dir,
             user: config.user,
             stop_signal: config.stop_signal,
+            volumes: config.volumes,
         })
     }
 

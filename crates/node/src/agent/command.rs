@@ -2,8 +2,7 @@
 //! environment, the files under `/etc`. Pure.
 
 use super::seams::{Joined, PulledImage};
-use super::state::SIGTERM;
-use crate::runtime::{ContainerConfig, Limits, TaskLimits, Tmpfs, Ulimit};
+use crate::runtime::{ContainerConfig, Limits, ShownFile, TaskLimits, Tmpfs, Ulimit};
 use neargate_domain::{Assignment, ContainerSpec, HealthCheck, LaunchType, TaskNetwork};
 
 /// The default `nofile` limit, soft and hard: Fargate's own
@@ -19,50 +18,6 @@ fn nofile(launch_type: LaunchType) -> (u64, u64) {
 /// The container's `runtimeId`.
 pub fn runtime_id(task: &Assignment, container: &str) -> String {
     neargate_domain::runtime_id(task.launch_type, &task.task_id, container)
-}
-
-/// The number of an image's `StopSignal`: `SIGQUIT`, `QUIT`, `3` or `SIGRTMIN+3`; SIGTERM when
-/// it sets none or one this system does not have.
-pub fn stop_signal(name: Option<&str>) -> i32 {
-    let Some(name) = name.map(str::trim).filter(|n| !n.is_empty()) else {
-        return SIGTERM;
-    };
-    if let Ok(number) = name.parse::<i32>() {
-        return if (1..=64).contains(&number) {
-            number
-        } else {
-            SIGTERM
-        };
-    }
-    let upper = name.to_ascii_uppercase();
-    let short = upper.strip_prefix("SIG").unwrap_or(&upper);
-    if let Some(rest) = short.strip_prefix("RTMIN") {
-        let above = rest.strip_prefix('+').map_or(Ok(0), str::parse::<i32>);
-        return above
-            .ok()
-            .map(|n| 34 + n)
-            .filter(|n| (34..=64).contains(n))
-            .unwrap_or(SIGTERM);
-    }
-    match short {
-        "HUP" => 1,
-        "INT" => 2,
-        "QUIT" => 3,
-        "ABRT" => 6,
-        "KILL" => 9,
-        "USR1" => 10,
-        "USR2" => 12,
-        "PIPE" => 13,
-        "ALRM" => 14,
-        "CONT" => 18,
-        "STOP" => 19,
-        "TSTP" => 20,
-        "URG" => 23,
-        "WINCH" => 28,
-        "IO" | "POLL" => 29,
-        "PWR" => 30,
-        _ => SIGTERM,
-    }
 }
 
 /// Docker's rule: an own entry point drops the image's command too; an own command keeps the
@@ -194,19 +149,24 @@ fn lines<'a>(names: impl Iterator<Item = (&'a str, &'a str)>, between: char) -> 
         .collect()
 }
 
-/// The files shown in every container: target and text.
+/// The files shown in every container.
 pub fn etc_files(
     task: &Assignment,
     spec: &ContainerSpec,
     joined: &Joined,
     resolv_conf: &str,
-) -> [(&'static str, String); 3] {
+) -> Vec<ShownFile> {
     let hostname = hostname(task, spec, joined);
-    [
+    let files = [
         ("/etc/hosts", hosts(task, spec, joined)),
         ("/etc/hostname", format!("{hostname}\n")),
         ("/etc/resolv.conf", resolv_conf.to_owned()),
-    ]
+    ];
+    let shown = files.map(|(target, text)| ShownFile {
+        target: target.to_owned(),
+        text,
+    });
+    shown.into()
 }
 
 /// The limits of all containers together. A task on an instance that states no CPU has no cap, but
@@ -222,7 +182,7 @@ pub fn task_limits(task: &Assignment) -> TaskLimits {
     }
 }
 
-/// Everything about starting one container but its `binds`.
+/// Everything about starting one container but its `files`.
 pub fn configure(
     task: &Assignment,
     spec: &ContainerSpec,
@@ -285,6 +245,7 @@ pub fn configure(
         cap_add: spec.cap_add.clone(),
         cap_drop: spec.cap_drop.clone(),
         read_only_root: spec.read_only_root,
+        volumes: image.volumes.clone(),
         tmpfs: spec
             .tmpfs
             .iter()

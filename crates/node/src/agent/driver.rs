@@ -14,7 +14,6 @@ use crate::upstream::Upstream;
 use neargate_base::backoff::Backoff;
 use neargate_base::{Clock, Rng, task};
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -37,8 +36,6 @@ pub struct Shared {
     pub watch: Arc<LogWatch>,
     pub clock: Arc<dyn Clock>,
     pub rng: Arc<Rng>,
-    /// Holds the files shown under `/etc`, by task and container.
-    pub etc_dir: PathBuf,
     pub pulls: Semaphore,
     pub starts: Semaphore,
     pub log_drain_limit: Duration,

@@ -24,6 +24,7 @@ mod recover;
 mod restart;
 pub mod seams;
 mod shipper;
+mod signal;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -56,9 +57,6 @@ use tokio_util::sync::CancellationToken;
 pub struct AgentConfig {
     /// Survives the machine's restart: the ledger.
     pub data_dir: PathBuf,
-    /// May be lost with the machine's restart: files shown in containers. Not the runtime's or
-    /// the network's own directory.
-    pub run_dir: PathBuf,
     pub node_id: String,
     pub clock: Arc<dyn Clock>,
     pub rng: Arc<Rng>,
@@ -74,10 +72,9 @@ pub struct AgentConfig {
 
 impl AgentConfig {
     /// The defaults for everything but places and sources.
-    pub fn new(data_dir: PathBuf, run_dir: PathBuf, clock: Arc<dyn Clock>, rng: Arc<Rng>) -> Self {
+    pub fn new(data_dir: PathBuf, clock: Arc<dyn Clock>, rng: Arc<Rng>) -> Self {
         AgentConfig {
             data_dir,
-            run_dir,
             node_id: "local".into(),
             clock,
             rng,
@@ -155,7 +152,6 @@ impl Agent {
             watch: Arc::new(LogWatch::start()),
             clock: config.clock,
             rng: config.rng,
-            etc_dir: config.run_dir.join("etc"),
             pulls: Semaphore::new(config.parallel_pulls),
             starts: Semaphore::new(config.parallel_starts),
             log_drain_limit: config.log_drain_limit,
@@ -197,14 +193,6 @@ async fn sweep(shared: &Shared, keep: &HashSet<String>) -> Result<(), AgentError
     let (runtime, network) = tokio::join!(shared.runtime.sweep(keep), shared.network.sweep(keep));
     runtime?;
     network.map_err(AgentError::Network)?;
-    if let Ok(dirs) = std::fs::read_dir(&shared.etc_dir) {
-        for dir in dirs.flatten() {
-            if !keep.contains(&*dir.file_name().to_string_lossy()) {
-                // Tried again at the next start.
-                let _ = std::fs::remove_dir_all(dir.path());
-            }
-        }
-    }
     Ok(())
 }
 

@@ -237,7 +237,7 @@ impl TaskState {
         }
         c.phase = Phase::Pulled;
         c.image_digest = Some(image.digest.clone());
-        c.stop_signal = super::command::stop_signal(image.stop_signal.as_deref());
+        c.stop_signal = super::signal::stop_signal(image.stop_signal.as_deref());
         c.image = Some(image);
         let pulling = |c: &ContainerState| matches!(c.phase, Phase::Waiting | Phase::Pulling);
         if !self.containers.iter().any(pulling) {

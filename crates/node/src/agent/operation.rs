@@ -8,14 +8,13 @@ use super::observe::Event;
 use super::plan::Action;
 use super::seams::{Joined, PulledImage};
 use super::state::{Network, TaskState};
-use crate::runtime::{Bind, Container, ExecEnd};
+use crate::runtime::{Container, ExecEnd};
 use crate::upstream::{ImageSource, UpstreamError};
 use neargate_base::backoff::Backoff;
 use neargate_base::task;
 use neargate_domain::{Assignment, HealthCheck, TaskReport};
 use std::error::Error;
 use std::future::Future;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -185,14 +184,8 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
         Ok(config) => config,
         Err(message) => return Some(Event::StartFailed(i, message).into()),
     };
-    let dir = shared.etc_dir.join(&task.task_id).join(&spec.name);
     let resolv_conf = shared.network.resolv_conf(&task.network);
-    let files = command::etc_files(&task, spec, &joined, &resolv_conf);
-    match task::spawn_blocking(move || write_etc(&dir, &files)).await {
-        Ok(Ok(binds)) => config.binds = binds,
-        Ok(Err(error)) => return Some(Event::StartFailed(i, error.to_string()).into()),
-        Err(error) => return Some(Event::StartFailed(i, error.to_string()).into()),
-    }
+    config.files = command::etc_files(&task, spec, &joined, &resolv_conf);
     let _permit = shared.starts.acquire().await.expect("never closed");
     let started = tokio::time::timeout(START_LIMIT, shared.runtime.start(&config)).await;
     Some(match started {
@@ -246,21 +239,6 @@ pub async fn check(
     Some(Event::Checked(i, passed).into())
 }
 
-/// Write the files shown under `/etc`; the container may change its own copy.
-fn write_etc(dir: &std::path::Path, files: &[(&'static str, String)]) -> io::Result<Vec<Bind>> {
-    std::fs::create_dir_all(dir)?;
-    let bind = |(target, text): &(&'static str, String)| {
-        let source = dir.join(target.trim_start_matches("/etc/"));
-        std::fs::write(&source, text)?;
-        Ok(Bind {
-            source,
-            target: (*target).to_owned(),
-            read_only: false,
-        })
-    };
-    files.iter().map(bind).collect()
-}
-
 pub async fn release_network(shared: Arc<Shared>, task_id: String) -> Option<Message> {
     match shared.network.detach(&task_id).await {
         Ok(()) => Some(Event::NetworkReleased.into()),
@@ -269,15 +247,9 @@ pub async fn release_network(shared: Arc<Shared>, task_id: String) -> Option<Mes
 }
 
 pub async fn remove_task(shared: Arc<Shared>, task_id: String) -> Option<Message> {
-    if let Err(error) = shared.runtime.remove_task(&task_id).await {
-        return again(&shared, &task_id, &chain(&error));
-    }
-    let dir = shared.etc_dir.join(&task_id);
-    match task::spawn_blocking(move || std::fs::remove_dir_all(dir)).await {
-        Ok(Err(e)) if e.kind() != io::ErrorKind::NotFound => {
-            again(&shared, &task_id, &e.to_string())
-        }
-        _ => Some(Event::TaskRemoved.into()),
+    match shared.runtime.remove_task(&task_id).await {
+        Ok(()) => Some(Event::TaskRemoved.into()),
+        Err(error) => again(&shared, &task_id, &chain(&error)),
     }
 }
 

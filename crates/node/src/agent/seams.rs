@@ -25,6 +25,8 @@ pub struct PulledImage {
     pub user: Option<String>,
     /// `SIGQUIT`, `QUIT` or `3` (OCI image configuration, `StopSignal`).
     pub stop_signal: Option<String>,
+    /// Paths.
+    pub volumes: Vec<String>,
 }
 
 /// Gets images and forgets unused ones.

@@ -44,8 +44,12 @@ pub struct ContainerConfig {
     pub sysctls: BTreeMap<String, String>,
     /// Size of `/dev/shm`; `None`: 64 MiB.
     pub shm_size_bytes: Option<u64>,
-    /// Files of the host shown in the container, such as `/etc/resolv.conf`.
+    /// Files and directories of the host shown in the container.
     pub binds: Vec<Bind>,
+    /// Small files of our making, such as `/etc/resolv.conf`; read-only if the root is.
+    pub files: Vec<ShownFile>,
+    /// The image's: directories that can be written to even if the root cannot.
+    pub volumes: Vec<String>,
     /// A pseudo terminal instead of pipes; all output then counts as stdout.
     pub terminal: bool,
     /// Keep stdin open (and silent) instead of `/dev/null`.
@@ -109,4 +113,14 @@ pub struct Bind {
     /// Absolute path in the container; made when the image lacks it.
     pub target: String,
     pub read_only: bool,
+}
+
+/// A small file that the container sees in place of the image's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ShownFile {
+    /// Absolute path in the container; made when the image lacks it.
+    pub target: String,
+    /// What is in it at every start.
+    pub text: String,
 }

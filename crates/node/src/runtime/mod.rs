@@ -21,7 +21,7 @@ mod tests;
 mod traffic;
 mod zygote;
 
-pub use config::{Bind, ContainerConfig, Limits, TaskLimits, Tmpfs, Ulimit};
+pub use config::{Bind, ContainerConfig, Limits, ShownFile, TaskLimits, Tmpfs, Ulimit};
 pub use container::ShimContainer;
 pub use exec::{ExecEnd, Executed};
 pub use exit::{Exit, StartFailure, StartFailureKind, Started};

@@ -21,6 +21,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::time::Duration;
 
 /// How many may run at once in one container.
@@ -69,10 +70,10 @@ pub(super) struct Execs {
 }
 
 impl Execs {
-    /// Starts a program; the answer comes out of [`Execs::step`].
+    /// Starts a program in the container that `dir` is of; the answer comes out of [`Execs::step`].
     pub fn start(
         &mut self,
-        config: &ContainerConfig,
+        (config, dir): (&ContainerConfig, &Path),
         container: &Launched,
         client: ClientId,
         request: &ExecRequest,
@@ -89,7 +90,7 @@ impl Execs {
             .cgroup
             .part(&format!("x-{}", self.started))
             .map_err(|e| chain(&e))?;
-        match Exec::start(config, container, client, request, group.clone()) {
+        match Exec::start((config, dir), container, client, request, group.clone()) {
             Ok(exec) => {
                 self.running.push(exec);
                 Ok(())
@@ -156,7 +157,7 @@ impl Execs {
 
 impl Exec {
     fn start(
-        config: &ContainerConfig,
+        (config, dir): (&ContainerConfig, &Path),
         container: &Launched,
         client: ClientId,
         request: &ExecRequest,
@@ -186,7 +187,7 @@ impl Exec {
             cgroup: tasks,
         };
         let (keeper, keeper_pidfd) =
-            sys::clone_here(into.as_ref(), || run(config, &request.args, ends))
+            sys::clone_here(into.as_ref(), || run(config, dir, &request.args, ends))
                 .map_err(|e| format!("clone: {e}"))?;
         Ok(Exec {
             client,

@@ -18,6 +18,9 @@ pub(crate) const SOCKET: &str = "shim.sock";
 /// The container's output.
 pub(crate) const LOG: &str = "log";
 
+/// The user it runs as, once that is decided; its first process writes it.
+pub(crate) const USER: &str = "user.json";
+
 /// The cgroup of a container. The prefix keeps names such as `tasks` apart from the kernel's
 /// own files; a name of more than 200 bytes is cut and made unique again by its hash.
 pub(crate) fn cgroup_path(instance: &str, task_id: &str, name: &str) -> String {

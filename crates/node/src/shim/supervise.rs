@@ -203,7 +203,7 @@ impl Supervisor<'_> {
 
     fn serve(&mut self) {
         self.control.accept();
-        let (config, launched, execs) = (self.config, &self.launched, &mut self.execs);
+        let (config, launched, execs) = ((self.config, self.dir), &self.launched, &mut self.execs);
         let is_started = self.started.is_some();
         self.control.serve(|client: ClientId, request| {
             let refused = |problem: String| Some(Reply::Refused(problem));

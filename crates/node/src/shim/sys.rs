@@ -197,6 +197,12 @@ pub(super) fn hide_memory() -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) })
 }
 
+/// Takes [`hide_memory`] back, and what a change of user does of itself.
+pub(super) fn show_memory() -> io::Result<()> {
+    // SAFETY: PR_SET_DUMPABLE takes numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) })
+}
+
 /// New namespaces for the calling process.
 pub(super) fn unshare(flags: c_int) -> io::Result<()> {
     // SAFETY: callers pass CLONE_NEW* flags only; no file table or memory is unshared.

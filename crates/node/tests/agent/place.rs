@@ -116,12 +116,7 @@ pub async fn node(dir: &Path) {
     .unwrap();
     let upstream = Remote::connect(&dir.join("control.sock")).await;
     let rng = Arc::new(Rng::from_entropy());
-    let config = AgentConfig::new(
-        dir.join("data"),
-        dir.join("agent"),
-        Arc::new(SystemClock),
-        rng,
-    );
+    let config = AgentConfig::new(dir.join("data"), Arc::new(SystemClock), rng);
     let (shared, vpc) = (Arc::clone(&images), Arc::clone(&network));
     let agent = Agent::start(config, upstream, shared, vpc, Arc::new(runtime))
         .await

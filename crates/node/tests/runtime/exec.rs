@@ -39,7 +39,7 @@ async fn it_is_in_the_container() {
     let script = "cat /dev/shm/file; hostname; pwd; id; echo $COLOUR $HOME; ulimit -n; umask; \
         cat; kill -0 1 && echo one; ls /proc/self/fd | wc -l;\
         echo again > /dev/stdout; echo errors >&2";
-    let want = "here\nbox\n/srv/web\nuid=1000(web) gid=1001(web) groups=50(logs)\n\
+    let want = "here\nbox\n/srv/web\nuid=1000(web) gid=1001(web) groups=50(logs),1001(web)\n\
         green /srv/web\n123\n0022\none\n4\nagain\nerrors\n";
     assert_eq!(shell(&container, script).await, exited(0, want));
 

@@ -1,5 +1,6 @@
 use super::super::command::*;
 use super::super::seams::{Joined, PulledImage};
+use super::super::signal::stop_signal;
 use super::{assignment, container};
 use neargate_domain::{Assignment, ContainerSpec, InstanceNetwork, LaunchType, TaskNetwork};
 
@@ -105,9 +106,25 @@ fn stop_signals_have_names_and_numbers() {
         (Some("SIGQUIT"), 3),
         (Some("quit"), 3),
         (Some("9"), 9),
+        (Some(" 9 "), 9),
+        (Some("SIGTTIN"), 21),
+        (Some("xcpu"), 24),
+        (Some("SIGIOT"), 6),
+        (Some("sigcld"), 17),
+        (Some("POLL"), 29),
+        (Some("SIGRTMIN"), 34),
         (Some("SIGRTMIN+3"), 37),
-        (Some("SIGRTMIN+99"), 15),
+        (Some("rtmin+30"), 64),
+        (Some("SIGRTMIN+31"), 15),
+        (Some("SIGRTMIN-1"), 15),
+        (Some("SIGRTMIN+-1"), 15),
+        (Some("SIGRTMAX"), 64),
+        (Some("SIGRTMAX-2"), 62),
+        (Some("SIGRTMAX-31"), 15),
         (Some("0"), 15),
+        (Some("65"), 15),
+        (Some("-9"), 15),
+        (Some("SIG"), 15),
         (Some("nonsense"), 15),
     ] {
         assert_eq!(stop_signal(name), number, "{name:?}");

@@ -38,7 +38,7 @@ impl Node {
     async fn start(&mut self) {
         let path = |name: &str| self.dir.path().join(name);
         let rng = Arc::new(Rng::seeded(7));
-        let config = AgentConfig::new(path("data"), path("run"), Arc::new(SystemClock), rng);
+        let config = AgentConfig::new(path("data"), Arc::new(SystemClock), rng);
         let (upstream, network) = (Arc::clone(&self.upstream), Arc::clone(&self.network));
         let (images, runtime) = (Arc::new(FakeImages), Arc::clone(&self.runtime));
         self.agent = Some(
@@ -103,7 +103,7 @@ async fn a_task_lives_and_is_stopped() {
         );
         assert!(report.containers[0].runtime_id.is_some());
         let web = node.runtime.started("web").await;
-        assert_eq!(web.config.binds.len(), 3);
+        assert_eq!(web.config.files.len(), 3);
         web.print("hello");
         web.print("world");
         node.assign(stop(&task)).await;

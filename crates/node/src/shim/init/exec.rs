@@ -17,6 +17,7 @@ use rustix::process::Signal;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 /// The keeper's ends.
 #[derive(Debug)]
@@ -31,14 +32,19 @@ pub(in super::super) struct ExecEnds {
 }
 
 /// Runs in the forked keeper; answers its exit code, which is the program's.
-pub(in super::super) fn run(config: &ContainerConfig, args: &[String], ends: ExecEnds) -> i32 {
+pub(in super::super) fn run(
+    config: &ContainerConfig,
+    dir: &Path,
+    args: &[String],
+    ends: ExecEnds,
+) -> i32 {
     // Cleared by the change of user later on, and set again there.
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
     let report = match ends.report.try_clone() {
         Ok(report) => report,
         Err(_) => return 128,
     };
-    let entered = enter(config, ends);
+    let entered = enter(config, dir, ends);
     // The container's directories may be resolved from here on: nothing else stays open.
     let Ok(report) = sys::keep_only(report) else {
         return 128;
@@ -55,15 +61,15 @@ pub(in super::super) fn run(config: &ContainerConfig, args: &[String], ends: Exe
 }
 
 /// Everything that needs the host's files or root's power.
-fn enter(config: &ContainerConfig, ends: ExecEnds) -> Result<User, StartFailure> {
+fn enter(config: &ContainerConfig, dir: &Path, ends: ExecEnds) -> Result<User, StartFailure> {
     for mut procs in ends.cgroup {
         procs.write_all(b"0").map_err(setup("joining the cgroup"))?;
     }
     resources::reset_oom_score();
     let _ = rustix::process::setsid();
     sys::new_session_keyring();
+    let user = user::known(dir)?;
     sys::enter_namespaces(&ends.container).map_err(setup("joining the container"))?;
-    let user = user::resolve(&config.user)?;
     // What had to be lowered was said when the container started.
     resources::apply_ulimits(&config.ulimits, &mut Vec::new())?;
     let streams = |e: rustix::io::Errno| setup("standard streams")(e.into());

@@ -9,7 +9,9 @@ mod capabilities;
 mod devices;
 mod environment;
 pub(super) mod exec;
+mod files;
 mod mounts;
+mod place;
 mod program;
 mod reaper;
 mod resources;
@@ -17,6 +19,7 @@ mod rootfs;
 #[cfg(test)]
 mod tests;
 mod user;
+mod volumes;
 
 use super::launch::ChildEnds;
 use super::{setup, sys};
@@ -25,11 +28,11 @@ use crate::seccomp;
 use rustix::process::Signal;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use user::User;
+use user::{Identity, User};
 
 /// What the first process tells the shim, one JSON line each.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -102,17 +105,19 @@ fn enter(
     sys::new_session_keyring();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
 
+    // Before there is a container whose files could stand in for the kernel's.
+    resources::reset_oom_score();
     let host = mounts::HostMounts::take(config, &ends.cgroup_directories)?;
+    let identity = Identity::look(dir)?;
     rootfs::enter(config, dir)?;
+    let user = identity.resolve(&config.user)?;
     mounts::mount_all(config, host)?;
     if !config.hostname.is_empty() {
         rustix::system::sethostname(config.hostname.as_bytes())
             .map_err(|e| setup(format!("hostname {}", config.hostname))(e.into()))?;
     }
     resources::apply_sysctls(&config.sysctls)?;
-    resources::reset_oom_score();
     resources::apply_ulimits(&config.ulimits, warnings)?;
-    let user = user::resolve(&config.user)?;
     standard_streams(
         config,
         &ends.stdin,
@@ -122,7 +127,7 @@ fn enter(
         &user,
     )?;
     if !config.cwd.is_empty() {
-        fs::create_dir_all(&config.cwd).map_err(|e| bad_cwd(&config.cwd, &e))?;
+        place::directory(&config.cwd).map_err(|e| bad_cwd(&config.cwd, &e))?;
     }
     mounts::close_off(config)?;
     Ok(user)
@@ -201,6 +206,14 @@ fn execute(config: &ContainerConfig, user: &User, warnings: Vec<String>, report:
         }
     };
     if config.init_process {
+        // As after an execution: what belongs to this process belongs to the container's user,
+        // whose programs may open /proc/1/fd/1. Nothing in its memory is but the container's.
+        if let Err(e) = sys::show_memory() {
+            let failure = setup("showing memory")(e);
+            let code = failure.exit_code();
+            reports.send(&Report::Failed(failure));
+            return code;
+        }
         return reaper::run(move || {
             reports.send(&Report::Executing);
             sys::reset_signals();

@@ -1,10 +1,11 @@
 //! What is mounted in the container beside its root.
 //!
 //! Host paths are opened as detached mounts before the root changes ([`HostMounts`]) and put in
-//! place after it, so that no symbolic link of an image can lead a mount outside.
+//! place after it, so that no symbolic link of an image can lead a mount outside. Whatever was
+//! asked for is mounted in the order of its depth: nothing hides what lies below it.
 
-use super::{devices, setup};
-use crate::runtime::{Bind, ContainerConfig, StartFailure, StartFailureKind, Tmpfs};
+use super::{devices, files, place, setup, volumes};
+use crate::runtime::{Bind, ContainerConfig, ShownFile, StartFailure, StartFailureKind, Tmpfs};
 use rustix::fs::{CWD, FileType, fstat};
 use rustix::io::Errno;
 use rustix::mount::{
@@ -12,7 +13,7 @@ use rustix::mount::{
     open_tree,
 };
 use std::ffi::CString;
-use std::fs::{self, File};
+use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -75,23 +76,64 @@ impl HostMounts {
     }
 }
 
+/// What was asked for, by where it is mounted.
+enum Wanted<'a> {
+    Tmpfs(&'a Tmpfs),
+    Bind(Bind, OwnedFd),
+    Volume(OwnedFd),
+    File(&'a ShownFile, OwnedFd),
+}
+
 pub(super) fn mount_all(config: &ContainerConfig, host: HostMounts) -> Result<(), StartFailure> {
     for path in ["/proc", "/dev", "/sys"] {
         plain_directory(path)?;
     }
+    let files = files::take(&config.files, "/dev")?;
+    let volumes = volumes::take(config)?;
     let failed = |path: &'static str| move |e: Errno| setup(path)(e.into());
     mount("proc", "/proc", "proc", CLOSED, None).map_err(failed("/proc"))?;
     devices::mount_dev(config)?;
     let read_only = CLOSED | MountFlags::RDONLY;
     mount("sysfs", "/sys", "sysfs", read_only, None).map_err(failed("/sys"))?;
     mount_cgroups(host.cgroups)?;
-    for tmpfs in &config.tmpfs {
-        mount_tmpfs(tmpfs)?;
-    }
-    for (bind, tree) in host.binds {
-        mount_host_part(&bind, &tree)?;
+
+    let tmpfs = config.tmpfs.iter();
+    let mut wanted: Vec<(PathBuf, Wanted<'_>)> = tmpfs
+        .map(|tmpfs| (place::clean(&tmpfs.path), Wanted::Tmpfs(tmpfs)))
+        .collect();
+    wanted.extend(
+        volumes
+            .into_iter()
+            .map(|(path, tree)| (path, Wanted::Volume(tree))),
+    );
+    let files = files.into_iter();
+    wanted.extend(files.map(|(file, tree)| (place::clean(&file.target), Wanted::File(file, tree))));
+    let binds = host.binds.into_iter();
+    wanted.extend(binds.map(|(bind, tree)| (place::clean(&bind.target), Wanted::Bind(bind, tree))));
+    wanted.sort_by_key(|(path, _)| path.components().count());
+    for (path, what) in wanted {
+        outside_proc(&path)?;
+        match what {
+            Wanted::Tmpfs(tmpfs) => mount_tmpfs(tmpfs)?,
+            Wanted::Bind(bind, tree) => mount_part(&bind.target, &tree, Some(bind.read_only))?,
+            Wanted::Volume(tree) => mount_part(&path.to_string_lossy(), &tree, None)?,
+            Wanted::File(file, tree) => {
+                mount_part(&file.target, &tree, Some(config.read_only_root))?;
+            }
+        }
     }
     Ok(())
+}
+
+/// What is mounted there would take the place of what this process still reads and writes. The
+/// words are runc's.
+fn outside_proc(path: &Path) -> Result<(), StartFailure> {
+    if !path.starts_with("/proc") {
+        return Ok(());
+    }
+    let path = path.display();
+    let text = format!("\"{path}\" cannot be mounted because it is inside /proc");
+    Err(StartFailure::new(StartFailureKind::Config, text))
 }
 
 /// The last changes, after which kernel parameters and perhaps the root are read-only.
@@ -164,46 +206,32 @@ fn mount_cgroups(cgroups: Vec<(String, OwnedFd)>) -> Result<(), StartFailure> {
     mount_remount(root, flags, "").map_err(failed)
 }
 
-fn attach(tree: &OwnedFd, path: &str) -> Result<(), Errno> {
+fn attach(tree: &OwnedFd, path: impl AsRef<Path>) -> Result<(), Errno> {
+    let path = path.as_ref();
     move_mount(tree, "", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
 }
 
-fn mount_host_part(bind: &Bind, tree: &OwnedFd) -> Result<(), StartFailure> {
-    let path = Path::new(&bind.target);
+/// `read_only`: what becomes of its flags; `None`: it keeps them.
+fn mount_part(target: &str, tree: &OwnedFd, read_only: Option<bool>) -> Result<(), StartFailure> {
     let is_directory =
         fstat(tree).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
-    if is_directory {
-        fs::create_dir_all(path).map_err(setup(&bind.target))?;
-    } else {
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(setup(&bind.target))?;
-        }
-        if fs::metadata(path).is_err() {
-            make_mount_point(path).map_err(setup(&bind.target))?;
-        }
-    }
-    let mut flags = MountFlags::BIND | MountFlags::NODEV | MountFlags::NOSUID;
-    if bind.read_only {
-        flags |= MountFlags::RDONLY;
-    }
-    attach(tree, &bind.target)
-        .and_then(|()| mount_remount(path, flags, ""))
-        .map_err(|e| setup(&bind.target)(e.into()))
-}
-
-/// An empty file; where a dangling link is (`/etc/resolv.conf` often is one), at its end.
-fn make_mount_point(path: &Path) -> std::io::Result<()> {
-    if let Ok(target) = fs::read_link(path) {
-        let target = path.parent().unwrap_or(Path::new("/")).join(target);
-        if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent)?;
-        }
-    }
-    File::options()
-        .append(true)
-        .create(true)
-        .open(path)
-        .map(drop)
+    let path = match is_directory {
+        true => place::directory(target),
+        false => place::file(target),
+    };
+    let path = path.map_err(setup(target))?;
+    outside_proc(&path)?;
+    attach(tree, &path)
+        .and_then(|()| {
+            let mut flags = MountFlags::BIND | MountFlags::NODEV | MountFlags::NOSUID;
+            match read_only {
+                Some(true) => flags |= MountFlags::RDONLY,
+                Some(false) => {}
+                None => return Ok(()),
+            }
+            mount_remount(&path, flags, "")
+        })
+        .map_err(|e| setup(target)(e.into()))
 }
 
 fn mount_tmpfs(tmpfs: &Tmpfs) -> Result<(), StartFailure> {
@@ -211,7 +239,8 @@ fn mount_tmpfs(tmpfs: &Tmpfs) -> Result<(), StartFailure> {
         let text = format!("tmpfs path {:?} is not absolute", tmpfs.path);
         return Err(StartFailure::new(StartFailureKind::Config, text));
     }
-    fs::create_dir_all(&tmpfs.path).map_err(setup(&tmpfs.path))?;
+    let path = place::directory(&tmpfs.path).map_err(setup(&tmpfs.path))?;
+    outside_proc(&path)?;
     let (flags, options) = tmpfs_options(tmpfs);
     let options = CString::new(options).map_err(|_| {
         StartFailure::new(
@@ -219,14 +248,7 @@ fn mount_tmpfs(tmpfs: &Tmpfs) -> Result<(), StartFailure> {
             "a tmpfs option contains a zero byte",
         )
     })?;
-    mount(
-        "tmpfs",
-        tmpfs.path.as_str(),
-        "tmpfs",
-        flags,
-        options.as_c_str(),
-    )
-    .map_err(|e| {
+    mount("tmpfs", &path, "tmpfs", flags, options.as_c_str()).map_err(|e| {
         let text = format!("tmpfs {}: {}", tmpfs.path, std::io::Error::from(e));
         StartFailure::new(StartFailureKind::Config, text)
     })

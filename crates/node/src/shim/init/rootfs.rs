@@ -8,6 +8,7 @@ use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
 };
 use rustix::process::{chdir, pivot_root};
+use std::collections::HashSet;
 use std::ffi::CString;
 use std::fs;
 use std::io::ErrorKind;
@@ -37,11 +38,18 @@ pub(super) fn enter(config: &ContainerConfig, dir: &Path) -> Result<(), StartFai
 }
 
 /// Short links `l/0`, `l/1` … in place of the layers' long paths: mount options must fit into
-/// one page, and images have up to 127 layers. Answers the overlay's `lowerdir`, topmost first.
+/// one page, and images have up to 500 layers. Answers the overlay's `lowerdir`, topmost first.
+///
+/// The kernel takes no directory twice (`ELOOP`), and images have one layer twice, empty ones
+/// above all. Only the topmost counts then: it hides whatever the lower one would show.
 fn link_layers(config: &ContainerConfig) -> std::io::Result<String> {
     make_directory("l")?;
     let mut lower = Vec::with_capacity(config.layers.len() + 1);
+    let mut above = HashSet::new();
     for (index, layer) in config.layers.iter().enumerate().rev() {
+        if !above.insert(layer) {
+            continue;
+        }
         let link = format!("l/{index}");
         match symlink(layer, &link) {
             Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
