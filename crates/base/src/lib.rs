@@ -1,13 +1,14 @@
 //! Floor 0: identifiers, UUIDs, ARNs, time, seeded randomness, backoff and named tasks.
 //!
-//! Everything here is free of I/O but [`time::SystemClock`], [`rng::Rng::from_entropy`] and
-//! [`task`]; no other crate may read the wall clock, spawn an unnamed task or draw
+//! Everything here is free of I/O but [`time::SystemClock`], [`rng::Rng::from_entropy`],
+//! [`room`] and [`task`]; no other crate may read the wall clock, spawn an unnamed task or draw
 //! unseeded randomness (clippy's `disallowed_methods` enforces it).
 
 pub mod arn;
 pub mod backoff;
 pub mod id;
 pub mod rng;
+pub mod room;
 pub mod secret;
 pub mod task;
 pub mod time;
@@ -16,5 +17,6 @@ pub mod uuid;
 pub use arn::Arn;
 pub use id::{AccountId, Region};
 pub use rng::Rng;
+pub use room::Room;
 pub use secret::Secret;
 pub use time::{Clock, Timestamp};

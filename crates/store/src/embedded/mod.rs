@@ -30,7 +30,7 @@ use tokio::sync::oneshot;
 use writer::Writer;
 
 /// redb's page cache: only the inner pages of the log and its two ends are ever read again.
-const CACHE_BYTES: usize = 16 << 20;
+const CACHE_BYTES: usize = 8 << 20;
 
 /// How a store behaves beyond the contract.
 #[derive(Clone)]
@@ -41,6 +41,8 @@ pub struct Options {
     /// [`StoreError::Unavailable`] afterwards.
     pub on_death: Arc<dyn Fn(&str) + Send + Sync>,
     keep: Retention,
+    ahead_bytes: u64,
+    shrink_above_bytes: u64,
 }
 
 impl Default for Options {
@@ -48,12 +50,34 @@ impl Default for Options {
         Options {
             on_death: Arc::new(|_| std::process::abort()),
             keep: Retention::default(),
+            ahead_bytes: 0,
+            shrink_above_bytes: 8 << 20,
         }
     }
 }
 
 impl Options {
-    /// Keep about this many revisions of history (default 10,000, and at most 64 MiB).
+    /// Hold this much of the disk beyond the file's end (default none; a 64th of the disk at most),
+    /// so that a full disk still takes what frees space.
+    pub fn hold_ahead(mut self, bytes: u64) -> Self {
+        self.ahead_bytes = bytes;
+        self
+    }
+
+    /// A larger file that is mostly empty is made smaller when there is nothing else to do
+    /// (default 8 MiB).
+    pub fn shrink_above(mut self, bytes: u64) -> Self {
+        self.shrink_above_bytes = bytes;
+        self
+    }
+
+    /// Keep history for about this long (default a minute).
+    pub fn keep_for(mut self, age: Duration) -> Self {
+        self.keep.age = age;
+        self
+    }
+
+    /// Keep about this many revisions of history (default 10,000, and at most 16 MiB).
     pub fn keep_revisions(mut self, revisions: usize) -> Self {
         self.keep.revisions = revisions;
         self
@@ -92,8 +116,8 @@ impl EmbeddedStore {
         clock: Arc<dyn Clock>,
         options: Options,
     ) -> Result<Arc<Self>, StoreError> {
-        let file = Arc::new(DiskFile::open(path)?);
-        let opened = Self::open_with_backend(file, clock, options);
+        let file = Arc::new(DiskFile::open(path, options.ahead_bytes)?);
+        let opened = Self::open_on(Medium::of_file(file), clock, options);
         opened.map_err(|e| match e {
             StoreError::Corrupt(text) => StoreError::Corrupt(format!("{}: {text}", path.display())),
             other => other,
@@ -106,7 +130,14 @@ impl EmbeddedStore {
         clock: Arc<dyn Clock>,
         options: Options,
     ) -> Result<Arc<Self>, StoreError> {
-        let medium = Medium::new(backend);
+        Self::open_on(Medium::new(backend), clock, options)
+    }
+
+    fn open_on(
+        medium: Medium,
+        clock: Arc<dyn Clock>,
+        options: Options,
+    ) -> Result<Arc<Self>, StoreError> {
         let (db, state, leases) = open_database(&medium, clock.now())?;
         let core = Arc::new(Core::new(clock, state, leases));
         let queue = Arc::new(Queue::default());
@@ -151,6 +182,7 @@ fn open_database(medium: &Medium, now: Timestamp) -> Result<(Database, State, Le
     match opened {
         Ok(Ok(opened)) => Ok(opened),
         Ok(Err(e)) => Err(match medium.fault() {
+            Some(fault) if fault.cut_short => StoreError::Corrupt("the file is cut short".into()),
             Some(fault) => StoreError::Unavailable(fault.text),
             None => StoreError::Corrupt(e.to_string()),
         }),

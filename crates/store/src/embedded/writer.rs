@@ -1,4 +1,5 @@
-//! The one thread that writes: group commit, lease expiry, compaction.
+//! The one thread that writes: group commit, lease expiry, compaction, and a smaller file when
+//! nothing else is to be done.
 //!
 //! ```text
 //! wait -> take all that waits -> plan in order -> one durable commit -> apply, notify -> answer
@@ -7,13 +8,14 @@
 //! Invariants: nothing is visible, to readers, watchers or callers, before it is durable; a
 //! request is answered exactly once. A full disk is survived: requests get
 //! [`StoreError::Unavailable`], and the database is opened again and read back before the next
-//! write, since what the failed commit left behind is unknown. Any other failure is the end:
-//! see [`super::Options::on_death`].
+//! write, since what the failed commit left behind is unknown. While little is free, transactions
+//! that bring new keys are refused, so that those that end things go on. Any other failure is the
+//! end: see [`super::Options::on_death`].
 
 use super::disk::Medium;
 use super::queue::{Answer, Queue, Reply, Request};
 use super::{Options, open_database, schema};
-use crate::mvcc::{Core, Plan, Planner, Slice};
+use crate::mvcc::{Ages, Core, Inner, Plan, Planner, Slice};
 use crate::{LeaseId, Revision, StoreError};
 use neargate_base::time::Stopwatch;
 use redb::Database;
@@ -26,6 +28,10 @@ const SLICE_CHANGES: usize = 512;
 const LEASE_POLL: Duration = Duration::from_millis(50);
 /// The pause between attempts to come back from a full disk.
 const RETRY: Duration = Duration::from_millis(200);
+/// A file this many times as large as what is in it is worth being made smaller.
+const MOSTLY_EMPTY: u64 = 4;
+/// Making it smaller moves what is in it, and writes wait meanwhile: not with more than this.
+const SHRINK_UP_TO_BYTES: u64 = 256 << 20;
 
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -34,7 +40,10 @@ pub(super) struct Writer {
     options: Options,
     medium: Medium,
     disk: Disk,
+    ages: Ages,
     compacting: Option<Revision>,
+    /// At this revision the file was made as small as it gets.
+    shrunk_at: Option<Revision>,
     compact_replies: Vec<(Revision, Reply<()>)>,
 }
 
@@ -65,15 +74,16 @@ impl Writer {
         medium: Medium,
         db: Database,
     ) -> Self {
-        let (compacting, compact_replies) = (None, Vec::new());
         Writer {
             core,
             queue,
+            ages: Ages::keeping(options.keep.age),
             options,
             medium,
             disk: Disk::Open(db),
-            compacting,
-            compact_replies,
+            compacting: None,
+            shrunk_at: None,
+            compact_replies: Vec::new(),
         }
     }
 
@@ -114,13 +124,18 @@ impl Writer {
         if self.compacting.is_some() && matches!(self.disk, Disk::Open(_)) {
             return Some(Duration::ZERO);
         }
-        let deadline = self
-            .core
-            .read(|inner| inner.leases.next_deadline())
-            .ok()
-            .flatten()?;
-        let left = deadline.since(self.core.clock.now());
-        Some(left.clamp(Duration::from_millis(1), LEASE_POLL))
+        let look = |inner: &Inner| (inner.leases.next_deadline(), self.may_tidy(inner));
+        let (deadline, may_tidy) = self.core.read(look).ok()?;
+        let left = deadline.map(|at| at.since(self.core.clock.now()));
+        let lease = left.map(|left| left.clamp(Duration::from_millis(1), LEASE_POLL));
+        let tidy = may_tidy.then(|| self.ages.step());
+        lease.into_iter().chain(tidy).min()
+    }
+
+    /// Is there history to forget, or perhaps a file to be made smaller?
+    fn may_tidy(&self, inner: &Inner) -> bool {
+        matches!(self.disk, Disk::Open(_))
+            && (inner.state.has_history() || self.shrunk_at != Some(inner.state.revision()))
     }
 
     fn serve(&mut self, mut requests: Vec<Request>) -> Result<(), Dead> {
@@ -133,21 +148,27 @@ impl Writer {
         {
             return self.wipe(reply);
         }
+        let idle = requests.is_empty();
         let Ok(batch) = self.plan(requests) else {
             return Ok(());
         };
-        self.commit(batch)
+        self.commit(batch)?;
+        if idle { self.shrink() } else { Ok(()) }
     }
 
     fn plan(&mut self, requests: Vec<Request>) -> Result<Batch, StoreError> {
         let now = self.core.clock.now();
         let core = self.core.clone();
+        let low = requests.iter().any(|r| matches!(r, Request::Txn(..))) && self.medium.is_low();
         let batch = core.read(|inner| {
             let mut batch = Batch::default();
             let mut planner = inner.planner(now);
             let mut last_lease = inner.leases.last_id();
             for request in requests {
                 let answer = match request {
+                    Request::Txn(txn, reply) if low && planner.adds_keys(&txn) => {
+                        Answer::Txn(reply, Err(full("little is left")))
+                    }
                     Request::Txn(txn, reply) => Answer::Txn(reply, planner.txn(txn)),
                     Request::Revoke(id, reply) => Answer::Done(reply, planner.end_lease(id)),
                     Request::Grant(ttl, reply) => {
@@ -216,7 +237,7 @@ impl Writer {
             return self.failed(&e, answers);
         }
         let now = self.core.clock.now();
-        let (compacted, overdue) = self
+        let (compacted, newest, overdue) = self
             .core
             .write(|inner| {
                 inner.apply(plan);
@@ -228,12 +249,14 @@ impl Writer {
                 }
                 (
                     inner.state.compacted(),
+                    inner.state.revision(),
                     inner.state.overdue(&self.options.keep),
                 )
             })
             .map_err(|e| Dead(e.to_string()))?;
         answers.into_iter().for_each(Answer::tell);
-        self.after_compaction(compacted, overdue);
+        let old = self.ages.look(now, newest);
+        self.after_compaction(compacted, overdue.max(old));
         Ok(())
     }
 
@@ -246,6 +269,47 @@ impl Writer {
             .compacting
             .max(overdue)
             .filter(|upto| *upto > compacted);
+    }
+
+    /// Gives a mostly empty file's space back, once all old history is gone.
+    fn shrink(&mut self) -> Result<(), Dead> {
+        let Disk::Open(db) = &mut self.disk else {
+            return Ok(());
+        };
+        let look = |inner: &Inner| (inner.state.has_history(), inner.state.revision());
+        let Ok((has_history, revision)) = self.core.read(look) else {
+            return Ok(());
+        };
+        if has_history || self.shrunk_at == Some(revision) {
+            return Ok(());
+        }
+        self.shrunk_at = Some(revision);
+        let size_bytes = self.medium.size_bytes();
+        if size_bytes <= self.options.shrink_above_bytes || self.medium.is_low() {
+            return Ok(());
+        }
+        let live = self.core.read(|inner| inner.state.live_bytes());
+        let live_bytes = live.map_or(u64::MAX, |bytes| bytes as u64);
+        if live_bytes > SHRINK_UP_TO_BYTES || live_bytes * MOSTLY_EMPTY > size_bytes {
+            return Ok(());
+        }
+        let took = Stopwatch::start();
+        match db.compact() {
+            Ok(_) => {
+                tracing::debug!(
+                    from = size_bytes,
+                    to = self.medium.size_bytes(),
+                    millis = took.elapsed().as_millis(),
+                    "the store's file was made smaller"
+                );
+                Ok(())
+            }
+            Err(redb::CompactionError::Storage(e)) => self.failed(&e.into(), Vec::new()),
+            Err(e) => {
+                tracing::warn!(error = %e, "the store's file stays as large as it is");
+                Ok(())
+            }
+        }
     }
 
     fn wipe(&mut self, reply: Reply<()>) -> Result<(), Dead> {

@@ -9,6 +9,7 @@
 //! no reader sees half of it and no watcher misses or repeats it; versions of a key and commits
 //! of the log are in ascending revision order.
 
+pub(crate) mod age;
 pub(crate) mod core;
 pub(crate) mod lease;
 pub(crate) mod limits;
@@ -20,6 +21,7 @@ pub(crate) mod watch;
 mod tests;
 
 pub(crate) use self::core::{Core, Inner};
+pub(crate) use age::Ages;
 pub(crate) use lease::Leases;
 pub(crate) use plan::{Plan, Planner};
 pub(crate) use state::{Slice, State};
@@ -28,6 +30,7 @@ pub(crate) use watch::Watcher;
 use crate::{Entry, Event, LeaseId, Revision};
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where a change sits in the log: its revision, and its position within that revision.
 pub(crate) type Row = (Revision, u32);
@@ -84,25 +87,31 @@ impl Change {
 impl Commit {
     /// About how much memory (and disk) this commit's history holds.
     pub(crate) fn size_bytes(&self) -> usize {
-        const PER_CHANGE: usize = 96;
-        let size =
-            |c: &Change| PER_CHANGE + c.key.len() + c.version.value.as_ref().map_or(0, Bytes::len);
+        let size = |c: &Change| {
+            PER_CHANGE_BYTES + c.key.len() + c.version.value.as_ref().map_or(0, Bytes::len)
+        };
         self.changes.iter().map(size).sum()
     }
 }
+
+/// About what a change costs beside its key and value.
+pub(crate) const PER_CHANGE_BYTES: usize = 96;
 
 /// How much history to keep beyond the current values.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Retention {
     pub revisions: usize,
     pub bytes: usize,
+    /// However little there is of it, history older than this goes: nobody is that far behind.
+    pub age: Duration,
 }
 
 impl Default for Retention {
     fn default() -> Self {
         Retention {
             revisions: 10_000,
-            bytes: 64 << 20,
+            bytes: 16 << 20,
+            age: Duration::from_secs(60),
         }
     }
 }

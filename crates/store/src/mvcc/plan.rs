@@ -65,6 +65,13 @@ impl<'a> Planner<'a> {
         Ok(TxnOutcome::Committed(self.revision))
     }
 
+    /// Would it bring keys that are not there yet?
+    pub(crate) fn adds_keys(&self, txn: &Txn) -> bool {
+        txn.ops
+            .iter()
+            .any(|op| matches!(op, Op::Put { key, .. } if self.current(key).is_none()))
+    }
+
     /// Ends a lease and deletes its keys, at one revision.
     pub(crate) fn end_lease(&mut self, id: LeaseId) -> Result<(), StoreError> {
         self.require_lease(id)?;

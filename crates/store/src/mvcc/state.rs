@@ -5,7 +5,7 @@
 //! its disk in the same order can stop at any revision and still replay to the same values:
 //! a tombstone never goes before what it hides.
 
-use super::{Change, Commit, Retention, Row, Version};
+use super::{Change, Commit, PER_CHANGE_BYTES, Retention, Row, Version};
 use crate::{Entry, LeaseId, MAX_PAGE, Page, Revision, StoreError};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -158,6 +158,20 @@ impl State {
         self.keys.insert(change.key, vec![change.version]);
     }
 
+    /// Is there anything to compact?
+    pub(crate) fn has_history(&self) -> bool {
+        self.compacted < self.revision
+    }
+
+    /// About what the current values take on disk. Costs a walk over all keys.
+    pub(crate) fn live_bytes(&self) -> usize {
+        let sizes = self.keys.iter().filter_map(|(key, versions)| {
+            let value = versions.last()?.value.as_ref()?;
+            Some(PER_CHANGE_BYTES + key.len() + value.len())
+        });
+        sizes.sum()
+    }
+
     /// Every key that hangs on a lease now.
     pub(crate) fn leased(&self) -> impl Iterator<Item = (&Arc<str>, LeaseId)> {
         let live = self
@@ -230,8 +244,13 @@ impl State {
                 versions.retain(|v| v.row.0 > revision || (v.row.0 == revision && !tombstone));
                 if versions.is_empty() {
                     self.keys.remove(&change.key);
+                } else {
+                    versions.shrink_to_fit();
                 }
             }
+        }
+        if self.log.len() < self.log.capacity() / 4 {
+            self.log.shrink_to(2 * self.log.len());
         }
         self.compacted = self.compacted.max(upto);
     }

@@ -89,6 +89,7 @@ fn history_is_bounded_by_bytes_too() {
     let keep = Retention {
         revisions: 1_000,
         bytes: 10_000,
+        ..Retention::default()
     };
     let value = "x".repeat(1_000);
     let mut last = 0;

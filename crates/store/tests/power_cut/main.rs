@@ -69,6 +69,10 @@ impl World {
         };
         let disk = Arc::new(disk);
         let mut options = Options::default().keep_revisions(30);
+        if self.rng.below(2) == 0 {
+            // Forgets everything at once, and makes the file smaller whenever nobody writes.
+            options = options.keep_for(Duration::ZERO).shrink_above(0);
+        }
         options.on_death = Arc::new(|_| {});
         let clock = Arc::new(ManualClock::default());
         let result = match EmbeddedStore::open_with_backend(disk.clone(), clock, options) {
@@ -93,6 +97,10 @@ impl World {
         }
         if self.rng.below(10) == 0 && !self.wipe(&*store).await {
             return Ok(());
+        }
+        if self.rng.below(4) == 0 {
+            // Nobody writes for a moment: the store tidies up.
+            tokio::time::sleep(Duration::from_millis(4)).await;
         }
         if let Ok(lease) = store.grant(Duration::from_secs(60)).await {
             self.leases.push(lease);

@@ -180,6 +180,100 @@ async fn the_file_stops_growing() {
     ));
 }
 
+/// What a busy hour left behind is gone a while later, from the file too.
+#[tokio::test]
+async fn history_and_space_go_when_nothing_happens() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state");
+    let keep = Duration::from_millis(40);
+    let options = || Options::default().keep_for(keep).shrink_above(1 << 20);
+    let clock = clock();
+    let store = EmbeddedStore::open_with(&path, clock.clone(), options()).unwrap();
+    let value = "x".repeat(100_000);
+    for i in 0..100 {
+        commit(&*store, vec![put(&format!("k/{i}"), &value), put("n", "1")]).await;
+    }
+    let lease = store.grant(Duration::from_secs(600)).await.unwrap();
+    commit(&*store, vec![put_leased("held", lease)]).await;
+    for i in 1..100 {
+        commit(&*store, vec![delete(&format!("k/{i}"))]).await;
+    }
+    let size = || std::fs::metadata(&path).unwrap().len();
+    let busy = size();
+    assert!(busy > 8 << 20, "{busy}");
+    let now = store.revision().await.unwrap();
+    assert!(store.watch("", Some(now - 50)).await.is_ok());
+    while size() > 1 << 20 {
+        clock.advance(keep);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let recent = store.watch("", Some(now)).await;
+    assert!(matches!(recent, Err(StoreError::Compacted { .. })));
+    assert!(
+        store.watch("", Some(now + 1)).await.is_ok(),
+        "no gap for who is up to date"
+    );
+    let before = store.range("", None, 10, None).await.unwrap();
+    assert_eq!(before.entries.len(), 3);
+    let after = commit(&*store, vec![put("n", "2")]).await;
+    drop(store);
+    let store = EmbeddedStore::open_with(&path, clock, options()).unwrap();
+    assert_eq!(store.revision().await.unwrap(), after);
+    assert_eq!(get(&*store, "k/0").await.unwrap().value.len(), 100_000);
+    store.keep_alive(lease).await.unwrap();
+}
+
+/// Cut short or overwritten: an error that names the file, never a panic and never an empty store.
+#[tokio::test]
+async fn a_damaged_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state");
+    let store = EmbeddedStore::open(&path, clock()).unwrap();
+    for i in 0..50 {
+        commit(&*store, vec![put(&format!("k/{i}"), &"x".repeat(10_000))]).await;
+    }
+    drop(store);
+    let whole = std::fs::read(&path).unwrap();
+    let zeroed = |upto: usize| {
+        let mut bytes = whole.clone();
+        bytes[..upto].fill(0);
+        bytes
+    };
+    let cuts = [1, 100, 4_096, whole.len() / 2, whole.len() - 1];
+    let cut = cuts.map(|n| whole[..n].to_vec());
+    let zeros = [64, 512, whole.len()].map(zeroed);
+    for bytes in cut.into_iter().chain(zeros) {
+        std::fs::write(&path, &bytes).unwrap();
+        match EmbeddedStore::open(&path, clock()) {
+            Err(StoreError::Corrupt(text)) => assert!(text.contains("state"), "{text}"),
+            other => panic!("{} bytes: {other:?}", bytes.len()),
+        }
+    }
+    std::fs::write(&path, &whole).unwrap();
+    let store = EmbeddedStore::open(&path, clock()).unwrap();
+    assert!(get(&*store, "k/49").await.is_some());
+}
+
+/// Space beyond the end is this file's already, whatever becomes of the rest of the disk.
+#[tokio::test]
+async fn space_is_held_ahead() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state");
+    let options = Options::default().hold_ahead(4 << 20);
+    let store = EmbeddedStore::open_with(&path, clock(), options).unwrap();
+    let ahead = || {
+        let file = std::fs::metadata(&path).unwrap();
+        (file.blocks() * 512).saturating_sub(file.len())
+    };
+    assert!(ahead() >= 4 << 20, "{}", ahead());
+    let value = "x".repeat(100_000);
+    for i in 0..30 {
+        commit(&*store, vec![put(&format!("k/{i}"), &value)]).await;
+    }
+    assert!(ahead() >= 4 << 20, "{}", ahead());
+}
+
 #[tokio::test]
 async fn a_watch_ends_with_its_store() {
     let dir = tempfile::tempdir().unwrap();
