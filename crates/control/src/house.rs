@@ -1,5 +1,6 @@
 //! Puts one control plane together: store, blobs, logs, services, controllers.
 
+use crate::state_file::{self, StateError};
 use neargate_base::{AccountId, Clock, Rng, task};
 use neargate_blob::{BlobError, Blobs};
 use neargate_compute::ecr::{self, Ecr};
@@ -12,8 +13,7 @@ use neargate_service::controller::{self, Controller};
 use neargate_service::ctx::Settings;
 use neargate_service::eni::Cursors;
 use neargate_service::{AwsError, Caller, Db, House};
-use neargate_store::embedded::EmbeddedStore;
-use neargate_store::{Store, StoreError};
+use neargate_store::Store;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,8 @@ pub struct Options {
     pub settings: Settings,
     /// A node elsewhere that is away for longer is lost.
     pub node_lease: Duration,
+    /// Begin with no state when what there was is lost or damaged.
+    pub new_state: bool,
 }
 
 /// Why the control plane could not be put together.
@@ -37,8 +39,8 @@ pub enum BuildError {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("cannot open the store under {path}")]
-    Store { path: PathBuf, source: StoreError },
+    #[error(transparent)]
+    State(#[from] StateError),
     #[error("cannot open the blobs under {path}")]
     Blobs { path: PathBuf, source: BlobError },
     #[error("cannot open the logs under {path}")]
@@ -75,9 +77,7 @@ pub async fn build(
         path: data.clone(),
         source,
     })?;
-    let path = data.join("state.redb");
-    let store: Arc<dyn Store> = EmbeddedStore::open(&path, clock.clone())
-        .map_err(|source| BuildError::Store { path, source })?;
+    let store: Arc<dyn Store> = state_file::open(data, clock.clone(), options.new_state)?;
     let path = data.join("blobs");
     let blobs = Blobs::open(&path).map_err(|source| BuildError::Blobs { path, source })?;
     let path = data.join("logs");

@@ -8,8 +8,10 @@ pub mod node_api;
 pub mod node_port;
 pub mod operator;
 pub mod services;
+mod state_file;
 
 pub use gateway::Gateway;
 pub use house::{BuildError, Built, Options, build};
 pub use node_api::NodeApi;
 pub use node_port::NodePort;
+pub use state_file::StateError;

@@ -40,6 +40,9 @@ pub struct Flags {
     /// 172.31.0.0/16 as AWS has it, or another that is free; kept from the first start on]
     #[arg(long, env = "NEARGATE_VPC_CIDR", value_name = "CIDR")]
     pub vpc_cidr: Option<VpcRange>,
+    /// When the state is lost or damaged, begin with none: tasks that go on running are stopped
+    #[arg(long)]
+    pub new_state: bool,
     /// The configuration file (`neargate config` prints one) [default: none]
     #[arg(long, env = "NEARGATE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -78,6 +81,9 @@ pub struct Config {
     /// The range of the default VPC; one that is free unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vpc_cidr: Option<VpcRange>,
+    /// Begin with no state when it is lost or damaged: said at each start, never kept in a file.
+    #[serde(skip)]
+    pub new_state: bool,
     /// Other registries to pull from.
     pub registries: Registries,
 }
@@ -115,6 +121,7 @@ impl Default for Config {
             node_listen: None,
             node_lease: Span::from(neargate_compute::ecs::lost::DEFAULT_LEASE),
             vpc_cidr: None,
+            new_state: false,
             registries: Registries::default(),
         }
     }
@@ -166,6 +173,7 @@ impl Config {
         config.node_listen = flags.node_listen.or(config.node_listen);
         config.vpc_cidr = flags.vpc_cidr.or(config.vpc_cidr);
         config.node_lease = flags.node_lease.unwrap_or(config.node_lease);
+        config.new_state = flags.new_state;
         config.validate()
     }
 

@@ -159,6 +159,7 @@ pub async fn operations() -> Result<String> {
         account: AccountId::default(),
         settings,
         node_lease: neargate_compute::ecs::lost::DEFAULT_LEASE,
+        new_state: false,
     };
     let built = build(
         options,

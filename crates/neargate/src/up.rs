@@ -236,6 +236,7 @@ impl Host {
                 vpc,
             },
             node_lease: config.node_lease.into(),
+            new_state: config.new_state,
         };
         let built = Arc::new(neargate_control::build(options, clock.clone(), rng.clone()).await?);
         if let Some(kept) = kept.filter(|kept| *kept != vpc) {

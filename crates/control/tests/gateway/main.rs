@@ -60,6 +60,7 @@ impl Lab {
             data: data.path().join("data"),
             account: AccountId::default(),
             node_lease: neargate_compute::ecs::lost::DEFAULT_LEASE,
+            new_state: false,
             settings: Settings {
                 vpc: Default::default(),
                 registry_endpoint: "localhost:4566".into(),

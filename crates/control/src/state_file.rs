@@ -1,0 +1,142 @@
+//! The file that holds all state: opened, made at the very first start, and never by mistake made
+//! anew beside what an earlier start left, since every task that it does not know is stopped.
+
+use neargate_base::Clock;
+use neargate_store::embedded::Options;
+use neargate_store::{EmbeddedStore, StoreError};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const NAME: &str = "state.redb";
+/// Made right after the state's file: where it is, there was state.
+const LATER: &str = "blobs";
+/// Held on the disk for state alone, so that tasks can be stopped on a full one.
+const AHEAD_BYTES: u64 = 16 << 20;
+
+/// Why there is no state to go on with.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    #[error(
+        "{path} is {how}, but images and logs of an earlier start lie beside it: put a copy of it \
+         back; or go on without it by --new-state: that stops the tasks it knew, and forgets \
+         everything else"
+    )]
+    Lost { path: PathBuf, how: &'static str },
+    #[error(
+        "cannot read the state: put a copy of it back; or go on without it by --new-state: that \
+         sets it aside, stops the tasks it knew, and forgets everything else"
+    )]
+    Damaged(#[source] StoreError),
+    #[error("cannot open the store under {path}")]
+    Store { path: PathBuf, source: StoreError },
+    #[error("cannot set {path} aside")]
+    Aside { path: PathBuf, source: io::Error },
+}
+
+/// Open the state under `data`. `anew`: when it is lost or damaged, begin with none.
+pub fn open(
+    data: &Path,
+    clock: Arc<dyn Clock>,
+    anew: bool,
+) -> Result<Arc<EmbeddedStore>, StateError> {
+    let path = data.join(NAME);
+    let how = match fs::metadata(&path) {
+        Ok(file) if file.len() > 0 => None,
+        Ok(_) => Some("empty"),
+        Err(_) => Some("missing"),
+    };
+    if let Some(how) = how.filter(|_| data.join(LATER).exists() && !anew) {
+        return Err(StateError::Lost { path, how });
+    }
+    let options = || Options::default().hold_ahead(AHEAD_BYTES);
+    let open = || EmbeddedStore::open_with(&path, clock.clone(), options());
+    let opened = match open() {
+        Err(StoreError::Corrupt(why)) if anew => {
+            let aside = path.with_extension("redb.damaged");
+            tracing::warn!(why, aside = %aside.display(), "the state is set aside");
+            fs::rename(&path, &aside).map_err(|source| StateError::Aside {
+                path: path.clone(),
+                source,
+            })?;
+            open()
+        }
+        Err(damaged @ StoreError::Corrupt(_)) => return Err(StateError::Damaged(damaged)),
+        opened => opened,
+    };
+    opened.map_err(|source| StateError::Store { path, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use neargate_base::time::SystemClock;
+    use neargate_store::{Op, Store, Txn};
+
+    fn open(data: &Path, anew: bool) -> Result<Arc<EmbeddedStore>, StateError> {
+        super::open(data, Arc::new(SystemClock), anew)
+    }
+
+    async fn write(store: &dyn Store) {
+        let put = Op::Put {
+            key: "k".into(),
+            value: "v".into(),
+            lease: None,
+        };
+        let txn = Txn {
+            compares: vec![],
+            ops: vec![put],
+        };
+        store.txn(txn).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_first_start_needs_nothing() {
+        let data = tempfile::tempdir().unwrap();
+        write(&*open(data.path(), false).unwrap()).await;
+        std::fs::create_dir(data.path().join(LATER)).unwrap();
+        // The option harms no whole state.
+        for anew in [false, true] {
+            let store = open(data.path(), anew).unwrap();
+            assert!(store.get("k").await.unwrap().is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn lost_or_damaged_state_is_never_replaced_unasked() {
+        let ways: [fn(&Path); 4] = [
+            |path| std::fs::remove_file(path).unwrap(),
+            |path| std::fs::write(path, "").unwrap(),
+            |path| std::fs::write(path, "x".repeat(10_000)).unwrap(),
+            |path| {
+                let whole = std::fs::read(path).unwrap();
+                std::fs::write(path, &whole[..whole.len() / 2]).unwrap();
+            },
+        ];
+        for spoil in ways {
+            let data = tempfile::tempdir().unwrap();
+            write(&*open(data.path(), false).unwrap()).await;
+            std::fs::create_dir(data.path().join(LATER)).unwrap();
+            spoil(&data.path().join(NAME));
+            let before = std::fs::read(data.path().join(NAME)).ok();
+            let refused = open(data.path(), false).unwrap_err();
+            assert!(refused.to_string().contains("--new-state"), "{refused}");
+            assert_eq!(
+                std::fs::read(data.path().join(NAME)).ok(),
+                before,
+                "untouched"
+            );
+            let store = open(data.path(), true).unwrap();
+            assert!(store.get("k").await.unwrap().is_none());
+        }
+    }
+
+    /// A start that ended before it had written anything is no loss.
+    #[tokio::test]
+    async fn an_interrupted_first_start_is_begun_again() {
+        let data = tempfile::tempdir().unwrap();
+        std::fs::write(data.path().join(NAME), "").unwrap();
+        open(data.path(), false).unwrap();
+    }
+}
