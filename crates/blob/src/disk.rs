@@ -11,7 +11,7 @@ use crate::upload::Sessions;
 use crate::{BlobError, Digest};
 use bytes::Bytes;
 use neargate_base::time::SystemClock;
-use neargate_base::{Clock, Timestamp, task};
+use neargate_base::{Clock, Room, Timestamp, task};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -112,6 +112,14 @@ impl Blobs {
             .map(|m| m.len())
     }
 
+    /// Do `bytes` more fit, and leave the disk its reserve ([`Room`])?
+    ///
+    /// # Errors
+    /// [`BlobError::NoSpace`] when they do not.
+    pub fn require_room(&self, bytes: u64) -> Result<(), BlobError> {
+        require_room(&self.root, bytes)
+    }
+
     /// Store `bytes` durably. With `expected`, refuse other content.
     pub async fn put_bytes(
         self: &Arc<Self>,
@@ -128,6 +136,7 @@ impl Blobs {
             return Err(BlobError::DigestMismatch { expected, actual });
         }
         let number = self.next_temporary.fetch_add(1, Ordering::Relaxed);
+        self.require_room(bytes.len() as u64)?;
         let path = self.root.join("tmp").join(number.to_string());
         let written = File::create(&path)
             .and_then(|mut f| f.write_all(bytes).map(|()| f))
@@ -233,6 +242,16 @@ impl Blobs {
             Ok(found)
         })
         .await
+    }
+}
+
+pub(crate) fn require_room(path: &Path, bytes: u64) -> Result<(), BlobError> {
+    match Room::at(path) {
+        Ok(room) if !room.takes(bytes) => {
+            Err(BlobError::io(path, io::ErrorKind::StorageFull.into()))
+        }
+        // What cannot be looked at is found out by writing.
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

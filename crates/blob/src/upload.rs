@@ -5,7 +5,7 @@
 //! [`Blobs::resume`] waits until the one before has let go (its last piece is then in the file).
 //! No thread is held while waiting for the sender.
 
-use crate::disk::{blocking, modified_at, read_dir};
+use crate::disk::{blocking, modified_at, read_dir, require_room};
 use crate::{BlobError, Blobs, Digest, Hasher, Stored};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -154,7 +154,8 @@ impl Upload {
     }
 
     /// Append everything `stream` yields; returns the new offset. When the stream fails, what
-    /// came before is kept and the upload can be resumed from [`Upload::offset`].
+    /// came before is kept and the upload can be resumed from [`Upload::offset`]. When it does not
+    /// fit on the disk, the upload is over, and gives back what it took.
     /// Dropping the future keeps the batches that were written.
     pub async fn append<S, E>(&mut self, stream: S) -> Result<u64, BlobError>
     where
@@ -175,7 +176,13 @@ impl Upload {
                     Some(_) => Vec::new(),
                 }
             });
-            self.offset = offset?;
+            self.offset = match offset {
+                Err(full @ BlobError::NoSpace { .. }) => {
+                    self.abandon().await?;
+                    return Err(full);
+                }
+                offset => offset?,
+            };
             gathered = next;
         }
         match broken {
@@ -214,6 +221,10 @@ impl Upload {
 
     /// Give the upload up and remove what was written.
     pub async fn cancel(self) -> Result<(), BlobError> {
+        self.abandon().await
+    }
+
+    async fn abandon(&self) -> Result<(), BlobError> {
         let path = self.path.clone();
         let removed = blocking(move || match fs::remove_file(&path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(BlobError::io(&path, e)),
@@ -287,6 +298,7 @@ impl Writer {
     }
 
     fn write(&mut self, path: &Path, batch: &[Bytes]) -> Result<u64, BlobError> {
+        require_room(path, batch.iter().map(|b| b.len() as u64).sum())?;
         let mut pieces: Vec<IoSlice<'_>> = batch.iter().map(|b| IoSlice::new(b)).collect();
         let mut rest = &mut pieces[..];
         while !rest.is_empty() {

@@ -39,6 +39,16 @@ impl Default for Ages {
     }
 }
 
+impl Ages {
+    /// While the disk is short of room: a push that has sent nothing for this long is over.
+    fn short() -> Self {
+        Ages {
+            upload: Duration::from_secs(10 * 60),
+            ..Ages::default()
+        }
+    }
+}
+
 /// What was removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Collected {
@@ -54,11 +64,27 @@ const LAYERS_AT_ONCE: usize = 60;
 /// Between two rounds; the first begins after one, so that a start is not slowed.
 const PERIOD: Duration = Duration::from_secs(60 * 60);
 
-/// Collect for ever. Failures are logged; the next round tries again.
+/// How often a disk that runs out of room is noticed.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Collect for ever, more often and more strictly while the disk is short of room. Failures are
+/// logged; the next round tries again.
 pub async fn run(house: Arc<House>) {
+    let mut idle = Duration::ZERO;
     loop {
-        tokio::time::sleep(PERIOD).await;
-        match collect(&house, Ages::default(), &HashSet::new()).await {
+        tokio::time::sleep(LOOK).await;
+        idle += LOOK;
+        let short = house.blobs.require_room(0).is_err();
+        if !short && idle < PERIOD {
+            continue;
+        }
+        idle = Duration::ZERO;
+        let ages = if short {
+            Ages::short()
+        } else {
+            Ages::default()
+        };
+        match collect(&house, ages, &HashSet::new()).await {
             Ok(collected) => tracing::debug!(?collected, "collected"),
             Err(error) => tracing::warn!(%error, "cannot collect unused images"),
         }

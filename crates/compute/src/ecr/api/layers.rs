@@ -67,6 +67,7 @@ pub async fn initiate_layer_upload(
     input: api::InitiateLayerUploadInput,
 ) -> Result<api::InitiateLayerUploadOutput, AwsError> {
     let contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    cx.house.blobs.require_room(0).map_err(error::blob)?;
     let id = contents.new_upload_id();
     cx.house.blobs.begin(&id).await.map_err(error::blob)?;
     Ok(api::InitiateLayerUploadOutput {

@@ -24,6 +24,7 @@ impl Call {
         {
             return Ok(created(place, &digest));
         }
+        self.fits()?;
         let id = place.contents.new_upload_id();
         let mut upload = self.house.blobs.begin(&id).await?;
         let Some(digest) = self.query("digest") else {
@@ -89,6 +90,7 @@ impl Call {
     ) -> Result<Response, Refusal> {
         let mut upload = self.resume(place, id).await?;
         self.continues(place, &upload)?;
+        self.fits()?;
         self.receive(&mut upload, body).await?;
         Ok(accepted(place, &upload, StatusCode::ACCEPTED))
     }
@@ -102,6 +104,7 @@ impl Call {
         let mut upload = self.resume(place, id).await?;
         let digest = parse(&self.query("digest").unwrap_or_default())?;
         self.continues(place, &upload)?;
+        self.fits()?;
         self.receive(&mut upload, body).await?;
         self.finish(place, upload, &digest).await
     }
@@ -162,6 +165,12 @@ impl Call {
             ));
         }
         Ok(())
+    }
+
+    /// A body that says it is too large for the disk is not even begun.
+    fn fits(&self) -> Result<(), Refusal> {
+        let length = text(&self.parts, CONTENT_LENGTH).and_then(|l| l.parse::<u64>().ok());
+        Ok(self.house.blobs.require_room(length.unwrap_or(0))?)
     }
 
     async fn receive(&self, upload: &mut Upload, body: Incoming) -> Result<(), Refusal> {
