@@ -1,11 +1,11 @@
 //! The container's log file as its only writer sees it.
 //!
 //! Invariants: the file always ends with a whole record; a write that fails loses its lines,
-//! counted, and never blocks or ends the container.
+//! counted, and never blocks or ends the container; the disk keeps its reserve ([`Room`]).
 
 use super::lines::{Batch, Stream};
-use neargate_base::Timestamp;
-use rustix::fs::{fstat, ftruncate};
+use neargate_base::{Room, Timestamp};
+use rustix::fs::{fstat, fstatvfs, ftruncate};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -51,8 +51,10 @@ impl Log {
         }
         // The shipper punches out what it has shipped, so blocks, not length, are what is used.
         let used = fstat(&*file).map_or(0, |stat| stat.st_blocks as u64 * 512);
+        let more = batch.bytes.len() as u64;
+        let fits = fstatvfs(&*file).map_or(true, |stat| Room::from(stat).takes(more));
         let notice = self.notice(now);
-        let written = if used + batch.bytes.len() as u64 > self.limit {
+        let written = if used + more > self.limit || !fits {
             Err(io::ErrorKind::StorageFull.into())
         } else {
             let file = self.file.as_mut().expect("checked above");

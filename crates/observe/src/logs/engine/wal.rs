@@ -8,9 +8,11 @@
 //! and the next one is not written before its fsync, so a crash can damage the last frame only,
 //! which nobody was told of: it is cut off. Damage in front of a good frame is something else (a
 //! failing disk); it is reported and skipped, and the good frames behind it are kept. The salt
-//! keeps log lines that happen to contain frames from being taken for some.
+//! keeps log lines that happen to contain frames from being taken for some. Some space beyond the
+//! log's end is held, so that groups and streams can be deleted on a full disk.
 
 use super::error::EngineError;
+use rustix::fs::{FallocateFlags, fallocate};
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -22,6 +24,9 @@ const FRAME_HEADER: usize = 20;
 /// The most a frame's payload may be: far above what one commit gathers.
 pub(super) const MAX_FRAME_BYTES: usize = 64 << 20;
 
+/// Held beyond the log's end, and renewed when half of it is used.
+const AHEAD_BYTES: u64 = 256 << 10;
+
 /// The open log, its end behind the last good frame.
 #[derive(Debug)]
 pub(super) struct Wal {
@@ -29,6 +34,8 @@ pub(super) struct Wal {
     path: PathBuf,
     salt: u64,
     len_bytes: u64,
+    /// Up to here the disk's space is the log's.
+    held_bytes: u64,
     next_seq: u64,
     broken: bool,
 }
@@ -42,14 +49,17 @@ impl Wal {
         file.write_all(&salt.to_le_bytes()).map_err(io)?;
         file.sync_all().map_err(io)?;
         let (path, len_bytes) = (path.to_owned(), FILE_HEADER as u64);
-        Ok(Wal {
+        let mut wal = Wal {
             file,
             path,
             salt,
             len_bytes,
+            held_bytes: 0,
             next_seq: 1,
             broken: false,
-        })
+        };
+        wal.hold_ahead();
+        Ok(wal)
     }
 
     /// Hand every good frame to `apply` in order and open the log behind the last one.
@@ -90,11 +100,24 @@ impl Wal {
             path: path.to_owned(),
             salt,
             len_bytes,
+            held_bytes: 0,
             next_seq: seq + 1,
             broken: false,
         };
         wal.file.seek(SeekFrom::Start(len_bytes)).map_err(io)?;
+        wal.hold_ahead();
         Ok(wal)
+    }
+
+    /// A disk that is full, or cannot do this, leaves it as it is.
+    fn hold_ahead(&mut self) {
+        let wanted = self.len_bytes + AHEAD_BYTES;
+        if self.held_bytes >= wanted - AHEAD_BYTES / 2 {
+            return;
+        }
+        if fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, wanted).is_ok() {
+            self.held_bytes = wanted;
+        }
     }
 
     pub(super) fn len_bytes(&self) -> u64 {
@@ -123,6 +146,9 @@ impl Wal {
                 .set_len(self.len_bytes)
                 .and_then(|()| self.file.seek(SeekFrom::Start(self.len_bytes)));
             self.broken = restored.is_err();
+            // What was held beyond the end went with it.
+            self.held_bytes = 0;
+            self.hold_ahead();
             return Err(EngineError::io("write to", &self.path)(e));
         }
         if let Err(e) = self.file.sync_data() {
@@ -131,6 +157,7 @@ impl Wal {
         }
         self.len_bytes += (FRAME_HEADER + payload.len()) as u64;
         self.next_seq += 1;
+        self.hold_ahead();
         Ok(())
     }
 
