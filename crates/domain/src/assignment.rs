@@ -31,6 +31,9 @@ pub struct Assignment {
     pub cpu_units: Option<u32>,
     /// Hard limit for the whole task.
     pub memory_mib: Option<u32>,
+    /// What the task's files may take in all; `None`: no limit of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ephemeral_storage_gib: Option<u32>,
     pub network: TaskNetwork,
     #[serde(default)]
     pub launch_type: LaunchType,

@@ -87,6 +87,7 @@ async fn give_back(cx: &Ctx, network: NetworkInterface) {
         desired: DesiredState::Stopped,
         cpu_units: None,
         memory_mib: None,
+        ephemeral_storage_gib: None,
         network: TaskNetwork::Awsvpc(network),
         launch_type: LaunchType::Fargate,
         container_instance_arn: None,

@@ -108,7 +108,8 @@ pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
         .partly(
             ops::RunTask,
             tasks::run_task,
-            "assignPublicIp gives no public address; ephemeral storage is stated, not limited; no \
+            "assignPublicIp gives no public address; a task that takes more than its ephemeral \
+             storage is stopped instead of getting ENOSPC; no \
              volumes, secrets, GPUs, links, port ranges, sidecar or other log drivers, \
              execute-command or credentials of a task role yet: such tasks are refused, but for \
              the role, which is stored",

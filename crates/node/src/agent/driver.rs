@@ -219,6 +219,10 @@ impl Driver {
             }
             Action::Signal(i, signal) => self.signal(i, signal),
             Action::Kill(i) => self.signal(i, 9),
+            Action::Discard(i) => {
+                let name = self.state.assignment.containers[i].name.clone();
+                self.spawn("discard", operation::discard(shared, task_id, name, i));
+            }
             Action::ReleaseNetwork => {
                 self.spawn("detach", operation::release_network(shared, task_id));
             }

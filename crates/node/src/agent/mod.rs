@@ -22,6 +22,7 @@ mod order;
 mod plan;
 mod recover;
 mod restart;
+mod room;
 pub mod seams;
 mod shipper;
 mod signal;
@@ -34,6 +35,7 @@ pub use self::instance::InstanceNetworks;
 use self::driver::{Driver, Handle, Message, Shared};
 use self::ledger::{Ledger, LedgerError};
 use self::observe::Event;
+use self::room::Keeper;
 use self::seams::{Plumb, Pull};
 use self::shipper::LogWatch;
 use self::state::TaskState;
@@ -168,9 +170,11 @@ impl Agent {
             .collect()
             .await;
         sweep(&shared, &known).await?;
-        let mut fleet = Fleet::new(Arc::clone(&shared));
+        let room = Arc::new(Keeper::new(config.data_dir));
+        task::spawn("disk-room", Arc::clone(&room).run(Arc::clone(&shared)));
+        let mut fleet = Fleet::new(Arc::clone(&shared), room);
         for (driver, handle) in adopted {
-            fleet.drive(driver, handle);
+            fleet.drive(driver, handle, false);
         }
         let shutdown = shared.shutdown.clone();
         let main = task::spawn("agent", fleet.run(config.collect_every));
@@ -200,6 +204,7 @@ async fn sweep(shared: &Shared, keep: &HashSet<String>) -> Result<(), AgentError
 #[derive(Debug)]
 struct Fleet {
     shared: Arc<Shared>,
+    room: Arc<Keeper>,
     drivers: HashMap<String, Handle>,
     /// Ids of tasks whose driver has ended.
     ended_tx: mpsc::UnboundedSender<String>,
@@ -208,10 +213,11 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn new(shared: Arc<Shared>) -> Fleet {
+    fn new(shared: Arc<Shared>, room: Arc<Keeper>) -> Fleet {
         let (ended_tx, ended_rx) = mpsc::unbounded_channel();
         Fleet {
             shared,
+            room,
             drivers: HashMap::new(),
             ended_tx,
             ended_rx,
@@ -219,7 +225,9 @@ impl Fleet {
         }
     }
 
-    fn drive(&mut self, driver: Driver, handle: Handle) {
+    fn drive(&mut self, driver: Driver, handle: Handle, is_new: bool) {
+        let assignment = &driver.state.assignment;
+        self.room.add(assignment, handle.tx.clone(), is_new);
         let task_id = driver.state.assignment.task_id.clone();
         self.drivers.insert(task_id.clone(), handle);
         let ended = self.ended_tx.clone();
@@ -258,6 +266,7 @@ impl Fleet {
                 },
                 Some(task_id) = self.ended_rx.recv() => {
                     self.drivers.remove(&task_id);
+                    self.room.remove(&task_id);
                 }
                 _ = collect.tick() => {
                     if collecting.as_ref().is_none_or(JoinHandle::is_finished) {
@@ -303,7 +312,7 @@ impl Fleet {
         }
         let state = TaskState::new(assignment, self.shared.clock.now());
         let (driver, handle) = Driver::new(Arc::clone(&self.shared), state);
-        self.drive(driver, handle);
+        self.drive(driver, handle, true);
     }
 
     /// Image collection runs beside everything else, however long it takes.

@@ -33,6 +33,10 @@ pub enum Event {
     /// It ran, and nobody saw it end.
     Lost(usize),
     Drained(usize),
+    /// Its files take more than they may; the sentence that says so.
+    Overfull(String),
+    /// What the container wrote is off the disk.
+    Discarded(usize),
     TaskRemoved,
     /// A take-down step failed; try all of it again then.
     ReleaseFailed(Timestamp),
@@ -107,6 +111,13 @@ impl TaskState {
                 self.exited(i, &exit);
             }
             Event::Drained(i) => self.containers[i].drained = true,
+            Event::Overfull(why) => {
+                if !self.all_ended() {
+                    self.overfull = true;
+                    self.conclude("EssentialContainerExited", &why, now);
+                }
+            }
+            Event::Discarded(i) => self.containers[i].freed = Once::Done,
             Event::TaskRemoved => self.removal = Once::Done,
             Event::ReleaseFailed(retry_at) => {
                 self.release_retry_at = Some(retry_at);
@@ -115,6 +126,11 @@ impl TaskState {
                 }
                 if self.removal == Once::Doing {
                     self.removal = Once::ToDo;
+                }
+                for c in &mut self.containers {
+                    if c.freed == Once::Doing {
+                        c.freed = Once::ToDo;
+                    }
                 }
                 if self.forgetting == Once::Doing {
                     self.forgetting = Once::ToDo;

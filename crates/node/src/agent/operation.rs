@@ -246,6 +246,18 @@ pub async fn release_network(shared: Arc<Shared>, task_id: String) -> Option<Mes
     }
 }
 
+pub async fn discard(
+    shared: Arc<Shared>,
+    task_id: String,
+    name: String,
+    i: usize,
+) -> Option<Message> {
+    match shared.runtime.discard(&task_id, &name).await {
+        Ok(()) => Some(Event::Discarded(i).into()),
+        Err(error) => again(&shared, &task_id, &chain(&error)),
+    }
+}
+
 pub async fn remove_task(shared: Arc<Shared>, task_id: String) -> Option<Message> {
     match shared.runtime.remove_task(&task_id).await {
         Ok(()) => Some(Event::TaskRemoved.into()),

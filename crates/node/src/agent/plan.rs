@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// SIGKILL is sent again when a container has not gone after this long.
 const KILL_AGAIN: Duration = Duration::from_secs(10);
+/// What a container wrote goes with its task; when that has not come about so soon, it goes first.
+const DISCARD_AFTER: Duration = Duration::from_millis(500);
 /// Longer than whoever retries waits.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
@@ -35,6 +37,8 @@ pub enum Action {
     GiveUp(usize, Option<String>),
     Signal(usize, i32),
     Kill(usize),
+    /// Free what an ended container wrote.
+    Discard(usize),
     ReleaseNetwork,
     /// Remove cgroup and state directories.
     RemoveTask,
@@ -92,6 +96,7 @@ pub fn plan(state: &TaskState, now: Timestamp) -> Plan {
     if state.all_ended() {
         release(state, now, &mut plan);
     }
+    discard(state, now, &mut plan);
     report(state, now, &mut plan);
     plan
 }
@@ -201,7 +206,7 @@ fn stop_container(state: &TaskState, i: usize, now: Timestamp, plan: &mut Plan) 
         }
         return;
     }
-    if state.removed {
+    if state.removed || state.overfull {
         plan.act(Action::Kill(i));
         return;
     }
@@ -243,12 +248,37 @@ fn release(state: &TaskState, now: Timestamp, plan: &mut Plan) {
     let failing = state.saving.retry_at.is_some();
     let exits_kept = state.saving.is_safe() || (failing && reported);
     let kept = state.removed || (exits_kept && state.containers.iter().all(|c| c.drained));
-    if state.removal == Once::ToDo && kept && state.network != Network::Attaching {
+    let discarding = state.containers.iter().any(|c| c.freed == Once::Doing);
+    if state.removal == Once::ToDo && kept && !discarding && state.network != Network::Attaching {
         plan.act(Action::RemoveTask);
     }
     let quiet = !state.saving.in_flight;
     if state.removed && state.released() && quiet && state.forgetting == Once::ToDo {
         plan.act(Action::Forget);
+    }
+}
+
+/// What ended containers wrote, when something still keeps the task from being removed: it runs
+/// on, or the disk is full.
+fn discard(state: &TaskState, now: Timestamp, plan: &mut Plan) {
+    let removing = |a: &Action| matches!(a, Action::RemoveTask);
+    if state.removal != Once::ToDo || plan.actions.iter().any(removing) {
+        return;
+    }
+    let failing = state.saving.retry_at.is_some();
+    for (i, c) in state.containers.iter().enumerate() {
+        let Phase::Ended(ended) = &c.phase else {
+            continue;
+        };
+        // One that never ran wrote nothing.
+        let ran = ended.started_at.is_some();
+        if !ran || c.freed != Once::ToDo || !plan.due(state.release_retry_at, now) {
+            continue;
+        }
+        match ended.finished_at.map(|at| at + DISCARD_AFTER) {
+            Some(at) if now < at && !failing => plan.wake(at),
+            _ => plan.act(Action::Discard(i)),
+        }
     }
 }
 
@@ -289,6 +319,7 @@ pub fn begin(state: &mut TaskState, action: &Action, now: Timestamp) {
             state.touch();
         }
         Action::Kill(i) => state.containers[*i].killed_at = Some(now),
+        Action::Discard(i) => state.containers[*i].freed = Once::Doing,
         Action::ReleaseNetwork => {
             state.network = Network::Releasing;
             state.release_retry_at = None;

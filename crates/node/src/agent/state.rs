@@ -107,6 +107,8 @@ pub struct ContainerState {
     pub health: HealthState,
     /// Its `ended` is the phase's, and unused here.
     pub runs: Runs,
+    /// What it wrote is off the disk.
+    pub freed: Once,
     /// By how much the clock was set since the newest run began, in milliseconds.
     pub set_by_millis: i64,
 }
@@ -176,6 +178,8 @@ pub struct TaskState {
     pub pull_started_at: Option<Timestamp>,
     pub pull_stopped_at: Option<Timestamp>,
     pub stopped: Option<TaskStopped>,
+    /// Its containers are killed without being asked: it took more of the disk than it may.
+    pub overfull: bool,
     /// Taking down cgroup and state directories.
     pub removal: Once,
     /// When a failed take-down is tried again.
@@ -209,6 +213,7 @@ impl TaskState {
                 killed_at: None,
                 health: HealthState::default(),
                 runs: Runs::default(),
+                freed: Once::ToDo,
                 set_by_millis: 0,
             })
             .collect();
@@ -222,6 +227,7 @@ impl TaskState {
             pull_started_at: None,
             pull_stopped_at: None,
             stopped: None,
+            overfull: false,
             removal: Once::ToDo,
             release_retry_at: None,
             saving: Saving {

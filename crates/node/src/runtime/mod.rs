@@ -14,6 +14,7 @@ mod container;
 mod exe;
 mod exec;
 mod exit;
+mod files;
 mod log;
 mod shim;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use config::{Bind, ContainerConfig, Limits, ShownFile, TaskLimits, Tmpfs, Ul
 pub use container::ShimContainer;
 pub use exec::{ExecEnd, Executed};
 pub use exit::{Exit, StartFailure, StartFailureKind, Started};
+pub use files::Files;
 pub use log::{Record, Records, discard_before};
 pub use shim::{RuntimeConfig, ShimRuntime};
 pub use traffic::Traffic;
@@ -58,6 +60,13 @@ pub trait Runtime: std::fmt::Debug + Send + Sync {
 
     /// What became of a container that an earlier agent started.
     async fn adopt(&self, task_id: &str, name: &str) -> Result<Adopted, RuntimeError>;
+
+    /// What the task's files take. Costs a look at each of them.
+    async fn files(&self, task_id: &str) -> Result<Files, RuntimeError>;
+
+    /// Frees what a container that has ended for good wrote; how it ended, and its log, stay.
+    /// Idempotent.
+    async fn discard(&self, task_id: &str, name: &str) -> Result<(), RuntimeError>;
 
     /// What the whole task uses now.
     async fn usage(&self, task_id: &str) -> Result<Usage, RuntimeError>;

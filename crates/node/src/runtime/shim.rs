@@ -4,6 +4,7 @@ use super::adopt;
 use super::again;
 use super::container::{Connection, ShimContainer};
 use super::exe::ShimProgram;
+use super::files::{self, Files};
 use super::traffic::{self, Traffic};
 use super::zygote::Zygote;
 use super::{Adopted, Container, ContainerConfig, Runtime, RuntimeError, TaskLimits};
@@ -317,6 +318,27 @@ impl Runtime for ShimRuntime {
         Self::check(task_id, name)?;
         let cgroup = self.container_cgroup(task_id, name);
         adopt::adopt(self.state_dir(task_id, name), cgroup).await
+    }
+
+    async fn files(&self, task_id: &str) -> Result<Files, RuntimeError> {
+        let (task, dir) = (self.task_cgroup(task_id)?, self.task_dir(task_id));
+        blocking(move || {
+            let containers = task.children();
+            let groups = containers.iter().map(|name| task.child(name));
+            let processes: Vec<i32> = groups.flat_map(|c| c.processes()).collect();
+            let (named, unnamed) = (files::under(&dir), files::unlinked(&processes));
+            Ok(Files {
+                bytes: named.bytes + unnamed.bytes,
+                count: named.count + unnamed.count,
+            })
+        })
+        .await
+    }
+
+    async fn discard(&self, task_id: &str, name: &str) -> Result<(), RuntimeError> {
+        Self::check(task_id, name)?;
+        let dir = self.state_dir(task_id, name);
+        blocking(move || files::discard(&dir).map_err(RuntimeError::io("free", dir))).await
     }
 
     async fn usage(&self, task_id: &str) -> Result<Usage, RuntimeError> {

@@ -388,6 +388,7 @@ pub fn task(number: u8, containers: Vec<ContainerSpec>) -> Assignment {
         desired: DesiredState::Running,
         cpu_units: Some(256),
         memory_mib: Some(512),
+        ephemeral_storage_gib: None,
         network: TaskNetwork::Awsvpc(eni(number)),
         launch_type: LaunchType::Fargate,
         container_instance_arn: None,

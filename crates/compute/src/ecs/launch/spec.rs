@@ -50,6 +50,8 @@ pub(super) fn task(
     } else {
         Status::pending()
     };
+    let ephemeral_storage_gib =
+        fargate.then(|| storage.map_or(EPHEMERAL_STORAGE_GIB, |s| s.size_in_gib));
     let spec = TaskSpec {
         cluster_arn: launch.cluster.arn.clone(),
         task_definition_arn: definition.task_definition_arn.clone().unwrap_or_default(),
@@ -58,8 +60,7 @@ pub(super) fn task(
         platform_version: launch.platform_version.clone().filter(|_| fargate),
         cpu: demand.cpu_units.to_string(),
         memory: demand.memory_mib.to_string(),
-        ephemeral_storage_gib: fargate
-            .then(|| storage.map_or(EPHEMERAL_STORAGE_GIB, |s| s.size_in_gib)),
+        ephemeral_storage_gib,
         enable_execute_command: launch.enable_execute_command,
         overrides: Json(shown_overrides(&launch.overrides, definition)),
         containers: shown.collect(),
@@ -90,6 +91,7 @@ pub(super) fn task(
             desired: DesiredState::Running,
             cpu_units: launch.cpu_units,
             memory_mib: launch.memory_mib,
+            ephemeral_storage_gib: ephemeral_storage_gib.and_then(|gib| u32::try_from(gib).ok()),
             network,
             launch_type,
             container_instance_arn: placed

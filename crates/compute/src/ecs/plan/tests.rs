@@ -205,6 +205,7 @@ fn task() -> Task {
         desired: DesiredState::Running,
         cpu_units: Some(256),
         memory_mib: Some(512),
+        ephemeral_storage_gib: None,
         network: TaskNetwork::Awsvpc(network),
         launch_type: LaunchType::Fargate,
         container_instance_arn: None,

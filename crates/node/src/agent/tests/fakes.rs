@@ -4,7 +4,8 @@
 use super::super::seams::{Joined, Plumb, Pull, PulledImage, TaskLinks};
 use crate::cgroup::Usage;
 use crate::runtime::{
-    Adopted, Container, ContainerConfig, ExecEnd, Executed, Exit, Runtime, RuntimeError, TaskLimits,
+    Adopted, Container, ContainerConfig, ExecEnd, Executed, Exit, Files, Runtime, RuntimeError,
+    TaskLimits,
 };
 use crate::upstream::{AssignmentChange, ImageSource, Upstream, UpstreamError};
 use async_trait::async_trait;
@@ -394,6 +395,14 @@ impl Runtime for FakeRuntime {
                 None => Adopted::Running(Arc::clone(&c) as Arc<dyn Container>),
             },
         })
+    }
+
+    async fn files(&self, _: &str) -> Result<Files, RuntimeError> {
+        Ok(Files::default())
+    }
+
+    async fn discard(&self, _: &str, _: &str) -> Result<(), RuntimeError> {
+        Ok(())
     }
 
     async fn usage(&self, _: &str) -> Result<Usage, RuntimeError> {

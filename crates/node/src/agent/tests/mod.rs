@@ -100,6 +100,7 @@ pub fn assignment(containers: Vec<ContainerSpec>) -> Assignment {
         desired: DesiredState::Running,
         cpu_units: Some(256),
         memory_mib: Some(512),
+        ephemeral_storage_gib: None,
         network: TaskNetwork::Awsvpc(NetworkInterface {
             id: "eni-0123456789abcdef0".into(),
             mac: "02:00:00:00:00:05".into(),

@@ -431,6 +431,8 @@ fn a_full_disk_does_not_keep_the_task_from_being_removed() {
     );
     state.on(Event::NetworkReleased, T0);
     state.network = Network::Released;
+    assert_eq!(step(&mut state, T0), [Action::Discard(0)]);
+    state.on(Event::Discarded(0), T0);
     assert_eq!(step(&mut state, T0), []);
     let report = Box::new(state.report());
     state.on(Event::Reported(report), T0);

@@ -141,6 +141,8 @@ impl World {
                 assert!(!self.running[*i], "gave up a running container");
                 return;
             }
+            Action::Discard(_) if self.one_in(4) => Event::ReleaseFailed(soon),
+            Action::Discard(i) => Event::Discarded(*i),
             Action::ReleaseNetwork if self.one_in(4) => Event::ReleaseFailed(soon),
             Action::ReleaseNetwork => Event::NetworkReleased,
             Action::RemoveTask => {

@@ -1,0 +1,347 @@
+//! Keeping tasks from filling the disk: each within its ephemeral storage, all together out of the
+//! reserve ([`Room`]).
+//!
+//! A task that takes too much is ended at once, with the reason. What files take is found by
+//! looking at them, and that is done only when the disk's free space says that it could matter.
+//! A limit can be overrun by what is written between two looks (see `docs/decisions/0006-room-on-the-disk.md`).
+
+use super::driver::{Sender, Shared};
+use super::observe::Event;
+use crate::runtime::Files;
+use neargate_base::Room;
+use neargate_base::time::Stopwatch;
+use neargate_domain::Assignment;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Files that a task may have for each GiB it may take: one for 16 KiB, as ext4 makes room for.
+const FILES_PER_GIB: u64 = 1 << 16;
+/// A task that took less than this since the last look is not what fills the disk.
+const FILLS_BYTES: u64 = 16 << 20;
+const FILLS_FILES: u64 = 4_096;
+/// As fast as disks (and memory before them) take what is written.
+const BYTES_PER_SECOND: u64 = 2 << 30;
+const SOONEST: Duration = Duration::from_millis(50);
+const LATEST: Duration = Duration::from_secs(1);
+/// Files are looked at this often even if the disk's free space tells nothing.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Looking takes no more than this part of the time.
+const EFFORT: u32 = 20;
+
+/// One task as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Found {
+    task_id: String,
+    gib: Option<u32>,
+    now: Files,
+    /// When room was last plentiful; `None`: not known.
+    before: Option<Files>,
+}
+
+impl Found {
+    fn limit(&self) -> Option<Files> {
+        self.gib.map(|gib| Files {
+            bytes: u64::from(gib) << 30,
+            count: u64::from(gib) * FILES_PER_GIB,
+        })
+    }
+
+    fn grown(&self) -> Files {
+        let before = self.before.unwrap_or(self.now);
+        Files {
+            bytes: self.now.bytes.saturating_sub(before.bytes),
+            count: self.now.count.saturating_sub(before.count),
+        }
+    }
+}
+
+/// Files that the disk must still take, as bytes are kept in reserve.
+fn out_of_files(room: &Room) -> bool {
+    room.free_files.is_some_and(|free| free < FILLS_FILES / 4)
+}
+
+fn is_short(room: &Room) -> bool {
+    !room.takes(0) || out_of_files(room)
+}
+
+/// Which tasks must end, and why.
+fn too_much(room: &Room, tasks: &[Found]) -> Vec<(String, String)> {
+    let mut ends: Vec<(String, String)> = tasks.iter().filter_map(over_limit).collect();
+    if !ends.is_empty() || !is_short(room) {
+        return ends;
+    }
+    let most = tasks.iter().max_by_key(|task| {
+        let grown = task.grown();
+        match out_of_files(room) {
+            true => grown.count,
+            false => grown.bytes,
+        }
+    });
+    if let Some(task) = most {
+        let grown = task.grown();
+        if grown.bytes >= FILLS_BYTES || grown.count >= FILLS_FILES {
+            let why = format!(
+                "The task's ephemeral storage could not grow beyond {} MiB: the disk of its host \
+                 is full",
+                task.now.bytes >> 20
+            );
+            ends.push((task.task_id.clone(), why));
+        }
+    }
+    ends
+}
+
+fn over_limit(task: &Found) -> Option<(String, String)> {
+    let (limit, gib) = (task.limit()?, task.gib?);
+    let what = if task.now.bytes > limit.bytes {
+        format!("{} MiB", task.now.bytes >> 20)
+    } else if task.now.count > limit.count {
+        "too many files".to_owned()
+    } else {
+        return None;
+    };
+    let why = format!("The task used {what}, more than its {gib} GiB of ephemeral storage take");
+    Some((task.task_id.clone(), why))
+}
+
+/// How soon the disk could be full.
+fn next_look(room: &Room) -> Duration {
+    let left = room.free_bytes.saturating_sub(room.reserve_bytes());
+    Duration::from_millis(left / (BYTES_PER_SECOND / 1_000)).clamp(SOONEST, LATEST)
+}
+
+#[derive(Debug)]
+struct Watched {
+    driver: Sender,
+    gib: Option<u32>,
+    before: Option<Files>,
+}
+
+/// The tasks of an agent, and the disk they share.
+#[derive(Debug)]
+pub struct Keeper {
+    dir: PathBuf,
+    tasks: Mutex<HashMap<String, Watched>>,
+}
+
+/// When the files were last looked at.
+struct Looked {
+    since: Stopwatch,
+    took: Duration,
+    room: Room,
+    /// The least that any task was from its limit.
+    slack: Files,
+}
+
+impl Keeper {
+    /// `dir` is on the disk that the tasks write to.
+    pub fn new(dir: PathBuf) -> Keeper {
+        Keeper {
+            dir,
+            tasks: Mutex::default(),
+        }
+    }
+
+    /// From here on the task is looked after. `is_new`: it has no files yet.
+    pub fn add(&self, task: &Assignment, driver: Sender, is_new: bool) {
+        let watched = Watched {
+            driver,
+            gib: task.ephemeral_storage_gib,
+            before: is_new.then(Files::default),
+        };
+        self.tasks.lock().insert(task.task_id.clone(), watched);
+    }
+
+    pub fn remove(&self, task_id: &str) {
+        let mut tasks = self.tasks.lock();
+        tasks.remove(task_id);
+        if tasks.capacity() > 64 && tasks.len() < tasks.capacity() / 4 {
+            tasks.shrink_to_fit();
+        }
+    }
+
+    /// Look after the tasks until the agent shuts down.
+    pub async fn run(self: Arc<Self>, shared: Arc<Shared>) {
+        let mut looked: Option<Looked> = None;
+        loop {
+            let mut wait = LATEST;
+            if let Ok(room) = Room::at(&self.dir)
+                && !self.tasks.lock().is_empty()
+            {
+                if looked.as_ref().is_none_or(|looked| is_due(&room, looked)) {
+                    looked = Some(self.look(&shared, room).await);
+                }
+                wait = next_look(&room);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = shared.shutdown.cancelled() => return,
+            }
+        }
+    }
+
+    async fn look(&self, shared: &Shared, room: Room) -> Looked {
+        let since = Stopwatch::start();
+        let list = |(id, w): (&String, &Watched)| (id.clone(), w.gib, w.before);
+        let tasks: Vec<_> = self.tasks.lock().iter().map(list).collect();
+        let (mut found, mut slack) = (
+            Vec::new(),
+            Files {
+                bytes: u64::MAX,
+                count: u64::MAX,
+            },
+        );
+        for (task_id, gib, before) in tasks {
+            match shared.runtime.files(&task_id).await {
+                Ok(now) => found.push(Found {
+                    task_id,
+                    gib,
+                    now,
+                    before,
+                }),
+                Err(error) => tracing::debug!(task_id, %error, "files not looked at"),
+            }
+        }
+        for task in &found {
+            if let Some(limit) = task.limit() {
+                slack.bytes = slack.bytes.min(limit.bytes.saturating_sub(task.now.bytes));
+                slack.count = slack.count.min(limit.count.saturating_sub(task.now.count));
+            }
+        }
+        let ends = too_much(&room, &found);
+        let mut tasks = self.tasks.lock();
+        for (task_id, why) in ends {
+            tracing::warn!(task_id, why, "a task is ended");
+            if let Some(watched) = tasks.get(&task_id) {
+                // A driver that has just ended needs no more telling.
+                let _ = watched.driver.send(Event::Overfull(why).into());
+            }
+        }
+        for task in found {
+            if let Some(watched) = tasks.get_mut(&task.task_id)
+                && (watched.before.is_none() || !is_short(&room))
+            {
+                watched.before = Some(task.now);
+            }
+        }
+        let took = since.elapsed();
+        Looked {
+            since: Stopwatch::start(),
+            took,
+            room,
+            slack,
+        }
+    }
+}
+
+fn is_due(room: &Room, looked: &Looked) -> bool {
+    let elapsed = looked.since.elapsed();
+    if elapsed < looked.took * EFFORT {
+        return false;
+    }
+    let taken = looked.room.free_bytes.saturating_sub(room.free_bytes);
+    let made = match (looked.room.free_files, room.free_files) {
+        (Some(before), Some(now)) => before.saturating_sub(now),
+        _ => 0,
+    };
+    is_short(room)
+        || taken >= looked.slack.bytes
+        || made >= looked.slack.count
+        || elapsed >= LOOK_AGAIN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn room(free_bytes: u64) -> Room {
+        Room {
+            total_bytes: 100 << 30,
+            free_bytes,
+            free_files: Some(1_000_000),
+        }
+    }
+
+    fn found(task_id: &str, before: Option<u64>, now: u64) -> Found {
+        let files = |mib: u64| Files {
+            bytes: mib * MIB,
+            count: 100,
+        };
+        Found {
+            task_id: task_id.into(),
+            gib: Some(20),
+            now: files(now),
+            before: before.map(files),
+        }
+    }
+
+    fn ended(room: &Room, tasks: &[Found]) -> Vec<String> {
+        too_much(room, tasks)
+            .into_iter()
+            .map(|(id, _)| id)
+            .collect()
+    }
+
+    #[test]
+    fn a_task_over_its_limit_ends_and_no_other() {
+        let large = found("large", Some(0), 20 * 1_024);
+        let mut larger = found("larger", Some(0), 20 * 1_024 + 1);
+        let mut many = found("many", Some(0), 1);
+        many.now.count = 20 * FILES_PER_GIB + 1;
+        let plenty = room(50 << 30);
+        let all = [large, larger.clone(), many];
+        assert_eq!(ended(&plenty, &all), ["larger", "many"]);
+        let why = &too_much(&plenty, &all)[0].1;
+        assert!(
+            why.contains("more than its 20 GiB of ephemeral storage"),
+            "{why}"
+        );
+        larger.gib = None;
+        assert!(
+            ended(&plenty, &[larger]).is_empty(),
+            "an instance's task has the instance's disk"
+        );
+    }
+
+    #[test]
+    fn before_the_reserve_the_one_that_grows_ends() {
+        let tasks = [
+            found("database", Some(9_000), 9_010),
+            found("filler", Some(0), 500),
+            found("slower", Some(0), 300),
+        ];
+        assert!(ended(&room(65 * MIB), &tasks).is_empty());
+        assert_eq!(ended(&room(63 * MIB), &tasks), ["filler"]);
+    }
+
+    #[test]
+    fn a_disk_that_somebody_else_fills_ends_no_task() {
+        let tasks = [
+            found("database", Some(9_000), 9_010),
+            found("adopted", None, 8_000),
+        ];
+        assert!(ended(&room(0), &tasks).is_empty());
+    }
+
+    #[test]
+    fn files_run_out_as_bytes_do() {
+        let mut few = room(50 << 30);
+        few.free_files = Some(100);
+        let mut many = found("many", Some(0), 1);
+        many.now.count = 50_000;
+        assert_eq!(ended(&few, &[found("large", Some(0), 900), many]), ["many"]);
+    }
+
+    #[test]
+    fn looks_come_sooner_as_room_runs_out() {
+        assert_eq!(next_look(&room(50 << 30)), LATEST);
+        assert_eq!(next_look(&room(0)), SOONEST);
+        let soon = next_look(&room(64 * MIB + (1 << 30)));
+        assert!(soon > SOONEST && soon < LATEST, "{soon:?}");
+    }
+}

@@ -1,0 +1,172 @@
+//! What a task's files take on the disk, found by looking: neither quotas nor block devices are
+//! there on every host.
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
+use rustix::io::Errno;
+use std::collections::HashSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// What files take, or may take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Files {
+    pub bytes: u64,
+    pub count: u64,
+}
+
+impl Files {
+    fn add(&mut self, blocks: u64) {
+        self.bytes += blocks * 512;
+        self.count += 1;
+    }
+}
+
+/// A tree deeper than this hides what it holds from us: it counts as too much.
+const DEEPEST: usize = 256;
+
+/// Everything under `dir`, links not followed, what has several names counted once.
+pub(super) fn under(dir: &Path) -> Files {
+    let mut files = Files::default();
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    if let Ok(root) = rustix::fs::open(dir, flags, Mode::empty()) {
+        walk(root, 0, &mut HashSet::new(), &mut files);
+    }
+    files
+}
+
+/// What cannot be read is gone, or going.
+fn walk(dir: OwnedFd, depth: usize, seen: &mut HashSet<u64>, files: &mut Files) {
+    let Ok(entries) = Dir::read_from(&dir) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let Ok(stat) = statat(dir.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW) else {
+            continue;
+        };
+        count(&stat, seen, files);
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+            continue;
+        }
+        if depth == DEEPEST {
+            files.count = u64::MAX / 2;
+            return;
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match openat(dir.as_fd(), name, flags, Mode::empty()) {
+            Ok(below) => walk(below, depth + 1, seen, files),
+            Err(Errno::MFILE | Errno::NFILE) => files.count = u64::MAX / 2,
+            Err(_) => {}
+        }
+    }
+}
+
+fn count(stat: &Stat, seen: &mut HashSet<u64>, files: &mut Files) {
+    if stat.st_nlink > 1
+        && FileType::from_raw_mode(stat.st_mode) != FileType::Directory
+        && !seen.insert(stat.st_ino)
+    {
+        return;
+    }
+    files.add(u64::try_from(stat.st_blocks).unwrap_or(0));
+}
+
+/// What these processes have open and no name is left of.
+pub(super) fn unlinked(processes: &[i32]) -> Files {
+    let (mut files, mut seen) = (Files::default(), HashSet::new());
+    for pid in processes {
+        let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+            continue;
+        };
+        for path in open.flatten().map(|fd| fd.path()) {
+            // Memory is limited elsewhere.
+            let in_memory = |name: &Path| name.to_string_lossy().starts_with("/memfd:");
+            if fs::read_link(&path).is_ok_and(|name| in_memory(&name)) {
+                continue;
+            }
+            if let Ok(file) = fs::metadata(&path)
+                && file.is_file()
+                && file.nlink() == 0
+                && seen.insert((file.dev(), file.ino()))
+            {
+                files.add(file.blocks());
+            }
+        }
+    }
+    files
+}
+
+/// Removes what a container wrote; what is known of its run, and its log, stay.
+pub(super) fn discard(dir: &Path) -> std::io::Result<()> {
+    let entries = match fs::read_dir(dir) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            match fs::remove_dir_all(entry.path()) {
+                Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_counted_once_and_links_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::create_dir(path("sub")).unwrap();
+        fs::write(path("sub/a"), vec![1; 100_000]).unwrap();
+        fs::hard_link(path("sub/a"), path("again")).unwrap();
+        std::os::unix::fs::symlink("/usr", path("link")).unwrap();
+        let found = under(dir.path());
+        assert_eq!(found.count, 3);
+        assert!((100_000..200_000).contains(&found.bytes), "{found:?}");
+        assert_eq!(under(&path("missing")), Files::default());
+    }
+
+    #[test]
+    fn a_file_without_a_name_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("gone");
+        fs::write(&path, vec![1; 100_000]).unwrap();
+        let open = fs::File::open(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let own = [std::process::id() as i32];
+        assert!(unlinked(&own).bytes >= 100_000);
+        drop(open);
+    }
+
+    #[test]
+    fn a_tree_too_deep_to_look_into_is_too_much() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep: std::path::PathBuf = std::iter::repeat_n("d", DEEPEST + 2).collect();
+        fs::create_dir_all(dir.path().join(deep)).unwrap();
+        assert!(under(dir.path()).count > 1 << 40);
+    }
+
+    #[test]
+    fn what_a_container_wrote_goes_and_its_end_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("upper/etc")).unwrap();
+        fs::write(dir.path().join("exit.json"), "{}").unwrap();
+        for _ in 0..2 {
+            discard(dir.path()).unwrap();
+        }
+        assert!(!dir.path().join("upper").exists() && dir.path().join("exit.json").exists());
+        discard(&dir.path().join("missing")).unwrap();
+    }
+}
