@@ -65,11 +65,13 @@ impl State {
     pub(super) fn put_instance(&mut self, scope: &Scope, instance: Stored<ContainerInstance>) {
         let cluster = ClusterId::new(scope, &instance.cluster);
         self.capacities.put_instance(&cluster, &instance);
-        let closed = self.closed.entry(cluster.clone()).or_default();
         match instance.status {
-            InstanceStatus::Active => closed.remove(&instance.id),
-            _ => closed.insert(instance.id.clone()),
-        };
+            InstanceStatus::Active => self.open(&cluster, &instance.id),
+            _ => {
+                let closed = self.closed.entry(cluster.clone()).or_default();
+                closed.insert(instance.id.clone());
+            }
+        }
         let of = self.instances.entry(cluster).or_default();
         of.insert(instance.id.clone(), Arc::new(instance));
     }
@@ -77,8 +79,16 @@ impl State {
     pub(super) fn remove_instance(&mut self, cluster: &ClusterId, id: &str) {
         self.capacities.remove_instance(cluster, id);
         remove(&mut self.instances, cluster, id);
+        self.open(cluster, id);
+    }
+
+    /// The instance is not closed (any more).
+    fn open(&mut self, cluster: &ClusterId, id: &str) {
         if let Some(closed) = self.closed.get_mut(cluster) {
             closed.remove(id);
+            if closed.is_empty() {
+                self.closed.remove(cluster);
+            }
         }
     }
 
