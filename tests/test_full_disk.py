@@ -10,6 +10,7 @@ import botocore.exceptions
 import pytest
 
 import images
+import neargate
 import tasks
 from images import sha256
 from neargate import wait_until
@@ -175,6 +176,117 @@ def test_an_image_that_does_not_fit(gate, disk, tmp_path):
     wait_until(lambda: used(disk) < before + (12 << 20), what="the space is given back")
     tasks.register(gate, container(command=["true"]))
     tasks.ended(gate, tasks.run(gate))
+
+
+def test_a_task_that_fills_the_disk_ends_and_nobody_else_suffers(gate, disk):
+    tasks.register(gate, container(command=["sh", "-c", "trap 'exit 7' TERM; while :; do usleep 20000; done"]))
+    bystander = tasks.run(gate)
+    tasks.wait_for(gate, bystander, "RUNNING")
+    before = used(disk)
+    # The file has no name: nothing shows it but the process that has it open.
+    fill = "exec 3>/tmp/fill; rm /tmp/fill; cat /dev/zero >&3; sleep 600"
+    tasks.register(gate, container(command=["sh", "-c", fill], group=GROUP), family="filler")
+    task = tasks.wait_for(gate, tasks.run(gate, "filler"), "STOPPED")
+    assert "ephemeral storage" in task["stoppedReason"], tasks.why(task)
+    assert task["containers"][0]["exitCode"] == 137, tasks.why(task)
+    wait_until(lambda: used(disk) < before + (12 << 20), what="the space is given back")
+    wait_until(lambda: attempt(gate.client("ecs").create_cluster, clusterName="after") is None, what="writes work")
+    assert tasks.describe(gate, bystander)["lastStatus"] == "RUNNING"
+    gate.client("ecs").stop_task(task=bystander)
+    tasks.ended(gate, bystander, 7)
+
+
+def test_what_ends_things_works_on_a_full_disk(gate, disk):
+    """Somebody else has filled it: tasks go on, and can be stopped; what they wrote is given back."""
+    write = "trap 'exit 7' TERM; dd if=/dev/zero of=/tmp/own bs=1M count=40 2>/dev/null; while :; do usleep 20000; done"
+    tasks.register(gate, container(command=["sh", "-c", write], group=GROUP))
+    first, second = tasks.run(gate), tasks.run(gate)
+    before = used(disk)
+    wait_until(lambda: used(disk) > before + (75 << 20), what="the tasks have written")
+    ecs = gate.client("ecs", config=ONCE)
+    service = dict(taskDefinition="test", launchType="FARGATE", networkConfiguration=tasks.network(gate))
+    ecs.create_service(serviceName="idle", desiredCount=0, **service)
+    disk.fill()
+    fill_store(ecs)
+    assert [tasks.describe(gate, arn)["lastStatus"] for arn in (first, second)] == ["RUNNING"] * 2
+    ecs.stop_task(task=first)
+    tasks.ended(gate, first, 7)
+    wait_until(lambda: room(disk) > 30 << 20, what="an ended task's files are given back")
+    disk.fill()
+    fill_store(ecs)
+    ecs.update_service(service="idle", desiredCount=0)
+    ecs.delete_service(service="idle", force=True)
+    ecs.deregister_task_definition(taskDefinition="test:1")
+    gate.stop()
+    done = gate.cli("down")
+    assert done.returncode == 0, done.stderr
+    assert "stopped 1 task" in done.stderr
+    wait_until(lambda: room(disk) > 30 << 20, what="space is given back")
+    gate.start()
+    tasks.ended(gate, second, 7)
+    disk.fill()
+    fill_store(ecs)
+    gate.reset()
+    assert ecs.list_clusters()["clusterArns"] == []
+
+
+def test_a_push_that_does_not_fit_is_refused_early(gate, disk):
+    registry = Registry(gate, "busybox")
+    kept = {"begun": registry.begin(), "half": registry.begin()}
+    assert registry.send("PATCH", kept["half"], os.urandom(4_000_000)).status == 202
+    left = 8_000_000 + room(disk) - room_for_pushes(disk)
+    with open(disk.filler, "wb") as filler:
+        filler.truncate(0)
+        os.posix_fallocate(filler.fileno(), 0, room(disk) - left)
+    before = used(disk)
+    big = os.urandom(12_000_000)
+    # What says how large it is, is not even begun; what does not say so ends before the reserve.
+    reply = registry.send("POST", f"blobs/uploads/?digest={sha256(big)}", big)
+    assert reply.status in (500, 503, 507) and "space" in reply.message, (reply.status, reply.body)
+    reply = registry.send("PATCH", kept["half"], iter([big[n : n + 100_000] for n in range(0, len(big), 100_000)]))
+    assert reply.status in (500, 503, 507) and "space" in reply.message, (reply.status, reply.body)
+    assert used(disk) <= before, "what did not fit is not kept"
+    assert registry.send("GET", kept["half"]).status == 404
+    small = os.urandom(1_000_000)
+    assert registry.finish(kept["begun"], sha256(small), small).status == 201
+    disk.free()
+    assert registry.send("POST", f"blobs/uploads/?digest={sha256(big)}", big).status == 201
+
+
+def test_lost_state_is_never_replaced_unasked(gate, disk, tmp_path):
+    tasks.register(gate, container(command=["sleep", "600"]))
+    arn = tasks.run(gate)
+    tasks.wait_for(gate, arn, "RUNNING")
+    gate.kill()
+    state = gate.data / "state.redb"
+    whole = state.read_bytes()
+    for spoil in (lambda: state.write_bytes(b""), state.unlink, lambda: state.write_bytes(whole[: len(whole) // 2])):
+        spoil()
+        for refused in (gate.cli("up"), gate.cli("down")):
+            assert refused.returncode == 1
+            assert str(state) in refused.stderr and "--new-state" in refused.stderr, refused.stderr
+            assert len(refused.stderr.strip().splitlines()) == 1, refused.stderr
+        assert neargate.shims_of(gate.data), "the task goes on"
+    state.write_bytes(whole)
+    gate.start()
+    assert tasks.describe(gate, arn)["lastStatus"] == "RUNNING"
+    gate.kill()
+    state.write_bytes(b"")
+    gate.flags.append("--new-state")
+    gate.start()
+    wait_until(lambda: not neargate.shims_of(gate.data), what="tasks that nobody knows are stopped")
+    assert gate.client("ecs").list_clusters()["clusterArns"] == []
+
+
+def room(disk):
+    stat = os.statvfs(disk.directory)
+    return stat.f_bavail * stat.f_frsize
+
+
+def room_for_pushes(disk):
+    """Without the reserve, a sixteenth of so small a disk."""
+    stat = os.statvfs(disk.directory)
+    return room(disk) - stat.f_blocks * stat.f_frsize // 16
 
 
 def used(disk):
