@@ -19,7 +19,7 @@ use std::time::Duration;
 
 /// Files that a task may have for each GiB it may take: one for 16 KiB, as ext4 makes room for.
 const FILES_PER_GIB: u64 = 1 << 16;
-/// A task that took less than this since the last look is not what fills the disk.
+/// A task that took less than this since there was room is not what fills the disk.
 const FILLS_BYTES: u64 = 16 << 20;
 const FILLS_FILES: u64 = 4_096;
 /// As fast as disks (and memory before them) take what is written.
@@ -67,20 +67,21 @@ fn is_short(room: &Room) -> bool {
     !room.takes(0) || out_of_files(room)
 }
 
-/// Which tasks must end, and why.
-fn too_much(room: &Room, tasks: &[Found]) -> Vec<(String, String)> {
+/// Which tasks must end, and why. `plenty`: the disk when there was room last.
+fn too_much(room: &Room, plenty: &Room, tasks: &[Found]) -> Vec<(String, String)> {
     let mut ends: Vec<(String, String)> = tasks.iter().filter_map(over_limit).collect();
     if !ends.is_empty() || !is_short(room) {
         return ends;
     }
-    let most = tasks.iter().max_by_key(|task| {
-        let grown = task.grown();
-        match out_of_files(room) {
-            true => grown.count,
-            false => grown.bytes,
-        }
-    });
-    if let Some(task) = most {
+    let taken = taken(plenty, room);
+    let by_files = out_of_files(room);
+    let of = |files: Files| if by_files { files.count } else { files.bytes };
+    let by_tasks: u64 = tasks.iter().map(|task| of(task.grown())).sum();
+    if by_tasks < of(taken) / 2 {
+        // Somebody else fills the disk.
+        return ends;
+    }
+    if let Some(task) = tasks.iter().max_by_key(|task| of(task.grown())) {
         let grown = task.grown();
         if grown.bytes >= FILLS_BYTES || grown.count >= FILLS_FILES {
             let why = format!(
@@ -92,6 +93,18 @@ fn too_much(room: &Room, tasks: &[Found]) -> Vec<(String, String)> {
         }
     }
     ends
+}
+
+/// What was taken of the disk in between, by whomever.
+fn taken(before: &Room, now: &Room) -> Files {
+    let made = |before: u64, now: u64| before.saturating_sub(now);
+    Files {
+        bytes: made(before.free_bytes, now.free_bytes),
+        count: before
+            .free_files
+            .zip(now.free_files)
+            .map_or(0, |(b, n)| made(b, n)),
+    }
 }
 
 fn over_limit(task: &Found) -> Option<(String, String)> {
@@ -132,6 +145,8 @@ struct Looked {
     since: Stopwatch,
     took: Duration,
     room: Room,
+    /// As of the last look that found room.
+    plenty: Room,
     /// The least that any task was from its limit.
     slack: Files,
 }
@@ -172,7 +187,8 @@ impl Keeper {
                 && !self.tasks.lock().is_empty()
             {
                 if looked.as_ref().is_none_or(|looked| is_due(&room, looked)) {
-                    looked = Some(self.look(&shared, room).await);
+                    let plenty = looked.as_ref().map_or(room, |looked| looked.plenty);
+                    looked = Some(self.look(&shared, room, plenty).await);
                 }
                 wait = next_look(&room);
             }
@@ -183,7 +199,7 @@ impl Keeper {
         }
     }
 
-    async fn look(&self, shared: &Shared, room: Room) -> Looked {
+    async fn look(&self, shared: &Shared, room: Room, plenty: Room) -> Looked {
         let since = Stopwatch::start();
         let list = |(id, w): (&String, &Watched)| (id.clone(), w.gib, w.before);
         let tasks: Vec<_> = self.tasks.lock().iter().map(list).collect();
@@ -211,7 +227,7 @@ impl Keeper {
                 slack.count = slack.count.min(limit.count.saturating_sub(task.now.count));
             }
         }
-        let ends = too_much(&room, &found);
+        let ends = too_much(&room, &plenty, &found);
         let mut tasks = self.tasks.lock();
         for (task_id, why) in ends {
             tracing::warn!(task_id, why, "a task is ended");
@@ -227,11 +243,11 @@ impl Keeper {
                 watched.before = Some(task.now);
             }
         }
-        let took = since.elapsed();
         Looked {
+            took: since.elapsed(),
             since: Stopwatch::start(),
-            took,
             room,
+            plenty: if is_short(&room) { plenty } else { room },
             slack,
         }
     }
@@ -242,14 +258,11 @@ fn is_due(room: &Room, looked: &Looked) -> bool {
     if elapsed < looked.took * EFFORT {
         return false;
     }
-    let taken = looked.room.free_bytes.saturating_sub(room.free_bytes);
-    let made = match (looked.room.free_files, room.free_files) {
-        (Some(before), Some(now)) => before.saturating_sub(now),
-        _ => 0,
-    };
+    let taken = taken(&looked.room, room);
+    let left = looked.room.free_bytes.saturating_sub(room.reserve_bytes());
     is_short(room)
-        || taken >= looked.slack.bytes
-        || made >= looked.slack.count
+        || taken.bytes >= looked.slack.bytes.min(FILLS_BYTES.max(left / 16))
+        || taken.count >= looked.slack.count
         || elapsed >= LOOK_AGAIN
 }
 
@@ -280,8 +293,9 @@ mod tests {
         }
     }
 
-    fn ended(room: &Room, tasks: &[Found]) -> Vec<String> {
-        too_much(room, tasks)
+    /// There was 1 GiB of room before.
+    fn ended(now: &Room, tasks: &[Found]) -> Vec<String> {
+        too_much(now, &room(1 << 30), tasks)
             .into_iter()
             .map(|(id, _)| id)
             .collect()
@@ -296,7 +310,7 @@ mod tests {
         let plenty = room(50 << 30);
         let all = [large, larger.clone(), many];
         assert_eq!(ended(&plenty, &all), ["larger", "many"]);
-        let why = &too_much(&plenty, &all)[0].1;
+        let why = &too_much(&plenty, &plenty, &all)[0].1;
         assert!(
             why.contains("more than its 20 GiB of ephemeral storage"),
             "{why}"
@@ -324,6 +338,7 @@ mod tests {
         let tasks = [
             found("database", Some(9_000), 9_010),
             found("adopted", None, 8_000),
+            found("has written", Some(0), 400),
         ];
         assert!(ended(&room(0), &tasks).is_empty());
     }
@@ -333,7 +348,7 @@ mod tests {
         let mut few = room(50 << 30);
         few.free_files = Some(100);
         let mut many = found("many", Some(0), 1);
-        many.now.count = 50_000;
+        many.now.count = 900_000;
         assert_eq!(ended(&few, &[found("large", Some(0), 900), many]), ["many"]);
     }
 

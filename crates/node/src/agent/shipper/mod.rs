@@ -18,7 +18,7 @@ use crate::runtime::discard_before;
 use crate::upstream::{Upstream, UpstreamError};
 use neargate_base::backoff::Backoff;
 use neargate_base::time::Stopwatch;
-use neargate_base::{Rng, task};
+use neargate_base::{Rng, Room, task};
 use neargate_domain::{LogLine, LogTarget};
 use std::fs::File;
 use std::io;
@@ -37,6 +37,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 const READ_BYTES: usize = 1 << 20;
 /// Disk space is given back in steps of this size.
 const DISCARD_BYTES: u64 = 4 << 20;
+
+/// On a full disk lines of an ended container are given up after this long.
+const FULL_DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// One container's output and where it goes.
 #[derive(Debug)]
@@ -172,8 +175,15 @@ impl Shipper {
     }
 
     async fn pause(&self, backoff: &mut Backoff, drain: &mut Drain) -> Result<(), GivenUp> {
-        if self.ended.is_cancelled() && drain.over() {
-            return Err(GivenUp::Late);
+        if self.ended.is_cancelled() {
+            // The lines themselves take the last of the disk, and nobody else has room for them.
+            let full = Room::at(&self.path).is_ok_and(|room| !room.takes(0));
+            if full {
+                drain.limit = drain.limit.min(FULL_DRAIN_LIMIT);
+            }
+            if drain.over() {
+                return Err(GivenUp::Late);
+            }
         }
         tokio::time::sleep(backoff.next_delay(&self.rng)).await;
         Ok(())
