@@ -6,11 +6,17 @@ use super::refusal::Refusal;
 use super::{Call, Place, Response, reply, text};
 use crate::ecr::contents::Contents;
 use crate::ecr::names;
+use futures_util::StreamExt;
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION, RANGE};
-use http_body_util::BodyExt;
+use http_body_util::{BodyDataStream, BodyExt};
 use hyper::body::Incoming;
 use neargate_blob::{BlobError, Digest, Stored, Upload};
+use std::time::Duration;
+
+/// So much of a body that is refused is still taken, and for so long.
+const DISCARD_BYTES: usize = 32 << 20;
+const DISCARD_TIME: Duration = Duration::from_secs(10);
 
 impl Call {
     /// `POST`: mount from another repository, take a whole blob, or begin an upload.
@@ -24,7 +30,7 @@ impl Call {
         {
             return Ok(created(place, &digest));
         }
-        self.fits()?;
+        let body = self.fits(body).await?;
         let id = place.contents.new_upload_id();
         let mut upload = self.house.blobs.begin(&id).await?;
         let Some(digest) = self.query("digest") else {
@@ -90,7 +96,7 @@ impl Call {
     ) -> Result<Response, Refusal> {
         let mut upload = self.resume(place, id).await?;
         self.continues(place, &upload)?;
-        self.fits()?;
+        let body = self.fits(body).await?;
         self.receive(&mut upload, body).await?;
         Ok(accepted(place, &upload, StatusCode::ACCEPTED))
     }
@@ -104,7 +110,7 @@ impl Call {
         let mut upload = self.resume(place, id).await?;
         let digest = parse(&self.query("digest").unwrap_or_default())?;
         self.continues(place, &upload)?;
-        self.fits()?;
+        let body = self.fits(body).await?;
         self.receive(&mut upload, body).await?;
         self.finish(place, upload, &digest).await
     }
@@ -168,13 +174,24 @@ impl Call {
     }
 
     /// A body that says it is too large for the disk is not even begun.
-    fn fits(&self) -> Result<(), Refusal> {
+    async fn fits(&self, body: Incoming) -> Result<Incoming, Refusal> {
         let length = text(&self.parts, CONTENT_LENGTH).and_then(|l| l.parse::<u64>().ok());
-        Ok(self.house.blobs.require_room(length.unwrap_or(0))?)
+        match self.house.blobs.require_room(length.unwrap_or(0)) {
+            Ok(()) => Ok(body),
+            Err(full) => {
+                discard(body.into_data_stream()).await;
+                Err(full.into())
+            }
+        }
     }
 
     async fn receive(&self, upload: &mut Upload, body: Incoming) -> Result<(), Refusal> {
-        upload.append(body.into_data_stream()).await?;
+        let mut stream = body.into_data_stream();
+        let received = upload.append(&mut stream).await;
+        if matches!(received, Err(BlobError::NoSpace { .. })) {
+            discard(stream).await;
+        }
+        received?;
         Ok(())
     }
 
@@ -193,6 +210,22 @@ impl Call {
         place.contents.link(stored).await?;
         Ok(created(place, &stored.digest))
     }
+}
+
+/// Let the client say a little more, that it may hear the answer: many only listen once they have
+/// sent everything, and find the connection closed otherwise.
+async fn discard(mut stream: BodyDataStream<Incoming>) {
+    let mut bytes = 0;
+    let rest = async {
+        while let Some(Ok(piece)) = stream.next().await {
+            bytes += piece.len();
+            if bytes > DISCARD_BYTES {
+                break;
+            }
+        }
+    };
+    // Too slow to be waited for: then it does not hear it.
+    let _ = tokio::time::timeout(DISCARD_TIME, rest).await;
 }
 
 fn parse(digest: &str) -> Result<Digest, Refusal> {
