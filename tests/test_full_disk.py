@@ -223,7 +223,7 @@ def test_what_ends_things_works_on_a_full_disk(gate, disk):
     assert "stopped 1 task" in done.stderr
     wait_until(lambda: room(disk) > 30 << 20, what="space is given back")
     gate.start()
-    tasks.ended(gate, second, 7)
+    tasks.ended(gate, second, 137)
     disk.fill()
     fill_store(ecs)
     gate.reset()
