@@ -74,10 +74,14 @@ impl Writer {
         medium: Medium,
         db: Database,
     ) -> Self {
+        let mut ages = Ages::keeping(options.keep.age);
+        if let Ok(newest) = core.revision() {
+            ages.look(core.clock.now(), newest);
+        }
         Writer {
             core,
             queue,
-            ages: Ages::keeping(options.keep.age),
+            ages,
             options,
             medium,
             disk: Disk::Open(db),
