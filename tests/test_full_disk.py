@@ -200,8 +200,8 @@ def test_what_ends_things_works_on_a_full_disk(gate, disk):
     """Somebody else has filled it: tasks go on, and can be stopped; what they wrote is given back."""
     write = "trap 'exit 7' TERM; dd if=/dev/zero of=/tmp/own bs=1M count=40 2>/dev/null; while :; do usleep 20000; done"
     tasks.register(gate, container(command=["sh", "-c", write], group=GROUP))
-    first, second = tasks.run(gate), tasks.run(gate)
     before = used(disk)
+    first, second = tasks.run(gate), tasks.run(gate)
     wait_until(lambda: used(disk) > before + (75 << 20), what="the tasks have written")
     ecs = gate.client("ecs", config=ONCE)
     service = dict(taskDefinition="test", launchType="FARGATE", networkConfiguration=tasks.network(gate))
