@@ -15,7 +15,7 @@ use neargate_base::{Clock, Room, Timestamp, task};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -24,6 +24,8 @@ use std::time::{Duration, UNIX_EPOCH};
 pub struct Blobs {
     root: PathBuf,
     next_temporary: AtomicU64,
+    /// By a digest's first byte: the directory of such blobs is there, durably.
+    homes: [AtomicBool; 256],
     /// Held where a blob's age is renewed, and where an old one is deleted.
     ages: Mutex<()>,
     pub(crate) sessions: Sessions,
@@ -63,14 +65,11 @@ impl Blobs {
         ] {
             fs::create_dir_all(dir).map_err(|e| BlobError::io(dir, e))?;
         }
-        // All 256 directories exist up front, so that placing a blob syncs just one of them.
-        for prefix in 0..=255u8 {
-            let dir = root.join(format!("blobs/sha256/{prefix:02x}"));
-            match fs::create_dir(&dir) {
-                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(BlobError::io(&dir, e));
-                }
-                _ => {}
+        let homes = [const { AtomicBool::new(false) }; 256];
+        for home in read_dir(&root.join("blobs/sha256"))? {
+            let name = home.file_name().and_then(|n| n.to_str());
+            if let Some(prefix) = name.and_then(|n| u8::from_str_radix(n, 16).ok()) {
+                homes[usize::from(prefix)].store(true, Ordering::Relaxed);
             }
         }
         for dir in [&root.join("blobs/sha256"), &root.join("blobs"), root] {
@@ -79,6 +78,7 @@ impl Blobs {
         Ok(Arc::new(Blobs {
             root: root.to_path_buf(),
             next_temporary: AtomicU64::new(0),
+            homes,
             ages: Mutex::new(()),
             sessions: Sessions::default(),
         }))
@@ -87,6 +87,25 @@ impl Blobs {
     pub(crate) fn place(&self, digest: &Digest) -> PathBuf {
         let hex = digest.hex();
         self.root.join("blobs/sha256").join(&hex[..2]).join(hex)
+    }
+
+    /// The directory in which the blob lies or will lie, made and durable. (Made when first needed:
+    /// all of them at once are most of what a new store costs.)
+    fn home(&self, digest: &Digest) -> Result<PathBuf, BlobError> {
+        let place = self.place(digest);
+        let home = place.parent().expect("a blob lies in a directory");
+        let made = &self.homes[usize::from(digest.as_bytes()[0])];
+        if !made.load(Ordering::Relaxed) {
+            match fs::create_dir(home) {
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(BlobError::io(home, e));
+                }
+                // Whoever made it may not have come to the sync yet.
+                _ => sync_dir(&self.root.join("blobs/sha256"))?,
+            }
+            made.store(true, Ordering::Relaxed);
+        }
+        Ok(home.to_owned())
     }
 
     pub(crate) fn upload_dir(&self) -> PathBuf {
@@ -179,8 +198,9 @@ impl Blobs {
         file.set_modified(now)
             .and_then(|()| file.sync_all())
             .map_err(|e| BlobError::io(from, e))?;
+        let home = self.home(&digest)?;
         fs::rename(from, &to).map_err(|e| BlobError::io(&to, e))?;
-        sync_dir(to.parent().expect("a blob lies in a directory"))?;
+        sync_dir(&home)?;
         Ok(Stored { digest, size_bytes })
     }
 

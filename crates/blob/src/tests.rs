@@ -294,3 +294,24 @@ async fn concurrent_puts_of_one_blob_agree() {
     }
     assert_eq!(blobs.list().await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn directories_are_made_when_first_needed() {
+    let (dir, blobs) = store();
+    let homes = || {
+        std::fs::read_dir(dir.path().join("blobs/sha256"))
+            .unwrap()
+            .count()
+    };
+    assert_eq!(homes(), 0);
+    let one = blobs.put_bytes(pattern(1), None).await.unwrap().digest;
+    assert_eq!(homes(), 1);
+    // The next store on the directory knows it, and makes those that are missing.
+    let blobs = Blobs::open(dir.path()).unwrap();
+    assert!(blobs.has(&one).await);
+    for length in 2..50 {
+        blobs.put_bytes(pattern(length), None).await.unwrap();
+    }
+    assert!(homes() > 1);
+    assert_eq!(blobs.list().await.unwrap().len(), 49);
+}
