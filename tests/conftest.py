@@ -1,11 +1,42 @@
 """Fixtures: a real Neargate in a temporary directory on a free port, and its real clients.
 
-Whatever a test did, and however it ended, nothing of its tasks may remain on the host."""
+Whatever a test did, and however it ended, nothing of its tasks may remain on the host.
+
+Several workers (`pytest -n 3`) run tests beside each other. Each is a lane: a process in a network
+namespace of its own, since one has room for one Neargate. The rest of the host is shared, so a test
+looks only for what bears its own Neargate's instance id or lies in its own temporary directory."""
+
+import ctypes
+import os
+import subprocess
 
 import pytest
 
 import images
 from neargate import Neargate, traces, wait_until
+
+#: From `linux/sched.h`; Python knows it from 3.12 on.
+CLONE_NEWNET = 0x4000_0000
+#: The Neargates that a test uses, to show their logs when it fails.
+GATES = pytest.StashKey()
+
+
+def pytest_configure():
+    """Leaves the host's network: nothing of it is touched, however the tests are started."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNET) != 0:
+        raise pytest.UsageError(f"no network namespace of its own: {os.strerror(ctypes.get_errno())}")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """With a failure, what Neargate itself said."""
+    report = yield
+    if report.failed:
+        started = [gate for gate in item.stash.get(GATES, []) if gate.process]
+        report.sections += [(f"log of {gate.data}", gate.log()) for gate in started]
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -18,8 +49,9 @@ def _running(tmp_path_factory):
 
 
 @pytest.fixture
-def gate(_running):
+def gate(_running, request):
     """The session's Neargate, empty."""
+    request.node.stash[GATES] = [_running]
     if not _running.alive():
         _running.start()
     _running.reset()
@@ -29,12 +61,12 @@ def gate(_running):
 
 
 @pytest.fixture
-def make_gate(tmp_path_factory, _running):
+def make_gate(tmp_path_factory, _running, request):
     """Makes Neargates of the test's own: `make_gate("--enforce", host=...)`, not yet started.
 
     One at a time: a network namespace has room for one."""
     _running.stop()
-    made = []
+    made = request.node.stash[GATES] = []
 
     def make(*flags, **more):
         made.append(Neargate(tmp_path_factory.mktemp("own"), *flags, **more))

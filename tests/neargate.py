@@ -117,6 +117,7 @@ class Neargate:
         self.flags = list(flags)
         self.keys = ("test", "test")
         self.process = None
+        self.clients = {}
 
     @property
     def url(self):
@@ -205,8 +206,12 @@ class Neargate:
         return leftovers(self.instance) + [f"shim {command_line(p)}" for p in shims_of(self.data)]
 
     def client(self, service, region=REGION, account=None, keys=None, **more):
+        """Making one reads AWS's models, as long as a hundred calls: those that poll share it."""
         access, secret = keys or self.keys
-        return boto3.client(
+        key = (self.url, service, region, account or access, secret)
+        if not more and key in self.clients:
+            return self.clients[key]
+        made = boto3.client(
             service,
             endpoint_url=self.url,
             region_name=region,
@@ -214,6 +219,9 @@ class Neargate:
             aws_secret_access_key=secret,
             **more,
         )
+        if not more:
+            self.clients[key] = made
+        return made
 
     def aws(self, *args, check=True):
         """The aws CLI; its JSON output, parsed."""

@@ -67,7 +67,7 @@ def following(gate, *more, **options):
 
 def ready(gate, tmp_path):
     images.push(gate, images.busybox(tmp_path / "layout"), "busybox")
-    tasks.register(gate, container(command=["sleep", "1000"]))
+    tasks.register(gate, container(command=["sleep", "1000"], stopTimeout=2))
 
 
 def heard(gate, follower):
@@ -251,7 +251,7 @@ def test_an_instance_tells_of_its_agent_and_of_what_is_left(gate, layout):
         networkMode="bridge",
         requiresCompatibilities=["EC2"],
         executionRoleArn=ROLE,
-        containerDefinitions=[container(command=["sleep", "1000"], memory=64, cpu=128)],
+        containerDefinitions=[container(command=["sleep", "1000"], memory=64, cpu=128, stopTimeout=2)],
     )
     whole = cpu_left(told()[-1])
     answer = ecs.run_task(taskDefinition="small", launchType="EC2")

@@ -66,7 +66,9 @@ def register(gate, mode, *containers, family="web"):
 def server(port, *mappings, name="web", **more):
     """Serves its host name."""
     script = f"mkdir /www; hostname >/www/x; exec httpd -f -p {port} -h /www"
-    return container(name, command=["sh", "-c", script], memory=32, portMappings=list(mappings), **more)
+    return container(
+        name, command=["sh", "-c", script], memory=32, portMappings=list(mappings), stopTimeout=2, **more
+    )
 
 
 def start(gate, family="web", **more):

@@ -415,7 +415,7 @@ def test_bridge_mode_on_a_real_host(edge):
     gate, node = edge()
     serve = ["sh", "-c", "mkdir /www; hostname >/www/x; exec httpd -f -p 80 -h /www"]
     mappings = [{"containerPort": 80, "hostPort": 8080}, {"containerPort": 80}]
-    web = container(command=serve, memory=32, portMappings=mappings)
+    web = container(command=serve, memory=32, portMappings=mappings, stopTimeout=2)
     gate.client("ecs").register_task_definition(family="web", containerDefinitions=[web], networkMode="bridge")
     [arn] = run_on_cluster(gate, family="web")
     task = wait_for(gate, arn, "RUNNING")

@@ -9,7 +9,7 @@ from tasks import container
 def ready(gate, tmp_path):
     images.push(gate, images.busybox(tmp_path / "layout"), "busybox")
     for family in ("blue", "green"):
-        tasks.register(gate, container(command=["sleep", "1000"]), family=family)
+        tasks.register(gate, container(command=["sleep", "1000"], stopTimeout=2), family=family)
     ecs = gate.client("ecs")
     ecs.create_cluster(clusterName="c")
     ecs.create_service(
