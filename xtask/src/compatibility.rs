@@ -11,16 +11,17 @@ const PAGE: &str = "docs/compatibility.md";
 
 /// Write the page, or with `check` fail when it is not what the binary says.
 pub fn run(root: &Path, check: bool) -> Result<()> {
-    let asked = Command::new(env!("CARGO"))
-        .args([
-            "run",
-            "--quiet",
-            "--package",
-            "neargate",
-            "--",
-            "operations",
-        ])
+    // The whole workspace, as the tests build it: alone, the binary and most of what it needs would
+    // be built a second time, with other features.
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--workspace", "--bins"])
         .current_dir(root)
+        .status()
+        .context("cannot build neargate")?;
+    ensure!(built.success(), "neargate does not build");
+    let binary = std::env::current_exe()?.with_file_name("neargate");
+    let asked = Command::new(binary)
+        .arg("operations")
         .output()
         .context("cannot run neargate")?;
     ensure!(
