@@ -57,7 +57,7 @@ pub struct Images {
     pub(super) shelf: Shelf,
     pub(super) slots: Arc<Semaphore>,
     pub(super) layer_flights: Flights<String, Result<Outcome, PullError>>,
-    pub(super) image_flights: Flights<Digest, Result<Arc<ImageRecord>, PullError>>,
+    pub(super) image_flights: Flights<(Digest, bool), Result<Arc<ImageRecord>, PullError>>,
     next_temporary: AtomicU64,
     /// What each task of this host uses, whichever agent runs it.
     held: Mutex<HashMap<String, HashSet<Digest>>>,

@@ -46,7 +46,9 @@ impl Images {
         budget: &Arc<Budget>,
     ) -> Result<Outcome, PullError> {
         let (images, origin, budget) = (self.clone(), origin.clone(), budget.clone());
-        let key = wanted.key.clone();
+        // Work is shared by those to whom the same is shown.
+        let (key, blob, public) = (&wanted.key, wanted.blob.digest, origin.is_public());
+        let key = format!("{key} {blob} {public}");
         let fly = || async move { images.fetch_layer(origin, wanted, budget).await }.boxed();
         self.layer_flights.join(&key, fly).await
     }
@@ -57,9 +59,12 @@ impl Images {
         wanted: Wanted,
         budget: Arc<Budget>,
     ) -> Result<Outcome, PullError> {
-        if let Some(record) = self.layer_record(&wanted.key) {
+        if let Some(record) = self.layer_record(&wanted.key)
+            && self.was_shown(&wanted.key, &wanted.blob.digest, &origin)
+        {
             return Ok(Outcome::Here(Arc::new(record)));
         }
+        let (key, blob) = (wanted.key.clone(), wanted.blob.digest);
         let slot = self
             .slots
             .clone()
@@ -90,13 +95,18 @@ impl Images {
                 () = flow => unpacking.await,
             },
         };
-        unpacked.unwrap_or_else(|e| {
+        let outcome = unpacked.unwrap_or_else(|e| {
             Err(PullError::fetching(
                 PullErrorKind::Internal,
                 1,
                 &format!("unpacking failed: {e}"),
             ))
-        })
+        })?;
+        if matches!(outcome, Outcome::Here(_)) {
+            let noted = self.note_shown(&key, &blob, &origin);
+            noted.map_err(|e| PullError::internal("note", &self.layer_dir(&key), &e))?;
+        }
+        Ok(outcome)
     }
 
     /// On a thread of its own: unpack, then make the layer visible by one rename.

@@ -26,6 +26,7 @@ mod options;
 mod pull;
 mod record;
 mod registry;
+mod shown;
 mod source;
 mod trash;
 mod unpack;

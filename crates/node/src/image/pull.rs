@@ -54,16 +54,17 @@ impl Images {
                     PullError::new(PullErrorKind::InvalidName, e.to_string())
                 };
                 let reference: Reference = name.parse().map_err(invalid)?;
-                if let Some(record) = reference.digest.and_then(|d| self.recall(&d)) {
+                let here = reference.digest.and_then(|d| self.recall(&d));
+                if let Some(record) = here.filter(|r| r.public) {
                     return Ok(self.image(name, &record));
                 }
                 let (place, digest, top) = self.registry.resolve(&reference).await?;
                 (Origin::Remote(self.registry.clone(), place), digest, top)
             }
         };
-        let images = self.clone();
+        let (images, public) = (self.clone(), origin.is_public());
         let work = || async move { images.pull_digest(origin, digest, top).await }.boxed();
-        let record = self.image_flights.join(&digest, work).await?;
+        let record = self.image_flights.join(&(digest, public), work).await?;
         Ok(self.image(name, &record))
     }
 
@@ -82,7 +83,10 @@ impl Images {
         digest: Digest,
         top: Option<Bytes>,
     ) -> Result<Arc<ImageRecord>, PullError> {
-        if let Some(record) = self.recall(&digest) {
+        // A registry elsewhere that names the digest of an image has not shown that image.
+        let here = self.recall(&digest);
+        let public = origin.is_public() || here.as_ref().is_some_and(|r| r.public);
+        if let Some(record) = here.filter(|r| r.public || !origin.is_public()) {
             return Ok(Arc::new(record));
         }
         let top = match top {
@@ -151,6 +155,7 @@ impl Images {
             config: config.config,
             layers,
             size_bytes,
+            public,
         };
         let path = self.image_path(&digest);
         record::write(&path, &record).map_err(|e| PullError::internal("write", &path, &e))?;

@@ -62,6 +62,9 @@ pub(super) struct ImageRecord {
     /// Keys of its layers, bottom first.
     pub(super) layers: Vec<String>,
     pub(super) size_bytes: u64,
+    /// A registry elsewhere has shown all of it, to nobody in particular.
+    #[serde(default)]
+    pub(super) public: bool,
 }
 
 /// `None` when there is none, or none that can be read.

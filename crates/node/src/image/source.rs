@@ -66,6 +66,11 @@ pub(super) enum Origin {
 }
 
 impl Origin {
+    /// Does it show its content to anybody? Our own registry shows it to accounts.
+    pub(super) fn is_public(&self) -> bool {
+        matches!(self, Origin::Remote(..))
+    }
+
     /// A manifest or configuration, verified.
     pub(super) async fn document(&self, what: &Descriptor, kind: &str) -> Result<Bytes, PullError> {
         if what.size > MAX_DOCUMENT_BYTES {

@@ -4,6 +4,7 @@
 use super::body;
 use super::failure::Failure;
 use super::place::Place;
+use super::reach;
 use crate::image::error::PullErrorKind;
 use parking_lot::Mutex;
 use reqwest::Client;
@@ -52,6 +53,10 @@ impl Tokens {
             .unwrap_or_default();
         let mut url = reqwest::Url::parse(realm)
             .map_err(|_| Failure::denied("authorization failed: invalid token realm"))?;
+        let registry = reqwest::Url::parse(&place.base)
+            .map_err(|_| Failure::denied("authorization failed: invalid registry"))?;
+        reach::lead(&registry, &url)
+            .map_err(|why| Failure::denied(&format!("authorization failed: token realm: {why}")))?;
         if let Some(service) = parameters.get("service") {
             url.query_pairs_mut().append_pair("service", service);
         }

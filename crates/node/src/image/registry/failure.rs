@@ -1,5 +1,6 @@
 //! [`Failure`]: one request that failed, worded as containerd (and so ECS) does.
 
+use super::reach::Forbidden;
 use crate::image::error::PullErrorKind;
 use neargate_blob::Digest;
 use reqwest::StatusCode;
@@ -126,8 +127,9 @@ impl Failure {
             _ => cause,
         };
         let message = format!("failed to do request: Head \"{url}\": {what}");
-        // A malformed address or redirect does not get better.
-        let again = !error.is_builder() && !error.is_redirect();
+        // A malformed address or a way that is not taken does not get better.
+        let forbidden = sources(error).any(|e| e.is::<Forbidden>());
+        let again = !error.is_builder() && !error.is_redirect() && !forbidden;
         Failure {
             kind: PullErrorKind::Network,
             again,

@@ -6,6 +6,7 @@
 mod auth;
 mod failure;
 mod place;
+mod reach;
 mod stream;
 
 pub(in crate::image) use place::Place;
@@ -21,6 +22,7 @@ use failure::Failure;
 use neargate_base::Rng;
 use neargate_base::backoff::Backoff;
 use neargate_blob::Digest;
+use reach::Names;
 use reqwest::{Client, ClientBuilder, Method, Response, StatusCode, header};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -64,7 +66,10 @@ impl Registry {
             true => self
                 .direct
                 .get_or_init(|| self.build(ClientBuilder::no_proxy)),
-            false => self.proxied.get_or_init(|| self.build(|builder| builder)),
+            false => self.proxied.get_or_init(|| {
+                let names = std::sync::Arc::new(Names::new(&self.config));
+                self.build(|builder| builder.dns_resolver(names.clone()))
+            }),
         }
     }
 
@@ -73,6 +78,7 @@ impl Registry {
             let agent = concat!("neargate/", env!("CARGO_PKG_VERSION"));
             let builder = Client::builder()
                 .user_agent(agent)
+                .redirect(reach::redirects())
                 .connect_timeout(self.connect_timeout);
             with(builder.read_timeout(self.idle_timeout))
         };

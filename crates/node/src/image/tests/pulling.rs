@@ -372,3 +372,31 @@ async fn partial_work_goes_at_open_and_complete_layers_stay() {
     assert_eq!(node.names("layers"), [keys[0].clone()]);
     assert!(node.names("images").is_empty());
 }
+
+/// Whoever names the diff id of a layer that is here shows a blob that unpacks to it, or gets
+/// nothing of it.
+#[tokio::test]
+async fn a_layer_is_not_had_by_naming_its_diff_id() {
+    let node = Node::new();
+    let secret = Tar::default().file("secret", b"of another account").end();
+    let owner = image(&[base(), secret.clone()]);
+    node.store(&owner).await;
+    let owned = node.pull_own(owner.digest).await.unwrap();
+    let claims = [Digest::of(&base()), Digest::of(&secret)];
+    for junk in [gzip(b"no tar at all"), gzip(&top()), b"junk".to_vec()] {
+        let layers = vec![gzip(&base()).into(), junk.into()];
+        let thief = image_with(host_architecture(), layers, &claims);
+        node.store(&thief).await;
+        let error = node.pull_own(thief.digest).await.unwrap_err();
+        assert_eq!(error.kind(), PullErrorKind::Invalid, "{error}");
+    }
+    // The same content, compressed otherwise, was shown.
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(&secret).unwrap();
+    let again = vec![gzip(&base()).into(), encoder.finish().unwrap().into()];
+    let again = image_with(host_architecture(), again, &claims);
+    node.store(&again).await;
+    let pulled = node.pull_own(again.digest).await.unwrap();
+    assert_eq!(pulled.layers, owned.layers);
+    assert!(node.names("tmp").is_empty());
+}

@@ -284,3 +284,29 @@ async fn a_pull_given_up_leaves_nothing_and_can_be_repeated() {
     }
     assert_eq!(node.names("layers").len(), 2);
 }
+
+/// What our own registry shows to an account is not had by naming its digest elsewhere.
+#[tokio::test]
+async fn an_own_image_is_not_had_by_a_claim_of_another_registry() {
+    let (server, node, pushed) = (Server::start().await, Node::new(), sample());
+    node.store(&pushed).await;
+    node.pull_own(pushed.digest).await.unwrap();
+    let by_digest = server.name(&format!("thief/app@{}", pushed.digest));
+    let error = pull(&node, &by_digest).await.unwrap_err();
+    assert_eq!(error.kind(), PullErrorKind::NotFound, "{error}");
+    // The manifest alone is not enough: it is no secret to whoever saw it once.
+    server.push("thief/app", "v1", &pushed);
+    let withheld = blob_path("thief/app", &pushed.layers[1]);
+    server.fail(&withheld, StatusCode::NOT_FOUND, 1);
+    let error = pull(&node, &server.name("thief/app:v1")).await.unwrap_err();
+    assert_eq!(error.kind(), PullErrorKind::NotFound, "{error}");
+    // Whoever has the layers, too, has the image.
+    let pulled = pull(&node, &server.name("thief/app:v1")).await.unwrap();
+    assert_eq!(pulled.digest, pushed.digest);
+    let asked = server.asked(&blob_path("thief/app", &pushed.layers[1]));
+    assert_eq!(pull(&node, &by_digest).await.unwrap().layers, pulled.layers);
+    assert_eq!(
+        server.asked(&blob_path("thief/app", &pushed.layers[1])),
+        asked
+    );
+}
