@@ -9,6 +9,7 @@ pub mod collect;
 mod contents;
 mod delete;
 mod error;
+mod grant;
 mod manifest;
 mod model;
 mod names;
@@ -67,7 +68,7 @@ pub fn table(ecr: Arc<Ecr>) -> OperationTable<Ecr> {
         .partly(
             ops::SetRepositoryPolicy,
             policies::set_repository_policy,
-            STORED,
+            "grants other accounts; statements with conditions grant nothing yet",
         )
         .on(ops::GetRepositoryPolicy, policies::get_repository_policy)
         .on(

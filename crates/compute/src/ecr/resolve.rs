@@ -1,7 +1,8 @@
 //! Where the image a task names is: in our own registry, missing from it, or elsewhere.
 
-use crate::ecr::contents::Contents;
+use crate::ecr::grant;
 use crate::ecr::names::{self, InvalidReference, OwnImage};
+use neargate_base::AccountId;
 use neargate_blob::Digest;
 use neargate_service::{AwsError, House, Scope};
 use std::sync::Arc;
@@ -17,32 +18,46 @@ pub enum Resolved {
     Elsewhere,
 }
 
-/// Find the image a task names. Account and region come from the name, never from the task's
-/// own scope: every account's images may be run until IAM is built.
-pub async fn resolve(house: &Arc<House>, _scope: &Scope, name: &str) -> Result<Resolved, AwsError> {
+/// Find the image a task names. Account and region come from the name; another account than the
+/// task's must grant it what a pull does.
+pub async fn resolve(house: &Arc<House>, scope: &Scope, name: &str) -> Result<Resolved, AwsError> {
     match names::own_image(&house.settings, name) {
         None => Ok(Resolved::Elsewhere),
         Some(Err(InvalidReference)) => Ok(Resolved::Missing {
             message: format!("failed to parse image reference {name:?}: invalid reference format"),
         }),
-        Some(Ok(image)) => find(house, &image).await,
+        Some(Ok(image)) => find(house, &scope.account, &image).await,
     }
 }
 
-async fn find(house: &Arc<House>, image: &OwnImage) -> Result<Resolved, AwsError> {
+/// What a pull does, in IAM's words.
+pub const PULL: [&str; 2] = ["BatchGetImage", "GetDownloadUrlForLayer"];
+
+async fn find(
+    house: &Arc<House>,
+    account: &AccountId,
+    image: &OwnImage,
+) -> Result<Resolved, AwsError> {
     // Fargate's words, with containerd's "not found" in them, for a repository that does not
     // exist too (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html).
-    let missing = || {
+    let missing = |why: &str| {
         let name = &image.reference;
         let message = format!(
-            "pull image manifest has been retried 1 time(s): failed to resolve ref {name}: {name}: not found"
+            "pull image manifest has been retried 1 time(s): failed to resolve ref {name}: {why}"
         );
         Ok(Resolved::Missing { message })
     };
-    let place = &image.place;
-    let contents = match Contents::open(house, &place.scope, &place.repository).await {
+    let not_found = || missing(&format!("{}: not found", image.reference));
+    let (scope, repository) = (&image.place.scope, &image.place.repository);
+    let contents = match grant::open(house, account, scope, repository, &PULL).await {
         Ok(contents) => contents,
-        Err(e) if e.is("RepositoryNotFoundException") => return missing(),
+        Err(e) if e.is("RepositoryNotFoundException") => return not_found(),
+        Err(e) if e.is("AccessDeniedException") => {
+            return missing(
+                "pull access denied, repository does not exist or may require authorization: \
+                 authorization failed: 403 Forbidden",
+            );
+        }
         Err(e) => return Err(e),
     };
     let found = match (&image.digest, &image.tag) {
@@ -50,7 +65,9 @@ async fn find(house: &Arc<House>, image: &OwnImage) -> Result<Resolved, AwsError
         (None, Some(tag)) => contents.tagged(tag).await?,
         (None, None) => None,
     };
-    let Some(found) = found else { return missing() };
+    let Some(found) = found else {
+        return not_found();
+    };
     contents.pulled(&found).await?;
     Ok(Resolved::Own {
         digest: found.digest,

@@ -233,6 +233,8 @@ async fn serve(listener: TcpListener, ecr: Arc<Ecr>, house: Arc<House>, caller: 
         let (ecr, house, caller) = (ecr.clone(), house.clone(), caller.clone());
         let service = service_fn(move |request: http::Request<Incoming>| {
             let (ecr, house, caller) = (ecr.clone(), house.clone(), caller.clone());
+            let broken = |e: hyper::Error| registry::BodyError(e.into());
+            let request = request.map(|body| body.map_err(broken).boxed_unsync());
             async move { Ok::<_, Infallible>(registry::serve(ecr, house, caller, request).await) }
         });
         task::spawn("test-connection", async move {

@@ -18,7 +18,13 @@ pub async fn put_image(
     cx: Ctx,
     input: api::PutImageInput,
 ) -> Result<api::PutImageOutput, AwsError> {
-    let mut contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    let mut contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "PutImage",
+    )
+    .await?;
     let tag = input.image_tag.as_deref();
     let request = Push {
         manifest: input.image_manifest.clone().into(),
@@ -58,7 +64,13 @@ pub async fn batch_get_image(
     cx: Ctx,
     input: api::BatchGetImageInput,
 ) -> Result<api::BatchGetImageOutput, AwsError> {
-    let contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "BatchGetImage",
+    )
+    .await?;
     let (mut images, mut failures) = (Vec::new(), Vec::new());
     for id in input.image_ids {
         match find(&contents, &id).await? {
@@ -83,7 +95,13 @@ pub async fn batch_delete_image(
     cx: Ctx,
     input: api::BatchDeleteImageInput,
 ) -> Result<api::BatchDeleteImageOutput, AwsError> {
-    let mut contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    let mut contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "BatchDeleteImage",
+    )
+    .await?;
     let (mut image_ids, mut failures) = (Vec::new(), Vec::new());
     for id in input.image_ids {
         let image = match find(&contents, &id).await? {

@@ -21,7 +21,13 @@ pub async fn batch_check_layer_availability(
     cx: Ctx,
     input: api::BatchCheckLayerAvailabilityInput,
 ) -> Result<api::BatchCheckLayerAvailabilityOutput, AwsError> {
-    let contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "BatchCheckLayerAvailability",
+    )
+    .await?;
     let (mut layers, mut failures) = (Vec::new(), Vec::new());
     for text in input.layer_digests {
         let Ok(digest) = text.parse::<Digest>() else {
@@ -66,7 +72,13 @@ pub async fn initiate_layer_upload(
     cx: Ctx,
     input: api::InitiateLayerUploadInput,
 ) -> Result<api::InitiateLayerUploadOutput, AwsError> {
-    let contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "InitiateLayerUpload",
+    )
+    .await?;
     cx.house.blobs.require_room(0).map_err(error::blob)?;
     let id = contents.new_upload_id();
     cx.house.blobs.begin(&id).await.map_err(error::blob)?;
@@ -96,7 +108,13 @@ pub async fn upload_layer_part(
     cx: Ctx,
     input: api::UploadLayerPartInput,
 ) -> Result<api::UploadLayerPartOutput, AwsError> {
-    let contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "UploadLayerPart",
+    )
+    .await?;
     let mut upload = resume(&contents, &input.upload_id).await?;
     let part = input.layer_part_blob;
     let refuse = |why: &str| {
@@ -144,7 +162,13 @@ pub async fn complete_layer_upload(
     cx: Ctx,
     input: api::CompleteLayerUploadInput,
 ) -> Result<api::CompleteLayerUploadOutput, AwsError> {
-    let contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "CompleteLayerUpload",
+    )
+    .await?;
     let upload = resume(&contents, &input.upload_id).await?;
     if upload.offset() == 0 {
         return Err(error::empty_upload());
@@ -195,7 +219,13 @@ pub async fn get_download_url_for_layer(
     cx: Ctx,
     input: api::GetDownloadUrlForLayerInput,
 ) -> Result<api::GetDownloadUrlForLayerOutput, AwsError> {
-    let contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "GetDownloadUrlForLayer",
+    )
+    .await?;
     let missing = || error::layer_not_found(&contents.scope, contents.name(), &input.layer_digest);
     let digest: Digest = input.layer_digest.parse().map_err(|_| missing())?;
     contents.layer(&digest).await?.ok_or_else(missing)?;

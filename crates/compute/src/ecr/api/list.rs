@@ -19,7 +19,13 @@ pub async fn list_images(
     cx: Ctx,
     input: api::ListImagesInput,
 ) -> Result<api::ListImagesOutput, AwsError> {
-    let contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "ListImages",
+    )
+    .await?;
     let status = input.filter.as_ref().and_then(|f| f.tag_status.as_deref());
     let lifecycle = input
         .filter
@@ -48,7 +54,13 @@ pub async fn describe_images(
     cx: Ctx,
     input: api::DescribeImagesInput,
 ) -> Result<api::DescribeImagesOutput, AwsError> {
-    let contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "DescribeImages",
+    )
+    .await?;
     if let Some(ids) = input.image_ids.filter(|ids| !ids.is_empty()) {
         let tags = contents.tags_by_image().await?;
         let mut details: Vec<api::ImageDetail> = Vec::with_capacity(ids.len());
@@ -152,7 +164,13 @@ pub async fn list_image_referrers(
     cx: Ctx,
     input: api::ListImageReferrersInput,
 ) -> Result<api::ListImageReferrersOutput, AwsError> {
-    let contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "ListImageReferrers",
+    )
+    .await?;
     let subject: Digest = input.subject_id.image_digest.parse().map_err(|_| {
         error::invalid_parameter("subjectId.imageDigest", "must be a sha256 digest")
     })?;

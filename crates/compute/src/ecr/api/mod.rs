@@ -10,12 +10,11 @@ pub mod settings;
 pub mod tags;
 
 use crate::ecr::contents::Contents;
-use crate::ecr::error;
+use crate::ecr::{error, grant};
 use neargate_service::{AwsError, Ctx, Scope};
 
-/// The registry an input names: the caller's own unless `registryId` says otherwise. Any
-/// account's may be named until IAM is built.
-pub(super) fn registry(cx: &Ctx, registry_id: Option<&str>) -> Result<Scope, AwsError> {
+/// The registry an input names: the caller's own unless `registryId` says otherwise.
+fn registry(cx: &Ctx, registry_id: Option<&str>) -> Result<Scope, AwsError> {
     let Some(id) = registry_id else {
         return Ok(cx.scope.clone());
     };
@@ -28,13 +27,30 @@ pub(super) fn registry(cx: &Ctx, registry_id: Option<&str>) -> Result<Scope, Aws
     })
 }
 
-/// The repository an input names.
+/// The caller's own registry, where `action` concerns it as a whole: no policy of a repository
+/// lets another account in there.
+pub(super) fn own_registry(
+    cx: &Ctx,
+    registry_id: Option<&str>,
+    action: &str,
+) -> Result<Scope, AwsError> {
+    let scope = registry(cx, registry_id)?;
+    if scope.account == cx.scope.account {
+        return Ok(scope);
+    }
+    let resource = scope.arn("ecr", "repository/*");
+    Err(error::access_denied(&cx.scope.account, action, &resource))
+}
+
+/// The repository an input names, for `action`, which another account's policy may allow.
 pub(super) async fn open(
     cx: &Ctx,
     registry_id: Option<&str>,
     name: &str,
+    action: &str,
 ) -> Result<Contents, AwsError> {
-    Contents::open(&cx.house, &registry(cx, registry_id)?, name).await
+    let scope = registry(cx, registry_id)?;
+    grant::open(&cx.house, &cx.scope.account, &scope, name, &[action]).await
 }
 
 /// `maxResults`, 100 unless given; the model bounds it by 1,000.

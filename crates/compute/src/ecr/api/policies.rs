@@ -44,7 +44,13 @@ pub async fn set_repository_policy(
     cx: Ctx,
     input: api::SetRepositoryPolicyInput,
 ) -> Result<api::SetRepositoryPolicyOutput, AwsError> {
-    let contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "SetRepositoryPolicy",
+    )
+    .await?;
     check_policy(&input.policy_text, "repository")?;
     change(&cx, &contents, |r| {
         r.policy = Some(input.policy_text.clone());
@@ -63,7 +69,13 @@ pub async fn get_repository_policy(
     cx: Ctx,
     input: api::GetRepositoryPolicyInput,
 ) -> Result<api::GetRepositoryPolicyOutput, AwsError> {
-    let contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "GetRepositoryPolicy",
+    )
+    .await?;
     let policy = contents.repository.policy.clone();
     let missing = || error::repository_policy_not_found(&contents.scope, contents.name());
     Ok(api::GetRepositoryPolicyOutput {
@@ -78,7 +90,13 @@ pub async fn delete_repository_policy(
     cx: Ctx,
     input: api::DeleteRepositoryPolicyInput,
 ) -> Result<api::DeleteRepositoryPolicyOutput, AwsError> {
-    let contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "DeleteRepositoryPolicy",
+    )
+    .await?;
     let mut removed = None;
     change(&cx, &contents, |r| {
         removed = r.policy.take();
@@ -103,7 +121,13 @@ pub async fn put_lifecycle_policy(
     cx: Ctx,
     input: api::PutLifecyclePolicyInput,
 ) -> Result<api::PutLifecyclePolicyOutput, AwsError> {
-    let contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "PutLifecyclePolicy",
+    )
+    .await?;
     lifecycle::check(&input.lifecycle_policy_text).map_err(|why| {
         let constraint = format!("Lifecycle policy validation failure: {why}");
         error::invalid_parameter("LifecyclePolicyText", &constraint)
@@ -125,7 +149,13 @@ pub async fn get_lifecycle_policy(
     cx: Ctx,
     input: api::GetLifecyclePolicyInput,
 ) -> Result<api::GetLifecyclePolicyOutput, AwsError> {
-    let contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "GetLifecyclePolicy",
+    )
+    .await?;
     let policy = contents.repository.lifecycle_policy.clone();
     let missing = || error::lifecycle_policy_not_found(&contents.scope, contents.name());
     Ok(api::GetLifecyclePolicyOutput {
@@ -141,7 +171,13 @@ pub async fn delete_lifecycle_policy(
     cx: Ctx,
     input: api::DeleteLifecyclePolicyInput,
 ) -> Result<api::DeleteLifecyclePolicyOutput, AwsError> {
-    let contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "DeleteLifecyclePolicy",
+    )
+    .await?;
     let mut removed = None;
     change(&cx, &contents, |r| {
         removed = r.lifecycle_policy.take();

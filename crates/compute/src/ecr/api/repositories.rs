@@ -1,8 +1,7 @@
 //! Repositories.
 
-use super::{limit, open, registry};
+use super::{limit, open, own_registry};
 use crate::ecr::Ecr;
-use crate::ecr::contents::Contents;
 use crate::ecr::model::Repository;
 use crate::ecr::{error, names};
 use neargate_api::ecr as api;
@@ -15,7 +14,7 @@ pub async fn create_repository(
     cx: Ctx,
     input: api::CreateRepositoryInput,
 ) -> Result<api::CreateRepositoryOutput, AwsError> {
-    let scope = registry(&cx, input.registry_id.as_deref())?;
+    let scope = own_registry(&cx, input.registry_id.as_deref(), "CreateRepository")?;
     let name = input.repository_name;
     if !names::is_repository(&name) {
         return Err(error::invalid_parameter(
@@ -99,7 +98,13 @@ pub async fn delete_repository(
     cx: Ctx,
     input: api::DeleteRepositoryInput,
 ) -> Result<api::DeleteRepositoryOutput, AwsError> {
-    let mut contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    let mut contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "DeleteRepository",
+    )
+    .await?;
     let force = input.force.unwrap_or_default();
     loop {
         if !force && !contents.images().await?.is_empty() {
@@ -122,18 +127,19 @@ pub async fn describe_repositories(
     cx: Ctx,
     input: api::DescribeRepositoriesInput,
 ) -> Result<api::DescribeRepositoriesOutput, AwsError> {
-    let scope = registry(&cx, input.registry_id.as_deref())?;
+    let registry_id = input.registry_id.as_deref();
     if let Some(names) = input.repository_names.filter(|n| !n.is_empty()) {
         let mut found = Vec::with_capacity(names.len());
         for name in names {
-            let contents = Contents::open(&cx.house, &scope, &name).await?;
-            found.push(shown(&cx, &scope, &contents.repository));
+            let contents = open(&cx, registry_id, &name, "DescribeRepositories").await?;
+            found.push(shown(&cx, &contents.scope, &contents.repository));
         }
         return Ok(api::DescribeRepositoriesOutput {
             repositories: Some(found),
             next_token: None,
         });
     }
+    let scope = own_registry(&cx, registry_id, "DescribeRepositories")?;
     let all = cx.db().list::<Repository>(&scope).await?;
     let token = input.next_token.as_deref();
     let page = page(all, token, limit(input.max_results), |r| r.name.clone())

@@ -25,7 +25,13 @@ pub async fn put_image_tag_mutability(
     cx: Ctx,
     input: api::PutImageTagMutabilityInput,
 ) -> Result<api::PutImageTagMutabilityOutput, AwsError> {
-    let contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "PutImageTagMutability",
+    )
+    .await?;
     let mutability = input.image_tag_mutability;
     let patterns = exclusions(&mutability, input.image_tag_mutability_exclusion_filters)?;
     let changed = cx
@@ -50,7 +56,13 @@ pub async fn put_image_scanning_configuration(
     cx: Ctx,
     input: api::PutImageScanningConfigurationInput,
 ) -> Result<api::PutImageScanningConfigurationOutput, AwsError> {
-    let contents = open(&cx, input.registry_id.as_deref(), &input.repository_name).await?;
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "PutImageScanningConfiguration",
+    )
+    .await?;
     let scan_on_push = input
         .image_scanning_configuration
         .scan_on_push

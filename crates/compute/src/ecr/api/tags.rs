@@ -2,15 +2,15 @@
 
 use crate::ecr::Ecr;
 use crate::ecr::contents::Contents;
-use crate::ecr::error;
 use crate::ecr::model::Repository;
+use crate::ecr::{error, grant};
 use neargate_api::ecr as api;
 use neargate_base::Arn;
 use neargate_service::{AwsError, Ctx, Scope, tags};
 use std::sync::Arc;
 
 /// The repository an ARN names.
-async fn resource(cx: &Ctx, arn: &str) -> Result<Contents, AwsError> {
+async fn resource(cx: &Ctx, arn: &str, action: &str) -> Result<Contents, AwsError> {
     let invalid = || error::invalid_parameter("resourceArn", "must be the ARN of a repository");
     let arn: Arn = arn.parse().map_err(|_| invalid())?;
     let (kind, name) = arn.resource_type();
@@ -22,7 +22,7 @@ async fn resource(cx: &Ctx, arn: &str) -> Result<Contents, AwsError> {
         account,
         region: cx.scope.region.clone(),
     };
-    Contents::open(&cx.house, &scope, name).await
+    grant::open(&cx.house, &cx.scope.account, &scope, name, &[action]).await
 }
 
 async fn change(
@@ -48,7 +48,7 @@ pub async fn tag_resource(
     cx: Ctx,
     input: api::TagResourceInput,
 ) -> Result<api::TagResourceOutput, AwsError> {
-    let contents = resource(&cx, &input.resource_arn).await?;
+    let contents = resource(&cx, &input.resource_arn, "TagResource").await?;
     let given = input.tags.into_iter().map(|t| (t.key, t.value));
     let given = tags::parse(given).map_err(error::invalid_tags)?;
     change(&cx, &contents, |tags| tags.extend(given.clone())).await?;
@@ -60,7 +60,7 @@ pub async fn untag_resource(
     cx: Ctx,
     input: api::UntagResourceInput,
 ) -> Result<api::UntagResourceOutput, AwsError> {
-    let contents = resource(&cx, &input.resource_arn).await?;
+    let contents = resource(&cx, &input.resource_arn, "UntagResource").await?;
     change(&cx, &contents, |tags| {
         tags.retain(|key, _| !input.tag_keys.contains(key))
     })
@@ -73,7 +73,7 @@ pub async fn list_tags_for_resource(
     cx: Ctx,
     input: api::ListTagsForResourceInput,
 ) -> Result<api::ListTagsForResourceOutput, AwsError> {
-    let contents = resource(&cx, &input.resource_arn).await?;
+    let contents = resource(&cx, &input.resource_arn, "ListTagsForResource").await?;
     let tags = contents.repository.value.tags.into_iter();
     let tags = tags.map(|(key, value)| api::Tag { key, value }).collect();
     Ok(api::ListTagsForResourceOutput { tags: Some(tags) })

@@ -1,28 +1,29 @@
-//! Who may call: in development mode anyone, else whoever brings a token of
-//! `GetAuthorizationToken` as the password of the user `AWS`.
+//! Who may call: whoever brings a token of `GetAuthorizationToken` as the password of the user
+//! `AWS`, in his own registries and where the policy of a repository lets him. Callers who need
+//! no proof need no token either; one that they bring counts.
 
 use super::refusal::Refusal;
 use super::route::{Route, Target};
 use super::{Call, text};
 use crate::ecr::contents::Contents;
-use crate::ecr::names;
 use crate::ecr::token::{self, Claims, Refused};
+use crate::ecr::{grant, names};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use neargate_base::AccountId;
 
 /// The query parameter of a signed download link.
 pub(crate) const LINK_TOKEN: &str = "token";
 
 impl Call {
+    /// Whose token was brought; `None`: nobody's, and none is needed.
+    ///
     /// # Errors
     /// 401 with the challenge that makes clients send their password; 403 for an expired token
     /// or one of another account.
-    pub(super) async fn authorise(&self, route: &Route) -> Result<(), Refusal> {
-        if !self.caller.enforced {
-            return Ok(());
-        }
+    pub(super) async fn authorise(&self, route: &Route) -> Result<Option<AccountId>, Refusal> {
         if let (
             Route::In {
                 path,
@@ -30,6 +31,7 @@ impl Call {
             },
             Some(link),
         ) = (route, self.query(LINK_TOKEN))
+            && self.caller.enforced
         {
             let claims = self.read(&link).await?;
             let place = names::place(&self.host, path, &self.caller.default_scope);
@@ -37,30 +39,51 @@ impl Call {
             let same = claims.blob.as_ref() == Some(digest)
                 && claims.repository.as_ref() == Some(&contents.repository.uid);
             return if same {
-                Ok(())
+                Ok(None)
             } else {
                 Err(Refusal::denied("The link is for another layer."))
             };
         }
-        let password = self.password().ok_or_else(|| self.challenge())?;
-        let claims = self.read(&password).await?;
-        if claims.blob.is_some() {
-            return Err(self.challenge());
-        }
-        let scope = match route {
-            Route::Ping => return Ok(()),
-            Route::Catalog => self.scope(),
-            Route::In { path, .. } => {
-                names::place(&self.host, path, &self.caller.default_scope).scope
+        let Some(claims) = self.claims().await? else {
+            return Ok(None);
+        };
+        let (scope, repository, actions) = match route {
+            Route::Ping => return Ok(Some(claims.account)),
+            Route::Catalog => (self.scope(), None, &[][..]),
+            Route::In { path, target } => {
+                let place = names::place(&self.host, path, &self.caller.default_scope);
+                (place.scope, Some(place.repository), target.actions())
             }
         };
         if claims.account == scope.account {
-            return Ok(());
+            return Ok(Some(claims.account));
         }
-        Err(Refusal::denied(format!(
-            "The authorization token is for the registry with id '{}', not '{}'.",
-            claims.account, scope.account
-        )))
+        let Some(repository) = repository else {
+            return Err(Refusal::denied(format!(
+                "The authorization token is for the registry with id '{}', not '{}'.",
+                claims.account, scope.account
+            )));
+        };
+        match grant::open(&self.house, &claims.account, &scope, &repository, actions).await {
+            Ok(_) => Ok(Some(claims.account)),
+            Err(e) if e.is("AccessDeniedException") => Err(Refusal::denied(e.message)),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Whose password the caller brings; `None`: he needs none, and brings none that is good.
+    async fn claims(&self) -> Result<Option<Claims>, Refusal> {
+        let claims = match self.password() {
+            None => Err(self.challenge()),
+            Some(password) => match self.read(&password).await {
+                Ok(claims) if claims.blob.is_some() => Err(self.challenge()),
+                read => read,
+            },
+        };
+        match claims {
+            Err(_) if !self.caller.enforced => Ok(None),
+            claims => claims.map(Some),
+        }
     }
 
     async fn read(&self, token: &str) -> Result<Claims, Refusal> {

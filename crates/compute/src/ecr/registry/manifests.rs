@@ -1,7 +1,7 @@
 //! Manifests and indexes, by tag and by digest.
 
 use super::refusal::Refusal;
-use super::{Call, Place, Response, reply, text};
+use super::{Call, Place, RequestBody, Response, reply, text};
 use crate::ecr::delete::{self, NotRemoved};
 use crate::ecr::manifest::MAX_BYTES;
 use crate::ecr::model::Image;
@@ -11,7 +11,6 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderName, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use neargate_blob::Digest;
 use neargate_service::Stored;
 
@@ -48,7 +47,7 @@ impl Call {
         &self,
         mut place: Place,
         reference: &str,
-        body: Incoming,
+        body: RequestBody,
     ) -> Result<Response, Refusal> {
         let (tag, digest) = match reference.contains(':') {
             true => (None, Some(reference)),
@@ -91,7 +90,7 @@ impl Call {
         Ok(response)
     }
 
-    async fn small_body(&self, body: Incoming) -> Result<Bytes, Refusal> {
+    async fn small_body(&self, body: RequestBody) -> Result<Bytes, Refusal> {
         match Limited::new(body, MAX_BYTES).collect().await {
             Ok(collected) => Ok(collected.to_bytes()),
             Err(e) if e.is::<LengthLimitError>() => Err(Refusal::new(

@@ -19,7 +19,6 @@ use crate::ecr::{Ecr, names};
 use bytes::Bytes;
 use http::request::Parts;
 use http_body_util::combinators::UnsyncBoxBody;
-use hyper::body::Incoming;
 use neargate_service::{House, Scope};
 use refusal::Refusal;
 use route::{Route, Target};
@@ -27,6 +26,13 @@ use std::sync::Arc;
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Body = UnsyncBoxBody<Bytes, BoxError>;
+/// A request's body. How long it may take is its maker's to bound.
+pub type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
+
+/// Why a request's body is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("the request body ended before it was complete")]
+pub struct BodyError(#[source] pub BoxError);
 type Response = http::Response<Body>;
 
 /// How callers of the registry are recognised.
@@ -58,8 +64,8 @@ pub async fn serve(
     _ecr: Arc<Ecr>,
     house: Arc<House>,
     caller: Caller,
-    request: http::Request<Incoming>,
-) -> http::Response<UnsyncBoxBody<Bytes, BoxError>> {
+    request: http::Request<RequestBody>,
+) -> http::Response<Body> {
     let (parts, body) = request.into_parts();
     let host = match parts.uri.authority() {
         Some(authority) => authority.to_string(),
@@ -82,9 +88,9 @@ pub async fn serve(
 }
 
 impl Call {
-    async fn answer(&self, body: Incoming) -> Result<Response, Refusal> {
+    async fn answer(&self, body: RequestBody) -> Result<Response, Refusal> {
         let route = route::route(&self.parts.method, self.parts.uri.path())?;
-        self.authorise(&route).await?;
+        let account = self.authorise(&route).await?;
         let (path, target) = match route {
             Route::Ping => return Ok(reply::json(http::StatusCode::OK, "{}")),
             Route::Catalog => return self.catalog().await,
@@ -96,7 +102,7 @@ impl Call {
         match target {
             Target::Blob(digest) => self.blob(&place, &digest).await,
             Target::DeleteBlob(digest) => self.delete_blob(place, &digest).await,
-            Target::BeginUpload => self.begin_upload(&place, body).await,
+            Target::BeginUpload => self.begin_upload(&place, account, body).await,
             Target::UploadStatus(id) => self.upload_status(&place, &id).await,
             Target::AppendUpload(id) => self.append_upload(&place, &id, body).await,
             Target::FinishUpload(id) => self.finish_upload(&place, &id, body).await,

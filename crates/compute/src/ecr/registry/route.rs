@@ -34,6 +34,24 @@ pub(super) enum Target {
     Referrers(Digest),
 }
 
+impl Target {
+    /// What a repository's policy must grant another account, as ECR has it.
+    pub(super) fn actions(&self) -> &'static [&'static str] {
+        match self {
+            Target::Blob(_) => &["GetDownloadUrlForLayer"],
+            Target::Manifest(_) => &["BatchGetImage"],
+            Target::Tags | Target::Referrers(_) => &["ListImages"],
+            Target::BeginUpload => &["InitiateLayerUpload"],
+            Target::UploadStatus(_) | Target::AppendUpload(_) | Target::CancelUpload(_) => {
+                &["UploadLayerPart"]
+            }
+            Target::FinishUpload(_) => &["UploadLayerPart", "CompleteLayerUpload"],
+            Target::PutManifest(_) => &["PutImage"],
+            Target::DeleteManifest(_) | Target::DeleteBlob(_) => &["BatchDeleteImage"],
+        }
+    }
+}
+
 pub(super) fn route(method: &Method, path: &str) -> Result<Route, Refusal> {
     let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
     let rest = path

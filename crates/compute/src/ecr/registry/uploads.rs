@@ -3,14 +3,14 @@
 //! An upload's id is a UUID whose first twelve digits are its repository's: it needs no record.
 
 use super::refusal::Refusal;
-use super::{Call, Place, Response, reply, text};
-use crate::ecr::contents::Contents;
-use crate::ecr::names;
+use super::route::Target;
+use super::{Call, Place, RequestBody, Response, reply, text};
+use crate::ecr::{grant, names};
 use futures_util::StreamExt;
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION, RANGE};
 use http_body_util::{BodyDataStream, BodyExt};
-use hyper::body::Incoming;
+use neargate_base::AccountId;
 use neargate_blob::{BlobError, Digest, Stored, Upload};
 use std::time::Duration;
 
@@ -23,10 +23,12 @@ impl Call {
     pub(super) async fn begin_upload(
         &self,
         place: &Place,
-        body: Incoming,
+        account: Option<AccountId>,
+        body: RequestBody,
     ) -> Result<Response, Refusal> {
+        let account = account.unwrap_or_else(|| place.contents.scope.account.clone());
         if let (Some(digest), Some(from)) = (self.query("mount"), self.query("from"))
-            && let Some(digest) = self.mount(place, &digest, &from).await?
+            && let Some(digest) = self.mount(place, &account, &digest, &from).await?
         {
             return Ok(created(place, &digest));
         }
@@ -50,10 +52,12 @@ impl Call {
         }
     }
 
-    /// Link a blob that the repository `from` of the same registry has; `None` when it has not.
+    /// Link a blob that the repository `from` of the same registry has and the account may read;
+    /// `None` when it has not.
     async fn mount(
         &self,
         place: &Place,
+        account: &AccountId,
         digest: &str,
         from: &str,
     ) -> Result<Option<Digest>, Refusal> {
@@ -64,9 +68,13 @@ impl Call {
         if from.scope != place.contents.scope {
             return Ok(None);
         }
-        let contents = match Contents::open(&self.house, &from.scope, &from.repository).await {
+        let reading = Target::Blob(digest);
+        let (scope, name, actions) = (&from.scope, &from.repository, reading.actions());
+        let contents = match grant::open(&self.house, account, scope, name, actions).await {
             Ok(contents) => contents,
-            Err(e) if e.is("RepositoryNotFoundException") => return Ok(None),
+            Err(e) if e.is("RepositoryNotFoundException") || e.is("AccessDeniedException") => {
+                return Ok(None);
+            }
             Err(e) => return Err(e.into()),
         };
         let Some(layer) = contents.layer(&digest).await? else {
@@ -92,7 +100,7 @@ impl Call {
         &self,
         place: &Place,
         id: &str,
-        body: Incoming,
+        body: RequestBody,
     ) -> Result<Response, Refusal> {
         let mut upload = self.resume(place, id).await?;
         self.continues(place, &upload)?;
@@ -105,7 +113,7 @@ impl Call {
         &self,
         place: &Place,
         id: &str,
-        body: Incoming,
+        body: RequestBody,
     ) -> Result<Response, Refusal> {
         let mut upload = self.resume(place, id).await?;
         let digest = parse(&self.query("digest").unwrap_or_default())?;
@@ -174,7 +182,7 @@ impl Call {
     }
 
     /// A body that says it is too large for the disk is not even begun.
-    async fn fits(&self, body: Incoming) -> Result<Incoming, Refusal> {
+    async fn fits(&self, body: RequestBody) -> Result<RequestBody, Refusal> {
         let length = text(&self.parts, CONTENT_LENGTH).and_then(|l| l.parse::<u64>().ok());
         match self.house.blobs.require_room(length.unwrap_or(0)) {
             Ok(()) => Ok(body),
@@ -185,7 +193,7 @@ impl Call {
         }
     }
 
-    async fn receive(&self, upload: &mut Upload, body: Incoming) -> Result<(), Refusal> {
+    async fn receive(&self, upload: &mut Upload, body: RequestBody) -> Result<(), Refusal> {
         let mut stream = body.into_data_stream();
         let received = upload.append(&mut stream).await;
         if matches!(received, Err(BlobError::NoSpace { .. })) {
@@ -214,7 +222,7 @@ impl Call {
 
 /// Let the client say a little more, that it may hear the answer: many only listen once they have
 /// sent everything, and find the connection closed otherwise.
-async fn discard(mut stream: BodyDataStream<Incoming>) {
+async fn discard(mut stream: BodyDataStream<RequestBody>) {
     let mut bytes = 0;
     let rest = async {
         while let Some(Ok(piece)) = stream.next().await {
