@@ -7,7 +7,7 @@
 //! DELETE /v1/nodes/<id>    -> {}
 //! ```
 
-use crate::gateway::body::{self, Body, full};
+use crate::gateway::body::{self, Body, Paced, full};
 use crate::node_api::{NodeApi, Wanted};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -132,7 +132,8 @@ impl Operator {
         let refused = |why: &str| AwsError::client("Refused", why);
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         // All of it, in any case: the other end writes before it reads.
-        let bytes = body::read(request.into_body(), MAX_BYTES, PATIENCE).await;
+        let paced = Paced::new(request.into_body(), PATIENCE, Some(PATIENCE));
+        let bytes = body::read(paced, MAX_BYTES, None).await;
         let bytes = bytes.map_err(|_| refused("The request broke off."))?;
         let nodes = self.nodes.as_ref().ok_or_else(|| {
             refused(

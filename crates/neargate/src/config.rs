@@ -30,6 +30,9 @@ pub struct Flags {
     /// Demand valid signatures also on loopback
     #[arg(long, env = "NEARGATE_ENFORCE")]
     pub enforce: bool,
+    /// The group whose members call without proof on loopback, as root does [default: neargate]
+    #[arg(long, env = "NEARGATE_TRUSTED_GROUP", value_name = "GROUP")]
+    pub trusted_group: Option<String>,
     /// Address and port for nodes on other hosts (mutual TLS); without it there are none
     #[arg(long, env = "NEARGATE_NODE_LISTEN", value_name = "ADDR")]
     pub node_listen: Option<SocketAddr>,
@@ -73,6 +76,9 @@ pub struct Config {
     pub registry_domain: Option<String>,
     /// Signatures are always demanded off loopback.
     pub enforce: bool,
+    /// On loopback, root and this group's members call without proof; everybody else signs with
+    /// the keys under `data`. Its members are root of the host: whoever starts tasks is.
+    pub trusted_group: String,
     /// Where nodes on other hosts connect; off unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_listen: Option<SocketAddr>,
@@ -118,6 +124,7 @@ impl Default for Config {
             region: Region::default(),
             registry_domain: None,
             enforce: false,
+            trusted_group: "neargate".into(),
             node_listen: None,
             node_lease: Span::from(neargate_compute::ecs::lost::DEFAULT_LEASE),
             vpc_cidr: None,
@@ -127,13 +134,14 @@ impl Default for Config {
     }
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "listen",
     "data",
     "account",
     "region",
     "registry_domain",
     "enforce",
+    "trusted_group",
     "node_listen",
     "node_lease",
     "vpc_cidr",
@@ -170,6 +178,9 @@ impl Config {
             config.registry_domain = Some(domain.clone());
         }
         config.enforce |= flags.enforce;
+        if let Some(group) = &flags.trusted_group {
+            config.trusted_group.clone_from(group);
+        }
         config.node_listen = flags.node_listen.or(config.node_listen);
         config.vpc_cidr = flags.vpc_cidr.or(config.vpc_cidr);
         config.node_lease = flags.node_lease.unwrap_or(config.node_lease);
@@ -200,7 +211,7 @@ impl Config {
         toml::to_string(self).expect("the configuration has a TOML form")
     }
 
-    /// May anyone on this host call without proof?
+    /// May some users of this host call without proof?
     pub fn is_development(&self) -> bool {
         self.listen.ip().is_loopback() && !self.enforce
     }

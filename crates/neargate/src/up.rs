@@ -11,13 +11,12 @@ use anyhow::{Context, Result, bail};
 use neargate_base::time::{Stopwatch, SystemClock, WatchedClock};
 use neargate_base::{Clock, Rng, Secret, task};
 use neargate_compute::ecs;
-use neargate_control::gateway::{Mode, Reset};
+use neargate_control::gateway::{Keys, Mode, Reset, Trusted};
 use neargate_control::operator::Operator;
 use neargate_control::{Built, Gateway, NodeApi, NodePort, Options};
 use neargate_domain::NodeKind;
 use neargate_node::net::OverlayConfig;
 use neargate_service::{Scope, Settings};
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -82,14 +81,12 @@ async fn serve(mut config: Config, with_demo: bool, log: Option<PathBuf>) -> Res
         .context("the listener has an address")?;
     config.listen = address;
     let host = Host::start(&config, address.port()).await?;
+    let keys = environment::credentials(&config.data, &host.rng)?;
+    let keys = Keys::from([(keys.access_key, Secret::new(keys.secret_key))]);
     let mode = if config.is_development() {
-        Mode::Development
+        Mode::development(Trusted::new(Some(config.trusted_group.clone())), keys)
     } else {
-        let keys = environment::credentials(&config.data, &host.rng)?;
-        Mode::Enforced(BTreeMap::from([(
-            keys.access_key,
-            Secret::new(keys.secret_key),
-        )]))
+        Mode::enforced(keys)
     };
     let reset = reset(host.built.clone(), host.slices.running());
     let gateway = Gateway::new(host.built.clone(), mode, config.region.clone(), Some(reset));

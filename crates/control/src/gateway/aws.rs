@@ -1,11 +1,13 @@
 //! One AWS call: route, authenticate, decode, validate, dispatch, encode.
 
-use super::body::{Body, ReadError, full, read};
+use super::auth::{self, Caller, Shown};
+use super::body::{Body, Paced, ReadError, beginning, full, read};
 use super::encoding::{EncodingError, plain};
-use super::{Gateway, auth};
+use super::room::Share;
+use super::{Gateway, Peer};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use neargate_base::time::Stopwatch;
 use neargate_service::{AwsError, Ctx, Status};
@@ -20,8 +22,8 @@ use std::error::Error;
 
 /// The largest body of any call but the one below: a full `PutLogEvents` batch fits, with its escapes.
 const MAX_BODY_BYTES: usize = 8 << 20;
-/// The largest body read of a caller whose key is not known, to answer it properly.
-const MAX_UNKNOWN_BODY_BYTES: usize = 64 << 10;
+/// So much of a stranger's form tells which service he means.
+const MAX_NAMED_BYTES: usize = 4 << 10;
 /// `UploadLayerPart` carries up to 20 MiB as base64.
 const MAX_LAYER_PART_BYTES: usize = 32 << 20;
 
@@ -33,9 +35,31 @@ struct Call {
     operation: Option<&'static Operation>,
 }
 
+/// A call's body, and who calls.
+struct Heard {
+    caller: Caller,
+    body: Bytes,
+    /// The room that the body takes while the call goes on.
+    _share: Share,
+}
+
+/// Why a call is not answered as asked.
+enum Refusal {
+    /// Nobody was shown to call.
+    Caller(auth::Refusal),
+    Call(AwsError),
+}
+
+impl From<AwsError> for Refusal {
+    fn from(error: AwsError) -> Self {
+        Refusal::Call(error)
+    }
+}
+
 /// A call whose service and operation the head of the request names.
 pub(super) async fn handle(
     gateway: &Gateway,
+    peer: &Peer,
     found: Found,
     parts: Parts,
     incoming: Incoming,
@@ -46,48 +70,88 @@ pub(super) async fn handle(
     } else {
         MAX_BODY_BYTES
     };
-    let limit = allowed(gateway, &parts, limit);
-    let body = read(incoming, limit, gateway.patience)
-        .await
-        .map_err(|e| unreadable(&e, limit));
-    respond(gateway, &found, parts, body).await
+    let heard = hear(gateway, peer, &parts, incoming, limit).await;
+    respond(gateway, peer, &found, parts, heard).await
 }
 
-/// The limit for this caller: nobody fills the memory without a key.
-fn allowed(gateway: &Gateway, parts: &Parts, limit: usize) -> usize {
-    if auth::is_known(&gateway.mode, parts) {
-        limit
+/// The body of a call, once its head has shown that somebody may be calling. Of everybody else
+/// nothing more is read.
+async fn hear(
+    gateway: &Gateway,
+    peer: &Peer,
+    parts: &Parts,
+    incoming: Incoming,
+    limit: usize,
+) -> Result<Heard, Refusal> {
+    let shown = look(gateway, peer, parts)?;
+    hear_out(gateway, peer, parts, shown, incoming, limit).await
+}
+
+fn look(gateway: &Gateway, peer: &Peer, parts: &Parts) -> Result<Shown, Refusal> {
+    let now = gateway.built.house.now();
+    let shown = auth::look(&gateway.mode, peer.free, parts, &gateway.default_scope, now);
+    shown.map_err(Refusal::Caller)
+}
+
+async fn hear_out(
+    gateway: &Gateway,
+    peer: &Peer,
+    parts: &Parts,
+    shown: Shown,
+    incoming: Incoming,
+    limit: usize,
+) -> Result<Heard, Refusal> {
+    let (room, patience, in_all) = if shown.is_settled() {
+        let patience = gateway.patience;
+        (&gateway.rooms.callers, patience, patience * 20)
     } else {
-        limit.min(MAX_UNKNOWN_BODY_BYTES)
-    }
+        let patience = gateway.patience / 3;
+        (&gateway.rooms.strangers, patience, patience * 30)
+    };
+    let mut share = room.share(peer.origin);
+    let paced = Paced::new(incoming, patience, Some(in_all));
+    let body = read(paced, limit, Some(&mut share)).await;
+    let body = body.map_err(|e| unreadable(&e, limit))?;
+    let now = gateway.built.house.now();
+    let caller = auth::prove(&gateway.mode, shown, parts, &body, now);
+    Ok(Heard {
+        caller: caller.map_err(Refusal::Caller)?,
+        body,
+        _share: share,
+    })
 }
 
 /// A form post: the body names the operation.
 pub(super) async fn handle_form(
     gateway: &Gateway,
+    peer: &Peer,
     parts: Parts,
     incoming: Incoming,
 ) -> Response<Body> {
-    let limit = allowed(gateway, &parts, MAX_BODY_BYTES);
-    let body = read(incoming, limit, gateway.patience).await;
-    let body = body.map_err(|e| unreadable(&e, limit));
-    // What cannot be read names nothing here, and is refused where it is answered.
-    let form = body
-        .as_ref()
-        .ok()
-        .and_then(|b| plain(&parts.headers, b, MAX_BODY_BYTES).ok());
-    match route(
-        &parts,
-        &form.unwrap_or_default(),
-        crate::services::schemas(),
-    ) {
-        Route::Aws(found) => respond(gateway, &found, parts, body).await,
+    // Whoever is refused is refused in the words of the service he names, which takes but the
+    // beginning of what he sends.
+    let (heard, named) = match look(gateway, peer, &parts) {
+        Ok(shown) => {
+            let limit = MAX_BODY_BYTES;
+            let heard = hear_out(gateway, peer, &parts, shown, incoming, limit).await;
+            let form = heard.as_ref().ok();
+            let form = form.and_then(|h| plain(&parts.headers, &h.body, limit).ok());
+            (heard, form.unwrap_or_default())
+        }
+        Err(refusal) => {
+            let brief = gateway.patience / 15;
+            let paced = Paced::new(incoming, brief, Some(brief));
+            (Err(refusal), beginning(paced, MAX_NAMED_BYTES).await)
+        }
+    };
+    match route(&parts, &named, crate::services::schemas()) {
+        Route::Aws(found) => respond(gateway, peer, &found, parts, heard).await,
         Route::Unserved {
             name,
             protocol,
             operation,
-        } => unserved(gateway, &name, protocol, operation.as_deref()),
-        _ => super::own::unknown(&gateway.built.house.rng.uuid()),
+        } => peer.last(unserved(gateway, &name, protocol, operation.as_deref())),
+        _ => peer.last(super::own::unknown(&gateway.built.house.rng.uuid())),
     }
 }
 
@@ -110,9 +174,10 @@ pub(super) fn unserved(
 
 async fn respond(
     gateway: &Gateway,
+    peer: &Peer,
     found: &Found,
     parts: Parts,
-    body: Result<Bytes, AwsError>,
+    heard: Result<Heard, Refusal>,
 ) -> Response<Body> {
     let request_id = gateway.built.house.rng.uuid();
     let call = Call {
@@ -120,11 +185,15 @@ async fn respond(
         protocol: found.protocol,
         operation: found.operation,
     };
-    let outcome = match body {
-        Ok(bytes) => answer(gateway, call, found, parts, bytes, &request_id).await,
-        Err(error) => Err(error),
+    let outcome = match heard {
+        Ok(heard) => answer(gateway, call, found, parts, heard, &request_id).await,
+        Err(refusal) => Err(refusal),
     };
-    outcome.unwrap_or_else(|error| refuse(call, &error, &request_id))
+    match outcome {
+        Ok(response) => response,
+        Err(Refusal::Call(error)) => refuse(call, &error, &request_id),
+        Err(Refusal::Caller(why)) => peer.last(refuse(call, &refused(call, why), &request_id)),
+    }
 }
 
 async fn answer(
@@ -132,20 +201,21 @@ async fn answer(
     call: Call,
     found: &Found,
     parts: Parts,
-    body: Bytes,
+    heard: Heard,
     request_id: &str,
-) -> Result<Response<Body>, AwsError> {
+) -> Result<Response<Body>, Refusal> {
     let house = &gateway.built.house;
-    let signing_name = call.service.signing_name;
-    let caller = auth::caller(
-        &gateway.mode,
-        signing_name,
-        &parts,
-        &body,
-        &gateway.default_scope,
-        house.now(),
-    );
-    let (scope, principal) = caller.map_err(|refusal| refused(call, refusal))?;
+    let Heard {
+        caller,
+        body,
+        _share,
+    } = heard;
+    caller
+        .calls(call.service.signing_name)
+        .map_err(Refusal::Caller)?;
+    if !caller.is_signed() && changes_by_get(call, &parts) {
+        return Err(Refusal::Caller(SigV4Error::MissingToken.into()));
+    }
     let body = if call.service.id == "s3" {
         body
     } else {
@@ -153,11 +223,13 @@ async fn answer(
     };
     let Some(operation) = call.operation else {
         let unknown = unknown_operation(found);
-        return Err(AwsError::client(unknown.code, unknown.message).status(unknown.status));
+        return Err(AwsError::client(unknown.code, unknown.message)
+            .status(unknown.status)
+            .into());
     };
     let service = house.caller.service(call.service.id);
     let Some(service) = service.filter(|s| s.status(operation.name) != Status::NotYet) else {
-        return Err(AwsError::not_implemented(call.service.id, operation.name));
+        return Err(AwsError::not_implemented(call.service.id, operation.name).into());
     };
     let mut request = Request::from_parts(parts, body);
     let decode = |request: &_| protocol::decode(call.service, call.protocol, operation, request);
@@ -173,10 +245,11 @@ async fn answer(
     }
     let cx = Ctx {
         request_id: request_id.to_owned(),
-        scope: scope.clone(),
-        principal,
+        scope: caller.scope,
+        principal: caller.principal,
         house: house.clone(),
     };
+    let scope = cx.scope.clone();
     let watch = Stopwatch::start();
     let output = service.call(cx, operation, input).await;
     tracing::debug!(
@@ -188,6 +261,20 @@ async fn answer(
     );
     let reply = protocol::encode(call.service, call.protocol, operation, &output?, request_id);
     Ok(reply.map(full))
+}
+
+/// Is this a GET where the caller chose to make it one, of an operation that changes something?
+/// Anything that follows a link sends GETs, a registry's client among them: without a signature
+/// they only read. Where AWS's model itself says GET, the operation does.
+fn changes_by_get(call: Call, parts: &Parts) -> bool {
+    let by_choice = !matches!(call.protocol, Protocol::RestJson | Protocol::RestXml);
+    let reads = |name: &str| {
+        ["Describe", "Get", "List"]
+            .iter()
+            .any(|v| name.starts_with(v))
+    };
+    let safe = matches!(parts.method, Method::GET | Method::HEAD);
+    safe && by_choice && call.operation.is_some_and(|o| !reads(o.name))
 }
 
 /// Writes an error in the caller's protocol; our own failures are logged with their cause, once.
@@ -225,6 +312,12 @@ fn unreadable(why: &ReadError, limit: usize) -> AwsError {
         ReadError::Stalled => {
             AwsError::client("RequestTimeout", "The request body was not sent in time.").status(408)
         }
+        // AWS's clients wait and try again.
+        ReadError::NoRoom => AwsError::client(
+            "ThrottlingException",
+            "Too many large requests are being sent at the same time.",
+        )
+        .status(503),
     }
 }
 

@@ -1,11 +1,14 @@
 //! Bodies: bounded on the way in, whole or streamed on the way out.
 
+use super::pace::Pace;
+use super::room::Share;
 use bytes::{Bytes, BytesMut};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::body::{Frame, Incoming};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::time::timeout;
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -24,65 +27,128 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
 const MAX_DRAINED_BYTES: usize = 64 << 20;
 
 /// Why a request's body could not be read.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
+    #[error("the body is too large")]
     TooLarge,
     /// The client went away or broke the framing.
+    #[error("the body ended before it was complete")]
     Broken,
-    /// It stopped sending.
+    /// It stopped sending, or sent too slowly.
+    #[error("the body was not sent in time")]
     Stalled,
+    /// Too many bodies are being read.
+    #[error("there is no room for the body now")]
+    NoRoom,
 }
 
-/// The whole body, if it is no longer than `limit` bytes and never pauses for longer than
-/// `patience`.
+/// A body on its way in, at a pace.
+#[derive(Debug)]
+pub(crate) struct Paced {
+    incoming: Incoming,
+    pace: Pace,
+}
+
+impl Paced {
+    /// The body must move in every window of `patience`; `in_all` bounds the waiting.
+    pub(crate) fn new(incoming: Incoming, patience: Duration, in_all: Option<Duration>) -> Paced {
+        let pace = Pace::new(patience, in_all);
+        Paced { incoming, pace }
+    }
+}
+
+impl HttpBody for Paced {
+    type Data = Bytes;
+    type Error = ReadError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ReadError>>> {
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.pace.moved(frame.data_ref().map_or(0, Bytes::len));
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(ReadError::Broken))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => match self.pace.poll_late(cx) {
+                Poll::Ready(()) => Poll::Ready(Some(Err(ReadError::Stalled))),
+                Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// The whole body, if it is no longer than `limit` bytes, and has room while it is held: the
+/// share grows with what has come, not with what was announced.
 pub(crate) async fn read(
-    mut incoming: Incoming,
+    mut body: Paced,
     limit: usize,
-    patience: Duration,
+    mut share: Option<&mut Share>,
 ) -> Result<Bytes, ReadError> {
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    while let Some(data) = next(&mut incoming, patience).await? {
-        if first.len() + rest.len() + data.len() > limit {
-            drain(&mut incoming, patience).await;
+    // Most bodies come in one piece, which is not copied.
+    let mut first = next(&mut body).await?.unwrap_or_default();
+    let mut whole: Option<BytesMut> = None;
+    loop {
+        let length = whole.as_ref().map_or(first.len(), BytesMut::len);
+        if length > limit {
+            drop((first, whole));
+            drain(&mut body).await;
             return Err(ReadError::TooLarge);
         }
-        // Most bodies come in one piece, which is not copied.
-        if first.is_empty() {
-            first = data;
-        } else {
-            rest.extend_from_slice(&data);
+        if share.as_mut().is_some_and(|s| !s.grow_to(length)) {
+            return Err(ReadError::NoRoom);
+        }
+        match (next(&mut body).await?, &mut whole) {
+            (None, None) => return Ok(first),
+            (None, Some(_)) => return Ok(whole.unwrap_or_default().freeze()),
+            (Some(data), Some(whole)) => whole.extend_from_slice(&data),
+            (Some(data), None) => {
+                let mut both = BytesMut::from(&std::mem::take(&mut first)[..]);
+                both.extend_from_slice(&data);
+                whole = Some(both);
+            }
         }
     }
-    if rest.is_empty() {
-        return Ok(first);
+}
+
+/// What comes first of the body, `limit` bytes at most.
+pub(crate) async fn beginning(mut body: Paced, limit: usize) -> Bytes {
+    let mut first = BytesMut::new();
+    while first.len() < limit
+        && let Ok(Some(data)) = next(&mut body).await
+    {
+        let more = data.len().min(limit - first.len());
+        first.extend_from_slice(&data[..more]);
     }
-    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
-    whole.extend_from_slice(&first);
-    whole.extend_from_slice(&rest);
-    Ok(whole.freeze())
+    first.freeze()
 }
 
 /// The next piece; `None` at the end.
-async fn next(incoming: &mut Incoming, patience: Duration) -> Result<Option<Bytes>, ReadError> {
+async fn next(body: &mut Paced) -> Result<Option<Bytes>, ReadError> {
     loop {
-        let frame = timeout(patience, incoming.frame())
-            .await
-            .map_err(|_| ReadError::Stalled)?;
-        match frame.map(|f| f.map(Frame::into_data)) {
+        match body.frame().await.transpose()?.map(Frame::into_data) {
             None => return Ok(None),
-            Some(Ok(Ok(data))) => return Ok(Some(data)),
+            Some(Ok(data)) => return Ok(Some(data)),
             // Trailers: no protocol of ours has any here.
-            Some(Ok(Err(_))) => {}
-            Some(Err(_)) => return Err(ReadError::Broken),
+            Some(Err(_)) => {}
         }
     }
 }
 
-async fn drain(incoming: &mut Incoming, patience: Duration) {
+async fn drain(body: &mut Paced) {
     let mut left = MAX_DRAINED_BYTES;
     while left > 0
-        && let Ok(Some(data)) = next(incoming, patience).await
+        && let Ok(Some(data)) = next(body).await
     {
         left = left.saturating_sub(data.len());
     }

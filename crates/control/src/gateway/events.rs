@@ -8,7 +8,7 @@
 //! n events came faster than they were read; an empty line, that the server still lives.
 
 use super::body::{Body, BoxError, full};
-use super::{Gateway, own};
+use super::{Gateway, Peer, own};
 use bytes::Bytes;
 use futures_util::stream;
 use http::request::Parts;
@@ -39,8 +39,15 @@ struct Query {
     filter: Filter,
 }
 
-pub(super) fn serve(gateway: &Gateway, parts: &Parts) -> Response<Body> {
-    let asked = own::caller(gateway, parts, &[]).and_then(|scope| {
+pub(super) fn serve(gateway: &Gateway, peer: &Peer, parts: &Parts) -> Response<Body> {
+    let request_id = || gateway.built.house.rng.uuid();
+    let caller =
+        own::look(gateway, peer, parts).and_then(|shown| own::caller(gateway, shown, parts, &[]));
+    let scope = match caller {
+        Ok(scope) => scope,
+        Err(error) => return peer.last(own::failed(&error, &request_id())),
+    };
+    let asked = (|| {
         if parts.method != Method::GET {
             return Err(AwsError::client("UnsupportedOperation", "use GET").status(405));
         }
@@ -48,10 +55,10 @@ pub(super) fn serve(gateway: &Gateway, parts: &Parts) -> Response<Body> {
             .map_err(|why| AwsError::client("ValidationException", why))?;
         query.filter.account = Some(scope.account);
         Ok(query)
-    });
-    let query = match asked {
+    })();
+    let query: Query = match asked {
         Ok(query) => query,
-        Err(error) => return own::failed(&error, &gateway.built.house.rng.uuid()),
+        Err(error) => return own::failed(&error, &request_id()),
     };
     let (kept, live) = gateway.built.ecs.events.subscribe();
     let kept = first(&kept, &query);

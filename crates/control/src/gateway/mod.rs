@@ -1,6 +1,9 @@
 //! The one port: routes every request to the AWS service, the registry or our own pages.
 //!
 //! It authenticates, decodes, dispatches and encodes. It knows no service's rules.
+//!
+//! Nobody costs more than he has shown to be worth: a connection has a [`place`](places), a body
+//! that nobody signed for has little [`room`] and time, and who does not read his answer is left.
 
 mod auth;
 mod aws;
@@ -8,31 +11,52 @@ pub(crate) mod body;
 mod encoding;
 mod events;
 mod guard;
+mod link;
 mod own;
+mod owner;
+mod pace;
+mod places;
+mod room;
+mod trust;
 
-pub use auth::Mode;
+pub use auth::{Keys, Mode};
 pub use body::{Body, BoxError};
 pub use own::{Host, OWN_SIGNING_NAME, TaskUsage, Traffic};
+pub use trust::Trusted;
 
 use crate::house::Built;
-use http::{Request, Response};
+use body::Paced;
+use http::header::{CONNECTION, HeaderValue};
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use link::Link;
 use neargate_base::{Region, task};
-use neargate_compute::ecr::registry;
+use neargate_compute::ecr::registry::{self, BodyError};
 use neargate_service::Scope;
 use neargate_wire::route::{self as wire_route, Route};
+use owner::Owners;
+use places::{Origin, Places};
+use room::Room;
+use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
 
-/// A client must send its request's head within this time, and each piece of its body.
+/// A client must send its request's head within this time; its body must move in each such time,
+/// and it must take what we answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Connections served at the same time; more wait to be accepted.
-const MAX_CONNECTIONS: usize = 4_096;
+/// What a connection holds of what was read and not yet understood: the longest head.
+const MAX_READ_BYTES: usize = 64 << 10;
+/// Bodies in memory of callers who proved who they are, and of one origin.
+const CALLERS_BYTES: (usize, usize) = (512 << 20, 256 << 20);
+/// Bodies in memory that nobody has shown yet to be anybody's.
+const STRANGERS_BYTES: (usize, usize) = (192 << 20, 64 << 20);
 
 /// Something the operator's process can do to itself, for `POST /_neargate/reset`.
 pub type Reset =
@@ -47,6 +71,22 @@ pub struct Gateway {
     reset: Option<Reset>,
     host: Option<Arc<dyn Host>>,
     patience: Duration,
+    rooms: Rooms,
+}
+
+/// The memory for request bodies.
+#[derive(Debug, Clone)]
+struct Rooms {
+    callers: Room,
+    strangers: Room,
+}
+
+/// Who is at the other end of a connection, as far as the connection itself tells.
+#[derive(Debug, Clone, Copy)]
+struct Peer {
+    /// A user of this host who needs no proof.
+    free: bool,
+    origin: Origin,
 }
 
 impl std::fmt::Debug for Gateway {
@@ -64,7 +104,7 @@ impl Gateway {
             account: built.account.clone(),
             region,
         };
-        let reset = reset.filter(|_| matches!(mode, Mode::Development));
+        let reset = reset.filter(|_| mode.is_development());
         Gateway {
             built,
             mode,
@@ -72,10 +112,15 @@ impl Gateway {
             reset,
             host: None,
             patience: PATIENCE,
+            rooms: Rooms {
+                callers: Room::new(CALLERS_BYTES.0, CALLERS_BYTES.1),
+                strangers: Room::new(STRANGERS_BYTES.0, STRANGERS_BYTES.1),
+            },
         }
     }
 
-    /// How long a client may take for its request's head, and for each piece of its body.
+    /// How long a client may take for its request's head, and keep still in its body or in taking
+    /// its answer.
     pub fn patience(self, patience: Duration) -> Self {
         Gateway { patience, ..self }
     }
@@ -90,9 +135,14 @@ impl Gateway {
 
     /// Serve until the future is dropped.
     pub async fn serve(self, listener: TcpListener) {
-        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let (gateway, places) = (Arc::new(self), Places::default());
+        let owners = Owners::open();
+        let owners = owners.inspect_err(|error| {
+            tracing::warn!(%error, "the kernel does not say who calls: every caller must sign");
+        });
+        let owners = owners.ok();
+        let mut told = BTreeSet::new();
         loop {
-            let slot = slots.clone().acquire_owned().await.expect("never closed");
             let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -102,57 +152,122 @@ impl Gateway {
                     continue;
                 }
             };
+            // Whoever has gone already needs no answer.
+            let Ok(peer) = gateway.recognise(owners.as_ref(), &stream) else {
+                continue;
+            };
+            if let (Origin::User(user), false) = (peer.origin, peer.free)
+                && gateway.mode.is_development()
+                && told.insert(user)
+            {
+                tracing::warn!(
+                    user,
+                    "a user of this host calls who is not in the trusted group: he must sign with \
+                     the keys that neargate env prints to root"
+                );
+            }
+            let Some(place) = places.take(peer.origin, peer.free) else {
+                tracing::debug!(?peer, "too many connections");
+                continue;
+            };
             let _ = stream.set_nodelay(true);
-            let (gateway, patience) = (self.clone(), self.patience);
+            let gateway = gateway.clone();
             task::spawn("connection", async move {
+                let (patience, link) = (gateway.patience, Link::new(stream, gateway.patience));
                 let service = hyper::service::service_fn(move |request| {
                     let gateway = gateway.clone();
-                    async move { Ok::<_, Infallible>(gateway.handle(request).await) }
+                    async move { Ok::<_, Infallible>(gateway.handle(peer, request).await) }
                 });
                 // HTTP/1.1 only: no AWS client speaks HTTP/2 without TLS, and its detection would
                 // wait for the first bytes without a limit.
                 let mut server = http1::Builder::new();
                 server
                     .timer(TokioTimer::new())
-                    .header_read_timeout(patience);
-                if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+                    .header_read_timeout(patience)
+                    .max_buf_size(MAX_READ_BYTES);
+                if let Err(error) = server.serve_connection(TokioIo::new(link), service).await {
                     tracing::debug!(%error, "connection ended");
                 }
-                drop(slot);
+                drop(place);
             });
         }
     }
 
-    async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+    /// Who is at the other end. Only the kernel is believed; when it does not say, nobody is
+    /// trusted.
+    fn recognise(&self, owners: Option<&Owners>, stream: &TcpStream) -> io::Result<Peer> {
+        let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
+        let here = peer.ip().is_loopback() || peer.ip() == local.ip();
+        let user = match owners {
+            Some(owners) if here || self.mode.is_development() => {
+                owners.of(peer, local).unwrap_or_else(|error| {
+                    tracing::warn!(%error, "the kernel does not say who calls");
+                    None
+                })
+            }
+            _ => None,
+        };
+        // While this end is connected, no other socket can have had the peer's address.
+        stream.peer_addr()?;
+        Ok(Peer {
+            free: user.is_some_and(|user| self.mode.trusts(user)),
+            origin: user.map_or_else(|| Origin::of(peer.ip()), Origin::User),
+        })
+    }
+
+    async fn handle(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
+        let peer = &peer;
         let (parts, incoming) = request.into_parts();
-        if matches!(self.mode, Mode::Development)
-            && let Err(refused) = guard::check(&parts)
-        {
-            return own::refused(&refused, &self.built.house.rng.uuid());
+        if let Err(refused) = guard::pass(&parts, self.mode.is_development()) {
+            return peer.last(own::refused(&refused, &self.built.house.rng.uuid()));
         }
         if wire_route::needs_body(&parts) {
-            return aws::handle_form(self, parts, incoming).await;
+            return aws::handle_form(self, peer, parts, incoming).await;
         }
-        match wire_route::route(&parts, &[], crate::services::schemas()) {
-            Route::Aws(found) => aws::handle(self, found, parts, incoming).await,
+        let response = match wire_route::route(&parts, &[], crate::services::schemas()) {
+            Route::Aws(found) => return aws::handle(self, peer, found, parts, incoming).await,
+            Route::Registry => return self.registry(peer, parts, incoming).await,
+            Route::Health => return own::health(&self.built, peer),
+            Route::Internal if parts.uri.path() == events::PATH => {
+                return events::serve(self, peer, &parts);
+            }
+            Route::Internal => return own::internal(self, peer, parts, incoming).await,
             Route::Unserved {
                 name,
                 protocol,
                 operation,
             } => aws::unserved(self, &name, protocol, operation.as_deref()),
-            Route::Registry => {
-                let caller = registry::Caller {
-                    default_scope: self.default_scope.clone(),
-                    enforced: !matches!(self.mode, Mode::Development),
-                };
-                let (ecr, house) = (self.built.ecr.clone(), self.built.house.clone());
-                let request = Request::from_parts(parts, incoming);
-                registry::serve(ecr, house, caller, request).await
-            }
-            Route::Health => own::health(&self.built, &self.mode),
-            Route::Internal if parts.uri.path() == events::PATH => events::serve(self, &parts),
-            Route::Internal => own::internal(self, parts, incoming).await,
             Route::TaskMetadata | Route::Unknown => own::unknown(&self.built.house.rng.uuid()),
+        };
+        peer.last(response)
+    }
+
+    async fn registry(&self, peer: &Peer, parts: Parts, incoming: Incoming) -> Response<Body> {
+        let caller = registry::Caller {
+            default_scope: self.default_scope.clone(),
+            enforced: !peer.free,
+        };
+        let (ecr, house) = (self.built.ecr.clone(), self.built.house.clone());
+        // An upload has no time in all, for layers have no size in all: it must keep the pace.
+        let paced = Paced::new(incoming, self.patience, None);
+        let body = paced.map_err(|e| BodyError(e.into())).boxed_unsync();
+        let request = Request::from_parts(parts, body);
+        let response = registry::serve(ecr, house, caller, request).await;
+        match response.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => peer.last(response),
+            _ => response,
         }
+    }
+}
+
+impl Peer {
+    /// The answer to a call that showed nobody: who has not shown who he is gets one, and the
+    /// connection ends.
+    fn last(&self, mut response: Response<Body>) -> Response<Body> {
+        if !self.free {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        response
     }
 }

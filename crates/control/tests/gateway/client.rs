@@ -61,6 +61,11 @@ impl Client {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
     }
 
+    /// Send, unless the server has ended the connection.
+    pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).await.is_ok()
+    }
+
     /// No more will be sent.
     pub async fn finish(&mut self) {
         self.stream.shutdown().await.unwrap();

@@ -1,9 +1,8 @@
 //! Connections: kept, shared, many, slow.
 
-use super::Lab;
 use super::client::{ECS, json, request};
+use super::{Lab, development};
 use futures_util::future::join_all;
-use neargate_control::gateway::Mode;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -99,7 +98,7 @@ async fn what_is_no_http_is_turned_away() {
 /// Whether it stops in the head, in the body or before both.
 #[tokio::test]
 async fn a_client_that_never_finishes_is_closed() {
-    let lab = Lab::patient(Mode::Development, Duration::from_millis(300)).await;
+    let lab = Lab::patient(development(), Duration::from_millis(300)).await;
     let started = json(
         &format!("{ECS}.CreateCluster"),
         &[],

@@ -18,7 +18,7 @@ mod unknown;
 use client::{Client, Reply};
 use neargate_base::time::SystemClock;
 use neargate_base::{AccountId, Region, Rng, task};
-use neargate_control::gateway::{Gateway, Mode};
+use neargate_control::gateway::{Gateway, Keys, Mode, Trusted};
 use neargate_control::{Built, Options, build};
 use neargate_service::{Scope, Settings};
 use std::net::SocketAddr;
@@ -26,6 +26,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+/// What every user of this host but the tests' own would need.
+fn development() -> Mode {
+    Mode::development(Trusted::new(None), Keys::new())
+}
 
 /// A gateway that listens.
 struct Lab {
@@ -43,7 +48,7 @@ impl Drop for Lab {
 
 impl Lab {
     async fn new() -> Lab {
-        Lab::with(Mode::Development).await
+        Lab::with(development()).await
     }
 
     async fn with(mode: Mode) -> Lab {

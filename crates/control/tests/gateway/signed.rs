@@ -6,14 +6,18 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use neargate_base::time::SystemClock;
 use neargate_base::{Clock, Secret};
-use neargate_control::gateway::Mode;
+use neargate_control::gateway::{Keys, Mode};
 use neargate_wire::sigv4::{Scope, UNSIGNED_PAYLOAD, sha256_hex, sign};
-use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::time::Duration;
+
+fn enforced() -> Mode {
+    let keys = Keys::from([("AKID".to_owned(), Secret::new("secret".to_owned()))]);
+    Mode::enforced(keys)
+}
 
 async fn lab() -> Lab {
-    let keys = BTreeMap::from([("AKID".to_owned(), Secret::new("secret".to_owned()))]);
-    Lab::with(Mode::Enforced(keys)).await
+    Lab::with(enforced()).await
 }
 
 /// A signed `ListClusters`; `line` is what the signature says of the body.
@@ -113,15 +117,100 @@ async fn a_compressed_body_is_signed_compressed() {
     assert_eq!(plain.code(), "InvalidSignatureException");
 }
 
-/// Without a known key nobody makes the server hold a large body.
+/// Nobody without a key is waited for: his answer comes before his body, and is his last.
 #[tokio::test]
-async fn large_bodies_are_read_of_known_callers_only() {
+async fn a_strangers_body_is_not_read() {
     let lab = lab().await;
     let body = vec![b' '; 100 << 10];
-    let unsigned = json(&format!("{ECS}.ListClusters"), &[], &body);
-    let reply = lab.send(unsigned).await;
-    assert_eq!(reply.status, 413, "{}", reply.text());
     let line = sha256_hex(&body);
-    let reply = lab.send(signed("secret", &[], &body, &line)).await;
-    assert_ne!(reply.status, 413, "{}", reply.text());
+    let target = format!("{ECS}.ListClusters");
+    let sts = super::client::form(&[], &body);
+    for whole in [
+        json(&target, &[], &body),
+        sts,
+        signed("wrong", &[("x-amz-content-sha256", &line)], &body, &line),
+    ] {
+        let mut client = lab.connect().await;
+        client.send(&whole[..whole.len() - 1]).await;
+        let reply = client.reply().await.expect("answered");
+        assert!(matches!(reply.status, 400 | 403 | 404), "{}", reply.text());
+        assert_eq!(reply.header("connection"), "close");
+        client.send(&whole[whole.len() - 1..]).await;
+        assert!(client.reply().await.is_none(), "the end");
+    }
+    for declared in [vec![], vec![("x-amz-content-sha256", line.as_str())]] {
+        let reply = lab.send(signed("secret", &declared, &body, &line)).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+}
+
+/// A key's id is no secret: what it announces takes room as it comes, and that has an end.
+#[tokio::test]
+async fn bodies_under_a_known_key_share_a_room() {
+    let lab = lab().await;
+    let body = vec![b'x'; 7 << 20];
+    let whole = signed("wrong", &[], &body, &sha256_hex(&body));
+    let (mut held, mut turned_away) = (Vec::new(), 0);
+    for _ in 0..12 {
+        let mut client = lab.connect().await;
+        client.send(&whole[..whole.len() - 1]).await;
+        held.push(client);
+    }
+    for client in &mut held {
+        let reply = tokio::time::timeout(Duration::from_millis(100), client.reply());
+        if let Ok(Some(reply)) = reply.await {
+            assert_eq!(
+                (reply.status, reply.code().as_str()),
+                (503, "ThrottlingException")
+            );
+            turned_away += 1;
+        }
+    }
+    assert!(
+        (2..=5).contains(&turned_away),
+        "64 MiB of 84: {turned_away}"
+    );
+    // Ordinary calls pass meanwhile, and large ones afterwards.
+    let small = lab
+        .send(signed("secret", &[], b"{}", &sha256_hex(b"{}")))
+        .await;
+    assert_eq!(small.status, 200, "{}", small.text());
+    drop(held);
+    let large = || signed("secret", &[], &body, &sha256_hex(&body));
+    while lab.send(large()).await.status == 503 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// One byte now and then keeps no connection.
+#[tokio::test]
+async fn a_body_that_trickles_is_ended() {
+    let lab = Lab::patient(enforced(), Duration::from_millis(300)).await;
+    let whole = signed("secret", &[], &[b' '; 1_000], &sha256_hex(b"any"));
+    let mut client = lab.connect().await;
+    client.send(&whole[..whole.len() - 900]).await;
+    let trickle = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            client.send(b" ").await;
+            if let Ok(reply) = tokio::time::timeout(Duration::from_millis(1), client.reply()).await
+            {
+                return reply.map(|r| r.status);
+            }
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(5), trickle).await;
+    assert_eq!(ended, Ok(Some(408)));
+}
+
+/// Whoever asks and never reads is left, whatever he asks.
+#[tokio::test]
+async fn unread_answers_end_a_connection() {
+    let lab = Lab::patient(super::development(), Duration::from_millis(300)).await;
+    let mut client = lab.connect().await;
+    let ask = super::client::form(&[], b"Action=DescribeSubnets&Version=2016-11-15").repeat(200);
+    // Until neither side takes any more, then until the server has gone.
+    let until_gone = async { while client.try_send(&ask).await {} };
+    let gone = tokio::time::timeout(Duration::from_secs(20), until_gone).await;
+    gone.expect("it is ended");
 }

@@ -1,7 +1,6 @@
 //! Enforced signatures: what is accepted, and how each refusal begins.
 
 use super::*;
-use bytes::Bytes;
 use http::{HeaderValue, Request};
 use neargate_wire::sigv4::{Scope as Signer, UNSIGNED_PAYLOAD, presign, sha256_hex, sign};
 use std::time::Duration;
@@ -10,10 +9,26 @@ const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const BODY: &[u8] = b"{\"cluster\":\"c\"}";
 
 fn mode() -> Mode {
-    Mode::Enforced(BTreeMap::from([(
-        "AKID".into(),
-        Secret::new("secret".to_owned()),
-    )]))
+    Mode::enforced(keys("AKID"))
+}
+
+fn keys(id: &str) -> Keys {
+    Keys::from([(id.to_owned(), Secret::new("secret".to_owned()))])
+}
+
+/// The caller, by head and body.
+fn caller(
+    mode: &Mode,
+    free: bool,
+    service: &str,
+    parts: &Parts,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<(Scope, Principal), Refusal> {
+    let shown = look(mode, free, parts, &default_scope(), now)?;
+    let caller = prove(mode, shown, parts, body, now)?;
+    caller.calls(service)?;
+    Ok((caller.scope, caller.principal))
 }
 
 fn default_scope() -> Scope {
@@ -52,14 +67,7 @@ fn signed(signer: Signer<'_>, secret: &str, declared: Option<&str>, line: &str) 
 }
 
 fn check(service: &str, parts: &Parts, body: &[u8]) -> Result<(Scope, Principal), Refusal> {
-    caller(
-        &mode(),
-        service,
-        parts,
-        &Bytes::copy_from_slice(body),
-        &default_scope(),
-        NOW,
-    )
+    caller(&mode(), false, service, parts, body, NOW)
 }
 
 fn refusal(service: &str, parts: &Parts, body: &[u8]) -> SigV4Error {
@@ -84,20 +92,13 @@ fn a_good_signature_tells_who_calls_and_where() {
 #[test]
 fn a_twelve_digit_key_chooses_no_account_here() {
     let id = "111122223333";
-    let keys = BTreeMap::from([(id.to_owned(), Secret::new("secret".to_owned()))]);
     let by = Signer {
         access_key: id,
         ..signer("ecs")
     };
     let parts = signed(by, "secret", None, &sha256_hex(BODY));
-    let found = caller(
-        &Mode::Enforced(keys),
-        "ecs",
-        &parts,
-        BODY,
-        &default_scope(),
-        NOW,
-    );
+    let mode = Mode::enforced(keys(id));
+    let found = caller(&mode, false, "ecs", &parts, BODY, NOW);
     assert_eq!(found.expect("accepted").0.account, AccountId::default());
 }
 
@@ -205,7 +206,7 @@ fn a_presigned_url_works_until_it_expires() {
         Duration::from_secs(60),
     )
     .expect("signs");
-    let at = |now| caller(&mode(), "sts", &parts, b"", &default_scope(), now);
+    let at = |now| caller(&mode(), false, "sts", &parts, b"", now);
     assert!(at(NOW + Duration::from_secs(60)).is_ok());
     let late = at(NOW + Duration::from_secs(61));
     assert!(
@@ -218,17 +219,9 @@ fn a_presigned_url_works_until_it_expires() {
 }
 
 #[test]
-fn in_development_anything_goes() {
-    let free = |parts: &Parts| {
-        caller(
-            &Mode::Development,
-            "ecs",
-            parts,
-            BODY,
-            &default_scope(),
-            NOW,
-        )
-    };
+fn who_needs_no_proof_says_what_he_likes() {
+    let mode = Mode::development(Trusted::new(None), keys("AKID"));
+    let free = |parts: &Parts| caller(&mode, true, "ecs", parts, BODY, NOW);
     let (scope, _) = free(&request()).expect("unsigned");
     assert_eq!(scope, default_scope());
     let wrong = signed(signer("ecs"), "any", Some(UNSIGNED_PAYLOAD), "any");
@@ -240,6 +233,48 @@ fn in_development_anything_goes() {
         access_key: "111122223333",
         ..signer("ecs")
     };
-    let (scope, _) = free(&signed(by, "any", None, "any")).expect("a chosen account");
+    let chosen = signed(by, "any", None, "any");
+    let (scope, _) = free(&chosen).expect("a chosen account");
     assert_eq!(scope.account.as_str(), "111122223333");
+    // Nobody else does, in the same mode.
+    let others = |parts: &Parts| caller(&mode, false, "ecs", parts, BODY, NOW);
+    assert_eq!(
+        others(&request()),
+        Err(Refusal::Signature(SigV4Error::MissingToken))
+    );
+    assert_eq!(
+        others(&chosen),
+        Err(Refusal::Signature(SigV4Error::UnknownKey))
+    );
+    assert!(others(&wrong).is_err());
+    let good = signed(signer("ecs"), "secret", None, &sha256_hex(BODY));
+    assert_eq!(others(&good).expect("signed").1.access_key, "AKID");
+}
+
+/// What is known before a byte of the body is read.
+#[test]
+fn the_head_alone_shows_who_is_worth_hearing() {
+    let shown = |parts: &Parts| look(&mode(), false, parts, &default_scope(), NOW);
+    let hash = sha256_hex(BODY);
+    assert!(shown(&request()).is_err());
+    let by = Signer {
+        access_key: "NOBODY",
+        ..signer("ecs")
+    };
+    assert!(shown(&signed(by, "secret", None, &hash)).is_err());
+    assert!(shown(&signed(signer("ecs"), "wrong", Some(&hash), &hash)).is_err());
+    let declared = shown(&signed(signer("ecs"), "secret", Some(&hash), &hash));
+    assert!(declared.expect("it holds").is_settled());
+    let s3 = signed(
+        signer("s3"),
+        "secret",
+        Some(UNSIGNED_PAYLOAD),
+        UNSIGNED_PAYLOAD,
+    );
+    assert!(shown(&s3).expect("it holds").is_settled());
+    // The key is known, and that is all that is known.
+    for line in [None, Some(UNSIGNED_PAYLOAD)] {
+        let claimed = shown(&signed(signer("ecs"), "wrong", line, &hash));
+        assert!(!claimed.expect("a known key").is_settled());
+    }
 }

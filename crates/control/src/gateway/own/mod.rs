@@ -5,11 +5,11 @@ mod pages;
 
 pub use host::{Host, TaskUsage, Traffic};
 pub use pages::OWN_SIGNING_NAME;
-pub(super) use pages::{caller, failed};
+pub(super) use pages::{caller, failed, look};
 
 use super::body::{Body, full};
 use super::guard::Refused;
-use super::{Gateway, Mode, Reset};
+use super::{Gateway, Peer, Reset};
 use crate::house::Built;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
@@ -36,19 +36,18 @@ fn refuse(status: StatusCode, code: &str, message: &str, request_id: &str) -> Re
 }
 
 pub(super) fn refused(why: &Refused, request_id: &str) -> Response<Body> {
-    refuse(
-        StatusCode::FORBIDDEN,
-        "AccessDeniedException",
-        &why.to_string(),
-        request_id,
-    )
+    let code = match why.status() {
+        StatusCode::FORBIDDEN => "AccessDeniedException",
+        _ => "BadRequestException",
+    };
+    refuse(why.status(), code, &why.to_string(), request_id)
 }
 
-/// That it runs. In development mode also what: every service that has handlers, and the nodes
-/// connected; elsewhere that is nothing for whoever passes by.
-pub(super) fn health(built: &Built, mode: &Mode) -> Response<Body> {
-    if !matches!(mode, Mode::Development) {
-        return answer(StatusCode::OK, &json!({ "status": "ok" }));
+/// That it runs. To callers who need no proof also what: every service that has handlers, and
+/// the nodes connected; that is nothing for whoever passes by.
+pub(super) fn health(built: &Built, peer: &Peer) -> Response<Body> {
+    if !peer.free {
+        return peer.last(answer(StatusCode::OK, &json!({ "status": "ok" })));
     }
     let services: serde_json::Map<String, Value> = built
         .house
@@ -68,20 +67,26 @@ pub(super) fn health(built: &Built, mode: &Mode) -> Response<Body> {
 /// Everything under `/_neargate/`.
 pub(super) async fn internal(
     gateway: &Gateway,
+    peer: &Peer,
     parts: Parts,
     incoming: Incoming,
 ) -> Response<Body> {
     if parts.uri.path() == "/_neargate/reset" {
-        return reset(&parts, gateway.reset.as_ref()).await;
+        return reset(&parts, peer, gateway.reset.as_ref()).await;
     }
-    pages::serve(gateway, parts, incoming).await
+    pages::serve(gateway, peer, parts, incoming).await
 }
 
-/// `POST /_neargate/reset`: stop every task and forget all state. Development mode only.
-async fn reset(parts: &Parts, reset: Option<&Reset>) -> Response<Body> {
-    let Some(reset) = reset else {
-        let message = "reset works in development mode on loopback only";
-        return answer(StatusCode::FORBIDDEN, &json!({ "message": message }));
+/// `POST /_neargate/reset`: stop every task and forget all state. Only in development mode, and
+/// only for callers who need no proof there.
+async fn reset(parts: &Parts, peer: &Peer, reset: Option<&Reset>) -> Response<Body> {
+    let Some(reset) = reset.filter(|_| peer.free) else {
+        let message = "reset works in development mode on loopback only, for root and the users \
+                       of the trusted group";
+        return peer.last(answer(
+            StatusCode::FORBIDDEN,
+            &json!({ "message": message }),
+        ));
     };
     if parts.method != Method::POST {
         return answer(

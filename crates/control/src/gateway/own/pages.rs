@@ -1,8 +1,9 @@
 //! Neargate's own calls under `/_neargate/`, for its command line: what AWS has no operation for.
 //! They take and answer JSON, and are authenticated as every AWS call is.
 
-use super::super::body::{Body, read};
-use super::super::{Gateway, auth};
+use super::super::auth::{self, Shown};
+use super::super::body::{Body, Paced, read};
+use super::super::{Gateway, Peer};
 use super::{answer, host::Host, refuse};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
@@ -25,9 +26,18 @@ pub const OWN_SIGNING_NAME: &str = "neargate";
 const MAX_BODY_BYTES: usize = 64 << 10;
 
 /// Everything under `/_neargate/` but the reset.
-pub(super) async fn serve(gateway: &Gateway, parts: Parts, incoming: Incoming) -> Response<Body> {
+pub(super) async fn serve(
+    gateway: &Gateway,
+    peer: &Peer,
+    parts: Parts,
+    incoming: Incoming,
+) -> Response<Body> {
     let request_id = gateway.built.house.rng.uuid();
-    let outcome = respond(gateway, &parts, incoming).await;
+    let shown = match look(gateway, peer, &parts) {
+        Ok(shown) => shown,
+        Err(error) => return peer.last(failed(&error, &request_id)),
+    };
+    let outcome = respond(gateway, peer, shown, &parts, incoming).await;
     match outcome {
         Ok(body) => answer(StatusCode::OK, &body),
         Err(error) => {
@@ -45,29 +55,44 @@ pub(in crate::gateway) fn failed(error: &AwsError, request_id: &str) -> Response
     refuse(status, &error.code, &error.message, request_id)
 }
 
-/// Whose pages are asked for. In enforced mode only a valid signature says so.
+/// What the head of a request for these pages shows of its caller.
+pub(in crate::gateway) fn look(
+    gateway: &Gateway,
+    peer: &Peer,
+    parts: &Parts,
+) -> Result<Shown, AwsError> {
+    let now = gateway.built.house.now();
+    let shown = auth::look(&gateway.mode, peer.free, parts, &gateway.default_scope, now);
+    shown.map_err(refused)
+}
+
+/// Whose pages are asked for.
 pub(in crate::gateway) fn caller(
     gateway: &Gateway,
+    shown: Shown,
     parts: &Parts,
     body: &[u8],
 ) -> Result<Scope, AwsError> {
-    let scope = auth::caller(
-        &gateway.mode,
-        OWN_SIGNING_NAME,
-        parts,
-        body,
-        &gateway.default_scope,
-        gateway.built.house.now(),
-    );
-    Ok(scope.map_err(refused)?.0)
+    let now = gateway.built.house.now();
+    let caller = auth::prove(&gateway.mode, shown, parts, body, now).map_err(refused)?;
+    caller.calls(OWN_SIGNING_NAME).map_err(refused)?;
+    Ok(caller.scope)
 }
 
-async fn respond(gateway: &Gateway, parts: &Parts, incoming: Incoming) -> Result<Value, AwsError> {
-    let body = read(incoming, MAX_BODY_BYTES, gateway.patience).await;
+async fn respond(
+    gateway: &Gateway,
+    peer: &Peer,
+    shown: Shown,
+    parts: &Parts,
+    incoming: Incoming,
+) -> Result<Value, AwsError> {
+    let mut share = gateway.rooms.strangers.share(peer.origin);
+    let paced = Paced::new(incoming, gateway.patience, Some(gateway.patience));
+    let body = read(paced, MAX_BODY_BYTES, Some(&mut share)).await;
     let body = body.map_err(|_| {
         AwsError::client("SerializationException", "The request body cannot be read.")
     })?;
-    let scope = caller(gateway, parts, &body)?;
+    let scope = caller(gateway, shown, parts, &body)?;
     let house = &gateway.built.house;
     let path: Vec<&str> = parts.uri.path().split('/').skip(2).collect();
     match (&parts.method, &path[..]) {
