@@ -1,6 +1,7 @@
 """Every way a task definition can name an image, in our own registry and in others."""
 
 import gzip
+import json
 import os
 
 import pytest
@@ -42,10 +43,16 @@ def test_forms_of_our_own_names(gate, layout):
 
 
 def test_other_accounts_and_regions(gate, layout):
+    """Another account's image runs where the policy of its repository lets our account pull."""
     far = gate.client("ecr", "eu-west-1", account="111122223333")
     uri = far.create_repository(repositoryName="far")["repository"]["repositoryUri"]
     images.skopeo("copy", "--dest-tls-verify=false", f"oci:{layout}", f"docker://{uri}:v1")
     assert gate.client("ecr").describe_repositories()["repositories"] == []
+    assert "403 Forbidden" in not_pulled(gate, "111122223333.dkr.ecr.eu-west-1.amazonaws.com/far:v1")
+    pull = {"Sid": "pull", "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+            "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [pull]})
+    far.set_repository_policy(repositoryName="far", policyText=policy)
     tasks.ended(gate, run(gate, "111122223333.dkr.ecr.eu-west-1.amazonaws.com/far:v1"))
     tasks.ended(gate, run(gate, f"{uri}:v1"))
     not_pulled(gate, f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/far:v1")
