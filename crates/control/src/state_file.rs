@@ -20,13 +20,13 @@ const AHEAD_BYTES: u64 = 16 << 20;
 pub enum StateError {
     #[error(
         "{path} is {how}, but images and logs of an earlier start lie beside it: put a copy of it \
-         back; or go on without it by `neargate up --new-state`: that stops the tasks it knew, and forgets \
-         everything else"
+         back; or go on without it by `neargate up --new-state`: that stops the tasks it knew, \
+         and forgets everything else"
     )]
     Lost { path: PathBuf, how: &'static str },
     #[error(
-        "cannot read the state: put a copy of it back; or go on without it by `neargate up --new-state`: that \
-         sets it aside, stops the tasks it knew, and forgets everything else"
+        "cannot read the state: put a copy of it back; or go on without it by `neargate up \
+         --new-state`: that sets it aside, stops the tasks it knew, and forgets everything else"
     )]
     Damaged(#[source] StoreError),
     #[error("cannot open the store under {path}")]
