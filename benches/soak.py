@@ -31,9 +31,9 @@ def start(gate):
     with open(path, "ab") as log:
         before = log.tell()
         gate.process = subprocess.Popen(gate.command("up"), stdout=log, stderr=log)
-    wait_until(gate.ready, 60, "neargate is ready")
-    said = path.read_bytes()[before:].decode(errors="replace")
-    return int(re.search(r"is ready on \S+ after (\d+) ms", said)[1])
+    ready = re.compile(rb"is ready on \S+ after (\d+) ms")
+    said = wait_until(lambda: gate.ready() and ready.search(path.read_bytes()[before:]), 60, "neargate is ready")
+    return int(said[1])
 
 
 def disk_kib(path):
