@@ -56,7 +56,7 @@ def test_wrong_configuration(tmp_path):
         ('registry_domain = "example.com"', "amazonaws.com"),
     ]:
         file.write_text(text)
-        for command in ("config", "up", "env"):
+        for command in ("config", "up", "env", "ps"):
             done = neargate(command, "--config", str(file), "--data", str(tmp_path / "data"))
             assert done.returncode == 2, (text, done)
             for word in words:

@@ -3,7 +3,7 @@
 use crate::client;
 use crate::commands::{self, deploy::Deploy, events::Events, instance::Instance, logs::Logs};
 use crate::commands::{ps::Ps, services::Services, spot::Spot, top::Top};
-use crate::config::{Config, Flags};
+use crate::config::{Config, Flags, Wrong};
 use crate::environment::{self, shell::Shell};
 use crate::running::Which;
 use crate::view::say_all;
@@ -86,7 +86,7 @@ struct Env {
 
 impl Env {
     fn run(self) -> Result<(), ExitCode> {
-        let found = self.which.find().map_err(usage)?;
+        let found = self.which.find().map_err(failed)?;
         if found.process.is_none() && !found.is_named {
             return Err(failed(self.which.nothing_runs(&found)));
         }
@@ -100,12 +100,9 @@ impl Env {
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Up { flags, demo } => Config::load(&flags)
-            .map_err(usage)
-            .and_then(|config| crate::up::run(config, demo).map_err(failed)),
-        Command::Down { which } => which
-            .configuration()
-            .map_err(usage)
-            .and_then(|_| crate::up::down(&which).map_err(failed)),
+            .and_then(|config| crate::up::run(config, demo))
+            .map_err(failed),
+        Command::Down { which } => crate::up::down(&which).map_err(failed),
         Command::Ps(ps) => return command(ps.run()),
         Command::Services(services) => return command(services.run()),
         Command::Events(events) => return command(events.run()),
@@ -116,7 +113,7 @@ pub fn run() -> ExitCode {
         Command::Spot(spot) => return command(spot.run()),
         Command::Node(node) => crate::node::main(node).map_err(failed),
         Command::Env(env) => env.run(),
-        Command::Config { flags } => Config::load(&flags).map_err(usage).map(|config| {
+        Command::Config { flags } => Config::load(&flags).map_err(failed).map(|config| {
             say_all(&config.to_toml());
         }),
         Command::Operations => operations().map_err(failed),
@@ -147,12 +144,8 @@ fn operations() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn usage(error: anyhow::Error) -> ExitCode {
-    tell!("neargate: {error:#}");
-    ExitCode::from(2)
-}
-
 fn failed(error: anyhow::Error) -> ExitCode {
     tell!("neargate: {error:#}");
-    ExitCode::from(1)
+    let is_configuration = error.downcast_ref::<Wrong>().is_some();
+    ExitCode::from(if is_configuration { 2 } else { 1 })
 }

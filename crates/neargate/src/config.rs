@@ -149,10 +149,19 @@ const KEYS: [&str; 11] = [
 ];
 const REGISTRIES_KEYS: [&str; 2] = ["mirrors", "insecure"];
 
+/// The configuration cannot be used: what is wrong, and where.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Wrong(String);
+
 impl Config {
     /// # Errors
-    /// What is wrong, where, and for an unknown key the nearest known one.
+    /// [`Wrong`]: what is wrong, where, and for an unknown key the nearest known one.
     pub fn load(flags: &Flags) -> Result<Config> {
+        Config::read(flags).map_err(|why| Wrong(format!("{why:#}")).into())
+    }
+
+    fn read(flags: &Flags) -> Result<Config> {
         let mut config = match &flags.config {
             None => Config::default(),
             Some(path) => {

@@ -131,10 +131,7 @@ impl Which {
     }
 
     /// What the flags say, and the defaults.
-    ///
-    /// # Errors
-    /// The configuration file is wrong.
-    pub fn configuration(&self) -> Result<Config> {
+    fn configuration(&self) -> Result<Config> {
         Config::load(&Flags {
             data: self.data.clone(),
             listen: self.listen,
