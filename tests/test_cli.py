@@ -178,6 +178,9 @@ def test_logs_that_go_elsewhere_say_so(busybox):
     gate = busybox
     tasks.register(gate, container(command=["sleep", "60"], stopTimeout=2), family="quiet")
     tasks.wait_for(gate, tasks.run(gate, "quiet"), "RUNNING")
+    tasks.register(gate, container(command=["sleep", "60"], group=GROUP, stopTimeout=2), family="silent")
+    tasks.wait_for(gate, tasks.run(gate, "silent"), "RUNNING")
+    assert "silent has written nothing" in neargate(gate, "logs", "silent").stderr
     said = neargate(gate, "logs", "quiet", code=1).stderr
     assert "give app a logConfiguration with the logDriver awslogs" in said
 

@@ -16,6 +16,7 @@ use neargate_base::time::{Stopwatch, SystemClock};
 use neargate_base::{Clock, Timestamp};
 use serde_json::json;
 use source::{Line, Source};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -86,6 +87,10 @@ impl Logs {
             let ended = !alive;
             reader.read(&printer).await?;
             if !self.follow || ended {
+                if !printer.printed.get() {
+                    // An empty answer looks like a broken one.
+                    tell!("{} has written nothing, as far as it is kept.", self.named);
+                }
                 return Ok(ExitCode::SUCCESS);
             }
             tokio::time::sleep(POLL).await;
@@ -219,6 +224,8 @@ struct Printer {
     on_terminal: bool,
     timestamps: bool,
     json: bool,
+    /// Has there been a line?
+    printed: Cell<bool>,
 }
 
 impl Printer {
@@ -228,6 +235,7 @@ impl Printer {
             on_terminal: std::io::stdout().is_terminal(),
             timestamps: given.timestamps,
             json: given.output == Output::Json,
+            printed: Cell::new(false),
         }
     }
 
@@ -236,6 +244,7 @@ impl Printer {
         let Some(Line { at, message }) = source.take() else {
             return;
         };
+        self.printed.set(true);
         if self.json {
             let line = json!({
                 "timestamp": at.as_millis(),
