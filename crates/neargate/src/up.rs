@@ -19,7 +19,6 @@ use neargate_node::net::OverlayConfig;
 use neargate_service::{Scope, Settings};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -68,7 +67,7 @@ pub fn in_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
     runtime.context("cannot start the runtime")?.block_on(work)
 }
 
-async fn serve(mut config: Config, with_demo: bool, log: Option<PathBuf>) -> Result<()> {
+async fn serve(mut config: Config, with_demo: bool, log: String) -> Result<()> {
     let started = Stopwatch::start();
     let listener = listen(config.listen).await.with_context(|| {
         format!(
@@ -118,10 +117,7 @@ async fn serve(mut config: Config, with_demo: bool, log: Option<PathBuf>) -> Res
         "neargate is ready on http://{address} after {} ms",
         started.elapsed().as_millis()
     );
-    match log {
-        Some(log) => tell!("Its log is {}.", log.display()),
-        None => tell!("Its log is the journal's."),
-    }
+    tell!("{log}");
 
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle Ctrl-C")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;

@@ -22,8 +22,8 @@ pub fn path(data: &Path) -> PathBuf {
 
 /// From now on events are written: warnings to standard error, a little more to the file, or
 /// what `NEARGATE_LOG` says to both. `data`: where the file is kept, for those that have one.
-/// Answers where it is.
-pub fn start(data: Option<&Path>) -> Option<PathBuf> {
+/// Answers, in a sentence, where they are kept.
+pub fn start(data: Option<&Path>) -> String {
     let journal = is_journal();
     let file = data.filter(|_| !journal).map(path);
     let opened = file.as_deref().map(Rotated::open).transpose();
@@ -40,7 +40,11 @@ pub fn start(data: Option<&Path>) -> Option<PathBuf> {
         .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .with_filter(to_stderr);
-    let logs_to_file = opened.is_some();
+    let place = match (&file, &opened) {
+        _ if journal => "It logs to the journal.".to_owned(),
+        (Some(file), Some(_)) => format!("Its log is {}.", file.display()),
+        _ => "It logs to standard error only.".to_owned(),
+    };
     let to_file = opened.map(|opened| {
         tracing_subscriber::fmt::layer()
             .event_format(Sentence::default())
@@ -58,7 +62,7 @@ pub fn start(data: Option<&Path>) -> Option<PathBuf> {
     if let Some(error) = refused {
         tracing::warn!(%error, "there will be no log file");
     }
-    file.filter(|_| logs_to_file)
+    place
 }
 
 /// What `NEARGATE_LOG` asks for, and what is wrong with it.
