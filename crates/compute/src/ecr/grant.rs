@@ -54,7 +54,7 @@ fn allows(policy: &str, account: &AccountId, action: &str) -> bool {
     let about = |statement: &Value| Applies::to(statement, account, action);
     let of = |effect: &str| {
         let statements = all.iter().filter(|s| s["Effect"] == effect);
-        statements.map(|s| about(s)).collect::<Vec<_>>()
+        statements.map(&about).collect::<Vec<_>>()
     };
     let known = all
         .iter()

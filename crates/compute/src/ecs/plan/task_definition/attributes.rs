@@ -44,25 +44,25 @@ struct Attributes(BTreeSet<String>);
 
 impl Attributes {
     /// An older one: `com.amazonaws.ecs.capability.NAME`.
-    fn old(&mut self, name: &str) {
+    fn older(&mut self, name: &str) {
         self.0
             .insert(format!("com.amazonaws.ecs.capability.{name}"));
     }
 
     /// A newer one: `ecs.capability.NAME`.
-    fn new(&mut self, name: &str) {
+    fn newer(&mut self, name: &str) {
         self.0.insert(format!("ecs.capability.{name}"));
     }
 
     /// A version of Docker's API.
     fn docker(&mut self, version: &str) {
-        self.old(&format!("docker-remote-api.{version}"));
+        self.older(&format!("docker-remote-api.{version}"));
     }
 
     fn of_task(&mut self, input: &api::RegisterTaskDefinitionInput) {
         let mode = input.network_mode.as_deref();
         if mode == Some("awsvpc") {
-            self.new("task-eni");
+            self.newer("task-eni");
         }
         if matches!(mode, Some("awsvpc" | "host")) {
             self.docker("1.18");
@@ -73,52 +73,52 @@ impl Attributes {
             .is_some_and(|r| !r.is_empty())
         {
             let of_host = mode == Some("host");
-            self.old(if of_host {
+            self.older(if of_host {
                 "task-iam-role-network-host"
             } else {
                 "task-iam-role"
             });
         }
         if input.pid_mode.is_some() || input.ipc_mode.is_some() {
-            self.new("pid-ipc-namespace-sharing");
+            self.newer("pid-ipc-namespace-sharing");
         }
         if input.proxy_configuration.is_some() {
-            self.new("aws-appmesh");
+            self.newer("aws-appmesh");
         }
         if input.ephemeral_storage.is_some() {
-            self.new("extensible-ephemeral-storage");
+            self.newer("extensible-ephemeral-storage");
         }
         if input.enable_fault_injection == Some(true) {
-            self.new("fault-injection");
+            self.newer("fault-injection");
         }
         for v in input.volumes.iter().flatten() {
             if let Some(docker) = &v.docker_volume_configuration {
                 let driver = docker.driver.as_deref().filter(|d| !d.is_empty());
-                self.new(&format!("docker-plugin.{}", driver.unwrap_or("local")));
+                self.newer(&format!("docker-plugin.{}", driver.unwrap_or("local")));
                 self.docker("1.25");
             }
             if v.efs_volume_configuration.is_some() {
-                self.new("efs");
-                self.new("efsAuth");
+                self.newer("efs");
+                self.newer("efsAuth");
                 self.docker("1.25");
             }
             if v.fsx_windows_file_server_volume_configuration.is_some() {
-                self.new("fsxWindowsFileServer");
+                self.newer("fsxWindowsFileServer");
             }
         }
     }
 
     fn of_container(&mut self, c: &api::ContainerDefinition, has_role: bool) {
         if c.image.as_deref().is_some_and(|i| i.contains(".dkr.ecr.")) {
-            self.old("ecr-auth");
+            self.older("ecr-auth");
             if has_role {
-                self.new("execution-role-ecr-pull");
+                self.newer("execution-role-ecr-pull");
             }
         }
         self.of_docker(c);
         self.of_logs(c, has_role);
         if let Some(check) = &c.health_check {
-            self.new("container-health-check");
+            self.newer("container-health-check");
             // `startPeriod` came with the later version.
             self.docker(if check.start_period.is_some() {
                 "1.29"
@@ -127,26 +127,26 @@ impl Attributes {
             });
         }
         if some(&c.depends_on) || c.start_timeout.is_some() || c.stop_timeout.is_some() {
-            self.new("container-ordering");
+            self.newer("container-ordering");
         }
         for secret in c.secrets.iter().flatten() {
-            self.new(&format!("secrets.{}.environment-variables", store(secret)));
+            self.newer(&format!("secrets.{}.environment-variables", store(secret)));
         }
         if some(&c.environment_files) {
-            self.new("env-files.s3");
+            self.newer("env-files.s3");
         }
         if c.repository_credentials.is_some() {
-            self.new("private-registry-authentication.secretsmanager");
+            self.newer("private-registry-authentication.secretsmanager");
         }
         if some(&c.credential_specs) {
-            self.new("gmsa");
+            self.newer("gmsa");
         }
         let mut ports = c.port_mappings.iter().flatten();
         if ports.any(|p| p.container_port_range.is_some()) {
-            self.new("network.container-port-range");
+            self.newer("network.container-port-range");
         }
         if c.restart_policy.as_ref().is_some_and(|r| r.enabled) {
-            self.new("container-restart-policy");
+            self.newer("container-restart-policy");
         }
     }
 
@@ -187,37 +187,37 @@ impl Attributes {
         }
         for option in c.docker_security_options.iter().flatten() {
             match option.split([':', '=']).next() {
-                Some("label") => self.old("selinux"),
-                Some("apparmor") => self.old("apparmor"),
+                Some("label") => self.older("selinux"),
+                Some("apparmor") => self.older("apparmor"),
                 Some("no-new-privileges") => self.docker("1.23"),
                 _ => {}
             }
         }
         if c.privileged == Some(true) {
-            self.old("privileged-container");
+            self.older("privileged-container");
         }
     }
 
     fn of_logs(&mut self, c: &api::ContainerDefinition, has_role: bool) {
         if let Some(router) = &c.firelens_configuration {
-            self.new(&format!("firelens.{}", router.r#type));
+            self.newer(&format!("firelens.{}", router.r#type));
             if let Some(kind) = logs::config_file_type(router) {
-                self.new(&format!("firelens.options.config.{kind}"));
+                self.newer(&format!("firelens.options.config.{kind}"));
             }
         }
         let Some(log) = &c.log_configuration else {
             return;
         };
-        self.old(&format!("logging-driver.{}", log.log_driver));
+        self.older(&format!("logging-driver.{}", log.log_driver));
         self.docker("1.19");
         for secret in log.secret_options.iter().flatten() {
-            self.new(&format!("secrets.{}.bootstrap.log-driver", store(secret)));
+            self.newer(&format!("secrets.{}.bootstrap.log-driver", store(secret)));
         }
         if log.log_driver != "awslogs" {
             return;
         }
         if has_role {
-            self.new("execution-role-awslogs");
+            self.newer("execution-role-awslogs");
         }
         let has = |option: &str| log.options.as_ref().is_some_and(|o| o.contains_key(option));
         if has("mode") || has("max-buffer-size") {
