@@ -55,7 +55,8 @@ fn render(operations: &Value) -> Result<String> {
          AWS's clients put a prefix before the host of a few operations, `stream-` for\n\
          StartLiveTail and `data-` for DiscoverInstances, and `stream-127.0.0.1` is no name.\n\
          `neargate env` tells the aws CLI and boto3 not to (`AWS_DISABLE_HOST_PREFIX_INJECTION`). Other\n\
-         clients are told by `inject_host_prefix=False` (older boto3), `disableHostPrefix: true` (JavaScript).\n\n\
+         clients are told by `inject_host_prefix=False` (older boto3), `disableHostPrefix: true` (JavaScript),\n\
+         or find `127.0.0.1 stream-127.0.0.1 data-127.0.0.1` in `/etc/hosts`.\n\n\
          | service | works | partly | not yet |\n|---|---:|---:|---:|\n",
     );
     for (service, rows) in &services {

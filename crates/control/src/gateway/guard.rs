@@ -34,6 +34,10 @@ impl Refused {
 /// Names under which AWS clients and we address this server.
 const OWN_SUFFIXES: [&str; 4] = ["localhost", "amazonaws.com", "amazonaws.com.cn", "api.aws"];
 
+/// What AWS's models have clients put before the host of a few operations. Whoever lets such a
+/// name lead here (in `/etc/hosts`) is served: no page of another site has one of ours behind it.
+const HOST_PREFIXES: [&str; 2] = ["stream-", "data-"];
+
 /// May this request be looked at? `from_pages`: a web page could have sent it, with more rights
 /// than its author has.
 pub fn pass(parts: &Parts, from_pages: bool) -> Result<(), Refused> {
@@ -137,6 +141,8 @@ fn name(host: &str) -> Option<&str> {
 /// An address cannot be rebound; a name must be one of ours.
 fn is_own(name: &str) -> bool {
     let bare = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    let behind = HOST_PREFIXES.iter().find_map(|p| bare.strip_prefix(p));
+    let bare = behind.unwrap_or(&bare);
     let is_address = name.parse::<IpAddr>().is_ok() || bare.parse::<Ipv4Addr>().is_ok();
     is_address
         || OWN_SUFFIXES.iter().any(|own| {

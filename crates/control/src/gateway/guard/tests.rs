@@ -28,6 +28,8 @@ fn programs_on_this_host_pass() {
         "ecs.us-east-1.amazonaws.com",
         "my_bucket.s3.localhost",
         "172.31.0.1:4566",
+        "stream-127.0.0.1:4566",
+        "data-localhost:4566",
     ] {
         assert_eq!(request(&[("host", host)]), Ok(()), "{host}");
     }
@@ -50,6 +52,8 @@ fn rebound_names_are_refused() {
         "evil.example:4566",
         "localhost.evil.example",
         "notlocalhost",
+        "stream-evil.example",
+        "stream-notlocalhost",
         "127.0.0.1.evil.example",
         "127.1",
         "2130706433",
