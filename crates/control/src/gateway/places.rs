@@ -122,7 +122,7 @@ mod tests {
     fn strangers_leave_room_for_the_trusted() {
         let places = Places::default();
         let held: Vec<Place> = (0..=255)
-            .flat_map(|n| (0..20).filter_map(move |_| Some(v4(n))))
+            .flat_map(|n| (0..20).map(move |_| v4(n)))
             .filter_map(|origin| places.take(origin, false))
             .collect();
         assert_eq!(held.len(), MAX_OTHERS);

@@ -4,7 +4,7 @@ use rustix::process::getpgrp;
 use rustix::termios::{
     LocalModes, OptionalActions, Termios, isatty, tcgetattr, tcgetpgrp, tcsetattr,
 };
-use std::io::{self, Read, stdin};
+use std::io::{self, BufReader, Read, stdin};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -35,7 +35,7 @@ impl Keys {
             // process.
             std::thread::spawn(move || {
                 let is_q = |key: io::Result<u8>| matches!(key, Ok(b'q' | b'Q'));
-                if stdin().bytes().any(is_q) {
+                if BufReader::new(stdin()).bytes().any(is_q) {
                     let _ = typed.send(());
                 }
             });

@@ -197,6 +197,7 @@ mod tests {
             account: AccountId::default(),
             region: Region::default(),
             cluster: Some("default".into()),
+            vpc: VpcRange::default(),
             key: Key::generate().unwrap(),
             certificate: Certificate {
                 der: "00".into(),

@@ -6,6 +6,9 @@ use neargate_base::Timestamp;
 use neargate_wire::json::Json;
 use serde_json::{Value, json};
 
+/// Makes the definition that a row changes.
+type Given = fn() -> Value;
+
 const ARN: &str = "arn:aws-cn:ecs:cn-north-1:123456789012:task-definition/web:1";
 const ROLE: &str = "arn:aws:iam::123456789012:role/exec";
 
@@ -58,7 +61,7 @@ fn said(input: &api::RegisterTaskDefinitionInput) -> String {
 /// More of the task, more of its container, and the sentence.
 type Row = (Value, Value, &'static str);
 
-fn refused(base: fn() -> Value, rows: Vec<Row>) {
+fn refused(base: Given, rows: Vec<Row>) {
     let none = json!({});
     assert_eq!(said(&with(base(), &none, &none)), "");
     for (task, container, sentence) in rows {
@@ -727,7 +730,7 @@ fn what_fargate_does_not_offer() {
 #[test]
 fn what_ecs_takes() {
     let no = || json!({});
-    let rows: Vec<(fn() -> Value, Value, Value)> = vec![
+    let rows: Vec<(Given, Value, Value)> = vec![
         (
             bridge,
             json!({"taskRoleArn": "", "executionRoleArn": ""}),
@@ -810,7 +813,7 @@ fn described(input: &api::RegisterTaskDefinitionInput) -> Value {
 #[test]
 fn registering_fills_in_what_ecs_answers() {
     let no = || json!({});
-    let rows: Vec<(fn() -> Value, Value, Value, &str, Value)> = vec![
+    let rows: Vec<(Given, Value, Value, &str, Value)> = vec![
         (bridge, no(), no(), "/networkMode", Value::Null),
         (awsvpc, no(), no(), "/networkMode", json!("awsvpc")),
         (
@@ -929,7 +932,7 @@ fn what_an_agent_must_be_capable_of() {
     let ssm = "arn:aws:ssm:us-east-1:123456789012:parameter/p";
     let asm = "arn:aws:secretsmanager:us-east-1:123456789012:secret:p";
     let router = json!({"type": "fluentbit", "options": {"config-file-type": "file", "config-file-value": "/c"}});
-    let rows: Vec<(fn() -> Value, Value, Value, &[&str])> = vec![
+    let rows: Vec<(Given, Value, Value, &[&str])> = vec![
         (bridge, no(), no(), &[]),
         (awsvpc, no(), no(), &["docker-remote-api.1.18", "task-eni"]),
         (
