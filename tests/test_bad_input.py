@@ -1,6 +1,8 @@
 """Bad input gets AWS's error, and nothing is left behind."""
 
 import json
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 
@@ -8,7 +10,7 @@ import botocore.exceptions
 import pytest
 
 import tasks
-from neargate import ROLE
+from neargate import BINARY, ROLE
 from tasks import container
 
 FARGATE = {"networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512"}
@@ -144,12 +146,14 @@ def test_browsers_cannot_drive_the_port(gate, headers):
     assert len(gate.client("ecs").list_clusters()["clusterArns"]) == 1
 
 
-def test_the_port_in_use(gate, tmp_path):
-    import subprocess
-
-    from neargate import BINARY
-
-    command = [BINARY, "up", "--listen", f"127.0.0.1:{gate.port}", "--data", str(tmp_path / "other")]
+def test_the_port_in_use(tmp_path):
+    """By another program; in a network of its own, for no other Neargate may run in it."""
+    taken = (
+        "import socket, subprocess, sys; taken = socket.create_server(('127.0.0.1', 4566)); "
+        "sys.exit(subprocess.call(sys.argv[1:]))"
+    )
+    alone = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable, "-c", taken]
+    command = [*alone, BINARY, "up", "--data", str(tmp_path / "other")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
     assert "in use" in done.stderr
