@@ -131,11 +131,11 @@ def test_commands_find_the_one_that_runs(make_gate):
     assert "UnrecognizedClientException" in said(
         "ps", code=1, AWS_ACCESS_KEY_ID="AKIAWRONG", AWS_SECRET_ACCESS_KEY="no").stderr
     elsewhere = subprocess.run(["unshare", "--net", BINARY, "env"], env=without_names(), capture_output=True, text=True)
-    one_line(elsewhere, 1, "in this network namespace", f"--data {gate.data}")
+    one_line(elsewhere, 1, "in this network namespace", "--data ", str(gate.data))
     one_line(said("down", code=1), 1, gate.url, f"kill {gate.process.pid}")
 
     gate.kill()
-    one_line(said("env", code=1), 1, "no Neargate runs on this host", "neargate up")
+    one_line(said("env", code=1), 1, "no Neargate runs", "neargate up")
     one_line(said("env", "--data", str(gate.data), code=1), 1, f"neargate up --data {gate.data}")
     assert "stopped 0 task(s)" in said("down").stderr, "the one that has ended is known"
     assert "stopped 0 task(s)" in said("down", "--data", str(gate.data)).stderr

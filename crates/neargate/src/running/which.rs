@@ -87,14 +87,10 @@ impl Which {
                 config: one.config.clone(),
                 ..found
             }),
-            several => {
-                let data = several.iter().map(|r| r.config.data.display().to_string());
-                let data: Vec<String> = data.collect();
-                bail!(
-                    "several have run here: name one with --data, {}",
-                    data.join(" or ")
-                )
-            }
+            several => bail!(
+                "several have run here: name one with --data {}",
+                data_of(several)
+            ),
         }
     }
 
@@ -106,18 +102,19 @@ impl Which {
                 "no Neargate runs with --data {data}: start it with `neargate up --data {data}`"
             );
         }
-        let elsewhere = Records::of_this_host().all();
-        match elsewhere.iter().find(|r| r.runs) {
-            Some(other) => anyhow!(
-                "no Neargate runs in this network namespace: start one with `neargate up`; that of \
-                 another is named with --data {}",
-                other.config.data.display()
-            ),
-            None => anyhow!(
+        let all = Records::of_this_host().all();
+        let running: Vec<&Record> = all.iter().filter(|r| r.runs).collect();
+        if running.is_empty() {
+            return anyhow!(
                 "no Neargate runs on this host: start it with `neargate up`, or say where it is \
                  with --listen ADDR"
-            ),
+            );
         }
+        anyhow!(
+            "no Neargate runs in this network namespace: start one with `neargate up`; those of \
+             others are named with --data {}",
+            data_of(&running)
+        )
     }
 
     /// Do the flags say whose state is meant?
@@ -139,6 +136,12 @@ impl Which {
             ..Flags::default()
         })
     }
+}
+
+/// Their directories, to choose from.
+fn data_of(records: &[&Record]) -> String {
+    let data = records.iter().map(|r| r.config.data.display().to_string());
+    data.collect::<Vec<_>>().join(" or ")
 }
 
 /// The same directory, whatever links lead to it?
