@@ -3,8 +3,9 @@
 Whatever a test did, and however it ended, nothing of its tasks may remain on the host.
 
 Several workers (`pytest -n 3`) run tests beside each other. Each is a lane: a process in a network
-namespace of its own, since one has room for one Neargate. The rest of the host is shared, so a test
-looks only for what bears its own Neargate's instance id or lies in its own temporary directory."""
+namespace of its own, since one has room for one Neargate, with a `/run/neargate` of its own, by which
+the command line finds one. The rest of the host is shared, so a test looks only for what bears its own
+Neargate's instance id or lies in its own temporary directory."""
 
 import ctypes
 import os
@@ -15,17 +16,20 @@ import pytest
 import images
 from neargate import Neargate, traces, wait_until
 
-#: From `linux/sched.h`; Python knows it from 3.12 on.
-CLONE_NEWNET = 0x4000_0000
+#: From `linux/sched.h`; Python knows them from 3.12 on.
+CLONE_NEWNS, CLONE_NEWNET = 0x0002_0000, 0x4000_0000
 #: The Neargates that a test uses, to show their logs when it fails.
 GATES = pytest.StashKey()
 
 
 def pytest_configure():
-    """Leaves the host's network: nothing of it is touched, however the tests are started."""
+    """Leaves the host's network and mounts: neither is touched, however the tests are started."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNET) != 0:
-        raise pytest.UsageError(f"no network namespace of its own: {os.strerror(ctypes.get_errno())}")
+    if libc.unshare(CLONE_NEWNS | CLONE_NEWNET) != 0:
+        raise pytest.UsageError(f"no namespaces of its own: {os.strerror(ctypes.get_errno())}")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    os.makedirs("/run/neargate", exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "neargate-test", "/run/neargate"], check=True)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
