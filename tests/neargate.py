@@ -159,7 +159,12 @@ class Neargate:
         with open(self.directory / "neargate.log", "ab") as log:
             self.process = subprocess.Popen(
                 self.command("up"), stdout=log, stderr=log,
-                env={**os.environ, "NEARGATE_LOG": os.environ.get("NEARGATE_LOG", "info")},
+                env={
+                    # Few tests are about how long a task runs before it counts as healthy.
+                    "NEARGATE_SERVICE_SETTLE": "500ms",
+                    "NEARGATE_LOG": "info",
+                    **os.environ,
+                },
             )
         wait_until(self.ready, 30, "neargate is ready")
 

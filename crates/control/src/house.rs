@@ -29,6 +29,8 @@ pub struct Options {
     pub node_lease: Duration,
     /// Begin with no state when what there was is lost or damaged.
     pub new_state: bool,
+    /// How long a service's task without health checks runs before it counts as healthy.
+    pub service_settle: ecs::Settle,
 }
 
 /// Why the control plane could not be put together.
@@ -92,7 +94,7 @@ pub async fn build(
         caller: Caller::default(),
         settings: options.settings,
     });
-    let ecs = Arc::new(Ecs::default());
+    let ecs = Arc::new(Ecs::settling_in(options.service_settle));
     let ecr = Arc::new(Ecr::default());
     let logs = Arc::new(Logs::new(engine));
     house

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Flags of `neargate up` and their environment variables.
 #[derive(Debug, Default, clap::Args)]
@@ -46,6 +47,10 @@ pub struct Flags {
     /// When the state is lost or damaged, begin with none: tasks that go on running are stopped
     #[arg(long)]
     pub new_state: bool,
+    /// How long a service's task without a container health check runs before it counts as healthy
+    /// [default: 40s, as AWS has it]
+    #[arg(long, env = "NEARGATE_SERVICE_SETTLE", value_name = "TIME")]
+    pub service_settle: Option<Span>,
     /// The configuration file (`neargate config` prints one) [default: none]
     #[arg(long, env = "NEARGATE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -90,6 +95,9 @@ pub struct Config {
     /// Begin with no state when it is lost or damaged: said at each start, never kept in a file.
     #[serde(skip)]
     pub new_state: bool,
+    /// How long a service's task without a container health check runs before it counts as
+    /// healthy.
+    pub service_settle: Span,
     /// Other registries to pull from.
     pub registries: Registries,
 }
@@ -129,12 +137,18 @@ impl Default for Config {
             node_lease: Span::from(neargate_compute::ecs::lost::DEFAULT_LEASE),
             vpc_cidr: None,
             new_state: false,
+            service_settle: Span::from(neargate_compute::ecs::Settle::default().0),
             registries: Registries::default(),
         }
     }
 }
 
-const KEYS: [&str; 11] = [
+/// Tasks that end just after they counted are not held back: a loop of them starts twice a second
+/// at the most.
+const SHORTEST_SETTLE: Duration = Duration::from_millis(500);
+const LONGEST_SETTLE: Duration = Duration::from_secs(3_600);
+
+const KEYS: [&str; 12] = [
     "listen",
     "data",
     "account",
@@ -145,6 +159,7 @@ const KEYS: [&str; 11] = [
     "node_listen",
     "node_lease",
     "vpc_cidr",
+    "service_settle",
     "registries",
 ];
 const REGISTRIES_KEYS: [&str; 2] = ["mirrors", "insecure"];
@@ -194,6 +209,7 @@ impl Config {
         config.vpc_cidr = flags.vpc_cidr.or(config.vpc_cidr);
         config.node_lease = flags.node_lease.unwrap_or(config.node_lease);
         config.new_state = flags.new_state;
+        config.service_settle = flags.service_settle.unwrap_or(config.service_settle);
         config.validate()
     }
 
@@ -208,6 +224,13 @@ impl Config {
 
     fn validate(mut self) -> Result<Config> {
         self.data = std::path::absolute(&self.data).context("the data directory")?;
+        let settle = Duration::from(self.service_settle);
+        if !(SHORTEST_SETTLE..=LONGEST_SETTLE).contains(&settle) {
+            bail!(
+                "service_settle {} must be between 500ms and 1h",
+                self.service_settle
+            );
+        }
         match self.registry_domain.as_deref() {
             None | Some("amazonaws.com" | "amazonaws.com.cn") => Ok(self),
             Some(other) => {
@@ -245,6 +268,20 @@ mod tests {
     fn its_own_print_reads_back() {
         let config = Config::default();
         assert_eq!(Config::parse(&config.to_toml()).expect("parses"), config);
+    }
+
+    #[test]
+    fn the_settle_time_is_within_bounds() {
+        let settle = |text: &str| {
+            let flags = Flags {
+                service_settle: Some(text.parse().expect("a time")),
+                ..Flags::default()
+            };
+            Config::load(&flags).map(|config| config.service_settle.to_string())
+        };
+        assert_eq!(settle("1s").expect("taken"), "1s");
+        assert!(settle("499ms").is_err() && settle("61m").is_err());
+        assert_eq!(Config::default().service_settle.to_string(), "40s");
     }
 
     #[test]

@@ -160,6 +160,7 @@ pub async fn operations() -> Result<String> {
         settings,
         node_lease: neargate_compute::ecs::lost::DEFAULT_LEASE,
         new_state: false,
+        service_settle: Default::default(),
     };
     let built = build(
         options,

@@ -230,6 +230,7 @@ impl Host {
             },
             node_lease: config.node_lease.into(),
             new_state: config.new_state,
+            service_settle: ecs::Settle(config.service_settle.into()),
         };
         let built = Arc::new(neargate_control::build(options, clock.clone(), rng.clone()).await?);
         if let Some(kept) = kept.filter(|kept| *kept != vpc) {

@@ -45,6 +45,7 @@ pub use task_sets::TaskSets;
 use neargate_api::ecs::{SERVICE, ops};
 use neargate_service::OperationTable;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 
 /// What ECS's handlers share.
@@ -54,11 +55,29 @@ pub struct Ecs {
     pub fleet: Arc<Fleet>,
     pub events: Arc<Events>,
     pub alarms: Arc<Alarms>,
+    pub settle: Settle,
     /// Read while tasks are started.
     starting: Arc<RwLock<()>>,
 }
 
+/// How long a task of a service without health checks runs before it counts as healthy.
+#[derive(Debug, Clone, Copy)]
+pub struct Settle(pub Duration);
+
+impl Default for Settle {
+    fn default() -> Self {
+        Settle(plan::service::SETTLE)
+    }
+}
+
 impl Ecs {
+    pub fn settling_in(settle: Settle) -> Ecs {
+        Ecs {
+            settle,
+            ..Ecs::default()
+        }
+    }
+
     /// While what this answers exists no task is started, by nobody: whoever wants to, waits. It
     /// is answered once every start under way has ended.
     pub async fn hold(&self) -> OwnedRwLockWriteGuard<()> {
@@ -120,7 +139,8 @@ pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
             services::create_service,
             "rolling deployments; no load balancers, service registries, Service Connect, volumes, \
              VPC Lattice, execute-command, and no deployment alarms while CloudWatch is not served: \
-             such services are refused",
+             such services are refused. Tasks that end by themselves before they count as healthy are \
+             started ever more slowly, though they ran",
         )
         .partly(
             ops::UpdateService,

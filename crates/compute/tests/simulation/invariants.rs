@@ -2,7 +2,7 @@
 //! a second opinion that shares no code with the scheduler.
 
 use crate::follow::Follow;
-use neargate_base::task;
+use neargate_base::{Timestamp, task};
 use neargate_compute::ecs::model::{ContainerInstance, Service, Task};
 use neargate_domain::{DesiredState, Protocol, TaskStatus};
 use neargate_service::{Db, Resource, db};
@@ -10,6 +10,7 @@ use neargate_store::{Batch, Event};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// The records as of the last change, and what was wrong with any of them.
@@ -37,6 +38,9 @@ struct Seen {
     memory: u32,
     ports: Vec<(Protocol, u16)>,
     running: bool,
+    running_at: Option<Timestamp>,
+    /// When it was asked to stop.
+    stop_at: Option<Timestamp>,
     /// Meant to go on: not asked to stop, not stopping by itself.
     wanted: bool,
     stopped: bool,
@@ -75,10 +79,21 @@ impl Seen {
             memory: task.spec.demand.memory_mib,
             ports: task.spec.demand.ports.clone(),
             running: wanted && last == TaskStatus::Running,
+            running_at: task.status.running_at,
+            stop_at: stop.map(|s| s.at),
             wanted,
             stopped: last == TaskStatus::Stopped,
             by_scheduler: stop.is_some_and(|s| s.code == "ServiceSchedulerInitiated"),
         }
+    }
+}
+
+impl Seen {
+    /// Does it run, and has it for so long? (A time to come is one from before the clock was set
+    /// back.)
+    fn ran(&self, at: Timestamp, long: Duration) -> bool {
+        let since = self.running_at.filter(|_| self.running);
+        since.is_some_and(|since| since > at || since + long <= at)
     }
 }
 
@@ -123,11 +138,13 @@ impl State {
     fn take(&mut self, batch: &Batch) {
         self.changes += 1;
         let mut stopped_running = BTreeSet::new();
+        let mut stopped_healthy = BTreeMap::new();
         for event in &batch.events {
             match event {
                 Event::Put(entry) if is::<Task>(&entry.key) => {
                     let task = db::decode::<Task>(entry).expect("a task");
                     let seen = Seen::of(&task);
+                    stopped_healthy.extend(self.stops_healthy(&entry.key, &seen));
                     if let Some(service) = self.put(&entry.key, seen) {
                         stopped_running.insert(service);
                     }
@@ -147,6 +164,9 @@ impl State {
         }
         for service in stopped_running {
             self.enough(&service, batch.revision);
+        }
+        for (service, at) in stopped_healthy {
+            self.enough_healthy(&service, at, batch.revision);
         }
     }
 
@@ -175,6 +195,15 @@ impl State {
         (was_running && !seen.wanted && seen.by_scheduler)
             .then_some(seen.service)
             .flatten()
+    }
+
+    /// The service of a task that counted as healthy when the scheduler asked it to stop, and when
+    /// that was. One that came to count between plan and deed is left out.
+    fn stops_healthy(&self, key: &str, seen: &Seen) -> Option<(String, Timestamp)> {
+        let old = self.tasks.get(key)?;
+        let at = seen.stop_at.filter(|_| seen.by_scheduler)?;
+        let counted = old.ran(at, SETTLE + Duration::from_secs(1)) && !seen.wanted;
+        counted.then(|| Some((seen.service.clone()?, at))).flatten()
     }
 
     fn delete(&mut self, key: &str) {
@@ -253,6 +282,29 @@ impl State {
             let (running, least) = (limits.running, limits.least);
             self.broken.push(format!(
                 "revision {revision}: {service} was brought down to {running}, {least} must run"
+            ));
+        }
+    }
+}
+
+/// As long as a task runs before it counts.
+const SETTLE: Duration = Duration::from_secs(40);
+
+impl State {
+    /// The scheduler has stopped tasks that counted as healthy: enough others do.
+    fn enough_healthy(&mut self, service: &str, at: Timestamp, revision: u64) {
+        let Some(limits) = self.services.get(service) else {
+            return;
+        };
+        let counted = limits
+            .wanted
+            .iter()
+            .filter(|key| self.tasks[*key].ran(at, SETTLE));
+        let (counted, least) = (counted.count(), limits.least);
+        if counted < least {
+            self.broken.push(format!(
+                "revision {revision}: {service} was brought down to {counted} that count as \
+                 healthy, {least} must"
             ));
         }
     }

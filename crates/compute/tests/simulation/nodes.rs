@@ -36,6 +36,8 @@ pub struct Nodes {
     away: Mutex<BTreeSet<String>>,
     /// Families whose tasks never start.
     broken: Mutex<BTreeSet<String>>,
+    /// Families whose tasks end by themselves within half a minute.
+    brittle: Mutex<BTreeSet<String>>,
     /// Newest generation acted on, by store key.
     known: Mutex<HashMap<String, u64>>,
     /// Counts all of them: a later one outranks an earlier one.
@@ -51,6 +53,7 @@ impl Nodes {
             names: Mutex::default(),
             away: Mutex::default(),
             broken: Mutex::default(),
+            brittle: Mutex::default(),
             known: Mutex::default(),
             reports: AtomicU64::new(0),
         }
@@ -159,6 +162,11 @@ impl Nodes {
         self.broken.lock().insert(family.to_owned());
     }
 
+    /// From now on tasks of the family crash soon after they run.
+    pub fn make_brittle(&self, family: &str) {
+        self.brittle.lock().insert(family.to_owned());
+    }
+
     /// End a running task, as a crash would.
     pub async fn crash(&self, key: &str) {
         let read = self.house.db.get_key::<Task>(key).await.expect("read");
@@ -206,6 +214,7 @@ impl Nodes {
         }
         let nodes = self.clone();
         let delay = Duration::from_millis(20 + self.rng.below(3_000));
+        let life = Duration::from_millis(self.rng.below(30_000));
         task::spawn("pretend", async move {
             tokio::time::sleep(delay).await;
             if nodes.away.lock().contains(&task.spec.node) {
@@ -223,6 +232,10 @@ impl Nodes {
             } else {
                 let up = ContainerStatus::Running;
                 nodes.report(&key, &task, up, None, false).await;
+                if nodes.brittle.lock().contains(&task.spec.assignment.family) {
+                    tokio::time::sleep(life).await;
+                    nodes.crash(&key).await;
+                }
             }
         });
     }

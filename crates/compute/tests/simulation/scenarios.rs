@@ -180,6 +180,44 @@ fn an_update_that_cannot_start_is_rolled_back() {
     });
 }
 
+/// Tasks that run for half a minute, and then end.
+#[test]
+fn an_update_to_tasks_that_crash_leaves_the_minimum() {
+    simulate(|seed, size| async move {
+        let world = World::new(seed, size.nodes).await;
+        world.register("web").await;
+        world.register("bad").await;
+        world.nodes.make_brittle("bad");
+        let rules = api::DeploymentConfiguration {
+            minimum_healthy_percent: Some(75),
+            maximum_percent: Some(125),
+            ..Default::default()
+        };
+        world
+            .create_with("web", "web", size.rolling, |c| {
+                c.deployment_configuration = Some(rules);
+            })
+            .await;
+        world.steady("web", size.rolling).await;
+        let start = Stopwatch::start();
+        let to = |u: &mut api::UpdateServiceInput| u.task_definition = Some("bad".into());
+        world.update("web", to).await;
+        let id = ServiceId::new(&world.scope, CLUSTER, "web");
+        for _ in 0..600 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            world.check();
+            let rows = world.ecs.fleet.of_service(&id);
+            let good = rows.iter().filter(|r| r.is_running() && r.family == "web");
+            let (good, least) = (good.count(), (size.rolling * 75).div_ceil(100));
+            assert!(good >= least, "seed {seed}: {good} of {least} are left");
+        }
+        let back = |u: &mut api::UpdateServiceInput| u.task_definition = Some("web".into());
+        world.update("web", back).await;
+        world.steady("web", size.rolling).await;
+        told("an update that crashes, and the next", start, &world);
+    });
+}
+
 #[test]
 fn constraints_hold_while_services_share_ports_and_racks() {
     simulate(|seed, size| async move {

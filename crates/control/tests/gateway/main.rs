@@ -66,6 +66,7 @@ impl Lab {
             account: AccountId::default(),
             node_lease: neargate_compute::ecs::lost::DEFAULT_LEASE,
             new_state: false,
+            service_settle: Default::default(),
             settings: Settings {
                 vpc: Default::default(),
                 registry_endpoint: "localhost:4566".into(),

@@ -13,6 +13,7 @@ use neargate_wire::timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
@@ -90,6 +91,8 @@ pub struct Event {
     pub(super) subject: Subject,
     /// Which of several of this type that one change made.
     pub(super) index: usize,
+    /// The group of tasks it is about, as a hash; 0 for none.
+    pub(super) group: u64,
     json: OnceLock<Arc<str>>,
 }
 
@@ -120,8 +123,17 @@ impl Event {
             time,
             subject,
             index: 0,
+            group: 0,
             json: OnceLock::new(),
         }
+    }
+
+    /// About the tasks of that group of its cluster.
+    pub(super) fn of(mut self, group: &str) -> Event {
+        let mut hasher = DefaultHasher::new();
+        (&self.cluster, group).hash(&mut hasher);
+        self.group = hasher.finish();
+        self
     }
 
     /// Derived from what changed and when: an event made again has the same id. A UUID of

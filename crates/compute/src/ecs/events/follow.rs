@@ -4,7 +4,7 @@
 use super::Events;
 use super::event::{DetailType, Event, Subject};
 use super::instance::InstanceChange;
-use super::memory::{Due, Memory};
+use super::memory::{Due, Memory, part};
 use crate::ecs::fleet::{ClusterId, Fleet, Row};
 use crate::ecs::model::EventCursor;
 use crate::ecs::plan::resources;
@@ -240,10 +240,12 @@ impl Follower {
                     cluster,
                     entry,
                     time,
+                    group,
                 } => {
                     let (key, at) = (entry.key.clone(), entry.mod_revision);
                     let subject = Subject::Task(entry);
-                    Event::new(DetailType::Task, &key, at, cluster, time, subject)
+                    let event = Event::new(DetailType::Task, &key, at, cluster, time, subject);
+                    event.of(&group)
                 }
                 Due::Instance {
                     cluster,
@@ -269,7 +271,8 @@ impl Follower {
                     let of = made.detail_type;
                     let mut event = Event::new(of, &key, cause, cluster, made.time, subject);
                     event.index = index;
-                    event
+                    let name = part(&key, 5).unwrap_or_default();
+                    event.of(&format!("service:{name}"))
                 }
             };
             let old = event.revision <= self.handed;

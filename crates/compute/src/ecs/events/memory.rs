@@ -36,6 +36,8 @@ pub(super) enum Due {
         cluster: ClusterId,
         entry: Entry,
         time: Timestamp,
+        /// The task's.
+        group: String,
     },
     /// Of the instance at `key`, because of `cause`.
     Instance {
@@ -106,6 +108,7 @@ impl Memory {
                         cluster,
                         entry: entry.clone(),
                         time,
+                        group: seen.group,
                     });
                 }
             }
@@ -221,7 +224,7 @@ fn services(entry: &Entry, made: impl IntoIterator<Item = Made>) -> Vec<Due> {
 }
 
 /// One part of a store key, counted from 0.
-fn part(key: &str, at: usize) -> Option<&str> {
+pub(super) fn part(key: &str, at: usize) -> Option<&str> {
     key.split('/').nth(at)
 }
 

@@ -38,6 +38,8 @@ pub(super) struct Glance {
 #[derive(Debug, PartialEq, Deserialize)]
 struct SpecGlance {
     created_at: Timestamp,
+    #[serde(default)]
+    group: String,
     stop: Option<IgnoredAny>,
     #[serde(default)]
     container_instance: Option<String>,
@@ -79,6 +81,8 @@ pub struct Look {
     pub due: Option<Timestamp>,
     /// The id of the container instance whose free resources changed.
     pub instance: Option<String>,
+    /// The task's group.
+    pub group: String,
 }
 
 /// Compare a stored task with what is remembered of it (`None`: it is new).
@@ -98,6 +102,7 @@ pub fn look(before: Option<Trace>, entry: &Entry, now: Timestamp) -> Result<Look
         // A time that only now appears is the change's own; the clock may not run behind it.
         due: due.then(|| if moved { trace.newest.min(now) } else { now }),
         instance: glance.spec.container_instance.filter(|_| freed),
+        group: glance.spec.group,
     })
 }
 
@@ -120,6 +125,7 @@ impl Glance {
         Glance {
             spec: SpecGlance {
                 created_at: spec.created_at,
+                group: spec.group.clone(),
                 stop: spec.stop.as_ref().map(|_| IgnoredAny),
                 container_instance: spec.container_instance.clone(),
             },

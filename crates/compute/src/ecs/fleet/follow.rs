@@ -1,8 +1,8 @@
 //! Feeds the index: a listing, then every change; after a gap, again.
 
-use super::Fleet;
 use super::row::ClusterId;
 use super::state::State;
+use super::{Began, Fleet};
 use crate::ecs::Nodes;
 use crate::ecs::model::{ContainerInstance, Service, Task};
 use neargate_base::backoff::Backoff;
@@ -11,6 +11,7 @@ use neargate_service::{AwsError, Db, Resource, Scope, db};
 use neargate_store::{Event, MAX_PAGE, Revision};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 const REOPEN_FIRST: Duration = Duration::from_millis(50);
 const REOPEN_MAX: Duration = Duration::from_secs(5);
@@ -140,6 +141,11 @@ impl Fleet {
         state.succeed(&mut current);
         *current = state;
         drop(current);
+        let since = Instant::now();
+        self.began.get_or_init(|| Began {
+            at: revision,
+            since,
+        });
         self.seen.send_replace(revision);
     }
 }

@@ -22,8 +22,10 @@ use neargate_store::Revision;
 use parking_lot::Mutex;
 use state::State;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// The index.
 #[derive(Debug)]
@@ -31,6 +33,20 @@ pub struct Fleet {
     state: Mutex<State>,
     /// Everything up to this revision is in `state`.
     seen: watch::Sender<Revision>,
+    began: OnceLock<Began>,
+}
+
+/// Where this process came in: of a task that has not changed since, it has heard nothing yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Began {
+    pub at: Revision,
+    since: Instant,
+}
+
+impl Began {
+    pub fn elapsed(&self) -> Duration {
+        self.since.elapsed()
+    }
 }
 
 impl Default for Fleet {
@@ -38,6 +54,7 @@ impl Default for Fleet {
         Fleet {
             state: Mutex::default(),
             seen: watch::Sender::new(0),
+            began: OnceLock::new(),
         }
     }
 }
@@ -71,6 +88,11 @@ impl Fleet {
         let mut seen = self.seen.subscribe();
         // The sender lives as long as `self`.
         let _ = seen.wait_for(|seen| *seen >= revision).await;
+    }
+
+    /// `None` before the first listing.
+    pub fn began(&self) -> Option<Began> {
+        self.began.get().copied()
     }
 
     /// Wait until everything committed before this call is in: what a read after a write needs.

@@ -5,6 +5,7 @@ use neargate_base::Timestamp;
 use neargate_domain::{DesiredState, Health, LaunchType, TaskStatus};
 use neargate_service::{Resource, Scope, Stored, db};
 use neargate_store::Revision;
+use std::time::Duration;
 
 /// A cluster, by account, region and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,10 +81,15 @@ pub struct Row {
     pub protection: Option<Protection>,
     pub created_at: Timestamp,
     pub started_at: Option<Timestamp>,
+    /// When it was first seen to be `RUNNING`, by the control plane's clock.
+    pub running_at: Option<Timestamp>,
+    pub stopping_at: Option<Timestamp>,
     pub stopped_at: Option<Timestamp>,
     pub stop_code: Option<String>,
     /// An essential container has a health check.
     pub checked: bool,
+    /// Its health checks found it healthy at some time.
+    pub was_healthy: bool,
     pub turns: Turns,
 }
 
@@ -91,8 +97,9 @@ pub struct Row {
 /// that of the task's last change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Turns {
-    pub healthy: Option<Revision>,
     pub unhealthy: Option<Revision>,
+    /// It was no longer live.
+    pub ended: Option<Revision>,
     pub stopped: Option<Revision>,
 }
 
@@ -132,12 +139,15 @@ impl Row {
             protection: spec.protection,
             created_at: spec.created_at,
             started_at: status.started_at,
+            running_at: status.running_at.or(status.started_at),
+            stopping_at: status.stopping_at,
             stopped_at: status.stopped_at,
             stop_code: status.stop_code.clone(),
             checked: assignment
                 .containers
                 .iter()
                 .any(|c| c.essential && c.health_check.is_some()),
+            was_healthy: status.healthy_at.is_some() || task.health() == Health::Healthy,
             turns: Turns::default(),
         }
     }
@@ -147,21 +157,32 @@ impl Row {
         let before = before.map(|b| b.turns).unwrap_or_default();
         let now = |turned: bool| turned.then_some(self.revision);
         self.turns = Turns {
-            healthy: before.healthy.or(now(self.is_healthy())),
             unhealthy: before.unhealthy.or(now(self.is_unhealthy())),
+            ended: before.ended.or(now(!self.is_live())),
             stopped: before.stopped.or(now(self.is_stopped())),
         };
         self
     }
 
-    /// Running and, if it has health checks, found healthy by them.
-    pub fn is_healthy(&self) -> bool {
+    /// Running and, if it has health checks, found healthy by them. Whether it counts as healthy
+    /// is [`crate::ecs::plan::service::Settling`]'s to say.
+    pub fn is_well(&self) -> bool {
         self.is_running() && (!self.checked || self.health == Health::Healthy)
     }
 
     /// Running, but found unhealthy.
     pub fn is_unhealthy(&self) -> bool {
         self.is_running() && self.health == Health::Unhealthy
+    }
+
+    /// Did it get as far as to count as healthy: by its health checks or, without any, by running
+    /// for `settle`?
+    pub fn has_counted(&self, settle: Duration) -> bool {
+        let ran = self.started_at.zip(self.stopping_at);
+        match self.checked {
+            true => self.was_healthy,
+            false => ran.is_some_and(|(from, to)| to.since(from) >= settle),
+        }
     }
 
     /// Neither stopped nor on the way there.

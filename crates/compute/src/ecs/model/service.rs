@@ -210,7 +210,10 @@ pub struct Deployment {
     pub failures: u32,
     /// Task changes up to this revision of the store are in `failures`.
     pub counted_to: Revision,
-    /// Launches in a row of which no task came to run.
+    /// How many of its tasks counted as healthy when they were looked at last.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub healthy: u32,
+    /// Launches in a row of which no task came to count as healthy.
     pub strikes: u32,
     /// Tasks created before this belong to the launch of the last strike.
     pub struck_at: Option<Timestamp>,
@@ -218,6 +221,10 @@ pub struct Deployment {
     pub retry_at: Option<Timestamp>,
     /// When it had every task running and no other left, while it bakes.
     pub baking_since: Option<Timestamp>,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// `rolloutState`.

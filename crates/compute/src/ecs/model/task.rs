@@ -136,6 +136,12 @@ pub struct Status {
     pub version: i64,
     pub connectivity_at: Option<Timestamp>,
     pub started_at: Option<Timestamp>,
+    /// When the control plane first saw it `RUNNING`: `started_at` is by the node's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_at: Option<Timestamp>,
+    /// When its health checks first found it healthy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthy_at: Option<Timestamp>,
     pub stopping_at: Option<Timestamp>,
     pub execution_stopped_at: Option<Timestamp>,
     pub stopped_at: Option<Timestamp>,
@@ -153,6 +159,8 @@ impl Status {
             version: 1,
             connectivity_at: None,
             started_at: None,
+            running_at: None,
+            healthy_at: None,
             stopping_at: None,
             execution_stopped_at: None,
             stopped_at: None,
@@ -176,9 +184,14 @@ impl Task {
     /// essential ones with a health check are
     /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/healthcheck.html>).
     pub fn health(&self) -> Health {
-        let Some(report) = &self.status.report else {
-            return Health::Unknown;
-        };
+        match &self.status.report {
+            Some(report) => self.health_in(report),
+            None => Health::Unknown,
+        }
+    }
+
+    /// As a report has it.
+    pub fn health_in(&self, report: &TaskReport) -> Health {
         let checked = self.spec.assignment.containers.iter();
         let checked = checked.filter(|c| c.essential && c.health_check.is_some());
         let of = |name: &str| report.containers.iter().find(|c| c.name == name);

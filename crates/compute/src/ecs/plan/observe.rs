@@ -4,7 +4,7 @@
 use crate::ecs::model::{Status, StopRequest, Task};
 use neargate_base::Timestamp;
 use neargate_domain::{
-    ContainerReport, ContainerStatus, DesiredState, TaskEvent, TaskReport, TaskStatus,
+    ContainerReport, ContainerStatus, DesiredState, Health, TaskEvent, TaskReport, TaskStatus,
 };
 
 /// The status after `report`, or `None` when it says nothing new.
@@ -35,6 +35,10 @@ pub fn observe(task: &Task, report: &TaskReport, now: Timestamp) -> Option<Statu
         advance(&mut status, TaskEvent::Activated);
         let last = containers.iter().filter_map(|c| c.started_at).max();
         status.started_at = status.started_at.or(last);
+        status.running_at.get_or_insert(now);
+        if task.health_in(report) == Health::Healthy {
+            status.healthy_at.get_or_insert(now);
+        }
     }
     if let Some(stopped) = &report.stopped {
         stop_began(&mut status, &stopped.stop_code, &stopped.reason, stopped.at);

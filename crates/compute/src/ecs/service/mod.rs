@@ -19,7 +19,7 @@ pub use scheduler::Scheduler;
 pub(in crate::ecs) use start::start as start_tasks;
 pub use stop::stop_tasks;
 pub use template::Template;
-pub(in crate::ecs) use view::{draining, seats_of};
+pub(in crate::ecs) use view::{draining, seats_of, settling};
 
 /// The role under which a service asks others
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html>).

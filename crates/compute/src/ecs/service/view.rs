@@ -10,11 +10,12 @@ use crate::ecs::model::{
     AlarmWatch, Cluster, Rollout, Scheduling, Service, ServiceDeployment, ServiceRevision,
 };
 use crate::ecs::plan::placement::{SpreadBy, Strategy};
-use crate::ecs::plan::service::{View, adopted};
+use crate::ecs::plan::service::{Known, Settling, View, adopted};
 use neargate_domain::vpc::DefaultVpc;
 use neargate_service::{AwsError, House, Stored};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A view and the stored values it is of.
 pub struct Seen {
@@ -43,6 +44,7 @@ pub(super) async fn view(
             false => BTreeSet::new(),
         },
         draining,
+        settling: settling(ecs, house, &rows),
         seats: BTreeSet::new(),
         zones: BTreeSet::new(),
         alarms: ecs.alarms.watch(&id, watched(&read, &records)),
@@ -86,7 +88,7 @@ fn watched(service: &Service, records: &[Stored<ServiceDeployment>]) -> Option<W
 fn may_rebalance(service: &Service, rows: &[Arc<Row>]) -> bool {
     let primary = service.status.deployments.first();
     let completed = primary.is_some_and(|d| d.rollout == Rollout::Completed);
-    let settled = || rows.iter().all(|r| !r.is_live() || r.is_healthy());
+    let settled = || rows.iter().all(|r| !r.is_live() || r.is_well());
     service.spec.az_rebalancing
         && completed
         && (service.status.rebalanced_at.is_some() || settled())
@@ -131,6 +133,17 @@ pub(in crate::ecs) fn draining(ecs: &Ecs, id: &ServiceId, rows: &[Arc<Row>]) -> 
     let live = rows.iter().filter(|row| row.is_live());
     let on = live.filter_map(|row| row.container_instance.as_ref());
     on.filter(|id| closed.contains(*id)).cloned().collect()
+}
+
+/// Which of the tasks do not count as healthy yet: by the time that passed, whatever became of the
+/// clock.
+pub(in crate::ecs) fn settling(ecs: &Ecs, house: &House, rows: &[Arc<Row>]) -> Settling {
+    let began = ecs.fleet.began();
+    let known = Known {
+        began_at: began.map_or(0, |began| began.at),
+        up: began.map_or(Duration::ZERO, |began| began.elapsed()),
+    };
+    Settling::of(rows, ecs.settle.0, known, |at| house.clock.age(at))
 }
 
 /// Of those, the ones with tasks that are not of this service.

@@ -11,7 +11,9 @@ use crate::ecs::model::{
 };
 use crate::ecs::plan::service::replica;
 use crate::ecs::plan::task_set::{Step, View, name, plan};
-use crate::ecs::service::{Journal, draining, is_of, prefixes_of, start_tasks, stop_tasks};
+use crate::ecs::service::{
+    Journal, draining, is_of, prefixes_of, settling, start_tasks, stop_tasks,
+};
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use neargate_base::Timestamp;
@@ -135,6 +137,7 @@ impl Controller for TaskSets {
         let rows = self.ecs.fleet.of_service(&id);
         let view = View {
             draining: draining(&self.ecs, &id, &rows),
+            settling: settling(&self.ecs, &self.house, &rows),
             service: read.value.clone(),
             sets: sets.iter().map(|set| set.value.clone()).collect(),
             rows,

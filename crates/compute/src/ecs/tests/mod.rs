@@ -20,7 +20,7 @@ mod tokens;
 mod used;
 
 use super::model::Task;
-use super::{Ecs, fleet, table};
+use super::{Ecs, Settle, fleet, table};
 use dither::Dither;
 use neargate_api::ecs::{self as api, ops};
 use neargate_base::time::ManualClock;
@@ -61,8 +61,13 @@ impl Lab {
         Lab::seeded(1)
     }
 
-    /// Calls that run at the same time interleave in an order that `seed` decides.
+    /// Calls that run at the same time interleave in an order that `seed` decides. Tasks count as
+    /// healthy as soon as they run.
     fn seeded(seed: u64) -> Lab {
+        Lab::settling_in(seed, Duration::ZERO)
+    }
+
+    fn settling_in(seed: u64, settle: Duration) -> Lab {
         let blobs = tempfile::tempdir().expect("directory");
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
         let shared: Arc<dyn Clock> = clock.clone();
@@ -86,7 +91,7 @@ impl Lab {
                 default_scope: scope.clone(),
             },
         });
-        let ecs = Arc::new(Ecs::default());
+        let ecs = Arc::new(Ecs::settling_in(Settle(settle)));
         ecs.nodes.connect("local", NodeKind::Fargate);
         let following = fleet::follow(
             ecs.fleet.clone(),

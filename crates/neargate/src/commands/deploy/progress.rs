@@ -47,6 +47,17 @@ pub fn verdict(service: &ecs::Service, ours: &str) -> Verdict {
     }
 }
 
+/// Do all tasks of the deployment `ours` run, so that only their health is waited for?
+pub fn counts_down(service: &ecs::Service, ours: &str) -> bool {
+    let mut all = service.deployments.iter().flatten();
+    let ours = all.find(|d| d.id.as_deref() == Some(ours));
+    ours.is_some_and(|d| {
+        d.rollout_state.as_deref() == Some("IN_PROGRESS")
+            && d.desired_count.is_some_and(|n| n > 0)
+            && d.running_count == d.desired_count
+    })
+}
+
 /// Does ECS itself give up on deployments that fail?
 pub fn has_circuit_breaker(service: &ecs::Service) -> bool {
     let rules = service.deployment_configuration.as_ref();

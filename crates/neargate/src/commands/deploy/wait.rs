@@ -14,8 +14,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 const POLL: Duration = Duration::from_millis(300);
-/// ECS calls a service steady as soon as its tasks run. Those that end a moment later are no
-/// success: the same tasks must go on for this long.
+/// How long a task runs before ECS counts it is the operator's choice, and may be next to nothing.
+/// Tasks that end a moment later are no success: the same ones must go on for this long.
 const SETTLED: Duration = Duration::from_secs(2);
 /// So many tasks that fail after the deployment was complete are enough to see the pattern.
 const TOO_MANY_FAILURES: usize = 3;
@@ -38,6 +38,7 @@ pub async fn wait(client: &Client, applied: &Applied, timeout: Duration) -> Resu
         throttled: false,
         running: BTreeSet::new(),
         unchanged: Stopwatch::start(),
+        told: false,
     };
     let mut failed_before_steady = None;
     loop {
@@ -107,6 +108,8 @@ struct Watch<'a> {
     /// ARNs of the service's running tasks, and since when they are these.
     running: BTreeSet<String>,
     unchanged: Stopwatch,
+    /// It was said what is waited for although all tasks run.
+    told: bool,
 }
 
 impl Watch<'_> {
@@ -122,6 +125,12 @@ impl Watch<'_> {
         let newest = service.events.iter().flatten().next();
         self.seen_event = newest.and_then(|e| e.id.clone()).or(self.seen_event.take());
         self.look_at_tasks().await?;
+        if !self.told && progress::counts_down(service, &self.applied.deployment) {
+            self.told = true;
+            let why = "all tasks run; ECS counts each once its health checks pass or, without any, \
+                       once it has run for 40 s (`neargate up --service-settle`)";
+            self.live.say(&self.paint.text(why, Tone::Quiet));
+        }
         self.live.show(progress::lines(service, self.paint));
         Ok(())
     }

@@ -251,18 +251,20 @@ fn daemon(
 /// Task sets carry these
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-external.html>).
 fn external(input: &api::CreateServiceInput) -> Result<(), AwsError> {
+    let some = |text: &Option<String>| text.as_ref().is_some_and(|t| !t.is_empty());
+    let strategy = input.capacity_provider_strategy.as_ref();
     let given = [
-        (input.task_definition.is_some(), "taskDefinition"),
-        (input.launch_type.is_some(), "launchType"),
+        (some(&input.task_definition), "taskDefinition"),
+        (some(&input.launch_type), "launchType"),
         (
-            input.capacity_provider_strategy.is_some(),
+            strategy.is_some_and(|s| !s.is_empty()),
             "capacityProviderStrategy",
         ),
         (
             input.network_configuration.is_some(),
             "networkConfiguration",
         ),
-        (input.platform_version.is_some(), "platformVersion"),
+        (some(&input.platform_version), "platformVersion"),
     ];
     match given.iter().find(|(given, _)| *given) {
         Some((_, what)) => Err(error::invalid_parameter(format!(

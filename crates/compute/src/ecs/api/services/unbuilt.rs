@@ -37,7 +37,10 @@ pub(super) fn create(input: &api::CreateServiceInput) -> Result<(), AwsError> {
         ),
         (some(&input.gateway_connectors), "gatewayConnectors"),
         (input.monitoring.is_some(), "monitoring"),
-        (input.role.is_some(), "role: there are no load balancers"),
+        (
+            input.role.as_ref().is_some_and(|role| !role.is_empty()),
+            "role: there are no load balancers",
+        ),
         (
             input.enable_execute_command == Some(true),
             "enableExecuteCommand",

@@ -32,6 +32,25 @@ async fn the_newest_are_kept_and_what_follows_is_handed_out() {
     assert!(matches!(live.next().await, Next::End));
 }
 
+#[test]
+fn a_service_that_says_much_takes_the_place_of_its_own_events() {
+    let ring = Ring::new(10);
+    for n in 0..4 {
+        ring.push(event(n).of("service:calm"), false);
+    }
+    for n in 100..1_000 {
+        ring.push(event(n).of("service:loud"), false);
+    }
+    let kept: Vec<u64> = ring.recent().iter().map(|e| e.revision).collect();
+    assert_eq!(kept, [0, 1, 2, 3, 994, 995, 996, 997, 998, 999]);
+    // Of those who say the same, the oldest goes.
+    for n in 2_000..2_010 {
+        ring.push(event(n).of(&format!("family:{n}")), false);
+    }
+    assert_eq!(ring.recent().len(), 10);
+    assert_eq!(ring.recent()[9].revision, 2_009);
+}
+
 #[tokio::test]
 async fn a_slow_subscriber_is_told_how_many_it_missed() {
     let ring = Ring::new(2);

@@ -146,6 +146,7 @@ impl Draft<'_> {
         primary.reason = reason.clone();
         primary.rollback = true;
         primary.failures = 0;
+        primary.healthy = 0;
         primary.strikes = 0;
         primary.struck_at = None;
         primary.retry_at = None;

@@ -1,10 +1,8 @@
 //! Which stopped tasks of a service are forgotten before their hour is over.
 //!
-//! Tasks that stop before they run are throttled, those that crash afterwards are not
-//! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-throttle-logic.html>);
-//! here a task starts in a fraction of a second, so a service in a crash loop would pile up a
-//! hundred thousand of them in an hour, at about ten kilobytes each. Nobody can read so many:
-//! the newest tell all.
+//! A large service whose tasks end one after the other, or one that is deployed again and again,
+//! would pile up a hundred thousand of them in an hour, at about ten kilobytes each. Nobody can
+//! read so many: the newest tell all.
 
 use crate::ecs::fleet::Row;
 use neargate_base::Timestamp;
@@ -25,7 +23,7 @@ pub fn forgotten(rows: &[Arc<Row>], now: Timestamp) -> Vec<Arc<Row>> {
     let Some(surplus) = stopped.len().checked_sub(keep).filter(|n| *n >= WORTH_IT) else {
         return Vec::new();
     };
-    stopped.sort_by_key(|row| (row.stopped_at, row.turns.stopped));
+    stopped.sort_by_key(|row| (row.stopped_at, row.revision));
     let old = |row: &&&Arc<Row>| row.stopped_at.is_none_or(|at| at + KEPT_AT_LEAST <= now);
     let oldest = stopped[..surplus].iter();
     oldest.take_while(old).map(|row| (*row).clone()).collect()

@@ -12,6 +12,7 @@ pub mod history;
 pub mod replica;
 mod rollout;
 pub mod sentence;
+mod settling;
 pub mod tally;
 mod zones;
 
@@ -27,6 +28,7 @@ use crate::ecs::model::{
 pub use blocked::blocked;
 use neargate_base::Timestamp;
 pub use rollout::adopted;
+pub use settling::{Known, SETTLE, Settling};
 
 use replica::{Cast, Limits, ScaleIn};
 use rollout::Draft;
@@ -47,6 +49,8 @@ pub struct View {
     pub service: Service,
     /// Every task of the service that the store still has.
     pub rows: Vec<Arc<Row>>,
+    /// Which of them do not count as healthy yet.
+    pub settling: Settling,
     /// The service deployments of the target and of the primary; before a target is taken up, all
     /// that have not ended.
     pub records: Vec<ServiceDeployment>,
@@ -177,6 +181,7 @@ fn step(view: &View, now: Timestamp, scale_in: ScaleIn<'_>) -> Step {
     }
     draft.settle(desired, &step);
     step.wake(draft.wake_at);
+    step.wake(view.settling.look_at(now));
     draft.into_step(step, "reconciled")
 }
 
@@ -241,6 +246,7 @@ fn fill(
         draining: &view.draining,
         misplaced: &misplaced.tasks,
         unplaced: draft.status.blocked.is_some(),
+        settling: &view.settling,
         now: draft.now,
     };
     let choice = replica::choose(&view.rows, limits, &cast, scale_in);
@@ -262,23 +268,22 @@ fn fill(
 }
 
 fn seat(view: &View, primary: &Deployment, limits: Limits, now: Timestamp, step: &mut Step) {
-    let choice = daemon::choose(
-        &view.rows,
-        &view.seats,
-        &view.busy,
-        &primary.id,
-        limits,
+    let cast = daemon::Cast {
+        seats: &view.seats,
+        busy: &view.busy,
+        primary: &primary.id,
+        failed: primary.rollout == Rollout::Failed,
+        settling: &view.settling,
         now,
-    );
+    };
+    let choice = daemon::choose(&view.rows, limits, &cast);
     step.stop = choice.stop.iter().map(stopping).collect();
-    if primary.rollout != Rollout::Failed && !choice.start.is_empty() {
-        step.start = Some(Starting {
-            deployment: primary.id.clone(),
-            revision: primary.revision.clone(),
-            count: choice.start.len(),
-            on: choice.start,
-        });
-    }
+    step.start = (!choice.start.is_empty()).then(|| Starting {
+        deployment: primary.id.clone(),
+        revision: primary.revision.clone(),
+        count: choice.start.len(),
+        on: choice.start,
+    });
 }
 
 /// The throttle: no start before it is over.

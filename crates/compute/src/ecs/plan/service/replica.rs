@@ -2,14 +2,18 @@
 //!
 //! "Good" tasks are those of the primary deployment that may stay; all others are on their way
 //! out: tasks of earlier deployments, unhealthy ones, those on draining instances. Good ones are
-//! started as far as `maximumPercent` allows; the others stop as good ones become healthy, or
-//! before, as far as `minimumHealthyPercent` allows, where nothing else makes room
+//! started as far as `maximumPercent` allows; the others stop as good ones come to count as
+//! healthy ([`Settling`]), or before, as far as `minimumHealthyPercent` allows, where nothing else
+//! makes room
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html>).
 //!
-//! Invariants: a step never starts beyond the maximum, and stops no healthy task when that would
-//! leave fewer than the minimum; protected tasks stop only when they are unhealthy
+//! Invariants: a step never starts beyond the maximum, and stops no task that counts as healthy
+//! when that would leave fewer of these than the minimum, and none that is well and on the way
+//! there when that would leave fewer than the minimum that are well; protected tasks stop only
+//! when they are unhealthy
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection.html>).
 
+use super::settling::Settling;
 use crate::ecs::fleet::Row;
 use crate::ecs::model::DeploymentRules;
 use neargate_base::Timestamp;
@@ -54,6 +58,7 @@ pub struct Cast<'a> {
     pub misplaced: &'a BTreeSet<String>,
     /// The last launch found no place for every task.
     pub unplaced: bool,
+    pub settling: &'a Settling,
     pub now: Timestamp,
 }
 
@@ -92,9 +97,11 @@ pub fn choose(rows: &[Arc<Row>], limits: Limits, cast: &Cast<'_>, scale_in: Scal
     let live: Vec<&Arc<Row>> = rows.iter().filter(|row| row.is_live()).collect();
     let (good, out): (Vec<&Arc<Row>>, Vec<&Arc<Row>>) =
         live.iter().partition(|row| cast.is_good(row));
-    let healthy = live.iter().filter(|row| row.is_healthy()).count();
+    let counts = |row: &&&Arc<Row>| cast.settling.counts(row);
     let mut floor = Floor {
-        healthy,
+        settling: cast.settling,
+        healthy: live.iter().filter(counts).count(),
+        well: live.iter().filter(|row| row.is_well()).count(),
         minimum: limits.minimum,
         stop: Vec::new(),
     };
@@ -116,17 +123,21 @@ pub fn choose(rows: &[Arc<Row>], limits: Limits, cast: &Cast<'_>, scale_in: Scal
     let want = limits.desired.saturating_sub(good.len());
     let room = limits.maximum.saturating_sub(live.len());
     let start = want.min(room);
-    let held_back = if cast.unplaced { want } else { want - start };
     let stoppable = |row: &&Arc<Row>| row.is_unhealthy() || !is_protected(row, cast.now);
     let (running, pending): (Vec<&Arc<Row>>, Vec<&Arc<Row>>) =
         out.iter().partition(|row| row.is_running());
+    let before = floor.stop.len();
     floor
         .stop
         .extend(pending.into_iter().filter(stoppable).cloned());
-    let good_healthy = good.iter().filter(|row| row.is_healthy()).count();
-    let spare = (good_healthy + running.len()).saturating_sub(limits.desired) + held_back;
-    floor.replace(&running, spare, stoppable, scale_in);
-    let waits = live.iter().any(|row| !row.is_running()) || rows.iter().any(|r| is_leaving(r));
+    let room_made = floor.stop.len() - before;
+    let no_room = if cast.unplaced { want } else { want - start };
+    let held_back = no_room.saturating_sub(room_made);
+    let good_healthy = good.iter().filter(counts).count();
+    let surplus = (good_healthy + running.len()).saturating_sub(limits.desired);
+    floor.replace(&running, surplus.max(held_back), stoppable, scale_in);
+    let comes = |row: &&Arc<Row>| !row.is_running() || cast.settling.has(row);
+    let waits = live.iter().any(comes) || rows.iter().any(|r| is_leaving(r));
     Choice {
         start,
         stuck: want > 0 && start == 0 && floor.stop.is_empty() && !waits && !cast.unplaced,
@@ -139,26 +150,32 @@ fn is_leaving(row: &Row) -> bool {
 }
 
 /// Picks tasks to stop without falling below the minimum of healthy ones.
-struct Floor {
+struct Floor<'a> {
+    settling: &'a Settling,
+    /// How many count as healthy.
     healthy: usize,
+    /// How many do, or will.
+    well: usize,
     minimum: usize,
     stop: Vec<Arc<Row>>,
 }
 
-impl Floor {
+impl Floor<'_> {
     /// False when the task is needed.
     fn take(&mut self, row: &Arc<Row>) -> bool {
-        if row.is_healthy() {
-            if self.healthy <= self.minimum {
-                return false;
-            }
-            self.healthy -= 1;
+        let counts = self.settling.counts(row);
+        let left = if counts { self.healthy } else { self.well };
+        if row.is_well() && left <= self.minimum {
+            return false;
         }
+        self.healthy -= usize::from(counts);
+        self.well -= usize::from(row.is_well());
         self.stop.push(row.clone());
         true
     }
 
-    /// Those that do not run yet first, the newest of them before the others.
+    /// Those that do not count as healthy first: the newest that do not run yet, then those that
+    /// do.
     fn scale_in(&mut self, of: &[&Arc<Row>], count: usize, now: Timestamp, scale_in: ScaleIn<'_>) {
         if count == 0 {
             return;
@@ -173,9 +190,15 @@ impl Floor {
                 left -= 1;
             }
         }
-        let running: Vec<Arc<Row>> = running.into_iter().cloned().collect();
-        for row in scale_in(&running, left.min(running.len())) {
-            self.take(&row);
+        let settling = self.settling;
+        let counts = |row: &&Arc<Row>| settling.counts(row);
+        let (counted, other): (Vec<&Arc<Row>>, Vec<&Arc<Row>>) =
+            running.into_iter().partition(counts);
+        for group in [other, counted] {
+            let group: Vec<Arc<Row>> = group.into_iter().cloned().collect();
+            for row in scale_in(&group, left.min(group.len())) {
+                left -= usize::from(self.take(&row));
+            }
         }
     }
 
@@ -189,7 +212,7 @@ impl Floor {
     ) {
         let free = running.iter().copied().filter(stoppable);
         let (well, unwell): (Vec<&Arc<Row>>, Vec<&Arc<Row>>) =
-            free.partition(|row| row.is_healthy());
+            free.partition(|row| self.settling.counts(row));
         let mut left = spare;
         for row in unwell {
             if left > 0 && self.take(row) {

@@ -1,8 +1,8 @@
 //! The life of deployments: taken up, in progress, completed.
 //!
 //! ```text
-//!            every task of it healthy, no other left
-//! IN_PROGRESS ------------------------------------> COMPLETED
+//!            every task of it counts as healthy, no other is left
+//! IN_PROGRESS -----------------------------------------------------> COMPLETED
 //!      | circuit breaker, alarm or StopServiceDeployment ([`super::failure`])
 //!      +--> FAILED; with rollback the last completed one is the primary again, IN_PROGRESS
 //! ```
@@ -90,7 +90,13 @@ impl<'a> Draft<'a> {
         let reset = breaker.is_none_or(|b| b.reset_on_healthy_task != Some(false));
         let primary = &mut self.status.deployments[0];
         let before = primary.failures;
-        tally(primary, &self.view.rows, reset, self.now);
+        tally(
+            primary,
+            &self.view.rows,
+            &self.view.settling,
+            reset,
+            self.now,
+        );
         if before != primary.failures {
             primary.updated_at = self.now;
         }
@@ -137,7 +143,7 @@ impl<'a> Draft<'a> {
             let link = row.service.as_ref();
             if link.is_some_and(|link| link.deployment == id) {
                 live += 1;
-                healthy += usize::from(row.is_healthy());
+                healthy += usize::from(view.settling.counts(row));
             } else {
                 others += 1;
             }
@@ -147,6 +153,9 @@ impl<'a> Draft<'a> {
         }
         let full = healthy == desired && live == desired;
         let settled = full && others == 0 && step.stop.is_empty() && step.start.is_none();
+        if view.settling.is_unsure() {
+            return;
+        }
         if !settled {
             self.status.deployments[0].baking_since = None;
         }
@@ -226,13 +235,19 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Earlier deployments of which nothing runs any more are not shown.
+    /// Earlier deployments of which nothing runs any more are not shown. Until the primary's
+    /// tasks count one of them is: it is not replaced before, and whoever waits for the service to be
+    /// stable waits for there to be one deployment only.
     fn forget_emptied(&mut self) {
         let rows = &self.view.rows;
+        let runs = |d: &Deployment| tally::of(rows, &d.id).any(|row| row.is_live());
+        let deployments = &mut self.status.deployments;
+        let primary = &deployments[0];
+        let replaced = primary.rollout == Rollout::Completed || primary.baking_since.is_some();
+        let mut kept = replaced || deployments[1..].iter().any(runs);
         let mut first = true;
-        self.status.deployments.retain(|deployment| {
-            let primary = std::mem::take(&mut first);
-            primary || tally::of(rows, &deployment.id).any(|row| row.is_live())
+        deployments.retain(|deployment| {
+            std::mem::take(&mut first) || runs(deployment) || !std::mem::replace(&mut kept, true)
         });
     }
 
@@ -313,6 +328,7 @@ impl Deployment {
             rollback: false,
             failures: 0,
             counted_to: 0,
+            healthy: 0,
             strikes: 0,
             struck_at: None,
             retry_at: None,

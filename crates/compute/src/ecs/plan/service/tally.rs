@@ -3,12 +3,15 @@
 //!
 //! Each change of a task counts once: those up to `counted_to`, a revision of the store, are in.
 //!
-//! A task counts as failed when it never came to run, or when its health checks failed
+//! A task counts as failed when it ended by itself before it counted as healthy, whether it came to
+//! run or not, or when its health checks failed
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Deployment.html>,
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html>).
-//! Only tasks that never came to run are throttled
-//! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-throttle-logic.html>).
+//! Launches of such tasks are throttled. AWS throttles those that never came to run only
+//! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-throttle-logic.html>),
+//! where each start takes tens of seconds; here it takes a fraction of one.
 
+use super::settling::Settling;
 use crate::ecs::fleet::Row;
 use crate::ecs::model::{CircuitBreaker, Deployment, Threshold};
 use neargate_base::Timestamp;
@@ -21,47 +24,72 @@ const FREE_STRIKES: u32 = 2;
 const FIRST_DELAY: Duration = Duration::from_secs(2);
 /// "up to a maximum of 27 minutes".
 const LONGEST_DELAY: Duration = Duration::from_secs(27 * 60);
+/// After tasks that came to run: what they wait for may be back any moment, and on AWS they would
+/// not wait at all.
+const LONGEST_DELAY_OF_CRASHES: Duration = Duration::from_secs(5 * 60);
 
 enum Turn<'a> {
-    Healthy,
-    Unhealthy,
-    NeverRan(&'a Row),
+    Unhealthy(&'a Row),
+    Failed(&'a Row),
+    /// A failed task is stopped: nothing new, but what is counted includes it after a restart,
+    /// too, which knows its last change only.
+    Over,
 }
 
 /// Count what happened since the last time. `reset`: a healthy task clears the failures.
-pub fn tally(deployment: &mut Deployment, rows: &[Arc<Row>], reset: bool, now: Timestamp) {
+pub fn tally(
+    deployment: &mut Deployment,
+    rows: &[Arc<Row>],
+    settling: &Settling,
+    reset: bool,
+    now: Timestamp,
+) {
     let mut turns: Vec<(Revision, Turn<'_>)> = Vec::new();
     let seen = deployment.counted_to;
     let fresh = |at: Option<Revision>| at.filter(|at| *at > seen);
     let id = deployment.id.clone();
+    let mut healthy = 0;
     for row in of(rows, &id) {
-        if let Some(at) = fresh(row.turns.healthy) {
-            turns.push((at, Turn::Healthy));
-        }
+        healthy += u32::from(settling.counts(row));
         if let Some(at) = fresh(row.turns.unhealthy) {
-            turns.push((at, Turn::Unhealthy));
+            turns.push((at, Turn::Unhealthy(row)));
         }
-        if let Some(at) = fresh(row.turns.stopped).filter(|_| never_ran(row)) {
-            turns.push((at, Turn::NeverRan(row)));
+        if row.is_live() || !failed(row, settling.settle) {
+            continue;
         }
+        if let Some(at) = fresh(row.turns.ended) {
+            turns.push((at, Turn::Failed(row)));
+        }
+        if let Some(at) = fresh(row.turns.stopped) {
+            turns.push((at, Turn::Over));
+        }
+    }
+    if healthy > deployment.healthy {
+        if reset {
+            deployment.failures = 0;
+        }
+        deployment.strikes = 0;
+        deployment.struck_at = None;
+        deployment.retry_at = None;
+    }
+    if healthy > deployment.healthy || !settling.is_unsure() {
+        deployment.healthy = healthy;
     }
     turns.sort_by_key(|(at, _)| *at);
     for (at, turn) in turns {
         deployment.counted_to = at;
         match turn {
-            Turn::Healthy => {
-                if reset {
-                    deployment.failures = 0;
+            Turn::Unhealthy(row) => {
+                deployment.failures += 1;
+                if !row.was_healthy {
+                    strike(deployment, row, now);
                 }
-                deployment.strikes = 0;
-                deployment.struck_at = None;
-                deployment.retry_at = None;
             }
-            Turn::Unhealthy => deployment.failures += 1,
-            Turn::NeverRan(row) => {
+            Turn::Failed(row) => {
                 deployment.failures += 1;
                 strike(deployment, row, now);
             }
+            Turn::Over => {}
         }
     }
 }
@@ -75,13 +103,19 @@ pub fn of<'a>(rows: &'a [Arc<Row>], deployment: &'a str) -> impl Iterator<Item =
     rows.iter().filter(is_of)
 }
 
-/// It ended before it ran, and nobody asked it to.
-fn never_ran(row: &Row) -> bool {
-    let asked = matches!(
+/// It ended before it counted as healthy, and neither was it asked to nor did its host go. (One
+/// that was found unhealthy has failed already.)
+fn failed(row: &Row, settle: Duration) -> bool {
+    let by_another = matches!(
         row.stop_code.as_deref(),
-        Some("UserInitiated" | "ServiceSchedulerInitiated")
+        Some(
+            "UserInitiated"
+                | "ServiceSchedulerInitiated"
+                | "SpotInterruption"
+                | "TerminationNotice"
+        )
     );
-    row.started_at.is_none() && !asked
+    !by_another && row.turns.unhealthy.is_none() && !row.has_counted(settle)
 }
 
 /// Tasks that were launched together are one strike.
@@ -93,7 +127,11 @@ fn strike(deployment: &mut Deployment, row: &Row, now: Timestamp) {
     }
     deployment.strikes += 1;
     deployment.struck_at = Some(now);
-    deployment.retry_at = delay(deployment.strikes).map(|delay| now + delay);
+    let longest = match row.started_at {
+        Some(_) => LONGEST_DELAY_OF_CRASHES,
+        None => LONGEST_DELAY,
+    };
+    deployment.retry_at = delay(deployment.strikes).map(|delay| now + delay.min(longest));
 }
 
 /// How long to wait after the `strikes`th launch in a row that came to nothing.

@@ -48,7 +48,7 @@ pub(super) fn misplaced(
         .map(|at| at + TRIED_AGAIN)
         .filter(|at| *at > now && *at <= now + TRIED_AGAIN);
     let moving = again.is_some() && live.len() > limits.desired;
-    let settled = live.iter().all(|row| row.is_healthy()) && live.len() == limits.desired;
+    let settled = live.iter().all(|row| view.settling.counts(row)) && live.len() == limits.desired;
     if !moving && !settled {
         return Misplaced::default();
     }

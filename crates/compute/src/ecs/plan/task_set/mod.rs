@@ -12,7 +12,7 @@ mod tests;
 use crate::ecs::fleet::{Counts, Row, ServiceId};
 use crate::ecs::model::{Service, ServiceStatus, Stability, State, TaskSet};
 use crate::ecs::plan::service::replica::{self, Cast, Limits, ScaleIn};
-use crate::ecs::plan::service::{Starting, Stopping, sentence, stopping, tally};
+use crate::ecs::plan::service::{Settling, Starting, Stopping, sentence, stopping, tally};
 use neargate_base::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub struct View {
     pub sets: Vec<TaskSet>,
     /// Every task of the service that the store still has.
     pub rows: Vec<Arc<Row>>,
+    /// Which of them do not count as healthy yet.
+    pub settling: Settling,
     /// Container instances that are being emptied, or are gone.
     pub draining: BTreeSet<String>,
 }
@@ -80,6 +82,7 @@ pub fn plan(view: &View, now: Timestamp, scale_in: ScaleIn<'_>) -> Step {
         }
     }
     orphans(view, &mut step);
+    step.wake(view.settling.look_at(now));
     let blocked = view.service.status.blocked.as_ref();
     if blocked.is_some() && step.start.is_empty() {
         let status = ServiceStatus {
@@ -120,6 +123,7 @@ fn keep(view: &View, set: &TaskSet, now: Timestamp, scale_in: ScaleIn<'_>, step:
         draining: &view.draining,
         misplaced: &misplaced,
         unplaced: view.service.status.blocked.is_some(),
+        settling: &view.settling,
         now,
     };
     let limits = Limits::of(&spec.deployment, desired);
@@ -138,7 +142,7 @@ fn keep(view: &View, set: &TaskSet, now: Timestamp, scale_in: ScaleIn<'_>, step:
     if choice.start == 0 {
         return;
     }
-    match changed.status.progress.retry_at.filter(|at| *at > now) {
+    match tally::held_until(&changed.status.progress, now) {
         Some(at) => step.wake(Some(at)),
         None => step.start.push(Starting {
             deployment: set.id.clone(),
@@ -153,15 +157,15 @@ fn keep(view: &View, set: &TaskSet, now: Timestamp, scale_in: ScaleIn<'_>, step:
 fn throttle(view: &View, set: &mut TaskSet, rows: &[Arc<Row>], now: Timestamp, step: &mut Step) {
     let progress = &mut set.status.progress;
     let before = tally::is_throttled(progress);
-    tally::tally(progress, rows, true, now);
+    tally::tally(progress, rows, &view.settling, true, now);
     if tally::is_throttled(progress) && !before {
         let name = name(&view.id.name, &set.id);
         step.events.push(sentence::impaired(&name));
     }
 }
 
-/// `STEADY_STATE`: as many tasks as are to be, all running and healthy, none on an instance that
-/// is being emptied.
+/// `STEADY_STATE`: as many tasks as are to be, all of them counting as healthy, none on an
+/// instance that is being emptied.
 fn settle(
     view: &View,
     set: &mut TaskSet,
@@ -170,11 +174,14 @@ fn settle(
     now: Timestamp,
     step: &mut Step,
 ) {
+    if view.settling.is_unsure() {
+        return;
+    }
     let mut counts = Counts::default();
     rows.iter().for_each(|row| counts.add(row));
     let in_place = |row: &Arc<Row>| {
         let on = row.container_instance.as_ref();
-        row.is_healthy() && !on.is_some_and(|id| view.draining.contains(id))
+        view.settling.counts(row) && !on.is_some_and(|id| view.draining.contains(id))
     };
     let steady = counts.running == desired
         && counts.pending == 0

@@ -5,7 +5,7 @@ use crate::ecs::fleet::{ClusterId, Row, ServiceId};
 use crate::ecs::model::{
     Deployment, DeploymentController, Service, ServiceLink, Stability, Task, TaskSet, TaskSetStatus,
 };
-use crate::ecs::plan::service::replica;
+use crate::ecs::plan::service::{Settling, replica};
 use neargate_base::{AccountId, Region, Timestamp};
 use neargate_domain::{DesiredState, TaskStatus};
 use neargate_service::{Resource, Scope, db};
@@ -53,6 +53,7 @@ fn view(desired: i32, sets: Vec<TaskSet>) -> View {
         service,
         sets,
         rows: Vec::new(),
+        settling: Settling::default(),
         draining: BTreeSet::new(),
     }
 }

@@ -34,6 +34,52 @@ async fn the_same_call_is_made_once() {
     }
 }
 
+/// Some clients send every argument they know
+/// (<https://docs.ansible.com/ansible/latest/collections/community/aws/ecs_service_module.html>:
+/// the default of `role` is the empty string).
+#[tokio::test]
+async fn what_is_empty_is_as_if_not_given() {
+    let town = Town::new().await;
+    town.lab.register("web").await;
+    let created = town.create(|c| {
+        c.role = Some(String::new());
+        c.client_token = Some(String::new());
+        c.platform_version = Some(String::new());
+        c.load_balancers = Some(Vec::new());
+        c.service_registries = Some(Vec::new());
+        c.placement_constraints = Some(Vec::new());
+        c.placement_strategy = Some(Vec::new());
+    });
+    let created = created.await.expect("created");
+    assert_eq!(created.platform_version.as_deref(), Some("LATEST"));
+    let updated = town.update(|u| {
+        u.task_definition = Some(String::new());
+        u.platform_version = Some(String::new());
+        u.load_balancers = Some(Vec::new());
+    });
+    let updated = updated.await.expect("updated");
+    assert_eq!(updated.task_definition, created.task_definition);
+    let external = town.create(|c| {
+        c.service_name = "sets".into();
+        c.deployment_controller = Some(api::DeploymentController {
+            r#type: "EXTERNAL".into(),
+        });
+        c.task_definition = Some(String::new());
+        c.launch_type = None;
+        c.platform_version = Some(String::new());
+        c.network_configuration = None;
+    });
+    external.await.expect("created");
+    let (_, why) = said(
+        town.create(|c| {
+            c.service_name = "other".into();
+            c.role = Some("ecsServiceRole".into());
+        })
+        .await,
+    );
+    assert!(why.contains("role"), "{why}");
+}
+
 #[tokio::test]
 async fn what_cannot_be_is_refused() {
     let town = Town::new().await;

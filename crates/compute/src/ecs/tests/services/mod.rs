@@ -2,6 +2,7 @@
 
 mod alarms;
 mod api_rules;
+mod crashes;
 mod deployments;
 mod instances;
 mod keeping;
@@ -37,7 +38,15 @@ impl Town {
     }
 
     pub(super) async fn seeded(seed: u64) -> Town {
-        let lab = Lab::seeded(seed);
+        Town::of(Lab::seeded(seed)).await
+    }
+
+    /// Where tasks count as healthy when AWS's do.
+    pub(super) async fn settling() -> Town {
+        Town::of(Lab::settling_in(1, crate::ecs::Settle::default().0)).await
+    }
+
+    async fn of(lab: Lab) -> Town {
         lab.create_cluster("c").await;
         let scheduler = Scheduler {
             ecs: lab.ecs.clone(),

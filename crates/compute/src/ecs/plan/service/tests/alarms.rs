@@ -9,7 +9,7 @@ const BAKE: Duration = Duration::from_secs(120);
 
 /// A service that runs, and an update of it that alarms watch.
 fn updated(rollback: bool, bake_time_minutes: Option<u32>) -> World {
-    let mut world = World::new(1, rules(100, 200));
+    let mut world = World::new(1, rules(100, 200)).at_once();
     world.rest(&[]);
     let deployment = &mut world.view.service.spec.deployment;
     deployment.alarms = Some(Alarms {

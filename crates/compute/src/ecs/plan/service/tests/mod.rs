@@ -2,10 +2,11 @@
 //! their node; counts that change; deployments that come on top of each other.
 
 mod alarms;
+mod crashes;
 mod properties;
 mod tables;
 
-use super::{Step, View, desired, plan, replica};
+use super::{Known, SETTLE, Settling, Step, View, desired, plan, replica};
 use crate::ecs::fleet::{Row, ServiceId, Turns};
 use crate::ecs::model::{
     CircuitBreaker, Demand, DeploymentController, DeploymentRules, DeploymentStatus, PropagateTags,
@@ -26,6 +27,8 @@ pub(super) struct World {
     pub(super) now: Timestamp,
     revision: u64,
     made: u64,
+    /// `service_settle`.
+    pub(super) settle: Duration,
     pub(super) events: Vec<String>,
 }
 
@@ -85,6 +88,7 @@ impl World {
                 status: ServiceStatus::default(),
             },
             rows: Vec::new(),
+            settling: Settling::default(),
             records: Vec::new(),
             draining: BTreeSet::new(),
             busy: BTreeSet::new(),
@@ -97,6 +101,7 @@ impl World {
             now: Timestamp::from_millis(1_000),
             revision: 1,
             made: 0,
+            settle: SETTLE,
             events: Vec::new(),
         };
         world.deploy();
@@ -129,7 +134,22 @@ impl World {
         self.view.service.spec.target = Some(target);
     }
 
-    pub(super) fn plan(&self) -> Step {
+    /// Tasks count as soon as they run: for what is not about that.
+    pub(super) fn at_once(mut self) -> World {
+        self.settle = Duration::ZERO;
+        self
+    }
+
+    pub(super) fn settling(&self) -> Settling {
+        let known = Known {
+            began_at: 0,
+            up: Duration::ZERO,
+        };
+        Settling::of(&self.view.rows, self.settle, known, |at| self.now.since(at))
+    }
+
+    pub(super) fn plan(&mut self) -> Step {
+        self.view.settling = self.settling();
         let scale_in = |rows: &[Arc<Row>], n: usize| replica::balanced(rows, n);
         plan(&self.view, self.now, &scale_in)
     }
@@ -179,12 +199,17 @@ impl World {
         if self.view.service.spec.deleted_at.is_some() {
             return;
         }
-        let healthy = live.iter().filter(|row| row.is_healthy()).count();
-        let stopped = step.stop.iter().filter(|s| s.row.is_healthy()).count();
-        assert!(
-            stopped == 0 || healthy - stopped >= limits.minimum,
-            "{healthy} less {stopped} are below {limits:?}"
-        );
+        type Of<'a> = (&'a str, &'a dyn Fn(&Row) -> bool);
+        let counts: Of<'_> = ("healthy", &|row| self.view.settling.counts(row));
+        let well: Of<'_> = ("well", &|row| row.is_well());
+        for (what, of) in [counts, well] {
+            let all = live.iter().filter(|row| of(row)).count();
+            let stopped = step.stop.iter().filter(|s| of(&s.row)).count();
+            assert!(
+                stopped == 0 || all - stopped >= limits.minimum,
+                "{all} that are {what} less {stopped} are below {limits:?}"
+            );
+        }
         for stopping in &step.stop {
             assert!(stopping.row.is_live(), "stopped twice");
             let protected = replica::is_protected(&stopping.row, self.now);
@@ -205,8 +230,9 @@ impl World {
         let mut row = Row::clone(&self.view.rows[at]);
         change(&mut row);
         row.revision = self.revision;
-        if row.is_healthy() {
-            row.turns.healthy.get_or_insert(self.revision);
+        row.was_healthy |= row.checked && row.health == Health::Healthy;
+        if !row.is_live() {
+            row.turns.ended.get_or_insert(self.revision);
         }
         if row.is_unhealthy() {
             row.turns.unhealthy.get_or_insert(self.revision);
@@ -252,9 +278,12 @@ impl World {
             protection: None,
             created_at: self.now,
             started_at: None,
+            running_at: None,
+            stopping_at: None,
             stopped_at: None,
             stop_code: None,
             checked: false,
+            was_healthy: false,
             turns: Turns::default(),
         };
         self.view.rows.push(Arc::new(row));
@@ -266,6 +295,7 @@ impl World {
             if row.last_status < TaskStatus::Running {
                 row.last_status = TaskStatus::Running;
                 row.started_at = Some(now);
+                row.running_at = Some(now);
             }
         });
     }
@@ -275,6 +305,7 @@ impl World {
         self.change(key, |row| {
             row.last_status = TaskStatus::Stopped;
             row.desired = DesiredState::Stopped;
+            row.stopping_at.get_or_insert(now);
             row.stopped_at.get_or_insert(now);
             row.stop_code.get_or_insert(code.into());
         });
@@ -284,6 +315,14 @@ impl World {
         self.change(key, |row| {
             row.checked = true;
             row.health = Health::Unhealthy;
+        });
+    }
+
+    /// Its health checks pass.
+    pub(super) fn is_well(&mut self, key: &str) {
+        self.change(key, |row| {
+            row.checked = true;
+            row.health = Health::Healthy;
         });
     }
 

@@ -15,6 +15,7 @@ enum Happening {
     Ends(usize),
     FallsIll(usize),
     Protected(usize, u64),
+    Heals(usize),
     /// Its node is lost.
     Lost(usize),
     Scaled(i32),
@@ -32,6 +33,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         3 => (0..20usize).prop_map(Runs),
         2 => (0..20usize).prop_map(Ends),
         1 => (0..20usize).prop_map(FallsIll),
+        1 => (0..20usize).prop_map(Heals),
         1 => (0..20usize, 1..200u64).prop_map(|(n, s)| Protected(n, s)),
         1 => (0..20usize).prop_map(Lost),
         1 => (0..12i32).prop_map(Scaled),
@@ -67,6 +69,11 @@ fn happen(world: &mut World, happening: &Happening) {
                 world.falls_ill(&key);
             }
         }
+        Happening::Heals(n) => {
+            if let Some(key) = pick(world, *n) {
+                world.is_well(&key);
+            }
+        }
         Happening::Protected(n, seconds) => {
             if let Some(key) = pick(world, *n) {
                 let until = world.now + Duration::from_secs(*seconds);
@@ -99,11 +106,13 @@ proptest! {
         minimum in 0..=100u32,
         above in 0..=100u32,
         broken in any::<bool>(),
+        settle in prop_oneof![Just(0u64), 1..90u64],
         happenings in prop::collection::vec(happening(), 0..80),
     ) {
         let mut limits = rules(minimum, 100 + above);
         limits.circuit_breaker = broken.then(breaker);
         let mut world = World::new(desired, limits);
+        world.settle = Duration::from_secs(settle);
         for one in &happenings {
             happen(&mut world, one);
         }
@@ -130,7 +139,7 @@ proptest! {
         for row in live {
             let link = row.service.as_ref().expect("of the service");
             prop_assert_eq!(&link.deployment, &status.deployments[0].id);
-            prop_assert!(row.is_healthy());
+            prop_assert!(world.settling().counts(&row));
         }
         prop_assert!(world.plan().is_idle(), "planning after applying is empty");
     }
