@@ -216,3 +216,20 @@ def test_ports_survive_kill_9_and_go_with_the_instance(own_gate, layout):
     assert gate.leftovers() == []
     gate.stop()
     assert traces(gate.instance) == []
+
+
+def test_what_reaches_the_host_needs_its_operators_word(gate, one):
+    def end(at, add):
+        linux = {"capabilities": {"add": add}}
+        register(at, "bridge", container(command=["echo", "ran"], memory=32, linuxParameters=linux), family="powers")
+        task = run(at, "powers")
+        return wait_until(
+            lambda: t if (t := tasks.describe(at, task, cluster=CLUSTER))["lastStatus"] == "STOPPED" else None,
+            what="it has ended",
+        )
+
+    refused = end(gate, ["DAC_READ_SEARCH", "NET_ADMIN"])
+    assert refused["stopCode"] == "TaskFailedToStart"
+    names = "linuxParameters.capabilities.add: capabilities DAC_READ_SEARCH, NET_ADMIN would reach the host itself"
+    assert names in refused["stoppedReason"] and "instance_allow" in refused["stoppedReason"]
+    assert end(gate, ["SYS_PTRACE"])["stopCode"] == "EssentialContainerExited"

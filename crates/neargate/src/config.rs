@@ -1,9 +1,10 @@
 //! The configuration: one TOML file, then `NEARGATE_*`, then flags; validated at start.
 
 use crate::span::Span;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use neargate_base::{AccountId, Region};
 use neargate_domain::vpc::VpcRange;
+use neargate_node::capability::Allowed;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -51,6 +52,15 @@ pub struct Flags {
     /// [default: 40s, as AWS has it]
     #[arg(long, env = "NEARGATE_SERVICE_SETTLE", value_name = "TIME")]
     pub service_settle: Option<Span>,
+    /// Capabilities that reach the host and that tasks on its slices may have all the same, or ALL
+    /// [default: none]
+    #[arg(
+        long,
+        env = "NEARGATE_INSTANCE_ALLOW",
+        value_name = "NAMES",
+        value_delimiter = ','
+    )]
+    pub instance_allow: Option<Vec<String>>,
     /// The configuration file (`neargate config` prints one) [default: none]
     #[arg(long, env = "NEARGATE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -98,6 +108,10 @@ pub struct Config {
     /// How long a service's task without a container health check runs before it counts as
     /// healthy.
     pub service_settle: Span,
+    /// Capabilities that reach this host and that tasks of its container instances may have; unset,
+    /// none on slices, and all where the machine itself is the instance (`neargate node`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance_allow: Option<Vec<String>>,
     /// Other registries to pull from.
     pub registries: Registries,
 }
@@ -138,6 +152,7 @@ impl Default for Config {
             vpc_cidr: None,
             new_state: false,
             service_settle: Span::from(neargate_compute::ecs::Settle::default().0),
+            instance_allow: None,
             registries: Registries::default(),
         }
     }
@@ -148,7 +163,7 @@ impl Default for Config {
 const SHORTEST_SETTLE: Duration = Duration::from_millis(500);
 const LONGEST_SETTLE: Duration = Duration::from_secs(3_600);
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "listen",
     "data",
     "account",
@@ -160,6 +175,7 @@ const KEYS: [&str; 12] = [
     "node_lease",
     "vpc_cidr",
     "service_settle",
+    "instance_allow",
     "registries",
 ];
 const REGISTRIES_KEYS: [&str; 2] = ["mirrors", "insecure"];
@@ -210,6 +226,9 @@ impl Config {
         config.node_lease = flags.node_lease.unwrap_or(config.node_lease);
         config.new_state = flags.new_state;
         config.service_settle = flags.service_settle.unwrap_or(config.service_settle);
+        if let Some(names) = &flags.instance_allow {
+            config.instance_allow = Some(names.clone());
+        }
         config.validate()
     }
 
@@ -231,12 +250,25 @@ impl Config {
                 self.service_settle
             );
         }
+        self.allowed_or(Allowed::default())?;
         match self.registry_domain.as_deref() {
             None | Some("amazonaws.com" | "amazonaws.com.cn") => Ok(self),
             Some(other) => {
                 bail!("registry_domain {other:?} must be amazonaws.com or amazonaws.com.cn")
             }
         }
+    }
+
+    /// What container instances of this host let tasks reach of it; `unset`: when it is not said.
+    ///
+    /// # Errors
+    /// A name that is no capability.
+    pub fn allowed_or(&self, unset: Allowed) -> Result<Allowed> {
+        let Some(names) = &self.instance_allow else {
+            return Ok(unset);
+        };
+        let named = Allowed::default().and(names);
+        named.map_err(|why| anyhow!("instance_allow: {why}"))
     }
 
     pub fn to_toml(&self) -> String {
@@ -310,5 +342,20 @@ mod tests {
         ] {
             assert!(address(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn only_capabilities_are_allowed() {
+        let parsed = |line: &str| Config::parse(line).expect("parses").validate();
+        let config = parsed("instance_allow = [\"DAC_READ_SEARCH\"]").expect("valid");
+        let allowed = config.allowed_or(Allowed::everything()).expect("valid");
+        assert_ne!(allowed, Allowed::default());
+        assert_ne!(allowed, Allowed::everything());
+        let error = parsed("instance_allow = [\"DAC\"]")
+            .expect_err("none")
+            .to_string();
+        assert_eq!(error, "instance_allow: invalid capability: DAC");
+        let unset = Config::default().allowed_or(Allowed::everything());
+        assert_eq!(unset.expect("valid"), Allowed::everything());
     }
 }

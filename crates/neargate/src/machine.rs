@@ -8,6 +8,7 @@ use neargate_domain::NodeKind;
 use neargate_domain::link::Peer;
 use neargate_domain::vpc::{self, VpcRange};
 use neargate_node::agent::{Agent, AgentConfig, InstanceNetworks};
+use neargate_node::capability::Allowed;
 use neargate_node::image::{Images, OwnBlobs, RegistryConfig};
 use neargate_node::net::{Instance, InstanceConfig, Network, NetworkConfig, OverlayConfig, Share};
 use neargate_node::runtime::{RuntimeConfig, ShimRuntime};
@@ -26,6 +27,8 @@ pub struct Setup<'a> {
     pub kind: NodeKind,
     /// The addresses of its tasks.
     pub vpc: VpcRange,
+    /// What of this machine containers may reach.
+    pub allowed: Allowed,
     /// Joins its tasks' network with those of other hosts.
     pub overlay: Option<OverlayConfig>,
     pub registries: &'a Registries,
@@ -86,6 +89,7 @@ impl Machine {
         let runtime = Arc::new(runtime.context("cannot set up the container runtime")?);
         let mut agent = AgentConfig::new(setup.data.join("node"), setup.clock, setup.rng);
         agent.node_id = setup.node_id;
+        agent.allowed = setup.allowed;
         let upstream = setup.upstream;
         let (agent, own) = match setup.kind {
             NodeKind::Fargate => {

@@ -15,6 +15,7 @@ use neargate_control::operator::{NodeList, Token, TokenRequest};
 use neargate_domain::link::{Done, JoinToken};
 use neargate_domain::{NodeAbout, NodeKind};
 use neargate_node::about;
+use neargate_node::capability::Allowed;
 use neargate_node::image::OwnBlobs;
 use neargate_node::remote::{Identity, Key, Remote, RemoteConfig, join};
 use std::net::IpAddr;
@@ -64,7 +65,7 @@ struct Run {
     /// Where the node's identity, images and ledger are kept.
     #[arg(long, env = "NEARGATE_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The configuration file: registries.
+    /// The configuration file: registries, instance_allow.
     #[arg(long, env = "NEARGATE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// The address under which other nodes reach this one, when it is not the one the control
@@ -298,6 +299,11 @@ async fn serve(
         node_id: id.clone(),
         kind,
         vpc,
+        allowed: match kind {
+            // The machine was given to be one.
+            NodeKind::Ec2 | NodeKind::External => config.allowed_or(Allowed::everything())?,
+            NodeKind::Fargate => Allowed::default(),
+        },
         overlay: Some(up::overlay(address)),
         registries: &config.registries,
         blobs: OwnBlobs::Elsewhere(remote.blobs()),

@@ -15,6 +15,7 @@ use neargate_control::gateway::{Keys, Mode, Reset, Trusted};
 use neargate_control::operator::Operator;
 use neargate_control::{Built, Gateway, NodeApi, NodePort, Options};
 use neargate_domain::NodeKind;
+use neargate_node::capability::Allowed;
 use neargate_node::net::OverlayConfig;
 use neargate_service::{Scope, Settings};
 use std::io::ErrorKind;
@@ -243,6 +244,7 @@ impl Host {
             node_id: NODE.into(),
             kind: NodeKind::Fargate,
             vpc,
+            allowed: Allowed::default(),
             overlay: config.node_listen.map(|at| overlay(Some(at.ip()))),
             registries: &config.registries,
             blobs: built.house.blobs.clone().into(),
@@ -251,8 +253,15 @@ impl Host {
             rng: rng.clone(),
         });
         let machine = machine.await?;
-        let (data, kept) = (&config.data, built.clone());
-        let slices = Keeper::start(kept, &machine, data, &instance, clock, rng.clone()).await?;
+        let slices = Keeper::start(
+            built.clone(),
+            &machine,
+            config,
+            &instance,
+            clock,
+            rng.clone(),
+        );
+        let slices = slices.await?;
         Ok(Host {
             machine,
             slices,

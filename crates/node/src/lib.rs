@@ -3,6 +3,7 @@
 
 pub mod about;
 pub mod agent;
+pub mod capability;
 pub mod cgroup;
 pub mod image;
 pub mod net;

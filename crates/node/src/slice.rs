@@ -9,6 +9,7 @@
 //! earlier process left, containers running; [`Slice::remove`] leaves nothing.
 
 use crate::agent::{Agent, AgentConfig, AgentError, InstanceNetworks};
+use crate::capability::Allowed;
 use crate::cgroup::{Cgroup, Hierarchy};
 use crate::image::Images;
 use crate::net::{Instance, InstanceConfig, Network, NetworkError, Share};
@@ -33,6 +34,8 @@ pub struct SliceConfig {
     /// All its containers together get no more than this; 1024 are one vCPU.
     pub cpu_units: u32,
     pub memory_mib: u32,
+    /// What of the host its containers may reach: a slice is no machine of its own.
+    pub allowed: Allowed,
     /// Survives the machine's restart, and is the slice's alone: ledger, containers.
     pub data_dir: PathBuf,
     /// May be lost with the machine's restart, and is the slice's alone.
@@ -121,6 +124,7 @@ impl Slice {
             Arc::clone(&config.rng),
         );
         agent.node_id = config.node_id.clone();
+        agent.allowed = config.allowed;
         let interface = config.interface.clone();
         let networks = InstanceNetworks::of_slice(vpc.clone(), Arc::clone(&own), &id, interface);
         let (of_agent, containers) = (Arc::clone(&images), runtime.clone());

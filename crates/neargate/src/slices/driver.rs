@@ -118,6 +118,7 @@ impl Driver {
             interface: record.interface.clone(),
             cpu_units: record.resources.cpu_units,
             memory_mib: record.resources.memory_mib,
+            allowed: shared.allowed,
             data_dir: places.data_dirs.join(&record.id),
             run_dir: places.run_dirs.join(&record.id),
             instance: places.instance.clone(),

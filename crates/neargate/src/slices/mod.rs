@@ -6,6 +6,7 @@
 
 mod driver;
 
+use crate::config::Config;
 use crate::machine::Machine;
 use anyhow::{Context, Result};
 use driver::{Driver, Wanted};
@@ -13,13 +14,14 @@ use neargate_base::backoff::Backoff;
 use neargate_base::{Clock, Rng, task};
 use neargate_compute::ecs::model::InstanceSlice;
 use neargate_control::Built;
+use neargate_node::capability::Allowed;
 use neargate_node::image::Images;
 use neargate_node::net::Network;
 use neargate_node::runtime::ShimRuntime;
 use neargate_node::slice::Slices;
 use neargate_service::{AwsError, Resource, Stored};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -42,6 +44,8 @@ struct Shared {
     images: Arc<Images>,
     network: Arc<Network>,
     places: Slices,
+    /// What of the host their containers may reach.
+    allowed: Allowed,
     clock: Arc<dyn Clock>,
     rng: Arc<Rng>,
     running: Running,
@@ -92,7 +96,7 @@ impl Keeper {
     pub async fn start(
         built: Arc<Built>,
         machine: &Machine,
-        data: &Path,
+        config: &Config,
         instance: &str,
         clock: Arc<dyn Clock>,
         rng: Arc<Rng>,
@@ -100,7 +104,7 @@ impl Keeper {
         let places = Slices {
             instance: instance.to_owned(),
             exe: std::env::current_exe().context("cannot find this program")?,
-            data_dirs: data.join("slices"),
+            data_dirs: config.data.join("slices"),
             run_dirs: crate::machine::run_dir(instance).join("slices"),
         };
         let records = records(&built).await.context("cannot read the instances")?;
@@ -112,6 +116,7 @@ impl Keeper {
             images: machine.images.clone(),
             network: machine.network.clone(),
             places,
+            allowed: config.allowed_or(Allowed::default())?,
             clock,
             rng,
             running: Running::default(),

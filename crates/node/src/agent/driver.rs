@@ -9,6 +9,7 @@ use super::plan::{Action, begin, plan};
 use super::seams::{Plumb, Pull};
 use super::shipper::{LogWatch, Shipper};
 use super::state::{Phase, TaskState};
+use crate::capability::Allowed;
 use crate::runtime::{Container, Runtime};
 use crate::upstream::Upstream;
 use neargate_base::backoff::Backoff;
@@ -39,6 +40,7 @@ pub struct Shared {
     pub pulls: Semaphore,
     pub starts: Semaphore,
     pub log_drain_limit: Duration,
+    pub allowed: Allowed,
     pub shutdown: CancellationToken,
 }
 

@@ -39,6 +39,7 @@ use self::room::Keeper;
 use self::seams::{Plumb, Pull};
 use self::shipper::LogWatch;
 use self::state::TaskState;
+use crate::capability::Allowed;
 use crate::image::Images;
 use crate::net::Network;
 use crate::runtime::Runtime;
@@ -70,6 +71,8 @@ pub struct AgentConfig {
     pub collect_every: Duration,
     /// How long lines of an ended container wait for a control plane that cannot take them.
     pub log_drain_limit: Duration,
+    /// What of this machine containers may reach.
+    pub allowed: Allowed,
 }
 
 impl AgentConfig {
@@ -84,6 +87,7 @@ impl AgentConfig {
             parallel_starts: 16,
             collect_every: Duration::from_secs(600),
             log_drain_limit: Duration::from_secs(600),
+            allowed: Allowed::default(),
         }
     }
 }
@@ -157,6 +161,7 @@ impl Agent {
             pulls: Semaphore::new(config.parallel_pulls),
             starts: Semaphore::new(config.parallel_starts),
             log_drain_limit: config.log_drain_limit,
+            allowed: config.allowed,
             shutdown: CancellationToken::new(),
         });
         tracing::info!(node = config.node_id, tasks = entries.len(), "agent starts");

@@ -8,7 +8,7 @@ use super::observe::Event;
 use super::plan::Action;
 use super::seams::{Joined, PulledImage};
 use super::state::{Network, TaskState};
-use crate::runtime::{Container, ExecEnd};
+use crate::runtime::{Container, ContainerConfig, ExecEnd};
 use crate::upstream::{ImageSource, UpstreamError};
 use neargate_base::backoff::Backoff;
 use neargate_base::task;
@@ -180,7 +180,9 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
         Err(message) => return Some(Event::StartFailed(i, message).into()),
     };
     let spec = &task.containers[i];
-    let mut config = match command::configure(&task, spec, &image, &joined) {
+    let configured = command::configure(&task, spec, &image, &joined);
+    let allowed = |config: ContainerConfig| shared.allowed.check(&config).map(|()| config);
+    let mut config = match configured.and_then(allowed) {
         Ok(config) => config,
         Err(message) => return Some(Event::StartFailed(i, message).into()),
     };

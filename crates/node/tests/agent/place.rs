@@ -9,6 +9,7 @@ use neargate_domain::{
     NetworkInterface, TaskNetwork,
 };
 use neargate_node::agent::{Agent, AgentConfig};
+use neargate_node::capability::Allowed;
 use neargate_node::image::{Images, RegistryConfig};
 use neargate_node::net::{Network, NetworkConfig};
 use neargate_node::runtime::{RuntimeConfig, ShimRuntime};
@@ -155,6 +156,7 @@ async fn slice(dir: &Path, images: Arc<Images>, network: &Arc<Network>) -> Optio
         interface: eni(SLICE_ADDRESS),
         cpu_units: 2048,
         memory_mib: 256,
+        allowed: Allowed::default(),
         data_dir: slices.data_dirs.join(SLICE),
         run_dir: slices.run_dirs.join(SLICE),
         instance: slices.instance,

@@ -5,7 +5,6 @@
 //! sees only the container's files. Invariants: nothing of the host stays open or mounted when
 //! the program is executed; every failure is reported before anything of the image ran.
 
-mod capabilities;
 mod devices;
 mod environment;
 pub(super) mod exec;
@@ -23,6 +22,7 @@ mod volumes;
 
 use super::launch::ChildEnds;
 use super::{setup, sys};
+use crate::capability;
 use crate::runtime::{ContainerConfig, StartFailure, StartFailureKind};
 use crate::seccomp;
 use rustix::process::Signal;
@@ -230,7 +230,8 @@ fn become_container(
     user: &User,
     report: &File,
 ) -> Result<(), StartFailure> {
-    let wanted = capabilities::set(&config.cap_add, &config.cap_drop)?;
+    let wanted = capability::set(&config.cap_add, &config.cap_drop)
+        .map_err(|why| StartFailure::new(StartFailureKind::Config, why))?;
     let keep = wanted & sys::permitted_capabilities().map_err(setup("capabilities"))?;
     // Loading a filter needs CAP_SYS_ADMIN or no_new_privs. Docker and ECS leave the latter
     // unset (set-user-ID programs work), so the filter comes before the capabilities go.
