@@ -8,10 +8,11 @@
 //! | no file | no | the agent was killed before its shim came to life: never started |
 
 use super::container::{Connection, ShimContainer, shared};
+use super::hung;
 use super::shim::blocking;
 use super::{Adopted, Exit, RuntimeError, Started};
 use crate::cgroup::Cgroup;
-use crate::shim::{CONFIG, EXIT, LOCK, read_json};
+use crate::shim::{CONFIG, EXIT, LOCK, STARTED, read_json};
 use neargate_base::{
     Clock,
     time::{Stopwatch, SystemClock},
@@ -22,8 +23,10 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a shim found again may take to say how its container started.
-const GREETING_LIMIT: Duration = Duration::from_secs(30);
+/// How long a shim found again may take to say how its container started; longer when nothing
+/// else tells that it has. Everything else waits meanwhile.
+const GREETING_LIMIT: Duration = Duration::from_secs(1);
+const SET_UP_LIMIT: Duration = Duration::from_secs(3);
 
 pub(super) async fn adopt(dir: PathBuf, cgroup: Cgroup) -> Result<Adopted, RuntimeError> {
     if !dir.join(CONFIG).exists() {
@@ -31,19 +34,25 @@ pub(super) async fn adopt(dir: PathBuf, cgroup: Cgroup) -> Result<Adopted, Runti
     }
     // The socket exists before the shim does, so an answer tells everything.
     if let Ok(mut connection) = Connection::open(&dir).await {
-        match tokio::time::timeout(GREETING_LIMIT, connection.greeting()).await {
-            // A child that hangs in its set-up. Nothing may be called lost that still lives:
-            // it is killed, and how it ended is then read below as of any other.
-            Err(_) => {
-                let hung = cgroup.clone();
-                blocking(move || Ok(hung.kill()?)).await?;
-            }
-            Ok(Some(Ok(started))) => {
+        match greeting(&dir, &cgroup, &mut connection).await {
+            Greeted::Runs(started) => {
                 let container = ShimContainer::watch(dir, cgroup, started, connection, None);
                 return Ok(Adopted::Running(shared(container)));
             }
-            Ok(Some(Err(_))) => connection.ended().await,
-            Ok(None) => {}
+            // A child that hangs in its set-up, or its shim does. Nothing may be called lost that
+            // still lives: it is killed, and how it ended is then read below as of any other.
+            Greeted::No => {
+                let (directory, hung) = (dir.clone(), cgroup.clone());
+                blocking(move || {
+                    hung::kill_shim(&directory);
+                    Ok(hung.kill()?)
+                })
+                .await?;
+            }
+            Greeted::Ends => {
+                // One that does not is found below.
+                let _ = tokio::time::timeout(HUNG, connection.ended()).await;
+            }
         }
     }
     // Refused, or ended: the shim is gone or about to be.
@@ -65,6 +74,40 @@ pub(super) async fn adopt(dir: PathBuf, cgroup: Cgroup) -> Result<Adopted, Runti
         clean_up(cgroup).await?;
     }
     Ok(found)
+}
+
+/// What a shim found again says of its container.
+enum Greeted {
+    Runs(Started),
+    /// It could not be started, or has ended.
+    Ends,
+    /// Nothing, in time.
+    No,
+}
+
+/// A shim that was stopped cannot say what it has written down: its container runs all the same.
+async fn greeting(dir: &Path, cgroup: &Cgroup, connection: &mut Connection) -> Greeted {
+    let decided = |greeting| match greeting {
+        Some(Ok(started)) => Greeted::Runs(started),
+        Some(Err(_)) | None => Greeted::Ends,
+    };
+    let mut greeting = std::pin::pin!(connection.greeting());
+    if let Ok(greeting) = tokio::time::timeout(GREETING_LIMIT, &mut greeting).await {
+        return decided(greeting);
+    }
+    let (path, group) = (dir.join(STARTED), cgroup.clone());
+    let written = blocking(move || {
+        let started = read_json::<Started>(&path).ok();
+        Ok(started.filter(|started| group.processes().contains(&started.pid)))
+    });
+    if let Ok(Some(started)) = written.await {
+        tracing::warn!(dir = %dir.display(), "a shim does not answer; its container runs");
+        return Greeted::Runs(started);
+    }
+    match tokio::time::timeout(SET_UP_LIMIT, greeting).await {
+        Ok(greeting) => decided(greeting),
+        Err(_) => Greeted::No,
+    }
 }
 
 /// How a container ended whose shim has ended.
@@ -112,7 +155,9 @@ pub(super) async fn silent(dir: &Path, status: String) -> RuntimeError {
     RuntimeError::Shim { container, problem }
 }
 
-/// A shim whose container has ended takes moments to end itself.
+/// A shim whose container has ended takes moments to end itself; a little longer when its output
+/// was passed on to others (`shim::supervise`).
+const HUNG: Duration = Duration::from_secs(8);
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -145,10 +190,15 @@ fn wait_while(
         return Ok(());
     };
     let watch = Stopwatch::start();
+    let mut killed = false;
     loop {
         match flock(&lock, FlockOperation::NonBlockingLockShared) {
             Ok(()) => return Ok(()),
             Err(Errno::WOULDBLOCK) if watch.elapsed() < PATIENCE => {
+                if !killed && watch.elapsed() > HUNG {
+                    killed = true;
+                    hung::kill_shim(dir);
+                }
                 meanwhile()?;
                 std::thread::sleep(PAUSE);
             }

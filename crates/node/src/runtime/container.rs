@@ -1,6 +1,7 @@
 //! [`ShimContainer`]: a container as seen through its shim's control socket.
 
 use super::adopt;
+use super::hung;
 use super::shim::{blocking, socket_path};
 use super::zygote::Shim;
 use super::{Container, Executed, Exit, RuntimeError, StartFailure, Started};
@@ -16,6 +17,10 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+/// How long a shim may take to pass a signal on; one that is stopped takes for ever.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+const SIGKILL: i32 = 9;
 
 /// How much later than its time is up an exec'd program may be answered for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -71,6 +76,20 @@ impl ShimContainer {
         }
     }
 
+    /// As [`Container::signal`], when the shim does not do it. SIGKILL ends the shim as well: it
+    /// would never tell of the end.
+    async fn signal_past_shim(&self, signal: i32) -> Result<(), RuntimeError> {
+        let (dir, group, pid) = (self.dir.clone(), self.cgroup.clone(), self.started.pid);
+        blocking(move || {
+            if signal == SIGKILL {
+                hung::kill_shim(&dir);
+                return Ok(group.kill()?);
+            }
+            hung::signal(pid, &group, signal).map_err(RuntimeError::io("signal", dir))
+        })
+        .await
+    }
+
     /// Things that were not done as asked, in words.
     pub fn warnings(&self) -> &[String] {
         &self.started.warnings
@@ -88,16 +107,22 @@ impl Container for ShimContainer {
     }
 
     async fn signal(&self, signal: i32) -> Result<(), RuntimeError> {
-        let Ok(mut connection) = Connection::open(&self.dir).await else {
-            return Ok(());
+        let ask = async {
+            match Connection::open(&self.dir).await {
+                Ok(mut connection) => connection.ask(&Request::Signal(signal)).await,
+                // So many wait for it that no more may: as good as no answer.
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => std::future::pending().await,
+                Err(_) => None,
+            }
         };
-        match connection.ask(&Request::Signal(signal)).await {
+        match tokio::time::timeout(ANSWER_LIMIT, ask).await {
             // It ended before it could answer.
-            Some(Reply::Done) | None => Ok(()),
-            Some(Reply::Refused(problem)) => {
+            Ok(Some(Reply::Done) | None) => Ok(()),
+            Ok(Some(Reply::Refused(problem))) => {
                 Err(self.misbehaves(format!("signal {signal}: {problem}")))
             }
-            Some(Reply::Executed(_)) => Err(self.misbehaves("it answers what was not asked")),
+            Ok(Some(Reply::Executed(_))) => Err(self.misbehaves("it answers what was not asked")),
+            Err(_) => self.signal_past_shim(signal).await,
         }
     }
 

@@ -15,6 +15,7 @@ mod exe;
 mod exec;
 mod exit;
 mod files;
+mod hung;
 mod log;
 mod shim;
 #[cfg(test)]

@@ -91,6 +91,13 @@ impl ShimRuntime {
         self
     }
 
+    /// All tasks together use no more memory than this.
+    #[must_use]
+    pub fn with_memory(mut self, memory_mib: u32) -> ShimRuntime {
+        self.limits.memory_bytes = Some(u64::from(memory_mib) << 20);
+        self
+    }
+
     /// What went over the task's interfaces; `None` when it has none of its own, but those of
     /// `shared` (a namespace's file) or of this process.
     ///

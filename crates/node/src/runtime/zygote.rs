@@ -23,8 +23,10 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
-/// A fork takes less than a millisecond; a zygote that was stopped takes for ever.
+/// A fork takes less than a millisecond; a zygote that was stopped takes for ever. One that has
+/// forked before need not be loaded first, and every start waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE_WITH_KNOWN: Duration = Duration::from_secs(2);
 
 /// Room for a shim's command line, which it writes over its zygote's.
 const TITLE_BYTES: usize = 1024;
@@ -71,7 +73,10 @@ impl Zygote {
                 none => none.insert(Running::start(self.program.path())?),
             };
             match zygote.ask(dir, listener.as_fd()) {
-                Ok(answer) => return answer.map(Forked),
+                Ok(answer) => {
+                    zygote.wait_at_most(PATIENCE_WITH_KNOWN)?;
+                    return answer.map(Forked);
+                }
                 Err(e) => {
                     tracing::warn!(error = %e, "the shims' zygote is gone: starting another");
                     *running = None;
@@ -97,8 +102,6 @@ impl Running {
             SocketFlags::CLOEXEC,
             None,
         )?;
-        sockopt::set_socket_timeout(&ours, sockopt::Timeout::Recv, Some(PATIENCE))?;
-        sockopt::set_socket_timeout(&ours, sockopt::Timeout::Send, Some(PATIENCE))?;
         let process = Command::new(program)
             .arg0(ZYGOTE[0])
             .arg(ZYGOTE[1])
@@ -109,14 +112,25 @@ impl Running {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        Ok(Running {
+        let running = Running {
             socket: ours,
             process,
-        })
+        };
+        running.wait_at_most(PATIENCE)?;
+        Ok(running)
     }
 }
 
 impl Running {
+    fn wait_at_most(&self, time: Duration) -> io::Result<()> {
+        sockopt::set_socket_timeout(&self.socket, sockopt::Timeout::Recv, Some(time))?;
+        Ok(sockopt::set_socket_timeout(
+            &self.socket,
+            sockopt::Timeout::Send,
+            Some(time),
+        )?)
+    }
+
     /// A shim's pidfd, or why it could not be forked. An error: the zygote does not answer.
     fn ask(&self, dir: &Path, listener: BorrowedFd<'_>) -> io::Result<io::Result<OwnedFd>> {
         send(&self.socket, dir.as_os_str().as_bytes(), Some(listener))?;

@@ -102,6 +102,14 @@ fn detach(dir: &Path) -> io::Result<OwnedFd> {
     Ok(listener)
 }
 
+/// Sends a signal, by its number, to the process of a pidfd; one that has just ended is no error.
+pub(crate) fn send_signal(pidfd: &OwnedFd, number: i32) -> io::Result<()> {
+    match sys::signal(number).map(|signal| supervise::send_signal(pidfd, signal)) {
+        Some(sent) => Ok(sent?),
+        None => Err(rustix::io::Errno::INVAL.into()),
+    }
+}
+
 /// The container cannot even be set up: say so to whoever waits.
 fn refuse(dir: &Path, listener: OwnedFd, failure: StartFailure) -> io::Result<()> {
     let exit = failed(&failure);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// [`crate::runtime::ContainerConfig`]; the agent writes it.
 pub(crate) const CONFIG: &str = "config.json";
-/// [`crate::runtime::Started`]; the shim writes it.
+/// [`crate::runtime::Started`]; the shim writes it, for an agent that it cannot greet.
 pub(crate) const STARTED: &str = "started.json";
 /// [`crate::runtime::Exit`]; the shim writes it.
 pub(crate) const EXIT: &str = "exit.json";

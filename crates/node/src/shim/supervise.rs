@@ -267,7 +267,7 @@ impl Supervisor<'_> {
                 start_ticks: sys::start_ticks(self.launched.pid).unwrap_or(0),
                 warnings,
             };
-            // For people; the greeting tells every client as much.
+            // The greeting tells every client as much, while this process can be asked.
             let _ = write_json_quickly(self.dir, STARTED, &started);
             self.started = Some(started.clone());
             Greeting::Started(started)
@@ -332,7 +332,7 @@ fn timespec(duration: Duration) -> Timespec {
 }
 
 /// A container that has just ended is no error.
-fn send_signal(pidfd: &OwnedFd, signal: Signal) -> Result<(), Errno> {
+pub(super) fn send_signal(pidfd: &OwnedFd, signal: Signal) -> Result<(), Errno> {
     match pidfd_send_signal(pidfd, signal) {
         Err(Errno::SRCH) => Ok(()),
         other => other,

@@ -226,3 +226,42 @@ async fn no_ended_shim_stays_a_zombie() {
     eventually(|| !process_exists(shim)).await;
     lab.assert_clean().await;
 }
+
+fn stop(pid: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+}
+
+#[tokio::test]
+async fn a_stopped_shim_saves_no_container_from_its_end() {
+    let lab = Lab::new();
+    let container = lab.start(&lab.container(&["sleep", "1000"])).await.unwrap();
+    stop(shims_of(lab.dir())[0]);
+    // It runs on for a new agent, which does not wait for the shim.
+    let begun = std::time::Duration::from_secs(5);
+    let second = lab.another_runtime();
+    let adopting = tokio::time::timeout(begun, second.adopt(TASK, "main"));
+    let Adopted::Running(adopted) = adopting.await.unwrap().unwrap() else {
+        panic!("it runs");
+    };
+    assert_eq!(adopted.pid(), container.pid());
+    adopted.signal(9).await.unwrap();
+    let exit = tokio::time::timeout(begun, adopted.wait()).await.unwrap();
+    assert_eq!(exit.code, None, "nobody saw it");
+    assert!(!process_exists(container.pid()));
+    lab.assert_clean().await;
+}
+
+#[tokio::test]
+async fn a_stopped_zygote_is_replaced() {
+    let lab = Lab::new();
+    lab.start(&lab.container(&["true"])).await.unwrap();
+    stop(i32::try_from(lab.runtime.zygote().unwrap()).unwrap());
+    let mut second = lab.container(&["true"]);
+    second.name = "second".into();
+    let starting = lab.runtime.start(&second);
+    let limit = std::time::Duration::from_secs(10);
+    let started = tokio::time::timeout(limit, starting).await.unwrap();
+    assert_eq!(started.unwrap().wait().await.code, Some(0));
+    lab.assert_clean().await;
+}
