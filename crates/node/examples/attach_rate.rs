@@ -40,6 +40,7 @@ async fn main() {
         vpc_cidr: "172.31.0.0/16".into(),
         subnets: vec![(Ipv4Addr::new(172, 31, 0, 1), 20)],
         overlay: None,
+        reachable: None,
     };
     let network = Network::start(config)
         .await

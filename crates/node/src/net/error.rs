@@ -44,7 +44,7 @@ pub enum NetworkError {
         path: PathBuf,
         source: io::Error,
     },
-    #[error("cannot bind the host's lock socket")]
+    #[error("cannot lock the host's task network under /run/neargate")]
     Lock(#[source] io::Error),
     #[error("a network thread ended early")]
     Thread,

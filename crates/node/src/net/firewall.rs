@@ -20,6 +20,8 @@ const BATCH: usize = 256;
 enum Change {
     Allow(Sender),
     Deny(String),
+    /// These rules, and all senders.
+    Load(String),
     Remove,
 }
 
@@ -67,6 +69,11 @@ impl Firewall {
     /// The port may send nothing.
     pub(super) async fn deny(&self, veth: String) -> Result<(), NetworkError> {
         self.request(Change::Deny(veth)).await
+    }
+
+    /// Loads rules anew, as they were loaded before [`Firewall::start`], and all senders.
+    pub(super) async fn load(&self, rules: String) -> Result<(), NetworkError> {
+        self.request(Change::Load(rules)).await
     }
 
     /// Removes the tables.
@@ -130,6 +137,11 @@ impl State {
                 gone.map(|s| ruleset::delete(&self.table, &s))
                     .unwrap_or_default()
             }
+            Change::Load(rules) => {
+                let senders = self.senders.lock();
+                let senders = senders.values().map(|s| ruleset::add(&self.table, s));
+                rules.clone() + &senders.collect::<String>()
+            }
             Change::Remove => {
                 self.senders.lock().clear();
                 ruleset::remove(&self.table)
@@ -149,6 +161,15 @@ async fn run_async(place: &Place, script: String) -> Result<(), String> {
 /// Runs one script, all or nothing.
 pub(super) fn run(script: &str) -> Result<(), NetworkError> {
     nft(&["-f", "-"], script).map(|_| ())
+}
+
+/// Are both tables there, with their chains?
+pub(super) fn is_loaded(table: &str) -> bool {
+    let rules = |family, chain| {
+        let listed = nft(&["list", "chain", family, table, chain], "");
+        listed.is_ok_and(|text| text.contains("drop"))
+    };
+    rules("bridge", "ingress") && rules("inet", "forward")
 }
 
 /// The senders a table holds.

@@ -82,6 +82,7 @@ impl Instance {
             let rules = ruleset::instance(table, bridge, &cidr, names::CONTAINER_VETH_PREFIX);
             firewall::run(&rules)?;
             let made = host::ensure(bridge, mtu, &[(gateway, PREFIX_LEN)])?;
+            sysctl::forward(true)?;
             sysctl::for_instance(bridge)?;
             if own {
                 neighbours::accept(bridge)?;

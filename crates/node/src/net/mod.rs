@@ -12,6 +12,8 @@
 mod conntrack;
 mod error;
 mod firewall;
+mod forwarding;
+mod generation;
 mod host;
 mod instance;
 mod link;
@@ -29,6 +31,7 @@ mod share;
 mod sysctl;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use error::NetworkError;
 pub use instance::{ConnectError, Connected, Instance, InstanceConfig};
@@ -42,11 +45,13 @@ use neargate_domain::vpc::VpcRange;
 use netlink::Netlink;
 use overlay::Overlay;
 use owner::Owner;
-use ruleset::Sender;
-use std::collections::{BTreeSet, HashSet};
+use parking_lot::Mutex;
+use ruleset::{Guard, Sender};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What the network is made from.
 #[derive(Debug, Clone)]
@@ -61,6 +66,8 @@ pub struct NetworkConfig {
     pub subnets: Vec<(Ipv4Addr, u8)>,
     /// Joins it with those of other hosts.
     pub overlay: Option<OverlayConfig>,
+    /// The host's own ports that tasks reach besides DNS; `None`: all, for the host is an instance.
+    pub reachable: Option<Vec<u16>>,
 }
 
 /// The first of these ranges that no other network of this host overlaps.
@@ -75,10 +82,26 @@ pub async fn first_free(ranges: Vec<VpcRange>) -> Result<Option<VpcRange>, Netwo
 #[derive(Debug)]
 pub struct Network {
     bridge_name: String,
-    bridge: host::Bridge,
+    /// Its index, which changes should it be made again.
+    bridge: AtomicU32,
+    mtu: u32,
+    subnets: Vec<(Ipv4Addr, u8)>,
+    overlay_config: Option<OverlayConfig>,
+    table: String,
+    /// The firewall's rules without the senders.
+    rules: String,
+    /// nftables' own number of them when they were seen last.
+    generation: AtomicU32,
+    /// What is attached, by namespace.
+    plans: Mutex<HashMap<PathBuf, plumb::Plan>>,
+    /// Held while something is made again; true: the end has come.
+    mending: tokio::sync::Mutex<bool>,
+    run_dir: PathBuf,
     netns_dir: PathBuf,
     firewall: Firewall,
-    overlay: Option<Overlay>,
+    overlay: Mutex<Option<Arc<Overlay>>>,
+    /// The other hosts, as told last.
+    peers: Mutex<BTreeSet<Ipv4Addr>>,
     /// Of tasks' interfaces.
     task_mtu: u32,
     _owner: Owner,
@@ -98,45 +121,66 @@ impl Network {
             let bridge_name = names::bridge(&config.instance);
             let table = names::table(&bridge_name);
             let mtu = host::survey(&bridge_name, &config.vpc_cidr)?;
-            // Before the bridge: no port is ever unguarded.
-            firewall::run(&ruleset::base(&table, &bridge_name, &config.vpc_cidr))?;
+            let guard = Guard {
+                closed: forwarding::is_ours(&config.run_dir)?,
+                reachable: config.reachable,
+            };
+            let mut rules = ruleset::base(&table, &bridge_name, &config.vpc_cidr, &guard);
+            // Before the bridge and the routing: no port is ever unguarded.
+            firewall::run(&rules)?;
+            sysctl::forward(true)?;
             let bridge = host::ensure(&bridge_name, mtu, &config.subnets)?;
             neighbours::accept(&bridge_name)?;
             let gateways: Vec<Ipv4Addr> = config.subnets.iter().map(|(g, _)| *g).collect();
+            let overlay_config = config.overlay;
             let overlay = match config.overlay {
                 Some(overlay) => {
                     let at = (bridge_name.as_str(), bridge.index);
-                    Some(Overlay::ensure(at, &table, mtu, overlay, &gateways)?)
+                    rules += &overlay::rules(&table, &bridge_name, &gateways);
+                    let overlay = Overlay::ensure(at, &table, mtu, overlay, &gateways)?;
+                    Some(Arc::new(overlay))
                 }
                 None => {
                     overlay::remove(&bridge_name)?;
                     None
                 }
             };
-            let firewall = (table.clone(), firewall::senders(&table)?);
-            Ok((bridge_name, bridge, netns_dir, firewall, overlay, owner))
+            let senders = firewall::senders(&table)?;
+            let firewall = Firewall::start(table.clone(), netns::Place::Own, senders);
+            let around = overlay.as_ref().map_or(0, |_| overlay::OVERHEAD);
+            Ok(Network {
+                task_mtu: bridge.mtu - around,
+                bridge_name,
+                bridge: AtomicU32::new(bridge.index),
+                mtu: bridge.mtu,
+                subnets: config.subnets,
+                overlay_config,
+                table,
+                rules,
+                generation: AtomicU32::new(0),
+                plans: Mutex::default(),
+                mending: tokio::sync::Mutex::new(false),
+                run_dir: config.run_dir,
+                netns_dir,
+                firewall,
+                overlay: Mutex::new(overlay),
+                peers: Mutex::default(),
+                _owner: owner,
+            })
         })
         .await
-        .map(
-            |(bridge_name, bridge, netns_dir, (table, senders), overlay, _owner)| {
-                let firewall = Firewall::start(table, netns::Place::Own, senders);
-                let around = overlay.as_ref().map_or(0, |_| overlay::OVERHEAD);
-                Arc::new(Network {
-                    task_mtu: bridge.mtu - around,
-                    bridge_name,
-                    bridge,
-                    netns_dir,
-                    firewall,
-                    overlay,
-                    _owner,
-                })
-            },
-        )
+        .map(|network| {
+            let network = Arc::new(network);
+            watch::start(&network);
+            network
+        })
     }
 
     /// The other hosts of the task network. Nothing where there is no overlay.
     pub async fn set_peers(&self, peers: BTreeSet<Ipv4Addr>) -> Result<(), NetworkError> {
-        match &self.overlay {
+        let overlay = self.overlay.lock().clone();
+        self.peers.lock().clone_from(&peers);
+        match overlay {
             Some(overlay) => overlay.set_peers(peers).await,
             None => Ok(()),
         }
@@ -152,7 +196,25 @@ impl Network {
         self.attach_for("", task_id, eni).await
     }
 
+    /// As `try_attach`; should it fail, because somebody has just broken what it needs,
+    /// that is made again first.
+
     async fn attach_for(
+        &self,
+        owner: &str,
+        task_id: &str,
+        eni: &NetworkInterface,
+    ) -> Result<PathBuf, NetworkError> {
+        match self.try_attach(owner, task_id, eni).await {
+            Err(NetworkError::Link { .. } | NetworkError::Nft(_)) => {
+                self.mend().await?;
+                self.try_attach(owner, task_id, eni).await
+            }
+            done => done,
+        }
+    }
+
+    async fn try_attach(
         &self,
         owner: &str,
         task_id: &str,
@@ -166,7 +228,7 @@ impl Network {
         let plan = plumb::Plan {
             namespace: namespace.clone(),
             veth: veth.clone(),
-            bridge: self.bridge.index,
+            bridge: self.bridge.load(Ordering::Relaxed),
             mac,
             address: eni.private_ipv4,
             prefix_len: eni.prefix_len,
@@ -181,7 +243,10 @@ impl Network {
             published: Vec::new(),
         };
         let (plumbed, allowed) = tokio::join!(
-            netns::on_own_thread(move || plumb::ensure(&plan)),
+            netns::on_own_thread({
+                let plan = plan.clone();
+                move || plumb::ensure(&plan)
+            }),
             self.firewall.allow(sender)
         );
         if let Err(e) = plumbed {
@@ -195,7 +260,9 @@ impl Network {
             }
             return Err(e);
         }
-        allowed.map(|()| namespace)
+        allowed?;
+        self.plans.lock().insert(namespace.clone(), plan);
+        Ok(namespace)
     }
 
     /// The task's network is gone: its namespace goes when its last process has. Call it when
@@ -206,6 +273,7 @@ impl Network {
 
     async fn detach_for(&self, owner: &str, task_id: &str) -> Result<(), NetworkError> {
         let namespace = self.namespace(owner, task_id)?;
+        self.plans.lock().remove(&namespace);
         self.firewall.deny(names::veth(task_id)).await?;
         blocking(move || netns::remove(&namespace)).await
     }
@@ -266,11 +334,15 @@ impl Network {
         if !keep_tasks {
             self.sweep_unless(|_, _| false).await?;
         }
+        // What is taken down here is not to be made again.
+        *self.mending.lock().await = true;
         let (dir, name) = (self.netns_dir.clone(), self.bridge_name.clone());
+        let run_dir = self.run_dir.clone();
         let removed = blocking(move || {
             if !netns::list(&dir)?.is_empty() {
                 return Ok(false);
             }
+            forwarding::put_back(&run_dir)?;
             neighbours::forget(&name);
             overlay::remove(&name)?;
             let failed = || NetworkError::link(format!("delete bridge {name}"));

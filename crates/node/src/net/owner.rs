@@ -1,21 +1,25 @@
-//! One Neargate per network namespace: whoever listens on the abstract socket `\0neargate-host`
-//! owns the task network. The kernel frees the name with the process, however it ends; and the
-//! name is scoped by network namespace, as the task network is (unix(7), network_namespaces(7)).
+//! One Neargate per network namespace: whoever has locked the namespace's file owns its task
+//! network. The kernel lets go of the lock with the process, however it ends. Only root can open
+//! the file: a name that anybody may take, such as an abstract socket's, would let anybody, and a
+//! container in `host` mode, keep Neargate from starting.
 
 use super::error::NetworkError;
 use neargate_base::time::Stopwatch;
-use rustix::net::sockopt::socket_peercred;
-use std::io;
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
 use std::time::Duration;
 
-const NAME: &str = "neargate-host";
+/// What is here is gone after the machine's restart, as every namespace is.
+const DIR: &str = "/run/neargate";
 
-/// Holds the name while it lives.
+/// Holds the lock while it lives.
 #[derive(Debug)]
 pub(super) struct Owner {
-    _listener: UnixListener,
+    _lock: File,
 }
 
 /// A child that its owner had just forked holds the name until it executes its program.
@@ -37,21 +41,35 @@ impl Owner {
     }
 
     fn try_claim() -> Result<Owner, NetworkError> {
-        let address = SocketAddr::from_abstract_name(NAME).map_err(NetworkError::Lock)?;
-        match UnixListener::bind_addr(&address) {
-            Ok(listener) => Ok(Owner {
-                _listener: listener,
-            }),
-            Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
-                // The credentials of a connection's peer are those of who called listen.
-                let peer = UnixStream::connect_addr(&address).and_then(|s| Ok(socket_peercred(s)?));
+        let mut file = open().map_err(NetworkError::Lock)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {
+                // For who comes second; it owns the network all the same.
+                let _ = file
+                    .set_len(0)
+                    .and_then(|()| write!(file, "{}", std::process::id()));
+                Ok(Owner { _lock: file })
+            }
+            Err(Errno::WOULDBLOCK) => {
+                let mut pid = String::new();
+                let _ = file.read_to_string(&mut pid);
                 Err(NetworkError::Owned {
-                    pid: peer.ok().map(|c| c.pid.as_raw_nonzero().get()),
+                    pid: pid.parse().ok(),
                 })
             }
-            Err(e) => Err(NetworkError::Lock(e)),
+            Err(e) => Err(NetworkError::Lock(e.into())),
         }
     }
+}
+
+/// The file of the calling thread's network namespace.
+fn open() -> io::Result<File> {
+    let namespace = fs::metadata("/proc/thread-self/ns/net")?.ino();
+    DirBuilder::new().recursive(true).mode(0o755).create(DIR)?;
+    let path = Path::new(DIR).join(format!("network-{namespace}.lock"));
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    options.mode(0o600).open(path)
 }
 
 /// The owner is gone, or is this process, which would know of a network it still holds.

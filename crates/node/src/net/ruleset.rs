@@ -81,8 +81,57 @@ add rule inet {table} postrouting ip saddr 127.0.0.0/8 oifname "{bridge}" masque
         )
 }
 
-pub(super) fn base(table: &str, bridge: &str, vpc_cidr: &str) -> String {
-    guard(table, VETH_PREFIX)
+/// What the host is to its tasks.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Guard {
+    /// It routes for them only: it did not route before they came.
+    pub(super) closed: bool,
+    /// Its own ports that they reach besides DNS; `None`: all, as those of an EC2 instance.
+    pub(super) reachable: Option<Vec<u16>>,
+}
+
+impl Guard {
+    /// What tasks ask the host itself. ICMP tells them whether it is there.
+    fn input(&self, table: &str, bridge: &str) -> String {
+        let Some(ports) = &self.reachable else {
+            return String::new();
+        };
+        let ports: Vec<String> = ports.iter().map(|port| format!(", {port}")).collect();
+        let ports = format!("{{ 53{} }}", ports.concat());
+        format!(
+            r#"add rule inet {table} input iifname "{bridge}" ct state established,related accept
+add rule inet {table} input iifname "{bridge}" meta l4proto {{ tcp, udp }} th dport {ports} accept
+add rule inet {table} input iifname "{bridge}" icmp type echo-request accept
+add rule inet {table} input iifname "{bridge}" reject with icmp type admin-prohibited
+"#
+        )
+    }
+
+    /// What is neither from nor to a task. Container engines that come later count on the routing
+    /// that they find switched on, and guard their own bridges.
+    fn forward(&self, table: &str) -> String {
+        if !self.closed {
+            return String::new();
+        }
+        let rules = [INSTANCE_BRIDGE].into_iter().chain(ENGINES).map(|name| {
+            format!(
+                r#"add rule inet {table} forward iifname "{name}" accept
+add rule inet {table} forward oifname "{name}" accept
+"#
+            )
+        });
+        rules.collect::<String>() + &format!("add rule inet {table} forward drop\n")
+    }
+}
+
+/// Bridges of Docker, libvirt, CNI plug-ins, Podman, LXC and LXD.
+const ENGINES: [&str; 7] = [
+    "docker*", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*",
+];
+
+pub(super) fn base(table: &str, bridge: &str, vpc_cidr: &str, guard: &Guard) -> String {
+    let (input, forward) = (guard.input(table, bridge), guard.forward(table));
+    self::guard(table, VETH_PREFIX)
         + &format!(
             r#"add table inet {table}
 add chain inet {table} input {{ type filter hook input priority 0; policy accept; }}
@@ -92,14 +141,14 @@ add chain inet {table} postrouting {{ type nat hook postrouting priority 100; po
 flush table inet {table}
 add rule inet {table} input iifname "{bridge}" ip daddr 127.0.0.0/8 drop
 add rule inet {table} input iifname "{bridge}" ip daddr 169.254.169.254 meta l4proto {{ tcp, udp }} th dport != 53 reject with icmp type admin-prohibited
-add rule inet {table} output oifname "{bridge}" icmp type redirect drop
+{input}add rule inet {table} output oifname "{bridge}" icmp type redirect drop
 add rule inet {table} forward iifname "{bridge}" ip daddr 169.254.0.0/16 meta l4proto {{ tcp, udp }} th dport 53 accept
 add rule inet {table} forward iifname "{bridge}" ip daddr 169.254.0.0/16 reject with icmp type admin-prohibited
 add rule inet {table} forward iifname "{bridge}" accept
 add rule inet {table} forward oifname "{bridge}" ct state established,related accept
 add rule inet {table} forward iifname "{INSTANCE_BRIDGE}" oifname "{bridge}" accept
 add rule inet {table} forward oifname "{bridge}" drop
-add rule inet {table} postrouting ip saddr {vpc_cidr} ip daddr != {vpc_cidr} oifname != "{INSTANCE_BRIDGE}" masquerade
+{forward}add rule inet {table} postrouting ip saddr {vpc_cidr} ip daddr != {vpc_cidr} oifname != "{INSTANCE_BRIDGE}" masquerade
 "#
         )
 }

@@ -21,9 +21,22 @@ pub(super) fn for_task() -> Result<(), NetworkError> {
     set("net/ipv6/conf/default/disable_ipv6", "1")
 }
 
-/// The host's: routing on, and no IPv6 on the bridge.
+const FORWARD: &str = "net/ipv4/ip_forward";
+
+/// Is routing on?
+pub(super) fn forwards() -> Result<bool, NetworkError> {
+    let path = Path::new("/proc/sys").join(FORWARD);
+    let text = fs::read_to_string(&path).map_err(NetworkError::path("read", &path))?;
+    Ok(text.trim() != "0")
+}
+
+/// Routing on or off.
+pub(super) fn forward(on: bool) -> Result<(), NetworkError> {
+    set(FORWARD, if on { "1" } else { "0" })
+}
+
+/// The host's: no IPv6 on the bridge, room for tasks as neighbours.
 pub(super) fn for_host(bridge: &str) -> Result<(), NetworkError> {
-    set("net/ipv4/ip_forward", "1")?;
     set(&format!("net/ipv6/conf/{bridge}/disable_ipv6"), "1")?;
     for (name, least) in NEIGHBOURS {
         let path = format!("/proc/sys/net/ipv4/neigh/default/{name}");

@@ -106,6 +106,7 @@ pub async fn node(dir: &Path) {
         vpc_cidr: "172.31.0.0/16".into(),
         subnets: vec![gateway(0), gateway(16), gateway(32)],
         overlay: None,
+        reachable: None,
     })
     .await
     .unwrap();

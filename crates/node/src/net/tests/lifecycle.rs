@@ -249,3 +249,96 @@ fn many_at_once() {
         assert_eq!(links("ng"), Vec::<String>::new());
     });
 }
+
+fn forwards() -> bool {
+    crate::net::sysctl::forwards().unwrap()
+}
+
+#[test]
+fn the_host_routes_for_tasks_alone_and_no_longer_than_they_last() {
+    isolated(|dir| async move {
+        let forward = || {
+            let table = names::table(&names::bridge("test"));
+            firewall::nft(&["list", "chain", "inet", &table, "forward"], "").unwrap()
+        };
+        crate::net::sysctl::forward(false).unwrap();
+        // Killed, and started again: it knows who switched it on.
+        drop(start(dir.path()).await);
+        let network = start(dir.path()).await;
+        assert!(forwards());
+        let rules = forward();
+        let last = rules
+            .lines()
+            .rev()
+            .map(str::trim)
+            .find(|l| !["}", ""].contains(l));
+        assert_eq!(last, Some("drop"), "{rules}");
+        network.shutdown(false).await.unwrap();
+        assert!(!forwards());
+        drop(network);
+        // A router stays one, for all its networks.
+        crate::net::sysctl::forward(true).unwrap();
+        let network = start(dir.path()).await;
+        assert!(!forward().lines().any(|l| l.trim() == "drop"));
+        network.shutdown(false).await.unwrap();
+        assert!(forwards());
+    });
+}
+
+#[test]
+fn what_others_break_is_made_again() {
+    isolated(|dir| async move {
+        let network = start(dir.path()).await;
+        let (a, b) = (eni(0, 4), eni(0, 5));
+        let path_a = network.attach("a", &a).await.unwrap();
+        let path_b = network.attach("b", &b).await.unwrap();
+        let from = udp(&path_a, (Ipv4Addr::UNSPECIFIED, 9)).await;
+        let to = udp(&path_b, (Ipv4Addr::UNSPECIFIED, 9)).await;
+        let delete = |name: &str| link::delete(&mut Netlink::open().unwrap(), name).unwrap();
+        let bridge = names::bridge("test");
+        let breaks: [&dyn Fn(); 4] = [
+            &|| delete(&bridge),
+            &|| drop(firewall::nft(&["flush", "ruleset"], "").unwrap()),
+            &|| delete(&names::veth("a")),
+            &|| crate::net::sysctl::forward(false).unwrap(),
+        ];
+        for (n, broken) in breaks.iter().enumerate() {
+            broken();
+            network.mend().await.unwrap();
+            from.send_to(b"mended", (b.private_ipv4, 9)).unwrap();
+            assert_eq!(receive(&to), ("mended".into(), a.private_ipv4), "{n}");
+            assert_eq!(senders(), ["172.31.0.4", "172.31.0.5"], "{n}");
+            assert!(forwards());
+        }
+        // A start that comes at once does not wait for the next look.
+        delete(&bridge);
+        firewall::nft(&["flush", "ruleset"], "").unwrap();
+        network.attach("c", &eni(0, 6)).await.unwrap();
+        assert_eq!(senders().len(), 3);
+    });
+}
+
+#[test]
+fn tasks_reach_of_the_host_what_is_meant_for_them() {
+    isolated(|dir| async move {
+        let config = crate::net::NetworkConfig {
+            reachable: Some(vec![4566]),
+            ..config(dir.path())
+        };
+        let network = Network::start(config).await.unwrap();
+        let a = eni(0, 4);
+        let path = network.attach("a", &a).await.unwrap();
+        let listen = |port| std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap();
+        let (_other, served) = (listen(8080), listen(4566));
+        let connect = |port| {
+            let to = (a.gateway, port).into();
+            let limit = std::time::Duration::from_secs(10);
+            within(&path, move || {
+                std::net::TcpStream::connect_timeout(&to, limit).map(drop)
+            })
+        };
+        assert!(connect(8080).await.is_err());
+        connect(4566).await.unwrap();
+        drop(served);
+    });
+}

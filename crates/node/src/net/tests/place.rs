@@ -57,6 +57,7 @@ pub(super) fn config(dir: &Path) -> NetworkConfig {
         vpc_cidr: VPC.into(),
         subnets: vec![gateway(0), gateway(16), gateway(32)],
         overlay: None,
+        reachable: None,
     }
 }
 
