@@ -7,6 +7,7 @@ use neargate_base::{Clock, Rng, task};
 use neargate_domain::NodeKind;
 use neargate_domain::link::Peer;
 use neargate_domain::vpc::{self, VpcRange};
+use neargate_node::about;
 use neargate_node::agent::{Agent, AgentConfig, InstanceNetworks};
 use neargate_node::capability::Allowed;
 use neargate_node::image::{Images, OwnBlobs, RegistryConfig};
@@ -29,6 +30,8 @@ pub struct Setup<'a> {
     pub vpc: VpcRange,
     /// What of this machine containers may reach.
     pub allowed: Allowed,
+    /// Its own ports that tasks reach besides DNS; `None`: all, for it is an instance itself.
+    pub reachable: Option<Vec<u16>>,
     /// Joins its tasks' network with those of other hosts.
     pub overlay: Option<OverlayConfig>,
     pub registries: &'a Registries,
@@ -71,6 +74,7 @@ impl Machine {
                 .map(|gateway| (gateway, vpc::SUBNET_PREFIX))
                 .to_vec(),
             overlay: setup.overlay,
+            reachable: setup.reachable,
         });
         let network = network.await.context("cannot set up the task network")?;
         let registries = RegistryConfig {
@@ -86,7 +90,9 @@ impl Machine {
             run_dir: setup.data.join("containers"),
             instance: setup.instance.to_owned(),
         });
-        let runtime = Arc::new(runtime.context("cannot set up the container runtime")?);
+        let runtime = runtime.context("cannot set up the container runtime")?;
+        let memory_mib = about::for_tasks_mib().context("cannot read the host's memory")?;
+        let runtime = Arc::new(runtime.with_memory(memory_mib));
         let mut agent = AgentConfig::new(setup.data.join("node"), setup.clock, setup.rng);
         agent.node_id = setup.node_id;
         agent.allowed = setup.allowed;

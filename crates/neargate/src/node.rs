@@ -304,6 +304,10 @@ async fn serve(
             NodeKind::Ec2 | NodeKind::External => config.allowed_or(Allowed::everything())?,
             NodeKind::Fargate => Allowed::default(),
         },
+        reachable: match kind {
+            NodeKind::Ec2 | NodeKind::External => None,
+            NodeKind::Fargate => Some(Vec::new()),
+        },
         overlay: Some(up::overlay(address)),
         registries: &config.registries,
         blobs: OwnBlobs::Elsewhere(remote.blobs()),

@@ -38,6 +38,14 @@ pub fn raise_file_limit() {
     }
 }
 
+/// When memory is short the kernel takes a task (`node::shim`), or whatever else is largest, rather
+/// than what looks after all tasks. Root may lack the capability for that: then it stays as it is.
+pub fn protect_from_oom() {
+    if let Err(error) = std::fs::write("/proc/self/oom_score_adj", "-999") {
+        tracing::warn!(%error, "the OOM killer may choose this process");
+    }
+}
+
 fn is_root() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let uids = status

@@ -15,6 +15,7 @@ use neargate_control::gateway::{Keys, Mode, Reset, Trusted};
 use neargate_control::operator::Operator;
 use neargate_control::{Built, Gateway, NodeApi, NodePort, Options};
 use neargate_domain::NodeKind;
+use neargate_node::about;
 use neargate_node::capability::Allowed;
 use neargate_node::net::OverlayConfig;
 use neargate_service::{Scope, Settings};
@@ -61,6 +62,7 @@ fn only_one(config: &Config) -> Result<()> {
 
 pub fn in_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
     preflight::raise_file_limit();
+    preflight::protect_from_oom();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -237,6 +239,13 @@ impl Host {
         if let Some(kept) = kept.filter(|kept| *kept != vpc) {
             task_network::change(&config.data, kept, vpc, &built.house).await?;
         }
+        // Of what this host listens on, this is meant for tasks too.
+        let served = match config.listen.ip().is_loopback() {
+            true => Vec::new(),
+            false => vec![port],
+        };
+        let room = about::free_mib(&instance).context("cannot see what this host has free")?;
+        built.ecs.nodes.offer(NODE, room);
         let port = NodePort::connect(built.clone(), NODE, NodeKind::Fargate);
         let machine = Machine::start(Setup {
             data: &config.data,
@@ -245,6 +254,7 @@ impl Host {
             kind: NodeKind::Fargate,
             vpc,
             allowed: Allowed::default(),
+            reachable: Some(served),
             overlay: config.node_listen.map(|at| overlay(Some(at.ip()))),
             registries: &config.registries,
             blobs: built.house.blobs.clone().into(),

@@ -6,8 +6,10 @@
 //! It names what this node really can do, nothing more: ECS places a task by these attributes
 //! only where its definition's features work. An attribute without a value has an empty one.
 
+mod room;
 mod types;
 
+pub use room::{RoomError, for_tasks_mib, free_mib};
 pub use types::{InstanceType, find as instance_type, names as instance_types};
 
 use neargate_domain::{NetworkInterface, NodeKind, Resources};
@@ -68,7 +70,7 @@ const HOST_ENI_SLOTS: u32 = 1023;
 pub fn host(kind: NodeKind) -> io::Result<Offer> {
     let cpus = std::thread::available_parallelism()?.get();
     let meminfo = std::fs::read_to_string("/proc/meminfo")?;
-    let memory_mib = memory_mib(&meminfo).ok_or(io::ErrorKind::InvalidData)?;
+    let memory_mib = memory_mib(&meminfo, "MemTotal:").ok_or(io::ErrorKind::InvalidData)?;
     let eni_slots = match kind {
         NodeKind::Fargate | NodeKind::Ec2 => HOST_ENI_SLOTS,
         NodeKind::External => 0,
@@ -162,8 +164,8 @@ fn registered_mib(nominal_mib: u32) -> u32 {
     nominal_mib - nominal_mib / 20 - 8
 }
 
-fn memory_mib(meminfo: &str) -> Option<u32> {
-    let line = meminfo.lines().find_map(|l| l.strip_prefix("MemTotal:"))?;
+fn memory_mib(meminfo: &str, field: &str) -> Option<u32> {
+    let line = meminfo.lines().find_map(|l| l.strip_prefix(field))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     u32::try_from(kib / 1024).ok()
 }

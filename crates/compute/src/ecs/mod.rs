@@ -131,7 +131,8 @@ pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
              storage is stopped instead of getting ENOSPC; no \
              volumes, secrets, GPUs, links, port ranges, sidecar or other log drivers, \
              execute-command or credentials of a task role yet: such tasks are refused, but for \
-             the role, which is stored",
+             the role, which is stored; no task metadata endpoint (ECS_CONTAINER_METADATA_URI_V4) \
+             and no AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: neither variable is set",
         )
         .on(ops::StopTask, tasks::stop_task)
         .partly(

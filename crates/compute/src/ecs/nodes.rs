@@ -10,7 +10,18 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub struct Nodes {
     connected: Mutex<BTreeMap<String, Connected>>,
+    /// Of the nodes that tell, connected or not.
+    rooms: Mutex<BTreeMap<String, Room>>,
     changes: watch::Sender<u64>,
+}
+
+/// Tells how many MiB of memory a further task can have on a node now.
+struct Room(Box<dyn Fn() -> u64 + Send + Sync>);
+
+impl std::fmt::Debug for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Room")
+    }
 }
 
 #[derive(Debug)]
@@ -24,6 +35,7 @@ impl Default for Nodes {
     fn default() -> Self {
         Nodes {
             connected: Mutex::default(),
+            rooms: Mutex::default(),
             changes: watch::Sender::new(0),
         }
     }
@@ -69,6 +81,19 @@ impl Nodes {
             .iter()
             .filter(|(_, n)| n.kind == NodeKind::Fargate);
         fargate.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// From now on no Fargate task is placed on the node that asks for more memory than `free`
+    /// answers, in MiB. It is asked at each placement.
+    pub fn offer(&self, id: &str, free: impl Fn() -> u64 + Send + Sync + 'static) {
+        self.rooms
+            .lock()
+            .insert(id.to_owned(), Room(Box::new(free)));
+    }
+
+    /// What a further task can have on the node; `None`: it does not tell.
+    pub fn free_mib(&self, id: &str) -> Option<u64> {
+        self.rooms.lock().get(id).map(|room| room.0())
     }
 
     /// Changes whenever a node comes or goes.

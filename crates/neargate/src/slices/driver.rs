@@ -117,7 +117,7 @@ impl Driver {
             id: record.id.clone(),
             interface: record.interface.clone(),
             cpu_units: record.resources.cpu_units,
-            memory_mib: record.resources.memory_mib,
+            memory_mib: record.resources.memory_mib.min(about::for_tasks_mib()?),
             allowed: shared.allowed,
             data_dir: places.data_dirs.join(&record.id),
             run_dir: places.run_dirs.join(&record.id),

@@ -66,7 +66,7 @@ async fn it_is_confined_as_the_container() {
         cat /proc/self/oom_score_adj";
     let want = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n\
         CapInh:\t0000000000000000\nCapPrm:\t00000000a80405fb\nCapEff:\t00000000a80405fb\n\
-        CapBnd:\t00000000a80405fb\nCapAmb:\t0000000000000000\nNoNewPrivs:\t0\nSeccomp:\t2\n0\n";
+        CapBnd:\t00000000a80405fb\nCapAmb:\t0000000000000000\nNoNewPrivs:\t0\nSeccomp:\t2\n500\n";
     assert_eq!(shell(&container, status).await, exited(0, want));
 
     let forbidden = "exec 2>/dev/null

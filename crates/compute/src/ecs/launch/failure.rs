@@ -20,6 +20,23 @@ pub(super) fn no_fargate() -> Unplaced {
     }
 }
 
+/// No node has so much memory free. As RunTask answers it, the reason is all there is to read in
+/// AWS; what is free here is worth knowing.
+pub(super) fn no_memory(wanted_mib: u32, free_mib: u64) -> Unplaced {
+    Unplaced {
+        failures: vec![Failure {
+            reason: NO_FARGATE.into(),
+            arn: None,
+            detail: Some(format!(
+                "the task asks for {wanted_mib} MiB of memory and {free_mib} MiB are free"
+            )),
+        }],
+        nowhere: None,
+        no_capacity: false,
+        event: format!("was unable to place a task. Reason: {NO_FARGATE}."),
+    }
+}
+
 /// The subnet has no free address, nor has another that was given. In AWS's words, which there are
 /// those of a task that stops
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html>):

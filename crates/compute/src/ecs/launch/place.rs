@@ -71,6 +71,8 @@ pub(super) struct Taken<'a> {
     vpc: DefaultVpc,
     /// Tasks of this launch by node: the index does not have them yet.
     by_node: BTreeMap<String, usize>,
+    /// What each node had free when this launch first asked.
+    free_mib: BTreeMap<String, u64>,
     /// Tasks of the group by zone, this launch's included.
     by_zone: Option<BTreeMap<String, usize>>,
     requests: Vec<(Instances, Arc<Request>)>,
@@ -94,6 +96,7 @@ impl<'a> Taken<'a> {
             launch,
             vpc: DefaultVpc::of(&launch.scope.account, &launch.scope.region),
             by_node: BTreeMap::new(),
+            free_mib: BTreeMap::new(),
             by_zone: None,
             requests: Vec::new(),
             task_ids: Vec::new(),
@@ -150,14 +153,30 @@ impl<'a> Taken<'a> {
         let load = |id: &String| {
             self.ecs.fleet.load(id) + self.by_node.get(id).copied().unwrap_or_default()
         };
-        let nodes = self.ecs.nodes.fargate().into_iter();
+        let nodes = self.ecs.nodes.fargate();
+        if nodes.is_empty() {
+            return Err(failure::no_fargate());
+        }
+        let wanted = self.launch.memory_mib.unwrap_or(0);
+        for id in &nodes {
+            self.free_mib
+                .entry(id.clone())
+                .or_insert_with(|| self.ecs.nodes.free_mib(id).unwrap_or(u64::MAX));
+        }
+        let free = |id: &String| {
+            let here = self.by_node.get(id).copied().unwrap_or_default() as u64;
+            self.free_mib[id].saturating_sub(here * u64::from(wanted))
+        };
+        let most = nodes.iter().map(free).max().unwrap_or(0);
+        let nodes = nodes.into_iter();
         let nodes: Vec<Node> = nodes
+            .filter(|id| free(id) >= u64::from(wanted))
             .map(|id| Node {
                 tasks: load(&id),
                 id,
             })
             .collect();
-        let node = fargate::node(&nodes).ok_or_else(failure::no_fargate)?;
+        let node = fargate::node(&nodes).ok_or_else(|| failure::no_memory(wanted, most))?;
         *self.by_node.entry(node.id.clone()).or_default() += 1;
         let subnets = self.launch.network.as_ref();
         let subnets: Vec<&String> = subnets.iter().flat_map(|n| &n.subnets).collect();

@@ -369,3 +369,36 @@ async fn tasks_are_described_by_id_and_by_arn() {
     let (_, message) = said(describe(vec![id; 101]).await);
     assert_eq!(message, "taskIds can have at most 100 items.");
 }
+
+#[tokio::test]
+async fn what_does_not_fit_the_hosts_memory_finds_no_capacity() {
+    let lab = Lab::new();
+    lab.register("web").await;
+    let start = |count| {
+        let mut request = lab.request("web");
+        request.count = Some(count);
+        lab.call(ops::RunTask, request)
+    };
+    lab.ecs.nodes.offer("local", || 1100);
+    let answer = start(3).await.expect("answered");
+    assert_eq!(answer.tasks.map(|tasks| tasks.len()), Some(2), "of 512 MiB");
+    let [failure] = &answer.failures.expect("one")[..] else {
+        panic!("one for the third");
+    };
+    let reason = "Capacity is unavailable at this time. Please try again later or in a different \
+                  availability zone";
+    assert_eq!(failure.reason.as_deref(), Some(reason));
+    let detail = "the task asks for 512 MiB of memory and 76 MiB are free";
+    assert_eq!(
+        (failure.arn.as_deref(), failure.detail.as_deref()),
+        (None, Some(detail))
+    );
+    lab.ecs.nodes.offer("local", || 511);
+    let answer = start(1).await.expect("answered, not refused");
+    assert_eq!(answer.failures.map(|f| f.len()), Some(1));
+    lab.ecs.nodes.offer("local", || 512);
+    assert_eq!(
+        start(1).await.expect("answered").tasks.map(|t| t.len()),
+        Some(1)
+    );
+}

@@ -65,7 +65,7 @@ fn enter(config: &ContainerConfig, dir: &Path, ends: ExecEnds) -> Result<User, S
     for mut procs in ends.cgroup {
         procs.write_all(b"0").map_err(setup("joining the cgroup"))?;
     }
-    resources::reset_oom_score();
+    resources::set_oom_score();
     let _ = rustix::process::setsid();
     sys::new_session_keyring();
     let user = user::known(dir)?;

@@ -106,7 +106,7 @@ fn enter(
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
 
     // Before there is a container whose files could stand in for the kernel's.
-    resources::reset_oom_score();
+    resources::set_oom_score();
     let host = mounts::HostMounts::take(config, &ends.cgroup_directories)?;
     let identity = Identity::look(dir)?;
     rootfs::enter(config, dir)?;

@@ -122,7 +122,11 @@ pub(super) fn apply_sysctls(sysctls: &BTreeMap<String, String>) -> Result<(), St
     Ok(())
 }
 
-/// The agent may run with a protected score; its containers do not inherit that.
-pub(super) fn reset_oom_score() {
-    let _ = fs::write("/proc/self/oom_score_adj", "0");
+/// Before any program of the host: the kernel takes a task when memory is short, and a container
+/// cannot take that back. Among the containers, which all have it, their memory decides.
+const OOM_SCORE: &str = "500";
+
+/// The agent and the shim are protected; containers do not inherit that.
+pub(super) fn set_oom_score() {
+    let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE);
 }
