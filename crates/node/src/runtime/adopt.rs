@@ -158,12 +158,14 @@ pub(super) async fn silent(dir: &Path, status: String) -> RuntimeError {
 /// A shim whose container has ended takes moments to end itself; a little longer when its output
 /// was passed on to others (`shim::supervise`).
 const HUNG: Duration = Duration::from_secs(8);
+/// Nobody waits for a shim whose task is being removed: one that somebody stopped may go on first.
+const HUNG_AT_REMOVAL: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Waits until no shim holds the directory. Blocking.
 pub(super) fn wait_for_shim(dir: &Path) -> Result<(), RuntimeError> {
-    wait_while(dir, || Ok(()))
+    wait_while(dir, HUNG, || Ok(()))
 }
 
 /// Ends every container of a task and waits for their shims. A shim may be about to make its
@@ -174,14 +176,16 @@ pub(super) fn end_all(task_dir: &Path, cgroup: &Cgroup) -> Result<(), RuntimeErr
         return Ok(());
     };
     for entry in entries.flatten() {
-        wait_while(&entry.path(), || Ok(cgroup.kill()?))?;
+        wait_while(&entry.path(), HUNG_AT_REMOVAL, || Ok(cgroup.kill()?))?;
     }
     Ok(())
 }
 
-/// Waits while a shim holds the directory, doing `meanwhile` over and over.
+/// Waits while a shim holds the directory, doing `meanwhile` over and over; one that still holds
+/// it after `hung` is killed.
 fn wait_while(
     dir: &Path,
+    hung: Duration,
     mut meanwhile: impl FnMut() -> Result<(), RuntimeError>,
 ) -> Result<(), RuntimeError> {
     let path = dir.join(LOCK);
@@ -195,9 +199,9 @@ fn wait_while(
         match flock(&lock, FlockOperation::NonBlockingLockShared) {
             Ok(()) => return Ok(()),
             Err(Errno::WOULDBLOCK) if watch.elapsed() < PATIENCE => {
-                if !killed && watch.elapsed() > HUNG {
+                if !killed && watch.elapsed() > hung {
                     killed = true;
-                    hung::kill_shim(dir);
+                    super::hung::kill_shim(dir);
                 }
                 meanwhile()?;
                 std::thread::sleep(PAUSE);

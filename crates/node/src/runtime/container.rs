@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 /// How long a shim may take to pass a signal on; one that is stopped takes for ever.
@@ -32,6 +32,8 @@ pub struct ShimContainer {
     cgroup: Cgroup,
     started: Started,
     exit: watch::Receiver<Option<Exit>>,
+    /// Told when the container was killed without its shim, which may never tell of the end.
+    killed: Arc<Notify>,
     watcher: JoinHandle<()>,
 }
 
@@ -51,11 +53,19 @@ impl ShimContainer {
         shim: Option<Shim>,
     ) -> ShimContainer {
         let (sender, exit) = watch::channel(None);
+        let killed = Arc::new(Notify::new());
+        let without_shim = killed.clone();
         let (directory, group, begun) = (dir.clone(), cgroup.clone(), started.clone());
         let watcher = spawn("container", async move {
-            connection.ended().await;
-            if let Some(shim) = shim {
-                shim.wait().await;
+            let ended = async {
+                connection.ended().await;
+                if let Some(shim) = shim {
+                    shim.wait().await;
+                }
+            };
+            tokio::select! {
+                () = ended => {}
+                () = without_shim.notified() => {}
             }
             let exit = adopt::exit_of(&directory, group, &begun).await;
             sender.send_replace(Some(exit));
@@ -65,6 +75,7 @@ impl ShimContainer {
             cgroup,
             started,
             exit,
+            killed,
             watcher,
         }
     }
@@ -76,18 +87,18 @@ impl ShimContainer {
         }
     }
 
-    /// As [`Container::signal`], when the shim does not do it. SIGKILL ends the shim as well: it
-    /// would never tell of the end.
+    /// As [`Container::signal`], when the shim does not do it. After SIGKILL nobody waits for what
+    /// the shim saw; it is ended itself when the task's files go.
     async fn signal_past_shim(&self, signal: i32) -> Result<(), RuntimeError> {
         let (dir, group, pid) = (self.dir.clone(), self.cgroup.clone(), self.started.pid);
-        blocking(move || {
-            if signal == SIGKILL {
-                hung::kill_shim(&dir);
-                return Ok(group.kill()?);
-            }
-            hung::signal(pid, &group, signal).map_err(RuntimeError::io("signal", dir))
-        })
-        .await
+        tracing::warn!(dir = %dir.display(), signal, "a shim does not answer; its container gets the signal");
+        if signal == SIGKILL {
+            blocking(move || Ok(group.kill()?)).await?;
+            self.killed.notify_one();
+            return Ok(());
+        }
+        blocking(move || hung::signal(pid, &group, signal).map_err(RuntimeError::io("signal", dir)))
+            .await
     }
 
     /// Things that were not done as asked, in words.

@@ -201,6 +201,14 @@ pub async fn eventually(mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Is it more than what is left for a parent that does not look?
+pub fn runs(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ")
+        .next()
+        .is_some_and(|rest| !rest.starts_with('Z') && !rest.is_empty())
+}
+
 pub fn process_exists(pid: i32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }

@@ -1,5 +1,6 @@
-use super::lab::{Lab, TASK, eventually, process_exists, shims_of};
+use super::lab::{Lab, TASK, eventually, process_exists, runs, shims_of};
 use neargate_node::runtime::{Adopted, Runtime, TaskLimits};
+use rustix::process::{Pid, Signal, kill_process};
 use std::collections::HashSet;
 
 #[tokio::test]
@@ -228,8 +229,11 @@ async fn no_ended_shim_stays_a_zombie() {
 }
 
 fn stop(pid: i32) {
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    send(pid, Signal::STOP);
+}
+
+fn send(pid: i32, signal: Signal) {
+    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
 }
 
 #[tokio::test]
@@ -248,7 +252,9 @@ async fn a_stopped_shim_saves_no_container_from_its_end() {
     adopted.signal(9).await.unwrap();
     let exit = tokio::time::timeout(begun, adopted.wait()).await.unwrap();
     assert_eq!(exit.code, None, "nobody saw it");
-    assert!(!process_exists(container.pid()));
+    assert!(!runs(container.pid()));
+    // What it would be killed for at the removal, later.
+    send(shims_of(lab.dir())[0], Signal::CONT);
     lab.assert_clean().await;
 }
 
