@@ -14,8 +14,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub enum Refused {
     #[error("The Host header is missing, doubled or malformed.")]
     Malformed,
-    #[error("The request has both a Content-Length and a Transfer-Encoding.")]
-    TwoLengths,
     #[error("The Host header {0:?} is not a name of this server; use localhost or 127.0.0.1.")]
     Host(String),
     #[error("Requests from web pages of other origins are refused.")]
@@ -25,7 +23,7 @@ pub enum Refused {
 impl Refused {
     pub fn status(&self) -> StatusCode {
         match self {
-            Refused::Malformed | Refused::TwoLengths => StatusCode::BAD_REQUEST,
+            Refused::Malformed => StatusCode::BAD_REQUEST,
             Refused::Host(_) | Refused::Origin => StatusCode::FORBIDDEN,
         }
     }
@@ -48,15 +46,9 @@ pub fn pass(parts: &Parts, from_pages: bool) -> Result<(), Refused> {
     }
 }
 
-/// The host of a request that is framed and addressed as every server would read it. `None`: it
+/// The host of a request that is addressed as every server would read it. `None`: it
 /// names none, which only HTTP/1.0 allows.
 fn host(parts: &Parts) -> Result<Option<String>, Refused> {
-    let headers = &parts.headers;
-    if headers.contains_key(header::TRANSFER_ENCODING)
-        && headers.contains_key(header::CONTENT_LENGTH)
-    {
-        return Err(Refused::TwoLengths);
-    }
     let named = once(parts, header::HOST.as_str()).map_err(|Doubled| Refused::Malformed)?;
     let target = parts.uri.authority().map(|a| a.as_str().to_owned());
     let host = match (target, named) {

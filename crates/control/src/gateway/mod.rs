@@ -26,7 +26,7 @@ pub use trust::Trusted;
 
 use crate::house::Built;
 use body::Paced;
-use http::header::{CONNECTION, HeaderValue};
+use http::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
@@ -176,7 +176,7 @@ impl Gateway {
                 let (patience, link) = (gateway.patience, Link::new(stream, gateway.patience));
                 let service = hyper::service::service_fn(move |request| {
                     let gateway = gateway.clone();
-                    async move { Ok::<_, Infallible>(gateway.handle(peer, request).await) }
+                    async move { Ok::<_, Infallible>(gateway.answer(peer, request).await) }
                 });
                 // HTTP/1.1 only: no AWS client speaks HTTP/2 without TLS, and its detection would
                 // wait for the first bytes without a limit.
@@ -213,6 +213,18 @@ impl Gateway {
             free: user.is_some_and(|user| self.mode.trusts(user)),
             origin: user.map_or_else(|| Origin::of(peer.ip()), Origin::User),
         })
+    }
+
+    /// The answer to a request, and whether it is the connection's last. A body in chunks may
+    /// have come with a length as well, which was passed over: whoever stands between may have
+    /// gone by that, and seen another request behind it (RFC 9112, 6.1 asks for the end).
+    async fn answer(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
+        let chunked = request.headers().contains_key(TRANSFER_ENCODING);
+        let mut response = self.handle(peer, request).await;
+        if chunked {
+            close(&mut response);
+        }
+        response
     }
 
     async fn handle(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
@@ -265,9 +277,14 @@ impl Peer {
     /// connection ends.
     fn last(&self, mut response: Response<Body>) -> Response<Body> {
         if !self.free {
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(CONNECTION, close);
+            close(&mut response);
         }
         response
     }
+}
+
+/// Nothing comes after this answer.
+fn close(response: &mut Response<Body>) {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
 }

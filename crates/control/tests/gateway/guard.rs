@@ -71,3 +71,28 @@ async fn reset_is_offered_only_where_it_is_given() {
         404
     );
 }
+
+/// What another server between might read otherwise.
+#[tokio::test]
+async fn requests_are_read_in_one_way_only() {
+    let lab = Lab::new().await;
+    for head in [
+        "GET /health HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+        "GET /health HTTP/1.1\r\n\r\n",
+        "GET /health HTTP/1.1\r\nHost: localhost:4566.evil.example\r\n\r\n",
+        "GET http://evil.example/health HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET http://a@localhost/health HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ] {
+        assert_eq!(lab.send(head).await.status, 400, "{head}");
+    }
+    let health = lab.send("GET /health HTTP/1.0\r\n\r\n").await;
+    assert_eq!(health.status, 200);
+    let smuggled = format!(
+        "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: {ECS}.ListClusters\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: 12\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    );
+    let mut client = lab.connect().await;
+    client.send(smuggled).await;
+    let reply = client.reply().await.expect("answered");
+    assert_eq!((reply.status, reply.header("connection")), (200, "close"));
+    assert!(client.reply().await.is_none(), "nothing comes after it");
+}

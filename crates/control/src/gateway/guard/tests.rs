@@ -103,12 +103,6 @@ fn malformed_hosts_are_bad_requests() {
     assert_eq!(request(&[]), Err(Refused::Malformed), "HTTP/1.1 names one");
     let other = to("http://localhost/", &[("host", "127.0.0.1")]);
     assert_eq!(other, Err(Refused::Malformed));
-    let both = [
-        ("host", "localhost"),
-        ("content-length", "1"),
-        ("transfer-encoding", "chunked"),
-    ];
-    assert_eq!(request(&both), Err(Refused::TwoLengths));
 }
 
 #[test]
