@@ -303,11 +303,18 @@ async fn the_first_process_belongs_to_the_user_with_an_init_too() {
     assert!(output.starts_with("second\n33\n"), "{output}");
     // What is in the init's memory is nothing of the host's.
     config.name = "environment".into();
-    config.args[2] = "cat /proc/1/environ".into();
+    config.args[2] = "cat /proc/1/environ; tr '\\0' ' ' < /proc/1/cmdline".into();
     let (_, output) = lab.run(&config).await;
     assert!(
         !output.contains("HOME") && !output.contains("PATH"),
         "{output}"
+    );
+    let want = format!("/sbin/docker-init -- sh -c {} \n", config.args[2]);
+    assert!(
+        output
+            .trim_end_matches([' ', '\n'])
+            .ends_with(want.trim_end()),
+        "{output:?}"
     );
     lab.assert_clean().await;
 }

@@ -21,6 +21,7 @@ mod user;
 mod volumes;
 
 use super::launch::ChildEnds;
+use super::title::Title;
 use super::{setup, sys};
 use crate::capability;
 use crate::runtime::{ContainerConfig, StartFailure, StartFailureKind};
@@ -214,6 +215,7 @@ fn execute(config: &ContainerConfig, user: &User, warnings: Vec<String>, report:
             reports.send(&Report::Failed(failure));
             return code;
         }
+        show_title(&config.args);
         return reaper::run(move || {
             reports.send(&Report::Executing);
             sys::reset_signals();
@@ -223,6 +225,14 @@ fn execute(config: &ContainerConfig, user: &User, warnings: Vec<String>, report:
     reports.send(&Report::Executing);
     sys::reset_signals();
     program.execute()
+}
+
+/// As Docker's shows: the init and what it looks after, nothing of the shim it is a fork of.
+fn show_title(args: &[String]) {
+    let mut words: Vec<&[u8]> = vec![b"/sbin/docker-init", b"--"];
+    words.extend(args.iter().map(String::as_bytes));
+    Title::of_this_process().write(&words);
+    let _ = rustix::thread::set_name(c"docker-init");
 }
 
 fn become_container(
