@@ -67,6 +67,7 @@ def test_a_full_task_definition_comes_back_as_it_went(gate):
     answer = ecs.register_task_definition(
         family="full", containerDefinitions=[given], volumes=volumes, networkMode="awsvpc",
         taskRoleArn="arn:aws:iam::000000000000:role/task",
+        executionRoleArn="arn:aws:iam::000000000000:role/execution",
     )["taskDefinition"]
     assert answer["containerDefinitions"] == [given]
     assert answer["volumes"] == volumes

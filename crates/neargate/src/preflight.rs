@@ -42,7 +42,7 @@ pub fn raise_file_limit() {
 /// than what looks after all tasks. Root may lack the capability for that: then it stays as it is.
 pub fn protect_from_oom() {
     if let Err(error) = std::fs::write("/proc/self/oom_score_adj", "-999") {
-        tracing::warn!(%error, "the OOM killer may choose this process");
+        tracing::debug!(%error, "the OOM killer may choose this process");
     }
 }
 

@@ -100,8 +100,8 @@ pub struct Network {
     netns_dir: PathBuf,
     firewall: Firewall,
     overlay: Mutex<Option<Arc<Overlay>>>,
-    /// The other hosts, as told last.
-    peers: Mutex<BTreeSet<Ipv4Addr>>,
+    /// The other hosts, as told last; held until they are set, so that the newest are set last.
+    peers: tokio::sync::Mutex<BTreeSet<Ipv4Addr>>,
     /// Of tasks' interfaces.
     task_mtu: u32,
     _owner: Owner,
@@ -164,7 +164,7 @@ impl Network {
                 netns_dir,
                 firewall,
                 overlay: Mutex::new(overlay),
-                peers: Mutex::default(),
+                peers: tokio::sync::Mutex::default(),
                 _owner: owner,
             })
         })
@@ -178,10 +178,15 @@ impl Network {
 
     /// The other hosts of the task network. Nothing where there is no overlay.
     pub async fn set_peers(&self, peers: BTreeSet<Ipv4Addr>) -> Result<(), NetworkError> {
+        let mut told = self.peers.lock().await;
+        told.clone_from(&peers);
+        self.apply_peers(&told).await
+    }
+
+    async fn apply_peers(&self, peers: &BTreeSet<Ipv4Addr>) -> Result<(), NetworkError> {
         let overlay = self.overlay.lock().clone();
-        self.peers.lock().clone_from(&peers);
         match overlay {
-            Some(overlay) => overlay.set_peers(peers).await,
+            Some(overlay) => overlay.set_peers(peers.clone()).await,
             None => Ok(()),
         }
     }
@@ -198,7 +203,6 @@ impl Network {
 
     /// As `try_attach`; should it fail, because somebody has just broken what it needs,
     /// that is made again first.
-
     async fn attach_for(
         &self,
         owner: &str,

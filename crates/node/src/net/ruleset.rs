@@ -107,8 +107,10 @@ add rule inet {table} input iifname "{bridge}" reject with icmp type admin-prohi
         )
     }
 
-    /// What is neither from nor to a task. Container engines that come later count on the routing
-    /// that they find switched on, and guard their own bridges.
+    /// What is neither from nor to a task, of IPv4, whose routing alone we switched on. Container
+    /// engines that come later count on the routing that they find switched on, and guard their own
+    /// bridges. What a bridge of the host hands from port to port is no routing, but comes by here
+    /// where `br_netfilter` is loaded.
     fn forward(&self, table: &str) -> String {
         if !self.closed {
             return String::new();
@@ -120,7 +122,12 @@ add rule inet {table} forward oifname "{name}" accept
 "#
             )
         });
-        rules.collect::<String>() + &format!("add rule inet {table} forward drop\n")
+        rules.collect::<String>()
+            + &format!(
+                r#"add rule inet {table} forward meta iifkind "bridge" meta oifkind "bridge" accept
+add rule inet {table} forward meta nfproto ipv4 drop
+"#
+            )
     }
 }
 

@@ -68,7 +68,6 @@ impl Network {
             ))
         });
         let (host, rules, lost, generation) = found.await?;
-        self.generation.store(generation, Ordering::Relaxed);
         if !rules {
             tracing::warn!(
                 table = self.table,
@@ -84,17 +83,23 @@ impl Network {
             self.ensure_bridge().await?;
         }
         if !(rules && host) {
-            let peers = self.peers.lock().clone();
-            self.set_peers(peers).await?;
+            let peers = self.peers.lock().await;
+            self.apply_peers(&peers).await?;
         }
         for mut plan in lost {
             // Unless it was detached meanwhile.
             if self.plans.lock().contains_key(&plan.namespace) {
                 tracing::warn!(veth = plan.veth, "a task's interface was gone: made again");
                 plan.bridge = self.bridge.load(Ordering::Relaxed);
+                let namespace = plan.namespace.clone();
                 netns::on_own_thread(move || plumb::ensure(&plan)).await?;
+                if !self.plans.lock().contains_key(&namespace) {
+                    blocking(move || netns::remove(&namespace)).await?;
+                }
             }
         }
+        // Last: what failed is looked at again, whatever the number then is.
+        self.generation.store(generation, Ordering::Relaxed);
         Ok(())
     }
 
