@@ -1,8 +1,9 @@
 //! Where a registry may lead us.
 //!
 //! What an image's name or the operator's configuration says is the user's word. A token realm, a
-//! redirect and the address of a name are a stranger's: they lead to no address of this host or
-//! of its link (our own port is there, and instance metadata), and never from HTTPS to plain HTTP.
+//! redirect and the address of a name are a stranger's: they lead to no loopback, link-local or
+//! unspecified address (our own port is there, and instance metadata), and never from HTTPS to
+//! plain HTTP. Other addresses of this host are reached, as those of any private network are.
 
 use crate::image::options::RegistryConfig;
 use reqwest::Url;
