@@ -5,9 +5,9 @@
 
 use crate::ecr::contents::Contents;
 use crate::ecr::error;
+use crate::ecr::policy::{Effect, OneOrMany, Policy, Principal, Statement};
 use neargate_base::AccountId;
 use neargate_service::{AwsError, House, Scope};
-use serde_json::Value;
 use std::sync::Arc;
 
 /// The repository, if `caller` may do all of `actions` there.
@@ -45,21 +45,21 @@ pub async fn open(
     contents.ok_or_else(|| denied("*"))
 }
 
-/// Does this policy let the account's root do the action (`BatchGetImage`)?
+/// Does this policy let the account's root do the action (`BatchGetImage`)? One that is not
+/// understood to the last key grants nothing, for it may have been meant to deny.
 fn allows(policy: &str, account: &AccountId, action: &str) -> bool {
-    let Ok(policy) = serde_json::from_str::<Value>(policy) else {
+    let Some(policy) = Policy::of_repository(policy) else {
         return false;
     };
-    let all = one_or_many(&policy["Statement"]);
-    let about = |statement: &Value| Applies::to(statement, account, action);
-    let of = |effect: &str| {
-        let statements = all.iter().filter(|s| s["Effect"] == effect);
-        statements.map(&about).collect::<Vec<_>>()
-    };
-    let known = all
-        .iter()
-        .all(|s| s["Effect"] == "Allow" || s["Effect"] == "Deny");
-    known && !of("Deny").iter().any(|a| *a != Applies::No) && of("Allow").contains(&Applies::Yes)
+    let mut granted = false;
+    for statement in policy.statements() {
+        match (Applies::to(statement, account, action), statement.effect) {
+            (Applies::Yes, Effect::Allow) => granted = true,
+            (Applies::Yes | Applies::Perhaps, Effect::Deny) => return false,
+            (Applies::No, _) | (Applies::Perhaps, Effect::Allow) => {}
+        }
+    }
+    granted
 }
 
 /// Whether a statement is about an account and an action.
@@ -67,50 +67,36 @@ fn allows(policy: &str, account: &AccountId, action: &str) -> bool {
 enum Applies {
     Yes,
     No,
-    /// It depends on what is not evaluated here.
+    /// It depends on what is not evaluated here: a condition, or all but who or what is named.
     Perhaps,
 }
 
 impl Applies {
-    fn to(statement: &Value, account: &AccountId, action: &str) -> Applies {
-        let not = ["NotPrincipal", "NotAction", "Condition", "NotResource"];
-        let open = not.iter().any(|key| !statement[key].is_null());
-        let actions = one_or_many(&statement["Action"]);
+    fn to(statement: &Statement, account: &AccountId, action: &str) -> Applies {
         let named = format!("ecr:{action}");
-        let by_action = statement["Action"].is_null()
-            || actions
-                .iter()
-                .filter_map(Value::as_str)
-                .any(|a| matches(a, &named));
-        let by_principal =
-            statement["Principal"].is_null() || is_principal(&statement["Principal"], account);
-        match (by_action && by_principal, open) {
-            (false, _) => Applies::No,
-            (true, true) => Applies::Perhaps,
-            (true, false) => Applies::Yes,
+        let action = statement
+            .actions()
+            .map(|all| all.iter().any(|a| matches(a, &named)));
+        let principal = statement.principal.as_ref();
+        let principal = principal.map(|p| is_principal(p, account));
+        match (principal, action) {
+            (Some(false), _) | (_, Some(false)) => Applies::No,
+            (Some(true), Some(true)) if !statement.is_conditional() => Applies::Yes,
+            _ => Applies::Perhaps,
         }
     }
 }
 
-fn is_principal(principal: &Value, account: &AccountId) -> bool {
-    if principal == "*" {
-        return true;
-    }
+fn is_principal(principal: &Principal, account: &AccountId) -> bool {
+    let named = match principal {
+        Principal::Text(text) => return text == "*",
+        Principal::Of(kinds) => kinds.get("AWS").map_or(&[][..], OneOrMany::all),
+    };
     let root = format!(":iam::{account}:root");
-    let all = one_or_many(&principal["AWS"]);
-    all.iter().filter_map(Value::as_str).any(|named| {
+    named.iter().any(|named| {
         let by_arn = named.starts_with("arn:aws") && named.ends_with(&root);
         named == "*" || named == account.as_str() || by_arn
     })
-}
-
-/// IAM's lists may be one value.
-fn one_or_many(value: &Value) -> Vec<Value> {
-    match value {
-        Value::Array(all) => all.clone(),
-        Value::Null => Vec::new(),
-        one => vec![one.clone()],
-    }
 }
 
 /// Does the pattern, with `*` and `?`, match? Actions know no case.
@@ -145,7 +131,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn pulls(statements: Value) -> bool {
         let account = "999999999999".parse().expect("an account");
@@ -207,8 +193,44 @@ mod tests {
         assert!(pulls(json!([any, others])));
         let all_but = json!({ "Effect": "Deny", "NotPrincipal": { "AWS": "1" }, "Action": "*" });
         assert!(!pulls(json!([any, all_but])));
-        assert!(!pulls(json!([any, { "Effect": "deny" }])));
+        let all_but = json!({ "Effect": "Deny", "Principal": "*", "NotAction": "ecr:PutImage" });
+        assert!(!pulls(json!([any, all_but])));
+        for malformed in [
+            json!({ "Effect": "deny" }),
+            json!({ "Effect": "Deny" }),
+            json!({ "Effect": "Deny", "Principals": "*", "Action": "ecr:*" }),
+            json!({ "Effect": "Deny", "Principal": { "AWS": 999999999999_u64 }, "Action": "*" }),
+        ] {
+            assert!(!pulls(json!([any, malformed])), "{malformed}");
+        }
         let account = "999999999999".parse().expect("an account");
         assert!(!allows("no policy", &account, "BatchGetImage"));
+    }
+
+    /// What would narrow a grant, were it understood or spelt right, leaves nothing of it.
+    #[test]
+    fn an_allow_grants_by_principal_and_action_alone() {
+        let any = json!({ "Sid": "x", "Effect": "Allow", "Principal": "*", "Action": "ecr:*" });
+        assert!(pulls(any.clone()));
+        for key in ["Principal", "Action"] {
+            let mut less = any.clone();
+            let value = less.as_object_mut().expect("an object").remove(key);
+            assert!(!pulls(less.clone()), "without {key}");
+            for other in [format!("{key}s"), key.to_lowercase()] {
+                let mut misspelt = less.clone();
+                misspelt[&other] = value.clone().expect("it was there");
+                assert!(!pulls(misspelt), "{other}");
+            }
+            less[format!("Not{key}")] = json!({ "AWS": "111122223333" });
+            if key == "Action" {
+                less["NotAction"] = json!("ecr:PutImage");
+            }
+            assert!(!pulls(less), "Not{key}");
+        }
+        for key in ["condition", "Principals", "Resource", "NotResource", "Sids"] {
+            let mut more = any.clone();
+            more[key] = json!("*");
+            assert!(!pulls(more), "{key}");
+        }
     }
 }

@@ -13,6 +13,7 @@ mod grant;
 mod manifest;
 mod model;
 mod names;
+mod policy;
 mod push;
 pub mod registry;
 mod resolve;

@@ -324,11 +324,16 @@ async fn policies_and_tags() {
         policy_text: text.into(),
         ..Default::default()
     };
-    let bad = r
-        .call(ops::SetRepositoryPolicy, set("{"))
-        .await
-        .unwrap_err();
-    assert!(bad.is("InvalidParameterException"), "{bad}");
+    let nobody = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ecr:*"}]}"#;
+    for malformed in ["{", nobody] {
+        let bad = r.call(ops::SetRepositoryPolicy, set(malformed)).await;
+        let bad = bad.unwrap_err();
+        assert!(bad.is("InvalidParameterException"), "{bad}");
+        assert_eq!(
+            bad.message,
+            "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'"
+        );
+    }
     let text = "{\"Version\":\"2012-10-17\",\"Statement\":[]}";
     r.call(ops::SetRepositoryPolicy, set(text)).await.unwrap();
     let got = r.call(ops::GetRepositoryPolicy, get()).await.unwrap();

@@ -1,14 +1,14 @@
-//! Policies of repositories and of the registry: checked to be JSON of the right form, and kept
-//! as they were sent.
+//! Policies of repositories and of the registry: checked to follow IAM's grammar, and kept as they
+//! were sent.
 
 use super::open;
 use crate::ecr::Ecr;
 use crate::ecr::contents::Contents;
 use crate::ecr::error;
 use crate::ecr::model::{Registry, Repository};
+use crate::ecr::policy::Policy;
 use neargate_api::ecr as api;
 use neargate_service::{AwsError, Committed, Ctx, Stored, db};
-use serde_json::Value;
 use std::sync::Arc;
 
 mod lifecycle;
@@ -27,16 +27,12 @@ async fn change(
     changed.ok_or_else(|| error::repository_not_found(&contents.scope, contents.name()))
 }
 
-fn check_policy(text: &str, what: &str) -> Result<(), AwsError> {
-    let document: Option<Value> = serde_json::from_str(text).ok();
-    let statement = document.as_ref().and_then(|d| d.get("Statement"));
-    if statement.is_some_and(|s| s.is_array() || s.is_object()) {
-        return Ok(());
-    }
-    Err(error::invalid_parameter(
-        "PolicyText",
-        &format!("Invalid {what} policy provided"),
-    ))
+fn check_policy(policy: Option<Policy>, what: &str) -> Result<(), AwsError> {
+    let invalid = || {
+        let constraint = format!("Invalid {what} policy provided");
+        error::invalid_parameter("PolicyText", &constraint)
+    };
+    policy.map(|_| ()).ok_or_else(invalid)
 }
 
 pub async fn set_repository_policy(
@@ -51,7 +47,7 @@ pub async fn set_repository_policy(
         "SetRepositoryPolicy",
     )
     .await?;
-    check_policy(&input.policy_text, "repository")?;
+    check_policy(Policy::of_repository(&input.policy_text), "repository")?;
     change(&cx, &contents, |r| {
         r.policy = Some(input.policy_text.clone());
         Ok(())
@@ -205,7 +201,7 @@ pub async fn put_registry_policy(
     cx: Ctx,
     input: api::PutRegistryPolicyInput,
 ) -> Result<api::PutRegistryPolicyOutput, AwsError> {
-    check_policy(&input.policy_text, "registry")?;
+    check_policy(Policy::of_registry(&input.policy_text), "registry")?;
     let registry = Registry {
         policy: Some(input.policy_text.clone()),
     };
