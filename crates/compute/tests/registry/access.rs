@@ -160,8 +160,24 @@ async fn another_account_gets_what_the_policy_grants_and_no_more() {
     let push = format!("/v2/hidden/blobs/uploads/?digest={digest}");
     assert_eq!(send("POST", push, ours.clone()).await.status, 201);
     let mount = format!("/v2/web/blobs/uploads/?mount={digest}&from=hidden");
+    // Who may begin an upload may not end one by beginning it.
+    let whole = format!("/v2/web/blobs/uploads/?digest={digest}");
+    for path in [mount.clone(), whole.clone()] {
+        let got = send("POST", path.clone(), theirs.clone()).await;
+        assert_eq!(got.code(), "DENIED", "{path}");
+        let said = String::from_utf8_lossy(&got.body);
+        assert!(said.contains("ecr:UploadLayerPart"), "{said}");
+    }
+    let begin = "/v2/web/blobs/uploads/".to_owned();
+    assert_eq!(send("POST", begin, theirs.clone()).await.status, 202);
+    set_policy(
+        &r,
+        r#"["ecr:List*","ecr:InitiateLayerUpload","ecr:UploadLayerPart","ecr:CompleteLayerUpload"]"#,
+    )
+    .await;
     let got = send("POST", mount.clone(), theirs.clone()).await;
     assert_eq!(got.status, 202, "an upload was begun, nothing mounted");
+    assert_eq!(send("POST", whole, theirs.clone()).await.status, 201);
     assert_eq!(
         send("GET", "/v2/web/tags/list".into(), theirs.clone())
             .await

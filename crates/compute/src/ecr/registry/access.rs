@@ -52,7 +52,7 @@ impl Call {
             Route::Catalog => (self.scope(), None, &[][..]),
             Route::In { path, target } => {
                 let place = names::place(&self.host, path, &self.caller.default_scope);
-                (place.scope, Some(place.repository), target.actions())
+                (place.scope, Some(place.repository), self.actions(target))
             }
         };
         if claims.account == scope.account {
@@ -68,6 +68,21 @@ impl Call {
             Ok(_) => Ok(Some(claims.account)),
             Err(e) if e.is("AccessDeniedException") => Err(Refusal::denied(e.message)),
             Err(e) => Err(e.into()),
+        }
+    }
+
+    /// What a repository's policy must grant another account: a layer that is whole in one
+    /// request, or linked by it, is an upload from its beginning to its end.
+    fn actions(&self, target: &Target) -> &'static [&'static str] {
+        match target {
+            Target::BeginUpload if ["digest", "mount"].iter().any(|q| self.query(q).is_some()) => {
+                &[
+                    "InitiateLayerUpload",
+                    "UploadLayerPart",
+                    "CompleteLayerUpload",
+                ]
+            }
+            target => target.actions(),
         }
     }
 
