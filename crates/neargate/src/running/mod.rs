@@ -1,8 +1,10 @@
 //! Which Neargates run on this host, and which have: a record each under `/run/neargate`, so that
 //! commands find the one that runs without being told its flags. The record of a running one is
-//! locked, and locks end with their process: a file that was left behind is never taken for one
-//! that runs. It holds no secret, and everybody may read it.
+//! locked, and locks end with their process; but whoever may read a file may lock it, so the record
+//! also says when its process started. A file that was left behind is never taken for one that
+//! runs. It holds no secret, and everybody may read it.
 
+mod alive;
 mod which;
 
 pub use which::{Which, is_same};
@@ -21,6 +23,9 @@ pub struct Record {
     /// As it is in effect: `listen` has the port that was bound.
     pub config: Config,
     pub process: u32,
+    /// Its start, which no later process of that id has. `None`: written by an older Neargate.
+    #[serde(default)]
+    start_ticks: Option<u64>,
     /// Its network namespace, as `/proc/PID/ns/net` names it.
     network: String,
     #[serde(skip)]
@@ -63,6 +68,7 @@ impl Records {
         let record = Record {
             config: config.clone(),
             process: std::process::id(),
+            start_ticks: alive::start_ticks(std::process::id()),
             network: own_network(),
             runs: true,
         };
@@ -118,7 +124,11 @@ impl Held {
 fn read(path: &Path) -> Option<Record> {
     let file = File::open(path).ok()?;
     let mut record: Record = serde_json::from_reader(&file).ok()?;
-    record.runs = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    let locked = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    record.runs = locked
+        && record
+            .start_ticks
+            .is_none_or(|ticks| alive::is(record.process, ticks));
     // What ended and was deleted has nothing to tell.
     let known = record.runs || record.config.data.join("instance").exists();
     known.then_some(record)
@@ -159,5 +169,47 @@ mod tests {
         assert!(matches!(&*records.all(), [r] if r.runs));
         again.end(false);
         assert!(records.all().is_empty());
+    }
+
+    #[test]
+    fn a_lock_that_somebody_else_holds_makes_nothing_run() {
+        let dir = tempfile::tempdir().expect("scratch");
+        std::fs::write(dir.path().join("instance"), "00000001").expect("written");
+        let records = Records(dir.path().join("run"));
+        let config = Config {
+            data: dir.path().into(),
+            ..Config::default()
+        };
+        let path = records
+            .begin("00000001", &config)
+            .expect("written")
+            .path
+            .clone();
+        let locked_with = |record: &Record| {
+            std::fs::write(&path, serde_json::to_vec(record).expect("JSON")).expect("written");
+            // As anybody can: to lock a file takes no right to write it.
+            let reader = File::open(&path).expect("opened");
+            reader.lock().expect("locked");
+            records.all()
+        };
+        let [left] = &*records.all() else {
+            panic!("one record");
+        };
+        assert!(!left.runs);
+        let mut left = left.clone();
+        assert!(
+            matches!(&*locked_with(&left), [r] if r.runs),
+            "it is this process"
+        );
+        left.start_ticks = left.start_ticks.map(|ticks| ticks - 1);
+        assert!(
+            matches!(&*locked_with(&left), [r] if !r.runs),
+            "its id is used anew"
+        );
+        left.process = u32::MAX >> 1;
+        assert!(
+            matches!(&*locked_with(&left), [r] if !r.runs),
+            "it has ended"
+        );
     }
 }

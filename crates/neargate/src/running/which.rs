@@ -166,6 +166,7 @@ mod tests {
         Record {
             config,
             process: u32::from(port),
+            start_ticks: None,
             network,
             runs,
         }
