@@ -12,7 +12,8 @@ use tokio::sync::oneshot;
 #[derive(Debug)]
 pub struct Keys {
     before: Option<Termios>,
-    q: oneshot::Receiver<()>,
+    /// `None`: nobody can type.
+    q: Option<oneshot::Receiver<()>>,
     interrupt: Signal,
 }
 
@@ -42,7 +43,7 @@ impl Keys {
         }
         Ok(Keys {
             before,
-            q,
+            q: Some(q),
             interrupt,
         })
     }
@@ -51,10 +52,14 @@ impl Keys {
     pub async fn end(&mut self) {
         let Keys { q, interrupt, .. } = self;
         let typed = async {
-            // Without a terminal nobody holds the other end.
-            if q.await.is_err() {
-                std::future::pending().await
+            if let Some(typed) = q {
+                if typed.await.is_ok() {
+                    return;
+                }
+                // Nobody holds the other end, and it must not be asked again.
+                *q = None;
             }
+            std::future::pending().await
         };
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -68,5 +73,38 @@ impl Drop for Keys {
         if let Some(before) = &self.before {
             let _ = tcsetattr(stdin(), OptionalActions::Now, before);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    fn keys() -> (oneshot::Sender<()>, Keys) {
+        let (typed, q) = oneshot::channel();
+        let keys = Keys {
+            before: None,
+            q: Some(q),
+            interrupt: signal(SignalKind::interrupt()).expect("listened for"),
+        };
+        (typed, keys)
+    }
+
+    #[tokio::test]
+    async fn where_nobody_types_nothing_ends_however_often_it_is_asked() {
+        let (typed, mut keys) = keys();
+        assert_eq!(keys.end().now_or_never(), None);
+        drop(typed);
+        for _ in 0..3 {
+            assert_eq!(keys.end().now_or_never(), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn q_ends_it() {
+        let (typed, mut keys) = keys();
+        typed.send(()).expect("listened for");
+        keys.end().await;
     }
 }
