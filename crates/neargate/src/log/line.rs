@@ -62,7 +62,7 @@ pub(super) struct Said {
 }
 
 impl Said {
-    /// In one line, whatever is in it.
+    /// In one line, whatever is in it: what others say must not move a terminal's cursor.
     pub(super) fn sentence(&self) -> String {
         let mut text = self.message.clone();
         if !self.details.is_empty() {
@@ -71,7 +71,15 @@ impl Said {
         if !self.cause.is_empty() {
             let _ = write!(text, ": {}", self.cause);
         }
-        text.replace('\n', "; ")
+        let mut line = String::with_capacity(text.len());
+        for c in text.chars() {
+            match c {
+                '\n' => line.push_str("; "),
+                c if c.is_control() => line.extend(c.escape_default()),
+                c => line.push(c),
+            }
+        }
+        line
     }
 
     fn add(&mut self, field: &Field, value: &str) {
@@ -104,5 +112,23 @@ impl Visit for Said {
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.add(field, &format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_gets_words_only() {
+        let said = Said {
+            message: "cannot pull\nthis".into(),
+            details: "image caf\u{e9}".into(),
+            cause: "\x1b[2J\rall is well\u{9b}1m\x07".into(),
+        };
+        assert_eq!(
+            said.sentence(),
+            "cannot pull; this (image caf\u{e9}): \\u{1b}[2J\\rall is well\\u{9b}1m\\u{7}"
+        );
     }
 }
