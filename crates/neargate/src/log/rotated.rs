@@ -2,7 +2,7 @@
 //! one before, and a new one begins.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// Of each of the two files.
@@ -39,7 +39,11 @@ impl Rotated {
     fn begin_anew(&mut self) -> io::Result<()> {
         let mut old = self.path.clone().into_os_string();
         old.push(".1");
-        std::fs::rename(&self.path, old)?;
+        match std::fs::rename(&self.path, old) {
+            // Moved before, when no new one could be opened; or somebody deleted it.
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            moved => moved?,
+        }
         *self = Rotated::with_limit(&self.path, self.max_bytes)?;
         Ok(())
     }
@@ -82,5 +86,19 @@ mod tests {
         assert_eq!(read(&path.with_extension("log.1")), "line 1\nline 2\n");
         let files = std::fs::read_dir(path.parent().expect("a directory"));
         assert_eq!(files.expect("read").count(), 2);
+    }
+
+    #[test]
+    fn a_name_that_is_gone_is_made_anew() {
+        let dir = tempfile::tempdir().expect("scratch");
+        let path = dir.path().join("neargate.log");
+        let mut file = Rotated::with_limit(&path, 8).expect("opened");
+        file.write_all(b"line 0\n").expect("written");
+        // What is left where the new file could not be opened.
+        std::fs::rename(&path, path.with_extension("log.1")).expect("moved");
+        file.write_all(b"line 1\n").expect("written");
+        let read = |path: &Path| std::fs::read_to_string(path).expect("there");
+        assert_eq!(read(&path), "line 1\n");
+        assert_eq!(read(&path.with_extension("log.1")), "line 0\n");
     }
 }
