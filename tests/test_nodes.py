@@ -251,6 +251,24 @@ def test_removal(edge):
     assert again.returncode == 1 and "There is no node" in again.stderr
 
 
+def test_the_range_stays_while_hosts_have_joined_with_it(control, make_node):
+    gate = control()
+    node = make_node(gate)
+    node.join(token(gate))
+    gate.stop()
+    another = ["--vpc-cidr", "10.98.0.0/16"]
+    refused = gate.cli("up", *another)
+    assert refused.returncode == 1 and "other hosts have joined with 172.31.0.0/16" in refused.stderr, refused.stderr
+    gate.start()
+    removed = operator(gate, "rm", node.id)
+    assert removed.returncode == 0, removed.stderr
+    gate.stop()
+    gate.flags = [*gate.flags, *another]
+    gate.start()
+    [vpc] = gate.client("ec2").describe_vpcs()["Vpcs"]
+    assert vpc["CidrBlock"] == "10.98.0.0/16"
+
+
 def test_who_may_not_join(control, make_node, make_gate):
     gate = control()
     gate.client("ecs").create_cluster(clusterName="edge")

@@ -3,6 +3,7 @@
 //! their addresses.
 
 use anyhow::{Context, Result, bail};
+use neargate_compute::ecs;
 use neargate_domain::vpc::VpcRange;
 use neargate_node::net;
 use neargate_service::{House, eni};
@@ -78,12 +79,19 @@ fn kept(data: &Path) -> Result<Option<VpcRange>> {
 /// Takes another range than the one that was kept.
 ///
 /// # Errors
-/// Somebody has an address of that one.
+/// Somebody has an address of that one, or a host joined with it: none is told of another.
 pub async fn change(data: &Path, kept: VpcRange, range: VpcRange, house: &House) -> Result<()> {
     if eni::any(house).await? {
         bail!(
             "tasks or instances have addresses in {kept}, the range of the task network until now: \
              start without --vpc-cidr, stop and remove them, and then choose {range}"
+        );
+    }
+    if ecs::have_joined(house).await? {
+        bail!(
+            "other hosts have joined with {kept}, the range of the task network until now, and keep \
+             it: start without --vpc-cidr, remove each with `neargate node rm`, choose {range}, and \
+             join them anew"
         );
     }
     keep(data, range)

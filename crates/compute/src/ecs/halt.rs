@@ -58,6 +58,13 @@ pub async fn elsewhere(house: &House) -> Result<HashSet<String>, AwsError> {
     Ok(known.into_iter().map(|n| n.value.id).collect())
 }
 
+/// Are there nodes of other hosts that were not removed?
+pub async fn have_joined(house: &House) -> Result<bool, AwsError> {
+    let prefix = KnownNode::prefix();
+    let known = house.db.list_prefix::<KnownNode>(&prefix).await?;
+    Ok(known.iter().any(|n| !n.value.dismissed))
+}
+
 async fn unstopped(house: &House) -> Result<Vec<Stored<Task>>, AwsError> {
     let prefix = format!("{}/", Task::KIND);
     let mut tasks = house.db.list_prefix::<Task>(&prefix).await?;

@@ -35,7 +35,7 @@ pub use controller::{Expire, ForgetTokens};
 pub use deletion::Deletion;
 pub use events::Events;
 pub use fleet::Fleet;
-pub use halt::{elsewhere, halt, running};
+pub use halt::{elsewhere, halt, have_joined, running};
 pub use instances::Deregistration;
 pub use nodes::Nodes;
 pub use plan::task_definition::definition as as_described;
