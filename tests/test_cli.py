@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import termios
+import threading
 import urllib.error
 import urllib.request
 
@@ -147,8 +148,12 @@ def test_logs_are_whole_followed_and_end_with_the_task(busybox):
     lines = [follow.stdout.readline().rstrip("\n") for _ in range(10)]
     assert lines == [f"app/{short} line {n}" for n in range(1, 11)]
     gate.client("ecs").stop_task(task=arn)
-    rest, errors = follow.communicate(timeout=30)
-    assert follow.returncode == 0, errors
+    # `communicate` would lose what came together with the tenth line.
+    patience = threading.Timer(30, follow.kill)
+    patience.start()
+    rest, errors = follow.stdout.read(), follow.stderr.read()
+    patience.cancel()
+    assert follow.wait() == 0, errors
     numbers = [int(line.rsplit(" ", 1)[1]) for line in rest.splitlines()]
     assert numbers == list(range(11, 11 + len(numbers))), "no line is lost or doubled"
     whole = neargate(gate, "logs", "talk").stdout.splitlines()
