@@ -6,6 +6,7 @@ use neargate_store::embedded::Options;
 use neargate_store::{EmbeddedStore, StoreError};
 use std::fs;
 use std::io;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,14 +48,16 @@ pub fn open(
         Ok(_) => Some("empty"),
         Err(_) => Some("missing"),
     };
-    if let Some(how) = how.filter(|_| data.join(LATER).exists() && !anew) {
+    // Whatever a file says that an interrupted first start left, there never was state.
+    let anew = anew || !data.join(LATER).exists();
+    if let Some(how) = how.filter(|_| !anew) {
         return Err(StateError::Lost { path, how });
     }
     let options = || Options::default().hold_ahead(AHEAD_BYTES);
     let open = || EmbeddedStore::open_with(&path, clock.clone(), options());
     let opened = match open() {
         Err(StoreError::Corrupt(why)) if anew => {
-            let aside = path.with_extension("redb.damaged");
+            let aside = free_name(&path);
             tracing::warn!(why, aside = %aside.display(), "the state is set aside");
             fs::rename(&path, &aside).map_err(|source| StateError::Aside {
                 path: path.clone(),
@@ -66,6 +69,15 @@ pub fn open(
         opened => opened,
     };
     opened.map_err(|source| StateError::Store { path, source })
+}
+
+/// Where nothing lies yet that was set aside.
+fn free_name(path: &Path) -> PathBuf {
+    let aside = path.with_extension("redb.damaged");
+    let numbered = (2..).map(|n| path.with_extension(format!("redb.damaged-{n}")));
+    let mut names = iter::once(aside).chain(numbered);
+    let free = names.find(|name| fs::symlink_metadata(name).is_err());
+    free.expect("there is always another number")
 }
 
 #[cfg(test)]
@@ -132,11 +144,32 @@ mod tests {
         }
     }
 
-    /// A start that ended before it had written anything is no loss.
+    /// A start that ended before it had written anything is no loss. The file is sized first, and
+    /// its first bytes are written last.
     #[tokio::test]
     async fn an_interrupted_first_start_is_begun_again() {
+        for left in [vec![], vec![0; 1 << 20], b"half".repeat(1000)] {
+            let data = tempfile::tempdir().unwrap();
+            std::fs::write(data.path().join(NAME), left).unwrap();
+            write(&*open(data.path(), false).unwrap()).await;
+            std::fs::create_dir(data.path().join(LATER)).unwrap();
+            let store = open(data.path(), false).unwrap();
+            assert!(store.get("k").await.unwrap().is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_set_aside_stays() {
         let data = tempfile::tempdir().unwrap();
-        std::fs::write(data.path().join(NAME), "").unwrap();
-        open(data.path(), false).unwrap();
+        std::fs::create_dir(data.path().join(LATER)).unwrap();
+        let names = ["damaged", "damaged-2", "damaged-3"];
+        for name in names {
+            std::fs::write(data.path().join(NAME), name.repeat(1000)).unwrap();
+            open(data.path(), true).unwrap();
+        }
+        for name in names {
+            let aside = data.path().join(format!("{NAME}.{name}"));
+            assert_eq!(std::fs::read(aside).unwrap(), name.repeat(1000).as_bytes());
+        }
     }
 }
