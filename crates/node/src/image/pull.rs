@@ -179,15 +179,24 @@ impl Images {
             }
             Content::Index(entries) => below(0, &entries),
         };
+        // Of entries that name no platform, one whose configuration names ours is taken before
+        // one that names none there either: signatures do not.
+        let mut unnamed = None;
         for _ in 0..MAX_INDEX_DOCUMENTS {
             let Some((depth, entry)) = left.pop() else {
-                return Err(manifest::wrong_platform(ours));
+                return unnamed.ok_or_else(|| manifest::wrong_platform(ours));
             };
             let says_platform = entry.platform.is_some();
             match manifest::parse(&origin.document(&entry, "manifests").await?) {
                 Ok(Content::Manifest { config, layers }) => {
                     let image = self.config(origin, &config, layers).await;
                     match image {
+                        Ok(image)
+                            if !says_platform
+                                && image.0.platform.architecture.trim().is_empty() =>
+                        {
+                            unnamed.get_or_insert(image);
+                        }
                         Ok((config, _))
                             if !says_platform && config.platform.rank(ours).is_none() => {}
                         // What says nothing of itself need not be an image at all.
@@ -203,11 +212,8 @@ impl Images {
                 Err(e) => return Err(e),
             }
         }
-        Err(PullError::resolving(
-            PullErrorKind::Invalid,
-            1,
-            "the image index is nested too deeply",
-        ))
+        let too_deep = "the image index is nested too deeply";
+        unnamed.ok_or_else(|| PullError::resolving(PullErrorKind::Invalid, 1, too_deep))
     }
 
     async fn config(
@@ -218,10 +224,13 @@ impl Images {
     ) -> Result<(ConfigFile, Vec<Descriptor>), PullError> {
         let invalid = |why: String| PullError::resolving(PullErrorKind::Invalid, 1, &why);
         let bytes = origin.document(descriptor, "blobs").await?;
-        let config: ConfigFile = serde_json::from_slice(&bytes)
+        let mut config: ConfigFile = serde_json::from_slice(&bytes)
             .map_err(|e| invalid(format!("failed to unmarshal image config: {e}")))?;
-        let os = &config.platform.os;
-        if !os.is_empty() && !os.eq_ignore_ascii_case("linux") {
+        let os = &mut config.platform.os;
+        if os.trim().is_empty() {
+            *os = "linux".to_owned();
+        }
+        if !os.trim().eq_ignore_ascii_case("linux") {
             return Err(manifest::wrong_platform(manifest::host_architecture()));
         }
         if config.rootfs.diff_ids.len() != layers.len() {

@@ -166,6 +166,19 @@ async fn an_index_is_read_as_containerd_reads_it() {
     let silent = put(silent).await;
     let pulled = node.pull_own(silent).await.unwrap();
     assert!(pulled.layers[0].join("bin/sh").is_file());
+    // What names no architecture in its configuration either is taken when nothing else is.
+    let nameless = image_for("", &[base()]);
+    node.store(&nameless).await;
+    let of = |digest: &Digest| entry(digest, none.clone());
+    let alone = put(index(vec![of(&other.digest), of(&nameless.digest)])).await;
+    let pulled = node.pull_own(alone).await.unwrap();
+    assert_eq!(pulled.digest, alone);
+    assert!(pulled.layers[0].join("bin/sh").is_file());
+    let signature = image_for("", &[top()]);
+    node.store(&signature).await;
+    let signed = put(index(vec![of(&signature.digest), of(&ours.digest)])).await;
+    let pulled = node.pull_own(signed).await.unwrap();
+    assert!(pulled.layers[0].join("bin/sh").is_file());
     // An index in an index, beside one that leads nowhere.
     let dead_end = put(index(vec![entry(&other.digest, none.clone())])).await;
     let nested = index(vec![
