@@ -8,7 +8,7 @@ use neargate_domain::NodeKind;
 use neargate_domain::link::Peer;
 use neargate_domain::vpc::{self, VpcRange};
 use neargate_node::about;
-use neargate_node::agent::{Agent, AgentConfig, InstanceNetworks};
+use neargate_node::agent::{Agent, AgentConfig, InstanceNetworks, Keeper};
 use neargate_node::capability::Allowed;
 use neargate_node::image::{Images, OwnBlobs, RegistryConfig};
 use neargate_node::net::{Instance, InstanceConfig, Network, NetworkConfig, OverlayConfig, Share};
@@ -48,6 +48,8 @@ pub struct Machine {
     pub images: Arc<Images>,
     pub network: Arc<Network>,
     pub runtime: Arc<ShimRuntime>,
+    /// Looks after the disk for every agent of the host.
+    pub room: Arc<Keeper>,
     /// The host's own network, when it is a container instance.
     own: Option<Arc<Instance>>,
     run_dir: PathBuf,
@@ -96,6 +98,8 @@ impl Machine {
         let mut agent = AgentConfig::new(setup.data.join("node"), setup.clock, setup.rng);
         agent.node_id = setup.node_id;
         agent.allowed = setup.allowed;
+        let room = Keeper::start(setup.data.to_owned());
+        agent.room = Some(Arc::clone(&room));
         let upstream = setup.upstream;
         let (agent, own) = match setup.kind {
             NodeKind::Fargate => {
@@ -123,6 +127,7 @@ impl Machine {
             images,
             network,
             runtime,
+            room,
             own,
             run_dir,
         })

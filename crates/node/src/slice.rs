@@ -8,7 +8,7 @@
 //! It knows nothing of clusters or registration. Invariants: [`Slice::start`] finds again what an
 //! earlier process left, containers running; [`Slice::remove`] leaves nothing.
 
-use crate::agent::{Agent, AgentConfig, AgentError, InstanceNetworks};
+use crate::agent::{Agent, AgentConfig, AgentError, InstanceNetworks, Keeper};
 use crate::capability::Allowed;
 use crate::cgroup::{Cgroup, Hierarchy};
 use crate::image::Images;
@@ -36,6 +36,8 @@ pub struct SliceConfig {
     pub memory_mib: u32,
     /// What of the host its containers may reach: a slice is no machine of its own.
     pub allowed: Allowed,
+    /// See [`AgentConfig::room`].
+    pub room: Option<Arc<Keeper>>,
     /// Survives the machine's restart, and is the slice's alone: ledger, containers.
     pub data_dir: PathBuf,
     /// May be lost with the machine's restart, and is the slice's alone.
@@ -125,6 +127,7 @@ impl Slice {
         );
         agent.node_id = config.node_id.clone();
         agent.allowed = config.allowed;
+        agent.room = config.room.clone();
         let interface = config.interface.clone();
         let networks = InstanceNetworks::of_slice(vpc.clone(), Arc::clone(&own), &id, interface);
         let (of_agent, containers) = (Arc::clone(&images), runtime.clone());

@@ -119,6 +119,7 @@ impl Driver {
             cpu_units: record.resources.cpu_units,
             memory_mib: record.resources.memory_mib.min(about::for_tasks_mib()?),
             allowed: shared.allowed,
+            room: Some(shared.room.clone()),
             data_dir: places.data_dirs.join(&record.id),
             run_dir: places.run_dirs.join(&record.id),
             instance: places.instance.clone(),

@@ -14,6 +14,7 @@ use neargate_base::backoff::Backoff;
 use neargate_base::{Clock, Rng, task};
 use neargate_compute::ecs::model::InstanceSlice;
 use neargate_control::Built;
+use neargate_node::agent;
 use neargate_node::capability::Allowed;
 use neargate_node::image::Images;
 use neargate_node::net::Network;
@@ -43,6 +44,7 @@ struct Shared {
     built: Arc<Built>,
     images: Arc<Images>,
     network: Arc<Network>,
+    room: Arc<agent::Keeper>,
     places: Slices,
     /// What of the host their containers may reach.
     allowed: Allowed,
@@ -115,6 +117,7 @@ impl Keeper {
             built,
             images: machine.images.clone(),
             network: machine.network.clone(),
+            room: machine.room.clone(),
             places,
             allowed: config.allowed_or(Allowed::default())?,
             clock,

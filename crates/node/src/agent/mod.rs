@@ -31,11 +31,11 @@ mod state;
 mod tests;
 
 pub use self::instance::InstanceNetworks;
+pub use self::room::Keeper;
 
 use self::driver::{Driver, Handle, Message, Shared};
 use self::ledger::{Ledger, LedgerError};
 use self::observe::Event;
-use self::room::Keeper;
 use self::seams::{Plumb, Pull};
 use self::shipper::LogWatch;
 use self::state::TaskState;
@@ -73,6 +73,8 @@ pub struct AgentConfig {
     pub log_drain_limit: Duration,
     /// What of this machine containers may reach.
     pub allowed: Allowed,
+    /// Looks after the disk; it is the same for all agents of a host. `None`: one of its own.
+    pub room: Option<Arc<Keeper>>,
 }
 
 impl AgentConfig {
@@ -88,6 +90,7 @@ impl AgentConfig {
             collect_every: Duration::from_secs(600),
             log_drain_limit: Duration::from_secs(600),
             allowed: Allowed::default(),
+            room: None,
         }
     }
 }
@@ -175,8 +178,8 @@ impl Agent {
             .collect()
             .await;
         sweep(&shared, &known).await?;
-        let room = Arc::new(Keeper::new(config.data_dir));
-        task::spawn("disk-room", Arc::clone(&room).run(Arc::clone(&shared)));
+        let own = || Keeper::start(config.data_dir);
+        let room = config.room.unwrap_or_else(own);
         let mut fleet = Fleet::new(Arc::clone(&shared), room);
         for (driver, handle) in adopted {
             fleet.drive(driver, handle, false);
@@ -232,7 +235,9 @@ impl Fleet {
 
     fn drive(&mut self, driver: Driver, handle: Handle, is_new: bool) {
         let assignment = &driver.state.assignment;
-        self.room.add(assignment, handle.tx.clone(), is_new);
+        let runtime = Arc::clone(&self.shared.runtime);
+        self.room
+            .add(assignment, handle.tx.clone(), runtime, is_new);
         let task_id = driver.state.assignment.task_id.clone();
         self.drivers.insert(task_id.clone(), handle);
         let ended = self.ended_tx.clone();
@@ -286,6 +291,9 @@ impl Fleet {
         }
         if let Some(collecting) = collecting {
             collecting.abort();
+        }
+        for task_id in self.drivers.keys() {
+            self.room.remove(task_id);
         }
         self.drivers.into_keys().collect()
     }

@@ -5,16 +5,16 @@
 //! looking at them, and that is done only when the disk's free space says that it could matter.
 //! A limit can be overrun by what is written between two looks (see `docs/decisions/0006-room-on-the-disk.md`).
 
-use super::driver::{Sender, Shared};
+use super::driver::Sender;
 use super::observe::Event;
-use crate::runtime::Files;
-use neargate_base::Room;
+use crate::runtime::{Files, Runtime};
 use neargate_base::time::Stopwatch;
+use neargate_base::{Room, task};
 use neargate_domain::Assignment;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// Files that a task may have for each GiB it may take: one for 16 KiB, as ext4 makes room for.
@@ -50,6 +50,10 @@ impl Found {
     }
 
     fn grown(&self) -> Files {
+        if self.now.is_too_much() {
+            // How it grows cannot be seen.
+            return self.now;
+        }
         let before = self.before.unwrap_or(self.now);
         Files {
             bytes: self.now.bytes.saturating_sub(before.bytes),
@@ -76,7 +80,8 @@ fn too_much(room: &Room, plenty: &Room, tasks: &[Found]) -> Vec<(String, String)
     let taken = taken(plenty, room);
     let by_files = out_of_files(room);
     let of = |files: Files| if by_files { files.count } else { files.bytes };
-    let by_tasks: u64 = tasks.iter().map(|task| of(task.grown())).sum();
+    let grown = tasks.iter().map(|task| of(task.grown()));
+    let by_tasks = grown.fold(0, u64::saturating_add);
     if by_tasks < of(taken) / 2 {
         // Somebody else fills the disk.
         return ends;
@@ -84,10 +89,14 @@ fn too_much(room: &Room, plenty: &Room, tasks: &[Found]) -> Vec<(String, String)
     if let Some(task) = tasks.iter().max_by_key(|task| of(task.grown())) {
         let grown = task.grown();
         if grown.bytes >= FILLS_BYTES || grown.count >= FILLS_FILES {
+            let size = if task.now.is_too_much() {
+                "what it is".to_owned()
+            } else {
+                format!("{} MiB", task.now.bytes >> 20)
+            };
             let why = format!(
-                "The task's ephemeral storage could not grow beyond {} MiB: the disk of its host \
-                 is full",
-                task.now.bytes >> 20
+                "The task's ephemeral storage could not grow beyond {size}: the disk of its host \
+                 is full"
             );
             ends.push((task.task_id.clone(), why));
         }
@@ -109,10 +118,10 @@ fn taken(before: &Room, now: &Room) -> Files {
 
 fn over_limit(task: &Found) -> Option<(String, String)> {
     let (limit, gib) = (task.limit()?, task.gib?);
-    let what = if task.now.bytes > limit.bytes {
-        format!("{} MiB", task.now.bytes >> 20)
-    } else if task.now.count > limit.count {
+    let what = if task.now.count > limit.count {
         "too many files".to_owned()
+    } else if task.now.bytes > limit.bytes {
+        format!("{} MiB", task.now.bytes >> 20)
     } else {
         return None;
     };
@@ -129,11 +138,13 @@ fn next_look(room: &Room) -> Duration {
 #[derive(Debug)]
 struct Watched {
     driver: Sender,
+    runtime: Arc<dyn Runtime>,
     gib: Option<u32>,
     before: Option<Files>,
 }
 
-/// The tasks of an agent, and the disk they share.
+/// The tasks of a host, whichever agent's, and the disk they share: who fills it is seen only by
+/// whoever sees all.
 #[derive(Debug)]
 pub struct Keeper {
     dir: PathBuf,
@@ -152,25 +163,34 @@ struct Looked {
 }
 
 impl Keeper {
-    /// `dir` is on the disk that the tasks write to.
-    pub fn new(dir: PathBuf) -> Keeper {
-        Keeper {
+    /// `dir` is on the disk that the tasks write to. Ends when nobody has it any more.
+    pub fn start(dir: PathBuf) -> Arc<Keeper> {
+        let keeper = Arc::new(Keeper {
             dir,
             tasks: Mutex::default(),
-        }
+        });
+        task::spawn("disk-room", Keeper::run(Arc::downgrade(&keeper)));
+        keeper
     }
 
     /// From here on the task is looked after. `is_new`: it has no files yet.
-    pub fn add(&self, task: &Assignment, driver: Sender, is_new: bool) {
+    pub(super) fn add(
+        &self,
+        task: &Assignment,
+        driver: Sender,
+        runtime: Arc<dyn Runtime>,
+        is_new: bool,
+    ) {
         let watched = Watched {
             driver,
+            runtime,
             gib: task.ephemeral_storage_gib,
             before: is_new.then(Files::default),
         };
         self.tasks.lock().insert(task.task_id.clone(), watched);
     }
 
-    pub fn remove(&self, task_id: &str) {
+    pub(super) fn remove(&self, task_id: &str) {
         let mut tasks = self.tasks.lock();
         tasks.remove(task_id);
         if tasks.capacity() > 64 && tasks.len() < tasks.capacity() / 4 {
@@ -178,30 +198,28 @@ impl Keeper {
         }
     }
 
-    /// Look after the tasks until the agent shuts down.
-    pub async fn run(self: Arc<Self>, shared: Arc<Shared>) {
+    async fn run(keeper: Weak<Keeper>) {
         let mut looked: Option<Looked> = None;
-        loop {
+        while let Some(keeper) = keeper.upgrade() {
             let mut wait = LATEST;
-            if let Ok(room) = Room::at(&self.dir)
-                && !self.tasks.lock().is_empty()
+            if let Ok(room) = Room::at(&keeper.dir)
+                && !keeper.tasks.lock().is_empty()
             {
                 if looked.as_ref().is_none_or(|looked| is_due(&room, looked)) {
                     let plenty = looked.as_ref().map_or(room, |looked| looked.plenty);
-                    looked = Some(self.look(&shared, room, plenty).await);
+                    looked = Some(keeper.look(room, plenty).await);
                 }
                 wait = next_look(&room);
             }
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = shared.shutdown.cancelled() => return,
-            }
+            drop(keeper);
+            tokio::time::sleep(wait).await;
         }
     }
 
-    async fn look(&self, shared: &Shared, room: Room, plenty: Room) -> Looked {
+    async fn look(&self, room: Room, plenty: Room) -> Looked {
         let since = Stopwatch::start();
-        let list = |(id, w): (&String, &Watched)| (id.clone(), w.gib, w.before);
+        let list =
+            |(id, w): (&String, &Watched)| (id.clone(), Arc::clone(&w.runtime), w.gib, w.before);
         let tasks: Vec<_> = self.tasks.lock().iter().map(list).collect();
         let (mut found, mut slack) = (
             Vec::new(),
@@ -210,8 +228,8 @@ impl Keeper {
                 count: u64::MAX,
             },
         );
-        for (task_id, gib, before) in tasks {
-            match shared.runtime.files(&task_id).await {
+        for (task_id, runtime, gib, before) in tasks {
+            match runtime.files(&task_id).await {
                 Ok(now) => found.push(Found {
                     task_id,
                     gib,
@@ -268,7 +286,9 @@ fn is_due(room: &Room, looked: &Looked) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{assignment, fakes::FakeRuntime};
     use super::*;
+    use tokio::sync::mpsc;
 
     const MIB: u64 = 1 << 20;
 
@@ -331,6 +351,43 @@ mod tests {
         ];
         assert!(ended(&room(65 * MIB), &tasks).is_empty());
         assert_eq!(ended(&room(63 * MIB), &tasks), ["filler"]);
+    }
+
+    #[test]
+    fn a_task_that_hides_its_files_ends_before_the_reserve() {
+        let mut hidden = found("hidden", Some(0), 1);
+        (hidden.gib, hidden.now) = (None, Files::TOO_MUCH);
+        // It was so when there was room, too.
+        hidden.before = Some(Files::TOO_MUCH);
+        let tasks = [found("filler", Some(0), 900), hidden.clone(), hidden];
+        assert!(ended(&room(65 * MIB), &tasks).is_empty());
+        assert_eq!(ended(&room(63 * MIB), &tasks), ["hidden"]);
+    }
+
+    #[tokio::test]
+    async fn the_one_that_grew_most_ends_whichever_agents_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let keeper = Keeper {
+            dir: dir.path().to_owned(),
+            tasks: Mutex::default(),
+        };
+        let agents: Vec<_> = [300, 310, 320]
+            .into_iter()
+            .map(|mib| {
+                let (runtime, (driver, told)) = (FakeRuntime::new(), mpsc::unbounded_channel());
+                let mut task = assignment(vec![]);
+                (task.task_id, task.ephemeral_storage_gib) = (format!("grew-{mib}"), None);
+                *runtime.files.lock() = Files {
+                    bytes: mib * MIB,
+                    count: 1,
+                };
+                keeper.add(&task, driver, runtime, true);
+                told
+            })
+            .collect();
+        keeper.look(room(63 * MIB), room(1 << 30)).await;
+        let ended = agents.into_iter().map(|mut told| told.try_recv().is_ok());
+        assert_eq!(ended.collect::<Vec<_>>(), [false, false, true]);
     }
 
     #[test]

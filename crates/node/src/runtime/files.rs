@@ -18,9 +18,28 @@ pub struct Files {
 }
 
 impl Files {
+    /// As much as of what hides what it holds.
+    pub(crate) const TOO_MUCH: Files = Files {
+        bytes: u64::MAX / 4,
+        count: u64::MAX / 4,
+    };
+
     fn add(&mut self, blocks: u64) {
-        self.bytes += blocks * 512;
-        self.count += 1;
+        let bytes = blocks.saturating_mul(512);
+        *self = self.and(Files { bytes, count: 1 });
+    }
+
+    /// Whether something was there that hides what it holds.
+    pub(crate) fn is_too_much(&self) -> bool {
+        self.bytes >= Files::TOO_MUCH.bytes
+    }
+
+    /// Both together.
+    pub(super) fn and(self, other: Files) -> Files {
+        Files {
+            bytes: self.bytes.saturating_add(other.bytes),
+            count: self.count.saturating_add(other.count),
+        }
     }
 }
 
@@ -55,13 +74,13 @@ fn walk(dir: OwnedFd, depth: usize, seen: &mut HashSet<u64>, files: &mut Files) 
             continue;
         }
         if depth == DEEPEST {
-            files.count = u64::MAX / 2;
+            *files = Files::TOO_MUCH;
             return;
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match openat(dir.as_fd(), name, flags, Mode::empty()) {
             Ok(below) => walk(below, depth + 1, seen, files),
-            Err(Errno::MFILE | Errno::NFILE) => files.count = u64::MAX / 2,
+            Err(Errno::MFILE | Errno::NFILE) => *files = Files::TOO_MUCH,
             Err(_) => {}
         }
     }
@@ -155,7 +174,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let deep: std::path::PathBuf = std::iter::repeat_n("d", DEEPEST + 2).collect();
         fs::create_dir_all(dir.path().join(deep)).unwrap();
-        assert!(under(dir.path()).count > 1 << 40);
+        let found = under(dir.path());
+        assert!(found.count > 1 << 40 && found.bytes > 1 << 60, "{found:?}");
+        let most = u64::MAX;
+        let all = Files {
+            bytes: most,
+            count: most,
+        };
+        assert_eq!(found.and(all), all);
     }
 
     #[test]

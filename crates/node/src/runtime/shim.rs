@@ -334,10 +334,7 @@ impl Runtime for ShimRuntime {
             let groups = containers.iter().map(|name| task.child(name));
             let processes: Vec<i32> = groups.flat_map(|c| c.processes()).collect();
             let (named, unnamed) = (files::under(&dir), files::unlinked(&processes));
-            Ok(Files {
-                bytes: named.bytes + unnamed.bytes,
-                count: named.count + unnamed.count,
-            })
+            Ok(named.and(unnamed))
         })
         .await
     }

@@ -158,6 +158,7 @@ async fn slice(dir: &Path, images: Arc<Images>, network: &Arc<Network>) -> Optio
         cpu_units: 2048,
         memory_mib: 256,
         allowed: Allowed::default(),
+        room: None,
         data_dir: slices.data_dirs.join(SLICE),
         run_dir: slices.run_dirs.join(SLICE),
         instance: slices.instance,

@@ -306,6 +306,8 @@ pub struct FakeRuntime {
     dir: tempfile::TempDir,
     /// By task id and name, in order of start.
     pub containers: watch::Sender<Vec<Arc<FakeContainer>>>,
+    /// What every task's files take.
+    pub files: Mutex<Files>,
 }
 
 impl FakeRuntime {
@@ -314,6 +316,7 @@ impl FakeRuntime {
         Arc::new(FakeRuntime {
             dir,
             containers: watch::Sender::default(),
+            files: Mutex::default(),
         })
     }
 
@@ -398,7 +401,7 @@ impl Runtime for FakeRuntime {
     }
 
     async fn files(&self, _: &str) -> Result<Files, RuntimeError> {
-        Ok(Files::default())
+        Ok(*self.files.lock())
     }
 
     async fn discard(&self, _: &str, _: &str) -> Result<(), RuntimeError> {

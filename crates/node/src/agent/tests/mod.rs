@@ -3,7 +3,7 @@
 mod clock_set;
 mod command;
 mod driver;
-mod fakes;
+pub mod fakes;
 mod health;
 mod ledger;
 mod plan;
