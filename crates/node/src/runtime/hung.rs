@@ -46,11 +46,13 @@ fn holder(dir: &Path) -> Option<i32> {
     let is_file = FileType::from_raw_mode(lock.mode()) == FileType::RegularFile;
     let locks = fs::read_to_string("/proc/locks").ok().filter(|_| is_file)?;
     let pids = locks.lines().filter_map(|line| locked(line, lock.ino()));
-    pids.into_iter().find(|pid| is_shim(*pid))
+    let file = (lock.dev(), lock.ino());
+    pids.into_iter()
+        .find(|pid| is_shim(*pid) && has_open(*pid, file))
 }
 
-/// The pid of `1: FLOCK  ADVISORY  WRITE 2389 00:2d:4711 0 EOF`, if it is of this file. Devices
-/// are not compared: some file systems show another one there than to stat(2).
+/// The pid of `1: FLOCK  ADVISORY  WRITE 2389 00:2d:4711 0 EOF`, if it may be of this file: some
+/// file systems show another device there than to stat(2), so the inode alone is compared.
 fn locked(line: &str, inode: u64) -> Option<i32> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     match fields[..] {
@@ -62,6 +64,13 @@ fn locked(line: &str, inode: u64) -> Option<i32> {
     }
 }
 
+/// Whether the process has the file open. Another file system may have the same inode.
+fn has_open(pid: i32, file: (u64, u64)) -> bool {
+    let open = fs::read_dir(format!("/proc/{pid}/fd"));
+    let mut open = open.into_iter().flatten().flatten();
+    open.any(|fd| fs::metadata(fd.path()).is_ok_and(|found| (found.dev(), found.ino()) == file))
+}
+
 fn is_shim(pid: i32) -> bool {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     line.starts_with(b"neargate-shim\0")
@@ -70,6 +79,17 @@ fn is_shim(pid: i32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_of_another_file_system_is_another_file() {
+        let file = tempfile::tempfile().unwrap();
+        let own = i32::try_from(std::process::id()).unwrap();
+        let stat = file.metadata().unwrap();
+        assert!(has_open(own, (stat.dev(), stat.ino())));
+        assert!(!has_open(own, (u64::MAX, stat.ino())));
+        drop(file);
+        assert!(!has_open(own, (stat.dev(), stat.ino())));
+    }
 
     #[test]
     fn a_lock_names_its_file_and_its_holder() {
