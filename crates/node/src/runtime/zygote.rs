@@ -2,8 +2,8 @@
 //! not there, or no more.
 //!
 //! Invariants: a zygote that was killed or hangs costs no container: the request goes to a new
-//! one. Should the old one have forked a shim yet, the lock of the container's directory lets one
-//! of the two live.
+//! one, when the old one is dead and has not answered. Should it have forked a shim in its last
+//! moment, the lock of the container's directory lets one of the two live.
 
 use super::exe::ShimProgram;
 use crate::shim::{ZYGOTE, receive, send};
@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 /// A fork takes less than a millisecond; a zygote that was stopped takes for ever. One that has
 /// forked before need not be loaded first, and every start waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);
-const PATIENCE_WITH_KNOWN: Duration = Duration::from_secs(2);
+const PATIENCE_WITH_KNOWN: Duration = Duration::from_secs(5);
 
 /// Room for a shim's command line, which it writes over its zygote's.
 const TITLE_BYTES: usize = 1024;
@@ -79,7 +79,11 @@ impl Zygote {
                 }
                 Err(e) => {
                     tracing::warn!(error = %e, "the shims' zygote is gone: starting another");
+                    let late = zygote.end();
                     *running = None;
+                    if let Some(answer) = late {
+                        return answer.map(Forked);
+                    }
                 }
             }
         }
@@ -134,6 +138,10 @@ impl Running {
     /// A shim's pidfd, or why it could not be forked. An error: the zygote does not answer.
     fn ask(&self, dir: &Path, listener: BorrowedFd<'_>) -> io::Result<io::Result<OwnedFd>> {
         send(&self.socket, dir.as_os_str().as_bytes(), Some(listener))?;
+        self.answer()
+    }
+
+    fn answer(&self) -> io::Result<io::Result<OwnedFd>> {
         let mut number = [0; 4];
         let (length, pidfd) = loop {
             match receive(&self.socket, &mut number, RecvFlags::empty()) {
@@ -147,11 +155,18 @@ impl Running {
             (_, errno, _) => Ok(Err(io::Error::from_raw_os_error(errno.saturating_neg()))),
         }
     }
+
+    /// It forks nothing from here on. The answer that it gave yet, after the patience's end.
+    fn end(&mut self) -> Option<io::Result<OwnedFd>> {
+        // It keeps nothing that would be lost. Errors: it has ended before.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        self.answer().ok()
+    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It keeps nothing that would be lost. Errors: it has ended before.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
