@@ -83,3 +83,37 @@ fn an_added_member_fails() {
     );
     golden::check::<Careless>(dir.path());
 }
+
+/// A form with a member that may be missing, as older records have it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Grown {
+    name: String,
+    #[serde(default)]
+    added: u32,
+}
+
+impl Resource for Grown {
+    const KIND: &'static str = "test/grown";
+}
+
+fn grown(before: &str) {
+    let dir = tempfile::tempdir().expect("directory");
+    let now = r#"{"v":1,"r":{"name":"a","added":1}}"#;
+    write(&dir, "test.grown.v1.json", now);
+    write(&dir, "test.grown.v1.before-added.json", before);
+    // Others' files.
+    write(&dir, "test.grown.v10.json", "{}");
+    write(&dir, "test.grown-up.v1.before.json", "{}");
+    golden::check::<Grown>(dir.path());
+}
+
+#[test]
+fn an_earlier_form_of_the_same_version_is_read() {
+    grown(r#"{"v":1,"r":{"name":"a"}}"#);
+}
+
+#[test]
+#[should_panic(expected = "before-added.json can no longer be read")]
+fn an_earlier_form_that_cannot_be_read_fails() {
+    grown(r#"{"v":1,"r":{"added":1}}"#);
+}
