@@ -6,6 +6,7 @@ use neargate_domain::{DesiredState, Health, LaunchType, TaskStatus};
 use neargate_service::{Resource, Scope, Stored, db};
 use neargate_store::Revision;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// A cluster, by account, region and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,6 +84,8 @@ pub struct Row {
     pub started_at: Option<Timestamp>,
     /// When it was first seen to be `RUNNING`, by the control plane's clock.
     pub running_at: Option<Timestamp>,
+    /// Since when this process sees it run: so long it has, however the clock was set meanwhile.
+    pub seen_running: Option<Instant>,
     pub stopping_at: Option<Timestamp>,
     pub stopped_at: Option<Timestamp>,
     pub stop_code: Option<String>,
@@ -140,6 +143,7 @@ impl Row {
             created_at: spec.created_at,
             started_at: status.started_at,
             running_at: status.running_at.or(status.started_at),
+            seen_running: None,
             stopping_at: status.stopping_at,
             stopped_at: status.stopped_at,
             stop_code: status.stop_code.clone(),
@@ -154,6 +158,8 @@ impl Row {
 
     /// The row that replaces `before`.
     pub(super) fn after(mut self, before: Option<&Row>) -> Row {
+        let seen = before.and_then(|b| b.seen_running);
+        self.seen_running = seen.or_else(|| self.is_running().then(Instant::now));
         let before = before.map(|b| b.turns).unwrap_or_default();
         let now = |turned: bool| turned.then_some(self.revision);
         self.turns = Turns {

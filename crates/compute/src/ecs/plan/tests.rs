@@ -361,6 +361,24 @@ fn reports_become_aws_states() {
 }
 
 #[test]
+fn it_runs_since_it_was_seen_to_or_since_it_started_when_that_was_not_kept() {
+    let running = life().remove(1);
+    let later = TaskReport {
+        sequence: 9,
+        ..running.clone()
+    };
+    let mut kept = task();
+    kept.status = observe(&kept, &running, t(40)).expect("news");
+    assert_eq!(kept.status.running_at, Some(t(40)));
+    let mut old = kept.clone();
+    old.status.running_at = None;
+    for (mut task, since) in [(kept, t(40)), (old, t(20))] {
+        task.status = observe(&task, &later, t(90)).expect("news");
+        assert_eq!(task.status.running_at, Some(since));
+    }
+}
+
+#[test]
 fn a_user_stop_is_the_cause_that_counts() {
     let mut task = task();
     for report in &life()[..2] {

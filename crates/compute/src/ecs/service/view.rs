@@ -136,14 +136,20 @@ pub(in crate::ecs) fn draining(ecs: &Ecs, id: &ServiceId, rows: &[Arc<Row>]) -> 
 }
 
 /// Which of the tasks do not count as healthy yet: by the time that passed, whatever became of the
-/// clock.
+/// clock. Of a time that the clock shows twice, or no more, it knows the least age only; what was
+/// seen to run for long enough does not become young by that.
 pub(in crate::ecs) fn settling(ecs: &Ecs, house: &House, rows: &[Arc<Row>]) -> Settling {
     let began = ecs.fleet.began();
     let known = Known {
         began_at: began.map_or(0, |began| began.at),
         up: began.map_or(Duration::ZERO, |began| began.elapsed()),
     };
-    Settling::of(rows, ecs.settle.0, known, |at| house.clock.age(at))
+    let ran = |row: &Row| {
+        let told = row.running_at.map(|at| house.clock.age(at));
+        let seen = row.seen_running.map(|since| since.elapsed());
+        told.max(seen).unwrap_or_default()
+    };
+    Settling::of(rows, ecs.settle.0, known, ran)
 }
 
 /// Of those, the ones with tasks that are not of this service.

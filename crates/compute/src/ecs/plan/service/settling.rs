@@ -37,22 +37,21 @@ pub struct Settling {
 }
 
 impl Settling {
-    /// `age`: how long ago a time was.
+    /// `ran`: for how long a task has been running.
     pub fn of(
         rows: &[Arc<Row>],
         settle: Duration,
         known: Known,
-        age: impl Fn(Timestamp) -> Duration,
+        ran: impl Fn(&Row) -> Duration,
     ) -> Self {
         let mut settling = Settling {
             settle,
             ..Settling::default()
         };
         for row in rows.iter().filter(|row| row.is_well()) {
-            let ran = row.running_at.map(&age).unwrap_or_default();
             let mut left = match row.checked {
                 true => Duration::ZERO,
-                false => settle.saturating_sub(ran),
+                false => settle.saturating_sub(ran(row)),
             };
             // Its node says in a moment what became of it while nobody listened. One whose word
             // was not lost has nothing new to say.

@@ -6,6 +6,7 @@ mod crashes;
 mod deployments;
 mod instances;
 mod keeping;
+mod settling;
 mod shown;
 mod task_sets;
 mod together;

@@ -4,7 +4,6 @@
 use super::{World, breaker, rules};
 use crate::ecs::fleet::Row;
 use crate::ecs::model::{Rollout, Scheduling};
-use neargate_base::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -291,8 +290,8 @@ fn what_a_restart_has_not_heard_of_does_not_count_at_once() {
     let after = |began_at: u64, up: Duration| {
         let known = Known { began_at, up };
         let now = world.now + secs(3_600);
-        let age = |at: Timestamp| now.since(at);
-        Settling::of(std::slice::from_ref(row), world.settle, known, age)
+        let ran = |row: &Row| row.running_at.map_or(Duration::ZERO, |at| now.since(at));
+        Settling::of(std::slice::from_ref(row), world.settle, known, ran)
     };
     let unheard = after(row.revision, secs(1));
     assert!(!unheard.counts(row) && unheard.is_unsure());

@@ -145,7 +145,11 @@ impl World {
             began_at: 0,
             up: Duration::ZERO,
         };
-        Settling::of(&self.view.rows, self.settle, known, |at| self.now.since(at))
+        let ran = |row: &Row| {
+            row.running_at
+                .map_or(Duration::ZERO, |at| self.now.since(at))
+        };
+        Settling::of(&self.view.rows, self.settle, known, ran)
     }
 
     pub(super) fn plan(&mut self) -> Step {
@@ -279,6 +283,7 @@ impl World {
             created_at: self.now,
             started_at: None,
             running_at: None,
+            seen_running: None,
             stopping_at: None,
             stopped_at: None,
             stop_code: None,
