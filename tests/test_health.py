@@ -212,10 +212,10 @@ def test_definitions_are_checked_and_filled_in(gate):
     assert answer["taskDefinition"]["containerDefinitions"][0]["healthCheck"] == fine
     for wrong, said in [
         (dict(command=[]), "must not be empty"),
-        (dict(command=["CMD", "true"], interval=4), "'interval' must be between 5 and 300"),
-        (dict(command=["CMD", "true"], timeout=61), "'timeout' must be between 2 and 60"),
-        (dict(command=["CMD", "true"], retries=0), "'retries' must be between 1 and 10"),
-        (dict(command=["CMD", "true"], startPeriod=301), "'startPeriod' must be between 0 and 300"),
+        (dict(command=["CMD", "true"], interval=4), "Health check interval must be greater than or equal to the minimum allowed value 5"),
+        (dict(command=["CMD", "true"], timeout=61), "Health check timeout must be less than or equal to the maximum allowed value 60"),
+        (dict(command=["CMD", "true"], retries=0), "Health check retries must be greater than or equal to the minimum allowed value 1"),
+        (dict(command=["CMD", "true"], startPeriod=301), "Health check startPeriod must be less than or equal to the maximum allowed value 300"),
     ]:
         code, message = refused(ecs.register_task_definition, **register(**wrong))
         assert code == "ClientException" and said in message, message

@@ -28,6 +28,8 @@ pub(super) struct Link {
     pub(super) mtu: u32,
     /// The bridge it is a port of.
     pub(super) controller: Option<u32>,
+    /// Somebody has switched it on; whether it carries anything is another matter.
+    pub(super) up: bool,
 }
 
 /// A main-table IPv4 route.
@@ -292,6 +294,7 @@ fn read_link(m: RouteNetlinkMessage) -> Option<Link> {
         mac: vec![],
         mtu: 0,
         controller: None,
+        up: m.header.flags.contains(LinkFlags::Up),
     };
     for a in m.attributes {
         match a {

@@ -49,30 +49,37 @@ impl Network {
             self.generation.load(Ordering::Relaxed),
         );
         let (index, table) = (self.bridge.load(Ordering::Relaxed), self.table.clone());
+        let gateways: Vec<_> = self.subnets.iter().map(|(gateway, _)| *gateway).collect();
         let found = blocking(move || {
             let read = || NetworkError::link("read the host's network");
             let mut nl = Netlink::open().map_err(read())?;
             let links = link::list(&mut nl).map_err(read())?;
             let names: HashSet<&str> = links.iter().map(|l| l.name.as_str()).collect();
-            let bridge = links.iter().any(|l| l.name == name && l.index == index);
+            let bridge = links.iter().find(|l| l.name == name && l.index == index);
+            let here = link::addresses(&mut nl).map_err(read())?;
+            let whole = bridge.is_some_and(|b| b.up) && gateways.iter().all(|g| here.contains(g));
+            let bridge = bridge.is_some();
             let lost = plans
                 .into_iter()
                 .filter(|p| !bridge || !names.contains(&*p.veth));
             let generation = generation::now().map_err(read())?;
-            let rules = generation == known || firewall::is_loaded(&table);
             Ok((
-                bridge && sysctl::forwards()?,
-                rules,
+                whole && sysctl::forwards()?,
+                generation == known,
+                generation == known || firewall::is_loaded(&table),
                 lost.collect::<Vec<_>>(),
                 generation,
             ))
         });
-        let (host, rules, lost, generation) = found.await?;
-        if !rules {
+        let (host, same, loaded, lost, generation) = found.await?;
+        if !loaded {
             tracing::warn!(
                 table = self.table,
                 "the firewall's rules were gone: loaded again"
             );
+        }
+        // Whatever was changed, and by whom: a single rule that is gone is not looked for.
+        if !same {
             self.firewall.load(self.rules.clone()).await?;
         }
         if !host {
@@ -82,7 +89,7 @@ impl Network {
             );
             self.ensure_bridge().await?;
         }
-        if !(rules && host) {
+        if !(loaded && host) {
             let peers = self.peers.lock().await;
             self.apply_peers(&peers).await?;
         }
@@ -98,8 +105,11 @@ impl Network {
                 }
             }
         }
-        // Last: what failed is looked at again, whatever the number then is.
-        self.generation.store(generation, Ordering::Relaxed);
+        // Last: what failed is looked at again. Our own loading is the next number; any other means
+        // that somebody came between.
+        let ours = u32::from(!same);
+        let seen = generation.wrapping_add(ours);
+        self.generation.store(seen, Ordering::Relaxed);
         Ok(())
     }
 

@@ -261,6 +261,7 @@ fn the_host_routes_for_tasks_alone_and_no_longer_than_they_last() {
             let table = names::table(&names::bridge("test"));
             firewall::nft(&["list", "chain", "inet", &table, "forward"], "").unwrap()
         };
+        let closed = "meta nfproto ipv4 drop";
         crate::net::sysctl::forward(false).unwrap();
         // Killed, and started again: it knows who switched it on.
         drop(start(dir.path()).await);
@@ -272,14 +273,14 @@ fn the_host_routes_for_tasks_alone_and_no_longer_than_they_last() {
             .rev()
             .map(str::trim)
             .find(|l| !["}", ""].contains(l));
-        assert_eq!(last, Some("drop"), "{rules}");
+        assert_eq!(last, Some(closed), "{rules}");
         network.shutdown(false).await.unwrap();
         assert!(!forwards());
         drop(network);
         // A router stays one, for all its networks.
         crate::net::sysctl::forward(true).unwrap();
         let network = start(dir.path()).await;
-        assert!(!forward().lines().any(|l| l.trim() == "drop"));
+        assert!(!forward().lines().any(|l| l.trim() == closed));
         network.shutdown(false).await.unwrap();
         assert!(forwards());
     });

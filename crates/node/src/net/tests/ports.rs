@@ -86,6 +86,7 @@ fn the_bridge_avoids_what_is_there() {
         mac: vec![],
         mtu: 1500,
         controller: None,
+        up: true,
     };
     let links = [link(1, "docker0"), link(2, "neargate0"), link(3, "eth0")];
     let route = |second, interface| Route {

@@ -97,6 +97,7 @@ fn an_overlapping_network_of_the_host_is_found() {
         mac: vec![],
         mtu: 1500,
         controller: None,
+        up: true,
     };
     let links = [link(1, "eth0"), link(2, "ng-00000000")];
     let route = |destination: [u8; 4], prefix_len, interface| Route {
