@@ -2,13 +2,12 @@
 //! there on every host.
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
-use rustix::io::Errno;
 use std::collections::HashSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What files take, or may take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,7 +79,7 @@ fn walk(dir: OwnedFd, depth: usize, seen: &mut HashSet<u64>, files: &mut Files) 
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match openat(dir.as_fd(), name, flags, Mode::empty()) {
             Ok(below) => walk(below, depth + 1, seen, files),
-            Err(Errno::MFILE | Errno::NFILE) => *files = Files::TOO_MUCH,
+            // Gone meanwhile, or no descriptor is left to look with: not the task's doing.
             Err(_) => {}
         }
     }
@@ -96,29 +95,33 @@ fn count(stat: &Stat, seen: &mut HashSet<u64>, files: &mut Files) {
     files.add(u64::try_from(stat.st_blocks).unwrap_or(0));
 }
 
-/// What these processes have open and no name is left of.
+/// What these processes have open, or are programs of, and no name is left of.
 pub(super) fn unlinked(processes: &[i32]) -> Files {
     let (mut files, mut seen) = (Files::default(), HashSet::new());
     for pid in processes {
-        let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else {
-            continue;
-        };
-        for path in open.flatten().map(|fd| fd.path()) {
-            // Memory is limited elsewhere.
-            let in_memory = |name: &Path| name.to_string_lossy().starts_with("/memfd:");
-            if fs::read_link(&path).is_ok_and(|name| in_memory(&name)) {
-                continue;
-            }
+        let open = fs::read_dir(format!("/proc/{pid}/fd"));
+        let open = open.into_iter().flatten().flatten().map(|fd| fd.path());
+        let program = PathBuf::from(format!("/proc/{pid}/exe"));
+        for path in open.chain([program]) {
             if let Ok(file) = fs::metadata(&path)
                 && file.is_file()
                 && file.nlink() == 0
                 && seen.insert((file.dev(), file.ino()))
+                && !is_in_memory(&path)
             {
                 files.add(file.blocks());
             }
         }
     }
     files
+}
+
+/// Memory is limited elsewhere. The file system says it, since a name is the task's to choose.
+fn is_in_memory(path: &Path) -> bool {
+    const TMPFS: u64 = 0x0102_1994;
+    const HUGETLBFS: u64 = 0x9584_58f6;
+    let kind = rustix::fs::statfs(path).map(|s| s.f_type.cast_unsigned());
+    kind.is_ok_and(|kind| matches!(kind, TMPFS | HUGETLBFS))
 }
 
 /// Removes what a container wrote; what is known of its run, and its log, stay.
@@ -167,6 +170,18 @@ mod tests {
         let own = [std::process::id() as i32];
         assert!(unlinked(&own).bytes >= 100_000);
         drop(open);
+    }
+
+    #[test]
+    fn memory_is_known_by_its_file_system() {
+        let memory = rustix::fs::memfd_create("x", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        let of = |fd: i32| PathBuf::from(format!("/proc/self/fd/{fd}"));
+        use std::os::fd::AsRawFd;
+        assert!(is_in_memory(&of(memory.as_raw_fd())));
+        // Whatever its name says.
+        let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let file = fs::File::create(dir.path().join("memfd:x")).unwrap();
+        assert!(!is_in_memory(&of(file.as_raw_fd())));
     }
 
     #[test]
