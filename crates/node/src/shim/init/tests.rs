@@ -96,6 +96,7 @@ fn odd_lines_of_user_files_hide_nothing() {
     let long = format!("long:x:5:5:{}:/long:/bin/sh", "g".repeat(200_000));
     let passwd = format!(
         "# comment: not: a: line\n\n   \n+::::::\n-@nobody::::::\nroot\nnone:x\nempty:x::0::/:\n\
+        groupless:x:24::\n\
         \ttabbed:x:20:20::/t:/bin/sh  \r\n{long}\n\u{fffd}:x:21:21::/:\nlast:x:22:23::/last:/bin/sh"
     );
     let group = "+:::\n\nfirst:x:30:last,web\r\nbare:x:31\nlast:x:23:last\nagain:x:30:last";
@@ -104,6 +105,7 @@ fn odd_lines_of_user_files_hide_nothing() {
     assert_eq!(found("long"), user(5, 5, &[5], "/long"));
     assert_eq!(found("last"), user(22, 23, &[23, 30, 30], "/last"));
     assert_eq!(found("last:bare").gid, 31);
+    assert_eq!(found("groupless"), user(24, 0, &[0], "/"));
     assert_eq!(found(""), user(0, 0, &[0], "/"), "nobody's line is root's");
     for spec in ["root", "none", "empty", "# comment", "+"] {
         assert!(user::lookup(spec, &passwd, group).is_err(), "{spec}");

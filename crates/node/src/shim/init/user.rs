@@ -154,7 +154,9 @@ impl Entry<'_> {
         let mut fields = line.split(':');
         let name = fields.next()?;
         let uid = number(fields.nth(1)?)?;
-        let gid = fields.next().map_or(Some(0), number)?;
+        // As moby/sys/user: what is no number is 0. A user ID that is none would be root, and is
+        // passed over instead.
+        let gid = fields.next().and_then(number).unwrap_or(0);
         let home = fields.nth(1).unwrap_or_default();
         Some(Entry {
             name,

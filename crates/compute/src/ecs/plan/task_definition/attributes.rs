@@ -8,14 +8,20 @@ use neargate_api::ecs as api;
 use std::collections::BTreeSet;
 
 /// Where the definition could run: on Fargate only if it keeps all of Fargate's rules, on external
-/// machines unless it wants an interface of its own.
+/// machines unless it wants an interface of its own, on managed instances if it says so.
 pub(super) fn compatibilities(input: &api::RegisterTaskDefinitionInput) -> Vec<String> {
     let list: &[&str] = match input.network_mode.as_deref() {
         Some("awsvpc") if fargate::check(input).is_ok() => &["EC2", "FARGATE"],
         Some("awsvpc") => &["EC2"],
         _ => &["EXTERNAL", "EC2"],
     };
-    list.iter().map(|c| (*c).to_owned()).collect()
+    let mut list: Vec<String> = list.iter().map(|c| (*c).to_owned()).collect();
+    const MANAGED: &str = "MANAGED_INSTANCES";
+    let mut asked = input.requires_compatibilities.iter().flatten();
+    if asked.any(|c| c == MANAGED) {
+        list.push(MANAGED.to_owned());
+    }
+    list
 }
 
 pub(super) fn required(input: &api::RegisterTaskDefinitionInput) -> Vec<api::Attribute> {

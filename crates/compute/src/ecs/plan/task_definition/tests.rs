@@ -372,6 +372,19 @@ fn what_no_launch_type_takes() {
                 "Container dependencies must not form a cycle.",
             ),
             (
+                no(),
+                json!({"links": ["app:me"]}),
+                "Container links should not have a cycle",
+            ),
+            (
+                json!({"containerDefinitions": [
+                    {"name": "app", "image": "x", "memory": 64, "links": ["b"]},
+                    {"name": "b", "image": "x", "memory": 64, "links": ["app"]},
+                ]}),
+                no(),
+                "Container links should not have a cycle",
+            ),
+            (
                 two(
                     json!({"name": "b", "image": "x", "memory": 64, "dependsOn": [{"containerName": "app", "condition": "HEALTHY"}]}),
                 ),
