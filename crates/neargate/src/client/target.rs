@@ -68,6 +68,11 @@ impl Target {
 
     pub(super) fn client_with(&self, given: Variables, records: &[Record]) -> Result<Client> {
         let found = self.which.among(records)?;
+        // Whoever names a data directory means no other Neargate.
+        let is_absent = found.process.is_none() && !found.is_named;
+        if self.endpoint.is_none() && self.which.is_by_data() && is_absent {
+            return Err(self.which.nothing_runs(&found));
+        }
         let config = &found.config;
         // What the flags say is meant, if they say anything that leads to an address.
         let named = found.is_named || (self.which.is_given() && found.process.is_some());

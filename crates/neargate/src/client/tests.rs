@@ -53,6 +53,8 @@ fn flags_come_before_variables_before_the_configuration() {
         "http://h:1"
     );
     assert!(client(&["--endpoint", "h:1"], aws()).is_err());
+    let nobodys = client(&["--data", "/nobody"], aws()).expect_err("it runs nowhere");
+    assert!(nobodys.to_string().contains("--data /nobody"), "{nobodys}");
 }
 
 #[test]

@@ -116,7 +116,12 @@ impl Platform {
             other => other,
         };
         let (architecture, variant) = (architecture.to_owned(), variant.to_owned());
-        (lower(&self.os), architecture, variant)
+        let os = match lower(&self.os) {
+            // That of the machine, which is always this one.
+            none if none.is_empty() => "linux".to_owned(),
+            os => os,
+        };
+        (os, architecture, variant)
     }
 
     /// How well a machine of `host` architecture runs it, best first; `None`: not at all. As

@@ -199,8 +199,13 @@ impl Images {
                         }
                         Ok((config, _))
                             if !says_platform && config.platform.rank(ours).is_none() => {}
-                        // What says nothing of itself need not be an image at all.
-                        Err(e) if !says_platform && e.kind() == PullErrorKind::Invalid => {}
+                        // What says nothing of itself need not be an image at all, nor one for us.
+                        Err(e)
+                            if !says_platform
+                                && matches!(
+                                    e.kind(),
+                                    PullErrorKind::Invalid | PullErrorKind::Platform
+                                ) => {}
                         image => return image,
                     }
                 }

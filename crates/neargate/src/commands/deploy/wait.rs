@@ -128,7 +128,7 @@ impl Watch<'_> {
         if !self.told && progress::counts_down(service, &self.applied.deployment) {
             self.told = true;
             let why = "all tasks run; ECS counts each once its health checks pass or, without any, \
-                       once it has run for 40 s (`neargate up --service-settle`)";
+                       once it has run for 40 s, or as long as `neargate up --service-settle` says";
             self.live.say(&self.paint.text(why, Tone::Quiet));
         }
         self.live.show(progress::lines(service, self.paint));

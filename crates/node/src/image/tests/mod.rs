@@ -127,9 +127,13 @@ fn image_for(architecture: &str, layers: &[Vec<u8>]) -> Pushed {
 }
 
 fn image_with(architecture: &str, layers: Vec<Bytes>, diff_ids: &[Digest]) -> Pushed {
+    image_of("linux", architecture, layers, diff_ids)
+}
+
+fn image_of(os: &str, architecture: &str, layers: Vec<Bytes>, diff_ids: &[Digest]) -> Pushed {
     let config = serde_json::json!({
         "architecture": architecture,
-        "os": "linux",
+        "os": os,
         "config": {
             "Env": ["PATH=/bin", "A=b"], "Entrypoint": null, "Cmd": ["/bin/sh"], "WorkingDir": "",
             "User": "1000:1000", "StopSignal": "SIGQUIT", "ExposedPorts": {"80/tcp": {}},

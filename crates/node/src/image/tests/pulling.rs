@@ -166,6 +166,15 @@ async fn an_index_is_read_as_containerd_reads_it() {
     let silent = put(silent).await;
     let pulled = node.pull_own(silent).await.unwrap();
     assert!(pulled.layers[0].join("bin/sh").is_file());
+    // One for another operating system in the first place hides none of ours.
+    let windows = image_of("windows", host_architecture(), vec![], &[]);
+    node.store(&windows).await;
+    let mixed = put(index(vec![
+        entry(&windows.digest, none.clone()),
+        entry(&ours.digest, none.clone()),
+    ]));
+    let pulled = node.pull_own(mixed.await).await.unwrap();
+    assert!(pulled.layers[0].join("bin/sh").is_file());
     // What names no architecture in its configuration either is taken when nothing else is.
     let nameless = image_for("", &[base()]);
     node.store(&nameless).await;
