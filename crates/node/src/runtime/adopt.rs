@@ -175,8 +175,11 @@ pub(super) fn end_all(task_dir: &Path, cgroup: &Cgroup) -> Result<(), RuntimeErr
     let Ok(entries) = fs::read_dir(task_dir) else {
         return Ok(());
     };
+    // All have the same time: several that hang are waited for as long as one.
+    let watch = Stopwatch::start();
     for entry in entries.flatten() {
-        wait_while(&entry.path(), HUNG_AT_REMOVAL, || Ok(cgroup.kill()?))?;
+        let left = HUNG_AT_REMOVAL.saturating_sub(watch.elapsed());
+        wait_while(&entry.path(), left, || Ok(cgroup.kill()?))?;
     }
     Ok(())
 }

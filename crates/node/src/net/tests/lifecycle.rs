@@ -297,7 +297,17 @@ fn what_others_break_is_made_again() {
         let to = udp(&path_b, (Ipv4Addr::UNSPECIFIED, 9)).await;
         let delete = |name: &str| link::delete(&mut Netlink::open().unwrap(), name).unwrap();
         let bridge = names::bridge("test");
-        let breaks: [&dyn Fn(); 4] = [
+        let table = names::table(&bridge);
+        let input = || firewall::nft(&["list", "chain", "inet", &table, "input"], "").unwrap();
+        let guarded = input();
+        let ip = |args: &[&str]| {
+            let done = std::process::Command::new("ip").args(args).status();
+            assert!(done.unwrap().success());
+        };
+        let breaks: [&dyn Fn(); 7] = [
+            &|| drop(firewall::nft(&["flush", "chain", "inet", &table, "input"], "").unwrap()),
+            &|| ip(&["link", "set", &bridge, "down"]),
+            &|| ip(&["addr", "flush", "dev", &bridge]),
             &|| delete(&bridge),
             &|| drop(firewall::nft(&["flush", "ruleset"], "").unwrap()),
             &|| delete(&names::veth("a")),
@@ -309,6 +319,7 @@ fn what_others_break_is_made_again() {
             from.send_to(b"mended", (b.private_ipv4, 9)).unwrap();
             assert_eq!(receive(&to), ("mended".into(), a.private_ipv4), "{n}");
             assert_eq!(senders(), ["172.31.0.4", "172.31.0.5"], "{n}");
+            assert_eq!(input(), guarded, "{n}");
             assert!(forwards());
         }
         // A start that comes at once does not wait for the next look.
