@@ -316,6 +316,9 @@ def test_a_truncated_upload_can_be_resumed_and_is_never_visible(gate, registry):
     data = os.urandom(200_000)
     location = registry.begin()
     connection = registry.connect()
+    # Whose a connection is, is asked at its first request: it must still be there then.
+    connection.request("GET", "/health")
+    connection.getresponse().read()
     connection.putrequest("PATCH", location)
     connection.putheader("Content-Length", str(len(data)))
     connection.endheaders()

@@ -41,6 +41,8 @@ struct Row {
     pending_count: i32,
     /// Of the primary deployment: `IN_PROGRESS`, `COMPLETED`, `FAILED`.
     rollout_state: Option<String>,
+    /// Of the primary deployment: what runs may be an earlier one's.
+    failed_tasks: i32,
     /// `FARGATE`, `EC2`, or the capacity providers' names.
     launch_type: Option<String>,
     capacity_providers: Vec<String>,
@@ -120,6 +122,7 @@ fn row(cluster: &str, service: ecs::Service) -> Row {
         desired_count: service.desired_count.unwrap_or(0),
         running_count: service.running_count.unwrap_or(0),
         pending_count: service.pending_count.unwrap_or(0),
+        failed_tasks: primary.as_ref().and_then(|d| d.failed_tasks).unwrap_or(0),
         rollout_state: primary.and_then(|d| d.rollout_state),
         launch_type: service.launch_type,
         capacity_providers: strategy.into_iter().map(|i| i.capacity_provider).collect(),
@@ -145,12 +148,17 @@ fn table(rows: &[Row], with_cluster: bool, now: Timestamp) -> Table {
             n => format!(" +{n}"),
         };
         let providers = row.capacity_providers.join(",");
+        let rollout = row.rollout_state.as_deref().unwrap_or("-");
+        let rollout = match row.failed_tasks {
+            0 => Cell::state(rollout),
+            n => format!("{rollout}, {n} failed").into(),
+        };
         table.row(vec![
             Cell::strong(&row.service_name),
             if with_cluster { &*row.cluster } else { "-" }.into(),
             Cell::state(&row.status),
             format!("{}/{}{pending}", row.running_count, row.desired_count).into(),
-            Cell::state(row.rollout_state.as_deref().unwrap_or("-")),
+            rollout,
             row.launch_type.clone().unwrap_or(providers).into(),
             last_part(&row.task_definition_arn).into(),
             age(row.created_at, now).into(),
@@ -176,6 +184,7 @@ mod tests {
             deployments: Some(vec![ecs::Deployment {
                 status: Some("PRIMARY".into()),
                 rollout_state: Some("IN_PROGRESS".into()),
+                failed_tasks: Some(4),
                 ..Default::default()
             }]),
             created_at: Some(Timestamp::from_millis(1_000)),
@@ -187,8 +196,8 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "SERVICE  STATUS   TASKS  DEPLOYMENT   TYPE     TASK DEFINITION  AGE",
-                "web      ACTIVE  1/3 +2  IN_PROGRESS  FARGATE  web:7            7s"
+                "SERVICE  STATUS   TASKS  DEPLOYMENT             TYPE     TASK DEFINITION  AGE",
+                "web      ACTIVE  1/3 +2  IN_PROGRESS, 4 failed  FARGATE  web:7            7s"
             ]
         );
     }

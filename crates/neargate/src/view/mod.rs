@@ -34,8 +34,13 @@ pub fn say(line: &str) {
 pub fn say_all(text: &str) {
     let mut out = std::io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    if written.is_err() {
-        std::process::exit(0);
+    match written {
+        Ok(()) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(e) => {
+            tell(&format!("neargate: cannot write what was asked for: {e}"));
+            std::process::exit(1)
+        }
     }
 }
 

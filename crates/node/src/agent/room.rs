@@ -200,16 +200,22 @@ impl Keeper {
 
     async fn run(keeper: Weak<Keeper>) {
         let mut looked: Option<Looked> = None;
+        // The disk before the first task came: what is taken from then on is measured by it.
+        let mut untouched: Option<Room> = None;
         while let Some(keeper) = keeper.upgrade() {
             let mut wait = LATEST;
-            if let Ok(room) = Room::at(&keeper.dir)
-                && !keeper.tasks.lock().is_empty()
-            {
-                if looked.as_ref().is_none_or(|looked| is_due(&room, looked)) {
-                    let plenty = looked.as_ref().map_or(room, |looked| looked.plenty);
-                    looked = Some(keeper.look(room, plenty).await);
+            if let Ok(room) = Room::at(&keeper.dir) {
+                if keeper.tasks.lock().is_empty() {
+                    looked = None;
+                    untouched = Some(room).filter(|room| !is_short(room)).or(untouched);
+                } else {
+                    if looked.as_ref().is_none_or(|looked| is_due(&room, looked)) {
+                        let before = looked.as_ref().map(|looked| looked.plenty);
+                        let plenty = before.or(untouched).unwrap_or(room);
+                        looked = Some(keeper.look(room, plenty).await);
+                    }
+                    wait = next_look(&room);
                 }
-                wait = next_look(&room);
             }
             drop(keeper);
             tokio::time::sleep(wait).await;
