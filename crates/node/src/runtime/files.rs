@@ -77,10 +77,10 @@ fn walk(dir: OwnedFd, depth: usize, seen: &mut HashSet<u64>, files: &mut Files) 
             return;
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match openat(dir.as_fd(), name, flags, Mode::empty()) {
-            Ok(below) => walk(below, depth + 1, seen, files),
-            // Gone meanwhile, or no descriptor is left to look with: not the task's doing.
-            Err(_) => {}
+        // Otherwise it is gone meanwhile, or no descriptor is left to look with, which is not the
+        // task's doing.
+        if let Ok(below) = openat(dir.as_fd(), name, flags, Mode::empty()) {
+            walk(below, depth + 1, seen, files);
         }
     }
 }
