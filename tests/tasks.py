@@ -1,5 +1,8 @@
 """Registers and runs Fargate tasks through boto3."""
 
+import urllib.error
+import urllib.request
+
 from images import aws_name
 from neargate import REGION, ROLE, wait_until
 
@@ -24,6 +27,16 @@ def container(name="app", image=None, command=None, group=None, **more):
             },
         }
     return definition
+
+
+def answer_of(url):
+    """What a web server that may not listen yet answers; `None` while it does not."""
+    try:
+        return urllib.request.urlopen(url, timeout=10).read()
+    except urllib.error.URLError as error:
+        if isinstance(error.reason, ConnectionRefusedError):
+            return None
+        raise
 
 
 def register(gate, *containers, family="test", cpu="256", memory="512", **more):

@@ -9,7 +9,7 @@ import pytest
 import images
 from neargate import ROLE, wait_until
 from people import add_instances, as_json, command, environment, neargate
-from tasks import container
+from tasks import answer_of, container
 
 PAGE = "echo {page} > /index.html; echo serving {page}; exec httpd -f -p 80 -h /"
 
@@ -156,7 +156,7 @@ def test_a_service_over_two_instances(busybox, deploy):
         rows = [r for r in as_json(gate, "ps", "--service", "web") if r["lastStatus"] == "RUNNING"]
         urls = {f"http://{r['address']}:{r['ports'][0].split('-')[0]}/": r["ec2InstanceId"] for r in rows}
         assert len(urls) == len(rows)
-        return [(placed, urllib.request.urlopen(url, timeout=10).read()) for url, placed in urls.items()]
+        return [(placed, page) for url, placed in urls.items() if (page := answer_of(url))]
 
     wait_until(lambda: len(answers()) == 4)
     assert sorted(answers()) == sorted((id, b"one\n") for id in ids * 2)

@@ -1,8 +1,6 @@
 """ECS tasks that really run: states, network, logs, exit codes, limits."""
 
 import subprocess
-import urllib.error
-import urllib.request
 
 import pytest
 
@@ -31,23 +29,13 @@ def finish(gate, *containers, **more):
     return tasks.wait_for(gate, tasks.run(gate), "STOPPED")
 
 
-def answer_of(url):
-    """What a web server that may not listen yet answers; `None` while it does not."""
-    try:
-        return urllib.request.urlopen(url, timeout=10).read()
-    except urllib.error.URLError as error:
-        if isinstance(error.reason, ConnectionRefusedError):
-            return None
-        raise
-
-
 def test_a_web_server_runs_answers_logs_and_stops(busybox):
     gate = busybox
     script = "echo hello; mkdir /www; echo it works > /www/index.html; exec httpd -f -p 80 -h /www"
     tasks.register(gate, container(command=["sh", "-c", script], group=GROUP, stopTimeout=2))
     arn = tasks.run(gate, startedBy="me", tags=[{"key": "team", "value": "a"}])
     task = tasks.wait_for(gate, arn, "RUNNING")
-    page = wait_until(lambda: answer_of(f"http://{tasks.address(task)}/"), 10, "the server listens")
+    page = wait_until(lambda: tasks.answer_of(f"http://{tasks.address(task)}/"), 10, "the server listens")
     assert page == b"it works\n"
     assert task["startedBy"] == "me"
     assert task["launchType"] == "FARGATE"
