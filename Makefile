@@ -6,7 +6,7 @@
 .PHONY: run test checks unit e2e soak build venv bench setup setup-test
 VENV := .venv
 # End-to-end tests mostly wait. Each lane runs them in a network namespace of its own.
-LANES ?= 3
+LANES ?= 2
 PYTEST = $(VENV)/bin/pytest -n $(LANES) --dist worksteal
 # The end-to-end files that kill, fill disks, set clocks and race.
 SOAKED := clock_set faults full_disk races service_faults survives
