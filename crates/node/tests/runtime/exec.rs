@@ -323,8 +323,10 @@ async fn the_container_ends_whoever_of_them_is_killed() {
 #[tokio::test]
 async fn what_forks_without_end_is_bounded_and_ends() {
     let lab = Lab::new();
+    // It forks once, before there is no room left for another process: a shell that cannot fork
+    // ends.
     let mut config =
-        lab.shell("trap 'echo asked' USR1; echo up; while :; do sleep 1000 & wait; done");
+        lab.shell("trap 'echo asked' USR1; sleep 1000 & echo up; while :; do wait; done");
     config.limits.pids = Some(200);
     let container = lab.start(&config).await.unwrap();
     lab.line("main", "up").await;
