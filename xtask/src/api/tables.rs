@@ -10,14 +10,20 @@ use neargate_wire::schema::{
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write};
 
-/// `mod.rs` of a service.
+/// What the compiler would say of code that nobody reads.
+const ALLOWED: &str =
+    "#![allow(clippy::all, non_upper_case_globals, unused_imports, unused_variables)]\n\n";
+
+/// The root module of a service: the whole of one of which we take nothing.
 pub fn service(service: &'static Service) -> Result<String> {
     let taken = service.operations.iter().any(|op| op.taken);
     let mut out = format!("//! The API of {}.\n\n", service.sdk_id);
     if taken {
+        out.push_str(ALLOWED);
         out.push_str("pub mod ops;\npub mod shapes;\npub mod types;\n\n");
         out.push_str("pub use ops::*;\npub use types::*;\n\n");
     }
+    let here = if taken { ", Target::Here" } else { "" };
     let list: Vec<String> = service
         .protocols
         .iter()
@@ -25,7 +31,7 @@ pub fn service(service: &'static Service) -> Result<String> {
         .collect();
     writeln!(
         out,
-        "use neargate_wire::schema::{{self as wire, OPERATION, Protocol, Target::Here}};\n\n\
+        "use neargate_wire::schema::{{self as wire, OPERATION, Protocol{here}}};\n\n\
          pub static SERVICE: wire::Service = wire::Service {{\n\
          id: {:?},\nsdk_id: {:?},\nsigning_name: {:?},\nendpoint_prefix: {:?},\napi_version: {:?},\n\
          target_prefix: {:?},\njson_version: {:?},\nxml_namespace: {:?},\nprotocols: &[{}],\n\
