@@ -51,7 +51,7 @@ e2e: build venv
 ROUNDS ?= 10
 soak: setup-test build venv
 	NEARGATE_POWER_CUTS=1000 NEARGATE_KILLS=50 PROPTEST_CASES=1000 cargo test --locked -p neargate-store
-	NEARGATE_SIMULATION=full cargo test --release --locked -p neargate-compute --test simulation
+	NEARGATE_SIMULATION=full cargo test --release --locked -p neargate-ecs --test simulation
 	for round in $$(seq $(ROUNDS)); do \
 	  NEARGATE_ENDS=1000 $(PYTEST) $(addprefix tests/test_,$(addsuffix .py,$(SOAKED))) || exit; \
 	done

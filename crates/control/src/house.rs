@@ -3,12 +3,12 @@
 use crate::state_file::{self, StateError};
 use neargate_base::{AccountId, Clock, Rng, task};
 use neargate_blob::{BlobError, Blobs};
-use neargate_compute::ecr::{self, Ecr};
-use neargate_compute::ecs::model::KnownNode;
-use neargate_compute::ecs::{
-    self, Deletion, Deregistration, Ecs, Expire, ForgetTokens, Scheduler, TaskSets,
+use neargate_ecr::{self as ecr, Ecr};
+use neargate_ecs::model::KnownNode;
+use neargate_ecs::{
+    self as ecs, Deletion, Deregistration, Ecs, Expire, ForgetTokens, Scheduler, TaskSets,
 };
-use neargate_observe::logs::{EngineError, LogEngine, Logs, Retention};
+use neargate_logs::{EngineError, LogEngine, Logs, Retention};
 use neargate_service::controller::{self, Controller};
 use neargate_service::ctx::Settings;
 use neargate_service::eni::Cursors;

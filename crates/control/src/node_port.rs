@@ -12,9 +12,9 @@ use self::grant::{Grant, Grants};
 use crate::house::Built;
 use neargate_base::backoff::Backoff;
 use neargate_base::{AccountId, Region, task};
-use neargate_compute::ecr::{self, Resolved};
-use neargate_compute::ecs::{fleet::Fleet, model::Task, observe};
 use neargate_domain::{Assignment, LogLine, LogTarget, NodeKind, TaskReport, TaskStatus};
+use neargate_ecr::{self as ecr, Resolved};
+use neargate_ecs::{fleet::Fleet, model::Task, observe};
 use neargate_service::{AwsError, Db, Resource, Scope, db};
 use neargate_store::Event;
 use std::collections::HashMap;
@@ -122,7 +122,7 @@ impl NodePort {
         }
     }
 
-    /// Store a container's output; see [`neargate_observe::logs::Logs::ingest`].
+    /// Store a container's output; see [`neargate_logs::Logs::ingest`].
     pub async fn put_logs(
         &self,
         target: &LogTarget,

@@ -1,7 +1,8 @@
 //! Every service, and how completely each of its operations is served.
 
-use neargate_compute::{ecr, ecr::Ecr, ecs, ecs::Ecs};
-use neargate_observe::{logs, logs::Logs};
+use neargate_ecr::{self as ecr, Ecr};
+use neargate_ecs::{self as ecs, Ecs};
+use neargate_logs::{self as logs, Logs};
 use neargate_service::{Service, Status};
 use neargate_wire::schema;
 use std::sync::Arc;
@@ -12,8 +13,8 @@ pub fn tables(ecs: &Arc<Ecs>, ecr: &Arc<Ecr>, logs: &Arc<Logs>) -> Vec<Arc<dyn S
         Arc::new(ecs::table(ecs.clone())),
         Arc::new(ecr::table(ecr.clone())),
         Arc::new(logs::table(logs.clone())),
-        Arc::new(neargate_network::ec2::table()),
-        Arc::new(neargate_identity::sts::table()),
+        Arc::new(neargate_ec2::table()),
+        Arc::new(neargate_sts::table()),
     ]
 }
 

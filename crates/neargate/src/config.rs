@@ -148,10 +148,10 @@ impl Default for Config {
             enforce: false,
             trusted_group: "neargate".into(),
             node_listen: None,
-            node_lease: Span::from(neargate_compute::ecs::lost::DEFAULT_LEASE),
+            node_lease: Span::from(neargate_ecs::lost::DEFAULT_LEASE),
             vpc_cidr: None,
             new_state: false,
-            service_settle: Span::from(neargate_compute::ecs::Settle::default().0),
+            service_settle: Span::from(neargate_ecs::Settle::default().0),
             instance_allow: None,
             registries: Registries::default(),
         }

@@ -3,7 +3,9 @@
 
 use crate::config::Config;
 use anyhow::{Context, Result};
-use neargate_api::{ecr, ecs, logs};
+use neargate_api_ecr as ecr;
+use neargate_api_ecs as ecs;
+use neargate_api_logs as logs;
 use neargate_control::Built;
 use neargate_domain::vpc::DefaultVpc;
 use neargate_service::{AwsError, Caller, Scope};

@@ -158,7 +158,7 @@ pub async fn operations() -> Result<String> {
         data: scratch.path().into(),
         account: AccountId::default(),
         settings,
-        node_lease: neargate_compute::ecs::lost::DEFAULT_LEASE,
+        node_lease: neargate_ecs::lost::DEFAULT_LEASE,
         new_state: false,
         service_settle: Default::default(),
     };

@@ -3,8 +3,8 @@
 //! their addresses.
 
 use anyhow::{Context, Result, bail};
-use neargate_compute::ecs;
 use neargate_domain::vpc::VpcRange;
+use neargate_ecs as ecs;
 use neargate_node::net;
 use neargate_service::{House, eni};
 use std::io::{ErrorKind, Write};

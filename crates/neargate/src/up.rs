@@ -10,11 +10,11 @@ use crate::{demo, environment, instance, log, operator, preflight, task_network}
 use anyhow::{Context, Result, bail};
 use neargate_base::time::{Stopwatch, SystemClock, WatchedClock};
 use neargate_base::{Clock, Rng, Secret, task};
-use neargate_compute::ecs;
 use neargate_control::gateway::{Keys, Mode, Reset, Trusted};
 use neargate_control::operator::Operator;
 use neargate_control::{Built, Gateway, NodeApi, NodePort, Options};
 use neargate_domain::NodeKind;
+use neargate_ecs as ecs;
 use neargate_node::about;
 use neargate_node::capability::Allowed;
 use neargate_node::net::OverlayConfig;

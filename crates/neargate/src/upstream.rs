@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use neargate_base::{AccountId, Region, task};
-use neargate_compute::ecr::Resolved;
 use neargate_control::NodePort;
 use neargate_control::node_port::Change;
 use neargate_domain::{LogLine, LogTarget, TaskReport};
+use neargate_ecr::Resolved;
 use neargate_node::upstream::{AssignmentChange, ImageSource, Upstream, UpstreamError};
 use neargate_service::{AwsError, Fault};
 use std::ops::Range;

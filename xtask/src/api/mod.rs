@@ -177,10 +177,26 @@ fn library(services: &[&Service], own: &[&str]) -> Result<String> {
     writeln!(out, "\n/// Every service we know, taken or not.")?;
     writeln!(out, "pub static SERVICES: &[&Service] = &[")?;
     for service in services {
-        let prefix = if own.contains(&service.id) { "neargate_api_" } else { "" };
+        let prefix = if own.contains(&service.id) {
+            "neargate_api_"
+        } else {
+            ""
+        };
         writeln!(out, "&{prefix}{}::SERVICE,", module(service))?;
     }
-    writeln!(out, "];")?;
+    writeln!(out, "];\n")?;
+    for service in own {
+        writeln!(out, "#[doc(hidden)]\npub use neargate_api_{service};")?;
+    }
+    writeln!(
+        out,
+        "\n/// Calls the macro `$with` with the operations we take of each service in turn.\n\
+         #[macro_export]\nmacro_rules! every_operation {{\n($with:ident) => {{"
+    )?;
+    for service in own {
+        writeln!(out, "$crate::neargate_api_{service}::operations!($with);")?;
+    }
+    writeln!(out, "}};\n}}")?;
     Ok(out)
 }
 

@@ -132,12 +132,11 @@ pub fn operations(service: &'static Service, graph: &Graph) -> Result<String> {
         .filter(|op| op.taken)
         .map(|op| op.name)
         .collect();
+    let names: Vec<String> = names.iter().map(|n| format!("$crate::ops::{n}")).collect();
     writeln!(
         out,
-        "\n/// Calls the macro `$with` with the names of all operations we take.\n\
-         #[macro_export]\n\
-         macro_rules! {}_operations {{\n($with:ident) => {{\n$with! {{ {} }}\n}};\n}}",
-        names::module(service.id),
+        "\n/// Calls the macro `$with` with all operations we take.\n#[macro_export]\n\
+         macro_rules! operations {{\n($with:ident) => {{\n$with! {{ {} }}\n}};\n}}",
         names.join(", ")
     )?;
     // Operations whose shape has a name of its own, or none, have the usual names as well.

@@ -15,7 +15,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response, header};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
-use neargate_compute::ecs::events::{Event, Filter, Next, Subscription};
+use neargate_ecs::events::{Event, Filter, Next, Subscription};
 use neargate_service::AwsError;
 use neargate_wire::timestamp;
 use percent_encoding::percent_decode_str;
@@ -173,7 +173,7 @@ impl Following {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use neargate_compute::ecs::events::DetailType;
+    use neargate_ecs::events::DetailType;
 
     #[test]
     fn queries_are_read() {

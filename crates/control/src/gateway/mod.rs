@@ -35,7 +35,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use link::Link;
 use neargate_base::{Region, task};
-use neargate_compute::ecr::registry::{self, BodyError};
+use neargate_ecr::registry::{self, BodyError};
 use neargate_service::Scope;
 use neargate_wire::route::{self as wire_route, Route};
 use owner::Owners;

@@ -4,7 +4,7 @@
 //! Learned from the store once; from then on whoever greets nodes is the only writer of their
 //! addresses, holds this, and keeps both in step.
 
-use neargate_compute::ecs::model::KnownNode;
+use neargate_ecs::model::KnownNode;
 use neargate_service::{AwsError, Db};
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -4,8 +4,8 @@
 
 use super::{NodeApi, address};
 use neargate_base::backoff::Backoff;
-use neargate_compute::ecs::model::KnownNode;
 use neargate_domain::link::Peer;
+use neargate_ecs::model::KnownNode;
 use neargate_service::AwsError;
 use std::net::IpAddr;
 use std::sync::Arc;

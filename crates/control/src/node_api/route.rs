@@ -11,13 +11,13 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Incoming;
 use neargate_blob::{BlobError, Digest};
-use neargate_compute::ecr::Resolved;
-use neargate_compute::ecs::model::KnownNode;
 use neargate_domain::link::{
     Done, ImageAnswer, ImageQuestion, JoinRequest, LogBatch, LogQuestion, MAX_LOGS_BYTES,
     MAX_MESSAGE_BYTES, NODE_HEADER, Offset, RenewRequest,
 };
 use neargate_domain::{NodeAbout, TaskReport};
+use neargate_ecr::Resolved;
+use neargate_ecs::model::KnownNode;
 use neargate_service::{AwsError, Stored};
 use rustls::pki_types::CertificateDer;
 use std::sync::Arc;

@@ -5,9 +5,9 @@
 //! until it expires, so that a node whose answer got lost may ask again.
 
 use neargate_base::{AccountId, Region, Timestamp};
-use neargate_compute::ecs::model::Cluster;
 use neargate_domain::NodeKind;
 use neargate_domain::link::JoinToken;
+use neargate_ecs::model::Cluster;
 use neargate_service::{AwsError, Committed, House, Resource, Scope, Stored, db};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};

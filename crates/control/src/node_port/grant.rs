@@ -5,9 +5,9 @@
 //! way.
 
 use neargate_base::{AccountId, Region};
-use neargate_compute::ecs::fleet::Fleet;
-use neargate_compute::ecs::model::Task;
 use neargate_domain::LogTarget;
+use neargate_ecs::fleet::Fleet;
+use neargate_ecs::model::Task;
 use neargate_service::{AwsError, Db, Scope};
 use parking_lot::Mutex;
 use std::collections::HashMap;

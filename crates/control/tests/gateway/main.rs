@@ -64,7 +64,7 @@ impl Lab {
         let options = Options {
             data: data.path().join("data"),
             account: AccountId::default(),
-            node_lease: neargate_compute::ecs::lost::DEFAULT_LEASE,
+            node_lease: neargate_ecs::lost::DEFAULT_LEASE,
             new_state: false,
             service_settle: Default::default(),
             settings: Settings {

@@ -4,7 +4,7 @@ use super::tasks::{self, AT_ONCE_SERVICES};
 use crate::client::{Client, ClientError, Target};
 use crate::view::{Cell, Output, Paint, Table, age, last_part, print_json};
 use anyhow::Result;
-use neargate_api::ecs::{self, ops};
+use neargate_api_ecs::{self as ecs, ops};
 use neargate_base::time::SystemClock;
 use neargate_base::{Clock, Timestamp};
 use serde::Serialize;

@@ -3,7 +3,7 @@
 use crate::client::{Client, ClientError};
 use crate::view::last_part;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use neargate_api::ecs::{self, ops};
+use neargate_api_ecs::{self as ecs, ops};
 
 /// `DescribeTasks` and its kin take that many at once.
 const AT_ONCE: usize = 100;

@@ -1,4 +1,4 @@
-//! Keeps this host's instance slices as their records say (`neargate_compute::ecs::slices`): one
+//! Keeps this host's instance slices as their records say (`neargate_ecs::slices`): one
 //! driver a record. A start finds running slices again by the same path that makes new ones.
 //!
 //! It knows neither what runs in a slice nor placement. Invariant: a record is deleted only after
@@ -12,8 +12,8 @@ use anyhow::{Context, Result};
 use driver::{Driver, Wanted};
 use neargate_base::backoff::Backoff;
 use neargate_base::{Clock, Rng, task};
-use neargate_compute::ecs::model::InstanceSlice;
 use neargate_control::Built;
+use neargate_ecs::model::InstanceSlice;
 use neargate_node::agent;
 use neargate_node::capability::Allowed;
 use neargate_node::image::Images;

@@ -8,8 +8,8 @@ use super::{answer, host::Host, refuse};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
-use neargate_compute::ecs::slices::{self, NewSlices};
-use neargate_compute::ecs::{model::InstanceSlice, spot};
+use neargate_ecs::slices::{self, NewSlices};
+use neargate_ecs::{model::InstanceSlice, spot};
 use neargate_service::{AwsError, Scope};
 use neargate_wire::Structure;
 use neargate_wire::json::{self, Form};
@@ -104,7 +104,7 @@ async fn respond(
             let asked: Interrupt = parse(&body)?;
             let cluster = asked.cluster.as_deref();
             let task = spot::interrupt(house, &scope, cluster, &asked.task).await?;
-            let task = json::write(neargate_api::ecs::Task::SHAPE, &task.to_value(), Form::WIRE);
+            let task = json::write(neargate_api_ecs::Task::SHAPE, &task.to_value(), Form::WIRE);
             Ok(json!({ "task": task }))
         }
         (&Method::GET, ["instances"]) => {

@@ -5,7 +5,7 @@ use super::{images, plan};
 use crate::client::{Client, ClientError};
 use crate::view::last_part;
 use anyhow::{Context, Result, anyhow};
-use neargate_api::ecs::{self, ops};
+use neargate_api_ecs::{self as ecs, ops};
 use neargate_base::{AccountId, Region};
 use neargate_domain::vpc::DefaultVpc;
 

@@ -3,7 +3,7 @@
 
 use super::read::{read, structure, unknown_key};
 use super::yaml::{FileError, Key, Kind, Node, parse, wrong};
-use neargate_api::ecs::{CreateServiceInput, RegisterTaskDefinitionInput};
+use neargate_api_ecs::{CreateServiceInput, RegisterTaskDefinitionInput};
 use neargate_wire::Structure;
 use neargate_wire::structure::from_value;
 

@@ -4,9 +4,10 @@
 use crate::client::{Client, ClientError};
 use crate::commands::tasks::{self, Selection};
 use anyhow::Result;
-use neargate_api::{ecr, ecs};
+use neargate_api_ecr as ecr;
+use neargate_api_ecs as ecs;
 use neargate_base::{AccountId, Region};
-use neargate_compute::ecr::own_image;
+use neargate_ecr::own_image;
 use neargate_service::{Scope, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,8 @@
 //! What of a file is new: pure comparison with what is registered and running.
 
-use neargate_api::ecs::{
-    self, CreateServiceInput, RegisterTaskDefinitionInput, TaskDefinition, UpdateServiceInput,
+use neargate_api_ecs::{
+    CreateServiceInput, RegisterTaskDefinitionInput, Service, Tag, TaskDefinition,
+    UpdateServiceInput,
 };
 use neargate_base::Timestamp;
 
@@ -9,12 +10,11 @@ use neargate_base::Timestamp;
 pub fn is_registered(
     wanted: &RegisterTaskDefinitionInput,
     registered: &TaskDefinition,
-    tags: &[ecs::Tag],
+    tags: &[Tag],
 ) -> bool {
     let now = Timestamp::default();
     let wanted_tags = wanted.tags.clone().unwrap_or_default();
-    let described =
-        neargate_compute::ecs::as_described(wanted, String::new(), 0, String::new(), now);
+    let described = neargate_ecs::as_described(wanted, String::new(), 0, String::new(), now);
     content(described) == content(registered.clone())
         && sorted(wanted_tags) == sorted(tags.to_vec())
 }
@@ -34,7 +34,7 @@ fn content(definition: TaskDefinition) -> TaskDefinition {
     }
 }
 
-fn sorted(mut tags: Vec<ecs::Tag>) -> Vec<ecs::Tag> {
+fn sorted(mut tags: Vec<Tag>) -> Vec<Tag> {
     tags.sort_by(|a, b| a.key.cmp(&b.key));
     tags
 }
@@ -45,7 +45,7 @@ fn sorted(mut tags: Vec<ecs::Tag>) -> Vec<ecs::Tag> {
 /// What ECS cannot change of a service.
 pub fn update(
     wanted: &CreateServiceInput,
-    service: &ecs::Service,
+    service: &Service,
     task_definition: &str,
     force: bool,
 ) -> Result<Option<UpdateServiceInput>, String> {

@@ -1,7 +1,7 @@
 //! How far a deployment is: pure functions from what ECS describes to lines and a verdict.
 
 use crate::view::{Paint, last_part, tone};
-use neargate_api::ecs;
+use neargate_api_ecs as ecs;
 
 /// How a deployment stands.
 #[derive(Debug, Clone, PartialEq, Eq)]

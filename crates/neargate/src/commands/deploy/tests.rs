@@ -3,7 +3,7 @@ use super::plan;
 use super::progress::{self, Verdict, verdict};
 use super::yaml::parse;
 use crate::view::Paint;
-use neargate_api::ecs;
+use neargate_api_ecs as ecs;
 use neargate_base::Timestamp;
 
 const WEB: &str = "
@@ -141,7 +141,7 @@ fn yaml_is_bounded() {
 fn registered(input: &ecs::RegisterTaskDefinitionInput) -> ecs::TaskDefinition {
     let arn = "arn:aws:ecs:r:1:task-definition/web:7".to_owned();
     let at = Timestamp::from_millis(5);
-    neargate_compute::ecs::as_described(input, arn, 7, "someone".into(), at)
+    neargate_ecs::as_described(input, arn, 7, "someone".into(), at)
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::commands::logs::{last_lines, streams_of};
 use crate::commands::tasks::{self, Selection};
 use crate::view::{Live, Paint, Tone, last_part, plain, short, span};
 use anyhow::Result;
-use neargate_api::ecs;
+use neargate_api_ecs as ecs;
 use neargate_base::time::Stopwatch;
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;

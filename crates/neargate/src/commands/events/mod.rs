@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use neargate_base::backoff::Backoff;
 use neargate_base::time::SystemClock;
 use neargate_base::{Clock, Rng, Timestamp};
-use neargate_compute::ecs::events::DetailType;
+use neargate_ecs::events::DetailType;
 use neargate_wire::timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use seen::Seen;

@@ -4,7 +4,7 @@ use super::seen::Seen;
 use super::{Since, detail_type, line, since};
 use crate::view::Paint;
 use neargate_base::Timestamp;
-use neargate_compute::ecs::events::DetailType;
+use neargate_ecs::events::DetailType;
 use serde_json::json;
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use crate::commands::optional;
 use crate::commands::tasks::{self, Selection};
 use crate::view::last_part;
 use anyhow::{Result, bail};
-use neargate_api::ecs::{self, ops};
+use neargate_api_ecs::{self as ecs, ops};
 
 /// The chosen tasks: those there are, and those to come.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use crate::view::{Output, Paint, Tone, last_part, plain, say, short};
 use anyhow::{Result, bail};
 use choose::Choice;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use neargate_api::ecs;
+use neargate_api_ecs as ecs;
 use neargate_base::time::{Stopwatch, SystemClock};
 use neargate_base::{Clock, Timestamp};
 use serde_json::json;

@@ -2,8 +2,8 @@
 
 use crate::client::{Client, ClientError};
 use crate::view::last_part;
-use neargate_api::ecs;
-use neargate_api::logs::{self, ops};
+use neargate_api_ecs as ecs;
+use neargate_api_logs::{self as logs, ops};
 use neargate_base::Timestamp;
 use neargate_domain::{LaunchType, runtime_id};
 use std::collections::VecDeque;

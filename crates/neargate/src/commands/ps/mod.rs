@@ -107,10 +107,10 @@ pub async fn usage(client: &Client) -> Result<HashMap<String, TaskUsage>> {
 async fn known(
     client: &Client,
     cluster: &str,
-    tasks: &[neargate_api::ecs::Task],
+    tasks: &[neargate_api_ecs::Task],
     usage: &HashMap<String, TaskUsage>,
 ) -> Result<Known> {
-    let set = |pick: fn(&neargate_api::ecs::Task) -> &Option<String>| {
+    let set = |pick: fn(&neargate_api_ecs::Task) -> &Option<String>| {
         let all: BTreeSet<String> = tasks.iter().filter_map(|t| pick(t).clone()).collect();
         Vec::from_iter(all)
     };

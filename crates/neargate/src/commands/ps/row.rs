@@ -1,7 +1,7 @@
 //! One task as `neargate ps` shows it. Pure: what it needs is looked up before.
 
 use crate::view::{Cell, age, bytes, last_part, short};
-use neargate_api::ecs;
+use neargate_api_ecs as ecs;
 use neargate_base::Timestamp;
 use neargate_control::gateway::TaskUsage;
 use serde::Serialize;

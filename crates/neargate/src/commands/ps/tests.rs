@@ -1,6 +1,6 @@
 use super::row::{HEADINGS, Known, Row};
 use crate::view::{Paint, Table};
-use neargate_api::ecs;
+use neargate_api_ecs as ecs;
 use neargate_base::Timestamp;
 use neargate_control::gateway::TaskUsage;
 use std::collections::HashMap;

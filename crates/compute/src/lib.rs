@@ -1,4 +1,0 @@
-//! Floor 3, the compute family: ECS and ECR.
-
-pub mod ecr;
-pub mod ecs;

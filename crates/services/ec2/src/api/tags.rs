@@ -1,0 +1,212 @@
+//! Tags of any resource
+//! (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateTags.html>).
+
+use crate::filter::Filter;
+use crate::kind::Kind;
+use crate::model::{Place, Tagged};
+use crate::query::{dry_run, one};
+use crate::{Ec2, error};
+use neargate_api_ec2 as api;
+use neargate_service::db::{self, Committed};
+use neargate_service::eni::Interface;
+use neargate_service::page::page;
+use neargate_service::tags::{MAX_TAGS, Tags};
+use neargate_service::{AwsError, Ctx};
+use neargate_wire::structure::Unit;
+use std::sync::Arc;
+
+const MAX_KEY_CHARS: usize = 128;
+const MAX_VALUE_CHARS: usize = 256;
+
+pub async fn create_tags(
+    _: Arc<Ec2>,
+    cx: Ctx,
+    input: api::CreateTagsInput,
+) -> Result<Unit, AwsError> {
+    dry_run(input.dry_run)?;
+    let new = parse(input.tags)?;
+    if new.is_empty() {
+        return Err(error::missing_parameter("TagSet"));
+    }
+    exist(&cx, &input.resources).await?;
+    for id in &input.resources {
+        change(&cx, id, |tags| {
+            tags.extend(new.clone());
+            if tags.len() > MAX_TAGS {
+                Err(error::tag_limit_exceeded())
+            } else {
+                Ok(())
+            }
+        })
+        .await?;
+    }
+    Ok(Unit)
+}
+
+/// Without tags all go; a tag with a value goes only if it has that value.
+pub async fn delete_tags(
+    _: Arc<Ec2>,
+    cx: Ctx,
+    input: api::DeleteTagsInput,
+) -> Result<Unit, AwsError> {
+    dry_run(input.dry_run)?;
+    exist(&cx, &input.resources).await?;
+    for id in &input.resources {
+        change(&cx, id, |tags| {
+            let Some(doomed) = &input.tags else {
+                tags.clear();
+                return Ok(());
+            };
+            tags.retain(|key, value| {
+                let hit = |t: &api::Tag| {
+                    t.key.as_ref() == Some(key) && t.value.as_ref().is_none_or(|v| v == value)
+                };
+                !doomed.iter().any(hit)
+            });
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(Unit)
+}
+
+pub async fn describe_tags(
+    _: Arc<Ec2>,
+    cx: Ctx,
+    input: api::DescribeTagsInput,
+) -> Result<api::DescribeTagsOutput, AwsError> {
+    dry_run(input.dry_run)?;
+    if input.max_results.is_some_and(|n| !(5..=1000).contains(&n)) {
+        return Err(error::invalid_parameter(
+            "MaxResults must be between 5 and 1000",
+        ));
+    }
+    let filters = Filter::parse(input.filters)?;
+    if let Some(f) = filters
+        .iter()
+        .find(|f| values(&api::TagDescription::default(), &f.name).is_none())
+    {
+        return Err(error::invalid_filter(&f.name));
+    }
+    let place = Place::read(&cx).await?;
+    let all = place.tags.iter().flat_map(|(id, tags)| {
+        tags.iter().map(|(key, value)| api::TagDescription {
+            key: Some(key.clone()),
+            value: Some(value.clone()),
+            resource_type: Kind::of(id).map(|k| k.resource_type.to_owned()),
+            resource_id: Some(id.clone()),
+        })
+    });
+    let fits = |t: &api::TagDescription| {
+        filters
+            .iter()
+            .all(|f| f.accepts(&values(t, &f.name).unwrap_or_default()))
+    };
+    let limit = input
+        .max_results
+        .and_then(|n| usize::try_from(n).ok())
+        .unwrap_or(usize::MAX);
+    // A space cannot occur in an id, and sorts before whatever can.
+    let position = |t: &api::TagDescription| {
+        format!(
+            "{} {}",
+            t.resource_id.as_deref().unwrap_or_default(),
+            t.key.as_deref().unwrap_or_default()
+        )
+    };
+    let found = page(
+        all.filter(fits),
+        input.next_token.as_deref(),
+        limit,
+        position,
+    )
+    .map_err(|_| error::invalid_next_token())?;
+    Ok(api::DescribeTagsOutput {
+        tags: Some(found.items),
+        next_token: found.next_token,
+    })
+}
+
+fn values(tag: &api::TagDescription, filter: &str) -> Option<Vec<String>> {
+    match filter {
+        "key" => one(&tag.key),
+        "value" => one(&tag.value),
+        "resource-id" => one(&tag.resource_id),
+        "resource-type" => one(&tag.resource_type),
+        _ => {
+            let key = filter.strip_prefix("tag:")?;
+            let value = tag.value.iter().filter(|_| tag.key.as_deref() == Some(key));
+            Some(value.cloned().collect())
+        }
+    }
+}
+
+/// EC2 allows any character in its tags, unlike other services
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>).
+fn parse(given: Vec<api::Tag>) -> Result<Tags, AwsError> {
+    let mut tags = Tags::new();
+    for tag in given {
+        let key = tag.key.ok_or_else(|| error::missing_parameter("Tag.Key"))?;
+        let value = tag.value.unwrap_or_default();
+        let reserved = key.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("aws:"));
+        if reserved {
+            let message = "Tag keys starting with 'aws:' are reserved for internal use";
+            return Err(error::invalid_parameter(message));
+        }
+        if !(1..=MAX_KEY_CHARS).contains(&key.chars().count()) {
+            let message = format!("Tag key must be between 1 and {MAX_KEY_CHARS} characters long");
+            return Err(error::invalid_parameter(message));
+        }
+        if value.chars().count() > MAX_VALUE_CHARS {
+            let message =
+                format!("Tag value exceeds the maximum length of {MAX_VALUE_CHARS} characters");
+            return Err(error::invalid_parameter(message));
+        }
+        if tags.contains_key(&key) {
+            let message = format!("Duplicate tag key '{key}' specified.");
+            return Err(error::invalid_parameter(message));
+        }
+        tags.insert(key, value);
+    }
+    Ok(tags)
+}
+
+/// Refuses ids of what does not exist.
+async fn exist(cx: &Ctx, ids: &[String]) -> Result<(), AwsError> {
+    if ids.is_empty() {
+        return Err(error::missing_parameter("ResourceIdSet"));
+    }
+    let own = Place::read(cx).await?.own_ids();
+    for id in ids {
+        let kind = Kind::of(id).ok_or_else(|| error::invalid_id(id))?;
+        kind.check(id)?;
+        if !own.contains(id) && cx.db().get::<Interface>(&cx.scope, id).await?.is_none() {
+            return Err(error::not_found(kind, id));
+        }
+    }
+    Ok(())
+}
+
+/// Changes the tags of one resource until no one else interferes. One without tags has no record.
+async fn change(
+    cx: &Ctx,
+    id: &str,
+    change: impl Fn(&mut Tags) -> Result<(), AwsError>,
+) -> Result<(), AwsError> {
+    loop {
+        let read = cx.db().get::<Tagged>(&cx.scope, id).await?;
+        let mut new = read.as_ref().map(|r| r.value.clone()).unwrap_or_default();
+        change(&mut new.tags)?;
+        let tx = cx.db().tx();
+        let tx = match &read {
+            Some(read) if read.value == new => return Ok(()),
+            Some(read) if new.tags.is_empty() => tx.delete(read),
+            Some(read) => tx.update(read, &new),
+            None if new.tags.is_empty() => return Ok(()),
+            None => tx.create(db::key::<Tagged>(&cx.scope, id), &new),
+        };
+        if let Committed::At(_) = tx.commit().await? {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Policies of repositories and of the registry: checked to follow IAM's grammar, and kept as they
+//! were sent.
+
+use super::open;
+use crate::Ecr;
+use crate::contents::Contents;
+use crate::error;
+use crate::model::{Registry, Repository};
+use crate::policy::Policy;
+use neargate_api_ecr as api;
+use neargate_service::{AwsError, Committed, Ctx, Stored, db};
+use std::sync::Arc;
+
+mod lifecycle;
+
+/// Change a repository's record; answers it as it is now.
+async fn change(
+    cx: &Ctx,
+    contents: &Contents,
+    mut change: impl FnMut(&mut Repository) -> Result<(), AwsError>,
+) -> Result<Stored<Repository>, AwsError> {
+    let key = contents.repository.key.clone();
+    let changed = cx
+        .db()
+        .modify::<Repository, _>(&key, |r| change(r).map(|()| true))
+        .await?;
+    changed.ok_or_else(|| error::repository_not_found(&contents.scope, contents.name()))
+}
+
+fn check_policy(policy: Option<Policy>, what: &str) -> Result<(), AwsError> {
+    let invalid = || {
+        let constraint = format!("Invalid {what} policy provided");
+        error::invalid_parameter("PolicyText", &constraint)
+    };
+    policy.map(|_| ()).ok_or_else(invalid)
+}
+
+pub async fn set_repository_policy(
+    _: Arc<Ecr>,
+    cx: Ctx,
+    input: api::SetRepositoryPolicyInput,
+) -> Result<api::SetRepositoryPolicyOutput, AwsError> {
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "SetRepositoryPolicy",
+    )
+    .await?;
+    check_policy(Policy::of_repository(&input.policy_text), "repository")?;
+    change(&cx, &contents, |r| {
+        r.policy = Some(input.policy_text.clone());
+        Ok(())
+    })
+    .await?;
+    Ok(api::SetRepositoryPolicyOutput {
+        registry_id: Some(contents.scope.account.to_string()),
+        repository_name: Some(input.repository_name),
+        policy_text: Some(input.policy_text),
+    })
+}
+
+pub async fn get_repository_policy(
+    _: Arc<Ecr>,
+    cx: Ctx,
+    input: api::GetRepositoryPolicyInput,
+) -> Result<api::GetRepositoryPolicyOutput, AwsError> {
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "GetRepositoryPolicy",
+    )
+    .await?;
+    let policy = contents.repository.policy.clone();
+    let missing = || error::repository_policy_not_found(&contents.scope, contents.name());
+    Ok(api::GetRepositoryPolicyOutput {
+        registry_id: Some(contents.scope.account.to_string()),
+        repository_name: Some(contents.name().to_owned()),
+        policy_text: Some(policy.ok_or_else(missing)?),
+    })
+}
+
+pub async fn delete_repository_policy(
+    _: Arc<Ecr>,
+    cx: Ctx,
+    input: api::DeleteRepositoryPolicyInput,
+) -> Result<api::DeleteRepositoryPolicyOutput, AwsError> {
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "DeleteRepositoryPolicy",
+    )
+    .await?;
+    let mut removed = None;
+    change(&cx, &contents, |r| {
+        removed = r.policy.take();
+        match removed {
+            Some(_) => Ok(()),
+            None => Err(error::repository_policy_not_found(
+                &contents.scope,
+                contents.name(),
+            )),
+        }
+    })
+    .await?;
+    Ok(api::DeleteRepositoryPolicyOutput {
+        registry_id: Some(contents.scope.account.to_string()),
+        repository_name: Some(input.repository_name),
+        policy_text: removed,
+    })
+}
+
+pub async fn put_lifecycle_policy(
+    _: Arc<Ecr>,
+    cx: Ctx,
+    input: api::PutLifecyclePolicyInput,
+) -> Result<api::PutLifecyclePolicyOutput, AwsError> {
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "PutLifecyclePolicy",
+    )
+    .await?;
+    lifecycle::check(&input.lifecycle_policy_text).map_err(|why| {
+        let constraint = format!("Lifecycle policy validation failure: {why}");
+        error::invalid_parameter("LifecyclePolicyText", &constraint)
+    })?;
+    change(&cx, &contents, |r| {
+        r.lifecycle_policy = Some(input.lifecycle_policy_text.clone());
+        Ok(())
+    })
+    .await?;
+    Ok(api::PutLifecyclePolicyOutput {
+        registry_id: Some(contents.scope.account.to_string()),
+        repository_name: Some(input.repository_name),
+        lifecycle_policy_text: Some(input.lifecycle_policy_text),
+    })
+}
+
+pub async fn get_lifecycle_policy(
+    _: Arc<Ecr>,
+    cx: Ctx,
+    input: api::GetLifecyclePolicyInput,
+) -> Result<api::GetLifecyclePolicyOutput, AwsError> {
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "GetLifecyclePolicy",
+    )
+    .await?;
+    let policy = contents.repository.lifecycle_policy.clone();
+    let missing = || error::lifecycle_policy_not_found(&contents.scope, contents.name());
+    Ok(api::GetLifecyclePolicyOutput {
+        registry_id: Some(contents.scope.account.to_string()),
+        repository_name: Some(contents.name().to_owned()),
+        lifecycle_policy_text: Some(policy.ok_or_else(missing)?),
+        last_evaluated_at: None,
+    })
+}
+
+pub async fn delete_lifecycle_policy(
+    _: Arc<Ecr>,
+    cx: Ctx,
+    input: api::DeleteLifecyclePolicyInput,
+) -> Result<api::DeleteLifecyclePolicyOutput, AwsError> {
+    let contents = open(
+        &cx,
+        input.registry_id.as_deref(),
+        &input.repository_name,
+        "DeleteLifecyclePolicy",
+    )
+    .await?;
+    let mut removed = None;
+    change(&cx, &contents, |r| {
+        removed = r.lifecycle_policy.take();
+        match removed {
+            Some(_) => Ok(()),
+            None => Err(error::lifecycle_policy_not_found(
+                &contents.scope,
+                contents.name(),
+            )),
+        }
+    })
+    .await?;
+    Ok(api::DeleteLifecyclePolicyOutput {
+        registry_id: Some(contents.scope.account.to_string()),
+        repository_name: Some(input.repository_name),
+        lifecycle_policy_text: removed,
+        last_evaluated_at: None,
+    })
+}
+
+const REGISTRY: &str = "registry";
+
+pub async fn put_registry_policy(
+    _: Arc<Ecr>,
+    cx: Ctx,
+    input: api::PutRegistryPolicyInput,
+) -> Result<api::PutRegistryPolicyOutput, AwsError> {
+    check_policy(Policy::of_registry(&input.policy_text), "registry")?;
+    let registry = Registry {
+        policy: Some(input.policy_text.clone()),
+    };
+    let key = db::key::<Registry>(&cx.scope, REGISTRY);
+    match cx.db().tx().put(key, &registry).commit().await? {
+        Committed::At(_) | Committed::Conflict => {}
+    }
+    Ok(api::PutRegistryPolicyOutput {
+        registry_id: Some(cx.scope.account.to_string()),
+        policy_text: Some(input.policy_text),
+    })
+}
+
+pub async fn get_registry_policy(
+    _: Arc<Ecr>,
+    cx: Ctx,
+    _: api::GetRegistryPolicyInput,
+) -> Result<api::GetRegistryPolicyOutput, AwsError> {
+    let registry = cx.db().get::<Registry>(&cx.scope, REGISTRY).await?;
+    let policy = registry.and_then(|r| r.value.policy);
+    Ok(api::GetRegistryPolicyOutput {
+        registry_id: Some(cx.scope.account.to_string()),
+        policy_text: Some(policy.ok_or_else(|| error::registry_policy_not_found(&cx.scope))?),
+    })
+}
+
+pub async fn delete_registry_policy(
+    _: Arc<Ecr>,
+    cx: Ctx,
+    _: api::DeleteRegistryPolicyInput,
+) -> Result<api::DeleteRegistryPolicyOutput, AwsError> {
+    let missing = || error::registry_policy_not_found(&cx.scope);
+    let mut removed = None;
+    let key = db::key::<Registry>(&cx.scope, REGISTRY);
+    let changed = cx.db().modify::<Registry, _>(&key, |r| {
+        removed = r.policy.take();
+        removed.is_some().then_some(true).ok_or_else(missing)
+    });
+    changed.await?.ok_or_else(missing)?;
+    Ok(api::DeleteRegistryPolicyOutput {
+        registry_id: Some(cx.scope.account.to_string()),
+        policy_text: removed,
+    })
+}

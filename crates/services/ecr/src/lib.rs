@@ -1,0 +1,115 @@
+//! Amazon ECR: repositories, images, and the OCI registry that serves them.
+//!
+//! Records live in the store, bytes (layers, configurations, manifests) in the blobs; a
+//! repository reads a blob only where a record says so. The API and the registry are two doors to
+//! the same [`contents`], [`push`] and [`delete`].
+
+mod api;
+pub mod collect;
+mod contents;
+mod delete;
+mod error;
+mod grant;
+mod manifest;
+mod model;
+mod names;
+mod policy;
+mod push;
+pub mod registry;
+mod resolve;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+pub use collect::collect;
+pub use names::{InvalidReference, OwnImage, Place, own_image};
+pub use resolve::{Resolved, resolve};
+
+use neargate_api_ecr::{SERVICE, ops};
+use neargate_service::OperationTable;
+use std::sync::Arc;
+
+/// What ECR's handlers share: nothing beyond the house yet.
+#[derive(Debug, Default)]
+pub struct Ecr {}
+
+/// Which operations are served, and how completely.
+pub fn table(ecr: Arc<Ecr>) -> OperationTable<Ecr> {
+    use api::{authorization, images, layers, list, policies, repositories, settings, tags};
+    OperationTable::new(&SERVICE, ecr)
+        .wording(error::invalid)
+        .on(ops::CreateRepository, repositories::create_repository)
+        .on(ops::DeleteRepository, repositories::delete_repository)
+        .on(
+            ops::DescribeRepositories,
+            repositories::describe_repositories,
+        )
+        .on(ops::PutImage, images::put_image)
+        .on(ops::BatchGetImage, images::batch_get_image)
+        .on(ops::BatchDeleteImage, images::batch_delete_image)
+        .on(ops::ListImages, list::list_images)
+        .on(ops::DescribeImages, list::describe_images)
+        .on(ops::ListImageReferrers, list::list_image_referrers)
+        .on(
+            ops::BatchCheckLayerAvailability,
+            layers::batch_check_layer_availability,
+        )
+        .on(ops::InitiateLayerUpload, layers::initiate_layer_upload)
+        .on(ops::UploadLayerPart, layers::upload_layer_part)
+        .on(ops::CompleteLayerUpload, layers::complete_layer_upload)
+        .on(
+            ops::GetDownloadUrlForLayer,
+            layers::get_download_url_for_layer,
+        )
+        .on(
+            ops::GetAuthorizationToken,
+            authorization::get_authorization_token,
+        )
+        .partly(
+            ops::SetRepositoryPolicy,
+            policies::set_repository_policy,
+            "grants other accounts; statements with conditions grant nothing yet",
+        )
+        .on(ops::GetRepositoryPolicy, policies::get_repository_policy)
+        .on(
+            ops::DeleteRepositoryPolicy,
+            policies::delete_repository_policy,
+        )
+        .partly(
+            ops::PutLifecyclePolicy,
+            policies::put_lifecycle_policy,
+            "checked and stored; images do not expire yet",
+        )
+        .on(ops::GetLifecyclePolicy, policies::get_lifecycle_policy)
+        .on(
+            ops::DeleteLifecyclePolicy,
+            policies::delete_lifecycle_policy,
+        )
+        .partly(
+            ops::PutRegistryPolicy,
+            policies::put_registry_policy,
+            STORED,
+        )
+        .on(ops::GetRegistryPolicy, policies::get_registry_policy)
+        .on(ops::DeleteRegistryPolicy, policies::delete_registry_policy)
+        .partly(
+            ops::DescribeRegistry,
+            settings::describe_registry,
+            "no replication yet",
+        )
+        .on(
+            ops::PutImageTagMutability,
+            settings::put_image_tag_mutability,
+        )
+        .partly(
+            ops::PutImageScanningConfiguration,
+            settings::put_image_scanning_configuration,
+            "stored; images are not scanned",
+        )
+        .on(ops::TagResource, tags::tag_resource)
+        .on(ops::UntagResource, tags::untag_resource)
+        .on(ops::ListTagsForResource, tags::list_tags_for_resource)
+}
+
+const STORED: &str = "stored; not yet enforced";

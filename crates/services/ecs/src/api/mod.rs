@@ -1,0 +1,76 @@
+//! ECS's handlers, one module per resource.
+
+pub mod account_settings;
+pub mod agents;
+pub mod attributes;
+pub mod capacity;
+pub mod capacity_providers;
+pub mod clusters;
+pub mod describe;
+pub mod instances;
+pub mod protection;
+pub mod requirements;
+pub mod run_task;
+pub mod services;
+pub mod start_task;
+pub mod tags;
+pub mod task_definitions;
+pub mod task_sets;
+pub mod tasks;
+
+use crate::{error, reference};
+use neargate_api_ecs as api;
+use neargate_service::tags::Tags;
+use neargate_service::{AwsError, Ctx, Db, Scope, Stored};
+
+/// The tags of a request, checked.
+fn parse_tags(given: Option<Vec<api::Tag>>) -> Result<Tags, AwsError> {
+    let pairs = given.into_iter().flatten();
+    let pairs = pairs.map(|t| (t.key.unwrap_or_default(), t.value.unwrap_or_default()));
+    neargate_service::tags::parse(pairs).map_err(error::invalid_tags)
+}
+
+fn api_tags(tags: &Tags) -> Vec<api::Tag> {
+    let tag = |(k, v): (&String, &String)| api::Tag {
+        key: Some(k.clone()),
+        value: Some(v.clone()),
+    };
+    tags.iter().map(tag).collect()
+}
+
+/// The active cluster a call names.
+///
+/// # Errors
+/// `ClusterNotFoundException`.
+async fn active_cluster(
+    cx: &Ctx,
+    named: Option<&str>,
+) -> Result<Stored<crate::model::Cluster>, AwsError> {
+    active_cluster_of(cx.db(), &cx.scope, named).await
+}
+
+/// As [`active_cluster`], for what no AWS call asks.
+pub(super) async fn active_cluster_of(
+    db: &Db,
+    scope: &Scope,
+    named: Option<&str>,
+) -> Result<Stored<crate::model::Cluster>, AwsError> {
+    let name = reference::cluster(scope, named)?;
+    let found = db.get::<crate::model::Cluster>(scope, &name).await?;
+    match found {
+        Some(cluster) if cluster.active => Ok(cluster),
+        Some(_) => Err(error::cluster_inactive()),
+        None => Err(error::cluster_not_found()),
+    }
+}
+
+/// A page size within `1..=100`, 100 by default.
+fn page_size(given: Option<i32>) -> Result<usize, AwsError> {
+    match given {
+        None => Ok(100),
+        Some(n @ 1..=100) => Ok(usize::try_from(n).expect("1..=100")),
+        Some(_) => Err(error::invalid_parameter(
+            "maxResults must be between 1 and 100",
+        )),
+    }
+}

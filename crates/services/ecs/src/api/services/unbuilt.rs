@@ -1,0 +1,72 @@
+//! Parts of a service whose issue has not come: refused by name.
+
+use crate::error;
+use neargate_api_ecs as api;
+use neargate_service::AwsError;
+
+fn refuse(parts: &[(bool, &str)]) -> Result<(), AwsError> {
+    match parts.iter().find(|(used, _)| *used) {
+        Some((_, what)) => Err(error::unsupported(what)),
+        None => Ok(()),
+    }
+}
+
+fn some<T>(list: &Option<Vec<T>>) -> bool {
+    list.as_ref().is_some_and(|l| !l.is_empty())
+}
+
+fn connect(given: &Option<api::ServiceConnectConfiguration>) -> bool {
+    given.as_ref().is_some_and(|c| c.enabled)
+}
+
+pub(super) fn create(input: &api::CreateServiceInput) -> Result<(), AwsError> {
+    if let Some(controller) = &input.deployment_controller {
+        check_controller(controller)?;
+    }
+    refuse(&[
+        (some(&input.load_balancers), "loadBalancers"),
+        (some(&input.service_registries), "serviceRegistries"),
+        (
+            connect(&input.service_connect_configuration),
+            "serviceConnectConfiguration",
+        ),
+        (some(&input.volume_configurations), "volumeConfigurations"),
+        (
+            some(&input.vpc_lattice_configurations),
+            "vpcLatticeConfigurations",
+        ),
+        (some(&input.gateway_connectors), "gatewayConnectors"),
+        (input.monitoring.is_some(), "monitoring"),
+        (
+            input.role.as_ref().is_some_and(|role| !role.is_empty()),
+            "role: there are no load balancers",
+        ),
+        (
+            input.enable_execute_command == Some(true),
+            "enableExecuteCommand",
+        ),
+    ])
+}
+
+/// As a call to create one with the same parts.
+pub(super) fn update(input: &api::UpdateServiceInput) -> Result<(), AwsError> {
+    create(&api::CreateServiceInput {
+        deployment_controller: input.deployment_controller.clone(),
+        load_balancers: input.load_balancers.clone(),
+        service_registries: input.service_registries.clone(),
+        service_connect_configuration: input.service_connect_configuration.clone(),
+        volume_configurations: input.volume_configurations.clone(),
+        vpc_lattice_configurations: input.vpc_lattice_configurations.clone(),
+        gateway_connectors: input.gateway_connectors.clone(),
+        monitoring: input.monitoring.clone(),
+        enable_execute_command: input.enable_execute_command,
+        ..Default::default()
+    })
+}
+
+fn check_controller(controller: &api::DeploymentController) -> Result<(), AwsError> {
+    refuse(&[(
+        controller.r#type == "CODE_DEPLOY",
+        "deploymentController CODE_DEPLOY",
+    )])
+}

@@ -1,0 +1,74 @@
+//! The network of a task that is about to be written.
+
+use super::place::Placed;
+use super::{Launch, Unplaced, failure};
+use crate::error;
+use neargate_domain::vpc::DefaultVpc;
+use neargate_domain::{InstanceNetwork, TaskNetwork};
+use neargate_service::{AwsError, Fault, House, eni};
+use std::net::Ipv4Addr;
+
+/// Where a task's own interface goes
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AwsVpcConfiguration.html>).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Awsvpc {
+    pub subnets: Vec<String>,
+    pub security_groups: Vec<String>,
+    pub assign_public_ip: bool,
+}
+
+/// What the transaction has to write for it.
+pub(super) enum Reserved {
+    Interface(eni::Reservation),
+    Instance(TaskNetwork),
+}
+
+/// `held`: addresses prepared for the same transaction. A subnet without a free address is passed
+/// over where another one was given.
+pub(super) async fn reserve(
+    house: &House,
+    launch: &Launch,
+    placed: &mut Placed,
+    task_id: &str,
+    held: &[Ipv4Addr],
+) -> Result<Result<Reserved, Unplaced>, AwsError> {
+    let shared = |network| Ok(Ok(Reserved::Instance(TaskNetwork::Instance(network))));
+    match launch.definition.network_mode.as_deref() {
+        Some("host") => return shared(InstanceNetwork::Host),
+        Some("none") => return shared(InstanceNetwork::None),
+        Some("awsvpc") => {}
+        _ => return shared(InstanceNetwork::Bridge),
+    }
+    let vpc = launch.network.as_ref();
+    let groups = vpc.map_or(&[][..], |v| &v.security_groups);
+    let arn = launch
+        .scope
+        .arn("ecs", format!("task/{}/{task_id}", launch.cluster.name));
+    let chosen = placed.subnet.clone().unwrap_or_default();
+    for subnet in subnets(launch, placed, &chosen) {
+        match eni::reserve(house, &launch.scope, &subnet, groups, &arn, held).await {
+            Ok(reservation) => {
+                placed.availability_zone = reservation.interface.availability_zone.clone();
+                placed.subnet = Some(subnet);
+                return Ok(Ok(Reserved::Interface(reservation)));
+            }
+            Err(e) if e.is("InsufficientFreeAddressesInSubnet") => {}
+            Err(e) if e.fault == Fault::Client => return Err(error::invalid_parameter(e.message)),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(Err(failure::no_address(&chosen)))
+}
+
+/// The chosen one, then the others the interface may be in: that of a container instance's task
+/// is in the instance's zone.
+fn subnets(launch: &Launch, placed: &Placed, chosen: &str) -> Vec<String> {
+    let vpc = DefaultVpc::of(&launch.scope.account, &launch.scope.region);
+    let may = |id: &&String| {
+        let zone = vpc.subnet(id).map(|s| s.availability_zone.as_str());
+        placed.instance.is_none() || zone == Some(&placed.availability_zone)
+    };
+    let given = launch.network.iter().flat_map(|n| &n.subnets);
+    let others = given.filter(|id| *id != chosen).filter(may).cloned();
+    std::iter::once(chosen.to_owned()).chain(others).collect()
+}

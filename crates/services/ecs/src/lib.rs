@@ -1,0 +1,194 @@
+//! Amazon ECS: clusters, task definitions and tasks.
+//!
+//! `RunTask` writes a task's whole spec, its network interface and its node in one
+//! transaction; the node reports what it observes, and [`observe`] turns reports into status.
+
+mod admit;
+pub mod alarms;
+mod api;
+mod controller;
+mod deletion;
+mod error;
+pub mod events;
+pub mod fleet;
+mod halt;
+pub mod instances;
+pub mod launch;
+pub mod lost;
+pub mod model;
+mod nodes;
+pub mod observe;
+mod operations;
+pub mod plan;
+mod reference;
+pub mod service;
+pub mod slices;
+pub mod spot;
+pub mod task_sets;
+mod wording;
+
+#[cfg(test)]
+mod tests;
+
+pub use alarms::Alarms;
+pub use controller::{Expire, ForgetTokens};
+pub use deletion::Deletion;
+pub use events::Events;
+pub use fleet::Fleet;
+pub use halt::{elsewhere, halt, have_joined, running};
+pub use instances::Deregistration;
+pub use nodes::Nodes;
+pub use plan::task_definition::definition as as_described;
+pub use service::Scheduler;
+pub use task_sets::TaskSets;
+
+use neargate_api_ecs::{SERVICE, ops};
+use neargate_service::OperationTable;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
+
+/// What ECS's handlers share.
+#[derive(Debug, Default)]
+pub struct Ecs {
+    pub nodes: Arc<Nodes>,
+    pub fleet: Arc<Fleet>,
+    pub events: Arc<Events>,
+    pub alarms: Arc<Alarms>,
+    pub settle: Settle,
+    /// Read while tasks are started.
+    starting: Arc<RwLock<()>>,
+}
+
+/// How long a task of a service without health checks runs before it counts as healthy.
+#[derive(Debug, Clone, Copy)]
+pub struct Settle(pub Duration);
+
+impl Default for Settle {
+    fn default() -> Self {
+        Settle(plan::service::SETTLE)
+    }
+}
+
+impl Ecs {
+    pub fn settling_in(settle: Settle) -> Ecs {
+        Ecs {
+            settle,
+            ..Ecs::default()
+        }
+    }
+
+    /// While what this answers exists no task is started, by nobody: whoever wants to, waits. It
+    /// is answered once every start under way has ended.
+    pub async fn hold(&self) -> OwnedRwLockWriteGuard<()> {
+        self.starting.clone().write_owned().await
+    }
+}
+
+/// Which operations are served, and how completely.
+pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
+    use api::{clusters, services, tags, task_definitions, task_sets, tasks};
+    let table = OperationTable::new(&SERVICE, ecs)
+        .wording(wording::invalid)
+        .admitting(admit::admit)
+        .on(ops::CreateCluster, clusters::create_cluster)
+        .on(ops::DeleteCluster, clusters::delete_cluster)
+        .on(ops::DescribeClusters, clusters::describe_clusters)
+        .on(ops::ListClusters, clusters::list_clusters)
+        .on(ops::UpdateCluster, clusters::update_cluster)
+        .on(
+            ops::UpdateClusterSettings,
+            clusters::update_cluster_settings,
+        )
+        .on(
+            ops::RegisterTaskDefinition,
+            task_definitions::register_task_definition,
+        )
+        .on(
+            ops::DescribeTaskDefinition,
+            task_definitions::describe_task_definition,
+        )
+        .on(
+            ops::ListTaskDefinitions,
+            task_definitions::list_task_definitions,
+        )
+        .on(
+            ops::ListTaskDefinitionFamilies,
+            task_definitions::list_task_definition_families,
+        )
+        .on(
+            ops::DeregisterTaskDefinition,
+            task_definitions::deregister_task_definition,
+        )
+        .on(
+            ops::DeleteTaskDefinitions,
+            task_definitions::delete_task_definitions,
+        )
+        .partly(
+            ops::RunTask,
+            tasks::run_task,
+            "assignPublicIp gives no public address; a task that takes more than its ephemeral \
+             storage is stopped instead of getting ENOSPC; no \
+             volumes, secrets, GPUs, links, port ranges, sidecar or other log drivers, \
+             execute-command or credentials of a task role yet: such tasks are refused, but for \
+             the role, which is stored; no task metadata endpoint (ECS_CONTAINER_METADATA_URI_V4) \
+             and no AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: neither variable is set",
+        )
+        .on(ops::StopTask, tasks::stop_task)
+        .partly(
+            ops::CreateService,
+            services::create_service,
+            "rolling deployments; no load balancers, service registries, Service Connect, volumes, \
+             VPC Lattice, execute-command, and no deployment alarms while CloudWatch is not served: \
+             such services are refused. Tasks that end by themselves before they count as healthy are \
+             started ever more slowly, though they ran",
+        )
+        .partly(
+            ops::UpdateService,
+            services::update_service,
+            "as CreateService; the deployment controller cannot be changed",
+        )
+        .on(ops::DeleteService, services::delete_service)
+        .on(ops::DescribeServices, services::describe_services)
+        .on(ops::ListServices, services::list_services)
+        .partly(
+            ops::ListServicesByNamespace,
+            services::list_services_by_namespace,
+            "there are no namespaces yet",
+        )
+        .on(
+            ops::ListServiceDeployments,
+            services::deployments::list_service_deployments,
+        )
+        .on(
+            ops::DescribeServiceDeployments,
+            services::deployments::describe_service_deployments,
+        )
+        .partly(
+            ops::DescribeServiceRevisions,
+            services::deployments::describe_service_revisions,
+            "without image digests",
+        )
+        .on(
+            ops::StopServiceDeployment,
+            services::deployments::stop_service_deployment,
+        )
+        .partly(
+            ops::CreateTaskSet,
+            task_sets::create_task_set,
+            "no load balancers and no service registries: such task sets are refused",
+        )
+        .on(ops::UpdateTaskSet, task_sets::update_task_set)
+        .on(ops::DeleteTaskSet, task_sets::delete_task_set)
+        .on(ops::DescribeTaskSets, task_sets::describe_task_sets)
+        .on(
+            ops::UpdateServicePrimaryTaskSet,
+            task_sets::update_service_primary_task_set,
+        )
+        .on(ops::DescribeTasks, tasks::describe_tasks)
+        .partly(ops::ListTasks, tasks::list_tasks, "no daemons to filter by")
+        .on(ops::TagResource, tags::tag_resource)
+        .on(ops::UntagResource, tags::untag_resource)
+        .on(ops::ListTagsForResource, tags::list_tags_for_resource);
+    operations::add(table)
+}

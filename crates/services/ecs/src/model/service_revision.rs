@@ -1,0 +1,34 @@
+//! What one deployment of a service runs, and how: never changed once written
+//! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceRevision.html>).
+
+use neargate_api_ecs as api;
+use neargate_base::Timestamp;
+use neargate_service::Resource;
+use neargate_wire::json::Json;
+use serde::{Deserialize, Serialize};
+
+/// `ecs/service-revision/…/<cluster>/<service>/<id>`. Written by `CreateService`,
+/// `UpdateService` and `CreateTaskSet`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceRevision {
+    /// 19 digits.
+    pub id: String,
+    pub arn: String,
+    pub service_arn: String,
+    pub cluster_arn: String,
+    pub created_at: Timestamp,
+    /// The whole ARN.
+    pub task_definition: String,
+    /// `None` with a capacity provider strategy.
+    pub launch_type: Option<String>,
+    pub strategy: Vec<Json<api::CapacityProviderStrategyItem>>,
+    /// As asked for: `LATEST` stays so. Fargate's.
+    pub platform_version: Option<String>,
+    pub network: Option<Json<api::NetworkConfiguration>>,
+    /// Container names and images of the task definition.
+    pub images: Vec<(String, String)>,
+}
+
+impl Resource for ServiceRevision {
+    const KIND: &'static str = "ecs/service-revision";
+}

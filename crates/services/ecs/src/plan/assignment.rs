@@ -1,0 +1,267 @@
+//! From a task definition and its overrides to what the node runs.
+
+use super::task_definition;
+use crate::error;
+use neargate_api_ecs as api;
+use neargate_domain::{
+    ContainerSpec, HealthCheck, ImageRef, LaunchType, LogTarget, PortMapping, Protocol,
+    RestartPolicy, runtime_id,
+};
+use neargate_service::{AwsError, Scope};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Seconds between SIGTERM and SIGKILL when the definition says nothing.
+const STOP_TIMEOUT_SECS: u32 = 30;
+/// What Fargate allows a container to take before it counts as started.
+const START_TIMEOUT_SECS: u32 = 180;
+
+/// Every override must name a container of the definition, each at most once, and roles that are
+/// some.
+///
+/// # Errors
+/// `InvalidParameterException` for one that does not, `ClientException` for what is no role.
+pub fn check_overrides(
+    definition: &api::TaskDefinition,
+    overrides: &api::TaskOverride,
+) -> Result<(), AwsError> {
+    let known = |name: &str| {
+        definition
+            .container_definitions
+            .iter()
+            .flatten()
+            .any(|c| c.name.as_deref() == Some(name))
+    };
+    task_definition::role(overrides.task_role_arn.as_deref())?;
+    task_definition::role(overrides.execution_role_arn.as_deref())?;
+    let mut seen = BTreeSet::new();
+    for name in overrides
+        .container_overrides
+        .iter()
+        .flatten()
+        .map(|o| &o.name)
+    {
+        let Some(name) = name.as_deref().filter(|n| !n.is_empty()) else {
+            return Err(error::invalid_parameter(
+                "Container override name must not be empty.",
+            ));
+        };
+        if !known(name) {
+            return Err(error::invalid_parameter(format!(
+                "Override for container named {name} is not a container in the TaskDefinition."
+            )));
+        }
+        if !seen.insert(name) {
+            return Err(error::invalid_parameter(format!(
+                "There is more than one override for container named {name}."
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The containers of the task `task_id`, which runs on `launch_type`.
+pub fn containers(
+    scope: &Scope,
+    (launch_type, task_id): (LaunchType, &str),
+    definition: &api::TaskDefinition,
+    overrides: &api::TaskOverride,
+) -> Vec<ContainerSpec> {
+    let of = |name: &str| {
+        overrides
+            .container_overrides
+            .iter()
+            .flatten()
+            .find(|o| o.name.as_deref() == Some(name))
+    };
+    let defined = definition.container_definitions.iter().flatten();
+    defined
+        .map(|c| {
+            let name = c.name.as_deref().unwrap_or_default();
+            container(scope, (launch_type, task_id), c, of(name))
+        })
+        .collect()
+}
+
+fn container(
+    scope: &Scope,
+    task: (LaunchType, &str),
+    c: &api::ContainerDefinition,
+    over: Option<&api::ContainerOverride>,
+) -> ContainerSpec {
+    let name = c.name.clone().unwrap_or_default();
+    let linux = c.linux_parameters.as_ref();
+    let capabilities = linux.and_then(|l| l.capabilities.as_ref());
+    let positive = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
+    ContainerSpec {
+        image: ImageRef {
+            name: c.image.clone().unwrap_or_default(),
+        },
+        essential: c.essential.unwrap_or(true),
+        entry_point: c.entry_point.clone().filter(|e| !e.is_empty()),
+        command: over
+            .and_then(|o| o.command.clone())
+            .filter(|command| !command.is_empty())
+            .or_else(|| c.command.clone())
+            .filter(|command| !command.is_empty()),
+        environment: environment(c, over),
+        working_directory: c.working_directory.clone(),
+        user: c.user.clone().filter(|u| !u.is_empty()),
+        hostname: c.hostname.clone(),
+        cpu_units: positive(over.and_then(|o| o.cpu).or(c.cpu)),
+        memory_mib: positive(over.and_then(|o| o.memory).or(c.memory)),
+        memory_reservation_mib: positive(
+            over.and_then(|o| o.memory_reservation)
+                .or(c.memory_reservation),
+        ),
+        read_only_root: c.readonly_root_filesystem.unwrap_or(false),
+        privileged: c.privileged.unwrap_or(false),
+        cap_add: capabilities.and_then(|k| k.add.clone()).unwrap_or_default(),
+        cap_drop: capabilities
+            .and_then(|k| k.drop.clone())
+            .unwrap_or_default(),
+        init_process: linux.and_then(|l| l.init_process_enabled).unwrap_or(false),
+        shm_size_mib: positive(linux.and_then(|l| l.shared_memory_size)),
+        tmpfs: linux
+            .and_then(|l| l.tmpfs.as_ref())
+            .into_iter()
+            .flatten()
+            .map(|t| {
+                let options = t.mount_options.clone().unwrap_or_default();
+                (
+                    t.container_path.clone(),
+                    positive(Some(t.size)).unwrap_or(1),
+                    options,
+                )
+            })
+            .collect(),
+        ulimits: c
+            .ulimits
+            .iter()
+            .flatten()
+            .map(|u| {
+                (
+                    u.name.clone(),
+                    u64::try_from(u.soft_limit),
+                    u64::try_from(u.hard_limit),
+                )
+            })
+            // -1 is "unlimited".
+            .map(|(n, soft, hard)| (n, soft.unwrap_or(u64::MAX), hard.unwrap_or(u64::MAX)))
+            .collect(),
+        sysctls: c
+            .system_controls
+            .iter()
+            .flatten()
+            .filter_map(|s| Some((s.namespace.clone()?, s.value.clone()?)))
+            .collect(),
+        extra_hosts: c
+            .extra_hosts
+            .iter()
+            .flatten()
+            .map(|h| (h.hostname.clone(), h.ip_address.clone()))
+            .collect(),
+        interactive: c.interactive.unwrap_or(false),
+        pseudo_terminal: c.pseudo_terminal.unwrap_or(false),
+        stop_timeout_secs: positive(c.stop_timeout).unwrap_or(STOP_TIMEOUT_SECS),
+        start_timeout_secs: positive(c.start_timeout).unwrap_or(START_TIMEOUT_SECS),
+        depends_on: c
+            .depends_on
+            .iter()
+            .flatten()
+            .map(|d| (d.container_name.clone(), d.condition.clone()))
+            .collect(),
+        log: c
+            .log_configuration
+            .as_ref()
+            .and_then(|l| log_target(scope, task, &name, l)),
+        port_mappings: port_mappings(c),
+        health_check: c.health_check.as_ref().and_then(health_check),
+        restart_policy: c.restart_policy.as_ref().and_then(restart_policy),
+        name,
+    }
+}
+
+/// Ports as the definition has them; host port 0 leaves the choice to the node.
+fn port_mappings(c: &api::ContainerDefinition) -> Vec<PortMapping> {
+    let port = |p: Option<i32>| p.and_then(|p| u16::try_from(p).ok()).filter(|p| *p > 0);
+    let mappings = c.port_mappings.iter().flatten();
+    mappings
+        .filter_map(|p| {
+            Some(PortMapping {
+                container_port: port(p.container_port)?,
+                host_port: port(p.host_port),
+                protocol: match p.protocol.as_deref() {
+                    Some("udp") => Protocol::Udp,
+                    _ => Protocol::Tcp,
+                },
+            })
+        })
+        .collect()
+}
+
+/// The check with ECS's defaults. ECS registers any command, and Docker carries out those that
+/// start with `CMD` or `CMD-SHELL`: another one is no check, and the health stays unknown.
+fn health_check(check: &api::HealthCheck) -> Option<HealthCheck> {
+    let of = |given: Option<i32>, default: u32| {
+        given.and_then(|n| u32::try_from(n).ok()).unwrap_or(default)
+    };
+    let kind = check.command.first().map(String::as_str);
+    matches!(kind, Some("CMD" | "CMD-SHELL")).then(|| HealthCheck {
+        command: check.command.clone(),
+        interval_secs: of(check.interval, 30),
+        timeout_secs: of(check.timeout, 5),
+        retries: of(check.retries, 3),
+        start_period_secs: of(check.start_period, 0),
+    })
+}
+
+/// The policy with ECS's defaults, when it is enabled.
+fn restart_policy(policy: &api::ContainerRestartPolicy) -> Option<RestartPolicy> {
+    let period = policy
+        .restart_attempt_period
+        .and_then(|n| u32::try_from(n).ok());
+    policy.enabled.then(|| RestartPolicy {
+        ignored_exit_codes: policy.ignored_exit_codes.clone().unwrap_or_default(),
+        attempt_period_secs: period.unwrap_or(300),
+    })
+}
+
+/// The definition's variables with the override's on top.
+fn environment(
+    c: &api::ContainerDefinition,
+    over: Option<&api::ContainerOverride>,
+) -> BTreeMap<String, String> {
+    let overriding = over.and_then(|o| o.environment.as_ref());
+    c.environment
+        .iter()
+        .chain(overriding)
+        .flatten()
+        .filter_map(|kv| Some((kv.name.clone()?, kv.value.clone().unwrap_or_default())))
+        .collect()
+}
+
+/// `prefix/container/task` in the configured group; without a prefix, which Fargate demands, the
+/// stream has the name that Docker's driver gives it, the container's id
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specify-log-config.html>).
+fn log_target(
+    scope: &Scope,
+    (launch_type, task_id): (LaunchType, &str),
+    container: &str,
+    log: &api::LogConfiguration,
+) -> Option<LogTarget> {
+    let options = log.options.as_ref()?;
+    let region = options.get("awslogs-region").and_then(|r| r.parse().ok());
+    let stream = match options.get("awslogs-stream-prefix") {
+        Some(prefix) if !prefix.is_empty() => format!("{prefix}/{container}/{task_id}"),
+        _ => runtime_id(launch_type, task_id, container),
+    };
+    Some(LogTarget {
+        account: scope.account.clone(),
+        region: region.unwrap_or_else(|| scope.region.clone()),
+        group: options.get("awslogs-group")?.clone(),
+        stream,
+        create_group: options
+            .get("awslogs-create-group")
+            .is_some_and(|v| v.eq_ignore_ascii_case("true")),
+    })
+}

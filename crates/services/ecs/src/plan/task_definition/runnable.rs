@@ -1,0 +1,131 @@
+//! What can be registered but not run yet. Such a task is refused, never run without the part.
+
+use crate::error;
+use neargate_api_ecs as api;
+use neargate_service::AwsError;
+
+fn some<T>(list: &Option<Vec<T>>) -> bool {
+    list.as_ref().is_some_and(|l| !l.is_empty())
+}
+
+/// # Errors
+/// `UnsupportedFeatureException` naming the first field that Neargate cannot honour yet.
+pub fn runnable(definition: &api::TaskDefinition) -> Result<(), AwsError> {
+    let platform = definition.runtime_platform.as_ref();
+    let os = platform
+        .and_then(|p| p.operating_system_family.as_deref())
+        .unwrap_or("LINUX");
+    let here = if cfg!(target_arch = "aarch64") {
+        "ARM64"
+    } else {
+        "X86_64"
+    };
+    let foreign = platform
+        .and_then(|p| p.cpu_architecture.as_deref())
+        .is_some_and(|a| a != here);
+    let lacking = [
+        (
+            foreign,
+            "runtimePlatform.cpuArchitecture other than this host's",
+        ),
+        (some(&definition.volumes), "volumes"),
+        (
+            definition.proxy_configuration.is_some(),
+            "proxyConfiguration",
+        ),
+        (definition.pid_mode.is_some(), "pidMode"),
+        (definition.ipc_mode.is_some(), "ipcMode"),
+        (
+            some(&definition.inference_accelerators),
+            "inferenceAccelerators",
+        ),
+        (
+            definition.enable_fault_injection == Some(true),
+            "enableFaultInjection",
+        ),
+        (
+            definition.trusted_execution_configuration.is_some(),
+            "trustedExecutionConfiguration",
+        ),
+        (
+            os != "LINUX",
+            "runtimePlatform.operatingSystemFamily other than LINUX",
+        ),
+    ];
+    if let Some((_, what)) = lacking.iter().find(|(used, _)| *used) {
+        return Err(error::unsupported(&format!(
+            "running a task definition with {what}"
+        )));
+    }
+    definition
+        .container_definitions
+        .iter()
+        .flatten()
+        .try_for_each(container)
+}
+
+fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
+    let driver = c
+        .log_configuration
+        .as_ref()
+        .map_or("awslogs", |l| l.log_driver.as_str());
+    let options = c
+        .log_configuration
+        .as_ref()
+        .and_then(|l| l.options.as_ref());
+    let pattern = |key: &str| options.is_some_and(|o| o.contains_key(key));
+    let linux = c.linux_parameters.as_ref();
+    let lacking = [
+        (c.privileged == Some(true), "privileged"),
+        (some(&c.links), "links"),
+        (
+            c.port_mappings
+                .iter()
+                .flatten()
+                .any(|p| p.container_port_range.is_some()),
+            "portMappings.containerPortRange",
+        ),
+        (
+            c.log_configuration
+                .as_ref()
+                .is_some_and(|l| some(&l.secret_options)),
+            "logConfiguration.secretOptions",
+        ),
+        (pattern("awslogs-endpoint"), "awslogs-endpoint"),
+        (c.repository_credentials.is_some(), "repositoryCredentials"),
+        (some(&c.environment_files), "environmentFiles"),
+        (some(&c.mount_points), "mountPoints"),
+        (some(&c.volumes_from), "volumesFrom"),
+        (some(&c.secrets), "secrets"),
+        (c.disable_networking == Some(true), "disableNetworking"),
+        (some(&c.dns_servers), "dnsServers"),
+        (some(&c.dns_search_domains), "dnsSearchDomains"),
+        (some(&c.docker_security_options), "dockerSecurityOptions"),
+        (some(&c.resource_requirements), "resourceRequirements"),
+        (c.firelens_configuration.is_some(), "firelensConfiguration"),
+        (some(&c.credential_specs), "credentialSpecs"),
+        (
+            linux.is_some_and(|l| some(&l.devices)),
+            "linuxParameters.devices",
+        ),
+        (
+            linux.is_some_and(|l| l.max_swap.is_some()),
+            "linuxParameters.maxSwap",
+        ),
+        (driver != "awslogs", "a logDriver other than awslogs"),
+        (
+            pattern("awslogs-datetime-format"),
+            "awslogs-datetime-format",
+        ),
+        (
+            pattern("awslogs-multiline-pattern"),
+            "awslogs-multiline-pattern",
+        ),
+    ];
+    match lacking.iter().find(|(used, _)| *used) {
+        Some((_, what)) => Err(error::unsupported(&format!(
+            "running a container definition with {what}"
+        ))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,217 @@
+//! Log groups.
+
+use super::limit;
+use crate::model::{Group, MAX_DESCRIBED};
+use crate::{Logs, error, reference};
+use neargate_api_logs as api;
+use neargate_service::db::{self, Stored};
+use neargate_service::tags::{self, Tags};
+use neargate_service::{AwsError, Committed, Ctx, House, Scope, page};
+use neargate_store::MAX_PAGE;
+use std::sync::Arc;
+
+/// A group that is not stored yet.
+pub fn new(house: &House, name: &str, tags: Tags) -> Group {
+    Group {
+        name: name.to_owned(),
+        id: house.rng.hex(16),
+        created: house.now(),
+        retention_days: None,
+        class: "STANDARD".into(),
+        kms_key_id: None,
+        deletion_protection: false,
+        tags,
+    }
+}
+
+/// Store a new group.
+pub async fn create(house: &House, scope: &Scope, group: &Group) -> Result<(), AwsError> {
+    let key = db::key::<Group>(scope, &group.name);
+    match house.db.tx().create(key, group).commit().await? {
+        Committed::At(_) => Ok(()),
+        Committed::Conflict => Err(error::group_exists()),
+    }
+}
+
+pub async fn create_log_group(
+    _: Arc<Logs>,
+    cx: Ctx,
+    input: api::CreateLogGroupInput,
+) -> Result<api::CreateLogGroupOutput, AwsError> {
+    // "Log group names can't start with the string aws/."
+    if input.log_group_name.starts_with("aws/") {
+        return Err(error::invalid_parameter(
+            "Log groups starting with 'aws/' are reserved for AWS.",
+        ));
+    }
+    let tags = tags::parse(input.tags.unwrap_or_default()).map_err(error::invalid_tags)?;
+    let mut group = new(&cx.house, &input.log_group_name, tags);
+    group.kms_key_id = input.kms_key_id;
+    group.deletion_protection = input.deletion_protection_enabled.unwrap_or(false);
+    if let Some(class) = input.log_group_class {
+        group.class = class;
+    }
+    create(&cx.house, &cx.scope, &group).await?;
+    Ok(api::CreateLogGroupOutput::default())
+}
+
+/// Events first, the group last: whoever sees the group gone will not find its events either.
+pub async fn delete_log_group(
+    logs: Arc<Logs>,
+    cx: Ctx,
+    input: api::DeleteLogGroupInput,
+) -> Result<api::DeleteLogGroupOutput, AwsError> {
+    loop {
+        let group = reference::group(cx.db(), &cx.scope, &input.log_group_name).await?;
+        if group.deletion_protection {
+            return Err(error::deletion_protected());
+        }
+        let key = group.engine_key(&cx.scope);
+        logs.engine
+            .delete_group(&key)
+            .await
+            .map_err(error::engine)?;
+        if let Committed::At(_) = cx.db().tx().delete(&group).commit().await? {
+            // What was stored in between, by a container that made its stream again.
+            logs.engine
+                .delete_group(&key)
+                .await
+                .map_err(error::engine)?;
+            return Ok(api::DeleteLogGroupOutput::default());
+        }
+    }
+}
+
+pub async fn put_log_group_deletion_protection(
+    _: Arc<Logs>,
+    cx: Ctx,
+    input: api::PutLogGroupDeletionProtectionInput,
+) -> Result<api::PutLogGroupDeletionProtectionOutput, AwsError> {
+    let found = reference::identified(&cx, &input.log_group_identifier).await?;
+    let change = |group: &mut Group| {
+        group.deletion_protection = input.deletion_protection_enabled;
+        Ok(true)
+    };
+    cx.db()
+        .modify(&found.key, change)
+        .await?
+        .ok_or_else(error::group_not_found)?;
+    Ok(api::PutLogGroupDeletionProtectionOutput::default())
+}
+
+pub async fn describe_log_groups(
+    logs: Arc<Logs>,
+    cx: Ctx,
+    input: api::DescribeLogGroupsInput,
+) -> Result<api::DescribeLogGroupsOutput, AwsError> {
+    if input.log_group_name_prefix.is_some() && input.log_group_name_pattern.is_some() {
+        return Err(error::invalid_parameter(
+            "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.",
+        ));
+    }
+    if let Some(identifiers) = &input.log_group_identifiers {
+        let mut found = Vec::new();
+        for identifier in identifiers {
+            match reference::identified(&cx, identifier).await {
+                Ok(group) => found.push(shape(&logs, &cx.scope, &group)),
+                Err(e) if e.is("ResourceNotFoundException") => {}
+                Err(e) => return Err(e),
+            }
+        }
+        return Ok(api::DescribeLogGroupsOutput {
+            log_groups: Some(found),
+            next_token: None,
+        });
+    }
+    let (groups, next_token) = find(&cx, &input).await?;
+    let brief = input.log_group_name_pattern.is_some_and(|p| !p.is_empty());
+    let shape = |group: &Stored<Group>| {
+        let whole = shape(&logs, &cx.scope, group);
+        // "If you specify logGroupNamePattern, then only arn, creationTime, and logGroupName
+        // are included in the response."
+        if !brief {
+            return whole;
+        }
+        let api::LogGroup {
+            log_group_name,
+            creation_time,
+            arn,
+            ..
+        } = whole;
+        api::LogGroup {
+            log_group_name,
+            creation_time,
+            arn,
+            ..api::LogGroup::default()
+        }
+    };
+    let log_groups = Some(groups.iter().map(shape).collect());
+    Ok(api::DescribeLogGroupsOutput {
+        log_groups,
+        next_token,
+    })
+}
+
+/// One page of the groups asked for, in order of their names, read page by page.
+async fn find(
+    cx: &Ctx,
+    input: &api::DescribeLogGroupsInput,
+) -> Result<(Vec<Stored<Group>>, Option<String>), AwsError> {
+    let all = db::prefix::<Group>(&cx.scope);
+    let prefix = format!(
+        "{all}{}",
+        input.log_group_name_prefix.as_deref().unwrap_or_default()
+    );
+    let token = input.next_token.as_deref().map(page::decode).transpose();
+    let mut after = token
+        .map_err(|_| error::invalid_token())?
+        .map(|name| format!("{all}{name}"));
+    let most = limit(input.limit, MAX_DESCRIBED);
+    let wanted = |group: &Group| {
+        let pattern = input.log_group_name_pattern.as_deref().unwrap_or_default();
+        let class = input.log_group_class.as_ref();
+        group.name.contains(pattern) && class.is_none_or(|c| *c == group.class)
+    };
+    let mut found = Vec::new();
+    loop {
+        let page = cx
+            .db()
+            .store()
+            .range(&prefix, after.as_deref(), MAX_PAGE, None)
+            .await?;
+        for entry in &page.entries {
+            let group = db::decode::<Group>(entry)?;
+            if !wanted(&group) {
+                continue;
+            }
+            if found.len() == most {
+                let last: Option<&Stored<Group>> = found.last();
+                let token = last.map(|last| page::encode(&last.name));
+                return Ok((found, token));
+            }
+            found.push(group);
+        }
+        match page.entries.last() {
+            Some(last) if page.more => after = Some(last.key.clone()),
+            _ => return Ok((found, None)),
+        }
+    }
+}
+
+fn shape(logs: &Logs, scope: &Scope, group: &Group) -> api::LogGroup {
+    let arn = group.arn(scope);
+    let stored_bytes = logs.engine.stored_bytes(&group.engine_key(scope));
+    api::LogGroup {
+        log_group_name: Some(group.name.clone()),
+        creation_time: Some(group.created.as_millis()),
+        retention_in_days: group.retention_days,
+        metric_filter_count: Some(0),
+        arn: Some(format!("{arn}:*")),
+        stored_bytes: Some(i64::try_from(stored_bytes).unwrap_or(i64::MAX)),
+        kms_key_id: group.kms_key_id.clone(),
+        log_group_class: Some(group.class.clone()),
+        log_group_arn: Some(arn),
+        deletion_protection_enabled: Some(group.deletion_protection),
+        ..api::LogGroup::default()
+    }
+}

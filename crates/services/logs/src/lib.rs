@@ -1,0 +1,94 @@
+//! Amazon CloudWatch Logs: groups, streams, events and their search.
+//!
+//! Groups are resources of the store. Streams and events live in the [`engine`], under a key
+//! that a group gets when it is made, so that a group deleted and made again starts empty.
+
+mod api;
+mod controller;
+pub mod engine;
+mod error;
+mod ingest;
+mod model;
+pub mod pattern;
+mod reference;
+
+#[cfg(test)]
+mod tests;
+
+pub use controller::Retention;
+pub use engine::{EngineError, LogEngine};
+
+use neargate_api_logs::{SERVICE, ops};
+use neargate_service::{AwsError, OperationTable};
+use std::sync::Arc;
+
+/// What the handlers of CloudWatch Logs share.
+#[derive(Debug)]
+pub struct Logs {
+    pub engine: Arc<LogEngine>,
+}
+
+impl Logs {
+    pub fn new(engine: Arc<LogEngine>) -> Logs {
+        Logs { engine }
+    }
+
+    /// Forget every stream and event (the store forgets the groups).
+    ///
+    /// # Errors
+    /// When the engine cannot write.
+    pub async fn wipe(&self) -> Result<(), AwsError> {
+        self.engine.wipe().await.map_err(error::engine)
+    }
+}
+
+/// Which operations are served, and how completely.
+pub fn table(logs: Arc<Logs>) -> OperationTable<Logs> {
+    use api::{events, filters, groups, retention, streams, tags};
+    OperationTable::new(&SERVICE, logs)
+        .wording(|invalid| error::invalid_parameter(invalid.to_string()))
+        // Docker's awslogs driver has long sent the bytes of a line as they were
+        // (<https://github.com/moby/moby/pull/37986> counts what becomes of them).
+        .any_text(ops::PutLogEvents)
+        .partly(
+            ops::CreateLogGroup,
+            groups::create_log_group,
+            "kmsKeyId is stored, events are not encrypted by it",
+        )
+        .on(ops::DeleteLogGroup, groups::delete_log_group)
+        .partly(
+            ops::DescribeLogGroups,
+            groups::describe_log_groups,
+            "no linked accounts; metric filters do not exist yet",
+        )
+        .on(
+            ops::PutLogGroupDeletionProtection,
+            groups::put_log_group_deletion_protection,
+        )
+        .on(ops::CreateLogStream, streams::create_log_stream)
+        .on(ops::DeleteLogStream, streams::delete_log_stream)
+        .on(ops::DescribeLogStreams, streams::describe_log_streams)
+        .partly(
+            ops::PutLogEvents,
+            events::put_log_events,
+            "an entity is accepted and not stored",
+        )
+        .on(ops::GetLogEvents, events::get_log_events)
+        .on(ops::FilterLogEvents, events::filter_log_events)
+        .on(ops::PutRetentionPolicy, retention::put_retention_policy)
+        .on(
+            ops::DeleteRetentionPolicy,
+            retention::delete_retention_policy,
+        )
+        .on(ops::TagLogGroup, tags::tag_log_group)
+        .on(ops::UntagLogGroup, tags::untag_log_group)
+        .on(ops::ListTagsLogGroup, tags::list_tags_log_group)
+        .partly(ops::TagResource, tags::tag_resource, "log groups")
+        .partly(ops::UntagResource, tags::untag_resource, "log groups")
+        .partly(
+            ops::ListTagsForResource,
+            tags::list_tags_for_resource,
+            "log groups",
+        )
+        .on(ops::TestMetricFilter, filters::test_metric_filter)
+}
