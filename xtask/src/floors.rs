@@ -8,13 +8,14 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use std::path::Path;
 
 /// Each crate that is neither generated nor a service, and its floor.
-const FLOORS: [(&str, u8); 11] = [
+const FLOORS: [(&str, u8); 12] = [
     ("base", 0),
     ("wire", 1),
     ("store", 1),
     ("blob", 1),
     ("domain", 1),
     ("service", 2),
+    ("testkit", 2),
     ("control", 4),
     ("node", 4),
     ("edge", 4),
@@ -30,16 +31,19 @@ const SERVICES: u8 = 3;
 /// All that `node` and `edge` may see.
 const APART: [&str; 3] = ["base", "domain", "blob"];
 
+/// The house in which services are tested: it stands on `service`, and only tests stand on it.
+const TESTKIT: &str = "testkit";
+
 /// A crate as the rules see it.
-struct Room {
+struct Floor {
     /// Without our prefix.
     name: String,
     floor: u8,
 }
 
-impl Room {
+impl Floor {
     /// The crate of this name in the directory `dir`. `None` when nobody said its floor.
-    fn of(package: &str, dir: &Path) -> Option<Room> {
+    fn of(package: &str, dir: &Path) -> Option<Floor> {
         let name = package.strip_prefix("neargate-").unwrap_or(package);
         let within = |folder: &str| dir.parent().is_some_and(|p| p.ends_with(folder));
         let floor = if within("crates/api") {
@@ -49,7 +53,7 @@ impl Room {
         } else {
             FLOORS.iter().find(|(n, _)| *n == name).map(|(_, f)| *f)
         };
-        Some(Room {
+        Some(Floor {
             name: name.to_owned(),
             floor: floor?,
         })
@@ -59,8 +63,10 @@ impl Room {
         self.name == "api" || self.name.starts_with("api-")
     }
 
-    fn may_see(&self, other: &Room) -> bool {
+    fn may_see(&self, other: &Floor, in_tests: bool) -> bool {
         match self.name.as_str() {
+            _ if other.name == TESTKIT => in_tests && self.floor >= other.floor,
+            TESTKIT if other.name == "service" => true,
             "node" | "edge" => APART.contains(&other.name.as_str()),
             "domain" => other.name == "base",
             // The list of all services names the crate of each.
@@ -86,11 +92,9 @@ pub fn check(root: &Path) -> Result<()> {
                 continue;
             };
             let to = room(&dependency.name, Some(path.as_std_path()))?;
-            if !from.may_see(&to) {
-                let kind = match dependency.kind {
-                    DependencyKind::Development => " (in tests)",
-                    _ => "",
-                };
+            let in_tests = dependency.kind == DependencyKind::Development;
+            if !from.may_see(&to, in_tests) {
+                let kind = if in_tests { " (in tests)" } else { "" };
                 broken.push(format!("{} -> {}{kind}", from.name, to.name));
             }
         }
@@ -103,18 +107,18 @@ pub fn check(root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn room(package: &str, dir: Option<&Path>) -> Result<Room> {
-    let room = dir.and_then(|dir| Room::of(package, dir));
+fn room(package: &str, dir: Option<&Path>) -> Result<Floor> {
+    let room = dir.and_then(|dir| Floor::of(package, dir));
     room.with_context(|| format!("{package} has no floor: add it to xtask/src/floors.rs"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Room;
+    use super::Floor;
     use std::path::Path;
 
     /// `services/ecs`, `api/ecs`, `api/all` and `base` as crates.
-    fn room(place: &str) -> Room {
+    fn room(place: &str) -> Floor {
         let package = match place.split_once('/') {
             Some(("api", "all")) => "neargate-api".to_owned(),
             Some(("api", name)) => format!("neargate-api-{name}"),
@@ -122,7 +126,7 @@ mod tests {
             None => format!("neargate-{place}"),
         };
         let dir = Path::new("crates").join(place);
-        Room::of(&package, &dir).expect("it has a floor")
+        Floor::of(&package, &dir).expect("it has a floor")
     }
 
     #[test]
@@ -154,10 +158,13 @@ mod tests {
             ("store", "domain"),
         ];
         for (from, to) in good {
-            assert!(room(from).may_see(&room(to)), "{from} -> {to}");
+            assert!(room(from).may_see(&room(to), false), "{from} -> {to}");
         }
+        assert!(room("testkit").may_see(&room("service"), false));
+        assert!(room("services/ecs").may_see(&room("testkit"), true));
+        assert!(!room("services/ecs").may_see(&room("testkit"), false));
         for (from, to) in bad {
-            assert!(!room(from).may_see(&room(to)), "{from} -> {to}");
+            assert!(!room(from).may_see(&room(to), false), "{from} -> {to}");
         }
     }
 }

@@ -1,17 +1,18 @@
 //! Floor 4: the control plane. The gateway turns requests into calls of the services; the
-//! house puts services, store, blobs and controllers together; the node port is how nodes
-//! ask for work and report.
+//! house puts services, store and blobs together; the node port is how nodes ask for work and
+//! report.
 
 pub mod gateway;
 pub mod house;
 pub mod node_api;
 pub mod node_port;
 pub mod operator;
+pub mod pages;
 pub mod services;
 mod state_file;
 
 pub use gateway::Gateway;
-pub use house::{BuildError, Built, Options, build};
+pub use house::{ControlPlane, Options, StartError};
 pub use node_api::NodeApi;
 pub use node_port::NodePort;
 pub use state_file::StateError;

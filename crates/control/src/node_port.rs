@@ -9,7 +9,7 @@ mod grant;
 mod tests;
 
 use self::grant::{Grant, Grants};
-use crate::house::Built;
+use crate::ControlPlane;
 use neargate_base::backoff::Backoff;
 use neargate_base::{AccountId, Region, task};
 use neargate_domain::{Assignment, LogLine, LogTarget, NodeKind, TaskReport, TaskStatus};
@@ -40,22 +40,22 @@ pub enum Change {
 /// The control plane as the node `node` sees it. While it exists the node counts as connected.
 #[derive(Debug)]
 pub struct NodePort {
-    built: Arc<Built>,
+    control_plane: Arc<ControlPlane>,
     node: String,
     grants: Arc<Grants>,
 }
 
 impl Drop for NodePort {
     fn drop(&mut self) {
-        self.built.ecs.nodes.disconnect(&self.node);
+        self.control_plane.ecs.nodes.disconnect(&self.node);
     }
 }
 
 impl NodePort {
-    pub fn connect(built: Arc<Built>, node: &str, kind: NodeKind) -> Self {
-        built.ecs.nodes.connect(node, kind);
+    pub fn connect(control_plane: Arc<ControlPlane>, node: &str, kind: NodeKind) -> Self {
+        control_plane.ecs.nodes.connect(node, kind);
         NodePort {
-            built,
+            control_plane,
             node: node.to_owned(),
             grants: Arc::default(),
         }
@@ -70,13 +70,13 @@ impl NodePort {
     pub fn assignments(&self) -> mpsc::Receiver<Change> {
         let (sender, receiver) = mpsc::channel(256);
         let follower = Follower {
-            db: self.built.house.db.clone(),
-            fleet: self.built.ecs.fleet.clone(),
+            db: self.control_plane.house.db.clone(),
+            fleet: self.control_plane.ecs.fleet.clone(),
             node: self.node.clone(),
             grants: self.grants.clone(),
             sender,
         };
-        let rng = self.built.house.rng.clone();
+        let rng = self.control_plane.house.rng.clone();
         task::spawn("assignments", async move {
             let mut backoff = Backoff::new(REOPEN_FIRST, REOPEN_MAX);
             while let Err(error) = follower.follow(&mut backoff).await {
@@ -90,7 +90,7 @@ impl NodePort {
     /// Durable once it answers. A report of a task nobody knows any more is dropped.
     pub async fn report(&self, report: &TaskReport) -> Result<(), AwsError> {
         match self.grant(&report.task_id).await? {
-            Some(grant) => observe::report(&self.built.house, &grant.key, report).await,
+            Some(grant) => observe::report(&self.control_plane.house, &grant.key, report).await,
             None => {
                 tracing::warn!(
                     task = report.task_id,
@@ -103,7 +103,7 @@ impl NodePort {
 
     /// Where tasks are looked up.
     fn known(&self) -> (&Db, &Fleet) {
-        (&self.built.house.db, &self.built.ecs.fleet)
+        (&self.control_plane.house.db, &self.control_plane.ecs.fleet)
     }
 
     /// What a task of this node entitles it to; `None` when nobody knows the task any more.
@@ -131,18 +131,18 @@ impl NodePort {
         lines: Vec<LogLine>,
     ) -> Result<u64, AwsError> {
         self.check_logs(target, source).await?;
-        self.built
+        self.control_plane
             .logs
-            .ingest(&self.built.house, target, source, span, lines)
+            .ingest(&self.control_plane.house, target, source, span, lines)
             .await
     }
 
     /// How much of a container's output is stored.
     pub async fn log_offset(&self, target: &LogTarget, source: &str) -> Result<u64, AwsError> {
         self.check_logs(target, source).await?;
-        self.built
+        self.control_plane
             .logs
-            .offset(&self.built.house, target, source)
+            .offset(&self.control_plane.house, target, source)
             .await
     }
 
@@ -165,7 +165,7 @@ impl NodePort {
         {
             return Err(grant::denied("No task of this node has this image."));
         }
-        ecr::resolve(&self.built.house, &scope, name).await
+        ecr::resolve(&self.control_plane.house, &scope, name).await
     }
 }
 

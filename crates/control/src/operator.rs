@@ -7,7 +7,7 @@
 //! DELETE /v1/nodes/<id>    -> {}
 //! ```
 
-use crate::gateway::body::{self, Body, Paced, full};
+use crate::gateway::body::{self, Paced, full};
 use crate::node_api::{NodeApi, Wanted};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use neargate_base::{Arn, Timestamp, task};
 use neargate_domain::NodeKind;
 use neargate_domain::link::Refusal;
+use neargate_service::door::Body;
 use neargate_service::{AwsError, Fault, Scope};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;

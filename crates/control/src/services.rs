@@ -1,20 +1,23 @@
 //! Every service, and how completely each of its operations is served.
 
-use neargate_ecr::{self as ecr, Ecr};
-use neargate_ecs::{self as ecs, Ecs};
-use neargate_logs::{self as logs, Logs};
-use neargate_service::{Service, Status};
+use neargate_ec2::Ec2;
+use neargate_ecr::Ecr;
+use neargate_ecs::Ecs;
+use neargate_logs::Logs;
+use neargate_service::{Component, Service, Status};
+use neargate_sts::Sts;
 use neargate_wire::schema;
 use std::sync::Arc;
 
-/// The tables of the services that have handlers.
-pub fn tables(ecs: &Arc<Ecs>, ecr: &Arc<Ecr>, logs: &Arc<Logs>) -> Vec<Arc<dyn Service>> {
+/// The services that have handlers. Nodes and our own pages reach `ecs` and `logs` by more than
+/// their operations.
+pub fn components(ecs: &Arc<Ecs>, logs: &Arc<Logs>) -> Vec<Arc<dyn Component>> {
     vec![
-        Arc::new(ecs::table(ecs.clone())),
-        Arc::new(ecr::table(ecr.clone())),
-        Arc::new(logs::table(logs.clone())),
-        Arc::new(neargate_ec2::table()),
-        Arc::new(neargate_sts::table()),
+        ecs.clone(),
+        logs.clone(),
+        Arc::new(Ec2),
+        Arc::new(Ecr),
+        Arc::new(Sts),
     ]
 }
 

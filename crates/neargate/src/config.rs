@@ -151,7 +151,7 @@ impl Default for Config {
             node_lease: Span::from(neargate_ecs::lost::DEFAULT_LEASE),
             vpc_cidr: None,
             new_state: false,
-            service_settle: Span::from(neargate_ecs::Settle::default().0),
+            service_settle: Span::from(neargate_ecs::Times::default().settle),
             instance_allow: None,
             registries: Registries::default(),
         }

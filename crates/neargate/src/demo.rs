@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use neargate_api_ecr as ecr;
 use neargate_api_ecs as ecs;
 use neargate_api_logs as logs;
-use neargate_control::Built;
+use neargate_control::ControlPlane;
 use neargate_domain::vpc::DefaultVpc;
 use neargate_service::{AwsError, Caller, Scope};
 use neargate_store::Event;
@@ -27,19 +27,23 @@ const REPOSITORY: &str = "neargate-demo";
 const GROUP: &str = "/ecs/neargate-demo";
 
 struct Demo<'a> {
-    built: &'a Built,
+    control_plane: &'a ControlPlane,
     scope: Scope,
     role: String,
 }
 
 /// Run the demo task, or find the one that still runs, and follow its log.
-pub async fn run(built: &Built, address: SocketAddr, config: &Config) -> Result<()> {
+pub async fn run(control_plane: &ControlPlane, address: SocketAddr, config: &Config) -> Result<()> {
     let scope = Scope {
         account: config.account.clone(),
         region: config.region.clone(),
     };
     let role = format!("arn:aws:iam::{}:root", scope.account);
-    let demo = Demo { built, scope, role };
+    let demo = Demo {
+        control_plane,
+        scope,
+        role,
+    };
     let image = demo.push().await.context("cannot push the demo image")?;
     let task = match demo.running().await? {
         Some(task) => {
@@ -56,7 +60,7 @@ pub async fn run(built: &Built, address: SocketAddr, config: &Config) -> Result<
 
 impl Demo<'_> {
     async fn call<O: OperationDef>(&self, _: O, input: O::Input) -> Result<O::Output, AwsError> {
-        Caller::call::<O>(&self.built.house, &self.scope, &self.role, &input).await
+        Caller::call::<O>(&self.control_plane.house, &self.scope, &self.role, &input).await
     }
 
     /// The image in our own registry, by its AWS name.
@@ -233,7 +237,13 @@ impl Demo<'_> {
     async fn follow(&self, arn: &str, address: SocketAddr) -> Result<()> {
         let id = arn.rsplit('/').next().unwrap_or_default().to_owned();
         show!("task {id}");
-        let mut watch = self.built.house.db.store().watch("ecs/task/", None).await?;
+        let mut watch = self
+            .control_plane
+            .house
+            .db
+            .store()
+            .watch("ecs/task/", None)
+            .await?;
         let mut log = LogCursor::default();
         let (mut shown, mut told) = (String::new(), false);
         loop {
@@ -277,7 +287,13 @@ impl Demo<'_> {
                 tokio::time::timeout(std::time::Duration::from_millis(500), changed).await
                 && changed.is_err()
             {
-                watch = self.built.house.db.store().watch("ecs/task/", None).await?;
+                watch = self
+                    .control_plane
+                    .house
+                    .db
+                    .store()
+                    .watch("ecs/task/", None)
+                    .await?;
             }
         }
     }

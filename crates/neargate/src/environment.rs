@@ -6,7 +6,7 @@ use crate::config::Config;
 use anyhow::{Context, Result, anyhow};
 use neargate_base::time::SystemClock;
 use neargate_base::{AccountId, Region, Rng};
-use neargate_control::{Options, build, services};
+use neargate_control::{ControlPlane, Options, services};
 use neargate_service::{Scope, Settings};
 use shell::Shell;
 use std::io::ErrorKind;
@@ -158,17 +158,16 @@ pub async fn operations() -> Result<String> {
         data: scratch.path().into(),
         account: AccountId::default(),
         settings,
-        node_lease: neargate_ecs::lost::DEFAULT_LEASE,
         new_state: false,
-        service_settle: Default::default(),
+        times: Default::default(),
     };
-    let built = build(
+    let control_plane = ControlPlane::start(
         options,
         Arc::new(SystemClock),
         Arc::new(Rng::from_entropy()),
     )
     .await?;
-    let tables: Vec<_> = built.house.caller.services().cloned().collect();
+    let tables: Vec<_> = control_plane.house.caller.services().cloned().collect();
     Ok(serde_json::to_string_pretty(&services::operations(
         &tables,
     ))?)

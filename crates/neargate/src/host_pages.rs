@@ -4,8 +4,8 @@ use crate::slices::Running;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 use neargate_base::AccountId;
-use neargate_control::Built;
-use neargate_control::gateway::{self, TaskUsage};
+use neargate_control::ControlPlane;
+use neargate_control::pages::{self, TaskUsage};
 use neargate_domain::{NetworkInterface, Resources};
 use neargate_ecs::fleet::Row;
 use neargate_node::about;
@@ -19,14 +19,14 @@ const PARALLEL: usize = 16;
 
 /// Reads from this process's runtimes.
 pub struct HostPages {
-    pub built: Arc<Built>,
+    pub control_plane: Arc<ControlPlane>,
     /// The host's own node.
     pub node: &'static str,
     pub runtime: Arc<ShimRuntime>,
     pub slices: Running,
 }
 
-impl gateway::Host for HostPages {
+impl pages::Host for HostPages {
     fn usage(&self, account: &AccountId) -> BoxFuture<'_, Vec<TaskUsage>> {
         let mut places = vec![(self.node.to_owned(), self.runtime.clone(), None)];
         for (id, containers) in self.slices.containers() {
@@ -34,7 +34,7 @@ impl gateway::Host for HostPages {
         }
         let mut readings = Vec::new();
         for (node, runtime, shared) in places {
-            let rows = self.built.ecs.fleet.of_node(&node);
+            let rows = self.control_plane.ecs.fleet.of_node(&node);
             let theirs = |row: &Arc<Row>| row.is_running() && row.cluster.scope.account == *account;
             for row in rows.into_iter().filter(theirs) {
                 let task_id = row.key.rsplit('/').next().unwrap_or_default().to_owned();
@@ -66,7 +66,7 @@ impl HostPages {
         runtime: Arc<ShimRuntime>,
         shared: Option<PathBuf>,
     ) -> Option<TaskUsage> {
-        let at_millis = self.built.house.now().as_millis();
+        let at_millis = self.control_plane.house.now().as_millis();
         let used = runtime.usage(&task_id).await.ok()?;
         let traffic = runtime.traffic(&task_id, shared).await.ok()?;
         Some(TaskUsage {
@@ -76,7 +76,7 @@ impl HostPages {
             memory_bytes: used.working_set_bytes,
             memory_limit_bytes: used.memory_limit_bytes,
             processes: used.pids,
-            network: traffic.map(|t| gateway::Traffic {
+            network: traffic.map(|t| pages::Traffic {
                 received_bytes: t.received_bytes,
                 sent_bytes: t.sent_bytes,
             }),

@@ -12,7 +12,7 @@ use neargate_base::time::{Stopwatch, SystemClock, WatchedClock};
 use neargate_base::{Clock, Rng, Secret, task};
 use neargate_control::gateway::{Keys, Mode, Reset, Trusted};
 use neargate_control::operator::Operator;
-use neargate_control::{Built, Gateway, NodeApi, NodePort, Options};
+use neargate_control::{ControlPlane, Gateway, NodeApi, NodePort, Options};
 use neargate_domain::NodeKind;
 use neargate_ecs as ecs;
 use neargate_node::about;
@@ -90,8 +90,13 @@ async fn serve(mut config: Config, with_demo: bool, log: String) -> Result<()> {
     } else {
         Mode::enforced(keys)
     };
-    let reset = reset(host.built.clone(), host.slices.running());
-    let gateway = Gateway::new(host.built.clone(), mode, config.region.clone(), Some(reset));
+    let reset = reset(host.control_plane.clone(), host.slices.running());
+    let gateway = Gateway::new(
+        host.control_plane.clone(),
+        mode,
+        config.region.clone(),
+        Some(reset),
+    );
     let gateway = gateway.host(Arc::new(host.pages()));
     let server = task::spawn("gateway", gateway.serve(listener));
     let nodes = match config.node_listen {
@@ -100,7 +105,7 @@ async fn serve(mut config: Config, with_demo: bool, log: String) -> Result<()> {
             let listener = listen(address)
                 .await
                 .with_context(|| format!("cannot listen for nodes on {address}"))?;
-            let nodes = NodeApi::open(host.built.clone(), &config.data)
+            let nodes = NodeApi::open(host.control_plane.clone(), &config.data)
                 .context("cannot serve nodes of other hosts")?;
             task::spawn("node-api", nodes.clone().serve(listener));
             host.machine.follow_peers(NODE.into(), nodes.peers());
@@ -109,7 +114,7 @@ async fn serve(mut config: Config, with_demo: bool, log: String) -> Result<()> {
     };
     let operator = Operator {
         nodes,
-        default_scope: host.built.house.settings.default_scope.clone(),
+        default_scope: host.control_plane.house.settings.default_scope.clone(),
     };
     let socket = operator::socket(&host.instance);
     let door = Operator::listen(&socket)
@@ -125,7 +130,7 @@ async fn serve(mut config: Config, with_demo: bool, log: String) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle Ctrl-C")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
     let show = async {
-        if with_demo && let Err(error) = demo::run(&host.built, address, &config).await {
+        if with_demo && let Err(error) = demo::run(&host.control_plane, address, &config).await {
             tell!("neargate: the demo failed: {error:#}");
         }
         std::future::pending::<()>().await;
@@ -137,8 +142,8 @@ async fn serve(mut config: Config, with_demo: bool, log: String) -> Result<()> {
     }
     server.abort();
     // What is counted here is what goes on running.
-    let _held = host.built.ecs.hold().await;
-    let left = ecs::running(&host.built.house).await?;
+    let _held = host.control_plane.ecs.hold().await;
+    let left = ecs::running(&host.control_plane.house).await?;
     let running = left.on_this_host;
     host.stop(running > 0).await;
     record.end(running > 0);
@@ -187,9 +192,9 @@ pub fn down(which: &Which) -> Result<()> {
     log::start(None);
     in_runtime(async move {
         let host = Host::start(&config, config.listen.port()).await?;
-        let house = &host.built.house;
+        let house = &host.control_plane.house;
         // Services would replace what is stopped; the next `up` lets them.
-        let _held = host.built.ecs.hold().await;
+        let _held = host.control_plane.ecs.hold().await;
         let (left, nodes) = (ecs::running(house).await?, ecs::elsewhere(house).await?);
         ecs::halt(house, |node| !nodes.contains(node)).await?;
         let instance = host.instance.clone();
@@ -205,7 +210,7 @@ pub fn down(which: &Which) -> Result<()> {
 
 /// Control plane and node of this machine.
 struct Host {
-    built: Arc<Built>,
+    control_plane: Arc<ControlPlane>,
     instance: String,
     machine: Machine,
     slices: Keeper,
@@ -231,13 +236,16 @@ impl Host {
                 default_scope,
                 vpc,
             },
-            node_lease: config.node_lease.into(),
             new_state: config.new_state,
-            service_settle: ecs::Settle(config.service_settle.into()),
+            times: ecs::Times {
+                settle: config.service_settle.into(),
+                node_lease: config.node_lease.into(),
+            },
         };
-        let built = Arc::new(neargate_control::build(options, clock.clone(), rng.clone()).await?);
+        let control_plane =
+            Arc::new(ControlPlane::start(options, clock.clone(), rng.clone()).await?);
         if let Some(kept) = kept.filter(|kept| *kept != vpc) {
-            task_network::change(&config.data, kept, vpc, &built.house).await?;
+            task_network::change(&config.data, kept, vpc, &control_plane.house).await?;
         }
         // Of what this host listens on, this is meant for tasks too.
         let served = match config.listen.ip().is_loopback() {
@@ -245,8 +253,8 @@ impl Host {
             false => vec![port],
         };
         let room = about::free_mib(&instance).context("cannot see what this host has free")?;
-        built.ecs.nodes.offer(NODE, room);
-        let port = NodePort::connect(built.clone(), NODE, NodeKind::Fargate);
+        control_plane.ecs.nodes.offer(NODE, room);
+        let port = NodePort::connect(control_plane.clone(), NODE, NodeKind::Fargate);
         let machine = Machine::start(Setup {
             data: &config.data,
             instance: &instance,
@@ -257,14 +265,14 @@ impl Host {
             reachable: Some(served),
             overlay: config.node_listen.map(|at| overlay(Some(at.ip()))),
             registries: &config.registries,
-            blobs: built.house.blobs.clone().into(),
+            blobs: control_plane.house.blobs.clone().into(),
             upstream: Arc::new(Local(port)),
             clock: clock.clone(),
             rng: rng.clone(),
         });
         let machine = machine.await?;
         let slices = Keeper::start(
-            built.clone(),
+            control_plane.clone(),
             &machine,
             config,
             &instance,
@@ -275,7 +283,7 @@ impl Host {
         Ok(Host {
             machine,
             slices,
-            built,
+            control_plane,
             instance,
             rng,
         })
@@ -283,7 +291,7 @@ impl Host {
 
     fn pages(&self) -> HostPages {
         HostPages {
-            built: self.built.clone(),
+            control_plane: self.control_plane.clone(),
             node: NODE,
             runtime: self.machine.runtime.clone(),
             slices: self.slices.running(),
@@ -316,11 +324,11 @@ fn registry_endpoint(listen: IpAddr, port: u16) -> String {
 }
 
 /// Stop every task, then forget everything; instances end with their records.
-fn reset(built: Arc<Built>, slices: Running) -> Reset {
+fn reset(control_plane: Arc<ControlPlane>, slices: Running) -> Reset {
     Arc::new(move || {
-        let (built, slices) = (built.clone(), slices.clone());
+        let (control_plane, slices) = (control_plane.clone(), slices.clone());
         Box::pin(async move {
-            built.reset().await.map_err(|e| e.to_string())?;
+            control_plane.reset().await.map_err(|e| e.to_string())?;
             slices.none().await;
             Ok(())
         })

@@ -1,12 +1,14 @@
 //! Floor 2: what every AWS service shares: the operation table, the call context, errors,
 //! typed resources, paging, tags, the internal caller and the controller driver.
 //!
-//! It knows no service by name; services (floor 3) are folders that fill an [`OperationTable`].
+//! It knows no service by name; a service (floor 4) is a crate that hands the house a [`Component`].
 
 pub mod caller;
+pub mod component;
 pub mod controller;
 pub mod ctx;
 pub mod db;
+pub mod door;
 pub mod eni;
 pub mod error;
 #[doc(hidden)]
@@ -16,6 +18,7 @@ pub mod table;
 pub mod tags;
 
 pub use caller::Caller;
+pub use component::{AfterReset, Background, Component};
 pub use ctx::{Ctx, House, Principal, Scope, Settings};
 pub use db::{Committed, Db, Resource, Stored, Tx};
 pub use error::{AwsError, Fault};

@@ -15,6 +15,10 @@ use std::sync::Arc;
 type Reply = Pin<Box<dyn Future<Output = Result<Value, AwsError>> + Send>>;
 type Handler<S> = Box<dyn Fn(Arc<S>, Ctx, Value) -> Reply + Send + Sync>;
 
+/// The longest body of a request, unless the operation's row says otherwise: a full `PutLogEvents`
+/// batch fits, with its escapes.
+pub const MAX_BODY_BYTES: usize = 8 << 20;
+
 /// How far an operation is built; `docs/compatibility.md` is made from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -32,6 +36,8 @@ pub trait Service: fmt::Debug + Send + Sync {
     fn invalid(&self, invalid: &Invalid) -> AwsError;
     /// Does the operation take JSON text that is not all Unicode, as AWS does with log lines?
     fn takes_any_text(&self, operation: &str) -> bool;
+    /// The longest body of a request for the operation, in bytes.
+    fn max_body_bytes(&self, operation: &str) -> usize;
     /// Make what AWS takes though its model does not into what it is taken for, before the model
     /// is asked.
     fn admit(&self, operation: &'static Operation, input: &mut Value);
@@ -45,6 +51,7 @@ pub struct OperationTable<S> {
     state: Arc<S>,
     invalid: fn(&Invalid) -> AwsError,
     any_text: BTreeSet<&'static str>,
+    max_body_bytes: BTreeMap<&'static str, usize>,
     admit: fn(&'static Operation, &mut Value),
     handlers: BTreeMap<&'static str, (Status, Handler<S>)>,
 }
@@ -58,6 +65,7 @@ impl<S: Send + Sync + 'static> OperationTable<S> {
             state,
             invalid,
             any_text: BTreeSet::new(),
+            max_body_bytes: BTreeMap::new(),
             admit: |_, _| {},
             handlers: BTreeMap::new(),
         }
@@ -72,6 +80,12 @@ impl<S: Send + Sync + 'static> OperationTable<S> {
     /// Text of this operation need not be Unicode; see [`Service::takes_any_text`].
     pub fn any_text<O: OperationDef>(mut self, _: O) -> Self {
         self.any_text.insert(O::NAME);
+        self
+    }
+
+    /// The longest body of a request for this operation; [`MAX_BODY_BYTES`] unless set.
+    pub fn takes_up_to<O: OperationDef>(mut self, _: O, bytes: usize) -> Self {
+        self.max_body_bytes.insert(O::NAME, bytes);
         self
     }
 
@@ -134,6 +148,11 @@ impl<S: Send + Sync + 'static> Service for OperationTable<S> {
 
     fn takes_any_text(&self, operation: &str) -> bool {
         self.any_text.contains(operation)
+    }
+
+    fn max_body_bytes(&self, operation: &str) -> usize {
+        let set = self.max_body_bytes.get(operation);
+        set.copied().unwrap_or(MAX_BODY_BYTES)
     }
 
     fn admit(&self, operation: &'static Operation, input: &mut Value) {

@@ -35,14 +35,21 @@ pub enum Route {
         protocol: Protocol,
         operation: Option<String>,
     },
-    /// The OCI registry.
-    Registry,
+    /// HTTP that is no AWS protocol.
+    Door(Door),
     Health,
     /// Our own paths under `/_neargate/`.
     Internal,
     /// The ECS task metadata endpoint, version 4.
     TaskMetadata,
     Unknown,
+}
+
+/// What is spoken on the one port beside AWS's protocols; a service answers it itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Door {
+    /// The OCI registry.
+    Registry,
 }
 
 /// The operation a request calls.
@@ -147,7 +154,7 @@ fn reserved(method: &Method, path: &str, hints: &Hints) -> Option<Route> {
         return None;
     }
     if hints.is_registry_host() || under(path, "/v2") {
-        return Some(Route::Registry);
+        return Some(Route::Door(Door::Registry));
     }
     if path.starts_with("/v4/") {
         return Some(Route::TaskMetadata);

@@ -44,7 +44,15 @@ impl Service {
             .ok()?;
         Some(&self.operations[at])
     }
+
+    /// Is a body's `Content-Encoding` part of what is stored, and so never undone? S3 alone.
+    pub fn keeps_content_encoding(&self) -> bool {
+        self.signing_name == S3
+    }
 }
+
+/// The one service with rules of its own for bodies, their signatures and errors.
+pub(crate) const S3: &str = "s3";
 
 /// The AWS wire protocols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

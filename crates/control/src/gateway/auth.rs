@@ -136,9 +136,9 @@ pub fn look(
     let secret = secret.ok_or(SigV4Error::UnknownKey)?;
     let (line, hash) = match Payload::of(&claim, parts)? {
         Payload::Declared(hash) => (hash.clone(), Some(hash)),
-        // Only S3 lets a client leave its body unsigned; elsewhere the body itself is hashed,
-        // whatever the client declares, so that it cannot be exchanged.
-        unsigned @ Payload::Unsigned if claim.service == "s3" => {
+        // Elsewhere the body itself is hashed, whatever the client declares, so that it cannot be
+        // exchanged.
+        unsigned @ Payload::Unsigned if sigv4::may_leave_body_unsigned(&claim.service) => {
             (unsigned.hash_line(String::new), None)
         }
         _ => return Ok(Shown::Claimed(claim, caller)),

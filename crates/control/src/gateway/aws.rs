@@ -1,7 +1,7 @@
 //! One AWS call: route, authenticate, decode, validate, dispatch, encode.
 
 use super::auth::{self, Caller, Shown};
-use super::body::{Body, Paced, ReadError, beginning, full, read};
+use super::body::{Paced, ReadError, beginning, full, read};
 use super::encoding::{EncodingError, plain};
 use super::room::Share;
 use super::{Gateway, Peer};
@@ -10,6 +10,8 @@ use http::request::Parts;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use neargate_base::time::Stopwatch;
+use neargate_service::door::Body;
+use neargate_service::table::MAX_BODY_BYTES;
 use neargate_service::{AwsError, Ctx, Status};
 use neargate_wire::json;
 use neargate_wire::protocol::{self, ErrorReply};
@@ -20,12 +22,8 @@ use neargate_wire::sigv4::{ErrorStyle, SigV4Error};
 use neargate_wire::validate::validate;
 use std::error::Error;
 
-/// The largest body of any call but the one below: a full `PutLogEvents` batch fits, with its escapes.
-const MAX_BODY_BYTES: usize = 8 << 20;
 /// So much of a stranger's form tells which service he means.
 const MAX_NAMED_BYTES: usize = 4 << 10;
-/// `UploadLayerPart` carries up to 20 MiB as base64.
-const MAX_LAYER_PART_BYTES: usize = 32 << 20;
 
 /// Where a call goes, and in which protocol it is answered.
 #[derive(Clone, Copy)]
@@ -64,11 +62,10 @@ pub(super) async fn handle(
     parts: Parts,
     incoming: Incoming,
 ) -> Response<Body> {
-    let large = found.operation.is_some_and(|o| o.name == "UploadLayerPart");
-    let limit = if large {
-        MAX_LAYER_PART_BYTES
-    } else {
-        MAX_BODY_BYTES
+    let service = gateway.house().caller.service(found.service.id);
+    let limit = match (service, found.operation) {
+        (Some(service), Some(operation)) => service.max_body_bytes(operation.name),
+        _ => MAX_BODY_BYTES,
     };
     let heard = hear(gateway, peer, &parts, incoming, limit).await;
     respond(gateway, peer, &found, parts, heard).await
@@ -88,7 +85,7 @@ async fn hear(
 }
 
 fn look(gateway: &Gateway, peer: &Peer, parts: &Parts) -> Result<Shown, Refusal> {
-    let now = gateway.built.house.now();
+    let now = gateway.house().now();
     let shown = auth::look(&gateway.mode, peer.free, parts, &gateway.default_scope, now);
     shown.map_err(Refusal::Caller)
 }
@@ -112,7 +109,7 @@ async fn hear_out(
     let paced = Paced::new(incoming, patience, Some(in_all));
     let body = read(paced, limit, Some(&mut share)).await;
     let body = body.map_err(|e| unreadable(&e, limit))?;
-    let now = gateway.built.house.now();
+    let now = gateway.house().now();
     let caller = auth::prove(&gateway.mode, shown, parts, &body, now);
     Ok(Heard {
         caller: caller.map_err(Refusal::Caller)?,
@@ -151,7 +148,7 @@ pub(super) async fn handle_form(
             protocol,
             operation,
         } => peer.last(unserved(gateway, &name, protocol, operation.as_deref())),
-        _ => peer.last(super::own::unknown(&gateway.built.house.rng.uuid())),
+        _ => peer.last(super::own::unknown(&gateway.house().rng.uuid())),
     }
 }
 
@@ -162,7 +159,7 @@ pub(super) fn unserved(
     protocol: Protocol,
     operation: Option<&str>,
 ) -> Response<Body> {
-    let request_id = gateway.built.house.rng.uuid();
+    let request_id = gateway.house().rng.uuid();
     let call = Call {
         service: &UNSERVED,
         protocol,
@@ -179,7 +176,7 @@ async fn respond(
     parts: Parts,
     heard: Result<Heard, Refusal>,
 ) -> Response<Body> {
-    let request_id = gateway.built.house.rng.uuid();
+    let request_id = gateway.house().rng.uuid();
     let call = Call {
         service: found.service,
         protocol: found.protocol,
@@ -204,7 +201,7 @@ async fn answer(
     heard: Heard,
     request_id: &str,
 ) -> Result<Response<Body>, Refusal> {
-    let house = &gateway.built.house;
+    let house = gateway.house();
     let Heard {
         caller,
         body,
@@ -216,7 +213,7 @@ async fn answer(
     if !caller.is_signed() && changes_by_get(call, &parts) {
         return Err(Refusal::Caller(SigV4Error::MissingToken.into()));
     }
-    let body = if call.service.id == "s3" {
+    let body = if call.service.keeps_content_encoding() {
         body
     } else {
         plain(&parts.headers, &body, MAX_BODY_BYTES).map_err(undecodable)?
@@ -340,13 +337,7 @@ fn too_large(limit: usize) -> AwsError {
 }
 
 fn refused(call: Call, refusal: auth::Refusal) -> AwsError {
-    let style = match call.protocol {
-        _ if call.service.id == "s3" => ErrorStyle::S3,
-        Protocol::AwsJson10 | Protocol::AwsJson11 | Protocol::RpcV2Cbor => ErrorStyle::Json,
-        Protocol::RestJson => ErrorStyle::RestJson,
-        Protocol::Query | Protocol::RestXml => ErrorStyle::Query,
-        Protocol::Ec2 => ErrorStyle::Ec2,
-    };
+    let style = ErrorStyle::of(call.service, call.protocol);
     let error = match refusal {
         auth::Refusal::Signature(error) => error,
         auth::Refusal::Region(region) => SigV4Error::Mismatch(format!(

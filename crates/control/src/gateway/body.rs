@@ -3,17 +3,12 @@
 use super::pace::Pace;
 use super::room::Share;
 use bytes::{Bytes, BytesMut};
-use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use neargate_service::door::Body;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// What the gateway answers with.
-pub type Body = UnsyncBoxBody<Bytes, BoxError>;
 
 /// A body that is all there.
 pub fn full(bytes: impl Into<Bytes>) -> Body {

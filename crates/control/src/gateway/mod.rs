@@ -9,7 +9,6 @@ mod auth;
 mod aws;
 pub(crate) mod body;
 mod encoding;
-mod events;
 mod guard;
 mod link;
 mod own;
@@ -20,11 +19,11 @@ mod room;
 mod trust;
 
 pub use auth::{Keys, Mode};
-pub use body::{Body, BoxError};
-pub use own::{Host, OWN_SIGNING_NAME, TaskUsage, Traffic};
+pub use own::OWN_SIGNING_NAME;
 pub use trust::Trusted;
 
-use crate::house::Built;
+use crate::ControlPlane;
+use crate::pages::{Host, Pages};
 use body::Paced;
 use http::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
@@ -35,9 +34,9 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use link::Link;
 use neargate_base::{Region, task};
-use neargate_ecr::registry::{self, BodyError};
-use neargate_service::Scope;
-use neargate_wire::route::{self as wire_route, Route};
+use neargate_service::door::{Body, BodyError, Visitor};
+use neargate_service::{House, Scope};
+use neargate_wire::route::{self as wire_route, Door, Route};
 use owner::Owners;
 use places::{Origin, Places};
 use room::Room;
@@ -65,11 +64,10 @@ pub type Reset =
 /// The listening side of one control plane.
 #[derive(Clone)]
 pub struct Gateway {
-    built: Arc<Built>,
+    pages: Pages,
     mode: Mode,
     default_scope: Scope,
     reset: Option<Reset>,
-    host: Option<Arc<dyn Host>>,
     patience: Duration,
     rooms: Rooms,
 }
@@ -99,18 +97,25 @@ impl std::fmt::Debug for Gateway {
 
 impl Gateway {
     /// `reset` is offered in development mode only.
-    pub fn new(built: Arc<Built>, mode: Mode, region: Region, reset: Option<Reset>) -> Self {
+    pub fn new(
+        control_plane: Arc<ControlPlane>,
+        mode: Mode,
+        region: Region,
+        reset: Option<Reset>,
+    ) -> Self {
         let default_scope = Scope {
-            account: built.account.clone(),
+            account: control_plane.account.clone(),
             region,
         };
         let reset = reset.filter(|_| mode.is_development());
         Gateway {
-            built,
+            pages: Pages {
+                control_plane,
+                host: None,
+            },
             mode,
             default_scope,
             reset,
-            host: None,
             patience: PATIENCE,
             rooms: Rooms {
                 callers: Room::new(CALLERS_BYTES.0, CALLERS_BYTES.1),
@@ -127,10 +132,15 @@ impl Gateway {
 
     /// The host whose pages are served too.
     pub fn host(self, host: Arc<dyn Host>) -> Self {
+        let host = Some(host);
         Gateway {
-            host: Some(host),
+            pages: Pages { host, ..self.pages },
             ..self
         }
+    }
+
+    fn house(&self) -> &Arc<House> {
+        &self.pages.control_plane.house
     }
 
     /// Serve until the future is dropped.
@@ -231,40 +241,47 @@ impl Gateway {
         let peer = &peer;
         let (parts, incoming) = request.into_parts();
         if let Err(refused) = guard::pass(&parts, self.mode.is_development()) {
-            return peer.last(own::refused(&refused, &self.built.house.rng.uuid()));
+            return peer.last(own::refused(&refused, &self.house().rng.uuid()));
         }
         if wire_route::needs_body(&parts) {
             return aws::handle_form(self, peer, parts, incoming).await;
         }
         let response = match wire_route::route(&parts, &[], crate::services::schemas()) {
             Route::Aws(found) => return aws::handle(self, peer, found, parts, incoming).await,
-            Route::Registry => return self.registry(peer, parts, incoming).await,
-            Route::Health => return own::health(&self.built, peer),
-            Route::Internal if parts.uri.path() == events::PATH => {
-                return events::serve(self, peer, &parts);
-            }
+            Route::Door(door) => return self.door(door, peer, parts, incoming).await,
+            Route::Health => return own::health(self, peer),
             Route::Internal => return own::internal(self, peer, parts, incoming).await,
             Route::Unserved {
                 name,
                 protocol,
                 operation,
             } => aws::unserved(self, &name, protocol, operation.as_deref()),
-            Route::TaskMetadata | Route::Unknown => own::unknown(&self.built.house.rng.uuid()),
+            Route::TaskMetadata | Route::Unknown => own::unknown(&self.house().rng.uuid()),
         };
         peer.last(response)
     }
 
-    async fn registry(&self, peer: &Peer, parts: Parts, incoming: Incoming) -> Response<Body> {
-        let caller = registry::Caller {
-            default_scope: self.default_scope.clone(),
-            enforced: !peer.free,
+    /// What a service answers itself.
+    async fn door(
+        &self,
+        door: Door,
+        peer: &Peer,
+        parts: Parts,
+        incoming: Incoming,
+    ) -> Response<Body> {
+        let house = self.house().clone();
+        let Some(answers) = self.pages.control_plane.door(door) else {
+            return peer.last(own::unknown(&house.rng.uuid()));
         };
-        let (ecr, house) = (self.built.ecr.clone(), self.built.house.clone());
-        // An upload has no time in all, for layers have no size in all: it must keep the pace.
+        let visitor = Visitor {
+            default_scope: self.default_scope.clone(),
+            must_prove: !peer.free,
+        };
+        // What comes has no size in all (a layer), and so no time in all: it must keep the pace.
         let paced = Paced::new(incoming, self.patience, None);
         let body = paced.map_err(|e| BodyError(e.into())).boxed_unsync();
         let request = Request::from_parts(parts, body);
-        let response = registry::serve(ecr, house, caller, request).await;
+        let response = answers.serve(house, visitor, request).await;
         match response.status() {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => peer.last(response),
             _ => response,

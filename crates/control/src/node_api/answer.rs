@@ -1,12 +1,12 @@
 //! Requests and answers of the node API as HTTP.
 
 use super::tokens::refused;
-use crate::gateway::BoxError;
-use crate::gateway::body::{Body, full};
+use crate::gateway::body::full;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use neargate_domain::link::Refusal;
+use neargate_service::door::{Body, BoxError};
 use neargate_service::{AwsError, Fault};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -189,14 +189,14 @@ pub(super) async fn address_of(
     seen_at: IpAddr,
 ) -> Result<Option<IpAddr>, AwsError> {
     let said = said.map(|a| a.to_canonical());
-    let is_hosts = |a: &IpAddr| address::is_hosts(*a, api.built.house.settings.vpc);
+    let is_hosts = |a: &IpAddr| address::is_hosts(*a, api.control_plane.house.settings.vpc);
     let said = said.filter(is_hosts);
     let Some(wanted) = said.or(Some(seen_at).filter(is_hosts)) else {
         holders.leave(&node.id);
         return Ok(None);
     };
-    let is_connected = |id: &str| api.built.ecs.nodes.is_connected(id);
-    let db = &api.built.house.db;
+    let is_connected = |id: &str| api.control_plane.ecs.nodes.is_connected(id);
+    let db = &api.control_plane.house.db;
     match holders.claim(db, &node.id, wanted, is_connected).await? {
         None => Ok(Some(wanted)),
         Some(_) if said.is_none() && node.kind == NodeKind::External => {

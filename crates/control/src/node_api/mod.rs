@@ -28,7 +28,7 @@ mod tokens;
 pub use authority::{Authority, AuthorityError};
 pub use tokens::{DEFAULT_TTL, MAX_TTL, StoredToken, Wanted};
 
-use crate::house::Built;
+use crate::ControlPlane;
 use connections::{Connection, Connections};
 use door::{Door, Place};
 use holders::Holders;
@@ -81,7 +81,7 @@ const FOR_NODES: Room = Room {
 /// The control plane as nodes elsewhere reach it.
 #[derive(Debug)]
 pub struct NodeApi {
-    built: Arc<Built>,
+    control_plane: Arc<ControlPlane>,
     authority: Authority,
     sessions: Sessions,
     door: Door,
@@ -106,10 +106,13 @@ struct Caller {
 
 impl NodeApi {
     /// The authority is kept under `data`, made at the first use.
-    pub fn open(built: Arc<Built>, data: &Path) -> Result<Arc<NodeApi>, AuthorityError> {
-        let authority = Authority::open(&data.join("authority.json"), built.house.now())?;
+    pub fn open(
+        control_plane: Arc<ControlPlane>,
+        data: &Path,
+    ) -> Result<Arc<NodeApi>, AuthorityError> {
+        let authority = Authority::open(&data.join("authority.json"), control_plane.house.now())?;
         Ok(Arc::new(NodeApi {
-            built,
+            control_plane,
             authority,
             sessions: Sessions::default(),
             door: Door::default(),
@@ -122,7 +125,7 @@ impl NodeApi {
 
     /// Serve until the future is dropped. The listener is the operator's choice of address.
     pub async fn serve(self: Arc<Self>, listener: TcpListener) {
-        let config = match self.authority.server_config(self.built.house.now()) {
+        let config = match self.authority.server_config(self.control_plane.house.now()) {
             Ok(config) => config,
             Err(error) => {
                 tracing::error!(%error, "nodes elsewhere cannot be served");
@@ -225,17 +228,17 @@ impl NodeApi {
 
     /// A new token for one node.
     pub async fn token(&self, wanted: Wanted) -> Result<(JoinToken, Timestamp), AwsError> {
-        tokens::create(&self.built.house, self.authority.hash(), wanted).await
+        tokens::create(&self.control_plane.house, self.authority.hash(), wanted).await
     }
 
     /// Every node that joined and was not removed, and whether it is connected.
     pub async fn nodes(&self) -> Result<Vec<(KnownNode, bool)>, AwsError> {
-        let db = &self.built.house.db;
+        let db = &self.control_plane.house.db;
         let known = db.list_prefix::<KnownNode>(&KnownNode::prefix()).await?;
         let known = known.into_iter().filter(|n| !n.dismissed);
         Ok(known
             .map(|n| {
-                let connected = self.built.ecs.nodes.is_connected(&n.id);
+                let connected = self.control_plane.ecs.nodes.is_connected(&n.id);
                 (n.value, connected)
             })
             .collect())
@@ -243,7 +246,7 @@ impl NodeApi {
 
     /// Remove a node for good; its tasks end. Answers whether there was such a node.
     pub async fn remove(&self, id: &str) -> Result<bool, AwsError> {
-        let (house, ecs) = (&self.built.house, &self.built.ecs);
+        let (house, ecs) = (&self.control_plane.house, &self.control_plane.ecs);
         let known = house.db.get_key::<KnownNode>(&KnownNode::key(id)).await?;
         let Some(node) = known.filter(|n| !n.dismissed) else {
             return Ok(false);

@@ -18,12 +18,12 @@ pub(super) async fn follow(api: Arc<NodeApi>) {
         if let Err(error) = once(&api, &mut backoff).await {
             tracing::debug!(%error, "the nodes are listed again");
         }
-        tokio::time::sleep(backoff.next_delay(&api.built.house.rng)).await;
+        tokio::time::sleep(backoff.next_delay(&api.control_plane.house.rng)).await;
     }
 }
 
 async fn once(api: &NodeApi, backoff: &mut Backoff) -> Result<(), AwsError> {
-    let db = &api.built.house.db;
+    let db = &api.control_plane.house.db;
     let revision = db.store().revision().await?;
     let mut watch = db
         .store()
@@ -41,14 +41,14 @@ impl NodeApi {
     /// time, so that what is known never gets older.
     pub(super) async fn look(&self) -> Result<(), AwsError> {
         let _one = self.looking.lock().await;
-        let db = &self.built.house.db;
+        let db = &self.control_plane.house.db;
         let known = db.list_prefix::<KnownNode>(&KnownNode::prefix()).await?;
         let nodes = known.iter().filter(|n| !n.dismissed);
         let certificates = nodes
             .clone()
             .flat_map(|n| n.certificates.iter().map(|c| (c.clone(), n.id.clone())));
         self.connections.know(certificates.collect());
-        let vpc = self.built.house.settings.vpc;
+        let vpc = self.control_plane.house.settings.vpc;
         let mut peers: Vec<Peer> = nodes
             .filter_map(|n| {
                 let (id, address) = (n.id.clone(), n.address?);

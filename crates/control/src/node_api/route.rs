@@ -4,7 +4,6 @@ use super::answer::{json, read, refusal};
 use super::tokens::refused;
 use super::{Caller, NodeApi, members, stream};
 use crate::NodePort;
-use crate::gateway::{Body, BoxError};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{Method, Request, Response, StatusCode};
@@ -18,6 +17,7 @@ use neargate_domain::link::{
 use neargate_domain::{NodeAbout, TaskReport};
 use neargate_ecr::Resolved;
 use neargate_ecs::model::KnownNode;
+use neargate_service::door::{Body, BoxError};
 use neargate_service::{AwsError, Stored};
 use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, AwsError> {
     let path = request.uri().path().to_owned();
-    let (house, budget) = (&api.built.house, caller.budget.as_ref());
+    let (house, budget) = (&api.control_plane.house, caller.budget.as_ref());
     if (request.method(), path.as_str()) == (&Method::POST, "/v1/join") {
         let (request, _held) = read::<JoinRequest>(request, MAX_JOIN_BYTES, budget).await?;
         let joined = members::join(house, &api.authority, request).await?;
@@ -106,7 +106,7 @@ async fn who<'a>(
     let certificate = caller.certificate.as_ref().ok_or_else(stranger)?;
     let id = request.headers().get(NODE_HEADER);
     let id = id.and_then(|id| id.to_str().ok()).ok_or_else(stranger)?;
-    let node = members::authenticate(&api.built.house, id, certificate).await?;
+    let node = members::authenticate(&api.control_plane.house, id, certificate).await?;
     Ok((node, certificate))
 }
 
@@ -169,7 +169,7 @@ async fn blob(api: &NodeApi, request: &Request<Incoming>) -> Result<Response<Bod
             .and_then(|n| n.parse().ok())
             .ok_or_else(|| refused("The offset is a number."))?,
     };
-    let blobs = &api.built.house.blobs;
+    let blobs = &api.control_plane.house.blobs;
     let missing = || refused(format!("{digest}: not found")).status(404);
     let size = blobs.size(&digest).await.ok_or_else(missing)?;
     if offset > size {

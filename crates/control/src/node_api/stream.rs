@@ -3,7 +3,6 @@
 
 use super::{NodeApi, members};
 use crate::NodePort;
-use crate::gateway::{Body, BoxError};
 use crate::node_port::Change;
 use bytes::Bytes;
 use http::Response;
@@ -11,6 +10,7 @@ use http_body_util::{BodyExt, StreamBody};
 use neargate_base::task;
 use neargate_domain::link::{Frame, Peer};
 use neargate_ecs::model::KnownNode;
+use neargate_service::door::{Body, BoxError};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(super) fn open(api: &Arc<NodeApi>, node: KnownNode, own: IpAddr) -> Response
     let (lines, queue) = mpsc::channel::<Line>(QUEUE);
     let api = api.clone();
     // Connected from here on: whoever sees the answer may count on it.
-    let port = NodePort::connect(api.built.clone(), &node.id, node.kind);
+    let port = NodePort::connect(api.control_plane.clone(), &node.id, node.kind);
     let port = Arc::new(port);
     let end = api.sessions.open(&port);
     task::spawn("node-stream", async move {
@@ -108,7 +108,7 @@ impl NodeApi {
     /// Whether the node was not removed. One that is no container instance yet becomes one when
     /// its cluster is there (again).
     async fn still_belongs(&self, id: &str) -> bool {
-        let house = &self.built.house;
+        let house = &self.control_plane.house;
         let node = match house.db.get_key::<KnownNode>(&KnownNode::key(id)).await {
             Ok(Some(node)) if !node.dismissed => node,
             Ok(_) => return false,

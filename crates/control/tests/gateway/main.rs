@@ -19,7 +19,7 @@ use client::{Client, Reply};
 use neargate_base::time::SystemClock;
 use neargate_base::{AccountId, Region, Rng, task};
 use neargate_control::gateway::{Gateway, Keys, Mode, Trusted};
-use neargate_control::{Built, Options, build};
+use neargate_control::{ControlPlane, Options};
 use neargate_service::{Scope, Settings};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ fn development() -> Mode {
 /// A gateway that listens.
 struct Lab {
     address: SocketAddr,
-    built: Arc<Built>,
+    control_plane: Arc<ControlPlane>,
     serving: JoinHandle<()>,
     _data: tempfile::TempDir,
 }
@@ -64,9 +64,8 @@ impl Lab {
         let options = Options {
             data: data.path().join("data"),
             account: AccountId::default(),
-            node_lease: neargate_ecs::lost::DEFAULT_LEASE,
             new_state: false,
-            service_settle: Default::default(),
+            times: Default::default(),
             settings: Settings {
                 vpc: Default::default(),
                 registry_endpoint: "localhost:4566".into(),
@@ -74,17 +73,19 @@ impl Lab {
                 default_scope: scope,
             },
         };
-        let built = build(options, Arc::new(SystemClock), Arc::new(Rng::seeded(1)))
-            .await
-            .unwrap();
-        let built = Arc::new(built);
+        let control_plane =
+            ControlPlane::start(options, Arc::new(SystemClock), Arc::new(Rng::seeded(1)))
+                .await
+                .unwrap();
+        let control_plane = Arc::new(control_plane);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let gateway = Gateway::new(built.clone(), mode, Region::default(), None).patience(patience);
+        let gateway =
+            Gateway::new(control_plane.clone(), mode, Region::default(), None).patience(patience);
         let serving = task::spawn("gateway", gateway.serve(listener));
         Lab {
             address,
-            built,
+            control_plane,
             serving,
             _data: data,
         }

@@ -36,7 +36,7 @@ pub(super) struct Api {
 pub(super) async fn api() -> Api {
     let lab = Lab::new().await;
     let dir = tempfile::tempdir().unwrap();
-    let api = NodeApi::open(lab.built.clone(), dir.path()).unwrap();
+    let api = NodeApi::open(lab.control_plane.clone(), dir.path()).unwrap();
     let kept: Value =
         serde_json::from_slice(&std::fs::read(dir.path().join("authority.json")).unwrap()).unwrap();
     let authority = hex::decode(kept["certificate"].as_str().unwrap()).unwrap();
@@ -273,8 +273,8 @@ async fn a_node_is_itself_only() {
         matches!(first[0], Frame::Begin | Frame::Peers(_) | Frame::Beat),
         "{first:?}"
     );
-    assert!(api.lab.built.ecs.nodes.is_connected(&one.id));
-    assert!(!api.lab.built.ecs.nodes.is_connected(&two.id));
+    assert!(api.lab.control_plane.ecs.nodes.is_connected(&one.id));
+    assert!(!api.lab.control_plane.ecs.nodes.is_connected(&two.id));
     let asked = |id: &str, path: &'static str, body: Value| {
         let (requests, id) = (requests.clone(), id.to_owned());
         async move { ask(requests, &id, path, &body).await }
@@ -292,8 +292,8 @@ async fn a_node_is_itself_only() {
         "no report"
     );
     drop((requests, lines));
-    let mut changes = api.lab.built.ecs.nodes.changes();
-    while api.lab.built.ecs.nodes.is_connected(&one.id) {
+    let mut changes = api.lab.control_plane.ecs.nodes.changes();
+    while api.lab.control_plane.ecs.nodes.is_connected(&one.id) {
         changes.changed().await.unwrap();
     }
 }
@@ -355,7 +355,7 @@ async fn a_removed_node_hears_of_it() {
         .0,
         403
     );
-    assert!(!api.lab.built.ecs.nodes.is_connected(&node.id));
+    assert!(!api.lab.control_plane.ecs.nodes.is_connected(&node.id));
     assert!(!api.api.remove(&node.id).await.unwrap(), "once");
 }
 
@@ -377,7 +377,7 @@ async fn a_certificate_is_renewed_before_it_ends() {
     };
     drop(lines);
     let known = async || {
-        let db = &api.lab.built.house.db;
+        let db = &api.lab.control_plane.house.db;
         let node = db
             .get_key::<KnownNode>(&KnownNode::key(&node.id))
             .await

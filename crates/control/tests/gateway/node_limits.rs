@@ -169,7 +169,7 @@ fn at(address: &str) -> NodeAbout {
 
 /// What the store has as the node's address.
 async fn address(api: &Api, node: &Node) -> Option<IpAddr> {
-    let db = &api.lab.built.house.db;
+    let db = &api.lab.control_plane.house.db;
     let known = db.get_key::<KnownNode>(&KnownNode::key(&node.id)).await;
     known.unwrap().unwrap().value.address
 }
@@ -189,8 +189,8 @@ async fn peers(api: &Api, wanted: &[(&Node, &str)]) {
 }
 
 async fn until_away(api: &Api, node: &Node) {
-    let mut changes = api.lab.built.ecs.nodes.changes();
-    while api.lab.built.ecs.nodes.is_connected(&node.id) {
+    let mut changes = api.lab.control_plane.ecs.nodes.changes();
+    while api.lab.control_plane.ecs.nodes.is_connected(&node.id) {
         changes.changed().await.unwrap();
     }
 }
@@ -258,7 +258,7 @@ async fn who_only_joins_has_no_address() {
     request["about"]["address"] = "10.0.0.7".into();
     let (status, joined) = api.ask(None, "", "/v1/join", &request).await;
     assert_eq!(status, 200, "{joined}");
-    let db = &api.lab.built.house.db;
+    let db = &api.lab.control_plane.house.db;
     let key = KnownNode::key(joined["node_id"].as_str().unwrap());
     let known = db.get_key::<KnownNode>(&key).await.unwrap().unwrap();
     assert_eq!(known.address, None);

@@ -74,7 +74,7 @@ fn report(assignment: &Assignment, sequence: u64, status: ContainerStatus) -> Ta
 async fn a_node_hears_of_its_tasks_from_start_to_end() {
     let lab = Lab::new().await;
     register(&lab).await;
-    let port = NodePort::connect(lab.built.clone(), "local", NodeKind::Fargate);
+    let port = NodePort::connect(lab.control_plane.clone(), "local", NodeKind::Fargate);
     let early = run(&lab).await;
     let mut changes = port.assignments();
     let Some(Change::Snapshot(snapshot)) = changes.recv().await else {
@@ -157,13 +157,13 @@ async fn a_node_hears_of_its_tasks_from_start_to_end() {
 async fn a_report_finds_its_task_without_the_assignments() {
     let lab = Lab::new().await;
     register(&lab).await;
-    let port = NodePort::connect(lab.built.clone(), "local", NodeKind::Fargate);
+    let port = NodePort::connect(lab.control_plane.clone(), "local", NodeKind::Fargate);
     let id = run(&lab).await;
     let mut changes = port.assignments();
     let Some(Change::Snapshot(snapshot)) = changes.recv().await else {
         panic!("no snapshot")
     };
-    let fresh = NodePort::connect(lab.built.clone(), "local", NodeKind::Fargate);
+    let fresh = NodePort::connect(lab.control_plane.clone(), "local", NodeKind::Fargate);
     fresh
         .report(&report(&snapshot[0], 9, ContainerStatus::Running))
         .await
@@ -178,7 +178,7 @@ async fn a_report_finds_its_task_without_the_assignments() {
 async fn a_node_that_is_gone_takes_no_tasks() {
     let lab = Lab::new().await;
     register(&lab).await;
-    let port = NodePort::connect(lab.built.clone(), "local", NodeKind::Fargate);
+    let port = NodePort::connect(lab.control_plane.clone(), "local", NodeKind::Fargate);
     run(&lab).await;
     drop(port);
     let vpc = DefaultVpc::of(&AccountId::default(), &Region::default());
@@ -214,9 +214,9 @@ async fn a_node_acts_for_its_own_tasks_only() {
         }],
     });
     call(&lab, "RegisterTaskDefinition", definition).await;
-    let port = NodePort::connect(lab.built.clone(), "local", NodeKind::Fargate);
+    let port = NodePort::connect(lab.control_plane.clone(), "local", NodeKind::Fargate);
     let id = run(&lab).await;
-    let other = NodePort::connect(lab.built.clone(), "other", NodeKind::Ec2);
+    let other = NodePort::connect(lab.control_plane.clone(), "other", NodeKind::Ec2);
     let mut changes = port.assignments();
     let Some(Change::Snapshot(snapshot)) = changes.recv().await else {
         panic!("no snapshot")
@@ -280,7 +280,7 @@ async fn a_node_acts_for_its_own_tasks_only() {
     assert_eq!(port.log_offset(&target, &source).await.unwrap(), 0);
     port.resolve_image(&account, &region, image).await.unwrap();
     // Before it has heard its assignments, too.
-    let fresh = NodePort::connect(lab.built.clone(), "local", NodeKind::Fargate);
+    let fresh = NodePort::connect(lab.control_plane.clone(), "local", NodeKind::Fargate);
     fresh.resolve_image(&account, &region, image).await.unwrap();
     fresh
         .put_logs(&target, &source, 0..0, Vec::new())

@@ -89,7 +89,7 @@ async fn health_says_what_runs() {
     assert_eq!(reply.status, 200);
     let health = reply.json();
     assert_eq!(health["status"], "ok");
-    for service in lab.built.house.caller.services() {
+    for service in lab.control_plane.house.caller.services() {
         assert_eq!(health["services"][service.schema().id], "running");
     }
     let mut client = lab.connect().await;

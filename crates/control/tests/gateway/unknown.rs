@@ -104,7 +104,7 @@ fn shaped(reply: &Reply, service: &Service, protocol: Protocol, code: &str) {
 async fn operations_that_are_not_served_yet() {
     let lab = Lab::new().await;
     for service in neargate_api::SERVICES {
-        let served = lab.built.house.caller.service(service.id);
+        let served = lab.control_plane.house.caller.service(service.id);
         let unserved = |name: &str| served.is_none_or(|s| s.status(name) == Status::NotYet);
         let Some(operation) = service.operations.iter().find(|o| unserved(o.name)) else {
             continue;

@@ -8,7 +8,7 @@ use crate::view::{
     Cell, Keys, Output, Paint, Table, bytes, cut, last_part, print_json, say, short, size,
 };
 use anyhow::Result;
-use neargate_control::gateway::TaskUsage;
+use neargate_control::pages::TaskUsage;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
@@ -183,7 +183,7 @@ fn draw(table: &Table, tasks: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use neargate_control::gateway::Traffic;
+    use neargate_control::pages::Traffic;
 
     fn reading(at_millis: i64, cpu_nanos: u64, received_bytes: u64) -> TaskUsage {
         TaskUsage {

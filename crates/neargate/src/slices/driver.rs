@@ -132,7 +132,7 @@ impl Driver {
             std::fs::create_dir_all(dir)
                 .with_context(|| format!("cannot make {}", dir.display()))?;
         }
-        let port = NodePort::connect(shared.built.clone(), &record.id, NodeKind::Ec2);
+        let port = NodePort::connect(shared.control_plane.clone(), &record.id, NodeKind::Ec2);
         let upstream = Arc::new(Local(port));
         let (images, network) = (shared.images.clone(), shared.network.clone());
         Ok(Slice::start(config, upstream, images, network).await?)
@@ -155,7 +155,7 @@ impl Driver {
     }
 
     async fn try_register(&self) -> Result<()> {
-        let (house, record) = (&self.shared.built.house, &self.record.value);
+        let (house, record) = (&self.shared.control_plane.house, &self.record.value);
         let kind = about::instance_type(&record.instance_type)
             .with_context(|| format!("no instance type {}", record.instance_type))?;
         let offer = about::slice(&kind, &record.interface).map_err(|why| anyhow!(why))?;
@@ -212,15 +212,22 @@ impl Driver {
 
     /// Takes it out of its cluster and waits for the last of its tasks.
     async fn leave(&self) -> Result<(), AwsError> {
-        let (built, record) = (&self.shared.built, &self.record.value);
-        let (db, scope) = (&built.house.db, slices::scope_of(&self.record.key));
+        let (control_plane, record) = (&self.shared.control_plane, &self.record.value);
+        let (db, scope) = (&control_plane.house.db, slices::scope_of(&self.record.key));
         let of_tasks = format!("{}/", Task::KIND);
         let mut changes = db.store().watch(&of_tasks, None).await?;
         let at = format!("{}/{}", record.cluster, record.id);
         if let Some(is) = db.get::<Registered>(&scope, &at).await? {
             let (cluster, id) = (&record.cluster, &is.instance);
-            let gone =
-                instances::deregister(&built.ecs, &built.house, &scope, cluster, id, true).await;
+            let gone = instances::deregister(
+                &control_plane.ecs,
+                &control_plane.house,
+                &scope,
+                cluster,
+                id,
+                true,
+            )
+            .await;
             match gone {
                 // It has left before.
                 Err(error) if error.fault == Fault::Client => {}
@@ -228,8 +235,8 @@ impl Driver {
             }
         }
         loop {
-            built.ecs.fleet.current(db).await?;
-            let tasks = built.ecs.fleet.of_node(&record.id);
+            control_plane.ecs.fleet.current(db).await?;
+            let tasks = control_plane.ecs.fleet.of_node(&record.id);
             if tasks.iter().all(|row| row.is_stopped()) {
                 return Ok(());
             }
@@ -261,7 +268,7 @@ impl Driver {
     }
 
     async fn forget(&self) -> Result<(), AwsError> {
-        let house = &self.shared.built.house;
+        let house = &self.shared.control_plane.house;
         let key = &self.record.key;
         // Only `problem` may have changed meanwhile, and only by us.
         if let Some(record) = house.db.get_key::<InstanceSlice>(key).await? {
@@ -276,7 +283,7 @@ impl Driver {
             error = why,
             "the instance does not run"
         );
-        let (house, key) = (&self.shared.built.house, &self.record.key);
+        let (house, key) = (&self.shared.control_plane.house, &self.record.key);
         if let Err(error) = slices::set_problem(house, key, Some(why)).await {
             tracing::warn!(%error, "and that cannot be stored");
         }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use driver::{Driver, Wanted};
 use neargate_base::backoff::Backoff;
 use neargate_base::{Clock, Rng, task};
-use neargate_control::Built;
+use neargate_control::ControlPlane;
 use neargate_ecs::model::InstanceSlice;
 use neargate_node::agent;
 use neargate_node::capability::Allowed;
@@ -41,7 +41,7 @@ pub struct Keeper {
 
 /// What every driver works with.
 struct Shared {
-    built: Arc<Built>,
+    control_plane: Arc<ControlPlane>,
     images: Arc<Images>,
     network: Arc<Network>,
     room: Arc<agent::Keeper>,
@@ -96,7 +96,7 @@ impl Running {
 impl Keeper {
     /// Removes what slices without a record left behind, then follows the records.
     pub async fn start(
-        built: Arc<Built>,
+        control_plane: Arc<ControlPlane>,
         machine: &Machine,
         config: &Config,
         instance: &str,
@@ -109,12 +109,14 @@ impl Keeper {
             data_dirs: config.data.join("slices"),
             run_dirs: crate::machine::run_dir(instance).join("slices"),
         };
-        let records = records(&built).await.context("cannot read the instances")?;
+        let records = records(&control_plane)
+            .await
+            .context("cannot read the instances")?;
         let known: HashSet<String> = records.iter().map(|r| r.id.clone()).collect();
         let swept = places.sweep(&known, &machine.network).await;
         swept.context("cannot remove what is left of an instance")?;
         let shared = Arc::new(Shared {
-            built,
+            control_plane,
             images: machine.images.clone(),
             network: machine.network.clone(),
             room: machine.room.clone(),
@@ -142,9 +144,13 @@ impl Keeper {
     }
 }
 
-async fn records(built: &Built) -> Result<Vec<Stored<InstanceSlice>>, AwsError> {
+async fn records(control_plane: &ControlPlane) -> Result<Vec<Stored<InstanceSlice>>, AwsError> {
     let prefix = format!("{}/", InstanceSlice::KIND);
-    built.house.db.list_prefix::<InstanceSlice>(&prefix).await
+    control_plane
+        .house
+        .db
+        .list_prefix::<InstanceSlice>(&prefix)
+        .await
 }
 
 async fn keep(shared: Arc<Shared>, mut halted: watch::Receiver<Option<Wanted>>) {
@@ -184,9 +190,15 @@ async fn follow(
     backoff: &mut Backoff,
 ) -> Result<Wanted, AwsError> {
     let prefix = format!("{}/", InstanceSlice::KIND);
-    let mut changes = shared.built.house.db.store().watch(&prefix, None).await?;
+    let mut changes = shared
+        .control_plane
+        .house
+        .db
+        .store()
+        .watch(&prefix, None)
+        .await?;
     loop {
-        let records = records(&shared.built).await?;
+        let records = records(&shared.control_plane).await?;
         backoff.reset();
         tell(shared, drivers, records);
         tokio::select! {

@@ -14,17 +14,23 @@ mod query;
 mod tests;
 
 use neargate_api_ec2::{SERVICE, ops};
-use neargate_service::OperationTable;
+use neargate_service::{Component, OperationTable, Service};
 use std::sync::Arc;
 
 /// EC2's handlers share nothing but the house.
 #[derive(Debug, Default)]
 pub struct Ec2;
 
+impl Component for Ec2 {
+    fn table(self: Arc<Self>) -> Arc<dyn Service> {
+        Arc::new(table(self))
+    }
+}
+
 /// Which operations are served, and how completely.
-pub fn table() -> OperationTable<Ec2> {
+fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
     use api::{account, acls, interfaces, places, routing, security_groups, subnets, tags, vpcs};
-    OperationTable::new(&SERVICE, Arc::new(Ec2))
+    OperationTable::new(&SERVICE, ec2)
         .wording(error::invalid)
         .on(ops::CreateTags, tags::create_tags)
         .on(ops::DeleteTags, tags::delete_tags)

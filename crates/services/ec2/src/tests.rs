@@ -6,66 +6,26 @@ use super::api::{
 use super::filter::wildcard;
 use super::{Ec2, kind};
 use neargate_api_ec2 as api;
-use neargate_base::time::ManualClock;
-use neargate_base::{AccountId, Clock, Region, Rng};
-use neargate_blob::Blobs;
 use neargate_domain::vpc::DefaultVpc;
-use neargate_service::eni::{self, Cursors};
-use neargate_service::{
-    AwsError, Caller, Committed, Ctx, Db, House, Principal, Scope, Service, Settings,
-};
-use neargate_store::memory::MemoryStore;
+use neargate_service::{AwsError, Committed, Ctx, Service, eni};
+use neargate_testkit::Lab;
 use std::sync::Arc;
 
 struct Place {
     cx: Ctx,
     vpc: DefaultVpc,
     ec2: Arc<Ec2>,
-    _dir: tempfile::TempDir,
+    _lab: Lab,
 }
 
 fn place() -> Place {
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
-    let rng = Arc::new(Rng::seeded(7));
-    let dir = tempfile::tempdir().unwrap();
-    let scope = Scope {
-        account: AccountId::default(),
-        region: Region::default(),
-    };
-    let house = House {
-        db: Db::new(MemoryStore::new(clock.clone())),
-        clock,
-        addresses: Cursors::new(&rng),
-        rng,
-        blobs: Blobs::open(dir.path()).unwrap(),
-        caller: Caller::default(),
-        settings: Settings {
-            vpc: Default::default(),
-            registry_endpoint: String::new(),
-            registry_domain: None,
-            default_scope: Scope {
-                account: AccountId::default(),
-                region: Region::default(),
-            },
-        },
-    };
-    let principal = Principal {
-        arn: String::new(),
-        user_id: String::new(),
-        access_key: String::new(),
-    };
-    let vpc = DefaultVpc::of(&scope.account, &scope.region);
-    let cx = Ctx {
-        request_id: String::new(),
-        scope,
-        principal,
-        house: Arc::new(house),
-    };
+    let lab = Lab::seeded(7);
+    let vpc = DefaultVpc::of(&lab.scope.account, &lab.scope.region);
     Place {
-        cx,
+        cx: lab.cx(),
         vpc,
         ec2: Arc::new(Ec2),
-        _dir: dir,
+        _lab: lab,
     }
 }
 
@@ -685,7 +645,7 @@ async fn regions_and_accounts_are_apart() {
 
 #[test]
 fn every_taken_operation_is_in_the_table() {
-    let table = super::table();
+    let table = super::table(Arc::new(Ec2));
     let missing: Vec<_> = table
         .schema()
         .operations

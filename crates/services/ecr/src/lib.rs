@@ -27,18 +27,38 @@ pub use names::{InvalidReference, OwnImage, Place, own_image};
 pub use resolve::{Resolved, resolve};
 
 use neargate_api_ecr::{SERVICE, ops};
-use neargate_service::OperationTable;
+use neargate_service::door::HttpDoor;
+use neargate_service::{Background, Component, OperationTable, Service};
+use neargate_wire::route::Door;
 use std::sync::Arc;
 
 /// What ECR's handlers share: nothing beyond the house yet.
 #[derive(Debug, Default)]
-pub struct Ecr {}
+pub struct Ecr;
+
+impl Component for Ecr {
+    fn table(self: Arc<Self>) -> Arc<dyn Service> {
+        Arc::new(table(self))
+    }
+
+    fn start(self: Arc<Self>, background: &mut Background) {
+        background.spawn("ecr-collector", collect::run(background.house().clone()));
+    }
+
+    fn doors(self: Arc<Self>) -> Vec<(Door, Arc<dyn HttpDoor>)> {
+        vec![(Door::Registry, Arc::new(registry::Registry))]
+    }
+}
+
+/// A part of 20 MiB, the longest that AWS takes, as base64 in JSON.
+const MAX_LAYER_PART_BYTES: usize = 32 << 20;
 
 /// Which operations are served, and how completely.
-pub fn table(ecr: Arc<Ecr>) -> OperationTable<Ecr> {
+fn table(ecr: Arc<Ecr>) -> OperationTable<Ecr> {
     use api::{authorization, images, layers, list, policies, repositories, settings, tags};
     OperationTable::new(&SERVICE, ecr)
         .wording(error::invalid)
+        .takes_up_to(ops::UploadLayerPart, MAX_LAYER_PART_BYTES)
         .on(ops::CreateRepository, repositories::create_repository)
         .on(ops::DeleteRepository, repositories::delete_repository)
         .on(

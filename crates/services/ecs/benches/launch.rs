@@ -5,19 +5,17 @@
 
 use neargate_api_ecs as api;
 use neargate_base::time::{Stopwatch, SystemClock};
-use neargate_base::{AccountId, Clock, Region, Rng, task};
-use neargate_blob::Blobs;
+use neargate_base::{Clock, task};
 use neargate_domain::{LaunchType, NodeKind, Resources};
+use neargate_ecs::Ecs;
 use neargate_ecs::fleet::{self, ClusterId};
 use neargate_ecs::instances::{self, Registration, Versions};
 use neargate_ecs::launch::{Capacity, Instances, Launch, launch};
 use neargate_ecs::model::Cluster;
 use neargate_ecs::plan::placement::Strategy;
-use neargate_ecs::{Ecs, table};
-use neargate_service::eni::Cursors;
-use neargate_service::{Caller, Ctx, Db, House, Principal, Scope, Service, Settings};
+use neargate_service::{Component, House, Scope};
 use neargate_store::embedded::EmbeddedStore;
-use neargate_wire::structure::{OperationDef, Structure};
+use neargate_testkit as testkit;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,25 +44,9 @@ async fn run(instances: usize, tasks: usize) {
     let scratch = tempfile::tempdir().expect("a scratch directory");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = EmbeddedStore::open(&scratch.path().join("state.redb"), clock.clone());
-    let rng = Arc::new(Rng::seeded(1));
-    let scope = Scope {
-        account: AccountId::default(),
-        region: Region::default(),
-    };
-    let house = Arc::new(House {
-        db: Db::new(store.expect("a store")),
-        clock,
-        addresses: Cursors::new(&rng),
-        rng: rng.clone(),
-        blobs: Blobs::open(scratch.path()).expect("blobs"),
-        caller: Caller::default(),
-        settings: Settings {
-            vpc: Default::default(),
-            registry_endpoint: "localhost:4566".into(),
-            registry_domain: None,
-            default_scope: scope.clone(),
-        },
-    });
+    let store = store.expect("a store");
+    let house = testkit::house(scratch.path(), store, clock, 1, testkit::settings());
+    let (scope, rng) = (testkit::scope(), house.rng.clone());
     let ecs = Arc::new(Ecs::default());
     let (nodes, db) = (ecs.nodes.clone(), house.db.clone());
     let following = fleet::follow(ecs.fleet.clone(), nodes, db, rng);
@@ -173,20 +155,10 @@ async fn definition(house: &Arc<House>, ecs: &Arc<Ecs>, scope: &Scope) -> api::T
         }],
         ..Default::default()
     };
-    let cx = Ctx {
-        request_id: "request".into(),
-        scope: scope.clone(),
-        principal: Principal {
-            arn: "arn:aws:iam::000000000000:root".into(),
-            user_id: "000000000000".into(),
-            access_key: "bench".into(),
-        },
-        house: house.clone(),
-    };
-    let operation = api::ops::RegisterTaskDefinition::operation();
-    let output = table(ecs.clone()).call(cx, operation, input.to_value());
-    let output: api::RegisterTaskDefinitionOutput =
-        neargate_wire::structure::from_value(output.await.expect("registered"));
+    let table = ecs.clone().table();
+    let cx = testkit::cx(house, scope);
+    let output = testkit::call(&*table, cx, api::ops::RegisterTaskDefinition, input).await;
+    let output = output.expect("registered");
     output.task_definition.expect("described")
 }
 

@@ -6,6 +6,7 @@
 mod admit;
 pub mod alarms;
 mod api;
+mod component;
 mod controller;
 mod deletion;
 mod error;
@@ -55,25 +56,33 @@ pub struct Ecs {
     pub fleet: Arc<Fleet>,
     pub events: Arc<Events>,
     pub alarms: Arc<Alarms>,
-    pub settle: Settle,
+    pub times: Times,
     /// Read while tasks are started.
     starting: Arc<RwLock<()>>,
 }
 
-/// How long a task of a service without health checks runs before it counts as healthy.
+/// Times that the operator chooses.
 #[derive(Debug, Clone, Copy)]
-pub struct Settle(pub Duration);
+pub struct Times {
+    /// How long a task of a service without health checks runs before it counts as healthy.
+    pub settle: Duration,
+    /// A node elsewhere that is away for longer is lost.
+    pub node_lease: Duration,
+}
 
-impl Default for Settle {
+impl Default for Times {
     fn default() -> Self {
-        Settle(plan::service::SETTLE)
+        Times {
+            settle: plan::service::SETTLE,
+            node_lease: lost::DEFAULT_LEASE,
+        }
     }
 }
 
 impl Ecs {
-    pub fn settling_in(settle: Settle) -> Ecs {
+    pub fn new(times: Times) -> Ecs {
         Ecs {
-            settle,
+            times,
             ..Ecs::default()
         }
     }
@@ -86,7 +95,7 @@ impl Ecs {
 }
 
 /// Which operations are served, and how completely.
-pub fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
+fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
     use api::{clusters, services, tags, task_definitions, task_sets, tasks};
     let table = OperationTable::new(&SERVICE, ecs)
         .wording(wording::invalid)

@@ -18,8 +18,11 @@ mod tests;
 pub use controller::Retention;
 pub use engine::{EngineError, LogEngine};
 
+use async_trait::async_trait;
 use neargate_api_logs::{SERVICE, ops};
-use neargate_service::{AwsError, OperationTable};
+use neargate_service::{
+    AfterReset, AwsError, Background, Component, House, OperationTable, Service,
+};
 use std::sync::Arc;
 
 /// What the handlers of CloudWatch Logs share.
@@ -32,18 +35,30 @@ impl Logs {
     pub fn new(engine: Arc<LogEngine>) -> Logs {
         Logs { engine }
     }
+}
 
-    /// Forget every stream and event (the store forgets the groups).
-    ///
-    /// # Errors
-    /// When the engine cannot write.
-    pub async fn wipe(&self) -> Result<(), AwsError> {
-        self.engine.wipe().await.map_err(error::engine)
+#[async_trait]
+impl Component for Logs {
+    fn table(self: Arc<Self>) -> Arc<dyn Service> {
+        Arc::new(table(self))
+    }
+
+    fn start(self: Arc<Self>, background: &mut Background) {
+        background.control(Retention {
+            db: background.house().db.clone(),
+            engine: self.engine.clone(),
+        });
+    }
+
+    /// Streams and events are the engine's; the groups go with the store.
+    async fn reset(self: Arc<Self>, _: &Arc<House>) -> Result<AfterReset, AwsError> {
+        let wipe = async move || self.engine.wipe().await.map_err(error::engine);
+        Ok(AfterReset::new(wipe))
     }
 }
 
 /// Which operations are served, and how completely.
-pub fn table(logs: Arc<Logs>) -> OperationTable<Logs> {
+fn table(logs: Arc<Logs>) -> OperationTable<Logs> {
     use api::{events, filters, groups, retention, streams, tags};
     OperationTable::new(&SERVICE, logs)
         .wording(|invalid| error::invalid_parameter(invalid.to_string()))

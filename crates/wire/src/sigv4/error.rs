@@ -4,6 +4,7 @@
 //! (`reference_sigv-troubleshooting.html`), the "Common Errors" page of each API reference, and
 //! S3's "Error responses".
 
+use crate::schema::{Protocol, S3, Service};
 use thiserror::Error;
 
 /// Why a request's signature is not accepted.
@@ -80,6 +81,18 @@ pub enum ErrorStyle {
     Query,
     Ec2,
     S3,
+}
+
+impl ErrorStyle {
+    pub fn of(service: &Service, protocol: Protocol) -> ErrorStyle {
+        match protocol {
+            _ if service.signing_name == S3 => ErrorStyle::S3,
+            Protocol::AwsJson10 | Protocol::AwsJson11 | Protocol::RpcV2Cbor => ErrorStyle::Json,
+            Protocol::RestJson => ErrorStyle::RestJson,
+            Protocol::Query | Protocol::RestXml => ErrorStyle::Query,
+            Protocol::Ec2 => ErrorStyle::Ec2,
+        }
+    }
 }
 
 /// A refusal in the words of one style.

@@ -36,5 +36,10 @@ pub const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934c
 /// The payload hash that says "the body is not signed".
 pub const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 
+/// May clients of the service leave a request's body out of its signature? S3's alone may.
+pub fn may_leave_body_unsigned(signing_name: &str) -> bool {
+    signing_name == crate::schema::S3
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,19 +1,16 @@
 //! Our own pages: health, the development-mode reset, refusals; [`pages`] serves the rest.
 
-mod host;
 mod pages;
 
-pub use host::{Host, TaskUsage, Traffic};
 pub use pages::OWN_SIGNING_NAME;
-pub(super) use pages::{caller, failed, look};
 
-use super::body::{Body, full};
+use super::body::full;
 use super::guard::Refused;
 use super::{Gateway, Peer, Reset};
-use crate::house::Built;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
+use neargate_service::door::Body;
 use serde_json::{Value, json};
 
 fn answer(status: StatusCode, body: &Value) -> Response<Body> {
@@ -45,12 +42,12 @@ pub(super) fn refused(why: &Refused, request_id: &str) -> Response<Body> {
 
 /// That it runs. To callers who need no proof also what: every service that has handlers, and
 /// the nodes connected; that is nothing for whoever passes by.
-pub(super) fn health(built: &Built, peer: &Peer) -> Response<Body> {
+pub(super) fn health(gateway: &Gateway, peer: &Peer) -> Response<Body> {
     if !peer.free {
         return peer.last(answer(StatusCode::OK, &json!({ "status": "ok" })));
     }
-    let services: serde_json::Map<String, Value> = built
-        .house
+    let services: serde_json::Map<String, Value> = gateway
+        .house()
         .caller
         .services()
         .map(|s| (s.schema().id.to_owned(), json!("running")))
@@ -59,7 +56,7 @@ pub(super) fn health(built: &Built, peer: &Peer) -> Response<Body> {
         "status": "ok",
         "version": env!("CARGO_PKG_VERSION"),
         "services": services,
-        "nodes": built.ecs.nodes.ids(),
+        "nodes": gateway.pages.nodes(),
     });
     answer(StatusCode::OK, &body)
 }

@@ -9,7 +9,7 @@ use anyhow::{Result, anyhow};
 use http::Method;
 use neargate_base::Clock;
 use neargate_base::time::SystemClock;
-use neargate_control::gateway::TaskUsage;
+use neargate_control::pages::TaskUsage;
 use row::{Known, Row};
 use std::collections::{BTreeSet, HashMap};
 use std::process::ExitCode;

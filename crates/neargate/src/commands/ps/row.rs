@@ -3,7 +3,7 @@
 use crate::view::{Cell, age, bytes, last_part, short};
 use neargate_api_ecs as ecs;
 use neargate_base::Timestamp;
-use neargate_control::gateway::TaskUsage;
+use neargate_control::pages::TaskUsage;
 use serde::Serialize;
 use std::collections::HashMap;
 

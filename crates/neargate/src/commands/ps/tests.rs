@@ -2,7 +2,7 @@ use super::row::{HEADINGS, Known, Row};
 use crate::view::{Paint, Table};
 use neargate_api_ecs as ecs;
 use neargate_base::Timestamp;
-use neargate_control::gateway::TaskUsage;
+use neargate_control::pages::TaskUsage;
 use std::collections::HashMap;
 
 const ID: &str = "0123456789abcdef0123456789abcdef";

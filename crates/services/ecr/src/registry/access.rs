@@ -31,10 +31,10 @@ impl Call {
             },
             Some(link),
         ) = (route, self.query(LINK_TOKEN))
-            && self.caller.enforced
+            && self.visitor.must_prove
         {
             let claims = self.read(&link).await?;
-            let place = names::place(&self.host, path, &self.caller.default_scope);
+            let place = names::place(&self.host, path, &self.visitor.default_scope);
             let contents = Contents::open(&self.house, &place.scope, &place.repository).await?;
             let same = claims.blob.as_ref() == Some(digest)
                 && claims.repository.as_ref() == Some(&contents.repository.uid);
@@ -51,7 +51,7 @@ impl Call {
             Route::Ping => return Ok(Some(claims.account)),
             Route::Catalog => (self.scope(), None, &[][..]),
             Route::In { path, target } => {
-                let place = names::place(&self.host, path, &self.caller.default_scope);
+                let place = names::place(&self.host, path, &self.visitor.default_scope);
                 (place.scope, Some(place.repository), self.actions(target))
             }
         };
@@ -96,7 +96,7 @@ impl Call {
             },
         };
         match claims {
-            Err(_) if !self.caller.enforced => Ok(None),
+            Err(_) if !self.visitor.must_prove => Ok(None),
             claims => claims.map(Some),
         }
     }

@@ -15,39 +15,21 @@ mod route;
 mod uploads;
 
 use crate::contents::Contents;
-use crate::{Ecr, names};
-use bytes::Bytes;
+use crate::names;
+use async_trait::async_trait;
 use http::request::Parts;
-use http_body_util::combinators::UnsyncBoxBody;
+use neargate_service::door::{Body, HttpDoor, RequestBody, Visitor};
 use neargate_service::{House, Scope};
 use refusal::Refusal;
 use route::{Route, Target};
 use std::sync::Arc;
 
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type Body = UnsyncBoxBody<Bytes, BoxError>;
-/// A request's body. How long it may take is its maker's to bound.
-pub type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
-
-/// Why a request's body is not there.
-#[derive(Debug, thiserror::Error)]
-#[error("the request body ended before it was complete")]
-pub struct BodyError(#[source] pub BoxError);
 type Response = http::Response<Body>;
-
-/// How callers of the registry are recognised.
-#[derive(Debug, Clone)]
-pub struct Caller {
-    /// The account and region of names that carry none.
-    pub default_scope: Scope,
-    /// Demand a token of `GetAuthorizationToken`.
-    pub enforced: bool,
-}
 
 /// One request to one registry.
 struct Call {
     house: Arc<House>,
-    caller: Caller,
+    visitor: Visitor,
     parts: Parts,
     /// The name the client uses for this server, port included.
     host: String,
@@ -59,13 +41,27 @@ struct Place {
     path: String,
 }
 
-/// Serve one request under `/v2/`.
-pub async fn serve(
-    _ecr: Arc<Ecr>,
+/// What answers everything under `/v2/`.
+#[derive(Debug, Default)]
+pub struct Registry;
+
+#[async_trait]
+impl HttpDoor for Registry {
+    async fn serve(
+        &self,
+        house: Arc<House>,
+        visitor: Visitor,
+        request: http::Request<RequestBody>,
+    ) -> Response {
+        serve(house, visitor, request).await
+    }
+}
+
+async fn serve(
     house: Arc<House>,
-    caller: Caller,
+    visitor: Visitor,
     request: http::Request<RequestBody>,
-) -> http::Response<Body> {
+) -> Response {
     let (parts, body) = request.into_parts();
     let host = match parts.uri.authority() {
         Some(authority) => authority.to_string(),
@@ -75,7 +71,7 @@ pub async fn serve(
     };
     let call = Call {
         house,
-        caller,
+        visitor,
         parts,
         host,
     };
@@ -96,7 +92,7 @@ impl Call {
             Route::Catalog => return self.catalog().await,
             Route::In { path, target } => (path, target),
         };
-        let named = names::place(&self.host, &path, &self.caller.default_scope);
+        let named = names::place(&self.host, &path, &self.visitor.default_scope);
         let contents = Contents::open(&self.house, &named.scope, &named.repository).await?;
         let place = Place { contents, path };
         match target {
@@ -117,7 +113,7 @@ impl Call {
 
     /// The registry that names without a repository mean.
     fn scope(&self) -> Scope {
-        names::scope_of_host(&self.host).unwrap_or_else(|| self.caller.default_scope.clone())
+        names::scope_of_host(&self.host).unwrap_or_else(|| self.visitor.default_scope.clone())
     }
 
     /// A parameter of the query string, decoded.

@@ -1,12 +1,13 @@
 //! Answers, and the headers every one of them has.
 
-use super::{Body, BoxError, Response};
+use super::Response;
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::Frame;
+use neargate_service::door::{Body, BoxError};
 use std::io;
 
 pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");

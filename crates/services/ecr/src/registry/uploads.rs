@@ -64,7 +64,7 @@ impl Call {
         let Ok(digest) = digest.parse::<Digest>() else {
             return Ok(None);
         };
-        let from = names::place(&self.host, from, &self.caller.default_scope);
+        let from = names::place(&self.host, from, &self.visitor.default_scope);
         if from.scope != place.contents.scope {
             return Ok(None);
         }

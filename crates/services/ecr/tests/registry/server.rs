@@ -9,13 +9,14 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use neargate_api_ecr as api;
+use neargate_base::task;
 use neargate_base::time::ManualClock;
-use neargate_base::{Rng, Timestamp, task};
-use neargate_blob::{Blobs, Digest};
-use neargate_ecr::{self as ecr, Ecr, registry};
-use neargate_service::eni::Cursors;
-use neargate_service::{AwsError, Caller, Db, House, Scope, Settings};
+use neargate_blob::Digest;
+use neargate_ecr::{Ecr, registry};
+use neargate_service::door::{BodyError, HttpDoor, Visitor};
+use neargate_service::{AwsError, Caller, Component, House, Scope, Settings};
 use neargate_store::memory::MemoryStore;
+use neargate_testkit as testkit;
 use neargate_wire::structure::OperationDef;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -71,39 +72,23 @@ impl Registry {
     }
 
     pub async fn start_as(enforced: bool) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
-        let rng = Arc::new(Rng::seeded(1));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let host = format!("localhost:{port}");
-        let scope = Scope {
-            account: Default::default(),
-            region: Default::default(),
+        let (clock, scope) = (Arc::new(ManualClock::at(testkit::START)), testkit::scope());
+        let store = MemoryStore::new(clock.clone());
+        let settings = Settings {
+            registry_endpoint: host.clone(),
+            ..testkit::settings()
         };
-        let house = Arc::new(House {
-            db: Db::new(MemoryStore::new(clock.clone())),
-            clock: clock.clone(),
-            addresses: Cursors::new(&rng),
-            rng,
-            blobs: Blobs::open(dir.path()).unwrap(),
-            caller: Caller::default(),
-            settings: Settings {
-                vpc: Default::default(),
-                registry_endpoint: host.clone(),
-                registry_domain: None,
-                default_scope: scope.clone(),
-            },
-        });
-        let ecr = Arc::new(Ecr::default());
-        house
-            .caller
-            .connect(vec![Arc::new(ecr::table(ecr.clone()))]);
-        let caller = registry::Caller {
+        let dir = tempfile::tempdir().unwrap();
+        let house = testkit::house(dir.path(), store, clock.clone(), 1, settings);
+        house.caller.connect(vec![Arc::new(Ecr).table()]);
+        let visitor = Visitor {
             default_scope: scope.clone(),
-            enforced,
+            must_prove: enforced,
         };
-        let server = task::spawn("test-registry", serve(listener, ecr, house.clone(), caller));
+        let server = task::spawn("test-registry", serve(listener, house.clone(), visitor));
         let client = Client::builder(TokioExecutor::new()).build_http();
         Registry {
             house,
@@ -227,15 +212,15 @@ pub fn manifest(config: &Digest, layers: &[(Digest, usize)]) -> String {
     .to_string()
 }
 
-async fn serve(listener: TcpListener, ecr: Arc<Ecr>, house: Arc<House>, caller: registry::Caller) {
+async fn serve(listener: TcpListener, house: Arc<House>, visitor: Visitor) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        let (ecr, house, caller) = (ecr.clone(), house.clone(), caller.clone());
+        let (house, visitor) = (house.clone(), visitor.clone());
         let service = service_fn(move |request: http::Request<Incoming>| {
-            let (ecr, house, caller) = (ecr.clone(), house.clone(), caller.clone());
-            let broken = |e: hyper::Error| registry::BodyError(e.into());
+            let (house, visitor) = (house.clone(), visitor.clone());
+            let broken = |e: hyper::Error| BodyError(e.into());
             let request = request.map(|body| body.map_err(broken).boxed_unsync());
-            async move { Ok::<_, Infallible>(registry::serve(ecr, house, caller, request).await) }
+            async move { Ok::<_, Infallible>(registry::Registry.serve(house, visitor, request).await) }
         });
         task::spawn("test-connection", async move {
             let builder = hyper::server::conn::http1::Builder::new();

@@ -149,7 +149,7 @@ pub(crate) fn settling(ecs: &Ecs, house: &House, rows: &[Arc<Row>]) -> Settling 
         let seen = row.seen_running.map(|since| since.elapsed());
         told.max(seen).unwrap_or_default()
     };
-    Settling::of(rows, ecs.settle.0, known, ran)
+    Settling::of(rows, ecs.times.settle, known, ran)
 }
 
 /// Of those, the ones with tasks that are not of this service.

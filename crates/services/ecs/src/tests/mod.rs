@@ -20,21 +20,17 @@ mod tokens;
 mod used;
 
 use super::model::Task;
-use super::{Ecs, Settle, fleet, table};
+use super::{Ecs, Times, fleet};
 use dither::Dither;
 use neargate_api_ecs::{self as api, ops};
+use neargate_base::task;
 use neargate_base::time::ManualClock;
-use neargate_base::{AccountId, Clock, Region, Rng, Timestamp, task};
-use neargate_blob::Blobs;
 use neargate_domain::vpc::DefaultVpc;
 use neargate_domain::{ContainerReport, ContainerStatus, Health, NodeKind, TaskReport};
-use neargate_service::eni::Cursors;
-use neargate_service::{
-    AwsError, Caller, Ctx, Db, House, OperationTable, Principal, Resource, Scope, Service, Settings,
-};
+use neargate_service::{AwsError, Component, Ctx, House, Resource, Scope, Service};
 use neargate_store::memory::MemoryStore;
-use neargate_wire::structure::{OperationDef, Structure, from_value};
-use neargate_wire::validate::validate;
+use neargate_testkit as testkit;
+use neargate_wire::structure::OperationDef;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -43,11 +39,11 @@ use tokio::task::JoinHandle;
 pub(super) struct Lab {
     pub(super) house: Arc<House>,
     pub(super) ecs: Arc<Ecs>,
-    table: OperationTable<Ecs>,
+    table: Arc<dyn Service>,
     clock: Arc<ManualClock>,
     pub(super) scope: Scope,
     following: JoinHandle<()>,
-    _blobs: tempfile::TempDir,
+    _lab: testkit::Lab,
 }
 
 impl Drop for Lab {
@@ -68,30 +64,12 @@ impl Lab {
     }
 
     fn settling_in(seed: u64, settle: Duration) -> Lab {
-        let blobs = tempfile::tempdir().expect("directory");
-        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
-        let shared: Arc<dyn Clock> = clock.clone();
-        let rng = Arc::new(Rng::seeded(seed));
-        let store = Dither::over(MemoryStore::new(shared.clone()), seed);
-        let scope = Scope {
-            account: AccountId::default(),
-            region: Region::default(),
-        };
-        let house = Arc::new(House {
-            db: Db::new(store),
-            clock: shared,
-            addresses: Cursors::new(&rng),
-            rng,
-            blobs: Blobs::open(blobs.path()).expect("blobs"),
-            caller: Caller::default(),
-            settings: Settings {
-                vpc: Default::default(),
-                registry_endpoint: "localhost:4566".into(),
-                registry_domain: None,
-                default_scope: scope.clone(),
-            },
-        });
-        let ecs = Arc::new(Ecs::settling_in(Settle(settle)));
+        let lab = testkit::Lab::over(seed, |clock| Dither::over(MemoryStore::new(clock), seed));
+        let (house, scope) = (lab.house.clone(), lab.scope.clone());
+        let ecs = Arc::new(Ecs::new(Times {
+            settle,
+            ..Times::default()
+        }));
         ecs.nodes.connect("local", NodeKind::Fargate);
         let following = fleet::follow(
             ecs.fleet.clone(),
@@ -102,26 +80,17 @@ impl Lab {
         let following = task::spawn("fleet", following);
         Lab {
             house,
-            table: table(ecs.clone()),
+            table: ecs.clone().table(),
             ecs,
-            clock,
+            clock: lab.clock.clone(),
             scope,
             following,
-            _blobs: blobs,
+            _lab: lab,
         }
     }
 
     fn cx(&self, scope: &Scope) -> Ctx {
-        Ctx {
-            request_id: "request".into(),
-            scope: scope.clone(),
-            principal: Principal {
-                arn: "arn:aws:iam::000000000000:root".into(),
-                user_id: "000000000000".into(),
-                access_key: "test".into(),
-            },
-            house: self.house.clone(),
-        }
+        testkit::cx(&self.house, scope)
     }
 
     /// Validates against the model and calls, like the gateway.
@@ -132,18 +101,10 @@ impl Lab {
     async fn call_in<O: OperationDef>(
         &self,
         scope: &Scope,
-        _: O,
+        op: O,
         input: O::Input,
     ) -> Result<O::Output, AwsError> {
-        let value = input.to_value();
-        if let Some(shape) = O::operation().input {
-            validate(&shape, &value).map_err(|invalid| self.table.invalid(&invalid))?;
-        }
-        let output = self
-            .table
-            .call(self.cx(scope), O::operation(), value)
-            .await?;
-        Ok(from_value(output))
+        testkit::call(&*self.table, self.cx(scope), op, input).await
     }
 
     fn advance(&self, by: Duration) {

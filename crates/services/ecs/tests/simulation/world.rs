@@ -6,16 +6,13 @@ use crate::invariants::Invariants;
 use crate::nodes::Nodes;
 use neargate_api_ecs::{self as api, ops};
 use neargate_base::time::WatchedClock;
-use neargate_base::{AccountId, Clock, Region, Rng, task};
-use neargate_blob::Blobs;
+use neargate_base::{Clock, task};
 use neargate_ecs::fleet::{self, Counts, ServiceId};
 use neargate_ecs::model::Service;
-use neargate_ecs::{Deletion, Deregistration, Ecs, Expire, Scheduler, lost, table};
+use neargate_ecs::{Deletion, Deregistration, Ecs, Expire, Scheduler, lost};
 use neargate_service::controller::{self, Controller};
-use neargate_service::eni::Cursors;
-use neargate_service::{
-    AwsError, Caller, Ctx, Db, House, OperationTable, Principal, Scope, Service as _, Settings,
-};
+use neargate_service::{AwsError, Component, House, Scope};
+use neargate_testkit as testkit;
 use neargate_wire::structure::{OperationDef, Structure, from_value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +28,7 @@ pub struct World {
     pub nodes: Arc<Nodes>,
     pub invariants: Arc<Invariants>,
     pub wall: Arc<SimulatedClock>,
-    table: OperationTable<Ecs>,
+    table: Arc<dyn neargate_service::Service>,
     running: Vec<JoinHandle<()>>,
     _scratch: tempfile::TempDir,
 }
@@ -48,30 +45,14 @@ impl World {
         let scratch = tempfile::tempdir().expect("a scratch directory");
         let wall = Arc::new(SimulatedClock::start());
         let clock: Arc<dyn Clock> = Arc::new(WatchedClock::over(wall.clone()));
-        let rng = Arc::new(Rng::seeded(seed));
-        let scope = Scope {
-            account: AccountId::default(),
-            region: Region::default(),
-        };
-        let house = Arc::new(House {
-            db: Db::new(Durable::open(scratch.path(), wall.clone())),
-            clock,
-            addresses: Cursors::new(&rng),
-            rng,
-            blobs: Blobs::open(scratch.path()).expect("blobs"),
-            caller: Caller::default(),
-            settings: Settings {
-                vpc: Default::default(),
-                registry_endpoint: "localhost:4566".into(),
-                registry_domain: None,
-                default_scope: scope.clone(),
-            },
-        });
+        let store = Durable::open(scratch.path(), wall.clone());
+        let house = testkit::house(scratch.path(), store, clock, seed, testkit::settings());
+        let scope = testkit::scope();
         let ecs = Arc::new(Ecs::default());
         let nodes = Arc::new(Nodes::new(house.clone(), ecs.clone(), seed));
         let invariants = Arc::new(Invariants::new(seed));
         let mut world = World {
-            table: table(ecs.clone()),
+            table: ecs.clone().table(),
             running: Vec::new(),
             house,
             ecs,
@@ -129,16 +110,7 @@ impl World {
         _: O,
         input: O::Input,
     ) -> Result<O::Output, AwsError> {
-        let cx = Ctx {
-            request_id: "request".into(),
-            scope: self.scope.clone(),
-            principal: Principal {
-                arn: "arn:aws:iam::000000000000:root".into(),
-                user_id: "000000000000".into(),
-                access_key: "test".into(),
-            },
-            house: self.house.clone(),
-        };
+        let cx = testkit::cx(&self.house, &self.scope);
         let output = self.table.call(cx, O::operation(), input.to_value());
         Ok(from_value(output.await?))
     }

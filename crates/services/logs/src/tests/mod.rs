@@ -5,13 +5,11 @@ use super::controller::{self, Expire, View};
 use super::*;
 use neargate_api_logs as api;
 use neargate_base::time::ManualClock;
-use neargate_base::{Clock, Rng, Timestamp};
-use neargate_blob::Blobs;
+use neargate_base::{Clock, Timestamp};
 use neargate_domain::{LogLine, LogTarget};
 use neargate_service::controller::{Applied, Controller};
-use neargate_service::eni::Cursors;
-use neargate_service::{Caller, Ctx, Db, House, Principal, Scope, Service, Settings};
-use neargate_store::memory::MemoryStore;
+use neargate_service::{Ctx, House, Service};
+use neargate_testkit::Lab;
 use std::time::Duration;
 
 mod describing;
@@ -25,56 +23,23 @@ struct World {
     clock: Arc<ManualClock>,
     house: Arc<House>,
     logs: Arc<Logs>,
-    _dir: tempfile::TempDir,
+    lab: Lab,
 }
 
 fn world() -> World {
-    let dir = tempfile::tempdir().expect("temp");
-    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(NOW)));
-    let rng = Arc::new(Rng::seeded(7));
-    let house = Arc::new(House {
-        db: Db::new(MemoryStore::new(clock.clone())),
-        clock: clock.clone(),
-        rng: rng.clone(),
-        blobs: Blobs::open(&dir.path().join("blobs")).expect("opens"),
-        caller: Caller::default(),
-        addresses: Cursors::new(&rng),
-        settings: Settings {
-            vpc: Default::default(),
-            registry_endpoint: "127.0.0.1:4566".into(),
-            registry_domain: None,
-            default_scope: Scope {
-                account: Default::default(),
-                region: Default::default(),
-            },
-        },
-    });
-    let engine = LogEngine::open(&dir.path().join("logs"), clock.clone()).expect("opens");
+    let lab = Lab::seeded(7);
+    let engine = LogEngine::open(&lab.path().join("logs"), lab.clock.clone()).expect("opens");
     World {
-        clock,
-        house,
+        clock: lab.clock.clone(),
+        house: lab.house.clone(),
         logs: Arc::new(Logs::new(engine)),
-        _dir: dir,
+        lab,
     }
 }
 
 impl World {
     fn cx(&self) -> Ctx {
-        let scope = Scope {
-            account: Default::default(),
-            region: Default::default(),
-        };
-        let principal = Principal {
-            arn: "arn:aws:iam::000000000000:root".into(),
-            user_id: "u".into(),
-            access_key: "k".into(),
-        };
-        Ctx {
-            request_id: "r".into(),
-            scope,
-            principal,
-            house: self.house.clone(),
-        }
+        self.lab.cx()
     }
 
     async fn group(&self, name: &str) {

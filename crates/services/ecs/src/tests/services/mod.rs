@@ -44,7 +44,7 @@ impl Town {
 
     /// Where tasks count as healthy when AWS's do.
     pub(super) async fn settling() -> Town {
-        Town::of(Lab::settling_in(1, crate::Settle::default().0)).await
+        Town::of(Lab::settling_in(1, crate::Times::default().settle)).await
     }
 
     async fn of(lab: Lab) -> Town {

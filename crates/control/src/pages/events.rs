@@ -7,16 +7,14 @@
 //! with it and neither `since` nor `after` only with those to come. A line `{"missed":n}` says that
 //! n events came faster than they were read; an empty line, that the server still lives.
 
-use super::body::{Body, BoxError, full};
-use super::{Gateway, Peer, own};
+use crate::gateway::body::full;
 use bytes::Bytes;
 use futures_util::stream;
-use http::request::Parts;
-use http::{HeaderValue, Method, Response, header};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
-use neargate_ecs::events::{Event, Filter, Next, Subscription};
-use neargate_service::AwsError;
+use neargate_ecs::events::{Event, Events, Filter, Next, Subscription};
+use neargate_service::door::{Body, BoxError};
+use neargate_service::{AwsError, Scope};
 use neargate_wire::timestamp;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
@@ -24,9 +22,6 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The page's path.
-pub(super) const PATH: &str = "/_neargate/events";
 
 /// How often a silent stream says that it lives, so that a caller that is gone is noticed.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -39,37 +34,20 @@ struct Query {
     filter: Filter,
 }
 
-pub(super) fn serve(gateway: &Gateway, peer: &Peer, parts: &Parts) -> Response<Body> {
-    let request_id = || gateway.built.house.rng.uuid();
-    let caller =
-        own::look(gateway, peer, parts).and_then(|shown| own::caller(gateway, shown, parts, &[]));
-    let scope = match caller {
-        Ok(scope) => scope,
-        Err(error) => return peer.last(own::failed(&error, &request_id())),
-    };
-    let asked = (|| {
-        if parts.method != Method::GET {
-            return Err(AwsError::client("UnsupportedOperation", "use GET").status(405));
-        }
-        let mut query = read(parts.uri.query().unwrap_or_default())
-            .map_err(|why| AwsError::client("ValidationException", why))?;
-        query.filter.account = Some(scope.account);
-        Ok(query)
-    })();
-    let query: Query = match asked {
-        Ok(query) => query,
-        Err(error) => return own::failed(&error, &request_id()),
-    };
-    let (kept, live) = gateway.built.ecs.events.subscribe();
+/// The events that `query` asks for, of those that `scope` may see.
+///
+/// # Errors
+/// When the query cannot be read.
+pub(super) fn page(events: &Events, scope: &Scope, query: &str) -> Result<Body, AwsError> {
+    let query = read(query).map_err(|why| AwsError::client("ValidationException", why));
+    let mut query: Query = query?;
+    query.filter.account = Some(scope.account.clone());
+    let (kept, live) = events.subscribe();
     let kept = first(&kept, &query);
-    let mut response = Response::new(if query.follow {
-        following(kept, live, query.filter)
-    } else {
-        full(lines(&kept))
-    });
-    let lines = HeaderValue::from_static("application/x-ndjson");
-    response.headers_mut().insert(header::CONTENT_TYPE, lines);
-    response
+    Ok(match query.follow {
+        true => following(kept, live, query.filter),
+        false => full(lines(&kept)),
+    })
 }
 
 fn read(query: &str) -> Result<Query, String> {
