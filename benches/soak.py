@@ -130,6 +130,9 @@ def main():
             gate.stop()
             again = start(gate)
             show("stopped, started", figures(gate), again)
+            gate.reset()
+            time.sleep(asked.settle)
+            show(f"all forgotten, {asked.settle} s later", figures(gate))
         finally:
             gate.destroy()
 

@@ -313,7 +313,7 @@ impl Demo<'_> {
             "its address: {ip}\n\n\
              Try next, in another terminal:\n  \
              curl http://{ip}/\n  \
-             eval \"$({program} env --listen {address})\" && aws logs tail {GROUP} --follow\n  \
+             {program} logs {id} --follow\n  \
              eval \"$({program} env --listen {address})\" && aws ecs stop-task --task {id}\n\n\
              Its log:"
         );

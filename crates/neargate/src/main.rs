@@ -4,6 +4,7 @@
 #[macro_use]
 mod view;
 
+mod allocator;
 mod cli;
 mod client;
 mod commands;
@@ -25,9 +26,6 @@ mod up;
 mod upstream;
 
 use std::process::ExitCode;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     // It forks: it must run before any thread exists.

@@ -6,7 +6,7 @@ use crate::machine::{Machine, Setup};
 use crate::running::{Record, Records, Which, is_same};
 use crate::slices::{Keeper, Running};
 use crate::upstream::Local;
-use crate::{demo, environment, instance, log, operator, preflight, task_network};
+use crate::{allocator, demo, environment, instance, log, operator, preflight, task_network};
 use anyhow::{Context, Result, bail};
 use neargate_base::time::{Stopwatch, SystemClock, WatchedClock};
 use neargate_base::{Clock, Rng, Secret, task};
@@ -66,6 +66,7 @@ pub fn in_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .on_thread_park(allocator::give_back)
         .build();
     runtime.context("cannot start the runtime")?.block_on(work)
 }
