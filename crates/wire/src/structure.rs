@@ -76,24 +76,27 @@ impl Structure for Unit {
     }
 }
 
-/// Generated code: sets an optional member.
-pub fn put<T: FromValue>(slot: &mut Option<T>, value: Value) {
-    if let Some(v) = T::from_value(value) {
-        *slot = Some(v);
-    }
-}
+/// Generated code: what sets a member, by how it is kept. A value of another kind changes nothing.
+#[doc(hidden)]
+pub mod set {
+    use crate::value::{FromValue, Value};
 
-/// Generated code: sets a required member.
-pub fn must<T: FromValue>(slot: &mut T, value: Value) {
-    if let Some(v) = T::from_value(value) {
-        *slot = v;
+    pub fn opt<T: FromValue>(slot: &mut Option<T>, value: Value) {
+        if let Some(v) = T::from_value(value) {
+            *slot = Some(v);
+        }
     }
-}
 
-/// Generated code: sets a recursive member.
-pub fn put_boxed<T: FromValue>(slot: &mut Option<Box<T>>, value: Value) {
-    if let Some(v) = T::from_value(value) {
-        *slot = Some(Box::new(v));
+    pub fn req<T: FromValue>(slot: &mut T, value: Value) {
+        if let Some(v) = T::from_value(value) {
+            *slot = v;
+        }
+    }
+
+    pub fn boxed<T: FromValue>(slot: &mut Option<Box<T>>, value: Value) {
+        if let Some(v) = T::from_value(value) {
+            *slot = Some(Box::new(v));
+        }
     }
 }
 

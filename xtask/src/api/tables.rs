@@ -11,8 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Debug, Write};
 
 /// What the compiler would say of code that nobody reads.
-const ALLOWED: &str =
-    "#![allow(clippy::all, non_upper_case_globals, unused_imports, unused_variables)]\n\n";
+const ALLOWED: &str = "#![allow(clippy::all, non_upper_case_globals, unused_imports)]\n\n";
 
 /// The root module of a service: the whole of one of which we take nothing.
 pub fn service(service: &'static Service) -> Result<String> {
@@ -20,7 +19,7 @@ pub fn service(service: &'static Service) -> Result<String> {
     let mut out = format!("//! The API of {}.\n\n", service.sdk_id);
     if taken {
         out.push_str(ALLOWED);
-        out.push_str("pub mod ops;\npub mod shapes;\npub mod types;\n\n");
+        out.push_str("pub mod ops;\n#[rustfmt::skip]\npub mod shapes;\npub mod types;\n\n");
         out.push_str("pub use ops::*;\npub use types::*;\n\n");
     }
     let here = if taken { ", Target::Here" } else { "" };
@@ -89,7 +88,7 @@ fn error_table(error: &ErrorShape) -> String {
     format!("ERROR_{}", error.name)
 }
 
-/// `shapes.rs`.
+/// `shapes.rs`: a line for a shape and for a member, which rustfmt would make many.
 pub fn shapes(_: &'static Service, graph: &Graph) -> Result<String> {
     let mut out = String::from(
         "//! The tables of the shapes of the operations we take.\n\n\
@@ -132,13 +131,13 @@ pub fn shapes(_: &'static Service, graph: &Graph) -> Result<String> {
         field(&mut out, "sensitive", shape.sensitive.then_some(true))?;
         field(&mut out, "location_name", shape.location_name.map(Some))?;
         namespace(&mut out, shape.xml_namespace)?;
-        writeln!(out, "..DEFAULT }};\n")?;
+        writeln!(out, "..DEFAULT }};")?;
     }
     for error in graph.errors.values() {
         writeln!(
             out,
             "pub static {}: ErrorShape = ErrorShape {{ name: {:?}, code: {:?}, status: {}, \
-             fault: Fault::{:?}, shape: Here(&{}) }};\n",
+             fault: Fault::{:?}, shape: Here(&{}) }};",
             error_table(error),
             error.name,
             error.code,
@@ -163,7 +162,8 @@ fn kind(shape: &'static Shape) -> String {
                 .iter()
                 .map(|m| member(m).unwrap_or_default())
                 .collect();
-            format!("Kind::Structure(&[{}])", list.join(", "))
+            let lines: String = list.iter().map(|m| format!("    {m},\n")).collect();
+            format!("Kind::Structure(&[\n{lines}])")
         }
         Kind::List(of) => format!("Kind::List({})", element(of)),
         Kind::Map { key, value } => {

@@ -11,13 +11,12 @@ use std::fmt::Write;
 pub fn types(graph: &Graph) -> Result<String> {
     let mut out = String::from(
         "//! The structures of the operations we take.\n\n\
-         use super::shapes;\n\
          use bytes::Bytes;\n\
          use neargate_base::Timestamp;\n\
-         use neargate_wire::schema::Shape;\n\
-         use neargate_wire::structure::{Fields, Structure, must, put, put_boxed};\n\
-         use neargate_wire::value::{Document, Value};\n\
-         use std::collections::BTreeMap;\n",
+         use neargate_wire::structures;\n\
+         use neargate_wire::value::Document;\n\
+         use std::collections::BTreeMap;\n\n\
+         structures! {\n",
     );
     let mut names = BTreeSet::new();
     for shape in graph.structures.values() {
@@ -28,57 +27,37 @@ pub fn types(graph: &Graph) -> Result<String> {
         );
         structure(shape, graph, &mut out)?;
     }
+    out.push_str("}\n");
     Ok(out)
 }
 
-/// How a member is kept.
-enum Slot {
-    Required,
-    Optional,
-    Boxed,
-}
-
-fn slot(of: &'static Shape, member: &Member, graph: &Graph) -> Slot {
+/// How a member is kept, in the words of `neargate_wire::structures`.
+fn kept(of: &'static Shape, member: &Member, graph: &Graph) -> &'static str {
     if is_recursive(of, member.shape.get()) {
-        Slot::Boxed
+        "boxed"
     } else if member.required && graph.is_input(of) {
-        Slot::Required
+        "req"
     } else {
-        Slot::Optional
+        "opt"
     }
 }
 
 fn structure(shape: &'static Shape, graph: &Graph, out: &mut String) -> Result<()> {
     let name = graph.type_name(shape);
-    let (mut fields, mut sets, mut gets) = (String::new(), String::new(), String::new());
+    let mut lines = String::new();
     let mut seen = BTreeSet::new();
     for (at, member) in shape.members().iter().enumerate() {
         let field = names::field(member.name);
         ensure!(seen.insert(field.clone()), "{name} has two fields {field}");
         let of = rust_type(member.shape, graph);
-        let (of, set, get) = match slot(shape, member, graph) {
-            Slot::Required => (of, "must", "req"),
-            Slot::Optional => (format!("Option<{of}>"), "put", "opt"),
-            Slot::Boxed => (format!("Option<Box<{of}>>"), "put_boxed", "boxed"),
-        };
-        writeln!(fields, "pub {field}: {of},")?;
-        writeln!(sets, "{at} => {set}(&mut self.{field}, value),")?;
-        writeln!(gets, "fields.{get}({at}, &self.{field});")?;
+        let kept = kept(shape, member, graph);
+        writeln!(lines, "        {at} {kept} {field}: {of},")?;
     }
     let table = names::table(shape.name);
-    let members = shape.members().len();
-    let mutable = if members == 0 { "" } else { "mut " };
-    writeln!(
-        out,
-        "\n#[derive(Debug, Clone, Default, PartialEq)]\n\
-         pub struct {name} {{\n{fields}}}\n\n\
-         impl Structure for {name} {{\n\
-         const SHAPE: &'static Shape = &shapes::{table};\n\n\
-         fn set(&mut self, member: usize, value: Value) {{\n\
-         match member {{\n{sets}_ => {{}}\n}}\n}}\n\n\
-         fn to_value(&self) -> Value {{\n\
-         let {mutable}fields = Fields::with_capacity({members});\n{gets}fields.done()\n}}\n}}"
-    )?;
+    match lines.is_empty() {
+        true => writeln!(out, "    {name}: {table} {{}}")?,
+        false => writeln!(out, "    {name}: {table} {{\n{lines}    }}")?,
+    }
     Ok(())
 }
 
@@ -104,28 +83,19 @@ pub fn operations(service: &'static Service, graph: &Graph) -> Result<String> {
     let mut out = String::from(
         "//! One unit struct per operation we take.\n\n\
          use super::types;\n\
-         use neargate_wire::schema::Service;\n\
-         use neargate_wire::structure::{OperationDef, Unit};\n",
+         use neargate_wire::operation_structs;\n\
+         use neargate_wire::structure::Unit;\n\n\
+         operation_structs! {\n",
     );
     for op in service.operations.iter().filter(|op| op.taken) {
         let end = |target: Option<Target>| match target {
             Some(target) => format!("types::{}", graph.type_name(target.get())),
             None => "Unit".into(),
         };
-        let name = op.name;
-        writeln!(
-            out,
-            "\n#[derive(Debug, Clone, Copy)]\n\
-             pub struct {name};\n\n\
-             impl OperationDef for {name} {{\n\
-             type Input = {};\n\
-             type Output = {};\n\
-             const NAME: &'static str = \"{name}\";\n\n\
-             fn service() -> &'static Service {{\n&super::SERVICE\n}}\n}}",
-            end(op.input),
-            end(op.output)
-        )?;
+        let (name, input, output) = (op.name, end(op.input), end(op.output));
+        writeln!(out, "    {name}({input}) -> {output};")?;
     }
+    out.push_str("}\n");
     let names: Vec<&str> = service
         .operations
         .iter()

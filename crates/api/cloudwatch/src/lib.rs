@@ -2,9 +2,10 @@
 
 //! The API of CloudWatch.
 
-#![allow(clippy::all, non_upper_case_globals, unused_imports, unused_variables)]
+#![allow(clippy::all, non_upper_case_globals, unused_imports)]
 
 pub mod ops;
+#[rustfmt::skip]
 pub mod shapes;
 pub mod types;
 

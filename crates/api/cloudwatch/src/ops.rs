@@ -3,20 +3,11 @@
 //! One unit struct per operation we take.
 
 use super::types;
-use neargate_wire::schema::Service;
-use neargate_wire::structure::{OperationDef, Unit};
+use neargate_wire::operation_structs;
+use neargate_wire::structure::Unit;
 
-#[derive(Debug, Clone, Copy)]
-pub struct DescribeAlarms;
-
-impl OperationDef for DescribeAlarms {
-    type Input = types::DescribeAlarmsInput;
-    type Output = types::DescribeAlarmsOutput;
-    const NAME: &'static str = "DescribeAlarms";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
+operation_structs! {
+    DescribeAlarms(types::DescribeAlarmsInput) -> types::DescribeAlarmsOutput;
 }
 
 /// Calls the macro `$with` with all operations we take.

@@ -5,867 +5,252 @@
 use neargate_wire::schema::*;
 use neargate_wire::schema::{SHAPE as DEFAULT, Target::Here};
 
-pub static AccountId: Shape = Shape {
-    name: "AccountId",
-    min: Some(1.0),
-    max: Some(255.0),
-    ..DEFAULT
-};
-
-pub static ActionConfiguration: Shape = Shape {
-    name: "ActionConfiguration",
-    kind: Kind::Structure(&[member("AlarmTagsPropagation", Here(&AlarmTagsPropagation))]),
-    ..DEFAULT
-};
-
-pub static ActionLogLineCount: Shape = Shape {
-    name: "ActionLogLineCount",
-    kind: Kind::Integer,
-    ..DEFAULT
-};
-
-pub static ActionLogLineRoleArn: Shape = Shape {
-    name: "ActionLogLineRoleArn",
-    ..DEFAULT
-};
-
-pub static ActionPrefix: Shape = Shape {
-    name: "ActionPrefix",
-    min: Some(1.0),
-    max: Some(1024.0),
-    ..DEFAULT
-};
-
-pub static ActionsEnabled: Shape = Shape {
-    name: "ActionsEnabled",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static ActionsSuppressedBy: Shape = Shape {
-    name: "ActionsSuppressedBy",
-    values: &["WaitPeriod", "ExtensionPeriod", "Alarm"],
-    ..DEFAULT
-};
-
-pub static ActionsSuppressedReason: Shape = Shape {
-    name: "ActionsSuppressedReason",
-    min: Some(0.0),
-    max: Some(1024.0),
-    ..DEFAULT
-};
-
-pub static AggregationExpression: Shape = Shape {
-    name: "AggregationExpression",
-    min: Some(1.0),
-    max: Some(2048.0),
-    ..DEFAULT
-};
-
-pub static AlarmArn: Shape = Shape {
-    name: "AlarmArn",
-    min: Some(1.0),
-    max: Some(1600.0),
-    ..DEFAULT
-};
-
-pub static AlarmDescription: Shape = Shape {
-    name: "AlarmDescription",
-    min: Some(0.0),
-    max: Some(1024.0),
-    ..DEFAULT
-};
-
-pub static AlarmName: Shape = Shape {
-    name: "AlarmName",
-    min: Some(1.0),
-    max: Some(255.0),
-    ..DEFAULT
-};
-
-pub static AlarmNamePrefix: Shape = Shape {
-    name: "AlarmNamePrefix",
-    min: Some(1.0),
-    max: Some(255.0),
-    ..DEFAULT
-};
-
-pub static AlarmNames: Shape = Shape {
-    name: "AlarmNames",
-    kind: Kind::List(Element::of(Here(&AlarmName))),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static AlarmPromQLCriteria: Shape = Shape {
-    name: "AlarmPromQLCriteria",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("Query", Here(&Query))
-        },
-        member("PendingPeriod", Here(&PendingPeriod)),
-        member("RecoveryPeriod", Here(&RecoveryPeriod)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AlarmRule: Shape = Shape {
-    name: "AlarmRule",
-    min: Some(1.0),
-    max: Some(10240.0),
-    ..DEFAULT
-};
-
-pub static AlarmTagsPropagation: Shape = Shape {
-    name: "AlarmTagsPropagation",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("Enabled", Here(&AlarmTagsPropagationEnabled))
-        },
-        member("IncludedTagKeys", Here(&AlarmTagsPropagationTagKeys)),
-        member("ExcludedTagKeys", Here(&AlarmTagsPropagationTagKeys)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AlarmTagsPropagationEnabled: Shape = Shape {
-    name: "AlarmTagsPropagationEnabled",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static AlarmTagsPropagationTagKey: Shape = Shape {
-    name: "AlarmTagsPropagationTagKey",
-    min: Some(1.0),
-    max: Some(128.0),
-    ..DEFAULT
-};
-
-pub static AlarmTagsPropagationTagKeys: Shape = Shape {
-    name: "AlarmTagsPropagationTagKeys",
-    kind: Kind::List(Element::of(Here(&AlarmTagsPropagationTagKey))),
-    min: Some(1.0),
-    max: Some(50.0),
-    ..DEFAULT
-};
-
-pub static AlarmType: Shape = Shape {
-    name: "AlarmType",
-    values: &["CompositeAlarm", "MetricAlarm", "LogAlarm"],
-    ..DEFAULT
-};
-
-pub static AlarmTypes: Shape = Shape {
-    name: "AlarmTypes",
-    kind: Kind::List(Element::of(Here(&AlarmType))),
-    ..DEFAULT
-};
-
-pub static AmazonResourceName: Shape = Shape {
-    name: "AmazonResourceName",
-    min: Some(1.0),
-    max: Some(1024.0),
-    ..DEFAULT
-};
-
-pub static ComparisonOperator: Shape = Shape {
-    name: "ComparisonOperator",
-    values: &[
-        "GreaterThanOrEqualToThreshold",
-        "GreaterThanThreshold",
-        "LessThanThreshold",
-        "LessThanOrEqualToThreshold",
-        "LessThanLowerOrGreaterThanUpperThreshold",
-        "LessThanLowerThreshold",
-        "GreaterThanUpperThreshold",
-    ],
-    ..DEFAULT
-};
-
-pub static CompositeAlarm: Shape = Shape {
-    name: "CompositeAlarm",
-    kind: Kind::Structure(&[
-        member("ActionsEnabled", Here(&ActionsEnabled)),
-        member("AlarmActions", Here(&ResourceList)),
-        member("AlarmArn", Here(&AlarmArn)),
-        member("AlarmConfigurationUpdatedTimestamp", Here(&Timestamp)),
-        member("AlarmDescription", Here(&AlarmDescription)),
-        member("AlarmName", Here(&AlarmName)),
-        member("AlarmRule", Here(&AlarmRule)),
-        member("InsufficientDataActions", Here(&ResourceList)),
-        member("OKActions", Here(&ResourceList)),
-        member("StateReason", Here(&StateReason)),
-        member("StateReasonData", Here(&StateReasonData)),
-        member("StateUpdatedTimestamp", Here(&Timestamp)),
-        member("StateValue", Here(&StateValue)),
-        member("StateTransitionedTimestamp", Here(&Timestamp)),
-        member("ActionsSuppressedBy", Here(&ActionsSuppressedBy)),
-        member("ActionsSuppressedReason", Here(&ActionsSuppressedReason)),
-        member("ActionsSuppressor", Here(&AlarmArn)),
-        member("ActionsSuppressorWaitPeriod", Here(&SuppressorPeriod)),
-        member("ActionsSuppressorExtensionPeriod", Here(&SuppressorPeriod)),
-        member("ActionConfiguration", Here(&ActionConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CompositeAlarms: Shape = Shape {
-    name: "CompositeAlarms",
-    kind: Kind::List(Element::of(Here(&CompositeAlarm))),
-    ..DEFAULT
-};
-
-pub static DatapointsToAlarm: Shape = Shape {
-    name: "DatapointsToAlarm",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static DescribeAlarmsInput: Shape = Shape {
-    name: "DescribeAlarmsInput",
-    kind: Kind::Structure(&[
-        member("AlarmNames", Here(&AlarmNames)),
-        member("AlarmNamePrefix", Here(&AlarmNamePrefix)),
-        member("AlarmTypes", Here(&AlarmTypes)),
-        member("ChildrenOfAlarmName", Here(&AlarmName)),
-        member("ParentsOfAlarmName", Here(&AlarmName)),
-        member("StateValue", Here(&StateValue)),
-        member("ActionPrefix", Here(&ActionPrefix)),
-        member("MaxRecords", Here(&MaxRecords)),
-        member("NextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeAlarmsOutput: Shape = Shape {
-    name: "DescribeAlarmsOutput",
-    kind: Kind::Structure(&[
-        member("CompositeAlarms", Here(&CompositeAlarms)),
-        member("MetricAlarms", Here(&MetricAlarms)),
-        member("LogAlarms", Here(&LogAlarms)),
-        member("NextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Dimension: Shape = Shape {
-    name: "Dimension",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("Name", Here(&DimensionName))
-        },
-        Member {
-            required: true,
-            ..member("Value", Here(&DimensionValue))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DimensionName: Shape = Shape {
-    name: "DimensionName",
-    min: Some(1.0),
-    max: Some(255.0),
-    ..DEFAULT
-};
-
-pub static DimensionValue: Shape = Shape {
-    name: "DimensionValue",
-    min: Some(1.0),
-    max: Some(1024.0),
-    ..DEFAULT
-};
-
-pub static Dimensions: Shape = Shape {
-    name: "Dimensions",
-    kind: Kind::List(Element::of(Here(&Dimension))),
-    max: Some(30.0),
-    ..DEFAULT
-};
-
-pub static EndTimeOffset: Shape = Shape {
-    name: "EndTimeOffset",
-    kind: Kind::Long,
-    min: Some(0.0),
-    max: Some(2592000.0),
-    ..DEFAULT
-};
-
-pub static ErrorMessage: Shape = Shape {
-    name: "ErrorMessage",
-    min: Some(1.0),
-    max: Some(255.0),
-    ..DEFAULT
-};
-
-pub static EvaluateLowSampleCountPercentile: Shape = Shape {
-    name: "EvaluateLowSampleCountPercentile",
-    min: Some(1.0),
-    max: Some(255.0),
-    ..DEFAULT
-};
-
-pub static EvaluationCriteria: Shape = Shape {
-    name: "EvaluationCriteria",
-    kind: Kind::Structure(&[member("PromQLCriteria", Here(&AlarmPromQLCriteria))]),
-    union: true,
-    ..DEFAULT
-};
-
-pub static EvaluationInterval: Shape = Shape {
-    name: "EvaluationInterval",
-    kind: Kind::Integer,
-    min: Some(10.0),
-    max: Some(3600.0),
-    ..DEFAULT
-};
-
-pub static EvaluationPeriods: Shape = Shape {
-    name: "EvaluationPeriods",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static EvaluationState: Shape = Shape {
-    name: "EvaluationState",
-    values: &["PARTIAL_DATA", "EVALUATION_FAILURE", "EVALUATION_ERROR"],
-    ..DEFAULT
-};
-
-pub static EvaluationWindow: Shape = Shape {
-    name: "EvaluationWindow",
-    kind: Kind::Structure(&[
-        member("WallClockWindow", Here(&WallClockWindow)),
-        member("SlidingWindow", Here(&SlidingWindow)),
-    ]),
-    union: true,
-    ..DEFAULT
-};
-
-pub static ExtendedStatistic: Shape = Shape {
-    name: "ExtendedStatistic",
-    ..DEFAULT
-};
-
-pub static InvalidNextToken: Shape = Shape {
-    name: "InvalidNextToken",
-    kind: Kind::Structure(&[member("message", Here(&ErrorMessage))]),
-    ..DEFAULT
-};
-
-pub static LogAlarm: Shape = Shape {
-    name: "LogAlarm",
-    kind: Kind::Structure(&[
-        member("AlarmName", Here(&AlarmName)),
-        member("AlarmArn", Here(&AlarmArn)),
-        member("AlarmDescription", Here(&AlarmDescription)),
-        member("AlarmConfigurationUpdatedTimestamp", Here(&Timestamp)),
-        member("ActionsEnabled", Here(&ActionsEnabled)),
-        member("OKActions", Here(&ResourceList)),
-        member("AlarmActions", Here(&ResourceList)),
-        member("InsufficientDataActions", Here(&ResourceList)),
-        member("StateValue", Here(&StateValue)),
-        member("StateReason", Here(&StateReason)),
-        member("StateReasonData", Here(&StateReasonData)),
-        member("StateUpdatedTimestamp", Here(&Timestamp)),
-        member(
-            "ScheduledQueryConfiguration",
-            Here(&ScheduledQueryConfiguration),
-        ),
-        member("QueryResultsToEvaluate", Here(&QueryResultsToEvaluate)),
-        member("QueryResultsToAlarm", Here(&QueryResultsToAlarm)),
-        member("Threshold", Here(&Threshold)),
-        member("ComparisonOperator", Here(&ComparisonOperator)),
-        member("TreatMissingData", Here(&TreatMissingData)),
-        member("StateTransitionedTimestamp", Here(&Timestamp)),
-        member("EvaluationState", Here(&EvaluationState)),
-        member("ActionLogLineCount", Here(&ActionLogLineCount)),
-        member("ActionLogLineRoleArn", Here(&ActionLogLineRoleArn)),
-        member("WarmUpConfiguration", Here(&WarmUpConfiguration)),
-        member("ActionConfiguration", Here(&ActionConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LogAlarms: Shape = Shape {
-    name: "LogAlarms",
-    kind: Kind::List(Element::of(Here(&LogAlarm))),
-    ..DEFAULT
-};
-
-pub static LogGroupIdentifiers: Shape = Shape {
-    name: "LogGroupIdentifiers",
-    kind: Kind::List(Element::of(Here(&AmazonResourceName))),
-    min: Some(1.0),
-    max: Some(50.0),
-    ..DEFAULT
-};
-
-pub static MaxRecords: Shape = Shape {
-    name: "MaxRecords",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static Metric: Shape = Shape {
-    name: "Metric",
-    kind: Kind::Structure(&[
-        member("Namespace", Here(&Namespace)),
-        member("MetricName", Here(&MetricName)),
-        member("Dimensions", Here(&Dimensions)),
-    ]),
-    ..DEFAULT
-};
-
-pub static MetricAlarm: Shape = Shape {
-    name: "MetricAlarm",
-    kind: Kind::Structure(&[
-        member("AlarmName", Here(&AlarmName)),
-        member("AlarmArn", Here(&AlarmArn)),
-        member("AlarmDescription", Here(&AlarmDescription)),
-        member("AlarmConfigurationUpdatedTimestamp", Here(&Timestamp)),
-        member("ActionsEnabled", Here(&ActionsEnabled)),
-        member("OKActions", Here(&ResourceList)),
-        member("AlarmActions", Here(&ResourceList)),
-        member("InsufficientDataActions", Here(&ResourceList)),
-        member("StateValue", Here(&StateValue)),
-        member("StateReason", Here(&StateReason)),
-        member("StateReasonData", Here(&StateReasonData)),
-        member("StateUpdatedTimestamp", Here(&Timestamp)),
-        member("MetricName", Here(&MetricName)),
-        member("Namespace", Here(&Namespace)),
-        member("Statistic", Here(&Statistic)),
-        member("ExtendedStatistic", Here(&ExtendedStatistic)),
-        member("Dimensions", Here(&Dimensions)),
-        member("Period", Here(&Period)),
-        member("Unit", Here(&StandardUnit)),
-        member("EvaluationPeriods", Here(&EvaluationPeriods)),
-        member("DatapointsToAlarm", Here(&DatapointsToAlarm)),
-        member("Threshold", Here(&Threshold)),
-        member("ComparisonOperator", Here(&ComparisonOperator)),
-        member("TreatMissingData", Here(&TreatMissingData)),
-        member(
-            "EvaluateLowSampleCountPercentile",
-            Here(&EvaluateLowSampleCountPercentile),
-        ),
-        member("Metrics", Here(&MetricDataQueries)),
-        member("ThresholdMetricId", Here(&MetricId)),
-        member("EvaluationState", Here(&EvaluationState)),
-        member("StateTransitionedTimestamp", Here(&Timestamp)),
-        member("EvaluationWindow", Here(&EvaluationWindow)),
-        member("WarmUpConfiguration", Here(&WarmUpConfiguration)),
-        member("EvaluationCriteria", Here(&EvaluationCriteria)),
-        member("EvaluationInterval", Here(&EvaluationInterval)),
-        member("ActionConfiguration", Here(&ActionConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static MetricAlarms: Shape = Shape {
-    name: "MetricAlarms",
-    kind: Kind::List(Element::of(Here(&MetricAlarm))),
-    ..DEFAULT
-};
-
-pub static MetricDataQueries: Shape = Shape {
-    name: "MetricDataQueries",
-    kind: Kind::List(Element::of(Here(&MetricDataQuery))),
-    ..DEFAULT
-};
-
-pub static MetricDataQuery: Shape = Shape {
-    name: "MetricDataQuery",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("Id", Here(&MetricId))
-        },
-        member("MetricStat", Here(&MetricStat)),
-        member("Expression", Here(&MetricExpression)),
-        member("Label", Here(&MetricLabel)),
-        member("ReturnData", Here(&ReturnData)),
-        member("Period", Here(&Period)),
-        member("AccountId", Here(&AccountId)),
-    ]),
-    ..DEFAULT
-};
-
-pub static MetricExpression: Shape = Shape {
-    name: "MetricExpression",
-    min: Some(1.0),
-    max: Some(2048.0),
-    ..DEFAULT
-};
-
-pub static MetricId: Shape = Shape {
-    name: "MetricId",
-    min: Some(1.0),
-    max: Some(255.0),
-    ..DEFAULT
-};
-
-pub static MetricLabel: Shape = Shape {
-    name: "MetricLabel",
-    ..DEFAULT
-};
-
-pub static MetricName: Shape = Shape {
-    name: "MetricName",
-    min: Some(1.0),
-    max: Some(255.0),
-    ..DEFAULT
-};
-
-pub static MetricStat: Shape = Shape {
-    name: "MetricStat",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("Metric", Here(&Metric))
-        },
-        Member {
-            required: true,
-            ..member("Period", Here(&Period))
-        },
-        Member {
-            required: true,
-            ..member("Stat", Here(&Stat))
-        },
-        member("Unit", Here(&StandardUnit)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Namespace: Shape = Shape {
-    name: "Namespace",
-    min: Some(1.0),
-    max: Some(255.0),
-    pattern: Some(&PATTERN_0),
-    ..DEFAULT
-};
-
-pub static NextToken: Shape = Shape {
-    name: "NextToken",
-    ..DEFAULT
-};
-
-pub static OnlyStartEvaluatingAfterWarmUpPeriodEnds: Shape = Shape {
-    name: "OnlyStartEvaluatingAfterWarmUpPeriodEnds",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static PendingPeriod: Shape = Shape {
-    name: "PendingPeriod",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    max: Some(86400.0),
-    ..DEFAULT
-};
-
-pub static Period: Shape = Shape {
-    name: "Period",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static Query: Shape = Shape {
-    name: "Query",
-    min: Some(1.0),
-    max: Some(10000.0),
-    ..DEFAULT
-};
-
-pub static QueryResultsToAlarm: Shape = Shape {
-    name: "QueryResultsToAlarm",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static QueryResultsToEvaluate: Shape = Shape {
-    name: "QueryResultsToEvaluate",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static QueryString: Shape = Shape {
-    name: "QueryString",
-    min: Some(0.0),
-    max: Some(10000.0),
-    ..DEFAULT
-};
-
-pub static RecoveryPeriod: Shape = Shape {
-    name: "RecoveryPeriod",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    max: Some(86400.0),
-    ..DEFAULT
-};
-
-pub static ResourceList: Shape = Shape {
-    name: "ResourceList",
-    kind: Kind::List(Element::of(Here(&ResourceName))),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static ResourceName: Shape = Shape {
-    name: "ResourceName",
-    min: Some(1.0),
-    max: Some(1024.0),
-    ..DEFAULT
-};
-
-pub static ReturnData: Shape = Shape {
-    name: "ReturnData",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static ScheduleConfiguration: Shape = Shape {
-    name: "ScheduleConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("ScheduleExpression", Here(&ScheduleExpression))
-        },
-        Member {
-            required: true,
-            ..member("StartTimeOffset", Here(&StartTimeOffset))
-        },
-        member("EndTimeOffset", Here(&EndTimeOffset)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ScheduleExpression: Shape = Shape {
-    name: "ScheduleExpression",
-    min: Some(1.0),
-    max: Some(256.0),
-    ..DEFAULT
-};
-
-pub static ScheduledQueryConfiguration: Shape = Shape {
-    name: "ScheduledQueryConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("QueryString", Here(&QueryString))
-        },
-        member("LogGroupIdentifiers", Here(&LogGroupIdentifiers)),
-        member("QueryARN", Here(&AmazonResourceName)),
-        Member {
-            required: true,
-            ..member("ScheduledQueryRoleARN", Here(&AmazonResourceName))
-        },
-        Member {
-            required: true,
-            ..member("ScheduleConfiguration", Here(&ScheduleConfiguration))
-        },
-        Member {
-            required: true,
-            ..member("AggregationExpression", Here(&AggregationExpression))
-        },
-        member("Tags", Here(&TagList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static SlidingWindow: Shape = Shape {
-    name: "SlidingWindow",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static StandardUnit: Shape = Shape {
-    name: "StandardUnit",
-    values: &[
-        "Seconds",
-        "Microseconds",
-        "Milliseconds",
-        "Bytes",
-        "Kilobytes",
-        "Megabytes",
-        "Gigabytes",
-        "Terabytes",
-        "Bits",
-        "Kilobits",
-        "Megabits",
-        "Gigabits",
-        "Terabits",
-        "Percent",
-        "Count",
-        "Bytes/Second",
-        "Kilobytes/Second",
-        "Megabytes/Second",
-        "Gigabytes/Second",
-        "Terabytes/Second",
-        "Bits/Second",
-        "Kilobits/Second",
-        "Megabits/Second",
-        "Gigabits/Second",
-        "Terabits/Second",
-        "Count/Second",
-        "None",
-    ],
-    ..DEFAULT
-};
-
-pub static StartTimeOffset: Shape = Shape {
-    name: "StartTimeOffset",
-    kind: Kind::Long,
-    min: Some(1.0),
-    max: Some(2592000.0),
-    ..DEFAULT
-};
-
-pub static Stat: Shape = Shape {
-    name: "Stat",
-    ..DEFAULT
-};
-
-pub static StateReason: Shape = Shape {
-    name: "StateReason",
-    min: Some(0.0),
-    max: Some(1023.0),
-    ..DEFAULT
-};
-
-pub static StateReasonData: Shape = Shape {
-    name: "StateReasonData",
-    min: Some(0.0),
-    max: Some(4000.0),
-    ..DEFAULT
-};
-
-pub static StateValue: Shape = Shape {
-    name: "StateValue",
-    values: &["OK", "ALARM", "INSUFFICIENT_DATA"],
-    ..DEFAULT
-};
-
-pub static Statistic: Shape = Shape {
-    name: "Statistic",
-    values: &["SampleCount", "Average", "Sum", "Minimum", "Maximum"],
-    ..DEFAULT
-};
-
-pub static SuppressorPeriod: Shape = Shape {
-    name: "SuppressorPeriod",
-    kind: Kind::Integer,
-    ..DEFAULT
-};
-
-pub static Tag: Shape = Shape {
-    name: "Tag",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("Key", Here(&TagKey))
-        },
-        Member {
-            required: true,
-            ..member("Value", Here(&TagValue))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static TagKey: Shape = Shape {
-    name: "TagKey",
-    min: Some(1.0),
-    max: Some(128.0),
-    ..DEFAULT
-};
-
-pub static TagList: Shape = Shape {
-    name: "TagList",
-    kind: Kind::List(Element::of(Here(&Tag))),
-    ..DEFAULT
-};
-
-pub static TagValue: Shape = Shape {
-    name: "TagValue",
-    min: Some(0.0),
-    max: Some(256.0),
-    ..DEFAULT
-};
-
-pub static Threshold: Shape = Shape {
-    name: "Threshold",
-    kind: Kind::Double,
-    ..DEFAULT
-};
-
-pub static Timestamp: Shape = Shape {
-    name: "Timestamp",
-    kind: Kind::Timestamp(None),
-    ..DEFAULT
-};
-
-pub static Timezone: Shape = Shape {
-    name: "Timezone",
-    min: Some(1.0),
-    max: Some(50.0),
-    ..DEFAULT
-};
-
-pub static TreatMissingData: Shape = Shape {
-    name: "TreatMissingData",
-    min: Some(1.0),
-    max: Some(255.0),
-    ..DEFAULT
-};
-
-pub static WallClockWindow: Shape = Shape {
-    name: "WallClockWindow",
-    kind: Kind::Structure(&[member("Timezone", Here(&Timezone))]),
-    ..DEFAULT
-};
-
-pub static WarmUpConfiguration: Shape = Shape {
-    name: "WarmUpConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member(
-                "WarmUpPeriodDurationInMinutes",
-                Here(&WarmUpPeriodDurationInMinutes),
-            )
-        },
-        member(
-            "OnlyStartEvaluatingAfterWarmUpPeriodEnds",
-            Here(&OnlyStartEvaluatingAfterWarmUpPeriodEnds),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static WarmUpPeriodDurationInMinutes: Shape = Shape {
-    name: "WarmUpPeriodDurationInMinutes",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(2880.0),
-    ..DEFAULT
-};
-
-pub static ERROR_InvalidNextToken: ErrorShape = ErrorShape {
-    name: "InvalidNextToken",
-    code: "InvalidNextToken",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&InvalidNextToken),
-};
-
+pub static AccountId: Shape = Shape { name: "AccountId", min: Some(1.0), max: Some(255.0), ..DEFAULT };
+pub static ActionConfiguration: Shape = Shape { name: "ActionConfiguration", kind: Kind::Structure(&[
+    member("AlarmTagsPropagation", Here(&AlarmTagsPropagation)),
+]), ..DEFAULT };
+pub static ActionLogLineCount: Shape = Shape { name: "ActionLogLineCount", kind: Kind::Integer, ..DEFAULT };
+pub static ActionLogLineRoleArn: Shape = Shape { name: "ActionLogLineRoleArn", ..DEFAULT };
+pub static ActionPrefix: Shape = Shape { name: "ActionPrefix", min: Some(1.0), max: Some(1024.0), ..DEFAULT };
+pub static ActionsEnabled: Shape = Shape { name: "ActionsEnabled", kind: Kind::Boolean, ..DEFAULT };
+pub static ActionsSuppressedBy: Shape = Shape { name: "ActionsSuppressedBy", values: &["WaitPeriod", "ExtensionPeriod", "Alarm"], ..DEFAULT };
+pub static ActionsSuppressedReason: Shape = Shape { name: "ActionsSuppressedReason", min: Some(0.0), max: Some(1024.0), ..DEFAULT };
+pub static AggregationExpression: Shape = Shape { name: "AggregationExpression", min: Some(1.0), max: Some(2048.0), ..DEFAULT };
+pub static AlarmArn: Shape = Shape { name: "AlarmArn", min: Some(1.0), max: Some(1600.0), ..DEFAULT };
+pub static AlarmDescription: Shape = Shape { name: "AlarmDescription", min: Some(0.0), max: Some(1024.0), ..DEFAULT };
+pub static AlarmName: Shape = Shape { name: "AlarmName", min: Some(1.0), max: Some(255.0), ..DEFAULT };
+pub static AlarmNamePrefix: Shape = Shape { name: "AlarmNamePrefix", min: Some(1.0), max: Some(255.0), ..DEFAULT };
+pub static AlarmNames: Shape = Shape { name: "AlarmNames", kind: Kind::List(Element::of(Here(&AlarmName))), max: Some(100.0), ..DEFAULT };
+pub static AlarmPromQLCriteria: Shape = Shape { name: "AlarmPromQLCriteria", kind: Kind::Structure(&[
+    Member { required: true, ..member("Query", Here(&Query)) },
+    member("PendingPeriod", Here(&PendingPeriod)),
+    member("RecoveryPeriod", Here(&RecoveryPeriod)),
+]), ..DEFAULT };
+pub static AlarmRule: Shape = Shape { name: "AlarmRule", min: Some(1.0), max: Some(10240.0), ..DEFAULT };
+pub static AlarmTagsPropagation: Shape = Shape { name: "AlarmTagsPropagation", kind: Kind::Structure(&[
+    Member { required: true, ..member("Enabled", Here(&AlarmTagsPropagationEnabled)) },
+    member("IncludedTagKeys", Here(&AlarmTagsPropagationTagKeys)),
+    member("ExcludedTagKeys", Here(&AlarmTagsPropagationTagKeys)),
+]), ..DEFAULT };
+pub static AlarmTagsPropagationEnabled: Shape = Shape { name: "AlarmTagsPropagationEnabled", kind: Kind::Boolean, ..DEFAULT };
+pub static AlarmTagsPropagationTagKey: Shape = Shape { name: "AlarmTagsPropagationTagKey", min: Some(1.0), max: Some(128.0), ..DEFAULT };
+pub static AlarmTagsPropagationTagKeys: Shape = Shape { name: "AlarmTagsPropagationTagKeys", kind: Kind::List(Element::of(Here(&AlarmTagsPropagationTagKey))), min: Some(1.0), max: Some(50.0), ..DEFAULT };
+pub static AlarmType: Shape = Shape { name: "AlarmType", values: &["CompositeAlarm", "MetricAlarm", "LogAlarm"], ..DEFAULT };
+pub static AlarmTypes: Shape = Shape { name: "AlarmTypes", kind: Kind::List(Element::of(Here(&AlarmType))), ..DEFAULT };
+pub static AmazonResourceName: Shape = Shape { name: "AmazonResourceName", min: Some(1.0), max: Some(1024.0), ..DEFAULT };
+pub static ComparisonOperator: Shape = Shape { name: "ComparisonOperator", values: &["GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold", "LessThanLowerOrGreaterThanUpperThreshold", "LessThanLowerThreshold", "GreaterThanUpperThreshold"], ..DEFAULT };
+pub static CompositeAlarm: Shape = Shape { name: "CompositeAlarm", kind: Kind::Structure(&[
+    member("ActionsEnabled", Here(&ActionsEnabled)),
+    member("AlarmActions", Here(&ResourceList)),
+    member("AlarmArn", Here(&AlarmArn)),
+    member("AlarmConfigurationUpdatedTimestamp", Here(&Timestamp)),
+    member("AlarmDescription", Here(&AlarmDescription)),
+    member("AlarmName", Here(&AlarmName)),
+    member("AlarmRule", Here(&AlarmRule)),
+    member("InsufficientDataActions", Here(&ResourceList)),
+    member("OKActions", Here(&ResourceList)),
+    member("StateReason", Here(&StateReason)),
+    member("StateReasonData", Here(&StateReasonData)),
+    member("StateUpdatedTimestamp", Here(&Timestamp)),
+    member("StateValue", Here(&StateValue)),
+    member("StateTransitionedTimestamp", Here(&Timestamp)),
+    member("ActionsSuppressedBy", Here(&ActionsSuppressedBy)),
+    member("ActionsSuppressedReason", Here(&ActionsSuppressedReason)),
+    member("ActionsSuppressor", Here(&AlarmArn)),
+    member("ActionsSuppressorWaitPeriod", Here(&SuppressorPeriod)),
+    member("ActionsSuppressorExtensionPeriod", Here(&SuppressorPeriod)),
+    member("ActionConfiguration", Here(&ActionConfiguration)),
+]), ..DEFAULT };
+pub static CompositeAlarms: Shape = Shape { name: "CompositeAlarms", kind: Kind::List(Element::of(Here(&CompositeAlarm))), ..DEFAULT };
+pub static DatapointsToAlarm: Shape = Shape { name: "DatapointsToAlarm", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
+pub static DescribeAlarmsInput: Shape = Shape { name: "DescribeAlarmsInput", kind: Kind::Structure(&[
+    member("AlarmNames", Here(&AlarmNames)),
+    member("AlarmNamePrefix", Here(&AlarmNamePrefix)),
+    member("AlarmTypes", Here(&AlarmTypes)),
+    member("ChildrenOfAlarmName", Here(&AlarmName)),
+    member("ParentsOfAlarmName", Here(&AlarmName)),
+    member("StateValue", Here(&StateValue)),
+    member("ActionPrefix", Here(&ActionPrefix)),
+    member("MaxRecords", Here(&MaxRecords)),
+    member("NextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeAlarmsOutput: Shape = Shape { name: "DescribeAlarmsOutput", kind: Kind::Structure(&[
+    member("CompositeAlarms", Here(&CompositeAlarms)),
+    member("MetricAlarms", Here(&MetricAlarms)),
+    member("LogAlarms", Here(&LogAlarms)),
+    member("NextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static Dimension: Shape = Shape { name: "Dimension", kind: Kind::Structure(&[
+    Member { required: true, ..member("Name", Here(&DimensionName)) },
+    Member { required: true, ..member("Value", Here(&DimensionValue)) },
+]), ..DEFAULT };
+pub static DimensionName: Shape = Shape { name: "DimensionName", min: Some(1.0), max: Some(255.0), ..DEFAULT };
+pub static DimensionValue: Shape = Shape { name: "DimensionValue", min: Some(1.0), max: Some(1024.0), ..DEFAULT };
+pub static Dimensions: Shape = Shape { name: "Dimensions", kind: Kind::List(Element::of(Here(&Dimension))), max: Some(30.0), ..DEFAULT };
+pub static EndTimeOffset: Shape = Shape { name: "EndTimeOffset", kind: Kind::Long, min: Some(0.0), max: Some(2592000.0), ..DEFAULT };
+pub static ErrorMessage: Shape = Shape { name: "ErrorMessage", min: Some(1.0), max: Some(255.0), ..DEFAULT };
+pub static EvaluateLowSampleCountPercentile: Shape = Shape { name: "EvaluateLowSampleCountPercentile", min: Some(1.0), max: Some(255.0), ..DEFAULT };
+pub static EvaluationCriteria: Shape = Shape { name: "EvaluationCriteria", kind: Kind::Structure(&[
+    member("PromQLCriteria", Here(&AlarmPromQLCriteria)),
+]), union: true, ..DEFAULT };
+pub static EvaluationInterval: Shape = Shape { name: "EvaluationInterval", kind: Kind::Integer, min: Some(10.0), max: Some(3600.0), ..DEFAULT };
+pub static EvaluationPeriods: Shape = Shape { name: "EvaluationPeriods", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
+pub static EvaluationState: Shape = Shape { name: "EvaluationState", values: &["PARTIAL_DATA", "EVALUATION_FAILURE", "EVALUATION_ERROR"], ..DEFAULT };
+pub static EvaluationWindow: Shape = Shape { name: "EvaluationWindow", kind: Kind::Structure(&[
+    member("WallClockWindow", Here(&WallClockWindow)),
+    member("SlidingWindow", Here(&SlidingWindow)),
+]), union: true, ..DEFAULT };
+pub static ExtendedStatistic: Shape = Shape { name: "ExtendedStatistic", ..DEFAULT };
+pub static InvalidNextToken: Shape = Shape { name: "InvalidNextToken", kind: Kind::Structure(&[
+    member("message", Here(&ErrorMessage)),
+]), ..DEFAULT };
+pub static LogAlarm: Shape = Shape { name: "LogAlarm", kind: Kind::Structure(&[
+    member("AlarmName", Here(&AlarmName)),
+    member("AlarmArn", Here(&AlarmArn)),
+    member("AlarmDescription", Here(&AlarmDescription)),
+    member("AlarmConfigurationUpdatedTimestamp", Here(&Timestamp)),
+    member("ActionsEnabled", Here(&ActionsEnabled)),
+    member("OKActions", Here(&ResourceList)),
+    member("AlarmActions", Here(&ResourceList)),
+    member("InsufficientDataActions", Here(&ResourceList)),
+    member("StateValue", Here(&StateValue)),
+    member("StateReason", Here(&StateReason)),
+    member("StateReasonData", Here(&StateReasonData)),
+    member("StateUpdatedTimestamp", Here(&Timestamp)),
+    member("ScheduledQueryConfiguration", Here(&ScheduledQueryConfiguration)),
+    member("QueryResultsToEvaluate", Here(&QueryResultsToEvaluate)),
+    member("QueryResultsToAlarm", Here(&QueryResultsToAlarm)),
+    member("Threshold", Here(&Threshold)),
+    member("ComparisonOperator", Here(&ComparisonOperator)),
+    member("TreatMissingData", Here(&TreatMissingData)),
+    member("StateTransitionedTimestamp", Here(&Timestamp)),
+    member("EvaluationState", Here(&EvaluationState)),
+    member("ActionLogLineCount", Here(&ActionLogLineCount)),
+    member("ActionLogLineRoleArn", Here(&ActionLogLineRoleArn)),
+    member("WarmUpConfiguration", Here(&WarmUpConfiguration)),
+    member("ActionConfiguration", Here(&ActionConfiguration)),
+]), ..DEFAULT };
+pub static LogAlarms: Shape = Shape { name: "LogAlarms", kind: Kind::List(Element::of(Here(&LogAlarm))), ..DEFAULT };
+pub static LogGroupIdentifiers: Shape = Shape { name: "LogGroupIdentifiers", kind: Kind::List(Element::of(Here(&AmazonResourceName))), min: Some(1.0), max: Some(50.0), ..DEFAULT };
+pub static MaxRecords: Shape = Shape { name: "MaxRecords", kind: Kind::Integer, min: Some(1.0), max: Some(100.0), ..DEFAULT };
+pub static Metric: Shape = Shape { name: "Metric", kind: Kind::Structure(&[
+    member("Namespace", Here(&Namespace)),
+    member("MetricName", Here(&MetricName)),
+    member("Dimensions", Here(&Dimensions)),
+]), ..DEFAULT };
+pub static MetricAlarm: Shape = Shape { name: "MetricAlarm", kind: Kind::Structure(&[
+    member("AlarmName", Here(&AlarmName)),
+    member("AlarmArn", Here(&AlarmArn)),
+    member("AlarmDescription", Here(&AlarmDescription)),
+    member("AlarmConfigurationUpdatedTimestamp", Here(&Timestamp)),
+    member("ActionsEnabled", Here(&ActionsEnabled)),
+    member("OKActions", Here(&ResourceList)),
+    member("AlarmActions", Here(&ResourceList)),
+    member("InsufficientDataActions", Here(&ResourceList)),
+    member("StateValue", Here(&StateValue)),
+    member("StateReason", Here(&StateReason)),
+    member("StateReasonData", Here(&StateReasonData)),
+    member("StateUpdatedTimestamp", Here(&Timestamp)),
+    member("MetricName", Here(&MetricName)),
+    member("Namespace", Here(&Namespace)),
+    member("Statistic", Here(&Statistic)),
+    member("ExtendedStatistic", Here(&ExtendedStatistic)),
+    member("Dimensions", Here(&Dimensions)),
+    member("Period", Here(&Period)),
+    member("Unit", Here(&StandardUnit)),
+    member("EvaluationPeriods", Here(&EvaluationPeriods)),
+    member("DatapointsToAlarm", Here(&DatapointsToAlarm)),
+    member("Threshold", Here(&Threshold)),
+    member("ComparisonOperator", Here(&ComparisonOperator)),
+    member("TreatMissingData", Here(&TreatMissingData)),
+    member("EvaluateLowSampleCountPercentile", Here(&EvaluateLowSampleCountPercentile)),
+    member("Metrics", Here(&MetricDataQueries)),
+    member("ThresholdMetricId", Here(&MetricId)),
+    member("EvaluationState", Here(&EvaluationState)),
+    member("StateTransitionedTimestamp", Here(&Timestamp)),
+    member("EvaluationWindow", Here(&EvaluationWindow)),
+    member("WarmUpConfiguration", Here(&WarmUpConfiguration)),
+    member("EvaluationCriteria", Here(&EvaluationCriteria)),
+    member("EvaluationInterval", Here(&EvaluationInterval)),
+    member("ActionConfiguration", Here(&ActionConfiguration)),
+]), ..DEFAULT };
+pub static MetricAlarms: Shape = Shape { name: "MetricAlarms", kind: Kind::List(Element::of(Here(&MetricAlarm))), ..DEFAULT };
+pub static MetricDataQueries: Shape = Shape { name: "MetricDataQueries", kind: Kind::List(Element::of(Here(&MetricDataQuery))), ..DEFAULT };
+pub static MetricDataQuery: Shape = Shape { name: "MetricDataQuery", kind: Kind::Structure(&[
+    Member { required: true, ..member("Id", Here(&MetricId)) },
+    member("MetricStat", Here(&MetricStat)),
+    member("Expression", Here(&MetricExpression)),
+    member("Label", Here(&MetricLabel)),
+    member("ReturnData", Here(&ReturnData)),
+    member("Period", Here(&Period)),
+    member("AccountId", Here(&AccountId)),
+]), ..DEFAULT };
+pub static MetricExpression: Shape = Shape { name: "MetricExpression", min: Some(1.0), max: Some(2048.0), ..DEFAULT };
+pub static MetricId: Shape = Shape { name: "MetricId", min: Some(1.0), max: Some(255.0), ..DEFAULT };
+pub static MetricLabel: Shape = Shape { name: "MetricLabel", ..DEFAULT };
+pub static MetricName: Shape = Shape { name: "MetricName", min: Some(1.0), max: Some(255.0), ..DEFAULT };
+pub static MetricStat: Shape = Shape { name: "MetricStat", kind: Kind::Structure(&[
+    Member { required: true, ..member("Metric", Here(&Metric)) },
+    Member { required: true, ..member("Period", Here(&Period)) },
+    Member { required: true, ..member("Stat", Here(&Stat)) },
+    member("Unit", Here(&StandardUnit)),
+]), ..DEFAULT };
+pub static Namespace: Shape = Shape { name: "Namespace", min: Some(1.0), max: Some(255.0), pattern: Some(&PATTERN_0), ..DEFAULT };
+pub static NextToken: Shape = Shape { name: "NextToken", ..DEFAULT };
+pub static OnlyStartEvaluatingAfterWarmUpPeriodEnds: Shape = Shape { name: "OnlyStartEvaluatingAfterWarmUpPeriodEnds", kind: Kind::Boolean, ..DEFAULT };
+pub static PendingPeriod: Shape = Shape { name: "PendingPeriod", kind: Kind::Integer, min: Some(0.0), max: Some(86400.0), ..DEFAULT };
+pub static Period: Shape = Shape { name: "Period", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
+pub static Query: Shape = Shape { name: "Query", min: Some(1.0), max: Some(10000.0), ..DEFAULT };
+pub static QueryResultsToAlarm: Shape = Shape { name: "QueryResultsToAlarm", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
+pub static QueryResultsToEvaluate: Shape = Shape { name: "QueryResultsToEvaluate", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
+pub static QueryString: Shape = Shape { name: "QueryString", min: Some(0.0), max: Some(10000.0), ..DEFAULT };
+pub static RecoveryPeriod: Shape = Shape { name: "RecoveryPeriod", kind: Kind::Integer, min: Some(0.0), max: Some(86400.0), ..DEFAULT };
+pub static ResourceList: Shape = Shape { name: "ResourceList", kind: Kind::List(Element::of(Here(&ResourceName))), max: Some(5.0), ..DEFAULT };
+pub static ResourceName: Shape = Shape { name: "ResourceName", min: Some(1.0), max: Some(1024.0), ..DEFAULT };
+pub static ReturnData: Shape = Shape { name: "ReturnData", kind: Kind::Boolean, ..DEFAULT };
+pub static ScheduleConfiguration: Shape = Shape { name: "ScheduleConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("ScheduleExpression", Here(&ScheduleExpression)) },
+    Member { required: true, ..member("StartTimeOffset", Here(&StartTimeOffset)) },
+    member("EndTimeOffset", Here(&EndTimeOffset)),
+]), ..DEFAULT };
+pub static ScheduleExpression: Shape = Shape { name: "ScheduleExpression", min: Some(1.0), max: Some(256.0), ..DEFAULT };
+pub static ScheduledQueryConfiguration: Shape = Shape { name: "ScheduledQueryConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("QueryString", Here(&QueryString)) },
+    member("LogGroupIdentifiers", Here(&LogGroupIdentifiers)),
+    member("QueryARN", Here(&AmazonResourceName)),
+    Member { required: true, ..member("ScheduledQueryRoleARN", Here(&AmazonResourceName)) },
+    Member { required: true, ..member("ScheduleConfiguration", Here(&ScheduleConfiguration)) },
+    Member { required: true, ..member("AggregationExpression", Here(&AggregationExpression)) },
+    member("Tags", Here(&TagList)),
+]), ..DEFAULT };
+pub static SlidingWindow: Shape = Shape { name: "SlidingWindow", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static StandardUnit: Shape = Shape { name: "StandardUnit", values: &["Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Terabytes", "Bits", "Kilobits", "Megabits", "Gigabits", "Terabits", "Percent", "Count", "Bytes/Second", "Kilobytes/Second", "Megabytes/Second", "Gigabytes/Second", "Terabytes/Second", "Bits/Second", "Kilobits/Second", "Megabits/Second", "Gigabits/Second", "Terabits/Second", "Count/Second", "None"], ..DEFAULT };
+pub static StartTimeOffset: Shape = Shape { name: "StartTimeOffset", kind: Kind::Long, min: Some(1.0), max: Some(2592000.0), ..DEFAULT };
+pub static Stat: Shape = Shape { name: "Stat", ..DEFAULT };
+pub static StateReason: Shape = Shape { name: "StateReason", min: Some(0.0), max: Some(1023.0), ..DEFAULT };
+pub static StateReasonData: Shape = Shape { name: "StateReasonData", min: Some(0.0), max: Some(4000.0), ..DEFAULT };
+pub static StateValue: Shape = Shape { name: "StateValue", values: &["OK", "ALARM", "INSUFFICIENT_DATA"], ..DEFAULT };
+pub static Statistic: Shape = Shape { name: "Statistic", values: &["SampleCount", "Average", "Sum", "Minimum", "Maximum"], ..DEFAULT };
+pub static SuppressorPeriod: Shape = Shape { name: "SuppressorPeriod", kind: Kind::Integer, ..DEFAULT };
+pub static Tag: Shape = Shape { name: "Tag", kind: Kind::Structure(&[
+    Member { required: true, ..member("Key", Here(&TagKey)) },
+    Member { required: true, ..member("Value", Here(&TagValue)) },
+]), ..DEFAULT };
+pub static TagKey: Shape = Shape { name: "TagKey", min: Some(1.0), max: Some(128.0), ..DEFAULT };
+pub static TagList: Shape = Shape { name: "TagList", kind: Kind::List(Element::of(Here(&Tag))), ..DEFAULT };
+pub static TagValue: Shape = Shape { name: "TagValue", min: Some(0.0), max: Some(256.0), ..DEFAULT };
+pub static Threshold: Shape = Shape { name: "Threshold", kind: Kind::Double, ..DEFAULT };
+pub static Timestamp: Shape = Shape { name: "Timestamp", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static Timezone: Shape = Shape { name: "Timezone", min: Some(1.0), max: Some(50.0), ..DEFAULT };
+pub static TreatMissingData: Shape = Shape { name: "TreatMissingData", min: Some(1.0), max: Some(255.0), ..DEFAULT };
+pub static WallClockWindow: Shape = Shape { name: "WallClockWindow", kind: Kind::Structure(&[
+    member("Timezone", Here(&Timezone)),
+]), ..DEFAULT };
+pub static WarmUpConfiguration: Shape = Shape { name: "WarmUpConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("WarmUpPeriodDurationInMinutes", Here(&WarmUpPeriodDurationInMinutes)) },
+    member("OnlyStartEvaluatingAfterWarmUpPeriodEnds", Here(&OnlyStartEvaluatingAfterWarmUpPeriodEnds)),
+]), ..DEFAULT };
+pub static WarmUpPeriodDurationInMinutes: Shape = Shape { name: "WarmUpPeriodDurationInMinutes", kind: Kind::Integer, min: Some(1.0), max: Some(2880.0), ..DEFAULT };
+pub static ERROR_InvalidNextToken: ErrorShape = ErrorShape { name: "InvalidNextToken", code: "InvalidNextToken", status: 400, fault: Fault::Client, shape: Here(&InvalidNextToken) };
 static PATTERN_0: Pattern = Pattern::new("[^:].*");

@@ -2,788 +2,182 @@
 
 //! The structures of the operations we take.
 
-use super::shapes;
 use bytes::Bytes;
 use neargate_base::Timestamp;
-use neargate_wire::schema::Shape;
-use neargate_wire::structure::{Fields, Structure, must, put, put_boxed};
-use neargate_wire::value::{Document, Value};
+use neargate_wire::structures;
+use neargate_wire::value::Document;
 use std::collections::BTreeMap;
 
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ActionConfiguration {
-    pub alarm_tags_propagation: Option<AlarmTagsPropagation>,
-}
-
-impl Structure for ActionConfiguration {
-    const SHAPE: &'static Shape = &shapes::ActionConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.alarm_tags_propagation, value),
-            _ => {}
-        }
+structures! {
+    ActionConfiguration: ActionConfiguration {
+        0 opt alarm_tags_propagation: AlarmTagsPropagation,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.alarm_tags_propagation);
-        fields.done()
+    AlarmPromQLCriteria: AlarmPromQLCriteria {
+        0 opt query: String,
+        1 opt pending_period: i32,
+        2 opt recovery_period: i32,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AlarmPromQLCriteria {
-    pub query: Option<String>,
-    pub pending_period: Option<i32>,
-    pub recovery_period: Option<i32>,
-}
-
-impl Structure for AlarmPromQLCriteria {
-    const SHAPE: &'static Shape = &shapes::AlarmPromQLCriteria;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.query, value),
-            1 => put(&mut self.pending_period, value),
-            2 => put(&mut self.recovery_period, value),
-            _ => {}
-        }
+    AlarmTagsPropagation: AlarmTagsPropagation {
+        0 opt enabled: bool,
+        1 opt included_tag_keys: Vec<String>,
+        2 opt excluded_tag_keys: Vec<String>,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.query);
-        fields.opt(1, &self.pending_period);
-        fields.opt(2, &self.recovery_period);
-        fields.done()
+    CompositeAlarm: CompositeAlarm {
+        0 opt actions_enabled: bool,
+        1 opt alarm_actions: Vec<String>,
+        2 opt alarm_arn: String,
+        3 opt alarm_configuration_updated_timestamp: Timestamp,
+        4 opt alarm_description: String,
+        5 opt alarm_name: String,
+        6 opt alarm_rule: String,
+        7 opt insufficient_data_actions: Vec<String>,
+        8 opt ok_actions: Vec<String>,
+        9 opt state_reason: String,
+        10 opt state_reason_data: String,
+        11 opt state_updated_timestamp: Timestamp,
+        12 opt state_value: String,
+        13 opt state_transitioned_timestamp: Timestamp,
+        14 opt actions_suppressed_by: String,
+        15 opt actions_suppressed_reason: String,
+        16 opt actions_suppressor: String,
+        17 opt actions_suppressor_wait_period: i32,
+        18 opt actions_suppressor_extension_period: i32,
+        19 opt action_configuration: ActionConfiguration,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AlarmTagsPropagation {
-    pub enabled: Option<bool>,
-    pub included_tag_keys: Option<Vec<String>>,
-    pub excluded_tag_keys: Option<Vec<String>>,
-}
-
-impl Structure for AlarmTagsPropagation {
-    const SHAPE: &'static Shape = &shapes::AlarmTagsPropagation;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.enabled, value),
-            1 => put(&mut self.included_tag_keys, value),
-            2 => put(&mut self.excluded_tag_keys, value),
-            _ => {}
-        }
+    DescribeAlarmsInput: DescribeAlarmsInput {
+        0 opt alarm_names: Vec<String>,
+        1 opt alarm_name_prefix: String,
+        2 opt alarm_types: Vec<String>,
+        3 opt children_of_alarm_name: String,
+        4 opt parents_of_alarm_name: String,
+        5 opt state_value: String,
+        6 opt action_prefix: String,
+        7 opt max_records: i32,
+        8 opt next_token: String,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.enabled);
-        fields.opt(1, &self.included_tag_keys);
-        fields.opt(2, &self.excluded_tag_keys);
-        fields.done()
+    DescribeAlarmsOutput: DescribeAlarmsOutput {
+        0 opt composite_alarms: Vec<CompositeAlarm>,
+        1 opt metric_alarms: Vec<MetricAlarm>,
+        2 opt log_alarms: Vec<LogAlarm>,
+        3 opt next_token: String,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CompositeAlarm {
-    pub actions_enabled: Option<bool>,
-    pub alarm_actions: Option<Vec<String>>,
-    pub alarm_arn: Option<String>,
-    pub alarm_configuration_updated_timestamp: Option<Timestamp>,
-    pub alarm_description: Option<String>,
-    pub alarm_name: Option<String>,
-    pub alarm_rule: Option<String>,
-    pub insufficient_data_actions: Option<Vec<String>>,
-    pub ok_actions: Option<Vec<String>>,
-    pub state_reason: Option<String>,
-    pub state_reason_data: Option<String>,
-    pub state_updated_timestamp: Option<Timestamp>,
-    pub state_value: Option<String>,
-    pub state_transitioned_timestamp: Option<Timestamp>,
-    pub actions_suppressed_by: Option<String>,
-    pub actions_suppressed_reason: Option<String>,
-    pub actions_suppressor: Option<String>,
-    pub actions_suppressor_wait_period: Option<i32>,
-    pub actions_suppressor_extension_period: Option<i32>,
-    pub action_configuration: Option<ActionConfiguration>,
-}
-
-impl Structure for CompositeAlarm {
-    const SHAPE: &'static Shape = &shapes::CompositeAlarm;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.actions_enabled, value),
-            1 => put(&mut self.alarm_actions, value),
-            2 => put(&mut self.alarm_arn, value),
-            3 => put(&mut self.alarm_configuration_updated_timestamp, value),
-            4 => put(&mut self.alarm_description, value),
-            5 => put(&mut self.alarm_name, value),
-            6 => put(&mut self.alarm_rule, value),
-            7 => put(&mut self.insufficient_data_actions, value),
-            8 => put(&mut self.ok_actions, value),
-            9 => put(&mut self.state_reason, value),
-            10 => put(&mut self.state_reason_data, value),
-            11 => put(&mut self.state_updated_timestamp, value),
-            12 => put(&mut self.state_value, value),
-            13 => put(&mut self.state_transitioned_timestamp, value),
-            14 => put(&mut self.actions_suppressed_by, value),
-            15 => put(&mut self.actions_suppressed_reason, value),
-            16 => put(&mut self.actions_suppressor, value),
-            17 => put(&mut self.actions_suppressor_wait_period, value),
-            18 => put(&mut self.actions_suppressor_extension_period, value),
-            19 => put(&mut self.action_configuration, value),
-            _ => {}
-        }
+    Dimension: Dimension {
+        0 opt name: String,
+        1 opt value: String,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(20);
-        fields.opt(0, &self.actions_enabled);
-        fields.opt(1, &self.alarm_actions);
-        fields.opt(2, &self.alarm_arn);
-        fields.opt(3, &self.alarm_configuration_updated_timestamp);
-        fields.opt(4, &self.alarm_description);
-        fields.opt(5, &self.alarm_name);
-        fields.opt(6, &self.alarm_rule);
-        fields.opt(7, &self.insufficient_data_actions);
-        fields.opt(8, &self.ok_actions);
-        fields.opt(9, &self.state_reason);
-        fields.opt(10, &self.state_reason_data);
-        fields.opt(11, &self.state_updated_timestamp);
-        fields.opt(12, &self.state_value);
-        fields.opt(13, &self.state_transitioned_timestamp);
-        fields.opt(14, &self.actions_suppressed_by);
-        fields.opt(15, &self.actions_suppressed_reason);
-        fields.opt(16, &self.actions_suppressor);
-        fields.opt(17, &self.actions_suppressor_wait_period);
-        fields.opt(18, &self.actions_suppressor_extension_period);
-        fields.opt(19, &self.action_configuration);
-        fields.done()
+    EvaluationCriteria: EvaluationCriteria {
+        0 opt prom_ql_criteria: AlarmPromQLCriteria,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeAlarmsInput {
-    pub alarm_names: Option<Vec<String>>,
-    pub alarm_name_prefix: Option<String>,
-    pub alarm_types: Option<Vec<String>>,
-    pub children_of_alarm_name: Option<String>,
-    pub parents_of_alarm_name: Option<String>,
-    pub state_value: Option<String>,
-    pub action_prefix: Option<String>,
-    pub max_records: Option<i32>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeAlarmsInput {
-    const SHAPE: &'static Shape = &shapes::DescribeAlarmsInput;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.alarm_names, value),
-            1 => put(&mut self.alarm_name_prefix, value),
-            2 => put(&mut self.alarm_types, value),
-            3 => put(&mut self.children_of_alarm_name, value),
-            4 => put(&mut self.parents_of_alarm_name, value),
-            5 => put(&mut self.state_value, value),
-            6 => put(&mut self.action_prefix, value),
-            7 => put(&mut self.max_records, value),
-            8 => put(&mut self.next_token, value),
-            _ => {}
-        }
+    EvaluationWindow: EvaluationWindow {
+        0 opt wall_clock_window: WallClockWindow,
+        1 opt sliding_window: SlidingWindow,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(9);
-        fields.opt(0, &self.alarm_names);
-        fields.opt(1, &self.alarm_name_prefix);
-        fields.opt(2, &self.alarm_types);
-        fields.opt(3, &self.children_of_alarm_name);
-        fields.opt(4, &self.parents_of_alarm_name);
-        fields.opt(5, &self.state_value);
-        fields.opt(6, &self.action_prefix);
-        fields.opt(7, &self.max_records);
-        fields.opt(8, &self.next_token);
-        fields.done()
+    LogAlarm: LogAlarm {
+        0 opt alarm_name: String,
+        1 opt alarm_arn: String,
+        2 opt alarm_description: String,
+        3 opt alarm_configuration_updated_timestamp: Timestamp,
+        4 opt actions_enabled: bool,
+        5 opt ok_actions: Vec<String>,
+        6 opt alarm_actions: Vec<String>,
+        7 opt insufficient_data_actions: Vec<String>,
+        8 opt state_value: String,
+        9 opt state_reason: String,
+        10 opt state_reason_data: String,
+        11 opt state_updated_timestamp: Timestamp,
+        12 opt scheduled_query_configuration: ScheduledQueryConfiguration,
+        13 opt query_results_to_evaluate: i32,
+        14 opt query_results_to_alarm: i32,
+        15 opt threshold: f64,
+        16 opt comparison_operator: String,
+        17 opt treat_missing_data: String,
+        18 opt state_transitioned_timestamp: Timestamp,
+        19 opt evaluation_state: String,
+        20 opt action_log_line_count: i32,
+        21 opt action_log_line_role_arn: String,
+        22 opt warm_up_configuration: WarmUpConfiguration,
+        23 opt action_configuration: ActionConfiguration,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeAlarmsOutput {
-    pub composite_alarms: Option<Vec<CompositeAlarm>>,
-    pub metric_alarms: Option<Vec<MetricAlarm>>,
-    pub log_alarms: Option<Vec<LogAlarm>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeAlarmsOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeAlarmsOutput;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.composite_alarms, value),
-            1 => put(&mut self.metric_alarms, value),
-            2 => put(&mut self.log_alarms, value),
-            3 => put(&mut self.next_token, value),
-            _ => {}
-        }
+    Metric: Metric {
+        0 opt namespace: String,
+        1 opt metric_name: String,
+        2 opt dimensions: Vec<Dimension>,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.composite_alarms);
-        fields.opt(1, &self.metric_alarms);
-        fields.opt(2, &self.log_alarms);
-        fields.opt(3, &self.next_token);
-        fields.done()
+    MetricAlarm: MetricAlarm {
+        0 opt alarm_name: String,
+        1 opt alarm_arn: String,
+        2 opt alarm_description: String,
+        3 opt alarm_configuration_updated_timestamp: Timestamp,
+        4 opt actions_enabled: bool,
+        5 opt ok_actions: Vec<String>,
+        6 opt alarm_actions: Vec<String>,
+        7 opt insufficient_data_actions: Vec<String>,
+        8 opt state_value: String,
+        9 opt state_reason: String,
+        10 opt state_reason_data: String,
+        11 opt state_updated_timestamp: Timestamp,
+        12 opt metric_name: String,
+        13 opt namespace: String,
+        14 opt statistic: String,
+        15 opt extended_statistic: String,
+        16 opt dimensions: Vec<Dimension>,
+        17 opt period: i32,
+        18 opt unit: String,
+        19 opt evaluation_periods: i32,
+        20 opt datapoints_to_alarm: i32,
+        21 opt threshold: f64,
+        22 opt comparison_operator: String,
+        23 opt treat_missing_data: String,
+        24 opt evaluate_low_sample_count_percentile: String,
+        25 opt metrics: Vec<MetricDataQuery>,
+        26 opt threshold_metric_id: String,
+        27 opt evaluation_state: String,
+        28 opt state_transitioned_timestamp: Timestamp,
+        29 opt evaluation_window: EvaluationWindow,
+        30 opt warm_up_configuration: WarmUpConfiguration,
+        31 opt evaluation_criteria: EvaluationCriteria,
+        32 opt evaluation_interval: i32,
+        33 opt action_configuration: ActionConfiguration,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Dimension {
-    pub name: Option<String>,
-    pub value: Option<String>,
-}
-
-impl Structure for Dimension {
-    const SHAPE: &'static Shape = &shapes::Dimension;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            1 => put(&mut self.value, value),
-            _ => {}
-        }
+    MetricDataQuery: MetricDataQuery {
+        0 opt id: String,
+        1 opt metric_stat: MetricStat,
+        2 opt expression: String,
+        3 opt label: String,
+        4 opt return_data: bool,
+        5 opt period: i32,
+        6 opt account_id: String,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.name);
-        fields.opt(1, &self.value);
-        fields.done()
+    MetricStat: MetricStat {
+        0 opt metric: Metric,
+        1 opt period: i32,
+        2 opt stat: String,
+        3 opt unit: String,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct EvaluationCriteria {
-    pub prom_ql_criteria: Option<AlarmPromQLCriteria>,
-}
-
-impl Structure for EvaluationCriteria {
-    const SHAPE: &'static Shape = &shapes::EvaluationCriteria;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.prom_ql_criteria, value),
-            _ => {}
-        }
+    ScheduleConfiguration: ScheduleConfiguration {
+        0 opt schedule_expression: String,
+        1 opt start_time_offset: i64,
+        2 opt end_time_offset: i64,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.prom_ql_criteria);
-        fields.done()
+    ScheduledQueryConfiguration: ScheduledQueryConfiguration {
+        0 opt query_string: String,
+        1 opt log_group_identifiers: Vec<String>,
+        2 opt query_arn: String,
+        3 opt scheduled_query_role_arn: String,
+        4 opt schedule_configuration: ScheduleConfiguration,
+        5 opt aggregation_expression: String,
+        6 opt tags: Vec<Tag>,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct EvaluationWindow {
-    pub wall_clock_window: Option<WallClockWindow>,
-    pub sliding_window: Option<SlidingWindow>,
-}
-
-impl Structure for EvaluationWindow {
-    const SHAPE: &'static Shape = &shapes::EvaluationWindow;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.wall_clock_window, value),
-            1 => put(&mut self.sliding_window, value),
-            _ => {}
-        }
+    SlidingWindow: SlidingWindow {}
+    Tag: Tag {
+        0 opt key: String,
+        1 opt value: String,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.wall_clock_window);
-        fields.opt(1, &self.sliding_window);
-        fields.done()
+    WallClockWindow: WallClockWindow {
+        0 opt timezone: String,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LogAlarm {
-    pub alarm_name: Option<String>,
-    pub alarm_arn: Option<String>,
-    pub alarm_description: Option<String>,
-    pub alarm_configuration_updated_timestamp: Option<Timestamp>,
-    pub actions_enabled: Option<bool>,
-    pub ok_actions: Option<Vec<String>>,
-    pub alarm_actions: Option<Vec<String>>,
-    pub insufficient_data_actions: Option<Vec<String>>,
-    pub state_value: Option<String>,
-    pub state_reason: Option<String>,
-    pub state_reason_data: Option<String>,
-    pub state_updated_timestamp: Option<Timestamp>,
-    pub scheduled_query_configuration: Option<ScheduledQueryConfiguration>,
-    pub query_results_to_evaluate: Option<i32>,
-    pub query_results_to_alarm: Option<i32>,
-    pub threshold: Option<f64>,
-    pub comparison_operator: Option<String>,
-    pub treat_missing_data: Option<String>,
-    pub state_transitioned_timestamp: Option<Timestamp>,
-    pub evaluation_state: Option<String>,
-    pub action_log_line_count: Option<i32>,
-    pub action_log_line_role_arn: Option<String>,
-    pub warm_up_configuration: Option<WarmUpConfiguration>,
-    pub action_configuration: Option<ActionConfiguration>,
-}
-
-impl Structure for LogAlarm {
-    const SHAPE: &'static Shape = &shapes::LogAlarm;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.alarm_name, value),
-            1 => put(&mut self.alarm_arn, value),
-            2 => put(&mut self.alarm_description, value),
-            3 => put(&mut self.alarm_configuration_updated_timestamp, value),
-            4 => put(&mut self.actions_enabled, value),
-            5 => put(&mut self.ok_actions, value),
-            6 => put(&mut self.alarm_actions, value),
-            7 => put(&mut self.insufficient_data_actions, value),
-            8 => put(&mut self.state_value, value),
-            9 => put(&mut self.state_reason, value),
-            10 => put(&mut self.state_reason_data, value),
-            11 => put(&mut self.state_updated_timestamp, value),
-            12 => put(&mut self.scheduled_query_configuration, value),
-            13 => put(&mut self.query_results_to_evaluate, value),
-            14 => put(&mut self.query_results_to_alarm, value),
-            15 => put(&mut self.threshold, value),
-            16 => put(&mut self.comparison_operator, value),
-            17 => put(&mut self.treat_missing_data, value),
-            18 => put(&mut self.state_transitioned_timestamp, value),
-            19 => put(&mut self.evaluation_state, value),
-            20 => put(&mut self.action_log_line_count, value),
-            21 => put(&mut self.action_log_line_role_arn, value),
-            22 => put(&mut self.warm_up_configuration, value),
-            23 => put(&mut self.action_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(24);
-        fields.opt(0, &self.alarm_name);
-        fields.opt(1, &self.alarm_arn);
-        fields.opt(2, &self.alarm_description);
-        fields.opt(3, &self.alarm_configuration_updated_timestamp);
-        fields.opt(4, &self.actions_enabled);
-        fields.opt(5, &self.ok_actions);
-        fields.opt(6, &self.alarm_actions);
-        fields.opt(7, &self.insufficient_data_actions);
-        fields.opt(8, &self.state_value);
-        fields.opt(9, &self.state_reason);
-        fields.opt(10, &self.state_reason_data);
-        fields.opt(11, &self.state_updated_timestamp);
-        fields.opt(12, &self.scheduled_query_configuration);
-        fields.opt(13, &self.query_results_to_evaluate);
-        fields.opt(14, &self.query_results_to_alarm);
-        fields.opt(15, &self.threshold);
-        fields.opt(16, &self.comparison_operator);
-        fields.opt(17, &self.treat_missing_data);
-        fields.opt(18, &self.state_transitioned_timestamp);
-        fields.opt(19, &self.evaluation_state);
-        fields.opt(20, &self.action_log_line_count);
-        fields.opt(21, &self.action_log_line_role_arn);
-        fields.opt(22, &self.warm_up_configuration);
-        fields.opt(23, &self.action_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Metric {
-    pub namespace: Option<String>,
-    pub metric_name: Option<String>,
-    pub dimensions: Option<Vec<Dimension>>,
-}
-
-impl Structure for Metric {
-    const SHAPE: &'static Shape = &shapes::Metric;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.namespace, value),
-            1 => put(&mut self.metric_name, value),
-            2 => put(&mut self.dimensions, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.namespace);
-        fields.opt(1, &self.metric_name);
-        fields.opt(2, &self.dimensions);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct MetricAlarm {
-    pub alarm_name: Option<String>,
-    pub alarm_arn: Option<String>,
-    pub alarm_description: Option<String>,
-    pub alarm_configuration_updated_timestamp: Option<Timestamp>,
-    pub actions_enabled: Option<bool>,
-    pub ok_actions: Option<Vec<String>>,
-    pub alarm_actions: Option<Vec<String>>,
-    pub insufficient_data_actions: Option<Vec<String>>,
-    pub state_value: Option<String>,
-    pub state_reason: Option<String>,
-    pub state_reason_data: Option<String>,
-    pub state_updated_timestamp: Option<Timestamp>,
-    pub metric_name: Option<String>,
-    pub namespace: Option<String>,
-    pub statistic: Option<String>,
-    pub extended_statistic: Option<String>,
-    pub dimensions: Option<Vec<Dimension>>,
-    pub period: Option<i32>,
-    pub unit: Option<String>,
-    pub evaluation_periods: Option<i32>,
-    pub datapoints_to_alarm: Option<i32>,
-    pub threshold: Option<f64>,
-    pub comparison_operator: Option<String>,
-    pub treat_missing_data: Option<String>,
-    pub evaluate_low_sample_count_percentile: Option<String>,
-    pub metrics: Option<Vec<MetricDataQuery>>,
-    pub threshold_metric_id: Option<String>,
-    pub evaluation_state: Option<String>,
-    pub state_transitioned_timestamp: Option<Timestamp>,
-    pub evaluation_window: Option<EvaluationWindow>,
-    pub warm_up_configuration: Option<WarmUpConfiguration>,
-    pub evaluation_criteria: Option<EvaluationCriteria>,
-    pub evaluation_interval: Option<i32>,
-    pub action_configuration: Option<ActionConfiguration>,
-}
-
-impl Structure for MetricAlarm {
-    const SHAPE: &'static Shape = &shapes::MetricAlarm;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.alarm_name, value),
-            1 => put(&mut self.alarm_arn, value),
-            2 => put(&mut self.alarm_description, value),
-            3 => put(&mut self.alarm_configuration_updated_timestamp, value),
-            4 => put(&mut self.actions_enabled, value),
-            5 => put(&mut self.ok_actions, value),
-            6 => put(&mut self.alarm_actions, value),
-            7 => put(&mut self.insufficient_data_actions, value),
-            8 => put(&mut self.state_value, value),
-            9 => put(&mut self.state_reason, value),
-            10 => put(&mut self.state_reason_data, value),
-            11 => put(&mut self.state_updated_timestamp, value),
-            12 => put(&mut self.metric_name, value),
-            13 => put(&mut self.namespace, value),
-            14 => put(&mut self.statistic, value),
-            15 => put(&mut self.extended_statistic, value),
-            16 => put(&mut self.dimensions, value),
-            17 => put(&mut self.period, value),
-            18 => put(&mut self.unit, value),
-            19 => put(&mut self.evaluation_periods, value),
-            20 => put(&mut self.datapoints_to_alarm, value),
-            21 => put(&mut self.threshold, value),
-            22 => put(&mut self.comparison_operator, value),
-            23 => put(&mut self.treat_missing_data, value),
-            24 => put(&mut self.evaluate_low_sample_count_percentile, value),
-            25 => put(&mut self.metrics, value),
-            26 => put(&mut self.threshold_metric_id, value),
-            27 => put(&mut self.evaluation_state, value),
-            28 => put(&mut self.state_transitioned_timestamp, value),
-            29 => put(&mut self.evaluation_window, value),
-            30 => put(&mut self.warm_up_configuration, value),
-            31 => put(&mut self.evaluation_criteria, value),
-            32 => put(&mut self.evaluation_interval, value),
-            33 => put(&mut self.action_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(34);
-        fields.opt(0, &self.alarm_name);
-        fields.opt(1, &self.alarm_arn);
-        fields.opt(2, &self.alarm_description);
-        fields.opt(3, &self.alarm_configuration_updated_timestamp);
-        fields.opt(4, &self.actions_enabled);
-        fields.opt(5, &self.ok_actions);
-        fields.opt(6, &self.alarm_actions);
-        fields.opt(7, &self.insufficient_data_actions);
-        fields.opt(8, &self.state_value);
-        fields.opt(9, &self.state_reason);
-        fields.opt(10, &self.state_reason_data);
-        fields.opt(11, &self.state_updated_timestamp);
-        fields.opt(12, &self.metric_name);
-        fields.opt(13, &self.namespace);
-        fields.opt(14, &self.statistic);
-        fields.opt(15, &self.extended_statistic);
-        fields.opt(16, &self.dimensions);
-        fields.opt(17, &self.period);
-        fields.opt(18, &self.unit);
-        fields.opt(19, &self.evaluation_periods);
-        fields.opt(20, &self.datapoints_to_alarm);
-        fields.opt(21, &self.threshold);
-        fields.opt(22, &self.comparison_operator);
-        fields.opt(23, &self.treat_missing_data);
-        fields.opt(24, &self.evaluate_low_sample_count_percentile);
-        fields.opt(25, &self.metrics);
-        fields.opt(26, &self.threshold_metric_id);
-        fields.opt(27, &self.evaluation_state);
-        fields.opt(28, &self.state_transitioned_timestamp);
-        fields.opt(29, &self.evaluation_window);
-        fields.opt(30, &self.warm_up_configuration);
-        fields.opt(31, &self.evaluation_criteria);
-        fields.opt(32, &self.evaluation_interval);
-        fields.opt(33, &self.action_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct MetricDataQuery {
-    pub id: Option<String>,
-    pub metric_stat: Option<MetricStat>,
-    pub expression: Option<String>,
-    pub label: Option<String>,
-    pub return_data: Option<bool>,
-    pub period: Option<i32>,
-    pub account_id: Option<String>,
-}
-
-impl Structure for MetricDataQuery {
-    const SHAPE: &'static Shape = &shapes::MetricDataQuery;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.id, value),
-            1 => put(&mut self.metric_stat, value),
-            2 => put(&mut self.expression, value),
-            3 => put(&mut self.label, value),
-            4 => put(&mut self.return_data, value),
-            5 => put(&mut self.period, value),
-            6 => put(&mut self.account_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.id);
-        fields.opt(1, &self.metric_stat);
-        fields.opt(2, &self.expression);
-        fields.opt(3, &self.label);
-        fields.opt(4, &self.return_data);
-        fields.opt(5, &self.period);
-        fields.opt(6, &self.account_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct MetricStat {
-    pub metric: Option<Metric>,
-    pub period: Option<i32>,
-    pub stat: Option<String>,
-    pub unit: Option<String>,
-}
-
-impl Structure for MetricStat {
-    const SHAPE: &'static Shape = &shapes::MetricStat;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.metric, value),
-            1 => put(&mut self.period, value),
-            2 => put(&mut self.stat, value),
-            3 => put(&mut self.unit, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.metric);
-        fields.opt(1, &self.period);
-        fields.opt(2, &self.stat);
-        fields.opt(3, &self.unit);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ScheduleConfiguration {
-    pub schedule_expression: Option<String>,
-    pub start_time_offset: Option<i64>,
-    pub end_time_offset: Option<i64>,
-}
-
-impl Structure for ScheduleConfiguration {
-    const SHAPE: &'static Shape = &shapes::ScheduleConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.schedule_expression, value),
-            1 => put(&mut self.start_time_offset, value),
-            2 => put(&mut self.end_time_offset, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.schedule_expression);
-        fields.opt(1, &self.start_time_offset);
-        fields.opt(2, &self.end_time_offset);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ScheduledQueryConfiguration {
-    pub query_string: Option<String>,
-    pub log_group_identifiers: Option<Vec<String>>,
-    pub query_arn: Option<String>,
-    pub scheduled_query_role_arn: Option<String>,
-    pub schedule_configuration: Option<ScheduleConfiguration>,
-    pub aggregation_expression: Option<String>,
-    pub tags: Option<Vec<Tag>>,
-}
-
-impl Structure for ScheduledQueryConfiguration {
-    const SHAPE: &'static Shape = &shapes::ScheduledQueryConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.query_string, value),
-            1 => put(&mut self.log_group_identifiers, value),
-            2 => put(&mut self.query_arn, value),
-            3 => put(&mut self.scheduled_query_role_arn, value),
-            4 => put(&mut self.schedule_configuration, value),
-            5 => put(&mut self.aggregation_expression, value),
-            6 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.query_string);
-        fields.opt(1, &self.log_group_identifiers);
-        fields.opt(2, &self.query_arn);
-        fields.opt(3, &self.scheduled_query_role_arn);
-        fields.opt(4, &self.schedule_configuration);
-        fields.opt(5, &self.aggregation_expression);
-        fields.opt(6, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SlidingWindow {}
-
-impl Structure for SlidingWindow {
-    const SHAPE: &'static Shape = &shapes::SlidingWindow;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let fields = Fields::with_capacity(0);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Tag {
-    pub key: Option<String>,
-    pub value: Option<String>,
-}
-
-impl Structure for Tag {
-    const SHAPE: &'static Shape = &shapes::Tag;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.key, value),
-            1 => put(&mut self.value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.key);
-        fields.opt(1, &self.value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct WallClockWindow {
-    pub timezone: Option<String>,
-}
-
-impl Structure for WallClockWindow {
-    const SHAPE: &'static Shape = &shapes::WallClockWindow;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.timezone, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.timezone);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct WarmUpConfiguration {
-    pub warm_up_period_duration_in_minutes: Option<i32>,
-    pub only_start_evaluating_after_warm_up_period_ends: Option<bool>,
-}
-
-impl Structure for WarmUpConfiguration {
-    const SHAPE: &'static Shape = &shapes::WarmUpConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.warm_up_period_duration_in_minutes, value),
-            1 => put(
-                &mut self.only_start_evaluating_after_warm_up_period_ends,
-                value,
-            ),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.warm_up_period_duration_in_minutes);
-        fields.opt(1, &self.only_start_evaluating_after_warm_up_period_ends);
-        fields.done()
+    WarmUpConfiguration: WarmUpConfiguration {
+        0 opt warm_up_period_duration_in_minutes: i32,
+        1 opt only_start_evaluating_after_warm_up_period_ends: bool,
     }
 }

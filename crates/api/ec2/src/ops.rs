@@ -3,215 +3,26 @@
 //! One unit struct per operation we take.
 
 use super::types;
-use neargate_wire::schema::Service;
-use neargate_wire::structure::{OperationDef, Unit};
+use neargate_wire::operation_structs;
+use neargate_wire::structure::Unit;
 
-#[derive(Debug, Clone, Copy)]
-pub struct CreateTags;
-
-impl OperationDef for CreateTags {
-    type Input = types::CreateTagsInput;
-    type Output = Unit;
-    const NAME: &'static str = "CreateTags";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct DeleteTags;
-
-impl OperationDef for DeleteTags {
-    type Input = types::DeleteTagsInput;
-    type Output = Unit;
-    const NAME: &'static str = "DeleteTags";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct DescribeAccountAttributes;
-
-impl OperationDef for DescribeAccountAttributes {
-    type Input = types::DescribeAccountAttributesInput;
-    type Output = types::DescribeAccountAttributesOutput;
-    const NAME: &'static str = "DescribeAccountAttributes";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct DescribeAvailabilityZones;
-
-impl OperationDef for DescribeAvailabilityZones {
-    type Input = types::DescribeAvailabilityZonesInput;
-    type Output = types::DescribeAvailabilityZonesOutput;
-    const NAME: &'static str = "DescribeAvailabilityZones";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct DescribeInstances;
-
-impl OperationDef for DescribeInstances {
-    type Input = types::DescribeInstancesInput;
-    type Output = types::DescribeInstancesOutput;
-    const NAME: &'static str = "DescribeInstances";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct DescribeInternetGateways;
-
-impl OperationDef for DescribeInternetGateways {
-    type Input = types::DescribeInternetGatewaysInput;
-    type Output = types::DescribeInternetGatewaysOutput;
-    const NAME: &'static str = "DescribeInternetGateways";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct DescribeNetworkAcls;
-
-impl OperationDef for DescribeNetworkAcls {
-    type Input = types::DescribeNetworkAclsInput;
-    type Output = types::DescribeNetworkAclsOutput;
-    const NAME: &'static str = "DescribeNetworkAcls";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct DescribeNetworkInterfaces;
-
-impl OperationDef for DescribeNetworkInterfaces {
-    type Input = types::DescribeNetworkInterfacesInput;
-    type Output = types::DescribeNetworkInterfacesOutput;
-    const NAME: &'static str = "DescribeNetworkInterfaces";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct DescribeRegions;
-
-impl OperationDef for DescribeRegions {
-    type Input = types::DescribeRegionsInput;
-    type Output = types::DescribeRegionsOutput;
-    const NAME: &'static str = "DescribeRegions";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct DescribeRouteTables;
-
-impl OperationDef for DescribeRouteTables {
-    type Input = types::DescribeRouteTablesInput;
-    type Output = types::DescribeRouteTablesOutput;
-    const NAME: &'static str = "DescribeRouteTables";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct DescribeSecurityGroupRules;
-
-impl OperationDef for DescribeSecurityGroupRules {
-    type Input = types::DescribeSecurityGroupRulesInput;
-    type Output = types::DescribeSecurityGroupRulesOutput;
-    const NAME: &'static str = "DescribeSecurityGroupRules";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct DescribeSecurityGroups;
-
-impl OperationDef for DescribeSecurityGroups {
-    type Input = types::DescribeSecurityGroupsInput;
-    type Output = types::DescribeSecurityGroupsOutput;
-    const NAME: &'static str = "DescribeSecurityGroups";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct DescribeSubnets;
-
-impl OperationDef for DescribeSubnets {
-    type Input = types::DescribeSubnetsInput;
-    type Output = types::DescribeSubnetsOutput;
-    const NAME: &'static str = "DescribeSubnets";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct DescribeTags;
-
-impl OperationDef for DescribeTags {
-    type Input = types::DescribeTagsInput;
-    type Output = types::DescribeTagsOutput;
-    const NAME: &'static str = "DescribeTags";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct DescribeVpcAttribute;
-
-impl OperationDef for DescribeVpcAttribute {
-    type Input = types::DescribeVpcAttributeInput;
-    type Output = types::DescribeVpcAttributeOutput;
-    const NAME: &'static str = "DescribeVpcAttribute";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct DescribeVpcs;
-
-impl OperationDef for DescribeVpcs {
-    type Input = types::DescribeVpcsInput;
-    type Output = types::DescribeVpcsOutput;
-    const NAME: &'static str = "DescribeVpcs";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
+operation_structs! {
+    CreateTags(types::CreateTagsInput) -> Unit;
+    DeleteTags(types::DeleteTagsInput) -> Unit;
+    DescribeAccountAttributes(types::DescribeAccountAttributesInput) -> types::DescribeAccountAttributesOutput;
+    DescribeAvailabilityZones(types::DescribeAvailabilityZonesInput) -> types::DescribeAvailabilityZonesOutput;
+    DescribeInstances(types::DescribeInstancesInput) -> types::DescribeInstancesOutput;
+    DescribeInternetGateways(types::DescribeInternetGatewaysInput) -> types::DescribeInternetGatewaysOutput;
+    DescribeNetworkAcls(types::DescribeNetworkAclsInput) -> types::DescribeNetworkAclsOutput;
+    DescribeNetworkInterfaces(types::DescribeNetworkInterfacesInput) -> types::DescribeNetworkInterfacesOutput;
+    DescribeRegions(types::DescribeRegionsInput) -> types::DescribeRegionsOutput;
+    DescribeRouteTables(types::DescribeRouteTablesInput) -> types::DescribeRouteTablesOutput;
+    DescribeSecurityGroupRules(types::DescribeSecurityGroupRulesInput) -> types::DescribeSecurityGroupRulesOutput;
+    DescribeSecurityGroups(types::DescribeSecurityGroupsInput) -> types::DescribeSecurityGroupsOutput;
+    DescribeSubnets(types::DescribeSubnetsInput) -> types::DescribeSubnetsOutput;
+    DescribeTags(types::DescribeTagsInput) -> types::DescribeTagsOutput;
+    DescribeVpcAttribute(types::DescribeVpcAttributeInput) -> types::DescribeVpcAttributeOutput;
+    DescribeVpcs(types::DescribeVpcsInput) -> types::DescribeVpcsOutput;
 }
 
 /// Calls the macro `$with` with all operations we take.

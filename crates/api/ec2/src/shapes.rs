@@ -5,5937 +5,990 @@
 use neargate_wire::schema::*;
 use neargate_wire::schema::{SHAPE as DEFAULT, Target::Here};
 
-pub static AccountAttribute: Shape = Shape {
-    name: "AccountAttribute",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("attributeName"),
-            ..member("AttributeName", Here(&String))
-        },
-        Member {
-            location_name: Some("attributeValueSet"),
-            ..member("AttributeValues", Here(&AccountAttributeValueList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static AccountAttributeList: Shape = Shape {
-    name: "AccountAttributeList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&AccountAttribute))
-    }),
-    ..DEFAULT
-};
-
-pub static AccountAttributeName: Shape = Shape {
-    name: "AccountAttributeName",
-    values: &["supported-platforms", "default-vpc"],
-    ..DEFAULT
-};
-
-pub static AccountAttributeNameStringList: Shape = Shape {
-    name: "AccountAttributeNameStringList",
-    kind: Kind::List(Element {
-        location_name: Some("attributeName"),
-        ..Element::of(Here(&AccountAttributeName))
-    }),
-    ..DEFAULT
-};
-
-pub static AccountAttributeValue: Shape = Shape {
-    name: "AccountAttributeValue",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("attributeValue"),
-        ..member("AttributeValue", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static AccountAttributeValueList: Shape = Shape {
-    name: "AccountAttributeValueList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&AccountAttributeValue))
-    }),
-    ..DEFAULT
-};
-
-pub static AmdSevSnpSpecification: Shape = Shape {
-    name: "AmdSevSnpSpecification",
-    values: &["enabled", "disabled"],
-    ..DEFAULT
-};
-
-pub static ArchitectureValues: Shape = Shape {
-    name: "ArchitectureValues",
-    values: &["i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"],
-    ..DEFAULT
-};
-
-pub static AssociatedSubnetList: Shape = Shape {
-    name: "AssociatedSubnetList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&SubnetId))
-    }),
-    ..DEFAULT
-};
-
-pub static AttachmentEnaSrdSpecification: Shape = Shape {
-    name: "AttachmentEnaSrdSpecification",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("enaSrdEnabled"),
-            ..member("EnaSrdEnabled", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("enaSrdUdpSpecification"),
-            ..member(
-                "EnaSrdUdpSpecification",
-                Here(&AttachmentEnaSrdUdpSpecification),
-            )
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static AttachmentEnaSrdUdpSpecification: Shape = Shape {
-    name: "AttachmentEnaSrdUdpSpecification",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("enaSrdUdpEnabled"),
-        ..member("EnaSrdUdpEnabled", Here(&Boolean))
-    }]),
-    ..DEFAULT
-};
-
-pub static AttachmentStatus: Shape = Shape {
-    name: "AttachmentStatus",
-    values: &["attaching", "attached", "detaching", "detached"],
-    ..DEFAULT
-};
-
-pub static AttributeBooleanValue: Shape = Shape {
-    name: "AttributeBooleanValue",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("value"),
-        ..member("Value", Here(&Boolean))
-    }]),
-    ..DEFAULT
-};
-
-pub static AvailabilityZone: Shape = Shape {
-    name: "AvailabilityZone",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("optInStatus"),
-            ..member("OptInStatus", Here(&AvailabilityZoneOptInStatus))
-        },
-        Member {
-            location_name: Some("messageSet"),
-            ..member("Messages", Here(&AvailabilityZoneMessageList))
-        },
-        Member {
-            location_name: Some("regionName"),
-            ..member("RegionName", Here(&String))
-        },
-        Member {
-            location_name: Some("zoneName"),
-            ..member("ZoneName", Here(&String))
-        },
-        Member {
-            location_name: Some("zoneId"),
-            ..member("ZoneId", Here(&String))
-        },
-        Member {
-            location_name: Some("groupName"),
-            ..member("GroupName", Here(&String))
-        },
-        Member {
-            location_name: Some("networkBorderGroup"),
-            ..member("NetworkBorderGroup", Here(&String))
-        },
-        Member {
-            location_name: Some("zoneType"),
-            ..member("ZoneType", Here(&String))
-        },
-        Member {
-            location_name: Some("parentZoneName"),
-            ..member("ParentZoneName", Here(&String))
-        },
-        Member {
-            location_name: Some("parentZoneId"),
-            ..member("ParentZoneId", Here(&String))
-        },
-        Member {
-            location_name: Some("groupLongName"),
-            ..member("GroupLongName", Here(&String))
-        },
-        Member {
-            location_name: Some("geographySet"),
-            ..member("Geography", Here(&AvailabilityZoneGeographyList))
-        },
-        Member {
-            location_name: Some("subGeographySet"),
-            ..member("SubGeography", Here(&AvailabilityZoneSubGeographyList))
-        },
-        Member {
-            location_name: Some("zoneState"),
-            ..member("State", Here(&AvailabilityZoneState))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static AvailabilityZoneGeography: Shape = Shape {
-    name: "AvailabilityZoneGeography",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("name"),
-        ..member("Name", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static AvailabilityZoneGeographyList: Shape = Shape {
-    name: "AvailabilityZoneGeographyList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&AvailabilityZoneGeography))
-    }),
-    ..DEFAULT
-};
-
-pub static AvailabilityZoneId: Shape = Shape {
-    name: "AvailabilityZoneId",
-    ..DEFAULT
-};
-
-pub static AvailabilityZoneList: Shape = Shape {
-    name: "AvailabilityZoneList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&AvailabilityZone))
-    }),
-    ..DEFAULT
-};
-
-pub static AvailabilityZoneMessage: Shape = Shape {
-    name: "AvailabilityZoneMessage",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("message"),
-        ..member("Message", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static AvailabilityZoneMessageList: Shape = Shape {
-    name: "AvailabilityZoneMessageList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&AvailabilityZoneMessage))
-    }),
-    ..DEFAULT
-};
-
-pub static AvailabilityZoneOptInStatus: Shape = Shape {
-    name: "AvailabilityZoneOptInStatus",
-    values: &["opt-in-not-required", "opted-in", "not-opted-in"],
-    ..DEFAULT
-};
-
-pub static AvailabilityZoneState: Shape = Shape {
-    name: "AvailabilityZoneState",
-    values: &[
-        "available",
-        "information",
-        "impaired",
-        "unavailable",
-        "constrained",
-    ],
-    ..DEFAULT
-};
-
-pub static AvailabilityZoneSubGeography: Shape = Shape {
-    name: "AvailabilityZoneSubGeography",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("name"),
-        ..member("Name", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static AvailabilityZoneSubGeographyList: Shape = Shape {
-    name: "AvailabilityZoneSubGeographyList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&AvailabilityZoneSubGeography))
-    }),
-    ..DEFAULT
-};
-
-pub static BlockPublicAccessMode: Shape = Shape {
-    name: "BlockPublicAccessMode",
-    values: &["off", "block-bidirectional", "block-ingress"],
-    ..DEFAULT
-};
-
-pub static BlockPublicAccessStates: Shape = Shape {
-    name: "BlockPublicAccessStates",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("internetGatewayBlockMode"),
-        ..member("InternetGatewayBlockMode", Here(&BlockPublicAccessMode))
-    }]),
-    ..DEFAULT
-};
-
-pub static Boolean: Shape = Shape {
-    name: "Boolean",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static BootModeValues: Shape = Shape {
-    name: "BootModeValues",
-    values: &["legacy-bios", "uefi", "uefi-preferred"],
-    ..DEFAULT
-};
-
-pub static CapacityReservationPreference: Shape = Shape {
-    name: "CapacityReservationPreference",
-    values: &["capacity-reservations-only", "open", "none"],
-    ..DEFAULT
-};
-
-pub static CapacityReservationSpecificationResponse: Shape = Shape {
-    name: "CapacityReservationSpecificationResponse",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("capacityReservationPreference"),
-            ..member(
-                "CapacityReservationPreference",
-                Here(&CapacityReservationPreference),
-            )
-        },
-        Member {
-            location_name: Some("capacityReservationTarget"),
-            ..member(
-                "CapacityReservationTarget",
-                Here(&CapacityReservationTargetResponse),
-            )
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static CapacityReservationTargetResponse: Shape = Shape {
-    name: "CapacityReservationTargetResponse",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("capacityReservationId"),
-            ..member("CapacityReservationId", Here(&String))
-        },
-        Member {
-            location_name: Some("capacityReservationResourceGroupArn"),
-            ..member("CapacityReservationResourceGroupArn", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static CarrierGatewayId: Shape = Shape {
-    name: "CarrierGatewayId",
-    ..DEFAULT
-};
-
-pub static CoipPoolId: Shape = Shape {
-    name: "CoipPoolId",
-    ..DEFAULT
-};
-
-pub static ConnectionTrackingConfiguration: Shape = Shape {
-    name: "ConnectionTrackingConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("tcpEstablishedTimeout"),
-            ..member("TcpEstablishedTimeout", Here(&Integer))
-        },
-        Member {
-            location_name: Some("udpStreamTimeout"),
-            ..member("UdpStreamTimeout", Here(&Integer))
-        },
-        Member {
-            location_name: Some("udpTimeout"),
-            ..member("UdpTimeout", Here(&Integer))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ConnectionTrackingSpecificationResponse: Shape = Shape {
-    name: "ConnectionTrackingSpecificationResponse",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("tcpEstablishedTimeout"),
-            ..member("TcpEstablishedTimeout", Here(&Integer))
-        },
-        Member {
-            location_name: Some("udpStreamTimeout"),
-            ..member("UdpStreamTimeout", Here(&Integer))
-        },
-        Member {
-            location_name: Some("udpTimeout"),
-            ..member("UdpTimeout", Here(&Integer))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static CoreNetworkArn: Shape = Shape {
-    name: "CoreNetworkArn",
-    ..DEFAULT
-};
-
-pub static CpuOptions: Shape = Shape {
-    name: "CpuOptions",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("coreCount"),
-            ..member("CoreCount", Here(&Integer))
-        },
-        Member {
-            location_name: Some("threadsPerCore"),
-            ..member("ThreadsPerCore", Here(&Integer))
-        },
-        Member {
-            location_name: Some("amdSevSnp"),
-            ..member("AmdSevSnp", Here(&AmdSevSnpSpecification))
-        },
-        Member {
-            location_name: Some("nestedVirtualization"),
-            ..member(
-                "NestedVirtualization",
-                Here(&NestedVirtualizationSpecification),
-            )
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateTagsRequest: Shape = Shape {
-    name: "CreateTagsRequest",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("dryRun"),
-            ..member("DryRun", Here(&Boolean))
-        },
-        Member {
-            required: true,
-            location_name: Some("ResourceId"),
-            ..member("Resources", Here(&ResourceIdList))
-        },
-        Member {
-            required: true,
-            location_name: Some("Tag"),
-            ..member("Tags", Here(&TagList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DateTime: Shape = Shape {
-    name: "DateTime",
-    kind: Kind::Timestamp(None),
-    ..DEFAULT
-};
-
-pub static DeleteTagsRequest: Shape = Shape {
-    name: "DeleteTagsRequest",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("dryRun"),
-            ..member("DryRun", Here(&Boolean))
-        },
-        Member {
-            required: true,
-            location_name: Some("resourceId"),
-            ..member("Resources", Here(&ResourceIdList))
-        },
-        Member {
-            location_name: Some("tag"),
-            ..member("Tags", Here(&TagList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeAccountAttributesRequest: Shape = Shape {
-    name: "DescribeAccountAttributesRequest",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("dryRun"),
-            ..member("DryRun", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("attributeName"),
-            ..member("AttributeNames", Here(&AccountAttributeNameStringList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeAccountAttributesResult: Shape = Shape {
-    name: "DescribeAccountAttributesResult",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("accountAttributeSet"),
-        ..member("AccountAttributes", Here(&AccountAttributeList))
-    }]),
-    ..DEFAULT
-};
-
-pub static DescribeAvailabilityZonesRequest: Shape = Shape {
-    name: "DescribeAvailabilityZonesRequest",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("ZoneName"),
-            ..member("ZoneNames", Here(&ZoneNameStringList))
-        },
-        Member {
-            location_name: Some("ZoneId"),
-            ..member("ZoneIds", Here(&ZoneIdStringList))
-        },
-        member("AllAvailabilityZones", Here(&Boolean)),
-        Member {
-            location_name: Some("dryRun"),
-            ..member("DryRun", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("Filter"),
-            ..member("Filters", Here(&FilterList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeAvailabilityZonesResult: Shape = Shape {
-    name: "DescribeAvailabilityZonesResult",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("availabilityZoneInfo"),
-        ..member("AvailabilityZones", Here(&AvailabilityZoneList))
-    }]),
-    ..DEFAULT
-};
-
-pub static DescribeInstancesRequest: Shape = Shape {
-    name: "DescribeInstancesRequest",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("InstanceId"),
-            ..member("InstanceIds", Here(&InstanceIdStringList))
-        },
-        member("IncludeManagedResources", Here(&Boolean)),
-        Member {
-            location_name: Some("dryRun"),
-            ..member("DryRun", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("Filter"),
-            ..member("Filters", Here(&FilterList))
-        },
-        Member {
-            location_name: Some("nextToken"),
-            ..member("NextToken", Here(&String))
-        },
-        Member {
-            location_name: Some("maxResults"),
-            ..member("MaxResults", Here(&Integer))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeInstancesResult: Shape = Shape {
-    name: "DescribeInstancesResult",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("nextToken"),
-            ..member("NextToken", Here(&String))
-        },
-        Member {
-            location_name: Some("reservationSet"),
-            ..member("Reservations", Here(&ReservationList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeInternetGatewaysMaxResults: Shape = Shape {
-    name: "DescribeInternetGatewaysMaxResults",
-    kind: Kind::Integer,
-    min: Some(5.0),
-    max: Some(1000.0),
-    ..DEFAULT
-};
-
-pub static DescribeInternetGatewaysRequest: Shape = Shape {
-    name: "DescribeInternetGatewaysRequest",
-    kind: Kind::Structure(&[
-        member("NextToken", Here(&String)),
-        member("MaxResults", Here(&DescribeInternetGatewaysMaxResults)),
-        Member {
-            location_name: Some("dryRun"),
-            ..member("DryRun", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("internetGatewayId"),
-            ..member("InternetGatewayIds", Here(&InternetGatewayIdList))
-        },
-        Member {
-            location_name: Some("Filter"),
-            ..member("Filters", Here(&FilterList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeInternetGatewaysResult: Shape = Shape {
-    name: "DescribeInternetGatewaysResult",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("internetGatewaySet"),
-            ..member("InternetGateways", Here(&InternetGatewayList))
-        },
-        Member {
-            location_name: Some("nextToken"),
-            ..member("NextToken", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeNetworkAclsMaxResults: Shape = Shape {
-    name: "DescribeNetworkAclsMaxResults",
-    kind: Kind::Integer,
-    min: Some(5.0),
-    max: Some(1000.0),
-    ..DEFAULT
-};
-
-pub static DescribeNetworkAclsRequest: Shape = Shape {
-    name: "DescribeNetworkAclsRequest",
-    kind: Kind::Structure(&[
-        member("NextToken", Here(&String)),
-        member("MaxResults", Here(&DescribeNetworkAclsMaxResults)),
-        Member {
-            location_name: Some("dryRun"),
-            ..member("DryRun", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("NetworkAclId"),
-            ..member("NetworkAclIds", Here(&NetworkAclIdStringList))
-        },
-        Member {
-            location_name: Some("Filter"),
-            ..member("Filters", Here(&FilterList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeNetworkAclsResult: Shape = Shape {
-    name: "DescribeNetworkAclsResult",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("networkAclSet"),
-            ..member("NetworkAcls", Here(&NetworkAclList))
-        },
-        Member {
-            location_name: Some("nextToken"),
-            ..member("NextToken", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeNetworkInterfacesMaxResults: Shape = Shape {
-    name: "DescribeNetworkInterfacesMaxResults",
-    kind: Kind::Integer,
-    min: Some(5.0),
-    max: Some(1000.0),
-    ..DEFAULT
-};
-
-pub static DescribeNetworkInterfacesRequest: Shape = Shape {
-    name: "DescribeNetworkInterfacesRequest",
-    kind: Kind::Structure(&[
-        member("NextToken", Here(&String)),
-        member("MaxResults", Here(&DescribeNetworkInterfacesMaxResults)),
-        member("IncludeManagedResources", Here(&Boolean)),
-        Member {
-            location_name: Some("dryRun"),
-            ..member("DryRun", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("NetworkInterfaceId"),
-            ..member("NetworkInterfaceIds", Here(&NetworkInterfaceIdList))
-        },
-        Member {
-            location_name: Some("filter"),
-            ..member("Filters", Here(&FilterList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeNetworkInterfacesResult: Shape = Shape {
-    name: "DescribeNetworkInterfacesResult",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("networkInterfaceSet"),
-            ..member("NetworkInterfaces", Here(&NetworkInterfaceList))
-        },
-        Member {
-            location_name: Some("nextToken"),
-            ..member("NextToken", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeRegionsRequest: Shape = Shape {
-    name: "DescribeRegionsRequest",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("RegionName"),
-            ..member("RegionNames", Here(&RegionNameStringList))
-        },
-        member("AllRegions", Here(&Boolean)),
-        Member {
-            location_name: Some("dryRun"),
-            ..member("DryRun", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("Filter"),
-            ..member("Filters", Here(&FilterList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeRegionsResult: Shape = Shape {
-    name: "DescribeRegionsResult",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("regionInfo"),
-        ..member("Regions", Here(&RegionList))
-    }]),
-    ..DEFAULT
-};
-
-pub static DescribeRouteTablesMaxResults: Shape = Shape {
-    name: "DescribeRouteTablesMaxResults",
-    kind: Kind::Integer,
-    min: Some(5.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static DescribeRouteTablesRequest: Shape = Shape {
-    name: "DescribeRouteTablesRequest",
-    kind: Kind::Structure(&[
-        member("NextToken", Here(&String)),
-        member("MaxResults", Here(&DescribeRouteTablesMaxResults)),
-        Member {
-            location_name: Some("dryRun"),
-            ..member("DryRun", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("RouteTableId"),
-            ..member("RouteTableIds", Here(&RouteTableIdStringList))
-        },
-        Member {
-            location_name: Some("Filter"),
-            ..member("Filters", Here(&FilterList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeRouteTablesResult: Shape = Shape {
-    name: "DescribeRouteTablesResult",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("routeTableSet"),
-            ..member("RouteTables", Here(&RouteTableList))
-        },
-        Member {
-            location_name: Some("nextToken"),
-            ..member("NextToken", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeSecurityGroupRulesMaxResults: Shape = Shape {
-    name: "DescribeSecurityGroupRulesMaxResults",
-    kind: Kind::Integer,
-    min: Some(5.0),
-    max: Some(1000.0),
-    ..DEFAULT
-};
-
-pub static DescribeSecurityGroupRulesRequest: Shape = Shape {
-    name: "DescribeSecurityGroupRulesRequest",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("Filter"),
-            ..member("Filters", Here(&FilterList))
-        },
-        Member {
-            location_name: Some("SecurityGroupRuleId"),
-            ..member("SecurityGroupRuleIds", Here(&SecurityGroupRuleIdList))
-        },
-        member("DryRun", Here(&Boolean)),
-        member("NextToken", Here(&String)),
-        member("MaxResults", Here(&DescribeSecurityGroupRulesMaxResults)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeSecurityGroupRulesResult: Shape = Shape {
-    name: "DescribeSecurityGroupRulesResult",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("securityGroupRuleSet"),
-            ..member("SecurityGroupRules", Here(&SecurityGroupRuleList))
-        },
-        Member {
-            location_name: Some("nextToken"),
-            ..member("NextToken", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeSecurityGroupsMaxResults: Shape = Shape {
-    name: "DescribeSecurityGroupsMaxResults",
-    kind: Kind::Integer,
-    min: Some(5.0),
-    max: Some(1000.0),
-    ..DEFAULT
-};
-
-pub static DescribeSecurityGroupsRequest: Shape = Shape {
-    name: "DescribeSecurityGroupsRequest",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("GroupId"),
-            ..member("GroupIds", Here(&GroupIdStringList))
-        },
-        Member {
-            location_name: Some("GroupName"),
-            ..member("GroupNames", Here(&GroupNameStringList))
-        },
-        member("NextToken", Here(&String)),
-        member("MaxResults", Here(&DescribeSecurityGroupsMaxResults)),
-        Member {
-            location_name: Some("dryRun"),
-            ..member("DryRun", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("Filter"),
-            ..member("Filters", Here(&FilterList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeSecurityGroupsResult: Shape = Shape {
-    name: "DescribeSecurityGroupsResult",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("nextToken"),
-            ..member("NextToken", Here(&String))
-        },
-        Member {
-            location_name: Some("securityGroupInfo"),
-            ..member("SecurityGroups", Here(&SecurityGroupList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeSubnetsMaxResults: Shape = Shape {
-    name: "DescribeSubnetsMaxResults",
-    kind: Kind::Integer,
-    min: Some(5.0),
-    max: Some(1000.0),
-    ..DEFAULT
-};
-
-pub static DescribeSubnetsRequest: Shape = Shape {
-    name: "DescribeSubnetsRequest",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("Filter"),
-            ..member("Filters", Here(&FilterList))
-        },
-        Member {
-            location_name: Some("SubnetId"),
-            ..member("SubnetIds", Here(&SubnetIdStringList))
-        },
-        member("NextToken", Here(&String)),
-        member("MaxResults", Here(&DescribeSubnetsMaxResults)),
-        Member {
-            location_name: Some("dryRun"),
-            ..member("DryRun", Here(&Boolean))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeSubnetsResult: Shape = Shape {
-    name: "DescribeSubnetsResult",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("nextToken"),
-            ..member("NextToken", Here(&String))
-        },
-        Member {
-            location_name: Some("subnetSet"),
-            ..member("Subnets", Here(&SubnetList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeTagsRequest: Shape = Shape {
-    name: "DescribeTagsRequest",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("dryRun"),
-            ..member("DryRun", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("Filter"),
-            ..member("Filters", Here(&FilterList))
-        },
-        Member {
-            location_name: Some("maxResults"),
-            ..member("MaxResults", Here(&Integer))
-        },
-        Member {
-            location_name: Some("nextToken"),
-            ..member("NextToken", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeTagsResult: Shape = Shape {
-    name: "DescribeTagsResult",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("nextToken"),
-            ..member("NextToken", Here(&String))
-        },
-        Member {
-            location_name: Some("tagSet"),
-            ..member("Tags", Here(&TagDescriptionList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeVpcAttributeRequest: Shape = Shape {
-    name: "DescribeVpcAttributeRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("Attribute", Here(&VpcAttributeName))
-        },
-        Member {
-            required: true,
-            ..member("VpcId", Here(&VpcId))
-        },
-        Member {
-            location_name: Some("dryRun"),
-            ..member("DryRun", Here(&Boolean))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeVpcAttributeResult: Shape = Shape {
-    name: "DescribeVpcAttributeResult",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("enableDnsHostnames"),
-            ..member("EnableDnsHostnames", Here(&AttributeBooleanValue))
-        },
-        Member {
-            location_name: Some("enableDnsSupport"),
-            ..member("EnableDnsSupport", Here(&AttributeBooleanValue))
-        },
-        Member {
-            location_name: Some("enableNetworkAddressUsageMetrics"),
-            ..member(
-                "EnableNetworkAddressUsageMetrics",
-                Here(&AttributeBooleanValue),
-            )
-        },
-        Member {
-            location_name: Some("vpcId"),
-            ..member("VpcId", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeVpcsMaxResults: Shape = Shape {
-    name: "DescribeVpcsMaxResults",
-    kind: Kind::Integer,
-    min: Some(5.0),
-    max: Some(1000.0),
-    ..DEFAULT
-};
-
-pub static DescribeVpcsRequest: Shape = Shape {
-    name: "DescribeVpcsRequest",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("Filter"),
-            ..member("Filters", Here(&FilterList))
-        },
-        Member {
-            location_name: Some("VpcId"),
-            ..member("VpcIds", Here(&VpcIdStringList))
-        },
-        member("NextToken", Here(&String)),
-        member("MaxResults", Here(&DescribeVpcsMaxResults)),
-        Member {
-            location_name: Some("dryRun"),
-            ..member("DryRun", Here(&Boolean))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeVpcsResult: Shape = Shape {
-    name: "DescribeVpcsResult",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("nextToken"),
-            ..member("NextToken", Here(&String))
-        },
-        Member {
-            location_name: Some("vpcSet"),
-            ..member("Vpcs", Here(&VpcList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DeviceType: Shape = Shape {
-    name: "DeviceType",
-    values: &["ebs", "instance-store"],
-    ..DEFAULT
-};
-
-pub static EbsInstanceBlockDevice: Shape = Shape {
-    name: "EbsInstanceBlockDevice",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("attachTime"),
-            ..member("AttachTime", Here(&DateTime))
-        },
-        Member {
-            location_name: Some("deleteOnTermination"),
-            ..member("DeleteOnTermination", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("status"),
-            ..member("Status", Here(&AttachmentStatus))
-        },
-        Member {
-            location_name: Some("volumeId"),
-            ..member("VolumeId", Here(&String))
-        },
-        Member {
-            location_name: Some("associatedResource"),
-            ..member("AssociatedResource", Here(&String))
-        },
-        Member {
-            location_name: Some("volumeOwnerId"),
-            ..member("VolumeOwnerId", Here(&String))
-        },
-        Member {
-            location_name: Some("operator"),
-            ..member("Operator", Here(&OperatorResponse))
-        },
-        Member {
-            location_name: Some("ebsCardIndex"),
-            ..member("EbsCardIndex", Here(&Integer))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ElasticGpuAssociation: Shape = Shape {
-    name: "ElasticGpuAssociation",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("elasticGpuId"),
-            ..member("ElasticGpuId", Here(&ElasticGpuId))
-        },
-        Member {
-            location_name: Some("elasticGpuAssociationId"),
-            ..member("ElasticGpuAssociationId", Here(&String))
-        },
-        Member {
-            location_name: Some("elasticGpuAssociationState"),
-            ..member("ElasticGpuAssociationState", Here(&String))
-        },
-        Member {
-            location_name: Some("elasticGpuAssociationTime"),
-            ..member("ElasticGpuAssociationTime", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ElasticGpuAssociationList: Shape = Shape {
-    name: "ElasticGpuAssociationList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&ElasticGpuAssociation))
-    }),
-    ..DEFAULT
-};
-
-pub static ElasticGpuId: Shape = Shape {
-    name: "ElasticGpuId",
-    ..DEFAULT
-};
-
-pub static ElasticInferenceAcceleratorAssociation: Shape = Shape {
-    name: "ElasticInferenceAcceleratorAssociation",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("elasticInferenceAcceleratorArn"),
-            ..member("ElasticInferenceAcceleratorArn", Here(&String))
-        },
-        Member {
-            location_name: Some("elasticInferenceAcceleratorAssociationId"),
-            ..member("ElasticInferenceAcceleratorAssociationId", Here(&String))
-        },
-        Member {
-            location_name: Some("elasticInferenceAcceleratorAssociationState"),
-            ..member("ElasticInferenceAcceleratorAssociationState", Here(&String))
-        },
-        Member {
-            location_name: Some("elasticInferenceAcceleratorAssociationTime"),
-            ..member(
-                "ElasticInferenceAcceleratorAssociationTime",
-                Here(&DateTime),
-            )
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ElasticInferenceAcceleratorAssociationList: Shape = Shape {
-    name: "ElasticInferenceAcceleratorAssociationList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&ElasticInferenceAcceleratorAssociation))
-    }),
-    ..DEFAULT
-};
-
-pub static EnclaveOptions: Shape = Shape {
-    name: "EnclaveOptions",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("enabled"),
-        ..member("Enabled", Here(&Boolean))
-    }]),
-    ..DEFAULT
-};
-
-pub static Filter: Shape = Shape {
-    name: "Filter",
-    kind: Kind::Structure(&[
-        member("Name", Here(&String)),
-        Member {
-            location_name: Some("Value"),
-            ..member("Values", Here(&ValueStringList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static FilterList: Shape = Shape {
-    name: "FilterList",
-    kind: Kind::List(Element {
-        location_name: Some("Filter"),
-        ..Element::of(Here(&Filter))
-    }),
-    ..DEFAULT
-};
-
-pub static GroupIdStringList: Shape = Shape {
-    name: "GroupIdStringList",
-    kind: Kind::List(Element {
-        location_name: Some("groupId"),
-        ..Element::of(Here(&SecurityGroupId))
-    }),
-    ..DEFAULT
-};
-
-pub static GroupIdentifier: Shape = Shape {
-    name: "GroupIdentifier",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("groupId"),
-            ..member("GroupId", Here(&String))
-        },
-        Member {
-            location_name: Some("groupName"),
-            ..member("GroupName", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static GroupIdentifierList: Shape = Shape {
-    name: "GroupIdentifierList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&GroupIdentifier))
-    }),
-    ..DEFAULT
-};
-
-pub static GroupNameStringList: Shape = Shape {
-    name: "GroupNameStringList",
-    kind: Kind::List(Element {
-        location_name: Some("GroupName"),
-        ..Element::of(Here(&SecurityGroupName))
-    }),
-    ..DEFAULT
-};
-
-pub static HibernationOptions: Shape = Shape {
-    name: "HibernationOptions",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("configured"),
-        ..member("Configured", Here(&Boolean))
-    }]),
-    ..DEFAULT
-};
-
-pub static HostnameType: Shape = Shape {
-    name: "HostnameType",
-    values: &["ip-name", "resource-name"],
-    ..DEFAULT
-};
-
-pub static HttpTokensState: Shape = Shape {
-    name: "HttpTokensState",
-    values: &["optional", "required"],
-    ..DEFAULT
-};
-
-pub static HypervisorType: Shape = Shape {
-    name: "HypervisorType",
-    values: &["ovm", "xen"],
-    ..DEFAULT
-};
-
-pub static IamInstanceProfile: Shape = Shape {
-    name: "IamInstanceProfile",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("arn"),
-            ..member("Arn", Here(&String))
-        },
-        Member {
-            location_name: Some("id"),
-            ..member("Id", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static IcmpTypeCode: Shape = Shape {
-    name: "IcmpTypeCode",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("code"),
-            ..member("Code", Here(&Integer))
-        },
-        Member {
-            location_name: Some("type"),
-            ..member("Type", Here(&Integer))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static Instance: Shape = Shape {
-    name: "Instance",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("architecture"),
-            ..member("Architecture", Here(&ArchitectureValues))
-        },
-        Member {
-            location_name: Some("blockDeviceMapping"),
-            ..member("BlockDeviceMappings", Here(&InstanceBlockDeviceMappingList))
-        },
-        Member {
-            location_name: Some("clientToken"),
-            ..member("ClientToken", Here(&String))
-        },
-        Member {
-            location_name: Some("ebsOptimized"),
-            ..member("EbsOptimized", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("enaSupport"),
-            ..member("EnaSupport", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("hypervisor"),
-            ..member("Hypervisor", Here(&HypervisorType))
-        },
-        Member {
-            location_name: Some("iamInstanceProfile"),
-            ..member("IamInstanceProfile", Here(&IamInstanceProfile))
-        },
-        Member {
-            location_name: Some("instanceLifecycle"),
-            ..member("InstanceLifecycle", Here(&InstanceLifecycleType))
-        },
-        Member {
-            location_name: Some("elasticGpuAssociationSet"),
-            ..member("ElasticGpuAssociations", Here(&ElasticGpuAssociationList))
-        },
-        Member {
-            location_name: Some("elasticInferenceAcceleratorAssociationSet"),
-            ..member(
-                "ElasticInferenceAcceleratorAssociations",
-                Here(&ElasticInferenceAcceleratorAssociationList),
-            )
-        },
-        Member {
-            location_name: Some("networkInterfaceSet"),
-            ..member("NetworkInterfaces", Here(&InstanceNetworkInterfaceList))
-        },
-        Member {
-            location_name: Some("outpostArn"),
-            ..member("OutpostArn", Here(&String))
-        },
-        Member {
-            location_name: Some("rootDeviceName"),
-            ..member("RootDeviceName", Here(&String))
-        },
-        Member {
-            location_name: Some("rootDeviceType"),
-            ..member("RootDeviceType", Here(&DeviceType))
-        },
-        Member {
-            location_name: Some("groupSet"),
-            ..member("SecurityGroups", Here(&GroupIdentifierList))
-        },
-        Member {
-            location_name: Some("sourceDestCheck"),
-            ..member("SourceDestCheck", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("spotInstanceRequestId"),
-            ..member("SpotInstanceRequestId", Here(&String))
-        },
-        Member {
-            location_name: Some("sriovNetSupport"),
-            ..member("SriovNetSupport", Here(&String))
-        },
-        Member {
-            location_name: Some("stateReason"),
-            ..member("StateReason", Here(&StateReason))
-        },
-        Member {
-            location_name: Some("tagSet"),
-            ..member("Tags", Here(&TagList))
-        },
-        Member {
-            location_name: Some("virtualizationType"),
-            ..member("VirtualizationType", Here(&VirtualizationType))
-        },
-        Member {
-            location_name: Some("cpuOptions"),
-            ..member("CpuOptions", Here(&CpuOptions))
-        },
-        Member {
-            location_name: Some("capacityBlockId"),
-            ..member("CapacityBlockId", Here(&String))
-        },
-        Member {
-            location_name: Some("capacityReservationId"),
-            ..member("CapacityReservationId", Here(&String))
-        },
-        Member {
-            location_name: Some("capacityReservationSpecification"),
-            ..member(
-                "CapacityReservationSpecification",
-                Here(&CapacityReservationSpecificationResponse),
-            )
-        },
-        Member {
-            location_name: Some("hibernationOptions"),
-            ..member("HibernationOptions", Here(&HibernationOptions))
-        },
-        Member {
-            location_name: Some("licenseSet"),
-            ..member("Licenses", Here(&LicenseList))
-        },
-        Member {
-            location_name: Some("metadataOptions"),
-            ..member("MetadataOptions", Here(&InstanceMetadataOptionsResponse))
-        },
-        Member {
-            location_name: Some("enclaveOptions"),
-            ..member("EnclaveOptions", Here(&EnclaveOptions))
-        },
-        Member {
-            location_name: Some("bootMode"),
-            ..member("BootMode", Here(&BootModeValues))
-        },
-        Member {
-            location_name: Some("platformDetails"),
-            ..member("PlatformDetails", Here(&String))
-        },
-        Member {
-            location_name: Some("usageOperation"),
-            ..member("UsageOperation", Here(&String))
-        },
-        Member {
-            location_name: Some("usageOperationUpdateTime"),
-            ..member("UsageOperationUpdateTime", Here(&MillisecondDateTime))
-        },
-        Member {
-            location_name: Some("privateDnsNameOptions"),
-            ..member(
-                "PrivateDnsNameOptions",
-                Here(&PrivateDnsNameOptionsResponse),
-            )
-        },
-        Member {
-            location_name: Some("ipv6Address"),
-            ..member("Ipv6Address", Here(&String))
-        },
-        Member {
-            location_name: Some("tpmSupport"),
-            ..member("TpmSupport", Here(&String))
-        },
-        Member {
-            location_name: Some("maintenanceOptions"),
-            ..member("MaintenanceOptions", Here(&InstanceMaintenanceOptions))
-        },
-        Member {
-            location_name: Some("currentInstanceBootMode"),
-            ..member("CurrentInstanceBootMode", Here(&InstanceBootModeValues))
-        },
-        Member {
-            location_name: Some("networkPerformanceOptions"),
-            ..member(
-                "NetworkPerformanceOptions",
-                Here(&InstanceNetworkPerformanceOptions),
-            )
-        },
-        Member {
-            location_name: Some("operator"),
-            ..member("Operator", Here(&OperatorResponse))
-        },
-        Member {
-            location_name: Some("secondaryInterfaceSet"),
-            ..member("SecondaryInterfaces", Here(&InstanceSecondaryInterfaceList))
-        },
-        Member {
-            location_name: Some("instanceId"),
-            ..member("InstanceId", Here(&String))
-        },
-        Member {
-            location_name: Some("imageId"),
-            ..member("ImageId", Here(&String))
-        },
-        Member {
-            location_name: Some("instanceState"),
-            ..member("State", Here(&InstanceState))
-        },
-        Member {
-            location_name: Some("privateDnsName"),
-            ..member("PrivateDnsName", Here(&String))
-        },
-        Member {
-            location_name: Some("dnsName"),
-            ..member("PublicDnsName", Here(&String))
-        },
-        Member {
-            location_name: Some("reason"),
-            ..member("StateTransitionReason", Here(&String))
-        },
-        Member {
-            location_name: Some("keyName"),
-            ..member("KeyName", Here(&String))
-        },
-        Member {
-            location_name: Some("amiLaunchIndex"),
-            ..member("AmiLaunchIndex", Here(&Integer))
-        },
-        Member {
-            location_name: Some("productCodes"),
-            ..member("ProductCodes", Here(&ProductCodeList))
-        },
-        Member {
-            location_name: Some("instanceType"),
-            ..member("InstanceType", Here(&InstanceType))
-        },
-        Member {
-            location_name: Some("launchTime"),
-            ..member("LaunchTime", Here(&DateTime))
-        },
-        Member {
-            location_name: Some("placement"),
-            ..member("Placement", Here(&Placement))
-        },
-        Member {
-            location_name: Some("kernelId"),
-            ..member("KernelId", Here(&String))
-        },
-        Member {
-            location_name: Some("ramdiskId"),
-            ..member("RamdiskId", Here(&String))
-        },
-        Member {
-            location_name: Some("platform"),
-            ..member("Platform", Here(&PlatformValues))
-        },
-        Member {
-            location_name: Some("monitoring"),
-            ..member("Monitoring", Here(&Monitoring))
-        },
-        Member {
-            location_name: Some("subnetId"),
-            ..member("SubnetId", Here(&String))
-        },
-        Member {
-            location_name: Some("vpcId"),
-            ..member("VpcId", Here(&String))
-        },
-        Member {
-            location_name: Some("privateIpAddress"),
-            ..member("PrivateIpAddress", Here(&String))
-        },
-        Member {
-            location_name: Some("ipAddress"),
-            ..member("PublicIpAddress", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static InstanceAttachmentEnaSrdSpecification: Shape = Shape {
-    name: "InstanceAttachmentEnaSrdSpecification",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("enaSrdEnabled"),
-            ..member("EnaSrdEnabled", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("enaSrdUdpSpecification"),
-            ..member(
-                "EnaSrdUdpSpecification",
-                Here(&InstanceAttachmentEnaSrdUdpSpecification),
-            )
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static InstanceAttachmentEnaSrdUdpSpecification: Shape = Shape {
-    name: "InstanceAttachmentEnaSrdUdpSpecification",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("enaSrdUdpEnabled"),
-        ..member("EnaSrdUdpEnabled", Here(&Boolean))
-    }]),
-    ..DEFAULT
-};
-
-pub static InstanceAutoRecoveryState: Shape = Shape {
-    name: "InstanceAutoRecoveryState",
-    values: &["disabled", "default"],
-    ..DEFAULT
-};
-
-pub static InstanceBandwidthWeighting: Shape = Shape {
-    name: "InstanceBandwidthWeighting",
-    values: &["default", "vpc-1", "ebs-1"],
-    ..DEFAULT
-};
-
-pub static InstanceBlockDeviceMapping: Shape = Shape {
-    name: "InstanceBlockDeviceMapping",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("deviceName"),
-            ..member("DeviceName", Here(&String))
-        },
-        Member {
-            location_name: Some("ebs"),
-            ..member("Ebs", Here(&EbsInstanceBlockDevice))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static InstanceBlockDeviceMappingList: Shape = Shape {
-    name: "InstanceBlockDeviceMappingList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&InstanceBlockDeviceMapping))
-    }),
-    ..DEFAULT
-};
-
-pub static InstanceBootModeValues: Shape = Shape {
-    name: "InstanceBootModeValues",
-    values: &["legacy-bios", "uefi"],
-    ..DEFAULT
-};
-
-pub static InstanceId: Shape = Shape {
-    name: "InstanceId",
-    ..DEFAULT
-};
-
-pub static InstanceIdStringList: Shape = Shape {
-    name: "InstanceIdStringList",
-    kind: Kind::List(Element {
-        location_name: Some("InstanceId"),
-        ..Element::of(Here(&InstanceId))
-    }),
-    ..DEFAULT
-};
-
-pub static InstanceIpv4Prefix: Shape = Shape {
-    name: "InstanceIpv4Prefix",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("ipv4Prefix"),
-        ..member("Ipv4Prefix", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static InstanceIpv4PrefixList: Shape = Shape {
-    name: "InstanceIpv4PrefixList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&InstanceIpv4Prefix))
-    }),
-    ..DEFAULT
-};
-
-pub static InstanceIpv6Address: Shape = Shape {
-    name: "InstanceIpv6Address",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("ipv6Address"),
-            ..member("Ipv6Address", Here(&String))
-        },
-        Member {
-            location_name: Some("isPrimaryIpv6"),
-            ..member("IsPrimaryIpv6", Here(&Boolean))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static InstanceIpv6AddressList: Shape = Shape {
-    name: "InstanceIpv6AddressList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&InstanceIpv6Address))
-    }),
-    ..DEFAULT
-};
-
-pub static InstanceIpv6Prefix: Shape = Shape {
-    name: "InstanceIpv6Prefix",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("ipv6Prefix"),
-        ..member("Ipv6Prefix", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static InstanceIpv6PrefixList: Shape = Shape {
-    name: "InstanceIpv6PrefixList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&InstanceIpv6Prefix))
-    }),
-    ..DEFAULT
-};
-
-pub static InstanceLifecycleType: Shape = Shape {
-    name: "InstanceLifecycleType",
-    values: &[
-        "spot",
-        "scheduled",
-        "capacity-block",
-        "interruptible-capacity-reservation",
-    ],
-    ..DEFAULT
-};
-
-pub static InstanceList: Shape = Shape {
-    name: "InstanceList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&Instance))
-    }),
-    ..DEFAULT
-};
-
-pub static InstanceMaintenanceOptions: Shape = Shape {
-    name: "InstanceMaintenanceOptions",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("autoRecovery"),
-            ..member("AutoRecovery", Here(&InstanceAutoRecoveryState))
-        },
-        Member {
-            location_name: Some("rebootMigration"),
-            ..member("RebootMigration", Here(&InstanceRebootMigrationState))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static InstanceMetadataEndpointState: Shape = Shape {
-    name: "InstanceMetadataEndpointState",
-    values: &["disabled", "enabled"],
-    ..DEFAULT
-};
-
-pub static InstanceMetadataOptionsResponse: Shape = Shape {
-    name: "InstanceMetadataOptionsResponse",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("state"),
-            ..member("State", Here(&InstanceMetadataOptionsState))
-        },
-        Member {
-            location_name: Some("httpTokens"),
-            ..member("HttpTokens", Here(&HttpTokensState))
-        },
-        Member {
-            location_name: Some("httpPutResponseHopLimit"),
-            ..member("HttpPutResponseHopLimit", Here(&Integer))
-        },
-        Member {
-            location_name: Some("httpEndpoint"),
-            ..member("HttpEndpoint", Here(&InstanceMetadataEndpointState))
-        },
-        Member {
-            location_name: Some("httpProtocolIpv6"),
-            ..member("HttpProtocolIpv6", Here(&InstanceMetadataProtocolState))
-        },
-        Member {
-            location_name: Some("instanceMetadataTags"),
-            ..member("InstanceMetadataTags", Here(&InstanceMetadataTagsState))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static InstanceMetadataOptionsState: Shape = Shape {
-    name: "InstanceMetadataOptionsState",
-    values: &["pending", "applied"],
-    ..DEFAULT
-};
-
-pub static InstanceMetadataProtocolState: Shape = Shape {
-    name: "InstanceMetadataProtocolState",
-    values: &["disabled", "enabled"],
-    ..DEFAULT
-};
-
-pub static InstanceMetadataTagsState: Shape = Shape {
-    name: "InstanceMetadataTagsState",
-    values: &["disabled", "enabled"],
-    ..DEFAULT
-};
-
-pub static InstanceNetworkInterface: Shape = Shape {
-    name: "InstanceNetworkInterface",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("association"),
-            ..member("Association", Here(&InstanceNetworkInterfaceAssociation))
-        },
-        Member {
-            location_name: Some("attachment"),
-            ..member("Attachment", Here(&InstanceNetworkInterfaceAttachment))
-        },
-        Member {
-            location_name: Some("description"),
-            ..member("Description", Here(&String))
-        },
-        Member {
-            location_name: Some("groupSet"),
-            ..member("Groups", Here(&GroupIdentifierList))
-        },
-        Member {
-            location_name: Some("ipv6AddressesSet"),
-            ..member("Ipv6Addresses", Here(&InstanceIpv6AddressList))
-        },
-        Member {
-            location_name: Some("macAddress"),
-            ..member("MacAddress", Here(&String))
-        },
-        Member {
-            location_name: Some("networkInterfaceId"),
-            ..member("NetworkInterfaceId", Here(&String))
-        },
-        Member {
-            location_name: Some("ownerId"),
-            ..member("OwnerId", Here(&String))
-        },
-        Member {
-            location_name: Some("privateDnsName"),
-            ..member("PrivateDnsName", Here(&String))
-        },
-        Member {
-            location_name: Some("privateIpAddress"),
-            ..member("PrivateIpAddress", Here(&String))
-        },
-        Member {
-            location_name: Some("privateIpAddressesSet"),
-            ..member("PrivateIpAddresses", Here(&InstancePrivateIpAddressList))
-        },
-        Member {
-            location_name: Some("sourceDestCheck"),
-            ..member("SourceDestCheck", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("status"),
-            ..member("Status", Here(&NetworkInterfaceStatus))
-        },
-        Member {
-            location_name: Some("subnetId"),
-            ..member("SubnetId", Here(&String))
-        },
-        Member {
-            location_name: Some("vpcId"),
-            ..member("VpcId", Here(&String))
-        },
-        Member {
-            location_name: Some("interfaceType"),
-            ..member("InterfaceType", Here(&String))
-        },
-        Member {
-            location_name: Some("ipv4PrefixSet"),
-            ..member("Ipv4Prefixes", Here(&InstanceIpv4PrefixList))
-        },
-        Member {
-            location_name: Some("ipv6PrefixSet"),
-            ..member("Ipv6Prefixes", Here(&InstanceIpv6PrefixList))
-        },
-        Member {
-            location_name: Some("connectionTrackingConfiguration"),
-            ..member(
-                "ConnectionTrackingConfiguration",
-                Here(&ConnectionTrackingSpecificationResponse),
-            )
-        },
-        Member {
-            location_name: Some("operator"),
-            ..member("Operator", Here(&OperatorResponse))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static InstanceNetworkInterfaceAssociation: Shape = Shape {
-    name: "InstanceNetworkInterfaceAssociation",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("carrierIp"),
-            ..member("CarrierIp", Here(&String))
-        },
-        Member {
-            location_name: Some("customerOwnedIp"),
-            ..member("CustomerOwnedIp", Here(&String))
-        },
-        Member {
-            location_name: Some("ipOwnerId"),
-            ..member("IpOwnerId", Here(&String))
-        },
-        Member {
-            location_name: Some("publicDnsName"),
-            ..member("PublicDnsName", Here(&String))
-        },
-        Member {
-            location_name: Some("publicIp"),
-            ..member("PublicIp", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static InstanceNetworkInterfaceAttachment: Shape = Shape {
-    name: "InstanceNetworkInterfaceAttachment",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("attachTime"),
-            ..member("AttachTime", Here(&DateTime))
-        },
-        Member {
-            location_name: Some("attachmentId"),
-            ..member("AttachmentId", Here(&String))
-        },
-        Member {
-            location_name: Some("deleteOnTermination"),
-            ..member("DeleteOnTermination", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("deviceIndex"),
-            ..member("DeviceIndex", Here(&Integer))
-        },
-        Member {
-            location_name: Some("status"),
-            ..member("Status", Here(&AttachmentStatus))
-        },
-        Member {
-            location_name: Some("networkCardIndex"),
-            ..member("NetworkCardIndex", Here(&Integer))
-        },
-        Member {
-            location_name: Some("enaSrdSpecification"),
-            ..member(
-                "EnaSrdSpecification",
-                Here(&InstanceAttachmentEnaSrdSpecification),
-            )
-        },
-        Member {
-            location_name: Some("enaQueueCount"),
-            ..member("EnaQueueCount", Here(&Integer))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static InstanceNetworkInterfaceList: Shape = Shape {
-    name: "InstanceNetworkInterfaceList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&InstanceNetworkInterface))
-    }),
-    ..DEFAULT
-};
-
-pub static InstanceNetworkPerformanceOptions: Shape = Shape {
-    name: "InstanceNetworkPerformanceOptions",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("bandwidthWeighting"),
-        ..member("BandwidthWeighting", Here(&InstanceBandwidthWeighting))
-    }]),
-    ..DEFAULT
-};
-
-pub static InstancePrivateIpAddress: Shape = Shape {
-    name: "InstancePrivateIpAddress",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("association"),
-            ..member("Association", Here(&InstanceNetworkInterfaceAssociation))
-        },
-        Member {
-            location_name: Some("primary"),
-            ..member("Primary", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("privateDnsName"),
-            ..member("PrivateDnsName", Here(&String))
-        },
-        Member {
-            location_name: Some("privateIpAddress"),
-            ..member("PrivateIpAddress", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static InstancePrivateIpAddressList: Shape = Shape {
-    name: "InstancePrivateIpAddressList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&InstancePrivateIpAddress))
-    }),
-    ..DEFAULT
-};
-
-pub static InstanceRebootMigrationState: Shape = Shape {
-    name: "InstanceRebootMigrationState",
-    values: &["disabled", "default"],
-    ..DEFAULT
-};
-
-pub static InstanceSecondaryInterface: Shape = Shape {
-    name: "InstanceSecondaryInterface",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("attachment"),
-            ..member("Attachment", Here(&InstanceSecondaryInterfaceAttachment))
-        },
-        Member {
-            location_name: Some("macAddress"),
-            ..member("MacAddress", Here(&String))
-        },
-        Member {
-            location_name: Some("secondaryInterfaceId"),
-            ..member("SecondaryInterfaceId", Here(&SecondaryInterfaceId))
-        },
-        Member {
-            location_name: Some("ownerId"),
-            ..member("OwnerId", Here(&String))
-        },
-        Member {
-            location_name: Some("privateIpAddressSet"),
-            ..member(
-                "PrivateIpAddresses",
-                Here(&InstanceSecondaryInterfacePrivateIpAddressList),
-            )
-        },
-        Member {
-            location_name: Some("sourceDestCheck"),
-            ..member("SourceDestCheck", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("status"),
-            ..member("Status", Here(&SecondaryInterfaceStatus))
-        },
-        Member {
-            location_name: Some("secondarySubnetId"),
-            ..member("SecondarySubnetId", Here(&SecondarySubnetId))
-        },
-        Member {
-            location_name: Some("secondaryNetworkId"),
-            ..member("SecondaryNetworkId", Here(&SecondaryNetworkId))
-        },
-        Member {
-            location_name: Some("interfaceType"),
-            ..member("InterfaceType", Here(&SecondaryInterfaceType))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static InstanceSecondaryInterfaceAttachment: Shape = Shape {
-    name: "InstanceSecondaryInterfaceAttachment",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("attachTime"),
-            ..member("AttachTime", Here(&MillisecondDateTime))
-        },
-        Member {
-            location_name: Some("attachmentId"),
-            ..member("AttachmentId", Here(&String))
-        },
-        Member {
-            location_name: Some("deleteOnTermination"),
-            ..member("DeleteOnTermination", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("deviceIndex"),
-            ..member("DeviceIndex", Here(&Integer))
-        },
-        Member {
-            location_name: Some("status"),
-            ..member("Status", Here(&AttachmentStatus))
-        },
-        Member {
-            location_name: Some("networkCardIndex"),
-            ..member("NetworkCardIndex", Here(&Integer))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static InstanceSecondaryInterfaceList: Shape = Shape {
-    name: "InstanceSecondaryInterfaceList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&InstanceSecondaryInterface))
-    }),
-    ..DEFAULT
-};
-
-pub static InstanceSecondaryInterfacePrivateIpAddress: Shape = Shape {
-    name: "InstanceSecondaryInterfacePrivateIpAddress",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("privateIpAddress"),
-        ..member("PrivateIpAddress", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static InstanceSecondaryInterfacePrivateIpAddressList: Shape = Shape {
-    name: "InstanceSecondaryInterfacePrivateIpAddressList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&InstanceSecondaryInterfacePrivateIpAddress))
-    }),
-    ..DEFAULT
-};
-
-pub static InstanceState: Shape = Shape {
-    name: "InstanceState",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("code"),
-            ..member("Code", Here(&Integer))
-        },
-        Member {
-            location_name: Some("name"),
-            ..member("Name", Here(&InstanceStateName))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static InstanceStateName: Shape = Shape {
-    name: "InstanceStateName",
-    values: &[
-        "pending",
-        "running",
-        "shutting-down",
-        "terminated",
-        "stopping",
-        "stopped",
-    ],
-    ..DEFAULT
-};
-
-pub static InstanceType: Shape = Shape {
-    name: "InstanceType",
-    values: &[
-        "a1.medium",
-        "a1.large",
-        "a1.xlarge",
-        "a1.2xlarge",
-        "a1.4xlarge",
-        "a1.metal",
-        "c1.medium",
-        "c1.xlarge",
-        "c3.large",
-        "c3.xlarge",
-        "c3.2xlarge",
-        "c3.4xlarge",
-        "c3.8xlarge",
-        "c4.large",
-        "c4.xlarge",
-        "c4.2xlarge",
-        "c4.4xlarge",
-        "c4.8xlarge",
-        "c5.large",
-        "c5.xlarge",
-        "c5.2xlarge",
-        "c5.4xlarge",
-        "c5.9xlarge",
-        "c5.12xlarge",
-        "c5.18xlarge",
-        "c5.24xlarge",
-        "c5.metal",
-        "c5a.large",
-        "c5a.xlarge",
-        "c5a.2xlarge",
-        "c5a.4xlarge",
-        "c5a.8xlarge",
-        "c5a.12xlarge",
-        "c5a.16xlarge",
-        "c5a.24xlarge",
-        "c5ad.large",
-        "c5ad.xlarge",
-        "c5ad.2xlarge",
-        "c5ad.4xlarge",
-        "c5ad.8xlarge",
-        "c5ad.12xlarge",
-        "c5ad.16xlarge",
-        "c5ad.24xlarge",
-        "c5d.large",
-        "c5d.xlarge",
-        "c5d.2xlarge",
-        "c5d.4xlarge",
-        "c5d.9xlarge",
-        "c5d.12xlarge",
-        "c5d.18xlarge",
-        "c5d.24xlarge",
-        "c5d.metal",
-        "c5n.large",
-        "c5n.xlarge",
-        "c5n.2xlarge",
-        "c5n.4xlarge",
-        "c5n.9xlarge",
-        "c5n.18xlarge",
-        "c5n.metal",
-        "c6g.medium",
-        "c6g.large",
-        "c6g.xlarge",
-        "c6g.2xlarge",
-        "c6g.4xlarge",
-        "c6g.8xlarge",
-        "c6g.12xlarge",
-        "c6g.16xlarge",
-        "c6g.metal",
-        "c6gd.medium",
-        "c6gd.large",
-        "c6gd.xlarge",
-        "c6gd.2xlarge",
-        "c6gd.4xlarge",
-        "c6gd.8xlarge",
-        "c6gd.12xlarge",
-        "c6gd.16xlarge",
-        "c6gd.metal",
-        "c6gn.medium",
-        "c6gn.large",
-        "c6gn.xlarge",
-        "c6gn.2xlarge",
-        "c6gn.4xlarge",
-        "c6gn.8xlarge",
-        "c6gn.12xlarge",
-        "c6gn.16xlarge",
-        "c6i.large",
-        "c6i.xlarge",
-        "c6i.2xlarge",
-        "c6i.4xlarge",
-        "c6i.8xlarge",
-        "c6i.12xlarge",
-        "c6i.16xlarge",
-        "c6i.24xlarge",
-        "c6i.32xlarge",
-        "c6i.metal",
-        "cc1.4xlarge",
-        "cc2.8xlarge",
-        "cg1.4xlarge",
-        "cr1.8xlarge",
-        "d2.xlarge",
-        "d2.2xlarge",
-        "d2.4xlarge",
-        "d2.8xlarge",
-        "d3.xlarge",
-        "d3.2xlarge",
-        "d3.4xlarge",
-        "d3.8xlarge",
-        "d3en.xlarge",
-        "d3en.2xlarge",
-        "d3en.4xlarge",
-        "d3en.6xlarge",
-        "d3en.8xlarge",
-        "d3en.12xlarge",
-        "dl1.24xlarge",
-        "f1.2xlarge",
-        "f1.4xlarge",
-        "f1.16xlarge",
-        "g2.2xlarge",
-        "g2.8xlarge",
-        "g3.4xlarge",
-        "g3.8xlarge",
-        "g3.16xlarge",
-        "g3s.xlarge",
-        "g4ad.xlarge",
-        "g4ad.2xlarge",
-        "g4ad.4xlarge",
-        "g4ad.8xlarge",
-        "g4ad.16xlarge",
-        "g4dn.xlarge",
-        "g4dn.2xlarge",
-        "g4dn.4xlarge",
-        "g4dn.8xlarge",
-        "g4dn.12xlarge",
-        "g4dn.16xlarge",
-        "g4dn.metal",
-        "g5.xlarge",
-        "g5.2xlarge",
-        "g5.4xlarge",
-        "g5.8xlarge",
-        "g5.12xlarge",
-        "g5.16xlarge",
-        "g5.24xlarge",
-        "g5.48xlarge",
-        "g5g.xlarge",
-        "g5g.2xlarge",
-        "g5g.4xlarge",
-        "g5g.8xlarge",
-        "g5g.16xlarge",
-        "g5g.metal",
-        "hi1.4xlarge",
-        "hpc6a.48xlarge",
-        "hs1.8xlarge",
-        "h1.2xlarge",
-        "h1.4xlarge",
-        "h1.8xlarge",
-        "h1.16xlarge",
-        "i2.xlarge",
-        "i2.2xlarge",
-        "i2.4xlarge",
-        "i2.8xlarge",
-        "i3.large",
-        "i3.xlarge",
-        "i3.2xlarge",
-        "i3.4xlarge",
-        "i3.8xlarge",
-        "i3.16xlarge",
-        "i3.metal",
-        "i3en.large",
-        "i3en.xlarge",
-        "i3en.2xlarge",
-        "i3en.3xlarge",
-        "i3en.6xlarge",
-        "i3en.12xlarge",
-        "i3en.24xlarge",
-        "i3en.metal",
-        "im4gn.large",
-        "im4gn.xlarge",
-        "im4gn.2xlarge",
-        "im4gn.4xlarge",
-        "im4gn.8xlarge",
-        "im4gn.16xlarge",
-        "inf1.xlarge",
-        "inf1.2xlarge",
-        "inf1.6xlarge",
-        "inf1.24xlarge",
-        "is4gen.medium",
-        "is4gen.large",
-        "is4gen.xlarge",
-        "is4gen.2xlarge",
-        "is4gen.4xlarge",
-        "is4gen.8xlarge",
-        "m1.small",
-        "m1.medium",
-        "m1.large",
-        "m1.xlarge",
-        "m2.xlarge",
-        "m2.2xlarge",
-        "m2.4xlarge",
-        "m3.medium",
-        "m3.large",
-        "m3.xlarge",
-        "m3.2xlarge",
-        "m4.large",
-        "m4.xlarge",
-        "m4.2xlarge",
-        "m4.4xlarge",
-        "m4.10xlarge",
-        "m4.16xlarge",
-        "m5.large",
-        "m5.xlarge",
-        "m5.2xlarge",
-        "m5.4xlarge",
-        "m5.8xlarge",
-        "m5.12xlarge",
-        "m5.16xlarge",
-        "m5.24xlarge",
-        "m5.metal",
-        "m5a.large",
-        "m5a.xlarge",
-        "m5a.2xlarge",
-        "m5a.4xlarge",
-        "m5a.8xlarge",
-        "m5a.12xlarge",
-        "m5a.16xlarge",
-        "m5a.24xlarge",
-        "m5ad.large",
-        "m5ad.xlarge",
-        "m5ad.2xlarge",
-        "m5ad.4xlarge",
-        "m5ad.8xlarge",
-        "m5ad.12xlarge",
-        "m5ad.16xlarge",
-        "m5ad.24xlarge",
-        "m5d.large",
-        "m5d.xlarge",
-        "m5d.2xlarge",
-        "m5d.4xlarge",
-        "m5d.8xlarge",
-        "m5d.12xlarge",
-        "m5d.16xlarge",
-        "m5d.24xlarge",
-        "m5d.metal",
-        "m5dn.large",
-        "m5dn.xlarge",
-        "m5dn.2xlarge",
-        "m5dn.4xlarge",
-        "m5dn.8xlarge",
-        "m5dn.12xlarge",
-        "m5dn.16xlarge",
-        "m5dn.24xlarge",
-        "m5dn.metal",
-        "m5n.large",
-        "m5n.xlarge",
-        "m5n.2xlarge",
-        "m5n.4xlarge",
-        "m5n.8xlarge",
-        "m5n.12xlarge",
-        "m5n.16xlarge",
-        "m5n.24xlarge",
-        "m5n.metal",
-        "m5zn.large",
-        "m5zn.xlarge",
-        "m5zn.2xlarge",
-        "m5zn.3xlarge",
-        "m5zn.6xlarge",
-        "m5zn.12xlarge",
-        "m5zn.metal",
-        "m6a.large",
-        "m6a.xlarge",
-        "m6a.2xlarge",
-        "m6a.4xlarge",
-        "m6a.8xlarge",
-        "m6a.12xlarge",
-        "m6a.16xlarge",
-        "m6a.24xlarge",
-        "m6a.32xlarge",
-        "m6a.48xlarge",
-        "m6g.metal",
-        "m6g.medium",
-        "m6g.large",
-        "m6g.xlarge",
-        "m6g.2xlarge",
-        "m6g.4xlarge",
-        "m6g.8xlarge",
-        "m6g.12xlarge",
-        "m6g.16xlarge",
-        "m6gd.metal",
-        "m6gd.medium",
-        "m6gd.large",
-        "m6gd.xlarge",
-        "m6gd.2xlarge",
-        "m6gd.4xlarge",
-        "m6gd.8xlarge",
-        "m6gd.12xlarge",
-        "m6gd.16xlarge",
-        "m6i.large",
-        "m6i.xlarge",
-        "m6i.2xlarge",
-        "m6i.4xlarge",
-        "m6i.8xlarge",
-        "m6i.12xlarge",
-        "m6i.16xlarge",
-        "m6i.24xlarge",
-        "m6i.32xlarge",
-        "m6i.metal",
-        "mac1.metal",
-        "p2.xlarge",
-        "p2.8xlarge",
-        "p2.16xlarge",
-        "p3.2xlarge",
-        "p3.8xlarge",
-        "p3.16xlarge",
-        "p3dn.24xlarge",
-        "p4d.24xlarge",
-        "r3.large",
-        "r3.xlarge",
-        "r3.2xlarge",
-        "r3.4xlarge",
-        "r3.8xlarge",
-        "r4.large",
-        "r4.xlarge",
-        "r4.2xlarge",
-        "r4.4xlarge",
-        "r4.8xlarge",
-        "r4.16xlarge",
-        "r5.large",
-        "r5.xlarge",
-        "r5.2xlarge",
-        "r5.4xlarge",
-        "r5.8xlarge",
-        "r5.12xlarge",
-        "r5.16xlarge",
-        "r5.24xlarge",
-        "r5.metal",
-        "r5a.large",
-        "r5a.xlarge",
-        "r5a.2xlarge",
-        "r5a.4xlarge",
-        "r5a.8xlarge",
-        "r5a.12xlarge",
-        "r5a.16xlarge",
-        "r5a.24xlarge",
-        "r5ad.large",
-        "r5ad.xlarge",
-        "r5ad.2xlarge",
-        "r5ad.4xlarge",
-        "r5ad.8xlarge",
-        "r5ad.12xlarge",
-        "r5ad.16xlarge",
-        "r5ad.24xlarge",
-        "r5b.large",
-        "r5b.xlarge",
-        "r5b.2xlarge",
-        "r5b.4xlarge",
-        "r5b.8xlarge",
-        "r5b.12xlarge",
-        "r5b.16xlarge",
-        "r5b.24xlarge",
-        "r5b.metal",
-        "r5d.large",
-        "r5d.xlarge",
-        "r5d.2xlarge",
-        "r5d.4xlarge",
-        "r5d.8xlarge",
-        "r5d.12xlarge",
-        "r5d.16xlarge",
-        "r5d.24xlarge",
-        "r5d.metal",
-        "r5dn.large",
-        "r5dn.xlarge",
-        "r5dn.2xlarge",
-        "r5dn.4xlarge",
-        "r5dn.8xlarge",
-        "r5dn.12xlarge",
-        "r5dn.16xlarge",
-        "r5dn.24xlarge",
-        "r5dn.metal",
-        "r5n.large",
-        "r5n.xlarge",
-        "r5n.2xlarge",
-        "r5n.4xlarge",
-        "r5n.8xlarge",
-        "r5n.12xlarge",
-        "r5n.16xlarge",
-        "r5n.24xlarge",
-        "r5n.metal",
-        "r6g.medium",
-        "r6g.large",
-        "r6g.xlarge",
-        "r6g.2xlarge",
-        "r6g.4xlarge",
-        "r6g.8xlarge",
-        "r6g.12xlarge",
-        "r6g.16xlarge",
-        "r6g.metal",
-        "r6gd.medium",
-        "r6gd.large",
-        "r6gd.xlarge",
-        "r6gd.2xlarge",
-        "r6gd.4xlarge",
-        "r6gd.8xlarge",
-        "r6gd.12xlarge",
-        "r6gd.16xlarge",
-        "r6gd.metal",
-        "r6i.large",
-        "r6i.xlarge",
-        "r6i.2xlarge",
-        "r6i.4xlarge",
-        "r6i.8xlarge",
-        "r6i.12xlarge",
-        "r6i.16xlarge",
-        "r6i.24xlarge",
-        "r6i.32xlarge",
-        "r6i.metal",
-        "t1.micro",
-        "t2.nano",
-        "t2.micro",
-        "t2.small",
-        "t2.medium",
-        "t2.large",
-        "t2.xlarge",
-        "t2.2xlarge",
-        "t3.nano",
-        "t3.micro",
-        "t3.small",
-        "t3.medium",
-        "t3.large",
-        "t3.xlarge",
-        "t3.2xlarge",
-        "t3a.nano",
-        "t3a.micro",
-        "t3a.small",
-        "t3a.medium",
-        "t3a.large",
-        "t3a.xlarge",
-        "t3a.2xlarge",
-        "t4g.nano",
-        "t4g.micro",
-        "t4g.small",
-        "t4g.medium",
-        "t4g.large",
-        "t4g.xlarge",
-        "t4g.2xlarge",
-        "u-6tb1.56xlarge",
-        "u-6tb1.112xlarge",
-        "u-9tb1.112xlarge",
-        "u-12tb1.112xlarge",
-        "u-6tb1.metal",
-        "u-9tb1.metal",
-        "u-12tb1.metal",
-        "u-18tb1.metal",
-        "u-24tb1.metal",
-        "vt1.3xlarge",
-        "vt1.6xlarge",
-        "vt1.24xlarge",
-        "x1.16xlarge",
-        "x1.32xlarge",
-        "x1e.xlarge",
-        "x1e.2xlarge",
-        "x1e.4xlarge",
-        "x1e.8xlarge",
-        "x1e.16xlarge",
-        "x1e.32xlarge",
-        "x2iezn.2xlarge",
-        "x2iezn.4xlarge",
-        "x2iezn.6xlarge",
-        "x2iezn.8xlarge",
-        "x2iezn.12xlarge",
-        "x2iezn.metal",
-        "x2gd.medium",
-        "x2gd.large",
-        "x2gd.xlarge",
-        "x2gd.2xlarge",
-        "x2gd.4xlarge",
-        "x2gd.8xlarge",
-        "x2gd.12xlarge",
-        "x2gd.16xlarge",
-        "x2gd.metal",
-        "z1d.large",
-        "z1d.xlarge",
-        "z1d.2xlarge",
-        "z1d.3xlarge",
-        "z1d.6xlarge",
-        "z1d.12xlarge",
-        "z1d.metal",
-        "x2idn.16xlarge",
-        "x2idn.24xlarge",
-        "x2idn.32xlarge",
-        "x2iedn.xlarge",
-        "x2iedn.2xlarge",
-        "x2iedn.4xlarge",
-        "x2iedn.8xlarge",
-        "x2iedn.16xlarge",
-        "x2iedn.24xlarge",
-        "x2iedn.32xlarge",
-        "c6a.large",
-        "c6a.xlarge",
-        "c6a.2xlarge",
-        "c6a.4xlarge",
-        "c6a.8xlarge",
-        "c6a.12xlarge",
-        "c6a.16xlarge",
-        "c6a.24xlarge",
-        "c6a.32xlarge",
-        "c6a.48xlarge",
-        "c6a.metal",
-        "m6a.metal",
-        "i4i.large",
-        "i4i.xlarge",
-        "i4i.2xlarge",
-        "i4i.4xlarge",
-        "i4i.8xlarge",
-        "i4i.16xlarge",
-        "i4i.32xlarge",
-        "i4i.metal",
-        "x2idn.metal",
-        "x2iedn.metal",
-        "c7g.medium",
-        "c7g.large",
-        "c7g.xlarge",
-        "c7g.2xlarge",
-        "c7g.4xlarge",
-        "c7g.8xlarge",
-        "c7g.12xlarge",
-        "c7g.16xlarge",
-        "mac2.metal",
-        "c6id.large",
-        "c6id.xlarge",
-        "c6id.2xlarge",
-        "c6id.4xlarge",
-        "c6id.8xlarge",
-        "c6id.12xlarge",
-        "c6id.16xlarge",
-        "c6id.24xlarge",
-        "c6id.32xlarge",
-        "c6id.metal",
-        "m6id.large",
-        "m6id.xlarge",
-        "m6id.2xlarge",
-        "m6id.4xlarge",
-        "m6id.8xlarge",
-        "m6id.12xlarge",
-        "m6id.16xlarge",
-        "m6id.24xlarge",
-        "m6id.32xlarge",
-        "m6id.metal",
-        "r6id.large",
-        "r6id.xlarge",
-        "r6id.2xlarge",
-        "r6id.4xlarge",
-        "r6id.8xlarge",
-        "r6id.12xlarge",
-        "r6id.16xlarge",
-        "r6id.24xlarge",
-        "r6id.32xlarge",
-        "r6id.metal",
-        "r6a.large",
-        "r6a.xlarge",
-        "r6a.2xlarge",
-        "r6a.4xlarge",
-        "r6a.8xlarge",
-        "r6a.12xlarge",
-        "r6a.16xlarge",
-        "r6a.24xlarge",
-        "r6a.32xlarge",
-        "r6a.48xlarge",
-        "r6a.metal",
-        "p4de.24xlarge",
-        "u-3tb1.56xlarge",
-        "u-18tb1.112xlarge",
-        "u-24tb1.112xlarge",
-        "trn1.2xlarge",
-        "trn1.32xlarge",
-        "hpc6id.32xlarge",
-        "c6in.large",
-        "c6in.xlarge",
-        "c6in.2xlarge",
-        "c6in.4xlarge",
-        "c6in.8xlarge",
-        "c6in.12xlarge",
-        "c6in.16xlarge",
-        "c6in.24xlarge",
-        "c6in.32xlarge",
-        "m6in.large",
-        "m6in.xlarge",
-        "m6in.2xlarge",
-        "m6in.4xlarge",
-        "m6in.8xlarge",
-        "m6in.12xlarge",
-        "m6in.16xlarge",
-        "m6in.24xlarge",
-        "m6in.32xlarge",
-        "m6idn.large",
-        "m6idn.xlarge",
-        "m6idn.2xlarge",
-        "m6idn.4xlarge",
-        "m6idn.8xlarge",
-        "m6idn.12xlarge",
-        "m6idn.16xlarge",
-        "m6idn.24xlarge",
-        "m6idn.32xlarge",
-        "r6in.large",
-        "r6in.xlarge",
-        "r6in.2xlarge",
-        "r6in.4xlarge",
-        "r6in.8xlarge",
-        "r6in.12xlarge",
-        "r6in.16xlarge",
-        "r6in.24xlarge",
-        "r6in.32xlarge",
-        "r6idn.large",
-        "r6idn.xlarge",
-        "r6idn.2xlarge",
-        "r6idn.4xlarge",
-        "r6idn.8xlarge",
-        "r6idn.12xlarge",
-        "r6idn.16xlarge",
-        "r6idn.24xlarge",
-        "r6idn.32xlarge",
-        "c7g.metal",
-        "m7g.medium",
-        "m7g.large",
-        "m7g.xlarge",
-        "m7g.2xlarge",
-        "m7g.4xlarge",
-        "m7g.8xlarge",
-        "m7g.12xlarge",
-        "m7g.16xlarge",
-        "m7g.metal",
-        "r7g.medium",
-        "r7g.large",
-        "r7g.xlarge",
-        "r7g.2xlarge",
-        "r7g.4xlarge",
-        "r7g.8xlarge",
-        "r7g.12xlarge",
-        "r7g.16xlarge",
-        "r7g.metal",
-        "c6in.metal",
-        "m6in.metal",
-        "m6idn.metal",
-        "r6in.metal",
-        "r6idn.metal",
-        "inf2.xlarge",
-        "inf2.8xlarge",
-        "inf2.24xlarge",
-        "inf2.48xlarge",
-        "trn1n.32xlarge",
-        "i4g.large",
-        "i4g.xlarge",
-        "i4g.2xlarge",
-        "i4g.4xlarge",
-        "i4g.8xlarge",
-        "i4g.16xlarge",
-        "hpc7g.4xlarge",
-        "hpc7g.8xlarge",
-        "hpc7g.16xlarge",
-        "c7gn.medium",
-        "c7gn.large",
-        "c7gn.xlarge",
-        "c7gn.2xlarge",
-        "c7gn.4xlarge",
-        "c7gn.8xlarge",
-        "c7gn.12xlarge",
-        "c7gn.16xlarge",
-        "p5.48xlarge",
-        "m7i.large",
-        "m7i.xlarge",
-        "m7i.2xlarge",
-        "m7i.4xlarge",
-        "m7i.8xlarge",
-        "m7i.12xlarge",
-        "m7i.16xlarge",
-        "m7i.24xlarge",
-        "m7i.48xlarge",
-        "m7i-flex.large",
-        "m7i-flex.xlarge",
-        "m7i-flex.2xlarge",
-        "m7i-flex.4xlarge",
-        "m7i-flex.8xlarge",
-        "m7a.medium",
-        "m7a.large",
-        "m7a.xlarge",
-        "m7a.2xlarge",
-        "m7a.4xlarge",
-        "m7a.8xlarge",
-        "m7a.12xlarge",
-        "m7a.16xlarge",
-        "m7a.24xlarge",
-        "m7a.32xlarge",
-        "m7a.48xlarge",
-        "m7a.metal-48xl",
-        "hpc7a.12xlarge",
-        "hpc7a.24xlarge",
-        "hpc7a.48xlarge",
-        "hpc7a.96xlarge",
-        "c7gd.medium",
-        "c7gd.large",
-        "c7gd.xlarge",
-        "c7gd.2xlarge",
-        "c7gd.4xlarge",
-        "c7gd.8xlarge",
-        "c7gd.12xlarge",
-        "c7gd.16xlarge",
-        "m7gd.medium",
-        "m7gd.large",
-        "m7gd.xlarge",
-        "m7gd.2xlarge",
-        "m7gd.4xlarge",
-        "m7gd.8xlarge",
-        "m7gd.12xlarge",
-        "m7gd.16xlarge",
-        "r7gd.medium",
-        "r7gd.large",
-        "r7gd.xlarge",
-        "r7gd.2xlarge",
-        "r7gd.4xlarge",
-        "r7gd.8xlarge",
-        "r7gd.12xlarge",
-        "r7gd.16xlarge",
-        "r7a.medium",
-        "r7a.large",
-        "r7a.xlarge",
-        "r7a.2xlarge",
-        "r7a.4xlarge",
-        "r7a.8xlarge",
-        "r7a.12xlarge",
-        "r7a.16xlarge",
-        "r7a.24xlarge",
-        "r7a.32xlarge",
-        "r7a.48xlarge",
-        "c7i.large",
-        "c7i.xlarge",
-        "c7i.2xlarge",
-        "c7i.4xlarge",
-        "c7i.8xlarge",
-        "c7i.12xlarge",
-        "c7i.16xlarge",
-        "c7i.24xlarge",
-        "c7i.48xlarge",
-        "mac2-m2pro.metal",
-        "r7iz.large",
-        "r7iz.xlarge",
-        "r7iz.2xlarge",
-        "r7iz.4xlarge",
-        "r7iz.8xlarge",
-        "r7iz.12xlarge",
-        "r7iz.16xlarge",
-        "r7iz.32xlarge",
-        "c7a.medium",
-        "c7a.large",
-        "c7a.xlarge",
-        "c7a.2xlarge",
-        "c7a.4xlarge",
-        "c7a.8xlarge",
-        "c7a.12xlarge",
-        "c7a.16xlarge",
-        "c7a.24xlarge",
-        "c7a.32xlarge",
-        "c7a.48xlarge",
-        "c7a.metal-48xl",
-        "r7a.metal-48xl",
-        "r7i.large",
-        "r7i.xlarge",
-        "r7i.2xlarge",
-        "r7i.4xlarge",
-        "r7i.8xlarge",
-        "r7i.12xlarge",
-        "r7i.16xlarge",
-        "r7i.24xlarge",
-        "r7i.48xlarge",
-        "dl2q.24xlarge",
-        "mac2-m2.metal",
-        "i4i.12xlarge",
-        "i4i.24xlarge",
-        "c7i.metal-24xl",
-        "c7i.metal-48xl",
-        "m7i.metal-24xl",
-        "m7i.metal-48xl",
-        "r7i.metal-24xl",
-        "r7i.metal-48xl",
-        "r7iz.metal-16xl",
-        "r7iz.metal-32xl",
-        "c7gd.metal",
-        "m7gd.metal",
-        "r7gd.metal",
-        "g6.xlarge",
-        "g6.2xlarge",
-        "g6.4xlarge",
-        "g6.8xlarge",
-        "g6.12xlarge",
-        "g6.16xlarge",
-        "g6.24xlarge",
-        "g6.48xlarge",
-        "gr6.4xlarge",
-        "gr6.8xlarge",
-        "c7i-flex.large",
-        "c7i-flex.xlarge",
-        "c7i-flex.2xlarge",
-        "c7i-flex.4xlarge",
-        "c7i-flex.8xlarge",
-        "u7i-12tb.224xlarge",
-        "u7in-16tb.224xlarge",
-        "u7in-24tb.224xlarge",
-        "u7in-32tb.224xlarge",
-        "u7ib-12tb.224xlarge",
-        "c7gn.metal",
-        "r8g.medium",
-        "r8g.large",
-        "r8g.xlarge",
-        "r8g.2xlarge",
-        "r8g.4xlarge",
-        "r8g.8xlarge",
-        "r8g.12xlarge",
-        "r8g.16xlarge",
-        "r8g.24xlarge",
-        "r8g.48xlarge",
-        "r8g.metal-24xl",
-        "r8g.metal-48xl",
-        "mac2-m1ultra.metal",
-        "g6e.xlarge",
-        "g6e.2xlarge",
-        "g6e.4xlarge",
-        "g6e.8xlarge",
-        "g6e.12xlarge",
-        "g6e.16xlarge",
-        "g6e.24xlarge",
-        "g6e.48xlarge",
-        "c8g.medium",
-        "c8g.large",
-        "c8g.xlarge",
-        "c8g.2xlarge",
-        "c8g.4xlarge",
-        "c8g.8xlarge",
-        "c8g.12xlarge",
-        "c8g.16xlarge",
-        "c8g.24xlarge",
-        "c8g.48xlarge",
-        "c8g.metal-24xl",
-        "c8g.metal-48xl",
-        "m8g.medium",
-        "m8g.large",
-        "m8g.xlarge",
-        "m8g.2xlarge",
-        "m8g.4xlarge",
-        "m8g.8xlarge",
-        "m8g.12xlarge",
-        "m8g.16xlarge",
-        "m8g.24xlarge",
-        "m8g.48xlarge",
-        "m8g.metal-24xl",
-        "m8g.metal-48xl",
-        "x8g.medium",
-        "x8g.large",
-        "x8g.xlarge",
-        "x8g.2xlarge",
-        "x8g.4xlarge",
-        "x8g.8xlarge",
-        "x8g.12xlarge",
-        "x8g.16xlarge",
-        "x8g.24xlarge",
-        "x8g.48xlarge",
-        "x8g.metal-24xl",
-        "x8g.metal-48xl",
-        "i7ie.large",
-        "i7ie.xlarge",
-        "i7ie.2xlarge",
-        "i7ie.3xlarge",
-        "i7ie.6xlarge",
-        "i7ie.12xlarge",
-        "i7ie.18xlarge",
-        "i7ie.24xlarge",
-        "i7ie.48xlarge",
-        "i8g.large",
-        "i8g.xlarge",
-        "i8g.2xlarge",
-        "i8g.4xlarge",
-        "i8g.8xlarge",
-        "i8g.12xlarge",
-        "i8g.16xlarge",
-        "i8g.24xlarge",
-        "i8g.metal-24xl",
-        "u7i-6tb.112xlarge",
-        "u7i-8tb.112xlarge",
-        "u7inh-32tb.480xlarge",
-        "p5e.48xlarge",
-        "p5en.48xlarge",
-        "f2.12xlarge",
-        "f2.48xlarge",
-        "trn2.48xlarge",
-        "c7i-flex.12xlarge",
-        "c7i-flex.16xlarge",
-        "m7i-flex.12xlarge",
-        "m7i-flex.16xlarge",
-        "i7ie.metal-24xl",
-        "i7ie.metal-48xl",
-        "i8g.48xlarge",
-        "c8gd.medium",
-        "c8gd.large",
-        "c8gd.xlarge",
-        "c8gd.2xlarge",
-        "c8gd.4xlarge",
-        "c8gd.8xlarge",
-        "c8gd.12xlarge",
-        "c8gd.16xlarge",
-        "c8gd.24xlarge",
-        "c8gd.48xlarge",
-        "c8gd.metal-24xl",
-        "c8gd.metal-48xl",
-        "i7i.large",
-        "i7i.xlarge",
-        "i7i.2xlarge",
-        "i7i.4xlarge",
-        "i7i.8xlarge",
-        "i7i.12xlarge",
-        "i7i.16xlarge",
-        "i7i.24xlarge",
-        "i7i.48xlarge",
-        "i7i.metal-24xl",
-        "i7i.metal-48xl",
-        "p6-b200.48xlarge",
-        "m8gd.medium",
-        "m8gd.large",
-        "m8gd.xlarge",
-        "m8gd.2xlarge",
-        "m8gd.4xlarge",
-        "m8gd.8xlarge",
-        "m8gd.12xlarge",
-        "m8gd.16xlarge",
-        "m8gd.24xlarge",
-        "m8gd.48xlarge",
-        "m8gd.metal-24xl",
-        "m8gd.metal-48xl",
-        "r8gd.medium",
-        "r8gd.large",
-        "r8gd.xlarge",
-        "r8gd.2xlarge",
-        "r8gd.4xlarge",
-        "r8gd.8xlarge",
-        "r8gd.12xlarge",
-        "r8gd.16xlarge",
-        "r8gd.24xlarge",
-        "r8gd.48xlarge",
-        "r8gd.metal-24xl",
-        "r8gd.metal-48xl",
-        "c8gn.medium",
-        "c8gn.large",
-        "c8gn.xlarge",
-        "c8gn.2xlarge",
-        "c8gn.4xlarge",
-        "c8gn.8xlarge",
-        "c8gn.12xlarge",
-        "c8gn.16xlarge",
-        "c8gn.24xlarge",
-        "c8gn.48xlarge",
-        "c8gn.metal-24xl",
-        "c8gn.metal-48xl",
-        "f2.6xlarge",
-        "p6e-gb200.36xlarge",
-        "g6f.large",
-        "g6f.xlarge",
-        "g6f.2xlarge",
-        "g6f.4xlarge",
-        "gr6f.4xlarge",
-        "p5.4xlarge",
-        "r8i.large",
-        "r8i.xlarge",
-        "r8i.2xlarge",
-        "r8i.4xlarge",
-        "r8i.8xlarge",
-        "r8i.12xlarge",
-        "r8i.16xlarge",
-        "r8i.24xlarge",
-        "r8i.32xlarge",
-        "r8i.48xlarge",
-        "r8i.96xlarge",
-        "r8i.metal-48xl",
-        "r8i.metal-96xl",
-        "r8i-flex.large",
-        "r8i-flex.xlarge",
-        "r8i-flex.2xlarge",
-        "r8i-flex.4xlarge",
-        "r8i-flex.8xlarge",
-        "r8i-flex.12xlarge",
-        "r8i-flex.16xlarge",
-        "m8i.large",
-        "m8i.xlarge",
-        "m8i.2xlarge",
-        "m8i.4xlarge",
-        "m8i.8xlarge",
-        "m8i.12xlarge",
-        "m8i.16xlarge",
-        "m8i.24xlarge",
-        "m8i.32xlarge",
-        "m8i.48xlarge",
-        "m8i.96xlarge",
-        "m8i.metal-48xl",
-        "m8i.metal-96xl",
-        "m8i-flex.large",
-        "m8i-flex.xlarge",
-        "m8i-flex.2xlarge",
-        "m8i-flex.4xlarge",
-        "m8i-flex.8xlarge",
-        "m8i-flex.12xlarge",
-        "m8i-flex.16xlarge",
-        "i8ge.large",
-        "i8ge.xlarge",
-        "i8ge.2xlarge",
-        "i8ge.3xlarge",
-        "i8ge.6xlarge",
-        "i8ge.12xlarge",
-        "i8ge.18xlarge",
-        "i8ge.24xlarge",
-        "i8ge.48xlarge",
-        "i8ge.metal-24xl",
-        "i8ge.metal-48xl",
-        "mac-m4.metal",
-        "mac-m4pro.metal",
-        "r8gn.medium",
-        "r8gn.large",
-        "r8gn.xlarge",
-        "r8gn.2xlarge",
-        "r8gn.4xlarge",
-        "r8gn.8xlarge",
-        "r8gn.12xlarge",
-        "r8gn.16xlarge",
-        "r8gn.24xlarge",
-        "r8gn.48xlarge",
-        "r8gn.metal-24xl",
-        "r8gn.metal-48xl",
-        "c8i.large",
-        "c8i.xlarge",
-        "c8i.2xlarge",
-        "c8i.4xlarge",
-        "c8i.8xlarge",
-        "c8i.12xlarge",
-        "c8i.16xlarge",
-        "c8i.24xlarge",
-        "c8i.32xlarge",
-        "c8i.48xlarge",
-        "c8i.96xlarge",
-        "c8i.metal-48xl",
-        "c8i.metal-96xl",
-        "c8i-flex.large",
-        "c8i-flex.xlarge",
-        "c8i-flex.2xlarge",
-        "c8i-flex.4xlarge",
-        "c8i-flex.8xlarge",
-        "c8i-flex.12xlarge",
-        "c8i-flex.16xlarge",
-        "r8gb.medium",
-        "r8gb.large",
-        "r8gb.xlarge",
-        "r8gb.2xlarge",
-        "r8gb.4xlarge",
-        "r8gb.8xlarge",
-        "r8gb.12xlarge",
-        "r8gb.16xlarge",
-        "r8gb.24xlarge",
-        "r8gb.metal-24xl",
-        "m8a.medium",
-        "m8a.large",
-        "m8a.xlarge",
-        "m8a.2xlarge",
-        "m8a.4xlarge",
-        "m8a.8xlarge",
-        "m8a.12xlarge",
-        "m8a.16xlarge",
-        "m8a.24xlarge",
-        "m8a.48xlarge",
-        "m8a.metal-24xl",
-        "m8a.metal-48xl",
-        "trn2.3xlarge",
-        "r8a.medium",
-        "r8a.large",
-        "r8a.xlarge",
-        "r8a.2xlarge",
-        "r8a.4xlarge",
-        "r8a.8xlarge",
-        "r8a.12xlarge",
-        "r8a.16xlarge",
-        "r8a.24xlarge",
-        "r8a.48xlarge",
-        "r8a.metal-24xl",
-        "r8a.metal-48xl",
-        "p6-b300.48xlarge",
-        "c8a.medium",
-        "c8a.large",
-        "c8a.xlarge",
-        "c8a.2xlarge",
-        "c8a.4xlarge",
-        "c8a.8xlarge",
-        "c8a.12xlarge",
-        "c8a.16xlarge",
-        "c8a.24xlarge",
-        "c8a.48xlarge",
-        "c8a.metal-24xl",
-        "c8a.metal-48xl",
-        "c8gb.12xlarge",
-        "c8gb.16xlarge",
-        "c8gb.24xlarge",
-        "c8gb.2xlarge",
-        "c8gb.4xlarge",
-        "c8gb.8xlarge",
-        "c8gb.large",
-        "c8gb.medium",
-        "c8gb.metal-24xl",
-        "c8gb.xlarge",
-        "c8gb.48xlarge",
-        "c8gb.metal-48xl",
-        "m8gb.12xlarge",
-        "m8gb.16xlarge",
-        "m8gb.24xlarge",
-        "m8gb.2xlarge",
-        "m8gb.4xlarge",
-        "m8gb.8xlarge",
-        "m8gb.large",
-        "m8gb.medium",
-        "m8gb.xlarge",
-        "m8gb.48xlarge",
-        "m8gb.metal-24xl",
-        "m8gb.metal-48xl",
-        "m8gn.12xlarge",
-        "m8gn.16xlarge",
-        "m8gn.24xlarge",
-        "m8gn.2xlarge",
-        "m8gn.48xlarge",
-        "m8gn.4xlarge",
-        "m8gn.8xlarge",
-        "m8gn.large",
-        "m8gn.medium",
-        "m8gn.xlarge",
-        "m8gn.metal-24xl",
-        "m8gn.metal-48xl",
-        "x8aedz.12xlarge",
-        "x8aedz.24xlarge",
-        "x8aedz.3xlarge",
-        "x8aedz.6xlarge",
-        "x8aedz.large",
-        "x8aedz.metal-12xl",
-        "x8aedz.metal-24xl",
-        "x8aedz.xlarge",
-        "m8azn.medium",
-        "m8azn.large",
-        "m8azn.xlarge",
-        "m8azn.3xlarge",
-        "m8azn.6xlarge",
-        "m8azn.12xlarge",
-        "m8azn.24xlarge",
-        "m8azn.metal-12xl",
-        "m8azn.metal-24xl",
-        "x8i.large",
-        "x8i.xlarge",
-        "x8i.2xlarge",
-        "x8i.4xlarge",
-        "x8i.8xlarge",
-        "x8i.12xlarge",
-        "x8i.16xlarge",
-        "x8i.24xlarge",
-        "x8i.32xlarge",
-        "x8i.48xlarge",
-        "x8i.64xlarge",
-        "x8i.96xlarge",
-        "x8i.metal-48xl",
-        "x8i.metal-96xl",
-        "mac-m4max.metal",
-        "g7e.2xlarge",
-        "g7e.4xlarge",
-        "g7e.8xlarge",
-        "g7e.12xlarge",
-        "g7e.24xlarge",
-        "g7e.48xlarge",
-        "r8id.large",
-        "r8id.xlarge",
-        "r8id.2xlarge",
-        "r8id.4xlarge",
-        "r8id.8xlarge",
-        "r8id.12xlarge",
-        "r8id.16xlarge",
-        "r8id.24xlarge",
-        "r8id.32xlarge",
-        "r8id.48xlarge",
-        "r8id.96xlarge",
-        "r8id.metal-48xl",
-        "r8id.metal-96xl",
-        "c8id.large",
-        "c8id.xlarge",
-        "c8id.2xlarge",
-        "c8id.4xlarge",
-        "c8id.8xlarge",
-        "c8id.12xlarge",
-        "c8id.16xlarge",
-        "c8id.24xlarge",
-        "c8id.32xlarge",
-        "c8id.48xlarge",
-        "c8id.96xlarge",
-        "c8id.metal-48xl",
-        "c8id.metal-96xl",
-        "m8id.large",
-        "m8id.xlarge",
-        "m8id.2xlarge",
-        "m8id.4xlarge",
-        "m8id.8xlarge",
-        "m8id.12xlarge",
-        "m8id.16xlarge",
-        "m8id.24xlarge",
-        "m8id.32xlarge",
-        "m8id.48xlarge",
-        "m8id.96xlarge",
-        "m8id.metal-48xl",
-        "m8id.metal-96xl",
-        "hpc8a.96xlarge",
-        "c8in.large",
-        "c8in.xlarge",
-        "c8in.2xlarge",
-        "c8in.4xlarge",
-        "c8in.8xlarge",
-        "c8in.12xlarge",
-        "c8in.16xlarge",
-        "c8in.24xlarge",
-        "c8in.32xlarge",
-        "c8in.48xlarge",
-        "c8in.96xlarge",
-        "c8in.metal-48xl",
-        "c8in.metal-96xl",
-        "c8ib.large",
-        "c8ib.xlarge",
-        "c8ib.2xlarge",
-        "c8ib.4xlarge",
-        "c8ib.8xlarge",
-        "c8ib.12xlarge",
-        "c8ib.16xlarge",
-        "c8ib.24xlarge",
-        "c8ib.32xlarge",
-        "c8ib.48xlarge",
-        "c8ib.96xlarge",
-        "c8ib.metal-48xl",
-        "c8ib.metal-96xl",
-        "r8in.large",
-        "r8in.xlarge",
-        "r8in.2xlarge",
-        "r8in.4xlarge",
-        "r8in.8xlarge",
-        "r8in.12xlarge",
-        "r8in.16xlarge",
-        "r8in.24xlarge",
-        "r8in.32xlarge",
-        "r8in.48xlarge",
-        "r8in.96xlarge",
-        "r8ib.large",
-        "r8ib.xlarge",
-        "r8ib.2xlarge",
-        "r8ib.4xlarge",
-        "r8ib.8xlarge",
-        "r8ib.12xlarge",
-        "r8ib.16xlarge",
-        "r8ib.24xlarge",
-        "r8ib.32xlarge",
-        "r8ib.48xlarge",
-        "r8ib.96xlarge",
-        "m8in.large",
-        "m8in.xlarge",
-        "m8in.2xlarge",
-        "m8in.4xlarge",
-        "m8in.8xlarge",
-        "m8in.12xlarge",
-        "m8in.16xlarge",
-        "m8in.24xlarge",
-        "m8in.32xlarge",
-        "m8in.48xlarge",
-        "m8in.96xlarge",
-        "m8ib.large",
-        "m8ib.xlarge",
-        "m8ib.2xlarge",
-        "m8ib.4xlarge",
-        "m8ib.8xlarge",
-        "m8ib.12xlarge",
-        "m8ib.16xlarge",
-        "m8ib.24xlarge",
-        "m8ib.32xlarge",
-        "m8ib.48xlarge",
-        "m8ib.96xlarge",
-        "m8ine.large",
-        "m8ine.xlarge",
-        "m8ine.2xlarge",
-        "m8ine.4xlarge",
-        "m8ine.8xlarge",
-        "m8ine.12xlarge",
-        "c8ine.large",
-        "c8ine.xlarge",
-        "c8ine.2xlarge",
-        "c8ine.4xlarge",
-        "c8ine.8xlarge",
-        "c8ine.12xlarge",
-        "m8idn.large",
-        "m8idn.xlarge",
-        "m8idn.2xlarge",
-        "m8idn.4xlarge",
-        "m8idn.8xlarge",
-        "m8idn.12xlarge",
-        "m8idn.16xlarge",
-        "m8idn.24xlarge",
-        "m8idn.32xlarge",
-        "m8idn.48xlarge",
-        "m8idn.96xlarge",
-        "r8idn.large",
-        "r8idn.xlarge",
-        "r8idn.2xlarge",
-        "r8idn.4xlarge",
-        "r8idn.8xlarge",
-        "r8idn.12xlarge",
-        "r8idn.16xlarge",
-        "r8idn.24xlarge",
-        "r8idn.32xlarge",
-        "r8idn.48xlarge",
-        "r8idn.96xlarge",
-        "m8idb.large",
-        "m8idb.xlarge",
-        "m8idb.2xlarge",
-        "m8idb.4xlarge",
-        "m8idb.8xlarge",
-        "m8idb.12xlarge",
-        "m8idb.16xlarge",
-        "m8idb.24xlarge",
-        "m8idb.32xlarge",
-        "m8idb.48xlarge",
-        "m8idb.96xlarge",
-        "r8idb.large",
-        "r8idb.xlarge",
-        "r8idb.2xlarge",
-        "r8idb.4xlarge",
-        "r8idb.8xlarge",
-        "r8idb.12xlarge",
-        "r8idb.16xlarge",
-        "r8idb.24xlarge",
-        "r8idb.32xlarge",
-        "r8idb.48xlarge",
-        "r8idb.96xlarge",
-        "mac-m3ultra.metal",
-        "m9g.large",
-        "m9g.xlarge",
-        "m9g.2xlarge",
-        "m9g.4xlarge",
-        "m9g.8xlarge",
-        "m9g.12xlarge",
-        "m9g.16xlarge",
-        "m9g.24xlarge",
-        "m9g.48xlarge",
-        "m9g.metal-24xl",
-        "m9g.metal-48xl",
-        "m9gd.large",
-        "m9gd.xlarge",
-        "m9gd.2xlarge",
-        "m9gd.4xlarge",
-        "m9gd.8xlarge",
-        "m9gd.12xlarge",
-        "m9gd.16xlarge",
-        "m9gd.24xlarge",
-        "m9gd.48xlarge",
-        "m9gd.metal-24xl",
-        "m9gd.metal-48xl",
-        "r8in.metal-48xl",
-        "r8in.metal-96xl",
-        "r8ib.metal-48xl",
-        "r8ib.metal-96xl",
-        "r8idn.metal-48xl",
-        "r8idn.metal-96xl",
-        "r8idb.metal-48xl",
-        "r8idb.metal-96xl",
-        "m8in.metal-48xl",
-        "m8in.metal-96xl",
-        "m8ib.metal-48xl",
-        "m8ib.metal-96xl",
-        "m8idn.metal-48xl",
-        "m8idn.metal-96xl",
-        "m8idb.metal-48xl",
-        "m8idb.metal-96xl",
-        "g7.2xlarge",
-        "g7.4xlarge",
-        "g7.8xlarge",
-        "g7.12xlarge",
-        "g7.24xlarge",
-        "g7.48xlarge",
-        "c9g.medium",
-        "c9g.large",
-        "c9g.xlarge",
-        "c9g.2xlarge",
-        "c9g.4xlarge",
-        "c9g.8xlarge",
-        "c9g.12xlarge",
-        "c9g.16xlarge",
-        "c9g.24xlarge",
-        "c9g.48xlarge",
-        "c9g.metal-48xl",
-        "c9gd.medium",
-        "c9gd.large",
-        "c9gd.xlarge",
-        "c9gd.2xlarge",
-        "c9gd.4xlarge",
-        "c9gd.8xlarge",
-        "c9gd.12xlarge",
-        "c9gd.16xlarge",
-        "c9gd.24xlarge",
-        "c9gd.48xlarge",
-        "c9gd.metal-48xl",
-        "r9g.medium",
-        "r9g.large",
-        "r9g.xlarge",
-        "r9g.2xlarge",
-        "r9g.4xlarge",
-        "r9g.8xlarge",
-        "r9g.12xlarge",
-        "r9g.16xlarge",
-        "r9g.24xlarge",
-        "r9g.48xlarge",
-        "r9g.metal-48xl",
-        "r9gd.medium",
-        "r9gd.large",
-        "r9gd.xlarge",
-        "r9gd.2xlarge",
-        "r9gd.4xlarge",
-        "r9gd.8xlarge",
-        "r9gd.12xlarge",
-        "r9gd.16xlarge",
-        "r9gd.24xlarge",
-        "r9gd.48xlarge",
-        "r9gd.metal-48xl",
-        "m9g.medium",
-        "t8i.nano",
-        "t8i.micro",
-        "t8i.small",
-        "t8i.medium",
-        "i8g.metal-48xl",
-        "r8gb.48xlarge",
-        "r8gb.metal-48xl",
-        "m9gd.medium",
-        "trn2u.48xlarge",
-    ],
-    ..DEFAULT
-};
-
-pub static Integer: Shape = Shape {
-    name: "Integer",
-    kind: Kind::Integer,
-    ..DEFAULT
-};
-
-pub static InternetGateway: Shape = Shape {
-    name: "InternetGateway",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("attachmentSet"),
-            ..member("Attachments", Here(&InternetGatewayAttachmentList))
-        },
-        Member {
-            location_name: Some("internetGatewayId"),
-            ..member("InternetGatewayId", Here(&String))
-        },
-        Member {
-            location_name: Some("ownerId"),
-            ..member("OwnerId", Here(&String))
-        },
-        Member {
-            location_name: Some("tagSet"),
-            ..member("Tags", Here(&TagList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static InternetGatewayAttachment: Shape = Shape {
-    name: "InternetGatewayAttachment",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("state"),
-            ..member("State", Here(&AttachmentStatus))
-        },
-        Member {
-            location_name: Some("vpcId"),
-            ..member("VpcId", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static InternetGatewayAttachmentList: Shape = Shape {
-    name: "InternetGatewayAttachmentList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&InternetGatewayAttachment))
-    }),
-    ..DEFAULT
-};
-
-pub static InternetGatewayId: Shape = Shape {
-    name: "InternetGatewayId",
-    ..DEFAULT
-};
-
-pub static InternetGatewayIdList: Shape = Shape {
-    name: "InternetGatewayIdList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&InternetGatewayId))
-    }),
-    ..DEFAULT
-};
-
-pub static InternetGatewayList: Shape = Shape {
-    name: "InternetGatewayList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&InternetGateway))
-    }),
-    ..DEFAULT
-};
-
-pub static IpPermission: Shape = Shape {
-    name: "IpPermission",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("ipProtocol"),
-            ..member("IpProtocol", Here(&String))
-        },
-        Member {
-            location_name: Some("fromPort"),
-            ..member("FromPort", Here(&Integer))
-        },
-        Member {
-            location_name: Some("toPort"),
-            ..member("ToPort", Here(&Integer))
-        },
-        Member {
-            location_name: Some("groups"),
-            ..member("UserIdGroupPairs", Here(&UserIdGroupPairList))
-        },
-        Member {
-            location_name: Some("ipRanges"),
-            ..member("IpRanges", Here(&IpRangeList))
-        },
-        Member {
-            location_name: Some("ipv6Ranges"),
-            ..member("Ipv6Ranges", Here(&Ipv6RangeList))
-        },
-        Member {
-            location_name: Some("prefixListIds"),
-            ..member("PrefixListIds", Here(&PrefixListIdList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static IpPermissionList: Shape = Shape {
-    name: "IpPermissionList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&IpPermission))
-    }),
-    ..DEFAULT
-};
-
-pub static IpRange: Shape = Shape {
-    name: "IpRange",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("description"),
-            ..member("Description", Here(&String))
-        },
-        Member {
-            location_name: Some("cidrIp"),
-            ..member("CidrIp", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static IpRangeList: Shape = Shape {
-    name: "IpRangeList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&IpRange))
-    }),
-    ..DEFAULT
-};
-
-pub static IpSource: Shape = Shape {
-    name: "IpSource",
-    values: &["amazon", "byoip", "none"],
-    ..DEFAULT
-};
-
-pub static Ipv4PrefixSpecification: Shape = Shape {
-    name: "Ipv4PrefixSpecification",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("ipv4Prefix"),
-        ..member("Ipv4Prefix", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static Ipv4PrefixesList: Shape = Shape {
-    name: "Ipv4PrefixesList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&Ipv4PrefixSpecification))
-    }),
-    ..DEFAULT
-};
-
-pub static Ipv6AddressAttribute: Shape = Shape {
-    name: "Ipv6AddressAttribute",
-    values: &["public", "private"],
-    ..DEFAULT
-};
-
-pub static Ipv6PrefixSpecification: Shape = Shape {
-    name: "Ipv6PrefixSpecification",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("ipv6Prefix"),
-        ..member("Ipv6Prefix", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static Ipv6PrefixesList: Shape = Shape {
-    name: "Ipv6PrefixesList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&Ipv6PrefixSpecification))
-    }),
-    ..DEFAULT
-};
-
-pub static Ipv6Range: Shape = Shape {
-    name: "Ipv6Range",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("description"),
-            ..member("Description", Here(&String))
-        },
-        Member {
-            location_name: Some("cidrIpv6"),
-            ..member("CidrIpv6", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static Ipv6RangeList: Shape = Shape {
-    name: "Ipv6RangeList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&Ipv6Range))
-    }),
-    ..DEFAULT
-};
-
-pub static LicenseConfiguration: Shape = Shape {
-    name: "LicenseConfiguration",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("licenseConfigurationArn"),
-        ..member("LicenseConfigurationArn", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static LicenseList: Shape = Shape {
-    name: "LicenseList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&LicenseConfiguration))
-    }),
-    ..DEFAULT
-};
-
-pub static MetricCategoryId: Shape = Shape {
-    name: "MetricCategoryId",
-    ..DEFAULT
-};
-
-pub static MetricCategoryIdList: Shape = Shape {
-    name: "MetricCategoryIdList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&MetricCategoryId))
-    }),
-    ..DEFAULT
-};
-
-pub static MillisecondDateTime: Shape = Shape {
-    name: "MillisecondDateTime",
-    kind: Kind::Timestamp(None),
-    ..DEFAULT
-};
-
-pub static Monitoring: Shape = Shape {
-    name: "Monitoring",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("metricCategoryIdSet"),
-            ..member("MetricCategoryIds", Here(&MetricCategoryIdList))
-        },
-        Member {
-            location_name: Some("state"),
-            ..member("State", Here(&MonitoringState))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static MonitoringState: Shape = Shape {
-    name: "MonitoringState",
-    values: &["disabled", "disabling", "enabled", "pending"],
-    ..DEFAULT
-};
-
-pub static NestedVirtualizationSpecification: Shape = Shape {
-    name: "NestedVirtualizationSpecification",
-    values: &["enabled", "disabled"],
-    ..DEFAULT
-};
-
-pub static NetworkAcl: Shape = Shape {
-    name: "NetworkAcl",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("associationSet"),
-            ..member("Associations", Here(&NetworkAclAssociationList))
-        },
-        Member {
-            location_name: Some("entrySet"),
-            ..member("Entries", Here(&NetworkAclEntryList))
-        },
-        Member {
-            location_name: Some("default"),
-            ..member("IsDefault", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("networkAclId"),
-            ..member("NetworkAclId", Here(&String))
-        },
-        Member {
-            location_name: Some("tagSet"),
-            ..member("Tags", Here(&TagList))
-        },
-        Member {
-            location_name: Some("vpcId"),
-            ..member("VpcId", Here(&String))
-        },
-        Member {
-            location_name: Some("ownerId"),
-            ..member("OwnerId", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static NetworkAclAssociation: Shape = Shape {
-    name: "NetworkAclAssociation",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("networkAclAssociationId"),
-            ..member("NetworkAclAssociationId", Here(&String))
-        },
-        Member {
-            location_name: Some("networkAclId"),
-            ..member("NetworkAclId", Here(&String))
-        },
-        Member {
-            location_name: Some("subnetId"),
-            ..member("SubnetId", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static NetworkAclAssociationList: Shape = Shape {
-    name: "NetworkAclAssociationList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&NetworkAclAssociation))
-    }),
-    ..DEFAULT
-};
-
-pub static NetworkAclEntry: Shape = Shape {
-    name: "NetworkAclEntry",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("cidrBlock"),
-            ..member("CidrBlock", Here(&String))
-        },
-        Member {
-            location_name: Some("egress"),
-            ..member("Egress", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("icmpTypeCode"),
-            ..member("IcmpTypeCode", Here(&IcmpTypeCode))
-        },
-        Member {
-            location_name: Some("ipv6CidrBlock"),
-            ..member("Ipv6CidrBlock", Here(&String))
-        },
-        Member {
-            location_name: Some("portRange"),
-            ..member("PortRange", Here(&PortRange))
-        },
-        Member {
-            location_name: Some("protocol"),
-            ..member("Protocol", Here(&String))
-        },
-        Member {
-            location_name: Some("ruleAction"),
-            ..member("RuleAction", Here(&RuleAction))
-        },
-        Member {
-            location_name: Some("ruleNumber"),
-            ..member("RuleNumber", Here(&Integer))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static NetworkAclEntryList: Shape = Shape {
-    name: "NetworkAclEntryList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&NetworkAclEntry))
-    }),
-    ..DEFAULT
-};
-
-pub static NetworkAclId: Shape = Shape {
-    name: "NetworkAclId",
-    ..DEFAULT
-};
-
-pub static NetworkAclIdStringList: Shape = Shape {
-    name: "NetworkAclIdStringList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&NetworkAclId))
-    }),
-    ..DEFAULT
-};
-
-pub static NetworkAclList: Shape = Shape {
-    name: "NetworkAclList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&NetworkAcl))
-    }),
-    ..DEFAULT
-};
-
-pub static NetworkInterface: Shape = Shape {
-    name: "NetworkInterface",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("association"),
-            ..member("Association", Here(&NetworkInterfaceAssociation))
-        },
-        Member {
-            location_name: Some("attachment"),
-            ..member("Attachment", Here(&NetworkInterfaceAttachment))
-        },
-        Member {
-            location_name: Some("availabilityZone"),
-            ..member("AvailabilityZone", Here(&String))
-        },
-        Member {
-            location_name: Some("connectionTrackingConfiguration"),
-            ..member(
-                "ConnectionTrackingConfiguration",
-                Here(&ConnectionTrackingConfiguration),
-            )
-        },
-        Member {
-            location_name: Some("description"),
-            ..member("Description", Here(&String))
-        },
-        Member {
-            location_name: Some("groupSet"),
-            ..member("Groups", Here(&GroupIdentifierList))
-        },
-        Member {
-            location_name: Some("interfaceType"),
-            ..member("InterfaceType", Here(&NetworkInterfaceType))
-        },
-        Member {
-            location_name: Some("ipv6AddressesSet"),
-            ..member("Ipv6Addresses", Here(&NetworkInterfaceIpv6AddressesList))
-        },
-        Member {
-            location_name: Some("macAddress"),
-            ..member("MacAddress", Here(&String))
-        },
-        Member {
-            location_name: Some("networkInterfaceId"),
-            ..member("NetworkInterfaceId", Here(&String))
-        },
-        Member {
-            location_name: Some("outpostArn"),
-            ..member("OutpostArn", Here(&String))
-        },
-        Member {
-            location_name: Some("ownerId"),
-            ..member("OwnerId", Here(&String))
-        },
-        Member {
-            location_name: Some("privateDnsName"),
-            ..member("PrivateDnsName", Here(&String))
-        },
-        Member {
-            location_name: Some("publicDnsName"),
-            ..member("PublicDnsName", Here(&String))
-        },
-        Member {
-            location_name: Some("publicIpDnsNameOptions"),
-            ..member("PublicIpDnsNameOptions", Here(&PublicIpDnsNameOptions))
-        },
-        Member {
-            location_name: Some("privateIpAddress"),
-            ..member("PrivateIpAddress", Here(&String))
-        },
-        Member {
-            location_name: Some("privateIpAddressesSet"),
-            ..member(
-                "PrivateIpAddresses",
-                Here(&NetworkInterfacePrivateIpAddressList),
-            )
-        },
-        Member {
-            location_name: Some("ipv4PrefixSet"),
-            ..member("Ipv4Prefixes", Here(&Ipv4PrefixesList))
-        },
-        Member {
-            location_name: Some("ipv6PrefixSet"),
-            ..member("Ipv6Prefixes", Here(&Ipv6PrefixesList))
-        },
-        Member {
-            location_name: Some("requesterId"),
-            ..member("RequesterId", Here(&String))
-        },
-        Member {
-            location_name: Some("requesterManaged"),
-            ..member("RequesterManaged", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("sourceDestCheck"),
-            ..member("SourceDestCheck", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("status"),
-            ..member("Status", Here(&NetworkInterfaceStatus))
-        },
-        Member {
-            location_name: Some("subnetId"),
-            ..member("SubnetId", Here(&String))
-        },
-        Member {
-            location_name: Some("tagSet"),
-            ..member("TagSet", Here(&TagList))
-        },
-        Member {
-            location_name: Some("vpcId"),
-            ..member("VpcId", Here(&String))
-        },
-        Member {
-            location_name: Some("denyAllIgwTraffic"),
-            ..member("DenyAllIgwTraffic", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("ipv6Native"),
-            ..member("Ipv6Native", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("ipv6Address"),
-            ..member("Ipv6Address", Here(&String))
-        },
-        Member {
-            location_name: Some("operator"),
-            ..member("Operator", Here(&OperatorResponse))
-        },
-        Member {
-            location_name: Some("associatedSubnetSet"),
-            ..member("AssociatedSubnets", Here(&AssociatedSubnetList))
-        },
-        Member {
-            location_name: Some("availabilityZoneId"),
-            ..member("AvailabilityZoneId", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static NetworkInterfaceAssociation: Shape = Shape {
-    name: "NetworkInterfaceAssociation",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("allocationId"),
-            ..member("AllocationId", Here(&String))
-        },
-        Member {
-            location_name: Some("associationId"),
-            ..member("AssociationId", Here(&String))
-        },
-        Member {
-            location_name: Some("ipOwnerId"),
-            ..member("IpOwnerId", Here(&String))
-        },
-        Member {
-            location_name: Some("publicDnsName"),
-            ..member("PublicDnsName", Here(&String))
-        },
-        Member {
-            location_name: Some("publicIp"),
-            ..member("PublicIp", Here(&String))
-        },
-        Member {
-            location_name: Some("customerOwnedIp"),
-            ..member("CustomerOwnedIp", Here(&String))
-        },
-        Member {
-            location_name: Some("carrierIp"),
-            ..member("CarrierIp", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static NetworkInterfaceAttachment: Shape = Shape {
-    name: "NetworkInterfaceAttachment",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("attachTime"),
-            ..member("AttachTime", Here(&DateTime))
-        },
-        Member {
-            location_name: Some("attachmentId"),
-            ..member("AttachmentId", Here(&String))
-        },
-        Member {
-            location_name: Some("deleteOnTermination"),
-            ..member("DeleteOnTermination", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("deviceIndex"),
-            ..member("DeviceIndex", Here(&Integer))
-        },
-        Member {
-            location_name: Some("networkCardIndex"),
-            ..member("NetworkCardIndex", Here(&Integer))
-        },
-        Member {
-            location_name: Some("instanceId"),
-            ..member("InstanceId", Here(&String))
-        },
-        Member {
-            location_name: Some("instanceOwnerId"),
-            ..member("InstanceOwnerId", Here(&String))
-        },
-        Member {
-            location_name: Some("status"),
-            ..member("Status", Here(&AttachmentStatus))
-        },
-        Member {
-            location_name: Some("enaSrdSpecification"),
-            ..member("EnaSrdSpecification", Here(&AttachmentEnaSrdSpecification))
-        },
-        Member {
-            location_name: Some("enaQueueCount"),
-            ..member("EnaQueueCount", Here(&Integer))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static NetworkInterfaceId: Shape = Shape {
-    name: "NetworkInterfaceId",
-    ..DEFAULT
-};
-
-pub static NetworkInterfaceIdList: Shape = Shape {
-    name: "NetworkInterfaceIdList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&NetworkInterfaceId))
-    }),
-    ..DEFAULT
-};
-
-pub static NetworkInterfaceIpv6Address: Shape = Shape {
-    name: "NetworkInterfaceIpv6Address",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("ipv6Address"),
-            ..member("Ipv6Address", Here(&String))
-        },
-        Member {
-            location_name: Some("publicIpv6DnsName"),
-            ..member("PublicIpv6DnsName", Here(&String))
-        },
-        Member {
-            location_name: Some("isPrimaryIpv6"),
-            ..member("IsPrimaryIpv6", Here(&Boolean))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static NetworkInterfaceIpv6AddressesList: Shape = Shape {
-    name: "NetworkInterfaceIpv6AddressesList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&NetworkInterfaceIpv6Address))
-    }),
-    ..DEFAULT
-};
-
-pub static NetworkInterfaceList: Shape = Shape {
-    name: "NetworkInterfaceList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&NetworkInterface))
-    }),
-    ..DEFAULT
-};
-
-pub static NetworkInterfacePrivateIpAddress: Shape = Shape {
-    name: "NetworkInterfacePrivateIpAddress",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("association"),
-            ..member("Association", Here(&NetworkInterfaceAssociation))
-        },
-        Member {
-            location_name: Some("primary"),
-            ..member("Primary", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("privateDnsName"),
-            ..member("PrivateDnsName", Here(&String))
-        },
-        Member {
-            location_name: Some("privateIpAddress"),
-            ..member("PrivateIpAddress", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static NetworkInterfacePrivateIpAddressList: Shape = Shape {
-    name: "NetworkInterfacePrivateIpAddressList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&NetworkInterfacePrivateIpAddress))
-    }),
-    ..DEFAULT
-};
-
-pub static NetworkInterfaceStatus: Shape = Shape {
-    name: "NetworkInterfaceStatus",
-    values: &[
-        "available",
-        "associated",
-        "attaching",
-        "in-use",
-        "detaching",
-    ],
-    ..DEFAULT
-};
-
-pub static NetworkInterfaceType: Shape = Shape {
-    name: "NetworkInterfaceType",
-    values: &[
-        "interface",
-        "natGateway",
-        "efa",
-        "efa-only",
-        "trunk",
-        "load_balancer",
-        "network_load_balancer",
-        "vpc_endpoint",
-        "branch",
-        "transit_gateway",
-        "lambda",
-        "quicksight",
-        "global_accelerator_managed",
-        "api_gateway_managed",
-        "gateway_load_balancer",
-        "gateway_load_balancer_endpoint",
-        "iot_rules_managed",
-        "aws_codestar_connections_managed",
-    ],
-    ..DEFAULT
-};
-
-pub static OdbNetworkArn: Shape = Shape {
-    name: "OdbNetworkArn",
-    ..DEFAULT
-};
-
-pub static OperatorResponse: Shape = Shape {
-    name: "OperatorResponse",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("managed"),
-            ..member("Managed", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("principal"),
-            ..member("Principal", Here(&String))
-        },
-        Member {
-            location_name: Some("hiddenByDefault"),
-            ..member("HiddenByDefault", Here(&Boolean))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static Placement: Shape = Shape {
-    name: "Placement",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("availabilityZoneId"),
-            ..member("AvailabilityZoneId", Here(&AvailabilityZoneId))
-        },
-        Member {
-            location_name: Some("affinity"),
-            ..member("Affinity", Here(&String))
-        },
-        Member {
-            location_name: Some("groupName"),
-            ..member("GroupName", Here(&PlacementGroupName))
-        },
-        Member {
-            location_name: Some("partitionNumber"),
-            ..member("PartitionNumber", Here(&Integer))
-        },
-        Member {
-            location_name: Some("hostId"),
-            ..member("HostId", Here(&String))
-        },
-        Member {
-            location_name: Some("tenancy"),
-            ..member("Tenancy", Here(&Tenancy))
-        },
-        Member {
-            location_name: Some("spreadDomain"),
-            ..member("SpreadDomain", Here(&String))
-        },
-        Member {
-            location_name: Some("hostResourceGroupArn"),
-            ..member("HostResourceGroupArn", Here(&String))
-        },
-        Member {
-            location_name: Some("groupId"),
-            ..member("GroupId", Here(&PlacementGroupId))
-        },
-        Member {
-            location_name: Some("availabilityZone"),
-            ..member("AvailabilityZone", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static PlacementGroupId: Shape = Shape {
-    name: "PlacementGroupId",
-    ..DEFAULT
-};
-
-pub static PlacementGroupName: Shape = Shape {
-    name: "PlacementGroupName",
-    ..DEFAULT
-};
-
-pub static PlatformValues: Shape = Shape {
-    name: "PlatformValues",
-    values: &["Windows"],
-    ..DEFAULT
-};
-
-pub static PortRange: Shape = Shape {
-    name: "PortRange",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("from"),
-            ..member("From", Here(&Integer))
-        },
-        Member {
-            location_name: Some("to"),
-            ..member("To", Here(&Integer))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static PrefixListId: Shape = Shape {
-    name: "PrefixListId",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("description"),
-            ..member("Description", Here(&String))
-        },
-        Member {
-            location_name: Some("prefixListId"),
-            ..member("PrefixListId", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static PrefixListIdList: Shape = Shape {
-    name: "PrefixListIdList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&PrefixListId))
-    }),
-    ..DEFAULT
-};
-
-pub static PrefixListResourceId: Shape = Shape {
-    name: "PrefixListResourceId",
-    ..DEFAULT
-};
-
-pub static PrivateDnsNameOptionsOnLaunch: Shape = Shape {
-    name: "PrivateDnsNameOptionsOnLaunch",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("hostnameType"),
-            ..member("HostnameType", Here(&HostnameType))
-        },
-        Member {
-            location_name: Some("enableResourceNameDnsARecord"),
-            ..member("EnableResourceNameDnsARecord", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("enableResourceNameDnsAAAARecord"),
-            ..member("EnableResourceNameDnsAAAARecord", Here(&Boolean))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static PrivateDnsNameOptionsResponse: Shape = Shape {
-    name: "PrivateDnsNameOptionsResponse",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("hostnameType"),
-            ..member("HostnameType", Here(&HostnameType))
-        },
-        Member {
-            location_name: Some("enableResourceNameDnsARecord"),
-            ..member("EnableResourceNameDnsARecord", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("enableResourceNameDnsAAAARecord"),
-            ..member("EnableResourceNameDnsAAAARecord", Here(&Boolean))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ProductCode: Shape = Shape {
-    name: "ProductCode",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("productCode"),
-            ..member("ProductCodeId", Here(&String))
-        },
-        Member {
-            location_name: Some("type"),
-            ..member("ProductCodeType", Here(&ProductCodeValues))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ProductCodeList: Shape = Shape {
-    name: "ProductCodeList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&ProductCode))
-    }),
-    ..DEFAULT
-};
-
-pub static ProductCodeValues: Shape = Shape {
-    name: "ProductCodeValues",
-    values: &["devpay", "marketplace"],
-    ..DEFAULT
-};
-
-pub static PropagatingVgw: Shape = Shape {
-    name: "PropagatingVgw",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("gatewayId"),
-        ..member("GatewayId", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static PropagatingVgwList: Shape = Shape {
-    name: "PropagatingVgwList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&PropagatingVgw))
-    }),
-    ..DEFAULT
-};
-
-pub static PublicIpDnsNameOptions: Shape = Shape {
-    name: "PublicIpDnsNameOptions",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("dnsHostnameType"),
-            ..member("DnsHostnameType", Here(&String))
-        },
-        Member {
-            location_name: Some("publicIpv4DnsName"),
-            ..member("PublicIpv4DnsName", Here(&String))
-        },
-        Member {
-            location_name: Some("publicIpv6DnsName"),
-            ..member("PublicIpv6DnsName", Here(&String))
-        },
-        Member {
-            location_name: Some("publicDualStackDnsName"),
-            ..member("PublicDualStackDnsName", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ReferencedSecurityGroup: Shape = Shape {
-    name: "ReferencedSecurityGroup",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("groupId"),
-            ..member("GroupId", Here(&String))
-        },
-        Member {
-            location_name: Some("peeringStatus"),
-            ..member("PeeringStatus", Here(&String))
-        },
-        Member {
-            location_name: Some("userId"),
-            ..member("UserId", Here(&String))
-        },
-        Member {
-            location_name: Some("vpcId"),
-            ..member("VpcId", Here(&String))
-        },
-        Member {
-            location_name: Some("vpcPeeringConnectionId"),
-            ..member("VpcPeeringConnectionId", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static Region: Shape = Shape {
-    name: "Region",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("optInStatus"),
-            ..member("OptInStatus", Here(&String))
-        },
-        Member {
-            location_name: Some("geographySet"),
-            ..member("Geography", Here(&RegionGeographyList))
-        },
-        Member {
-            location_name: Some("regionName"),
-            ..member("RegionName", Here(&String))
-        },
-        Member {
-            location_name: Some("regionEndpoint"),
-            ..member("Endpoint", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static RegionGeography: Shape = Shape {
-    name: "RegionGeography",
-    kind: Kind::Structure(&[Member {
-        location_name: Some("name"),
-        ..member("Name", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static RegionGeographyList: Shape = Shape {
-    name: "RegionGeographyList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&RegionGeography))
-    }),
-    ..DEFAULT
-};
-
-pub static RegionList: Shape = Shape {
-    name: "RegionList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&Region))
-    }),
-    ..DEFAULT
-};
-
-pub static RegionNameStringList: Shape = Shape {
-    name: "RegionNameStringList",
-    kind: Kind::List(Element {
-        location_name: Some("RegionName"),
-        ..Element::of(Here(&String))
-    }),
-    ..DEFAULT
-};
-
-pub static Reservation: Shape = Shape {
-    name: "Reservation",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("reservationId"),
-            ..member("ReservationId", Here(&String))
-        },
-        Member {
-            location_name: Some("ownerId"),
-            ..member("OwnerId", Here(&String))
-        },
-        Member {
-            location_name: Some("requesterId"),
-            ..member("RequesterId", Here(&String))
-        },
-        Member {
-            location_name: Some("groupSet"),
-            ..member("Groups", Here(&GroupIdentifierList))
-        },
-        Member {
-            location_name: Some("instancesSet"),
-            ..member("Instances", Here(&InstanceList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ReservationList: Shape = Shape {
-    name: "ReservationList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&Reservation))
-    }),
-    ..DEFAULT
-};
-
-pub static ResourceIdList: Shape = Shape {
-    name: "ResourceIdList",
-    kind: Kind::List(Element::of(Here(&TaggableResourceId))),
-    ..DEFAULT
-};
-
-pub static ResourceType: Shape = Shape {
-    name: "ResourceType",
-    values: &[
-        "capacity-reservation",
-        "client-vpn-endpoint",
-        "customer-gateway",
-        "carrier-gateway",
-        "coip-pool",
-        "declarative-policies-report",
-        "dedicated-host",
-        "dhcp-options",
-        "egress-only-internet-gateway",
-        "elastic-ip",
-        "elastic-gpu",
-        "export-image-task",
-        "export-instance-task",
-        "fca-policy",
-        "fleet",
-        "fpga-image",
-        "host-reservation",
-        "image",
-        "image-usage-report",
-        "import-image-task",
-        "import-snapshot-task",
-        "instance",
-        "instance-event-window",
-        "internet-gateway",
-        "ipam",
-        "ipam-pool",
-        "ipam-scope",
-        "ipv4pool-ec2",
-        "ipv6pool-ec2",
-        "key-pair",
-        "launch-template",
-        "local-gateway",
-        "local-gateway-route-table",
-        "local-gateway-virtual-interface",
-        "local-gateway-virtual-interface-group",
-        "local-gateway-route-table-vpc-association",
-        "local-gateway-route-table-virtual-interface-group-association",
-        "natgateway",
-        "network-acl",
-        "network-interface",
-        "network-insights-analysis",
-        "network-insights-path",
-        "network-insights-access-scope",
-        "network-insights-access-scope-analysis",
-        "outpost-lag",
-        "placement-group",
-        "prefix-list",
-        "replace-root-volume-task",
-        "reserved-instances",
-        "route-table",
-        "security-group",
-        "security-group-rule",
-        "service-link-virtual-interface",
-        "snapshot",
-        "spot-fleet-request",
-        "spot-instances-request",
-        "subnet",
-        "subnet-cidr-reservation",
-        "traffic-mirror-filter",
-        "traffic-mirror-session",
-        "traffic-mirror-target",
-        "transit-gateway",
-        "transit-gateway-attachment",
-        "transit-gateway-connect-peer",
-        "transit-gateway-multicast-domain",
-        "transit-gateway-policy-table",
-        "transit-gateway-metering-policy",
-        "transit-gateway-route-table",
-        "transit-gateway-route-table-announcement",
-        "volume",
-        "vpc",
-        "vpc-endpoint",
-        "vpc-endpoint-connection",
-        "vpc-endpoint-service",
-        "vpc-endpoint-service-permission",
-        "vpc-peering-connection",
-        "vpn-connection",
-        "vpn-gateway",
-        "vpc-flow-log",
-        "capacity-reservation-fleet",
-        "traffic-mirror-filter-rule",
-        "vpc-endpoint-connection-device-type",
-        "verified-access-instance",
-        "verified-access-group",
-        "verified-access-endpoint",
-        "verified-access-policy",
-        "verified-access-trust-provider",
-        "vpn-connection-device-type",
-        "vpc-block-public-access-exclusion",
-        "vpc-encryption-control",
-        "route-server",
-        "route-server-endpoint",
-        "route-server-peer",
-        "ipam-resource-discovery",
-        "ipam-resource-discovery-association",
-        "instance-connect-endpoint",
-        "verified-access-endpoint-target",
-        "ipam-external-resource-verification-token",
-        "capacity-block",
-        "mac-modification-task",
-        "ipam-prefix-list-resolver",
-        "ipam-policy",
-        "ipam-prefix-list-resolver-target",
-        "ipam-internet-registry-association",
-        "secondary-interface",
-        "secondary-network",
-        "secondary-subnet",
-        "capacity-manager-data-export",
-        "vpn-concentrator",
-        "ipam-pool-allocation",
-        "capacity-reservation-cancellation-quote",
-        "application-status-check",
-        "capacity-reservation-modification-quote",
-        "metric-category",
-    ],
-    ..DEFAULT
-};
-
-pub static Route: Shape = Shape {
-    name: "Route",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("destinationCidrBlock"),
-            ..member("DestinationCidrBlock", Here(&String))
-        },
-        Member {
-            location_name: Some("destinationIpv6CidrBlock"),
-            ..member("DestinationIpv6CidrBlock", Here(&String))
-        },
-        Member {
-            location_name: Some("destinationPrefixListId"),
-            ..member("DestinationPrefixListId", Here(&String))
-        },
-        Member {
-            location_name: Some("egressOnlyInternetGatewayId"),
-            ..member("EgressOnlyInternetGatewayId", Here(&String))
-        },
-        Member {
-            location_name: Some("gatewayId"),
-            ..member("GatewayId", Here(&String))
-        },
-        Member {
-            location_name: Some("instanceId"),
-            ..member("InstanceId", Here(&String))
-        },
-        Member {
-            location_name: Some("instanceOwnerId"),
-            ..member("InstanceOwnerId", Here(&String))
-        },
-        Member {
-            location_name: Some("natGatewayId"),
-            ..member("NatGatewayId", Here(&String))
-        },
-        Member {
-            location_name: Some("transitGatewayId"),
-            ..member("TransitGatewayId", Here(&String))
-        },
-        Member {
-            location_name: Some("localGatewayId"),
-            ..member("LocalGatewayId", Here(&String))
-        },
-        Member {
-            location_name: Some("carrierGatewayId"),
-            ..member("CarrierGatewayId", Here(&CarrierGatewayId))
-        },
-        Member {
-            location_name: Some("networkInterfaceId"),
-            ..member("NetworkInterfaceId", Here(&String))
-        },
-        Member {
-            location_name: Some("origin"),
-            ..member("Origin", Here(&RouteOrigin))
-        },
-        Member {
-            location_name: Some("state"),
-            ..member("State", Here(&RouteState))
-        },
-        Member {
-            location_name: Some("vpcPeeringConnectionId"),
-            ..member("VpcPeeringConnectionId", Here(&String))
-        },
-        Member {
-            location_name: Some("coreNetworkArn"),
-            ..member("CoreNetworkArn", Here(&CoreNetworkArn))
-        },
-        Member {
-            location_name: Some("odbNetworkArn"),
-            ..member("OdbNetworkArn", Here(&OdbNetworkArn))
-        },
-        Member {
-            location_name: Some("ipAddress"),
-            ..member("IpAddress", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static RouteList: Shape = Shape {
-    name: "RouteList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&Route))
-    }),
-    ..DEFAULT
-};
-
-pub static RouteOrigin: Shape = Shape {
-    name: "RouteOrigin",
-    values: &[
-        "CreateRouteTable",
-        "CreateRoute",
-        "EnableVgwRoutePropagation",
-        "Advertisement",
-    ],
-    ..DEFAULT
-};
-
-pub static RouteState: Shape = Shape {
-    name: "RouteState",
-    values: &["active", "blackhole", "filtered"],
-    ..DEFAULT
-};
-
-pub static RouteTable: Shape = Shape {
-    name: "RouteTable",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("associationSet"),
-            ..member("Associations", Here(&RouteTableAssociationList))
-        },
-        Member {
-            location_name: Some("propagatingVgwSet"),
-            ..member("PropagatingVgws", Here(&PropagatingVgwList))
-        },
-        Member {
-            location_name: Some("routeTableId"),
-            ..member("RouteTableId", Here(&String))
-        },
-        Member {
-            location_name: Some("routeSet"),
-            ..member("Routes", Here(&RouteList))
-        },
-        Member {
-            location_name: Some("tagSet"),
-            ..member("Tags", Here(&TagList))
-        },
-        Member {
-            location_name: Some("vpcId"),
-            ..member("VpcId", Here(&String))
-        },
-        Member {
-            location_name: Some("ownerId"),
-            ..member("OwnerId", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static RouteTableAssociation: Shape = Shape {
-    name: "RouteTableAssociation",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("main"),
-            ..member("Main", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("routeTableAssociationId"),
-            ..member("RouteTableAssociationId", Here(&String))
-        },
-        Member {
-            location_name: Some("routeTableId"),
-            ..member("RouteTableId", Here(&String))
-        },
-        Member {
-            location_name: Some("subnetId"),
-            ..member("SubnetId", Here(&String))
-        },
-        Member {
-            location_name: Some("gatewayId"),
-            ..member("GatewayId", Here(&String))
-        },
-        Member {
-            location_name: Some("publicIpv4Pool"),
-            ..member("PublicIpv4Pool", Here(&String))
-        },
-        Member {
-            location_name: Some("associationState"),
-            ..member("AssociationState", Here(&RouteTableAssociationState))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static RouteTableAssociationList: Shape = Shape {
-    name: "RouteTableAssociationList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&RouteTableAssociation))
-    }),
-    ..DEFAULT
-};
-
-pub static RouteTableAssociationState: Shape = Shape {
-    name: "RouteTableAssociationState",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("state"),
-            ..member("State", Here(&RouteTableAssociationStateCode))
-        },
-        Member {
-            location_name: Some("statusMessage"),
-            ..member("StatusMessage", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static RouteTableAssociationStateCode: Shape = Shape {
-    name: "RouteTableAssociationStateCode",
-    values: &[
-        "associating",
-        "associated",
-        "disassociating",
-        "disassociated",
-        "failed",
-    ],
-    ..DEFAULT
-};
-
-pub static RouteTableId: Shape = Shape {
-    name: "RouteTableId",
-    ..DEFAULT
-};
-
-pub static RouteTableIdStringList: Shape = Shape {
-    name: "RouteTableIdStringList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&RouteTableId))
-    }),
-    ..DEFAULT
-};
-
-pub static RouteTableList: Shape = Shape {
-    name: "RouteTableList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&RouteTable))
-    }),
-    ..DEFAULT
-};
-
-pub static RuleAction: Shape = Shape {
-    name: "RuleAction",
-    values: &["allow", "deny"],
-    ..DEFAULT
-};
-
-pub static SecondaryInterfaceId: Shape = Shape {
-    name: "SecondaryInterfaceId",
-    ..DEFAULT
-};
-
-pub static SecondaryInterfaceStatus: Shape = Shape {
-    name: "SecondaryInterfaceStatus",
-    values: &["available", "in-use"],
-    ..DEFAULT
-};
-
-pub static SecondaryInterfaceType: Shape = Shape {
-    name: "SecondaryInterfaceType",
-    values: &["secondary"],
-    ..DEFAULT
-};
-
-pub static SecondaryNetworkId: Shape = Shape {
-    name: "SecondaryNetworkId",
-    ..DEFAULT
-};
-
-pub static SecondarySubnetId: Shape = Shape {
-    name: "SecondarySubnetId",
-    ..DEFAULT
-};
-
-pub static SecurityGroup: Shape = Shape {
-    name: "SecurityGroup",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("groupId"),
-            ..member("GroupId", Here(&String))
-        },
-        Member {
-            location_name: Some("ipPermissionsEgress"),
-            ..member("IpPermissionsEgress", Here(&IpPermissionList))
-        },
-        Member {
-            location_name: Some("tagSet"),
-            ..member("Tags", Here(&TagList))
-        },
-        Member {
-            location_name: Some("vpcId"),
-            ..member("VpcId", Here(&String))
-        },
-        Member {
-            location_name: Some("securityGroupArn"),
-            ..member("SecurityGroupArn", Here(&String))
-        },
-        Member {
-            location_name: Some("ownerId"),
-            ..member("OwnerId", Here(&String))
-        },
-        Member {
-            location_name: Some("groupName"),
-            ..member("GroupName", Here(&String))
-        },
-        Member {
-            location_name: Some("groupDescription"),
-            ..member("Description", Here(&String))
-        },
-        Member {
-            location_name: Some("ipPermissions"),
-            ..member("IpPermissions", Here(&IpPermissionList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static SecurityGroupId: Shape = Shape {
-    name: "SecurityGroupId",
-    ..DEFAULT
-};
-
-pub static SecurityGroupList: Shape = Shape {
-    name: "SecurityGroupList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&SecurityGroup))
-    }),
-    ..DEFAULT
-};
-
-pub static SecurityGroupName: Shape = Shape {
-    name: "SecurityGroupName",
-    ..DEFAULT
-};
-
-pub static SecurityGroupRule: Shape = Shape {
-    name: "SecurityGroupRule",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("securityGroupRuleId"),
-            ..member("SecurityGroupRuleId", Here(&SecurityGroupRuleId))
-        },
-        Member {
-            location_name: Some("groupId"),
-            ..member("GroupId", Here(&SecurityGroupId))
-        },
-        Member {
-            location_name: Some("groupOwnerId"),
-            ..member("GroupOwnerId", Here(&String))
-        },
-        Member {
-            location_name: Some("isEgress"),
-            ..member("IsEgress", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("ipProtocol"),
-            ..member("IpProtocol", Here(&String))
-        },
-        Member {
-            location_name: Some("fromPort"),
-            ..member("FromPort", Here(&Integer))
-        },
-        Member {
-            location_name: Some("toPort"),
-            ..member("ToPort", Here(&Integer))
-        },
-        Member {
-            location_name: Some("cidrIpv4"),
-            ..member("CidrIpv4", Here(&String))
-        },
-        Member {
-            location_name: Some("cidrIpv6"),
-            ..member("CidrIpv6", Here(&String))
-        },
-        Member {
-            location_name: Some("prefixListId"),
-            ..member("PrefixListId", Here(&PrefixListResourceId))
-        },
-        Member {
-            location_name: Some("referencedGroupInfo"),
-            ..member("ReferencedGroupInfo", Here(&ReferencedSecurityGroup))
-        },
-        Member {
-            location_name: Some("description"),
-            ..member("Description", Here(&String))
-        },
-        Member {
-            location_name: Some("tagSet"),
-            ..member("Tags", Here(&TagList))
-        },
-        Member {
-            location_name: Some("securityGroupRuleArn"),
-            ..member("SecurityGroupRuleArn", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static SecurityGroupRuleId: Shape = Shape {
-    name: "SecurityGroupRuleId",
-    ..DEFAULT
-};
-
-pub static SecurityGroupRuleIdList: Shape = Shape {
-    name: "SecurityGroupRuleIdList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&String))
-    }),
-    ..DEFAULT
-};
-
-pub static SecurityGroupRuleList: Shape = Shape {
-    name: "SecurityGroupRuleList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&SecurityGroupRule))
-    }),
-    ..DEFAULT
-};
-
-pub static StateReason: Shape = Shape {
-    name: "StateReason",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("code"),
-            ..member("Code", Here(&String))
-        },
-        Member {
-            location_name: Some("message"),
-            ..member("Message", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static String: Shape = Shape {
-    name: "String",
-    ..DEFAULT
-};
-
-pub static Subnet: Shape = Shape {
-    name: "Subnet",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("availabilityZoneId"),
-            ..member("AvailabilityZoneId", Here(&String))
-        },
-        Member {
-            location_name: Some("enableLniAtDeviceIndex"),
-            ..member("EnableLniAtDeviceIndex", Here(&Integer))
-        },
-        Member {
-            location_name: Some("mapCustomerOwnedIpOnLaunch"),
-            ..member("MapCustomerOwnedIpOnLaunch", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("customerOwnedIpv4Pool"),
-            ..member("CustomerOwnedIpv4Pool", Here(&CoipPoolId))
-        },
-        Member {
-            location_name: Some("ownerId"),
-            ..member("OwnerId", Here(&String))
-        },
-        Member {
-            location_name: Some("assignIpv6AddressOnCreation"),
-            ..member("AssignIpv6AddressOnCreation", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("ipv6CidrBlockAssociationSet"),
-            ..member(
-                "Ipv6CidrBlockAssociationSet",
-                Here(&SubnetIpv6CidrBlockAssociationSet),
-            )
-        },
-        Member {
-            location_name: Some("tagSet"),
-            ..member("Tags", Here(&TagList))
-        },
-        Member {
-            location_name: Some("subnetArn"),
-            ..member("SubnetArn", Here(&String))
-        },
-        Member {
-            location_name: Some("outpostArn"),
-            ..member("OutpostArn", Here(&String))
-        },
-        Member {
-            location_name: Some("enableDns64"),
-            ..member("EnableDns64", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("ipv6Native"),
-            ..member("Ipv6Native", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("privateDnsNameOptionsOnLaunch"),
-            ..member(
-                "PrivateDnsNameOptionsOnLaunch",
-                Here(&PrivateDnsNameOptionsOnLaunch),
-            )
-        },
-        Member {
-            location_name: Some("blockPublicAccessStates"),
-            ..member("BlockPublicAccessStates", Here(&BlockPublicAccessStates))
-        },
-        Member {
-            location_name: Some("type"),
-            ..member("Type", Here(&String))
-        },
-        Member {
-            location_name: Some("subnetId"),
-            ..member("SubnetId", Here(&String))
-        },
-        Member {
-            location_name: Some("state"),
-            ..member("State", Here(&SubnetState))
-        },
-        Member {
-            location_name: Some("vpcId"),
-            ..member("VpcId", Here(&String))
-        },
-        Member {
-            location_name: Some("cidrBlock"),
-            ..member("CidrBlock", Here(&String))
-        },
-        Member {
-            location_name: Some("availableIpAddressCount"),
-            ..member("AvailableIpAddressCount", Here(&Integer))
-        },
-        Member {
-            location_name: Some("availabilityZone"),
-            ..member("AvailabilityZone", Here(&String))
-        },
-        Member {
-            location_name: Some("defaultForAz"),
-            ..member("DefaultForAz", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("mapPublicIpOnLaunch"),
-            ..member("MapPublicIpOnLaunch", Here(&Boolean))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static SubnetCidrAssociationId: Shape = Shape {
-    name: "SubnetCidrAssociationId",
-    ..DEFAULT
-};
-
-pub static SubnetCidrBlockState: Shape = Shape {
-    name: "SubnetCidrBlockState",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("state"),
-            ..member("State", Here(&SubnetCidrBlockStateCode))
-        },
-        Member {
-            location_name: Some("statusMessage"),
-            ..member("StatusMessage", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static SubnetCidrBlockStateCode: Shape = Shape {
-    name: "SubnetCidrBlockStateCode",
-    values: &[
-        "associating",
-        "associated",
-        "disassociating",
-        "disassociated",
-        "failing",
-        "failed",
-    ],
-    ..DEFAULT
-};
-
-pub static SubnetId: Shape = Shape {
-    name: "SubnetId",
-    ..DEFAULT
-};
-
-pub static SubnetIdStringList: Shape = Shape {
-    name: "SubnetIdStringList",
-    kind: Kind::List(Element {
-        location_name: Some("SubnetId"),
-        ..Element::of(Here(&SubnetId))
-    }),
-    ..DEFAULT
-};
-
-pub static SubnetIpv6CidrBlockAssociation: Shape = Shape {
-    name: "SubnetIpv6CidrBlockAssociation",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("associationId"),
-            ..member("AssociationId", Here(&SubnetCidrAssociationId))
-        },
-        Member {
-            location_name: Some("ipv6CidrBlock"),
-            ..member("Ipv6CidrBlock", Here(&String))
-        },
-        Member {
-            location_name: Some("ipv6CidrBlockState"),
-            ..member("Ipv6CidrBlockState", Here(&SubnetCidrBlockState))
-        },
-        Member {
-            location_name: Some("ipv6AddressAttribute"),
-            ..member("Ipv6AddressAttribute", Here(&Ipv6AddressAttribute))
-        },
-        Member {
-            location_name: Some("ipSource"),
-            ..member("IpSource", Here(&IpSource))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static SubnetIpv6CidrBlockAssociationSet: Shape = Shape {
-    name: "SubnetIpv6CidrBlockAssociationSet",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&SubnetIpv6CidrBlockAssociation))
-    }),
-    ..DEFAULT
-};
-
-pub static SubnetList: Shape = Shape {
-    name: "SubnetList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&Subnet))
-    }),
-    ..DEFAULT
-};
-
-pub static SubnetState: Shape = Shape {
-    name: "SubnetState",
-    values: &[
-        "pending",
-        "available",
-        "unavailable",
-        "failed",
-        "failed-insufficient-capacity",
-    ],
-    ..DEFAULT
-};
-
-pub static Tag: Shape = Shape {
-    name: "Tag",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("key"),
-            ..member("Key", Here(&String))
-        },
-        Member {
-            location_name: Some("value"),
-            ..member("Value", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static TagDescription: Shape = Shape {
-    name: "TagDescription",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("key"),
-            ..member("Key", Here(&String))
-        },
-        Member {
-            location_name: Some("resourceId"),
-            ..member("ResourceId", Here(&String))
-        },
-        Member {
-            location_name: Some("resourceType"),
-            ..member("ResourceType", Here(&ResourceType))
-        },
-        Member {
-            location_name: Some("value"),
-            ..member("Value", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static TagDescriptionList: Shape = Shape {
-    name: "TagDescriptionList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&TagDescription))
-    }),
-    ..DEFAULT
-};
-
-pub static TagList: Shape = Shape {
-    name: "TagList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&Tag))
-    }),
-    ..DEFAULT
-};
-
-pub static TaggableResourceId: Shape = Shape {
-    name: "TaggableResourceId",
-    ..DEFAULT
-};
-
-pub static Tenancy: Shape = Shape {
-    name: "Tenancy",
-    values: &["default", "dedicated", "host"],
-    ..DEFAULT
-};
-
-pub static UserIdGroupPair: Shape = Shape {
-    name: "UserIdGroupPair",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("description"),
-            ..member("Description", Here(&String))
-        },
-        Member {
-            location_name: Some("userId"),
-            ..member("UserId", Here(&String))
-        },
-        Member {
-            location_name: Some("groupName"),
-            ..member("GroupName", Here(&String))
-        },
-        Member {
-            location_name: Some("groupId"),
-            ..member("GroupId", Here(&String))
-        },
-        Member {
-            location_name: Some("vpcId"),
-            ..member("VpcId", Here(&String))
-        },
-        Member {
-            location_name: Some("vpcPeeringConnectionId"),
-            ..member("VpcPeeringConnectionId", Here(&String))
-        },
-        Member {
-            location_name: Some("peeringStatus"),
-            ..member("PeeringStatus", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static UserIdGroupPairList: Shape = Shape {
-    name: "UserIdGroupPairList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&UserIdGroupPair))
-    }),
-    ..DEFAULT
-};
-
-pub static ValueStringList: Shape = Shape {
-    name: "ValueStringList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&String))
-    }),
-    ..DEFAULT
-};
-
-pub static VirtualizationType: Shape = Shape {
-    name: "VirtualizationType",
-    values: &["hvm", "paravirtual"],
-    ..DEFAULT
-};
-
-pub static Vpc: Shape = Shape {
-    name: "Vpc",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("ownerId"),
-            ..member("OwnerId", Here(&String))
-        },
-        Member {
-            location_name: Some("instanceTenancy"),
-            ..member("InstanceTenancy", Here(&Tenancy))
-        },
-        Member {
-            location_name: Some("ipv6CidrBlockAssociationSet"),
-            ..member(
-                "Ipv6CidrBlockAssociationSet",
-                Here(&VpcIpv6CidrBlockAssociationSet),
-            )
-        },
-        Member {
-            location_name: Some("cidrBlockAssociationSet"),
-            ..member("CidrBlockAssociationSet", Here(&VpcCidrBlockAssociationSet))
-        },
-        Member {
-            location_name: Some("isDefault"),
-            ..member("IsDefault", Here(&Boolean))
-        },
-        Member {
-            location_name: Some("encryptionControl"),
-            ..member("EncryptionControl", Here(&VpcEncryptionControl))
-        },
-        Member {
-            location_name: Some("tagSet"),
-            ..member("Tags", Here(&TagList))
-        },
-        Member {
-            location_name: Some("blockPublicAccessStates"),
-            ..member("BlockPublicAccessStates", Here(&BlockPublicAccessStates))
-        },
-        Member {
-            location_name: Some("vpcId"),
-            ..member("VpcId", Here(&String))
-        },
-        Member {
-            location_name: Some("state"),
-            ..member("State", Here(&VpcState))
-        },
-        Member {
-            location_name: Some("cidrBlock"),
-            ..member("CidrBlock", Here(&String))
-        },
-        Member {
-            location_name: Some("dhcpOptionsId"),
-            ..member("DhcpOptionsId", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static VpcAttributeName: Shape = Shape {
-    name: "VpcAttributeName",
-    values: &[
-        "enableDnsSupport",
-        "enableDnsHostnames",
-        "enableNetworkAddressUsageMetrics",
-    ],
-    ..DEFAULT
-};
-
-pub static VpcCidrBlockAssociation: Shape = Shape {
-    name: "VpcCidrBlockAssociation",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("associationId"),
-            ..member("AssociationId", Here(&String))
-        },
-        Member {
-            location_name: Some("cidrBlock"),
-            ..member("CidrBlock", Here(&String))
-        },
-        Member {
-            location_name: Some("cidrBlockState"),
-            ..member("CidrBlockState", Here(&VpcCidrBlockState))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static VpcCidrBlockAssociationSet: Shape = Shape {
-    name: "VpcCidrBlockAssociationSet",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&VpcCidrBlockAssociation))
-    }),
-    ..DEFAULT
-};
-
-pub static VpcCidrBlockState: Shape = Shape {
-    name: "VpcCidrBlockState",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("state"),
-            ..member("State", Here(&VpcCidrBlockStateCode))
-        },
-        Member {
-            location_name: Some("statusMessage"),
-            ..member("StatusMessage", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static VpcCidrBlockStateCode: Shape = Shape {
-    name: "VpcCidrBlockStateCode",
-    values: &[
-        "associating",
-        "associated",
-        "disassociating",
-        "disassociated",
-        "failing",
-        "failed",
-    ],
-    ..DEFAULT
-};
-
-pub static VpcEncryptionControl: Shape = Shape {
-    name: "VpcEncryptionControl",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("vpcId"),
-            ..member("VpcId", Here(&VpcId))
-        },
-        Member {
-            location_name: Some("vpcEncryptionControlId"),
-            ..member("VpcEncryptionControlId", Here(&VpcEncryptionControlId))
-        },
-        Member {
-            location_name: Some("mode"),
-            ..member("Mode", Here(&VpcEncryptionControlMode))
-        },
-        Member {
-            location_name: Some("state"),
-            ..member("State", Here(&VpcEncryptionControlState))
-        },
-        Member {
-            location_name: Some("stateMessage"),
-            ..member("StateMessage", Here(&String))
-        },
-        Member {
-            location_name: Some("resourceExclusions"),
-            ..member("ResourceExclusions", Here(&VpcEncryptionControlExclusions))
-        },
-        Member {
-            location_name: Some("tagSet"),
-            ..member("Tags", Here(&TagList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static VpcEncryptionControlExclusion: Shape = Shape {
-    name: "VpcEncryptionControlExclusion",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("state"),
-            ..member("State", Here(&VpcEncryptionControlExclusionState))
-        },
-        Member {
-            location_name: Some("stateMessage"),
-            ..member("StateMessage", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static VpcEncryptionControlExclusionState: Shape = Shape {
-    name: "VpcEncryptionControlExclusionState",
-    values: &["enabling", "enabled", "disabling", "disabled"],
-    ..DEFAULT
-};
-
-pub static VpcEncryptionControlExclusions: Shape = Shape {
-    name: "VpcEncryptionControlExclusions",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("internetGateway"),
-            ..member("InternetGateway", Here(&VpcEncryptionControlExclusion))
-        },
-        Member {
-            location_name: Some("egressOnlyInternetGateway"),
-            ..member(
-                "EgressOnlyInternetGateway",
-                Here(&VpcEncryptionControlExclusion),
-            )
-        },
-        Member {
-            location_name: Some("natGateway"),
-            ..member("NatGateway", Here(&VpcEncryptionControlExclusion))
-        },
-        Member {
-            location_name: Some("virtualPrivateGateway"),
-            ..member(
-                "VirtualPrivateGateway",
-                Here(&VpcEncryptionControlExclusion),
-            )
-        },
-        Member {
-            location_name: Some("vpcPeering"),
-            ..member("VpcPeering", Here(&VpcEncryptionControlExclusion))
-        },
-        Member {
-            location_name: Some("lambda"),
-            ..member("Lambda", Here(&VpcEncryptionControlExclusion))
-        },
-        Member {
-            location_name: Some("vpcLattice"),
-            ..member("VpcLattice", Here(&VpcEncryptionControlExclusion))
-        },
-        Member {
-            location_name: Some("elasticFileSystem"),
-            ..member("ElasticFileSystem", Here(&VpcEncryptionControlExclusion))
-        },
-        Member {
-            location_name: Some("globalAccelerator"),
-            ..member("GlobalAccelerator", Here(&VpcEncryptionControlExclusion))
-        },
-        Member {
-            location_name: Some("apiGatewayV2"),
-            ..member("ApiGatewayV2", Here(&VpcEncryptionControlExclusion))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static VpcEncryptionControlId: Shape = Shape {
-    name: "VpcEncryptionControlId",
-    ..DEFAULT
-};
-
-pub static VpcEncryptionControlMode: Shape = Shape {
-    name: "VpcEncryptionControlMode",
-    values: &["monitor", "enforce"],
-    ..DEFAULT
-};
-
-pub static VpcEncryptionControlState: Shape = Shape {
-    name: "VpcEncryptionControlState",
-    values: &[
-        "enforce-in-progress",
-        "monitor-in-progress",
-        "enforce-failed",
-        "monitor-failed",
-        "deleting",
-        "deleted",
-        "available",
-        "creating",
-        "delete-failed",
-    ],
-    ..DEFAULT
-};
-
-pub static VpcId: Shape = Shape {
-    name: "VpcId",
-    ..DEFAULT
-};
-
-pub static VpcIdStringList: Shape = Shape {
-    name: "VpcIdStringList",
-    kind: Kind::List(Element {
-        location_name: Some("VpcId"),
-        ..Element::of(Here(&VpcId))
-    }),
-    ..DEFAULT
-};
-
-pub static VpcIpv6CidrBlockAssociation: Shape = Shape {
-    name: "VpcIpv6CidrBlockAssociation",
-    kind: Kind::Structure(&[
-        Member {
-            location_name: Some("associationId"),
-            ..member("AssociationId", Here(&String))
-        },
-        Member {
-            location_name: Some("ipv6CidrBlock"),
-            ..member("Ipv6CidrBlock", Here(&String))
-        },
-        Member {
-            location_name: Some("ipv6CidrBlockState"),
-            ..member("Ipv6CidrBlockState", Here(&VpcCidrBlockState))
-        },
-        Member {
-            location_name: Some("networkBorderGroup"),
-            ..member("NetworkBorderGroup", Here(&String))
-        },
-        Member {
-            location_name: Some("ipv6Pool"),
-            ..member("Ipv6Pool", Here(&String))
-        },
-        Member {
-            location_name: Some("ipv6AddressAttribute"),
-            ..member("Ipv6AddressAttribute", Here(&Ipv6AddressAttribute))
-        },
-        Member {
-            location_name: Some("ipSource"),
-            ..member("IpSource", Here(&IpSource))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static VpcIpv6CidrBlockAssociationSet: Shape = Shape {
-    name: "VpcIpv6CidrBlockAssociationSet",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&VpcIpv6CidrBlockAssociation))
-    }),
-    ..DEFAULT
-};
-
-pub static VpcList: Shape = Shape {
-    name: "VpcList",
-    kind: Kind::List(Element {
-        location_name: Some("item"),
-        ..Element::of(Here(&Vpc))
-    }),
-    ..DEFAULT
-};
-
-pub static VpcState: Shape = Shape {
-    name: "VpcState",
-    values: &["pending", "available", "deleting"],
-    ..DEFAULT
-};
-
-pub static ZoneIdStringList: Shape = Shape {
-    name: "ZoneIdStringList",
-    kind: Kind::List(Element {
-        location_name: Some("ZoneId"),
-        ..Element::of(Here(&String))
-    }),
-    ..DEFAULT
-};
-
-pub static ZoneNameStringList: Shape = Shape {
-    name: "ZoneNameStringList",
-    kind: Kind::List(Element {
-        location_name: Some("ZoneName"),
-        ..Element::of(Here(&String))
-    }),
-    ..DEFAULT
-};
+pub static AccountAttribute: Shape = Shape { name: "AccountAttribute", kind: Kind::Structure(&[
+    Member { location_name: Some("attributeName"), ..member("AttributeName", Here(&String)) },
+    Member { location_name: Some("attributeValueSet"), ..member("AttributeValues", Here(&AccountAttributeValueList)) },
+]), ..DEFAULT };
+pub static AccountAttributeList: Shape = Shape { name: "AccountAttributeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AccountAttribute)) }), ..DEFAULT };
+pub static AccountAttributeName: Shape = Shape { name: "AccountAttributeName", values: &["supported-platforms", "default-vpc"], ..DEFAULT };
+pub static AccountAttributeNameStringList: Shape = Shape { name: "AccountAttributeNameStringList", kind: Kind::List(Element { location_name: Some("attributeName"), ..Element::of(Here(&AccountAttributeName)) }), ..DEFAULT };
+pub static AccountAttributeValue: Shape = Shape { name: "AccountAttributeValue", kind: Kind::Structure(&[
+    Member { location_name: Some("attributeValue"), ..member("AttributeValue", Here(&String)) },
+]), ..DEFAULT };
+pub static AccountAttributeValueList: Shape = Shape { name: "AccountAttributeValueList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AccountAttributeValue)) }), ..DEFAULT };
+pub static AmdSevSnpSpecification: Shape = Shape { name: "AmdSevSnpSpecification", values: &["enabled", "disabled"], ..DEFAULT };
+pub static ArchitectureValues: Shape = Shape { name: "ArchitectureValues", values: &["i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"], ..DEFAULT };
+pub static AssociatedSubnetList: Shape = Shape { name: "AssociatedSubnetList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SubnetId)) }), ..DEFAULT };
+pub static AttachmentEnaSrdSpecification: Shape = Shape { name: "AttachmentEnaSrdSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("enaSrdEnabled"), ..member("EnaSrdEnabled", Here(&Boolean)) },
+    Member { location_name: Some("enaSrdUdpSpecification"), ..member("EnaSrdUdpSpecification", Here(&AttachmentEnaSrdUdpSpecification)) },
+]), ..DEFAULT };
+pub static AttachmentEnaSrdUdpSpecification: Shape = Shape { name: "AttachmentEnaSrdUdpSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("enaSrdUdpEnabled"), ..member("EnaSrdUdpEnabled", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static AttachmentStatus: Shape = Shape { name: "AttachmentStatus", values: &["attaching", "attached", "detaching", "detached"], ..DEFAULT };
+pub static AttributeBooleanValue: Shape = Shape { name: "AttributeBooleanValue", kind: Kind::Structure(&[
+    Member { location_name: Some("value"), ..member("Value", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static AvailabilityZone: Shape = Shape { name: "AvailabilityZone", kind: Kind::Structure(&[
+    Member { location_name: Some("optInStatus"), ..member("OptInStatus", Here(&AvailabilityZoneOptInStatus)) },
+    Member { location_name: Some("messageSet"), ..member("Messages", Here(&AvailabilityZoneMessageList)) },
+    Member { location_name: Some("regionName"), ..member("RegionName", Here(&String)) },
+    Member { location_name: Some("zoneName"), ..member("ZoneName", Here(&String)) },
+    Member { location_name: Some("zoneId"), ..member("ZoneId", Here(&String)) },
+    Member { location_name: Some("groupName"), ..member("GroupName", Here(&String)) },
+    Member { location_name: Some("networkBorderGroup"), ..member("NetworkBorderGroup", Here(&String)) },
+    Member { location_name: Some("zoneType"), ..member("ZoneType", Here(&String)) },
+    Member { location_name: Some("parentZoneName"), ..member("ParentZoneName", Here(&String)) },
+    Member { location_name: Some("parentZoneId"), ..member("ParentZoneId", Here(&String)) },
+    Member { location_name: Some("groupLongName"), ..member("GroupLongName", Here(&String)) },
+    Member { location_name: Some("geographySet"), ..member("Geography", Here(&AvailabilityZoneGeographyList)) },
+    Member { location_name: Some("subGeographySet"), ..member("SubGeography", Here(&AvailabilityZoneSubGeographyList)) },
+    Member { location_name: Some("zoneState"), ..member("State", Here(&AvailabilityZoneState)) },
+]), ..DEFAULT };
+pub static AvailabilityZoneGeography: Shape = Shape { name: "AvailabilityZoneGeography", kind: Kind::Structure(&[
+    Member { location_name: Some("name"), ..member("Name", Here(&String)) },
+]), ..DEFAULT };
+pub static AvailabilityZoneGeographyList: Shape = Shape { name: "AvailabilityZoneGeographyList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AvailabilityZoneGeography)) }), ..DEFAULT };
+pub static AvailabilityZoneId: Shape = Shape { name: "AvailabilityZoneId", ..DEFAULT };
+pub static AvailabilityZoneList: Shape = Shape { name: "AvailabilityZoneList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AvailabilityZone)) }), ..DEFAULT };
+pub static AvailabilityZoneMessage: Shape = Shape { name: "AvailabilityZoneMessage", kind: Kind::Structure(&[
+    Member { location_name: Some("message"), ..member("Message", Here(&String)) },
+]), ..DEFAULT };
+pub static AvailabilityZoneMessageList: Shape = Shape { name: "AvailabilityZoneMessageList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AvailabilityZoneMessage)) }), ..DEFAULT };
+pub static AvailabilityZoneOptInStatus: Shape = Shape { name: "AvailabilityZoneOptInStatus", values: &["opt-in-not-required", "opted-in", "not-opted-in"], ..DEFAULT };
+pub static AvailabilityZoneState: Shape = Shape { name: "AvailabilityZoneState", values: &["available", "information", "impaired", "unavailable", "constrained"], ..DEFAULT };
+pub static AvailabilityZoneSubGeography: Shape = Shape { name: "AvailabilityZoneSubGeography", kind: Kind::Structure(&[
+    Member { location_name: Some("name"), ..member("Name", Here(&String)) },
+]), ..DEFAULT };
+pub static AvailabilityZoneSubGeographyList: Shape = Shape { name: "AvailabilityZoneSubGeographyList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AvailabilityZoneSubGeography)) }), ..DEFAULT };
+pub static BlockPublicAccessMode: Shape = Shape { name: "BlockPublicAccessMode", values: &["off", "block-bidirectional", "block-ingress"], ..DEFAULT };
+pub static BlockPublicAccessStates: Shape = Shape { name: "BlockPublicAccessStates", kind: Kind::Structure(&[
+    Member { location_name: Some("internetGatewayBlockMode"), ..member("InternetGatewayBlockMode", Here(&BlockPublicAccessMode)) },
+]), ..DEFAULT };
+pub static Boolean: Shape = Shape { name: "Boolean", kind: Kind::Boolean, ..DEFAULT };
+pub static BootModeValues: Shape = Shape { name: "BootModeValues", values: &["legacy-bios", "uefi", "uefi-preferred"], ..DEFAULT };
+pub static CapacityReservationPreference: Shape = Shape { name: "CapacityReservationPreference", values: &["capacity-reservations-only", "open", "none"], ..DEFAULT };
+pub static CapacityReservationSpecificationResponse: Shape = Shape { name: "CapacityReservationSpecificationResponse", kind: Kind::Structure(&[
+    Member { location_name: Some("capacityReservationPreference"), ..member("CapacityReservationPreference", Here(&CapacityReservationPreference)) },
+    Member { location_name: Some("capacityReservationTarget"), ..member("CapacityReservationTarget", Here(&CapacityReservationTargetResponse)) },
+]), ..DEFAULT };
+pub static CapacityReservationTargetResponse: Shape = Shape { name: "CapacityReservationTargetResponse", kind: Kind::Structure(&[
+    Member { location_name: Some("capacityReservationId"), ..member("CapacityReservationId", Here(&String)) },
+    Member { location_name: Some("capacityReservationResourceGroupArn"), ..member("CapacityReservationResourceGroupArn", Here(&String)) },
+]), ..DEFAULT };
+pub static CarrierGatewayId: Shape = Shape { name: "CarrierGatewayId", ..DEFAULT };
+pub static CoipPoolId: Shape = Shape { name: "CoipPoolId", ..DEFAULT };
+pub static ConnectionTrackingConfiguration: Shape = Shape { name: "ConnectionTrackingConfiguration", kind: Kind::Structure(&[
+    Member { location_name: Some("tcpEstablishedTimeout"), ..member("TcpEstablishedTimeout", Here(&Integer)) },
+    Member { location_name: Some("udpStreamTimeout"), ..member("UdpStreamTimeout", Here(&Integer)) },
+    Member { location_name: Some("udpTimeout"), ..member("UdpTimeout", Here(&Integer)) },
+]), ..DEFAULT };
+pub static ConnectionTrackingSpecificationResponse: Shape = Shape { name: "ConnectionTrackingSpecificationResponse", kind: Kind::Structure(&[
+    Member { location_name: Some("tcpEstablishedTimeout"), ..member("TcpEstablishedTimeout", Here(&Integer)) },
+    Member { location_name: Some("udpStreamTimeout"), ..member("UdpStreamTimeout", Here(&Integer)) },
+    Member { location_name: Some("udpTimeout"), ..member("UdpTimeout", Here(&Integer)) },
+]), ..DEFAULT };
+pub static CoreNetworkArn: Shape = Shape { name: "CoreNetworkArn", ..DEFAULT };
+pub static CpuOptions: Shape = Shape { name: "CpuOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("coreCount"), ..member("CoreCount", Here(&Integer)) },
+    Member { location_name: Some("threadsPerCore"), ..member("ThreadsPerCore", Here(&Integer)) },
+    Member { location_name: Some("amdSevSnp"), ..member("AmdSevSnp", Here(&AmdSevSnpSpecification)) },
+    Member { location_name: Some("nestedVirtualization"), ..member("NestedVirtualization", Here(&NestedVirtualizationSpecification)) },
+]), ..DEFAULT };
+pub static CreateTagsRequest: Shape = Shape { name: "CreateTagsRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("ResourceId"), ..member("Resources", Here(&ResourceIdList)) },
+    Member { required: true, location_name: Some("Tag"), ..member("Tags", Here(&TagList)) },
+]), ..DEFAULT };
+pub static DateTime: Shape = Shape { name: "DateTime", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static DeleteTagsRequest: Shape = Shape { name: "DeleteTagsRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("resourceId"), ..member("Resources", Here(&ResourceIdList)) },
+    Member { location_name: Some("tag"), ..member("Tags", Here(&TagList)) },
+]), ..DEFAULT };
+pub static DescribeAccountAttributesRequest: Shape = Shape { name: "DescribeAccountAttributesRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("attributeName"), ..member("AttributeNames", Here(&AccountAttributeNameStringList)) },
+]), ..DEFAULT };
+pub static DescribeAccountAttributesResult: Shape = Shape { name: "DescribeAccountAttributesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("accountAttributeSet"), ..member("AccountAttributes", Here(&AccountAttributeList)) },
+]), ..DEFAULT };
+pub static DescribeAvailabilityZonesRequest: Shape = Shape { name: "DescribeAvailabilityZonesRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("ZoneName"), ..member("ZoneNames", Here(&ZoneNameStringList)) },
+    Member { location_name: Some("ZoneId"), ..member("ZoneIds", Here(&ZoneIdStringList)) },
+    member("AllAvailabilityZones", Here(&Boolean)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+]), ..DEFAULT };
+pub static DescribeAvailabilityZonesResult: Shape = Shape { name: "DescribeAvailabilityZonesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("availabilityZoneInfo"), ..member("AvailabilityZones", Here(&AvailabilityZoneList)) },
+]), ..DEFAULT };
+pub static DescribeInstancesRequest: Shape = Shape { name: "DescribeInstancesRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("InstanceId"), ..member("InstanceIds", Here(&InstanceIdStringList)) },
+    member("IncludeManagedResources", Here(&Boolean)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+    Member { location_name: Some("maxResults"), ..member("MaxResults", Here(&Integer)) },
+]), ..DEFAULT };
+pub static DescribeInstancesResult: Shape = Shape { name: "DescribeInstancesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+    Member { location_name: Some("reservationSet"), ..member("Reservations", Here(&ReservationList)) },
+]), ..DEFAULT };
+pub static DescribeInternetGatewaysMaxResults: Shape = Shape { name: "DescribeInternetGatewaysMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
+pub static DescribeInternetGatewaysRequest: Shape = Shape { name: "DescribeInternetGatewaysRequest", kind: Kind::Structure(&[
+    member("NextToken", Here(&String)),
+    member("MaxResults", Here(&DescribeInternetGatewaysMaxResults)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("internetGatewayId"), ..member("InternetGatewayIds", Here(&InternetGatewayIdList)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+]), ..DEFAULT };
+pub static DescribeInternetGatewaysResult: Shape = Shape { name: "DescribeInternetGatewaysResult", kind: Kind::Structure(&[
+    Member { location_name: Some("internetGatewaySet"), ..member("InternetGateways", Here(&InternetGatewayList)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+]), ..DEFAULT };
+pub static DescribeNetworkAclsMaxResults: Shape = Shape { name: "DescribeNetworkAclsMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
+pub static DescribeNetworkAclsRequest: Shape = Shape { name: "DescribeNetworkAclsRequest", kind: Kind::Structure(&[
+    member("NextToken", Here(&String)),
+    member("MaxResults", Here(&DescribeNetworkAclsMaxResults)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("NetworkAclId"), ..member("NetworkAclIds", Here(&NetworkAclIdStringList)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+]), ..DEFAULT };
+pub static DescribeNetworkAclsResult: Shape = Shape { name: "DescribeNetworkAclsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("networkAclSet"), ..member("NetworkAcls", Here(&NetworkAclList)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+]), ..DEFAULT };
+pub static DescribeNetworkInterfacesMaxResults: Shape = Shape { name: "DescribeNetworkInterfacesMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
+pub static DescribeNetworkInterfacesRequest: Shape = Shape { name: "DescribeNetworkInterfacesRequest", kind: Kind::Structure(&[
+    member("NextToken", Here(&String)),
+    member("MaxResults", Here(&DescribeNetworkInterfacesMaxResults)),
+    member("IncludeManagedResources", Here(&Boolean)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("NetworkInterfaceId"), ..member("NetworkInterfaceIds", Here(&NetworkInterfaceIdList)) },
+    Member { location_name: Some("filter"), ..member("Filters", Here(&FilterList)) },
+]), ..DEFAULT };
+pub static DescribeNetworkInterfacesResult: Shape = Shape { name: "DescribeNetworkInterfacesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("networkInterfaceSet"), ..member("NetworkInterfaces", Here(&NetworkInterfaceList)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+]), ..DEFAULT };
+pub static DescribeRegionsRequest: Shape = Shape { name: "DescribeRegionsRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("RegionName"), ..member("RegionNames", Here(&RegionNameStringList)) },
+    member("AllRegions", Here(&Boolean)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+]), ..DEFAULT };
+pub static DescribeRegionsResult: Shape = Shape { name: "DescribeRegionsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("regionInfo"), ..member("Regions", Here(&RegionList)) },
+]), ..DEFAULT };
+pub static DescribeRouteTablesMaxResults: Shape = Shape { name: "DescribeRouteTablesMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(100.0), ..DEFAULT };
+pub static DescribeRouteTablesRequest: Shape = Shape { name: "DescribeRouteTablesRequest", kind: Kind::Structure(&[
+    member("NextToken", Here(&String)),
+    member("MaxResults", Here(&DescribeRouteTablesMaxResults)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("RouteTableId"), ..member("RouteTableIds", Here(&RouteTableIdStringList)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+]), ..DEFAULT };
+pub static DescribeRouteTablesResult: Shape = Shape { name: "DescribeRouteTablesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("routeTableSet"), ..member("RouteTables", Here(&RouteTableList)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+]), ..DEFAULT };
+pub static DescribeSecurityGroupRulesMaxResults: Shape = Shape { name: "DescribeSecurityGroupRulesMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
+pub static DescribeSecurityGroupRulesRequest: Shape = Shape { name: "DescribeSecurityGroupRulesRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    Member { location_name: Some("SecurityGroupRuleId"), ..member("SecurityGroupRuleIds", Here(&SecurityGroupRuleIdList)) },
+    member("DryRun", Here(&Boolean)),
+    member("NextToken", Here(&String)),
+    member("MaxResults", Here(&DescribeSecurityGroupRulesMaxResults)),
+]), ..DEFAULT };
+pub static DescribeSecurityGroupRulesResult: Shape = Shape { name: "DescribeSecurityGroupRulesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("securityGroupRuleSet"), ..member("SecurityGroupRules", Here(&SecurityGroupRuleList)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+]), ..DEFAULT };
+pub static DescribeSecurityGroupsMaxResults: Shape = Shape { name: "DescribeSecurityGroupsMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
+pub static DescribeSecurityGroupsRequest: Shape = Shape { name: "DescribeSecurityGroupsRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("GroupId"), ..member("GroupIds", Here(&GroupIdStringList)) },
+    Member { location_name: Some("GroupName"), ..member("GroupNames", Here(&GroupNameStringList)) },
+    member("NextToken", Here(&String)),
+    member("MaxResults", Here(&DescribeSecurityGroupsMaxResults)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+]), ..DEFAULT };
+pub static DescribeSecurityGroupsResult: Shape = Shape { name: "DescribeSecurityGroupsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+    Member { location_name: Some("securityGroupInfo"), ..member("SecurityGroups", Here(&SecurityGroupList)) },
+]), ..DEFAULT };
+pub static DescribeSubnetsMaxResults: Shape = Shape { name: "DescribeSubnetsMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
+pub static DescribeSubnetsRequest: Shape = Shape { name: "DescribeSubnetsRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    Member { location_name: Some("SubnetId"), ..member("SubnetIds", Here(&SubnetIdStringList)) },
+    member("NextToken", Here(&String)),
+    member("MaxResults", Here(&DescribeSubnetsMaxResults)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static DescribeSubnetsResult: Shape = Shape { name: "DescribeSubnetsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+    Member { location_name: Some("subnetSet"), ..member("Subnets", Here(&SubnetList)) },
+]), ..DEFAULT };
+pub static DescribeTagsRequest: Shape = Shape { name: "DescribeTagsRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    Member { location_name: Some("maxResults"), ..member("MaxResults", Here(&Integer)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+]), ..DEFAULT };
+pub static DescribeTagsResult: Shape = Shape { name: "DescribeTagsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagDescriptionList)) },
+]), ..DEFAULT };
+pub static DescribeVpcAttributeRequest: Shape = Shape { name: "DescribeVpcAttributeRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("Attribute", Here(&VpcAttributeName)) },
+    Member { required: true, ..member("VpcId", Here(&VpcId)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static DescribeVpcAttributeResult: Shape = Shape { name: "DescribeVpcAttributeResult", kind: Kind::Structure(&[
+    Member { location_name: Some("enableDnsHostnames"), ..member("EnableDnsHostnames", Here(&AttributeBooleanValue)) },
+    Member { location_name: Some("enableDnsSupport"), ..member("EnableDnsSupport", Here(&AttributeBooleanValue)) },
+    Member { location_name: Some("enableNetworkAddressUsageMetrics"), ..member("EnableNetworkAddressUsageMetrics", Here(&AttributeBooleanValue)) },
+    Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
+]), ..DEFAULT };
+pub static DescribeVpcsMaxResults: Shape = Shape { name: "DescribeVpcsMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
+pub static DescribeVpcsRequest: Shape = Shape { name: "DescribeVpcsRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    Member { location_name: Some("VpcId"), ..member("VpcIds", Here(&VpcIdStringList)) },
+    member("NextToken", Here(&String)),
+    member("MaxResults", Here(&DescribeVpcsMaxResults)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static DescribeVpcsResult: Shape = Shape { name: "DescribeVpcsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+    Member { location_name: Some("vpcSet"), ..member("Vpcs", Here(&VpcList)) },
+]), ..DEFAULT };
+pub static DeviceType: Shape = Shape { name: "DeviceType", values: &["ebs", "instance-store"], ..DEFAULT };
+pub static EbsInstanceBlockDevice: Shape = Shape { name: "EbsInstanceBlockDevice", kind: Kind::Structure(&[
+    Member { location_name: Some("attachTime"), ..member("AttachTime", Here(&DateTime)) },
+    Member { location_name: Some("deleteOnTermination"), ..member("DeleteOnTermination", Here(&Boolean)) },
+    Member { location_name: Some("status"), ..member("Status", Here(&AttachmentStatus)) },
+    Member { location_name: Some("volumeId"), ..member("VolumeId", Here(&String)) },
+    Member { location_name: Some("associatedResource"), ..member("AssociatedResource", Here(&String)) },
+    Member { location_name: Some("volumeOwnerId"), ..member("VolumeOwnerId", Here(&String)) },
+    Member { location_name: Some("operator"), ..member("Operator", Here(&OperatorResponse)) },
+    Member { location_name: Some("ebsCardIndex"), ..member("EbsCardIndex", Here(&Integer)) },
+]), ..DEFAULT };
+pub static ElasticGpuAssociation: Shape = Shape { name: "ElasticGpuAssociation", kind: Kind::Structure(&[
+    Member { location_name: Some("elasticGpuId"), ..member("ElasticGpuId", Here(&ElasticGpuId)) },
+    Member { location_name: Some("elasticGpuAssociationId"), ..member("ElasticGpuAssociationId", Here(&String)) },
+    Member { location_name: Some("elasticGpuAssociationState"), ..member("ElasticGpuAssociationState", Here(&String)) },
+    Member { location_name: Some("elasticGpuAssociationTime"), ..member("ElasticGpuAssociationTime", Here(&String)) },
+]), ..DEFAULT };
+pub static ElasticGpuAssociationList: Shape = Shape { name: "ElasticGpuAssociationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ElasticGpuAssociation)) }), ..DEFAULT };
+pub static ElasticGpuId: Shape = Shape { name: "ElasticGpuId", ..DEFAULT };
+pub static ElasticInferenceAcceleratorAssociation: Shape = Shape { name: "ElasticInferenceAcceleratorAssociation", kind: Kind::Structure(&[
+    Member { location_name: Some("elasticInferenceAcceleratorArn"), ..member("ElasticInferenceAcceleratorArn", Here(&String)) },
+    Member { location_name: Some("elasticInferenceAcceleratorAssociationId"), ..member("ElasticInferenceAcceleratorAssociationId", Here(&String)) },
+    Member { location_name: Some("elasticInferenceAcceleratorAssociationState"), ..member("ElasticInferenceAcceleratorAssociationState", Here(&String)) },
+    Member { location_name: Some("elasticInferenceAcceleratorAssociationTime"), ..member("ElasticInferenceAcceleratorAssociationTime", Here(&DateTime)) },
+]), ..DEFAULT };
+pub static ElasticInferenceAcceleratorAssociationList: Shape = Shape { name: "ElasticInferenceAcceleratorAssociationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ElasticInferenceAcceleratorAssociation)) }), ..DEFAULT };
+pub static EnclaveOptions: Shape = Shape { name: "EnclaveOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("enabled"), ..member("Enabled", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static Filter: Shape = Shape { name: "Filter", kind: Kind::Structure(&[
+    member("Name", Here(&String)),
+    Member { location_name: Some("Value"), ..member("Values", Here(&ValueStringList)) },
+]), ..DEFAULT };
+pub static FilterList: Shape = Shape { name: "FilterList", kind: Kind::List(Element { location_name: Some("Filter"), ..Element::of(Here(&Filter)) }), ..DEFAULT };
+pub static GroupIdStringList: Shape = Shape { name: "GroupIdStringList", kind: Kind::List(Element { location_name: Some("groupId"), ..Element::of(Here(&SecurityGroupId)) }), ..DEFAULT };
+pub static GroupIdentifier: Shape = Shape { name: "GroupIdentifier", kind: Kind::Structure(&[
+    Member { location_name: Some("groupId"), ..member("GroupId", Here(&String)) },
+    Member { location_name: Some("groupName"), ..member("GroupName", Here(&String)) },
+]), ..DEFAULT };
+pub static GroupIdentifierList: Shape = Shape { name: "GroupIdentifierList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&GroupIdentifier)) }), ..DEFAULT };
+pub static GroupNameStringList: Shape = Shape { name: "GroupNameStringList", kind: Kind::List(Element { location_name: Some("GroupName"), ..Element::of(Here(&SecurityGroupName)) }), ..DEFAULT };
+pub static HibernationOptions: Shape = Shape { name: "HibernationOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("configured"), ..member("Configured", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static HostnameType: Shape = Shape { name: "HostnameType", values: &["ip-name", "resource-name"], ..DEFAULT };
+pub static HttpTokensState: Shape = Shape { name: "HttpTokensState", values: &["optional", "required"], ..DEFAULT };
+pub static HypervisorType: Shape = Shape { name: "HypervisorType", values: &["ovm", "xen"], ..DEFAULT };
+pub static IamInstanceProfile: Shape = Shape { name: "IamInstanceProfile", kind: Kind::Structure(&[
+    Member { location_name: Some("arn"), ..member("Arn", Here(&String)) },
+    Member { location_name: Some("id"), ..member("Id", Here(&String)) },
+]), ..DEFAULT };
+pub static IcmpTypeCode: Shape = Shape { name: "IcmpTypeCode", kind: Kind::Structure(&[
+    Member { location_name: Some("code"), ..member("Code", Here(&Integer)) },
+    Member { location_name: Some("type"), ..member("Type", Here(&Integer)) },
+]), ..DEFAULT };
+pub static Instance: Shape = Shape { name: "Instance", kind: Kind::Structure(&[
+    Member { location_name: Some("architecture"), ..member("Architecture", Here(&ArchitectureValues)) },
+    Member { location_name: Some("blockDeviceMapping"), ..member("BlockDeviceMappings", Here(&InstanceBlockDeviceMappingList)) },
+    Member { location_name: Some("clientToken"), ..member("ClientToken", Here(&String)) },
+    Member { location_name: Some("ebsOptimized"), ..member("EbsOptimized", Here(&Boolean)) },
+    Member { location_name: Some("enaSupport"), ..member("EnaSupport", Here(&Boolean)) },
+    Member { location_name: Some("hypervisor"), ..member("Hypervisor", Here(&HypervisorType)) },
+    Member { location_name: Some("iamInstanceProfile"), ..member("IamInstanceProfile", Here(&IamInstanceProfile)) },
+    Member { location_name: Some("instanceLifecycle"), ..member("InstanceLifecycle", Here(&InstanceLifecycleType)) },
+    Member { location_name: Some("elasticGpuAssociationSet"), ..member("ElasticGpuAssociations", Here(&ElasticGpuAssociationList)) },
+    Member { location_name: Some("elasticInferenceAcceleratorAssociationSet"), ..member("ElasticInferenceAcceleratorAssociations", Here(&ElasticInferenceAcceleratorAssociationList)) },
+    Member { location_name: Some("networkInterfaceSet"), ..member("NetworkInterfaces", Here(&InstanceNetworkInterfaceList)) },
+    Member { location_name: Some("outpostArn"), ..member("OutpostArn", Here(&String)) },
+    Member { location_name: Some("rootDeviceName"), ..member("RootDeviceName", Here(&String)) },
+    Member { location_name: Some("rootDeviceType"), ..member("RootDeviceType", Here(&DeviceType)) },
+    Member { location_name: Some("groupSet"), ..member("SecurityGroups", Here(&GroupIdentifierList)) },
+    Member { location_name: Some("sourceDestCheck"), ..member("SourceDestCheck", Here(&Boolean)) },
+    Member { location_name: Some("spotInstanceRequestId"), ..member("SpotInstanceRequestId", Here(&String)) },
+    Member { location_name: Some("sriovNetSupport"), ..member("SriovNetSupport", Here(&String)) },
+    Member { location_name: Some("stateReason"), ..member("StateReason", Here(&StateReason)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("virtualizationType"), ..member("VirtualizationType", Here(&VirtualizationType)) },
+    Member { location_name: Some("cpuOptions"), ..member("CpuOptions", Here(&CpuOptions)) },
+    Member { location_name: Some("capacityBlockId"), ..member("CapacityBlockId", Here(&String)) },
+    Member { location_name: Some("capacityReservationId"), ..member("CapacityReservationId", Here(&String)) },
+    Member { location_name: Some("capacityReservationSpecification"), ..member("CapacityReservationSpecification", Here(&CapacityReservationSpecificationResponse)) },
+    Member { location_name: Some("hibernationOptions"), ..member("HibernationOptions", Here(&HibernationOptions)) },
+    Member { location_name: Some("licenseSet"), ..member("Licenses", Here(&LicenseList)) },
+    Member { location_name: Some("metadataOptions"), ..member("MetadataOptions", Here(&InstanceMetadataOptionsResponse)) },
+    Member { location_name: Some("enclaveOptions"), ..member("EnclaveOptions", Here(&EnclaveOptions)) },
+    Member { location_name: Some("bootMode"), ..member("BootMode", Here(&BootModeValues)) },
+    Member { location_name: Some("platformDetails"), ..member("PlatformDetails", Here(&String)) },
+    Member { location_name: Some("usageOperation"), ..member("UsageOperation", Here(&String)) },
+    Member { location_name: Some("usageOperationUpdateTime"), ..member("UsageOperationUpdateTime", Here(&MillisecondDateTime)) },
+    Member { location_name: Some("privateDnsNameOptions"), ..member("PrivateDnsNameOptions", Here(&PrivateDnsNameOptionsResponse)) },
+    Member { location_name: Some("ipv6Address"), ..member("Ipv6Address", Here(&String)) },
+    Member { location_name: Some("tpmSupport"), ..member("TpmSupport", Here(&String)) },
+    Member { location_name: Some("maintenanceOptions"), ..member("MaintenanceOptions", Here(&InstanceMaintenanceOptions)) },
+    Member { location_name: Some("currentInstanceBootMode"), ..member("CurrentInstanceBootMode", Here(&InstanceBootModeValues)) },
+    Member { location_name: Some("networkPerformanceOptions"), ..member("NetworkPerformanceOptions", Here(&InstanceNetworkPerformanceOptions)) },
+    Member { location_name: Some("operator"), ..member("Operator", Here(&OperatorResponse)) },
+    Member { location_name: Some("secondaryInterfaceSet"), ..member("SecondaryInterfaces", Here(&InstanceSecondaryInterfaceList)) },
+    Member { location_name: Some("instanceId"), ..member("InstanceId", Here(&String)) },
+    Member { location_name: Some("imageId"), ..member("ImageId", Here(&String)) },
+    Member { location_name: Some("instanceState"), ..member("State", Here(&InstanceState)) },
+    Member { location_name: Some("privateDnsName"), ..member("PrivateDnsName", Here(&String)) },
+    Member { location_name: Some("dnsName"), ..member("PublicDnsName", Here(&String)) },
+    Member { location_name: Some("reason"), ..member("StateTransitionReason", Here(&String)) },
+    Member { location_name: Some("keyName"), ..member("KeyName", Here(&String)) },
+    Member { location_name: Some("amiLaunchIndex"), ..member("AmiLaunchIndex", Here(&Integer)) },
+    Member { location_name: Some("productCodes"), ..member("ProductCodes", Here(&ProductCodeList)) },
+    Member { location_name: Some("instanceType"), ..member("InstanceType", Here(&InstanceType)) },
+    Member { location_name: Some("launchTime"), ..member("LaunchTime", Here(&DateTime)) },
+    Member { location_name: Some("placement"), ..member("Placement", Here(&Placement)) },
+    Member { location_name: Some("kernelId"), ..member("KernelId", Here(&String)) },
+    Member { location_name: Some("ramdiskId"), ..member("RamdiskId", Here(&String)) },
+    Member { location_name: Some("platform"), ..member("Platform", Here(&PlatformValues)) },
+    Member { location_name: Some("monitoring"), ..member("Monitoring", Here(&Monitoring)) },
+    Member { location_name: Some("subnetId"), ..member("SubnetId", Here(&String)) },
+    Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
+    Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddress", Here(&String)) },
+    Member { location_name: Some("ipAddress"), ..member("PublicIpAddress", Here(&String)) },
+]), ..DEFAULT };
+pub static InstanceAttachmentEnaSrdSpecification: Shape = Shape { name: "InstanceAttachmentEnaSrdSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("enaSrdEnabled"), ..member("EnaSrdEnabled", Here(&Boolean)) },
+    Member { location_name: Some("enaSrdUdpSpecification"), ..member("EnaSrdUdpSpecification", Here(&InstanceAttachmentEnaSrdUdpSpecification)) },
+]), ..DEFAULT };
+pub static InstanceAttachmentEnaSrdUdpSpecification: Shape = Shape { name: "InstanceAttachmentEnaSrdUdpSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("enaSrdUdpEnabled"), ..member("EnaSrdUdpEnabled", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static InstanceAutoRecoveryState: Shape = Shape { name: "InstanceAutoRecoveryState", values: &["disabled", "default"], ..DEFAULT };
+pub static InstanceBandwidthWeighting: Shape = Shape { name: "InstanceBandwidthWeighting", values: &["default", "vpc-1", "ebs-1"], ..DEFAULT };
+pub static InstanceBlockDeviceMapping: Shape = Shape { name: "InstanceBlockDeviceMapping", kind: Kind::Structure(&[
+    Member { location_name: Some("deviceName"), ..member("DeviceName", Here(&String)) },
+    Member { location_name: Some("ebs"), ..member("Ebs", Here(&EbsInstanceBlockDevice)) },
+]), ..DEFAULT };
+pub static InstanceBlockDeviceMappingList: Shape = Shape { name: "InstanceBlockDeviceMappingList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceBlockDeviceMapping)) }), ..DEFAULT };
+pub static InstanceBootModeValues: Shape = Shape { name: "InstanceBootModeValues", values: &["legacy-bios", "uefi"], ..DEFAULT };
+pub static InstanceId: Shape = Shape { name: "InstanceId", ..DEFAULT };
+pub static InstanceIdStringList: Shape = Shape { name: "InstanceIdStringList", kind: Kind::List(Element { location_name: Some("InstanceId"), ..Element::of(Here(&InstanceId)) }), ..DEFAULT };
+pub static InstanceIpv4Prefix: Shape = Shape { name: "InstanceIpv4Prefix", kind: Kind::Structure(&[
+    Member { location_name: Some("ipv4Prefix"), ..member("Ipv4Prefix", Here(&String)) },
+]), ..DEFAULT };
+pub static InstanceIpv4PrefixList: Shape = Shape { name: "InstanceIpv4PrefixList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceIpv4Prefix)) }), ..DEFAULT };
+pub static InstanceIpv6Address: Shape = Shape { name: "InstanceIpv6Address", kind: Kind::Structure(&[
+    Member { location_name: Some("ipv6Address"), ..member("Ipv6Address", Here(&String)) },
+    Member { location_name: Some("isPrimaryIpv6"), ..member("IsPrimaryIpv6", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static InstanceIpv6AddressList: Shape = Shape { name: "InstanceIpv6AddressList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceIpv6Address)) }), ..DEFAULT };
+pub static InstanceIpv6Prefix: Shape = Shape { name: "InstanceIpv6Prefix", kind: Kind::Structure(&[
+    Member { location_name: Some("ipv6Prefix"), ..member("Ipv6Prefix", Here(&String)) },
+]), ..DEFAULT };
+pub static InstanceIpv6PrefixList: Shape = Shape { name: "InstanceIpv6PrefixList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceIpv6Prefix)) }), ..DEFAULT };
+pub static InstanceLifecycleType: Shape = Shape { name: "InstanceLifecycleType", values: &["spot", "scheduled", "capacity-block", "interruptible-capacity-reservation"], ..DEFAULT };
+pub static InstanceList: Shape = Shape { name: "InstanceList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Instance)) }), ..DEFAULT };
+pub static InstanceMaintenanceOptions: Shape = Shape { name: "InstanceMaintenanceOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("autoRecovery"), ..member("AutoRecovery", Here(&InstanceAutoRecoveryState)) },
+    Member { location_name: Some("rebootMigration"), ..member("RebootMigration", Here(&InstanceRebootMigrationState)) },
+]), ..DEFAULT };
+pub static InstanceMetadataEndpointState: Shape = Shape { name: "InstanceMetadataEndpointState", values: &["disabled", "enabled"], ..DEFAULT };
+pub static InstanceMetadataOptionsResponse: Shape = Shape { name: "InstanceMetadataOptionsResponse", kind: Kind::Structure(&[
+    Member { location_name: Some("state"), ..member("State", Here(&InstanceMetadataOptionsState)) },
+    Member { location_name: Some("httpTokens"), ..member("HttpTokens", Here(&HttpTokensState)) },
+    Member { location_name: Some("httpPutResponseHopLimit"), ..member("HttpPutResponseHopLimit", Here(&Integer)) },
+    Member { location_name: Some("httpEndpoint"), ..member("HttpEndpoint", Here(&InstanceMetadataEndpointState)) },
+    Member { location_name: Some("httpProtocolIpv6"), ..member("HttpProtocolIpv6", Here(&InstanceMetadataProtocolState)) },
+    Member { location_name: Some("instanceMetadataTags"), ..member("InstanceMetadataTags", Here(&InstanceMetadataTagsState)) },
+]), ..DEFAULT };
+pub static InstanceMetadataOptionsState: Shape = Shape { name: "InstanceMetadataOptionsState", values: &["pending", "applied"], ..DEFAULT };
+pub static InstanceMetadataProtocolState: Shape = Shape { name: "InstanceMetadataProtocolState", values: &["disabled", "enabled"], ..DEFAULT };
+pub static InstanceMetadataTagsState: Shape = Shape { name: "InstanceMetadataTagsState", values: &["disabled", "enabled"], ..DEFAULT };
+pub static InstanceNetworkInterface: Shape = Shape { name: "InstanceNetworkInterface", kind: Kind::Structure(&[
+    Member { location_name: Some("association"), ..member("Association", Here(&InstanceNetworkInterfaceAssociation)) },
+    Member { location_name: Some("attachment"), ..member("Attachment", Here(&InstanceNetworkInterfaceAttachment)) },
+    Member { location_name: Some("description"), ..member("Description", Here(&String)) },
+    Member { location_name: Some("groupSet"), ..member("Groups", Here(&GroupIdentifierList)) },
+    Member { location_name: Some("ipv6AddressesSet"), ..member("Ipv6Addresses", Here(&InstanceIpv6AddressList)) },
+    Member { location_name: Some("macAddress"), ..member("MacAddress", Here(&String)) },
+    Member { location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&String)) },
+    Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
+    Member { location_name: Some("privateDnsName"), ..member("PrivateDnsName", Here(&String)) },
+    Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddress", Here(&String)) },
+    Member { location_name: Some("privateIpAddressesSet"), ..member("PrivateIpAddresses", Here(&InstancePrivateIpAddressList)) },
+    Member { location_name: Some("sourceDestCheck"), ..member("SourceDestCheck", Here(&Boolean)) },
+    Member { location_name: Some("status"), ..member("Status", Here(&NetworkInterfaceStatus)) },
+    Member { location_name: Some("subnetId"), ..member("SubnetId", Here(&String)) },
+    Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
+    Member { location_name: Some("interfaceType"), ..member("InterfaceType", Here(&String)) },
+    Member { location_name: Some("ipv4PrefixSet"), ..member("Ipv4Prefixes", Here(&InstanceIpv4PrefixList)) },
+    Member { location_name: Some("ipv6PrefixSet"), ..member("Ipv6Prefixes", Here(&InstanceIpv6PrefixList)) },
+    Member { location_name: Some("connectionTrackingConfiguration"), ..member("ConnectionTrackingConfiguration", Here(&ConnectionTrackingSpecificationResponse)) },
+    Member { location_name: Some("operator"), ..member("Operator", Here(&OperatorResponse)) },
+]), ..DEFAULT };
+pub static InstanceNetworkInterfaceAssociation: Shape = Shape { name: "InstanceNetworkInterfaceAssociation", kind: Kind::Structure(&[
+    Member { location_name: Some("carrierIp"), ..member("CarrierIp", Here(&String)) },
+    Member { location_name: Some("customerOwnedIp"), ..member("CustomerOwnedIp", Here(&String)) },
+    Member { location_name: Some("ipOwnerId"), ..member("IpOwnerId", Here(&String)) },
+    Member { location_name: Some("publicDnsName"), ..member("PublicDnsName", Here(&String)) },
+    Member { location_name: Some("publicIp"), ..member("PublicIp", Here(&String)) },
+]), ..DEFAULT };
+pub static InstanceNetworkInterfaceAttachment: Shape = Shape { name: "InstanceNetworkInterfaceAttachment", kind: Kind::Structure(&[
+    Member { location_name: Some("attachTime"), ..member("AttachTime", Here(&DateTime)) },
+    Member { location_name: Some("attachmentId"), ..member("AttachmentId", Here(&String)) },
+    Member { location_name: Some("deleteOnTermination"), ..member("DeleteOnTermination", Here(&Boolean)) },
+    Member { location_name: Some("deviceIndex"), ..member("DeviceIndex", Here(&Integer)) },
+    Member { location_name: Some("status"), ..member("Status", Here(&AttachmentStatus)) },
+    Member { location_name: Some("networkCardIndex"), ..member("NetworkCardIndex", Here(&Integer)) },
+    Member { location_name: Some("enaSrdSpecification"), ..member("EnaSrdSpecification", Here(&InstanceAttachmentEnaSrdSpecification)) },
+    Member { location_name: Some("enaQueueCount"), ..member("EnaQueueCount", Here(&Integer)) },
+]), ..DEFAULT };
+pub static InstanceNetworkInterfaceList: Shape = Shape { name: "InstanceNetworkInterfaceList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceNetworkInterface)) }), ..DEFAULT };
+pub static InstanceNetworkPerformanceOptions: Shape = Shape { name: "InstanceNetworkPerformanceOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("bandwidthWeighting"), ..member("BandwidthWeighting", Here(&InstanceBandwidthWeighting)) },
+]), ..DEFAULT };
+pub static InstancePrivateIpAddress: Shape = Shape { name: "InstancePrivateIpAddress", kind: Kind::Structure(&[
+    Member { location_name: Some("association"), ..member("Association", Here(&InstanceNetworkInterfaceAssociation)) },
+    Member { location_name: Some("primary"), ..member("Primary", Here(&Boolean)) },
+    Member { location_name: Some("privateDnsName"), ..member("PrivateDnsName", Here(&String)) },
+    Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddress", Here(&String)) },
+]), ..DEFAULT };
+pub static InstancePrivateIpAddressList: Shape = Shape { name: "InstancePrivateIpAddressList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstancePrivateIpAddress)) }), ..DEFAULT };
+pub static InstanceRebootMigrationState: Shape = Shape { name: "InstanceRebootMigrationState", values: &["disabled", "default"], ..DEFAULT };
+pub static InstanceSecondaryInterface: Shape = Shape { name: "InstanceSecondaryInterface", kind: Kind::Structure(&[
+    Member { location_name: Some("attachment"), ..member("Attachment", Here(&InstanceSecondaryInterfaceAttachment)) },
+    Member { location_name: Some("macAddress"), ..member("MacAddress", Here(&String)) },
+    Member { location_name: Some("secondaryInterfaceId"), ..member("SecondaryInterfaceId", Here(&SecondaryInterfaceId)) },
+    Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
+    Member { location_name: Some("privateIpAddressSet"), ..member("PrivateIpAddresses", Here(&InstanceSecondaryInterfacePrivateIpAddressList)) },
+    Member { location_name: Some("sourceDestCheck"), ..member("SourceDestCheck", Here(&Boolean)) },
+    Member { location_name: Some("status"), ..member("Status", Here(&SecondaryInterfaceStatus)) },
+    Member { location_name: Some("secondarySubnetId"), ..member("SecondarySubnetId", Here(&SecondarySubnetId)) },
+    Member { location_name: Some("secondaryNetworkId"), ..member("SecondaryNetworkId", Here(&SecondaryNetworkId)) },
+    Member { location_name: Some("interfaceType"), ..member("InterfaceType", Here(&SecondaryInterfaceType)) },
+]), ..DEFAULT };
+pub static InstanceSecondaryInterfaceAttachment: Shape = Shape { name: "InstanceSecondaryInterfaceAttachment", kind: Kind::Structure(&[
+    Member { location_name: Some("attachTime"), ..member("AttachTime", Here(&MillisecondDateTime)) },
+    Member { location_name: Some("attachmentId"), ..member("AttachmentId", Here(&String)) },
+    Member { location_name: Some("deleteOnTermination"), ..member("DeleteOnTermination", Here(&Boolean)) },
+    Member { location_name: Some("deviceIndex"), ..member("DeviceIndex", Here(&Integer)) },
+    Member { location_name: Some("status"), ..member("Status", Here(&AttachmentStatus)) },
+    Member { location_name: Some("networkCardIndex"), ..member("NetworkCardIndex", Here(&Integer)) },
+]), ..DEFAULT };
+pub static InstanceSecondaryInterfaceList: Shape = Shape { name: "InstanceSecondaryInterfaceList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceSecondaryInterface)) }), ..DEFAULT };
+pub static InstanceSecondaryInterfacePrivateIpAddress: Shape = Shape { name: "InstanceSecondaryInterfacePrivateIpAddress", kind: Kind::Structure(&[
+    Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddress", Here(&String)) },
+]), ..DEFAULT };
+pub static InstanceSecondaryInterfacePrivateIpAddressList: Shape = Shape { name: "InstanceSecondaryInterfacePrivateIpAddressList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceSecondaryInterfacePrivateIpAddress)) }), ..DEFAULT };
+pub static InstanceState: Shape = Shape { name: "InstanceState", kind: Kind::Structure(&[
+    Member { location_name: Some("code"), ..member("Code", Here(&Integer)) },
+    Member { location_name: Some("name"), ..member("Name", Here(&InstanceStateName)) },
+]), ..DEFAULT };
+pub static InstanceStateName: Shape = Shape { name: "InstanceStateName", values: &["pending", "running", "shutting-down", "terminated", "stopping", "stopped"], ..DEFAULT };
+pub static InstanceType: Shape = Shape { name: "InstanceType", values: &["a1.medium", "a1.large", "a1.xlarge", "a1.2xlarge", "a1.4xlarge", "a1.metal", "c1.medium", "c1.xlarge", "c3.large", "c3.xlarge", "c3.2xlarge", "c3.4xlarge", "c3.8xlarge", "c4.large", "c4.xlarge", "c4.2xlarge", "c4.4xlarge", "c4.8xlarge", "c5.large", "c5.xlarge", "c5.2xlarge", "c5.4xlarge", "c5.9xlarge", "c5.12xlarge", "c5.18xlarge", "c5.24xlarge", "c5.metal", "c5a.large", "c5a.xlarge", "c5a.2xlarge", "c5a.4xlarge", "c5a.8xlarge", "c5a.12xlarge", "c5a.16xlarge", "c5a.24xlarge", "c5ad.large", "c5ad.xlarge", "c5ad.2xlarge", "c5ad.4xlarge", "c5ad.8xlarge", "c5ad.12xlarge", "c5ad.16xlarge", "c5ad.24xlarge", "c5d.large", "c5d.xlarge", "c5d.2xlarge", "c5d.4xlarge", "c5d.9xlarge", "c5d.12xlarge", "c5d.18xlarge", "c5d.24xlarge", "c5d.metal", "c5n.large", "c5n.xlarge", "c5n.2xlarge", "c5n.4xlarge", "c5n.9xlarge", "c5n.18xlarge", "c5n.metal", "c6g.medium", "c6g.large", "c6g.xlarge", "c6g.2xlarge", "c6g.4xlarge", "c6g.8xlarge", "c6g.12xlarge", "c6g.16xlarge", "c6g.metal", "c6gd.medium", "c6gd.large", "c6gd.xlarge", "c6gd.2xlarge", "c6gd.4xlarge", "c6gd.8xlarge", "c6gd.12xlarge", "c6gd.16xlarge", "c6gd.metal", "c6gn.medium", "c6gn.large", "c6gn.xlarge", "c6gn.2xlarge", "c6gn.4xlarge", "c6gn.8xlarge", "c6gn.12xlarge", "c6gn.16xlarge", "c6i.large", "c6i.xlarge", "c6i.2xlarge", "c6i.4xlarge", "c6i.8xlarge", "c6i.12xlarge", "c6i.16xlarge", "c6i.24xlarge", "c6i.32xlarge", "c6i.metal", "cc1.4xlarge", "cc2.8xlarge", "cg1.4xlarge", "cr1.8xlarge", "d2.xlarge", "d2.2xlarge", "d2.4xlarge", "d2.8xlarge", "d3.xlarge", "d3.2xlarge", "d3.4xlarge", "d3.8xlarge", "d3en.xlarge", "d3en.2xlarge", "d3en.4xlarge", "d3en.6xlarge", "d3en.8xlarge", "d3en.12xlarge", "dl1.24xlarge", "f1.2xlarge", "f1.4xlarge", "f1.16xlarge", "g2.2xlarge", "g2.8xlarge", "g3.4xlarge", "g3.8xlarge", "g3.16xlarge", "g3s.xlarge", "g4ad.xlarge", "g4ad.2xlarge", "g4ad.4xlarge", "g4ad.8xlarge", "g4ad.16xlarge", "g4dn.xlarge", "g4dn.2xlarge", "g4dn.4xlarge", "g4dn.8xlarge", "g4dn.12xlarge", "g4dn.16xlarge", "g4dn.metal", "g5.xlarge", "g5.2xlarge", "g5.4xlarge", "g5.8xlarge", "g5.12xlarge", "g5.16xlarge", "g5.24xlarge", "g5.48xlarge", "g5g.xlarge", "g5g.2xlarge", "g5g.4xlarge", "g5g.8xlarge", "g5g.16xlarge", "g5g.metal", "hi1.4xlarge", "hpc6a.48xlarge", "hs1.8xlarge", "h1.2xlarge", "h1.4xlarge", "h1.8xlarge", "h1.16xlarge", "i2.xlarge", "i2.2xlarge", "i2.4xlarge", "i2.8xlarge", "i3.large", "i3.xlarge", "i3.2xlarge", "i3.4xlarge", "i3.8xlarge", "i3.16xlarge", "i3.metal", "i3en.large", "i3en.xlarge", "i3en.2xlarge", "i3en.3xlarge", "i3en.6xlarge", "i3en.12xlarge", "i3en.24xlarge", "i3en.metal", "im4gn.large", "im4gn.xlarge", "im4gn.2xlarge", "im4gn.4xlarge", "im4gn.8xlarge", "im4gn.16xlarge", "inf1.xlarge", "inf1.2xlarge", "inf1.6xlarge", "inf1.24xlarge", "is4gen.medium", "is4gen.large", "is4gen.xlarge", "is4gen.2xlarge", "is4gen.4xlarge", "is4gen.8xlarge", "m1.small", "m1.medium", "m1.large", "m1.xlarge", "m2.xlarge", "m2.2xlarge", "m2.4xlarge", "m3.medium", "m3.large", "m3.xlarge", "m3.2xlarge", "m4.large", "m4.xlarge", "m4.2xlarge", "m4.4xlarge", "m4.10xlarge", "m4.16xlarge", "m5.large", "m5.xlarge", "m5.2xlarge", "m5.4xlarge", "m5.8xlarge", "m5.12xlarge", "m5.16xlarge", "m5.24xlarge", "m5.metal", "m5a.large", "m5a.xlarge", "m5a.2xlarge", "m5a.4xlarge", "m5a.8xlarge", "m5a.12xlarge", "m5a.16xlarge", "m5a.24xlarge", "m5ad.large", "m5ad.xlarge", "m5ad.2xlarge", "m5ad.4xlarge", "m5ad.8xlarge", "m5ad.12xlarge", "m5ad.16xlarge", "m5ad.24xlarge", "m5d.large", "m5d.xlarge", "m5d.2xlarge", "m5d.4xlarge", "m5d.8xlarge", "m5d.12xlarge", "m5d.16xlarge", "m5d.24xlarge", "m5d.metal", "m5dn.large", "m5dn.xlarge", "m5dn.2xlarge", "m5dn.4xlarge", "m5dn.8xlarge", "m5dn.12xlarge", "m5dn.16xlarge", "m5dn.24xlarge", "m5dn.metal", "m5n.large", "m5n.xlarge", "m5n.2xlarge", "m5n.4xlarge", "m5n.8xlarge", "m5n.12xlarge", "m5n.16xlarge", "m5n.24xlarge", "m5n.metal", "m5zn.large", "m5zn.xlarge", "m5zn.2xlarge", "m5zn.3xlarge", "m5zn.6xlarge", "m5zn.12xlarge", "m5zn.metal", "m6a.large", "m6a.xlarge", "m6a.2xlarge", "m6a.4xlarge", "m6a.8xlarge", "m6a.12xlarge", "m6a.16xlarge", "m6a.24xlarge", "m6a.32xlarge", "m6a.48xlarge", "m6g.metal", "m6g.medium", "m6g.large", "m6g.xlarge", "m6g.2xlarge", "m6g.4xlarge", "m6g.8xlarge", "m6g.12xlarge", "m6g.16xlarge", "m6gd.metal", "m6gd.medium", "m6gd.large", "m6gd.xlarge", "m6gd.2xlarge", "m6gd.4xlarge", "m6gd.8xlarge", "m6gd.12xlarge", "m6gd.16xlarge", "m6i.large", "m6i.xlarge", "m6i.2xlarge", "m6i.4xlarge", "m6i.8xlarge", "m6i.12xlarge", "m6i.16xlarge", "m6i.24xlarge", "m6i.32xlarge", "m6i.metal", "mac1.metal", "p2.xlarge", "p2.8xlarge", "p2.16xlarge", "p3.2xlarge", "p3.8xlarge", "p3.16xlarge", "p3dn.24xlarge", "p4d.24xlarge", "r3.large", "r3.xlarge", "r3.2xlarge", "r3.4xlarge", "r3.8xlarge", "r4.large", "r4.xlarge", "r4.2xlarge", "r4.4xlarge", "r4.8xlarge", "r4.16xlarge", "r5.large", "r5.xlarge", "r5.2xlarge", "r5.4xlarge", "r5.8xlarge", "r5.12xlarge", "r5.16xlarge", "r5.24xlarge", "r5.metal", "r5a.large", "r5a.xlarge", "r5a.2xlarge", "r5a.4xlarge", "r5a.8xlarge", "r5a.12xlarge", "r5a.16xlarge", "r5a.24xlarge", "r5ad.large", "r5ad.xlarge", "r5ad.2xlarge", "r5ad.4xlarge", "r5ad.8xlarge", "r5ad.12xlarge", "r5ad.16xlarge", "r5ad.24xlarge", "r5b.large", "r5b.xlarge", "r5b.2xlarge", "r5b.4xlarge", "r5b.8xlarge", "r5b.12xlarge", "r5b.16xlarge", "r5b.24xlarge", "r5b.metal", "r5d.large", "r5d.xlarge", "r5d.2xlarge", "r5d.4xlarge", "r5d.8xlarge", "r5d.12xlarge", "r5d.16xlarge", "r5d.24xlarge", "r5d.metal", "r5dn.large", "r5dn.xlarge", "r5dn.2xlarge", "r5dn.4xlarge", "r5dn.8xlarge", "r5dn.12xlarge", "r5dn.16xlarge", "r5dn.24xlarge", "r5dn.metal", "r5n.large", "r5n.xlarge", "r5n.2xlarge", "r5n.4xlarge", "r5n.8xlarge", "r5n.12xlarge", "r5n.16xlarge", "r5n.24xlarge", "r5n.metal", "r6g.medium", "r6g.large", "r6g.xlarge", "r6g.2xlarge", "r6g.4xlarge", "r6g.8xlarge", "r6g.12xlarge", "r6g.16xlarge", "r6g.metal", "r6gd.medium", "r6gd.large", "r6gd.xlarge", "r6gd.2xlarge", "r6gd.4xlarge", "r6gd.8xlarge", "r6gd.12xlarge", "r6gd.16xlarge", "r6gd.metal", "r6i.large", "r6i.xlarge", "r6i.2xlarge", "r6i.4xlarge", "r6i.8xlarge", "r6i.12xlarge", "r6i.16xlarge", "r6i.24xlarge", "r6i.32xlarge", "r6i.metal", "t1.micro", "t2.nano", "t2.micro", "t2.small", "t2.medium", "t2.large", "t2.xlarge", "t2.2xlarge", "t3.nano", "t3.micro", "t3.small", "t3.medium", "t3.large", "t3.xlarge", "t3.2xlarge", "t3a.nano", "t3a.micro", "t3a.small", "t3a.medium", "t3a.large", "t3a.xlarge", "t3a.2xlarge", "t4g.nano", "t4g.micro", "t4g.small", "t4g.medium", "t4g.large", "t4g.xlarge", "t4g.2xlarge", "u-6tb1.56xlarge", "u-6tb1.112xlarge", "u-9tb1.112xlarge", "u-12tb1.112xlarge", "u-6tb1.metal", "u-9tb1.metal", "u-12tb1.metal", "u-18tb1.metal", "u-24tb1.metal", "vt1.3xlarge", "vt1.6xlarge", "vt1.24xlarge", "x1.16xlarge", "x1.32xlarge", "x1e.xlarge", "x1e.2xlarge", "x1e.4xlarge", "x1e.8xlarge", "x1e.16xlarge", "x1e.32xlarge", "x2iezn.2xlarge", "x2iezn.4xlarge", "x2iezn.6xlarge", "x2iezn.8xlarge", "x2iezn.12xlarge", "x2iezn.metal", "x2gd.medium", "x2gd.large", "x2gd.xlarge", "x2gd.2xlarge", "x2gd.4xlarge", "x2gd.8xlarge", "x2gd.12xlarge", "x2gd.16xlarge", "x2gd.metal", "z1d.large", "z1d.xlarge", "z1d.2xlarge", "z1d.3xlarge", "z1d.6xlarge", "z1d.12xlarge", "z1d.metal", "x2idn.16xlarge", "x2idn.24xlarge", "x2idn.32xlarge", "x2iedn.xlarge", "x2iedn.2xlarge", "x2iedn.4xlarge", "x2iedn.8xlarge", "x2iedn.16xlarge", "x2iedn.24xlarge", "x2iedn.32xlarge", "c6a.large", "c6a.xlarge", "c6a.2xlarge", "c6a.4xlarge", "c6a.8xlarge", "c6a.12xlarge", "c6a.16xlarge", "c6a.24xlarge", "c6a.32xlarge", "c6a.48xlarge", "c6a.metal", "m6a.metal", "i4i.large", "i4i.xlarge", "i4i.2xlarge", "i4i.4xlarge", "i4i.8xlarge", "i4i.16xlarge", "i4i.32xlarge", "i4i.metal", "x2idn.metal", "x2iedn.metal", "c7g.medium", "c7g.large", "c7g.xlarge", "c7g.2xlarge", "c7g.4xlarge", "c7g.8xlarge", "c7g.12xlarge", "c7g.16xlarge", "mac2.metal", "c6id.large", "c6id.xlarge", "c6id.2xlarge", "c6id.4xlarge", "c6id.8xlarge", "c6id.12xlarge", "c6id.16xlarge", "c6id.24xlarge", "c6id.32xlarge", "c6id.metal", "m6id.large", "m6id.xlarge", "m6id.2xlarge", "m6id.4xlarge", "m6id.8xlarge", "m6id.12xlarge", "m6id.16xlarge", "m6id.24xlarge", "m6id.32xlarge", "m6id.metal", "r6id.large", "r6id.xlarge", "r6id.2xlarge", "r6id.4xlarge", "r6id.8xlarge", "r6id.12xlarge", "r6id.16xlarge", "r6id.24xlarge", "r6id.32xlarge", "r6id.metal", "r6a.large", "r6a.xlarge", "r6a.2xlarge", "r6a.4xlarge", "r6a.8xlarge", "r6a.12xlarge", "r6a.16xlarge", "r6a.24xlarge", "r6a.32xlarge", "r6a.48xlarge", "r6a.metal", "p4de.24xlarge", "u-3tb1.56xlarge", "u-18tb1.112xlarge", "u-24tb1.112xlarge", "trn1.2xlarge", "trn1.32xlarge", "hpc6id.32xlarge", "c6in.large", "c6in.xlarge", "c6in.2xlarge", "c6in.4xlarge", "c6in.8xlarge", "c6in.12xlarge", "c6in.16xlarge", "c6in.24xlarge", "c6in.32xlarge", "m6in.large", "m6in.xlarge", "m6in.2xlarge", "m6in.4xlarge", "m6in.8xlarge", "m6in.12xlarge", "m6in.16xlarge", "m6in.24xlarge", "m6in.32xlarge", "m6idn.large", "m6idn.xlarge", "m6idn.2xlarge", "m6idn.4xlarge", "m6idn.8xlarge", "m6idn.12xlarge", "m6idn.16xlarge", "m6idn.24xlarge", "m6idn.32xlarge", "r6in.large", "r6in.xlarge", "r6in.2xlarge", "r6in.4xlarge", "r6in.8xlarge", "r6in.12xlarge", "r6in.16xlarge", "r6in.24xlarge", "r6in.32xlarge", "r6idn.large", "r6idn.xlarge", "r6idn.2xlarge", "r6idn.4xlarge", "r6idn.8xlarge", "r6idn.12xlarge", "r6idn.16xlarge", "r6idn.24xlarge", "r6idn.32xlarge", "c7g.metal", "m7g.medium", "m7g.large", "m7g.xlarge", "m7g.2xlarge", "m7g.4xlarge", "m7g.8xlarge", "m7g.12xlarge", "m7g.16xlarge", "m7g.metal", "r7g.medium", "r7g.large", "r7g.xlarge", "r7g.2xlarge", "r7g.4xlarge", "r7g.8xlarge", "r7g.12xlarge", "r7g.16xlarge", "r7g.metal", "c6in.metal", "m6in.metal", "m6idn.metal", "r6in.metal", "r6idn.metal", "inf2.xlarge", "inf2.8xlarge", "inf2.24xlarge", "inf2.48xlarge", "trn1n.32xlarge", "i4g.large", "i4g.xlarge", "i4g.2xlarge", "i4g.4xlarge", "i4g.8xlarge", "i4g.16xlarge", "hpc7g.4xlarge", "hpc7g.8xlarge", "hpc7g.16xlarge", "c7gn.medium", "c7gn.large", "c7gn.xlarge", "c7gn.2xlarge", "c7gn.4xlarge", "c7gn.8xlarge", "c7gn.12xlarge", "c7gn.16xlarge", "p5.48xlarge", "m7i.large", "m7i.xlarge", "m7i.2xlarge", "m7i.4xlarge", "m7i.8xlarge", "m7i.12xlarge", "m7i.16xlarge", "m7i.24xlarge", "m7i.48xlarge", "m7i-flex.large", "m7i-flex.xlarge", "m7i-flex.2xlarge", "m7i-flex.4xlarge", "m7i-flex.8xlarge", "m7a.medium", "m7a.large", "m7a.xlarge", "m7a.2xlarge", "m7a.4xlarge", "m7a.8xlarge", "m7a.12xlarge", "m7a.16xlarge", "m7a.24xlarge", "m7a.32xlarge", "m7a.48xlarge", "m7a.metal-48xl", "hpc7a.12xlarge", "hpc7a.24xlarge", "hpc7a.48xlarge", "hpc7a.96xlarge", "c7gd.medium", "c7gd.large", "c7gd.xlarge", "c7gd.2xlarge", "c7gd.4xlarge", "c7gd.8xlarge", "c7gd.12xlarge", "c7gd.16xlarge", "m7gd.medium", "m7gd.large", "m7gd.xlarge", "m7gd.2xlarge", "m7gd.4xlarge", "m7gd.8xlarge", "m7gd.12xlarge", "m7gd.16xlarge", "r7gd.medium", "r7gd.large", "r7gd.xlarge", "r7gd.2xlarge", "r7gd.4xlarge", "r7gd.8xlarge", "r7gd.12xlarge", "r7gd.16xlarge", "r7a.medium", "r7a.large", "r7a.xlarge", "r7a.2xlarge", "r7a.4xlarge", "r7a.8xlarge", "r7a.12xlarge", "r7a.16xlarge", "r7a.24xlarge", "r7a.32xlarge", "r7a.48xlarge", "c7i.large", "c7i.xlarge", "c7i.2xlarge", "c7i.4xlarge", "c7i.8xlarge", "c7i.12xlarge", "c7i.16xlarge", "c7i.24xlarge", "c7i.48xlarge", "mac2-m2pro.metal", "r7iz.large", "r7iz.xlarge", "r7iz.2xlarge", "r7iz.4xlarge", "r7iz.8xlarge", "r7iz.12xlarge", "r7iz.16xlarge", "r7iz.32xlarge", "c7a.medium", "c7a.large", "c7a.xlarge", "c7a.2xlarge", "c7a.4xlarge", "c7a.8xlarge", "c7a.12xlarge", "c7a.16xlarge", "c7a.24xlarge", "c7a.32xlarge", "c7a.48xlarge", "c7a.metal-48xl", "r7a.metal-48xl", "r7i.large", "r7i.xlarge", "r7i.2xlarge", "r7i.4xlarge", "r7i.8xlarge", "r7i.12xlarge", "r7i.16xlarge", "r7i.24xlarge", "r7i.48xlarge", "dl2q.24xlarge", "mac2-m2.metal", "i4i.12xlarge", "i4i.24xlarge", "c7i.metal-24xl", "c7i.metal-48xl", "m7i.metal-24xl", "m7i.metal-48xl", "r7i.metal-24xl", "r7i.metal-48xl", "r7iz.metal-16xl", "r7iz.metal-32xl", "c7gd.metal", "m7gd.metal", "r7gd.metal", "g6.xlarge", "g6.2xlarge", "g6.4xlarge", "g6.8xlarge", "g6.12xlarge", "g6.16xlarge", "g6.24xlarge", "g6.48xlarge", "gr6.4xlarge", "gr6.8xlarge", "c7i-flex.large", "c7i-flex.xlarge", "c7i-flex.2xlarge", "c7i-flex.4xlarge", "c7i-flex.8xlarge", "u7i-12tb.224xlarge", "u7in-16tb.224xlarge", "u7in-24tb.224xlarge", "u7in-32tb.224xlarge", "u7ib-12tb.224xlarge", "c7gn.metal", "r8g.medium", "r8g.large", "r8g.xlarge", "r8g.2xlarge", "r8g.4xlarge", "r8g.8xlarge", "r8g.12xlarge", "r8g.16xlarge", "r8g.24xlarge", "r8g.48xlarge", "r8g.metal-24xl", "r8g.metal-48xl", "mac2-m1ultra.metal", "g6e.xlarge", "g6e.2xlarge", "g6e.4xlarge", "g6e.8xlarge", "g6e.12xlarge", "g6e.16xlarge", "g6e.24xlarge", "g6e.48xlarge", "c8g.medium", "c8g.large", "c8g.xlarge", "c8g.2xlarge", "c8g.4xlarge", "c8g.8xlarge", "c8g.12xlarge", "c8g.16xlarge", "c8g.24xlarge", "c8g.48xlarge", "c8g.metal-24xl", "c8g.metal-48xl", "m8g.medium", "m8g.large", "m8g.xlarge", "m8g.2xlarge", "m8g.4xlarge", "m8g.8xlarge", "m8g.12xlarge", "m8g.16xlarge", "m8g.24xlarge", "m8g.48xlarge", "m8g.metal-24xl", "m8g.metal-48xl", "x8g.medium", "x8g.large", "x8g.xlarge", "x8g.2xlarge", "x8g.4xlarge", "x8g.8xlarge", "x8g.12xlarge", "x8g.16xlarge", "x8g.24xlarge", "x8g.48xlarge", "x8g.metal-24xl", "x8g.metal-48xl", "i7ie.large", "i7ie.xlarge", "i7ie.2xlarge", "i7ie.3xlarge", "i7ie.6xlarge", "i7ie.12xlarge", "i7ie.18xlarge", "i7ie.24xlarge", "i7ie.48xlarge", "i8g.large", "i8g.xlarge", "i8g.2xlarge", "i8g.4xlarge", "i8g.8xlarge", "i8g.12xlarge", "i8g.16xlarge", "i8g.24xlarge", "i8g.metal-24xl", "u7i-6tb.112xlarge", "u7i-8tb.112xlarge", "u7inh-32tb.480xlarge", "p5e.48xlarge", "p5en.48xlarge", "f2.12xlarge", "f2.48xlarge", "trn2.48xlarge", "c7i-flex.12xlarge", "c7i-flex.16xlarge", "m7i-flex.12xlarge", "m7i-flex.16xlarge", "i7ie.metal-24xl", "i7ie.metal-48xl", "i8g.48xlarge", "c8gd.medium", "c8gd.large", "c8gd.xlarge", "c8gd.2xlarge", "c8gd.4xlarge", "c8gd.8xlarge", "c8gd.12xlarge", "c8gd.16xlarge", "c8gd.24xlarge", "c8gd.48xlarge", "c8gd.metal-24xl", "c8gd.metal-48xl", "i7i.large", "i7i.xlarge", "i7i.2xlarge", "i7i.4xlarge", "i7i.8xlarge", "i7i.12xlarge", "i7i.16xlarge", "i7i.24xlarge", "i7i.48xlarge", "i7i.metal-24xl", "i7i.metal-48xl", "p6-b200.48xlarge", "m8gd.medium", "m8gd.large", "m8gd.xlarge", "m8gd.2xlarge", "m8gd.4xlarge", "m8gd.8xlarge", "m8gd.12xlarge", "m8gd.16xlarge", "m8gd.24xlarge", "m8gd.48xlarge", "m8gd.metal-24xl", "m8gd.metal-48xl", "r8gd.medium", "r8gd.large", "r8gd.xlarge", "r8gd.2xlarge", "r8gd.4xlarge", "r8gd.8xlarge", "r8gd.12xlarge", "r8gd.16xlarge", "r8gd.24xlarge", "r8gd.48xlarge", "r8gd.metal-24xl", "r8gd.metal-48xl", "c8gn.medium", "c8gn.large", "c8gn.xlarge", "c8gn.2xlarge", "c8gn.4xlarge", "c8gn.8xlarge", "c8gn.12xlarge", "c8gn.16xlarge", "c8gn.24xlarge", "c8gn.48xlarge", "c8gn.metal-24xl", "c8gn.metal-48xl", "f2.6xlarge", "p6e-gb200.36xlarge", "g6f.large", "g6f.xlarge", "g6f.2xlarge", "g6f.4xlarge", "gr6f.4xlarge", "p5.4xlarge", "r8i.large", "r8i.xlarge", "r8i.2xlarge", "r8i.4xlarge", "r8i.8xlarge", "r8i.12xlarge", "r8i.16xlarge", "r8i.24xlarge", "r8i.32xlarge", "r8i.48xlarge", "r8i.96xlarge", "r8i.metal-48xl", "r8i.metal-96xl", "r8i-flex.large", "r8i-flex.xlarge", "r8i-flex.2xlarge", "r8i-flex.4xlarge", "r8i-flex.8xlarge", "r8i-flex.12xlarge", "r8i-flex.16xlarge", "m8i.large", "m8i.xlarge", "m8i.2xlarge", "m8i.4xlarge", "m8i.8xlarge", "m8i.12xlarge", "m8i.16xlarge", "m8i.24xlarge", "m8i.32xlarge", "m8i.48xlarge", "m8i.96xlarge", "m8i.metal-48xl", "m8i.metal-96xl", "m8i-flex.large", "m8i-flex.xlarge", "m8i-flex.2xlarge", "m8i-flex.4xlarge", "m8i-flex.8xlarge", "m8i-flex.12xlarge", "m8i-flex.16xlarge", "i8ge.large", "i8ge.xlarge", "i8ge.2xlarge", "i8ge.3xlarge", "i8ge.6xlarge", "i8ge.12xlarge", "i8ge.18xlarge", "i8ge.24xlarge", "i8ge.48xlarge", "i8ge.metal-24xl", "i8ge.metal-48xl", "mac-m4.metal", "mac-m4pro.metal", "r8gn.medium", "r8gn.large", "r8gn.xlarge", "r8gn.2xlarge", "r8gn.4xlarge", "r8gn.8xlarge", "r8gn.12xlarge", "r8gn.16xlarge", "r8gn.24xlarge", "r8gn.48xlarge", "r8gn.metal-24xl", "r8gn.metal-48xl", "c8i.large", "c8i.xlarge", "c8i.2xlarge", "c8i.4xlarge", "c8i.8xlarge", "c8i.12xlarge", "c8i.16xlarge", "c8i.24xlarge", "c8i.32xlarge", "c8i.48xlarge", "c8i.96xlarge", "c8i.metal-48xl", "c8i.metal-96xl", "c8i-flex.large", "c8i-flex.xlarge", "c8i-flex.2xlarge", "c8i-flex.4xlarge", "c8i-flex.8xlarge", "c8i-flex.12xlarge", "c8i-flex.16xlarge", "r8gb.medium", "r8gb.large", "r8gb.xlarge", "r8gb.2xlarge", "r8gb.4xlarge", "r8gb.8xlarge", "r8gb.12xlarge", "r8gb.16xlarge", "r8gb.24xlarge", "r8gb.metal-24xl", "m8a.medium", "m8a.large", "m8a.xlarge", "m8a.2xlarge", "m8a.4xlarge", "m8a.8xlarge", "m8a.12xlarge", "m8a.16xlarge", "m8a.24xlarge", "m8a.48xlarge", "m8a.metal-24xl", "m8a.metal-48xl", "trn2.3xlarge", "r8a.medium", "r8a.large", "r8a.xlarge", "r8a.2xlarge", "r8a.4xlarge", "r8a.8xlarge", "r8a.12xlarge", "r8a.16xlarge", "r8a.24xlarge", "r8a.48xlarge", "r8a.metal-24xl", "r8a.metal-48xl", "p6-b300.48xlarge", "c8a.medium", "c8a.large", "c8a.xlarge", "c8a.2xlarge", "c8a.4xlarge", "c8a.8xlarge", "c8a.12xlarge", "c8a.16xlarge", "c8a.24xlarge", "c8a.48xlarge", "c8a.metal-24xl", "c8a.metal-48xl", "c8gb.12xlarge", "c8gb.16xlarge", "c8gb.24xlarge", "c8gb.2xlarge", "c8gb.4xlarge", "c8gb.8xlarge", "c8gb.large", "c8gb.medium", "c8gb.metal-24xl", "c8gb.xlarge", "c8gb.48xlarge", "c8gb.metal-48xl", "m8gb.12xlarge", "m8gb.16xlarge", "m8gb.24xlarge", "m8gb.2xlarge", "m8gb.4xlarge", "m8gb.8xlarge", "m8gb.large", "m8gb.medium", "m8gb.xlarge", "m8gb.48xlarge", "m8gb.metal-24xl", "m8gb.metal-48xl", "m8gn.12xlarge", "m8gn.16xlarge", "m8gn.24xlarge", "m8gn.2xlarge", "m8gn.48xlarge", "m8gn.4xlarge", "m8gn.8xlarge", "m8gn.large", "m8gn.medium", "m8gn.xlarge", "m8gn.metal-24xl", "m8gn.metal-48xl", "x8aedz.12xlarge", "x8aedz.24xlarge", "x8aedz.3xlarge", "x8aedz.6xlarge", "x8aedz.large", "x8aedz.metal-12xl", "x8aedz.metal-24xl", "x8aedz.xlarge", "m8azn.medium", "m8azn.large", "m8azn.xlarge", "m8azn.3xlarge", "m8azn.6xlarge", "m8azn.12xlarge", "m8azn.24xlarge", "m8azn.metal-12xl", "m8azn.metal-24xl", "x8i.large", "x8i.xlarge", "x8i.2xlarge", "x8i.4xlarge", "x8i.8xlarge", "x8i.12xlarge", "x8i.16xlarge", "x8i.24xlarge", "x8i.32xlarge", "x8i.48xlarge", "x8i.64xlarge", "x8i.96xlarge", "x8i.metal-48xl", "x8i.metal-96xl", "mac-m4max.metal", "g7e.2xlarge", "g7e.4xlarge", "g7e.8xlarge", "g7e.12xlarge", "g7e.24xlarge", "g7e.48xlarge", "r8id.large", "r8id.xlarge", "r8id.2xlarge", "r8id.4xlarge", "r8id.8xlarge", "r8id.12xlarge", "r8id.16xlarge", "r8id.24xlarge", "r8id.32xlarge", "r8id.48xlarge", "r8id.96xlarge", "r8id.metal-48xl", "r8id.metal-96xl", "c8id.large", "c8id.xlarge", "c8id.2xlarge", "c8id.4xlarge", "c8id.8xlarge", "c8id.12xlarge", "c8id.16xlarge", "c8id.24xlarge", "c8id.32xlarge", "c8id.48xlarge", "c8id.96xlarge", "c8id.metal-48xl", "c8id.metal-96xl", "m8id.large", "m8id.xlarge", "m8id.2xlarge", "m8id.4xlarge", "m8id.8xlarge", "m8id.12xlarge", "m8id.16xlarge", "m8id.24xlarge", "m8id.32xlarge", "m8id.48xlarge", "m8id.96xlarge", "m8id.metal-48xl", "m8id.metal-96xl", "hpc8a.96xlarge", "c8in.large", "c8in.xlarge", "c8in.2xlarge", "c8in.4xlarge", "c8in.8xlarge", "c8in.12xlarge", "c8in.16xlarge", "c8in.24xlarge", "c8in.32xlarge", "c8in.48xlarge", "c8in.96xlarge", "c8in.metal-48xl", "c8in.metal-96xl", "c8ib.large", "c8ib.xlarge", "c8ib.2xlarge", "c8ib.4xlarge", "c8ib.8xlarge", "c8ib.12xlarge", "c8ib.16xlarge", "c8ib.24xlarge", "c8ib.32xlarge", "c8ib.48xlarge", "c8ib.96xlarge", "c8ib.metal-48xl", "c8ib.metal-96xl", "r8in.large", "r8in.xlarge", "r8in.2xlarge", "r8in.4xlarge", "r8in.8xlarge", "r8in.12xlarge", "r8in.16xlarge", "r8in.24xlarge", "r8in.32xlarge", "r8in.48xlarge", "r8in.96xlarge", "r8ib.large", "r8ib.xlarge", "r8ib.2xlarge", "r8ib.4xlarge", "r8ib.8xlarge", "r8ib.12xlarge", "r8ib.16xlarge", "r8ib.24xlarge", "r8ib.32xlarge", "r8ib.48xlarge", "r8ib.96xlarge", "m8in.large", "m8in.xlarge", "m8in.2xlarge", "m8in.4xlarge", "m8in.8xlarge", "m8in.12xlarge", "m8in.16xlarge", "m8in.24xlarge", "m8in.32xlarge", "m8in.48xlarge", "m8in.96xlarge", "m8ib.large", "m8ib.xlarge", "m8ib.2xlarge", "m8ib.4xlarge", "m8ib.8xlarge", "m8ib.12xlarge", "m8ib.16xlarge", "m8ib.24xlarge", "m8ib.32xlarge", "m8ib.48xlarge", "m8ib.96xlarge", "m8ine.large", "m8ine.xlarge", "m8ine.2xlarge", "m8ine.4xlarge", "m8ine.8xlarge", "m8ine.12xlarge", "c8ine.large", "c8ine.xlarge", "c8ine.2xlarge", "c8ine.4xlarge", "c8ine.8xlarge", "c8ine.12xlarge", "m8idn.large", "m8idn.xlarge", "m8idn.2xlarge", "m8idn.4xlarge", "m8idn.8xlarge", "m8idn.12xlarge", "m8idn.16xlarge", "m8idn.24xlarge", "m8idn.32xlarge", "m8idn.48xlarge", "m8idn.96xlarge", "r8idn.large", "r8idn.xlarge", "r8idn.2xlarge", "r8idn.4xlarge", "r8idn.8xlarge", "r8idn.12xlarge", "r8idn.16xlarge", "r8idn.24xlarge", "r8idn.32xlarge", "r8idn.48xlarge", "r8idn.96xlarge", "m8idb.large", "m8idb.xlarge", "m8idb.2xlarge", "m8idb.4xlarge", "m8idb.8xlarge", "m8idb.12xlarge", "m8idb.16xlarge", "m8idb.24xlarge", "m8idb.32xlarge", "m8idb.48xlarge", "m8idb.96xlarge", "r8idb.large", "r8idb.xlarge", "r8idb.2xlarge", "r8idb.4xlarge", "r8idb.8xlarge", "r8idb.12xlarge", "r8idb.16xlarge", "r8idb.24xlarge", "r8idb.32xlarge", "r8idb.48xlarge", "r8idb.96xlarge", "mac-m3ultra.metal", "m9g.large", "m9g.xlarge", "m9g.2xlarge", "m9g.4xlarge", "m9g.8xlarge", "m9g.12xlarge", "m9g.16xlarge", "m9g.24xlarge", "m9g.48xlarge", "m9g.metal-24xl", "m9g.metal-48xl", "m9gd.large", "m9gd.xlarge", "m9gd.2xlarge", "m9gd.4xlarge", "m9gd.8xlarge", "m9gd.12xlarge", "m9gd.16xlarge", "m9gd.24xlarge", "m9gd.48xlarge", "m9gd.metal-24xl", "m9gd.metal-48xl", "r8in.metal-48xl", "r8in.metal-96xl", "r8ib.metal-48xl", "r8ib.metal-96xl", "r8idn.metal-48xl", "r8idn.metal-96xl", "r8idb.metal-48xl", "r8idb.metal-96xl", "m8in.metal-48xl", "m8in.metal-96xl", "m8ib.metal-48xl", "m8ib.metal-96xl", "m8idn.metal-48xl", "m8idn.metal-96xl", "m8idb.metal-48xl", "m8idb.metal-96xl", "g7.2xlarge", "g7.4xlarge", "g7.8xlarge", "g7.12xlarge", "g7.24xlarge", "g7.48xlarge", "c9g.medium", "c9g.large", "c9g.xlarge", "c9g.2xlarge", "c9g.4xlarge", "c9g.8xlarge", "c9g.12xlarge", "c9g.16xlarge", "c9g.24xlarge", "c9g.48xlarge", "c9g.metal-48xl", "c9gd.medium", "c9gd.large", "c9gd.xlarge", "c9gd.2xlarge", "c9gd.4xlarge", "c9gd.8xlarge", "c9gd.12xlarge", "c9gd.16xlarge", "c9gd.24xlarge", "c9gd.48xlarge", "c9gd.metal-48xl", "r9g.medium", "r9g.large", "r9g.xlarge", "r9g.2xlarge", "r9g.4xlarge", "r9g.8xlarge", "r9g.12xlarge", "r9g.16xlarge", "r9g.24xlarge", "r9g.48xlarge", "r9g.metal-48xl", "r9gd.medium", "r9gd.large", "r9gd.xlarge", "r9gd.2xlarge", "r9gd.4xlarge", "r9gd.8xlarge", "r9gd.12xlarge", "r9gd.16xlarge", "r9gd.24xlarge", "r9gd.48xlarge", "r9gd.metal-48xl", "m9g.medium", "t8i.nano", "t8i.micro", "t8i.small", "t8i.medium", "i8g.metal-48xl", "r8gb.48xlarge", "r8gb.metal-48xl", "m9gd.medium", "trn2u.48xlarge"], ..DEFAULT };
+pub static Integer: Shape = Shape { name: "Integer", kind: Kind::Integer, ..DEFAULT };
+pub static InternetGateway: Shape = Shape { name: "InternetGateway", kind: Kind::Structure(&[
+    Member { location_name: Some("attachmentSet"), ..member("Attachments", Here(&InternetGatewayAttachmentList)) },
+    Member { location_name: Some("internetGatewayId"), ..member("InternetGatewayId", Here(&String)) },
+    Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+]), ..DEFAULT };
+pub static InternetGatewayAttachment: Shape = Shape { name: "InternetGatewayAttachment", kind: Kind::Structure(&[
+    Member { location_name: Some("state"), ..member("State", Here(&AttachmentStatus)) },
+    Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
+]), ..DEFAULT };
+pub static InternetGatewayAttachmentList: Shape = Shape { name: "InternetGatewayAttachmentList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InternetGatewayAttachment)) }), ..DEFAULT };
+pub static InternetGatewayId: Shape = Shape { name: "InternetGatewayId", ..DEFAULT };
+pub static InternetGatewayIdList: Shape = Shape { name: "InternetGatewayIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InternetGatewayId)) }), ..DEFAULT };
+pub static InternetGatewayList: Shape = Shape { name: "InternetGatewayList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InternetGateway)) }), ..DEFAULT };
+pub static IpPermission: Shape = Shape { name: "IpPermission", kind: Kind::Structure(&[
+    Member { location_name: Some("ipProtocol"), ..member("IpProtocol", Here(&String)) },
+    Member { location_name: Some("fromPort"), ..member("FromPort", Here(&Integer)) },
+    Member { location_name: Some("toPort"), ..member("ToPort", Here(&Integer)) },
+    Member { location_name: Some("groups"), ..member("UserIdGroupPairs", Here(&UserIdGroupPairList)) },
+    Member { location_name: Some("ipRanges"), ..member("IpRanges", Here(&IpRangeList)) },
+    Member { location_name: Some("ipv6Ranges"), ..member("Ipv6Ranges", Here(&Ipv6RangeList)) },
+    Member { location_name: Some("prefixListIds"), ..member("PrefixListIds", Here(&PrefixListIdList)) },
+]), ..DEFAULT };
+pub static IpPermissionList: Shape = Shape { name: "IpPermissionList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&IpPermission)) }), ..DEFAULT };
+pub static IpRange: Shape = Shape { name: "IpRange", kind: Kind::Structure(&[
+    Member { location_name: Some("description"), ..member("Description", Here(&String)) },
+    Member { location_name: Some("cidrIp"), ..member("CidrIp", Here(&String)) },
+]), ..DEFAULT };
+pub static IpRangeList: Shape = Shape { name: "IpRangeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&IpRange)) }), ..DEFAULT };
+pub static IpSource: Shape = Shape { name: "IpSource", values: &["amazon", "byoip", "none"], ..DEFAULT };
+pub static Ipv4PrefixSpecification: Shape = Shape { name: "Ipv4PrefixSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("ipv4Prefix"), ..member("Ipv4Prefix", Here(&String)) },
+]), ..DEFAULT };
+pub static Ipv4PrefixesList: Shape = Shape { name: "Ipv4PrefixesList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Ipv4PrefixSpecification)) }), ..DEFAULT };
+pub static Ipv6AddressAttribute: Shape = Shape { name: "Ipv6AddressAttribute", values: &["public", "private"], ..DEFAULT };
+pub static Ipv6PrefixSpecification: Shape = Shape { name: "Ipv6PrefixSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("ipv6Prefix"), ..member("Ipv6Prefix", Here(&String)) },
+]), ..DEFAULT };
+pub static Ipv6PrefixesList: Shape = Shape { name: "Ipv6PrefixesList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Ipv6PrefixSpecification)) }), ..DEFAULT };
+pub static Ipv6Range: Shape = Shape { name: "Ipv6Range", kind: Kind::Structure(&[
+    Member { location_name: Some("description"), ..member("Description", Here(&String)) },
+    Member { location_name: Some("cidrIpv6"), ..member("CidrIpv6", Here(&String)) },
+]), ..DEFAULT };
+pub static Ipv6RangeList: Shape = Shape { name: "Ipv6RangeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Ipv6Range)) }), ..DEFAULT };
+pub static LicenseConfiguration: Shape = Shape { name: "LicenseConfiguration", kind: Kind::Structure(&[
+    Member { location_name: Some("licenseConfigurationArn"), ..member("LicenseConfigurationArn", Here(&String)) },
+]), ..DEFAULT };
+pub static LicenseList: Shape = Shape { name: "LicenseList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&LicenseConfiguration)) }), ..DEFAULT };
+pub static MetricCategoryId: Shape = Shape { name: "MetricCategoryId", ..DEFAULT };
+pub static MetricCategoryIdList: Shape = Shape { name: "MetricCategoryIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&MetricCategoryId)) }), ..DEFAULT };
+pub static MillisecondDateTime: Shape = Shape { name: "MillisecondDateTime", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static Monitoring: Shape = Shape { name: "Monitoring", kind: Kind::Structure(&[
+    Member { location_name: Some("metricCategoryIdSet"), ..member("MetricCategoryIds", Here(&MetricCategoryIdList)) },
+    Member { location_name: Some("state"), ..member("State", Here(&MonitoringState)) },
+]), ..DEFAULT };
+pub static MonitoringState: Shape = Shape { name: "MonitoringState", values: &["disabled", "disabling", "enabled", "pending"], ..DEFAULT };
+pub static NestedVirtualizationSpecification: Shape = Shape { name: "NestedVirtualizationSpecification", values: &["enabled", "disabled"], ..DEFAULT };
+pub static NetworkAcl: Shape = Shape { name: "NetworkAcl", kind: Kind::Structure(&[
+    Member { location_name: Some("associationSet"), ..member("Associations", Here(&NetworkAclAssociationList)) },
+    Member { location_name: Some("entrySet"), ..member("Entries", Here(&NetworkAclEntryList)) },
+    Member { location_name: Some("default"), ..member("IsDefault", Here(&Boolean)) },
+    Member { location_name: Some("networkAclId"), ..member("NetworkAclId", Here(&String)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
+    Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
+]), ..DEFAULT };
+pub static NetworkAclAssociation: Shape = Shape { name: "NetworkAclAssociation", kind: Kind::Structure(&[
+    Member { location_name: Some("networkAclAssociationId"), ..member("NetworkAclAssociationId", Here(&String)) },
+    Member { location_name: Some("networkAclId"), ..member("NetworkAclId", Here(&String)) },
+    Member { location_name: Some("subnetId"), ..member("SubnetId", Here(&String)) },
+]), ..DEFAULT };
+pub static NetworkAclAssociationList: Shape = Shape { name: "NetworkAclAssociationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NetworkAclAssociation)) }), ..DEFAULT };
+pub static NetworkAclEntry: Shape = Shape { name: "NetworkAclEntry", kind: Kind::Structure(&[
+    Member { location_name: Some("cidrBlock"), ..member("CidrBlock", Here(&String)) },
+    Member { location_name: Some("egress"), ..member("Egress", Here(&Boolean)) },
+    Member { location_name: Some("icmpTypeCode"), ..member("IcmpTypeCode", Here(&IcmpTypeCode)) },
+    Member { location_name: Some("ipv6CidrBlock"), ..member("Ipv6CidrBlock", Here(&String)) },
+    Member { location_name: Some("portRange"), ..member("PortRange", Here(&PortRange)) },
+    Member { location_name: Some("protocol"), ..member("Protocol", Here(&String)) },
+    Member { location_name: Some("ruleAction"), ..member("RuleAction", Here(&RuleAction)) },
+    Member { location_name: Some("ruleNumber"), ..member("RuleNumber", Here(&Integer)) },
+]), ..DEFAULT };
+pub static NetworkAclEntryList: Shape = Shape { name: "NetworkAclEntryList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NetworkAclEntry)) }), ..DEFAULT };
+pub static NetworkAclId: Shape = Shape { name: "NetworkAclId", ..DEFAULT };
+pub static NetworkAclIdStringList: Shape = Shape { name: "NetworkAclIdStringList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NetworkAclId)) }), ..DEFAULT };
+pub static NetworkAclList: Shape = Shape { name: "NetworkAclList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NetworkAcl)) }), ..DEFAULT };
+pub static NetworkInterface: Shape = Shape { name: "NetworkInterface", kind: Kind::Structure(&[
+    Member { location_name: Some("association"), ..member("Association", Here(&NetworkInterfaceAssociation)) },
+    Member { location_name: Some("attachment"), ..member("Attachment", Here(&NetworkInterfaceAttachment)) },
+    Member { location_name: Some("availabilityZone"), ..member("AvailabilityZone", Here(&String)) },
+    Member { location_name: Some("connectionTrackingConfiguration"), ..member("ConnectionTrackingConfiguration", Here(&ConnectionTrackingConfiguration)) },
+    Member { location_name: Some("description"), ..member("Description", Here(&String)) },
+    Member { location_name: Some("groupSet"), ..member("Groups", Here(&GroupIdentifierList)) },
+    Member { location_name: Some("interfaceType"), ..member("InterfaceType", Here(&NetworkInterfaceType)) },
+    Member { location_name: Some("ipv6AddressesSet"), ..member("Ipv6Addresses", Here(&NetworkInterfaceIpv6AddressesList)) },
+    Member { location_name: Some("macAddress"), ..member("MacAddress", Here(&String)) },
+    Member { location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&String)) },
+    Member { location_name: Some("outpostArn"), ..member("OutpostArn", Here(&String)) },
+    Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
+    Member { location_name: Some("privateDnsName"), ..member("PrivateDnsName", Here(&String)) },
+    Member { location_name: Some("publicDnsName"), ..member("PublicDnsName", Here(&String)) },
+    Member { location_name: Some("publicIpDnsNameOptions"), ..member("PublicIpDnsNameOptions", Here(&PublicIpDnsNameOptions)) },
+    Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddress", Here(&String)) },
+    Member { location_name: Some("privateIpAddressesSet"), ..member("PrivateIpAddresses", Here(&NetworkInterfacePrivateIpAddressList)) },
+    Member { location_name: Some("ipv4PrefixSet"), ..member("Ipv4Prefixes", Here(&Ipv4PrefixesList)) },
+    Member { location_name: Some("ipv6PrefixSet"), ..member("Ipv6Prefixes", Here(&Ipv6PrefixesList)) },
+    Member { location_name: Some("requesterId"), ..member("RequesterId", Here(&String)) },
+    Member { location_name: Some("requesterManaged"), ..member("RequesterManaged", Here(&Boolean)) },
+    Member { location_name: Some("sourceDestCheck"), ..member("SourceDestCheck", Here(&Boolean)) },
+    Member { location_name: Some("status"), ..member("Status", Here(&NetworkInterfaceStatus)) },
+    Member { location_name: Some("subnetId"), ..member("SubnetId", Here(&String)) },
+    Member { location_name: Some("tagSet"), ..member("TagSet", Here(&TagList)) },
+    Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
+    Member { location_name: Some("denyAllIgwTraffic"), ..member("DenyAllIgwTraffic", Here(&Boolean)) },
+    Member { location_name: Some("ipv6Native"), ..member("Ipv6Native", Here(&Boolean)) },
+    Member { location_name: Some("ipv6Address"), ..member("Ipv6Address", Here(&String)) },
+    Member { location_name: Some("operator"), ..member("Operator", Here(&OperatorResponse)) },
+    Member { location_name: Some("associatedSubnetSet"), ..member("AssociatedSubnets", Here(&AssociatedSubnetList)) },
+    Member { location_name: Some("availabilityZoneId"), ..member("AvailabilityZoneId", Here(&String)) },
+]), ..DEFAULT };
+pub static NetworkInterfaceAssociation: Shape = Shape { name: "NetworkInterfaceAssociation", kind: Kind::Structure(&[
+    Member { location_name: Some("allocationId"), ..member("AllocationId", Here(&String)) },
+    Member { location_name: Some("associationId"), ..member("AssociationId", Here(&String)) },
+    Member { location_name: Some("ipOwnerId"), ..member("IpOwnerId", Here(&String)) },
+    Member { location_name: Some("publicDnsName"), ..member("PublicDnsName", Here(&String)) },
+    Member { location_name: Some("publicIp"), ..member("PublicIp", Here(&String)) },
+    Member { location_name: Some("customerOwnedIp"), ..member("CustomerOwnedIp", Here(&String)) },
+    Member { location_name: Some("carrierIp"), ..member("CarrierIp", Here(&String)) },
+]), ..DEFAULT };
+pub static NetworkInterfaceAttachment: Shape = Shape { name: "NetworkInterfaceAttachment", kind: Kind::Structure(&[
+    Member { location_name: Some("attachTime"), ..member("AttachTime", Here(&DateTime)) },
+    Member { location_name: Some("attachmentId"), ..member("AttachmentId", Here(&String)) },
+    Member { location_name: Some("deleteOnTermination"), ..member("DeleteOnTermination", Here(&Boolean)) },
+    Member { location_name: Some("deviceIndex"), ..member("DeviceIndex", Here(&Integer)) },
+    Member { location_name: Some("networkCardIndex"), ..member("NetworkCardIndex", Here(&Integer)) },
+    Member { location_name: Some("instanceId"), ..member("InstanceId", Here(&String)) },
+    Member { location_name: Some("instanceOwnerId"), ..member("InstanceOwnerId", Here(&String)) },
+    Member { location_name: Some("status"), ..member("Status", Here(&AttachmentStatus)) },
+    Member { location_name: Some("enaSrdSpecification"), ..member("EnaSrdSpecification", Here(&AttachmentEnaSrdSpecification)) },
+    Member { location_name: Some("enaQueueCount"), ..member("EnaQueueCount", Here(&Integer)) },
+]), ..DEFAULT };
+pub static NetworkInterfaceId: Shape = Shape { name: "NetworkInterfaceId", ..DEFAULT };
+pub static NetworkInterfaceIdList: Shape = Shape { name: "NetworkInterfaceIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NetworkInterfaceId)) }), ..DEFAULT };
+pub static NetworkInterfaceIpv6Address: Shape = Shape { name: "NetworkInterfaceIpv6Address", kind: Kind::Structure(&[
+    Member { location_name: Some("ipv6Address"), ..member("Ipv6Address", Here(&String)) },
+    Member { location_name: Some("publicIpv6DnsName"), ..member("PublicIpv6DnsName", Here(&String)) },
+    Member { location_name: Some("isPrimaryIpv6"), ..member("IsPrimaryIpv6", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static NetworkInterfaceIpv6AddressesList: Shape = Shape { name: "NetworkInterfaceIpv6AddressesList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NetworkInterfaceIpv6Address)) }), ..DEFAULT };
+pub static NetworkInterfaceList: Shape = Shape { name: "NetworkInterfaceList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NetworkInterface)) }), ..DEFAULT };
+pub static NetworkInterfacePrivateIpAddress: Shape = Shape { name: "NetworkInterfacePrivateIpAddress", kind: Kind::Structure(&[
+    Member { location_name: Some("association"), ..member("Association", Here(&NetworkInterfaceAssociation)) },
+    Member { location_name: Some("primary"), ..member("Primary", Here(&Boolean)) },
+    Member { location_name: Some("privateDnsName"), ..member("PrivateDnsName", Here(&String)) },
+    Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddress", Here(&String)) },
+]), ..DEFAULT };
+pub static NetworkInterfacePrivateIpAddressList: Shape = Shape { name: "NetworkInterfacePrivateIpAddressList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NetworkInterfacePrivateIpAddress)) }), ..DEFAULT };
+pub static NetworkInterfaceStatus: Shape = Shape { name: "NetworkInterfaceStatus", values: &["available", "associated", "attaching", "in-use", "detaching"], ..DEFAULT };
+pub static NetworkInterfaceType: Shape = Shape { name: "NetworkInterfaceType", values: &["interface", "natGateway", "efa", "efa-only", "trunk", "load_balancer", "network_load_balancer", "vpc_endpoint", "branch", "transit_gateway", "lambda", "quicksight", "global_accelerator_managed", "api_gateway_managed", "gateway_load_balancer", "gateway_load_balancer_endpoint", "iot_rules_managed", "aws_codestar_connections_managed"], ..DEFAULT };
+pub static OdbNetworkArn: Shape = Shape { name: "OdbNetworkArn", ..DEFAULT };
+pub static OperatorResponse: Shape = Shape { name: "OperatorResponse", kind: Kind::Structure(&[
+    Member { location_name: Some("managed"), ..member("Managed", Here(&Boolean)) },
+    Member { location_name: Some("principal"), ..member("Principal", Here(&String)) },
+    Member { location_name: Some("hiddenByDefault"), ..member("HiddenByDefault", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static Placement: Shape = Shape { name: "Placement", kind: Kind::Structure(&[
+    Member { location_name: Some("availabilityZoneId"), ..member("AvailabilityZoneId", Here(&AvailabilityZoneId)) },
+    Member { location_name: Some("affinity"), ..member("Affinity", Here(&String)) },
+    Member { location_name: Some("groupName"), ..member("GroupName", Here(&PlacementGroupName)) },
+    Member { location_name: Some("partitionNumber"), ..member("PartitionNumber", Here(&Integer)) },
+    Member { location_name: Some("hostId"), ..member("HostId", Here(&String)) },
+    Member { location_name: Some("tenancy"), ..member("Tenancy", Here(&Tenancy)) },
+    Member { location_name: Some("spreadDomain"), ..member("SpreadDomain", Here(&String)) },
+    Member { location_name: Some("hostResourceGroupArn"), ..member("HostResourceGroupArn", Here(&String)) },
+    Member { location_name: Some("groupId"), ..member("GroupId", Here(&PlacementGroupId)) },
+    Member { location_name: Some("availabilityZone"), ..member("AvailabilityZone", Here(&String)) },
+]), ..DEFAULT };
+pub static PlacementGroupId: Shape = Shape { name: "PlacementGroupId", ..DEFAULT };
+pub static PlacementGroupName: Shape = Shape { name: "PlacementGroupName", ..DEFAULT };
+pub static PlatformValues: Shape = Shape { name: "PlatformValues", values: &["Windows"], ..DEFAULT };
+pub static PortRange: Shape = Shape { name: "PortRange", kind: Kind::Structure(&[
+    Member { location_name: Some("from"), ..member("From", Here(&Integer)) },
+    Member { location_name: Some("to"), ..member("To", Here(&Integer)) },
+]), ..DEFAULT };
+pub static PrefixListId: Shape = Shape { name: "PrefixListId", kind: Kind::Structure(&[
+    Member { location_name: Some("description"), ..member("Description", Here(&String)) },
+    Member { location_name: Some("prefixListId"), ..member("PrefixListId", Here(&String)) },
+]), ..DEFAULT };
+pub static PrefixListIdList: Shape = Shape { name: "PrefixListIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PrefixListId)) }), ..DEFAULT };
+pub static PrefixListResourceId: Shape = Shape { name: "PrefixListResourceId", ..DEFAULT };
+pub static PrivateDnsNameOptionsOnLaunch: Shape = Shape { name: "PrivateDnsNameOptionsOnLaunch", kind: Kind::Structure(&[
+    Member { location_name: Some("hostnameType"), ..member("HostnameType", Here(&HostnameType)) },
+    Member { location_name: Some("enableResourceNameDnsARecord"), ..member("EnableResourceNameDnsARecord", Here(&Boolean)) },
+    Member { location_name: Some("enableResourceNameDnsAAAARecord"), ..member("EnableResourceNameDnsAAAARecord", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static PrivateDnsNameOptionsResponse: Shape = Shape { name: "PrivateDnsNameOptionsResponse", kind: Kind::Structure(&[
+    Member { location_name: Some("hostnameType"), ..member("HostnameType", Here(&HostnameType)) },
+    Member { location_name: Some("enableResourceNameDnsARecord"), ..member("EnableResourceNameDnsARecord", Here(&Boolean)) },
+    Member { location_name: Some("enableResourceNameDnsAAAARecord"), ..member("EnableResourceNameDnsAAAARecord", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static ProductCode: Shape = Shape { name: "ProductCode", kind: Kind::Structure(&[
+    Member { location_name: Some("productCode"), ..member("ProductCodeId", Here(&String)) },
+    Member { location_name: Some("type"), ..member("ProductCodeType", Here(&ProductCodeValues)) },
+]), ..DEFAULT };
+pub static ProductCodeList: Shape = Shape { name: "ProductCodeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ProductCode)) }), ..DEFAULT };
+pub static ProductCodeValues: Shape = Shape { name: "ProductCodeValues", values: &["devpay", "marketplace"], ..DEFAULT };
+pub static PropagatingVgw: Shape = Shape { name: "PropagatingVgw", kind: Kind::Structure(&[
+    Member { location_name: Some("gatewayId"), ..member("GatewayId", Here(&String)) },
+]), ..DEFAULT };
+pub static PropagatingVgwList: Shape = Shape { name: "PropagatingVgwList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PropagatingVgw)) }), ..DEFAULT };
+pub static PublicIpDnsNameOptions: Shape = Shape { name: "PublicIpDnsNameOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("dnsHostnameType"), ..member("DnsHostnameType", Here(&String)) },
+    Member { location_name: Some("publicIpv4DnsName"), ..member("PublicIpv4DnsName", Here(&String)) },
+    Member { location_name: Some("publicIpv6DnsName"), ..member("PublicIpv6DnsName", Here(&String)) },
+    Member { location_name: Some("publicDualStackDnsName"), ..member("PublicDualStackDnsName", Here(&String)) },
+]), ..DEFAULT };
+pub static ReferencedSecurityGroup: Shape = Shape { name: "ReferencedSecurityGroup", kind: Kind::Structure(&[
+    Member { location_name: Some("groupId"), ..member("GroupId", Here(&String)) },
+    Member { location_name: Some("peeringStatus"), ..member("PeeringStatus", Here(&String)) },
+    Member { location_name: Some("userId"), ..member("UserId", Here(&String)) },
+    Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
+    Member { location_name: Some("vpcPeeringConnectionId"), ..member("VpcPeeringConnectionId", Here(&String)) },
+]), ..DEFAULT };
+pub static Region: Shape = Shape { name: "Region", kind: Kind::Structure(&[
+    Member { location_name: Some("optInStatus"), ..member("OptInStatus", Here(&String)) },
+    Member { location_name: Some("geographySet"), ..member("Geography", Here(&RegionGeographyList)) },
+    Member { location_name: Some("regionName"), ..member("RegionName", Here(&String)) },
+    Member { location_name: Some("regionEndpoint"), ..member("Endpoint", Here(&String)) },
+]), ..DEFAULT };
+pub static RegionGeography: Shape = Shape { name: "RegionGeography", kind: Kind::Structure(&[
+    Member { location_name: Some("name"), ..member("Name", Here(&String)) },
+]), ..DEFAULT };
+pub static RegionGeographyList: Shape = Shape { name: "RegionGeographyList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&RegionGeography)) }), ..DEFAULT };
+pub static RegionList: Shape = Shape { name: "RegionList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Region)) }), ..DEFAULT };
+pub static RegionNameStringList: Shape = Shape { name: "RegionNameStringList", kind: Kind::List(Element { location_name: Some("RegionName"), ..Element::of(Here(&String)) }), ..DEFAULT };
+pub static Reservation: Shape = Shape { name: "Reservation", kind: Kind::Structure(&[
+    Member { location_name: Some("reservationId"), ..member("ReservationId", Here(&String)) },
+    Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
+    Member { location_name: Some("requesterId"), ..member("RequesterId", Here(&String)) },
+    Member { location_name: Some("groupSet"), ..member("Groups", Here(&GroupIdentifierList)) },
+    Member { location_name: Some("instancesSet"), ..member("Instances", Here(&InstanceList)) },
+]), ..DEFAULT };
+pub static ReservationList: Shape = Shape { name: "ReservationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Reservation)) }), ..DEFAULT };
+pub static ResourceIdList: Shape = Shape { name: "ResourceIdList", kind: Kind::List(Element::of(Here(&TaggableResourceId))), ..DEFAULT };
+pub static ResourceType: Shape = Shape { name: "ResourceType", values: &["capacity-reservation", "client-vpn-endpoint", "customer-gateway", "carrier-gateway", "coip-pool", "declarative-policies-report", "dedicated-host", "dhcp-options", "egress-only-internet-gateway", "elastic-ip", "elastic-gpu", "export-image-task", "export-instance-task", "fca-policy", "fleet", "fpga-image", "host-reservation", "image", "image-usage-report", "import-image-task", "import-snapshot-task", "instance", "instance-event-window", "internet-gateway", "ipam", "ipam-pool", "ipam-scope", "ipv4pool-ec2", "ipv6pool-ec2", "key-pair", "launch-template", "local-gateway", "local-gateway-route-table", "local-gateway-virtual-interface", "local-gateway-virtual-interface-group", "local-gateway-route-table-vpc-association", "local-gateway-route-table-virtual-interface-group-association", "natgateway", "network-acl", "network-interface", "network-insights-analysis", "network-insights-path", "network-insights-access-scope", "network-insights-access-scope-analysis", "outpost-lag", "placement-group", "prefix-list", "replace-root-volume-task", "reserved-instances", "route-table", "security-group", "security-group-rule", "service-link-virtual-interface", "snapshot", "spot-fleet-request", "spot-instances-request", "subnet", "subnet-cidr-reservation", "traffic-mirror-filter", "traffic-mirror-session", "traffic-mirror-target", "transit-gateway", "transit-gateway-attachment", "transit-gateway-connect-peer", "transit-gateway-multicast-domain", "transit-gateway-policy-table", "transit-gateway-metering-policy", "transit-gateway-route-table", "transit-gateway-route-table-announcement", "volume", "vpc", "vpc-endpoint", "vpc-endpoint-connection", "vpc-endpoint-service", "vpc-endpoint-service-permission", "vpc-peering-connection", "vpn-connection", "vpn-gateway", "vpc-flow-log", "capacity-reservation-fleet", "traffic-mirror-filter-rule", "vpc-endpoint-connection-device-type", "verified-access-instance", "verified-access-group", "verified-access-endpoint", "verified-access-policy", "verified-access-trust-provider", "vpn-connection-device-type", "vpc-block-public-access-exclusion", "vpc-encryption-control", "route-server", "route-server-endpoint", "route-server-peer", "ipam-resource-discovery", "ipam-resource-discovery-association", "instance-connect-endpoint", "verified-access-endpoint-target", "ipam-external-resource-verification-token", "capacity-block", "mac-modification-task", "ipam-prefix-list-resolver", "ipam-policy", "ipam-prefix-list-resolver-target", "ipam-internet-registry-association", "secondary-interface", "secondary-network", "secondary-subnet", "capacity-manager-data-export", "vpn-concentrator", "ipam-pool-allocation", "capacity-reservation-cancellation-quote", "application-status-check", "capacity-reservation-modification-quote", "metric-category"], ..DEFAULT };
+pub static Route: Shape = Shape { name: "Route", kind: Kind::Structure(&[
+    Member { location_name: Some("destinationCidrBlock"), ..member("DestinationCidrBlock", Here(&String)) },
+    Member { location_name: Some("destinationIpv6CidrBlock"), ..member("DestinationIpv6CidrBlock", Here(&String)) },
+    Member { location_name: Some("destinationPrefixListId"), ..member("DestinationPrefixListId", Here(&String)) },
+    Member { location_name: Some("egressOnlyInternetGatewayId"), ..member("EgressOnlyInternetGatewayId", Here(&String)) },
+    Member { location_name: Some("gatewayId"), ..member("GatewayId", Here(&String)) },
+    Member { location_name: Some("instanceId"), ..member("InstanceId", Here(&String)) },
+    Member { location_name: Some("instanceOwnerId"), ..member("InstanceOwnerId", Here(&String)) },
+    Member { location_name: Some("natGatewayId"), ..member("NatGatewayId", Here(&String)) },
+    Member { location_name: Some("transitGatewayId"), ..member("TransitGatewayId", Here(&String)) },
+    Member { location_name: Some("localGatewayId"), ..member("LocalGatewayId", Here(&String)) },
+    Member { location_name: Some("carrierGatewayId"), ..member("CarrierGatewayId", Here(&CarrierGatewayId)) },
+    Member { location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&String)) },
+    Member { location_name: Some("origin"), ..member("Origin", Here(&RouteOrigin)) },
+    Member { location_name: Some("state"), ..member("State", Here(&RouteState)) },
+    Member { location_name: Some("vpcPeeringConnectionId"), ..member("VpcPeeringConnectionId", Here(&String)) },
+    Member { location_name: Some("coreNetworkArn"), ..member("CoreNetworkArn", Here(&CoreNetworkArn)) },
+    Member { location_name: Some("odbNetworkArn"), ..member("OdbNetworkArn", Here(&OdbNetworkArn)) },
+    Member { location_name: Some("ipAddress"), ..member("IpAddress", Here(&String)) },
+]), ..DEFAULT };
+pub static RouteList: Shape = Shape { name: "RouteList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Route)) }), ..DEFAULT };
+pub static RouteOrigin: Shape = Shape { name: "RouteOrigin", values: &["CreateRouteTable", "CreateRoute", "EnableVgwRoutePropagation", "Advertisement"], ..DEFAULT };
+pub static RouteState: Shape = Shape { name: "RouteState", values: &["active", "blackhole", "filtered"], ..DEFAULT };
+pub static RouteTable: Shape = Shape { name: "RouteTable", kind: Kind::Structure(&[
+    Member { location_name: Some("associationSet"), ..member("Associations", Here(&RouteTableAssociationList)) },
+    Member { location_name: Some("propagatingVgwSet"), ..member("PropagatingVgws", Here(&PropagatingVgwList)) },
+    Member { location_name: Some("routeTableId"), ..member("RouteTableId", Here(&String)) },
+    Member { location_name: Some("routeSet"), ..member("Routes", Here(&RouteList)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
+    Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
+]), ..DEFAULT };
+pub static RouteTableAssociation: Shape = Shape { name: "RouteTableAssociation", kind: Kind::Structure(&[
+    Member { location_name: Some("main"), ..member("Main", Here(&Boolean)) },
+    Member { location_name: Some("routeTableAssociationId"), ..member("RouteTableAssociationId", Here(&String)) },
+    Member { location_name: Some("routeTableId"), ..member("RouteTableId", Here(&String)) },
+    Member { location_name: Some("subnetId"), ..member("SubnetId", Here(&String)) },
+    Member { location_name: Some("gatewayId"), ..member("GatewayId", Here(&String)) },
+    Member { location_name: Some("publicIpv4Pool"), ..member("PublicIpv4Pool", Here(&String)) },
+    Member { location_name: Some("associationState"), ..member("AssociationState", Here(&RouteTableAssociationState)) },
+]), ..DEFAULT };
+pub static RouteTableAssociationList: Shape = Shape { name: "RouteTableAssociationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&RouteTableAssociation)) }), ..DEFAULT };
+pub static RouteTableAssociationState: Shape = Shape { name: "RouteTableAssociationState", kind: Kind::Structure(&[
+    Member { location_name: Some("state"), ..member("State", Here(&RouteTableAssociationStateCode)) },
+    Member { location_name: Some("statusMessage"), ..member("StatusMessage", Here(&String)) },
+]), ..DEFAULT };
+pub static RouteTableAssociationStateCode: Shape = Shape { name: "RouteTableAssociationStateCode", values: &["associating", "associated", "disassociating", "disassociated", "failed"], ..DEFAULT };
+pub static RouteTableId: Shape = Shape { name: "RouteTableId", ..DEFAULT };
+pub static RouteTableIdStringList: Shape = Shape { name: "RouteTableIdStringList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&RouteTableId)) }), ..DEFAULT };
+pub static RouteTableList: Shape = Shape { name: "RouteTableList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&RouteTable)) }), ..DEFAULT };
+pub static RuleAction: Shape = Shape { name: "RuleAction", values: &["allow", "deny"], ..DEFAULT };
+pub static SecondaryInterfaceId: Shape = Shape { name: "SecondaryInterfaceId", ..DEFAULT };
+pub static SecondaryInterfaceStatus: Shape = Shape { name: "SecondaryInterfaceStatus", values: &["available", "in-use"], ..DEFAULT };
+pub static SecondaryInterfaceType: Shape = Shape { name: "SecondaryInterfaceType", values: &["secondary"], ..DEFAULT };
+pub static SecondaryNetworkId: Shape = Shape { name: "SecondaryNetworkId", ..DEFAULT };
+pub static SecondarySubnetId: Shape = Shape { name: "SecondarySubnetId", ..DEFAULT };
+pub static SecurityGroup: Shape = Shape { name: "SecurityGroup", kind: Kind::Structure(&[
+    Member { location_name: Some("groupId"), ..member("GroupId", Here(&String)) },
+    Member { location_name: Some("ipPermissionsEgress"), ..member("IpPermissionsEgress", Here(&IpPermissionList)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
+    Member { location_name: Some("securityGroupArn"), ..member("SecurityGroupArn", Here(&String)) },
+    Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
+    Member { location_name: Some("groupName"), ..member("GroupName", Here(&String)) },
+    Member { location_name: Some("groupDescription"), ..member("Description", Here(&String)) },
+    Member { location_name: Some("ipPermissions"), ..member("IpPermissions", Here(&IpPermissionList)) },
+]), ..DEFAULT };
+pub static SecurityGroupId: Shape = Shape { name: "SecurityGroupId", ..DEFAULT };
+pub static SecurityGroupList: Shape = Shape { name: "SecurityGroupList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SecurityGroup)) }), ..DEFAULT };
+pub static SecurityGroupName: Shape = Shape { name: "SecurityGroupName", ..DEFAULT };
+pub static SecurityGroupRule: Shape = Shape { name: "SecurityGroupRule", kind: Kind::Structure(&[
+    Member { location_name: Some("securityGroupRuleId"), ..member("SecurityGroupRuleId", Here(&SecurityGroupRuleId)) },
+    Member { location_name: Some("groupId"), ..member("GroupId", Here(&SecurityGroupId)) },
+    Member { location_name: Some("groupOwnerId"), ..member("GroupOwnerId", Here(&String)) },
+    Member { location_name: Some("isEgress"), ..member("IsEgress", Here(&Boolean)) },
+    Member { location_name: Some("ipProtocol"), ..member("IpProtocol", Here(&String)) },
+    Member { location_name: Some("fromPort"), ..member("FromPort", Here(&Integer)) },
+    Member { location_name: Some("toPort"), ..member("ToPort", Here(&Integer)) },
+    Member { location_name: Some("cidrIpv4"), ..member("CidrIpv4", Here(&String)) },
+    Member { location_name: Some("cidrIpv6"), ..member("CidrIpv6", Here(&String)) },
+    Member { location_name: Some("prefixListId"), ..member("PrefixListId", Here(&PrefixListResourceId)) },
+    Member { location_name: Some("referencedGroupInfo"), ..member("ReferencedGroupInfo", Here(&ReferencedSecurityGroup)) },
+    Member { location_name: Some("description"), ..member("Description", Here(&String)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("securityGroupRuleArn"), ..member("SecurityGroupRuleArn", Here(&String)) },
+]), ..DEFAULT };
+pub static SecurityGroupRuleId: Shape = Shape { name: "SecurityGroupRuleId", ..DEFAULT };
+pub static SecurityGroupRuleIdList: Shape = Shape { name: "SecurityGroupRuleIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&String)) }), ..DEFAULT };
+pub static SecurityGroupRuleList: Shape = Shape { name: "SecurityGroupRuleList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SecurityGroupRule)) }), ..DEFAULT };
+pub static StateReason: Shape = Shape { name: "StateReason", kind: Kind::Structure(&[
+    Member { location_name: Some("code"), ..member("Code", Here(&String)) },
+    Member { location_name: Some("message"), ..member("Message", Here(&String)) },
+]), ..DEFAULT };
+pub static String: Shape = Shape { name: "String", ..DEFAULT };
+pub static Subnet: Shape = Shape { name: "Subnet", kind: Kind::Structure(&[
+    Member { location_name: Some("availabilityZoneId"), ..member("AvailabilityZoneId", Here(&String)) },
+    Member { location_name: Some("enableLniAtDeviceIndex"), ..member("EnableLniAtDeviceIndex", Here(&Integer)) },
+    Member { location_name: Some("mapCustomerOwnedIpOnLaunch"), ..member("MapCustomerOwnedIpOnLaunch", Here(&Boolean)) },
+    Member { location_name: Some("customerOwnedIpv4Pool"), ..member("CustomerOwnedIpv4Pool", Here(&CoipPoolId)) },
+    Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
+    Member { location_name: Some("assignIpv6AddressOnCreation"), ..member("AssignIpv6AddressOnCreation", Here(&Boolean)) },
+    Member { location_name: Some("ipv6CidrBlockAssociationSet"), ..member("Ipv6CidrBlockAssociationSet", Here(&SubnetIpv6CidrBlockAssociationSet)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("subnetArn"), ..member("SubnetArn", Here(&String)) },
+    Member { location_name: Some("outpostArn"), ..member("OutpostArn", Here(&String)) },
+    Member { location_name: Some("enableDns64"), ..member("EnableDns64", Here(&Boolean)) },
+    Member { location_name: Some("ipv6Native"), ..member("Ipv6Native", Here(&Boolean)) },
+    Member { location_name: Some("privateDnsNameOptionsOnLaunch"), ..member("PrivateDnsNameOptionsOnLaunch", Here(&PrivateDnsNameOptionsOnLaunch)) },
+    Member { location_name: Some("blockPublicAccessStates"), ..member("BlockPublicAccessStates", Here(&BlockPublicAccessStates)) },
+    Member { location_name: Some("type"), ..member("Type", Here(&String)) },
+    Member { location_name: Some("subnetId"), ..member("SubnetId", Here(&String)) },
+    Member { location_name: Some("state"), ..member("State", Here(&SubnetState)) },
+    Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
+    Member { location_name: Some("cidrBlock"), ..member("CidrBlock", Here(&String)) },
+    Member { location_name: Some("availableIpAddressCount"), ..member("AvailableIpAddressCount", Here(&Integer)) },
+    Member { location_name: Some("availabilityZone"), ..member("AvailabilityZone", Here(&String)) },
+    Member { location_name: Some("defaultForAz"), ..member("DefaultForAz", Here(&Boolean)) },
+    Member { location_name: Some("mapPublicIpOnLaunch"), ..member("MapPublicIpOnLaunch", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static SubnetCidrAssociationId: Shape = Shape { name: "SubnetCidrAssociationId", ..DEFAULT };
+pub static SubnetCidrBlockState: Shape = Shape { name: "SubnetCidrBlockState", kind: Kind::Structure(&[
+    Member { location_name: Some("state"), ..member("State", Here(&SubnetCidrBlockStateCode)) },
+    Member { location_name: Some("statusMessage"), ..member("StatusMessage", Here(&String)) },
+]), ..DEFAULT };
+pub static SubnetCidrBlockStateCode: Shape = Shape { name: "SubnetCidrBlockStateCode", values: &["associating", "associated", "disassociating", "disassociated", "failing", "failed"], ..DEFAULT };
+pub static SubnetId: Shape = Shape { name: "SubnetId", ..DEFAULT };
+pub static SubnetIdStringList: Shape = Shape { name: "SubnetIdStringList", kind: Kind::List(Element { location_name: Some("SubnetId"), ..Element::of(Here(&SubnetId)) }), ..DEFAULT };
+pub static SubnetIpv6CidrBlockAssociation: Shape = Shape { name: "SubnetIpv6CidrBlockAssociation", kind: Kind::Structure(&[
+    Member { location_name: Some("associationId"), ..member("AssociationId", Here(&SubnetCidrAssociationId)) },
+    Member { location_name: Some("ipv6CidrBlock"), ..member("Ipv6CidrBlock", Here(&String)) },
+    Member { location_name: Some("ipv6CidrBlockState"), ..member("Ipv6CidrBlockState", Here(&SubnetCidrBlockState)) },
+    Member { location_name: Some("ipv6AddressAttribute"), ..member("Ipv6AddressAttribute", Here(&Ipv6AddressAttribute)) },
+    Member { location_name: Some("ipSource"), ..member("IpSource", Here(&IpSource)) },
+]), ..DEFAULT };
+pub static SubnetIpv6CidrBlockAssociationSet: Shape = Shape { name: "SubnetIpv6CidrBlockAssociationSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SubnetIpv6CidrBlockAssociation)) }), ..DEFAULT };
+pub static SubnetList: Shape = Shape { name: "SubnetList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Subnet)) }), ..DEFAULT };
+pub static SubnetState: Shape = Shape { name: "SubnetState", values: &["pending", "available", "unavailable", "failed", "failed-insufficient-capacity"], ..DEFAULT };
+pub static Tag: Shape = Shape { name: "Tag", kind: Kind::Structure(&[
+    Member { location_name: Some("key"), ..member("Key", Here(&String)) },
+    Member { location_name: Some("value"), ..member("Value", Here(&String)) },
+]), ..DEFAULT };
+pub static TagDescription: Shape = Shape { name: "TagDescription", kind: Kind::Structure(&[
+    Member { location_name: Some("key"), ..member("Key", Here(&String)) },
+    Member { location_name: Some("resourceId"), ..member("ResourceId", Here(&String)) },
+    Member { location_name: Some("resourceType"), ..member("ResourceType", Here(&ResourceType)) },
+    Member { location_name: Some("value"), ..member("Value", Here(&String)) },
+]), ..DEFAULT };
+pub static TagDescriptionList: Shape = Shape { name: "TagDescriptionList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&TagDescription)) }), ..DEFAULT };
+pub static TagList: Shape = Shape { name: "TagList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Tag)) }), ..DEFAULT };
+pub static TaggableResourceId: Shape = Shape { name: "TaggableResourceId", ..DEFAULT };
+pub static Tenancy: Shape = Shape { name: "Tenancy", values: &["default", "dedicated", "host"], ..DEFAULT };
+pub static UserIdGroupPair: Shape = Shape { name: "UserIdGroupPair", kind: Kind::Structure(&[
+    Member { location_name: Some("description"), ..member("Description", Here(&String)) },
+    Member { location_name: Some("userId"), ..member("UserId", Here(&String)) },
+    Member { location_name: Some("groupName"), ..member("GroupName", Here(&String)) },
+    Member { location_name: Some("groupId"), ..member("GroupId", Here(&String)) },
+    Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
+    Member { location_name: Some("vpcPeeringConnectionId"), ..member("VpcPeeringConnectionId", Here(&String)) },
+    Member { location_name: Some("peeringStatus"), ..member("PeeringStatus", Here(&String)) },
+]), ..DEFAULT };
+pub static UserIdGroupPairList: Shape = Shape { name: "UserIdGroupPairList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&UserIdGroupPair)) }), ..DEFAULT };
+pub static ValueStringList: Shape = Shape { name: "ValueStringList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&String)) }), ..DEFAULT };
+pub static VirtualizationType: Shape = Shape { name: "VirtualizationType", values: &["hvm", "paravirtual"], ..DEFAULT };
+pub static Vpc: Shape = Shape { name: "Vpc", kind: Kind::Structure(&[
+    Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
+    Member { location_name: Some("instanceTenancy"), ..member("InstanceTenancy", Here(&Tenancy)) },
+    Member { location_name: Some("ipv6CidrBlockAssociationSet"), ..member("Ipv6CidrBlockAssociationSet", Here(&VpcIpv6CidrBlockAssociationSet)) },
+    Member { location_name: Some("cidrBlockAssociationSet"), ..member("CidrBlockAssociationSet", Here(&VpcCidrBlockAssociationSet)) },
+    Member { location_name: Some("isDefault"), ..member("IsDefault", Here(&Boolean)) },
+    Member { location_name: Some("encryptionControl"), ..member("EncryptionControl", Here(&VpcEncryptionControl)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("blockPublicAccessStates"), ..member("BlockPublicAccessStates", Here(&BlockPublicAccessStates)) },
+    Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
+    Member { location_name: Some("state"), ..member("State", Here(&VpcState)) },
+    Member { location_name: Some("cidrBlock"), ..member("CidrBlock", Here(&String)) },
+    Member { location_name: Some("dhcpOptionsId"), ..member("DhcpOptionsId", Here(&String)) },
+]), ..DEFAULT };
+pub static VpcAttributeName: Shape = Shape { name: "VpcAttributeName", values: &["enableDnsSupport", "enableDnsHostnames", "enableNetworkAddressUsageMetrics"], ..DEFAULT };
+pub static VpcCidrBlockAssociation: Shape = Shape { name: "VpcCidrBlockAssociation", kind: Kind::Structure(&[
+    Member { location_name: Some("associationId"), ..member("AssociationId", Here(&String)) },
+    Member { location_name: Some("cidrBlock"), ..member("CidrBlock", Here(&String)) },
+    Member { location_name: Some("cidrBlockState"), ..member("CidrBlockState", Here(&VpcCidrBlockState)) },
+]), ..DEFAULT };
+pub static VpcCidrBlockAssociationSet: Shape = Shape { name: "VpcCidrBlockAssociationSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VpcCidrBlockAssociation)) }), ..DEFAULT };
+pub static VpcCidrBlockState: Shape = Shape { name: "VpcCidrBlockState", kind: Kind::Structure(&[
+    Member { location_name: Some("state"), ..member("State", Here(&VpcCidrBlockStateCode)) },
+    Member { location_name: Some("statusMessage"), ..member("StatusMessage", Here(&String)) },
+]), ..DEFAULT };
+pub static VpcCidrBlockStateCode: Shape = Shape { name: "VpcCidrBlockStateCode", values: &["associating", "associated", "disassociating", "disassociated", "failing", "failed"], ..DEFAULT };
+pub static VpcEncryptionControl: Shape = Shape { name: "VpcEncryptionControl", kind: Kind::Structure(&[
+    Member { location_name: Some("vpcId"), ..member("VpcId", Here(&VpcId)) },
+    Member { location_name: Some("vpcEncryptionControlId"), ..member("VpcEncryptionControlId", Here(&VpcEncryptionControlId)) },
+    Member { location_name: Some("mode"), ..member("Mode", Here(&VpcEncryptionControlMode)) },
+    Member { location_name: Some("state"), ..member("State", Here(&VpcEncryptionControlState)) },
+    Member { location_name: Some("stateMessage"), ..member("StateMessage", Here(&String)) },
+    Member { location_name: Some("resourceExclusions"), ..member("ResourceExclusions", Here(&VpcEncryptionControlExclusions)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+]), ..DEFAULT };
+pub static VpcEncryptionControlExclusion: Shape = Shape { name: "VpcEncryptionControlExclusion", kind: Kind::Structure(&[
+    Member { location_name: Some("state"), ..member("State", Here(&VpcEncryptionControlExclusionState)) },
+    Member { location_name: Some("stateMessage"), ..member("StateMessage", Here(&String)) },
+]), ..DEFAULT };
+pub static VpcEncryptionControlExclusionState: Shape = Shape { name: "VpcEncryptionControlExclusionState", values: &["enabling", "enabled", "disabling", "disabled"], ..DEFAULT };
+pub static VpcEncryptionControlExclusions: Shape = Shape { name: "VpcEncryptionControlExclusions", kind: Kind::Structure(&[
+    Member { location_name: Some("internetGateway"), ..member("InternetGateway", Here(&VpcEncryptionControlExclusion)) },
+    Member { location_name: Some("egressOnlyInternetGateway"), ..member("EgressOnlyInternetGateway", Here(&VpcEncryptionControlExclusion)) },
+    Member { location_name: Some("natGateway"), ..member("NatGateway", Here(&VpcEncryptionControlExclusion)) },
+    Member { location_name: Some("virtualPrivateGateway"), ..member("VirtualPrivateGateway", Here(&VpcEncryptionControlExclusion)) },
+    Member { location_name: Some("vpcPeering"), ..member("VpcPeering", Here(&VpcEncryptionControlExclusion)) },
+    Member { location_name: Some("lambda"), ..member("Lambda", Here(&VpcEncryptionControlExclusion)) },
+    Member { location_name: Some("vpcLattice"), ..member("VpcLattice", Here(&VpcEncryptionControlExclusion)) },
+    Member { location_name: Some("elasticFileSystem"), ..member("ElasticFileSystem", Here(&VpcEncryptionControlExclusion)) },
+    Member { location_name: Some("globalAccelerator"), ..member("GlobalAccelerator", Here(&VpcEncryptionControlExclusion)) },
+    Member { location_name: Some("apiGatewayV2"), ..member("ApiGatewayV2", Here(&VpcEncryptionControlExclusion)) },
+]), ..DEFAULT };
+pub static VpcEncryptionControlId: Shape = Shape { name: "VpcEncryptionControlId", ..DEFAULT };
+pub static VpcEncryptionControlMode: Shape = Shape { name: "VpcEncryptionControlMode", values: &["monitor", "enforce"], ..DEFAULT };
+pub static VpcEncryptionControlState: Shape = Shape { name: "VpcEncryptionControlState", values: &["enforce-in-progress", "monitor-in-progress", "enforce-failed", "monitor-failed", "deleting", "deleted", "available", "creating", "delete-failed"], ..DEFAULT };
+pub static VpcId: Shape = Shape { name: "VpcId", ..DEFAULT };
+pub static VpcIdStringList: Shape = Shape { name: "VpcIdStringList", kind: Kind::List(Element { location_name: Some("VpcId"), ..Element::of(Here(&VpcId)) }), ..DEFAULT };
+pub static VpcIpv6CidrBlockAssociation: Shape = Shape { name: "VpcIpv6CidrBlockAssociation", kind: Kind::Structure(&[
+    Member { location_name: Some("associationId"), ..member("AssociationId", Here(&String)) },
+    Member { location_name: Some("ipv6CidrBlock"), ..member("Ipv6CidrBlock", Here(&String)) },
+    Member { location_name: Some("ipv6CidrBlockState"), ..member("Ipv6CidrBlockState", Here(&VpcCidrBlockState)) },
+    Member { location_name: Some("networkBorderGroup"), ..member("NetworkBorderGroup", Here(&String)) },
+    Member { location_name: Some("ipv6Pool"), ..member("Ipv6Pool", Here(&String)) },
+    Member { location_name: Some("ipv6AddressAttribute"), ..member("Ipv6AddressAttribute", Here(&Ipv6AddressAttribute)) },
+    Member { location_name: Some("ipSource"), ..member("IpSource", Here(&IpSource)) },
+]), ..DEFAULT };
+pub static VpcIpv6CidrBlockAssociationSet: Shape = Shape { name: "VpcIpv6CidrBlockAssociationSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VpcIpv6CidrBlockAssociation)) }), ..DEFAULT };
+pub static VpcList: Shape = Shape { name: "VpcList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Vpc)) }), ..DEFAULT };
+pub static VpcState: Shape = Shape { name: "VpcState", values: &["pending", "available", "deleting"], ..DEFAULT };
+pub static ZoneIdStringList: Shape = Shape { name: "ZoneIdStringList", kind: Kind::List(Element { location_name: Some("ZoneId"), ..Element::of(Here(&String)) }), ..DEFAULT };
+pub static ZoneNameStringList: Shape = Shape { name: "ZoneNameStringList", kind: Kind::List(Element { location_name: Some("ZoneName"), ..Element::of(Here(&String)) }), ..DEFAULT };

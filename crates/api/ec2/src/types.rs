@@ -2,4093 +2,840 @@
 
 //! The structures of the operations we take.
 
-use super::shapes;
 use bytes::Bytes;
 use neargate_base::Timestamp;
-use neargate_wire::schema::Shape;
-use neargate_wire::structure::{Fields, Structure, must, put, put_boxed};
-use neargate_wire::value::{Document, Value};
+use neargate_wire::structures;
+use neargate_wire::value::Document;
 use std::collections::BTreeMap;
 
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AccountAttribute {
-    pub attribute_name: Option<String>,
-    pub attribute_values: Option<Vec<AccountAttributeValue>>,
-}
-
-impl Structure for AccountAttribute {
-    const SHAPE: &'static Shape = &shapes::AccountAttribute;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.attribute_name, value),
-            1 => put(&mut self.attribute_values, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.attribute_name);
-        fields.opt(1, &self.attribute_values);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AccountAttributeValue {
-    pub attribute_value: Option<String>,
-}
-
-impl Structure for AccountAttributeValue {
-    const SHAPE: &'static Shape = &shapes::AccountAttributeValue;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.attribute_value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.attribute_value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AttachmentEnaSrdSpecification {
-    pub ena_srd_enabled: Option<bool>,
-    pub ena_srd_udp_specification: Option<AttachmentEnaSrdUdpSpecification>,
-}
-
-impl Structure for AttachmentEnaSrdSpecification {
-    const SHAPE: &'static Shape = &shapes::AttachmentEnaSrdSpecification;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.ena_srd_enabled, value),
-            1 => put(&mut self.ena_srd_udp_specification, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.ena_srd_enabled);
-        fields.opt(1, &self.ena_srd_udp_specification);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AttachmentEnaSrdUdpSpecification {
-    pub ena_srd_udp_enabled: Option<bool>,
-}
-
-impl Structure for AttachmentEnaSrdUdpSpecification {
-    const SHAPE: &'static Shape = &shapes::AttachmentEnaSrdUdpSpecification;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.ena_srd_udp_enabled, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.ena_srd_udp_enabled);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AttributeBooleanValue {
-    pub value: Option<bool>,
-}
-
-impl Structure for AttributeBooleanValue {
-    const SHAPE: &'static Shape = &shapes::AttributeBooleanValue;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AvailabilityZone {
-    pub opt_in_status: Option<String>,
-    pub messages: Option<Vec<AvailabilityZoneMessage>>,
-    pub region_name: Option<String>,
-    pub zone_name: Option<String>,
-    pub zone_id: Option<String>,
-    pub group_name: Option<String>,
-    pub network_border_group: Option<String>,
-    pub zone_type: Option<String>,
-    pub parent_zone_name: Option<String>,
-    pub parent_zone_id: Option<String>,
-    pub group_long_name: Option<String>,
-    pub geography: Option<Vec<AvailabilityZoneGeography>>,
-    pub sub_geography: Option<Vec<AvailabilityZoneSubGeography>>,
-    pub state: Option<String>,
-}
-
-impl Structure for AvailabilityZone {
-    const SHAPE: &'static Shape = &shapes::AvailabilityZone;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.opt_in_status, value),
-            1 => put(&mut self.messages, value),
-            2 => put(&mut self.region_name, value),
-            3 => put(&mut self.zone_name, value),
-            4 => put(&mut self.zone_id, value),
-            5 => put(&mut self.group_name, value),
-            6 => put(&mut self.network_border_group, value),
-            7 => put(&mut self.zone_type, value),
-            8 => put(&mut self.parent_zone_name, value),
-            9 => put(&mut self.parent_zone_id, value),
-            10 => put(&mut self.group_long_name, value),
-            11 => put(&mut self.geography, value),
-            12 => put(&mut self.sub_geography, value),
-            13 => put(&mut self.state, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(14);
-        fields.opt(0, &self.opt_in_status);
-        fields.opt(1, &self.messages);
-        fields.opt(2, &self.region_name);
-        fields.opt(3, &self.zone_name);
-        fields.opt(4, &self.zone_id);
-        fields.opt(5, &self.group_name);
-        fields.opt(6, &self.network_border_group);
-        fields.opt(7, &self.zone_type);
-        fields.opt(8, &self.parent_zone_name);
-        fields.opt(9, &self.parent_zone_id);
-        fields.opt(10, &self.group_long_name);
-        fields.opt(11, &self.geography);
-        fields.opt(12, &self.sub_geography);
-        fields.opt(13, &self.state);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AvailabilityZoneGeography {
-    pub name: Option<String>,
-}
-
-impl Structure for AvailabilityZoneGeography {
-    const SHAPE: &'static Shape = &shapes::AvailabilityZoneGeography;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AvailabilityZoneMessage {
-    pub message: Option<String>,
-}
-
-impl Structure for AvailabilityZoneMessage {
-    const SHAPE: &'static Shape = &shapes::AvailabilityZoneMessage;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.message, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.message);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AvailabilityZoneSubGeography {
-    pub name: Option<String>,
-}
-
-impl Structure for AvailabilityZoneSubGeography {
-    const SHAPE: &'static Shape = &shapes::AvailabilityZoneSubGeography;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct BlockPublicAccessStates {
-    pub internet_gateway_block_mode: Option<String>,
-}
-
-impl Structure for BlockPublicAccessStates {
-    const SHAPE: &'static Shape = &shapes::BlockPublicAccessStates;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.internet_gateway_block_mode, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.internet_gateway_block_mode);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CapacityReservationSpecificationResponse {
-    pub capacity_reservation_preference: Option<String>,
-    pub capacity_reservation_target: Option<CapacityReservationTargetResponse>,
-}
-
-impl Structure for CapacityReservationSpecificationResponse {
-    const SHAPE: &'static Shape = &shapes::CapacityReservationSpecificationResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.capacity_reservation_preference, value),
-            1 => put(&mut self.capacity_reservation_target, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.capacity_reservation_preference);
-        fields.opt(1, &self.capacity_reservation_target);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CapacityReservationTargetResponse {
-    pub capacity_reservation_id: Option<String>,
-    pub capacity_reservation_resource_group_arn: Option<String>,
-}
-
-impl Structure for CapacityReservationTargetResponse {
-    const SHAPE: &'static Shape = &shapes::CapacityReservationTargetResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.capacity_reservation_id, value),
-            1 => put(&mut self.capacity_reservation_resource_group_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.capacity_reservation_id);
-        fields.opt(1, &self.capacity_reservation_resource_group_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ConnectionTrackingConfiguration {
-    pub tcp_established_timeout: Option<i32>,
-    pub udp_stream_timeout: Option<i32>,
-    pub udp_timeout: Option<i32>,
-}
-
-impl Structure for ConnectionTrackingConfiguration {
-    const SHAPE: &'static Shape = &shapes::ConnectionTrackingConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.tcp_established_timeout, value),
-            1 => put(&mut self.udp_stream_timeout, value),
-            2 => put(&mut self.udp_timeout, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.tcp_established_timeout);
-        fields.opt(1, &self.udp_stream_timeout);
-        fields.opt(2, &self.udp_timeout);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ConnectionTrackingSpecificationResponse {
-    pub tcp_established_timeout: Option<i32>,
-    pub udp_stream_timeout: Option<i32>,
-    pub udp_timeout: Option<i32>,
-}
-
-impl Structure for ConnectionTrackingSpecificationResponse {
-    const SHAPE: &'static Shape = &shapes::ConnectionTrackingSpecificationResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.tcp_established_timeout, value),
-            1 => put(&mut self.udp_stream_timeout, value),
-            2 => put(&mut self.udp_timeout, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.tcp_established_timeout);
-        fields.opt(1, &self.udp_stream_timeout);
-        fields.opt(2, &self.udp_timeout);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CpuOptions {
-    pub core_count: Option<i32>,
-    pub threads_per_core: Option<i32>,
-    pub amd_sev_snp: Option<String>,
-    pub nested_virtualization: Option<String>,
-}
-
-impl Structure for CpuOptions {
-    const SHAPE: &'static Shape = &shapes::CpuOptions;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.core_count, value),
-            1 => put(&mut self.threads_per_core, value),
-            2 => put(&mut self.amd_sev_snp, value),
-            3 => put(&mut self.nested_virtualization, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.core_count);
-        fields.opt(1, &self.threads_per_core);
-        fields.opt(2, &self.amd_sev_snp);
-        fields.opt(3, &self.nested_virtualization);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateTagsInput {
-    pub dry_run: Option<bool>,
-    pub resources: Vec<String>,
-    pub tags: Vec<Tag>,
-}
-
-impl Structure for CreateTagsInput {
-    const SHAPE: &'static Shape = &shapes::CreateTagsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.dry_run, value),
-            1 => must(&mut self.resources, value),
-            2 => must(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.dry_run);
-        fields.req(1, &self.resources);
-        fields.req(2, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteTagsInput {
-    pub dry_run: Option<bool>,
-    pub resources: Vec<String>,
-    pub tags: Option<Vec<Tag>>,
-}
-
-impl Structure for DeleteTagsInput {
-    const SHAPE: &'static Shape = &shapes::DeleteTagsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.dry_run, value),
-            1 => must(&mut self.resources, value),
-            2 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.dry_run);
-        fields.req(1, &self.resources);
-        fields.opt(2, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeAccountAttributesInput {
-    pub dry_run: Option<bool>,
-    pub attribute_names: Option<Vec<String>>,
-}
-
-impl Structure for DescribeAccountAttributesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeAccountAttributesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.dry_run, value),
-            1 => put(&mut self.attribute_names, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.dry_run);
-        fields.opt(1, &self.attribute_names);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeAccountAttributesOutput {
-    pub account_attributes: Option<Vec<AccountAttribute>>,
-}
-
-impl Structure for DescribeAccountAttributesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeAccountAttributesResult;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.account_attributes, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.account_attributes);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeAvailabilityZonesInput {
-    pub zone_names: Option<Vec<String>>,
-    pub zone_ids: Option<Vec<String>>,
-    pub all_availability_zones: Option<bool>,
-    pub dry_run: Option<bool>,
-    pub filters: Option<Vec<Filter>>,
-}
-
-impl Structure for DescribeAvailabilityZonesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeAvailabilityZonesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.zone_names, value),
-            1 => put(&mut self.zone_ids, value),
-            2 => put(&mut self.all_availability_zones, value),
-            3 => put(&mut self.dry_run, value),
-            4 => put(&mut self.filters, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.zone_names);
-        fields.opt(1, &self.zone_ids);
-        fields.opt(2, &self.all_availability_zones);
-        fields.opt(3, &self.dry_run);
-        fields.opt(4, &self.filters);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeAvailabilityZonesOutput {
-    pub availability_zones: Option<Vec<AvailabilityZone>>,
-}
-
-impl Structure for DescribeAvailabilityZonesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeAvailabilityZonesResult;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.availability_zones, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.availability_zones);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeInstancesInput {
-    pub instance_ids: Option<Vec<String>>,
-    pub include_managed_resources: Option<bool>,
-    pub dry_run: Option<bool>,
-    pub filters: Option<Vec<Filter>>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-}
-
-impl Structure for DescribeInstancesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeInstancesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.instance_ids, value),
-            1 => put(&mut self.include_managed_resources, value),
-            2 => put(&mut self.dry_run, value),
-            3 => put(&mut self.filters, value),
-            4 => put(&mut self.next_token, value),
-            5 => put(&mut self.max_results, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.instance_ids);
-        fields.opt(1, &self.include_managed_resources);
-        fields.opt(2, &self.dry_run);
-        fields.opt(3, &self.filters);
-        fields.opt(4, &self.next_token);
-        fields.opt(5, &self.max_results);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeInstancesOutput {
-    pub next_token: Option<String>,
-    pub reservations: Option<Vec<Reservation>>,
-}
-
-impl Structure for DescribeInstancesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeInstancesResult;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.next_token, value),
-            1 => put(&mut self.reservations, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.next_token);
-        fields.opt(1, &self.reservations);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeInternetGatewaysInput {
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-    pub dry_run: Option<bool>,
-    pub internet_gateway_ids: Option<Vec<String>>,
-    pub filters: Option<Vec<Filter>>,
-}
-
-impl Structure for DescribeInternetGatewaysInput {
-    const SHAPE: &'static Shape = &shapes::DescribeInternetGatewaysRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.next_token, value),
-            1 => put(&mut self.max_results, value),
-            2 => put(&mut self.dry_run, value),
-            3 => put(&mut self.internet_gateway_ids, value),
-            4 => put(&mut self.filters, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.next_token);
-        fields.opt(1, &self.max_results);
-        fields.opt(2, &self.dry_run);
-        fields.opt(3, &self.internet_gateway_ids);
-        fields.opt(4, &self.filters);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeInternetGatewaysOutput {
-    pub internet_gateways: Option<Vec<InternetGateway>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeInternetGatewaysOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeInternetGatewaysResult;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.internet_gateways, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.internet_gateways);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeNetworkAclsInput {
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-    pub dry_run: Option<bool>,
-    pub network_acl_ids: Option<Vec<String>>,
-    pub filters: Option<Vec<Filter>>,
-}
-
-impl Structure for DescribeNetworkAclsInput {
-    const SHAPE: &'static Shape = &shapes::DescribeNetworkAclsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.next_token, value),
-            1 => put(&mut self.max_results, value),
-            2 => put(&mut self.dry_run, value),
-            3 => put(&mut self.network_acl_ids, value),
-            4 => put(&mut self.filters, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.next_token);
-        fields.opt(1, &self.max_results);
-        fields.opt(2, &self.dry_run);
-        fields.opt(3, &self.network_acl_ids);
-        fields.opt(4, &self.filters);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeNetworkAclsOutput {
-    pub network_acls: Option<Vec<NetworkAcl>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeNetworkAclsOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeNetworkAclsResult;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.network_acls, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.network_acls);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeNetworkInterfacesInput {
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-    pub include_managed_resources: Option<bool>,
-    pub dry_run: Option<bool>,
-    pub network_interface_ids: Option<Vec<String>>,
-    pub filters: Option<Vec<Filter>>,
-}
-
-impl Structure for DescribeNetworkInterfacesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeNetworkInterfacesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.next_token, value),
-            1 => put(&mut self.max_results, value),
-            2 => put(&mut self.include_managed_resources, value),
-            3 => put(&mut self.dry_run, value),
-            4 => put(&mut self.network_interface_ids, value),
-            5 => put(&mut self.filters, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.next_token);
-        fields.opt(1, &self.max_results);
-        fields.opt(2, &self.include_managed_resources);
-        fields.opt(3, &self.dry_run);
-        fields.opt(4, &self.network_interface_ids);
-        fields.opt(5, &self.filters);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeNetworkInterfacesOutput {
-    pub network_interfaces: Option<Vec<NetworkInterface>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeNetworkInterfacesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeNetworkInterfacesResult;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.network_interfaces, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.network_interfaces);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeRegionsInput {
-    pub region_names: Option<Vec<String>>,
-    pub all_regions: Option<bool>,
-    pub dry_run: Option<bool>,
-    pub filters: Option<Vec<Filter>>,
-}
-
-impl Structure for DescribeRegionsInput {
-    const SHAPE: &'static Shape = &shapes::DescribeRegionsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.region_names, value),
-            1 => put(&mut self.all_regions, value),
-            2 => put(&mut self.dry_run, value),
-            3 => put(&mut self.filters, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.region_names);
-        fields.opt(1, &self.all_regions);
-        fields.opt(2, &self.dry_run);
-        fields.opt(3, &self.filters);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeRegionsOutput {
-    pub regions: Option<Vec<Region>>,
-}
-
-impl Structure for DescribeRegionsOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeRegionsResult;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.regions, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.regions);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeRouteTablesInput {
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-    pub dry_run: Option<bool>,
-    pub route_table_ids: Option<Vec<String>>,
-    pub filters: Option<Vec<Filter>>,
-}
-
-impl Structure for DescribeRouteTablesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeRouteTablesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.next_token, value),
-            1 => put(&mut self.max_results, value),
-            2 => put(&mut self.dry_run, value),
-            3 => put(&mut self.route_table_ids, value),
-            4 => put(&mut self.filters, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.next_token);
-        fields.opt(1, &self.max_results);
-        fields.opt(2, &self.dry_run);
-        fields.opt(3, &self.route_table_ids);
-        fields.opt(4, &self.filters);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeRouteTablesOutput {
-    pub route_tables: Option<Vec<RouteTable>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeRouteTablesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeRouteTablesResult;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.route_tables, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.route_tables);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeSecurityGroupRulesInput {
-    pub filters: Option<Vec<Filter>>,
-    pub security_group_rule_ids: Option<Vec<String>>,
-    pub dry_run: Option<bool>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-}
-
-impl Structure for DescribeSecurityGroupRulesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeSecurityGroupRulesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.filters, value),
-            1 => put(&mut self.security_group_rule_ids, value),
-            2 => put(&mut self.dry_run, value),
-            3 => put(&mut self.next_token, value),
-            4 => put(&mut self.max_results, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.filters);
-        fields.opt(1, &self.security_group_rule_ids);
-        fields.opt(2, &self.dry_run);
-        fields.opt(3, &self.next_token);
-        fields.opt(4, &self.max_results);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeSecurityGroupRulesOutput {
-    pub security_group_rules: Option<Vec<SecurityGroupRule>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeSecurityGroupRulesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeSecurityGroupRulesResult;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.security_group_rules, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.security_group_rules);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeSecurityGroupsInput {
-    pub group_ids: Option<Vec<String>>,
-    pub group_names: Option<Vec<String>>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-    pub dry_run: Option<bool>,
-    pub filters: Option<Vec<Filter>>,
-}
-
-impl Structure for DescribeSecurityGroupsInput {
-    const SHAPE: &'static Shape = &shapes::DescribeSecurityGroupsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.group_ids, value),
-            1 => put(&mut self.group_names, value),
-            2 => put(&mut self.next_token, value),
-            3 => put(&mut self.max_results, value),
-            4 => put(&mut self.dry_run, value),
-            5 => put(&mut self.filters, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.group_ids);
-        fields.opt(1, &self.group_names);
-        fields.opt(2, &self.next_token);
-        fields.opt(3, &self.max_results);
-        fields.opt(4, &self.dry_run);
-        fields.opt(5, &self.filters);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeSecurityGroupsOutput {
-    pub next_token: Option<String>,
-    pub security_groups: Option<Vec<SecurityGroup>>,
-}
-
-impl Structure for DescribeSecurityGroupsOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeSecurityGroupsResult;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.next_token, value),
-            1 => put(&mut self.security_groups, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.next_token);
-        fields.opt(1, &self.security_groups);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeSubnetsInput {
-    pub filters: Option<Vec<Filter>>,
-    pub subnet_ids: Option<Vec<String>>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-    pub dry_run: Option<bool>,
-}
-
-impl Structure for DescribeSubnetsInput {
-    const SHAPE: &'static Shape = &shapes::DescribeSubnetsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.filters, value),
-            1 => put(&mut self.subnet_ids, value),
-            2 => put(&mut self.next_token, value),
-            3 => put(&mut self.max_results, value),
-            4 => put(&mut self.dry_run, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.filters);
-        fields.opt(1, &self.subnet_ids);
-        fields.opt(2, &self.next_token);
-        fields.opt(3, &self.max_results);
-        fields.opt(4, &self.dry_run);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeSubnetsOutput {
-    pub next_token: Option<String>,
-    pub subnets: Option<Vec<Subnet>>,
-}
-
-impl Structure for DescribeSubnetsOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeSubnetsResult;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.next_token, value),
-            1 => put(&mut self.subnets, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.next_token);
-        fields.opt(1, &self.subnets);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeTagsInput {
-    pub dry_run: Option<bool>,
-    pub filters: Option<Vec<Filter>>,
-    pub max_results: Option<i32>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeTagsInput {
-    const SHAPE: &'static Shape = &shapes::DescribeTagsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.dry_run, value),
-            1 => put(&mut self.filters, value),
-            2 => put(&mut self.max_results, value),
-            3 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.dry_run);
-        fields.opt(1, &self.filters);
-        fields.opt(2, &self.max_results);
-        fields.opt(3, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeTagsOutput {
-    pub next_token: Option<String>,
-    pub tags: Option<Vec<TagDescription>>,
-}
-
-impl Structure for DescribeTagsOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeTagsResult;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.next_token, value),
-            1 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.next_token);
-        fields.opt(1, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeVpcAttributeInput {
-    pub attribute: String,
-    pub vpc_id: String,
-    pub dry_run: Option<bool>,
-}
-
-impl Structure for DescribeVpcAttributeInput {
-    const SHAPE: &'static Shape = &shapes::DescribeVpcAttributeRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.attribute, value),
-            1 => must(&mut self.vpc_id, value),
-            2 => put(&mut self.dry_run, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.attribute);
-        fields.req(1, &self.vpc_id);
-        fields.opt(2, &self.dry_run);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeVpcAttributeOutput {
-    pub enable_dns_hostnames: Option<AttributeBooleanValue>,
-    pub enable_dns_support: Option<AttributeBooleanValue>,
-    pub enable_network_address_usage_metrics: Option<AttributeBooleanValue>,
-    pub vpc_id: Option<String>,
-}
-
-impl Structure for DescribeVpcAttributeOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeVpcAttributeResult;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.enable_dns_hostnames, value),
-            1 => put(&mut self.enable_dns_support, value),
-            2 => put(&mut self.enable_network_address_usage_metrics, value),
-            3 => put(&mut self.vpc_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.enable_dns_hostnames);
-        fields.opt(1, &self.enable_dns_support);
-        fields.opt(2, &self.enable_network_address_usage_metrics);
-        fields.opt(3, &self.vpc_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeVpcsInput {
-    pub filters: Option<Vec<Filter>>,
-    pub vpc_ids: Option<Vec<String>>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-    pub dry_run: Option<bool>,
-}
-
-impl Structure for DescribeVpcsInput {
-    const SHAPE: &'static Shape = &shapes::DescribeVpcsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.filters, value),
-            1 => put(&mut self.vpc_ids, value),
-            2 => put(&mut self.next_token, value),
-            3 => put(&mut self.max_results, value),
-            4 => put(&mut self.dry_run, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.filters);
-        fields.opt(1, &self.vpc_ids);
-        fields.opt(2, &self.next_token);
-        fields.opt(3, &self.max_results);
-        fields.opt(4, &self.dry_run);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeVpcsOutput {
-    pub next_token: Option<String>,
-    pub vpcs: Option<Vec<Vpc>>,
-}
-
-impl Structure for DescribeVpcsOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeVpcsResult;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.next_token, value),
-            1 => put(&mut self.vpcs, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.next_token);
-        fields.opt(1, &self.vpcs);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct EbsInstanceBlockDevice {
-    pub attach_time: Option<Timestamp>,
-    pub delete_on_termination: Option<bool>,
-    pub status: Option<String>,
-    pub volume_id: Option<String>,
-    pub associated_resource: Option<String>,
-    pub volume_owner_id: Option<String>,
-    pub operator: Option<OperatorResponse>,
-    pub ebs_card_index: Option<i32>,
-}
-
-impl Structure for EbsInstanceBlockDevice {
-    const SHAPE: &'static Shape = &shapes::EbsInstanceBlockDevice;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.attach_time, value),
-            1 => put(&mut self.delete_on_termination, value),
-            2 => put(&mut self.status, value),
-            3 => put(&mut self.volume_id, value),
-            4 => put(&mut self.associated_resource, value),
-            5 => put(&mut self.volume_owner_id, value),
-            6 => put(&mut self.operator, value),
-            7 => put(&mut self.ebs_card_index, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(8);
-        fields.opt(0, &self.attach_time);
-        fields.opt(1, &self.delete_on_termination);
-        fields.opt(2, &self.status);
-        fields.opt(3, &self.volume_id);
-        fields.opt(4, &self.associated_resource);
-        fields.opt(5, &self.volume_owner_id);
-        fields.opt(6, &self.operator);
-        fields.opt(7, &self.ebs_card_index);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ElasticGpuAssociation {
-    pub elastic_gpu_id: Option<String>,
-    pub elastic_gpu_association_id: Option<String>,
-    pub elastic_gpu_association_state: Option<String>,
-    pub elastic_gpu_association_time: Option<String>,
-}
-
-impl Structure for ElasticGpuAssociation {
-    const SHAPE: &'static Shape = &shapes::ElasticGpuAssociation;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.elastic_gpu_id, value),
-            1 => put(&mut self.elastic_gpu_association_id, value),
-            2 => put(&mut self.elastic_gpu_association_state, value),
-            3 => put(&mut self.elastic_gpu_association_time, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.elastic_gpu_id);
-        fields.opt(1, &self.elastic_gpu_association_id);
-        fields.opt(2, &self.elastic_gpu_association_state);
-        fields.opt(3, &self.elastic_gpu_association_time);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ElasticInferenceAcceleratorAssociation {
-    pub elastic_inference_accelerator_arn: Option<String>,
-    pub elastic_inference_accelerator_association_id: Option<String>,
-    pub elastic_inference_accelerator_association_state: Option<String>,
-    pub elastic_inference_accelerator_association_time: Option<Timestamp>,
-}
-
-impl Structure for ElasticInferenceAcceleratorAssociation {
-    const SHAPE: &'static Shape = &shapes::ElasticInferenceAcceleratorAssociation;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.elastic_inference_accelerator_arn, value),
-            1 => put(
-                &mut self.elastic_inference_accelerator_association_id,
-                value,
-            ),
-            2 => put(
-                &mut self.elastic_inference_accelerator_association_state,
-                value,
-            ),
-            3 => put(
-                &mut self.elastic_inference_accelerator_association_time,
-                value,
-            ),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.elastic_inference_accelerator_arn);
-        fields.opt(1, &self.elastic_inference_accelerator_association_id);
-        fields.opt(2, &self.elastic_inference_accelerator_association_state);
-        fields.opt(3, &self.elastic_inference_accelerator_association_time);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct EnclaveOptions {
-    pub enabled: Option<bool>,
-}
-
-impl Structure for EnclaveOptions {
-    const SHAPE: &'static Shape = &shapes::EnclaveOptions;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.enabled, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.enabled);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Filter {
-    pub name: Option<String>,
-    pub values: Option<Vec<String>>,
-}
-
-impl Structure for Filter {
-    const SHAPE: &'static Shape = &shapes::Filter;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            1 => put(&mut self.values, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.name);
-        fields.opt(1, &self.values);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GroupIdentifier {
-    pub group_id: Option<String>,
-    pub group_name: Option<String>,
-}
-
-impl Structure for GroupIdentifier {
-    const SHAPE: &'static Shape = &shapes::GroupIdentifier;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.group_id, value),
-            1 => put(&mut self.group_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.group_id);
-        fields.opt(1, &self.group_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct HibernationOptions {
-    pub configured: Option<bool>,
-}
-
-impl Structure for HibernationOptions {
-    const SHAPE: &'static Shape = &shapes::HibernationOptions;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.configured, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.configured);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct IamInstanceProfile {
-    pub arn: Option<String>,
-    pub id: Option<String>,
-}
-
-impl Structure for IamInstanceProfile {
-    const SHAPE: &'static Shape = &shapes::IamInstanceProfile;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct IcmpTypeCode {
-    pub code: Option<i32>,
-    pub r#type: Option<i32>,
-}
-
-impl Structure for IcmpTypeCode {
-    const SHAPE: &'static Shape = &shapes::IcmpTypeCode;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.code, value),
-            1 => put(&mut self.r#type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.code);
-        fields.opt(1, &self.r#type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Instance {
-    pub architecture: Option<String>,
-    pub block_device_mappings: Option<Vec<InstanceBlockDeviceMapping>>,
-    pub client_token: Option<String>,
-    pub ebs_optimized: Option<bool>,
-    pub ena_support: Option<bool>,
-    pub hypervisor: Option<String>,
-    pub iam_instance_profile: Option<IamInstanceProfile>,
-    pub instance_lifecycle: Option<String>,
-    pub elastic_gpu_associations: Option<Vec<ElasticGpuAssociation>>,
-    pub elastic_inference_accelerator_associations:
-        Option<Vec<ElasticInferenceAcceleratorAssociation>>,
-    pub network_interfaces: Option<Vec<InstanceNetworkInterface>>,
-    pub outpost_arn: Option<String>,
-    pub root_device_name: Option<String>,
-    pub root_device_type: Option<String>,
-    pub security_groups: Option<Vec<GroupIdentifier>>,
-    pub source_dest_check: Option<bool>,
-    pub spot_instance_request_id: Option<String>,
-    pub sriov_net_support: Option<String>,
-    pub state_reason: Option<StateReason>,
-    pub tags: Option<Vec<Tag>>,
-    pub virtualization_type: Option<String>,
-    pub cpu_options: Option<CpuOptions>,
-    pub capacity_block_id: Option<String>,
-    pub capacity_reservation_id: Option<String>,
-    pub capacity_reservation_specification: Option<CapacityReservationSpecificationResponse>,
-    pub hibernation_options: Option<HibernationOptions>,
-    pub licenses: Option<Vec<LicenseConfiguration>>,
-    pub metadata_options: Option<InstanceMetadataOptionsResponse>,
-    pub enclave_options: Option<EnclaveOptions>,
-    pub boot_mode: Option<String>,
-    pub platform_details: Option<String>,
-    pub usage_operation: Option<String>,
-    pub usage_operation_update_time: Option<Timestamp>,
-    pub private_dns_name_options: Option<PrivateDnsNameOptionsResponse>,
-    pub ipv6_address: Option<String>,
-    pub tpm_support: Option<String>,
-    pub maintenance_options: Option<InstanceMaintenanceOptions>,
-    pub current_instance_boot_mode: Option<String>,
-    pub network_performance_options: Option<InstanceNetworkPerformanceOptions>,
-    pub operator: Option<OperatorResponse>,
-    pub secondary_interfaces: Option<Vec<InstanceSecondaryInterface>>,
-    pub instance_id: Option<String>,
-    pub image_id: Option<String>,
-    pub state: Option<InstanceState>,
-    pub private_dns_name: Option<String>,
-    pub public_dns_name: Option<String>,
-    pub state_transition_reason: Option<String>,
-    pub key_name: Option<String>,
-    pub ami_launch_index: Option<i32>,
-    pub product_codes: Option<Vec<ProductCode>>,
-    pub instance_type: Option<String>,
-    pub launch_time: Option<Timestamp>,
-    pub placement: Option<Placement>,
-    pub kernel_id: Option<String>,
-    pub ramdisk_id: Option<String>,
-    pub platform: Option<String>,
-    pub monitoring: Option<Monitoring>,
-    pub subnet_id: Option<String>,
-    pub vpc_id: Option<String>,
-    pub private_ip_address: Option<String>,
-    pub public_ip_address: Option<String>,
-}
-
-impl Structure for Instance {
-    const SHAPE: &'static Shape = &shapes::Instance;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.architecture, value),
-            1 => put(&mut self.block_device_mappings, value),
-            2 => put(&mut self.client_token, value),
-            3 => put(&mut self.ebs_optimized, value),
-            4 => put(&mut self.ena_support, value),
-            5 => put(&mut self.hypervisor, value),
-            6 => put(&mut self.iam_instance_profile, value),
-            7 => put(&mut self.instance_lifecycle, value),
-            8 => put(&mut self.elastic_gpu_associations, value),
-            9 => put(&mut self.elastic_inference_accelerator_associations, value),
-            10 => put(&mut self.network_interfaces, value),
-            11 => put(&mut self.outpost_arn, value),
-            12 => put(&mut self.root_device_name, value),
-            13 => put(&mut self.root_device_type, value),
-            14 => put(&mut self.security_groups, value),
-            15 => put(&mut self.source_dest_check, value),
-            16 => put(&mut self.spot_instance_request_id, value),
-            17 => put(&mut self.sriov_net_support, value),
-            18 => put(&mut self.state_reason, value),
-            19 => put(&mut self.tags, value),
-            20 => put(&mut self.virtualization_type, value),
-            21 => put(&mut self.cpu_options, value),
-            22 => put(&mut self.capacity_block_id, value),
-            23 => put(&mut self.capacity_reservation_id, value),
-            24 => put(&mut self.capacity_reservation_specification, value),
-            25 => put(&mut self.hibernation_options, value),
-            26 => put(&mut self.licenses, value),
-            27 => put(&mut self.metadata_options, value),
-            28 => put(&mut self.enclave_options, value),
-            29 => put(&mut self.boot_mode, value),
-            30 => put(&mut self.platform_details, value),
-            31 => put(&mut self.usage_operation, value),
-            32 => put(&mut self.usage_operation_update_time, value),
-            33 => put(&mut self.private_dns_name_options, value),
-            34 => put(&mut self.ipv6_address, value),
-            35 => put(&mut self.tpm_support, value),
-            36 => put(&mut self.maintenance_options, value),
-            37 => put(&mut self.current_instance_boot_mode, value),
-            38 => put(&mut self.network_performance_options, value),
-            39 => put(&mut self.operator, value),
-            40 => put(&mut self.secondary_interfaces, value),
-            41 => put(&mut self.instance_id, value),
-            42 => put(&mut self.image_id, value),
-            43 => put(&mut self.state, value),
-            44 => put(&mut self.private_dns_name, value),
-            45 => put(&mut self.public_dns_name, value),
-            46 => put(&mut self.state_transition_reason, value),
-            47 => put(&mut self.key_name, value),
-            48 => put(&mut self.ami_launch_index, value),
-            49 => put(&mut self.product_codes, value),
-            50 => put(&mut self.instance_type, value),
-            51 => put(&mut self.launch_time, value),
-            52 => put(&mut self.placement, value),
-            53 => put(&mut self.kernel_id, value),
-            54 => put(&mut self.ramdisk_id, value),
-            55 => put(&mut self.platform, value),
-            56 => put(&mut self.monitoring, value),
-            57 => put(&mut self.subnet_id, value),
-            58 => put(&mut self.vpc_id, value),
-            59 => put(&mut self.private_ip_address, value),
-            60 => put(&mut self.public_ip_address, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(61);
-        fields.opt(0, &self.architecture);
-        fields.opt(1, &self.block_device_mappings);
-        fields.opt(2, &self.client_token);
-        fields.opt(3, &self.ebs_optimized);
-        fields.opt(4, &self.ena_support);
-        fields.opt(5, &self.hypervisor);
-        fields.opt(6, &self.iam_instance_profile);
-        fields.opt(7, &self.instance_lifecycle);
-        fields.opt(8, &self.elastic_gpu_associations);
-        fields.opt(9, &self.elastic_inference_accelerator_associations);
-        fields.opt(10, &self.network_interfaces);
-        fields.opt(11, &self.outpost_arn);
-        fields.opt(12, &self.root_device_name);
-        fields.opt(13, &self.root_device_type);
-        fields.opt(14, &self.security_groups);
-        fields.opt(15, &self.source_dest_check);
-        fields.opt(16, &self.spot_instance_request_id);
-        fields.opt(17, &self.sriov_net_support);
-        fields.opt(18, &self.state_reason);
-        fields.opt(19, &self.tags);
-        fields.opt(20, &self.virtualization_type);
-        fields.opt(21, &self.cpu_options);
-        fields.opt(22, &self.capacity_block_id);
-        fields.opt(23, &self.capacity_reservation_id);
-        fields.opt(24, &self.capacity_reservation_specification);
-        fields.opt(25, &self.hibernation_options);
-        fields.opt(26, &self.licenses);
-        fields.opt(27, &self.metadata_options);
-        fields.opt(28, &self.enclave_options);
-        fields.opt(29, &self.boot_mode);
-        fields.opt(30, &self.platform_details);
-        fields.opt(31, &self.usage_operation);
-        fields.opt(32, &self.usage_operation_update_time);
-        fields.opt(33, &self.private_dns_name_options);
-        fields.opt(34, &self.ipv6_address);
-        fields.opt(35, &self.tpm_support);
-        fields.opt(36, &self.maintenance_options);
-        fields.opt(37, &self.current_instance_boot_mode);
-        fields.opt(38, &self.network_performance_options);
-        fields.opt(39, &self.operator);
-        fields.opt(40, &self.secondary_interfaces);
-        fields.opt(41, &self.instance_id);
-        fields.opt(42, &self.image_id);
-        fields.opt(43, &self.state);
-        fields.opt(44, &self.private_dns_name);
-        fields.opt(45, &self.public_dns_name);
-        fields.opt(46, &self.state_transition_reason);
-        fields.opt(47, &self.key_name);
-        fields.opt(48, &self.ami_launch_index);
-        fields.opt(49, &self.product_codes);
-        fields.opt(50, &self.instance_type);
-        fields.opt(51, &self.launch_time);
-        fields.opt(52, &self.placement);
-        fields.opt(53, &self.kernel_id);
-        fields.opt(54, &self.ramdisk_id);
-        fields.opt(55, &self.platform);
-        fields.opt(56, &self.monitoring);
-        fields.opt(57, &self.subnet_id);
-        fields.opt(58, &self.vpc_id);
-        fields.opt(59, &self.private_ip_address);
-        fields.opt(60, &self.public_ip_address);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceAttachmentEnaSrdSpecification {
-    pub ena_srd_enabled: Option<bool>,
-    pub ena_srd_udp_specification: Option<InstanceAttachmentEnaSrdUdpSpecification>,
-}
-
-impl Structure for InstanceAttachmentEnaSrdSpecification {
-    const SHAPE: &'static Shape = &shapes::InstanceAttachmentEnaSrdSpecification;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.ena_srd_enabled, value),
-            1 => put(&mut self.ena_srd_udp_specification, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.ena_srd_enabled);
-        fields.opt(1, &self.ena_srd_udp_specification);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceAttachmentEnaSrdUdpSpecification {
-    pub ena_srd_udp_enabled: Option<bool>,
-}
-
-impl Structure for InstanceAttachmentEnaSrdUdpSpecification {
-    const SHAPE: &'static Shape = &shapes::InstanceAttachmentEnaSrdUdpSpecification;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.ena_srd_udp_enabled, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.ena_srd_udp_enabled);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceBlockDeviceMapping {
-    pub device_name: Option<String>,
-    pub ebs: Option<EbsInstanceBlockDevice>,
-}
-
-impl Structure for InstanceBlockDeviceMapping {
-    const SHAPE: &'static Shape = &shapes::InstanceBlockDeviceMapping;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.device_name, value),
-            1 => put(&mut self.ebs, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.device_name);
-        fields.opt(1, &self.ebs);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceIpv4Prefix {
-    pub ipv4_prefix: Option<String>,
-}
-
-impl Structure for InstanceIpv4Prefix {
-    const SHAPE: &'static Shape = &shapes::InstanceIpv4Prefix;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.ipv4_prefix, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.ipv4_prefix);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceIpv6Address {
-    pub ipv6_address: Option<String>,
-    pub is_primary_ipv6: Option<bool>,
-}
-
-impl Structure for InstanceIpv6Address {
-    const SHAPE: &'static Shape = &shapes::InstanceIpv6Address;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.ipv6_address, value),
-            1 => put(&mut self.is_primary_ipv6, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.ipv6_address);
-        fields.opt(1, &self.is_primary_ipv6);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceIpv6Prefix {
-    pub ipv6_prefix: Option<String>,
-}
-
-impl Structure for InstanceIpv6Prefix {
-    const SHAPE: &'static Shape = &shapes::InstanceIpv6Prefix;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.ipv6_prefix, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.ipv6_prefix);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceMaintenanceOptions {
-    pub auto_recovery: Option<String>,
-    pub reboot_migration: Option<String>,
-}
-
-impl Structure for InstanceMaintenanceOptions {
-    const SHAPE: &'static Shape = &shapes::InstanceMaintenanceOptions;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.auto_recovery, value),
-            1 => put(&mut self.reboot_migration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.auto_recovery);
-        fields.opt(1, &self.reboot_migration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceMetadataOptionsResponse {
-    pub state: Option<String>,
-    pub http_tokens: Option<String>,
-    pub http_put_response_hop_limit: Option<i32>,
-    pub http_endpoint: Option<String>,
-    pub http_protocol_ipv6: Option<String>,
-    pub instance_metadata_tags: Option<String>,
-}
-
-impl Structure for InstanceMetadataOptionsResponse {
-    const SHAPE: &'static Shape = &shapes::InstanceMetadataOptionsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.state, value),
-            1 => put(&mut self.http_tokens, value),
-            2 => put(&mut self.http_put_response_hop_limit, value),
-            3 => put(&mut self.http_endpoint, value),
-            4 => put(&mut self.http_protocol_ipv6, value),
-            5 => put(&mut self.instance_metadata_tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.state);
-        fields.opt(1, &self.http_tokens);
-        fields.opt(2, &self.http_put_response_hop_limit);
-        fields.opt(3, &self.http_endpoint);
-        fields.opt(4, &self.http_protocol_ipv6);
-        fields.opt(5, &self.instance_metadata_tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceNetworkInterface {
-    pub association: Option<InstanceNetworkInterfaceAssociation>,
-    pub attachment: Option<InstanceNetworkInterfaceAttachment>,
-    pub description: Option<String>,
-    pub groups: Option<Vec<GroupIdentifier>>,
-    pub ipv6_addresses: Option<Vec<InstanceIpv6Address>>,
-    pub mac_address: Option<String>,
-    pub network_interface_id: Option<String>,
-    pub owner_id: Option<String>,
-    pub private_dns_name: Option<String>,
-    pub private_ip_address: Option<String>,
-    pub private_ip_addresses: Option<Vec<InstancePrivateIpAddress>>,
-    pub source_dest_check: Option<bool>,
-    pub status: Option<String>,
-    pub subnet_id: Option<String>,
-    pub vpc_id: Option<String>,
-    pub interface_type: Option<String>,
-    pub ipv4_prefixes: Option<Vec<InstanceIpv4Prefix>>,
-    pub ipv6_prefixes: Option<Vec<InstanceIpv6Prefix>>,
-    pub connection_tracking_configuration: Option<ConnectionTrackingSpecificationResponse>,
-    pub operator: Option<OperatorResponse>,
-}
-
-impl Structure for InstanceNetworkInterface {
-    const SHAPE: &'static Shape = &shapes::InstanceNetworkInterface;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.association, value),
-            1 => put(&mut self.attachment, value),
-            2 => put(&mut self.description, value),
-            3 => put(&mut self.groups, value),
-            4 => put(&mut self.ipv6_addresses, value),
-            5 => put(&mut self.mac_address, value),
-            6 => put(&mut self.network_interface_id, value),
-            7 => put(&mut self.owner_id, value),
-            8 => put(&mut self.private_dns_name, value),
-            9 => put(&mut self.private_ip_address, value),
-            10 => put(&mut self.private_ip_addresses, value),
-            11 => put(&mut self.source_dest_check, value),
-            12 => put(&mut self.status, value),
-            13 => put(&mut self.subnet_id, value),
-            14 => put(&mut self.vpc_id, value),
-            15 => put(&mut self.interface_type, value),
-            16 => put(&mut self.ipv4_prefixes, value),
-            17 => put(&mut self.ipv6_prefixes, value),
-            18 => put(&mut self.connection_tracking_configuration, value),
-            19 => put(&mut self.operator, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(20);
-        fields.opt(0, &self.association);
-        fields.opt(1, &self.attachment);
-        fields.opt(2, &self.description);
-        fields.opt(3, &self.groups);
-        fields.opt(4, &self.ipv6_addresses);
-        fields.opt(5, &self.mac_address);
-        fields.opt(6, &self.network_interface_id);
-        fields.opt(7, &self.owner_id);
-        fields.opt(8, &self.private_dns_name);
-        fields.opt(9, &self.private_ip_address);
-        fields.opt(10, &self.private_ip_addresses);
-        fields.opt(11, &self.source_dest_check);
-        fields.opt(12, &self.status);
-        fields.opt(13, &self.subnet_id);
-        fields.opt(14, &self.vpc_id);
-        fields.opt(15, &self.interface_type);
-        fields.opt(16, &self.ipv4_prefixes);
-        fields.opt(17, &self.ipv6_prefixes);
-        fields.opt(18, &self.connection_tracking_configuration);
-        fields.opt(19, &self.operator);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceNetworkInterfaceAssociation {
-    pub carrier_ip: Option<String>,
-    pub customer_owned_ip: Option<String>,
-    pub ip_owner_id: Option<String>,
-    pub public_dns_name: Option<String>,
-    pub public_ip: Option<String>,
-}
-
-impl Structure for InstanceNetworkInterfaceAssociation {
-    const SHAPE: &'static Shape = &shapes::InstanceNetworkInterfaceAssociation;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.carrier_ip, value),
-            1 => put(&mut self.customer_owned_ip, value),
-            2 => put(&mut self.ip_owner_id, value),
-            3 => put(&mut self.public_dns_name, value),
-            4 => put(&mut self.public_ip, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.carrier_ip);
-        fields.opt(1, &self.customer_owned_ip);
-        fields.opt(2, &self.ip_owner_id);
-        fields.opt(3, &self.public_dns_name);
-        fields.opt(4, &self.public_ip);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceNetworkInterfaceAttachment {
-    pub attach_time: Option<Timestamp>,
-    pub attachment_id: Option<String>,
-    pub delete_on_termination: Option<bool>,
-    pub device_index: Option<i32>,
-    pub status: Option<String>,
-    pub network_card_index: Option<i32>,
-    pub ena_srd_specification: Option<InstanceAttachmentEnaSrdSpecification>,
-    pub ena_queue_count: Option<i32>,
-}
-
-impl Structure for InstanceNetworkInterfaceAttachment {
-    const SHAPE: &'static Shape = &shapes::InstanceNetworkInterfaceAttachment;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.attach_time, value),
-            1 => put(&mut self.attachment_id, value),
-            2 => put(&mut self.delete_on_termination, value),
-            3 => put(&mut self.device_index, value),
-            4 => put(&mut self.status, value),
-            5 => put(&mut self.network_card_index, value),
-            6 => put(&mut self.ena_srd_specification, value),
-            7 => put(&mut self.ena_queue_count, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(8);
-        fields.opt(0, &self.attach_time);
-        fields.opt(1, &self.attachment_id);
-        fields.opt(2, &self.delete_on_termination);
-        fields.opt(3, &self.device_index);
-        fields.opt(4, &self.status);
-        fields.opt(5, &self.network_card_index);
-        fields.opt(6, &self.ena_srd_specification);
-        fields.opt(7, &self.ena_queue_count);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceNetworkPerformanceOptions {
-    pub bandwidth_weighting: Option<String>,
-}
-
-impl Structure for InstanceNetworkPerformanceOptions {
-    const SHAPE: &'static Shape = &shapes::InstanceNetworkPerformanceOptions;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.bandwidth_weighting, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.bandwidth_weighting);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstancePrivateIpAddress {
-    pub association: Option<InstanceNetworkInterfaceAssociation>,
-    pub primary: Option<bool>,
-    pub private_dns_name: Option<String>,
-    pub private_ip_address: Option<String>,
-}
-
-impl Structure for InstancePrivateIpAddress {
-    const SHAPE: &'static Shape = &shapes::InstancePrivateIpAddress;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.association, value),
-            1 => put(&mut self.primary, value),
-            2 => put(&mut self.private_dns_name, value),
-            3 => put(&mut self.private_ip_address, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.association);
-        fields.opt(1, &self.primary);
-        fields.opt(2, &self.private_dns_name);
-        fields.opt(3, &self.private_ip_address);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceSecondaryInterface {
-    pub attachment: Option<InstanceSecondaryInterfaceAttachment>,
-    pub mac_address: Option<String>,
-    pub secondary_interface_id: Option<String>,
-    pub owner_id: Option<String>,
-    pub private_ip_addresses: Option<Vec<InstanceSecondaryInterfacePrivateIpAddress>>,
-    pub source_dest_check: Option<bool>,
-    pub status: Option<String>,
-    pub secondary_subnet_id: Option<String>,
-    pub secondary_network_id: Option<String>,
-    pub interface_type: Option<String>,
-}
-
-impl Structure for InstanceSecondaryInterface {
-    const SHAPE: &'static Shape = &shapes::InstanceSecondaryInterface;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.attachment, value),
-            1 => put(&mut self.mac_address, value),
-            2 => put(&mut self.secondary_interface_id, value),
-            3 => put(&mut self.owner_id, value),
-            4 => put(&mut self.private_ip_addresses, value),
-            5 => put(&mut self.source_dest_check, value),
-            6 => put(&mut self.status, value),
-            7 => put(&mut self.secondary_subnet_id, value),
-            8 => put(&mut self.secondary_network_id, value),
-            9 => put(&mut self.interface_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(10);
-        fields.opt(0, &self.attachment);
-        fields.opt(1, &self.mac_address);
-        fields.opt(2, &self.secondary_interface_id);
-        fields.opt(3, &self.owner_id);
-        fields.opt(4, &self.private_ip_addresses);
-        fields.opt(5, &self.source_dest_check);
-        fields.opt(6, &self.status);
-        fields.opt(7, &self.secondary_subnet_id);
-        fields.opt(8, &self.secondary_network_id);
-        fields.opt(9, &self.interface_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceSecondaryInterfaceAttachment {
-    pub attach_time: Option<Timestamp>,
-    pub attachment_id: Option<String>,
-    pub delete_on_termination: Option<bool>,
-    pub device_index: Option<i32>,
-    pub status: Option<String>,
-    pub network_card_index: Option<i32>,
-}
-
-impl Structure for InstanceSecondaryInterfaceAttachment {
-    const SHAPE: &'static Shape = &shapes::InstanceSecondaryInterfaceAttachment;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.attach_time, value),
-            1 => put(&mut self.attachment_id, value),
-            2 => put(&mut self.delete_on_termination, value),
-            3 => put(&mut self.device_index, value),
-            4 => put(&mut self.status, value),
-            5 => put(&mut self.network_card_index, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.attach_time);
-        fields.opt(1, &self.attachment_id);
-        fields.opt(2, &self.delete_on_termination);
-        fields.opt(3, &self.device_index);
-        fields.opt(4, &self.status);
-        fields.opt(5, &self.network_card_index);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceSecondaryInterfacePrivateIpAddress {
-    pub private_ip_address: Option<String>,
-}
-
-impl Structure for InstanceSecondaryInterfacePrivateIpAddress {
-    const SHAPE: &'static Shape = &shapes::InstanceSecondaryInterfacePrivateIpAddress;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.private_ip_address, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.private_ip_address);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceState {
-    pub code: Option<i32>,
-    pub name: Option<String>,
-}
-
-impl Structure for InstanceState {
-    const SHAPE: &'static Shape = &shapes::InstanceState;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.code, value),
-            1 => put(&mut self.name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.code);
-        fields.opt(1, &self.name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InternetGateway {
-    pub attachments: Option<Vec<InternetGatewayAttachment>>,
-    pub internet_gateway_id: Option<String>,
-    pub owner_id: Option<String>,
-    pub tags: Option<Vec<Tag>>,
-}
-
-impl Structure for InternetGateway {
-    const SHAPE: &'static Shape = &shapes::InternetGateway;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.attachments, value),
-            1 => put(&mut self.internet_gateway_id, value),
-            2 => put(&mut self.owner_id, value),
-            3 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.attachments);
-        fields.opt(1, &self.internet_gateway_id);
-        fields.opt(2, &self.owner_id);
-        fields.opt(3, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InternetGatewayAttachment {
-    pub state: Option<String>,
-    pub vpc_id: Option<String>,
-}
-
-impl Structure for InternetGatewayAttachment {
-    const SHAPE: &'static Shape = &shapes::InternetGatewayAttachment;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.state, value),
-            1 => put(&mut self.vpc_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.state);
-        fields.opt(1, &self.vpc_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct IpPermission {
-    pub ip_protocol: Option<String>,
-    pub from_port: Option<i32>,
-    pub to_port: Option<i32>,
-    pub user_id_group_pairs: Option<Vec<UserIdGroupPair>>,
-    pub ip_ranges: Option<Vec<IpRange>>,
-    pub ipv6_ranges: Option<Vec<Ipv6Range>>,
-    pub prefix_list_ids: Option<Vec<PrefixListId>>,
-}
-
-impl Structure for IpPermission {
-    const SHAPE: &'static Shape = &shapes::IpPermission;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.ip_protocol, value),
-            1 => put(&mut self.from_port, value),
-            2 => put(&mut self.to_port, value),
-            3 => put(&mut self.user_id_group_pairs, value),
-            4 => put(&mut self.ip_ranges, value),
-            5 => put(&mut self.ipv6_ranges, value),
-            6 => put(&mut self.prefix_list_ids, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.ip_protocol);
-        fields.opt(1, &self.from_port);
-        fields.opt(2, &self.to_port);
-        fields.opt(3, &self.user_id_group_pairs);
-        fields.opt(4, &self.ip_ranges);
-        fields.opt(5, &self.ipv6_ranges);
-        fields.opt(6, &self.prefix_list_ids);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct IpRange {
-    pub description: Option<String>,
-    pub cidr_ip: Option<String>,
-}
-
-impl Structure for IpRange {
-    const SHAPE: &'static Shape = &shapes::IpRange;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.description, value),
-            1 => put(&mut self.cidr_ip, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.description);
-        fields.opt(1, &self.cidr_ip);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Ipv4PrefixSpecification {
-    pub ipv4_prefix: Option<String>,
-}
-
-impl Structure for Ipv4PrefixSpecification {
-    const SHAPE: &'static Shape = &shapes::Ipv4PrefixSpecification;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.ipv4_prefix, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.ipv4_prefix);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Ipv6PrefixSpecification {
-    pub ipv6_prefix: Option<String>,
-}
-
-impl Structure for Ipv6PrefixSpecification {
-    const SHAPE: &'static Shape = &shapes::Ipv6PrefixSpecification;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.ipv6_prefix, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.ipv6_prefix);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Ipv6Range {
-    pub description: Option<String>,
-    pub cidr_ipv6: Option<String>,
-}
-
-impl Structure for Ipv6Range {
-    const SHAPE: &'static Shape = &shapes::Ipv6Range;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.description, value),
-            1 => put(&mut self.cidr_ipv6, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.description);
-        fields.opt(1, &self.cidr_ipv6);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LicenseConfiguration {
-    pub license_configuration_arn: Option<String>,
-}
-
-impl Structure for LicenseConfiguration {
-    const SHAPE: &'static Shape = &shapes::LicenseConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.license_configuration_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.license_configuration_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Monitoring {
-    pub metric_category_ids: Option<Vec<String>>,
-    pub state: Option<String>,
-}
-
-impl Structure for Monitoring {
-    const SHAPE: &'static Shape = &shapes::Monitoring;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.metric_category_ids, value),
-            1 => put(&mut self.state, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.metric_category_ids);
-        fields.opt(1, &self.state);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct NetworkAcl {
-    pub associations: Option<Vec<NetworkAclAssociation>>,
-    pub entries: Option<Vec<NetworkAclEntry>>,
-    pub is_default: Option<bool>,
-    pub network_acl_id: Option<String>,
-    pub tags: Option<Vec<Tag>>,
-    pub vpc_id: Option<String>,
-    pub owner_id: Option<String>,
-}
-
-impl Structure for NetworkAcl {
-    const SHAPE: &'static Shape = &shapes::NetworkAcl;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.associations, value),
-            1 => put(&mut self.entries, value),
-            2 => put(&mut self.is_default, value),
-            3 => put(&mut self.network_acl_id, value),
-            4 => put(&mut self.tags, value),
-            5 => put(&mut self.vpc_id, value),
-            6 => put(&mut self.owner_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.associations);
-        fields.opt(1, &self.entries);
-        fields.opt(2, &self.is_default);
-        fields.opt(3, &self.network_acl_id);
-        fields.opt(4, &self.tags);
-        fields.opt(5, &self.vpc_id);
-        fields.opt(6, &self.owner_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct NetworkAclAssociation {
-    pub network_acl_association_id: Option<String>,
-    pub network_acl_id: Option<String>,
-    pub subnet_id: Option<String>,
-}
-
-impl Structure for NetworkAclAssociation {
-    const SHAPE: &'static Shape = &shapes::NetworkAclAssociation;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.network_acl_association_id, value),
-            1 => put(&mut self.network_acl_id, value),
-            2 => put(&mut self.subnet_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.network_acl_association_id);
-        fields.opt(1, &self.network_acl_id);
-        fields.opt(2, &self.subnet_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct NetworkAclEntry {
-    pub cidr_block: Option<String>,
-    pub egress: Option<bool>,
-    pub icmp_type_code: Option<IcmpTypeCode>,
-    pub ipv6_cidr_block: Option<String>,
-    pub port_range: Option<PortRange>,
-    pub protocol: Option<String>,
-    pub rule_action: Option<String>,
-    pub rule_number: Option<i32>,
-}
-
-impl Structure for NetworkAclEntry {
-    const SHAPE: &'static Shape = &shapes::NetworkAclEntry;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cidr_block, value),
-            1 => put(&mut self.egress, value),
-            2 => put(&mut self.icmp_type_code, value),
-            3 => put(&mut self.ipv6_cidr_block, value),
-            4 => put(&mut self.port_range, value),
-            5 => put(&mut self.protocol, value),
-            6 => put(&mut self.rule_action, value),
-            7 => put(&mut self.rule_number, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(8);
-        fields.opt(0, &self.cidr_block);
-        fields.opt(1, &self.egress);
-        fields.opt(2, &self.icmp_type_code);
-        fields.opt(3, &self.ipv6_cidr_block);
-        fields.opt(4, &self.port_range);
-        fields.opt(5, &self.protocol);
-        fields.opt(6, &self.rule_action);
-        fields.opt(7, &self.rule_number);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct NetworkInterface {
-    pub association: Option<NetworkInterfaceAssociation>,
-    pub attachment: Option<NetworkInterfaceAttachment>,
-    pub availability_zone: Option<String>,
-    pub connection_tracking_configuration: Option<ConnectionTrackingConfiguration>,
-    pub description: Option<String>,
-    pub groups: Option<Vec<GroupIdentifier>>,
-    pub interface_type: Option<String>,
-    pub ipv6_addresses: Option<Vec<NetworkInterfaceIpv6Address>>,
-    pub mac_address: Option<String>,
-    pub network_interface_id: Option<String>,
-    pub outpost_arn: Option<String>,
-    pub owner_id: Option<String>,
-    pub private_dns_name: Option<String>,
-    pub public_dns_name: Option<String>,
-    pub public_ip_dns_name_options: Option<PublicIpDnsNameOptions>,
-    pub private_ip_address: Option<String>,
-    pub private_ip_addresses: Option<Vec<NetworkInterfacePrivateIpAddress>>,
-    pub ipv4_prefixes: Option<Vec<Ipv4PrefixSpecification>>,
-    pub ipv6_prefixes: Option<Vec<Ipv6PrefixSpecification>>,
-    pub requester_id: Option<String>,
-    pub requester_managed: Option<bool>,
-    pub source_dest_check: Option<bool>,
-    pub status: Option<String>,
-    pub subnet_id: Option<String>,
-    pub tag_set: Option<Vec<Tag>>,
-    pub vpc_id: Option<String>,
-    pub deny_all_igw_traffic: Option<bool>,
-    pub ipv6_native: Option<bool>,
-    pub ipv6_address: Option<String>,
-    pub operator: Option<OperatorResponse>,
-    pub associated_subnets: Option<Vec<String>>,
-    pub availability_zone_id: Option<String>,
-}
-
-impl Structure for NetworkInterface {
-    const SHAPE: &'static Shape = &shapes::NetworkInterface;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.association, value),
-            1 => put(&mut self.attachment, value),
-            2 => put(&mut self.availability_zone, value),
-            3 => put(&mut self.connection_tracking_configuration, value),
-            4 => put(&mut self.description, value),
-            5 => put(&mut self.groups, value),
-            6 => put(&mut self.interface_type, value),
-            7 => put(&mut self.ipv6_addresses, value),
-            8 => put(&mut self.mac_address, value),
-            9 => put(&mut self.network_interface_id, value),
-            10 => put(&mut self.outpost_arn, value),
-            11 => put(&mut self.owner_id, value),
-            12 => put(&mut self.private_dns_name, value),
-            13 => put(&mut self.public_dns_name, value),
-            14 => put(&mut self.public_ip_dns_name_options, value),
-            15 => put(&mut self.private_ip_address, value),
-            16 => put(&mut self.private_ip_addresses, value),
-            17 => put(&mut self.ipv4_prefixes, value),
-            18 => put(&mut self.ipv6_prefixes, value),
-            19 => put(&mut self.requester_id, value),
-            20 => put(&mut self.requester_managed, value),
-            21 => put(&mut self.source_dest_check, value),
-            22 => put(&mut self.status, value),
-            23 => put(&mut self.subnet_id, value),
-            24 => put(&mut self.tag_set, value),
-            25 => put(&mut self.vpc_id, value),
-            26 => put(&mut self.deny_all_igw_traffic, value),
-            27 => put(&mut self.ipv6_native, value),
-            28 => put(&mut self.ipv6_address, value),
-            29 => put(&mut self.operator, value),
-            30 => put(&mut self.associated_subnets, value),
-            31 => put(&mut self.availability_zone_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(32);
-        fields.opt(0, &self.association);
-        fields.opt(1, &self.attachment);
-        fields.opt(2, &self.availability_zone);
-        fields.opt(3, &self.connection_tracking_configuration);
-        fields.opt(4, &self.description);
-        fields.opt(5, &self.groups);
-        fields.opt(6, &self.interface_type);
-        fields.opt(7, &self.ipv6_addresses);
-        fields.opt(8, &self.mac_address);
-        fields.opt(9, &self.network_interface_id);
-        fields.opt(10, &self.outpost_arn);
-        fields.opt(11, &self.owner_id);
-        fields.opt(12, &self.private_dns_name);
-        fields.opt(13, &self.public_dns_name);
-        fields.opt(14, &self.public_ip_dns_name_options);
-        fields.opt(15, &self.private_ip_address);
-        fields.opt(16, &self.private_ip_addresses);
-        fields.opt(17, &self.ipv4_prefixes);
-        fields.opt(18, &self.ipv6_prefixes);
-        fields.opt(19, &self.requester_id);
-        fields.opt(20, &self.requester_managed);
-        fields.opt(21, &self.source_dest_check);
-        fields.opt(22, &self.status);
-        fields.opt(23, &self.subnet_id);
-        fields.opt(24, &self.tag_set);
-        fields.opt(25, &self.vpc_id);
-        fields.opt(26, &self.deny_all_igw_traffic);
-        fields.opt(27, &self.ipv6_native);
-        fields.opt(28, &self.ipv6_address);
-        fields.opt(29, &self.operator);
-        fields.opt(30, &self.associated_subnets);
-        fields.opt(31, &self.availability_zone_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct NetworkInterfaceAssociation {
-    pub allocation_id: Option<String>,
-    pub association_id: Option<String>,
-    pub ip_owner_id: Option<String>,
-    pub public_dns_name: Option<String>,
-    pub public_ip: Option<String>,
-    pub customer_owned_ip: Option<String>,
-    pub carrier_ip: Option<String>,
-}
-
-impl Structure for NetworkInterfaceAssociation {
-    const SHAPE: &'static Shape = &shapes::NetworkInterfaceAssociation;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.allocation_id, value),
-            1 => put(&mut self.association_id, value),
-            2 => put(&mut self.ip_owner_id, value),
-            3 => put(&mut self.public_dns_name, value),
-            4 => put(&mut self.public_ip, value),
-            5 => put(&mut self.customer_owned_ip, value),
-            6 => put(&mut self.carrier_ip, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.allocation_id);
-        fields.opt(1, &self.association_id);
-        fields.opt(2, &self.ip_owner_id);
-        fields.opt(3, &self.public_dns_name);
-        fields.opt(4, &self.public_ip);
-        fields.opt(5, &self.customer_owned_ip);
-        fields.opt(6, &self.carrier_ip);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct NetworkInterfaceAttachment {
-    pub attach_time: Option<Timestamp>,
-    pub attachment_id: Option<String>,
-    pub delete_on_termination: Option<bool>,
-    pub device_index: Option<i32>,
-    pub network_card_index: Option<i32>,
-    pub instance_id: Option<String>,
-    pub instance_owner_id: Option<String>,
-    pub status: Option<String>,
-    pub ena_srd_specification: Option<AttachmentEnaSrdSpecification>,
-    pub ena_queue_count: Option<i32>,
-}
-
-impl Structure for NetworkInterfaceAttachment {
-    const SHAPE: &'static Shape = &shapes::NetworkInterfaceAttachment;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.attach_time, value),
-            1 => put(&mut self.attachment_id, value),
-            2 => put(&mut self.delete_on_termination, value),
-            3 => put(&mut self.device_index, value),
-            4 => put(&mut self.network_card_index, value),
-            5 => put(&mut self.instance_id, value),
-            6 => put(&mut self.instance_owner_id, value),
-            7 => put(&mut self.status, value),
-            8 => put(&mut self.ena_srd_specification, value),
-            9 => put(&mut self.ena_queue_count, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(10);
-        fields.opt(0, &self.attach_time);
-        fields.opt(1, &self.attachment_id);
-        fields.opt(2, &self.delete_on_termination);
-        fields.opt(3, &self.device_index);
-        fields.opt(4, &self.network_card_index);
-        fields.opt(5, &self.instance_id);
-        fields.opt(6, &self.instance_owner_id);
-        fields.opt(7, &self.status);
-        fields.opt(8, &self.ena_srd_specification);
-        fields.opt(9, &self.ena_queue_count);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct NetworkInterfaceIpv6Address {
-    pub ipv6_address: Option<String>,
-    pub public_ipv6_dns_name: Option<String>,
-    pub is_primary_ipv6: Option<bool>,
-}
-
-impl Structure for NetworkInterfaceIpv6Address {
-    const SHAPE: &'static Shape = &shapes::NetworkInterfaceIpv6Address;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.ipv6_address, value),
-            1 => put(&mut self.public_ipv6_dns_name, value),
-            2 => put(&mut self.is_primary_ipv6, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.ipv6_address);
-        fields.opt(1, &self.public_ipv6_dns_name);
-        fields.opt(2, &self.is_primary_ipv6);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct NetworkInterfacePrivateIpAddress {
-    pub association: Option<NetworkInterfaceAssociation>,
-    pub primary: Option<bool>,
-    pub private_dns_name: Option<String>,
-    pub private_ip_address: Option<String>,
-}
-
-impl Structure for NetworkInterfacePrivateIpAddress {
-    const SHAPE: &'static Shape = &shapes::NetworkInterfacePrivateIpAddress;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.association, value),
-            1 => put(&mut self.primary, value),
-            2 => put(&mut self.private_dns_name, value),
-            3 => put(&mut self.private_ip_address, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.association);
-        fields.opt(1, &self.primary);
-        fields.opt(2, &self.private_dns_name);
-        fields.opt(3, &self.private_ip_address);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct OperatorResponse {
-    pub managed: Option<bool>,
-    pub principal: Option<String>,
-    pub hidden_by_default: Option<bool>,
-}
-
-impl Structure for OperatorResponse {
-    const SHAPE: &'static Shape = &shapes::OperatorResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.managed, value),
-            1 => put(&mut self.principal, value),
-            2 => put(&mut self.hidden_by_default, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.managed);
-        fields.opt(1, &self.principal);
-        fields.opt(2, &self.hidden_by_default);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Placement {
-    pub availability_zone_id: Option<String>,
-    pub affinity: Option<String>,
-    pub group_name: Option<String>,
-    pub partition_number: Option<i32>,
-    pub host_id: Option<String>,
-    pub tenancy: Option<String>,
-    pub spread_domain: Option<String>,
-    pub host_resource_group_arn: Option<String>,
-    pub group_id: Option<String>,
-    pub availability_zone: Option<String>,
-}
-
-impl Structure for Placement {
-    const SHAPE: &'static Shape = &shapes::Placement;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.availability_zone_id, value),
-            1 => put(&mut self.affinity, value),
-            2 => put(&mut self.group_name, value),
-            3 => put(&mut self.partition_number, value),
-            4 => put(&mut self.host_id, value),
-            5 => put(&mut self.tenancy, value),
-            6 => put(&mut self.spread_domain, value),
-            7 => put(&mut self.host_resource_group_arn, value),
-            8 => put(&mut self.group_id, value),
-            9 => put(&mut self.availability_zone, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(10);
-        fields.opt(0, &self.availability_zone_id);
-        fields.opt(1, &self.affinity);
-        fields.opt(2, &self.group_name);
-        fields.opt(3, &self.partition_number);
-        fields.opt(4, &self.host_id);
-        fields.opt(5, &self.tenancy);
-        fields.opt(6, &self.spread_domain);
-        fields.opt(7, &self.host_resource_group_arn);
-        fields.opt(8, &self.group_id);
-        fields.opt(9, &self.availability_zone);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PortRange {
-    pub from: Option<i32>,
-    pub to: Option<i32>,
-}
-
-impl Structure for PortRange {
-    const SHAPE: &'static Shape = &shapes::PortRange;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.from, value),
-            1 => put(&mut self.to, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.from);
-        fields.opt(1, &self.to);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PrefixListId {
-    pub description: Option<String>,
-    pub prefix_list_id: Option<String>,
-}
-
-impl Structure for PrefixListId {
-    const SHAPE: &'static Shape = &shapes::PrefixListId;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.description, value),
-            1 => put(&mut self.prefix_list_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.description);
-        fields.opt(1, &self.prefix_list_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PrivateDnsNameOptionsOnLaunch {
-    pub hostname_type: Option<String>,
-    pub enable_resource_name_dns_a_record: Option<bool>,
-    pub enable_resource_name_dns_aaaa_record: Option<bool>,
-}
-
-impl Structure for PrivateDnsNameOptionsOnLaunch {
-    const SHAPE: &'static Shape = &shapes::PrivateDnsNameOptionsOnLaunch;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.hostname_type, value),
-            1 => put(&mut self.enable_resource_name_dns_a_record, value),
-            2 => put(&mut self.enable_resource_name_dns_aaaa_record, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.hostname_type);
-        fields.opt(1, &self.enable_resource_name_dns_a_record);
-        fields.opt(2, &self.enable_resource_name_dns_aaaa_record);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PrivateDnsNameOptionsResponse {
-    pub hostname_type: Option<String>,
-    pub enable_resource_name_dns_a_record: Option<bool>,
-    pub enable_resource_name_dns_aaaa_record: Option<bool>,
-}
-
-impl Structure for PrivateDnsNameOptionsResponse {
-    const SHAPE: &'static Shape = &shapes::PrivateDnsNameOptionsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.hostname_type, value),
-            1 => put(&mut self.enable_resource_name_dns_a_record, value),
-            2 => put(&mut self.enable_resource_name_dns_aaaa_record, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.hostname_type);
-        fields.opt(1, &self.enable_resource_name_dns_a_record);
-        fields.opt(2, &self.enable_resource_name_dns_aaaa_record);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ProductCode {
-    pub product_code_id: Option<String>,
-    pub product_code_type: Option<String>,
-}
-
-impl Structure for ProductCode {
-    const SHAPE: &'static Shape = &shapes::ProductCode;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.product_code_id, value),
-            1 => put(&mut self.product_code_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.product_code_id);
-        fields.opt(1, &self.product_code_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PropagatingVgw {
-    pub gateway_id: Option<String>,
-}
-
-impl Structure for PropagatingVgw {
-    const SHAPE: &'static Shape = &shapes::PropagatingVgw;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateway_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.gateway_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PublicIpDnsNameOptions {
-    pub dns_hostname_type: Option<String>,
-    pub public_ipv4_dns_name: Option<String>,
-    pub public_ipv6_dns_name: Option<String>,
-    pub public_dual_stack_dns_name: Option<String>,
-}
-
-impl Structure for PublicIpDnsNameOptions {
-    const SHAPE: &'static Shape = &shapes::PublicIpDnsNameOptions;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.dns_hostname_type, value),
-            1 => put(&mut self.public_ipv4_dns_name, value),
-            2 => put(&mut self.public_ipv6_dns_name, value),
-            3 => put(&mut self.public_dual_stack_dns_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.dns_hostname_type);
-        fields.opt(1, &self.public_ipv4_dns_name);
-        fields.opt(2, &self.public_ipv6_dns_name);
-        fields.opt(3, &self.public_dual_stack_dns_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ReferencedSecurityGroup {
-    pub group_id: Option<String>,
-    pub peering_status: Option<String>,
-    pub user_id: Option<String>,
-    pub vpc_id: Option<String>,
-    pub vpc_peering_connection_id: Option<String>,
-}
-
-impl Structure for ReferencedSecurityGroup {
-    const SHAPE: &'static Shape = &shapes::ReferencedSecurityGroup;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.group_id, value),
-            1 => put(&mut self.peering_status, value),
-            2 => put(&mut self.user_id, value),
-            3 => put(&mut self.vpc_id, value),
-            4 => put(&mut self.vpc_peering_connection_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.group_id);
-        fields.opt(1, &self.peering_status);
-        fields.opt(2, &self.user_id);
-        fields.opt(3, &self.vpc_id);
-        fields.opt(4, &self.vpc_peering_connection_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Region {
-    pub opt_in_status: Option<String>,
-    pub geography: Option<Vec<RegionGeography>>,
-    pub region_name: Option<String>,
-    pub endpoint: Option<String>,
-}
-
-impl Structure for Region {
-    const SHAPE: &'static Shape = &shapes::Region;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.opt_in_status, value),
-            1 => put(&mut self.geography, value),
-            2 => put(&mut self.region_name, value),
-            3 => put(&mut self.endpoint, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.opt_in_status);
-        fields.opt(1, &self.geography);
-        fields.opt(2, &self.region_name);
-        fields.opt(3, &self.endpoint);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RegionGeography {
-    pub name: Option<String>,
-}
-
-impl Structure for RegionGeography {
-    const SHAPE: &'static Shape = &shapes::RegionGeography;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Reservation {
-    pub reservation_id: Option<String>,
-    pub owner_id: Option<String>,
-    pub requester_id: Option<String>,
-    pub groups: Option<Vec<GroupIdentifier>>,
-    pub instances: Option<Vec<Instance>>,
-}
-
-impl Structure for Reservation {
-    const SHAPE: &'static Shape = &shapes::Reservation;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.reservation_id, value),
-            1 => put(&mut self.owner_id, value),
-            2 => put(&mut self.requester_id, value),
-            3 => put(&mut self.groups, value),
-            4 => put(&mut self.instances, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.reservation_id);
-        fields.opt(1, &self.owner_id);
-        fields.opt(2, &self.requester_id);
-        fields.opt(3, &self.groups);
-        fields.opt(4, &self.instances);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Route {
-    pub destination_cidr_block: Option<String>,
-    pub destination_ipv6_cidr_block: Option<String>,
-    pub destination_prefix_list_id: Option<String>,
-    pub egress_only_internet_gateway_id: Option<String>,
-    pub gateway_id: Option<String>,
-    pub instance_id: Option<String>,
-    pub instance_owner_id: Option<String>,
-    pub nat_gateway_id: Option<String>,
-    pub transit_gateway_id: Option<String>,
-    pub local_gateway_id: Option<String>,
-    pub carrier_gateway_id: Option<String>,
-    pub network_interface_id: Option<String>,
-    pub origin: Option<String>,
-    pub state: Option<String>,
-    pub vpc_peering_connection_id: Option<String>,
-    pub core_network_arn: Option<String>,
-    pub odb_network_arn: Option<String>,
-    pub ip_address: Option<String>,
-}
-
-impl Structure for Route {
-    const SHAPE: &'static Shape = &shapes::Route;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.destination_cidr_block, value),
-            1 => put(&mut self.destination_ipv6_cidr_block, value),
-            2 => put(&mut self.destination_prefix_list_id, value),
-            3 => put(&mut self.egress_only_internet_gateway_id, value),
-            4 => put(&mut self.gateway_id, value),
-            5 => put(&mut self.instance_id, value),
-            6 => put(&mut self.instance_owner_id, value),
-            7 => put(&mut self.nat_gateway_id, value),
-            8 => put(&mut self.transit_gateway_id, value),
-            9 => put(&mut self.local_gateway_id, value),
-            10 => put(&mut self.carrier_gateway_id, value),
-            11 => put(&mut self.network_interface_id, value),
-            12 => put(&mut self.origin, value),
-            13 => put(&mut self.state, value),
-            14 => put(&mut self.vpc_peering_connection_id, value),
-            15 => put(&mut self.core_network_arn, value),
-            16 => put(&mut self.odb_network_arn, value),
-            17 => put(&mut self.ip_address, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(18);
-        fields.opt(0, &self.destination_cidr_block);
-        fields.opt(1, &self.destination_ipv6_cidr_block);
-        fields.opt(2, &self.destination_prefix_list_id);
-        fields.opt(3, &self.egress_only_internet_gateway_id);
-        fields.opt(4, &self.gateway_id);
-        fields.opt(5, &self.instance_id);
-        fields.opt(6, &self.instance_owner_id);
-        fields.opt(7, &self.nat_gateway_id);
-        fields.opt(8, &self.transit_gateway_id);
-        fields.opt(9, &self.local_gateway_id);
-        fields.opt(10, &self.carrier_gateway_id);
-        fields.opt(11, &self.network_interface_id);
-        fields.opt(12, &self.origin);
-        fields.opt(13, &self.state);
-        fields.opt(14, &self.vpc_peering_connection_id);
-        fields.opt(15, &self.core_network_arn);
-        fields.opt(16, &self.odb_network_arn);
-        fields.opt(17, &self.ip_address);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RouteTable {
-    pub associations: Option<Vec<RouteTableAssociation>>,
-    pub propagating_vgws: Option<Vec<PropagatingVgw>>,
-    pub route_table_id: Option<String>,
-    pub routes: Option<Vec<Route>>,
-    pub tags: Option<Vec<Tag>>,
-    pub vpc_id: Option<String>,
-    pub owner_id: Option<String>,
-}
-
-impl Structure for RouteTable {
-    const SHAPE: &'static Shape = &shapes::RouteTable;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.associations, value),
-            1 => put(&mut self.propagating_vgws, value),
-            2 => put(&mut self.route_table_id, value),
-            3 => put(&mut self.routes, value),
-            4 => put(&mut self.tags, value),
-            5 => put(&mut self.vpc_id, value),
-            6 => put(&mut self.owner_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.associations);
-        fields.opt(1, &self.propagating_vgws);
-        fields.opt(2, &self.route_table_id);
-        fields.opt(3, &self.routes);
-        fields.opt(4, &self.tags);
-        fields.opt(5, &self.vpc_id);
-        fields.opt(6, &self.owner_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RouteTableAssociation {
-    pub main: Option<bool>,
-    pub route_table_association_id: Option<String>,
-    pub route_table_id: Option<String>,
-    pub subnet_id: Option<String>,
-    pub gateway_id: Option<String>,
-    pub public_ipv4_pool: Option<String>,
-    pub association_state: Option<RouteTableAssociationState>,
-}
-
-impl Structure for RouteTableAssociation {
-    const SHAPE: &'static Shape = &shapes::RouteTableAssociation;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.main, value),
-            1 => put(&mut self.route_table_association_id, value),
-            2 => put(&mut self.route_table_id, value),
-            3 => put(&mut self.subnet_id, value),
-            4 => put(&mut self.gateway_id, value),
-            5 => put(&mut self.public_ipv4_pool, value),
-            6 => put(&mut self.association_state, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.main);
-        fields.opt(1, &self.route_table_association_id);
-        fields.opt(2, &self.route_table_id);
-        fields.opt(3, &self.subnet_id);
-        fields.opt(4, &self.gateway_id);
-        fields.opt(5, &self.public_ipv4_pool);
-        fields.opt(6, &self.association_state);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RouteTableAssociationState {
-    pub state: Option<String>,
-    pub status_message: Option<String>,
-}
-
-impl Structure for RouteTableAssociationState {
-    const SHAPE: &'static Shape = &shapes::RouteTableAssociationState;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.state, value),
-            1 => put(&mut self.status_message, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.state);
-        fields.opt(1, &self.status_message);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SecurityGroup {
-    pub group_id: Option<String>,
-    pub ip_permissions_egress: Option<Vec<IpPermission>>,
-    pub tags: Option<Vec<Tag>>,
-    pub vpc_id: Option<String>,
-    pub security_group_arn: Option<String>,
-    pub owner_id: Option<String>,
-    pub group_name: Option<String>,
-    pub description: Option<String>,
-    pub ip_permissions: Option<Vec<IpPermission>>,
-}
-
-impl Structure for SecurityGroup {
-    const SHAPE: &'static Shape = &shapes::SecurityGroup;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.group_id, value),
-            1 => put(&mut self.ip_permissions_egress, value),
-            2 => put(&mut self.tags, value),
-            3 => put(&mut self.vpc_id, value),
-            4 => put(&mut self.security_group_arn, value),
-            5 => put(&mut self.owner_id, value),
-            6 => put(&mut self.group_name, value),
-            7 => put(&mut self.description, value),
-            8 => put(&mut self.ip_permissions, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(9);
-        fields.opt(0, &self.group_id);
-        fields.opt(1, &self.ip_permissions_egress);
-        fields.opt(2, &self.tags);
-        fields.opt(3, &self.vpc_id);
-        fields.opt(4, &self.security_group_arn);
-        fields.opt(5, &self.owner_id);
-        fields.opt(6, &self.group_name);
-        fields.opt(7, &self.description);
-        fields.opt(8, &self.ip_permissions);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SecurityGroupRule {
-    pub security_group_rule_id: Option<String>,
-    pub group_id: Option<String>,
-    pub group_owner_id: Option<String>,
-    pub is_egress: Option<bool>,
-    pub ip_protocol: Option<String>,
-    pub from_port: Option<i32>,
-    pub to_port: Option<i32>,
-    pub cidr_ipv4: Option<String>,
-    pub cidr_ipv6: Option<String>,
-    pub prefix_list_id: Option<String>,
-    pub referenced_group_info: Option<ReferencedSecurityGroup>,
-    pub description: Option<String>,
-    pub tags: Option<Vec<Tag>>,
-    pub security_group_rule_arn: Option<String>,
-}
-
-impl Structure for SecurityGroupRule {
-    const SHAPE: &'static Shape = &shapes::SecurityGroupRule;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.security_group_rule_id, value),
-            1 => put(&mut self.group_id, value),
-            2 => put(&mut self.group_owner_id, value),
-            3 => put(&mut self.is_egress, value),
-            4 => put(&mut self.ip_protocol, value),
-            5 => put(&mut self.from_port, value),
-            6 => put(&mut self.to_port, value),
-            7 => put(&mut self.cidr_ipv4, value),
-            8 => put(&mut self.cidr_ipv6, value),
-            9 => put(&mut self.prefix_list_id, value),
-            10 => put(&mut self.referenced_group_info, value),
-            11 => put(&mut self.description, value),
-            12 => put(&mut self.tags, value),
-            13 => put(&mut self.security_group_rule_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(14);
-        fields.opt(0, &self.security_group_rule_id);
-        fields.opt(1, &self.group_id);
-        fields.opt(2, &self.group_owner_id);
-        fields.opt(3, &self.is_egress);
-        fields.opt(4, &self.ip_protocol);
-        fields.opt(5, &self.from_port);
-        fields.opt(6, &self.to_port);
-        fields.opt(7, &self.cidr_ipv4);
-        fields.opt(8, &self.cidr_ipv6);
-        fields.opt(9, &self.prefix_list_id);
-        fields.opt(10, &self.referenced_group_info);
-        fields.opt(11, &self.description);
-        fields.opt(12, &self.tags);
-        fields.opt(13, &self.security_group_rule_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StateReason {
-    pub code: Option<String>,
-    pub message: Option<String>,
-}
-
-impl Structure for StateReason {
-    const SHAPE: &'static Shape = &shapes::StateReason;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.code, value),
-            1 => put(&mut self.message, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.code);
-        fields.opt(1, &self.message);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Subnet {
-    pub availability_zone_id: Option<String>,
-    pub enable_lni_at_device_index: Option<i32>,
-    pub map_customer_owned_ip_on_launch: Option<bool>,
-    pub customer_owned_ipv4_pool: Option<String>,
-    pub owner_id: Option<String>,
-    pub assign_ipv6_address_on_creation: Option<bool>,
-    pub ipv6_cidr_block_association_set: Option<Vec<SubnetIpv6CidrBlockAssociation>>,
-    pub tags: Option<Vec<Tag>>,
-    pub subnet_arn: Option<String>,
-    pub outpost_arn: Option<String>,
-    pub enable_dns64: Option<bool>,
-    pub ipv6_native: Option<bool>,
-    pub private_dns_name_options_on_launch: Option<PrivateDnsNameOptionsOnLaunch>,
-    pub block_public_access_states: Option<BlockPublicAccessStates>,
-    pub r#type: Option<String>,
-    pub subnet_id: Option<String>,
-    pub state: Option<String>,
-    pub vpc_id: Option<String>,
-    pub cidr_block: Option<String>,
-    pub available_ip_address_count: Option<i32>,
-    pub availability_zone: Option<String>,
-    pub default_for_az: Option<bool>,
-    pub map_public_ip_on_launch: Option<bool>,
-}
-
-impl Structure for Subnet {
-    const SHAPE: &'static Shape = &shapes::Subnet;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.availability_zone_id, value),
-            1 => put(&mut self.enable_lni_at_device_index, value),
-            2 => put(&mut self.map_customer_owned_ip_on_launch, value),
-            3 => put(&mut self.customer_owned_ipv4_pool, value),
-            4 => put(&mut self.owner_id, value),
-            5 => put(&mut self.assign_ipv6_address_on_creation, value),
-            6 => put(&mut self.ipv6_cidr_block_association_set, value),
-            7 => put(&mut self.tags, value),
-            8 => put(&mut self.subnet_arn, value),
-            9 => put(&mut self.outpost_arn, value),
-            10 => put(&mut self.enable_dns64, value),
-            11 => put(&mut self.ipv6_native, value),
-            12 => put(&mut self.private_dns_name_options_on_launch, value),
-            13 => put(&mut self.block_public_access_states, value),
-            14 => put(&mut self.r#type, value),
-            15 => put(&mut self.subnet_id, value),
-            16 => put(&mut self.state, value),
-            17 => put(&mut self.vpc_id, value),
-            18 => put(&mut self.cidr_block, value),
-            19 => put(&mut self.available_ip_address_count, value),
-            20 => put(&mut self.availability_zone, value),
-            21 => put(&mut self.default_for_az, value),
-            22 => put(&mut self.map_public_ip_on_launch, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(23);
-        fields.opt(0, &self.availability_zone_id);
-        fields.opt(1, &self.enable_lni_at_device_index);
-        fields.opt(2, &self.map_customer_owned_ip_on_launch);
-        fields.opt(3, &self.customer_owned_ipv4_pool);
-        fields.opt(4, &self.owner_id);
-        fields.opt(5, &self.assign_ipv6_address_on_creation);
-        fields.opt(6, &self.ipv6_cidr_block_association_set);
-        fields.opt(7, &self.tags);
-        fields.opt(8, &self.subnet_arn);
-        fields.opt(9, &self.outpost_arn);
-        fields.opt(10, &self.enable_dns64);
-        fields.opt(11, &self.ipv6_native);
-        fields.opt(12, &self.private_dns_name_options_on_launch);
-        fields.opt(13, &self.block_public_access_states);
-        fields.opt(14, &self.r#type);
-        fields.opt(15, &self.subnet_id);
-        fields.opt(16, &self.state);
-        fields.opt(17, &self.vpc_id);
-        fields.opt(18, &self.cidr_block);
-        fields.opt(19, &self.available_ip_address_count);
-        fields.opt(20, &self.availability_zone);
-        fields.opt(21, &self.default_for_az);
-        fields.opt(22, &self.map_public_ip_on_launch);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SubnetCidrBlockState {
-    pub state: Option<String>,
-    pub status_message: Option<String>,
-}
-
-impl Structure for SubnetCidrBlockState {
-    const SHAPE: &'static Shape = &shapes::SubnetCidrBlockState;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.state, value),
-            1 => put(&mut self.status_message, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.state);
-        fields.opt(1, &self.status_message);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SubnetIpv6CidrBlockAssociation {
-    pub association_id: Option<String>,
-    pub ipv6_cidr_block: Option<String>,
-    pub ipv6_cidr_block_state: Option<SubnetCidrBlockState>,
-    pub ipv6_address_attribute: Option<String>,
-    pub ip_source: Option<String>,
-}
-
-impl Structure for SubnetIpv6CidrBlockAssociation {
-    const SHAPE: &'static Shape = &shapes::SubnetIpv6CidrBlockAssociation;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.association_id, value),
-            1 => put(&mut self.ipv6_cidr_block, value),
-            2 => put(&mut self.ipv6_cidr_block_state, value),
-            3 => put(&mut self.ipv6_address_attribute, value),
-            4 => put(&mut self.ip_source, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.association_id);
-        fields.opt(1, &self.ipv6_cidr_block);
-        fields.opt(2, &self.ipv6_cidr_block_state);
-        fields.opt(3, &self.ipv6_address_attribute);
-        fields.opt(4, &self.ip_source);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Tag {
-    pub key: Option<String>,
-    pub value: Option<String>,
-}
-
-impl Structure for Tag {
-    const SHAPE: &'static Shape = &shapes::Tag;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.key, value),
-            1 => put(&mut self.value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.key);
-        fields.opt(1, &self.value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TagDescription {
-    pub key: Option<String>,
-    pub resource_id: Option<String>,
-    pub resource_type: Option<String>,
-    pub value: Option<String>,
-}
-
-impl Structure for TagDescription {
-    const SHAPE: &'static Shape = &shapes::TagDescription;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.key, value),
-            1 => put(&mut self.resource_id, value),
-            2 => put(&mut self.resource_type, value),
-            3 => put(&mut self.value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.key);
-        fields.opt(1, &self.resource_id);
-        fields.opt(2, &self.resource_type);
-        fields.opt(3, &self.value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UserIdGroupPair {
-    pub description: Option<String>,
-    pub user_id: Option<String>,
-    pub group_name: Option<String>,
-    pub group_id: Option<String>,
-    pub vpc_id: Option<String>,
-    pub vpc_peering_connection_id: Option<String>,
-    pub peering_status: Option<String>,
-}
-
-impl Structure for UserIdGroupPair {
-    const SHAPE: &'static Shape = &shapes::UserIdGroupPair;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.description, value),
-            1 => put(&mut self.user_id, value),
-            2 => put(&mut self.group_name, value),
-            3 => put(&mut self.group_id, value),
-            4 => put(&mut self.vpc_id, value),
-            5 => put(&mut self.vpc_peering_connection_id, value),
-            6 => put(&mut self.peering_status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.description);
-        fields.opt(1, &self.user_id);
-        fields.opt(2, &self.group_name);
-        fields.opt(3, &self.group_id);
-        fields.opt(4, &self.vpc_id);
-        fields.opt(5, &self.vpc_peering_connection_id);
-        fields.opt(6, &self.peering_status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Vpc {
-    pub owner_id: Option<String>,
-    pub instance_tenancy: Option<String>,
-    pub ipv6_cidr_block_association_set: Option<Vec<VpcIpv6CidrBlockAssociation>>,
-    pub cidr_block_association_set: Option<Vec<VpcCidrBlockAssociation>>,
-    pub is_default: Option<bool>,
-    pub encryption_control: Option<VpcEncryptionControl>,
-    pub tags: Option<Vec<Tag>>,
-    pub block_public_access_states: Option<BlockPublicAccessStates>,
-    pub vpc_id: Option<String>,
-    pub state: Option<String>,
-    pub cidr_block: Option<String>,
-    pub dhcp_options_id: Option<String>,
-}
-
-impl Structure for Vpc {
-    const SHAPE: &'static Shape = &shapes::Vpc;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.owner_id, value),
-            1 => put(&mut self.instance_tenancy, value),
-            2 => put(&mut self.ipv6_cidr_block_association_set, value),
-            3 => put(&mut self.cidr_block_association_set, value),
-            4 => put(&mut self.is_default, value),
-            5 => put(&mut self.encryption_control, value),
-            6 => put(&mut self.tags, value),
-            7 => put(&mut self.block_public_access_states, value),
-            8 => put(&mut self.vpc_id, value),
-            9 => put(&mut self.state, value),
-            10 => put(&mut self.cidr_block, value),
-            11 => put(&mut self.dhcp_options_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(12);
-        fields.opt(0, &self.owner_id);
-        fields.opt(1, &self.instance_tenancy);
-        fields.opt(2, &self.ipv6_cidr_block_association_set);
-        fields.opt(3, &self.cidr_block_association_set);
-        fields.opt(4, &self.is_default);
-        fields.opt(5, &self.encryption_control);
-        fields.opt(6, &self.tags);
-        fields.opt(7, &self.block_public_access_states);
-        fields.opt(8, &self.vpc_id);
-        fields.opt(9, &self.state);
-        fields.opt(10, &self.cidr_block);
-        fields.opt(11, &self.dhcp_options_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct VpcCidrBlockAssociation {
-    pub association_id: Option<String>,
-    pub cidr_block: Option<String>,
-    pub cidr_block_state: Option<VpcCidrBlockState>,
-}
-
-impl Structure for VpcCidrBlockAssociation {
-    const SHAPE: &'static Shape = &shapes::VpcCidrBlockAssociation;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.association_id, value),
-            1 => put(&mut self.cidr_block, value),
-            2 => put(&mut self.cidr_block_state, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.association_id);
-        fields.opt(1, &self.cidr_block);
-        fields.opt(2, &self.cidr_block_state);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct VpcCidrBlockState {
-    pub state: Option<String>,
-    pub status_message: Option<String>,
-}
-
-impl Structure for VpcCidrBlockState {
-    const SHAPE: &'static Shape = &shapes::VpcCidrBlockState;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.state, value),
-            1 => put(&mut self.status_message, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.state);
-        fields.opt(1, &self.status_message);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct VpcEncryptionControl {
-    pub vpc_id: Option<String>,
-    pub vpc_encryption_control_id: Option<String>,
-    pub mode: Option<String>,
-    pub state: Option<String>,
-    pub state_message: Option<String>,
-    pub resource_exclusions: Option<VpcEncryptionControlExclusions>,
-    pub tags: Option<Vec<Tag>>,
-}
-
-impl Structure for VpcEncryptionControl {
-    const SHAPE: &'static Shape = &shapes::VpcEncryptionControl;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.vpc_id, value),
-            1 => put(&mut self.vpc_encryption_control_id, value),
-            2 => put(&mut self.mode, value),
-            3 => put(&mut self.state, value),
-            4 => put(&mut self.state_message, value),
-            5 => put(&mut self.resource_exclusions, value),
-            6 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.vpc_id);
-        fields.opt(1, &self.vpc_encryption_control_id);
-        fields.opt(2, &self.mode);
-        fields.opt(3, &self.state);
-        fields.opt(4, &self.state_message);
-        fields.opt(5, &self.resource_exclusions);
-        fields.opt(6, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct VpcEncryptionControlExclusion {
-    pub state: Option<String>,
-    pub state_message: Option<String>,
-}
-
-impl Structure for VpcEncryptionControlExclusion {
-    const SHAPE: &'static Shape = &shapes::VpcEncryptionControlExclusion;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.state, value),
-            1 => put(&mut self.state_message, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.state);
-        fields.opt(1, &self.state_message);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct VpcEncryptionControlExclusions {
-    pub internet_gateway: Option<VpcEncryptionControlExclusion>,
-    pub egress_only_internet_gateway: Option<VpcEncryptionControlExclusion>,
-    pub nat_gateway: Option<VpcEncryptionControlExclusion>,
-    pub virtual_private_gateway: Option<VpcEncryptionControlExclusion>,
-    pub vpc_peering: Option<VpcEncryptionControlExclusion>,
-    pub lambda: Option<VpcEncryptionControlExclusion>,
-    pub vpc_lattice: Option<VpcEncryptionControlExclusion>,
-    pub elastic_file_system: Option<VpcEncryptionControlExclusion>,
-    pub global_accelerator: Option<VpcEncryptionControlExclusion>,
-    pub api_gateway_v2: Option<VpcEncryptionControlExclusion>,
-}
-
-impl Structure for VpcEncryptionControlExclusions {
-    const SHAPE: &'static Shape = &shapes::VpcEncryptionControlExclusions;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.internet_gateway, value),
-            1 => put(&mut self.egress_only_internet_gateway, value),
-            2 => put(&mut self.nat_gateway, value),
-            3 => put(&mut self.virtual_private_gateway, value),
-            4 => put(&mut self.vpc_peering, value),
-            5 => put(&mut self.lambda, value),
-            6 => put(&mut self.vpc_lattice, value),
-            7 => put(&mut self.elastic_file_system, value),
-            8 => put(&mut self.global_accelerator, value),
-            9 => put(&mut self.api_gateway_v2, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(10);
-        fields.opt(0, &self.internet_gateway);
-        fields.opt(1, &self.egress_only_internet_gateway);
-        fields.opt(2, &self.nat_gateway);
-        fields.opt(3, &self.virtual_private_gateway);
-        fields.opt(4, &self.vpc_peering);
-        fields.opt(5, &self.lambda);
-        fields.opt(6, &self.vpc_lattice);
-        fields.opt(7, &self.elastic_file_system);
-        fields.opt(8, &self.global_accelerator);
-        fields.opt(9, &self.api_gateway_v2);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct VpcIpv6CidrBlockAssociation {
-    pub association_id: Option<String>,
-    pub ipv6_cidr_block: Option<String>,
-    pub ipv6_cidr_block_state: Option<VpcCidrBlockState>,
-    pub network_border_group: Option<String>,
-    pub ipv6_pool: Option<String>,
-    pub ipv6_address_attribute: Option<String>,
-    pub ip_source: Option<String>,
-}
-
-impl Structure for VpcIpv6CidrBlockAssociation {
-    const SHAPE: &'static Shape = &shapes::VpcIpv6CidrBlockAssociation;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.association_id, value),
-            1 => put(&mut self.ipv6_cidr_block, value),
-            2 => put(&mut self.ipv6_cidr_block_state, value),
-            3 => put(&mut self.network_border_group, value),
-            4 => put(&mut self.ipv6_pool, value),
-            5 => put(&mut self.ipv6_address_attribute, value),
-            6 => put(&mut self.ip_source, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.association_id);
-        fields.opt(1, &self.ipv6_cidr_block);
-        fields.opt(2, &self.ipv6_cidr_block_state);
-        fields.opt(3, &self.network_border_group);
-        fields.opt(4, &self.ipv6_pool);
-        fields.opt(5, &self.ipv6_address_attribute);
-        fields.opt(6, &self.ip_source);
-        fields.done()
+structures! {
+    AccountAttribute: AccountAttribute {
+        0 opt attribute_name: String,
+        1 opt attribute_values: Vec<AccountAttributeValue>,
+    }
+    AccountAttributeValue: AccountAttributeValue {
+        0 opt attribute_value: String,
+    }
+    AttachmentEnaSrdSpecification: AttachmentEnaSrdSpecification {
+        0 opt ena_srd_enabled: bool,
+        1 opt ena_srd_udp_specification: AttachmentEnaSrdUdpSpecification,
+    }
+    AttachmentEnaSrdUdpSpecification: AttachmentEnaSrdUdpSpecification {
+        0 opt ena_srd_udp_enabled: bool,
+    }
+    AttributeBooleanValue: AttributeBooleanValue {
+        0 opt value: bool,
+    }
+    AvailabilityZone: AvailabilityZone {
+        0 opt opt_in_status: String,
+        1 opt messages: Vec<AvailabilityZoneMessage>,
+        2 opt region_name: String,
+        3 opt zone_name: String,
+        4 opt zone_id: String,
+        5 opt group_name: String,
+        6 opt network_border_group: String,
+        7 opt zone_type: String,
+        8 opt parent_zone_name: String,
+        9 opt parent_zone_id: String,
+        10 opt group_long_name: String,
+        11 opt geography: Vec<AvailabilityZoneGeography>,
+        12 opt sub_geography: Vec<AvailabilityZoneSubGeography>,
+        13 opt state: String,
+    }
+    AvailabilityZoneGeography: AvailabilityZoneGeography {
+        0 opt name: String,
+    }
+    AvailabilityZoneMessage: AvailabilityZoneMessage {
+        0 opt message: String,
+    }
+    AvailabilityZoneSubGeography: AvailabilityZoneSubGeography {
+        0 opt name: String,
+    }
+    BlockPublicAccessStates: BlockPublicAccessStates {
+        0 opt internet_gateway_block_mode: String,
+    }
+    CapacityReservationSpecificationResponse: CapacityReservationSpecificationResponse {
+        0 opt capacity_reservation_preference: String,
+        1 opt capacity_reservation_target: CapacityReservationTargetResponse,
+    }
+    CapacityReservationTargetResponse: CapacityReservationTargetResponse {
+        0 opt capacity_reservation_id: String,
+        1 opt capacity_reservation_resource_group_arn: String,
+    }
+    ConnectionTrackingConfiguration: ConnectionTrackingConfiguration {
+        0 opt tcp_established_timeout: i32,
+        1 opt udp_stream_timeout: i32,
+        2 opt udp_timeout: i32,
+    }
+    ConnectionTrackingSpecificationResponse: ConnectionTrackingSpecificationResponse {
+        0 opt tcp_established_timeout: i32,
+        1 opt udp_stream_timeout: i32,
+        2 opt udp_timeout: i32,
+    }
+    CpuOptions: CpuOptions {
+        0 opt core_count: i32,
+        1 opt threads_per_core: i32,
+        2 opt amd_sev_snp: String,
+        3 opt nested_virtualization: String,
+    }
+    CreateTagsInput: CreateTagsRequest {
+        0 opt dry_run: bool,
+        1 req resources: Vec<String>,
+        2 req tags: Vec<Tag>,
+    }
+    DeleteTagsInput: DeleteTagsRequest {
+        0 opt dry_run: bool,
+        1 req resources: Vec<String>,
+        2 opt tags: Vec<Tag>,
+    }
+    DescribeAccountAttributesInput: DescribeAccountAttributesRequest {
+        0 opt dry_run: bool,
+        1 opt attribute_names: Vec<String>,
+    }
+    DescribeAccountAttributesOutput: DescribeAccountAttributesResult {
+        0 opt account_attributes: Vec<AccountAttribute>,
+    }
+    DescribeAvailabilityZonesInput: DescribeAvailabilityZonesRequest {
+        0 opt zone_names: Vec<String>,
+        1 opt zone_ids: Vec<String>,
+        2 opt all_availability_zones: bool,
+        3 opt dry_run: bool,
+        4 opt filters: Vec<Filter>,
+    }
+    DescribeAvailabilityZonesOutput: DescribeAvailabilityZonesResult {
+        0 opt availability_zones: Vec<AvailabilityZone>,
+    }
+    DescribeInstancesInput: DescribeInstancesRequest {
+        0 opt instance_ids: Vec<String>,
+        1 opt include_managed_resources: bool,
+        2 opt dry_run: bool,
+        3 opt filters: Vec<Filter>,
+        4 opt next_token: String,
+        5 opt max_results: i32,
+    }
+    DescribeInstancesOutput: DescribeInstancesResult {
+        0 opt next_token: String,
+        1 opt reservations: Vec<Reservation>,
+    }
+    DescribeInternetGatewaysInput: DescribeInternetGatewaysRequest {
+        0 opt next_token: String,
+        1 opt max_results: i32,
+        2 opt dry_run: bool,
+        3 opt internet_gateway_ids: Vec<String>,
+        4 opt filters: Vec<Filter>,
+    }
+    DescribeInternetGatewaysOutput: DescribeInternetGatewaysResult {
+        0 opt internet_gateways: Vec<InternetGateway>,
+        1 opt next_token: String,
+    }
+    DescribeNetworkAclsInput: DescribeNetworkAclsRequest {
+        0 opt next_token: String,
+        1 opt max_results: i32,
+        2 opt dry_run: bool,
+        3 opt network_acl_ids: Vec<String>,
+        4 opt filters: Vec<Filter>,
+    }
+    DescribeNetworkAclsOutput: DescribeNetworkAclsResult {
+        0 opt network_acls: Vec<NetworkAcl>,
+        1 opt next_token: String,
+    }
+    DescribeNetworkInterfacesInput: DescribeNetworkInterfacesRequest {
+        0 opt next_token: String,
+        1 opt max_results: i32,
+        2 opt include_managed_resources: bool,
+        3 opt dry_run: bool,
+        4 opt network_interface_ids: Vec<String>,
+        5 opt filters: Vec<Filter>,
+    }
+    DescribeNetworkInterfacesOutput: DescribeNetworkInterfacesResult {
+        0 opt network_interfaces: Vec<NetworkInterface>,
+        1 opt next_token: String,
+    }
+    DescribeRegionsInput: DescribeRegionsRequest {
+        0 opt region_names: Vec<String>,
+        1 opt all_regions: bool,
+        2 opt dry_run: bool,
+        3 opt filters: Vec<Filter>,
+    }
+    DescribeRegionsOutput: DescribeRegionsResult {
+        0 opt regions: Vec<Region>,
+    }
+    DescribeRouteTablesInput: DescribeRouteTablesRequest {
+        0 opt next_token: String,
+        1 opt max_results: i32,
+        2 opt dry_run: bool,
+        3 opt route_table_ids: Vec<String>,
+        4 opt filters: Vec<Filter>,
+    }
+    DescribeRouteTablesOutput: DescribeRouteTablesResult {
+        0 opt route_tables: Vec<RouteTable>,
+        1 opt next_token: String,
+    }
+    DescribeSecurityGroupRulesInput: DescribeSecurityGroupRulesRequest {
+        0 opt filters: Vec<Filter>,
+        1 opt security_group_rule_ids: Vec<String>,
+        2 opt dry_run: bool,
+        3 opt next_token: String,
+        4 opt max_results: i32,
+    }
+    DescribeSecurityGroupRulesOutput: DescribeSecurityGroupRulesResult {
+        0 opt security_group_rules: Vec<SecurityGroupRule>,
+        1 opt next_token: String,
+    }
+    DescribeSecurityGroupsInput: DescribeSecurityGroupsRequest {
+        0 opt group_ids: Vec<String>,
+        1 opt group_names: Vec<String>,
+        2 opt next_token: String,
+        3 opt max_results: i32,
+        4 opt dry_run: bool,
+        5 opt filters: Vec<Filter>,
+    }
+    DescribeSecurityGroupsOutput: DescribeSecurityGroupsResult {
+        0 opt next_token: String,
+        1 opt security_groups: Vec<SecurityGroup>,
+    }
+    DescribeSubnetsInput: DescribeSubnetsRequest {
+        0 opt filters: Vec<Filter>,
+        1 opt subnet_ids: Vec<String>,
+        2 opt next_token: String,
+        3 opt max_results: i32,
+        4 opt dry_run: bool,
+    }
+    DescribeSubnetsOutput: DescribeSubnetsResult {
+        0 opt next_token: String,
+        1 opt subnets: Vec<Subnet>,
+    }
+    DescribeTagsInput: DescribeTagsRequest {
+        0 opt dry_run: bool,
+        1 opt filters: Vec<Filter>,
+        2 opt max_results: i32,
+        3 opt next_token: String,
+    }
+    DescribeTagsOutput: DescribeTagsResult {
+        0 opt next_token: String,
+        1 opt tags: Vec<TagDescription>,
+    }
+    DescribeVpcAttributeInput: DescribeVpcAttributeRequest {
+        0 req attribute: String,
+        1 req vpc_id: String,
+        2 opt dry_run: bool,
+    }
+    DescribeVpcAttributeOutput: DescribeVpcAttributeResult {
+        0 opt enable_dns_hostnames: AttributeBooleanValue,
+        1 opt enable_dns_support: AttributeBooleanValue,
+        2 opt enable_network_address_usage_metrics: AttributeBooleanValue,
+        3 opt vpc_id: String,
+    }
+    DescribeVpcsInput: DescribeVpcsRequest {
+        0 opt filters: Vec<Filter>,
+        1 opt vpc_ids: Vec<String>,
+        2 opt next_token: String,
+        3 opt max_results: i32,
+        4 opt dry_run: bool,
+    }
+    DescribeVpcsOutput: DescribeVpcsResult {
+        0 opt next_token: String,
+        1 opt vpcs: Vec<Vpc>,
+    }
+    EbsInstanceBlockDevice: EbsInstanceBlockDevice {
+        0 opt attach_time: Timestamp,
+        1 opt delete_on_termination: bool,
+        2 opt status: String,
+        3 opt volume_id: String,
+        4 opt associated_resource: String,
+        5 opt volume_owner_id: String,
+        6 opt operator: OperatorResponse,
+        7 opt ebs_card_index: i32,
+    }
+    ElasticGpuAssociation: ElasticGpuAssociation {
+        0 opt elastic_gpu_id: String,
+        1 opt elastic_gpu_association_id: String,
+        2 opt elastic_gpu_association_state: String,
+        3 opt elastic_gpu_association_time: String,
+    }
+    ElasticInferenceAcceleratorAssociation: ElasticInferenceAcceleratorAssociation {
+        0 opt elastic_inference_accelerator_arn: String,
+        1 opt elastic_inference_accelerator_association_id: String,
+        2 opt elastic_inference_accelerator_association_state: String,
+        3 opt elastic_inference_accelerator_association_time: Timestamp,
+    }
+    EnclaveOptions: EnclaveOptions {
+        0 opt enabled: bool,
+    }
+    Filter: Filter {
+        0 opt name: String,
+        1 opt values: Vec<String>,
+    }
+    GroupIdentifier: GroupIdentifier {
+        0 opt group_id: String,
+        1 opt group_name: String,
+    }
+    HibernationOptions: HibernationOptions {
+        0 opt configured: bool,
+    }
+    IamInstanceProfile: IamInstanceProfile {
+        0 opt arn: String,
+        1 opt id: String,
+    }
+    IcmpTypeCode: IcmpTypeCode {
+        0 opt code: i32,
+        1 opt r#type: i32,
+    }
+    Instance: Instance {
+        0 opt architecture: String,
+        1 opt block_device_mappings: Vec<InstanceBlockDeviceMapping>,
+        2 opt client_token: String,
+        3 opt ebs_optimized: bool,
+        4 opt ena_support: bool,
+        5 opt hypervisor: String,
+        6 opt iam_instance_profile: IamInstanceProfile,
+        7 opt instance_lifecycle: String,
+        8 opt elastic_gpu_associations: Vec<ElasticGpuAssociation>,
+        9 opt elastic_inference_accelerator_associations: Vec<ElasticInferenceAcceleratorAssociation>,
+        10 opt network_interfaces: Vec<InstanceNetworkInterface>,
+        11 opt outpost_arn: String,
+        12 opt root_device_name: String,
+        13 opt root_device_type: String,
+        14 opt security_groups: Vec<GroupIdentifier>,
+        15 opt source_dest_check: bool,
+        16 opt spot_instance_request_id: String,
+        17 opt sriov_net_support: String,
+        18 opt state_reason: StateReason,
+        19 opt tags: Vec<Tag>,
+        20 opt virtualization_type: String,
+        21 opt cpu_options: CpuOptions,
+        22 opt capacity_block_id: String,
+        23 opt capacity_reservation_id: String,
+        24 opt capacity_reservation_specification: CapacityReservationSpecificationResponse,
+        25 opt hibernation_options: HibernationOptions,
+        26 opt licenses: Vec<LicenseConfiguration>,
+        27 opt metadata_options: InstanceMetadataOptionsResponse,
+        28 opt enclave_options: EnclaveOptions,
+        29 opt boot_mode: String,
+        30 opt platform_details: String,
+        31 opt usage_operation: String,
+        32 opt usage_operation_update_time: Timestamp,
+        33 opt private_dns_name_options: PrivateDnsNameOptionsResponse,
+        34 opt ipv6_address: String,
+        35 opt tpm_support: String,
+        36 opt maintenance_options: InstanceMaintenanceOptions,
+        37 opt current_instance_boot_mode: String,
+        38 opt network_performance_options: InstanceNetworkPerformanceOptions,
+        39 opt operator: OperatorResponse,
+        40 opt secondary_interfaces: Vec<InstanceSecondaryInterface>,
+        41 opt instance_id: String,
+        42 opt image_id: String,
+        43 opt state: InstanceState,
+        44 opt private_dns_name: String,
+        45 opt public_dns_name: String,
+        46 opt state_transition_reason: String,
+        47 opt key_name: String,
+        48 opt ami_launch_index: i32,
+        49 opt product_codes: Vec<ProductCode>,
+        50 opt instance_type: String,
+        51 opt launch_time: Timestamp,
+        52 opt placement: Placement,
+        53 opt kernel_id: String,
+        54 opt ramdisk_id: String,
+        55 opt platform: String,
+        56 opt monitoring: Monitoring,
+        57 opt subnet_id: String,
+        58 opt vpc_id: String,
+        59 opt private_ip_address: String,
+        60 opt public_ip_address: String,
+    }
+    InstanceAttachmentEnaSrdSpecification: InstanceAttachmentEnaSrdSpecification {
+        0 opt ena_srd_enabled: bool,
+        1 opt ena_srd_udp_specification: InstanceAttachmentEnaSrdUdpSpecification,
+    }
+    InstanceAttachmentEnaSrdUdpSpecification: InstanceAttachmentEnaSrdUdpSpecification {
+        0 opt ena_srd_udp_enabled: bool,
+    }
+    InstanceBlockDeviceMapping: InstanceBlockDeviceMapping {
+        0 opt device_name: String,
+        1 opt ebs: EbsInstanceBlockDevice,
+    }
+    InstanceIpv4Prefix: InstanceIpv4Prefix {
+        0 opt ipv4_prefix: String,
+    }
+    InstanceIpv6Address: InstanceIpv6Address {
+        0 opt ipv6_address: String,
+        1 opt is_primary_ipv6: bool,
+    }
+    InstanceIpv6Prefix: InstanceIpv6Prefix {
+        0 opt ipv6_prefix: String,
+    }
+    InstanceMaintenanceOptions: InstanceMaintenanceOptions {
+        0 opt auto_recovery: String,
+        1 opt reboot_migration: String,
+    }
+    InstanceMetadataOptionsResponse: InstanceMetadataOptionsResponse {
+        0 opt state: String,
+        1 opt http_tokens: String,
+        2 opt http_put_response_hop_limit: i32,
+        3 opt http_endpoint: String,
+        4 opt http_protocol_ipv6: String,
+        5 opt instance_metadata_tags: String,
+    }
+    InstanceNetworkInterface: InstanceNetworkInterface {
+        0 opt association: InstanceNetworkInterfaceAssociation,
+        1 opt attachment: InstanceNetworkInterfaceAttachment,
+        2 opt description: String,
+        3 opt groups: Vec<GroupIdentifier>,
+        4 opt ipv6_addresses: Vec<InstanceIpv6Address>,
+        5 opt mac_address: String,
+        6 opt network_interface_id: String,
+        7 opt owner_id: String,
+        8 opt private_dns_name: String,
+        9 opt private_ip_address: String,
+        10 opt private_ip_addresses: Vec<InstancePrivateIpAddress>,
+        11 opt source_dest_check: bool,
+        12 opt status: String,
+        13 opt subnet_id: String,
+        14 opt vpc_id: String,
+        15 opt interface_type: String,
+        16 opt ipv4_prefixes: Vec<InstanceIpv4Prefix>,
+        17 opt ipv6_prefixes: Vec<InstanceIpv6Prefix>,
+        18 opt connection_tracking_configuration: ConnectionTrackingSpecificationResponse,
+        19 opt operator: OperatorResponse,
+    }
+    InstanceNetworkInterfaceAssociation: InstanceNetworkInterfaceAssociation {
+        0 opt carrier_ip: String,
+        1 opt customer_owned_ip: String,
+        2 opt ip_owner_id: String,
+        3 opt public_dns_name: String,
+        4 opt public_ip: String,
+    }
+    InstanceNetworkInterfaceAttachment: InstanceNetworkInterfaceAttachment {
+        0 opt attach_time: Timestamp,
+        1 opt attachment_id: String,
+        2 opt delete_on_termination: bool,
+        3 opt device_index: i32,
+        4 opt status: String,
+        5 opt network_card_index: i32,
+        6 opt ena_srd_specification: InstanceAttachmentEnaSrdSpecification,
+        7 opt ena_queue_count: i32,
+    }
+    InstanceNetworkPerformanceOptions: InstanceNetworkPerformanceOptions {
+        0 opt bandwidth_weighting: String,
+    }
+    InstancePrivateIpAddress: InstancePrivateIpAddress {
+        0 opt association: InstanceNetworkInterfaceAssociation,
+        1 opt primary: bool,
+        2 opt private_dns_name: String,
+        3 opt private_ip_address: String,
+    }
+    InstanceSecondaryInterface: InstanceSecondaryInterface {
+        0 opt attachment: InstanceSecondaryInterfaceAttachment,
+        1 opt mac_address: String,
+        2 opt secondary_interface_id: String,
+        3 opt owner_id: String,
+        4 opt private_ip_addresses: Vec<InstanceSecondaryInterfacePrivateIpAddress>,
+        5 opt source_dest_check: bool,
+        6 opt status: String,
+        7 opt secondary_subnet_id: String,
+        8 opt secondary_network_id: String,
+        9 opt interface_type: String,
+    }
+    InstanceSecondaryInterfaceAttachment: InstanceSecondaryInterfaceAttachment {
+        0 opt attach_time: Timestamp,
+        1 opt attachment_id: String,
+        2 opt delete_on_termination: bool,
+        3 opt device_index: i32,
+        4 opt status: String,
+        5 opt network_card_index: i32,
+    }
+    InstanceSecondaryInterfacePrivateIpAddress: InstanceSecondaryInterfacePrivateIpAddress {
+        0 opt private_ip_address: String,
+    }
+    InstanceState: InstanceState {
+        0 opt code: i32,
+        1 opt name: String,
+    }
+    InternetGateway: InternetGateway {
+        0 opt attachments: Vec<InternetGatewayAttachment>,
+        1 opt internet_gateway_id: String,
+        2 opt owner_id: String,
+        3 opt tags: Vec<Tag>,
+    }
+    InternetGatewayAttachment: InternetGatewayAttachment {
+        0 opt state: String,
+        1 opt vpc_id: String,
+    }
+    IpPermission: IpPermission {
+        0 opt ip_protocol: String,
+        1 opt from_port: i32,
+        2 opt to_port: i32,
+        3 opt user_id_group_pairs: Vec<UserIdGroupPair>,
+        4 opt ip_ranges: Vec<IpRange>,
+        5 opt ipv6_ranges: Vec<Ipv6Range>,
+        6 opt prefix_list_ids: Vec<PrefixListId>,
+    }
+    IpRange: IpRange {
+        0 opt description: String,
+        1 opt cidr_ip: String,
+    }
+    Ipv4PrefixSpecification: Ipv4PrefixSpecification {
+        0 opt ipv4_prefix: String,
+    }
+    Ipv6PrefixSpecification: Ipv6PrefixSpecification {
+        0 opt ipv6_prefix: String,
+    }
+    Ipv6Range: Ipv6Range {
+        0 opt description: String,
+        1 opt cidr_ipv6: String,
+    }
+    LicenseConfiguration: LicenseConfiguration {
+        0 opt license_configuration_arn: String,
+    }
+    Monitoring: Monitoring {
+        0 opt metric_category_ids: Vec<String>,
+        1 opt state: String,
+    }
+    NetworkAcl: NetworkAcl {
+        0 opt associations: Vec<NetworkAclAssociation>,
+        1 opt entries: Vec<NetworkAclEntry>,
+        2 opt is_default: bool,
+        3 opt network_acl_id: String,
+        4 opt tags: Vec<Tag>,
+        5 opt vpc_id: String,
+        6 opt owner_id: String,
+    }
+    NetworkAclAssociation: NetworkAclAssociation {
+        0 opt network_acl_association_id: String,
+        1 opt network_acl_id: String,
+        2 opt subnet_id: String,
+    }
+    NetworkAclEntry: NetworkAclEntry {
+        0 opt cidr_block: String,
+        1 opt egress: bool,
+        2 opt icmp_type_code: IcmpTypeCode,
+        3 opt ipv6_cidr_block: String,
+        4 opt port_range: PortRange,
+        5 opt protocol: String,
+        6 opt rule_action: String,
+        7 opt rule_number: i32,
+    }
+    NetworkInterface: NetworkInterface {
+        0 opt association: NetworkInterfaceAssociation,
+        1 opt attachment: NetworkInterfaceAttachment,
+        2 opt availability_zone: String,
+        3 opt connection_tracking_configuration: ConnectionTrackingConfiguration,
+        4 opt description: String,
+        5 opt groups: Vec<GroupIdentifier>,
+        6 opt interface_type: String,
+        7 opt ipv6_addresses: Vec<NetworkInterfaceIpv6Address>,
+        8 opt mac_address: String,
+        9 opt network_interface_id: String,
+        10 opt outpost_arn: String,
+        11 opt owner_id: String,
+        12 opt private_dns_name: String,
+        13 opt public_dns_name: String,
+        14 opt public_ip_dns_name_options: PublicIpDnsNameOptions,
+        15 opt private_ip_address: String,
+        16 opt private_ip_addresses: Vec<NetworkInterfacePrivateIpAddress>,
+        17 opt ipv4_prefixes: Vec<Ipv4PrefixSpecification>,
+        18 opt ipv6_prefixes: Vec<Ipv6PrefixSpecification>,
+        19 opt requester_id: String,
+        20 opt requester_managed: bool,
+        21 opt source_dest_check: bool,
+        22 opt status: String,
+        23 opt subnet_id: String,
+        24 opt tag_set: Vec<Tag>,
+        25 opt vpc_id: String,
+        26 opt deny_all_igw_traffic: bool,
+        27 opt ipv6_native: bool,
+        28 opt ipv6_address: String,
+        29 opt operator: OperatorResponse,
+        30 opt associated_subnets: Vec<String>,
+        31 opt availability_zone_id: String,
+    }
+    NetworkInterfaceAssociation: NetworkInterfaceAssociation {
+        0 opt allocation_id: String,
+        1 opt association_id: String,
+        2 opt ip_owner_id: String,
+        3 opt public_dns_name: String,
+        4 opt public_ip: String,
+        5 opt customer_owned_ip: String,
+        6 opt carrier_ip: String,
+    }
+    NetworkInterfaceAttachment: NetworkInterfaceAttachment {
+        0 opt attach_time: Timestamp,
+        1 opt attachment_id: String,
+        2 opt delete_on_termination: bool,
+        3 opt device_index: i32,
+        4 opt network_card_index: i32,
+        5 opt instance_id: String,
+        6 opt instance_owner_id: String,
+        7 opt status: String,
+        8 opt ena_srd_specification: AttachmentEnaSrdSpecification,
+        9 opt ena_queue_count: i32,
+    }
+    NetworkInterfaceIpv6Address: NetworkInterfaceIpv6Address {
+        0 opt ipv6_address: String,
+        1 opt public_ipv6_dns_name: String,
+        2 opt is_primary_ipv6: bool,
+    }
+    NetworkInterfacePrivateIpAddress: NetworkInterfacePrivateIpAddress {
+        0 opt association: NetworkInterfaceAssociation,
+        1 opt primary: bool,
+        2 opt private_dns_name: String,
+        3 opt private_ip_address: String,
+    }
+    OperatorResponse: OperatorResponse {
+        0 opt managed: bool,
+        1 opt principal: String,
+        2 opt hidden_by_default: bool,
+    }
+    Placement: Placement {
+        0 opt availability_zone_id: String,
+        1 opt affinity: String,
+        2 opt group_name: String,
+        3 opt partition_number: i32,
+        4 opt host_id: String,
+        5 opt tenancy: String,
+        6 opt spread_domain: String,
+        7 opt host_resource_group_arn: String,
+        8 opt group_id: String,
+        9 opt availability_zone: String,
+    }
+    PortRange: PortRange {
+        0 opt from: i32,
+        1 opt to: i32,
+    }
+    PrefixListId: PrefixListId {
+        0 opt description: String,
+        1 opt prefix_list_id: String,
+    }
+    PrivateDnsNameOptionsOnLaunch: PrivateDnsNameOptionsOnLaunch {
+        0 opt hostname_type: String,
+        1 opt enable_resource_name_dns_a_record: bool,
+        2 opt enable_resource_name_dns_aaaa_record: bool,
+    }
+    PrivateDnsNameOptionsResponse: PrivateDnsNameOptionsResponse {
+        0 opt hostname_type: String,
+        1 opt enable_resource_name_dns_a_record: bool,
+        2 opt enable_resource_name_dns_aaaa_record: bool,
+    }
+    ProductCode: ProductCode {
+        0 opt product_code_id: String,
+        1 opt product_code_type: String,
+    }
+    PropagatingVgw: PropagatingVgw {
+        0 opt gateway_id: String,
+    }
+    PublicIpDnsNameOptions: PublicIpDnsNameOptions {
+        0 opt dns_hostname_type: String,
+        1 opt public_ipv4_dns_name: String,
+        2 opt public_ipv6_dns_name: String,
+        3 opt public_dual_stack_dns_name: String,
+    }
+    ReferencedSecurityGroup: ReferencedSecurityGroup {
+        0 opt group_id: String,
+        1 opt peering_status: String,
+        2 opt user_id: String,
+        3 opt vpc_id: String,
+        4 opt vpc_peering_connection_id: String,
+    }
+    Region: Region {
+        0 opt opt_in_status: String,
+        1 opt geography: Vec<RegionGeography>,
+        2 opt region_name: String,
+        3 opt endpoint: String,
+    }
+    RegionGeography: RegionGeography {
+        0 opt name: String,
+    }
+    Reservation: Reservation {
+        0 opt reservation_id: String,
+        1 opt owner_id: String,
+        2 opt requester_id: String,
+        3 opt groups: Vec<GroupIdentifier>,
+        4 opt instances: Vec<Instance>,
+    }
+    Route: Route {
+        0 opt destination_cidr_block: String,
+        1 opt destination_ipv6_cidr_block: String,
+        2 opt destination_prefix_list_id: String,
+        3 opt egress_only_internet_gateway_id: String,
+        4 opt gateway_id: String,
+        5 opt instance_id: String,
+        6 opt instance_owner_id: String,
+        7 opt nat_gateway_id: String,
+        8 opt transit_gateway_id: String,
+        9 opt local_gateway_id: String,
+        10 opt carrier_gateway_id: String,
+        11 opt network_interface_id: String,
+        12 opt origin: String,
+        13 opt state: String,
+        14 opt vpc_peering_connection_id: String,
+        15 opt core_network_arn: String,
+        16 opt odb_network_arn: String,
+        17 opt ip_address: String,
+    }
+    RouteTable: RouteTable {
+        0 opt associations: Vec<RouteTableAssociation>,
+        1 opt propagating_vgws: Vec<PropagatingVgw>,
+        2 opt route_table_id: String,
+        3 opt routes: Vec<Route>,
+        4 opt tags: Vec<Tag>,
+        5 opt vpc_id: String,
+        6 opt owner_id: String,
+    }
+    RouteTableAssociation: RouteTableAssociation {
+        0 opt main: bool,
+        1 opt route_table_association_id: String,
+        2 opt route_table_id: String,
+        3 opt subnet_id: String,
+        4 opt gateway_id: String,
+        5 opt public_ipv4_pool: String,
+        6 opt association_state: RouteTableAssociationState,
+    }
+    RouteTableAssociationState: RouteTableAssociationState {
+        0 opt state: String,
+        1 opt status_message: String,
+    }
+    SecurityGroup: SecurityGroup {
+        0 opt group_id: String,
+        1 opt ip_permissions_egress: Vec<IpPermission>,
+        2 opt tags: Vec<Tag>,
+        3 opt vpc_id: String,
+        4 opt security_group_arn: String,
+        5 opt owner_id: String,
+        6 opt group_name: String,
+        7 opt description: String,
+        8 opt ip_permissions: Vec<IpPermission>,
+    }
+    SecurityGroupRule: SecurityGroupRule {
+        0 opt security_group_rule_id: String,
+        1 opt group_id: String,
+        2 opt group_owner_id: String,
+        3 opt is_egress: bool,
+        4 opt ip_protocol: String,
+        5 opt from_port: i32,
+        6 opt to_port: i32,
+        7 opt cidr_ipv4: String,
+        8 opt cidr_ipv6: String,
+        9 opt prefix_list_id: String,
+        10 opt referenced_group_info: ReferencedSecurityGroup,
+        11 opt description: String,
+        12 opt tags: Vec<Tag>,
+        13 opt security_group_rule_arn: String,
+    }
+    StateReason: StateReason {
+        0 opt code: String,
+        1 opt message: String,
+    }
+    Subnet: Subnet {
+        0 opt availability_zone_id: String,
+        1 opt enable_lni_at_device_index: i32,
+        2 opt map_customer_owned_ip_on_launch: bool,
+        3 opt customer_owned_ipv4_pool: String,
+        4 opt owner_id: String,
+        5 opt assign_ipv6_address_on_creation: bool,
+        6 opt ipv6_cidr_block_association_set: Vec<SubnetIpv6CidrBlockAssociation>,
+        7 opt tags: Vec<Tag>,
+        8 opt subnet_arn: String,
+        9 opt outpost_arn: String,
+        10 opt enable_dns64: bool,
+        11 opt ipv6_native: bool,
+        12 opt private_dns_name_options_on_launch: PrivateDnsNameOptionsOnLaunch,
+        13 opt block_public_access_states: BlockPublicAccessStates,
+        14 opt r#type: String,
+        15 opt subnet_id: String,
+        16 opt state: String,
+        17 opt vpc_id: String,
+        18 opt cidr_block: String,
+        19 opt available_ip_address_count: i32,
+        20 opt availability_zone: String,
+        21 opt default_for_az: bool,
+        22 opt map_public_ip_on_launch: bool,
+    }
+    SubnetCidrBlockState: SubnetCidrBlockState {
+        0 opt state: String,
+        1 opt status_message: String,
+    }
+    SubnetIpv6CidrBlockAssociation: SubnetIpv6CidrBlockAssociation {
+        0 opt association_id: String,
+        1 opt ipv6_cidr_block: String,
+        2 opt ipv6_cidr_block_state: SubnetCidrBlockState,
+        3 opt ipv6_address_attribute: String,
+        4 opt ip_source: String,
+    }
+    Tag: Tag {
+        0 opt key: String,
+        1 opt value: String,
+    }
+    TagDescription: TagDescription {
+        0 opt key: String,
+        1 opt resource_id: String,
+        2 opt resource_type: String,
+        3 opt value: String,
+    }
+    UserIdGroupPair: UserIdGroupPair {
+        0 opt description: String,
+        1 opt user_id: String,
+        2 opt group_name: String,
+        3 opt group_id: String,
+        4 opt vpc_id: String,
+        5 opt vpc_peering_connection_id: String,
+        6 opt peering_status: String,
+    }
+    Vpc: Vpc {
+        0 opt owner_id: String,
+        1 opt instance_tenancy: String,
+        2 opt ipv6_cidr_block_association_set: Vec<VpcIpv6CidrBlockAssociation>,
+        3 opt cidr_block_association_set: Vec<VpcCidrBlockAssociation>,
+        4 opt is_default: bool,
+        5 opt encryption_control: VpcEncryptionControl,
+        6 opt tags: Vec<Tag>,
+        7 opt block_public_access_states: BlockPublicAccessStates,
+        8 opt vpc_id: String,
+        9 opt state: String,
+        10 opt cidr_block: String,
+        11 opt dhcp_options_id: String,
+    }
+    VpcCidrBlockAssociation: VpcCidrBlockAssociation {
+        0 opt association_id: String,
+        1 opt cidr_block: String,
+        2 opt cidr_block_state: VpcCidrBlockState,
+    }
+    VpcCidrBlockState: VpcCidrBlockState {
+        0 opt state: String,
+        1 opt status_message: String,
+    }
+    VpcEncryptionControl: VpcEncryptionControl {
+        0 opt vpc_id: String,
+        1 opt vpc_encryption_control_id: String,
+        2 opt mode: String,
+        3 opt state: String,
+        4 opt state_message: String,
+        5 opt resource_exclusions: VpcEncryptionControlExclusions,
+        6 opt tags: Vec<Tag>,
+    }
+    VpcEncryptionControlExclusion: VpcEncryptionControlExclusion {
+        0 opt state: String,
+        1 opt state_message: String,
+    }
+    VpcEncryptionControlExclusions: VpcEncryptionControlExclusions {
+        0 opt internet_gateway: VpcEncryptionControlExclusion,
+        1 opt egress_only_internet_gateway: VpcEncryptionControlExclusion,
+        2 opt nat_gateway: VpcEncryptionControlExclusion,
+        3 opt virtual_private_gateway: VpcEncryptionControlExclusion,
+        4 opt vpc_peering: VpcEncryptionControlExclusion,
+        5 opt lambda: VpcEncryptionControlExclusion,
+        6 opt vpc_lattice: VpcEncryptionControlExclusion,
+        7 opt elastic_file_system: VpcEncryptionControlExclusion,
+        8 opt global_accelerator: VpcEncryptionControlExclusion,
+        9 opt api_gateway_v2: VpcEncryptionControlExclusion,
+    }
+    VpcIpv6CidrBlockAssociation: VpcIpv6CidrBlockAssociation {
+        0 opt association_id: String,
+        1 opt ipv6_cidr_block: String,
+        2 opt ipv6_cidr_block_state: VpcCidrBlockState,
+        3 opt network_border_group: String,
+        4 opt ipv6_pool: String,
+        5 opt ipv6_address_attribute: String,
+        6 opt ip_source: String,
     }
 }

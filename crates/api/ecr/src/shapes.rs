@@ -5,4323 +5,1386 @@
 use neargate_wire::schema::*;
 use neargate_wire::schema::{SHAPE as DEFAULT, Target::Here};
 
-pub static AccountSettingName: Shape = Shape {
-    name: "AccountSettingName",
-    min: Some(1.0),
-    max: Some(64.0),
-    ..DEFAULT
-};
-
-pub static AccountSettingValue: Shape = Shape {
-    name: "AccountSettingValue",
-    ..DEFAULT
-};
-
-pub static Annotations: Shape = Shape {
-    name: "Annotations",
-    kind: Kind::Map {
-        key: Element::of(Here(&String)),
-        value: Element::of(Here(&String)),
-    },
-    ..DEFAULT
-};
-
-pub static Arch: Shape = Shape {
-    name: "Arch",
-    ..DEFAULT
-};
-
-pub static Arn: Shape = Shape {
-    name: "Arn",
-    ..DEFAULT
-};
-
-pub static ArtifactStatus: Shape = Shape {
-    name: "ArtifactStatus",
-    values: &["ACTIVE", "ARCHIVED", "ACTIVATING"],
-    ..DEFAULT
-};
-
-pub static ArtifactStatusFilter: Shape = Shape {
-    name: "ArtifactStatusFilter",
-    values: &["ACTIVE", "ARCHIVED", "ACTIVATING", "ANY"],
-    ..DEFAULT
-};
-
-pub static ArtifactType: Shape = Shape {
-    name: "ArtifactType",
-    min: Some(1.0),
-    max: Some(255.0),
-    ..DEFAULT
-};
-
-pub static ArtifactTypeList: Shape = Shape {
-    name: "ArtifactTypeList",
-    kind: Kind::List(Element::of(Here(&ArtifactType))),
-    min: Some(0.0),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static Attribute: Shape = Shape {
-    name: "Attribute",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("key", Here(&AttributeKey))
-        },
-        member("value", Here(&AttributeValue)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AttributeKey: Shape = Shape {
-    name: "AttributeKey",
-    min: Some(1.0),
-    max: Some(128.0),
-    ..DEFAULT
-};
-
-pub static AttributeList: Shape = Shape {
-    name: "AttributeList",
-    kind: Kind::List(Element::of(Here(&Attribute))),
-    min: Some(0.0),
-    max: Some(50.0),
-    ..DEFAULT
-};
-
-pub static AttributeValue: Shape = Shape {
-    name: "AttributeValue",
-    min: Some(1.0),
-    max: Some(256.0),
-    ..DEFAULT
-};
-
-pub static Author: Shape = Shape {
-    name: "Author",
-    ..DEFAULT
-};
-
-pub static AuthorizationData: Shape = Shape {
-    name: "AuthorizationData",
-    kind: Kind::Structure(&[
-        member("authorizationToken", Here(&Base64)),
-        member("expiresAt", Here(&ExpirationTimestamp)),
-        member("proxyEndpoint", Here(&ProxyEndpoint)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AuthorizationDataList: Shape = Shape {
-    name: "AuthorizationDataList",
-    kind: Kind::List(Element::of(Here(&AuthorizationData))),
-    ..DEFAULT
-};
-
-pub static AwsEcrContainerImageDetails: Shape = Shape {
-    name: "AwsEcrContainerImageDetails",
-    kind: Kind::Structure(&[
-        member("architecture", Here(&Arch)),
-        member("author", Here(&Author)),
-        member("imageHash", Here(&ImageDigest)),
-        member("imageTags", Here(&ImageTagsList)),
-        member("platform", Here(&Platform)),
-        member("pushedAt", Here(&Date)),
-        member("lastInUseAt", Here(&Date)),
-        member("inUseCount", Here(&InUseCount)),
-        member("registry", Here(&RegistryId)),
-        member("repositoryName", Here(&RepositoryName)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Base64: Shape = Shape {
-    name: "Base64",
-    pattern: Some(&PATTERN_0),
-    ..DEFAULT
-};
-
-pub static BaseScore: Shape = Shape {
-    name: "BaseScore",
-    kind: Kind::Double,
-    ..DEFAULT
-};
-
-pub static BatchCheckLayerAvailabilityRequest: Shape = Shape {
-    name: "BatchCheckLayerAvailabilityRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        Member {
-            required: true,
-            ..member("layerDigests", Here(&BatchedOperationLayerDigestList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static BatchCheckLayerAvailabilityResponse: Shape = Shape {
-    name: "BatchCheckLayerAvailabilityResponse",
-    kind: Kind::Structure(&[
-        member("layers", Here(&LayerList)),
-        member("failures", Here(&LayerFailureList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static BatchDeleteImageRequest: Shape = Shape {
-    name: "BatchDeleteImageRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        Member {
-            required: true,
-            ..member("imageIds", Here(&ImageIdentifierList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static BatchDeleteImageResponse: Shape = Shape {
-    name: "BatchDeleteImageResponse",
-    kind: Kind::Structure(&[
-        member("imageIds", Here(&ImageIdentifierList)),
-        member("failures", Here(&ImageFailureList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static BatchGetImageRequest: Shape = Shape {
-    name: "BatchGetImageRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        Member {
-            required: true,
-            ..member("imageIds", Here(&ImageIdentifierList))
-        },
-        member("acceptedMediaTypes", Here(&MediaTypeList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static BatchGetImageResponse: Shape = Shape {
-    name: "BatchGetImageResponse",
-    kind: Kind::Structure(&[
-        member("images", Here(&ImageList)),
-        member("failures", Here(&ImageFailureList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static BatchGetRepositoryScanningConfigurationRequest: Shape = Shape {
-    name: "BatchGetRepositoryScanningConfigurationRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member(
-            "repositoryNames",
-            Here(&ScanningConfigurationRepositoryNameList),
-        )
-    }]),
-    ..DEFAULT
-};
-
-pub static BatchGetRepositoryScanningConfigurationResponse: Shape = Shape {
-    name: "BatchGetRepositoryScanningConfigurationResponse",
-    kind: Kind::Structure(&[
-        member(
-            "scanningConfigurations",
-            Here(&RepositoryScanningConfigurationList),
-        ),
-        member(
-            "failures",
-            Here(&RepositoryScanningConfigurationFailureList),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static BatchedOperationLayerDigest: Shape = Shape {
-    name: "BatchedOperationLayerDigest",
-    min: Some(0.0),
-    max: Some(1000.0),
-    ..DEFAULT
-};
-
-pub static BatchedOperationLayerDigestList: Shape = Shape {
-    name: "BatchedOperationLayerDigestList",
-    kind: Kind::List(Element::of(Here(&BatchedOperationLayerDigest))),
-    min: Some(1.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static BlockedByOrganizationPolicyException: Shape = Shape {
-    name: "BlockedByOrganizationPolicyException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static CompleteLayerUploadRequest: Shape = Shape {
-    name: "CompleteLayerUploadRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        Member {
-            required: true,
-            ..member("uploadId", Here(&UploadId))
-        },
-        Member {
-            required: true,
-            ..member("layerDigests", Here(&LayerDigestList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static CompleteLayerUploadResponse: Shape = Shape {
-    name: "CompleteLayerUploadResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("repositoryName", Here(&RepositoryName)),
-        member("uploadId", Here(&UploadId)),
-        member("layerDigest", Here(&LayerDigest)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreatePullThroughCacheRuleRequest: Shape = Shape {
-    name: "CreatePullThroughCacheRuleRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member(
-                "ecrRepositoryPrefix",
-                Here(&PullThroughCacheRuleRepositoryPrefix),
-            )
-        },
-        Member {
-            required: true,
-            ..member("upstreamRegistryUrl", Here(&Url))
-        },
-        member("registryId", Here(&RegistryId)),
-        member("upstreamRegistry", Here(&UpstreamRegistry)),
-        member("credentialArn", Here(&CredentialArn)),
-        member("customRoleArn", Here(&CustomRoleArn)),
-        member(
-            "upstreamRepositoryPrefix",
-            Here(&PullThroughCacheRuleRepositoryPrefix),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreatePullThroughCacheRuleResponse: Shape = Shape {
-    name: "CreatePullThroughCacheRuleResponse",
-    kind: Kind::Structure(&[
-        member(
-            "ecrRepositoryPrefix",
-            Here(&PullThroughCacheRuleRepositoryPrefix),
-        ),
-        member("upstreamRegistryUrl", Here(&Url)),
-        member("createdAt", Here(&CreationTimestamp)),
-        member("registryId", Here(&RegistryId)),
-        member("upstreamRegistry", Here(&UpstreamRegistry)),
-        member("credentialArn", Here(&CredentialArn)),
-        member("customRoleArn", Here(&CustomRoleArn)),
-        member(
-            "upstreamRepositoryPrefix",
-            Here(&PullThroughCacheRuleRepositoryPrefix),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateRepositoryCreationTemplateRequest: Shape = Shape {
-    name: "CreateRepositoryCreationTemplateRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("prefix", Here(&Prefix))
-        },
-        member("description", Here(&RepositoryTemplateDescription)),
-        member(
-            "encryptionConfiguration",
-            Here(&EncryptionConfigurationForRepositoryCreationTemplate),
-        ),
-        member("resourceTags", Here(&TagList)),
-        member("imageTagMutability", Here(&ImageTagMutability)),
-        member(
-            "imageTagMutabilityExclusionFilters",
-            Here(&ImageTagMutabilityExclusionFilters),
-        ),
-        member("repositoryPolicy", Here(&RepositoryPolicyText)),
-        member(
-            "lifecyclePolicy",
-            Here(&LifecyclePolicyTextForRepositoryCreationTemplate),
-        ),
-        Member {
-            required: true,
-            ..member("appliedFor", Here(&RCTAppliedForList))
-        },
-        member("customRoleArn", Here(&CustomRoleArn)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateRepositoryCreationTemplateResponse: Shape = Shape {
-    name: "CreateRepositoryCreationTemplateResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member(
-            "repositoryCreationTemplate",
-            Here(&RepositoryCreationTemplate),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateRepositoryRequest: Shape = Shape {
-    name: "CreateRepositoryRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        member("tags", Here(&TagList)),
-        member("imageTagMutability", Here(&ImageTagMutability)),
-        member(
-            "imageTagMutabilityExclusionFilters",
-            Here(&ImageTagMutabilityExclusionFilters),
-        ),
-        member(
-            "imageScanningConfiguration",
-            Here(&ImageScanningConfiguration),
-        ),
-        member("encryptionConfiguration", Here(&EncryptionConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateRepositoryResponse: Shape = Shape {
-    name: "CreateRepositoryResponse",
-    kind: Kind::Structure(&[member("repository", Here(&Repository))]),
-    ..DEFAULT
-};
-
-pub static CreationTimestamp: Shape = Shape {
-    name: "CreationTimestamp",
-    kind: Kind::Timestamp(None),
-    ..DEFAULT
-};
-
-pub static CredentialArn: Shape = Shape {
-    name: "CredentialArn",
-    min: Some(50.0),
-    max: Some(612.0),
-    pattern: Some(&PATTERN_1),
-    ..DEFAULT
-};
-
-pub static CustomRoleArn: Shape = Shape {
-    name: "CustomRoleArn",
-    max: Some(2048.0),
-    ..DEFAULT
-};
-
-pub static CvssScore: Shape = Shape {
-    name: "CvssScore",
-    kind: Kind::Structure(&[
-        member("baseScore", Here(&BaseScore)),
-        member("scoringVector", Here(&ScoringVector)),
-        member("source", Here(&Source)),
-        member("version", Here(&Version)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CvssScoreAdjustment: Shape = Shape {
-    name: "CvssScoreAdjustment",
-    kind: Kind::Structure(&[
-        member("metric", Here(&Metric)),
-        member("reason", Here(&Reason)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CvssScoreAdjustmentList: Shape = Shape {
-    name: "CvssScoreAdjustmentList",
-    kind: Kind::List(Element::of(Here(&CvssScoreAdjustment))),
-    ..DEFAULT
-};
-
-pub static CvssScoreDetails: Shape = Shape {
-    name: "CvssScoreDetails",
-    kind: Kind::Structure(&[
-        member("adjustments", Here(&CvssScoreAdjustmentList)),
-        member("score", Here(&Score)),
-        member("scoreSource", Here(&Source)),
-        member("scoringVector", Here(&ScoringVector)),
-        member("version", Here(&Version)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CvssScoreList: Shape = Shape {
-    name: "CvssScoreList",
-    kind: Kind::List(Element::of(Here(&CvssScore))),
-    ..DEFAULT
-};
-
-pub static Date: Shape = Shape {
-    name: "Date",
-    kind: Kind::Timestamp(None),
-    ..DEFAULT
-};
-
-pub static DeleteLifecyclePolicyRequest: Shape = Shape {
-    name: "DeleteLifecyclePolicyRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteLifecyclePolicyResponse: Shape = Shape {
-    name: "DeleteLifecyclePolicyResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("repositoryName", Here(&RepositoryName)),
-        member("lifecyclePolicyText", Here(&LifecyclePolicyText)),
-        member("lastEvaluatedAt", Here(&EvaluationTimestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeletePullThroughCacheRuleRequest: Shape = Shape {
-    name: "DeletePullThroughCacheRuleRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member(
-                "ecrRepositoryPrefix",
-                Here(&PullThroughCacheRuleRepositoryPrefix),
-            )
-        },
-        member("registryId", Here(&RegistryId)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeletePullThroughCacheRuleResponse: Shape = Shape {
-    name: "DeletePullThroughCacheRuleResponse",
-    kind: Kind::Structure(&[
-        member(
-            "ecrRepositoryPrefix",
-            Here(&PullThroughCacheRuleRepositoryPrefix),
-        ),
-        member("upstreamRegistryUrl", Here(&Url)),
-        member("createdAt", Here(&CreationTimestamp)),
-        member("registryId", Here(&RegistryId)),
-        member("credentialArn", Here(&CredentialArn)),
-        member("customRoleArn", Here(&CustomRoleArn)),
-        member(
-            "upstreamRepositoryPrefix",
-            Here(&PullThroughCacheRuleRepositoryPrefix),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteRegistryPolicyRequest: Shape = Shape {
-    name: "DeleteRegistryPolicyRequest",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static DeleteRegistryPolicyResponse: Shape = Shape {
-    name: "DeleteRegistryPolicyResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("policyText", Here(&RegistryPolicyText)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteReplication: Shape = Shape {
-    name: "DeleteReplication",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("enabled", Here(&DeleteReplicationFlag))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteReplicationFlag: Shape = Shape {
-    name: "DeleteReplicationFlag",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static DeleteRepositoryCreationTemplateRequest: Shape = Shape {
-    name: "DeleteRepositoryCreationTemplateRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("prefix", Here(&Prefix))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteRepositoryCreationTemplateResponse: Shape = Shape {
-    name: "DeleteRepositoryCreationTemplateResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member(
-            "repositoryCreationTemplate",
-            Here(&RepositoryCreationTemplate),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteRepositoryPolicyRequest: Shape = Shape {
-    name: "DeleteRepositoryPolicyRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteRepositoryPolicyResponse: Shape = Shape {
-    name: "DeleteRepositoryPolicyResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("repositoryName", Here(&RepositoryName)),
-        member("policyText", Here(&RepositoryPolicyText)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteRepositoryRequest: Shape = Shape {
-    name: "DeleteRepositoryRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        member("force", Here(&ForceFlag)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteRepositoryResponse: Shape = Shape {
-    name: "DeleteRepositoryResponse",
-    kind: Kind::Structure(&[member("repository", Here(&Repository))]),
-    ..DEFAULT
-};
-
-pub static DeleteSigningConfigurationRequest: Shape = Shape {
-    name: "DeleteSigningConfigurationRequest",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static DeleteSigningConfigurationResponse: Shape = Shape {
-    name: "DeleteSigningConfigurationResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("signingConfiguration", Here(&SigningConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeregisterPullTimeUpdateExclusionRequest: Shape = Shape {
-    name: "DeregisterPullTimeUpdateExclusionRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("principalArn", Here(&PrincipalArn))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeregisterPullTimeUpdateExclusionResponse: Shape = Shape {
-    name: "DeregisterPullTimeUpdateExclusionResponse",
-    kind: Kind::Structure(&[member("principalArn", Here(&PrincipalArn))]),
-    ..DEFAULT
-};
-
-pub static DescribeImageReplicationStatusRequest: Shape = Shape {
-    name: "DescribeImageReplicationStatusRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        Member {
-            required: true,
-            ..member("imageId", Here(&ImageIdentifier))
-        },
-        member("registryId", Here(&RegistryId)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeImageReplicationStatusResponse: Shape = Shape {
-    name: "DescribeImageReplicationStatusResponse",
-    kind: Kind::Structure(&[
-        member("repositoryName", Here(&RepositoryName)),
-        member("imageId", Here(&ImageIdentifier)),
-        member("replicationStatuses", Here(&ImageReplicationStatusList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeImageScanFindingsRequest: Shape = Shape {
-    name: "DescribeImageScanFindingsRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        Member {
-            required: true,
-            ..member("imageId", Here(&ImageIdentifier))
-        },
-        member("nextToken", Here(&NextToken)),
-        member("maxResults", Here(&MaxResults)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeImageScanFindingsResponse: Shape = Shape {
-    name: "DescribeImageScanFindingsResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("repositoryName", Here(&RepositoryName)),
-        member("imageId", Here(&ImageIdentifier)),
-        member("imageScanStatus", Here(&ImageScanStatus)),
-        member("imageScanFindings", Here(&ImageScanFindings)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeImageSigningStatusRequest: Shape = Shape {
-    name: "DescribeImageSigningStatusRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        Member {
-            required: true,
-            ..member("imageId", Here(&ImageIdentifier))
-        },
-        member("registryId", Here(&RegistryId)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeImageSigningStatusResponse: Shape = Shape {
-    name: "DescribeImageSigningStatusResponse",
-    kind: Kind::Structure(&[
-        member("repositoryName", Here(&RepositoryName)),
-        member("imageId", Here(&ImageIdentifier)),
-        member("registryId", Here(&RegistryId)),
-        member("signingStatuses", Here(&ImageSigningStatusList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeImagesFilter: Shape = Shape {
-    name: "DescribeImagesFilter",
-    kind: Kind::Structure(&[
-        member("tagStatus", Here(&TagStatus)),
-        member("imageStatus", Here(&ImageStatusFilter)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeImagesRequest: Shape = Shape {
-    name: "DescribeImagesRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        member("imageIds", Here(&ImageIdentifierList)),
-        member("nextToken", Here(&NextToken)),
-        member("maxResults", Here(&MaxResults)),
-        member("filter", Here(&DescribeImagesFilter)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeImagesResponse: Shape = Shape {
-    name: "DescribeImagesResponse",
-    kind: Kind::Structure(&[
-        member("imageDetails", Here(&ImageDetailList)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribePullThroughCacheRulesRequest: Shape = Shape {
-    name: "DescribePullThroughCacheRulesRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member(
-            "ecrRepositoryPrefixes",
-            Here(&PullThroughCacheRuleRepositoryPrefixList),
-        ),
-        member("nextToken", Here(&NextToken)),
-        member("maxResults", Here(&MaxResults)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribePullThroughCacheRulesResponse: Shape = Shape {
-    name: "DescribePullThroughCacheRulesResponse",
-    kind: Kind::Structure(&[
-        member("pullThroughCacheRules", Here(&PullThroughCacheRuleList)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeRegistryRequest: Shape = Shape {
-    name: "DescribeRegistryRequest",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static DescribeRegistryResponse: Shape = Shape {
-    name: "DescribeRegistryResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("replicationConfiguration", Here(&ReplicationConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeReplicationBackfillResultsRequest: Shape = Shape {
-    name: "DescribeReplicationBackfillResultsRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("replicationBackfillId", Here(&ReplicationBackfillId))
-        },
-        member("resultStatusFilter", Here(&ReplicationBackfillResultStatus)),
-        member("maxResults", Here(&MaxResults)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeReplicationBackfillResultsResponse: Shape = Shape {
-    name: "DescribeReplicationBackfillResultsResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("replicationBackfillId", Here(&ReplicationBackfillId)),
-        member("destination", Here(&ReplicationDestination)),
-        member("status", Here(&ReplicationBackfillStatus)),
-        member("failureCode", Here(&ReplicationBackfillError)),
-        member("progress", Here(&ReplicationBackfillProgress)),
-        member("results", Here(&ReplicationBackfillResultList)),
-        member("startedAt", Here(&Date)),
-        member("endedAt", Here(&Date)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeRepositoriesRequest: Shape = Shape {
-    name: "DescribeRepositoriesRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("repositoryNames", Here(&RepositoryNameList)),
-        member("nextToken", Here(&NextToken)),
-        member("maxResults", Here(&MaxResults)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeRepositoriesResponse: Shape = Shape {
-    name: "DescribeRepositoriesResponse",
-    kind: Kind::Structure(&[
-        member("repositories", Here(&RepositoryList)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeRepositoryCreationTemplatesRequest: Shape = Shape {
-    name: "DescribeRepositoryCreationTemplatesRequest",
-    kind: Kind::Structure(&[
-        member("prefixes", Here(&PrefixList)),
-        member("nextToken", Here(&NextToken)),
-        member("maxResults", Here(&MaxResults)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeRepositoryCreationTemplatesResponse: Shape = Shape {
-    name: "DescribeRepositoryCreationTemplatesResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member(
-            "repositoryCreationTemplates",
-            Here(&RepositoryCreationTemplateList),
-        ),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static EmptyUploadException: Shape = Shape {
-    name: "EmptyUploadException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static EncryptionConfiguration: Shape = Shape {
-    name: "EncryptionConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("encryptionType", Here(&EncryptionType))
-        },
-        member("kmsKey", Here(&KmsKey)),
-    ]),
-    ..DEFAULT
-};
-
-pub static EncryptionConfigurationForRepositoryCreationTemplate: Shape = Shape {
-    name: "EncryptionConfigurationForRepositoryCreationTemplate",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("encryptionType", Here(&EncryptionType))
-        },
-        member("kmsKey", Here(&KmsKeyForRepositoryCreationTemplate)),
-    ]),
-    ..DEFAULT
-};
-
-pub static EncryptionType: Shape = Shape {
-    name: "EncryptionType",
-    values: &["AES256", "KMS", "KMS_DSSE"],
-    ..DEFAULT
-};
-
-pub static EnhancedImageScanFinding: Shape = Shape {
-    name: "EnhancedImageScanFinding",
-    kind: Kind::Structure(&[
-        member("awsAccountId", Here(&RegistryId)),
-        member("description", Here(&FindingDescription)),
-        member("findingArn", Here(&FindingArn)),
-        member("firstObservedAt", Here(&Date)),
-        member("lastObservedAt", Here(&Date)),
-        member(
-            "packageVulnerabilityDetails",
-            Here(&PackageVulnerabilityDetails),
-        ),
-        member("remediation", Here(&Remediation)),
-        member("resources", Here(&ResourceList)),
-        member("score", Here(&Score)),
-        member("scoreDetails", Here(&ScoreDetails)),
-        member("severity", Here(&Severity)),
-        member("status", Here(&Status)),
-        member("title", Here(&Title)),
-        member("type", Here(&Type)),
-        member("updatedAt", Here(&Date)),
-        member("fixAvailable", Here(&FixAvailable)),
-        member("exploitAvailable", Here(&ExploitAvailable)),
-    ]),
-    ..DEFAULT
-};
-
-pub static EnhancedImageScanFindingList: Shape = Shape {
-    name: "EnhancedImageScanFindingList",
-    kind: Kind::List(Element::of(Here(&EnhancedImageScanFinding))),
-    ..DEFAULT
-};
-
-pub static Epoch: Shape = Shape {
-    name: "Epoch",
-    kind: Kind::Integer,
-    ..DEFAULT
-};
-
-pub static EvaluationTimestamp: Shape = Shape {
-    name: "EvaluationTimestamp",
-    kind: Kind::Timestamp(None),
-    ..DEFAULT
-};
-
-pub static ExceptionMessage: Shape = Shape {
-    name: "ExceptionMessage",
-    ..DEFAULT
-};
-
-pub static ExclusionAlreadyExistsException: Shape = Shape {
-    name: "ExclusionAlreadyExistsException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static ExclusionNotFoundException: Shape = Shape {
-    name: "ExclusionNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static ExpirationTimestamp: Shape = Shape {
-    name: "ExpirationTimestamp",
-    kind: Kind::Timestamp(None),
-    ..DEFAULT
-};
-
-pub static ExploitAvailable: Shape = Shape {
-    name: "ExploitAvailable",
-    ..DEFAULT
-};
-
-pub static FiftyMaxResults: Shape = Shape {
-    name: "FiftyMaxResults",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(50.0),
-    ..DEFAULT
-};
-
-pub static FilePath: Shape = Shape {
-    name: "FilePath",
-    ..DEFAULT
-};
-
-pub static FindingArn: Shape = Shape {
-    name: "FindingArn",
-    ..DEFAULT
-};
-
-pub static FindingDescription: Shape = Shape {
-    name: "FindingDescription",
-    ..DEFAULT
-};
-
-pub static FindingName: Shape = Shape {
-    name: "FindingName",
-    ..DEFAULT
-};
-
-pub static FindingSeverity: Shape = Shape {
-    name: "FindingSeverity",
-    values: &[
-        "INFORMATIONAL",
-        "LOW",
-        "MEDIUM",
-        "HIGH",
-        "CRITICAL",
-        "UNDEFINED",
-    ],
-    ..DEFAULT
-};
-
-pub static FindingSeverityCounts: Shape = Shape {
-    name: "FindingSeverityCounts",
-    kind: Kind::Map {
-        key: Element::of(Here(&FindingSeverity)),
-        value: Element::of(Here(&SeverityCount)),
-    },
-    ..DEFAULT
-};
-
-pub static FixAvailable: Shape = Shape {
-    name: "FixAvailable",
-    ..DEFAULT
-};
-
-pub static FixedInVersion: Shape = Shape {
-    name: "FixedInVersion",
-    ..DEFAULT
-};
-
-pub static ForceFlag: Shape = Shape {
-    name: "ForceFlag",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static GetAccountSettingRequest: Shape = Shape {
-    name: "GetAccountSettingRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("name", Here(&AccountSettingName))
-    }]),
-    ..DEFAULT
-};
-
-pub static GetAccountSettingResponse: Shape = Shape {
-    name: "GetAccountSettingResponse",
-    kind: Kind::Structure(&[
-        member("name", Here(&AccountSettingName)),
-        member("value", Here(&AccountSettingName)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetAuthorizationTokenRegistryIdList: Shape = Shape {
-    name: "GetAuthorizationTokenRegistryIdList",
-    kind: Kind::List(Element::of(Here(&RegistryId))),
-    min: Some(1.0),
-    max: Some(10.0),
-    ..DEFAULT
-};
-
-pub static GetAuthorizationTokenRequest: Shape = Shape {
-    name: "GetAuthorizationTokenRequest",
-    kind: Kind::Structure(&[member(
-        "registryIds",
-        Here(&GetAuthorizationTokenRegistryIdList),
-    )]),
-    ..DEFAULT
-};
-
-pub static GetAuthorizationTokenResponse: Shape = Shape {
-    name: "GetAuthorizationTokenResponse",
-    kind: Kind::Structure(&[member("authorizationData", Here(&AuthorizationDataList))]),
-    ..DEFAULT
-};
-
-pub static GetDownloadUrlForLayerRequest: Shape = Shape {
-    name: "GetDownloadUrlForLayerRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        Member {
-            required: true,
-            ..member("layerDigest", Here(&LayerDigest))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static GetDownloadUrlForLayerResponse: Shape = Shape {
-    name: "GetDownloadUrlForLayerResponse",
-    kind: Kind::Structure(&[
-        member("downloadUrl", Here(&Url)),
-        member("layerDigest", Here(&LayerDigest)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetLifecyclePolicyPreviewRequest: Shape = Shape {
-    name: "GetLifecyclePolicyPreviewRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        member("imageIds", Here(&ImageIdentifierList)),
-        member("nextToken", Here(&NextToken)),
-        member("maxResults", Here(&LifecyclePreviewMaxResults)),
-        member("filter", Here(&LifecyclePolicyPreviewFilter)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetLifecyclePolicyPreviewResponse: Shape = Shape {
-    name: "GetLifecyclePolicyPreviewResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("repositoryName", Here(&RepositoryName)),
-        member("lifecyclePolicyText", Here(&LifecyclePolicyText)),
-        member("status", Here(&LifecyclePolicyPreviewStatus)),
-        member("nextToken", Here(&NextToken)),
-        member("previewResults", Here(&LifecyclePolicyPreviewResultList)),
-        member("summary", Here(&LifecyclePolicyPreviewSummary)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetLifecyclePolicyRequest: Shape = Shape {
-    name: "GetLifecyclePolicyRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static GetLifecyclePolicyResponse: Shape = Shape {
-    name: "GetLifecyclePolicyResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("repositoryName", Here(&RepositoryName)),
-        member("lifecyclePolicyText", Here(&LifecyclePolicyText)),
-        member("lastEvaluatedAt", Here(&EvaluationTimestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetRegistryPolicyRequest: Shape = Shape {
-    name: "GetRegistryPolicyRequest",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static GetRegistryPolicyResponse: Shape = Shape {
-    name: "GetRegistryPolicyResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("policyText", Here(&RegistryPolicyText)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetRegistryScanningConfigurationRequest: Shape = Shape {
-    name: "GetRegistryScanningConfigurationRequest",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static GetRegistryScanningConfigurationResponse: Shape = Shape {
-    name: "GetRegistryScanningConfigurationResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member(
-            "scanningConfiguration",
-            Here(&RegistryScanningConfiguration),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetRepositoryPolicyRequest: Shape = Shape {
-    name: "GetRepositoryPolicyRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static GetRepositoryPolicyResponse: Shape = Shape {
-    name: "GetRepositoryPolicyResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("repositoryName", Here(&RepositoryName)),
-        member("policyText", Here(&RepositoryPolicyText)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetSigningConfigurationRequest: Shape = Shape {
-    name: "GetSigningConfigurationRequest",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static GetSigningConfigurationResponse: Shape = Shape {
-    name: "GetSigningConfigurationResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("signingConfiguration", Here(&SigningConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Image: Shape = Shape {
-    name: "Image",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("repositoryName", Here(&RepositoryName)),
-        member("imageId", Here(&ImageIdentifier)),
-        member("imageManifest", Here(&ImageManifest)),
-        member("imageManifestMediaType", Here(&MediaType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ImageActionType: Shape = Shape {
-    name: "ImageActionType",
-    values: &["EXPIRE", "TRANSITION"],
-    ..DEFAULT
-};
-
-pub static ImageAlreadyExistsException: Shape = Shape {
-    name: "ImageAlreadyExistsException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static ImageArchivedException: Shape = Shape {
-    name: "ImageArchivedException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static ImageCount: Shape = Shape {
-    name: "ImageCount",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    ..DEFAULT
-};
-
-pub static ImageDetail: Shape = Shape {
-    name: "ImageDetail",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("repositoryName", Here(&RepositoryName)),
-        member("imageDigest", Here(&ImageDigest)),
-        member("imageTags", Here(&ImageTagList)),
-        member("imageSizeInBytes", Here(&ImageSizeInBytes)),
-        member("imagePushedAt", Here(&PushTimestamp)),
-        member("imageScanStatus", Here(&ImageScanStatus)),
-        member("imageScanFindingsSummary", Here(&ImageScanFindingsSummary)),
-        member("imageManifestMediaType", Here(&MediaType)),
-        member("artifactMediaType", Here(&MediaType)),
-        member("lastRecordedPullTime", Here(&RecordedPullTimestamp)),
-        member("subjectManifestDigest", Here(&ImageDigest)),
-        member("imageStatus", Here(&ImageStatus)),
-        member("lastArchivedAt", Here(&LastArchivedAtTimestamp)),
-        member("lastActivatedAt", Here(&LastActivatedAtTimestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ImageDetailList: Shape = Shape {
-    name: "ImageDetailList",
-    kind: Kind::List(Element::of(Here(&ImageDetail))),
-    ..DEFAULT
-};
-
-pub static ImageDigest: Shape = Shape {
-    name: "ImageDigest",
-    ..DEFAULT
-};
-
-pub static ImageDigestDoesNotMatchException: Shape = Shape {
-    name: "ImageDigestDoesNotMatchException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static ImageFailure: Shape = Shape {
-    name: "ImageFailure",
-    kind: Kind::Structure(&[
-        member("imageId", Here(&ImageIdentifier)),
-        member("failureCode", Here(&ImageFailureCode)),
-        member("failureReason", Here(&ImageFailureReason)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ImageFailureCode: Shape = Shape {
-    name: "ImageFailureCode",
-    values: &[
-        "InvalidImageDigest",
-        "InvalidImageTag",
-        "ImageTagDoesNotMatchDigest",
-        "ImageNotFound",
-        "MissingDigestAndTag",
-        "ImageReferencedByManifestList",
-        "KmsError",
-        "UpstreamAccessDenied",
-        "UpstreamTooManyRequests",
-        "UpstreamUnavailable",
-        "ImageInaccessible",
-    ],
-    ..DEFAULT
-};
-
-pub static ImageFailureList: Shape = Shape {
-    name: "ImageFailureList",
-    kind: Kind::List(Element::of(Here(&ImageFailure))),
-    ..DEFAULT
-};
-
-pub static ImageFailureReason: Shape = Shape {
-    name: "ImageFailureReason",
-    ..DEFAULT
-};
-
-pub static ImageIdentifier: Shape = Shape {
-    name: "ImageIdentifier",
-    kind: Kind::Structure(&[
-        member("imageDigest", Here(&ImageDigest)),
-        member("imageTag", Here(&ImageTag)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ImageIdentifierList: Shape = Shape {
-    name: "ImageIdentifierList",
-    kind: Kind::List(Element::of(Here(&ImageIdentifier))),
-    min: Some(1.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static ImageList: Shape = Shape {
-    name: "ImageList",
-    kind: Kind::List(Element::of(Here(&Image))),
-    ..DEFAULT
-};
-
-pub static ImageManifest: Shape = Shape {
-    name: "ImageManifest",
-    min: Some(1.0),
-    max: Some(4194304.0),
-    ..DEFAULT
-};
-
-pub static ImageNotFoundException: Shape = Shape {
-    name: "ImageNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static ImageReferrer: Shape = Shape {
-    name: "ImageReferrer",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("digest", Here(&ImageDigest))
-        },
-        Member {
-            required: true,
-            ..member("mediaType", Here(&MediaType))
-        },
-        member("artifactType", Here(&ArtifactType)),
-        Member {
-            required: true,
-            ..member("size", Here(&ImageSizeInBytes))
-        },
-        member("annotations", Here(&Annotations)),
-        member("artifactStatus", Here(&ArtifactStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ImageReferrerList: Shape = Shape {
-    name: "ImageReferrerList",
-    kind: Kind::List(Element::of(Here(&ImageReferrer))),
-    ..DEFAULT
-};
-
-pub static ImageReplicationStatus: Shape = Shape {
-    name: "ImageReplicationStatus",
-    kind: Kind::Structure(&[
-        member("region", Here(&Region)),
-        member("registryId", Here(&RegistryId)),
-        member("status", Here(&ReplicationStatus)),
-        member("failureCode", Here(&ReplicationError)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ImageReplicationStatusList: Shape = Shape {
-    name: "ImageReplicationStatusList",
-    kind: Kind::List(Element::of(Here(&ImageReplicationStatus))),
-    ..DEFAULT
-};
-
-pub static ImageScanFinding: Shape = Shape {
-    name: "ImageScanFinding",
-    kind: Kind::Structure(&[
-        member("name", Here(&FindingName)),
-        member("description", Here(&FindingDescription)),
-        member("uri", Here(&Url)),
-        member("severity", Here(&FindingSeverity)),
-        member("attributes", Here(&AttributeList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ImageScanFindingList: Shape = Shape {
-    name: "ImageScanFindingList",
-    kind: Kind::List(Element::of(Here(&ImageScanFinding))),
-    ..DEFAULT
-};
-
-pub static ImageScanFindings: Shape = Shape {
-    name: "ImageScanFindings",
-    kind: Kind::Structure(&[
-        member("imageScanCompletedAt", Here(&ScanTimestamp)),
-        member(
-            "vulnerabilitySourceUpdatedAt",
-            Here(&VulnerabilitySourceUpdateTimestamp),
-        ),
-        member("findingSeverityCounts", Here(&FindingSeverityCounts)),
-        member("findings", Here(&ImageScanFindingList)),
-        member("enhancedFindings", Here(&EnhancedImageScanFindingList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ImageScanFindingsSummary: Shape = Shape {
-    name: "ImageScanFindingsSummary",
-    kind: Kind::Structure(&[
-        member("imageScanCompletedAt", Here(&ScanTimestamp)),
-        member(
-            "vulnerabilitySourceUpdatedAt",
-            Here(&VulnerabilitySourceUpdateTimestamp),
-        ),
-        member("findingSeverityCounts", Here(&FindingSeverityCounts)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ImageScanStatus: Shape = Shape {
-    name: "ImageScanStatus",
-    kind: Kind::Structure(&[
-        member("status", Here(&ScanStatus)),
-        member("description", Here(&ScanStatusDescription)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ImageScanningConfiguration: Shape = Shape {
-    name: "ImageScanningConfiguration",
-    kind: Kind::Structure(&[member("scanOnPush", Here(&ScanOnPushFlag))]),
-    ..DEFAULT
-};
-
-pub static ImageSigningStatus: Shape = Shape {
-    name: "ImageSigningStatus",
-    kind: Kind::Structure(&[
-        member("signingProfileArn", Here(&SigningProfileArn)),
-        member("failureCode", Here(&SigningStatusFailureCode)),
-        member("failureReason", Here(&SigningStatusFailureReason)),
-        member("status", Here(&SigningStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ImageSigningStatusList: Shape = Shape {
-    name: "ImageSigningStatusList",
-    kind: Kind::List(Element::of(Here(&ImageSigningStatus))),
-    ..DEFAULT
-};
-
-pub static ImageSizeInBytes: Shape = Shape {
-    name: "ImageSizeInBytes",
-    kind: Kind::Long,
-    ..DEFAULT
-};
-
-pub static ImageStatus: Shape = Shape {
-    name: "ImageStatus",
-    values: &["ACTIVE", "ARCHIVED", "ACTIVATING"],
-    ..DEFAULT
-};
-
-pub static ImageStatusFilter: Shape = Shape {
-    name: "ImageStatusFilter",
-    values: &["ACTIVE", "ARCHIVED", "ACTIVATING", "ANY"],
-    ..DEFAULT
-};
-
-pub static ImageStorageClassUpdateNotSupportedException: Shape = Shape {
-    name: "ImageStorageClassUpdateNotSupportedException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static ImageTag: Shape = Shape {
-    name: "ImageTag",
-    min: Some(1.0),
-    max: Some(300.0),
-    ..DEFAULT
-};
-
-pub static ImageTagAlreadyExistsException: Shape = Shape {
-    name: "ImageTagAlreadyExistsException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static ImageTagList: Shape = Shape {
-    name: "ImageTagList",
-    kind: Kind::List(Element::of(Here(&ImageTag))),
-    ..DEFAULT
-};
-
-pub static ImageTagMutability: Shape = Shape {
-    name: "ImageTagMutability",
-    values: &[
-        "MUTABLE",
-        "IMMUTABLE",
-        "IMMUTABLE_WITH_EXCLUSION",
-        "MUTABLE_WITH_EXCLUSION",
-    ],
-    ..DEFAULT
-};
-
-pub static ImageTagMutabilityExclusionFilter: Shape = Shape {
-    name: "ImageTagMutabilityExclusionFilter",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("filterType", Here(&ImageTagMutabilityExclusionFilterType))
-        },
-        Member {
-            required: true,
-            ..member("filter", Here(&ImageTagMutabilityExclusionFilterValue))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ImageTagMutabilityExclusionFilterType: Shape = Shape {
-    name: "ImageTagMutabilityExclusionFilterType",
-    values: &["WILDCARD"],
-    ..DEFAULT
-};
-
-pub static ImageTagMutabilityExclusionFilterValue: Shape = Shape {
-    name: "ImageTagMutabilityExclusionFilterValue",
-    min: Some(1.0),
-    max: Some(128.0),
-    pattern: Some(&PATTERN_2),
-    ..DEFAULT
-};
-
-pub static ImageTagMutabilityExclusionFilters: Shape = Shape {
-    name: "ImageTagMutabilityExclusionFilters",
-    kind: Kind::List(Element::of(Here(&ImageTagMutabilityExclusionFilter))),
-    min: Some(1.0),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static ImageTagsList: Shape = Shape {
-    name: "ImageTagsList",
-    kind: Kind::List(Element::of(Here(&ImageTag))),
-    ..DEFAULT
-};
-
-pub static InUseCount: Shape = Shape {
-    name: "InUseCount",
-    kind: Kind::Long,
-    min: Some(0.0),
-    ..DEFAULT
-};
-
-pub static InitiateLayerUploadRequest: Shape = Shape {
-    name: "InitiateLayerUploadRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static InitiateLayerUploadResponse: Shape = Shape {
-    name: "InitiateLayerUploadResponse",
-    kind: Kind::Structure(&[
-        member("uploadId", Here(&UploadId)),
-        member("partSize", Here(&PartSize)),
-    ]),
-    ..DEFAULT
-};
-
-pub static InvalidLayerException: Shape = Shape {
-    name: "InvalidLayerException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static InvalidLayerPartException: Shape = Shape {
-    name: "InvalidLayerPartException",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("repositoryName", Here(&RepositoryName)),
-        member("uploadId", Here(&UploadId)),
-        member("lastValidByteReceived", Here(&PartSize)),
-        member("message", Here(&ExceptionMessage)),
-    ]),
-    ..DEFAULT
-};
-
-pub static InvalidParameterException: Shape = Shape {
-    name: "InvalidParameterException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static InvalidTagParameterException: Shape = Shape {
-    name: "InvalidTagParameterException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static IsPTCRuleValid: Shape = Shape {
-    name: "IsPTCRuleValid",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static KmsError: Shape = Shape {
-    name: "KmsError",
-    ..DEFAULT
-};
-
-pub static KmsException: Shape = Shape {
-    name: "KmsException",
-    kind: Kind::Structure(&[
-        member("message", Here(&ExceptionMessage)),
-        member("kmsError", Here(&KmsError)),
-    ]),
-    ..DEFAULT
-};
-
-pub static KmsKey: Shape = Shape {
-    name: "KmsKey",
-    min: Some(1.0),
-    max: Some(2048.0),
-    ..DEFAULT
-};
-
-pub static KmsKeyForRepositoryCreationTemplate: Shape = Shape {
-    name: "KmsKeyForRepositoryCreationTemplate",
-    min: Some(0.0),
-    max: Some(2048.0),
-    pattern: Some(&PATTERN_3),
-    ..DEFAULT
-};
-
-pub static LastActivatedAtTimestamp: Shape = Shape {
-    name: "LastActivatedAtTimestamp",
-    kind: Kind::Timestamp(None),
-    ..DEFAULT
-};
-
-pub static LastArchivedAtTimestamp: Shape = Shape {
-    name: "LastArchivedAtTimestamp",
-    kind: Kind::Timestamp(None),
-    ..DEFAULT
-};
-
-pub static Layer: Shape = Shape {
-    name: "Layer",
-    kind: Kind::Structure(&[
-        member("layerDigest", Here(&LayerDigest)),
-        member("layerAvailability", Here(&LayerAvailability)),
-        member("layerSize", Here(&LayerSizeInBytes)),
-        member("mediaType", Here(&MediaType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LayerAlreadyExistsException: Shape = Shape {
-    name: "LayerAlreadyExistsException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static LayerAvailability: Shape = Shape {
-    name: "LayerAvailability",
-    values: &["AVAILABLE", "UNAVAILABLE", "ARCHIVED"],
-    ..DEFAULT
-};
-
-pub static LayerDigest: Shape = Shape {
-    name: "LayerDigest",
-    pattern: Some(&PATTERN_4),
-    ..DEFAULT
-};
-
-pub static LayerDigestList: Shape = Shape {
-    name: "LayerDigestList",
-    kind: Kind::List(Element::of(Here(&LayerDigest))),
-    min: Some(1.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static LayerFailure: Shape = Shape {
-    name: "LayerFailure",
-    kind: Kind::Structure(&[
-        member("layerDigest", Here(&BatchedOperationLayerDigest)),
-        member("failureCode", Here(&LayerFailureCode)),
-        member("failureReason", Here(&LayerFailureReason)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LayerFailureCode: Shape = Shape {
-    name: "LayerFailureCode",
-    values: &["InvalidLayerDigest", "MissingLayerDigest"],
-    ..DEFAULT
-};
-
-pub static LayerFailureList: Shape = Shape {
-    name: "LayerFailureList",
-    kind: Kind::List(Element::of(Here(&LayerFailure))),
-    ..DEFAULT
-};
-
-pub static LayerFailureReason: Shape = Shape {
-    name: "LayerFailureReason",
-    ..DEFAULT
-};
-
-pub static LayerInaccessibleException: Shape = Shape {
-    name: "LayerInaccessibleException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static LayerList: Shape = Shape {
-    name: "LayerList",
-    kind: Kind::List(Element::of(Here(&Layer))),
-    ..DEFAULT
-};
-
-pub static LayerPartBlob: Shape = Shape {
-    name: "LayerPartBlob",
-    kind: Kind::Blob,
-    min: Some(0.0),
-    max: Some(20971520.0),
-    ..DEFAULT
-};
-
-pub static LayerPartTooSmallException: Shape = Shape {
-    name: "LayerPartTooSmallException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static LayerSizeInBytes: Shape = Shape {
-    name: "LayerSizeInBytes",
-    kind: Kind::Long,
-    ..DEFAULT
-};
-
-pub static LayersNotFoundException: Shape = Shape {
-    name: "LayersNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static LifecyclePolicyNotFoundException: Shape = Shape {
-    name: "LifecyclePolicyNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static LifecyclePolicyPreviewFilter: Shape = Shape {
-    name: "LifecyclePolicyPreviewFilter",
-    kind: Kind::Structure(&[member("tagStatus", Here(&TagStatus))]),
-    ..DEFAULT
-};
-
-pub static LifecyclePolicyPreviewInProgressException: Shape = Shape {
-    name: "LifecyclePolicyPreviewInProgressException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static LifecyclePolicyPreviewNotFoundException: Shape = Shape {
-    name: "LifecyclePolicyPreviewNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static LifecyclePolicyPreviewResult: Shape = Shape {
-    name: "LifecyclePolicyPreviewResult",
-    kind: Kind::Structure(&[
-        member("imageTags", Here(&ImageTagList)),
-        member("imageDigest", Here(&ImageDigest)),
-        member("imagePushedAt", Here(&PushTimestamp)),
-        member("action", Here(&LifecyclePolicyRuleAction)),
-        member("appliedRulePriority", Here(&LifecyclePolicyRulePriority)),
-        member("storageClass", Here(&LifecyclePolicyStorageClass)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LifecyclePolicyPreviewResultList: Shape = Shape {
-    name: "LifecyclePolicyPreviewResultList",
-    kind: Kind::List(Element::of(Here(&LifecyclePolicyPreviewResult))),
-    ..DEFAULT
-};
-
-pub static LifecyclePolicyPreviewStatus: Shape = Shape {
-    name: "LifecyclePolicyPreviewStatus",
-    values: &["IN_PROGRESS", "COMPLETE", "EXPIRED", "FAILED"],
-    ..DEFAULT
-};
-
-pub static LifecyclePolicyPreviewSummary: Shape = Shape {
-    name: "LifecyclePolicyPreviewSummary",
-    kind: Kind::Structure(&[
-        member("expiringImageTotalCount", Here(&ImageCount)),
-        member(
-            "transitioningImageTotalCounts",
-            Here(&TransitioningImageTotalCounts),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static LifecyclePolicyRuleAction: Shape = Shape {
-    name: "LifecyclePolicyRuleAction",
-    kind: Kind::Structure(&[
-        member("type", Here(&ImageActionType)),
-        member(
-            "targetStorageClass",
-            Here(&LifecyclePolicyTargetStorageClass),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static LifecyclePolicyRulePriority: Shape = Shape {
-    name: "LifecyclePolicyRulePriority",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static LifecyclePolicyStorageClass: Shape = Shape {
-    name: "LifecyclePolicyStorageClass",
-    values: &["ARCHIVE", "STANDARD"],
-    ..DEFAULT
-};
-
-pub static LifecyclePolicyTargetStorageClass: Shape = Shape {
-    name: "LifecyclePolicyTargetStorageClass",
-    values: &["ARCHIVE"],
-    ..DEFAULT
-};
-
-pub static LifecyclePolicyText: Shape = Shape {
-    name: "LifecyclePolicyText",
-    min: Some(100.0),
-    max: Some(30720.0),
-    ..DEFAULT
-};
-
-pub static LifecyclePolicyTextForRepositoryCreationTemplate: Shape = Shape {
-    name: "LifecyclePolicyTextForRepositoryCreationTemplate",
-    min: Some(0.0),
-    max: Some(30720.0),
-    ..DEFAULT
-};
-
-pub static LifecyclePreviewMaxResults: Shape = Shape {
-    name: "LifecyclePreviewMaxResults",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static LimitExceededException: Shape = Shape {
-    name: "LimitExceededException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static ListImageReferrersFilter: Shape = Shape {
-    name: "ListImageReferrersFilter",
-    kind: Kind::Structure(&[
-        member("artifactTypes", Here(&ArtifactTypeList)),
-        member("artifactStatus", Here(&ArtifactStatusFilter)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListImageReferrersRequest: Shape = Shape {
-    name: "ListImageReferrersRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        Member {
-            required: true,
-            ..member("subjectId", Here(&SubjectIdentifier))
-        },
-        member("filter", Here(&ListImageReferrersFilter)),
-        member("nextToken", Here(&NextToken)),
-        member("maxResults", Here(&FiftyMaxResults)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListImageReferrersResponse: Shape = Shape {
-    name: "ListImageReferrersResponse",
-    kind: Kind::Structure(&[
-        member("referrers", Here(&ImageReferrerList)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListImagesFilter: Shape = Shape {
-    name: "ListImagesFilter",
-    kind: Kind::Structure(&[
-        member("tagStatus", Here(&TagStatus)),
-        member("imageStatus", Here(&ImageStatusFilter)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListImagesRequest: Shape = Shape {
-    name: "ListImagesRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        member("nextToken", Here(&NextToken)),
-        member("maxResults", Here(&MaxResults)),
-        member("filter", Here(&ListImagesFilter)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListImagesResponse: Shape = Shape {
-    name: "ListImagesResponse",
-    kind: Kind::Structure(&[
-        member("imageIds", Here(&ImageIdentifierList)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListPullTimeUpdateExclusionsRequest: Shape = Shape {
-    name: "ListPullTimeUpdateExclusionsRequest",
-    kind: Kind::Structure(&[
-        member("maxResults", Here(&MaxResults)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListPullTimeUpdateExclusionsResponse: Shape = Shape {
-    name: "ListPullTimeUpdateExclusionsResponse",
-    kind: Kind::Structure(&[
-        member(
-            "pullTimeUpdateExclusions",
-            Here(&PullTimeUpdateExclusionList),
-        ),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListReplicationBackfillsRequest: Shape = Shape {
-    name: "ListReplicationBackfillsRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("maxResults", Here(&FiftyMaxResults)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListReplicationBackfillsResponse: Shape = Shape {
-    name: "ListReplicationBackfillsResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("backfills", Here(&ReplicationBackfillSummaryList)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListTagsForResourceRequest: Shape = Shape {
-    name: "ListTagsForResourceRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("resourceArn", Here(&Arn))
-    }]),
-    ..DEFAULT
-};
-
-pub static ListTagsForResourceResponse: Shape = Shape {
-    name: "ListTagsForResourceResponse",
-    kind: Kind::Structure(&[member("tags", Here(&TagList))]),
-    ..DEFAULT
-};
-
-pub static MaxResults: Shape = Shape {
-    name: "MaxResults",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(1000.0),
-    ..DEFAULT
-};
-
-pub static MediaType: Shape = Shape {
-    name: "MediaType",
-    ..DEFAULT
-};
-
-pub static MediaTypeList: Shape = Shape {
-    name: "MediaTypeList",
-    kind: Kind::List(Element::of(Here(&MediaType))),
-    min: Some(1.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static Metric: Shape = Shape {
-    name: "Metric",
-    ..DEFAULT
-};
-
-pub static NextToken: Shape = Shape {
-    name: "NextToken",
-    ..DEFAULT
-};
-
-pub static NonNegativeInteger: Shape = Shape {
-    name: "NonNegativeInteger",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    ..DEFAULT
-};
-
-pub static PTCValidateFailure: Shape = Shape {
-    name: "PTCValidateFailure",
-    ..DEFAULT
-};
-
-pub static PackageManager: Shape = Shape {
-    name: "PackageManager",
-    ..DEFAULT
-};
-
-pub static PackageVulnerabilityDetails: Shape = Shape {
-    name: "PackageVulnerabilityDetails",
-    kind: Kind::Structure(&[
-        member("cvss", Here(&CvssScoreList)),
-        member("referenceUrls", Here(&ReferenceUrlsList)),
-        member("relatedVulnerabilities", Here(&RelatedVulnerabilitiesList)),
-        member("source", Here(&Source)),
-        member("sourceUrl", Here(&Url)),
-        member("vendorCreatedAt", Here(&Date)),
-        member("vendorSeverity", Here(&Severity)),
-        member("vendorUpdatedAt", Here(&Date)),
-        member("vulnerabilityId", Here(&VulnerabilityId)),
-        member("vulnerablePackages", Here(&VulnerablePackagesList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PartSize: Shape = Shape {
-    name: "PartSize",
-    kind: Kind::Long,
-    min: Some(0.0),
-    ..DEFAULT
-};
-
-pub static Platform: Shape = Shape {
-    name: "Platform",
-    ..DEFAULT
-};
-
-pub static Prefix: Shape = Shape {
-    name: "Prefix",
-    min: Some(1.0),
-    max: Some(256.0),
-    pattern: Some(&PATTERN_5),
-    ..DEFAULT
-};
-
-pub static PrefixList: Shape = Shape {
-    name: "PrefixList",
-    kind: Kind::List(Element::of(Here(&Prefix))),
-    ..DEFAULT
-};
-
-pub static PrincipalArn: Shape = Shape {
-    name: "PrincipalArn",
-    max: Some(200.0),
-    pattern: Some(&PATTERN_6),
-    ..DEFAULT
-};
-
-pub static ProxyEndpoint: Shape = Shape {
-    name: "ProxyEndpoint",
-    ..DEFAULT
-};
-
-pub static PullThroughCacheRule: Shape = Shape {
-    name: "PullThroughCacheRule",
-    kind: Kind::Structure(&[
-        member(
-            "ecrRepositoryPrefix",
-            Here(&PullThroughCacheRuleRepositoryPrefix),
-        ),
-        member("upstreamRegistryUrl", Here(&Url)),
-        member("createdAt", Here(&CreationTimestamp)),
-        member("registryId", Here(&RegistryId)),
-        member("credentialArn", Here(&CredentialArn)),
-        member("customRoleArn", Here(&CustomRoleArn)),
-        member(
-            "upstreamRepositoryPrefix",
-            Here(&PullThroughCacheRuleRepositoryPrefix),
-        ),
-        member("upstreamRegistry", Here(&UpstreamRegistry)),
-        member("updatedAt", Here(&UpdatedTimestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PullThroughCacheRuleAlreadyExistsException: Shape = Shape {
-    name: "PullThroughCacheRuleAlreadyExistsException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static PullThroughCacheRuleList: Shape = Shape {
-    name: "PullThroughCacheRuleList",
-    kind: Kind::List(Element::of(Here(&PullThroughCacheRule))),
-    ..DEFAULT
-};
-
-pub static PullThroughCacheRuleNotFoundException: Shape = Shape {
-    name: "PullThroughCacheRuleNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static PullThroughCacheRuleRepositoryPrefix: Shape = Shape {
-    name: "PullThroughCacheRuleRepositoryPrefix",
-    min: Some(2.0),
-    max: Some(30.0),
-    pattern: Some(&PATTERN_5),
-    ..DEFAULT
-};
-
-pub static PullThroughCacheRuleRepositoryPrefixList: Shape = Shape {
-    name: "PullThroughCacheRuleRepositoryPrefixList",
-    kind: Kind::List(Element::of(Here(&PullThroughCacheRuleRepositoryPrefix))),
-    min: Some(1.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static PullTimeUpdateExclusionList: Shape = Shape {
-    name: "PullTimeUpdateExclusionList",
-    kind: Kind::List(Element::of(Here(&PrincipalArn))),
-    min: Some(0.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static PushTimestamp: Shape = Shape {
-    name: "PushTimestamp",
-    kind: Kind::Timestamp(None),
-    ..DEFAULT
-};
-
-pub static PutAccountSettingRequest: Shape = Shape {
-    name: "PutAccountSettingRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("name", Here(&AccountSettingName))
-        },
-        Member {
-            required: true,
-            ..member("value", Here(&AccountSettingValue))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static PutAccountSettingResponse: Shape = Shape {
-    name: "PutAccountSettingResponse",
-    kind: Kind::Structure(&[
-        member("name", Here(&AccountSettingName)),
-        member("value", Here(&AccountSettingValue)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutImageRequest: Shape = Shape {
-    name: "PutImageRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        Member {
-            required: true,
-            ..member("imageManifest", Here(&ImageManifest))
-        },
-        member("imageManifestMediaType", Here(&MediaType)),
-        member("imageTag", Here(&ImageTag)),
-        member("imageDigest", Here(&ImageDigest)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutImageResponse: Shape = Shape {
-    name: "PutImageResponse",
-    kind: Kind::Structure(&[member("image", Here(&Image))]),
-    ..DEFAULT
-};
-
-pub static PutImageScanningConfigurationRequest: Shape = Shape {
-    name: "PutImageScanningConfigurationRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        Member {
-            required: true,
-            ..member(
-                "imageScanningConfiguration",
-                Here(&ImageScanningConfiguration),
-            )
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static PutImageScanningConfigurationResponse: Shape = Shape {
-    name: "PutImageScanningConfigurationResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("repositoryName", Here(&RepositoryName)),
-        member(
-            "imageScanningConfiguration",
-            Here(&ImageScanningConfiguration),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutImageTagMutabilityRequest: Shape = Shape {
-    name: "PutImageTagMutabilityRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        Member {
-            required: true,
-            ..member("imageTagMutability", Here(&ImageTagMutability))
-        },
-        member(
-            "imageTagMutabilityExclusionFilters",
-            Here(&ImageTagMutabilityExclusionFilters),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutImageTagMutabilityResponse: Shape = Shape {
-    name: "PutImageTagMutabilityResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("repositoryName", Here(&RepositoryName)),
-        member("imageTagMutability", Here(&ImageTagMutability)),
-        member(
-            "imageTagMutabilityExclusionFilters",
-            Here(&ImageTagMutabilityExclusionFilters),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutLifecyclePolicyRequest: Shape = Shape {
-    name: "PutLifecyclePolicyRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        Member {
-            required: true,
-            ..member("lifecyclePolicyText", Here(&LifecyclePolicyText))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static PutLifecyclePolicyResponse: Shape = Shape {
-    name: "PutLifecyclePolicyResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("repositoryName", Here(&RepositoryName)),
-        member("lifecyclePolicyText", Here(&LifecyclePolicyText)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutRegistryPolicyRequest: Shape = Shape {
-    name: "PutRegistryPolicyRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("policyText", Here(&RegistryPolicyText))
-    }]),
-    ..DEFAULT
-};
-
-pub static PutRegistryPolicyResponse: Shape = Shape {
-    name: "PutRegistryPolicyResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("policyText", Here(&RegistryPolicyText)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutRegistryScanningConfigurationRequest: Shape = Shape {
-    name: "PutRegistryScanningConfigurationRequest",
-    kind: Kind::Structure(&[
-        member("scanType", Here(&ScanType)),
-        member("rules", Here(&RegistryScanningRuleList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutRegistryScanningConfigurationResponse: Shape = Shape {
-    name: "PutRegistryScanningConfigurationResponse",
-    kind: Kind::Structure(&[member(
-        "registryScanningConfiguration",
-        Here(&RegistryScanningConfiguration),
-    )]),
-    ..DEFAULT
-};
-
-pub static PutReplicationConfigurationRequest: Shape = Shape {
-    name: "PutReplicationConfigurationRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("replicationConfiguration", Here(&ReplicationConfiguration))
-    }]),
-    ..DEFAULT
-};
-
-pub static PutReplicationConfigurationResponse: Shape = Shape {
-    name: "PutReplicationConfigurationResponse",
-    kind: Kind::Structure(&[member(
-        "replicationConfiguration",
-        Here(&ReplicationConfiguration),
-    )]),
-    ..DEFAULT
-};
-
-pub static PutSigningConfigurationRequest: Shape = Shape {
-    name: "PutSigningConfigurationRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("signingConfiguration", Here(&SigningConfiguration))
-    }]),
-    ..DEFAULT
-};
-
-pub static PutSigningConfigurationResponse: Shape = Shape {
-    name: "PutSigningConfigurationResponse",
-    kind: Kind::Structure(&[member("signingConfiguration", Here(&SigningConfiguration))]),
-    ..DEFAULT
-};
-
-pub static RCTAppliedFor: Shape = Shape {
-    name: "RCTAppliedFor",
-    values: &["REPLICATION", "PULL_THROUGH_CACHE", "CREATE_ON_PUSH"],
-    ..DEFAULT
-};
-
-pub static RCTAppliedForList: Shape = Shape {
-    name: "RCTAppliedForList",
-    kind: Kind::List(Element::of(Here(&RCTAppliedFor))),
-    ..DEFAULT
-};
-
-pub static Reason: Shape = Shape {
-    name: "Reason",
-    ..DEFAULT
-};
-
-pub static Recommendation: Shape = Shape {
-    name: "Recommendation",
-    kind: Kind::Structure(&[
-        member("url", Here(&Url)),
-        member("text", Here(&RecommendationText)),
-    ]),
-    ..DEFAULT
-};
-
-pub static RecommendationText: Shape = Shape {
-    name: "RecommendationText",
-    ..DEFAULT
-};
-
-pub static RecordedPullTimestamp: Shape = Shape {
-    name: "RecordedPullTimestamp",
-    kind: Kind::Timestamp(None),
-    ..DEFAULT
-};
-
-pub static ReferenceUrlsList: Shape = Shape {
-    name: "ReferenceUrlsList",
-    kind: Kind::List(Element::of(Here(&Url))),
-    ..DEFAULT
-};
-
-pub static ReferencedImagesNotFoundException: Shape = Shape {
-    name: "ReferencedImagesNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static Region: Shape = Shape {
-    name: "Region",
-    min: Some(2.0),
-    max: Some(25.0),
-    pattern: Some(&PATTERN_7),
-    ..DEFAULT
-};
-
-pub static RegisterPullTimeUpdateExclusionRequest: Shape = Shape {
-    name: "RegisterPullTimeUpdateExclusionRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("principalArn", Here(&PrincipalArn))
-    }]),
-    ..DEFAULT
-};
-
-pub static RegisterPullTimeUpdateExclusionResponse: Shape = Shape {
-    name: "RegisterPullTimeUpdateExclusionResponse",
-    kind: Kind::Structure(&[
-        member("principalArn", Here(&PrincipalArn)),
-        member("createdAt", Here(&CreationTimestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static RegistryId: Shape = Shape {
-    name: "RegistryId",
-    pattern: Some(&PATTERN_8),
-    ..DEFAULT
-};
-
-pub static RegistryPolicyNotFoundException: Shape = Shape {
-    name: "RegistryPolicyNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static RegistryPolicyText: Shape = Shape {
-    name: "RegistryPolicyText",
-    min: Some(0.0),
-    max: Some(10240.0),
-    ..DEFAULT
-};
-
-pub static RegistryScanningConfiguration: Shape = Shape {
-    name: "RegistryScanningConfiguration",
-    kind: Kind::Structure(&[
-        member("scanType", Here(&ScanType)),
-        member("rules", Here(&RegistryScanningRuleList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static RegistryScanningRule: Shape = Shape {
-    name: "RegistryScanningRule",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("scanFrequency", Here(&ScanFrequency))
-        },
-        Member {
-            required: true,
-            ..member("repositoryFilters", Here(&ScanningRepositoryFilterList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static RegistryScanningRuleList: Shape = Shape {
-    name: "RegistryScanningRuleList",
-    kind: Kind::List(Element::of(Here(&RegistryScanningRule))),
-    min: Some(0.0),
-    max: Some(2.0),
-    ..DEFAULT
-};
-
-pub static RelatedVulnerabilitiesList: Shape = Shape {
-    name: "RelatedVulnerabilitiesList",
-    kind: Kind::List(Element::of(Here(&RelatedVulnerability))),
-    ..DEFAULT
-};
-
-pub static RelatedVulnerability: Shape = Shape {
-    name: "RelatedVulnerability",
-    ..DEFAULT
-};
-
-pub static Release: Shape = Shape {
-    name: "Release",
-    ..DEFAULT
-};
-
-pub static Remediation: Shape = Shape {
-    name: "Remediation",
-    kind: Kind::Structure(&[member("recommendation", Here(&Recommendation))]),
-    ..DEFAULT
-};
-
-pub static ReplicationBackfillError: Shape = Shape {
-    name: "ReplicationBackfillError",
-    ..DEFAULT
-};
-
-pub static ReplicationBackfillId: Shape = Shape {
-    name: "ReplicationBackfillId",
-    pattern: Some(&PATTERN_9),
-    ..DEFAULT
-};
-
-pub static ReplicationBackfillInProgressException: Shape = Shape {
-    name: "ReplicationBackfillInProgressException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static ReplicationBackfillInvalidStatusException: Shape = Shape {
-    name: "ReplicationBackfillInvalidStatusException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static ReplicationBackfillNotFoundException: Shape = Shape {
-    name: "ReplicationBackfillNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static ReplicationBackfillProgress: Shape = Shape {
-    name: "ReplicationBackfillProgress",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("totalReplicationCount", Here(&NonNegativeInteger))
-        },
-        Member {
-            required: true,
-            ..member("completedReplicationCount", Here(&NonNegativeInteger))
-        },
-        Member {
-            required: true,
-            ..member("failedReplicationCount", Here(&NonNegativeInteger))
-        },
-        Member {
-            required: true,
-            ..member("failureCodes", Here(&ReplicationErrorList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ReplicationBackfillResult: Shape = Shape {
-    name: "ReplicationBackfillResult",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        Member {
-            required: true,
-            ..member("imageId", Here(&ImageIdentifier))
-        },
-        Member {
-            required: true,
-            ..member("status", Here(&ReplicationBackfillResultStatus))
-        },
-        member("failureCode", Here(&ReplicationError)),
-        member("subImageFailureCodes", Here(&ReplicationErrorList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ReplicationBackfillResultList: Shape = Shape {
-    name: "ReplicationBackfillResultList",
-    kind: Kind::List(Element::of(Here(&ReplicationBackfillResult))),
-    ..DEFAULT
-};
-
-pub static ReplicationBackfillResultStatus: Shape = Shape {
-    name: "ReplicationBackfillResultStatus",
-    values: &["COMPLETE", "FAILED"],
-    ..DEFAULT
-};
-
-pub static ReplicationBackfillStatus: Shape = Shape {
-    name: "ReplicationBackfillStatus",
-    values: &[
-        "PREPARING",
-        "IN_PROGRESS",
-        "COMPLETE",
-        "FAILED",
-        "STOPPING",
-        "STOPPED",
-    ],
-    ..DEFAULT
-};
-
-pub static ReplicationBackfillSummary: Shape = Shape {
-    name: "ReplicationBackfillSummary",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("replicationBackfillId", Here(&ReplicationBackfillId))
-        },
-        Member {
-            required: true,
-            ..member("destination", Here(&ReplicationDestination))
-        },
-        Member {
-            required: true,
-            ..member("status", Here(&ReplicationBackfillStatus))
-        },
-        member("failureCode", Here(&ReplicationBackfillError)),
-        member("progress", Here(&ReplicationBackfillProgress)),
-        Member {
-            required: true,
-            ..member("startedAt", Here(&Date))
-        },
-        member("endedAt", Here(&Date)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ReplicationBackfillSummaryList: Shape = Shape {
-    name: "ReplicationBackfillSummaryList",
-    kind: Kind::List(Element::of(Here(&ReplicationBackfillSummary))),
-    ..DEFAULT
-};
-
-pub static ReplicationConfiguration: Shape = Shape {
-    name: "ReplicationConfiguration",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("rules", Here(&ReplicationRuleList))
-    }]),
-    ..DEFAULT
-};
-
-pub static ReplicationDestination: Shape = Shape {
-    name: "ReplicationDestination",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("region", Here(&Region))
-        },
-        Member {
-            required: true,
-            ..member("registryId", Here(&RegistryId))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ReplicationDestinationList: Shape = Shape {
-    name: "ReplicationDestinationList",
-    kind: Kind::List(Element::of(Here(&ReplicationDestination))),
-    min: Some(0.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static ReplicationError: Shape = Shape {
-    name: "ReplicationError",
-    ..DEFAULT
-};
-
-pub static ReplicationErrorList: Shape = Shape {
-    name: "ReplicationErrorList",
-    kind: Kind::List(Element::of(Here(&ReplicationError))),
-    ..DEFAULT
-};
-
-pub static ReplicationRule: Shape = Shape {
-    name: "ReplicationRule",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("destinations", Here(&ReplicationDestinationList))
-        },
-        member("repositoryFilters", Here(&RepositoryFilterList)),
-        member("deleteReplication", Here(&DeleteReplication)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ReplicationRuleList: Shape = Shape {
-    name: "ReplicationRuleList",
-    kind: Kind::List(Element::of(Here(&ReplicationRule))),
-    min: Some(0.0),
-    max: Some(25.0),
-    ..DEFAULT
-};
-
-pub static ReplicationStatus: Shape = Shape {
-    name: "ReplicationStatus",
-    values: &["IN_PROGRESS", "COMPLETE", "FAILED"],
-    ..DEFAULT
-};
-
-pub static Repository: Shape = Shape {
-    name: "Repository",
-    kind: Kind::Structure(&[
-        member("repositoryArn", Here(&Arn)),
-        member("registryId", Here(&RegistryId)),
-        member("repositoryName", Here(&RepositoryName)),
-        member("repositoryUri", Here(&Url)),
-        member("createdAt", Here(&CreationTimestamp)),
-        member("imageTagMutability", Here(&ImageTagMutability)),
-        member(
-            "imageTagMutabilityExclusionFilters",
-            Here(&ImageTagMutabilityExclusionFilters),
-        ),
-        member(
-            "imageScanningConfiguration",
-            Here(&ImageScanningConfiguration),
-        ),
-        member("encryptionConfiguration", Here(&EncryptionConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static RepositoryAlreadyExistsException: Shape = Shape {
-    name: "RepositoryAlreadyExistsException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static RepositoryCreationTemplate: Shape = Shape {
-    name: "RepositoryCreationTemplate",
-    kind: Kind::Structure(&[
-        member("prefix", Here(&Prefix)),
-        member("description", Here(&RepositoryTemplateDescription)),
-        member(
-            "encryptionConfiguration",
-            Here(&EncryptionConfigurationForRepositoryCreationTemplate),
-        ),
-        member("resourceTags", Here(&TagList)),
-        member("imageTagMutability", Here(&ImageTagMutability)),
-        member(
-            "imageTagMutabilityExclusionFilters",
-            Here(&ImageTagMutabilityExclusionFilters),
-        ),
-        member("repositoryPolicy", Here(&RepositoryPolicyText)),
-        member(
-            "lifecyclePolicy",
-            Here(&LifecyclePolicyTextForRepositoryCreationTemplate),
-        ),
-        member("appliedFor", Here(&RCTAppliedForList)),
-        member("customRoleArn", Here(&CustomRoleArn)),
-        member("createdAt", Here(&Date)),
-        member("updatedAt", Here(&Date)),
-    ]),
-    ..DEFAULT
-};
-
-pub static RepositoryCreationTemplateList: Shape = Shape {
-    name: "RepositoryCreationTemplateList",
-    kind: Kind::List(Element::of(Here(&RepositoryCreationTemplate))),
-    ..DEFAULT
-};
-
-pub static RepositoryFilter: Shape = Shape {
-    name: "RepositoryFilter",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("filter", Here(&RepositoryFilterValue))
-        },
-        Member {
-            required: true,
-            ..member("filterType", Here(&RepositoryFilterType))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static RepositoryFilterList: Shape = Shape {
-    name: "RepositoryFilterList",
-    kind: Kind::List(Element::of(Here(&RepositoryFilter))),
-    min: Some(1.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static RepositoryFilterType: Shape = Shape {
-    name: "RepositoryFilterType",
-    values: &["PREFIX_MATCH"],
-    ..DEFAULT
-};
-
-pub static RepositoryFilterValue: Shape = Shape {
-    name: "RepositoryFilterValue",
-    min: Some(2.0),
-    max: Some(256.0),
-    pattern: Some(&PATTERN_10),
-    ..DEFAULT
-};
-
-pub static RepositoryList: Shape = Shape {
-    name: "RepositoryList",
-    kind: Kind::List(Element::of(Here(&Repository))),
-    ..DEFAULT
-};
-
-pub static RepositoryName: Shape = Shape {
-    name: "RepositoryName",
-    min: Some(2.0),
-    max: Some(256.0),
-    pattern: Some(&PATTERN_11),
-    ..DEFAULT
-};
-
-pub static RepositoryNameList: Shape = Shape {
-    name: "RepositoryNameList",
-    kind: Kind::List(Element::of(Here(&RepositoryName))),
-    min: Some(1.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static RepositoryNotEmptyException: Shape = Shape {
-    name: "RepositoryNotEmptyException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static RepositoryNotFoundException: Shape = Shape {
-    name: "RepositoryNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static RepositoryPolicyNotFoundException: Shape = Shape {
-    name: "RepositoryPolicyNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static RepositoryPolicyText: Shape = Shape {
-    name: "RepositoryPolicyText",
-    min: Some(0.0),
-    max: Some(10240.0),
-    ..DEFAULT
-};
-
-pub static RepositoryScanningConfiguration: Shape = Shape {
-    name: "RepositoryScanningConfiguration",
-    kind: Kind::Structure(&[
-        member("repositoryArn", Here(&Arn)),
-        member("repositoryName", Here(&RepositoryName)),
-        member("scanOnPush", Here(&ScanOnPushFlag)),
-        member("scanFrequency", Here(&ScanFrequency)),
-        member("appliedScanFilters", Here(&ScanningRepositoryFilterList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static RepositoryScanningConfigurationFailure: Shape = Shape {
-    name: "RepositoryScanningConfigurationFailure",
-    kind: Kind::Structure(&[
-        member("repositoryName", Here(&RepositoryName)),
-        member("failureCode", Here(&ScanningConfigurationFailureCode)),
-        member("failureReason", Here(&ScanningConfigurationFailureReason)),
-    ]),
-    ..DEFAULT
-};
-
-pub static RepositoryScanningConfigurationFailureList: Shape = Shape {
-    name: "RepositoryScanningConfigurationFailureList",
-    kind: Kind::List(Element::of(Here(&RepositoryScanningConfigurationFailure))),
-    ..DEFAULT
-};
-
-pub static RepositoryScanningConfigurationList: Shape = Shape {
-    name: "RepositoryScanningConfigurationList",
-    kind: Kind::List(Element::of(Here(&RepositoryScanningConfiguration))),
-    ..DEFAULT
-};
-
-pub static RepositoryTemplateDescription: Shape = Shape {
-    name: "RepositoryTemplateDescription",
-    max: Some(256.0),
-    ..DEFAULT
-};
-
-pub static Resource: Shape = Shape {
-    name: "Resource",
-    kind: Kind::Structure(&[
-        member("details", Here(&ResourceDetails)),
-        member("id", Here(&ResourceId)),
-        member("tags", Here(&Tags)),
-        member("type", Here(&Type)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ResourceDetails: Shape = Shape {
-    name: "ResourceDetails",
-    kind: Kind::Structure(&[member(
-        "awsEcrContainerImage",
-        Here(&AwsEcrContainerImageDetails),
-    )]),
-    ..DEFAULT
-};
-
-pub static ResourceId: Shape = Shape {
-    name: "ResourceId",
-    ..DEFAULT
-};
-
-pub static ResourceList: Shape = Shape {
-    name: "ResourceList",
-    kind: Kind::List(Element::of(Here(&Resource))),
-    ..DEFAULT
-};
-
-pub static ScanFrequency: Shape = Shape {
-    name: "ScanFrequency",
-    values: &["SCAN_ON_PUSH", "CONTINUOUS_SCAN", "MANUAL"],
-    ..DEFAULT
-};
-
-pub static ScanNotFoundException: Shape = Shape {
-    name: "ScanNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static ScanOnPushFlag: Shape = Shape {
-    name: "ScanOnPushFlag",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static ScanStatus: Shape = Shape {
-    name: "ScanStatus",
-    values: &[
-        "IN_PROGRESS",
-        "COMPLETE",
-        "FAILED",
-        "UNSUPPORTED_IMAGE",
-        "ACTIVE",
-        "PENDING",
-        "SCAN_ELIGIBILITY_EXPIRED",
-        "FINDINGS_UNAVAILABLE",
-        "LIMIT_EXCEEDED",
-        "IMAGE_ARCHIVED",
-        "IMAGE_SIZE_EXCEEDED",
-    ],
-    ..DEFAULT
-};
-
-pub static ScanStatusDescription: Shape = Shape {
-    name: "ScanStatusDescription",
-    ..DEFAULT
-};
-
-pub static ScanTimestamp: Shape = Shape {
-    name: "ScanTimestamp",
-    kind: Kind::Timestamp(None),
-    ..DEFAULT
-};
-
-pub static ScanType: Shape = Shape {
-    name: "ScanType",
-    values: &["BASIC", "ENHANCED"],
-    ..DEFAULT
-};
-
-pub static ScanningConfigurationFailureCode: Shape = Shape {
-    name: "ScanningConfigurationFailureCode",
-    values: &["REPOSITORY_NOT_FOUND"],
-    ..DEFAULT
-};
-
-pub static ScanningConfigurationFailureReason: Shape = Shape {
-    name: "ScanningConfigurationFailureReason",
-    ..DEFAULT
-};
-
-pub static ScanningConfigurationRepositoryNameList: Shape = Shape {
-    name: "ScanningConfigurationRepositoryNameList",
-    kind: Kind::List(Element::of(Here(&RepositoryName))),
-    min: Some(1.0),
-    max: Some(25.0),
-    ..DEFAULT
-};
-
-pub static ScanningRepositoryFilter: Shape = Shape {
-    name: "ScanningRepositoryFilter",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("filter", Here(&ScanningRepositoryFilterValue))
-        },
-        Member {
-            required: true,
-            ..member("filterType", Here(&ScanningRepositoryFilterType))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ScanningRepositoryFilterList: Shape = Shape {
-    name: "ScanningRepositoryFilterList",
-    kind: Kind::List(Element::of(Here(&ScanningRepositoryFilter))),
-    min: Some(0.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static ScanningRepositoryFilterType: Shape = Shape {
-    name: "ScanningRepositoryFilterType",
-    values: &["WILDCARD"],
-    ..DEFAULT
-};
-
-pub static ScanningRepositoryFilterValue: Shape = Shape {
-    name: "ScanningRepositoryFilterValue",
-    min: Some(1.0),
-    max: Some(255.0),
-    pattern: Some(&PATTERN_12),
-    ..DEFAULT
-};
-
-pub static Score: Shape = Shape {
-    name: "Score",
-    kind: Kind::Double,
-    ..DEFAULT
-};
-
-pub static ScoreDetails: Shape = Shape {
-    name: "ScoreDetails",
-    kind: Kind::Structure(&[member("cvss", Here(&CvssScoreDetails))]),
-    ..DEFAULT
-};
-
-pub static ScoringVector: Shape = Shape {
-    name: "ScoringVector",
-    ..DEFAULT
-};
-
-pub static SecretNotFoundException: Shape = Shape {
-    name: "SecretNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static ServerException: Shape = Shape {
-    name: "ServerException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static SetRepositoryPolicyRequest: Shape = Shape {
-    name: "SetRepositoryPolicyRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        Member {
-            required: true,
-            ..member("policyText", Here(&RepositoryPolicyText))
-        },
-        member("force", Here(&ForceFlag)),
-    ]),
-    ..DEFAULT
-};
-
-pub static SetRepositoryPolicyResponse: Shape = Shape {
-    name: "SetRepositoryPolicyResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("repositoryName", Here(&RepositoryName)),
-        member("policyText", Here(&RepositoryPolicyText)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Severity: Shape = Shape {
-    name: "Severity",
-    ..DEFAULT
-};
-
-pub static SeverityCount: Shape = Shape {
-    name: "SeverityCount",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    ..DEFAULT
-};
-
-pub static SigningConfiguration: Shape = Shape {
-    name: "SigningConfiguration",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("rules", Here(&SigningRuleList))
-    }]),
-    ..DEFAULT
-};
-
-pub static SigningConfigurationNotFoundException: Shape = Shape {
-    name: "SigningConfigurationNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static SigningProfileArn: Shape = Shape {
-    name: "SigningProfileArn",
-    max: Some(200.0),
-    pattern: Some(&PATTERN_13),
-    ..DEFAULT
-};
-
-pub static SigningRepositoryFilter: Shape = Shape {
-    name: "SigningRepositoryFilter",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("filter", Here(&SigningRepositoryFilterValue))
-        },
-        Member {
-            required: true,
-            ..member("filterType", Here(&SigningRepositoryFilterType))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static SigningRepositoryFilterList: Shape = Shape {
-    name: "SigningRepositoryFilterList",
-    kind: Kind::List(Element::of(Here(&SigningRepositoryFilter))),
-    min: Some(1.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static SigningRepositoryFilterType: Shape = Shape {
-    name: "SigningRepositoryFilterType",
-    values: &["WILDCARD_MATCH"],
-    ..DEFAULT
-};
-
-pub static SigningRepositoryFilterValue: Shape = Shape {
-    name: "SigningRepositoryFilterValue",
-    min: Some(1.0),
-    max: Some(256.0),
-    pattern: Some(&PATTERN_14),
-    ..DEFAULT
-};
-
-pub static SigningRule: Shape = Shape {
-    name: "SigningRule",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("signingProfileArn", Here(&SigningProfileArn))
-        },
-        member("repositoryFilters", Here(&SigningRepositoryFilterList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static SigningRuleList: Shape = Shape {
-    name: "SigningRuleList",
-    kind: Kind::List(Element::of(Here(&SigningRule))),
-    min: Some(0.0),
-    max: Some(10.0),
-    ..DEFAULT
-};
-
-pub static SigningStatus: Shape = Shape {
-    name: "SigningStatus",
-    values: &["IN_PROGRESS", "COMPLETE", "FAILED"],
-    ..DEFAULT
-};
-
-pub static SigningStatusFailureCode: Shape = Shape {
-    name: "SigningStatusFailureCode",
-    ..DEFAULT
-};
-
-pub static SigningStatusFailureReason: Shape = Shape {
-    name: "SigningStatusFailureReason",
-    ..DEFAULT
-};
-
-pub static Source: Shape = Shape {
-    name: "Source",
-    ..DEFAULT
-};
-
-pub static SourceLayerHash: Shape = Shape {
-    name: "SourceLayerHash",
-    ..DEFAULT
-};
-
-pub static StartImageScanRequest: Shape = Shape {
-    name: "StartImageScanRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        Member {
-            required: true,
-            ..member("imageId", Here(&ImageIdentifier))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static StartImageScanResponse: Shape = Shape {
-    name: "StartImageScanResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("repositoryName", Here(&RepositoryName)),
-        member("imageId", Here(&ImageIdentifier)),
-        member("imageScanStatus", Here(&ImageScanStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static StartLifecyclePolicyPreviewRequest: Shape = Shape {
-    name: "StartLifecyclePolicyPreviewRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        member("lifecyclePolicyText", Here(&LifecyclePolicyText)),
-    ]),
-    ..DEFAULT
-};
-
-pub static StartLifecyclePolicyPreviewResponse: Shape = Shape {
-    name: "StartLifecyclePolicyPreviewResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("repositoryName", Here(&RepositoryName)),
-        member("lifecyclePolicyText", Here(&LifecyclePolicyText)),
-        member("status", Here(&LifecyclePolicyPreviewStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static StartReplicationBackfillRequest: Shape = Shape {
-    name: "StartReplicationBackfillRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("destination", Here(&ReplicationDestination))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static StartReplicationBackfillResponse: Shape = Shape {
-    name: "StartReplicationBackfillResponse",
-    kind: Kind::Structure(&[
-        member("replicationBackfillId", Here(&ReplicationBackfillId)),
-        member("registryId", Here(&RegistryId)),
-        member("destination", Here(&ReplicationDestination)),
-        member("status", Here(&ReplicationBackfillStatus)),
-        member("startedAt", Here(&Date)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Status: Shape = Shape {
-    name: "Status",
-    ..DEFAULT
-};
-
-pub static StopReplicationBackfillRequest: Shape = Shape {
-    name: "StopReplicationBackfillRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("replicationBackfillId", Here(&ReplicationBackfillId))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static StopReplicationBackfillResponse: Shape = Shape {
-    name: "StopReplicationBackfillResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("replicationBackfillId", Here(&ReplicationBackfillId)),
-        member("destination", Here(&ReplicationDestination)),
-        member("status", Here(&ReplicationBackfillStatus)),
-        member("startedAt", Here(&Date)),
-    ]),
-    ..DEFAULT
-};
-
-pub static String: Shape = Shape {
-    name: "String",
-    ..DEFAULT
-};
-
-pub static SubjectIdentifier: Shape = Shape {
-    name: "SubjectIdentifier",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("imageDigest", Here(&ImageDigest))
-    }]),
-    ..DEFAULT
-};
-
-pub static Tag: Shape = Shape {
-    name: "Tag",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("Key", Here(&TagKey))
-        },
-        Member {
-            required: true,
-            ..member("Value", Here(&TagValue))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static TagKey: Shape = Shape {
-    name: "TagKey",
-    ..DEFAULT
-};
-
-pub static TagKeyList: Shape = Shape {
-    name: "TagKeyList",
-    kind: Kind::List(Element::of(Here(&TagKey))),
-    ..DEFAULT
-};
-
-pub static TagList: Shape = Shape {
-    name: "TagList",
-    kind: Kind::List(Element::of(Here(&Tag))),
-    ..DEFAULT
-};
-
-pub static TagResourceRequest: Shape = Shape {
-    name: "TagResourceRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("resourceArn", Here(&Arn))
-        },
-        Member {
-            required: true,
-            ..member("tags", Here(&TagList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static TagResourceResponse: Shape = Shape {
-    name: "TagResourceResponse",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static TagStatus: Shape = Shape {
-    name: "TagStatus",
-    values: &["TAGGED", "UNTAGGED", "ANY"],
-    ..DEFAULT
-};
-
-pub static TagValue: Shape = Shape {
-    name: "TagValue",
-    ..DEFAULT
-};
-
-pub static Tags: Shape = Shape {
-    name: "Tags",
-    kind: Kind::Map {
-        key: Element::of(Here(&TagKey)),
-        value: Element::of(Here(&TagValue)),
-    },
-    ..DEFAULT
-};
-
-pub static TargetStorageClass: Shape = Shape {
-    name: "TargetStorageClass",
-    values: &["STANDARD", "ARCHIVE"],
-    ..DEFAULT
-};
-
-pub static TemplateAlreadyExistsException: Shape = Shape {
-    name: "TemplateAlreadyExistsException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static TemplateNotFoundException: Shape = Shape {
-    name: "TemplateNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static Title: Shape = Shape {
-    name: "Title",
-    ..DEFAULT
-};
-
-pub static TooManyTagsException: Shape = Shape {
-    name: "TooManyTagsException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static TransitioningImageTotalCount: Shape = Shape {
-    name: "TransitioningImageTotalCount",
-    kind: Kind::Structure(&[
-        member(
-            "targetStorageClass",
-            Here(&LifecyclePolicyTargetStorageClass),
-        ),
-        member("imageTotalCount", Here(&ImageCount)),
-    ]),
-    ..DEFAULT
-};
-
-pub static TransitioningImageTotalCounts: Shape = Shape {
-    name: "TransitioningImageTotalCounts",
-    kind: Kind::List(Element::of(Here(&TransitioningImageTotalCount))),
-    ..DEFAULT
-};
-
-pub static Type: Shape = Shape {
-    name: "Type",
-    ..DEFAULT
-};
-
-pub static UnableToAccessSecretException: Shape = Shape {
-    name: "UnableToAccessSecretException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static UnableToDecryptSecretValueException: Shape = Shape {
-    name: "UnableToDecryptSecretValueException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static UnableToGetUpstreamImageException: Shape = Shape {
-    name: "UnableToGetUpstreamImageException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static UnableToGetUpstreamLayerException: Shape = Shape {
-    name: "UnableToGetUpstreamLayerException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static UnableToListUpstreamImageReferrersException: Shape = Shape {
-    name: "UnableToListUpstreamImageReferrersException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static UnsupportedImageTypeException: Shape = Shape {
-    name: "UnsupportedImageTypeException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static UnsupportedUpstreamRegistryException: Shape = Shape {
-    name: "UnsupportedUpstreamRegistryException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static UntagResourceRequest: Shape = Shape {
-    name: "UntagResourceRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("resourceArn", Here(&Arn))
-        },
-        Member {
-            required: true,
-            ..member("tagKeys", Here(&TagKeyList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static UntagResourceResponse: Shape = Shape {
-    name: "UntagResourceResponse",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static UpdateImageStorageClassRequest: Shape = Shape {
-    name: "UpdateImageStorageClassRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        Member {
-            required: true,
-            ..member("imageId", Here(&ImageIdentifier))
-        },
-        Member {
-            required: true,
-            ..member("targetStorageClass", Here(&TargetStorageClass))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateImageStorageClassResponse: Shape = Shape {
-    name: "UpdateImageStorageClassResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("repositoryName", Here(&RepositoryName)),
-        member("imageId", Here(&ImageIdentifier)),
-        member("imageStatus", Here(&ImageStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdatePullThroughCacheRuleRequest: Shape = Shape {
-    name: "UpdatePullThroughCacheRuleRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member(
-                "ecrRepositoryPrefix",
-                Here(&PullThroughCacheRuleRepositoryPrefix),
-            )
-        },
-        member("credentialArn", Here(&CredentialArn)),
-        member("customRoleArn", Here(&CustomRoleArn)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdatePullThroughCacheRuleResponse: Shape = Shape {
-    name: "UpdatePullThroughCacheRuleResponse",
-    kind: Kind::Structure(&[
-        member(
-            "ecrRepositoryPrefix",
-            Here(&PullThroughCacheRuleRepositoryPrefix),
-        ),
-        member("registryId", Here(&RegistryId)),
-        member("updatedAt", Here(&UpdatedTimestamp)),
-        member("credentialArn", Here(&CredentialArn)),
-        member("customRoleArn", Here(&CustomRoleArn)),
-        member(
-            "upstreamRepositoryPrefix",
-            Here(&PullThroughCacheRuleRepositoryPrefix),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateRepositoryCreationTemplateRequest: Shape = Shape {
-    name: "UpdateRepositoryCreationTemplateRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("prefix", Here(&Prefix))
-        },
-        member("description", Here(&RepositoryTemplateDescription)),
-        member(
-            "encryptionConfiguration",
-            Here(&EncryptionConfigurationForRepositoryCreationTemplate),
-        ),
-        member("resourceTags", Here(&TagList)),
-        member("imageTagMutability", Here(&ImageTagMutability)),
-        member(
-            "imageTagMutabilityExclusionFilters",
-            Here(&ImageTagMutabilityExclusionFilters),
-        ),
-        member("repositoryPolicy", Here(&RepositoryPolicyText)),
-        member(
-            "lifecyclePolicy",
-            Here(&LifecyclePolicyTextForRepositoryCreationTemplate),
-        ),
-        member("appliedFor", Here(&RCTAppliedForList)),
-        member("customRoleArn", Here(&CustomRoleArn)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateRepositoryCreationTemplateResponse: Shape = Shape {
-    name: "UpdateRepositoryCreationTemplateResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member(
-            "repositoryCreationTemplate",
-            Here(&RepositoryCreationTemplate),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdatedTimestamp: Shape = Shape {
-    name: "UpdatedTimestamp",
-    kind: Kind::Timestamp(None),
-    ..DEFAULT
-};
-
-pub static UploadId: Shape = Shape {
-    name: "UploadId",
-    pattern: Some(&PATTERN_9),
-    ..DEFAULT
-};
-
-pub static UploadLayerPartRequest: Shape = Shape {
-    name: "UploadLayerPartRequest",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        Member {
-            required: true,
-            ..member("repositoryName", Here(&RepositoryName))
-        },
-        Member {
-            required: true,
-            ..member("uploadId", Here(&UploadId))
-        },
-        Member {
-            required: true,
-            ..member("partFirstByte", Here(&PartSize))
-        },
-        Member {
-            required: true,
-            ..member("partLastByte", Here(&PartSize))
-        },
-        Member {
-            required: true,
-            ..member("layerPartBlob", Here(&LayerPartBlob))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static UploadLayerPartResponse: Shape = Shape {
-    name: "UploadLayerPartResponse",
-    kind: Kind::Structure(&[
-        member("registryId", Here(&RegistryId)),
-        member("repositoryName", Here(&RepositoryName)),
-        member("uploadId", Here(&UploadId)),
-        member("lastByteReceived", Here(&PartSize)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UploadNotFoundException: Shape = Shape {
-    name: "UploadNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static UpstreamRegistry: Shape = Shape {
-    name: "UpstreamRegistry",
-    values: &[
-        "ecr",
-        "ecr-public",
-        "quay",
-        "k8s",
-        "docker-hub",
-        "github-container-registry",
-        "azure-container-registry",
-        "gitlab-container-registry",
-        "chainguard",
-    ],
-    ..DEFAULT
-};
-
-pub static Url: Shape = Shape {
-    name: "Url",
-    ..DEFAULT
-};
-
-pub static ValidatePullThroughCacheRuleRequest: Shape = Shape {
-    name: "ValidatePullThroughCacheRuleRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member(
-                "ecrRepositoryPrefix",
-                Here(&PullThroughCacheRuleRepositoryPrefix),
-            )
-        },
-        member("registryId", Here(&RegistryId)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ValidatePullThroughCacheRuleResponse: Shape = Shape {
-    name: "ValidatePullThroughCacheRuleResponse",
-    kind: Kind::Structure(&[
-        member(
-            "ecrRepositoryPrefix",
-            Here(&PullThroughCacheRuleRepositoryPrefix),
-        ),
-        member("registryId", Here(&RegistryId)),
-        member("upstreamRegistryUrl", Here(&Url)),
-        member("credentialArn", Here(&CredentialArn)),
-        member("customRoleArn", Here(&CustomRoleArn)),
-        member(
-            "upstreamRepositoryPrefix",
-            Here(&PullThroughCacheRuleRepositoryPrefix),
-        ),
-        member("isValid", Here(&IsPTCRuleValid)),
-        member("failure", Here(&PTCValidateFailure)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ValidationException: Shape = Shape {
-    name: "ValidationException",
-    kind: Kind::Structure(&[member("message", Here(&ExceptionMessage))]),
-    ..DEFAULT
-};
-
-pub static Version: Shape = Shape {
-    name: "Version",
-    ..DEFAULT
-};
-
-pub static VulnerabilityId: Shape = Shape {
-    name: "VulnerabilityId",
-    ..DEFAULT
-};
-
-pub static VulnerabilitySourceUpdateTimestamp: Shape = Shape {
-    name: "VulnerabilitySourceUpdateTimestamp",
-    kind: Kind::Timestamp(None),
-    ..DEFAULT
-};
-
-pub static VulnerablePackage: Shape = Shape {
-    name: "VulnerablePackage",
-    kind: Kind::Structure(&[
-        member("arch", Here(&Arch)),
-        member("epoch", Here(&Epoch)),
-        member("filePath", Here(&FilePath)),
-        member("name", Here(&VulnerablePackageName)),
-        member("packageManager", Here(&PackageManager)),
-        member("release", Here(&Release)),
-        member("sourceLayerHash", Here(&SourceLayerHash)),
-        member("version", Here(&Version)),
-        member("fixedInVersion", Here(&FixedInVersion)),
-    ]),
-    ..DEFAULT
-};
-
-pub static VulnerablePackageName: Shape = Shape {
-    name: "VulnerablePackageName",
-    ..DEFAULT
-};
-
-pub static VulnerablePackagesList: Shape = Shape {
-    name: "VulnerablePackagesList",
-    kind: Kind::List(Element::of(Here(&VulnerablePackage))),
-    ..DEFAULT
-};
-
-pub static ERROR_BlockedByOrganizationPolicyException: ErrorShape = ErrorShape {
-    name: "BlockedByOrganizationPolicyException",
-    code: "BlockedByOrganizationPolicyException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&BlockedByOrganizationPolicyException),
-};
-
-pub static ERROR_EmptyUploadException: ErrorShape = ErrorShape {
-    name: "EmptyUploadException",
-    code: "EmptyUploadException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&EmptyUploadException),
-};
-
-pub static ERROR_ExclusionAlreadyExistsException: ErrorShape = ErrorShape {
-    name: "ExclusionAlreadyExistsException",
-    code: "ExclusionAlreadyExistsException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ExclusionAlreadyExistsException),
-};
-
-pub static ERROR_ExclusionNotFoundException: ErrorShape = ErrorShape {
-    name: "ExclusionNotFoundException",
-    code: "ExclusionNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ExclusionNotFoundException),
-};
-
-pub static ERROR_ImageAlreadyExistsException: ErrorShape = ErrorShape {
-    name: "ImageAlreadyExistsException",
-    code: "ImageAlreadyExistsException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ImageAlreadyExistsException),
-};
-
-pub static ERROR_ImageArchivedException: ErrorShape = ErrorShape {
-    name: "ImageArchivedException",
-    code: "ImageArchivedException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ImageArchivedException),
-};
-
-pub static ERROR_ImageDigestDoesNotMatchException: ErrorShape = ErrorShape {
-    name: "ImageDigestDoesNotMatchException",
-    code: "ImageDigestDoesNotMatchException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ImageDigestDoesNotMatchException),
-};
-
-pub static ERROR_ImageNotFoundException: ErrorShape = ErrorShape {
-    name: "ImageNotFoundException",
-    code: "ImageNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ImageNotFoundException),
-};
-
-pub static ERROR_ImageStorageClassUpdateNotSupportedException: ErrorShape = ErrorShape {
-    name: "ImageStorageClassUpdateNotSupportedException",
-    code: "ImageStorageClassUpdateNotSupportedException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ImageStorageClassUpdateNotSupportedException),
-};
-
-pub static ERROR_ImageTagAlreadyExistsException: ErrorShape = ErrorShape {
-    name: "ImageTagAlreadyExistsException",
-    code: "ImageTagAlreadyExistsException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ImageTagAlreadyExistsException),
-};
-
-pub static ERROR_InvalidLayerException: ErrorShape = ErrorShape {
-    name: "InvalidLayerException",
-    code: "InvalidLayerException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&InvalidLayerException),
-};
-
-pub static ERROR_InvalidLayerPartException: ErrorShape = ErrorShape {
-    name: "InvalidLayerPartException",
-    code: "InvalidLayerPartException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&InvalidLayerPartException),
-};
-
-pub static ERROR_InvalidParameterException: ErrorShape = ErrorShape {
-    name: "InvalidParameterException",
-    code: "InvalidParameterException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&InvalidParameterException),
-};
-
-pub static ERROR_InvalidTagParameterException: ErrorShape = ErrorShape {
-    name: "InvalidTagParameterException",
-    code: "InvalidTagParameterException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&InvalidTagParameterException),
-};
-
-pub static ERROR_KmsException: ErrorShape = ErrorShape {
-    name: "KmsException",
-    code: "KmsException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&KmsException),
-};
-
-pub static ERROR_LayerAlreadyExistsException: ErrorShape = ErrorShape {
-    name: "LayerAlreadyExistsException",
-    code: "LayerAlreadyExistsException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&LayerAlreadyExistsException),
-};
-
-pub static ERROR_LayerInaccessibleException: ErrorShape = ErrorShape {
-    name: "LayerInaccessibleException",
-    code: "LayerInaccessibleException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&LayerInaccessibleException),
-};
-
-pub static ERROR_LayerPartTooSmallException: ErrorShape = ErrorShape {
-    name: "LayerPartTooSmallException",
-    code: "LayerPartTooSmallException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&LayerPartTooSmallException),
-};
-
-pub static ERROR_LayersNotFoundException: ErrorShape = ErrorShape {
-    name: "LayersNotFoundException",
-    code: "LayersNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&LayersNotFoundException),
-};
-
-pub static ERROR_LifecyclePolicyNotFoundException: ErrorShape = ErrorShape {
-    name: "LifecyclePolicyNotFoundException",
-    code: "LifecyclePolicyNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&LifecyclePolicyNotFoundException),
-};
-
-pub static ERROR_LifecyclePolicyPreviewInProgressException: ErrorShape = ErrorShape {
-    name: "LifecyclePolicyPreviewInProgressException",
-    code: "LifecyclePolicyPreviewInProgressException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&LifecyclePolicyPreviewInProgressException),
-};
-
-pub static ERROR_LifecyclePolicyPreviewNotFoundException: ErrorShape = ErrorShape {
-    name: "LifecyclePolicyPreviewNotFoundException",
-    code: "LifecyclePolicyPreviewNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&LifecyclePolicyPreviewNotFoundException),
-};
-
-pub static ERROR_LimitExceededException: ErrorShape = ErrorShape {
-    name: "LimitExceededException",
-    code: "LimitExceededException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&LimitExceededException),
-};
-
-pub static ERROR_PullThroughCacheRuleAlreadyExistsException: ErrorShape = ErrorShape {
-    name: "PullThroughCacheRuleAlreadyExistsException",
-    code: "PullThroughCacheRuleAlreadyExistsException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&PullThroughCacheRuleAlreadyExistsException),
-};
-
-pub static ERROR_PullThroughCacheRuleNotFoundException: ErrorShape = ErrorShape {
-    name: "PullThroughCacheRuleNotFoundException",
-    code: "PullThroughCacheRuleNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&PullThroughCacheRuleNotFoundException),
-};
-
-pub static ERROR_ReferencedImagesNotFoundException: ErrorShape = ErrorShape {
-    name: "ReferencedImagesNotFoundException",
-    code: "ReferencedImagesNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ReferencedImagesNotFoundException),
-};
-
-pub static ERROR_RegistryPolicyNotFoundException: ErrorShape = ErrorShape {
-    name: "RegistryPolicyNotFoundException",
-    code: "RegistryPolicyNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&RegistryPolicyNotFoundException),
-};
-
-pub static ERROR_ReplicationBackfillInProgressException: ErrorShape = ErrorShape {
-    name: "ReplicationBackfillInProgressException",
-    code: "ReplicationBackfillInProgressException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ReplicationBackfillInProgressException),
-};
-
-pub static ERROR_ReplicationBackfillInvalidStatusException: ErrorShape = ErrorShape {
-    name: "ReplicationBackfillInvalidStatusException",
-    code: "ReplicationBackfillInvalidStatusException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ReplicationBackfillInvalidStatusException),
-};
-
-pub static ERROR_ReplicationBackfillNotFoundException: ErrorShape = ErrorShape {
-    name: "ReplicationBackfillNotFoundException",
-    code: "ReplicationBackfillNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ReplicationBackfillNotFoundException),
-};
-
-pub static ERROR_RepositoryAlreadyExistsException: ErrorShape = ErrorShape {
-    name: "RepositoryAlreadyExistsException",
-    code: "RepositoryAlreadyExistsException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&RepositoryAlreadyExistsException),
-};
-
-pub static ERROR_RepositoryNotEmptyException: ErrorShape = ErrorShape {
-    name: "RepositoryNotEmptyException",
-    code: "RepositoryNotEmptyException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&RepositoryNotEmptyException),
-};
-
-pub static ERROR_RepositoryNotFoundException: ErrorShape = ErrorShape {
-    name: "RepositoryNotFoundException",
-    code: "RepositoryNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&RepositoryNotFoundException),
-};
-
-pub static ERROR_RepositoryPolicyNotFoundException: ErrorShape = ErrorShape {
-    name: "RepositoryPolicyNotFoundException",
-    code: "RepositoryPolicyNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&RepositoryPolicyNotFoundException),
-};
-
-pub static ERROR_ScanNotFoundException: ErrorShape = ErrorShape {
-    name: "ScanNotFoundException",
-    code: "ScanNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ScanNotFoundException),
-};
-
-pub static ERROR_SecretNotFoundException: ErrorShape = ErrorShape {
-    name: "SecretNotFoundException",
-    code: "SecretNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&SecretNotFoundException),
-};
-
-pub static ERROR_ServerException: ErrorShape = ErrorShape {
-    name: "ServerException",
-    code: "ServerException",
-    status: 500,
-    fault: Fault::Server,
-    shape: Here(&ServerException),
-};
-
-pub static ERROR_SigningConfigurationNotFoundException: ErrorShape = ErrorShape {
-    name: "SigningConfigurationNotFoundException",
-    code: "SigningConfigurationNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&SigningConfigurationNotFoundException),
-};
-
-pub static ERROR_TemplateAlreadyExistsException: ErrorShape = ErrorShape {
-    name: "TemplateAlreadyExistsException",
-    code: "TemplateAlreadyExistsException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&TemplateAlreadyExistsException),
-};
-
-pub static ERROR_TemplateNotFoundException: ErrorShape = ErrorShape {
-    name: "TemplateNotFoundException",
-    code: "TemplateNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&TemplateNotFoundException),
-};
-
-pub static ERROR_TooManyTagsException: ErrorShape = ErrorShape {
-    name: "TooManyTagsException",
-    code: "TooManyTagsException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&TooManyTagsException),
-};
-
-pub static ERROR_UnableToAccessSecretException: ErrorShape = ErrorShape {
-    name: "UnableToAccessSecretException",
-    code: "UnableToAccessSecretException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&UnableToAccessSecretException),
-};
-
-pub static ERROR_UnableToDecryptSecretValueException: ErrorShape = ErrorShape {
-    name: "UnableToDecryptSecretValueException",
-    code: "UnableToDecryptSecretValueException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&UnableToDecryptSecretValueException),
-};
-
-pub static ERROR_UnableToGetUpstreamImageException: ErrorShape = ErrorShape {
-    name: "UnableToGetUpstreamImageException",
-    code: "UnableToGetUpstreamImageException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&UnableToGetUpstreamImageException),
-};
-
-pub static ERROR_UnableToGetUpstreamLayerException: ErrorShape = ErrorShape {
-    name: "UnableToGetUpstreamLayerException",
-    code: "UnableToGetUpstreamLayerException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&UnableToGetUpstreamLayerException),
-};
-
-pub static ERROR_UnableToListUpstreamImageReferrersException: ErrorShape = ErrorShape {
-    name: "UnableToListUpstreamImageReferrersException",
-    code: "UnableToListUpstreamImageReferrersException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&UnableToListUpstreamImageReferrersException),
-};
-
-pub static ERROR_UnsupportedImageTypeException: ErrorShape = ErrorShape {
-    name: "UnsupportedImageTypeException",
-    code: "UnsupportedImageTypeException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&UnsupportedImageTypeException),
-};
-
-pub static ERROR_UnsupportedUpstreamRegistryException: ErrorShape = ErrorShape {
-    name: "UnsupportedUpstreamRegistryException",
-    code: "UnsupportedUpstreamRegistryException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&UnsupportedUpstreamRegistryException),
-};
-
-pub static ERROR_UploadNotFoundException: ErrorShape = ErrorShape {
-    name: "UploadNotFoundException",
-    code: "UploadNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&UploadNotFoundException),
-};
-
-pub static ERROR_ValidationException: ErrorShape = ErrorShape {
-    name: "ValidationException",
-    code: "ValidationException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ValidationException),
-};
-
+pub static AccountSettingName: Shape = Shape { name: "AccountSettingName", min: Some(1.0), max: Some(64.0), ..DEFAULT };
+pub static AccountSettingValue: Shape = Shape { name: "AccountSettingValue", ..DEFAULT };
+pub static Annotations: Shape = Shape { name: "Annotations", kind: Kind::Map { key: Element::of(Here(&String)), value: Element::of(Here(&String)) }, ..DEFAULT };
+pub static Arch: Shape = Shape { name: "Arch", ..DEFAULT };
+pub static Arn: Shape = Shape { name: "Arn", ..DEFAULT };
+pub static ArtifactStatus: Shape = Shape { name: "ArtifactStatus", values: &["ACTIVE", "ARCHIVED", "ACTIVATING"], ..DEFAULT };
+pub static ArtifactStatusFilter: Shape = Shape { name: "ArtifactStatusFilter", values: &["ACTIVE", "ARCHIVED", "ACTIVATING", "ANY"], ..DEFAULT };
+pub static ArtifactType: Shape = Shape { name: "ArtifactType", min: Some(1.0), max: Some(255.0), ..DEFAULT };
+pub static ArtifactTypeList: Shape = Shape { name: "ArtifactTypeList", kind: Kind::List(Element::of(Here(&ArtifactType))), min: Some(0.0), max: Some(5.0), ..DEFAULT };
+pub static Attribute: Shape = Shape { name: "Attribute", kind: Kind::Structure(&[
+    Member { required: true, ..member("key", Here(&AttributeKey)) },
+    member("value", Here(&AttributeValue)),
+]), ..DEFAULT };
+pub static AttributeKey: Shape = Shape { name: "AttributeKey", min: Some(1.0), max: Some(128.0), ..DEFAULT };
+pub static AttributeList: Shape = Shape { name: "AttributeList", kind: Kind::List(Element::of(Here(&Attribute))), min: Some(0.0), max: Some(50.0), ..DEFAULT };
+pub static AttributeValue: Shape = Shape { name: "AttributeValue", min: Some(1.0), max: Some(256.0), ..DEFAULT };
+pub static Author: Shape = Shape { name: "Author", ..DEFAULT };
+pub static AuthorizationData: Shape = Shape { name: "AuthorizationData", kind: Kind::Structure(&[
+    member("authorizationToken", Here(&Base64)),
+    member("expiresAt", Here(&ExpirationTimestamp)),
+    member("proxyEndpoint", Here(&ProxyEndpoint)),
+]), ..DEFAULT };
+pub static AuthorizationDataList: Shape = Shape { name: "AuthorizationDataList", kind: Kind::List(Element::of(Here(&AuthorizationData))), ..DEFAULT };
+pub static AwsEcrContainerImageDetails: Shape = Shape { name: "AwsEcrContainerImageDetails", kind: Kind::Structure(&[
+    member("architecture", Here(&Arch)),
+    member("author", Here(&Author)),
+    member("imageHash", Here(&ImageDigest)),
+    member("imageTags", Here(&ImageTagsList)),
+    member("platform", Here(&Platform)),
+    member("pushedAt", Here(&Date)),
+    member("lastInUseAt", Here(&Date)),
+    member("inUseCount", Here(&InUseCount)),
+    member("registry", Here(&RegistryId)),
+    member("repositoryName", Here(&RepositoryName)),
+]), ..DEFAULT };
+pub static Base64: Shape = Shape { name: "Base64", pattern: Some(&PATTERN_0), ..DEFAULT };
+pub static BaseScore: Shape = Shape { name: "BaseScore", kind: Kind::Double, ..DEFAULT };
+pub static BatchCheckLayerAvailabilityRequest: Shape = Shape { name: "BatchCheckLayerAvailabilityRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    Member { required: true, ..member("layerDigests", Here(&BatchedOperationLayerDigestList)) },
+]), ..DEFAULT };
+pub static BatchCheckLayerAvailabilityResponse: Shape = Shape { name: "BatchCheckLayerAvailabilityResponse", kind: Kind::Structure(&[
+    member("layers", Here(&LayerList)),
+    member("failures", Here(&LayerFailureList)),
+]), ..DEFAULT };
+pub static BatchDeleteImageRequest: Shape = Shape { name: "BatchDeleteImageRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    Member { required: true, ..member("imageIds", Here(&ImageIdentifierList)) },
+]), ..DEFAULT };
+pub static BatchDeleteImageResponse: Shape = Shape { name: "BatchDeleteImageResponse", kind: Kind::Structure(&[
+    member("imageIds", Here(&ImageIdentifierList)),
+    member("failures", Here(&ImageFailureList)),
+]), ..DEFAULT };
+pub static BatchGetImageRequest: Shape = Shape { name: "BatchGetImageRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    Member { required: true, ..member("imageIds", Here(&ImageIdentifierList)) },
+    member("acceptedMediaTypes", Here(&MediaTypeList)),
+]), ..DEFAULT };
+pub static BatchGetImageResponse: Shape = Shape { name: "BatchGetImageResponse", kind: Kind::Structure(&[
+    member("images", Here(&ImageList)),
+    member("failures", Here(&ImageFailureList)),
+]), ..DEFAULT };
+pub static BatchGetRepositoryScanningConfigurationRequest: Shape = Shape { name: "BatchGetRepositoryScanningConfigurationRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("repositoryNames", Here(&ScanningConfigurationRepositoryNameList)) },
+]), ..DEFAULT };
+pub static BatchGetRepositoryScanningConfigurationResponse: Shape = Shape { name: "BatchGetRepositoryScanningConfigurationResponse", kind: Kind::Structure(&[
+    member("scanningConfigurations", Here(&RepositoryScanningConfigurationList)),
+    member("failures", Here(&RepositoryScanningConfigurationFailureList)),
+]), ..DEFAULT };
+pub static BatchedOperationLayerDigest: Shape = Shape { name: "BatchedOperationLayerDigest", min: Some(0.0), max: Some(1000.0), ..DEFAULT };
+pub static BatchedOperationLayerDigestList: Shape = Shape { name: "BatchedOperationLayerDigestList", kind: Kind::List(Element::of(Here(&BatchedOperationLayerDigest))), min: Some(1.0), max: Some(100.0), ..DEFAULT };
+pub static BlockedByOrganizationPolicyException: Shape = Shape { name: "BlockedByOrganizationPolicyException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static CompleteLayerUploadRequest: Shape = Shape { name: "CompleteLayerUploadRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    Member { required: true, ..member("uploadId", Here(&UploadId)) },
+    Member { required: true, ..member("layerDigests", Here(&LayerDigestList)) },
+]), ..DEFAULT };
+pub static CompleteLayerUploadResponse: Shape = Shape { name: "CompleteLayerUploadResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryName", Here(&RepositoryName)),
+    member("uploadId", Here(&UploadId)),
+    member("layerDigest", Here(&LayerDigest)),
+]), ..DEFAULT };
+pub static CreatePullThroughCacheRuleRequest: Shape = Shape { name: "CreatePullThroughCacheRuleRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("ecrRepositoryPrefix", Here(&PullThroughCacheRuleRepositoryPrefix)) },
+    Member { required: true, ..member("upstreamRegistryUrl", Here(&Url)) },
+    member("registryId", Here(&RegistryId)),
+    member("upstreamRegistry", Here(&UpstreamRegistry)),
+    member("credentialArn", Here(&CredentialArn)),
+    member("customRoleArn", Here(&CustomRoleArn)),
+    member("upstreamRepositoryPrefix", Here(&PullThroughCacheRuleRepositoryPrefix)),
+]), ..DEFAULT };
+pub static CreatePullThroughCacheRuleResponse: Shape = Shape { name: "CreatePullThroughCacheRuleResponse", kind: Kind::Structure(&[
+    member("ecrRepositoryPrefix", Here(&PullThroughCacheRuleRepositoryPrefix)),
+    member("upstreamRegistryUrl", Here(&Url)),
+    member("createdAt", Here(&CreationTimestamp)),
+    member("registryId", Here(&RegistryId)),
+    member("upstreamRegistry", Here(&UpstreamRegistry)),
+    member("credentialArn", Here(&CredentialArn)),
+    member("customRoleArn", Here(&CustomRoleArn)),
+    member("upstreamRepositoryPrefix", Here(&PullThroughCacheRuleRepositoryPrefix)),
+]), ..DEFAULT };
+pub static CreateRepositoryCreationTemplateRequest: Shape = Shape { name: "CreateRepositoryCreationTemplateRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("prefix", Here(&Prefix)) },
+    member("description", Here(&RepositoryTemplateDescription)),
+    member("encryptionConfiguration", Here(&EncryptionConfigurationForRepositoryCreationTemplate)),
+    member("resourceTags", Here(&TagList)),
+    member("imageTagMutability", Here(&ImageTagMutability)),
+    member("imageTagMutabilityExclusionFilters", Here(&ImageTagMutabilityExclusionFilters)),
+    member("repositoryPolicy", Here(&RepositoryPolicyText)),
+    member("lifecyclePolicy", Here(&LifecyclePolicyTextForRepositoryCreationTemplate)),
+    Member { required: true, ..member("appliedFor", Here(&RCTAppliedForList)) },
+    member("customRoleArn", Here(&CustomRoleArn)),
+]), ..DEFAULT };
+pub static CreateRepositoryCreationTemplateResponse: Shape = Shape { name: "CreateRepositoryCreationTemplateResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryCreationTemplate", Here(&RepositoryCreationTemplate)),
+]), ..DEFAULT };
+pub static CreateRepositoryRequest: Shape = Shape { name: "CreateRepositoryRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    member("tags", Here(&TagList)),
+    member("imageTagMutability", Here(&ImageTagMutability)),
+    member("imageTagMutabilityExclusionFilters", Here(&ImageTagMutabilityExclusionFilters)),
+    member("imageScanningConfiguration", Here(&ImageScanningConfiguration)),
+    member("encryptionConfiguration", Here(&EncryptionConfiguration)),
+]), ..DEFAULT };
+pub static CreateRepositoryResponse: Shape = Shape { name: "CreateRepositoryResponse", kind: Kind::Structure(&[
+    member("repository", Here(&Repository)),
+]), ..DEFAULT };
+pub static CreationTimestamp: Shape = Shape { name: "CreationTimestamp", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static CredentialArn: Shape = Shape { name: "CredentialArn", min: Some(50.0), max: Some(612.0), pattern: Some(&PATTERN_1), ..DEFAULT };
+pub static CustomRoleArn: Shape = Shape { name: "CustomRoleArn", max: Some(2048.0), ..DEFAULT };
+pub static CvssScore: Shape = Shape { name: "CvssScore", kind: Kind::Structure(&[
+    member("baseScore", Here(&BaseScore)),
+    member("scoringVector", Here(&ScoringVector)),
+    member("source", Here(&Source)),
+    member("version", Here(&Version)),
+]), ..DEFAULT };
+pub static CvssScoreAdjustment: Shape = Shape { name: "CvssScoreAdjustment", kind: Kind::Structure(&[
+    member("metric", Here(&Metric)),
+    member("reason", Here(&Reason)),
+]), ..DEFAULT };
+pub static CvssScoreAdjustmentList: Shape = Shape { name: "CvssScoreAdjustmentList", kind: Kind::List(Element::of(Here(&CvssScoreAdjustment))), ..DEFAULT };
+pub static CvssScoreDetails: Shape = Shape { name: "CvssScoreDetails", kind: Kind::Structure(&[
+    member("adjustments", Here(&CvssScoreAdjustmentList)),
+    member("score", Here(&Score)),
+    member("scoreSource", Here(&Source)),
+    member("scoringVector", Here(&ScoringVector)),
+    member("version", Here(&Version)),
+]), ..DEFAULT };
+pub static CvssScoreList: Shape = Shape { name: "CvssScoreList", kind: Kind::List(Element::of(Here(&CvssScore))), ..DEFAULT };
+pub static Date: Shape = Shape { name: "Date", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static DeleteLifecyclePolicyRequest: Shape = Shape { name: "DeleteLifecyclePolicyRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+]), ..DEFAULT };
+pub static DeleteLifecyclePolicyResponse: Shape = Shape { name: "DeleteLifecyclePolicyResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryName", Here(&RepositoryName)),
+    member("lifecyclePolicyText", Here(&LifecyclePolicyText)),
+    member("lastEvaluatedAt", Here(&EvaluationTimestamp)),
+]), ..DEFAULT };
+pub static DeletePullThroughCacheRuleRequest: Shape = Shape { name: "DeletePullThroughCacheRuleRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("ecrRepositoryPrefix", Here(&PullThroughCacheRuleRepositoryPrefix)) },
+    member("registryId", Here(&RegistryId)),
+]), ..DEFAULT };
+pub static DeletePullThroughCacheRuleResponse: Shape = Shape { name: "DeletePullThroughCacheRuleResponse", kind: Kind::Structure(&[
+    member("ecrRepositoryPrefix", Here(&PullThroughCacheRuleRepositoryPrefix)),
+    member("upstreamRegistryUrl", Here(&Url)),
+    member("createdAt", Here(&CreationTimestamp)),
+    member("registryId", Here(&RegistryId)),
+    member("credentialArn", Here(&CredentialArn)),
+    member("customRoleArn", Here(&CustomRoleArn)),
+    member("upstreamRepositoryPrefix", Here(&PullThroughCacheRuleRepositoryPrefix)),
+]), ..DEFAULT };
+pub static DeleteRegistryPolicyRequest: Shape = Shape { name: "DeleteRegistryPolicyRequest", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static DeleteRegistryPolicyResponse: Shape = Shape { name: "DeleteRegistryPolicyResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("policyText", Here(&RegistryPolicyText)),
+]), ..DEFAULT };
+pub static DeleteReplication: Shape = Shape { name: "DeleteReplication", kind: Kind::Structure(&[
+    Member { required: true, ..member("enabled", Here(&DeleteReplicationFlag)) },
+]), ..DEFAULT };
+pub static DeleteReplicationFlag: Shape = Shape { name: "DeleteReplicationFlag", kind: Kind::Boolean, ..DEFAULT };
+pub static DeleteRepositoryCreationTemplateRequest: Shape = Shape { name: "DeleteRepositoryCreationTemplateRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("prefix", Here(&Prefix)) },
+]), ..DEFAULT };
+pub static DeleteRepositoryCreationTemplateResponse: Shape = Shape { name: "DeleteRepositoryCreationTemplateResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryCreationTemplate", Here(&RepositoryCreationTemplate)),
+]), ..DEFAULT };
+pub static DeleteRepositoryPolicyRequest: Shape = Shape { name: "DeleteRepositoryPolicyRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+]), ..DEFAULT };
+pub static DeleteRepositoryPolicyResponse: Shape = Shape { name: "DeleteRepositoryPolicyResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryName", Here(&RepositoryName)),
+    member("policyText", Here(&RepositoryPolicyText)),
+]), ..DEFAULT };
+pub static DeleteRepositoryRequest: Shape = Shape { name: "DeleteRepositoryRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    member("force", Here(&ForceFlag)),
+]), ..DEFAULT };
+pub static DeleteRepositoryResponse: Shape = Shape { name: "DeleteRepositoryResponse", kind: Kind::Structure(&[
+    member("repository", Here(&Repository)),
+]), ..DEFAULT };
+pub static DeleteSigningConfigurationRequest: Shape = Shape { name: "DeleteSigningConfigurationRequest", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static DeleteSigningConfigurationResponse: Shape = Shape { name: "DeleteSigningConfigurationResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("signingConfiguration", Here(&SigningConfiguration)),
+]), ..DEFAULT };
+pub static DeregisterPullTimeUpdateExclusionRequest: Shape = Shape { name: "DeregisterPullTimeUpdateExclusionRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("principalArn", Here(&PrincipalArn)) },
+]), ..DEFAULT };
+pub static DeregisterPullTimeUpdateExclusionResponse: Shape = Shape { name: "DeregisterPullTimeUpdateExclusionResponse", kind: Kind::Structure(&[
+    member("principalArn", Here(&PrincipalArn)),
+]), ..DEFAULT };
+pub static DescribeImageReplicationStatusRequest: Shape = Shape { name: "DescribeImageReplicationStatusRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    Member { required: true, ..member("imageId", Here(&ImageIdentifier)) },
+    member("registryId", Here(&RegistryId)),
+]), ..DEFAULT };
+pub static DescribeImageReplicationStatusResponse: Shape = Shape { name: "DescribeImageReplicationStatusResponse", kind: Kind::Structure(&[
+    member("repositoryName", Here(&RepositoryName)),
+    member("imageId", Here(&ImageIdentifier)),
+    member("replicationStatuses", Here(&ImageReplicationStatusList)),
+]), ..DEFAULT };
+pub static DescribeImageScanFindingsRequest: Shape = Shape { name: "DescribeImageScanFindingsRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    Member { required: true, ..member("imageId", Here(&ImageIdentifier)) },
+    member("nextToken", Here(&NextToken)),
+    member("maxResults", Here(&MaxResults)),
+]), ..DEFAULT };
+pub static DescribeImageScanFindingsResponse: Shape = Shape { name: "DescribeImageScanFindingsResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryName", Here(&RepositoryName)),
+    member("imageId", Here(&ImageIdentifier)),
+    member("imageScanStatus", Here(&ImageScanStatus)),
+    member("imageScanFindings", Here(&ImageScanFindings)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeImageSigningStatusRequest: Shape = Shape { name: "DescribeImageSigningStatusRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    Member { required: true, ..member("imageId", Here(&ImageIdentifier)) },
+    member("registryId", Here(&RegistryId)),
+]), ..DEFAULT };
+pub static DescribeImageSigningStatusResponse: Shape = Shape { name: "DescribeImageSigningStatusResponse", kind: Kind::Structure(&[
+    member("repositoryName", Here(&RepositoryName)),
+    member("imageId", Here(&ImageIdentifier)),
+    member("registryId", Here(&RegistryId)),
+    member("signingStatuses", Here(&ImageSigningStatusList)),
+]), ..DEFAULT };
+pub static DescribeImagesFilter: Shape = Shape { name: "DescribeImagesFilter", kind: Kind::Structure(&[
+    member("tagStatus", Here(&TagStatus)),
+    member("imageStatus", Here(&ImageStatusFilter)),
+]), ..DEFAULT };
+pub static DescribeImagesRequest: Shape = Shape { name: "DescribeImagesRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    member("imageIds", Here(&ImageIdentifierList)),
+    member("nextToken", Here(&NextToken)),
+    member("maxResults", Here(&MaxResults)),
+    member("filter", Here(&DescribeImagesFilter)),
+]), ..DEFAULT };
+pub static DescribeImagesResponse: Shape = Shape { name: "DescribeImagesResponse", kind: Kind::Structure(&[
+    member("imageDetails", Here(&ImageDetailList)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribePullThroughCacheRulesRequest: Shape = Shape { name: "DescribePullThroughCacheRulesRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("ecrRepositoryPrefixes", Here(&PullThroughCacheRuleRepositoryPrefixList)),
+    member("nextToken", Here(&NextToken)),
+    member("maxResults", Here(&MaxResults)),
+]), ..DEFAULT };
+pub static DescribePullThroughCacheRulesResponse: Shape = Shape { name: "DescribePullThroughCacheRulesResponse", kind: Kind::Structure(&[
+    member("pullThroughCacheRules", Here(&PullThroughCacheRuleList)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeRegistryRequest: Shape = Shape { name: "DescribeRegistryRequest", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static DescribeRegistryResponse: Shape = Shape { name: "DescribeRegistryResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("replicationConfiguration", Here(&ReplicationConfiguration)),
+]), ..DEFAULT };
+pub static DescribeReplicationBackfillResultsRequest: Shape = Shape { name: "DescribeReplicationBackfillResultsRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("replicationBackfillId", Here(&ReplicationBackfillId)) },
+    member("resultStatusFilter", Here(&ReplicationBackfillResultStatus)),
+    member("maxResults", Here(&MaxResults)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeReplicationBackfillResultsResponse: Shape = Shape { name: "DescribeReplicationBackfillResultsResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("replicationBackfillId", Here(&ReplicationBackfillId)),
+    member("destination", Here(&ReplicationDestination)),
+    member("status", Here(&ReplicationBackfillStatus)),
+    member("failureCode", Here(&ReplicationBackfillError)),
+    member("progress", Here(&ReplicationBackfillProgress)),
+    member("results", Here(&ReplicationBackfillResultList)),
+    member("startedAt", Here(&Date)),
+    member("endedAt", Here(&Date)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeRepositoriesRequest: Shape = Shape { name: "DescribeRepositoriesRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryNames", Here(&RepositoryNameList)),
+    member("nextToken", Here(&NextToken)),
+    member("maxResults", Here(&MaxResults)),
+]), ..DEFAULT };
+pub static DescribeRepositoriesResponse: Shape = Shape { name: "DescribeRepositoriesResponse", kind: Kind::Structure(&[
+    member("repositories", Here(&RepositoryList)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeRepositoryCreationTemplatesRequest: Shape = Shape { name: "DescribeRepositoryCreationTemplatesRequest", kind: Kind::Structure(&[
+    member("prefixes", Here(&PrefixList)),
+    member("nextToken", Here(&NextToken)),
+    member("maxResults", Here(&MaxResults)),
+]), ..DEFAULT };
+pub static DescribeRepositoryCreationTemplatesResponse: Shape = Shape { name: "DescribeRepositoryCreationTemplatesResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryCreationTemplates", Here(&RepositoryCreationTemplateList)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static EmptyUploadException: Shape = Shape { name: "EmptyUploadException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static EncryptionConfiguration: Shape = Shape { name: "EncryptionConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("encryptionType", Here(&EncryptionType)) },
+    member("kmsKey", Here(&KmsKey)),
+]), ..DEFAULT };
+pub static EncryptionConfigurationForRepositoryCreationTemplate: Shape = Shape { name: "EncryptionConfigurationForRepositoryCreationTemplate", kind: Kind::Structure(&[
+    Member { required: true, ..member("encryptionType", Here(&EncryptionType)) },
+    member("kmsKey", Here(&KmsKeyForRepositoryCreationTemplate)),
+]), ..DEFAULT };
+pub static EncryptionType: Shape = Shape { name: "EncryptionType", values: &["AES256", "KMS", "KMS_DSSE"], ..DEFAULT };
+pub static EnhancedImageScanFinding: Shape = Shape { name: "EnhancedImageScanFinding", kind: Kind::Structure(&[
+    member("awsAccountId", Here(&RegistryId)),
+    member("description", Here(&FindingDescription)),
+    member("findingArn", Here(&FindingArn)),
+    member("firstObservedAt", Here(&Date)),
+    member("lastObservedAt", Here(&Date)),
+    member("packageVulnerabilityDetails", Here(&PackageVulnerabilityDetails)),
+    member("remediation", Here(&Remediation)),
+    member("resources", Here(&ResourceList)),
+    member("score", Here(&Score)),
+    member("scoreDetails", Here(&ScoreDetails)),
+    member("severity", Here(&Severity)),
+    member("status", Here(&Status)),
+    member("title", Here(&Title)),
+    member("type", Here(&Type)),
+    member("updatedAt", Here(&Date)),
+    member("fixAvailable", Here(&FixAvailable)),
+    member("exploitAvailable", Here(&ExploitAvailable)),
+]), ..DEFAULT };
+pub static EnhancedImageScanFindingList: Shape = Shape { name: "EnhancedImageScanFindingList", kind: Kind::List(Element::of(Here(&EnhancedImageScanFinding))), ..DEFAULT };
+pub static Epoch: Shape = Shape { name: "Epoch", kind: Kind::Integer, ..DEFAULT };
+pub static EvaluationTimestamp: Shape = Shape { name: "EvaluationTimestamp", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static ExceptionMessage: Shape = Shape { name: "ExceptionMessage", ..DEFAULT };
+pub static ExclusionAlreadyExistsException: Shape = Shape { name: "ExclusionAlreadyExistsException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static ExclusionNotFoundException: Shape = Shape { name: "ExclusionNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static ExpirationTimestamp: Shape = Shape { name: "ExpirationTimestamp", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static ExploitAvailable: Shape = Shape { name: "ExploitAvailable", ..DEFAULT };
+pub static FiftyMaxResults: Shape = Shape { name: "FiftyMaxResults", kind: Kind::Integer, min: Some(1.0), max: Some(50.0), ..DEFAULT };
+pub static FilePath: Shape = Shape { name: "FilePath", ..DEFAULT };
+pub static FindingArn: Shape = Shape { name: "FindingArn", ..DEFAULT };
+pub static FindingDescription: Shape = Shape { name: "FindingDescription", ..DEFAULT };
+pub static FindingName: Shape = Shape { name: "FindingName", ..DEFAULT };
+pub static FindingSeverity: Shape = Shape { name: "FindingSeverity", values: &["INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL", "UNDEFINED"], ..DEFAULT };
+pub static FindingSeverityCounts: Shape = Shape { name: "FindingSeverityCounts", kind: Kind::Map { key: Element::of(Here(&FindingSeverity)), value: Element::of(Here(&SeverityCount)) }, ..DEFAULT };
+pub static FixAvailable: Shape = Shape { name: "FixAvailable", ..DEFAULT };
+pub static FixedInVersion: Shape = Shape { name: "FixedInVersion", ..DEFAULT };
+pub static ForceFlag: Shape = Shape { name: "ForceFlag", kind: Kind::Boolean, ..DEFAULT };
+pub static GetAccountSettingRequest: Shape = Shape { name: "GetAccountSettingRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&AccountSettingName)) },
+]), ..DEFAULT };
+pub static GetAccountSettingResponse: Shape = Shape { name: "GetAccountSettingResponse", kind: Kind::Structure(&[
+    member("name", Here(&AccountSettingName)),
+    member("value", Here(&AccountSettingName)),
+]), ..DEFAULT };
+pub static GetAuthorizationTokenRegistryIdList: Shape = Shape { name: "GetAuthorizationTokenRegistryIdList", kind: Kind::List(Element::of(Here(&RegistryId))), min: Some(1.0), max: Some(10.0), ..DEFAULT };
+pub static GetAuthorizationTokenRequest: Shape = Shape { name: "GetAuthorizationTokenRequest", kind: Kind::Structure(&[
+    member("registryIds", Here(&GetAuthorizationTokenRegistryIdList)),
+]), ..DEFAULT };
+pub static GetAuthorizationTokenResponse: Shape = Shape { name: "GetAuthorizationTokenResponse", kind: Kind::Structure(&[
+    member("authorizationData", Here(&AuthorizationDataList)),
+]), ..DEFAULT };
+pub static GetDownloadUrlForLayerRequest: Shape = Shape { name: "GetDownloadUrlForLayerRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    Member { required: true, ..member("layerDigest", Here(&LayerDigest)) },
+]), ..DEFAULT };
+pub static GetDownloadUrlForLayerResponse: Shape = Shape { name: "GetDownloadUrlForLayerResponse", kind: Kind::Structure(&[
+    member("downloadUrl", Here(&Url)),
+    member("layerDigest", Here(&LayerDigest)),
+]), ..DEFAULT };
+pub static GetLifecyclePolicyPreviewRequest: Shape = Shape { name: "GetLifecyclePolicyPreviewRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    member("imageIds", Here(&ImageIdentifierList)),
+    member("nextToken", Here(&NextToken)),
+    member("maxResults", Here(&LifecyclePreviewMaxResults)),
+    member("filter", Here(&LifecyclePolicyPreviewFilter)),
+]), ..DEFAULT };
+pub static GetLifecyclePolicyPreviewResponse: Shape = Shape { name: "GetLifecyclePolicyPreviewResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryName", Here(&RepositoryName)),
+    member("lifecyclePolicyText", Here(&LifecyclePolicyText)),
+    member("status", Here(&LifecyclePolicyPreviewStatus)),
+    member("nextToken", Here(&NextToken)),
+    member("previewResults", Here(&LifecyclePolicyPreviewResultList)),
+    member("summary", Here(&LifecyclePolicyPreviewSummary)),
+]), ..DEFAULT };
+pub static GetLifecyclePolicyRequest: Shape = Shape { name: "GetLifecyclePolicyRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+]), ..DEFAULT };
+pub static GetLifecyclePolicyResponse: Shape = Shape { name: "GetLifecyclePolicyResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryName", Here(&RepositoryName)),
+    member("lifecyclePolicyText", Here(&LifecyclePolicyText)),
+    member("lastEvaluatedAt", Here(&EvaluationTimestamp)),
+]), ..DEFAULT };
+pub static GetRegistryPolicyRequest: Shape = Shape { name: "GetRegistryPolicyRequest", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static GetRegistryPolicyResponse: Shape = Shape { name: "GetRegistryPolicyResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("policyText", Here(&RegistryPolicyText)),
+]), ..DEFAULT };
+pub static GetRegistryScanningConfigurationRequest: Shape = Shape { name: "GetRegistryScanningConfigurationRequest", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static GetRegistryScanningConfigurationResponse: Shape = Shape { name: "GetRegistryScanningConfigurationResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("scanningConfiguration", Here(&RegistryScanningConfiguration)),
+]), ..DEFAULT };
+pub static GetRepositoryPolicyRequest: Shape = Shape { name: "GetRepositoryPolicyRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+]), ..DEFAULT };
+pub static GetRepositoryPolicyResponse: Shape = Shape { name: "GetRepositoryPolicyResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryName", Here(&RepositoryName)),
+    member("policyText", Here(&RepositoryPolicyText)),
+]), ..DEFAULT };
+pub static GetSigningConfigurationRequest: Shape = Shape { name: "GetSigningConfigurationRequest", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static GetSigningConfigurationResponse: Shape = Shape { name: "GetSigningConfigurationResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("signingConfiguration", Here(&SigningConfiguration)),
+]), ..DEFAULT };
+pub static Image: Shape = Shape { name: "Image", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryName", Here(&RepositoryName)),
+    member("imageId", Here(&ImageIdentifier)),
+    member("imageManifest", Here(&ImageManifest)),
+    member("imageManifestMediaType", Here(&MediaType)),
+]), ..DEFAULT };
+pub static ImageActionType: Shape = Shape { name: "ImageActionType", values: &["EXPIRE", "TRANSITION"], ..DEFAULT };
+pub static ImageAlreadyExistsException: Shape = Shape { name: "ImageAlreadyExistsException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static ImageArchivedException: Shape = Shape { name: "ImageArchivedException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static ImageCount: Shape = Shape { name: "ImageCount", kind: Kind::Integer, min: Some(0.0), ..DEFAULT };
+pub static ImageDetail: Shape = Shape { name: "ImageDetail", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryName", Here(&RepositoryName)),
+    member("imageDigest", Here(&ImageDigest)),
+    member("imageTags", Here(&ImageTagList)),
+    member("imageSizeInBytes", Here(&ImageSizeInBytes)),
+    member("imagePushedAt", Here(&PushTimestamp)),
+    member("imageScanStatus", Here(&ImageScanStatus)),
+    member("imageScanFindingsSummary", Here(&ImageScanFindingsSummary)),
+    member("imageManifestMediaType", Here(&MediaType)),
+    member("artifactMediaType", Here(&MediaType)),
+    member("lastRecordedPullTime", Here(&RecordedPullTimestamp)),
+    member("subjectManifestDigest", Here(&ImageDigest)),
+    member("imageStatus", Here(&ImageStatus)),
+    member("lastArchivedAt", Here(&LastArchivedAtTimestamp)),
+    member("lastActivatedAt", Here(&LastActivatedAtTimestamp)),
+]), ..DEFAULT };
+pub static ImageDetailList: Shape = Shape { name: "ImageDetailList", kind: Kind::List(Element::of(Here(&ImageDetail))), ..DEFAULT };
+pub static ImageDigest: Shape = Shape { name: "ImageDigest", ..DEFAULT };
+pub static ImageDigestDoesNotMatchException: Shape = Shape { name: "ImageDigestDoesNotMatchException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static ImageFailure: Shape = Shape { name: "ImageFailure", kind: Kind::Structure(&[
+    member("imageId", Here(&ImageIdentifier)),
+    member("failureCode", Here(&ImageFailureCode)),
+    member("failureReason", Here(&ImageFailureReason)),
+]), ..DEFAULT };
+pub static ImageFailureCode: Shape = Shape { name: "ImageFailureCode", values: &["InvalidImageDigest", "InvalidImageTag", "ImageTagDoesNotMatchDigest", "ImageNotFound", "MissingDigestAndTag", "ImageReferencedByManifestList", "KmsError", "UpstreamAccessDenied", "UpstreamTooManyRequests", "UpstreamUnavailable", "ImageInaccessible"], ..DEFAULT };
+pub static ImageFailureList: Shape = Shape { name: "ImageFailureList", kind: Kind::List(Element::of(Here(&ImageFailure))), ..DEFAULT };
+pub static ImageFailureReason: Shape = Shape { name: "ImageFailureReason", ..DEFAULT };
+pub static ImageIdentifier: Shape = Shape { name: "ImageIdentifier", kind: Kind::Structure(&[
+    member("imageDigest", Here(&ImageDigest)),
+    member("imageTag", Here(&ImageTag)),
+]), ..DEFAULT };
+pub static ImageIdentifierList: Shape = Shape { name: "ImageIdentifierList", kind: Kind::List(Element::of(Here(&ImageIdentifier))), min: Some(1.0), max: Some(100.0), ..DEFAULT };
+pub static ImageList: Shape = Shape { name: "ImageList", kind: Kind::List(Element::of(Here(&Image))), ..DEFAULT };
+pub static ImageManifest: Shape = Shape { name: "ImageManifest", min: Some(1.0), max: Some(4194304.0), ..DEFAULT };
+pub static ImageNotFoundException: Shape = Shape { name: "ImageNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static ImageReferrer: Shape = Shape { name: "ImageReferrer", kind: Kind::Structure(&[
+    Member { required: true, ..member("digest", Here(&ImageDigest)) },
+    Member { required: true, ..member("mediaType", Here(&MediaType)) },
+    member("artifactType", Here(&ArtifactType)),
+    Member { required: true, ..member("size", Here(&ImageSizeInBytes)) },
+    member("annotations", Here(&Annotations)),
+    member("artifactStatus", Here(&ArtifactStatus)),
+]), ..DEFAULT };
+pub static ImageReferrerList: Shape = Shape { name: "ImageReferrerList", kind: Kind::List(Element::of(Here(&ImageReferrer))), ..DEFAULT };
+pub static ImageReplicationStatus: Shape = Shape { name: "ImageReplicationStatus", kind: Kind::Structure(&[
+    member("region", Here(&Region)),
+    member("registryId", Here(&RegistryId)),
+    member("status", Here(&ReplicationStatus)),
+    member("failureCode", Here(&ReplicationError)),
+]), ..DEFAULT };
+pub static ImageReplicationStatusList: Shape = Shape { name: "ImageReplicationStatusList", kind: Kind::List(Element::of(Here(&ImageReplicationStatus))), ..DEFAULT };
+pub static ImageScanFinding: Shape = Shape { name: "ImageScanFinding", kind: Kind::Structure(&[
+    member("name", Here(&FindingName)),
+    member("description", Here(&FindingDescription)),
+    member("uri", Here(&Url)),
+    member("severity", Here(&FindingSeverity)),
+    member("attributes", Here(&AttributeList)),
+]), ..DEFAULT };
+pub static ImageScanFindingList: Shape = Shape { name: "ImageScanFindingList", kind: Kind::List(Element::of(Here(&ImageScanFinding))), ..DEFAULT };
+pub static ImageScanFindings: Shape = Shape { name: "ImageScanFindings", kind: Kind::Structure(&[
+    member("imageScanCompletedAt", Here(&ScanTimestamp)),
+    member("vulnerabilitySourceUpdatedAt", Here(&VulnerabilitySourceUpdateTimestamp)),
+    member("findingSeverityCounts", Here(&FindingSeverityCounts)),
+    member("findings", Here(&ImageScanFindingList)),
+    member("enhancedFindings", Here(&EnhancedImageScanFindingList)),
+]), ..DEFAULT };
+pub static ImageScanFindingsSummary: Shape = Shape { name: "ImageScanFindingsSummary", kind: Kind::Structure(&[
+    member("imageScanCompletedAt", Here(&ScanTimestamp)),
+    member("vulnerabilitySourceUpdatedAt", Here(&VulnerabilitySourceUpdateTimestamp)),
+    member("findingSeverityCounts", Here(&FindingSeverityCounts)),
+]), ..DEFAULT };
+pub static ImageScanStatus: Shape = Shape { name: "ImageScanStatus", kind: Kind::Structure(&[
+    member("status", Here(&ScanStatus)),
+    member("description", Here(&ScanStatusDescription)),
+]), ..DEFAULT };
+pub static ImageScanningConfiguration: Shape = Shape { name: "ImageScanningConfiguration", kind: Kind::Structure(&[
+    member("scanOnPush", Here(&ScanOnPushFlag)),
+]), ..DEFAULT };
+pub static ImageSigningStatus: Shape = Shape { name: "ImageSigningStatus", kind: Kind::Structure(&[
+    member("signingProfileArn", Here(&SigningProfileArn)),
+    member("failureCode", Here(&SigningStatusFailureCode)),
+    member("failureReason", Here(&SigningStatusFailureReason)),
+    member("status", Here(&SigningStatus)),
+]), ..DEFAULT };
+pub static ImageSigningStatusList: Shape = Shape { name: "ImageSigningStatusList", kind: Kind::List(Element::of(Here(&ImageSigningStatus))), ..DEFAULT };
+pub static ImageSizeInBytes: Shape = Shape { name: "ImageSizeInBytes", kind: Kind::Long, ..DEFAULT };
+pub static ImageStatus: Shape = Shape { name: "ImageStatus", values: &["ACTIVE", "ARCHIVED", "ACTIVATING"], ..DEFAULT };
+pub static ImageStatusFilter: Shape = Shape { name: "ImageStatusFilter", values: &["ACTIVE", "ARCHIVED", "ACTIVATING", "ANY"], ..DEFAULT };
+pub static ImageStorageClassUpdateNotSupportedException: Shape = Shape { name: "ImageStorageClassUpdateNotSupportedException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static ImageTag: Shape = Shape { name: "ImageTag", min: Some(1.0), max: Some(300.0), ..DEFAULT };
+pub static ImageTagAlreadyExistsException: Shape = Shape { name: "ImageTagAlreadyExistsException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static ImageTagList: Shape = Shape { name: "ImageTagList", kind: Kind::List(Element::of(Here(&ImageTag))), ..DEFAULT };
+pub static ImageTagMutability: Shape = Shape { name: "ImageTagMutability", values: &["MUTABLE", "IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION", "MUTABLE_WITH_EXCLUSION"], ..DEFAULT };
+pub static ImageTagMutabilityExclusionFilter: Shape = Shape { name: "ImageTagMutabilityExclusionFilter", kind: Kind::Structure(&[
+    Member { required: true, ..member("filterType", Here(&ImageTagMutabilityExclusionFilterType)) },
+    Member { required: true, ..member("filter", Here(&ImageTagMutabilityExclusionFilterValue)) },
+]), ..DEFAULT };
+pub static ImageTagMutabilityExclusionFilterType: Shape = Shape { name: "ImageTagMutabilityExclusionFilterType", values: &["WILDCARD"], ..DEFAULT };
+pub static ImageTagMutabilityExclusionFilterValue: Shape = Shape { name: "ImageTagMutabilityExclusionFilterValue", min: Some(1.0), max: Some(128.0), pattern: Some(&PATTERN_2), ..DEFAULT };
+pub static ImageTagMutabilityExclusionFilters: Shape = Shape { name: "ImageTagMutabilityExclusionFilters", kind: Kind::List(Element::of(Here(&ImageTagMutabilityExclusionFilter))), min: Some(1.0), max: Some(5.0), ..DEFAULT };
+pub static ImageTagsList: Shape = Shape { name: "ImageTagsList", kind: Kind::List(Element::of(Here(&ImageTag))), ..DEFAULT };
+pub static InUseCount: Shape = Shape { name: "InUseCount", kind: Kind::Long, min: Some(0.0), ..DEFAULT };
+pub static InitiateLayerUploadRequest: Shape = Shape { name: "InitiateLayerUploadRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+]), ..DEFAULT };
+pub static InitiateLayerUploadResponse: Shape = Shape { name: "InitiateLayerUploadResponse", kind: Kind::Structure(&[
+    member("uploadId", Here(&UploadId)),
+    member("partSize", Here(&PartSize)),
+]), ..DEFAULT };
+pub static InvalidLayerException: Shape = Shape { name: "InvalidLayerException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static InvalidLayerPartException: Shape = Shape { name: "InvalidLayerPartException", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryName", Here(&RepositoryName)),
+    member("uploadId", Here(&UploadId)),
+    member("lastValidByteReceived", Here(&PartSize)),
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static InvalidParameterException: Shape = Shape { name: "InvalidParameterException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static InvalidTagParameterException: Shape = Shape { name: "InvalidTagParameterException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static IsPTCRuleValid: Shape = Shape { name: "IsPTCRuleValid", kind: Kind::Boolean, ..DEFAULT };
+pub static KmsError: Shape = Shape { name: "KmsError", ..DEFAULT };
+pub static KmsException: Shape = Shape { name: "KmsException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+    member("kmsError", Here(&KmsError)),
+]), ..DEFAULT };
+pub static KmsKey: Shape = Shape { name: "KmsKey", min: Some(1.0), max: Some(2048.0), ..DEFAULT };
+pub static KmsKeyForRepositoryCreationTemplate: Shape = Shape { name: "KmsKeyForRepositoryCreationTemplate", min: Some(0.0), max: Some(2048.0), pattern: Some(&PATTERN_3), ..DEFAULT };
+pub static LastActivatedAtTimestamp: Shape = Shape { name: "LastActivatedAtTimestamp", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static LastArchivedAtTimestamp: Shape = Shape { name: "LastArchivedAtTimestamp", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static Layer: Shape = Shape { name: "Layer", kind: Kind::Structure(&[
+    member("layerDigest", Here(&LayerDigest)),
+    member("layerAvailability", Here(&LayerAvailability)),
+    member("layerSize", Here(&LayerSizeInBytes)),
+    member("mediaType", Here(&MediaType)),
+]), ..DEFAULT };
+pub static LayerAlreadyExistsException: Shape = Shape { name: "LayerAlreadyExistsException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static LayerAvailability: Shape = Shape { name: "LayerAvailability", values: &["AVAILABLE", "UNAVAILABLE", "ARCHIVED"], ..DEFAULT };
+pub static LayerDigest: Shape = Shape { name: "LayerDigest", pattern: Some(&PATTERN_4), ..DEFAULT };
+pub static LayerDigestList: Shape = Shape { name: "LayerDigestList", kind: Kind::List(Element::of(Here(&LayerDigest))), min: Some(1.0), max: Some(100.0), ..DEFAULT };
+pub static LayerFailure: Shape = Shape { name: "LayerFailure", kind: Kind::Structure(&[
+    member("layerDigest", Here(&BatchedOperationLayerDigest)),
+    member("failureCode", Here(&LayerFailureCode)),
+    member("failureReason", Here(&LayerFailureReason)),
+]), ..DEFAULT };
+pub static LayerFailureCode: Shape = Shape { name: "LayerFailureCode", values: &["InvalidLayerDigest", "MissingLayerDigest"], ..DEFAULT };
+pub static LayerFailureList: Shape = Shape { name: "LayerFailureList", kind: Kind::List(Element::of(Here(&LayerFailure))), ..DEFAULT };
+pub static LayerFailureReason: Shape = Shape { name: "LayerFailureReason", ..DEFAULT };
+pub static LayerInaccessibleException: Shape = Shape { name: "LayerInaccessibleException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static LayerList: Shape = Shape { name: "LayerList", kind: Kind::List(Element::of(Here(&Layer))), ..DEFAULT };
+pub static LayerPartBlob: Shape = Shape { name: "LayerPartBlob", kind: Kind::Blob, min: Some(0.0), max: Some(20971520.0), ..DEFAULT };
+pub static LayerPartTooSmallException: Shape = Shape { name: "LayerPartTooSmallException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static LayerSizeInBytes: Shape = Shape { name: "LayerSizeInBytes", kind: Kind::Long, ..DEFAULT };
+pub static LayersNotFoundException: Shape = Shape { name: "LayersNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static LifecyclePolicyNotFoundException: Shape = Shape { name: "LifecyclePolicyNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static LifecyclePolicyPreviewFilter: Shape = Shape { name: "LifecyclePolicyPreviewFilter", kind: Kind::Structure(&[
+    member("tagStatus", Here(&TagStatus)),
+]), ..DEFAULT };
+pub static LifecyclePolicyPreviewInProgressException: Shape = Shape { name: "LifecyclePolicyPreviewInProgressException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static LifecyclePolicyPreviewNotFoundException: Shape = Shape { name: "LifecyclePolicyPreviewNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static LifecyclePolicyPreviewResult: Shape = Shape { name: "LifecyclePolicyPreviewResult", kind: Kind::Structure(&[
+    member("imageTags", Here(&ImageTagList)),
+    member("imageDigest", Here(&ImageDigest)),
+    member("imagePushedAt", Here(&PushTimestamp)),
+    member("action", Here(&LifecyclePolicyRuleAction)),
+    member("appliedRulePriority", Here(&LifecyclePolicyRulePriority)),
+    member("storageClass", Here(&LifecyclePolicyStorageClass)),
+]), ..DEFAULT };
+pub static LifecyclePolicyPreviewResultList: Shape = Shape { name: "LifecyclePolicyPreviewResultList", kind: Kind::List(Element::of(Here(&LifecyclePolicyPreviewResult))), ..DEFAULT };
+pub static LifecyclePolicyPreviewStatus: Shape = Shape { name: "LifecyclePolicyPreviewStatus", values: &["IN_PROGRESS", "COMPLETE", "EXPIRED", "FAILED"], ..DEFAULT };
+pub static LifecyclePolicyPreviewSummary: Shape = Shape { name: "LifecyclePolicyPreviewSummary", kind: Kind::Structure(&[
+    member("expiringImageTotalCount", Here(&ImageCount)),
+    member("transitioningImageTotalCounts", Here(&TransitioningImageTotalCounts)),
+]), ..DEFAULT };
+pub static LifecyclePolicyRuleAction: Shape = Shape { name: "LifecyclePolicyRuleAction", kind: Kind::Structure(&[
+    member("type", Here(&ImageActionType)),
+    member("targetStorageClass", Here(&LifecyclePolicyTargetStorageClass)),
+]), ..DEFAULT };
+pub static LifecyclePolicyRulePriority: Shape = Shape { name: "LifecyclePolicyRulePriority", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
+pub static LifecyclePolicyStorageClass: Shape = Shape { name: "LifecyclePolicyStorageClass", values: &["ARCHIVE", "STANDARD"], ..DEFAULT };
+pub static LifecyclePolicyTargetStorageClass: Shape = Shape { name: "LifecyclePolicyTargetStorageClass", values: &["ARCHIVE"], ..DEFAULT };
+pub static LifecyclePolicyText: Shape = Shape { name: "LifecyclePolicyText", min: Some(100.0), max: Some(30720.0), ..DEFAULT };
+pub static LifecyclePolicyTextForRepositoryCreationTemplate: Shape = Shape { name: "LifecyclePolicyTextForRepositoryCreationTemplate", min: Some(0.0), max: Some(30720.0), ..DEFAULT };
+pub static LifecyclePreviewMaxResults: Shape = Shape { name: "LifecyclePreviewMaxResults", kind: Kind::Integer, min: Some(1.0), max: Some(100.0), ..DEFAULT };
+pub static LimitExceededException: Shape = Shape { name: "LimitExceededException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static ListImageReferrersFilter: Shape = Shape { name: "ListImageReferrersFilter", kind: Kind::Structure(&[
+    member("artifactTypes", Here(&ArtifactTypeList)),
+    member("artifactStatus", Here(&ArtifactStatusFilter)),
+]), ..DEFAULT };
+pub static ListImageReferrersRequest: Shape = Shape { name: "ListImageReferrersRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    Member { required: true, ..member("subjectId", Here(&SubjectIdentifier)) },
+    member("filter", Here(&ListImageReferrersFilter)),
+    member("nextToken", Here(&NextToken)),
+    member("maxResults", Here(&FiftyMaxResults)),
+]), ..DEFAULT };
+pub static ListImageReferrersResponse: Shape = Shape { name: "ListImageReferrersResponse", kind: Kind::Structure(&[
+    member("referrers", Here(&ImageReferrerList)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static ListImagesFilter: Shape = Shape { name: "ListImagesFilter", kind: Kind::Structure(&[
+    member("tagStatus", Here(&TagStatus)),
+    member("imageStatus", Here(&ImageStatusFilter)),
+]), ..DEFAULT };
+pub static ListImagesRequest: Shape = Shape { name: "ListImagesRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    member("nextToken", Here(&NextToken)),
+    member("maxResults", Here(&MaxResults)),
+    member("filter", Here(&ListImagesFilter)),
+]), ..DEFAULT };
+pub static ListImagesResponse: Shape = Shape { name: "ListImagesResponse", kind: Kind::Structure(&[
+    member("imageIds", Here(&ImageIdentifierList)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static ListPullTimeUpdateExclusionsRequest: Shape = Shape { name: "ListPullTimeUpdateExclusionsRequest", kind: Kind::Structure(&[
+    member("maxResults", Here(&MaxResults)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static ListPullTimeUpdateExclusionsResponse: Shape = Shape { name: "ListPullTimeUpdateExclusionsResponse", kind: Kind::Structure(&[
+    member("pullTimeUpdateExclusions", Here(&PullTimeUpdateExclusionList)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static ListReplicationBackfillsRequest: Shape = Shape { name: "ListReplicationBackfillsRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("maxResults", Here(&FiftyMaxResults)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static ListReplicationBackfillsResponse: Shape = Shape { name: "ListReplicationBackfillsResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("backfills", Here(&ReplicationBackfillSummaryList)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static ListTagsForResourceRequest: Shape = Shape { name: "ListTagsForResourceRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("resourceArn", Here(&Arn)) },
+]), ..DEFAULT };
+pub static ListTagsForResourceResponse: Shape = Shape { name: "ListTagsForResourceResponse", kind: Kind::Structure(&[
+    member("tags", Here(&TagList)),
+]), ..DEFAULT };
+pub static MaxResults: Shape = Shape { name: "MaxResults", kind: Kind::Integer, min: Some(1.0), max: Some(1000.0), ..DEFAULT };
+pub static MediaType: Shape = Shape { name: "MediaType", ..DEFAULT };
+pub static MediaTypeList: Shape = Shape { name: "MediaTypeList", kind: Kind::List(Element::of(Here(&MediaType))), min: Some(1.0), max: Some(100.0), ..DEFAULT };
+pub static Metric: Shape = Shape { name: "Metric", ..DEFAULT };
+pub static NextToken: Shape = Shape { name: "NextToken", ..DEFAULT };
+pub static NonNegativeInteger: Shape = Shape { name: "NonNegativeInteger", kind: Kind::Integer, min: Some(0.0), ..DEFAULT };
+pub static PTCValidateFailure: Shape = Shape { name: "PTCValidateFailure", ..DEFAULT };
+pub static PackageManager: Shape = Shape { name: "PackageManager", ..DEFAULT };
+pub static PackageVulnerabilityDetails: Shape = Shape { name: "PackageVulnerabilityDetails", kind: Kind::Structure(&[
+    member("cvss", Here(&CvssScoreList)),
+    member("referenceUrls", Here(&ReferenceUrlsList)),
+    member("relatedVulnerabilities", Here(&RelatedVulnerabilitiesList)),
+    member("source", Here(&Source)),
+    member("sourceUrl", Here(&Url)),
+    member("vendorCreatedAt", Here(&Date)),
+    member("vendorSeverity", Here(&Severity)),
+    member("vendorUpdatedAt", Here(&Date)),
+    member("vulnerabilityId", Here(&VulnerabilityId)),
+    member("vulnerablePackages", Here(&VulnerablePackagesList)),
+]), ..DEFAULT };
+pub static PartSize: Shape = Shape { name: "PartSize", kind: Kind::Long, min: Some(0.0), ..DEFAULT };
+pub static Platform: Shape = Shape { name: "Platform", ..DEFAULT };
+pub static Prefix: Shape = Shape { name: "Prefix", min: Some(1.0), max: Some(256.0), pattern: Some(&PATTERN_5), ..DEFAULT };
+pub static PrefixList: Shape = Shape { name: "PrefixList", kind: Kind::List(Element::of(Here(&Prefix))), ..DEFAULT };
+pub static PrincipalArn: Shape = Shape { name: "PrincipalArn", max: Some(200.0), pattern: Some(&PATTERN_6), ..DEFAULT };
+pub static ProxyEndpoint: Shape = Shape { name: "ProxyEndpoint", ..DEFAULT };
+pub static PullThroughCacheRule: Shape = Shape { name: "PullThroughCacheRule", kind: Kind::Structure(&[
+    member("ecrRepositoryPrefix", Here(&PullThroughCacheRuleRepositoryPrefix)),
+    member("upstreamRegistryUrl", Here(&Url)),
+    member("createdAt", Here(&CreationTimestamp)),
+    member("registryId", Here(&RegistryId)),
+    member("credentialArn", Here(&CredentialArn)),
+    member("customRoleArn", Here(&CustomRoleArn)),
+    member("upstreamRepositoryPrefix", Here(&PullThroughCacheRuleRepositoryPrefix)),
+    member("upstreamRegistry", Here(&UpstreamRegistry)),
+    member("updatedAt", Here(&UpdatedTimestamp)),
+]), ..DEFAULT };
+pub static PullThroughCacheRuleAlreadyExistsException: Shape = Shape { name: "PullThroughCacheRuleAlreadyExistsException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static PullThroughCacheRuleList: Shape = Shape { name: "PullThroughCacheRuleList", kind: Kind::List(Element::of(Here(&PullThroughCacheRule))), ..DEFAULT };
+pub static PullThroughCacheRuleNotFoundException: Shape = Shape { name: "PullThroughCacheRuleNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static PullThroughCacheRuleRepositoryPrefix: Shape = Shape { name: "PullThroughCacheRuleRepositoryPrefix", min: Some(2.0), max: Some(30.0), pattern: Some(&PATTERN_5), ..DEFAULT };
+pub static PullThroughCacheRuleRepositoryPrefixList: Shape = Shape { name: "PullThroughCacheRuleRepositoryPrefixList", kind: Kind::List(Element::of(Here(&PullThroughCacheRuleRepositoryPrefix))), min: Some(1.0), max: Some(100.0), ..DEFAULT };
+pub static PullTimeUpdateExclusionList: Shape = Shape { name: "PullTimeUpdateExclusionList", kind: Kind::List(Element::of(Here(&PrincipalArn))), min: Some(0.0), max: Some(100.0), ..DEFAULT };
+pub static PushTimestamp: Shape = Shape { name: "PushTimestamp", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static PutAccountSettingRequest: Shape = Shape { name: "PutAccountSettingRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&AccountSettingName)) },
+    Member { required: true, ..member("value", Here(&AccountSettingValue)) },
+]), ..DEFAULT };
+pub static PutAccountSettingResponse: Shape = Shape { name: "PutAccountSettingResponse", kind: Kind::Structure(&[
+    member("name", Here(&AccountSettingName)),
+    member("value", Here(&AccountSettingValue)),
+]), ..DEFAULT };
+pub static PutImageRequest: Shape = Shape { name: "PutImageRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    Member { required: true, ..member("imageManifest", Here(&ImageManifest)) },
+    member("imageManifestMediaType", Here(&MediaType)),
+    member("imageTag", Here(&ImageTag)),
+    member("imageDigest", Here(&ImageDigest)),
+]), ..DEFAULT };
+pub static PutImageResponse: Shape = Shape { name: "PutImageResponse", kind: Kind::Structure(&[
+    member("image", Here(&Image)),
+]), ..DEFAULT };
+pub static PutImageScanningConfigurationRequest: Shape = Shape { name: "PutImageScanningConfigurationRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    Member { required: true, ..member("imageScanningConfiguration", Here(&ImageScanningConfiguration)) },
+]), ..DEFAULT };
+pub static PutImageScanningConfigurationResponse: Shape = Shape { name: "PutImageScanningConfigurationResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryName", Here(&RepositoryName)),
+    member("imageScanningConfiguration", Here(&ImageScanningConfiguration)),
+]), ..DEFAULT };
+pub static PutImageTagMutabilityRequest: Shape = Shape { name: "PutImageTagMutabilityRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    Member { required: true, ..member("imageTagMutability", Here(&ImageTagMutability)) },
+    member("imageTagMutabilityExclusionFilters", Here(&ImageTagMutabilityExclusionFilters)),
+]), ..DEFAULT };
+pub static PutImageTagMutabilityResponse: Shape = Shape { name: "PutImageTagMutabilityResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryName", Here(&RepositoryName)),
+    member("imageTagMutability", Here(&ImageTagMutability)),
+    member("imageTagMutabilityExclusionFilters", Here(&ImageTagMutabilityExclusionFilters)),
+]), ..DEFAULT };
+pub static PutLifecyclePolicyRequest: Shape = Shape { name: "PutLifecyclePolicyRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    Member { required: true, ..member("lifecyclePolicyText", Here(&LifecyclePolicyText)) },
+]), ..DEFAULT };
+pub static PutLifecyclePolicyResponse: Shape = Shape { name: "PutLifecyclePolicyResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryName", Here(&RepositoryName)),
+    member("lifecyclePolicyText", Here(&LifecyclePolicyText)),
+]), ..DEFAULT };
+pub static PutRegistryPolicyRequest: Shape = Shape { name: "PutRegistryPolicyRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("policyText", Here(&RegistryPolicyText)) },
+]), ..DEFAULT };
+pub static PutRegistryPolicyResponse: Shape = Shape { name: "PutRegistryPolicyResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("policyText", Here(&RegistryPolicyText)),
+]), ..DEFAULT };
+pub static PutRegistryScanningConfigurationRequest: Shape = Shape { name: "PutRegistryScanningConfigurationRequest", kind: Kind::Structure(&[
+    member("scanType", Here(&ScanType)),
+    member("rules", Here(&RegistryScanningRuleList)),
+]), ..DEFAULT };
+pub static PutRegistryScanningConfigurationResponse: Shape = Shape { name: "PutRegistryScanningConfigurationResponse", kind: Kind::Structure(&[
+    member("registryScanningConfiguration", Here(&RegistryScanningConfiguration)),
+]), ..DEFAULT };
+pub static PutReplicationConfigurationRequest: Shape = Shape { name: "PutReplicationConfigurationRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("replicationConfiguration", Here(&ReplicationConfiguration)) },
+]), ..DEFAULT };
+pub static PutReplicationConfigurationResponse: Shape = Shape { name: "PutReplicationConfigurationResponse", kind: Kind::Structure(&[
+    member("replicationConfiguration", Here(&ReplicationConfiguration)),
+]), ..DEFAULT };
+pub static PutSigningConfigurationRequest: Shape = Shape { name: "PutSigningConfigurationRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("signingConfiguration", Here(&SigningConfiguration)) },
+]), ..DEFAULT };
+pub static PutSigningConfigurationResponse: Shape = Shape { name: "PutSigningConfigurationResponse", kind: Kind::Structure(&[
+    member("signingConfiguration", Here(&SigningConfiguration)),
+]), ..DEFAULT };
+pub static RCTAppliedFor: Shape = Shape { name: "RCTAppliedFor", values: &["REPLICATION", "PULL_THROUGH_CACHE", "CREATE_ON_PUSH"], ..DEFAULT };
+pub static RCTAppliedForList: Shape = Shape { name: "RCTAppliedForList", kind: Kind::List(Element::of(Here(&RCTAppliedFor))), ..DEFAULT };
+pub static Reason: Shape = Shape { name: "Reason", ..DEFAULT };
+pub static Recommendation: Shape = Shape { name: "Recommendation", kind: Kind::Structure(&[
+    member("url", Here(&Url)),
+    member("text", Here(&RecommendationText)),
+]), ..DEFAULT };
+pub static RecommendationText: Shape = Shape { name: "RecommendationText", ..DEFAULT };
+pub static RecordedPullTimestamp: Shape = Shape { name: "RecordedPullTimestamp", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static ReferenceUrlsList: Shape = Shape { name: "ReferenceUrlsList", kind: Kind::List(Element::of(Here(&Url))), ..DEFAULT };
+pub static ReferencedImagesNotFoundException: Shape = Shape { name: "ReferencedImagesNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static Region: Shape = Shape { name: "Region", min: Some(2.0), max: Some(25.0), pattern: Some(&PATTERN_7), ..DEFAULT };
+pub static RegisterPullTimeUpdateExclusionRequest: Shape = Shape { name: "RegisterPullTimeUpdateExclusionRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("principalArn", Here(&PrincipalArn)) },
+]), ..DEFAULT };
+pub static RegisterPullTimeUpdateExclusionResponse: Shape = Shape { name: "RegisterPullTimeUpdateExclusionResponse", kind: Kind::Structure(&[
+    member("principalArn", Here(&PrincipalArn)),
+    member("createdAt", Here(&CreationTimestamp)),
+]), ..DEFAULT };
+pub static RegistryId: Shape = Shape { name: "RegistryId", pattern: Some(&PATTERN_8), ..DEFAULT };
+pub static RegistryPolicyNotFoundException: Shape = Shape { name: "RegistryPolicyNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static RegistryPolicyText: Shape = Shape { name: "RegistryPolicyText", min: Some(0.0), max: Some(10240.0), ..DEFAULT };
+pub static RegistryScanningConfiguration: Shape = Shape { name: "RegistryScanningConfiguration", kind: Kind::Structure(&[
+    member("scanType", Here(&ScanType)),
+    member("rules", Here(&RegistryScanningRuleList)),
+]), ..DEFAULT };
+pub static RegistryScanningRule: Shape = Shape { name: "RegistryScanningRule", kind: Kind::Structure(&[
+    Member { required: true, ..member("scanFrequency", Here(&ScanFrequency)) },
+    Member { required: true, ..member("repositoryFilters", Here(&ScanningRepositoryFilterList)) },
+]), ..DEFAULT };
+pub static RegistryScanningRuleList: Shape = Shape { name: "RegistryScanningRuleList", kind: Kind::List(Element::of(Here(&RegistryScanningRule))), min: Some(0.0), max: Some(2.0), ..DEFAULT };
+pub static RelatedVulnerabilitiesList: Shape = Shape { name: "RelatedVulnerabilitiesList", kind: Kind::List(Element::of(Here(&RelatedVulnerability))), ..DEFAULT };
+pub static RelatedVulnerability: Shape = Shape { name: "RelatedVulnerability", ..DEFAULT };
+pub static Release: Shape = Shape { name: "Release", ..DEFAULT };
+pub static Remediation: Shape = Shape { name: "Remediation", kind: Kind::Structure(&[
+    member("recommendation", Here(&Recommendation)),
+]), ..DEFAULT };
+pub static ReplicationBackfillError: Shape = Shape { name: "ReplicationBackfillError", ..DEFAULT };
+pub static ReplicationBackfillId: Shape = Shape { name: "ReplicationBackfillId", pattern: Some(&PATTERN_9), ..DEFAULT };
+pub static ReplicationBackfillInProgressException: Shape = Shape { name: "ReplicationBackfillInProgressException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static ReplicationBackfillInvalidStatusException: Shape = Shape { name: "ReplicationBackfillInvalidStatusException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static ReplicationBackfillNotFoundException: Shape = Shape { name: "ReplicationBackfillNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static ReplicationBackfillProgress: Shape = Shape { name: "ReplicationBackfillProgress", kind: Kind::Structure(&[
+    Member { required: true, ..member("totalReplicationCount", Here(&NonNegativeInteger)) },
+    Member { required: true, ..member("completedReplicationCount", Here(&NonNegativeInteger)) },
+    Member { required: true, ..member("failedReplicationCount", Here(&NonNegativeInteger)) },
+    Member { required: true, ..member("failureCodes", Here(&ReplicationErrorList)) },
+]), ..DEFAULT };
+pub static ReplicationBackfillResult: Shape = Shape { name: "ReplicationBackfillResult", kind: Kind::Structure(&[
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    Member { required: true, ..member("imageId", Here(&ImageIdentifier)) },
+    Member { required: true, ..member("status", Here(&ReplicationBackfillResultStatus)) },
+    member("failureCode", Here(&ReplicationError)),
+    member("subImageFailureCodes", Here(&ReplicationErrorList)),
+]), ..DEFAULT };
+pub static ReplicationBackfillResultList: Shape = Shape { name: "ReplicationBackfillResultList", kind: Kind::List(Element::of(Here(&ReplicationBackfillResult))), ..DEFAULT };
+pub static ReplicationBackfillResultStatus: Shape = Shape { name: "ReplicationBackfillResultStatus", values: &["COMPLETE", "FAILED"], ..DEFAULT };
+pub static ReplicationBackfillStatus: Shape = Shape { name: "ReplicationBackfillStatus", values: &["PREPARING", "IN_PROGRESS", "COMPLETE", "FAILED", "STOPPING", "STOPPED"], ..DEFAULT };
+pub static ReplicationBackfillSummary: Shape = Shape { name: "ReplicationBackfillSummary", kind: Kind::Structure(&[
+    Member { required: true, ..member("replicationBackfillId", Here(&ReplicationBackfillId)) },
+    Member { required: true, ..member("destination", Here(&ReplicationDestination)) },
+    Member { required: true, ..member("status", Here(&ReplicationBackfillStatus)) },
+    member("failureCode", Here(&ReplicationBackfillError)),
+    member("progress", Here(&ReplicationBackfillProgress)),
+    Member { required: true, ..member("startedAt", Here(&Date)) },
+    member("endedAt", Here(&Date)),
+]), ..DEFAULT };
+pub static ReplicationBackfillSummaryList: Shape = Shape { name: "ReplicationBackfillSummaryList", kind: Kind::List(Element::of(Here(&ReplicationBackfillSummary))), ..DEFAULT };
+pub static ReplicationConfiguration: Shape = Shape { name: "ReplicationConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("rules", Here(&ReplicationRuleList)) },
+]), ..DEFAULT };
+pub static ReplicationDestination: Shape = Shape { name: "ReplicationDestination", kind: Kind::Structure(&[
+    Member { required: true, ..member("region", Here(&Region)) },
+    Member { required: true, ..member("registryId", Here(&RegistryId)) },
+]), ..DEFAULT };
+pub static ReplicationDestinationList: Shape = Shape { name: "ReplicationDestinationList", kind: Kind::List(Element::of(Here(&ReplicationDestination))), min: Some(0.0), max: Some(100.0), ..DEFAULT };
+pub static ReplicationError: Shape = Shape { name: "ReplicationError", ..DEFAULT };
+pub static ReplicationErrorList: Shape = Shape { name: "ReplicationErrorList", kind: Kind::List(Element::of(Here(&ReplicationError))), ..DEFAULT };
+pub static ReplicationRule: Shape = Shape { name: "ReplicationRule", kind: Kind::Structure(&[
+    Member { required: true, ..member("destinations", Here(&ReplicationDestinationList)) },
+    member("repositoryFilters", Here(&RepositoryFilterList)),
+    member("deleteReplication", Here(&DeleteReplication)),
+]), ..DEFAULT };
+pub static ReplicationRuleList: Shape = Shape { name: "ReplicationRuleList", kind: Kind::List(Element::of(Here(&ReplicationRule))), min: Some(0.0), max: Some(25.0), ..DEFAULT };
+pub static ReplicationStatus: Shape = Shape { name: "ReplicationStatus", values: &["IN_PROGRESS", "COMPLETE", "FAILED"], ..DEFAULT };
+pub static Repository: Shape = Shape { name: "Repository", kind: Kind::Structure(&[
+    member("repositoryArn", Here(&Arn)),
+    member("registryId", Here(&RegistryId)),
+    member("repositoryName", Here(&RepositoryName)),
+    member("repositoryUri", Here(&Url)),
+    member("createdAt", Here(&CreationTimestamp)),
+    member("imageTagMutability", Here(&ImageTagMutability)),
+    member("imageTagMutabilityExclusionFilters", Here(&ImageTagMutabilityExclusionFilters)),
+    member("imageScanningConfiguration", Here(&ImageScanningConfiguration)),
+    member("encryptionConfiguration", Here(&EncryptionConfiguration)),
+]), ..DEFAULT };
+pub static RepositoryAlreadyExistsException: Shape = Shape { name: "RepositoryAlreadyExistsException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static RepositoryCreationTemplate: Shape = Shape { name: "RepositoryCreationTemplate", kind: Kind::Structure(&[
+    member("prefix", Here(&Prefix)),
+    member("description", Here(&RepositoryTemplateDescription)),
+    member("encryptionConfiguration", Here(&EncryptionConfigurationForRepositoryCreationTemplate)),
+    member("resourceTags", Here(&TagList)),
+    member("imageTagMutability", Here(&ImageTagMutability)),
+    member("imageTagMutabilityExclusionFilters", Here(&ImageTagMutabilityExclusionFilters)),
+    member("repositoryPolicy", Here(&RepositoryPolicyText)),
+    member("lifecyclePolicy", Here(&LifecyclePolicyTextForRepositoryCreationTemplate)),
+    member("appliedFor", Here(&RCTAppliedForList)),
+    member("customRoleArn", Here(&CustomRoleArn)),
+    member("createdAt", Here(&Date)),
+    member("updatedAt", Here(&Date)),
+]), ..DEFAULT };
+pub static RepositoryCreationTemplateList: Shape = Shape { name: "RepositoryCreationTemplateList", kind: Kind::List(Element::of(Here(&RepositoryCreationTemplate))), ..DEFAULT };
+pub static RepositoryFilter: Shape = Shape { name: "RepositoryFilter", kind: Kind::Structure(&[
+    Member { required: true, ..member("filter", Here(&RepositoryFilterValue)) },
+    Member { required: true, ..member("filterType", Here(&RepositoryFilterType)) },
+]), ..DEFAULT };
+pub static RepositoryFilterList: Shape = Shape { name: "RepositoryFilterList", kind: Kind::List(Element::of(Here(&RepositoryFilter))), min: Some(1.0), max: Some(100.0), ..DEFAULT };
+pub static RepositoryFilterType: Shape = Shape { name: "RepositoryFilterType", values: &["PREFIX_MATCH"], ..DEFAULT };
+pub static RepositoryFilterValue: Shape = Shape { name: "RepositoryFilterValue", min: Some(2.0), max: Some(256.0), pattern: Some(&PATTERN_10), ..DEFAULT };
+pub static RepositoryList: Shape = Shape { name: "RepositoryList", kind: Kind::List(Element::of(Here(&Repository))), ..DEFAULT };
+pub static RepositoryName: Shape = Shape { name: "RepositoryName", min: Some(2.0), max: Some(256.0), pattern: Some(&PATTERN_11), ..DEFAULT };
+pub static RepositoryNameList: Shape = Shape { name: "RepositoryNameList", kind: Kind::List(Element::of(Here(&RepositoryName))), min: Some(1.0), max: Some(100.0), ..DEFAULT };
+pub static RepositoryNotEmptyException: Shape = Shape { name: "RepositoryNotEmptyException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static RepositoryNotFoundException: Shape = Shape { name: "RepositoryNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static RepositoryPolicyNotFoundException: Shape = Shape { name: "RepositoryPolicyNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static RepositoryPolicyText: Shape = Shape { name: "RepositoryPolicyText", min: Some(0.0), max: Some(10240.0), ..DEFAULT };
+pub static RepositoryScanningConfiguration: Shape = Shape { name: "RepositoryScanningConfiguration", kind: Kind::Structure(&[
+    member("repositoryArn", Here(&Arn)),
+    member("repositoryName", Here(&RepositoryName)),
+    member("scanOnPush", Here(&ScanOnPushFlag)),
+    member("scanFrequency", Here(&ScanFrequency)),
+    member("appliedScanFilters", Here(&ScanningRepositoryFilterList)),
+]), ..DEFAULT };
+pub static RepositoryScanningConfigurationFailure: Shape = Shape { name: "RepositoryScanningConfigurationFailure", kind: Kind::Structure(&[
+    member("repositoryName", Here(&RepositoryName)),
+    member("failureCode", Here(&ScanningConfigurationFailureCode)),
+    member("failureReason", Here(&ScanningConfigurationFailureReason)),
+]), ..DEFAULT };
+pub static RepositoryScanningConfigurationFailureList: Shape = Shape { name: "RepositoryScanningConfigurationFailureList", kind: Kind::List(Element::of(Here(&RepositoryScanningConfigurationFailure))), ..DEFAULT };
+pub static RepositoryScanningConfigurationList: Shape = Shape { name: "RepositoryScanningConfigurationList", kind: Kind::List(Element::of(Here(&RepositoryScanningConfiguration))), ..DEFAULT };
+pub static RepositoryTemplateDescription: Shape = Shape { name: "RepositoryTemplateDescription", max: Some(256.0), ..DEFAULT };
+pub static Resource: Shape = Shape { name: "Resource", kind: Kind::Structure(&[
+    member("details", Here(&ResourceDetails)),
+    member("id", Here(&ResourceId)),
+    member("tags", Here(&Tags)),
+    member("type", Here(&Type)),
+]), ..DEFAULT };
+pub static ResourceDetails: Shape = Shape { name: "ResourceDetails", kind: Kind::Structure(&[
+    member("awsEcrContainerImage", Here(&AwsEcrContainerImageDetails)),
+]), ..DEFAULT };
+pub static ResourceId: Shape = Shape { name: "ResourceId", ..DEFAULT };
+pub static ResourceList: Shape = Shape { name: "ResourceList", kind: Kind::List(Element::of(Here(&Resource))), ..DEFAULT };
+pub static ScanFrequency: Shape = Shape { name: "ScanFrequency", values: &["SCAN_ON_PUSH", "CONTINUOUS_SCAN", "MANUAL"], ..DEFAULT };
+pub static ScanNotFoundException: Shape = Shape { name: "ScanNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static ScanOnPushFlag: Shape = Shape { name: "ScanOnPushFlag", kind: Kind::Boolean, ..DEFAULT };
+pub static ScanStatus: Shape = Shape { name: "ScanStatus", values: &["IN_PROGRESS", "COMPLETE", "FAILED", "UNSUPPORTED_IMAGE", "ACTIVE", "PENDING", "SCAN_ELIGIBILITY_EXPIRED", "FINDINGS_UNAVAILABLE", "LIMIT_EXCEEDED", "IMAGE_ARCHIVED", "IMAGE_SIZE_EXCEEDED"], ..DEFAULT };
+pub static ScanStatusDescription: Shape = Shape { name: "ScanStatusDescription", ..DEFAULT };
+pub static ScanTimestamp: Shape = Shape { name: "ScanTimestamp", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static ScanType: Shape = Shape { name: "ScanType", values: &["BASIC", "ENHANCED"], ..DEFAULT };
+pub static ScanningConfigurationFailureCode: Shape = Shape { name: "ScanningConfigurationFailureCode", values: &["REPOSITORY_NOT_FOUND"], ..DEFAULT };
+pub static ScanningConfigurationFailureReason: Shape = Shape { name: "ScanningConfigurationFailureReason", ..DEFAULT };
+pub static ScanningConfigurationRepositoryNameList: Shape = Shape { name: "ScanningConfigurationRepositoryNameList", kind: Kind::List(Element::of(Here(&RepositoryName))), min: Some(1.0), max: Some(25.0), ..DEFAULT };
+pub static ScanningRepositoryFilter: Shape = Shape { name: "ScanningRepositoryFilter", kind: Kind::Structure(&[
+    Member { required: true, ..member("filter", Here(&ScanningRepositoryFilterValue)) },
+    Member { required: true, ..member("filterType", Here(&ScanningRepositoryFilterType)) },
+]), ..DEFAULT };
+pub static ScanningRepositoryFilterList: Shape = Shape { name: "ScanningRepositoryFilterList", kind: Kind::List(Element::of(Here(&ScanningRepositoryFilter))), min: Some(0.0), max: Some(100.0), ..DEFAULT };
+pub static ScanningRepositoryFilterType: Shape = Shape { name: "ScanningRepositoryFilterType", values: &["WILDCARD"], ..DEFAULT };
+pub static ScanningRepositoryFilterValue: Shape = Shape { name: "ScanningRepositoryFilterValue", min: Some(1.0), max: Some(255.0), pattern: Some(&PATTERN_12), ..DEFAULT };
+pub static Score: Shape = Shape { name: "Score", kind: Kind::Double, ..DEFAULT };
+pub static ScoreDetails: Shape = Shape { name: "ScoreDetails", kind: Kind::Structure(&[
+    member("cvss", Here(&CvssScoreDetails)),
+]), ..DEFAULT };
+pub static ScoringVector: Shape = Shape { name: "ScoringVector", ..DEFAULT };
+pub static SecretNotFoundException: Shape = Shape { name: "SecretNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static ServerException: Shape = Shape { name: "ServerException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static SetRepositoryPolicyRequest: Shape = Shape { name: "SetRepositoryPolicyRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    Member { required: true, ..member("policyText", Here(&RepositoryPolicyText)) },
+    member("force", Here(&ForceFlag)),
+]), ..DEFAULT };
+pub static SetRepositoryPolicyResponse: Shape = Shape { name: "SetRepositoryPolicyResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryName", Here(&RepositoryName)),
+    member("policyText", Here(&RepositoryPolicyText)),
+]), ..DEFAULT };
+pub static Severity: Shape = Shape { name: "Severity", ..DEFAULT };
+pub static SeverityCount: Shape = Shape { name: "SeverityCount", kind: Kind::Integer, min: Some(0.0), ..DEFAULT };
+pub static SigningConfiguration: Shape = Shape { name: "SigningConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("rules", Here(&SigningRuleList)) },
+]), ..DEFAULT };
+pub static SigningConfigurationNotFoundException: Shape = Shape { name: "SigningConfigurationNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static SigningProfileArn: Shape = Shape { name: "SigningProfileArn", max: Some(200.0), pattern: Some(&PATTERN_13), ..DEFAULT };
+pub static SigningRepositoryFilter: Shape = Shape { name: "SigningRepositoryFilter", kind: Kind::Structure(&[
+    Member { required: true, ..member("filter", Here(&SigningRepositoryFilterValue)) },
+    Member { required: true, ..member("filterType", Here(&SigningRepositoryFilterType)) },
+]), ..DEFAULT };
+pub static SigningRepositoryFilterList: Shape = Shape { name: "SigningRepositoryFilterList", kind: Kind::List(Element::of(Here(&SigningRepositoryFilter))), min: Some(1.0), max: Some(100.0), ..DEFAULT };
+pub static SigningRepositoryFilterType: Shape = Shape { name: "SigningRepositoryFilterType", values: &["WILDCARD_MATCH"], ..DEFAULT };
+pub static SigningRepositoryFilterValue: Shape = Shape { name: "SigningRepositoryFilterValue", min: Some(1.0), max: Some(256.0), pattern: Some(&PATTERN_14), ..DEFAULT };
+pub static SigningRule: Shape = Shape { name: "SigningRule", kind: Kind::Structure(&[
+    Member { required: true, ..member("signingProfileArn", Here(&SigningProfileArn)) },
+    member("repositoryFilters", Here(&SigningRepositoryFilterList)),
+]), ..DEFAULT };
+pub static SigningRuleList: Shape = Shape { name: "SigningRuleList", kind: Kind::List(Element::of(Here(&SigningRule))), min: Some(0.0), max: Some(10.0), ..DEFAULT };
+pub static SigningStatus: Shape = Shape { name: "SigningStatus", values: &["IN_PROGRESS", "COMPLETE", "FAILED"], ..DEFAULT };
+pub static SigningStatusFailureCode: Shape = Shape { name: "SigningStatusFailureCode", ..DEFAULT };
+pub static SigningStatusFailureReason: Shape = Shape { name: "SigningStatusFailureReason", ..DEFAULT };
+pub static Source: Shape = Shape { name: "Source", ..DEFAULT };
+pub static SourceLayerHash: Shape = Shape { name: "SourceLayerHash", ..DEFAULT };
+pub static StartImageScanRequest: Shape = Shape { name: "StartImageScanRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    Member { required: true, ..member("imageId", Here(&ImageIdentifier)) },
+]), ..DEFAULT };
+pub static StartImageScanResponse: Shape = Shape { name: "StartImageScanResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryName", Here(&RepositoryName)),
+    member("imageId", Here(&ImageIdentifier)),
+    member("imageScanStatus", Here(&ImageScanStatus)),
+]), ..DEFAULT };
+pub static StartLifecyclePolicyPreviewRequest: Shape = Shape { name: "StartLifecyclePolicyPreviewRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    member("lifecyclePolicyText", Here(&LifecyclePolicyText)),
+]), ..DEFAULT };
+pub static StartLifecyclePolicyPreviewResponse: Shape = Shape { name: "StartLifecyclePolicyPreviewResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryName", Here(&RepositoryName)),
+    member("lifecyclePolicyText", Here(&LifecyclePolicyText)),
+    member("status", Here(&LifecyclePolicyPreviewStatus)),
+]), ..DEFAULT };
+pub static StartReplicationBackfillRequest: Shape = Shape { name: "StartReplicationBackfillRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("destination", Here(&ReplicationDestination)) },
+]), ..DEFAULT };
+pub static StartReplicationBackfillResponse: Shape = Shape { name: "StartReplicationBackfillResponse", kind: Kind::Structure(&[
+    member("replicationBackfillId", Here(&ReplicationBackfillId)),
+    member("registryId", Here(&RegistryId)),
+    member("destination", Here(&ReplicationDestination)),
+    member("status", Here(&ReplicationBackfillStatus)),
+    member("startedAt", Here(&Date)),
+]), ..DEFAULT };
+pub static Status: Shape = Shape { name: "Status", ..DEFAULT };
+pub static StopReplicationBackfillRequest: Shape = Shape { name: "StopReplicationBackfillRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("replicationBackfillId", Here(&ReplicationBackfillId)) },
+]), ..DEFAULT };
+pub static StopReplicationBackfillResponse: Shape = Shape { name: "StopReplicationBackfillResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("replicationBackfillId", Here(&ReplicationBackfillId)),
+    member("destination", Here(&ReplicationDestination)),
+    member("status", Here(&ReplicationBackfillStatus)),
+    member("startedAt", Here(&Date)),
+]), ..DEFAULT };
+pub static String: Shape = Shape { name: "String", ..DEFAULT };
+pub static SubjectIdentifier: Shape = Shape { name: "SubjectIdentifier", kind: Kind::Structure(&[
+    Member { required: true, ..member("imageDigest", Here(&ImageDigest)) },
+]), ..DEFAULT };
+pub static Tag: Shape = Shape { name: "Tag", kind: Kind::Structure(&[
+    Member { required: true, ..member("Key", Here(&TagKey)) },
+    Member { required: true, ..member("Value", Here(&TagValue)) },
+]), ..DEFAULT };
+pub static TagKey: Shape = Shape { name: "TagKey", ..DEFAULT };
+pub static TagKeyList: Shape = Shape { name: "TagKeyList", kind: Kind::List(Element::of(Here(&TagKey))), ..DEFAULT };
+pub static TagList: Shape = Shape { name: "TagList", kind: Kind::List(Element::of(Here(&Tag))), ..DEFAULT };
+pub static TagResourceRequest: Shape = Shape { name: "TagResourceRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("resourceArn", Here(&Arn)) },
+    Member { required: true, ..member("tags", Here(&TagList)) },
+]), ..DEFAULT };
+pub static TagResourceResponse: Shape = Shape { name: "TagResourceResponse", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static TagStatus: Shape = Shape { name: "TagStatus", values: &["TAGGED", "UNTAGGED", "ANY"], ..DEFAULT };
+pub static TagValue: Shape = Shape { name: "TagValue", ..DEFAULT };
+pub static Tags: Shape = Shape { name: "Tags", kind: Kind::Map { key: Element::of(Here(&TagKey)), value: Element::of(Here(&TagValue)) }, ..DEFAULT };
+pub static TargetStorageClass: Shape = Shape { name: "TargetStorageClass", values: &["STANDARD", "ARCHIVE"], ..DEFAULT };
+pub static TemplateAlreadyExistsException: Shape = Shape { name: "TemplateAlreadyExistsException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static TemplateNotFoundException: Shape = Shape { name: "TemplateNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static Title: Shape = Shape { name: "Title", ..DEFAULT };
+pub static TooManyTagsException: Shape = Shape { name: "TooManyTagsException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static TransitioningImageTotalCount: Shape = Shape { name: "TransitioningImageTotalCount", kind: Kind::Structure(&[
+    member("targetStorageClass", Here(&LifecyclePolicyTargetStorageClass)),
+    member("imageTotalCount", Here(&ImageCount)),
+]), ..DEFAULT };
+pub static TransitioningImageTotalCounts: Shape = Shape { name: "TransitioningImageTotalCounts", kind: Kind::List(Element::of(Here(&TransitioningImageTotalCount))), ..DEFAULT };
+pub static Type: Shape = Shape { name: "Type", ..DEFAULT };
+pub static UnableToAccessSecretException: Shape = Shape { name: "UnableToAccessSecretException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static UnableToDecryptSecretValueException: Shape = Shape { name: "UnableToDecryptSecretValueException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static UnableToGetUpstreamImageException: Shape = Shape { name: "UnableToGetUpstreamImageException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static UnableToGetUpstreamLayerException: Shape = Shape { name: "UnableToGetUpstreamLayerException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static UnableToListUpstreamImageReferrersException: Shape = Shape { name: "UnableToListUpstreamImageReferrersException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static UnsupportedImageTypeException: Shape = Shape { name: "UnsupportedImageTypeException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static UnsupportedUpstreamRegistryException: Shape = Shape { name: "UnsupportedUpstreamRegistryException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static UntagResourceRequest: Shape = Shape { name: "UntagResourceRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("resourceArn", Here(&Arn)) },
+    Member { required: true, ..member("tagKeys", Here(&TagKeyList)) },
+]), ..DEFAULT };
+pub static UntagResourceResponse: Shape = Shape { name: "UntagResourceResponse", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static UpdateImageStorageClassRequest: Shape = Shape { name: "UpdateImageStorageClassRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    Member { required: true, ..member("imageId", Here(&ImageIdentifier)) },
+    Member { required: true, ..member("targetStorageClass", Here(&TargetStorageClass)) },
+]), ..DEFAULT };
+pub static UpdateImageStorageClassResponse: Shape = Shape { name: "UpdateImageStorageClassResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryName", Here(&RepositoryName)),
+    member("imageId", Here(&ImageIdentifier)),
+    member("imageStatus", Here(&ImageStatus)),
+]), ..DEFAULT };
+pub static UpdatePullThroughCacheRuleRequest: Shape = Shape { name: "UpdatePullThroughCacheRuleRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("ecrRepositoryPrefix", Here(&PullThroughCacheRuleRepositoryPrefix)) },
+    member("credentialArn", Here(&CredentialArn)),
+    member("customRoleArn", Here(&CustomRoleArn)),
+]), ..DEFAULT };
+pub static UpdatePullThroughCacheRuleResponse: Shape = Shape { name: "UpdatePullThroughCacheRuleResponse", kind: Kind::Structure(&[
+    member("ecrRepositoryPrefix", Here(&PullThroughCacheRuleRepositoryPrefix)),
+    member("registryId", Here(&RegistryId)),
+    member("updatedAt", Here(&UpdatedTimestamp)),
+    member("credentialArn", Here(&CredentialArn)),
+    member("customRoleArn", Here(&CustomRoleArn)),
+    member("upstreamRepositoryPrefix", Here(&PullThroughCacheRuleRepositoryPrefix)),
+]), ..DEFAULT };
+pub static UpdateRepositoryCreationTemplateRequest: Shape = Shape { name: "UpdateRepositoryCreationTemplateRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("prefix", Here(&Prefix)) },
+    member("description", Here(&RepositoryTemplateDescription)),
+    member("encryptionConfiguration", Here(&EncryptionConfigurationForRepositoryCreationTemplate)),
+    member("resourceTags", Here(&TagList)),
+    member("imageTagMutability", Here(&ImageTagMutability)),
+    member("imageTagMutabilityExclusionFilters", Here(&ImageTagMutabilityExclusionFilters)),
+    member("repositoryPolicy", Here(&RepositoryPolicyText)),
+    member("lifecyclePolicy", Here(&LifecyclePolicyTextForRepositoryCreationTemplate)),
+    member("appliedFor", Here(&RCTAppliedForList)),
+    member("customRoleArn", Here(&CustomRoleArn)),
+]), ..DEFAULT };
+pub static UpdateRepositoryCreationTemplateResponse: Shape = Shape { name: "UpdateRepositoryCreationTemplateResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryCreationTemplate", Here(&RepositoryCreationTemplate)),
+]), ..DEFAULT };
+pub static UpdatedTimestamp: Shape = Shape { name: "UpdatedTimestamp", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static UploadId: Shape = Shape { name: "UploadId", pattern: Some(&PATTERN_9), ..DEFAULT };
+pub static UploadLayerPartRequest: Shape = Shape { name: "UploadLayerPartRequest", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    Member { required: true, ..member("repositoryName", Here(&RepositoryName)) },
+    Member { required: true, ..member("uploadId", Here(&UploadId)) },
+    Member { required: true, ..member("partFirstByte", Here(&PartSize)) },
+    Member { required: true, ..member("partLastByte", Here(&PartSize)) },
+    Member { required: true, ..member("layerPartBlob", Here(&LayerPartBlob)) },
+]), ..DEFAULT };
+pub static UploadLayerPartResponse: Shape = Shape { name: "UploadLayerPartResponse", kind: Kind::Structure(&[
+    member("registryId", Here(&RegistryId)),
+    member("repositoryName", Here(&RepositoryName)),
+    member("uploadId", Here(&UploadId)),
+    member("lastByteReceived", Here(&PartSize)),
+]), ..DEFAULT };
+pub static UploadNotFoundException: Shape = Shape { name: "UploadNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static UpstreamRegistry: Shape = Shape { name: "UpstreamRegistry", values: &["ecr", "ecr-public", "quay", "k8s", "docker-hub", "github-container-registry", "azure-container-registry", "gitlab-container-registry", "chainguard"], ..DEFAULT };
+pub static Url: Shape = Shape { name: "Url", ..DEFAULT };
+pub static ValidatePullThroughCacheRuleRequest: Shape = Shape { name: "ValidatePullThroughCacheRuleRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("ecrRepositoryPrefix", Here(&PullThroughCacheRuleRepositoryPrefix)) },
+    member("registryId", Here(&RegistryId)),
+]), ..DEFAULT };
+pub static ValidatePullThroughCacheRuleResponse: Shape = Shape { name: "ValidatePullThroughCacheRuleResponse", kind: Kind::Structure(&[
+    member("ecrRepositoryPrefix", Here(&PullThroughCacheRuleRepositoryPrefix)),
+    member("registryId", Here(&RegistryId)),
+    member("upstreamRegistryUrl", Here(&Url)),
+    member("credentialArn", Here(&CredentialArn)),
+    member("customRoleArn", Here(&CustomRoleArn)),
+    member("upstreamRepositoryPrefix", Here(&PullThroughCacheRuleRepositoryPrefix)),
+    member("isValid", Here(&IsPTCRuleValid)),
+    member("failure", Here(&PTCValidateFailure)),
+]), ..DEFAULT };
+pub static ValidationException: Shape = Shape { name: "ValidationException", kind: Kind::Structure(&[
+    member("message", Here(&ExceptionMessage)),
+]), ..DEFAULT };
+pub static Version: Shape = Shape { name: "Version", ..DEFAULT };
+pub static VulnerabilityId: Shape = Shape { name: "VulnerabilityId", ..DEFAULT };
+pub static VulnerabilitySourceUpdateTimestamp: Shape = Shape { name: "VulnerabilitySourceUpdateTimestamp", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static VulnerablePackage: Shape = Shape { name: "VulnerablePackage", kind: Kind::Structure(&[
+    member("arch", Here(&Arch)),
+    member("epoch", Here(&Epoch)),
+    member("filePath", Here(&FilePath)),
+    member("name", Here(&VulnerablePackageName)),
+    member("packageManager", Here(&PackageManager)),
+    member("release", Here(&Release)),
+    member("sourceLayerHash", Here(&SourceLayerHash)),
+    member("version", Here(&Version)),
+    member("fixedInVersion", Here(&FixedInVersion)),
+]), ..DEFAULT };
+pub static VulnerablePackageName: Shape = Shape { name: "VulnerablePackageName", ..DEFAULT };
+pub static VulnerablePackagesList: Shape = Shape { name: "VulnerablePackagesList", kind: Kind::List(Element::of(Here(&VulnerablePackage))), ..DEFAULT };
+pub static ERROR_BlockedByOrganizationPolicyException: ErrorShape = ErrorShape { name: "BlockedByOrganizationPolicyException", code: "BlockedByOrganizationPolicyException", status: 400, fault: Fault::Client, shape: Here(&BlockedByOrganizationPolicyException) };
+pub static ERROR_EmptyUploadException: ErrorShape = ErrorShape { name: "EmptyUploadException", code: "EmptyUploadException", status: 400, fault: Fault::Client, shape: Here(&EmptyUploadException) };
+pub static ERROR_ExclusionAlreadyExistsException: ErrorShape = ErrorShape { name: "ExclusionAlreadyExistsException", code: "ExclusionAlreadyExistsException", status: 400, fault: Fault::Client, shape: Here(&ExclusionAlreadyExistsException) };
+pub static ERROR_ExclusionNotFoundException: ErrorShape = ErrorShape { name: "ExclusionNotFoundException", code: "ExclusionNotFoundException", status: 400, fault: Fault::Client, shape: Here(&ExclusionNotFoundException) };
+pub static ERROR_ImageAlreadyExistsException: ErrorShape = ErrorShape { name: "ImageAlreadyExistsException", code: "ImageAlreadyExistsException", status: 400, fault: Fault::Client, shape: Here(&ImageAlreadyExistsException) };
+pub static ERROR_ImageArchivedException: ErrorShape = ErrorShape { name: "ImageArchivedException", code: "ImageArchivedException", status: 400, fault: Fault::Client, shape: Here(&ImageArchivedException) };
+pub static ERROR_ImageDigestDoesNotMatchException: ErrorShape = ErrorShape { name: "ImageDigestDoesNotMatchException", code: "ImageDigestDoesNotMatchException", status: 400, fault: Fault::Client, shape: Here(&ImageDigestDoesNotMatchException) };
+pub static ERROR_ImageNotFoundException: ErrorShape = ErrorShape { name: "ImageNotFoundException", code: "ImageNotFoundException", status: 400, fault: Fault::Client, shape: Here(&ImageNotFoundException) };
+pub static ERROR_ImageStorageClassUpdateNotSupportedException: ErrorShape = ErrorShape { name: "ImageStorageClassUpdateNotSupportedException", code: "ImageStorageClassUpdateNotSupportedException", status: 400, fault: Fault::Client, shape: Here(&ImageStorageClassUpdateNotSupportedException) };
+pub static ERROR_ImageTagAlreadyExistsException: ErrorShape = ErrorShape { name: "ImageTagAlreadyExistsException", code: "ImageTagAlreadyExistsException", status: 400, fault: Fault::Client, shape: Here(&ImageTagAlreadyExistsException) };
+pub static ERROR_InvalidLayerException: ErrorShape = ErrorShape { name: "InvalidLayerException", code: "InvalidLayerException", status: 400, fault: Fault::Client, shape: Here(&InvalidLayerException) };
+pub static ERROR_InvalidLayerPartException: ErrorShape = ErrorShape { name: "InvalidLayerPartException", code: "InvalidLayerPartException", status: 400, fault: Fault::Client, shape: Here(&InvalidLayerPartException) };
+pub static ERROR_InvalidParameterException: ErrorShape = ErrorShape { name: "InvalidParameterException", code: "InvalidParameterException", status: 400, fault: Fault::Client, shape: Here(&InvalidParameterException) };
+pub static ERROR_InvalidTagParameterException: ErrorShape = ErrorShape { name: "InvalidTagParameterException", code: "InvalidTagParameterException", status: 400, fault: Fault::Client, shape: Here(&InvalidTagParameterException) };
+pub static ERROR_KmsException: ErrorShape = ErrorShape { name: "KmsException", code: "KmsException", status: 400, fault: Fault::Client, shape: Here(&KmsException) };
+pub static ERROR_LayerAlreadyExistsException: ErrorShape = ErrorShape { name: "LayerAlreadyExistsException", code: "LayerAlreadyExistsException", status: 400, fault: Fault::Client, shape: Here(&LayerAlreadyExistsException) };
+pub static ERROR_LayerInaccessibleException: ErrorShape = ErrorShape { name: "LayerInaccessibleException", code: "LayerInaccessibleException", status: 400, fault: Fault::Client, shape: Here(&LayerInaccessibleException) };
+pub static ERROR_LayerPartTooSmallException: ErrorShape = ErrorShape { name: "LayerPartTooSmallException", code: "LayerPartTooSmallException", status: 400, fault: Fault::Client, shape: Here(&LayerPartTooSmallException) };
+pub static ERROR_LayersNotFoundException: ErrorShape = ErrorShape { name: "LayersNotFoundException", code: "LayersNotFoundException", status: 400, fault: Fault::Client, shape: Here(&LayersNotFoundException) };
+pub static ERROR_LifecyclePolicyNotFoundException: ErrorShape = ErrorShape { name: "LifecyclePolicyNotFoundException", code: "LifecyclePolicyNotFoundException", status: 400, fault: Fault::Client, shape: Here(&LifecyclePolicyNotFoundException) };
+pub static ERROR_LifecyclePolicyPreviewInProgressException: ErrorShape = ErrorShape { name: "LifecyclePolicyPreviewInProgressException", code: "LifecyclePolicyPreviewInProgressException", status: 400, fault: Fault::Client, shape: Here(&LifecyclePolicyPreviewInProgressException) };
+pub static ERROR_LifecyclePolicyPreviewNotFoundException: ErrorShape = ErrorShape { name: "LifecyclePolicyPreviewNotFoundException", code: "LifecyclePolicyPreviewNotFoundException", status: 400, fault: Fault::Client, shape: Here(&LifecyclePolicyPreviewNotFoundException) };
+pub static ERROR_LimitExceededException: ErrorShape = ErrorShape { name: "LimitExceededException", code: "LimitExceededException", status: 400, fault: Fault::Client, shape: Here(&LimitExceededException) };
+pub static ERROR_PullThroughCacheRuleAlreadyExistsException: ErrorShape = ErrorShape { name: "PullThroughCacheRuleAlreadyExistsException", code: "PullThroughCacheRuleAlreadyExistsException", status: 400, fault: Fault::Client, shape: Here(&PullThroughCacheRuleAlreadyExistsException) };
+pub static ERROR_PullThroughCacheRuleNotFoundException: ErrorShape = ErrorShape { name: "PullThroughCacheRuleNotFoundException", code: "PullThroughCacheRuleNotFoundException", status: 400, fault: Fault::Client, shape: Here(&PullThroughCacheRuleNotFoundException) };
+pub static ERROR_ReferencedImagesNotFoundException: ErrorShape = ErrorShape { name: "ReferencedImagesNotFoundException", code: "ReferencedImagesNotFoundException", status: 400, fault: Fault::Client, shape: Here(&ReferencedImagesNotFoundException) };
+pub static ERROR_RegistryPolicyNotFoundException: ErrorShape = ErrorShape { name: "RegistryPolicyNotFoundException", code: "RegistryPolicyNotFoundException", status: 400, fault: Fault::Client, shape: Here(&RegistryPolicyNotFoundException) };
+pub static ERROR_ReplicationBackfillInProgressException: ErrorShape = ErrorShape { name: "ReplicationBackfillInProgressException", code: "ReplicationBackfillInProgressException", status: 400, fault: Fault::Client, shape: Here(&ReplicationBackfillInProgressException) };
+pub static ERROR_ReplicationBackfillInvalidStatusException: ErrorShape = ErrorShape { name: "ReplicationBackfillInvalidStatusException", code: "ReplicationBackfillInvalidStatusException", status: 400, fault: Fault::Client, shape: Here(&ReplicationBackfillInvalidStatusException) };
+pub static ERROR_ReplicationBackfillNotFoundException: ErrorShape = ErrorShape { name: "ReplicationBackfillNotFoundException", code: "ReplicationBackfillNotFoundException", status: 400, fault: Fault::Client, shape: Here(&ReplicationBackfillNotFoundException) };
+pub static ERROR_RepositoryAlreadyExistsException: ErrorShape = ErrorShape { name: "RepositoryAlreadyExistsException", code: "RepositoryAlreadyExistsException", status: 400, fault: Fault::Client, shape: Here(&RepositoryAlreadyExistsException) };
+pub static ERROR_RepositoryNotEmptyException: ErrorShape = ErrorShape { name: "RepositoryNotEmptyException", code: "RepositoryNotEmptyException", status: 400, fault: Fault::Client, shape: Here(&RepositoryNotEmptyException) };
+pub static ERROR_RepositoryNotFoundException: ErrorShape = ErrorShape { name: "RepositoryNotFoundException", code: "RepositoryNotFoundException", status: 400, fault: Fault::Client, shape: Here(&RepositoryNotFoundException) };
+pub static ERROR_RepositoryPolicyNotFoundException: ErrorShape = ErrorShape { name: "RepositoryPolicyNotFoundException", code: "RepositoryPolicyNotFoundException", status: 400, fault: Fault::Client, shape: Here(&RepositoryPolicyNotFoundException) };
+pub static ERROR_ScanNotFoundException: ErrorShape = ErrorShape { name: "ScanNotFoundException", code: "ScanNotFoundException", status: 400, fault: Fault::Client, shape: Here(&ScanNotFoundException) };
+pub static ERROR_SecretNotFoundException: ErrorShape = ErrorShape { name: "SecretNotFoundException", code: "SecretNotFoundException", status: 400, fault: Fault::Client, shape: Here(&SecretNotFoundException) };
+pub static ERROR_ServerException: ErrorShape = ErrorShape { name: "ServerException", code: "ServerException", status: 500, fault: Fault::Server, shape: Here(&ServerException) };
+pub static ERROR_SigningConfigurationNotFoundException: ErrorShape = ErrorShape { name: "SigningConfigurationNotFoundException", code: "SigningConfigurationNotFoundException", status: 400, fault: Fault::Client, shape: Here(&SigningConfigurationNotFoundException) };
+pub static ERROR_TemplateAlreadyExistsException: ErrorShape = ErrorShape { name: "TemplateAlreadyExistsException", code: "TemplateAlreadyExistsException", status: 400, fault: Fault::Client, shape: Here(&TemplateAlreadyExistsException) };
+pub static ERROR_TemplateNotFoundException: ErrorShape = ErrorShape { name: "TemplateNotFoundException", code: "TemplateNotFoundException", status: 400, fault: Fault::Client, shape: Here(&TemplateNotFoundException) };
+pub static ERROR_TooManyTagsException: ErrorShape = ErrorShape { name: "TooManyTagsException", code: "TooManyTagsException", status: 400, fault: Fault::Client, shape: Here(&TooManyTagsException) };
+pub static ERROR_UnableToAccessSecretException: ErrorShape = ErrorShape { name: "UnableToAccessSecretException", code: "UnableToAccessSecretException", status: 400, fault: Fault::Client, shape: Here(&UnableToAccessSecretException) };
+pub static ERROR_UnableToDecryptSecretValueException: ErrorShape = ErrorShape { name: "UnableToDecryptSecretValueException", code: "UnableToDecryptSecretValueException", status: 400, fault: Fault::Client, shape: Here(&UnableToDecryptSecretValueException) };
+pub static ERROR_UnableToGetUpstreamImageException: ErrorShape = ErrorShape { name: "UnableToGetUpstreamImageException", code: "UnableToGetUpstreamImageException", status: 400, fault: Fault::Client, shape: Here(&UnableToGetUpstreamImageException) };
+pub static ERROR_UnableToGetUpstreamLayerException: ErrorShape = ErrorShape { name: "UnableToGetUpstreamLayerException", code: "UnableToGetUpstreamLayerException", status: 400, fault: Fault::Client, shape: Here(&UnableToGetUpstreamLayerException) };
+pub static ERROR_UnableToListUpstreamImageReferrersException: ErrorShape = ErrorShape { name: "UnableToListUpstreamImageReferrersException", code: "UnableToListUpstreamImageReferrersException", status: 400, fault: Fault::Client, shape: Here(&UnableToListUpstreamImageReferrersException) };
+pub static ERROR_UnsupportedImageTypeException: ErrorShape = ErrorShape { name: "UnsupportedImageTypeException", code: "UnsupportedImageTypeException", status: 400, fault: Fault::Client, shape: Here(&UnsupportedImageTypeException) };
+pub static ERROR_UnsupportedUpstreamRegistryException: ErrorShape = ErrorShape { name: "UnsupportedUpstreamRegistryException", code: "UnsupportedUpstreamRegistryException", status: 400, fault: Fault::Client, shape: Here(&UnsupportedUpstreamRegistryException) };
+pub static ERROR_UploadNotFoundException: ErrorShape = ErrorShape { name: "UploadNotFoundException", code: "UploadNotFoundException", status: 400, fault: Fault::Client, shape: Here(&UploadNotFoundException) };
+pub static ERROR_ValidationException: ErrorShape = ErrorShape { name: "ValidationException", code: "ValidationException", status: 400, fault: Fault::Client, shape: Here(&ValidationException) };
 static PATTERN_8: Pattern = Pattern::new("[0-9]{12}");
-static PATTERN_9: Pattern =
-    Pattern::new("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}");
+static PATTERN_9: Pattern = Pattern::new("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}");
 static PATTERN_7: Pattern = Pattern::new("[0-9a-z-]{2,25}");
-static PATTERN_11: Pattern =
-    Pattern::new("[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(\\/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*");
+static PATTERN_11: Pattern = Pattern::new("[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(\\/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*");
 static PATTERN_4: Pattern = Pattern::new("[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+");
-static PATTERN_3: Pattern =
-    Pattern::new("^$|arn:aws[a-z0-9-]*:kms:[a-z0-9-]+:[0-9]{12}:key\\/[a-z0-9-]+");
-static PATTERN_14: Pattern =
-    Pattern::new("^(?:[a-z0-9*]+(?:[._-][a-z0-9*]+)*/)*[a-z0-9*]+(?:[._-][a-z0-9*]+)*$");
-static PATTERN_10: Pattern =
-    Pattern::new("^(?:[a-z0-9]+(?:[._-][a-z0-9]*)*/)*[a-z0-9]*(?:[._-][a-z0-9]*)*$");
-static PATTERN_5: Pattern = Pattern::new(
-    "^([a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(\\/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*\\/?|ROOT)$",
-);
+static PATTERN_3: Pattern = Pattern::new("^$|arn:aws[a-z0-9-]*:kms:[a-z0-9-]+:[0-9]{12}:key\\/[a-z0-9-]+");
+static PATTERN_14: Pattern = Pattern::new("^(?:[a-z0-9*]+(?:[._-][a-z0-9*]+)*/)*[a-z0-9*]+(?:[._-][a-z0-9*]+)*$");
+static PATTERN_10: Pattern = Pattern::new("^(?:[a-z0-9]+(?:[._-][a-z0-9]*)*/)*[a-z0-9]*(?:[._-][a-z0-9]*)*$");
+static PATTERN_5: Pattern = Pattern::new("^([a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(\\/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*\\/?|ROOT)$");
 static PATTERN_2: Pattern = Pattern::new("^[0-9a-zA-Z._*-]{1,128}$");
 static PATTERN_12: Pattern = Pattern::new("^[a-z0-9*](?:[._\\-/a-z0-9*]?[a-z0-9*]+)*$");
 static PATTERN_0: Pattern = Pattern::new("^\\S+$");
-static PATTERN_6: Pattern =
-    Pattern::new("^arn:aws(-[a-z]+)*:iam::[0-9]{12}:(role|user)/[\\w+=,.@-]+(/[\\w+=,.@-]+)*$");
-static PATTERN_13: Pattern = Pattern::new(
-    "^arn:aws(-[a-z]+)*:signer:[a-z0-9-]+:[0-9]{12}:\\/signing-profiles\\/[a-zA-Z0-9_]{2,}$",
-);
-static PATTERN_1: Pattern = Pattern::new(
-    "^arn:aws(-\\w+)*:secretsmanager:[a-zA-Z0-9-:]+:secret:ecr\\-pullthroughcache\\/[a-zA-Z0-9\\/_+=.@-]+$",
-);
+static PATTERN_6: Pattern = Pattern::new("^arn:aws(-[a-z]+)*:iam::[0-9]{12}:(role|user)/[\\w+=,.@-]+(/[\\w+=,.@-]+)*$");
+static PATTERN_13: Pattern = Pattern::new("^arn:aws(-[a-z]+)*:signer:[a-z0-9-]+:[0-9]{12}:\\/signing-profiles\\/[a-zA-Z0-9_]{2,}$");
+static PATTERN_1: Pattern = Pattern::new("^arn:aws(-\\w+)*:secretsmanager:[a-zA-Z0-9-:]+:secret:ecr\\-pullthroughcache\\/[a-zA-Z0-9\\/_+=.@-]+$");

@@ -2,5301 +2,972 @@
 
 //! The structures of the operations we take.
 
-use super::shapes;
 use bytes::Bytes;
 use neargate_base::Timestamp;
-use neargate_wire::schema::Shape;
-use neargate_wire::structure::{Fields, Structure, must, put, put_boxed};
-use neargate_wire::value::{Document, Value};
+use neargate_wire::structures;
+use neargate_wire::value::Document;
 use std::collections::BTreeMap;
 
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Attribute {
-    pub key: Option<String>,
-    pub value: Option<String>,
-}
-
-impl Structure for Attribute {
-    const SHAPE: &'static Shape = &shapes::Attribute;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.key, value),
-            1 => put(&mut self.value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.key);
-        fields.opt(1, &self.value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AuthorizationData {
-    pub authorization_token: Option<String>,
-    pub expires_at: Option<Timestamp>,
-    pub proxy_endpoint: Option<String>,
-}
-
-impl Structure for AuthorizationData {
-    const SHAPE: &'static Shape = &shapes::AuthorizationData;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.authorization_token, value),
-            1 => put(&mut self.expires_at, value),
-            2 => put(&mut self.proxy_endpoint, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.authorization_token);
-        fields.opt(1, &self.expires_at);
-        fields.opt(2, &self.proxy_endpoint);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AwsEcrContainerImageDetails {
-    pub architecture: Option<String>,
-    pub author: Option<String>,
-    pub image_hash: Option<String>,
-    pub image_tags: Option<Vec<String>>,
-    pub platform: Option<String>,
-    pub pushed_at: Option<Timestamp>,
-    pub last_in_use_at: Option<Timestamp>,
-    pub in_use_count: Option<i64>,
-    pub registry: Option<String>,
-    pub repository_name: Option<String>,
-}
-
-impl Structure for AwsEcrContainerImageDetails {
-    const SHAPE: &'static Shape = &shapes::AwsEcrContainerImageDetails;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.architecture, value),
-            1 => put(&mut self.author, value),
-            2 => put(&mut self.image_hash, value),
-            3 => put(&mut self.image_tags, value),
-            4 => put(&mut self.platform, value),
-            5 => put(&mut self.pushed_at, value),
-            6 => put(&mut self.last_in_use_at, value),
-            7 => put(&mut self.in_use_count, value),
-            8 => put(&mut self.registry, value),
-            9 => put(&mut self.repository_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(10);
-        fields.opt(0, &self.architecture);
-        fields.opt(1, &self.author);
-        fields.opt(2, &self.image_hash);
-        fields.opt(3, &self.image_tags);
-        fields.opt(4, &self.platform);
-        fields.opt(5, &self.pushed_at);
-        fields.opt(6, &self.last_in_use_at);
-        fields.opt(7, &self.in_use_count);
-        fields.opt(8, &self.registry);
-        fields.opt(9, &self.repository_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct BatchCheckLayerAvailabilityInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub layer_digests: Vec<String>,
-}
-
-impl Structure for BatchCheckLayerAvailabilityInput {
-    const SHAPE: &'static Shape = &shapes::BatchCheckLayerAvailabilityRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => must(&mut self.layer_digests, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.req(2, &self.layer_digests);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct BatchCheckLayerAvailabilityOutput {
-    pub layers: Option<Vec<Layer>>,
-    pub failures: Option<Vec<LayerFailure>>,
-}
-
-impl Structure for BatchCheckLayerAvailabilityOutput {
-    const SHAPE: &'static Shape = &shapes::BatchCheckLayerAvailabilityResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.layers, value),
-            1 => put(&mut self.failures, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.layers);
-        fields.opt(1, &self.failures);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct BatchDeleteImageInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub image_ids: Vec<ImageIdentifier>,
-}
-
-impl Structure for BatchDeleteImageInput {
-    const SHAPE: &'static Shape = &shapes::BatchDeleteImageRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => must(&mut self.image_ids, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.req(2, &self.image_ids);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct BatchDeleteImageOutput {
-    pub image_ids: Option<Vec<ImageIdentifier>>,
-    pub failures: Option<Vec<ImageFailure>>,
-}
-
-impl Structure for BatchDeleteImageOutput {
-    const SHAPE: &'static Shape = &shapes::BatchDeleteImageResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.image_ids, value),
-            1 => put(&mut self.failures, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.image_ids);
-        fields.opt(1, &self.failures);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct BatchGetImageInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub image_ids: Vec<ImageIdentifier>,
-    pub accepted_media_types: Option<Vec<String>>,
-}
-
-impl Structure for BatchGetImageInput {
-    const SHAPE: &'static Shape = &shapes::BatchGetImageRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => must(&mut self.image_ids, value),
-            3 => put(&mut self.accepted_media_types, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.req(2, &self.image_ids);
-        fields.opt(3, &self.accepted_media_types);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct BatchGetImageOutput {
-    pub images: Option<Vec<Image>>,
-    pub failures: Option<Vec<ImageFailure>>,
-}
-
-impl Structure for BatchGetImageOutput {
-    const SHAPE: &'static Shape = &shapes::BatchGetImageResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.images, value),
-            1 => put(&mut self.failures, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.images);
-        fields.opt(1, &self.failures);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct BatchGetRepositoryScanningConfigurationInput {
-    pub repository_names: Vec<String>,
-}
-
-impl Structure for BatchGetRepositoryScanningConfigurationInput {
-    const SHAPE: &'static Shape = &shapes::BatchGetRepositoryScanningConfigurationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.repository_names, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.repository_names);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct BatchGetRepositoryScanningConfigurationOutput {
-    pub scanning_configurations: Option<Vec<RepositoryScanningConfiguration>>,
-    pub failures: Option<Vec<RepositoryScanningConfigurationFailure>>,
-}
-
-impl Structure for BatchGetRepositoryScanningConfigurationOutput {
-    const SHAPE: &'static Shape = &shapes::BatchGetRepositoryScanningConfigurationResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.scanning_configurations, value),
-            1 => put(&mut self.failures, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.scanning_configurations);
-        fields.opt(1, &self.failures);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CompleteLayerUploadInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub upload_id: String,
-    pub layer_digests: Vec<String>,
-}
-
-impl Structure for CompleteLayerUploadInput {
-    const SHAPE: &'static Shape = &shapes::CompleteLayerUploadRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => must(&mut self.upload_id, value),
-            3 => must(&mut self.layer_digests, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.req(2, &self.upload_id);
-        fields.req(3, &self.layer_digests);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CompleteLayerUploadOutput {
-    pub registry_id: Option<String>,
-    pub repository_name: Option<String>,
-    pub upload_id: Option<String>,
-    pub layer_digest: Option<String>,
-}
-
-impl Structure for CompleteLayerUploadOutput {
-    const SHAPE: &'static Shape = &shapes::CompleteLayerUploadResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_name, value),
-            2 => put(&mut self.upload_id, value),
-            3 => put(&mut self.layer_digest, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_name);
-        fields.opt(2, &self.upload_id);
-        fields.opt(3, &self.layer_digest);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreatePullThroughCacheRuleInput {
-    pub ecr_repository_prefix: String,
-    pub upstream_registry_url: String,
-    pub registry_id: Option<String>,
-    pub upstream_registry: Option<String>,
-    pub credential_arn: Option<String>,
-    pub custom_role_arn: Option<String>,
-    pub upstream_repository_prefix: Option<String>,
-}
-
-impl Structure for CreatePullThroughCacheRuleInput {
-    const SHAPE: &'static Shape = &shapes::CreatePullThroughCacheRuleRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.ecr_repository_prefix, value),
-            1 => must(&mut self.upstream_registry_url, value),
-            2 => put(&mut self.registry_id, value),
-            3 => put(&mut self.upstream_registry, value),
-            4 => put(&mut self.credential_arn, value),
-            5 => put(&mut self.custom_role_arn, value),
-            6 => put(&mut self.upstream_repository_prefix, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.req(0, &self.ecr_repository_prefix);
-        fields.req(1, &self.upstream_registry_url);
-        fields.opt(2, &self.registry_id);
-        fields.opt(3, &self.upstream_registry);
-        fields.opt(4, &self.credential_arn);
-        fields.opt(5, &self.custom_role_arn);
-        fields.opt(6, &self.upstream_repository_prefix);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreatePullThroughCacheRuleOutput {
-    pub ecr_repository_prefix: Option<String>,
-    pub upstream_registry_url: Option<String>,
-    pub created_at: Option<Timestamp>,
-    pub registry_id: Option<String>,
-    pub upstream_registry: Option<String>,
-    pub credential_arn: Option<String>,
-    pub custom_role_arn: Option<String>,
-    pub upstream_repository_prefix: Option<String>,
-}
-
-impl Structure for CreatePullThroughCacheRuleOutput {
-    const SHAPE: &'static Shape = &shapes::CreatePullThroughCacheRuleResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.ecr_repository_prefix, value),
-            1 => put(&mut self.upstream_registry_url, value),
-            2 => put(&mut self.created_at, value),
-            3 => put(&mut self.registry_id, value),
-            4 => put(&mut self.upstream_registry, value),
-            5 => put(&mut self.credential_arn, value),
-            6 => put(&mut self.custom_role_arn, value),
-            7 => put(&mut self.upstream_repository_prefix, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(8);
-        fields.opt(0, &self.ecr_repository_prefix);
-        fields.opt(1, &self.upstream_registry_url);
-        fields.opt(2, &self.created_at);
-        fields.opt(3, &self.registry_id);
-        fields.opt(4, &self.upstream_registry);
-        fields.opt(5, &self.credential_arn);
-        fields.opt(6, &self.custom_role_arn);
-        fields.opt(7, &self.upstream_repository_prefix);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateRepositoryCreationTemplateInput {
-    pub prefix: String,
-    pub description: Option<String>,
-    pub encryption_configuration: Option<EncryptionConfigurationForRepositoryCreationTemplate>,
-    pub resource_tags: Option<Vec<Tag>>,
-    pub image_tag_mutability: Option<String>,
-    pub image_tag_mutability_exclusion_filters: Option<Vec<ImageTagMutabilityExclusionFilter>>,
-    pub repository_policy: Option<String>,
-    pub lifecycle_policy: Option<String>,
-    pub applied_for: Vec<String>,
-    pub custom_role_arn: Option<String>,
-}
-
-impl Structure for CreateRepositoryCreationTemplateInput {
-    const SHAPE: &'static Shape = &shapes::CreateRepositoryCreationTemplateRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.prefix, value),
-            1 => put(&mut self.description, value),
-            2 => put(&mut self.encryption_configuration, value),
-            3 => put(&mut self.resource_tags, value),
-            4 => put(&mut self.image_tag_mutability, value),
-            5 => put(&mut self.image_tag_mutability_exclusion_filters, value),
-            6 => put(&mut self.repository_policy, value),
-            7 => put(&mut self.lifecycle_policy, value),
-            8 => must(&mut self.applied_for, value),
-            9 => put(&mut self.custom_role_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(10);
-        fields.req(0, &self.prefix);
-        fields.opt(1, &self.description);
-        fields.opt(2, &self.encryption_configuration);
-        fields.opt(3, &self.resource_tags);
-        fields.opt(4, &self.image_tag_mutability);
-        fields.opt(5, &self.image_tag_mutability_exclusion_filters);
-        fields.opt(6, &self.repository_policy);
-        fields.opt(7, &self.lifecycle_policy);
-        fields.req(8, &self.applied_for);
-        fields.opt(9, &self.custom_role_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateRepositoryCreationTemplateOutput {
-    pub registry_id: Option<String>,
-    pub repository_creation_template: Option<RepositoryCreationTemplate>,
-}
-
-impl Structure for CreateRepositoryCreationTemplateOutput {
-    const SHAPE: &'static Shape = &shapes::CreateRepositoryCreationTemplateResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_creation_template, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_creation_template);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateRepositoryInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub tags: Option<Vec<Tag>>,
-    pub image_tag_mutability: Option<String>,
-    pub image_tag_mutability_exclusion_filters: Option<Vec<ImageTagMutabilityExclusionFilter>>,
-    pub image_scanning_configuration: Option<ImageScanningConfiguration>,
-    pub encryption_configuration: Option<EncryptionConfiguration>,
-}
-
-impl Structure for CreateRepositoryInput {
-    const SHAPE: &'static Shape = &shapes::CreateRepositoryRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => put(&mut self.tags, value),
-            3 => put(&mut self.image_tag_mutability, value),
-            4 => put(&mut self.image_tag_mutability_exclusion_filters, value),
-            5 => put(&mut self.image_scanning_configuration, value),
-            6 => put(&mut self.encryption_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.opt(2, &self.tags);
-        fields.opt(3, &self.image_tag_mutability);
-        fields.opt(4, &self.image_tag_mutability_exclusion_filters);
-        fields.opt(5, &self.image_scanning_configuration);
-        fields.opt(6, &self.encryption_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateRepositoryOutput {
-    pub repository: Option<Repository>,
-}
-
-impl Structure for CreateRepositoryOutput {
-    const SHAPE: &'static Shape = &shapes::CreateRepositoryResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.repository, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.repository);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CvssScore {
-    pub base_score: Option<f64>,
-    pub scoring_vector: Option<String>,
-    pub source: Option<String>,
-    pub version: Option<String>,
-}
-
-impl Structure for CvssScore {
-    const SHAPE: &'static Shape = &shapes::CvssScore;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.base_score, value),
-            1 => put(&mut self.scoring_vector, value),
-            2 => put(&mut self.source, value),
-            3 => put(&mut self.version, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.base_score);
-        fields.opt(1, &self.scoring_vector);
-        fields.opt(2, &self.source);
-        fields.opt(3, &self.version);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CvssScoreAdjustment {
-    pub metric: Option<String>,
-    pub reason: Option<String>,
-}
-
-impl Structure for CvssScoreAdjustment {
-    const SHAPE: &'static Shape = &shapes::CvssScoreAdjustment;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.metric, value),
-            1 => put(&mut self.reason, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.metric);
-        fields.opt(1, &self.reason);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CvssScoreDetails {
-    pub adjustments: Option<Vec<CvssScoreAdjustment>>,
-    pub score: Option<f64>,
-    pub score_source: Option<String>,
-    pub scoring_vector: Option<String>,
-    pub version: Option<String>,
-}
-
-impl Structure for CvssScoreDetails {
-    const SHAPE: &'static Shape = &shapes::CvssScoreDetails;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.adjustments, value),
-            1 => put(&mut self.score, value),
-            2 => put(&mut self.score_source, value),
-            3 => put(&mut self.scoring_vector, value),
-            4 => put(&mut self.version, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.adjustments);
-        fields.opt(1, &self.score);
-        fields.opt(2, &self.score_source);
-        fields.opt(3, &self.scoring_vector);
-        fields.opt(4, &self.version);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteLifecyclePolicyInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-}
-
-impl Structure for DeleteLifecyclePolicyInput {
-    const SHAPE: &'static Shape = &shapes::DeleteLifecyclePolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteLifecyclePolicyOutput {
-    pub registry_id: Option<String>,
-    pub repository_name: Option<String>,
-    pub lifecycle_policy_text: Option<String>,
-    pub last_evaluated_at: Option<Timestamp>,
-}
-
-impl Structure for DeleteLifecyclePolicyOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteLifecyclePolicyResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_name, value),
-            2 => put(&mut self.lifecycle_policy_text, value),
-            3 => put(&mut self.last_evaluated_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_name);
-        fields.opt(2, &self.lifecycle_policy_text);
-        fields.opt(3, &self.last_evaluated_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeletePullThroughCacheRuleInput {
-    pub ecr_repository_prefix: String,
-    pub registry_id: Option<String>,
-}
-
-impl Structure for DeletePullThroughCacheRuleInput {
-    const SHAPE: &'static Shape = &shapes::DeletePullThroughCacheRuleRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.ecr_repository_prefix, value),
-            1 => put(&mut self.registry_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.ecr_repository_prefix);
-        fields.opt(1, &self.registry_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeletePullThroughCacheRuleOutput {
-    pub ecr_repository_prefix: Option<String>,
-    pub upstream_registry_url: Option<String>,
-    pub created_at: Option<Timestamp>,
-    pub registry_id: Option<String>,
-    pub credential_arn: Option<String>,
-    pub custom_role_arn: Option<String>,
-    pub upstream_repository_prefix: Option<String>,
-}
-
-impl Structure for DeletePullThroughCacheRuleOutput {
-    const SHAPE: &'static Shape = &shapes::DeletePullThroughCacheRuleResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.ecr_repository_prefix, value),
-            1 => put(&mut self.upstream_registry_url, value),
-            2 => put(&mut self.created_at, value),
-            3 => put(&mut self.registry_id, value),
-            4 => put(&mut self.credential_arn, value),
-            5 => put(&mut self.custom_role_arn, value),
-            6 => put(&mut self.upstream_repository_prefix, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.ecr_repository_prefix);
-        fields.opt(1, &self.upstream_registry_url);
-        fields.opt(2, &self.created_at);
-        fields.opt(3, &self.registry_id);
-        fields.opt(4, &self.credential_arn);
-        fields.opt(5, &self.custom_role_arn);
-        fields.opt(6, &self.upstream_repository_prefix);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteRegistryPolicyInput {}
-
-impl Structure for DeleteRegistryPolicyInput {
-    const SHAPE: &'static Shape = &shapes::DeleteRegistryPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let fields = Fields::with_capacity(0);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteRegistryPolicyOutput {
-    pub registry_id: Option<String>,
-    pub policy_text: Option<String>,
-}
-
-impl Structure for DeleteRegistryPolicyOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteRegistryPolicyResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.policy_text, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.policy_text);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteReplication {
-    pub enabled: bool,
-}
-
-impl Structure for DeleteReplication {
-    const SHAPE: &'static Shape = &shapes::DeleteReplication;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.enabled, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.enabled);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteRepositoryCreationTemplateInput {
-    pub prefix: String,
-}
-
-impl Structure for DeleteRepositoryCreationTemplateInput {
-    const SHAPE: &'static Shape = &shapes::DeleteRepositoryCreationTemplateRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.prefix, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.prefix);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteRepositoryCreationTemplateOutput {
-    pub registry_id: Option<String>,
-    pub repository_creation_template: Option<RepositoryCreationTemplate>,
-}
-
-impl Structure for DeleteRepositoryCreationTemplateOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteRepositoryCreationTemplateResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_creation_template, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_creation_template);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteRepositoryPolicyInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-}
-
-impl Structure for DeleteRepositoryPolicyInput {
-    const SHAPE: &'static Shape = &shapes::DeleteRepositoryPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteRepositoryPolicyOutput {
-    pub registry_id: Option<String>,
-    pub repository_name: Option<String>,
-    pub policy_text: Option<String>,
-}
-
-impl Structure for DeleteRepositoryPolicyOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteRepositoryPolicyResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_name, value),
-            2 => put(&mut self.policy_text, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_name);
-        fields.opt(2, &self.policy_text);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteRepositoryInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub force: Option<bool>,
-}
-
-impl Structure for DeleteRepositoryInput {
-    const SHAPE: &'static Shape = &shapes::DeleteRepositoryRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => put(&mut self.force, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.opt(2, &self.force);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteRepositoryOutput {
-    pub repository: Option<Repository>,
-}
-
-impl Structure for DeleteRepositoryOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteRepositoryResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.repository, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.repository);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteSigningConfigurationInput {}
-
-impl Structure for DeleteSigningConfigurationInput {
-    const SHAPE: &'static Shape = &shapes::DeleteSigningConfigurationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let fields = Fields::with_capacity(0);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteSigningConfigurationOutput {
-    pub registry_id: Option<String>,
-    pub signing_configuration: Option<SigningConfiguration>,
-}
-
-impl Structure for DeleteSigningConfigurationOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteSigningConfigurationResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.signing_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.signing_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeregisterPullTimeUpdateExclusionInput {
-    pub principal_arn: String,
-}
-
-impl Structure for DeregisterPullTimeUpdateExclusionInput {
-    const SHAPE: &'static Shape = &shapes::DeregisterPullTimeUpdateExclusionRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.principal_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.principal_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeregisterPullTimeUpdateExclusionOutput {
-    pub principal_arn: Option<String>,
-}
-
-impl Structure for DeregisterPullTimeUpdateExclusionOutput {
-    const SHAPE: &'static Shape = &shapes::DeregisterPullTimeUpdateExclusionResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.principal_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.principal_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeImageReplicationStatusInput {
-    pub repository_name: String,
-    pub image_id: ImageIdentifier,
-    pub registry_id: Option<String>,
-}
-
-impl Structure for DescribeImageReplicationStatusInput {
-    const SHAPE: &'static Shape = &shapes::DescribeImageReplicationStatusRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.repository_name, value),
-            1 => must(&mut self.image_id, value),
-            2 => put(&mut self.registry_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.repository_name);
-        fields.req(1, &self.image_id);
-        fields.opt(2, &self.registry_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeImageReplicationStatusOutput {
-    pub repository_name: Option<String>,
-    pub image_id: Option<ImageIdentifier>,
-    pub replication_statuses: Option<Vec<ImageReplicationStatus>>,
-}
-
-impl Structure for DescribeImageReplicationStatusOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeImageReplicationStatusResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.repository_name, value),
-            1 => put(&mut self.image_id, value),
-            2 => put(&mut self.replication_statuses, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.repository_name);
-        fields.opt(1, &self.image_id);
-        fields.opt(2, &self.replication_statuses);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeImageScanFindingsInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub image_id: ImageIdentifier,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-}
-
-impl Structure for DescribeImageScanFindingsInput {
-    const SHAPE: &'static Shape = &shapes::DescribeImageScanFindingsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => must(&mut self.image_id, value),
-            3 => put(&mut self.next_token, value),
-            4 => put(&mut self.max_results, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.req(2, &self.image_id);
-        fields.opt(3, &self.next_token);
-        fields.opt(4, &self.max_results);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeImageScanFindingsOutput {
-    pub registry_id: Option<String>,
-    pub repository_name: Option<String>,
-    pub image_id: Option<ImageIdentifier>,
-    pub image_scan_status: Option<ImageScanStatus>,
-    pub image_scan_findings: Option<ImageScanFindings>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeImageScanFindingsOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeImageScanFindingsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_name, value),
-            2 => put(&mut self.image_id, value),
-            3 => put(&mut self.image_scan_status, value),
-            4 => put(&mut self.image_scan_findings, value),
-            5 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_name);
-        fields.opt(2, &self.image_id);
-        fields.opt(3, &self.image_scan_status);
-        fields.opt(4, &self.image_scan_findings);
-        fields.opt(5, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeImageSigningStatusInput {
-    pub repository_name: String,
-    pub image_id: ImageIdentifier,
-    pub registry_id: Option<String>,
-}
-
-impl Structure for DescribeImageSigningStatusInput {
-    const SHAPE: &'static Shape = &shapes::DescribeImageSigningStatusRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.repository_name, value),
-            1 => must(&mut self.image_id, value),
-            2 => put(&mut self.registry_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.repository_name);
-        fields.req(1, &self.image_id);
-        fields.opt(2, &self.registry_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeImageSigningStatusOutput {
-    pub repository_name: Option<String>,
-    pub image_id: Option<ImageIdentifier>,
-    pub registry_id: Option<String>,
-    pub signing_statuses: Option<Vec<ImageSigningStatus>>,
-}
-
-impl Structure for DescribeImageSigningStatusOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeImageSigningStatusResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.repository_name, value),
-            1 => put(&mut self.image_id, value),
-            2 => put(&mut self.registry_id, value),
-            3 => put(&mut self.signing_statuses, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.repository_name);
-        fields.opt(1, &self.image_id);
-        fields.opt(2, &self.registry_id);
-        fields.opt(3, &self.signing_statuses);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeImagesFilter {
-    pub tag_status: Option<String>,
-    pub image_status: Option<String>,
-}
-
-impl Structure for DescribeImagesFilter {
-    const SHAPE: &'static Shape = &shapes::DescribeImagesFilter;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.tag_status, value),
-            1 => put(&mut self.image_status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.tag_status);
-        fields.opt(1, &self.image_status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeImagesInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub image_ids: Option<Vec<ImageIdentifier>>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-    pub filter: Option<DescribeImagesFilter>,
-}
-
-impl Structure for DescribeImagesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeImagesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => put(&mut self.image_ids, value),
-            3 => put(&mut self.next_token, value),
-            4 => put(&mut self.max_results, value),
-            5 => put(&mut self.filter, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.opt(2, &self.image_ids);
-        fields.opt(3, &self.next_token);
-        fields.opt(4, &self.max_results);
-        fields.opt(5, &self.filter);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeImagesOutput {
-    pub image_details: Option<Vec<ImageDetail>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeImagesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeImagesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.image_details, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.image_details);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribePullThroughCacheRulesInput {
-    pub registry_id: Option<String>,
-    pub ecr_repository_prefixes: Option<Vec<String>>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-}
-
-impl Structure for DescribePullThroughCacheRulesInput {
-    const SHAPE: &'static Shape = &shapes::DescribePullThroughCacheRulesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.ecr_repository_prefixes, value),
-            2 => put(&mut self.next_token, value),
-            3 => put(&mut self.max_results, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.ecr_repository_prefixes);
-        fields.opt(2, &self.next_token);
-        fields.opt(3, &self.max_results);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribePullThroughCacheRulesOutput {
-    pub pull_through_cache_rules: Option<Vec<PullThroughCacheRule>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribePullThroughCacheRulesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribePullThroughCacheRulesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.pull_through_cache_rules, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.pull_through_cache_rules);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeRegistryInput {}
-
-impl Structure for DescribeRegistryInput {
-    const SHAPE: &'static Shape = &shapes::DescribeRegistryRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let fields = Fields::with_capacity(0);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeRegistryOutput {
-    pub registry_id: Option<String>,
-    pub replication_configuration: Option<ReplicationConfiguration>,
-}
-
-impl Structure for DescribeRegistryOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeRegistryResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.replication_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.replication_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeReplicationBackfillResultsInput {
-    pub registry_id: Option<String>,
-    pub replication_backfill_id: String,
-    pub result_status_filter: Option<String>,
-    pub max_results: Option<i32>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeReplicationBackfillResultsInput {
-    const SHAPE: &'static Shape = &shapes::DescribeReplicationBackfillResultsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.replication_backfill_id, value),
-            2 => put(&mut self.result_status_filter, value),
-            3 => put(&mut self.max_results, value),
-            4 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.replication_backfill_id);
-        fields.opt(2, &self.result_status_filter);
-        fields.opt(3, &self.max_results);
-        fields.opt(4, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeReplicationBackfillResultsOutput {
-    pub registry_id: Option<String>,
-    pub replication_backfill_id: Option<String>,
-    pub destination: Option<ReplicationDestination>,
-    pub status: Option<String>,
-    pub failure_code: Option<String>,
-    pub progress: Option<ReplicationBackfillProgress>,
-    pub results: Option<Vec<ReplicationBackfillResult>>,
-    pub started_at: Option<Timestamp>,
-    pub ended_at: Option<Timestamp>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeReplicationBackfillResultsOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeReplicationBackfillResultsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.replication_backfill_id, value),
-            2 => put(&mut self.destination, value),
-            3 => put(&mut self.status, value),
-            4 => put(&mut self.failure_code, value),
-            5 => put(&mut self.progress, value),
-            6 => put(&mut self.results, value),
-            7 => put(&mut self.started_at, value),
-            8 => put(&mut self.ended_at, value),
-            9 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(10);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.replication_backfill_id);
-        fields.opt(2, &self.destination);
-        fields.opt(3, &self.status);
-        fields.opt(4, &self.failure_code);
-        fields.opt(5, &self.progress);
-        fields.opt(6, &self.results);
-        fields.opt(7, &self.started_at);
-        fields.opt(8, &self.ended_at);
-        fields.opt(9, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeRepositoriesInput {
-    pub registry_id: Option<String>,
-    pub repository_names: Option<Vec<String>>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-}
-
-impl Structure for DescribeRepositoriesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeRepositoriesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_names, value),
-            2 => put(&mut self.next_token, value),
-            3 => put(&mut self.max_results, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_names);
-        fields.opt(2, &self.next_token);
-        fields.opt(3, &self.max_results);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeRepositoriesOutput {
-    pub repositories: Option<Vec<Repository>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeRepositoriesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeRepositoriesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.repositories, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.repositories);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeRepositoryCreationTemplatesInput {
-    pub prefixes: Option<Vec<String>>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-}
-
-impl Structure for DescribeRepositoryCreationTemplatesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeRepositoryCreationTemplatesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.prefixes, value),
-            1 => put(&mut self.next_token, value),
-            2 => put(&mut self.max_results, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.prefixes);
-        fields.opt(1, &self.next_token);
-        fields.opt(2, &self.max_results);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeRepositoryCreationTemplatesOutput {
-    pub registry_id: Option<String>,
-    pub repository_creation_templates: Option<Vec<RepositoryCreationTemplate>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeRepositoryCreationTemplatesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeRepositoryCreationTemplatesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_creation_templates, value),
-            2 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_creation_templates);
-        fields.opt(2, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct EncryptionConfiguration {
-    pub encryption_type: String,
-    pub kms_key: Option<String>,
-}
-
-impl Structure for EncryptionConfiguration {
-    const SHAPE: &'static Shape = &shapes::EncryptionConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.encryption_type, value),
-            1 => put(&mut self.kms_key, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.encryption_type);
-        fields.opt(1, &self.kms_key);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct EncryptionConfigurationForRepositoryCreationTemplate {
-    pub encryption_type: String,
-    pub kms_key: Option<String>,
-}
-
-impl Structure for EncryptionConfigurationForRepositoryCreationTemplate {
-    const SHAPE: &'static Shape = &shapes::EncryptionConfigurationForRepositoryCreationTemplate;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.encryption_type, value),
-            1 => put(&mut self.kms_key, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.encryption_type);
-        fields.opt(1, &self.kms_key);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct EnhancedImageScanFinding {
-    pub aws_account_id: Option<String>,
-    pub description: Option<String>,
-    pub finding_arn: Option<String>,
-    pub first_observed_at: Option<Timestamp>,
-    pub last_observed_at: Option<Timestamp>,
-    pub package_vulnerability_details: Option<PackageVulnerabilityDetails>,
-    pub remediation: Option<Remediation>,
-    pub resources: Option<Vec<Resource>>,
-    pub score: Option<f64>,
-    pub score_details: Option<ScoreDetails>,
-    pub severity: Option<String>,
-    pub status: Option<String>,
-    pub title: Option<String>,
-    pub r#type: Option<String>,
-    pub updated_at: Option<Timestamp>,
-    pub fix_available: Option<String>,
-    pub exploit_available: Option<String>,
-}
-
-impl Structure for EnhancedImageScanFinding {
-    const SHAPE: &'static Shape = &shapes::EnhancedImageScanFinding;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.aws_account_id, value),
-            1 => put(&mut self.description, value),
-            2 => put(&mut self.finding_arn, value),
-            3 => put(&mut self.first_observed_at, value),
-            4 => put(&mut self.last_observed_at, value),
-            5 => put(&mut self.package_vulnerability_details, value),
-            6 => put(&mut self.remediation, value),
-            7 => put(&mut self.resources, value),
-            8 => put(&mut self.score, value),
-            9 => put(&mut self.score_details, value),
-            10 => put(&mut self.severity, value),
-            11 => put(&mut self.status, value),
-            12 => put(&mut self.title, value),
-            13 => put(&mut self.r#type, value),
-            14 => put(&mut self.updated_at, value),
-            15 => put(&mut self.fix_available, value),
-            16 => put(&mut self.exploit_available, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(17);
-        fields.opt(0, &self.aws_account_id);
-        fields.opt(1, &self.description);
-        fields.opt(2, &self.finding_arn);
-        fields.opt(3, &self.first_observed_at);
-        fields.opt(4, &self.last_observed_at);
-        fields.opt(5, &self.package_vulnerability_details);
-        fields.opt(6, &self.remediation);
-        fields.opt(7, &self.resources);
-        fields.opt(8, &self.score);
-        fields.opt(9, &self.score_details);
-        fields.opt(10, &self.severity);
-        fields.opt(11, &self.status);
-        fields.opt(12, &self.title);
-        fields.opt(13, &self.r#type);
-        fields.opt(14, &self.updated_at);
-        fields.opt(15, &self.fix_available);
-        fields.opt(16, &self.exploit_available);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetAccountSettingInput {
-    pub name: String,
-}
-
-impl Structure for GetAccountSettingInput {
-    const SHAPE: &'static Shape = &shapes::GetAccountSettingRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetAccountSettingOutput {
-    pub name: Option<String>,
-    pub value: Option<String>,
-}
-
-impl Structure for GetAccountSettingOutput {
-    const SHAPE: &'static Shape = &shapes::GetAccountSettingResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            1 => put(&mut self.value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.name);
-        fields.opt(1, &self.value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetAuthorizationTokenInput {
-    pub registry_ids: Option<Vec<String>>,
-}
-
-impl Structure for GetAuthorizationTokenInput {
-    const SHAPE: &'static Shape = &shapes::GetAuthorizationTokenRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_ids, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.registry_ids);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetAuthorizationTokenOutput {
-    pub authorization_data: Option<Vec<AuthorizationData>>,
-}
-
-impl Structure for GetAuthorizationTokenOutput {
-    const SHAPE: &'static Shape = &shapes::GetAuthorizationTokenResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.authorization_data, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.authorization_data);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetDownloadUrlForLayerInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub layer_digest: String,
-}
-
-impl Structure for GetDownloadUrlForLayerInput {
-    const SHAPE: &'static Shape = &shapes::GetDownloadUrlForLayerRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => must(&mut self.layer_digest, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.req(2, &self.layer_digest);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetDownloadUrlForLayerOutput {
-    pub download_url: Option<String>,
-    pub layer_digest: Option<String>,
-}
-
-impl Structure for GetDownloadUrlForLayerOutput {
-    const SHAPE: &'static Shape = &shapes::GetDownloadUrlForLayerResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.download_url, value),
-            1 => put(&mut self.layer_digest, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.download_url);
-        fields.opt(1, &self.layer_digest);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetLifecyclePolicyPreviewInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub image_ids: Option<Vec<ImageIdentifier>>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-    pub filter: Option<LifecyclePolicyPreviewFilter>,
-}
-
-impl Structure for GetLifecyclePolicyPreviewInput {
-    const SHAPE: &'static Shape = &shapes::GetLifecyclePolicyPreviewRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => put(&mut self.image_ids, value),
-            3 => put(&mut self.next_token, value),
-            4 => put(&mut self.max_results, value),
-            5 => put(&mut self.filter, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.opt(2, &self.image_ids);
-        fields.opt(3, &self.next_token);
-        fields.opt(4, &self.max_results);
-        fields.opt(5, &self.filter);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetLifecyclePolicyPreviewOutput {
-    pub registry_id: Option<String>,
-    pub repository_name: Option<String>,
-    pub lifecycle_policy_text: Option<String>,
-    pub status: Option<String>,
-    pub next_token: Option<String>,
-    pub preview_results: Option<Vec<LifecyclePolicyPreviewResult>>,
-    pub summary: Option<LifecyclePolicyPreviewSummary>,
-}
-
-impl Structure for GetLifecyclePolicyPreviewOutput {
-    const SHAPE: &'static Shape = &shapes::GetLifecyclePolicyPreviewResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_name, value),
-            2 => put(&mut self.lifecycle_policy_text, value),
-            3 => put(&mut self.status, value),
-            4 => put(&mut self.next_token, value),
-            5 => put(&mut self.preview_results, value),
-            6 => put(&mut self.summary, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_name);
-        fields.opt(2, &self.lifecycle_policy_text);
-        fields.opt(3, &self.status);
-        fields.opt(4, &self.next_token);
-        fields.opt(5, &self.preview_results);
-        fields.opt(6, &self.summary);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetLifecyclePolicyInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-}
-
-impl Structure for GetLifecyclePolicyInput {
-    const SHAPE: &'static Shape = &shapes::GetLifecyclePolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetLifecyclePolicyOutput {
-    pub registry_id: Option<String>,
-    pub repository_name: Option<String>,
-    pub lifecycle_policy_text: Option<String>,
-    pub last_evaluated_at: Option<Timestamp>,
-}
-
-impl Structure for GetLifecyclePolicyOutput {
-    const SHAPE: &'static Shape = &shapes::GetLifecyclePolicyResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_name, value),
-            2 => put(&mut self.lifecycle_policy_text, value),
-            3 => put(&mut self.last_evaluated_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_name);
-        fields.opt(2, &self.lifecycle_policy_text);
-        fields.opt(3, &self.last_evaluated_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetRegistryPolicyInput {}
-
-impl Structure for GetRegistryPolicyInput {
-    const SHAPE: &'static Shape = &shapes::GetRegistryPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let fields = Fields::with_capacity(0);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetRegistryPolicyOutput {
-    pub registry_id: Option<String>,
-    pub policy_text: Option<String>,
-}
-
-impl Structure for GetRegistryPolicyOutput {
-    const SHAPE: &'static Shape = &shapes::GetRegistryPolicyResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.policy_text, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.policy_text);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetRegistryScanningConfigurationInput {}
-
-impl Structure for GetRegistryScanningConfigurationInput {
-    const SHAPE: &'static Shape = &shapes::GetRegistryScanningConfigurationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let fields = Fields::with_capacity(0);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetRegistryScanningConfigurationOutput {
-    pub registry_id: Option<String>,
-    pub scanning_configuration: Option<RegistryScanningConfiguration>,
-}
-
-impl Structure for GetRegistryScanningConfigurationOutput {
-    const SHAPE: &'static Shape = &shapes::GetRegistryScanningConfigurationResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.scanning_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.scanning_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetRepositoryPolicyInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-}
-
-impl Structure for GetRepositoryPolicyInput {
-    const SHAPE: &'static Shape = &shapes::GetRepositoryPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetRepositoryPolicyOutput {
-    pub registry_id: Option<String>,
-    pub repository_name: Option<String>,
-    pub policy_text: Option<String>,
-}
-
-impl Structure for GetRepositoryPolicyOutput {
-    const SHAPE: &'static Shape = &shapes::GetRepositoryPolicyResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_name, value),
-            2 => put(&mut self.policy_text, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_name);
-        fields.opt(2, &self.policy_text);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetSigningConfigurationInput {}
-
-impl Structure for GetSigningConfigurationInput {
-    const SHAPE: &'static Shape = &shapes::GetSigningConfigurationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let fields = Fields::with_capacity(0);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetSigningConfigurationOutput {
-    pub registry_id: Option<String>,
-    pub signing_configuration: Option<SigningConfiguration>,
-}
-
-impl Structure for GetSigningConfigurationOutput {
-    const SHAPE: &'static Shape = &shapes::GetSigningConfigurationResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.signing_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.signing_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Image {
-    pub registry_id: Option<String>,
-    pub repository_name: Option<String>,
-    pub image_id: Option<ImageIdentifier>,
-    pub image_manifest: Option<String>,
-    pub image_manifest_media_type: Option<String>,
-}
-
-impl Structure for Image {
-    const SHAPE: &'static Shape = &shapes::Image;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_name, value),
-            2 => put(&mut self.image_id, value),
-            3 => put(&mut self.image_manifest, value),
-            4 => put(&mut self.image_manifest_media_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_name);
-        fields.opt(2, &self.image_id);
-        fields.opt(3, &self.image_manifest);
-        fields.opt(4, &self.image_manifest_media_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ImageDetail {
-    pub registry_id: Option<String>,
-    pub repository_name: Option<String>,
-    pub image_digest: Option<String>,
-    pub image_tags: Option<Vec<String>>,
-    pub image_size_in_bytes: Option<i64>,
-    pub image_pushed_at: Option<Timestamp>,
-    pub image_scan_status: Option<ImageScanStatus>,
-    pub image_scan_findings_summary: Option<ImageScanFindingsSummary>,
-    pub image_manifest_media_type: Option<String>,
-    pub artifact_media_type: Option<String>,
-    pub last_recorded_pull_time: Option<Timestamp>,
-    pub subject_manifest_digest: Option<String>,
-    pub image_status: Option<String>,
-    pub last_archived_at: Option<Timestamp>,
-    pub last_activated_at: Option<Timestamp>,
-}
-
-impl Structure for ImageDetail {
-    const SHAPE: &'static Shape = &shapes::ImageDetail;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_name, value),
-            2 => put(&mut self.image_digest, value),
-            3 => put(&mut self.image_tags, value),
-            4 => put(&mut self.image_size_in_bytes, value),
-            5 => put(&mut self.image_pushed_at, value),
-            6 => put(&mut self.image_scan_status, value),
-            7 => put(&mut self.image_scan_findings_summary, value),
-            8 => put(&mut self.image_manifest_media_type, value),
-            9 => put(&mut self.artifact_media_type, value),
-            10 => put(&mut self.last_recorded_pull_time, value),
-            11 => put(&mut self.subject_manifest_digest, value),
-            12 => put(&mut self.image_status, value),
-            13 => put(&mut self.last_archived_at, value),
-            14 => put(&mut self.last_activated_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(15);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_name);
-        fields.opt(2, &self.image_digest);
-        fields.opt(3, &self.image_tags);
-        fields.opt(4, &self.image_size_in_bytes);
-        fields.opt(5, &self.image_pushed_at);
-        fields.opt(6, &self.image_scan_status);
-        fields.opt(7, &self.image_scan_findings_summary);
-        fields.opt(8, &self.image_manifest_media_type);
-        fields.opt(9, &self.artifact_media_type);
-        fields.opt(10, &self.last_recorded_pull_time);
-        fields.opt(11, &self.subject_manifest_digest);
-        fields.opt(12, &self.image_status);
-        fields.opt(13, &self.last_archived_at);
-        fields.opt(14, &self.last_activated_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ImageFailure {
-    pub image_id: Option<ImageIdentifier>,
-    pub failure_code: Option<String>,
-    pub failure_reason: Option<String>,
-}
-
-impl Structure for ImageFailure {
-    const SHAPE: &'static Shape = &shapes::ImageFailure;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.image_id, value),
-            1 => put(&mut self.failure_code, value),
-            2 => put(&mut self.failure_reason, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.image_id);
-        fields.opt(1, &self.failure_code);
-        fields.opt(2, &self.failure_reason);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ImageIdentifier {
-    pub image_digest: Option<String>,
-    pub image_tag: Option<String>,
-}
-
-impl Structure for ImageIdentifier {
-    const SHAPE: &'static Shape = &shapes::ImageIdentifier;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.image_digest, value),
-            1 => put(&mut self.image_tag, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.image_digest);
-        fields.opt(1, &self.image_tag);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ImageReferrer {
-    pub digest: Option<String>,
-    pub media_type: Option<String>,
-    pub artifact_type: Option<String>,
-    pub size: Option<i64>,
-    pub annotations: Option<BTreeMap<String, String>>,
-    pub artifact_status: Option<String>,
-}
-
-impl Structure for ImageReferrer {
-    const SHAPE: &'static Shape = &shapes::ImageReferrer;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.digest, value),
-            1 => put(&mut self.media_type, value),
-            2 => put(&mut self.artifact_type, value),
-            3 => put(&mut self.size, value),
-            4 => put(&mut self.annotations, value),
-            5 => put(&mut self.artifact_status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.digest);
-        fields.opt(1, &self.media_type);
-        fields.opt(2, &self.artifact_type);
-        fields.opt(3, &self.size);
-        fields.opt(4, &self.annotations);
-        fields.opt(5, &self.artifact_status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ImageReplicationStatus {
-    pub region: Option<String>,
-    pub registry_id: Option<String>,
-    pub status: Option<String>,
-    pub failure_code: Option<String>,
-}
-
-impl Structure for ImageReplicationStatus {
-    const SHAPE: &'static Shape = &shapes::ImageReplicationStatus;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.region, value),
-            1 => put(&mut self.registry_id, value),
-            2 => put(&mut self.status, value),
-            3 => put(&mut self.failure_code, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.region);
-        fields.opt(1, &self.registry_id);
-        fields.opt(2, &self.status);
-        fields.opt(3, &self.failure_code);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ImageScanFinding {
-    pub name: Option<String>,
-    pub description: Option<String>,
-    pub uri: Option<String>,
-    pub severity: Option<String>,
-    pub attributes: Option<Vec<Attribute>>,
-}
-
-impl Structure for ImageScanFinding {
-    const SHAPE: &'static Shape = &shapes::ImageScanFinding;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            1 => put(&mut self.description, value),
-            2 => put(&mut self.uri, value),
-            3 => put(&mut self.severity, value),
-            4 => put(&mut self.attributes, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.name);
-        fields.opt(1, &self.description);
-        fields.opt(2, &self.uri);
-        fields.opt(3, &self.severity);
-        fields.opt(4, &self.attributes);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ImageScanFindings {
-    pub image_scan_completed_at: Option<Timestamp>,
-    pub vulnerability_source_updated_at: Option<Timestamp>,
-    pub finding_severity_counts: Option<BTreeMap<String, i32>>,
-    pub findings: Option<Vec<ImageScanFinding>>,
-    pub enhanced_findings: Option<Vec<EnhancedImageScanFinding>>,
-}
-
-impl Structure for ImageScanFindings {
-    const SHAPE: &'static Shape = &shapes::ImageScanFindings;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.image_scan_completed_at, value),
-            1 => put(&mut self.vulnerability_source_updated_at, value),
-            2 => put(&mut self.finding_severity_counts, value),
-            3 => put(&mut self.findings, value),
-            4 => put(&mut self.enhanced_findings, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.image_scan_completed_at);
-        fields.opt(1, &self.vulnerability_source_updated_at);
-        fields.opt(2, &self.finding_severity_counts);
-        fields.opt(3, &self.findings);
-        fields.opt(4, &self.enhanced_findings);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ImageScanFindingsSummary {
-    pub image_scan_completed_at: Option<Timestamp>,
-    pub vulnerability_source_updated_at: Option<Timestamp>,
-    pub finding_severity_counts: Option<BTreeMap<String, i32>>,
-}
-
-impl Structure for ImageScanFindingsSummary {
-    const SHAPE: &'static Shape = &shapes::ImageScanFindingsSummary;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.image_scan_completed_at, value),
-            1 => put(&mut self.vulnerability_source_updated_at, value),
-            2 => put(&mut self.finding_severity_counts, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.image_scan_completed_at);
-        fields.opt(1, &self.vulnerability_source_updated_at);
-        fields.opt(2, &self.finding_severity_counts);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ImageScanStatus {
-    pub status: Option<String>,
-    pub description: Option<String>,
-}
-
-impl Structure for ImageScanStatus {
-    const SHAPE: &'static Shape = &shapes::ImageScanStatus;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.status, value),
-            1 => put(&mut self.description, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.status);
-        fields.opt(1, &self.description);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ImageScanningConfiguration {
-    pub scan_on_push: Option<bool>,
-}
-
-impl Structure for ImageScanningConfiguration {
-    const SHAPE: &'static Shape = &shapes::ImageScanningConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.scan_on_push, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.scan_on_push);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ImageSigningStatus {
-    pub signing_profile_arn: Option<String>,
-    pub failure_code: Option<String>,
-    pub failure_reason: Option<String>,
-    pub status: Option<String>,
-}
-
-impl Structure for ImageSigningStatus {
-    const SHAPE: &'static Shape = &shapes::ImageSigningStatus;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.signing_profile_arn, value),
-            1 => put(&mut self.failure_code, value),
-            2 => put(&mut self.failure_reason, value),
-            3 => put(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.signing_profile_arn);
-        fields.opt(1, &self.failure_code);
-        fields.opt(2, &self.failure_reason);
-        fields.opt(3, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ImageTagMutabilityExclusionFilter {
-    pub filter_type: String,
-    pub filter: String,
-}
-
-impl Structure for ImageTagMutabilityExclusionFilter {
-    const SHAPE: &'static Shape = &shapes::ImageTagMutabilityExclusionFilter;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.filter_type, value),
-            1 => must(&mut self.filter, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.filter_type);
-        fields.req(1, &self.filter);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InitiateLayerUploadInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-}
-
-impl Structure for InitiateLayerUploadInput {
-    const SHAPE: &'static Shape = &shapes::InitiateLayerUploadRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InitiateLayerUploadOutput {
-    pub upload_id: Option<String>,
-    pub part_size: Option<i64>,
-}
-
-impl Structure for InitiateLayerUploadOutput {
-    const SHAPE: &'static Shape = &shapes::InitiateLayerUploadResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.upload_id, value),
-            1 => put(&mut self.part_size, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.upload_id);
-        fields.opt(1, &self.part_size);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Layer {
-    pub layer_digest: Option<String>,
-    pub layer_availability: Option<String>,
-    pub layer_size: Option<i64>,
-    pub media_type: Option<String>,
-}
-
-impl Structure for Layer {
-    const SHAPE: &'static Shape = &shapes::Layer;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.layer_digest, value),
-            1 => put(&mut self.layer_availability, value),
-            2 => put(&mut self.layer_size, value),
-            3 => put(&mut self.media_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.layer_digest);
-        fields.opt(1, &self.layer_availability);
-        fields.opt(2, &self.layer_size);
-        fields.opt(3, &self.media_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LayerFailure {
-    pub layer_digest: Option<String>,
-    pub failure_code: Option<String>,
-    pub failure_reason: Option<String>,
-}
-
-impl Structure for LayerFailure {
-    const SHAPE: &'static Shape = &shapes::LayerFailure;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.layer_digest, value),
-            1 => put(&mut self.failure_code, value),
-            2 => put(&mut self.failure_reason, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.layer_digest);
-        fields.opt(1, &self.failure_code);
-        fields.opt(2, &self.failure_reason);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LifecyclePolicyPreviewFilter {
-    pub tag_status: Option<String>,
-}
-
-impl Structure for LifecyclePolicyPreviewFilter {
-    const SHAPE: &'static Shape = &shapes::LifecyclePolicyPreviewFilter;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.tag_status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.tag_status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LifecyclePolicyPreviewResult {
-    pub image_tags: Option<Vec<String>>,
-    pub image_digest: Option<String>,
-    pub image_pushed_at: Option<Timestamp>,
-    pub action: Option<LifecyclePolicyRuleAction>,
-    pub applied_rule_priority: Option<i32>,
-    pub storage_class: Option<String>,
-}
-
-impl Structure for LifecyclePolicyPreviewResult {
-    const SHAPE: &'static Shape = &shapes::LifecyclePolicyPreviewResult;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.image_tags, value),
-            1 => put(&mut self.image_digest, value),
-            2 => put(&mut self.image_pushed_at, value),
-            3 => put(&mut self.action, value),
-            4 => put(&mut self.applied_rule_priority, value),
-            5 => put(&mut self.storage_class, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.image_tags);
-        fields.opt(1, &self.image_digest);
-        fields.opt(2, &self.image_pushed_at);
-        fields.opt(3, &self.action);
-        fields.opt(4, &self.applied_rule_priority);
-        fields.opt(5, &self.storage_class);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LifecyclePolicyPreviewSummary {
-    pub expiring_image_total_count: Option<i32>,
-    pub transitioning_image_total_counts: Option<Vec<TransitioningImageTotalCount>>,
-}
-
-impl Structure for LifecyclePolicyPreviewSummary {
-    const SHAPE: &'static Shape = &shapes::LifecyclePolicyPreviewSummary;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.expiring_image_total_count, value),
-            1 => put(&mut self.transitioning_image_total_counts, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.expiring_image_total_count);
-        fields.opt(1, &self.transitioning_image_total_counts);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LifecyclePolicyRuleAction {
-    pub r#type: Option<String>,
-    pub target_storage_class: Option<String>,
-}
-
-impl Structure for LifecyclePolicyRuleAction {
-    const SHAPE: &'static Shape = &shapes::LifecyclePolicyRuleAction;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.r#type, value),
-            1 => put(&mut self.target_storage_class, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.r#type);
-        fields.opt(1, &self.target_storage_class);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListImageReferrersFilter {
-    pub artifact_types: Option<Vec<String>>,
-    pub artifact_status: Option<String>,
-}
-
-impl Structure for ListImageReferrersFilter {
-    const SHAPE: &'static Shape = &shapes::ListImageReferrersFilter;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.artifact_types, value),
-            1 => put(&mut self.artifact_status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.artifact_types);
-        fields.opt(1, &self.artifact_status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListImageReferrersInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub subject_id: SubjectIdentifier,
-    pub filter: Option<ListImageReferrersFilter>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-}
-
-impl Structure for ListImageReferrersInput {
-    const SHAPE: &'static Shape = &shapes::ListImageReferrersRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => must(&mut self.subject_id, value),
-            3 => put(&mut self.filter, value),
-            4 => put(&mut self.next_token, value),
-            5 => put(&mut self.max_results, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.req(2, &self.subject_id);
-        fields.opt(3, &self.filter);
-        fields.opt(4, &self.next_token);
-        fields.opt(5, &self.max_results);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListImageReferrersOutput {
-    pub referrers: Option<Vec<ImageReferrer>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListImageReferrersOutput {
-    const SHAPE: &'static Shape = &shapes::ListImageReferrersResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.referrers, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.referrers);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListImagesFilter {
-    pub tag_status: Option<String>,
-    pub image_status: Option<String>,
-}
-
-impl Structure for ListImagesFilter {
-    const SHAPE: &'static Shape = &shapes::ListImagesFilter;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.tag_status, value),
-            1 => put(&mut self.image_status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.tag_status);
-        fields.opt(1, &self.image_status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListImagesInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-    pub filter: Option<ListImagesFilter>,
-}
-
-impl Structure for ListImagesInput {
-    const SHAPE: &'static Shape = &shapes::ListImagesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => put(&mut self.next_token, value),
-            3 => put(&mut self.max_results, value),
-            4 => put(&mut self.filter, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.opt(2, &self.next_token);
-        fields.opt(3, &self.max_results);
-        fields.opt(4, &self.filter);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListImagesOutput {
-    pub image_ids: Option<Vec<ImageIdentifier>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListImagesOutput {
-    const SHAPE: &'static Shape = &shapes::ListImagesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.image_ids, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.image_ids);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListPullTimeUpdateExclusionsInput {
-    pub max_results: Option<i32>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListPullTimeUpdateExclusionsInput {
-    const SHAPE: &'static Shape = &shapes::ListPullTimeUpdateExclusionsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.max_results, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.max_results);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListPullTimeUpdateExclusionsOutput {
-    pub pull_time_update_exclusions: Option<Vec<String>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListPullTimeUpdateExclusionsOutput {
-    const SHAPE: &'static Shape = &shapes::ListPullTimeUpdateExclusionsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.pull_time_update_exclusions, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.pull_time_update_exclusions);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListReplicationBackfillsInput {
-    pub registry_id: Option<String>,
-    pub max_results: Option<i32>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListReplicationBackfillsInput {
-    const SHAPE: &'static Shape = &shapes::ListReplicationBackfillsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.max_results, value),
-            2 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.max_results);
-        fields.opt(2, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListReplicationBackfillsOutput {
-    pub registry_id: Option<String>,
-    pub backfills: Option<Vec<ReplicationBackfillSummary>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListReplicationBackfillsOutput {
-    const SHAPE: &'static Shape = &shapes::ListReplicationBackfillsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.backfills, value),
-            2 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.backfills);
-        fields.opt(2, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListTagsForResourceInput {
-    pub resource_arn: String,
-}
-
-impl Structure for ListTagsForResourceInput {
-    const SHAPE: &'static Shape = &shapes::ListTagsForResourceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.resource_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.resource_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListTagsForResourceOutput {
-    pub tags: Option<Vec<Tag>>,
-}
-
-impl Structure for ListTagsForResourceOutput {
-    const SHAPE: &'static Shape = &shapes::ListTagsForResourceResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PackageVulnerabilityDetails {
-    pub cvss: Option<Vec<CvssScore>>,
-    pub reference_urls: Option<Vec<String>>,
-    pub related_vulnerabilities: Option<Vec<String>>,
-    pub source: Option<String>,
-    pub source_url: Option<String>,
-    pub vendor_created_at: Option<Timestamp>,
-    pub vendor_severity: Option<String>,
-    pub vendor_updated_at: Option<Timestamp>,
-    pub vulnerability_id: Option<String>,
-    pub vulnerable_packages: Option<Vec<VulnerablePackage>>,
-}
-
-impl Structure for PackageVulnerabilityDetails {
-    const SHAPE: &'static Shape = &shapes::PackageVulnerabilityDetails;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cvss, value),
-            1 => put(&mut self.reference_urls, value),
-            2 => put(&mut self.related_vulnerabilities, value),
-            3 => put(&mut self.source, value),
-            4 => put(&mut self.source_url, value),
-            5 => put(&mut self.vendor_created_at, value),
-            6 => put(&mut self.vendor_severity, value),
-            7 => put(&mut self.vendor_updated_at, value),
-            8 => put(&mut self.vulnerability_id, value),
-            9 => put(&mut self.vulnerable_packages, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(10);
-        fields.opt(0, &self.cvss);
-        fields.opt(1, &self.reference_urls);
-        fields.opt(2, &self.related_vulnerabilities);
-        fields.opt(3, &self.source);
-        fields.opt(4, &self.source_url);
-        fields.opt(5, &self.vendor_created_at);
-        fields.opt(6, &self.vendor_severity);
-        fields.opt(7, &self.vendor_updated_at);
-        fields.opt(8, &self.vulnerability_id);
-        fields.opt(9, &self.vulnerable_packages);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PullThroughCacheRule {
-    pub ecr_repository_prefix: Option<String>,
-    pub upstream_registry_url: Option<String>,
-    pub created_at: Option<Timestamp>,
-    pub registry_id: Option<String>,
-    pub credential_arn: Option<String>,
-    pub custom_role_arn: Option<String>,
-    pub upstream_repository_prefix: Option<String>,
-    pub upstream_registry: Option<String>,
-    pub updated_at: Option<Timestamp>,
-}
-
-impl Structure for PullThroughCacheRule {
-    const SHAPE: &'static Shape = &shapes::PullThroughCacheRule;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.ecr_repository_prefix, value),
-            1 => put(&mut self.upstream_registry_url, value),
-            2 => put(&mut self.created_at, value),
-            3 => put(&mut self.registry_id, value),
-            4 => put(&mut self.credential_arn, value),
-            5 => put(&mut self.custom_role_arn, value),
-            6 => put(&mut self.upstream_repository_prefix, value),
-            7 => put(&mut self.upstream_registry, value),
-            8 => put(&mut self.updated_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(9);
-        fields.opt(0, &self.ecr_repository_prefix);
-        fields.opt(1, &self.upstream_registry_url);
-        fields.opt(2, &self.created_at);
-        fields.opt(3, &self.registry_id);
-        fields.opt(4, &self.credential_arn);
-        fields.opt(5, &self.custom_role_arn);
-        fields.opt(6, &self.upstream_repository_prefix);
-        fields.opt(7, &self.upstream_registry);
-        fields.opt(8, &self.updated_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutAccountSettingInput {
-    pub name: String,
-    pub value: String,
-}
-
-impl Structure for PutAccountSettingInput {
-    const SHAPE: &'static Shape = &shapes::PutAccountSettingRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => must(&mut self.value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.name);
-        fields.req(1, &self.value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutAccountSettingOutput {
-    pub name: Option<String>,
-    pub value: Option<String>,
-}
-
-impl Structure for PutAccountSettingOutput {
-    const SHAPE: &'static Shape = &shapes::PutAccountSettingResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            1 => put(&mut self.value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.name);
-        fields.opt(1, &self.value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutImageInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub image_manifest: String,
-    pub image_manifest_media_type: Option<String>,
-    pub image_tag: Option<String>,
-    pub image_digest: Option<String>,
-}
-
-impl Structure for PutImageInput {
-    const SHAPE: &'static Shape = &shapes::PutImageRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => must(&mut self.image_manifest, value),
-            3 => put(&mut self.image_manifest_media_type, value),
-            4 => put(&mut self.image_tag, value),
-            5 => put(&mut self.image_digest, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.req(2, &self.image_manifest);
-        fields.opt(3, &self.image_manifest_media_type);
-        fields.opt(4, &self.image_tag);
-        fields.opt(5, &self.image_digest);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutImageOutput {
-    pub image: Option<Image>,
-}
-
-impl Structure for PutImageOutput {
-    const SHAPE: &'static Shape = &shapes::PutImageResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.image, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.image);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutImageScanningConfigurationInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub image_scanning_configuration: ImageScanningConfiguration,
-}
-
-impl Structure for PutImageScanningConfigurationInput {
-    const SHAPE: &'static Shape = &shapes::PutImageScanningConfigurationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => must(&mut self.image_scanning_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.req(2, &self.image_scanning_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutImageScanningConfigurationOutput {
-    pub registry_id: Option<String>,
-    pub repository_name: Option<String>,
-    pub image_scanning_configuration: Option<ImageScanningConfiguration>,
-}
-
-impl Structure for PutImageScanningConfigurationOutput {
-    const SHAPE: &'static Shape = &shapes::PutImageScanningConfigurationResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_name, value),
-            2 => put(&mut self.image_scanning_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_name);
-        fields.opt(2, &self.image_scanning_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutImageTagMutabilityInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub image_tag_mutability: String,
-    pub image_tag_mutability_exclusion_filters: Option<Vec<ImageTagMutabilityExclusionFilter>>,
-}
-
-impl Structure for PutImageTagMutabilityInput {
-    const SHAPE: &'static Shape = &shapes::PutImageTagMutabilityRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => must(&mut self.image_tag_mutability, value),
-            3 => put(&mut self.image_tag_mutability_exclusion_filters, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.req(2, &self.image_tag_mutability);
-        fields.opt(3, &self.image_tag_mutability_exclusion_filters);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutImageTagMutabilityOutput {
-    pub registry_id: Option<String>,
-    pub repository_name: Option<String>,
-    pub image_tag_mutability: Option<String>,
-    pub image_tag_mutability_exclusion_filters: Option<Vec<ImageTagMutabilityExclusionFilter>>,
-}
-
-impl Structure for PutImageTagMutabilityOutput {
-    const SHAPE: &'static Shape = &shapes::PutImageTagMutabilityResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_name, value),
-            2 => put(&mut self.image_tag_mutability, value),
-            3 => put(&mut self.image_tag_mutability_exclusion_filters, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_name);
-        fields.opt(2, &self.image_tag_mutability);
-        fields.opt(3, &self.image_tag_mutability_exclusion_filters);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutLifecyclePolicyInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub lifecycle_policy_text: String,
-}
-
-impl Structure for PutLifecyclePolicyInput {
-    const SHAPE: &'static Shape = &shapes::PutLifecyclePolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => must(&mut self.lifecycle_policy_text, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.req(2, &self.lifecycle_policy_text);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutLifecyclePolicyOutput {
-    pub registry_id: Option<String>,
-    pub repository_name: Option<String>,
-    pub lifecycle_policy_text: Option<String>,
-}
-
-impl Structure for PutLifecyclePolicyOutput {
-    const SHAPE: &'static Shape = &shapes::PutLifecyclePolicyResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_name, value),
-            2 => put(&mut self.lifecycle_policy_text, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_name);
-        fields.opt(2, &self.lifecycle_policy_text);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutRegistryPolicyInput {
-    pub policy_text: String,
-}
-
-impl Structure for PutRegistryPolicyInput {
-    const SHAPE: &'static Shape = &shapes::PutRegistryPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.policy_text, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.policy_text);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutRegistryPolicyOutput {
-    pub registry_id: Option<String>,
-    pub policy_text: Option<String>,
-}
-
-impl Structure for PutRegistryPolicyOutput {
-    const SHAPE: &'static Shape = &shapes::PutRegistryPolicyResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.policy_text, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.policy_text);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutRegistryScanningConfigurationInput {
-    pub scan_type: Option<String>,
-    pub rules: Option<Vec<RegistryScanningRule>>,
-}
-
-impl Structure for PutRegistryScanningConfigurationInput {
-    const SHAPE: &'static Shape = &shapes::PutRegistryScanningConfigurationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.scan_type, value),
-            1 => put(&mut self.rules, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.scan_type);
-        fields.opt(1, &self.rules);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutRegistryScanningConfigurationOutput {
-    pub registry_scanning_configuration: Option<RegistryScanningConfiguration>,
-}
-
-impl Structure for PutRegistryScanningConfigurationOutput {
-    const SHAPE: &'static Shape = &shapes::PutRegistryScanningConfigurationResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_scanning_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.registry_scanning_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutReplicationConfigurationInput {
-    pub replication_configuration: ReplicationConfiguration,
-}
-
-impl Structure for PutReplicationConfigurationInput {
-    const SHAPE: &'static Shape = &shapes::PutReplicationConfigurationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.replication_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.replication_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutReplicationConfigurationOutput {
-    pub replication_configuration: Option<ReplicationConfiguration>,
-}
-
-impl Structure for PutReplicationConfigurationOutput {
-    const SHAPE: &'static Shape = &shapes::PutReplicationConfigurationResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.replication_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.replication_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutSigningConfigurationInput {
-    pub signing_configuration: SigningConfiguration,
-}
-
-impl Structure for PutSigningConfigurationInput {
-    const SHAPE: &'static Shape = &shapes::PutSigningConfigurationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.signing_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.signing_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutSigningConfigurationOutput {
-    pub signing_configuration: Option<SigningConfiguration>,
-}
-
-impl Structure for PutSigningConfigurationOutput {
-    const SHAPE: &'static Shape = &shapes::PutSigningConfigurationResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.signing_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.signing_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Recommendation {
-    pub url: Option<String>,
-    pub text: Option<String>,
-}
-
-impl Structure for Recommendation {
-    const SHAPE: &'static Shape = &shapes::Recommendation;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.url, value),
-            1 => put(&mut self.text, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.url);
-        fields.opt(1, &self.text);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RegisterPullTimeUpdateExclusionInput {
-    pub principal_arn: String,
-}
-
-impl Structure for RegisterPullTimeUpdateExclusionInput {
-    const SHAPE: &'static Shape = &shapes::RegisterPullTimeUpdateExclusionRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.principal_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.principal_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RegisterPullTimeUpdateExclusionOutput {
-    pub principal_arn: Option<String>,
-    pub created_at: Option<Timestamp>,
-}
-
-impl Structure for RegisterPullTimeUpdateExclusionOutput {
-    const SHAPE: &'static Shape = &shapes::RegisterPullTimeUpdateExclusionResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.principal_arn, value),
-            1 => put(&mut self.created_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.principal_arn);
-        fields.opt(1, &self.created_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RegistryScanningConfiguration {
-    pub scan_type: Option<String>,
-    pub rules: Option<Vec<RegistryScanningRule>>,
-}
-
-impl Structure for RegistryScanningConfiguration {
-    const SHAPE: &'static Shape = &shapes::RegistryScanningConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.scan_type, value),
-            1 => put(&mut self.rules, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.scan_type);
-        fields.opt(1, &self.rules);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RegistryScanningRule {
-    pub scan_frequency: String,
-    pub repository_filters: Vec<ScanningRepositoryFilter>,
-}
-
-impl Structure for RegistryScanningRule {
-    const SHAPE: &'static Shape = &shapes::RegistryScanningRule;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.scan_frequency, value),
-            1 => must(&mut self.repository_filters, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.scan_frequency);
-        fields.req(1, &self.repository_filters);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Remediation {
-    pub recommendation: Option<Recommendation>,
-}
-
-impl Structure for Remediation {
-    const SHAPE: &'static Shape = &shapes::Remediation;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.recommendation, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.recommendation);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ReplicationBackfillProgress {
-    pub total_replication_count: Option<i32>,
-    pub completed_replication_count: Option<i32>,
-    pub failed_replication_count: Option<i32>,
-    pub failure_codes: Option<Vec<String>>,
-}
-
-impl Structure for ReplicationBackfillProgress {
-    const SHAPE: &'static Shape = &shapes::ReplicationBackfillProgress;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.total_replication_count, value),
-            1 => put(&mut self.completed_replication_count, value),
-            2 => put(&mut self.failed_replication_count, value),
-            3 => put(&mut self.failure_codes, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.total_replication_count);
-        fields.opt(1, &self.completed_replication_count);
-        fields.opt(2, &self.failed_replication_count);
-        fields.opt(3, &self.failure_codes);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ReplicationBackfillResult {
-    pub repository_name: Option<String>,
-    pub image_id: Option<ImageIdentifier>,
-    pub status: Option<String>,
-    pub failure_code: Option<String>,
-    pub sub_image_failure_codes: Option<Vec<String>>,
-}
-
-impl Structure for ReplicationBackfillResult {
-    const SHAPE: &'static Shape = &shapes::ReplicationBackfillResult;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.repository_name, value),
-            1 => put(&mut self.image_id, value),
-            2 => put(&mut self.status, value),
-            3 => put(&mut self.failure_code, value),
-            4 => put(&mut self.sub_image_failure_codes, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.repository_name);
-        fields.opt(1, &self.image_id);
-        fields.opt(2, &self.status);
-        fields.opt(3, &self.failure_code);
-        fields.opt(4, &self.sub_image_failure_codes);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ReplicationBackfillSummary {
-    pub replication_backfill_id: Option<String>,
-    pub destination: Option<ReplicationDestination>,
-    pub status: Option<String>,
-    pub failure_code: Option<String>,
-    pub progress: Option<ReplicationBackfillProgress>,
-    pub started_at: Option<Timestamp>,
-    pub ended_at: Option<Timestamp>,
-}
-
-impl Structure for ReplicationBackfillSummary {
-    const SHAPE: &'static Shape = &shapes::ReplicationBackfillSummary;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.replication_backfill_id, value),
-            1 => put(&mut self.destination, value),
-            2 => put(&mut self.status, value),
-            3 => put(&mut self.failure_code, value),
-            4 => put(&mut self.progress, value),
-            5 => put(&mut self.started_at, value),
-            6 => put(&mut self.ended_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.replication_backfill_id);
-        fields.opt(1, &self.destination);
-        fields.opt(2, &self.status);
-        fields.opt(3, &self.failure_code);
-        fields.opt(4, &self.progress);
-        fields.opt(5, &self.started_at);
-        fields.opt(6, &self.ended_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ReplicationConfiguration {
-    pub rules: Vec<ReplicationRule>,
-}
-
-impl Structure for ReplicationConfiguration {
-    const SHAPE: &'static Shape = &shapes::ReplicationConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.rules, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.rules);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ReplicationDestination {
-    pub region: String,
-    pub registry_id: String,
-}
-
-impl Structure for ReplicationDestination {
-    const SHAPE: &'static Shape = &shapes::ReplicationDestination;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.region, value),
-            1 => must(&mut self.registry_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.region);
-        fields.req(1, &self.registry_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ReplicationRule {
-    pub destinations: Vec<ReplicationDestination>,
-    pub repository_filters: Option<Vec<RepositoryFilter>>,
-    pub delete_replication: Option<DeleteReplication>,
-}
-
-impl Structure for ReplicationRule {
-    const SHAPE: &'static Shape = &shapes::ReplicationRule;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.destinations, value),
-            1 => put(&mut self.repository_filters, value),
-            2 => put(&mut self.delete_replication, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.destinations);
-        fields.opt(1, &self.repository_filters);
-        fields.opt(2, &self.delete_replication);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Repository {
-    pub repository_arn: Option<String>,
-    pub registry_id: Option<String>,
-    pub repository_name: Option<String>,
-    pub repository_uri: Option<String>,
-    pub created_at: Option<Timestamp>,
-    pub image_tag_mutability: Option<String>,
-    pub image_tag_mutability_exclusion_filters: Option<Vec<ImageTagMutabilityExclusionFilter>>,
-    pub image_scanning_configuration: Option<ImageScanningConfiguration>,
-    pub encryption_configuration: Option<EncryptionConfiguration>,
-}
-
-impl Structure for Repository {
-    const SHAPE: &'static Shape = &shapes::Repository;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.repository_arn, value),
-            1 => put(&mut self.registry_id, value),
-            2 => put(&mut self.repository_name, value),
-            3 => put(&mut self.repository_uri, value),
-            4 => put(&mut self.created_at, value),
-            5 => put(&mut self.image_tag_mutability, value),
-            6 => put(&mut self.image_tag_mutability_exclusion_filters, value),
-            7 => put(&mut self.image_scanning_configuration, value),
-            8 => put(&mut self.encryption_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(9);
-        fields.opt(0, &self.repository_arn);
-        fields.opt(1, &self.registry_id);
-        fields.opt(2, &self.repository_name);
-        fields.opt(3, &self.repository_uri);
-        fields.opt(4, &self.created_at);
-        fields.opt(5, &self.image_tag_mutability);
-        fields.opt(6, &self.image_tag_mutability_exclusion_filters);
-        fields.opt(7, &self.image_scanning_configuration);
-        fields.opt(8, &self.encryption_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RepositoryCreationTemplate {
-    pub prefix: Option<String>,
-    pub description: Option<String>,
-    pub encryption_configuration: Option<EncryptionConfigurationForRepositoryCreationTemplate>,
-    pub resource_tags: Option<Vec<Tag>>,
-    pub image_tag_mutability: Option<String>,
-    pub image_tag_mutability_exclusion_filters: Option<Vec<ImageTagMutabilityExclusionFilter>>,
-    pub repository_policy: Option<String>,
-    pub lifecycle_policy: Option<String>,
-    pub applied_for: Option<Vec<String>>,
-    pub custom_role_arn: Option<String>,
-    pub created_at: Option<Timestamp>,
-    pub updated_at: Option<Timestamp>,
-}
-
-impl Structure for RepositoryCreationTemplate {
-    const SHAPE: &'static Shape = &shapes::RepositoryCreationTemplate;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.prefix, value),
-            1 => put(&mut self.description, value),
-            2 => put(&mut self.encryption_configuration, value),
-            3 => put(&mut self.resource_tags, value),
-            4 => put(&mut self.image_tag_mutability, value),
-            5 => put(&mut self.image_tag_mutability_exclusion_filters, value),
-            6 => put(&mut self.repository_policy, value),
-            7 => put(&mut self.lifecycle_policy, value),
-            8 => put(&mut self.applied_for, value),
-            9 => put(&mut self.custom_role_arn, value),
-            10 => put(&mut self.created_at, value),
-            11 => put(&mut self.updated_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(12);
-        fields.opt(0, &self.prefix);
-        fields.opt(1, &self.description);
-        fields.opt(2, &self.encryption_configuration);
-        fields.opt(3, &self.resource_tags);
-        fields.opt(4, &self.image_tag_mutability);
-        fields.opt(5, &self.image_tag_mutability_exclusion_filters);
-        fields.opt(6, &self.repository_policy);
-        fields.opt(7, &self.lifecycle_policy);
-        fields.opt(8, &self.applied_for);
-        fields.opt(9, &self.custom_role_arn);
-        fields.opt(10, &self.created_at);
-        fields.opt(11, &self.updated_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RepositoryFilter {
-    pub filter: String,
-    pub filter_type: String,
-}
-
-impl Structure for RepositoryFilter {
-    const SHAPE: &'static Shape = &shapes::RepositoryFilter;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.filter, value),
-            1 => must(&mut self.filter_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.filter);
-        fields.req(1, &self.filter_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RepositoryScanningConfiguration {
-    pub repository_arn: Option<String>,
-    pub repository_name: Option<String>,
-    pub scan_on_push: Option<bool>,
-    pub scan_frequency: Option<String>,
-    pub applied_scan_filters: Option<Vec<ScanningRepositoryFilter>>,
-}
-
-impl Structure for RepositoryScanningConfiguration {
-    const SHAPE: &'static Shape = &shapes::RepositoryScanningConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.repository_arn, value),
-            1 => put(&mut self.repository_name, value),
-            2 => put(&mut self.scan_on_push, value),
-            3 => put(&mut self.scan_frequency, value),
-            4 => put(&mut self.applied_scan_filters, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.repository_arn);
-        fields.opt(1, &self.repository_name);
-        fields.opt(2, &self.scan_on_push);
-        fields.opt(3, &self.scan_frequency);
-        fields.opt(4, &self.applied_scan_filters);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RepositoryScanningConfigurationFailure {
-    pub repository_name: Option<String>,
-    pub failure_code: Option<String>,
-    pub failure_reason: Option<String>,
-}
-
-impl Structure for RepositoryScanningConfigurationFailure {
-    const SHAPE: &'static Shape = &shapes::RepositoryScanningConfigurationFailure;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.repository_name, value),
-            1 => put(&mut self.failure_code, value),
-            2 => put(&mut self.failure_reason, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.repository_name);
-        fields.opt(1, &self.failure_code);
-        fields.opt(2, &self.failure_reason);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Resource {
-    pub details: Option<ResourceDetails>,
-    pub id: Option<String>,
-    pub tags: Option<BTreeMap<String, String>>,
-    pub r#type: Option<String>,
-}
-
-impl Structure for Resource {
-    const SHAPE: &'static Shape = &shapes::Resource;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.details, value),
-            1 => put(&mut self.id, value),
-            2 => put(&mut self.tags, value),
-            3 => put(&mut self.r#type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.details);
-        fields.opt(1, &self.id);
-        fields.opt(2, &self.tags);
-        fields.opt(3, &self.r#type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ResourceDetails {
-    pub aws_ecr_container_image: Option<AwsEcrContainerImageDetails>,
-}
-
-impl Structure for ResourceDetails {
-    const SHAPE: &'static Shape = &shapes::ResourceDetails;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.aws_ecr_container_image, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.aws_ecr_container_image);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ScanningRepositoryFilter {
-    pub filter: String,
-    pub filter_type: String,
-}
-
-impl Structure for ScanningRepositoryFilter {
-    const SHAPE: &'static Shape = &shapes::ScanningRepositoryFilter;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.filter, value),
-            1 => must(&mut self.filter_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.filter);
-        fields.req(1, &self.filter_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ScoreDetails {
-    pub cvss: Option<CvssScoreDetails>,
-}
-
-impl Structure for ScoreDetails {
-    const SHAPE: &'static Shape = &shapes::ScoreDetails;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cvss, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.cvss);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SetRepositoryPolicyInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub policy_text: String,
-    pub force: Option<bool>,
-}
-
-impl Structure for SetRepositoryPolicyInput {
-    const SHAPE: &'static Shape = &shapes::SetRepositoryPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => must(&mut self.policy_text, value),
-            3 => put(&mut self.force, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.req(2, &self.policy_text);
-        fields.opt(3, &self.force);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SetRepositoryPolicyOutput {
-    pub registry_id: Option<String>,
-    pub repository_name: Option<String>,
-    pub policy_text: Option<String>,
-}
-
-impl Structure for SetRepositoryPolicyOutput {
-    const SHAPE: &'static Shape = &shapes::SetRepositoryPolicyResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_name, value),
-            2 => put(&mut self.policy_text, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_name);
-        fields.opt(2, &self.policy_text);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SigningConfiguration {
-    pub rules: Vec<SigningRule>,
-}
-
-impl Structure for SigningConfiguration {
-    const SHAPE: &'static Shape = &shapes::SigningConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.rules, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.rules);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SigningRepositoryFilter {
-    pub filter: String,
-    pub filter_type: String,
-}
-
-impl Structure for SigningRepositoryFilter {
-    const SHAPE: &'static Shape = &shapes::SigningRepositoryFilter;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.filter, value),
-            1 => must(&mut self.filter_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.filter);
-        fields.req(1, &self.filter_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SigningRule {
-    pub signing_profile_arn: String,
-    pub repository_filters: Option<Vec<SigningRepositoryFilter>>,
-}
-
-impl Structure for SigningRule {
-    const SHAPE: &'static Shape = &shapes::SigningRule;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.signing_profile_arn, value),
-            1 => put(&mut self.repository_filters, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.signing_profile_arn);
-        fields.opt(1, &self.repository_filters);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StartImageScanInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub image_id: ImageIdentifier,
-}
-
-impl Structure for StartImageScanInput {
-    const SHAPE: &'static Shape = &shapes::StartImageScanRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => must(&mut self.image_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.req(2, &self.image_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StartImageScanOutput {
-    pub registry_id: Option<String>,
-    pub repository_name: Option<String>,
-    pub image_id: Option<ImageIdentifier>,
-    pub image_scan_status: Option<ImageScanStatus>,
-}
-
-impl Structure for StartImageScanOutput {
-    const SHAPE: &'static Shape = &shapes::StartImageScanResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_name, value),
-            2 => put(&mut self.image_id, value),
-            3 => put(&mut self.image_scan_status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_name);
-        fields.opt(2, &self.image_id);
-        fields.opt(3, &self.image_scan_status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StartLifecyclePolicyPreviewInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub lifecycle_policy_text: Option<String>,
-}
-
-impl Structure for StartLifecyclePolicyPreviewInput {
-    const SHAPE: &'static Shape = &shapes::StartLifecyclePolicyPreviewRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => put(&mut self.lifecycle_policy_text, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.opt(2, &self.lifecycle_policy_text);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StartLifecyclePolicyPreviewOutput {
-    pub registry_id: Option<String>,
-    pub repository_name: Option<String>,
-    pub lifecycle_policy_text: Option<String>,
-    pub status: Option<String>,
-}
-
-impl Structure for StartLifecyclePolicyPreviewOutput {
-    const SHAPE: &'static Shape = &shapes::StartLifecyclePolicyPreviewResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_name, value),
-            2 => put(&mut self.lifecycle_policy_text, value),
-            3 => put(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_name);
-        fields.opt(2, &self.lifecycle_policy_text);
-        fields.opt(3, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StartReplicationBackfillInput {
-    pub registry_id: Option<String>,
-    pub destination: ReplicationDestination,
-}
-
-impl Structure for StartReplicationBackfillInput {
-    const SHAPE: &'static Shape = &shapes::StartReplicationBackfillRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.destination, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.destination);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StartReplicationBackfillOutput {
-    pub replication_backfill_id: Option<String>,
-    pub registry_id: Option<String>,
-    pub destination: Option<ReplicationDestination>,
-    pub status: Option<String>,
-    pub started_at: Option<Timestamp>,
-}
-
-impl Structure for StartReplicationBackfillOutput {
-    const SHAPE: &'static Shape = &shapes::StartReplicationBackfillResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.replication_backfill_id, value),
-            1 => put(&mut self.registry_id, value),
-            2 => put(&mut self.destination, value),
-            3 => put(&mut self.status, value),
-            4 => put(&mut self.started_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.replication_backfill_id);
-        fields.opt(1, &self.registry_id);
-        fields.opt(2, &self.destination);
-        fields.opt(3, &self.status);
-        fields.opt(4, &self.started_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StopReplicationBackfillInput {
-    pub registry_id: Option<String>,
-    pub replication_backfill_id: String,
-}
-
-impl Structure for StopReplicationBackfillInput {
-    const SHAPE: &'static Shape = &shapes::StopReplicationBackfillRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.replication_backfill_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.replication_backfill_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StopReplicationBackfillOutput {
-    pub registry_id: Option<String>,
-    pub replication_backfill_id: Option<String>,
-    pub destination: Option<ReplicationDestination>,
-    pub status: Option<String>,
-    pub started_at: Option<Timestamp>,
-}
-
-impl Structure for StopReplicationBackfillOutput {
-    const SHAPE: &'static Shape = &shapes::StopReplicationBackfillResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.replication_backfill_id, value),
-            2 => put(&mut self.destination, value),
-            3 => put(&mut self.status, value),
-            4 => put(&mut self.started_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.replication_backfill_id);
-        fields.opt(2, &self.destination);
-        fields.opt(3, &self.status);
-        fields.opt(4, &self.started_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SubjectIdentifier {
-    pub image_digest: String,
-}
-
-impl Structure for SubjectIdentifier {
-    const SHAPE: &'static Shape = &shapes::SubjectIdentifier;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.image_digest, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.image_digest);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Tag {
-    pub key: String,
-    pub value: String,
-}
-
-impl Structure for Tag {
-    const SHAPE: &'static Shape = &shapes::Tag;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.key, value),
-            1 => must(&mut self.value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.key);
-        fields.req(1, &self.value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TagResourceInput {
-    pub resource_arn: String,
-    pub tags: Vec<Tag>,
-}
-
-impl Structure for TagResourceInput {
-    const SHAPE: &'static Shape = &shapes::TagResourceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.resource_arn, value),
-            1 => must(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.resource_arn);
-        fields.req(1, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TagResourceOutput {}
-
-impl Structure for TagResourceOutput {
-    const SHAPE: &'static Shape = &shapes::TagResourceResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let fields = Fields::with_capacity(0);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TransitioningImageTotalCount {
-    pub target_storage_class: Option<String>,
-    pub image_total_count: Option<i32>,
-}
-
-impl Structure for TransitioningImageTotalCount {
-    const SHAPE: &'static Shape = &shapes::TransitioningImageTotalCount;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.target_storage_class, value),
-            1 => put(&mut self.image_total_count, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.target_storage_class);
-        fields.opt(1, &self.image_total_count);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UntagResourceInput {
-    pub resource_arn: String,
-    pub tag_keys: Vec<String>,
-}
-
-impl Structure for UntagResourceInput {
-    const SHAPE: &'static Shape = &shapes::UntagResourceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.resource_arn, value),
-            1 => must(&mut self.tag_keys, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.resource_arn);
-        fields.req(1, &self.tag_keys);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UntagResourceOutput {}
-
-impl Structure for UntagResourceOutput {
-    const SHAPE: &'static Shape = &shapes::UntagResourceResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let fields = Fields::with_capacity(0);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateImageStorageClassInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub image_id: ImageIdentifier,
-    pub target_storage_class: String,
-}
-
-impl Structure for UpdateImageStorageClassInput {
-    const SHAPE: &'static Shape = &shapes::UpdateImageStorageClassRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => must(&mut self.image_id, value),
-            3 => must(&mut self.target_storage_class, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.req(2, &self.image_id);
-        fields.req(3, &self.target_storage_class);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateImageStorageClassOutput {
-    pub registry_id: Option<String>,
-    pub repository_name: Option<String>,
-    pub image_id: Option<ImageIdentifier>,
-    pub image_status: Option<String>,
-}
-
-impl Structure for UpdateImageStorageClassOutput {
-    const SHAPE: &'static Shape = &shapes::UpdateImageStorageClassResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_name, value),
-            2 => put(&mut self.image_id, value),
-            3 => put(&mut self.image_status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_name);
-        fields.opt(2, &self.image_id);
-        fields.opt(3, &self.image_status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdatePullThroughCacheRuleInput {
-    pub registry_id: Option<String>,
-    pub ecr_repository_prefix: String,
-    pub credential_arn: Option<String>,
-    pub custom_role_arn: Option<String>,
-}
-
-impl Structure for UpdatePullThroughCacheRuleInput {
-    const SHAPE: &'static Shape = &shapes::UpdatePullThroughCacheRuleRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.ecr_repository_prefix, value),
-            2 => put(&mut self.credential_arn, value),
-            3 => put(&mut self.custom_role_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.ecr_repository_prefix);
-        fields.opt(2, &self.credential_arn);
-        fields.opt(3, &self.custom_role_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdatePullThroughCacheRuleOutput {
-    pub ecr_repository_prefix: Option<String>,
-    pub registry_id: Option<String>,
-    pub updated_at: Option<Timestamp>,
-    pub credential_arn: Option<String>,
-    pub custom_role_arn: Option<String>,
-    pub upstream_repository_prefix: Option<String>,
-}
-
-impl Structure for UpdatePullThroughCacheRuleOutput {
-    const SHAPE: &'static Shape = &shapes::UpdatePullThroughCacheRuleResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.ecr_repository_prefix, value),
-            1 => put(&mut self.registry_id, value),
-            2 => put(&mut self.updated_at, value),
-            3 => put(&mut self.credential_arn, value),
-            4 => put(&mut self.custom_role_arn, value),
-            5 => put(&mut self.upstream_repository_prefix, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.ecr_repository_prefix);
-        fields.opt(1, &self.registry_id);
-        fields.opt(2, &self.updated_at);
-        fields.opt(3, &self.credential_arn);
-        fields.opt(4, &self.custom_role_arn);
-        fields.opt(5, &self.upstream_repository_prefix);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateRepositoryCreationTemplateInput {
-    pub prefix: String,
-    pub description: Option<String>,
-    pub encryption_configuration: Option<EncryptionConfigurationForRepositoryCreationTemplate>,
-    pub resource_tags: Option<Vec<Tag>>,
-    pub image_tag_mutability: Option<String>,
-    pub image_tag_mutability_exclusion_filters: Option<Vec<ImageTagMutabilityExclusionFilter>>,
-    pub repository_policy: Option<String>,
-    pub lifecycle_policy: Option<String>,
-    pub applied_for: Option<Vec<String>>,
-    pub custom_role_arn: Option<String>,
-}
-
-impl Structure for UpdateRepositoryCreationTemplateInput {
-    const SHAPE: &'static Shape = &shapes::UpdateRepositoryCreationTemplateRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.prefix, value),
-            1 => put(&mut self.description, value),
-            2 => put(&mut self.encryption_configuration, value),
-            3 => put(&mut self.resource_tags, value),
-            4 => put(&mut self.image_tag_mutability, value),
-            5 => put(&mut self.image_tag_mutability_exclusion_filters, value),
-            6 => put(&mut self.repository_policy, value),
-            7 => put(&mut self.lifecycle_policy, value),
-            8 => put(&mut self.applied_for, value),
-            9 => put(&mut self.custom_role_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(10);
-        fields.req(0, &self.prefix);
-        fields.opt(1, &self.description);
-        fields.opt(2, &self.encryption_configuration);
-        fields.opt(3, &self.resource_tags);
-        fields.opt(4, &self.image_tag_mutability);
-        fields.opt(5, &self.image_tag_mutability_exclusion_filters);
-        fields.opt(6, &self.repository_policy);
-        fields.opt(7, &self.lifecycle_policy);
-        fields.opt(8, &self.applied_for);
-        fields.opt(9, &self.custom_role_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateRepositoryCreationTemplateOutput {
-    pub registry_id: Option<String>,
-    pub repository_creation_template: Option<RepositoryCreationTemplate>,
-}
-
-impl Structure for UpdateRepositoryCreationTemplateOutput {
-    const SHAPE: &'static Shape = &shapes::UpdateRepositoryCreationTemplateResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_creation_template, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_creation_template);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UploadLayerPartInput {
-    pub registry_id: Option<String>,
-    pub repository_name: String,
-    pub upload_id: String,
-    pub part_first_byte: i64,
-    pub part_last_byte: i64,
-    pub layer_part_blob: Bytes,
-}
-
-impl Structure for UploadLayerPartInput {
-    const SHAPE: &'static Shape = &shapes::UploadLayerPartRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => must(&mut self.repository_name, value),
-            2 => must(&mut self.upload_id, value),
-            3 => must(&mut self.part_first_byte, value),
-            4 => must(&mut self.part_last_byte, value),
-            5 => must(&mut self.layer_part_blob, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.registry_id);
-        fields.req(1, &self.repository_name);
-        fields.req(2, &self.upload_id);
-        fields.req(3, &self.part_first_byte);
-        fields.req(4, &self.part_last_byte);
-        fields.req(5, &self.layer_part_blob);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UploadLayerPartOutput {
-    pub registry_id: Option<String>,
-    pub repository_name: Option<String>,
-    pub upload_id: Option<String>,
-    pub last_byte_received: Option<i64>,
-}
-
-impl Structure for UploadLayerPartOutput {
-    const SHAPE: &'static Shape = &shapes::UploadLayerPartResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_id, value),
-            1 => put(&mut self.repository_name, value),
-            2 => put(&mut self.upload_id, value),
-            3 => put(&mut self.last_byte_received, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.registry_id);
-        fields.opt(1, &self.repository_name);
-        fields.opt(2, &self.upload_id);
-        fields.opt(3, &self.last_byte_received);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ValidatePullThroughCacheRuleInput {
-    pub ecr_repository_prefix: String,
-    pub registry_id: Option<String>,
-}
-
-impl Structure for ValidatePullThroughCacheRuleInput {
-    const SHAPE: &'static Shape = &shapes::ValidatePullThroughCacheRuleRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.ecr_repository_prefix, value),
-            1 => put(&mut self.registry_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.ecr_repository_prefix);
-        fields.opt(1, &self.registry_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ValidatePullThroughCacheRuleOutput {
-    pub ecr_repository_prefix: Option<String>,
-    pub registry_id: Option<String>,
-    pub upstream_registry_url: Option<String>,
-    pub credential_arn: Option<String>,
-    pub custom_role_arn: Option<String>,
-    pub upstream_repository_prefix: Option<String>,
-    pub is_valid: Option<bool>,
-    pub failure: Option<String>,
-}
-
-impl Structure for ValidatePullThroughCacheRuleOutput {
-    const SHAPE: &'static Shape = &shapes::ValidatePullThroughCacheRuleResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.ecr_repository_prefix, value),
-            1 => put(&mut self.registry_id, value),
-            2 => put(&mut self.upstream_registry_url, value),
-            3 => put(&mut self.credential_arn, value),
-            4 => put(&mut self.custom_role_arn, value),
-            5 => put(&mut self.upstream_repository_prefix, value),
-            6 => put(&mut self.is_valid, value),
-            7 => put(&mut self.failure, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(8);
-        fields.opt(0, &self.ecr_repository_prefix);
-        fields.opt(1, &self.registry_id);
-        fields.opt(2, &self.upstream_registry_url);
-        fields.opt(3, &self.credential_arn);
-        fields.opt(4, &self.custom_role_arn);
-        fields.opt(5, &self.upstream_repository_prefix);
-        fields.opt(6, &self.is_valid);
-        fields.opt(7, &self.failure);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct VulnerablePackage {
-    pub arch: Option<String>,
-    pub epoch: Option<i32>,
-    pub file_path: Option<String>,
-    pub name: Option<String>,
-    pub package_manager: Option<String>,
-    pub release: Option<String>,
-    pub source_layer_hash: Option<String>,
-    pub version: Option<String>,
-    pub fixed_in_version: Option<String>,
-}
-
-impl Structure for VulnerablePackage {
-    const SHAPE: &'static Shape = &shapes::VulnerablePackage;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arch, value),
-            1 => put(&mut self.epoch, value),
-            2 => put(&mut self.file_path, value),
-            3 => put(&mut self.name, value),
-            4 => put(&mut self.package_manager, value),
-            5 => put(&mut self.release, value),
-            6 => put(&mut self.source_layer_hash, value),
-            7 => put(&mut self.version, value),
-            8 => put(&mut self.fixed_in_version, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(9);
-        fields.opt(0, &self.arch);
-        fields.opt(1, &self.epoch);
-        fields.opt(2, &self.file_path);
-        fields.opt(3, &self.name);
-        fields.opt(4, &self.package_manager);
-        fields.opt(5, &self.release);
-        fields.opt(6, &self.source_layer_hash);
-        fields.opt(7, &self.version);
-        fields.opt(8, &self.fixed_in_version);
-        fields.done()
+structures! {
+    Attribute: Attribute {
+        0 opt key: String,
+        1 opt value: String,
+    }
+    AuthorizationData: AuthorizationData {
+        0 opt authorization_token: String,
+        1 opt expires_at: Timestamp,
+        2 opt proxy_endpoint: String,
+    }
+    AwsEcrContainerImageDetails: AwsEcrContainerImageDetails {
+        0 opt architecture: String,
+        1 opt author: String,
+        2 opt image_hash: String,
+        3 opt image_tags: Vec<String>,
+        4 opt platform: String,
+        5 opt pushed_at: Timestamp,
+        6 opt last_in_use_at: Timestamp,
+        7 opt in_use_count: i64,
+        8 opt registry: String,
+        9 opt repository_name: String,
+    }
+    BatchCheckLayerAvailabilityInput: BatchCheckLayerAvailabilityRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 req layer_digests: Vec<String>,
+    }
+    BatchCheckLayerAvailabilityOutput: BatchCheckLayerAvailabilityResponse {
+        0 opt layers: Vec<Layer>,
+        1 opt failures: Vec<LayerFailure>,
+    }
+    BatchDeleteImageInput: BatchDeleteImageRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 req image_ids: Vec<ImageIdentifier>,
+    }
+    BatchDeleteImageOutput: BatchDeleteImageResponse {
+        0 opt image_ids: Vec<ImageIdentifier>,
+        1 opt failures: Vec<ImageFailure>,
+    }
+    BatchGetImageInput: BatchGetImageRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 req image_ids: Vec<ImageIdentifier>,
+        3 opt accepted_media_types: Vec<String>,
+    }
+    BatchGetImageOutput: BatchGetImageResponse {
+        0 opt images: Vec<Image>,
+        1 opt failures: Vec<ImageFailure>,
+    }
+    BatchGetRepositoryScanningConfigurationInput: BatchGetRepositoryScanningConfigurationRequest {
+        0 req repository_names: Vec<String>,
+    }
+    BatchGetRepositoryScanningConfigurationOutput: BatchGetRepositoryScanningConfigurationResponse {
+        0 opt scanning_configurations: Vec<RepositoryScanningConfiguration>,
+        1 opt failures: Vec<RepositoryScanningConfigurationFailure>,
+    }
+    CompleteLayerUploadInput: CompleteLayerUploadRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 req upload_id: String,
+        3 req layer_digests: Vec<String>,
+    }
+    CompleteLayerUploadOutput: CompleteLayerUploadResponse {
+        0 opt registry_id: String,
+        1 opt repository_name: String,
+        2 opt upload_id: String,
+        3 opt layer_digest: String,
+    }
+    CreatePullThroughCacheRuleInput: CreatePullThroughCacheRuleRequest {
+        0 req ecr_repository_prefix: String,
+        1 req upstream_registry_url: String,
+        2 opt registry_id: String,
+        3 opt upstream_registry: String,
+        4 opt credential_arn: String,
+        5 opt custom_role_arn: String,
+        6 opt upstream_repository_prefix: String,
+    }
+    CreatePullThroughCacheRuleOutput: CreatePullThroughCacheRuleResponse {
+        0 opt ecr_repository_prefix: String,
+        1 opt upstream_registry_url: String,
+        2 opt created_at: Timestamp,
+        3 opt registry_id: String,
+        4 opt upstream_registry: String,
+        5 opt credential_arn: String,
+        6 opt custom_role_arn: String,
+        7 opt upstream_repository_prefix: String,
+    }
+    CreateRepositoryCreationTemplateInput: CreateRepositoryCreationTemplateRequest {
+        0 req prefix: String,
+        1 opt description: String,
+        2 opt encryption_configuration: EncryptionConfigurationForRepositoryCreationTemplate,
+        3 opt resource_tags: Vec<Tag>,
+        4 opt image_tag_mutability: String,
+        5 opt image_tag_mutability_exclusion_filters: Vec<ImageTagMutabilityExclusionFilter>,
+        6 opt repository_policy: String,
+        7 opt lifecycle_policy: String,
+        8 req applied_for: Vec<String>,
+        9 opt custom_role_arn: String,
+    }
+    CreateRepositoryCreationTemplateOutput: CreateRepositoryCreationTemplateResponse {
+        0 opt registry_id: String,
+        1 opt repository_creation_template: RepositoryCreationTemplate,
+    }
+    CreateRepositoryInput: CreateRepositoryRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 opt tags: Vec<Tag>,
+        3 opt image_tag_mutability: String,
+        4 opt image_tag_mutability_exclusion_filters: Vec<ImageTagMutabilityExclusionFilter>,
+        5 opt image_scanning_configuration: ImageScanningConfiguration,
+        6 opt encryption_configuration: EncryptionConfiguration,
+    }
+    CreateRepositoryOutput: CreateRepositoryResponse {
+        0 opt repository: Repository,
+    }
+    CvssScore: CvssScore {
+        0 opt base_score: f64,
+        1 opt scoring_vector: String,
+        2 opt source: String,
+        3 opt version: String,
+    }
+    CvssScoreAdjustment: CvssScoreAdjustment {
+        0 opt metric: String,
+        1 opt reason: String,
+    }
+    CvssScoreDetails: CvssScoreDetails {
+        0 opt adjustments: Vec<CvssScoreAdjustment>,
+        1 opt score: f64,
+        2 opt score_source: String,
+        3 opt scoring_vector: String,
+        4 opt version: String,
+    }
+    DeleteLifecyclePolicyInput: DeleteLifecyclePolicyRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+    }
+    DeleteLifecyclePolicyOutput: DeleteLifecyclePolicyResponse {
+        0 opt registry_id: String,
+        1 opt repository_name: String,
+        2 opt lifecycle_policy_text: String,
+        3 opt last_evaluated_at: Timestamp,
+    }
+    DeletePullThroughCacheRuleInput: DeletePullThroughCacheRuleRequest {
+        0 req ecr_repository_prefix: String,
+        1 opt registry_id: String,
+    }
+    DeletePullThroughCacheRuleOutput: DeletePullThroughCacheRuleResponse {
+        0 opt ecr_repository_prefix: String,
+        1 opt upstream_registry_url: String,
+        2 opt created_at: Timestamp,
+        3 opt registry_id: String,
+        4 opt credential_arn: String,
+        5 opt custom_role_arn: String,
+        6 opt upstream_repository_prefix: String,
+    }
+    DeleteRegistryPolicyInput: DeleteRegistryPolicyRequest {}
+    DeleteRegistryPolicyOutput: DeleteRegistryPolicyResponse {
+        0 opt registry_id: String,
+        1 opt policy_text: String,
+    }
+    DeleteReplication: DeleteReplication {
+        0 req enabled: bool,
+    }
+    DeleteRepositoryCreationTemplateInput: DeleteRepositoryCreationTemplateRequest {
+        0 req prefix: String,
+    }
+    DeleteRepositoryCreationTemplateOutput: DeleteRepositoryCreationTemplateResponse {
+        0 opt registry_id: String,
+        1 opt repository_creation_template: RepositoryCreationTemplate,
+    }
+    DeleteRepositoryPolicyInput: DeleteRepositoryPolicyRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+    }
+    DeleteRepositoryPolicyOutput: DeleteRepositoryPolicyResponse {
+        0 opt registry_id: String,
+        1 opt repository_name: String,
+        2 opt policy_text: String,
+    }
+    DeleteRepositoryInput: DeleteRepositoryRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 opt force: bool,
+    }
+    DeleteRepositoryOutput: DeleteRepositoryResponse {
+        0 opt repository: Repository,
+    }
+    DeleteSigningConfigurationInput: DeleteSigningConfigurationRequest {}
+    DeleteSigningConfigurationOutput: DeleteSigningConfigurationResponse {
+        0 opt registry_id: String,
+        1 opt signing_configuration: SigningConfiguration,
+    }
+    DeregisterPullTimeUpdateExclusionInput: DeregisterPullTimeUpdateExclusionRequest {
+        0 req principal_arn: String,
+    }
+    DeregisterPullTimeUpdateExclusionOutput: DeregisterPullTimeUpdateExclusionResponse {
+        0 opt principal_arn: String,
+    }
+    DescribeImageReplicationStatusInput: DescribeImageReplicationStatusRequest {
+        0 req repository_name: String,
+        1 req image_id: ImageIdentifier,
+        2 opt registry_id: String,
+    }
+    DescribeImageReplicationStatusOutput: DescribeImageReplicationStatusResponse {
+        0 opt repository_name: String,
+        1 opt image_id: ImageIdentifier,
+        2 opt replication_statuses: Vec<ImageReplicationStatus>,
+    }
+    DescribeImageScanFindingsInput: DescribeImageScanFindingsRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 req image_id: ImageIdentifier,
+        3 opt next_token: String,
+        4 opt max_results: i32,
+    }
+    DescribeImageScanFindingsOutput: DescribeImageScanFindingsResponse {
+        0 opt registry_id: String,
+        1 opt repository_name: String,
+        2 opt image_id: ImageIdentifier,
+        3 opt image_scan_status: ImageScanStatus,
+        4 opt image_scan_findings: ImageScanFindings,
+        5 opt next_token: String,
+    }
+    DescribeImageSigningStatusInput: DescribeImageSigningStatusRequest {
+        0 req repository_name: String,
+        1 req image_id: ImageIdentifier,
+        2 opt registry_id: String,
+    }
+    DescribeImageSigningStatusOutput: DescribeImageSigningStatusResponse {
+        0 opt repository_name: String,
+        1 opt image_id: ImageIdentifier,
+        2 opt registry_id: String,
+        3 opt signing_statuses: Vec<ImageSigningStatus>,
+    }
+    DescribeImagesFilter: DescribeImagesFilter {
+        0 opt tag_status: String,
+        1 opt image_status: String,
+    }
+    DescribeImagesInput: DescribeImagesRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 opt image_ids: Vec<ImageIdentifier>,
+        3 opt next_token: String,
+        4 opt max_results: i32,
+        5 opt filter: DescribeImagesFilter,
+    }
+    DescribeImagesOutput: DescribeImagesResponse {
+        0 opt image_details: Vec<ImageDetail>,
+        1 opt next_token: String,
+    }
+    DescribePullThroughCacheRulesInput: DescribePullThroughCacheRulesRequest {
+        0 opt registry_id: String,
+        1 opt ecr_repository_prefixes: Vec<String>,
+        2 opt next_token: String,
+        3 opt max_results: i32,
+    }
+    DescribePullThroughCacheRulesOutput: DescribePullThroughCacheRulesResponse {
+        0 opt pull_through_cache_rules: Vec<PullThroughCacheRule>,
+        1 opt next_token: String,
+    }
+    DescribeRegistryInput: DescribeRegistryRequest {}
+    DescribeRegistryOutput: DescribeRegistryResponse {
+        0 opt registry_id: String,
+        1 opt replication_configuration: ReplicationConfiguration,
+    }
+    DescribeReplicationBackfillResultsInput: DescribeReplicationBackfillResultsRequest {
+        0 opt registry_id: String,
+        1 req replication_backfill_id: String,
+        2 opt result_status_filter: String,
+        3 opt max_results: i32,
+        4 opt next_token: String,
+    }
+    DescribeReplicationBackfillResultsOutput: DescribeReplicationBackfillResultsResponse {
+        0 opt registry_id: String,
+        1 opt replication_backfill_id: String,
+        2 opt destination: ReplicationDestination,
+        3 opt status: String,
+        4 opt failure_code: String,
+        5 opt progress: ReplicationBackfillProgress,
+        6 opt results: Vec<ReplicationBackfillResult>,
+        7 opt started_at: Timestamp,
+        8 opt ended_at: Timestamp,
+        9 opt next_token: String,
+    }
+    DescribeRepositoriesInput: DescribeRepositoriesRequest {
+        0 opt registry_id: String,
+        1 opt repository_names: Vec<String>,
+        2 opt next_token: String,
+        3 opt max_results: i32,
+    }
+    DescribeRepositoriesOutput: DescribeRepositoriesResponse {
+        0 opt repositories: Vec<Repository>,
+        1 opt next_token: String,
+    }
+    DescribeRepositoryCreationTemplatesInput: DescribeRepositoryCreationTemplatesRequest {
+        0 opt prefixes: Vec<String>,
+        1 opt next_token: String,
+        2 opt max_results: i32,
+    }
+    DescribeRepositoryCreationTemplatesOutput: DescribeRepositoryCreationTemplatesResponse {
+        0 opt registry_id: String,
+        1 opt repository_creation_templates: Vec<RepositoryCreationTemplate>,
+        2 opt next_token: String,
+    }
+    EncryptionConfiguration: EncryptionConfiguration {
+        0 req encryption_type: String,
+        1 opt kms_key: String,
+    }
+    EncryptionConfigurationForRepositoryCreationTemplate: EncryptionConfigurationForRepositoryCreationTemplate {
+        0 req encryption_type: String,
+        1 opt kms_key: String,
+    }
+    EnhancedImageScanFinding: EnhancedImageScanFinding {
+        0 opt aws_account_id: String,
+        1 opt description: String,
+        2 opt finding_arn: String,
+        3 opt first_observed_at: Timestamp,
+        4 opt last_observed_at: Timestamp,
+        5 opt package_vulnerability_details: PackageVulnerabilityDetails,
+        6 opt remediation: Remediation,
+        7 opt resources: Vec<Resource>,
+        8 opt score: f64,
+        9 opt score_details: ScoreDetails,
+        10 opt severity: String,
+        11 opt status: String,
+        12 opt title: String,
+        13 opt r#type: String,
+        14 opt updated_at: Timestamp,
+        15 opt fix_available: String,
+        16 opt exploit_available: String,
+    }
+    GetAccountSettingInput: GetAccountSettingRequest {
+        0 req name: String,
+    }
+    GetAccountSettingOutput: GetAccountSettingResponse {
+        0 opt name: String,
+        1 opt value: String,
+    }
+    GetAuthorizationTokenInput: GetAuthorizationTokenRequest {
+        0 opt registry_ids: Vec<String>,
+    }
+    GetAuthorizationTokenOutput: GetAuthorizationTokenResponse {
+        0 opt authorization_data: Vec<AuthorizationData>,
+    }
+    GetDownloadUrlForLayerInput: GetDownloadUrlForLayerRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 req layer_digest: String,
+    }
+    GetDownloadUrlForLayerOutput: GetDownloadUrlForLayerResponse {
+        0 opt download_url: String,
+        1 opt layer_digest: String,
+    }
+    GetLifecyclePolicyPreviewInput: GetLifecyclePolicyPreviewRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 opt image_ids: Vec<ImageIdentifier>,
+        3 opt next_token: String,
+        4 opt max_results: i32,
+        5 opt filter: LifecyclePolicyPreviewFilter,
+    }
+    GetLifecyclePolicyPreviewOutput: GetLifecyclePolicyPreviewResponse {
+        0 opt registry_id: String,
+        1 opt repository_name: String,
+        2 opt lifecycle_policy_text: String,
+        3 opt status: String,
+        4 opt next_token: String,
+        5 opt preview_results: Vec<LifecyclePolicyPreviewResult>,
+        6 opt summary: LifecyclePolicyPreviewSummary,
+    }
+    GetLifecyclePolicyInput: GetLifecyclePolicyRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+    }
+    GetLifecyclePolicyOutput: GetLifecyclePolicyResponse {
+        0 opt registry_id: String,
+        1 opt repository_name: String,
+        2 opt lifecycle_policy_text: String,
+        3 opt last_evaluated_at: Timestamp,
+    }
+    GetRegistryPolicyInput: GetRegistryPolicyRequest {}
+    GetRegistryPolicyOutput: GetRegistryPolicyResponse {
+        0 opt registry_id: String,
+        1 opt policy_text: String,
+    }
+    GetRegistryScanningConfigurationInput: GetRegistryScanningConfigurationRequest {}
+    GetRegistryScanningConfigurationOutput: GetRegistryScanningConfigurationResponse {
+        0 opt registry_id: String,
+        1 opt scanning_configuration: RegistryScanningConfiguration,
+    }
+    GetRepositoryPolicyInput: GetRepositoryPolicyRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+    }
+    GetRepositoryPolicyOutput: GetRepositoryPolicyResponse {
+        0 opt registry_id: String,
+        1 opt repository_name: String,
+        2 opt policy_text: String,
+    }
+    GetSigningConfigurationInput: GetSigningConfigurationRequest {}
+    GetSigningConfigurationOutput: GetSigningConfigurationResponse {
+        0 opt registry_id: String,
+        1 opt signing_configuration: SigningConfiguration,
+    }
+    Image: Image {
+        0 opt registry_id: String,
+        1 opt repository_name: String,
+        2 opt image_id: ImageIdentifier,
+        3 opt image_manifest: String,
+        4 opt image_manifest_media_type: String,
+    }
+    ImageDetail: ImageDetail {
+        0 opt registry_id: String,
+        1 opt repository_name: String,
+        2 opt image_digest: String,
+        3 opt image_tags: Vec<String>,
+        4 opt image_size_in_bytes: i64,
+        5 opt image_pushed_at: Timestamp,
+        6 opt image_scan_status: ImageScanStatus,
+        7 opt image_scan_findings_summary: ImageScanFindingsSummary,
+        8 opt image_manifest_media_type: String,
+        9 opt artifact_media_type: String,
+        10 opt last_recorded_pull_time: Timestamp,
+        11 opt subject_manifest_digest: String,
+        12 opt image_status: String,
+        13 opt last_archived_at: Timestamp,
+        14 opt last_activated_at: Timestamp,
+    }
+    ImageFailure: ImageFailure {
+        0 opt image_id: ImageIdentifier,
+        1 opt failure_code: String,
+        2 opt failure_reason: String,
+    }
+    ImageIdentifier: ImageIdentifier {
+        0 opt image_digest: String,
+        1 opt image_tag: String,
+    }
+    ImageReferrer: ImageReferrer {
+        0 opt digest: String,
+        1 opt media_type: String,
+        2 opt artifact_type: String,
+        3 opt size: i64,
+        4 opt annotations: BTreeMap<String, String>,
+        5 opt artifact_status: String,
+    }
+    ImageReplicationStatus: ImageReplicationStatus {
+        0 opt region: String,
+        1 opt registry_id: String,
+        2 opt status: String,
+        3 opt failure_code: String,
+    }
+    ImageScanFinding: ImageScanFinding {
+        0 opt name: String,
+        1 opt description: String,
+        2 opt uri: String,
+        3 opt severity: String,
+        4 opt attributes: Vec<Attribute>,
+    }
+    ImageScanFindings: ImageScanFindings {
+        0 opt image_scan_completed_at: Timestamp,
+        1 opt vulnerability_source_updated_at: Timestamp,
+        2 opt finding_severity_counts: BTreeMap<String, i32>,
+        3 opt findings: Vec<ImageScanFinding>,
+        4 opt enhanced_findings: Vec<EnhancedImageScanFinding>,
+    }
+    ImageScanFindingsSummary: ImageScanFindingsSummary {
+        0 opt image_scan_completed_at: Timestamp,
+        1 opt vulnerability_source_updated_at: Timestamp,
+        2 opt finding_severity_counts: BTreeMap<String, i32>,
+    }
+    ImageScanStatus: ImageScanStatus {
+        0 opt status: String,
+        1 opt description: String,
+    }
+    ImageScanningConfiguration: ImageScanningConfiguration {
+        0 opt scan_on_push: bool,
+    }
+    ImageSigningStatus: ImageSigningStatus {
+        0 opt signing_profile_arn: String,
+        1 opt failure_code: String,
+        2 opt failure_reason: String,
+        3 opt status: String,
+    }
+    ImageTagMutabilityExclusionFilter: ImageTagMutabilityExclusionFilter {
+        0 req filter_type: String,
+        1 req filter: String,
+    }
+    InitiateLayerUploadInput: InitiateLayerUploadRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+    }
+    InitiateLayerUploadOutput: InitiateLayerUploadResponse {
+        0 opt upload_id: String,
+        1 opt part_size: i64,
+    }
+    Layer: Layer {
+        0 opt layer_digest: String,
+        1 opt layer_availability: String,
+        2 opt layer_size: i64,
+        3 opt media_type: String,
+    }
+    LayerFailure: LayerFailure {
+        0 opt layer_digest: String,
+        1 opt failure_code: String,
+        2 opt failure_reason: String,
+    }
+    LifecyclePolicyPreviewFilter: LifecyclePolicyPreviewFilter {
+        0 opt tag_status: String,
+    }
+    LifecyclePolicyPreviewResult: LifecyclePolicyPreviewResult {
+        0 opt image_tags: Vec<String>,
+        1 opt image_digest: String,
+        2 opt image_pushed_at: Timestamp,
+        3 opt action: LifecyclePolicyRuleAction,
+        4 opt applied_rule_priority: i32,
+        5 opt storage_class: String,
+    }
+    LifecyclePolicyPreviewSummary: LifecyclePolicyPreviewSummary {
+        0 opt expiring_image_total_count: i32,
+        1 opt transitioning_image_total_counts: Vec<TransitioningImageTotalCount>,
+    }
+    LifecyclePolicyRuleAction: LifecyclePolicyRuleAction {
+        0 opt r#type: String,
+        1 opt target_storage_class: String,
+    }
+    ListImageReferrersFilter: ListImageReferrersFilter {
+        0 opt artifact_types: Vec<String>,
+        1 opt artifact_status: String,
+    }
+    ListImageReferrersInput: ListImageReferrersRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 req subject_id: SubjectIdentifier,
+        3 opt filter: ListImageReferrersFilter,
+        4 opt next_token: String,
+        5 opt max_results: i32,
+    }
+    ListImageReferrersOutput: ListImageReferrersResponse {
+        0 opt referrers: Vec<ImageReferrer>,
+        1 opt next_token: String,
+    }
+    ListImagesFilter: ListImagesFilter {
+        0 opt tag_status: String,
+        1 opt image_status: String,
+    }
+    ListImagesInput: ListImagesRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 opt next_token: String,
+        3 opt max_results: i32,
+        4 opt filter: ListImagesFilter,
+    }
+    ListImagesOutput: ListImagesResponse {
+        0 opt image_ids: Vec<ImageIdentifier>,
+        1 opt next_token: String,
+    }
+    ListPullTimeUpdateExclusionsInput: ListPullTimeUpdateExclusionsRequest {
+        0 opt max_results: i32,
+        1 opt next_token: String,
+    }
+    ListPullTimeUpdateExclusionsOutput: ListPullTimeUpdateExclusionsResponse {
+        0 opt pull_time_update_exclusions: Vec<String>,
+        1 opt next_token: String,
+    }
+    ListReplicationBackfillsInput: ListReplicationBackfillsRequest {
+        0 opt registry_id: String,
+        1 opt max_results: i32,
+        2 opt next_token: String,
+    }
+    ListReplicationBackfillsOutput: ListReplicationBackfillsResponse {
+        0 opt registry_id: String,
+        1 opt backfills: Vec<ReplicationBackfillSummary>,
+        2 opt next_token: String,
+    }
+    ListTagsForResourceInput: ListTagsForResourceRequest {
+        0 req resource_arn: String,
+    }
+    ListTagsForResourceOutput: ListTagsForResourceResponse {
+        0 opt tags: Vec<Tag>,
+    }
+    PackageVulnerabilityDetails: PackageVulnerabilityDetails {
+        0 opt cvss: Vec<CvssScore>,
+        1 opt reference_urls: Vec<String>,
+        2 opt related_vulnerabilities: Vec<String>,
+        3 opt source: String,
+        4 opt source_url: String,
+        5 opt vendor_created_at: Timestamp,
+        6 opt vendor_severity: String,
+        7 opt vendor_updated_at: Timestamp,
+        8 opt vulnerability_id: String,
+        9 opt vulnerable_packages: Vec<VulnerablePackage>,
+    }
+    PullThroughCacheRule: PullThroughCacheRule {
+        0 opt ecr_repository_prefix: String,
+        1 opt upstream_registry_url: String,
+        2 opt created_at: Timestamp,
+        3 opt registry_id: String,
+        4 opt credential_arn: String,
+        5 opt custom_role_arn: String,
+        6 opt upstream_repository_prefix: String,
+        7 opt upstream_registry: String,
+        8 opt updated_at: Timestamp,
+    }
+    PutAccountSettingInput: PutAccountSettingRequest {
+        0 req name: String,
+        1 req value: String,
+    }
+    PutAccountSettingOutput: PutAccountSettingResponse {
+        0 opt name: String,
+        1 opt value: String,
+    }
+    PutImageInput: PutImageRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 req image_manifest: String,
+        3 opt image_manifest_media_type: String,
+        4 opt image_tag: String,
+        5 opt image_digest: String,
+    }
+    PutImageOutput: PutImageResponse {
+        0 opt image: Image,
+    }
+    PutImageScanningConfigurationInput: PutImageScanningConfigurationRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 req image_scanning_configuration: ImageScanningConfiguration,
+    }
+    PutImageScanningConfigurationOutput: PutImageScanningConfigurationResponse {
+        0 opt registry_id: String,
+        1 opt repository_name: String,
+        2 opt image_scanning_configuration: ImageScanningConfiguration,
+    }
+    PutImageTagMutabilityInput: PutImageTagMutabilityRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 req image_tag_mutability: String,
+        3 opt image_tag_mutability_exclusion_filters: Vec<ImageTagMutabilityExclusionFilter>,
+    }
+    PutImageTagMutabilityOutput: PutImageTagMutabilityResponse {
+        0 opt registry_id: String,
+        1 opt repository_name: String,
+        2 opt image_tag_mutability: String,
+        3 opt image_tag_mutability_exclusion_filters: Vec<ImageTagMutabilityExclusionFilter>,
+    }
+    PutLifecyclePolicyInput: PutLifecyclePolicyRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 req lifecycle_policy_text: String,
+    }
+    PutLifecyclePolicyOutput: PutLifecyclePolicyResponse {
+        0 opt registry_id: String,
+        1 opt repository_name: String,
+        2 opt lifecycle_policy_text: String,
+    }
+    PutRegistryPolicyInput: PutRegistryPolicyRequest {
+        0 req policy_text: String,
+    }
+    PutRegistryPolicyOutput: PutRegistryPolicyResponse {
+        0 opt registry_id: String,
+        1 opt policy_text: String,
+    }
+    PutRegistryScanningConfigurationInput: PutRegistryScanningConfigurationRequest {
+        0 opt scan_type: String,
+        1 opt rules: Vec<RegistryScanningRule>,
+    }
+    PutRegistryScanningConfigurationOutput: PutRegistryScanningConfigurationResponse {
+        0 opt registry_scanning_configuration: RegistryScanningConfiguration,
+    }
+    PutReplicationConfigurationInput: PutReplicationConfigurationRequest {
+        0 req replication_configuration: ReplicationConfiguration,
+    }
+    PutReplicationConfigurationOutput: PutReplicationConfigurationResponse {
+        0 opt replication_configuration: ReplicationConfiguration,
+    }
+    PutSigningConfigurationInput: PutSigningConfigurationRequest {
+        0 req signing_configuration: SigningConfiguration,
+    }
+    PutSigningConfigurationOutput: PutSigningConfigurationResponse {
+        0 opt signing_configuration: SigningConfiguration,
+    }
+    Recommendation: Recommendation {
+        0 opt url: String,
+        1 opt text: String,
+    }
+    RegisterPullTimeUpdateExclusionInput: RegisterPullTimeUpdateExclusionRequest {
+        0 req principal_arn: String,
+    }
+    RegisterPullTimeUpdateExclusionOutput: RegisterPullTimeUpdateExclusionResponse {
+        0 opt principal_arn: String,
+        1 opt created_at: Timestamp,
+    }
+    RegistryScanningConfiguration: RegistryScanningConfiguration {
+        0 opt scan_type: String,
+        1 opt rules: Vec<RegistryScanningRule>,
+    }
+    RegistryScanningRule: RegistryScanningRule {
+        0 req scan_frequency: String,
+        1 req repository_filters: Vec<ScanningRepositoryFilter>,
+    }
+    Remediation: Remediation {
+        0 opt recommendation: Recommendation,
+    }
+    ReplicationBackfillProgress: ReplicationBackfillProgress {
+        0 opt total_replication_count: i32,
+        1 opt completed_replication_count: i32,
+        2 opt failed_replication_count: i32,
+        3 opt failure_codes: Vec<String>,
+    }
+    ReplicationBackfillResult: ReplicationBackfillResult {
+        0 opt repository_name: String,
+        1 opt image_id: ImageIdentifier,
+        2 opt status: String,
+        3 opt failure_code: String,
+        4 opt sub_image_failure_codes: Vec<String>,
+    }
+    ReplicationBackfillSummary: ReplicationBackfillSummary {
+        0 opt replication_backfill_id: String,
+        1 opt destination: ReplicationDestination,
+        2 opt status: String,
+        3 opt failure_code: String,
+        4 opt progress: ReplicationBackfillProgress,
+        5 opt started_at: Timestamp,
+        6 opt ended_at: Timestamp,
+    }
+    ReplicationConfiguration: ReplicationConfiguration {
+        0 req rules: Vec<ReplicationRule>,
+    }
+    ReplicationDestination: ReplicationDestination {
+        0 req region: String,
+        1 req registry_id: String,
+    }
+    ReplicationRule: ReplicationRule {
+        0 req destinations: Vec<ReplicationDestination>,
+        1 opt repository_filters: Vec<RepositoryFilter>,
+        2 opt delete_replication: DeleteReplication,
+    }
+    Repository: Repository {
+        0 opt repository_arn: String,
+        1 opt registry_id: String,
+        2 opt repository_name: String,
+        3 opt repository_uri: String,
+        4 opt created_at: Timestamp,
+        5 opt image_tag_mutability: String,
+        6 opt image_tag_mutability_exclusion_filters: Vec<ImageTagMutabilityExclusionFilter>,
+        7 opt image_scanning_configuration: ImageScanningConfiguration,
+        8 opt encryption_configuration: EncryptionConfiguration,
+    }
+    RepositoryCreationTemplate: RepositoryCreationTemplate {
+        0 opt prefix: String,
+        1 opt description: String,
+        2 opt encryption_configuration: EncryptionConfigurationForRepositoryCreationTemplate,
+        3 opt resource_tags: Vec<Tag>,
+        4 opt image_tag_mutability: String,
+        5 opt image_tag_mutability_exclusion_filters: Vec<ImageTagMutabilityExclusionFilter>,
+        6 opt repository_policy: String,
+        7 opt lifecycle_policy: String,
+        8 opt applied_for: Vec<String>,
+        9 opt custom_role_arn: String,
+        10 opt created_at: Timestamp,
+        11 opt updated_at: Timestamp,
+    }
+    RepositoryFilter: RepositoryFilter {
+        0 req filter: String,
+        1 req filter_type: String,
+    }
+    RepositoryScanningConfiguration: RepositoryScanningConfiguration {
+        0 opt repository_arn: String,
+        1 opt repository_name: String,
+        2 opt scan_on_push: bool,
+        3 opt scan_frequency: String,
+        4 opt applied_scan_filters: Vec<ScanningRepositoryFilter>,
+    }
+    RepositoryScanningConfigurationFailure: RepositoryScanningConfigurationFailure {
+        0 opt repository_name: String,
+        1 opt failure_code: String,
+        2 opt failure_reason: String,
+    }
+    Resource: Resource {
+        0 opt details: ResourceDetails,
+        1 opt id: String,
+        2 opt tags: BTreeMap<String, String>,
+        3 opt r#type: String,
+    }
+    ResourceDetails: ResourceDetails {
+        0 opt aws_ecr_container_image: AwsEcrContainerImageDetails,
+    }
+    ScanningRepositoryFilter: ScanningRepositoryFilter {
+        0 req filter: String,
+        1 req filter_type: String,
+    }
+    ScoreDetails: ScoreDetails {
+        0 opt cvss: CvssScoreDetails,
+    }
+    SetRepositoryPolicyInput: SetRepositoryPolicyRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 req policy_text: String,
+        3 opt force: bool,
+    }
+    SetRepositoryPolicyOutput: SetRepositoryPolicyResponse {
+        0 opt registry_id: String,
+        1 opt repository_name: String,
+        2 opt policy_text: String,
+    }
+    SigningConfiguration: SigningConfiguration {
+        0 req rules: Vec<SigningRule>,
+    }
+    SigningRepositoryFilter: SigningRepositoryFilter {
+        0 req filter: String,
+        1 req filter_type: String,
+    }
+    SigningRule: SigningRule {
+        0 req signing_profile_arn: String,
+        1 opt repository_filters: Vec<SigningRepositoryFilter>,
+    }
+    StartImageScanInput: StartImageScanRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 req image_id: ImageIdentifier,
+    }
+    StartImageScanOutput: StartImageScanResponse {
+        0 opt registry_id: String,
+        1 opt repository_name: String,
+        2 opt image_id: ImageIdentifier,
+        3 opt image_scan_status: ImageScanStatus,
+    }
+    StartLifecyclePolicyPreviewInput: StartLifecyclePolicyPreviewRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 opt lifecycle_policy_text: String,
+    }
+    StartLifecyclePolicyPreviewOutput: StartLifecyclePolicyPreviewResponse {
+        0 opt registry_id: String,
+        1 opt repository_name: String,
+        2 opt lifecycle_policy_text: String,
+        3 opt status: String,
+    }
+    StartReplicationBackfillInput: StartReplicationBackfillRequest {
+        0 opt registry_id: String,
+        1 req destination: ReplicationDestination,
+    }
+    StartReplicationBackfillOutput: StartReplicationBackfillResponse {
+        0 opt replication_backfill_id: String,
+        1 opt registry_id: String,
+        2 opt destination: ReplicationDestination,
+        3 opt status: String,
+        4 opt started_at: Timestamp,
+    }
+    StopReplicationBackfillInput: StopReplicationBackfillRequest {
+        0 opt registry_id: String,
+        1 req replication_backfill_id: String,
+    }
+    StopReplicationBackfillOutput: StopReplicationBackfillResponse {
+        0 opt registry_id: String,
+        1 opt replication_backfill_id: String,
+        2 opt destination: ReplicationDestination,
+        3 opt status: String,
+        4 opt started_at: Timestamp,
+    }
+    SubjectIdentifier: SubjectIdentifier {
+        0 req image_digest: String,
+    }
+    Tag: Tag {
+        0 req key: String,
+        1 req value: String,
+    }
+    TagResourceInput: TagResourceRequest {
+        0 req resource_arn: String,
+        1 req tags: Vec<Tag>,
+    }
+    TagResourceOutput: TagResourceResponse {}
+    TransitioningImageTotalCount: TransitioningImageTotalCount {
+        0 opt target_storage_class: String,
+        1 opt image_total_count: i32,
+    }
+    UntagResourceInput: UntagResourceRequest {
+        0 req resource_arn: String,
+        1 req tag_keys: Vec<String>,
+    }
+    UntagResourceOutput: UntagResourceResponse {}
+    UpdateImageStorageClassInput: UpdateImageStorageClassRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 req image_id: ImageIdentifier,
+        3 req target_storage_class: String,
+    }
+    UpdateImageStorageClassOutput: UpdateImageStorageClassResponse {
+        0 opt registry_id: String,
+        1 opt repository_name: String,
+        2 opt image_id: ImageIdentifier,
+        3 opt image_status: String,
+    }
+    UpdatePullThroughCacheRuleInput: UpdatePullThroughCacheRuleRequest {
+        0 opt registry_id: String,
+        1 req ecr_repository_prefix: String,
+        2 opt credential_arn: String,
+        3 opt custom_role_arn: String,
+    }
+    UpdatePullThroughCacheRuleOutput: UpdatePullThroughCacheRuleResponse {
+        0 opt ecr_repository_prefix: String,
+        1 opt registry_id: String,
+        2 opt updated_at: Timestamp,
+        3 opt credential_arn: String,
+        4 opt custom_role_arn: String,
+        5 opt upstream_repository_prefix: String,
+    }
+    UpdateRepositoryCreationTemplateInput: UpdateRepositoryCreationTemplateRequest {
+        0 req prefix: String,
+        1 opt description: String,
+        2 opt encryption_configuration: EncryptionConfigurationForRepositoryCreationTemplate,
+        3 opt resource_tags: Vec<Tag>,
+        4 opt image_tag_mutability: String,
+        5 opt image_tag_mutability_exclusion_filters: Vec<ImageTagMutabilityExclusionFilter>,
+        6 opt repository_policy: String,
+        7 opt lifecycle_policy: String,
+        8 opt applied_for: Vec<String>,
+        9 opt custom_role_arn: String,
+    }
+    UpdateRepositoryCreationTemplateOutput: UpdateRepositoryCreationTemplateResponse {
+        0 opt registry_id: String,
+        1 opt repository_creation_template: RepositoryCreationTemplate,
+    }
+    UploadLayerPartInput: UploadLayerPartRequest {
+        0 opt registry_id: String,
+        1 req repository_name: String,
+        2 req upload_id: String,
+        3 req part_first_byte: i64,
+        4 req part_last_byte: i64,
+        5 req layer_part_blob: Bytes,
+    }
+    UploadLayerPartOutput: UploadLayerPartResponse {
+        0 opt registry_id: String,
+        1 opt repository_name: String,
+        2 opt upload_id: String,
+        3 opt last_byte_received: i64,
+    }
+    ValidatePullThroughCacheRuleInput: ValidatePullThroughCacheRuleRequest {
+        0 req ecr_repository_prefix: String,
+        1 opt registry_id: String,
+    }
+    ValidatePullThroughCacheRuleOutput: ValidatePullThroughCacheRuleResponse {
+        0 opt ecr_repository_prefix: String,
+        1 opt registry_id: String,
+        2 opt upstream_registry_url: String,
+        3 opt credential_arn: String,
+        4 opt custom_role_arn: String,
+        5 opt upstream_repository_prefix: String,
+        6 opt is_valid: bool,
+        7 opt failure: String,
+    }
+    VulnerablePackage: VulnerablePackage {
+        0 opt arch: String,
+        1 opt epoch: i32,
+        2 opt file_path: String,
+        3 opt name: String,
+        4 opt package_manager: String,
+        5 opt release: String,
+        6 opt source_layer_hash: String,
+        7 opt version: String,
+        8 opt fixed_in_version: String,
     }
 }

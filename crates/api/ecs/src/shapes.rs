@@ -5,7933 +5,2997 @@
 use neargate_wire::schema::*;
 use neargate_wire::schema::{SHAPE as DEFAULT, Target::Here};
 
-pub static AcceleratorCountRequest: Shape = Shape {
-    name: "AcceleratorCountRequest",
-    kind: Kind::Structure(&[
-        member("min", Here(&BoxedInteger)),
-        member("max", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AcceleratorManufacturer: Shape = Shape {
-    name: "AcceleratorManufacturer",
-    values: &["amazon-web-services", "amd", "nvidia", "xilinx", "habana"],
-    ..DEFAULT
-};
-
-pub static AcceleratorManufacturerSet: Shape = Shape {
-    name: "AcceleratorManufacturerSet",
-    kind: Kind::List(Element::of(Here(&AcceleratorManufacturer))),
-    ..DEFAULT
-};
-
-pub static AcceleratorName: Shape = Shape {
-    name: "AcceleratorName",
-    values: &[
-        "a100",
-        "inferentia",
-        "k520",
-        "k80",
-        "m60",
-        "radeon-pro-v520",
-        "t4",
-        "vu9p",
-        "v100",
-        "a10g",
-        "h100",
-        "t4g",
-        "l40s",
-        "l4",
-    ],
-    ..DEFAULT
-};
-
-pub static AcceleratorNameSet: Shape = Shape {
-    name: "AcceleratorNameSet",
-    kind: Kind::List(Element::of(Here(&AcceleratorName))),
-    ..DEFAULT
-};
-
-pub static AcceleratorTotalMemoryMiBRequest: Shape = Shape {
-    name: "AcceleratorTotalMemoryMiBRequest",
-    kind: Kind::Structure(&[
-        member("min", Here(&BoxedInteger)),
-        member("max", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AcceleratorType: Shape = Shape {
-    name: "AcceleratorType",
-    values: &["gpu", "fpga", "inference"],
-    ..DEFAULT
-};
-
-pub static AcceleratorTypeSet: Shape = Shape {
-    name: "AcceleratorTypeSet",
-    kind: Kind::List(Element::of(Here(&AcceleratorType))),
-    ..DEFAULT
-};
-
-pub static AccessDeniedException: Shape = Shape {
-    name: "AccessDeniedException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static AccessType: Shape = Shape {
-    name: "AccessType",
-    values: &["PUBLIC", "PRIVATE"],
-    ..DEFAULT
-};
-
-pub static AccessTypeList: Shape = Shape {
-    name: "AccessTypeList",
-    kind: Kind::List(Element::of(Here(&AccessType))),
-    min: Some(0.0),
-    max: Some(2.0),
-    ..DEFAULT
-};
-
-pub static AdvancedConfiguration: Shape = Shape {
-    name: "AdvancedConfiguration",
-    kind: Kind::Structure(&[
-        member("alternateTargetGroupArn", Here(&String)),
-        member("productionListenerRule", Here(&String)),
-        member("testListenerRule", Here(&String)),
-        member("roleArn", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AgentUpdateStatus: Shape = Shape {
-    name: "AgentUpdateStatus",
-    values: &[
-        "PENDING", "STAGING", "STAGED", "UPDATING", "UPDATED", "FAILED",
-    ],
-    ..DEFAULT
-};
-
-pub static AllowedInstanceType: Shape = Shape {
-    name: "AllowedInstanceType",
-    min: Some(1.0),
-    max: Some(30.0),
-    pattern: Some(&PATTERN_0),
-    ..DEFAULT
-};
-
-pub static AllowedInstanceTypeSet: Shape = Shape {
-    name: "AllowedInstanceTypeSet",
-    kind: Kind::List(Element::of(Here(&AllowedInstanceType))),
-    min: Some(0.0),
-    max: Some(400.0),
-    ..DEFAULT
-};
-
-pub static ApplicationProtocol: Shape = Shape {
-    name: "ApplicationProtocol",
-    values: &["http", "http2", "grpc"],
-    ..DEFAULT
-};
-
-pub static AssignPublicIp: Shape = Shape {
-    name: "AssignPublicIp",
-    values: &["ENABLED", "DISABLED"],
-    ..DEFAULT
-};
-
-pub static AssociateGatewayWithClusterRequest: Shape = Shape {
-    name: "AssociateGatewayWithClusterRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("gateway", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("cluster", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static AssociateGatewayWithClusterResponse: Shape = Shape {
-    name: "AssociateGatewayWithClusterResponse",
-    kind: Kind::Structure(&[
-        member("gatewayArn", Here(&String)),
-        member("clusterArn", Here(&String)),
-        member("status", Here(&GatewayClusterAssociationStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Attachment: Shape = Shape {
-    name: "Attachment",
-    kind: Kind::Structure(&[
-        member("id", Here(&String)),
-        member("type", Here(&String)),
-        member("status", Here(&String)),
-        member("details", Here(&AttachmentDetails)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AttachmentDetails: Shape = Shape {
-    name: "AttachmentDetails",
-    kind: Kind::List(Element::of(Here(&KeyValuePair))),
-    ..DEFAULT
-};
-
-pub static AttachmentStateChange: Shape = Shape {
-    name: "AttachmentStateChange",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("attachmentArn", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("status", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static AttachmentStateChanges: Shape = Shape {
-    name: "AttachmentStateChanges",
-    kind: Kind::List(Element::of(Here(&AttachmentStateChange))),
-    ..DEFAULT
-};
-
-pub static Attachments: Shape = Shape {
-    name: "Attachments",
-    kind: Kind::List(Element::of(Here(&Attachment))),
-    ..DEFAULT
-};
-
-pub static AttestationPolicyStatus: Shape = Shape {
-    name: "AttestationPolicyStatus",
-    values: &["CONFIGURED"],
-    ..DEFAULT
-};
-
-pub static Attribute: Shape = Shape {
-    name: "Attribute",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("name", Here(&String))
-        },
-        member("value", Here(&String)),
-        member("targetType", Here(&TargetType)),
-        member("targetId", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AttributeLimitExceededException: Shape = Shape {
-    name: "AttributeLimitExceededException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static Attributes: Shape = Shape {
-    name: "Attributes",
-    kind: Kind::List(Element::of(Here(&Attribute))),
-    ..DEFAULT
-};
-
-pub static AutoRepairActionsStatus: Shape = Shape {
-    name: "AutoRepairActionsStatus",
-    values: &["ENABLED", "DISABLED"],
-    ..DEFAULT
-};
-
-pub static AutoRepairConfiguration: Shape = Shape {
-    name: "AutoRepairConfiguration",
-    kind: Kind::Structure(&[member("actionsStatus", Here(&AutoRepairActionsStatus))]),
-    ..DEFAULT
-};
-
-pub static AutoScalingGroupProvider: Shape = Shape {
-    name: "AutoScalingGroupProvider",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("autoScalingGroupArn", Here(&String))
-        },
-        member("managedScaling", Here(&ManagedScaling)),
-        member(
-            "managedTerminationProtection",
-            Here(&ManagedTerminationProtection),
-        ),
-        member("managedDraining", Here(&ManagedDraining)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AutoScalingGroupProviderUpdate: Shape = Shape {
-    name: "AutoScalingGroupProviderUpdate",
-    kind: Kind::Structure(&[
-        member("managedScaling", Here(&ManagedScaling)),
-        member(
-            "managedTerminationProtection",
-            Here(&ManagedTerminationProtection),
-        ),
-        member("managedDraining", Here(&ManagedDraining)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AvailabilityZoneRebalancing: Shape = Shape {
-    name: "AvailabilityZoneRebalancing",
-    values: &["ENABLED", "DISABLED"],
-    ..DEFAULT
-};
-
-pub static AwsVpcConfiguration: Shape = Shape {
-    name: "AwsVpcConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("subnets", Here(&StringList))
-        },
-        member("securityGroups", Here(&StringList)),
-        member("assignPublicIp", Here(&AssignPublicIp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static BareMetal: Shape = Shape {
-    name: "BareMetal",
-    values: &["included", "required", "excluded"],
-    ..DEFAULT
-};
-
-pub static BaselineEbsBandwidthMbpsRequest: Shape = Shape {
-    name: "BaselineEbsBandwidthMbpsRequest",
-    kind: Kind::Structure(&[
-        member("min", Here(&BoxedInteger)),
-        member("max", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static BlockedException: Shape = Shape {
-    name: "BlockedException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static Boolean: Shape = Shape {
-    name: "Boolean",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static BoxedBoolean: Shape = Shape {
-    name: "BoxedBoolean",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static BoxedDouble: Shape = Shape {
-    name: "BoxedDouble",
-    kind: Kind::Double,
-    ..DEFAULT
-};
-
-pub static BoxedInteger: Shape = Shape {
-    name: "BoxedInteger",
-    kind: Kind::Integer,
-    ..DEFAULT
-};
-
-pub static BurstablePerformance: Shape = Shape {
-    name: "BurstablePerformance",
-    values: &["included", "required", "excluded"],
-    ..DEFAULT
-};
-
-pub static CPUArchitecture: Shape = Shape {
-    name: "CPUArchitecture",
-    values: &["X86_64", "ARM64"],
-    ..DEFAULT
-};
-
-pub static CanaryConfiguration: Shape = Shape {
-    name: "CanaryConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            boxed: true,
-            ..member("canaryPercent", Here(&Double))
-        },
-        Member {
-            boxed: true,
-            ..member("canaryBakeTimeInMinutes", Here(&Integer))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static CapacityOptionType: Shape = Shape {
-    name: "CapacityOptionType",
-    values: &["ON_DEMAND", "SPOT", "RESERVED"],
-    ..DEFAULT
-};
-
-pub static CapacityProvider: Shape = Shape {
-    name: "CapacityProvider",
-    kind: Kind::Structure(&[
-        member("capacityProviderArn", Here(&String)),
-        member("name", Here(&String)),
-        member("cluster", Here(&String)),
-        member("status", Here(&CapacityProviderStatus)),
-        member("autoScalingGroupProvider", Here(&AutoScalingGroupProvider)),
-        member("managedInstancesProvider", Here(&ManagedInstancesProvider)),
-        member("updateStatus", Here(&CapacityProviderUpdateStatus)),
-        member("updateStatusReason", Here(&String)),
-        member("tags", Here(&Tags)),
-        member("type", Here(&CapacityProviderType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CapacityProviderField: Shape = Shape {
-    name: "CapacityProviderField",
-    values: &["TAGS"],
-    ..DEFAULT
-};
-
-pub static CapacityProviderFieldList: Shape = Shape {
-    name: "CapacityProviderFieldList",
-    kind: Kind::List(Element::of(Here(&CapacityProviderField))),
-    ..DEFAULT
-};
-
-pub static CapacityProviderStatus: Shape = Shape {
-    name: "CapacityProviderStatus",
-    values: &["PROVISIONING", "ACTIVE", "DEPROVISIONING", "INACTIVE"],
-    ..DEFAULT
-};
-
-pub static CapacityProviderStrategy: Shape = Shape {
-    name: "CapacityProviderStrategy",
-    kind: Kind::List(Element::of(Here(&CapacityProviderStrategyItem))),
-    ..DEFAULT
-};
-
-pub static CapacityProviderStrategyItem: Shape = Shape {
-    name: "CapacityProviderStrategyItem",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("capacityProvider", Here(&String))
-        },
-        member("weight", Here(&CapacityProviderStrategyItemWeight)),
-        member("base", Here(&CapacityProviderStrategyItemBase)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CapacityProviderStrategyItemBase: Shape = Shape {
-    name: "CapacityProviderStrategyItemBase",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    max: Some(100000.0),
-    ..DEFAULT
-};
-
-pub static CapacityProviderStrategyItemWeight: Shape = Shape {
-    name: "CapacityProviderStrategyItemWeight",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    max: Some(1000.0),
-    ..DEFAULT
-};
-
-pub static CapacityProviderType: Shape = Shape {
-    name: "CapacityProviderType",
-    values: &[
-        "EC2_AUTOSCALING",
-        "MANAGED_INSTANCES",
-        "FARGATE",
-        "FARGATE_SPOT",
-    ],
-    ..DEFAULT
-};
-
-pub static CapacityProviderUpdateStatus: Shape = Shape {
-    name: "CapacityProviderUpdateStatus",
-    values: &[
-        "CREATE_IN_PROGRESS",
-        "CREATE_COMPLETE",
-        "CREATE_FAILED",
-        "DELETE_IN_PROGRESS",
-        "DELETE_COMPLETE",
-        "DELETE_FAILED",
-        "UPDATE_IN_PROGRESS",
-        "UPDATE_COMPLETE",
-        "UPDATE_FAILED",
-    ],
-    ..DEFAULT
-};
-
-pub static CapacityProviders: Shape = Shape {
-    name: "CapacityProviders",
-    kind: Kind::List(Element::of(Here(&CapacityProvider))),
-    ..DEFAULT
-};
-
-pub static CapacityReservationPreference: Shape = Shape {
-    name: "CapacityReservationPreference",
-    values: &[
-        "RESERVATIONS_ONLY",
-        "RESERVATIONS_FIRST",
-        "RESERVATIONS_EXCLUDED",
-    ],
-    ..DEFAULT
-};
-
-pub static CapacityReservationRequest: Shape = Shape {
-    name: "CapacityReservationRequest",
-    kind: Kind::Structure(&[
-        member("reservationGroupArn", Here(&String)),
-        member(
-            "reservationPreference",
-            Here(&CapacityReservationPreference),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static ClientException: Shape = Shape {
-    name: "ClientException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static Cluster: Shape = Shape {
-    name: "Cluster",
-    kind: Kind::Structure(&[
-        member("clusterArn", Here(&String)),
-        member("clusterName", Here(&String)),
-        member("configuration", Here(&ClusterConfiguration)),
-        member("status", Here(&String)),
-        member("registeredContainerInstancesCount", Here(&Integer)),
-        member("runningTasksCount", Here(&Integer)),
-        member("pendingTasksCount", Here(&Integer)),
-        member("activeServicesCount", Here(&Integer)),
-        member("statistics", Here(&Statistics)),
-        member("tags", Here(&Tags)),
-        member("settings", Here(&ClusterSettings)),
-        member("capacityProviders", Here(&StringList)),
-        member(
-            "defaultCapacityProviderStrategy",
-            Here(&CapacityProviderStrategy),
-        ),
-        member("attachments", Here(&Attachments)),
-        member("attachmentsStatus", Here(&String)),
-        member(
-            "serviceConnectDefaults",
-            Here(&ClusterServiceConnectDefaults),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static ClusterConfiguration: Shape = Shape {
-    name: "ClusterConfiguration",
-    kind: Kind::Structure(&[
-        member(
-            "executeCommandConfiguration",
-            Here(&ExecuteCommandConfiguration),
-        ),
-        member(
-            "managedStorageConfiguration",
-            Here(&ManagedStorageConfiguration),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static ClusterContainsCapacityProviderException: Shape = Shape {
-    name: "ClusterContainsCapacityProviderException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static ClusterContainsContainerInstancesException: Shape = Shape {
-    name: "ClusterContainsContainerInstancesException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static ClusterContainsServicesException: Shape = Shape {
-    name: "ClusterContainsServicesException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static ClusterContainsTasksException: Shape = Shape {
-    name: "ClusterContainsTasksException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static ClusterField: Shape = Shape {
-    name: "ClusterField",
-    values: &[
-        "ATTACHMENTS",
-        "CONFIGURATIONS",
-        "SETTINGS",
-        "STATISTICS",
-        "TAGS",
-    ],
-    ..DEFAULT
-};
-
-pub static ClusterFieldList: Shape = Shape {
-    name: "ClusterFieldList",
-    kind: Kind::List(Element::of(Here(&ClusterField))),
-    ..DEFAULT
-};
-
-pub static ClusterNotFoundException: Shape = Shape {
-    name: "ClusterNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static ClusterServiceConnectDefaults: Shape = Shape {
-    name: "ClusterServiceConnectDefaults",
-    kind: Kind::Structure(&[member("namespace", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static ClusterServiceConnectDefaultsRequest: Shape = Shape {
-    name: "ClusterServiceConnectDefaultsRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("namespace", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static ClusterSetting: Shape = Shape {
-    name: "ClusterSetting",
-    kind: Kind::Structure(&[
-        member("name", Here(&ClusterSettingName)),
-        member("value", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ClusterSettingName: Shape = Shape {
-    name: "ClusterSettingName",
-    values: &["containerInsights"],
-    ..DEFAULT
-};
-
-pub static ClusterSettings: Shape = Shape {
-    name: "ClusterSettings",
-    kind: Kind::List(Element::of(Here(&ClusterSetting))),
-    ..DEFAULT
-};
-
-pub static Clusters: Shape = Shape {
-    name: "Clusters",
-    kind: Kind::List(Element::of(Here(&Cluster))),
-    ..DEFAULT
-};
-
-pub static Compatibility: Shape = Shape {
-    name: "Compatibility",
-    values: &["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"],
-    ..DEFAULT
-};
-
-pub static CompatibilityList: Shape = Shape {
-    name: "CompatibilityList",
-    kind: Kind::List(Element::of(Here(&Compatibility))),
-    ..DEFAULT
-};
-
-pub static ConflictException: Shape = Shape {
-    name: "ConflictException",
-    kind: Kind::Structure(&[
-        member("resourceIds", Here(&ResourceIds)),
-        member("message", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Connectivity: Shape = Shape {
-    name: "Connectivity",
-    values: &["CONNECTED", "DISCONNECTED"],
-    ..DEFAULT
-};
-
-pub static Container: Shape = Shape {
-    name: "Container",
-    kind: Kind::Structure(&[
-        member("containerArn", Here(&String)),
-        member("taskArn", Here(&String)),
-        member("name", Here(&String)),
-        member("image", Here(&String)),
-        member("imageDigest", Here(&String)),
-        member("runtimeId", Here(&String)),
-        member("lastStatus", Here(&String)),
-        member("exitCode", Here(&BoxedInteger)),
-        member("reason", Here(&String)),
-        member("networkBindings", Here(&NetworkBindings)),
-        member("networkInterfaces", Here(&NetworkInterfaces)),
-        member("healthStatus", Here(&HealthStatus)),
-        member("managedAgents", Here(&ManagedAgents)),
-        member("cpu", Here(&String)),
-        member("memory", Here(&String)),
-        member("memoryReservation", Here(&String)),
-        member("gpuIds", Here(&GpuIds)),
-        member("neuronDeviceIds", Here(&NeuronDeviceIds)),
-        member("gpuSharingStrategy", Here(&SharingStrategy)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ContainerCondition: Shape = Shape {
-    name: "ContainerCondition",
-    values: &["START", "COMPLETE", "SUCCESS", "HEALTHY"],
-    ..DEFAULT
-};
-
-pub static ContainerDefinition: Shape = Shape {
-    name: "ContainerDefinition",
-    kind: Kind::Structure(&[
-        member("name", Here(&String)),
-        member("image", Here(&String)),
-        member("repositoryCredentials", Here(&RepositoryCredentials)),
-        member("cpu", Here(&Integer)),
-        member("memory", Here(&BoxedInteger)),
-        member("memoryReservation", Here(&BoxedInteger)),
-        member("links", Here(&StringList)),
-        member("portMappings", Here(&PortMappingList)),
-        member("essential", Here(&BoxedBoolean)),
-        member("restartPolicy", Here(&ContainerRestartPolicy)),
-        member("entryPoint", Here(&StringList)),
-        member("command", Here(&StringList)),
-        member("environment", Here(&EnvironmentVariables)),
-        member("environmentFiles", Here(&EnvironmentFiles)),
-        member("mountPoints", Here(&MountPointList)),
-        member("volumesFrom", Here(&VolumeFromList)),
-        member("linuxParameters", Here(&LinuxParameters)),
-        member("secrets", Here(&SecretList)),
-        member("dependsOn", Here(&ContainerDependencies)),
-        member("startTimeout", Here(&BoxedInteger)),
-        member("stopTimeout", Here(&BoxedInteger)),
-        member("versionConsistency", Here(&VersionConsistency)),
-        member("hostname", Here(&String)),
-        member("user", Here(&String)),
-        member("workingDirectory", Here(&String)),
-        member("disableNetworking", Here(&BoxedBoolean)),
-        member("privileged", Here(&BoxedBoolean)),
-        member("readonlyRootFilesystem", Here(&BoxedBoolean)),
-        member("dnsServers", Here(&StringList)),
-        member("dnsSearchDomains", Here(&StringList)),
-        member("extraHosts", Here(&HostEntryList)),
-        member("dockerSecurityOptions", Here(&StringList)),
-        member("interactive", Here(&BoxedBoolean)),
-        member("pseudoTerminal", Here(&BoxedBoolean)),
-        member("dockerLabels", Here(&DockerLabelsMap)),
-        member("ulimits", Here(&UlimitList)),
-        member("logConfiguration", Here(&LogConfiguration)),
-        member("healthCheck", Here(&HealthCheck)),
-        member("systemControls", Here(&SystemControls)),
-        member("resourceRequirements", Here(&ResourceRequirements)),
-        member("firelensConfiguration", Here(&FirelensConfiguration)),
-        member("credentialSpecs", Here(&StringList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ContainerDefinitions: Shape = Shape {
-    name: "ContainerDefinitions",
-    kind: Kind::List(Element::of(Here(&ContainerDefinition))),
-    ..DEFAULT
-};
-
-pub static ContainerDependencies: Shape = Shape {
-    name: "ContainerDependencies",
-    kind: Kind::List(Element::of(Here(&ContainerDependency))),
-    ..DEFAULT
-};
-
-pub static ContainerDependency: Shape = Shape {
-    name: "ContainerDependency",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("containerName", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("condition", Here(&ContainerCondition))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ContainerImage: Shape = Shape {
-    name: "ContainerImage",
-    kind: Kind::Structure(&[
-        member("containerName", Here(&String)),
-        member("imageDigest", Here(&String)),
-        member("image", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ContainerImages: Shape = Shape {
-    name: "ContainerImages",
-    kind: Kind::List(Element::of(Here(&ContainerImage))),
-    ..DEFAULT
-};
-
-pub static ContainerInstance: Shape = Shape {
-    name: "ContainerInstance",
-    kind: Kind::Structure(&[
-        member("containerInstanceArn", Here(&String)),
-        member("ec2InstanceId", Here(&String)),
-        member("capacityProviderName", Here(&String)),
-        member("version", Here(&Long)),
-        member("versionInfo", Here(&VersionInfo)),
-        member("remainingResources", Here(&Resources)),
-        member("registeredResources", Here(&Resources)),
-        member("status", Here(&String)),
-        member("statusReason", Here(&String)),
-        member("agentConnected", Here(&Boolean)),
-        member("runningTasksCount", Here(&Integer)),
-        member("pendingTasksCount", Here(&Integer)),
-        member("agentUpdateStatus", Here(&AgentUpdateStatus)),
-        member("attributes", Here(&Attributes)),
-        member("registeredAt", Here(&Timestamp)),
-        member("attachments", Here(&Attachments)),
-        member("tags", Here(&Tags)),
-        member("healthStatus", Here(&ContainerInstanceHealthStatus)),
-        member("gpuDevices", Here(&GpuDevices)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ContainerInstanceField: Shape = Shape {
-    name: "ContainerInstanceField",
-    values: &["TAGS", "CONTAINER_INSTANCE_HEALTH"],
-    ..DEFAULT
-};
-
-pub static ContainerInstanceFieldList: Shape = Shape {
-    name: "ContainerInstanceFieldList",
-    kind: Kind::List(Element::of(Here(&ContainerInstanceField))),
-    ..DEFAULT
-};
-
-pub static ContainerInstanceHealthStatus: Shape = Shape {
-    name: "ContainerInstanceHealthStatus",
-    kind: Kind::Structure(&[
-        member("overallStatus", Here(&InstanceHealthCheckState)),
-        member("details", Here(&InstanceHealthCheckResultList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ContainerInstanceStatus: Shape = Shape {
-    name: "ContainerInstanceStatus",
-    values: &[
-        "ACTIVE",
-        "DRAINING",
-        "REGISTERING",
-        "DEREGISTERING",
-        "REGISTRATION_FAILED",
-    ],
-    ..DEFAULT
-};
-
-pub static ContainerInstances: Shape = Shape {
-    name: "ContainerInstances",
-    kind: Kind::List(Element::of(Here(&ContainerInstance))),
-    ..DEFAULT
-};
-
-pub static ContainerOverride: Shape = Shape {
-    name: "ContainerOverride",
-    kind: Kind::Structure(&[
-        member("name", Here(&String)),
-        member("command", Here(&StringList)),
-        member("environment", Here(&EnvironmentVariables)),
-        member("environmentFiles", Here(&EnvironmentFiles)),
-        member("cpu", Here(&BoxedInteger)),
-        member("memory", Here(&BoxedInteger)),
-        member("memoryReservation", Here(&BoxedInteger)),
-        member("resourceRequirements", Here(&ResourceRequirements)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ContainerOverrides: Shape = Shape {
-    name: "ContainerOverrides",
-    kind: Kind::List(Element::of(Here(&ContainerOverride))),
-    ..DEFAULT
-};
-
-pub static ContainerRestartPolicy: Shape = Shape {
-    name: "ContainerRestartPolicy",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("enabled", Here(&BoxedBoolean))
-        },
-        member("ignoredExitCodes", Here(&IntegerList)),
-        member("restartAttemptPeriod", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ContainerStateChange: Shape = Shape {
-    name: "ContainerStateChange",
-    kind: Kind::Structure(&[
-        member("containerName", Here(&String)),
-        member("imageDigest", Here(&String)),
-        member("runtimeId", Here(&String)),
-        member("exitCode", Here(&BoxedInteger)),
-        member("networkBindings", Here(&NetworkBindings)),
-        member("reason", Here(&String)),
-        member("status", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ContainerStateChanges: Shape = Shape {
-    name: "ContainerStateChanges",
-    kind: Kind::List(Element::of(Here(&ContainerStateChange))),
-    ..DEFAULT
-};
-
-pub static Containers: Shape = Shape {
-    name: "Containers",
-    kind: Kind::List(Element::of(Here(&Container))),
-    ..DEFAULT
-};
-
-pub static ContinueServiceDeploymentRequest: Shape = Shape {
-    name: "ContinueServiceDeploymentRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("serviceDeploymentArn", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("hookId", Here(&String))
-        },
-        member("action", Here(&DeploymentLifecycleHookAction)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ContinueServiceDeploymentResponse: Shape = Shape {
-    name: "ContinueServiceDeploymentResponse",
-    kind: Kind::Structure(&[member("serviceDeploymentArn", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static CpuManufacturer: Shape = Shape {
-    name: "CpuManufacturer",
-    values: &["intel", "amd", "amazon-web-services"],
-    ..DEFAULT
-};
-
-pub static CpuManufacturerSet: Shape = Shape {
-    name: "CpuManufacturerSet",
-    kind: Kind::List(Element::of(Here(&CpuManufacturer))),
-    ..DEFAULT
-};
-
-pub static CreateCapacityProviderRequest: Shape = Shape {
-    name: "CreateCapacityProviderRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("name", Here(&String))
-        },
-        member("cluster", Here(&String)),
-        member("autoScalingGroupProvider", Here(&AutoScalingGroupProvider)),
-        member(
-            "managedInstancesProvider",
-            Here(&CreateManagedInstancesProviderConfiguration),
-        ),
-        member("tags", Here(&Tags)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateCapacityProviderResponse: Shape = Shape {
-    name: "CreateCapacityProviderResponse",
-    kind: Kind::Structure(&[member("capacityProvider", Here(&CapacityProvider))]),
-    ..DEFAULT
-};
-
-pub static CreateClusterRequest: Shape = Shape {
-    name: "CreateClusterRequest",
-    kind: Kind::Structure(&[
-        member("clusterName", Here(&String)),
-        member("tags", Here(&Tags)),
-        member("settings", Here(&ClusterSettings)),
-        member("configuration", Here(&ClusterConfiguration)),
-        member("capacityProviders", Here(&StringList)),
-        member(
-            "defaultCapacityProviderStrategy",
-            Here(&CapacityProviderStrategy),
-        ),
-        member(
-            "serviceConnectDefaults",
-            Here(&ClusterServiceConnectDefaultsRequest),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateClusterResponse: Shape = Shape {
-    name: "CreateClusterResponse",
-    kind: Kind::Structure(&[member("cluster", Here(&Cluster))]),
-    ..DEFAULT
-};
-
-pub static CreateDaemonRequest: Shape = Shape {
-    name: "CreateDaemonRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("daemonName", Here(&String))
-        },
-        member("clusterArn", Here(&String)),
-        Member {
-            required: true,
-            ..member("daemonTaskDefinitionArn", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("capacityProviderArns", Here(&StringList))
-        },
-        member(
-            "deploymentConfiguration",
-            Here(&DaemonDeploymentConfiguration),
-        ),
-        member("tags", Here(&Tags)),
-        member("propagateTags", Here(&DaemonPropagateTags)),
-        member("enableECSManagedTags", Here(&Boolean)),
-        member("enableExecuteCommand", Here(&Boolean)),
-        member("clientToken", Here(&String)),
-        member("critical", Here(&BoxedBoolean)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateDaemonResponse: Shape = Shape {
-    name: "CreateDaemonResponse",
-    kind: Kind::Structure(&[
-        member("daemonArn", Here(&String)),
-        member("status", Here(&DaemonStatus)),
-        member("createdAt", Here(&Timestamp)),
-        member("deploymentArn", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateExpressGatewayServiceRequest: Shape = Shape {
-    name: "CreateExpressGatewayServiceRequest",
-    kind: Kind::Structure(&[
-        member("executionRoleArn", Here(&String)),
-        Member {
-            required: true,
-            ..member("infrastructureRoleArn", Here(&String))
-        },
-        member("serviceName", Here(&String)),
-        member("cluster", Here(&String)),
-        member("healthCheckPath", Here(&String)),
-        member("primaryContainer", Here(&ExpressGatewayContainer)),
-        member("taskRoleArn", Here(&String)),
-        member(
-            "networkConfiguration",
-            Here(&ExpressGatewayServiceNetworkConfiguration),
-        ),
-        member("cpu", Here(&String)),
-        member("memory", Here(&String)),
-        member("cpuArchitecture", Here(&ExpressCpuArchitecture)),
-        member("scalingTarget", Here(&ExpressGatewayScalingTarget)),
-        member("tags", Here(&Tags)),
-        member("taskDefinitionArn", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateExpressGatewayServiceResponse: Shape = Shape {
-    name: "CreateExpressGatewayServiceResponse",
-    kind: Kind::Structure(&[member("service", Here(&ECSExpressGatewayService))]),
-    ..DEFAULT
-};
-
-pub static CreateGatewayRequest: Shape = Shape {
-    name: "CreateGatewayRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("name", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("infrastructureRoleArn", Here(&String))
-        },
-        Member {
-            idempotency_token: true,
-            ..member("clientToken", Here(&String))
-        },
-        member("deletionProtection", Here(&BoxedBoolean)),
-        Member {
-            required: true,
-            ..member("configuration", Here(&GatewayConfiguration))
-        },
-        member("tags", Here(&Tags)),
-        member("propagateTags", Here(&PropagateGatewayTags)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateGatewayResponse: Shape = Shape {
-    name: "CreateGatewayResponse",
-    kind: Kind::Structure(&[
-        member("gatewayArn", Here(&String)),
-        member("name", Here(&String)),
-        member("status", Here(&GatewayStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateManagedInstancesProviderConfiguration: Shape = Shape {
-    name: "CreateManagedInstancesProviderConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("infrastructureRoleArn", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("instanceLaunchTemplate", Here(&InstanceLaunchTemplate))
-        },
-        member("propagateTags", Here(&PropagateMITags)),
-        member(
-            "infrastructureOptimization",
-            Here(&InfrastructureOptimization),
-        ),
-        member("autoRepairConfiguration", Here(&AutoRepairConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateServiceRequest: Shape = Shape {
-    name: "CreateServiceRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        Member {
-            required: true,
-            ..member("serviceName", Here(&String))
-        },
-        member("taskDefinition", Here(&String)),
-        member(
-            "availabilityZoneRebalancing",
-            Here(&AvailabilityZoneRebalancing),
-        ),
-        member("loadBalancers", Here(&LoadBalancers)),
-        member("serviceRegistries", Here(&ServiceRegistries)),
-        member("desiredCount", Here(&BoxedInteger)),
-        member("clientToken", Here(&String)),
-        member("launchType", Here(&LaunchType)),
-        member("capacityProviderStrategy", Here(&CapacityProviderStrategy)),
-        member("platformVersion", Here(&String)),
-        member("role", Here(&String)),
-        member("deploymentConfiguration", Here(&DeploymentConfiguration)),
-        member("placementConstraints", Here(&PlacementConstraints)),
-        member("placementStrategy", Here(&PlacementStrategies)),
-        member("networkConfiguration", Here(&NetworkConfiguration)),
-        member("healthCheckGracePeriodSeconds", Here(&BoxedInteger)),
-        member("schedulingStrategy", Here(&SchedulingStrategy)),
-        member("deploymentController", Here(&DeploymentController)),
-        member("tags", Here(&Tags)),
-        member("enableECSManagedTags", Here(&Boolean)),
-        member("propagateTags", Here(&PropagateTags)),
-        member("enableExecuteCommand", Here(&Boolean)),
-        member(
-            "serviceConnectConfiguration",
-            Here(&ServiceConnectConfiguration),
-        ),
-        member("volumeConfigurations", Here(&ServiceVolumeConfigurations)),
-        member("vpcLatticeConfigurations", Here(&VpcLatticeConfigurations)),
-        member("gatewayConnectors", Here(&GatewayConnectorList)),
-        member("monitoring", Here(&MonitoringConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateServiceResponse: Shape = Shape {
-    name: "CreateServiceResponse",
-    kind: Kind::Structure(&[member("service", Here(&Service))]),
-    ..DEFAULT
-};
-
-pub static CreateTaskSetRequest: Shape = Shape {
-    name: "CreateTaskSetRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("service", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("cluster", Here(&String))
-        },
-        member("externalId", Here(&String)),
-        Member {
-            required: true,
-            ..member("taskDefinition", Here(&String))
-        },
-        member("networkConfiguration", Here(&NetworkConfiguration)),
-        member("loadBalancers", Here(&LoadBalancers)),
-        member("serviceRegistries", Here(&ServiceRegistries)),
-        member("launchType", Here(&LaunchType)),
-        member("capacityProviderStrategy", Here(&CapacityProviderStrategy)),
-        member("platformVersion", Here(&String)),
-        member("scale", Here(&Scale)),
-        member("clientToken", Here(&String)),
-        member("tags", Here(&Tags)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateTaskSetResponse: Shape = Shape {
-    name: "CreateTaskSetResponse",
-    kind: Kind::Structure(&[member("taskSet", Here(&TaskSet))]),
-    ..DEFAULT
-};
-
-pub static CreatedAt: Shape = Shape {
-    name: "CreatedAt",
-    kind: Kind::Structure(&[
-        member("before", Here(&Timestamp)),
-        member("after", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonAlarmConfiguration: Shape = Shape {
-    name: "DaemonAlarmConfiguration",
-    kind: Kind::Structure(&[
-        member("alarmNames", Here(&StringList)),
-        member("enable", Here(&Boolean)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonCapacityProvider: Shape = Shape {
-    name: "DaemonCapacityProvider",
-    kind: Kind::Structure(&[
-        member("arn", Here(&String)),
-        member("runningCount", Here(&Integer)),
-        member("withoutDaemonCount", Here(&Integer)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonCapacityProviderList: Shape = Shape {
-    name: "DaemonCapacityProviderList",
-    kind: Kind::List(Element::of(Here(&DaemonCapacityProvider))),
-    ..DEFAULT
-};
-
-pub static DaemonCircuitBreaker: Shape = Shape {
-    name: "DaemonCircuitBreaker",
-    kind: Kind::Structure(&[
-        member("failureCount", Here(&Integer)),
-        member("status", Here(&DaemonDeploymentRollbackMonitorsStatus)),
-        member("threshold", Here(&Integer)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonContainerDefinition: Shape = Shape {
-    name: "DaemonContainerDefinition",
-    kind: Kind::Structure(&[
-        member("name", Here(&String)),
-        Member {
-            required: true,
-            ..member("image", Here(&String))
-        },
-        member("memory", Here(&BoxedInteger)),
-        member("memoryReservation", Here(&BoxedInteger)),
-        member("repositoryCredentials", Here(&RepositoryCredentials)),
-        member("healthCheck", Here(&HealthCheck)),
-        member("cpu", Here(&Integer)),
-        member("essential", Here(&BoxedBoolean)),
-        member("entryPoint", Here(&StringList)),
-        member("command", Here(&StringList)),
-        member("workingDirectory", Here(&String)),
-        member("environmentFiles", Here(&EnvironmentFiles)),
-        member("environment", Here(&EnvironmentVariables)),
-        member("secrets", Here(&SecretList)),
-        member("readonlyRootFilesystem", Here(&BoxedBoolean)),
-        member("mountPoints", Here(&MountPointList)),
-        member("logConfiguration", Here(&LogConfiguration)),
-        member("firelensConfiguration", Here(&FirelensConfiguration)),
-        member("privileged", Here(&BoxedBoolean)),
-        member("user", Here(&String)),
-        member("ulimits", Here(&UlimitList)),
-        member("linuxParameters", Here(&DaemonLinuxParameters)),
-        member("dependsOn", Here(&ContainerDependencies)),
-        member("startTimeout", Here(&BoxedInteger)),
-        member("stopTimeout", Here(&BoxedInteger)),
-        member("systemControls", Here(&SystemControls)),
-        member("interactive", Here(&BoxedBoolean)),
-        member("pseudoTerminal", Here(&BoxedBoolean)),
-        member("restartPolicy", Here(&ContainerRestartPolicy)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonContainerDefinitionList: Shape = Shape {
-    name: "DaemonContainerDefinitionList",
-    kind: Kind::List(Element::of(Here(&DaemonContainerDefinition))),
-    ..DEFAULT
-};
-
-pub static DaemonContainerImage: Shape = Shape {
-    name: "DaemonContainerImage",
-    kind: Kind::Structure(&[
-        member("containerName", Here(&String)),
-        member("imageDigest", Here(&String)),
-        member("image", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonContainerImages: Shape = Shape {
-    name: "DaemonContainerImages",
-    kind: Kind::List(Element::of(Here(&DaemonContainerImage))),
-    ..DEFAULT
-};
-
-pub static DaemonDeployment: Shape = Shape {
-    name: "DaemonDeployment",
-    kind: Kind::Structure(&[
-        member("daemonDeploymentArn", Here(&String)),
-        member("clusterArn", Here(&String)),
-        member("status", Here(&DaemonDeploymentStatus)),
-        member("statusReason", Here(&String)),
-        member(
-            "targetDaemonRevision",
-            Here(&DaemonDeploymentRevisionDetail),
-        ),
-        member(
-            "sourceDaemonRevisions",
-            Here(&DaemonDeploymentRevisionDetailList),
-        ),
-        member("circuitBreaker", Here(&DaemonCircuitBreaker)),
-        member("alarms", Here(&DaemonDeploymentAlarms)),
-        member("rollback", Here(&DaemonRollback)),
-        member(
-            "deploymentConfiguration",
-            Here(&DaemonDeploymentConfiguration),
-        ),
-        member("createdAt", Here(&Timestamp)),
-        member("startedAt", Here(&Timestamp)),
-        member("stoppedAt", Here(&Timestamp)),
-        member("finishedAt", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonDeploymentAlarms: Shape = Shape {
-    name: "DaemonDeploymentAlarms",
-    kind: Kind::Structure(&[
-        member("status", Here(&DaemonDeploymentRollbackMonitorsStatus)),
-        member("alarmNames", Here(&StringList)),
-        member("triggeredAlarmNames", Here(&StringList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonDeploymentCapacityProvider: Shape = Shape {
-    name: "DaemonDeploymentCapacityProvider",
-    kind: Kind::Structure(&[
-        member("arn", Here(&String)),
-        member("runningInstanceCount", Here(&BoxedInteger)),
-        member("withoutDaemonInstanceCount", Here(&BoxedInteger)),
-        member("drainingInstanceCount", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonDeploymentCapacityProviderList: Shape = Shape {
-    name: "DaemonDeploymentCapacityProviderList",
-    kind: Kind::List(Element::of(Here(&DaemonDeploymentCapacityProvider))),
-    ..DEFAULT
-};
-
-pub static DaemonDeploymentConfiguration: Shape = Shape {
-    name: "DaemonDeploymentConfiguration",
-    kind: Kind::Structure(&[
-        member("drainPercent", Here(&DaemonDrainPercent)),
-        member("alarms", Here(&DaemonAlarmConfiguration)),
-        member("bakeTimeInMinutes", Here(&Integer)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonDeploymentList: Shape = Shape {
-    name: "DaemonDeploymentList",
-    kind: Kind::List(Element::of(Here(&DaemonDeployment))),
-    ..DEFAULT
-};
-
-pub static DaemonDeploymentRevisionDetail: Shape = Shape {
-    name: "DaemonDeploymentRevisionDetail",
-    kind: Kind::Structure(&[
-        member("arn", Here(&String)),
-        member(
-            "capacityProviders",
-            Here(&DaemonDeploymentCapacityProviderList),
-        ),
-        member("totalRunningInstanceCount", Here(&BoxedInteger)),
-        member("totalWithoutDaemonInstanceCount", Here(&BoxedInteger)),
-        member("totalDrainingInstanceCount", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonDeploymentRevisionDetailList: Shape = Shape {
-    name: "DaemonDeploymentRevisionDetailList",
-    kind: Kind::List(Element::of(Here(&DaemonDeploymentRevisionDetail))),
-    ..DEFAULT
-};
-
-pub static DaemonDeploymentRollbackMonitorsStatus: Shape = Shape {
-    name: "DaemonDeploymentRollbackMonitorsStatus",
-    values: &["TRIGGERED", "MONITORING", "MONITORING_COMPLETE", "DISABLED"],
-    ..DEFAULT
-};
-
-pub static DaemonDeploymentStatus: Shape = Shape {
-    name: "DaemonDeploymentStatus",
-    values: &[
-        "PENDING",
-        "SUCCESSFUL",
-        "STOPPED",
-        "STOP_REQUESTED",
-        "IN_PROGRESS",
-        "ROLLBACK_IN_PROGRESS",
-        "ROLLBACK_SUCCESSFUL",
-        "ROLLBACK_FAILED",
-    ],
-    ..DEFAULT
-};
-
-pub static DaemonDeploymentStatusList: Shape = Shape {
-    name: "DaemonDeploymentStatusList",
-    kind: Kind::List(Element::of(Here(&DaemonDeploymentStatus))),
-    ..DEFAULT
-};
-
-pub static DaemonDeploymentSummary: Shape = Shape {
-    name: "DaemonDeploymentSummary",
-    kind: Kind::Structure(&[
-        member("daemonDeploymentArn", Here(&String)),
-        member("daemonArn", Here(&String)),
-        member("clusterArn", Here(&String)),
-        member("status", Here(&DaemonDeploymentStatus)),
-        member("statusReason", Here(&String)),
-        member("targetDaemonRevisionArn", Here(&String)),
-        member("createdAt", Here(&Timestamp)),
-        member("startedAt", Here(&Timestamp)),
-        member("stoppedAt", Here(&Timestamp)),
-        member("finishedAt", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonDeploymentSummaryList: Shape = Shape {
-    name: "DaemonDeploymentSummaryList",
-    kind: Kind::List(Element::of(Here(&DaemonDeploymentSummary))),
-    ..DEFAULT
-};
-
-pub static DaemonDetail: Shape = Shape {
-    name: "DaemonDetail",
-    kind: Kind::Structure(&[
-        member("daemonArn", Here(&String)),
-        member("clusterArn", Here(&String)),
-        member("status", Here(&DaemonStatus)),
-        member("currentRevisions", Here(&DaemonRevisionDetailList)),
-        member("deploymentArn", Here(&String)),
-        member("createdAt", Here(&Timestamp)),
-        member("updatedAt", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonDrainPercent: Shape = Shape {
-    name: "DaemonDrainPercent",
-    kind: Kind::Double,
-    min: Some(0.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static DaemonIpcMode: Shape = Shape {
-    name: "DaemonIpcMode",
-    values: &["none", "shared"],
-    ..DEFAULT
-};
-
-pub static DaemonLinuxParameters: Shape = Shape {
-    name: "DaemonLinuxParameters",
-    kind: Kind::Structure(&[
-        member("capabilities", Here(&KernelCapabilities)),
-        member("devices", Here(&DevicesList)),
-        member("initProcessEnabled", Here(&BoxedBoolean)),
-        member("tmpfs", Here(&TmpfsList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonNotActiveException: Shape = Shape {
-    name: "DaemonNotActiveException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static DaemonNotFoundException: Shape = Shape {
-    name: "DaemonNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static DaemonPidMode: Shape = Shape {
-    name: "DaemonPidMode",
-    values: &["none", "shared"],
-    ..DEFAULT
-};
-
-pub static DaemonPropagateTags: Shape = Shape {
-    name: "DaemonPropagateTags",
-    values: &["DAEMON", "NONE"],
-    ..DEFAULT
-};
-
-pub static DaemonRevision: Shape = Shape {
-    name: "DaemonRevision",
-    kind: Kind::Structure(&[
-        member("daemonRevisionArn", Here(&String)),
-        member("clusterArn", Here(&String)),
-        member("daemonArn", Here(&String)),
-        member("daemonTaskDefinitionArn", Here(&String)),
-        member("createdAt", Here(&Timestamp)),
-        member("containerImages", Here(&DaemonContainerImages)),
-        member("propagateTags", Here(&DaemonPropagateTags)),
-        member("enableECSManagedTags", Here(&BoxedBoolean)),
-        member("enableExecuteCommand", Here(&BoxedBoolean)),
-        member("critical", Here(&BoxedBoolean)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonRevisionDetail: Shape = Shape {
-    name: "DaemonRevisionDetail",
-    kind: Kind::Structure(&[
-        member("arn", Here(&String)),
-        member("capacityProviders", Here(&DaemonCapacityProviderList)),
-        member("totalRunningCount", Here(&Integer)),
-        member("totalWithoutDaemonCount", Here(&Integer)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonRevisionDetailList: Shape = Shape {
-    name: "DaemonRevisionDetailList",
-    kind: Kind::List(Element::of(Here(&DaemonRevisionDetail))),
-    ..DEFAULT
-};
-
-pub static DaemonRevisions: Shape = Shape {
-    name: "DaemonRevisions",
-    kind: Kind::List(Element::of(Here(&DaemonRevision))),
-    ..DEFAULT
-};
-
-pub static DaemonRollback: Shape = Shape {
-    name: "DaemonRollback",
-    kind: Kind::Structure(&[
-        member("reason", Here(&String)),
-        member("startedAt", Here(&Timestamp)),
-        member("rollbackTargetDaemonRevisionArn", Here(&String)),
-        member("rollbackCapacityProviders", Here(&StringList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonStatus: Shape = Shape {
-    name: "DaemonStatus",
-    values: &["ACTIVE", "DELETE_IN_PROGRESS"],
-    ..DEFAULT
-};
-
-pub static DaemonSummariesList: Shape = Shape {
-    name: "DaemonSummariesList",
-    kind: Kind::List(Element::of(Here(&DaemonSummary))),
-    ..DEFAULT
-};
-
-pub static DaemonSummary: Shape = Shape {
-    name: "DaemonSummary",
-    kind: Kind::Structure(&[
-        member("daemonArn", Here(&String)),
-        member("status", Here(&DaemonStatus)),
-        member("createdAt", Here(&Timestamp)),
-        member("updatedAt", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonTaskDefinition: Shape = Shape {
-    name: "DaemonTaskDefinition",
-    kind: Kind::Structure(&[
-        member("daemonTaskDefinitionArn", Here(&String)),
-        member("family", Here(&String)),
-        member("revision", Here(&Integer)),
-        member("taskRoleArn", Here(&String)),
-        member("executionRoleArn", Here(&String)),
-        member("containerDefinitions", Here(&DaemonContainerDefinitionList)),
-        member("volumes", Here(&DaemonVolumeList)),
-        member("cpu", Here(&String)),
-        member("memory", Here(&String)),
-        member("status", Here(&DaemonTaskDefinitionStatus)),
-        member("registeredAt", Here(&Timestamp)),
-        member("deleteRequestedAt", Here(&Timestamp)),
-        member("registeredBy", Here(&String)),
-        member("pidMode", Here(&DaemonPidMode)),
-        member("ipcMode", Here(&DaemonIpcMode)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonTaskDefinitionRevisionFilter: Shape = Shape {
-    name: "DaemonTaskDefinitionRevisionFilter",
-    values: &["LAST_REGISTERED"],
-    ..DEFAULT
-};
-
-pub static DaemonTaskDefinitionStatus: Shape = Shape {
-    name: "DaemonTaskDefinitionStatus",
-    values: &["ACTIVE", "DELETE_IN_PROGRESS", "DELETED"],
-    ..DEFAULT
-};
-
-pub static DaemonTaskDefinitionStatusFilter: Shape = Shape {
-    name: "DaemonTaskDefinitionStatusFilter",
-    values: &["ACTIVE", "DELETE_IN_PROGRESS", "ALL"],
-    ..DEFAULT
-};
-
-pub static DaemonTaskDefinitionSummaries: Shape = Shape {
-    name: "DaemonTaskDefinitionSummaries",
-    kind: Kind::List(Element::of(Here(&DaemonTaskDefinitionSummary))),
-    ..DEFAULT
-};
-
-pub static DaemonTaskDefinitionSummary: Shape = Shape {
-    name: "DaemonTaskDefinitionSummary",
-    kind: Kind::Structure(&[
-        member("arn", Here(&String)),
-        member("registeredAt", Here(&Timestamp)),
-        member("registeredBy", Here(&String)),
-        member("deleteRequestedAt", Here(&Timestamp)),
-        member("status", Here(&DaemonTaskDefinitionStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonVolume: Shape = Shape {
-    name: "DaemonVolume",
-    kind: Kind::Structure(&[
-        member("name", Here(&String)),
-        member("host", Here(&HostVolumeProperties)),
-        member(
-            "logDriverVolumeConfiguration",
-            Here(&LogDriverVolumeConfiguration),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static DaemonVolumeList: Shape = Shape {
-    name: "DaemonVolumeList",
-    kind: Kind::List(Element::of(Here(&DaemonVolume))),
-    ..DEFAULT
-};
-
-pub static DeleteAccountSettingRequest: Shape = Shape {
-    name: "DeleteAccountSettingRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("name", Here(&SettingName))
-        },
-        member("principalArn", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteAccountSettingResponse: Shape = Shape {
-    name: "DeleteAccountSettingResponse",
-    kind: Kind::Structure(&[member("setting", Here(&Setting))]),
-    ..DEFAULT
-};
-
-pub static DeleteAttributesRequest: Shape = Shape {
-    name: "DeleteAttributesRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        Member {
-            required: true,
-            ..member("attributes", Here(&Attributes))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteAttributesResponse: Shape = Shape {
-    name: "DeleteAttributesResponse",
-    kind: Kind::Structure(&[member("attributes", Here(&Attributes))]),
-    ..DEFAULT
-};
-
-pub static DeleteCapacityProviderRequest: Shape = Shape {
-    name: "DeleteCapacityProviderRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("capacityProvider", Here(&String))
-        },
-        member("cluster", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteCapacityProviderResponse: Shape = Shape {
-    name: "DeleteCapacityProviderResponse",
-    kind: Kind::Structure(&[member("capacityProvider", Here(&CapacityProvider))]),
-    ..DEFAULT
-};
-
-pub static DeleteClusterRequest: Shape = Shape {
-    name: "DeleteClusterRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("cluster", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteClusterResponse: Shape = Shape {
-    name: "DeleteClusterResponse",
-    kind: Kind::Structure(&[member("cluster", Here(&Cluster))]),
-    ..DEFAULT
-};
-
-pub static DeleteDaemonRequest: Shape = Shape {
-    name: "DeleteDaemonRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("daemonArn", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteDaemonResponse: Shape = Shape {
-    name: "DeleteDaemonResponse",
-    kind: Kind::Structure(&[
-        member("daemonArn", Here(&String)),
-        member("status", Here(&DaemonStatus)),
-        member("createdAt", Here(&Timestamp)),
-        member("updatedAt", Here(&Timestamp)),
-        member("deploymentArn", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteDaemonTaskDefinitionRequest: Shape = Shape {
-    name: "DeleteDaemonTaskDefinitionRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("daemonTaskDefinition", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteDaemonTaskDefinitionResponse: Shape = Shape {
-    name: "DeleteDaemonTaskDefinitionResponse",
-    kind: Kind::Structure(&[member("daemonTaskDefinitionArn", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static DeleteExpressGatewayServiceRequest: Shape = Shape {
-    name: "DeleteExpressGatewayServiceRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("serviceArn", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteExpressGatewayServiceResponse: Shape = Shape {
-    name: "DeleteExpressGatewayServiceResponse",
-    kind: Kind::Structure(&[member("service", Here(&ECSExpressGatewayService))]),
-    ..DEFAULT
-};
-
-pub static DeleteGatewayRequest: Shape = Shape {
-    name: "DeleteGatewayRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("gateway", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteGatewayResponse: Shape = Shape {
-    name: "DeleteGatewayResponse",
-    kind: Kind::Structure(&[
-        member("gatewayArn", Here(&String)),
-        member("name", Here(&String)),
-        member("status", Here(&GatewayStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteServiceRequest: Shape = Shape {
-    name: "DeleteServiceRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        Member {
-            required: true,
-            ..member("service", Here(&String))
-        },
-        member("force", Here(&BoxedBoolean)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteServiceResponse: Shape = Shape {
-    name: "DeleteServiceResponse",
-    kind: Kind::Structure(&[member("service", Here(&Service))]),
-    ..DEFAULT
-};
-
-pub static DeleteTaskDefinitionsRequest: Shape = Shape {
-    name: "DeleteTaskDefinitionsRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("taskDefinitions", Here(&StringList))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteTaskDefinitionsResponse: Shape = Shape {
-    name: "DeleteTaskDefinitionsResponse",
-    kind: Kind::Structure(&[
-        member("taskDefinitions", Here(&TaskDefinitionList)),
-        member("failures", Here(&Failures)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteTaskSetRequest: Shape = Shape {
-    name: "DeleteTaskSetRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("cluster", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("service", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("taskSet", Here(&String))
-        },
-        member("force", Here(&BoxedBoolean)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteTaskSetResponse: Shape = Shape {
-    name: "DeleteTaskSetResponse",
-    kind: Kind::Structure(&[member("taskSet", Here(&TaskSet))]),
-    ..DEFAULT
-};
-
-pub static Deployment: Shape = Shape {
-    name: "Deployment",
-    kind: Kind::Structure(&[
-        member("id", Here(&String)),
-        member("status", Here(&String)),
-        member("taskDefinition", Here(&String)),
-        member("desiredCount", Here(&Integer)),
-        member("pendingCount", Here(&Integer)),
-        member("runningCount", Here(&Integer)),
-        member("failedTasks", Here(&Integer)),
-        member("createdAt", Here(&Timestamp)),
-        member("updatedAt", Here(&Timestamp)),
-        member("capacityProviderStrategy", Here(&CapacityProviderStrategy)),
-        member("launchType", Here(&LaunchType)),
-        member("platformVersion", Here(&String)),
-        member("platformFamily", Here(&String)),
-        member("networkConfiguration", Here(&NetworkConfiguration)),
-        member("rolloutState", Here(&DeploymentRolloutState)),
-        member("rolloutStateReason", Here(&String)),
-        member(
-            "serviceConnectConfiguration",
-            Here(&ServiceConnectConfiguration),
-        ),
-        member(
-            "serviceConnectResources",
-            Here(&ServiceConnectServiceResourceList),
-        ),
-        member("volumeConfigurations", Here(&ServiceVolumeConfigurations)),
-        member("fargateEphemeralStorage", Here(&DeploymentEphemeralStorage)),
-        member("vpcLatticeConfigurations", Here(&VpcLatticeConfigurations)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeploymentAlarms: Shape = Shape {
-    name: "DeploymentAlarms",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("alarmNames", Here(&StringList))
-        },
-        Member {
-            required: true,
-            ..member("rollback", Here(&Boolean))
-        },
-        Member {
-            required: true,
-            ..member("enable", Here(&Boolean))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DeploymentCircuitBreaker: Shape = Shape {
-    name: "DeploymentCircuitBreaker",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("enable", Here(&Boolean))
-        },
-        Member {
-            required: true,
-            ..member("rollback", Here(&Boolean))
-        },
-        member("resetOnHealthyTask", Here(&BoxedBoolean)),
-        member("thresholdConfiguration", Here(&ThresholdConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeploymentConfiguration: Shape = Shape {
-    name: "DeploymentConfiguration",
-    kind: Kind::Structure(&[
-        member("deploymentCircuitBreaker", Here(&DeploymentCircuitBreaker)),
-        member("maximumPercent", Here(&BoxedInteger)),
-        member("minimumHealthyPercent", Here(&BoxedInteger)),
-        member("alarms", Here(&DeploymentAlarms)),
-        member("strategy", Here(&DeploymentStrategy)),
-        member("bakeTimeInMinutes", Here(&BoxedInteger)),
-        member("lifecycleHooks", Here(&DeploymentLifecycleHookList)),
-        member("linearConfiguration", Here(&LinearConfiguration)),
-        member("canaryConfiguration", Here(&CanaryConfiguration)),
-        member(
-            "earlySuccessCriteria",
-            Here(&DeploymentEarlySuccessCriteria),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeploymentController: Shape = Shape {
-    name: "DeploymentController",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("type", Here(&DeploymentControllerType))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeploymentControllerType: Shape = Shape {
-    name: "DeploymentControllerType",
-    values: &["ECS", "CODE_DEPLOY", "EXTERNAL"],
-    ..DEFAULT
-};
-
-pub static DeploymentEarlySuccessCriteria: Shape = Shape {
-    name: "DeploymentEarlySuccessCriteria",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("enable", Here(&Boolean))
-        },
-        member("healthyPercent", Here(&HealthyPercentInteger)),
-        member(
-            "sourceServiceRevisionCleanup",
-            Here(&ServiceRevisionCleanup),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeploymentEphemeralStorage: Shape = Shape {
-    name: "DeploymentEphemeralStorage",
-    kind: Kind::Structure(&[member("kmsKeyId", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static DeploymentLifecycleHook: Shape = Shape {
-    name: "DeploymentLifecycleHook",
-    kind: Kind::Structure(&[
-        member("targetType", Here(&DeploymentLifecycleHookTargetType)),
-        member("hookTargetArn", Here(&String)),
-        member("roleArn", Here(&IAMRoleArn)),
-        member("lifecycleStages", Here(&DeploymentLifecycleHookStageList)),
-        member("hookDetails", Here(&HookDetails)),
-        member(
-            "timeoutConfiguration",
-            Here(&DeploymentLifecycleHookTimeoutConfiguration),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeploymentLifecycleHookAction: Shape = Shape {
-    name: "DeploymentLifecycleHookAction",
-    values: &["ROLLBACK", "CONTINUE"],
-    ..DEFAULT
-};
-
-pub static DeploymentLifecycleHookDetail: Shape = Shape {
-    name: "DeploymentLifecycleHookDetail",
-    kind: Kind::Structure(&[
-        member("hookId", Here(&String)),
-        member("targetType", Here(&DeploymentLifecycleHookTargetType)),
-        member("targetArn", Here(&String)),
-        member("status", Here(&DeploymentLifecycleHookStatus)),
-        member("expiresAt", Here(&Timestamp)),
-        member("timeoutAction", Here(&DeploymentLifecycleHookAction)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeploymentLifecycleHookDetailList: Shape = Shape {
-    name: "DeploymentLifecycleHookDetailList",
-    kind: Kind::List(Element::of(Here(&DeploymentLifecycleHookDetail))),
-    ..DEFAULT
-};
-
-pub static DeploymentLifecycleHookDuration: Shape = Shape {
-    name: "DeploymentLifecycleHookDuration",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(20160.0),
-    ..DEFAULT
-};
-
-pub static DeploymentLifecycleHookList: Shape = Shape {
-    name: "DeploymentLifecycleHookList",
-    kind: Kind::List(Element::of(Here(&DeploymentLifecycleHook))),
-    ..DEFAULT
-};
-
-pub static DeploymentLifecycleHookStage: Shape = Shape {
-    name: "DeploymentLifecycleHookStage",
-    values: &[
-        "RECONCILE_SERVICE",
-        "PRE_SCALE_UP",
-        "POST_SCALE_UP",
-        "TEST_TRAFFIC_SHIFT",
-        "POST_TEST_TRAFFIC_SHIFT",
-        "PRE_PRODUCTION_TRAFFIC_SHIFT",
-        "PRODUCTION_TRAFFIC_SHIFT",
-        "POST_PRODUCTION_TRAFFIC_SHIFT",
-    ],
-    ..DEFAULT
-};
-
-pub static DeploymentLifecycleHookStageList: Shape = Shape {
-    name: "DeploymentLifecycleHookStageList",
-    kind: Kind::List(Element::of(Here(&DeploymentLifecycleHookStage))),
-    ..DEFAULT
-};
-
-pub static DeploymentLifecycleHookStatus: Shape = Shape {
-    name: "DeploymentLifecycleHookStatus",
-    values: &[
-        "AWAITING_ACTION",
-        "IN_PROGRESS",
-        "SUCCEEDED",
-        "FAILED",
-        "TIMED_OUT",
-    ],
-    ..DEFAULT
-};
-
-pub static DeploymentLifecycleHookTargetType: Shape = Shape {
-    name: "DeploymentLifecycleHookTargetType",
-    values: &["AWS_LAMBDA", "PAUSE"],
-    ..DEFAULT
-};
-
-pub static DeploymentLifecycleHookTimeoutConfiguration: Shape = Shape {
-    name: "DeploymentLifecycleHookTimeoutConfiguration",
-    kind: Kind::Structure(&[
-        member("timeoutInMinutes", Here(&DeploymentLifecycleHookDuration)),
-        member("action", Here(&DeploymentLifecycleHookAction)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeploymentRolloutState: Shape = Shape {
-    name: "DeploymentRolloutState",
-    values: &["COMPLETED", "FAILED", "IN_PROGRESS"],
-    ..DEFAULT
-};
-
-pub static DeploymentStrategy: Shape = Shape {
-    name: "DeploymentStrategy",
-    values: &["ROLLING", "BLUE_GREEN", "LINEAR", "CANARY"],
-    ..DEFAULT
-};
-
-pub static Deployments: Shape = Shape {
-    name: "Deployments",
-    kind: Kind::List(Element::of(Here(&Deployment))),
-    ..DEFAULT
-};
-
-pub static DeregisterContainerInstanceRequest: Shape = Shape {
-    name: "DeregisterContainerInstanceRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        Member {
-            required: true,
-            ..member("containerInstance", Here(&String))
-        },
-        member("force", Here(&BoxedBoolean)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeregisterContainerInstanceResponse: Shape = Shape {
-    name: "DeregisterContainerInstanceResponse",
-    kind: Kind::Structure(&[member("containerInstance", Here(&ContainerInstance))]),
-    ..DEFAULT
-};
-
-pub static DeregisterTaskDefinitionRequest: Shape = Shape {
-    name: "DeregisterTaskDefinitionRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("taskDefinition", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeregisterTaskDefinitionResponse: Shape = Shape {
-    name: "DeregisterTaskDefinitionResponse",
-    kind: Kind::Structure(&[member("taskDefinition", Here(&TaskDefinition))]),
-    ..DEFAULT
-};
-
-pub static DescribeCapacityProvidersRequest: Shape = Shape {
-    name: "DescribeCapacityProvidersRequest",
-    kind: Kind::Structure(&[
-        member("capacityProviders", Here(&StringList)),
-        member("cluster", Here(&String)),
-        member("include", Here(&CapacityProviderFieldList)),
-        member("maxResults", Here(&BoxedInteger)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeCapacityProvidersResponse: Shape = Shape {
-    name: "DescribeCapacityProvidersResponse",
-    kind: Kind::Structure(&[
-        member("capacityProviders", Here(&CapacityProviders)),
-        member("failures", Here(&Failures)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeClustersRequest: Shape = Shape {
-    name: "DescribeClustersRequest",
-    kind: Kind::Structure(&[
-        member("clusters", Here(&StringList)),
-        member("include", Here(&ClusterFieldList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeClustersResponse: Shape = Shape {
-    name: "DescribeClustersResponse",
-    kind: Kind::Structure(&[
-        member("clusters", Here(&Clusters)),
-        member("failures", Here(&Failures)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeContainerInstancesRequest: Shape = Shape {
-    name: "DescribeContainerInstancesRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        Member {
-            required: true,
-            ..member("containerInstances", Here(&StringList))
-        },
-        member("include", Here(&ContainerInstanceFieldList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeContainerInstancesResponse: Shape = Shape {
-    name: "DescribeContainerInstancesResponse",
-    kind: Kind::Structure(&[
-        member("containerInstances", Here(&ContainerInstances)),
-        member("failures", Here(&Failures)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeDaemonDeploymentsRequest: Shape = Shape {
-    name: "DescribeDaemonDeploymentsRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("daemonDeploymentArns", Here(&StringList))
-    }]),
-    ..DEFAULT
-};
-
-pub static DescribeDaemonDeploymentsResponse: Shape = Shape {
-    name: "DescribeDaemonDeploymentsResponse",
-    kind: Kind::Structure(&[
-        member("failures", Here(&Failures)),
-        member("daemonDeployments", Here(&DaemonDeploymentList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeDaemonRequest: Shape = Shape {
-    name: "DescribeDaemonRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("daemonArn", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static DescribeDaemonResponse: Shape = Shape {
-    name: "DescribeDaemonResponse",
-    kind: Kind::Structure(&[member("daemon", Here(&DaemonDetail))]),
-    ..DEFAULT
-};
-
-pub static DescribeDaemonRevisionsRequest: Shape = Shape {
-    name: "DescribeDaemonRevisionsRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("daemonRevisionArns", Here(&StringList))
-    }]),
-    ..DEFAULT
-};
-
-pub static DescribeDaemonRevisionsResponse: Shape = Shape {
-    name: "DescribeDaemonRevisionsResponse",
-    kind: Kind::Structure(&[
-        member("daemonRevisions", Here(&DaemonRevisions)),
-        member("failures", Here(&Failures)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeDaemonTaskDefinitionRequest: Shape = Shape {
-    name: "DescribeDaemonTaskDefinitionRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("daemonTaskDefinition", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static DescribeDaemonTaskDefinitionResponse: Shape = Shape {
-    name: "DescribeDaemonTaskDefinitionResponse",
-    kind: Kind::Structure(&[member("daemonTaskDefinition", Here(&DaemonTaskDefinition))]),
-    ..DEFAULT
-};
-
-pub static DescribeExpressGatewayServiceRequest: Shape = Shape {
-    name: "DescribeExpressGatewayServiceRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("serviceArn", Here(&String))
-        },
-        member("include", Here(&ExpressGatewayServiceIncludeList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeExpressGatewayServiceResponse: Shape = Shape {
-    name: "DescribeExpressGatewayServiceResponse",
-    kind: Kind::Structure(&[member("service", Here(&ECSExpressGatewayService))]),
-    ..DEFAULT
-};
-
-pub static DescribeGatewayAlbConfiguration: Shape = Shape {
-    name: "DescribeGatewayAlbConfiguration",
-    kind: Kind::Structure(&[
-        member(
-            "networkConfiguration",
-            Here(&GatewayElbNetworkConfiguration),
-        ),
-        member("scheme", Here(&GatewayElbScheme)),
-        member("accessLogs", Here(&GatewayElbAccessLogConfiguration)),
-        member("webACLArn", Here(&String)),
-        member("port", Here(&BoxedInteger)),
-        member("protocol", Here(&GatewayAlbProtocol)),
-        member("maxAlbCount", Here(&BoxedInteger)),
-        member("currentAlbCount", Here(&BoxedInteger)),
-        member("httpDesync", Here(&GatewayAlbDesyncMitigationMode)),
-        member("testTrafficRules", Here(&GatewayAlbTestTrafficRules)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeGatewayConfiguration: Shape = Shape {
-    name: "DescribeGatewayConfiguration",
-    kind: Kind::Structure(&[member(
-        "hostSharedAlb",
-        Here(&DescribeGatewayAlbConfiguration),
-    )]),
-    union: true,
-    ..DEFAULT
-};
-
-pub static DescribeGatewayRequest: Shape = Shape {
-    name: "DescribeGatewayRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("gateway", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static DescribeGatewayResourcesRequest: Shape = Shape {
-    name: "DescribeGatewayResourcesRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("gateway", Here(&String))
-        },
-        member("maxResults", Here(&BoxedInteger)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeGatewayResourcesResponse: Shape = Shape {
-    name: "DescribeGatewayResourcesResponse",
-    kind: Kind::Structure(&[
-        member("gatewayResources", Here(&GatewayResources)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeGatewayResponse: Shape = Shape {
-    name: "DescribeGatewayResponse",
-    kind: Kind::Structure(&[member("gateway", Here(&Gateway))]),
-    ..DEFAULT
-};
-
-pub static DescribeGatewayRouteRequest: Shape = Shape {
-    name: "DescribeGatewayRouteRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("gatewayRouteArn", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static DescribeGatewayRouteResponse: Shape = Shape {
-    name: "DescribeGatewayRouteResponse",
-    kind: Kind::Structure(&[member("gatewayRoute", Here(&GatewayRoute))]),
-    ..DEFAULT
-};
-
-pub static DescribeServiceDeploymentsRequest: Shape = Shape {
-    name: "DescribeServiceDeploymentsRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("serviceDeploymentArns", Here(&StringList))
-    }]),
-    ..DEFAULT
-};
-
-pub static DescribeServiceDeploymentsResponse: Shape = Shape {
-    name: "DescribeServiceDeploymentsResponse",
-    kind: Kind::Structure(&[
-        member("serviceDeployments", Here(&ServiceDeployments)),
-        member("failures", Here(&Failures)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeServiceRevisionsRequest: Shape = Shape {
-    name: "DescribeServiceRevisionsRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("serviceRevisionArns", Here(&StringList))
-    }]),
-    ..DEFAULT
-};
-
-pub static DescribeServiceRevisionsResponse: Shape = Shape {
-    name: "DescribeServiceRevisionsResponse",
-    kind: Kind::Structure(&[
-        member("serviceRevisions", Here(&ServiceRevisions)),
-        member("failures", Here(&Failures)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeServicesRequest: Shape = Shape {
-    name: "DescribeServicesRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        Member {
-            required: true,
-            ..member("services", Here(&StringList))
-        },
-        member("include", Here(&ServiceFieldList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeServicesResponse: Shape = Shape {
-    name: "DescribeServicesResponse",
-    kind: Kind::Structure(&[
-        member("services", Here(&Services)),
-        member("failures", Here(&Failures)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeTaskDefinitionRequest: Shape = Shape {
-    name: "DescribeTaskDefinitionRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("taskDefinition", Here(&String))
-        },
-        member("include", Here(&TaskDefinitionFieldList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeTaskDefinitionResponse: Shape = Shape {
-    name: "DescribeTaskDefinitionResponse",
-    kind: Kind::Structure(&[
-        member("taskDefinition", Here(&TaskDefinition)),
-        member("tags", Here(&Tags)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeTaskSetsRequest: Shape = Shape {
-    name: "DescribeTaskSetsRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("cluster", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("service", Here(&String))
-        },
-        member("taskSets", Here(&StringList)),
-        member("include", Here(&TaskSetFieldList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeTaskSetsResponse: Shape = Shape {
-    name: "DescribeTaskSetsResponse",
-    kind: Kind::Structure(&[
-        member("taskSets", Here(&TaskSets)),
-        member("failures", Here(&Failures)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeTasksRequest: Shape = Shape {
-    name: "DescribeTasksRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        Member {
-            required: true,
-            ..member("tasks", Here(&StringList))
-        },
-        member("include", Here(&TaskFieldList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeTasksResponse: Shape = Shape {
-    name: "DescribeTasksResponse",
-    kind: Kind::Structure(&[
-        member("tasks", Here(&Tasks)),
-        member("failures", Here(&Failures)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DesiredStatus: Shape = Shape {
-    name: "DesiredStatus",
-    values: &["RUNNING", "PENDING", "STOPPED"],
-    ..DEFAULT
-};
-
-pub static Device: Shape = Shape {
-    name: "Device",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("hostPath", Here(&String))
-        },
-        member("containerPath", Here(&String)),
-        member("permissions", Here(&DeviceCgroupPermissions)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeviceCgroupPermission: Shape = Shape {
-    name: "DeviceCgroupPermission",
-    values: &["read", "write", "mknod"],
-    ..DEFAULT
-};
-
-pub static DeviceCgroupPermissions: Shape = Shape {
-    name: "DeviceCgroupPermissions",
-    kind: Kind::List(Element::of(Here(&DeviceCgroupPermission))),
-    ..DEFAULT
-};
-
-pub static DevicesList: Shape = Shape {
-    name: "DevicesList",
-    kind: Kind::List(Element::of(Here(&Device))),
-    ..DEFAULT
-};
-
-pub static DisassociateGatewayFromClusterRequest: Shape = Shape {
-    name: "DisassociateGatewayFromClusterRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("gateway", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("cluster", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DisassociateGatewayFromClusterResponse: Shape = Shape {
-    name: "DisassociateGatewayFromClusterResponse",
-    kind: Kind::Structure(&[
-        member("gatewayArn", Here(&String)),
-        member("clusterArn", Here(&String)),
-        member("status", Here(&GatewayClusterAssociationStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DiscoverPollEndpointRequest: Shape = Shape {
-    name: "DiscoverPollEndpointRequest",
-    kind: Kind::Structure(&[
-        member("containerInstance", Here(&String)),
-        member("cluster", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DiscoverPollEndpointResponse: Shape = Shape {
-    name: "DiscoverPollEndpointResponse",
-    kind: Kind::Structure(&[
-        member("endpoint", Here(&String)),
-        member("telemetryEndpoint", Here(&String)),
-        member("serviceConnectEndpoint", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DockerLabelsMap: Shape = Shape {
-    name: "DockerLabelsMap",
-    kind: Kind::Map {
-        key: Element::of(Here(&String)),
-        value: Element::of(Here(&String)),
-    },
-    ..DEFAULT
-};
-
-pub static DockerVolumeConfiguration: Shape = Shape {
-    name: "DockerVolumeConfiguration",
-    kind: Kind::Structure(&[
-        member("scope", Here(&Scope)),
-        member("autoprovision", Here(&BoxedBoolean)),
-        member("driver", Here(&String)),
-        member("driverOpts", Here(&StringMap)),
-        member("labels", Here(&StringMap)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Double: Shape = Shape {
-    name: "Double",
-    kind: Kind::Double,
-    ..DEFAULT
-};
-
-pub static Duration: Shape = Shape {
-    name: "Duration",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    max: Some(2147483647.0),
-    ..DEFAULT
-};
-
-pub static EBSKMSKeyId: Shape = Shape {
-    name: "EBSKMSKeyId",
-    ..DEFAULT
-};
-
-pub static EBSResourceType: Shape = Shape {
-    name: "EBSResourceType",
-    values: &["volume"],
-    ..DEFAULT
-};
-
-pub static EBSSnapshotId: Shape = Shape {
-    name: "EBSSnapshotId",
-    ..DEFAULT
-};
-
-pub static EBSTagSpecification: Shape = Shape {
-    name: "EBSTagSpecification",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("resourceType", Here(&EBSResourceType))
-        },
-        member("tags", Here(&Tags)),
-        member("propagateTags", Here(&PropagateTags)),
-    ]),
-    ..DEFAULT
-};
-
-pub static EBSTagSpecifications: Shape = Shape {
-    name: "EBSTagSpecifications",
-    kind: Kind::List(Element::of(Here(&EBSTagSpecification))),
-    ..DEFAULT
-};
-
-pub static EBSVolumeType: Shape = Shape {
-    name: "EBSVolumeType",
-    ..DEFAULT
-};
-
-pub static ECSExpressGatewayService: Shape = Shape {
-    name: "ECSExpressGatewayService",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        member("serviceName", Here(&String)),
-        member("serviceArn", Here(&String)),
-        member("infrastructureRoleArn", Here(&String)),
-        member("status", Here(&ExpressGatewayServiceStatus)),
-        member("currentDeployment", Here(&String)),
-        member(
-            "activeConfigurations",
-            Here(&ExpressGatewayServiceConfigurations),
-        ),
-        member("tags", Here(&Tags)),
-        member("createdAt", Here(&Timestamp)),
-        member("updatedAt", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ECSManagedResources: Shape = Shape {
-    name: "ECSManagedResources",
-    kind: Kind::Structure(&[
-        member("ingressPaths", Here(&ManagedIngressPaths)),
-        member("autoScaling", Here(&ManagedAutoScaling)),
-        member("metricAlarms", Here(&ManagedMetricAlarms)),
-        member("serviceSecurityGroups", Here(&ManagedSecurityGroups)),
-        member("logGroups", Here(&ManagedLogGroups)),
-        member("gatewayConnections", Here(&GatewayConnectionList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ECSVolumeName: Shape = Shape {
-    name: "ECSVolumeName",
-    ..DEFAULT
-};
-
-pub static EFSAuthorizationConfig: Shape = Shape {
-    name: "EFSAuthorizationConfig",
-    kind: Kind::Structure(&[
-        member("accessPointId", Here(&String)),
-        member("iam", Here(&EFSAuthorizationConfigIAM)),
-    ]),
-    ..DEFAULT
-};
-
-pub static EFSAuthorizationConfigIAM: Shape = Shape {
-    name: "EFSAuthorizationConfigIAM",
-    values: &["ENABLED", "DISABLED"],
-    ..DEFAULT
-};
-
-pub static EFSTransitEncryption: Shape = Shape {
-    name: "EFSTransitEncryption",
-    values: &["ENABLED", "DISABLED"],
-    ..DEFAULT
-};
-
-pub static EFSVolumeConfiguration: Shape = Shape {
-    name: "EFSVolumeConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("fileSystemId", Here(&String))
-        },
-        member("rootDirectory", Here(&String)),
-        member("transitEncryption", Here(&EFSTransitEncryption)),
-        member("transitEncryptionPort", Here(&BoxedInteger)),
-        member("authorizationConfig", Here(&EFSAuthorizationConfig)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ElbGatewayResources: Shape = Shape {
-    name: "ElbGatewayResources",
-    kind: Kind::Structure(&[
-        member("loadBalancerArn", Here(&String)),
-        member("listenerArn", Here(&String)),
-        member("securityGroup", Here(&String)),
-        member("gatewayRouteArns", Here(&StringList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ElbGatewayResourcesList: Shape = Shape {
-    name: "ElbGatewayResourcesList",
-    kind: Kind::List(Element::of(Here(&ElbGatewayResources))),
-    min: Some(0.0),
-    max: Some(20.0),
-    ..DEFAULT
-};
-
-pub static EnvironmentFile: Shape = Shape {
-    name: "EnvironmentFile",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("value", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("type", Here(&EnvironmentFileType))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static EnvironmentFileType: Shape = Shape {
-    name: "EnvironmentFileType",
-    values: &["s3"],
-    ..DEFAULT
-};
-
-pub static EnvironmentFiles: Shape = Shape {
-    name: "EnvironmentFiles",
-    kind: Kind::List(Element::of(Here(&EnvironmentFile))),
-    ..DEFAULT
-};
-
-pub static EnvironmentVariables: Shape = Shape {
-    name: "EnvironmentVariables",
-    kind: Kind::List(Element::of(Here(&KeyValuePair))),
-    sensitive: true,
-    ..DEFAULT
-};
-
-pub static EphemeralStorage: Shape = Shape {
-    name: "EphemeralStorage",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("sizeInGiB", Here(&Integer))
-    }]),
-    ..DEFAULT
-};
-
-pub static ExcludedInstanceType: Shape = Shape {
-    name: "ExcludedInstanceType",
-    min: Some(1.0),
-    max: Some(30.0),
-    pattern: Some(&PATTERN_0),
-    ..DEFAULT
-};
-
-pub static ExcludedInstanceTypeSet: Shape = Shape {
-    name: "ExcludedInstanceTypeSet",
-    kind: Kind::List(Element::of(Here(&ExcludedInstanceType))),
-    min: Some(0.0),
-    max: Some(400.0),
-    ..DEFAULT
-};
-
-pub static ExecuteCommandConfiguration: Shape = Shape {
-    name: "ExecuteCommandConfiguration",
-    kind: Kind::Structure(&[
-        member("kmsKeyId", Here(&String)),
-        member("logging", Here(&ExecuteCommandLogging)),
-        member("logConfiguration", Here(&ExecuteCommandLogConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ExecuteCommandLogConfiguration: Shape = Shape {
-    name: "ExecuteCommandLogConfiguration",
-    kind: Kind::Structure(&[
-        member("cloudWatchLogGroupName", Here(&String)),
-        member("cloudWatchEncryptionEnabled", Here(&Boolean)),
-        member("s3BucketName", Here(&String)),
-        member("s3EncryptionEnabled", Here(&Boolean)),
-        member("s3KeyPrefix", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ExecuteCommandLogging: Shape = Shape {
-    name: "ExecuteCommandLogging",
-    values: &["NONE", "DEFAULT", "OVERRIDE"],
-    ..DEFAULT
-};
-
-pub static ExecuteCommandRequest: Shape = Shape {
-    name: "ExecuteCommandRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        member("container", Here(&String)),
-        Member {
-            required: true,
-            ..member("command", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("interactive", Here(&Boolean))
-        },
-        Member {
-            required: true,
-            ..member("task", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ExecuteCommandResponse: Shape = Shape {
-    name: "ExecuteCommandResponse",
-    kind: Kind::Structure(&[
-        member("clusterArn", Here(&String)),
-        member("containerArn", Here(&String)),
-        member("containerName", Here(&String)),
-        member("interactive", Here(&Boolean)),
-        member("session", Here(&Session)),
-        member("taskArn", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ExpressCpuArchitecture: Shape = Shape {
-    name: "ExpressCpuArchitecture",
-    values: &["X86_64", "ARM64"],
-    ..DEFAULT
-};
-
-pub static ExpressGatewayContainer: Shape = Shape {
-    name: "ExpressGatewayContainer",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("image", Here(&String))
-        },
-        member("containerPort", Here(&BoxedInteger)),
-        member(
-            "awsLogsConfiguration",
-            Here(&ExpressGatewayServiceAwsLogsConfiguration),
-        ),
-        member(
-            "repositoryCredentials",
-            Here(&ExpressGatewayRepositoryCredentials),
-        ),
-        member("command", Here(&StringList)),
-        member("environment", Here(&EnvironmentVariables)),
-        member("secrets", Here(&SecretList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ExpressGatewayRepositoryCredentials: Shape = Shape {
-    name: "ExpressGatewayRepositoryCredentials",
-    kind: Kind::Structure(&[member("credentialsParameter", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static ExpressGatewayScalingTarget: Shape = Shape {
-    name: "ExpressGatewayScalingTarget",
-    kind: Kind::Structure(&[
-        member("minTaskCount", Here(&BoxedInteger)),
-        member("maxTaskCount", Here(&BoxedInteger)),
-        member(
-            "autoScalingMetric",
-            Here(&ExpressGatewayServiceScalingMetric),
-        ),
-        member("autoScalingTargetValue", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ExpressGatewayServiceAwsLogsConfiguration: Shape = Shape {
-    name: "ExpressGatewayServiceAwsLogsConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroup", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("logStreamPrefix", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ExpressGatewayServiceConfiguration: Shape = Shape {
-    name: "ExpressGatewayServiceConfiguration",
-    kind: Kind::Structure(&[
-        member("serviceRevisionArn", Here(&String)),
-        member("executionRoleArn", Here(&String)),
-        member("taskRoleArn", Here(&String)),
-        member("taskDefinitionArn", Here(&String)),
-        member("cpu", Here(&String)),
-        member("memory", Here(&String)),
-        member("cpuArchitecture", Here(&ExpressCpuArchitecture)),
-        member(
-            "networkConfiguration",
-            Here(&ExpressGatewayServiceNetworkConfiguration),
-        ),
-        member("healthCheckPath", Here(&String)),
-        member("primaryContainer", Here(&ExpressGatewayContainer)),
-        member("scalingTarget", Here(&ExpressGatewayScalingTarget)),
-        member("ingressPaths", Here(&IngressPathSummaries)),
-        member("createdAt", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ExpressGatewayServiceConfigurations: Shape = Shape {
-    name: "ExpressGatewayServiceConfigurations",
-    kind: Kind::List(Element::of(Here(&ExpressGatewayServiceConfiguration))),
-    ..DEFAULT
-};
-
-pub static ExpressGatewayServiceInclude: Shape = Shape {
-    name: "ExpressGatewayServiceInclude",
-    values: &["TAGS"],
-    ..DEFAULT
-};
-
-pub static ExpressGatewayServiceIncludeList: Shape = Shape {
-    name: "ExpressGatewayServiceIncludeList",
-    kind: Kind::List(Element::of(Here(&ExpressGatewayServiceInclude))),
-    ..DEFAULT
-};
-
-pub static ExpressGatewayServiceNetworkConfiguration: Shape = Shape {
-    name: "ExpressGatewayServiceNetworkConfiguration",
-    kind: Kind::Structure(&[
-        member("securityGroups", Here(&StringList)),
-        member("subnets", Here(&StringList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ExpressGatewayServiceScalingMetric: Shape = Shape {
-    name: "ExpressGatewayServiceScalingMetric",
-    values: &["AVERAGE_CPU", "AVERAGE_MEMORY", "REQUEST_COUNT_PER_TARGET"],
-    ..DEFAULT
-};
-
-pub static ExpressGatewayServiceStatus: Shape = Shape {
-    name: "ExpressGatewayServiceStatus",
-    kind: Kind::Structure(&[
-        member("statusCode", Here(&ExpressGatewayServiceStatusCode)),
-        member("statusReason", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ExpressGatewayServiceStatusCode: Shape = Shape {
-    name: "ExpressGatewayServiceStatusCode",
-    values: &["ACTIVE", "DRAINING", "INACTIVE"],
-    ..DEFAULT
-};
-
-pub static FSxWindowsFileServerAuthorizationConfig: Shape = Shape {
-    name: "FSxWindowsFileServerAuthorizationConfig",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("credentialsParameter", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("domain", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static FSxWindowsFileServerVolumeConfiguration: Shape = Shape {
-    name: "FSxWindowsFileServerVolumeConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("fileSystemId", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("rootDirectory", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member(
-                "authorizationConfig",
-                Here(&FSxWindowsFileServerAuthorizationConfig),
-            )
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static Failure: Shape = Shape {
-    name: "Failure",
-    kind: Kind::Structure(&[
-        member("arn", Here(&String)),
-        member("reason", Here(&String)),
-        member("detail", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Failures: Shape = Shape {
-    name: "Failures",
-    kind: Kind::List(Element::of(Here(&Failure))),
-    ..DEFAULT
-};
-
-pub static FirelensConfiguration: Shape = Shape {
-    name: "FirelensConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("type", Here(&FirelensConfigurationType))
-        },
-        member("options", Here(&FirelensConfigurationOptionsMap)),
-    ]),
-    ..DEFAULT
-};
-
-pub static FirelensConfigurationOptionsMap: Shape = Shape {
-    name: "FirelensConfigurationOptionsMap",
-    kind: Kind::Map {
-        key: Element::of(Here(&String)),
-        value: Element::of(Here(&String)),
-    },
-    ..DEFAULT
-};
-
-pub static FirelensConfigurationType: Shape = Shape {
-    name: "FirelensConfigurationType",
-    values: &["fluentd", "fluentbit"],
-    ..DEFAULT
-};
-
-pub static Gateway: Shape = Shape {
-    name: "Gateway",
-    kind: Kind::Structure(&[
-        member("gatewayArn", Here(&String)),
-        member("name", Here(&String)),
-        member("status", Here(&GatewayStatus)),
-        member("statusReason", Here(&String)),
-        member("failures", Here(&GatewayResourceFailureList)),
-        member("infrastructureRoleArn", Here(&String)),
-        member("deletionProtection", Here(&BoxedBoolean)),
-        member("configuration", Here(&DescribeGatewayConfiguration)),
-        member("accessType", Here(&AccessType)),
-        member("propagateTags", Here(&PropagateGatewayTags)),
-        member("tags", Here(&Tags)),
-        member("createdAt", Here(&Timestamp)),
-        member("updatedAt", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GatewayAlbDesyncMitigationMode: Shape = Shape {
-    name: "GatewayAlbDesyncMitigationMode",
-    values: &["monitor", "defensive", "strictest"],
-    ..DEFAULT
-};
-
-pub static GatewayAlbProtocol: Shape = Shape {
-    name: "GatewayAlbProtocol",
-    values: &["HTTP", "HTTPS"],
-    ..DEFAULT
-};
-
-pub static GatewayAlbTestTrafficRules: Shape = Shape {
-    name: "GatewayAlbTestTrafficRules",
-    kind: Kind::Structure(&[member("header", Here(&GatewayTestTrafficHeader))]),
-    ..DEFAULT
-};
-
-pub static GatewayClusterAssociationStatus: Shape = Shape {
-    name: "GatewayClusterAssociationStatus",
-    values: &["ACTIVE", "DISASSOCIATING", "INACTIVE"],
-    ..DEFAULT
-};
-
-pub static GatewayClusterAssociationStatusList: Shape = Shape {
-    name: "GatewayClusterAssociationStatusList",
-    kind: Kind::List(Element::of(Here(&GatewayClusterAssociationStatus))),
-    min: Some(0.0),
-    max: Some(3.0),
-    ..DEFAULT
-};
-
-pub static GatewayClusterAssociationSummary: Shape = Shape {
-    name: "GatewayClusterAssociationSummary",
-    kind: Kind::Structure(&[
-        member("gatewayArn", Here(&String)),
-        member("clusterArn", Here(&String)),
-        member("status", Here(&GatewayClusterAssociationStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GatewayClusterAssociationSummaryList: Shape = Shape {
-    name: "GatewayClusterAssociationSummaryList",
-    kind: Kind::List(Element::of(Here(&GatewayClusterAssociationSummary))),
-    ..DEFAULT
-};
-
-pub static GatewayConfiguration: Shape = Shape {
-    name: "GatewayConfiguration",
-    kind: Kind::Structure(&[member("hostSharedAlb", Here(&HostSharedAlbConfiguration))]),
-    union: true,
-    ..DEFAULT
-};
-
-pub static GatewayConnection: Shape = Shape {
-    name: "GatewayConnection",
-    kind: Kind::Structure(&[
-        member("gatewayArn", Here(&String)),
-        member("gatewayRouteArn", Here(&String)),
-        member("portName", Here(&String)),
-        member("serviceUrl", Here(&String)),
-        member("accessType", Here(&AccessType)),
-        member("status", Here(&GatewayRouteStatus)),
-        member("resources", Here(&GatewayConnectionResources)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GatewayConnectionAlbResources: Shape = Shape {
-    name: "GatewayConnectionAlbResources",
-    kind: Kind::Structure(&[
-        member("acmCertificateArn", Here(&String)),
-        member("loadBalancerArn", Here(&String)),
-        member("loadBalancerSecurityGroupArns", Here(&StringList)),
-        member("listenerArn", Here(&String)),
-        member("listenerRuleArn", Here(&String)),
-        member("testListenerRuleArn", Here(&String)),
-        member("targetGroupArn", Here(&String)),
-        member("alternateTargetGroupArn", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GatewayConnectionAlbResourcesList: Shape = Shape {
-    name: "GatewayConnectionAlbResourcesList",
-    kind: Kind::List(Element::of(Here(&GatewayConnectionAlbResources))),
-    min: Some(0.0),
-    max: Some(1.0),
-    ..DEFAULT
-};
-
-pub static GatewayConnectionList: Shape = Shape {
-    name: "GatewayConnectionList",
-    kind: Kind::List(Element::of(Here(&GatewayConnection))),
-    min: Some(0.0),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static GatewayConnectionResources: Shape = Shape {
-    name: "GatewayConnectionResources",
-    kind: Kind::Structure(&[member(
-        "hostSharedAlb",
-        Here(&GatewayConnectionAlbResourcesList),
-    )]),
-    union: true,
-    ..DEFAULT
-};
-
-pub static GatewayConnector: Shape = Shape {
-    name: "GatewayConnector",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("portName", Here(&String))
-        },
-        member("healthCheck", Here(&GatewayConnectorHealthCheck)),
-        member("filters", Here(&GatewayConnectorFilters)),
-        member(
-            "deregistrationDelay",
-            Here(&GatewayConnectorDeregistrationDelay),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static GatewayConnectorDeregistrationDelay: Shape = Shape {
-    name: "GatewayConnectorDeregistrationDelay",
-    kind: Kind::Structure(&[member(
-        "timeoutSeconds",
-        Here(&GatewayConnectorDeregistrationDelayTimeoutSecondsInteger),
-    )]),
-    ..DEFAULT
-};
-
-pub static GatewayConnectorDeregistrationDelayTimeoutSecondsInteger: Shape = Shape {
-    name: "GatewayConnectorDeregistrationDelayTimeoutSecondsInteger",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    max: Some(3600.0),
-    ..DEFAULT
-};
-
-pub static GatewayConnectorFilters: Shape = Shape {
-    name: "GatewayConnectorFilters",
-    kind: Kind::Structure(&[member("accessTypes", Here(&AccessTypeList))]),
-    ..DEFAULT
-};
-
-pub static GatewayConnectorHealthCheck: Shape = Shape {
-    name: "GatewayConnectorHealthCheck",
-    kind: Kind::Structure(&[
-        member(
-            "healthCheckProtocol",
-            Here(&GatewayConnectorHealthCheckProtocol),
-        ),
-        member("healthCheckPort", Here(&BoxedInteger)),
-        member("healthCheckPath", Here(&String)),
-        member("healthCheckTimeoutSeconds", Here(&BoxedInteger)),
-        member("healthCheckIntervalSeconds", Here(&BoxedInteger)),
-        member("healthyThresholdCount", Here(&BoxedInteger)),
-        member("unhealthyThresholdCount", Here(&BoxedInteger)),
-        member("matcher", Here(&GatewayConnectorHealthCheckMatcher)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GatewayConnectorHealthCheckMatcher: Shape = Shape {
-    name: "GatewayConnectorHealthCheckMatcher",
-    kind: Kind::Structure(&[
-        member("httpCode", Here(&String)),
-        member("grpcCode", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GatewayConnectorHealthCheckProtocol: Shape = Shape {
-    name: "GatewayConnectorHealthCheckProtocol",
-    values: &["HTTP", "HTTPS"],
-    ..DEFAULT
-};
-
-pub static GatewayConnectorList: Shape = Shape {
-    name: "GatewayConnectorList",
-    kind: Kind::List(Element::of(Here(&GatewayConnector))),
-    min: Some(0.0),
-    max: Some(1.0),
-    ..DEFAULT
-};
-
-pub static GatewayElbAccessLogConfiguration: Shape = Shape {
-    name: "GatewayElbAccessLogConfiguration",
-    kind: Kind::Structure(&[member("destination", Here(&GatewayElbAccessLogDestination))]),
-    ..DEFAULT
-};
-
-pub static GatewayElbAccessLogDestination: Shape = Shape {
-    name: "GatewayElbAccessLogDestination",
-    kind: Kind::Structure(&[member("s3", Here(&GatewayElbAccessLogS3Destination))]),
-    union: true,
-    ..DEFAULT
-};
-
-pub static GatewayElbAccessLogS3Destination: Shape = Shape {
-    name: "GatewayElbAccessLogS3Destination",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("bucket", Here(&String))
-        },
-        member("prefix", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GatewayElbIpAddressType: Shape = Shape {
-    name: "GatewayElbIpAddressType",
-    values: &["ipv4", "dualstack", "dualstack-without-public-ipv4"],
-    ..DEFAULT
-};
-
-pub static GatewayElbNetworkConfiguration: Shape = Shape {
-    name: "GatewayElbNetworkConfiguration",
-    kind: Kind::Structure(&[
-        member("inboundSecurityGroup", Here(&String)),
-        member("subnets", Here(&StringList)),
-        member("ipAddressType", Here(&GatewayElbIpAddressType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GatewayElbScheme: Shape = Shape {
-    name: "GatewayElbScheme",
-    values: &["internet-facing", "internal"],
-    ..DEFAULT
-};
-
-pub static GatewayInfrastructureResources: Shape = Shape {
-    name: "GatewayInfrastructureResources",
-    kind: Kind::Structure(&[member("hostSharedAlb", Here(&ElbGatewayResourcesList))]),
-    union: true,
-    ..DEFAULT
-};
-
-pub static GatewayNotFoundException: Shape = Shape {
-    name: "GatewayNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static GatewayOperationError: Shape = Shape {
-    name: "GatewayOperationError",
-    kind: Kind::Structure(&[
-        member("operation", Here(&String)),
-        member("code", Here(&String)),
-        member("message", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GatewayOperationErrorList: Shape = Shape {
-    name: "GatewayOperationErrorList",
-    kind: Kind::List(Element::of(Here(&GatewayOperationError))),
-    min: Some(0.0),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static GatewayResourceFailure: Shape = Shape {
-    name: "GatewayResourceFailure",
-    kind: Kind::Structure(&[
-        member("arn", Here(&String)),
-        member("errors", Here(&GatewayOperationErrorList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GatewayResourceFailureList: Shape = Shape {
-    name: "GatewayResourceFailureList",
-    kind: Kind::List(Element::of(Here(&GatewayResourceFailure))),
-    min: Some(0.0),
-    max: Some(200.0),
-    ..DEFAULT
-};
-
-pub static GatewayResources: Shape = Shape {
-    name: "GatewayResources",
-    kind: Kind::Structure(&[
-        member("gatewayArn", Here(&String)),
-        member("resources", Here(&GatewayInfrastructureResources)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GatewayRoute: Shape = Shape {
-    name: "GatewayRoute",
-    kind: Kind::Structure(&[
-        member("gatewayRouteArn", Here(&String)),
-        member("serviceArn", Here(&String)),
-        member("serviceContainerPortName", Here(&String)),
-        member("status", Here(&GatewayRouteStatus)),
-        member("serviceUrl", Here(&String)),
-        member("resources", Here(&GatewayRouteResources)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GatewayRouteAlbResources: Shape = Shape {
-    name: "GatewayRouteAlbResources",
-    kind: Kind::Structure(&[
-        member("acmCertificateArn", Here(&String)),
-        member("loadBalancerArn", Here(&String)),
-        member("listenerArn", Here(&String)),
-        member("listenerRuleArn", Here(&String)),
-        member("testListenerRuleArns", Here(&StringList)),
-        member(
-            "loadBalancerSecurityGroups",
-            Here(&GatewayRouteLoadBalancerSecurityGroupList),
-        ),
-        member("serviceSecurityGroupArn", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GatewayRouteAlbResourcesList: Shape = Shape {
-    name: "GatewayRouteAlbResourcesList",
-    kind: Kind::List(Element::of(Here(&GatewayRouteAlbResources))),
-    ..DEFAULT
-};
-
-pub static GatewayRouteLoadBalancerSecurityGroup: Shape = Shape {
-    name: "GatewayRouteLoadBalancerSecurityGroup",
-    kind: Kind::Structure(&[
-        member("arn", Here(&String)),
-        member("ruleArns", Here(&StringList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GatewayRouteLoadBalancerSecurityGroupList: Shape = Shape {
-    name: "GatewayRouteLoadBalancerSecurityGroupList",
-    kind: Kind::List(Element::of(Here(&GatewayRouteLoadBalancerSecurityGroup))),
-    ..DEFAULT
-};
-
-pub static GatewayRouteResources: Shape = Shape {
-    name: "GatewayRouteResources",
-    kind: Kind::Structure(&[member("hostSharedAlb", Here(&GatewayRouteAlbResourcesList))]),
-    union: true,
-    ..DEFAULT
-};
-
-pub static GatewayRouteStatus: Shape = Shape {
-    name: "GatewayRouteStatus",
-    values: &[
-        "ACTIVE",
-        "CREATE_IN_PROGRESS",
-        "CREATE_FAILED",
-        "UPDATE_IN_PROGRESS",
-        "UPDATE_FAILED",
-        "DELETE_IN_PROGRESS",
-        "DELETE_FAILED",
-    ],
-    ..DEFAULT
-};
-
-pub static GatewayRouteStatusList: Shape = Shape {
-    name: "GatewayRouteStatusList",
-    kind: Kind::List(Element::of(Here(&GatewayRouteStatus))),
-    min: Some(0.0),
-    max: Some(7.0),
-    ..DEFAULT
-};
-
-pub static GatewayRouteSummary: Shape = Shape {
-    name: "GatewayRouteSummary",
-    kind: Kind::Structure(&[
-        member("gatewayRouteArn", Here(&String)),
-        member("gatewayArn", Here(&String)),
-        member("clusterArn", Here(&String)),
-        member("serviceArn", Here(&String)),
-        member("serviceContainerPortName", Here(&String)),
-        member("status", Here(&GatewayRouteStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GatewayRouteSummaryList: Shape = Shape {
-    name: "GatewayRouteSummaryList",
-    kind: Kind::List(Element::of(Here(&GatewayRouteSummary))),
-    ..DEFAULT
-};
-
-pub static GatewayStatus: Shape = Shape {
-    name: "GatewayStatus",
-    values: &[
-        "ACTIVE",
-        "UPDATE_IN_PROGRESS",
-        "UPDATE_COMPLETE",
-        "UPDATE_FAILED",
-        "DELETED",
-    ],
-    ..DEFAULT
-};
-
-pub static GatewayStatusList: Shape = Shape {
-    name: "GatewayStatusList",
-    kind: Kind::List(Element::of(Here(&GatewayStatus))),
-    min: Some(0.0),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static GatewaySummary: Shape = Shape {
-    name: "GatewaySummary",
-    kind: Kind::Structure(&[
-        member("gatewayArn", Here(&String)),
-        member("name", Here(&String)),
-        member("status", Here(&GatewayStatus)),
-        member("createdAt", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GatewaySummaryList: Shape = Shape {
-    name: "GatewaySummaryList",
-    kind: Kind::List(Element::of(Here(&GatewaySummary))),
-    ..DEFAULT
-};
-
-pub static GatewayTestTrafficHeader: Shape = Shape {
-    name: "GatewayTestTrafficHeader",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("name", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("values", Here(&StringList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static GetTaskProtectionRequest: Shape = Shape {
-    name: "GetTaskProtectionRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("cluster", Here(&String))
-        },
-        member("tasks", Here(&StringList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetTaskProtectionResponse: Shape = Shape {
-    name: "GetTaskProtectionResponse",
-    kind: Kind::Structure(&[
-        member("protectedTasks", Here(&ProtectedTasks)),
-        member("failures", Here(&Failures)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GpuDevice: Shape = Shape {
-    name: "GpuDevice",
-    kind: Kind::Structure(&[
-        member("gpuId", Here(&String)),
-        member("sharingMode", Here(&GpuSharingMode)),
-        member("totalMemoryInMiB", Here(&BoxedInteger)),
-        member("remainingMemoryInMiB", Here(&BoxedInteger)),
-        member("containerCount", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GpuDevices: Shape = Shape {
-    name: "GpuDevices",
-    kind: Kind::List(Element::of(Here(&GpuDevice))),
-    ..DEFAULT
-};
-
-pub static GpuIds: Shape = Shape {
-    name: "GpuIds",
-    kind: Kind::List(Element::of(Here(&String))),
-    ..DEFAULT
-};
-
-pub static GpuSharingMode: Shape = Shape {
-    name: "GpuSharingMode",
-    values: &["IDLE", "NVIDIA_MPS", "DEDICATED"],
-    ..DEFAULT
-};
-
-pub static HealthCheck: Shape = Shape {
-    name: "HealthCheck",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("command", Here(&StringList))
-        },
-        member("interval", Here(&BoxedInteger)),
-        member("timeout", Here(&BoxedInteger)),
-        member("retries", Here(&BoxedInteger)),
-        member("startPeriod", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static HealthStatus: Shape = Shape {
-    name: "HealthStatus",
-    values: &["HEALTHY", "UNHEALTHY", "UNKNOWN"],
-    ..DEFAULT
-};
-
-pub static HealthyPercentInteger: Shape = Shape {
-    name: "HealthyPercentInteger",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static HookDetails: Shape = Shape {
-    name: "HookDetails",
-    kind: Kind::Document,
-    ..DEFAULT
-};
-
-pub static HostEntry: Shape = Shape {
-    name: "HostEntry",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("hostname", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("ipAddress", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static HostEntryList: Shape = Shape {
-    name: "HostEntryList",
-    kind: Kind::List(Element::of(Here(&HostEntry))),
-    ..DEFAULT
-};
-
-pub static HostSharedAlbConfiguration: Shape = Shape {
-    name: "HostSharedAlbConfiguration",
-    kind: Kind::Structure(&[
-        member(
-            "networkConfiguration",
-            Here(&GatewayElbNetworkConfiguration),
-        ),
-        member("scheme", Here(&GatewayElbScheme)),
-        member("webACLArn", Here(&String)),
-        member("accessLogs", Here(&GatewayElbAccessLogConfiguration)),
-        member("port", Here(&BoxedInteger)),
-        member("protocol", Here(&GatewayAlbProtocol)),
-        member("maxAlbCount", Here(&BoxedInteger)),
-        member("httpDesync", Here(&GatewayAlbDesyncMitigationMode)),
-        member("testTrafficRules", Here(&GatewayAlbTestTrafficRules)),
-    ]),
-    ..DEFAULT
-};
-
-pub static HostVolumeProperties: Shape = Shape {
-    name: "HostVolumeProperties",
-    kind: Kind::Structure(&[member("sourcePath", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static IAMRoleArn: Shape = Shape {
-    name: "IAMRoleArn",
-    ..DEFAULT
-};
-
-pub static InferenceAccelerator: Shape = Shape {
-    name: "InferenceAccelerator",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("deviceName", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("deviceType", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static InferenceAcceleratorOverride: Shape = Shape {
-    name: "InferenceAcceleratorOverride",
-    kind: Kind::Structure(&[
-        member("deviceName", Here(&String)),
-        member("deviceType", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static InferenceAcceleratorOverrides: Shape = Shape {
-    name: "InferenceAcceleratorOverrides",
-    kind: Kind::List(Element::of(Here(&InferenceAcceleratorOverride))),
-    ..DEFAULT
-};
-
-pub static InferenceAccelerators: Shape = Shape {
-    name: "InferenceAccelerators",
-    kind: Kind::List(Element::of(Here(&InferenceAccelerator))),
-    ..DEFAULT
-};
-
-pub static InfrastructureOptimization: Shape = Shape {
-    name: "InfrastructureOptimization",
-    kind: Kind::Structure(&[member("scaleInAfter", Here(&BoxedInteger))]),
-    ..DEFAULT
-};
-
-pub static IngressPathSummaries: Shape = Shape {
-    name: "IngressPathSummaries",
-    kind: Kind::List(Element::of(Here(&IngressPathSummary))),
-    ..DEFAULT
-};
-
-pub static IngressPathSummary: Shape = Shape {
-    name: "IngressPathSummary",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("accessType", Here(&AccessType))
-        },
-        Member {
-            required: true,
-            ..member("endpoint", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static InstanceGeneration: Shape = Shape {
-    name: "InstanceGeneration",
-    values: &["current", "previous"],
-    ..DEFAULT
-};
-
-pub static InstanceGenerationSet: Shape = Shape {
-    name: "InstanceGenerationSet",
-    kind: Kind::List(Element::of(Here(&InstanceGeneration))),
-    ..DEFAULT
-};
-
-pub static InstanceHealthCheckResult: Shape = Shape {
-    name: "InstanceHealthCheckResult",
-    kind: Kind::Structure(&[
-        member("type", Here(&InstanceHealthCheckType)),
-        member("status", Here(&InstanceHealthCheckState)),
-        member("statusReason", Here(&String)),
-        member("lastUpdated", Here(&Timestamp)),
-        member("lastStatusChange", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static InstanceHealthCheckResultList: Shape = Shape {
-    name: "InstanceHealthCheckResultList",
-    kind: Kind::List(Element::of(Here(&InstanceHealthCheckResult))),
-    ..DEFAULT
-};
-
-pub static InstanceHealthCheckState: Shape = Shape {
-    name: "InstanceHealthCheckState",
-    values: &["OK", "IMPAIRED", "INSUFFICIENT_DATA", "INITIALIZING"],
-    ..DEFAULT
-};
-
-pub static InstanceHealthCheckType: Shape = Shape {
-    name: "InstanceHealthCheckType",
-    values: &[
-        "CONTAINER_RUNTIME",
-        "ACCELERATED_COMPUTE",
-        "DAEMON",
-        "AGENT_CONNECTIVITY",
-    ],
-    ..DEFAULT
-};
-
-pub static InstanceLaunchTemplate: Shape = Shape {
-    name: "InstanceLaunchTemplate",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("ec2InstanceProfileArn", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member(
-                "networkConfiguration",
-                Here(&ManagedInstancesNetworkConfiguration),
-            )
-        },
-        member(
-            "storageConfiguration",
-            Here(&ManagedInstancesStorageConfiguration),
-        ),
-        member(
-            "localStorageConfiguration",
-            Here(&ManagedInstancesLocalStorageConfiguration),
-        ),
-        member("monitoring", Here(&ManagedInstancesMonitoringOptions)),
-        member("capacityOptionType", Here(&CapacityOptionType)),
-        member("instanceMetadataTagsPropagation", Here(&BoxedBoolean)),
-        member("instanceRequirements", Here(&InstanceRequirementsRequest)),
-        member("fipsEnabled", Here(&BoxedBoolean)),
-        member("capacityReservations", Here(&CapacityReservationRequest)),
-        member("nitroEnclavesEnabled", Here(&BoxedBoolean)),
-    ]),
-    ..DEFAULT
-};
-
-pub static InstanceLaunchTemplateUpdate: Shape = Shape {
-    name: "InstanceLaunchTemplateUpdate",
-    kind: Kind::Structure(&[
-        member("ec2InstanceProfileArn", Here(&String)),
-        member(
-            "networkConfiguration",
-            Here(&ManagedInstancesNetworkConfiguration),
-        ),
-        member(
-            "storageConfiguration",
-            Here(&ManagedInstancesStorageConfiguration),
-        ),
-        member("instanceMetadataTagsPropagation", Here(&BoxedBoolean)),
-        member(
-            "localStorageConfiguration",
-            Here(&ManagedInstancesLocalStorageConfiguration),
-        ),
-        member("monitoring", Here(&ManagedInstancesMonitoringOptions)),
-        member("instanceRequirements", Here(&InstanceRequirementsRequest)),
-        member("capacityReservations", Here(&CapacityReservationRequest)),
-    ]),
-    ..DEFAULT
-};
-
-pub static InstanceRequirementsRequest: Shape = Shape {
-    name: "InstanceRequirementsRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("vCpuCount", Here(&VCpuCountRangeRequest))
-        },
-        Member {
-            required: true,
-            ..member("memoryMiB", Here(&MemoryMiBRequest))
-        },
-        member("cpuManufacturers", Here(&CpuManufacturerSet)),
-        member("memoryGiBPerVCpu", Here(&MemoryGiBPerVCpuRequest)),
-        member("excludedInstanceTypes", Here(&ExcludedInstanceTypeSet)),
-        member("instanceGenerations", Here(&InstanceGenerationSet)),
-        member("spotMaxPricePercentageOverLowestPrice", Here(&BoxedInteger)),
-        member(
-            "onDemandMaxPricePercentageOverLowestPrice",
-            Here(&BoxedInteger),
-        ),
-        member("bareMetal", Here(&BareMetal)),
-        member("burstablePerformance", Here(&BurstablePerformance)),
-        member("requireHibernateSupport", Here(&BoxedBoolean)),
-        member("networkInterfaceCount", Here(&NetworkInterfaceCountRequest)),
-        member("localStorage", Here(&LocalStorage)),
-        member("localStorageTypes", Here(&LocalStorageTypeSet)),
-        member("totalLocalStorageGB", Here(&TotalLocalStorageGBRequest)),
-        member(
-            "baselineEbsBandwidthMbps",
-            Here(&BaselineEbsBandwidthMbpsRequest),
-        ),
-        member("acceleratorTypes", Here(&AcceleratorTypeSet)),
-        member("acceleratorCount", Here(&AcceleratorCountRequest)),
-        member(
-            "acceleratorManufacturers",
-            Here(&AcceleratorManufacturerSet),
-        ),
-        member("acceleratorNames", Here(&AcceleratorNameSet)),
-        member(
-            "acceleratorTotalMemoryMiB",
-            Here(&AcceleratorTotalMemoryMiBRequest),
-        ),
-        member("networkBandwidthGbps", Here(&NetworkBandwidthGbpsRequest)),
-        member("allowedInstanceTypes", Here(&AllowedInstanceTypeSet)),
-        member(
-            "maxSpotPriceAsPercentageOfOptimalOnDemandPrice",
-            Here(&BoxedInteger),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static Integer: Shape = Shape {
-    name: "Integer",
-    kind: Kind::Integer,
-    ..DEFAULT
-};
-
-pub static IntegerList: Shape = Shape {
-    name: "IntegerList",
-    kind: Kind::List(Element::of(Here(&BoxedInteger))),
-    ..DEFAULT
-};
-
-pub static InvalidParameterException: Shape = Shape {
-    name: "InvalidParameterException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static IpcMode: Shape = Shape {
-    name: "IpcMode",
-    values: &["host", "task", "none"],
-    ..DEFAULT
-};
-
-pub static IsolationMode: Shape = Shape {
-    name: "IsolationMode",
-    values: &["SHARED", "ISOLATED_SANDBOX", "CONFIDENTIAL_SANDBOX"],
-    ..DEFAULT
-};
-
-pub static KernelCapabilities: Shape = Shape {
-    name: "KernelCapabilities",
-    kind: Kind::Structure(&[
-        member("add", Here(&StringList)),
-        member("drop", Here(&StringList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static KeyValuePair: Shape = Shape {
-    name: "KeyValuePair",
-    kind: Kind::Structure(&[
-        member("name", Here(&String)),
-        member("value", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LaunchType: Shape = Shape {
-    name: "LaunchType",
-    values: &["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"],
-    ..DEFAULT
-};
-
-pub static LimitExceededException: Shape = Shape {
-    name: "LimitExceededException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static LinearConfiguration: Shape = Shape {
-    name: "LinearConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            boxed: true,
-            ..member("stepPercent", Here(&Double))
-        },
-        Member {
-            boxed: true,
-            ..member("stepBakeTimeInMinutes", Here(&Integer))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static LinuxParameters: Shape = Shape {
-    name: "LinuxParameters",
-    kind: Kind::Structure(&[
-        member("capabilities", Here(&KernelCapabilities)),
-        member("devices", Here(&DevicesList)),
-        member("initProcessEnabled", Here(&BoxedBoolean)),
-        member("sharedMemorySize", Here(&BoxedInteger)),
-        member("tmpfs", Here(&TmpfsList)),
-        member("maxSwap", Here(&BoxedInteger)),
-        member("swappiness", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListAccountSettingsRequest: Shape = Shape {
-    name: "ListAccountSettingsRequest",
-    kind: Kind::Structure(&[
-        member("name", Here(&SettingName)),
-        member("value", Here(&String)),
-        member("principalArn", Here(&String)),
-        member("effectiveSettings", Here(&Boolean)),
-        member("nextToken", Here(&String)),
-        member("maxResults", Here(&Integer)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListAccountSettingsResponse: Shape = Shape {
-    name: "ListAccountSettingsResponse",
-    kind: Kind::Structure(&[
-        member("settings", Here(&Settings)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListAttributesRequest: Shape = Shape {
-    name: "ListAttributesRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        Member {
-            required: true,
-            ..member("targetType", Here(&TargetType))
-        },
-        member("attributeName", Here(&String)),
-        member("attributeValue", Here(&String)),
-        member("nextToken", Here(&String)),
-        member("maxResults", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListAttributesResponse: Shape = Shape {
-    name: "ListAttributesResponse",
-    kind: Kind::Structure(&[
-        member("attributes", Here(&Attributes)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListClustersRequest: Shape = Shape {
-    name: "ListClustersRequest",
-    kind: Kind::Structure(&[
-        member("nextToken", Here(&String)),
-        member("maxResults", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListClustersResponse: Shape = Shape {
-    name: "ListClustersResponse",
-    kind: Kind::Structure(&[
-        member("clusterArns", Here(&StringList)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListContainerInstancesRequest: Shape = Shape {
-    name: "ListContainerInstancesRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        member("filter", Here(&String)),
-        member("nextToken", Here(&String)),
-        member("maxResults", Here(&BoxedInteger)),
-        member("status", Here(&ContainerInstanceStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListContainerInstancesResponse: Shape = Shape {
-    name: "ListContainerInstancesResponse",
-    kind: Kind::Structure(&[
-        member("containerInstanceArns", Here(&StringList)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListDaemonDeploymentsRequest: Shape = Shape {
-    name: "ListDaemonDeploymentsRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("daemonArn", Here(&String))
-        },
-        member("status", Here(&DaemonDeploymentStatusList)),
-        member("createdAt", Here(&CreatedAt)),
-        member("maxResults", Here(&BoxedInteger)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListDaemonDeploymentsResponse: Shape = Shape {
-    name: "ListDaemonDeploymentsResponse",
-    kind: Kind::Structure(&[
-        member("nextToken", Here(&String)),
-        member("daemonDeployments", Here(&DaemonDeploymentSummaryList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListDaemonTaskDefinitionsRequest: Shape = Shape {
-    name: "ListDaemonTaskDefinitionsRequest",
-    kind: Kind::Structure(&[
-        member("familyPrefix", Here(&String)),
-        member("family", Here(&String)),
-        member("revision", Here(&DaemonTaskDefinitionRevisionFilter)),
-        member("status", Here(&DaemonTaskDefinitionStatusFilter)),
-        member("sort", Here(&SortOrder)),
-        member("nextToken", Here(&String)),
-        member("maxResults", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListDaemonTaskDefinitionsResponse: Shape = Shape {
-    name: "ListDaemonTaskDefinitionsResponse",
-    kind: Kind::Structure(&[
-        member(
-            "daemonTaskDefinitions",
-            Here(&DaemonTaskDefinitionSummaries),
-        ),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListDaemonsRequest: Shape = Shape {
-    name: "ListDaemonsRequest",
-    kind: Kind::Structure(&[
-        member("clusterArn", Here(&String)),
-        member("capacityProviderArns", Here(&StringList)),
-        member("maxResults", Here(&BoxedInteger)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListDaemonsResponse: Shape = Shape {
-    name: "ListDaemonsResponse",
-    kind: Kind::Structure(&[
-        member("daemonSummariesList", Here(&DaemonSummariesList)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListGatewayClusterAssociationsRequest: Shape = Shape {
-    name: "ListGatewayClusterAssociationsRequest",
-    kind: Kind::Structure(&[
-        member("gateway", Here(&String)),
-        member("cluster", Here(&String)),
-        member("status", Here(&GatewayClusterAssociationStatusList)),
-        member("maxResults", Here(&BoxedInteger)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListGatewayClusterAssociationsResponse: Shape = Shape {
-    name: "ListGatewayClusterAssociationsResponse",
-    kind: Kind::Structure(&[
-        member(
-            "gatewayClusterAssociations",
-            Here(&GatewayClusterAssociationSummaryList),
-        ),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListGatewayRoutesRequest: Shape = Shape {
-    name: "ListGatewayRoutesRequest",
-    kind: Kind::Structure(&[
-        member("gateway", Here(&String)),
-        member("cluster", Here(&String)),
-        member("service", Here(&String)),
-        member("serviceContainerPortName", Here(&String)),
-        member("status", Here(&GatewayRouteStatusList)),
-        member("maxResults", Here(&BoxedInteger)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListGatewayRoutesResponse: Shape = Shape {
-    name: "ListGatewayRoutesResponse",
-    kind: Kind::Structure(&[
-        member("gatewayRoutes", Here(&GatewayRouteSummaryList)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListGatewaysRequest: Shape = Shape {
-    name: "ListGatewaysRequest",
-    kind: Kind::Structure(&[
-        member("names", Here(&StringList)),
-        member("status", Here(&GatewayStatusList)),
-        member("maxResults", Here(&BoxedInteger)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListGatewaysResponse: Shape = Shape {
-    name: "ListGatewaysResponse",
-    kind: Kind::Structure(&[
-        member("gateways", Here(&GatewaySummaryList)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListServiceDeploymentsRequest: Shape = Shape {
-    name: "ListServiceDeploymentsRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("service", Here(&String))
-        },
-        member("cluster", Here(&String)),
-        member("status", Here(&ServiceDeploymentStatusList)),
-        member("createdAt", Here(&CreatedAt)),
-        member("nextToken", Here(&String)),
-        member("maxResults", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListServiceDeploymentsResponse: Shape = Shape {
-    name: "ListServiceDeploymentsResponse",
-    kind: Kind::Structure(&[
-        member("serviceDeployments", Here(&ServiceDeploymentsBrief)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListServicesByNamespaceRequest: Shape = Shape {
-    name: "ListServicesByNamespaceRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("namespace", Here(&String))
-        },
-        member("nextToken", Here(&String)),
-        member("maxResults", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListServicesByNamespaceResponse: Shape = Shape {
-    name: "ListServicesByNamespaceResponse",
-    kind: Kind::Structure(&[
-        member("serviceArns", Here(&StringList)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListServicesRequest: Shape = Shape {
-    name: "ListServicesRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        member("nextToken", Here(&String)),
-        member("maxResults", Here(&BoxedInteger)),
-        member("launchType", Here(&LaunchType)),
-        member("schedulingStrategy", Here(&SchedulingStrategy)),
-        member("resourceManagementType", Here(&ResourceManagementType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListServicesResponse: Shape = Shape {
-    name: "ListServicesResponse",
-    kind: Kind::Structure(&[
-        member("serviceArns", Here(&StringList)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListTagsForResourceRequest: Shape = Shape {
-    name: "ListTagsForResourceRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("resourceArn", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static ListTagsForResourceResponse: Shape = Shape {
-    name: "ListTagsForResourceResponse",
-    kind: Kind::Structure(&[member("tags", Here(&Tags))]),
-    ..DEFAULT
-};
-
-pub static ListTaskDefinitionFamiliesRequest: Shape = Shape {
-    name: "ListTaskDefinitionFamiliesRequest",
-    kind: Kind::Structure(&[
-        member("familyPrefix", Here(&String)),
-        member("status", Here(&TaskDefinitionFamilyStatus)),
-        member("nextToken", Here(&String)),
-        member("maxResults", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListTaskDefinitionFamiliesResponse: Shape = Shape {
-    name: "ListTaskDefinitionFamiliesResponse",
-    kind: Kind::Structure(&[
-        member("families", Here(&StringList)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListTaskDefinitionsRequest: Shape = Shape {
-    name: "ListTaskDefinitionsRequest",
-    kind: Kind::Structure(&[
-        member("familyPrefix", Here(&String)),
-        member("status", Here(&TaskDefinitionStatus)),
-        member("sort", Here(&SortOrder)),
-        member("nextToken", Here(&String)),
-        member("maxResults", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListTaskDefinitionsResponse: Shape = Shape {
-    name: "ListTaskDefinitionsResponse",
-    kind: Kind::Structure(&[
-        member("taskDefinitionArns", Here(&StringList)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListTasksRequest: Shape = Shape {
-    name: "ListTasksRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        member("containerInstance", Here(&String)),
-        member("family", Here(&String)),
-        member("nextToken", Here(&String)),
-        member("maxResults", Here(&BoxedInteger)),
-        member("startedBy", Here(&String)),
-        member("serviceName", Here(&String)),
-        member("desiredStatus", Here(&DesiredStatus)),
-        member("launchType", Here(&LaunchType)),
-        member("daemonName", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListTasksResponse: Shape = Shape {
-    name: "ListTasksResponse",
-    kind: Kind::Structure(&[
-        member("taskArns", Here(&StringList)),
-        member("nextToken", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LoadBalancer: Shape = Shape {
-    name: "LoadBalancer",
-    kind: Kind::Structure(&[
-        member("targetGroupArn", Here(&String)),
-        member("loadBalancerName", Here(&String)),
-        member("containerName", Here(&String)),
-        member("containerPort", Here(&BoxedInteger)),
-        member("advancedConfiguration", Here(&AdvancedConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LoadBalancers: Shape = Shape {
-    name: "LoadBalancers",
-    kind: Kind::List(Element::of(Here(&LoadBalancer))),
-    ..DEFAULT
-};
-
-pub static LocalStorage: Shape = Shape {
-    name: "LocalStorage",
-    values: &["included", "required", "excluded"],
-    ..DEFAULT
-};
-
-pub static LocalStorageType: Shape = Shape {
-    name: "LocalStorageType",
-    values: &["hdd", "ssd"],
-    ..DEFAULT
-};
-
-pub static LocalStorageTypeSet: Shape = Shape {
-    name: "LocalStorageTypeSet",
-    kind: Kind::List(Element::of(Here(&LocalStorageType))),
-    ..DEFAULT
-};
-
-pub static LogConfiguration: Shape = Shape {
-    name: "LogConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logDriver", Here(&LogDriver))
-        },
-        member("options", Here(&LogConfigurationOptionsMap)),
-        member("secretOptions", Here(&SecretList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LogConfigurationOptionsMap: Shape = Shape {
-    name: "LogConfigurationOptionsMap",
-    kind: Kind::Map {
-        key: Element::of(Here(&String)),
-        value: Element::of(Here(&String)),
-    },
-    ..DEFAULT
-};
-
-pub static LogDriver: Shape = Shape {
-    name: "LogDriver",
-    values: &[
-        "json-file",
-        "syslog",
-        "journald",
-        "gelf",
-        "fluentd",
-        "awslogs",
-        "splunk",
-        "awsfirelens",
-    ],
-    ..DEFAULT
-};
-
-pub static LogDriverVolumeConfiguration: Shape = Shape {
-    name: "LogDriverVolumeConfiguration",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("driver", Here(&LogDriver))
-    }]),
-    ..DEFAULT
-};
-
-pub static Long: Shape = Shape {
-    name: "Long",
-    kind: Kind::Long,
-    ..DEFAULT
-};
-
-pub static ManagedAgent: Shape = Shape {
-    name: "ManagedAgent",
-    kind: Kind::Structure(&[
-        member("lastStartedAt", Here(&Timestamp)),
-        member("name", Here(&ManagedAgentName)),
-        member("reason", Here(&String)),
-        member("lastStatus", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ManagedAgentName: Shape = Shape {
-    name: "ManagedAgentName",
-    values: &["ExecuteCommandAgent"],
-    ..DEFAULT
-};
-
-pub static ManagedAgentStateChange: Shape = Shape {
-    name: "ManagedAgentStateChange",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("containerName", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("managedAgentName", Here(&ManagedAgentName))
-        },
-        Member {
-            required: true,
-            ..member("status", Here(&String))
-        },
-        member("reason", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ManagedAgentStateChanges: Shape = Shape {
-    name: "ManagedAgentStateChanges",
-    kind: Kind::List(Element::of(Here(&ManagedAgentStateChange))),
-    ..DEFAULT
-};
-
-pub static ManagedAgents: Shape = Shape {
-    name: "ManagedAgents",
-    kind: Kind::List(Element::of(Here(&ManagedAgent))),
-    ..DEFAULT
-};
-
-pub static ManagedApplicationAutoScalingPolicies: Shape = Shape {
-    name: "ManagedApplicationAutoScalingPolicies",
-    kind: Kind::List(Element::of(Here(&ManagedApplicationAutoScalingPolicy))),
-    ..DEFAULT
-};
-
-pub static ManagedApplicationAutoScalingPolicy: Shape = Shape {
-    name: "ManagedApplicationAutoScalingPolicy",
-    kind: Kind::Structure(&[
-        member("arn", Here(&String)),
-        Member {
-            required: true,
-            ..member("status", Here(&ManagedResourceStatus))
-        },
-        member("statusReason", Here(&String)),
-        Member {
-            required: true,
-            ..member("updatedAt", Here(&Timestamp))
-        },
-        Member {
-            required: true,
-            ..member("policyType", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("targetValue", Here(&Double))
-        },
-        Member {
-            required: true,
-            ..member("metric", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ManagedAutoScaling: Shape = Shape {
-    name: "ManagedAutoScaling",
-    kind: Kind::Structure(&[
-        member("scalableTarget", Here(&ManagedScalableTarget)),
-        member(
-            "applicationAutoScalingPolicies",
-            Here(&ManagedApplicationAutoScalingPolicies),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static ManagedCertificate: Shape = Shape {
-    name: "ManagedCertificate",
-    kind: Kind::Structure(&[
-        member("arn", Here(&String)),
-        Member {
-            required: true,
-            ..member("status", Here(&ManagedResourceStatus))
-        },
-        member("statusReason", Here(&String)),
-        Member {
-            required: true,
-            ..member("updatedAt", Here(&Timestamp))
-        },
-        Member {
-            required: true,
-            ..member("domainName", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ManagedDraining: Shape = Shape {
-    name: "ManagedDraining",
-    values: &["ENABLED", "DISABLED"],
-    ..DEFAULT
-};
-
-pub static ManagedIngressPath: Shape = Shape {
-    name: "ManagedIngressPath",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("accessType", Here(&AccessType))
-        },
-        Member {
-            required: true,
-            ..member("endpoint", Here(&String))
-        },
-        member("loadBalancer", Here(&ManagedLoadBalancer)),
-        member("loadBalancerSecurityGroups", Here(&ManagedSecurityGroups)),
-        member("certificate", Here(&ManagedCertificate)),
-        member("listener", Here(&ManagedListener)),
-        member("rule", Here(&ManagedListenerRule)),
-        member("targetGroups", Here(&ManagedTargetGroups)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ManagedIngressPaths: Shape = Shape {
-    name: "ManagedIngressPaths",
-    kind: Kind::List(Element::of(Here(&ManagedIngressPath))),
-    ..DEFAULT
-};
-
-pub static ManagedInstancesLocalStorageConfiguration: Shape = Shape {
-    name: "ManagedInstancesLocalStorageConfiguration",
-    kind: Kind::Structure(&[member("useLocalStorage", Here(&Boolean))]),
-    ..DEFAULT
-};
-
-pub static ManagedInstancesMonitoringOptions: Shape = Shape {
-    name: "ManagedInstancesMonitoringOptions",
-    values: &["BASIC", "DETAILED"],
-    ..DEFAULT
-};
-
-pub static ManagedInstancesNetworkConfiguration: Shape = Shape {
-    name: "ManagedInstancesNetworkConfiguration",
-    kind: Kind::Structure(&[
-        member("subnets", Here(&StringList)),
-        member("securityGroups", Here(&StringList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ManagedInstancesProvider: Shape = Shape {
-    name: "ManagedInstancesProvider",
-    kind: Kind::Structure(&[
-        member("infrastructureRoleArn", Here(&String)),
-        member("instanceLaunchTemplate", Here(&InstanceLaunchTemplate)),
-        member("propagateTags", Here(&PropagateMITags)),
-        member(
-            "infrastructureOptimization",
-            Here(&InfrastructureOptimization),
-        ),
-        member("autoRepairConfiguration", Here(&AutoRepairConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ManagedInstancesStorageConfiguration: Shape = Shape {
-    name: "ManagedInstancesStorageConfiguration",
-    kind: Kind::Structure(&[member("storageSizeGiB", Here(&TaskVolumeStorageGiB))]),
-    ..DEFAULT
-};
-
-pub static ManagedListener: Shape = Shape {
-    name: "ManagedListener",
-    kind: Kind::Structure(&[
-        member("arn", Here(&String)),
-        Member {
-            required: true,
-            ..member("status", Here(&ManagedResourceStatus))
-        },
-        member("statusReason", Here(&String)),
-        Member {
-            required: true,
-            ..member("updatedAt", Here(&Timestamp))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ManagedListenerRule: Shape = Shape {
-    name: "ManagedListenerRule",
-    kind: Kind::Structure(&[
-        member("arn", Here(&String)),
-        Member {
-            required: true,
-            ..member("status", Here(&ManagedResourceStatus))
-        },
-        member("statusReason", Here(&String)),
-        Member {
-            required: true,
-            ..member("updatedAt", Here(&Timestamp))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ManagedLoadBalancer: Shape = Shape {
-    name: "ManagedLoadBalancer",
-    kind: Kind::Structure(&[
-        member("arn", Here(&String)),
-        Member {
-            required: true,
-            ..member("status", Here(&ManagedResourceStatus))
-        },
-        member("statusReason", Here(&String)),
-        Member {
-            required: true,
-            ..member("updatedAt", Here(&Timestamp))
-        },
-        Member {
-            required: true,
-            ..member("scheme", Here(&String))
-        },
-        member("subnetIds", Here(&StringList)),
-        member("securityGroupIds", Here(&StringList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ManagedLogGroup: Shape = Shape {
-    name: "ManagedLogGroup",
-    kind: Kind::Structure(&[
-        member("arn", Here(&String)),
-        Member {
-            required: true,
-            ..member("status", Here(&ManagedResourceStatus))
-        },
-        member("statusReason", Here(&String)),
-        Member {
-            required: true,
-            ..member("updatedAt", Here(&Timestamp))
-        },
-        Member {
-            required: true,
-            ..member("logGroupName", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ManagedLogGroups: Shape = Shape {
-    name: "ManagedLogGroups",
-    kind: Kind::List(Element::of(Here(&ManagedLogGroup))),
-    ..DEFAULT
-};
-
-pub static ManagedMetricAlarm: Shape = Shape {
-    name: "ManagedMetricAlarm",
-    kind: Kind::Structure(&[
-        member("arn", Here(&String)),
-        Member {
-            required: true,
-            ..member("status", Here(&ManagedResourceStatus))
-        },
-        member("statusReason", Here(&String)),
-        Member {
-            required: true,
-            ..member("updatedAt", Here(&Timestamp))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ManagedMetricAlarms: Shape = Shape {
-    name: "ManagedMetricAlarms",
-    kind: Kind::List(Element::of(Here(&ManagedMetricAlarm))),
-    ..DEFAULT
-};
-
-pub static ManagedResourceStatus: Shape = Shape {
-    name: "ManagedResourceStatus",
-    values: &[
-        "PROVISIONING",
-        "ACTIVE",
-        "DEPROVISIONING",
-        "DELETED",
-        "FAILED",
-    ],
-    ..DEFAULT
-};
-
-pub static ManagedScalableTarget: Shape = Shape {
-    name: "ManagedScalableTarget",
-    kind: Kind::Structure(&[
-        member("arn", Here(&String)),
-        Member {
-            required: true,
-            ..member("status", Here(&ManagedResourceStatus))
-        },
-        member("statusReason", Here(&String)),
-        Member {
-            required: true,
-            ..member("updatedAt", Here(&Timestamp))
-        },
-        Member {
-            required: true,
-            ..member("minCapacity", Here(&Integer))
-        },
-        Member {
-            required: true,
-            ..member("maxCapacity", Here(&Integer))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ManagedScaling: Shape = Shape {
-    name: "ManagedScaling",
-    kind: Kind::Structure(&[
-        member("status", Here(&ManagedScalingStatus)),
-        member("targetCapacity", Here(&ManagedScalingTargetCapacity)),
-        member("minimumScalingStepSize", Here(&ManagedScalingStepSize)),
-        member("maximumScalingStepSize", Here(&ManagedScalingStepSize)),
-        member(
-            "instanceWarmupPeriod",
-            Here(&ManagedScalingInstanceWarmupPeriod),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static ManagedScalingInstanceWarmupPeriod: Shape = Shape {
-    name: "ManagedScalingInstanceWarmupPeriod",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    max: Some(10000.0),
-    ..DEFAULT
-};
-
-pub static ManagedScalingStatus: Shape = Shape {
-    name: "ManagedScalingStatus",
-    values: &["ENABLED", "DISABLED"],
-    ..DEFAULT
-};
-
-pub static ManagedScalingStepSize: Shape = Shape {
-    name: "ManagedScalingStepSize",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(10000.0),
-    ..DEFAULT
-};
-
-pub static ManagedScalingTargetCapacity: Shape = Shape {
-    name: "ManagedScalingTargetCapacity",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static ManagedSecurityGroup: Shape = Shape {
-    name: "ManagedSecurityGroup",
-    kind: Kind::Structure(&[
-        member("arn", Here(&String)),
-        Member {
-            required: true,
-            ..member("status", Here(&ManagedResourceStatus))
-        },
-        member("statusReason", Here(&String)),
-        Member {
-            required: true,
-            ..member("updatedAt", Here(&Timestamp))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ManagedSecurityGroups: Shape = Shape {
-    name: "ManagedSecurityGroups",
-    kind: Kind::List(Element::of(Here(&ManagedSecurityGroup))),
-    ..DEFAULT
-};
-
-pub static ManagedStorageConfiguration: Shape = Shape {
-    name: "ManagedStorageConfiguration",
-    kind: Kind::Structure(&[
-        member("kmsKeyId", Here(&String)),
-        member("fargateEphemeralStorageKmsKeyId", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ManagedTargetGroup: Shape = Shape {
-    name: "ManagedTargetGroup",
-    kind: Kind::Structure(&[
-        member("arn", Here(&String)),
-        Member {
-            required: true,
-            ..member("status", Here(&ManagedResourceStatus))
-        },
-        member("statusReason", Here(&String)),
-        Member {
-            required: true,
-            ..member("updatedAt", Here(&Timestamp))
-        },
-        Member {
-            required: true,
-            ..member("healthCheckPath", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("healthCheckPort", Here(&Integer))
-        },
-        Member {
-            required: true,
-            ..member("port", Here(&Integer))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ManagedTargetGroups: Shape = Shape {
-    name: "ManagedTargetGroups",
-    kind: Kind::List(Element::of(Here(&ManagedTargetGroup))),
-    ..DEFAULT
-};
-
-pub static ManagedTerminationProtection: Shape = Shape {
-    name: "ManagedTerminationProtection",
-    values: &["ENABLED", "DISABLED"],
-    ..DEFAULT
-};
-
-pub static MemoryGiBPerVCpuRequest: Shape = Shape {
-    name: "MemoryGiBPerVCpuRequest",
-    kind: Kind::Structure(&[
-        member("min", Here(&BoxedDouble)),
-        member("max", Here(&BoxedDouble)),
-    ]),
-    ..DEFAULT
-};
-
-pub static MemoryMiBRequest: Shape = Shape {
-    name: "MemoryMiBRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("min", Here(&BoxedInteger))
-        },
-        member("max", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static MetricConfiguration: Shape = Shape {
-    name: "MetricConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("metricNames", Here(&MetricNamesList))
-        },
-        Member {
-            required: true,
-            ..member("resolutionSeconds", Here(&MetricResolutionSeconds))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static MetricConfigurationList: Shape = Shape {
-    name: "MetricConfigurationList",
-    kind: Kind::List(Element::of(Here(&MetricConfiguration))),
-    min: Some(0.0),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static MetricName: Shape = Shape {
-    name: "MetricName",
-    min: Some(1.0),
-    max: Some(255.0),
-    ..DEFAULT
-};
-
-pub static MetricNamesList: Shape = Shape {
-    name: "MetricNamesList",
-    kind: Kind::List(Element::of(Here(&MetricName))),
-    min: Some(1.0),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static MetricResolutionSeconds: Shape = Shape {
-    name: "MetricResolutionSeconds",
-    kind: Kind::Integer,
-    min: Some(20.0),
-    max: Some(60.0),
-    ..DEFAULT
-};
-
-pub static MissingVersionException: Shape = Shape {
-    name: "MissingVersionException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static MonitoringConfiguration: Shape = Shape {
-    name: "MonitoringConfiguration",
-    kind: Kind::Structure(&[member(
-        "metricConfigurations",
-        Here(&MetricConfigurationList),
-    )]),
-    ..DEFAULT
-};
-
-pub static MountPoint: Shape = Shape {
-    name: "MountPoint",
-    kind: Kind::Structure(&[
-        member("sourceVolume", Here(&String)),
-        member("containerPath", Here(&String)),
-        member("readOnly", Here(&BoxedBoolean)),
-    ]),
-    ..DEFAULT
-};
-
-pub static MountPointList: Shape = Shape {
-    name: "MountPointList",
-    kind: Kind::List(Element::of(Here(&MountPoint))),
-    ..DEFAULT
-};
-
-pub static NamespaceNotFoundException: Shape = Shape {
-    name: "NamespaceNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static NetworkBandwidthGbpsRequest: Shape = Shape {
-    name: "NetworkBandwidthGbpsRequest",
-    kind: Kind::Structure(&[
-        member("min", Here(&BoxedDouble)),
-        member("max", Here(&BoxedDouble)),
-    ]),
-    ..DEFAULT
-};
-
-pub static NetworkBinding: Shape = Shape {
-    name: "NetworkBinding",
-    kind: Kind::Structure(&[
-        member("bindIP", Here(&String)),
-        member("containerPort", Here(&BoxedInteger)),
-        member("hostPort", Here(&BoxedInteger)),
-        member("protocol", Here(&TransportProtocol)),
-        member("containerPortRange", Here(&String)),
-        member("hostPortRange", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static NetworkBindings: Shape = Shape {
-    name: "NetworkBindings",
-    kind: Kind::List(Element::of(Here(&NetworkBinding))),
-    ..DEFAULT
-};
-
-pub static NetworkConfiguration: Shape = Shape {
-    name: "NetworkConfiguration",
-    kind: Kind::Structure(&[member("awsvpcConfiguration", Here(&AwsVpcConfiguration))]),
-    ..DEFAULT
-};
-
-pub static NetworkInterface: Shape = Shape {
-    name: "NetworkInterface",
-    kind: Kind::Structure(&[
-        member("attachmentId", Here(&String)),
-        member("privateIpv4Address", Here(&String)),
-        member("ipv6Address", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static NetworkInterfaceCountRequest: Shape = Shape {
-    name: "NetworkInterfaceCountRequest",
-    kind: Kind::Structure(&[
-        member("min", Here(&BoxedInteger)),
-        member("max", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static NetworkInterfaces: Shape = Shape {
-    name: "NetworkInterfaces",
-    kind: Kind::List(Element::of(Here(&NetworkInterface))),
-    ..DEFAULT
-};
-
-pub static NetworkMode: Shape = Shape {
-    name: "NetworkMode",
-    values: &["bridge", "host", "awsvpc", "none"],
-    ..DEFAULT
-};
-
-pub static NeuronDeviceIds: Shape = Shape {
-    name: "NeuronDeviceIds",
-    kind: Kind::List(Element::of(Here(&String))),
-    ..DEFAULT
-};
-
-pub static NoUpdateAvailableException: Shape = Shape {
-    name: "NoUpdateAvailableException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static NvidiaMpsAllocation: Shape = Shape {
-    name: "NvidiaMpsAllocation",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("memory", Here(&NvidiaMpsAllocationMemoryInteger))
-        },
-        member(
-            "maxComputePercent",
-            Here(&NvidiaMpsAllocationMaxComputePercentInteger),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static NvidiaMpsAllocationMaxComputePercentInteger: Shape = Shape {
-    name: "NvidiaMpsAllocationMaxComputePercentInteger",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static NvidiaMpsAllocationMemoryInteger: Shape = Shape {
-    name: "NvidiaMpsAllocationMemoryInteger",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static OSFamily: Shape = Shape {
-    name: "OSFamily",
-    values: &[
-        "WINDOWS_SERVER_2019_FULL",
-        "WINDOWS_SERVER_2019_CORE",
-        "WINDOWS_SERVER_2016_FULL",
-        "WINDOWS_SERVER_2004_CORE",
-        "WINDOWS_SERVER_2022_CORE",
-        "WINDOWS_SERVER_2022_FULL",
-        "WINDOWS_SERVER_2025_CORE",
-        "WINDOWS_SERVER_2025_FULL",
-        "WINDOWS_SERVER_20H2_CORE",
-        "LINUX",
-    ],
-    ..DEFAULT
-};
-
-pub static PidMode: Shape = Shape {
-    name: "PidMode",
-    values: &["host", "task"],
-    ..DEFAULT
-};
-
-pub static PlacementConstraint: Shape = Shape {
-    name: "PlacementConstraint",
-    kind: Kind::Structure(&[
-        member("type", Here(&PlacementConstraintType)),
-        member("expression", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PlacementConstraintType: Shape = Shape {
-    name: "PlacementConstraintType",
-    values: &["distinctInstance", "memberOf"],
-    ..DEFAULT
-};
-
-pub static PlacementConstraints: Shape = Shape {
-    name: "PlacementConstraints",
-    kind: Kind::List(Element::of(Here(&PlacementConstraint))),
-    ..DEFAULT
-};
-
-pub static PlacementStrategies: Shape = Shape {
-    name: "PlacementStrategies",
-    kind: Kind::List(Element::of(Here(&PlacementStrategy))),
-    ..DEFAULT
-};
-
-pub static PlacementStrategy: Shape = Shape {
-    name: "PlacementStrategy",
-    kind: Kind::Structure(&[
-        member("type", Here(&PlacementStrategyType)),
-        member("field", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PlacementStrategyType: Shape = Shape {
-    name: "PlacementStrategyType",
-    values: &["random", "spread", "binpack"],
-    ..DEFAULT
-};
-
-pub static PlatformDevice: Shape = Shape {
-    name: "PlatformDevice",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("id", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("type", Here(&PlatformDeviceType))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static PlatformDeviceType: Shape = Shape {
-    name: "PlatformDeviceType",
-    values: &["GPU", "NEURON_DEVICE"],
-    ..DEFAULT
-};
-
-pub static PlatformDevices: Shape = Shape {
-    name: "PlatformDevices",
-    kind: Kind::List(Element::of(Here(&PlatformDevice))),
-    ..DEFAULT
-};
-
-pub static PlatformTaskDefinitionIncompatibilityException: Shape = Shape {
-    name: "PlatformTaskDefinitionIncompatibilityException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static PlatformUnknownException: Shape = Shape {
-    name: "PlatformUnknownException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static PortMapping: Shape = Shape {
-    name: "PortMapping",
-    kind: Kind::Structure(&[
-        member("containerPort", Here(&BoxedInteger)),
-        member("hostPort", Here(&BoxedInteger)),
-        member("protocol", Here(&TransportProtocol)),
-        member("name", Here(&String)),
-        member("appProtocol", Here(&ApplicationProtocol)),
-        member("containerPortRange", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PortMappingList: Shape = Shape {
-    name: "PortMappingList",
-    kind: Kind::List(Element::of(Here(&PortMapping))),
-    ..DEFAULT
-};
-
-pub static PortNumber: Shape = Shape {
-    name: "PortNumber",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    max: Some(65535.0),
-    ..DEFAULT
-};
-
-pub static PropagateGatewayTags: Shape = Shape {
-    name: "PropagateGatewayTags",
-    values: &["NONE", "GATEWAY"],
-    ..DEFAULT
-};
-
-pub static PropagateMITags: Shape = Shape {
-    name: "PropagateMITags",
-    values: &["CAPACITY_PROVIDER", "NONE"],
-    ..DEFAULT
-};
-
-pub static PropagateTags: Shape = Shape {
-    name: "PropagateTags",
-    values: &["TASK_DEFINITION", "SERVICE", "NONE"],
-    ..DEFAULT
-};
-
-pub static ProtectedTask: Shape = Shape {
-    name: "ProtectedTask",
-    kind: Kind::Structure(&[
-        member("taskArn", Here(&String)),
-        member("protectionEnabled", Here(&Boolean)),
-        member("expirationDate", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ProtectedTasks: Shape = Shape {
-    name: "ProtectedTasks",
-    kind: Kind::List(Element::of(Here(&ProtectedTask))),
-    ..DEFAULT
-};
-
-pub static ProxyConfiguration: Shape = Shape {
-    name: "ProxyConfiguration",
-    kind: Kind::Structure(&[
-        member("type", Here(&ProxyConfigurationType)),
-        Member {
-            required: true,
-            ..member("containerName", Here(&String))
-        },
-        member("properties", Here(&ProxyConfigurationProperties)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ProxyConfigurationProperties: Shape = Shape {
-    name: "ProxyConfigurationProperties",
-    kind: Kind::List(Element::of(Here(&KeyValuePair))),
-    ..DEFAULT
-};
-
-pub static ProxyConfigurationType: Shape = Shape {
-    name: "ProxyConfigurationType",
-    values: &["APPMESH"],
-    ..DEFAULT
-};
-
-pub static PutAccountSettingDefaultRequest: Shape = Shape {
-    name: "PutAccountSettingDefaultRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("name", Here(&SettingName))
-        },
-        Member {
-            required: true,
-            ..member("value", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static PutAccountSettingDefaultResponse: Shape = Shape {
-    name: "PutAccountSettingDefaultResponse",
-    kind: Kind::Structure(&[member("setting", Here(&Setting))]),
-    ..DEFAULT
-};
-
-pub static PutAccountSettingRequest: Shape = Shape {
-    name: "PutAccountSettingRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("name", Here(&SettingName))
-        },
-        Member {
-            required: true,
-            ..member("value", Here(&String))
-        },
-        member("principalArn", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutAccountSettingResponse: Shape = Shape {
-    name: "PutAccountSettingResponse",
-    kind: Kind::Structure(&[member("setting", Here(&Setting))]),
-    ..DEFAULT
-};
-
-pub static PutAttributesRequest: Shape = Shape {
-    name: "PutAttributesRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        Member {
-            required: true,
-            ..member("attributes", Here(&Attributes))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static PutAttributesResponse: Shape = Shape {
-    name: "PutAttributesResponse",
-    kind: Kind::Structure(&[member("attributes", Here(&Attributes))]),
-    ..DEFAULT
-};
-
-pub static PutClusterCapacityProvidersRequest: Shape = Shape {
-    name: "PutClusterCapacityProvidersRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("cluster", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("capacityProviders", Here(&StringList))
-        },
-        Member {
-            required: true,
-            ..member(
-                "defaultCapacityProviderStrategy",
-                Here(&CapacityProviderStrategy),
-            )
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static PutClusterCapacityProvidersResponse: Shape = Shape {
-    name: "PutClusterCapacityProvidersResponse",
-    kind: Kind::Structure(&[member("cluster", Here(&Cluster))]),
-    ..DEFAULT
-};
-
-pub static RegisterContainerInstanceRequest: Shape = Shape {
-    name: "RegisterContainerInstanceRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        member("instanceIdentityDocument", Here(&String)),
-        member("instanceIdentityDocumentSignature", Here(&String)),
-        member("totalResources", Here(&Resources)),
-        member("versionInfo", Here(&VersionInfo)),
-        member("containerInstanceArn", Here(&String)),
-        member("attributes", Here(&Attributes)),
-        member("platformDevices", Here(&PlatformDevices)),
-        member("tags", Here(&Tags)),
-    ]),
-    ..DEFAULT
-};
-
-pub static RegisterContainerInstanceResponse: Shape = Shape {
-    name: "RegisterContainerInstanceResponse",
-    kind: Kind::Structure(&[member("containerInstance", Here(&ContainerInstance))]),
-    ..DEFAULT
-};
-
-pub static RegisterDaemonTaskDefinitionRequest: Shape = Shape {
-    name: "RegisterDaemonTaskDefinitionRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("family", Here(&String))
-        },
-        member("taskRoleArn", Here(&String)),
-        member("executionRoleArn", Here(&String)),
-        Member {
-            required: true,
-            ..member("containerDefinitions", Here(&DaemonContainerDefinitionList))
-        },
-        member("cpu", Here(&String)),
-        member("memory", Here(&String)),
-        member("volumes", Here(&DaemonVolumeList)),
-        member("tags", Here(&Tags)),
-        member("pidMode", Here(&DaemonPidMode)),
-        member("ipcMode", Here(&DaemonIpcMode)),
-    ]),
-    ..DEFAULT
-};
-
-pub static RegisterDaemonTaskDefinitionResponse: Shape = Shape {
-    name: "RegisterDaemonTaskDefinitionResponse",
-    kind: Kind::Structure(&[member("daemonTaskDefinitionArn", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static RegisterTaskDefinitionRequest: Shape = Shape {
-    name: "RegisterTaskDefinitionRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("family", Here(&String))
-        },
-        member("taskRoleArn", Here(&String)),
-        member("executionRoleArn", Here(&String)),
-        member("networkMode", Here(&NetworkMode)),
-        Member {
-            required: true,
-            ..member("containerDefinitions", Here(&ContainerDefinitions))
-        },
-        member("volumes", Here(&VolumeList)),
-        member(
-            "placementConstraints",
-            Here(&TaskDefinitionPlacementConstraints),
-        ),
-        member("requiresCompatibilities", Here(&CompatibilityList)),
-        member("cpu", Here(&String)),
-        member("memory", Here(&String)),
-        member("tags", Here(&Tags)),
-        member("pidMode", Here(&PidMode)),
-        member("ipcMode", Here(&IpcMode)),
-        member("proxyConfiguration", Here(&ProxyConfiguration)),
-        member("inferenceAccelerators", Here(&InferenceAccelerators)),
-        member("ephemeralStorage", Here(&EphemeralStorage)),
-        member("runtimePlatform", Here(&RuntimePlatform)),
-        member("enableFaultInjection", Here(&BoxedBoolean)),
-        member(
-            "trustedExecutionConfiguration",
-            Here(&TrustedExecutionConfiguration),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static RegisterTaskDefinitionResponse: Shape = Shape {
-    name: "RegisterTaskDefinitionResponse",
-    kind: Kind::Structure(&[
-        member("taskDefinition", Here(&TaskDefinition)),
-        member("tags", Here(&Tags)),
-    ]),
-    ..DEFAULT
-};
-
-pub static RepositoryCredentials: Shape = Shape {
-    name: "RepositoryCredentials",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("credentialsParameter", Here(&String))
-    }]),
-    sensitive: true,
-    ..DEFAULT
-};
-
-pub static RequiresAttributes: Shape = Shape {
-    name: "RequiresAttributes",
-    kind: Kind::List(Element::of(Here(&Attribute))),
-    ..DEFAULT
-};
-
-pub static ResolvedConfiguration: Shape = Shape {
-    name: "ResolvedConfiguration",
-    kind: Kind::Structure(&[
-        member("loadBalancers", Here(&ServiceRevisionLoadBalancers)),
-        member(
-            "vpcLatticeConfigurations",
-            Here(&ServiceRevisionVpcLatticeConfigurations),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static Resource: Shape = Shape {
-    name: "Resource",
-    kind: Kind::Structure(&[
-        member("name", Here(&String)),
-        member("type", Here(&String)),
-        member("doubleValue", Here(&Double)),
-        member("longValue", Here(&Long)),
-        member("integerValue", Here(&Integer)),
-        member("stringSetValue", Here(&StringList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ResourceIds: Shape = Shape {
-    name: "ResourceIds",
-    kind: Kind::List(Element::of(Here(&String))),
-    ..DEFAULT
-};
-
-pub static ResourceInUseException: Shape = Shape {
-    name: "ResourceInUseException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static ResourceManagementType: Shape = Shape {
-    name: "ResourceManagementType",
-    values: &["CUSTOMER", "ECS"],
-    ..DEFAULT
-};
-
-pub static ResourceNotFoundException: Shape = Shape {
-    name: "ResourceNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static ResourceRequirement: Shape = Shape {
-    name: "ResourceRequirement",
-    kind: Kind::Structure(&[
-        member("value", Here(&String)),
-        Member {
-            required: true,
-            ..member("type", Here(&ResourceType))
-        },
-        member("sharingStrategy", Here(&SharingStrategy)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ResourceRequirements: Shape = Shape {
-    name: "ResourceRequirements",
-    kind: Kind::List(Element::of(Here(&ResourceRequirement))),
-    ..DEFAULT
-};
-
-pub static ResourceType: Shape = Shape {
-    name: "ResourceType",
-    values: &["GPU", "InferenceAccelerator", "NeuronDevice"],
-    ..DEFAULT
-};
-
-pub static Resources: Shape = Shape {
-    name: "Resources",
-    kind: Kind::List(Element::of(Here(&Resource))),
-    ..DEFAULT
-};
-
-pub static Rollback: Shape = Shape {
-    name: "Rollback",
-    kind: Kind::Structure(&[
-        member("reason", Here(&String)),
-        member("startedAt", Here(&Timestamp)),
-        member("serviceRevisionArn", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static RunTaskRequest: Shape = Shape {
-    name: "RunTaskRequest",
-    kind: Kind::Structure(&[
-        member("capacityProviderStrategy", Here(&CapacityProviderStrategy)),
-        member("cluster", Here(&String)),
-        member("count", Here(&BoxedInteger)),
-        member("enableECSManagedTags", Here(&Boolean)),
-        member("enableExecuteCommand", Here(&Boolean)),
-        member("group", Here(&String)),
-        member("launchType", Here(&LaunchType)),
-        member("networkConfiguration", Here(&NetworkConfiguration)),
-        member("overrides", Here(&TaskOverride)),
-        member("placementConstraints", Here(&PlacementConstraints)),
-        member("placementStrategy", Here(&PlacementStrategies)),
-        member("platformVersion", Here(&String)),
-        member("propagateTags", Here(&PropagateTags)),
-        member("referenceId", Here(&String)),
-        member("startedBy", Here(&String)),
-        member("tags", Here(&Tags)),
-        Member {
-            required: true,
-            ..member("taskDefinition", Here(&String))
-        },
-        Member {
-            idempotency_token: true,
-            ..member("clientToken", Here(&String))
-        },
-        member("volumeConfigurations", Here(&TaskVolumeConfigurations)),
-    ]),
-    ..DEFAULT
-};
-
-pub static RunTaskResponse: Shape = Shape {
-    name: "RunTaskResponse",
-    kind: Kind::Structure(&[
-        member("tasks", Here(&Tasks)),
-        member("failures", Here(&Failures)),
-    ]),
-    ..DEFAULT
-};
-
-pub static RuntimePlatform: Shape = Shape {
-    name: "RuntimePlatform",
-    kind: Kind::Structure(&[
-        member("cpuArchitecture", Here(&CPUArchitecture)),
-        member("operatingSystemFamily", Here(&OSFamily)),
-    ]),
-    ..DEFAULT
-};
-
-pub static RuntimePlatformOverride: Shape = Shape {
-    name: "RuntimePlatformOverride",
-    kind: Kind::Structure(&[member("cpuArchitecture", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static S3FilesVolumeConfiguration: Shape = Shape {
-    name: "S3FilesVolumeConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("fileSystemArn", Here(&String))
-        },
-        member("rootDirectory", Here(&String)),
-        member("transitEncryptionPort", Here(&BoxedInteger)),
-        member("accessPointArn", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Scale: Shape = Shape {
-    name: "Scale",
-    kind: Kind::Structure(&[
-        member("value", Here(&Double)),
-        member("unit", Here(&ScaleUnit)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ScaleUnit: Shape = Shape {
-    name: "ScaleUnit",
-    values: &["PERCENT"],
-    ..DEFAULT
-};
-
-pub static SchedulingStrategy: Shape = Shape {
-    name: "SchedulingStrategy",
-    values: &["REPLICA", "DAEMON"],
-    ..DEFAULT
-};
-
-pub static Scope: Shape = Shape {
-    name: "Scope",
-    values: &["task", "shared"],
-    ..DEFAULT
-};
-
-pub static Secret: Shape = Shape {
-    name: "Secret",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("name", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("valueFrom", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static SecretList: Shape = Shape {
-    name: "SecretList",
-    kind: Kind::List(Element::of(Here(&Secret))),
-    ..DEFAULT
-};
-
-pub static SensitiveString: Shape = Shape {
-    name: "SensitiveString",
-    sensitive: true,
-    ..DEFAULT
-};
-
-pub static ServerException: Shape = Shape {
-    name: "ServerException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static Service: Shape = Shape {
-    name: "Service",
-    kind: Kind::Structure(&[
-        member("serviceArn", Here(&String)),
-        member("serviceName", Here(&String)),
-        member("clusterArn", Here(&String)),
-        member("loadBalancers", Here(&LoadBalancers)),
-        member("serviceRegistries", Here(&ServiceRegistries)),
-        member("status", Here(&String)),
-        member("desiredCount", Here(&Integer)),
-        member("runningCount", Here(&Integer)),
-        member("pendingCount", Here(&Integer)),
-        member("launchType", Here(&LaunchType)),
-        member("capacityProviderStrategy", Here(&CapacityProviderStrategy)),
-        member("platformVersion", Here(&String)),
-        member("platformFamily", Here(&String)),
-        member("taskDefinition", Here(&String)),
-        member("deploymentConfiguration", Here(&DeploymentConfiguration)),
-        member("taskSets", Here(&TaskSets)),
-        member("deployments", Here(&Deployments)),
-        member("roleArn", Here(&String)),
-        member("events", Here(&ServiceEvents)),
-        member("createdAt", Here(&Timestamp)),
-        member("currentServiceDeployment", Here(&String)),
-        member(
-            "currentServiceRevisions",
-            Here(&ServiceCurrentRevisionSummaryList),
-        ),
-        member("placementConstraints", Here(&PlacementConstraints)),
-        member("placementStrategy", Here(&PlacementStrategies)),
-        member("networkConfiguration", Here(&NetworkConfiguration)),
-        member("healthCheckGracePeriodSeconds", Here(&BoxedInteger)),
-        member("schedulingStrategy", Here(&SchedulingStrategy)),
-        member("deploymentController", Here(&DeploymentController)),
-        member("tags", Here(&Tags)),
-        member("createdBy", Here(&String)),
-        member("enableECSManagedTags", Here(&Boolean)),
-        member("propagateTags", Here(&PropagateTags)),
-        member("enableExecuteCommand", Here(&Boolean)),
-        member(
-            "availabilityZoneRebalancing",
-            Here(&AvailabilityZoneRebalancing),
-        ),
-        member("resourceManagementType", Here(&ResourceManagementType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceConnectAccessLogConfiguration: Shape = Shape {
-    name: "ServiceConnectAccessLogConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("format", Here(&ServiceConnectAccessLoggingFormat))
-        },
-        member(
-            "includeQueryParameters",
-            Here(&ServiceConnectIncludeQueryParameters),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceConnectAccessLoggingFormat: Shape = Shape {
-    name: "ServiceConnectAccessLoggingFormat",
-    values: &["TEXT", "JSON"],
-    ..DEFAULT
-};
-
-pub static ServiceConnectClientAlias: Shape = Shape {
-    name: "ServiceConnectClientAlias",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("port", Here(&PortNumber))
-        },
-        member("dnsName", Here(&String)),
-        member("testTrafficRules", Here(&ServiceConnectTestTrafficRules)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceConnectClientAliasList: Shape = Shape {
-    name: "ServiceConnectClientAliasList",
-    kind: Kind::List(Element::of(Here(&ServiceConnectClientAlias))),
-    ..DEFAULT
-};
-
-pub static ServiceConnectConfiguration: Shape = Shape {
-    name: "ServiceConnectConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("enabled", Here(&Boolean))
-        },
-        member("namespace", Here(&String)),
-        member("services", Here(&ServiceConnectServiceList)),
-        member("logConfiguration", Here(&LogConfiguration)),
-        member(
-            "accessLogConfiguration",
-            Here(&ServiceConnectAccessLogConfiguration),
-        ),
-        member(
-            "containerConfigurations",
-            Here(&ServiceConnectContainerConfigurations),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceConnectContainerConfiguration: Shape = Shape {
-    name: "ServiceConnectContainerConfiguration",
-    kind: Kind::Structure(&[member("logLevel", Here(&ServiceConnectContainerLogLevel))]),
-    union: true,
-    ..DEFAULT
-};
-
-pub static ServiceConnectContainerConfigurations: Shape = Shape {
-    name: "ServiceConnectContainerConfigurations",
-    kind: Kind::List(Element::of(Here(&ServiceConnectContainerConfiguration))),
-    min: Some(0.0),
-    max: Some(10.0),
-    ..DEFAULT
-};
-
-pub static ServiceConnectContainerLogLevel: Shape = Shape {
-    name: "ServiceConnectContainerLogLevel",
-    values: &["debug", "info"],
-    ..DEFAULT
-};
-
-pub static ServiceConnectIncludeQueryParameters: Shape = Shape {
-    name: "ServiceConnectIncludeQueryParameters",
-    values: &["DISABLED", "ENABLED"],
-    ..DEFAULT
-};
-
-pub static ServiceConnectService: Shape = Shape {
-    name: "ServiceConnectService",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("portName", Here(&String))
-        },
-        member("discoveryName", Here(&String)),
-        member("clientAliases", Here(&ServiceConnectClientAliasList)),
-        member("ingressPortOverride", Here(&PortNumber)),
-        member("timeout", Here(&TimeoutConfiguration)),
-        member("tls", Here(&ServiceConnectTlsConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceConnectServiceList: Shape = Shape {
-    name: "ServiceConnectServiceList",
-    kind: Kind::List(Element::of(Here(&ServiceConnectService))),
-    ..DEFAULT
-};
-
-pub static ServiceConnectServiceResource: Shape = Shape {
-    name: "ServiceConnectServiceResource",
-    kind: Kind::Structure(&[
-        member("discoveryName", Here(&String)),
-        member("discoveryArn", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceConnectServiceResourceList: Shape = Shape {
-    name: "ServiceConnectServiceResourceList",
-    kind: Kind::List(Element::of(Here(&ServiceConnectServiceResource))),
-    ..DEFAULT
-};
-
-pub static ServiceConnectTestTrafficHeaderMatchRules: Shape = Shape {
-    name: "ServiceConnectTestTrafficHeaderMatchRules",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("exact", Here(&String))
-    }]),
-    ..DEFAULT
-};
-
-pub static ServiceConnectTestTrafficHeaderRules: Shape = Shape {
-    name: "ServiceConnectTestTrafficHeaderRules",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("name", Here(&String))
-        },
-        member("value", Here(&ServiceConnectTestTrafficHeaderMatchRules)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceConnectTestTrafficRules: Shape = Shape {
-    name: "ServiceConnectTestTrafficRules",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("header", Here(&ServiceConnectTestTrafficHeaderRules))
-    }]),
-    ..DEFAULT
-};
-
-pub static ServiceConnectTlsCertificateAuthority: Shape = Shape {
-    name: "ServiceConnectTlsCertificateAuthority",
-    kind: Kind::Structure(&[member("awsPcaAuthorityArn", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static ServiceConnectTlsConfiguration: Shape = Shape {
-    name: "ServiceConnectTlsConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member(
-                "issuerCertificateAuthority",
-                Here(&ServiceConnectTlsCertificateAuthority),
-            )
-        },
-        member("kmsKey", Here(&String)),
-        member("roleArn", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceCurrentRevisionSummary: Shape = Shape {
-    name: "ServiceCurrentRevisionSummary",
-    kind: Kind::Structure(&[
-        member("arn", Here(&String)),
-        member("requestedTaskCount", Here(&Integer)),
-        member("runningTaskCount", Here(&Integer)),
-        member("pendingTaskCount", Here(&Integer)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceCurrentRevisionSummaryList: Shape = Shape {
-    name: "ServiceCurrentRevisionSummaryList",
-    kind: Kind::List(Element::of(Here(&ServiceCurrentRevisionSummary))),
-    ..DEFAULT
-};
-
-pub static ServiceDeployment: Shape = Shape {
-    name: "ServiceDeployment",
-    kind: Kind::Structure(&[
-        member("serviceDeploymentArn", Here(&String)),
-        member("serviceArn", Here(&String)),
-        member("clusterArn", Here(&String)),
-        member("createdAt", Here(&Timestamp)),
-        member("startedAt", Here(&Timestamp)),
-        member("finishedAt", Here(&Timestamp)),
-        member("stoppedAt", Here(&Timestamp)),
-        member("updatedAt", Here(&Timestamp)),
-        member("sourceServiceRevisions", Here(&ServiceRevisionsSummaryList)),
-        member("targetServiceRevision", Here(&ServiceRevisionSummary)),
-        member("status", Here(&ServiceDeploymentStatus)),
-        member("statusReason", Here(&String)),
-        member("lifecycleStage", Here(&ServiceDeploymentLifecycleStage)),
-        member(
-            "lifecycleHookDetails",
-            Here(&DeploymentLifecycleHookDetailList),
-        ),
-        member("deploymentConfiguration", Here(&DeploymentConfiguration)),
-        member("rollback", Here(&Rollback)),
-        member(
-            "deploymentCircuitBreaker",
-            Here(&ServiceDeploymentCircuitBreaker),
-        ),
-        member("alarms", Here(&ServiceDeploymentAlarms)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceDeploymentAlarms: Shape = Shape {
-    name: "ServiceDeploymentAlarms",
-    kind: Kind::Structure(&[
-        member("status", Here(&ServiceDeploymentRollbackMonitorsStatus)),
-        member("alarmNames", Here(&StringList)),
-        member("triggeredAlarmNames", Here(&StringList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceDeploymentBrief: Shape = Shape {
-    name: "ServiceDeploymentBrief",
-    kind: Kind::Structure(&[
-        member("serviceDeploymentArn", Here(&String)),
-        member("serviceArn", Here(&String)),
-        member("clusterArn", Here(&String)),
-        member("startedAt", Here(&Timestamp)),
-        member("createdAt", Here(&Timestamp)),
-        member("finishedAt", Here(&Timestamp)),
-        member("targetServiceRevisionArn", Here(&String)),
-        member("status", Here(&ServiceDeploymentStatus)),
-        member("statusReason", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceDeploymentCircuitBreaker: Shape = Shape {
-    name: "ServiceDeploymentCircuitBreaker",
-    kind: Kind::Structure(&[
-        member("status", Here(&ServiceDeploymentRollbackMonitorsStatus)),
-        member("failureCount", Here(&Integer)),
-        member("threshold", Here(&Integer)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceDeploymentLifecycleStage: Shape = Shape {
-    name: "ServiceDeploymentLifecycleStage",
-    values: &[
-        "RECONCILE_SERVICE",
-        "PRE_SCALE_UP",
-        "SCALE_UP",
-        "POST_SCALE_UP",
-        "TEST_TRAFFIC_SHIFT",
-        "POST_TEST_TRAFFIC_SHIFT",
-        "PRODUCTION_TRAFFIC_SHIFT",
-        "POST_PRODUCTION_TRAFFIC_SHIFT",
-        "BAKE_TIME",
-        "CLEAN_UP",
-    ],
-    ..DEFAULT
-};
-
-pub static ServiceDeploymentNotFoundException: Shape = Shape {
-    name: "ServiceDeploymentNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static ServiceDeploymentRollbackMonitorsStatus: Shape = Shape {
-    name: "ServiceDeploymentRollbackMonitorsStatus",
-    values: &["TRIGGERED", "MONITORING", "MONITORING_COMPLETE", "DISABLED"],
-    ..DEFAULT
-};
-
-pub static ServiceDeploymentStatus: Shape = Shape {
-    name: "ServiceDeploymentStatus",
-    values: &[
-        "PENDING",
-        "SUCCESSFUL",
-        "STOPPED",
-        "STOP_REQUESTED",
-        "IN_PROGRESS",
-        "ROLLBACK_REQUESTED",
-        "ROLLBACK_IN_PROGRESS",
-        "ROLLBACK_SUCCESSFUL",
-        "ROLLBACK_FAILED",
-    ],
-    ..DEFAULT
-};
-
-pub static ServiceDeploymentStatusList: Shape = Shape {
-    name: "ServiceDeploymentStatusList",
-    kind: Kind::List(Element::of(Here(&ServiceDeploymentStatus))),
-    ..DEFAULT
-};
-
-pub static ServiceDeployments: Shape = Shape {
-    name: "ServiceDeployments",
-    kind: Kind::List(Element::of(Here(&ServiceDeployment))),
-    ..DEFAULT
-};
-
-pub static ServiceDeploymentsBrief: Shape = Shape {
-    name: "ServiceDeploymentsBrief",
-    kind: Kind::List(Element::of(Here(&ServiceDeploymentBrief))),
-    ..DEFAULT
-};
-
-pub static ServiceEvent: Shape = Shape {
-    name: "ServiceEvent",
-    kind: Kind::Structure(&[
-        member("id", Here(&String)),
-        member("createdAt", Here(&Timestamp)),
-        member("message", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceEvents: Shape = Shape {
-    name: "ServiceEvents",
-    kind: Kind::List(Element::of(Here(&ServiceEvent))),
-    ..DEFAULT
-};
-
-pub static ServiceField: Shape = Shape {
-    name: "ServiceField",
-    values: &["TAGS"],
-    ..DEFAULT
-};
-
-pub static ServiceFieldList: Shape = Shape {
-    name: "ServiceFieldList",
-    kind: Kind::List(Element::of(Here(&ServiceField))),
-    ..DEFAULT
-};
-
-pub static ServiceManagedEBSVolumeConfiguration: Shape = Shape {
-    name: "ServiceManagedEBSVolumeConfiguration",
-    kind: Kind::Structure(&[
-        member("encrypted", Here(&BoxedBoolean)),
-        member("kmsKeyId", Here(&EBSKMSKeyId)),
-        member("volumeType", Here(&EBSVolumeType)),
-        member("sizeInGiB", Here(&BoxedInteger)),
-        member("snapshotId", Here(&EBSSnapshotId)),
-        member("volumeInitializationRate", Here(&BoxedInteger)),
-        member("iops", Here(&BoxedInteger)),
-        member("throughput", Here(&BoxedInteger)),
-        member("tagSpecifications", Here(&EBSTagSpecifications)),
-        Member {
-            required: true,
-            ..member("roleArn", Here(&IAMRoleArn))
-        },
-        member("filesystemType", Here(&TaskFilesystemType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceNotActiveException: Shape = Shape {
-    name: "ServiceNotActiveException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static ServiceNotFoundException: Shape = Shape {
-    name: "ServiceNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static ServiceRegistries: Shape = Shape {
-    name: "ServiceRegistries",
-    kind: Kind::List(Element::of(Here(&ServiceRegistry))),
-    ..DEFAULT
-};
-
-pub static ServiceRegistry: Shape = Shape {
-    name: "ServiceRegistry",
-    kind: Kind::Structure(&[
-        member("registryArn", Here(&String)),
-        member("port", Here(&BoxedInteger)),
-        member("containerName", Here(&String)),
-        member("containerPort", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceRevision: Shape = Shape {
-    name: "ServiceRevision",
-    kind: Kind::Structure(&[
-        member("serviceRevisionArn", Here(&String)),
-        member("serviceArn", Here(&String)),
-        member("clusterArn", Here(&String)),
-        member("taskDefinition", Here(&String)),
-        member("capacityProviderStrategy", Here(&CapacityProviderStrategy)),
-        member("launchType", Here(&LaunchType)),
-        member("platformVersion", Here(&String)),
-        member("platformFamily", Here(&String)),
-        member("loadBalancers", Here(&LoadBalancers)),
-        member("serviceRegistries", Here(&ServiceRegistries)),
-        member("networkConfiguration", Here(&NetworkConfiguration)),
-        member("containerImages", Here(&ContainerImages)),
-        member("guardDutyEnabled", Here(&Boolean)),
-        member(
-            "serviceConnectConfiguration",
-            Here(&ServiceConnectConfiguration),
-        ),
-        member("volumeConfigurations", Here(&ServiceVolumeConfigurations)),
-        member("fargateEphemeralStorage", Here(&DeploymentEphemeralStorage)),
-        member("createdAt", Here(&Timestamp)),
-        member("vpcLatticeConfigurations", Here(&VpcLatticeConfigurations)),
-        member("resolvedConfiguration", Here(&ResolvedConfiguration)),
-        member("ecsManagedResources", Here(&ECSManagedResources)),
-        member("overrides", Here(&ServiceRevisionOverrides)),
-        member("gatewayConnectors", Here(&GatewayConnectorList)),
-        member("monitoring", Here(&MonitoringConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceRevisionCleanup: Shape = Shape {
-    name: "ServiceRevisionCleanup",
-    values: &["BLOCKING", "DEFERRED"],
-    ..DEFAULT
-};
-
-pub static ServiceRevisionLoadBalancer: Shape = Shape {
-    name: "ServiceRevisionLoadBalancer",
-    kind: Kind::Structure(&[
-        member("targetGroupArn", Here(&String)),
-        member("productionListenerRule", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceRevisionLoadBalancers: Shape = Shape {
-    name: "ServiceRevisionLoadBalancers",
-    kind: Kind::List(Element::of(Here(&ServiceRevisionLoadBalancer))),
-    ..DEFAULT
-};
-
-pub static ServiceRevisionOverrides: Shape = Shape {
-    name: "ServiceRevisionOverrides",
-    kind: Kind::Structure(&[member("runtimePlatform", Here(&RuntimePlatformOverride))]),
-    ..DEFAULT
-};
-
-pub static ServiceRevisionSummary: Shape = Shape {
-    name: "ServiceRevisionSummary",
-    kind: Kind::Structure(&[
-        member("arn", Here(&String)),
-        member("requestedTaskCount", Here(&Integer)),
-        member("runningTaskCount", Here(&Integer)),
-        member("pendingTaskCount", Here(&Integer)),
-        Member {
-            boxed: true,
-            ..member("requestedTestTrafficWeight", Here(&Double))
-        },
-        Member {
-            boxed: true,
-            ..member("requestedProductionTrafficWeight", Here(&Double))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceRevisionVpcLatticeConfiguration: Shape = Shape {
-    name: "ServiceRevisionVpcLatticeConfiguration",
-    kind: Kind::Structure(&[
-        member("targetGroupArn", Here(&String)),
-        member("productionListenerRule", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceRevisionVpcLatticeConfigurations: Shape = Shape {
-    name: "ServiceRevisionVpcLatticeConfigurations",
-    kind: Kind::List(Element::of(Here(&ServiceRevisionVpcLatticeConfiguration))),
-    ..DEFAULT
-};
-
-pub static ServiceRevisions: Shape = Shape {
-    name: "ServiceRevisions",
-    kind: Kind::List(Element::of(Here(&ServiceRevision))),
-    ..DEFAULT
-};
-
-pub static ServiceRevisionsSummaryList: Shape = Shape {
-    name: "ServiceRevisionsSummaryList",
-    kind: Kind::List(Element::of(Here(&ServiceRevisionSummary))),
-    ..DEFAULT
-};
-
-pub static ServiceVolumeConfiguration: Shape = Shape {
-    name: "ServiceVolumeConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("name", Here(&ECSVolumeName))
-        },
-        member(
-            "managedEBSVolume",
-            Here(&ServiceManagedEBSVolumeConfiguration),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static ServiceVolumeConfigurations: Shape = Shape {
-    name: "ServiceVolumeConfigurations",
-    kind: Kind::List(Element::of(Here(&ServiceVolumeConfiguration))),
-    ..DEFAULT
-};
-
-pub static Services: Shape = Shape {
-    name: "Services",
-    kind: Kind::List(Element::of(Here(&Service))),
-    ..DEFAULT
-};
-
-pub static Session: Shape = Shape {
-    name: "Session",
-    kind: Kind::Structure(&[
-        member("sessionId", Here(&String)),
-        member("streamUrl", Here(&String)),
-        member("tokenValue", Here(&SensitiveString)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Setting: Shape = Shape {
-    name: "Setting",
-    kind: Kind::Structure(&[
-        member("name", Here(&SettingName)),
-        member("value", Here(&String)),
-        member("principalArn", Here(&String)),
-        member("type", Here(&SettingType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static SettingName: Shape = Shape {
-    name: "SettingName",
-    values: &[
-        "serviceLongArnFormat",
-        "taskLongArnFormat",
-        "containerInstanceLongArnFormat",
-        "awsvpcTrunking",
-        "containerInsights",
-        "fargateFIPSMode",
-        "tagResourceAuthorization",
-        "fargateTaskRetirementWaitPeriod",
-        "guardDutyActivate",
-        "defaultLogDriverMode",
-        "fargateEventWindows",
-    ],
-    ..DEFAULT
-};
-
-pub static SettingType: Shape = Shape {
-    name: "SettingType",
-    values: &["user", "aws_managed"],
-    ..DEFAULT
-};
-
-pub static Settings: Shape = Shape {
-    name: "Settings",
-    kind: Kind::List(Element::of(Here(&Setting))),
-    ..DEFAULT
-};
-
-pub static SharingStrategy: Shape = Shape {
-    name: "SharingStrategy",
-    kind: Kind::Structure(&[member("nvidiaMps", Here(&NvidiaMpsAllocation))]),
-    union: true,
-    ..DEFAULT
-};
-
-pub static SortOrder: Shape = Shape {
-    name: "SortOrder",
-    values: &["ASC", "DESC"],
-    ..DEFAULT
-};
-
-pub static StabilityStatus: Shape = Shape {
-    name: "StabilityStatus",
-    values: &["STEADY_STATE", "STABILIZING"],
-    ..DEFAULT
-};
-
-pub static StartTaskRequest: Shape = Shape {
-    name: "StartTaskRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        Member {
-            required: true,
-            ..member("containerInstances", Here(&StringList))
-        },
-        member("enableECSManagedTags", Here(&Boolean)),
-        member("enableExecuteCommand", Here(&Boolean)),
-        member("group", Here(&String)),
-        member("networkConfiguration", Here(&NetworkConfiguration)),
-        member("overrides", Here(&TaskOverride)),
-        member("propagateTags", Here(&PropagateTags)),
-        member("referenceId", Here(&String)),
-        member("startedBy", Here(&String)),
-        member("tags", Here(&Tags)),
-        Member {
-            required: true,
-            ..member("taskDefinition", Here(&String))
-        },
-        member("volumeConfigurations", Here(&TaskVolumeConfigurations)),
-    ]),
-    ..DEFAULT
-};
-
-pub static StartTaskResponse: Shape = Shape {
-    name: "StartTaskResponse",
-    kind: Kind::Structure(&[
-        member("tasks", Here(&Tasks)),
-        member("failures", Here(&Failures)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Statistics: Shape = Shape {
-    name: "Statistics",
-    kind: Kind::List(Element::of(Here(&KeyValuePair))),
-    ..DEFAULT
-};
-
-pub static StopServiceDeploymentRequest: Shape = Shape {
-    name: "StopServiceDeploymentRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("serviceDeploymentArn", Here(&String))
-        },
-        member("stopType", Here(&StopServiceDeploymentStopType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static StopServiceDeploymentResponse: Shape = Shape {
-    name: "StopServiceDeploymentResponse",
-    kind: Kind::Structure(&[member("serviceDeploymentArn", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static StopServiceDeploymentStopType: Shape = Shape {
-    name: "StopServiceDeploymentStopType",
-    values: &["ABORT", "ROLLBACK"],
-    ..DEFAULT
-};
-
-pub static StopTaskRequest: Shape = Shape {
-    name: "StopTaskRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        Member {
-            required: true,
-            ..member("task", Here(&String))
-        },
-        member("reason", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static StopTaskResponse: Shape = Shape {
-    name: "StopTaskResponse",
-    kind: Kind::Structure(&[member("task", Here(&Task))]),
-    ..DEFAULT
-};
-
-pub static String: Shape = Shape {
-    name: "String",
-    ..DEFAULT
-};
-
-pub static StringList: Shape = Shape {
-    name: "StringList",
-    kind: Kind::List(Element::of(Here(&String))),
-    ..DEFAULT
-};
-
-pub static StringMap: Shape = Shape {
-    name: "StringMap",
-    kind: Kind::Map {
-        key: Element::of(Here(&String)),
-        value: Element::of(Here(&String)),
-    },
-    ..DEFAULT
-};
-
-pub static SubmitAttachmentStateChangesRequest: Shape = Shape {
-    name: "SubmitAttachmentStateChangesRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        Member {
-            required: true,
-            ..member("attachments", Here(&AttachmentStateChanges))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static SubmitAttachmentStateChangesResponse: Shape = Shape {
-    name: "SubmitAttachmentStateChangesResponse",
-    kind: Kind::Structure(&[member("acknowledgment", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static SubmitContainerStateChangeRequest: Shape = Shape {
-    name: "SubmitContainerStateChangeRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        member("task", Here(&String)),
-        member("containerName", Here(&String)),
-        member("runtimeId", Here(&String)),
-        member("status", Here(&String)),
-        member("exitCode", Here(&BoxedInteger)),
-        member("reason", Here(&String)),
-        member("networkBindings", Here(&NetworkBindings)),
-    ]),
-    ..DEFAULT
-};
-
-pub static SubmitContainerStateChangeResponse: Shape = Shape {
-    name: "SubmitContainerStateChangeResponse",
-    kind: Kind::Structure(&[member("acknowledgment", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static SubmitTaskStateChangeRequest: Shape = Shape {
-    name: "SubmitTaskStateChangeRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        member("task", Here(&String)),
-        member("status", Here(&String)),
-        member("reason", Here(&String)),
-        member("containers", Here(&ContainerStateChanges)),
-        member("attachments", Here(&AttachmentStateChanges)),
-        member("managedAgents", Here(&ManagedAgentStateChanges)),
-        member("pullStartedAt", Here(&Timestamp)),
-        member("pullStoppedAt", Here(&Timestamp)),
-        member("executionStoppedAt", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static SubmitTaskStateChangeResponse: Shape = Shape {
-    name: "SubmitTaskStateChangeResponse",
-    kind: Kind::Structure(&[member("acknowledgment", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static SystemControl: Shape = Shape {
-    name: "SystemControl",
-    kind: Kind::Structure(&[
-        member("namespace", Here(&String)),
-        member("value", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static SystemControls: Shape = Shape {
-    name: "SystemControls",
-    kind: Kind::List(Element::of(Here(&SystemControl))),
-    ..DEFAULT
-};
-
-pub static Tag: Shape = Shape {
-    name: "Tag",
-    kind: Kind::Structure(&[
-        member("key", Here(&TagKey)),
-        member("value", Here(&TagValue)),
-    ]),
-    ..DEFAULT
-};
-
-pub static TagKey: Shape = Shape {
-    name: "TagKey",
-    min: Some(1.0),
-    max: Some(128.0),
-    pattern: Some(&PATTERN_1),
-    ..DEFAULT
-};
-
-pub static TagKeys: Shape = Shape {
-    name: "TagKeys",
-    kind: Kind::List(Element::of(Here(&TagKey))),
-    ..DEFAULT
-};
-
-pub static TagResourceRequest: Shape = Shape {
-    name: "TagResourceRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("resourceArn", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("tags", Here(&Tags))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static TagResourceResponse: Shape = Shape {
-    name: "TagResourceResponse",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static TagValue: Shape = Shape {
-    name: "TagValue",
-    min: Some(0.0),
-    max: Some(256.0),
-    pattern: Some(&PATTERN_1),
-    ..DEFAULT
-};
-
-pub static Tags: Shape = Shape {
-    name: "Tags",
-    kind: Kind::List(Element::of(Here(&Tag))),
-    min: Some(0.0),
-    max: Some(50.0),
-    ..DEFAULT
-};
-
-pub static TargetNotConnectedException: Shape = Shape {
-    name: "TargetNotConnectedException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static TargetNotFoundException: Shape = Shape {
-    name: "TargetNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static TargetType: Shape = Shape {
-    name: "TargetType",
-    values: &["container-instance"],
-    ..DEFAULT
-};
-
-pub static Task: Shape = Shape {
-    name: "Task",
-    kind: Kind::Structure(&[
-        member("attachments", Here(&Attachments)),
-        member("attributes", Here(&Attributes)),
-        member("availabilityZone", Here(&String)),
-        member("capacityProviderName", Here(&String)),
-        member("clusterArn", Here(&String)),
-        member("connectivity", Here(&Connectivity)),
-        member("connectivityAt", Here(&Timestamp)),
-        member("containerInstanceArn", Here(&String)),
-        member("containers", Here(&Containers)),
-        member("cpu", Here(&String)),
-        member("createdAt", Here(&Timestamp)),
-        member("desiredStatus", Here(&String)),
-        member("enableExecuteCommand", Here(&Boolean)),
-        member("executionStoppedAt", Here(&Timestamp)),
-        member("group", Here(&String)),
-        member("healthStatus", Here(&HealthStatus)),
-        member("inferenceAccelerators", Here(&InferenceAccelerators)),
-        member("lastStatus", Here(&String)),
-        member("launchType", Here(&LaunchType)),
-        member("memory", Here(&String)),
-        member("overrides", Here(&TaskOverride)),
-        member("platformVersion", Here(&String)),
-        member("platformFamily", Here(&String)),
-        member("pullStartedAt", Here(&Timestamp)),
-        member("pullStoppedAt", Here(&Timestamp)),
-        member("startedAt", Here(&Timestamp)),
-        member("startedBy", Here(&String)),
-        member("stopCode", Here(&TaskStopCode)),
-        member("stoppedAt", Here(&Timestamp)),
-        member("stoppedReason", Here(&String)),
-        member("stoppingAt", Here(&Timestamp)),
-        member("tags", Here(&Tags)),
-        member("taskArn", Here(&String)),
-        member("taskDefinitionArn", Here(&String)),
-        member("version", Here(&Long)),
-        member("ephemeralStorage", Here(&EphemeralStorage)),
-        member("fargateEphemeralStorage", Here(&TaskEphemeralStorage)),
-        member("trustedExecutionSummary", Here(&TrustedExecutionSummary)),
-    ]),
-    ..DEFAULT
-};
-
-pub static TaskDefinition: Shape = Shape {
-    name: "TaskDefinition",
-    kind: Kind::Structure(&[
-        member("taskDefinitionArn", Here(&String)),
-        member("containerDefinitions", Here(&ContainerDefinitions)),
-        member("family", Here(&String)),
-        member("taskRoleArn", Here(&String)),
-        member("executionRoleArn", Here(&String)),
-        member("networkMode", Here(&NetworkMode)),
-        member("revision", Here(&Integer)),
-        member("volumes", Here(&VolumeList)),
-        member("status", Here(&TaskDefinitionStatus)),
-        member("requiresAttributes", Here(&RequiresAttributes)),
-        member(
-            "placementConstraints",
-            Here(&TaskDefinitionPlacementConstraints),
-        ),
-        member("compatibilities", Here(&CompatibilityList)),
-        member("runtimePlatform", Here(&RuntimePlatform)),
-        member("requiresCompatibilities", Here(&CompatibilityList)),
-        member("cpu", Here(&String)),
-        member("memory", Here(&String)),
-        member("inferenceAccelerators", Here(&InferenceAccelerators)),
-        member("pidMode", Here(&PidMode)),
-        member("ipcMode", Here(&IpcMode)),
-        member("proxyConfiguration", Here(&ProxyConfiguration)),
-        member("registeredAt", Here(&Timestamp)),
-        member("deregisteredAt", Here(&Timestamp)),
-        member("deleteRequestedAt", Here(&Timestamp)),
-        member("registeredBy", Here(&String)),
-        member("ephemeralStorage", Here(&EphemeralStorage)),
-        member("enableFaultInjection", Here(&BoxedBoolean)),
-        member(
-            "trustedExecutionConfiguration",
-            Here(&TrustedExecutionConfiguration),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static TaskDefinitionFamilyStatus: Shape = Shape {
-    name: "TaskDefinitionFamilyStatus",
-    values: &["ACTIVE", "INACTIVE", "ALL"],
-    ..DEFAULT
-};
-
-pub static TaskDefinitionField: Shape = Shape {
-    name: "TaskDefinitionField",
-    values: &["TAGS"],
-    ..DEFAULT
-};
-
-pub static TaskDefinitionFieldList: Shape = Shape {
-    name: "TaskDefinitionFieldList",
-    kind: Kind::List(Element::of(Here(&TaskDefinitionField))),
-    ..DEFAULT
-};
-
-pub static TaskDefinitionList: Shape = Shape {
-    name: "TaskDefinitionList",
-    kind: Kind::List(Element::of(Here(&TaskDefinition))),
-    ..DEFAULT
-};
-
-pub static TaskDefinitionPlacementConstraint: Shape = Shape {
-    name: "TaskDefinitionPlacementConstraint",
-    kind: Kind::Structure(&[
-        member("type", Here(&TaskDefinitionPlacementConstraintType)),
-        member("expression", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static TaskDefinitionPlacementConstraintType: Shape = Shape {
-    name: "TaskDefinitionPlacementConstraintType",
-    values: &["memberOf"],
-    ..DEFAULT
-};
-
-pub static TaskDefinitionPlacementConstraints: Shape = Shape {
-    name: "TaskDefinitionPlacementConstraints",
-    kind: Kind::List(Element::of(Here(&TaskDefinitionPlacementConstraint))),
-    ..DEFAULT
-};
-
-pub static TaskDefinitionStatus: Shape = Shape {
-    name: "TaskDefinitionStatus",
-    values: &["ACTIVE", "INACTIVE", "DELETE_IN_PROGRESS"],
-    ..DEFAULT
-};
-
-pub static TaskEphemeralStorage: Shape = Shape {
-    name: "TaskEphemeralStorage",
-    kind: Kind::Structure(&[
-        member("sizeInGiB", Here(&Integer)),
-        member("kmsKeyId", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static TaskField: Shape = Shape {
-    name: "TaskField",
-    values: &["TAGS"],
-    ..DEFAULT
-};
-
-pub static TaskFieldList: Shape = Shape {
-    name: "TaskFieldList",
-    kind: Kind::List(Element::of(Here(&TaskField))),
-    ..DEFAULT
-};
-
-pub static TaskFilesystemType: Shape = Shape {
-    name: "TaskFilesystemType",
-    values: &["ext3", "ext4", "xfs", "ntfs"],
-    ..DEFAULT
-};
-
-pub static TaskManagedEBSVolumeConfiguration: Shape = Shape {
-    name: "TaskManagedEBSVolumeConfiguration",
-    kind: Kind::Structure(&[
-        member("encrypted", Here(&BoxedBoolean)),
-        member("kmsKeyId", Here(&EBSKMSKeyId)),
-        member("volumeType", Here(&EBSVolumeType)),
-        member("sizeInGiB", Here(&BoxedInteger)),
-        member("snapshotId", Here(&EBSSnapshotId)),
-        member("volumeInitializationRate", Here(&BoxedInteger)),
-        member("iops", Here(&BoxedInteger)),
-        member("throughput", Here(&BoxedInteger)),
-        member("tagSpecifications", Here(&EBSTagSpecifications)),
-        Member {
-            required: true,
-            ..member("roleArn", Here(&IAMRoleArn))
-        },
-        member(
-            "terminationPolicy",
-            Here(&TaskManagedEBSVolumeTerminationPolicy),
-        ),
-        member("filesystemType", Here(&TaskFilesystemType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static TaskManagedEBSVolumeTerminationPolicy: Shape = Shape {
-    name: "TaskManagedEBSVolumeTerminationPolicy",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("deleteOnTermination", Here(&BoxedBoolean))
-    }]),
-    ..DEFAULT
-};
-
-pub static TaskOverride: Shape = Shape {
-    name: "TaskOverride",
-    kind: Kind::Structure(&[
-        member("containerOverrides", Here(&ContainerOverrides)),
-        member("cpu", Here(&String)),
-        member(
-            "inferenceAcceleratorOverrides",
-            Here(&InferenceAcceleratorOverrides),
-        ),
-        member("executionRoleArn", Here(&String)),
-        member("memory", Here(&String)),
-        member("taskRoleArn", Here(&String)),
-        member("ephemeralStorage", Here(&EphemeralStorage)),
-    ]),
-    ..DEFAULT
-};
-
-pub static TaskSet: Shape = Shape {
-    name: "TaskSet",
-    kind: Kind::Structure(&[
-        member("id", Here(&String)),
-        member("taskSetArn", Here(&String)),
-        member("serviceArn", Here(&String)),
-        member("clusterArn", Here(&String)),
-        member("startedBy", Here(&String)),
-        member("externalId", Here(&String)),
-        member("status", Here(&String)),
-        member("taskDefinition", Here(&String)),
-        member("computedDesiredCount", Here(&Integer)),
-        member("pendingCount", Here(&Integer)),
-        member("runningCount", Here(&Integer)),
-        member("createdAt", Here(&Timestamp)),
-        member("updatedAt", Here(&Timestamp)),
-        member("launchType", Here(&LaunchType)),
-        member("capacityProviderStrategy", Here(&CapacityProviderStrategy)),
-        member("platformVersion", Here(&String)),
-        member("platformFamily", Here(&String)),
-        member("networkConfiguration", Here(&NetworkConfiguration)),
-        member("loadBalancers", Here(&LoadBalancers)),
-        member("serviceRegistries", Here(&ServiceRegistries)),
-        member("scale", Here(&Scale)),
-        member("stabilityStatus", Here(&StabilityStatus)),
-        member("stabilityStatusAt", Here(&Timestamp)),
-        member("tags", Here(&Tags)),
-        member("fargateEphemeralStorage", Here(&DeploymentEphemeralStorage)),
-    ]),
-    ..DEFAULT
-};
-
-pub static TaskSetField: Shape = Shape {
-    name: "TaskSetField",
-    values: &["TAGS"],
-    ..DEFAULT
-};
-
-pub static TaskSetFieldList: Shape = Shape {
-    name: "TaskSetFieldList",
-    kind: Kind::List(Element::of(Here(&TaskSetField))),
-    ..DEFAULT
-};
-
-pub static TaskSetNotFoundException: Shape = Shape {
-    name: "TaskSetNotFoundException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static TaskSets: Shape = Shape {
-    name: "TaskSets",
-    kind: Kind::List(Element::of(Here(&TaskSet))),
-    ..DEFAULT
-};
-
-pub static TaskStopCode: Shape = Shape {
-    name: "TaskStopCode",
-    values: &[
-        "TaskFailedToStart",
-        "EssentialContainerExited",
-        "UserInitiated",
-        "ServiceSchedulerInitiated",
-        "SpotInterruption",
-        "TerminationNotice",
-        "InfrastructureHealth",
-    ],
-    ..DEFAULT
-};
-
-pub static TaskVolumeConfiguration: Shape = Shape {
-    name: "TaskVolumeConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("name", Here(&ECSVolumeName))
-        },
-        member("managedEBSVolume", Here(&TaskManagedEBSVolumeConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static TaskVolumeConfigurations: Shape = Shape {
-    name: "TaskVolumeConfigurations",
-    kind: Kind::List(Element::of(Here(&TaskVolumeConfiguration))),
-    ..DEFAULT
-};
-
-pub static TaskVolumeStorageGiB: Shape = Shape {
-    name: "TaskVolumeStorageGiB",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static Tasks: Shape = Shape {
-    name: "Tasks",
-    kind: Kind::List(Element::of(Here(&Task))),
-    ..DEFAULT
-};
-
-pub static ThresholdConfiguration: Shape = Shape {
-    name: "ThresholdConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("type", Here(&ThresholdType))
-        },
-        Member {
-            required: true,
-            ..member("value", Here(&Integer))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static ThresholdType: Shape = Shape {
-    name: "ThresholdType",
-    values: &["COUNT", "BOUNDED_PERCENT", "UNBOUNDED_PERCENT"],
-    ..DEFAULT
-};
-
-pub static TimeoutConfiguration: Shape = Shape {
-    name: "TimeoutConfiguration",
-    kind: Kind::Structure(&[
-        member("idleTimeoutSeconds", Here(&Duration)),
-        member("perRequestTimeoutSeconds", Here(&Duration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Timestamp: Shape = Shape {
-    name: "Timestamp",
-    kind: Kind::Timestamp(None),
-    ..DEFAULT
-};
-
-pub static Tmpfs: Shape = Shape {
-    name: "Tmpfs",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("containerPath", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("size", Here(&Integer))
-        },
-        member("mountOptions", Here(&StringList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static TmpfsList: Shape = Shape {
-    name: "TmpfsList",
-    kind: Kind::List(Element::of(Here(&Tmpfs))),
-    ..DEFAULT
-};
-
-pub static TotalLocalStorageGBRequest: Shape = Shape {
-    name: "TotalLocalStorageGBRequest",
-    kind: Kind::Structure(&[
-        member("min", Here(&BoxedDouble)),
-        member("max", Here(&BoxedDouble)),
-    ]),
-    ..DEFAULT
-};
-
-pub static TransportProtocol: Shape = Shape {
-    name: "TransportProtocol",
-    values: &["tcp", "udp"],
-    ..DEFAULT
-};
-
-pub static TrustedExecutionConfiguration: Shape = Shape {
-    name: "TrustedExecutionConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("isolationMode", Here(&IsolationMode))
-        },
-        member("attestationPolicy", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static TrustedExecutionSummary: Shape = Shape {
-    name: "TrustedExecutionSummary",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("isolationMode", Here(&IsolationMode))
-        },
-        member("attestationPolicyStatus", Here(&AttestationPolicyStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Ulimit: Shape = Shape {
-    name: "Ulimit",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("name", Here(&UlimitName))
-        },
-        Member {
-            required: true,
-            ..member("softLimit", Here(&Integer))
-        },
-        Member {
-            required: true,
-            ..member("hardLimit", Here(&Integer))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static UlimitList: Shape = Shape {
-    name: "UlimitList",
-    kind: Kind::List(Element::of(Here(&Ulimit))),
-    ..DEFAULT
-};
-
-pub static UlimitName: Shape = Shape {
-    name: "UlimitName",
-    values: &[
-        "core",
-        "cpu",
-        "data",
-        "fsize",
-        "locks",
-        "memlock",
-        "msgqueue",
-        "nice",
-        "nofile",
-        "nproc",
-        "rss",
-        "rtprio",
-        "rttime",
-        "sigpending",
-        "stack",
-    ],
-    ..DEFAULT
-};
-
-pub static UnsupportedFeatureException: Shape = Shape {
-    name: "UnsupportedFeatureException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static UntagResourceRequest: Shape = Shape {
-    name: "UntagResourceRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("resourceArn", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("tagKeys", Here(&TagKeys))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static UntagResourceResponse: Shape = Shape {
-    name: "UntagResourceResponse",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static UpdateCapacityProviderRequest: Shape = Shape {
-    name: "UpdateCapacityProviderRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("name", Here(&String))
-        },
-        member("cluster", Here(&String)),
-        member(
-            "autoScalingGroupProvider",
-            Here(&AutoScalingGroupProviderUpdate),
-        ),
-        member(
-            "managedInstancesProvider",
-            Here(&UpdateManagedInstancesProviderConfiguration),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateCapacityProviderResponse: Shape = Shape {
-    name: "UpdateCapacityProviderResponse",
-    kind: Kind::Structure(&[member("capacityProvider", Here(&CapacityProvider))]),
-    ..DEFAULT
-};
-
-pub static UpdateClusterRequest: Shape = Shape {
-    name: "UpdateClusterRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("cluster", Here(&String))
-        },
-        member("settings", Here(&ClusterSettings)),
-        member("configuration", Here(&ClusterConfiguration)),
-        member(
-            "serviceConnectDefaults",
-            Here(&ClusterServiceConnectDefaultsRequest),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateClusterResponse: Shape = Shape {
-    name: "UpdateClusterResponse",
-    kind: Kind::Structure(&[member("cluster", Here(&Cluster))]),
-    ..DEFAULT
-};
-
-pub static UpdateClusterSettingsRequest: Shape = Shape {
-    name: "UpdateClusterSettingsRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("cluster", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("settings", Here(&ClusterSettings))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateClusterSettingsResponse: Shape = Shape {
-    name: "UpdateClusterSettingsResponse",
-    kind: Kind::Structure(&[member("cluster", Here(&Cluster))]),
-    ..DEFAULT
-};
-
-pub static UpdateContainerAgentRequest: Shape = Shape {
-    name: "UpdateContainerAgentRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        Member {
-            required: true,
-            ..member("containerInstance", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateContainerAgentResponse: Shape = Shape {
-    name: "UpdateContainerAgentResponse",
-    kind: Kind::Structure(&[member("containerInstance", Here(&ContainerInstance))]),
-    ..DEFAULT
-};
-
-pub static UpdateContainerInstancesStateRequest: Shape = Shape {
-    name: "UpdateContainerInstancesStateRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        Member {
-            required: true,
-            ..member("containerInstances", Here(&StringList))
-        },
-        Member {
-            required: true,
-            ..member("status", Here(&ContainerInstanceStatus))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateContainerInstancesStateResponse: Shape = Shape {
-    name: "UpdateContainerInstancesStateResponse",
-    kind: Kind::Structure(&[
-        member("containerInstances", Here(&ContainerInstances)),
-        member("failures", Here(&Failures)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateDaemonRequest: Shape = Shape {
-    name: "UpdateDaemonRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("daemonArn", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("daemonTaskDefinitionArn", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("capacityProviderArns", Here(&StringList))
-        },
-        member(
-            "deploymentConfiguration",
-            Here(&DaemonDeploymentConfiguration),
-        ),
-        member("propagateTags", Here(&DaemonPropagateTags)),
-        member("enableECSManagedTags", Here(&Boolean)),
-        member("enableExecuteCommand", Here(&Boolean)),
-        member("critical", Here(&BoxedBoolean)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateDaemonResponse: Shape = Shape {
-    name: "UpdateDaemonResponse",
-    kind: Kind::Structure(&[
-        member("daemonArn", Here(&String)),
-        member("status", Here(&DaemonStatus)),
-        member("createdAt", Here(&Timestamp)),
-        member("updatedAt", Here(&Timestamp)),
-        member("deploymentArn", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateExpressGatewayServiceRequest: Shape = Shape {
-    name: "UpdateExpressGatewayServiceRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("serviceArn", Here(&String))
-        },
-        member("executionRoleArn", Here(&String)),
-        member("healthCheckPath", Here(&String)),
-        member("primaryContainer", Here(&ExpressGatewayContainer)),
-        member("taskRoleArn", Here(&String)),
-        member(
-            "networkConfiguration",
-            Here(&ExpressGatewayServiceNetworkConfiguration),
-        ),
-        member("cpu", Here(&String)),
-        member("memory", Here(&String)),
-        member("cpuArchitecture", Here(&ExpressCpuArchitecture)),
-        member("scalingTarget", Here(&ExpressGatewayScalingTarget)),
-        member("taskDefinitionArn", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateExpressGatewayServiceResponse: Shape = Shape {
-    name: "UpdateExpressGatewayServiceResponse",
-    kind: Kind::Structure(&[member("service", Here(&UpdatedExpressGatewayService))]),
-    ..DEFAULT
-};
-
-pub static UpdateGatewayAlbConfiguration: Shape = Shape {
-    name: "UpdateGatewayAlbConfiguration",
-    kind: Kind::Structure(&[
-        member(
-            "networkConfiguration",
-            Here(&UpdateGatewayNetworkConfiguration),
-        ),
-        member("maxAlbCount", Here(&BoxedInteger)),
-        member("webACLArn", Here(&String)),
-        member("accessLogs", Here(&GatewayElbAccessLogConfiguration)),
-        member("httpDesync", Here(&GatewayAlbDesyncMitigationMode)),
-        member("testTrafficRules", Here(&GatewayAlbTestTrafficRules)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateGatewayConfiguration: Shape = Shape {
-    name: "UpdateGatewayConfiguration",
-    kind: Kind::Structure(&[member(
-        "hostSharedAlb",
-        Here(&UpdateGatewayAlbConfiguration),
-    )]),
-    union: true,
-    ..DEFAULT
-};
-
-pub static UpdateGatewayNetworkConfiguration: Shape = Shape {
-    name: "UpdateGatewayNetworkConfiguration",
-    kind: Kind::Structure(&[member("inboundSecurityGroup", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static UpdateGatewayRequest: Shape = Shape {
-    name: "UpdateGatewayRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("gateway", Here(&String))
-        },
-        member("infrastructureRoleArn", Here(&String)),
-        member("deletionProtection", Here(&BoxedBoolean)),
-        member("configuration", Here(&UpdateGatewayConfiguration)),
-        member("propagateTags", Here(&PropagateGatewayTags)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateGatewayResponse: Shape = Shape {
-    name: "UpdateGatewayResponse",
-    kind: Kind::Structure(&[
-        member("gatewayArn", Here(&String)),
-        member("name", Here(&String)),
-        member("status", Here(&GatewayStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateInProgressException: Shape = Shape {
-    name: "UpdateInProgressException",
-    kind: Kind::Structure(&[member("message", Here(&String))]),
-    ..DEFAULT
-};
-
-pub static UpdateManagedInstancesProviderConfiguration: Shape = Shape {
-    name: "UpdateManagedInstancesProviderConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("infrastructureRoleArn", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member(
-                "instanceLaunchTemplate",
-                Here(&InstanceLaunchTemplateUpdate),
-            )
-        },
-        member("propagateTags", Here(&PropagateMITags)),
-        member(
-            "infrastructureOptimization",
-            Here(&InfrastructureOptimization),
-        ),
-        member("autoRepairConfiguration", Here(&AutoRepairConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateServicePrimaryTaskSetRequest: Shape = Shape {
-    name: "UpdateServicePrimaryTaskSetRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("cluster", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("service", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("primaryTaskSet", Here(&String))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateServicePrimaryTaskSetResponse: Shape = Shape {
-    name: "UpdateServicePrimaryTaskSetResponse",
-    kind: Kind::Structure(&[member("taskSet", Here(&TaskSet))]),
-    ..DEFAULT
-};
-
-pub static UpdateServiceRequest: Shape = Shape {
-    name: "UpdateServiceRequest",
-    kind: Kind::Structure(&[
-        member("cluster", Here(&String)),
-        Member {
-            required: true,
-            ..member("service", Here(&String))
-        },
-        member("desiredCount", Here(&BoxedInteger)),
-        member("taskDefinition", Here(&String)),
-        member("capacityProviderStrategy", Here(&CapacityProviderStrategy)),
-        member("deploymentConfiguration", Here(&DeploymentConfiguration)),
-        member(
-            "availabilityZoneRebalancing",
-            Here(&AvailabilityZoneRebalancing),
-        ),
-        member("networkConfiguration", Here(&NetworkConfiguration)),
-        member("placementConstraints", Here(&PlacementConstraints)),
-        member("placementStrategy", Here(&PlacementStrategies)),
-        member("platformVersion", Here(&String)),
-        member("forceNewDeployment", Here(&Boolean)),
-        member("healthCheckGracePeriodSeconds", Here(&BoxedInteger)),
-        member("deploymentController", Here(&DeploymentController)),
-        member("enableExecuteCommand", Here(&BoxedBoolean)),
-        member("enableECSManagedTags", Here(&BoxedBoolean)),
-        member("loadBalancers", Here(&LoadBalancers)),
-        member("propagateTags", Here(&PropagateTags)),
-        member("serviceRegistries", Here(&ServiceRegistries)),
-        member(
-            "serviceConnectConfiguration",
-            Here(&ServiceConnectConfiguration),
-        ),
-        member("volumeConfigurations", Here(&ServiceVolumeConfigurations)),
-        member("vpcLatticeConfigurations", Here(&VpcLatticeConfigurations)),
-        member("gatewayConnectors", Here(&GatewayConnectorList)),
-        member("monitoring", Here(&MonitoringConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateServiceResponse: Shape = Shape {
-    name: "UpdateServiceResponse",
-    kind: Kind::Structure(&[member("service", Here(&Service))]),
-    ..DEFAULT
-};
-
-pub static UpdateTaskProtectionRequest: Shape = Shape {
-    name: "UpdateTaskProtectionRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("cluster", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("tasks", Here(&StringList))
-        },
-        Member {
-            required: true,
-            ..member("protectionEnabled", Here(&Boolean))
-        },
-        member("expiresInMinutes", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateTaskProtectionResponse: Shape = Shape {
-    name: "UpdateTaskProtectionResponse",
-    kind: Kind::Structure(&[
-        member("protectedTasks", Here(&ProtectedTasks)),
-        member("failures", Here(&Failures)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateTaskSetRequest: Shape = Shape {
-    name: "UpdateTaskSetRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("cluster", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("service", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("taskSet", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("scale", Here(&Scale))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateTaskSetResponse: Shape = Shape {
-    name: "UpdateTaskSetResponse",
-    kind: Kind::Structure(&[member("taskSet", Here(&TaskSet))]),
-    ..DEFAULT
-};
-
-pub static UpdatedExpressGatewayService: Shape = Shape {
-    name: "UpdatedExpressGatewayService",
-    kind: Kind::Structure(&[
-        member("serviceArn", Here(&String)),
-        member("cluster", Here(&String)),
-        member("serviceName", Here(&String)),
-        member("status", Here(&ExpressGatewayServiceStatus)),
-        member(
-            "targetConfiguration",
-            Here(&ExpressGatewayServiceConfiguration),
-        ),
-        member("createdAt", Here(&Timestamp)),
-        member("updatedAt", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static VCpuCountRangeRequest: Shape = Shape {
-    name: "VCpuCountRangeRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("min", Here(&BoxedInteger))
-        },
-        member("max", Here(&BoxedInteger)),
-    ]),
-    ..DEFAULT
-};
-
-pub static VersionConsistency: Shape = Shape {
-    name: "VersionConsistency",
-    values: &["enabled", "disabled"],
-    ..DEFAULT
-};
-
-pub static VersionInfo: Shape = Shape {
-    name: "VersionInfo",
-    kind: Kind::Structure(&[
-        member("agentVersion", Here(&String)),
-        member("agentHash", Here(&String)),
-        member("dockerVersion", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Volume: Shape = Shape {
-    name: "Volume",
-    kind: Kind::Structure(&[
-        member("name", Here(&String)),
-        member("host", Here(&HostVolumeProperties)),
-        member(
-            "dockerVolumeConfiguration",
-            Here(&DockerVolumeConfiguration),
-        ),
-        member("efsVolumeConfiguration", Here(&EFSVolumeConfiguration)),
-        member(
-            "s3filesVolumeConfiguration",
-            Here(&S3FilesVolumeConfiguration),
-        ),
-        member(
-            "fsxWindowsFileServerVolumeConfiguration",
-            Here(&FSxWindowsFileServerVolumeConfiguration),
-        ),
-        member("configuredAtLaunch", Here(&BoxedBoolean)),
-    ]),
-    ..DEFAULT
-};
-
-pub static VolumeFrom: Shape = Shape {
-    name: "VolumeFrom",
-    kind: Kind::Structure(&[
-        member("sourceContainer", Here(&String)),
-        member("readOnly", Here(&BoxedBoolean)),
-    ]),
-    ..DEFAULT
-};
-
-pub static VolumeFromList: Shape = Shape {
-    name: "VolumeFromList",
-    kind: Kind::List(Element::of(Here(&VolumeFrom))),
-    ..DEFAULT
-};
-
-pub static VolumeList: Shape = Shape {
-    name: "VolumeList",
-    kind: Kind::List(Element::of(Here(&Volume))),
-    ..DEFAULT
-};
-
-pub static VpcLatticeAdvancedConfiguration: Shape = Shape {
-    name: "VpcLatticeAdvancedConfiguration",
-    kind: Kind::Structure(&[
-        member("alternateTargetGroupArn", Here(&String)),
-        member("productionListenerRule", Here(&String)),
-        member("testListenerRule", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static VpcLatticeConfiguration: Shape = Shape {
-    name: "VpcLatticeConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("roleArn", Here(&IAMRoleArn))
-        },
-        Member {
-            required: true,
-            ..member("targetGroupArn", Here(&String))
-        },
-        Member {
-            required: true,
-            ..member("portName", Here(&String))
-        },
-        member(
-            "advancedConfiguration",
-            Here(&VpcLatticeAdvancedConfiguration),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static VpcLatticeConfigurations: Shape = Shape {
-    name: "VpcLatticeConfigurations",
-    kind: Kind::List(Element::of(Here(&VpcLatticeConfiguration))),
-    ..DEFAULT
-};
-
-pub static ERROR_AccessDeniedException: ErrorShape = ErrorShape {
-    name: "AccessDeniedException",
-    code: "AccessDeniedException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&AccessDeniedException),
-};
-
-pub static ERROR_AttributeLimitExceededException: ErrorShape = ErrorShape {
-    name: "AttributeLimitExceededException",
-    code: "AttributeLimitExceededException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&AttributeLimitExceededException),
-};
-
-pub static ERROR_BlockedException: ErrorShape = ErrorShape {
-    name: "BlockedException",
-    code: "BlockedException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&BlockedException),
-};
-
-pub static ERROR_ClientException: ErrorShape = ErrorShape {
-    name: "ClientException",
-    code: "ClientException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ClientException),
-};
-
-pub static ERROR_ClusterContainsCapacityProviderException: ErrorShape = ErrorShape {
-    name: "ClusterContainsCapacityProviderException",
-    code: "ClusterContainsCapacityProviderException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ClusterContainsCapacityProviderException),
-};
-
-pub static ERROR_ClusterContainsContainerInstancesException: ErrorShape = ErrorShape {
-    name: "ClusterContainsContainerInstancesException",
-    code: "ClusterContainsContainerInstancesException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ClusterContainsContainerInstancesException),
-};
-
-pub static ERROR_ClusterContainsServicesException: ErrorShape = ErrorShape {
-    name: "ClusterContainsServicesException",
-    code: "ClusterContainsServicesException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ClusterContainsServicesException),
-};
-
-pub static ERROR_ClusterContainsTasksException: ErrorShape = ErrorShape {
-    name: "ClusterContainsTasksException",
-    code: "ClusterContainsTasksException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ClusterContainsTasksException),
-};
-
-pub static ERROR_ClusterNotFoundException: ErrorShape = ErrorShape {
-    name: "ClusterNotFoundException",
-    code: "ClusterNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ClusterNotFoundException),
-};
-
-pub static ERROR_ConflictException: ErrorShape = ErrorShape {
-    name: "ConflictException",
-    code: "ConflictException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ConflictException),
-};
-
-pub static ERROR_DaemonNotActiveException: ErrorShape = ErrorShape {
-    name: "DaemonNotActiveException",
-    code: "DaemonNotActiveException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&DaemonNotActiveException),
-};
-
-pub static ERROR_DaemonNotFoundException: ErrorShape = ErrorShape {
-    name: "DaemonNotFoundException",
-    code: "DaemonNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&DaemonNotFoundException),
-};
-
-pub static ERROR_GatewayNotFoundException: ErrorShape = ErrorShape {
-    name: "GatewayNotFoundException",
-    code: "GatewayNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&GatewayNotFoundException),
-};
-
-pub static ERROR_InvalidParameterException: ErrorShape = ErrorShape {
-    name: "InvalidParameterException",
-    code: "InvalidParameterException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&InvalidParameterException),
-};
-
-pub static ERROR_LimitExceededException: ErrorShape = ErrorShape {
-    name: "LimitExceededException",
-    code: "LimitExceededException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&LimitExceededException),
-};
-
-pub static ERROR_MissingVersionException: ErrorShape = ErrorShape {
-    name: "MissingVersionException",
-    code: "MissingVersionException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&MissingVersionException),
-};
-
-pub static ERROR_NamespaceNotFoundException: ErrorShape = ErrorShape {
-    name: "NamespaceNotFoundException",
-    code: "NamespaceNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&NamespaceNotFoundException),
-};
-
-pub static ERROR_NoUpdateAvailableException: ErrorShape = ErrorShape {
-    name: "NoUpdateAvailableException",
-    code: "NoUpdateAvailableException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&NoUpdateAvailableException),
-};
-
-pub static ERROR_PlatformTaskDefinitionIncompatibilityException: ErrorShape = ErrorShape {
-    name: "PlatformTaskDefinitionIncompatibilityException",
-    code: "PlatformTaskDefinitionIncompatibilityException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&PlatformTaskDefinitionIncompatibilityException),
-};
-
-pub static ERROR_PlatformUnknownException: ErrorShape = ErrorShape {
-    name: "PlatformUnknownException",
-    code: "PlatformUnknownException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&PlatformUnknownException),
-};
-
-pub static ERROR_ResourceInUseException: ErrorShape = ErrorShape {
-    name: "ResourceInUseException",
-    code: "ResourceInUseException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ResourceInUseException),
-};
-
-pub static ERROR_ResourceNotFoundException: ErrorShape = ErrorShape {
-    name: "ResourceNotFoundException",
-    code: "ResourceNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ResourceNotFoundException),
-};
-
-pub static ERROR_ServerException: ErrorShape = ErrorShape {
-    name: "ServerException",
-    code: "ServerException",
-    status: 500,
-    fault: Fault::Server,
-    shape: Here(&ServerException),
-};
-
-pub static ERROR_ServiceDeploymentNotFoundException: ErrorShape = ErrorShape {
-    name: "ServiceDeploymentNotFoundException",
-    code: "ServiceDeploymentNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ServiceDeploymentNotFoundException),
-};
-
-pub static ERROR_ServiceNotActiveException: ErrorShape = ErrorShape {
-    name: "ServiceNotActiveException",
-    code: "ServiceNotActiveException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ServiceNotActiveException),
-};
-
-pub static ERROR_ServiceNotFoundException: ErrorShape = ErrorShape {
-    name: "ServiceNotFoundException",
-    code: "ServiceNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ServiceNotFoundException),
-};
-
-pub static ERROR_TargetNotConnectedException: ErrorShape = ErrorShape {
-    name: "TargetNotConnectedException",
-    code: "TargetNotConnectedException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&TargetNotConnectedException),
-};
-
-pub static ERROR_TargetNotFoundException: ErrorShape = ErrorShape {
-    name: "TargetNotFoundException",
-    code: "TargetNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&TargetNotFoundException),
-};
-
-pub static ERROR_TaskSetNotFoundException: ErrorShape = ErrorShape {
-    name: "TaskSetNotFoundException",
-    code: "TaskSetNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&TaskSetNotFoundException),
-};
-
-pub static ERROR_UnsupportedFeatureException: ErrorShape = ErrorShape {
-    name: "UnsupportedFeatureException",
-    code: "UnsupportedFeatureException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&UnsupportedFeatureException),
-};
-
-pub static ERROR_UpdateInProgressException: ErrorShape = ErrorShape {
-    name: "UpdateInProgressException",
-    code: "UpdateInProgressException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&UpdateInProgressException),
-};
-
+pub static AcceleratorCountRequest: Shape = Shape { name: "AcceleratorCountRequest", kind: Kind::Structure(&[
+    member("min", Here(&BoxedInteger)),
+    member("max", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static AcceleratorManufacturer: Shape = Shape { name: "AcceleratorManufacturer", values: &["amazon-web-services", "amd", "nvidia", "xilinx", "habana"], ..DEFAULT };
+pub static AcceleratorManufacturerSet: Shape = Shape { name: "AcceleratorManufacturerSet", kind: Kind::List(Element::of(Here(&AcceleratorManufacturer))), ..DEFAULT };
+pub static AcceleratorName: Shape = Shape { name: "AcceleratorName", values: &["a100", "inferentia", "k520", "k80", "m60", "radeon-pro-v520", "t4", "vu9p", "v100", "a10g", "h100", "t4g", "l40s", "l4"], ..DEFAULT };
+pub static AcceleratorNameSet: Shape = Shape { name: "AcceleratorNameSet", kind: Kind::List(Element::of(Here(&AcceleratorName))), ..DEFAULT };
+pub static AcceleratorTotalMemoryMiBRequest: Shape = Shape { name: "AcceleratorTotalMemoryMiBRequest", kind: Kind::Structure(&[
+    member("min", Here(&BoxedInteger)),
+    member("max", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static AcceleratorType: Shape = Shape { name: "AcceleratorType", values: &["gpu", "fpga", "inference"], ..DEFAULT };
+pub static AcceleratorTypeSet: Shape = Shape { name: "AcceleratorTypeSet", kind: Kind::List(Element::of(Here(&AcceleratorType))), ..DEFAULT };
+pub static AccessDeniedException: Shape = Shape { name: "AccessDeniedException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static AccessType: Shape = Shape { name: "AccessType", values: &["PUBLIC", "PRIVATE"], ..DEFAULT };
+pub static AccessTypeList: Shape = Shape { name: "AccessTypeList", kind: Kind::List(Element::of(Here(&AccessType))), min: Some(0.0), max: Some(2.0), ..DEFAULT };
+pub static AdvancedConfiguration: Shape = Shape { name: "AdvancedConfiguration", kind: Kind::Structure(&[
+    member("alternateTargetGroupArn", Here(&String)),
+    member("productionListenerRule", Here(&String)),
+    member("testListenerRule", Here(&String)),
+    member("roleArn", Here(&String)),
+]), ..DEFAULT };
+pub static AgentUpdateStatus: Shape = Shape { name: "AgentUpdateStatus", values: &["PENDING", "STAGING", "STAGED", "UPDATING", "UPDATED", "FAILED"], ..DEFAULT };
+pub static AllowedInstanceType: Shape = Shape { name: "AllowedInstanceType", min: Some(1.0), max: Some(30.0), pattern: Some(&PATTERN_0), ..DEFAULT };
+pub static AllowedInstanceTypeSet: Shape = Shape { name: "AllowedInstanceTypeSet", kind: Kind::List(Element::of(Here(&AllowedInstanceType))), min: Some(0.0), max: Some(400.0), ..DEFAULT };
+pub static ApplicationProtocol: Shape = Shape { name: "ApplicationProtocol", values: &["http", "http2", "grpc"], ..DEFAULT };
+pub static AssignPublicIp: Shape = Shape { name: "AssignPublicIp", values: &["ENABLED", "DISABLED"], ..DEFAULT };
+pub static AssociateGatewayWithClusterRequest: Shape = Shape { name: "AssociateGatewayWithClusterRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("gateway", Here(&String)) },
+    Member { required: true, ..member("cluster", Here(&String)) },
+]), ..DEFAULT };
+pub static AssociateGatewayWithClusterResponse: Shape = Shape { name: "AssociateGatewayWithClusterResponse", kind: Kind::Structure(&[
+    member("gatewayArn", Here(&String)),
+    member("clusterArn", Here(&String)),
+    member("status", Here(&GatewayClusterAssociationStatus)),
+]), ..DEFAULT };
+pub static Attachment: Shape = Shape { name: "Attachment", kind: Kind::Structure(&[
+    member("id", Here(&String)),
+    member("type", Here(&String)),
+    member("status", Here(&String)),
+    member("details", Here(&AttachmentDetails)),
+]), ..DEFAULT };
+pub static AttachmentDetails: Shape = Shape { name: "AttachmentDetails", kind: Kind::List(Element::of(Here(&KeyValuePair))), ..DEFAULT };
+pub static AttachmentStateChange: Shape = Shape { name: "AttachmentStateChange", kind: Kind::Structure(&[
+    Member { required: true, ..member("attachmentArn", Here(&String)) },
+    Member { required: true, ..member("status", Here(&String)) },
+]), ..DEFAULT };
+pub static AttachmentStateChanges: Shape = Shape { name: "AttachmentStateChanges", kind: Kind::List(Element::of(Here(&AttachmentStateChange))), ..DEFAULT };
+pub static Attachments: Shape = Shape { name: "Attachments", kind: Kind::List(Element::of(Here(&Attachment))), ..DEFAULT };
+pub static AttestationPolicyStatus: Shape = Shape { name: "AttestationPolicyStatus", values: &["CONFIGURED"], ..DEFAULT };
+pub static Attribute: Shape = Shape { name: "Attribute", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&String)) },
+    member("value", Here(&String)),
+    member("targetType", Here(&TargetType)),
+    member("targetId", Here(&String)),
+]), ..DEFAULT };
+pub static AttributeLimitExceededException: Shape = Shape { name: "AttributeLimitExceededException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static Attributes: Shape = Shape { name: "Attributes", kind: Kind::List(Element::of(Here(&Attribute))), ..DEFAULT };
+pub static AutoRepairActionsStatus: Shape = Shape { name: "AutoRepairActionsStatus", values: &["ENABLED", "DISABLED"], ..DEFAULT };
+pub static AutoRepairConfiguration: Shape = Shape { name: "AutoRepairConfiguration", kind: Kind::Structure(&[
+    member("actionsStatus", Here(&AutoRepairActionsStatus)),
+]), ..DEFAULT };
+pub static AutoScalingGroupProvider: Shape = Shape { name: "AutoScalingGroupProvider", kind: Kind::Structure(&[
+    Member { required: true, ..member("autoScalingGroupArn", Here(&String)) },
+    member("managedScaling", Here(&ManagedScaling)),
+    member("managedTerminationProtection", Here(&ManagedTerminationProtection)),
+    member("managedDraining", Here(&ManagedDraining)),
+]), ..DEFAULT };
+pub static AutoScalingGroupProviderUpdate: Shape = Shape { name: "AutoScalingGroupProviderUpdate", kind: Kind::Structure(&[
+    member("managedScaling", Here(&ManagedScaling)),
+    member("managedTerminationProtection", Here(&ManagedTerminationProtection)),
+    member("managedDraining", Here(&ManagedDraining)),
+]), ..DEFAULT };
+pub static AvailabilityZoneRebalancing: Shape = Shape { name: "AvailabilityZoneRebalancing", values: &["ENABLED", "DISABLED"], ..DEFAULT };
+pub static AwsVpcConfiguration: Shape = Shape { name: "AwsVpcConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("subnets", Here(&StringList)) },
+    member("securityGroups", Here(&StringList)),
+    member("assignPublicIp", Here(&AssignPublicIp)),
+]), ..DEFAULT };
+pub static BareMetal: Shape = Shape { name: "BareMetal", values: &["included", "required", "excluded"], ..DEFAULT };
+pub static BaselineEbsBandwidthMbpsRequest: Shape = Shape { name: "BaselineEbsBandwidthMbpsRequest", kind: Kind::Structure(&[
+    member("min", Here(&BoxedInteger)),
+    member("max", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static BlockedException: Shape = Shape { name: "BlockedException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static Boolean: Shape = Shape { name: "Boolean", kind: Kind::Boolean, ..DEFAULT };
+pub static BoxedBoolean: Shape = Shape { name: "BoxedBoolean", kind: Kind::Boolean, ..DEFAULT };
+pub static BoxedDouble: Shape = Shape { name: "BoxedDouble", kind: Kind::Double, ..DEFAULT };
+pub static BoxedInteger: Shape = Shape { name: "BoxedInteger", kind: Kind::Integer, ..DEFAULT };
+pub static BurstablePerformance: Shape = Shape { name: "BurstablePerformance", values: &["included", "required", "excluded"], ..DEFAULT };
+pub static CPUArchitecture: Shape = Shape { name: "CPUArchitecture", values: &["X86_64", "ARM64"], ..DEFAULT };
+pub static CanaryConfiguration: Shape = Shape { name: "CanaryConfiguration", kind: Kind::Structure(&[
+    Member { boxed: true, ..member("canaryPercent", Here(&Double)) },
+    Member { boxed: true, ..member("canaryBakeTimeInMinutes", Here(&Integer)) },
+]), ..DEFAULT };
+pub static CapacityOptionType: Shape = Shape { name: "CapacityOptionType", values: &["ON_DEMAND", "SPOT", "RESERVED"], ..DEFAULT };
+pub static CapacityProvider: Shape = Shape { name: "CapacityProvider", kind: Kind::Structure(&[
+    member("capacityProviderArn", Here(&String)),
+    member("name", Here(&String)),
+    member("cluster", Here(&String)),
+    member("status", Here(&CapacityProviderStatus)),
+    member("autoScalingGroupProvider", Here(&AutoScalingGroupProvider)),
+    member("managedInstancesProvider", Here(&ManagedInstancesProvider)),
+    member("updateStatus", Here(&CapacityProviderUpdateStatus)),
+    member("updateStatusReason", Here(&String)),
+    member("tags", Here(&Tags)),
+    member("type", Here(&CapacityProviderType)),
+]), ..DEFAULT };
+pub static CapacityProviderField: Shape = Shape { name: "CapacityProviderField", values: &["TAGS"], ..DEFAULT };
+pub static CapacityProviderFieldList: Shape = Shape { name: "CapacityProviderFieldList", kind: Kind::List(Element::of(Here(&CapacityProviderField))), ..DEFAULT };
+pub static CapacityProviderStatus: Shape = Shape { name: "CapacityProviderStatus", values: &["PROVISIONING", "ACTIVE", "DEPROVISIONING", "INACTIVE"], ..DEFAULT };
+pub static CapacityProviderStrategy: Shape = Shape { name: "CapacityProviderStrategy", kind: Kind::List(Element::of(Here(&CapacityProviderStrategyItem))), ..DEFAULT };
+pub static CapacityProviderStrategyItem: Shape = Shape { name: "CapacityProviderStrategyItem", kind: Kind::Structure(&[
+    Member { required: true, ..member("capacityProvider", Here(&String)) },
+    member("weight", Here(&CapacityProviderStrategyItemWeight)),
+    member("base", Here(&CapacityProviderStrategyItemBase)),
+]), ..DEFAULT };
+pub static CapacityProviderStrategyItemBase: Shape = Shape { name: "CapacityProviderStrategyItemBase", kind: Kind::Integer, min: Some(0.0), max: Some(100000.0), ..DEFAULT };
+pub static CapacityProviderStrategyItemWeight: Shape = Shape { name: "CapacityProviderStrategyItemWeight", kind: Kind::Integer, min: Some(0.0), max: Some(1000.0), ..DEFAULT };
+pub static CapacityProviderType: Shape = Shape { name: "CapacityProviderType", values: &["EC2_AUTOSCALING", "MANAGED_INSTANCES", "FARGATE", "FARGATE_SPOT"], ..DEFAULT };
+pub static CapacityProviderUpdateStatus: Shape = Shape { name: "CapacityProviderUpdateStatus", values: &["CREATE_IN_PROGRESS", "CREATE_COMPLETE", "CREATE_FAILED", "DELETE_IN_PROGRESS", "DELETE_COMPLETE", "DELETE_FAILED", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_FAILED"], ..DEFAULT };
+pub static CapacityProviders: Shape = Shape { name: "CapacityProviders", kind: Kind::List(Element::of(Here(&CapacityProvider))), ..DEFAULT };
+pub static CapacityReservationPreference: Shape = Shape { name: "CapacityReservationPreference", values: &["RESERVATIONS_ONLY", "RESERVATIONS_FIRST", "RESERVATIONS_EXCLUDED"], ..DEFAULT };
+pub static CapacityReservationRequest: Shape = Shape { name: "CapacityReservationRequest", kind: Kind::Structure(&[
+    member("reservationGroupArn", Here(&String)),
+    member("reservationPreference", Here(&CapacityReservationPreference)),
+]), ..DEFAULT };
+pub static ClientException: Shape = Shape { name: "ClientException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static Cluster: Shape = Shape { name: "Cluster", kind: Kind::Structure(&[
+    member("clusterArn", Here(&String)),
+    member("clusterName", Here(&String)),
+    member("configuration", Here(&ClusterConfiguration)),
+    member("status", Here(&String)),
+    member("registeredContainerInstancesCount", Here(&Integer)),
+    member("runningTasksCount", Here(&Integer)),
+    member("pendingTasksCount", Here(&Integer)),
+    member("activeServicesCount", Here(&Integer)),
+    member("statistics", Here(&Statistics)),
+    member("tags", Here(&Tags)),
+    member("settings", Here(&ClusterSettings)),
+    member("capacityProviders", Here(&StringList)),
+    member("defaultCapacityProviderStrategy", Here(&CapacityProviderStrategy)),
+    member("attachments", Here(&Attachments)),
+    member("attachmentsStatus", Here(&String)),
+    member("serviceConnectDefaults", Here(&ClusterServiceConnectDefaults)),
+]), ..DEFAULT };
+pub static ClusterConfiguration: Shape = Shape { name: "ClusterConfiguration", kind: Kind::Structure(&[
+    member("executeCommandConfiguration", Here(&ExecuteCommandConfiguration)),
+    member("managedStorageConfiguration", Here(&ManagedStorageConfiguration)),
+]), ..DEFAULT };
+pub static ClusterContainsCapacityProviderException: Shape = Shape { name: "ClusterContainsCapacityProviderException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static ClusterContainsContainerInstancesException: Shape = Shape { name: "ClusterContainsContainerInstancesException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static ClusterContainsServicesException: Shape = Shape { name: "ClusterContainsServicesException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static ClusterContainsTasksException: Shape = Shape { name: "ClusterContainsTasksException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static ClusterField: Shape = Shape { name: "ClusterField", values: &["ATTACHMENTS", "CONFIGURATIONS", "SETTINGS", "STATISTICS", "TAGS"], ..DEFAULT };
+pub static ClusterFieldList: Shape = Shape { name: "ClusterFieldList", kind: Kind::List(Element::of(Here(&ClusterField))), ..DEFAULT };
+pub static ClusterNotFoundException: Shape = Shape { name: "ClusterNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static ClusterServiceConnectDefaults: Shape = Shape { name: "ClusterServiceConnectDefaults", kind: Kind::Structure(&[
+    member("namespace", Here(&String)),
+]), ..DEFAULT };
+pub static ClusterServiceConnectDefaultsRequest: Shape = Shape { name: "ClusterServiceConnectDefaultsRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("namespace", Here(&String)) },
+]), ..DEFAULT };
+pub static ClusterSetting: Shape = Shape { name: "ClusterSetting", kind: Kind::Structure(&[
+    member("name", Here(&ClusterSettingName)),
+    member("value", Here(&String)),
+]), ..DEFAULT };
+pub static ClusterSettingName: Shape = Shape { name: "ClusterSettingName", values: &["containerInsights"], ..DEFAULT };
+pub static ClusterSettings: Shape = Shape { name: "ClusterSettings", kind: Kind::List(Element::of(Here(&ClusterSetting))), ..DEFAULT };
+pub static Clusters: Shape = Shape { name: "Clusters", kind: Kind::List(Element::of(Here(&Cluster))), ..DEFAULT };
+pub static Compatibility: Shape = Shape { name: "Compatibility", values: &["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"], ..DEFAULT };
+pub static CompatibilityList: Shape = Shape { name: "CompatibilityList", kind: Kind::List(Element::of(Here(&Compatibility))), ..DEFAULT };
+pub static ConflictException: Shape = Shape { name: "ConflictException", kind: Kind::Structure(&[
+    member("resourceIds", Here(&ResourceIds)),
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static Connectivity: Shape = Shape { name: "Connectivity", values: &["CONNECTED", "DISCONNECTED"], ..DEFAULT };
+pub static Container: Shape = Shape { name: "Container", kind: Kind::Structure(&[
+    member("containerArn", Here(&String)),
+    member("taskArn", Here(&String)),
+    member("name", Here(&String)),
+    member("image", Here(&String)),
+    member("imageDigest", Here(&String)),
+    member("runtimeId", Here(&String)),
+    member("lastStatus", Here(&String)),
+    member("exitCode", Here(&BoxedInteger)),
+    member("reason", Here(&String)),
+    member("networkBindings", Here(&NetworkBindings)),
+    member("networkInterfaces", Here(&NetworkInterfaces)),
+    member("healthStatus", Here(&HealthStatus)),
+    member("managedAgents", Here(&ManagedAgents)),
+    member("cpu", Here(&String)),
+    member("memory", Here(&String)),
+    member("memoryReservation", Here(&String)),
+    member("gpuIds", Here(&GpuIds)),
+    member("neuronDeviceIds", Here(&NeuronDeviceIds)),
+    member("gpuSharingStrategy", Here(&SharingStrategy)),
+]), ..DEFAULT };
+pub static ContainerCondition: Shape = Shape { name: "ContainerCondition", values: &["START", "COMPLETE", "SUCCESS", "HEALTHY"], ..DEFAULT };
+pub static ContainerDefinition: Shape = Shape { name: "ContainerDefinition", kind: Kind::Structure(&[
+    member("name", Here(&String)),
+    member("image", Here(&String)),
+    member("repositoryCredentials", Here(&RepositoryCredentials)),
+    member("cpu", Here(&Integer)),
+    member("memory", Here(&BoxedInteger)),
+    member("memoryReservation", Here(&BoxedInteger)),
+    member("links", Here(&StringList)),
+    member("portMappings", Here(&PortMappingList)),
+    member("essential", Here(&BoxedBoolean)),
+    member("restartPolicy", Here(&ContainerRestartPolicy)),
+    member("entryPoint", Here(&StringList)),
+    member("command", Here(&StringList)),
+    member("environment", Here(&EnvironmentVariables)),
+    member("environmentFiles", Here(&EnvironmentFiles)),
+    member("mountPoints", Here(&MountPointList)),
+    member("volumesFrom", Here(&VolumeFromList)),
+    member("linuxParameters", Here(&LinuxParameters)),
+    member("secrets", Here(&SecretList)),
+    member("dependsOn", Here(&ContainerDependencies)),
+    member("startTimeout", Here(&BoxedInteger)),
+    member("stopTimeout", Here(&BoxedInteger)),
+    member("versionConsistency", Here(&VersionConsistency)),
+    member("hostname", Here(&String)),
+    member("user", Here(&String)),
+    member("workingDirectory", Here(&String)),
+    member("disableNetworking", Here(&BoxedBoolean)),
+    member("privileged", Here(&BoxedBoolean)),
+    member("readonlyRootFilesystem", Here(&BoxedBoolean)),
+    member("dnsServers", Here(&StringList)),
+    member("dnsSearchDomains", Here(&StringList)),
+    member("extraHosts", Here(&HostEntryList)),
+    member("dockerSecurityOptions", Here(&StringList)),
+    member("interactive", Here(&BoxedBoolean)),
+    member("pseudoTerminal", Here(&BoxedBoolean)),
+    member("dockerLabels", Here(&DockerLabelsMap)),
+    member("ulimits", Here(&UlimitList)),
+    member("logConfiguration", Here(&LogConfiguration)),
+    member("healthCheck", Here(&HealthCheck)),
+    member("systemControls", Here(&SystemControls)),
+    member("resourceRequirements", Here(&ResourceRequirements)),
+    member("firelensConfiguration", Here(&FirelensConfiguration)),
+    member("credentialSpecs", Here(&StringList)),
+]), ..DEFAULT };
+pub static ContainerDefinitions: Shape = Shape { name: "ContainerDefinitions", kind: Kind::List(Element::of(Here(&ContainerDefinition))), ..DEFAULT };
+pub static ContainerDependencies: Shape = Shape { name: "ContainerDependencies", kind: Kind::List(Element::of(Here(&ContainerDependency))), ..DEFAULT };
+pub static ContainerDependency: Shape = Shape { name: "ContainerDependency", kind: Kind::Structure(&[
+    Member { required: true, ..member("containerName", Here(&String)) },
+    Member { required: true, ..member("condition", Here(&ContainerCondition)) },
+]), ..DEFAULT };
+pub static ContainerImage: Shape = Shape { name: "ContainerImage", kind: Kind::Structure(&[
+    member("containerName", Here(&String)),
+    member("imageDigest", Here(&String)),
+    member("image", Here(&String)),
+]), ..DEFAULT };
+pub static ContainerImages: Shape = Shape { name: "ContainerImages", kind: Kind::List(Element::of(Here(&ContainerImage))), ..DEFAULT };
+pub static ContainerInstance: Shape = Shape { name: "ContainerInstance", kind: Kind::Structure(&[
+    member("containerInstanceArn", Here(&String)),
+    member("ec2InstanceId", Here(&String)),
+    member("capacityProviderName", Here(&String)),
+    member("version", Here(&Long)),
+    member("versionInfo", Here(&VersionInfo)),
+    member("remainingResources", Here(&Resources)),
+    member("registeredResources", Here(&Resources)),
+    member("status", Here(&String)),
+    member("statusReason", Here(&String)),
+    member("agentConnected", Here(&Boolean)),
+    member("runningTasksCount", Here(&Integer)),
+    member("pendingTasksCount", Here(&Integer)),
+    member("agentUpdateStatus", Here(&AgentUpdateStatus)),
+    member("attributes", Here(&Attributes)),
+    member("registeredAt", Here(&Timestamp)),
+    member("attachments", Here(&Attachments)),
+    member("tags", Here(&Tags)),
+    member("healthStatus", Here(&ContainerInstanceHealthStatus)),
+    member("gpuDevices", Here(&GpuDevices)),
+]), ..DEFAULT };
+pub static ContainerInstanceField: Shape = Shape { name: "ContainerInstanceField", values: &["TAGS", "CONTAINER_INSTANCE_HEALTH"], ..DEFAULT };
+pub static ContainerInstanceFieldList: Shape = Shape { name: "ContainerInstanceFieldList", kind: Kind::List(Element::of(Here(&ContainerInstanceField))), ..DEFAULT };
+pub static ContainerInstanceHealthStatus: Shape = Shape { name: "ContainerInstanceHealthStatus", kind: Kind::Structure(&[
+    member("overallStatus", Here(&InstanceHealthCheckState)),
+    member("details", Here(&InstanceHealthCheckResultList)),
+]), ..DEFAULT };
+pub static ContainerInstanceStatus: Shape = Shape { name: "ContainerInstanceStatus", values: &["ACTIVE", "DRAINING", "REGISTERING", "DEREGISTERING", "REGISTRATION_FAILED"], ..DEFAULT };
+pub static ContainerInstances: Shape = Shape { name: "ContainerInstances", kind: Kind::List(Element::of(Here(&ContainerInstance))), ..DEFAULT };
+pub static ContainerOverride: Shape = Shape { name: "ContainerOverride", kind: Kind::Structure(&[
+    member("name", Here(&String)),
+    member("command", Here(&StringList)),
+    member("environment", Here(&EnvironmentVariables)),
+    member("environmentFiles", Here(&EnvironmentFiles)),
+    member("cpu", Here(&BoxedInteger)),
+    member("memory", Here(&BoxedInteger)),
+    member("memoryReservation", Here(&BoxedInteger)),
+    member("resourceRequirements", Here(&ResourceRequirements)),
+]), ..DEFAULT };
+pub static ContainerOverrides: Shape = Shape { name: "ContainerOverrides", kind: Kind::List(Element::of(Here(&ContainerOverride))), ..DEFAULT };
+pub static ContainerRestartPolicy: Shape = Shape { name: "ContainerRestartPolicy", kind: Kind::Structure(&[
+    Member { required: true, ..member("enabled", Here(&BoxedBoolean)) },
+    member("ignoredExitCodes", Here(&IntegerList)),
+    member("restartAttemptPeriod", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static ContainerStateChange: Shape = Shape { name: "ContainerStateChange", kind: Kind::Structure(&[
+    member("containerName", Here(&String)),
+    member("imageDigest", Here(&String)),
+    member("runtimeId", Here(&String)),
+    member("exitCode", Here(&BoxedInteger)),
+    member("networkBindings", Here(&NetworkBindings)),
+    member("reason", Here(&String)),
+    member("status", Here(&String)),
+]), ..DEFAULT };
+pub static ContainerStateChanges: Shape = Shape { name: "ContainerStateChanges", kind: Kind::List(Element::of(Here(&ContainerStateChange))), ..DEFAULT };
+pub static Containers: Shape = Shape { name: "Containers", kind: Kind::List(Element::of(Here(&Container))), ..DEFAULT };
+pub static ContinueServiceDeploymentRequest: Shape = Shape { name: "ContinueServiceDeploymentRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("serviceDeploymentArn", Here(&String)) },
+    Member { required: true, ..member("hookId", Here(&String)) },
+    member("action", Here(&DeploymentLifecycleHookAction)),
+]), ..DEFAULT };
+pub static ContinueServiceDeploymentResponse: Shape = Shape { name: "ContinueServiceDeploymentResponse", kind: Kind::Structure(&[
+    member("serviceDeploymentArn", Here(&String)),
+]), ..DEFAULT };
+pub static CpuManufacturer: Shape = Shape { name: "CpuManufacturer", values: &["intel", "amd", "amazon-web-services"], ..DEFAULT };
+pub static CpuManufacturerSet: Shape = Shape { name: "CpuManufacturerSet", kind: Kind::List(Element::of(Here(&CpuManufacturer))), ..DEFAULT };
+pub static CreateCapacityProviderRequest: Shape = Shape { name: "CreateCapacityProviderRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&String)) },
+    member("cluster", Here(&String)),
+    member("autoScalingGroupProvider", Here(&AutoScalingGroupProvider)),
+    member("managedInstancesProvider", Here(&CreateManagedInstancesProviderConfiguration)),
+    member("tags", Here(&Tags)),
+]), ..DEFAULT };
+pub static CreateCapacityProviderResponse: Shape = Shape { name: "CreateCapacityProviderResponse", kind: Kind::Structure(&[
+    member("capacityProvider", Here(&CapacityProvider)),
+]), ..DEFAULT };
+pub static CreateClusterRequest: Shape = Shape { name: "CreateClusterRequest", kind: Kind::Structure(&[
+    member("clusterName", Here(&String)),
+    member("tags", Here(&Tags)),
+    member("settings", Here(&ClusterSettings)),
+    member("configuration", Here(&ClusterConfiguration)),
+    member("capacityProviders", Here(&StringList)),
+    member("defaultCapacityProviderStrategy", Here(&CapacityProviderStrategy)),
+    member("serviceConnectDefaults", Here(&ClusterServiceConnectDefaultsRequest)),
+]), ..DEFAULT };
+pub static CreateClusterResponse: Shape = Shape { name: "CreateClusterResponse", kind: Kind::Structure(&[
+    member("cluster", Here(&Cluster)),
+]), ..DEFAULT };
+pub static CreateDaemonRequest: Shape = Shape { name: "CreateDaemonRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("daemonName", Here(&String)) },
+    member("clusterArn", Here(&String)),
+    Member { required: true, ..member("daemonTaskDefinitionArn", Here(&String)) },
+    Member { required: true, ..member("capacityProviderArns", Here(&StringList)) },
+    member("deploymentConfiguration", Here(&DaemonDeploymentConfiguration)),
+    member("tags", Here(&Tags)),
+    member("propagateTags", Here(&DaemonPropagateTags)),
+    member("enableECSManagedTags", Here(&Boolean)),
+    member("enableExecuteCommand", Here(&Boolean)),
+    member("clientToken", Here(&String)),
+    member("critical", Here(&BoxedBoolean)),
+]), ..DEFAULT };
+pub static CreateDaemonResponse: Shape = Shape { name: "CreateDaemonResponse", kind: Kind::Structure(&[
+    member("daemonArn", Here(&String)),
+    member("status", Here(&DaemonStatus)),
+    member("createdAt", Here(&Timestamp)),
+    member("deploymentArn", Here(&String)),
+]), ..DEFAULT };
+pub static CreateExpressGatewayServiceRequest: Shape = Shape { name: "CreateExpressGatewayServiceRequest", kind: Kind::Structure(&[
+    member("executionRoleArn", Here(&String)),
+    Member { required: true, ..member("infrastructureRoleArn", Here(&String)) },
+    member("serviceName", Here(&String)),
+    member("cluster", Here(&String)),
+    member("healthCheckPath", Here(&String)),
+    member("primaryContainer", Here(&ExpressGatewayContainer)),
+    member("taskRoleArn", Here(&String)),
+    member("networkConfiguration", Here(&ExpressGatewayServiceNetworkConfiguration)),
+    member("cpu", Here(&String)),
+    member("memory", Here(&String)),
+    member("cpuArchitecture", Here(&ExpressCpuArchitecture)),
+    member("scalingTarget", Here(&ExpressGatewayScalingTarget)),
+    member("tags", Here(&Tags)),
+    member("taskDefinitionArn", Here(&String)),
+]), ..DEFAULT };
+pub static CreateExpressGatewayServiceResponse: Shape = Shape { name: "CreateExpressGatewayServiceResponse", kind: Kind::Structure(&[
+    member("service", Here(&ECSExpressGatewayService)),
+]), ..DEFAULT };
+pub static CreateGatewayRequest: Shape = Shape { name: "CreateGatewayRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&String)) },
+    Member { required: true, ..member("infrastructureRoleArn", Here(&String)) },
+    Member { idempotency_token: true, ..member("clientToken", Here(&String)) },
+    member("deletionProtection", Here(&BoxedBoolean)),
+    Member { required: true, ..member("configuration", Here(&GatewayConfiguration)) },
+    member("tags", Here(&Tags)),
+    member("propagateTags", Here(&PropagateGatewayTags)),
+]), ..DEFAULT };
+pub static CreateGatewayResponse: Shape = Shape { name: "CreateGatewayResponse", kind: Kind::Structure(&[
+    member("gatewayArn", Here(&String)),
+    member("name", Here(&String)),
+    member("status", Here(&GatewayStatus)),
+]), ..DEFAULT };
+pub static CreateManagedInstancesProviderConfiguration: Shape = Shape { name: "CreateManagedInstancesProviderConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("infrastructureRoleArn", Here(&String)) },
+    Member { required: true, ..member("instanceLaunchTemplate", Here(&InstanceLaunchTemplate)) },
+    member("propagateTags", Here(&PropagateMITags)),
+    member("infrastructureOptimization", Here(&InfrastructureOptimization)),
+    member("autoRepairConfiguration", Here(&AutoRepairConfiguration)),
+]), ..DEFAULT };
+pub static CreateServiceRequest: Shape = Shape { name: "CreateServiceRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    Member { required: true, ..member("serviceName", Here(&String)) },
+    member("taskDefinition", Here(&String)),
+    member("availabilityZoneRebalancing", Here(&AvailabilityZoneRebalancing)),
+    member("loadBalancers", Here(&LoadBalancers)),
+    member("serviceRegistries", Here(&ServiceRegistries)),
+    member("desiredCount", Here(&BoxedInteger)),
+    member("clientToken", Here(&String)),
+    member("launchType", Here(&LaunchType)),
+    member("capacityProviderStrategy", Here(&CapacityProviderStrategy)),
+    member("platformVersion", Here(&String)),
+    member("role", Here(&String)),
+    member("deploymentConfiguration", Here(&DeploymentConfiguration)),
+    member("placementConstraints", Here(&PlacementConstraints)),
+    member("placementStrategy", Here(&PlacementStrategies)),
+    member("networkConfiguration", Here(&NetworkConfiguration)),
+    member("healthCheckGracePeriodSeconds", Here(&BoxedInteger)),
+    member("schedulingStrategy", Here(&SchedulingStrategy)),
+    member("deploymentController", Here(&DeploymentController)),
+    member("tags", Here(&Tags)),
+    member("enableECSManagedTags", Here(&Boolean)),
+    member("propagateTags", Here(&PropagateTags)),
+    member("enableExecuteCommand", Here(&Boolean)),
+    member("serviceConnectConfiguration", Here(&ServiceConnectConfiguration)),
+    member("volumeConfigurations", Here(&ServiceVolumeConfigurations)),
+    member("vpcLatticeConfigurations", Here(&VpcLatticeConfigurations)),
+    member("gatewayConnectors", Here(&GatewayConnectorList)),
+    member("monitoring", Here(&MonitoringConfiguration)),
+]), ..DEFAULT };
+pub static CreateServiceResponse: Shape = Shape { name: "CreateServiceResponse", kind: Kind::Structure(&[
+    member("service", Here(&Service)),
+]), ..DEFAULT };
+pub static CreateTaskSetRequest: Shape = Shape { name: "CreateTaskSetRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("service", Here(&String)) },
+    Member { required: true, ..member("cluster", Here(&String)) },
+    member("externalId", Here(&String)),
+    Member { required: true, ..member("taskDefinition", Here(&String)) },
+    member("networkConfiguration", Here(&NetworkConfiguration)),
+    member("loadBalancers", Here(&LoadBalancers)),
+    member("serviceRegistries", Here(&ServiceRegistries)),
+    member("launchType", Here(&LaunchType)),
+    member("capacityProviderStrategy", Here(&CapacityProviderStrategy)),
+    member("platformVersion", Here(&String)),
+    member("scale", Here(&Scale)),
+    member("clientToken", Here(&String)),
+    member("tags", Here(&Tags)),
+]), ..DEFAULT };
+pub static CreateTaskSetResponse: Shape = Shape { name: "CreateTaskSetResponse", kind: Kind::Structure(&[
+    member("taskSet", Here(&TaskSet)),
+]), ..DEFAULT };
+pub static CreatedAt: Shape = Shape { name: "CreatedAt", kind: Kind::Structure(&[
+    member("before", Here(&Timestamp)),
+    member("after", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static DaemonAlarmConfiguration: Shape = Shape { name: "DaemonAlarmConfiguration", kind: Kind::Structure(&[
+    member("alarmNames", Here(&StringList)),
+    member("enable", Here(&Boolean)),
+]), ..DEFAULT };
+pub static DaemonCapacityProvider: Shape = Shape { name: "DaemonCapacityProvider", kind: Kind::Structure(&[
+    member("arn", Here(&String)),
+    member("runningCount", Here(&Integer)),
+    member("withoutDaemonCount", Here(&Integer)),
+]), ..DEFAULT };
+pub static DaemonCapacityProviderList: Shape = Shape { name: "DaemonCapacityProviderList", kind: Kind::List(Element::of(Here(&DaemonCapacityProvider))), ..DEFAULT };
+pub static DaemonCircuitBreaker: Shape = Shape { name: "DaemonCircuitBreaker", kind: Kind::Structure(&[
+    member("failureCount", Here(&Integer)),
+    member("status", Here(&DaemonDeploymentRollbackMonitorsStatus)),
+    member("threshold", Here(&Integer)),
+]), ..DEFAULT };
+pub static DaemonContainerDefinition: Shape = Shape { name: "DaemonContainerDefinition", kind: Kind::Structure(&[
+    member("name", Here(&String)),
+    Member { required: true, ..member("image", Here(&String)) },
+    member("memory", Here(&BoxedInteger)),
+    member("memoryReservation", Here(&BoxedInteger)),
+    member("repositoryCredentials", Here(&RepositoryCredentials)),
+    member("healthCheck", Here(&HealthCheck)),
+    member("cpu", Here(&Integer)),
+    member("essential", Here(&BoxedBoolean)),
+    member("entryPoint", Here(&StringList)),
+    member("command", Here(&StringList)),
+    member("workingDirectory", Here(&String)),
+    member("environmentFiles", Here(&EnvironmentFiles)),
+    member("environment", Here(&EnvironmentVariables)),
+    member("secrets", Here(&SecretList)),
+    member("readonlyRootFilesystem", Here(&BoxedBoolean)),
+    member("mountPoints", Here(&MountPointList)),
+    member("logConfiguration", Here(&LogConfiguration)),
+    member("firelensConfiguration", Here(&FirelensConfiguration)),
+    member("privileged", Here(&BoxedBoolean)),
+    member("user", Here(&String)),
+    member("ulimits", Here(&UlimitList)),
+    member("linuxParameters", Here(&DaemonLinuxParameters)),
+    member("dependsOn", Here(&ContainerDependencies)),
+    member("startTimeout", Here(&BoxedInteger)),
+    member("stopTimeout", Here(&BoxedInteger)),
+    member("systemControls", Here(&SystemControls)),
+    member("interactive", Here(&BoxedBoolean)),
+    member("pseudoTerminal", Here(&BoxedBoolean)),
+    member("restartPolicy", Here(&ContainerRestartPolicy)),
+]), ..DEFAULT };
+pub static DaemonContainerDefinitionList: Shape = Shape { name: "DaemonContainerDefinitionList", kind: Kind::List(Element::of(Here(&DaemonContainerDefinition))), ..DEFAULT };
+pub static DaemonContainerImage: Shape = Shape { name: "DaemonContainerImage", kind: Kind::Structure(&[
+    member("containerName", Here(&String)),
+    member("imageDigest", Here(&String)),
+    member("image", Here(&String)),
+]), ..DEFAULT };
+pub static DaemonContainerImages: Shape = Shape { name: "DaemonContainerImages", kind: Kind::List(Element::of(Here(&DaemonContainerImage))), ..DEFAULT };
+pub static DaemonDeployment: Shape = Shape { name: "DaemonDeployment", kind: Kind::Structure(&[
+    member("daemonDeploymentArn", Here(&String)),
+    member("clusterArn", Here(&String)),
+    member("status", Here(&DaemonDeploymentStatus)),
+    member("statusReason", Here(&String)),
+    member("targetDaemonRevision", Here(&DaemonDeploymentRevisionDetail)),
+    member("sourceDaemonRevisions", Here(&DaemonDeploymentRevisionDetailList)),
+    member("circuitBreaker", Here(&DaemonCircuitBreaker)),
+    member("alarms", Here(&DaemonDeploymentAlarms)),
+    member("rollback", Here(&DaemonRollback)),
+    member("deploymentConfiguration", Here(&DaemonDeploymentConfiguration)),
+    member("createdAt", Here(&Timestamp)),
+    member("startedAt", Here(&Timestamp)),
+    member("stoppedAt", Here(&Timestamp)),
+    member("finishedAt", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static DaemonDeploymentAlarms: Shape = Shape { name: "DaemonDeploymentAlarms", kind: Kind::Structure(&[
+    member("status", Here(&DaemonDeploymentRollbackMonitorsStatus)),
+    member("alarmNames", Here(&StringList)),
+    member("triggeredAlarmNames", Here(&StringList)),
+]), ..DEFAULT };
+pub static DaemonDeploymentCapacityProvider: Shape = Shape { name: "DaemonDeploymentCapacityProvider", kind: Kind::Structure(&[
+    member("arn", Here(&String)),
+    member("runningInstanceCount", Here(&BoxedInteger)),
+    member("withoutDaemonInstanceCount", Here(&BoxedInteger)),
+    member("drainingInstanceCount", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static DaemonDeploymentCapacityProviderList: Shape = Shape { name: "DaemonDeploymentCapacityProviderList", kind: Kind::List(Element::of(Here(&DaemonDeploymentCapacityProvider))), ..DEFAULT };
+pub static DaemonDeploymentConfiguration: Shape = Shape { name: "DaemonDeploymentConfiguration", kind: Kind::Structure(&[
+    member("drainPercent", Here(&DaemonDrainPercent)),
+    member("alarms", Here(&DaemonAlarmConfiguration)),
+    member("bakeTimeInMinutes", Here(&Integer)),
+]), ..DEFAULT };
+pub static DaemonDeploymentList: Shape = Shape { name: "DaemonDeploymentList", kind: Kind::List(Element::of(Here(&DaemonDeployment))), ..DEFAULT };
+pub static DaemonDeploymentRevisionDetail: Shape = Shape { name: "DaemonDeploymentRevisionDetail", kind: Kind::Structure(&[
+    member("arn", Here(&String)),
+    member("capacityProviders", Here(&DaemonDeploymentCapacityProviderList)),
+    member("totalRunningInstanceCount", Here(&BoxedInteger)),
+    member("totalWithoutDaemonInstanceCount", Here(&BoxedInteger)),
+    member("totalDrainingInstanceCount", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static DaemonDeploymentRevisionDetailList: Shape = Shape { name: "DaemonDeploymentRevisionDetailList", kind: Kind::List(Element::of(Here(&DaemonDeploymentRevisionDetail))), ..DEFAULT };
+pub static DaemonDeploymentRollbackMonitorsStatus: Shape = Shape { name: "DaemonDeploymentRollbackMonitorsStatus", values: &["TRIGGERED", "MONITORING", "MONITORING_COMPLETE", "DISABLED"], ..DEFAULT };
+pub static DaemonDeploymentStatus: Shape = Shape { name: "DaemonDeploymentStatus", values: &["PENDING", "SUCCESSFUL", "STOPPED", "STOP_REQUESTED", "IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"], ..DEFAULT };
+pub static DaemonDeploymentStatusList: Shape = Shape { name: "DaemonDeploymentStatusList", kind: Kind::List(Element::of(Here(&DaemonDeploymentStatus))), ..DEFAULT };
+pub static DaemonDeploymentSummary: Shape = Shape { name: "DaemonDeploymentSummary", kind: Kind::Structure(&[
+    member("daemonDeploymentArn", Here(&String)),
+    member("daemonArn", Here(&String)),
+    member("clusterArn", Here(&String)),
+    member("status", Here(&DaemonDeploymentStatus)),
+    member("statusReason", Here(&String)),
+    member("targetDaemonRevisionArn", Here(&String)),
+    member("createdAt", Here(&Timestamp)),
+    member("startedAt", Here(&Timestamp)),
+    member("stoppedAt", Here(&Timestamp)),
+    member("finishedAt", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static DaemonDeploymentSummaryList: Shape = Shape { name: "DaemonDeploymentSummaryList", kind: Kind::List(Element::of(Here(&DaemonDeploymentSummary))), ..DEFAULT };
+pub static DaemonDetail: Shape = Shape { name: "DaemonDetail", kind: Kind::Structure(&[
+    member("daemonArn", Here(&String)),
+    member("clusterArn", Here(&String)),
+    member("status", Here(&DaemonStatus)),
+    member("currentRevisions", Here(&DaemonRevisionDetailList)),
+    member("deploymentArn", Here(&String)),
+    member("createdAt", Here(&Timestamp)),
+    member("updatedAt", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static DaemonDrainPercent: Shape = Shape { name: "DaemonDrainPercent", kind: Kind::Double, min: Some(0.0), max: Some(100.0), ..DEFAULT };
+pub static DaemonIpcMode: Shape = Shape { name: "DaemonIpcMode", values: &["none", "shared"], ..DEFAULT };
+pub static DaemonLinuxParameters: Shape = Shape { name: "DaemonLinuxParameters", kind: Kind::Structure(&[
+    member("capabilities", Here(&KernelCapabilities)),
+    member("devices", Here(&DevicesList)),
+    member("initProcessEnabled", Here(&BoxedBoolean)),
+    member("tmpfs", Here(&TmpfsList)),
+]), ..DEFAULT };
+pub static DaemonNotActiveException: Shape = Shape { name: "DaemonNotActiveException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static DaemonNotFoundException: Shape = Shape { name: "DaemonNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static DaemonPidMode: Shape = Shape { name: "DaemonPidMode", values: &["none", "shared"], ..DEFAULT };
+pub static DaemonPropagateTags: Shape = Shape { name: "DaemonPropagateTags", values: &["DAEMON", "NONE"], ..DEFAULT };
+pub static DaemonRevision: Shape = Shape { name: "DaemonRevision", kind: Kind::Structure(&[
+    member("daemonRevisionArn", Here(&String)),
+    member("clusterArn", Here(&String)),
+    member("daemonArn", Here(&String)),
+    member("daemonTaskDefinitionArn", Here(&String)),
+    member("createdAt", Here(&Timestamp)),
+    member("containerImages", Here(&DaemonContainerImages)),
+    member("propagateTags", Here(&DaemonPropagateTags)),
+    member("enableECSManagedTags", Here(&BoxedBoolean)),
+    member("enableExecuteCommand", Here(&BoxedBoolean)),
+    member("critical", Here(&BoxedBoolean)),
+]), ..DEFAULT };
+pub static DaemonRevisionDetail: Shape = Shape { name: "DaemonRevisionDetail", kind: Kind::Structure(&[
+    member("arn", Here(&String)),
+    member("capacityProviders", Here(&DaemonCapacityProviderList)),
+    member("totalRunningCount", Here(&Integer)),
+    member("totalWithoutDaemonCount", Here(&Integer)),
+]), ..DEFAULT };
+pub static DaemonRevisionDetailList: Shape = Shape { name: "DaemonRevisionDetailList", kind: Kind::List(Element::of(Here(&DaemonRevisionDetail))), ..DEFAULT };
+pub static DaemonRevisions: Shape = Shape { name: "DaemonRevisions", kind: Kind::List(Element::of(Here(&DaemonRevision))), ..DEFAULT };
+pub static DaemonRollback: Shape = Shape { name: "DaemonRollback", kind: Kind::Structure(&[
+    member("reason", Here(&String)),
+    member("startedAt", Here(&Timestamp)),
+    member("rollbackTargetDaemonRevisionArn", Here(&String)),
+    member("rollbackCapacityProviders", Here(&StringList)),
+]), ..DEFAULT };
+pub static DaemonStatus: Shape = Shape { name: "DaemonStatus", values: &["ACTIVE", "DELETE_IN_PROGRESS"], ..DEFAULT };
+pub static DaemonSummariesList: Shape = Shape { name: "DaemonSummariesList", kind: Kind::List(Element::of(Here(&DaemonSummary))), ..DEFAULT };
+pub static DaemonSummary: Shape = Shape { name: "DaemonSummary", kind: Kind::Structure(&[
+    member("daemonArn", Here(&String)),
+    member("status", Here(&DaemonStatus)),
+    member("createdAt", Here(&Timestamp)),
+    member("updatedAt", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static DaemonTaskDefinition: Shape = Shape { name: "DaemonTaskDefinition", kind: Kind::Structure(&[
+    member("daemonTaskDefinitionArn", Here(&String)),
+    member("family", Here(&String)),
+    member("revision", Here(&Integer)),
+    member("taskRoleArn", Here(&String)),
+    member("executionRoleArn", Here(&String)),
+    member("containerDefinitions", Here(&DaemonContainerDefinitionList)),
+    member("volumes", Here(&DaemonVolumeList)),
+    member("cpu", Here(&String)),
+    member("memory", Here(&String)),
+    member("status", Here(&DaemonTaskDefinitionStatus)),
+    member("registeredAt", Here(&Timestamp)),
+    member("deleteRequestedAt", Here(&Timestamp)),
+    member("registeredBy", Here(&String)),
+    member("pidMode", Here(&DaemonPidMode)),
+    member("ipcMode", Here(&DaemonIpcMode)),
+]), ..DEFAULT };
+pub static DaemonTaskDefinitionRevisionFilter: Shape = Shape { name: "DaemonTaskDefinitionRevisionFilter", values: &["LAST_REGISTERED"], ..DEFAULT };
+pub static DaemonTaskDefinitionStatus: Shape = Shape { name: "DaemonTaskDefinitionStatus", values: &["ACTIVE", "DELETE_IN_PROGRESS", "DELETED"], ..DEFAULT };
+pub static DaemonTaskDefinitionStatusFilter: Shape = Shape { name: "DaemonTaskDefinitionStatusFilter", values: &["ACTIVE", "DELETE_IN_PROGRESS", "ALL"], ..DEFAULT };
+pub static DaemonTaskDefinitionSummaries: Shape = Shape { name: "DaemonTaskDefinitionSummaries", kind: Kind::List(Element::of(Here(&DaemonTaskDefinitionSummary))), ..DEFAULT };
+pub static DaemonTaskDefinitionSummary: Shape = Shape { name: "DaemonTaskDefinitionSummary", kind: Kind::Structure(&[
+    member("arn", Here(&String)),
+    member("registeredAt", Here(&Timestamp)),
+    member("registeredBy", Here(&String)),
+    member("deleteRequestedAt", Here(&Timestamp)),
+    member("status", Here(&DaemonTaskDefinitionStatus)),
+]), ..DEFAULT };
+pub static DaemonVolume: Shape = Shape { name: "DaemonVolume", kind: Kind::Structure(&[
+    member("name", Here(&String)),
+    member("host", Here(&HostVolumeProperties)),
+    member("logDriverVolumeConfiguration", Here(&LogDriverVolumeConfiguration)),
+]), ..DEFAULT };
+pub static DaemonVolumeList: Shape = Shape { name: "DaemonVolumeList", kind: Kind::List(Element::of(Here(&DaemonVolume))), ..DEFAULT };
+pub static DeleteAccountSettingRequest: Shape = Shape { name: "DeleteAccountSettingRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&SettingName)) },
+    member("principalArn", Here(&String)),
+]), ..DEFAULT };
+pub static DeleteAccountSettingResponse: Shape = Shape { name: "DeleteAccountSettingResponse", kind: Kind::Structure(&[
+    member("setting", Here(&Setting)),
+]), ..DEFAULT };
+pub static DeleteAttributesRequest: Shape = Shape { name: "DeleteAttributesRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    Member { required: true, ..member("attributes", Here(&Attributes)) },
+]), ..DEFAULT };
+pub static DeleteAttributesResponse: Shape = Shape { name: "DeleteAttributesResponse", kind: Kind::Structure(&[
+    member("attributes", Here(&Attributes)),
+]), ..DEFAULT };
+pub static DeleteCapacityProviderRequest: Shape = Shape { name: "DeleteCapacityProviderRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("capacityProvider", Here(&String)) },
+    member("cluster", Here(&String)),
+]), ..DEFAULT };
+pub static DeleteCapacityProviderResponse: Shape = Shape { name: "DeleteCapacityProviderResponse", kind: Kind::Structure(&[
+    member("capacityProvider", Here(&CapacityProvider)),
+]), ..DEFAULT };
+pub static DeleteClusterRequest: Shape = Shape { name: "DeleteClusterRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("cluster", Here(&String)) },
+]), ..DEFAULT };
+pub static DeleteClusterResponse: Shape = Shape { name: "DeleteClusterResponse", kind: Kind::Structure(&[
+    member("cluster", Here(&Cluster)),
+]), ..DEFAULT };
+pub static DeleteDaemonRequest: Shape = Shape { name: "DeleteDaemonRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("daemonArn", Here(&String)) },
+]), ..DEFAULT };
+pub static DeleteDaemonResponse: Shape = Shape { name: "DeleteDaemonResponse", kind: Kind::Structure(&[
+    member("daemonArn", Here(&String)),
+    member("status", Here(&DaemonStatus)),
+    member("createdAt", Here(&Timestamp)),
+    member("updatedAt", Here(&Timestamp)),
+    member("deploymentArn", Here(&String)),
+]), ..DEFAULT };
+pub static DeleteDaemonTaskDefinitionRequest: Shape = Shape { name: "DeleteDaemonTaskDefinitionRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("daemonTaskDefinition", Here(&String)) },
+]), ..DEFAULT };
+pub static DeleteDaemonTaskDefinitionResponse: Shape = Shape { name: "DeleteDaemonTaskDefinitionResponse", kind: Kind::Structure(&[
+    member("daemonTaskDefinitionArn", Here(&String)),
+]), ..DEFAULT };
+pub static DeleteExpressGatewayServiceRequest: Shape = Shape { name: "DeleteExpressGatewayServiceRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("serviceArn", Here(&String)) },
+]), ..DEFAULT };
+pub static DeleteExpressGatewayServiceResponse: Shape = Shape { name: "DeleteExpressGatewayServiceResponse", kind: Kind::Structure(&[
+    member("service", Here(&ECSExpressGatewayService)),
+]), ..DEFAULT };
+pub static DeleteGatewayRequest: Shape = Shape { name: "DeleteGatewayRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("gateway", Here(&String)) },
+]), ..DEFAULT };
+pub static DeleteGatewayResponse: Shape = Shape { name: "DeleteGatewayResponse", kind: Kind::Structure(&[
+    member("gatewayArn", Here(&String)),
+    member("name", Here(&String)),
+    member("status", Here(&GatewayStatus)),
+]), ..DEFAULT };
+pub static DeleteServiceRequest: Shape = Shape { name: "DeleteServiceRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    Member { required: true, ..member("service", Here(&String)) },
+    member("force", Here(&BoxedBoolean)),
+]), ..DEFAULT };
+pub static DeleteServiceResponse: Shape = Shape { name: "DeleteServiceResponse", kind: Kind::Structure(&[
+    member("service", Here(&Service)),
+]), ..DEFAULT };
+pub static DeleteTaskDefinitionsRequest: Shape = Shape { name: "DeleteTaskDefinitionsRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("taskDefinitions", Here(&StringList)) },
+]), ..DEFAULT };
+pub static DeleteTaskDefinitionsResponse: Shape = Shape { name: "DeleteTaskDefinitionsResponse", kind: Kind::Structure(&[
+    member("taskDefinitions", Here(&TaskDefinitionList)),
+    member("failures", Here(&Failures)),
+]), ..DEFAULT };
+pub static DeleteTaskSetRequest: Shape = Shape { name: "DeleteTaskSetRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("cluster", Here(&String)) },
+    Member { required: true, ..member("service", Here(&String)) },
+    Member { required: true, ..member("taskSet", Here(&String)) },
+    member("force", Here(&BoxedBoolean)),
+]), ..DEFAULT };
+pub static DeleteTaskSetResponse: Shape = Shape { name: "DeleteTaskSetResponse", kind: Kind::Structure(&[
+    member("taskSet", Here(&TaskSet)),
+]), ..DEFAULT };
+pub static Deployment: Shape = Shape { name: "Deployment", kind: Kind::Structure(&[
+    member("id", Here(&String)),
+    member("status", Here(&String)),
+    member("taskDefinition", Here(&String)),
+    member("desiredCount", Here(&Integer)),
+    member("pendingCount", Here(&Integer)),
+    member("runningCount", Here(&Integer)),
+    member("failedTasks", Here(&Integer)),
+    member("createdAt", Here(&Timestamp)),
+    member("updatedAt", Here(&Timestamp)),
+    member("capacityProviderStrategy", Here(&CapacityProviderStrategy)),
+    member("launchType", Here(&LaunchType)),
+    member("platformVersion", Here(&String)),
+    member("platformFamily", Here(&String)),
+    member("networkConfiguration", Here(&NetworkConfiguration)),
+    member("rolloutState", Here(&DeploymentRolloutState)),
+    member("rolloutStateReason", Here(&String)),
+    member("serviceConnectConfiguration", Here(&ServiceConnectConfiguration)),
+    member("serviceConnectResources", Here(&ServiceConnectServiceResourceList)),
+    member("volumeConfigurations", Here(&ServiceVolumeConfigurations)),
+    member("fargateEphemeralStorage", Here(&DeploymentEphemeralStorage)),
+    member("vpcLatticeConfigurations", Here(&VpcLatticeConfigurations)),
+]), ..DEFAULT };
+pub static DeploymentAlarms: Shape = Shape { name: "DeploymentAlarms", kind: Kind::Structure(&[
+    Member { required: true, ..member("alarmNames", Here(&StringList)) },
+    Member { required: true, ..member("rollback", Here(&Boolean)) },
+    Member { required: true, ..member("enable", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static DeploymentCircuitBreaker: Shape = Shape { name: "DeploymentCircuitBreaker", kind: Kind::Structure(&[
+    Member { required: true, ..member("enable", Here(&Boolean)) },
+    Member { required: true, ..member("rollback", Here(&Boolean)) },
+    member("resetOnHealthyTask", Here(&BoxedBoolean)),
+    member("thresholdConfiguration", Here(&ThresholdConfiguration)),
+]), ..DEFAULT };
+pub static DeploymentConfiguration: Shape = Shape { name: "DeploymentConfiguration", kind: Kind::Structure(&[
+    member("deploymentCircuitBreaker", Here(&DeploymentCircuitBreaker)),
+    member("maximumPercent", Here(&BoxedInteger)),
+    member("minimumHealthyPercent", Here(&BoxedInteger)),
+    member("alarms", Here(&DeploymentAlarms)),
+    member("strategy", Here(&DeploymentStrategy)),
+    member("bakeTimeInMinutes", Here(&BoxedInteger)),
+    member("lifecycleHooks", Here(&DeploymentLifecycleHookList)),
+    member("linearConfiguration", Here(&LinearConfiguration)),
+    member("canaryConfiguration", Here(&CanaryConfiguration)),
+    member("earlySuccessCriteria", Here(&DeploymentEarlySuccessCriteria)),
+]), ..DEFAULT };
+pub static DeploymentController: Shape = Shape { name: "DeploymentController", kind: Kind::Structure(&[
+    Member { required: true, ..member("type", Here(&DeploymentControllerType)) },
+]), ..DEFAULT };
+pub static DeploymentControllerType: Shape = Shape { name: "DeploymentControllerType", values: &["ECS", "CODE_DEPLOY", "EXTERNAL"], ..DEFAULT };
+pub static DeploymentEarlySuccessCriteria: Shape = Shape { name: "DeploymentEarlySuccessCriteria", kind: Kind::Structure(&[
+    Member { required: true, ..member("enable", Here(&Boolean)) },
+    member("healthyPercent", Here(&HealthyPercentInteger)),
+    member("sourceServiceRevisionCleanup", Here(&ServiceRevisionCleanup)),
+]), ..DEFAULT };
+pub static DeploymentEphemeralStorage: Shape = Shape { name: "DeploymentEphemeralStorage", kind: Kind::Structure(&[
+    member("kmsKeyId", Here(&String)),
+]), ..DEFAULT };
+pub static DeploymentLifecycleHook: Shape = Shape { name: "DeploymentLifecycleHook", kind: Kind::Structure(&[
+    member("targetType", Here(&DeploymentLifecycleHookTargetType)),
+    member("hookTargetArn", Here(&String)),
+    member("roleArn", Here(&IAMRoleArn)),
+    member("lifecycleStages", Here(&DeploymentLifecycleHookStageList)),
+    member("hookDetails", Here(&HookDetails)),
+    member("timeoutConfiguration", Here(&DeploymentLifecycleHookTimeoutConfiguration)),
+]), ..DEFAULT };
+pub static DeploymentLifecycleHookAction: Shape = Shape { name: "DeploymentLifecycleHookAction", values: &["ROLLBACK", "CONTINUE"], ..DEFAULT };
+pub static DeploymentLifecycleHookDetail: Shape = Shape { name: "DeploymentLifecycleHookDetail", kind: Kind::Structure(&[
+    member("hookId", Here(&String)),
+    member("targetType", Here(&DeploymentLifecycleHookTargetType)),
+    member("targetArn", Here(&String)),
+    member("status", Here(&DeploymentLifecycleHookStatus)),
+    member("expiresAt", Here(&Timestamp)),
+    member("timeoutAction", Here(&DeploymentLifecycleHookAction)),
+]), ..DEFAULT };
+pub static DeploymentLifecycleHookDetailList: Shape = Shape { name: "DeploymentLifecycleHookDetailList", kind: Kind::List(Element::of(Here(&DeploymentLifecycleHookDetail))), ..DEFAULT };
+pub static DeploymentLifecycleHookDuration: Shape = Shape { name: "DeploymentLifecycleHookDuration", kind: Kind::Integer, min: Some(1.0), max: Some(20160.0), ..DEFAULT };
+pub static DeploymentLifecycleHookList: Shape = Shape { name: "DeploymentLifecycleHookList", kind: Kind::List(Element::of(Here(&DeploymentLifecycleHook))), ..DEFAULT };
+pub static DeploymentLifecycleHookStage: Shape = Shape { name: "DeploymentLifecycleHookStage", values: &["RECONCILE_SERVICE", "PRE_SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT", "PRE_PRODUCTION_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT"], ..DEFAULT };
+pub static DeploymentLifecycleHookStageList: Shape = Shape { name: "DeploymentLifecycleHookStageList", kind: Kind::List(Element::of(Here(&DeploymentLifecycleHookStage))), ..DEFAULT };
+pub static DeploymentLifecycleHookStatus: Shape = Shape { name: "DeploymentLifecycleHookStatus", values: &["AWAITING_ACTION", "IN_PROGRESS", "SUCCEEDED", "FAILED", "TIMED_OUT"], ..DEFAULT };
+pub static DeploymentLifecycleHookTargetType: Shape = Shape { name: "DeploymentLifecycleHookTargetType", values: &["AWS_LAMBDA", "PAUSE"], ..DEFAULT };
+pub static DeploymentLifecycleHookTimeoutConfiguration: Shape = Shape { name: "DeploymentLifecycleHookTimeoutConfiguration", kind: Kind::Structure(&[
+    member("timeoutInMinutes", Here(&DeploymentLifecycleHookDuration)),
+    member("action", Here(&DeploymentLifecycleHookAction)),
+]), ..DEFAULT };
+pub static DeploymentRolloutState: Shape = Shape { name: "DeploymentRolloutState", values: &["COMPLETED", "FAILED", "IN_PROGRESS"], ..DEFAULT };
+pub static DeploymentStrategy: Shape = Shape { name: "DeploymentStrategy", values: &["ROLLING", "BLUE_GREEN", "LINEAR", "CANARY"], ..DEFAULT };
+pub static Deployments: Shape = Shape { name: "Deployments", kind: Kind::List(Element::of(Here(&Deployment))), ..DEFAULT };
+pub static DeregisterContainerInstanceRequest: Shape = Shape { name: "DeregisterContainerInstanceRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    Member { required: true, ..member("containerInstance", Here(&String)) },
+    member("force", Here(&BoxedBoolean)),
+]), ..DEFAULT };
+pub static DeregisterContainerInstanceResponse: Shape = Shape { name: "DeregisterContainerInstanceResponse", kind: Kind::Structure(&[
+    member("containerInstance", Here(&ContainerInstance)),
+]), ..DEFAULT };
+pub static DeregisterTaskDefinitionRequest: Shape = Shape { name: "DeregisterTaskDefinitionRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("taskDefinition", Here(&String)) },
+]), ..DEFAULT };
+pub static DeregisterTaskDefinitionResponse: Shape = Shape { name: "DeregisterTaskDefinitionResponse", kind: Kind::Structure(&[
+    member("taskDefinition", Here(&TaskDefinition)),
+]), ..DEFAULT };
+pub static DescribeCapacityProvidersRequest: Shape = Shape { name: "DescribeCapacityProvidersRequest", kind: Kind::Structure(&[
+    member("capacityProviders", Here(&StringList)),
+    member("cluster", Here(&String)),
+    member("include", Here(&CapacityProviderFieldList)),
+    member("maxResults", Here(&BoxedInteger)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static DescribeCapacityProvidersResponse: Shape = Shape { name: "DescribeCapacityProvidersResponse", kind: Kind::Structure(&[
+    member("capacityProviders", Here(&CapacityProviders)),
+    member("failures", Here(&Failures)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static DescribeClustersRequest: Shape = Shape { name: "DescribeClustersRequest", kind: Kind::Structure(&[
+    member("clusters", Here(&StringList)),
+    member("include", Here(&ClusterFieldList)),
+]), ..DEFAULT };
+pub static DescribeClustersResponse: Shape = Shape { name: "DescribeClustersResponse", kind: Kind::Structure(&[
+    member("clusters", Here(&Clusters)),
+    member("failures", Here(&Failures)),
+]), ..DEFAULT };
+pub static DescribeContainerInstancesRequest: Shape = Shape { name: "DescribeContainerInstancesRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    Member { required: true, ..member("containerInstances", Here(&StringList)) },
+    member("include", Here(&ContainerInstanceFieldList)),
+]), ..DEFAULT };
+pub static DescribeContainerInstancesResponse: Shape = Shape { name: "DescribeContainerInstancesResponse", kind: Kind::Structure(&[
+    member("containerInstances", Here(&ContainerInstances)),
+    member("failures", Here(&Failures)),
+]), ..DEFAULT };
+pub static DescribeDaemonDeploymentsRequest: Shape = Shape { name: "DescribeDaemonDeploymentsRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("daemonDeploymentArns", Here(&StringList)) },
+]), ..DEFAULT };
+pub static DescribeDaemonDeploymentsResponse: Shape = Shape { name: "DescribeDaemonDeploymentsResponse", kind: Kind::Structure(&[
+    member("failures", Here(&Failures)),
+    member("daemonDeployments", Here(&DaemonDeploymentList)),
+]), ..DEFAULT };
+pub static DescribeDaemonRequest: Shape = Shape { name: "DescribeDaemonRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("daemonArn", Here(&String)) },
+]), ..DEFAULT };
+pub static DescribeDaemonResponse: Shape = Shape { name: "DescribeDaemonResponse", kind: Kind::Structure(&[
+    member("daemon", Here(&DaemonDetail)),
+]), ..DEFAULT };
+pub static DescribeDaemonRevisionsRequest: Shape = Shape { name: "DescribeDaemonRevisionsRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("daemonRevisionArns", Here(&StringList)) },
+]), ..DEFAULT };
+pub static DescribeDaemonRevisionsResponse: Shape = Shape { name: "DescribeDaemonRevisionsResponse", kind: Kind::Structure(&[
+    member("daemonRevisions", Here(&DaemonRevisions)),
+    member("failures", Here(&Failures)),
+]), ..DEFAULT };
+pub static DescribeDaemonTaskDefinitionRequest: Shape = Shape { name: "DescribeDaemonTaskDefinitionRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("daemonTaskDefinition", Here(&String)) },
+]), ..DEFAULT };
+pub static DescribeDaemonTaskDefinitionResponse: Shape = Shape { name: "DescribeDaemonTaskDefinitionResponse", kind: Kind::Structure(&[
+    member("daemonTaskDefinition", Here(&DaemonTaskDefinition)),
+]), ..DEFAULT };
+pub static DescribeExpressGatewayServiceRequest: Shape = Shape { name: "DescribeExpressGatewayServiceRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("serviceArn", Here(&String)) },
+    member("include", Here(&ExpressGatewayServiceIncludeList)),
+]), ..DEFAULT };
+pub static DescribeExpressGatewayServiceResponse: Shape = Shape { name: "DescribeExpressGatewayServiceResponse", kind: Kind::Structure(&[
+    member("service", Here(&ECSExpressGatewayService)),
+]), ..DEFAULT };
+pub static DescribeGatewayAlbConfiguration: Shape = Shape { name: "DescribeGatewayAlbConfiguration", kind: Kind::Structure(&[
+    member("networkConfiguration", Here(&GatewayElbNetworkConfiguration)),
+    member("scheme", Here(&GatewayElbScheme)),
+    member("accessLogs", Here(&GatewayElbAccessLogConfiguration)),
+    member("webACLArn", Here(&String)),
+    member("port", Here(&BoxedInteger)),
+    member("protocol", Here(&GatewayAlbProtocol)),
+    member("maxAlbCount", Here(&BoxedInteger)),
+    member("currentAlbCount", Here(&BoxedInteger)),
+    member("httpDesync", Here(&GatewayAlbDesyncMitigationMode)),
+    member("testTrafficRules", Here(&GatewayAlbTestTrafficRules)),
+]), ..DEFAULT };
+pub static DescribeGatewayConfiguration: Shape = Shape { name: "DescribeGatewayConfiguration", kind: Kind::Structure(&[
+    member("hostSharedAlb", Here(&DescribeGatewayAlbConfiguration)),
+]), union: true, ..DEFAULT };
+pub static DescribeGatewayRequest: Shape = Shape { name: "DescribeGatewayRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("gateway", Here(&String)) },
+]), ..DEFAULT };
+pub static DescribeGatewayResourcesRequest: Shape = Shape { name: "DescribeGatewayResourcesRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("gateway", Here(&String)) },
+    member("maxResults", Here(&BoxedInteger)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static DescribeGatewayResourcesResponse: Shape = Shape { name: "DescribeGatewayResourcesResponse", kind: Kind::Structure(&[
+    member("gatewayResources", Here(&GatewayResources)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static DescribeGatewayResponse: Shape = Shape { name: "DescribeGatewayResponse", kind: Kind::Structure(&[
+    member("gateway", Here(&Gateway)),
+]), ..DEFAULT };
+pub static DescribeGatewayRouteRequest: Shape = Shape { name: "DescribeGatewayRouteRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("gatewayRouteArn", Here(&String)) },
+]), ..DEFAULT };
+pub static DescribeGatewayRouteResponse: Shape = Shape { name: "DescribeGatewayRouteResponse", kind: Kind::Structure(&[
+    member("gatewayRoute", Here(&GatewayRoute)),
+]), ..DEFAULT };
+pub static DescribeServiceDeploymentsRequest: Shape = Shape { name: "DescribeServiceDeploymentsRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("serviceDeploymentArns", Here(&StringList)) },
+]), ..DEFAULT };
+pub static DescribeServiceDeploymentsResponse: Shape = Shape { name: "DescribeServiceDeploymentsResponse", kind: Kind::Structure(&[
+    member("serviceDeployments", Here(&ServiceDeployments)),
+    member("failures", Here(&Failures)),
+]), ..DEFAULT };
+pub static DescribeServiceRevisionsRequest: Shape = Shape { name: "DescribeServiceRevisionsRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("serviceRevisionArns", Here(&StringList)) },
+]), ..DEFAULT };
+pub static DescribeServiceRevisionsResponse: Shape = Shape { name: "DescribeServiceRevisionsResponse", kind: Kind::Structure(&[
+    member("serviceRevisions", Here(&ServiceRevisions)),
+    member("failures", Here(&Failures)),
+]), ..DEFAULT };
+pub static DescribeServicesRequest: Shape = Shape { name: "DescribeServicesRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    Member { required: true, ..member("services", Here(&StringList)) },
+    member("include", Here(&ServiceFieldList)),
+]), ..DEFAULT };
+pub static DescribeServicesResponse: Shape = Shape { name: "DescribeServicesResponse", kind: Kind::Structure(&[
+    member("services", Here(&Services)),
+    member("failures", Here(&Failures)),
+]), ..DEFAULT };
+pub static DescribeTaskDefinitionRequest: Shape = Shape { name: "DescribeTaskDefinitionRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("taskDefinition", Here(&String)) },
+    member("include", Here(&TaskDefinitionFieldList)),
+]), ..DEFAULT };
+pub static DescribeTaskDefinitionResponse: Shape = Shape { name: "DescribeTaskDefinitionResponse", kind: Kind::Structure(&[
+    member("taskDefinition", Here(&TaskDefinition)),
+    member("tags", Here(&Tags)),
+]), ..DEFAULT };
+pub static DescribeTaskSetsRequest: Shape = Shape { name: "DescribeTaskSetsRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("cluster", Here(&String)) },
+    Member { required: true, ..member("service", Here(&String)) },
+    member("taskSets", Here(&StringList)),
+    member("include", Here(&TaskSetFieldList)),
+]), ..DEFAULT };
+pub static DescribeTaskSetsResponse: Shape = Shape { name: "DescribeTaskSetsResponse", kind: Kind::Structure(&[
+    member("taskSets", Here(&TaskSets)),
+    member("failures", Here(&Failures)),
+]), ..DEFAULT };
+pub static DescribeTasksRequest: Shape = Shape { name: "DescribeTasksRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    Member { required: true, ..member("tasks", Here(&StringList)) },
+    member("include", Here(&TaskFieldList)),
+]), ..DEFAULT };
+pub static DescribeTasksResponse: Shape = Shape { name: "DescribeTasksResponse", kind: Kind::Structure(&[
+    member("tasks", Here(&Tasks)),
+    member("failures", Here(&Failures)),
+]), ..DEFAULT };
+pub static DesiredStatus: Shape = Shape { name: "DesiredStatus", values: &["RUNNING", "PENDING", "STOPPED"], ..DEFAULT };
+pub static Device: Shape = Shape { name: "Device", kind: Kind::Structure(&[
+    Member { required: true, ..member("hostPath", Here(&String)) },
+    member("containerPath", Here(&String)),
+    member("permissions", Here(&DeviceCgroupPermissions)),
+]), ..DEFAULT };
+pub static DeviceCgroupPermission: Shape = Shape { name: "DeviceCgroupPermission", values: &["read", "write", "mknod"], ..DEFAULT };
+pub static DeviceCgroupPermissions: Shape = Shape { name: "DeviceCgroupPermissions", kind: Kind::List(Element::of(Here(&DeviceCgroupPermission))), ..DEFAULT };
+pub static DevicesList: Shape = Shape { name: "DevicesList", kind: Kind::List(Element::of(Here(&Device))), ..DEFAULT };
+pub static DisassociateGatewayFromClusterRequest: Shape = Shape { name: "DisassociateGatewayFromClusterRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("gateway", Here(&String)) },
+    Member { required: true, ..member("cluster", Here(&String)) },
+]), ..DEFAULT };
+pub static DisassociateGatewayFromClusterResponse: Shape = Shape { name: "DisassociateGatewayFromClusterResponse", kind: Kind::Structure(&[
+    member("gatewayArn", Here(&String)),
+    member("clusterArn", Here(&String)),
+    member("status", Here(&GatewayClusterAssociationStatus)),
+]), ..DEFAULT };
+pub static DiscoverPollEndpointRequest: Shape = Shape { name: "DiscoverPollEndpointRequest", kind: Kind::Structure(&[
+    member("containerInstance", Here(&String)),
+    member("cluster", Here(&String)),
+]), ..DEFAULT };
+pub static DiscoverPollEndpointResponse: Shape = Shape { name: "DiscoverPollEndpointResponse", kind: Kind::Structure(&[
+    member("endpoint", Here(&String)),
+    member("telemetryEndpoint", Here(&String)),
+    member("serviceConnectEndpoint", Here(&String)),
+]), ..DEFAULT };
+pub static DockerLabelsMap: Shape = Shape { name: "DockerLabelsMap", kind: Kind::Map { key: Element::of(Here(&String)), value: Element::of(Here(&String)) }, ..DEFAULT };
+pub static DockerVolumeConfiguration: Shape = Shape { name: "DockerVolumeConfiguration", kind: Kind::Structure(&[
+    member("scope", Here(&Scope)),
+    member("autoprovision", Here(&BoxedBoolean)),
+    member("driver", Here(&String)),
+    member("driverOpts", Here(&StringMap)),
+    member("labels", Here(&StringMap)),
+]), ..DEFAULT };
+pub static Double: Shape = Shape { name: "Double", kind: Kind::Double, ..DEFAULT };
+pub static Duration: Shape = Shape { name: "Duration", kind: Kind::Integer, min: Some(0.0), max: Some(2147483647.0), ..DEFAULT };
+pub static EBSKMSKeyId: Shape = Shape { name: "EBSKMSKeyId", ..DEFAULT };
+pub static EBSResourceType: Shape = Shape { name: "EBSResourceType", values: &["volume"], ..DEFAULT };
+pub static EBSSnapshotId: Shape = Shape { name: "EBSSnapshotId", ..DEFAULT };
+pub static EBSTagSpecification: Shape = Shape { name: "EBSTagSpecification", kind: Kind::Structure(&[
+    Member { required: true, ..member("resourceType", Here(&EBSResourceType)) },
+    member("tags", Here(&Tags)),
+    member("propagateTags", Here(&PropagateTags)),
+]), ..DEFAULT };
+pub static EBSTagSpecifications: Shape = Shape { name: "EBSTagSpecifications", kind: Kind::List(Element::of(Here(&EBSTagSpecification))), ..DEFAULT };
+pub static EBSVolumeType: Shape = Shape { name: "EBSVolumeType", ..DEFAULT };
+pub static ECSExpressGatewayService: Shape = Shape { name: "ECSExpressGatewayService", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    member("serviceName", Here(&String)),
+    member("serviceArn", Here(&String)),
+    member("infrastructureRoleArn", Here(&String)),
+    member("status", Here(&ExpressGatewayServiceStatus)),
+    member("currentDeployment", Here(&String)),
+    member("activeConfigurations", Here(&ExpressGatewayServiceConfigurations)),
+    member("tags", Here(&Tags)),
+    member("createdAt", Here(&Timestamp)),
+    member("updatedAt", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static ECSManagedResources: Shape = Shape { name: "ECSManagedResources", kind: Kind::Structure(&[
+    member("ingressPaths", Here(&ManagedIngressPaths)),
+    member("autoScaling", Here(&ManagedAutoScaling)),
+    member("metricAlarms", Here(&ManagedMetricAlarms)),
+    member("serviceSecurityGroups", Here(&ManagedSecurityGroups)),
+    member("logGroups", Here(&ManagedLogGroups)),
+    member("gatewayConnections", Here(&GatewayConnectionList)),
+]), ..DEFAULT };
+pub static ECSVolumeName: Shape = Shape { name: "ECSVolumeName", ..DEFAULT };
+pub static EFSAuthorizationConfig: Shape = Shape { name: "EFSAuthorizationConfig", kind: Kind::Structure(&[
+    member("accessPointId", Here(&String)),
+    member("iam", Here(&EFSAuthorizationConfigIAM)),
+]), ..DEFAULT };
+pub static EFSAuthorizationConfigIAM: Shape = Shape { name: "EFSAuthorizationConfigIAM", values: &["ENABLED", "DISABLED"], ..DEFAULT };
+pub static EFSTransitEncryption: Shape = Shape { name: "EFSTransitEncryption", values: &["ENABLED", "DISABLED"], ..DEFAULT };
+pub static EFSVolumeConfiguration: Shape = Shape { name: "EFSVolumeConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("fileSystemId", Here(&String)) },
+    member("rootDirectory", Here(&String)),
+    member("transitEncryption", Here(&EFSTransitEncryption)),
+    member("transitEncryptionPort", Here(&BoxedInteger)),
+    member("authorizationConfig", Here(&EFSAuthorizationConfig)),
+]), ..DEFAULT };
+pub static ElbGatewayResources: Shape = Shape { name: "ElbGatewayResources", kind: Kind::Structure(&[
+    member("loadBalancerArn", Here(&String)),
+    member("listenerArn", Here(&String)),
+    member("securityGroup", Here(&String)),
+    member("gatewayRouteArns", Here(&StringList)),
+]), ..DEFAULT };
+pub static ElbGatewayResourcesList: Shape = Shape { name: "ElbGatewayResourcesList", kind: Kind::List(Element::of(Here(&ElbGatewayResources))), min: Some(0.0), max: Some(20.0), ..DEFAULT };
+pub static EnvironmentFile: Shape = Shape { name: "EnvironmentFile", kind: Kind::Structure(&[
+    Member { required: true, ..member("value", Here(&String)) },
+    Member { required: true, ..member("type", Here(&EnvironmentFileType)) },
+]), ..DEFAULT };
+pub static EnvironmentFileType: Shape = Shape { name: "EnvironmentFileType", values: &["s3"], ..DEFAULT };
+pub static EnvironmentFiles: Shape = Shape { name: "EnvironmentFiles", kind: Kind::List(Element::of(Here(&EnvironmentFile))), ..DEFAULT };
+pub static EnvironmentVariables: Shape = Shape { name: "EnvironmentVariables", kind: Kind::List(Element::of(Here(&KeyValuePair))), sensitive: true, ..DEFAULT };
+pub static EphemeralStorage: Shape = Shape { name: "EphemeralStorage", kind: Kind::Structure(&[
+    Member { required: true, ..member("sizeInGiB", Here(&Integer)) },
+]), ..DEFAULT };
+pub static ExcludedInstanceType: Shape = Shape { name: "ExcludedInstanceType", min: Some(1.0), max: Some(30.0), pattern: Some(&PATTERN_0), ..DEFAULT };
+pub static ExcludedInstanceTypeSet: Shape = Shape { name: "ExcludedInstanceTypeSet", kind: Kind::List(Element::of(Here(&ExcludedInstanceType))), min: Some(0.0), max: Some(400.0), ..DEFAULT };
+pub static ExecuteCommandConfiguration: Shape = Shape { name: "ExecuteCommandConfiguration", kind: Kind::Structure(&[
+    member("kmsKeyId", Here(&String)),
+    member("logging", Here(&ExecuteCommandLogging)),
+    member("logConfiguration", Here(&ExecuteCommandLogConfiguration)),
+]), ..DEFAULT };
+pub static ExecuteCommandLogConfiguration: Shape = Shape { name: "ExecuteCommandLogConfiguration", kind: Kind::Structure(&[
+    member("cloudWatchLogGroupName", Here(&String)),
+    member("cloudWatchEncryptionEnabled", Here(&Boolean)),
+    member("s3BucketName", Here(&String)),
+    member("s3EncryptionEnabled", Here(&Boolean)),
+    member("s3KeyPrefix", Here(&String)),
+]), ..DEFAULT };
+pub static ExecuteCommandLogging: Shape = Shape { name: "ExecuteCommandLogging", values: &["NONE", "DEFAULT", "OVERRIDE"], ..DEFAULT };
+pub static ExecuteCommandRequest: Shape = Shape { name: "ExecuteCommandRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    member("container", Here(&String)),
+    Member { required: true, ..member("command", Here(&String)) },
+    Member { required: true, ..member("interactive", Here(&Boolean)) },
+    Member { required: true, ..member("task", Here(&String)) },
+]), ..DEFAULT };
+pub static ExecuteCommandResponse: Shape = Shape { name: "ExecuteCommandResponse", kind: Kind::Structure(&[
+    member("clusterArn", Here(&String)),
+    member("containerArn", Here(&String)),
+    member("containerName", Here(&String)),
+    member("interactive", Here(&Boolean)),
+    member("session", Here(&Session)),
+    member("taskArn", Here(&String)),
+]), ..DEFAULT };
+pub static ExpressCpuArchitecture: Shape = Shape { name: "ExpressCpuArchitecture", values: &["X86_64", "ARM64"], ..DEFAULT };
+pub static ExpressGatewayContainer: Shape = Shape { name: "ExpressGatewayContainer", kind: Kind::Structure(&[
+    Member { required: true, ..member("image", Here(&String)) },
+    member("containerPort", Here(&BoxedInteger)),
+    member("awsLogsConfiguration", Here(&ExpressGatewayServiceAwsLogsConfiguration)),
+    member("repositoryCredentials", Here(&ExpressGatewayRepositoryCredentials)),
+    member("command", Here(&StringList)),
+    member("environment", Here(&EnvironmentVariables)),
+    member("secrets", Here(&SecretList)),
+]), ..DEFAULT };
+pub static ExpressGatewayRepositoryCredentials: Shape = Shape { name: "ExpressGatewayRepositoryCredentials", kind: Kind::Structure(&[
+    member("credentialsParameter", Here(&String)),
+]), ..DEFAULT };
+pub static ExpressGatewayScalingTarget: Shape = Shape { name: "ExpressGatewayScalingTarget", kind: Kind::Structure(&[
+    member("minTaskCount", Here(&BoxedInteger)),
+    member("maxTaskCount", Here(&BoxedInteger)),
+    member("autoScalingMetric", Here(&ExpressGatewayServiceScalingMetric)),
+    member("autoScalingTargetValue", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static ExpressGatewayServiceAwsLogsConfiguration: Shape = Shape { name: "ExpressGatewayServiceAwsLogsConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroup", Here(&String)) },
+    Member { required: true, ..member("logStreamPrefix", Here(&String)) },
+]), ..DEFAULT };
+pub static ExpressGatewayServiceConfiguration: Shape = Shape { name: "ExpressGatewayServiceConfiguration", kind: Kind::Structure(&[
+    member("serviceRevisionArn", Here(&String)),
+    member("executionRoleArn", Here(&String)),
+    member("taskRoleArn", Here(&String)),
+    member("taskDefinitionArn", Here(&String)),
+    member("cpu", Here(&String)),
+    member("memory", Here(&String)),
+    member("cpuArchitecture", Here(&ExpressCpuArchitecture)),
+    member("networkConfiguration", Here(&ExpressGatewayServiceNetworkConfiguration)),
+    member("healthCheckPath", Here(&String)),
+    member("primaryContainer", Here(&ExpressGatewayContainer)),
+    member("scalingTarget", Here(&ExpressGatewayScalingTarget)),
+    member("ingressPaths", Here(&IngressPathSummaries)),
+    member("createdAt", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static ExpressGatewayServiceConfigurations: Shape = Shape { name: "ExpressGatewayServiceConfigurations", kind: Kind::List(Element::of(Here(&ExpressGatewayServiceConfiguration))), ..DEFAULT };
+pub static ExpressGatewayServiceInclude: Shape = Shape { name: "ExpressGatewayServiceInclude", values: &["TAGS"], ..DEFAULT };
+pub static ExpressGatewayServiceIncludeList: Shape = Shape { name: "ExpressGatewayServiceIncludeList", kind: Kind::List(Element::of(Here(&ExpressGatewayServiceInclude))), ..DEFAULT };
+pub static ExpressGatewayServiceNetworkConfiguration: Shape = Shape { name: "ExpressGatewayServiceNetworkConfiguration", kind: Kind::Structure(&[
+    member("securityGroups", Here(&StringList)),
+    member("subnets", Here(&StringList)),
+]), ..DEFAULT };
+pub static ExpressGatewayServiceScalingMetric: Shape = Shape { name: "ExpressGatewayServiceScalingMetric", values: &["AVERAGE_CPU", "AVERAGE_MEMORY", "REQUEST_COUNT_PER_TARGET"], ..DEFAULT };
+pub static ExpressGatewayServiceStatus: Shape = Shape { name: "ExpressGatewayServiceStatus", kind: Kind::Structure(&[
+    member("statusCode", Here(&ExpressGatewayServiceStatusCode)),
+    member("statusReason", Here(&String)),
+]), ..DEFAULT };
+pub static ExpressGatewayServiceStatusCode: Shape = Shape { name: "ExpressGatewayServiceStatusCode", values: &["ACTIVE", "DRAINING", "INACTIVE"], ..DEFAULT };
+pub static FSxWindowsFileServerAuthorizationConfig: Shape = Shape { name: "FSxWindowsFileServerAuthorizationConfig", kind: Kind::Structure(&[
+    Member { required: true, ..member("credentialsParameter", Here(&String)) },
+    Member { required: true, ..member("domain", Here(&String)) },
+]), ..DEFAULT };
+pub static FSxWindowsFileServerVolumeConfiguration: Shape = Shape { name: "FSxWindowsFileServerVolumeConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("fileSystemId", Here(&String)) },
+    Member { required: true, ..member("rootDirectory", Here(&String)) },
+    Member { required: true, ..member("authorizationConfig", Here(&FSxWindowsFileServerAuthorizationConfig)) },
+]), ..DEFAULT };
+pub static Failure: Shape = Shape { name: "Failure", kind: Kind::Structure(&[
+    member("arn", Here(&String)),
+    member("reason", Here(&String)),
+    member("detail", Here(&String)),
+]), ..DEFAULT };
+pub static Failures: Shape = Shape { name: "Failures", kind: Kind::List(Element::of(Here(&Failure))), ..DEFAULT };
+pub static FirelensConfiguration: Shape = Shape { name: "FirelensConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("type", Here(&FirelensConfigurationType)) },
+    member("options", Here(&FirelensConfigurationOptionsMap)),
+]), ..DEFAULT };
+pub static FirelensConfigurationOptionsMap: Shape = Shape { name: "FirelensConfigurationOptionsMap", kind: Kind::Map { key: Element::of(Here(&String)), value: Element::of(Here(&String)) }, ..DEFAULT };
+pub static FirelensConfigurationType: Shape = Shape { name: "FirelensConfigurationType", values: &["fluentd", "fluentbit"], ..DEFAULT };
+pub static Gateway: Shape = Shape { name: "Gateway", kind: Kind::Structure(&[
+    member("gatewayArn", Here(&String)),
+    member("name", Here(&String)),
+    member("status", Here(&GatewayStatus)),
+    member("statusReason", Here(&String)),
+    member("failures", Here(&GatewayResourceFailureList)),
+    member("infrastructureRoleArn", Here(&String)),
+    member("deletionProtection", Here(&BoxedBoolean)),
+    member("configuration", Here(&DescribeGatewayConfiguration)),
+    member("accessType", Here(&AccessType)),
+    member("propagateTags", Here(&PropagateGatewayTags)),
+    member("tags", Here(&Tags)),
+    member("createdAt", Here(&Timestamp)),
+    member("updatedAt", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static GatewayAlbDesyncMitigationMode: Shape = Shape { name: "GatewayAlbDesyncMitigationMode", values: &["monitor", "defensive", "strictest"], ..DEFAULT };
+pub static GatewayAlbProtocol: Shape = Shape { name: "GatewayAlbProtocol", values: &["HTTP", "HTTPS"], ..DEFAULT };
+pub static GatewayAlbTestTrafficRules: Shape = Shape { name: "GatewayAlbTestTrafficRules", kind: Kind::Structure(&[
+    member("header", Here(&GatewayTestTrafficHeader)),
+]), ..DEFAULT };
+pub static GatewayClusterAssociationStatus: Shape = Shape { name: "GatewayClusterAssociationStatus", values: &["ACTIVE", "DISASSOCIATING", "INACTIVE"], ..DEFAULT };
+pub static GatewayClusterAssociationStatusList: Shape = Shape { name: "GatewayClusterAssociationStatusList", kind: Kind::List(Element::of(Here(&GatewayClusterAssociationStatus))), min: Some(0.0), max: Some(3.0), ..DEFAULT };
+pub static GatewayClusterAssociationSummary: Shape = Shape { name: "GatewayClusterAssociationSummary", kind: Kind::Structure(&[
+    member("gatewayArn", Here(&String)),
+    member("clusterArn", Here(&String)),
+    member("status", Here(&GatewayClusterAssociationStatus)),
+]), ..DEFAULT };
+pub static GatewayClusterAssociationSummaryList: Shape = Shape { name: "GatewayClusterAssociationSummaryList", kind: Kind::List(Element::of(Here(&GatewayClusterAssociationSummary))), ..DEFAULT };
+pub static GatewayConfiguration: Shape = Shape { name: "GatewayConfiguration", kind: Kind::Structure(&[
+    member("hostSharedAlb", Here(&HostSharedAlbConfiguration)),
+]), union: true, ..DEFAULT };
+pub static GatewayConnection: Shape = Shape { name: "GatewayConnection", kind: Kind::Structure(&[
+    member("gatewayArn", Here(&String)),
+    member("gatewayRouteArn", Here(&String)),
+    member("portName", Here(&String)),
+    member("serviceUrl", Here(&String)),
+    member("accessType", Here(&AccessType)),
+    member("status", Here(&GatewayRouteStatus)),
+    member("resources", Here(&GatewayConnectionResources)),
+]), ..DEFAULT };
+pub static GatewayConnectionAlbResources: Shape = Shape { name: "GatewayConnectionAlbResources", kind: Kind::Structure(&[
+    member("acmCertificateArn", Here(&String)),
+    member("loadBalancerArn", Here(&String)),
+    member("loadBalancerSecurityGroupArns", Here(&StringList)),
+    member("listenerArn", Here(&String)),
+    member("listenerRuleArn", Here(&String)),
+    member("testListenerRuleArn", Here(&String)),
+    member("targetGroupArn", Here(&String)),
+    member("alternateTargetGroupArn", Here(&String)),
+]), ..DEFAULT };
+pub static GatewayConnectionAlbResourcesList: Shape = Shape { name: "GatewayConnectionAlbResourcesList", kind: Kind::List(Element::of(Here(&GatewayConnectionAlbResources))), min: Some(0.0), max: Some(1.0), ..DEFAULT };
+pub static GatewayConnectionList: Shape = Shape { name: "GatewayConnectionList", kind: Kind::List(Element::of(Here(&GatewayConnection))), min: Some(0.0), max: Some(5.0), ..DEFAULT };
+pub static GatewayConnectionResources: Shape = Shape { name: "GatewayConnectionResources", kind: Kind::Structure(&[
+    member("hostSharedAlb", Here(&GatewayConnectionAlbResourcesList)),
+]), union: true, ..DEFAULT };
+pub static GatewayConnector: Shape = Shape { name: "GatewayConnector", kind: Kind::Structure(&[
+    Member { required: true, ..member("portName", Here(&String)) },
+    member("healthCheck", Here(&GatewayConnectorHealthCheck)),
+    member("filters", Here(&GatewayConnectorFilters)),
+    member("deregistrationDelay", Here(&GatewayConnectorDeregistrationDelay)),
+]), ..DEFAULT };
+pub static GatewayConnectorDeregistrationDelay: Shape = Shape { name: "GatewayConnectorDeregistrationDelay", kind: Kind::Structure(&[
+    member("timeoutSeconds", Here(&GatewayConnectorDeregistrationDelayTimeoutSecondsInteger)),
+]), ..DEFAULT };
+pub static GatewayConnectorDeregistrationDelayTimeoutSecondsInteger: Shape = Shape { name: "GatewayConnectorDeregistrationDelayTimeoutSecondsInteger", kind: Kind::Integer, min: Some(0.0), max: Some(3600.0), ..DEFAULT };
+pub static GatewayConnectorFilters: Shape = Shape { name: "GatewayConnectorFilters", kind: Kind::Structure(&[
+    member("accessTypes", Here(&AccessTypeList)),
+]), ..DEFAULT };
+pub static GatewayConnectorHealthCheck: Shape = Shape { name: "GatewayConnectorHealthCheck", kind: Kind::Structure(&[
+    member("healthCheckProtocol", Here(&GatewayConnectorHealthCheckProtocol)),
+    member("healthCheckPort", Here(&BoxedInteger)),
+    member("healthCheckPath", Here(&String)),
+    member("healthCheckTimeoutSeconds", Here(&BoxedInteger)),
+    member("healthCheckIntervalSeconds", Here(&BoxedInteger)),
+    member("healthyThresholdCount", Here(&BoxedInteger)),
+    member("unhealthyThresholdCount", Here(&BoxedInteger)),
+    member("matcher", Here(&GatewayConnectorHealthCheckMatcher)),
+]), ..DEFAULT };
+pub static GatewayConnectorHealthCheckMatcher: Shape = Shape { name: "GatewayConnectorHealthCheckMatcher", kind: Kind::Structure(&[
+    member("httpCode", Here(&String)),
+    member("grpcCode", Here(&String)),
+]), ..DEFAULT };
+pub static GatewayConnectorHealthCheckProtocol: Shape = Shape { name: "GatewayConnectorHealthCheckProtocol", values: &["HTTP", "HTTPS"], ..DEFAULT };
+pub static GatewayConnectorList: Shape = Shape { name: "GatewayConnectorList", kind: Kind::List(Element::of(Here(&GatewayConnector))), min: Some(0.0), max: Some(1.0), ..DEFAULT };
+pub static GatewayElbAccessLogConfiguration: Shape = Shape { name: "GatewayElbAccessLogConfiguration", kind: Kind::Structure(&[
+    member("destination", Here(&GatewayElbAccessLogDestination)),
+]), ..DEFAULT };
+pub static GatewayElbAccessLogDestination: Shape = Shape { name: "GatewayElbAccessLogDestination", kind: Kind::Structure(&[
+    member("s3", Here(&GatewayElbAccessLogS3Destination)),
+]), union: true, ..DEFAULT };
+pub static GatewayElbAccessLogS3Destination: Shape = Shape { name: "GatewayElbAccessLogS3Destination", kind: Kind::Structure(&[
+    Member { required: true, ..member("bucket", Here(&String)) },
+    member("prefix", Here(&String)),
+]), ..DEFAULT };
+pub static GatewayElbIpAddressType: Shape = Shape { name: "GatewayElbIpAddressType", values: &["ipv4", "dualstack", "dualstack-without-public-ipv4"], ..DEFAULT };
+pub static GatewayElbNetworkConfiguration: Shape = Shape { name: "GatewayElbNetworkConfiguration", kind: Kind::Structure(&[
+    member("inboundSecurityGroup", Here(&String)),
+    member("subnets", Here(&StringList)),
+    member("ipAddressType", Here(&GatewayElbIpAddressType)),
+]), ..DEFAULT };
+pub static GatewayElbScheme: Shape = Shape { name: "GatewayElbScheme", values: &["internet-facing", "internal"], ..DEFAULT };
+pub static GatewayInfrastructureResources: Shape = Shape { name: "GatewayInfrastructureResources", kind: Kind::Structure(&[
+    member("hostSharedAlb", Here(&ElbGatewayResourcesList)),
+]), union: true, ..DEFAULT };
+pub static GatewayNotFoundException: Shape = Shape { name: "GatewayNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static GatewayOperationError: Shape = Shape { name: "GatewayOperationError", kind: Kind::Structure(&[
+    member("operation", Here(&String)),
+    member("code", Here(&String)),
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static GatewayOperationErrorList: Shape = Shape { name: "GatewayOperationErrorList", kind: Kind::List(Element::of(Here(&GatewayOperationError))), min: Some(0.0), max: Some(5.0), ..DEFAULT };
+pub static GatewayResourceFailure: Shape = Shape { name: "GatewayResourceFailure", kind: Kind::Structure(&[
+    member("arn", Here(&String)),
+    member("errors", Here(&GatewayOperationErrorList)),
+]), ..DEFAULT };
+pub static GatewayResourceFailureList: Shape = Shape { name: "GatewayResourceFailureList", kind: Kind::List(Element::of(Here(&GatewayResourceFailure))), min: Some(0.0), max: Some(200.0), ..DEFAULT };
+pub static GatewayResources: Shape = Shape { name: "GatewayResources", kind: Kind::Structure(&[
+    member("gatewayArn", Here(&String)),
+    member("resources", Here(&GatewayInfrastructureResources)),
+]), ..DEFAULT };
+pub static GatewayRoute: Shape = Shape { name: "GatewayRoute", kind: Kind::Structure(&[
+    member("gatewayRouteArn", Here(&String)),
+    member("serviceArn", Here(&String)),
+    member("serviceContainerPortName", Here(&String)),
+    member("status", Here(&GatewayRouteStatus)),
+    member("serviceUrl", Here(&String)),
+    member("resources", Here(&GatewayRouteResources)),
+]), ..DEFAULT };
+pub static GatewayRouteAlbResources: Shape = Shape { name: "GatewayRouteAlbResources", kind: Kind::Structure(&[
+    member("acmCertificateArn", Here(&String)),
+    member("loadBalancerArn", Here(&String)),
+    member("listenerArn", Here(&String)),
+    member("listenerRuleArn", Here(&String)),
+    member("testListenerRuleArns", Here(&StringList)),
+    member("loadBalancerSecurityGroups", Here(&GatewayRouteLoadBalancerSecurityGroupList)),
+    member("serviceSecurityGroupArn", Here(&String)),
+]), ..DEFAULT };
+pub static GatewayRouteAlbResourcesList: Shape = Shape { name: "GatewayRouteAlbResourcesList", kind: Kind::List(Element::of(Here(&GatewayRouteAlbResources))), ..DEFAULT };
+pub static GatewayRouteLoadBalancerSecurityGroup: Shape = Shape { name: "GatewayRouteLoadBalancerSecurityGroup", kind: Kind::Structure(&[
+    member("arn", Here(&String)),
+    member("ruleArns", Here(&StringList)),
+]), ..DEFAULT };
+pub static GatewayRouteLoadBalancerSecurityGroupList: Shape = Shape { name: "GatewayRouteLoadBalancerSecurityGroupList", kind: Kind::List(Element::of(Here(&GatewayRouteLoadBalancerSecurityGroup))), ..DEFAULT };
+pub static GatewayRouteResources: Shape = Shape { name: "GatewayRouteResources", kind: Kind::Structure(&[
+    member("hostSharedAlb", Here(&GatewayRouteAlbResourcesList)),
+]), union: true, ..DEFAULT };
+pub static GatewayRouteStatus: Shape = Shape { name: "GatewayRouteStatus", values: &["ACTIVE", "CREATE_IN_PROGRESS", "CREATE_FAILED", "UPDATE_IN_PROGRESS", "UPDATE_FAILED", "DELETE_IN_PROGRESS", "DELETE_FAILED"], ..DEFAULT };
+pub static GatewayRouteStatusList: Shape = Shape { name: "GatewayRouteStatusList", kind: Kind::List(Element::of(Here(&GatewayRouteStatus))), min: Some(0.0), max: Some(7.0), ..DEFAULT };
+pub static GatewayRouteSummary: Shape = Shape { name: "GatewayRouteSummary", kind: Kind::Structure(&[
+    member("gatewayRouteArn", Here(&String)),
+    member("gatewayArn", Here(&String)),
+    member("clusterArn", Here(&String)),
+    member("serviceArn", Here(&String)),
+    member("serviceContainerPortName", Here(&String)),
+    member("status", Here(&GatewayRouteStatus)),
+]), ..DEFAULT };
+pub static GatewayRouteSummaryList: Shape = Shape { name: "GatewayRouteSummaryList", kind: Kind::List(Element::of(Here(&GatewayRouteSummary))), ..DEFAULT };
+pub static GatewayStatus: Shape = Shape { name: "GatewayStatus", values: &["ACTIVE", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_FAILED", "DELETED"], ..DEFAULT };
+pub static GatewayStatusList: Shape = Shape { name: "GatewayStatusList", kind: Kind::List(Element::of(Here(&GatewayStatus))), min: Some(0.0), max: Some(5.0), ..DEFAULT };
+pub static GatewaySummary: Shape = Shape { name: "GatewaySummary", kind: Kind::Structure(&[
+    member("gatewayArn", Here(&String)),
+    member("name", Here(&String)),
+    member("status", Here(&GatewayStatus)),
+    member("createdAt", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static GatewaySummaryList: Shape = Shape { name: "GatewaySummaryList", kind: Kind::List(Element::of(Here(&GatewaySummary))), ..DEFAULT };
+pub static GatewayTestTrafficHeader: Shape = Shape { name: "GatewayTestTrafficHeader", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&String)) },
+    Member { required: true, ..member("values", Here(&StringList)) },
+]), ..DEFAULT };
+pub static GetTaskProtectionRequest: Shape = Shape { name: "GetTaskProtectionRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("cluster", Here(&String)) },
+    member("tasks", Here(&StringList)),
+]), ..DEFAULT };
+pub static GetTaskProtectionResponse: Shape = Shape { name: "GetTaskProtectionResponse", kind: Kind::Structure(&[
+    member("protectedTasks", Here(&ProtectedTasks)),
+    member("failures", Here(&Failures)),
+]), ..DEFAULT };
+pub static GpuDevice: Shape = Shape { name: "GpuDevice", kind: Kind::Structure(&[
+    member("gpuId", Here(&String)),
+    member("sharingMode", Here(&GpuSharingMode)),
+    member("totalMemoryInMiB", Here(&BoxedInteger)),
+    member("remainingMemoryInMiB", Here(&BoxedInteger)),
+    member("containerCount", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static GpuDevices: Shape = Shape { name: "GpuDevices", kind: Kind::List(Element::of(Here(&GpuDevice))), ..DEFAULT };
+pub static GpuIds: Shape = Shape { name: "GpuIds", kind: Kind::List(Element::of(Here(&String))), ..DEFAULT };
+pub static GpuSharingMode: Shape = Shape { name: "GpuSharingMode", values: &["IDLE", "NVIDIA_MPS", "DEDICATED"], ..DEFAULT };
+pub static HealthCheck: Shape = Shape { name: "HealthCheck", kind: Kind::Structure(&[
+    Member { required: true, ..member("command", Here(&StringList)) },
+    member("interval", Here(&BoxedInteger)),
+    member("timeout", Here(&BoxedInteger)),
+    member("retries", Here(&BoxedInteger)),
+    member("startPeriod", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static HealthStatus: Shape = Shape { name: "HealthStatus", values: &["HEALTHY", "UNHEALTHY", "UNKNOWN"], ..DEFAULT };
+pub static HealthyPercentInteger: Shape = Shape { name: "HealthyPercentInteger", kind: Kind::Integer, min: Some(0.0), max: Some(100.0), ..DEFAULT };
+pub static HookDetails: Shape = Shape { name: "HookDetails", kind: Kind::Document, ..DEFAULT };
+pub static HostEntry: Shape = Shape { name: "HostEntry", kind: Kind::Structure(&[
+    Member { required: true, ..member("hostname", Here(&String)) },
+    Member { required: true, ..member("ipAddress", Here(&String)) },
+]), ..DEFAULT };
+pub static HostEntryList: Shape = Shape { name: "HostEntryList", kind: Kind::List(Element::of(Here(&HostEntry))), ..DEFAULT };
+pub static HostSharedAlbConfiguration: Shape = Shape { name: "HostSharedAlbConfiguration", kind: Kind::Structure(&[
+    member("networkConfiguration", Here(&GatewayElbNetworkConfiguration)),
+    member("scheme", Here(&GatewayElbScheme)),
+    member("webACLArn", Here(&String)),
+    member("accessLogs", Here(&GatewayElbAccessLogConfiguration)),
+    member("port", Here(&BoxedInteger)),
+    member("protocol", Here(&GatewayAlbProtocol)),
+    member("maxAlbCount", Here(&BoxedInteger)),
+    member("httpDesync", Here(&GatewayAlbDesyncMitigationMode)),
+    member("testTrafficRules", Here(&GatewayAlbTestTrafficRules)),
+]), ..DEFAULT };
+pub static HostVolumeProperties: Shape = Shape { name: "HostVolumeProperties", kind: Kind::Structure(&[
+    member("sourcePath", Here(&String)),
+]), ..DEFAULT };
+pub static IAMRoleArn: Shape = Shape { name: "IAMRoleArn", ..DEFAULT };
+pub static InferenceAccelerator: Shape = Shape { name: "InferenceAccelerator", kind: Kind::Structure(&[
+    Member { required: true, ..member("deviceName", Here(&String)) },
+    Member { required: true, ..member("deviceType", Here(&String)) },
+]), ..DEFAULT };
+pub static InferenceAcceleratorOverride: Shape = Shape { name: "InferenceAcceleratorOverride", kind: Kind::Structure(&[
+    member("deviceName", Here(&String)),
+    member("deviceType", Here(&String)),
+]), ..DEFAULT };
+pub static InferenceAcceleratorOverrides: Shape = Shape { name: "InferenceAcceleratorOverrides", kind: Kind::List(Element::of(Here(&InferenceAcceleratorOverride))), ..DEFAULT };
+pub static InferenceAccelerators: Shape = Shape { name: "InferenceAccelerators", kind: Kind::List(Element::of(Here(&InferenceAccelerator))), ..DEFAULT };
+pub static InfrastructureOptimization: Shape = Shape { name: "InfrastructureOptimization", kind: Kind::Structure(&[
+    member("scaleInAfter", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static IngressPathSummaries: Shape = Shape { name: "IngressPathSummaries", kind: Kind::List(Element::of(Here(&IngressPathSummary))), ..DEFAULT };
+pub static IngressPathSummary: Shape = Shape { name: "IngressPathSummary", kind: Kind::Structure(&[
+    Member { required: true, ..member("accessType", Here(&AccessType)) },
+    Member { required: true, ..member("endpoint", Here(&String)) },
+]), ..DEFAULT };
+pub static InstanceGeneration: Shape = Shape { name: "InstanceGeneration", values: &["current", "previous"], ..DEFAULT };
+pub static InstanceGenerationSet: Shape = Shape { name: "InstanceGenerationSet", kind: Kind::List(Element::of(Here(&InstanceGeneration))), ..DEFAULT };
+pub static InstanceHealthCheckResult: Shape = Shape { name: "InstanceHealthCheckResult", kind: Kind::Structure(&[
+    member("type", Here(&InstanceHealthCheckType)),
+    member("status", Here(&InstanceHealthCheckState)),
+    member("statusReason", Here(&String)),
+    member("lastUpdated", Here(&Timestamp)),
+    member("lastStatusChange", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static InstanceHealthCheckResultList: Shape = Shape { name: "InstanceHealthCheckResultList", kind: Kind::List(Element::of(Here(&InstanceHealthCheckResult))), ..DEFAULT };
+pub static InstanceHealthCheckState: Shape = Shape { name: "InstanceHealthCheckState", values: &["OK", "IMPAIRED", "INSUFFICIENT_DATA", "INITIALIZING"], ..DEFAULT };
+pub static InstanceHealthCheckType: Shape = Shape { name: "InstanceHealthCheckType", values: &["CONTAINER_RUNTIME", "ACCELERATED_COMPUTE", "DAEMON", "AGENT_CONNECTIVITY"], ..DEFAULT };
+pub static InstanceLaunchTemplate: Shape = Shape { name: "InstanceLaunchTemplate", kind: Kind::Structure(&[
+    Member { required: true, ..member("ec2InstanceProfileArn", Here(&String)) },
+    Member { required: true, ..member("networkConfiguration", Here(&ManagedInstancesNetworkConfiguration)) },
+    member("storageConfiguration", Here(&ManagedInstancesStorageConfiguration)),
+    member("localStorageConfiguration", Here(&ManagedInstancesLocalStorageConfiguration)),
+    member("monitoring", Here(&ManagedInstancesMonitoringOptions)),
+    member("capacityOptionType", Here(&CapacityOptionType)),
+    member("instanceMetadataTagsPropagation", Here(&BoxedBoolean)),
+    member("instanceRequirements", Here(&InstanceRequirementsRequest)),
+    member("fipsEnabled", Here(&BoxedBoolean)),
+    member("capacityReservations", Here(&CapacityReservationRequest)),
+    member("nitroEnclavesEnabled", Here(&BoxedBoolean)),
+]), ..DEFAULT };
+pub static InstanceLaunchTemplateUpdate: Shape = Shape { name: "InstanceLaunchTemplateUpdate", kind: Kind::Structure(&[
+    member("ec2InstanceProfileArn", Here(&String)),
+    member("networkConfiguration", Here(&ManagedInstancesNetworkConfiguration)),
+    member("storageConfiguration", Here(&ManagedInstancesStorageConfiguration)),
+    member("instanceMetadataTagsPropagation", Here(&BoxedBoolean)),
+    member("localStorageConfiguration", Here(&ManagedInstancesLocalStorageConfiguration)),
+    member("monitoring", Here(&ManagedInstancesMonitoringOptions)),
+    member("instanceRequirements", Here(&InstanceRequirementsRequest)),
+    member("capacityReservations", Here(&CapacityReservationRequest)),
+]), ..DEFAULT };
+pub static InstanceRequirementsRequest: Shape = Shape { name: "InstanceRequirementsRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("vCpuCount", Here(&VCpuCountRangeRequest)) },
+    Member { required: true, ..member("memoryMiB", Here(&MemoryMiBRequest)) },
+    member("cpuManufacturers", Here(&CpuManufacturerSet)),
+    member("memoryGiBPerVCpu", Here(&MemoryGiBPerVCpuRequest)),
+    member("excludedInstanceTypes", Here(&ExcludedInstanceTypeSet)),
+    member("instanceGenerations", Here(&InstanceGenerationSet)),
+    member("spotMaxPricePercentageOverLowestPrice", Here(&BoxedInteger)),
+    member("onDemandMaxPricePercentageOverLowestPrice", Here(&BoxedInteger)),
+    member("bareMetal", Here(&BareMetal)),
+    member("burstablePerformance", Here(&BurstablePerformance)),
+    member("requireHibernateSupport", Here(&BoxedBoolean)),
+    member("networkInterfaceCount", Here(&NetworkInterfaceCountRequest)),
+    member("localStorage", Here(&LocalStorage)),
+    member("localStorageTypes", Here(&LocalStorageTypeSet)),
+    member("totalLocalStorageGB", Here(&TotalLocalStorageGBRequest)),
+    member("baselineEbsBandwidthMbps", Here(&BaselineEbsBandwidthMbpsRequest)),
+    member("acceleratorTypes", Here(&AcceleratorTypeSet)),
+    member("acceleratorCount", Here(&AcceleratorCountRequest)),
+    member("acceleratorManufacturers", Here(&AcceleratorManufacturerSet)),
+    member("acceleratorNames", Here(&AcceleratorNameSet)),
+    member("acceleratorTotalMemoryMiB", Here(&AcceleratorTotalMemoryMiBRequest)),
+    member("networkBandwidthGbps", Here(&NetworkBandwidthGbpsRequest)),
+    member("allowedInstanceTypes", Here(&AllowedInstanceTypeSet)),
+    member("maxSpotPriceAsPercentageOfOptimalOnDemandPrice", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static Integer: Shape = Shape { name: "Integer", kind: Kind::Integer, ..DEFAULT };
+pub static IntegerList: Shape = Shape { name: "IntegerList", kind: Kind::List(Element::of(Here(&BoxedInteger))), ..DEFAULT };
+pub static InvalidParameterException: Shape = Shape { name: "InvalidParameterException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static IpcMode: Shape = Shape { name: "IpcMode", values: &["host", "task", "none"], ..DEFAULT };
+pub static IsolationMode: Shape = Shape { name: "IsolationMode", values: &["SHARED", "ISOLATED_SANDBOX", "CONFIDENTIAL_SANDBOX"], ..DEFAULT };
+pub static KernelCapabilities: Shape = Shape { name: "KernelCapabilities", kind: Kind::Structure(&[
+    member("add", Here(&StringList)),
+    member("drop", Here(&StringList)),
+]), ..DEFAULT };
+pub static KeyValuePair: Shape = Shape { name: "KeyValuePair", kind: Kind::Structure(&[
+    member("name", Here(&String)),
+    member("value", Here(&String)),
+]), ..DEFAULT };
+pub static LaunchType: Shape = Shape { name: "LaunchType", values: &["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"], ..DEFAULT };
+pub static LimitExceededException: Shape = Shape { name: "LimitExceededException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static LinearConfiguration: Shape = Shape { name: "LinearConfiguration", kind: Kind::Structure(&[
+    Member { boxed: true, ..member("stepPercent", Here(&Double)) },
+    Member { boxed: true, ..member("stepBakeTimeInMinutes", Here(&Integer)) },
+]), ..DEFAULT };
+pub static LinuxParameters: Shape = Shape { name: "LinuxParameters", kind: Kind::Structure(&[
+    member("capabilities", Here(&KernelCapabilities)),
+    member("devices", Here(&DevicesList)),
+    member("initProcessEnabled", Here(&BoxedBoolean)),
+    member("sharedMemorySize", Here(&BoxedInteger)),
+    member("tmpfs", Here(&TmpfsList)),
+    member("maxSwap", Here(&BoxedInteger)),
+    member("swappiness", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static ListAccountSettingsRequest: Shape = Shape { name: "ListAccountSettingsRequest", kind: Kind::Structure(&[
+    member("name", Here(&SettingName)),
+    member("value", Here(&String)),
+    member("principalArn", Here(&String)),
+    member("effectiveSettings", Here(&Boolean)),
+    member("nextToken", Here(&String)),
+    member("maxResults", Here(&Integer)),
+]), ..DEFAULT };
+pub static ListAccountSettingsResponse: Shape = Shape { name: "ListAccountSettingsResponse", kind: Kind::Structure(&[
+    member("settings", Here(&Settings)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static ListAttributesRequest: Shape = Shape { name: "ListAttributesRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    Member { required: true, ..member("targetType", Here(&TargetType)) },
+    member("attributeName", Here(&String)),
+    member("attributeValue", Here(&String)),
+    member("nextToken", Here(&String)),
+    member("maxResults", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static ListAttributesResponse: Shape = Shape { name: "ListAttributesResponse", kind: Kind::Structure(&[
+    member("attributes", Here(&Attributes)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static ListClustersRequest: Shape = Shape { name: "ListClustersRequest", kind: Kind::Structure(&[
+    member("nextToken", Here(&String)),
+    member("maxResults", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static ListClustersResponse: Shape = Shape { name: "ListClustersResponse", kind: Kind::Structure(&[
+    member("clusterArns", Here(&StringList)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static ListContainerInstancesRequest: Shape = Shape { name: "ListContainerInstancesRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    member("filter", Here(&String)),
+    member("nextToken", Here(&String)),
+    member("maxResults", Here(&BoxedInteger)),
+    member("status", Here(&ContainerInstanceStatus)),
+]), ..DEFAULT };
+pub static ListContainerInstancesResponse: Shape = Shape { name: "ListContainerInstancesResponse", kind: Kind::Structure(&[
+    member("containerInstanceArns", Here(&StringList)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static ListDaemonDeploymentsRequest: Shape = Shape { name: "ListDaemonDeploymentsRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("daemonArn", Here(&String)) },
+    member("status", Here(&DaemonDeploymentStatusList)),
+    member("createdAt", Here(&CreatedAt)),
+    member("maxResults", Here(&BoxedInteger)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static ListDaemonDeploymentsResponse: Shape = Shape { name: "ListDaemonDeploymentsResponse", kind: Kind::Structure(&[
+    member("nextToken", Here(&String)),
+    member("daemonDeployments", Here(&DaemonDeploymentSummaryList)),
+]), ..DEFAULT };
+pub static ListDaemonTaskDefinitionsRequest: Shape = Shape { name: "ListDaemonTaskDefinitionsRequest", kind: Kind::Structure(&[
+    member("familyPrefix", Here(&String)),
+    member("family", Here(&String)),
+    member("revision", Here(&DaemonTaskDefinitionRevisionFilter)),
+    member("status", Here(&DaemonTaskDefinitionStatusFilter)),
+    member("sort", Here(&SortOrder)),
+    member("nextToken", Here(&String)),
+    member("maxResults", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static ListDaemonTaskDefinitionsResponse: Shape = Shape { name: "ListDaemonTaskDefinitionsResponse", kind: Kind::Structure(&[
+    member("daemonTaskDefinitions", Here(&DaemonTaskDefinitionSummaries)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static ListDaemonsRequest: Shape = Shape { name: "ListDaemonsRequest", kind: Kind::Structure(&[
+    member("clusterArn", Here(&String)),
+    member("capacityProviderArns", Here(&StringList)),
+    member("maxResults", Here(&BoxedInteger)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static ListDaemonsResponse: Shape = Shape { name: "ListDaemonsResponse", kind: Kind::Structure(&[
+    member("daemonSummariesList", Here(&DaemonSummariesList)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static ListGatewayClusterAssociationsRequest: Shape = Shape { name: "ListGatewayClusterAssociationsRequest", kind: Kind::Structure(&[
+    member("gateway", Here(&String)),
+    member("cluster", Here(&String)),
+    member("status", Here(&GatewayClusterAssociationStatusList)),
+    member("maxResults", Here(&BoxedInteger)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static ListGatewayClusterAssociationsResponse: Shape = Shape { name: "ListGatewayClusterAssociationsResponse", kind: Kind::Structure(&[
+    member("gatewayClusterAssociations", Here(&GatewayClusterAssociationSummaryList)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static ListGatewayRoutesRequest: Shape = Shape { name: "ListGatewayRoutesRequest", kind: Kind::Structure(&[
+    member("gateway", Here(&String)),
+    member("cluster", Here(&String)),
+    member("service", Here(&String)),
+    member("serviceContainerPortName", Here(&String)),
+    member("status", Here(&GatewayRouteStatusList)),
+    member("maxResults", Here(&BoxedInteger)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static ListGatewayRoutesResponse: Shape = Shape { name: "ListGatewayRoutesResponse", kind: Kind::Structure(&[
+    member("gatewayRoutes", Here(&GatewayRouteSummaryList)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static ListGatewaysRequest: Shape = Shape { name: "ListGatewaysRequest", kind: Kind::Structure(&[
+    member("names", Here(&StringList)),
+    member("status", Here(&GatewayStatusList)),
+    member("maxResults", Here(&BoxedInteger)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static ListGatewaysResponse: Shape = Shape { name: "ListGatewaysResponse", kind: Kind::Structure(&[
+    member("gateways", Here(&GatewaySummaryList)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static ListServiceDeploymentsRequest: Shape = Shape { name: "ListServiceDeploymentsRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("service", Here(&String)) },
+    member("cluster", Here(&String)),
+    member("status", Here(&ServiceDeploymentStatusList)),
+    member("createdAt", Here(&CreatedAt)),
+    member("nextToken", Here(&String)),
+    member("maxResults", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static ListServiceDeploymentsResponse: Shape = Shape { name: "ListServiceDeploymentsResponse", kind: Kind::Structure(&[
+    member("serviceDeployments", Here(&ServiceDeploymentsBrief)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static ListServicesByNamespaceRequest: Shape = Shape { name: "ListServicesByNamespaceRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("namespace", Here(&String)) },
+    member("nextToken", Here(&String)),
+    member("maxResults", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static ListServicesByNamespaceResponse: Shape = Shape { name: "ListServicesByNamespaceResponse", kind: Kind::Structure(&[
+    member("serviceArns", Here(&StringList)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static ListServicesRequest: Shape = Shape { name: "ListServicesRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    member("nextToken", Here(&String)),
+    member("maxResults", Here(&BoxedInteger)),
+    member("launchType", Here(&LaunchType)),
+    member("schedulingStrategy", Here(&SchedulingStrategy)),
+    member("resourceManagementType", Here(&ResourceManagementType)),
+]), ..DEFAULT };
+pub static ListServicesResponse: Shape = Shape { name: "ListServicesResponse", kind: Kind::Structure(&[
+    member("serviceArns", Here(&StringList)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static ListTagsForResourceRequest: Shape = Shape { name: "ListTagsForResourceRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("resourceArn", Here(&String)) },
+]), ..DEFAULT };
+pub static ListTagsForResourceResponse: Shape = Shape { name: "ListTagsForResourceResponse", kind: Kind::Structure(&[
+    member("tags", Here(&Tags)),
+]), ..DEFAULT };
+pub static ListTaskDefinitionFamiliesRequest: Shape = Shape { name: "ListTaskDefinitionFamiliesRequest", kind: Kind::Structure(&[
+    member("familyPrefix", Here(&String)),
+    member("status", Here(&TaskDefinitionFamilyStatus)),
+    member("nextToken", Here(&String)),
+    member("maxResults", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static ListTaskDefinitionFamiliesResponse: Shape = Shape { name: "ListTaskDefinitionFamiliesResponse", kind: Kind::Structure(&[
+    member("families", Here(&StringList)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static ListTaskDefinitionsRequest: Shape = Shape { name: "ListTaskDefinitionsRequest", kind: Kind::Structure(&[
+    member("familyPrefix", Here(&String)),
+    member("status", Here(&TaskDefinitionStatus)),
+    member("sort", Here(&SortOrder)),
+    member("nextToken", Here(&String)),
+    member("maxResults", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static ListTaskDefinitionsResponse: Shape = Shape { name: "ListTaskDefinitionsResponse", kind: Kind::Structure(&[
+    member("taskDefinitionArns", Here(&StringList)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static ListTasksRequest: Shape = Shape { name: "ListTasksRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    member("containerInstance", Here(&String)),
+    member("family", Here(&String)),
+    member("nextToken", Here(&String)),
+    member("maxResults", Here(&BoxedInteger)),
+    member("startedBy", Here(&String)),
+    member("serviceName", Here(&String)),
+    member("desiredStatus", Here(&DesiredStatus)),
+    member("launchType", Here(&LaunchType)),
+    member("daemonName", Here(&String)),
+]), ..DEFAULT };
+pub static ListTasksResponse: Shape = Shape { name: "ListTasksResponse", kind: Kind::Structure(&[
+    member("taskArns", Here(&StringList)),
+    member("nextToken", Here(&String)),
+]), ..DEFAULT };
+pub static LoadBalancer: Shape = Shape { name: "LoadBalancer", kind: Kind::Structure(&[
+    member("targetGroupArn", Here(&String)),
+    member("loadBalancerName", Here(&String)),
+    member("containerName", Here(&String)),
+    member("containerPort", Here(&BoxedInteger)),
+    member("advancedConfiguration", Here(&AdvancedConfiguration)),
+]), ..DEFAULT };
+pub static LoadBalancers: Shape = Shape { name: "LoadBalancers", kind: Kind::List(Element::of(Here(&LoadBalancer))), ..DEFAULT };
+pub static LocalStorage: Shape = Shape { name: "LocalStorage", values: &["included", "required", "excluded"], ..DEFAULT };
+pub static LocalStorageType: Shape = Shape { name: "LocalStorageType", values: &["hdd", "ssd"], ..DEFAULT };
+pub static LocalStorageTypeSet: Shape = Shape { name: "LocalStorageTypeSet", kind: Kind::List(Element::of(Here(&LocalStorageType))), ..DEFAULT };
+pub static LogConfiguration: Shape = Shape { name: "LogConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("logDriver", Here(&LogDriver)) },
+    member("options", Here(&LogConfigurationOptionsMap)),
+    member("secretOptions", Here(&SecretList)),
+]), ..DEFAULT };
+pub static LogConfigurationOptionsMap: Shape = Shape { name: "LogConfigurationOptionsMap", kind: Kind::Map { key: Element::of(Here(&String)), value: Element::of(Here(&String)) }, ..DEFAULT };
+pub static LogDriver: Shape = Shape { name: "LogDriver", values: &["json-file", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "awsfirelens"], ..DEFAULT };
+pub static LogDriverVolumeConfiguration: Shape = Shape { name: "LogDriverVolumeConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("driver", Here(&LogDriver)) },
+]), ..DEFAULT };
+pub static Long: Shape = Shape { name: "Long", kind: Kind::Long, ..DEFAULT };
+pub static ManagedAgent: Shape = Shape { name: "ManagedAgent", kind: Kind::Structure(&[
+    member("lastStartedAt", Here(&Timestamp)),
+    member("name", Here(&ManagedAgentName)),
+    member("reason", Here(&String)),
+    member("lastStatus", Here(&String)),
+]), ..DEFAULT };
+pub static ManagedAgentName: Shape = Shape { name: "ManagedAgentName", values: &["ExecuteCommandAgent"], ..DEFAULT };
+pub static ManagedAgentStateChange: Shape = Shape { name: "ManagedAgentStateChange", kind: Kind::Structure(&[
+    Member { required: true, ..member("containerName", Here(&String)) },
+    Member { required: true, ..member("managedAgentName", Here(&ManagedAgentName)) },
+    Member { required: true, ..member("status", Here(&String)) },
+    member("reason", Here(&String)),
+]), ..DEFAULT };
+pub static ManagedAgentStateChanges: Shape = Shape { name: "ManagedAgentStateChanges", kind: Kind::List(Element::of(Here(&ManagedAgentStateChange))), ..DEFAULT };
+pub static ManagedAgents: Shape = Shape { name: "ManagedAgents", kind: Kind::List(Element::of(Here(&ManagedAgent))), ..DEFAULT };
+pub static ManagedApplicationAutoScalingPolicies: Shape = Shape { name: "ManagedApplicationAutoScalingPolicies", kind: Kind::List(Element::of(Here(&ManagedApplicationAutoScalingPolicy))), ..DEFAULT };
+pub static ManagedApplicationAutoScalingPolicy: Shape = Shape { name: "ManagedApplicationAutoScalingPolicy", kind: Kind::Structure(&[
+    member("arn", Here(&String)),
+    Member { required: true, ..member("status", Here(&ManagedResourceStatus)) },
+    member("statusReason", Here(&String)),
+    Member { required: true, ..member("updatedAt", Here(&Timestamp)) },
+    Member { required: true, ..member("policyType", Here(&String)) },
+    Member { required: true, ..member("targetValue", Here(&Double)) },
+    Member { required: true, ..member("metric", Here(&String)) },
+]), ..DEFAULT };
+pub static ManagedAutoScaling: Shape = Shape { name: "ManagedAutoScaling", kind: Kind::Structure(&[
+    member("scalableTarget", Here(&ManagedScalableTarget)),
+    member("applicationAutoScalingPolicies", Here(&ManagedApplicationAutoScalingPolicies)),
+]), ..DEFAULT };
+pub static ManagedCertificate: Shape = Shape { name: "ManagedCertificate", kind: Kind::Structure(&[
+    member("arn", Here(&String)),
+    Member { required: true, ..member("status", Here(&ManagedResourceStatus)) },
+    member("statusReason", Here(&String)),
+    Member { required: true, ..member("updatedAt", Here(&Timestamp)) },
+    Member { required: true, ..member("domainName", Here(&String)) },
+]), ..DEFAULT };
+pub static ManagedDraining: Shape = Shape { name: "ManagedDraining", values: &["ENABLED", "DISABLED"], ..DEFAULT };
+pub static ManagedIngressPath: Shape = Shape { name: "ManagedIngressPath", kind: Kind::Structure(&[
+    Member { required: true, ..member("accessType", Here(&AccessType)) },
+    Member { required: true, ..member("endpoint", Here(&String)) },
+    member("loadBalancer", Here(&ManagedLoadBalancer)),
+    member("loadBalancerSecurityGroups", Here(&ManagedSecurityGroups)),
+    member("certificate", Here(&ManagedCertificate)),
+    member("listener", Here(&ManagedListener)),
+    member("rule", Here(&ManagedListenerRule)),
+    member("targetGroups", Here(&ManagedTargetGroups)),
+]), ..DEFAULT };
+pub static ManagedIngressPaths: Shape = Shape { name: "ManagedIngressPaths", kind: Kind::List(Element::of(Here(&ManagedIngressPath))), ..DEFAULT };
+pub static ManagedInstancesLocalStorageConfiguration: Shape = Shape { name: "ManagedInstancesLocalStorageConfiguration", kind: Kind::Structure(&[
+    member("useLocalStorage", Here(&Boolean)),
+]), ..DEFAULT };
+pub static ManagedInstancesMonitoringOptions: Shape = Shape { name: "ManagedInstancesMonitoringOptions", values: &["BASIC", "DETAILED"], ..DEFAULT };
+pub static ManagedInstancesNetworkConfiguration: Shape = Shape { name: "ManagedInstancesNetworkConfiguration", kind: Kind::Structure(&[
+    member("subnets", Here(&StringList)),
+    member("securityGroups", Here(&StringList)),
+]), ..DEFAULT };
+pub static ManagedInstancesProvider: Shape = Shape { name: "ManagedInstancesProvider", kind: Kind::Structure(&[
+    member("infrastructureRoleArn", Here(&String)),
+    member("instanceLaunchTemplate", Here(&InstanceLaunchTemplate)),
+    member("propagateTags", Here(&PropagateMITags)),
+    member("infrastructureOptimization", Here(&InfrastructureOptimization)),
+    member("autoRepairConfiguration", Here(&AutoRepairConfiguration)),
+]), ..DEFAULT };
+pub static ManagedInstancesStorageConfiguration: Shape = Shape { name: "ManagedInstancesStorageConfiguration", kind: Kind::Structure(&[
+    member("storageSizeGiB", Here(&TaskVolumeStorageGiB)),
+]), ..DEFAULT };
+pub static ManagedListener: Shape = Shape { name: "ManagedListener", kind: Kind::Structure(&[
+    member("arn", Here(&String)),
+    Member { required: true, ..member("status", Here(&ManagedResourceStatus)) },
+    member("statusReason", Here(&String)),
+    Member { required: true, ..member("updatedAt", Here(&Timestamp)) },
+]), ..DEFAULT };
+pub static ManagedListenerRule: Shape = Shape { name: "ManagedListenerRule", kind: Kind::Structure(&[
+    member("arn", Here(&String)),
+    Member { required: true, ..member("status", Here(&ManagedResourceStatus)) },
+    member("statusReason", Here(&String)),
+    Member { required: true, ..member("updatedAt", Here(&Timestamp)) },
+]), ..DEFAULT };
+pub static ManagedLoadBalancer: Shape = Shape { name: "ManagedLoadBalancer", kind: Kind::Structure(&[
+    member("arn", Here(&String)),
+    Member { required: true, ..member("status", Here(&ManagedResourceStatus)) },
+    member("statusReason", Here(&String)),
+    Member { required: true, ..member("updatedAt", Here(&Timestamp)) },
+    Member { required: true, ..member("scheme", Here(&String)) },
+    member("subnetIds", Here(&StringList)),
+    member("securityGroupIds", Here(&StringList)),
+]), ..DEFAULT };
+pub static ManagedLogGroup: Shape = Shape { name: "ManagedLogGroup", kind: Kind::Structure(&[
+    member("arn", Here(&String)),
+    Member { required: true, ..member("status", Here(&ManagedResourceStatus)) },
+    member("statusReason", Here(&String)),
+    Member { required: true, ..member("updatedAt", Here(&Timestamp)) },
+    Member { required: true, ..member("logGroupName", Here(&String)) },
+]), ..DEFAULT };
+pub static ManagedLogGroups: Shape = Shape { name: "ManagedLogGroups", kind: Kind::List(Element::of(Here(&ManagedLogGroup))), ..DEFAULT };
+pub static ManagedMetricAlarm: Shape = Shape { name: "ManagedMetricAlarm", kind: Kind::Structure(&[
+    member("arn", Here(&String)),
+    Member { required: true, ..member("status", Here(&ManagedResourceStatus)) },
+    member("statusReason", Here(&String)),
+    Member { required: true, ..member("updatedAt", Here(&Timestamp)) },
+]), ..DEFAULT };
+pub static ManagedMetricAlarms: Shape = Shape { name: "ManagedMetricAlarms", kind: Kind::List(Element::of(Here(&ManagedMetricAlarm))), ..DEFAULT };
+pub static ManagedResourceStatus: Shape = Shape { name: "ManagedResourceStatus", values: &["PROVISIONING", "ACTIVE", "DEPROVISIONING", "DELETED", "FAILED"], ..DEFAULT };
+pub static ManagedScalableTarget: Shape = Shape { name: "ManagedScalableTarget", kind: Kind::Structure(&[
+    member("arn", Here(&String)),
+    Member { required: true, ..member("status", Here(&ManagedResourceStatus)) },
+    member("statusReason", Here(&String)),
+    Member { required: true, ..member("updatedAt", Here(&Timestamp)) },
+    Member { required: true, ..member("minCapacity", Here(&Integer)) },
+    Member { required: true, ..member("maxCapacity", Here(&Integer)) },
+]), ..DEFAULT };
+pub static ManagedScaling: Shape = Shape { name: "ManagedScaling", kind: Kind::Structure(&[
+    member("status", Here(&ManagedScalingStatus)),
+    member("targetCapacity", Here(&ManagedScalingTargetCapacity)),
+    member("minimumScalingStepSize", Here(&ManagedScalingStepSize)),
+    member("maximumScalingStepSize", Here(&ManagedScalingStepSize)),
+    member("instanceWarmupPeriod", Here(&ManagedScalingInstanceWarmupPeriod)),
+]), ..DEFAULT };
+pub static ManagedScalingInstanceWarmupPeriod: Shape = Shape { name: "ManagedScalingInstanceWarmupPeriod", kind: Kind::Integer, min: Some(0.0), max: Some(10000.0), ..DEFAULT };
+pub static ManagedScalingStatus: Shape = Shape { name: "ManagedScalingStatus", values: &["ENABLED", "DISABLED"], ..DEFAULT };
+pub static ManagedScalingStepSize: Shape = Shape { name: "ManagedScalingStepSize", kind: Kind::Integer, min: Some(1.0), max: Some(10000.0), ..DEFAULT };
+pub static ManagedScalingTargetCapacity: Shape = Shape { name: "ManagedScalingTargetCapacity", kind: Kind::Integer, min: Some(1.0), max: Some(100.0), ..DEFAULT };
+pub static ManagedSecurityGroup: Shape = Shape { name: "ManagedSecurityGroup", kind: Kind::Structure(&[
+    member("arn", Here(&String)),
+    Member { required: true, ..member("status", Here(&ManagedResourceStatus)) },
+    member("statusReason", Here(&String)),
+    Member { required: true, ..member("updatedAt", Here(&Timestamp)) },
+]), ..DEFAULT };
+pub static ManagedSecurityGroups: Shape = Shape { name: "ManagedSecurityGroups", kind: Kind::List(Element::of(Here(&ManagedSecurityGroup))), ..DEFAULT };
+pub static ManagedStorageConfiguration: Shape = Shape { name: "ManagedStorageConfiguration", kind: Kind::Structure(&[
+    member("kmsKeyId", Here(&String)),
+    member("fargateEphemeralStorageKmsKeyId", Here(&String)),
+]), ..DEFAULT };
+pub static ManagedTargetGroup: Shape = Shape { name: "ManagedTargetGroup", kind: Kind::Structure(&[
+    member("arn", Here(&String)),
+    Member { required: true, ..member("status", Here(&ManagedResourceStatus)) },
+    member("statusReason", Here(&String)),
+    Member { required: true, ..member("updatedAt", Here(&Timestamp)) },
+    Member { required: true, ..member("healthCheckPath", Here(&String)) },
+    Member { required: true, ..member("healthCheckPort", Here(&Integer)) },
+    Member { required: true, ..member("port", Here(&Integer)) },
+]), ..DEFAULT };
+pub static ManagedTargetGroups: Shape = Shape { name: "ManagedTargetGroups", kind: Kind::List(Element::of(Here(&ManagedTargetGroup))), ..DEFAULT };
+pub static ManagedTerminationProtection: Shape = Shape { name: "ManagedTerminationProtection", values: &["ENABLED", "DISABLED"], ..DEFAULT };
+pub static MemoryGiBPerVCpuRequest: Shape = Shape { name: "MemoryGiBPerVCpuRequest", kind: Kind::Structure(&[
+    member("min", Here(&BoxedDouble)),
+    member("max", Here(&BoxedDouble)),
+]), ..DEFAULT };
+pub static MemoryMiBRequest: Shape = Shape { name: "MemoryMiBRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("min", Here(&BoxedInteger)) },
+    member("max", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static MetricConfiguration: Shape = Shape { name: "MetricConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("metricNames", Here(&MetricNamesList)) },
+    Member { required: true, ..member("resolutionSeconds", Here(&MetricResolutionSeconds)) },
+]), ..DEFAULT };
+pub static MetricConfigurationList: Shape = Shape { name: "MetricConfigurationList", kind: Kind::List(Element::of(Here(&MetricConfiguration))), min: Some(0.0), max: Some(5.0), ..DEFAULT };
+pub static MetricName: Shape = Shape { name: "MetricName", min: Some(1.0), max: Some(255.0), ..DEFAULT };
+pub static MetricNamesList: Shape = Shape { name: "MetricNamesList", kind: Kind::List(Element::of(Here(&MetricName))), min: Some(1.0), max: Some(5.0), ..DEFAULT };
+pub static MetricResolutionSeconds: Shape = Shape { name: "MetricResolutionSeconds", kind: Kind::Integer, min: Some(20.0), max: Some(60.0), ..DEFAULT };
+pub static MissingVersionException: Shape = Shape { name: "MissingVersionException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static MonitoringConfiguration: Shape = Shape { name: "MonitoringConfiguration", kind: Kind::Structure(&[
+    member("metricConfigurations", Here(&MetricConfigurationList)),
+]), ..DEFAULT };
+pub static MountPoint: Shape = Shape { name: "MountPoint", kind: Kind::Structure(&[
+    member("sourceVolume", Here(&String)),
+    member("containerPath", Here(&String)),
+    member("readOnly", Here(&BoxedBoolean)),
+]), ..DEFAULT };
+pub static MountPointList: Shape = Shape { name: "MountPointList", kind: Kind::List(Element::of(Here(&MountPoint))), ..DEFAULT };
+pub static NamespaceNotFoundException: Shape = Shape { name: "NamespaceNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static NetworkBandwidthGbpsRequest: Shape = Shape { name: "NetworkBandwidthGbpsRequest", kind: Kind::Structure(&[
+    member("min", Here(&BoxedDouble)),
+    member("max", Here(&BoxedDouble)),
+]), ..DEFAULT };
+pub static NetworkBinding: Shape = Shape { name: "NetworkBinding", kind: Kind::Structure(&[
+    member("bindIP", Here(&String)),
+    member("containerPort", Here(&BoxedInteger)),
+    member("hostPort", Here(&BoxedInteger)),
+    member("protocol", Here(&TransportProtocol)),
+    member("containerPortRange", Here(&String)),
+    member("hostPortRange", Here(&String)),
+]), ..DEFAULT };
+pub static NetworkBindings: Shape = Shape { name: "NetworkBindings", kind: Kind::List(Element::of(Here(&NetworkBinding))), ..DEFAULT };
+pub static NetworkConfiguration: Shape = Shape { name: "NetworkConfiguration", kind: Kind::Structure(&[
+    member("awsvpcConfiguration", Here(&AwsVpcConfiguration)),
+]), ..DEFAULT };
+pub static NetworkInterface: Shape = Shape { name: "NetworkInterface", kind: Kind::Structure(&[
+    member("attachmentId", Here(&String)),
+    member("privateIpv4Address", Here(&String)),
+    member("ipv6Address", Here(&String)),
+]), ..DEFAULT };
+pub static NetworkInterfaceCountRequest: Shape = Shape { name: "NetworkInterfaceCountRequest", kind: Kind::Structure(&[
+    member("min", Here(&BoxedInteger)),
+    member("max", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static NetworkInterfaces: Shape = Shape { name: "NetworkInterfaces", kind: Kind::List(Element::of(Here(&NetworkInterface))), ..DEFAULT };
+pub static NetworkMode: Shape = Shape { name: "NetworkMode", values: &["bridge", "host", "awsvpc", "none"], ..DEFAULT };
+pub static NeuronDeviceIds: Shape = Shape { name: "NeuronDeviceIds", kind: Kind::List(Element::of(Here(&String))), ..DEFAULT };
+pub static NoUpdateAvailableException: Shape = Shape { name: "NoUpdateAvailableException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static NvidiaMpsAllocation: Shape = Shape { name: "NvidiaMpsAllocation", kind: Kind::Structure(&[
+    Member { required: true, ..member("memory", Here(&NvidiaMpsAllocationMemoryInteger)) },
+    member("maxComputePercent", Here(&NvidiaMpsAllocationMaxComputePercentInteger)),
+]), ..DEFAULT };
+pub static NvidiaMpsAllocationMaxComputePercentInteger: Shape = Shape { name: "NvidiaMpsAllocationMaxComputePercentInteger", kind: Kind::Integer, min: Some(1.0), max: Some(100.0), ..DEFAULT };
+pub static NvidiaMpsAllocationMemoryInteger: Shape = Shape { name: "NvidiaMpsAllocationMemoryInteger", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
+pub static OSFamily: Shape = Shape { name: "OSFamily", values: &["WINDOWS_SERVER_2019_FULL", "WINDOWS_SERVER_2019_CORE", "WINDOWS_SERVER_2016_FULL", "WINDOWS_SERVER_2004_CORE", "WINDOWS_SERVER_2022_CORE", "WINDOWS_SERVER_2022_FULL", "WINDOWS_SERVER_2025_CORE", "WINDOWS_SERVER_2025_FULL", "WINDOWS_SERVER_20H2_CORE", "LINUX"], ..DEFAULT };
+pub static PidMode: Shape = Shape { name: "PidMode", values: &["host", "task"], ..DEFAULT };
+pub static PlacementConstraint: Shape = Shape { name: "PlacementConstraint", kind: Kind::Structure(&[
+    member("type", Here(&PlacementConstraintType)),
+    member("expression", Here(&String)),
+]), ..DEFAULT };
+pub static PlacementConstraintType: Shape = Shape { name: "PlacementConstraintType", values: &["distinctInstance", "memberOf"], ..DEFAULT };
+pub static PlacementConstraints: Shape = Shape { name: "PlacementConstraints", kind: Kind::List(Element::of(Here(&PlacementConstraint))), ..DEFAULT };
+pub static PlacementStrategies: Shape = Shape { name: "PlacementStrategies", kind: Kind::List(Element::of(Here(&PlacementStrategy))), ..DEFAULT };
+pub static PlacementStrategy: Shape = Shape { name: "PlacementStrategy", kind: Kind::Structure(&[
+    member("type", Here(&PlacementStrategyType)),
+    member("field", Here(&String)),
+]), ..DEFAULT };
+pub static PlacementStrategyType: Shape = Shape { name: "PlacementStrategyType", values: &["random", "spread", "binpack"], ..DEFAULT };
+pub static PlatformDevice: Shape = Shape { name: "PlatformDevice", kind: Kind::Structure(&[
+    Member { required: true, ..member("id", Here(&String)) },
+    Member { required: true, ..member("type", Here(&PlatformDeviceType)) },
+]), ..DEFAULT };
+pub static PlatformDeviceType: Shape = Shape { name: "PlatformDeviceType", values: &["GPU", "NEURON_DEVICE"], ..DEFAULT };
+pub static PlatformDevices: Shape = Shape { name: "PlatformDevices", kind: Kind::List(Element::of(Here(&PlatformDevice))), ..DEFAULT };
+pub static PlatformTaskDefinitionIncompatibilityException: Shape = Shape { name: "PlatformTaskDefinitionIncompatibilityException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static PlatformUnknownException: Shape = Shape { name: "PlatformUnknownException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static PortMapping: Shape = Shape { name: "PortMapping", kind: Kind::Structure(&[
+    member("containerPort", Here(&BoxedInteger)),
+    member("hostPort", Here(&BoxedInteger)),
+    member("protocol", Here(&TransportProtocol)),
+    member("name", Here(&String)),
+    member("appProtocol", Here(&ApplicationProtocol)),
+    member("containerPortRange", Here(&String)),
+]), ..DEFAULT };
+pub static PortMappingList: Shape = Shape { name: "PortMappingList", kind: Kind::List(Element::of(Here(&PortMapping))), ..DEFAULT };
+pub static PortNumber: Shape = Shape { name: "PortNumber", kind: Kind::Integer, min: Some(0.0), max: Some(65535.0), ..DEFAULT };
+pub static PropagateGatewayTags: Shape = Shape { name: "PropagateGatewayTags", values: &["NONE", "GATEWAY"], ..DEFAULT };
+pub static PropagateMITags: Shape = Shape { name: "PropagateMITags", values: &["CAPACITY_PROVIDER", "NONE"], ..DEFAULT };
+pub static PropagateTags: Shape = Shape { name: "PropagateTags", values: &["TASK_DEFINITION", "SERVICE", "NONE"], ..DEFAULT };
+pub static ProtectedTask: Shape = Shape { name: "ProtectedTask", kind: Kind::Structure(&[
+    member("taskArn", Here(&String)),
+    member("protectionEnabled", Here(&Boolean)),
+    member("expirationDate", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static ProtectedTasks: Shape = Shape { name: "ProtectedTasks", kind: Kind::List(Element::of(Here(&ProtectedTask))), ..DEFAULT };
+pub static ProxyConfiguration: Shape = Shape { name: "ProxyConfiguration", kind: Kind::Structure(&[
+    member("type", Here(&ProxyConfigurationType)),
+    Member { required: true, ..member("containerName", Here(&String)) },
+    member("properties", Here(&ProxyConfigurationProperties)),
+]), ..DEFAULT };
+pub static ProxyConfigurationProperties: Shape = Shape { name: "ProxyConfigurationProperties", kind: Kind::List(Element::of(Here(&KeyValuePair))), ..DEFAULT };
+pub static ProxyConfigurationType: Shape = Shape { name: "ProxyConfigurationType", values: &["APPMESH"], ..DEFAULT };
+pub static PutAccountSettingDefaultRequest: Shape = Shape { name: "PutAccountSettingDefaultRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&SettingName)) },
+    Member { required: true, ..member("value", Here(&String)) },
+]), ..DEFAULT };
+pub static PutAccountSettingDefaultResponse: Shape = Shape { name: "PutAccountSettingDefaultResponse", kind: Kind::Structure(&[
+    member("setting", Here(&Setting)),
+]), ..DEFAULT };
+pub static PutAccountSettingRequest: Shape = Shape { name: "PutAccountSettingRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&SettingName)) },
+    Member { required: true, ..member("value", Here(&String)) },
+    member("principalArn", Here(&String)),
+]), ..DEFAULT };
+pub static PutAccountSettingResponse: Shape = Shape { name: "PutAccountSettingResponse", kind: Kind::Structure(&[
+    member("setting", Here(&Setting)),
+]), ..DEFAULT };
+pub static PutAttributesRequest: Shape = Shape { name: "PutAttributesRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    Member { required: true, ..member("attributes", Here(&Attributes)) },
+]), ..DEFAULT };
+pub static PutAttributesResponse: Shape = Shape { name: "PutAttributesResponse", kind: Kind::Structure(&[
+    member("attributes", Here(&Attributes)),
+]), ..DEFAULT };
+pub static PutClusterCapacityProvidersRequest: Shape = Shape { name: "PutClusterCapacityProvidersRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("cluster", Here(&String)) },
+    Member { required: true, ..member("capacityProviders", Here(&StringList)) },
+    Member { required: true, ..member("defaultCapacityProviderStrategy", Here(&CapacityProviderStrategy)) },
+]), ..DEFAULT };
+pub static PutClusterCapacityProvidersResponse: Shape = Shape { name: "PutClusterCapacityProvidersResponse", kind: Kind::Structure(&[
+    member("cluster", Here(&Cluster)),
+]), ..DEFAULT };
+pub static RegisterContainerInstanceRequest: Shape = Shape { name: "RegisterContainerInstanceRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    member("instanceIdentityDocument", Here(&String)),
+    member("instanceIdentityDocumentSignature", Here(&String)),
+    member("totalResources", Here(&Resources)),
+    member("versionInfo", Here(&VersionInfo)),
+    member("containerInstanceArn", Here(&String)),
+    member("attributes", Here(&Attributes)),
+    member("platformDevices", Here(&PlatformDevices)),
+    member("tags", Here(&Tags)),
+]), ..DEFAULT };
+pub static RegisterContainerInstanceResponse: Shape = Shape { name: "RegisterContainerInstanceResponse", kind: Kind::Structure(&[
+    member("containerInstance", Here(&ContainerInstance)),
+]), ..DEFAULT };
+pub static RegisterDaemonTaskDefinitionRequest: Shape = Shape { name: "RegisterDaemonTaskDefinitionRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("family", Here(&String)) },
+    member("taskRoleArn", Here(&String)),
+    member("executionRoleArn", Here(&String)),
+    Member { required: true, ..member("containerDefinitions", Here(&DaemonContainerDefinitionList)) },
+    member("cpu", Here(&String)),
+    member("memory", Here(&String)),
+    member("volumes", Here(&DaemonVolumeList)),
+    member("tags", Here(&Tags)),
+    member("pidMode", Here(&DaemonPidMode)),
+    member("ipcMode", Here(&DaemonIpcMode)),
+]), ..DEFAULT };
+pub static RegisterDaemonTaskDefinitionResponse: Shape = Shape { name: "RegisterDaemonTaskDefinitionResponse", kind: Kind::Structure(&[
+    member("daemonTaskDefinitionArn", Here(&String)),
+]), ..DEFAULT };
+pub static RegisterTaskDefinitionRequest: Shape = Shape { name: "RegisterTaskDefinitionRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("family", Here(&String)) },
+    member("taskRoleArn", Here(&String)),
+    member("executionRoleArn", Here(&String)),
+    member("networkMode", Here(&NetworkMode)),
+    Member { required: true, ..member("containerDefinitions", Here(&ContainerDefinitions)) },
+    member("volumes", Here(&VolumeList)),
+    member("placementConstraints", Here(&TaskDefinitionPlacementConstraints)),
+    member("requiresCompatibilities", Here(&CompatibilityList)),
+    member("cpu", Here(&String)),
+    member("memory", Here(&String)),
+    member("tags", Here(&Tags)),
+    member("pidMode", Here(&PidMode)),
+    member("ipcMode", Here(&IpcMode)),
+    member("proxyConfiguration", Here(&ProxyConfiguration)),
+    member("inferenceAccelerators", Here(&InferenceAccelerators)),
+    member("ephemeralStorage", Here(&EphemeralStorage)),
+    member("runtimePlatform", Here(&RuntimePlatform)),
+    member("enableFaultInjection", Here(&BoxedBoolean)),
+    member("trustedExecutionConfiguration", Here(&TrustedExecutionConfiguration)),
+]), ..DEFAULT };
+pub static RegisterTaskDefinitionResponse: Shape = Shape { name: "RegisterTaskDefinitionResponse", kind: Kind::Structure(&[
+    member("taskDefinition", Here(&TaskDefinition)),
+    member("tags", Here(&Tags)),
+]), ..DEFAULT };
+pub static RepositoryCredentials: Shape = Shape { name: "RepositoryCredentials", kind: Kind::Structure(&[
+    Member { required: true, ..member("credentialsParameter", Here(&String)) },
+]), sensitive: true, ..DEFAULT };
+pub static RequiresAttributes: Shape = Shape { name: "RequiresAttributes", kind: Kind::List(Element::of(Here(&Attribute))), ..DEFAULT };
+pub static ResolvedConfiguration: Shape = Shape { name: "ResolvedConfiguration", kind: Kind::Structure(&[
+    member("loadBalancers", Here(&ServiceRevisionLoadBalancers)),
+    member("vpcLatticeConfigurations", Here(&ServiceRevisionVpcLatticeConfigurations)),
+]), ..DEFAULT };
+pub static Resource: Shape = Shape { name: "Resource", kind: Kind::Structure(&[
+    member("name", Here(&String)),
+    member("type", Here(&String)),
+    member("doubleValue", Here(&Double)),
+    member("longValue", Here(&Long)),
+    member("integerValue", Here(&Integer)),
+    member("stringSetValue", Here(&StringList)),
+]), ..DEFAULT };
+pub static ResourceIds: Shape = Shape { name: "ResourceIds", kind: Kind::List(Element::of(Here(&String))), ..DEFAULT };
+pub static ResourceInUseException: Shape = Shape { name: "ResourceInUseException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static ResourceManagementType: Shape = Shape { name: "ResourceManagementType", values: &["CUSTOMER", "ECS"], ..DEFAULT };
+pub static ResourceNotFoundException: Shape = Shape { name: "ResourceNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static ResourceRequirement: Shape = Shape { name: "ResourceRequirement", kind: Kind::Structure(&[
+    member("value", Here(&String)),
+    Member { required: true, ..member("type", Here(&ResourceType)) },
+    member("sharingStrategy", Here(&SharingStrategy)),
+]), ..DEFAULT };
+pub static ResourceRequirements: Shape = Shape { name: "ResourceRequirements", kind: Kind::List(Element::of(Here(&ResourceRequirement))), ..DEFAULT };
+pub static ResourceType: Shape = Shape { name: "ResourceType", values: &["GPU", "InferenceAccelerator", "NeuronDevice"], ..DEFAULT };
+pub static Resources: Shape = Shape { name: "Resources", kind: Kind::List(Element::of(Here(&Resource))), ..DEFAULT };
+pub static Rollback: Shape = Shape { name: "Rollback", kind: Kind::Structure(&[
+    member("reason", Here(&String)),
+    member("startedAt", Here(&Timestamp)),
+    member("serviceRevisionArn", Here(&String)),
+]), ..DEFAULT };
+pub static RunTaskRequest: Shape = Shape { name: "RunTaskRequest", kind: Kind::Structure(&[
+    member("capacityProviderStrategy", Here(&CapacityProviderStrategy)),
+    member("cluster", Here(&String)),
+    member("count", Here(&BoxedInteger)),
+    member("enableECSManagedTags", Here(&Boolean)),
+    member("enableExecuteCommand", Here(&Boolean)),
+    member("group", Here(&String)),
+    member("launchType", Here(&LaunchType)),
+    member("networkConfiguration", Here(&NetworkConfiguration)),
+    member("overrides", Here(&TaskOverride)),
+    member("placementConstraints", Here(&PlacementConstraints)),
+    member("placementStrategy", Here(&PlacementStrategies)),
+    member("platformVersion", Here(&String)),
+    member("propagateTags", Here(&PropagateTags)),
+    member("referenceId", Here(&String)),
+    member("startedBy", Here(&String)),
+    member("tags", Here(&Tags)),
+    Member { required: true, ..member("taskDefinition", Here(&String)) },
+    Member { idempotency_token: true, ..member("clientToken", Here(&String)) },
+    member("volumeConfigurations", Here(&TaskVolumeConfigurations)),
+]), ..DEFAULT };
+pub static RunTaskResponse: Shape = Shape { name: "RunTaskResponse", kind: Kind::Structure(&[
+    member("tasks", Here(&Tasks)),
+    member("failures", Here(&Failures)),
+]), ..DEFAULT };
+pub static RuntimePlatform: Shape = Shape { name: "RuntimePlatform", kind: Kind::Structure(&[
+    member("cpuArchitecture", Here(&CPUArchitecture)),
+    member("operatingSystemFamily", Here(&OSFamily)),
+]), ..DEFAULT };
+pub static RuntimePlatformOverride: Shape = Shape { name: "RuntimePlatformOverride", kind: Kind::Structure(&[
+    member("cpuArchitecture", Here(&String)),
+]), ..DEFAULT };
+pub static S3FilesVolumeConfiguration: Shape = Shape { name: "S3FilesVolumeConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("fileSystemArn", Here(&String)) },
+    member("rootDirectory", Here(&String)),
+    member("transitEncryptionPort", Here(&BoxedInteger)),
+    member("accessPointArn", Here(&String)),
+]), ..DEFAULT };
+pub static Scale: Shape = Shape { name: "Scale", kind: Kind::Structure(&[
+    member("value", Here(&Double)),
+    member("unit", Here(&ScaleUnit)),
+]), ..DEFAULT };
+pub static ScaleUnit: Shape = Shape { name: "ScaleUnit", values: &["PERCENT"], ..DEFAULT };
+pub static SchedulingStrategy: Shape = Shape { name: "SchedulingStrategy", values: &["REPLICA", "DAEMON"], ..DEFAULT };
+pub static Scope: Shape = Shape { name: "Scope", values: &["task", "shared"], ..DEFAULT };
+pub static Secret: Shape = Shape { name: "Secret", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&String)) },
+    Member { required: true, ..member("valueFrom", Here(&String)) },
+]), ..DEFAULT };
+pub static SecretList: Shape = Shape { name: "SecretList", kind: Kind::List(Element::of(Here(&Secret))), ..DEFAULT };
+pub static SensitiveString: Shape = Shape { name: "SensitiveString", sensitive: true, ..DEFAULT };
+pub static ServerException: Shape = Shape { name: "ServerException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static Service: Shape = Shape { name: "Service", kind: Kind::Structure(&[
+    member("serviceArn", Here(&String)),
+    member("serviceName", Here(&String)),
+    member("clusterArn", Here(&String)),
+    member("loadBalancers", Here(&LoadBalancers)),
+    member("serviceRegistries", Here(&ServiceRegistries)),
+    member("status", Here(&String)),
+    member("desiredCount", Here(&Integer)),
+    member("runningCount", Here(&Integer)),
+    member("pendingCount", Here(&Integer)),
+    member("launchType", Here(&LaunchType)),
+    member("capacityProviderStrategy", Here(&CapacityProviderStrategy)),
+    member("platformVersion", Here(&String)),
+    member("platformFamily", Here(&String)),
+    member("taskDefinition", Here(&String)),
+    member("deploymentConfiguration", Here(&DeploymentConfiguration)),
+    member("taskSets", Here(&TaskSets)),
+    member("deployments", Here(&Deployments)),
+    member("roleArn", Here(&String)),
+    member("events", Here(&ServiceEvents)),
+    member("createdAt", Here(&Timestamp)),
+    member("currentServiceDeployment", Here(&String)),
+    member("currentServiceRevisions", Here(&ServiceCurrentRevisionSummaryList)),
+    member("placementConstraints", Here(&PlacementConstraints)),
+    member("placementStrategy", Here(&PlacementStrategies)),
+    member("networkConfiguration", Here(&NetworkConfiguration)),
+    member("healthCheckGracePeriodSeconds", Here(&BoxedInteger)),
+    member("schedulingStrategy", Here(&SchedulingStrategy)),
+    member("deploymentController", Here(&DeploymentController)),
+    member("tags", Here(&Tags)),
+    member("createdBy", Here(&String)),
+    member("enableECSManagedTags", Here(&Boolean)),
+    member("propagateTags", Here(&PropagateTags)),
+    member("enableExecuteCommand", Here(&Boolean)),
+    member("availabilityZoneRebalancing", Here(&AvailabilityZoneRebalancing)),
+    member("resourceManagementType", Here(&ResourceManagementType)),
+]), ..DEFAULT };
+pub static ServiceConnectAccessLogConfiguration: Shape = Shape { name: "ServiceConnectAccessLogConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("format", Here(&ServiceConnectAccessLoggingFormat)) },
+    member("includeQueryParameters", Here(&ServiceConnectIncludeQueryParameters)),
+]), ..DEFAULT };
+pub static ServiceConnectAccessLoggingFormat: Shape = Shape { name: "ServiceConnectAccessLoggingFormat", values: &["TEXT", "JSON"], ..DEFAULT };
+pub static ServiceConnectClientAlias: Shape = Shape { name: "ServiceConnectClientAlias", kind: Kind::Structure(&[
+    Member { required: true, ..member("port", Here(&PortNumber)) },
+    member("dnsName", Here(&String)),
+    member("testTrafficRules", Here(&ServiceConnectTestTrafficRules)),
+]), ..DEFAULT };
+pub static ServiceConnectClientAliasList: Shape = Shape { name: "ServiceConnectClientAliasList", kind: Kind::List(Element::of(Here(&ServiceConnectClientAlias))), ..DEFAULT };
+pub static ServiceConnectConfiguration: Shape = Shape { name: "ServiceConnectConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("enabled", Here(&Boolean)) },
+    member("namespace", Here(&String)),
+    member("services", Here(&ServiceConnectServiceList)),
+    member("logConfiguration", Here(&LogConfiguration)),
+    member("accessLogConfiguration", Here(&ServiceConnectAccessLogConfiguration)),
+    member("containerConfigurations", Here(&ServiceConnectContainerConfigurations)),
+]), ..DEFAULT };
+pub static ServiceConnectContainerConfiguration: Shape = Shape { name: "ServiceConnectContainerConfiguration", kind: Kind::Structure(&[
+    member("logLevel", Here(&ServiceConnectContainerLogLevel)),
+]), union: true, ..DEFAULT };
+pub static ServiceConnectContainerConfigurations: Shape = Shape { name: "ServiceConnectContainerConfigurations", kind: Kind::List(Element::of(Here(&ServiceConnectContainerConfiguration))), min: Some(0.0), max: Some(10.0), ..DEFAULT };
+pub static ServiceConnectContainerLogLevel: Shape = Shape { name: "ServiceConnectContainerLogLevel", values: &["debug", "info"], ..DEFAULT };
+pub static ServiceConnectIncludeQueryParameters: Shape = Shape { name: "ServiceConnectIncludeQueryParameters", values: &["DISABLED", "ENABLED"], ..DEFAULT };
+pub static ServiceConnectService: Shape = Shape { name: "ServiceConnectService", kind: Kind::Structure(&[
+    Member { required: true, ..member("portName", Here(&String)) },
+    member("discoveryName", Here(&String)),
+    member("clientAliases", Here(&ServiceConnectClientAliasList)),
+    member("ingressPortOverride", Here(&PortNumber)),
+    member("timeout", Here(&TimeoutConfiguration)),
+    member("tls", Here(&ServiceConnectTlsConfiguration)),
+]), ..DEFAULT };
+pub static ServiceConnectServiceList: Shape = Shape { name: "ServiceConnectServiceList", kind: Kind::List(Element::of(Here(&ServiceConnectService))), ..DEFAULT };
+pub static ServiceConnectServiceResource: Shape = Shape { name: "ServiceConnectServiceResource", kind: Kind::Structure(&[
+    member("discoveryName", Here(&String)),
+    member("discoveryArn", Here(&String)),
+]), ..DEFAULT };
+pub static ServiceConnectServiceResourceList: Shape = Shape { name: "ServiceConnectServiceResourceList", kind: Kind::List(Element::of(Here(&ServiceConnectServiceResource))), ..DEFAULT };
+pub static ServiceConnectTestTrafficHeaderMatchRules: Shape = Shape { name: "ServiceConnectTestTrafficHeaderMatchRules", kind: Kind::Structure(&[
+    Member { required: true, ..member("exact", Here(&String)) },
+]), ..DEFAULT };
+pub static ServiceConnectTestTrafficHeaderRules: Shape = Shape { name: "ServiceConnectTestTrafficHeaderRules", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&String)) },
+    member("value", Here(&ServiceConnectTestTrafficHeaderMatchRules)),
+]), ..DEFAULT };
+pub static ServiceConnectTestTrafficRules: Shape = Shape { name: "ServiceConnectTestTrafficRules", kind: Kind::Structure(&[
+    Member { required: true, ..member("header", Here(&ServiceConnectTestTrafficHeaderRules)) },
+]), ..DEFAULT };
+pub static ServiceConnectTlsCertificateAuthority: Shape = Shape { name: "ServiceConnectTlsCertificateAuthority", kind: Kind::Structure(&[
+    member("awsPcaAuthorityArn", Here(&String)),
+]), ..DEFAULT };
+pub static ServiceConnectTlsConfiguration: Shape = Shape { name: "ServiceConnectTlsConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("issuerCertificateAuthority", Here(&ServiceConnectTlsCertificateAuthority)) },
+    member("kmsKey", Here(&String)),
+    member("roleArn", Here(&String)),
+]), ..DEFAULT };
+pub static ServiceCurrentRevisionSummary: Shape = Shape { name: "ServiceCurrentRevisionSummary", kind: Kind::Structure(&[
+    member("arn", Here(&String)),
+    member("requestedTaskCount", Here(&Integer)),
+    member("runningTaskCount", Here(&Integer)),
+    member("pendingTaskCount", Here(&Integer)),
+]), ..DEFAULT };
+pub static ServiceCurrentRevisionSummaryList: Shape = Shape { name: "ServiceCurrentRevisionSummaryList", kind: Kind::List(Element::of(Here(&ServiceCurrentRevisionSummary))), ..DEFAULT };
+pub static ServiceDeployment: Shape = Shape { name: "ServiceDeployment", kind: Kind::Structure(&[
+    member("serviceDeploymentArn", Here(&String)),
+    member("serviceArn", Here(&String)),
+    member("clusterArn", Here(&String)),
+    member("createdAt", Here(&Timestamp)),
+    member("startedAt", Here(&Timestamp)),
+    member("finishedAt", Here(&Timestamp)),
+    member("stoppedAt", Here(&Timestamp)),
+    member("updatedAt", Here(&Timestamp)),
+    member("sourceServiceRevisions", Here(&ServiceRevisionsSummaryList)),
+    member("targetServiceRevision", Here(&ServiceRevisionSummary)),
+    member("status", Here(&ServiceDeploymentStatus)),
+    member("statusReason", Here(&String)),
+    member("lifecycleStage", Here(&ServiceDeploymentLifecycleStage)),
+    member("lifecycleHookDetails", Here(&DeploymentLifecycleHookDetailList)),
+    member("deploymentConfiguration", Here(&DeploymentConfiguration)),
+    member("rollback", Here(&Rollback)),
+    member("deploymentCircuitBreaker", Here(&ServiceDeploymentCircuitBreaker)),
+    member("alarms", Here(&ServiceDeploymentAlarms)),
+]), ..DEFAULT };
+pub static ServiceDeploymentAlarms: Shape = Shape { name: "ServiceDeploymentAlarms", kind: Kind::Structure(&[
+    member("status", Here(&ServiceDeploymentRollbackMonitorsStatus)),
+    member("alarmNames", Here(&StringList)),
+    member("triggeredAlarmNames", Here(&StringList)),
+]), ..DEFAULT };
+pub static ServiceDeploymentBrief: Shape = Shape { name: "ServiceDeploymentBrief", kind: Kind::Structure(&[
+    member("serviceDeploymentArn", Here(&String)),
+    member("serviceArn", Here(&String)),
+    member("clusterArn", Here(&String)),
+    member("startedAt", Here(&Timestamp)),
+    member("createdAt", Here(&Timestamp)),
+    member("finishedAt", Here(&Timestamp)),
+    member("targetServiceRevisionArn", Here(&String)),
+    member("status", Here(&ServiceDeploymentStatus)),
+    member("statusReason", Here(&String)),
+]), ..DEFAULT };
+pub static ServiceDeploymentCircuitBreaker: Shape = Shape { name: "ServiceDeploymentCircuitBreaker", kind: Kind::Structure(&[
+    member("status", Here(&ServiceDeploymentRollbackMonitorsStatus)),
+    member("failureCount", Here(&Integer)),
+    member("threshold", Here(&Integer)),
+]), ..DEFAULT };
+pub static ServiceDeploymentLifecycleStage: Shape = Shape { name: "ServiceDeploymentLifecycleStage", values: &["RECONCILE_SERVICE", "PRE_SCALE_UP", "SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT", "BAKE_TIME", "CLEAN_UP"], ..DEFAULT };
+pub static ServiceDeploymentNotFoundException: Shape = Shape { name: "ServiceDeploymentNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static ServiceDeploymentRollbackMonitorsStatus: Shape = Shape { name: "ServiceDeploymentRollbackMonitorsStatus", values: &["TRIGGERED", "MONITORING", "MONITORING_COMPLETE", "DISABLED"], ..DEFAULT };
+pub static ServiceDeploymentStatus: Shape = Shape { name: "ServiceDeploymentStatus", values: &["PENDING", "SUCCESSFUL", "STOPPED", "STOP_REQUESTED", "IN_PROGRESS", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"], ..DEFAULT };
+pub static ServiceDeploymentStatusList: Shape = Shape { name: "ServiceDeploymentStatusList", kind: Kind::List(Element::of(Here(&ServiceDeploymentStatus))), ..DEFAULT };
+pub static ServiceDeployments: Shape = Shape { name: "ServiceDeployments", kind: Kind::List(Element::of(Here(&ServiceDeployment))), ..DEFAULT };
+pub static ServiceDeploymentsBrief: Shape = Shape { name: "ServiceDeploymentsBrief", kind: Kind::List(Element::of(Here(&ServiceDeploymentBrief))), ..DEFAULT };
+pub static ServiceEvent: Shape = Shape { name: "ServiceEvent", kind: Kind::Structure(&[
+    member("id", Here(&String)),
+    member("createdAt", Here(&Timestamp)),
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static ServiceEvents: Shape = Shape { name: "ServiceEvents", kind: Kind::List(Element::of(Here(&ServiceEvent))), ..DEFAULT };
+pub static ServiceField: Shape = Shape { name: "ServiceField", values: &["TAGS"], ..DEFAULT };
+pub static ServiceFieldList: Shape = Shape { name: "ServiceFieldList", kind: Kind::List(Element::of(Here(&ServiceField))), ..DEFAULT };
+pub static ServiceManagedEBSVolumeConfiguration: Shape = Shape { name: "ServiceManagedEBSVolumeConfiguration", kind: Kind::Structure(&[
+    member("encrypted", Here(&BoxedBoolean)),
+    member("kmsKeyId", Here(&EBSKMSKeyId)),
+    member("volumeType", Here(&EBSVolumeType)),
+    member("sizeInGiB", Here(&BoxedInteger)),
+    member("snapshotId", Here(&EBSSnapshotId)),
+    member("volumeInitializationRate", Here(&BoxedInteger)),
+    member("iops", Here(&BoxedInteger)),
+    member("throughput", Here(&BoxedInteger)),
+    member("tagSpecifications", Here(&EBSTagSpecifications)),
+    Member { required: true, ..member("roleArn", Here(&IAMRoleArn)) },
+    member("filesystemType", Here(&TaskFilesystemType)),
+]), ..DEFAULT };
+pub static ServiceNotActiveException: Shape = Shape { name: "ServiceNotActiveException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static ServiceNotFoundException: Shape = Shape { name: "ServiceNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static ServiceRegistries: Shape = Shape { name: "ServiceRegistries", kind: Kind::List(Element::of(Here(&ServiceRegistry))), ..DEFAULT };
+pub static ServiceRegistry: Shape = Shape { name: "ServiceRegistry", kind: Kind::Structure(&[
+    member("registryArn", Here(&String)),
+    member("port", Here(&BoxedInteger)),
+    member("containerName", Here(&String)),
+    member("containerPort", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static ServiceRevision: Shape = Shape { name: "ServiceRevision", kind: Kind::Structure(&[
+    member("serviceRevisionArn", Here(&String)),
+    member("serviceArn", Here(&String)),
+    member("clusterArn", Here(&String)),
+    member("taskDefinition", Here(&String)),
+    member("capacityProviderStrategy", Here(&CapacityProviderStrategy)),
+    member("launchType", Here(&LaunchType)),
+    member("platformVersion", Here(&String)),
+    member("platformFamily", Here(&String)),
+    member("loadBalancers", Here(&LoadBalancers)),
+    member("serviceRegistries", Here(&ServiceRegistries)),
+    member("networkConfiguration", Here(&NetworkConfiguration)),
+    member("containerImages", Here(&ContainerImages)),
+    member("guardDutyEnabled", Here(&Boolean)),
+    member("serviceConnectConfiguration", Here(&ServiceConnectConfiguration)),
+    member("volumeConfigurations", Here(&ServiceVolumeConfigurations)),
+    member("fargateEphemeralStorage", Here(&DeploymentEphemeralStorage)),
+    member("createdAt", Here(&Timestamp)),
+    member("vpcLatticeConfigurations", Here(&VpcLatticeConfigurations)),
+    member("resolvedConfiguration", Here(&ResolvedConfiguration)),
+    member("ecsManagedResources", Here(&ECSManagedResources)),
+    member("overrides", Here(&ServiceRevisionOverrides)),
+    member("gatewayConnectors", Here(&GatewayConnectorList)),
+    member("monitoring", Here(&MonitoringConfiguration)),
+]), ..DEFAULT };
+pub static ServiceRevisionCleanup: Shape = Shape { name: "ServiceRevisionCleanup", values: &["BLOCKING", "DEFERRED"], ..DEFAULT };
+pub static ServiceRevisionLoadBalancer: Shape = Shape { name: "ServiceRevisionLoadBalancer", kind: Kind::Structure(&[
+    member("targetGroupArn", Here(&String)),
+    member("productionListenerRule", Here(&String)),
+]), ..DEFAULT };
+pub static ServiceRevisionLoadBalancers: Shape = Shape { name: "ServiceRevisionLoadBalancers", kind: Kind::List(Element::of(Here(&ServiceRevisionLoadBalancer))), ..DEFAULT };
+pub static ServiceRevisionOverrides: Shape = Shape { name: "ServiceRevisionOverrides", kind: Kind::Structure(&[
+    member("runtimePlatform", Here(&RuntimePlatformOverride)),
+]), ..DEFAULT };
+pub static ServiceRevisionSummary: Shape = Shape { name: "ServiceRevisionSummary", kind: Kind::Structure(&[
+    member("arn", Here(&String)),
+    member("requestedTaskCount", Here(&Integer)),
+    member("runningTaskCount", Here(&Integer)),
+    member("pendingTaskCount", Here(&Integer)),
+    Member { boxed: true, ..member("requestedTestTrafficWeight", Here(&Double)) },
+    Member { boxed: true, ..member("requestedProductionTrafficWeight", Here(&Double)) },
+]), ..DEFAULT };
+pub static ServiceRevisionVpcLatticeConfiguration: Shape = Shape { name: "ServiceRevisionVpcLatticeConfiguration", kind: Kind::Structure(&[
+    member("targetGroupArn", Here(&String)),
+    member("productionListenerRule", Here(&String)),
+]), ..DEFAULT };
+pub static ServiceRevisionVpcLatticeConfigurations: Shape = Shape { name: "ServiceRevisionVpcLatticeConfigurations", kind: Kind::List(Element::of(Here(&ServiceRevisionVpcLatticeConfiguration))), ..DEFAULT };
+pub static ServiceRevisions: Shape = Shape { name: "ServiceRevisions", kind: Kind::List(Element::of(Here(&ServiceRevision))), ..DEFAULT };
+pub static ServiceRevisionsSummaryList: Shape = Shape { name: "ServiceRevisionsSummaryList", kind: Kind::List(Element::of(Here(&ServiceRevisionSummary))), ..DEFAULT };
+pub static ServiceVolumeConfiguration: Shape = Shape { name: "ServiceVolumeConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&ECSVolumeName)) },
+    member("managedEBSVolume", Here(&ServiceManagedEBSVolumeConfiguration)),
+]), ..DEFAULT };
+pub static ServiceVolumeConfigurations: Shape = Shape { name: "ServiceVolumeConfigurations", kind: Kind::List(Element::of(Here(&ServiceVolumeConfiguration))), ..DEFAULT };
+pub static Services: Shape = Shape { name: "Services", kind: Kind::List(Element::of(Here(&Service))), ..DEFAULT };
+pub static Session: Shape = Shape { name: "Session", kind: Kind::Structure(&[
+    member("sessionId", Here(&String)),
+    member("streamUrl", Here(&String)),
+    member("tokenValue", Here(&SensitiveString)),
+]), ..DEFAULT };
+pub static Setting: Shape = Shape { name: "Setting", kind: Kind::Structure(&[
+    member("name", Here(&SettingName)),
+    member("value", Here(&String)),
+    member("principalArn", Here(&String)),
+    member("type", Here(&SettingType)),
+]), ..DEFAULT };
+pub static SettingName: Shape = Shape { name: "SettingName", values: &["serviceLongArnFormat", "taskLongArnFormat", "containerInstanceLongArnFormat", "awsvpcTrunking", "containerInsights", "fargateFIPSMode", "tagResourceAuthorization", "fargateTaskRetirementWaitPeriod", "guardDutyActivate", "defaultLogDriverMode", "fargateEventWindows"], ..DEFAULT };
+pub static SettingType: Shape = Shape { name: "SettingType", values: &["user", "aws_managed"], ..DEFAULT };
+pub static Settings: Shape = Shape { name: "Settings", kind: Kind::List(Element::of(Here(&Setting))), ..DEFAULT };
+pub static SharingStrategy: Shape = Shape { name: "SharingStrategy", kind: Kind::Structure(&[
+    member("nvidiaMps", Here(&NvidiaMpsAllocation)),
+]), union: true, ..DEFAULT };
+pub static SortOrder: Shape = Shape { name: "SortOrder", values: &["ASC", "DESC"], ..DEFAULT };
+pub static StabilityStatus: Shape = Shape { name: "StabilityStatus", values: &["STEADY_STATE", "STABILIZING"], ..DEFAULT };
+pub static StartTaskRequest: Shape = Shape { name: "StartTaskRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    Member { required: true, ..member("containerInstances", Here(&StringList)) },
+    member("enableECSManagedTags", Here(&Boolean)),
+    member("enableExecuteCommand", Here(&Boolean)),
+    member("group", Here(&String)),
+    member("networkConfiguration", Here(&NetworkConfiguration)),
+    member("overrides", Here(&TaskOverride)),
+    member("propagateTags", Here(&PropagateTags)),
+    member("referenceId", Here(&String)),
+    member("startedBy", Here(&String)),
+    member("tags", Here(&Tags)),
+    Member { required: true, ..member("taskDefinition", Here(&String)) },
+    member("volumeConfigurations", Here(&TaskVolumeConfigurations)),
+]), ..DEFAULT };
+pub static StartTaskResponse: Shape = Shape { name: "StartTaskResponse", kind: Kind::Structure(&[
+    member("tasks", Here(&Tasks)),
+    member("failures", Here(&Failures)),
+]), ..DEFAULT };
+pub static Statistics: Shape = Shape { name: "Statistics", kind: Kind::List(Element::of(Here(&KeyValuePair))), ..DEFAULT };
+pub static StopServiceDeploymentRequest: Shape = Shape { name: "StopServiceDeploymentRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("serviceDeploymentArn", Here(&String)) },
+    member("stopType", Here(&StopServiceDeploymentStopType)),
+]), ..DEFAULT };
+pub static StopServiceDeploymentResponse: Shape = Shape { name: "StopServiceDeploymentResponse", kind: Kind::Structure(&[
+    member("serviceDeploymentArn", Here(&String)),
+]), ..DEFAULT };
+pub static StopServiceDeploymentStopType: Shape = Shape { name: "StopServiceDeploymentStopType", values: &["ABORT", "ROLLBACK"], ..DEFAULT };
+pub static StopTaskRequest: Shape = Shape { name: "StopTaskRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    Member { required: true, ..member("task", Here(&String)) },
+    member("reason", Here(&String)),
+]), ..DEFAULT };
+pub static StopTaskResponse: Shape = Shape { name: "StopTaskResponse", kind: Kind::Structure(&[
+    member("task", Here(&Task)),
+]), ..DEFAULT };
+pub static String: Shape = Shape { name: "String", ..DEFAULT };
+pub static StringList: Shape = Shape { name: "StringList", kind: Kind::List(Element::of(Here(&String))), ..DEFAULT };
+pub static StringMap: Shape = Shape { name: "StringMap", kind: Kind::Map { key: Element::of(Here(&String)), value: Element::of(Here(&String)) }, ..DEFAULT };
+pub static SubmitAttachmentStateChangesRequest: Shape = Shape { name: "SubmitAttachmentStateChangesRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    Member { required: true, ..member("attachments", Here(&AttachmentStateChanges)) },
+]), ..DEFAULT };
+pub static SubmitAttachmentStateChangesResponse: Shape = Shape { name: "SubmitAttachmentStateChangesResponse", kind: Kind::Structure(&[
+    member("acknowledgment", Here(&String)),
+]), ..DEFAULT };
+pub static SubmitContainerStateChangeRequest: Shape = Shape { name: "SubmitContainerStateChangeRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    member("task", Here(&String)),
+    member("containerName", Here(&String)),
+    member("runtimeId", Here(&String)),
+    member("status", Here(&String)),
+    member("exitCode", Here(&BoxedInteger)),
+    member("reason", Here(&String)),
+    member("networkBindings", Here(&NetworkBindings)),
+]), ..DEFAULT };
+pub static SubmitContainerStateChangeResponse: Shape = Shape { name: "SubmitContainerStateChangeResponse", kind: Kind::Structure(&[
+    member("acknowledgment", Here(&String)),
+]), ..DEFAULT };
+pub static SubmitTaskStateChangeRequest: Shape = Shape { name: "SubmitTaskStateChangeRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    member("task", Here(&String)),
+    member("status", Here(&String)),
+    member("reason", Here(&String)),
+    member("containers", Here(&ContainerStateChanges)),
+    member("attachments", Here(&AttachmentStateChanges)),
+    member("managedAgents", Here(&ManagedAgentStateChanges)),
+    member("pullStartedAt", Here(&Timestamp)),
+    member("pullStoppedAt", Here(&Timestamp)),
+    member("executionStoppedAt", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static SubmitTaskStateChangeResponse: Shape = Shape { name: "SubmitTaskStateChangeResponse", kind: Kind::Structure(&[
+    member("acknowledgment", Here(&String)),
+]), ..DEFAULT };
+pub static SystemControl: Shape = Shape { name: "SystemControl", kind: Kind::Structure(&[
+    member("namespace", Here(&String)),
+    member("value", Here(&String)),
+]), ..DEFAULT };
+pub static SystemControls: Shape = Shape { name: "SystemControls", kind: Kind::List(Element::of(Here(&SystemControl))), ..DEFAULT };
+pub static Tag: Shape = Shape { name: "Tag", kind: Kind::Structure(&[
+    member("key", Here(&TagKey)),
+    member("value", Here(&TagValue)),
+]), ..DEFAULT };
+pub static TagKey: Shape = Shape { name: "TagKey", min: Some(1.0), max: Some(128.0), pattern: Some(&PATTERN_1), ..DEFAULT };
+pub static TagKeys: Shape = Shape { name: "TagKeys", kind: Kind::List(Element::of(Here(&TagKey))), ..DEFAULT };
+pub static TagResourceRequest: Shape = Shape { name: "TagResourceRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("resourceArn", Here(&String)) },
+    Member { required: true, ..member("tags", Here(&Tags)) },
+]), ..DEFAULT };
+pub static TagResourceResponse: Shape = Shape { name: "TagResourceResponse", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static TagValue: Shape = Shape { name: "TagValue", min: Some(0.0), max: Some(256.0), pattern: Some(&PATTERN_1), ..DEFAULT };
+pub static Tags: Shape = Shape { name: "Tags", kind: Kind::List(Element::of(Here(&Tag))), min: Some(0.0), max: Some(50.0), ..DEFAULT };
+pub static TargetNotConnectedException: Shape = Shape { name: "TargetNotConnectedException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static TargetNotFoundException: Shape = Shape { name: "TargetNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static TargetType: Shape = Shape { name: "TargetType", values: &["container-instance"], ..DEFAULT };
+pub static Task: Shape = Shape { name: "Task", kind: Kind::Structure(&[
+    member("attachments", Here(&Attachments)),
+    member("attributes", Here(&Attributes)),
+    member("availabilityZone", Here(&String)),
+    member("capacityProviderName", Here(&String)),
+    member("clusterArn", Here(&String)),
+    member("connectivity", Here(&Connectivity)),
+    member("connectivityAt", Here(&Timestamp)),
+    member("containerInstanceArn", Here(&String)),
+    member("containers", Here(&Containers)),
+    member("cpu", Here(&String)),
+    member("createdAt", Here(&Timestamp)),
+    member("desiredStatus", Here(&String)),
+    member("enableExecuteCommand", Here(&Boolean)),
+    member("executionStoppedAt", Here(&Timestamp)),
+    member("group", Here(&String)),
+    member("healthStatus", Here(&HealthStatus)),
+    member("inferenceAccelerators", Here(&InferenceAccelerators)),
+    member("lastStatus", Here(&String)),
+    member("launchType", Here(&LaunchType)),
+    member("memory", Here(&String)),
+    member("overrides", Here(&TaskOverride)),
+    member("platformVersion", Here(&String)),
+    member("platformFamily", Here(&String)),
+    member("pullStartedAt", Here(&Timestamp)),
+    member("pullStoppedAt", Here(&Timestamp)),
+    member("startedAt", Here(&Timestamp)),
+    member("startedBy", Here(&String)),
+    member("stopCode", Here(&TaskStopCode)),
+    member("stoppedAt", Here(&Timestamp)),
+    member("stoppedReason", Here(&String)),
+    member("stoppingAt", Here(&Timestamp)),
+    member("tags", Here(&Tags)),
+    member("taskArn", Here(&String)),
+    member("taskDefinitionArn", Here(&String)),
+    member("version", Here(&Long)),
+    member("ephemeralStorage", Here(&EphemeralStorage)),
+    member("fargateEphemeralStorage", Here(&TaskEphemeralStorage)),
+    member("trustedExecutionSummary", Here(&TrustedExecutionSummary)),
+]), ..DEFAULT };
+pub static TaskDefinition: Shape = Shape { name: "TaskDefinition", kind: Kind::Structure(&[
+    member("taskDefinitionArn", Here(&String)),
+    member("containerDefinitions", Here(&ContainerDefinitions)),
+    member("family", Here(&String)),
+    member("taskRoleArn", Here(&String)),
+    member("executionRoleArn", Here(&String)),
+    member("networkMode", Here(&NetworkMode)),
+    member("revision", Here(&Integer)),
+    member("volumes", Here(&VolumeList)),
+    member("status", Here(&TaskDefinitionStatus)),
+    member("requiresAttributes", Here(&RequiresAttributes)),
+    member("placementConstraints", Here(&TaskDefinitionPlacementConstraints)),
+    member("compatibilities", Here(&CompatibilityList)),
+    member("runtimePlatform", Here(&RuntimePlatform)),
+    member("requiresCompatibilities", Here(&CompatibilityList)),
+    member("cpu", Here(&String)),
+    member("memory", Here(&String)),
+    member("inferenceAccelerators", Here(&InferenceAccelerators)),
+    member("pidMode", Here(&PidMode)),
+    member("ipcMode", Here(&IpcMode)),
+    member("proxyConfiguration", Here(&ProxyConfiguration)),
+    member("registeredAt", Here(&Timestamp)),
+    member("deregisteredAt", Here(&Timestamp)),
+    member("deleteRequestedAt", Here(&Timestamp)),
+    member("registeredBy", Here(&String)),
+    member("ephemeralStorage", Here(&EphemeralStorage)),
+    member("enableFaultInjection", Here(&BoxedBoolean)),
+    member("trustedExecutionConfiguration", Here(&TrustedExecutionConfiguration)),
+]), ..DEFAULT };
+pub static TaskDefinitionFamilyStatus: Shape = Shape { name: "TaskDefinitionFamilyStatus", values: &["ACTIVE", "INACTIVE", "ALL"], ..DEFAULT };
+pub static TaskDefinitionField: Shape = Shape { name: "TaskDefinitionField", values: &["TAGS"], ..DEFAULT };
+pub static TaskDefinitionFieldList: Shape = Shape { name: "TaskDefinitionFieldList", kind: Kind::List(Element::of(Here(&TaskDefinitionField))), ..DEFAULT };
+pub static TaskDefinitionList: Shape = Shape { name: "TaskDefinitionList", kind: Kind::List(Element::of(Here(&TaskDefinition))), ..DEFAULT };
+pub static TaskDefinitionPlacementConstraint: Shape = Shape { name: "TaskDefinitionPlacementConstraint", kind: Kind::Structure(&[
+    member("type", Here(&TaskDefinitionPlacementConstraintType)),
+    member("expression", Here(&String)),
+]), ..DEFAULT };
+pub static TaskDefinitionPlacementConstraintType: Shape = Shape { name: "TaskDefinitionPlacementConstraintType", values: &["memberOf"], ..DEFAULT };
+pub static TaskDefinitionPlacementConstraints: Shape = Shape { name: "TaskDefinitionPlacementConstraints", kind: Kind::List(Element::of(Here(&TaskDefinitionPlacementConstraint))), ..DEFAULT };
+pub static TaskDefinitionStatus: Shape = Shape { name: "TaskDefinitionStatus", values: &["ACTIVE", "INACTIVE", "DELETE_IN_PROGRESS"], ..DEFAULT };
+pub static TaskEphemeralStorage: Shape = Shape { name: "TaskEphemeralStorage", kind: Kind::Structure(&[
+    member("sizeInGiB", Here(&Integer)),
+    member("kmsKeyId", Here(&String)),
+]), ..DEFAULT };
+pub static TaskField: Shape = Shape { name: "TaskField", values: &["TAGS"], ..DEFAULT };
+pub static TaskFieldList: Shape = Shape { name: "TaskFieldList", kind: Kind::List(Element::of(Here(&TaskField))), ..DEFAULT };
+pub static TaskFilesystemType: Shape = Shape { name: "TaskFilesystemType", values: &["ext3", "ext4", "xfs", "ntfs"], ..DEFAULT };
+pub static TaskManagedEBSVolumeConfiguration: Shape = Shape { name: "TaskManagedEBSVolumeConfiguration", kind: Kind::Structure(&[
+    member("encrypted", Here(&BoxedBoolean)),
+    member("kmsKeyId", Here(&EBSKMSKeyId)),
+    member("volumeType", Here(&EBSVolumeType)),
+    member("sizeInGiB", Here(&BoxedInteger)),
+    member("snapshotId", Here(&EBSSnapshotId)),
+    member("volumeInitializationRate", Here(&BoxedInteger)),
+    member("iops", Here(&BoxedInteger)),
+    member("throughput", Here(&BoxedInteger)),
+    member("tagSpecifications", Here(&EBSTagSpecifications)),
+    Member { required: true, ..member("roleArn", Here(&IAMRoleArn)) },
+    member("terminationPolicy", Here(&TaskManagedEBSVolumeTerminationPolicy)),
+    member("filesystemType", Here(&TaskFilesystemType)),
+]), ..DEFAULT };
+pub static TaskManagedEBSVolumeTerminationPolicy: Shape = Shape { name: "TaskManagedEBSVolumeTerminationPolicy", kind: Kind::Structure(&[
+    Member { required: true, ..member("deleteOnTermination", Here(&BoxedBoolean)) },
+]), ..DEFAULT };
+pub static TaskOverride: Shape = Shape { name: "TaskOverride", kind: Kind::Structure(&[
+    member("containerOverrides", Here(&ContainerOverrides)),
+    member("cpu", Here(&String)),
+    member("inferenceAcceleratorOverrides", Here(&InferenceAcceleratorOverrides)),
+    member("executionRoleArn", Here(&String)),
+    member("memory", Here(&String)),
+    member("taskRoleArn", Here(&String)),
+    member("ephemeralStorage", Here(&EphemeralStorage)),
+]), ..DEFAULT };
+pub static TaskSet: Shape = Shape { name: "TaskSet", kind: Kind::Structure(&[
+    member("id", Here(&String)),
+    member("taskSetArn", Here(&String)),
+    member("serviceArn", Here(&String)),
+    member("clusterArn", Here(&String)),
+    member("startedBy", Here(&String)),
+    member("externalId", Here(&String)),
+    member("status", Here(&String)),
+    member("taskDefinition", Here(&String)),
+    member("computedDesiredCount", Here(&Integer)),
+    member("pendingCount", Here(&Integer)),
+    member("runningCount", Here(&Integer)),
+    member("createdAt", Here(&Timestamp)),
+    member("updatedAt", Here(&Timestamp)),
+    member("launchType", Here(&LaunchType)),
+    member("capacityProviderStrategy", Here(&CapacityProviderStrategy)),
+    member("platformVersion", Here(&String)),
+    member("platformFamily", Here(&String)),
+    member("networkConfiguration", Here(&NetworkConfiguration)),
+    member("loadBalancers", Here(&LoadBalancers)),
+    member("serviceRegistries", Here(&ServiceRegistries)),
+    member("scale", Here(&Scale)),
+    member("stabilityStatus", Here(&StabilityStatus)),
+    member("stabilityStatusAt", Here(&Timestamp)),
+    member("tags", Here(&Tags)),
+    member("fargateEphemeralStorage", Here(&DeploymentEphemeralStorage)),
+]), ..DEFAULT };
+pub static TaskSetField: Shape = Shape { name: "TaskSetField", values: &["TAGS"], ..DEFAULT };
+pub static TaskSetFieldList: Shape = Shape { name: "TaskSetFieldList", kind: Kind::List(Element::of(Here(&TaskSetField))), ..DEFAULT };
+pub static TaskSetNotFoundException: Shape = Shape { name: "TaskSetNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static TaskSets: Shape = Shape { name: "TaskSets", kind: Kind::List(Element::of(Here(&TaskSet))), ..DEFAULT };
+pub static TaskStopCode: Shape = Shape { name: "TaskStopCode", values: &["TaskFailedToStart", "EssentialContainerExited", "UserInitiated", "ServiceSchedulerInitiated", "SpotInterruption", "TerminationNotice", "InfrastructureHealth"], ..DEFAULT };
+pub static TaskVolumeConfiguration: Shape = Shape { name: "TaskVolumeConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&ECSVolumeName)) },
+    member("managedEBSVolume", Here(&TaskManagedEBSVolumeConfiguration)),
+]), ..DEFAULT };
+pub static TaskVolumeConfigurations: Shape = Shape { name: "TaskVolumeConfigurations", kind: Kind::List(Element::of(Here(&TaskVolumeConfiguration))), ..DEFAULT };
+pub static TaskVolumeStorageGiB: Shape = Shape { name: "TaskVolumeStorageGiB", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
+pub static Tasks: Shape = Shape { name: "Tasks", kind: Kind::List(Element::of(Here(&Task))), ..DEFAULT };
+pub static ThresholdConfiguration: Shape = Shape { name: "ThresholdConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("type", Here(&ThresholdType)) },
+    Member { required: true, ..member("value", Here(&Integer)) },
+]), ..DEFAULT };
+pub static ThresholdType: Shape = Shape { name: "ThresholdType", values: &["COUNT", "BOUNDED_PERCENT", "UNBOUNDED_PERCENT"], ..DEFAULT };
+pub static TimeoutConfiguration: Shape = Shape { name: "TimeoutConfiguration", kind: Kind::Structure(&[
+    member("idleTimeoutSeconds", Here(&Duration)),
+    member("perRequestTimeoutSeconds", Here(&Duration)),
+]), ..DEFAULT };
+pub static Timestamp: Shape = Shape { name: "Timestamp", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static Tmpfs: Shape = Shape { name: "Tmpfs", kind: Kind::Structure(&[
+    Member { required: true, ..member("containerPath", Here(&String)) },
+    Member { required: true, ..member("size", Here(&Integer)) },
+    member("mountOptions", Here(&StringList)),
+]), ..DEFAULT };
+pub static TmpfsList: Shape = Shape { name: "TmpfsList", kind: Kind::List(Element::of(Here(&Tmpfs))), ..DEFAULT };
+pub static TotalLocalStorageGBRequest: Shape = Shape { name: "TotalLocalStorageGBRequest", kind: Kind::Structure(&[
+    member("min", Here(&BoxedDouble)),
+    member("max", Here(&BoxedDouble)),
+]), ..DEFAULT };
+pub static TransportProtocol: Shape = Shape { name: "TransportProtocol", values: &["tcp", "udp"], ..DEFAULT };
+pub static TrustedExecutionConfiguration: Shape = Shape { name: "TrustedExecutionConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("isolationMode", Here(&IsolationMode)) },
+    member("attestationPolicy", Here(&String)),
+]), ..DEFAULT };
+pub static TrustedExecutionSummary: Shape = Shape { name: "TrustedExecutionSummary", kind: Kind::Structure(&[
+    Member { required: true, ..member("isolationMode", Here(&IsolationMode)) },
+    member("attestationPolicyStatus", Here(&AttestationPolicyStatus)),
+]), ..DEFAULT };
+pub static Ulimit: Shape = Shape { name: "Ulimit", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&UlimitName)) },
+    Member { required: true, ..member("softLimit", Here(&Integer)) },
+    Member { required: true, ..member("hardLimit", Here(&Integer)) },
+]), ..DEFAULT };
+pub static UlimitList: Shape = Shape { name: "UlimitList", kind: Kind::List(Element::of(Here(&Ulimit))), ..DEFAULT };
+pub static UlimitName: Shape = Shape { name: "UlimitName", values: &["core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"], ..DEFAULT };
+pub static UnsupportedFeatureException: Shape = Shape { name: "UnsupportedFeatureException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static UntagResourceRequest: Shape = Shape { name: "UntagResourceRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("resourceArn", Here(&String)) },
+    Member { required: true, ..member("tagKeys", Here(&TagKeys)) },
+]), ..DEFAULT };
+pub static UntagResourceResponse: Shape = Shape { name: "UntagResourceResponse", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static UpdateCapacityProviderRequest: Shape = Shape { name: "UpdateCapacityProviderRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&String)) },
+    member("cluster", Here(&String)),
+    member("autoScalingGroupProvider", Here(&AutoScalingGroupProviderUpdate)),
+    member("managedInstancesProvider", Here(&UpdateManagedInstancesProviderConfiguration)),
+]), ..DEFAULT };
+pub static UpdateCapacityProviderResponse: Shape = Shape { name: "UpdateCapacityProviderResponse", kind: Kind::Structure(&[
+    member("capacityProvider", Here(&CapacityProvider)),
+]), ..DEFAULT };
+pub static UpdateClusterRequest: Shape = Shape { name: "UpdateClusterRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("cluster", Here(&String)) },
+    member("settings", Here(&ClusterSettings)),
+    member("configuration", Here(&ClusterConfiguration)),
+    member("serviceConnectDefaults", Here(&ClusterServiceConnectDefaultsRequest)),
+]), ..DEFAULT };
+pub static UpdateClusterResponse: Shape = Shape { name: "UpdateClusterResponse", kind: Kind::Structure(&[
+    member("cluster", Here(&Cluster)),
+]), ..DEFAULT };
+pub static UpdateClusterSettingsRequest: Shape = Shape { name: "UpdateClusterSettingsRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("cluster", Here(&String)) },
+    Member { required: true, ..member("settings", Here(&ClusterSettings)) },
+]), ..DEFAULT };
+pub static UpdateClusterSettingsResponse: Shape = Shape { name: "UpdateClusterSettingsResponse", kind: Kind::Structure(&[
+    member("cluster", Here(&Cluster)),
+]), ..DEFAULT };
+pub static UpdateContainerAgentRequest: Shape = Shape { name: "UpdateContainerAgentRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    Member { required: true, ..member("containerInstance", Here(&String)) },
+]), ..DEFAULT };
+pub static UpdateContainerAgentResponse: Shape = Shape { name: "UpdateContainerAgentResponse", kind: Kind::Structure(&[
+    member("containerInstance", Here(&ContainerInstance)),
+]), ..DEFAULT };
+pub static UpdateContainerInstancesStateRequest: Shape = Shape { name: "UpdateContainerInstancesStateRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    Member { required: true, ..member("containerInstances", Here(&StringList)) },
+    Member { required: true, ..member("status", Here(&ContainerInstanceStatus)) },
+]), ..DEFAULT };
+pub static UpdateContainerInstancesStateResponse: Shape = Shape { name: "UpdateContainerInstancesStateResponse", kind: Kind::Structure(&[
+    member("containerInstances", Here(&ContainerInstances)),
+    member("failures", Here(&Failures)),
+]), ..DEFAULT };
+pub static UpdateDaemonRequest: Shape = Shape { name: "UpdateDaemonRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("daemonArn", Here(&String)) },
+    Member { required: true, ..member("daemonTaskDefinitionArn", Here(&String)) },
+    Member { required: true, ..member("capacityProviderArns", Here(&StringList)) },
+    member("deploymentConfiguration", Here(&DaemonDeploymentConfiguration)),
+    member("propagateTags", Here(&DaemonPropagateTags)),
+    member("enableECSManagedTags", Here(&Boolean)),
+    member("enableExecuteCommand", Here(&Boolean)),
+    member("critical", Here(&BoxedBoolean)),
+]), ..DEFAULT };
+pub static UpdateDaemonResponse: Shape = Shape { name: "UpdateDaemonResponse", kind: Kind::Structure(&[
+    member("daemonArn", Here(&String)),
+    member("status", Here(&DaemonStatus)),
+    member("createdAt", Here(&Timestamp)),
+    member("updatedAt", Here(&Timestamp)),
+    member("deploymentArn", Here(&String)),
+]), ..DEFAULT };
+pub static UpdateExpressGatewayServiceRequest: Shape = Shape { name: "UpdateExpressGatewayServiceRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("serviceArn", Here(&String)) },
+    member("executionRoleArn", Here(&String)),
+    member("healthCheckPath", Here(&String)),
+    member("primaryContainer", Here(&ExpressGatewayContainer)),
+    member("taskRoleArn", Here(&String)),
+    member("networkConfiguration", Here(&ExpressGatewayServiceNetworkConfiguration)),
+    member("cpu", Here(&String)),
+    member("memory", Here(&String)),
+    member("cpuArchitecture", Here(&ExpressCpuArchitecture)),
+    member("scalingTarget", Here(&ExpressGatewayScalingTarget)),
+    member("taskDefinitionArn", Here(&String)),
+]), ..DEFAULT };
+pub static UpdateExpressGatewayServiceResponse: Shape = Shape { name: "UpdateExpressGatewayServiceResponse", kind: Kind::Structure(&[
+    member("service", Here(&UpdatedExpressGatewayService)),
+]), ..DEFAULT };
+pub static UpdateGatewayAlbConfiguration: Shape = Shape { name: "UpdateGatewayAlbConfiguration", kind: Kind::Structure(&[
+    member("networkConfiguration", Here(&UpdateGatewayNetworkConfiguration)),
+    member("maxAlbCount", Here(&BoxedInteger)),
+    member("webACLArn", Here(&String)),
+    member("accessLogs", Here(&GatewayElbAccessLogConfiguration)),
+    member("httpDesync", Here(&GatewayAlbDesyncMitigationMode)),
+    member("testTrafficRules", Here(&GatewayAlbTestTrafficRules)),
+]), ..DEFAULT };
+pub static UpdateGatewayConfiguration: Shape = Shape { name: "UpdateGatewayConfiguration", kind: Kind::Structure(&[
+    member("hostSharedAlb", Here(&UpdateGatewayAlbConfiguration)),
+]), union: true, ..DEFAULT };
+pub static UpdateGatewayNetworkConfiguration: Shape = Shape { name: "UpdateGatewayNetworkConfiguration", kind: Kind::Structure(&[
+    member("inboundSecurityGroup", Here(&String)),
+]), ..DEFAULT };
+pub static UpdateGatewayRequest: Shape = Shape { name: "UpdateGatewayRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("gateway", Here(&String)) },
+    member("infrastructureRoleArn", Here(&String)),
+    member("deletionProtection", Here(&BoxedBoolean)),
+    member("configuration", Here(&UpdateGatewayConfiguration)),
+    member("propagateTags", Here(&PropagateGatewayTags)),
+]), ..DEFAULT };
+pub static UpdateGatewayResponse: Shape = Shape { name: "UpdateGatewayResponse", kind: Kind::Structure(&[
+    member("gatewayArn", Here(&String)),
+    member("name", Here(&String)),
+    member("status", Here(&GatewayStatus)),
+]), ..DEFAULT };
+pub static UpdateInProgressException: Shape = Shape { name: "UpdateInProgressException", kind: Kind::Structure(&[
+    member("message", Here(&String)),
+]), ..DEFAULT };
+pub static UpdateManagedInstancesProviderConfiguration: Shape = Shape { name: "UpdateManagedInstancesProviderConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("infrastructureRoleArn", Here(&String)) },
+    Member { required: true, ..member("instanceLaunchTemplate", Here(&InstanceLaunchTemplateUpdate)) },
+    member("propagateTags", Here(&PropagateMITags)),
+    member("infrastructureOptimization", Here(&InfrastructureOptimization)),
+    member("autoRepairConfiguration", Here(&AutoRepairConfiguration)),
+]), ..DEFAULT };
+pub static UpdateServicePrimaryTaskSetRequest: Shape = Shape { name: "UpdateServicePrimaryTaskSetRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("cluster", Here(&String)) },
+    Member { required: true, ..member("service", Here(&String)) },
+    Member { required: true, ..member("primaryTaskSet", Here(&String)) },
+]), ..DEFAULT };
+pub static UpdateServicePrimaryTaskSetResponse: Shape = Shape { name: "UpdateServicePrimaryTaskSetResponse", kind: Kind::Structure(&[
+    member("taskSet", Here(&TaskSet)),
+]), ..DEFAULT };
+pub static UpdateServiceRequest: Shape = Shape { name: "UpdateServiceRequest", kind: Kind::Structure(&[
+    member("cluster", Here(&String)),
+    Member { required: true, ..member("service", Here(&String)) },
+    member("desiredCount", Here(&BoxedInteger)),
+    member("taskDefinition", Here(&String)),
+    member("capacityProviderStrategy", Here(&CapacityProviderStrategy)),
+    member("deploymentConfiguration", Here(&DeploymentConfiguration)),
+    member("availabilityZoneRebalancing", Here(&AvailabilityZoneRebalancing)),
+    member("networkConfiguration", Here(&NetworkConfiguration)),
+    member("placementConstraints", Here(&PlacementConstraints)),
+    member("placementStrategy", Here(&PlacementStrategies)),
+    member("platformVersion", Here(&String)),
+    member("forceNewDeployment", Here(&Boolean)),
+    member("healthCheckGracePeriodSeconds", Here(&BoxedInteger)),
+    member("deploymentController", Here(&DeploymentController)),
+    member("enableExecuteCommand", Here(&BoxedBoolean)),
+    member("enableECSManagedTags", Here(&BoxedBoolean)),
+    member("loadBalancers", Here(&LoadBalancers)),
+    member("propagateTags", Here(&PropagateTags)),
+    member("serviceRegistries", Here(&ServiceRegistries)),
+    member("serviceConnectConfiguration", Here(&ServiceConnectConfiguration)),
+    member("volumeConfigurations", Here(&ServiceVolumeConfigurations)),
+    member("vpcLatticeConfigurations", Here(&VpcLatticeConfigurations)),
+    member("gatewayConnectors", Here(&GatewayConnectorList)),
+    member("monitoring", Here(&MonitoringConfiguration)),
+]), ..DEFAULT };
+pub static UpdateServiceResponse: Shape = Shape { name: "UpdateServiceResponse", kind: Kind::Structure(&[
+    member("service", Here(&Service)),
+]), ..DEFAULT };
+pub static UpdateTaskProtectionRequest: Shape = Shape { name: "UpdateTaskProtectionRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("cluster", Here(&String)) },
+    Member { required: true, ..member("tasks", Here(&StringList)) },
+    Member { required: true, ..member("protectionEnabled", Here(&Boolean)) },
+    member("expiresInMinutes", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static UpdateTaskProtectionResponse: Shape = Shape { name: "UpdateTaskProtectionResponse", kind: Kind::Structure(&[
+    member("protectedTasks", Here(&ProtectedTasks)),
+    member("failures", Here(&Failures)),
+]), ..DEFAULT };
+pub static UpdateTaskSetRequest: Shape = Shape { name: "UpdateTaskSetRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("cluster", Here(&String)) },
+    Member { required: true, ..member("service", Here(&String)) },
+    Member { required: true, ..member("taskSet", Here(&String)) },
+    Member { required: true, ..member("scale", Here(&Scale)) },
+]), ..DEFAULT };
+pub static UpdateTaskSetResponse: Shape = Shape { name: "UpdateTaskSetResponse", kind: Kind::Structure(&[
+    member("taskSet", Here(&TaskSet)),
+]), ..DEFAULT };
+pub static UpdatedExpressGatewayService: Shape = Shape { name: "UpdatedExpressGatewayService", kind: Kind::Structure(&[
+    member("serviceArn", Here(&String)),
+    member("cluster", Here(&String)),
+    member("serviceName", Here(&String)),
+    member("status", Here(&ExpressGatewayServiceStatus)),
+    member("targetConfiguration", Here(&ExpressGatewayServiceConfiguration)),
+    member("createdAt", Here(&Timestamp)),
+    member("updatedAt", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static VCpuCountRangeRequest: Shape = Shape { name: "VCpuCountRangeRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("min", Here(&BoxedInteger)) },
+    member("max", Here(&BoxedInteger)),
+]), ..DEFAULT };
+pub static VersionConsistency: Shape = Shape { name: "VersionConsistency", values: &["enabled", "disabled"], ..DEFAULT };
+pub static VersionInfo: Shape = Shape { name: "VersionInfo", kind: Kind::Structure(&[
+    member("agentVersion", Here(&String)),
+    member("agentHash", Here(&String)),
+    member("dockerVersion", Here(&String)),
+]), ..DEFAULT };
+pub static Volume: Shape = Shape { name: "Volume", kind: Kind::Structure(&[
+    member("name", Here(&String)),
+    member("host", Here(&HostVolumeProperties)),
+    member("dockerVolumeConfiguration", Here(&DockerVolumeConfiguration)),
+    member("efsVolumeConfiguration", Here(&EFSVolumeConfiguration)),
+    member("s3filesVolumeConfiguration", Here(&S3FilesVolumeConfiguration)),
+    member("fsxWindowsFileServerVolumeConfiguration", Here(&FSxWindowsFileServerVolumeConfiguration)),
+    member("configuredAtLaunch", Here(&BoxedBoolean)),
+]), ..DEFAULT };
+pub static VolumeFrom: Shape = Shape { name: "VolumeFrom", kind: Kind::Structure(&[
+    member("sourceContainer", Here(&String)),
+    member("readOnly", Here(&BoxedBoolean)),
+]), ..DEFAULT };
+pub static VolumeFromList: Shape = Shape { name: "VolumeFromList", kind: Kind::List(Element::of(Here(&VolumeFrom))), ..DEFAULT };
+pub static VolumeList: Shape = Shape { name: "VolumeList", kind: Kind::List(Element::of(Here(&Volume))), ..DEFAULT };
+pub static VpcLatticeAdvancedConfiguration: Shape = Shape { name: "VpcLatticeAdvancedConfiguration", kind: Kind::Structure(&[
+    member("alternateTargetGroupArn", Here(&String)),
+    member("productionListenerRule", Here(&String)),
+    member("testListenerRule", Here(&String)),
+]), ..DEFAULT };
+pub static VpcLatticeConfiguration: Shape = Shape { name: "VpcLatticeConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("roleArn", Here(&IAMRoleArn)) },
+    Member { required: true, ..member("targetGroupArn", Here(&String)) },
+    Member { required: true, ..member("portName", Here(&String)) },
+    member("advancedConfiguration", Here(&VpcLatticeAdvancedConfiguration)),
+]), ..DEFAULT };
+pub static VpcLatticeConfigurations: Shape = Shape { name: "VpcLatticeConfigurations", kind: Kind::List(Element::of(Here(&VpcLatticeConfiguration))), ..DEFAULT };
+pub static ERROR_AccessDeniedException: ErrorShape = ErrorShape { name: "AccessDeniedException", code: "AccessDeniedException", status: 400, fault: Fault::Client, shape: Here(&AccessDeniedException) };
+pub static ERROR_AttributeLimitExceededException: ErrorShape = ErrorShape { name: "AttributeLimitExceededException", code: "AttributeLimitExceededException", status: 400, fault: Fault::Client, shape: Here(&AttributeLimitExceededException) };
+pub static ERROR_BlockedException: ErrorShape = ErrorShape { name: "BlockedException", code: "BlockedException", status: 400, fault: Fault::Client, shape: Here(&BlockedException) };
+pub static ERROR_ClientException: ErrorShape = ErrorShape { name: "ClientException", code: "ClientException", status: 400, fault: Fault::Client, shape: Here(&ClientException) };
+pub static ERROR_ClusterContainsCapacityProviderException: ErrorShape = ErrorShape { name: "ClusterContainsCapacityProviderException", code: "ClusterContainsCapacityProviderException", status: 400, fault: Fault::Client, shape: Here(&ClusterContainsCapacityProviderException) };
+pub static ERROR_ClusterContainsContainerInstancesException: ErrorShape = ErrorShape { name: "ClusterContainsContainerInstancesException", code: "ClusterContainsContainerInstancesException", status: 400, fault: Fault::Client, shape: Here(&ClusterContainsContainerInstancesException) };
+pub static ERROR_ClusterContainsServicesException: ErrorShape = ErrorShape { name: "ClusterContainsServicesException", code: "ClusterContainsServicesException", status: 400, fault: Fault::Client, shape: Here(&ClusterContainsServicesException) };
+pub static ERROR_ClusterContainsTasksException: ErrorShape = ErrorShape { name: "ClusterContainsTasksException", code: "ClusterContainsTasksException", status: 400, fault: Fault::Client, shape: Here(&ClusterContainsTasksException) };
+pub static ERROR_ClusterNotFoundException: ErrorShape = ErrorShape { name: "ClusterNotFoundException", code: "ClusterNotFoundException", status: 400, fault: Fault::Client, shape: Here(&ClusterNotFoundException) };
+pub static ERROR_ConflictException: ErrorShape = ErrorShape { name: "ConflictException", code: "ConflictException", status: 400, fault: Fault::Client, shape: Here(&ConflictException) };
+pub static ERROR_DaemonNotActiveException: ErrorShape = ErrorShape { name: "DaemonNotActiveException", code: "DaemonNotActiveException", status: 400, fault: Fault::Client, shape: Here(&DaemonNotActiveException) };
+pub static ERROR_DaemonNotFoundException: ErrorShape = ErrorShape { name: "DaemonNotFoundException", code: "DaemonNotFoundException", status: 400, fault: Fault::Client, shape: Here(&DaemonNotFoundException) };
+pub static ERROR_GatewayNotFoundException: ErrorShape = ErrorShape { name: "GatewayNotFoundException", code: "GatewayNotFoundException", status: 400, fault: Fault::Client, shape: Here(&GatewayNotFoundException) };
+pub static ERROR_InvalidParameterException: ErrorShape = ErrorShape { name: "InvalidParameterException", code: "InvalidParameterException", status: 400, fault: Fault::Client, shape: Here(&InvalidParameterException) };
+pub static ERROR_LimitExceededException: ErrorShape = ErrorShape { name: "LimitExceededException", code: "LimitExceededException", status: 400, fault: Fault::Client, shape: Here(&LimitExceededException) };
+pub static ERROR_MissingVersionException: ErrorShape = ErrorShape { name: "MissingVersionException", code: "MissingVersionException", status: 400, fault: Fault::Client, shape: Here(&MissingVersionException) };
+pub static ERROR_NamespaceNotFoundException: ErrorShape = ErrorShape { name: "NamespaceNotFoundException", code: "NamespaceNotFoundException", status: 400, fault: Fault::Client, shape: Here(&NamespaceNotFoundException) };
+pub static ERROR_NoUpdateAvailableException: ErrorShape = ErrorShape { name: "NoUpdateAvailableException", code: "NoUpdateAvailableException", status: 400, fault: Fault::Client, shape: Here(&NoUpdateAvailableException) };
+pub static ERROR_PlatformTaskDefinitionIncompatibilityException: ErrorShape = ErrorShape { name: "PlatformTaskDefinitionIncompatibilityException", code: "PlatformTaskDefinitionIncompatibilityException", status: 400, fault: Fault::Client, shape: Here(&PlatformTaskDefinitionIncompatibilityException) };
+pub static ERROR_PlatformUnknownException: ErrorShape = ErrorShape { name: "PlatformUnknownException", code: "PlatformUnknownException", status: 400, fault: Fault::Client, shape: Here(&PlatformUnknownException) };
+pub static ERROR_ResourceInUseException: ErrorShape = ErrorShape { name: "ResourceInUseException", code: "ResourceInUseException", status: 400, fault: Fault::Client, shape: Here(&ResourceInUseException) };
+pub static ERROR_ResourceNotFoundException: ErrorShape = ErrorShape { name: "ResourceNotFoundException", code: "ResourceNotFoundException", status: 400, fault: Fault::Client, shape: Here(&ResourceNotFoundException) };
+pub static ERROR_ServerException: ErrorShape = ErrorShape { name: "ServerException", code: "ServerException", status: 500, fault: Fault::Server, shape: Here(&ServerException) };
+pub static ERROR_ServiceDeploymentNotFoundException: ErrorShape = ErrorShape { name: "ServiceDeploymentNotFoundException", code: "ServiceDeploymentNotFoundException", status: 400, fault: Fault::Client, shape: Here(&ServiceDeploymentNotFoundException) };
+pub static ERROR_ServiceNotActiveException: ErrorShape = ErrorShape { name: "ServiceNotActiveException", code: "ServiceNotActiveException", status: 400, fault: Fault::Client, shape: Here(&ServiceNotActiveException) };
+pub static ERROR_ServiceNotFoundException: ErrorShape = ErrorShape { name: "ServiceNotFoundException", code: "ServiceNotFoundException", status: 400, fault: Fault::Client, shape: Here(&ServiceNotFoundException) };
+pub static ERROR_TargetNotConnectedException: ErrorShape = ErrorShape { name: "TargetNotConnectedException", code: "TargetNotConnectedException", status: 400, fault: Fault::Client, shape: Here(&TargetNotConnectedException) };
+pub static ERROR_TargetNotFoundException: ErrorShape = ErrorShape { name: "TargetNotFoundException", code: "TargetNotFoundException", status: 400, fault: Fault::Client, shape: Here(&TargetNotFoundException) };
+pub static ERROR_TaskSetNotFoundException: ErrorShape = ErrorShape { name: "TaskSetNotFoundException", code: "TaskSetNotFoundException", status: 400, fault: Fault::Client, shape: Here(&TaskSetNotFoundException) };
+pub static ERROR_UnsupportedFeatureException: ErrorShape = ErrorShape { name: "UnsupportedFeatureException", code: "UnsupportedFeatureException", status: 400, fault: Fault::Client, shape: Here(&UnsupportedFeatureException) };
+pub static ERROR_UpdateInProgressException: ErrorShape = ErrorShape { name: "UpdateInProgressException", code: "UpdateInProgressException", status: 400, fault: Fault::Client, shape: Here(&UpdateInProgressException) };
 static PATTERN_1: Pattern = Pattern::new("([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)");
 static PATTERN_0: Pattern = Pattern::new("[a-zA-Z0-9\\.\\*\\-]+");

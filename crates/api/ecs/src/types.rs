@@ -2,13110 +2,2578 @@
 
 //! The structures of the operations we take.
 
-use super::shapes;
 use bytes::Bytes;
 use neargate_base::Timestamp;
-use neargate_wire::schema::Shape;
-use neargate_wire::structure::{Fields, Structure, must, put, put_boxed};
-use neargate_wire::value::{Document, Value};
+use neargate_wire::structures;
+use neargate_wire::value::Document;
 use std::collections::BTreeMap;
 
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AcceleratorCountRequest {
-    pub min: Option<i32>,
-    pub max: Option<i32>,
-}
-
-impl Structure for AcceleratorCountRequest {
-    const SHAPE: &'static Shape = &shapes::AcceleratorCountRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.min, value),
-            1 => put(&mut self.max, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.min);
-        fields.opt(1, &self.max);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AcceleratorTotalMemoryMiBRequest {
-    pub min: Option<i32>,
-    pub max: Option<i32>,
-}
-
-impl Structure for AcceleratorTotalMemoryMiBRequest {
-    const SHAPE: &'static Shape = &shapes::AcceleratorTotalMemoryMiBRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.min, value),
-            1 => put(&mut self.max, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.min);
-        fields.opt(1, &self.max);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AdvancedConfiguration {
-    pub alternate_target_group_arn: Option<String>,
-    pub production_listener_rule: Option<String>,
-    pub test_listener_rule: Option<String>,
-    pub role_arn: Option<String>,
-}
-
-impl Structure for AdvancedConfiguration {
-    const SHAPE: &'static Shape = &shapes::AdvancedConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.alternate_target_group_arn, value),
-            1 => put(&mut self.production_listener_rule, value),
-            2 => put(&mut self.test_listener_rule, value),
-            3 => put(&mut self.role_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.alternate_target_group_arn);
-        fields.opt(1, &self.production_listener_rule);
-        fields.opt(2, &self.test_listener_rule);
-        fields.opt(3, &self.role_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AssociateGatewayWithClusterInput {
-    pub gateway: String,
-    pub cluster: String,
-}
-
-impl Structure for AssociateGatewayWithClusterInput {
-    const SHAPE: &'static Shape = &shapes::AssociateGatewayWithClusterRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.gateway, value),
-            1 => must(&mut self.cluster, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.gateway);
-        fields.req(1, &self.cluster);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AssociateGatewayWithClusterOutput {
-    pub gateway_arn: Option<String>,
-    pub cluster_arn: Option<String>,
-    pub status: Option<String>,
-}
-
-impl Structure for AssociateGatewayWithClusterOutput {
-    const SHAPE: &'static Shape = &shapes::AssociateGatewayWithClusterResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateway_arn, value),
-            1 => put(&mut self.cluster_arn, value),
-            2 => put(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.gateway_arn);
-        fields.opt(1, &self.cluster_arn);
-        fields.opt(2, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Attachment {
-    pub id: Option<String>,
-    pub r#type: Option<String>,
-    pub status: Option<String>,
-    pub details: Option<Vec<KeyValuePair>>,
-}
-
-impl Structure for Attachment {
-    const SHAPE: &'static Shape = &shapes::Attachment;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.id, value),
-            1 => put(&mut self.r#type, value),
-            2 => put(&mut self.status, value),
-            3 => put(&mut self.details, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.id);
-        fields.opt(1, &self.r#type);
-        fields.opt(2, &self.status);
-        fields.opt(3, &self.details);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AttachmentStateChange {
-    pub attachment_arn: String,
-    pub status: String,
-}
-
-impl Structure for AttachmentStateChange {
-    const SHAPE: &'static Shape = &shapes::AttachmentStateChange;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.attachment_arn, value),
-            1 => must(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.attachment_arn);
-        fields.req(1, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Attribute {
-    pub name: String,
-    pub value: Option<String>,
-    pub target_type: Option<String>,
-    pub target_id: Option<String>,
-}
-
-impl Structure for Attribute {
-    const SHAPE: &'static Shape = &shapes::Attribute;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => put(&mut self.value, value),
-            2 => put(&mut self.target_type, value),
-            3 => put(&mut self.target_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.name);
-        fields.opt(1, &self.value);
-        fields.opt(2, &self.target_type);
-        fields.opt(3, &self.target_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AutoRepairConfiguration {
-    pub actions_status: Option<String>,
-}
-
-impl Structure for AutoRepairConfiguration {
-    const SHAPE: &'static Shape = &shapes::AutoRepairConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.actions_status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.actions_status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AutoScalingGroupProvider {
-    pub auto_scaling_group_arn: String,
-    pub managed_scaling: Option<ManagedScaling>,
-    pub managed_termination_protection: Option<String>,
-    pub managed_draining: Option<String>,
-}
-
-impl Structure for AutoScalingGroupProvider {
-    const SHAPE: &'static Shape = &shapes::AutoScalingGroupProvider;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.auto_scaling_group_arn, value),
-            1 => put(&mut self.managed_scaling, value),
-            2 => put(&mut self.managed_termination_protection, value),
-            3 => put(&mut self.managed_draining, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.auto_scaling_group_arn);
-        fields.opt(1, &self.managed_scaling);
-        fields.opt(2, &self.managed_termination_protection);
-        fields.opt(3, &self.managed_draining);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AutoScalingGroupProviderUpdate {
-    pub managed_scaling: Option<ManagedScaling>,
-    pub managed_termination_protection: Option<String>,
-    pub managed_draining: Option<String>,
-}
-
-impl Structure for AutoScalingGroupProviderUpdate {
-    const SHAPE: &'static Shape = &shapes::AutoScalingGroupProviderUpdate;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.managed_scaling, value),
-            1 => put(&mut self.managed_termination_protection, value),
-            2 => put(&mut self.managed_draining, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.managed_scaling);
-        fields.opt(1, &self.managed_termination_protection);
-        fields.opt(2, &self.managed_draining);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AwsVpcConfiguration {
-    pub subnets: Vec<String>,
-    pub security_groups: Option<Vec<String>>,
-    pub assign_public_ip: Option<String>,
-}
-
-impl Structure for AwsVpcConfiguration {
-    const SHAPE: &'static Shape = &shapes::AwsVpcConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.subnets, value),
-            1 => put(&mut self.security_groups, value),
-            2 => put(&mut self.assign_public_ip, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.subnets);
-        fields.opt(1, &self.security_groups);
-        fields.opt(2, &self.assign_public_ip);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct BaselineEbsBandwidthMbpsRequest {
-    pub min: Option<i32>,
-    pub max: Option<i32>,
-}
-
-impl Structure for BaselineEbsBandwidthMbpsRequest {
-    const SHAPE: &'static Shape = &shapes::BaselineEbsBandwidthMbpsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.min, value),
-            1 => put(&mut self.max, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.min);
-        fields.opt(1, &self.max);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CanaryConfiguration {
-    pub canary_percent: Option<f64>,
-    pub canary_bake_time_in_minutes: Option<i32>,
-}
-
-impl Structure for CanaryConfiguration {
-    const SHAPE: &'static Shape = &shapes::CanaryConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.canary_percent, value),
-            1 => put(&mut self.canary_bake_time_in_minutes, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.canary_percent);
-        fields.opt(1, &self.canary_bake_time_in_minutes);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CapacityProvider {
-    pub capacity_provider_arn: Option<String>,
-    pub name: Option<String>,
-    pub cluster: Option<String>,
-    pub status: Option<String>,
-    pub auto_scaling_group_provider: Option<AutoScalingGroupProvider>,
-    pub managed_instances_provider: Option<ManagedInstancesProvider>,
-    pub update_status: Option<String>,
-    pub update_status_reason: Option<String>,
-    pub tags: Option<Vec<Tag>>,
-    pub r#type: Option<String>,
-}
-
-impl Structure for CapacityProvider {
-    const SHAPE: &'static Shape = &shapes::CapacityProvider;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.capacity_provider_arn, value),
-            1 => put(&mut self.name, value),
-            2 => put(&mut self.cluster, value),
-            3 => put(&mut self.status, value),
-            4 => put(&mut self.auto_scaling_group_provider, value),
-            5 => put(&mut self.managed_instances_provider, value),
-            6 => put(&mut self.update_status, value),
-            7 => put(&mut self.update_status_reason, value),
-            8 => put(&mut self.tags, value),
-            9 => put(&mut self.r#type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(10);
-        fields.opt(0, &self.capacity_provider_arn);
-        fields.opt(1, &self.name);
-        fields.opt(2, &self.cluster);
-        fields.opt(3, &self.status);
-        fields.opt(4, &self.auto_scaling_group_provider);
-        fields.opt(5, &self.managed_instances_provider);
-        fields.opt(6, &self.update_status);
-        fields.opt(7, &self.update_status_reason);
-        fields.opt(8, &self.tags);
-        fields.opt(9, &self.r#type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CapacityProviderStrategyItem {
-    pub capacity_provider: String,
-    pub weight: Option<i32>,
-    pub base: Option<i32>,
-}
-
-impl Structure for CapacityProviderStrategyItem {
-    const SHAPE: &'static Shape = &shapes::CapacityProviderStrategyItem;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.capacity_provider, value),
-            1 => put(&mut self.weight, value),
-            2 => put(&mut self.base, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.capacity_provider);
-        fields.opt(1, &self.weight);
-        fields.opt(2, &self.base);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CapacityReservationRequest {
-    pub reservation_group_arn: Option<String>,
-    pub reservation_preference: Option<String>,
-}
-
-impl Structure for CapacityReservationRequest {
-    const SHAPE: &'static Shape = &shapes::CapacityReservationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.reservation_group_arn, value),
-            1 => put(&mut self.reservation_preference, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.reservation_group_arn);
-        fields.opt(1, &self.reservation_preference);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Cluster {
-    pub cluster_arn: Option<String>,
-    pub cluster_name: Option<String>,
-    pub configuration: Option<ClusterConfiguration>,
-    pub status: Option<String>,
-    pub registered_container_instances_count: Option<i32>,
-    pub running_tasks_count: Option<i32>,
-    pub pending_tasks_count: Option<i32>,
-    pub active_services_count: Option<i32>,
-    pub statistics: Option<Vec<KeyValuePair>>,
-    pub tags: Option<Vec<Tag>>,
-    pub settings: Option<Vec<ClusterSetting>>,
-    pub capacity_providers: Option<Vec<String>>,
-    pub default_capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
-    pub attachments: Option<Vec<Attachment>>,
-    pub attachments_status: Option<String>,
-    pub service_connect_defaults: Option<ClusterServiceConnectDefaults>,
-}
-
-impl Structure for Cluster {
-    const SHAPE: &'static Shape = &shapes::Cluster;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster_arn, value),
-            1 => put(&mut self.cluster_name, value),
-            2 => put(&mut self.configuration, value),
-            3 => put(&mut self.status, value),
-            4 => put(&mut self.registered_container_instances_count, value),
-            5 => put(&mut self.running_tasks_count, value),
-            6 => put(&mut self.pending_tasks_count, value),
-            7 => put(&mut self.active_services_count, value),
-            8 => put(&mut self.statistics, value),
-            9 => put(&mut self.tags, value),
-            10 => put(&mut self.settings, value),
-            11 => put(&mut self.capacity_providers, value),
-            12 => put(&mut self.default_capacity_provider_strategy, value),
-            13 => put(&mut self.attachments, value),
-            14 => put(&mut self.attachments_status, value),
-            15 => put(&mut self.service_connect_defaults, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(16);
-        fields.opt(0, &self.cluster_arn);
-        fields.opt(1, &self.cluster_name);
-        fields.opt(2, &self.configuration);
-        fields.opt(3, &self.status);
-        fields.opt(4, &self.registered_container_instances_count);
-        fields.opt(5, &self.running_tasks_count);
-        fields.opt(6, &self.pending_tasks_count);
-        fields.opt(7, &self.active_services_count);
-        fields.opt(8, &self.statistics);
-        fields.opt(9, &self.tags);
-        fields.opt(10, &self.settings);
-        fields.opt(11, &self.capacity_providers);
-        fields.opt(12, &self.default_capacity_provider_strategy);
-        fields.opt(13, &self.attachments);
-        fields.opt(14, &self.attachments_status);
-        fields.opt(15, &self.service_connect_defaults);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ClusterConfiguration {
-    pub execute_command_configuration: Option<ExecuteCommandConfiguration>,
-    pub managed_storage_configuration: Option<ManagedStorageConfiguration>,
-}
-
-impl Structure for ClusterConfiguration {
-    const SHAPE: &'static Shape = &shapes::ClusterConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.execute_command_configuration, value),
-            1 => put(&mut self.managed_storage_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.execute_command_configuration);
-        fields.opt(1, &self.managed_storage_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ClusterServiceConnectDefaults {
-    pub namespace: Option<String>,
-}
-
-impl Structure for ClusterServiceConnectDefaults {
-    const SHAPE: &'static Shape = &shapes::ClusterServiceConnectDefaults;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.namespace, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.namespace);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ClusterServiceConnectDefaultsRequest {
-    pub namespace: String,
-}
-
-impl Structure for ClusterServiceConnectDefaultsRequest {
-    const SHAPE: &'static Shape = &shapes::ClusterServiceConnectDefaultsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.namespace, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.namespace);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ClusterSetting {
-    pub name: Option<String>,
-    pub value: Option<String>,
-}
-
-impl Structure for ClusterSetting {
-    const SHAPE: &'static Shape = &shapes::ClusterSetting;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            1 => put(&mut self.value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.name);
-        fields.opt(1, &self.value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Container {
-    pub container_arn: Option<String>,
-    pub task_arn: Option<String>,
-    pub name: Option<String>,
-    pub image: Option<String>,
-    pub image_digest: Option<String>,
-    pub runtime_id: Option<String>,
-    pub last_status: Option<String>,
-    pub exit_code: Option<i32>,
-    pub reason: Option<String>,
-    pub network_bindings: Option<Vec<NetworkBinding>>,
-    pub network_interfaces: Option<Vec<NetworkInterface>>,
-    pub health_status: Option<String>,
-    pub managed_agents: Option<Vec<ManagedAgent>>,
-    pub cpu: Option<String>,
-    pub memory: Option<String>,
-    pub memory_reservation: Option<String>,
-    pub gpu_ids: Option<Vec<String>>,
-    pub neuron_device_ids: Option<Vec<String>>,
-    pub gpu_sharing_strategy: Option<SharingStrategy>,
-}
-
-impl Structure for Container {
-    const SHAPE: &'static Shape = &shapes::Container;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.container_arn, value),
-            1 => put(&mut self.task_arn, value),
-            2 => put(&mut self.name, value),
-            3 => put(&mut self.image, value),
-            4 => put(&mut self.image_digest, value),
-            5 => put(&mut self.runtime_id, value),
-            6 => put(&mut self.last_status, value),
-            7 => put(&mut self.exit_code, value),
-            8 => put(&mut self.reason, value),
-            9 => put(&mut self.network_bindings, value),
-            10 => put(&mut self.network_interfaces, value),
-            11 => put(&mut self.health_status, value),
-            12 => put(&mut self.managed_agents, value),
-            13 => put(&mut self.cpu, value),
-            14 => put(&mut self.memory, value),
-            15 => put(&mut self.memory_reservation, value),
-            16 => put(&mut self.gpu_ids, value),
-            17 => put(&mut self.neuron_device_ids, value),
-            18 => put(&mut self.gpu_sharing_strategy, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(19);
-        fields.opt(0, &self.container_arn);
-        fields.opt(1, &self.task_arn);
-        fields.opt(2, &self.name);
-        fields.opt(3, &self.image);
-        fields.opt(4, &self.image_digest);
-        fields.opt(5, &self.runtime_id);
-        fields.opt(6, &self.last_status);
-        fields.opt(7, &self.exit_code);
-        fields.opt(8, &self.reason);
-        fields.opt(9, &self.network_bindings);
-        fields.opt(10, &self.network_interfaces);
-        fields.opt(11, &self.health_status);
-        fields.opt(12, &self.managed_agents);
-        fields.opt(13, &self.cpu);
-        fields.opt(14, &self.memory);
-        fields.opt(15, &self.memory_reservation);
-        fields.opt(16, &self.gpu_ids);
-        fields.opt(17, &self.neuron_device_ids);
-        fields.opt(18, &self.gpu_sharing_strategy);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ContainerDefinition {
-    pub name: Option<String>,
-    pub image: Option<String>,
-    pub repository_credentials: Option<RepositoryCredentials>,
-    pub cpu: Option<i32>,
-    pub memory: Option<i32>,
-    pub memory_reservation: Option<i32>,
-    pub links: Option<Vec<String>>,
-    pub port_mappings: Option<Vec<PortMapping>>,
-    pub essential: Option<bool>,
-    pub restart_policy: Option<ContainerRestartPolicy>,
-    pub entry_point: Option<Vec<String>>,
-    pub command: Option<Vec<String>>,
-    pub environment: Option<Vec<KeyValuePair>>,
-    pub environment_files: Option<Vec<EnvironmentFile>>,
-    pub mount_points: Option<Vec<MountPoint>>,
-    pub volumes_from: Option<Vec<VolumeFrom>>,
-    pub linux_parameters: Option<LinuxParameters>,
-    pub secrets: Option<Vec<Secret>>,
-    pub depends_on: Option<Vec<ContainerDependency>>,
-    pub start_timeout: Option<i32>,
-    pub stop_timeout: Option<i32>,
-    pub version_consistency: Option<String>,
-    pub hostname: Option<String>,
-    pub user: Option<String>,
-    pub working_directory: Option<String>,
-    pub disable_networking: Option<bool>,
-    pub privileged: Option<bool>,
-    pub readonly_root_filesystem: Option<bool>,
-    pub dns_servers: Option<Vec<String>>,
-    pub dns_search_domains: Option<Vec<String>>,
-    pub extra_hosts: Option<Vec<HostEntry>>,
-    pub docker_security_options: Option<Vec<String>>,
-    pub interactive: Option<bool>,
-    pub pseudo_terminal: Option<bool>,
-    pub docker_labels: Option<BTreeMap<String, String>>,
-    pub ulimits: Option<Vec<Ulimit>>,
-    pub log_configuration: Option<LogConfiguration>,
-    pub health_check: Option<HealthCheck>,
-    pub system_controls: Option<Vec<SystemControl>>,
-    pub resource_requirements: Option<Vec<ResourceRequirement>>,
-    pub firelens_configuration: Option<FirelensConfiguration>,
-    pub credential_specs: Option<Vec<String>>,
-}
-
-impl Structure for ContainerDefinition {
-    const SHAPE: &'static Shape = &shapes::ContainerDefinition;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            1 => put(&mut self.image, value),
-            2 => put(&mut self.repository_credentials, value),
-            3 => put(&mut self.cpu, value),
-            4 => put(&mut self.memory, value),
-            5 => put(&mut self.memory_reservation, value),
-            6 => put(&mut self.links, value),
-            7 => put(&mut self.port_mappings, value),
-            8 => put(&mut self.essential, value),
-            9 => put(&mut self.restart_policy, value),
-            10 => put(&mut self.entry_point, value),
-            11 => put(&mut self.command, value),
-            12 => put(&mut self.environment, value),
-            13 => put(&mut self.environment_files, value),
-            14 => put(&mut self.mount_points, value),
-            15 => put(&mut self.volumes_from, value),
-            16 => put(&mut self.linux_parameters, value),
-            17 => put(&mut self.secrets, value),
-            18 => put(&mut self.depends_on, value),
-            19 => put(&mut self.start_timeout, value),
-            20 => put(&mut self.stop_timeout, value),
-            21 => put(&mut self.version_consistency, value),
-            22 => put(&mut self.hostname, value),
-            23 => put(&mut self.user, value),
-            24 => put(&mut self.working_directory, value),
-            25 => put(&mut self.disable_networking, value),
-            26 => put(&mut self.privileged, value),
-            27 => put(&mut self.readonly_root_filesystem, value),
-            28 => put(&mut self.dns_servers, value),
-            29 => put(&mut self.dns_search_domains, value),
-            30 => put(&mut self.extra_hosts, value),
-            31 => put(&mut self.docker_security_options, value),
-            32 => put(&mut self.interactive, value),
-            33 => put(&mut self.pseudo_terminal, value),
-            34 => put(&mut self.docker_labels, value),
-            35 => put(&mut self.ulimits, value),
-            36 => put(&mut self.log_configuration, value),
-            37 => put(&mut self.health_check, value),
-            38 => put(&mut self.system_controls, value),
-            39 => put(&mut self.resource_requirements, value),
-            40 => put(&mut self.firelens_configuration, value),
-            41 => put(&mut self.credential_specs, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(42);
-        fields.opt(0, &self.name);
-        fields.opt(1, &self.image);
-        fields.opt(2, &self.repository_credentials);
-        fields.opt(3, &self.cpu);
-        fields.opt(4, &self.memory);
-        fields.opt(5, &self.memory_reservation);
-        fields.opt(6, &self.links);
-        fields.opt(7, &self.port_mappings);
-        fields.opt(8, &self.essential);
-        fields.opt(9, &self.restart_policy);
-        fields.opt(10, &self.entry_point);
-        fields.opt(11, &self.command);
-        fields.opt(12, &self.environment);
-        fields.opt(13, &self.environment_files);
-        fields.opt(14, &self.mount_points);
-        fields.opt(15, &self.volumes_from);
-        fields.opt(16, &self.linux_parameters);
-        fields.opt(17, &self.secrets);
-        fields.opt(18, &self.depends_on);
-        fields.opt(19, &self.start_timeout);
-        fields.opt(20, &self.stop_timeout);
-        fields.opt(21, &self.version_consistency);
-        fields.opt(22, &self.hostname);
-        fields.opt(23, &self.user);
-        fields.opt(24, &self.working_directory);
-        fields.opt(25, &self.disable_networking);
-        fields.opt(26, &self.privileged);
-        fields.opt(27, &self.readonly_root_filesystem);
-        fields.opt(28, &self.dns_servers);
-        fields.opt(29, &self.dns_search_domains);
-        fields.opt(30, &self.extra_hosts);
-        fields.opt(31, &self.docker_security_options);
-        fields.opt(32, &self.interactive);
-        fields.opt(33, &self.pseudo_terminal);
-        fields.opt(34, &self.docker_labels);
-        fields.opt(35, &self.ulimits);
-        fields.opt(36, &self.log_configuration);
-        fields.opt(37, &self.health_check);
-        fields.opt(38, &self.system_controls);
-        fields.opt(39, &self.resource_requirements);
-        fields.opt(40, &self.firelens_configuration);
-        fields.opt(41, &self.credential_specs);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ContainerDependency {
-    pub container_name: String,
-    pub condition: String,
-}
-
-impl Structure for ContainerDependency {
-    const SHAPE: &'static Shape = &shapes::ContainerDependency;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.container_name, value),
-            1 => must(&mut self.condition, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.container_name);
-        fields.req(1, &self.condition);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ContainerImage {
-    pub container_name: Option<String>,
-    pub image_digest: Option<String>,
-    pub image: Option<String>,
-}
-
-impl Structure for ContainerImage {
-    const SHAPE: &'static Shape = &shapes::ContainerImage;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.container_name, value),
-            1 => put(&mut self.image_digest, value),
-            2 => put(&mut self.image, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.container_name);
-        fields.opt(1, &self.image_digest);
-        fields.opt(2, &self.image);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ContainerInstance {
-    pub container_instance_arn: Option<String>,
-    pub ec2_instance_id: Option<String>,
-    pub capacity_provider_name: Option<String>,
-    pub version: Option<i64>,
-    pub version_info: Option<VersionInfo>,
-    pub remaining_resources: Option<Vec<Resource>>,
-    pub registered_resources: Option<Vec<Resource>>,
-    pub status: Option<String>,
-    pub status_reason: Option<String>,
-    pub agent_connected: Option<bool>,
-    pub running_tasks_count: Option<i32>,
-    pub pending_tasks_count: Option<i32>,
-    pub agent_update_status: Option<String>,
-    pub attributes: Option<Vec<Attribute>>,
-    pub registered_at: Option<Timestamp>,
-    pub attachments: Option<Vec<Attachment>>,
-    pub tags: Option<Vec<Tag>>,
-    pub health_status: Option<ContainerInstanceHealthStatus>,
-    pub gpu_devices: Option<Vec<GpuDevice>>,
-}
-
-impl Structure for ContainerInstance {
-    const SHAPE: &'static Shape = &shapes::ContainerInstance;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.container_instance_arn, value),
-            1 => put(&mut self.ec2_instance_id, value),
-            2 => put(&mut self.capacity_provider_name, value),
-            3 => put(&mut self.version, value),
-            4 => put(&mut self.version_info, value),
-            5 => put(&mut self.remaining_resources, value),
-            6 => put(&mut self.registered_resources, value),
-            7 => put(&mut self.status, value),
-            8 => put(&mut self.status_reason, value),
-            9 => put(&mut self.agent_connected, value),
-            10 => put(&mut self.running_tasks_count, value),
-            11 => put(&mut self.pending_tasks_count, value),
-            12 => put(&mut self.agent_update_status, value),
-            13 => put(&mut self.attributes, value),
-            14 => put(&mut self.registered_at, value),
-            15 => put(&mut self.attachments, value),
-            16 => put(&mut self.tags, value),
-            17 => put(&mut self.health_status, value),
-            18 => put(&mut self.gpu_devices, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(19);
-        fields.opt(0, &self.container_instance_arn);
-        fields.opt(1, &self.ec2_instance_id);
-        fields.opt(2, &self.capacity_provider_name);
-        fields.opt(3, &self.version);
-        fields.opt(4, &self.version_info);
-        fields.opt(5, &self.remaining_resources);
-        fields.opt(6, &self.registered_resources);
-        fields.opt(7, &self.status);
-        fields.opt(8, &self.status_reason);
-        fields.opt(9, &self.agent_connected);
-        fields.opt(10, &self.running_tasks_count);
-        fields.opt(11, &self.pending_tasks_count);
-        fields.opt(12, &self.agent_update_status);
-        fields.opt(13, &self.attributes);
-        fields.opt(14, &self.registered_at);
-        fields.opt(15, &self.attachments);
-        fields.opt(16, &self.tags);
-        fields.opt(17, &self.health_status);
-        fields.opt(18, &self.gpu_devices);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ContainerInstanceHealthStatus {
-    pub overall_status: Option<String>,
-    pub details: Option<Vec<InstanceHealthCheckResult>>,
-}
-
-impl Structure for ContainerInstanceHealthStatus {
-    const SHAPE: &'static Shape = &shapes::ContainerInstanceHealthStatus;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.overall_status, value),
-            1 => put(&mut self.details, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.overall_status);
-        fields.opt(1, &self.details);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ContainerOverride {
-    pub name: Option<String>,
-    pub command: Option<Vec<String>>,
-    pub environment: Option<Vec<KeyValuePair>>,
-    pub environment_files: Option<Vec<EnvironmentFile>>,
-    pub cpu: Option<i32>,
-    pub memory: Option<i32>,
-    pub memory_reservation: Option<i32>,
-    pub resource_requirements: Option<Vec<ResourceRequirement>>,
-}
-
-impl Structure for ContainerOverride {
-    const SHAPE: &'static Shape = &shapes::ContainerOverride;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            1 => put(&mut self.command, value),
-            2 => put(&mut self.environment, value),
-            3 => put(&mut self.environment_files, value),
-            4 => put(&mut self.cpu, value),
-            5 => put(&mut self.memory, value),
-            6 => put(&mut self.memory_reservation, value),
-            7 => put(&mut self.resource_requirements, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(8);
-        fields.opt(0, &self.name);
-        fields.opt(1, &self.command);
-        fields.opt(2, &self.environment);
-        fields.opt(3, &self.environment_files);
-        fields.opt(4, &self.cpu);
-        fields.opt(5, &self.memory);
-        fields.opt(6, &self.memory_reservation);
-        fields.opt(7, &self.resource_requirements);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ContainerRestartPolicy {
-    pub enabled: bool,
-    pub ignored_exit_codes: Option<Vec<i32>>,
-    pub restart_attempt_period: Option<i32>,
-}
-
-impl Structure for ContainerRestartPolicy {
-    const SHAPE: &'static Shape = &shapes::ContainerRestartPolicy;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.enabled, value),
-            1 => put(&mut self.ignored_exit_codes, value),
-            2 => put(&mut self.restart_attempt_period, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.enabled);
-        fields.opt(1, &self.ignored_exit_codes);
-        fields.opt(2, &self.restart_attempt_period);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ContainerStateChange {
-    pub container_name: Option<String>,
-    pub image_digest: Option<String>,
-    pub runtime_id: Option<String>,
-    pub exit_code: Option<i32>,
-    pub network_bindings: Option<Vec<NetworkBinding>>,
-    pub reason: Option<String>,
-    pub status: Option<String>,
-}
-
-impl Structure for ContainerStateChange {
-    const SHAPE: &'static Shape = &shapes::ContainerStateChange;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.container_name, value),
-            1 => put(&mut self.image_digest, value),
-            2 => put(&mut self.runtime_id, value),
-            3 => put(&mut self.exit_code, value),
-            4 => put(&mut self.network_bindings, value),
-            5 => put(&mut self.reason, value),
-            6 => put(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.container_name);
-        fields.opt(1, &self.image_digest);
-        fields.opt(2, &self.runtime_id);
-        fields.opt(3, &self.exit_code);
-        fields.opt(4, &self.network_bindings);
-        fields.opt(5, &self.reason);
-        fields.opt(6, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ContinueServiceDeploymentInput {
-    pub service_deployment_arn: String,
-    pub hook_id: String,
-    pub action: Option<String>,
-}
-
-impl Structure for ContinueServiceDeploymentInput {
-    const SHAPE: &'static Shape = &shapes::ContinueServiceDeploymentRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.service_deployment_arn, value),
-            1 => must(&mut self.hook_id, value),
-            2 => put(&mut self.action, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.service_deployment_arn);
-        fields.req(1, &self.hook_id);
-        fields.opt(2, &self.action);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ContinueServiceDeploymentOutput {
-    pub service_deployment_arn: Option<String>,
-}
-
-impl Structure for ContinueServiceDeploymentOutput {
-    const SHAPE: &'static Shape = &shapes::ContinueServiceDeploymentResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service_deployment_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.service_deployment_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateCapacityProviderInput {
-    pub name: String,
-    pub cluster: Option<String>,
-    pub auto_scaling_group_provider: Option<AutoScalingGroupProvider>,
-    pub managed_instances_provider: Option<CreateManagedInstancesProviderConfiguration>,
-    pub tags: Option<Vec<Tag>>,
-}
-
-impl Structure for CreateCapacityProviderInput {
-    const SHAPE: &'static Shape = &shapes::CreateCapacityProviderRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => put(&mut self.cluster, value),
-            2 => put(&mut self.auto_scaling_group_provider, value),
-            3 => put(&mut self.managed_instances_provider, value),
-            4 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.req(0, &self.name);
-        fields.opt(1, &self.cluster);
-        fields.opt(2, &self.auto_scaling_group_provider);
-        fields.opt(3, &self.managed_instances_provider);
-        fields.opt(4, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateCapacityProviderOutput {
-    pub capacity_provider: Option<CapacityProvider>,
-}
-
-impl Structure for CreateCapacityProviderOutput {
-    const SHAPE: &'static Shape = &shapes::CreateCapacityProviderResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.capacity_provider, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.capacity_provider);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateClusterInput {
-    pub cluster_name: Option<String>,
-    pub tags: Option<Vec<Tag>>,
-    pub settings: Option<Vec<ClusterSetting>>,
-    pub configuration: Option<ClusterConfiguration>,
-    pub capacity_providers: Option<Vec<String>>,
-    pub default_capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
-    pub service_connect_defaults: Option<ClusterServiceConnectDefaultsRequest>,
-}
-
-impl Structure for CreateClusterInput {
-    const SHAPE: &'static Shape = &shapes::CreateClusterRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster_name, value),
-            1 => put(&mut self.tags, value),
-            2 => put(&mut self.settings, value),
-            3 => put(&mut self.configuration, value),
-            4 => put(&mut self.capacity_providers, value),
-            5 => put(&mut self.default_capacity_provider_strategy, value),
-            6 => put(&mut self.service_connect_defaults, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.cluster_name);
-        fields.opt(1, &self.tags);
-        fields.opt(2, &self.settings);
-        fields.opt(3, &self.configuration);
-        fields.opt(4, &self.capacity_providers);
-        fields.opt(5, &self.default_capacity_provider_strategy);
-        fields.opt(6, &self.service_connect_defaults);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateClusterOutput {
-    pub cluster: Option<Cluster>,
-}
-
-impl Structure for CreateClusterOutput {
-    const SHAPE: &'static Shape = &shapes::CreateClusterResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.cluster);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateDaemonInput {
-    pub daemon_name: String,
-    pub cluster_arn: Option<String>,
-    pub daemon_task_definition_arn: String,
-    pub capacity_provider_arns: Vec<String>,
-    pub deployment_configuration: Option<DaemonDeploymentConfiguration>,
-    pub tags: Option<Vec<Tag>>,
-    pub propagate_tags: Option<String>,
-    pub enable_ecs_managed_tags: Option<bool>,
-    pub enable_execute_command: Option<bool>,
-    pub client_token: Option<String>,
-    pub critical: Option<bool>,
-}
-
-impl Structure for CreateDaemonInput {
-    const SHAPE: &'static Shape = &shapes::CreateDaemonRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.daemon_name, value),
-            1 => put(&mut self.cluster_arn, value),
-            2 => must(&mut self.daemon_task_definition_arn, value),
-            3 => must(&mut self.capacity_provider_arns, value),
-            4 => put(&mut self.deployment_configuration, value),
-            5 => put(&mut self.tags, value),
-            6 => put(&mut self.propagate_tags, value),
-            7 => put(&mut self.enable_ecs_managed_tags, value),
-            8 => put(&mut self.enable_execute_command, value),
-            9 => put(&mut self.client_token, value),
-            10 => put(&mut self.critical, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(11);
-        fields.req(0, &self.daemon_name);
-        fields.opt(1, &self.cluster_arn);
-        fields.req(2, &self.daemon_task_definition_arn);
-        fields.req(3, &self.capacity_provider_arns);
-        fields.opt(4, &self.deployment_configuration);
-        fields.opt(5, &self.tags);
-        fields.opt(6, &self.propagate_tags);
-        fields.opt(7, &self.enable_ecs_managed_tags);
-        fields.opt(8, &self.enable_execute_command);
-        fields.opt(9, &self.client_token);
-        fields.opt(10, &self.critical);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateDaemonOutput {
-    pub daemon_arn: Option<String>,
-    pub status: Option<String>,
-    pub created_at: Option<Timestamp>,
-    pub deployment_arn: Option<String>,
-}
-
-impl Structure for CreateDaemonOutput {
-    const SHAPE: &'static Shape = &shapes::CreateDaemonResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.daemon_arn, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.created_at, value),
-            3 => put(&mut self.deployment_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.daemon_arn);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.created_at);
-        fields.opt(3, &self.deployment_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateExpressGatewayServiceInput {
-    pub execution_role_arn: Option<String>,
-    pub infrastructure_role_arn: String,
-    pub service_name: Option<String>,
-    pub cluster: Option<String>,
-    pub health_check_path: Option<String>,
-    pub primary_container: Option<ExpressGatewayContainer>,
-    pub task_role_arn: Option<String>,
-    pub network_configuration: Option<ExpressGatewayServiceNetworkConfiguration>,
-    pub cpu: Option<String>,
-    pub memory: Option<String>,
-    pub cpu_architecture: Option<String>,
-    pub scaling_target: Option<ExpressGatewayScalingTarget>,
-    pub tags: Option<Vec<Tag>>,
-    pub task_definition_arn: Option<String>,
-}
-
-impl Structure for CreateExpressGatewayServiceInput {
-    const SHAPE: &'static Shape = &shapes::CreateExpressGatewayServiceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.execution_role_arn, value),
-            1 => must(&mut self.infrastructure_role_arn, value),
-            2 => put(&mut self.service_name, value),
-            3 => put(&mut self.cluster, value),
-            4 => put(&mut self.health_check_path, value),
-            5 => put(&mut self.primary_container, value),
-            6 => put(&mut self.task_role_arn, value),
-            7 => put(&mut self.network_configuration, value),
-            8 => put(&mut self.cpu, value),
-            9 => put(&mut self.memory, value),
-            10 => put(&mut self.cpu_architecture, value),
-            11 => put(&mut self.scaling_target, value),
-            12 => put(&mut self.tags, value),
-            13 => put(&mut self.task_definition_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(14);
-        fields.opt(0, &self.execution_role_arn);
-        fields.req(1, &self.infrastructure_role_arn);
-        fields.opt(2, &self.service_name);
-        fields.opt(3, &self.cluster);
-        fields.opt(4, &self.health_check_path);
-        fields.opt(5, &self.primary_container);
-        fields.opt(6, &self.task_role_arn);
-        fields.opt(7, &self.network_configuration);
-        fields.opt(8, &self.cpu);
-        fields.opt(9, &self.memory);
-        fields.opt(10, &self.cpu_architecture);
-        fields.opt(11, &self.scaling_target);
-        fields.opt(12, &self.tags);
-        fields.opt(13, &self.task_definition_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateExpressGatewayServiceOutput {
-    pub service: Option<ECSExpressGatewayService>,
-}
-
-impl Structure for CreateExpressGatewayServiceOutput {
-    const SHAPE: &'static Shape = &shapes::CreateExpressGatewayServiceResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.service);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateGatewayInput {
-    pub name: String,
-    pub infrastructure_role_arn: String,
-    pub client_token: Option<String>,
-    pub deletion_protection: Option<bool>,
-    pub configuration: GatewayConfiguration,
-    pub tags: Option<Vec<Tag>>,
-    pub propagate_tags: Option<String>,
-}
-
-impl Structure for CreateGatewayInput {
-    const SHAPE: &'static Shape = &shapes::CreateGatewayRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => must(&mut self.infrastructure_role_arn, value),
-            2 => put(&mut self.client_token, value),
-            3 => put(&mut self.deletion_protection, value),
-            4 => must(&mut self.configuration, value),
-            5 => put(&mut self.tags, value),
-            6 => put(&mut self.propagate_tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.req(0, &self.name);
-        fields.req(1, &self.infrastructure_role_arn);
-        fields.opt(2, &self.client_token);
-        fields.opt(3, &self.deletion_protection);
-        fields.req(4, &self.configuration);
-        fields.opt(5, &self.tags);
-        fields.opt(6, &self.propagate_tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateGatewayOutput {
-    pub gateway_arn: Option<String>,
-    pub name: Option<String>,
-    pub status: Option<String>,
-}
-
-impl Structure for CreateGatewayOutput {
-    const SHAPE: &'static Shape = &shapes::CreateGatewayResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateway_arn, value),
-            1 => put(&mut self.name, value),
-            2 => put(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.gateway_arn);
-        fields.opt(1, &self.name);
-        fields.opt(2, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateManagedInstancesProviderConfiguration {
-    pub infrastructure_role_arn: String,
-    pub instance_launch_template: InstanceLaunchTemplate,
-    pub propagate_tags: Option<String>,
-    pub infrastructure_optimization: Option<InfrastructureOptimization>,
-    pub auto_repair_configuration: Option<AutoRepairConfiguration>,
-}
-
-impl Structure for CreateManagedInstancesProviderConfiguration {
-    const SHAPE: &'static Shape = &shapes::CreateManagedInstancesProviderConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.infrastructure_role_arn, value),
-            1 => must(&mut self.instance_launch_template, value),
-            2 => put(&mut self.propagate_tags, value),
-            3 => put(&mut self.infrastructure_optimization, value),
-            4 => put(&mut self.auto_repair_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.req(0, &self.infrastructure_role_arn);
-        fields.req(1, &self.instance_launch_template);
-        fields.opt(2, &self.propagate_tags);
-        fields.opt(3, &self.infrastructure_optimization);
-        fields.opt(4, &self.auto_repair_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateServiceInput {
-    pub cluster: Option<String>,
-    pub service_name: String,
-    pub task_definition: Option<String>,
-    pub availability_zone_rebalancing: Option<String>,
-    pub load_balancers: Option<Vec<LoadBalancer>>,
-    pub service_registries: Option<Vec<ServiceRegistry>>,
-    pub desired_count: Option<i32>,
-    pub client_token: Option<String>,
-    pub launch_type: Option<String>,
-    pub capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
-    pub platform_version: Option<String>,
-    pub role: Option<String>,
-    pub deployment_configuration: Option<DeploymentConfiguration>,
-    pub placement_constraints: Option<Vec<PlacementConstraint>>,
-    pub placement_strategy: Option<Vec<PlacementStrategy>>,
-    pub network_configuration: Option<NetworkConfiguration>,
-    pub health_check_grace_period_seconds: Option<i32>,
-    pub scheduling_strategy: Option<String>,
-    pub deployment_controller: Option<DeploymentController>,
-    pub tags: Option<Vec<Tag>>,
-    pub enable_ecs_managed_tags: Option<bool>,
-    pub propagate_tags: Option<String>,
-    pub enable_execute_command: Option<bool>,
-    pub service_connect_configuration: Option<ServiceConnectConfiguration>,
-    pub volume_configurations: Option<Vec<ServiceVolumeConfiguration>>,
-    pub vpc_lattice_configurations: Option<Vec<VpcLatticeConfiguration>>,
-    pub gateway_connectors: Option<Vec<GatewayConnector>>,
-    pub monitoring: Option<MonitoringConfiguration>,
-}
-
-impl Structure for CreateServiceInput {
-    const SHAPE: &'static Shape = &shapes::CreateServiceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => must(&mut self.service_name, value),
-            2 => put(&mut self.task_definition, value),
-            3 => put(&mut self.availability_zone_rebalancing, value),
-            4 => put(&mut self.load_balancers, value),
-            5 => put(&mut self.service_registries, value),
-            6 => put(&mut self.desired_count, value),
-            7 => put(&mut self.client_token, value),
-            8 => put(&mut self.launch_type, value),
-            9 => put(&mut self.capacity_provider_strategy, value),
-            10 => put(&mut self.platform_version, value),
-            11 => put(&mut self.role, value),
-            12 => put(&mut self.deployment_configuration, value),
-            13 => put(&mut self.placement_constraints, value),
-            14 => put(&mut self.placement_strategy, value),
-            15 => put(&mut self.network_configuration, value),
-            16 => put(&mut self.health_check_grace_period_seconds, value),
-            17 => put(&mut self.scheduling_strategy, value),
-            18 => put(&mut self.deployment_controller, value),
-            19 => put(&mut self.tags, value),
-            20 => put(&mut self.enable_ecs_managed_tags, value),
-            21 => put(&mut self.propagate_tags, value),
-            22 => put(&mut self.enable_execute_command, value),
-            23 => put(&mut self.service_connect_configuration, value),
-            24 => put(&mut self.volume_configurations, value),
-            25 => put(&mut self.vpc_lattice_configurations, value),
-            26 => put(&mut self.gateway_connectors, value),
-            27 => put(&mut self.monitoring, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(28);
-        fields.opt(0, &self.cluster);
-        fields.req(1, &self.service_name);
-        fields.opt(2, &self.task_definition);
-        fields.opt(3, &self.availability_zone_rebalancing);
-        fields.opt(4, &self.load_balancers);
-        fields.opt(5, &self.service_registries);
-        fields.opt(6, &self.desired_count);
-        fields.opt(7, &self.client_token);
-        fields.opt(8, &self.launch_type);
-        fields.opt(9, &self.capacity_provider_strategy);
-        fields.opt(10, &self.platform_version);
-        fields.opt(11, &self.role);
-        fields.opt(12, &self.deployment_configuration);
-        fields.opt(13, &self.placement_constraints);
-        fields.opt(14, &self.placement_strategy);
-        fields.opt(15, &self.network_configuration);
-        fields.opt(16, &self.health_check_grace_period_seconds);
-        fields.opt(17, &self.scheduling_strategy);
-        fields.opt(18, &self.deployment_controller);
-        fields.opt(19, &self.tags);
-        fields.opt(20, &self.enable_ecs_managed_tags);
-        fields.opt(21, &self.propagate_tags);
-        fields.opt(22, &self.enable_execute_command);
-        fields.opt(23, &self.service_connect_configuration);
-        fields.opt(24, &self.volume_configurations);
-        fields.opt(25, &self.vpc_lattice_configurations);
-        fields.opt(26, &self.gateway_connectors);
-        fields.opt(27, &self.monitoring);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateServiceOutput {
-    pub service: Option<Service>,
-}
-
-impl Structure for CreateServiceOutput {
-    const SHAPE: &'static Shape = &shapes::CreateServiceResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.service);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateTaskSetInput {
-    pub service: String,
-    pub cluster: String,
-    pub external_id: Option<String>,
-    pub task_definition: String,
-    pub network_configuration: Option<NetworkConfiguration>,
-    pub load_balancers: Option<Vec<LoadBalancer>>,
-    pub service_registries: Option<Vec<ServiceRegistry>>,
-    pub launch_type: Option<String>,
-    pub capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
-    pub platform_version: Option<String>,
-    pub scale: Option<Scale>,
-    pub client_token: Option<String>,
-    pub tags: Option<Vec<Tag>>,
-}
-
-impl Structure for CreateTaskSetInput {
-    const SHAPE: &'static Shape = &shapes::CreateTaskSetRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.service, value),
-            1 => must(&mut self.cluster, value),
-            2 => put(&mut self.external_id, value),
-            3 => must(&mut self.task_definition, value),
-            4 => put(&mut self.network_configuration, value),
-            5 => put(&mut self.load_balancers, value),
-            6 => put(&mut self.service_registries, value),
-            7 => put(&mut self.launch_type, value),
-            8 => put(&mut self.capacity_provider_strategy, value),
-            9 => put(&mut self.platform_version, value),
-            10 => put(&mut self.scale, value),
-            11 => put(&mut self.client_token, value),
-            12 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(13);
-        fields.req(0, &self.service);
-        fields.req(1, &self.cluster);
-        fields.opt(2, &self.external_id);
-        fields.req(3, &self.task_definition);
-        fields.opt(4, &self.network_configuration);
-        fields.opt(5, &self.load_balancers);
-        fields.opt(6, &self.service_registries);
-        fields.opt(7, &self.launch_type);
-        fields.opt(8, &self.capacity_provider_strategy);
-        fields.opt(9, &self.platform_version);
-        fields.opt(10, &self.scale);
-        fields.opt(11, &self.client_token);
-        fields.opt(12, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateTaskSetOutput {
-    pub task_set: Option<TaskSet>,
-}
-
-impl Structure for CreateTaskSetOutput {
-    const SHAPE: &'static Shape = &shapes::CreateTaskSetResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.task_set, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.task_set);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreatedAt {
-    pub before: Option<Timestamp>,
-    pub after: Option<Timestamp>,
-}
-
-impl Structure for CreatedAt {
-    const SHAPE: &'static Shape = &shapes::CreatedAt;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.before, value),
-            1 => put(&mut self.after, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.before);
-        fields.opt(1, &self.after);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DaemonAlarmConfiguration {
-    pub alarm_names: Option<Vec<String>>,
-    pub enable: Option<bool>,
-}
-
-impl Structure for DaemonAlarmConfiguration {
-    const SHAPE: &'static Shape = &shapes::DaemonAlarmConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.alarm_names, value),
-            1 => put(&mut self.enable, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.alarm_names);
-        fields.opt(1, &self.enable);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DaemonCapacityProvider {
-    pub arn: Option<String>,
-    pub running_count: Option<i32>,
-    pub without_daemon_count: Option<i32>,
-}
-
-impl Structure for DaemonCapacityProvider {
-    const SHAPE: &'static Shape = &shapes::DaemonCapacityProvider;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.running_count, value),
-            2 => put(&mut self.without_daemon_count, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.running_count);
-        fields.opt(2, &self.without_daemon_count);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DaemonCircuitBreaker {
-    pub failure_count: Option<i32>,
-    pub status: Option<String>,
-    pub threshold: Option<i32>,
-}
-
-impl Structure for DaemonCircuitBreaker {
-    const SHAPE: &'static Shape = &shapes::DaemonCircuitBreaker;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.failure_count, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.threshold, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.failure_count);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.threshold);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DaemonContainerDefinition {
-    pub name: Option<String>,
-    pub image: String,
-    pub memory: Option<i32>,
-    pub memory_reservation: Option<i32>,
-    pub repository_credentials: Option<RepositoryCredentials>,
-    pub health_check: Option<HealthCheck>,
-    pub cpu: Option<i32>,
-    pub essential: Option<bool>,
-    pub entry_point: Option<Vec<String>>,
-    pub command: Option<Vec<String>>,
-    pub working_directory: Option<String>,
-    pub environment_files: Option<Vec<EnvironmentFile>>,
-    pub environment: Option<Vec<KeyValuePair>>,
-    pub secrets: Option<Vec<Secret>>,
-    pub readonly_root_filesystem: Option<bool>,
-    pub mount_points: Option<Vec<MountPoint>>,
-    pub log_configuration: Option<LogConfiguration>,
-    pub firelens_configuration: Option<FirelensConfiguration>,
-    pub privileged: Option<bool>,
-    pub user: Option<String>,
-    pub ulimits: Option<Vec<Ulimit>>,
-    pub linux_parameters: Option<DaemonLinuxParameters>,
-    pub depends_on: Option<Vec<ContainerDependency>>,
-    pub start_timeout: Option<i32>,
-    pub stop_timeout: Option<i32>,
-    pub system_controls: Option<Vec<SystemControl>>,
-    pub interactive: Option<bool>,
-    pub pseudo_terminal: Option<bool>,
-    pub restart_policy: Option<ContainerRestartPolicy>,
-}
-
-impl Structure for DaemonContainerDefinition {
-    const SHAPE: &'static Shape = &shapes::DaemonContainerDefinition;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            1 => must(&mut self.image, value),
-            2 => put(&mut self.memory, value),
-            3 => put(&mut self.memory_reservation, value),
-            4 => put(&mut self.repository_credentials, value),
-            5 => put(&mut self.health_check, value),
-            6 => put(&mut self.cpu, value),
-            7 => put(&mut self.essential, value),
-            8 => put(&mut self.entry_point, value),
-            9 => put(&mut self.command, value),
-            10 => put(&mut self.working_directory, value),
-            11 => put(&mut self.environment_files, value),
-            12 => put(&mut self.environment, value),
-            13 => put(&mut self.secrets, value),
-            14 => put(&mut self.readonly_root_filesystem, value),
-            15 => put(&mut self.mount_points, value),
-            16 => put(&mut self.log_configuration, value),
-            17 => put(&mut self.firelens_configuration, value),
-            18 => put(&mut self.privileged, value),
-            19 => put(&mut self.user, value),
-            20 => put(&mut self.ulimits, value),
-            21 => put(&mut self.linux_parameters, value),
-            22 => put(&mut self.depends_on, value),
-            23 => put(&mut self.start_timeout, value),
-            24 => put(&mut self.stop_timeout, value),
-            25 => put(&mut self.system_controls, value),
-            26 => put(&mut self.interactive, value),
-            27 => put(&mut self.pseudo_terminal, value),
-            28 => put(&mut self.restart_policy, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(29);
-        fields.opt(0, &self.name);
-        fields.req(1, &self.image);
-        fields.opt(2, &self.memory);
-        fields.opt(3, &self.memory_reservation);
-        fields.opt(4, &self.repository_credentials);
-        fields.opt(5, &self.health_check);
-        fields.opt(6, &self.cpu);
-        fields.opt(7, &self.essential);
-        fields.opt(8, &self.entry_point);
-        fields.opt(9, &self.command);
-        fields.opt(10, &self.working_directory);
-        fields.opt(11, &self.environment_files);
-        fields.opt(12, &self.environment);
-        fields.opt(13, &self.secrets);
-        fields.opt(14, &self.readonly_root_filesystem);
-        fields.opt(15, &self.mount_points);
-        fields.opt(16, &self.log_configuration);
-        fields.opt(17, &self.firelens_configuration);
-        fields.opt(18, &self.privileged);
-        fields.opt(19, &self.user);
-        fields.opt(20, &self.ulimits);
-        fields.opt(21, &self.linux_parameters);
-        fields.opt(22, &self.depends_on);
-        fields.opt(23, &self.start_timeout);
-        fields.opt(24, &self.stop_timeout);
-        fields.opt(25, &self.system_controls);
-        fields.opt(26, &self.interactive);
-        fields.opt(27, &self.pseudo_terminal);
-        fields.opt(28, &self.restart_policy);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DaemonContainerImage {
-    pub container_name: Option<String>,
-    pub image_digest: Option<String>,
-    pub image: Option<String>,
-}
-
-impl Structure for DaemonContainerImage {
-    const SHAPE: &'static Shape = &shapes::DaemonContainerImage;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.container_name, value),
-            1 => put(&mut self.image_digest, value),
-            2 => put(&mut self.image, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.container_name);
-        fields.opt(1, &self.image_digest);
-        fields.opt(2, &self.image);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DaemonDeployment {
-    pub daemon_deployment_arn: Option<String>,
-    pub cluster_arn: Option<String>,
-    pub status: Option<String>,
-    pub status_reason: Option<String>,
-    pub target_daemon_revision: Option<DaemonDeploymentRevisionDetail>,
-    pub source_daemon_revisions: Option<Vec<DaemonDeploymentRevisionDetail>>,
-    pub circuit_breaker: Option<DaemonCircuitBreaker>,
-    pub alarms: Option<DaemonDeploymentAlarms>,
-    pub rollback: Option<DaemonRollback>,
-    pub deployment_configuration: Option<DaemonDeploymentConfiguration>,
-    pub created_at: Option<Timestamp>,
-    pub started_at: Option<Timestamp>,
-    pub stopped_at: Option<Timestamp>,
-    pub finished_at: Option<Timestamp>,
-}
-
-impl Structure for DaemonDeployment {
-    const SHAPE: &'static Shape = &shapes::DaemonDeployment;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.daemon_deployment_arn, value),
-            1 => put(&mut self.cluster_arn, value),
-            2 => put(&mut self.status, value),
-            3 => put(&mut self.status_reason, value),
-            4 => put(&mut self.target_daemon_revision, value),
-            5 => put(&mut self.source_daemon_revisions, value),
-            6 => put(&mut self.circuit_breaker, value),
-            7 => put(&mut self.alarms, value),
-            8 => put(&mut self.rollback, value),
-            9 => put(&mut self.deployment_configuration, value),
-            10 => put(&mut self.created_at, value),
-            11 => put(&mut self.started_at, value),
-            12 => put(&mut self.stopped_at, value),
-            13 => put(&mut self.finished_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(14);
-        fields.opt(0, &self.daemon_deployment_arn);
-        fields.opt(1, &self.cluster_arn);
-        fields.opt(2, &self.status);
-        fields.opt(3, &self.status_reason);
-        fields.opt(4, &self.target_daemon_revision);
-        fields.opt(5, &self.source_daemon_revisions);
-        fields.opt(6, &self.circuit_breaker);
-        fields.opt(7, &self.alarms);
-        fields.opt(8, &self.rollback);
-        fields.opt(9, &self.deployment_configuration);
-        fields.opt(10, &self.created_at);
-        fields.opt(11, &self.started_at);
-        fields.opt(12, &self.stopped_at);
-        fields.opt(13, &self.finished_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DaemonDeploymentAlarms {
-    pub status: Option<String>,
-    pub alarm_names: Option<Vec<String>>,
-    pub triggered_alarm_names: Option<Vec<String>>,
-}
-
-impl Structure for DaemonDeploymentAlarms {
-    const SHAPE: &'static Shape = &shapes::DaemonDeploymentAlarms;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.status, value),
-            1 => put(&mut self.alarm_names, value),
-            2 => put(&mut self.triggered_alarm_names, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.status);
-        fields.opt(1, &self.alarm_names);
-        fields.opt(2, &self.triggered_alarm_names);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DaemonDeploymentCapacityProvider {
-    pub arn: Option<String>,
-    pub running_instance_count: Option<i32>,
-    pub without_daemon_instance_count: Option<i32>,
-    pub draining_instance_count: Option<i32>,
-}
-
-impl Structure for DaemonDeploymentCapacityProvider {
-    const SHAPE: &'static Shape = &shapes::DaemonDeploymentCapacityProvider;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.running_instance_count, value),
-            2 => put(&mut self.without_daemon_instance_count, value),
-            3 => put(&mut self.draining_instance_count, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.running_instance_count);
-        fields.opt(2, &self.without_daemon_instance_count);
-        fields.opt(3, &self.draining_instance_count);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DaemonDeploymentConfiguration {
-    pub drain_percent: Option<f64>,
-    pub alarms: Option<DaemonAlarmConfiguration>,
-    pub bake_time_in_minutes: Option<i32>,
-}
-
-impl Structure for DaemonDeploymentConfiguration {
-    const SHAPE: &'static Shape = &shapes::DaemonDeploymentConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.drain_percent, value),
-            1 => put(&mut self.alarms, value),
-            2 => put(&mut self.bake_time_in_minutes, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.drain_percent);
-        fields.opt(1, &self.alarms);
-        fields.opt(2, &self.bake_time_in_minutes);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DaemonDeploymentRevisionDetail {
-    pub arn: Option<String>,
-    pub capacity_providers: Option<Vec<DaemonDeploymentCapacityProvider>>,
-    pub total_running_instance_count: Option<i32>,
-    pub total_without_daemon_instance_count: Option<i32>,
-    pub total_draining_instance_count: Option<i32>,
-}
-
-impl Structure for DaemonDeploymentRevisionDetail {
-    const SHAPE: &'static Shape = &shapes::DaemonDeploymentRevisionDetail;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.capacity_providers, value),
-            2 => put(&mut self.total_running_instance_count, value),
-            3 => put(&mut self.total_without_daemon_instance_count, value),
-            4 => put(&mut self.total_draining_instance_count, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.capacity_providers);
-        fields.opt(2, &self.total_running_instance_count);
-        fields.opt(3, &self.total_without_daemon_instance_count);
-        fields.opt(4, &self.total_draining_instance_count);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DaemonDeploymentSummary {
-    pub daemon_deployment_arn: Option<String>,
-    pub daemon_arn: Option<String>,
-    pub cluster_arn: Option<String>,
-    pub status: Option<String>,
-    pub status_reason: Option<String>,
-    pub target_daemon_revision_arn: Option<String>,
-    pub created_at: Option<Timestamp>,
-    pub started_at: Option<Timestamp>,
-    pub stopped_at: Option<Timestamp>,
-    pub finished_at: Option<Timestamp>,
-}
-
-impl Structure for DaemonDeploymentSummary {
-    const SHAPE: &'static Shape = &shapes::DaemonDeploymentSummary;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.daemon_deployment_arn, value),
-            1 => put(&mut self.daemon_arn, value),
-            2 => put(&mut self.cluster_arn, value),
-            3 => put(&mut self.status, value),
-            4 => put(&mut self.status_reason, value),
-            5 => put(&mut self.target_daemon_revision_arn, value),
-            6 => put(&mut self.created_at, value),
-            7 => put(&mut self.started_at, value),
-            8 => put(&mut self.stopped_at, value),
-            9 => put(&mut self.finished_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(10);
-        fields.opt(0, &self.daemon_deployment_arn);
-        fields.opt(1, &self.daemon_arn);
-        fields.opt(2, &self.cluster_arn);
-        fields.opt(3, &self.status);
-        fields.opt(4, &self.status_reason);
-        fields.opt(5, &self.target_daemon_revision_arn);
-        fields.opt(6, &self.created_at);
-        fields.opt(7, &self.started_at);
-        fields.opt(8, &self.stopped_at);
-        fields.opt(9, &self.finished_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DaemonDetail {
-    pub daemon_arn: Option<String>,
-    pub cluster_arn: Option<String>,
-    pub status: Option<String>,
-    pub current_revisions: Option<Vec<DaemonRevisionDetail>>,
-    pub deployment_arn: Option<String>,
-    pub created_at: Option<Timestamp>,
-    pub updated_at: Option<Timestamp>,
-}
-
-impl Structure for DaemonDetail {
-    const SHAPE: &'static Shape = &shapes::DaemonDetail;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.daemon_arn, value),
-            1 => put(&mut self.cluster_arn, value),
-            2 => put(&mut self.status, value),
-            3 => put(&mut self.current_revisions, value),
-            4 => put(&mut self.deployment_arn, value),
-            5 => put(&mut self.created_at, value),
-            6 => put(&mut self.updated_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.daemon_arn);
-        fields.opt(1, &self.cluster_arn);
-        fields.opt(2, &self.status);
-        fields.opt(3, &self.current_revisions);
-        fields.opt(4, &self.deployment_arn);
-        fields.opt(5, &self.created_at);
-        fields.opt(6, &self.updated_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DaemonLinuxParameters {
-    pub capabilities: Option<KernelCapabilities>,
-    pub devices: Option<Vec<Device>>,
-    pub init_process_enabled: Option<bool>,
-    pub tmpfs: Option<Vec<Tmpfs>>,
-}
-
-impl Structure for DaemonLinuxParameters {
-    const SHAPE: &'static Shape = &shapes::DaemonLinuxParameters;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.capabilities, value),
-            1 => put(&mut self.devices, value),
-            2 => put(&mut self.init_process_enabled, value),
-            3 => put(&mut self.tmpfs, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.capabilities);
-        fields.opt(1, &self.devices);
-        fields.opt(2, &self.init_process_enabled);
-        fields.opt(3, &self.tmpfs);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DaemonRevision {
-    pub daemon_revision_arn: Option<String>,
-    pub cluster_arn: Option<String>,
-    pub daemon_arn: Option<String>,
-    pub daemon_task_definition_arn: Option<String>,
-    pub created_at: Option<Timestamp>,
-    pub container_images: Option<Vec<DaemonContainerImage>>,
-    pub propagate_tags: Option<String>,
-    pub enable_ecs_managed_tags: Option<bool>,
-    pub enable_execute_command: Option<bool>,
-    pub critical: Option<bool>,
-}
-
-impl Structure for DaemonRevision {
-    const SHAPE: &'static Shape = &shapes::DaemonRevision;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.daemon_revision_arn, value),
-            1 => put(&mut self.cluster_arn, value),
-            2 => put(&mut self.daemon_arn, value),
-            3 => put(&mut self.daemon_task_definition_arn, value),
-            4 => put(&mut self.created_at, value),
-            5 => put(&mut self.container_images, value),
-            6 => put(&mut self.propagate_tags, value),
-            7 => put(&mut self.enable_ecs_managed_tags, value),
-            8 => put(&mut self.enable_execute_command, value),
-            9 => put(&mut self.critical, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(10);
-        fields.opt(0, &self.daemon_revision_arn);
-        fields.opt(1, &self.cluster_arn);
-        fields.opt(2, &self.daemon_arn);
-        fields.opt(3, &self.daemon_task_definition_arn);
-        fields.opt(4, &self.created_at);
-        fields.opt(5, &self.container_images);
-        fields.opt(6, &self.propagate_tags);
-        fields.opt(7, &self.enable_ecs_managed_tags);
-        fields.opt(8, &self.enable_execute_command);
-        fields.opt(9, &self.critical);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DaemonRevisionDetail {
-    pub arn: Option<String>,
-    pub capacity_providers: Option<Vec<DaemonCapacityProvider>>,
-    pub total_running_count: Option<i32>,
-    pub total_without_daemon_count: Option<i32>,
-}
-
-impl Structure for DaemonRevisionDetail {
-    const SHAPE: &'static Shape = &shapes::DaemonRevisionDetail;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.capacity_providers, value),
-            2 => put(&mut self.total_running_count, value),
-            3 => put(&mut self.total_without_daemon_count, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.capacity_providers);
-        fields.opt(2, &self.total_running_count);
-        fields.opt(3, &self.total_without_daemon_count);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DaemonRollback {
-    pub reason: Option<String>,
-    pub started_at: Option<Timestamp>,
-    pub rollback_target_daemon_revision_arn: Option<String>,
-    pub rollback_capacity_providers: Option<Vec<String>>,
-}
-
-impl Structure for DaemonRollback {
-    const SHAPE: &'static Shape = &shapes::DaemonRollback;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.reason, value),
-            1 => put(&mut self.started_at, value),
-            2 => put(&mut self.rollback_target_daemon_revision_arn, value),
-            3 => put(&mut self.rollback_capacity_providers, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.reason);
-        fields.opt(1, &self.started_at);
-        fields.opt(2, &self.rollback_target_daemon_revision_arn);
-        fields.opt(3, &self.rollback_capacity_providers);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DaemonSummary {
-    pub daemon_arn: Option<String>,
-    pub status: Option<String>,
-    pub created_at: Option<Timestamp>,
-    pub updated_at: Option<Timestamp>,
-}
-
-impl Structure for DaemonSummary {
-    const SHAPE: &'static Shape = &shapes::DaemonSummary;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.daemon_arn, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.created_at, value),
-            3 => put(&mut self.updated_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.daemon_arn);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.created_at);
-        fields.opt(3, &self.updated_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DaemonTaskDefinition {
-    pub daemon_task_definition_arn: Option<String>,
-    pub family: Option<String>,
-    pub revision: Option<i32>,
-    pub task_role_arn: Option<String>,
-    pub execution_role_arn: Option<String>,
-    pub container_definitions: Option<Vec<DaemonContainerDefinition>>,
-    pub volumes: Option<Vec<DaemonVolume>>,
-    pub cpu: Option<String>,
-    pub memory: Option<String>,
-    pub status: Option<String>,
-    pub registered_at: Option<Timestamp>,
-    pub delete_requested_at: Option<Timestamp>,
-    pub registered_by: Option<String>,
-    pub pid_mode: Option<String>,
-    pub ipc_mode: Option<String>,
-}
-
-impl Structure for DaemonTaskDefinition {
-    const SHAPE: &'static Shape = &shapes::DaemonTaskDefinition;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.daemon_task_definition_arn, value),
-            1 => put(&mut self.family, value),
-            2 => put(&mut self.revision, value),
-            3 => put(&mut self.task_role_arn, value),
-            4 => put(&mut self.execution_role_arn, value),
-            5 => put(&mut self.container_definitions, value),
-            6 => put(&mut self.volumes, value),
-            7 => put(&mut self.cpu, value),
-            8 => put(&mut self.memory, value),
-            9 => put(&mut self.status, value),
-            10 => put(&mut self.registered_at, value),
-            11 => put(&mut self.delete_requested_at, value),
-            12 => put(&mut self.registered_by, value),
-            13 => put(&mut self.pid_mode, value),
-            14 => put(&mut self.ipc_mode, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(15);
-        fields.opt(0, &self.daemon_task_definition_arn);
-        fields.opt(1, &self.family);
-        fields.opt(2, &self.revision);
-        fields.opt(3, &self.task_role_arn);
-        fields.opt(4, &self.execution_role_arn);
-        fields.opt(5, &self.container_definitions);
-        fields.opt(6, &self.volumes);
-        fields.opt(7, &self.cpu);
-        fields.opt(8, &self.memory);
-        fields.opt(9, &self.status);
-        fields.opt(10, &self.registered_at);
-        fields.opt(11, &self.delete_requested_at);
-        fields.opt(12, &self.registered_by);
-        fields.opt(13, &self.pid_mode);
-        fields.opt(14, &self.ipc_mode);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DaemonTaskDefinitionSummary {
-    pub arn: Option<String>,
-    pub registered_at: Option<Timestamp>,
-    pub registered_by: Option<String>,
-    pub delete_requested_at: Option<Timestamp>,
-    pub status: Option<String>,
-}
-
-impl Structure for DaemonTaskDefinitionSummary {
-    const SHAPE: &'static Shape = &shapes::DaemonTaskDefinitionSummary;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.registered_at, value),
-            2 => put(&mut self.registered_by, value),
-            3 => put(&mut self.delete_requested_at, value),
-            4 => put(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.registered_at);
-        fields.opt(2, &self.registered_by);
-        fields.opt(3, &self.delete_requested_at);
-        fields.opt(4, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DaemonVolume {
-    pub name: Option<String>,
-    pub host: Option<HostVolumeProperties>,
-    pub log_driver_volume_configuration: Option<LogDriverVolumeConfiguration>,
-}
-
-impl Structure for DaemonVolume {
-    const SHAPE: &'static Shape = &shapes::DaemonVolume;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            1 => put(&mut self.host, value),
-            2 => put(&mut self.log_driver_volume_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.name);
-        fields.opt(1, &self.host);
-        fields.opt(2, &self.log_driver_volume_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteAccountSettingInput {
-    pub name: String,
-    pub principal_arn: Option<String>,
-}
-
-impl Structure for DeleteAccountSettingInput {
-    const SHAPE: &'static Shape = &shapes::DeleteAccountSettingRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => put(&mut self.principal_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.name);
-        fields.opt(1, &self.principal_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteAccountSettingOutput {
-    pub setting: Option<Setting>,
-}
-
-impl Structure for DeleteAccountSettingOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteAccountSettingResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.setting, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.setting);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteAttributesInput {
-    pub cluster: Option<String>,
-    pub attributes: Vec<Attribute>,
-}
-
-impl Structure for DeleteAttributesInput {
-    const SHAPE: &'static Shape = &shapes::DeleteAttributesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => must(&mut self.attributes, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.cluster);
-        fields.req(1, &self.attributes);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteAttributesOutput {
-    pub attributes: Option<Vec<Attribute>>,
-}
-
-impl Structure for DeleteAttributesOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteAttributesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.attributes, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.attributes);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteCapacityProviderInput {
-    pub capacity_provider: String,
-    pub cluster: Option<String>,
-}
-
-impl Structure for DeleteCapacityProviderInput {
-    const SHAPE: &'static Shape = &shapes::DeleteCapacityProviderRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.capacity_provider, value),
-            1 => put(&mut self.cluster, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.capacity_provider);
-        fields.opt(1, &self.cluster);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteCapacityProviderOutput {
-    pub capacity_provider: Option<CapacityProvider>,
-}
-
-impl Structure for DeleteCapacityProviderOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteCapacityProviderResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.capacity_provider, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.capacity_provider);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteClusterInput {
-    pub cluster: String,
-}
-
-impl Structure for DeleteClusterInput {
-    const SHAPE: &'static Shape = &shapes::DeleteClusterRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.cluster, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.cluster);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteClusterOutput {
-    pub cluster: Option<Cluster>,
-}
-
-impl Structure for DeleteClusterOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteClusterResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.cluster);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteDaemonInput {
-    pub daemon_arn: String,
-}
-
-impl Structure for DeleteDaemonInput {
-    const SHAPE: &'static Shape = &shapes::DeleteDaemonRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.daemon_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.daemon_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteDaemonOutput {
-    pub daemon_arn: Option<String>,
-    pub status: Option<String>,
-    pub created_at: Option<Timestamp>,
-    pub updated_at: Option<Timestamp>,
-    pub deployment_arn: Option<String>,
-}
-
-impl Structure for DeleteDaemonOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteDaemonResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.daemon_arn, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.created_at, value),
-            3 => put(&mut self.updated_at, value),
-            4 => put(&mut self.deployment_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.daemon_arn);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.created_at);
-        fields.opt(3, &self.updated_at);
-        fields.opt(4, &self.deployment_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteDaemonTaskDefinitionInput {
-    pub daemon_task_definition: String,
-}
-
-impl Structure for DeleteDaemonTaskDefinitionInput {
-    const SHAPE: &'static Shape = &shapes::DeleteDaemonTaskDefinitionRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.daemon_task_definition, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.daemon_task_definition);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteDaemonTaskDefinitionOutput {
-    pub daemon_task_definition_arn: Option<String>,
-}
-
-impl Structure for DeleteDaemonTaskDefinitionOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteDaemonTaskDefinitionResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.daemon_task_definition_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.daemon_task_definition_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteExpressGatewayServiceInput {
-    pub service_arn: String,
-}
-
-impl Structure for DeleteExpressGatewayServiceInput {
-    const SHAPE: &'static Shape = &shapes::DeleteExpressGatewayServiceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.service_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.service_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteExpressGatewayServiceOutput {
-    pub service: Option<ECSExpressGatewayService>,
-}
-
-impl Structure for DeleteExpressGatewayServiceOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteExpressGatewayServiceResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.service);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteGatewayInput {
-    pub gateway: String,
-}
-
-impl Structure for DeleteGatewayInput {
-    const SHAPE: &'static Shape = &shapes::DeleteGatewayRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.gateway, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.gateway);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteGatewayOutput {
-    pub gateway_arn: Option<String>,
-    pub name: Option<String>,
-    pub status: Option<String>,
-}
-
-impl Structure for DeleteGatewayOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteGatewayResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateway_arn, value),
-            1 => put(&mut self.name, value),
-            2 => put(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.gateway_arn);
-        fields.opt(1, &self.name);
-        fields.opt(2, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteServiceInput {
-    pub cluster: Option<String>,
-    pub service: String,
-    pub force: Option<bool>,
-}
-
-impl Structure for DeleteServiceInput {
-    const SHAPE: &'static Shape = &shapes::DeleteServiceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => must(&mut self.service, value),
-            2 => put(&mut self.force, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.cluster);
-        fields.req(1, &self.service);
-        fields.opt(2, &self.force);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteServiceOutput {
-    pub service: Option<Service>,
-}
-
-impl Structure for DeleteServiceOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteServiceResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.service);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteTaskDefinitionsInput {
-    pub task_definitions: Vec<String>,
-}
-
-impl Structure for DeleteTaskDefinitionsInput {
-    const SHAPE: &'static Shape = &shapes::DeleteTaskDefinitionsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.task_definitions, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.task_definitions);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteTaskDefinitionsOutput {
-    pub task_definitions: Option<Vec<TaskDefinition>>,
-    pub failures: Option<Vec<Failure>>,
-}
-
-impl Structure for DeleteTaskDefinitionsOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteTaskDefinitionsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.task_definitions, value),
-            1 => put(&mut self.failures, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.task_definitions);
-        fields.opt(1, &self.failures);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteTaskSetInput {
-    pub cluster: String,
-    pub service: String,
-    pub task_set: String,
-    pub force: Option<bool>,
-}
-
-impl Structure for DeleteTaskSetInput {
-    const SHAPE: &'static Shape = &shapes::DeleteTaskSetRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.cluster, value),
-            1 => must(&mut self.service, value),
-            2 => must(&mut self.task_set, value),
-            3 => put(&mut self.force, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.cluster);
-        fields.req(1, &self.service);
-        fields.req(2, &self.task_set);
-        fields.opt(3, &self.force);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteTaskSetOutput {
-    pub task_set: Option<TaskSet>,
-}
-
-impl Structure for DeleteTaskSetOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteTaskSetResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.task_set, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.task_set);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Deployment {
-    pub id: Option<String>,
-    pub status: Option<String>,
-    pub task_definition: Option<String>,
-    pub desired_count: Option<i32>,
-    pub pending_count: Option<i32>,
-    pub running_count: Option<i32>,
-    pub failed_tasks: Option<i32>,
-    pub created_at: Option<Timestamp>,
-    pub updated_at: Option<Timestamp>,
-    pub capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
-    pub launch_type: Option<String>,
-    pub platform_version: Option<String>,
-    pub platform_family: Option<String>,
-    pub network_configuration: Option<NetworkConfiguration>,
-    pub rollout_state: Option<String>,
-    pub rollout_state_reason: Option<String>,
-    pub service_connect_configuration: Option<ServiceConnectConfiguration>,
-    pub service_connect_resources: Option<Vec<ServiceConnectServiceResource>>,
-    pub volume_configurations: Option<Vec<ServiceVolumeConfiguration>>,
-    pub fargate_ephemeral_storage: Option<DeploymentEphemeralStorage>,
-    pub vpc_lattice_configurations: Option<Vec<VpcLatticeConfiguration>>,
-}
-
-impl Structure for Deployment {
-    const SHAPE: &'static Shape = &shapes::Deployment;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.id, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.task_definition, value),
-            3 => put(&mut self.desired_count, value),
-            4 => put(&mut self.pending_count, value),
-            5 => put(&mut self.running_count, value),
-            6 => put(&mut self.failed_tasks, value),
-            7 => put(&mut self.created_at, value),
-            8 => put(&mut self.updated_at, value),
-            9 => put(&mut self.capacity_provider_strategy, value),
-            10 => put(&mut self.launch_type, value),
-            11 => put(&mut self.platform_version, value),
-            12 => put(&mut self.platform_family, value),
-            13 => put(&mut self.network_configuration, value),
-            14 => put(&mut self.rollout_state, value),
-            15 => put(&mut self.rollout_state_reason, value),
-            16 => put(&mut self.service_connect_configuration, value),
-            17 => put(&mut self.service_connect_resources, value),
-            18 => put(&mut self.volume_configurations, value),
-            19 => put(&mut self.fargate_ephemeral_storage, value),
-            20 => put(&mut self.vpc_lattice_configurations, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(21);
-        fields.opt(0, &self.id);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.task_definition);
-        fields.opt(3, &self.desired_count);
-        fields.opt(4, &self.pending_count);
-        fields.opt(5, &self.running_count);
-        fields.opt(6, &self.failed_tasks);
-        fields.opt(7, &self.created_at);
-        fields.opt(8, &self.updated_at);
-        fields.opt(9, &self.capacity_provider_strategy);
-        fields.opt(10, &self.launch_type);
-        fields.opt(11, &self.platform_version);
-        fields.opt(12, &self.platform_family);
-        fields.opt(13, &self.network_configuration);
-        fields.opt(14, &self.rollout_state);
-        fields.opt(15, &self.rollout_state_reason);
-        fields.opt(16, &self.service_connect_configuration);
-        fields.opt(17, &self.service_connect_resources);
-        fields.opt(18, &self.volume_configurations);
-        fields.opt(19, &self.fargate_ephemeral_storage);
-        fields.opt(20, &self.vpc_lattice_configurations);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeploymentAlarms {
-    pub alarm_names: Vec<String>,
-    pub rollback: bool,
-    pub enable: bool,
-}
-
-impl Structure for DeploymentAlarms {
-    const SHAPE: &'static Shape = &shapes::DeploymentAlarms;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.alarm_names, value),
-            1 => must(&mut self.rollback, value),
-            2 => must(&mut self.enable, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.alarm_names);
-        fields.req(1, &self.rollback);
-        fields.req(2, &self.enable);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeploymentCircuitBreaker {
-    pub enable: bool,
-    pub rollback: bool,
-    pub reset_on_healthy_task: Option<bool>,
-    pub threshold_configuration: Option<ThresholdConfiguration>,
-}
-
-impl Structure for DeploymentCircuitBreaker {
-    const SHAPE: &'static Shape = &shapes::DeploymentCircuitBreaker;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.enable, value),
-            1 => must(&mut self.rollback, value),
-            2 => put(&mut self.reset_on_healthy_task, value),
-            3 => put(&mut self.threshold_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.enable);
-        fields.req(1, &self.rollback);
-        fields.opt(2, &self.reset_on_healthy_task);
-        fields.opt(3, &self.threshold_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeploymentConfiguration {
-    pub deployment_circuit_breaker: Option<DeploymentCircuitBreaker>,
-    pub maximum_percent: Option<i32>,
-    pub minimum_healthy_percent: Option<i32>,
-    pub alarms: Option<DeploymentAlarms>,
-    pub strategy: Option<String>,
-    pub bake_time_in_minutes: Option<i32>,
-    pub lifecycle_hooks: Option<Vec<DeploymentLifecycleHook>>,
-    pub linear_configuration: Option<LinearConfiguration>,
-    pub canary_configuration: Option<CanaryConfiguration>,
-    pub early_success_criteria: Option<DeploymentEarlySuccessCriteria>,
-}
-
-impl Structure for DeploymentConfiguration {
-    const SHAPE: &'static Shape = &shapes::DeploymentConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.deployment_circuit_breaker, value),
-            1 => put(&mut self.maximum_percent, value),
-            2 => put(&mut self.minimum_healthy_percent, value),
-            3 => put(&mut self.alarms, value),
-            4 => put(&mut self.strategy, value),
-            5 => put(&mut self.bake_time_in_minutes, value),
-            6 => put(&mut self.lifecycle_hooks, value),
-            7 => put(&mut self.linear_configuration, value),
-            8 => put(&mut self.canary_configuration, value),
-            9 => put(&mut self.early_success_criteria, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(10);
-        fields.opt(0, &self.deployment_circuit_breaker);
-        fields.opt(1, &self.maximum_percent);
-        fields.opt(2, &self.minimum_healthy_percent);
-        fields.opt(3, &self.alarms);
-        fields.opt(4, &self.strategy);
-        fields.opt(5, &self.bake_time_in_minutes);
-        fields.opt(6, &self.lifecycle_hooks);
-        fields.opt(7, &self.linear_configuration);
-        fields.opt(8, &self.canary_configuration);
-        fields.opt(9, &self.early_success_criteria);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeploymentController {
-    pub r#type: String,
-}
-
-impl Structure for DeploymentController {
-    const SHAPE: &'static Shape = &shapes::DeploymentController;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.r#type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.r#type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeploymentEarlySuccessCriteria {
-    pub enable: bool,
-    pub healthy_percent: Option<i32>,
-    pub source_service_revision_cleanup: Option<String>,
-}
-
-impl Structure for DeploymentEarlySuccessCriteria {
-    const SHAPE: &'static Shape = &shapes::DeploymentEarlySuccessCriteria;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.enable, value),
-            1 => put(&mut self.healthy_percent, value),
-            2 => put(&mut self.source_service_revision_cleanup, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.enable);
-        fields.opt(1, &self.healthy_percent);
-        fields.opt(2, &self.source_service_revision_cleanup);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeploymentEphemeralStorage {
-    pub kms_key_id: Option<String>,
-}
-
-impl Structure for DeploymentEphemeralStorage {
-    const SHAPE: &'static Shape = &shapes::DeploymentEphemeralStorage;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.kms_key_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.kms_key_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeploymentLifecycleHook {
-    pub target_type: Option<String>,
-    pub hook_target_arn: Option<String>,
-    pub role_arn: Option<String>,
-    pub lifecycle_stages: Option<Vec<String>>,
-    pub hook_details: Option<Document>,
-    pub timeout_configuration: Option<DeploymentLifecycleHookTimeoutConfiguration>,
-}
-
-impl Structure for DeploymentLifecycleHook {
-    const SHAPE: &'static Shape = &shapes::DeploymentLifecycleHook;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.target_type, value),
-            1 => put(&mut self.hook_target_arn, value),
-            2 => put(&mut self.role_arn, value),
-            3 => put(&mut self.lifecycle_stages, value),
-            4 => put(&mut self.hook_details, value),
-            5 => put(&mut self.timeout_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.target_type);
-        fields.opt(1, &self.hook_target_arn);
-        fields.opt(2, &self.role_arn);
-        fields.opt(3, &self.lifecycle_stages);
-        fields.opt(4, &self.hook_details);
-        fields.opt(5, &self.timeout_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeploymentLifecycleHookDetail {
-    pub hook_id: Option<String>,
-    pub target_type: Option<String>,
-    pub target_arn: Option<String>,
-    pub status: Option<String>,
-    pub expires_at: Option<Timestamp>,
-    pub timeout_action: Option<String>,
-}
-
-impl Structure for DeploymentLifecycleHookDetail {
-    const SHAPE: &'static Shape = &shapes::DeploymentLifecycleHookDetail;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.hook_id, value),
-            1 => put(&mut self.target_type, value),
-            2 => put(&mut self.target_arn, value),
-            3 => put(&mut self.status, value),
-            4 => put(&mut self.expires_at, value),
-            5 => put(&mut self.timeout_action, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.hook_id);
-        fields.opt(1, &self.target_type);
-        fields.opt(2, &self.target_arn);
-        fields.opt(3, &self.status);
-        fields.opt(4, &self.expires_at);
-        fields.opt(5, &self.timeout_action);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeploymentLifecycleHookTimeoutConfiguration {
-    pub timeout_in_minutes: Option<i32>,
-    pub action: Option<String>,
-}
-
-impl Structure for DeploymentLifecycleHookTimeoutConfiguration {
-    const SHAPE: &'static Shape = &shapes::DeploymentLifecycleHookTimeoutConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.timeout_in_minutes, value),
-            1 => put(&mut self.action, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.timeout_in_minutes);
-        fields.opt(1, &self.action);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeregisterContainerInstanceInput {
-    pub cluster: Option<String>,
-    pub container_instance: String,
-    pub force: Option<bool>,
-}
-
-impl Structure for DeregisterContainerInstanceInput {
-    const SHAPE: &'static Shape = &shapes::DeregisterContainerInstanceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => must(&mut self.container_instance, value),
-            2 => put(&mut self.force, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.cluster);
-        fields.req(1, &self.container_instance);
-        fields.opt(2, &self.force);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeregisterContainerInstanceOutput {
-    pub container_instance: Option<ContainerInstance>,
-}
-
-impl Structure for DeregisterContainerInstanceOutput {
-    const SHAPE: &'static Shape = &shapes::DeregisterContainerInstanceResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.container_instance, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.container_instance);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeregisterTaskDefinitionInput {
-    pub task_definition: String,
-}
-
-impl Structure for DeregisterTaskDefinitionInput {
-    const SHAPE: &'static Shape = &shapes::DeregisterTaskDefinitionRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.task_definition, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.task_definition);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeregisterTaskDefinitionOutput {
-    pub task_definition: Option<TaskDefinition>,
-}
-
-impl Structure for DeregisterTaskDefinitionOutput {
-    const SHAPE: &'static Shape = &shapes::DeregisterTaskDefinitionResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.task_definition, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.task_definition);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeCapacityProvidersInput {
-    pub capacity_providers: Option<Vec<String>>,
-    pub cluster: Option<String>,
-    pub include: Option<Vec<String>>,
-    pub max_results: Option<i32>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeCapacityProvidersInput {
-    const SHAPE: &'static Shape = &shapes::DescribeCapacityProvidersRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.capacity_providers, value),
-            1 => put(&mut self.cluster, value),
-            2 => put(&mut self.include, value),
-            3 => put(&mut self.max_results, value),
-            4 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.capacity_providers);
-        fields.opt(1, &self.cluster);
-        fields.opt(2, &self.include);
-        fields.opt(3, &self.max_results);
-        fields.opt(4, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeCapacityProvidersOutput {
-    pub capacity_providers: Option<Vec<CapacityProvider>>,
-    pub failures: Option<Vec<Failure>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeCapacityProvidersOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeCapacityProvidersResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.capacity_providers, value),
-            1 => put(&mut self.failures, value),
-            2 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.capacity_providers);
-        fields.opt(1, &self.failures);
-        fields.opt(2, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeClustersInput {
-    pub clusters: Option<Vec<String>>,
-    pub include: Option<Vec<String>>,
-}
-
-impl Structure for DescribeClustersInput {
-    const SHAPE: &'static Shape = &shapes::DescribeClustersRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.clusters, value),
-            1 => put(&mut self.include, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.clusters);
-        fields.opt(1, &self.include);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeClustersOutput {
-    pub clusters: Option<Vec<Cluster>>,
-    pub failures: Option<Vec<Failure>>,
-}
-
-impl Structure for DescribeClustersOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeClustersResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.clusters, value),
-            1 => put(&mut self.failures, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.clusters);
-        fields.opt(1, &self.failures);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeContainerInstancesInput {
-    pub cluster: Option<String>,
-    pub container_instances: Vec<String>,
-    pub include: Option<Vec<String>>,
-}
-
-impl Structure for DescribeContainerInstancesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeContainerInstancesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => must(&mut self.container_instances, value),
-            2 => put(&mut self.include, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.cluster);
-        fields.req(1, &self.container_instances);
-        fields.opt(2, &self.include);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeContainerInstancesOutput {
-    pub container_instances: Option<Vec<ContainerInstance>>,
-    pub failures: Option<Vec<Failure>>,
-}
-
-impl Structure for DescribeContainerInstancesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeContainerInstancesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.container_instances, value),
-            1 => put(&mut self.failures, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.container_instances);
-        fields.opt(1, &self.failures);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeDaemonDeploymentsInput {
-    pub daemon_deployment_arns: Vec<String>,
-}
-
-impl Structure for DescribeDaemonDeploymentsInput {
-    const SHAPE: &'static Shape = &shapes::DescribeDaemonDeploymentsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.daemon_deployment_arns, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.daemon_deployment_arns);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeDaemonDeploymentsOutput {
-    pub failures: Option<Vec<Failure>>,
-    pub daemon_deployments: Option<Vec<DaemonDeployment>>,
-}
-
-impl Structure for DescribeDaemonDeploymentsOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeDaemonDeploymentsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.failures, value),
-            1 => put(&mut self.daemon_deployments, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.failures);
-        fields.opt(1, &self.daemon_deployments);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeDaemonInput {
-    pub daemon_arn: String,
-}
-
-impl Structure for DescribeDaemonInput {
-    const SHAPE: &'static Shape = &shapes::DescribeDaemonRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.daemon_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.daemon_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeDaemonOutput {
-    pub daemon: Option<DaemonDetail>,
-}
-
-impl Structure for DescribeDaemonOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeDaemonResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.daemon, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.daemon);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeDaemonRevisionsInput {
-    pub daemon_revision_arns: Vec<String>,
-}
-
-impl Structure for DescribeDaemonRevisionsInput {
-    const SHAPE: &'static Shape = &shapes::DescribeDaemonRevisionsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.daemon_revision_arns, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.daemon_revision_arns);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeDaemonRevisionsOutput {
-    pub daemon_revisions: Option<Vec<DaemonRevision>>,
-    pub failures: Option<Vec<Failure>>,
-}
-
-impl Structure for DescribeDaemonRevisionsOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeDaemonRevisionsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.daemon_revisions, value),
-            1 => put(&mut self.failures, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.daemon_revisions);
-        fields.opt(1, &self.failures);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeDaemonTaskDefinitionInput {
-    pub daemon_task_definition: String,
-}
-
-impl Structure for DescribeDaemonTaskDefinitionInput {
-    const SHAPE: &'static Shape = &shapes::DescribeDaemonTaskDefinitionRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.daemon_task_definition, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.daemon_task_definition);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeDaemonTaskDefinitionOutput {
-    pub daemon_task_definition: Option<DaemonTaskDefinition>,
-}
-
-impl Structure for DescribeDaemonTaskDefinitionOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeDaemonTaskDefinitionResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.daemon_task_definition, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.daemon_task_definition);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeExpressGatewayServiceInput {
-    pub service_arn: String,
-    pub include: Option<Vec<String>>,
-}
-
-impl Structure for DescribeExpressGatewayServiceInput {
-    const SHAPE: &'static Shape = &shapes::DescribeExpressGatewayServiceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.service_arn, value),
-            1 => put(&mut self.include, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.service_arn);
-        fields.opt(1, &self.include);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeExpressGatewayServiceOutput {
-    pub service: Option<ECSExpressGatewayService>,
-}
-
-impl Structure for DescribeExpressGatewayServiceOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeExpressGatewayServiceResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.service);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeGatewayAlbConfiguration {
-    pub network_configuration: Option<GatewayElbNetworkConfiguration>,
-    pub scheme: Option<String>,
-    pub access_logs: Option<GatewayElbAccessLogConfiguration>,
-    pub web_acl_arn: Option<String>,
-    pub port: Option<i32>,
-    pub protocol: Option<String>,
-    pub max_alb_count: Option<i32>,
-    pub current_alb_count: Option<i32>,
-    pub http_desync: Option<String>,
-    pub test_traffic_rules: Option<GatewayAlbTestTrafficRules>,
-}
-
-impl Structure for DescribeGatewayAlbConfiguration {
-    const SHAPE: &'static Shape = &shapes::DescribeGatewayAlbConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.network_configuration, value),
-            1 => put(&mut self.scheme, value),
-            2 => put(&mut self.access_logs, value),
-            3 => put(&mut self.web_acl_arn, value),
-            4 => put(&mut self.port, value),
-            5 => put(&mut self.protocol, value),
-            6 => put(&mut self.max_alb_count, value),
-            7 => put(&mut self.current_alb_count, value),
-            8 => put(&mut self.http_desync, value),
-            9 => put(&mut self.test_traffic_rules, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(10);
-        fields.opt(0, &self.network_configuration);
-        fields.opt(1, &self.scheme);
-        fields.opt(2, &self.access_logs);
-        fields.opt(3, &self.web_acl_arn);
-        fields.opt(4, &self.port);
-        fields.opt(5, &self.protocol);
-        fields.opt(6, &self.max_alb_count);
-        fields.opt(7, &self.current_alb_count);
-        fields.opt(8, &self.http_desync);
-        fields.opt(9, &self.test_traffic_rules);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeGatewayConfiguration {
-    pub host_shared_alb: Option<DescribeGatewayAlbConfiguration>,
-}
-
-impl Structure for DescribeGatewayConfiguration {
-    const SHAPE: &'static Shape = &shapes::DescribeGatewayConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.host_shared_alb, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.host_shared_alb);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeGatewayInput {
-    pub gateway: String,
-}
-
-impl Structure for DescribeGatewayInput {
-    const SHAPE: &'static Shape = &shapes::DescribeGatewayRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.gateway, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.gateway);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeGatewayResourcesInput {
-    pub gateway: String,
-    pub max_results: Option<i32>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeGatewayResourcesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeGatewayResourcesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.gateway, value),
-            1 => put(&mut self.max_results, value),
-            2 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.gateway);
-        fields.opt(1, &self.max_results);
-        fields.opt(2, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeGatewayResourcesOutput {
-    pub gateway_resources: Option<GatewayResources>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeGatewayResourcesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeGatewayResourcesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateway_resources, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.gateway_resources);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeGatewayOutput {
-    pub gateway: Option<Gateway>,
-}
-
-impl Structure for DescribeGatewayOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeGatewayResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateway, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.gateway);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeGatewayRouteInput {
-    pub gateway_route_arn: String,
-}
-
-impl Structure for DescribeGatewayRouteInput {
-    const SHAPE: &'static Shape = &shapes::DescribeGatewayRouteRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.gateway_route_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.gateway_route_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeGatewayRouteOutput {
-    pub gateway_route: Option<GatewayRoute>,
-}
-
-impl Structure for DescribeGatewayRouteOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeGatewayRouteResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateway_route, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.gateway_route);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeServiceDeploymentsInput {
-    pub service_deployment_arns: Vec<String>,
-}
-
-impl Structure for DescribeServiceDeploymentsInput {
-    const SHAPE: &'static Shape = &shapes::DescribeServiceDeploymentsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.service_deployment_arns, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.service_deployment_arns);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeServiceDeploymentsOutput {
-    pub service_deployments: Option<Vec<ServiceDeployment>>,
-    pub failures: Option<Vec<Failure>>,
-}
-
-impl Structure for DescribeServiceDeploymentsOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeServiceDeploymentsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service_deployments, value),
-            1 => put(&mut self.failures, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.service_deployments);
-        fields.opt(1, &self.failures);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeServiceRevisionsInput {
-    pub service_revision_arns: Vec<String>,
-}
-
-impl Structure for DescribeServiceRevisionsInput {
-    const SHAPE: &'static Shape = &shapes::DescribeServiceRevisionsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.service_revision_arns, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.service_revision_arns);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeServiceRevisionsOutput {
-    pub service_revisions: Option<Vec<ServiceRevision>>,
-    pub failures: Option<Vec<Failure>>,
-}
-
-impl Structure for DescribeServiceRevisionsOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeServiceRevisionsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service_revisions, value),
-            1 => put(&mut self.failures, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.service_revisions);
-        fields.opt(1, &self.failures);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeServicesInput {
-    pub cluster: Option<String>,
-    pub services: Vec<String>,
-    pub include: Option<Vec<String>>,
-}
-
-impl Structure for DescribeServicesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeServicesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => must(&mut self.services, value),
-            2 => put(&mut self.include, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.cluster);
-        fields.req(1, &self.services);
-        fields.opt(2, &self.include);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeServicesOutput {
-    pub services: Option<Vec<Service>>,
-    pub failures: Option<Vec<Failure>>,
-}
-
-impl Structure for DescribeServicesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeServicesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.services, value),
-            1 => put(&mut self.failures, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.services);
-        fields.opt(1, &self.failures);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeTaskDefinitionInput {
-    pub task_definition: String,
-    pub include: Option<Vec<String>>,
-}
-
-impl Structure for DescribeTaskDefinitionInput {
-    const SHAPE: &'static Shape = &shapes::DescribeTaskDefinitionRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.task_definition, value),
-            1 => put(&mut self.include, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.task_definition);
-        fields.opt(1, &self.include);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeTaskDefinitionOutput {
-    pub task_definition: Option<TaskDefinition>,
-    pub tags: Option<Vec<Tag>>,
-}
-
-impl Structure for DescribeTaskDefinitionOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeTaskDefinitionResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.task_definition, value),
-            1 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.task_definition);
-        fields.opt(1, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeTaskSetsInput {
-    pub cluster: String,
-    pub service: String,
-    pub task_sets: Option<Vec<String>>,
-    pub include: Option<Vec<String>>,
-}
-
-impl Structure for DescribeTaskSetsInput {
-    const SHAPE: &'static Shape = &shapes::DescribeTaskSetsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.cluster, value),
-            1 => must(&mut self.service, value),
-            2 => put(&mut self.task_sets, value),
-            3 => put(&mut self.include, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.cluster);
-        fields.req(1, &self.service);
-        fields.opt(2, &self.task_sets);
-        fields.opt(3, &self.include);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeTaskSetsOutput {
-    pub task_sets: Option<Vec<TaskSet>>,
-    pub failures: Option<Vec<Failure>>,
-}
-
-impl Structure for DescribeTaskSetsOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeTaskSetsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.task_sets, value),
-            1 => put(&mut self.failures, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.task_sets);
-        fields.opt(1, &self.failures);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeTasksInput {
-    pub cluster: Option<String>,
-    pub tasks: Vec<String>,
-    pub include: Option<Vec<String>>,
-}
-
-impl Structure for DescribeTasksInput {
-    const SHAPE: &'static Shape = &shapes::DescribeTasksRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => must(&mut self.tasks, value),
-            2 => put(&mut self.include, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.cluster);
-        fields.req(1, &self.tasks);
-        fields.opt(2, &self.include);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeTasksOutput {
-    pub tasks: Option<Vec<Task>>,
-    pub failures: Option<Vec<Failure>>,
-}
-
-impl Structure for DescribeTasksOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeTasksResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.tasks, value),
-            1 => put(&mut self.failures, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.tasks);
-        fields.opt(1, &self.failures);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Device {
-    pub host_path: String,
-    pub container_path: Option<String>,
-    pub permissions: Option<Vec<String>>,
-}
-
-impl Structure for Device {
-    const SHAPE: &'static Shape = &shapes::Device;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.host_path, value),
-            1 => put(&mut self.container_path, value),
-            2 => put(&mut self.permissions, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.host_path);
-        fields.opt(1, &self.container_path);
-        fields.opt(2, &self.permissions);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DisassociateGatewayFromClusterInput {
-    pub gateway: String,
-    pub cluster: String,
-}
-
-impl Structure for DisassociateGatewayFromClusterInput {
-    const SHAPE: &'static Shape = &shapes::DisassociateGatewayFromClusterRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.gateway, value),
-            1 => must(&mut self.cluster, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.gateway);
-        fields.req(1, &self.cluster);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DisassociateGatewayFromClusterOutput {
-    pub gateway_arn: Option<String>,
-    pub cluster_arn: Option<String>,
-    pub status: Option<String>,
-}
-
-impl Structure for DisassociateGatewayFromClusterOutput {
-    const SHAPE: &'static Shape = &shapes::DisassociateGatewayFromClusterResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateway_arn, value),
-            1 => put(&mut self.cluster_arn, value),
-            2 => put(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.gateway_arn);
-        fields.opt(1, &self.cluster_arn);
-        fields.opt(2, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DiscoverPollEndpointInput {
-    pub container_instance: Option<String>,
-    pub cluster: Option<String>,
-}
-
-impl Structure for DiscoverPollEndpointInput {
-    const SHAPE: &'static Shape = &shapes::DiscoverPollEndpointRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.container_instance, value),
-            1 => put(&mut self.cluster, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.container_instance);
-        fields.opt(1, &self.cluster);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DiscoverPollEndpointOutput {
-    pub endpoint: Option<String>,
-    pub telemetry_endpoint: Option<String>,
-    pub service_connect_endpoint: Option<String>,
-}
-
-impl Structure for DiscoverPollEndpointOutput {
-    const SHAPE: &'static Shape = &shapes::DiscoverPollEndpointResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.endpoint, value),
-            1 => put(&mut self.telemetry_endpoint, value),
-            2 => put(&mut self.service_connect_endpoint, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.endpoint);
-        fields.opt(1, &self.telemetry_endpoint);
-        fields.opt(2, &self.service_connect_endpoint);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DockerVolumeConfiguration {
-    pub scope: Option<String>,
-    pub autoprovision: Option<bool>,
-    pub driver: Option<String>,
-    pub driver_opts: Option<BTreeMap<String, String>>,
-    pub labels: Option<BTreeMap<String, String>>,
-}
-
-impl Structure for DockerVolumeConfiguration {
-    const SHAPE: &'static Shape = &shapes::DockerVolumeConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.scope, value),
-            1 => put(&mut self.autoprovision, value),
-            2 => put(&mut self.driver, value),
-            3 => put(&mut self.driver_opts, value),
-            4 => put(&mut self.labels, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.scope);
-        fields.opt(1, &self.autoprovision);
-        fields.opt(2, &self.driver);
-        fields.opt(3, &self.driver_opts);
-        fields.opt(4, &self.labels);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct EBSTagSpecification {
-    pub resource_type: String,
-    pub tags: Option<Vec<Tag>>,
-    pub propagate_tags: Option<String>,
-}
-
-impl Structure for EBSTagSpecification {
-    const SHAPE: &'static Shape = &shapes::EBSTagSpecification;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.resource_type, value),
-            1 => put(&mut self.tags, value),
-            2 => put(&mut self.propagate_tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.resource_type);
-        fields.opt(1, &self.tags);
-        fields.opt(2, &self.propagate_tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ECSExpressGatewayService {
-    pub cluster: Option<String>,
-    pub service_name: Option<String>,
-    pub service_arn: Option<String>,
-    pub infrastructure_role_arn: Option<String>,
-    pub status: Option<ExpressGatewayServiceStatus>,
-    pub current_deployment: Option<String>,
-    pub active_configurations: Option<Vec<ExpressGatewayServiceConfiguration>>,
-    pub tags: Option<Vec<Tag>>,
-    pub created_at: Option<Timestamp>,
-    pub updated_at: Option<Timestamp>,
-}
-
-impl Structure for ECSExpressGatewayService {
-    const SHAPE: &'static Shape = &shapes::ECSExpressGatewayService;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => put(&mut self.service_name, value),
-            2 => put(&mut self.service_arn, value),
-            3 => put(&mut self.infrastructure_role_arn, value),
-            4 => put(&mut self.status, value),
-            5 => put(&mut self.current_deployment, value),
-            6 => put(&mut self.active_configurations, value),
-            7 => put(&mut self.tags, value),
-            8 => put(&mut self.created_at, value),
-            9 => put(&mut self.updated_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(10);
-        fields.opt(0, &self.cluster);
-        fields.opt(1, &self.service_name);
-        fields.opt(2, &self.service_arn);
-        fields.opt(3, &self.infrastructure_role_arn);
-        fields.opt(4, &self.status);
-        fields.opt(5, &self.current_deployment);
-        fields.opt(6, &self.active_configurations);
-        fields.opt(7, &self.tags);
-        fields.opt(8, &self.created_at);
-        fields.opt(9, &self.updated_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ECSManagedResources {
-    pub ingress_paths: Option<Vec<ManagedIngressPath>>,
-    pub auto_scaling: Option<ManagedAutoScaling>,
-    pub metric_alarms: Option<Vec<ManagedMetricAlarm>>,
-    pub service_security_groups: Option<Vec<ManagedSecurityGroup>>,
-    pub log_groups: Option<Vec<ManagedLogGroup>>,
-    pub gateway_connections: Option<Vec<GatewayConnection>>,
-}
-
-impl Structure for ECSManagedResources {
-    const SHAPE: &'static Shape = &shapes::ECSManagedResources;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.ingress_paths, value),
-            1 => put(&mut self.auto_scaling, value),
-            2 => put(&mut self.metric_alarms, value),
-            3 => put(&mut self.service_security_groups, value),
-            4 => put(&mut self.log_groups, value),
-            5 => put(&mut self.gateway_connections, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.ingress_paths);
-        fields.opt(1, &self.auto_scaling);
-        fields.opt(2, &self.metric_alarms);
-        fields.opt(3, &self.service_security_groups);
-        fields.opt(4, &self.log_groups);
-        fields.opt(5, &self.gateway_connections);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct EFSAuthorizationConfig {
-    pub access_point_id: Option<String>,
-    pub iam: Option<String>,
-}
-
-impl Structure for EFSAuthorizationConfig {
-    const SHAPE: &'static Shape = &shapes::EFSAuthorizationConfig;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.access_point_id, value),
-            1 => put(&mut self.iam, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.access_point_id);
-        fields.opt(1, &self.iam);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct EFSVolumeConfiguration {
-    pub file_system_id: String,
-    pub root_directory: Option<String>,
-    pub transit_encryption: Option<String>,
-    pub transit_encryption_port: Option<i32>,
-    pub authorization_config: Option<EFSAuthorizationConfig>,
-}
-
-impl Structure for EFSVolumeConfiguration {
-    const SHAPE: &'static Shape = &shapes::EFSVolumeConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.file_system_id, value),
-            1 => put(&mut self.root_directory, value),
-            2 => put(&mut self.transit_encryption, value),
-            3 => put(&mut self.transit_encryption_port, value),
-            4 => put(&mut self.authorization_config, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.req(0, &self.file_system_id);
-        fields.opt(1, &self.root_directory);
-        fields.opt(2, &self.transit_encryption);
-        fields.opt(3, &self.transit_encryption_port);
-        fields.opt(4, &self.authorization_config);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ElbGatewayResources {
-    pub load_balancer_arn: Option<String>,
-    pub listener_arn: Option<String>,
-    pub security_group: Option<String>,
-    pub gateway_route_arns: Option<Vec<String>>,
-}
-
-impl Structure for ElbGatewayResources {
-    const SHAPE: &'static Shape = &shapes::ElbGatewayResources;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.load_balancer_arn, value),
-            1 => put(&mut self.listener_arn, value),
-            2 => put(&mut self.security_group, value),
-            3 => put(&mut self.gateway_route_arns, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.load_balancer_arn);
-        fields.opt(1, &self.listener_arn);
-        fields.opt(2, &self.security_group);
-        fields.opt(3, &self.gateway_route_arns);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct EnvironmentFile {
-    pub value: String,
-    pub r#type: String,
-}
-
-impl Structure for EnvironmentFile {
-    const SHAPE: &'static Shape = &shapes::EnvironmentFile;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.value, value),
-            1 => must(&mut self.r#type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.value);
-        fields.req(1, &self.r#type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct EphemeralStorage {
-    pub size_in_gib: i32,
-}
-
-impl Structure for EphemeralStorage {
-    const SHAPE: &'static Shape = &shapes::EphemeralStorage;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.size_in_gib, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.size_in_gib);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ExecuteCommandConfiguration {
-    pub kms_key_id: Option<String>,
-    pub logging: Option<String>,
-    pub log_configuration: Option<ExecuteCommandLogConfiguration>,
-}
-
-impl Structure for ExecuteCommandConfiguration {
-    const SHAPE: &'static Shape = &shapes::ExecuteCommandConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.kms_key_id, value),
-            1 => put(&mut self.logging, value),
-            2 => put(&mut self.log_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.kms_key_id);
-        fields.opt(1, &self.logging);
-        fields.opt(2, &self.log_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ExecuteCommandLogConfiguration {
-    pub cloud_watch_log_group_name: Option<String>,
-    pub cloud_watch_encryption_enabled: Option<bool>,
-    pub s3_bucket_name: Option<String>,
-    pub s3_encryption_enabled: Option<bool>,
-    pub s3_key_prefix: Option<String>,
-}
-
-impl Structure for ExecuteCommandLogConfiguration {
-    const SHAPE: &'static Shape = &shapes::ExecuteCommandLogConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cloud_watch_log_group_name, value),
-            1 => put(&mut self.cloud_watch_encryption_enabled, value),
-            2 => put(&mut self.s3_bucket_name, value),
-            3 => put(&mut self.s3_encryption_enabled, value),
-            4 => put(&mut self.s3_key_prefix, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.cloud_watch_log_group_name);
-        fields.opt(1, &self.cloud_watch_encryption_enabled);
-        fields.opt(2, &self.s3_bucket_name);
-        fields.opt(3, &self.s3_encryption_enabled);
-        fields.opt(4, &self.s3_key_prefix);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ExecuteCommandInput {
-    pub cluster: Option<String>,
-    pub container: Option<String>,
-    pub command: String,
-    pub interactive: bool,
-    pub task: String,
-}
-
-impl Structure for ExecuteCommandInput {
-    const SHAPE: &'static Shape = &shapes::ExecuteCommandRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => put(&mut self.container, value),
-            2 => must(&mut self.command, value),
-            3 => must(&mut self.interactive, value),
-            4 => must(&mut self.task, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.cluster);
-        fields.opt(1, &self.container);
-        fields.req(2, &self.command);
-        fields.req(3, &self.interactive);
-        fields.req(4, &self.task);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ExecuteCommandOutput {
-    pub cluster_arn: Option<String>,
-    pub container_arn: Option<String>,
-    pub container_name: Option<String>,
-    pub interactive: Option<bool>,
-    pub session: Option<Session>,
-    pub task_arn: Option<String>,
-}
-
-impl Structure for ExecuteCommandOutput {
-    const SHAPE: &'static Shape = &shapes::ExecuteCommandResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster_arn, value),
-            1 => put(&mut self.container_arn, value),
-            2 => put(&mut self.container_name, value),
-            3 => put(&mut self.interactive, value),
-            4 => put(&mut self.session, value),
-            5 => put(&mut self.task_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.cluster_arn);
-        fields.opt(1, &self.container_arn);
-        fields.opt(2, &self.container_name);
-        fields.opt(3, &self.interactive);
-        fields.opt(4, &self.session);
-        fields.opt(5, &self.task_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ExpressGatewayContainer {
-    pub image: String,
-    pub container_port: Option<i32>,
-    pub aws_logs_configuration: Option<ExpressGatewayServiceAwsLogsConfiguration>,
-    pub repository_credentials: Option<ExpressGatewayRepositoryCredentials>,
-    pub command: Option<Vec<String>>,
-    pub environment: Option<Vec<KeyValuePair>>,
-    pub secrets: Option<Vec<Secret>>,
-}
-
-impl Structure for ExpressGatewayContainer {
-    const SHAPE: &'static Shape = &shapes::ExpressGatewayContainer;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.image, value),
-            1 => put(&mut self.container_port, value),
-            2 => put(&mut self.aws_logs_configuration, value),
-            3 => put(&mut self.repository_credentials, value),
-            4 => put(&mut self.command, value),
-            5 => put(&mut self.environment, value),
-            6 => put(&mut self.secrets, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.req(0, &self.image);
-        fields.opt(1, &self.container_port);
-        fields.opt(2, &self.aws_logs_configuration);
-        fields.opt(3, &self.repository_credentials);
-        fields.opt(4, &self.command);
-        fields.opt(5, &self.environment);
-        fields.opt(6, &self.secrets);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ExpressGatewayRepositoryCredentials {
-    pub credentials_parameter: Option<String>,
-}
-
-impl Structure for ExpressGatewayRepositoryCredentials {
-    const SHAPE: &'static Shape = &shapes::ExpressGatewayRepositoryCredentials;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.credentials_parameter, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.credentials_parameter);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ExpressGatewayScalingTarget {
-    pub min_task_count: Option<i32>,
-    pub max_task_count: Option<i32>,
-    pub auto_scaling_metric: Option<String>,
-    pub auto_scaling_target_value: Option<i32>,
-}
-
-impl Structure for ExpressGatewayScalingTarget {
-    const SHAPE: &'static Shape = &shapes::ExpressGatewayScalingTarget;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.min_task_count, value),
-            1 => put(&mut self.max_task_count, value),
-            2 => put(&mut self.auto_scaling_metric, value),
-            3 => put(&mut self.auto_scaling_target_value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.min_task_count);
-        fields.opt(1, &self.max_task_count);
-        fields.opt(2, &self.auto_scaling_metric);
-        fields.opt(3, &self.auto_scaling_target_value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ExpressGatewayServiceAwsLogsConfiguration {
-    pub log_group: String,
-    pub log_stream_prefix: String,
-}
-
-impl Structure for ExpressGatewayServiceAwsLogsConfiguration {
-    const SHAPE: &'static Shape = &shapes::ExpressGatewayServiceAwsLogsConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group, value),
-            1 => must(&mut self.log_stream_prefix, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.log_group);
-        fields.req(1, &self.log_stream_prefix);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ExpressGatewayServiceConfiguration {
-    pub service_revision_arn: Option<String>,
-    pub execution_role_arn: Option<String>,
-    pub task_role_arn: Option<String>,
-    pub task_definition_arn: Option<String>,
-    pub cpu: Option<String>,
-    pub memory: Option<String>,
-    pub cpu_architecture: Option<String>,
-    pub network_configuration: Option<ExpressGatewayServiceNetworkConfiguration>,
-    pub health_check_path: Option<String>,
-    pub primary_container: Option<ExpressGatewayContainer>,
-    pub scaling_target: Option<ExpressGatewayScalingTarget>,
-    pub ingress_paths: Option<Vec<IngressPathSummary>>,
-    pub created_at: Option<Timestamp>,
-}
-
-impl Structure for ExpressGatewayServiceConfiguration {
-    const SHAPE: &'static Shape = &shapes::ExpressGatewayServiceConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service_revision_arn, value),
-            1 => put(&mut self.execution_role_arn, value),
-            2 => put(&mut self.task_role_arn, value),
-            3 => put(&mut self.task_definition_arn, value),
-            4 => put(&mut self.cpu, value),
-            5 => put(&mut self.memory, value),
-            6 => put(&mut self.cpu_architecture, value),
-            7 => put(&mut self.network_configuration, value),
-            8 => put(&mut self.health_check_path, value),
-            9 => put(&mut self.primary_container, value),
-            10 => put(&mut self.scaling_target, value),
-            11 => put(&mut self.ingress_paths, value),
-            12 => put(&mut self.created_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(13);
-        fields.opt(0, &self.service_revision_arn);
-        fields.opt(1, &self.execution_role_arn);
-        fields.opt(2, &self.task_role_arn);
-        fields.opt(3, &self.task_definition_arn);
-        fields.opt(4, &self.cpu);
-        fields.opt(5, &self.memory);
-        fields.opt(6, &self.cpu_architecture);
-        fields.opt(7, &self.network_configuration);
-        fields.opt(8, &self.health_check_path);
-        fields.opt(9, &self.primary_container);
-        fields.opt(10, &self.scaling_target);
-        fields.opt(11, &self.ingress_paths);
-        fields.opt(12, &self.created_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ExpressGatewayServiceNetworkConfiguration {
-    pub security_groups: Option<Vec<String>>,
-    pub subnets: Option<Vec<String>>,
-}
-
-impl Structure for ExpressGatewayServiceNetworkConfiguration {
-    const SHAPE: &'static Shape = &shapes::ExpressGatewayServiceNetworkConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.security_groups, value),
-            1 => put(&mut self.subnets, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.security_groups);
-        fields.opt(1, &self.subnets);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ExpressGatewayServiceStatus {
-    pub status_code: Option<String>,
-    pub status_reason: Option<String>,
-}
-
-impl Structure for ExpressGatewayServiceStatus {
-    const SHAPE: &'static Shape = &shapes::ExpressGatewayServiceStatus;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.status_code, value),
-            1 => put(&mut self.status_reason, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.status_code);
-        fields.opt(1, &self.status_reason);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct FSxWindowsFileServerAuthorizationConfig {
-    pub credentials_parameter: String,
-    pub domain: String,
-}
-
-impl Structure for FSxWindowsFileServerAuthorizationConfig {
-    const SHAPE: &'static Shape = &shapes::FSxWindowsFileServerAuthorizationConfig;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.credentials_parameter, value),
-            1 => must(&mut self.domain, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.credentials_parameter);
-        fields.req(1, &self.domain);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct FSxWindowsFileServerVolumeConfiguration {
-    pub file_system_id: String,
-    pub root_directory: String,
-    pub authorization_config: FSxWindowsFileServerAuthorizationConfig,
-}
-
-impl Structure for FSxWindowsFileServerVolumeConfiguration {
-    const SHAPE: &'static Shape = &shapes::FSxWindowsFileServerVolumeConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.file_system_id, value),
-            1 => must(&mut self.root_directory, value),
-            2 => must(&mut self.authorization_config, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.file_system_id);
-        fields.req(1, &self.root_directory);
-        fields.req(2, &self.authorization_config);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Failure {
-    pub arn: Option<String>,
-    pub reason: Option<String>,
-    pub detail: Option<String>,
-}
-
-impl Structure for Failure {
-    const SHAPE: &'static Shape = &shapes::Failure;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.reason, value),
-            2 => put(&mut self.detail, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.reason);
-        fields.opt(2, &self.detail);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct FirelensConfiguration {
-    pub r#type: String,
-    pub options: Option<BTreeMap<String, String>>,
-}
-
-impl Structure for FirelensConfiguration {
-    const SHAPE: &'static Shape = &shapes::FirelensConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.r#type, value),
-            1 => put(&mut self.options, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.r#type);
-        fields.opt(1, &self.options);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Gateway {
-    pub gateway_arn: Option<String>,
-    pub name: Option<String>,
-    pub status: Option<String>,
-    pub status_reason: Option<String>,
-    pub failures: Option<Vec<GatewayResourceFailure>>,
-    pub infrastructure_role_arn: Option<String>,
-    pub deletion_protection: Option<bool>,
-    pub configuration: Option<DescribeGatewayConfiguration>,
-    pub access_type: Option<String>,
-    pub propagate_tags: Option<String>,
-    pub tags: Option<Vec<Tag>>,
-    pub created_at: Option<Timestamp>,
-    pub updated_at: Option<Timestamp>,
-}
-
-impl Structure for Gateway {
-    const SHAPE: &'static Shape = &shapes::Gateway;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateway_arn, value),
-            1 => put(&mut self.name, value),
-            2 => put(&mut self.status, value),
-            3 => put(&mut self.status_reason, value),
-            4 => put(&mut self.failures, value),
-            5 => put(&mut self.infrastructure_role_arn, value),
-            6 => put(&mut self.deletion_protection, value),
-            7 => put(&mut self.configuration, value),
-            8 => put(&mut self.access_type, value),
-            9 => put(&mut self.propagate_tags, value),
-            10 => put(&mut self.tags, value),
-            11 => put(&mut self.created_at, value),
-            12 => put(&mut self.updated_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(13);
-        fields.opt(0, &self.gateway_arn);
-        fields.opt(1, &self.name);
-        fields.opt(2, &self.status);
-        fields.opt(3, &self.status_reason);
-        fields.opt(4, &self.failures);
-        fields.opt(5, &self.infrastructure_role_arn);
-        fields.opt(6, &self.deletion_protection);
-        fields.opt(7, &self.configuration);
-        fields.opt(8, &self.access_type);
-        fields.opt(9, &self.propagate_tags);
-        fields.opt(10, &self.tags);
-        fields.opt(11, &self.created_at);
-        fields.opt(12, &self.updated_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayAlbTestTrafficRules {
-    pub header: Option<GatewayTestTrafficHeader>,
-}
-
-impl Structure for GatewayAlbTestTrafficRules {
-    const SHAPE: &'static Shape = &shapes::GatewayAlbTestTrafficRules;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.header, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.header);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayClusterAssociationSummary {
-    pub gateway_arn: Option<String>,
-    pub cluster_arn: Option<String>,
-    pub status: Option<String>,
-}
-
-impl Structure for GatewayClusterAssociationSummary {
-    const SHAPE: &'static Shape = &shapes::GatewayClusterAssociationSummary;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateway_arn, value),
-            1 => put(&mut self.cluster_arn, value),
-            2 => put(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.gateway_arn);
-        fields.opt(1, &self.cluster_arn);
-        fields.opt(2, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayConfiguration {
-    pub host_shared_alb: Option<HostSharedAlbConfiguration>,
-}
-
-impl Structure for GatewayConfiguration {
-    const SHAPE: &'static Shape = &shapes::GatewayConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.host_shared_alb, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.host_shared_alb);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayConnection {
-    pub gateway_arn: Option<String>,
-    pub gateway_route_arn: Option<String>,
-    pub port_name: Option<String>,
-    pub service_url: Option<String>,
-    pub access_type: Option<String>,
-    pub status: Option<String>,
-    pub resources: Option<GatewayConnectionResources>,
-}
-
-impl Structure for GatewayConnection {
-    const SHAPE: &'static Shape = &shapes::GatewayConnection;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateway_arn, value),
-            1 => put(&mut self.gateway_route_arn, value),
-            2 => put(&mut self.port_name, value),
-            3 => put(&mut self.service_url, value),
-            4 => put(&mut self.access_type, value),
-            5 => put(&mut self.status, value),
-            6 => put(&mut self.resources, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.gateway_arn);
-        fields.opt(1, &self.gateway_route_arn);
-        fields.opt(2, &self.port_name);
-        fields.opt(3, &self.service_url);
-        fields.opt(4, &self.access_type);
-        fields.opt(5, &self.status);
-        fields.opt(6, &self.resources);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayConnectionAlbResources {
-    pub acm_certificate_arn: Option<String>,
-    pub load_balancer_arn: Option<String>,
-    pub load_balancer_security_group_arns: Option<Vec<String>>,
-    pub listener_arn: Option<String>,
-    pub listener_rule_arn: Option<String>,
-    pub test_listener_rule_arn: Option<String>,
-    pub target_group_arn: Option<String>,
-    pub alternate_target_group_arn: Option<String>,
-}
-
-impl Structure for GatewayConnectionAlbResources {
-    const SHAPE: &'static Shape = &shapes::GatewayConnectionAlbResources;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.acm_certificate_arn, value),
-            1 => put(&mut self.load_balancer_arn, value),
-            2 => put(&mut self.load_balancer_security_group_arns, value),
-            3 => put(&mut self.listener_arn, value),
-            4 => put(&mut self.listener_rule_arn, value),
-            5 => put(&mut self.test_listener_rule_arn, value),
-            6 => put(&mut self.target_group_arn, value),
-            7 => put(&mut self.alternate_target_group_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(8);
-        fields.opt(0, &self.acm_certificate_arn);
-        fields.opt(1, &self.load_balancer_arn);
-        fields.opt(2, &self.load_balancer_security_group_arns);
-        fields.opt(3, &self.listener_arn);
-        fields.opt(4, &self.listener_rule_arn);
-        fields.opt(5, &self.test_listener_rule_arn);
-        fields.opt(6, &self.target_group_arn);
-        fields.opt(7, &self.alternate_target_group_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayConnectionResources {
-    pub host_shared_alb: Option<Vec<GatewayConnectionAlbResources>>,
-}
-
-impl Structure for GatewayConnectionResources {
-    const SHAPE: &'static Shape = &shapes::GatewayConnectionResources;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.host_shared_alb, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.host_shared_alb);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayConnector {
-    pub port_name: String,
-    pub health_check: Option<GatewayConnectorHealthCheck>,
-    pub filters: Option<GatewayConnectorFilters>,
-    pub deregistration_delay: Option<GatewayConnectorDeregistrationDelay>,
-}
-
-impl Structure for GatewayConnector {
-    const SHAPE: &'static Shape = &shapes::GatewayConnector;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.port_name, value),
-            1 => put(&mut self.health_check, value),
-            2 => put(&mut self.filters, value),
-            3 => put(&mut self.deregistration_delay, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.port_name);
-        fields.opt(1, &self.health_check);
-        fields.opt(2, &self.filters);
-        fields.opt(3, &self.deregistration_delay);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayConnectorDeregistrationDelay {
-    pub timeout_seconds: Option<i32>,
-}
-
-impl Structure for GatewayConnectorDeregistrationDelay {
-    const SHAPE: &'static Shape = &shapes::GatewayConnectorDeregistrationDelay;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.timeout_seconds, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.timeout_seconds);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayConnectorFilters {
-    pub access_types: Option<Vec<String>>,
-}
-
-impl Structure for GatewayConnectorFilters {
-    const SHAPE: &'static Shape = &shapes::GatewayConnectorFilters;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.access_types, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.access_types);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayConnectorHealthCheck {
-    pub health_check_protocol: Option<String>,
-    pub health_check_port: Option<i32>,
-    pub health_check_path: Option<String>,
-    pub health_check_timeout_seconds: Option<i32>,
-    pub health_check_interval_seconds: Option<i32>,
-    pub healthy_threshold_count: Option<i32>,
-    pub unhealthy_threshold_count: Option<i32>,
-    pub matcher: Option<GatewayConnectorHealthCheckMatcher>,
-}
-
-impl Structure for GatewayConnectorHealthCheck {
-    const SHAPE: &'static Shape = &shapes::GatewayConnectorHealthCheck;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.health_check_protocol, value),
-            1 => put(&mut self.health_check_port, value),
-            2 => put(&mut self.health_check_path, value),
-            3 => put(&mut self.health_check_timeout_seconds, value),
-            4 => put(&mut self.health_check_interval_seconds, value),
-            5 => put(&mut self.healthy_threshold_count, value),
-            6 => put(&mut self.unhealthy_threshold_count, value),
-            7 => put(&mut self.matcher, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(8);
-        fields.opt(0, &self.health_check_protocol);
-        fields.opt(1, &self.health_check_port);
-        fields.opt(2, &self.health_check_path);
-        fields.opt(3, &self.health_check_timeout_seconds);
-        fields.opt(4, &self.health_check_interval_seconds);
-        fields.opt(5, &self.healthy_threshold_count);
-        fields.opt(6, &self.unhealthy_threshold_count);
-        fields.opt(7, &self.matcher);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayConnectorHealthCheckMatcher {
-    pub http_code: Option<String>,
-    pub grpc_code: Option<String>,
-}
-
-impl Structure for GatewayConnectorHealthCheckMatcher {
-    const SHAPE: &'static Shape = &shapes::GatewayConnectorHealthCheckMatcher;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.http_code, value),
-            1 => put(&mut self.grpc_code, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.http_code);
-        fields.opt(1, &self.grpc_code);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayElbAccessLogConfiguration {
-    pub destination: Option<GatewayElbAccessLogDestination>,
-}
-
-impl Structure for GatewayElbAccessLogConfiguration {
-    const SHAPE: &'static Shape = &shapes::GatewayElbAccessLogConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.destination, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.destination);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayElbAccessLogDestination {
-    pub s3: Option<GatewayElbAccessLogS3Destination>,
-}
-
-impl Structure for GatewayElbAccessLogDestination {
-    const SHAPE: &'static Shape = &shapes::GatewayElbAccessLogDestination;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.s3, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.s3);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayElbAccessLogS3Destination {
-    pub bucket: String,
-    pub prefix: Option<String>,
-}
-
-impl Structure for GatewayElbAccessLogS3Destination {
-    const SHAPE: &'static Shape = &shapes::GatewayElbAccessLogS3Destination;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.bucket, value),
-            1 => put(&mut self.prefix, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.bucket);
-        fields.opt(1, &self.prefix);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayElbNetworkConfiguration {
-    pub inbound_security_group: Option<String>,
-    pub subnets: Option<Vec<String>>,
-    pub ip_address_type: Option<String>,
-}
-
-impl Structure for GatewayElbNetworkConfiguration {
-    const SHAPE: &'static Shape = &shapes::GatewayElbNetworkConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.inbound_security_group, value),
-            1 => put(&mut self.subnets, value),
-            2 => put(&mut self.ip_address_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.inbound_security_group);
-        fields.opt(1, &self.subnets);
-        fields.opt(2, &self.ip_address_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayInfrastructureResources {
-    pub host_shared_alb: Option<Vec<ElbGatewayResources>>,
-}
-
-impl Structure for GatewayInfrastructureResources {
-    const SHAPE: &'static Shape = &shapes::GatewayInfrastructureResources;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.host_shared_alb, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.host_shared_alb);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayOperationError {
-    pub operation: Option<String>,
-    pub code: Option<String>,
-    pub message: Option<String>,
-}
-
-impl Structure for GatewayOperationError {
-    const SHAPE: &'static Shape = &shapes::GatewayOperationError;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.operation, value),
-            1 => put(&mut self.code, value),
-            2 => put(&mut self.message, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.operation);
-        fields.opt(1, &self.code);
-        fields.opt(2, &self.message);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayResourceFailure {
-    pub arn: Option<String>,
-    pub errors: Option<Vec<GatewayOperationError>>,
-}
-
-impl Structure for GatewayResourceFailure {
-    const SHAPE: &'static Shape = &shapes::GatewayResourceFailure;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.errors, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.errors);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayResources {
-    pub gateway_arn: Option<String>,
-    pub resources: Option<GatewayInfrastructureResources>,
-}
-
-impl Structure for GatewayResources {
-    const SHAPE: &'static Shape = &shapes::GatewayResources;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateway_arn, value),
-            1 => put(&mut self.resources, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.gateway_arn);
-        fields.opt(1, &self.resources);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayRoute {
-    pub gateway_route_arn: Option<String>,
-    pub service_arn: Option<String>,
-    pub service_container_port_name: Option<String>,
-    pub status: Option<String>,
-    pub service_url: Option<String>,
-    pub resources: Option<GatewayRouteResources>,
-}
-
-impl Structure for GatewayRoute {
-    const SHAPE: &'static Shape = &shapes::GatewayRoute;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateway_route_arn, value),
-            1 => put(&mut self.service_arn, value),
-            2 => put(&mut self.service_container_port_name, value),
-            3 => put(&mut self.status, value),
-            4 => put(&mut self.service_url, value),
-            5 => put(&mut self.resources, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.gateway_route_arn);
-        fields.opt(1, &self.service_arn);
-        fields.opt(2, &self.service_container_port_name);
-        fields.opt(3, &self.status);
-        fields.opt(4, &self.service_url);
-        fields.opt(5, &self.resources);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayRouteAlbResources {
-    pub acm_certificate_arn: Option<String>,
-    pub load_balancer_arn: Option<String>,
-    pub listener_arn: Option<String>,
-    pub listener_rule_arn: Option<String>,
-    pub test_listener_rule_arns: Option<Vec<String>>,
-    pub load_balancer_security_groups: Option<Vec<GatewayRouteLoadBalancerSecurityGroup>>,
-    pub service_security_group_arn: Option<String>,
-}
-
-impl Structure for GatewayRouteAlbResources {
-    const SHAPE: &'static Shape = &shapes::GatewayRouteAlbResources;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.acm_certificate_arn, value),
-            1 => put(&mut self.load_balancer_arn, value),
-            2 => put(&mut self.listener_arn, value),
-            3 => put(&mut self.listener_rule_arn, value),
-            4 => put(&mut self.test_listener_rule_arns, value),
-            5 => put(&mut self.load_balancer_security_groups, value),
-            6 => put(&mut self.service_security_group_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.acm_certificate_arn);
-        fields.opt(1, &self.load_balancer_arn);
-        fields.opt(2, &self.listener_arn);
-        fields.opt(3, &self.listener_rule_arn);
-        fields.opt(4, &self.test_listener_rule_arns);
-        fields.opt(5, &self.load_balancer_security_groups);
-        fields.opt(6, &self.service_security_group_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayRouteLoadBalancerSecurityGroup {
-    pub arn: Option<String>,
-    pub rule_arns: Option<Vec<String>>,
-}
-
-impl Structure for GatewayRouteLoadBalancerSecurityGroup {
-    const SHAPE: &'static Shape = &shapes::GatewayRouteLoadBalancerSecurityGroup;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.rule_arns, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.rule_arns);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayRouteResources {
-    pub host_shared_alb: Option<Vec<GatewayRouteAlbResources>>,
-}
-
-impl Structure for GatewayRouteResources {
-    const SHAPE: &'static Shape = &shapes::GatewayRouteResources;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.host_shared_alb, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.host_shared_alb);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayRouteSummary {
-    pub gateway_route_arn: Option<String>,
-    pub gateway_arn: Option<String>,
-    pub cluster_arn: Option<String>,
-    pub service_arn: Option<String>,
-    pub service_container_port_name: Option<String>,
-    pub status: Option<String>,
-}
-
-impl Structure for GatewayRouteSummary {
-    const SHAPE: &'static Shape = &shapes::GatewayRouteSummary;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateway_route_arn, value),
-            1 => put(&mut self.gateway_arn, value),
-            2 => put(&mut self.cluster_arn, value),
-            3 => put(&mut self.service_arn, value),
-            4 => put(&mut self.service_container_port_name, value),
-            5 => put(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.gateway_route_arn);
-        fields.opt(1, &self.gateway_arn);
-        fields.opt(2, &self.cluster_arn);
-        fields.opt(3, &self.service_arn);
-        fields.opt(4, &self.service_container_port_name);
-        fields.opt(5, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewaySummary {
-    pub gateway_arn: Option<String>,
-    pub name: Option<String>,
-    pub status: Option<String>,
-    pub created_at: Option<Timestamp>,
-}
-
-impl Structure for GatewaySummary {
-    const SHAPE: &'static Shape = &shapes::GatewaySummary;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateway_arn, value),
-            1 => put(&mut self.name, value),
-            2 => put(&mut self.status, value),
-            3 => put(&mut self.created_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.gateway_arn);
-        fields.opt(1, &self.name);
-        fields.opt(2, &self.status);
-        fields.opt(3, &self.created_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GatewayTestTrafficHeader {
-    pub name: String,
-    pub values: Vec<String>,
-}
-
-impl Structure for GatewayTestTrafficHeader {
-    const SHAPE: &'static Shape = &shapes::GatewayTestTrafficHeader;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => must(&mut self.values, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.name);
-        fields.req(1, &self.values);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetTaskProtectionInput {
-    pub cluster: String,
-    pub tasks: Option<Vec<String>>,
-}
-
-impl Structure for GetTaskProtectionInput {
-    const SHAPE: &'static Shape = &shapes::GetTaskProtectionRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.cluster, value),
-            1 => put(&mut self.tasks, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.cluster);
-        fields.opt(1, &self.tasks);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetTaskProtectionOutput {
-    pub protected_tasks: Option<Vec<ProtectedTask>>,
-    pub failures: Option<Vec<Failure>>,
-}
-
-impl Structure for GetTaskProtectionOutput {
-    const SHAPE: &'static Shape = &shapes::GetTaskProtectionResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.protected_tasks, value),
-            1 => put(&mut self.failures, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.protected_tasks);
-        fields.opt(1, &self.failures);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GpuDevice {
-    pub gpu_id: Option<String>,
-    pub sharing_mode: Option<String>,
-    pub total_memory_in_mib: Option<i32>,
-    pub remaining_memory_in_mib: Option<i32>,
-    pub container_count: Option<i32>,
-}
-
-impl Structure for GpuDevice {
-    const SHAPE: &'static Shape = &shapes::GpuDevice;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gpu_id, value),
-            1 => put(&mut self.sharing_mode, value),
-            2 => put(&mut self.total_memory_in_mib, value),
-            3 => put(&mut self.remaining_memory_in_mib, value),
-            4 => put(&mut self.container_count, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.gpu_id);
-        fields.opt(1, &self.sharing_mode);
-        fields.opt(2, &self.total_memory_in_mib);
-        fields.opt(3, &self.remaining_memory_in_mib);
-        fields.opt(4, &self.container_count);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct HealthCheck {
-    pub command: Vec<String>,
-    pub interval: Option<i32>,
-    pub timeout: Option<i32>,
-    pub retries: Option<i32>,
-    pub start_period: Option<i32>,
-}
-
-impl Structure for HealthCheck {
-    const SHAPE: &'static Shape = &shapes::HealthCheck;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.command, value),
-            1 => put(&mut self.interval, value),
-            2 => put(&mut self.timeout, value),
-            3 => put(&mut self.retries, value),
-            4 => put(&mut self.start_period, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.req(0, &self.command);
-        fields.opt(1, &self.interval);
-        fields.opt(2, &self.timeout);
-        fields.opt(3, &self.retries);
-        fields.opt(4, &self.start_period);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct HostEntry {
-    pub hostname: String,
-    pub ip_address: String,
-}
-
-impl Structure for HostEntry {
-    const SHAPE: &'static Shape = &shapes::HostEntry;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.hostname, value),
-            1 => must(&mut self.ip_address, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.hostname);
-        fields.req(1, &self.ip_address);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct HostSharedAlbConfiguration {
-    pub network_configuration: Option<GatewayElbNetworkConfiguration>,
-    pub scheme: Option<String>,
-    pub web_acl_arn: Option<String>,
-    pub access_logs: Option<GatewayElbAccessLogConfiguration>,
-    pub port: Option<i32>,
-    pub protocol: Option<String>,
-    pub max_alb_count: Option<i32>,
-    pub http_desync: Option<String>,
-    pub test_traffic_rules: Option<GatewayAlbTestTrafficRules>,
-}
-
-impl Structure for HostSharedAlbConfiguration {
-    const SHAPE: &'static Shape = &shapes::HostSharedAlbConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.network_configuration, value),
-            1 => put(&mut self.scheme, value),
-            2 => put(&mut self.web_acl_arn, value),
-            3 => put(&mut self.access_logs, value),
-            4 => put(&mut self.port, value),
-            5 => put(&mut self.protocol, value),
-            6 => put(&mut self.max_alb_count, value),
-            7 => put(&mut self.http_desync, value),
-            8 => put(&mut self.test_traffic_rules, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(9);
-        fields.opt(0, &self.network_configuration);
-        fields.opt(1, &self.scheme);
-        fields.opt(2, &self.web_acl_arn);
-        fields.opt(3, &self.access_logs);
-        fields.opt(4, &self.port);
-        fields.opt(5, &self.protocol);
-        fields.opt(6, &self.max_alb_count);
-        fields.opt(7, &self.http_desync);
-        fields.opt(8, &self.test_traffic_rules);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct HostVolumeProperties {
-    pub source_path: Option<String>,
-}
-
-impl Structure for HostVolumeProperties {
-    const SHAPE: &'static Shape = &shapes::HostVolumeProperties;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.source_path, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.source_path);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InferenceAccelerator {
-    pub device_name: String,
-    pub device_type: String,
-}
-
-impl Structure for InferenceAccelerator {
-    const SHAPE: &'static Shape = &shapes::InferenceAccelerator;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.device_name, value),
-            1 => must(&mut self.device_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.device_name);
-        fields.req(1, &self.device_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InferenceAcceleratorOverride {
-    pub device_name: Option<String>,
-    pub device_type: Option<String>,
-}
-
-impl Structure for InferenceAcceleratorOverride {
-    const SHAPE: &'static Shape = &shapes::InferenceAcceleratorOverride;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.device_name, value),
-            1 => put(&mut self.device_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.device_name);
-        fields.opt(1, &self.device_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InfrastructureOptimization {
-    pub scale_in_after: Option<i32>,
-}
-
-impl Structure for InfrastructureOptimization {
-    const SHAPE: &'static Shape = &shapes::InfrastructureOptimization;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.scale_in_after, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.scale_in_after);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct IngressPathSummary {
-    pub access_type: Option<String>,
-    pub endpoint: Option<String>,
-}
-
-impl Structure for IngressPathSummary {
-    const SHAPE: &'static Shape = &shapes::IngressPathSummary;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.access_type, value),
-            1 => put(&mut self.endpoint, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.access_type);
-        fields.opt(1, &self.endpoint);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceHealthCheckResult {
-    pub r#type: Option<String>,
-    pub status: Option<String>,
-    pub status_reason: Option<String>,
-    pub last_updated: Option<Timestamp>,
-    pub last_status_change: Option<Timestamp>,
-}
-
-impl Structure for InstanceHealthCheckResult {
-    const SHAPE: &'static Shape = &shapes::InstanceHealthCheckResult;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.r#type, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.status_reason, value),
-            3 => put(&mut self.last_updated, value),
-            4 => put(&mut self.last_status_change, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.r#type);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.status_reason);
-        fields.opt(3, &self.last_updated);
-        fields.opt(4, &self.last_status_change);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceLaunchTemplate {
-    pub ec2_instance_profile_arn: String,
-    pub network_configuration: ManagedInstancesNetworkConfiguration,
-    pub storage_configuration: Option<ManagedInstancesStorageConfiguration>,
-    pub local_storage_configuration: Option<ManagedInstancesLocalStorageConfiguration>,
-    pub monitoring: Option<String>,
-    pub capacity_option_type: Option<String>,
-    pub instance_metadata_tags_propagation: Option<bool>,
-    pub instance_requirements: Option<InstanceRequirementsRequest>,
-    pub fips_enabled: Option<bool>,
-    pub capacity_reservations: Option<CapacityReservationRequest>,
-    pub nitro_enclaves_enabled: Option<bool>,
-}
-
-impl Structure for InstanceLaunchTemplate {
-    const SHAPE: &'static Shape = &shapes::InstanceLaunchTemplate;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.ec2_instance_profile_arn, value),
-            1 => must(&mut self.network_configuration, value),
-            2 => put(&mut self.storage_configuration, value),
-            3 => put(&mut self.local_storage_configuration, value),
-            4 => put(&mut self.monitoring, value),
-            5 => put(&mut self.capacity_option_type, value),
-            6 => put(&mut self.instance_metadata_tags_propagation, value),
-            7 => put(&mut self.instance_requirements, value),
-            8 => put(&mut self.fips_enabled, value),
-            9 => put(&mut self.capacity_reservations, value),
-            10 => put(&mut self.nitro_enclaves_enabled, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(11);
-        fields.req(0, &self.ec2_instance_profile_arn);
-        fields.req(1, &self.network_configuration);
-        fields.opt(2, &self.storage_configuration);
-        fields.opt(3, &self.local_storage_configuration);
-        fields.opt(4, &self.monitoring);
-        fields.opt(5, &self.capacity_option_type);
-        fields.opt(6, &self.instance_metadata_tags_propagation);
-        fields.opt(7, &self.instance_requirements);
-        fields.opt(8, &self.fips_enabled);
-        fields.opt(9, &self.capacity_reservations);
-        fields.opt(10, &self.nitro_enclaves_enabled);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceLaunchTemplateUpdate {
-    pub ec2_instance_profile_arn: Option<String>,
-    pub network_configuration: Option<ManagedInstancesNetworkConfiguration>,
-    pub storage_configuration: Option<ManagedInstancesStorageConfiguration>,
-    pub instance_metadata_tags_propagation: Option<bool>,
-    pub local_storage_configuration: Option<ManagedInstancesLocalStorageConfiguration>,
-    pub monitoring: Option<String>,
-    pub instance_requirements: Option<InstanceRequirementsRequest>,
-    pub capacity_reservations: Option<CapacityReservationRequest>,
-}
-
-impl Structure for InstanceLaunchTemplateUpdate {
-    const SHAPE: &'static Shape = &shapes::InstanceLaunchTemplateUpdate;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.ec2_instance_profile_arn, value),
-            1 => put(&mut self.network_configuration, value),
-            2 => put(&mut self.storage_configuration, value),
-            3 => put(&mut self.instance_metadata_tags_propagation, value),
-            4 => put(&mut self.local_storage_configuration, value),
-            5 => put(&mut self.monitoring, value),
-            6 => put(&mut self.instance_requirements, value),
-            7 => put(&mut self.capacity_reservations, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(8);
-        fields.opt(0, &self.ec2_instance_profile_arn);
-        fields.opt(1, &self.network_configuration);
-        fields.opt(2, &self.storage_configuration);
-        fields.opt(3, &self.instance_metadata_tags_propagation);
-        fields.opt(4, &self.local_storage_configuration);
-        fields.opt(5, &self.monitoring);
-        fields.opt(6, &self.instance_requirements);
-        fields.opt(7, &self.capacity_reservations);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InstanceRequirementsRequest {
-    pub vcpu_count: VCpuCountRangeRequest,
-    pub memory_mib: MemoryMiBRequest,
-    pub cpu_manufacturers: Option<Vec<String>>,
-    pub memory_gib_per_v_cpu: Option<MemoryGiBPerVCpuRequest>,
-    pub excluded_instance_types: Option<Vec<String>>,
-    pub instance_generations: Option<Vec<String>>,
-    pub spot_max_price_percentage_over_lowest_price: Option<i32>,
-    pub on_demand_max_price_percentage_over_lowest_price: Option<i32>,
-    pub bare_metal: Option<String>,
-    pub burstable_performance: Option<String>,
-    pub require_hibernate_support: Option<bool>,
-    pub network_interface_count: Option<NetworkInterfaceCountRequest>,
-    pub local_storage: Option<String>,
-    pub local_storage_types: Option<Vec<String>>,
-    pub total_local_storage_gb: Option<TotalLocalStorageGBRequest>,
-    pub baseline_ebs_bandwidth_mbps: Option<BaselineEbsBandwidthMbpsRequest>,
-    pub accelerator_types: Option<Vec<String>>,
-    pub accelerator_count: Option<AcceleratorCountRequest>,
-    pub accelerator_manufacturers: Option<Vec<String>>,
-    pub accelerator_names: Option<Vec<String>>,
-    pub accelerator_total_memory_mib: Option<AcceleratorTotalMemoryMiBRequest>,
-    pub network_bandwidth_gbps: Option<NetworkBandwidthGbpsRequest>,
-    pub allowed_instance_types: Option<Vec<String>>,
-    pub max_spot_price_as_percentage_of_optimal_on_demand_price: Option<i32>,
-}
-
-impl Structure for InstanceRequirementsRequest {
-    const SHAPE: &'static Shape = &shapes::InstanceRequirementsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.vcpu_count, value),
-            1 => must(&mut self.memory_mib, value),
-            2 => put(&mut self.cpu_manufacturers, value),
-            3 => put(&mut self.memory_gib_per_v_cpu, value),
-            4 => put(&mut self.excluded_instance_types, value),
-            5 => put(&mut self.instance_generations, value),
-            6 => put(&mut self.spot_max_price_percentage_over_lowest_price, value),
-            7 => put(
-                &mut self.on_demand_max_price_percentage_over_lowest_price,
-                value,
-            ),
-            8 => put(&mut self.bare_metal, value),
-            9 => put(&mut self.burstable_performance, value),
-            10 => put(&mut self.require_hibernate_support, value),
-            11 => put(&mut self.network_interface_count, value),
-            12 => put(&mut self.local_storage, value),
-            13 => put(&mut self.local_storage_types, value),
-            14 => put(&mut self.total_local_storage_gb, value),
-            15 => put(&mut self.baseline_ebs_bandwidth_mbps, value),
-            16 => put(&mut self.accelerator_types, value),
-            17 => put(&mut self.accelerator_count, value),
-            18 => put(&mut self.accelerator_manufacturers, value),
-            19 => put(&mut self.accelerator_names, value),
-            20 => put(&mut self.accelerator_total_memory_mib, value),
-            21 => put(&mut self.network_bandwidth_gbps, value),
-            22 => put(&mut self.allowed_instance_types, value),
-            23 => put(
-                &mut self.max_spot_price_as_percentage_of_optimal_on_demand_price,
-                value,
-            ),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(24);
-        fields.req(0, &self.vcpu_count);
-        fields.req(1, &self.memory_mib);
-        fields.opt(2, &self.cpu_manufacturers);
-        fields.opt(3, &self.memory_gib_per_v_cpu);
-        fields.opt(4, &self.excluded_instance_types);
-        fields.opt(5, &self.instance_generations);
-        fields.opt(6, &self.spot_max_price_percentage_over_lowest_price);
-        fields.opt(7, &self.on_demand_max_price_percentage_over_lowest_price);
-        fields.opt(8, &self.bare_metal);
-        fields.opt(9, &self.burstable_performance);
-        fields.opt(10, &self.require_hibernate_support);
-        fields.opt(11, &self.network_interface_count);
-        fields.opt(12, &self.local_storage);
-        fields.opt(13, &self.local_storage_types);
-        fields.opt(14, &self.total_local_storage_gb);
-        fields.opt(15, &self.baseline_ebs_bandwidth_mbps);
-        fields.opt(16, &self.accelerator_types);
-        fields.opt(17, &self.accelerator_count);
-        fields.opt(18, &self.accelerator_manufacturers);
-        fields.opt(19, &self.accelerator_names);
-        fields.opt(20, &self.accelerator_total_memory_mib);
-        fields.opt(21, &self.network_bandwidth_gbps);
-        fields.opt(22, &self.allowed_instance_types);
-        fields.opt(
-            23,
-            &self.max_spot_price_as_percentage_of_optimal_on_demand_price,
-        );
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct KernelCapabilities {
-    pub add: Option<Vec<String>>,
-    pub drop: Option<Vec<String>>,
-}
-
-impl Structure for KernelCapabilities {
-    const SHAPE: &'static Shape = &shapes::KernelCapabilities;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.add, value),
-            1 => put(&mut self.drop, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.add);
-        fields.opt(1, &self.drop);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct KeyValuePair {
-    pub name: Option<String>,
-    pub value: Option<String>,
-}
-
-impl Structure for KeyValuePair {
-    const SHAPE: &'static Shape = &shapes::KeyValuePair;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            1 => put(&mut self.value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.name);
-        fields.opt(1, &self.value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LinearConfiguration {
-    pub step_percent: Option<f64>,
-    pub step_bake_time_in_minutes: Option<i32>,
-}
-
-impl Structure for LinearConfiguration {
-    const SHAPE: &'static Shape = &shapes::LinearConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.step_percent, value),
-            1 => put(&mut self.step_bake_time_in_minutes, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.step_percent);
-        fields.opt(1, &self.step_bake_time_in_minutes);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LinuxParameters {
-    pub capabilities: Option<KernelCapabilities>,
-    pub devices: Option<Vec<Device>>,
-    pub init_process_enabled: Option<bool>,
-    pub shared_memory_size: Option<i32>,
-    pub tmpfs: Option<Vec<Tmpfs>>,
-    pub max_swap: Option<i32>,
-    pub swappiness: Option<i32>,
-}
-
-impl Structure for LinuxParameters {
-    const SHAPE: &'static Shape = &shapes::LinuxParameters;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.capabilities, value),
-            1 => put(&mut self.devices, value),
-            2 => put(&mut self.init_process_enabled, value),
-            3 => put(&mut self.shared_memory_size, value),
-            4 => put(&mut self.tmpfs, value),
-            5 => put(&mut self.max_swap, value),
-            6 => put(&mut self.swappiness, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.capabilities);
-        fields.opt(1, &self.devices);
-        fields.opt(2, &self.init_process_enabled);
-        fields.opt(3, &self.shared_memory_size);
-        fields.opt(4, &self.tmpfs);
-        fields.opt(5, &self.max_swap);
-        fields.opt(6, &self.swappiness);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListAccountSettingsInput {
-    pub name: Option<String>,
-    pub value: Option<String>,
-    pub principal_arn: Option<String>,
-    pub effective_settings: Option<bool>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-}
-
-impl Structure for ListAccountSettingsInput {
-    const SHAPE: &'static Shape = &shapes::ListAccountSettingsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            1 => put(&mut self.value, value),
-            2 => put(&mut self.principal_arn, value),
-            3 => put(&mut self.effective_settings, value),
-            4 => put(&mut self.next_token, value),
-            5 => put(&mut self.max_results, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.name);
-        fields.opt(1, &self.value);
-        fields.opt(2, &self.principal_arn);
-        fields.opt(3, &self.effective_settings);
-        fields.opt(4, &self.next_token);
-        fields.opt(5, &self.max_results);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListAccountSettingsOutput {
-    pub settings: Option<Vec<Setting>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListAccountSettingsOutput {
-    const SHAPE: &'static Shape = &shapes::ListAccountSettingsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.settings, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.settings);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListAttributesInput {
-    pub cluster: Option<String>,
-    pub target_type: String,
-    pub attribute_name: Option<String>,
-    pub attribute_value: Option<String>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-}
-
-impl Structure for ListAttributesInput {
-    const SHAPE: &'static Shape = &shapes::ListAttributesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => must(&mut self.target_type, value),
-            2 => put(&mut self.attribute_name, value),
-            3 => put(&mut self.attribute_value, value),
-            4 => put(&mut self.next_token, value),
-            5 => put(&mut self.max_results, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.cluster);
-        fields.req(1, &self.target_type);
-        fields.opt(2, &self.attribute_name);
-        fields.opt(3, &self.attribute_value);
-        fields.opt(4, &self.next_token);
-        fields.opt(5, &self.max_results);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListAttributesOutput {
-    pub attributes: Option<Vec<Attribute>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListAttributesOutput {
-    const SHAPE: &'static Shape = &shapes::ListAttributesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.attributes, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.attributes);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListClustersInput {
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-}
-
-impl Structure for ListClustersInput {
-    const SHAPE: &'static Shape = &shapes::ListClustersRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.next_token, value),
-            1 => put(&mut self.max_results, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.next_token);
-        fields.opt(1, &self.max_results);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListClustersOutput {
-    pub cluster_arns: Option<Vec<String>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListClustersOutput {
-    const SHAPE: &'static Shape = &shapes::ListClustersResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster_arns, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.cluster_arns);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListContainerInstancesInput {
-    pub cluster: Option<String>,
-    pub filter: Option<String>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-    pub status: Option<String>,
-}
-
-impl Structure for ListContainerInstancesInput {
-    const SHAPE: &'static Shape = &shapes::ListContainerInstancesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => put(&mut self.filter, value),
-            2 => put(&mut self.next_token, value),
-            3 => put(&mut self.max_results, value),
-            4 => put(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.cluster);
-        fields.opt(1, &self.filter);
-        fields.opt(2, &self.next_token);
-        fields.opt(3, &self.max_results);
-        fields.opt(4, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListContainerInstancesOutput {
-    pub container_instance_arns: Option<Vec<String>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListContainerInstancesOutput {
-    const SHAPE: &'static Shape = &shapes::ListContainerInstancesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.container_instance_arns, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.container_instance_arns);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListDaemonDeploymentsInput {
-    pub daemon_arn: String,
-    pub status: Option<Vec<String>>,
-    pub created_at: Option<CreatedAt>,
-    pub max_results: Option<i32>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListDaemonDeploymentsInput {
-    const SHAPE: &'static Shape = &shapes::ListDaemonDeploymentsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.daemon_arn, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.created_at, value),
-            3 => put(&mut self.max_results, value),
-            4 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.req(0, &self.daemon_arn);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.created_at);
-        fields.opt(3, &self.max_results);
-        fields.opt(4, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListDaemonDeploymentsOutput {
-    pub next_token: Option<String>,
-    pub daemon_deployments: Option<Vec<DaemonDeploymentSummary>>,
-}
-
-impl Structure for ListDaemonDeploymentsOutput {
-    const SHAPE: &'static Shape = &shapes::ListDaemonDeploymentsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.next_token, value),
-            1 => put(&mut self.daemon_deployments, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.next_token);
-        fields.opt(1, &self.daemon_deployments);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListDaemonTaskDefinitionsInput {
-    pub family_prefix: Option<String>,
-    pub family: Option<String>,
-    pub revision: Option<String>,
-    pub status: Option<String>,
-    pub sort: Option<String>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-}
-
-impl Structure for ListDaemonTaskDefinitionsInput {
-    const SHAPE: &'static Shape = &shapes::ListDaemonTaskDefinitionsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.family_prefix, value),
-            1 => put(&mut self.family, value),
-            2 => put(&mut self.revision, value),
-            3 => put(&mut self.status, value),
-            4 => put(&mut self.sort, value),
-            5 => put(&mut self.next_token, value),
-            6 => put(&mut self.max_results, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.family_prefix);
-        fields.opt(1, &self.family);
-        fields.opt(2, &self.revision);
-        fields.opt(3, &self.status);
-        fields.opt(4, &self.sort);
-        fields.opt(5, &self.next_token);
-        fields.opt(6, &self.max_results);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListDaemonTaskDefinitionsOutput {
-    pub daemon_task_definitions: Option<Vec<DaemonTaskDefinitionSummary>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListDaemonTaskDefinitionsOutput {
-    const SHAPE: &'static Shape = &shapes::ListDaemonTaskDefinitionsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.daemon_task_definitions, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.daemon_task_definitions);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListDaemonsInput {
-    pub cluster_arn: Option<String>,
-    pub capacity_provider_arns: Option<Vec<String>>,
-    pub max_results: Option<i32>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListDaemonsInput {
-    const SHAPE: &'static Shape = &shapes::ListDaemonsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster_arn, value),
-            1 => put(&mut self.capacity_provider_arns, value),
-            2 => put(&mut self.max_results, value),
-            3 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.cluster_arn);
-        fields.opt(1, &self.capacity_provider_arns);
-        fields.opt(2, &self.max_results);
-        fields.opt(3, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListDaemonsOutput {
-    pub daemon_summaries_list: Option<Vec<DaemonSummary>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListDaemonsOutput {
-    const SHAPE: &'static Shape = &shapes::ListDaemonsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.daemon_summaries_list, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.daemon_summaries_list);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListGatewayClusterAssociationsInput {
-    pub gateway: Option<String>,
-    pub cluster: Option<String>,
-    pub status: Option<Vec<String>>,
-    pub max_results: Option<i32>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListGatewayClusterAssociationsInput {
-    const SHAPE: &'static Shape = &shapes::ListGatewayClusterAssociationsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateway, value),
-            1 => put(&mut self.cluster, value),
-            2 => put(&mut self.status, value),
-            3 => put(&mut self.max_results, value),
-            4 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.gateway);
-        fields.opt(1, &self.cluster);
-        fields.opt(2, &self.status);
-        fields.opt(3, &self.max_results);
-        fields.opt(4, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListGatewayClusterAssociationsOutput {
-    pub gateway_cluster_associations: Option<Vec<GatewayClusterAssociationSummary>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListGatewayClusterAssociationsOutput {
-    const SHAPE: &'static Shape = &shapes::ListGatewayClusterAssociationsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateway_cluster_associations, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.gateway_cluster_associations);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListGatewayRoutesInput {
-    pub gateway: Option<String>,
-    pub cluster: Option<String>,
-    pub service: Option<String>,
-    pub service_container_port_name: Option<String>,
-    pub status: Option<Vec<String>>,
-    pub max_results: Option<i32>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListGatewayRoutesInput {
-    const SHAPE: &'static Shape = &shapes::ListGatewayRoutesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateway, value),
-            1 => put(&mut self.cluster, value),
-            2 => put(&mut self.service, value),
-            3 => put(&mut self.service_container_port_name, value),
-            4 => put(&mut self.status, value),
-            5 => put(&mut self.max_results, value),
-            6 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.gateway);
-        fields.opt(1, &self.cluster);
-        fields.opt(2, &self.service);
-        fields.opt(3, &self.service_container_port_name);
-        fields.opt(4, &self.status);
-        fields.opt(5, &self.max_results);
-        fields.opt(6, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListGatewayRoutesOutput {
-    pub gateway_routes: Option<Vec<GatewayRouteSummary>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListGatewayRoutesOutput {
-    const SHAPE: &'static Shape = &shapes::ListGatewayRoutesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateway_routes, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.gateway_routes);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListGatewaysInput {
-    pub names: Option<Vec<String>>,
-    pub status: Option<Vec<String>>,
-    pub max_results: Option<i32>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListGatewaysInput {
-    const SHAPE: &'static Shape = &shapes::ListGatewaysRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.names, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.max_results, value),
-            3 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.names);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.max_results);
-        fields.opt(3, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListGatewaysOutput {
-    pub gateways: Option<Vec<GatewaySummary>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListGatewaysOutput {
-    const SHAPE: &'static Shape = &shapes::ListGatewaysResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateways, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.gateways);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListServiceDeploymentsInput {
-    pub service: String,
-    pub cluster: Option<String>,
-    pub status: Option<Vec<String>>,
-    pub created_at: Option<CreatedAt>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-}
-
-impl Structure for ListServiceDeploymentsInput {
-    const SHAPE: &'static Shape = &shapes::ListServiceDeploymentsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.service, value),
-            1 => put(&mut self.cluster, value),
-            2 => put(&mut self.status, value),
-            3 => put(&mut self.created_at, value),
-            4 => put(&mut self.next_token, value),
-            5 => put(&mut self.max_results, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.req(0, &self.service);
-        fields.opt(1, &self.cluster);
-        fields.opt(2, &self.status);
-        fields.opt(3, &self.created_at);
-        fields.opt(4, &self.next_token);
-        fields.opt(5, &self.max_results);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListServiceDeploymentsOutput {
-    pub service_deployments: Option<Vec<ServiceDeploymentBrief>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListServiceDeploymentsOutput {
-    const SHAPE: &'static Shape = &shapes::ListServiceDeploymentsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service_deployments, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.service_deployments);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListServicesByNamespaceInput {
-    pub namespace: String,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-}
-
-impl Structure for ListServicesByNamespaceInput {
-    const SHAPE: &'static Shape = &shapes::ListServicesByNamespaceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.namespace, value),
-            1 => put(&mut self.next_token, value),
-            2 => put(&mut self.max_results, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.namespace);
-        fields.opt(1, &self.next_token);
-        fields.opt(2, &self.max_results);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListServicesByNamespaceOutput {
-    pub service_arns: Option<Vec<String>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListServicesByNamespaceOutput {
-    const SHAPE: &'static Shape = &shapes::ListServicesByNamespaceResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service_arns, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.service_arns);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListServicesInput {
-    pub cluster: Option<String>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-    pub launch_type: Option<String>,
-    pub scheduling_strategy: Option<String>,
-    pub resource_management_type: Option<String>,
-}
-
-impl Structure for ListServicesInput {
-    const SHAPE: &'static Shape = &shapes::ListServicesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => put(&mut self.next_token, value),
-            2 => put(&mut self.max_results, value),
-            3 => put(&mut self.launch_type, value),
-            4 => put(&mut self.scheduling_strategy, value),
-            5 => put(&mut self.resource_management_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.cluster);
-        fields.opt(1, &self.next_token);
-        fields.opt(2, &self.max_results);
-        fields.opt(3, &self.launch_type);
-        fields.opt(4, &self.scheduling_strategy);
-        fields.opt(5, &self.resource_management_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListServicesOutput {
-    pub service_arns: Option<Vec<String>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListServicesOutput {
-    const SHAPE: &'static Shape = &shapes::ListServicesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service_arns, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.service_arns);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListTagsForResourceInput {
-    pub resource_arn: String,
-}
-
-impl Structure for ListTagsForResourceInput {
-    const SHAPE: &'static Shape = &shapes::ListTagsForResourceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.resource_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.resource_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListTagsForResourceOutput {
-    pub tags: Option<Vec<Tag>>,
-}
-
-impl Structure for ListTagsForResourceOutput {
-    const SHAPE: &'static Shape = &shapes::ListTagsForResourceResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListTaskDefinitionFamiliesInput {
-    pub family_prefix: Option<String>,
-    pub status: Option<String>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-}
-
-impl Structure for ListTaskDefinitionFamiliesInput {
-    const SHAPE: &'static Shape = &shapes::ListTaskDefinitionFamiliesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.family_prefix, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.next_token, value),
-            3 => put(&mut self.max_results, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.family_prefix);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.next_token);
-        fields.opt(3, &self.max_results);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListTaskDefinitionFamiliesOutput {
-    pub families: Option<Vec<String>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListTaskDefinitionFamiliesOutput {
-    const SHAPE: &'static Shape = &shapes::ListTaskDefinitionFamiliesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.families, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.families);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListTaskDefinitionsInput {
-    pub family_prefix: Option<String>,
-    pub status: Option<String>,
-    pub sort: Option<String>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-}
-
-impl Structure for ListTaskDefinitionsInput {
-    const SHAPE: &'static Shape = &shapes::ListTaskDefinitionsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.family_prefix, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.sort, value),
-            3 => put(&mut self.next_token, value),
-            4 => put(&mut self.max_results, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.family_prefix);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.sort);
-        fields.opt(3, &self.next_token);
-        fields.opt(4, &self.max_results);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListTaskDefinitionsOutput {
-    pub task_definition_arns: Option<Vec<String>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListTaskDefinitionsOutput {
-    const SHAPE: &'static Shape = &shapes::ListTaskDefinitionsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.task_definition_arns, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.task_definition_arns);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListTasksInput {
-    pub cluster: Option<String>,
-    pub container_instance: Option<String>,
-    pub family: Option<String>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-    pub started_by: Option<String>,
-    pub service_name: Option<String>,
-    pub desired_status: Option<String>,
-    pub launch_type: Option<String>,
-    pub daemon_name: Option<String>,
-}
-
-impl Structure for ListTasksInput {
-    const SHAPE: &'static Shape = &shapes::ListTasksRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => put(&mut self.container_instance, value),
-            2 => put(&mut self.family, value),
-            3 => put(&mut self.next_token, value),
-            4 => put(&mut self.max_results, value),
-            5 => put(&mut self.started_by, value),
-            6 => put(&mut self.service_name, value),
-            7 => put(&mut self.desired_status, value),
-            8 => put(&mut self.launch_type, value),
-            9 => put(&mut self.daemon_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(10);
-        fields.opt(0, &self.cluster);
-        fields.opt(1, &self.container_instance);
-        fields.opt(2, &self.family);
-        fields.opt(3, &self.next_token);
-        fields.opt(4, &self.max_results);
-        fields.opt(5, &self.started_by);
-        fields.opt(6, &self.service_name);
-        fields.opt(7, &self.desired_status);
-        fields.opt(8, &self.launch_type);
-        fields.opt(9, &self.daemon_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListTasksOutput {
-    pub task_arns: Option<Vec<String>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListTasksOutput {
-    const SHAPE: &'static Shape = &shapes::ListTasksResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.task_arns, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.task_arns);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LoadBalancer {
-    pub target_group_arn: Option<String>,
-    pub load_balancer_name: Option<String>,
-    pub container_name: Option<String>,
-    pub container_port: Option<i32>,
-    pub advanced_configuration: Option<AdvancedConfiguration>,
-}
-
-impl Structure for LoadBalancer {
-    const SHAPE: &'static Shape = &shapes::LoadBalancer;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.target_group_arn, value),
-            1 => put(&mut self.load_balancer_name, value),
-            2 => put(&mut self.container_name, value),
-            3 => put(&mut self.container_port, value),
-            4 => put(&mut self.advanced_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.target_group_arn);
-        fields.opt(1, &self.load_balancer_name);
-        fields.opt(2, &self.container_name);
-        fields.opt(3, &self.container_port);
-        fields.opt(4, &self.advanced_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LogConfiguration {
-    pub log_driver: String,
-    pub options: Option<BTreeMap<String, String>>,
-    pub secret_options: Option<Vec<Secret>>,
-}
-
-impl Structure for LogConfiguration {
-    const SHAPE: &'static Shape = &shapes::LogConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_driver, value),
-            1 => put(&mut self.options, value),
-            2 => put(&mut self.secret_options, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.log_driver);
-        fields.opt(1, &self.options);
-        fields.opt(2, &self.secret_options);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LogDriverVolumeConfiguration {
-    pub driver: String,
-}
-
-impl Structure for LogDriverVolumeConfiguration {
-    const SHAPE: &'static Shape = &shapes::LogDriverVolumeConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.driver, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.driver);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ManagedAgent {
-    pub last_started_at: Option<Timestamp>,
-    pub name: Option<String>,
-    pub reason: Option<String>,
-    pub last_status: Option<String>,
-}
-
-impl Structure for ManagedAgent {
-    const SHAPE: &'static Shape = &shapes::ManagedAgent;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.last_started_at, value),
-            1 => put(&mut self.name, value),
-            2 => put(&mut self.reason, value),
-            3 => put(&mut self.last_status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.last_started_at);
-        fields.opt(1, &self.name);
-        fields.opt(2, &self.reason);
-        fields.opt(3, &self.last_status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ManagedAgentStateChange {
-    pub container_name: String,
-    pub managed_agent_name: String,
-    pub status: String,
-    pub reason: Option<String>,
-}
-
-impl Structure for ManagedAgentStateChange {
-    const SHAPE: &'static Shape = &shapes::ManagedAgentStateChange;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.container_name, value),
-            1 => must(&mut self.managed_agent_name, value),
-            2 => must(&mut self.status, value),
-            3 => put(&mut self.reason, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.container_name);
-        fields.req(1, &self.managed_agent_name);
-        fields.req(2, &self.status);
-        fields.opt(3, &self.reason);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ManagedApplicationAutoScalingPolicy {
-    pub arn: Option<String>,
-    pub status: Option<String>,
-    pub status_reason: Option<String>,
-    pub updated_at: Option<Timestamp>,
-    pub policy_type: Option<String>,
-    pub target_value: Option<f64>,
-    pub metric: Option<String>,
-}
-
-impl Structure for ManagedApplicationAutoScalingPolicy {
-    const SHAPE: &'static Shape = &shapes::ManagedApplicationAutoScalingPolicy;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.status_reason, value),
-            3 => put(&mut self.updated_at, value),
-            4 => put(&mut self.policy_type, value),
-            5 => put(&mut self.target_value, value),
-            6 => put(&mut self.metric, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.status_reason);
-        fields.opt(3, &self.updated_at);
-        fields.opt(4, &self.policy_type);
-        fields.opt(5, &self.target_value);
-        fields.opt(6, &self.metric);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ManagedAutoScaling {
-    pub scalable_target: Option<ManagedScalableTarget>,
-    pub application_auto_scaling_policies: Option<Vec<ManagedApplicationAutoScalingPolicy>>,
-}
-
-impl Structure for ManagedAutoScaling {
-    const SHAPE: &'static Shape = &shapes::ManagedAutoScaling;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.scalable_target, value),
-            1 => put(&mut self.application_auto_scaling_policies, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.scalable_target);
-        fields.opt(1, &self.application_auto_scaling_policies);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ManagedCertificate {
-    pub arn: Option<String>,
-    pub status: Option<String>,
-    pub status_reason: Option<String>,
-    pub updated_at: Option<Timestamp>,
-    pub domain_name: Option<String>,
-}
-
-impl Structure for ManagedCertificate {
-    const SHAPE: &'static Shape = &shapes::ManagedCertificate;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.status_reason, value),
-            3 => put(&mut self.updated_at, value),
-            4 => put(&mut self.domain_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.status_reason);
-        fields.opt(3, &self.updated_at);
-        fields.opt(4, &self.domain_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ManagedIngressPath {
-    pub access_type: Option<String>,
-    pub endpoint: Option<String>,
-    pub load_balancer: Option<ManagedLoadBalancer>,
-    pub load_balancer_security_groups: Option<Vec<ManagedSecurityGroup>>,
-    pub certificate: Option<ManagedCertificate>,
-    pub listener: Option<ManagedListener>,
-    pub rule: Option<ManagedListenerRule>,
-    pub target_groups: Option<Vec<ManagedTargetGroup>>,
-}
-
-impl Structure for ManagedIngressPath {
-    const SHAPE: &'static Shape = &shapes::ManagedIngressPath;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.access_type, value),
-            1 => put(&mut self.endpoint, value),
-            2 => put(&mut self.load_balancer, value),
-            3 => put(&mut self.load_balancer_security_groups, value),
-            4 => put(&mut self.certificate, value),
-            5 => put(&mut self.listener, value),
-            6 => put(&mut self.rule, value),
-            7 => put(&mut self.target_groups, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(8);
-        fields.opt(0, &self.access_type);
-        fields.opt(1, &self.endpoint);
-        fields.opt(2, &self.load_balancer);
-        fields.opt(3, &self.load_balancer_security_groups);
-        fields.opt(4, &self.certificate);
-        fields.opt(5, &self.listener);
-        fields.opt(6, &self.rule);
-        fields.opt(7, &self.target_groups);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ManagedInstancesLocalStorageConfiguration {
-    pub use_local_storage: Option<bool>,
-}
-
-impl Structure for ManagedInstancesLocalStorageConfiguration {
-    const SHAPE: &'static Shape = &shapes::ManagedInstancesLocalStorageConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.use_local_storage, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.use_local_storage);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ManagedInstancesNetworkConfiguration {
-    pub subnets: Option<Vec<String>>,
-    pub security_groups: Option<Vec<String>>,
-}
-
-impl Structure for ManagedInstancesNetworkConfiguration {
-    const SHAPE: &'static Shape = &shapes::ManagedInstancesNetworkConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.subnets, value),
-            1 => put(&mut self.security_groups, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.subnets);
-        fields.opt(1, &self.security_groups);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ManagedInstancesProvider {
-    pub infrastructure_role_arn: Option<String>,
-    pub instance_launch_template: Option<InstanceLaunchTemplate>,
-    pub propagate_tags: Option<String>,
-    pub infrastructure_optimization: Option<InfrastructureOptimization>,
-    pub auto_repair_configuration: Option<AutoRepairConfiguration>,
-}
-
-impl Structure for ManagedInstancesProvider {
-    const SHAPE: &'static Shape = &shapes::ManagedInstancesProvider;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.infrastructure_role_arn, value),
-            1 => put(&mut self.instance_launch_template, value),
-            2 => put(&mut self.propagate_tags, value),
-            3 => put(&mut self.infrastructure_optimization, value),
-            4 => put(&mut self.auto_repair_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.infrastructure_role_arn);
-        fields.opt(1, &self.instance_launch_template);
-        fields.opt(2, &self.propagate_tags);
-        fields.opt(3, &self.infrastructure_optimization);
-        fields.opt(4, &self.auto_repair_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ManagedInstancesStorageConfiguration {
-    pub storage_size_gib: Option<i32>,
-}
-
-impl Structure for ManagedInstancesStorageConfiguration {
-    const SHAPE: &'static Shape = &shapes::ManagedInstancesStorageConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.storage_size_gib, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.storage_size_gib);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ManagedListener {
-    pub arn: Option<String>,
-    pub status: Option<String>,
-    pub status_reason: Option<String>,
-    pub updated_at: Option<Timestamp>,
-}
-
-impl Structure for ManagedListener {
-    const SHAPE: &'static Shape = &shapes::ManagedListener;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.status_reason, value),
-            3 => put(&mut self.updated_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.status_reason);
-        fields.opt(3, &self.updated_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ManagedListenerRule {
-    pub arn: Option<String>,
-    pub status: Option<String>,
-    pub status_reason: Option<String>,
-    pub updated_at: Option<Timestamp>,
-}
-
-impl Structure for ManagedListenerRule {
-    const SHAPE: &'static Shape = &shapes::ManagedListenerRule;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.status_reason, value),
-            3 => put(&mut self.updated_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.status_reason);
-        fields.opt(3, &self.updated_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ManagedLoadBalancer {
-    pub arn: Option<String>,
-    pub status: Option<String>,
-    pub status_reason: Option<String>,
-    pub updated_at: Option<Timestamp>,
-    pub scheme: Option<String>,
-    pub subnet_ids: Option<Vec<String>>,
-    pub security_group_ids: Option<Vec<String>>,
-}
-
-impl Structure for ManagedLoadBalancer {
-    const SHAPE: &'static Shape = &shapes::ManagedLoadBalancer;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.status_reason, value),
-            3 => put(&mut self.updated_at, value),
-            4 => put(&mut self.scheme, value),
-            5 => put(&mut self.subnet_ids, value),
-            6 => put(&mut self.security_group_ids, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.status_reason);
-        fields.opt(3, &self.updated_at);
-        fields.opt(4, &self.scheme);
-        fields.opt(5, &self.subnet_ids);
-        fields.opt(6, &self.security_group_ids);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ManagedLogGroup {
-    pub arn: Option<String>,
-    pub status: Option<String>,
-    pub status_reason: Option<String>,
-    pub updated_at: Option<Timestamp>,
-    pub log_group_name: Option<String>,
-}
-
-impl Structure for ManagedLogGroup {
-    const SHAPE: &'static Shape = &shapes::ManagedLogGroup;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.status_reason, value),
-            3 => put(&mut self.updated_at, value),
-            4 => put(&mut self.log_group_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.status_reason);
-        fields.opt(3, &self.updated_at);
-        fields.opt(4, &self.log_group_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ManagedMetricAlarm {
-    pub arn: Option<String>,
-    pub status: Option<String>,
-    pub status_reason: Option<String>,
-    pub updated_at: Option<Timestamp>,
-}
-
-impl Structure for ManagedMetricAlarm {
-    const SHAPE: &'static Shape = &shapes::ManagedMetricAlarm;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.status_reason, value),
-            3 => put(&mut self.updated_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.status_reason);
-        fields.opt(3, &self.updated_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ManagedScalableTarget {
-    pub arn: Option<String>,
-    pub status: Option<String>,
-    pub status_reason: Option<String>,
-    pub updated_at: Option<Timestamp>,
-    pub min_capacity: Option<i32>,
-    pub max_capacity: Option<i32>,
-}
-
-impl Structure for ManagedScalableTarget {
-    const SHAPE: &'static Shape = &shapes::ManagedScalableTarget;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.status_reason, value),
-            3 => put(&mut self.updated_at, value),
-            4 => put(&mut self.min_capacity, value),
-            5 => put(&mut self.max_capacity, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.status_reason);
-        fields.opt(3, &self.updated_at);
-        fields.opt(4, &self.min_capacity);
-        fields.opt(5, &self.max_capacity);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ManagedScaling {
-    pub status: Option<String>,
-    pub target_capacity: Option<i32>,
-    pub minimum_scaling_step_size: Option<i32>,
-    pub maximum_scaling_step_size: Option<i32>,
-    pub instance_warmup_period: Option<i32>,
-}
-
-impl Structure for ManagedScaling {
-    const SHAPE: &'static Shape = &shapes::ManagedScaling;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.status, value),
-            1 => put(&mut self.target_capacity, value),
-            2 => put(&mut self.minimum_scaling_step_size, value),
-            3 => put(&mut self.maximum_scaling_step_size, value),
-            4 => put(&mut self.instance_warmup_period, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.status);
-        fields.opt(1, &self.target_capacity);
-        fields.opt(2, &self.minimum_scaling_step_size);
-        fields.opt(3, &self.maximum_scaling_step_size);
-        fields.opt(4, &self.instance_warmup_period);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ManagedSecurityGroup {
-    pub arn: Option<String>,
-    pub status: Option<String>,
-    pub status_reason: Option<String>,
-    pub updated_at: Option<Timestamp>,
-}
-
-impl Structure for ManagedSecurityGroup {
-    const SHAPE: &'static Shape = &shapes::ManagedSecurityGroup;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.status_reason, value),
-            3 => put(&mut self.updated_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.status_reason);
-        fields.opt(3, &self.updated_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ManagedStorageConfiguration {
-    pub kms_key_id: Option<String>,
-    pub fargate_ephemeral_storage_kms_key_id: Option<String>,
-}
-
-impl Structure for ManagedStorageConfiguration {
-    const SHAPE: &'static Shape = &shapes::ManagedStorageConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.kms_key_id, value),
-            1 => put(&mut self.fargate_ephemeral_storage_kms_key_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.kms_key_id);
-        fields.opt(1, &self.fargate_ephemeral_storage_kms_key_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ManagedTargetGroup {
-    pub arn: Option<String>,
-    pub status: Option<String>,
-    pub status_reason: Option<String>,
-    pub updated_at: Option<Timestamp>,
-    pub health_check_path: Option<String>,
-    pub health_check_port: Option<i32>,
-    pub port: Option<i32>,
-}
-
-impl Structure for ManagedTargetGroup {
-    const SHAPE: &'static Shape = &shapes::ManagedTargetGroup;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.status_reason, value),
-            3 => put(&mut self.updated_at, value),
-            4 => put(&mut self.health_check_path, value),
-            5 => put(&mut self.health_check_port, value),
-            6 => put(&mut self.port, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.status_reason);
-        fields.opt(3, &self.updated_at);
-        fields.opt(4, &self.health_check_path);
-        fields.opt(5, &self.health_check_port);
-        fields.opt(6, &self.port);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct MemoryGiBPerVCpuRequest {
-    pub min: Option<f64>,
-    pub max: Option<f64>,
-}
-
-impl Structure for MemoryGiBPerVCpuRequest {
-    const SHAPE: &'static Shape = &shapes::MemoryGiBPerVCpuRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.min, value),
-            1 => put(&mut self.max, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.min);
-        fields.opt(1, &self.max);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct MemoryMiBRequest {
-    pub min: i32,
-    pub max: Option<i32>,
-}
-
-impl Structure for MemoryMiBRequest {
-    const SHAPE: &'static Shape = &shapes::MemoryMiBRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.min, value),
-            1 => put(&mut self.max, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.min);
-        fields.opt(1, &self.max);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct MetricConfiguration {
-    pub metric_names: Vec<String>,
-    pub resolution_seconds: i32,
-}
-
-impl Structure for MetricConfiguration {
-    const SHAPE: &'static Shape = &shapes::MetricConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.metric_names, value),
-            1 => must(&mut self.resolution_seconds, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.metric_names);
-        fields.req(1, &self.resolution_seconds);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct MonitoringConfiguration {
-    pub metric_configurations: Option<Vec<MetricConfiguration>>,
-}
-
-impl Structure for MonitoringConfiguration {
-    const SHAPE: &'static Shape = &shapes::MonitoringConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.metric_configurations, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.metric_configurations);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct MountPoint {
-    pub source_volume: Option<String>,
-    pub container_path: Option<String>,
-    pub read_only: Option<bool>,
-}
-
-impl Structure for MountPoint {
-    const SHAPE: &'static Shape = &shapes::MountPoint;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.source_volume, value),
-            1 => put(&mut self.container_path, value),
-            2 => put(&mut self.read_only, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.source_volume);
-        fields.opt(1, &self.container_path);
-        fields.opt(2, &self.read_only);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct NetworkBandwidthGbpsRequest {
-    pub min: Option<f64>,
-    pub max: Option<f64>,
-}
-
-impl Structure for NetworkBandwidthGbpsRequest {
-    const SHAPE: &'static Shape = &shapes::NetworkBandwidthGbpsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.min, value),
-            1 => put(&mut self.max, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.min);
-        fields.opt(1, &self.max);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct NetworkBinding {
-    pub bind_ip: Option<String>,
-    pub container_port: Option<i32>,
-    pub host_port: Option<i32>,
-    pub protocol: Option<String>,
-    pub container_port_range: Option<String>,
-    pub host_port_range: Option<String>,
-}
-
-impl Structure for NetworkBinding {
-    const SHAPE: &'static Shape = &shapes::NetworkBinding;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.bind_ip, value),
-            1 => put(&mut self.container_port, value),
-            2 => put(&mut self.host_port, value),
-            3 => put(&mut self.protocol, value),
-            4 => put(&mut self.container_port_range, value),
-            5 => put(&mut self.host_port_range, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.bind_ip);
-        fields.opt(1, &self.container_port);
-        fields.opt(2, &self.host_port);
-        fields.opt(3, &self.protocol);
-        fields.opt(4, &self.container_port_range);
-        fields.opt(5, &self.host_port_range);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct NetworkConfiguration {
-    pub awsvpc_configuration: Option<AwsVpcConfiguration>,
-}
-
-impl Structure for NetworkConfiguration {
-    const SHAPE: &'static Shape = &shapes::NetworkConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.awsvpc_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.awsvpc_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct NetworkInterface {
-    pub attachment_id: Option<String>,
-    pub private_ipv4_address: Option<String>,
-    pub ipv6_address: Option<String>,
-}
-
-impl Structure for NetworkInterface {
-    const SHAPE: &'static Shape = &shapes::NetworkInterface;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.attachment_id, value),
-            1 => put(&mut self.private_ipv4_address, value),
-            2 => put(&mut self.ipv6_address, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.attachment_id);
-        fields.opt(1, &self.private_ipv4_address);
-        fields.opt(2, &self.ipv6_address);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct NetworkInterfaceCountRequest {
-    pub min: Option<i32>,
-    pub max: Option<i32>,
-}
-
-impl Structure for NetworkInterfaceCountRequest {
-    const SHAPE: &'static Shape = &shapes::NetworkInterfaceCountRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.min, value),
-            1 => put(&mut self.max, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.min);
-        fields.opt(1, &self.max);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct NvidiaMpsAllocation {
-    pub memory: i32,
-    pub max_compute_percent: Option<i32>,
-}
-
-impl Structure for NvidiaMpsAllocation {
-    const SHAPE: &'static Shape = &shapes::NvidiaMpsAllocation;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.memory, value),
-            1 => put(&mut self.max_compute_percent, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.memory);
-        fields.opt(1, &self.max_compute_percent);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PlacementConstraint {
-    pub r#type: Option<String>,
-    pub expression: Option<String>,
-}
-
-impl Structure for PlacementConstraint {
-    const SHAPE: &'static Shape = &shapes::PlacementConstraint;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.r#type, value),
-            1 => put(&mut self.expression, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.r#type);
-        fields.opt(1, &self.expression);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PlacementStrategy {
-    pub r#type: Option<String>,
-    pub field: Option<String>,
-}
-
-impl Structure for PlacementStrategy {
-    const SHAPE: &'static Shape = &shapes::PlacementStrategy;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.r#type, value),
-            1 => put(&mut self.field, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.r#type);
-        fields.opt(1, &self.field);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PlatformDevice {
-    pub id: String,
-    pub r#type: String,
-}
-
-impl Structure for PlatformDevice {
-    const SHAPE: &'static Shape = &shapes::PlatformDevice;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.id, value),
-            1 => must(&mut self.r#type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.id);
-        fields.req(1, &self.r#type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PortMapping {
-    pub container_port: Option<i32>,
-    pub host_port: Option<i32>,
-    pub protocol: Option<String>,
-    pub name: Option<String>,
-    pub app_protocol: Option<String>,
-    pub container_port_range: Option<String>,
-}
-
-impl Structure for PortMapping {
-    const SHAPE: &'static Shape = &shapes::PortMapping;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.container_port, value),
-            1 => put(&mut self.host_port, value),
-            2 => put(&mut self.protocol, value),
-            3 => put(&mut self.name, value),
-            4 => put(&mut self.app_protocol, value),
-            5 => put(&mut self.container_port_range, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.container_port);
-        fields.opt(1, &self.host_port);
-        fields.opt(2, &self.protocol);
-        fields.opt(3, &self.name);
-        fields.opt(4, &self.app_protocol);
-        fields.opt(5, &self.container_port_range);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ProtectedTask {
-    pub task_arn: Option<String>,
-    pub protection_enabled: Option<bool>,
-    pub expiration_date: Option<Timestamp>,
-}
-
-impl Structure for ProtectedTask {
-    const SHAPE: &'static Shape = &shapes::ProtectedTask;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.task_arn, value),
-            1 => put(&mut self.protection_enabled, value),
-            2 => put(&mut self.expiration_date, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.task_arn);
-        fields.opt(1, &self.protection_enabled);
-        fields.opt(2, &self.expiration_date);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ProxyConfiguration {
-    pub r#type: Option<String>,
-    pub container_name: String,
-    pub properties: Option<Vec<KeyValuePair>>,
-}
-
-impl Structure for ProxyConfiguration {
-    const SHAPE: &'static Shape = &shapes::ProxyConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.r#type, value),
-            1 => must(&mut self.container_name, value),
-            2 => put(&mut self.properties, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.r#type);
-        fields.req(1, &self.container_name);
-        fields.opt(2, &self.properties);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutAccountSettingDefaultInput {
-    pub name: String,
-    pub value: String,
-}
-
-impl Structure for PutAccountSettingDefaultInput {
-    const SHAPE: &'static Shape = &shapes::PutAccountSettingDefaultRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => must(&mut self.value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.name);
-        fields.req(1, &self.value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutAccountSettingDefaultOutput {
-    pub setting: Option<Setting>,
-}
-
-impl Structure for PutAccountSettingDefaultOutput {
-    const SHAPE: &'static Shape = &shapes::PutAccountSettingDefaultResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.setting, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.setting);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutAccountSettingInput {
-    pub name: String,
-    pub value: String,
-    pub principal_arn: Option<String>,
-}
-
-impl Structure for PutAccountSettingInput {
-    const SHAPE: &'static Shape = &shapes::PutAccountSettingRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => must(&mut self.value, value),
-            2 => put(&mut self.principal_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.name);
-        fields.req(1, &self.value);
-        fields.opt(2, &self.principal_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutAccountSettingOutput {
-    pub setting: Option<Setting>,
-}
-
-impl Structure for PutAccountSettingOutput {
-    const SHAPE: &'static Shape = &shapes::PutAccountSettingResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.setting, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.setting);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutAttributesInput {
-    pub cluster: Option<String>,
-    pub attributes: Vec<Attribute>,
-}
-
-impl Structure for PutAttributesInput {
-    const SHAPE: &'static Shape = &shapes::PutAttributesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => must(&mut self.attributes, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.cluster);
-        fields.req(1, &self.attributes);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutAttributesOutput {
-    pub attributes: Option<Vec<Attribute>>,
-}
-
-impl Structure for PutAttributesOutput {
-    const SHAPE: &'static Shape = &shapes::PutAttributesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.attributes, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.attributes);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutClusterCapacityProvidersInput {
-    pub cluster: String,
-    pub capacity_providers: Vec<String>,
-    pub default_capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
-}
-
-impl Structure for PutClusterCapacityProvidersInput {
-    const SHAPE: &'static Shape = &shapes::PutClusterCapacityProvidersRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.cluster, value),
-            1 => must(&mut self.capacity_providers, value),
-            2 => must(&mut self.default_capacity_provider_strategy, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.cluster);
-        fields.req(1, &self.capacity_providers);
-        fields.req(2, &self.default_capacity_provider_strategy);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutClusterCapacityProvidersOutput {
-    pub cluster: Option<Cluster>,
-}
-
-impl Structure for PutClusterCapacityProvidersOutput {
-    const SHAPE: &'static Shape = &shapes::PutClusterCapacityProvidersResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.cluster);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RegisterContainerInstanceInput {
-    pub cluster: Option<String>,
-    pub instance_identity_document: Option<String>,
-    pub instance_identity_document_signature: Option<String>,
-    pub total_resources: Option<Vec<Resource>>,
-    pub version_info: Option<VersionInfo>,
-    pub container_instance_arn: Option<String>,
-    pub attributes: Option<Vec<Attribute>>,
-    pub platform_devices: Option<Vec<PlatformDevice>>,
-    pub tags: Option<Vec<Tag>>,
-}
-
-impl Structure for RegisterContainerInstanceInput {
-    const SHAPE: &'static Shape = &shapes::RegisterContainerInstanceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => put(&mut self.instance_identity_document, value),
-            2 => put(&mut self.instance_identity_document_signature, value),
-            3 => put(&mut self.total_resources, value),
-            4 => put(&mut self.version_info, value),
-            5 => put(&mut self.container_instance_arn, value),
-            6 => put(&mut self.attributes, value),
-            7 => put(&mut self.platform_devices, value),
-            8 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(9);
-        fields.opt(0, &self.cluster);
-        fields.opt(1, &self.instance_identity_document);
-        fields.opt(2, &self.instance_identity_document_signature);
-        fields.opt(3, &self.total_resources);
-        fields.opt(4, &self.version_info);
-        fields.opt(5, &self.container_instance_arn);
-        fields.opt(6, &self.attributes);
-        fields.opt(7, &self.platform_devices);
-        fields.opt(8, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RegisterContainerInstanceOutput {
-    pub container_instance: Option<ContainerInstance>,
-}
-
-impl Structure for RegisterContainerInstanceOutput {
-    const SHAPE: &'static Shape = &shapes::RegisterContainerInstanceResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.container_instance, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.container_instance);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RegisterDaemonTaskDefinitionInput {
-    pub family: String,
-    pub task_role_arn: Option<String>,
-    pub execution_role_arn: Option<String>,
-    pub container_definitions: Vec<DaemonContainerDefinition>,
-    pub cpu: Option<String>,
-    pub memory: Option<String>,
-    pub volumes: Option<Vec<DaemonVolume>>,
-    pub tags: Option<Vec<Tag>>,
-    pub pid_mode: Option<String>,
-    pub ipc_mode: Option<String>,
-}
-
-impl Structure for RegisterDaemonTaskDefinitionInput {
-    const SHAPE: &'static Shape = &shapes::RegisterDaemonTaskDefinitionRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.family, value),
-            1 => put(&mut self.task_role_arn, value),
-            2 => put(&mut self.execution_role_arn, value),
-            3 => must(&mut self.container_definitions, value),
-            4 => put(&mut self.cpu, value),
-            5 => put(&mut self.memory, value),
-            6 => put(&mut self.volumes, value),
-            7 => put(&mut self.tags, value),
-            8 => put(&mut self.pid_mode, value),
-            9 => put(&mut self.ipc_mode, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(10);
-        fields.req(0, &self.family);
-        fields.opt(1, &self.task_role_arn);
-        fields.opt(2, &self.execution_role_arn);
-        fields.req(3, &self.container_definitions);
-        fields.opt(4, &self.cpu);
-        fields.opt(5, &self.memory);
-        fields.opt(6, &self.volumes);
-        fields.opt(7, &self.tags);
-        fields.opt(8, &self.pid_mode);
-        fields.opt(9, &self.ipc_mode);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RegisterDaemonTaskDefinitionOutput {
-    pub daemon_task_definition_arn: Option<String>,
-}
-
-impl Structure for RegisterDaemonTaskDefinitionOutput {
-    const SHAPE: &'static Shape = &shapes::RegisterDaemonTaskDefinitionResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.daemon_task_definition_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.daemon_task_definition_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RegisterTaskDefinitionInput {
-    pub family: String,
-    pub task_role_arn: Option<String>,
-    pub execution_role_arn: Option<String>,
-    pub network_mode: Option<String>,
-    pub container_definitions: Vec<ContainerDefinition>,
-    pub volumes: Option<Vec<Volume>>,
-    pub placement_constraints: Option<Vec<TaskDefinitionPlacementConstraint>>,
-    pub requires_compatibilities: Option<Vec<String>>,
-    pub cpu: Option<String>,
-    pub memory: Option<String>,
-    pub tags: Option<Vec<Tag>>,
-    pub pid_mode: Option<String>,
-    pub ipc_mode: Option<String>,
-    pub proxy_configuration: Option<ProxyConfiguration>,
-    pub inference_accelerators: Option<Vec<InferenceAccelerator>>,
-    pub ephemeral_storage: Option<EphemeralStorage>,
-    pub runtime_platform: Option<RuntimePlatform>,
-    pub enable_fault_injection: Option<bool>,
-    pub trusted_execution_configuration: Option<TrustedExecutionConfiguration>,
-}
-
-impl Structure for RegisterTaskDefinitionInput {
-    const SHAPE: &'static Shape = &shapes::RegisterTaskDefinitionRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.family, value),
-            1 => put(&mut self.task_role_arn, value),
-            2 => put(&mut self.execution_role_arn, value),
-            3 => put(&mut self.network_mode, value),
-            4 => must(&mut self.container_definitions, value),
-            5 => put(&mut self.volumes, value),
-            6 => put(&mut self.placement_constraints, value),
-            7 => put(&mut self.requires_compatibilities, value),
-            8 => put(&mut self.cpu, value),
-            9 => put(&mut self.memory, value),
-            10 => put(&mut self.tags, value),
-            11 => put(&mut self.pid_mode, value),
-            12 => put(&mut self.ipc_mode, value),
-            13 => put(&mut self.proxy_configuration, value),
-            14 => put(&mut self.inference_accelerators, value),
-            15 => put(&mut self.ephemeral_storage, value),
-            16 => put(&mut self.runtime_platform, value),
-            17 => put(&mut self.enable_fault_injection, value),
-            18 => put(&mut self.trusted_execution_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(19);
-        fields.req(0, &self.family);
-        fields.opt(1, &self.task_role_arn);
-        fields.opt(2, &self.execution_role_arn);
-        fields.opt(3, &self.network_mode);
-        fields.req(4, &self.container_definitions);
-        fields.opt(5, &self.volumes);
-        fields.opt(6, &self.placement_constraints);
-        fields.opt(7, &self.requires_compatibilities);
-        fields.opt(8, &self.cpu);
-        fields.opt(9, &self.memory);
-        fields.opt(10, &self.tags);
-        fields.opt(11, &self.pid_mode);
-        fields.opt(12, &self.ipc_mode);
-        fields.opt(13, &self.proxy_configuration);
-        fields.opt(14, &self.inference_accelerators);
-        fields.opt(15, &self.ephemeral_storage);
-        fields.opt(16, &self.runtime_platform);
-        fields.opt(17, &self.enable_fault_injection);
-        fields.opt(18, &self.trusted_execution_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RegisterTaskDefinitionOutput {
-    pub task_definition: Option<TaskDefinition>,
-    pub tags: Option<Vec<Tag>>,
-}
-
-impl Structure for RegisterTaskDefinitionOutput {
-    const SHAPE: &'static Shape = &shapes::RegisterTaskDefinitionResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.task_definition, value),
-            1 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.task_definition);
-        fields.opt(1, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RepositoryCredentials {
-    pub credentials_parameter: String,
-}
-
-impl Structure for RepositoryCredentials {
-    const SHAPE: &'static Shape = &shapes::RepositoryCredentials;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.credentials_parameter, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.credentials_parameter);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ResolvedConfiguration {
-    pub load_balancers: Option<Vec<ServiceRevisionLoadBalancer>>,
-    pub vpc_lattice_configurations: Option<Vec<ServiceRevisionVpcLatticeConfiguration>>,
-}
-
-impl Structure for ResolvedConfiguration {
-    const SHAPE: &'static Shape = &shapes::ResolvedConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.load_balancers, value),
-            1 => put(&mut self.vpc_lattice_configurations, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.load_balancers);
-        fields.opt(1, &self.vpc_lattice_configurations);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Resource {
-    pub name: Option<String>,
-    pub r#type: Option<String>,
-    pub double_value: Option<f64>,
-    pub long_value: Option<i64>,
-    pub integer_value: Option<i32>,
-    pub string_set_value: Option<Vec<String>>,
-}
-
-impl Structure for Resource {
-    const SHAPE: &'static Shape = &shapes::Resource;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            1 => put(&mut self.r#type, value),
-            2 => put(&mut self.double_value, value),
-            3 => put(&mut self.long_value, value),
-            4 => put(&mut self.integer_value, value),
-            5 => put(&mut self.string_set_value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.name);
-        fields.opt(1, &self.r#type);
-        fields.opt(2, &self.double_value);
-        fields.opt(3, &self.long_value);
-        fields.opt(4, &self.integer_value);
-        fields.opt(5, &self.string_set_value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ResourceRequirement {
-    pub value: Option<String>,
-    pub r#type: String,
-    pub sharing_strategy: Option<SharingStrategy>,
-}
-
-impl Structure for ResourceRequirement {
-    const SHAPE: &'static Shape = &shapes::ResourceRequirement;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.value, value),
-            1 => must(&mut self.r#type, value),
-            2 => put(&mut self.sharing_strategy, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.value);
-        fields.req(1, &self.r#type);
-        fields.opt(2, &self.sharing_strategy);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Rollback {
-    pub reason: Option<String>,
-    pub started_at: Option<Timestamp>,
-    pub service_revision_arn: Option<String>,
-}
-
-impl Structure for Rollback {
-    const SHAPE: &'static Shape = &shapes::Rollback;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.reason, value),
-            1 => put(&mut self.started_at, value),
-            2 => put(&mut self.service_revision_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.reason);
-        fields.opt(1, &self.started_at);
-        fields.opt(2, &self.service_revision_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RunTaskInput {
-    pub capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
-    pub cluster: Option<String>,
-    pub count: Option<i32>,
-    pub enable_ecs_managed_tags: Option<bool>,
-    pub enable_execute_command: Option<bool>,
-    pub group: Option<String>,
-    pub launch_type: Option<String>,
-    pub network_configuration: Option<NetworkConfiguration>,
-    pub overrides: Option<TaskOverride>,
-    pub placement_constraints: Option<Vec<PlacementConstraint>>,
-    pub placement_strategy: Option<Vec<PlacementStrategy>>,
-    pub platform_version: Option<String>,
-    pub propagate_tags: Option<String>,
-    pub reference_id: Option<String>,
-    pub started_by: Option<String>,
-    pub tags: Option<Vec<Tag>>,
-    pub task_definition: String,
-    pub client_token: Option<String>,
-    pub volume_configurations: Option<Vec<TaskVolumeConfiguration>>,
-}
-
-impl Structure for RunTaskInput {
-    const SHAPE: &'static Shape = &shapes::RunTaskRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.capacity_provider_strategy, value),
-            1 => put(&mut self.cluster, value),
-            2 => put(&mut self.count, value),
-            3 => put(&mut self.enable_ecs_managed_tags, value),
-            4 => put(&mut self.enable_execute_command, value),
-            5 => put(&mut self.group, value),
-            6 => put(&mut self.launch_type, value),
-            7 => put(&mut self.network_configuration, value),
-            8 => put(&mut self.overrides, value),
-            9 => put(&mut self.placement_constraints, value),
-            10 => put(&mut self.placement_strategy, value),
-            11 => put(&mut self.platform_version, value),
-            12 => put(&mut self.propagate_tags, value),
-            13 => put(&mut self.reference_id, value),
-            14 => put(&mut self.started_by, value),
-            15 => put(&mut self.tags, value),
-            16 => must(&mut self.task_definition, value),
-            17 => put(&mut self.client_token, value),
-            18 => put(&mut self.volume_configurations, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(19);
-        fields.opt(0, &self.capacity_provider_strategy);
-        fields.opt(1, &self.cluster);
-        fields.opt(2, &self.count);
-        fields.opt(3, &self.enable_ecs_managed_tags);
-        fields.opt(4, &self.enable_execute_command);
-        fields.opt(5, &self.group);
-        fields.opt(6, &self.launch_type);
-        fields.opt(7, &self.network_configuration);
-        fields.opt(8, &self.overrides);
-        fields.opt(9, &self.placement_constraints);
-        fields.opt(10, &self.placement_strategy);
-        fields.opt(11, &self.platform_version);
-        fields.opt(12, &self.propagate_tags);
-        fields.opt(13, &self.reference_id);
-        fields.opt(14, &self.started_by);
-        fields.opt(15, &self.tags);
-        fields.req(16, &self.task_definition);
-        fields.opt(17, &self.client_token);
-        fields.opt(18, &self.volume_configurations);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RunTaskOutput {
-    pub tasks: Option<Vec<Task>>,
-    pub failures: Option<Vec<Failure>>,
-}
-
-impl Structure for RunTaskOutput {
-    const SHAPE: &'static Shape = &shapes::RunTaskResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.tasks, value),
-            1 => put(&mut self.failures, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.tasks);
-        fields.opt(1, &self.failures);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RuntimePlatform {
-    pub cpu_architecture: Option<String>,
-    pub operating_system_family: Option<String>,
-}
-
-impl Structure for RuntimePlatform {
-    const SHAPE: &'static Shape = &shapes::RuntimePlatform;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cpu_architecture, value),
-            1 => put(&mut self.operating_system_family, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.cpu_architecture);
-        fields.opt(1, &self.operating_system_family);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RuntimePlatformOverride {
-    pub cpu_architecture: Option<String>,
-}
-
-impl Structure for RuntimePlatformOverride {
-    const SHAPE: &'static Shape = &shapes::RuntimePlatformOverride;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cpu_architecture, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.cpu_architecture);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct S3FilesVolumeConfiguration {
-    pub file_system_arn: String,
-    pub root_directory: Option<String>,
-    pub transit_encryption_port: Option<i32>,
-    pub access_point_arn: Option<String>,
-}
-
-impl Structure for S3FilesVolumeConfiguration {
-    const SHAPE: &'static Shape = &shapes::S3FilesVolumeConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.file_system_arn, value),
-            1 => put(&mut self.root_directory, value),
-            2 => put(&mut self.transit_encryption_port, value),
-            3 => put(&mut self.access_point_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.file_system_arn);
-        fields.opt(1, &self.root_directory);
-        fields.opt(2, &self.transit_encryption_port);
-        fields.opt(3, &self.access_point_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Scale {
-    pub value: Option<f64>,
-    pub unit: Option<String>,
-}
-
-impl Structure for Scale {
-    const SHAPE: &'static Shape = &shapes::Scale;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.value, value),
-            1 => put(&mut self.unit, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.value);
-        fields.opt(1, &self.unit);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Secret {
-    pub name: String,
-    pub value_from: String,
-}
-
-impl Structure for Secret {
-    const SHAPE: &'static Shape = &shapes::Secret;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => must(&mut self.value_from, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.name);
-        fields.req(1, &self.value_from);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Service {
-    pub service_arn: Option<String>,
-    pub service_name: Option<String>,
-    pub cluster_arn: Option<String>,
-    pub load_balancers: Option<Vec<LoadBalancer>>,
-    pub service_registries: Option<Vec<ServiceRegistry>>,
-    pub status: Option<String>,
-    pub desired_count: Option<i32>,
-    pub running_count: Option<i32>,
-    pub pending_count: Option<i32>,
-    pub launch_type: Option<String>,
-    pub capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
-    pub platform_version: Option<String>,
-    pub platform_family: Option<String>,
-    pub task_definition: Option<String>,
-    pub deployment_configuration: Option<DeploymentConfiguration>,
-    pub task_sets: Option<Vec<TaskSet>>,
-    pub deployments: Option<Vec<Deployment>>,
-    pub role_arn: Option<String>,
-    pub events: Option<Vec<ServiceEvent>>,
-    pub created_at: Option<Timestamp>,
-    pub current_service_deployment: Option<String>,
-    pub current_service_revisions: Option<Vec<ServiceCurrentRevisionSummary>>,
-    pub placement_constraints: Option<Vec<PlacementConstraint>>,
-    pub placement_strategy: Option<Vec<PlacementStrategy>>,
-    pub network_configuration: Option<NetworkConfiguration>,
-    pub health_check_grace_period_seconds: Option<i32>,
-    pub scheduling_strategy: Option<String>,
-    pub deployment_controller: Option<DeploymentController>,
-    pub tags: Option<Vec<Tag>>,
-    pub created_by: Option<String>,
-    pub enable_ecs_managed_tags: Option<bool>,
-    pub propagate_tags: Option<String>,
-    pub enable_execute_command: Option<bool>,
-    pub availability_zone_rebalancing: Option<String>,
-    pub resource_management_type: Option<String>,
-}
-
-impl Structure for Service {
-    const SHAPE: &'static Shape = &shapes::Service;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service_arn, value),
-            1 => put(&mut self.service_name, value),
-            2 => put(&mut self.cluster_arn, value),
-            3 => put(&mut self.load_balancers, value),
-            4 => put(&mut self.service_registries, value),
-            5 => put(&mut self.status, value),
-            6 => put(&mut self.desired_count, value),
-            7 => put(&mut self.running_count, value),
-            8 => put(&mut self.pending_count, value),
-            9 => put(&mut self.launch_type, value),
-            10 => put(&mut self.capacity_provider_strategy, value),
-            11 => put(&mut self.platform_version, value),
-            12 => put(&mut self.platform_family, value),
-            13 => put(&mut self.task_definition, value),
-            14 => put(&mut self.deployment_configuration, value),
-            15 => put(&mut self.task_sets, value),
-            16 => put(&mut self.deployments, value),
-            17 => put(&mut self.role_arn, value),
-            18 => put(&mut self.events, value),
-            19 => put(&mut self.created_at, value),
-            20 => put(&mut self.current_service_deployment, value),
-            21 => put(&mut self.current_service_revisions, value),
-            22 => put(&mut self.placement_constraints, value),
-            23 => put(&mut self.placement_strategy, value),
-            24 => put(&mut self.network_configuration, value),
-            25 => put(&mut self.health_check_grace_period_seconds, value),
-            26 => put(&mut self.scheduling_strategy, value),
-            27 => put(&mut self.deployment_controller, value),
-            28 => put(&mut self.tags, value),
-            29 => put(&mut self.created_by, value),
-            30 => put(&mut self.enable_ecs_managed_tags, value),
-            31 => put(&mut self.propagate_tags, value),
-            32 => put(&mut self.enable_execute_command, value),
-            33 => put(&mut self.availability_zone_rebalancing, value),
-            34 => put(&mut self.resource_management_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(35);
-        fields.opt(0, &self.service_arn);
-        fields.opt(1, &self.service_name);
-        fields.opt(2, &self.cluster_arn);
-        fields.opt(3, &self.load_balancers);
-        fields.opt(4, &self.service_registries);
-        fields.opt(5, &self.status);
-        fields.opt(6, &self.desired_count);
-        fields.opt(7, &self.running_count);
-        fields.opt(8, &self.pending_count);
-        fields.opt(9, &self.launch_type);
-        fields.opt(10, &self.capacity_provider_strategy);
-        fields.opt(11, &self.platform_version);
-        fields.opt(12, &self.platform_family);
-        fields.opt(13, &self.task_definition);
-        fields.opt(14, &self.deployment_configuration);
-        fields.opt(15, &self.task_sets);
-        fields.opt(16, &self.deployments);
-        fields.opt(17, &self.role_arn);
-        fields.opt(18, &self.events);
-        fields.opt(19, &self.created_at);
-        fields.opt(20, &self.current_service_deployment);
-        fields.opt(21, &self.current_service_revisions);
-        fields.opt(22, &self.placement_constraints);
-        fields.opt(23, &self.placement_strategy);
-        fields.opt(24, &self.network_configuration);
-        fields.opt(25, &self.health_check_grace_period_seconds);
-        fields.opt(26, &self.scheduling_strategy);
-        fields.opt(27, &self.deployment_controller);
-        fields.opt(28, &self.tags);
-        fields.opt(29, &self.created_by);
-        fields.opt(30, &self.enable_ecs_managed_tags);
-        fields.opt(31, &self.propagate_tags);
-        fields.opt(32, &self.enable_execute_command);
-        fields.opt(33, &self.availability_zone_rebalancing);
-        fields.opt(34, &self.resource_management_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceConnectAccessLogConfiguration {
-    pub format: String,
-    pub include_query_parameters: Option<String>,
-}
-
-impl Structure for ServiceConnectAccessLogConfiguration {
-    const SHAPE: &'static Shape = &shapes::ServiceConnectAccessLogConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.format, value),
-            1 => put(&mut self.include_query_parameters, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.format);
-        fields.opt(1, &self.include_query_parameters);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceConnectClientAlias {
-    pub port: i32,
-    pub dns_name: Option<String>,
-    pub test_traffic_rules: Option<ServiceConnectTestTrafficRules>,
-}
-
-impl Structure for ServiceConnectClientAlias {
-    const SHAPE: &'static Shape = &shapes::ServiceConnectClientAlias;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.port, value),
-            1 => put(&mut self.dns_name, value),
-            2 => put(&mut self.test_traffic_rules, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.port);
-        fields.opt(1, &self.dns_name);
-        fields.opt(2, &self.test_traffic_rules);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceConnectConfiguration {
-    pub enabled: bool,
-    pub namespace: Option<String>,
-    pub services: Option<Vec<ServiceConnectService>>,
-    pub log_configuration: Option<LogConfiguration>,
-    pub access_log_configuration: Option<ServiceConnectAccessLogConfiguration>,
-    pub container_configurations: Option<Vec<ServiceConnectContainerConfiguration>>,
-}
-
-impl Structure for ServiceConnectConfiguration {
-    const SHAPE: &'static Shape = &shapes::ServiceConnectConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.enabled, value),
-            1 => put(&mut self.namespace, value),
-            2 => put(&mut self.services, value),
-            3 => put(&mut self.log_configuration, value),
-            4 => put(&mut self.access_log_configuration, value),
-            5 => put(&mut self.container_configurations, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.req(0, &self.enabled);
-        fields.opt(1, &self.namespace);
-        fields.opt(2, &self.services);
-        fields.opt(3, &self.log_configuration);
-        fields.opt(4, &self.access_log_configuration);
-        fields.opt(5, &self.container_configurations);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceConnectContainerConfiguration {
-    pub log_level: Option<String>,
-}
-
-impl Structure for ServiceConnectContainerConfiguration {
-    const SHAPE: &'static Shape = &shapes::ServiceConnectContainerConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_level, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.log_level);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceConnectService {
-    pub port_name: String,
-    pub discovery_name: Option<String>,
-    pub client_aliases: Option<Vec<ServiceConnectClientAlias>>,
-    pub ingress_port_override: Option<i32>,
-    pub timeout: Option<TimeoutConfiguration>,
-    pub tls: Option<ServiceConnectTlsConfiguration>,
-}
-
-impl Structure for ServiceConnectService {
-    const SHAPE: &'static Shape = &shapes::ServiceConnectService;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.port_name, value),
-            1 => put(&mut self.discovery_name, value),
-            2 => put(&mut self.client_aliases, value),
-            3 => put(&mut self.ingress_port_override, value),
-            4 => put(&mut self.timeout, value),
-            5 => put(&mut self.tls, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.req(0, &self.port_name);
-        fields.opt(1, &self.discovery_name);
-        fields.opt(2, &self.client_aliases);
-        fields.opt(3, &self.ingress_port_override);
-        fields.opt(4, &self.timeout);
-        fields.opt(5, &self.tls);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceConnectServiceResource {
-    pub discovery_name: Option<String>,
-    pub discovery_arn: Option<String>,
-}
-
-impl Structure for ServiceConnectServiceResource {
-    const SHAPE: &'static Shape = &shapes::ServiceConnectServiceResource;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.discovery_name, value),
-            1 => put(&mut self.discovery_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.discovery_name);
-        fields.opt(1, &self.discovery_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceConnectTestTrafficHeaderMatchRules {
-    pub exact: String,
-}
-
-impl Structure for ServiceConnectTestTrafficHeaderMatchRules {
-    const SHAPE: &'static Shape = &shapes::ServiceConnectTestTrafficHeaderMatchRules;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.exact, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.exact);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceConnectTestTrafficHeaderRules {
-    pub name: String,
-    pub value: Option<ServiceConnectTestTrafficHeaderMatchRules>,
-}
-
-impl Structure for ServiceConnectTestTrafficHeaderRules {
-    const SHAPE: &'static Shape = &shapes::ServiceConnectTestTrafficHeaderRules;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => put(&mut self.value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.name);
-        fields.opt(1, &self.value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceConnectTestTrafficRules {
-    pub header: ServiceConnectTestTrafficHeaderRules,
-}
-
-impl Structure for ServiceConnectTestTrafficRules {
-    const SHAPE: &'static Shape = &shapes::ServiceConnectTestTrafficRules;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.header, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.header);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceConnectTlsCertificateAuthority {
-    pub aws_pca_authority_arn: Option<String>,
-}
-
-impl Structure for ServiceConnectTlsCertificateAuthority {
-    const SHAPE: &'static Shape = &shapes::ServiceConnectTlsCertificateAuthority;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.aws_pca_authority_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.aws_pca_authority_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceConnectTlsConfiguration {
-    pub issuer_certificate_authority: ServiceConnectTlsCertificateAuthority,
-    pub kms_key: Option<String>,
-    pub role_arn: Option<String>,
-}
-
-impl Structure for ServiceConnectTlsConfiguration {
-    const SHAPE: &'static Shape = &shapes::ServiceConnectTlsConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.issuer_certificate_authority, value),
-            1 => put(&mut self.kms_key, value),
-            2 => put(&mut self.role_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.issuer_certificate_authority);
-        fields.opt(1, &self.kms_key);
-        fields.opt(2, &self.role_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceCurrentRevisionSummary {
-    pub arn: Option<String>,
-    pub requested_task_count: Option<i32>,
-    pub running_task_count: Option<i32>,
-    pub pending_task_count: Option<i32>,
-}
-
-impl Structure for ServiceCurrentRevisionSummary {
-    const SHAPE: &'static Shape = &shapes::ServiceCurrentRevisionSummary;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.requested_task_count, value),
-            2 => put(&mut self.running_task_count, value),
-            3 => put(&mut self.pending_task_count, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.requested_task_count);
-        fields.opt(2, &self.running_task_count);
-        fields.opt(3, &self.pending_task_count);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceDeployment {
-    pub service_deployment_arn: Option<String>,
-    pub service_arn: Option<String>,
-    pub cluster_arn: Option<String>,
-    pub created_at: Option<Timestamp>,
-    pub started_at: Option<Timestamp>,
-    pub finished_at: Option<Timestamp>,
-    pub stopped_at: Option<Timestamp>,
-    pub updated_at: Option<Timestamp>,
-    pub source_service_revisions: Option<Vec<ServiceRevisionSummary>>,
-    pub target_service_revision: Option<ServiceRevisionSummary>,
-    pub status: Option<String>,
-    pub status_reason: Option<String>,
-    pub lifecycle_stage: Option<String>,
-    pub lifecycle_hook_details: Option<Vec<DeploymentLifecycleHookDetail>>,
-    pub deployment_configuration: Option<DeploymentConfiguration>,
-    pub rollback: Option<Rollback>,
-    pub deployment_circuit_breaker: Option<ServiceDeploymentCircuitBreaker>,
-    pub alarms: Option<ServiceDeploymentAlarms>,
-}
-
-impl Structure for ServiceDeployment {
-    const SHAPE: &'static Shape = &shapes::ServiceDeployment;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service_deployment_arn, value),
-            1 => put(&mut self.service_arn, value),
-            2 => put(&mut self.cluster_arn, value),
-            3 => put(&mut self.created_at, value),
-            4 => put(&mut self.started_at, value),
-            5 => put(&mut self.finished_at, value),
-            6 => put(&mut self.stopped_at, value),
-            7 => put(&mut self.updated_at, value),
-            8 => put(&mut self.source_service_revisions, value),
-            9 => put(&mut self.target_service_revision, value),
-            10 => put(&mut self.status, value),
-            11 => put(&mut self.status_reason, value),
-            12 => put(&mut self.lifecycle_stage, value),
-            13 => put(&mut self.lifecycle_hook_details, value),
-            14 => put(&mut self.deployment_configuration, value),
-            15 => put(&mut self.rollback, value),
-            16 => put(&mut self.deployment_circuit_breaker, value),
-            17 => put(&mut self.alarms, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(18);
-        fields.opt(0, &self.service_deployment_arn);
-        fields.opt(1, &self.service_arn);
-        fields.opt(2, &self.cluster_arn);
-        fields.opt(3, &self.created_at);
-        fields.opt(4, &self.started_at);
-        fields.opt(5, &self.finished_at);
-        fields.opt(6, &self.stopped_at);
-        fields.opt(7, &self.updated_at);
-        fields.opt(8, &self.source_service_revisions);
-        fields.opt(9, &self.target_service_revision);
-        fields.opt(10, &self.status);
-        fields.opt(11, &self.status_reason);
-        fields.opt(12, &self.lifecycle_stage);
-        fields.opt(13, &self.lifecycle_hook_details);
-        fields.opt(14, &self.deployment_configuration);
-        fields.opt(15, &self.rollback);
-        fields.opt(16, &self.deployment_circuit_breaker);
-        fields.opt(17, &self.alarms);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceDeploymentAlarms {
-    pub status: Option<String>,
-    pub alarm_names: Option<Vec<String>>,
-    pub triggered_alarm_names: Option<Vec<String>>,
-}
-
-impl Structure for ServiceDeploymentAlarms {
-    const SHAPE: &'static Shape = &shapes::ServiceDeploymentAlarms;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.status, value),
-            1 => put(&mut self.alarm_names, value),
-            2 => put(&mut self.triggered_alarm_names, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.status);
-        fields.opt(1, &self.alarm_names);
-        fields.opt(2, &self.triggered_alarm_names);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceDeploymentBrief {
-    pub service_deployment_arn: Option<String>,
-    pub service_arn: Option<String>,
-    pub cluster_arn: Option<String>,
-    pub started_at: Option<Timestamp>,
-    pub created_at: Option<Timestamp>,
-    pub finished_at: Option<Timestamp>,
-    pub target_service_revision_arn: Option<String>,
-    pub status: Option<String>,
-    pub status_reason: Option<String>,
-}
-
-impl Structure for ServiceDeploymentBrief {
-    const SHAPE: &'static Shape = &shapes::ServiceDeploymentBrief;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service_deployment_arn, value),
-            1 => put(&mut self.service_arn, value),
-            2 => put(&mut self.cluster_arn, value),
-            3 => put(&mut self.started_at, value),
-            4 => put(&mut self.created_at, value),
-            5 => put(&mut self.finished_at, value),
-            6 => put(&mut self.target_service_revision_arn, value),
-            7 => put(&mut self.status, value),
-            8 => put(&mut self.status_reason, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(9);
-        fields.opt(0, &self.service_deployment_arn);
-        fields.opt(1, &self.service_arn);
-        fields.opt(2, &self.cluster_arn);
-        fields.opt(3, &self.started_at);
-        fields.opt(4, &self.created_at);
-        fields.opt(5, &self.finished_at);
-        fields.opt(6, &self.target_service_revision_arn);
-        fields.opt(7, &self.status);
-        fields.opt(8, &self.status_reason);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceDeploymentCircuitBreaker {
-    pub status: Option<String>,
-    pub failure_count: Option<i32>,
-    pub threshold: Option<i32>,
-}
-
-impl Structure for ServiceDeploymentCircuitBreaker {
-    const SHAPE: &'static Shape = &shapes::ServiceDeploymentCircuitBreaker;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.status, value),
-            1 => put(&mut self.failure_count, value),
-            2 => put(&mut self.threshold, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.status);
-        fields.opt(1, &self.failure_count);
-        fields.opt(2, &self.threshold);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceEvent {
-    pub id: Option<String>,
-    pub created_at: Option<Timestamp>,
-    pub message: Option<String>,
-}
-
-impl Structure for ServiceEvent {
-    const SHAPE: &'static Shape = &shapes::ServiceEvent;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.id, value),
-            1 => put(&mut self.created_at, value),
-            2 => put(&mut self.message, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.id);
-        fields.opt(1, &self.created_at);
-        fields.opt(2, &self.message);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceManagedEBSVolumeConfiguration {
-    pub encrypted: Option<bool>,
-    pub kms_key_id: Option<String>,
-    pub volume_type: Option<String>,
-    pub size_in_gib: Option<i32>,
-    pub snapshot_id: Option<String>,
-    pub volume_initialization_rate: Option<i32>,
-    pub iops: Option<i32>,
-    pub throughput: Option<i32>,
-    pub tag_specifications: Option<Vec<EBSTagSpecification>>,
-    pub role_arn: String,
-    pub filesystem_type: Option<String>,
-}
-
-impl Structure for ServiceManagedEBSVolumeConfiguration {
-    const SHAPE: &'static Shape = &shapes::ServiceManagedEBSVolumeConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.encrypted, value),
-            1 => put(&mut self.kms_key_id, value),
-            2 => put(&mut self.volume_type, value),
-            3 => put(&mut self.size_in_gib, value),
-            4 => put(&mut self.snapshot_id, value),
-            5 => put(&mut self.volume_initialization_rate, value),
-            6 => put(&mut self.iops, value),
-            7 => put(&mut self.throughput, value),
-            8 => put(&mut self.tag_specifications, value),
-            9 => must(&mut self.role_arn, value),
-            10 => put(&mut self.filesystem_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(11);
-        fields.opt(0, &self.encrypted);
-        fields.opt(1, &self.kms_key_id);
-        fields.opt(2, &self.volume_type);
-        fields.opt(3, &self.size_in_gib);
-        fields.opt(4, &self.snapshot_id);
-        fields.opt(5, &self.volume_initialization_rate);
-        fields.opt(6, &self.iops);
-        fields.opt(7, &self.throughput);
-        fields.opt(8, &self.tag_specifications);
-        fields.req(9, &self.role_arn);
-        fields.opt(10, &self.filesystem_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceRegistry {
-    pub registry_arn: Option<String>,
-    pub port: Option<i32>,
-    pub container_name: Option<String>,
-    pub container_port: Option<i32>,
-}
-
-impl Structure for ServiceRegistry {
-    const SHAPE: &'static Shape = &shapes::ServiceRegistry;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.registry_arn, value),
-            1 => put(&mut self.port, value),
-            2 => put(&mut self.container_name, value),
-            3 => put(&mut self.container_port, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.registry_arn);
-        fields.opt(1, &self.port);
-        fields.opt(2, &self.container_name);
-        fields.opt(3, &self.container_port);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceRevision {
-    pub service_revision_arn: Option<String>,
-    pub service_arn: Option<String>,
-    pub cluster_arn: Option<String>,
-    pub task_definition: Option<String>,
-    pub capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
-    pub launch_type: Option<String>,
-    pub platform_version: Option<String>,
-    pub platform_family: Option<String>,
-    pub load_balancers: Option<Vec<LoadBalancer>>,
-    pub service_registries: Option<Vec<ServiceRegistry>>,
-    pub network_configuration: Option<NetworkConfiguration>,
-    pub container_images: Option<Vec<ContainerImage>>,
-    pub guard_duty_enabled: Option<bool>,
-    pub service_connect_configuration: Option<ServiceConnectConfiguration>,
-    pub volume_configurations: Option<Vec<ServiceVolumeConfiguration>>,
-    pub fargate_ephemeral_storage: Option<DeploymentEphemeralStorage>,
-    pub created_at: Option<Timestamp>,
-    pub vpc_lattice_configurations: Option<Vec<VpcLatticeConfiguration>>,
-    pub resolved_configuration: Option<ResolvedConfiguration>,
-    pub ecs_managed_resources: Option<ECSManagedResources>,
-    pub overrides: Option<ServiceRevisionOverrides>,
-    pub gateway_connectors: Option<Vec<GatewayConnector>>,
-    pub monitoring: Option<MonitoringConfiguration>,
-}
-
-impl Structure for ServiceRevision {
-    const SHAPE: &'static Shape = &shapes::ServiceRevision;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service_revision_arn, value),
-            1 => put(&mut self.service_arn, value),
-            2 => put(&mut self.cluster_arn, value),
-            3 => put(&mut self.task_definition, value),
-            4 => put(&mut self.capacity_provider_strategy, value),
-            5 => put(&mut self.launch_type, value),
-            6 => put(&mut self.platform_version, value),
-            7 => put(&mut self.platform_family, value),
-            8 => put(&mut self.load_balancers, value),
-            9 => put(&mut self.service_registries, value),
-            10 => put(&mut self.network_configuration, value),
-            11 => put(&mut self.container_images, value),
-            12 => put(&mut self.guard_duty_enabled, value),
-            13 => put(&mut self.service_connect_configuration, value),
-            14 => put(&mut self.volume_configurations, value),
-            15 => put(&mut self.fargate_ephemeral_storage, value),
-            16 => put(&mut self.created_at, value),
-            17 => put(&mut self.vpc_lattice_configurations, value),
-            18 => put(&mut self.resolved_configuration, value),
-            19 => put(&mut self.ecs_managed_resources, value),
-            20 => put(&mut self.overrides, value),
-            21 => put(&mut self.gateway_connectors, value),
-            22 => put(&mut self.monitoring, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(23);
-        fields.opt(0, &self.service_revision_arn);
-        fields.opt(1, &self.service_arn);
-        fields.opt(2, &self.cluster_arn);
-        fields.opt(3, &self.task_definition);
-        fields.opt(4, &self.capacity_provider_strategy);
-        fields.opt(5, &self.launch_type);
-        fields.opt(6, &self.platform_version);
-        fields.opt(7, &self.platform_family);
-        fields.opt(8, &self.load_balancers);
-        fields.opt(9, &self.service_registries);
-        fields.opt(10, &self.network_configuration);
-        fields.opt(11, &self.container_images);
-        fields.opt(12, &self.guard_duty_enabled);
-        fields.opt(13, &self.service_connect_configuration);
-        fields.opt(14, &self.volume_configurations);
-        fields.opt(15, &self.fargate_ephemeral_storage);
-        fields.opt(16, &self.created_at);
-        fields.opt(17, &self.vpc_lattice_configurations);
-        fields.opt(18, &self.resolved_configuration);
-        fields.opt(19, &self.ecs_managed_resources);
-        fields.opt(20, &self.overrides);
-        fields.opt(21, &self.gateway_connectors);
-        fields.opt(22, &self.monitoring);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceRevisionLoadBalancer {
-    pub target_group_arn: Option<String>,
-    pub production_listener_rule: Option<String>,
-}
-
-impl Structure for ServiceRevisionLoadBalancer {
-    const SHAPE: &'static Shape = &shapes::ServiceRevisionLoadBalancer;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.target_group_arn, value),
-            1 => put(&mut self.production_listener_rule, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.target_group_arn);
-        fields.opt(1, &self.production_listener_rule);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceRevisionOverrides {
-    pub runtime_platform: Option<RuntimePlatformOverride>,
-}
-
-impl Structure for ServiceRevisionOverrides {
-    const SHAPE: &'static Shape = &shapes::ServiceRevisionOverrides;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.runtime_platform, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.runtime_platform);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceRevisionSummary {
-    pub arn: Option<String>,
-    pub requested_task_count: Option<i32>,
-    pub running_task_count: Option<i32>,
-    pub pending_task_count: Option<i32>,
-    pub requested_test_traffic_weight: Option<f64>,
-    pub requested_production_traffic_weight: Option<f64>,
-}
-
-impl Structure for ServiceRevisionSummary {
-    const SHAPE: &'static Shape = &shapes::ServiceRevisionSummary;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            1 => put(&mut self.requested_task_count, value),
-            2 => put(&mut self.running_task_count, value),
-            3 => put(&mut self.pending_task_count, value),
-            4 => put(&mut self.requested_test_traffic_weight, value),
-            5 => put(&mut self.requested_production_traffic_weight, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.arn);
-        fields.opt(1, &self.requested_task_count);
-        fields.opt(2, &self.running_task_count);
-        fields.opt(3, &self.pending_task_count);
-        fields.opt(4, &self.requested_test_traffic_weight);
-        fields.opt(5, &self.requested_production_traffic_weight);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceRevisionVpcLatticeConfiguration {
-    pub target_group_arn: Option<String>,
-    pub production_listener_rule: Option<String>,
-}
-
-impl Structure for ServiceRevisionVpcLatticeConfiguration {
-    const SHAPE: &'static Shape = &shapes::ServiceRevisionVpcLatticeConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.target_group_arn, value),
-            1 => put(&mut self.production_listener_rule, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.target_group_arn);
-        fields.opt(1, &self.production_listener_rule);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ServiceVolumeConfiguration {
-    pub name: String,
-    pub managed_ebs_volume: Option<ServiceManagedEBSVolumeConfiguration>,
-}
-
-impl Structure for ServiceVolumeConfiguration {
-    const SHAPE: &'static Shape = &shapes::ServiceVolumeConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => put(&mut self.managed_ebs_volume, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.name);
-        fields.opt(1, &self.managed_ebs_volume);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Session {
-    pub session_id: Option<String>,
-    pub stream_url: Option<String>,
-    pub token_value: Option<String>,
-}
-
-impl Structure for Session {
-    const SHAPE: &'static Shape = &shapes::Session;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.session_id, value),
-            1 => put(&mut self.stream_url, value),
-            2 => put(&mut self.token_value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.session_id);
-        fields.opt(1, &self.stream_url);
-        fields.opt(2, &self.token_value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Setting {
-    pub name: Option<String>,
-    pub value: Option<String>,
-    pub principal_arn: Option<String>,
-    pub r#type: Option<String>,
-}
-
-impl Structure for Setting {
-    const SHAPE: &'static Shape = &shapes::Setting;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            1 => put(&mut self.value, value),
-            2 => put(&mut self.principal_arn, value),
-            3 => put(&mut self.r#type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.name);
-        fields.opt(1, &self.value);
-        fields.opt(2, &self.principal_arn);
-        fields.opt(3, &self.r#type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SharingStrategy {
-    pub nvidia_mps: Option<NvidiaMpsAllocation>,
-}
-
-impl Structure for SharingStrategy {
-    const SHAPE: &'static Shape = &shapes::SharingStrategy;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.nvidia_mps, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.nvidia_mps);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StartTaskInput {
-    pub cluster: Option<String>,
-    pub container_instances: Vec<String>,
-    pub enable_ecs_managed_tags: Option<bool>,
-    pub enable_execute_command: Option<bool>,
-    pub group: Option<String>,
-    pub network_configuration: Option<NetworkConfiguration>,
-    pub overrides: Option<TaskOverride>,
-    pub propagate_tags: Option<String>,
-    pub reference_id: Option<String>,
-    pub started_by: Option<String>,
-    pub tags: Option<Vec<Tag>>,
-    pub task_definition: String,
-    pub volume_configurations: Option<Vec<TaskVolumeConfiguration>>,
-}
-
-impl Structure for StartTaskInput {
-    const SHAPE: &'static Shape = &shapes::StartTaskRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => must(&mut self.container_instances, value),
-            2 => put(&mut self.enable_ecs_managed_tags, value),
-            3 => put(&mut self.enable_execute_command, value),
-            4 => put(&mut self.group, value),
-            5 => put(&mut self.network_configuration, value),
-            6 => put(&mut self.overrides, value),
-            7 => put(&mut self.propagate_tags, value),
-            8 => put(&mut self.reference_id, value),
-            9 => put(&mut self.started_by, value),
-            10 => put(&mut self.tags, value),
-            11 => must(&mut self.task_definition, value),
-            12 => put(&mut self.volume_configurations, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(13);
-        fields.opt(0, &self.cluster);
-        fields.req(1, &self.container_instances);
-        fields.opt(2, &self.enable_ecs_managed_tags);
-        fields.opt(3, &self.enable_execute_command);
-        fields.opt(4, &self.group);
-        fields.opt(5, &self.network_configuration);
-        fields.opt(6, &self.overrides);
-        fields.opt(7, &self.propagate_tags);
-        fields.opt(8, &self.reference_id);
-        fields.opt(9, &self.started_by);
-        fields.opt(10, &self.tags);
-        fields.req(11, &self.task_definition);
-        fields.opt(12, &self.volume_configurations);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StartTaskOutput {
-    pub tasks: Option<Vec<Task>>,
-    pub failures: Option<Vec<Failure>>,
-}
-
-impl Structure for StartTaskOutput {
-    const SHAPE: &'static Shape = &shapes::StartTaskResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.tasks, value),
-            1 => put(&mut self.failures, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.tasks);
-        fields.opt(1, &self.failures);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StopServiceDeploymentInput {
-    pub service_deployment_arn: String,
-    pub stop_type: Option<String>,
-}
-
-impl Structure for StopServiceDeploymentInput {
-    const SHAPE: &'static Shape = &shapes::StopServiceDeploymentRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.service_deployment_arn, value),
-            1 => put(&mut self.stop_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.service_deployment_arn);
-        fields.opt(1, &self.stop_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StopServiceDeploymentOutput {
-    pub service_deployment_arn: Option<String>,
-}
-
-impl Structure for StopServiceDeploymentOutput {
-    const SHAPE: &'static Shape = &shapes::StopServiceDeploymentResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service_deployment_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.service_deployment_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StopTaskInput {
-    pub cluster: Option<String>,
-    pub task: String,
-    pub reason: Option<String>,
-}
-
-impl Structure for StopTaskInput {
-    const SHAPE: &'static Shape = &shapes::StopTaskRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => must(&mut self.task, value),
-            2 => put(&mut self.reason, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.cluster);
-        fields.req(1, &self.task);
-        fields.opt(2, &self.reason);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StopTaskOutput {
-    pub task: Option<Task>,
-}
-
-impl Structure for StopTaskOutput {
-    const SHAPE: &'static Shape = &shapes::StopTaskResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.task, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.task);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SubmitAttachmentStateChangesInput {
-    pub cluster: Option<String>,
-    pub attachments: Vec<AttachmentStateChange>,
-}
-
-impl Structure for SubmitAttachmentStateChangesInput {
-    const SHAPE: &'static Shape = &shapes::SubmitAttachmentStateChangesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => must(&mut self.attachments, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.cluster);
-        fields.req(1, &self.attachments);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SubmitAttachmentStateChangesOutput {
-    pub acknowledgment: Option<String>,
-}
-
-impl Structure for SubmitAttachmentStateChangesOutput {
-    const SHAPE: &'static Shape = &shapes::SubmitAttachmentStateChangesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.acknowledgment, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.acknowledgment);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SubmitContainerStateChangeInput {
-    pub cluster: Option<String>,
-    pub task: Option<String>,
-    pub container_name: Option<String>,
-    pub runtime_id: Option<String>,
-    pub status: Option<String>,
-    pub exit_code: Option<i32>,
-    pub reason: Option<String>,
-    pub network_bindings: Option<Vec<NetworkBinding>>,
-}
-
-impl Structure for SubmitContainerStateChangeInput {
-    const SHAPE: &'static Shape = &shapes::SubmitContainerStateChangeRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => put(&mut self.task, value),
-            2 => put(&mut self.container_name, value),
-            3 => put(&mut self.runtime_id, value),
-            4 => put(&mut self.status, value),
-            5 => put(&mut self.exit_code, value),
-            6 => put(&mut self.reason, value),
-            7 => put(&mut self.network_bindings, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(8);
-        fields.opt(0, &self.cluster);
-        fields.opt(1, &self.task);
-        fields.opt(2, &self.container_name);
-        fields.opt(3, &self.runtime_id);
-        fields.opt(4, &self.status);
-        fields.opt(5, &self.exit_code);
-        fields.opt(6, &self.reason);
-        fields.opt(7, &self.network_bindings);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SubmitContainerStateChangeOutput {
-    pub acknowledgment: Option<String>,
-}
-
-impl Structure for SubmitContainerStateChangeOutput {
-    const SHAPE: &'static Shape = &shapes::SubmitContainerStateChangeResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.acknowledgment, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.acknowledgment);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SubmitTaskStateChangeInput {
-    pub cluster: Option<String>,
-    pub task: Option<String>,
-    pub status: Option<String>,
-    pub reason: Option<String>,
-    pub containers: Option<Vec<ContainerStateChange>>,
-    pub attachments: Option<Vec<AttachmentStateChange>>,
-    pub managed_agents: Option<Vec<ManagedAgentStateChange>>,
-    pub pull_started_at: Option<Timestamp>,
-    pub pull_stopped_at: Option<Timestamp>,
-    pub execution_stopped_at: Option<Timestamp>,
-}
-
-impl Structure for SubmitTaskStateChangeInput {
-    const SHAPE: &'static Shape = &shapes::SubmitTaskStateChangeRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => put(&mut self.task, value),
-            2 => put(&mut self.status, value),
-            3 => put(&mut self.reason, value),
-            4 => put(&mut self.containers, value),
-            5 => put(&mut self.attachments, value),
-            6 => put(&mut self.managed_agents, value),
-            7 => put(&mut self.pull_started_at, value),
-            8 => put(&mut self.pull_stopped_at, value),
-            9 => put(&mut self.execution_stopped_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(10);
-        fields.opt(0, &self.cluster);
-        fields.opt(1, &self.task);
-        fields.opt(2, &self.status);
-        fields.opt(3, &self.reason);
-        fields.opt(4, &self.containers);
-        fields.opt(5, &self.attachments);
-        fields.opt(6, &self.managed_agents);
-        fields.opt(7, &self.pull_started_at);
-        fields.opt(8, &self.pull_stopped_at);
-        fields.opt(9, &self.execution_stopped_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SubmitTaskStateChangeOutput {
-    pub acknowledgment: Option<String>,
-}
-
-impl Structure for SubmitTaskStateChangeOutput {
-    const SHAPE: &'static Shape = &shapes::SubmitTaskStateChangeResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.acknowledgment, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.acknowledgment);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SystemControl {
-    pub namespace: Option<String>,
-    pub value: Option<String>,
-}
-
-impl Structure for SystemControl {
-    const SHAPE: &'static Shape = &shapes::SystemControl;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.namespace, value),
-            1 => put(&mut self.value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.namespace);
-        fields.opt(1, &self.value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Tag {
-    pub key: Option<String>,
-    pub value: Option<String>,
-}
-
-impl Structure for Tag {
-    const SHAPE: &'static Shape = &shapes::Tag;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.key, value),
-            1 => put(&mut self.value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.key);
-        fields.opt(1, &self.value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TagResourceInput {
-    pub resource_arn: String,
-    pub tags: Vec<Tag>,
-}
-
-impl Structure for TagResourceInput {
-    const SHAPE: &'static Shape = &shapes::TagResourceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.resource_arn, value),
-            1 => must(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.resource_arn);
-        fields.req(1, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TagResourceOutput {}
-
-impl Structure for TagResourceOutput {
-    const SHAPE: &'static Shape = &shapes::TagResourceResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let fields = Fields::with_capacity(0);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Task {
-    pub attachments: Option<Vec<Attachment>>,
-    pub attributes: Option<Vec<Attribute>>,
-    pub availability_zone: Option<String>,
-    pub capacity_provider_name: Option<String>,
-    pub cluster_arn: Option<String>,
-    pub connectivity: Option<String>,
-    pub connectivity_at: Option<Timestamp>,
-    pub container_instance_arn: Option<String>,
-    pub containers: Option<Vec<Container>>,
-    pub cpu: Option<String>,
-    pub created_at: Option<Timestamp>,
-    pub desired_status: Option<String>,
-    pub enable_execute_command: Option<bool>,
-    pub execution_stopped_at: Option<Timestamp>,
-    pub group: Option<String>,
-    pub health_status: Option<String>,
-    pub inference_accelerators: Option<Vec<InferenceAccelerator>>,
-    pub last_status: Option<String>,
-    pub launch_type: Option<String>,
-    pub memory: Option<String>,
-    pub overrides: Option<TaskOverride>,
-    pub platform_version: Option<String>,
-    pub platform_family: Option<String>,
-    pub pull_started_at: Option<Timestamp>,
-    pub pull_stopped_at: Option<Timestamp>,
-    pub started_at: Option<Timestamp>,
-    pub started_by: Option<String>,
-    pub stop_code: Option<String>,
-    pub stopped_at: Option<Timestamp>,
-    pub stopped_reason: Option<String>,
-    pub stopping_at: Option<Timestamp>,
-    pub tags: Option<Vec<Tag>>,
-    pub task_arn: Option<String>,
-    pub task_definition_arn: Option<String>,
-    pub version: Option<i64>,
-    pub ephemeral_storage: Option<EphemeralStorage>,
-    pub fargate_ephemeral_storage: Option<TaskEphemeralStorage>,
-    pub trusted_execution_summary: Option<TrustedExecutionSummary>,
-}
-
-impl Structure for Task {
-    const SHAPE: &'static Shape = &shapes::Task;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.attachments, value),
-            1 => put(&mut self.attributes, value),
-            2 => put(&mut self.availability_zone, value),
-            3 => put(&mut self.capacity_provider_name, value),
-            4 => put(&mut self.cluster_arn, value),
-            5 => put(&mut self.connectivity, value),
-            6 => put(&mut self.connectivity_at, value),
-            7 => put(&mut self.container_instance_arn, value),
-            8 => put(&mut self.containers, value),
-            9 => put(&mut self.cpu, value),
-            10 => put(&mut self.created_at, value),
-            11 => put(&mut self.desired_status, value),
-            12 => put(&mut self.enable_execute_command, value),
-            13 => put(&mut self.execution_stopped_at, value),
-            14 => put(&mut self.group, value),
-            15 => put(&mut self.health_status, value),
-            16 => put(&mut self.inference_accelerators, value),
-            17 => put(&mut self.last_status, value),
-            18 => put(&mut self.launch_type, value),
-            19 => put(&mut self.memory, value),
-            20 => put(&mut self.overrides, value),
-            21 => put(&mut self.platform_version, value),
-            22 => put(&mut self.platform_family, value),
-            23 => put(&mut self.pull_started_at, value),
-            24 => put(&mut self.pull_stopped_at, value),
-            25 => put(&mut self.started_at, value),
-            26 => put(&mut self.started_by, value),
-            27 => put(&mut self.stop_code, value),
-            28 => put(&mut self.stopped_at, value),
-            29 => put(&mut self.stopped_reason, value),
-            30 => put(&mut self.stopping_at, value),
-            31 => put(&mut self.tags, value),
-            32 => put(&mut self.task_arn, value),
-            33 => put(&mut self.task_definition_arn, value),
-            34 => put(&mut self.version, value),
-            35 => put(&mut self.ephemeral_storage, value),
-            36 => put(&mut self.fargate_ephemeral_storage, value),
-            37 => put(&mut self.trusted_execution_summary, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(38);
-        fields.opt(0, &self.attachments);
-        fields.opt(1, &self.attributes);
-        fields.opt(2, &self.availability_zone);
-        fields.opt(3, &self.capacity_provider_name);
-        fields.opt(4, &self.cluster_arn);
-        fields.opt(5, &self.connectivity);
-        fields.opt(6, &self.connectivity_at);
-        fields.opt(7, &self.container_instance_arn);
-        fields.opt(8, &self.containers);
-        fields.opt(9, &self.cpu);
-        fields.opt(10, &self.created_at);
-        fields.opt(11, &self.desired_status);
-        fields.opt(12, &self.enable_execute_command);
-        fields.opt(13, &self.execution_stopped_at);
-        fields.opt(14, &self.group);
-        fields.opt(15, &self.health_status);
-        fields.opt(16, &self.inference_accelerators);
-        fields.opt(17, &self.last_status);
-        fields.opt(18, &self.launch_type);
-        fields.opt(19, &self.memory);
-        fields.opt(20, &self.overrides);
-        fields.opt(21, &self.platform_version);
-        fields.opt(22, &self.platform_family);
-        fields.opt(23, &self.pull_started_at);
-        fields.opt(24, &self.pull_stopped_at);
-        fields.opt(25, &self.started_at);
-        fields.opt(26, &self.started_by);
-        fields.opt(27, &self.stop_code);
-        fields.opt(28, &self.stopped_at);
-        fields.opt(29, &self.stopped_reason);
-        fields.opt(30, &self.stopping_at);
-        fields.opt(31, &self.tags);
-        fields.opt(32, &self.task_arn);
-        fields.opt(33, &self.task_definition_arn);
-        fields.opt(34, &self.version);
-        fields.opt(35, &self.ephemeral_storage);
-        fields.opt(36, &self.fargate_ephemeral_storage);
-        fields.opt(37, &self.trusted_execution_summary);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TaskDefinition {
-    pub task_definition_arn: Option<String>,
-    pub container_definitions: Option<Vec<ContainerDefinition>>,
-    pub family: Option<String>,
-    pub task_role_arn: Option<String>,
-    pub execution_role_arn: Option<String>,
-    pub network_mode: Option<String>,
-    pub revision: Option<i32>,
-    pub volumes: Option<Vec<Volume>>,
-    pub status: Option<String>,
-    pub requires_attributes: Option<Vec<Attribute>>,
-    pub placement_constraints: Option<Vec<TaskDefinitionPlacementConstraint>>,
-    pub compatibilities: Option<Vec<String>>,
-    pub runtime_platform: Option<RuntimePlatform>,
-    pub requires_compatibilities: Option<Vec<String>>,
-    pub cpu: Option<String>,
-    pub memory: Option<String>,
-    pub inference_accelerators: Option<Vec<InferenceAccelerator>>,
-    pub pid_mode: Option<String>,
-    pub ipc_mode: Option<String>,
-    pub proxy_configuration: Option<ProxyConfiguration>,
-    pub registered_at: Option<Timestamp>,
-    pub deregistered_at: Option<Timestamp>,
-    pub delete_requested_at: Option<Timestamp>,
-    pub registered_by: Option<String>,
-    pub ephemeral_storage: Option<EphemeralStorage>,
-    pub enable_fault_injection: Option<bool>,
-    pub trusted_execution_configuration: Option<TrustedExecutionConfiguration>,
-}
-
-impl Structure for TaskDefinition {
-    const SHAPE: &'static Shape = &shapes::TaskDefinition;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.task_definition_arn, value),
-            1 => put(&mut self.container_definitions, value),
-            2 => put(&mut self.family, value),
-            3 => put(&mut self.task_role_arn, value),
-            4 => put(&mut self.execution_role_arn, value),
-            5 => put(&mut self.network_mode, value),
-            6 => put(&mut self.revision, value),
-            7 => put(&mut self.volumes, value),
-            8 => put(&mut self.status, value),
-            9 => put(&mut self.requires_attributes, value),
-            10 => put(&mut self.placement_constraints, value),
-            11 => put(&mut self.compatibilities, value),
-            12 => put(&mut self.runtime_platform, value),
-            13 => put(&mut self.requires_compatibilities, value),
-            14 => put(&mut self.cpu, value),
-            15 => put(&mut self.memory, value),
-            16 => put(&mut self.inference_accelerators, value),
-            17 => put(&mut self.pid_mode, value),
-            18 => put(&mut self.ipc_mode, value),
-            19 => put(&mut self.proxy_configuration, value),
-            20 => put(&mut self.registered_at, value),
-            21 => put(&mut self.deregistered_at, value),
-            22 => put(&mut self.delete_requested_at, value),
-            23 => put(&mut self.registered_by, value),
-            24 => put(&mut self.ephemeral_storage, value),
-            25 => put(&mut self.enable_fault_injection, value),
-            26 => put(&mut self.trusted_execution_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(27);
-        fields.opt(0, &self.task_definition_arn);
-        fields.opt(1, &self.container_definitions);
-        fields.opt(2, &self.family);
-        fields.opt(3, &self.task_role_arn);
-        fields.opt(4, &self.execution_role_arn);
-        fields.opt(5, &self.network_mode);
-        fields.opt(6, &self.revision);
-        fields.opt(7, &self.volumes);
-        fields.opt(8, &self.status);
-        fields.opt(9, &self.requires_attributes);
-        fields.opt(10, &self.placement_constraints);
-        fields.opt(11, &self.compatibilities);
-        fields.opt(12, &self.runtime_platform);
-        fields.opt(13, &self.requires_compatibilities);
-        fields.opt(14, &self.cpu);
-        fields.opt(15, &self.memory);
-        fields.opt(16, &self.inference_accelerators);
-        fields.opt(17, &self.pid_mode);
-        fields.opt(18, &self.ipc_mode);
-        fields.opt(19, &self.proxy_configuration);
-        fields.opt(20, &self.registered_at);
-        fields.opt(21, &self.deregistered_at);
-        fields.opt(22, &self.delete_requested_at);
-        fields.opt(23, &self.registered_by);
-        fields.opt(24, &self.ephemeral_storage);
-        fields.opt(25, &self.enable_fault_injection);
-        fields.opt(26, &self.trusted_execution_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TaskDefinitionPlacementConstraint {
-    pub r#type: Option<String>,
-    pub expression: Option<String>,
-}
-
-impl Structure for TaskDefinitionPlacementConstraint {
-    const SHAPE: &'static Shape = &shapes::TaskDefinitionPlacementConstraint;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.r#type, value),
-            1 => put(&mut self.expression, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.r#type);
-        fields.opt(1, &self.expression);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TaskEphemeralStorage {
-    pub size_in_gib: Option<i32>,
-    pub kms_key_id: Option<String>,
-}
-
-impl Structure for TaskEphemeralStorage {
-    const SHAPE: &'static Shape = &shapes::TaskEphemeralStorage;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.size_in_gib, value),
-            1 => put(&mut self.kms_key_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.size_in_gib);
-        fields.opt(1, &self.kms_key_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TaskManagedEBSVolumeConfiguration {
-    pub encrypted: Option<bool>,
-    pub kms_key_id: Option<String>,
-    pub volume_type: Option<String>,
-    pub size_in_gib: Option<i32>,
-    pub snapshot_id: Option<String>,
-    pub volume_initialization_rate: Option<i32>,
-    pub iops: Option<i32>,
-    pub throughput: Option<i32>,
-    pub tag_specifications: Option<Vec<EBSTagSpecification>>,
-    pub role_arn: String,
-    pub termination_policy: Option<TaskManagedEBSVolumeTerminationPolicy>,
-    pub filesystem_type: Option<String>,
-}
-
-impl Structure for TaskManagedEBSVolumeConfiguration {
-    const SHAPE: &'static Shape = &shapes::TaskManagedEBSVolumeConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.encrypted, value),
-            1 => put(&mut self.kms_key_id, value),
-            2 => put(&mut self.volume_type, value),
-            3 => put(&mut self.size_in_gib, value),
-            4 => put(&mut self.snapshot_id, value),
-            5 => put(&mut self.volume_initialization_rate, value),
-            6 => put(&mut self.iops, value),
-            7 => put(&mut self.throughput, value),
-            8 => put(&mut self.tag_specifications, value),
-            9 => must(&mut self.role_arn, value),
-            10 => put(&mut self.termination_policy, value),
-            11 => put(&mut self.filesystem_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(12);
-        fields.opt(0, &self.encrypted);
-        fields.opt(1, &self.kms_key_id);
-        fields.opt(2, &self.volume_type);
-        fields.opt(3, &self.size_in_gib);
-        fields.opt(4, &self.snapshot_id);
-        fields.opt(5, &self.volume_initialization_rate);
-        fields.opt(6, &self.iops);
-        fields.opt(7, &self.throughput);
-        fields.opt(8, &self.tag_specifications);
-        fields.req(9, &self.role_arn);
-        fields.opt(10, &self.termination_policy);
-        fields.opt(11, &self.filesystem_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TaskManagedEBSVolumeTerminationPolicy {
-    pub delete_on_termination: bool,
-}
-
-impl Structure for TaskManagedEBSVolumeTerminationPolicy {
-    const SHAPE: &'static Shape = &shapes::TaskManagedEBSVolumeTerminationPolicy;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.delete_on_termination, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.delete_on_termination);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TaskOverride {
-    pub container_overrides: Option<Vec<ContainerOverride>>,
-    pub cpu: Option<String>,
-    pub inference_accelerator_overrides: Option<Vec<InferenceAcceleratorOverride>>,
-    pub execution_role_arn: Option<String>,
-    pub memory: Option<String>,
-    pub task_role_arn: Option<String>,
-    pub ephemeral_storage: Option<EphemeralStorage>,
-}
-
-impl Structure for TaskOverride {
-    const SHAPE: &'static Shape = &shapes::TaskOverride;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.container_overrides, value),
-            1 => put(&mut self.cpu, value),
-            2 => put(&mut self.inference_accelerator_overrides, value),
-            3 => put(&mut self.execution_role_arn, value),
-            4 => put(&mut self.memory, value),
-            5 => put(&mut self.task_role_arn, value),
-            6 => put(&mut self.ephemeral_storage, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.container_overrides);
-        fields.opt(1, &self.cpu);
-        fields.opt(2, &self.inference_accelerator_overrides);
-        fields.opt(3, &self.execution_role_arn);
-        fields.opt(4, &self.memory);
-        fields.opt(5, &self.task_role_arn);
-        fields.opt(6, &self.ephemeral_storage);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TaskSet {
-    pub id: Option<String>,
-    pub task_set_arn: Option<String>,
-    pub service_arn: Option<String>,
-    pub cluster_arn: Option<String>,
-    pub started_by: Option<String>,
-    pub external_id: Option<String>,
-    pub status: Option<String>,
-    pub task_definition: Option<String>,
-    pub computed_desired_count: Option<i32>,
-    pub pending_count: Option<i32>,
-    pub running_count: Option<i32>,
-    pub created_at: Option<Timestamp>,
-    pub updated_at: Option<Timestamp>,
-    pub launch_type: Option<String>,
-    pub capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
-    pub platform_version: Option<String>,
-    pub platform_family: Option<String>,
-    pub network_configuration: Option<NetworkConfiguration>,
-    pub load_balancers: Option<Vec<LoadBalancer>>,
-    pub service_registries: Option<Vec<ServiceRegistry>>,
-    pub scale: Option<Scale>,
-    pub stability_status: Option<String>,
-    pub stability_status_at: Option<Timestamp>,
-    pub tags: Option<Vec<Tag>>,
-    pub fargate_ephemeral_storage: Option<DeploymentEphemeralStorage>,
-}
-
-impl Structure for TaskSet {
-    const SHAPE: &'static Shape = &shapes::TaskSet;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.id, value),
-            1 => put(&mut self.task_set_arn, value),
-            2 => put(&mut self.service_arn, value),
-            3 => put(&mut self.cluster_arn, value),
-            4 => put(&mut self.started_by, value),
-            5 => put(&mut self.external_id, value),
-            6 => put(&mut self.status, value),
-            7 => put(&mut self.task_definition, value),
-            8 => put(&mut self.computed_desired_count, value),
-            9 => put(&mut self.pending_count, value),
-            10 => put(&mut self.running_count, value),
-            11 => put(&mut self.created_at, value),
-            12 => put(&mut self.updated_at, value),
-            13 => put(&mut self.launch_type, value),
-            14 => put(&mut self.capacity_provider_strategy, value),
-            15 => put(&mut self.platform_version, value),
-            16 => put(&mut self.platform_family, value),
-            17 => put(&mut self.network_configuration, value),
-            18 => put(&mut self.load_balancers, value),
-            19 => put(&mut self.service_registries, value),
-            20 => put(&mut self.scale, value),
-            21 => put(&mut self.stability_status, value),
-            22 => put(&mut self.stability_status_at, value),
-            23 => put(&mut self.tags, value),
-            24 => put(&mut self.fargate_ephemeral_storage, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(25);
-        fields.opt(0, &self.id);
-        fields.opt(1, &self.task_set_arn);
-        fields.opt(2, &self.service_arn);
-        fields.opt(3, &self.cluster_arn);
-        fields.opt(4, &self.started_by);
-        fields.opt(5, &self.external_id);
-        fields.opt(6, &self.status);
-        fields.opt(7, &self.task_definition);
-        fields.opt(8, &self.computed_desired_count);
-        fields.opt(9, &self.pending_count);
-        fields.opt(10, &self.running_count);
-        fields.opt(11, &self.created_at);
-        fields.opt(12, &self.updated_at);
-        fields.opt(13, &self.launch_type);
-        fields.opt(14, &self.capacity_provider_strategy);
-        fields.opt(15, &self.platform_version);
-        fields.opt(16, &self.platform_family);
-        fields.opt(17, &self.network_configuration);
-        fields.opt(18, &self.load_balancers);
-        fields.opt(19, &self.service_registries);
-        fields.opt(20, &self.scale);
-        fields.opt(21, &self.stability_status);
-        fields.opt(22, &self.stability_status_at);
-        fields.opt(23, &self.tags);
-        fields.opt(24, &self.fargate_ephemeral_storage);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TaskVolumeConfiguration {
-    pub name: String,
-    pub managed_ebs_volume: Option<TaskManagedEBSVolumeConfiguration>,
-}
-
-impl Structure for TaskVolumeConfiguration {
-    const SHAPE: &'static Shape = &shapes::TaskVolumeConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => put(&mut self.managed_ebs_volume, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.name);
-        fields.opt(1, &self.managed_ebs_volume);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ThresholdConfiguration {
-    pub r#type: String,
-    pub value: i32,
-}
-
-impl Structure for ThresholdConfiguration {
-    const SHAPE: &'static Shape = &shapes::ThresholdConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.r#type, value),
-            1 => must(&mut self.value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.r#type);
-        fields.req(1, &self.value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TimeoutConfiguration {
-    pub idle_timeout_seconds: Option<i32>,
-    pub per_request_timeout_seconds: Option<i32>,
-}
-
-impl Structure for TimeoutConfiguration {
-    const SHAPE: &'static Shape = &shapes::TimeoutConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.idle_timeout_seconds, value),
-            1 => put(&mut self.per_request_timeout_seconds, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.idle_timeout_seconds);
-        fields.opt(1, &self.per_request_timeout_seconds);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Tmpfs {
-    pub container_path: String,
-    pub size: i32,
-    pub mount_options: Option<Vec<String>>,
-}
-
-impl Structure for Tmpfs {
-    const SHAPE: &'static Shape = &shapes::Tmpfs;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.container_path, value),
-            1 => must(&mut self.size, value),
-            2 => put(&mut self.mount_options, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.container_path);
-        fields.req(1, &self.size);
-        fields.opt(2, &self.mount_options);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TotalLocalStorageGBRequest {
-    pub min: Option<f64>,
-    pub max: Option<f64>,
-}
-
-impl Structure for TotalLocalStorageGBRequest {
-    const SHAPE: &'static Shape = &shapes::TotalLocalStorageGBRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.min, value),
-            1 => put(&mut self.max, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.min);
-        fields.opt(1, &self.max);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TrustedExecutionConfiguration {
-    pub isolation_mode: String,
-    pub attestation_policy: Option<String>,
-}
-
-impl Structure for TrustedExecutionConfiguration {
-    const SHAPE: &'static Shape = &shapes::TrustedExecutionConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.isolation_mode, value),
-            1 => put(&mut self.attestation_policy, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.isolation_mode);
-        fields.opt(1, &self.attestation_policy);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TrustedExecutionSummary {
-    pub isolation_mode: Option<String>,
-    pub attestation_policy_status: Option<String>,
-}
-
-impl Structure for TrustedExecutionSummary {
-    const SHAPE: &'static Shape = &shapes::TrustedExecutionSummary;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.isolation_mode, value),
-            1 => put(&mut self.attestation_policy_status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.isolation_mode);
-        fields.opt(1, &self.attestation_policy_status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Ulimit {
-    pub name: String,
-    pub soft_limit: i32,
-    pub hard_limit: i32,
-}
-
-impl Structure for Ulimit {
-    const SHAPE: &'static Shape = &shapes::Ulimit;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => must(&mut self.soft_limit, value),
-            2 => must(&mut self.hard_limit, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.name);
-        fields.req(1, &self.soft_limit);
-        fields.req(2, &self.hard_limit);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UntagResourceInput {
-    pub resource_arn: String,
-    pub tag_keys: Vec<String>,
-}
-
-impl Structure for UntagResourceInput {
-    const SHAPE: &'static Shape = &shapes::UntagResourceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.resource_arn, value),
-            1 => must(&mut self.tag_keys, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.resource_arn);
-        fields.req(1, &self.tag_keys);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UntagResourceOutput {}
-
-impl Structure for UntagResourceOutput {
-    const SHAPE: &'static Shape = &shapes::UntagResourceResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let fields = Fields::with_capacity(0);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateCapacityProviderInput {
-    pub name: String,
-    pub cluster: Option<String>,
-    pub auto_scaling_group_provider: Option<AutoScalingGroupProviderUpdate>,
-    pub managed_instances_provider: Option<UpdateManagedInstancesProviderConfiguration>,
-}
-
-impl Structure for UpdateCapacityProviderInput {
-    const SHAPE: &'static Shape = &shapes::UpdateCapacityProviderRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => put(&mut self.cluster, value),
-            2 => put(&mut self.auto_scaling_group_provider, value),
-            3 => put(&mut self.managed_instances_provider, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.name);
-        fields.opt(1, &self.cluster);
-        fields.opt(2, &self.auto_scaling_group_provider);
-        fields.opt(3, &self.managed_instances_provider);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateCapacityProviderOutput {
-    pub capacity_provider: Option<CapacityProvider>,
-}
-
-impl Structure for UpdateCapacityProviderOutput {
-    const SHAPE: &'static Shape = &shapes::UpdateCapacityProviderResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.capacity_provider, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.capacity_provider);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateClusterInput {
-    pub cluster: String,
-    pub settings: Option<Vec<ClusterSetting>>,
-    pub configuration: Option<ClusterConfiguration>,
-    pub service_connect_defaults: Option<ClusterServiceConnectDefaultsRequest>,
-}
-
-impl Structure for UpdateClusterInput {
-    const SHAPE: &'static Shape = &shapes::UpdateClusterRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.cluster, value),
-            1 => put(&mut self.settings, value),
-            2 => put(&mut self.configuration, value),
-            3 => put(&mut self.service_connect_defaults, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.cluster);
-        fields.opt(1, &self.settings);
-        fields.opt(2, &self.configuration);
-        fields.opt(3, &self.service_connect_defaults);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateClusterOutput {
-    pub cluster: Option<Cluster>,
-}
-
-impl Structure for UpdateClusterOutput {
-    const SHAPE: &'static Shape = &shapes::UpdateClusterResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.cluster);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateClusterSettingsInput {
-    pub cluster: String,
-    pub settings: Vec<ClusterSetting>,
-}
-
-impl Structure for UpdateClusterSettingsInput {
-    const SHAPE: &'static Shape = &shapes::UpdateClusterSettingsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.cluster, value),
-            1 => must(&mut self.settings, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.cluster);
-        fields.req(1, &self.settings);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateClusterSettingsOutput {
-    pub cluster: Option<Cluster>,
-}
-
-impl Structure for UpdateClusterSettingsOutput {
-    const SHAPE: &'static Shape = &shapes::UpdateClusterSettingsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.cluster);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateContainerAgentInput {
-    pub cluster: Option<String>,
-    pub container_instance: String,
-}
-
-impl Structure for UpdateContainerAgentInput {
-    const SHAPE: &'static Shape = &shapes::UpdateContainerAgentRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => must(&mut self.container_instance, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.cluster);
-        fields.req(1, &self.container_instance);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateContainerAgentOutput {
-    pub container_instance: Option<ContainerInstance>,
-}
-
-impl Structure for UpdateContainerAgentOutput {
-    const SHAPE: &'static Shape = &shapes::UpdateContainerAgentResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.container_instance, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.container_instance);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateContainerInstancesStateInput {
-    pub cluster: Option<String>,
-    pub container_instances: Vec<String>,
-    pub status: String,
-}
-
-impl Structure for UpdateContainerInstancesStateInput {
-    const SHAPE: &'static Shape = &shapes::UpdateContainerInstancesStateRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => must(&mut self.container_instances, value),
-            2 => must(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.cluster);
-        fields.req(1, &self.container_instances);
-        fields.req(2, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateContainerInstancesStateOutput {
-    pub container_instances: Option<Vec<ContainerInstance>>,
-    pub failures: Option<Vec<Failure>>,
-}
-
-impl Structure for UpdateContainerInstancesStateOutput {
-    const SHAPE: &'static Shape = &shapes::UpdateContainerInstancesStateResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.container_instances, value),
-            1 => put(&mut self.failures, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.container_instances);
-        fields.opt(1, &self.failures);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateDaemonInput {
-    pub daemon_arn: String,
-    pub daemon_task_definition_arn: String,
-    pub capacity_provider_arns: Vec<String>,
-    pub deployment_configuration: Option<DaemonDeploymentConfiguration>,
-    pub propagate_tags: Option<String>,
-    pub enable_ecs_managed_tags: Option<bool>,
-    pub enable_execute_command: Option<bool>,
-    pub critical: Option<bool>,
-}
-
-impl Structure for UpdateDaemonInput {
-    const SHAPE: &'static Shape = &shapes::UpdateDaemonRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.daemon_arn, value),
-            1 => must(&mut self.daemon_task_definition_arn, value),
-            2 => must(&mut self.capacity_provider_arns, value),
-            3 => put(&mut self.deployment_configuration, value),
-            4 => put(&mut self.propagate_tags, value),
-            5 => put(&mut self.enable_ecs_managed_tags, value),
-            6 => put(&mut self.enable_execute_command, value),
-            7 => put(&mut self.critical, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(8);
-        fields.req(0, &self.daemon_arn);
-        fields.req(1, &self.daemon_task_definition_arn);
-        fields.req(2, &self.capacity_provider_arns);
-        fields.opt(3, &self.deployment_configuration);
-        fields.opt(4, &self.propagate_tags);
-        fields.opt(5, &self.enable_ecs_managed_tags);
-        fields.opt(6, &self.enable_execute_command);
-        fields.opt(7, &self.critical);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateDaemonOutput {
-    pub daemon_arn: Option<String>,
-    pub status: Option<String>,
-    pub created_at: Option<Timestamp>,
-    pub updated_at: Option<Timestamp>,
-    pub deployment_arn: Option<String>,
-}
-
-impl Structure for UpdateDaemonOutput {
-    const SHAPE: &'static Shape = &shapes::UpdateDaemonResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.daemon_arn, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.created_at, value),
-            3 => put(&mut self.updated_at, value),
-            4 => put(&mut self.deployment_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.daemon_arn);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.created_at);
-        fields.opt(3, &self.updated_at);
-        fields.opt(4, &self.deployment_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateExpressGatewayServiceInput {
-    pub service_arn: String,
-    pub execution_role_arn: Option<String>,
-    pub health_check_path: Option<String>,
-    pub primary_container: Option<ExpressGatewayContainer>,
-    pub task_role_arn: Option<String>,
-    pub network_configuration: Option<ExpressGatewayServiceNetworkConfiguration>,
-    pub cpu: Option<String>,
-    pub memory: Option<String>,
-    pub cpu_architecture: Option<String>,
-    pub scaling_target: Option<ExpressGatewayScalingTarget>,
-    pub task_definition_arn: Option<String>,
-}
-
-impl Structure for UpdateExpressGatewayServiceInput {
-    const SHAPE: &'static Shape = &shapes::UpdateExpressGatewayServiceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.service_arn, value),
-            1 => put(&mut self.execution_role_arn, value),
-            2 => put(&mut self.health_check_path, value),
-            3 => put(&mut self.primary_container, value),
-            4 => put(&mut self.task_role_arn, value),
-            5 => put(&mut self.network_configuration, value),
-            6 => put(&mut self.cpu, value),
-            7 => put(&mut self.memory, value),
-            8 => put(&mut self.cpu_architecture, value),
-            9 => put(&mut self.scaling_target, value),
-            10 => put(&mut self.task_definition_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(11);
-        fields.req(0, &self.service_arn);
-        fields.opt(1, &self.execution_role_arn);
-        fields.opt(2, &self.health_check_path);
-        fields.opt(3, &self.primary_container);
-        fields.opt(4, &self.task_role_arn);
-        fields.opt(5, &self.network_configuration);
-        fields.opt(6, &self.cpu);
-        fields.opt(7, &self.memory);
-        fields.opt(8, &self.cpu_architecture);
-        fields.opt(9, &self.scaling_target);
-        fields.opt(10, &self.task_definition_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateExpressGatewayServiceOutput {
-    pub service: Option<UpdatedExpressGatewayService>,
-}
-
-impl Structure for UpdateExpressGatewayServiceOutput {
-    const SHAPE: &'static Shape = &shapes::UpdateExpressGatewayServiceResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.service);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateGatewayAlbConfiguration {
-    pub network_configuration: Option<UpdateGatewayNetworkConfiguration>,
-    pub max_alb_count: Option<i32>,
-    pub web_acl_arn: Option<String>,
-    pub access_logs: Option<GatewayElbAccessLogConfiguration>,
-    pub http_desync: Option<String>,
-    pub test_traffic_rules: Option<GatewayAlbTestTrafficRules>,
-}
-
-impl Structure for UpdateGatewayAlbConfiguration {
-    const SHAPE: &'static Shape = &shapes::UpdateGatewayAlbConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.network_configuration, value),
-            1 => put(&mut self.max_alb_count, value),
-            2 => put(&mut self.web_acl_arn, value),
-            3 => put(&mut self.access_logs, value),
-            4 => put(&mut self.http_desync, value),
-            5 => put(&mut self.test_traffic_rules, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.network_configuration);
-        fields.opt(1, &self.max_alb_count);
-        fields.opt(2, &self.web_acl_arn);
-        fields.opt(3, &self.access_logs);
-        fields.opt(4, &self.http_desync);
-        fields.opt(5, &self.test_traffic_rules);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateGatewayConfiguration {
-    pub host_shared_alb: Option<UpdateGatewayAlbConfiguration>,
-}
-
-impl Structure for UpdateGatewayConfiguration {
-    const SHAPE: &'static Shape = &shapes::UpdateGatewayConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.host_shared_alb, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.host_shared_alb);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateGatewayNetworkConfiguration {
-    pub inbound_security_group: Option<String>,
-}
-
-impl Structure for UpdateGatewayNetworkConfiguration {
-    const SHAPE: &'static Shape = &shapes::UpdateGatewayNetworkConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.inbound_security_group, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.inbound_security_group);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateGatewayInput {
-    pub gateway: String,
-    pub infrastructure_role_arn: Option<String>,
-    pub deletion_protection: Option<bool>,
-    pub configuration: Option<UpdateGatewayConfiguration>,
-    pub propagate_tags: Option<String>,
-}
-
-impl Structure for UpdateGatewayInput {
-    const SHAPE: &'static Shape = &shapes::UpdateGatewayRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.gateway, value),
-            1 => put(&mut self.infrastructure_role_arn, value),
-            2 => put(&mut self.deletion_protection, value),
-            3 => put(&mut self.configuration, value),
-            4 => put(&mut self.propagate_tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.req(0, &self.gateway);
-        fields.opt(1, &self.infrastructure_role_arn);
-        fields.opt(2, &self.deletion_protection);
-        fields.opt(3, &self.configuration);
-        fields.opt(4, &self.propagate_tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateGatewayOutput {
-    pub gateway_arn: Option<String>,
-    pub name: Option<String>,
-    pub status: Option<String>,
-}
-
-impl Structure for UpdateGatewayOutput {
-    const SHAPE: &'static Shape = &shapes::UpdateGatewayResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.gateway_arn, value),
-            1 => put(&mut self.name, value),
-            2 => put(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.gateway_arn);
-        fields.opt(1, &self.name);
-        fields.opt(2, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateManagedInstancesProviderConfiguration {
-    pub infrastructure_role_arn: String,
-    pub instance_launch_template: InstanceLaunchTemplateUpdate,
-    pub propagate_tags: Option<String>,
-    pub infrastructure_optimization: Option<InfrastructureOptimization>,
-    pub auto_repair_configuration: Option<AutoRepairConfiguration>,
-}
-
-impl Structure for UpdateManagedInstancesProviderConfiguration {
-    const SHAPE: &'static Shape = &shapes::UpdateManagedInstancesProviderConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.infrastructure_role_arn, value),
-            1 => must(&mut self.instance_launch_template, value),
-            2 => put(&mut self.propagate_tags, value),
-            3 => put(&mut self.infrastructure_optimization, value),
-            4 => put(&mut self.auto_repair_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.req(0, &self.infrastructure_role_arn);
-        fields.req(1, &self.instance_launch_template);
-        fields.opt(2, &self.propagate_tags);
-        fields.opt(3, &self.infrastructure_optimization);
-        fields.opt(4, &self.auto_repair_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateServicePrimaryTaskSetInput {
-    pub cluster: String,
-    pub service: String,
-    pub primary_task_set: String,
-}
-
-impl Structure for UpdateServicePrimaryTaskSetInput {
-    const SHAPE: &'static Shape = &shapes::UpdateServicePrimaryTaskSetRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.cluster, value),
-            1 => must(&mut self.service, value),
-            2 => must(&mut self.primary_task_set, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.cluster);
-        fields.req(1, &self.service);
-        fields.req(2, &self.primary_task_set);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateServicePrimaryTaskSetOutput {
-    pub task_set: Option<TaskSet>,
-}
-
-impl Structure for UpdateServicePrimaryTaskSetOutput {
-    const SHAPE: &'static Shape = &shapes::UpdateServicePrimaryTaskSetResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.task_set, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.task_set);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateServiceInput {
-    pub cluster: Option<String>,
-    pub service: String,
-    pub desired_count: Option<i32>,
-    pub task_definition: Option<String>,
-    pub capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
-    pub deployment_configuration: Option<DeploymentConfiguration>,
-    pub availability_zone_rebalancing: Option<String>,
-    pub network_configuration: Option<NetworkConfiguration>,
-    pub placement_constraints: Option<Vec<PlacementConstraint>>,
-    pub placement_strategy: Option<Vec<PlacementStrategy>>,
-    pub platform_version: Option<String>,
-    pub force_new_deployment: Option<bool>,
-    pub health_check_grace_period_seconds: Option<i32>,
-    pub deployment_controller: Option<DeploymentController>,
-    pub enable_execute_command: Option<bool>,
-    pub enable_ecs_managed_tags: Option<bool>,
-    pub load_balancers: Option<Vec<LoadBalancer>>,
-    pub propagate_tags: Option<String>,
-    pub service_registries: Option<Vec<ServiceRegistry>>,
-    pub service_connect_configuration: Option<ServiceConnectConfiguration>,
-    pub volume_configurations: Option<Vec<ServiceVolumeConfiguration>>,
-    pub vpc_lattice_configurations: Option<Vec<VpcLatticeConfiguration>>,
-    pub gateway_connectors: Option<Vec<GatewayConnector>>,
-    pub monitoring: Option<MonitoringConfiguration>,
-}
-
-impl Structure for UpdateServiceInput {
-    const SHAPE: &'static Shape = &shapes::UpdateServiceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.cluster, value),
-            1 => must(&mut self.service, value),
-            2 => put(&mut self.desired_count, value),
-            3 => put(&mut self.task_definition, value),
-            4 => put(&mut self.capacity_provider_strategy, value),
-            5 => put(&mut self.deployment_configuration, value),
-            6 => put(&mut self.availability_zone_rebalancing, value),
-            7 => put(&mut self.network_configuration, value),
-            8 => put(&mut self.placement_constraints, value),
-            9 => put(&mut self.placement_strategy, value),
-            10 => put(&mut self.platform_version, value),
-            11 => put(&mut self.force_new_deployment, value),
-            12 => put(&mut self.health_check_grace_period_seconds, value),
-            13 => put(&mut self.deployment_controller, value),
-            14 => put(&mut self.enable_execute_command, value),
-            15 => put(&mut self.enable_ecs_managed_tags, value),
-            16 => put(&mut self.load_balancers, value),
-            17 => put(&mut self.propagate_tags, value),
-            18 => put(&mut self.service_registries, value),
-            19 => put(&mut self.service_connect_configuration, value),
-            20 => put(&mut self.volume_configurations, value),
-            21 => put(&mut self.vpc_lattice_configurations, value),
-            22 => put(&mut self.gateway_connectors, value),
-            23 => put(&mut self.monitoring, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(24);
-        fields.opt(0, &self.cluster);
-        fields.req(1, &self.service);
-        fields.opt(2, &self.desired_count);
-        fields.opt(3, &self.task_definition);
-        fields.opt(4, &self.capacity_provider_strategy);
-        fields.opt(5, &self.deployment_configuration);
-        fields.opt(6, &self.availability_zone_rebalancing);
-        fields.opt(7, &self.network_configuration);
-        fields.opt(8, &self.placement_constraints);
-        fields.opt(9, &self.placement_strategy);
-        fields.opt(10, &self.platform_version);
-        fields.opt(11, &self.force_new_deployment);
-        fields.opt(12, &self.health_check_grace_period_seconds);
-        fields.opt(13, &self.deployment_controller);
-        fields.opt(14, &self.enable_execute_command);
-        fields.opt(15, &self.enable_ecs_managed_tags);
-        fields.opt(16, &self.load_balancers);
-        fields.opt(17, &self.propagate_tags);
-        fields.opt(18, &self.service_registries);
-        fields.opt(19, &self.service_connect_configuration);
-        fields.opt(20, &self.volume_configurations);
-        fields.opt(21, &self.vpc_lattice_configurations);
-        fields.opt(22, &self.gateway_connectors);
-        fields.opt(23, &self.monitoring);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateServiceOutput {
-    pub service: Option<Service>,
-}
-
-impl Structure for UpdateServiceOutput {
-    const SHAPE: &'static Shape = &shapes::UpdateServiceResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.service);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateTaskProtectionInput {
-    pub cluster: String,
-    pub tasks: Vec<String>,
-    pub protection_enabled: bool,
-    pub expires_in_minutes: Option<i32>,
-}
-
-impl Structure for UpdateTaskProtectionInput {
-    const SHAPE: &'static Shape = &shapes::UpdateTaskProtectionRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.cluster, value),
-            1 => must(&mut self.tasks, value),
-            2 => must(&mut self.protection_enabled, value),
-            3 => put(&mut self.expires_in_minutes, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.cluster);
-        fields.req(1, &self.tasks);
-        fields.req(2, &self.protection_enabled);
-        fields.opt(3, &self.expires_in_minutes);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateTaskProtectionOutput {
-    pub protected_tasks: Option<Vec<ProtectedTask>>,
-    pub failures: Option<Vec<Failure>>,
-}
-
-impl Structure for UpdateTaskProtectionOutput {
-    const SHAPE: &'static Shape = &shapes::UpdateTaskProtectionResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.protected_tasks, value),
-            1 => put(&mut self.failures, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.protected_tasks);
-        fields.opt(1, &self.failures);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateTaskSetInput {
-    pub cluster: String,
-    pub service: String,
-    pub task_set: String,
-    pub scale: Scale,
-}
-
-impl Structure for UpdateTaskSetInput {
-    const SHAPE: &'static Shape = &shapes::UpdateTaskSetRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.cluster, value),
-            1 => must(&mut self.service, value),
-            2 => must(&mut self.task_set, value),
-            3 => must(&mut self.scale, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.cluster);
-        fields.req(1, &self.service);
-        fields.req(2, &self.task_set);
-        fields.req(3, &self.scale);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateTaskSetOutput {
-    pub task_set: Option<TaskSet>,
-}
-
-impl Structure for UpdateTaskSetOutput {
-    const SHAPE: &'static Shape = &shapes::UpdateTaskSetResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.task_set, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.task_set);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdatedExpressGatewayService {
-    pub service_arn: Option<String>,
-    pub cluster: Option<String>,
-    pub service_name: Option<String>,
-    pub status: Option<ExpressGatewayServiceStatus>,
-    pub target_configuration: Option<ExpressGatewayServiceConfiguration>,
-    pub created_at: Option<Timestamp>,
-    pub updated_at: Option<Timestamp>,
-}
-
-impl Structure for UpdatedExpressGatewayService {
-    const SHAPE: &'static Shape = &shapes::UpdatedExpressGatewayService;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service_arn, value),
-            1 => put(&mut self.cluster, value),
-            2 => put(&mut self.service_name, value),
-            3 => put(&mut self.status, value),
-            4 => put(&mut self.target_configuration, value),
-            5 => put(&mut self.created_at, value),
-            6 => put(&mut self.updated_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.service_arn);
-        fields.opt(1, &self.cluster);
-        fields.opt(2, &self.service_name);
-        fields.opt(3, &self.status);
-        fields.opt(4, &self.target_configuration);
-        fields.opt(5, &self.created_at);
-        fields.opt(6, &self.updated_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct VCpuCountRangeRequest {
-    pub min: i32,
-    pub max: Option<i32>,
-}
-
-impl Structure for VCpuCountRangeRequest {
-    const SHAPE: &'static Shape = &shapes::VCpuCountRangeRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.min, value),
-            1 => put(&mut self.max, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.min);
-        fields.opt(1, &self.max);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct VersionInfo {
-    pub agent_version: Option<String>,
-    pub agent_hash: Option<String>,
-    pub docker_version: Option<String>,
-}
-
-impl Structure for VersionInfo {
-    const SHAPE: &'static Shape = &shapes::VersionInfo;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.agent_version, value),
-            1 => put(&mut self.agent_hash, value),
-            2 => put(&mut self.docker_version, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.agent_version);
-        fields.opt(1, &self.agent_hash);
-        fields.opt(2, &self.docker_version);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Volume {
-    pub name: Option<String>,
-    pub host: Option<HostVolumeProperties>,
-    pub docker_volume_configuration: Option<DockerVolumeConfiguration>,
-    pub efs_volume_configuration: Option<EFSVolumeConfiguration>,
-    pub s3files_volume_configuration: Option<S3FilesVolumeConfiguration>,
-    pub fsx_windows_file_server_volume_configuration:
-        Option<FSxWindowsFileServerVolumeConfiguration>,
-    pub configured_at_launch: Option<bool>,
-}
-
-impl Structure for Volume {
-    const SHAPE: &'static Shape = &shapes::Volume;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            1 => put(&mut self.host, value),
-            2 => put(&mut self.docker_volume_configuration, value),
-            3 => put(&mut self.efs_volume_configuration, value),
-            4 => put(&mut self.s3files_volume_configuration, value),
-            5 => put(
-                &mut self.fsx_windows_file_server_volume_configuration,
-                value,
-            ),
-            6 => put(&mut self.configured_at_launch, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.name);
-        fields.opt(1, &self.host);
-        fields.opt(2, &self.docker_volume_configuration);
-        fields.opt(3, &self.efs_volume_configuration);
-        fields.opt(4, &self.s3files_volume_configuration);
-        fields.opt(5, &self.fsx_windows_file_server_volume_configuration);
-        fields.opt(6, &self.configured_at_launch);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct VolumeFrom {
-    pub source_container: Option<String>,
-    pub read_only: Option<bool>,
-}
-
-impl Structure for VolumeFrom {
-    const SHAPE: &'static Shape = &shapes::VolumeFrom;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.source_container, value),
-            1 => put(&mut self.read_only, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.source_container);
-        fields.opt(1, &self.read_only);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct VpcLatticeAdvancedConfiguration {
-    pub alternate_target_group_arn: Option<String>,
-    pub production_listener_rule: Option<String>,
-    pub test_listener_rule: Option<String>,
-}
-
-impl Structure for VpcLatticeAdvancedConfiguration {
-    const SHAPE: &'static Shape = &shapes::VpcLatticeAdvancedConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.alternate_target_group_arn, value),
-            1 => put(&mut self.production_listener_rule, value),
-            2 => put(&mut self.test_listener_rule, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.alternate_target_group_arn);
-        fields.opt(1, &self.production_listener_rule);
-        fields.opt(2, &self.test_listener_rule);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct VpcLatticeConfiguration {
-    pub role_arn: String,
-    pub target_group_arn: String,
-    pub port_name: String,
-    pub advanced_configuration: Option<VpcLatticeAdvancedConfiguration>,
-}
-
-impl Structure for VpcLatticeConfiguration {
-    const SHAPE: &'static Shape = &shapes::VpcLatticeConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.role_arn, value),
-            1 => must(&mut self.target_group_arn, value),
-            2 => must(&mut self.port_name, value),
-            3 => put(&mut self.advanced_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.role_arn);
-        fields.req(1, &self.target_group_arn);
-        fields.req(2, &self.port_name);
-        fields.opt(3, &self.advanced_configuration);
-        fields.done()
+structures! {
+    AcceleratorCountRequest: AcceleratorCountRequest {
+        0 opt min: i32,
+        1 opt max: i32,
+    }
+    AcceleratorTotalMemoryMiBRequest: AcceleratorTotalMemoryMiBRequest {
+        0 opt min: i32,
+        1 opt max: i32,
+    }
+    AdvancedConfiguration: AdvancedConfiguration {
+        0 opt alternate_target_group_arn: String,
+        1 opt production_listener_rule: String,
+        2 opt test_listener_rule: String,
+        3 opt role_arn: String,
+    }
+    AssociateGatewayWithClusterInput: AssociateGatewayWithClusterRequest {
+        0 req gateway: String,
+        1 req cluster: String,
+    }
+    AssociateGatewayWithClusterOutput: AssociateGatewayWithClusterResponse {
+        0 opt gateway_arn: String,
+        1 opt cluster_arn: String,
+        2 opt status: String,
+    }
+    Attachment: Attachment {
+        0 opt id: String,
+        1 opt r#type: String,
+        2 opt status: String,
+        3 opt details: Vec<KeyValuePair>,
+    }
+    AttachmentStateChange: AttachmentStateChange {
+        0 req attachment_arn: String,
+        1 req status: String,
+    }
+    Attribute: Attribute {
+        0 req name: String,
+        1 opt value: String,
+        2 opt target_type: String,
+        3 opt target_id: String,
+    }
+    AutoRepairConfiguration: AutoRepairConfiguration {
+        0 opt actions_status: String,
+    }
+    AutoScalingGroupProvider: AutoScalingGroupProvider {
+        0 req auto_scaling_group_arn: String,
+        1 opt managed_scaling: ManagedScaling,
+        2 opt managed_termination_protection: String,
+        3 opt managed_draining: String,
+    }
+    AutoScalingGroupProviderUpdate: AutoScalingGroupProviderUpdate {
+        0 opt managed_scaling: ManagedScaling,
+        1 opt managed_termination_protection: String,
+        2 opt managed_draining: String,
+    }
+    AwsVpcConfiguration: AwsVpcConfiguration {
+        0 req subnets: Vec<String>,
+        1 opt security_groups: Vec<String>,
+        2 opt assign_public_ip: String,
+    }
+    BaselineEbsBandwidthMbpsRequest: BaselineEbsBandwidthMbpsRequest {
+        0 opt min: i32,
+        1 opt max: i32,
+    }
+    CanaryConfiguration: CanaryConfiguration {
+        0 opt canary_percent: f64,
+        1 opt canary_bake_time_in_minutes: i32,
+    }
+    CapacityProvider: CapacityProvider {
+        0 opt capacity_provider_arn: String,
+        1 opt name: String,
+        2 opt cluster: String,
+        3 opt status: String,
+        4 opt auto_scaling_group_provider: AutoScalingGroupProvider,
+        5 opt managed_instances_provider: ManagedInstancesProvider,
+        6 opt update_status: String,
+        7 opt update_status_reason: String,
+        8 opt tags: Vec<Tag>,
+        9 opt r#type: String,
+    }
+    CapacityProviderStrategyItem: CapacityProviderStrategyItem {
+        0 req capacity_provider: String,
+        1 opt weight: i32,
+        2 opt base: i32,
+    }
+    CapacityReservationRequest: CapacityReservationRequest {
+        0 opt reservation_group_arn: String,
+        1 opt reservation_preference: String,
+    }
+    Cluster: Cluster {
+        0 opt cluster_arn: String,
+        1 opt cluster_name: String,
+        2 opt configuration: ClusterConfiguration,
+        3 opt status: String,
+        4 opt registered_container_instances_count: i32,
+        5 opt running_tasks_count: i32,
+        6 opt pending_tasks_count: i32,
+        7 opt active_services_count: i32,
+        8 opt statistics: Vec<KeyValuePair>,
+        9 opt tags: Vec<Tag>,
+        10 opt settings: Vec<ClusterSetting>,
+        11 opt capacity_providers: Vec<String>,
+        12 opt default_capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+        13 opt attachments: Vec<Attachment>,
+        14 opt attachments_status: String,
+        15 opt service_connect_defaults: ClusterServiceConnectDefaults,
+    }
+    ClusterConfiguration: ClusterConfiguration {
+        0 opt execute_command_configuration: ExecuteCommandConfiguration,
+        1 opt managed_storage_configuration: ManagedStorageConfiguration,
+    }
+    ClusterServiceConnectDefaults: ClusterServiceConnectDefaults {
+        0 opt namespace: String,
+    }
+    ClusterServiceConnectDefaultsRequest: ClusterServiceConnectDefaultsRequest {
+        0 req namespace: String,
+    }
+    ClusterSetting: ClusterSetting {
+        0 opt name: String,
+        1 opt value: String,
+    }
+    Container: Container {
+        0 opt container_arn: String,
+        1 opt task_arn: String,
+        2 opt name: String,
+        3 opt image: String,
+        4 opt image_digest: String,
+        5 opt runtime_id: String,
+        6 opt last_status: String,
+        7 opt exit_code: i32,
+        8 opt reason: String,
+        9 opt network_bindings: Vec<NetworkBinding>,
+        10 opt network_interfaces: Vec<NetworkInterface>,
+        11 opt health_status: String,
+        12 opt managed_agents: Vec<ManagedAgent>,
+        13 opt cpu: String,
+        14 opt memory: String,
+        15 opt memory_reservation: String,
+        16 opt gpu_ids: Vec<String>,
+        17 opt neuron_device_ids: Vec<String>,
+        18 opt gpu_sharing_strategy: SharingStrategy,
+    }
+    ContainerDefinition: ContainerDefinition {
+        0 opt name: String,
+        1 opt image: String,
+        2 opt repository_credentials: RepositoryCredentials,
+        3 opt cpu: i32,
+        4 opt memory: i32,
+        5 opt memory_reservation: i32,
+        6 opt links: Vec<String>,
+        7 opt port_mappings: Vec<PortMapping>,
+        8 opt essential: bool,
+        9 opt restart_policy: ContainerRestartPolicy,
+        10 opt entry_point: Vec<String>,
+        11 opt command: Vec<String>,
+        12 opt environment: Vec<KeyValuePair>,
+        13 opt environment_files: Vec<EnvironmentFile>,
+        14 opt mount_points: Vec<MountPoint>,
+        15 opt volumes_from: Vec<VolumeFrom>,
+        16 opt linux_parameters: LinuxParameters,
+        17 opt secrets: Vec<Secret>,
+        18 opt depends_on: Vec<ContainerDependency>,
+        19 opt start_timeout: i32,
+        20 opt stop_timeout: i32,
+        21 opt version_consistency: String,
+        22 opt hostname: String,
+        23 opt user: String,
+        24 opt working_directory: String,
+        25 opt disable_networking: bool,
+        26 opt privileged: bool,
+        27 opt readonly_root_filesystem: bool,
+        28 opt dns_servers: Vec<String>,
+        29 opt dns_search_domains: Vec<String>,
+        30 opt extra_hosts: Vec<HostEntry>,
+        31 opt docker_security_options: Vec<String>,
+        32 opt interactive: bool,
+        33 opt pseudo_terminal: bool,
+        34 opt docker_labels: BTreeMap<String, String>,
+        35 opt ulimits: Vec<Ulimit>,
+        36 opt log_configuration: LogConfiguration,
+        37 opt health_check: HealthCheck,
+        38 opt system_controls: Vec<SystemControl>,
+        39 opt resource_requirements: Vec<ResourceRequirement>,
+        40 opt firelens_configuration: FirelensConfiguration,
+        41 opt credential_specs: Vec<String>,
+    }
+    ContainerDependency: ContainerDependency {
+        0 req container_name: String,
+        1 req condition: String,
+    }
+    ContainerImage: ContainerImage {
+        0 opt container_name: String,
+        1 opt image_digest: String,
+        2 opt image: String,
+    }
+    ContainerInstance: ContainerInstance {
+        0 opt container_instance_arn: String,
+        1 opt ec2_instance_id: String,
+        2 opt capacity_provider_name: String,
+        3 opt version: i64,
+        4 opt version_info: VersionInfo,
+        5 opt remaining_resources: Vec<Resource>,
+        6 opt registered_resources: Vec<Resource>,
+        7 opt status: String,
+        8 opt status_reason: String,
+        9 opt agent_connected: bool,
+        10 opt running_tasks_count: i32,
+        11 opt pending_tasks_count: i32,
+        12 opt agent_update_status: String,
+        13 opt attributes: Vec<Attribute>,
+        14 opt registered_at: Timestamp,
+        15 opt attachments: Vec<Attachment>,
+        16 opt tags: Vec<Tag>,
+        17 opt health_status: ContainerInstanceHealthStatus,
+        18 opt gpu_devices: Vec<GpuDevice>,
+    }
+    ContainerInstanceHealthStatus: ContainerInstanceHealthStatus {
+        0 opt overall_status: String,
+        1 opt details: Vec<InstanceHealthCheckResult>,
+    }
+    ContainerOverride: ContainerOverride {
+        0 opt name: String,
+        1 opt command: Vec<String>,
+        2 opt environment: Vec<KeyValuePair>,
+        3 opt environment_files: Vec<EnvironmentFile>,
+        4 opt cpu: i32,
+        5 opt memory: i32,
+        6 opt memory_reservation: i32,
+        7 opt resource_requirements: Vec<ResourceRequirement>,
+    }
+    ContainerRestartPolicy: ContainerRestartPolicy {
+        0 req enabled: bool,
+        1 opt ignored_exit_codes: Vec<i32>,
+        2 opt restart_attempt_period: i32,
+    }
+    ContainerStateChange: ContainerStateChange {
+        0 opt container_name: String,
+        1 opt image_digest: String,
+        2 opt runtime_id: String,
+        3 opt exit_code: i32,
+        4 opt network_bindings: Vec<NetworkBinding>,
+        5 opt reason: String,
+        6 opt status: String,
+    }
+    ContinueServiceDeploymentInput: ContinueServiceDeploymentRequest {
+        0 req service_deployment_arn: String,
+        1 req hook_id: String,
+        2 opt action: String,
+    }
+    ContinueServiceDeploymentOutput: ContinueServiceDeploymentResponse {
+        0 opt service_deployment_arn: String,
+    }
+    CreateCapacityProviderInput: CreateCapacityProviderRequest {
+        0 req name: String,
+        1 opt cluster: String,
+        2 opt auto_scaling_group_provider: AutoScalingGroupProvider,
+        3 opt managed_instances_provider: CreateManagedInstancesProviderConfiguration,
+        4 opt tags: Vec<Tag>,
+    }
+    CreateCapacityProviderOutput: CreateCapacityProviderResponse {
+        0 opt capacity_provider: CapacityProvider,
+    }
+    CreateClusterInput: CreateClusterRequest {
+        0 opt cluster_name: String,
+        1 opt tags: Vec<Tag>,
+        2 opt settings: Vec<ClusterSetting>,
+        3 opt configuration: ClusterConfiguration,
+        4 opt capacity_providers: Vec<String>,
+        5 opt default_capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+        6 opt service_connect_defaults: ClusterServiceConnectDefaultsRequest,
+    }
+    CreateClusterOutput: CreateClusterResponse {
+        0 opt cluster: Cluster,
+    }
+    CreateDaemonInput: CreateDaemonRequest {
+        0 req daemon_name: String,
+        1 opt cluster_arn: String,
+        2 req daemon_task_definition_arn: String,
+        3 req capacity_provider_arns: Vec<String>,
+        4 opt deployment_configuration: DaemonDeploymentConfiguration,
+        5 opt tags: Vec<Tag>,
+        6 opt propagate_tags: String,
+        7 opt enable_ecs_managed_tags: bool,
+        8 opt enable_execute_command: bool,
+        9 opt client_token: String,
+        10 opt critical: bool,
+    }
+    CreateDaemonOutput: CreateDaemonResponse {
+        0 opt daemon_arn: String,
+        1 opt status: String,
+        2 opt created_at: Timestamp,
+        3 opt deployment_arn: String,
+    }
+    CreateExpressGatewayServiceInput: CreateExpressGatewayServiceRequest {
+        0 opt execution_role_arn: String,
+        1 req infrastructure_role_arn: String,
+        2 opt service_name: String,
+        3 opt cluster: String,
+        4 opt health_check_path: String,
+        5 opt primary_container: ExpressGatewayContainer,
+        6 opt task_role_arn: String,
+        7 opt network_configuration: ExpressGatewayServiceNetworkConfiguration,
+        8 opt cpu: String,
+        9 opt memory: String,
+        10 opt cpu_architecture: String,
+        11 opt scaling_target: ExpressGatewayScalingTarget,
+        12 opt tags: Vec<Tag>,
+        13 opt task_definition_arn: String,
+    }
+    CreateExpressGatewayServiceOutput: CreateExpressGatewayServiceResponse {
+        0 opt service: ECSExpressGatewayService,
+    }
+    CreateGatewayInput: CreateGatewayRequest {
+        0 req name: String,
+        1 req infrastructure_role_arn: String,
+        2 opt client_token: String,
+        3 opt deletion_protection: bool,
+        4 req configuration: GatewayConfiguration,
+        5 opt tags: Vec<Tag>,
+        6 opt propagate_tags: String,
+    }
+    CreateGatewayOutput: CreateGatewayResponse {
+        0 opt gateway_arn: String,
+        1 opt name: String,
+        2 opt status: String,
+    }
+    CreateManagedInstancesProviderConfiguration: CreateManagedInstancesProviderConfiguration {
+        0 req infrastructure_role_arn: String,
+        1 req instance_launch_template: InstanceLaunchTemplate,
+        2 opt propagate_tags: String,
+        3 opt infrastructure_optimization: InfrastructureOptimization,
+        4 opt auto_repair_configuration: AutoRepairConfiguration,
+    }
+    CreateServiceInput: CreateServiceRequest {
+        0 opt cluster: String,
+        1 req service_name: String,
+        2 opt task_definition: String,
+        3 opt availability_zone_rebalancing: String,
+        4 opt load_balancers: Vec<LoadBalancer>,
+        5 opt service_registries: Vec<ServiceRegistry>,
+        6 opt desired_count: i32,
+        7 opt client_token: String,
+        8 opt launch_type: String,
+        9 opt capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+        10 opt platform_version: String,
+        11 opt role: String,
+        12 opt deployment_configuration: DeploymentConfiguration,
+        13 opt placement_constraints: Vec<PlacementConstraint>,
+        14 opt placement_strategy: Vec<PlacementStrategy>,
+        15 opt network_configuration: NetworkConfiguration,
+        16 opt health_check_grace_period_seconds: i32,
+        17 opt scheduling_strategy: String,
+        18 opt deployment_controller: DeploymentController,
+        19 opt tags: Vec<Tag>,
+        20 opt enable_ecs_managed_tags: bool,
+        21 opt propagate_tags: String,
+        22 opt enable_execute_command: bool,
+        23 opt service_connect_configuration: ServiceConnectConfiguration,
+        24 opt volume_configurations: Vec<ServiceVolumeConfiguration>,
+        25 opt vpc_lattice_configurations: Vec<VpcLatticeConfiguration>,
+        26 opt gateway_connectors: Vec<GatewayConnector>,
+        27 opt monitoring: MonitoringConfiguration,
+    }
+    CreateServiceOutput: CreateServiceResponse {
+        0 opt service: Service,
+    }
+    CreateTaskSetInput: CreateTaskSetRequest {
+        0 req service: String,
+        1 req cluster: String,
+        2 opt external_id: String,
+        3 req task_definition: String,
+        4 opt network_configuration: NetworkConfiguration,
+        5 opt load_balancers: Vec<LoadBalancer>,
+        6 opt service_registries: Vec<ServiceRegistry>,
+        7 opt launch_type: String,
+        8 opt capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+        9 opt platform_version: String,
+        10 opt scale: Scale,
+        11 opt client_token: String,
+        12 opt tags: Vec<Tag>,
+    }
+    CreateTaskSetOutput: CreateTaskSetResponse {
+        0 opt task_set: TaskSet,
+    }
+    CreatedAt: CreatedAt {
+        0 opt before: Timestamp,
+        1 opt after: Timestamp,
+    }
+    DaemonAlarmConfiguration: DaemonAlarmConfiguration {
+        0 opt alarm_names: Vec<String>,
+        1 opt enable: bool,
+    }
+    DaemonCapacityProvider: DaemonCapacityProvider {
+        0 opt arn: String,
+        1 opt running_count: i32,
+        2 opt without_daemon_count: i32,
+    }
+    DaemonCircuitBreaker: DaemonCircuitBreaker {
+        0 opt failure_count: i32,
+        1 opt status: String,
+        2 opt threshold: i32,
+    }
+    DaemonContainerDefinition: DaemonContainerDefinition {
+        0 opt name: String,
+        1 req image: String,
+        2 opt memory: i32,
+        3 opt memory_reservation: i32,
+        4 opt repository_credentials: RepositoryCredentials,
+        5 opt health_check: HealthCheck,
+        6 opt cpu: i32,
+        7 opt essential: bool,
+        8 opt entry_point: Vec<String>,
+        9 opt command: Vec<String>,
+        10 opt working_directory: String,
+        11 opt environment_files: Vec<EnvironmentFile>,
+        12 opt environment: Vec<KeyValuePair>,
+        13 opt secrets: Vec<Secret>,
+        14 opt readonly_root_filesystem: bool,
+        15 opt mount_points: Vec<MountPoint>,
+        16 opt log_configuration: LogConfiguration,
+        17 opt firelens_configuration: FirelensConfiguration,
+        18 opt privileged: bool,
+        19 opt user: String,
+        20 opt ulimits: Vec<Ulimit>,
+        21 opt linux_parameters: DaemonLinuxParameters,
+        22 opt depends_on: Vec<ContainerDependency>,
+        23 opt start_timeout: i32,
+        24 opt stop_timeout: i32,
+        25 opt system_controls: Vec<SystemControl>,
+        26 opt interactive: bool,
+        27 opt pseudo_terminal: bool,
+        28 opt restart_policy: ContainerRestartPolicy,
+    }
+    DaemonContainerImage: DaemonContainerImage {
+        0 opt container_name: String,
+        1 opt image_digest: String,
+        2 opt image: String,
+    }
+    DaemonDeployment: DaemonDeployment {
+        0 opt daemon_deployment_arn: String,
+        1 opt cluster_arn: String,
+        2 opt status: String,
+        3 opt status_reason: String,
+        4 opt target_daemon_revision: DaemonDeploymentRevisionDetail,
+        5 opt source_daemon_revisions: Vec<DaemonDeploymentRevisionDetail>,
+        6 opt circuit_breaker: DaemonCircuitBreaker,
+        7 opt alarms: DaemonDeploymentAlarms,
+        8 opt rollback: DaemonRollback,
+        9 opt deployment_configuration: DaemonDeploymentConfiguration,
+        10 opt created_at: Timestamp,
+        11 opt started_at: Timestamp,
+        12 opt stopped_at: Timestamp,
+        13 opt finished_at: Timestamp,
+    }
+    DaemonDeploymentAlarms: DaemonDeploymentAlarms {
+        0 opt status: String,
+        1 opt alarm_names: Vec<String>,
+        2 opt triggered_alarm_names: Vec<String>,
+    }
+    DaemonDeploymentCapacityProvider: DaemonDeploymentCapacityProvider {
+        0 opt arn: String,
+        1 opt running_instance_count: i32,
+        2 opt without_daemon_instance_count: i32,
+        3 opt draining_instance_count: i32,
+    }
+    DaemonDeploymentConfiguration: DaemonDeploymentConfiguration {
+        0 opt drain_percent: f64,
+        1 opt alarms: DaemonAlarmConfiguration,
+        2 opt bake_time_in_minutes: i32,
+    }
+    DaemonDeploymentRevisionDetail: DaemonDeploymentRevisionDetail {
+        0 opt arn: String,
+        1 opt capacity_providers: Vec<DaemonDeploymentCapacityProvider>,
+        2 opt total_running_instance_count: i32,
+        3 opt total_without_daemon_instance_count: i32,
+        4 opt total_draining_instance_count: i32,
+    }
+    DaemonDeploymentSummary: DaemonDeploymentSummary {
+        0 opt daemon_deployment_arn: String,
+        1 opt daemon_arn: String,
+        2 opt cluster_arn: String,
+        3 opt status: String,
+        4 opt status_reason: String,
+        5 opt target_daemon_revision_arn: String,
+        6 opt created_at: Timestamp,
+        7 opt started_at: Timestamp,
+        8 opt stopped_at: Timestamp,
+        9 opt finished_at: Timestamp,
+    }
+    DaemonDetail: DaemonDetail {
+        0 opt daemon_arn: String,
+        1 opt cluster_arn: String,
+        2 opt status: String,
+        3 opt current_revisions: Vec<DaemonRevisionDetail>,
+        4 opt deployment_arn: String,
+        5 opt created_at: Timestamp,
+        6 opt updated_at: Timestamp,
+    }
+    DaemonLinuxParameters: DaemonLinuxParameters {
+        0 opt capabilities: KernelCapabilities,
+        1 opt devices: Vec<Device>,
+        2 opt init_process_enabled: bool,
+        3 opt tmpfs: Vec<Tmpfs>,
+    }
+    DaemonRevision: DaemonRevision {
+        0 opt daemon_revision_arn: String,
+        1 opt cluster_arn: String,
+        2 opt daemon_arn: String,
+        3 opt daemon_task_definition_arn: String,
+        4 opt created_at: Timestamp,
+        5 opt container_images: Vec<DaemonContainerImage>,
+        6 opt propagate_tags: String,
+        7 opt enable_ecs_managed_tags: bool,
+        8 opt enable_execute_command: bool,
+        9 opt critical: bool,
+    }
+    DaemonRevisionDetail: DaemonRevisionDetail {
+        0 opt arn: String,
+        1 opt capacity_providers: Vec<DaemonCapacityProvider>,
+        2 opt total_running_count: i32,
+        3 opt total_without_daemon_count: i32,
+    }
+    DaemonRollback: DaemonRollback {
+        0 opt reason: String,
+        1 opt started_at: Timestamp,
+        2 opt rollback_target_daemon_revision_arn: String,
+        3 opt rollback_capacity_providers: Vec<String>,
+    }
+    DaemonSummary: DaemonSummary {
+        0 opt daemon_arn: String,
+        1 opt status: String,
+        2 opt created_at: Timestamp,
+        3 opt updated_at: Timestamp,
+    }
+    DaemonTaskDefinition: DaemonTaskDefinition {
+        0 opt daemon_task_definition_arn: String,
+        1 opt family: String,
+        2 opt revision: i32,
+        3 opt task_role_arn: String,
+        4 opt execution_role_arn: String,
+        5 opt container_definitions: Vec<DaemonContainerDefinition>,
+        6 opt volumes: Vec<DaemonVolume>,
+        7 opt cpu: String,
+        8 opt memory: String,
+        9 opt status: String,
+        10 opt registered_at: Timestamp,
+        11 opt delete_requested_at: Timestamp,
+        12 opt registered_by: String,
+        13 opt pid_mode: String,
+        14 opt ipc_mode: String,
+    }
+    DaemonTaskDefinitionSummary: DaemonTaskDefinitionSummary {
+        0 opt arn: String,
+        1 opt registered_at: Timestamp,
+        2 opt registered_by: String,
+        3 opt delete_requested_at: Timestamp,
+        4 opt status: String,
+    }
+    DaemonVolume: DaemonVolume {
+        0 opt name: String,
+        1 opt host: HostVolumeProperties,
+        2 opt log_driver_volume_configuration: LogDriverVolumeConfiguration,
+    }
+    DeleteAccountSettingInput: DeleteAccountSettingRequest {
+        0 req name: String,
+        1 opt principal_arn: String,
+    }
+    DeleteAccountSettingOutput: DeleteAccountSettingResponse {
+        0 opt setting: Setting,
+    }
+    DeleteAttributesInput: DeleteAttributesRequest {
+        0 opt cluster: String,
+        1 req attributes: Vec<Attribute>,
+    }
+    DeleteAttributesOutput: DeleteAttributesResponse {
+        0 opt attributes: Vec<Attribute>,
+    }
+    DeleteCapacityProviderInput: DeleteCapacityProviderRequest {
+        0 req capacity_provider: String,
+        1 opt cluster: String,
+    }
+    DeleteCapacityProviderOutput: DeleteCapacityProviderResponse {
+        0 opt capacity_provider: CapacityProvider,
+    }
+    DeleteClusterInput: DeleteClusterRequest {
+        0 req cluster: String,
+    }
+    DeleteClusterOutput: DeleteClusterResponse {
+        0 opt cluster: Cluster,
+    }
+    DeleteDaemonInput: DeleteDaemonRequest {
+        0 req daemon_arn: String,
+    }
+    DeleteDaemonOutput: DeleteDaemonResponse {
+        0 opt daemon_arn: String,
+        1 opt status: String,
+        2 opt created_at: Timestamp,
+        3 opt updated_at: Timestamp,
+        4 opt deployment_arn: String,
+    }
+    DeleteDaemonTaskDefinitionInput: DeleteDaemonTaskDefinitionRequest {
+        0 req daemon_task_definition: String,
+    }
+    DeleteDaemonTaskDefinitionOutput: DeleteDaemonTaskDefinitionResponse {
+        0 opt daemon_task_definition_arn: String,
+    }
+    DeleteExpressGatewayServiceInput: DeleteExpressGatewayServiceRequest {
+        0 req service_arn: String,
+    }
+    DeleteExpressGatewayServiceOutput: DeleteExpressGatewayServiceResponse {
+        0 opt service: ECSExpressGatewayService,
+    }
+    DeleteGatewayInput: DeleteGatewayRequest {
+        0 req gateway: String,
+    }
+    DeleteGatewayOutput: DeleteGatewayResponse {
+        0 opt gateway_arn: String,
+        1 opt name: String,
+        2 opt status: String,
+    }
+    DeleteServiceInput: DeleteServiceRequest {
+        0 opt cluster: String,
+        1 req service: String,
+        2 opt force: bool,
+    }
+    DeleteServiceOutput: DeleteServiceResponse {
+        0 opt service: Service,
+    }
+    DeleteTaskDefinitionsInput: DeleteTaskDefinitionsRequest {
+        0 req task_definitions: Vec<String>,
+    }
+    DeleteTaskDefinitionsOutput: DeleteTaskDefinitionsResponse {
+        0 opt task_definitions: Vec<TaskDefinition>,
+        1 opt failures: Vec<Failure>,
+    }
+    DeleteTaskSetInput: DeleteTaskSetRequest {
+        0 req cluster: String,
+        1 req service: String,
+        2 req task_set: String,
+        3 opt force: bool,
+    }
+    DeleteTaskSetOutput: DeleteTaskSetResponse {
+        0 opt task_set: TaskSet,
+    }
+    Deployment: Deployment {
+        0 opt id: String,
+        1 opt status: String,
+        2 opt task_definition: String,
+        3 opt desired_count: i32,
+        4 opt pending_count: i32,
+        5 opt running_count: i32,
+        6 opt failed_tasks: i32,
+        7 opt created_at: Timestamp,
+        8 opt updated_at: Timestamp,
+        9 opt capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+        10 opt launch_type: String,
+        11 opt platform_version: String,
+        12 opt platform_family: String,
+        13 opt network_configuration: NetworkConfiguration,
+        14 opt rollout_state: String,
+        15 opt rollout_state_reason: String,
+        16 opt service_connect_configuration: ServiceConnectConfiguration,
+        17 opt service_connect_resources: Vec<ServiceConnectServiceResource>,
+        18 opt volume_configurations: Vec<ServiceVolumeConfiguration>,
+        19 opt fargate_ephemeral_storage: DeploymentEphemeralStorage,
+        20 opt vpc_lattice_configurations: Vec<VpcLatticeConfiguration>,
+    }
+    DeploymentAlarms: DeploymentAlarms {
+        0 req alarm_names: Vec<String>,
+        1 req rollback: bool,
+        2 req enable: bool,
+    }
+    DeploymentCircuitBreaker: DeploymentCircuitBreaker {
+        0 req enable: bool,
+        1 req rollback: bool,
+        2 opt reset_on_healthy_task: bool,
+        3 opt threshold_configuration: ThresholdConfiguration,
+    }
+    DeploymentConfiguration: DeploymentConfiguration {
+        0 opt deployment_circuit_breaker: DeploymentCircuitBreaker,
+        1 opt maximum_percent: i32,
+        2 opt minimum_healthy_percent: i32,
+        3 opt alarms: DeploymentAlarms,
+        4 opt strategy: String,
+        5 opt bake_time_in_minutes: i32,
+        6 opt lifecycle_hooks: Vec<DeploymentLifecycleHook>,
+        7 opt linear_configuration: LinearConfiguration,
+        8 opt canary_configuration: CanaryConfiguration,
+        9 opt early_success_criteria: DeploymentEarlySuccessCriteria,
+    }
+    DeploymentController: DeploymentController {
+        0 req r#type: String,
+    }
+    DeploymentEarlySuccessCriteria: DeploymentEarlySuccessCriteria {
+        0 req enable: bool,
+        1 opt healthy_percent: i32,
+        2 opt source_service_revision_cleanup: String,
+    }
+    DeploymentEphemeralStorage: DeploymentEphemeralStorage {
+        0 opt kms_key_id: String,
+    }
+    DeploymentLifecycleHook: DeploymentLifecycleHook {
+        0 opt target_type: String,
+        1 opt hook_target_arn: String,
+        2 opt role_arn: String,
+        3 opt lifecycle_stages: Vec<String>,
+        4 opt hook_details: Document,
+        5 opt timeout_configuration: DeploymentLifecycleHookTimeoutConfiguration,
+    }
+    DeploymentLifecycleHookDetail: DeploymentLifecycleHookDetail {
+        0 opt hook_id: String,
+        1 opt target_type: String,
+        2 opt target_arn: String,
+        3 opt status: String,
+        4 opt expires_at: Timestamp,
+        5 opt timeout_action: String,
+    }
+    DeploymentLifecycleHookTimeoutConfiguration: DeploymentLifecycleHookTimeoutConfiguration {
+        0 opt timeout_in_minutes: i32,
+        1 opt action: String,
+    }
+    DeregisterContainerInstanceInput: DeregisterContainerInstanceRequest {
+        0 opt cluster: String,
+        1 req container_instance: String,
+        2 opt force: bool,
+    }
+    DeregisterContainerInstanceOutput: DeregisterContainerInstanceResponse {
+        0 opt container_instance: ContainerInstance,
+    }
+    DeregisterTaskDefinitionInput: DeregisterTaskDefinitionRequest {
+        0 req task_definition: String,
+    }
+    DeregisterTaskDefinitionOutput: DeregisterTaskDefinitionResponse {
+        0 opt task_definition: TaskDefinition,
+    }
+    DescribeCapacityProvidersInput: DescribeCapacityProvidersRequest {
+        0 opt capacity_providers: Vec<String>,
+        1 opt cluster: String,
+        2 opt include: Vec<String>,
+        3 opt max_results: i32,
+        4 opt next_token: String,
+    }
+    DescribeCapacityProvidersOutput: DescribeCapacityProvidersResponse {
+        0 opt capacity_providers: Vec<CapacityProvider>,
+        1 opt failures: Vec<Failure>,
+        2 opt next_token: String,
+    }
+    DescribeClustersInput: DescribeClustersRequest {
+        0 opt clusters: Vec<String>,
+        1 opt include: Vec<String>,
+    }
+    DescribeClustersOutput: DescribeClustersResponse {
+        0 opt clusters: Vec<Cluster>,
+        1 opt failures: Vec<Failure>,
+    }
+    DescribeContainerInstancesInput: DescribeContainerInstancesRequest {
+        0 opt cluster: String,
+        1 req container_instances: Vec<String>,
+        2 opt include: Vec<String>,
+    }
+    DescribeContainerInstancesOutput: DescribeContainerInstancesResponse {
+        0 opt container_instances: Vec<ContainerInstance>,
+        1 opt failures: Vec<Failure>,
+    }
+    DescribeDaemonDeploymentsInput: DescribeDaemonDeploymentsRequest {
+        0 req daemon_deployment_arns: Vec<String>,
+    }
+    DescribeDaemonDeploymentsOutput: DescribeDaemonDeploymentsResponse {
+        0 opt failures: Vec<Failure>,
+        1 opt daemon_deployments: Vec<DaemonDeployment>,
+    }
+    DescribeDaemonInput: DescribeDaemonRequest {
+        0 req daemon_arn: String,
+    }
+    DescribeDaemonOutput: DescribeDaemonResponse {
+        0 opt daemon: DaemonDetail,
+    }
+    DescribeDaemonRevisionsInput: DescribeDaemonRevisionsRequest {
+        0 req daemon_revision_arns: Vec<String>,
+    }
+    DescribeDaemonRevisionsOutput: DescribeDaemonRevisionsResponse {
+        0 opt daemon_revisions: Vec<DaemonRevision>,
+        1 opt failures: Vec<Failure>,
+    }
+    DescribeDaemonTaskDefinitionInput: DescribeDaemonTaskDefinitionRequest {
+        0 req daemon_task_definition: String,
+    }
+    DescribeDaemonTaskDefinitionOutput: DescribeDaemonTaskDefinitionResponse {
+        0 opt daemon_task_definition: DaemonTaskDefinition,
+    }
+    DescribeExpressGatewayServiceInput: DescribeExpressGatewayServiceRequest {
+        0 req service_arn: String,
+        1 opt include: Vec<String>,
+    }
+    DescribeExpressGatewayServiceOutput: DescribeExpressGatewayServiceResponse {
+        0 opt service: ECSExpressGatewayService,
+    }
+    DescribeGatewayAlbConfiguration: DescribeGatewayAlbConfiguration {
+        0 opt network_configuration: GatewayElbNetworkConfiguration,
+        1 opt scheme: String,
+        2 opt access_logs: GatewayElbAccessLogConfiguration,
+        3 opt web_acl_arn: String,
+        4 opt port: i32,
+        5 opt protocol: String,
+        6 opt max_alb_count: i32,
+        7 opt current_alb_count: i32,
+        8 opt http_desync: String,
+        9 opt test_traffic_rules: GatewayAlbTestTrafficRules,
+    }
+    DescribeGatewayConfiguration: DescribeGatewayConfiguration {
+        0 opt host_shared_alb: DescribeGatewayAlbConfiguration,
+    }
+    DescribeGatewayInput: DescribeGatewayRequest {
+        0 req gateway: String,
+    }
+    DescribeGatewayResourcesInput: DescribeGatewayResourcesRequest {
+        0 req gateway: String,
+        1 opt max_results: i32,
+        2 opt next_token: String,
+    }
+    DescribeGatewayResourcesOutput: DescribeGatewayResourcesResponse {
+        0 opt gateway_resources: GatewayResources,
+        1 opt next_token: String,
+    }
+    DescribeGatewayOutput: DescribeGatewayResponse {
+        0 opt gateway: Gateway,
+    }
+    DescribeGatewayRouteInput: DescribeGatewayRouteRequest {
+        0 req gateway_route_arn: String,
+    }
+    DescribeGatewayRouteOutput: DescribeGatewayRouteResponse {
+        0 opt gateway_route: GatewayRoute,
+    }
+    DescribeServiceDeploymentsInput: DescribeServiceDeploymentsRequest {
+        0 req service_deployment_arns: Vec<String>,
+    }
+    DescribeServiceDeploymentsOutput: DescribeServiceDeploymentsResponse {
+        0 opt service_deployments: Vec<ServiceDeployment>,
+        1 opt failures: Vec<Failure>,
+    }
+    DescribeServiceRevisionsInput: DescribeServiceRevisionsRequest {
+        0 req service_revision_arns: Vec<String>,
+    }
+    DescribeServiceRevisionsOutput: DescribeServiceRevisionsResponse {
+        0 opt service_revisions: Vec<ServiceRevision>,
+        1 opt failures: Vec<Failure>,
+    }
+    DescribeServicesInput: DescribeServicesRequest {
+        0 opt cluster: String,
+        1 req services: Vec<String>,
+        2 opt include: Vec<String>,
+    }
+    DescribeServicesOutput: DescribeServicesResponse {
+        0 opt services: Vec<Service>,
+        1 opt failures: Vec<Failure>,
+    }
+    DescribeTaskDefinitionInput: DescribeTaskDefinitionRequest {
+        0 req task_definition: String,
+        1 opt include: Vec<String>,
+    }
+    DescribeTaskDefinitionOutput: DescribeTaskDefinitionResponse {
+        0 opt task_definition: TaskDefinition,
+        1 opt tags: Vec<Tag>,
+    }
+    DescribeTaskSetsInput: DescribeTaskSetsRequest {
+        0 req cluster: String,
+        1 req service: String,
+        2 opt task_sets: Vec<String>,
+        3 opt include: Vec<String>,
+    }
+    DescribeTaskSetsOutput: DescribeTaskSetsResponse {
+        0 opt task_sets: Vec<TaskSet>,
+        1 opt failures: Vec<Failure>,
+    }
+    DescribeTasksInput: DescribeTasksRequest {
+        0 opt cluster: String,
+        1 req tasks: Vec<String>,
+        2 opt include: Vec<String>,
+    }
+    DescribeTasksOutput: DescribeTasksResponse {
+        0 opt tasks: Vec<Task>,
+        1 opt failures: Vec<Failure>,
+    }
+    Device: Device {
+        0 req host_path: String,
+        1 opt container_path: String,
+        2 opt permissions: Vec<String>,
+    }
+    DisassociateGatewayFromClusterInput: DisassociateGatewayFromClusterRequest {
+        0 req gateway: String,
+        1 req cluster: String,
+    }
+    DisassociateGatewayFromClusterOutput: DisassociateGatewayFromClusterResponse {
+        0 opt gateway_arn: String,
+        1 opt cluster_arn: String,
+        2 opt status: String,
+    }
+    DiscoverPollEndpointInput: DiscoverPollEndpointRequest {
+        0 opt container_instance: String,
+        1 opt cluster: String,
+    }
+    DiscoverPollEndpointOutput: DiscoverPollEndpointResponse {
+        0 opt endpoint: String,
+        1 opt telemetry_endpoint: String,
+        2 opt service_connect_endpoint: String,
+    }
+    DockerVolumeConfiguration: DockerVolumeConfiguration {
+        0 opt scope: String,
+        1 opt autoprovision: bool,
+        2 opt driver: String,
+        3 opt driver_opts: BTreeMap<String, String>,
+        4 opt labels: BTreeMap<String, String>,
+    }
+    EBSTagSpecification: EBSTagSpecification {
+        0 req resource_type: String,
+        1 opt tags: Vec<Tag>,
+        2 opt propagate_tags: String,
+    }
+    ECSExpressGatewayService: ECSExpressGatewayService {
+        0 opt cluster: String,
+        1 opt service_name: String,
+        2 opt service_arn: String,
+        3 opt infrastructure_role_arn: String,
+        4 opt status: ExpressGatewayServiceStatus,
+        5 opt current_deployment: String,
+        6 opt active_configurations: Vec<ExpressGatewayServiceConfiguration>,
+        7 opt tags: Vec<Tag>,
+        8 opt created_at: Timestamp,
+        9 opt updated_at: Timestamp,
+    }
+    ECSManagedResources: ECSManagedResources {
+        0 opt ingress_paths: Vec<ManagedIngressPath>,
+        1 opt auto_scaling: ManagedAutoScaling,
+        2 opt metric_alarms: Vec<ManagedMetricAlarm>,
+        3 opt service_security_groups: Vec<ManagedSecurityGroup>,
+        4 opt log_groups: Vec<ManagedLogGroup>,
+        5 opt gateway_connections: Vec<GatewayConnection>,
+    }
+    EFSAuthorizationConfig: EFSAuthorizationConfig {
+        0 opt access_point_id: String,
+        1 opt iam: String,
+    }
+    EFSVolumeConfiguration: EFSVolumeConfiguration {
+        0 req file_system_id: String,
+        1 opt root_directory: String,
+        2 opt transit_encryption: String,
+        3 opt transit_encryption_port: i32,
+        4 opt authorization_config: EFSAuthorizationConfig,
+    }
+    ElbGatewayResources: ElbGatewayResources {
+        0 opt load_balancer_arn: String,
+        1 opt listener_arn: String,
+        2 opt security_group: String,
+        3 opt gateway_route_arns: Vec<String>,
+    }
+    EnvironmentFile: EnvironmentFile {
+        0 req value: String,
+        1 req r#type: String,
+    }
+    EphemeralStorage: EphemeralStorage {
+        0 req size_in_gib: i32,
+    }
+    ExecuteCommandConfiguration: ExecuteCommandConfiguration {
+        0 opt kms_key_id: String,
+        1 opt logging: String,
+        2 opt log_configuration: ExecuteCommandLogConfiguration,
+    }
+    ExecuteCommandLogConfiguration: ExecuteCommandLogConfiguration {
+        0 opt cloud_watch_log_group_name: String,
+        1 opt cloud_watch_encryption_enabled: bool,
+        2 opt s3_bucket_name: String,
+        3 opt s3_encryption_enabled: bool,
+        4 opt s3_key_prefix: String,
+    }
+    ExecuteCommandInput: ExecuteCommandRequest {
+        0 opt cluster: String,
+        1 opt container: String,
+        2 req command: String,
+        3 req interactive: bool,
+        4 req task: String,
+    }
+    ExecuteCommandOutput: ExecuteCommandResponse {
+        0 opt cluster_arn: String,
+        1 opt container_arn: String,
+        2 opt container_name: String,
+        3 opt interactive: bool,
+        4 opt session: Session,
+        5 opt task_arn: String,
+    }
+    ExpressGatewayContainer: ExpressGatewayContainer {
+        0 req image: String,
+        1 opt container_port: i32,
+        2 opt aws_logs_configuration: ExpressGatewayServiceAwsLogsConfiguration,
+        3 opt repository_credentials: ExpressGatewayRepositoryCredentials,
+        4 opt command: Vec<String>,
+        5 opt environment: Vec<KeyValuePair>,
+        6 opt secrets: Vec<Secret>,
+    }
+    ExpressGatewayRepositoryCredentials: ExpressGatewayRepositoryCredentials {
+        0 opt credentials_parameter: String,
+    }
+    ExpressGatewayScalingTarget: ExpressGatewayScalingTarget {
+        0 opt min_task_count: i32,
+        1 opt max_task_count: i32,
+        2 opt auto_scaling_metric: String,
+        3 opt auto_scaling_target_value: i32,
+    }
+    ExpressGatewayServiceAwsLogsConfiguration: ExpressGatewayServiceAwsLogsConfiguration {
+        0 req log_group: String,
+        1 req log_stream_prefix: String,
+    }
+    ExpressGatewayServiceConfiguration: ExpressGatewayServiceConfiguration {
+        0 opt service_revision_arn: String,
+        1 opt execution_role_arn: String,
+        2 opt task_role_arn: String,
+        3 opt task_definition_arn: String,
+        4 opt cpu: String,
+        5 opt memory: String,
+        6 opt cpu_architecture: String,
+        7 opt network_configuration: ExpressGatewayServiceNetworkConfiguration,
+        8 opt health_check_path: String,
+        9 opt primary_container: ExpressGatewayContainer,
+        10 opt scaling_target: ExpressGatewayScalingTarget,
+        11 opt ingress_paths: Vec<IngressPathSummary>,
+        12 opt created_at: Timestamp,
+    }
+    ExpressGatewayServiceNetworkConfiguration: ExpressGatewayServiceNetworkConfiguration {
+        0 opt security_groups: Vec<String>,
+        1 opt subnets: Vec<String>,
+    }
+    ExpressGatewayServiceStatus: ExpressGatewayServiceStatus {
+        0 opt status_code: String,
+        1 opt status_reason: String,
+    }
+    FSxWindowsFileServerAuthorizationConfig: FSxWindowsFileServerAuthorizationConfig {
+        0 req credentials_parameter: String,
+        1 req domain: String,
+    }
+    FSxWindowsFileServerVolumeConfiguration: FSxWindowsFileServerVolumeConfiguration {
+        0 req file_system_id: String,
+        1 req root_directory: String,
+        2 req authorization_config: FSxWindowsFileServerAuthorizationConfig,
+    }
+    Failure: Failure {
+        0 opt arn: String,
+        1 opt reason: String,
+        2 opt detail: String,
+    }
+    FirelensConfiguration: FirelensConfiguration {
+        0 req r#type: String,
+        1 opt options: BTreeMap<String, String>,
+    }
+    Gateway: Gateway {
+        0 opt gateway_arn: String,
+        1 opt name: String,
+        2 opt status: String,
+        3 opt status_reason: String,
+        4 opt failures: Vec<GatewayResourceFailure>,
+        5 opt infrastructure_role_arn: String,
+        6 opt deletion_protection: bool,
+        7 opt configuration: DescribeGatewayConfiguration,
+        8 opt access_type: String,
+        9 opt propagate_tags: String,
+        10 opt tags: Vec<Tag>,
+        11 opt created_at: Timestamp,
+        12 opt updated_at: Timestamp,
+    }
+    GatewayAlbTestTrafficRules: GatewayAlbTestTrafficRules {
+        0 opt header: GatewayTestTrafficHeader,
+    }
+    GatewayClusterAssociationSummary: GatewayClusterAssociationSummary {
+        0 opt gateway_arn: String,
+        1 opt cluster_arn: String,
+        2 opt status: String,
+    }
+    GatewayConfiguration: GatewayConfiguration {
+        0 opt host_shared_alb: HostSharedAlbConfiguration,
+    }
+    GatewayConnection: GatewayConnection {
+        0 opt gateway_arn: String,
+        1 opt gateway_route_arn: String,
+        2 opt port_name: String,
+        3 opt service_url: String,
+        4 opt access_type: String,
+        5 opt status: String,
+        6 opt resources: GatewayConnectionResources,
+    }
+    GatewayConnectionAlbResources: GatewayConnectionAlbResources {
+        0 opt acm_certificate_arn: String,
+        1 opt load_balancer_arn: String,
+        2 opt load_balancer_security_group_arns: Vec<String>,
+        3 opt listener_arn: String,
+        4 opt listener_rule_arn: String,
+        5 opt test_listener_rule_arn: String,
+        6 opt target_group_arn: String,
+        7 opt alternate_target_group_arn: String,
+    }
+    GatewayConnectionResources: GatewayConnectionResources {
+        0 opt host_shared_alb: Vec<GatewayConnectionAlbResources>,
+    }
+    GatewayConnector: GatewayConnector {
+        0 req port_name: String,
+        1 opt health_check: GatewayConnectorHealthCheck,
+        2 opt filters: GatewayConnectorFilters,
+        3 opt deregistration_delay: GatewayConnectorDeregistrationDelay,
+    }
+    GatewayConnectorDeregistrationDelay: GatewayConnectorDeregistrationDelay {
+        0 opt timeout_seconds: i32,
+    }
+    GatewayConnectorFilters: GatewayConnectorFilters {
+        0 opt access_types: Vec<String>,
+    }
+    GatewayConnectorHealthCheck: GatewayConnectorHealthCheck {
+        0 opt health_check_protocol: String,
+        1 opt health_check_port: i32,
+        2 opt health_check_path: String,
+        3 opt health_check_timeout_seconds: i32,
+        4 opt health_check_interval_seconds: i32,
+        5 opt healthy_threshold_count: i32,
+        6 opt unhealthy_threshold_count: i32,
+        7 opt matcher: GatewayConnectorHealthCheckMatcher,
+    }
+    GatewayConnectorHealthCheckMatcher: GatewayConnectorHealthCheckMatcher {
+        0 opt http_code: String,
+        1 opt grpc_code: String,
+    }
+    GatewayElbAccessLogConfiguration: GatewayElbAccessLogConfiguration {
+        0 opt destination: GatewayElbAccessLogDestination,
+    }
+    GatewayElbAccessLogDestination: GatewayElbAccessLogDestination {
+        0 opt s3: GatewayElbAccessLogS3Destination,
+    }
+    GatewayElbAccessLogS3Destination: GatewayElbAccessLogS3Destination {
+        0 req bucket: String,
+        1 opt prefix: String,
+    }
+    GatewayElbNetworkConfiguration: GatewayElbNetworkConfiguration {
+        0 opt inbound_security_group: String,
+        1 opt subnets: Vec<String>,
+        2 opt ip_address_type: String,
+    }
+    GatewayInfrastructureResources: GatewayInfrastructureResources {
+        0 opt host_shared_alb: Vec<ElbGatewayResources>,
+    }
+    GatewayOperationError: GatewayOperationError {
+        0 opt operation: String,
+        1 opt code: String,
+        2 opt message: String,
+    }
+    GatewayResourceFailure: GatewayResourceFailure {
+        0 opt arn: String,
+        1 opt errors: Vec<GatewayOperationError>,
+    }
+    GatewayResources: GatewayResources {
+        0 opt gateway_arn: String,
+        1 opt resources: GatewayInfrastructureResources,
+    }
+    GatewayRoute: GatewayRoute {
+        0 opt gateway_route_arn: String,
+        1 opt service_arn: String,
+        2 opt service_container_port_name: String,
+        3 opt status: String,
+        4 opt service_url: String,
+        5 opt resources: GatewayRouteResources,
+    }
+    GatewayRouteAlbResources: GatewayRouteAlbResources {
+        0 opt acm_certificate_arn: String,
+        1 opt load_balancer_arn: String,
+        2 opt listener_arn: String,
+        3 opt listener_rule_arn: String,
+        4 opt test_listener_rule_arns: Vec<String>,
+        5 opt load_balancer_security_groups: Vec<GatewayRouteLoadBalancerSecurityGroup>,
+        6 opt service_security_group_arn: String,
+    }
+    GatewayRouteLoadBalancerSecurityGroup: GatewayRouteLoadBalancerSecurityGroup {
+        0 opt arn: String,
+        1 opt rule_arns: Vec<String>,
+    }
+    GatewayRouteResources: GatewayRouteResources {
+        0 opt host_shared_alb: Vec<GatewayRouteAlbResources>,
+    }
+    GatewayRouteSummary: GatewayRouteSummary {
+        0 opt gateway_route_arn: String,
+        1 opt gateway_arn: String,
+        2 opt cluster_arn: String,
+        3 opt service_arn: String,
+        4 opt service_container_port_name: String,
+        5 opt status: String,
+    }
+    GatewaySummary: GatewaySummary {
+        0 opt gateway_arn: String,
+        1 opt name: String,
+        2 opt status: String,
+        3 opt created_at: Timestamp,
+    }
+    GatewayTestTrafficHeader: GatewayTestTrafficHeader {
+        0 req name: String,
+        1 req values: Vec<String>,
+    }
+    GetTaskProtectionInput: GetTaskProtectionRequest {
+        0 req cluster: String,
+        1 opt tasks: Vec<String>,
+    }
+    GetTaskProtectionOutput: GetTaskProtectionResponse {
+        0 opt protected_tasks: Vec<ProtectedTask>,
+        1 opt failures: Vec<Failure>,
+    }
+    GpuDevice: GpuDevice {
+        0 opt gpu_id: String,
+        1 opt sharing_mode: String,
+        2 opt total_memory_in_mib: i32,
+        3 opt remaining_memory_in_mib: i32,
+        4 opt container_count: i32,
+    }
+    HealthCheck: HealthCheck {
+        0 req command: Vec<String>,
+        1 opt interval: i32,
+        2 opt timeout: i32,
+        3 opt retries: i32,
+        4 opt start_period: i32,
+    }
+    HostEntry: HostEntry {
+        0 req hostname: String,
+        1 req ip_address: String,
+    }
+    HostSharedAlbConfiguration: HostSharedAlbConfiguration {
+        0 opt network_configuration: GatewayElbNetworkConfiguration,
+        1 opt scheme: String,
+        2 opt web_acl_arn: String,
+        3 opt access_logs: GatewayElbAccessLogConfiguration,
+        4 opt port: i32,
+        5 opt protocol: String,
+        6 opt max_alb_count: i32,
+        7 opt http_desync: String,
+        8 opt test_traffic_rules: GatewayAlbTestTrafficRules,
+    }
+    HostVolumeProperties: HostVolumeProperties {
+        0 opt source_path: String,
+    }
+    InferenceAccelerator: InferenceAccelerator {
+        0 req device_name: String,
+        1 req device_type: String,
+    }
+    InferenceAcceleratorOverride: InferenceAcceleratorOverride {
+        0 opt device_name: String,
+        1 opt device_type: String,
+    }
+    InfrastructureOptimization: InfrastructureOptimization {
+        0 opt scale_in_after: i32,
+    }
+    IngressPathSummary: IngressPathSummary {
+        0 opt access_type: String,
+        1 opt endpoint: String,
+    }
+    InstanceHealthCheckResult: InstanceHealthCheckResult {
+        0 opt r#type: String,
+        1 opt status: String,
+        2 opt status_reason: String,
+        3 opt last_updated: Timestamp,
+        4 opt last_status_change: Timestamp,
+    }
+    InstanceLaunchTemplate: InstanceLaunchTemplate {
+        0 req ec2_instance_profile_arn: String,
+        1 req network_configuration: ManagedInstancesNetworkConfiguration,
+        2 opt storage_configuration: ManagedInstancesStorageConfiguration,
+        3 opt local_storage_configuration: ManagedInstancesLocalStorageConfiguration,
+        4 opt monitoring: String,
+        5 opt capacity_option_type: String,
+        6 opt instance_metadata_tags_propagation: bool,
+        7 opt instance_requirements: InstanceRequirementsRequest,
+        8 opt fips_enabled: bool,
+        9 opt capacity_reservations: CapacityReservationRequest,
+        10 opt nitro_enclaves_enabled: bool,
+    }
+    InstanceLaunchTemplateUpdate: InstanceLaunchTemplateUpdate {
+        0 opt ec2_instance_profile_arn: String,
+        1 opt network_configuration: ManagedInstancesNetworkConfiguration,
+        2 opt storage_configuration: ManagedInstancesStorageConfiguration,
+        3 opt instance_metadata_tags_propagation: bool,
+        4 opt local_storage_configuration: ManagedInstancesLocalStorageConfiguration,
+        5 opt monitoring: String,
+        6 opt instance_requirements: InstanceRequirementsRequest,
+        7 opt capacity_reservations: CapacityReservationRequest,
+    }
+    InstanceRequirementsRequest: InstanceRequirementsRequest {
+        0 req vcpu_count: VCpuCountRangeRequest,
+        1 req memory_mib: MemoryMiBRequest,
+        2 opt cpu_manufacturers: Vec<String>,
+        3 opt memory_gib_per_v_cpu: MemoryGiBPerVCpuRequest,
+        4 opt excluded_instance_types: Vec<String>,
+        5 opt instance_generations: Vec<String>,
+        6 opt spot_max_price_percentage_over_lowest_price: i32,
+        7 opt on_demand_max_price_percentage_over_lowest_price: i32,
+        8 opt bare_metal: String,
+        9 opt burstable_performance: String,
+        10 opt require_hibernate_support: bool,
+        11 opt network_interface_count: NetworkInterfaceCountRequest,
+        12 opt local_storage: String,
+        13 opt local_storage_types: Vec<String>,
+        14 opt total_local_storage_gb: TotalLocalStorageGBRequest,
+        15 opt baseline_ebs_bandwidth_mbps: BaselineEbsBandwidthMbpsRequest,
+        16 opt accelerator_types: Vec<String>,
+        17 opt accelerator_count: AcceleratorCountRequest,
+        18 opt accelerator_manufacturers: Vec<String>,
+        19 opt accelerator_names: Vec<String>,
+        20 opt accelerator_total_memory_mib: AcceleratorTotalMemoryMiBRequest,
+        21 opt network_bandwidth_gbps: NetworkBandwidthGbpsRequest,
+        22 opt allowed_instance_types: Vec<String>,
+        23 opt max_spot_price_as_percentage_of_optimal_on_demand_price: i32,
+    }
+    KernelCapabilities: KernelCapabilities {
+        0 opt add: Vec<String>,
+        1 opt drop: Vec<String>,
+    }
+    KeyValuePair: KeyValuePair {
+        0 opt name: String,
+        1 opt value: String,
+    }
+    LinearConfiguration: LinearConfiguration {
+        0 opt step_percent: f64,
+        1 opt step_bake_time_in_minutes: i32,
+    }
+    LinuxParameters: LinuxParameters {
+        0 opt capabilities: KernelCapabilities,
+        1 opt devices: Vec<Device>,
+        2 opt init_process_enabled: bool,
+        3 opt shared_memory_size: i32,
+        4 opt tmpfs: Vec<Tmpfs>,
+        5 opt max_swap: i32,
+        6 opt swappiness: i32,
+    }
+    ListAccountSettingsInput: ListAccountSettingsRequest {
+        0 opt name: String,
+        1 opt value: String,
+        2 opt principal_arn: String,
+        3 opt effective_settings: bool,
+        4 opt next_token: String,
+        5 opt max_results: i32,
+    }
+    ListAccountSettingsOutput: ListAccountSettingsResponse {
+        0 opt settings: Vec<Setting>,
+        1 opt next_token: String,
+    }
+    ListAttributesInput: ListAttributesRequest {
+        0 opt cluster: String,
+        1 req target_type: String,
+        2 opt attribute_name: String,
+        3 opt attribute_value: String,
+        4 opt next_token: String,
+        5 opt max_results: i32,
+    }
+    ListAttributesOutput: ListAttributesResponse {
+        0 opt attributes: Vec<Attribute>,
+        1 opt next_token: String,
+    }
+    ListClustersInput: ListClustersRequest {
+        0 opt next_token: String,
+        1 opt max_results: i32,
+    }
+    ListClustersOutput: ListClustersResponse {
+        0 opt cluster_arns: Vec<String>,
+        1 opt next_token: String,
+    }
+    ListContainerInstancesInput: ListContainerInstancesRequest {
+        0 opt cluster: String,
+        1 opt filter: String,
+        2 opt next_token: String,
+        3 opt max_results: i32,
+        4 opt status: String,
+    }
+    ListContainerInstancesOutput: ListContainerInstancesResponse {
+        0 opt container_instance_arns: Vec<String>,
+        1 opt next_token: String,
+    }
+    ListDaemonDeploymentsInput: ListDaemonDeploymentsRequest {
+        0 req daemon_arn: String,
+        1 opt status: Vec<String>,
+        2 opt created_at: CreatedAt,
+        3 opt max_results: i32,
+        4 opt next_token: String,
+    }
+    ListDaemonDeploymentsOutput: ListDaemonDeploymentsResponse {
+        0 opt next_token: String,
+        1 opt daemon_deployments: Vec<DaemonDeploymentSummary>,
+    }
+    ListDaemonTaskDefinitionsInput: ListDaemonTaskDefinitionsRequest {
+        0 opt family_prefix: String,
+        1 opt family: String,
+        2 opt revision: String,
+        3 opt status: String,
+        4 opt sort: String,
+        5 opt next_token: String,
+        6 opt max_results: i32,
+    }
+    ListDaemonTaskDefinitionsOutput: ListDaemonTaskDefinitionsResponse {
+        0 opt daemon_task_definitions: Vec<DaemonTaskDefinitionSummary>,
+        1 opt next_token: String,
+    }
+    ListDaemonsInput: ListDaemonsRequest {
+        0 opt cluster_arn: String,
+        1 opt capacity_provider_arns: Vec<String>,
+        2 opt max_results: i32,
+        3 opt next_token: String,
+    }
+    ListDaemonsOutput: ListDaemonsResponse {
+        0 opt daemon_summaries_list: Vec<DaemonSummary>,
+        1 opt next_token: String,
+    }
+    ListGatewayClusterAssociationsInput: ListGatewayClusterAssociationsRequest {
+        0 opt gateway: String,
+        1 opt cluster: String,
+        2 opt status: Vec<String>,
+        3 opt max_results: i32,
+        4 opt next_token: String,
+    }
+    ListGatewayClusterAssociationsOutput: ListGatewayClusterAssociationsResponse {
+        0 opt gateway_cluster_associations: Vec<GatewayClusterAssociationSummary>,
+        1 opt next_token: String,
+    }
+    ListGatewayRoutesInput: ListGatewayRoutesRequest {
+        0 opt gateway: String,
+        1 opt cluster: String,
+        2 opt service: String,
+        3 opt service_container_port_name: String,
+        4 opt status: Vec<String>,
+        5 opt max_results: i32,
+        6 opt next_token: String,
+    }
+    ListGatewayRoutesOutput: ListGatewayRoutesResponse {
+        0 opt gateway_routes: Vec<GatewayRouteSummary>,
+        1 opt next_token: String,
+    }
+    ListGatewaysInput: ListGatewaysRequest {
+        0 opt names: Vec<String>,
+        1 opt status: Vec<String>,
+        2 opt max_results: i32,
+        3 opt next_token: String,
+    }
+    ListGatewaysOutput: ListGatewaysResponse {
+        0 opt gateways: Vec<GatewaySummary>,
+        1 opt next_token: String,
+    }
+    ListServiceDeploymentsInput: ListServiceDeploymentsRequest {
+        0 req service: String,
+        1 opt cluster: String,
+        2 opt status: Vec<String>,
+        3 opt created_at: CreatedAt,
+        4 opt next_token: String,
+        5 opt max_results: i32,
+    }
+    ListServiceDeploymentsOutput: ListServiceDeploymentsResponse {
+        0 opt service_deployments: Vec<ServiceDeploymentBrief>,
+        1 opt next_token: String,
+    }
+    ListServicesByNamespaceInput: ListServicesByNamespaceRequest {
+        0 req namespace: String,
+        1 opt next_token: String,
+        2 opt max_results: i32,
+    }
+    ListServicesByNamespaceOutput: ListServicesByNamespaceResponse {
+        0 opt service_arns: Vec<String>,
+        1 opt next_token: String,
+    }
+    ListServicesInput: ListServicesRequest {
+        0 opt cluster: String,
+        1 opt next_token: String,
+        2 opt max_results: i32,
+        3 opt launch_type: String,
+        4 opt scheduling_strategy: String,
+        5 opt resource_management_type: String,
+    }
+    ListServicesOutput: ListServicesResponse {
+        0 opt service_arns: Vec<String>,
+        1 opt next_token: String,
+    }
+    ListTagsForResourceInput: ListTagsForResourceRequest {
+        0 req resource_arn: String,
+    }
+    ListTagsForResourceOutput: ListTagsForResourceResponse {
+        0 opt tags: Vec<Tag>,
+    }
+    ListTaskDefinitionFamiliesInput: ListTaskDefinitionFamiliesRequest {
+        0 opt family_prefix: String,
+        1 opt status: String,
+        2 opt next_token: String,
+        3 opt max_results: i32,
+    }
+    ListTaskDefinitionFamiliesOutput: ListTaskDefinitionFamiliesResponse {
+        0 opt families: Vec<String>,
+        1 opt next_token: String,
+    }
+    ListTaskDefinitionsInput: ListTaskDefinitionsRequest {
+        0 opt family_prefix: String,
+        1 opt status: String,
+        2 opt sort: String,
+        3 opt next_token: String,
+        4 opt max_results: i32,
+    }
+    ListTaskDefinitionsOutput: ListTaskDefinitionsResponse {
+        0 opt task_definition_arns: Vec<String>,
+        1 opt next_token: String,
+    }
+    ListTasksInput: ListTasksRequest {
+        0 opt cluster: String,
+        1 opt container_instance: String,
+        2 opt family: String,
+        3 opt next_token: String,
+        4 opt max_results: i32,
+        5 opt started_by: String,
+        6 opt service_name: String,
+        7 opt desired_status: String,
+        8 opt launch_type: String,
+        9 opt daemon_name: String,
+    }
+    ListTasksOutput: ListTasksResponse {
+        0 opt task_arns: Vec<String>,
+        1 opt next_token: String,
+    }
+    LoadBalancer: LoadBalancer {
+        0 opt target_group_arn: String,
+        1 opt load_balancer_name: String,
+        2 opt container_name: String,
+        3 opt container_port: i32,
+        4 opt advanced_configuration: AdvancedConfiguration,
+    }
+    LogConfiguration: LogConfiguration {
+        0 req log_driver: String,
+        1 opt options: BTreeMap<String, String>,
+        2 opt secret_options: Vec<Secret>,
+    }
+    LogDriverVolumeConfiguration: LogDriverVolumeConfiguration {
+        0 req driver: String,
+    }
+    ManagedAgent: ManagedAgent {
+        0 opt last_started_at: Timestamp,
+        1 opt name: String,
+        2 opt reason: String,
+        3 opt last_status: String,
+    }
+    ManagedAgentStateChange: ManagedAgentStateChange {
+        0 req container_name: String,
+        1 req managed_agent_name: String,
+        2 req status: String,
+        3 opt reason: String,
+    }
+    ManagedApplicationAutoScalingPolicy: ManagedApplicationAutoScalingPolicy {
+        0 opt arn: String,
+        1 opt status: String,
+        2 opt status_reason: String,
+        3 opt updated_at: Timestamp,
+        4 opt policy_type: String,
+        5 opt target_value: f64,
+        6 opt metric: String,
+    }
+    ManagedAutoScaling: ManagedAutoScaling {
+        0 opt scalable_target: ManagedScalableTarget,
+        1 opt application_auto_scaling_policies: Vec<ManagedApplicationAutoScalingPolicy>,
+    }
+    ManagedCertificate: ManagedCertificate {
+        0 opt arn: String,
+        1 opt status: String,
+        2 opt status_reason: String,
+        3 opt updated_at: Timestamp,
+        4 opt domain_name: String,
+    }
+    ManagedIngressPath: ManagedIngressPath {
+        0 opt access_type: String,
+        1 opt endpoint: String,
+        2 opt load_balancer: ManagedLoadBalancer,
+        3 opt load_balancer_security_groups: Vec<ManagedSecurityGroup>,
+        4 opt certificate: ManagedCertificate,
+        5 opt listener: ManagedListener,
+        6 opt rule: ManagedListenerRule,
+        7 opt target_groups: Vec<ManagedTargetGroup>,
+    }
+    ManagedInstancesLocalStorageConfiguration: ManagedInstancesLocalStorageConfiguration {
+        0 opt use_local_storage: bool,
+    }
+    ManagedInstancesNetworkConfiguration: ManagedInstancesNetworkConfiguration {
+        0 opt subnets: Vec<String>,
+        1 opt security_groups: Vec<String>,
+    }
+    ManagedInstancesProvider: ManagedInstancesProvider {
+        0 opt infrastructure_role_arn: String,
+        1 opt instance_launch_template: InstanceLaunchTemplate,
+        2 opt propagate_tags: String,
+        3 opt infrastructure_optimization: InfrastructureOptimization,
+        4 opt auto_repair_configuration: AutoRepairConfiguration,
+    }
+    ManagedInstancesStorageConfiguration: ManagedInstancesStorageConfiguration {
+        0 opt storage_size_gib: i32,
+    }
+    ManagedListener: ManagedListener {
+        0 opt arn: String,
+        1 opt status: String,
+        2 opt status_reason: String,
+        3 opt updated_at: Timestamp,
+    }
+    ManagedListenerRule: ManagedListenerRule {
+        0 opt arn: String,
+        1 opt status: String,
+        2 opt status_reason: String,
+        3 opt updated_at: Timestamp,
+    }
+    ManagedLoadBalancer: ManagedLoadBalancer {
+        0 opt arn: String,
+        1 opt status: String,
+        2 opt status_reason: String,
+        3 opt updated_at: Timestamp,
+        4 opt scheme: String,
+        5 opt subnet_ids: Vec<String>,
+        6 opt security_group_ids: Vec<String>,
+    }
+    ManagedLogGroup: ManagedLogGroup {
+        0 opt arn: String,
+        1 opt status: String,
+        2 opt status_reason: String,
+        3 opt updated_at: Timestamp,
+        4 opt log_group_name: String,
+    }
+    ManagedMetricAlarm: ManagedMetricAlarm {
+        0 opt arn: String,
+        1 opt status: String,
+        2 opt status_reason: String,
+        3 opt updated_at: Timestamp,
+    }
+    ManagedScalableTarget: ManagedScalableTarget {
+        0 opt arn: String,
+        1 opt status: String,
+        2 opt status_reason: String,
+        3 opt updated_at: Timestamp,
+        4 opt min_capacity: i32,
+        5 opt max_capacity: i32,
+    }
+    ManagedScaling: ManagedScaling {
+        0 opt status: String,
+        1 opt target_capacity: i32,
+        2 opt minimum_scaling_step_size: i32,
+        3 opt maximum_scaling_step_size: i32,
+        4 opt instance_warmup_period: i32,
+    }
+    ManagedSecurityGroup: ManagedSecurityGroup {
+        0 opt arn: String,
+        1 opt status: String,
+        2 opt status_reason: String,
+        3 opt updated_at: Timestamp,
+    }
+    ManagedStorageConfiguration: ManagedStorageConfiguration {
+        0 opt kms_key_id: String,
+        1 opt fargate_ephemeral_storage_kms_key_id: String,
+    }
+    ManagedTargetGroup: ManagedTargetGroup {
+        0 opt arn: String,
+        1 opt status: String,
+        2 opt status_reason: String,
+        3 opt updated_at: Timestamp,
+        4 opt health_check_path: String,
+        5 opt health_check_port: i32,
+        6 opt port: i32,
+    }
+    MemoryGiBPerVCpuRequest: MemoryGiBPerVCpuRequest {
+        0 opt min: f64,
+        1 opt max: f64,
+    }
+    MemoryMiBRequest: MemoryMiBRequest {
+        0 req min: i32,
+        1 opt max: i32,
+    }
+    MetricConfiguration: MetricConfiguration {
+        0 req metric_names: Vec<String>,
+        1 req resolution_seconds: i32,
+    }
+    MonitoringConfiguration: MonitoringConfiguration {
+        0 opt metric_configurations: Vec<MetricConfiguration>,
+    }
+    MountPoint: MountPoint {
+        0 opt source_volume: String,
+        1 opt container_path: String,
+        2 opt read_only: bool,
+    }
+    NetworkBandwidthGbpsRequest: NetworkBandwidthGbpsRequest {
+        0 opt min: f64,
+        1 opt max: f64,
+    }
+    NetworkBinding: NetworkBinding {
+        0 opt bind_ip: String,
+        1 opt container_port: i32,
+        2 opt host_port: i32,
+        3 opt protocol: String,
+        4 opt container_port_range: String,
+        5 opt host_port_range: String,
+    }
+    NetworkConfiguration: NetworkConfiguration {
+        0 opt awsvpc_configuration: AwsVpcConfiguration,
+    }
+    NetworkInterface: NetworkInterface {
+        0 opt attachment_id: String,
+        1 opt private_ipv4_address: String,
+        2 opt ipv6_address: String,
+    }
+    NetworkInterfaceCountRequest: NetworkInterfaceCountRequest {
+        0 opt min: i32,
+        1 opt max: i32,
+    }
+    NvidiaMpsAllocation: NvidiaMpsAllocation {
+        0 req memory: i32,
+        1 opt max_compute_percent: i32,
+    }
+    PlacementConstraint: PlacementConstraint {
+        0 opt r#type: String,
+        1 opt expression: String,
+    }
+    PlacementStrategy: PlacementStrategy {
+        0 opt r#type: String,
+        1 opt field: String,
+    }
+    PlatformDevice: PlatformDevice {
+        0 req id: String,
+        1 req r#type: String,
+    }
+    PortMapping: PortMapping {
+        0 opt container_port: i32,
+        1 opt host_port: i32,
+        2 opt protocol: String,
+        3 opt name: String,
+        4 opt app_protocol: String,
+        5 opt container_port_range: String,
+    }
+    ProtectedTask: ProtectedTask {
+        0 opt task_arn: String,
+        1 opt protection_enabled: bool,
+        2 opt expiration_date: Timestamp,
+    }
+    ProxyConfiguration: ProxyConfiguration {
+        0 opt r#type: String,
+        1 req container_name: String,
+        2 opt properties: Vec<KeyValuePair>,
+    }
+    PutAccountSettingDefaultInput: PutAccountSettingDefaultRequest {
+        0 req name: String,
+        1 req value: String,
+    }
+    PutAccountSettingDefaultOutput: PutAccountSettingDefaultResponse {
+        0 opt setting: Setting,
+    }
+    PutAccountSettingInput: PutAccountSettingRequest {
+        0 req name: String,
+        1 req value: String,
+        2 opt principal_arn: String,
+    }
+    PutAccountSettingOutput: PutAccountSettingResponse {
+        0 opt setting: Setting,
+    }
+    PutAttributesInput: PutAttributesRequest {
+        0 opt cluster: String,
+        1 req attributes: Vec<Attribute>,
+    }
+    PutAttributesOutput: PutAttributesResponse {
+        0 opt attributes: Vec<Attribute>,
+    }
+    PutClusterCapacityProvidersInput: PutClusterCapacityProvidersRequest {
+        0 req cluster: String,
+        1 req capacity_providers: Vec<String>,
+        2 req default_capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+    }
+    PutClusterCapacityProvidersOutput: PutClusterCapacityProvidersResponse {
+        0 opt cluster: Cluster,
+    }
+    RegisterContainerInstanceInput: RegisterContainerInstanceRequest {
+        0 opt cluster: String,
+        1 opt instance_identity_document: String,
+        2 opt instance_identity_document_signature: String,
+        3 opt total_resources: Vec<Resource>,
+        4 opt version_info: VersionInfo,
+        5 opt container_instance_arn: String,
+        6 opt attributes: Vec<Attribute>,
+        7 opt platform_devices: Vec<PlatformDevice>,
+        8 opt tags: Vec<Tag>,
+    }
+    RegisterContainerInstanceOutput: RegisterContainerInstanceResponse {
+        0 opt container_instance: ContainerInstance,
+    }
+    RegisterDaemonTaskDefinitionInput: RegisterDaemonTaskDefinitionRequest {
+        0 req family: String,
+        1 opt task_role_arn: String,
+        2 opt execution_role_arn: String,
+        3 req container_definitions: Vec<DaemonContainerDefinition>,
+        4 opt cpu: String,
+        5 opt memory: String,
+        6 opt volumes: Vec<DaemonVolume>,
+        7 opt tags: Vec<Tag>,
+        8 opt pid_mode: String,
+        9 opt ipc_mode: String,
+    }
+    RegisterDaemonTaskDefinitionOutput: RegisterDaemonTaskDefinitionResponse {
+        0 opt daemon_task_definition_arn: String,
+    }
+    RegisterTaskDefinitionInput: RegisterTaskDefinitionRequest {
+        0 req family: String,
+        1 opt task_role_arn: String,
+        2 opt execution_role_arn: String,
+        3 opt network_mode: String,
+        4 req container_definitions: Vec<ContainerDefinition>,
+        5 opt volumes: Vec<Volume>,
+        6 opt placement_constraints: Vec<TaskDefinitionPlacementConstraint>,
+        7 opt requires_compatibilities: Vec<String>,
+        8 opt cpu: String,
+        9 opt memory: String,
+        10 opt tags: Vec<Tag>,
+        11 opt pid_mode: String,
+        12 opt ipc_mode: String,
+        13 opt proxy_configuration: ProxyConfiguration,
+        14 opt inference_accelerators: Vec<InferenceAccelerator>,
+        15 opt ephemeral_storage: EphemeralStorage,
+        16 opt runtime_platform: RuntimePlatform,
+        17 opt enable_fault_injection: bool,
+        18 opt trusted_execution_configuration: TrustedExecutionConfiguration,
+    }
+    RegisterTaskDefinitionOutput: RegisterTaskDefinitionResponse {
+        0 opt task_definition: TaskDefinition,
+        1 opt tags: Vec<Tag>,
+    }
+    RepositoryCredentials: RepositoryCredentials {
+        0 req credentials_parameter: String,
+    }
+    ResolvedConfiguration: ResolvedConfiguration {
+        0 opt load_balancers: Vec<ServiceRevisionLoadBalancer>,
+        1 opt vpc_lattice_configurations: Vec<ServiceRevisionVpcLatticeConfiguration>,
+    }
+    Resource: Resource {
+        0 opt name: String,
+        1 opt r#type: String,
+        2 opt double_value: f64,
+        3 opt long_value: i64,
+        4 opt integer_value: i32,
+        5 opt string_set_value: Vec<String>,
+    }
+    ResourceRequirement: ResourceRequirement {
+        0 opt value: String,
+        1 req r#type: String,
+        2 opt sharing_strategy: SharingStrategy,
+    }
+    Rollback: Rollback {
+        0 opt reason: String,
+        1 opt started_at: Timestamp,
+        2 opt service_revision_arn: String,
+    }
+    RunTaskInput: RunTaskRequest {
+        0 opt capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+        1 opt cluster: String,
+        2 opt count: i32,
+        3 opt enable_ecs_managed_tags: bool,
+        4 opt enable_execute_command: bool,
+        5 opt group: String,
+        6 opt launch_type: String,
+        7 opt network_configuration: NetworkConfiguration,
+        8 opt overrides: TaskOverride,
+        9 opt placement_constraints: Vec<PlacementConstraint>,
+        10 opt placement_strategy: Vec<PlacementStrategy>,
+        11 opt platform_version: String,
+        12 opt propagate_tags: String,
+        13 opt reference_id: String,
+        14 opt started_by: String,
+        15 opt tags: Vec<Tag>,
+        16 req task_definition: String,
+        17 opt client_token: String,
+        18 opt volume_configurations: Vec<TaskVolumeConfiguration>,
+    }
+    RunTaskOutput: RunTaskResponse {
+        0 opt tasks: Vec<Task>,
+        1 opt failures: Vec<Failure>,
+    }
+    RuntimePlatform: RuntimePlatform {
+        0 opt cpu_architecture: String,
+        1 opt operating_system_family: String,
+    }
+    RuntimePlatformOverride: RuntimePlatformOverride {
+        0 opt cpu_architecture: String,
+    }
+    S3FilesVolumeConfiguration: S3FilesVolumeConfiguration {
+        0 req file_system_arn: String,
+        1 opt root_directory: String,
+        2 opt transit_encryption_port: i32,
+        3 opt access_point_arn: String,
+    }
+    Scale: Scale {
+        0 opt value: f64,
+        1 opt unit: String,
+    }
+    Secret: Secret {
+        0 req name: String,
+        1 req value_from: String,
+    }
+    Service: Service {
+        0 opt service_arn: String,
+        1 opt service_name: String,
+        2 opt cluster_arn: String,
+        3 opt load_balancers: Vec<LoadBalancer>,
+        4 opt service_registries: Vec<ServiceRegistry>,
+        5 opt status: String,
+        6 opt desired_count: i32,
+        7 opt running_count: i32,
+        8 opt pending_count: i32,
+        9 opt launch_type: String,
+        10 opt capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+        11 opt platform_version: String,
+        12 opt platform_family: String,
+        13 opt task_definition: String,
+        14 opt deployment_configuration: DeploymentConfiguration,
+        15 opt task_sets: Vec<TaskSet>,
+        16 opt deployments: Vec<Deployment>,
+        17 opt role_arn: String,
+        18 opt events: Vec<ServiceEvent>,
+        19 opt created_at: Timestamp,
+        20 opt current_service_deployment: String,
+        21 opt current_service_revisions: Vec<ServiceCurrentRevisionSummary>,
+        22 opt placement_constraints: Vec<PlacementConstraint>,
+        23 opt placement_strategy: Vec<PlacementStrategy>,
+        24 opt network_configuration: NetworkConfiguration,
+        25 opt health_check_grace_period_seconds: i32,
+        26 opt scheduling_strategy: String,
+        27 opt deployment_controller: DeploymentController,
+        28 opt tags: Vec<Tag>,
+        29 opt created_by: String,
+        30 opt enable_ecs_managed_tags: bool,
+        31 opt propagate_tags: String,
+        32 opt enable_execute_command: bool,
+        33 opt availability_zone_rebalancing: String,
+        34 opt resource_management_type: String,
+    }
+    ServiceConnectAccessLogConfiguration: ServiceConnectAccessLogConfiguration {
+        0 req format: String,
+        1 opt include_query_parameters: String,
+    }
+    ServiceConnectClientAlias: ServiceConnectClientAlias {
+        0 req port: i32,
+        1 opt dns_name: String,
+        2 opt test_traffic_rules: ServiceConnectTestTrafficRules,
+    }
+    ServiceConnectConfiguration: ServiceConnectConfiguration {
+        0 req enabled: bool,
+        1 opt namespace: String,
+        2 opt services: Vec<ServiceConnectService>,
+        3 opt log_configuration: LogConfiguration,
+        4 opt access_log_configuration: ServiceConnectAccessLogConfiguration,
+        5 opt container_configurations: Vec<ServiceConnectContainerConfiguration>,
+    }
+    ServiceConnectContainerConfiguration: ServiceConnectContainerConfiguration {
+        0 opt log_level: String,
+    }
+    ServiceConnectService: ServiceConnectService {
+        0 req port_name: String,
+        1 opt discovery_name: String,
+        2 opt client_aliases: Vec<ServiceConnectClientAlias>,
+        3 opt ingress_port_override: i32,
+        4 opt timeout: TimeoutConfiguration,
+        5 opt tls: ServiceConnectTlsConfiguration,
+    }
+    ServiceConnectServiceResource: ServiceConnectServiceResource {
+        0 opt discovery_name: String,
+        1 opt discovery_arn: String,
+    }
+    ServiceConnectTestTrafficHeaderMatchRules: ServiceConnectTestTrafficHeaderMatchRules {
+        0 req exact: String,
+    }
+    ServiceConnectTestTrafficHeaderRules: ServiceConnectTestTrafficHeaderRules {
+        0 req name: String,
+        1 opt value: ServiceConnectTestTrafficHeaderMatchRules,
+    }
+    ServiceConnectTestTrafficRules: ServiceConnectTestTrafficRules {
+        0 req header: ServiceConnectTestTrafficHeaderRules,
+    }
+    ServiceConnectTlsCertificateAuthority: ServiceConnectTlsCertificateAuthority {
+        0 opt aws_pca_authority_arn: String,
+    }
+    ServiceConnectTlsConfiguration: ServiceConnectTlsConfiguration {
+        0 req issuer_certificate_authority: ServiceConnectTlsCertificateAuthority,
+        1 opt kms_key: String,
+        2 opt role_arn: String,
+    }
+    ServiceCurrentRevisionSummary: ServiceCurrentRevisionSummary {
+        0 opt arn: String,
+        1 opt requested_task_count: i32,
+        2 opt running_task_count: i32,
+        3 opt pending_task_count: i32,
+    }
+    ServiceDeployment: ServiceDeployment {
+        0 opt service_deployment_arn: String,
+        1 opt service_arn: String,
+        2 opt cluster_arn: String,
+        3 opt created_at: Timestamp,
+        4 opt started_at: Timestamp,
+        5 opt finished_at: Timestamp,
+        6 opt stopped_at: Timestamp,
+        7 opt updated_at: Timestamp,
+        8 opt source_service_revisions: Vec<ServiceRevisionSummary>,
+        9 opt target_service_revision: ServiceRevisionSummary,
+        10 opt status: String,
+        11 opt status_reason: String,
+        12 opt lifecycle_stage: String,
+        13 opt lifecycle_hook_details: Vec<DeploymentLifecycleHookDetail>,
+        14 opt deployment_configuration: DeploymentConfiguration,
+        15 opt rollback: Rollback,
+        16 opt deployment_circuit_breaker: ServiceDeploymentCircuitBreaker,
+        17 opt alarms: ServiceDeploymentAlarms,
+    }
+    ServiceDeploymentAlarms: ServiceDeploymentAlarms {
+        0 opt status: String,
+        1 opt alarm_names: Vec<String>,
+        2 opt triggered_alarm_names: Vec<String>,
+    }
+    ServiceDeploymentBrief: ServiceDeploymentBrief {
+        0 opt service_deployment_arn: String,
+        1 opt service_arn: String,
+        2 opt cluster_arn: String,
+        3 opt started_at: Timestamp,
+        4 opt created_at: Timestamp,
+        5 opt finished_at: Timestamp,
+        6 opt target_service_revision_arn: String,
+        7 opt status: String,
+        8 opt status_reason: String,
+    }
+    ServiceDeploymentCircuitBreaker: ServiceDeploymentCircuitBreaker {
+        0 opt status: String,
+        1 opt failure_count: i32,
+        2 opt threshold: i32,
+    }
+    ServiceEvent: ServiceEvent {
+        0 opt id: String,
+        1 opt created_at: Timestamp,
+        2 opt message: String,
+    }
+    ServiceManagedEBSVolumeConfiguration: ServiceManagedEBSVolumeConfiguration {
+        0 opt encrypted: bool,
+        1 opt kms_key_id: String,
+        2 opt volume_type: String,
+        3 opt size_in_gib: i32,
+        4 opt snapshot_id: String,
+        5 opt volume_initialization_rate: i32,
+        6 opt iops: i32,
+        7 opt throughput: i32,
+        8 opt tag_specifications: Vec<EBSTagSpecification>,
+        9 req role_arn: String,
+        10 opt filesystem_type: String,
+    }
+    ServiceRegistry: ServiceRegistry {
+        0 opt registry_arn: String,
+        1 opt port: i32,
+        2 opt container_name: String,
+        3 opt container_port: i32,
+    }
+    ServiceRevision: ServiceRevision {
+        0 opt service_revision_arn: String,
+        1 opt service_arn: String,
+        2 opt cluster_arn: String,
+        3 opt task_definition: String,
+        4 opt capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+        5 opt launch_type: String,
+        6 opt platform_version: String,
+        7 opt platform_family: String,
+        8 opt load_balancers: Vec<LoadBalancer>,
+        9 opt service_registries: Vec<ServiceRegistry>,
+        10 opt network_configuration: NetworkConfiguration,
+        11 opt container_images: Vec<ContainerImage>,
+        12 opt guard_duty_enabled: bool,
+        13 opt service_connect_configuration: ServiceConnectConfiguration,
+        14 opt volume_configurations: Vec<ServiceVolumeConfiguration>,
+        15 opt fargate_ephemeral_storage: DeploymentEphemeralStorage,
+        16 opt created_at: Timestamp,
+        17 opt vpc_lattice_configurations: Vec<VpcLatticeConfiguration>,
+        18 opt resolved_configuration: ResolvedConfiguration,
+        19 opt ecs_managed_resources: ECSManagedResources,
+        20 opt overrides: ServiceRevisionOverrides,
+        21 opt gateway_connectors: Vec<GatewayConnector>,
+        22 opt monitoring: MonitoringConfiguration,
+    }
+    ServiceRevisionLoadBalancer: ServiceRevisionLoadBalancer {
+        0 opt target_group_arn: String,
+        1 opt production_listener_rule: String,
+    }
+    ServiceRevisionOverrides: ServiceRevisionOverrides {
+        0 opt runtime_platform: RuntimePlatformOverride,
+    }
+    ServiceRevisionSummary: ServiceRevisionSummary {
+        0 opt arn: String,
+        1 opt requested_task_count: i32,
+        2 opt running_task_count: i32,
+        3 opt pending_task_count: i32,
+        4 opt requested_test_traffic_weight: f64,
+        5 opt requested_production_traffic_weight: f64,
+    }
+    ServiceRevisionVpcLatticeConfiguration: ServiceRevisionVpcLatticeConfiguration {
+        0 opt target_group_arn: String,
+        1 opt production_listener_rule: String,
+    }
+    ServiceVolumeConfiguration: ServiceVolumeConfiguration {
+        0 req name: String,
+        1 opt managed_ebs_volume: ServiceManagedEBSVolumeConfiguration,
+    }
+    Session: Session {
+        0 opt session_id: String,
+        1 opt stream_url: String,
+        2 opt token_value: String,
+    }
+    Setting: Setting {
+        0 opt name: String,
+        1 opt value: String,
+        2 opt principal_arn: String,
+        3 opt r#type: String,
+    }
+    SharingStrategy: SharingStrategy {
+        0 opt nvidia_mps: NvidiaMpsAllocation,
+    }
+    StartTaskInput: StartTaskRequest {
+        0 opt cluster: String,
+        1 req container_instances: Vec<String>,
+        2 opt enable_ecs_managed_tags: bool,
+        3 opt enable_execute_command: bool,
+        4 opt group: String,
+        5 opt network_configuration: NetworkConfiguration,
+        6 opt overrides: TaskOverride,
+        7 opt propagate_tags: String,
+        8 opt reference_id: String,
+        9 opt started_by: String,
+        10 opt tags: Vec<Tag>,
+        11 req task_definition: String,
+        12 opt volume_configurations: Vec<TaskVolumeConfiguration>,
+    }
+    StartTaskOutput: StartTaskResponse {
+        0 opt tasks: Vec<Task>,
+        1 opt failures: Vec<Failure>,
+    }
+    StopServiceDeploymentInput: StopServiceDeploymentRequest {
+        0 req service_deployment_arn: String,
+        1 opt stop_type: String,
+    }
+    StopServiceDeploymentOutput: StopServiceDeploymentResponse {
+        0 opt service_deployment_arn: String,
+    }
+    StopTaskInput: StopTaskRequest {
+        0 opt cluster: String,
+        1 req task: String,
+        2 opt reason: String,
+    }
+    StopTaskOutput: StopTaskResponse {
+        0 opt task: Task,
+    }
+    SubmitAttachmentStateChangesInput: SubmitAttachmentStateChangesRequest {
+        0 opt cluster: String,
+        1 req attachments: Vec<AttachmentStateChange>,
+    }
+    SubmitAttachmentStateChangesOutput: SubmitAttachmentStateChangesResponse {
+        0 opt acknowledgment: String,
+    }
+    SubmitContainerStateChangeInput: SubmitContainerStateChangeRequest {
+        0 opt cluster: String,
+        1 opt task: String,
+        2 opt container_name: String,
+        3 opt runtime_id: String,
+        4 opt status: String,
+        5 opt exit_code: i32,
+        6 opt reason: String,
+        7 opt network_bindings: Vec<NetworkBinding>,
+    }
+    SubmitContainerStateChangeOutput: SubmitContainerStateChangeResponse {
+        0 opt acknowledgment: String,
+    }
+    SubmitTaskStateChangeInput: SubmitTaskStateChangeRequest {
+        0 opt cluster: String,
+        1 opt task: String,
+        2 opt status: String,
+        3 opt reason: String,
+        4 opt containers: Vec<ContainerStateChange>,
+        5 opt attachments: Vec<AttachmentStateChange>,
+        6 opt managed_agents: Vec<ManagedAgentStateChange>,
+        7 opt pull_started_at: Timestamp,
+        8 opt pull_stopped_at: Timestamp,
+        9 opt execution_stopped_at: Timestamp,
+    }
+    SubmitTaskStateChangeOutput: SubmitTaskStateChangeResponse {
+        0 opt acknowledgment: String,
+    }
+    SystemControl: SystemControl {
+        0 opt namespace: String,
+        1 opt value: String,
+    }
+    Tag: Tag {
+        0 opt key: String,
+        1 opt value: String,
+    }
+    TagResourceInput: TagResourceRequest {
+        0 req resource_arn: String,
+        1 req tags: Vec<Tag>,
+    }
+    TagResourceOutput: TagResourceResponse {}
+    Task: Task {
+        0 opt attachments: Vec<Attachment>,
+        1 opt attributes: Vec<Attribute>,
+        2 opt availability_zone: String,
+        3 opt capacity_provider_name: String,
+        4 opt cluster_arn: String,
+        5 opt connectivity: String,
+        6 opt connectivity_at: Timestamp,
+        7 opt container_instance_arn: String,
+        8 opt containers: Vec<Container>,
+        9 opt cpu: String,
+        10 opt created_at: Timestamp,
+        11 opt desired_status: String,
+        12 opt enable_execute_command: bool,
+        13 opt execution_stopped_at: Timestamp,
+        14 opt group: String,
+        15 opt health_status: String,
+        16 opt inference_accelerators: Vec<InferenceAccelerator>,
+        17 opt last_status: String,
+        18 opt launch_type: String,
+        19 opt memory: String,
+        20 opt overrides: TaskOverride,
+        21 opt platform_version: String,
+        22 opt platform_family: String,
+        23 opt pull_started_at: Timestamp,
+        24 opt pull_stopped_at: Timestamp,
+        25 opt started_at: Timestamp,
+        26 opt started_by: String,
+        27 opt stop_code: String,
+        28 opt stopped_at: Timestamp,
+        29 opt stopped_reason: String,
+        30 opt stopping_at: Timestamp,
+        31 opt tags: Vec<Tag>,
+        32 opt task_arn: String,
+        33 opt task_definition_arn: String,
+        34 opt version: i64,
+        35 opt ephemeral_storage: EphemeralStorage,
+        36 opt fargate_ephemeral_storage: TaskEphemeralStorage,
+        37 opt trusted_execution_summary: TrustedExecutionSummary,
+    }
+    TaskDefinition: TaskDefinition {
+        0 opt task_definition_arn: String,
+        1 opt container_definitions: Vec<ContainerDefinition>,
+        2 opt family: String,
+        3 opt task_role_arn: String,
+        4 opt execution_role_arn: String,
+        5 opt network_mode: String,
+        6 opt revision: i32,
+        7 opt volumes: Vec<Volume>,
+        8 opt status: String,
+        9 opt requires_attributes: Vec<Attribute>,
+        10 opt placement_constraints: Vec<TaskDefinitionPlacementConstraint>,
+        11 opt compatibilities: Vec<String>,
+        12 opt runtime_platform: RuntimePlatform,
+        13 opt requires_compatibilities: Vec<String>,
+        14 opt cpu: String,
+        15 opt memory: String,
+        16 opt inference_accelerators: Vec<InferenceAccelerator>,
+        17 opt pid_mode: String,
+        18 opt ipc_mode: String,
+        19 opt proxy_configuration: ProxyConfiguration,
+        20 opt registered_at: Timestamp,
+        21 opt deregistered_at: Timestamp,
+        22 opt delete_requested_at: Timestamp,
+        23 opt registered_by: String,
+        24 opt ephemeral_storage: EphemeralStorage,
+        25 opt enable_fault_injection: bool,
+        26 opt trusted_execution_configuration: TrustedExecutionConfiguration,
+    }
+    TaskDefinitionPlacementConstraint: TaskDefinitionPlacementConstraint {
+        0 opt r#type: String,
+        1 opt expression: String,
+    }
+    TaskEphemeralStorage: TaskEphemeralStorage {
+        0 opt size_in_gib: i32,
+        1 opt kms_key_id: String,
+    }
+    TaskManagedEBSVolumeConfiguration: TaskManagedEBSVolumeConfiguration {
+        0 opt encrypted: bool,
+        1 opt kms_key_id: String,
+        2 opt volume_type: String,
+        3 opt size_in_gib: i32,
+        4 opt snapshot_id: String,
+        5 opt volume_initialization_rate: i32,
+        6 opt iops: i32,
+        7 opt throughput: i32,
+        8 opt tag_specifications: Vec<EBSTagSpecification>,
+        9 req role_arn: String,
+        10 opt termination_policy: TaskManagedEBSVolumeTerminationPolicy,
+        11 opt filesystem_type: String,
+    }
+    TaskManagedEBSVolumeTerminationPolicy: TaskManagedEBSVolumeTerminationPolicy {
+        0 req delete_on_termination: bool,
+    }
+    TaskOverride: TaskOverride {
+        0 opt container_overrides: Vec<ContainerOverride>,
+        1 opt cpu: String,
+        2 opt inference_accelerator_overrides: Vec<InferenceAcceleratorOverride>,
+        3 opt execution_role_arn: String,
+        4 opt memory: String,
+        5 opt task_role_arn: String,
+        6 opt ephemeral_storage: EphemeralStorage,
+    }
+    TaskSet: TaskSet {
+        0 opt id: String,
+        1 opt task_set_arn: String,
+        2 opt service_arn: String,
+        3 opt cluster_arn: String,
+        4 opt started_by: String,
+        5 opt external_id: String,
+        6 opt status: String,
+        7 opt task_definition: String,
+        8 opt computed_desired_count: i32,
+        9 opt pending_count: i32,
+        10 opt running_count: i32,
+        11 opt created_at: Timestamp,
+        12 opt updated_at: Timestamp,
+        13 opt launch_type: String,
+        14 opt capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+        15 opt platform_version: String,
+        16 opt platform_family: String,
+        17 opt network_configuration: NetworkConfiguration,
+        18 opt load_balancers: Vec<LoadBalancer>,
+        19 opt service_registries: Vec<ServiceRegistry>,
+        20 opt scale: Scale,
+        21 opt stability_status: String,
+        22 opt stability_status_at: Timestamp,
+        23 opt tags: Vec<Tag>,
+        24 opt fargate_ephemeral_storage: DeploymentEphemeralStorage,
+    }
+    TaskVolumeConfiguration: TaskVolumeConfiguration {
+        0 req name: String,
+        1 opt managed_ebs_volume: TaskManagedEBSVolumeConfiguration,
+    }
+    ThresholdConfiguration: ThresholdConfiguration {
+        0 req r#type: String,
+        1 req value: i32,
+    }
+    TimeoutConfiguration: TimeoutConfiguration {
+        0 opt idle_timeout_seconds: i32,
+        1 opt per_request_timeout_seconds: i32,
+    }
+    Tmpfs: Tmpfs {
+        0 req container_path: String,
+        1 req size: i32,
+        2 opt mount_options: Vec<String>,
+    }
+    TotalLocalStorageGBRequest: TotalLocalStorageGBRequest {
+        0 opt min: f64,
+        1 opt max: f64,
+    }
+    TrustedExecutionConfiguration: TrustedExecutionConfiguration {
+        0 req isolation_mode: String,
+        1 opt attestation_policy: String,
+    }
+    TrustedExecutionSummary: TrustedExecutionSummary {
+        0 opt isolation_mode: String,
+        1 opt attestation_policy_status: String,
+    }
+    Ulimit: Ulimit {
+        0 req name: String,
+        1 req soft_limit: i32,
+        2 req hard_limit: i32,
+    }
+    UntagResourceInput: UntagResourceRequest {
+        0 req resource_arn: String,
+        1 req tag_keys: Vec<String>,
+    }
+    UntagResourceOutput: UntagResourceResponse {}
+    UpdateCapacityProviderInput: UpdateCapacityProviderRequest {
+        0 req name: String,
+        1 opt cluster: String,
+        2 opt auto_scaling_group_provider: AutoScalingGroupProviderUpdate,
+        3 opt managed_instances_provider: UpdateManagedInstancesProviderConfiguration,
+    }
+    UpdateCapacityProviderOutput: UpdateCapacityProviderResponse {
+        0 opt capacity_provider: CapacityProvider,
+    }
+    UpdateClusterInput: UpdateClusterRequest {
+        0 req cluster: String,
+        1 opt settings: Vec<ClusterSetting>,
+        2 opt configuration: ClusterConfiguration,
+        3 opt service_connect_defaults: ClusterServiceConnectDefaultsRequest,
+    }
+    UpdateClusterOutput: UpdateClusterResponse {
+        0 opt cluster: Cluster,
+    }
+    UpdateClusterSettingsInput: UpdateClusterSettingsRequest {
+        0 req cluster: String,
+        1 req settings: Vec<ClusterSetting>,
+    }
+    UpdateClusterSettingsOutput: UpdateClusterSettingsResponse {
+        0 opt cluster: Cluster,
+    }
+    UpdateContainerAgentInput: UpdateContainerAgentRequest {
+        0 opt cluster: String,
+        1 req container_instance: String,
+    }
+    UpdateContainerAgentOutput: UpdateContainerAgentResponse {
+        0 opt container_instance: ContainerInstance,
+    }
+    UpdateContainerInstancesStateInput: UpdateContainerInstancesStateRequest {
+        0 opt cluster: String,
+        1 req container_instances: Vec<String>,
+        2 req status: String,
+    }
+    UpdateContainerInstancesStateOutput: UpdateContainerInstancesStateResponse {
+        0 opt container_instances: Vec<ContainerInstance>,
+        1 opt failures: Vec<Failure>,
+    }
+    UpdateDaemonInput: UpdateDaemonRequest {
+        0 req daemon_arn: String,
+        1 req daemon_task_definition_arn: String,
+        2 req capacity_provider_arns: Vec<String>,
+        3 opt deployment_configuration: DaemonDeploymentConfiguration,
+        4 opt propagate_tags: String,
+        5 opt enable_ecs_managed_tags: bool,
+        6 opt enable_execute_command: bool,
+        7 opt critical: bool,
+    }
+    UpdateDaemonOutput: UpdateDaemonResponse {
+        0 opt daemon_arn: String,
+        1 opt status: String,
+        2 opt created_at: Timestamp,
+        3 opt updated_at: Timestamp,
+        4 opt deployment_arn: String,
+    }
+    UpdateExpressGatewayServiceInput: UpdateExpressGatewayServiceRequest {
+        0 req service_arn: String,
+        1 opt execution_role_arn: String,
+        2 opt health_check_path: String,
+        3 opt primary_container: ExpressGatewayContainer,
+        4 opt task_role_arn: String,
+        5 opt network_configuration: ExpressGatewayServiceNetworkConfiguration,
+        6 opt cpu: String,
+        7 opt memory: String,
+        8 opt cpu_architecture: String,
+        9 opt scaling_target: ExpressGatewayScalingTarget,
+        10 opt task_definition_arn: String,
+    }
+    UpdateExpressGatewayServiceOutput: UpdateExpressGatewayServiceResponse {
+        0 opt service: UpdatedExpressGatewayService,
+    }
+    UpdateGatewayAlbConfiguration: UpdateGatewayAlbConfiguration {
+        0 opt network_configuration: UpdateGatewayNetworkConfiguration,
+        1 opt max_alb_count: i32,
+        2 opt web_acl_arn: String,
+        3 opt access_logs: GatewayElbAccessLogConfiguration,
+        4 opt http_desync: String,
+        5 opt test_traffic_rules: GatewayAlbTestTrafficRules,
+    }
+    UpdateGatewayConfiguration: UpdateGatewayConfiguration {
+        0 opt host_shared_alb: UpdateGatewayAlbConfiguration,
+    }
+    UpdateGatewayNetworkConfiguration: UpdateGatewayNetworkConfiguration {
+        0 opt inbound_security_group: String,
+    }
+    UpdateGatewayInput: UpdateGatewayRequest {
+        0 req gateway: String,
+        1 opt infrastructure_role_arn: String,
+        2 opt deletion_protection: bool,
+        3 opt configuration: UpdateGatewayConfiguration,
+        4 opt propagate_tags: String,
+    }
+    UpdateGatewayOutput: UpdateGatewayResponse {
+        0 opt gateway_arn: String,
+        1 opt name: String,
+        2 opt status: String,
+    }
+    UpdateManagedInstancesProviderConfiguration: UpdateManagedInstancesProviderConfiguration {
+        0 req infrastructure_role_arn: String,
+        1 req instance_launch_template: InstanceLaunchTemplateUpdate,
+        2 opt propagate_tags: String,
+        3 opt infrastructure_optimization: InfrastructureOptimization,
+        4 opt auto_repair_configuration: AutoRepairConfiguration,
+    }
+    UpdateServicePrimaryTaskSetInput: UpdateServicePrimaryTaskSetRequest {
+        0 req cluster: String,
+        1 req service: String,
+        2 req primary_task_set: String,
+    }
+    UpdateServicePrimaryTaskSetOutput: UpdateServicePrimaryTaskSetResponse {
+        0 opt task_set: TaskSet,
+    }
+    UpdateServiceInput: UpdateServiceRequest {
+        0 opt cluster: String,
+        1 req service: String,
+        2 opt desired_count: i32,
+        3 opt task_definition: String,
+        4 opt capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+        5 opt deployment_configuration: DeploymentConfiguration,
+        6 opt availability_zone_rebalancing: String,
+        7 opt network_configuration: NetworkConfiguration,
+        8 opt placement_constraints: Vec<PlacementConstraint>,
+        9 opt placement_strategy: Vec<PlacementStrategy>,
+        10 opt platform_version: String,
+        11 opt force_new_deployment: bool,
+        12 opt health_check_grace_period_seconds: i32,
+        13 opt deployment_controller: DeploymentController,
+        14 opt enable_execute_command: bool,
+        15 opt enable_ecs_managed_tags: bool,
+        16 opt load_balancers: Vec<LoadBalancer>,
+        17 opt propagate_tags: String,
+        18 opt service_registries: Vec<ServiceRegistry>,
+        19 opt service_connect_configuration: ServiceConnectConfiguration,
+        20 opt volume_configurations: Vec<ServiceVolumeConfiguration>,
+        21 opt vpc_lattice_configurations: Vec<VpcLatticeConfiguration>,
+        22 opt gateway_connectors: Vec<GatewayConnector>,
+        23 opt monitoring: MonitoringConfiguration,
+    }
+    UpdateServiceOutput: UpdateServiceResponse {
+        0 opt service: Service,
+    }
+    UpdateTaskProtectionInput: UpdateTaskProtectionRequest {
+        0 req cluster: String,
+        1 req tasks: Vec<String>,
+        2 req protection_enabled: bool,
+        3 opt expires_in_minutes: i32,
+    }
+    UpdateTaskProtectionOutput: UpdateTaskProtectionResponse {
+        0 opt protected_tasks: Vec<ProtectedTask>,
+        1 opt failures: Vec<Failure>,
+    }
+    UpdateTaskSetInput: UpdateTaskSetRequest {
+        0 req cluster: String,
+        1 req service: String,
+        2 req task_set: String,
+        3 req scale: Scale,
+    }
+    UpdateTaskSetOutput: UpdateTaskSetResponse {
+        0 opt task_set: TaskSet,
+    }
+    UpdatedExpressGatewayService: UpdatedExpressGatewayService {
+        0 opt service_arn: String,
+        1 opt cluster: String,
+        2 opt service_name: String,
+        3 opt status: ExpressGatewayServiceStatus,
+        4 opt target_configuration: ExpressGatewayServiceConfiguration,
+        5 opt created_at: Timestamp,
+        6 opt updated_at: Timestamp,
+    }
+    VCpuCountRangeRequest: VCpuCountRangeRequest {
+        0 req min: i32,
+        1 opt max: i32,
+    }
+    VersionInfo: VersionInfo {
+        0 opt agent_version: String,
+        1 opt agent_hash: String,
+        2 opt docker_version: String,
+    }
+    Volume: Volume {
+        0 opt name: String,
+        1 opt host: HostVolumeProperties,
+        2 opt docker_volume_configuration: DockerVolumeConfiguration,
+        3 opt efs_volume_configuration: EFSVolumeConfiguration,
+        4 opt s3files_volume_configuration: S3FilesVolumeConfiguration,
+        5 opt fsx_windows_file_server_volume_configuration: FSxWindowsFileServerVolumeConfiguration,
+        6 opt configured_at_launch: bool,
+    }
+    VolumeFrom: VolumeFrom {
+        0 opt source_container: String,
+        1 opt read_only: bool,
+    }
+    VpcLatticeAdvancedConfiguration: VpcLatticeAdvancedConfiguration {
+        0 opt alternate_target_group_arn: String,
+        1 opt production_listener_rule: String,
+        2 opt test_listener_rule: String,
+    }
+    VpcLatticeConfiguration: VpcLatticeConfiguration {
+        0 req role_arn: String,
+        1 req target_group_arn: String,
+        2 req port_name: String,
+        3 opt advanced_configuration: VpcLatticeAdvancedConfiguration,
     }
 }

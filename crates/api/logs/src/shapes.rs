@@ -5,6739 +5,2164 @@
 use neargate_wire::schema::*;
 use neargate_wire::schema::{SHAPE as DEFAULT, Target::Here};
 
-pub static AccessDeniedException: Shape = Shape {
-    name: "AccessDeniedException",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static AccessPolicy: Shape = Shape {
-    name: "AccessPolicy",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static AccountId: Shape = Shape {
-    name: "AccountId",
-    min: Some(12.0),
-    max: Some(12.0),
-    pattern: Some(&PATTERN_0),
-    ..DEFAULT
-};
-
-pub static AccountIds: Shape = Shape {
-    name: "AccountIds",
-    kind: Kind::List(Element::of(Here(&AccountId))),
-    min: Some(0.0),
-    max: Some(20.0),
-    ..DEFAULT
-};
-
-pub static AccountPolicies: Shape = Shape {
-    name: "AccountPolicies",
-    kind: Kind::List(Element::of(Here(&AccountPolicy))),
-    ..DEFAULT
-};
-
-pub static AccountPolicy: Shape = Shape {
-    name: "AccountPolicy",
-    kind: Kind::Structure(&[
-        member("policyName", Here(&PolicyName)),
-        member("policyDocument", Here(&AccountPolicyDocument)),
-        member("lastUpdatedTime", Here(&Timestamp)),
-        member("policyType", Here(&PolicyType)),
-        member("scope", Here(&Scope)),
-        member("selectionCriteria", Here(&SelectionCriteria)),
-        member("accountId", Here(&AccountId)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AccountPolicyDocument: Shape = Shape {
-    name: "AccountPolicyDocument",
-    ..DEFAULT
-};
-
-pub static ActionStatus: Shape = Shape {
-    name: "ActionStatus",
-    values: &["IN_PROGRESS", "CLIENT_ERROR", "FAILED", "COMPLETE"],
-    ..DEFAULT
-};
-
-pub static AddKeyEntries: Shape = Shape {
-    name: "AddKeyEntries",
-    kind: Kind::List(Element::of(Here(&AddKeyEntry))),
-    min: Some(1.0),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static AddKeyEntry: Shape = Shape {
-    name: "AddKeyEntry",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("key", Here(&Key))
-        },
-        Member {
-            required: true,
-            ..member("value", Here(&AddKeyValue))
-        },
-        member("overwriteIfExists", Here(&OverwriteIfExists)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AddKeyValue: Shape = Shape {
-    name: "AddKeyValue",
-    min: Some(1.0),
-    max: Some(256.0),
-    ..DEFAULT
-};
-
-pub static AddKeys: Shape = Shape {
-    name: "AddKeys",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("entries", Here(&AddKeyEntries))
-    }]),
-    ..DEFAULT
-};
-
-pub static AggregateLogGroupSummaries: Shape = Shape {
-    name: "AggregateLogGroupSummaries",
-    kind: Kind::List(Element::of(Here(&AggregateLogGroupSummary))),
-    ..DEFAULT
-};
-
-pub static AggregateLogGroupSummary: Shape = Shape {
-    name: "AggregateLogGroupSummary",
-    kind: Kind::Structure(&[
-        member("logGroupCount", Here(&LogGroupCount)),
-        member("groupingIdentifiers", Here(&GroupingIdentifiers)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AllowedActionForAllowVendedLogsDeliveryForResource: Shape = Shape {
-    name: "AllowedActionForAllowVendedLogsDeliveryForResource",
-    ..DEFAULT
-};
-
-pub static AllowedFieldDelimiters: Shape = Shape {
-    name: "AllowedFieldDelimiters",
-    kind: Kind::List(Element::of(Here(&FieldDelimiter))),
-    ..DEFAULT
-};
-
-pub static AllowedFields: Shape = Shape {
-    name: "AllowedFields",
-    kind: Kind::List(Element::of(Here(&RecordField))),
-    ..DEFAULT
-};
-
-pub static AmazonResourceName: Shape = Shape {
-    name: "AmazonResourceName",
-    min: Some(1.0),
-    max: Some(1011.0),
-    pattern: Some(&PATTERN_1),
-    ..DEFAULT
-};
-
-pub static Anomalies: Shape = Shape {
-    name: "Anomalies",
-    kind: Kind::List(Element::of(Here(&Anomaly))),
-    ..DEFAULT
-};
-
-pub static Anomaly: Shape = Shape {
-    name: "Anomaly",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("anomalyId", Here(&AnomalyId))
-        },
-        Member {
-            required: true,
-            ..member("patternId", Here(&PatternId))
-        },
-        Member {
-            required: true,
-            ..member("anomalyDetectorArn", Here(&AnomalyDetectorArn))
-        },
-        Member {
-            required: true,
-            ..member("patternString", Here(&PatternString))
-        },
-        member("patternRegex", Here(&PatternRegex)),
-        member("priority", Here(&Priority)),
-        Member {
-            required: true,
-            ..member("firstSeen", Here(&EpochMillis))
-        },
-        Member {
-            required: true,
-            ..member("lastSeen", Here(&EpochMillis))
-        },
-        Member {
-            required: true,
-            ..member("description", Here(&Description))
-        },
-        Member {
-            required: true,
-            ..member("active", Here(&Boolean))
-        },
-        Member {
-            required: true,
-            ..member("state", Here(&State))
-        },
-        Member {
-            required: true,
-            ..member("histogram", Here(&Histogram))
-        },
-        Member {
-            required: true,
-            ..member("logSamples", Here(&LogSamples))
-        },
-        Member {
-            required: true,
-            ..member("patternTokens", Here(&PatternTokens))
-        },
-        Member {
-            required: true,
-            ..member("logGroupArnList", Here(&LogGroupArnList))
-        },
-        member("suppressed", Here(&Boolean)),
-        member("suppressedDate", Here(&EpochMillis)),
-        member("suppressedUntil", Here(&EpochMillis)),
-        member("isPatternLevelSuppression", Here(&Boolean)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AnomalyDetector: Shape = Shape {
-    name: "AnomalyDetector",
-    kind: Kind::Structure(&[
-        member("anomalyDetectorArn", Here(&AnomalyDetectorArn)),
-        member("detectorName", Here(&DetectorName)),
-        member("logGroupArnList", Here(&LogGroupArnList)),
-        member("evaluationFrequency", Here(&EvaluationFrequency)),
-        member("filterPattern", Here(&FilterPattern)),
-        member("anomalyDetectorStatus", Here(&AnomalyDetectorStatus)),
-        member("kmsKeyId", Here(&KmsKeyId)),
-        member("creationTimeStamp", Here(&EpochMillis)),
-        member("lastModifiedTimeStamp", Here(&EpochMillis)),
-        member("anomalyVisibilityTime", Here(&AnomalyVisibilityTime)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AnomalyDetectorArn: Shape = Shape {
-    name: "AnomalyDetectorArn",
-    min: Some(1.0),
-    pattern: Some(&PATTERN_2),
-    ..DEFAULT
-};
-
-pub static AnomalyDetectorStatus: Shape = Shape {
-    name: "AnomalyDetectorStatus",
-    values: &[
-        "INITIALIZING",
-        "TRAINING",
-        "ANALYZING",
-        "FAILED",
-        "DELETED",
-        "PAUSED",
-    ],
-    ..DEFAULT
-};
-
-pub static AnomalyDetectors: Shape = Shape {
-    name: "AnomalyDetectors",
-    kind: Kind::List(Element::of(Here(&AnomalyDetector))),
-    ..DEFAULT
-};
-
-pub static AnomalyId: Shape = Shape {
-    name: "AnomalyId",
-    min: Some(36.0),
-    max: Some(36.0),
-    ..DEFAULT
-};
-
-pub static AnomalyVisibilityTime: Shape = Shape {
-    name: "AnomalyVisibilityTime",
-    kind: Kind::Long,
-    min: Some(7.0),
-    max: Some(90.0),
-    ..DEFAULT
-};
-
-pub static ApplyOnTransformedLogs: Shape = Shape {
-    name: "ApplyOnTransformedLogs",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static Arn: Shape = Shape {
-    name: "Arn",
-    ..DEFAULT
-};
-
-pub static AssociateKmsKeyRequest: Shape = Shape {
-    name: "AssociateKmsKeyRequest",
-    kind: Kind::Structure(&[
-        member("logGroupName", Here(&LogGroupName)),
-        Member {
-            required: true,
-            ..member("kmsKeyId", Here(&KmsKeyId))
-        },
-        member("resourceIdentifier", Here(&ResourceIdentifier)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AssociateSourceToS3TableIntegrationRequest: Shape = Shape {
-    name: "AssociateSourceToS3TableIntegrationRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("integrationArn", Here(&Arn))
-        },
-        Member {
-            required: true,
-            ..member("dataSource", Here(&DataSource))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static AssociateSourceToS3TableIntegrationResponse: Shape = Shape {
-    name: "AssociateSourceToS3TableIntegrationResponse",
-    kind: Kind::Structure(&[member(
-        "identifier",
-        Here(&S3TableIntegrationSourceIdentifier),
-    )]),
-    ..DEFAULT
-};
-
-pub static Baseline: Shape = Shape {
-    name: "Baseline",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static BatchId: Shape = Shape {
-    name: "BatchId",
-    min: Some(1.0),
-    max: Some(256.0),
-    ..DEFAULT
-};
-
-pub static BearerTokenAuthenticationEnabled: Shape = Shape {
-    name: "BearerTokenAuthenticationEnabled",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static Boolean: Shape = Shape {
-    name: "Boolean",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static BytesScannedValue: Shape = Shape {
-    name: "BytesScannedValue",
-    kind: Kind::Double,
-    ..DEFAULT
-};
-
-pub static CSV: Shape = Shape {
-    name: "CSV",
-    kind: Kind::Structure(&[
-        member("quoteCharacter", Here(&QuoteCharacter)),
-        member("delimiter", Here(&Delimiter)),
-        member("columns", Here(&Columns)),
-        member("source", Here(&Source)),
-        member("destination", Here(&DestinationField)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CancelExportTaskRequest: Shape = Shape {
-    name: "CancelExportTaskRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("taskId", Here(&ExportTaskId))
-    }]),
-    ..DEFAULT
-};
-
-pub static CancelImportTaskRequest: Shape = Shape {
-    name: "CancelImportTaskRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("importId", Here(&ImportId))
-    }]),
-    ..DEFAULT
-};
-
-pub static CancelImportTaskResponse: Shape = Shape {
-    name: "CancelImportTaskResponse",
-    kind: Kind::Structure(&[
-        member("importId", Here(&ImportId)),
-        member("importStatistics", Here(&ImportStatistics)),
-        member("importStatus", Here(&ImportStatus)),
-        member("creationTime", Here(&Timestamp)),
-        member("lastUpdatedTime", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ClientToken: Shape = Shape {
-    name: "ClientToken",
-    min: Some(36.0),
-    max: Some(128.0),
-    pattern: Some(&PATTERN_3),
-    ..DEFAULT
-};
-
-pub static CollectionRetentionDays: Shape = Shape {
-    name: "CollectionRetentionDays",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(30.0),
-    ..DEFAULT
-};
-
-pub static Column: Shape = Shape {
-    name: "Column",
-    min: Some(1.0),
-    max: Some(128.0),
-    ..DEFAULT
-};
-
-pub static Columns: Shape = Shape {
-    name: "Columns",
-    kind: Kind::List(Element::of(Here(&Column))),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static ConfigurationTemplate: Shape = Shape {
-    name: "ConfigurationTemplate",
-    kind: Kind::Structure(&[
-        member("service", Here(&Service)),
-        member("logType", Here(&LogType)),
-        member("resourceType", Here(&ResourceType)),
-        member("deliveryDestinationType", Here(&DeliveryDestinationType)),
-        member(
-            "defaultDeliveryConfigValues",
-            Here(&ConfigurationTemplateDeliveryConfigValues),
-        ),
-        member("allowedFields", Here(&AllowedFields)),
-        member("allowedOutputFormats", Here(&OutputFormats)),
-        member(
-            "allowedActionForAllowVendedLogsDeliveryForResource",
-            Here(&AllowedActionForAllowVendedLogsDeliveryForResource),
-        ),
-        member("allowedFieldDelimiters", Here(&AllowedFieldDelimiters)),
-        member("allowedSuffixPathFields", Here(&RecordFields)),
-        member(
-            "deliverySourceConfiguration",
-            Here(&DeliverySourceConfigurationSchemas),
-        ),
-        member("s3TablesIntegration", Here(&S3TablesIntegration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ConfigurationTemplateDeliveryConfigValues: Shape = Shape {
-    name: "ConfigurationTemplateDeliveryConfigValues",
-    kind: Kind::Structure(&[
-        member("recordFields", Here(&RecordFields)),
-        member("fieldDelimiter", Here(&FieldDelimiter)),
-        member("s3DeliveryConfiguration", Here(&S3DeliveryConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ConfigurationTemplates: Shape = Shape {
-    name: "ConfigurationTemplates",
-    kind: Kind::List(Element::of(Here(&ConfigurationTemplate))),
-    ..DEFAULT
-};
-
-pub static ConflictException: Shape = Shape {
-    name: "ConflictException",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static CopyValue: Shape = Shape {
-    name: "CopyValue",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("entries", Here(&CopyValueEntries))
-    }]),
-    ..DEFAULT
-};
-
-pub static CopyValueEntries: Shape = Shape {
-    name: "CopyValueEntries",
-    kind: Kind::List(Element::of(Here(&CopyValueEntry))),
-    min: Some(1.0),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static CopyValueEntry: Shape = Shape {
-    name: "CopyValueEntry",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("source", Here(&Source))
-        },
-        Member {
-            required: true,
-            ..member("target", Here(&Target))
-        },
-        member("overwriteIfExists", Here(&OverwriteIfExists)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Count: Shape = Shape {
-    name: "Count",
-    kind: Kind::Long,
-    ..DEFAULT
-};
-
-pub static CreateDeliveryRequest: Shape = Shape {
-    name: "CreateDeliveryRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("deliverySourceName", Here(&DeliverySourceName))
-        },
-        Member {
-            required: true,
-            ..member("deliveryDestinationArn", Here(&Arn))
-        },
-        member("recordFields", Here(&RecordFields)),
-        member("fieldDelimiter", Here(&FieldDelimiter)),
-        member("s3DeliveryConfiguration", Here(&S3DeliveryConfiguration)),
-        member("tags", Here(&Tags)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateDeliveryResponse: Shape = Shape {
-    name: "CreateDeliveryResponse",
-    kind: Kind::Structure(&[member("delivery", Here(&Delivery))]),
-    ..DEFAULT
-};
-
-pub static CreateExportTaskRequest: Shape = Shape {
-    name: "CreateExportTaskRequest",
-    kind: Kind::Structure(&[
-        member("taskName", Here(&ExportTaskName)),
-        Member {
-            required: true,
-            ..member("logGroupName", Here(&LogGroupName))
-        },
-        member("logStreamNamePrefix", Here(&LogStreamName)),
-        Member {
-            required: true,
-            ..member("from", Here(&Timestamp))
-        },
-        Member {
-            required: true,
-            ..member("to", Here(&Timestamp))
-        },
-        Member {
-            required: true,
-            ..member("destination", Here(&ExportDestinationBucket))
-        },
-        member("destinationPrefix", Here(&ExportDestinationPrefix)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateExportTaskResponse: Shape = Shape {
-    name: "CreateExportTaskResponse",
-    kind: Kind::Structure(&[member("taskId", Here(&ExportTaskId))]),
-    ..DEFAULT
-};
-
-pub static CreateImportTaskRequest: Shape = Shape {
-    name: "CreateImportTaskRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("importSourceArn", Here(&Arn))
-        },
-        Member {
-            required: true,
-            ..member("importRoleArn", Here(&RoleArn))
-        },
-        member("importFilter", Here(&ImportFilter)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateImportTaskResponse: Shape = Shape {
-    name: "CreateImportTaskResponse",
-    kind: Kind::Structure(&[
-        member("importId", Here(&ImportId)),
-        member("importDestinationArn", Here(&Arn)),
-        member("creationTime", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateLogAnomalyDetectorRequest: Shape = Shape {
-    name: "CreateLogAnomalyDetectorRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroupArnList", Here(&LogGroupArnList))
-        },
-        member("detectorName", Here(&DetectorName)),
-        member("evaluationFrequency", Here(&EvaluationFrequency)),
-        member("filterPattern", Here(&FilterPattern)),
-        member("kmsKeyId", Here(&DetectorKmsKeyArn)),
-        member("anomalyVisibilityTime", Here(&AnomalyVisibilityTime)),
-        member("tags", Here(&Tags)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateLogAnomalyDetectorResponse: Shape = Shape {
-    name: "CreateLogAnomalyDetectorResponse",
-    kind: Kind::Structure(&[member("anomalyDetectorArn", Here(&AnomalyDetectorArn))]),
-    ..DEFAULT
-};
-
-pub static CreateLogGroupRequest: Shape = Shape {
-    name: "CreateLogGroupRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroupName", Here(&LogGroupName))
-        },
-        member("kmsKeyId", Here(&KmsKeyId)),
-        member("tags", Here(&Tags)),
-        member("logGroupClass", Here(&LogGroupClass)),
-        member(
-            "deletionProtectionEnabled",
-            Here(&DeletionProtectionEnabled),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateLogStreamRequest: Shape = Shape {
-    name: "CreateLogStreamRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroupName", Here(&LogGroupName))
-        },
-        Member {
-            required: true,
-            ..member("logStreamName", Here(&LogStreamName))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateLookupTableRequest: Shape = Shape {
-    name: "CreateLookupTableRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("lookupTableName", Here(&LookupTableName))
-        },
-        member("description", Here(&LookupTableDescription)),
-        member("tableBody", Here(&TableBody)),
-        member("queryId", Here(&QueryId)),
-        member("kmsKeyId", Here(&KmsKeyId)),
-        member("tags", Here(&Tags)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateLookupTableResponse: Shape = Shape {
-    name: "CreateLookupTableResponse",
-    kind: Kind::Structure(&[
-        member("lookupTableArn", Here(&Arn)),
-        member("createdAt", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateScheduledQueryRequest: Shape = Shape {
-    name: "CreateScheduledQueryRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("name", Here(&ScheduledQueryName))
-        },
-        member("description", Here(&ScheduledQueryDescription)),
-        Member {
-            required: true,
-            ..member("queryLanguage", Here(&QueryLanguage))
-        },
-        Member {
-            required: true,
-            ..member("queryString", Here(&QueryString))
-        },
-        member(
-            "logGroupIdentifiers",
-            Here(&ScheduledQueryLogGroupIdentifiers),
-        ),
-        Member {
-            required: true,
-            ..member("scheduleExpression", Here(&ScheduleExpression))
-        },
-        member("timezone", Here(&ScheduleTimezone)),
-        member("startTimeOffset", Here(&StartTimeOffset)),
-        member("endTimeOffset", Here(&EndTimeOffset)),
-        member("destinationConfiguration", Here(&DestinationConfiguration)),
-        member("scheduleStartTime", Here(&Timestamp)),
-        member("scheduleEndTime", Here(&Timestamp)),
-        Member {
-            required: true,
-            ..member("executionRoleArn", Here(&RoleArn))
-        },
-        member("state", Here(&ScheduledQueryState)),
-        member("tags", Here(&Tags)),
-    ]),
-    ..DEFAULT
-};
-
-pub static CreateScheduledQueryResponse: Shape = Shape {
-    name: "CreateScheduledQueryResponse",
-    kind: Kind::Structure(&[
-        member("scheduledQueryArn", Here(&Arn)),
-        member("state", Here(&ScheduledQueryState)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DashboardViewerPrincipals: Shape = Shape {
-    name: "DashboardViewerPrincipals",
-    kind: Kind::List(Element::of(Here(&Arn))),
-    ..DEFAULT
-};
-
-pub static Data: Shape = Shape {
-    name: "Data",
-    kind: Kind::Blob,
-    ..DEFAULT
-};
-
-pub static DataAlreadyAcceptedException: Shape = Shape {
-    name: "DataAlreadyAcceptedException",
-    kind: Kind::Structure(&[member("expectedSequenceToken", Here(&SequenceToken))]),
-    ..DEFAULT
-};
-
-pub static DataProtectionPolicyDocument: Shape = Shape {
-    name: "DataProtectionPolicyDocument",
-    ..DEFAULT
-};
-
-pub static DataProtectionStatus: Shape = Shape {
-    name: "DataProtectionStatus",
-    values: &["ACTIVATED", "DELETED", "ARCHIVED", "DISABLED"],
-    ..DEFAULT
-};
-
-pub static DataSource: Shape = Shape {
-    name: "DataSource",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("name", Here(&DataSourceName))
-        },
-        member("type", Here(&DataSourceType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DataSourceFilter: Shape = Shape {
-    name: "DataSourceFilter",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("name", Here(&DataSourceName))
-        },
-        member("type", Here(&DataSourceType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DataSourceFilters: Shape = Shape {
-    name: "DataSourceFilters",
-    kind: Kind::List(Element::of(Here(&DataSourceFilter))),
-    min: Some(1.0),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static DataSourceName: Shape = Shape {
-    name: "DataSourceName",
-    ..DEFAULT
-};
-
-pub static DataSourceType: Shape = Shape {
-    name: "DataSourceType",
-    ..DEFAULT
-};
-
-pub static DataType: Shape = Shape {
-    name: "DataType",
-    ..DEFAULT
-};
-
-pub static DateTimeConverter: Shape = Shape {
-    name: "DateTimeConverter",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("source", Here(&Source))
-        },
-        Member {
-            required: true,
-            ..member("target", Here(&Target))
-        },
-        member("targetFormat", Here(&TargetFormat)),
-        Member {
-            required: true,
-            ..member("matchPatterns", Here(&MatchPatterns))
-        },
-        member("sourceTimezone", Here(&SourceTimezone)),
-        member("targetTimezone", Here(&TargetTimezone)),
-        member("locale", Here(&Locale)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Days: Shape = Shape {
-    name: "Days",
-    kind: Kind::Integer,
-    ..DEFAULT
-};
-
-pub static DefaultValue: Shape = Shape {
-    name: "DefaultValue",
-    kind: Kind::Double,
-    ..DEFAULT
-};
-
-pub static DeleteAccountPolicyRequest: Shape = Shape {
-    name: "DeleteAccountPolicyRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("policyName", Here(&PolicyName))
-        },
-        Member {
-            required: true,
-            ..member("policyType", Here(&PolicyType))
-        },
-        member("dryRun", Here(&DryRun)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteAccountPolicyResponse: Shape = Shape {
-    name: "DeleteAccountPolicyResponse",
-    kind: Kind::Structure(&[member("dryRunResult", Here(&DryRunResult))]),
-    ..DEFAULT
-};
-
-pub static DeleteDataProtectionPolicyRequest: Shape = Shape {
-    name: "DeleteDataProtectionPolicyRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("logGroupIdentifier", Here(&LogGroupIdentifier))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteDeliveryDestinationPolicyRequest: Shape = Shape {
-    name: "DeleteDeliveryDestinationPolicyRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("deliveryDestinationName", Here(&DeliveryDestinationName))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteDeliveryDestinationRequest: Shape = Shape {
-    name: "DeleteDeliveryDestinationRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("name", Here(&DeliveryDestinationName))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteDeliveryRequest: Shape = Shape {
-    name: "DeleteDeliveryRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("id", Here(&DeliveryId))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteDeliverySourceRequest: Shape = Shape {
-    name: "DeleteDeliverySourceRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("name", Here(&DeliverySourceName))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteDestinationRequest: Shape = Shape {
-    name: "DeleteDestinationRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("destinationName", Here(&DestinationName))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteIndexPolicyRequest: Shape = Shape {
-    name: "DeleteIndexPolicyRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("logGroupIdentifier", Here(&LogGroupIdentifier))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteIndexPolicyResponse: Shape = Shape {
-    name: "DeleteIndexPolicyResponse",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static DeleteIntegrationRequest: Shape = Shape {
-    name: "DeleteIntegrationRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("integrationName", Here(&IntegrationName))
-        },
-        member("force", Here(&Force)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteIntegrationResponse: Shape = Shape {
-    name: "DeleteIntegrationResponse",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static DeleteKeys: Shape = Shape {
-    name: "DeleteKeys",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("withKeys", Here(&DeleteWithKeys))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteLogAnomalyDetectorRequest: Shape = Shape {
-    name: "DeleteLogAnomalyDetectorRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("anomalyDetectorArn", Here(&AnomalyDetectorArn))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteLogGroupRequest: Shape = Shape {
-    name: "DeleteLogGroupRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("logGroupName", Here(&LogGroupName))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteLogStreamRequest: Shape = Shape {
-    name: "DeleteLogStreamRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroupName", Here(&LogGroupName))
-        },
-        Member {
-            required: true,
-            ..member("logStreamName", Here(&LogStreamName))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteLookupTableRequest: Shape = Shape {
-    name: "DeleteLookupTableRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("lookupTableArn", Here(&Arn))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteMetricFilterRequest: Shape = Shape {
-    name: "DeleteMetricFilterRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroupName", Here(&LogGroupName))
-        },
-        Member {
-            required: true,
-            ..member("filterName", Here(&FilterName))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteQueryDefinitionRequest: Shape = Shape {
-    name: "DeleteQueryDefinitionRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("queryDefinitionId", Here(&QueryId))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteQueryDefinitionResponse: Shape = Shape {
-    name: "DeleteQueryDefinitionResponse",
-    kind: Kind::Structure(&[member("success", Here(&Success))]),
-    ..DEFAULT
-};
-
-pub static DeleteResourcePolicyRequest: Shape = Shape {
-    name: "DeleteResourcePolicyRequest",
-    kind: Kind::Structure(&[
-        member("policyName", Here(&PolicyName)),
-        member("resourceArn", Here(&Arn)),
-        member("expectedRevisionId", Here(&ExpectedRevisionId)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteRetentionPolicyRequest: Shape = Shape {
-    name: "DeleteRetentionPolicyRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("logGroupName", Here(&LogGroupName))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteScheduledQueryRequest: Shape = Shape {
-    name: "DeleteScheduledQueryRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("identifier", Here(&ScheduledQueryIdentifier))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteScheduledQueryResponse: Shape = Shape {
-    name: "DeleteScheduledQueryResponse",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static DeleteSubscriptionFilterRequest: Shape = Shape {
-    name: "DeleteSubscriptionFilterRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroupName", Here(&LogGroupName))
-        },
-        Member {
-            required: true,
-            ..member("filterName", Here(&FilterName))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteSyslogConfigurationRequest: Shape = Shape {
-    name: "DeleteSyslogConfigurationRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroupIdentifier", Here(&LogGroupIdentifier))
-        },
-        member("vpcEndpointId", Here(&VpcEndpointId)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeleteTransformerRequest: Shape = Shape {
-    name: "DeleteTransformerRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("logGroupIdentifier", Here(&LogGroupIdentifier))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeleteWithKeys: Shape = Shape {
-    name: "DeleteWithKeys",
-    kind: Kind::List(Element::of(Here(&WithKey))),
-    min: Some(1.0),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static DeletionProtectionEnabled: Shape = Shape {
-    name: "DeletionProtectionEnabled",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static Delimiter: Shape = Shape {
-    name: "Delimiter",
-    min: Some(1.0),
-    max: Some(2.0),
-    ..DEFAULT
-};
-
-pub static Deliveries: Shape = Shape {
-    name: "Deliveries",
-    kind: Kind::List(Element::of(Here(&Delivery))),
-    ..DEFAULT
-};
-
-pub static Delivery: Shape = Shape {
-    name: "Delivery",
-    kind: Kind::Structure(&[
-        member("id", Here(&DeliveryId)),
-        member("arn", Here(&Arn)),
-        member("deliverySourceName", Here(&DeliverySourceName)),
-        member("deliveryDestinationArn", Here(&Arn)),
-        member("deliveryDestinationType", Here(&DeliveryDestinationType)),
-        member("recordFields", Here(&RecordFields)),
-        member("fieldDelimiter", Here(&FieldDelimiter)),
-        member("s3DeliveryConfiguration", Here(&S3DeliveryConfiguration)),
-        member("tags", Here(&Tags)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeliveryDestination: Shape = Shape {
-    name: "DeliveryDestination",
-    kind: Kind::Structure(&[
-        member("name", Here(&DeliveryDestinationName)),
-        member("arn", Here(&Arn)),
-        member("deliveryDestinationType", Here(&DeliveryDestinationType)),
-        member("outputFormat", Here(&OutputFormat)),
-        member(
-            "deliveryDestinationConfiguration",
-            Here(&DeliveryDestinationConfiguration),
-        ),
-        member("roleArn", Here(&Arn)),
-        member("tags", Here(&Tags)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeliveryDestinationConfiguration: Shape = Shape {
-    name: "DeliveryDestinationConfiguration",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("destinationResourceArn", Here(&Arn))
-    }]),
-    ..DEFAULT
-};
-
-pub static DeliveryDestinationName: Shape = Shape {
-    name: "DeliveryDestinationName",
-    min: Some(1.0),
-    max: Some(60.0),
-    pattern: Some(&PATTERN_4),
-    ..DEFAULT
-};
-
-pub static DeliveryDestinationNames: Shape = Shape {
-    name: "DeliveryDestinationNames",
-    kind: Kind::List(Element::of(Here(&DeliveryDestinationName))),
-    min: Some(1.0),
-    max: Some(20.0),
-    ..DEFAULT
-};
-
-pub static DeliveryDestinationPolicy: Shape = Shape {
-    name: "DeliveryDestinationPolicy",
-    min: Some(1.0),
-    max: Some(51200.0),
-    ..DEFAULT
-};
-
-pub static DeliveryDestinationType: Shape = Shape {
-    name: "DeliveryDestinationType",
-    values: &["S3", "CWL", "FH", "XRAY"],
-    ..DEFAULT
-};
-
-pub static DeliveryDestinationTypes: Shape = Shape {
-    name: "DeliveryDestinationTypes",
-    kind: Kind::List(Element::of(Here(&DeliveryDestinationType))),
-    min: Some(1.0),
-    max: Some(4.0),
-    ..DEFAULT
-};
-
-pub static DeliveryDestinations: Shape = Shape {
-    name: "DeliveryDestinations",
-    kind: Kind::List(Element::of(Here(&DeliveryDestination))),
-    ..DEFAULT
-};
-
-pub static DeliveryId: Shape = Shape {
-    name: "DeliveryId",
-    min: Some(1.0),
-    max: Some(64.0),
-    pattern: Some(&PATTERN_5),
-    ..DEFAULT
-};
-
-pub static DeliverySource: Shape = Shape {
-    name: "DeliverySource",
-    kind: Kind::Structure(&[
-        member("name", Here(&DeliverySourceName)),
-        member("arn", Here(&Arn)),
-        member("resourceArns", Here(&ResourceArns)),
-        member("service", Here(&Service)),
-        member("logType", Here(&LogType)),
-        member("tags", Here(&Tags)),
-        member(
-            "deliverySourceConfiguration",
-            Here(&DeliverySourceConfiguration),
-        ),
-        member("status", Here(&DeliverySourceStatus)),
-        member("statusReason", Here(&DeliverySourceStatusReason)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeliverySourceConfiguration: Shape = Shape {
-    name: "DeliverySourceConfiguration",
-    kind: Kind::Map {
-        key: Element::of(Here(&DeliverySourceConfigurationKey)),
-        value: Element::of(Here(&DeliverySourceConfigurationValue)),
-    },
-    ..DEFAULT
-};
-
-pub static DeliverySourceConfigurationKey: Shape = Shape {
-    name: "DeliverySourceConfigurationKey",
-    min: Some(1.0),
-    max: Some(255.0),
-    ..DEFAULT
-};
-
-pub static DeliverySourceConfigurationNumericValue: Shape = Shape {
-    name: "DeliverySourceConfigurationNumericValue",
-    kind: Kind::Double,
-    ..DEFAULT
-};
-
-pub static DeliverySourceConfigurationSchema: Shape = Shape {
-    name: "DeliverySourceConfigurationSchema",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("keyName", Here(&DeliverySourceConfigurationSchemaField))
-        },
-        Member {
-            required: true,
-            ..member(
-                "valueType",
-                Here(&DeliverySourceConfigurationSchemaValueType),
-            )
-        },
-        Member {
-            required: true,
-            ..member(
-                "defaultValue",
-                Here(&DeliverySourceConfigurationSchemaField),
-            )
-        },
-        member(
-            "supportedValues",
-            Here(&DeliverySourceConfigurationSupportedValues),
-        ),
-        member("minValue", Here(&DeliverySourceConfigurationNumericValue)),
-        member("maxValue", Here(&DeliverySourceConfigurationNumericValue)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DeliverySourceConfigurationSchemaField: Shape = Shape {
-    name: "DeliverySourceConfigurationSchemaField",
-    min: Some(1.0),
-    max: Some(256.0),
-    ..DEFAULT
-};
-
-pub static DeliverySourceConfigurationSchemaValueType: Shape = Shape {
-    name: "DeliverySourceConfigurationSchemaValueType",
-    values: &["string", "boolean", "int", "double", "long"],
-    ..DEFAULT
-};
-
-pub static DeliverySourceConfigurationSchemas: Shape = Shape {
-    name: "DeliverySourceConfigurationSchemas",
-    kind: Kind::List(Element::of(Here(&DeliverySourceConfigurationSchema))),
-    ..DEFAULT
-};
-
-pub static DeliverySourceConfigurationSupportedValues: Shape = Shape {
-    name: "DeliverySourceConfigurationSupportedValues",
-    kind: Kind::List(Element::of(Here(&DeliverySourceConfigurationSchemaField))),
-    ..DEFAULT
-};
-
-pub static DeliverySourceConfigurationValue: Shape = Shape {
-    name: "DeliverySourceConfigurationValue",
-    min: Some(1.0),
-    max: Some(255.0),
-    ..DEFAULT
-};
-
-pub static DeliverySourceName: Shape = Shape {
-    name: "DeliverySourceName",
-    min: Some(1.0),
-    max: Some(60.0),
-    pattern: Some(&PATTERN_4),
-    ..DEFAULT
-};
-
-pub static DeliverySourceNames: Shape = Shape {
-    name: "DeliverySourceNames",
-    kind: Kind::List(Element::of(Here(&DeliverySourceName))),
-    min: Some(1.0),
-    max: Some(20.0),
-    ..DEFAULT
-};
-
-pub static DeliverySourceStatus: Shape = Shape {
-    name: "DeliverySourceStatus",
-    values: &["ACTIVE", "INACTIVE"],
-    ..DEFAULT
-};
-
-pub static DeliverySourceStatusReason: Shape = Shape {
-    name: "DeliverySourceStatusReason",
-    values: &["RESOURCE_DELETED"],
-    ..DEFAULT
-};
-
-pub static DeliverySources: Shape = Shape {
-    name: "DeliverySources",
-    kind: Kind::List(Element::of(Here(&DeliverySource))),
-    ..DEFAULT
-};
-
-pub static DeliverySuffixPath: Shape = Shape {
-    name: "DeliverySuffixPath",
-    min: Some(1.0),
-    max: Some(256.0),
-    ..DEFAULT
-};
-
-pub static Descending: Shape = Shape {
-    name: "Descending",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static DescribeAccountPoliciesRequest: Shape = Shape {
-    name: "DescribeAccountPoliciesRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("policyType", Here(&PolicyType))
-        },
-        member("policyName", Here(&PolicyName)),
-        member("accountIdentifiers", Here(&AccountIds)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeAccountPoliciesResponse: Shape = Shape {
-    name: "DescribeAccountPoliciesResponse",
-    kind: Kind::Structure(&[
-        member("accountPolicies", Here(&AccountPolicies)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeConfigurationTemplatesRequest: Shape = Shape {
-    name: "DescribeConfigurationTemplatesRequest",
-    kind: Kind::Structure(&[
-        member("service", Here(&Service)),
-        member("logTypes", Here(&LogTypes)),
-        member("resourceTypes", Here(&ResourceTypes)),
-        member("deliveryDestinationTypes", Here(&DeliveryDestinationTypes)),
-        member("nextToken", Here(&NextToken)),
-        member("limit", Here(&DescribeLimit)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeConfigurationTemplatesResponse: Shape = Shape {
-    name: "DescribeConfigurationTemplatesResponse",
-    kind: Kind::Structure(&[
-        member("configurationTemplates", Here(&ConfigurationTemplates)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeDeliveriesRequest: Shape = Shape {
-    name: "DescribeDeliveriesRequest",
-    kind: Kind::Structure(&[
-        member("nextToken", Here(&NextToken)),
-        member("limit", Here(&DescribeLimit)),
-        member("deliverySourceNames", Here(&DeliverySourceNames)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeDeliveriesResponse: Shape = Shape {
-    name: "DescribeDeliveriesResponse",
-    kind: Kind::Structure(&[
-        member("deliveries", Here(&Deliveries)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeDeliveryDestinationsRequest: Shape = Shape {
-    name: "DescribeDeliveryDestinationsRequest",
-    kind: Kind::Structure(&[
-        member("nextToken", Here(&NextToken)),
-        member("limit", Here(&DescribeLimit)),
-        member("names", Here(&DeliveryDestinationNames)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeDeliveryDestinationsResponse: Shape = Shape {
-    name: "DescribeDeliveryDestinationsResponse",
-    kind: Kind::Structure(&[
-        member("deliveryDestinations", Here(&DeliveryDestinations)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeDeliverySourcesRequest: Shape = Shape {
-    name: "DescribeDeliverySourcesRequest",
-    kind: Kind::Structure(&[
-        member("nextToken", Here(&NextToken)),
-        member("limit", Here(&DescribeLimit)),
-        member("resourceArns", Here(&FilterResourceArns)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeDeliverySourcesResponse: Shape = Shape {
-    name: "DescribeDeliverySourcesResponse",
-    kind: Kind::Structure(&[
-        member("deliverySources", Here(&DeliverySources)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeDestinationsRequest: Shape = Shape {
-    name: "DescribeDestinationsRequest",
-    kind: Kind::Structure(&[
-        member("DestinationNamePrefix", Here(&DestinationName)),
-        member("nextToken", Here(&NextToken)),
-        member("limit", Here(&DescribeLimit)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeDestinationsResponse: Shape = Shape {
-    name: "DescribeDestinationsResponse",
-    kind: Kind::Structure(&[
-        member("destinations", Here(&Destinations)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeExportTasksRequest: Shape = Shape {
-    name: "DescribeExportTasksRequest",
-    kind: Kind::Structure(&[
-        member("taskId", Here(&ExportTaskId)),
-        member("statusCode", Here(&ExportTaskStatusCode)),
-        member("nextToken", Here(&NextToken)),
-        member("limit", Here(&DescribeLimit)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeExportTasksResponse: Shape = Shape {
-    name: "DescribeExportTasksResponse",
-    kind: Kind::Structure(&[
-        member("exportTasks", Here(&ExportTasks)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeFieldIndexesLogGroupIdentifiers: Shape = Shape {
-    name: "DescribeFieldIndexesLogGroupIdentifiers",
-    kind: Kind::List(Element::of(Here(&LogGroupIdentifier))),
-    min: Some(1.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static DescribeFieldIndexesRequest: Shape = Shape {
-    name: "DescribeFieldIndexesRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member(
-                "logGroupIdentifiers",
-                Here(&DescribeFieldIndexesLogGroupIdentifiers),
-            )
-        },
-        member("indexCategories", Here(&IndexCategories)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeFieldIndexesResponse: Shape = Shape {
-    name: "DescribeFieldIndexesResponse",
-    kind: Kind::Structure(&[
-        member("fieldIndexes", Here(&FieldIndexes)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeImportTaskBatchesRequest: Shape = Shape {
-    name: "DescribeImportTaskBatchesRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("importId", Here(&ImportId))
-        },
-        member("batchImportStatus", Here(&ImportStatusList)),
-        member("limit", Here(&DescribeLimit)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeImportTaskBatchesResponse: Shape = Shape {
-    name: "DescribeImportTaskBatchesResponse",
-    kind: Kind::Structure(&[
-        member("importSourceArn", Here(&Arn)),
-        member("importId", Here(&ImportId)),
-        member("importBatches", Here(&ImportBatchList)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeImportTasksRequest: Shape = Shape {
-    name: "DescribeImportTasksRequest",
-    kind: Kind::Structure(&[
-        member("importId", Here(&ImportId)),
-        member("importStatus", Here(&ImportStatus)),
-        member("importSourceArn", Here(&Arn)),
-        member("limit", Here(&DescribeLimit)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeImportTasksResponse: Shape = Shape {
-    name: "DescribeImportTasksResponse",
-    kind: Kind::Structure(&[
-        member("imports", Here(&ImportList)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeIndexPoliciesLogGroupIdentifiers: Shape = Shape {
-    name: "DescribeIndexPoliciesLogGroupIdentifiers",
-    kind: Kind::List(Element::of(Here(&LogGroupIdentifier))),
-    min: Some(1.0),
-    max: Some(1.0),
-    ..DEFAULT
-};
-
-pub static DescribeIndexPoliciesRequest: Shape = Shape {
-    name: "DescribeIndexPoliciesRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member(
-                "logGroupIdentifiers",
-                Here(&DescribeIndexPoliciesLogGroupIdentifiers),
-            )
-        },
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeIndexPoliciesResponse: Shape = Shape {
-    name: "DescribeIndexPoliciesResponse",
-    kind: Kind::Structure(&[
-        member("indexPolicies", Here(&IndexPolicies)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeLimit: Shape = Shape {
-    name: "DescribeLimit",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(50.0),
-    ..DEFAULT
-};
-
-pub static DescribeLogGroupsLogGroupIdentifiers: Shape = Shape {
-    name: "DescribeLogGroupsLogGroupIdentifiers",
-    kind: Kind::List(Element::of(Here(&LogGroupIdentifier))),
-    min: Some(1.0),
-    max: Some(50.0),
-    ..DEFAULT
-};
-
-pub static DescribeLogGroupsRequest: Shape = Shape {
-    name: "DescribeLogGroupsRequest",
-    kind: Kind::Structure(&[
-        member("accountIdentifiers", Here(&AccountIds)),
-        member("logGroupNamePrefix", Here(&LogGroupName)),
-        member("logGroupNamePattern", Here(&LogGroupNamePattern)),
-        member("nextToken", Here(&NextToken)),
-        member("limit", Here(&DescribeLimit)),
-        member("includeLinkedAccounts", Here(&IncludeLinkedAccounts)),
-        member("logGroupClass", Here(&LogGroupClass)),
-        member(
-            "logGroupIdentifiers",
-            Here(&DescribeLogGroupsLogGroupIdentifiers),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeLogGroupsResponse: Shape = Shape {
-    name: "DescribeLogGroupsResponse",
-    kind: Kind::Structure(&[
-        member("logGroups", Here(&LogGroups)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeLogStreamsRequest: Shape = Shape {
-    name: "DescribeLogStreamsRequest",
-    kind: Kind::Structure(&[
-        member("logGroupName", Here(&LogGroupName)),
-        member("logGroupIdentifier", Here(&LogGroupIdentifier)),
-        member("logStreamNamePrefix", Here(&LogStreamName)),
-        member("orderBy", Here(&OrderBy)),
-        member("descending", Here(&Descending)),
-        member("nextToken", Here(&NextToken)),
-        member("limit", Here(&DescribeLimit)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeLogStreamsResponse: Shape = Shape {
-    name: "DescribeLogStreamsResponse",
-    kind: Kind::Structure(&[
-        member("logStreams", Here(&LogStreams)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeLookupTablesMaxResults: Shape = Shape {
-    name: "DescribeLookupTablesMaxResults",
-    kind: Kind::Integer,
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static DescribeLookupTablesRequest: Shape = Shape {
-    name: "DescribeLookupTablesRequest",
-    kind: Kind::Structure(&[
-        member("lookupTableNamePrefix", Here(&LookupTableName)),
-        member("maxResults", Here(&DescribeLookupTablesMaxResults)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeLookupTablesResponse: Shape = Shape {
-    name: "DescribeLookupTablesResponse",
-    kind: Kind::Structure(&[
-        member("lookupTables", Here(&LookupTables)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeMetricFiltersRequest: Shape = Shape {
-    name: "DescribeMetricFiltersRequest",
-    kind: Kind::Structure(&[
-        member("logGroupName", Here(&LogGroupName)),
-        member("filterNamePrefix", Here(&FilterName)),
-        member("nextToken", Here(&NextToken)),
-        member("limit", Here(&DescribeLimit)),
-        member("metricName", Here(&MetricName)),
-        member("metricNamespace", Here(&MetricNamespace)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeMetricFiltersResponse: Shape = Shape {
-    name: "DescribeMetricFiltersResponse",
-    kind: Kind::Structure(&[
-        member("metricFilters", Here(&MetricFilters)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeQueriesMaxResults: Shape = Shape {
-    name: "DescribeQueriesMaxResults",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(1000.0),
-    ..DEFAULT
-};
-
-pub static DescribeQueriesRequest: Shape = Shape {
-    name: "DescribeQueriesRequest",
-    kind: Kind::Structure(&[
-        member("logGroupName", Here(&LogGroupName)),
-        member("status", Here(&QueryStatus)),
-        member("maxResults", Here(&DescribeQueriesMaxResults)),
-        member("nextToken", Here(&NextToken)),
-        member("queryLanguage", Here(&QueryLanguage)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeQueriesResponse: Shape = Shape {
-    name: "DescribeQueriesResponse",
-    kind: Kind::Structure(&[
-        member("queries", Here(&QueryInfoList)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeQueryDefinitionsRequest: Shape = Shape {
-    name: "DescribeQueryDefinitionsRequest",
-    kind: Kind::Structure(&[
-        member("queryLanguage", Here(&QueryLanguage)),
-        member("queryDefinitionNamePrefix", Here(&QueryDefinitionName)),
-        member("maxResults", Here(&QueryListMaxResults)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeQueryDefinitionsResponse: Shape = Shape {
-    name: "DescribeQueryDefinitionsResponse",
-    kind: Kind::Structure(&[
-        member("queryDefinitions", Here(&QueryDefinitionList)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeResourcePoliciesRequest: Shape = Shape {
-    name: "DescribeResourcePoliciesRequest",
-    kind: Kind::Structure(&[
-        member("nextToken", Here(&NextToken)),
-        member("limit", Here(&DescribeLimit)),
-        member("resourceArn", Here(&Arn)),
-        member("policyScope", Here(&PolicyScope)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeResourcePoliciesResponse: Shape = Shape {
-    name: "DescribeResourcePoliciesResponse",
-    kind: Kind::Structure(&[
-        member("resourcePolicies", Here(&ResourcePolicies)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeSubscriptionFiltersRequest: Shape = Shape {
-    name: "DescribeSubscriptionFiltersRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroupName", Here(&LogGroupName))
-        },
-        member("filterNamePrefix", Here(&FilterName)),
-        member("nextToken", Here(&NextToken)),
-        member("limit", Here(&DescribeLimit)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DescribeSubscriptionFiltersResponse: Shape = Shape {
-    name: "DescribeSubscriptionFiltersResponse",
-    kind: Kind::Structure(&[
-        member("subscriptionFilters", Here(&SubscriptionFilters)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Description: Shape = Shape {
-    name: "Description",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static Destination: Shape = Shape {
-    name: "Destination",
-    kind: Kind::Structure(&[
-        member("destinationName", Here(&DestinationName)),
-        member("targetArn", Here(&TargetArn)),
-        member("roleArn", Here(&RoleArn)),
-        member("accessPolicy", Here(&AccessPolicy)),
-        member("arn", Here(&Arn)),
-        member("creationTime", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DestinationArn: Shape = Shape {
-    name: "DestinationArn",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static DestinationConfiguration: Shape = Shape {
-    name: "DestinationConfiguration",
-    kind: Kind::Structure(&[
-        member("s3Configuration", Here(&S3Configuration)),
-        member("lookupTableConfiguration", Here(&LookupTableConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DestinationField: Shape = Shape {
-    name: "DestinationField",
-    min: Some(1.0),
-    max: Some(128.0),
-    ..DEFAULT
-};
-
-pub static DestinationName: Shape = Shape {
-    name: "DestinationName",
-    min: Some(1.0),
-    max: Some(512.0),
-    pattern: Some(&PATTERN_6),
-    ..DEFAULT
-};
-
-pub static Destinations: Shape = Shape {
-    name: "Destinations",
-    kind: Kind::List(Element::of(Here(&Destination))),
-    ..DEFAULT
-};
-
-pub static DetectorKmsKeyArn: Shape = Shape {
-    name: "DetectorKmsKeyArn",
-    max: Some(256.0),
-    pattern: Some(&PATTERN_7),
-    ..DEFAULT
-};
-
-pub static DetectorName: Shape = Shape {
-    name: "DetectorName",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static Dimensions: Shape = Shape {
-    name: "Dimensions",
-    kind: Kind::Map {
-        key: Element::of(Here(&DimensionsKey)),
-        value: Element::of(Here(&DimensionsValue)),
-    },
-    ..DEFAULT
-};
-
-pub static DimensionsKey: Shape = Shape {
-    name: "DimensionsKey",
-    max: Some(255.0),
-    ..DEFAULT
-};
-
-pub static DimensionsValue: Shape = Shape {
-    name: "DimensionsValue",
-    max: Some(255.0),
-    ..DEFAULT
-};
-
-pub static DisassociateKmsKeyRequest: Shape = Shape {
-    name: "DisassociateKmsKeyRequest",
-    kind: Kind::Structure(&[
-        member("logGroupName", Here(&LogGroupName)),
-        member("resourceIdentifier", Here(&ResourceIdentifier)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DisassociateSourceFromS3TableIntegrationRequest: Shape = Shape {
-    name: "DisassociateSourceFromS3TableIntegrationRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("identifier", Here(&S3TableIntegrationSourceIdentifier))
-    }]),
-    ..DEFAULT
-};
-
-pub static DisassociateSourceFromS3TableIntegrationResponse: Shape = Shape {
-    name: "DisassociateSourceFromS3TableIntegrationResponse",
-    kind: Kind::Structure(&[member(
-        "identifier",
-        Here(&S3TableIntegrationSourceIdentifier),
-    )]),
-    ..DEFAULT
-};
-
-pub static Distribution: Shape = Shape {
-    name: "Distribution",
-    values: &["Random", "ByLogStream"],
-    ..DEFAULT
-};
-
-pub static DryRun: Shape = Shape {
-    name: "DryRun",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static DryRunCount: Shape = Shape {
-    name: "DryRunCount",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    ..DEFAULT
-};
-
-pub static DryRunResult: Shape = Shape {
-    name: "DryRunResult",
-    kind: Kind::Structure(&[
-        member("totalMatchedLogGroups", Here(&DryRunCount)),
-        member("increasedRetentionLogGroupCount", Here(&DryRunCount)),
-        member("decreasedRetentionLogGroupCount", Here(&DryRunCount)),
-        member("unchangedRetentionLogGroupCount", Here(&DryRunCount)),
-        member("failedAnalysisCount", Here(&DryRunCount)),
-        member("topLogGroupsImpacted", Here(&LogGroupImpacts)),
-    ]),
-    ..DEFAULT
-};
-
-pub static DynamicTokenPosition: Shape = Shape {
-    name: "DynamicTokenPosition",
-    kind: Kind::Integer,
-    ..DEFAULT
-};
-
-pub static EmitSystemFields: Shape = Shape {
-    name: "EmitSystemFields",
-    kind: Kind::List(Element::of(Here(&SystemField))),
-    ..DEFAULT
-};
-
-pub static EncryptionKey: Shape = Shape {
-    name: "EncryptionKey",
-    max: Some(256.0),
-    ..DEFAULT
-};
-
-pub static EndTimeOffset: Shape = Shape {
-    name: "EndTimeOffset",
-    kind: Kind::Long,
-    ..DEFAULT
-};
-
-pub static Entity: Shape = Shape {
-    name: "Entity",
-    kind: Kind::Structure(&[
-        member("keyAttributes", Here(&EntityKeyAttributes)),
-        member("attributes", Here(&EntityAttributes)),
-    ]),
-    ..DEFAULT
-};
-
-pub static EntityAttributes: Shape = Shape {
-    name: "EntityAttributes",
-    kind: Kind::Map {
-        key: Element::of(Here(&EntityAttributesKey)),
-        value: Element::of(Here(&EntityAttributesValue)),
-    },
-    min: Some(0.0),
-    max: Some(10.0),
-    ..DEFAULT
-};
-
-pub static EntityAttributesKey: Shape = Shape {
-    name: "EntityAttributesKey",
-    min: Some(1.0),
-    max: Some(256.0),
-    ..DEFAULT
-};
-
-pub static EntityAttributesValue: Shape = Shape {
-    name: "EntityAttributesValue",
-    min: Some(1.0),
-    max: Some(512.0),
-    ..DEFAULT
-};
-
-pub static EntityKeyAttributes: Shape = Shape {
-    name: "EntityKeyAttributes",
-    kind: Kind::Map {
-        key: Element::of(Here(&EntityKeyAttributesKey)),
-        value: Element::of(Here(&EntityKeyAttributesValue)),
-    },
-    min: Some(2.0),
-    max: Some(4.0),
-    ..DEFAULT
-};
-
-pub static EntityKeyAttributesKey: Shape = Shape {
-    name: "EntityKeyAttributesKey",
-    min: Some(1.0),
-    max: Some(32.0),
-    ..DEFAULT
-};
-
-pub static EntityKeyAttributesValue: Shape = Shape {
-    name: "EntityKeyAttributesValue",
-    min: Some(1.0),
-    max: Some(512.0),
-    ..DEFAULT
-};
-
-pub static EntityRejectionErrorType: Shape = Shape {
-    name: "EntityRejectionErrorType",
-    values: &[
-        "InvalidEntity",
-        "InvalidTypeValue",
-        "InvalidKeyAttributes",
-        "InvalidAttributes",
-        "EntitySizeTooLarge",
-        "UnsupportedLogGroupType",
-        "MissingRequiredFields",
-    ],
-    ..DEFAULT
-};
-
-pub static Enumerations: Shape = Shape {
-    name: "Enumerations",
-    kind: Kind::Map {
-        key: Element::of(Here(&TokenString)),
-        value: Element::of(Here(&TokenValue)),
-    },
-    ..DEFAULT
-};
-
-pub static EpochMillis: Shape = Shape {
-    name: "EpochMillis",
-    kind: Kind::Long,
-    min: Some(0.0),
-    ..DEFAULT
-};
-
-pub static ErrorMessage: Shape = Shape {
-    name: "ErrorMessage",
-    ..DEFAULT
-};
-
-pub static EvaluationFrequency: Shape = Shape {
-    name: "EvaluationFrequency",
-    values: &[
-        "ONE_MIN",
-        "FIVE_MIN",
-        "TEN_MIN",
-        "FIFTEEN_MIN",
-        "THIRTY_MIN",
-        "ONE_HOUR",
-    ],
-    ..DEFAULT
-};
-
-pub static EventId: Shape = Shape {
-    name: "EventId",
-    ..DEFAULT
-};
-
-pub static EventMessage: Shape = Shape {
-    name: "EventMessage",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static EventNumber: Shape = Shape {
-    name: "EventNumber",
-    kind: Kind::Long,
-    ..DEFAULT
-};
-
-pub static EventSource: Shape = Shape {
-    name: "EventSource",
-    values: &[
-        "CloudTrail",
-        "Route53Resolver",
-        "VPCFlow",
-        "EKSAudit",
-        "AWSWAF",
-    ],
-    ..DEFAULT
-};
-
-pub static EventsLimit: Shape = Shape {
-    name: "EventsLimit",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(10000.0),
-    ..DEFAULT
-};
-
-pub static EventsLimitStartQuery: Shape = Shape {
-    name: "EventsLimitStartQuery",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(100000.0),
-    ..DEFAULT
-};
-
-pub static ExecutionStatus: Shape = Shape {
-    name: "ExecutionStatus",
-    values: &["Running", "InvalidQuery", "Complete", "Failed", "Timeout"],
-    ..DEFAULT
-};
-
-pub static ExecutionStatusList: Shape = Shape {
-    name: "ExecutionStatusList",
-    kind: Kind::List(Element::of(Here(&ExecutionStatus))),
-    ..DEFAULT
-};
-
-pub static ExpectedRevisionId: Shape = Shape {
-    name: "ExpectedRevisionId",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static ExportDestinationBucket: Shape = Shape {
-    name: "ExportDestinationBucket",
-    min: Some(1.0),
-    max: Some(512.0),
-    ..DEFAULT
-};
-
-pub static ExportDestinationPrefix: Shape = Shape {
-    name: "ExportDestinationPrefix",
-    ..DEFAULT
-};
-
-pub static ExportTask: Shape = Shape {
-    name: "ExportTask",
-    kind: Kind::Structure(&[
-        member("taskId", Here(&ExportTaskId)),
-        member("taskName", Here(&ExportTaskName)),
-        member("logGroupName", Here(&LogGroupName)),
-        member("from", Here(&Timestamp)),
-        member("to", Here(&Timestamp)),
-        member("destination", Here(&ExportDestinationBucket)),
-        member("destinationPrefix", Here(&ExportDestinationPrefix)),
-        member("status", Here(&ExportTaskStatus)),
-        member("executionInfo", Here(&ExportTaskExecutionInfo)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ExportTaskExecutionInfo: Shape = Shape {
-    name: "ExportTaskExecutionInfo",
-    kind: Kind::Structure(&[
-        member("creationTime", Here(&Timestamp)),
-        member("completionTime", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ExportTaskId: Shape = Shape {
-    name: "ExportTaskId",
-    min: Some(1.0),
-    max: Some(512.0),
-    ..DEFAULT
-};
-
-pub static ExportTaskName: Shape = Shape {
-    name: "ExportTaskName",
-    min: Some(1.0),
-    max: Some(512.0),
-    ..DEFAULT
-};
-
-pub static ExportTaskStatus: Shape = Shape {
-    name: "ExportTaskStatus",
-    kind: Kind::Structure(&[
-        member("code", Here(&ExportTaskStatusCode)),
-        member("message", Here(&ExportTaskStatusMessage)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ExportTaskStatusCode: Shape = Shape {
-    name: "ExportTaskStatusCode",
-    values: &[
-        "CANCELLED",
-        "COMPLETED",
-        "FAILED",
-        "PENDING",
-        "PENDING_CANCEL",
-        "RUNNING",
-    ],
-    ..DEFAULT
-};
-
-pub static ExportTaskStatusMessage: Shape = Shape {
-    name: "ExportTaskStatusMessage",
-    ..DEFAULT
-};
-
-pub static ExportTasks: Shape = Shape {
-    name: "ExportTasks",
-    kind: Kind::List(Element::of(Here(&ExportTask))),
-    ..DEFAULT
-};
-
-pub static ExtractedValues: Shape = Shape {
-    name: "ExtractedValues",
-    kind: Kind::Map {
-        key: Element::of(Here(&Token)),
-        value: Element::of(Here(&Value)),
-    },
-    ..DEFAULT
-};
-
-pub static Field: Shape = Shape {
-    name: "Field",
-    ..DEFAULT
-};
-
-pub static FieldDelimiter: Shape = Shape {
-    name: "FieldDelimiter",
-    min: Some(0.0),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static FieldHeader: Shape = Shape {
-    name: "FieldHeader",
-    min: Some(1.0),
-    max: Some(64.0),
-    ..DEFAULT
-};
-
-pub static FieldIndex: Shape = Shape {
-    name: "FieldIndex",
-    kind: Kind::Structure(&[
-        member("logGroupIdentifier", Here(&LogGroupIdentifier)),
-        member("fieldIndexName", Here(&FieldIndexName)),
-        member("lastScanTime", Here(&Timestamp)),
-        member("firstEventTime", Here(&Timestamp)),
-        member("lastEventTime", Here(&Timestamp)),
-        member("type", Here(&IndexType)),
-        member("indexCategory", Here(&IndexCategory)),
-    ]),
-    ..DEFAULT
-};
-
-pub static FieldIndexName: Shape = Shape {
-    name: "FieldIndexName",
-    min: Some(1.0),
-    max: Some(512.0),
-    pattern: Some(&PATTERN_8),
-    ..DEFAULT
-};
-
-pub static FieldIndexNames: Shape = Shape {
-    name: "FieldIndexNames",
-    kind: Kind::List(Element::of(Here(&FieldIndexName))),
-    min: Some(1.0),
-    max: Some(20.0),
-    ..DEFAULT
-};
-
-pub static FieldIndexes: Shape = Shape {
-    name: "FieldIndexes",
-    kind: Kind::List(Element::of(Here(&FieldIndex))),
-    ..DEFAULT
-};
-
-pub static FieldSelectionCriteria: Shape = Shape {
-    name: "FieldSelectionCriteria",
-    min: Some(0.0),
-    max: Some(2000.0),
-    ..DEFAULT
-};
-
-pub static FieldsData: Shape = Shape {
-    name: "FieldsData",
-    kind: Kind::Structure(&[member("data", Here(&Data))]),
-    ..DEFAULT
-};
-
-pub static FilterCount: Shape = Shape {
-    name: "FilterCount",
-    kind: Kind::Integer,
-    ..DEFAULT
-};
-
-pub static FilterLogEventsRequest: Shape = Shape {
-    name: "FilterLogEventsRequest",
-    kind: Kind::Structure(&[
-        member("logGroupName", Here(&LogGroupName)),
-        member("logGroupIdentifier", Here(&LogGroupIdentifier)),
-        member("logStreamNames", Here(&InputLogStreamNames)),
-        member("logStreamNamePrefix", Here(&LogStreamName)),
-        member("startTime", Here(&Timestamp)),
-        member("endTime", Here(&Timestamp)),
-        member("filterPattern", Here(&FilterPattern)),
-        member("nextToken", Here(&NextToken)),
-        member("limit", Here(&EventsLimit)),
-        member("startFromHead", Here(&StartFromHead)),
-        member("interleaved", Here(&Interleaved)),
-        member("unmask", Here(&Unmask)),
-    ]),
-    ..DEFAULT
-};
-
-pub static FilterLogEventsResponse: Shape = Shape {
-    name: "FilterLogEventsResponse",
-    kind: Kind::Structure(&[
-        member("events", Here(&FilteredLogEvents)),
-        member("searchedLogStreams", Here(&SearchedLogStreams)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static FilterName: Shape = Shape {
-    name: "FilterName",
-    min: Some(1.0),
-    max: Some(512.0),
-    pattern: Some(&PATTERN_6),
-    ..DEFAULT
-};
-
-pub static FilterPattern: Shape = Shape {
-    name: "FilterPattern",
-    min: Some(0.0),
-    max: Some(1024.0),
-    ..DEFAULT
-};
-
-pub static FilterResourceArns: Shape = Shape {
-    name: "FilterResourceArns",
-    kind: Kind::List(Element::of(Here(&Arn))),
-    min: Some(1.0),
-    max: Some(20.0),
-    ..DEFAULT
-};
-
-pub static FilteredLogEvent: Shape = Shape {
-    name: "FilteredLogEvent",
-    kind: Kind::Structure(&[
-        member("logStreamName", Here(&LogStreamName)),
-        member("timestamp", Here(&Timestamp)),
-        member("message", Here(&EventMessage)),
-        member("ingestionTime", Here(&Timestamp)),
-        member("eventId", Here(&EventId)),
-    ]),
-    ..DEFAULT
-};
-
-pub static FilteredLogEvents: Shape = Shape {
-    name: "FilteredLogEvents",
-    kind: Kind::List(Element::of(Here(&FilteredLogEvent))),
-    ..DEFAULT
-};
-
-pub static Flatten: Shape = Shape {
-    name: "Flatten",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static FlattenedElement: Shape = Shape {
-    name: "FlattenedElement",
-    values: &["first", "last"],
-    ..DEFAULT
-};
-
-pub static Force: Shape = Shape {
-    name: "Force",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static ForceUpdate: Shape = Shape {
-    name: "ForceUpdate",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static FromKey: Shape = Shape {
-    name: "FromKey",
-    min: Some(1.0),
-    max: Some(128.0),
-    ..DEFAULT
-};
-
-pub static GetDataProtectionPolicyRequest: Shape = Shape {
-    name: "GetDataProtectionPolicyRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("logGroupIdentifier", Here(&LogGroupIdentifier))
-    }]),
-    ..DEFAULT
-};
-
-pub static GetDataProtectionPolicyResponse: Shape = Shape {
-    name: "GetDataProtectionPolicyResponse",
-    kind: Kind::Structure(&[
-        member("logGroupIdentifier", Here(&LogGroupIdentifier)),
-        member("policyDocument", Here(&DataProtectionPolicyDocument)),
-        member("lastUpdatedTime", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetDeliveryDestinationPolicyRequest: Shape = Shape {
-    name: "GetDeliveryDestinationPolicyRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("deliveryDestinationName", Here(&DeliveryDestinationName))
-    }]),
-    ..DEFAULT
-};
-
-pub static GetDeliveryDestinationPolicyResponse: Shape = Shape {
-    name: "GetDeliveryDestinationPolicyResponse",
-    kind: Kind::Structure(&[member("policy", Here(&Policy))]),
-    ..DEFAULT
-};
-
-pub static GetDeliveryDestinationRequest: Shape = Shape {
-    name: "GetDeliveryDestinationRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("name", Here(&DeliveryDestinationName))
-    }]),
-    ..DEFAULT
-};
-
-pub static GetDeliveryDestinationResponse: Shape = Shape {
-    name: "GetDeliveryDestinationResponse",
-    kind: Kind::Structure(&[member("deliveryDestination", Here(&DeliveryDestination))]),
-    ..DEFAULT
-};
-
-pub static GetDeliveryRequest: Shape = Shape {
-    name: "GetDeliveryRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("id", Here(&DeliveryId))
-    }]),
-    ..DEFAULT
-};
-
-pub static GetDeliveryResponse: Shape = Shape {
-    name: "GetDeliveryResponse",
-    kind: Kind::Structure(&[member("delivery", Here(&Delivery))]),
-    ..DEFAULT
-};
-
-pub static GetDeliverySourceRequest: Shape = Shape {
-    name: "GetDeliverySourceRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("name", Here(&DeliverySourceName))
-    }]),
-    ..DEFAULT
-};
-
-pub static GetDeliverySourceResponse: Shape = Shape {
-    name: "GetDeliverySourceResponse",
-    kind: Kind::Structure(&[member("deliverySource", Here(&DeliverySource))]),
-    ..DEFAULT
-};
-
-pub static GetIntegrationRequest: Shape = Shape {
-    name: "GetIntegrationRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("integrationName", Here(&IntegrationName))
-    }]),
-    ..DEFAULT
-};
-
-pub static GetIntegrationResponse: Shape = Shape {
-    name: "GetIntegrationResponse",
-    kind: Kind::Structure(&[
-        member("integrationName", Here(&IntegrationName)),
-        member("integrationType", Here(&IntegrationType)),
-        member("integrationStatus", Here(&IntegrationStatus)),
-        member("integrationDetails", Here(&IntegrationDetails)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetLogAnomalyDetectorRequest: Shape = Shape {
-    name: "GetLogAnomalyDetectorRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("anomalyDetectorArn", Here(&AnomalyDetectorArn))
-    }]),
-    ..DEFAULT
-};
-
-pub static GetLogAnomalyDetectorResponse: Shape = Shape {
-    name: "GetLogAnomalyDetectorResponse",
-    kind: Kind::Structure(&[
-        member("detectorName", Here(&DetectorName)),
-        member("logGroupArnList", Here(&LogGroupArnList)),
-        member("evaluationFrequency", Here(&EvaluationFrequency)),
-        member("filterPattern", Here(&FilterPattern)),
-        member("anomalyDetectorStatus", Here(&AnomalyDetectorStatus)),
-        member("kmsKeyId", Here(&KmsKeyId)),
-        member("creationTimeStamp", Here(&EpochMillis)),
-        member("lastModifiedTimeStamp", Here(&EpochMillis)),
-        member("anomalyVisibilityTime", Here(&AnomalyVisibilityTime)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetLogEventsRequest: Shape = Shape {
-    name: "GetLogEventsRequest",
-    kind: Kind::Structure(&[
-        member("logGroupName", Here(&LogGroupName)),
-        member("logGroupIdentifier", Here(&LogGroupIdentifier)),
-        Member {
-            required: true,
-            ..member("logStreamName", Here(&LogStreamName))
-        },
-        member("startTime", Here(&Timestamp)),
-        member("endTime", Here(&Timestamp)),
-        member("nextToken", Here(&NextToken)),
-        member("limit", Here(&EventsLimit)),
-        member("startFromHead", Here(&StartFromHead)),
-        member("unmask", Here(&Unmask)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetLogEventsResponse: Shape = Shape {
-    name: "GetLogEventsResponse",
-    kind: Kind::Structure(&[
-        member("events", Here(&OutputLogEvents)),
-        member("nextForwardToken", Here(&NextToken)),
-        member("nextBackwardToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetLogFieldsRequest: Shape = Shape {
-    name: "GetLogFieldsRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("dataSourceName", Here(&DataSourceName))
-        },
-        Member {
-            required: true,
-            ..member("dataSourceType", Here(&DataSourceType))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static GetLogFieldsResponse: Shape = Shape {
-    name: "GetLogFieldsResponse",
-    kind: Kind::Structure(&[member("logFields", Here(&LogFieldsList))]),
-    ..DEFAULT
-};
-
-pub static GetLogGroupFieldsRequest: Shape = Shape {
-    name: "GetLogGroupFieldsRequest",
-    kind: Kind::Structure(&[
-        member("logGroupName", Here(&LogGroupName)),
-        member("time", Here(&Timestamp)),
-        member("logGroupIdentifier", Here(&LogGroupIdentifier)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetLogGroupFieldsResponse: Shape = Shape {
-    name: "GetLogGroupFieldsResponse",
-    kind: Kind::Structure(&[member("logGroupFields", Here(&LogGroupFieldList))]),
-    ..DEFAULT
-};
-
-pub static GetLogObjectRequest: Shape = Shape {
-    name: "GetLogObjectRequest",
-    kind: Kind::Structure(&[
-        member("unmask", Here(&Unmask)),
-        Member {
-            required: true,
-            ..member("logObjectPointer", Here(&LogObjectPointer))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static GetLogObjectResponse: Shape = Shape {
-    name: "GetLogObjectResponse",
-    kind: Kind::Structure(&[member("fieldStream", Here(&GetLogObjectResponseStream))]),
-    ..DEFAULT
-};
-
-pub static GetLogObjectResponseStream: Shape = Shape {
-    name: "GetLogObjectResponseStream",
-    kind: Kind::Structure(&[
-        member("fields", Here(&FieldsData)),
-        member(
-            "InternalStreamingException",
-            Here(&InternalStreamingException),
-        ),
-    ]),
-    event_stream: true,
-    ..DEFAULT
-};
-
-pub static GetLogRecordRequest: Shape = Shape {
-    name: "GetLogRecordRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logRecordPointer", Here(&LogRecordPointer))
-        },
-        member("unmask", Here(&Unmask)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetLogRecordResponse: Shape = Shape {
-    name: "GetLogRecordResponse",
-    kind: Kind::Structure(&[member("logRecord", Here(&LogRecord))]),
-    ..DEFAULT
-};
-
-pub static GetLookupTableRequest: Shape = Shape {
-    name: "GetLookupTableRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("lookupTableArn", Here(&Arn))
-    }]),
-    ..DEFAULT
-};
-
-pub static GetLookupTableResponse: Shape = Shape {
-    name: "GetLookupTableResponse",
-    kind: Kind::Structure(&[
-        member("lookupTableArn", Here(&Arn)),
-        member("lookupTableName", Here(&LookupTableName)),
-        member("description", Here(&LookupTableDescription)),
-        member("tableBody", Here(&TableBody)),
-        member("sizeBytes", Here(&StoredBytes)),
-        member("lastUpdatedTime", Here(&Timestamp)),
-        member("kmsKeyId", Here(&KmsKeyId)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetQueryResultsMaxItems: Shape = Shape {
-    name: "GetQueryResultsMaxItems",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    max: Some(10000.0),
-    ..DEFAULT
-};
-
-pub static GetQueryResultsNextToken: Shape = Shape {
-    name: "GetQueryResultsNextToken",
-    max: Some(1024.0),
-    ..DEFAULT
-};
-
-pub static GetQueryResultsRequest: Shape = Shape {
-    name: "GetQueryResultsRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("queryId", Here(&QueryId))
-        },
-        member("nextToken", Here(&GetQueryResultsNextToken)),
-        member("maxItems", Here(&GetQueryResultsMaxItems)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetQueryResultsResponse: Shape = Shape {
-    name: "GetQueryResultsResponse",
-    kind: Kind::Structure(&[
-        member("queryLanguage", Here(&QueryLanguage)),
-        member("results", Here(&QueryResults)),
-        member("statistics", Here(&QueryStatistics)),
-        member("status", Here(&QueryStatus)),
-        member("encryptionKey", Here(&EncryptionKey)),
-        member("nextToken", Here(&GetQueryResultsNextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetScheduledQueryHistoryMaxResults: Shape = Shape {
-    name: "GetScheduledQueryHistoryMaxResults",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(1000.0),
-    ..DEFAULT
-};
-
-pub static GetScheduledQueryHistoryRequest: Shape = Shape {
-    name: "GetScheduledQueryHistoryRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("identifier", Here(&ScheduledQueryIdentifier))
-        },
-        Member {
-            required: true,
-            ..member("startTime", Here(&Timestamp))
-        },
-        Member {
-            required: true,
-            ..member("endTime", Here(&Timestamp))
-        },
-        member("executionStatuses", Here(&ExecutionStatusList)),
-        member("maxResults", Here(&GetScheduledQueryHistoryMaxResults)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetScheduledQueryHistoryResponse: Shape = Shape {
-    name: "GetScheduledQueryHistoryResponse",
-    kind: Kind::Structure(&[
-        member("name", Here(&ScheduledQueryName)),
-        member("scheduledQueryArn", Here(&Arn)),
-        member("triggerHistory", Here(&TriggerHistoryRecordList)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetScheduledQueryRequest: Shape = Shape {
-    name: "GetScheduledQueryRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("identifier", Here(&ScheduledQueryIdentifier))
-    }]),
-    ..DEFAULT
-};
-
-pub static GetScheduledQueryResponse: Shape = Shape {
-    name: "GetScheduledQueryResponse",
-    kind: Kind::Structure(&[
-        member("scheduledQueryArn", Here(&Arn)),
-        member("name", Here(&ScheduledQueryName)),
-        member("description", Here(&ScheduledQueryDescription)),
-        member("queryLanguage", Here(&QueryLanguage)),
-        member("queryString", Here(&QueryString)),
-        member(
-            "logGroupIdentifiers",
-            Here(&ScheduledQueryLogGroupIdentifiers),
-        ),
-        member("scheduleExpression", Here(&ScheduleExpression)),
-        member("timezone", Here(&ScheduleTimezone)),
-        member("startTimeOffset", Here(&StartTimeOffset)),
-        member("endTimeOffset", Here(&EndTimeOffset)),
-        member("destinationConfiguration", Here(&DestinationConfiguration)),
-        member("state", Here(&ScheduledQueryState)),
-        member("scheduleType", Here(&ScheduleType)),
-        member("lastTriggeredTime", Here(&Timestamp)),
-        member("lastExecutionStatus", Here(&ExecutionStatus)),
-        member("scheduleStartTime", Here(&Timestamp)),
-        member("scheduleEndTime", Here(&Timestamp)),
-        member("executionRoleArn", Here(&RoleArn)),
-        member("creationTime", Here(&Timestamp)),
-        member("lastUpdatedTime", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetStorageTierPolicyRequest: Shape = Shape {
-    name: "GetStorageTierPolicyRequest",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static GetStorageTierPolicyResponse: Shape = Shape {
-    name: "GetStorageTierPolicyResponse",
-    kind: Kind::Structure(&[
-        member("storageTier", Here(&StorageTier)),
-        member("lastUpdatedTime", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetTransformerRequest: Shape = Shape {
-    name: "GetTransformerRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("logGroupIdentifier", Here(&LogGroupIdentifier))
-    }]),
-    ..DEFAULT
-};
-
-pub static GetTransformerResponse: Shape = Shape {
-    name: "GetTransformerResponse",
-    kind: Kind::Structure(&[
-        member("logGroupIdentifier", Here(&LogGroupIdentifier)),
-        member("creationTime", Here(&Timestamp)),
-        member("lastModifiedTime", Here(&Timestamp)),
-        member("transformerConfig", Here(&Processors)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Grok: Shape = Shape {
-    name: "Grok",
-    kind: Kind::Structure(&[
-        member("source", Here(&Source)),
-        Member {
-            required: true,
-            ..member("match", Here(&GrokMatch))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static GrokMatch: Shape = Shape {
-    name: "GrokMatch",
-    min: Some(1.0),
-    max: Some(512.0),
-    ..DEFAULT
-};
-
-pub static GroupingIdentifier: Shape = Shape {
-    name: "GroupingIdentifier",
-    kind: Kind::Structure(&[
-        member("key", Here(&GroupingIdentifierKey)),
-        member("value", Here(&GroupingIdentifierValue)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GroupingIdentifierKey: Shape = Shape {
-    name: "GroupingIdentifierKey",
-    ..DEFAULT
-};
-
-pub static GroupingIdentifierValue: Shape = Shape {
-    name: "GroupingIdentifierValue",
-    ..DEFAULT
-};
-
-pub static GroupingIdentifiers: Shape = Shape {
-    name: "GroupingIdentifiers",
-    kind: Kind::List(Element::of(Here(&GroupingIdentifier))),
-    ..DEFAULT
-};
-
-pub static Histogram: Shape = Shape {
-    name: "Histogram",
-    kind: Kind::Map {
-        key: Element::of(Here(&Time)),
-        value: Element::of(Here(&Count)),
-    },
-    ..DEFAULT
-};
-
-pub static Import: Shape = Shape {
-    name: "Import",
-    kind: Kind::Structure(&[
-        member("importId", Here(&ImportId)),
-        member("importSourceArn", Here(&Arn)),
-        member("importStatus", Here(&ImportStatus)),
-        member("importDestinationArn", Here(&Arn)),
-        member("importStatistics", Here(&ImportStatistics)),
-        member("importFilter", Here(&ImportFilter)),
-        member("creationTime", Here(&Timestamp)),
-        member("lastUpdatedTime", Here(&Timestamp)),
-        member("errorMessage", Here(&ErrorMessage)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ImportBatch: Shape = Shape {
-    name: "ImportBatch",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("batchId", Here(&BatchId))
-        },
-        Member {
-            required: true,
-            ..member("status", Here(&ImportStatus))
-        },
-        member("errorMessage", Here(&ErrorMessage)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ImportBatchList: Shape = Shape {
-    name: "ImportBatchList",
-    kind: Kind::List(Element::of(Here(&ImportBatch))),
-    ..DEFAULT
-};
-
-pub static ImportFilter: Shape = Shape {
-    name: "ImportFilter",
-    kind: Kind::Structure(&[
-        member("startEventTime", Here(&Timestamp)),
-        member("endEventTime", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ImportId: Shape = Shape {
-    name: "ImportId",
-    min: Some(1.0),
-    max: Some(256.0),
-    pattern: Some(&PATTERN_9),
-    ..DEFAULT
-};
-
-pub static ImportList: Shape = Shape {
-    name: "ImportList",
-    kind: Kind::List(Element::of(Here(&Import))),
-    ..DEFAULT
-};
-
-pub static ImportStatistics: Shape = Shape {
-    name: "ImportStatistics",
-    kind: Kind::Structure(&[member("bytesImported", Here(&StoredBytes))]),
-    ..DEFAULT
-};
-
-pub static ImportStatus: Shape = Shape {
-    name: "ImportStatus",
-    values: &["IN_PROGRESS", "CANCELLED", "COMPLETED", "FAILED"],
-    ..DEFAULT
-};
-
-pub static ImportStatusList: Shape = Shape {
-    name: "ImportStatusList",
-    kind: Kind::List(Element::of(Here(&ImportStatus))),
-    ..DEFAULT
-};
-
-pub static IncludeLinkedAccounts: Shape = Shape {
-    name: "IncludeLinkedAccounts",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static IndexCategories: Shape = Shape {
-    name: "IndexCategories",
-    kind: Kind::List(Element::of(Here(&IndexCategory))),
-    max: Some(4.0),
-    ..DEFAULT
-};
-
-pub static IndexCategory: Shape = Shape {
-    name: "IndexCategory",
-    values: &["DEFAULT", "CUSTOM", "AUTO", "INACTIVE"],
-    ..DEFAULT
-};
-
-pub static IndexPolicies: Shape = Shape {
-    name: "IndexPolicies",
-    kind: Kind::List(Element::of(Here(&IndexPolicy))),
-    ..DEFAULT
-};
-
-pub static IndexPolicy: Shape = Shape {
-    name: "IndexPolicy",
-    kind: Kind::Structure(&[
-        member("logGroupIdentifier", Here(&LogGroupIdentifier)),
-        member("lastUpdateTime", Here(&Timestamp)),
-        member("policyDocument", Here(&PolicyDocument)),
-        member("policyName", Here(&PolicyName)),
-        member("source", Here(&IndexSource)),
-    ]),
-    ..DEFAULT
-};
-
-pub static IndexSource: Shape = Shape {
-    name: "IndexSource",
-    values: &["ACCOUNT", "LOG_GROUP"],
-    ..DEFAULT
-};
-
-pub static IndexType: Shape = Shape {
-    name: "IndexType",
-    values: &["FACET", "FIELD_INDEX"],
-    ..DEFAULT
-};
-
-pub static InferredTokenName: Shape = Shape {
-    name: "InferredTokenName",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static InheritedProperties: Shape = Shape {
-    name: "InheritedProperties",
-    kind: Kind::List(Element::of(Here(&InheritedProperty))),
-    ..DEFAULT
-};
-
-pub static InheritedProperty: Shape = Shape {
-    name: "InheritedProperty",
-    values: &["ACCOUNT_DATA_PROTECTION"],
-    ..DEFAULT
-};
-
-pub static InputLogEvent: Shape = Shape {
-    name: "InputLogEvent",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("timestamp", Here(&Timestamp))
-        },
-        Member {
-            required: true,
-            ..member("message", Here(&EventMessage))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static InputLogEvents: Shape = Shape {
-    name: "InputLogEvents",
-    kind: Kind::List(Element::of(Here(&InputLogEvent))),
-    min: Some(1.0),
-    max: Some(10000.0),
-    ..DEFAULT
-};
-
-pub static InputLogStreamNames: Shape = Shape {
-    name: "InputLogStreamNames",
-    kind: Kind::List(Element::of(Here(&LogStreamName))),
-    min: Some(1.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static Integer: Shape = Shape {
-    name: "Integer",
-    kind: Kind::Integer,
-    ..DEFAULT
-};
-
-pub static IntegrationDetails: Shape = Shape {
-    name: "IntegrationDetails",
-    kind: Kind::Structure(&[member(
-        "openSearchIntegrationDetails",
-        Here(&OpenSearchIntegrationDetails),
-    )]),
-    union: true,
-    ..DEFAULT
-};
-
-pub static IntegrationName: Shape = Shape {
-    name: "IntegrationName",
-    min: Some(1.0),
-    max: Some(50.0),
-    pattern: Some(&PATTERN_8),
-    ..DEFAULT
-};
-
-pub static IntegrationNamePrefix: Shape = Shape {
-    name: "IntegrationNamePrefix",
-    min: Some(1.0),
-    max: Some(50.0),
-    pattern: Some(&PATTERN_8),
-    ..DEFAULT
-};
-
-pub static IntegrationStatus: Shape = Shape {
-    name: "IntegrationStatus",
-    values: &["PROVISIONING", "ACTIVE", "FAILED"],
-    ..DEFAULT
-};
-
-pub static IntegrationStatusMessage: Shape = Shape {
-    name: "IntegrationStatusMessage",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static IntegrationSummaries: Shape = Shape {
-    name: "IntegrationSummaries",
-    kind: Kind::List(Element::of(Here(&IntegrationSummary))),
-    ..DEFAULT
-};
-
-pub static IntegrationSummary: Shape = Shape {
-    name: "IntegrationSummary",
-    kind: Kind::Structure(&[
-        member("integrationName", Here(&IntegrationName)),
-        member("integrationType", Here(&IntegrationType)),
-        member("integrationStatus", Here(&IntegrationStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static IntegrationType: Shape = Shape {
-    name: "IntegrationType",
-    values: &["OPENSEARCH"],
-    ..DEFAULT
-};
-
-pub static Interleaved: Shape = Shape {
-    name: "Interleaved",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static InternalServerException: Shape = Shape {
-    name: "InternalServerException",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static InternalStreamingException: Shape = Shape {
-    name: "InternalStreamingException",
-    kind: Kind::Structure(&[member("message", Here(&Message))]),
-    ..DEFAULT
-};
-
-pub static InvalidOperationException: Shape = Shape {
-    name: "InvalidOperationException",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static InvalidParameterException: Shape = Shape {
-    name: "InvalidParameterException",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static InvalidSequenceTokenException: Shape = Shape {
-    name: "InvalidSequenceTokenException",
-    kind: Kind::Structure(&[member("expectedSequenceToken", Here(&SequenceToken))]),
-    ..DEFAULT
-};
-
-pub static IsSampled: Shape = Shape {
-    name: "IsSampled",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static Key: Shape = Shape {
-    name: "Key",
-    min: Some(1.0),
-    max: Some(128.0),
-    ..DEFAULT
-};
-
-pub static KeyPrefix: Shape = Shape {
-    name: "KeyPrefix",
-    min: Some(1.0),
-    max: Some(128.0),
-    ..DEFAULT
-};
-
-pub static KeyValueDelimiter: Shape = Shape {
-    name: "KeyValueDelimiter",
-    min: Some(1.0),
-    max: Some(128.0),
-    ..DEFAULT
-};
-
-pub static KmsKeyId: Shape = Shape {
-    name: "KmsKeyId",
-    max: Some(256.0),
-    ..DEFAULT
-};
-
-pub static LimitExceededException: Shape = Shape {
-    name: "LimitExceededException",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static ListAggregateLogGroupSummariesGroupBy: Shape = Shape {
-    name: "ListAggregateLogGroupSummariesGroupBy",
-    values: &[
-        "DATA_SOURCE_NAME_TYPE_AND_FORMAT",
-        "DATA_SOURCE_NAME_AND_TYPE",
-    ],
-    ..DEFAULT
-};
-
-pub static ListAggregateLogGroupSummariesRequest: Shape = Shape {
-    name: "ListAggregateLogGroupSummariesRequest",
-    kind: Kind::Structure(&[
-        member("accountIdentifiers", Here(&AccountIds)),
-        member("includeLinkedAccounts", Here(&IncludeLinkedAccounts)),
-        member("logGroupClass", Here(&LogGroupClass)),
-        member("logGroupNamePattern", Here(&LogGroupNameRegexPattern)),
-        member("dataSources", Here(&DataSourceFilters)),
-        Member {
-            required: true,
-            ..member("groupBy", Here(&ListAggregateLogGroupSummariesGroupBy))
-        },
-        member("nextToken", Here(&NextToken)),
-        member("limit", Here(&ListLogGroupsRequestLimit)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListAggregateLogGroupSummariesResponse: Shape = Shape {
-    name: "ListAggregateLogGroupSummariesResponse",
-    kind: Kind::Structure(&[
-        member(
-            "aggregateLogGroupSummaries",
-            Here(&AggregateLogGroupSummaries),
-        ),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListAnomaliesLimit: Shape = Shape {
-    name: "ListAnomaliesLimit",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(50.0),
-    ..DEFAULT
-};
-
-pub static ListAnomaliesRequest: Shape = Shape {
-    name: "ListAnomaliesRequest",
-    kind: Kind::Structure(&[
-        member("anomalyDetectorArn", Here(&AnomalyDetectorArn)),
-        member("suppressionState", Here(&SuppressionState)),
-        member("limit", Here(&ListAnomaliesLimit)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListAnomaliesResponse: Shape = Shape {
-    name: "ListAnomaliesResponse",
-    kind: Kind::Structure(&[
-        member("anomalies", Here(&Anomalies)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListIntegrationsRequest: Shape = Shape {
-    name: "ListIntegrationsRequest",
-    kind: Kind::Structure(&[
-        member("integrationNamePrefix", Here(&IntegrationNamePrefix)),
-        member("integrationType", Here(&IntegrationType)),
-        member("integrationStatus", Here(&IntegrationStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListIntegrationsResponse: Shape = Shape {
-    name: "ListIntegrationsResponse",
-    kind: Kind::Structure(&[member("integrationSummaries", Here(&IntegrationSummaries))]),
-    ..DEFAULT
-};
-
-pub static ListLimit: Shape = Shape {
-    name: "ListLimit",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(1000.0),
-    ..DEFAULT
-};
-
-pub static ListLogAnomalyDetectorsLimit: Shape = Shape {
-    name: "ListLogAnomalyDetectorsLimit",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(50.0),
-    ..DEFAULT
-};
-
-pub static ListLogAnomalyDetectorsRequest: Shape = Shape {
-    name: "ListLogAnomalyDetectorsRequest",
-    kind: Kind::Structure(&[
-        member("filterLogGroupArn", Here(&LogGroupArn)),
-        member("limit", Here(&ListLogAnomalyDetectorsLimit)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListLogAnomalyDetectorsResponse: Shape = Shape {
-    name: "ListLogAnomalyDetectorsResponse",
-    kind: Kind::Structure(&[
-        member("anomalyDetectors", Here(&AnomalyDetectors)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListLogGroupsForQueryMaxResults: Shape = Shape {
-    name: "ListLogGroupsForQueryMaxResults",
-    kind: Kind::Integer,
-    min: Some(50.0),
-    max: Some(500.0),
-    ..DEFAULT
-};
-
-pub static ListLogGroupsForQueryRequest: Shape = Shape {
-    name: "ListLogGroupsForQueryRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("queryId", Here(&QueryId))
-        },
-        member("nextToken", Here(&NextToken)),
-        member("maxResults", Here(&ListLogGroupsForQueryMaxResults)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListLogGroupsForQueryResponse: Shape = Shape {
-    name: "ListLogGroupsForQueryResponse",
-    kind: Kind::Structure(&[
-        member("logGroupIdentifiers", Here(&LogGroupIdentifiers)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListLogGroupsRequest: Shape = Shape {
-    name: "ListLogGroupsRequest",
-    kind: Kind::Structure(&[
-        member("logGroupNamePattern", Here(&LogGroupNameRegexPattern)),
-        member("logGroupClass", Here(&LogGroupClass)),
-        member("includeLinkedAccounts", Here(&IncludeLinkedAccounts)),
-        member("accountIdentifiers", Here(&AccountIds)),
-        member("nextToken", Here(&NextToken)),
-        member("limit", Here(&ListLimit)),
-        member("dataSources", Here(&DataSourceFilters)),
-        member("fieldIndexNames", Here(&FieldIndexNames)),
-        member("logGroupTags", Here(&TagFilters)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListLogGroupsRequestLimit: Shape = Shape {
-    name: "ListLogGroupsRequestLimit",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(50.0),
-    ..DEFAULT
-};
-
-pub static ListLogGroupsResponse: Shape = Shape {
-    name: "ListLogGroupsResponse",
-    kind: Kind::Structure(&[
-        member("logGroups", Here(&LogGroupSummaries)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListScheduledQueriesMaxResults: Shape = Shape {
-    name: "ListScheduledQueriesMaxResults",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(1000.0),
-    ..DEFAULT
-};
-
-pub static ListScheduledQueriesRequest: Shape = Shape {
-    name: "ListScheduledQueriesRequest",
-    kind: Kind::Structure(&[
-        member("maxResults", Here(&ListScheduledQueriesMaxResults)),
-        member("nextToken", Here(&NextToken)),
-        member("state", Here(&ScheduledQueryState)),
-        member("scheduleType", Here(&ScheduleType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListScheduledQueriesResponse: Shape = Shape {
-    name: "ListScheduledQueriesResponse",
-    kind: Kind::Structure(&[
-        member("nextToken", Here(&NextToken)),
-        member("scheduledQueries", Here(&ScheduledQuerySummaryList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListSourcesForS3TableIntegrationMaxResults: Shape = Shape {
-    name: "ListSourcesForS3TableIntegrationMaxResults",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static ListSourcesForS3TableIntegrationRequest: Shape = Shape {
-    name: "ListSourcesForS3TableIntegrationRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("integrationArn", Here(&Arn))
-        },
-        member(
-            "maxResults",
-            Here(&ListSourcesForS3TableIntegrationMaxResults),
-        ),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListSourcesForS3TableIntegrationResponse: Shape = Shape {
-    name: "ListSourcesForS3TableIntegrationResponse",
-    kind: Kind::Structure(&[
-        member("sources", Here(&S3TableIntegrationSources)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListSyslogConfigurationsMaxResults: Shape = Shape {
-    name: "ListSyslogConfigurationsMaxResults",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    max: Some(50.0),
-    ..DEFAULT
-};
-
-pub static ListSyslogConfigurationsRequest: Shape = Shape {
-    name: "ListSyslogConfigurationsRequest",
-    kind: Kind::Structure(&[
-        member("logGroupIdentifier", Here(&LogGroupIdentifier)),
-        member("vpcEndpointId", Here(&VpcEndpointId)),
-        member("nextToken", Here(&NextToken)),
-        member("maxResults", Here(&ListSyslogConfigurationsMaxResults)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListSyslogConfigurationsResponse: Shape = Shape {
-    name: "ListSyslogConfigurationsResponse",
-    kind: Kind::Structure(&[
-        member("syslogConfigurations", Here(&SyslogConfigurations)),
-        member("nextToken", Here(&NextToken)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ListTagsForResourceRequest: Shape = Shape {
-    name: "ListTagsForResourceRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("resourceArn", Here(&AmazonResourceName))
-    }]),
-    ..DEFAULT
-};
-
-pub static ListTagsForResourceResponse: Shape = Shape {
-    name: "ListTagsForResourceResponse",
-    kind: Kind::Structure(&[member("tags", Here(&Tags))]),
-    ..DEFAULT
-};
-
-pub static ListTagsLogGroupRequest: Shape = Shape {
-    name: "ListTagsLogGroupRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("logGroupName", Here(&LogGroupName))
-    }]),
-    ..DEFAULT
-};
-
-pub static ListTagsLogGroupResponse: Shape = Shape {
-    name: "ListTagsLogGroupResponse",
-    kind: Kind::Structure(&[member("tags", Here(&Tags))]),
-    ..DEFAULT
-};
-
-pub static ListToMap: Shape = Shape {
-    name: "ListToMap",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("source", Here(&Source))
-        },
-        Member {
-            required: true,
-            ..member("key", Here(&Key))
-        },
-        member("valueKey", Here(&ValueKey)),
-        member("target", Here(&Target)),
-        member("flatten", Here(&Flatten)),
-        member("flattenedElement", Here(&FlattenedElement)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LiveTailSessionLogEvent: Shape = Shape {
-    name: "LiveTailSessionLogEvent",
-    kind: Kind::Structure(&[
-        member("logStreamName", Here(&LogStreamName)),
-        member("logGroupIdentifier", Here(&LogGroupIdentifier)),
-        member("message", Here(&EventMessage)),
-        member("timestamp", Here(&Timestamp)),
-        member("ingestionTime", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LiveTailSessionMetadata: Shape = Shape {
-    name: "LiveTailSessionMetadata",
-    kind: Kind::Structure(&[member("sampled", Here(&IsSampled))]),
-    ..DEFAULT
-};
-
-pub static LiveTailSessionResults: Shape = Shape {
-    name: "LiveTailSessionResults",
-    kind: Kind::List(Element::of(Here(&LiveTailSessionLogEvent))),
-    ..DEFAULT
-};
-
-pub static LiveTailSessionStart: Shape = Shape {
-    name: "LiveTailSessionStart",
-    kind: Kind::Structure(&[
-        member("requestId", Here(&RequestId)),
-        member("sessionId", Here(&SessionId)),
-        member(
-            "logGroupIdentifiers",
-            Here(&StartLiveTailLogGroupIdentifiers),
-        ),
-        member("logStreamNames", Here(&InputLogStreamNames)),
-        member("logStreamNamePrefixes", Here(&InputLogStreamNames)),
-        member("logEventFilterPattern", Here(&FilterPattern)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LiveTailSessionUpdate: Shape = Shape {
-    name: "LiveTailSessionUpdate",
-    kind: Kind::Structure(&[
-        member("sessionMetadata", Here(&LiveTailSessionMetadata)),
-        member("sessionResults", Here(&LiveTailSessionResults)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Locale: Shape = Shape {
-    name: "Locale",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static LogEvent: Shape = Shape {
-    name: "LogEvent",
-    kind: Kind::Structure(&[
-        member("timestamp", Here(&Timestamp)),
-        member("message", Here(&EventMessage)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LogEventIndex: Shape = Shape {
-    name: "LogEventIndex",
-    kind: Kind::Integer,
-    ..DEFAULT
-};
-
-pub static LogFieldName: Shape = Shape {
-    name: "LogFieldName",
-    min: Some(1.0),
-    max: Some(256.0),
-    ..DEFAULT
-};
-
-pub static LogFieldType: Shape = Shape {
-    name: "LogFieldType",
-    kind: Kind::Structure(&[
-        member("type", Here(&DataType)),
-        member("element", Here(&LogFieldType)),
-        member("fields", Here(&LogFieldsList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LogFieldsList: Shape = Shape {
-    name: "LogFieldsList",
-    kind: Kind::List(Element::of(Here(&LogFieldsListItem))),
-    ..DEFAULT
-};
-
-pub static LogFieldsListItem: Shape = Shape {
-    name: "LogFieldsListItem",
-    kind: Kind::Structure(&[
-        member("logFieldName", Here(&LogFieldName)),
-        member("logFieldType", Here(&LogFieldType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LogGroup: Shape = Shape {
-    name: "LogGroup",
-    kind: Kind::Structure(&[
-        member("logGroupName", Here(&LogGroupName)),
-        member("creationTime", Here(&Timestamp)),
-        member("retentionInDays", Here(&Days)),
-        member("metricFilterCount", Here(&FilterCount)),
-        member("arn", Here(&Arn)),
-        member("storedBytes", Here(&StoredBytes)),
-        member("kmsKeyId", Here(&KmsKeyId)),
-        member("dataProtectionStatus", Here(&DataProtectionStatus)),
-        member("inheritedProperties", Here(&InheritedProperties)),
-        member("logGroupClass", Here(&LogGroupClass)),
-        member("logGroupArn", Here(&Arn)),
-        member(
-            "deletionProtectionEnabled",
-            Here(&DeletionProtectionEnabled),
-        ),
-        member(
-            "bearerTokenAuthenticationEnabled",
-            Here(&BearerTokenAuthenticationEnabled),
-        ),
-        member("retentionPolicyName", Here(&PolicyName)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LogGroupArn: Shape = Shape {
-    name: "LogGroupArn",
-    min: Some(1.0),
-    max: Some(2048.0),
-    pattern: Some(&PATTERN_2),
-    ..DEFAULT
-};
-
-pub static LogGroupArnList: Shape = Shape {
-    name: "LogGroupArnList",
-    kind: Kind::List(Element::of(Here(&LogGroupArn))),
-    ..DEFAULT
-};
-
-pub static LogGroupClass: Shape = Shape {
-    name: "LogGroupClass",
-    values: &["STANDARD", "INFREQUENT_ACCESS", "DELIVERY", "ESSENTIALS"],
-    ..DEFAULT
-};
-
-pub static LogGroupCount: Shape = Shape {
-    name: "LogGroupCount",
-    kind: Kind::Integer,
-    ..DEFAULT
-};
-
-pub static LogGroupField: Shape = Shape {
-    name: "LogGroupField",
-    kind: Kind::Structure(&[
-        member("name", Here(&Field)),
-        member("percent", Here(&Percentage)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LogGroupFieldList: Shape = Shape {
-    name: "LogGroupFieldList",
-    kind: Kind::List(Element::of(Here(&LogGroupField))),
-    ..DEFAULT
-};
-
-pub static LogGroupIdentifier: Shape = Shape {
-    name: "LogGroupIdentifier",
-    min: Some(1.0),
-    max: Some(2048.0),
-    pattern: Some(&PATTERN_2),
-    ..DEFAULT
-};
-
-pub static LogGroupIdentifiers: Shape = Shape {
-    name: "LogGroupIdentifiers",
-    kind: Kind::List(Element::of(Here(&LogGroupIdentifier))),
-    ..DEFAULT
-};
-
-pub static LogGroupImpact: Shape = Shape {
-    name: "LogGroupImpact",
-    kind: Kind::Structure(&[
-        member("logGroupName", Here(&LogGroupName)),
-        member("currentRetention", Here(&RetentionValue)),
-        member("proposedRetention", Here(&RetentionValue)),
-        member("storedBytes", Here(&StoredBytes)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LogGroupImpacts: Shape = Shape {
-    name: "LogGroupImpacts",
-    kind: Kind::List(Element::of(Here(&LogGroupImpact))),
-    ..DEFAULT
-};
-
-pub static LogGroupName: Shape = Shape {
-    name: "LogGroupName",
-    min: Some(1.0),
-    max: Some(512.0),
-    pattern: Some(&PATTERN_8),
-    ..DEFAULT
-};
-
-pub static LogGroupNamePattern: Shape = Shape {
-    name: "LogGroupNamePattern",
-    min: Some(0.0),
-    max: Some(512.0),
-    pattern: Some(&PATTERN_10),
-    ..DEFAULT
-};
-
-pub static LogGroupNameRegexPattern: Shape = Shape {
-    name: "LogGroupNameRegexPattern",
-    min: Some(3.0),
-    max: Some(129.0),
-    pattern: Some(&PATTERN_11),
-    ..DEFAULT
-};
-
-pub static LogGroupNames: Shape = Shape {
-    name: "LogGroupNames",
-    kind: Kind::List(Element::of(Here(&LogGroupName))),
-    ..DEFAULT
-};
-
-pub static LogGroupSummaries: Shape = Shape {
-    name: "LogGroupSummaries",
-    kind: Kind::List(Element::of(Here(&LogGroupSummary))),
-    ..DEFAULT
-};
-
-pub static LogGroupSummary: Shape = Shape {
-    name: "LogGroupSummary",
-    kind: Kind::Structure(&[
-        member("logGroupName", Here(&LogGroupName)),
-        member("logGroupArn", Here(&Arn)),
-        member("logGroupClass", Here(&LogGroupClass)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LogGroups: Shape = Shape {
-    name: "LogGroups",
-    kind: Kind::List(Element::of(Here(&LogGroup))),
-    ..DEFAULT
-};
-
-pub static LogObjectPointer: Shape = Shape {
-    name: "LogObjectPointer",
-    min: Some(1.0),
-    max: Some(512.0),
-    ..DEFAULT
-};
-
-pub static LogRecord: Shape = Shape {
-    name: "LogRecord",
-    kind: Kind::Map {
-        key: Element::of(Here(&Field)),
-        value: Element::of(Here(&Value)),
-    },
-    ..DEFAULT
-};
-
-pub static LogRecordPointer: Shape = Shape {
-    name: "LogRecordPointer",
-    ..DEFAULT
-};
-
-pub static LogSamples: Shape = Shape {
-    name: "LogSamples",
-    kind: Kind::List(Element::of(Here(&LogEvent))),
-    ..DEFAULT
-};
-
-pub static LogStream: Shape = Shape {
-    name: "LogStream",
-    kind: Kind::Structure(&[
-        member("logStreamName", Here(&LogStreamName)),
-        member("creationTime", Here(&Timestamp)),
-        member("firstEventTimestamp", Here(&Timestamp)),
-        member("lastEventTimestamp", Here(&Timestamp)),
-        member("lastIngestionTime", Here(&Timestamp)),
-        member("uploadSequenceToken", Here(&SequenceToken)),
-        member("arn", Here(&Arn)),
-        member("storedBytes", Here(&StoredBytes)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LogStreamName: Shape = Shape {
-    name: "LogStreamName",
-    min: Some(1.0),
-    max: Some(512.0),
-    pattern: Some(&PATTERN_6),
-    ..DEFAULT
-};
-
-pub static LogStreamSearchedCompletely: Shape = Shape {
-    name: "LogStreamSearchedCompletely",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static LogStreams: Shape = Shape {
-    name: "LogStreams",
-    kind: Kind::List(Element::of(Here(&LogStream))),
-    ..DEFAULT
-};
-
-pub static LogType: Shape = Shape {
-    name: "LogType",
-    min: Some(1.0),
-    max: Some(255.0),
-    pattern: Some(&PATTERN_12),
-    ..DEFAULT
-};
-
-pub static LogTypes: Shape = Shape {
-    name: "LogTypes",
-    kind: Kind::List(Element::of(Here(&LogType))),
-    min: Some(1.0),
-    max: Some(10.0),
-    ..DEFAULT
-};
-
-pub static LookupTable: Shape = Shape {
-    name: "LookupTable",
-    kind: Kind::Structure(&[
-        member("lookupTableArn", Here(&Arn)),
-        member("lookupTableName", Here(&LookupTableName)),
-        member("description", Here(&LookupTableDescription)),
-        member("tableFields", Here(&TableFields)),
-        member("recordsCount", Here(&RecordsCount)),
-        member("sizeBytes", Here(&StoredBytes)),
-        member("lastUpdatedTime", Here(&Timestamp)),
-        member("kmsKeyId", Here(&KmsKeyId)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LookupTableConfiguration: Shape = Shape {
-    name: "LookupTableConfiguration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("tableName", Here(&LookupTableName))
-        },
-        Member {
-            required: true,
-            ..member("roleArn", Here(&RoleArn))
-        },
-        member("description", Here(&LookupTableDescription)),
-        member("kmsKeyId", Here(&KmsKeyId)),
-        member("tags", Here(&Tags)),
-    ]),
-    ..DEFAULT
-};
-
-pub static LookupTableDescription: Shape = Shape {
-    name: "LookupTableDescription",
-    min: Some(0.0),
-    max: Some(1024.0),
-    ..DEFAULT
-};
-
-pub static LookupTableName: Shape = Shape {
-    name: "LookupTableName",
-    min: Some(1.0),
-    max: Some(256.0),
-    pattern: Some(&PATTERN_13),
-    ..DEFAULT
-};
-
-pub static LookupTables: Shape = Shape {
-    name: "LookupTables",
-    kind: Kind::List(Element::of(Here(&LookupTable))),
-    ..DEFAULT
-};
-
-pub static LowerCaseString: Shape = Shape {
-    name: "LowerCaseString",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("withKeys", Here(&LowerCaseStringWithKeys))
-    }]),
-    ..DEFAULT
-};
-
-pub static LowerCaseStringWithKeys: Shape = Shape {
-    name: "LowerCaseStringWithKeys",
-    kind: Kind::List(Element::of(Here(&WithKey))),
-    min: Some(1.0),
-    max: Some(10.0),
-    ..DEFAULT
-};
-
-pub static MalformedQueryException: Shape = Shape {
-    name: "MalformedQueryException",
-    kind: Kind::Structure(&[member("queryCompileError", Here(&QueryCompileError))]),
-    ..DEFAULT
-};
-
-pub static MappingVersion: Shape = Shape {
-    name: "MappingVersion",
-    min: Some(1.0),
-    max: Some(10.0),
-    pattern: Some(&PATTERN_14),
-    ..DEFAULT
-};
-
-pub static MatchPattern: Shape = Shape {
-    name: "MatchPattern",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static MatchPatterns: Shape = Shape {
-    name: "MatchPatterns",
-    kind: Kind::List(Element::of(Here(&MatchPattern))),
-    min: Some(1.0),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static Message: Shape = Shape {
-    name: "Message",
-    ..DEFAULT
-};
-
-pub static MetricFilter: Shape = Shape {
-    name: "MetricFilter",
-    kind: Kind::Structure(&[
-        member("filterName", Here(&FilterName)),
-        member("filterPattern", Here(&FilterPattern)),
-        member("metricTransformations", Here(&MetricTransformations)),
-        member("creationTime", Here(&Timestamp)),
-        member("logGroupName", Here(&LogGroupName)),
-        member("applyOnTransformedLogs", Here(&ApplyOnTransformedLogs)),
-        member("fieldSelectionCriteria", Here(&FieldSelectionCriteria)),
-        member("emitSystemFieldDimensions", Here(&EmitSystemFields)),
-    ]),
-    ..DEFAULT
-};
-
-pub static MetricFilterMatchRecord: Shape = Shape {
-    name: "MetricFilterMatchRecord",
-    kind: Kind::Structure(&[
-        member("eventNumber", Here(&EventNumber)),
-        member("eventMessage", Here(&EventMessage)),
-        member("extractedValues", Here(&ExtractedValues)),
-    ]),
-    ..DEFAULT
-};
-
-pub static MetricFilterMatches: Shape = Shape {
-    name: "MetricFilterMatches",
-    kind: Kind::List(Element::of(Here(&MetricFilterMatchRecord))),
-    ..DEFAULT
-};
-
-pub static MetricFilters: Shape = Shape {
-    name: "MetricFilters",
-    kind: Kind::List(Element::of(Here(&MetricFilter))),
-    ..DEFAULT
-};
-
-pub static MetricName: Shape = Shape {
-    name: "MetricName",
-    max: Some(255.0),
-    pattern: Some(&PATTERN_15),
-    ..DEFAULT
-};
-
-pub static MetricNamespace: Shape = Shape {
-    name: "MetricNamespace",
-    max: Some(255.0),
-    pattern: Some(&PATTERN_15),
-    ..DEFAULT
-};
-
-pub static MetricTransformation: Shape = Shape {
-    name: "MetricTransformation",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("metricName", Here(&MetricName))
-        },
-        Member {
-            required: true,
-            ..member("metricNamespace", Here(&MetricNamespace))
-        },
-        Member {
-            required: true,
-            ..member("metricValue", Here(&MetricValue))
-        },
-        member("defaultValue", Here(&DefaultValue)),
-        member("dimensions", Here(&Dimensions)),
-        member("unit", Here(&StandardUnit)),
-    ]),
-    ..DEFAULT
-};
-
-pub static MetricTransformations: Shape = Shape {
-    name: "MetricTransformations",
-    kind: Kind::List(Element::of(Here(&MetricTransformation))),
-    min: Some(1.0),
-    max: Some(1.0),
-    ..DEFAULT
-};
-
-pub static MetricValue: Shape = Shape {
-    name: "MetricValue",
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static MoveKeyEntries: Shape = Shape {
-    name: "MoveKeyEntries",
-    kind: Kind::List(Element::of(Here(&MoveKeyEntry))),
-    min: Some(1.0),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static MoveKeyEntry: Shape = Shape {
-    name: "MoveKeyEntry",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("source", Here(&Source))
-        },
-        Member {
-            required: true,
-            ..member("target", Here(&Target))
-        },
-        member("overwriteIfExists", Here(&OverwriteIfExists)),
-    ]),
-    ..DEFAULT
-};
-
-pub static MoveKeys: Shape = Shape {
-    name: "MoveKeys",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("entries", Here(&MoveKeyEntries))
-    }]),
-    ..DEFAULT
-};
-
-pub static NextToken: Shape = Shape {
-    name: "NextToken",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static NonMatchValue: Shape = Shape {
-    name: "NonMatchValue",
-    min: Some(1.0),
-    max: Some(128.0),
-    ..DEFAULT
-};
-
-pub static OCSFVersion: Shape = Shape {
-    name: "OCSFVersion",
-    values: &["V1.1", "V1.5"],
-    ..DEFAULT
-};
-
-pub static OpenSearchApplication: Shape = Shape {
-    name: "OpenSearchApplication",
-    kind: Kind::Structure(&[
-        member("applicationEndpoint", Here(&OpenSearchApplicationEndpoint)),
-        member("applicationArn", Here(&Arn)),
-        member("applicationId", Here(&OpenSearchApplicationId)),
-        member("status", Here(&OpenSearchResourceStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static OpenSearchApplicationEndpoint: Shape = Shape {
-    name: "OpenSearchApplicationEndpoint",
-    min: Some(1.0),
-    max: Some(1024.0),
-    pattern: Some(&PATTERN_16),
-    ..DEFAULT
-};
-
-pub static OpenSearchApplicationId: Shape = Shape {
-    name: "OpenSearchApplicationId",
-    min: Some(1.0),
-    max: Some(256.0),
-    pattern: Some(&PATTERN_8),
-    ..DEFAULT
-};
-
-pub static OpenSearchCollection: Shape = Shape {
-    name: "OpenSearchCollection",
-    kind: Kind::Structure(&[
-        member("collectionEndpoint", Here(&OpenSearchCollectionEndpoint)),
-        member("collectionArn", Here(&Arn)),
-        member("status", Here(&OpenSearchResourceStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static OpenSearchCollectionEndpoint: Shape = Shape {
-    name: "OpenSearchCollectionEndpoint",
-    min: Some(1.0),
-    max: Some(1024.0),
-    pattern: Some(&PATTERN_16),
-    ..DEFAULT
-};
-
-pub static OpenSearchDataAccessPolicy: Shape = Shape {
-    name: "OpenSearchDataAccessPolicy",
-    kind: Kind::Structure(&[
-        member("policyName", Here(&OpenSearchPolicyName)),
-        member("status", Here(&OpenSearchResourceStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static OpenSearchDataSource: Shape = Shape {
-    name: "OpenSearchDataSource",
-    kind: Kind::Structure(&[
-        member("dataSourceName", Here(&OpenSearchDataSourceName)),
-        member("status", Here(&OpenSearchResourceStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static OpenSearchDataSourceName: Shape = Shape {
-    name: "OpenSearchDataSourceName",
-    min: Some(1.0),
-    max: Some(256.0),
-    pattern: Some(&PATTERN_8),
-    ..DEFAULT
-};
-
-pub static OpenSearchEncryptionPolicy: Shape = Shape {
-    name: "OpenSearchEncryptionPolicy",
-    kind: Kind::Structure(&[
-        member("policyName", Here(&OpenSearchPolicyName)),
-        member("status", Here(&OpenSearchResourceStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static OpenSearchIntegrationDetails: Shape = Shape {
-    name: "OpenSearchIntegrationDetails",
-    kind: Kind::Structure(&[
-        member("dataSource", Here(&OpenSearchDataSource)),
-        member("application", Here(&OpenSearchApplication)),
-        member("collection", Here(&OpenSearchCollection)),
-        member("workspace", Here(&OpenSearchWorkspace)),
-        member("encryptionPolicy", Here(&OpenSearchEncryptionPolicy)),
-        member("networkPolicy", Here(&OpenSearchNetworkPolicy)),
-        member("accessPolicy", Here(&OpenSearchDataAccessPolicy)),
-        member("lifecyclePolicy", Here(&OpenSearchLifecyclePolicy)),
-    ]),
-    ..DEFAULT
-};
-
-pub static OpenSearchLifecyclePolicy: Shape = Shape {
-    name: "OpenSearchLifecyclePolicy",
-    kind: Kind::Structure(&[
-        member("policyName", Here(&OpenSearchPolicyName)),
-        member("status", Here(&OpenSearchResourceStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static OpenSearchNetworkPolicy: Shape = Shape {
-    name: "OpenSearchNetworkPolicy",
-    kind: Kind::Structure(&[
-        member("policyName", Here(&OpenSearchPolicyName)),
-        member("status", Here(&OpenSearchResourceStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static OpenSearchPolicyName: Shape = Shape {
-    name: "OpenSearchPolicyName",
-    min: Some(1.0),
-    max: Some(256.0),
-    pattern: Some(&PATTERN_8),
-    ..DEFAULT
-};
-
-pub static OpenSearchResourceConfig: Shape = Shape {
-    name: "OpenSearchResourceConfig",
-    kind: Kind::Structure(&[
-        member("kmsKeyArn", Here(&Arn)),
-        Member {
-            required: true,
-            ..member("dataSourceRoleArn", Here(&Arn))
-        },
-        Member {
-            required: true,
-            ..member(
-                "dashboardViewerPrincipals",
-                Here(&DashboardViewerPrincipals),
-            )
-        },
-        member("applicationArn", Here(&Arn)),
-        Member {
-            required: true,
-            ..member("retentionDays", Here(&CollectionRetentionDays))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static OpenSearchResourceStatus: Shape = Shape {
-    name: "OpenSearchResourceStatus",
-    kind: Kind::Structure(&[
-        member("status", Here(&OpenSearchResourceStatusType)),
-        member("statusMessage", Here(&IntegrationStatusMessage)),
-    ]),
-    ..DEFAULT
-};
-
-pub static OpenSearchResourceStatusType: Shape = Shape {
-    name: "OpenSearchResourceStatusType",
-    values: &["ACTIVE", "NOT_FOUND", "ERROR"],
-    ..DEFAULT
-};
-
-pub static OpenSearchWorkspace: Shape = Shape {
-    name: "OpenSearchWorkspace",
-    kind: Kind::Structure(&[
-        member("workspaceId", Here(&OpenSearchWorkspaceId)),
-        member("status", Here(&OpenSearchResourceStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static OpenSearchWorkspaceId: Shape = Shape {
-    name: "OpenSearchWorkspaceId",
-    min: Some(1.0),
-    max: Some(256.0),
-    pattern: Some(&PATTERN_8),
-    ..DEFAULT
-};
-
-pub static OperationAbortedException: Shape = Shape {
-    name: "OperationAbortedException",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static OrderBy: Shape = Shape {
-    name: "OrderBy",
-    values: &["LogStreamName", "LastEventTime"],
-    ..DEFAULT
-};
-
-pub static OutputFormat: Shape = Shape {
-    name: "OutputFormat",
-    values: &["json", "plain", "w3c", "raw", "parquet"],
-    ..DEFAULT
-};
-
-pub static OutputFormats: Shape = Shape {
-    name: "OutputFormats",
-    kind: Kind::List(Element::of(Here(&OutputFormat))),
-    ..DEFAULT
-};
-
-pub static OutputLogEvent: Shape = Shape {
-    name: "OutputLogEvent",
-    kind: Kind::Structure(&[
-        member("timestamp", Here(&Timestamp)),
-        member("message", Here(&EventMessage)),
-        member("ingestionTime", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static OutputLogEvents: Shape = Shape {
-    name: "OutputLogEvents",
-    kind: Kind::List(Element::of(Here(&OutputLogEvent))),
-    ..DEFAULT
-};
-
-pub static OverwriteIfExists: Shape = Shape {
-    name: "OverwriteIfExists",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static ParseCloudfront: Shape = Shape {
-    name: "ParseCloudfront",
-    kind: Kind::Structure(&[member("source", Here(&Source))]),
-    ..DEFAULT
-};
-
-pub static ParseJSON: Shape = Shape {
-    name: "ParseJSON",
-    kind: Kind::Structure(&[
-        member("source", Here(&Source)),
-        member("destination", Here(&DestinationField)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ParseKeyValue: Shape = Shape {
-    name: "ParseKeyValue",
-    kind: Kind::Structure(&[
-        member("source", Here(&Source)),
-        member("destination", Here(&DestinationField)),
-        member("fieldDelimiter", Here(&ParserFieldDelimiter)),
-        member("keyValueDelimiter", Here(&KeyValueDelimiter)),
-        member("keyPrefix", Here(&KeyPrefix)),
-        member("nonMatchValue", Here(&NonMatchValue)),
-        member("overwriteIfExists", Here(&OverwriteIfExists)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ParsePostgres: Shape = Shape {
-    name: "ParsePostgres",
-    kind: Kind::Structure(&[member("source", Here(&Source))]),
-    ..DEFAULT
-};
-
-pub static ParseRoute53: Shape = Shape {
-    name: "ParseRoute53",
-    kind: Kind::Structure(&[member("source", Here(&Source))]),
-    ..DEFAULT
-};
-
-pub static ParseToOCSF: Shape = Shape {
-    name: "ParseToOCSF",
-    kind: Kind::Structure(&[
-        member("source", Here(&Source)),
-        Member {
-            required: true,
-            ..member("eventSource", Here(&EventSource))
-        },
-        Member {
-            required: true,
-            ..member("ocsfVersion", Here(&OCSFVersion))
-        },
-        member("mappingVersion", Here(&MappingVersion)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ParseVPC: Shape = Shape {
-    name: "ParseVPC",
-    kind: Kind::Structure(&[member("source", Here(&Source))]),
-    ..DEFAULT
-};
-
-pub static ParseWAF: Shape = Shape {
-    name: "ParseWAF",
-    kind: Kind::Structure(&[member("source", Here(&Source))]),
-    ..DEFAULT
-};
-
-pub static ParserFieldDelimiter: Shape = Shape {
-    name: "ParserFieldDelimiter",
-    min: Some(1.0),
-    max: Some(128.0),
-    ..DEFAULT
-};
-
-pub static PatternId: Shape = Shape {
-    name: "PatternId",
-    min: Some(32.0),
-    max: Some(32.0),
-    ..DEFAULT
-};
-
-pub static PatternRegex: Shape = Shape {
-    name: "PatternRegex",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static PatternString: Shape = Shape {
-    name: "PatternString",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static PatternToken: Shape = Shape {
-    name: "PatternToken",
-    kind: Kind::Structure(&[
-        member("dynamicTokenPosition", Here(&DynamicTokenPosition)),
-        member("isDynamic", Here(&Boolean)),
-        member("tokenString", Here(&TokenString)),
-        member("enumerations", Here(&Enumerations)),
-        member("inferredTokenName", Here(&InferredTokenName)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PatternTokens: Shape = Shape {
-    name: "PatternTokens",
-    kind: Kind::List(Element::of(Here(&PatternToken))),
-    ..DEFAULT
-};
-
-pub static Percentage: Shape = Shape {
-    name: "Percentage",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    max: Some(100.0),
-    ..DEFAULT
-};
-
-pub static Policy: Shape = Shape {
-    name: "Policy",
-    kind: Kind::Structure(&[member(
-        "deliveryDestinationPolicy",
-        Here(&DeliveryDestinationPolicy),
-    )]),
-    ..DEFAULT
-};
-
-pub static PolicyDocument: Shape = Shape {
-    name: "PolicyDocument",
-    min: Some(1.0),
-    max: Some(51200.0),
-    ..DEFAULT
-};
-
-pub static PolicyName: Shape = Shape {
-    name: "PolicyName",
-    ..DEFAULT
-};
-
-pub static PolicyScope: Shape = Shape {
-    name: "PolicyScope",
-    values: &["ACCOUNT", "RESOURCE"],
-    ..DEFAULT
-};
-
-pub static PolicyType: Shape = Shape {
-    name: "PolicyType",
-    values: &[
-        "DATA_PROTECTION_POLICY",
-        "SUBSCRIPTION_FILTER_POLICY",
-        "FIELD_INDEX_POLICY",
-        "TRANSFORMER_POLICY",
-        "METRIC_EXTRACTION_POLICY",
-        "RETENTION_POLICY",
-    ],
-    ..DEFAULT
-};
-
-pub static Priority: Shape = Shape {
-    name: "Priority",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static Processor: Shape = Shape {
-    name: "Processor",
-    kind: Kind::Structure(&[
-        member("addKeys", Here(&AddKeys)),
-        member("copyValue", Here(&CopyValue)),
-        member("csv", Here(&CSV)),
-        member("dateTimeConverter", Here(&DateTimeConverter)),
-        member("deleteKeys", Here(&DeleteKeys)),
-        member("grok", Here(&Grok)),
-        member("listToMap", Here(&ListToMap)),
-        member("lowerCaseString", Here(&LowerCaseString)),
-        member("moveKeys", Here(&MoveKeys)),
-        member("parseCloudfront", Here(&ParseCloudfront)),
-        member("parseJSON", Here(&ParseJSON)),
-        member("parseKeyValue", Here(&ParseKeyValue)),
-        member("parseRoute53", Here(&ParseRoute53)),
-        member("parseToOCSF", Here(&ParseToOCSF)),
-        member("parsePostgres", Here(&ParsePostgres)),
-        member("parseVPC", Here(&ParseVPC)),
-        member("parseWAF", Here(&ParseWAF)),
-        member("renameKeys", Here(&RenameKeys)),
-        member("splitString", Here(&SplitString)),
-        member("substituteString", Here(&SubstituteString)),
-        member("trimString", Here(&TrimString)),
-        member("typeConverter", Here(&TypeConverter)),
-        member("upperCaseString", Here(&UpperCaseString)),
-    ]),
-    ..DEFAULT
-};
-
-pub static Processors: Shape = Shape {
-    name: "Processors",
-    kind: Kind::List(Element::of(Here(&Processor))),
-    min: Some(1.0),
-    max: Some(20.0),
-    ..DEFAULT
-};
-
-pub static PutAccountPolicyRequest: Shape = Shape {
-    name: "PutAccountPolicyRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("policyName", Here(&PolicyName))
-        },
-        Member {
-            required: true,
-            ..member("policyDocument", Here(&AccountPolicyDocument))
-        },
-        Member {
-            required: true,
-            ..member("policyType", Here(&PolicyType))
-        },
-        member("scope", Here(&Scope)),
-        member("selectionCriteria", Here(&SelectionCriteria)),
-        member("dryRun", Here(&DryRun)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutAccountPolicyResponse: Shape = Shape {
-    name: "PutAccountPolicyResponse",
-    kind: Kind::Structure(&[
-        member("accountPolicy", Here(&AccountPolicy)),
-        member("dryRunResult", Here(&DryRunResult)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutBearerTokenAuthenticationRequest: Shape = Shape {
-    name: "PutBearerTokenAuthenticationRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroupIdentifier", Here(&LogGroupIdentifier))
-        },
-        Member {
-            required: true,
-            ..member(
-                "bearerTokenAuthenticationEnabled",
-                Here(&BearerTokenAuthenticationEnabled),
-            )
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static PutDataProtectionPolicyRequest: Shape = Shape {
-    name: "PutDataProtectionPolicyRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroupIdentifier", Here(&LogGroupIdentifier))
-        },
-        Member {
-            required: true,
-            ..member("policyDocument", Here(&DataProtectionPolicyDocument))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static PutDataProtectionPolicyResponse: Shape = Shape {
-    name: "PutDataProtectionPolicyResponse",
-    kind: Kind::Structure(&[
-        member("logGroupIdentifier", Here(&LogGroupIdentifier)),
-        member("policyDocument", Here(&DataProtectionPolicyDocument)),
-        member("lastUpdatedTime", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutDeliveryDestinationPolicyRequest: Shape = Shape {
-    name: "PutDeliveryDestinationPolicyRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("deliveryDestinationName", Here(&DeliveryDestinationName))
-        },
-        Member {
-            required: true,
-            ..member(
-                "deliveryDestinationPolicy",
-                Here(&DeliveryDestinationPolicy),
-            )
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static PutDeliveryDestinationPolicyResponse: Shape = Shape {
-    name: "PutDeliveryDestinationPolicyResponse",
-    kind: Kind::Structure(&[member("policy", Here(&Policy))]),
-    ..DEFAULT
-};
-
-pub static PutDeliveryDestinationRequest: Shape = Shape {
-    name: "PutDeliveryDestinationRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("name", Here(&DeliveryDestinationName))
-        },
-        member("outputFormat", Here(&OutputFormat)),
-        member(
-            "deliveryDestinationConfiguration",
-            Here(&DeliveryDestinationConfiguration),
-        ),
-        member("deliveryDestinationType", Here(&DeliveryDestinationType)),
-        member("roleArn", Here(&Arn)),
-        member("tags", Here(&Tags)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutDeliveryDestinationResponse: Shape = Shape {
-    name: "PutDeliveryDestinationResponse",
-    kind: Kind::Structure(&[member("deliveryDestination", Here(&DeliveryDestination))]),
-    ..DEFAULT
-};
-
-pub static PutDeliverySourceRequest: Shape = Shape {
-    name: "PutDeliverySourceRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("name", Here(&DeliverySourceName))
-        },
-        Member {
-            required: true,
-            ..member("resourceArn", Here(&Arn))
-        },
-        Member {
-            required: true,
-            ..member("logType", Here(&LogType))
-        },
-        member("tags", Here(&Tags)),
-        member(
-            "deliverySourceConfiguration",
-            Here(&DeliverySourceConfiguration),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutDeliverySourceResponse: Shape = Shape {
-    name: "PutDeliverySourceResponse",
-    kind: Kind::Structure(&[member("deliverySource", Here(&DeliverySource))]),
-    ..DEFAULT
-};
-
-pub static PutDestinationPolicyRequest: Shape = Shape {
-    name: "PutDestinationPolicyRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("destinationName", Here(&DestinationName))
-        },
-        Member {
-            required: true,
-            ..member("accessPolicy", Here(&AccessPolicy))
-        },
-        member("forceUpdate", Here(&ForceUpdate)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutDestinationRequest: Shape = Shape {
-    name: "PutDestinationRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("destinationName", Here(&DestinationName))
-        },
-        Member {
-            required: true,
-            ..member("targetArn", Here(&TargetArn))
-        },
-        Member {
-            required: true,
-            ..member("roleArn", Here(&RoleArn))
-        },
-        member("tags", Here(&Tags)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutDestinationResponse: Shape = Shape {
-    name: "PutDestinationResponse",
-    kind: Kind::Structure(&[member("destination", Here(&Destination))]),
-    ..DEFAULT
-};
-
-pub static PutIndexPolicyRequest: Shape = Shape {
-    name: "PutIndexPolicyRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroupIdentifier", Here(&LogGroupIdentifier))
-        },
-        Member {
-            required: true,
-            ..member("policyDocument", Here(&PolicyDocument))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static PutIndexPolicyResponse: Shape = Shape {
-    name: "PutIndexPolicyResponse",
-    kind: Kind::Structure(&[member("indexPolicy", Here(&IndexPolicy))]),
-    ..DEFAULT
-};
-
-pub static PutIntegrationRequest: Shape = Shape {
-    name: "PutIntegrationRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("integrationName", Here(&IntegrationName))
-        },
-        Member {
-            required: true,
-            ..member("resourceConfig", Here(&ResourceConfig))
-        },
-        Member {
-            required: true,
-            ..member("integrationType", Here(&IntegrationType))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static PutIntegrationResponse: Shape = Shape {
-    name: "PutIntegrationResponse",
-    kind: Kind::Structure(&[
-        member("integrationName", Here(&IntegrationName)),
-        member("integrationStatus", Here(&IntegrationStatus)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutLogEventsRequest: Shape = Shape {
-    name: "PutLogEventsRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroupName", Here(&LogGroupName))
-        },
-        Member {
-            required: true,
-            ..member("logStreamName", Here(&LogStreamName))
-        },
-        Member {
-            required: true,
-            ..member("logEvents", Here(&InputLogEvents))
-        },
-        member("sequenceToken", Here(&SequenceToken)),
-        member("entity", Here(&Entity)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutLogEventsResponse: Shape = Shape {
-    name: "PutLogEventsResponse",
-    kind: Kind::Structure(&[
-        member("nextSequenceToken", Here(&SequenceToken)),
-        member("rejectedLogEventsInfo", Here(&RejectedLogEventsInfo)),
-        member("rejectedEntityInfo", Here(&RejectedEntityInfo)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutLogGroupDeletionProtectionRequest: Shape = Shape {
-    name: "PutLogGroupDeletionProtectionRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroupIdentifier", Here(&LogGroupIdentifier))
-        },
-        Member {
-            required: true,
-            ..member(
-                "deletionProtectionEnabled",
-                Here(&DeletionProtectionEnabled),
-            )
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static PutMetricFilterRequest: Shape = Shape {
-    name: "PutMetricFilterRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroupName", Here(&LogGroupName))
-        },
-        Member {
-            required: true,
-            ..member("filterName", Here(&FilterName))
-        },
-        Member {
-            required: true,
-            ..member("filterPattern", Here(&FilterPattern))
-        },
-        Member {
-            required: true,
-            ..member("metricTransformations", Here(&MetricTransformations))
-        },
-        member("applyOnTransformedLogs", Here(&ApplyOnTransformedLogs)),
-        member("fieldSelectionCriteria", Here(&FieldSelectionCriteria)),
-        member("emitSystemFieldDimensions", Here(&EmitSystemFields)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutQueryDefinitionRequest: Shape = Shape {
-    name: "PutQueryDefinitionRequest",
-    kind: Kind::Structure(&[
-        member("queryLanguage", Here(&QueryLanguage)),
-        Member {
-            required: true,
-            ..member("name", Here(&QueryDefinitionName))
-        },
-        member("queryDefinitionId", Here(&QueryId)),
-        member("logGroupNames", Here(&LogGroupNames)),
-        Member {
-            required: true,
-            ..member("queryString", Here(&QueryDefinitionString))
-        },
-        Member {
-            idempotency_token: true,
-            ..member("clientToken", Here(&ClientToken))
-        },
-        member("parameters", Here(&QueryParameterList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutQueryDefinitionResponse: Shape = Shape {
-    name: "PutQueryDefinitionResponse",
-    kind: Kind::Structure(&[member("queryDefinitionId", Here(&QueryId))]),
-    ..DEFAULT
-};
-
-pub static PutResourcePolicyRequest: Shape = Shape {
-    name: "PutResourcePolicyRequest",
-    kind: Kind::Structure(&[
-        member("policyName", Here(&PolicyName)),
-        member("policyDocument", Here(&PolicyDocument)),
-        member("resourceArn", Here(&Arn)),
-        member("expectedRevisionId", Here(&ExpectedRevisionId)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutResourcePolicyResponse: Shape = Shape {
-    name: "PutResourcePolicyResponse",
-    kind: Kind::Structure(&[
-        member("resourcePolicy", Here(&ResourcePolicy)),
-        member("revisionId", Here(&ExpectedRevisionId)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutRetentionPolicyRequest: Shape = Shape {
-    name: "PutRetentionPolicyRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroupName", Here(&LogGroupName))
-        },
-        Member {
-            required: true,
-            ..member("retentionInDays", Here(&Days))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static PutStorageTierPolicyRequest: Shape = Shape {
-    name: "PutStorageTierPolicyRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("storageTier", Here(&StorageTier))
-    }]),
-    ..DEFAULT
-};
-
-pub static PutStorageTierPolicyResponse: Shape = Shape {
-    name: "PutStorageTierPolicyResponse",
-    kind: Kind::Structure(&[
-        member("storageTier", Here(&StorageTier)),
-        member("lastUpdatedTime", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutSubscriptionFilterRequest: Shape = Shape {
-    name: "PutSubscriptionFilterRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroupName", Here(&LogGroupName))
-        },
-        Member {
-            required: true,
-            ..member("filterName", Here(&FilterName))
-        },
-        Member {
-            required: true,
-            ..member("filterPattern", Here(&FilterPattern))
-        },
-        Member {
-            required: true,
-            ..member("destinationArn", Here(&DestinationArn))
-        },
-        member("roleArn", Here(&RoleArn)),
-        member("distribution", Here(&Distribution)),
-        member("applyOnTransformedLogs", Here(&ApplyOnTransformedLogs)),
-        member("fieldSelectionCriteria", Here(&FieldSelectionCriteria)),
-        member("emitSystemFields", Here(&EmitSystemFields)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutSyslogConfigurationRequest: Shape = Shape {
-    name: "PutSyslogConfigurationRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroupIdentifier", Here(&LogGroupIdentifier))
-        },
-        member("vpcEndpointId", Here(&VpcEndpointId)),
-    ]),
-    ..DEFAULT
-};
-
-pub static PutTransformerRequest: Shape = Shape {
-    name: "PutTransformerRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroupIdentifier", Here(&LogGroupIdentifier))
-        },
-        Member {
-            required: true,
-            ..member("transformerConfig", Here(&Processors))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static QueryCharOffset: Shape = Shape {
-    name: "QueryCharOffset",
-    kind: Kind::Integer,
-    ..DEFAULT
-};
-
-pub static QueryCompileError: Shape = Shape {
-    name: "QueryCompileError",
-    kind: Kind::Structure(&[
-        member("location", Here(&QueryCompileErrorLocation)),
-        member("message", Here(&Message)),
-    ]),
-    ..DEFAULT
-};
-
-pub static QueryCompileErrorLocation: Shape = Shape {
-    name: "QueryCompileErrorLocation",
-    kind: Kind::Structure(&[
-        member("startCharOffset", Here(&QueryCharOffset)),
-        member("endCharOffset", Here(&QueryCharOffset)),
-    ]),
-    ..DEFAULT
-};
-
-pub static QueryDefinition: Shape = Shape {
-    name: "QueryDefinition",
-    kind: Kind::Structure(&[
-        member("queryLanguage", Here(&QueryLanguage)),
-        member("queryDefinitionId", Here(&QueryId)),
-        member("name", Here(&QueryDefinitionName)),
-        member("queryString", Here(&QueryDefinitionString)),
-        member("lastModified", Here(&Timestamp)),
-        member("logGroupNames", Here(&LogGroupNames)),
-        member("parameters", Here(&QueryParameterList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static QueryDefinitionList: Shape = Shape {
-    name: "QueryDefinitionList",
-    kind: Kind::List(Element::of(Here(&QueryDefinition))),
-    ..DEFAULT
-};
-
-pub static QueryDefinitionName: Shape = Shape {
-    name: "QueryDefinitionName",
-    min: Some(1.0),
-    max: Some(255.0),
-    ..DEFAULT
-};
-
-pub static QueryDefinitionString: Shape = Shape {
-    name: "QueryDefinitionString",
-    min: Some(1.0),
-    max: Some(10000.0),
-    ..DEFAULT
-};
-
-pub static QueryDuration: Shape = Shape {
-    name: "QueryDuration",
-    kind: Kind::Long,
-    ..DEFAULT
-};
-
-pub static QueryId: Shape = Shape {
-    name: "QueryId",
-    min: Some(1.0),
-    max: Some(256.0),
-    ..DEFAULT
-};
-
-pub static QueryInfo: Shape = Shape {
-    name: "QueryInfo",
-    kind: Kind::Structure(&[
-        member("queryLanguage", Here(&QueryLanguage)),
-        member("queryId", Here(&QueryId)),
-        member("queryString", Here(&QueryString)),
-        member("status", Here(&QueryStatus)),
-        member("createTime", Here(&Timestamp)),
-        member("logGroupName", Here(&LogGroupName)),
-        member("queryDuration", Here(&QueryDuration)),
-        member("bytesScanned", Here(&BytesScannedValue)),
-        member("userIdentity", Here(&UserIdentity)),
-    ]),
-    ..DEFAULT
-};
-
-pub static QueryInfoList: Shape = Shape {
-    name: "QueryInfoList",
-    kind: Kind::List(Element::of(Here(&QueryInfo))),
-    ..DEFAULT
-};
-
-pub static QueryLanguage: Shape = Shape {
-    name: "QueryLanguage",
-    values: &["CWLI", "SQL", "PPL"],
-    ..DEFAULT
-};
-
-pub static QueryListMaxResults: Shape = Shape {
-    name: "QueryListMaxResults",
-    kind: Kind::Integer,
-    min: Some(1.0),
-    max: Some(1000.0),
-    ..DEFAULT
-};
-
-pub static QueryParameter: Shape = Shape {
-    name: "QueryParameter",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("name", Here(&QueryParameterName))
-        },
-        member("defaultValue", Here(&QueryParameterDefaultValue)),
-        member("description", Here(&QueryParameterDescription)),
-    ]),
-    ..DEFAULT
-};
-
-pub static QueryParameterDefaultValue: Shape = Shape {
-    name: "QueryParameterDefaultValue",
-    max: Some(1024.0),
-    ..DEFAULT
-};
-
-pub static QueryParameterDescription: Shape = Shape {
-    name: "QueryParameterDescription",
-    max: Some(512.0),
-    ..DEFAULT
-};
-
-pub static QueryParameterList: Shape = Shape {
-    name: "QueryParameterList",
-    kind: Kind::List(Element::of(Here(&QueryParameter))),
-    max: Some(20.0),
-    ..DEFAULT
-};
-
-pub static QueryParameterName: Shape = Shape {
-    name: "QueryParameterName",
-    min: Some(1.0),
-    max: Some(128.0),
-    pattern: Some(&PATTERN_17),
-    ..DEFAULT
-};
-
-pub static QueryResults: Shape = Shape {
-    name: "QueryResults",
-    kind: Kind::List(Element::of(Here(&ResultRows))),
-    ..DEFAULT
-};
-
-pub static QueryStatistics: Shape = Shape {
-    name: "QueryStatistics",
-    kind: Kind::Structure(&[
-        member("recordsMatched", Here(&StatsValue)),
-        member("recordsScanned", Here(&StatsValue)),
-        member("estimatedRecordsSkipped", Here(&StatsValue)),
-        member("bytesScanned", Here(&StatsValue)),
-        member("estimatedBytesSkipped", Here(&StatsValue)),
-        member("logGroupsScanned", Here(&StatsValue)),
-        member("resultCount", Here(&StatsValue)),
-    ]),
-    ..DEFAULT
-};
-
-pub static QueryStatus: Shape = Shape {
-    name: "QueryStatus",
-    values: &[
-        "Scheduled",
-        "Running",
-        "Complete",
-        "Failed",
-        "Cancelled",
-        "Timeout",
-        "Unknown",
-    ],
-    ..DEFAULT
-};
-
-pub static QueryString: Shape = Shape {
-    name: "QueryString",
-    min: Some(0.0),
-    max: Some(10000.0),
-    ..DEFAULT
-};
-
-pub static QuoteCharacter: Shape = Shape {
-    name: "QuoteCharacter",
-    min: Some(1.0),
-    max: Some(1.0),
-    ..DEFAULT
-};
-
-pub static RecordField: Shape = Shape {
-    name: "RecordField",
-    kind: Kind::Structure(&[
-        member("name", Here(&FieldHeader)),
-        member("mandatory", Here(&Boolean)),
-    ]),
-    ..DEFAULT
-};
-
-pub static RecordFields: Shape = Shape {
-    name: "RecordFields",
-    kind: Kind::List(Element::of(Here(&FieldHeader))),
-    min: Some(0.0),
-    max: Some(128.0),
-    ..DEFAULT
-};
-
-pub static RecordsCount: Shape = Shape {
-    name: "RecordsCount",
-    kind: Kind::Long,
-    min: Some(0.0),
-    ..DEFAULT
-};
-
-pub static RejectedEntityInfo: Shape = Shape {
-    name: "RejectedEntityInfo",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("errorType", Here(&EntityRejectionErrorType))
-    }]),
-    ..DEFAULT
-};
-
-pub static RejectedLogEventsInfo: Shape = Shape {
-    name: "RejectedLogEventsInfo",
-    kind: Kind::Structure(&[
-        member("tooNewLogEventStartIndex", Here(&LogEventIndex)),
-        member("tooOldLogEventEndIndex", Here(&LogEventIndex)),
-        member("expiredLogEventEndIndex", Here(&LogEventIndex)),
-    ]),
-    ..DEFAULT
-};
-
-pub static RenameKeyEntries: Shape = Shape {
-    name: "RenameKeyEntries",
-    kind: Kind::List(Element::of(Here(&RenameKeyEntry))),
-    min: Some(1.0),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static RenameKeyEntry: Shape = Shape {
-    name: "RenameKeyEntry",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("key", Here(&Key))
-        },
-        Member {
-            required: true,
-            ..member("renameTo", Here(&RenameTo))
-        },
-        member("overwriteIfExists", Here(&OverwriteIfExists)),
-    ]),
-    ..DEFAULT
-};
-
-pub static RenameKeys: Shape = Shape {
-    name: "RenameKeys",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("entries", Here(&RenameKeyEntries))
-    }]),
-    ..DEFAULT
-};
-
-pub static RenameTo: Shape = Shape {
-    name: "RenameTo",
-    min: Some(1.0),
-    max: Some(128.0),
-    ..DEFAULT
-};
-
-pub static RequestId: Shape = Shape {
-    name: "RequestId",
-    min: Some(0.0),
-    max: Some(256.0),
-    ..DEFAULT
-};
-
-pub static ResourceAlreadyExistsException: Shape = Shape {
-    name: "ResourceAlreadyExistsException",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static ResourceArns: Shape = Shape {
-    name: "ResourceArns",
-    kind: Kind::List(Element::of(Here(&Arn))),
-    ..DEFAULT
-};
-
-pub static ResourceConfig: Shape = Shape {
-    name: "ResourceConfig",
-    kind: Kind::Structure(&[member(
-        "openSearchResourceConfig",
-        Here(&OpenSearchResourceConfig),
-    )]),
-    union: true,
-    ..DEFAULT
-};
-
-pub static ResourceIdentifier: Shape = Shape {
-    name: "ResourceIdentifier",
-    min: Some(1.0),
-    max: Some(2048.0),
-    pattern: Some(&PATTERN_18),
-    ..DEFAULT
-};
-
-pub static ResourceNotFoundException: Shape = Shape {
-    name: "ResourceNotFoundException",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static ResourcePolicies: Shape = Shape {
-    name: "ResourcePolicies",
-    kind: Kind::List(Element::of(Here(&ResourcePolicy))),
-    ..DEFAULT
-};
-
-pub static ResourcePolicy: Shape = Shape {
-    name: "ResourcePolicy",
-    kind: Kind::Structure(&[
-        member("policyName", Here(&PolicyName)),
-        member("policyDocument", Here(&PolicyDocument)),
-        member("lastUpdatedTime", Here(&Timestamp)),
-        member("policyScope", Here(&PolicyScope)),
-        member("resourceArn", Here(&Arn)),
-        member("revisionId", Here(&ExpectedRevisionId)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ResourceType: Shape = Shape {
-    name: "ResourceType",
-    min: Some(1.0),
-    max: Some(255.0),
-    pattern: Some(&PATTERN_19),
-    ..DEFAULT
-};
-
-pub static ResourceTypes: Shape = Shape {
-    name: "ResourceTypes",
-    kind: Kind::List(Element::of(Here(&ResourceType))),
-    min: Some(1.0),
-    max: Some(10.0),
-    ..DEFAULT
-};
-
-pub static ResultField: Shape = Shape {
-    name: "ResultField",
-    kind: Kind::Structure(&[member("field", Here(&Field)), member("value", Here(&Value))]),
-    ..DEFAULT
-};
-
-pub static ResultRows: Shape = Shape {
-    name: "ResultRows",
-    kind: Kind::List(Element::of(Here(&ResultField))),
-    ..DEFAULT
-};
-
-pub static RetentionValue: Shape = Shape {
-    name: "RetentionValue",
-    min: Some(1.0),
-    max: Some(12.0),
-    ..DEFAULT
-};
-
-pub static RoleArn: Shape = Shape {
-    name: "RoleArn",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static S3Configuration: Shape = Shape {
-    name: "S3Configuration",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("destinationIdentifier", Here(&S3Uri))
-        },
-        Member {
-            required: true,
-            ..member("roleArn", Here(&RoleArn))
-        },
-        member("ownerAccountId", Here(&AccountId)),
-        member("kmsKeyId", Here(&KmsKeyId)),
-    ]),
-    ..DEFAULT
-};
-
-pub static S3DeliveryConfiguration: Shape = Shape {
-    name: "S3DeliveryConfiguration",
-    kind: Kind::Structure(&[
-        member("suffixPath", Here(&DeliverySuffixPath)),
-        Member {
-            boxed: true,
-            ..member("enableHiveCompatiblePath", Here(&Boolean))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static S3TableIntegrationSource: Shape = Shape {
-    name: "S3TableIntegrationSource",
-    kind: Kind::Structure(&[
-        member("identifier", Here(&S3TableIntegrationSourceIdentifier)),
-        member("dataSource", Here(&DataSource)),
-        member("status", Here(&S3TableIntegrationSourceStatus)),
-        member("statusReason", Here(&S3TableIntegrationSourceStatusReason)),
-        member("createdTimeStamp", Here(&Timestamp)),
-        member(
-            "parentSourceIdentifier",
-            Here(&S3TableIntegrationSourceIdentifier),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static S3TableIntegrationSourceIdentifier: Shape = Shape {
-    name: "S3TableIntegrationSourceIdentifier",
-    min: Some(1.0),
-    max: Some(2048.0),
-    ..DEFAULT
-};
-
-pub static S3TableIntegrationSourceStatus: Shape = Shape {
-    name: "S3TableIntegrationSourceStatus",
-    values: &[
-        "ACTIVE",
-        "UNHEALTHY",
-        "FAILED",
-        "DATA_SOURCE_DELETE_IN_PROGRESS",
-    ],
-    ..DEFAULT
-};
-
-pub static S3TableIntegrationSourceStatusReason: Shape = Shape {
-    name: "S3TableIntegrationSourceStatusReason",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static S3TableIntegrationSources: Shape = Shape {
-    name: "S3TableIntegrationSources",
-    kind: Kind::List(Element::of(Here(&S3TableIntegrationSource))),
-    ..DEFAULT
-};
-
-pub static S3TablesDatasourceName: Shape = Shape {
-    name: "S3TablesDatasourceName",
-    min: Some(1.0),
-    max: Some(256.0),
-    ..DEFAULT
-};
-
-pub static S3TablesDatasourceType: Shape = Shape {
-    name: "S3TablesDatasourceType",
-    min: Some(1.0),
-    max: Some(256.0),
-    ..DEFAULT
-};
-
-pub static S3TablesIntegration: Shape = Shape {
-    name: "S3TablesIntegration",
-    kind: Kind::Structure(&[
-        member("datasourceName", Here(&S3TablesDatasourceName)),
-        member("datasourceType", Here(&S3TablesDatasourceType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static S3Uri: Shape = Shape {
-    name: "S3Uri",
-    max: Some(1024.0),
-    pattern: Some(&PATTERN_20),
-    ..DEFAULT
-};
-
-pub static ScheduleExpression: Shape = Shape {
-    name: "ScheduleExpression",
-    max: Some(256.0),
-    ..DEFAULT
-};
-
-pub static ScheduleTimezone: Shape = Shape {
-    name: "ScheduleTimezone",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static ScheduleType: Shape = Shape {
-    name: "ScheduleType",
-    values: &["CUSTOMER_MANAGED", "AWS_MANAGED"],
-    ..DEFAULT
-};
-
-pub static ScheduledQueryDescription: Shape = Shape {
-    name: "ScheduledQueryDescription",
-    max: Some(1024.0),
-    ..DEFAULT
-};
-
-pub static ScheduledQueryDestination: Shape = Shape {
-    name: "ScheduledQueryDestination",
-    kind: Kind::Structure(&[
-        member("destinationType", Here(&ScheduledQueryDestinationType)),
-        member("destinationIdentifier", Here(&String)),
-        member("status", Here(&ActionStatus)),
-        member("processedIdentifier", Here(&String)),
-        member("errorMessage", Here(&String)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ScheduledQueryDestinationList: Shape = Shape {
-    name: "ScheduledQueryDestinationList",
-    kind: Kind::List(Element::of(Here(&ScheduledQueryDestination))),
-    ..DEFAULT
-};
-
-pub static ScheduledQueryDestinationType: Shape = Shape {
-    name: "ScheduledQueryDestinationType",
-    values: &["S3", "LOOKUP_TABLE"],
-    ..DEFAULT
-};
-
-pub static ScheduledQueryIdentifier: Shape = Shape {
-    name: "ScheduledQueryIdentifier",
-    min: Some(1.0),
-    max: Some(300.0),
-    ..DEFAULT
-};
-
-pub static ScheduledQueryLogGroupIdentifiers: Shape = Shape {
-    name: "ScheduledQueryLogGroupIdentifiers",
-    kind: Kind::List(Element::of(Here(&LogGroupIdentifier))),
-    min: Some(1.0),
-    max: Some(50.0),
-    ..DEFAULT
-};
-
-pub static ScheduledQueryName: Shape = Shape {
-    name: "ScheduledQueryName",
-    min: Some(1.0),
-    max: Some(300.0),
-    ..DEFAULT
-};
-
-pub static ScheduledQueryState: Shape = Shape {
-    name: "ScheduledQueryState",
-    values: &["ENABLED", "DISABLED"],
-    ..DEFAULT
-};
-
-pub static ScheduledQuerySummary: Shape = Shape {
-    name: "ScheduledQuerySummary",
-    kind: Kind::Structure(&[
-        member("scheduledQueryArn", Here(&Arn)),
-        member("name", Here(&ScheduledQueryName)),
-        member("state", Here(&ScheduledQueryState)),
-        member("scheduleType", Here(&ScheduleType)),
-        member("lastTriggeredTime", Here(&Timestamp)),
-        member("lastExecutionStatus", Here(&ExecutionStatus)),
-        member("scheduleExpression", Here(&ScheduleExpression)),
-        member("timezone", Here(&ScheduleTimezone)),
-        member("destinationConfiguration", Here(&DestinationConfiguration)),
-        member("creationTime", Here(&Timestamp)),
-        member("lastUpdatedTime", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ScheduledQuerySummaryList: Shape = Shape {
-    name: "ScheduledQuerySummaryList",
-    kind: Kind::List(Element::of(Here(&ScheduledQuerySummary))),
-    ..DEFAULT
-};
-
-pub static Scope: Shape = Shape {
-    name: "Scope",
-    values: &["ALL"],
-    ..DEFAULT
-};
-
-pub static SearchedLogStream: Shape = Shape {
-    name: "SearchedLogStream",
-    kind: Kind::Structure(&[
-        member("logStreamName", Here(&LogStreamName)),
-        member("searchedCompletely", Here(&LogStreamSearchedCompletely)),
-    ]),
-    ..DEFAULT
-};
-
-pub static SearchedLogStreams: Shape = Shape {
-    name: "SearchedLogStreams",
-    kind: Kind::List(Element::of(Here(&SearchedLogStream))),
-    ..DEFAULT
-};
-
-pub static SelectionCriteria: Shape = Shape {
-    name: "SelectionCriteria",
-    ..DEFAULT
-};
-
-pub static SequenceToken: Shape = Shape {
-    name: "SequenceToken",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static Service: Shape = Shape {
-    name: "Service",
-    min: Some(1.0),
-    max: Some(255.0),
-    pattern: Some(&PATTERN_21),
-    ..DEFAULT
-};
-
-pub static ServiceQuotaExceededException: Shape = Shape {
-    name: "ServiceQuotaExceededException",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static ServiceUnavailableException: Shape = Shape {
-    name: "ServiceUnavailableException",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static SessionId: Shape = Shape {
-    name: "SessionId",
-    min: Some(0.0),
-    max: Some(256.0),
-    ..DEFAULT
-};
-
-pub static SessionStreamingException: Shape = Shape {
-    name: "SessionStreamingException",
-    kind: Kind::Structure(&[member("message", Here(&Message))]),
-    ..DEFAULT
-};
-
-pub static SessionTimeoutException: Shape = Shape {
-    name: "SessionTimeoutException",
-    kind: Kind::Structure(&[member("message", Here(&Message))]),
-    ..DEFAULT
-};
-
-pub static Source: Shape = Shape {
-    name: "Source",
-    min: Some(1.0),
-    max: Some(128.0),
-    ..DEFAULT
-};
-
-pub static SourceTimezone: Shape = Shape {
-    name: "SourceTimezone",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static SplitString: Shape = Shape {
-    name: "SplitString",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("entries", Here(&SplitStringEntries))
-    }]),
-    ..DEFAULT
-};
-
-pub static SplitStringDelimiter: Shape = Shape {
-    name: "SplitStringDelimiter",
-    min: Some(1.0),
-    max: Some(128.0),
-    ..DEFAULT
-};
-
-pub static SplitStringEntries: Shape = Shape {
-    name: "SplitStringEntries",
-    kind: Kind::List(Element::of(Here(&SplitStringEntry))),
-    min: Some(1.0),
-    max: Some(10.0),
-    ..DEFAULT
-};
-
-pub static SplitStringEntry: Shape = Shape {
-    name: "SplitStringEntry",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("source", Here(&Source))
-        },
-        Member {
-            required: true,
-            ..member("delimiter", Here(&SplitStringDelimiter))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static StandardUnit: Shape = Shape {
-    name: "StandardUnit",
-    values: &[
-        "Seconds",
-        "Microseconds",
-        "Milliseconds",
-        "Bytes",
-        "Kilobytes",
-        "Megabytes",
-        "Gigabytes",
-        "Terabytes",
-        "Bits",
-        "Kilobits",
-        "Megabits",
-        "Gigabits",
-        "Terabits",
-        "Percent",
-        "Count",
-        "Bytes/Second",
-        "Kilobytes/Second",
-        "Megabytes/Second",
-        "Gigabytes/Second",
-        "Terabytes/Second",
-        "Bits/Second",
-        "Kilobits/Second",
-        "Megabits/Second",
-        "Gigabits/Second",
-        "Terabits/Second",
-        "Count/Second",
-        "None",
-    ],
-    ..DEFAULT
-};
-
-pub static StartFromHead: Shape = Shape {
-    name: "StartFromHead",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static StartLiveTailLogGroupIdentifiers: Shape = Shape {
-    name: "StartLiveTailLogGroupIdentifiers",
-    kind: Kind::List(Element::of(Here(&LogGroupIdentifier))),
-    min: Some(1.0),
-    max: Some(10.0),
-    ..DEFAULT
-};
-
-pub static StartLiveTailRequest: Shape = Shape {
-    name: "StartLiveTailRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member(
-                "logGroupIdentifiers",
-                Here(&StartLiveTailLogGroupIdentifiers),
-            )
-        },
-        member("logStreamNames", Here(&InputLogStreamNames)),
-        member("logStreamNamePrefixes", Here(&InputLogStreamNames)),
-        member("logEventFilterPattern", Here(&FilterPattern)),
-    ]),
-    ..DEFAULT
-};
-
-pub static StartLiveTailResponse: Shape = Shape {
-    name: "StartLiveTailResponse",
-    kind: Kind::Structure(&[member("responseStream", Here(&StartLiveTailResponseStream))]),
-    ..DEFAULT
-};
-
-pub static StartLiveTailResponseStream: Shape = Shape {
-    name: "StartLiveTailResponseStream",
-    kind: Kind::Structure(&[
-        member("sessionStart", Here(&LiveTailSessionStart)),
-        member("sessionUpdate", Here(&LiveTailSessionUpdate)),
-        member("SessionTimeoutException", Here(&SessionTimeoutException)),
-        member(
-            "SessionStreamingException",
-            Here(&SessionStreamingException),
-        ),
-    ]),
-    event_stream: true,
-    ..DEFAULT
-};
-
-pub static StartQueryRequest: Shape = Shape {
-    name: "StartQueryRequest",
-    kind: Kind::Structure(&[
-        member("queryLanguage", Here(&QueryLanguage)),
-        member("logGroupName", Here(&LogGroupName)),
-        member("logGroupNames", Here(&LogGroupNames)),
-        member("logGroupIdentifiers", Here(&LogGroupIdentifiers)),
-        Member {
-            required: true,
-            ..member("startTime", Here(&Timestamp))
-        },
-        Member {
-            required: true,
-            ..member("endTime", Here(&Timestamp))
-        },
-        Member {
-            required: true,
-            ..member("queryString", Here(&QueryString))
-        },
-        member("limit", Here(&EventsLimitStartQuery)),
-    ]),
-    ..DEFAULT
-};
-
-pub static StartQueryResponse: Shape = Shape {
-    name: "StartQueryResponse",
-    kind: Kind::Structure(&[member("queryId", Here(&QueryId))]),
-    ..DEFAULT
-};
-
-pub static StartTimeOffset: Shape = Shape {
-    name: "StartTimeOffset",
-    kind: Kind::Long,
-    ..DEFAULT
-};
-
-pub static State: Shape = Shape {
-    name: "State",
-    values: &["Active", "Suppressed", "Baseline"],
-    ..DEFAULT
-};
-
-pub static StatsValue: Shape = Shape {
-    name: "StatsValue",
-    kind: Kind::Double,
-    ..DEFAULT
-};
-
-pub static StopQueryRequest: Shape = Shape {
-    name: "StopQueryRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("queryId", Here(&QueryId))
-    }]),
-    ..DEFAULT
-};
-
-pub static StopQueryResponse: Shape = Shape {
-    name: "StopQueryResponse",
-    kind: Kind::Structure(&[member("success", Here(&Success))]),
-    ..DEFAULT
-};
-
-pub static StorageTier: Shape = Shape {
-    name: "StorageTier",
-    values: &["STANDARD", "INTELLIGENT_TIERING"],
-    ..DEFAULT
-};
-
-pub static StoredBytes: Shape = Shape {
-    name: "StoredBytes",
-    kind: Kind::Long,
-    min: Some(0.0),
-    ..DEFAULT
-};
-
-pub static String: Shape = Shape {
-    name: "String",
-    ..DEFAULT
-};
-
-pub static SubscriptionFilter: Shape = Shape {
-    name: "SubscriptionFilter",
-    kind: Kind::Structure(&[
-        member("filterName", Here(&FilterName)),
-        member("logGroupName", Here(&LogGroupName)),
-        member("filterPattern", Here(&FilterPattern)),
-        member("destinationArn", Here(&DestinationArn)),
-        member("roleArn", Here(&RoleArn)),
-        member("distribution", Here(&Distribution)),
-        member("applyOnTransformedLogs", Here(&ApplyOnTransformedLogs)),
-        member("creationTime", Here(&Timestamp)),
-        member("fieldSelectionCriteria", Here(&FieldSelectionCriteria)),
-        member("emitSystemFields", Here(&EmitSystemFields)),
-    ]),
-    ..DEFAULT
-};
-
-pub static SubscriptionFilters: Shape = Shape {
-    name: "SubscriptionFilters",
-    kind: Kind::List(Element::of(Here(&SubscriptionFilter))),
-    ..DEFAULT
-};
-
-pub static SubstituteString: Shape = Shape {
-    name: "SubstituteString",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("entries", Here(&SubstituteStringEntries))
-    }]),
-    ..DEFAULT
-};
-
-pub static SubstituteStringEntries: Shape = Shape {
-    name: "SubstituteStringEntries",
-    kind: Kind::List(Element::of(Here(&SubstituteStringEntry))),
-    min: Some(1.0),
-    max: Some(10.0),
-    ..DEFAULT
-};
-
-pub static SubstituteStringEntry: Shape = Shape {
-    name: "SubstituteStringEntry",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("source", Here(&Source))
-        },
-        Member {
-            required: true,
-            ..member("from", Here(&FromKey))
-        },
-        Member {
-            required: true,
-            ..member("to", Here(&ToKey))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static Success: Shape = Shape {
-    name: "Success",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static SuppressionPeriod: Shape = Shape {
-    name: "SuppressionPeriod",
-    kind: Kind::Structure(&[
-        member("value", Here(&Integer)),
-        member("suppressionUnit", Here(&SuppressionUnit)),
-    ]),
-    ..DEFAULT
-};
-
-pub static SuppressionState: Shape = Shape {
-    name: "SuppressionState",
-    values: &["SUPPRESSED", "UNSUPPRESSED"],
-    ..DEFAULT
-};
-
-pub static SuppressionType: Shape = Shape {
-    name: "SuppressionType",
-    values: &["LIMITED", "INFINITE"],
-    ..DEFAULT
-};
-
-pub static SuppressionUnit: Shape = Shape {
-    name: "SuppressionUnit",
-    values: &["SECONDS", "MINUTES", "HOURS"],
-    ..DEFAULT
-};
-
-pub static SyslogConfiguration: Shape = Shape {
-    name: "SyslogConfiguration",
-    kind: Kind::Structure(&[
-        member("logGroupArn", Here(&LogGroupArn)),
-        member("sourceType", Here(&SyslogSourceType)),
-        member("vpcEndpointId", Here(&VpcEndpointId)),
-        member("createdAt", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static SyslogConfigurations: Shape = Shape {
-    name: "SyslogConfigurations",
-    kind: Kind::List(Element::of(Here(&SyslogConfiguration))),
-    ..DEFAULT
-};
-
-pub static SyslogSourceType: Shape = Shape {
-    name: "SyslogSourceType",
-    values: &["VPCE"],
-    ..DEFAULT
-};
-
-pub static SystemField: Shape = Shape {
-    name: "SystemField",
-    ..DEFAULT
-};
-
-pub static TableBody: Shape = Shape {
-    name: "TableBody",
-    min: Some(1.0),
-    max: Some(10485760.0),
-    ..DEFAULT
-};
-
-pub static TableFields: Shape = Shape {
-    name: "TableFields",
-    kind: Kind::List(Element::of(Here(&String))),
-    ..DEFAULT
-};
-
-pub static TagFilter: Shape = Shape {
-    name: "TagFilter",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("key", Here(&TagFilterKey))
-        },
-        member("values", Here(&TagFilterValues)),
-    ]),
-    ..DEFAULT
-};
-
-pub static TagFilterKey: Shape = Shape {
-    name: "TagFilterKey",
-    min: Some(1.0),
-    max: Some(128.0),
-    pattern: Some(&PATTERN_22),
-    ..DEFAULT
-};
-
-pub static TagFilterValue: Shape = Shape {
-    name: "TagFilterValue",
-    min: Some(0.0),
-    max: Some(259.0),
-    pattern: Some(&PATTERN_23),
-    ..DEFAULT
-};
-
-pub static TagFilterValues: Shape = Shape {
-    name: "TagFilterValues",
-    kind: Kind::List(Element::of(Here(&TagFilterValue))),
-    min: Some(0.0),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static TagFilters: Shape = Shape {
-    name: "TagFilters",
-    kind: Kind::List(Element::of(Here(&TagFilter))),
-    min: Some(1.0),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static TagKey: Shape = Shape {
-    name: "TagKey",
-    min: Some(1.0),
-    max: Some(128.0),
-    pattern: Some(&PATTERN_22),
-    ..DEFAULT
-};
-
-pub static TagKeyList: Shape = Shape {
-    name: "TagKeyList",
-    kind: Kind::List(Element::of(Here(&TagKey))),
-    min: Some(0.0),
-    max: Some(50.0),
-    ..DEFAULT
-};
-
-pub static TagList: Shape = Shape {
-    name: "TagList",
-    kind: Kind::List(Element::of(Here(&TagKey))),
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static TagLogGroupRequest: Shape = Shape {
-    name: "TagLogGroupRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroupName", Here(&LogGroupName))
-        },
-        Member {
-            required: true,
-            ..member("tags", Here(&Tags))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static TagResourceRequest: Shape = Shape {
-    name: "TagResourceRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("resourceArn", Here(&AmazonResourceName))
-        },
-        Member {
-            required: true,
-            ..member("tags", Here(&Tags))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static TagValue: Shape = Shape {
-    name: "TagValue",
-    max: Some(256.0),
-    pattern: Some(&PATTERN_24),
-    ..DEFAULT
-};
-
-pub static Tags: Shape = Shape {
-    name: "Tags",
-    kind: Kind::Map {
-        key: Element::of(Here(&TagKey)),
-        value: Element::of(Here(&TagValue)),
-    },
-    min: Some(1.0),
-    max: Some(50.0),
-    ..DEFAULT
-};
-
-pub static Target: Shape = Shape {
-    name: "Target",
-    min: Some(1.0),
-    max: Some(128.0),
-    ..DEFAULT
-};
-
-pub static TargetArn: Shape = Shape {
-    name: "TargetArn",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static TargetFormat: Shape = Shape {
-    name: "TargetFormat",
-    min: Some(1.0),
-    max: Some(64.0),
-    ..DEFAULT
-};
-
-pub static TargetTimezone: Shape = Shape {
-    name: "TargetTimezone",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static TestEventMessages: Shape = Shape {
-    name: "TestEventMessages",
-    kind: Kind::List(Element::of(Here(&EventMessage))),
-    min: Some(1.0),
-    max: Some(50.0),
-    ..DEFAULT
-};
-
-pub static TestMetricFilterRequest: Shape = Shape {
-    name: "TestMetricFilterRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("filterPattern", Here(&FilterPattern))
-        },
-        Member {
-            required: true,
-            ..member("logEventMessages", Here(&TestEventMessages))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static TestMetricFilterResponse: Shape = Shape {
-    name: "TestMetricFilterResponse",
-    kind: Kind::Structure(&[member("matches", Here(&MetricFilterMatches))]),
-    ..DEFAULT
-};
-
-pub static TestTransformerRequest: Shape = Shape {
-    name: "TestTransformerRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("transformerConfig", Here(&Processors))
-        },
-        Member {
-            required: true,
-            ..member("logEventMessages", Here(&TestEventMessages))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static TestTransformerResponse: Shape = Shape {
-    name: "TestTransformerResponse",
-    kind: Kind::Structure(&[member("transformedLogs", Here(&TransformedLogs))]),
-    ..DEFAULT
-};
-
-pub static ThrottlingException: Shape = Shape {
-    name: "ThrottlingException",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static Time: Shape = Shape {
-    name: "Time",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static Timestamp: Shape = Shape {
-    name: "Timestamp",
-    kind: Kind::Long,
-    min: Some(0.0),
-    ..DEFAULT
-};
-
-pub static ToKey: Shape = Shape {
-    name: "ToKey",
-    min: Some(1.0),
-    max: Some(128.0),
-    ..DEFAULT
-};
-
-pub static Token: Shape = Shape {
-    name: "Token",
-    ..DEFAULT
-};
-
-pub static TokenString: Shape = Shape {
-    name: "TokenString",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static TokenValue: Shape = Shape {
-    name: "TokenValue",
-    kind: Kind::Long,
-    ..DEFAULT
-};
-
-pub static TooManyTagsException: Shape = Shape {
-    name: "TooManyTagsException",
-    kind: Kind::Structure(&[
-        member("message", Here(&Message)),
-        member("resourceName", Here(&AmazonResourceName)),
-    ]),
-    ..DEFAULT
-};
-
-pub static TransformedEventMessage: Shape = Shape {
-    name: "TransformedEventMessage",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static TransformedLogRecord: Shape = Shape {
-    name: "TransformedLogRecord",
-    kind: Kind::Structure(&[
-        member("eventNumber", Here(&EventNumber)),
-        member("eventMessage", Here(&EventMessage)),
-        member("transformedEventMessage", Here(&TransformedEventMessage)),
-    ]),
-    ..DEFAULT
-};
-
-pub static TransformedLogs: Shape = Shape {
-    name: "TransformedLogs",
-    kind: Kind::List(Element::of(Here(&TransformedLogRecord))),
-    ..DEFAULT
-};
-
-pub static TriggerHistoryRecord: Shape = Shape {
-    name: "TriggerHistoryRecord",
-    kind: Kind::Structure(&[
-        member("queryId", Here(&QueryId)),
-        member("executionStatus", Here(&ExecutionStatus)),
-        member("triggeredTimestamp", Here(&Timestamp)),
-        member("errorMessage", Here(&String)),
-        member("destinations", Here(&ScheduledQueryDestinationList)),
-    ]),
-    ..DEFAULT
-};
-
-pub static TriggerHistoryRecordList: Shape = Shape {
-    name: "TriggerHistoryRecordList",
-    kind: Kind::List(Element::of(Here(&TriggerHistoryRecord))),
-    ..DEFAULT
-};
-
-pub static TrimString: Shape = Shape {
-    name: "TrimString",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("withKeys", Here(&TrimStringWithKeys))
-    }]),
-    ..DEFAULT
-};
-
-pub static TrimStringWithKeys: Shape = Shape {
-    name: "TrimStringWithKeys",
-    kind: Kind::List(Element::of(Here(&WithKey))),
-    min: Some(1.0),
-    max: Some(10.0),
-    ..DEFAULT
-};
-
-pub static Type: Shape = Shape {
-    name: "Type",
-    values: &["boolean", "integer", "double", "string"],
-    ..DEFAULT
-};
-
-pub static TypeConverter: Shape = Shape {
-    name: "TypeConverter",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("entries", Here(&TypeConverterEntries))
-    }]),
-    ..DEFAULT
-};
-
-pub static TypeConverterEntries: Shape = Shape {
-    name: "TypeConverterEntries",
-    kind: Kind::List(Element::of(Here(&TypeConverterEntry))),
-    min: Some(1.0),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static TypeConverterEntry: Shape = Shape {
-    name: "TypeConverterEntry",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("key", Here(&Key))
-        },
-        Member {
-            required: true,
-            ..member("type", Here(&Type))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static Unmask: Shape = Shape {
-    name: "Unmask",
-    kind: Kind::Boolean,
-    ..DEFAULT
-};
-
-pub static UnrecognizedClientException: Shape = Shape {
-    name: "UnrecognizedClientException",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static UntagLogGroupRequest: Shape = Shape {
-    name: "UntagLogGroupRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("logGroupName", Here(&LogGroupName))
-        },
-        Member {
-            required: true,
-            ..member("tags", Here(&TagList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static UntagResourceRequest: Shape = Shape {
-    name: "UntagResourceRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("resourceArn", Here(&AmazonResourceName))
-        },
-        Member {
-            required: true,
-            ..member("tagKeys", Here(&TagKeyList))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateAnomalyRequest: Shape = Shape {
-    name: "UpdateAnomalyRequest",
-    kind: Kind::Structure(&[
-        member("anomalyId", Here(&AnomalyId)),
-        member("patternId", Here(&PatternId)),
-        Member {
-            required: true,
-            ..member("anomalyDetectorArn", Here(&AnomalyDetectorArn))
-        },
-        member("suppressionType", Here(&SuppressionType)),
-        member("suppressionPeriod", Here(&SuppressionPeriod)),
-        member("baseline", Here(&Baseline)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateDeliveryConfigurationRequest: Shape = Shape {
-    name: "UpdateDeliveryConfigurationRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("id", Here(&DeliveryId))
-        },
-        member("recordFields", Here(&RecordFields)),
-        member("fieldDelimiter", Here(&FieldDelimiter)),
-        member("s3DeliveryConfiguration", Here(&S3DeliveryConfiguration)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateDeliveryConfigurationResponse: Shape = Shape {
-    name: "UpdateDeliveryConfigurationResponse",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static UpdateLogAnomalyDetectorRequest: Shape = Shape {
-    name: "UpdateLogAnomalyDetectorRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("anomalyDetectorArn", Here(&AnomalyDetectorArn))
-        },
-        member("evaluationFrequency", Here(&EvaluationFrequency)),
-        member("filterPattern", Here(&FilterPattern)),
-        member("anomalyVisibilityTime", Here(&AnomalyVisibilityTime)),
-        Member {
-            required: true,
-            ..member("enabled", Here(&Boolean))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateLookupTableRequest: Shape = Shape {
-    name: "UpdateLookupTableRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("lookupTableArn", Here(&Arn))
-        },
-        member("description", Here(&LookupTableDescription)),
-        member("tableBody", Here(&TableBody)),
-        member("queryId", Here(&QueryId)),
-        member("kmsKeyId", Here(&KmsKeyId)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateLookupTableResponse: Shape = Shape {
-    name: "UpdateLookupTableResponse",
-    kind: Kind::Structure(&[
-        member("lookupTableArn", Here(&Arn)),
-        member("lastUpdatedTime", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateScheduledQueryRequest: Shape = Shape {
-    name: "UpdateScheduledQueryRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("identifier", Here(&ScheduledQueryIdentifier))
-        },
-        member("description", Here(&ScheduledQueryDescription)),
-        Member {
-            required: true,
-            ..member("queryLanguage", Here(&QueryLanguage))
-        },
-        Member {
-            required: true,
-            ..member("queryString", Here(&QueryString))
-        },
-        member(
-            "logGroupIdentifiers",
-            Here(&ScheduledQueryLogGroupIdentifiers),
-        ),
-        Member {
-            required: true,
-            ..member("scheduleExpression", Here(&ScheduleExpression))
-        },
-        member("timezone", Here(&ScheduleTimezone)),
-        member("startTimeOffset", Here(&StartTimeOffset)),
-        member("endTimeOffset", Here(&EndTimeOffset)),
-        member("destinationConfiguration", Here(&DestinationConfiguration)),
-        member("scheduleStartTime", Here(&Timestamp)),
-        member("scheduleEndTime", Here(&Timestamp)),
-        Member {
-            required: true,
-            ..member("executionRoleArn", Here(&RoleArn))
-        },
-        member("state", Here(&ScheduledQueryState)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpdateScheduledQueryResponse: Shape = Shape {
-    name: "UpdateScheduledQueryResponse",
-    kind: Kind::Structure(&[
-        member("scheduledQueryArn", Here(&Arn)),
-        member("name", Here(&ScheduledQueryName)),
-        member("description", Here(&ScheduledQueryDescription)),
-        member("queryLanguage", Here(&QueryLanguage)),
-        member("queryString", Here(&QueryString)),
-        member(
-            "logGroupIdentifiers",
-            Here(&ScheduledQueryLogGroupIdentifiers),
-        ),
-        member("scheduleExpression", Here(&ScheduleExpression)),
-        member("timezone", Here(&ScheduleTimezone)),
-        member("startTimeOffset", Here(&StartTimeOffset)),
-        member("endTimeOffset", Here(&EndTimeOffset)),
-        member("destinationConfiguration", Here(&DestinationConfiguration)),
-        member("state", Here(&ScheduledQueryState)),
-        member("scheduleType", Here(&ScheduleType)),
-        member("lastTriggeredTime", Here(&Timestamp)),
-        member("lastExecutionStatus", Here(&ExecutionStatus)),
-        member("scheduleStartTime", Here(&Timestamp)),
-        member("scheduleEndTime", Here(&Timestamp)),
-        member("executionRoleArn", Here(&RoleArn)),
-        member("creationTime", Here(&Timestamp)),
-        member("lastUpdatedTime", Here(&Timestamp)),
-    ]),
-    ..DEFAULT
-};
-
-pub static UpperCaseString: Shape = Shape {
-    name: "UpperCaseString",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("withKeys", Here(&UpperCaseStringWithKeys))
-    }]),
-    ..DEFAULT
-};
-
-pub static UpperCaseStringWithKeys: Shape = Shape {
-    name: "UpperCaseStringWithKeys",
-    kind: Kind::List(Element::of(Here(&WithKey))),
-    min: Some(1.0),
-    max: Some(10.0),
-    ..DEFAULT
-};
-
-pub static UserIdentity: Shape = Shape {
-    name: "UserIdentity",
-    min: Some(1.0),
-    max: Some(2048.0),
-    ..DEFAULT
-};
-
-pub static ValidationException: Shape = Shape {
-    name: "ValidationException",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static Value: Shape = Shape {
-    name: "Value",
-    ..DEFAULT
-};
-
-pub static ValueKey: Shape = Shape {
-    name: "ValueKey",
-    min: Some(1.0),
-    max: Some(128.0),
-    ..DEFAULT
-};
-
-pub static VpcEndpointId: Shape = Shape {
-    name: "VpcEndpointId",
-    pattern: Some(&PATTERN_25),
-    ..DEFAULT
-};
-
-pub static WithKey: Shape = Shape {
-    name: "WithKey",
-    min: Some(1.0),
-    ..DEFAULT
-};
-
-pub static ERROR_AccessDeniedException: ErrorShape = ErrorShape {
-    name: "AccessDeniedException",
-    code: "AccessDeniedException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&AccessDeniedException),
-};
-
-pub static ERROR_ConflictException: ErrorShape = ErrorShape {
-    name: "ConflictException",
-    code: "ConflictException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ConflictException),
-};
-
-pub static ERROR_DataAlreadyAcceptedException: ErrorShape = ErrorShape {
-    name: "DataAlreadyAcceptedException",
-    code: "DataAlreadyAcceptedException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&DataAlreadyAcceptedException),
-};
-
-pub static ERROR_InternalServerException: ErrorShape = ErrorShape {
-    name: "InternalServerException",
-    code: "InternalServerException",
-    status: 500,
-    fault: Fault::Server,
-    shape: Here(&InternalServerException),
-};
-
-pub static ERROR_InvalidOperationException: ErrorShape = ErrorShape {
-    name: "InvalidOperationException",
-    code: "InvalidOperationException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&InvalidOperationException),
-};
-
-pub static ERROR_InvalidParameterException: ErrorShape = ErrorShape {
-    name: "InvalidParameterException",
-    code: "InvalidParameterException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&InvalidParameterException),
-};
-
-pub static ERROR_InvalidSequenceTokenException: ErrorShape = ErrorShape {
-    name: "InvalidSequenceTokenException",
-    code: "InvalidSequenceTokenException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&InvalidSequenceTokenException),
-};
-
-pub static ERROR_LimitExceededException: ErrorShape = ErrorShape {
-    name: "LimitExceededException",
-    code: "LimitExceededException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&LimitExceededException),
-};
-
-pub static ERROR_MalformedQueryException: ErrorShape = ErrorShape {
-    name: "MalformedQueryException",
-    code: "MalformedQueryException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&MalformedQueryException),
-};
-
-pub static ERROR_OperationAbortedException: ErrorShape = ErrorShape {
-    name: "OperationAbortedException",
-    code: "OperationAbortedException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&OperationAbortedException),
-};
-
-pub static ERROR_ResourceAlreadyExistsException: ErrorShape = ErrorShape {
-    name: "ResourceAlreadyExistsException",
-    code: "ResourceAlreadyExistsException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ResourceAlreadyExistsException),
-};
-
-pub static ERROR_ResourceNotFoundException: ErrorShape = ErrorShape {
-    name: "ResourceNotFoundException",
-    code: "ResourceNotFoundException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ResourceNotFoundException),
-};
-
-pub static ERROR_ServiceQuotaExceededException: ErrorShape = ErrorShape {
-    name: "ServiceQuotaExceededException",
-    code: "ServiceQuotaExceededException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ServiceQuotaExceededException),
-};
-
-pub static ERROR_ServiceUnavailableException: ErrorShape = ErrorShape {
-    name: "ServiceUnavailableException",
-    code: "ServiceUnavailableException",
-    status: 500,
-    fault: Fault::Server,
-    shape: Here(&ServiceUnavailableException),
-};
-
-pub static ERROR_ThrottlingException: ErrorShape = ErrorShape {
-    name: "ThrottlingException",
-    code: "ThrottlingException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ThrottlingException),
-};
-
-pub static ERROR_TooManyTagsException: ErrorShape = ErrorShape {
-    name: "TooManyTagsException",
-    code: "TooManyTagsException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&TooManyTagsException),
-};
-
-pub static ERROR_UnrecognizedClientException: ErrorShape = ErrorShape {
-    name: "UnrecognizedClientException",
-    code: "UnrecognizedClientException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&UnrecognizedClientException),
-};
-
-pub static ERROR_ValidationException: ErrorShape = ErrorShape {
-    name: "ValidationException",
-    code: "ValidationException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ValidationException),
-};
-
-static PATTERN_11: Pattern =
-    Pattern::new("(\\^?[\\.\\-_\\/#A-Za-z0-9]{3,24})(\\|\\^?[\\.\\-_\\/#A-Za-z0-9]{3,24}){0,4}");
+pub static AccessDeniedException: Shape = Shape { name: "AccessDeniedException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static AccessPolicy: Shape = Shape { name: "AccessPolicy", min: Some(1.0), ..DEFAULT };
+pub static AccountId: Shape = Shape { name: "AccountId", min: Some(12.0), max: Some(12.0), pattern: Some(&PATTERN_0), ..DEFAULT };
+pub static AccountIds: Shape = Shape { name: "AccountIds", kind: Kind::List(Element::of(Here(&AccountId))), min: Some(0.0), max: Some(20.0), ..DEFAULT };
+pub static AccountPolicies: Shape = Shape { name: "AccountPolicies", kind: Kind::List(Element::of(Here(&AccountPolicy))), ..DEFAULT };
+pub static AccountPolicy: Shape = Shape { name: "AccountPolicy", kind: Kind::Structure(&[
+    member("policyName", Here(&PolicyName)),
+    member("policyDocument", Here(&AccountPolicyDocument)),
+    member("lastUpdatedTime", Here(&Timestamp)),
+    member("policyType", Here(&PolicyType)),
+    member("scope", Here(&Scope)),
+    member("selectionCriteria", Here(&SelectionCriteria)),
+    member("accountId", Here(&AccountId)),
+]), ..DEFAULT };
+pub static AccountPolicyDocument: Shape = Shape { name: "AccountPolicyDocument", ..DEFAULT };
+pub static ActionStatus: Shape = Shape { name: "ActionStatus", values: &["IN_PROGRESS", "CLIENT_ERROR", "FAILED", "COMPLETE"], ..DEFAULT };
+pub static AddKeyEntries: Shape = Shape { name: "AddKeyEntries", kind: Kind::List(Element::of(Here(&AddKeyEntry))), min: Some(1.0), max: Some(5.0), ..DEFAULT };
+pub static AddKeyEntry: Shape = Shape { name: "AddKeyEntry", kind: Kind::Structure(&[
+    Member { required: true, ..member("key", Here(&Key)) },
+    Member { required: true, ..member("value", Here(&AddKeyValue)) },
+    member("overwriteIfExists", Here(&OverwriteIfExists)),
+]), ..DEFAULT };
+pub static AddKeyValue: Shape = Shape { name: "AddKeyValue", min: Some(1.0), max: Some(256.0), ..DEFAULT };
+pub static AddKeys: Shape = Shape { name: "AddKeys", kind: Kind::Structure(&[
+    Member { required: true, ..member("entries", Here(&AddKeyEntries)) },
+]), ..DEFAULT };
+pub static AggregateLogGroupSummaries: Shape = Shape { name: "AggregateLogGroupSummaries", kind: Kind::List(Element::of(Here(&AggregateLogGroupSummary))), ..DEFAULT };
+pub static AggregateLogGroupSummary: Shape = Shape { name: "AggregateLogGroupSummary", kind: Kind::Structure(&[
+    member("logGroupCount", Here(&LogGroupCount)),
+    member("groupingIdentifiers", Here(&GroupingIdentifiers)),
+]), ..DEFAULT };
+pub static AllowedActionForAllowVendedLogsDeliveryForResource: Shape = Shape { name: "AllowedActionForAllowVendedLogsDeliveryForResource", ..DEFAULT };
+pub static AllowedFieldDelimiters: Shape = Shape { name: "AllowedFieldDelimiters", kind: Kind::List(Element::of(Here(&FieldDelimiter))), ..DEFAULT };
+pub static AllowedFields: Shape = Shape { name: "AllowedFields", kind: Kind::List(Element::of(Here(&RecordField))), ..DEFAULT };
+pub static AmazonResourceName: Shape = Shape { name: "AmazonResourceName", min: Some(1.0), max: Some(1011.0), pattern: Some(&PATTERN_1), ..DEFAULT };
+pub static Anomalies: Shape = Shape { name: "Anomalies", kind: Kind::List(Element::of(Here(&Anomaly))), ..DEFAULT };
+pub static Anomaly: Shape = Shape { name: "Anomaly", kind: Kind::Structure(&[
+    Member { required: true, ..member("anomalyId", Here(&AnomalyId)) },
+    Member { required: true, ..member("patternId", Here(&PatternId)) },
+    Member { required: true, ..member("anomalyDetectorArn", Here(&AnomalyDetectorArn)) },
+    Member { required: true, ..member("patternString", Here(&PatternString)) },
+    member("patternRegex", Here(&PatternRegex)),
+    member("priority", Here(&Priority)),
+    Member { required: true, ..member("firstSeen", Here(&EpochMillis)) },
+    Member { required: true, ..member("lastSeen", Here(&EpochMillis)) },
+    Member { required: true, ..member("description", Here(&Description)) },
+    Member { required: true, ..member("active", Here(&Boolean)) },
+    Member { required: true, ..member("state", Here(&State)) },
+    Member { required: true, ..member("histogram", Here(&Histogram)) },
+    Member { required: true, ..member("logSamples", Here(&LogSamples)) },
+    Member { required: true, ..member("patternTokens", Here(&PatternTokens)) },
+    Member { required: true, ..member("logGroupArnList", Here(&LogGroupArnList)) },
+    member("suppressed", Here(&Boolean)),
+    member("suppressedDate", Here(&EpochMillis)),
+    member("suppressedUntil", Here(&EpochMillis)),
+    member("isPatternLevelSuppression", Here(&Boolean)),
+]), ..DEFAULT };
+pub static AnomalyDetector: Shape = Shape { name: "AnomalyDetector", kind: Kind::Structure(&[
+    member("anomalyDetectorArn", Here(&AnomalyDetectorArn)),
+    member("detectorName", Here(&DetectorName)),
+    member("logGroupArnList", Here(&LogGroupArnList)),
+    member("evaluationFrequency", Here(&EvaluationFrequency)),
+    member("filterPattern", Here(&FilterPattern)),
+    member("anomalyDetectorStatus", Here(&AnomalyDetectorStatus)),
+    member("kmsKeyId", Here(&KmsKeyId)),
+    member("creationTimeStamp", Here(&EpochMillis)),
+    member("lastModifiedTimeStamp", Here(&EpochMillis)),
+    member("anomalyVisibilityTime", Here(&AnomalyVisibilityTime)),
+]), ..DEFAULT };
+pub static AnomalyDetectorArn: Shape = Shape { name: "AnomalyDetectorArn", min: Some(1.0), pattern: Some(&PATTERN_2), ..DEFAULT };
+pub static AnomalyDetectorStatus: Shape = Shape { name: "AnomalyDetectorStatus", values: &["INITIALIZING", "TRAINING", "ANALYZING", "FAILED", "DELETED", "PAUSED"], ..DEFAULT };
+pub static AnomalyDetectors: Shape = Shape { name: "AnomalyDetectors", kind: Kind::List(Element::of(Here(&AnomalyDetector))), ..DEFAULT };
+pub static AnomalyId: Shape = Shape { name: "AnomalyId", min: Some(36.0), max: Some(36.0), ..DEFAULT };
+pub static AnomalyVisibilityTime: Shape = Shape { name: "AnomalyVisibilityTime", kind: Kind::Long, min: Some(7.0), max: Some(90.0), ..DEFAULT };
+pub static ApplyOnTransformedLogs: Shape = Shape { name: "ApplyOnTransformedLogs", kind: Kind::Boolean, ..DEFAULT };
+pub static Arn: Shape = Shape { name: "Arn", ..DEFAULT };
+pub static AssociateKmsKeyRequest: Shape = Shape { name: "AssociateKmsKeyRequest", kind: Kind::Structure(&[
+    member("logGroupName", Here(&LogGroupName)),
+    Member { required: true, ..member("kmsKeyId", Here(&KmsKeyId)) },
+    member("resourceIdentifier", Here(&ResourceIdentifier)),
+]), ..DEFAULT };
+pub static AssociateSourceToS3TableIntegrationRequest: Shape = Shape { name: "AssociateSourceToS3TableIntegrationRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("integrationArn", Here(&Arn)) },
+    Member { required: true, ..member("dataSource", Here(&DataSource)) },
+]), ..DEFAULT };
+pub static AssociateSourceToS3TableIntegrationResponse: Shape = Shape { name: "AssociateSourceToS3TableIntegrationResponse", kind: Kind::Structure(&[
+    member("identifier", Here(&S3TableIntegrationSourceIdentifier)),
+]), ..DEFAULT };
+pub static Baseline: Shape = Shape { name: "Baseline", kind: Kind::Boolean, ..DEFAULT };
+pub static BatchId: Shape = Shape { name: "BatchId", min: Some(1.0), max: Some(256.0), ..DEFAULT };
+pub static BearerTokenAuthenticationEnabled: Shape = Shape { name: "BearerTokenAuthenticationEnabled", kind: Kind::Boolean, ..DEFAULT };
+pub static Boolean: Shape = Shape { name: "Boolean", kind: Kind::Boolean, ..DEFAULT };
+pub static BytesScannedValue: Shape = Shape { name: "BytesScannedValue", kind: Kind::Double, ..DEFAULT };
+pub static CSV: Shape = Shape { name: "CSV", kind: Kind::Structure(&[
+    member("quoteCharacter", Here(&QuoteCharacter)),
+    member("delimiter", Here(&Delimiter)),
+    member("columns", Here(&Columns)),
+    member("source", Here(&Source)),
+    member("destination", Here(&DestinationField)),
+]), ..DEFAULT };
+pub static CancelExportTaskRequest: Shape = Shape { name: "CancelExportTaskRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("taskId", Here(&ExportTaskId)) },
+]), ..DEFAULT };
+pub static CancelImportTaskRequest: Shape = Shape { name: "CancelImportTaskRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("importId", Here(&ImportId)) },
+]), ..DEFAULT };
+pub static CancelImportTaskResponse: Shape = Shape { name: "CancelImportTaskResponse", kind: Kind::Structure(&[
+    member("importId", Here(&ImportId)),
+    member("importStatistics", Here(&ImportStatistics)),
+    member("importStatus", Here(&ImportStatus)),
+    member("creationTime", Here(&Timestamp)),
+    member("lastUpdatedTime", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static ClientToken: Shape = Shape { name: "ClientToken", min: Some(36.0), max: Some(128.0), pattern: Some(&PATTERN_3), ..DEFAULT };
+pub static CollectionRetentionDays: Shape = Shape { name: "CollectionRetentionDays", kind: Kind::Integer, min: Some(1.0), max: Some(30.0), ..DEFAULT };
+pub static Column: Shape = Shape { name: "Column", min: Some(1.0), max: Some(128.0), ..DEFAULT };
+pub static Columns: Shape = Shape { name: "Columns", kind: Kind::List(Element::of(Here(&Column))), max: Some(100.0), ..DEFAULT };
+pub static ConfigurationTemplate: Shape = Shape { name: "ConfigurationTemplate", kind: Kind::Structure(&[
+    member("service", Here(&Service)),
+    member("logType", Here(&LogType)),
+    member("resourceType", Here(&ResourceType)),
+    member("deliveryDestinationType", Here(&DeliveryDestinationType)),
+    member("defaultDeliveryConfigValues", Here(&ConfigurationTemplateDeliveryConfigValues)),
+    member("allowedFields", Here(&AllowedFields)),
+    member("allowedOutputFormats", Here(&OutputFormats)),
+    member("allowedActionForAllowVendedLogsDeliveryForResource", Here(&AllowedActionForAllowVendedLogsDeliveryForResource)),
+    member("allowedFieldDelimiters", Here(&AllowedFieldDelimiters)),
+    member("allowedSuffixPathFields", Here(&RecordFields)),
+    member("deliverySourceConfiguration", Here(&DeliverySourceConfigurationSchemas)),
+    member("s3TablesIntegration", Here(&S3TablesIntegration)),
+]), ..DEFAULT };
+pub static ConfigurationTemplateDeliveryConfigValues: Shape = Shape { name: "ConfigurationTemplateDeliveryConfigValues", kind: Kind::Structure(&[
+    member("recordFields", Here(&RecordFields)),
+    member("fieldDelimiter", Here(&FieldDelimiter)),
+    member("s3DeliveryConfiguration", Here(&S3DeliveryConfiguration)),
+]), ..DEFAULT };
+pub static ConfigurationTemplates: Shape = Shape { name: "ConfigurationTemplates", kind: Kind::List(Element::of(Here(&ConfigurationTemplate))), ..DEFAULT };
+pub static ConflictException: Shape = Shape { name: "ConflictException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static CopyValue: Shape = Shape { name: "CopyValue", kind: Kind::Structure(&[
+    Member { required: true, ..member("entries", Here(&CopyValueEntries)) },
+]), ..DEFAULT };
+pub static CopyValueEntries: Shape = Shape { name: "CopyValueEntries", kind: Kind::List(Element::of(Here(&CopyValueEntry))), min: Some(1.0), max: Some(5.0), ..DEFAULT };
+pub static CopyValueEntry: Shape = Shape { name: "CopyValueEntry", kind: Kind::Structure(&[
+    Member { required: true, ..member("source", Here(&Source)) },
+    Member { required: true, ..member("target", Here(&Target)) },
+    member("overwriteIfExists", Here(&OverwriteIfExists)),
+]), ..DEFAULT };
+pub static Count: Shape = Shape { name: "Count", kind: Kind::Long, ..DEFAULT };
+pub static CreateDeliveryRequest: Shape = Shape { name: "CreateDeliveryRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("deliverySourceName", Here(&DeliverySourceName)) },
+    Member { required: true, ..member("deliveryDestinationArn", Here(&Arn)) },
+    member("recordFields", Here(&RecordFields)),
+    member("fieldDelimiter", Here(&FieldDelimiter)),
+    member("s3DeliveryConfiguration", Here(&S3DeliveryConfiguration)),
+    member("tags", Here(&Tags)),
+]), ..DEFAULT };
+pub static CreateDeliveryResponse: Shape = Shape { name: "CreateDeliveryResponse", kind: Kind::Structure(&[
+    member("delivery", Here(&Delivery)),
+]), ..DEFAULT };
+pub static CreateExportTaskRequest: Shape = Shape { name: "CreateExportTaskRequest", kind: Kind::Structure(&[
+    member("taskName", Here(&ExportTaskName)),
+    Member { required: true, ..member("logGroupName", Here(&LogGroupName)) },
+    member("logStreamNamePrefix", Here(&LogStreamName)),
+    Member { required: true, ..member("from", Here(&Timestamp)) },
+    Member { required: true, ..member("to", Here(&Timestamp)) },
+    Member { required: true, ..member("destination", Here(&ExportDestinationBucket)) },
+    member("destinationPrefix", Here(&ExportDestinationPrefix)),
+]), ..DEFAULT };
+pub static CreateExportTaskResponse: Shape = Shape { name: "CreateExportTaskResponse", kind: Kind::Structure(&[
+    member("taskId", Here(&ExportTaskId)),
+]), ..DEFAULT };
+pub static CreateImportTaskRequest: Shape = Shape { name: "CreateImportTaskRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("importSourceArn", Here(&Arn)) },
+    Member { required: true, ..member("importRoleArn", Here(&RoleArn)) },
+    member("importFilter", Here(&ImportFilter)),
+]), ..DEFAULT };
+pub static CreateImportTaskResponse: Shape = Shape { name: "CreateImportTaskResponse", kind: Kind::Structure(&[
+    member("importId", Here(&ImportId)),
+    member("importDestinationArn", Here(&Arn)),
+    member("creationTime", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static CreateLogAnomalyDetectorRequest: Shape = Shape { name: "CreateLogAnomalyDetectorRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupArnList", Here(&LogGroupArnList)) },
+    member("detectorName", Here(&DetectorName)),
+    member("evaluationFrequency", Here(&EvaluationFrequency)),
+    member("filterPattern", Here(&FilterPattern)),
+    member("kmsKeyId", Here(&DetectorKmsKeyArn)),
+    member("anomalyVisibilityTime", Here(&AnomalyVisibilityTime)),
+    member("tags", Here(&Tags)),
+]), ..DEFAULT };
+pub static CreateLogAnomalyDetectorResponse: Shape = Shape { name: "CreateLogAnomalyDetectorResponse", kind: Kind::Structure(&[
+    member("anomalyDetectorArn", Here(&AnomalyDetectorArn)),
+]), ..DEFAULT };
+pub static CreateLogGroupRequest: Shape = Shape { name: "CreateLogGroupRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupName", Here(&LogGroupName)) },
+    member("kmsKeyId", Here(&KmsKeyId)),
+    member("tags", Here(&Tags)),
+    member("logGroupClass", Here(&LogGroupClass)),
+    member("deletionProtectionEnabled", Here(&DeletionProtectionEnabled)),
+]), ..DEFAULT };
+pub static CreateLogStreamRequest: Shape = Shape { name: "CreateLogStreamRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupName", Here(&LogGroupName)) },
+    Member { required: true, ..member("logStreamName", Here(&LogStreamName)) },
+]), ..DEFAULT };
+pub static CreateLookupTableRequest: Shape = Shape { name: "CreateLookupTableRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("lookupTableName", Here(&LookupTableName)) },
+    member("description", Here(&LookupTableDescription)),
+    member("tableBody", Here(&TableBody)),
+    member("queryId", Here(&QueryId)),
+    member("kmsKeyId", Here(&KmsKeyId)),
+    member("tags", Here(&Tags)),
+]), ..DEFAULT };
+pub static CreateLookupTableResponse: Shape = Shape { name: "CreateLookupTableResponse", kind: Kind::Structure(&[
+    member("lookupTableArn", Here(&Arn)),
+    member("createdAt", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static CreateScheduledQueryRequest: Shape = Shape { name: "CreateScheduledQueryRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&ScheduledQueryName)) },
+    member("description", Here(&ScheduledQueryDescription)),
+    Member { required: true, ..member("queryLanguage", Here(&QueryLanguage)) },
+    Member { required: true, ..member("queryString", Here(&QueryString)) },
+    member("logGroupIdentifiers", Here(&ScheduledQueryLogGroupIdentifiers)),
+    Member { required: true, ..member("scheduleExpression", Here(&ScheduleExpression)) },
+    member("timezone", Here(&ScheduleTimezone)),
+    member("startTimeOffset", Here(&StartTimeOffset)),
+    member("endTimeOffset", Here(&EndTimeOffset)),
+    member("destinationConfiguration", Here(&DestinationConfiguration)),
+    member("scheduleStartTime", Here(&Timestamp)),
+    member("scheduleEndTime", Here(&Timestamp)),
+    Member { required: true, ..member("executionRoleArn", Here(&RoleArn)) },
+    member("state", Here(&ScheduledQueryState)),
+    member("tags", Here(&Tags)),
+]), ..DEFAULT };
+pub static CreateScheduledQueryResponse: Shape = Shape { name: "CreateScheduledQueryResponse", kind: Kind::Structure(&[
+    member("scheduledQueryArn", Here(&Arn)),
+    member("state", Here(&ScheduledQueryState)),
+]), ..DEFAULT };
+pub static DashboardViewerPrincipals: Shape = Shape { name: "DashboardViewerPrincipals", kind: Kind::List(Element::of(Here(&Arn))), ..DEFAULT };
+pub static Data: Shape = Shape { name: "Data", kind: Kind::Blob, ..DEFAULT };
+pub static DataAlreadyAcceptedException: Shape = Shape { name: "DataAlreadyAcceptedException", kind: Kind::Structure(&[
+    member("expectedSequenceToken", Here(&SequenceToken)),
+]), ..DEFAULT };
+pub static DataProtectionPolicyDocument: Shape = Shape { name: "DataProtectionPolicyDocument", ..DEFAULT };
+pub static DataProtectionStatus: Shape = Shape { name: "DataProtectionStatus", values: &["ACTIVATED", "DELETED", "ARCHIVED", "DISABLED"], ..DEFAULT };
+pub static DataSource: Shape = Shape { name: "DataSource", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&DataSourceName)) },
+    member("type", Here(&DataSourceType)),
+]), ..DEFAULT };
+pub static DataSourceFilter: Shape = Shape { name: "DataSourceFilter", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&DataSourceName)) },
+    member("type", Here(&DataSourceType)),
+]), ..DEFAULT };
+pub static DataSourceFilters: Shape = Shape { name: "DataSourceFilters", kind: Kind::List(Element::of(Here(&DataSourceFilter))), min: Some(1.0), max: Some(5.0), ..DEFAULT };
+pub static DataSourceName: Shape = Shape { name: "DataSourceName", ..DEFAULT };
+pub static DataSourceType: Shape = Shape { name: "DataSourceType", ..DEFAULT };
+pub static DataType: Shape = Shape { name: "DataType", ..DEFAULT };
+pub static DateTimeConverter: Shape = Shape { name: "DateTimeConverter", kind: Kind::Structure(&[
+    Member { required: true, ..member("source", Here(&Source)) },
+    Member { required: true, ..member("target", Here(&Target)) },
+    member("targetFormat", Here(&TargetFormat)),
+    Member { required: true, ..member("matchPatterns", Here(&MatchPatterns)) },
+    member("sourceTimezone", Here(&SourceTimezone)),
+    member("targetTimezone", Here(&TargetTimezone)),
+    member("locale", Here(&Locale)),
+]), ..DEFAULT };
+pub static Days: Shape = Shape { name: "Days", kind: Kind::Integer, ..DEFAULT };
+pub static DefaultValue: Shape = Shape { name: "DefaultValue", kind: Kind::Double, ..DEFAULT };
+pub static DeleteAccountPolicyRequest: Shape = Shape { name: "DeleteAccountPolicyRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("policyName", Here(&PolicyName)) },
+    Member { required: true, ..member("policyType", Here(&PolicyType)) },
+    member("dryRun", Here(&DryRun)),
+]), ..DEFAULT };
+pub static DeleteAccountPolicyResponse: Shape = Shape { name: "DeleteAccountPolicyResponse", kind: Kind::Structure(&[
+    member("dryRunResult", Here(&DryRunResult)),
+]), ..DEFAULT };
+pub static DeleteDataProtectionPolicyRequest: Shape = Shape { name: "DeleteDataProtectionPolicyRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupIdentifier", Here(&LogGroupIdentifier)) },
+]), ..DEFAULT };
+pub static DeleteDeliveryDestinationPolicyRequest: Shape = Shape { name: "DeleteDeliveryDestinationPolicyRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("deliveryDestinationName", Here(&DeliveryDestinationName)) },
+]), ..DEFAULT };
+pub static DeleteDeliveryDestinationRequest: Shape = Shape { name: "DeleteDeliveryDestinationRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&DeliveryDestinationName)) },
+]), ..DEFAULT };
+pub static DeleteDeliveryRequest: Shape = Shape { name: "DeleteDeliveryRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("id", Here(&DeliveryId)) },
+]), ..DEFAULT };
+pub static DeleteDeliverySourceRequest: Shape = Shape { name: "DeleteDeliverySourceRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&DeliverySourceName)) },
+]), ..DEFAULT };
+pub static DeleteDestinationRequest: Shape = Shape { name: "DeleteDestinationRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("destinationName", Here(&DestinationName)) },
+]), ..DEFAULT };
+pub static DeleteIndexPolicyRequest: Shape = Shape { name: "DeleteIndexPolicyRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupIdentifier", Here(&LogGroupIdentifier)) },
+]), ..DEFAULT };
+pub static DeleteIndexPolicyResponse: Shape = Shape { name: "DeleteIndexPolicyResponse", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static DeleteIntegrationRequest: Shape = Shape { name: "DeleteIntegrationRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("integrationName", Here(&IntegrationName)) },
+    member("force", Here(&Force)),
+]), ..DEFAULT };
+pub static DeleteIntegrationResponse: Shape = Shape { name: "DeleteIntegrationResponse", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static DeleteKeys: Shape = Shape { name: "DeleteKeys", kind: Kind::Structure(&[
+    Member { required: true, ..member("withKeys", Here(&DeleteWithKeys)) },
+]), ..DEFAULT };
+pub static DeleteLogAnomalyDetectorRequest: Shape = Shape { name: "DeleteLogAnomalyDetectorRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("anomalyDetectorArn", Here(&AnomalyDetectorArn)) },
+]), ..DEFAULT };
+pub static DeleteLogGroupRequest: Shape = Shape { name: "DeleteLogGroupRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupName", Here(&LogGroupName)) },
+]), ..DEFAULT };
+pub static DeleteLogStreamRequest: Shape = Shape { name: "DeleteLogStreamRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupName", Here(&LogGroupName)) },
+    Member { required: true, ..member("logStreamName", Here(&LogStreamName)) },
+]), ..DEFAULT };
+pub static DeleteLookupTableRequest: Shape = Shape { name: "DeleteLookupTableRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("lookupTableArn", Here(&Arn)) },
+]), ..DEFAULT };
+pub static DeleteMetricFilterRequest: Shape = Shape { name: "DeleteMetricFilterRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupName", Here(&LogGroupName)) },
+    Member { required: true, ..member("filterName", Here(&FilterName)) },
+]), ..DEFAULT };
+pub static DeleteQueryDefinitionRequest: Shape = Shape { name: "DeleteQueryDefinitionRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("queryDefinitionId", Here(&QueryId)) },
+]), ..DEFAULT };
+pub static DeleteQueryDefinitionResponse: Shape = Shape { name: "DeleteQueryDefinitionResponse", kind: Kind::Structure(&[
+    member("success", Here(&Success)),
+]), ..DEFAULT };
+pub static DeleteResourcePolicyRequest: Shape = Shape { name: "DeleteResourcePolicyRequest", kind: Kind::Structure(&[
+    member("policyName", Here(&PolicyName)),
+    member("resourceArn", Here(&Arn)),
+    member("expectedRevisionId", Here(&ExpectedRevisionId)),
+]), ..DEFAULT };
+pub static DeleteRetentionPolicyRequest: Shape = Shape { name: "DeleteRetentionPolicyRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupName", Here(&LogGroupName)) },
+]), ..DEFAULT };
+pub static DeleteScheduledQueryRequest: Shape = Shape { name: "DeleteScheduledQueryRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("identifier", Here(&ScheduledQueryIdentifier)) },
+]), ..DEFAULT };
+pub static DeleteScheduledQueryResponse: Shape = Shape { name: "DeleteScheduledQueryResponse", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static DeleteSubscriptionFilterRequest: Shape = Shape { name: "DeleteSubscriptionFilterRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupName", Here(&LogGroupName)) },
+    Member { required: true, ..member("filterName", Here(&FilterName)) },
+]), ..DEFAULT };
+pub static DeleteSyslogConfigurationRequest: Shape = Shape { name: "DeleteSyslogConfigurationRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupIdentifier", Here(&LogGroupIdentifier)) },
+    member("vpcEndpointId", Here(&VpcEndpointId)),
+]), ..DEFAULT };
+pub static DeleteTransformerRequest: Shape = Shape { name: "DeleteTransformerRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupIdentifier", Here(&LogGroupIdentifier)) },
+]), ..DEFAULT };
+pub static DeleteWithKeys: Shape = Shape { name: "DeleteWithKeys", kind: Kind::List(Element::of(Here(&WithKey))), min: Some(1.0), max: Some(5.0), ..DEFAULT };
+pub static DeletionProtectionEnabled: Shape = Shape { name: "DeletionProtectionEnabled", kind: Kind::Boolean, ..DEFAULT };
+pub static Delimiter: Shape = Shape { name: "Delimiter", min: Some(1.0), max: Some(2.0), ..DEFAULT };
+pub static Deliveries: Shape = Shape { name: "Deliveries", kind: Kind::List(Element::of(Here(&Delivery))), ..DEFAULT };
+pub static Delivery: Shape = Shape { name: "Delivery", kind: Kind::Structure(&[
+    member("id", Here(&DeliveryId)),
+    member("arn", Here(&Arn)),
+    member("deliverySourceName", Here(&DeliverySourceName)),
+    member("deliveryDestinationArn", Here(&Arn)),
+    member("deliveryDestinationType", Here(&DeliveryDestinationType)),
+    member("recordFields", Here(&RecordFields)),
+    member("fieldDelimiter", Here(&FieldDelimiter)),
+    member("s3DeliveryConfiguration", Here(&S3DeliveryConfiguration)),
+    member("tags", Here(&Tags)),
+]), ..DEFAULT };
+pub static DeliveryDestination: Shape = Shape { name: "DeliveryDestination", kind: Kind::Structure(&[
+    member("name", Here(&DeliveryDestinationName)),
+    member("arn", Here(&Arn)),
+    member("deliveryDestinationType", Here(&DeliveryDestinationType)),
+    member("outputFormat", Here(&OutputFormat)),
+    member("deliveryDestinationConfiguration", Here(&DeliveryDestinationConfiguration)),
+    member("roleArn", Here(&Arn)),
+    member("tags", Here(&Tags)),
+]), ..DEFAULT };
+pub static DeliveryDestinationConfiguration: Shape = Shape { name: "DeliveryDestinationConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("destinationResourceArn", Here(&Arn)) },
+]), ..DEFAULT };
+pub static DeliveryDestinationName: Shape = Shape { name: "DeliveryDestinationName", min: Some(1.0), max: Some(60.0), pattern: Some(&PATTERN_4), ..DEFAULT };
+pub static DeliveryDestinationNames: Shape = Shape { name: "DeliveryDestinationNames", kind: Kind::List(Element::of(Here(&DeliveryDestinationName))), min: Some(1.0), max: Some(20.0), ..DEFAULT };
+pub static DeliveryDestinationPolicy: Shape = Shape { name: "DeliveryDestinationPolicy", min: Some(1.0), max: Some(51200.0), ..DEFAULT };
+pub static DeliveryDestinationType: Shape = Shape { name: "DeliveryDestinationType", values: &["S3", "CWL", "FH", "XRAY"], ..DEFAULT };
+pub static DeliveryDestinationTypes: Shape = Shape { name: "DeliveryDestinationTypes", kind: Kind::List(Element::of(Here(&DeliveryDestinationType))), min: Some(1.0), max: Some(4.0), ..DEFAULT };
+pub static DeliveryDestinations: Shape = Shape { name: "DeliveryDestinations", kind: Kind::List(Element::of(Here(&DeliveryDestination))), ..DEFAULT };
+pub static DeliveryId: Shape = Shape { name: "DeliveryId", min: Some(1.0), max: Some(64.0), pattern: Some(&PATTERN_5), ..DEFAULT };
+pub static DeliverySource: Shape = Shape { name: "DeliverySource", kind: Kind::Structure(&[
+    member("name", Here(&DeliverySourceName)),
+    member("arn", Here(&Arn)),
+    member("resourceArns", Here(&ResourceArns)),
+    member("service", Here(&Service)),
+    member("logType", Here(&LogType)),
+    member("tags", Here(&Tags)),
+    member("deliverySourceConfiguration", Here(&DeliverySourceConfiguration)),
+    member("status", Here(&DeliverySourceStatus)),
+    member("statusReason", Here(&DeliverySourceStatusReason)),
+]), ..DEFAULT };
+pub static DeliverySourceConfiguration: Shape = Shape { name: "DeliverySourceConfiguration", kind: Kind::Map { key: Element::of(Here(&DeliverySourceConfigurationKey)), value: Element::of(Here(&DeliverySourceConfigurationValue)) }, ..DEFAULT };
+pub static DeliverySourceConfigurationKey: Shape = Shape { name: "DeliverySourceConfigurationKey", min: Some(1.0), max: Some(255.0), ..DEFAULT };
+pub static DeliverySourceConfigurationNumericValue: Shape = Shape { name: "DeliverySourceConfigurationNumericValue", kind: Kind::Double, ..DEFAULT };
+pub static DeliverySourceConfigurationSchema: Shape = Shape { name: "DeliverySourceConfigurationSchema", kind: Kind::Structure(&[
+    Member { required: true, ..member("keyName", Here(&DeliverySourceConfigurationSchemaField)) },
+    Member { required: true, ..member("valueType", Here(&DeliverySourceConfigurationSchemaValueType)) },
+    Member { required: true, ..member("defaultValue", Here(&DeliverySourceConfigurationSchemaField)) },
+    member("supportedValues", Here(&DeliverySourceConfigurationSupportedValues)),
+    member("minValue", Here(&DeliverySourceConfigurationNumericValue)),
+    member("maxValue", Here(&DeliverySourceConfigurationNumericValue)),
+]), ..DEFAULT };
+pub static DeliverySourceConfigurationSchemaField: Shape = Shape { name: "DeliverySourceConfigurationSchemaField", min: Some(1.0), max: Some(256.0), ..DEFAULT };
+pub static DeliverySourceConfigurationSchemaValueType: Shape = Shape { name: "DeliverySourceConfigurationSchemaValueType", values: &["string", "boolean", "int", "double", "long"], ..DEFAULT };
+pub static DeliverySourceConfigurationSchemas: Shape = Shape { name: "DeliverySourceConfigurationSchemas", kind: Kind::List(Element::of(Here(&DeliverySourceConfigurationSchema))), ..DEFAULT };
+pub static DeliverySourceConfigurationSupportedValues: Shape = Shape { name: "DeliverySourceConfigurationSupportedValues", kind: Kind::List(Element::of(Here(&DeliverySourceConfigurationSchemaField))), ..DEFAULT };
+pub static DeliverySourceConfigurationValue: Shape = Shape { name: "DeliverySourceConfigurationValue", min: Some(1.0), max: Some(255.0), ..DEFAULT };
+pub static DeliverySourceName: Shape = Shape { name: "DeliverySourceName", min: Some(1.0), max: Some(60.0), pattern: Some(&PATTERN_4), ..DEFAULT };
+pub static DeliverySourceNames: Shape = Shape { name: "DeliverySourceNames", kind: Kind::List(Element::of(Here(&DeliverySourceName))), min: Some(1.0), max: Some(20.0), ..DEFAULT };
+pub static DeliverySourceStatus: Shape = Shape { name: "DeliverySourceStatus", values: &["ACTIVE", "INACTIVE"], ..DEFAULT };
+pub static DeliverySourceStatusReason: Shape = Shape { name: "DeliverySourceStatusReason", values: &["RESOURCE_DELETED"], ..DEFAULT };
+pub static DeliverySources: Shape = Shape { name: "DeliverySources", kind: Kind::List(Element::of(Here(&DeliverySource))), ..DEFAULT };
+pub static DeliverySuffixPath: Shape = Shape { name: "DeliverySuffixPath", min: Some(1.0), max: Some(256.0), ..DEFAULT };
+pub static Descending: Shape = Shape { name: "Descending", kind: Kind::Boolean, ..DEFAULT };
+pub static DescribeAccountPoliciesRequest: Shape = Shape { name: "DescribeAccountPoliciesRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("policyType", Here(&PolicyType)) },
+    member("policyName", Here(&PolicyName)),
+    member("accountIdentifiers", Here(&AccountIds)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeAccountPoliciesResponse: Shape = Shape { name: "DescribeAccountPoliciesResponse", kind: Kind::Structure(&[
+    member("accountPolicies", Here(&AccountPolicies)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeConfigurationTemplatesRequest: Shape = Shape { name: "DescribeConfigurationTemplatesRequest", kind: Kind::Structure(&[
+    member("service", Here(&Service)),
+    member("logTypes", Here(&LogTypes)),
+    member("resourceTypes", Here(&ResourceTypes)),
+    member("deliveryDestinationTypes", Here(&DeliveryDestinationTypes)),
+    member("nextToken", Here(&NextToken)),
+    member("limit", Here(&DescribeLimit)),
+]), ..DEFAULT };
+pub static DescribeConfigurationTemplatesResponse: Shape = Shape { name: "DescribeConfigurationTemplatesResponse", kind: Kind::Structure(&[
+    member("configurationTemplates", Here(&ConfigurationTemplates)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeDeliveriesRequest: Shape = Shape { name: "DescribeDeliveriesRequest", kind: Kind::Structure(&[
+    member("nextToken", Here(&NextToken)),
+    member("limit", Here(&DescribeLimit)),
+    member("deliverySourceNames", Here(&DeliverySourceNames)),
+]), ..DEFAULT };
+pub static DescribeDeliveriesResponse: Shape = Shape { name: "DescribeDeliveriesResponse", kind: Kind::Structure(&[
+    member("deliveries", Here(&Deliveries)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeDeliveryDestinationsRequest: Shape = Shape { name: "DescribeDeliveryDestinationsRequest", kind: Kind::Structure(&[
+    member("nextToken", Here(&NextToken)),
+    member("limit", Here(&DescribeLimit)),
+    member("names", Here(&DeliveryDestinationNames)),
+]), ..DEFAULT };
+pub static DescribeDeliveryDestinationsResponse: Shape = Shape { name: "DescribeDeliveryDestinationsResponse", kind: Kind::Structure(&[
+    member("deliveryDestinations", Here(&DeliveryDestinations)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeDeliverySourcesRequest: Shape = Shape { name: "DescribeDeliverySourcesRequest", kind: Kind::Structure(&[
+    member("nextToken", Here(&NextToken)),
+    member("limit", Here(&DescribeLimit)),
+    member("resourceArns", Here(&FilterResourceArns)),
+]), ..DEFAULT };
+pub static DescribeDeliverySourcesResponse: Shape = Shape { name: "DescribeDeliverySourcesResponse", kind: Kind::Structure(&[
+    member("deliverySources", Here(&DeliverySources)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeDestinationsRequest: Shape = Shape { name: "DescribeDestinationsRequest", kind: Kind::Structure(&[
+    member("DestinationNamePrefix", Here(&DestinationName)),
+    member("nextToken", Here(&NextToken)),
+    member("limit", Here(&DescribeLimit)),
+]), ..DEFAULT };
+pub static DescribeDestinationsResponse: Shape = Shape { name: "DescribeDestinationsResponse", kind: Kind::Structure(&[
+    member("destinations", Here(&Destinations)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeExportTasksRequest: Shape = Shape { name: "DescribeExportTasksRequest", kind: Kind::Structure(&[
+    member("taskId", Here(&ExportTaskId)),
+    member("statusCode", Here(&ExportTaskStatusCode)),
+    member("nextToken", Here(&NextToken)),
+    member("limit", Here(&DescribeLimit)),
+]), ..DEFAULT };
+pub static DescribeExportTasksResponse: Shape = Shape { name: "DescribeExportTasksResponse", kind: Kind::Structure(&[
+    member("exportTasks", Here(&ExportTasks)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeFieldIndexesLogGroupIdentifiers: Shape = Shape { name: "DescribeFieldIndexesLogGroupIdentifiers", kind: Kind::List(Element::of(Here(&LogGroupIdentifier))), min: Some(1.0), max: Some(100.0), ..DEFAULT };
+pub static DescribeFieldIndexesRequest: Shape = Shape { name: "DescribeFieldIndexesRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupIdentifiers", Here(&DescribeFieldIndexesLogGroupIdentifiers)) },
+    member("indexCategories", Here(&IndexCategories)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeFieldIndexesResponse: Shape = Shape { name: "DescribeFieldIndexesResponse", kind: Kind::Structure(&[
+    member("fieldIndexes", Here(&FieldIndexes)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeImportTaskBatchesRequest: Shape = Shape { name: "DescribeImportTaskBatchesRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("importId", Here(&ImportId)) },
+    member("batchImportStatus", Here(&ImportStatusList)),
+    member("limit", Here(&DescribeLimit)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeImportTaskBatchesResponse: Shape = Shape { name: "DescribeImportTaskBatchesResponse", kind: Kind::Structure(&[
+    member("importSourceArn", Here(&Arn)),
+    member("importId", Here(&ImportId)),
+    member("importBatches", Here(&ImportBatchList)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeImportTasksRequest: Shape = Shape { name: "DescribeImportTasksRequest", kind: Kind::Structure(&[
+    member("importId", Here(&ImportId)),
+    member("importStatus", Here(&ImportStatus)),
+    member("importSourceArn", Here(&Arn)),
+    member("limit", Here(&DescribeLimit)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeImportTasksResponse: Shape = Shape { name: "DescribeImportTasksResponse", kind: Kind::Structure(&[
+    member("imports", Here(&ImportList)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeIndexPoliciesLogGroupIdentifiers: Shape = Shape { name: "DescribeIndexPoliciesLogGroupIdentifiers", kind: Kind::List(Element::of(Here(&LogGroupIdentifier))), min: Some(1.0), max: Some(1.0), ..DEFAULT };
+pub static DescribeIndexPoliciesRequest: Shape = Shape { name: "DescribeIndexPoliciesRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupIdentifiers", Here(&DescribeIndexPoliciesLogGroupIdentifiers)) },
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeIndexPoliciesResponse: Shape = Shape { name: "DescribeIndexPoliciesResponse", kind: Kind::Structure(&[
+    member("indexPolicies", Here(&IndexPolicies)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeLimit: Shape = Shape { name: "DescribeLimit", kind: Kind::Integer, min: Some(1.0), max: Some(50.0), ..DEFAULT };
+pub static DescribeLogGroupsLogGroupIdentifiers: Shape = Shape { name: "DescribeLogGroupsLogGroupIdentifiers", kind: Kind::List(Element::of(Here(&LogGroupIdentifier))), min: Some(1.0), max: Some(50.0), ..DEFAULT };
+pub static DescribeLogGroupsRequest: Shape = Shape { name: "DescribeLogGroupsRequest", kind: Kind::Structure(&[
+    member("accountIdentifiers", Here(&AccountIds)),
+    member("logGroupNamePrefix", Here(&LogGroupName)),
+    member("logGroupNamePattern", Here(&LogGroupNamePattern)),
+    member("nextToken", Here(&NextToken)),
+    member("limit", Here(&DescribeLimit)),
+    member("includeLinkedAccounts", Here(&IncludeLinkedAccounts)),
+    member("logGroupClass", Here(&LogGroupClass)),
+    member("logGroupIdentifiers", Here(&DescribeLogGroupsLogGroupIdentifiers)),
+]), ..DEFAULT };
+pub static DescribeLogGroupsResponse: Shape = Shape { name: "DescribeLogGroupsResponse", kind: Kind::Structure(&[
+    member("logGroups", Here(&LogGroups)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeLogStreamsRequest: Shape = Shape { name: "DescribeLogStreamsRequest", kind: Kind::Structure(&[
+    member("logGroupName", Here(&LogGroupName)),
+    member("logGroupIdentifier", Here(&LogGroupIdentifier)),
+    member("logStreamNamePrefix", Here(&LogStreamName)),
+    member("orderBy", Here(&OrderBy)),
+    member("descending", Here(&Descending)),
+    member("nextToken", Here(&NextToken)),
+    member("limit", Here(&DescribeLimit)),
+]), ..DEFAULT };
+pub static DescribeLogStreamsResponse: Shape = Shape { name: "DescribeLogStreamsResponse", kind: Kind::Structure(&[
+    member("logStreams", Here(&LogStreams)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeLookupTablesMaxResults: Shape = Shape { name: "DescribeLookupTablesMaxResults", kind: Kind::Integer, max: Some(100.0), ..DEFAULT };
+pub static DescribeLookupTablesRequest: Shape = Shape { name: "DescribeLookupTablesRequest", kind: Kind::Structure(&[
+    member("lookupTableNamePrefix", Here(&LookupTableName)),
+    member("maxResults", Here(&DescribeLookupTablesMaxResults)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeLookupTablesResponse: Shape = Shape { name: "DescribeLookupTablesResponse", kind: Kind::Structure(&[
+    member("lookupTables", Here(&LookupTables)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeMetricFiltersRequest: Shape = Shape { name: "DescribeMetricFiltersRequest", kind: Kind::Structure(&[
+    member("logGroupName", Here(&LogGroupName)),
+    member("filterNamePrefix", Here(&FilterName)),
+    member("nextToken", Here(&NextToken)),
+    member("limit", Here(&DescribeLimit)),
+    member("metricName", Here(&MetricName)),
+    member("metricNamespace", Here(&MetricNamespace)),
+]), ..DEFAULT };
+pub static DescribeMetricFiltersResponse: Shape = Shape { name: "DescribeMetricFiltersResponse", kind: Kind::Structure(&[
+    member("metricFilters", Here(&MetricFilters)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeQueriesMaxResults: Shape = Shape { name: "DescribeQueriesMaxResults", kind: Kind::Integer, min: Some(1.0), max: Some(1000.0), ..DEFAULT };
+pub static DescribeQueriesRequest: Shape = Shape { name: "DescribeQueriesRequest", kind: Kind::Structure(&[
+    member("logGroupName", Here(&LogGroupName)),
+    member("status", Here(&QueryStatus)),
+    member("maxResults", Here(&DescribeQueriesMaxResults)),
+    member("nextToken", Here(&NextToken)),
+    member("queryLanguage", Here(&QueryLanguage)),
+]), ..DEFAULT };
+pub static DescribeQueriesResponse: Shape = Shape { name: "DescribeQueriesResponse", kind: Kind::Structure(&[
+    member("queries", Here(&QueryInfoList)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeQueryDefinitionsRequest: Shape = Shape { name: "DescribeQueryDefinitionsRequest", kind: Kind::Structure(&[
+    member("queryLanguage", Here(&QueryLanguage)),
+    member("queryDefinitionNamePrefix", Here(&QueryDefinitionName)),
+    member("maxResults", Here(&QueryListMaxResults)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeQueryDefinitionsResponse: Shape = Shape { name: "DescribeQueryDefinitionsResponse", kind: Kind::Structure(&[
+    member("queryDefinitions", Here(&QueryDefinitionList)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeResourcePoliciesRequest: Shape = Shape { name: "DescribeResourcePoliciesRequest", kind: Kind::Structure(&[
+    member("nextToken", Here(&NextToken)),
+    member("limit", Here(&DescribeLimit)),
+    member("resourceArn", Here(&Arn)),
+    member("policyScope", Here(&PolicyScope)),
+]), ..DEFAULT };
+pub static DescribeResourcePoliciesResponse: Shape = Shape { name: "DescribeResourcePoliciesResponse", kind: Kind::Structure(&[
+    member("resourcePolicies", Here(&ResourcePolicies)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeSubscriptionFiltersRequest: Shape = Shape { name: "DescribeSubscriptionFiltersRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupName", Here(&LogGroupName)) },
+    member("filterNamePrefix", Here(&FilterName)),
+    member("nextToken", Here(&NextToken)),
+    member("limit", Here(&DescribeLimit)),
+]), ..DEFAULT };
+pub static DescribeSubscriptionFiltersResponse: Shape = Shape { name: "DescribeSubscriptionFiltersResponse", kind: Kind::Structure(&[
+    member("subscriptionFilters", Here(&SubscriptionFilters)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static Description: Shape = Shape { name: "Description", min: Some(1.0), ..DEFAULT };
+pub static Destination: Shape = Shape { name: "Destination", kind: Kind::Structure(&[
+    member("destinationName", Here(&DestinationName)),
+    member("targetArn", Here(&TargetArn)),
+    member("roleArn", Here(&RoleArn)),
+    member("accessPolicy", Here(&AccessPolicy)),
+    member("arn", Here(&Arn)),
+    member("creationTime", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static DestinationArn: Shape = Shape { name: "DestinationArn", min: Some(1.0), ..DEFAULT };
+pub static DestinationConfiguration: Shape = Shape { name: "DestinationConfiguration", kind: Kind::Structure(&[
+    member("s3Configuration", Here(&S3Configuration)),
+    member("lookupTableConfiguration", Here(&LookupTableConfiguration)),
+]), ..DEFAULT };
+pub static DestinationField: Shape = Shape { name: "DestinationField", min: Some(1.0), max: Some(128.0), ..DEFAULT };
+pub static DestinationName: Shape = Shape { name: "DestinationName", min: Some(1.0), max: Some(512.0), pattern: Some(&PATTERN_6), ..DEFAULT };
+pub static Destinations: Shape = Shape { name: "Destinations", kind: Kind::List(Element::of(Here(&Destination))), ..DEFAULT };
+pub static DetectorKmsKeyArn: Shape = Shape { name: "DetectorKmsKeyArn", max: Some(256.0), pattern: Some(&PATTERN_7), ..DEFAULT };
+pub static DetectorName: Shape = Shape { name: "DetectorName", min: Some(1.0), ..DEFAULT };
+pub static Dimensions: Shape = Shape { name: "Dimensions", kind: Kind::Map { key: Element::of(Here(&DimensionsKey)), value: Element::of(Here(&DimensionsValue)) }, ..DEFAULT };
+pub static DimensionsKey: Shape = Shape { name: "DimensionsKey", max: Some(255.0), ..DEFAULT };
+pub static DimensionsValue: Shape = Shape { name: "DimensionsValue", max: Some(255.0), ..DEFAULT };
+pub static DisassociateKmsKeyRequest: Shape = Shape { name: "DisassociateKmsKeyRequest", kind: Kind::Structure(&[
+    member("logGroupName", Here(&LogGroupName)),
+    member("resourceIdentifier", Here(&ResourceIdentifier)),
+]), ..DEFAULT };
+pub static DisassociateSourceFromS3TableIntegrationRequest: Shape = Shape { name: "DisassociateSourceFromS3TableIntegrationRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("identifier", Here(&S3TableIntegrationSourceIdentifier)) },
+]), ..DEFAULT };
+pub static DisassociateSourceFromS3TableIntegrationResponse: Shape = Shape { name: "DisassociateSourceFromS3TableIntegrationResponse", kind: Kind::Structure(&[
+    member("identifier", Here(&S3TableIntegrationSourceIdentifier)),
+]), ..DEFAULT };
+pub static Distribution: Shape = Shape { name: "Distribution", values: &["Random", "ByLogStream"], ..DEFAULT };
+pub static DryRun: Shape = Shape { name: "DryRun", kind: Kind::Boolean, ..DEFAULT };
+pub static DryRunCount: Shape = Shape { name: "DryRunCount", kind: Kind::Integer, min: Some(0.0), ..DEFAULT };
+pub static DryRunResult: Shape = Shape { name: "DryRunResult", kind: Kind::Structure(&[
+    member("totalMatchedLogGroups", Here(&DryRunCount)),
+    member("increasedRetentionLogGroupCount", Here(&DryRunCount)),
+    member("decreasedRetentionLogGroupCount", Here(&DryRunCount)),
+    member("unchangedRetentionLogGroupCount", Here(&DryRunCount)),
+    member("failedAnalysisCount", Here(&DryRunCount)),
+    member("topLogGroupsImpacted", Here(&LogGroupImpacts)),
+]), ..DEFAULT };
+pub static DynamicTokenPosition: Shape = Shape { name: "DynamicTokenPosition", kind: Kind::Integer, ..DEFAULT };
+pub static EmitSystemFields: Shape = Shape { name: "EmitSystemFields", kind: Kind::List(Element::of(Here(&SystemField))), ..DEFAULT };
+pub static EncryptionKey: Shape = Shape { name: "EncryptionKey", max: Some(256.0), ..DEFAULT };
+pub static EndTimeOffset: Shape = Shape { name: "EndTimeOffset", kind: Kind::Long, ..DEFAULT };
+pub static Entity: Shape = Shape { name: "Entity", kind: Kind::Structure(&[
+    member("keyAttributes", Here(&EntityKeyAttributes)),
+    member("attributes", Here(&EntityAttributes)),
+]), ..DEFAULT };
+pub static EntityAttributes: Shape = Shape { name: "EntityAttributes", kind: Kind::Map { key: Element::of(Here(&EntityAttributesKey)), value: Element::of(Here(&EntityAttributesValue)) }, min: Some(0.0), max: Some(10.0), ..DEFAULT };
+pub static EntityAttributesKey: Shape = Shape { name: "EntityAttributesKey", min: Some(1.0), max: Some(256.0), ..DEFAULT };
+pub static EntityAttributesValue: Shape = Shape { name: "EntityAttributesValue", min: Some(1.0), max: Some(512.0), ..DEFAULT };
+pub static EntityKeyAttributes: Shape = Shape { name: "EntityKeyAttributes", kind: Kind::Map { key: Element::of(Here(&EntityKeyAttributesKey)), value: Element::of(Here(&EntityKeyAttributesValue)) }, min: Some(2.0), max: Some(4.0), ..DEFAULT };
+pub static EntityKeyAttributesKey: Shape = Shape { name: "EntityKeyAttributesKey", min: Some(1.0), max: Some(32.0), ..DEFAULT };
+pub static EntityKeyAttributesValue: Shape = Shape { name: "EntityKeyAttributesValue", min: Some(1.0), max: Some(512.0), ..DEFAULT };
+pub static EntityRejectionErrorType: Shape = Shape { name: "EntityRejectionErrorType", values: &["InvalidEntity", "InvalidTypeValue", "InvalidKeyAttributes", "InvalidAttributes", "EntitySizeTooLarge", "UnsupportedLogGroupType", "MissingRequiredFields"], ..DEFAULT };
+pub static Enumerations: Shape = Shape { name: "Enumerations", kind: Kind::Map { key: Element::of(Here(&TokenString)), value: Element::of(Here(&TokenValue)) }, ..DEFAULT };
+pub static EpochMillis: Shape = Shape { name: "EpochMillis", kind: Kind::Long, min: Some(0.0), ..DEFAULT };
+pub static ErrorMessage: Shape = Shape { name: "ErrorMessage", ..DEFAULT };
+pub static EvaluationFrequency: Shape = Shape { name: "EvaluationFrequency", values: &["ONE_MIN", "FIVE_MIN", "TEN_MIN", "FIFTEEN_MIN", "THIRTY_MIN", "ONE_HOUR"], ..DEFAULT };
+pub static EventId: Shape = Shape { name: "EventId", ..DEFAULT };
+pub static EventMessage: Shape = Shape { name: "EventMessage", min: Some(1.0), ..DEFAULT };
+pub static EventNumber: Shape = Shape { name: "EventNumber", kind: Kind::Long, ..DEFAULT };
+pub static EventSource: Shape = Shape { name: "EventSource", values: &["CloudTrail", "Route53Resolver", "VPCFlow", "EKSAudit", "AWSWAF"], ..DEFAULT };
+pub static EventsLimit: Shape = Shape { name: "EventsLimit", kind: Kind::Integer, min: Some(1.0), max: Some(10000.0), ..DEFAULT };
+pub static EventsLimitStartQuery: Shape = Shape { name: "EventsLimitStartQuery", kind: Kind::Integer, min: Some(1.0), max: Some(100000.0), ..DEFAULT };
+pub static ExecutionStatus: Shape = Shape { name: "ExecutionStatus", values: &["Running", "InvalidQuery", "Complete", "Failed", "Timeout"], ..DEFAULT };
+pub static ExecutionStatusList: Shape = Shape { name: "ExecutionStatusList", kind: Kind::List(Element::of(Here(&ExecutionStatus))), ..DEFAULT };
+pub static ExpectedRevisionId: Shape = Shape { name: "ExpectedRevisionId", min: Some(1.0), ..DEFAULT };
+pub static ExportDestinationBucket: Shape = Shape { name: "ExportDestinationBucket", min: Some(1.0), max: Some(512.0), ..DEFAULT };
+pub static ExportDestinationPrefix: Shape = Shape { name: "ExportDestinationPrefix", ..DEFAULT };
+pub static ExportTask: Shape = Shape { name: "ExportTask", kind: Kind::Structure(&[
+    member("taskId", Here(&ExportTaskId)),
+    member("taskName", Here(&ExportTaskName)),
+    member("logGroupName", Here(&LogGroupName)),
+    member("from", Here(&Timestamp)),
+    member("to", Here(&Timestamp)),
+    member("destination", Here(&ExportDestinationBucket)),
+    member("destinationPrefix", Here(&ExportDestinationPrefix)),
+    member("status", Here(&ExportTaskStatus)),
+    member("executionInfo", Here(&ExportTaskExecutionInfo)),
+]), ..DEFAULT };
+pub static ExportTaskExecutionInfo: Shape = Shape { name: "ExportTaskExecutionInfo", kind: Kind::Structure(&[
+    member("creationTime", Here(&Timestamp)),
+    member("completionTime", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static ExportTaskId: Shape = Shape { name: "ExportTaskId", min: Some(1.0), max: Some(512.0), ..DEFAULT };
+pub static ExportTaskName: Shape = Shape { name: "ExportTaskName", min: Some(1.0), max: Some(512.0), ..DEFAULT };
+pub static ExportTaskStatus: Shape = Shape { name: "ExportTaskStatus", kind: Kind::Structure(&[
+    member("code", Here(&ExportTaskStatusCode)),
+    member("message", Here(&ExportTaskStatusMessage)),
+]), ..DEFAULT };
+pub static ExportTaskStatusCode: Shape = Shape { name: "ExportTaskStatusCode", values: &["CANCELLED", "COMPLETED", "FAILED", "PENDING", "PENDING_CANCEL", "RUNNING"], ..DEFAULT };
+pub static ExportTaskStatusMessage: Shape = Shape { name: "ExportTaskStatusMessage", ..DEFAULT };
+pub static ExportTasks: Shape = Shape { name: "ExportTasks", kind: Kind::List(Element::of(Here(&ExportTask))), ..DEFAULT };
+pub static ExtractedValues: Shape = Shape { name: "ExtractedValues", kind: Kind::Map { key: Element::of(Here(&Token)), value: Element::of(Here(&Value)) }, ..DEFAULT };
+pub static Field: Shape = Shape { name: "Field", ..DEFAULT };
+pub static FieldDelimiter: Shape = Shape { name: "FieldDelimiter", min: Some(0.0), max: Some(5.0), ..DEFAULT };
+pub static FieldHeader: Shape = Shape { name: "FieldHeader", min: Some(1.0), max: Some(64.0), ..DEFAULT };
+pub static FieldIndex: Shape = Shape { name: "FieldIndex", kind: Kind::Structure(&[
+    member("logGroupIdentifier", Here(&LogGroupIdentifier)),
+    member("fieldIndexName", Here(&FieldIndexName)),
+    member("lastScanTime", Here(&Timestamp)),
+    member("firstEventTime", Here(&Timestamp)),
+    member("lastEventTime", Here(&Timestamp)),
+    member("type", Here(&IndexType)),
+    member("indexCategory", Here(&IndexCategory)),
+]), ..DEFAULT };
+pub static FieldIndexName: Shape = Shape { name: "FieldIndexName", min: Some(1.0), max: Some(512.0), pattern: Some(&PATTERN_8), ..DEFAULT };
+pub static FieldIndexNames: Shape = Shape { name: "FieldIndexNames", kind: Kind::List(Element::of(Here(&FieldIndexName))), min: Some(1.0), max: Some(20.0), ..DEFAULT };
+pub static FieldIndexes: Shape = Shape { name: "FieldIndexes", kind: Kind::List(Element::of(Here(&FieldIndex))), ..DEFAULT };
+pub static FieldSelectionCriteria: Shape = Shape { name: "FieldSelectionCriteria", min: Some(0.0), max: Some(2000.0), ..DEFAULT };
+pub static FieldsData: Shape = Shape { name: "FieldsData", kind: Kind::Structure(&[
+    member("data", Here(&Data)),
+]), ..DEFAULT };
+pub static FilterCount: Shape = Shape { name: "FilterCount", kind: Kind::Integer, ..DEFAULT };
+pub static FilterLogEventsRequest: Shape = Shape { name: "FilterLogEventsRequest", kind: Kind::Structure(&[
+    member("logGroupName", Here(&LogGroupName)),
+    member("logGroupIdentifier", Here(&LogGroupIdentifier)),
+    member("logStreamNames", Here(&InputLogStreamNames)),
+    member("logStreamNamePrefix", Here(&LogStreamName)),
+    member("startTime", Here(&Timestamp)),
+    member("endTime", Here(&Timestamp)),
+    member("filterPattern", Here(&FilterPattern)),
+    member("nextToken", Here(&NextToken)),
+    member("limit", Here(&EventsLimit)),
+    member("startFromHead", Here(&StartFromHead)),
+    member("interleaved", Here(&Interleaved)),
+    member("unmask", Here(&Unmask)),
+]), ..DEFAULT };
+pub static FilterLogEventsResponse: Shape = Shape { name: "FilterLogEventsResponse", kind: Kind::Structure(&[
+    member("events", Here(&FilteredLogEvents)),
+    member("searchedLogStreams", Here(&SearchedLogStreams)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static FilterName: Shape = Shape { name: "FilterName", min: Some(1.0), max: Some(512.0), pattern: Some(&PATTERN_6), ..DEFAULT };
+pub static FilterPattern: Shape = Shape { name: "FilterPattern", min: Some(0.0), max: Some(1024.0), ..DEFAULT };
+pub static FilterResourceArns: Shape = Shape { name: "FilterResourceArns", kind: Kind::List(Element::of(Here(&Arn))), min: Some(1.0), max: Some(20.0), ..DEFAULT };
+pub static FilteredLogEvent: Shape = Shape { name: "FilteredLogEvent", kind: Kind::Structure(&[
+    member("logStreamName", Here(&LogStreamName)),
+    member("timestamp", Here(&Timestamp)),
+    member("message", Here(&EventMessage)),
+    member("ingestionTime", Here(&Timestamp)),
+    member("eventId", Here(&EventId)),
+]), ..DEFAULT };
+pub static FilteredLogEvents: Shape = Shape { name: "FilteredLogEvents", kind: Kind::List(Element::of(Here(&FilteredLogEvent))), ..DEFAULT };
+pub static Flatten: Shape = Shape { name: "Flatten", kind: Kind::Boolean, ..DEFAULT };
+pub static FlattenedElement: Shape = Shape { name: "FlattenedElement", values: &["first", "last"], ..DEFAULT };
+pub static Force: Shape = Shape { name: "Force", kind: Kind::Boolean, ..DEFAULT };
+pub static ForceUpdate: Shape = Shape { name: "ForceUpdate", kind: Kind::Boolean, ..DEFAULT };
+pub static FromKey: Shape = Shape { name: "FromKey", min: Some(1.0), max: Some(128.0), ..DEFAULT };
+pub static GetDataProtectionPolicyRequest: Shape = Shape { name: "GetDataProtectionPolicyRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupIdentifier", Here(&LogGroupIdentifier)) },
+]), ..DEFAULT };
+pub static GetDataProtectionPolicyResponse: Shape = Shape { name: "GetDataProtectionPolicyResponse", kind: Kind::Structure(&[
+    member("logGroupIdentifier", Here(&LogGroupIdentifier)),
+    member("policyDocument", Here(&DataProtectionPolicyDocument)),
+    member("lastUpdatedTime", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static GetDeliveryDestinationPolicyRequest: Shape = Shape { name: "GetDeliveryDestinationPolicyRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("deliveryDestinationName", Here(&DeliveryDestinationName)) },
+]), ..DEFAULT };
+pub static GetDeliveryDestinationPolicyResponse: Shape = Shape { name: "GetDeliveryDestinationPolicyResponse", kind: Kind::Structure(&[
+    member("policy", Here(&Policy)),
+]), ..DEFAULT };
+pub static GetDeliveryDestinationRequest: Shape = Shape { name: "GetDeliveryDestinationRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&DeliveryDestinationName)) },
+]), ..DEFAULT };
+pub static GetDeliveryDestinationResponse: Shape = Shape { name: "GetDeliveryDestinationResponse", kind: Kind::Structure(&[
+    member("deliveryDestination", Here(&DeliveryDestination)),
+]), ..DEFAULT };
+pub static GetDeliveryRequest: Shape = Shape { name: "GetDeliveryRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("id", Here(&DeliveryId)) },
+]), ..DEFAULT };
+pub static GetDeliveryResponse: Shape = Shape { name: "GetDeliveryResponse", kind: Kind::Structure(&[
+    member("delivery", Here(&Delivery)),
+]), ..DEFAULT };
+pub static GetDeliverySourceRequest: Shape = Shape { name: "GetDeliverySourceRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&DeliverySourceName)) },
+]), ..DEFAULT };
+pub static GetDeliverySourceResponse: Shape = Shape { name: "GetDeliverySourceResponse", kind: Kind::Structure(&[
+    member("deliverySource", Here(&DeliverySource)),
+]), ..DEFAULT };
+pub static GetIntegrationRequest: Shape = Shape { name: "GetIntegrationRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("integrationName", Here(&IntegrationName)) },
+]), ..DEFAULT };
+pub static GetIntegrationResponse: Shape = Shape { name: "GetIntegrationResponse", kind: Kind::Structure(&[
+    member("integrationName", Here(&IntegrationName)),
+    member("integrationType", Here(&IntegrationType)),
+    member("integrationStatus", Here(&IntegrationStatus)),
+    member("integrationDetails", Here(&IntegrationDetails)),
+]), ..DEFAULT };
+pub static GetLogAnomalyDetectorRequest: Shape = Shape { name: "GetLogAnomalyDetectorRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("anomalyDetectorArn", Here(&AnomalyDetectorArn)) },
+]), ..DEFAULT };
+pub static GetLogAnomalyDetectorResponse: Shape = Shape { name: "GetLogAnomalyDetectorResponse", kind: Kind::Structure(&[
+    member("detectorName", Here(&DetectorName)),
+    member("logGroupArnList", Here(&LogGroupArnList)),
+    member("evaluationFrequency", Here(&EvaluationFrequency)),
+    member("filterPattern", Here(&FilterPattern)),
+    member("anomalyDetectorStatus", Here(&AnomalyDetectorStatus)),
+    member("kmsKeyId", Here(&KmsKeyId)),
+    member("creationTimeStamp", Here(&EpochMillis)),
+    member("lastModifiedTimeStamp", Here(&EpochMillis)),
+    member("anomalyVisibilityTime", Here(&AnomalyVisibilityTime)),
+]), ..DEFAULT };
+pub static GetLogEventsRequest: Shape = Shape { name: "GetLogEventsRequest", kind: Kind::Structure(&[
+    member("logGroupName", Here(&LogGroupName)),
+    member("logGroupIdentifier", Here(&LogGroupIdentifier)),
+    Member { required: true, ..member("logStreamName", Here(&LogStreamName)) },
+    member("startTime", Here(&Timestamp)),
+    member("endTime", Here(&Timestamp)),
+    member("nextToken", Here(&NextToken)),
+    member("limit", Here(&EventsLimit)),
+    member("startFromHead", Here(&StartFromHead)),
+    member("unmask", Here(&Unmask)),
+]), ..DEFAULT };
+pub static GetLogEventsResponse: Shape = Shape { name: "GetLogEventsResponse", kind: Kind::Structure(&[
+    member("events", Here(&OutputLogEvents)),
+    member("nextForwardToken", Here(&NextToken)),
+    member("nextBackwardToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static GetLogFieldsRequest: Shape = Shape { name: "GetLogFieldsRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("dataSourceName", Here(&DataSourceName)) },
+    Member { required: true, ..member("dataSourceType", Here(&DataSourceType)) },
+]), ..DEFAULT };
+pub static GetLogFieldsResponse: Shape = Shape { name: "GetLogFieldsResponse", kind: Kind::Structure(&[
+    member("logFields", Here(&LogFieldsList)),
+]), ..DEFAULT };
+pub static GetLogGroupFieldsRequest: Shape = Shape { name: "GetLogGroupFieldsRequest", kind: Kind::Structure(&[
+    member("logGroupName", Here(&LogGroupName)),
+    member("time", Here(&Timestamp)),
+    member("logGroupIdentifier", Here(&LogGroupIdentifier)),
+]), ..DEFAULT };
+pub static GetLogGroupFieldsResponse: Shape = Shape { name: "GetLogGroupFieldsResponse", kind: Kind::Structure(&[
+    member("logGroupFields", Here(&LogGroupFieldList)),
+]), ..DEFAULT };
+pub static GetLogObjectRequest: Shape = Shape { name: "GetLogObjectRequest", kind: Kind::Structure(&[
+    member("unmask", Here(&Unmask)),
+    Member { required: true, ..member("logObjectPointer", Here(&LogObjectPointer)) },
+]), ..DEFAULT };
+pub static GetLogObjectResponse: Shape = Shape { name: "GetLogObjectResponse", kind: Kind::Structure(&[
+    member("fieldStream", Here(&GetLogObjectResponseStream)),
+]), ..DEFAULT };
+pub static GetLogObjectResponseStream: Shape = Shape { name: "GetLogObjectResponseStream", kind: Kind::Structure(&[
+    member("fields", Here(&FieldsData)),
+    member("InternalStreamingException", Here(&InternalStreamingException)),
+]), event_stream: true, ..DEFAULT };
+pub static GetLogRecordRequest: Shape = Shape { name: "GetLogRecordRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logRecordPointer", Here(&LogRecordPointer)) },
+    member("unmask", Here(&Unmask)),
+]), ..DEFAULT };
+pub static GetLogRecordResponse: Shape = Shape { name: "GetLogRecordResponse", kind: Kind::Structure(&[
+    member("logRecord", Here(&LogRecord)),
+]), ..DEFAULT };
+pub static GetLookupTableRequest: Shape = Shape { name: "GetLookupTableRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("lookupTableArn", Here(&Arn)) },
+]), ..DEFAULT };
+pub static GetLookupTableResponse: Shape = Shape { name: "GetLookupTableResponse", kind: Kind::Structure(&[
+    member("lookupTableArn", Here(&Arn)),
+    member("lookupTableName", Here(&LookupTableName)),
+    member("description", Here(&LookupTableDescription)),
+    member("tableBody", Here(&TableBody)),
+    member("sizeBytes", Here(&StoredBytes)),
+    member("lastUpdatedTime", Here(&Timestamp)),
+    member("kmsKeyId", Here(&KmsKeyId)),
+]), ..DEFAULT };
+pub static GetQueryResultsMaxItems: Shape = Shape { name: "GetQueryResultsMaxItems", kind: Kind::Integer, min: Some(0.0), max: Some(10000.0), ..DEFAULT };
+pub static GetQueryResultsNextToken: Shape = Shape { name: "GetQueryResultsNextToken", max: Some(1024.0), ..DEFAULT };
+pub static GetQueryResultsRequest: Shape = Shape { name: "GetQueryResultsRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("queryId", Here(&QueryId)) },
+    member("nextToken", Here(&GetQueryResultsNextToken)),
+    member("maxItems", Here(&GetQueryResultsMaxItems)),
+]), ..DEFAULT };
+pub static GetQueryResultsResponse: Shape = Shape { name: "GetQueryResultsResponse", kind: Kind::Structure(&[
+    member("queryLanguage", Here(&QueryLanguage)),
+    member("results", Here(&QueryResults)),
+    member("statistics", Here(&QueryStatistics)),
+    member("status", Here(&QueryStatus)),
+    member("encryptionKey", Here(&EncryptionKey)),
+    member("nextToken", Here(&GetQueryResultsNextToken)),
+]), ..DEFAULT };
+pub static GetScheduledQueryHistoryMaxResults: Shape = Shape { name: "GetScheduledQueryHistoryMaxResults", kind: Kind::Integer, min: Some(1.0), max: Some(1000.0), ..DEFAULT };
+pub static GetScheduledQueryHistoryRequest: Shape = Shape { name: "GetScheduledQueryHistoryRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("identifier", Here(&ScheduledQueryIdentifier)) },
+    Member { required: true, ..member("startTime", Here(&Timestamp)) },
+    Member { required: true, ..member("endTime", Here(&Timestamp)) },
+    member("executionStatuses", Here(&ExecutionStatusList)),
+    member("maxResults", Here(&GetScheduledQueryHistoryMaxResults)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static GetScheduledQueryHistoryResponse: Shape = Shape { name: "GetScheduledQueryHistoryResponse", kind: Kind::Structure(&[
+    member("name", Here(&ScheduledQueryName)),
+    member("scheduledQueryArn", Here(&Arn)),
+    member("triggerHistory", Here(&TriggerHistoryRecordList)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static GetScheduledQueryRequest: Shape = Shape { name: "GetScheduledQueryRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("identifier", Here(&ScheduledQueryIdentifier)) },
+]), ..DEFAULT };
+pub static GetScheduledQueryResponse: Shape = Shape { name: "GetScheduledQueryResponse", kind: Kind::Structure(&[
+    member("scheduledQueryArn", Here(&Arn)),
+    member("name", Here(&ScheduledQueryName)),
+    member("description", Here(&ScheduledQueryDescription)),
+    member("queryLanguage", Here(&QueryLanguage)),
+    member("queryString", Here(&QueryString)),
+    member("logGroupIdentifiers", Here(&ScheduledQueryLogGroupIdentifiers)),
+    member("scheduleExpression", Here(&ScheduleExpression)),
+    member("timezone", Here(&ScheduleTimezone)),
+    member("startTimeOffset", Here(&StartTimeOffset)),
+    member("endTimeOffset", Here(&EndTimeOffset)),
+    member("destinationConfiguration", Here(&DestinationConfiguration)),
+    member("state", Here(&ScheduledQueryState)),
+    member("scheduleType", Here(&ScheduleType)),
+    member("lastTriggeredTime", Here(&Timestamp)),
+    member("lastExecutionStatus", Here(&ExecutionStatus)),
+    member("scheduleStartTime", Here(&Timestamp)),
+    member("scheduleEndTime", Here(&Timestamp)),
+    member("executionRoleArn", Here(&RoleArn)),
+    member("creationTime", Here(&Timestamp)),
+    member("lastUpdatedTime", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static GetStorageTierPolicyRequest: Shape = Shape { name: "GetStorageTierPolicyRequest", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static GetStorageTierPolicyResponse: Shape = Shape { name: "GetStorageTierPolicyResponse", kind: Kind::Structure(&[
+    member("storageTier", Here(&StorageTier)),
+    member("lastUpdatedTime", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static GetTransformerRequest: Shape = Shape { name: "GetTransformerRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupIdentifier", Here(&LogGroupIdentifier)) },
+]), ..DEFAULT };
+pub static GetTransformerResponse: Shape = Shape { name: "GetTransformerResponse", kind: Kind::Structure(&[
+    member("logGroupIdentifier", Here(&LogGroupIdentifier)),
+    member("creationTime", Here(&Timestamp)),
+    member("lastModifiedTime", Here(&Timestamp)),
+    member("transformerConfig", Here(&Processors)),
+]), ..DEFAULT };
+pub static Grok: Shape = Shape { name: "Grok", kind: Kind::Structure(&[
+    member("source", Here(&Source)),
+    Member { required: true, ..member("match", Here(&GrokMatch)) },
+]), ..DEFAULT };
+pub static GrokMatch: Shape = Shape { name: "GrokMatch", min: Some(1.0), max: Some(512.0), ..DEFAULT };
+pub static GroupingIdentifier: Shape = Shape { name: "GroupingIdentifier", kind: Kind::Structure(&[
+    member("key", Here(&GroupingIdentifierKey)),
+    member("value", Here(&GroupingIdentifierValue)),
+]), ..DEFAULT };
+pub static GroupingIdentifierKey: Shape = Shape { name: "GroupingIdentifierKey", ..DEFAULT };
+pub static GroupingIdentifierValue: Shape = Shape { name: "GroupingIdentifierValue", ..DEFAULT };
+pub static GroupingIdentifiers: Shape = Shape { name: "GroupingIdentifiers", kind: Kind::List(Element::of(Here(&GroupingIdentifier))), ..DEFAULT };
+pub static Histogram: Shape = Shape { name: "Histogram", kind: Kind::Map { key: Element::of(Here(&Time)), value: Element::of(Here(&Count)) }, ..DEFAULT };
+pub static Import: Shape = Shape { name: "Import", kind: Kind::Structure(&[
+    member("importId", Here(&ImportId)),
+    member("importSourceArn", Here(&Arn)),
+    member("importStatus", Here(&ImportStatus)),
+    member("importDestinationArn", Here(&Arn)),
+    member("importStatistics", Here(&ImportStatistics)),
+    member("importFilter", Here(&ImportFilter)),
+    member("creationTime", Here(&Timestamp)),
+    member("lastUpdatedTime", Here(&Timestamp)),
+    member("errorMessage", Here(&ErrorMessage)),
+]), ..DEFAULT };
+pub static ImportBatch: Shape = Shape { name: "ImportBatch", kind: Kind::Structure(&[
+    Member { required: true, ..member("batchId", Here(&BatchId)) },
+    Member { required: true, ..member("status", Here(&ImportStatus)) },
+    member("errorMessage", Here(&ErrorMessage)),
+]), ..DEFAULT };
+pub static ImportBatchList: Shape = Shape { name: "ImportBatchList", kind: Kind::List(Element::of(Here(&ImportBatch))), ..DEFAULT };
+pub static ImportFilter: Shape = Shape { name: "ImportFilter", kind: Kind::Structure(&[
+    member("startEventTime", Here(&Timestamp)),
+    member("endEventTime", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static ImportId: Shape = Shape { name: "ImportId", min: Some(1.0), max: Some(256.0), pattern: Some(&PATTERN_9), ..DEFAULT };
+pub static ImportList: Shape = Shape { name: "ImportList", kind: Kind::List(Element::of(Here(&Import))), ..DEFAULT };
+pub static ImportStatistics: Shape = Shape { name: "ImportStatistics", kind: Kind::Structure(&[
+    member("bytesImported", Here(&StoredBytes)),
+]), ..DEFAULT };
+pub static ImportStatus: Shape = Shape { name: "ImportStatus", values: &["IN_PROGRESS", "CANCELLED", "COMPLETED", "FAILED"], ..DEFAULT };
+pub static ImportStatusList: Shape = Shape { name: "ImportStatusList", kind: Kind::List(Element::of(Here(&ImportStatus))), ..DEFAULT };
+pub static IncludeLinkedAccounts: Shape = Shape { name: "IncludeLinkedAccounts", kind: Kind::Boolean, ..DEFAULT };
+pub static IndexCategories: Shape = Shape { name: "IndexCategories", kind: Kind::List(Element::of(Here(&IndexCategory))), max: Some(4.0), ..DEFAULT };
+pub static IndexCategory: Shape = Shape { name: "IndexCategory", values: &["DEFAULT", "CUSTOM", "AUTO", "INACTIVE"], ..DEFAULT };
+pub static IndexPolicies: Shape = Shape { name: "IndexPolicies", kind: Kind::List(Element::of(Here(&IndexPolicy))), ..DEFAULT };
+pub static IndexPolicy: Shape = Shape { name: "IndexPolicy", kind: Kind::Structure(&[
+    member("logGroupIdentifier", Here(&LogGroupIdentifier)),
+    member("lastUpdateTime", Here(&Timestamp)),
+    member("policyDocument", Here(&PolicyDocument)),
+    member("policyName", Here(&PolicyName)),
+    member("source", Here(&IndexSource)),
+]), ..DEFAULT };
+pub static IndexSource: Shape = Shape { name: "IndexSource", values: &["ACCOUNT", "LOG_GROUP"], ..DEFAULT };
+pub static IndexType: Shape = Shape { name: "IndexType", values: &["FACET", "FIELD_INDEX"], ..DEFAULT };
+pub static InferredTokenName: Shape = Shape { name: "InferredTokenName", min: Some(1.0), ..DEFAULT };
+pub static InheritedProperties: Shape = Shape { name: "InheritedProperties", kind: Kind::List(Element::of(Here(&InheritedProperty))), ..DEFAULT };
+pub static InheritedProperty: Shape = Shape { name: "InheritedProperty", values: &["ACCOUNT_DATA_PROTECTION"], ..DEFAULT };
+pub static InputLogEvent: Shape = Shape { name: "InputLogEvent", kind: Kind::Structure(&[
+    Member { required: true, ..member("timestamp", Here(&Timestamp)) },
+    Member { required: true, ..member("message", Here(&EventMessage)) },
+]), ..DEFAULT };
+pub static InputLogEvents: Shape = Shape { name: "InputLogEvents", kind: Kind::List(Element::of(Here(&InputLogEvent))), min: Some(1.0), max: Some(10000.0), ..DEFAULT };
+pub static InputLogStreamNames: Shape = Shape { name: "InputLogStreamNames", kind: Kind::List(Element::of(Here(&LogStreamName))), min: Some(1.0), max: Some(100.0), ..DEFAULT };
+pub static Integer: Shape = Shape { name: "Integer", kind: Kind::Integer, ..DEFAULT };
+pub static IntegrationDetails: Shape = Shape { name: "IntegrationDetails", kind: Kind::Structure(&[
+    member("openSearchIntegrationDetails", Here(&OpenSearchIntegrationDetails)),
+]), union: true, ..DEFAULT };
+pub static IntegrationName: Shape = Shape { name: "IntegrationName", min: Some(1.0), max: Some(50.0), pattern: Some(&PATTERN_8), ..DEFAULT };
+pub static IntegrationNamePrefix: Shape = Shape { name: "IntegrationNamePrefix", min: Some(1.0), max: Some(50.0), pattern: Some(&PATTERN_8), ..DEFAULT };
+pub static IntegrationStatus: Shape = Shape { name: "IntegrationStatus", values: &["PROVISIONING", "ACTIVE", "FAILED"], ..DEFAULT };
+pub static IntegrationStatusMessage: Shape = Shape { name: "IntegrationStatusMessage", min: Some(1.0), ..DEFAULT };
+pub static IntegrationSummaries: Shape = Shape { name: "IntegrationSummaries", kind: Kind::List(Element::of(Here(&IntegrationSummary))), ..DEFAULT };
+pub static IntegrationSummary: Shape = Shape { name: "IntegrationSummary", kind: Kind::Structure(&[
+    member("integrationName", Here(&IntegrationName)),
+    member("integrationType", Here(&IntegrationType)),
+    member("integrationStatus", Here(&IntegrationStatus)),
+]), ..DEFAULT };
+pub static IntegrationType: Shape = Shape { name: "IntegrationType", values: &["OPENSEARCH"], ..DEFAULT };
+pub static Interleaved: Shape = Shape { name: "Interleaved", kind: Kind::Boolean, ..DEFAULT };
+pub static InternalServerException: Shape = Shape { name: "InternalServerException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static InternalStreamingException: Shape = Shape { name: "InternalStreamingException", kind: Kind::Structure(&[
+    member("message", Here(&Message)),
+]), ..DEFAULT };
+pub static InvalidOperationException: Shape = Shape { name: "InvalidOperationException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static InvalidParameterException: Shape = Shape { name: "InvalidParameterException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static InvalidSequenceTokenException: Shape = Shape { name: "InvalidSequenceTokenException", kind: Kind::Structure(&[
+    member("expectedSequenceToken", Here(&SequenceToken)),
+]), ..DEFAULT };
+pub static IsSampled: Shape = Shape { name: "IsSampled", kind: Kind::Boolean, ..DEFAULT };
+pub static Key: Shape = Shape { name: "Key", min: Some(1.0), max: Some(128.0), ..DEFAULT };
+pub static KeyPrefix: Shape = Shape { name: "KeyPrefix", min: Some(1.0), max: Some(128.0), ..DEFAULT };
+pub static KeyValueDelimiter: Shape = Shape { name: "KeyValueDelimiter", min: Some(1.0), max: Some(128.0), ..DEFAULT };
+pub static KmsKeyId: Shape = Shape { name: "KmsKeyId", max: Some(256.0), ..DEFAULT };
+pub static LimitExceededException: Shape = Shape { name: "LimitExceededException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static ListAggregateLogGroupSummariesGroupBy: Shape = Shape { name: "ListAggregateLogGroupSummariesGroupBy", values: &["DATA_SOURCE_NAME_TYPE_AND_FORMAT", "DATA_SOURCE_NAME_AND_TYPE"], ..DEFAULT };
+pub static ListAggregateLogGroupSummariesRequest: Shape = Shape { name: "ListAggregateLogGroupSummariesRequest", kind: Kind::Structure(&[
+    member("accountIdentifiers", Here(&AccountIds)),
+    member("includeLinkedAccounts", Here(&IncludeLinkedAccounts)),
+    member("logGroupClass", Here(&LogGroupClass)),
+    member("logGroupNamePattern", Here(&LogGroupNameRegexPattern)),
+    member("dataSources", Here(&DataSourceFilters)),
+    Member { required: true, ..member("groupBy", Here(&ListAggregateLogGroupSummariesGroupBy)) },
+    member("nextToken", Here(&NextToken)),
+    member("limit", Here(&ListLogGroupsRequestLimit)),
+]), ..DEFAULT };
+pub static ListAggregateLogGroupSummariesResponse: Shape = Shape { name: "ListAggregateLogGroupSummariesResponse", kind: Kind::Structure(&[
+    member("aggregateLogGroupSummaries", Here(&AggregateLogGroupSummaries)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static ListAnomaliesLimit: Shape = Shape { name: "ListAnomaliesLimit", kind: Kind::Integer, min: Some(1.0), max: Some(50.0), ..DEFAULT };
+pub static ListAnomaliesRequest: Shape = Shape { name: "ListAnomaliesRequest", kind: Kind::Structure(&[
+    member("anomalyDetectorArn", Here(&AnomalyDetectorArn)),
+    member("suppressionState", Here(&SuppressionState)),
+    member("limit", Here(&ListAnomaliesLimit)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static ListAnomaliesResponse: Shape = Shape { name: "ListAnomaliesResponse", kind: Kind::Structure(&[
+    member("anomalies", Here(&Anomalies)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static ListIntegrationsRequest: Shape = Shape { name: "ListIntegrationsRequest", kind: Kind::Structure(&[
+    member("integrationNamePrefix", Here(&IntegrationNamePrefix)),
+    member("integrationType", Here(&IntegrationType)),
+    member("integrationStatus", Here(&IntegrationStatus)),
+]), ..DEFAULT };
+pub static ListIntegrationsResponse: Shape = Shape { name: "ListIntegrationsResponse", kind: Kind::Structure(&[
+    member("integrationSummaries", Here(&IntegrationSummaries)),
+]), ..DEFAULT };
+pub static ListLimit: Shape = Shape { name: "ListLimit", kind: Kind::Integer, min: Some(1.0), max: Some(1000.0), ..DEFAULT };
+pub static ListLogAnomalyDetectorsLimit: Shape = Shape { name: "ListLogAnomalyDetectorsLimit", kind: Kind::Integer, min: Some(1.0), max: Some(50.0), ..DEFAULT };
+pub static ListLogAnomalyDetectorsRequest: Shape = Shape { name: "ListLogAnomalyDetectorsRequest", kind: Kind::Structure(&[
+    member("filterLogGroupArn", Here(&LogGroupArn)),
+    member("limit", Here(&ListLogAnomalyDetectorsLimit)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static ListLogAnomalyDetectorsResponse: Shape = Shape { name: "ListLogAnomalyDetectorsResponse", kind: Kind::Structure(&[
+    member("anomalyDetectors", Here(&AnomalyDetectors)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static ListLogGroupsForQueryMaxResults: Shape = Shape { name: "ListLogGroupsForQueryMaxResults", kind: Kind::Integer, min: Some(50.0), max: Some(500.0), ..DEFAULT };
+pub static ListLogGroupsForQueryRequest: Shape = Shape { name: "ListLogGroupsForQueryRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("queryId", Here(&QueryId)) },
+    member("nextToken", Here(&NextToken)),
+    member("maxResults", Here(&ListLogGroupsForQueryMaxResults)),
+]), ..DEFAULT };
+pub static ListLogGroupsForQueryResponse: Shape = Shape { name: "ListLogGroupsForQueryResponse", kind: Kind::Structure(&[
+    member("logGroupIdentifiers", Here(&LogGroupIdentifiers)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static ListLogGroupsRequest: Shape = Shape { name: "ListLogGroupsRequest", kind: Kind::Structure(&[
+    member("logGroupNamePattern", Here(&LogGroupNameRegexPattern)),
+    member("logGroupClass", Here(&LogGroupClass)),
+    member("includeLinkedAccounts", Here(&IncludeLinkedAccounts)),
+    member("accountIdentifiers", Here(&AccountIds)),
+    member("nextToken", Here(&NextToken)),
+    member("limit", Here(&ListLimit)),
+    member("dataSources", Here(&DataSourceFilters)),
+    member("fieldIndexNames", Here(&FieldIndexNames)),
+    member("logGroupTags", Here(&TagFilters)),
+]), ..DEFAULT };
+pub static ListLogGroupsRequestLimit: Shape = Shape { name: "ListLogGroupsRequestLimit", kind: Kind::Integer, min: Some(1.0), max: Some(50.0), ..DEFAULT };
+pub static ListLogGroupsResponse: Shape = Shape { name: "ListLogGroupsResponse", kind: Kind::Structure(&[
+    member("logGroups", Here(&LogGroupSummaries)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static ListScheduledQueriesMaxResults: Shape = Shape { name: "ListScheduledQueriesMaxResults", kind: Kind::Integer, min: Some(1.0), max: Some(1000.0), ..DEFAULT };
+pub static ListScheduledQueriesRequest: Shape = Shape { name: "ListScheduledQueriesRequest", kind: Kind::Structure(&[
+    member("maxResults", Here(&ListScheduledQueriesMaxResults)),
+    member("nextToken", Here(&NextToken)),
+    member("state", Here(&ScheduledQueryState)),
+    member("scheduleType", Here(&ScheduleType)),
+]), ..DEFAULT };
+pub static ListScheduledQueriesResponse: Shape = Shape { name: "ListScheduledQueriesResponse", kind: Kind::Structure(&[
+    member("nextToken", Here(&NextToken)),
+    member("scheduledQueries", Here(&ScheduledQuerySummaryList)),
+]), ..DEFAULT };
+pub static ListSourcesForS3TableIntegrationMaxResults: Shape = Shape { name: "ListSourcesForS3TableIntegrationMaxResults", kind: Kind::Integer, min: Some(1.0), max: Some(100.0), ..DEFAULT };
+pub static ListSourcesForS3TableIntegrationRequest: Shape = Shape { name: "ListSourcesForS3TableIntegrationRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("integrationArn", Here(&Arn)) },
+    member("maxResults", Here(&ListSourcesForS3TableIntegrationMaxResults)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static ListSourcesForS3TableIntegrationResponse: Shape = Shape { name: "ListSourcesForS3TableIntegrationResponse", kind: Kind::Structure(&[
+    member("sources", Here(&S3TableIntegrationSources)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static ListSyslogConfigurationsMaxResults: Shape = Shape { name: "ListSyslogConfigurationsMaxResults", kind: Kind::Integer, min: Some(0.0), max: Some(50.0), ..DEFAULT };
+pub static ListSyslogConfigurationsRequest: Shape = Shape { name: "ListSyslogConfigurationsRequest", kind: Kind::Structure(&[
+    member("logGroupIdentifier", Here(&LogGroupIdentifier)),
+    member("vpcEndpointId", Here(&VpcEndpointId)),
+    member("nextToken", Here(&NextToken)),
+    member("maxResults", Here(&ListSyslogConfigurationsMaxResults)),
+]), ..DEFAULT };
+pub static ListSyslogConfigurationsResponse: Shape = Shape { name: "ListSyslogConfigurationsResponse", kind: Kind::Structure(&[
+    member("syslogConfigurations", Here(&SyslogConfigurations)),
+    member("nextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static ListTagsForResourceRequest: Shape = Shape { name: "ListTagsForResourceRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("resourceArn", Here(&AmazonResourceName)) },
+]), ..DEFAULT };
+pub static ListTagsForResourceResponse: Shape = Shape { name: "ListTagsForResourceResponse", kind: Kind::Structure(&[
+    member("tags", Here(&Tags)),
+]), ..DEFAULT };
+pub static ListTagsLogGroupRequest: Shape = Shape { name: "ListTagsLogGroupRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupName", Here(&LogGroupName)) },
+]), ..DEFAULT };
+pub static ListTagsLogGroupResponse: Shape = Shape { name: "ListTagsLogGroupResponse", kind: Kind::Structure(&[
+    member("tags", Here(&Tags)),
+]), ..DEFAULT };
+pub static ListToMap: Shape = Shape { name: "ListToMap", kind: Kind::Structure(&[
+    Member { required: true, ..member("source", Here(&Source)) },
+    Member { required: true, ..member("key", Here(&Key)) },
+    member("valueKey", Here(&ValueKey)),
+    member("target", Here(&Target)),
+    member("flatten", Here(&Flatten)),
+    member("flattenedElement", Here(&FlattenedElement)),
+]), ..DEFAULT };
+pub static LiveTailSessionLogEvent: Shape = Shape { name: "LiveTailSessionLogEvent", kind: Kind::Structure(&[
+    member("logStreamName", Here(&LogStreamName)),
+    member("logGroupIdentifier", Here(&LogGroupIdentifier)),
+    member("message", Here(&EventMessage)),
+    member("timestamp", Here(&Timestamp)),
+    member("ingestionTime", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static LiveTailSessionMetadata: Shape = Shape { name: "LiveTailSessionMetadata", kind: Kind::Structure(&[
+    member("sampled", Here(&IsSampled)),
+]), ..DEFAULT };
+pub static LiveTailSessionResults: Shape = Shape { name: "LiveTailSessionResults", kind: Kind::List(Element::of(Here(&LiveTailSessionLogEvent))), ..DEFAULT };
+pub static LiveTailSessionStart: Shape = Shape { name: "LiveTailSessionStart", kind: Kind::Structure(&[
+    member("requestId", Here(&RequestId)),
+    member("sessionId", Here(&SessionId)),
+    member("logGroupIdentifiers", Here(&StartLiveTailLogGroupIdentifiers)),
+    member("logStreamNames", Here(&InputLogStreamNames)),
+    member("logStreamNamePrefixes", Here(&InputLogStreamNames)),
+    member("logEventFilterPattern", Here(&FilterPattern)),
+]), ..DEFAULT };
+pub static LiveTailSessionUpdate: Shape = Shape { name: "LiveTailSessionUpdate", kind: Kind::Structure(&[
+    member("sessionMetadata", Here(&LiveTailSessionMetadata)),
+    member("sessionResults", Here(&LiveTailSessionResults)),
+]), ..DEFAULT };
+pub static Locale: Shape = Shape { name: "Locale", min: Some(1.0), ..DEFAULT };
+pub static LogEvent: Shape = Shape { name: "LogEvent", kind: Kind::Structure(&[
+    member("timestamp", Here(&Timestamp)),
+    member("message", Here(&EventMessage)),
+]), ..DEFAULT };
+pub static LogEventIndex: Shape = Shape { name: "LogEventIndex", kind: Kind::Integer, ..DEFAULT };
+pub static LogFieldName: Shape = Shape { name: "LogFieldName", min: Some(1.0), max: Some(256.0), ..DEFAULT };
+pub static LogFieldType: Shape = Shape { name: "LogFieldType", kind: Kind::Structure(&[
+    member("type", Here(&DataType)),
+    member("element", Here(&LogFieldType)),
+    member("fields", Here(&LogFieldsList)),
+]), ..DEFAULT };
+pub static LogFieldsList: Shape = Shape { name: "LogFieldsList", kind: Kind::List(Element::of(Here(&LogFieldsListItem))), ..DEFAULT };
+pub static LogFieldsListItem: Shape = Shape { name: "LogFieldsListItem", kind: Kind::Structure(&[
+    member("logFieldName", Here(&LogFieldName)),
+    member("logFieldType", Here(&LogFieldType)),
+]), ..DEFAULT };
+pub static LogGroup: Shape = Shape { name: "LogGroup", kind: Kind::Structure(&[
+    member("logGroupName", Here(&LogGroupName)),
+    member("creationTime", Here(&Timestamp)),
+    member("retentionInDays", Here(&Days)),
+    member("metricFilterCount", Here(&FilterCount)),
+    member("arn", Here(&Arn)),
+    member("storedBytes", Here(&StoredBytes)),
+    member("kmsKeyId", Here(&KmsKeyId)),
+    member("dataProtectionStatus", Here(&DataProtectionStatus)),
+    member("inheritedProperties", Here(&InheritedProperties)),
+    member("logGroupClass", Here(&LogGroupClass)),
+    member("logGroupArn", Here(&Arn)),
+    member("deletionProtectionEnabled", Here(&DeletionProtectionEnabled)),
+    member("bearerTokenAuthenticationEnabled", Here(&BearerTokenAuthenticationEnabled)),
+    member("retentionPolicyName", Here(&PolicyName)),
+]), ..DEFAULT };
+pub static LogGroupArn: Shape = Shape { name: "LogGroupArn", min: Some(1.0), max: Some(2048.0), pattern: Some(&PATTERN_2), ..DEFAULT };
+pub static LogGroupArnList: Shape = Shape { name: "LogGroupArnList", kind: Kind::List(Element::of(Here(&LogGroupArn))), ..DEFAULT };
+pub static LogGroupClass: Shape = Shape { name: "LogGroupClass", values: &["STANDARD", "INFREQUENT_ACCESS", "DELIVERY", "ESSENTIALS"], ..DEFAULT };
+pub static LogGroupCount: Shape = Shape { name: "LogGroupCount", kind: Kind::Integer, ..DEFAULT };
+pub static LogGroupField: Shape = Shape { name: "LogGroupField", kind: Kind::Structure(&[
+    member("name", Here(&Field)),
+    member("percent", Here(&Percentage)),
+]), ..DEFAULT };
+pub static LogGroupFieldList: Shape = Shape { name: "LogGroupFieldList", kind: Kind::List(Element::of(Here(&LogGroupField))), ..DEFAULT };
+pub static LogGroupIdentifier: Shape = Shape { name: "LogGroupIdentifier", min: Some(1.0), max: Some(2048.0), pattern: Some(&PATTERN_2), ..DEFAULT };
+pub static LogGroupIdentifiers: Shape = Shape { name: "LogGroupIdentifiers", kind: Kind::List(Element::of(Here(&LogGroupIdentifier))), ..DEFAULT };
+pub static LogGroupImpact: Shape = Shape { name: "LogGroupImpact", kind: Kind::Structure(&[
+    member("logGroupName", Here(&LogGroupName)),
+    member("currentRetention", Here(&RetentionValue)),
+    member("proposedRetention", Here(&RetentionValue)),
+    member("storedBytes", Here(&StoredBytes)),
+]), ..DEFAULT };
+pub static LogGroupImpacts: Shape = Shape { name: "LogGroupImpacts", kind: Kind::List(Element::of(Here(&LogGroupImpact))), ..DEFAULT };
+pub static LogGroupName: Shape = Shape { name: "LogGroupName", min: Some(1.0), max: Some(512.0), pattern: Some(&PATTERN_8), ..DEFAULT };
+pub static LogGroupNamePattern: Shape = Shape { name: "LogGroupNamePattern", min: Some(0.0), max: Some(512.0), pattern: Some(&PATTERN_10), ..DEFAULT };
+pub static LogGroupNameRegexPattern: Shape = Shape { name: "LogGroupNameRegexPattern", min: Some(3.0), max: Some(129.0), pattern: Some(&PATTERN_11), ..DEFAULT };
+pub static LogGroupNames: Shape = Shape { name: "LogGroupNames", kind: Kind::List(Element::of(Here(&LogGroupName))), ..DEFAULT };
+pub static LogGroupSummaries: Shape = Shape { name: "LogGroupSummaries", kind: Kind::List(Element::of(Here(&LogGroupSummary))), ..DEFAULT };
+pub static LogGroupSummary: Shape = Shape { name: "LogGroupSummary", kind: Kind::Structure(&[
+    member("logGroupName", Here(&LogGroupName)),
+    member("logGroupArn", Here(&Arn)),
+    member("logGroupClass", Here(&LogGroupClass)),
+]), ..DEFAULT };
+pub static LogGroups: Shape = Shape { name: "LogGroups", kind: Kind::List(Element::of(Here(&LogGroup))), ..DEFAULT };
+pub static LogObjectPointer: Shape = Shape { name: "LogObjectPointer", min: Some(1.0), max: Some(512.0), ..DEFAULT };
+pub static LogRecord: Shape = Shape { name: "LogRecord", kind: Kind::Map { key: Element::of(Here(&Field)), value: Element::of(Here(&Value)) }, ..DEFAULT };
+pub static LogRecordPointer: Shape = Shape { name: "LogRecordPointer", ..DEFAULT };
+pub static LogSamples: Shape = Shape { name: "LogSamples", kind: Kind::List(Element::of(Here(&LogEvent))), ..DEFAULT };
+pub static LogStream: Shape = Shape { name: "LogStream", kind: Kind::Structure(&[
+    member("logStreamName", Here(&LogStreamName)),
+    member("creationTime", Here(&Timestamp)),
+    member("firstEventTimestamp", Here(&Timestamp)),
+    member("lastEventTimestamp", Here(&Timestamp)),
+    member("lastIngestionTime", Here(&Timestamp)),
+    member("uploadSequenceToken", Here(&SequenceToken)),
+    member("arn", Here(&Arn)),
+    member("storedBytes", Here(&StoredBytes)),
+]), ..DEFAULT };
+pub static LogStreamName: Shape = Shape { name: "LogStreamName", min: Some(1.0), max: Some(512.0), pattern: Some(&PATTERN_6), ..DEFAULT };
+pub static LogStreamSearchedCompletely: Shape = Shape { name: "LogStreamSearchedCompletely", kind: Kind::Boolean, ..DEFAULT };
+pub static LogStreams: Shape = Shape { name: "LogStreams", kind: Kind::List(Element::of(Here(&LogStream))), ..DEFAULT };
+pub static LogType: Shape = Shape { name: "LogType", min: Some(1.0), max: Some(255.0), pattern: Some(&PATTERN_12), ..DEFAULT };
+pub static LogTypes: Shape = Shape { name: "LogTypes", kind: Kind::List(Element::of(Here(&LogType))), min: Some(1.0), max: Some(10.0), ..DEFAULT };
+pub static LookupTable: Shape = Shape { name: "LookupTable", kind: Kind::Structure(&[
+    member("lookupTableArn", Here(&Arn)),
+    member("lookupTableName", Here(&LookupTableName)),
+    member("description", Here(&LookupTableDescription)),
+    member("tableFields", Here(&TableFields)),
+    member("recordsCount", Here(&RecordsCount)),
+    member("sizeBytes", Here(&StoredBytes)),
+    member("lastUpdatedTime", Here(&Timestamp)),
+    member("kmsKeyId", Here(&KmsKeyId)),
+]), ..DEFAULT };
+pub static LookupTableConfiguration: Shape = Shape { name: "LookupTableConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("tableName", Here(&LookupTableName)) },
+    Member { required: true, ..member("roleArn", Here(&RoleArn)) },
+    member("description", Here(&LookupTableDescription)),
+    member("kmsKeyId", Here(&KmsKeyId)),
+    member("tags", Here(&Tags)),
+]), ..DEFAULT };
+pub static LookupTableDescription: Shape = Shape { name: "LookupTableDescription", min: Some(0.0), max: Some(1024.0), ..DEFAULT };
+pub static LookupTableName: Shape = Shape { name: "LookupTableName", min: Some(1.0), max: Some(256.0), pattern: Some(&PATTERN_13), ..DEFAULT };
+pub static LookupTables: Shape = Shape { name: "LookupTables", kind: Kind::List(Element::of(Here(&LookupTable))), ..DEFAULT };
+pub static LowerCaseString: Shape = Shape { name: "LowerCaseString", kind: Kind::Structure(&[
+    Member { required: true, ..member("withKeys", Here(&LowerCaseStringWithKeys)) },
+]), ..DEFAULT };
+pub static LowerCaseStringWithKeys: Shape = Shape { name: "LowerCaseStringWithKeys", kind: Kind::List(Element::of(Here(&WithKey))), min: Some(1.0), max: Some(10.0), ..DEFAULT };
+pub static MalformedQueryException: Shape = Shape { name: "MalformedQueryException", kind: Kind::Structure(&[
+    member("queryCompileError", Here(&QueryCompileError)),
+]), ..DEFAULT };
+pub static MappingVersion: Shape = Shape { name: "MappingVersion", min: Some(1.0), max: Some(10.0), pattern: Some(&PATTERN_14), ..DEFAULT };
+pub static MatchPattern: Shape = Shape { name: "MatchPattern", min: Some(1.0), ..DEFAULT };
+pub static MatchPatterns: Shape = Shape { name: "MatchPatterns", kind: Kind::List(Element::of(Here(&MatchPattern))), min: Some(1.0), max: Some(5.0), ..DEFAULT };
+pub static Message: Shape = Shape { name: "Message", ..DEFAULT };
+pub static MetricFilter: Shape = Shape { name: "MetricFilter", kind: Kind::Structure(&[
+    member("filterName", Here(&FilterName)),
+    member("filterPattern", Here(&FilterPattern)),
+    member("metricTransformations", Here(&MetricTransformations)),
+    member("creationTime", Here(&Timestamp)),
+    member("logGroupName", Here(&LogGroupName)),
+    member("applyOnTransformedLogs", Here(&ApplyOnTransformedLogs)),
+    member("fieldSelectionCriteria", Here(&FieldSelectionCriteria)),
+    member("emitSystemFieldDimensions", Here(&EmitSystemFields)),
+]), ..DEFAULT };
+pub static MetricFilterMatchRecord: Shape = Shape { name: "MetricFilterMatchRecord", kind: Kind::Structure(&[
+    member("eventNumber", Here(&EventNumber)),
+    member("eventMessage", Here(&EventMessage)),
+    member("extractedValues", Here(&ExtractedValues)),
+]), ..DEFAULT };
+pub static MetricFilterMatches: Shape = Shape { name: "MetricFilterMatches", kind: Kind::List(Element::of(Here(&MetricFilterMatchRecord))), ..DEFAULT };
+pub static MetricFilters: Shape = Shape { name: "MetricFilters", kind: Kind::List(Element::of(Here(&MetricFilter))), ..DEFAULT };
+pub static MetricName: Shape = Shape { name: "MetricName", max: Some(255.0), pattern: Some(&PATTERN_15), ..DEFAULT };
+pub static MetricNamespace: Shape = Shape { name: "MetricNamespace", max: Some(255.0), pattern: Some(&PATTERN_15), ..DEFAULT };
+pub static MetricTransformation: Shape = Shape { name: "MetricTransformation", kind: Kind::Structure(&[
+    Member { required: true, ..member("metricName", Here(&MetricName)) },
+    Member { required: true, ..member("metricNamespace", Here(&MetricNamespace)) },
+    Member { required: true, ..member("metricValue", Here(&MetricValue)) },
+    member("defaultValue", Here(&DefaultValue)),
+    member("dimensions", Here(&Dimensions)),
+    member("unit", Here(&StandardUnit)),
+]), ..DEFAULT };
+pub static MetricTransformations: Shape = Shape { name: "MetricTransformations", kind: Kind::List(Element::of(Here(&MetricTransformation))), min: Some(1.0), max: Some(1.0), ..DEFAULT };
+pub static MetricValue: Shape = Shape { name: "MetricValue", max: Some(100.0), ..DEFAULT };
+pub static MoveKeyEntries: Shape = Shape { name: "MoveKeyEntries", kind: Kind::List(Element::of(Here(&MoveKeyEntry))), min: Some(1.0), max: Some(5.0), ..DEFAULT };
+pub static MoveKeyEntry: Shape = Shape { name: "MoveKeyEntry", kind: Kind::Structure(&[
+    Member { required: true, ..member("source", Here(&Source)) },
+    Member { required: true, ..member("target", Here(&Target)) },
+    member("overwriteIfExists", Here(&OverwriteIfExists)),
+]), ..DEFAULT };
+pub static MoveKeys: Shape = Shape { name: "MoveKeys", kind: Kind::Structure(&[
+    Member { required: true, ..member("entries", Here(&MoveKeyEntries)) },
+]), ..DEFAULT };
+pub static NextToken: Shape = Shape { name: "NextToken", min: Some(1.0), ..DEFAULT };
+pub static NonMatchValue: Shape = Shape { name: "NonMatchValue", min: Some(1.0), max: Some(128.0), ..DEFAULT };
+pub static OCSFVersion: Shape = Shape { name: "OCSFVersion", values: &["V1.1", "V1.5"], ..DEFAULT };
+pub static OpenSearchApplication: Shape = Shape { name: "OpenSearchApplication", kind: Kind::Structure(&[
+    member("applicationEndpoint", Here(&OpenSearchApplicationEndpoint)),
+    member("applicationArn", Here(&Arn)),
+    member("applicationId", Here(&OpenSearchApplicationId)),
+    member("status", Here(&OpenSearchResourceStatus)),
+]), ..DEFAULT };
+pub static OpenSearchApplicationEndpoint: Shape = Shape { name: "OpenSearchApplicationEndpoint", min: Some(1.0), max: Some(1024.0), pattern: Some(&PATTERN_16), ..DEFAULT };
+pub static OpenSearchApplicationId: Shape = Shape { name: "OpenSearchApplicationId", min: Some(1.0), max: Some(256.0), pattern: Some(&PATTERN_8), ..DEFAULT };
+pub static OpenSearchCollection: Shape = Shape { name: "OpenSearchCollection", kind: Kind::Structure(&[
+    member("collectionEndpoint", Here(&OpenSearchCollectionEndpoint)),
+    member("collectionArn", Here(&Arn)),
+    member("status", Here(&OpenSearchResourceStatus)),
+]), ..DEFAULT };
+pub static OpenSearchCollectionEndpoint: Shape = Shape { name: "OpenSearchCollectionEndpoint", min: Some(1.0), max: Some(1024.0), pattern: Some(&PATTERN_16), ..DEFAULT };
+pub static OpenSearchDataAccessPolicy: Shape = Shape { name: "OpenSearchDataAccessPolicy", kind: Kind::Structure(&[
+    member("policyName", Here(&OpenSearchPolicyName)),
+    member("status", Here(&OpenSearchResourceStatus)),
+]), ..DEFAULT };
+pub static OpenSearchDataSource: Shape = Shape { name: "OpenSearchDataSource", kind: Kind::Structure(&[
+    member("dataSourceName", Here(&OpenSearchDataSourceName)),
+    member("status", Here(&OpenSearchResourceStatus)),
+]), ..DEFAULT };
+pub static OpenSearchDataSourceName: Shape = Shape { name: "OpenSearchDataSourceName", min: Some(1.0), max: Some(256.0), pattern: Some(&PATTERN_8), ..DEFAULT };
+pub static OpenSearchEncryptionPolicy: Shape = Shape { name: "OpenSearchEncryptionPolicy", kind: Kind::Structure(&[
+    member("policyName", Here(&OpenSearchPolicyName)),
+    member("status", Here(&OpenSearchResourceStatus)),
+]), ..DEFAULT };
+pub static OpenSearchIntegrationDetails: Shape = Shape { name: "OpenSearchIntegrationDetails", kind: Kind::Structure(&[
+    member("dataSource", Here(&OpenSearchDataSource)),
+    member("application", Here(&OpenSearchApplication)),
+    member("collection", Here(&OpenSearchCollection)),
+    member("workspace", Here(&OpenSearchWorkspace)),
+    member("encryptionPolicy", Here(&OpenSearchEncryptionPolicy)),
+    member("networkPolicy", Here(&OpenSearchNetworkPolicy)),
+    member("accessPolicy", Here(&OpenSearchDataAccessPolicy)),
+    member("lifecyclePolicy", Here(&OpenSearchLifecyclePolicy)),
+]), ..DEFAULT };
+pub static OpenSearchLifecyclePolicy: Shape = Shape { name: "OpenSearchLifecyclePolicy", kind: Kind::Structure(&[
+    member("policyName", Here(&OpenSearchPolicyName)),
+    member("status", Here(&OpenSearchResourceStatus)),
+]), ..DEFAULT };
+pub static OpenSearchNetworkPolicy: Shape = Shape { name: "OpenSearchNetworkPolicy", kind: Kind::Structure(&[
+    member("policyName", Here(&OpenSearchPolicyName)),
+    member("status", Here(&OpenSearchResourceStatus)),
+]), ..DEFAULT };
+pub static OpenSearchPolicyName: Shape = Shape { name: "OpenSearchPolicyName", min: Some(1.0), max: Some(256.0), pattern: Some(&PATTERN_8), ..DEFAULT };
+pub static OpenSearchResourceConfig: Shape = Shape { name: "OpenSearchResourceConfig", kind: Kind::Structure(&[
+    member("kmsKeyArn", Here(&Arn)),
+    Member { required: true, ..member("dataSourceRoleArn", Here(&Arn)) },
+    Member { required: true, ..member("dashboardViewerPrincipals", Here(&DashboardViewerPrincipals)) },
+    member("applicationArn", Here(&Arn)),
+    Member { required: true, ..member("retentionDays", Here(&CollectionRetentionDays)) },
+]), ..DEFAULT };
+pub static OpenSearchResourceStatus: Shape = Shape { name: "OpenSearchResourceStatus", kind: Kind::Structure(&[
+    member("status", Here(&OpenSearchResourceStatusType)),
+    member("statusMessage", Here(&IntegrationStatusMessage)),
+]), ..DEFAULT };
+pub static OpenSearchResourceStatusType: Shape = Shape { name: "OpenSearchResourceStatusType", values: &["ACTIVE", "NOT_FOUND", "ERROR"], ..DEFAULT };
+pub static OpenSearchWorkspace: Shape = Shape { name: "OpenSearchWorkspace", kind: Kind::Structure(&[
+    member("workspaceId", Here(&OpenSearchWorkspaceId)),
+    member("status", Here(&OpenSearchResourceStatus)),
+]), ..DEFAULT };
+pub static OpenSearchWorkspaceId: Shape = Shape { name: "OpenSearchWorkspaceId", min: Some(1.0), max: Some(256.0), pattern: Some(&PATTERN_8), ..DEFAULT };
+pub static OperationAbortedException: Shape = Shape { name: "OperationAbortedException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static OrderBy: Shape = Shape { name: "OrderBy", values: &["LogStreamName", "LastEventTime"], ..DEFAULT };
+pub static OutputFormat: Shape = Shape { name: "OutputFormat", values: &["json", "plain", "w3c", "raw", "parquet"], ..DEFAULT };
+pub static OutputFormats: Shape = Shape { name: "OutputFormats", kind: Kind::List(Element::of(Here(&OutputFormat))), ..DEFAULT };
+pub static OutputLogEvent: Shape = Shape { name: "OutputLogEvent", kind: Kind::Structure(&[
+    member("timestamp", Here(&Timestamp)),
+    member("message", Here(&EventMessage)),
+    member("ingestionTime", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static OutputLogEvents: Shape = Shape { name: "OutputLogEvents", kind: Kind::List(Element::of(Here(&OutputLogEvent))), ..DEFAULT };
+pub static OverwriteIfExists: Shape = Shape { name: "OverwriteIfExists", kind: Kind::Boolean, ..DEFAULT };
+pub static ParseCloudfront: Shape = Shape { name: "ParseCloudfront", kind: Kind::Structure(&[
+    member("source", Here(&Source)),
+]), ..DEFAULT };
+pub static ParseJSON: Shape = Shape { name: "ParseJSON", kind: Kind::Structure(&[
+    member("source", Here(&Source)),
+    member("destination", Here(&DestinationField)),
+]), ..DEFAULT };
+pub static ParseKeyValue: Shape = Shape { name: "ParseKeyValue", kind: Kind::Structure(&[
+    member("source", Here(&Source)),
+    member("destination", Here(&DestinationField)),
+    member("fieldDelimiter", Here(&ParserFieldDelimiter)),
+    member("keyValueDelimiter", Here(&KeyValueDelimiter)),
+    member("keyPrefix", Here(&KeyPrefix)),
+    member("nonMatchValue", Here(&NonMatchValue)),
+    member("overwriteIfExists", Here(&OverwriteIfExists)),
+]), ..DEFAULT };
+pub static ParsePostgres: Shape = Shape { name: "ParsePostgres", kind: Kind::Structure(&[
+    member("source", Here(&Source)),
+]), ..DEFAULT };
+pub static ParseRoute53: Shape = Shape { name: "ParseRoute53", kind: Kind::Structure(&[
+    member("source", Here(&Source)),
+]), ..DEFAULT };
+pub static ParseToOCSF: Shape = Shape { name: "ParseToOCSF", kind: Kind::Structure(&[
+    member("source", Here(&Source)),
+    Member { required: true, ..member("eventSource", Here(&EventSource)) },
+    Member { required: true, ..member("ocsfVersion", Here(&OCSFVersion)) },
+    member("mappingVersion", Here(&MappingVersion)),
+]), ..DEFAULT };
+pub static ParseVPC: Shape = Shape { name: "ParseVPC", kind: Kind::Structure(&[
+    member("source", Here(&Source)),
+]), ..DEFAULT };
+pub static ParseWAF: Shape = Shape { name: "ParseWAF", kind: Kind::Structure(&[
+    member("source", Here(&Source)),
+]), ..DEFAULT };
+pub static ParserFieldDelimiter: Shape = Shape { name: "ParserFieldDelimiter", min: Some(1.0), max: Some(128.0), ..DEFAULT };
+pub static PatternId: Shape = Shape { name: "PatternId", min: Some(32.0), max: Some(32.0), ..DEFAULT };
+pub static PatternRegex: Shape = Shape { name: "PatternRegex", min: Some(1.0), ..DEFAULT };
+pub static PatternString: Shape = Shape { name: "PatternString", min: Some(1.0), ..DEFAULT };
+pub static PatternToken: Shape = Shape { name: "PatternToken", kind: Kind::Structure(&[
+    member("dynamicTokenPosition", Here(&DynamicTokenPosition)),
+    member("isDynamic", Here(&Boolean)),
+    member("tokenString", Here(&TokenString)),
+    member("enumerations", Here(&Enumerations)),
+    member("inferredTokenName", Here(&InferredTokenName)),
+]), ..DEFAULT };
+pub static PatternTokens: Shape = Shape { name: "PatternTokens", kind: Kind::List(Element::of(Here(&PatternToken))), ..DEFAULT };
+pub static Percentage: Shape = Shape { name: "Percentage", kind: Kind::Integer, min: Some(0.0), max: Some(100.0), ..DEFAULT };
+pub static Policy: Shape = Shape { name: "Policy", kind: Kind::Structure(&[
+    member("deliveryDestinationPolicy", Here(&DeliveryDestinationPolicy)),
+]), ..DEFAULT };
+pub static PolicyDocument: Shape = Shape { name: "PolicyDocument", min: Some(1.0), max: Some(51200.0), ..DEFAULT };
+pub static PolicyName: Shape = Shape { name: "PolicyName", ..DEFAULT };
+pub static PolicyScope: Shape = Shape { name: "PolicyScope", values: &["ACCOUNT", "RESOURCE"], ..DEFAULT };
+pub static PolicyType: Shape = Shape { name: "PolicyType", values: &["DATA_PROTECTION_POLICY", "SUBSCRIPTION_FILTER_POLICY", "FIELD_INDEX_POLICY", "TRANSFORMER_POLICY", "METRIC_EXTRACTION_POLICY", "RETENTION_POLICY"], ..DEFAULT };
+pub static Priority: Shape = Shape { name: "Priority", min: Some(1.0), ..DEFAULT };
+pub static Processor: Shape = Shape { name: "Processor", kind: Kind::Structure(&[
+    member("addKeys", Here(&AddKeys)),
+    member("copyValue", Here(&CopyValue)),
+    member("csv", Here(&CSV)),
+    member("dateTimeConverter", Here(&DateTimeConverter)),
+    member("deleteKeys", Here(&DeleteKeys)),
+    member("grok", Here(&Grok)),
+    member("listToMap", Here(&ListToMap)),
+    member("lowerCaseString", Here(&LowerCaseString)),
+    member("moveKeys", Here(&MoveKeys)),
+    member("parseCloudfront", Here(&ParseCloudfront)),
+    member("parseJSON", Here(&ParseJSON)),
+    member("parseKeyValue", Here(&ParseKeyValue)),
+    member("parseRoute53", Here(&ParseRoute53)),
+    member("parseToOCSF", Here(&ParseToOCSF)),
+    member("parsePostgres", Here(&ParsePostgres)),
+    member("parseVPC", Here(&ParseVPC)),
+    member("parseWAF", Here(&ParseWAF)),
+    member("renameKeys", Here(&RenameKeys)),
+    member("splitString", Here(&SplitString)),
+    member("substituteString", Here(&SubstituteString)),
+    member("trimString", Here(&TrimString)),
+    member("typeConverter", Here(&TypeConverter)),
+    member("upperCaseString", Here(&UpperCaseString)),
+]), ..DEFAULT };
+pub static Processors: Shape = Shape { name: "Processors", kind: Kind::List(Element::of(Here(&Processor))), min: Some(1.0), max: Some(20.0), ..DEFAULT };
+pub static PutAccountPolicyRequest: Shape = Shape { name: "PutAccountPolicyRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("policyName", Here(&PolicyName)) },
+    Member { required: true, ..member("policyDocument", Here(&AccountPolicyDocument)) },
+    Member { required: true, ..member("policyType", Here(&PolicyType)) },
+    member("scope", Here(&Scope)),
+    member("selectionCriteria", Here(&SelectionCriteria)),
+    member("dryRun", Here(&DryRun)),
+]), ..DEFAULT };
+pub static PutAccountPolicyResponse: Shape = Shape { name: "PutAccountPolicyResponse", kind: Kind::Structure(&[
+    member("accountPolicy", Here(&AccountPolicy)),
+    member("dryRunResult", Here(&DryRunResult)),
+]), ..DEFAULT };
+pub static PutBearerTokenAuthenticationRequest: Shape = Shape { name: "PutBearerTokenAuthenticationRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupIdentifier", Here(&LogGroupIdentifier)) },
+    Member { required: true, ..member("bearerTokenAuthenticationEnabled", Here(&BearerTokenAuthenticationEnabled)) },
+]), ..DEFAULT };
+pub static PutDataProtectionPolicyRequest: Shape = Shape { name: "PutDataProtectionPolicyRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupIdentifier", Here(&LogGroupIdentifier)) },
+    Member { required: true, ..member("policyDocument", Here(&DataProtectionPolicyDocument)) },
+]), ..DEFAULT };
+pub static PutDataProtectionPolicyResponse: Shape = Shape { name: "PutDataProtectionPolicyResponse", kind: Kind::Structure(&[
+    member("logGroupIdentifier", Here(&LogGroupIdentifier)),
+    member("policyDocument", Here(&DataProtectionPolicyDocument)),
+    member("lastUpdatedTime", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static PutDeliveryDestinationPolicyRequest: Shape = Shape { name: "PutDeliveryDestinationPolicyRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("deliveryDestinationName", Here(&DeliveryDestinationName)) },
+    Member { required: true, ..member("deliveryDestinationPolicy", Here(&DeliveryDestinationPolicy)) },
+]), ..DEFAULT };
+pub static PutDeliveryDestinationPolicyResponse: Shape = Shape { name: "PutDeliveryDestinationPolicyResponse", kind: Kind::Structure(&[
+    member("policy", Here(&Policy)),
+]), ..DEFAULT };
+pub static PutDeliveryDestinationRequest: Shape = Shape { name: "PutDeliveryDestinationRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&DeliveryDestinationName)) },
+    member("outputFormat", Here(&OutputFormat)),
+    member("deliveryDestinationConfiguration", Here(&DeliveryDestinationConfiguration)),
+    member("deliveryDestinationType", Here(&DeliveryDestinationType)),
+    member("roleArn", Here(&Arn)),
+    member("tags", Here(&Tags)),
+]), ..DEFAULT };
+pub static PutDeliveryDestinationResponse: Shape = Shape { name: "PutDeliveryDestinationResponse", kind: Kind::Structure(&[
+    member("deliveryDestination", Here(&DeliveryDestination)),
+]), ..DEFAULT };
+pub static PutDeliverySourceRequest: Shape = Shape { name: "PutDeliverySourceRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&DeliverySourceName)) },
+    Member { required: true, ..member("resourceArn", Here(&Arn)) },
+    Member { required: true, ..member("logType", Here(&LogType)) },
+    member("tags", Here(&Tags)),
+    member("deliverySourceConfiguration", Here(&DeliverySourceConfiguration)),
+]), ..DEFAULT };
+pub static PutDeliverySourceResponse: Shape = Shape { name: "PutDeliverySourceResponse", kind: Kind::Structure(&[
+    member("deliverySource", Here(&DeliverySource)),
+]), ..DEFAULT };
+pub static PutDestinationPolicyRequest: Shape = Shape { name: "PutDestinationPolicyRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("destinationName", Here(&DestinationName)) },
+    Member { required: true, ..member("accessPolicy", Here(&AccessPolicy)) },
+    member("forceUpdate", Here(&ForceUpdate)),
+]), ..DEFAULT };
+pub static PutDestinationRequest: Shape = Shape { name: "PutDestinationRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("destinationName", Here(&DestinationName)) },
+    Member { required: true, ..member("targetArn", Here(&TargetArn)) },
+    Member { required: true, ..member("roleArn", Here(&RoleArn)) },
+    member("tags", Here(&Tags)),
+]), ..DEFAULT };
+pub static PutDestinationResponse: Shape = Shape { name: "PutDestinationResponse", kind: Kind::Structure(&[
+    member("destination", Here(&Destination)),
+]), ..DEFAULT };
+pub static PutIndexPolicyRequest: Shape = Shape { name: "PutIndexPolicyRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupIdentifier", Here(&LogGroupIdentifier)) },
+    Member { required: true, ..member("policyDocument", Here(&PolicyDocument)) },
+]), ..DEFAULT };
+pub static PutIndexPolicyResponse: Shape = Shape { name: "PutIndexPolicyResponse", kind: Kind::Structure(&[
+    member("indexPolicy", Here(&IndexPolicy)),
+]), ..DEFAULT };
+pub static PutIntegrationRequest: Shape = Shape { name: "PutIntegrationRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("integrationName", Here(&IntegrationName)) },
+    Member { required: true, ..member("resourceConfig", Here(&ResourceConfig)) },
+    Member { required: true, ..member("integrationType", Here(&IntegrationType)) },
+]), ..DEFAULT };
+pub static PutIntegrationResponse: Shape = Shape { name: "PutIntegrationResponse", kind: Kind::Structure(&[
+    member("integrationName", Here(&IntegrationName)),
+    member("integrationStatus", Here(&IntegrationStatus)),
+]), ..DEFAULT };
+pub static PutLogEventsRequest: Shape = Shape { name: "PutLogEventsRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupName", Here(&LogGroupName)) },
+    Member { required: true, ..member("logStreamName", Here(&LogStreamName)) },
+    Member { required: true, ..member("logEvents", Here(&InputLogEvents)) },
+    member("sequenceToken", Here(&SequenceToken)),
+    member("entity", Here(&Entity)),
+]), ..DEFAULT };
+pub static PutLogEventsResponse: Shape = Shape { name: "PutLogEventsResponse", kind: Kind::Structure(&[
+    member("nextSequenceToken", Here(&SequenceToken)),
+    member("rejectedLogEventsInfo", Here(&RejectedLogEventsInfo)),
+    member("rejectedEntityInfo", Here(&RejectedEntityInfo)),
+]), ..DEFAULT };
+pub static PutLogGroupDeletionProtectionRequest: Shape = Shape { name: "PutLogGroupDeletionProtectionRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupIdentifier", Here(&LogGroupIdentifier)) },
+    Member { required: true, ..member("deletionProtectionEnabled", Here(&DeletionProtectionEnabled)) },
+]), ..DEFAULT };
+pub static PutMetricFilterRequest: Shape = Shape { name: "PutMetricFilterRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupName", Here(&LogGroupName)) },
+    Member { required: true, ..member("filterName", Here(&FilterName)) },
+    Member { required: true, ..member("filterPattern", Here(&FilterPattern)) },
+    Member { required: true, ..member("metricTransformations", Here(&MetricTransformations)) },
+    member("applyOnTransformedLogs", Here(&ApplyOnTransformedLogs)),
+    member("fieldSelectionCriteria", Here(&FieldSelectionCriteria)),
+    member("emitSystemFieldDimensions", Here(&EmitSystemFields)),
+]), ..DEFAULT };
+pub static PutQueryDefinitionRequest: Shape = Shape { name: "PutQueryDefinitionRequest", kind: Kind::Structure(&[
+    member("queryLanguage", Here(&QueryLanguage)),
+    Member { required: true, ..member("name", Here(&QueryDefinitionName)) },
+    member("queryDefinitionId", Here(&QueryId)),
+    member("logGroupNames", Here(&LogGroupNames)),
+    Member { required: true, ..member("queryString", Here(&QueryDefinitionString)) },
+    Member { idempotency_token: true, ..member("clientToken", Here(&ClientToken)) },
+    member("parameters", Here(&QueryParameterList)),
+]), ..DEFAULT };
+pub static PutQueryDefinitionResponse: Shape = Shape { name: "PutQueryDefinitionResponse", kind: Kind::Structure(&[
+    member("queryDefinitionId", Here(&QueryId)),
+]), ..DEFAULT };
+pub static PutResourcePolicyRequest: Shape = Shape { name: "PutResourcePolicyRequest", kind: Kind::Structure(&[
+    member("policyName", Here(&PolicyName)),
+    member("policyDocument", Here(&PolicyDocument)),
+    member("resourceArn", Here(&Arn)),
+    member("expectedRevisionId", Here(&ExpectedRevisionId)),
+]), ..DEFAULT };
+pub static PutResourcePolicyResponse: Shape = Shape { name: "PutResourcePolicyResponse", kind: Kind::Structure(&[
+    member("resourcePolicy", Here(&ResourcePolicy)),
+    member("revisionId", Here(&ExpectedRevisionId)),
+]), ..DEFAULT };
+pub static PutRetentionPolicyRequest: Shape = Shape { name: "PutRetentionPolicyRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupName", Here(&LogGroupName)) },
+    Member { required: true, ..member("retentionInDays", Here(&Days)) },
+]), ..DEFAULT };
+pub static PutStorageTierPolicyRequest: Shape = Shape { name: "PutStorageTierPolicyRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("storageTier", Here(&StorageTier)) },
+]), ..DEFAULT };
+pub static PutStorageTierPolicyResponse: Shape = Shape { name: "PutStorageTierPolicyResponse", kind: Kind::Structure(&[
+    member("storageTier", Here(&StorageTier)),
+    member("lastUpdatedTime", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static PutSubscriptionFilterRequest: Shape = Shape { name: "PutSubscriptionFilterRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupName", Here(&LogGroupName)) },
+    Member { required: true, ..member("filterName", Here(&FilterName)) },
+    Member { required: true, ..member("filterPattern", Here(&FilterPattern)) },
+    Member { required: true, ..member("destinationArn", Here(&DestinationArn)) },
+    member("roleArn", Here(&RoleArn)),
+    member("distribution", Here(&Distribution)),
+    member("applyOnTransformedLogs", Here(&ApplyOnTransformedLogs)),
+    member("fieldSelectionCriteria", Here(&FieldSelectionCriteria)),
+    member("emitSystemFields", Here(&EmitSystemFields)),
+]), ..DEFAULT };
+pub static PutSyslogConfigurationRequest: Shape = Shape { name: "PutSyslogConfigurationRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupIdentifier", Here(&LogGroupIdentifier)) },
+    member("vpcEndpointId", Here(&VpcEndpointId)),
+]), ..DEFAULT };
+pub static PutTransformerRequest: Shape = Shape { name: "PutTransformerRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupIdentifier", Here(&LogGroupIdentifier)) },
+    Member { required: true, ..member("transformerConfig", Here(&Processors)) },
+]), ..DEFAULT };
+pub static QueryCharOffset: Shape = Shape { name: "QueryCharOffset", kind: Kind::Integer, ..DEFAULT };
+pub static QueryCompileError: Shape = Shape { name: "QueryCompileError", kind: Kind::Structure(&[
+    member("location", Here(&QueryCompileErrorLocation)),
+    member("message", Here(&Message)),
+]), ..DEFAULT };
+pub static QueryCompileErrorLocation: Shape = Shape { name: "QueryCompileErrorLocation", kind: Kind::Structure(&[
+    member("startCharOffset", Here(&QueryCharOffset)),
+    member("endCharOffset", Here(&QueryCharOffset)),
+]), ..DEFAULT };
+pub static QueryDefinition: Shape = Shape { name: "QueryDefinition", kind: Kind::Structure(&[
+    member("queryLanguage", Here(&QueryLanguage)),
+    member("queryDefinitionId", Here(&QueryId)),
+    member("name", Here(&QueryDefinitionName)),
+    member("queryString", Here(&QueryDefinitionString)),
+    member("lastModified", Here(&Timestamp)),
+    member("logGroupNames", Here(&LogGroupNames)),
+    member("parameters", Here(&QueryParameterList)),
+]), ..DEFAULT };
+pub static QueryDefinitionList: Shape = Shape { name: "QueryDefinitionList", kind: Kind::List(Element::of(Here(&QueryDefinition))), ..DEFAULT };
+pub static QueryDefinitionName: Shape = Shape { name: "QueryDefinitionName", min: Some(1.0), max: Some(255.0), ..DEFAULT };
+pub static QueryDefinitionString: Shape = Shape { name: "QueryDefinitionString", min: Some(1.0), max: Some(10000.0), ..DEFAULT };
+pub static QueryDuration: Shape = Shape { name: "QueryDuration", kind: Kind::Long, ..DEFAULT };
+pub static QueryId: Shape = Shape { name: "QueryId", min: Some(1.0), max: Some(256.0), ..DEFAULT };
+pub static QueryInfo: Shape = Shape { name: "QueryInfo", kind: Kind::Structure(&[
+    member("queryLanguage", Here(&QueryLanguage)),
+    member("queryId", Here(&QueryId)),
+    member("queryString", Here(&QueryString)),
+    member("status", Here(&QueryStatus)),
+    member("createTime", Here(&Timestamp)),
+    member("logGroupName", Here(&LogGroupName)),
+    member("queryDuration", Here(&QueryDuration)),
+    member("bytesScanned", Here(&BytesScannedValue)),
+    member("userIdentity", Here(&UserIdentity)),
+]), ..DEFAULT };
+pub static QueryInfoList: Shape = Shape { name: "QueryInfoList", kind: Kind::List(Element::of(Here(&QueryInfo))), ..DEFAULT };
+pub static QueryLanguage: Shape = Shape { name: "QueryLanguage", values: &["CWLI", "SQL", "PPL"], ..DEFAULT };
+pub static QueryListMaxResults: Shape = Shape { name: "QueryListMaxResults", kind: Kind::Integer, min: Some(1.0), max: Some(1000.0), ..DEFAULT };
+pub static QueryParameter: Shape = Shape { name: "QueryParameter", kind: Kind::Structure(&[
+    Member { required: true, ..member("name", Here(&QueryParameterName)) },
+    member("defaultValue", Here(&QueryParameterDefaultValue)),
+    member("description", Here(&QueryParameterDescription)),
+]), ..DEFAULT };
+pub static QueryParameterDefaultValue: Shape = Shape { name: "QueryParameterDefaultValue", max: Some(1024.0), ..DEFAULT };
+pub static QueryParameterDescription: Shape = Shape { name: "QueryParameterDescription", max: Some(512.0), ..DEFAULT };
+pub static QueryParameterList: Shape = Shape { name: "QueryParameterList", kind: Kind::List(Element::of(Here(&QueryParameter))), max: Some(20.0), ..DEFAULT };
+pub static QueryParameterName: Shape = Shape { name: "QueryParameterName", min: Some(1.0), max: Some(128.0), pattern: Some(&PATTERN_17), ..DEFAULT };
+pub static QueryResults: Shape = Shape { name: "QueryResults", kind: Kind::List(Element::of(Here(&ResultRows))), ..DEFAULT };
+pub static QueryStatistics: Shape = Shape { name: "QueryStatistics", kind: Kind::Structure(&[
+    member("recordsMatched", Here(&StatsValue)),
+    member("recordsScanned", Here(&StatsValue)),
+    member("estimatedRecordsSkipped", Here(&StatsValue)),
+    member("bytesScanned", Here(&StatsValue)),
+    member("estimatedBytesSkipped", Here(&StatsValue)),
+    member("logGroupsScanned", Here(&StatsValue)),
+    member("resultCount", Here(&StatsValue)),
+]), ..DEFAULT };
+pub static QueryStatus: Shape = Shape { name: "QueryStatus", values: &["Scheduled", "Running", "Complete", "Failed", "Cancelled", "Timeout", "Unknown"], ..DEFAULT };
+pub static QueryString: Shape = Shape { name: "QueryString", min: Some(0.0), max: Some(10000.0), ..DEFAULT };
+pub static QuoteCharacter: Shape = Shape { name: "QuoteCharacter", min: Some(1.0), max: Some(1.0), ..DEFAULT };
+pub static RecordField: Shape = Shape { name: "RecordField", kind: Kind::Structure(&[
+    member("name", Here(&FieldHeader)),
+    member("mandatory", Here(&Boolean)),
+]), ..DEFAULT };
+pub static RecordFields: Shape = Shape { name: "RecordFields", kind: Kind::List(Element::of(Here(&FieldHeader))), min: Some(0.0), max: Some(128.0), ..DEFAULT };
+pub static RecordsCount: Shape = Shape { name: "RecordsCount", kind: Kind::Long, min: Some(0.0), ..DEFAULT };
+pub static RejectedEntityInfo: Shape = Shape { name: "RejectedEntityInfo", kind: Kind::Structure(&[
+    Member { required: true, ..member("errorType", Here(&EntityRejectionErrorType)) },
+]), ..DEFAULT };
+pub static RejectedLogEventsInfo: Shape = Shape { name: "RejectedLogEventsInfo", kind: Kind::Structure(&[
+    member("tooNewLogEventStartIndex", Here(&LogEventIndex)),
+    member("tooOldLogEventEndIndex", Here(&LogEventIndex)),
+    member("expiredLogEventEndIndex", Here(&LogEventIndex)),
+]), ..DEFAULT };
+pub static RenameKeyEntries: Shape = Shape { name: "RenameKeyEntries", kind: Kind::List(Element::of(Here(&RenameKeyEntry))), min: Some(1.0), max: Some(5.0), ..DEFAULT };
+pub static RenameKeyEntry: Shape = Shape { name: "RenameKeyEntry", kind: Kind::Structure(&[
+    Member { required: true, ..member("key", Here(&Key)) },
+    Member { required: true, ..member("renameTo", Here(&RenameTo)) },
+    member("overwriteIfExists", Here(&OverwriteIfExists)),
+]), ..DEFAULT };
+pub static RenameKeys: Shape = Shape { name: "RenameKeys", kind: Kind::Structure(&[
+    Member { required: true, ..member("entries", Here(&RenameKeyEntries)) },
+]), ..DEFAULT };
+pub static RenameTo: Shape = Shape { name: "RenameTo", min: Some(1.0), max: Some(128.0), ..DEFAULT };
+pub static RequestId: Shape = Shape { name: "RequestId", min: Some(0.0), max: Some(256.0), ..DEFAULT };
+pub static ResourceAlreadyExistsException: Shape = Shape { name: "ResourceAlreadyExistsException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static ResourceArns: Shape = Shape { name: "ResourceArns", kind: Kind::List(Element::of(Here(&Arn))), ..DEFAULT };
+pub static ResourceConfig: Shape = Shape { name: "ResourceConfig", kind: Kind::Structure(&[
+    member("openSearchResourceConfig", Here(&OpenSearchResourceConfig)),
+]), union: true, ..DEFAULT };
+pub static ResourceIdentifier: Shape = Shape { name: "ResourceIdentifier", min: Some(1.0), max: Some(2048.0), pattern: Some(&PATTERN_18), ..DEFAULT };
+pub static ResourceNotFoundException: Shape = Shape { name: "ResourceNotFoundException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static ResourcePolicies: Shape = Shape { name: "ResourcePolicies", kind: Kind::List(Element::of(Here(&ResourcePolicy))), ..DEFAULT };
+pub static ResourcePolicy: Shape = Shape { name: "ResourcePolicy", kind: Kind::Structure(&[
+    member("policyName", Here(&PolicyName)),
+    member("policyDocument", Here(&PolicyDocument)),
+    member("lastUpdatedTime", Here(&Timestamp)),
+    member("policyScope", Here(&PolicyScope)),
+    member("resourceArn", Here(&Arn)),
+    member("revisionId", Here(&ExpectedRevisionId)),
+]), ..DEFAULT };
+pub static ResourceType: Shape = Shape { name: "ResourceType", min: Some(1.0), max: Some(255.0), pattern: Some(&PATTERN_19), ..DEFAULT };
+pub static ResourceTypes: Shape = Shape { name: "ResourceTypes", kind: Kind::List(Element::of(Here(&ResourceType))), min: Some(1.0), max: Some(10.0), ..DEFAULT };
+pub static ResultField: Shape = Shape { name: "ResultField", kind: Kind::Structure(&[
+    member("field", Here(&Field)),
+    member("value", Here(&Value)),
+]), ..DEFAULT };
+pub static ResultRows: Shape = Shape { name: "ResultRows", kind: Kind::List(Element::of(Here(&ResultField))), ..DEFAULT };
+pub static RetentionValue: Shape = Shape { name: "RetentionValue", min: Some(1.0), max: Some(12.0), ..DEFAULT };
+pub static RoleArn: Shape = Shape { name: "RoleArn", min: Some(1.0), ..DEFAULT };
+pub static S3Configuration: Shape = Shape { name: "S3Configuration", kind: Kind::Structure(&[
+    Member { required: true, ..member("destinationIdentifier", Here(&S3Uri)) },
+    Member { required: true, ..member("roleArn", Here(&RoleArn)) },
+    member("ownerAccountId", Here(&AccountId)),
+    member("kmsKeyId", Here(&KmsKeyId)),
+]), ..DEFAULT };
+pub static S3DeliveryConfiguration: Shape = Shape { name: "S3DeliveryConfiguration", kind: Kind::Structure(&[
+    member("suffixPath", Here(&DeliverySuffixPath)),
+    Member { boxed: true, ..member("enableHiveCompatiblePath", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static S3TableIntegrationSource: Shape = Shape { name: "S3TableIntegrationSource", kind: Kind::Structure(&[
+    member("identifier", Here(&S3TableIntegrationSourceIdentifier)),
+    member("dataSource", Here(&DataSource)),
+    member("status", Here(&S3TableIntegrationSourceStatus)),
+    member("statusReason", Here(&S3TableIntegrationSourceStatusReason)),
+    member("createdTimeStamp", Here(&Timestamp)),
+    member("parentSourceIdentifier", Here(&S3TableIntegrationSourceIdentifier)),
+]), ..DEFAULT };
+pub static S3TableIntegrationSourceIdentifier: Shape = Shape { name: "S3TableIntegrationSourceIdentifier", min: Some(1.0), max: Some(2048.0), ..DEFAULT };
+pub static S3TableIntegrationSourceStatus: Shape = Shape { name: "S3TableIntegrationSourceStatus", values: &["ACTIVE", "UNHEALTHY", "FAILED", "DATA_SOURCE_DELETE_IN_PROGRESS"], ..DEFAULT };
+pub static S3TableIntegrationSourceStatusReason: Shape = Shape { name: "S3TableIntegrationSourceStatusReason", min: Some(1.0), ..DEFAULT };
+pub static S3TableIntegrationSources: Shape = Shape { name: "S3TableIntegrationSources", kind: Kind::List(Element::of(Here(&S3TableIntegrationSource))), ..DEFAULT };
+pub static S3TablesDatasourceName: Shape = Shape { name: "S3TablesDatasourceName", min: Some(1.0), max: Some(256.0), ..DEFAULT };
+pub static S3TablesDatasourceType: Shape = Shape { name: "S3TablesDatasourceType", min: Some(1.0), max: Some(256.0), ..DEFAULT };
+pub static S3TablesIntegration: Shape = Shape { name: "S3TablesIntegration", kind: Kind::Structure(&[
+    member("datasourceName", Here(&S3TablesDatasourceName)),
+    member("datasourceType", Here(&S3TablesDatasourceType)),
+]), ..DEFAULT };
+pub static S3Uri: Shape = Shape { name: "S3Uri", max: Some(1024.0), pattern: Some(&PATTERN_20), ..DEFAULT };
+pub static ScheduleExpression: Shape = Shape { name: "ScheduleExpression", max: Some(256.0), ..DEFAULT };
+pub static ScheduleTimezone: Shape = Shape { name: "ScheduleTimezone", min: Some(1.0), ..DEFAULT };
+pub static ScheduleType: Shape = Shape { name: "ScheduleType", values: &["CUSTOMER_MANAGED", "AWS_MANAGED"], ..DEFAULT };
+pub static ScheduledQueryDescription: Shape = Shape { name: "ScheduledQueryDescription", max: Some(1024.0), ..DEFAULT };
+pub static ScheduledQueryDestination: Shape = Shape { name: "ScheduledQueryDestination", kind: Kind::Structure(&[
+    member("destinationType", Here(&ScheduledQueryDestinationType)),
+    member("destinationIdentifier", Here(&String)),
+    member("status", Here(&ActionStatus)),
+    member("processedIdentifier", Here(&String)),
+    member("errorMessage", Here(&String)),
+]), ..DEFAULT };
+pub static ScheduledQueryDestinationList: Shape = Shape { name: "ScheduledQueryDestinationList", kind: Kind::List(Element::of(Here(&ScheduledQueryDestination))), ..DEFAULT };
+pub static ScheduledQueryDestinationType: Shape = Shape { name: "ScheduledQueryDestinationType", values: &["S3", "LOOKUP_TABLE"], ..DEFAULT };
+pub static ScheduledQueryIdentifier: Shape = Shape { name: "ScheduledQueryIdentifier", min: Some(1.0), max: Some(300.0), ..DEFAULT };
+pub static ScheduledQueryLogGroupIdentifiers: Shape = Shape { name: "ScheduledQueryLogGroupIdentifiers", kind: Kind::List(Element::of(Here(&LogGroupIdentifier))), min: Some(1.0), max: Some(50.0), ..DEFAULT };
+pub static ScheduledQueryName: Shape = Shape { name: "ScheduledQueryName", min: Some(1.0), max: Some(300.0), ..DEFAULT };
+pub static ScheduledQueryState: Shape = Shape { name: "ScheduledQueryState", values: &["ENABLED", "DISABLED"], ..DEFAULT };
+pub static ScheduledQuerySummary: Shape = Shape { name: "ScheduledQuerySummary", kind: Kind::Structure(&[
+    member("scheduledQueryArn", Here(&Arn)),
+    member("name", Here(&ScheduledQueryName)),
+    member("state", Here(&ScheduledQueryState)),
+    member("scheduleType", Here(&ScheduleType)),
+    member("lastTriggeredTime", Here(&Timestamp)),
+    member("lastExecutionStatus", Here(&ExecutionStatus)),
+    member("scheduleExpression", Here(&ScheduleExpression)),
+    member("timezone", Here(&ScheduleTimezone)),
+    member("destinationConfiguration", Here(&DestinationConfiguration)),
+    member("creationTime", Here(&Timestamp)),
+    member("lastUpdatedTime", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static ScheduledQuerySummaryList: Shape = Shape { name: "ScheduledQuerySummaryList", kind: Kind::List(Element::of(Here(&ScheduledQuerySummary))), ..DEFAULT };
+pub static Scope: Shape = Shape { name: "Scope", values: &["ALL"], ..DEFAULT };
+pub static SearchedLogStream: Shape = Shape { name: "SearchedLogStream", kind: Kind::Structure(&[
+    member("logStreamName", Here(&LogStreamName)),
+    member("searchedCompletely", Here(&LogStreamSearchedCompletely)),
+]), ..DEFAULT };
+pub static SearchedLogStreams: Shape = Shape { name: "SearchedLogStreams", kind: Kind::List(Element::of(Here(&SearchedLogStream))), ..DEFAULT };
+pub static SelectionCriteria: Shape = Shape { name: "SelectionCriteria", ..DEFAULT };
+pub static SequenceToken: Shape = Shape { name: "SequenceToken", min: Some(1.0), ..DEFAULT };
+pub static Service: Shape = Shape { name: "Service", min: Some(1.0), max: Some(255.0), pattern: Some(&PATTERN_21), ..DEFAULT };
+pub static ServiceQuotaExceededException: Shape = Shape { name: "ServiceQuotaExceededException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static ServiceUnavailableException: Shape = Shape { name: "ServiceUnavailableException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static SessionId: Shape = Shape { name: "SessionId", min: Some(0.0), max: Some(256.0), ..DEFAULT };
+pub static SessionStreamingException: Shape = Shape { name: "SessionStreamingException", kind: Kind::Structure(&[
+    member("message", Here(&Message)),
+]), ..DEFAULT };
+pub static SessionTimeoutException: Shape = Shape { name: "SessionTimeoutException", kind: Kind::Structure(&[
+    member("message", Here(&Message)),
+]), ..DEFAULT };
+pub static Source: Shape = Shape { name: "Source", min: Some(1.0), max: Some(128.0), ..DEFAULT };
+pub static SourceTimezone: Shape = Shape { name: "SourceTimezone", min: Some(1.0), ..DEFAULT };
+pub static SplitString: Shape = Shape { name: "SplitString", kind: Kind::Structure(&[
+    Member { required: true, ..member("entries", Here(&SplitStringEntries)) },
+]), ..DEFAULT };
+pub static SplitStringDelimiter: Shape = Shape { name: "SplitStringDelimiter", min: Some(1.0), max: Some(128.0), ..DEFAULT };
+pub static SplitStringEntries: Shape = Shape { name: "SplitStringEntries", kind: Kind::List(Element::of(Here(&SplitStringEntry))), min: Some(1.0), max: Some(10.0), ..DEFAULT };
+pub static SplitStringEntry: Shape = Shape { name: "SplitStringEntry", kind: Kind::Structure(&[
+    Member { required: true, ..member("source", Here(&Source)) },
+    Member { required: true, ..member("delimiter", Here(&SplitStringDelimiter)) },
+]), ..DEFAULT };
+pub static StandardUnit: Shape = Shape { name: "StandardUnit", values: &["Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Terabytes", "Bits", "Kilobits", "Megabits", "Gigabits", "Terabits", "Percent", "Count", "Bytes/Second", "Kilobytes/Second", "Megabytes/Second", "Gigabytes/Second", "Terabytes/Second", "Bits/Second", "Kilobits/Second", "Megabits/Second", "Gigabits/Second", "Terabits/Second", "Count/Second", "None"], ..DEFAULT };
+pub static StartFromHead: Shape = Shape { name: "StartFromHead", kind: Kind::Boolean, ..DEFAULT };
+pub static StartLiveTailLogGroupIdentifiers: Shape = Shape { name: "StartLiveTailLogGroupIdentifiers", kind: Kind::List(Element::of(Here(&LogGroupIdentifier))), min: Some(1.0), max: Some(10.0), ..DEFAULT };
+pub static StartLiveTailRequest: Shape = Shape { name: "StartLiveTailRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupIdentifiers", Here(&StartLiveTailLogGroupIdentifiers)) },
+    member("logStreamNames", Here(&InputLogStreamNames)),
+    member("logStreamNamePrefixes", Here(&InputLogStreamNames)),
+    member("logEventFilterPattern", Here(&FilterPattern)),
+]), ..DEFAULT };
+pub static StartLiveTailResponse: Shape = Shape { name: "StartLiveTailResponse", kind: Kind::Structure(&[
+    member("responseStream", Here(&StartLiveTailResponseStream)),
+]), ..DEFAULT };
+pub static StartLiveTailResponseStream: Shape = Shape { name: "StartLiveTailResponseStream", kind: Kind::Structure(&[
+    member("sessionStart", Here(&LiveTailSessionStart)),
+    member("sessionUpdate", Here(&LiveTailSessionUpdate)),
+    member("SessionTimeoutException", Here(&SessionTimeoutException)),
+    member("SessionStreamingException", Here(&SessionStreamingException)),
+]), event_stream: true, ..DEFAULT };
+pub static StartQueryRequest: Shape = Shape { name: "StartQueryRequest", kind: Kind::Structure(&[
+    member("queryLanguage", Here(&QueryLanguage)),
+    member("logGroupName", Here(&LogGroupName)),
+    member("logGroupNames", Here(&LogGroupNames)),
+    member("logGroupIdentifiers", Here(&LogGroupIdentifiers)),
+    Member { required: true, ..member("startTime", Here(&Timestamp)) },
+    Member { required: true, ..member("endTime", Here(&Timestamp)) },
+    Member { required: true, ..member("queryString", Here(&QueryString)) },
+    member("limit", Here(&EventsLimitStartQuery)),
+]), ..DEFAULT };
+pub static StartQueryResponse: Shape = Shape { name: "StartQueryResponse", kind: Kind::Structure(&[
+    member("queryId", Here(&QueryId)),
+]), ..DEFAULT };
+pub static StartTimeOffset: Shape = Shape { name: "StartTimeOffset", kind: Kind::Long, ..DEFAULT };
+pub static State: Shape = Shape { name: "State", values: &["Active", "Suppressed", "Baseline"], ..DEFAULT };
+pub static StatsValue: Shape = Shape { name: "StatsValue", kind: Kind::Double, ..DEFAULT };
+pub static StopQueryRequest: Shape = Shape { name: "StopQueryRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("queryId", Here(&QueryId)) },
+]), ..DEFAULT };
+pub static StopQueryResponse: Shape = Shape { name: "StopQueryResponse", kind: Kind::Structure(&[
+    member("success", Here(&Success)),
+]), ..DEFAULT };
+pub static StorageTier: Shape = Shape { name: "StorageTier", values: &["STANDARD", "INTELLIGENT_TIERING"], ..DEFAULT };
+pub static StoredBytes: Shape = Shape { name: "StoredBytes", kind: Kind::Long, min: Some(0.0), ..DEFAULT };
+pub static String: Shape = Shape { name: "String", ..DEFAULT };
+pub static SubscriptionFilter: Shape = Shape { name: "SubscriptionFilter", kind: Kind::Structure(&[
+    member("filterName", Here(&FilterName)),
+    member("logGroupName", Here(&LogGroupName)),
+    member("filterPattern", Here(&FilterPattern)),
+    member("destinationArn", Here(&DestinationArn)),
+    member("roleArn", Here(&RoleArn)),
+    member("distribution", Here(&Distribution)),
+    member("applyOnTransformedLogs", Here(&ApplyOnTransformedLogs)),
+    member("creationTime", Here(&Timestamp)),
+    member("fieldSelectionCriteria", Here(&FieldSelectionCriteria)),
+    member("emitSystemFields", Here(&EmitSystemFields)),
+]), ..DEFAULT };
+pub static SubscriptionFilters: Shape = Shape { name: "SubscriptionFilters", kind: Kind::List(Element::of(Here(&SubscriptionFilter))), ..DEFAULT };
+pub static SubstituteString: Shape = Shape { name: "SubstituteString", kind: Kind::Structure(&[
+    Member { required: true, ..member("entries", Here(&SubstituteStringEntries)) },
+]), ..DEFAULT };
+pub static SubstituteStringEntries: Shape = Shape { name: "SubstituteStringEntries", kind: Kind::List(Element::of(Here(&SubstituteStringEntry))), min: Some(1.0), max: Some(10.0), ..DEFAULT };
+pub static SubstituteStringEntry: Shape = Shape { name: "SubstituteStringEntry", kind: Kind::Structure(&[
+    Member { required: true, ..member("source", Here(&Source)) },
+    Member { required: true, ..member("from", Here(&FromKey)) },
+    Member { required: true, ..member("to", Here(&ToKey)) },
+]), ..DEFAULT };
+pub static Success: Shape = Shape { name: "Success", kind: Kind::Boolean, ..DEFAULT };
+pub static SuppressionPeriod: Shape = Shape { name: "SuppressionPeriod", kind: Kind::Structure(&[
+    member("value", Here(&Integer)),
+    member("suppressionUnit", Here(&SuppressionUnit)),
+]), ..DEFAULT };
+pub static SuppressionState: Shape = Shape { name: "SuppressionState", values: &["SUPPRESSED", "UNSUPPRESSED"], ..DEFAULT };
+pub static SuppressionType: Shape = Shape { name: "SuppressionType", values: &["LIMITED", "INFINITE"], ..DEFAULT };
+pub static SuppressionUnit: Shape = Shape { name: "SuppressionUnit", values: &["SECONDS", "MINUTES", "HOURS"], ..DEFAULT };
+pub static SyslogConfiguration: Shape = Shape { name: "SyslogConfiguration", kind: Kind::Structure(&[
+    member("logGroupArn", Here(&LogGroupArn)),
+    member("sourceType", Here(&SyslogSourceType)),
+    member("vpcEndpointId", Here(&VpcEndpointId)),
+    member("createdAt", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static SyslogConfigurations: Shape = Shape { name: "SyslogConfigurations", kind: Kind::List(Element::of(Here(&SyslogConfiguration))), ..DEFAULT };
+pub static SyslogSourceType: Shape = Shape { name: "SyslogSourceType", values: &["VPCE"], ..DEFAULT };
+pub static SystemField: Shape = Shape { name: "SystemField", ..DEFAULT };
+pub static TableBody: Shape = Shape { name: "TableBody", min: Some(1.0), max: Some(10485760.0), ..DEFAULT };
+pub static TableFields: Shape = Shape { name: "TableFields", kind: Kind::List(Element::of(Here(&String))), ..DEFAULT };
+pub static TagFilter: Shape = Shape { name: "TagFilter", kind: Kind::Structure(&[
+    Member { required: true, ..member("key", Here(&TagFilterKey)) },
+    member("values", Here(&TagFilterValues)),
+]), ..DEFAULT };
+pub static TagFilterKey: Shape = Shape { name: "TagFilterKey", min: Some(1.0), max: Some(128.0), pattern: Some(&PATTERN_22), ..DEFAULT };
+pub static TagFilterValue: Shape = Shape { name: "TagFilterValue", min: Some(0.0), max: Some(259.0), pattern: Some(&PATTERN_23), ..DEFAULT };
+pub static TagFilterValues: Shape = Shape { name: "TagFilterValues", kind: Kind::List(Element::of(Here(&TagFilterValue))), min: Some(0.0), max: Some(5.0), ..DEFAULT };
+pub static TagFilters: Shape = Shape { name: "TagFilters", kind: Kind::List(Element::of(Here(&TagFilter))), min: Some(1.0), max: Some(5.0), ..DEFAULT };
+pub static TagKey: Shape = Shape { name: "TagKey", min: Some(1.0), max: Some(128.0), pattern: Some(&PATTERN_22), ..DEFAULT };
+pub static TagKeyList: Shape = Shape { name: "TagKeyList", kind: Kind::List(Element::of(Here(&TagKey))), min: Some(0.0), max: Some(50.0), ..DEFAULT };
+pub static TagList: Shape = Shape { name: "TagList", kind: Kind::List(Element::of(Here(&TagKey))), min: Some(1.0), ..DEFAULT };
+pub static TagLogGroupRequest: Shape = Shape { name: "TagLogGroupRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupName", Here(&LogGroupName)) },
+    Member { required: true, ..member("tags", Here(&Tags)) },
+]), ..DEFAULT };
+pub static TagResourceRequest: Shape = Shape { name: "TagResourceRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("resourceArn", Here(&AmazonResourceName)) },
+    Member { required: true, ..member("tags", Here(&Tags)) },
+]), ..DEFAULT };
+pub static TagValue: Shape = Shape { name: "TagValue", max: Some(256.0), pattern: Some(&PATTERN_24), ..DEFAULT };
+pub static Tags: Shape = Shape { name: "Tags", kind: Kind::Map { key: Element::of(Here(&TagKey)), value: Element::of(Here(&TagValue)) }, min: Some(1.0), max: Some(50.0), ..DEFAULT };
+pub static Target: Shape = Shape { name: "Target", min: Some(1.0), max: Some(128.0), ..DEFAULT };
+pub static TargetArn: Shape = Shape { name: "TargetArn", min: Some(1.0), ..DEFAULT };
+pub static TargetFormat: Shape = Shape { name: "TargetFormat", min: Some(1.0), max: Some(64.0), ..DEFAULT };
+pub static TargetTimezone: Shape = Shape { name: "TargetTimezone", min: Some(1.0), ..DEFAULT };
+pub static TestEventMessages: Shape = Shape { name: "TestEventMessages", kind: Kind::List(Element::of(Here(&EventMessage))), min: Some(1.0), max: Some(50.0), ..DEFAULT };
+pub static TestMetricFilterRequest: Shape = Shape { name: "TestMetricFilterRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("filterPattern", Here(&FilterPattern)) },
+    Member { required: true, ..member("logEventMessages", Here(&TestEventMessages)) },
+]), ..DEFAULT };
+pub static TestMetricFilterResponse: Shape = Shape { name: "TestMetricFilterResponse", kind: Kind::Structure(&[
+    member("matches", Here(&MetricFilterMatches)),
+]), ..DEFAULT };
+pub static TestTransformerRequest: Shape = Shape { name: "TestTransformerRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("transformerConfig", Here(&Processors)) },
+    Member { required: true, ..member("logEventMessages", Here(&TestEventMessages)) },
+]), ..DEFAULT };
+pub static TestTransformerResponse: Shape = Shape { name: "TestTransformerResponse", kind: Kind::Structure(&[
+    member("transformedLogs", Here(&TransformedLogs)),
+]), ..DEFAULT };
+pub static ThrottlingException: Shape = Shape { name: "ThrottlingException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static Time: Shape = Shape { name: "Time", min: Some(1.0), ..DEFAULT };
+pub static Timestamp: Shape = Shape { name: "Timestamp", kind: Kind::Long, min: Some(0.0), ..DEFAULT };
+pub static ToKey: Shape = Shape { name: "ToKey", min: Some(1.0), max: Some(128.0), ..DEFAULT };
+pub static Token: Shape = Shape { name: "Token", ..DEFAULT };
+pub static TokenString: Shape = Shape { name: "TokenString", min: Some(1.0), ..DEFAULT };
+pub static TokenValue: Shape = Shape { name: "TokenValue", kind: Kind::Long, ..DEFAULT };
+pub static TooManyTagsException: Shape = Shape { name: "TooManyTagsException", kind: Kind::Structure(&[
+    member("message", Here(&Message)),
+    member("resourceName", Here(&AmazonResourceName)),
+]), ..DEFAULT };
+pub static TransformedEventMessage: Shape = Shape { name: "TransformedEventMessage", min: Some(1.0), ..DEFAULT };
+pub static TransformedLogRecord: Shape = Shape { name: "TransformedLogRecord", kind: Kind::Structure(&[
+    member("eventNumber", Here(&EventNumber)),
+    member("eventMessage", Here(&EventMessage)),
+    member("transformedEventMessage", Here(&TransformedEventMessage)),
+]), ..DEFAULT };
+pub static TransformedLogs: Shape = Shape { name: "TransformedLogs", kind: Kind::List(Element::of(Here(&TransformedLogRecord))), ..DEFAULT };
+pub static TriggerHistoryRecord: Shape = Shape { name: "TriggerHistoryRecord", kind: Kind::Structure(&[
+    member("queryId", Here(&QueryId)),
+    member("executionStatus", Here(&ExecutionStatus)),
+    member("triggeredTimestamp", Here(&Timestamp)),
+    member("errorMessage", Here(&String)),
+    member("destinations", Here(&ScheduledQueryDestinationList)),
+]), ..DEFAULT };
+pub static TriggerHistoryRecordList: Shape = Shape { name: "TriggerHistoryRecordList", kind: Kind::List(Element::of(Here(&TriggerHistoryRecord))), ..DEFAULT };
+pub static TrimString: Shape = Shape { name: "TrimString", kind: Kind::Structure(&[
+    Member { required: true, ..member("withKeys", Here(&TrimStringWithKeys)) },
+]), ..DEFAULT };
+pub static TrimStringWithKeys: Shape = Shape { name: "TrimStringWithKeys", kind: Kind::List(Element::of(Here(&WithKey))), min: Some(1.0), max: Some(10.0), ..DEFAULT };
+pub static Type: Shape = Shape { name: "Type", values: &["boolean", "integer", "double", "string"], ..DEFAULT };
+pub static TypeConverter: Shape = Shape { name: "TypeConverter", kind: Kind::Structure(&[
+    Member { required: true, ..member("entries", Here(&TypeConverterEntries)) },
+]), ..DEFAULT };
+pub static TypeConverterEntries: Shape = Shape { name: "TypeConverterEntries", kind: Kind::List(Element::of(Here(&TypeConverterEntry))), min: Some(1.0), max: Some(5.0), ..DEFAULT };
+pub static TypeConverterEntry: Shape = Shape { name: "TypeConverterEntry", kind: Kind::Structure(&[
+    Member { required: true, ..member("key", Here(&Key)) },
+    Member { required: true, ..member("type", Here(&Type)) },
+]), ..DEFAULT };
+pub static Unmask: Shape = Shape { name: "Unmask", kind: Kind::Boolean, ..DEFAULT };
+pub static UnrecognizedClientException: Shape = Shape { name: "UnrecognizedClientException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static UntagLogGroupRequest: Shape = Shape { name: "UntagLogGroupRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("logGroupName", Here(&LogGroupName)) },
+    Member { required: true, ..member("tags", Here(&TagList)) },
+]), ..DEFAULT };
+pub static UntagResourceRequest: Shape = Shape { name: "UntagResourceRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("resourceArn", Here(&AmazonResourceName)) },
+    Member { required: true, ..member("tagKeys", Here(&TagKeyList)) },
+]), ..DEFAULT };
+pub static UpdateAnomalyRequest: Shape = Shape { name: "UpdateAnomalyRequest", kind: Kind::Structure(&[
+    member("anomalyId", Here(&AnomalyId)),
+    member("patternId", Here(&PatternId)),
+    Member { required: true, ..member("anomalyDetectorArn", Here(&AnomalyDetectorArn)) },
+    member("suppressionType", Here(&SuppressionType)),
+    member("suppressionPeriod", Here(&SuppressionPeriod)),
+    member("baseline", Here(&Baseline)),
+]), ..DEFAULT };
+pub static UpdateDeliveryConfigurationRequest: Shape = Shape { name: "UpdateDeliveryConfigurationRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("id", Here(&DeliveryId)) },
+    member("recordFields", Here(&RecordFields)),
+    member("fieldDelimiter", Here(&FieldDelimiter)),
+    member("s3DeliveryConfiguration", Here(&S3DeliveryConfiguration)),
+]), ..DEFAULT };
+pub static UpdateDeliveryConfigurationResponse: Shape = Shape { name: "UpdateDeliveryConfigurationResponse", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static UpdateLogAnomalyDetectorRequest: Shape = Shape { name: "UpdateLogAnomalyDetectorRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("anomalyDetectorArn", Here(&AnomalyDetectorArn)) },
+    member("evaluationFrequency", Here(&EvaluationFrequency)),
+    member("filterPattern", Here(&FilterPattern)),
+    member("anomalyVisibilityTime", Here(&AnomalyVisibilityTime)),
+    Member { required: true, ..member("enabled", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static UpdateLookupTableRequest: Shape = Shape { name: "UpdateLookupTableRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("lookupTableArn", Here(&Arn)) },
+    member("description", Here(&LookupTableDescription)),
+    member("tableBody", Here(&TableBody)),
+    member("queryId", Here(&QueryId)),
+    member("kmsKeyId", Here(&KmsKeyId)),
+]), ..DEFAULT };
+pub static UpdateLookupTableResponse: Shape = Shape { name: "UpdateLookupTableResponse", kind: Kind::Structure(&[
+    member("lookupTableArn", Here(&Arn)),
+    member("lastUpdatedTime", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static UpdateScheduledQueryRequest: Shape = Shape { name: "UpdateScheduledQueryRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("identifier", Here(&ScheduledQueryIdentifier)) },
+    member("description", Here(&ScheduledQueryDescription)),
+    Member { required: true, ..member("queryLanguage", Here(&QueryLanguage)) },
+    Member { required: true, ..member("queryString", Here(&QueryString)) },
+    member("logGroupIdentifiers", Here(&ScheduledQueryLogGroupIdentifiers)),
+    Member { required: true, ..member("scheduleExpression", Here(&ScheduleExpression)) },
+    member("timezone", Here(&ScheduleTimezone)),
+    member("startTimeOffset", Here(&StartTimeOffset)),
+    member("endTimeOffset", Here(&EndTimeOffset)),
+    member("destinationConfiguration", Here(&DestinationConfiguration)),
+    member("scheduleStartTime", Here(&Timestamp)),
+    member("scheduleEndTime", Here(&Timestamp)),
+    Member { required: true, ..member("executionRoleArn", Here(&RoleArn)) },
+    member("state", Here(&ScheduledQueryState)),
+]), ..DEFAULT };
+pub static UpdateScheduledQueryResponse: Shape = Shape { name: "UpdateScheduledQueryResponse", kind: Kind::Structure(&[
+    member("scheduledQueryArn", Here(&Arn)),
+    member("name", Here(&ScheduledQueryName)),
+    member("description", Here(&ScheduledQueryDescription)),
+    member("queryLanguage", Here(&QueryLanguage)),
+    member("queryString", Here(&QueryString)),
+    member("logGroupIdentifiers", Here(&ScheduledQueryLogGroupIdentifiers)),
+    member("scheduleExpression", Here(&ScheduleExpression)),
+    member("timezone", Here(&ScheduleTimezone)),
+    member("startTimeOffset", Here(&StartTimeOffset)),
+    member("endTimeOffset", Here(&EndTimeOffset)),
+    member("destinationConfiguration", Here(&DestinationConfiguration)),
+    member("state", Here(&ScheduledQueryState)),
+    member("scheduleType", Here(&ScheduleType)),
+    member("lastTriggeredTime", Here(&Timestamp)),
+    member("lastExecutionStatus", Here(&ExecutionStatus)),
+    member("scheduleStartTime", Here(&Timestamp)),
+    member("scheduleEndTime", Here(&Timestamp)),
+    member("executionRoleArn", Here(&RoleArn)),
+    member("creationTime", Here(&Timestamp)),
+    member("lastUpdatedTime", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static UpperCaseString: Shape = Shape { name: "UpperCaseString", kind: Kind::Structure(&[
+    Member { required: true, ..member("withKeys", Here(&UpperCaseStringWithKeys)) },
+]), ..DEFAULT };
+pub static UpperCaseStringWithKeys: Shape = Shape { name: "UpperCaseStringWithKeys", kind: Kind::List(Element::of(Here(&WithKey))), min: Some(1.0), max: Some(10.0), ..DEFAULT };
+pub static UserIdentity: Shape = Shape { name: "UserIdentity", min: Some(1.0), max: Some(2048.0), ..DEFAULT };
+pub static ValidationException: Shape = Shape { name: "ValidationException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static Value: Shape = Shape { name: "Value", ..DEFAULT };
+pub static ValueKey: Shape = Shape { name: "ValueKey", min: Some(1.0), max: Some(128.0), ..DEFAULT };
+pub static VpcEndpointId: Shape = Shape { name: "VpcEndpointId", pattern: Some(&PATTERN_25), ..DEFAULT };
+pub static WithKey: Shape = Shape { name: "WithKey", min: Some(1.0), ..DEFAULT };
+pub static ERROR_AccessDeniedException: ErrorShape = ErrorShape { name: "AccessDeniedException", code: "AccessDeniedException", status: 400, fault: Fault::Client, shape: Here(&AccessDeniedException) };
+pub static ERROR_ConflictException: ErrorShape = ErrorShape { name: "ConflictException", code: "ConflictException", status: 400, fault: Fault::Client, shape: Here(&ConflictException) };
+pub static ERROR_DataAlreadyAcceptedException: ErrorShape = ErrorShape { name: "DataAlreadyAcceptedException", code: "DataAlreadyAcceptedException", status: 400, fault: Fault::Client, shape: Here(&DataAlreadyAcceptedException) };
+pub static ERROR_InternalServerException: ErrorShape = ErrorShape { name: "InternalServerException", code: "InternalServerException", status: 500, fault: Fault::Server, shape: Here(&InternalServerException) };
+pub static ERROR_InvalidOperationException: ErrorShape = ErrorShape { name: "InvalidOperationException", code: "InvalidOperationException", status: 400, fault: Fault::Client, shape: Here(&InvalidOperationException) };
+pub static ERROR_InvalidParameterException: ErrorShape = ErrorShape { name: "InvalidParameterException", code: "InvalidParameterException", status: 400, fault: Fault::Client, shape: Here(&InvalidParameterException) };
+pub static ERROR_InvalidSequenceTokenException: ErrorShape = ErrorShape { name: "InvalidSequenceTokenException", code: "InvalidSequenceTokenException", status: 400, fault: Fault::Client, shape: Here(&InvalidSequenceTokenException) };
+pub static ERROR_LimitExceededException: ErrorShape = ErrorShape { name: "LimitExceededException", code: "LimitExceededException", status: 400, fault: Fault::Client, shape: Here(&LimitExceededException) };
+pub static ERROR_MalformedQueryException: ErrorShape = ErrorShape { name: "MalformedQueryException", code: "MalformedQueryException", status: 400, fault: Fault::Client, shape: Here(&MalformedQueryException) };
+pub static ERROR_OperationAbortedException: ErrorShape = ErrorShape { name: "OperationAbortedException", code: "OperationAbortedException", status: 400, fault: Fault::Client, shape: Here(&OperationAbortedException) };
+pub static ERROR_ResourceAlreadyExistsException: ErrorShape = ErrorShape { name: "ResourceAlreadyExistsException", code: "ResourceAlreadyExistsException", status: 400, fault: Fault::Client, shape: Here(&ResourceAlreadyExistsException) };
+pub static ERROR_ResourceNotFoundException: ErrorShape = ErrorShape { name: "ResourceNotFoundException", code: "ResourceNotFoundException", status: 400, fault: Fault::Client, shape: Here(&ResourceNotFoundException) };
+pub static ERROR_ServiceQuotaExceededException: ErrorShape = ErrorShape { name: "ServiceQuotaExceededException", code: "ServiceQuotaExceededException", status: 400, fault: Fault::Client, shape: Here(&ServiceQuotaExceededException) };
+pub static ERROR_ServiceUnavailableException: ErrorShape = ErrorShape { name: "ServiceUnavailableException", code: "ServiceUnavailableException", status: 500, fault: Fault::Server, shape: Here(&ServiceUnavailableException) };
+pub static ERROR_ThrottlingException: ErrorShape = ErrorShape { name: "ThrottlingException", code: "ThrottlingException", status: 400, fault: Fault::Client, shape: Here(&ThrottlingException) };
+pub static ERROR_TooManyTagsException: ErrorShape = ErrorShape { name: "TooManyTagsException", code: "TooManyTagsException", status: 400, fault: Fault::Client, shape: Here(&TooManyTagsException) };
+pub static ERROR_UnrecognizedClientException: ErrorShape = ErrorShape { name: "UnrecognizedClientException", code: "UnrecognizedClientException", status: 400, fault: Fault::Client, shape: Here(&UnrecognizedClientException) };
+pub static ERROR_ValidationException: ErrorShape = ErrorShape { name: "ValidationException", code: "ValidationException", status: 400, fault: Fault::Client, shape: Here(&ValidationException) };
+static PATTERN_11: Pattern = Pattern::new("(\\^?[\\.\\-_\\/#A-Za-z0-9]{3,24})(\\|\\^?[\\.\\-_\\/#A-Za-z0-9]{3,24}){0,4}");
 static PATTERN_9: Pattern = Pattern::new("[\\-a-zA-Z0-9]+");
 static PATTERN_10: Pattern = Pattern::new("[\\.\\-_/#A-Za-z0-9]*");
 static PATTERN_8: Pattern = Pattern::new("[\\.\\-_/#A-Za-z0-9]+");

@@ -2,9388 +2,1732 @@
 
 //! The structures of the operations we take.
 
-use super::shapes;
 use bytes::Bytes;
 use neargate_base::Timestamp;
-use neargate_wire::schema::Shape;
-use neargate_wire::structure::{Fields, Structure, must, put, put_boxed};
-use neargate_wire::value::{Document, Value};
+use neargate_wire::structures;
+use neargate_wire::value::Document;
 use std::collections::BTreeMap;
 
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AccountPolicy {
-    pub policy_name: Option<String>,
-    pub policy_document: Option<String>,
-    pub last_updated_time: Option<i64>,
-    pub policy_type: Option<String>,
-    pub scope: Option<String>,
-    pub selection_criteria: Option<String>,
-    pub account_id: Option<String>,
-}
-
-impl Structure for AccountPolicy {
-    const SHAPE: &'static Shape = &shapes::AccountPolicy;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.policy_name, value),
-            1 => put(&mut self.policy_document, value),
-            2 => put(&mut self.last_updated_time, value),
-            3 => put(&mut self.policy_type, value),
-            4 => put(&mut self.scope, value),
-            5 => put(&mut self.selection_criteria, value),
-            6 => put(&mut self.account_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.policy_name);
-        fields.opt(1, &self.policy_document);
-        fields.opt(2, &self.last_updated_time);
-        fields.opt(3, &self.policy_type);
-        fields.opt(4, &self.scope);
-        fields.opt(5, &self.selection_criteria);
-        fields.opt(6, &self.account_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AddKeyEntry {
-    pub key: String,
-    pub value: String,
-    pub overwrite_if_exists: Option<bool>,
-}
-
-impl Structure for AddKeyEntry {
-    const SHAPE: &'static Shape = &shapes::AddKeyEntry;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.key, value),
-            1 => must(&mut self.value, value),
-            2 => put(&mut self.overwrite_if_exists, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.key);
-        fields.req(1, &self.value);
-        fields.opt(2, &self.overwrite_if_exists);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AddKeys {
-    pub entries: Vec<AddKeyEntry>,
-}
-
-impl Structure for AddKeys {
-    const SHAPE: &'static Shape = &shapes::AddKeys;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.entries, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.entries);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AggregateLogGroupSummary {
-    pub log_group_count: Option<i32>,
-    pub grouping_identifiers: Option<Vec<GroupingIdentifier>>,
-}
-
-impl Structure for AggregateLogGroupSummary {
-    const SHAPE: &'static Shape = &shapes::AggregateLogGroupSummary;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_count, value),
-            1 => put(&mut self.grouping_identifiers, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.log_group_count);
-        fields.opt(1, &self.grouping_identifiers);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Anomaly {
-    pub anomaly_id: Option<String>,
-    pub pattern_id: Option<String>,
-    pub anomaly_detector_arn: Option<String>,
-    pub pattern_string: Option<String>,
-    pub pattern_regex: Option<String>,
-    pub priority: Option<String>,
-    pub first_seen: Option<i64>,
-    pub last_seen: Option<i64>,
-    pub description: Option<String>,
-    pub active: Option<bool>,
-    pub state: Option<String>,
-    pub histogram: Option<BTreeMap<String, i64>>,
-    pub log_samples: Option<Vec<LogEvent>>,
-    pub pattern_tokens: Option<Vec<PatternToken>>,
-    pub log_group_arn_list: Option<Vec<String>>,
-    pub suppressed: Option<bool>,
-    pub suppressed_date: Option<i64>,
-    pub suppressed_until: Option<i64>,
-    pub is_pattern_level_suppression: Option<bool>,
-}
-
-impl Structure for Anomaly {
-    const SHAPE: &'static Shape = &shapes::Anomaly;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.anomaly_id, value),
-            1 => put(&mut self.pattern_id, value),
-            2 => put(&mut self.anomaly_detector_arn, value),
-            3 => put(&mut self.pattern_string, value),
-            4 => put(&mut self.pattern_regex, value),
-            5 => put(&mut self.priority, value),
-            6 => put(&mut self.first_seen, value),
-            7 => put(&mut self.last_seen, value),
-            8 => put(&mut self.description, value),
-            9 => put(&mut self.active, value),
-            10 => put(&mut self.state, value),
-            11 => put(&mut self.histogram, value),
-            12 => put(&mut self.log_samples, value),
-            13 => put(&mut self.pattern_tokens, value),
-            14 => put(&mut self.log_group_arn_list, value),
-            15 => put(&mut self.suppressed, value),
-            16 => put(&mut self.suppressed_date, value),
-            17 => put(&mut self.suppressed_until, value),
-            18 => put(&mut self.is_pattern_level_suppression, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(19);
-        fields.opt(0, &self.anomaly_id);
-        fields.opt(1, &self.pattern_id);
-        fields.opt(2, &self.anomaly_detector_arn);
-        fields.opt(3, &self.pattern_string);
-        fields.opt(4, &self.pattern_regex);
-        fields.opt(5, &self.priority);
-        fields.opt(6, &self.first_seen);
-        fields.opt(7, &self.last_seen);
-        fields.opt(8, &self.description);
-        fields.opt(9, &self.active);
-        fields.opt(10, &self.state);
-        fields.opt(11, &self.histogram);
-        fields.opt(12, &self.log_samples);
-        fields.opt(13, &self.pattern_tokens);
-        fields.opt(14, &self.log_group_arn_list);
-        fields.opt(15, &self.suppressed);
-        fields.opt(16, &self.suppressed_date);
-        fields.opt(17, &self.suppressed_until);
-        fields.opt(18, &self.is_pattern_level_suppression);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AnomalyDetector {
-    pub anomaly_detector_arn: Option<String>,
-    pub detector_name: Option<String>,
-    pub log_group_arn_list: Option<Vec<String>>,
-    pub evaluation_frequency: Option<String>,
-    pub filter_pattern: Option<String>,
-    pub anomaly_detector_status: Option<String>,
-    pub kms_key_id: Option<String>,
-    pub creation_time_stamp: Option<i64>,
-    pub last_modified_time_stamp: Option<i64>,
-    pub anomaly_visibility_time: Option<i64>,
-}
-
-impl Structure for AnomalyDetector {
-    const SHAPE: &'static Shape = &shapes::AnomalyDetector;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.anomaly_detector_arn, value),
-            1 => put(&mut self.detector_name, value),
-            2 => put(&mut self.log_group_arn_list, value),
-            3 => put(&mut self.evaluation_frequency, value),
-            4 => put(&mut self.filter_pattern, value),
-            5 => put(&mut self.anomaly_detector_status, value),
-            6 => put(&mut self.kms_key_id, value),
-            7 => put(&mut self.creation_time_stamp, value),
-            8 => put(&mut self.last_modified_time_stamp, value),
-            9 => put(&mut self.anomaly_visibility_time, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(10);
-        fields.opt(0, &self.anomaly_detector_arn);
-        fields.opt(1, &self.detector_name);
-        fields.opt(2, &self.log_group_arn_list);
-        fields.opt(3, &self.evaluation_frequency);
-        fields.opt(4, &self.filter_pattern);
-        fields.opt(5, &self.anomaly_detector_status);
-        fields.opt(6, &self.kms_key_id);
-        fields.opt(7, &self.creation_time_stamp);
-        fields.opt(8, &self.last_modified_time_stamp);
-        fields.opt(9, &self.anomaly_visibility_time);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AssociateKmsKeyInput {
-    pub log_group_name: Option<String>,
-    pub kms_key_id: String,
-    pub resource_identifier: Option<String>,
-}
-
-impl Structure for AssociateKmsKeyInput {
-    const SHAPE: &'static Shape = &shapes::AssociateKmsKeyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_name, value),
-            1 => must(&mut self.kms_key_id, value),
-            2 => put(&mut self.resource_identifier, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.log_group_name);
-        fields.req(1, &self.kms_key_id);
-        fields.opt(2, &self.resource_identifier);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AssociateSourceToS3TableIntegrationInput {
-    pub integration_arn: String,
-    pub data_source: DataSource,
-}
-
-impl Structure for AssociateSourceToS3TableIntegrationInput {
-    const SHAPE: &'static Shape = &shapes::AssociateSourceToS3TableIntegrationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.integration_arn, value),
-            1 => must(&mut self.data_source, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.integration_arn);
-        fields.req(1, &self.data_source);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AssociateSourceToS3TableIntegrationOutput {
-    pub identifier: Option<String>,
-}
-
-impl Structure for AssociateSourceToS3TableIntegrationOutput {
-    const SHAPE: &'static Shape = &shapes::AssociateSourceToS3TableIntegrationResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.identifier, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.identifier);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CSV {
-    pub quote_character: Option<String>,
-    pub delimiter: Option<String>,
-    pub columns: Option<Vec<String>>,
-    pub source: Option<String>,
-    pub destination: Option<String>,
-}
-
-impl Structure for CSV {
-    const SHAPE: &'static Shape = &shapes::CSV;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.quote_character, value),
-            1 => put(&mut self.delimiter, value),
-            2 => put(&mut self.columns, value),
-            3 => put(&mut self.source, value),
-            4 => put(&mut self.destination, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.quote_character);
-        fields.opt(1, &self.delimiter);
-        fields.opt(2, &self.columns);
-        fields.opt(3, &self.source);
-        fields.opt(4, &self.destination);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CancelExportTaskInput {
-    pub task_id: String,
-}
-
-impl Structure for CancelExportTaskInput {
-    const SHAPE: &'static Shape = &shapes::CancelExportTaskRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.task_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.task_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CancelImportTaskInput {
-    pub import_id: String,
-}
-
-impl Structure for CancelImportTaskInput {
-    const SHAPE: &'static Shape = &shapes::CancelImportTaskRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.import_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.import_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CancelImportTaskOutput {
-    pub import_id: Option<String>,
-    pub import_statistics: Option<ImportStatistics>,
-    pub import_status: Option<String>,
-    pub creation_time: Option<i64>,
-    pub last_updated_time: Option<i64>,
-}
-
-impl Structure for CancelImportTaskOutput {
-    const SHAPE: &'static Shape = &shapes::CancelImportTaskResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.import_id, value),
-            1 => put(&mut self.import_statistics, value),
-            2 => put(&mut self.import_status, value),
-            3 => put(&mut self.creation_time, value),
-            4 => put(&mut self.last_updated_time, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.import_id);
-        fields.opt(1, &self.import_statistics);
-        fields.opt(2, &self.import_status);
-        fields.opt(3, &self.creation_time);
-        fields.opt(4, &self.last_updated_time);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ConfigurationTemplate {
-    pub service: Option<String>,
-    pub log_type: Option<String>,
-    pub resource_type: Option<String>,
-    pub delivery_destination_type: Option<String>,
-    pub default_delivery_config_values: Option<ConfigurationTemplateDeliveryConfigValues>,
-    pub allowed_fields: Option<Vec<RecordField>>,
-    pub allowed_output_formats: Option<Vec<String>>,
-    pub allowed_action_for_allow_vended_logs_delivery_for_resource: Option<String>,
-    pub allowed_field_delimiters: Option<Vec<String>>,
-    pub allowed_suffix_path_fields: Option<Vec<String>>,
-    pub delivery_source_configuration: Option<Vec<DeliverySourceConfigurationSchema>>,
-    pub s3_tables_integration: Option<S3TablesIntegration>,
-}
-
-impl Structure for ConfigurationTemplate {
-    const SHAPE: &'static Shape = &shapes::ConfigurationTemplate;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service, value),
-            1 => put(&mut self.log_type, value),
-            2 => put(&mut self.resource_type, value),
-            3 => put(&mut self.delivery_destination_type, value),
-            4 => put(&mut self.default_delivery_config_values, value),
-            5 => put(&mut self.allowed_fields, value),
-            6 => put(&mut self.allowed_output_formats, value),
-            7 => put(
-                &mut self.allowed_action_for_allow_vended_logs_delivery_for_resource,
-                value,
-            ),
-            8 => put(&mut self.allowed_field_delimiters, value),
-            9 => put(&mut self.allowed_suffix_path_fields, value),
-            10 => put(&mut self.delivery_source_configuration, value),
-            11 => put(&mut self.s3_tables_integration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(12);
-        fields.opt(0, &self.service);
-        fields.opt(1, &self.log_type);
-        fields.opt(2, &self.resource_type);
-        fields.opt(3, &self.delivery_destination_type);
-        fields.opt(4, &self.default_delivery_config_values);
-        fields.opt(5, &self.allowed_fields);
-        fields.opt(6, &self.allowed_output_formats);
-        fields.opt(
-            7,
-            &self.allowed_action_for_allow_vended_logs_delivery_for_resource,
-        );
-        fields.opt(8, &self.allowed_field_delimiters);
-        fields.opt(9, &self.allowed_suffix_path_fields);
-        fields.opt(10, &self.delivery_source_configuration);
-        fields.opt(11, &self.s3_tables_integration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ConfigurationTemplateDeliveryConfigValues {
-    pub record_fields: Option<Vec<String>>,
-    pub field_delimiter: Option<String>,
-    pub s3_delivery_configuration: Option<S3DeliveryConfiguration>,
-}
-
-impl Structure for ConfigurationTemplateDeliveryConfigValues {
-    const SHAPE: &'static Shape = &shapes::ConfigurationTemplateDeliveryConfigValues;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.record_fields, value),
-            1 => put(&mut self.field_delimiter, value),
-            2 => put(&mut self.s3_delivery_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.record_fields);
-        fields.opt(1, &self.field_delimiter);
-        fields.opt(2, &self.s3_delivery_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CopyValue {
-    pub entries: Vec<CopyValueEntry>,
-}
-
-impl Structure for CopyValue {
-    const SHAPE: &'static Shape = &shapes::CopyValue;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.entries, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.entries);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CopyValueEntry {
-    pub source: String,
-    pub target: String,
-    pub overwrite_if_exists: Option<bool>,
-}
-
-impl Structure for CopyValueEntry {
-    const SHAPE: &'static Shape = &shapes::CopyValueEntry;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.source, value),
-            1 => must(&mut self.target, value),
-            2 => put(&mut self.overwrite_if_exists, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.source);
-        fields.req(1, &self.target);
-        fields.opt(2, &self.overwrite_if_exists);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateDeliveryInput {
-    pub delivery_source_name: String,
-    pub delivery_destination_arn: String,
-    pub record_fields: Option<Vec<String>>,
-    pub field_delimiter: Option<String>,
-    pub s3_delivery_configuration: Option<S3DeliveryConfiguration>,
-    pub tags: Option<BTreeMap<String, String>>,
-}
-
-impl Structure for CreateDeliveryInput {
-    const SHAPE: &'static Shape = &shapes::CreateDeliveryRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.delivery_source_name, value),
-            1 => must(&mut self.delivery_destination_arn, value),
-            2 => put(&mut self.record_fields, value),
-            3 => put(&mut self.field_delimiter, value),
-            4 => put(&mut self.s3_delivery_configuration, value),
-            5 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.req(0, &self.delivery_source_name);
-        fields.req(1, &self.delivery_destination_arn);
-        fields.opt(2, &self.record_fields);
-        fields.opt(3, &self.field_delimiter);
-        fields.opt(4, &self.s3_delivery_configuration);
-        fields.opt(5, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateDeliveryOutput {
-    pub delivery: Option<Delivery>,
-}
-
-impl Structure for CreateDeliveryOutput {
-    const SHAPE: &'static Shape = &shapes::CreateDeliveryResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.delivery, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.delivery);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateExportTaskInput {
-    pub task_name: Option<String>,
-    pub log_group_name: String,
-    pub log_stream_name_prefix: Option<String>,
-    pub from: i64,
-    pub to: i64,
-    pub destination: String,
-    pub destination_prefix: Option<String>,
-}
-
-impl Structure for CreateExportTaskInput {
-    const SHAPE: &'static Shape = &shapes::CreateExportTaskRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.task_name, value),
-            1 => must(&mut self.log_group_name, value),
-            2 => put(&mut self.log_stream_name_prefix, value),
-            3 => must(&mut self.from, value),
-            4 => must(&mut self.to, value),
-            5 => must(&mut self.destination, value),
-            6 => put(&mut self.destination_prefix, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.task_name);
-        fields.req(1, &self.log_group_name);
-        fields.opt(2, &self.log_stream_name_prefix);
-        fields.req(3, &self.from);
-        fields.req(4, &self.to);
-        fields.req(5, &self.destination);
-        fields.opt(6, &self.destination_prefix);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateExportTaskOutput {
-    pub task_id: Option<String>,
-}
-
-impl Structure for CreateExportTaskOutput {
-    const SHAPE: &'static Shape = &shapes::CreateExportTaskResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.task_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.task_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateImportTaskInput {
-    pub import_source_arn: String,
-    pub import_role_arn: String,
-    pub import_filter: Option<ImportFilter>,
-}
-
-impl Structure for CreateImportTaskInput {
-    const SHAPE: &'static Shape = &shapes::CreateImportTaskRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.import_source_arn, value),
-            1 => must(&mut self.import_role_arn, value),
-            2 => put(&mut self.import_filter, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.import_source_arn);
-        fields.req(1, &self.import_role_arn);
-        fields.opt(2, &self.import_filter);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateImportTaskOutput {
-    pub import_id: Option<String>,
-    pub import_destination_arn: Option<String>,
-    pub creation_time: Option<i64>,
-}
-
-impl Structure for CreateImportTaskOutput {
-    const SHAPE: &'static Shape = &shapes::CreateImportTaskResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.import_id, value),
-            1 => put(&mut self.import_destination_arn, value),
-            2 => put(&mut self.creation_time, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.import_id);
-        fields.opt(1, &self.import_destination_arn);
-        fields.opt(2, &self.creation_time);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateLogAnomalyDetectorInput {
-    pub log_group_arn_list: Vec<String>,
-    pub detector_name: Option<String>,
-    pub evaluation_frequency: Option<String>,
-    pub filter_pattern: Option<String>,
-    pub kms_key_id: Option<String>,
-    pub anomaly_visibility_time: Option<i64>,
-    pub tags: Option<BTreeMap<String, String>>,
-}
-
-impl Structure for CreateLogAnomalyDetectorInput {
-    const SHAPE: &'static Shape = &shapes::CreateLogAnomalyDetectorRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_arn_list, value),
-            1 => put(&mut self.detector_name, value),
-            2 => put(&mut self.evaluation_frequency, value),
-            3 => put(&mut self.filter_pattern, value),
-            4 => put(&mut self.kms_key_id, value),
-            5 => put(&mut self.anomaly_visibility_time, value),
-            6 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.req(0, &self.log_group_arn_list);
-        fields.opt(1, &self.detector_name);
-        fields.opt(2, &self.evaluation_frequency);
-        fields.opt(3, &self.filter_pattern);
-        fields.opt(4, &self.kms_key_id);
-        fields.opt(5, &self.anomaly_visibility_time);
-        fields.opt(6, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateLogAnomalyDetectorOutput {
-    pub anomaly_detector_arn: Option<String>,
-}
-
-impl Structure for CreateLogAnomalyDetectorOutput {
-    const SHAPE: &'static Shape = &shapes::CreateLogAnomalyDetectorResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.anomaly_detector_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.anomaly_detector_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateLogGroupInput {
-    pub log_group_name: String,
-    pub kms_key_id: Option<String>,
-    pub tags: Option<BTreeMap<String, String>>,
-    pub log_group_class: Option<String>,
-    pub deletion_protection_enabled: Option<bool>,
-}
-
-impl Structure for CreateLogGroupInput {
-    const SHAPE: &'static Shape = &shapes::CreateLogGroupRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_name, value),
-            1 => put(&mut self.kms_key_id, value),
-            2 => put(&mut self.tags, value),
-            3 => put(&mut self.log_group_class, value),
-            4 => put(&mut self.deletion_protection_enabled, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.req(0, &self.log_group_name);
-        fields.opt(1, &self.kms_key_id);
-        fields.opt(2, &self.tags);
-        fields.opt(3, &self.log_group_class);
-        fields.opt(4, &self.deletion_protection_enabled);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateLogStreamInput {
-    pub log_group_name: String,
-    pub log_stream_name: String,
-}
-
-impl Structure for CreateLogStreamInput {
-    const SHAPE: &'static Shape = &shapes::CreateLogStreamRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_name, value),
-            1 => must(&mut self.log_stream_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.log_group_name);
-        fields.req(1, &self.log_stream_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateLookupTableInput {
-    pub lookup_table_name: String,
-    pub description: Option<String>,
-    pub table_body: Option<String>,
-    pub query_id: Option<String>,
-    pub kms_key_id: Option<String>,
-    pub tags: Option<BTreeMap<String, String>>,
-}
-
-impl Structure for CreateLookupTableInput {
-    const SHAPE: &'static Shape = &shapes::CreateLookupTableRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.lookup_table_name, value),
-            1 => put(&mut self.description, value),
-            2 => put(&mut self.table_body, value),
-            3 => put(&mut self.query_id, value),
-            4 => put(&mut self.kms_key_id, value),
-            5 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.req(0, &self.lookup_table_name);
-        fields.opt(1, &self.description);
-        fields.opt(2, &self.table_body);
-        fields.opt(3, &self.query_id);
-        fields.opt(4, &self.kms_key_id);
-        fields.opt(5, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateLookupTableOutput {
-    pub lookup_table_arn: Option<String>,
-    pub created_at: Option<i64>,
-}
-
-impl Structure for CreateLookupTableOutput {
-    const SHAPE: &'static Shape = &shapes::CreateLookupTableResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.lookup_table_arn, value),
-            1 => put(&mut self.created_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.lookup_table_arn);
-        fields.opt(1, &self.created_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateScheduledQueryInput {
-    pub name: String,
-    pub description: Option<String>,
-    pub query_language: String,
-    pub query_string: String,
-    pub log_group_identifiers: Option<Vec<String>>,
-    pub schedule_expression: String,
-    pub timezone: Option<String>,
-    pub start_time_offset: Option<i64>,
-    pub end_time_offset: Option<i64>,
-    pub destination_configuration: Option<DestinationConfiguration>,
-    pub schedule_start_time: Option<i64>,
-    pub schedule_end_time: Option<i64>,
-    pub execution_role_arn: String,
-    pub state: Option<String>,
-    pub tags: Option<BTreeMap<String, String>>,
-}
-
-impl Structure for CreateScheduledQueryInput {
-    const SHAPE: &'static Shape = &shapes::CreateScheduledQueryRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => put(&mut self.description, value),
-            2 => must(&mut self.query_language, value),
-            3 => must(&mut self.query_string, value),
-            4 => put(&mut self.log_group_identifiers, value),
-            5 => must(&mut self.schedule_expression, value),
-            6 => put(&mut self.timezone, value),
-            7 => put(&mut self.start_time_offset, value),
-            8 => put(&mut self.end_time_offset, value),
-            9 => put(&mut self.destination_configuration, value),
-            10 => put(&mut self.schedule_start_time, value),
-            11 => put(&mut self.schedule_end_time, value),
-            12 => must(&mut self.execution_role_arn, value),
-            13 => put(&mut self.state, value),
-            14 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(15);
-        fields.req(0, &self.name);
-        fields.opt(1, &self.description);
-        fields.req(2, &self.query_language);
-        fields.req(3, &self.query_string);
-        fields.opt(4, &self.log_group_identifiers);
-        fields.req(5, &self.schedule_expression);
-        fields.opt(6, &self.timezone);
-        fields.opt(7, &self.start_time_offset);
-        fields.opt(8, &self.end_time_offset);
-        fields.opt(9, &self.destination_configuration);
-        fields.opt(10, &self.schedule_start_time);
-        fields.opt(11, &self.schedule_end_time);
-        fields.req(12, &self.execution_role_arn);
-        fields.opt(13, &self.state);
-        fields.opt(14, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CreateScheduledQueryOutput {
-    pub scheduled_query_arn: Option<String>,
-    pub state: Option<String>,
-}
-
-impl Structure for CreateScheduledQueryOutput {
-    const SHAPE: &'static Shape = &shapes::CreateScheduledQueryResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.scheduled_query_arn, value),
-            1 => put(&mut self.state, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.scheduled_query_arn);
-        fields.opt(1, &self.state);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DataSource {
-    pub name: String,
-    pub r#type: Option<String>,
-}
-
-impl Structure for DataSource {
-    const SHAPE: &'static Shape = &shapes::DataSource;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => put(&mut self.r#type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.name);
-        fields.opt(1, &self.r#type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DataSourceFilter {
-    pub name: String,
-    pub r#type: Option<String>,
-}
-
-impl Structure for DataSourceFilter {
-    const SHAPE: &'static Shape = &shapes::DataSourceFilter;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => put(&mut self.r#type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.name);
-        fields.opt(1, &self.r#type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DateTimeConverter {
-    pub source: String,
-    pub target: String,
-    pub target_format: Option<String>,
-    pub match_patterns: Vec<String>,
-    pub source_timezone: Option<String>,
-    pub target_timezone: Option<String>,
-    pub locale: Option<String>,
-}
-
-impl Structure for DateTimeConverter {
-    const SHAPE: &'static Shape = &shapes::DateTimeConverter;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.source, value),
-            1 => must(&mut self.target, value),
-            2 => put(&mut self.target_format, value),
-            3 => must(&mut self.match_patterns, value),
-            4 => put(&mut self.source_timezone, value),
-            5 => put(&mut self.target_timezone, value),
-            6 => put(&mut self.locale, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.req(0, &self.source);
-        fields.req(1, &self.target);
-        fields.opt(2, &self.target_format);
-        fields.req(3, &self.match_patterns);
-        fields.opt(4, &self.source_timezone);
-        fields.opt(5, &self.target_timezone);
-        fields.opt(6, &self.locale);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteAccountPolicyInput {
-    pub policy_name: String,
-    pub policy_type: String,
-    pub dry_run: Option<bool>,
-}
-
-impl Structure for DeleteAccountPolicyInput {
-    const SHAPE: &'static Shape = &shapes::DeleteAccountPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.policy_name, value),
-            1 => must(&mut self.policy_type, value),
-            2 => put(&mut self.dry_run, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.policy_name);
-        fields.req(1, &self.policy_type);
-        fields.opt(2, &self.dry_run);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteAccountPolicyOutput {
-    pub dry_run_result: Option<DryRunResult>,
-}
-
-impl Structure for DeleteAccountPolicyOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteAccountPolicyResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.dry_run_result, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.dry_run_result);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteDataProtectionPolicyInput {
-    pub log_group_identifier: String,
-}
-
-impl Structure for DeleteDataProtectionPolicyInput {
-    const SHAPE: &'static Shape = &shapes::DeleteDataProtectionPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_identifier, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.log_group_identifier);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteDeliveryDestinationPolicyInput {
-    pub delivery_destination_name: String,
-}
-
-impl Structure for DeleteDeliveryDestinationPolicyInput {
-    const SHAPE: &'static Shape = &shapes::DeleteDeliveryDestinationPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.delivery_destination_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.delivery_destination_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteDeliveryDestinationInput {
-    pub name: String,
-}
-
-impl Structure for DeleteDeliveryDestinationInput {
-    const SHAPE: &'static Shape = &shapes::DeleteDeliveryDestinationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteDeliveryInput {
-    pub id: String,
-}
-
-impl Structure for DeleteDeliveryInput {
-    const SHAPE: &'static Shape = &shapes::DeleteDeliveryRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteDeliverySourceInput {
-    pub name: String,
-}
-
-impl Structure for DeleteDeliverySourceInput {
-    const SHAPE: &'static Shape = &shapes::DeleteDeliverySourceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteDestinationInput {
-    pub destination_name: String,
-}
-
-impl Structure for DeleteDestinationInput {
-    const SHAPE: &'static Shape = &shapes::DeleteDestinationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.destination_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.destination_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteIndexPolicyInput {
-    pub log_group_identifier: String,
-}
-
-impl Structure for DeleteIndexPolicyInput {
-    const SHAPE: &'static Shape = &shapes::DeleteIndexPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_identifier, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.log_group_identifier);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteIndexPolicyOutput {}
-
-impl Structure for DeleteIndexPolicyOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteIndexPolicyResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let fields = Fields::with_capacity(0);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteIntegrationInput {
-    pub integration_name: String,
-    pub force: Option<bool>,
-}
-
-impl Structure for DeleteIntegrationInput {
-    const SHAPE: &'static Shape = &shapes::DeleteIntegrationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.integration_name, value),
-            1 => put(&mut self.force, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.integration_name);
-        fields.opt(1, &self.force);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteIntegrationOutput {}
-
-impl Structure for DeleteIntegrationOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteIntegrationResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let fields = Fields::with_capacity(0);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteKeys {
-    pub with_keys: Vec<String>,
-}
-
-impl Structure for DeleteKeys {
-    const SHAPE: &'static Shape = &shapes::DeleteKeys;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.with_keys, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.with_keys);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteLogAnomalyDetectorInput {
-    pub anomaly_detector_arn: String,
-}
-
-impl Structure for DeleteLogAnomalyDetectorInput {
-    const SHAPE: &'static Shape = &shapes::DeleteLogAnomalyDetectorRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.anomaly_detector_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.anomaly_detector_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteLogGroupInput {
-    pub log_group_name: String,
-}
-
-impl Structure for DeleteLogGroupInput {
-    const SHAPE: &'static Shape = &shapes::DeleteLogGroupRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.log_group_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteLogStreamInput {
-    pub log_group_name: String,
-    pub log_stream_name: String,
-}
-
-impl Structure for DeleteLogStreamInput {
-    const SHAPE: &'static Shape = &shapes::DeleteLogStreamRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_name, value),
-            1 => must(&mut self.log_stream_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.log_group_name);
-        fields.req(1, &self.log_stream_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteLookupTableInput {
-    pub lookup_table_arn: String,
-}
-
-impl Structure for DeleteLookupTableInput {
-    const SHAPE: &'static Shape = &shapes::DeleteLookupTableRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.lookup_table_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.lookup_table_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteMetricFilterInput {
-    pub log_group_name: String,
-    pub filter_name: String,
-}
-
-impl Structure for DeleteMetricFilterInput {
-    const SHAPE: &'static Shape = &shapes::DeleteMetricFilterRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_name, value),
-            1 => must(&mut self.filter_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.log_group_name);
-        fields.req(1, &self.filter_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteQueryDefinitionInput {
-    pub query_definition_id: String,
-}
-
-impl Structure for DeleteQueryDefinitionInput {
-    const SHAPE: &'static Shape = &shapes::DeleteQueryDefinitionRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.query_definition_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.query_definition_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteQueryDefinitionOutput {
-    pub success: Option<bool>,
-}
-
-impl Structure for DeleteQueryDefinitionOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteQueryDefinitionResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.success, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.success);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteResourcePolicyInput {
-    pub policy_name: Option<String>,
-    pub resource_arn: Option<String>,
-    pub expected_revision_id: Option<String>,
-}
-
-impl Structure for DeleteResourcePolicyInput {
-    const SHAPE: &'static Shape = &shapes::DeleteResourcePolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.policy_name, value),
-            1 => put(&mut self.resource_arn, value),
-            2 => put(&mut self.expected_revision_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.policy_name);
-        fields.opt(1, &self.resource_arn);
-        fields.opt(2, &self.expected_revision_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteRetentionPolicyInput {
-    pub log_group_name: String,
-}
-
-impl Structure for DeleteRetentionPolicyInput {
-    const SHAPE: &'static Shape = &shapes::DeleteRetentionPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.log_group_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteScheduledQueryInput {
-    pub identifier: String,
-}
-
-impl Structure for DeleteScheduledQueryInput {
-    const SHAPE: &'static Shape = &shapes::DeleteScheduledQueryRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.identifier, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.identifier);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteScheduledQueryOutput {}
-
-impl Structure for DeleteScheduledQueryOutput {
-    const SHAPE: &'static Shape = &shapes::DeleteScheduledQueryResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let fields = Fields::with_capacity(0);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteSubscriptionFilterInput {
-    pub log_group_name: String,
-    pub filter_name: String,
-}
-
-impl Structure for DeleteSubscriptionFilterInput {
-    const SHAPE: &'static Shape = &shapes::DeleteSubscriptionFilterRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_name, value),
-            1 => must(&mut self.filter_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.log_group_name);
-        fields.req(1, &self.filter_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteSyslogConfigurationInput {
-    pub log_group_identifier: String,
-    pub vpc_endpoint_id: Option<String>,
-}
-
-impl Structure for DeleteSyslogConfigurationInput {
-    const SHAPE: &'static Shape = &shapes::DeleteSyslogConfigurationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_identifier, value),
-            1 => put(&mut self.vpc_endpoint_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.log_group_identifier);
-        fields.opt(1, &self.vpc_endpoint_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeleteTransformerInput {
-    pub log_group_identifier: String,
-}
-
-impl Structure for DeleteTransformerInput {
-    const SHAPE: &'static Shape = &shapes::DeleteTransformerRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_identifier, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.log_group_identifier);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Delivery {
-    pub id: Option<String>,
-    pub arn: Option<String>,
-    pub delivery_source_name: Option<String>,
-    pub delivery_destination_arn: Option<String>,
-    pub delivery_destination_type: Option<String>,
-    pub record_fields: Option<Vec<String>>,
-    pub field_delimiter: Option<String>,
-    pub s3_delivery_configuration: Option<S3DeliveryConfiguration>,
-    pub tags: Option<BTreeMap<String, String>>,
-}
-
-impl Structure for Delivery {
-    const SHAPE: &'static Shape = &shapes::Delivery;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.id, value),
-            1 => put(&mut self.arn, value),
-            2 => put(&mut self.delivery_source_name, value),
-            3 => put(&mut self.delivery_destination_arn, value),
-            4 => put(&mut self.delivery_destination_type, value),
-            5 => put(&mut self.record_fields, value),
-            6 => put(&mut self.field_delimiter, value),
-            7 => put(&mut self.s3_delivery_configuration, value),
-            8 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(9);
-        fields.opt(0, &self.id);
-        fields.opt(1, &self.arn);
-        fields.opt(2, &self.delivery_source_name);
-        fields.opt(3, &self.delivery_destination_arn);
-        fields.opt(4, &self.delivery_destination_type);
-        fields.opt(5, &self.record_fields);
-        fields.opt(6, &self.field_delimiter);
-        fields.opt(7, &self.s3_delivery_configuration);
-        fields.opt(8, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeliveryDestination {
-    pub name: Option<String>,
-    pub arn: Option<String>,
-    pub delivery_destination_type: Option<String>,
-    pub output_format: Option<String>,
-    pub delivery_destination_configuration: Option<DeliveryDestinationConfiguration>,
-    pub role_arn: Option<String>,
-    pub tags: Option<BTreeMap<String, String>>,
-}
-
-impl Structure for DeliveryDestination {
-    const SHAPE: &'static Shape = &shapes::DeliveryDestination;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            1 => put(&mut self.arn, value),
-            2 => put(&mut self.delivery_destination_type, value),
-            3 => put(&mut self.output_format, value),
-            4 => put(&mut self.delivery_destination_configuration, value),
-            5 => put(&mut self.role_arn, value),
-            6 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.name);
-        fields.opt(1, &self.arn);
-        fields.opt(2, &self.delivery_destination_type);
-        fields.opt(3, &self.output_format);
-        fields.opt(4, &self.delivery_destination_configuration);
-        fields.opt(5, &self.role_arn);
-        fields.opt(6, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeliveryDestinationConfiguration {
-    pub destination_resource_arn: String,
-}
-
-impl Structure for DeliveryDestinationConfiguration {
-    const SHAPE: &'static Shape = &shapes::DeliveryDestinationConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.destination_resource_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.destination_resource_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeliverySource {
-    pub name: Option<String>,
-    pub arn: Option<String>,
-    pub resource_arns: Option<Vec<String>>,
-    pub service: Option<String>,
-    pub log_type: Option<String>,
-    pub tags: Option<BTreeMap<String, String>>,
-    pub delivery_source_configuration: Option<BTreeMap<String, String>>,
-    pub status: Option<String>,
-    pub status_reason: Option<String>,
-}
-
-impl Structure for DeliverySource {
-    const SHAPE: &'static Shape = &shapes::DeliverySource;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            1 => put(&mut self.arn, value),
-            2 => put(&mut self.resource_arns, value),
-            3 => put(&mut self.service, value),
-            4 => put(&mut self.log_type, value),
-            5 => put(&mut self.tags, value),
-            6 => put(&mut self.delivery_source_configuration, value),
-            7 => put(&mut self.status, value),
-            8 => put(&mut self.status_reason, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(9);
-        fields.opt(0, &self.name);
-        fields.opt(1, &self.arn);
-        fields.opt(2, &self.resource_arns);
-        fields.opt(3, &self.service);
-        fields.opt(4, &self.log_type);
-        fields.opt(5, &self.tags);
-        fields.opt(6, &self.delivery_source_configuration);
-        fields.opt(7, &self.status);
-        fields.opt(8, &self.status_reason);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DeliverySourceConfigurationSchema {
-    pub key_name: Option<String>,
-    pub value_type: Option<String>,
-    pub default_value: Option<String>,
-    pub supported_values: Option<Vec<String>>,
-    pub min_value: Option<f64>,
-    pub max_value: Option<f64>,
-}
-
-impl Structure for DeliverySourceConfigurationSchema {
-    const SHAPE: &'static Shape = &shapes::DeliverySourceConfigurationSchema;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.key_name, value),
-            1 => put(&mut self.value_type, value),
-            2 => put(&mut self.default_value, value),
-            3 => put(&mut self.supported_values, value),
-            4 => put(&mut self.min_value, value),
-            5 => put(&mut self.max_value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.key_name);
-        fields.opt(1, &self.value_type);
-        fields.opt(2, &self.default_value);
-        fields.opt(3, &self.supported_values);
-        fields.opt(4, &self.min_value);
-        fields.opt(5, &self.max_value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeAccountPoliciesInput {
-    pub policy_type: String,
-    pub policy_name: Option<String>,
-    pub account_identifiers: Option<Vec<String>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeAccountPoliciesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeAccountPoliciesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.policy_type, value),
-            1 => put(&mut self.policy_name, value),
-            2 => put(&mut self.account_identifiers, value),
-            3 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.policy_type);
-        fields.opt(1, &self.policy_name);
-        fields.opt(2, &self.account_identifiers);
-        fields.opt(3, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeAccountPoliciesOutput {
-    pub account_policies: Option<Vec<AccountPolicy>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeAccountPoliciesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeAccountPoliciesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.account_policies, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.account_policies);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeConfigurationTemplatesInput {
-    pub service: Option<String>,
-    pub log_types: Option<Vec<String>>,
-    pub resource_types: Option<Vec<String>>,
-    pub delivery_destination_types: Option<Vec<String>>,
-    pub next_token: Option<String>,
-    pub limit: Option<i32>,
-}
-
-impl Structure for DescribeConfigurationTemplatesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeConfigurationTemplatesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.service, value),
-            1 => put(&mut self.log_types, value),
-            2 => put(&mut self.resource_types, value),
-            3 => put(&mut self.delivery_destination_types, value),
-            4 => put(&mut self.next_token, value),
-            5 => put(&mut self.limit, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.service);
-        fields.opt(1, &self.log_types);
-        fields.opt(2, &self.resource_types);
-        fields.opt(3, &self.delivery_destination_types);
-        fields.opt(4, &self.next_token);
-        fields.opt(5, &self.limit);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeConfigurationTemplatesOutput {
-    pub configuration_templates: Option<Vec<ConfigurationTemplate>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeConfigurationTemplatesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeConfigurationTemplatesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.configuration_templates, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.configuration_templates);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeDeliveriesInput {
-    pub next_token: Option<String>,
-    pub limit: Option<i32>,
-    pub delivery_source_names: Option<Vec<String>>,
-}
-
-impl Structure for DescribeDeliveriesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeDeliveriesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.next_token, value),
-            1 => put(&mut self.limit, value),
-            2 => put(&mut self.delivery_source_names, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.next_token);
-        fields.opt(1, &self.limit);
-        fields.opt(2, &self.delivery_source_names);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeDeliveriesOutput {
-    pub deliveries: Option<Vec<Delivery>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeDeliveriesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeDeliveriesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.deliveries, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.deliveries);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeDeliveryDestinationsInput {
-    pub next_token: Option<String>,
-    pub limit: Option<i32>,
-    pub names: Option<Vec<String>>,
-}
-
-impl Structure for DescribeDeliveryDestinationsInput {
-    const SHAPE: &'static Shape = &shapes::DescribeDeliveryDestinationsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.next_token, value),
-            1 => put(&mut self.limit, value),
-            2 => put(&mut self.names, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.next_token);
-        fields.opt(1, &self.limit);
-        fields.opt(2, &self.names);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeDeliveryDestinationsOutput {
-    pub delivery_destinations: Option<Vec<DeliveryDestination>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeDeliveryDestinationsOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeDeliveryDestinationsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.delivery_destinations, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.delivery_destinations);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeDeliverySourcesInput {
-    pub next_token: Option<String>,
-    pub limit: Option<i32>,
-    pub resource_arns: Option<Vec<String>>,
-}
-
-impl Structure for DescribeDeliverySourcesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeDeliverySourcesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.next_token, value),
-            1 => put(&mut self.limit, value),
-            2 => put(&mut self.resource_arns, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.next_token);
-        fields.opt(1, &self.limit);
-        fields.opt(2, &self.resource_arns);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeDeliverySourcesOutput {
-    pub delivery_sources: Option<Vec<DeliverySource>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeDeliverySourcesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeDeliverySourcesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.delivery_sources, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.delivery_sources);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeDestinationsInput {
-    pub destination_name_prefix: Option<String>,
-    pub next_token: Option<String>,
-    pub limit: Option<i32>,
-}
-
-impl Structure for DescribeDestinationsInput {
-    const SHAPE: &'static Shape = &shapes::DescribeDestinationsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.destination_name_prefix, value),
-            1 => put(&mut self.next_token, value),
-            2 => put(&mut self.limit, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.destination_name_prefix);
-        fields.opt(1, &self.next_token);
-        fields.opt(2, &self.limit);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeDestinationsOutput {
-    pub destinations: Option<Vec<Destination>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeDestinationsOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeDestinationsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.destinations, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.destinations);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeExportTasksInput {
-    pub task_id: Option<String>,
-    pub status_code: Option<String>,
-    pub next_token: Option<String>,
-    pub limit: Option<i32>,
-}
-
-impl Structure for DescribeExportTasksInput {
-    const SHAPE: &'static Shape = &shapes::DescribeExportTasksRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.task_id, value),
-            1 => put(&mut self.status_code, value),
-            2 => put(&mut self.next_token, value),
-            3 => put(&mut self.limit, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.task_id);
-        fields.opt(1, &self.status_code);
-        fields.opt(2, &self.next_token);
-        fields.opt(3, &self.limit);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeExportTasksOutput {
-    pub export_tasks: Option<Vec<ExportTask>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeExportTasksOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeExportTasksResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.export_tasks, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.export_tasks);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeFieldIndexesInput {
-    pub log_group_identifiers: Vec<String>,
-    pub index_categories: Option<Vec<String>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeFieldIndexesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeFieldIndexesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_identifiers, value),
-            1 => put(&mut self.index_categories, value),
-            2 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.log_group_identifiers);
-        fields.opt(1, &self.index_categories);
-        fields.opt(2, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeFieldIndexesOutput {
-    pub field_indexes: Option<Vec<FieldIndex>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeFieldIndexesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeFieldIndexesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.field_indexes, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.field_indexes);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeImportTaskBatchesInput {
-    pub import_id: String,
-    pub batch_import_status: Option<Vec<String>>,
-    pub limit: Option<i32>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeImportTaskBatchesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeImportTaskBatchesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.import_id, value),
-            1 => put(&mut self.batch_import_status, value),
-            2 => put(&mut self.limit, value),
-            3 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.import_id);
-        fields.opt(1, &self.batch_import_status);
-        fields.opt(2, &self.limit);
-        fields.opt(3, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeImportTaskBatchesOutput {
-    pub import_source_arn: Option<String>,
-    pub import_id: Option<String>,
-    pub import_batches: Option<Vec<ImportBatch>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeImportTaskBatchesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeImportTaskBatchesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.import_source_arn, value),
-            1 => put(&mut self.import_id, value),
-            2 => put(&mut self.import_batches, value),
-            3 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.import_source_arn);
-        fields.opt(1, &self.import_id);
-        fields.opt(2, &self.import_batches);
-        fields.opt(3, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeImportTasksInput {
-    pub import_id: Option<String>,
-    pub import_status: Option<String>,
-    pub import_source_arn: Option<String>,
-    pub limit: Option<i32>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeImportTasksInput {
-    const SHAPE: &'static Shape = &shapes::DescribeImportTasksRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.import_id, value),
-            1 => put(&mut self.import_status, value),
-            2 => put(&mut self.import_source_arn, value),
-            3 => put(&mut self.limit, value),
-            4 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.import_id);
-        fields.opt(1, &self.import_status);
-        fields.opt(2, &self.import_source_arn);
-        fields.opt(3, &self.limit);
-        fields.opt(4, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeImportTasksOutput {
-    pub imports: Option<Vec<Import>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeImportTasksOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeImportTasksResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.imports, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.imports);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeIndexPoliciesInput {
-    pub log_group_identifiers: Vec<String>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeIndexPoliciesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeIndexPoliciesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_identifiers, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.log_group_identifiers);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeIndexPoliciesOutput {
-    pub index_policies: Option<Vec<IndexPolicy>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeIndexPoliciesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeIndexPoliciesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.index_policies, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.index_policies);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeLogGroupsInput {
-    pub account_identifiers: Option<Vec<String>>,
-    pub log_group_name_prefix: Option<String>,
-    pub log_group_name_pattern: Option<String>,
-    pub next_token: Option<String>,
-    pub limit: Option<i32>,
-    pub include_linked_accounts: Option<bool>,
-    pub log_group_class: Option<String>,
-    pub log_group_identifiers: Option<Vec<String>>,
-}
-
-impl Structure for DescribeLogGroupsInput {
-    const SHAPE: &'static Shape = &shapes::DescribeLogGroupsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.account_identifiers, value),
-            1 => put(&mut self.log_group_name_prefix, value),
-            2 => put(&mut self.log_group_name_pattern, value),
-            3 => put(&mut self.next_token, value),
-            4 => put(&mut self.limit, value),
-            5 => put(&mut self.include_linked_accounts, value),
-            6 => put(&mut self.log_group_class, value),
-            7 => put(&mut self.log_group_identifiers, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(8);
-        fields.opt(0, &self.account_identifiers);
-        fields.opt(1, &self.log_group_name_prefix);
-        fields.opt(2, &self.log_group_name_pattern);
-        fields.opt(3, &self.next_token);
-        fields.opt(4, &self.limit);
-        fields.opt(5, &self.include_linked_accounts);
-        fields.opt(6, &self.log_group_class);
-        fields.opt(7, &self.log_group_identifiers);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeLogGroupsOutput {
-    pub log_groups: Option<Vec<LogGroup>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeLogGroupsOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeLogGroupsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_groups, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.log_groups);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeLogStreamsInput {
-    pub log_group_name: Option<String>,
-    pub log_group_identifier: Option<String>,
-    pub log_stream_name_prefix: Option<String>,
-    pub order_by: Option<String>,
-    pub descending: Option<bool>,
-    pub next_token: Option<String>,
-    pub limit: Option<i32>,
-}
-
-impl Structure for DescribeLogStreamsInput {
-    const SHAPE: &'static Shape = &shapes::DescribeLogStreamsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_name, value),
-            1 => put(&mut self.log_group_identifier, value),
-            2 => put(&mut self.log_stream_name_prefix, value),
-            3 => put(&mut self.order_by, value),
-            4 => put(&mut self.descending, value),
-            5 => put(&mut self.next_token, value),
-            6 => put(&mut self.limit, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.log_group_name);
-        fields.opt(1, &self.log_group_identifier);
-        fields.opt(2, &self.log_stream_name_prefix);
-        fields.opt(3, &self.order_by);
-        fields.opt(4, &self.descending);
-        fields.opt(5, &self.next_token);
-        fields.opt(6, &self.limit);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeLogStreamsOutput {
-    pub log_streams: Option<Vec<LogStream>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeLogStreamsOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeLogStreamsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_streams, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.log_streams);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeLookupTablesInput {
-    pub lookup_table_name_prefix: Option<String>,
-    pub max_results: Option<i32>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeLookupTablesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeLookupTablesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.lookup_table_name_prefix, value),
-            1 => put(&mut self.max_results, value),
-            2 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.lookup_table_name_prefix);
-        fields.opt(1, &self.max_results);
-        fields.opt(2, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeLookupTablesOutput {
-    pub lookup_tables: Option<Vec<LookupTable>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeLookupTablesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeLookupTablesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.lookup_tables, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.lookup_tables);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeMetricFiltersInput {
-    pub log_group_name: Option<String>,
-    pub filter_name_prefix: Option<String>,
-    pub next_token: Option<String>,
-    pub limit: Option<i32>,
-    pub metric_name: Option<String>,
-    pub metric_namespace: Option<String>,
-}
-
-impl Structure for DescribeMetricFiltersInput {
-    const SHAPE: &'static Shape = &shapes::DescribeMetricFiltersRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_name, value),
-            1 => put(&mut self.filter_name_prefix, value),
-            2 => put(&mut self.next_token, value),
-            3 => put(&mut self.limit, value),
-            4 => put(&mut self.metric_name, value),
-            5 => put(&mut self.metric_namespace, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.log_group_name);
-        fields.opt(1, &self.filter_name_prefix);
-        fields.opt(2, &self.next_token);
-        fields.opt(3, &self.limit);
-        fields.opt(4, &self.metric_name);
-        fields.opt(5, &self.metric_namespace);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeMetricFiltersOutput {
-    pub metric_filters: Option<Vec<MetricFilter>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeMetricFiltersOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeMetricFiltersResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.metric_filters, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.metric_filters);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeQueriesInput {
-    pub log_group_name: Option<String>,
-    pub status: Option<String>,
-    pub max_results: Option<i32>,
-    pub next_token: Option<String>,
-    pub query_language: Option<String>,
-}
-
-impl Structure for DescribeQueriesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeQueriesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_name, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.max_results, value),
-            3 => put(&mut self.next_token, value),
-            4 => put(&mut self.query_language, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.log_group_name);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.max_results);
-        fields.opt(3, &self.next_token);
-        fields.opt(4, &self.query_language);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeQueriesOutput {
-    pub queries: Option<Vec<QueryInfo>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeQueriesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeQueriesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.queries, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.queries);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeQueryDefinitionsInput {
-    pub query_language: Option<String>,
-    pub query_definition_name_prefix: Option<String>,
-    pub max_results: Option<i32>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeQueryDefinitionsInput {
-    const SHAPE: &'static Shape = &shapes::DescribeQueryDefinitionsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.query_language, value),
-            1 => put(&mut self.query_definition_name_prefix, value),
-            2 => put(&mut self.max_results, value),
-            3 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.query_language);
-        fields.opt(1, &self.query_definition_name_prefix);
-        fields.opt(2, &self.max_results);
-        fields.opt(3, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeQueryDefinitionsOutput {
-    pub query_definitions: Option<Vec<QueryDefinition>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeQueryDefinitionsOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeQueryDefinitionsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.query_definitions, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.query_definitions);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeResourcePoliciesInput {
-    pub next_token: Option<String>,
-    pub limit: Option<i32>,
-    pub resource_arn: Option<String>,
-    pub policy_scope: Option<String>,
-}
-
-impl Structure for DescribeResourcePoliciesInput {
-    const SHAPE: &'static Shape = &shapes::DescribeResourcePoliciesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.next_token, value),
-            1 => put(&mut self.limit, value),
-            2 => put(&mut self.resource_arn, value),
-            3 => put(&mut self.policy_scope, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.next_token);
-        fields.opt(1, &self.limit);
-        fields.opt(2, &self.resource_arn);
-        fields.opt(3, &self.policy_scope);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeResourcePoliciesOutput {
-    pub resource_policies: Option<Vec<ResourcePolicy>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeResourcePoliciesOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeResourcePoliciesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.resource_policies, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.resource_policies);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeSubscriptionFiltersInput {
-    pub log_group_name: String,
-    pub filter_name_prefix: Option<String>,
-    pub next_token: Option<String>,
-    pub limit: Option<i32>,
-}
-
-impl Structure for DescribeSubscriptionFiltersInput {
-    const SHAPE: &'static Shape = &shapes::DescribeSubscriptionFiltersRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_name, value),
-            1 => put(&mut self.filter_name_prefix, value),
-            2 => put(&mut self.next_token, value),
-            3 => put(&mut self.limit, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.log_group_name);
-        fields.opt(1, &self.filter_name_prefix);
-        fields.opt(2, &self.next_token);
-        fields.opt(3, &self.limit);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribeSubscriptionFiltersOutput {
-    pub subscription_filters: Option<Vec<SubscriptionFilter>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for DescribeSubscriptionFiltersOutput {
-    const SHAPE: &'static Shape = &shapes::DescribeSubscriptionFiltersResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.subscription_filters, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.subscription_filters);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Destination {
-    pub destination_name: Option<String>,
-    pub target_arn: Option<String>,
-    pub role_arn: Option<String>,
-    pub access_policy: Option<String>,
-    pub arn: Option<String>,
-    pub creation_time: Option<i64>,
-}
-
-impl Structure for Destination {
-    const SHAPE: &'static Shape = &shapes::Destination;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.destination_name, value),
-            1 => put(&mut self.target_arn, value),
-            2 => put(&mut self.role_arn, value),
-            3 => put(&mut self.access_policy, value),
-            4 => put(&mut self.arn, value),
-            5 => put(&mut self.creation_time, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.destination_name);
-        fields.opt(1, &self.target_arn);
-        fields.opt(2, &self.role_arn);
-        fields.opt(3, &self.access_policy);
-        fields.opt(4, &self.arn);
-        fields.opt(5, &self.creation_time);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DestinationConfiguration {
-    pub s3_configuration: Option<S3Configuration>,
-    pub lookup_table_configuration: Option<LookupTableConfiguration>,
-}
-
-impl Structure for DestinationConfiguration {
-    const SHAPE: &'static Shape = &shapes::DestinationConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.s3_configuration, value),
-            1 => put(&mut self.lookup_table_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.s3_configuration);
-        fields.opt(1, &self.lookup_table_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DisassociateKmsKeyInput {
-    pub log_group_name: Option<String>,
-    pub resource_identifier: Option<String>,
-}
-
-impl Structure for DisassociateKmsKeyInput {
-    const SHAPE: &'static Shape = &shapes::DisassociateKmsKeyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_name, value),
-            1 => put(&mut self.resource_identifier, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.log_group_name);
-        fields.opt(1, &self.resource_identifier);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DisassociateSourceFromS3TableIntegrationInput {
-    pub identifier: String,
-}
-
-impl Structure for DisassociateSourceFromS3TableIntegrationInput {
-    const SHAPE: &'static Shape = &shapes::DisassociateSourceFromS3TableIntegrationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.identifier, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.identifier);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DisassociateSourceFromS3TableIntegrationOutput {
-    pub identifier: Option<String>,
-}
-
-impl Structure for DisassociateSourceFromS3TableIntegrationOutput {
-    const SHAPE: &'static Shape = &shapes::DisassociateSourceFromS3TableIntegrationResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.identifier, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.identifier);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DryRunResult {
-    pub total_matched_log_groups: Option<i32>,
-    pub increased_retention_log_group_count: Option<i32>,
-    pub decreased_retention_log_group_count: Option<i32>,
-    pub unchanged_retention_log_group_count: Option<i32>,
-    pub failed_analysis_count: Option<i32>,
-    pub top_log_groups_impacted: Option<Vec<LogGroupImpact>>,
-}
-
-impl Structure for DryRunResult {
-    const SHAPE: &'static Shape = &shapes::DryRunResult;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.total_matched_log_groups, value),
-            1 => put(&mut self.increased_retention_log_group_count, value),
-            2 => put(&mut self.decreased_retention_log_group_count, value),
-            3 => put(&mut self.unchanged_retention_log_group_count, value),
-            4 => put(&mut self.failed_analysis_count, value),
-            5 => put(&mut self.top_log_groups_impacted, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.total_matched_log_groups);
-        fields.opt(1, &self.increased_retention_log_group_count);
-        fields.opt(2, &self.decreased_retention_log_group_count);
-        fields.opt(3, &self.unchanged_retention_log_group_count);
-        fields.opt(4, &self.failed_analysis_count);
-        fields.opt(5, &self.top_log_groups_impacted);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Entity {
-    pub key_attributes: Option<BTreeMap<String, String>>,
-    pub attributes: Option<BTreeMap<String, String>>,
-}
-
-impl Structure for Entity {
-    const SHAPE: &'static Shape = &shapes::Entity;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.key_attributes, value),
-            1 => put(&mut self.attributes, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.key_attributes);
-        fields.opt(1, &self.attributes);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ExportTask {
-    pub task_id: Option<String>,
-    pub task_name: Option<String>,
-    pub log_group_name: Option<String>,
-    pub from: Option<i64>,
-    pub to: Option<i64>,
-    pub destination: Option<String>,
-    pub destination_prefix: Option<String>,
-    pub status: Option<ExportTaskStatus>,
-    pub execution_info: Option<ExportTaskExecutionInfo>,
-}
-
-impl Structure for ExportTask {
-    const SHAPE: &'static Shape = &shapes::ExportTask;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.task_id, value),
-            1 => put(&mut self.task_name, value),
-            2 => put(&mut self.log_group_name, value),
-            3 => put(&mut self.from, value),
-            4 => put(&mut self.to, value),
-            5 => put(&mut self.destination, value),
-            6 => put(&mut self.destination_prefix, value),
-            7 => put(&mut self.status, value),
-            8 => put(&mut self.execution_info, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(9);
-        fields.opt(0, &self.task_id);
-        fields.opt(1, &self.task_name);
-        fields.opt(2, &self.log_group_name);
-        fields.opt(3, &self.from);
-        fields.opt(4, &self.to);
-        fields.opt(5, &self.destination);
-        fields.opt(6, &self.destination_prefix);
-        fields.opt(7, &self.status);
-        fields.opt(8, &self.execution_info);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ExportTaskExecutionInfo {
-    pub creation_time: Option<i64>,
-    pub completion_time: Option<i64>,
-}
-
-impl Structure for ExportTaskExecutionInfo {
-    const SHAPE: &'static Shape = &shapes::ExportTaskExecutionInfo;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.creation_time, value),
-            1 => put(&mut self.completion_time, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.creation_time);
-        fields.opt(1, &self.completion_time);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ExportTaskStatus {
-    pub code: Option<String>,
-    pub message: Option<String>,
-}
-
-impl Structure for ExportTaskStatus {
-    const SHAPE: &'static Shape = &shapes::ExportTaskStatus;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.code, value),
-            1 => put(&mut self.message, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.code);
-        fields.opt(1, &self.message);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct FieldIndex {
-    pub log_group_identifier: Option<String>,
-    pub field_index_name: Option<String>,
-    pub last_scan_time: Option<i64>,
-    pub first_event_time: Option<i64>,
-    pub last_event_time: Option<i64>,
-    pub r#type: Option<String>,
-    pub index_category: Option<String>,
-}
-
-impl Structure for FieldIndex {
-    const SHAPE: &'static Shape = &shapes::FieldIndex;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_identifier, value),
-            1 => put(&mut self.field_index_name, value),
-            2 => put(&mut self.last_scan_time, value),
-            3 => put(&mut self.first_event_time, value),
-            4 => put(&mut self.last_event_time, value),
-            5 => put(&mut self.r#type, value),
-            6 => put(&mut self.index_category, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.log_group_identifier);
-        fields.opt(1, &self.field_index_name);
-        fields.opt(2, &self.last_scan_time);
-        fields.opt(3, &self.first_event_time);
-        fields.opt(4, &self.last_event_time);
-        fields.opt(5, &self.r#type);
-        fields.opt(6, &self.index_category);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct FieldsData {
-    pub data: Option<Bytes>,
-}
-
-impl Structure for FieldsData {
-    const SHAPE: &'static Shape = &shapes::FieldsData;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.data, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.data);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct FilterLogEventsInput {
-    pub log_group_name: Option<String>,
-    pub log_group_identifier: Option<String>,
-    pub log_stream_names: Option<Vec<String>>,
-    pub log_stream_name_prefix: Option<String>,
-    pub start_time: Option<i64>,
-    pub end_time: Option<i64>,
-    pub filter_pattern: Option<String>,
-    pub next_token: Option<String>,
-    pub limit: Option<i32>,
-    pub start_from_head: Option<bool>,
-    pub interleaved: Option<bool>,
-    pub unmask: Option<bool>,
-}
-
-impl Structure for FilterLogEventsInput {
-    const SHAPE: &'static Shape = &shapes::FilterLogEventsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_name, value),
-            1 => put(&mut self.log_group_identifier, value),
-            2 => put(&mut self.log_stream_names, value),
-            3 => put(&mut self.log_stream_name_prefix, value),
-            4 => put(&mut self.start_time, value),
-            5 => put(&mut self.end_time, value),
-            6 => put(&mut self.filter_pattern, value),
-            7 => put(&mut self.next_token, value),
-            8 => put(&mut self.limit, value),
-            9 => put(&mut self.start_from_head, value),
-            10 => put(&mut self.interleaved, value),
-            11 => put(&mut self.unmask, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(12);
-        fields.opt(0, &self.log_group_name);
-        fields.opt(1, &self.log_group_identifier);
-        fields.opt(2, &self.log_stream_names);
-        fields.opt(3, &self.log_stream_name_prefix);
-        fields.opt(4, &self.start_time);
-        fields.opt(5, &self.end_time);
-        fields.opt(6, &self.filter_pattern);
-        fields.opt(7, &self.next_token);
-        fields.opt(8, &self.limit);
-        fields.opt(9, &self.start_from_head);
-        fields.opt(10, &self.interleaved);
-        fields.opt(11, &self.unmask);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct FilterLogEventsOutput {
-    pub events: Option<Vec<FilteredLogEvent>>,
-    pub searched_log_streams: Option<Vec<SearchedLogStream>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for FilterLogEventsOutput {
-    const SHAPE: &'static Shape = &shapes::FilterLogEventsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.events, value),
-            1 => put(&mut self.searched_log_streams, value),
-            2 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.events);
-        fields.opt(1, &self.searched_log_streams);
-        fields.opt(2, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct FilteredLogEvent {
-    pub log_stream_name: Option<String>,
-    pub timestamp: Option<i64>,
-    pub message: Option<String>,
-    pub ingestion_time: Option<i64>,
-    pub event_id: Option<String>,
-}
-
-impl Structure for FilteredLogEvent {
-    const SHAPE: &'static Shape = &shapes::FilteredLogEvent;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_stream_name, value),
-            1 => put(&mut self.timestamp, value),
-            2 => put(&mut self.message, value),
-            3 => put(&mut self.ingestion_time, value),
-            4 => put(&mut self.event_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.log_stream_name);
-        fields.opt(1, &self.timestamp);
-        fields.opt(2, &self.message);
-        fields.opt(3, &self.ingestion_time);
-        fields.opt(4, &self.event_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetDataProtectionPolicyInput {
-    pub log_group_identifier: String,
-}
-
-impl Structure for GetDataProtectionPolicyInput {
-    const SHAPE: &'static Shape = &shapes::GetDataProtectionPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_identifier, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.log_group_identifier);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetDataProtectionPolicyOutput {
-    pub log_group_identifier: Option<String>,
-    pub policy_document: Option<String>,
-    pub last_updated_time: Option<i64>,
-}
-
-impl Structure for GetDataProtectionPolicyOutput {
-    const SHAPE: &'static Shape = &shapes::GetDataProtectionPolicyResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_identifier, value),
-            1 => put(&mut self.policy_document, value),
-            2 => put(&mut self.last_updated_time, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.log_group_identifier);
-        fields.opt(1, &self.policy_document);
-        fields.opt(2, &self.last_updated_time);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetDeliveryDestinationPolicyInput {
-    pub delivery_destination_name: String,
-}
-
-impl Structure for GetDeliveryDestinationPolicyInput {
-    const SHAPE: &'static Shape = &shapes::GetDeliveryDestinationPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.delivery_destination_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.delivery_destination_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetDeliveryDestinationPolicyOutput {
-    pub policy: Option<Policy>,
-}
-
-impl Structure for GetDeliveryDestinationPolicyOutput {
-    const SHAPE: &'static Shape = &shapes::GetDeliveryDestinationPolicyResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.policy, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.policy);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetDeliveryDestinationInput {
-    pub name: String,
-}
-
-impl Structure for GetDeliveryDestinationInput {
-    const SHAPE: &'static Shape = &shapes::GetDeliveryDestinationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetDeliveryDestinationOutput {
-    pub delivery_destination: Option<DeliveryDestination>,
-}
-
-impl Structure for GetDeliveryDestinationOutput {
-    const SHAPE: &'static Shape = &shapes::GetDeliveryDestinationResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.delivery_destination, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.delivery_destination);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetDeliveryInput {
-    pub id: String,
-}
-
-impl Structure for GetDeliveryInput {
-    const SHAPE: &'static Shape = &shapes::GetDeliveryRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetDeliveryOutput {
-    pub delivery: Option<Delivery>,
-}
-
-impl Structure for GetDeliveryOutput {
-    const SHAPE: &'static Shape = &shapes::GetDeliveryResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.delivery, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.delivery);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetDeliverySourceInput {
-    pub name: String,
-}
-
-impl Structure for GetDeliverySourceInput {
-    const SHAPE: &'static Shape = &shapes::GetDeliverySourceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetDeliverySourceOutput {
-    pub delivery_source: Option<DeliverySource>,
-}
-
-impl Structure for GetDeliverySourceOutput {
-    const SHAPE: &'static Shape = &shapes::GetDeliverySourceResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.delivery_source, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.delivery_source);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetIntegrationInput {
-    pub integration_name: String,
-}
-
-impl Structure for GetIntegrationInput {
-    const SHAPE: &'static Shape = &shapes::GetIntegrationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.integration_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.integration_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetIntegrationOutput {
-    pub integration_name: Option<String>,
-    pub integration_type: Option<String>,
-    pub integration_status: Option<String>,
-    pub integration_details: Option<IntegrationDetails>,
-}
-
-impl Structure for GetIntegrationOutput {
-    const SHAPE: &'static Shape = &shapes::GetIntegrationResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.integration_name, value),
-            1 => put(&mut self.integration_type, value),
-            2 => put(&mut self.integration_status, value),
-            3 => put(&mut self.integration_details, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.integration_name);
-        fields.opt(1, &self.integration_type);
-        fields.opt(2, &self.integration_status);
-        fields.opt(3, &self.integration_details);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetLogAnomalyDetectorInput {
-    pub anomaly_detector_arn: String,
-}
-
-impl Structure for GetLogAnomalyDetectorInput {
-    const SHAPE: &'static Shape = &shapes::GetLogAnomalyDetectorRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.anomaly_detector_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.anomaly_detector_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetLogAnomalyDetectorOutput {
-    pub detector_name: Option<String>,
-    pub log_group_arn_list: Option<Vec<String>>,
-    pub evaluation_frequency: Option<String>,
-    pub filter_pattern: Option<String>,
-    pub anomaly_detector_status: Option<String>,
-    pub kms_key_id: Option<String>,
-    pub creation_time_stamp: Option<i64>,
-    pub last_modified_time_stamp: Option<i64>,
-    pub anomaly_visibility_time: Option<i64>,
-}
-
-impl Structure for GetLogAnomalyDetectorOutput {
-    const SHAPE: &'static Shape = &shapes::GetLogAnomalyDetectorResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.detector_name, value),
-            1 => put(&mut self.log_group_arn_list, value),
-            2 => put(&mut self.evaluation_frequency, value),
-            3 => put(&mut self.filter_pattern, value),
-            4 => put(&mut self.anomaly_detector_status, value),
-            5 => put(&mut self.kms_key_id, value),
-            6 => put(&mut self.creation_time_stamp, value),
-            7 => put(&mut self.last_modified_time_stamp, value),
-            8 => put(&mut self.anomaly_visibility_time, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(9);
-        fields.opt(0, &self.detector_name);
-        fields.opt(1, &self.log_group_arn_list);
-        fields.opt(2, &self.evaluation_frequency);
-        fields.opt(3, &self.filter_pattern);
-        fields.opt(4, &self.anomaly_detector_status);
-        fields.opt(5, &self.kms_key_id);
-        fields.opt(6, &self.creation_time_stamp);
-        fields.opt(7, &self.last_modified_time_stamp);
-        fields.opt(8, &self.anomaly_visibility_time);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetLogEventsInput {
-    pub log_group_name: Option<String>,
-    pub log_group_identifier: Option<String>,
-    pub log_stream_name: String,
-    pub start_time: Option<i64>,
-    pub end_time: Option<i64>,
-    pub next_token: Option<String>,
-    pub limit: Option<i32>,
-    pub start_from_head: Option<bool>,
-    pub unmask: Option<bool>,
-}
-
-impl Structure for GetLogEventsInput {
-    const SHAPE: &'static Shape = &shapes::GetLogEventsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_name, value),
-            1 => put(&mut self.log_group_identifier, value),
-            2 => must(&mut self.log_stream_name, value),
-            3 => put(&mut self.start_time, value),
-            4 => put(&mut self.end_time, value),
-            5 => put(&mut self.next_token, value),
-            6 => put(&mut self.limit, value),
-            7 => put(&mut self.start_from_head, value),
-            8 => put(&mut self.unmask, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(9);
-        fields.opt(0, &self.log_group_name);
-        fields.opt(1, &self.log_group_identifier);
-        fields.req(2, &self.log_stream_name);
-        fields.opt(3, &self.start_time);
-        fields.opt(4, &self.end_time);
-        fields.opt(5, &self.next_token);
-        fields.opt(6, &self.limit);
-        fields.opt(7, &self.start_from_head);
-        fields.opt(8, &self.unmask);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetLogEventsOutput {
-    pub events: Option<Vec<OutputLogEvent>>,
-    pub next_forward_token: Option<String>,
-    pub next_backward_token: Option<String>,
-}
-
-impl Structure for GetLogEventsOutput {
-    const SHAPE: &'static Shape = &shapes::GetLogEventsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.events, value),
-            1 => put(&mut self.next_forward_token, value),
-            2 => put(&mut self.next_backward_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.events);
-        fields.opt(1, &self.next_forward_token);
-        fields.opt(2, &self.next_backward_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetLogFieldsInput {
-    pub data_source_name: String,
-    pub data_source_type: String,
-}
-
-impl Structure for GetLogFieldsInput {
-    const SHAPE: &'static Shape = &shapes::GetLogFieldsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.data_source_name, value),
-            1 => must(&mut self.data_source_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.data_source_name);
-        fields.req(1, &self.data_source_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetLogFieldsOutput {
-    pub log_fields: Option<Vec<LogFieldsListItem>>,
-}
-
-impl Structure for GetLogFieldsOutput {
-    const SHAPE: &'static Shape = &shapes::GetLogFieldsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_fields, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.log_fields);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetLogGroupFieldsInput {
-    pub log_group_name: Option<String>,
-    pub time: Option<i64>,
-    pub log_group_identifier: Option<String>,
-}
-
-impl Structure for GetLogGroupFieldsInput {
-    const SHAPE: &'static Shape = &shapes::GetLogGroupFieldsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_name, value),
-            1 => put(&mut self.time, value),
-            2 => put(&mut self.log_group_identifier, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.log_group_name);
-        fields.opt(1, &self.time);
-        fields.opt(2, &self.log_group_identifier);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetLogGroupFieldsOutput {
-    pub log_group_fields: Option<Vec<LogGroupField>>,
-}
-
-impl Structure for GetLogGroupFieldsOutput {
-    const SHAPE: &'static Shape = &shapes::GetLogGroupFieldsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_fields, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.log_group_fields);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetLogObjectInput {
-    pub unmask: Option<bool>,
-    pub log_object_pointer: String,
-}
-
-impl Structure for GetLogObjectInput {
-    const SHAPE: &'static Shape = &shapes::GetLogObjectRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.unmask, value),
-            1 => must(&mut self.log_object_pointer, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.unmask);
-        fields.req(1, &self.log_object_pointer);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetLogObjectOutput {
-    pub field_stream: Option<GetLogObjectResponseStream>,
-}
-
-impl Structure for GetLogObjectOutput {
-    const SHAPE: &'static Shape = &shapes::GetLogObjectResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.field_stream, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.field_stream);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetLogObjectResponseStream {
-    pub fields: Option<FieldsData>,
-    pub internal_streaming_exception: Option<InternalStreamingException>,
-}
-
-impl Structure for GetLogObjectResponseStream {
-    const SHAPE: &'static Shape = &shapes::GetLogObjectResponseStream;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.fields, value),
-            1 => put(&mut self.internal_streaming_exception, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.fields);
-        fields.opt(1, &self.internal_streaming_exception);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetLogRecordInput {
-    pub log_record_pointer: String,
-    pub unmask: Option<bool>,
-}
-
-impl Structure for GetLogRecordInput {
-    const SHAPE: &'static Shape = &shapes::GetLogRecordRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_record_pointer, value),
-            1 => put(&mut self.unmask, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.log_record_pointer);
-        fields.opt(1, &self.unmask);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetLogRecordOutput {
-    pub log_record: Option<BTreeMap<String, String>>,
-}
-
-impl Structure for GetLogRecordOutput {
-    const SHAPE: &'static Shape = &shapes::GetLogRecordResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_record, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.log_record);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetLookupTableInput {
-    pub lookup_table_arn: String,
-}
-
-impl Structure for GetLookupTableInput {
-    const SHAPE: &'static Shape = &shapes::GetLookupTableRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.lookup_table_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.lookup_table_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetLookupTableOutput {
-    pub lookup_table_arn: Option<String>,
-    pub lookup_table_name: Option<String>,
-    pub description: Option<String>,
-    pub table_body: Option<String>,
-    pub size_bytes: Option<i64>,
-    pub last_updated_time: Option<i64>,
-    pub kms_key_id: Option<String>,
-}
-
-impl Structure for GetLookupTableOutput {
-    const SHAPE: &'static Shape = &shapes::GetLookupTableResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.lookup_table_arn, value),
-            1 => put(&mut self.lookup_table_name, value),
-            2 => put(&mut self.description, value),
-            3 => put(&mut self.table_body, value),
-            4 => put(&mut self.size_bytes, value),
-            5 => put(&mut self.last_updated_time, value),
-            6 => put(&mut self.kms_key_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.lookup_table_arn);
-        fields.opt(1, &self.lookup_table_name);
-        fields.opt(2, &self.description);
-        fields.opt(3, &self.table_body);
-        fields.opt(4, &self.size_bytes);
-        fields.opt(5, &self.last_updated_time);
-        fields.opt(6, &self.kms_key_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetQueryResultsInput {
-    pub query_id: String,
-    pub next_token: Option<String>,
-    pub max_items: Option<i32>,
-}
-
-impl Structure for GetQueryResultsInput {
-    const SHAPE: &'static Shape = &shapes::GetQueryResultsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.query_id, value),
-            1 => put(&mut self.next_token, value),
-            2 => put(&mut self.max_items, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.query_id);
-        fields.opt(1, &self.next_token);
-        fields.opt(2, &self.max_items);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetQueryResultsOutput {
-    pub query_language: Option<String>,
-    pub results: Option<Vec<Vec<ResultField>>>,
-    pub statistics: Option<QueryStatistics>,
-    pub status: Option<String>,
-    pub encryption_key: Option<String>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for GetQueryResultsOutput {
-    const SHAPE: &'static Shape = &shapes::GetQueryResultsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.query_language, value),
-            1 => put(&mut self.results, value),
-            2 => put(&mut self.statistics, value),
-            3 => put(&mut self.status, value),
-            4 => put(&mut self.encryption_key, value),
-            5 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.query_language);
-        fields.opt(1, &self.results);
-        fields.opt(2, &self.statistics);
-        fields.opt(3, &self.status);
-        fields.opt(4, &self.encryption_key);
-        fields.opt(5, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetScheduledQueryHistoryInput {
-    pub identifier: String,
-    pub start_time: i64,
-    pub end_time: i64,
-    pub execution_statuses: Option<Vec<String>>,
-    pub max_results: Option<i32>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for GetScheduledQueryHistoryInput {
-    const SHAPE: &'static Shape = &shapes::GetScheduledQueryHistoryRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.identifier, value),
-            1 => must(&mut self.start_time, value),
-            2 => must(&mut self.end_time, value),
-            3 => put(&mut self.execution_statuses, value),
-            4 => put(&mut self.max_results, value),
-            5 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.req(0, &self.identifier);
-        fields.req(1, &self.start_time);
-        fields.req(2, &self.end_time);
-        fields.opt(3, &self.execution_statuses);
-        fields.opt(4, &self.max_results);
-        fields.opt(5, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetScheduledQueryHistoryOutput {
-    pub name: Option<String>,
-    pub scheduled_query_arn: Option<String>,
-    pub trigger_history: Option<Vec<TriggerHistoryRecord>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for GetScheduledQueryHistoryOutput {
-    const SHAPE: &'static Shape = &shapes::GetScheduledQueryHistoryResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            1 => put(&mut self.scheduled_query_arn, value),
-            2 => put(&mut self.trigger_history, value),
-            3 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.name);
-        fields.opt(1, &self.scheduled_query_arn);
-        fields.opt(2, &self.trigger_history);
-        fields.opt(3, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetScheduledQueryInput {
-    pub identifier: String,
-}
-
-impl Structure for GetScheduledQueryInput {
-    const SHAPE: &'static Shape = &shapes::GetScheduledQueryRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.identifier, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.identifier);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetScheduledQueryOutput {
-    pub scheduled_query_arn: Option<String>,
-    pub name: Option<String>,
-    pub description: Option<String>,
-    pub query_language: Option<String>,
-    pub query_string: Option<String>,
-    pub log_group_identifiers: Option<Vec<String>>,
-    pub schedule_expression: Option<String>,
-    pub timezone: Option<String>,
-    pub start_time_offset: Option<i64>,
-    pub end_time_offset: Option<i64>,
-    pub destination_configuration: Option<DestinationConfiguration>,
-    pub state: Option<String>,
-    pub schedule_type: Option<String>,
-    pub last_triggered_time: Option<i64>,
-    pub last_execution_status: Option<String>,
-    pub schedule_start_time: Option<i64>,
-    pub schedule_end_time: Option<i64>,
-    pub execution_role_arn: Option<String>,
-    pub creation_time: Option<i64>,
-    pub last_updated_time: Option<i64>,
-}
-
-impl Structure for GetScheduledQueryOutput {
-    const SHAPE: &'static Shape = &shapes::GetScheduledQueryResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.scheduled_query_arn, value),
-            1 => put(&mut self.name, value),
-            2 => put(&mut self.description, value),
-            3 => put(&mut self.query_language, value),
-            4 => put(&mut self.query_string, value),
-            5 => put(&mut self.log_group_identifiers, value),
-            6 => put(&mut self.schedule_expression, value),
-            7 => put(&mut self.timezone, value),
-            8 => put(&mut self.start_time_offset, value),
-            9 => put(&mut self.end_time_offset, value),
-            10 => put(&mut self.destination_configuration, value),
-            11 => put(&mut self.state, value),
-            12 => put(&mut self.schedule_type, value),
-            13 => put(&mut self.last_triggered_time, value),
-            14 => put(&mut self.last_execution_status, value),
-            15 => put(&mut self.schedule_start_time, value),
-            16 => put(&mut self.schedule_end_time, value),
-            17 => put(&mut self.execution_role_arn, value),
-            18 => put(&mut self.creation_time, value),
-            19 => put(&mut self.last_updated_time, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(20);
-        fields.opt(0, &self.scheduled_query_arn);
-        fields.opt(1, &self.name);
-        fields.opt(2, &self.description);
-        fields.opt(3, &self.query_language);
-        fields.opt(4, &self.query_string);
-        fields.opt(5, &self.log_group_identifiers);
-        fields.opt(6, &self.schedule_expression);
-        fields.opt(7, &self.timezone);
-        fields.opt(8, &self.start_time_offset);
-        fields.opt(9, &self.end_time_offset);
-        fields.opt(10, &self.destination_configuration);
-        fields.opt(11, &self.state);
-        fields.opt(12, &self.schedule_type);
-        fields.opt(13, &self.last_triggered_time);
-        fields.opt(14, &self.last_execution_status);
-        fields.opt(15, &self.schedule_start_time);
-        fields.opt(16, &self.schedule_end_time);
-        fields.opt(17, &self.execution_role_arn);
-        fields.opt(18, &self.creation_time);
-        fields.opt(19, &self.last_updated_time);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetStorageTierPolicyInput {}
-
-impl Structure for GetStorageTierPolicyInput {
-    const SHAPE: &'static Shape = &shapes::GetStorageTierPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let fields = Fields::with_capacity(0);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetStorageTierPolicyOutput {
-    pub storage_tier: Option<String>,
-    pub last_updated_time: Option<i64>,
-}
-
-impl Structure for GetStorageTierPolicyOutput {
-    const SHAPE: &'static Shape = &shapes::GetStorageTierPolicyResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.storage_tier, value),
-            1 => put(&mut self.last_updated_time, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.storage_tier);
-        fields.opt(1, &self.last_updated_time);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetTransformerInput {
-    pub log_group_identifier: String,
-}
-
-impl Structure for GetTransformerInput {
-    const SHAPE: &'static Shape = &shapes::GetTransformerRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_identifier, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.log_group_identifier);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetTransformerOutput {
-    pub log_group_identifier: Option<String>,
-    pub creation_time: Option<i64>,
-    pub last_modified_time: Option<i64>,
-    pub transformer_config: Option<Vec<Processor>>,
-}
-
-impl Structure for GetTransformerOutput {
-    const SHAPE: &'static Shape = &shapes::GetTransformerResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_identifier, value),
-            1 => put(&mut self.creation_time, value),
-            2 => put(&mut self.last_modified_time, value),
-            3 => put(&mut self.transformer_config, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.log_group_identifier);
-        fields.opt(1, &self.creation_time);
-        fields.opt(2, &self.last_modified_time);
-        fields.opt(3, &self.transformer_config);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Grok {
-    pub source: Option<String>,
-    pub r#match: String,
-}
-
-impl Structure for Grok {
-    const SHAPE: &'static Shape = &shapes::Grok;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.source, value),
-            1 => must(&mut self.r#match, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.source);
-        fields.req(1, &self.r#match);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GroupingIdentifier {
-    pub key: Option<String>,
-    pub value: Option<String>,
-}
-
-impl Structure for GroupingIdentifier {
-    const SHAPE: &'static Shape = &shapes::GroupingIdentifier;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.key, value),
-            1 => put(&mut self.value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.key);
-        fields.opt(1, &self.value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Import {
-    pub import_id: Option<String>,
-    pub import_source_arn: Option<String>,
-    pub import_status: Option<String>,
-    pub import_destination_arn: Option<String>,
-    pub import_statistics: Option<ImportStatistics>,
-    pub import_filter: Option<ImportFilter>,
-    pub creation_time: Option<i64>,
-    pub last_updated_time: Option<i64>,
-    pub error_message: Option<String>,
-}
-
-impl Structure for Import {
-    const SHAPE: &'static Shape = &shapes::Import;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.import_id, value),
-            1 => put(&mut self.import_source_arn, value),
-            2 => put(&mut self.import_status, value),
-            3 => put(&mut self.import_destination_arn, value),
-            4 => put(&mut self.import_statistics, value),
-            5 => put(&mut self.import_filter, value),
-            6 => put(&mut self.creation_time, value),
-            7 => put(&mut self.last_updated_time, value),
-            8 => put(&mut self.error_message, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(9);
-        fields.opt(0, &self.import_id);
-        fields.opt(1, &self.import_source_arn);
-        fields.opt(2, &self.import_status);
-        fields.opt(3, &self.import_destination_arn);
-        fields.opt(4, &self.import_statistics);
-        fields.opt(5, &self.import_filter);
-        fields.opt(6, &self.creation_time);
-        fields.opt(7, &self.last_updated_time);
-        fields.opt(8, &self.error_message);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ImportBatch {
-    pub batch_id: Option<String>,
-    pub status: Option<String>,
-    pub error_message: Option<String>,
-}
-
-impl Structure for ImportBatch {
-    const SHAPE: &'static Shape = &shapes::ImportBatch;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.batch_id, value),
-            1 => put(&mut self.status, value),
-            2 => put(&mut self.error_message, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.batch_id);
-        fields.opt(1, &self.status);
-        fields.opt(2, &self.error_message);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ImportFilter {
-    pub start_event_time: Option<i64>,
-    pub end_event_time: Option<i64>,
-}
-
-impl Structure for ImportFilter {
-    const SHAPE: &'static Shape = &shapes::ImportFilter;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.start_event_time, value),
-            1 => put(&mut self.end_event_time, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.start_event_time);
-        fields.opt(1, &self.end_event_time);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ImportStatistics {
-    pub bytes_imported: Option<i64>,
-}
-
-impl Structure for ImportStatistics {
-    const SHAPE: &'static Shape = &shapes::ImportStatistics;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.bytes_imported, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.bytes_imported);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct IndexPolicy {
-    pub log_group_identifier: Option<String>,
-    pub last_update_time: Option<i64>,
-    pub policy_document: Option<String>,
-    pub policy_name: Option<String>,
-    pub source: Option<String>,
-}
-
-impl Structure for IndexPolicy {
-    const SHAPE: &'static Shape = &shapes::IndexPolicy;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_identifier, value),
-            1 => put(&mut self.last_update_time, value),
-            2 => put(&mut self.policy_document, value),
-            3 => put(&mut self.policy_name, value),
-            4 => put(&mut self.source, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.log_group_identifier);
-        fields.opt(1, &self.last_update_time);
-        fields.opt(2, &self.policy_document);
-        fields.opt(3, &self.policy_name);
-        fields.opt(4, &self.source);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InputLogEvent {
-    pub timestamp: i64,
-    pub message: String,
-}
-
-impl Structure for InputLogEvent {
-    const SHAPE: &'static Shape = &shapes::InputLogEvent;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.timestamp, value),
-            1 => must(&mut self.message, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.timestamp);
-        fields.req(1, &self.message);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct IntegrationDetails {
-    pub open_search_integration_details: Option<OpenSearchIntegrationDetails>,
-}
-
-impl Structure for IntegrationDetails {
-    const SHAPE: &'static Shape = &shapes::IntegrationDetails;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.open_search_integration_details, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.open_search_integration_details);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct IntegrationSummary {
-    pub integration_name: Option<String>,
-    pub integration_type: Option<String>,
-    pub integration_status: Option<String>,
-}
-
-impl Structure for IntegrationSummary {
-    const SHAPE: &'static Shape = &shapes::IntegrationSummary;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.integration_name, value),
-            1 => put(&mut self.integration_type, value),
-            2 => put(&mut self.integration_status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.integration_name);
-        fields.opt(1, &self.integration_type);
-        fields.opt(2, &self.integration_status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InternalStreamingException {
-    pub message: Option<String>,
-}
-
-impl Structure for InternalStreamingException {
-    const SHAPE: &'static Shape = &shapes::InternalStreamingException;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.message, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.message);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListAggregateLogGroupSummariesInput {
-    pub account_identifiers: Option<Vec<String>>,
-    pub include_linked_accounts: Option<bool>,
-    pub log_group_class: Option<String>,
-    pub log_group_name_pattern: Option<String>,
-    pub data_sources: Option<Vec<DataSourceFilter>>,
-    pub group_by: String,
-    pub next_token: Option<String>,
-    pub limit: Option<i32>,
-}
-
-impl Structure for ListAggregateLogGroupSummariesInput {
-    const SHAPE: &'static Shape = &shapes::ListAggregateLogGroupSummariesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.account_identifiers, value),
-            1 => put(&mut self.include_linked_accounts, value),
-            2 => put(&mut self.log_group_class, value),
-            3 => put(&mut self.log_group_name_pattern, value),
-            4 => put(&mut self.data_sources, value),
-            5 => must(&mut self.group_by, value),
-            6 => put(&mut self.next_token, value),
-            7 => put(&mut self.limit, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(8);
-        fields.opt(0, &self.account_identifiers);
-        fields.opt(1, &self.include_linked_accounts);
-        fields.opt(2, &self.log_group_class);
-        fields.opt(3, &self.log_group_name_pattern);
-        fields.opt(4, &self.data_sources);
-        fields.req(5, &self.group_by);
-        fields.opt(6, &self.next_token);
-        fields.opt(7, &self.limit);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListAggregateLogGroupSummariesOutput {
-    pub aggregate_log_group_summaries: Option<Vec<AggregateLogGroupSummary>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListAggregateLogGroupSummariesOutput {
-    const SHAPE: &'static Shape = &shapes::ListAggregateLogGroupSummariesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.aggregate_log_group_summaries, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.aggregate_log_group_summaries);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListAnomaliesInput {
-    pub anomaly_detector_arn: Option<String>,
-    pub suppression_state: Option<String>,
-    pub limit: Option<i32>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListAnomaliesInput {
-    const SHAPE: &'static Shape = &shapes::ListAnomaliesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.anomaly_detector_arn, value),
-            1 => put(&mut self.suppression_state, value),
-            2 => put(&mut self.limit, value),
-            3 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.anomaly_detector_arn);
-        fields.opt(1, &self.suppression_state);
-        fields.opt(2, &self.limit);
-        fields.opt(3, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListAnomaliesOutput {
-    pub anomalies: Option<Vec<Anomaly>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListAnomaliesOutput {
-    const SHAPE: &'static Shape = &shapes::ListAnomaliesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.anomalies, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.anomalies);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListIntegrationsInput {
-    pub integration_name_prefix: Option<String>,
-    pub integration_type: Option<String>,
-    pub integration_status: Option<String>,
-}
-
-impl Structure for ListIntegrationsInput {
-    const SHAPE: &'static Shape = &shapes::ListIntegrationsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.integration_name_prefix, value),
-            1 => put(&mut self.integration_type, value),
-            2 => put(&mut self.integration_status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.integration_name_prefix);
-        fields.opt(1, &self.integration_type);
-        fields.opt(2, &self.integration_status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListIntegrationsOutput {
-    pub integration_summaries: Option<Vec<IntegrationSummary>>,
-}
-
-impl Structure for ListIntegrationsOutput {
-    const SHAPE: &'static Shape = &shapes::ListIntegrationsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.integration_summaries, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.integration_summaries);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListLogAnomalyDetectorsInput {
-    pub filter_log_group_arn: Option<String>,
-    pub limit: Option<i32>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListLogAnomalyDetectorsInput {
-    const SHAPE: &'static Shape = &shapes::ListLogAnomalyDetectorsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.filter_log_group_arn, value),
-            1 => put(&mut self.limit, value),
-            2 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.filter_log_group_arn);
-        fields.opt(1, &self.limit);
-        fields.opt(2, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListLogAnomalyDetectorsOutput {
-    pub anomaly_detectors: Option<Vec<AnomalyDetector>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListLogAnomalyDetectorsOutput {
-    const SHAPE: &'static Shape = &shapes::ListLogAnomalyDetectorsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.anomaly_detectors, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.anomaly_detectors);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListLogGroupsForQueryInput {
-    pub query_id: String,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-}
-
-impl Structure for ListLogGroupsForQueryInput {
-    const SHAPE: &'static Shape = &shapes::ListLogGroupsForQueryRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.query_id, value),
-            1 => put(&mut self.next_token, value),
-            2 => put(&mut self.max_results, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.query_id);
-        fields.opt(1, &self.next_token);
-        fields.opt(2, &self.max_results);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListLogGroupsForQueryOutput {
-    pub log_group_identifiers: Option<Vec<String>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListLogGroupsForQueryOutput {
-    const SHAPE: &'static Shape = &shapes::ListLogGroupsForQueryResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_identifiers, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.log_group_identifiers);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListLogGroupsInput {
-    pub log_group_name_pattern: Option<String>,
-    pub log_group_class: Option<String>,
-    pub include_linked_accounts: Option<bool>,
-    pub account_identifiers: Option<Vec<String>>,
-    pub next_token: Option<String>,
-    pub limit: Option<i32>,
-    pub data_sources: Option<Vec<DataSourceFilter>>,
-    pub field_index_names: Option<Vec<String>>,
-    pub log_group_tags: Option<Vec<TagFilter>>,
-}
-
-impl Structure for ListLogGroupsInput {
-    const SHAPE: &'static Shape = &shapes::ListLogGroupsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_name_pattern, value),
-            1 => put(&mut self.log_group_class, value),
-            2 => put(&mut self.include_linked_accounts, value),
-            3 => put(&mut self.account_identifiers, value),
-            4 => put(&mut self.next_token, value),
-            5 => put(&mut self.limit, value),
-            6 => put(&mut self.data_sources, value),
-            7 => put(&mut self.field_index_names, value),
-            8 => put(&mut self.log_group_tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(9);
-        fields.opt(0, &self.log_group_name_pattern);
-        fields.opt(1, &self.log_group_class);
-        fields.opt(2, &self.include_linked_accounts);
-        fields.opt(3, &self.account_identifiers);
-        fields.opt(4, &self.next_token);
-        fields.opt(5, &self.limit);
-        fields.opt(6, &self.data_sources);
-        fields.opt(7, &self.field_index_names);
-        fields.opt(8, &self.log_group_tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListLogGroupsOutput {
-    pub log_groups: Option<Vec<LogGroupSummary>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListLogGroupsOutput {
-    const SHAPE: &'static Shape = &shapes::ListLogGroupsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_groups, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.log_groups);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListScheduledQueriesInput {
-    pub max_results: Option<i32>,
-    pub next_token: Option<String>,
-    pub state: Option<String>,
-    pub schedule_type: Option<String>,
-}
-
-impl Structure for ListScheduledQueriesInput {
-    const SHAPE: &'static Shape = &shapes::ListScheduledQueriesRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.max_results, value),
-            1 => put(&mut self.next_token, value),
-            2 => put(&mut self.state, value),
-            3 => put(&mut self.schedule_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.max_results);
-        fields.opt(1, &self.next_token);
-        fields.opt(2, &self.state);
-        fields.opt(3, &self.schedule_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListScheduledQueriesOutput {
-    pub next_token: Option<String>,
-    pub scheduled_queries: Option<Vec<ScheduledQuerySummary>>,
-}
-
-impl Structure for ListScheduledQueriesOutput {
-    const SHAPE: &'static Shape = &shapes::ListScheduledQueriesResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.next_token, value),
-            1 => put(&mut self.scheduled_queries, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.next_token);
-        fields.opt(1, &self.scheduled_queries);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListSourcesForS3TableIntegrationInput {
-    pub integration_arn: String,
-    pub max_results: Option<i32>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListSourcesForS3TableIntegrationInput {
-    const SHAPE: &'static Shape = &shapes::ListSourcesForS3TableIntegrationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.integration_arn, value),
-            1 => put(&mut self.max_results, value),
-            2 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.integration_arn);
-        fields.opt(1, &self.max_results);
-        fields.opt(2, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListSourcesForS3TableIntegrationOutput {
-    pub sources: Option<Vec<S3TableIntegrationSource>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListSourcesForS3TableIntegrationOutput {
-    const SHAPE: &'static Shape = &shapes::ListSourcesForS3TableIntegrationResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.sources, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.sources);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListSyslogConfigurationsInput {
-    pub log_group_identifier: Option<String>,
-    pub vpc_endpoint_id: Option<String>,
-    pub next_token: Option<String>,
-    pub max_results: Option<i32>,
-}
-
-impl Structure for ListSyslogConfigurationsInput {
-    const SHAPE: &'static Shape = &shapes::ListSyslogConfigurationsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_identifier, value),
-            1 => put(&mut self.vpc_endpoint_id, value),
-            2 => put(&mut self.next_token, value),
-            3 => put(&mut self.max_results, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.log_group_identifier);
-        fields.opt(1, &self.vpc_endpoint_id);
-        fields.opt(2, &self.next_token);
-        fields.opt(3, &self.max_results);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListSyslogConfigurationsOutput {
-    pub syslog_configurations: Option<Vec<SyslogConfiguration>>,
-    pub next_token: Option<String>,
-}
-
-impl Structure for ListSyslogConfigurationsOutput {
-    const SHAPE: &'static Shape = &shapes::ListSyslogConfigurationsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.syslog_configurations, value),
-            1 => put(&mut self.next_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.syslog_configurations);
-        fields.opt(1, &self.next_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListTagsForResourceInput {
-    pub resource_arn: String,
-}
-
-impl Structure for ListTagsForResourceInput {
-    const SHAPE: &'static Shape = &shapes::ListTagsForResourceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.resource_arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.resource_arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListTagsForResourceOutput {
-    pub tags: Option<BTreeMap<String, String>>,
-}
-
-impl Structure for ListTagsForResourceOutput {
-    const SHAPE: &'static Shape = &shapes::ListTagsForResourceResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListTagsLogGroupInput {
-    pub log_group_name: String,
-}
-
-impl Structure for ListTagsLogGroupInput {
-    const SHAPE: &'static Shape = &shapes::ListTagsLogGroupRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.log_group_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListTagsLogGroupOutput {
-    pub tags: Option<BTreeMap<String, String>>,
-}
-
-impl Structure for ListTagsLogGroupOutput {
-    const SHAPE: &'static Shape = &shapes::ListTagsLogGroupResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListToMap {
-    pub source: String,
-    pub key: String,
-    pub value_key: Option<String>,
-    pub target: Option<String>,
-    pub flatten: Option<bool>,
-    pub flattened_element: Option<String>,
-}
-
-impl Structure for ListToMap {
-    const SHAPE: &'static Shape = &shapes::ListToMap;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.source, value),
-            1 => must(&mut self.key, value),
-            2 => put(&mut self.value_key, value),
-            3 => put(&mut self.target, value),
-            4 => put(&mut self.flatten, value),
-            5 => put(&mut self.flattened_element, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.req(0, &self.source);
-        fields.req(1, &self.key);
-        fields.opt(2, &self.value_key);
-        fields.opt(3, &self.target);
-        fields.opt(4, &self.flatten);
-        fields.opt(5, &self.flattened_element);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LiveTailSessionLogEvent {
-    pub log_stream_name: Option<String>,
-    pub log_group_identifier: Option<String>,
-    pub message: Option<String>,
-    pub timestamp: Option<i64>,
-    pub ingestion_time: Option<i64>,
-}
-
-impl Structure for LiveTailSessionLogEvent {
-    const SHAPE: &'static Shape = &shapes::LiveTailSessionLogEvent;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_stream_name, value),
-            1 => put(&mut self.log_group_identifier, value),
-            2 => put(&mut self.message, value),
-            3 => put(&mut self.timestamp, value),
-            4 => put(&mut self.ingestion_time, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.log_stream_name);
-        fields.opt(1, &self.log_group_identifier);
-        fields.opt(2, &self.message);
-        fields.opt(3, &self.timestamp);
-        fields.opt(4, &self.ingestion_time);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LiveTailSessionMetadata {
-    pub sampled: Option<bool>,
-}
-
-impl Structure for LiveTailSessionMetadata {
-    const SHAPE: &'static Shape = &shapes::LiveTailSessionMetadata;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.sampled, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.sampled);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LiveTailSessionStart {
-    pub request_id: Option<String>,
-    pub session_id: Option<String>,
-    pub log_group_identifiers: Option<Vec<String>>,
-    pub log_stream_names: Option<Vec<String>>,
-    pub log_stream_name_prefixes: Option<Vec<String>>,
-    pub log_event_filter_pattern: Option<String>,
-}
-
-impl Structure for LiveTailSessionStart {
-    const SHAPE: &'static Shape = &shapes::LiveTailSessionStart;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.request_id, value),
-            1 => put(&mut self.session_id, value),
-            2 => put(&mut self.log_group_identifiers, value),
-            3 => put(&mut self.log_stream_names, value),
-            4 => put(&mut self.log_stream_name_prefixes, value),
-            5 => put(&mut self.log_event_filter_pattern, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.request_id);
-        fields.opt(1, &self.session_id);
-        fields.opt(2, &self.log_group_identifiers);
-        fields.opt(3, &self.log_stream_names);
-        fields.opt(4, &self.log_stream_name_prefixes);
-        fields.opt(5, &self.log_event_filter_pattern);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LiveTailSessionUpdate {
-    pub session_metadata: Option<LiveTailSessionMetadata>,
-    pub session_results: Option<Vec<LiveTailSessionLogEvent>>,
-}
-
-impl Structure for LiveTailSessionUpdate {
-    const SHAPE: &'static Shape = &shapes::LiveTailSessionUpdate;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.session_metadata, value),
-            1 => put(&mut self.session_results, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.session_metadata);
-        fields.opt(1, &self.session_results);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LogEvent {
-    pub timestamp: Option<i64>,
-    pub message: Option<String>,
-}
-
-impl Structure for LogEvent {
-    const SHAPE: &'static Shape = &shapes::LogEvent;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.timestamp, value),
-            1 => put(&mut self.message, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.timestamp);
-        fields.opt(1, &self.message);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LogFieldType {
-    pub r#type: Option<String>,
-    pub element: Option<Box<LogFieldType>>,
-    pub fields: Option<Vec<LogFieldsListItem>>,
-}
-
-impl Structure for LogFieldType {
-    const SHAPE: &'static Shape = &shapes::LogFieldType;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.r#type, value),
-            1 => put_boxed(&mut self.element, value),
-            2 => put(&mut self.fields, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.r#type);
-        fields.boxed(1, &self.element);
-        fields.opt(2, &self.fields);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LogFieldsListItem {
-    pub log_field_name: Option<String>,
-    pub log_field_type: Option<LogFieldType>,
-}
-
-impl Structure for LogFieldsListItem {
-    const SHAPE: &'static Shape = &shapes::LogFieldsListItem;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_field_name, value),
-            1 => put(&mut self.log_field_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.log_field_name);
-        fields.opt(1, &self.log_field_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LogGroup {
-    pub log_group_name: Option<String>,
-    pub creation_time: Option<i64>,
-    pub retention_in_days: Option<i32>,
-    pub metric_filter_count: Option<i32>,
-    pub arn: Option<String>,
-    pub stored_bytes: Option<i64>,
-    pub kms_key_id: Option<String>,
-    pub data_protection_status: Option<String>,
-    pub inherited_properties: Option<Vec<String>>,
-    pub log_group_class: Option<String>,
-    pub log_group_arn: Option<String>,
-    pub deletion_protection_enabled: Option<bool>,
-    pub bearer_token_authentication_enabled: Option<bool>,
-    pub retention_policy_name: Option<String>,
-}
-
-impl Structure for LogGroup {
-    const SHAPE: &'static Shape = &shapes::LogGroup;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_name, value),
-            1 => put(&mut self.creation_time, value),
-            2 => put(&mut self.retention_in_days, value),
-            3 => put(&mut self.metric_filter_count, value),
-            4 => put(&mut self.arn, value),
-            5 => put(&mut self.stored_bytes, value),
-            6 => put(&mut self.kms_key_id, value),
-            7 => put(&mut self.data_protection_status, value),
-            8 => put(&mut self.inherited_properties, value),
-            9 => put(&mut self.log_group_class, value),
-            10 => put(&mut self.log_group_arn, value),
-            11 => put(&mut self.deletion_protection_enabled, value),
-            12 => put(&mut self.bearer_token_authentication_enabled, value),
-            13 => put(&mut self.retention_policy_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(14);
-        fields.opt(0, &self.log_group_name);
-        fields.opt(1, &self.creation_time);
-        fields.opt(2, &self.retention_in_days);
-        fields.opt(3, &self.metric_filter_count);
-        fields.opt(4, &self.arn);
-        fields.opt(5, &self.stored_bytes);
-        fields.opt(6, &self.kms_key_id);
-        fields.opt(7, &self.data_protection_status);
-        fields.opt(8, &self.inherited_properties);
-        fields.opt(9, &self.log_group_class);
-        fields.opt(10, &self.log_group_arn);
-        fields.opt(11, &self.deletion_protection_enabled);
-        fields.opt(12, &self.bearer_token_authentication_enabled);
-        fields.opt(13, &self.retention_policy_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LogGroupField {
-    pub name: Option<String>,
-    pub percent: Option<i32>,
-}
-
-impl Structure for LogGroupField {
-    const SHAPE: &'static Shape = &shapes::LogGroupField;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            1 => put(&mut self.percent, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.name);
-        fields.opt(1, &self.percent);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LogGroupImpact {
-    pub log_group_name: Option<String>,
-    pub current_retention: Option<String>,
-    pub proposed_retention: Option<String>,
-    pub stored_bytes: Option<i64>,
-}
-
-impl Structure for LogGroupImpact {
-    const SHAPE: &'static Shape = &shapes::LogGroupImpact;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_name, value),
-            1 => put(&mut self.current_retention, value),
-            2 => put(&mut self.proposed_retention, value),
-            3 => put(&mut self.stored_bytes, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.log_group_name);
-        fields.opt(1, &self.current_retention);
-        fields.opt(2, &self.proposed_retention);
-        fields.opt(3, &self.stored_bytes);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LogGroupSummary {
-    pub log_group_name: Option<String>,
-    pub log_group_arn: Option<String>,
-    pub log_group_class: Option<String>,
-}
-
-impl Structure for LogGroupSummary {
-    const SHAPE: &'static Shape = &shapes::LogGroupSummary;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_name, value),
-            1 => put(&mut self.log_group_arn, value),
-            2 => put(&mut self.log_group_class, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.log_group_name);
-        fields.opt(1, &self.log_group_arn);
-        fields.opt(2, &self.log_group_class);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LogStream {
-    pub log_stream_name: Option<String>,
-    pub creation_time: Option<i64>,
-    pub first_event_timestamp: Option<i64>,
-    pub last_event_timestamp: Option<i64>,
-    pub last_ingestion_time: Option<i64>,
-    pub upload_sequence_token: Option<String>,
-    pub arn: Option<String>,
-    pub stored_bytes: Option<i64>,
-}
-
-impl Structure for LogStream {
-    const SHAPE: &'static Shape = &shapes::LogStream;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_stream_name, value),
-            1 => put(&mut self.creation_time, value),
-            2 => put(&mut self.first_event_timestamp, value),
-            3 => put(&mut self.last_event_timestamp, value),
-            4 => put(&mut self.last_ingestion_time, value),
-            5 => put(&mut self.upload_sequence_token, value),
-            6 => put(&mut self.arn, value),
-            7 => put(&mut self.stored_bytes, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(8);
-        fields.opt(0, &self.log_stream_name);
-        fields.opt(1, &self.creation_time);
-        fields.opt(2, &self.first_event_timestamp);
-        fields.opt(3, &self.last_event_timestamp);
-        fields.opt(4, &self.last_ingestion_time);
-        fields.opt(5, &self.upload_sequence_token);
-        fields.opt(6, &self.arn);
-        fields.opt(7, &self.stored_bytes);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LookupTable {
-    pub lookup_table_arn: Option<String>,
-    pub lookup_table_name: Option<String>,
-    pub description: Option<String>,
-    pub table_fields: Option<Vec<String>>,
-    pub records_count: Option<i64>,
-    pub size_bytes: Option<i64>,
-    pub last_updated_time: Option<i64>,
-    pub kms_key_id: Option<String>,
-}
-
-impl Structure for LookupTable {
-    const SHAPE: &'static Shape = &shapes::LookupTable;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.lookup_table_arn, value),
-            1 => put(&mut self.lookup_table_name, value),
-            2 => put(&mut self.description, value),
-            3 => put(&mut self.table_fields, value),
-            4 => put(&mut self.records_count, value),
-            5 => put(&mut self.size_bytes, value),
-            6 => put(&mut self.last_updated_time, value),
-            7 => put(&mut self.kms_key_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(8);
-        fields.opt(0, &self.lookup_table_arn);
-        fields.opt(1, &self.lookup_table_name);
-        fields.opt(2, &self.description);
-        fields.opt(3, &self.table_fields);
-        fields.opt(4, &self.records_count);
-        fields.opt(5, &self.size_bytes);
-        fields.opt(6, &self.last_updated_time);
-        fields.opt(7, &self.kms_key_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LookupTableConfiguration {
-    pub table_name: String,
-    pub role_arn: String,
-    pub description: Option<String>,
-    pub kms_key_id: Option<String>,
-    pub tags: Option<BTreeMap<String, String>>,
-}
-
-impl Structure for LookupTableConfiguration {
-    const SHAPE: &'static Shape = &shapes::LookupTableConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.table_name, value),
-            1 => must(&mut self.role_arn, value),
-            2 => put(&mut self.description, value),
-            3 => put(&mut self.kms_key_id, value),
-            4 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.req(0, &self.table_name);
-        fields.req(1, &self.role_arn);
-        fields.opt(2, &self.description);
-        fields.opt(3, &self.kms_key_id);
-        fields.opt(4, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LowerCaseString {
-    pub with_keys: Vec<String>,
-}
-
-impl Structure for LowerCaseString {
-    const SHAPE: &'static Shape = &shapes::LowerCaseString;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.with_keys, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.with_keys);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct MetricFilter {
-    pub filter_name: Option<String>,
-    pub filter_pattern: Option<String>,
-    pub metric_transformations: Option<Vec<MetricTransformation>>,
-    pub creation_time: Option<i64>,
-    pub log_group_name: Option<String>,
-    pub apply_on_transformed_logs: Option<bool>,
-    pub field_selection_criteria: Option<String>,
-    pub emit_system_field_dimensions: Option<Vec<String>>,
-}
-
-impl Structure for MetricFilter {
-    const SHAPE: &'static Shape = &shapes::MetricFilter;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.filter_name, value),
-            1 => put(&mut self.filter_pattern, value),
-            2 => put(&mut self.metric_transformations, value),
-            3 => put(&mut self.creation_time, value),
-            4 => put(&mut self.log_group_name, value),
-            5 => put(&mut self.apply_on_transformed_logs, value),
-            6 => put(&mut self.field_selection_criteria, value),
-            7 => put(&mut self.emit_system_field_dimensions, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(8);
-        fields.opt(0, &self.filter_name);
-        fields.opt(1, &self.filter_pattern);
-        fields.opt(2, &self.metric_transformations);
-        fields.opt(3, &self.creation_time);
-        fields.opt(4, &self.log_group_name);
-        fields.opt(5, &self.apply_on_transformed_logs);
-        fields.opt(6, &self.field_selection_criteria);
-        fields.opt(7, &self.emit_system_field_dimensions);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct MetricFilterMatchRecord {
-    pub event_number: Option<i64>,
-    pub event_message: Option<String>,
-    pub extracted_values: Option<BTreeMap<String, String>>,
-}
-
-impl Structure for MetricFilterMatchRecord {
-    const SHAPE: &'static Shape = &shapes::MetricFilterMatchRecord;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.event_number, value),
-            1 => put(&mut self.event_message, value),
-            2 => put(&mut self.extracted_values, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.event_number);
-        fields.opt(1, &self.event_message);
-        fields.opt(2, &self.extracted_values);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct MetricTransformation {
-    pub metric_name: String,
-    pub metric_namespace: String,
-    pub metric_value: String,
-    pub default_value: Option<f64>,
-    pub dimensions: Option<BTreeMap<String, String>>,
-    pub unit: Option<String>,
-}
-
-impl Structure for MetricTransformation {
-    const SHAPE: &'static Shape = &shapes::MetricTransformation;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.metric_name, value),
-            1 => must(&mut self.metric_namespace, value),
-            2 => must(&mut self.metric_value, value),
-            3 => put(&mut self.default_value, value),
-            4 => put(&mut self.dimensions, value),
-            5 => put(&mut self.unit, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.req(0, &self.metric_name);
-        fields.req(1, &self.metric_namespace);
-        fields.req(2, &self.metric_value);
-        fields.opt(3, &self.default_value);
-        fields.opt(4, &self.dimensions);
-        fields.opt(5, &self.unit);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct MoveKeyEntry {
-    pub source: String,
-    pub target: String,
-    pub overwrite_if_exists: Option<bool>,
-}
-
-impl Structure for MoveKeyEntry {
-    const SHAPE: &'static Shape = &shapes::MoveKeyEntry;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.source, value),
-            1 => must(&mut self.target, value),
-            2 => put(&mut self.overwrite_if_exists, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.source);
-        fields.req(1, &self.target);
-        fields.opt(2, &self.overwrite_if_exists);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct MoveKeys {
-    pub entries: Vec<MoveKeyEntry>,
-}
-
-impl Structure for MoveKeys {
-    const SHAPE: &'static Shape = &shapes::MoveKeys;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.entries, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.entries);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct OpenSearchApplication {
-    pub application_endpoint: Option<String>,
-    pub application_arn: Option<String>,
-    pub application_id: Option<String>,
-    pub status: Option<OpenSearchResourceStatus>,
-}
-
-impl Structure for OpenSearchApplication {
-    const SHAPE: &'static Shape = &shapes::OpenSearchApplication;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.application_endpoint, value),
-            1 => put(&mut self.application_arn, value),
-            2 => put(&mut self.application_id, value),
-            3 => put(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.application_endpoint);
-        fields.opt(1, &self.application_arn);
-        fields.opt(2, &self.application_id);
-        fields.opt(3, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct OpenSearchCollection {
-    pub collection_endpoint: Option<String>,
-    pub collection_arn: Option<String>,
-    pub status: Option<OpenSearchResourceStatus>,
-}
-
-impl Structure for OpenSearchCollection {
-    const SHAPE: &'static Shape = &shapes::OpenSearchCollection;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.collection_endpoint, value),
-            1 => put(&mut self.collection_arn, value),
-            2 => put(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.collection_endpoint);
-        fields.opt(1, &self.collection_arn);
-        fields.opt(2, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct OpenSearchDataAccessPolicy {
-    pub policy_name: Option<String>,
-    pub status: Option<OpenSearchResourceStatus>,
-}
-
-impl Structure for OpenSearchDataAccessPolicy {
-    const SHAPE: &'static Shape = &shapes::OpenSearchDataAccessPolicy;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.policy_name, value),
-            1 => put(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.policy_name);
-        fields.opt(1, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct OpenSearchDataSource {
-    pub data_source_name: Option<String>,
-    pub status: Option<OpenSearchResourceStatus>,
-}
-
-impl Structure for OpenSearchDataSource {
-    const SHAPE: &'static Shape = &shapes::OpenSearchDataSource;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.data_source_name, value),
-            1 => put(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.data_source_name);
-        fields.opt(1, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct OpenSearchEncryptionPolicy {
-    pub policy_name: Option<String>,
-    pub status: Option<OpenSearchResourceStatus>,
-}
-
-impl Structure for OpenSearchEncryptionPolicy {
-    const SHAPE: &'static Shape = &shapes::OpenSearchEncryptionPolicy;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.policy_name, value),
-            1 => put(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.policy_name);
-        fields.opt(1, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct OpenSearchIntegrationDetails {
-    pub data_source: Option<OpenSearchDataSource>,
-    pub application: Option<OpenSearchApplication>,
-    pub collection: Option<OpenSearchCollection>,
-    pub workspace: Option<OpenSearchWorkspace>,
-    pub encryption_policy: Option<OpenSearchEncryptionPolicy>,
-    pub network_policy: Option<OpenSearchNetworkPolicy>,
-    pub access_policy: Option<OpenSearchDataAccessPolicy>,
-    pub lifecycle_policy: Option<OpenSearchLifecyclePolicy>,
-}
-
-impl Structure for OpenSearchIntegrationDetails {
-    const SHAPE: &'static Shape = &shapes::OpenSearchIntegrationDetails;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.data_source, value),
-            1 => put(&mut self.application, value),
-            2 => put(&mut self.collection, value),
-            3 => put(&mut self.workspace, value),
-            4 => put(&mut self.encryption_policy, value),
-            5 => put(&mut self.network_policy, value),
-            6 => put(&mut self.access_policy, value),
-            7 => put(&mut self.lifecycle_policy, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(8);
-        fields.opt(0, &self.data_source);
-        fields.opt(1, &self.application);
-        fields.opt(2, &self.collection);
-        fields.opt(3, &self.workspace);
-        fields.opt(4, &self.encryption_policy);
-        fields.opt(5, &self.network_policy);
-        fields.opt(6, &self.access_policy);
-        fields.opt(7, &self.lifecycle_policy);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct OpenSearchLifecyclePolicy {
-    pub policy_name: Option<String>,
-    pub status: Option<OpenSearchResourceStatus>,
-}
-
-impl Structure for OpenSearchLifecyclePolicy {
-    const SHAPE: &'static Shape = &shapes::OpenSearchLifecyclePolicy;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.policy_name, value),
-            1 => put(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.policy_name);
-        fields.opt(1, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct OpenSearchNetworkPolicy {
-    pub policy_name: Option<String>,
-    pub status: Option<OpenSearchResourceStatus>,
-}
-
-impl Structure for OpenSearchNetworkPolicy {
-    const SHAPE: &'static Shape = &shapes::OpenSearchNetworkPolicy;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.policy_name, value),
-            1 => put(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.policy_name);
-        fields.opt(1, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct OpenSearchResourceConfig {
-    pub kms_key_arn: Option<String>,
-    pub data_source_role_arn: String,
-    pub dashboard_viewer_principals: Vec<String>,
-    pub application_arn: Option<String>,
-    pub retention_days: i32,
-}
-
-impl Structure for OpenSearchResourceConfig {
-    const SHAPE: &'static Shape = &shapes::OpenSearchResourceConfig;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.kms_key_arn, value),
-            1 => must(&mut self.data_source_role_arn, value),
-            2 => must(&mut self.dashboard_viewer_principals, value),
-            3 => put(&mut self.application_arn, value),
-            4 => must(&mut self.retention_days, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.kms_key_arn);
-        fields.req(1, &self.data_source_role_arn);
-        fields.req(2, &self.dashboard_viewer_principals);
-        fields.opt(3, &self.application_arn);
-        fields.req(4, &self.retention_days);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct OpenSearchResourceStatus {
-    pub status: Option<String>,
-    pub status_message: Option<String>,
-}
-
-impl Structure for OpenSearchResourceStatus {
-    const SHAPE: &'static Shape = &shapes::OpenSearchResourceStatus;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.status, value),
-            1 => put(&mut self.status_message, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.status);
-        fields.opt(1, &self.status_message);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct OpenSearchWorkspace {
-    pub workspace_id: Option<String>,
-    pub status: Option<OpenSearchResourceStatus>,
-}
-
-impl Structure for OpenSearchWorkspace {
-    const SHAPE: &'static Shape = &shapes::OpenSearchWorkspace;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.workspace_id, value),
-            1 => put(&mut self.status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.workspace_id);
-        fields.opt(1, &self.status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct OutputLogEvent {
-    pub timestamp: Option<i64>,
-    pub message: Option<String>,
-    pub ingestion_time: Option<i64>,
-}
-
-impl Structure for OutputLogEvent {
-    const SHAPE: &'static Shape = &shapes::OutputLogEvent;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.timestamp, value),
-            1 => put(&mut self.message, value),
-            2 => put(&mut self.ingestion_time, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.timestamp);
-        fields.opt(1, &self.message);
-        fields.opt(2, &self.ingestion_time);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ParseCloudfront {
-    pub source: Option<String>,
-}
-
-impl Structure for ParseCloudfront {
-    const SHAPE: &'static Shape = &shapes::ParseCloudfront;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.source, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.source);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ParseJSON {
-    pub source: Option<String>,
-    pub destination: Option<String>,
-}
-
-impl Structure for ParseJSON {
-    const SHAPE: &'static Shape = &shapes::ParseJSON;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.source, value),
-            1 => put(&mut self.destination, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.source);
-        fields.opt(1, &self.destination);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ParseKeyValue {
-    pub source: Option<String>,
-    pub destination: Option<String>,
-    pub field_delimiter: Option<String>,
-    pub key_value_delimiter: Option<String>,
-    pub key_prefix: Option<String>,
-    pub non_match_value: Option<String>,
-    pub overwrite_if_exists: Option<bool>,
-}
-
-impl Structure for ParseKeyValue {
-    const SHAPE: &'static Shape = &shapes::ParseKeyValue;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.source, value),
-            1 => put(&mut self.destination, value),
-            2 => put(&mut self.field_delimiter, value),
-            3 => put(&mut self.key_value_delimiter, value),
-            4 => put(&mut self.key_prefix, value),
-            5 => put(&mut self.non_match_value, value),
-            6 => put(&mut self.overwrite_if_exists, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.source);
-        fields.opt(1, &self.destination);
-        fields.opt(2, &self.field_delimiter);
-        fields.opt(3, &self.key_value_delimiter);
-        fields.opt(4, &self.key_prefix);
-        fields.opt(5, &self.non_match_value);
-        fields.opt(6, &self.overwrite_if_exists);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ParsePostgres {
-    pub source: Option<String>,
-}
-
-impl Structure for ParsePostgres {
-    const SHAPE: &'static Shape = &shapes::ParsePostgres;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.source, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.source);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ParseRoute53 {
-    pub source: Option<String>,
-}
-
-impl Structure for ParseRoute53 {
-    const SHAPE: &'static Shape = &shapes::ParseRoute53;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.source, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.source);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ParseToOCSF {
-    pub source: Option<String>,
-    pub event_source: String,
-    pub ocsf_version: String,
-    pub mapping_version: Option<String>,
-}
-
-impl Structure for ParseToOCSF {
-    const SHAPE: &'static Shape = &shapes::ParseToOCSF;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.source, value),
-            1 => must(&mut self.event_source, value),
-            2 => must(&mut self.ocsf_version, value),
-            3 => put(&mut self.mapping_version, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.source);
-        fields.req(1, &self.event_source);
-        fields.req(2, &self.ocsf_version);
-        fields.opt(3, &self.mapping_version);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ParseVPC {
-    pub source: Option<String>,
-}
-
-impl Structure for ParseVPC {
-    const SHAPE: &'static Shape = &shapes::ParseVPC;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.source, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.source);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ParseWAF {
-    pub source: Option<String>,
-}
-
-impl Structure for ParseWAF {
-    const SHAPE: &'static Shape = &shapes::ParseWAF;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.source, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.source);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PatternToken {
-    pub dynamic_token_position: Option<i32>,
-    pub is_dynamic: Option<bool>,
-    pub token_string: Option<String>,
-    pub enumerations: Option<BTreeMap<String, i64>>,
-    pub inferred_token_name: Option<String>,
-}
-
-impl Structure for PatternToken {
-    const SHAPE: &'static Shape = &shapes::PatternToken;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.dynamic_token_position, value),
-            1 => put(&mut self.is_dynamic, value),
-            2 => put(&mut self.token_string, value),
-            3 => put(&mut self.enumerations, value),
-            4 => put(&mut self.inferred_token_name, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.dynamic_token_position);
-        fields.opt(1, &self.is_dynamic);
-        fields.opt(2, &self.token_string);
-        fields.opt(3, &self.enumerations);
-        fields.opt(4, &self.inferred_token_name);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Policy {
-    pub delivery_destination_policy: Option<String>,
-}
-
-impl Structure for Policy {
-    const SHAPE: &'static Shape = &shapes::Policy;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.delivery_destination_policy, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.delivery_destination_policy);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Processor {
-    pub add_keys: Option<AddKeys>,
-    pub copy_value: Option<CopyValue>,
-    pub csv: Option<CSV>,
-    pub date_time_converter: Option<DateTimeConverter>,
-    pub delete_keys: Option<DeleteKeys>,
-    pub grok: Option<Grok>,
-    pub list_to_map: Option<ListToMap>,
-    pub lower_case_string: Option<LowerCaseString>,
-    pub move_keys: Option<MoveKeys>,
-    pub parse_cloudfront: Option<ParseCloudfront>,
-    pub parse_json: Option<ParseJSON>,
-    pub parse_key_value: Option<ParseKeyValue>,
-    pub parse_route53: Option<ParseRoute53>,
-    pub parse_to_ocsf: Option<ParseToOCSF>,
-    pub parse_postgres: Option<ParsePostgres>,
-    pub parse_vpc: Option<ParseVPC>,
-    pub parse_waf: Option<ParseWAF>,
-    pub rename_keys: Option<RenameKeys>,
-    pub split_string: Option<SplitString>,
-    pub substitute_string: Option<SubstituteString>,
-    pub trim_string: Option<TrimString>,
-    pub type_converter: Option<TypeConverter>,
-    pub upper_case_string: Option<UpperCaseString>,
-}
-
-impl Structure for Processor {
-    const SHAPE: &'static Shape = &shapes::Processor;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.add_keys, value),
-            1 => put(&mut self.copy_value, value),
-            2 => put(&mut self.csv, value),
-            3 => put(&mut self.date_time_converter, value),
-            4 => put(&mut self.delete_keys, value),
-            5 => put(&mut self.grok, value),
-            6 => put(&mut self.list_to_map, value),
-            7 => put(&mut self.lower_case_string, value),
-            8 => put(&mut self.move_keys, value),
-            9 => put(&mut self.parse_cloudfront, value),
-            10 => put(&mut self.parse_json, value),
-            11 => put(&mut self.parse_key_value, value),
-            12 => put(&mut self.parse_route53, value),
-            13 => put(&mut self.parse_to_ocsf, value),
-            14 => put(&mut self.parse_postgres, value),
-            15 => put(&mut self.parse_vpc, value),
-            16 => put(&mut self.parse_waf, value),
-            17 => put(&mut self.rename_keys, value),
-            18 => put(&mut self.split_string, value),
-            19 => put(&mut self.substitute_string, value),
-            20 => put(&mut self.trim_string, value),
-            21 => put(&mut self.type_converter, value),
-            22 => put(&mut self.upper_case_string, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(23);
-        fields.opt(0, &self.add_keys);
-        fields.opt(1, &self.copy_value);
-        fields.opt(2, &self.csv);
-        fields.opt(3, &self.date_time_converter);
-        fields.opt(4, &self.delete_keys);
-        fields.opt(5, &self.grok);
-        fields.opt(6, &self.list_to_map);
-        fields.opt(7, &self.lower_case_string);
-        fields.opt(8, &self.move_keys);
-        fields.opt(9, &self.parse_cloudfront);
-        fields.opt(10, &self.parse_json);
-        fields.opt(11, &self.parse_key_value);
-        fields.opt(12, &self.parse_route53);
-        fields.opt(13, &self.parse_to_ocsf);
-        fields.opt(14, &self.parse_postgres);
-        fields.opt(15, &self.parse_vpc);
-        fields.opt(16, &self.parse_waf);
-        fields.opt(17, &self.rename_keys);
-        fields.opt(18, &self.split_string);
-        fields.opt(19, &self.substitute_string);
-        fields.opt(20, &self.trim_string);
-        fields.opt(21, &self.type_converter);
-        fields.opt(22, &self.upper_case_string);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutAccountPolicyInput {
-    pub policy_name: String,
-    pub policy_document: String,
-    pub policy_type: String,
-    pub scope: Option<String>,
-    pub selection_criteria: Option<String>,
-    pub dry_run: Option<bool>,
-}
-
-impl Structure for PutAccountPolicyInput {
-    const SHAPE: &'static Shape = &shapes::PutAccountPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.policy_name, value),
-            1 => must(&mut self.policy_document, value),
-            2 => must(&mut self.policy_type, value),
-            3 => put(&mut self.scope, value),
-            4 => put(&mut self.selection_criteria, value),
-            5 => put(&mut self.dry_run, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.req(0, &self.policy_name);
-        fields.req(1, &self.policy_document);
-        fields.req(2, &self.policy_type);
-        fields.opt(3, &self.scope);
-        fields.opt(4, &self.selection_criteria);
-        fields.opt(5, &self.dry_run);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutAccountPolicyOutput {
-    pub account_policy: Option<AccountPolicy>,
-    pub dry_run_result: Option<DryRunResult>,
-}
-
-impl Structure for PutAccountPolicyOutput {
-    const SHAPE: &'static Shape = &shapes::PutAccountPolicyResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.account_policy, value),
-            1 => put(&mut self.dry_run_result, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.account_policy);
-        fields.opt(1, &self.dry_run_result);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutBearerTokenAuthenticationInput {
-    pub log_group_identifier: String,
-    pub bearer_token_authentication_enabled: bool,
-}
-
-impl Structure for PutBearerTokenAuthenticationInput {
-    const SHAPE: &'static Shape = &shapes::PutBearerTokenAuthenticationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_identifier, value),
-            1 => must(&mut self.bearer_token_authentication_enabled, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.log_group_identifier);
-        fields.req(1, &self.bearer_token_authentication_enabled);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutDataProtectionPolicyInput {
-    pub log_group_identifier: String,
-    pub policy_document: String,
-}
-
-impl Structure for PutDataProtectionPolicyInput {
-    const SHAPE: &'static Shape = &shapes::PutDataProtectionPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_identifier, value),
-            1 => must(&mut self.policy_document, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.log_group_identifier);
-        fields.req(1, &self.policy_document);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutDataProtectionPolicyOutput {
-    pub log_group_identifier: Option<String>,
-    pub policy_document: Option<String>,
-    pub last_updated_time: Option<i64>,
-}
-
-impl Structure for PutDataProtectionPolicyOutput {
-    const SHAPE: &'static Shape = &shapes::PutDataProtectionPolicyResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_identifier, value),
-            1 => put(&mut self.policy_document, value),
-            2 => put(&mut self.last_updated_time, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.log_group_identifier);
-        fields.opt(1, &self.policy_document);
-        fields.opt(2, &self.last_updated_time);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutDeliveryDestinationPolicyInput {
-    pub delivery_destination_name: String,
-    pub delivery_destination_policy: String,
-}
-
-impl Structure for PutDeliveryDestinationPolicyInput {
-    const SHAPE: &'static Shape = &shapes::PutDeliveryDestinationPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.delivery_destination_name, value),
-            1 => must(&mut self.delivery_destination_policy, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.delivery_destination_name);
-        fields.req(1, &self.delivery_destination_policy);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutDeliveryDestinationPolicyOutput {
-    pub policy: Option<Policy>,
-}
-
-impl Structure for PutDeliveryDestinationPolicyOutput {
-    const SHAPE: &'static Shape = &shapes::PutDeliveryDestinationPolicyResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.policy, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.policy);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutDeliveryDestinationInput {
-    pub name: String,
-    pub output_format: Option<String>,
-    pub delivery_destination_configuration: Option<DeliveryDestinationConfiguration>,
-    pub delivery_destination_type: Option<String>,
-    pub role_arn: Option<String>,
-    pub tags: Option<BTreeMap<String, String>>,
-}
-
-impl Structure for PutDeliveryDestinationInput {
-    const SHAPE: &'static Shape = &shapes::PutDeliveryDestinationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => put(&mut self.output_format, value),
-            2 => put(&mut self.delivery_destination_configuration, value),
-            3 => put(&mut self.delivery_destination_type, value),
-            4 => put(&mut self.role_arn, value),
-            5 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.req(0, &self.name);
-        fields.opt(1, &self.output_format);
-        fields.opt(2, &self.delivery_destination_configuration);
-        fields.opt(3, &self.delivery_destination_type);
-        fields.opt(4, &self.role_arn);
-        fields.opt(5, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutDeliveryDestinationOutput {
-    pub delivery_destination: Option<DeliveryDestination>,
-}
-
-impl Structure for PutDeliveryDestinationOutput {
-    const SHAPE: &'static Shape = &shapes::PutDeliveryDestinationResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.delivery_destination, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.delivery_destination);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutDeliverySourceInput {
-    pub name: String,
-    pub resource_arn: String,
-    pub log_type: String,
-    pub tags: Option<BTreeMap<String, String>>,
-    pub delivery_source_configuration: Option<BTreeMap<String, String>>,
-}
-
-impl Structure for PutDeliverySourceInput {
-    const SHAPE: &'static Shape = &shapes::PutDeliverySourceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => must(&mut self.resource_arn, value),
-            2 => must(&mut self.log_type, value),
-            3 => put(&mut self.tags, value),
-            4 => put(&mut self.delivery_source_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.req(0, &self.name);
-        fields.req(1, &self.resource_arn);
-        fields.req(2, &self.log_type);
-        fields.opt(3, &self.tags);
-        fields.opt(4, &self.delivery_source_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutDeliverySourceOutput {
-    pub delivery_source: Option<DeliverySource>,
-}
-
-impl Structure for PutDeliverySourceOutput {
-    const SHAPE: &'static Shape = &shapes::PutDeliverySourceResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.delivery_source, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.delivery_source);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutDestinationPolicyInput {
-    pub destination_name: String,
-    pub access_policy: String,
-    pub force_update: Option<bool>,
-}
-
-impl Structure for PutDestinationPolicyInput {
-    const SHAPE: &'static Shape = &shapes::PutDestinationPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.destination_name, value),
-            1 => must(&mut self.access_policy, value),
-            2 => put(&mut self.force_update, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.destination_name);
-        fields.req(1, &self.access_policy);
-        fields.opt(2, &self.force_update);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutDestinationInput {
-    pub destination_name: String,
-    pub target_arn: String,
-    pub role_arn: String,
-    pub tags: Option<BTreeMap<String, String>>,
-}
-
-impl Structure for PutDestinationInput {
-    const SHAPE: &'static Shape = &shapes::PutDestinationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.destination_name, value),
-            1 => must(&mut self.target_arn, value),
-            2 => must(&mut self.role_arn, value),
-            3 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.destination_name);
-        fields.req(1, &self.target_arn);
-        fields.req(2, &self.role_arn);
-        fields.opt(3, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutDestinationOutput {
-    pub destination: Option<Destination>,
-}
-
-impl Structure for PutDestinationOutput {
-    const SHAPE: &'static Shape = &shapes::PutDestinationResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.destination, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.destination);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutIndexPolicyInput {
-    pub log_group_identifier: String,
-    pub policy_document: String,
-}
-
-impl Structure for PutIndexPolicyInput {
-    const SHAPE: &'static Shape = &shapes::PutIndexPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_identifier, value),
-            1 => must(&mut self.policy_document, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.log_group_identifier);
-        fields.req(1, &self.policy_document);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutIndexPolicyOutput {
-    pub index_policy: Option<IndexPolicy>,
-}
-
-impl Structure for PutIndexPolicyOutput {
-    const SHAPE: &'static Shape = &shapes::PutIndexPolicyResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.index_policy, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.index_policy);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutIntegrationInput {
-    pub integration_name: String,
-    pub resource_config: ResourceConfig,
-    pub integration_type: String,
-}
-
-impl Structure for PutIntegrationInput {
-    const SHAPE: &'static Shape = &shapes::PutIntegrationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.integration_name, value),
-            1 => must(&mut self.resource_config, value),
-            2 => must(&mut self.integration_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.integration_name);
-        fields.req(1, &self.resource_config);
-        fields.req(2, &self.integration_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutIntegrationOutput {
-    pub integration_name: Option<String>,
-    pub integration_status: Option<String>,
-}
-
-impl Structure for PutIntegrationOutput {
-    const SHAPE: &'static Shape = &shapes::PutIntegrationResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.integration_name, value),
-            1 => put(&mut self.integration_status, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.integration_name);
-        fields.opt(1, &self.integration_status);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutLogEventsInput {
-    pub log_group_name: String,
-    pub log_stream_name: String,
-    pub log_events: Vec<InputLogEvent>,
-    pub sequence_token: Option<String>,
-    pub entity: Option<Entity>,
-}
-
-impl Structure for PutLogEventsInput {
-    const SHAPE: &'static Shape = &shapes::PutLogEventsRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_name, value),
-            1 => must(&mut self.log_stream_name, value),
-            2 => must(&mut self.log_events, value),
-            3 => put(&mut self.sequence_token, value),
-            4 => put(&mut self.entity, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.req(0, &self.log_group_name);
-        fields.req(1, &self.log_stream_name);
-        fields.req(2, &self.log_events);
-        fields.opt(3, &self.sequence_token);
-        fields.opt(4, &self.entity);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutLogEventsOutput {
-    pub next_sequence_token: Option<String>,
-    pub rejected_log_events_info: Option<RejectedLogEventsInfo>,
-    pub rejected_entity_info: Option<RejectedEntityInfo>,
-}
-
-impl Structure for PutLogEventsOutput {
-    const SHAPE: &'static Shape = &shapes::PutLogEventsResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.next_sequence_token, value),
-            1 => put(&mut self.rejected_log_events_info, value),
-            2 => put(&mut self.rejected_entity_info, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.next_sequence_token);
-        fields.opt(1, &self.rejected_log_events_info);
-        fields.opt(2, &self.rejected_entity_info);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutLogGroupDeletionProtectionInput {
-    pub log_group_identifier: String,
-    pub deletion_protection_enabled: bool,
-}
-
-impl Structure for PutLogGroupDeletionProtectionInput {
-    const SHAPE: &'static Shape = &shapes::PutLogGroupDeletionProtectionRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_identifier, value),
-            1 => must(&mut self.deletion_protection_enabled, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.log_group_identifier);
-        fields.req(1, &self.deletion_protection_enabled);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutMetricFilterInput {
-    pub log_group_name: String,
-    pub filter_name: String,
-    pub filter_pattern: String,
-    pub metric_transformations: Vec<MetricTransformation>,
-    pub apply_on_transformed_logs: Option<bool>,
-    pub field_selection_criteria: Option<String>,
-    pub emit_system_field_dimensions: Option<Vec<String>>,
-}
-
-impl Structure for PutMetricFilterInput {
-    const SHAPE: &'static Shape = &shapes::PutMetricFilterRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_name, value),
-            1 => must(&mut self.filter_name, value),
-            2 => must(&mut self.filter_pattern, value),
-            3 => must(&mut self.metric_transformations, value),
-            4 => put(&mut self.apply_on_transformed_logs, value),
-            5 => put(&mut self.field_selection_criteria, value),
-            6 => put(&mut self.emit_system_field_dimensions, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.req(0, &self.log_group_name);
-        fields.req(1, &self.filter_name);
-        fields.req(2, &self.filter_pattern);
-        fields.req(3, &self.metric_transformations);
-        fields.opt(4, &self.apply_on_transformed_logs);
-        fields.opt(5, &self.field_selection_criteria);
-        fields.opt(6, &self.emit_system_field_dimensions);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutQueryDefinitionInput {
-    pub query_language: Option<String>,
-    pub name: String,
-    pub query_definition_id: Option<String>,
-    pub log_group_names: Option<Vec<String>>,
-    pub query_string: String,
-    pub client_token: Option<String>,
-    pub parameters: Option<Vec<QueryParameter>>,
-}
-
-impl Structure for PutQueryDefinitionInput {
-    const SHAPE: &'static Shape = &shapes::PutQueryDefinitionRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.query_language, value),
-            1 => must(&mut self.name, value),
-            2 => put(&mut self.query_definition_id, value),
-            3 => put(&mut self.log_group_names, value),
-            4 => must(&mut self.query_string, value),
-            5 => put(&mut self.client_token, value),
-            6 => put(&mut self.parameters, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.query_language);
-        fields.req(1, &self.name);
-        fields.opt(2, &self.query_definition_id);
-        fields.opt(3, &self.log_group_names);
-        fields.req(4, &self.query_string);
-        fields.opt(5, &self.client_token);
-        fields.opt(6, &self.parameters);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutQueryDefinitionOutput {
-    pub query_definition_id: Option<String>,
-}
-
-impl Structure for PutQueryDefinitionOutput {
-    const SHAPE: &'static Shape = &shapes::PutQueryDefinitionResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.query_definition_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.query_definition_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutResourcePolicyInput {
-    pub policy_name: Option<String>,
-    pub policy_document: Option<String>,
-    pub resource_arn: Option<String>,
-    pub expected_revision_id: Option<String>,
-}
-
-impl Structure for PutResourcePolicyInput {
-    const SHAPE: &'static Shape = &shapes::PutResourcePolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.policy_name, value),
-            1 => put(&mut self.policy_document, value),
-            2 => put(&mut self.resource_arn, value),
-            3 => put(&mut self.expected_revision_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.policy_name);
-        fields.opt(1, &self.policy_document);
-        fields.opt(2, &self.resource_arn);
-        fields.opt(3, &self.expected_revision_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutResourcePolicyOutput {
-    pub resource_policy: Option<ResourcePolicy>,
-    pub revision_id: Option<String>,
-}
-
-impl Structure for PutResourcePolicyOutput {
-    const SHAPE: &'static Shape = &shapes::PutResourcePolicyResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.resource_policy, value),
-            1 => put(&mut self.revision_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.resource_policy);
-        fields.opt(1, &self.revision_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutRetentionPolicyInput {
-    pub log_group_name: String,
-    pub retention_in_days: i32,
-}
-
-impl Structure for PutRetentionPolicyInput {
-    const SHAPE: &'static Shape = &shapes::PutRetentionPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_name, value),
-            1 => must(&mut self.retention_in_days, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.log_group_name);
-        fields.req(1, &self.retention_in_days);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutStorageTierPolicyInput {
-    pub storage_tier: String,
-}
-
-impl Structure for PutStorageTierPolicyInput {
-    const SHAPE: &'static Shape = &shapes::PutStorageTierPolicyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.storage_tier, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.storage_tier);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutStorageTierPolicyOutput {
-    pub storage_tier: Option<String>,
-    pub last_updated_time: Option<i64>,
-}
-
-impl Structure for PutStorageTierPolicyOutput {
-    const SHAPE: &'static Shape = &shapes::PutStorageTierPolicyResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.storage_tier, value),
-            1 => put(&mut self.last_updated_time, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.storage_tier);
-        fields.opt(1, &self.last_updated_time);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutSubscriptionFilterInput {
-    pub log_group_name: String,
-    pub filter_name: String,
-    pub filter_pattern: String,
-    pub destination_arn: String,
-    pub role_arn: Option<String>,
-    pub distribution: Option<String>,
-    pub apply_on_transformed_logs: Option<bool>,
-    pub field_selection_criteria: Option<String>,
-    pub emit_system_fields: Option<Vec<String>>,
-}
-
-impl Structure for PutSubscriptionFilterInput {
-    const SHAPE: &'static Shape = &shapes::PutSubscriptionFilterRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_name, value),
-            1 => must(&mut self.filter_name, value),
-            2 => must(&mut self.filter_pattern, value),
-            3 => must(&mut self.destination_arn, value),
-            4 => put(&mut self.role_arn, value),
-            5 => put(&mut self.distribution, value),
-            6 => put(&mut self.apply_on_transformed_logs, value),
-            7 => put(&mut self.field_selection_criteria, value),
-            8 => put(&mut self.emit_system_fields, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(9);
-        fields.req(0, &self.log_group_name);
-        fields.req(1, &self.filter_name);
-        fields.req(2, &self.filter_pattern);
-        fields.req(3, &self.destination_arn);
-        fields.opt(4, &self.role_arn);
-        fields.opt(5, &self.distribution);
-        fields.opt(6, &self.apply_on_transformed_logs);
-        fields.opt(7, &self.field_selection_criteria);
-        fields.opt(8, &self.emit_system_fields);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutSyslogConfigurationInput {
-    pub log_group_identifier: String,
-    pub vpc_endpoint_id: Option<String>,
-}
-
-impl Structure for PutSyslogConfigurationInput {
-    const SHAPE: &'static Shape = &shapes::PutSyslogConfigurationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_identifier, value),
-            1 => put(&mut self.vpc_endpoint_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.log_group_identifier);
-        fields.opt(1, &self.vpc_endpoint_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PutTransformerInput {
-    pub log_group_identifier: String,
-    pub transformer_config: Vec<Processor>,
-}
-
-impl Structure for PutTransformerInput {
-    const SHAPE: &'static Shape = &shapes::PutTransformerRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_identifier, value),
-            1 => must(&mut self.transformer_config, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.log_group_identifier);
-        fields.req(1, &self.transformer_config);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct QueryDefinition {
-    pub query_language: Option<String>,
-    pub query_definition_id: Option<String>,
-    pub name: Option<String>,
-    pub query_string: Option<String>,
-    pub last_modified: Option<i64>,
-    pub log_group_names: Option<Vec<String>>,
-    pub parameters: Option<Vec<QueryParameter>>,
-}
-
-impl Structure for QueryDefinition {
-    const SHAPE: &'static Shape = &shapes::QueryDefinition;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.query_language, value),
-            1 => put(&mut self.query_definition_id, value),
-            2 => put(&mut self.name, value),
-            3 => put(&mut self.query_string, value),
-            4 => put(&mut self.last_modified, value),
-            5 => put(&mut self.log_group_names, value),
-            6 => put(&mut self.parameters, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.query_language);
-        fields.opt(1, &self.query_definition_id);
-        fields.opt(2, &self.name);
-        fields.opt(3, &self.query_string);
-        fields.opt(4, &self.last_modified);
-        fields.opt(5, &self.log_group_names);
-        fields.opt(6, &self.parameters);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct QueryInfo {
-    pub query_language: Option<String>,
-    pub query_id: Option<String>,
-    pub query_string: Option<String>,
-    pub status: Option<String>,
-    pub create_time: Option<i64>,
-    pub log_group_name: Option<String>,
-    pub query_duration: Option<i64>,
-    pub bytes_scanned: Option<f64>,
-    pub user_identity: Option<String>,
-}
-
-impl Structure for QueryInfo {
-    const SHAPE: &'static Shape = &shapes::QueryInfo;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.query_language, value),
-            1 => put(&mut self.query_id, value),
-            2 => put(&mut self.query_string, value),
-            3 => put(&mut self.status, value),
-            4 => put(&mut self.create_time, value),
-            5 => put(&mut self.log_group_name, value),
-            6 => put(&mut self.query_duration, value),
-            7 => put(&mut self.bytes_scanned, value),
-            8 => put(&mut self.user_identity, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(9);
-        fields.opt(0, &self.query_language);
-        fields.opt(1, &self.query_id);
-        fields.opt(2, &self.query_string);
-        fields.opt(3, &self.status);
-        fields.opt(4, &self.create_time);
-        fields.opt(5, &self.log_group_name);
-        fields.opt(6, &self.query_duration);
-        fields.opt(7, &self.bytes_scanned);
-        fields.opt(8, &self.user_identity);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct QueryParameter {
-    pub name: String,
-    pub default_value: Option<String>,
-    pub description: Option<String>,
-}
-
-impl Structure for QueryParameter {
-    const SHAPE: &'static Shape = &shapes::QueryParameter;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => put(&mut self.default_value, value),
-            2 => put(&mut self.description, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.name);
-        fields.opt(1, &self.default_value);
-        fields.opt(2, &self.description);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct QueryStatistics {
-    pub records_matched: Option<f64>,
-    pub records_scanned: Option<f64>,
-    pub estimated_records_skipped: Option<f64>,
-    pub bytes_scanned: Option<f64>,
-    pub estimated_bytes_skipped: Option<f64>,
-    pub log_groups_scanned: Option<f64>,
-    pub result_count: Option<f64>,
-}
-
-impl Structure for QueryStatistics {
-    const SHAPE: &'static Shape = &shapes::QueryStatistics;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.records_matched, value),
-            1 => put(&mut self.records_scanned, value),
-            2 => put(&mut self.estimated_records_skipped, value),
-            3 => put(&mut self.bytes_scanned, value),
-            4 => put(&mut self.estimated_bytes_skipped, value),
-            5 => put(&mut self.log_groups_scanned, value),
-            6 => put(&mut self.result_count, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.opt(0, &self.records_matched);
-        fields.opt(1, &self.records_scanned);
-        fields.opt(2, &self.estimated_records_skipped);
-        fields.opt(3, &self.bytes_scanned);
-        fields.opt(4, &self.estimated_bytes_skipped);
-        fields.opt(5, &self.log_groups_scanned);
-        fields.opt(6, &self.result_count);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RecordField {
-    pub name: Option<String>,
-    pub mandatory: Option<bool>,
-}
-
-impl Structure for RecordField {
-    const SHAPE: &'static Shape = &shapes::RecordField;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.name, value),
-            1 => put(&mut self.mandatory, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.name);
-        fields.opt(1, &self.mandatory);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RejectedEntityInfo {
-    pub error_type: Option<String>,
-}
-
-impl Structure for RejectedEntityInfo {
-    const SHAPE: &'static Shape = &shapes::RejectedEntityInfo;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.error_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.error_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RejectedLogEventsInfo {
-    pub too_new_log_event_start_index: Option<i32>,
-    pub too_old_log_event_end_index: Option<i32>,
-    pub expired_log_event_end_index: Option<i32>,
-}
-
-impl Structure for RejectedLogEventsInfo {
-    const SHAPE: &'static Shape = &shapes::RejectedLogEventsInfo;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.too_new_log_event_start_index, value),
-            1 => put(&mut self.too_old_log_event_end_index, value),
-            2 => put(&mut self.expired_log_event_end_index, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.too_new_log_event_start_index);
-        fields.opt(1, &self.too_old_log_event_end_index);
-        fields.opt(2, &self.expired_log_event_end_index);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RenameKeyEntry {
-    pub key: String,
-    pub rename_to: String,
-    pub overwrite_if_exists: Option<bool>,
-}
-
-impl Structure for RenameKeyEntry {
-    const SHAPE: &'static Shape = &shapes::RenameKeyEntry;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.key, value),
-            1 => must(&mut self.rename_to, value),
-            2 => put(&mut self.overwrite_if_exists, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.key);
-        fields.req(1, &self.rename_to);
-        fields.opt(2, &self.overwrite_if_exists);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RenameKeys {
-    pub entries: Vec<RenameKeyEntry>,
-}
-
-impl Structure for RenameKeys {
-    const SHAPE: &'static Shape = &shapes::RenameKeys;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.entries, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.entries);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ResourceConfig {
-    pub open_search_resource_config: Option<OpenSearchResourceConfig>,
-}
-
-impl Structure for ResourceConfig {
-    const SHAPE: &'static Shape = &shapes::ResourceConfig;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.open_search_resource_config, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.open_search_resource_config);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ResourcePolicy {
-    pub policy_name: Option<String>,
-    pub policy_document: Option<String>,
-    pub last_updated_time: Option<i64>,
-    pub policy_scope: Option<String>,
-    pub resource_arn: Option<String>,
-    pub revision_id: Option<String>,
-}
-
-impl Structure for ResourcePolicy {
-    const SHAPE: &'static Shape = &shapes::ResourcePolicy;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.policy_name, value),
-            1 => put(&mut self.policy_document, value),
-            2 => put(&mut self.last_updated_time, value),
-            3 => put(&mut self.policy_scope, value),
-            4 => put(&mut self.resource_arn, value),
-            5 => put(&mut self.revision_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.policy_name);
-        fields.opt(1, &self.policy_document);
-        fields.opt(2, &self.last_updated_time);
-        fields.opt(3, &self.policy_scope);
-        fields.opt(4, &self.resource_arn);
-        fields.opt(5, &self.revision_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ResultField {
-    pub field: Option<String>,
-    pub value: Option<String>,
-}
-
-impl Structure for ResultField {
-    const SHAPE: &'static Shape = &shapes::ResultField;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.field, value),
-            1 => put(&mut self.value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.field);
-        fields.opt(1, &self.value);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct S3Configuration {
-    pub destination_identifier: String,
-    pub role_arn: String,
-    pub owner_account_id: Option<String>,
-    pub kms_key_id: Option<String>,
-}
-
-impl Structure for S3Configuration {
-    const SHAPE: &'static Shape = &shapes::S3Configuration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.destination_identifier, value),
-            1 => must(&mut self.role_arn, value),
-            2 => put(&mut self.owner_account_id, value),
-            3 => put(&mut self.kms_key_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.destination_identifier);
-        fields.req(1, &self.role_arn);
-        fields.opt(2, &self.owner_account_id);
-        fields.opt(3, &self.kms_key_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct S3DeliveryConfiguration {
-    pub suffix_path: Option<String>,
-    pub enable_hive_compatible_path: Option<bool>,
-}
-
-impl Structure for S3DeliveryConfiguration {
-    const SHAPE: &'static Shape = &shapes::S3DeliveryConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.suffix_path, value),
-            1 => put(&mut self.enable_hive_compatible_path, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.suffix_path);
-        fields.opt(1, &self.enable_hive_compatible_path);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct S3TableIntegrationSource {
-    pub identifier: Option<String>,
-    pub data_source: Option<DataSource>,
-    pub status: Option<String>,
-    pub status_reason: Option<String>,
-    pub created_time_stamp: Option<i64>,
-    pub parent_source_identifier: Option<String>,
-}
-
-impl Structure for S3TableIntegrationSource {
-    const SHAPE: &'static Shape = &shapes::S3TableIntegrationSource;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.identifier, value),
-            1 => put(&mut self.data_source, value),
-            2 => put(&mut self.status, value),
-            3 => put(&mut self.status_reason, value),
-            4 => put(&mut self.created_time_stamp, value),
-            5 => put(&mut self.parent_source_identifier, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.identifier);
-        fields.opt(1, &self.data_source);
-        fields.opt(2, &self.status);
-        fields.opt(3, &self.status_reason);
-        fields.opt(4, &self.created_time_stamp);
-        fields.opt(5, &self.parent_source_identifier);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct S3TablesIntegration {
-    pub datasource_name: Option<String>,
-    pub datasource_type: Option<String>,
-}
-
-impl Structure for S3TablesIntegration {
-    const SHAPE: &'static Shape = &shapes::S3TablesIntegration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.datasource_name, value),
-            1 => put(&mut self.datasource_type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.datasource_name);
-        fields.opt(1, &self.datasource_type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ScheduledQueryDestination {
-    pub destination_type: Option<String>,
-    pub destination_identifier: Option<String>,
-    pub status: Option<String>,
-    pub processed_identifier: Option<String>,
-    pub error_message: Option<String>,
-}
-
-impl Structure for ScheduledQueryDestination {
-    const SHAPE: &'static Shape = &shapes::ScheduledQueryDestination;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.destination_type, value),
-            1 => put(&mut self.destination_identifier, value),
-            2 => put(&mut self.status, value),
-            3 => put(&mut self.processed_identifier, value),
-            4 => put(&mut self.error_message, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.destination_type);
-        fields.opt(1, &self.destination_identifier);
-        fields.opt(2, &self.status);
-        fields.opt(3, &self.processed_identifier);
-        fields.opt(4, &self.error_message);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ScheduledQuerySummary {
-    pub scheduled_query_arn: Option<String>,
-    pub name: Option<String>,
-    pub state: Option<String>,
-    pub schedule_type: Option<String>,
-    pub last_triggered_time: Option<i64>,
-    pub last_execution_status: Option<String>,
-    pub schedule_expression: Option<String>,
-    pub timezone: Option<String>,
-    pub destination_configuration: Option<DestinationConfiguration>,
-    pub creation_time: Option<i64>,
-    pub last_updated_time: Option<i64>,
-}
-
-impl Structure for ScheduledQuerySummary {
-    const SHAPE: &'static Shape = &shapes::ScheduledQuerySummary;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.scheduled_query_arn, value),
-            1 => put(&mut self.name, value),
-            2 => put(&mut self.state, value),
-            3 => put(&mut self.schedule_type, value),
-            4 => put(&mut self.last_triggered_time, value),
-            5 => put(&mut self.last_execution_status, value),
-            6 => put(&mut self.schedule_expression, value),
-            7 => put(&mut self.timezone, value),
-            8 => put(&mut self.destination_configuration, value),
-            9 => put(&mut self.creation_time, value),
-            10 => put(&mut self.last_updated_time, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(11);
-        fields.opt(0, &self.scheduled_query_arn);
-        fields.opt(1, &self.name);
-        fields.opt(2, &self.state);
-        fields.opt(3, &self.schedule_type);
-        fields.opt(4, &self.last_triggered_time);
-        fields.opt(5, &self.last_execution_status);
-        fields.opt(6, &self.schedule_expression);
-        fields.opt(7, &self.timezone);
-        fields.opt(8, &self.destination_configuration);
-        fields.opt(9, &self.creation_time);
-        fields.opt(10, &self.last_updated_time);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SearchedLogStream {
-    pub log_stream_name: Option<String>,
-    pub searched_completely: Option<bool>,
-}
-
-impl Structure for SearchedLogStream {
-    const SHAPE: &'static Shape = &shapes::SearchedLogStream;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_stream_name, value),
-            1 => put(&mut self.searched_completely, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.log_stream_name);
-        fields.opt(1, &self.searched_completely);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SessionStreamingException {
-    pub message: Option<String>,
-}
-
-impl Structure for SessionStreamingException {
-    const SHAPE: &'static Shape = &shapes::SessionStreamingException;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.message, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.message);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SessionTimeoutException {
-    pub message: Option<String>,
-}
-
-impl Structure for SessionTimeoutException {
-    const SHAPE: &'static Shape = &shapes::SessionTimeoutException;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.message, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.message);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SplitString {
-    pub entries: Vec<SplitStringEntry>,
-}
-
-impl Structure for SplitString {
-    const SHAPE: &'static Shape = &shapes::SplitString;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.entries, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.entries);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SplitStringEntry {
-    pub source: String,
-    pub delimiter: String,
-}
-
-impl Structure for SplitStringEntry {
-    const SHAPE: &'static Shape = &shapes::SplitStringEntry;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.source, value),
-            1 => must(&mut self.delimiter, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.source);
-        fields.req(1, &self.delimiter);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StartLiveTailInput {
-    pub log_group_identifiers: Vec<String>,
-    pub log_stream_names: Option<Vec<String>>,
-    pub log_stream_name_prefixes: Option<Vec<String>>,
-    pub log_event_filter_pattern: Option<String>,
-}
-
-impl Structure for StartLiveTailInput {
-    const SHAPE: &'static Shape = &shapes::StartLiveTailRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_identifiers, value),
-            1 => put(&mut self.log_stream_names, value),
-            2 => put(&mut self.log_stream_name_prefixes, value),
-            3 => put(&mut self.log_event_filter_pattern, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.log_group_identifiers);
-        fields.opt(1, &self.log_stream_names);
-        fields.opt(2, &self.log_stream_name_prefixes);
-        fields.opt(3, &self.log_event_filter_pattern);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StartLiveTailOutput {
-    pub response_stream: Option<StartLiveTailResponseStream>,
-}
-
-impl Structure for StartLiveTailOutput {
-    const SHAPE: &'static Shape = &shapes::StartLiveTailResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.response_stream, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.response_stream);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StartLiveTailResponseStream {
-    pub session_start: Option<LiveTailSessionStart>,
-    pub session_update: Option<LiveTailSessionUpdate>,
-    pub session_timeout_exception: Option<SessionTimeoutException>,
-    pub session_streaming_exception: Option<SessionStreamingException>,
-}
-
-impl Structure for StartLiveTailResponseStream {
-    const SHAPE: &'static Shape = &shapes::StartLiveTailResponseStream;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.session_start, value),
-            1 => put(&mut self.session_update, value),
-            2 => put(&mut self.session_timeout_exception, value),
-            3 => put(&mut self.session_streaming_exception, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.session_start);
-        fields.opt(1, &self.session_update);
-        fields.opt(2, &self.session_timeout_exception);
-        fields.opt(3, &self.session_streaming_exception);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StartQueryInput {
-    pub query_language: Option<String>,
-    pub log_group_name: Option<String>,
-    pub log_group_names: Option<Vec<String>>,
-    pub log_group_identifiers: Option<Vec<String>>,
-    pub start_time: i64,
-    pub end_time: i64,
-    pub query_string: String,
-    pub limit: Option<i32>,
-}
-
-impl Structure for StartQueryInput {
-    const SHAPE: &'static Shape = &shapes::StartQueryRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.query_language, value),
-            1 => put(&mut self.log_group_name, value),
-            2 => put(&mut self.log_group_names, value),
-            3 => put(&mut self.log_group_identifiers, value),
-            4 => must(&mut self.start_time, value),
-            5 => must(&mut self.end_time, value),
-            6 => must(&mut self.query_string, value),
-            7 => put(&mut self.limit, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(8);
-        fields.opt(0, &self.query_language);
-        fields.opt(1, &self.log_group_name);
-        fields.opt(2, &self.log_group_names);
-        fields.opt(3, &self.log_group_identifiers);
-        fields.req(4, &self.start_time);
-        fields.req(5, &self.end_time);
-        fields.req(6, &self.query_string);
-        fields.opt(7, &self.limit);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StartQueryOutput {
-    pub query_id: Option<String>,
-}
-
-impl Structure for StartQueryOutput {
-    const SHAPE: &'static Shape = &shapes::StartQueryResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.query_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.query_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StopQueryInput {
-    pub query_id: String,
-}
-
-impl Structure for StopQueryInput {
-    const SHAPE: &'static Shape = &shapes::StopQueryRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.query_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.query_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StopQueryOutput {
-    pub success: Option<bool>,
-}
-
-impl Structure for StopQueryOutput {
-    const SHAPE: &'static Shape = &shapes::StopQueryResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.success, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.success);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SubscriptionFilter {
-    pub filter_name: Option<String>,
-    pub log_group_name: Option<String>,
-    pub filter_pattern: Option<String>,
-    pub destination_arn: Option<String>,
-    pub role_arn: Option<String>,
-    pub distribution: Option<String>,
-    pub apply_on_transformed_logs: Option<bool>,
-    pub creation_time: Option<i64>,
-    pub field_selection_criteria: Option<String>,
-    pub emit_system_fields: Option<Vec<String>>,
-}
-
-impl Structure for SubscriptionFilter {
-    const SHAPE: &'static Shape = &shapes::SubscriptionFilter;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.filter_name, value),
-            1 => put(&mut self.log_group_name, value),
-            2 => put(&mut self.filter_pattern, value),
-            3 => put(&mut self.destination_arn, value),
-            4 => put(&mut self.role_arn, value),
-            5 => put(&mut self.distribution, value),
-            6 => put(&mut self.apply_on_transformed_logs, value),
-            7 => put(&mut self.creation_time, value),
-            8 => put(&mut self.field_selection_criteria, value),
-            9 => put(&mut self.emit_system_fields, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(10);
-        fields.opt(0, &self.filter_name);
-        fields.opt(1, &self.log_group_name);
-        fields.opt(2, &self.filter_pattern);
-        fields.opt(3, &self.destination_arn);
-        fields.opt(4, &self.role_arn);
-        fields.opt(5, &self.distribution);
-        fields.opt(6, &self.apply_on_transformed_logs);
-        fields.opt(7, &self.creation_time);
-        fields.opt(8, &self.field_selection_criteria);
-        fields.opt(9, &self.emit_system_fields);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SubstituteString {
-    pub entries: Vec<SubstituteStringEntry>,
-}
-
-impl Structure for SubstituteString {
-    const SHAPE: &'static Shape = &shapes::SubstituteString;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.entries, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.entries);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SubstituteStringEntry {
-    pub source: String,
-    pub from: String,
-    pub to: String,
-}
-
-impl Structure for SubstituteStringEntry {
-    const SHAPE: &'static Shape = &shapes::SubstituteStringEntry;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.source, value),
-            1 => must(&mut self.from, value),
-            2 => must(&mut self.to, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.req(0, &self.source);
-        fields.req(1, &self.from);
-        fields.req(2, &self.to);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SuppressionPeriod {
-    pub value: Option<i32>,
-    pub suppression_unit: Option<String>,
-}
-
-impl Structure for SuppressionPeriod {
-    const SHAPE: &'static Shape = &shapes::SuppressionPeriod;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.value, value),
-            1 => put(&mut self.suppression_unit, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.value);
-        fields.opt(1, &self.suppression_unit);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SyslogConfiguration {
-    pub log_group_arn: Option<String>,
-    pub source_type: Option<String>,
-    pub vpc_endpoint_id: Option<String>,
-    pub created_at: Option<i64>,
-}
-
-impl Structure for SyslogConfiguration {
-    const SHAPE: &'static Shape = &shapes::SyslogConfiguration;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.log_group_arn, value),
-            1 => put(&mut self.source_type, value),
-            2 => put(&mut self.vpc_endpoint_id, value),
-            3 => put(&mut self.created_at, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.log_group_arn);
-        fields.opt(1, &self.source_type);
-        fields.opt(2, &self.vpc_endpoint_id);
-        fields.opt(3, &self.created_at);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TagFilter {
-    pub key: String,
-    pub values: Option<Vec<String>>,
-}
-
-impl Structure for TagFilter {
-    const SHAPE: &'static Shape = &shapes::TagFilter;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.key, value),
-            1 => put(&mut self.values, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.key);
-        fields.opt(1, &self.values);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TagLogGroupInput {
-    pub log_group_name: String,
-    pub tags: BTreeMap<String, String>,
-}
-
-impl Structure for TagLogGroupInput {
-    const SHAPE: &'static Shape = &shapes::TagLogGroupRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_name, value),
-            1 => must(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.log_group_name);
-        fields.req(1, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TagResourceInput {
-    pub resource_arn: String,
-    pub tags: BTreeMap<String, String>,
-}
-
-impl Structure for TagResourceInput {
-    const SHAPE: &'static Shape = &shapes::TagResourceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.resource_arn, value),
-            1 => must(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.resource_arn);
-        fields.req(1, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TestMetricFilterInput {
-    pub filter_pattern: String,
-    pub log_event_messages: Vec<String>,
-}
-
-impl Structure for TestMetricFilterInput {
-    const SHAPE: &'static Shape = &shapes::TestMetricFilterRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.filter_pattern, value),
-            1 => must(&mut self.log_event_messages, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.filter_pattern);
-        fields.req(1, &self.log_event_messages);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TestMetricFilterOutput {
-    pub matches: Option<Vec<MetricFilterMatchRecord>>,
-}
-
-impl Structure for TestMetricFilterOutput {
-    const SHAPE: &'static Shape = &shapes::TestMetricFilterResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.matches, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.matches);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TestTransformerInput {
-    pub transformer_config: Vec<Processor>,
-    pub log_event_messages: Vec<String>,
-}
-
-impl Structure for TestTransformerInput {
-    const SHAPE: &'static Shape = &shapes::TestTransformerRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.transformer_config, value),
-            1 => must(&mut self.log_event_messages, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.transformer_config);
-        fields.req(1, &self.log_event_messages);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TestTransformerOutput {
-    pub transformed_logs: Option<Vec<TransformedLogRecord>>,
-}
-
-impl Structure for TestTransformerOutput {
-    const SHAPE: &'static Shape = &shapes::TestTransformerResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.transformed_logs, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.transformed_logs);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TransformedLogRecord {
-    pub event_number: Option<i64>,
-    pub event_message: Option<String>,
-    pub transformed_event_message: Option<String>,
-}
-
-impl Structure for TransformedLogRecord {
-    const SHAPE: &'static Shape = &shapes::TransformedLogRecord;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.event_number, value),
-            1 => put(&mut self.event_message, value),
-            2 => put(&mut self.transformed_event_message, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.event_number);
-        fields.opt(1, &self.event_message);
-        fields.opt(2, &self.transformed_event_message);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TriggerHistoryRecord {
-    pub query_id: Option<String>,
-    pub execution_status: Option<String>,
-    pub triggered_timestamp: Option<i64>,
-    pub error_message: Option<String>,
-    pub destinations: Option<Vec<ScheduledQueryDestination>>,
-}
-
-impl Structure for TriggerHistoryRecord {
-    const SHAPE: &'static Shape = &shapes::TriggerHistoryRecord;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.query_id, value),
-            1 => put(&mut self.execution_status, value),
-            2 => put(&mut self.triggered_timestamp, value),
-            3 => put(&mut self.error_message, value),
-            4 => put(&mut self.destinations, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.query_id);
-        fields.opt(1, &self.execution_status);
-        fields.opt(2, &self.triggered_timestamp);
-        fields.opt(3, &self.error_message);
-        fields.opt(4, &self.destinations);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TrimString {
-    pub with_keys: Vec<String>,
-}
-
-impl Structure for TrimString {
-    const SHAPE: &'static Shape = &shapes::TrimString;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.with_keys, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.with_keys);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TypeConverter {
-    pub entries: Vec<TypeConverterEntry>,
-}
-
-impl Structure for TypeConverter {
-    const SHAPE: &'static Shape = &shapes::TypeConverter;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.entries, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.entries);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TypeConverterEntry {
-    pub key: String,
-    pub r#type: String,
-}
-
-impl Structure for TypeConverterEntry {
-    const SHAPE: &'static Shape = &shapes::TypeConverterEntry;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.key, value),
-            1 => must(&mut self.r#type, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.key);
-        fields.req(1, &self.r#type);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UntagLogGroupInput {
-    pub log_group_name: String,
-    pub tags: Vec<String>,
-}
-
-impl Structure for UntagLogGroupInput {
-    const SHAPE: &'static Shape = &shapes::UntagLogGroupRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.log_group_name, value),
-            1 => must(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.log_group_name);
-        fields.req(1, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UntagResourceInput {
-    pub resource_arn: String,
-    pub tag_keys: Vec<String>,
-}
-
-impl Structure for UntagResourceInput {
-    const SHAPE: &'static Shape = &shapes::UntagResourceRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.resource_arn, value),
-            1 => must(&mut self.tag_keys, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.resource_arn);
-        fields.req(1, &self.tag_keys);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateAnomalyInput {
-    pub anomaly_id: Option<String>,
-    pub pattern_id: Option<String>,
-    pub anomaly_detector_arn: String,
-    pub suppression_type: Option<String>,
-    pub suppression_period: Option<SuppressionPeriod>,
-    pub baseline: Option<bool>,
-}
-
-impl Structure for UpdateAnomalyInput {
-    const SHAPE: &'static Shape = &shapes::UpdateAnomalyRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.anomaly_id, value),
-            1 => put(&mut self.pattern_id, value),
-            2 => must(&mut self.anomaly_detector_arn, value),
-            3 => put(&mut self.suppression_type, value),
-            4 => put(&mut self.suppression_period, value),
-            5 => put(&mut self.baseline, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.anomaly_id);
-        fields.opt(1, &self.pattern_id);
-        fields.req(2, &self.anomaly_detector_arn);
-        fields.opt(3, &self.suppression_type);
-        fields.opt(4, &self.suppression_period);
-        fields.opt(5, &self.baseline);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateDeliveryConfigurationInput {
-    pub id: String,
-    pub record_fields: Option<Vec<String>>,
-    pub field_delimiter: Option<String>,
-    pub s3_delivery_configuration: Option<S3DeliveryConfiguration>,
-}
-
-impl Structure for UpdateDeliveryConfigurationInput {
-    const SHAPE: &'static Shape = &shapes::UpdateDeliveryConfigurationRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.id, value),
-            1 => put(&mut self.record_fields, value),
-            2 => put(&mut self.field_delimiter, value),
-            3 => put(&mut self.s3_delivery_configuration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.id);
-        fields.opt(1, &self.record_fields);
-        fields.opt(2, &self.field_delimiter);
-        fields.opt(3, &self.s3_delivery_configuration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateDeliveryConfigurationOutput {}
-
-impl Structure for UpdateDeliveryConfigurationOutput {
-    const SHAPE: &'static Shape = &shapes::UpdateDeliveryConfigurationResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let fields = Fields::with_capacity(0);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateLogAnomalyDetectorInput {
-    pub anomaly_detector_arn: String,
-    pub evaluation_frequency: Option<String>,
-    pub filter_pattern: Option<String>,
-    pub anomaly_visibility_time: Option<i64>,
-    pub enabled: bool,
-}
-
-impl Structure for UpdateLogAnomalyDetectorInput {
-    const SHAPE: &'static Shape = &shapes::UpdateLogAnomalyDetectorRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.anomaly_detector_arn, value),
-            1 => put(&mut self.evaluation_frequency, value),
-            2 => put(&mut self.filter_pattern, value),
-            3 => put(&mut self.anomaly_visibility_time, value),
-            4 => must(&mut self.enabled, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.req(0, &self.anomaly_detector_arn);
-        fields.opt(1, &self.evaluation_frequency);
-        fields.opt(2, &self.filter_pattern);
-        fields.opt(3, &self.anomaly_visibility_time);
-        fields.req(4, &self.enabled);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateLookupTableInput {
-    pub lookup_table_arn: String,
-    pub description: Option<String>,
-    pub table_body: Option<String>,
-    pub query_id: Option<String>,
-    pub kms_key_id: Option<String>,
-}
-
-impl Structure for UpdateLookupTableInput {
-    const SHAPE: &'static Shape = &shapes::UpdateLookupTableRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.lookup_table_arn, value),
-            1 => put(&mut self.description, value),
-            2 => put(&mut self.table_body, value),
-            3 => put(&mut self.query_id, value),
-            4 => put(&mut self.kms_key_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.req(0, &self.lookup_table_arn);
-        fields.opt(1, &self.description);
-        fields.opt(2, &self.table_body);
-        fields.opt(3, &self.query_id);
-        fields.opt(4, &self.kms_key_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateLookupTableOutput {
-    pub lookup_table_arn: Option<String>,
-    pub last_updated_time: Option<i64>,
-}
-
-impl Structure for UpdateLookupTableOutput {
-    const SHAPE: &'static Shape = &shapes::UpdateLookupTableResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.lookup_table_arn, value),
-            1 => put(&mut self.last_updated_time, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.lookup_table_arn);
-        fields.opt(1, &self.last_updated_time);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateScheduledQueryInput {
-    pub identifier: String,
-    pub description: Option<String>,
-    pub query_language: String,
-    pub query_string: String,
-    pub log_group_identifiers: Option<Vec<String>>,
-    pub schedule_expression: String,
-    pub timezone: Option<String>,
-    pub start_time_offset: Option<i64>,
-    pub end_time_offset: Option<i64>,
-    pub destination_configuration: Option<DestinationConfiguration>,
-    pub schedule_start_time: Option<i64>,
-    pub schedule_end_time: Option<i64>,
-    pub execution_role_arn: String,
-    pub state: Option<String>,
-}
-
-impl Structure for UpdateScheduledQueryInput {
-    const SHAPE: &'static Shape = &shapes::UpdateScheduledQueryRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.identifier, value),
-            1 => put(&mut self.description, value),
-            2 => must(&mut self.query_language, value),
-            3 => must(&mut self.query_string, value),
-            4 => put(&mut self.log_group_identifiers, value),
-            5 => must(&mut self.schedule_expression, value),
-            6 => put(&mut self.timezone, value),
-            7 => put(&mut self.start_time_offset, value),
-            8 => put(&mut self.end_time_offset, value),
-            9 => put(&mut self.destination_configuration, value),
-            10 => put(&mut self.schedule_start_time, value),
-            11 => put(&mut self.schedule_end_time, value),
-            12 => must(&mut self.execution_role_arn, value),
-            13 => put(&mut self.state, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(14);
-        fields.req(0, &self.identifier);
-        fields.opt(1, &self.description);
-        fields.req(2, &self.query_language);
-        fields.req(3, &self.query_string);
-        fields.opt(4, &self.log_group_identifiers);
-        fields.req(5, &self.schedule_expression);
-        fields.opt(6, &self.timezone);
-        fields.opt(7, &self.start_time_offset);
-        fields.opt(8, &self.end_time_offset);
-        fields.opt(9, &self.destination_configuration);
-        fields.opt(10, &self.schedule_start_time);
-        fields.opt(11, &self.schedule_end_time);
-        fields.req(12, &self.execution_role_arn);
-        fields.opt(13, &self.state);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpdateScheduledQueryOutput {
-    pub scheduled_query_arn: Option<String>,
-    pub name: Option<String>,
-    pub description: Option<String>,
-    pub query_language: Option<String>,
-    pub query_string: Option<String>,
-    pub log_group_identifiers: Option<Vec<String>>,
-    pub schedule_expression: Option<String>,
-    pub timezone: Option<String>,
-    pub start_time_offset: Option<i64>,
-    pub end_time_offset: Option<i64>,
-    pub destination_configuration: Option<DestinationConfiguration>,
-    pub state: Option<String>,
-    pub schedule_type: Option<String>,
-    pub last_triggered_time: Option<i64>,
-    pub last_execution_status: Option<String>,
-    pub schedule_start_time: Option<i64>,
-    pub schedule_end_time: Option<i64>,
-    pub execution_role_arn: Option<String>,
-    pub creation_time: Option<i64>,
-    pub last_updated_time: Option<i64>,
-}
-
-impl Structure for UpdateScheduledQueryOutput {
-    const SHAPE: &'static Shape = &shapes::UpdateScheduledQueryResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.scheduled_query_arn, value),
-            1 => put(&mut self.name, value),
-            2 => put(&mut self.description, value),
-            3 => put(&mut self.query_language, value),
-            4 => put(&mut self.query_string, value),
-            5 => put(&mut self.log_group_identifiers, value),
-            6 => put(&mut self.schedule_expression, value),
-            7 => put(&mut self.timezone, value),
-            8 => put(&mut self.start_time_offset, value),
-            9 => put(&mut self.end_time_offset, value),
-            10 => put(&mut self.destination_configuration, value),
-            11 => put(&mut self.state, value),
-            12 => put(&mut self.schedule_type, value),
-            13 => put(&mut self.last_triggered_time, value),
-            14 => put(&mut self.last_execution_status, value),
-            15 => put(&mut self.schedule_start_time, value),
-            16 => put(&mut self.schedule_end_time, value),
-            17 => put(&mut self.execution_role_arn, value),
-            18 => put(&mut self.creation_time, value),
-            19 => put(&mut self.last_updated_time, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(20);
-        fields.opt(0, &self.scheduled_query_arn);
-        fields.opt(1, &self.name);
-        fields.opt(2, &self.description);
-        fields.opt(3, &self.query_language);
-        fields.opt(4, &self.query_string);
-        fields.opt(5, &self.log_group_identifiers);
-        fields.opt(6, &self.schedule_expression);
-        fields.opt(7, &self.timezone);
-        fields.opt(8, &self.start_time_offset);
-        fields.opt(9, &self.end_time_offset);
-        fields.opt(10, &self.destination_configuration);
-        fields.opt(11, &self.state);
-        fields.opt(12, &self.schedule_type);
-        fields.opt(13, &self.last_triggered_time);
-        fields.opt(14, &self.last_execution_status);
-        fields.opt(15, &self.schedule_start_time);
-        fields.opt(16, &self.schedule_end_time);
-        fields.opt(17, &self.execution_role_arn);
-        fields.opt(18, &self.creation_time);
-        fields.opt(19, &self.last_updated_time);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct UpperCaseString {
-    pub with_keys: Vec<String>,
-}
-
-impl Structure for UpperCaseString {
-    const SHAPE: &'static Shape = &shapes::UpperCaseString;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.with_keys, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.with_keys);
-        fields.done()
+structures! {
+    AccountPolicy: AccountPolicy {
+        0 opt policy_name: String,
+        1 opt policy_document: String,
+        2 opt last_updated_time: i64,
+        3 opt policy_type: String,
+        4 opt scope: String,
+        5 opt selection_criteria: String,
+        6 opt account_id: String,
+    }
+    AddKeyEntry: AddKeyEntry {
+        0 req key: String,
+        1 req value: String,
+        2 opt overwrite_if_exists: bool,
+    }
+    AddKeys: AddKeys {
+        0 req entries: Vec<AddKeyEntry>,
+    }
+    AggregateLogGroupSummary: AggregateLogGroupSummary {
+        0 opt log_group_count: i32,
+        1 opt grouping_identifiers: Vec<GroupingIdentifier>,
+    }
+    Anomaly: Anomaly {
+        0 opt anomaly_id: String,
+        1 opt pattern_id: String,
+        2 opt anomaly_detector_arn: String,
+        3 opt pattern_string: String,
+        4 opt pattern_regex: String,
+        5 opt priority: String,
+        6 opt first_seen: i64,
+        7 opt last_seen: i64,
+        8 opt description: String,
+        9 opt active: bool,
+        10 opt state: String,
+        11 opt histogram: BTreeMap<String, i64>,
+        12 opt log_samples: Vec<LogEvent>,
+        13 opt pattern_tokens: Vec<PatternToken>,
+        14 opt log_group_arn_list: Vec<String>,
+        15 opt suppressed: bool,
+        16 opt suppressed_date: i64,
+        17 opt suppressed_until: i64,
+        18 opt is_pattern_level_suppression: bool,
+    }
+    AnomalyDetector: AnomalyDetector {
+        0 opt anomaly_detector_arn: String,
+        1 opt detector_name: String,
+        2 opt log_group_arn_list: Vec<String>,
+        3 opt evaluation_frequency: String,
+        4 opt filter_pattern: String,
+        5 opt anomaly_detector_status: String,
+        6 opt kms_key_id: String,
+        7 opt creation_time_stamp: i64,
+        8 opt last_modified_time_stamp: i64,
+        9 opt anomaly_visibility_time: i64,
+    }
+    AssociateKmsKeyInput: AssociateKmsKeyRequest {
+        0 opt log_group_name: String,
+        1 req kms_key_id: String,
+        2 opt resource_identifier: String,
+    }
+    AssociateSourceToS3TableIntegrationInput: AssociateSourceToS3TableIntegrationRequest {
+        0 req integration_arn: String,
+        1 req data_source: DataSource,
+    }
+    AssociateSourceToS3TableIntegrationOutput: AssociateSourceToS3TableIntegrationResponse {
+        0 opt identifier: String,
+    }
+    CSV: CSV {
+        0 opt quote_character: String,
+        1 opt delimiter: String,
+        2 opt columns: Vec<String>,
+        3 opt source: String,
+        4 opt destination: String,
+    }
+    CancelExportTaskInput: CancelExportTaskRequest {
+        0 req task_id: String,
+    }
+    CancelImportTaskInput: CancelImportTaskRequest {
+        0 req import_id: String,
+    }
+    CancelImportTaskOutput: CancelImportTaskResponse {
+        0 opt import_id: String,
+        1 opt import_statistics: ImportStatistics,
+        2 opt import_status: String,
+        3 opt creation_time: i64,
+        4 opt last_updated_time: i64,
+    }
+    ConfigurationTemplate: ConfigurationTemplate {
+        0 opt service: String,
+        1 opt log_type: String,
+        2 opt resource_type: String,
+        3 opt delivery_destination_type: String,
+        4 opt default_delivery_config_values: ConfigurationTemplateDeliveryConfigValues,
+        5 opt allowed_fields: Vec<RecordField>,
+        6 opt allowed_output_formats: Vec<String>,
+        7 opt allowed_action_for_allow_vended_logs_delivery_for_resource: String,
+        8 opt allowed_field_delimiters: Vec<String>,
+        9 opt allowed_suffix_path_fields: Vec<String>,
+        10 opt delivery_source_configuration: Vec<DeliverySourceConfigurationSchema>,
+        11 opt s3_tables_integration: S3TablesIntegration,
+    }
+    ConfigurationTemplateDeliveryConfigValues: ConfigurationTemplateDeliveryConfigValues {
+        0 opt record_fields: Vec<String>,
+        1 opt field_delimiter: String,
+        2 opt s3_delivery_configuration: S3DeliveryConfiguration,
+    }
+    CopyValue: CopyValue {
+        0 req entries: Vec<CopyValueEntry>,
+    }
+    CopyValueEntry: CopyValueEntry {
+        0 req source: String,
+        1 req target: String,
+        2 opt overwrite_if_exists: bool,
+    }
+    CreateDeliveryInput: CreateDeliveryRequest {
+        0 req delivery_source_name: String,
+        1 req delivery_destination_arn: String,
+        2 opt record_fields: Vec<String>,
+        3 opt field_delimiter: String,
+        4 opt s3_delivery_configuration: S3DeliveryConfiguration,
+        5 opt tags: BTreeMap<String, String>,
+    }
+    CreateDeliveryOutput: CreateDeliveryResponse {
+        0 opt delivery: Delivery,
+    }
+    CreateExportTaskInput: CreateExportTaskRequest {
+        0 opt task_name: String,
+        1 req log_group_name: String,
+        2 opt log_stream_name_prefix: String,
+        3 req from: i64,
+        4 req to: i64,
+        5 req destination: String,
+        6 opt destination_prefix: String,
+    }
+    CreateExportTaskOutput: CreateExportTaskResponse {
+        0 opt task_id: String,
+    }
+    CreateImportTaskInput: CreateImportTaskRequest {
+        0 req import_source_arn: String,
+        1 req import_role_arn: String,
+        2 opt import_filter: ImportFilter,
+    }
+    CreateImportTaskOutput: CreateImportTaskResponse {
+        0 opt import_id: String,
+        1 opt import_destination_arn: String,
+        2 opt creation_time: i64,
+    }
+    CreateLogAnomalyDetectorInput: CreateLogAnomalyDetectorRequest {
+        0 req log_group_arn_list: Vec<String>,
+        1 opt detector_name: String,
+        2 opt evaluation_frequency: String,
+        3 opt filter_pattern: String,
+        4 opt kms_key_id: String,
+        5 opt anomaly_visibility_time: i64,
+        6 opt tags: BTreeMap<String, String>,
+    }
+    CreateLogAnomalyDetectorOutput: CreateLogAnomalyDetectorResponse {
+        0 opt anomaly_detector_arn: String,
+    }
+    CreateLogGroupInput: CreateLogGroupRequest {
+        0 req log_group_name: String,
+        1 opt kms_key_id: String,
+        2 opt tags: BTreeMap<String, String>,
+        3 opt log_group_class: String,
+        4 opt deletion_protection_enabled: bool,
+    }
+    CreateLogStreamInput: CreateLogStreamRequest {
+        0 req log_group_name: String,
+        1 req log_stream_name: String,
+    }
+    CreateLookupTableInput: CreateLookupTableRequest {
+        0 req lookup_table_name: String,
+        1 opt description: String,
+        2 opt table_body: String,
+        3 opt query_id: String,
+        4 opt kms_key_id: String,
+        5 opt tags: BTreeMap<String, String>,
+    }
+    CreateLookupTableOutput: CreateLookupTableResponse {
+        0 opt lookup_table_arn: String,
+        1 opt created_at: i64,
+    }
+    CreateScheduledQueryInput: CreateScheduledQueryRequest {
+        0 req name: String,
+        1 opt description: String,
+        2 req query_language: String,
+        3 req query_string: String,
+        4 opt log_group_identifiers: Vec<String>,
+        5 req schedule_expression: String,
+        6 opt timezone: String,
+        7 opt start_time_offset: i64,
+        8 opt end_time_offset: i64,
+        9 opt destination_configuration: DestinationConfiguration,
+        10 opt schedule_start_time: i64,
+        11 opt schedule_end_time: i64,
+        12 req execution_role_arn: String,
+        13 opt state: String,
+        14 opt tags: BTreeMap<String, String>,
+    }
+    CreateScheduledQueryOutput: CreateScheduledQueryResponse {
+        0 opt scheduled_query_arn: String,
+        1 opt state: String,
+    }
+    DataSource: DataSource {
+        0 req name: String,
+        1 opt r#type: String,
+    }
+    DataSourceFilter: DataSourceFilter {
+        0 req name: String,
+        1 opt r#type: String,
+    }
+    DateTimeConverter: DateTimeConverter {
+        0 req source: String,
+        1 req target: String,
+        2 opt target_format: String,
+        3 req match_patterns: Vec<String>,
+        4 opt source_timezone: String,
+        5 opt target_timezone: String,
+        6 opt locale: String,
+    }
+    DeleteAccountPolicyInput: DeleteAccountPolicyRequest {
+        0 req policy_name: String,
+        1 req policy_type: String,
+        2 opt dry_run: bool,
+    }
+    DeleteAccountPolicyOutput: DeleteAccountPolicyResponse {
+        0 opt dry_run_result: DryRunResult,
+    }
+    DeleteDataProtectionPolicyInput: DeleteDataProtectionPolicyRequest {
+        0 req log_group_identifier: String,
+    }
+    DeleteDeliveryDestinationPolicyInput: DeleteDeliveryDestinationPolicyRequest {
+        0 req delivery_destination_name: String,
+    }
+    DeleteDeliveryDestinationInput: DeleteDeliveryDestinationRequest {
+        0 req name: String,
+    }
+    DeleteDeliveryInput: DeleteDeliveryRequest {
+        0 req id: String,
+    }
+    DeleteDeliverySourceInput: DeleteDeliverySourceRequest {
+        0 req name: String,
+    }
+    DeleteDestinationInput: DeleteDestinationRequest {
+        0 req destination_name: String,
+    }
+    DeleteIndexPolicyInput: DeleteIndexPolicyRequest {
+        0 req log_group_identifier: String,
+    }
+    DeleteIndexPolicyOutput: DeleteIndexPolicyResponse {}
+    DeleteIntegrationInput: DeleteIntegrationRequest {
+        0 req integration_name: String,
+        1 opt force: bool,
+    }
+    DeleteIntegrationOutput: DeleteIntegrationResponse {}
+    DeleteKeys: DeleteKeys {
+        0 req with_keys: Vec<String>,
+    }
+    DeleteLogAnomalyDetectorInput: DeleteLogAnomalyDetectorRequest {
+        0 req anomaly_detector_arn: String,
+    }
+    DeleteLogGroupInput: DeleteLogGroupRequest {
+        0 req log_group_name: String,
+    }
+    DeleteLogStreamInput: DeleteLogStreamRequest {
+        0 req log_group_name: String,
+        1 req log_stream_name: String,
+    }
+    DeleteLookupTableInput: DeleteLookupTableRequest {
+        0 req lookup_table_arn: String,
+    }
+    DeleteMetricFilterInput: DeleteMetricFilterRequest {
+        0 req log_group_name: String,
+        1 req filter_name: String,
+    }
+    DeleteQueryDefinitionInput: DeleteQueryDefinitionRequest {
+        0 req query_definition_id: String,
+    }
+    DeleteQueryDefinitionOutput: DeleteQueryDefinitionResponse {
+        0 opt success: bool,
+    }
+    DeleteResourcePolicyInput: DeleteResourcePolicyRequest {
+        0 opt policy_name: String,
+        1 opt resource_arn: String,
+        2 opt expected_revision_id: String,
+    }
+    DeleteRetentionPolicyInput: DeleteRetentionPolicyRequest {
+        0 req log_group_name: String,
+    }
+    DeleteScheduledQueryInput: DeleteScheduledQueryRequest {
+        0 req identifier: String,
+    }
+    DeleteScheduledQueryOutput: DeleteScheduledQueryResponse {}
+    DeleteSubscriptionFilterInput: DeleteSubscriptionFilterRequest {
+        0 req log_group_name: String,
+        1 req filter_name: String,
+    }
+    DeleteSyslogConfigurationInput: DeleteSyslogConfigurationRequest {
+        0 req log_group_identifier: String,
+        1 opt vpc_endpoint_id: String,
+    }
+    DeleteTransformerInput: DeleteTransformerRequest {
+        0 req log_group_identifier: String,
+    }
+    Delivery: Delivery {
+        0 opt id: String,
+        1 opt arn: String,
+        2 opt delivery_source_name: String,
+        3 opt delivery_destination_arn: String,
+        4 opt delivery_destination_type: String,
+        5 opt record_fields: Vec<String>,
+        6 opt field_delimiter: String,
+        7 opt s3_delivery_configuration: S3DeliveryConfiguration,
+        8 opt tags: BTreeMap<String, String>,
+    }
+    DeliveryDestination: DeliveryDestination {
+        0 opt name: String,
+        1 opt arn: String,
+        2 opt delivery_destination_type: String,
+        3 opt output_format: String,
+        4 opt delivery_destination_configuration: DeliveryDestinationConfiguration,
+        5 opt role_arn: String,
+        6 opt tags: BTreeMap<String, String>,
+    }
+    DeliveryDestinationConfiguration: DeliveryDestinationConfiguration {
+        0 req destination_resource_arn: String,
+    }
+    DeliverySource: DeliverySource {
+        0 opt name: String,
+        1 opt arn: String,
+        2 opt resource_arns: Vec<String>,
+        3 opt service: String,
+        4 opt log_type: String,
+        5 opt tags: BTreeMap<String, String>,
+        6 opt delivery_source_configuration: BTreeMap<String, String>,
+        7 opt status: String,
+        8 opt status_reason: String,
+    }
+    DeliverySourceConfigurationSchema: DeliverySourceConfigurationSchema {
+        0 opt key_name: String,
+        1 opt value_type: String,
+        2 opt default_value: String,
+        3 opt supported_values: Vec<String>,
+        4 opt min_value: f64,
+        5 opt max_value: f64,
+    }
+    DescribeAccountPoliciesInput: DescribeAccountPoliciesRequest {
+        0 req policy_type: String,
+        1 opt policy_name: String,
+        2 opt account_identifiers: Vec<String>,
+        3 opt next_token: String,
+    }
+    DescribeAccountPoliciesOutput: DescribeAccountPoliciesResponse {
+        0 opt account_policies: Vec<AccountPolicy>,
+        1 opt next_token: String,
+    }
+    DescribeConfigurationTemplatesInput: DescribeConfigurationTemplatesRequest {
+        0 opt service: String,
+        1 opt log_types: Vec<String>,
+        2 opt resource_types: Vec<String>,
+        3 opt delivery_destination_types: Vec<String>,
+        4 opt next_token: String,
+        5 opt limit: i32,
+    }
+    DescribeConfigurationTemplatesOutput: DescribeConfigurationTemplatesResponse {
+        0 opt configuration_templates: Vec<ConfigurationTemplate>,
+        1 opt next_token: String,
+    }
+    DescribeDeliveriesInput: DescribeDeliveriesRequest {
+        0 opt next_token: String,
+        1 opt limit: i32,
+        2 opt delivery_source_names: Vec<String>,
+    }
+    DescribeDeliveriesOutput: DescribeDeliveriesResponse {
+        0 opt deliveries: Vec<Delivery>,
+        1 opt next_token: String,
+    }
+    DescribeDeliveryDestinationsInput: DescribeDeliveryDestinationsRequest {
+        0 opt next_token: String,
+        1 opt limit: i32,
+        2 opt names: Vec<String>,
+    }
+    DescribeDeliveryDestinationsOutput: DescribeDeliveryDestinationsResponse {
+        0 opt delivery_destinations: Vec<DeliveryDestination>,
+        1 opt next_token: String,
+    }
+    DescribeDeliverySourcesInput: DescribeDeliverySourcesRequest {
+        0 opt next_token: String,
+        1 opt limit: i32,
+        2 opt resource_arns: Vec<String>,
+    }
+    DescribeDeliverySourcesOutput: DescribeDeliverySourcesResponse {
+        0 opt delivery_sources: Vec<DeliverySource>,
+        1 opt next_token: String,
+    }
+    DescribeDestinationsInput: DescribeDestinationsRequest {
+        0 opt destination_name_prefix: String,
+        1 opt next_token: String,
+        2 opt limit: i32,
+    }
+    DescribeDestinationsOutput: DescribeDestinationsResponse {
+        0 opt destinations: Vec<Destination>,
+        1 opt next_token: String,
+    }
+    DescribeExportTasksInput: DescribeExportTasksRequest {
+        0 opt task_id: String,
+        1 opt status_code: String,
+        2 opt next_token: String,
+        3 opt limit: i32,
+    }
+    DescribeExportTasksOutput: DescribeExportTasksResponse {
+        0 opt export_tasks: Vec<ExportTask>,
+        1 opt next_token: String,
+    }
+    DescribeFieldIndexesInput: DescribeFieldIndexesRequest {
+        0 req log_group_identifiers: Vec<String>,
+        1 opt index_categories: Vec<String>,
+        2 opt next_token: String,
+    }
+    DescribeFieldIndexesOutput: DescribeFieldIndexesResponse {
+        0 opt field_indexes: Vec<FieldIndex>,
+        1 opt next_token: String,
+    }
+    DescribeImportTaskBatchesInput: DescribeImportTaskBatchesRequest {
+        0 req import_id: String,
+        1 opt batch_import_status: Vec<String>,
+        2 opt limit: i32,
+        3 opt next_token: String,
+    }
+    DescribeImportTaskBatchesOutput: DescribeImportTaskBatchesResponse {
+        0 opt import_source_arn: String,
+        1 opt import_id: String,
+        2 opt import_batches: Vec<ImportBatch>,
+        3 opt next_token: String,
+    }
+    DescribeImportTasksInput: DescribeImportTasksRequest {
+        0 opt import_id: String,
+        1 opt import_status: String,
+        2 opt import_source_arn: String,
+        3 opt limit: i32,
+        4 opt next_token: String,
+    }
+    DescribeImportTasksOutput: DescribeImportTasksResponse {
+        0 opt imports: Vec<Import>,
+        1 opt next_token: String,
+    }
+    DescribeIndexPoliciesInput: DescribeIndexPoliciesRequest {
+        0 req log_group_identifiers: Vec<String>,
+        1 opt next_token: String,
+    }
+    DescribeIndexPoliciesOutput: DescribeIndexPoliciesResponse {
+        0 opt index_policies: Vec<IndexPolicy>,
+        1 opt next_token: String,
+    }
+    DescribeLogGroupsInput: DescribeLogGroupsRequest {
+        0 opt account_identifiers: Vec<String>,
+        1 opt log_group_name_prefix: String,
+        2 opt log_group_name_pattern: String,
+        3 opt next_token: String,
+        4 opt limit: i32,
+        5 opt include_linked_accounts: bool,
+        6 opt log_group_class: String,
+        7 opt log_group_identifiers: Vec<String>,
+    }
+    DescribeLogGroupsOutput: DescribeLogGroupsResponse {
+        0 opt log_groups: Vec<LogGroup>,
+        1 opt next_token: String,
+    }
+    DescribeLogStreamsInput: DescribeLogStreamsRequest {
+        0 opt log_group_name: String,
+        1 opt log_group_identifier: String,
+        2 opt log_stream_name_prefix: String,
+        3 opt order_by: String,
+        4 opt descending: bool,
+        5 opt next_token: String,
+        6 opt limit: i32,
+    }
+    DescribeLogStreamsOutput: DescribeLogStreamsResponse {
+        0 opt log_streams: Vec<LogStream>,
+        1 opt next_token: String,
+    }
+    DescribeLookupTablesInput: DescribeLookupTablesRequest {
+        0 opt lookup_table_name_prefix: String,
+        1 opt max_results: i32,
+        2 opt next_token: String,
+    }
+    DescribeLookupTablesOutput: DescribeLookupTablesResponse {
+        0 opt lookup_tables: Vec<LookupTable>,
+        1 opt next_token: String,
+    }
+    DescribeMetricFiltersInput: DescribeMetricFiltersRequest {
+        0 opt log_group_name: String,
+        1 opt filter_name_prefix: String,
+        2 opt next_token: String,
+        3 opt limit: i32,
+        4 opt metric_name: String,
+        5 opt metric_namespace: String,
+    }
+    DescribeMetricFiltersOutput: DescribeMetricFiltersResponse {
+        0 opt metric_filters: Vec<MetricFilter>,
+        1 opt next_token: String,
+    }
+    DescribeQueriesInput: DescribeQueriesRequest {
+        0 opt log_group_name: String,
+        1 opt status: String,
+        2 opt max_results: i32,
+        3 opt next_token: String,
+        4 opt query_language: String,
+    }
+    DescribeQueriesOutput: DescribeQueriesResponse {
+        0 opt queries: Vec<QueryInfo>,
+        1 opt next_token: String,
+    }
+    DescribeQueryDefinitionsInput: DescribeQueryDefinitionsRequest {
+        0 opt query_language: String,
+        1 opt query_definition_name_prefix: String,
+        2 opt max_results: i32,
+        3 opt next_token: String,
+    }
+    DescribeQueryDefinitionsOutput: DescribeQueryDefinitionsResponse {
+        0 opt query_definitions: Vec<QueryDefinition>,
+        1 opt next_token: String,
+    }
+    DescribeResourcePoliciesInput: DescribeResourcePoliciesRequest {
+        0 opt next_token: String,
+        1 opt limit: i32,
+        2 opt resource_arn: String,
+        3 opt policy_scope: String,
+    }
+    DescribeResourcePoliciesOutput: DescribeResourcePoliciesResponse {
+        0 opt resource_policies: Vec<ResourcePolicy>,
+        1 opt next_token: String,
+    }
+    DescribeSubscriptionFiltersInput: DescribeSubscriptionFiltersRequest {
+        0 req log_group_name: String,
+        1 opt filter_name_prefix: String,
+        2 opt next_token: String,
+        3 opt limit: i32,
+    }
+    DescribeSubscriptionFiltersOutput: DescribeSubscriptionFiltersResponse {
+        0 opt subscription_filters: Vec<SubscriptionFilter>,
+        1 opt next_token: String,
+    }
+    Destination: Destination {
+        0 opt destination_name: String,
+        1 opt target_arn: String,
+        2 opt role_arn: String,
+        3 opt access_policy: String,
+        4 opt arn: String,
+        5 opt creation_time: i64,
+    }
+    DestinationConfiguration: DestinationConfiguration {
+        0 opt s3_configuration: S3Configuration,
+        1 opt lookup_table_configuration: LookupTableConfiguration,
+    }
+    DisassociateKmsKeyInput: DisassociateKmsKeyRequest {
+        0 opt log_group_name: String,
+        1 opt resource_identifier: String,
+    }
+    DisassociateSourceFromS3TableIntegrationInput: DisassociateSourceFromS3TableIntegrationRequest {
+        0 req identifier: String,
+    }
+    DisassociateSourceFromS3TableIntegrationOutput: DisassociateSourceFromS3TableIntegrationResponse {
+        0 opt identifier: String,
+    }
+    DryRunResult: DryRunResult {
+        0 opt total_matched_log_groups: i32,
+        1 opt increased_retention_log_group_count: i32,
+        2 opt decreased_retention_log_group_count: i32,
+        3 opt unchanged_retention_log_group_count: i32,
+        4 opt failed_analysis_count: i32,
+        5 opt top_log_groups_impacted: Vec<LogGroupImpact>,
+    }
+    Entity: Entity {
+        0 opt key_attributes: BTreeMap<String, String>,
+        1 opt attributes: BTreeMap<String, String>,
+    }
+    ExportTask: ExportTask {
+        0 opt task_id: String,
+        1 opt task_name: String,
+        2 opt log_group_name: String,
+        3 opt from: i64,
+        4 opt to: i64,
+        5 opt destination: String,
+        6 opt destination_prefix: String,
+        7 opt status: ExportTaskStatus,
+        8 opt execution_info: ExportTaskExecutionInfo,
+    }
+    ExportTaskExecutionInfo: ExportTaskExecutionInfo {
+        0 opt creation_time: i64,
+        1 opt completion_time: i64,
+    }
+    ExportTaskStatus: ExportTaskStatus {
+        0 opt code: String,
+        1 opt message: String,
+    }
+    FieldIndex: FieldIndex {
+        0 opt log_group_identifier: String,
+        1 opt field_index_name: String,
+        2 opt last_scan_time: i64,
+        3 opt first_event_time: i64,
+        4 opt last_event_time: i64,
+        5 opt r#type: String,
+        6 opt index_category: String,
+    }
+    FieldsData: FieldsData {
+        0 opt data: Bytes,
+    }
+    FilterLogEventsInput: FilterLogEventsRequest {
+        0 opt log_group_name: String,
+        1 opt log_group_identifier: String,
+        2 opt log_stream_names: Vec<String>,
+        3 opt log_stream_name_prefix: String,
+        4 opt start_time: i64,
+        5 opt end_time: i64,
+        6 opt filter_pattern: String,
+        7 opt next_token: String,
+        8 opt limit: i32,
+        9 opt start_from_head: bool,
+        10 opt interleaved: bool,
+        11 opt unmask: bool,
+    }
+    FilterLogEventsOutput: FilterLogEventsResponse {
+        0 opt events: Vec<FilteredLogEvent>,
+        1 opt searched_log_streams: Vec<SearchedLogStream>,
+        2 opt next_token: String,
+    }
+    FilteredLogEvent: FilteredLogEvent {
+        0 opt log_stream_name: String,
+        1 opt timestamp: i64,
+        2 opt message: String,
+        3 opt ingestion_time: i64,
+        4 opt event_id: String,
+    }
+    GetDataProtectionPolicyInput: GetDataProtectionPolicyRequest {
+        0 req log_group_identifier: String,
+    }
+    GetDataProtectionPolicyOutput: GetDataProtectionPolicyResponse {
+        0 opt log_group_identifier: String,
+        1 opt policy_document: String,
+        2 opt last_updated_time: i64,
+    }
+    GetDeliveryDestinationPolicyInput: GetDeliveryDestinationPolicyRequest {
+        0 req delivery_destination_name: String,
+    }
+    GetDeliveryDestinationPolicyOutput: GetDeliveryDestinationPolicyResponse {
+        0 opt policy: Policy,
+    }
+    GetDeliveryDestinationInput: GetDeliveryDestinationRequest {
+        0 req name: String,
+    }
+    GetDeliveryDestinationOutput: GetDeliveryDestinationResponse {
+        0 opt delivery_destination: DeliveryDestination,
+    }
+    GetDeliveryInput: GetDeliveryRequest {
+        0 req id: String,
+    }
+    GetDeliveryOutput: GetDeliveryResponse {
+        0 opt delivery: Delivery,
+    }
+    GetDeliverySourceInput: GetDeliverySourceRequest {
+        0 req name: String,
+    }
+    GetDeliverySourceOutput: GetDeliverySourceResponse {
+        0 opt delivery_source: DeliverySource,
+    }
+    GetIntegrationInput: GetIntegrationRequest {
+        0 req integration_name: String,
+    }
+    GetIntegrationOutput: GetIntegrationResponse {
+        0 opt integration_name: String,
+        1 opt integration_type: String,
+        2 opt integration_status: String,
+        3 opt integration_details: IntegrationDetails,
+    }
+    GetLogAnomalyDetectorInput: GetLogAnomalyDetectorRequest {
+        0 req anomaly_detector_arn: String,
+    }
+    GetLogAnomalyDetectorOutput: GetLogAnomalyDetectorResponse {
+        0 opt detector_name: String,
+        1 opt log_group_arn_list: Vec<String>,
+        2 opt evaluation_frequency: String,
+        3 opt filter_pattern: String,
+        4 opt anomaly_detector_status: String,
+        5 opt kms_key_id: String,
+        6 opt creation_time_stamp: i64,
+        7 opt last_modified_time_stamp: i64,
+        8 opt anomaly_visibility_time: i64,
+    }
+    GetLogEventsInput: GetLogEventsRequest {
+        0 opt log_group_name: String,
+        1 opt log_group_identifier: String,
+        2 req log_stream_name: String,
+        3 opt start_time: i64,
+        4 opt end_time: i64,
+        5 opt next_token: String,
+        6 opt limit: i32,
+        7 opt start_from_head: bool,
+        8 opt unmask: bool,
+    }
+    GetLogEventsOutput: GetLogEventsResponse {
+        0 opt events: Vec<OutputLogEvent>,
+        1 opt next_forward_token: String,
+        2 opt next_backward_token: String,
+    }
+    GetLogFieldsInput: GetLogFieldsRequest {
+        0 req data_source_name: String,
+        1 req data_source_type: String,
+    }
+    GetLogFieldsOutput: GetLogFieldsResponse {
+        0 opt log_fields: Vec<LogFieldsListItem>,
+    }
+    GetLogGroupFieldsInput: GetLogGroupFieldsRequest {
+        0 opt log_group_name: String,
+        1 opt time: i64,
+        2 opt log_group_identifier: String,
+    }
+    GetLogGroupFieldsOutput: GetLogGroupFieldsResponse {
+        0 opt log_group_fields: Vec<LogGroupField>,
+    }
+    GetLogObjectInput: GetLogObjectRequest {
+        0 opt unmask: bool,
+        1 req log_object_pointer: String,
+    }
+    GetLogObjectOutput: GetLogObjectResponse {
+        0 opt field_stream: GetLogObjectResponseStream,
+    }
+    GetLogObjectResponseStream: GetLogObjectResponseStream {
+        0 opt fields: FieldsData,
+        1 opt internal_streaming_exception: InternalStreamingException,
+    }
+    GetLogRecordInput: GetLogRecordRequest {
+        0 req log_record_pointer: String,
+        1 opt unmask: bool,
+    }
+    GetLogRecordOutput: GetLogRecordResponse {
+        0 opt log_record: BTreeMap<String, String>,
+    }
+    GetLookupTableInput: GetLookupTableRequest {
+        0 req lookup_table_arn: String,
+    }
+    GetLookupTableOutput: GetLookupTableResponse {
+        0 opt lookup_table_arn: String,
+        1 opt lookup_table_name: String,
+        2 opt description: String,
+        3 opt table_body: String,
+        4 opt size_bytes: i64,
+        5 opt last_updated_time: i64,
+        6 opt kms_key_id: String,
+    }
+    GetQueryResultsInput: GetQueryResultsRequest {
+        0 req query_id: String,
+        1 opt next_token: String,
+        2 opt max_items: i32,
+    }
+    GetQueryResultsOutput: GetQueryResultsResponse {
+        0 opt query_language: String,
+        1 opt results: Vec<Vec<ResultField>>,
+        2 opt statistics: QueryStatistics,
+        3 opt status: String,
+        4 opt encryption_key: String,
+        5 opt next_token: String,
+    }
+    GetScheduledQueryHistoryInput: GetScheduledQueryHistoryRequest {
+        0 req identifier: String,
+        1 req start_time: i64,
+        2 req end_time: i64,
+        3 opt execution_statuses: Vec<String>,
+        4 opt max_results: i32,
+        5 opt next_token: String,
+    }
+    GetScheduledQueryHistoryOutput: GetScheduledQueryHistoryResponse {
+        0 opt name: String,
+        1 opt scheduled_query_arn: String,
+        2 opt trigger_history: Vec<TriggerHistoryRecord>,
+        3 opt next_token: String,
+    }
+    GetScheduledQueryInput: GetScheduledQueryRequest {
+        0 req identifier: String,
+    }
+    GetScheduledQueryOutput: GetScheduledQueryResponse {
+        0 opt scheduled_query_arn: String,
+        1 opt name: String,
+        2 opt description: String,
+        3 opt query_language: String,
+        4 opt query_string: String,
+        5 opt log_group_identifiers: Vec<String>,
+        6 opt schedule_expression: String,
+        7 opt timezone: String,
+        8 opt start_time_offset: i64,
+        9 opt end_time_offset: i64,
+        10 opt destination_configuration: DestinationConfiguration,
+        11 opt state: String,
+        12 opt schedule_type: String,
+        13 opt last_triggered_time: i64,
+        14 opt last_execution_status: String,
+        15 opt schedule_start_time: i64,
+        16 opt schedule_end_time: i64,
+        17 opt execution_role_arn: String,
+        18 opt creation_time: i64,
+        19 opt last_updated_time: i64,
+    }
+    GetStorageTierPolicyInput: GetStorageTierPolicyRequest {}
+    GetStorageTierPolicyOutput: GetStorageTierPolicyResponse {
+        0 opt storage_tier: String,
+        1 opt last_updated_time: i64,
+    }
+    GetTransformerInput: GetTransformerRequest {
+        0 req log_group_identifier: String,
+    }
+    GetTransformerOutput: GetTransformerResponse {
+        0 opt log_group_identifier: String,
+        1 opt creation_time: i64,
+        2 opt last_modified_time: i64,
+        3 opt transformer_config: Vec<Processor>,
+    }
+    Grok: Grok {
+        0 opt source: String,
+        1 req r#match: String,
+    }
+    GroupingIdentifier: GroupingIdentifier {
+        0 opt key: String,
+        1 opt value: String,
+    }
+    Import: Import {
+        0 opt import_id: String,
+        1 opt import_source_arn: String,
+        2 opt import_status: String,
+        3 opt import_destination_arn: String,
+        4 opt import_statistics: ImportStatistics,
+        5 opt import_filter: ImportFilter,
+        6 opt creation_time: i64,
+        7 opt last_updated_time: i64,
+        8 opt error_message: String,
+    }
+    ImportBatch: ImportBatch {
+        0 opt batch_id: String,
+        1 opt status: String,
+        2 opt error_message: String,
+    }
+    ImportFilter: ImportFilter {
+        0 opt start_event_time: i64,
+        1 opt end_event_time: i64,
+    }
+    ImportStatistics: ImportStatistics {
+        0 opt bytes_imported: i64,
+    }
+    IndexPolicy: IndexPolicy {
+        0 opt log_group_identifier: String,
+        1 opt last_update_time: i64,
+        2 opt policy_document: String,
+        3 opt policy_name: String,
+        4 opt source: String,
+    }
+    InputLogEvent: InputLogEvent {
+        0 req timestamp: i64,
+        1 req message: String,
+    }
+    IntegrationDetails: IntegrationDetails {
+        0 opt open_search_integration_details: OpenSearchIntegrationDetails,
+    }
+    IntegrationSummary: IntegrationSummary {
+        0 opt integration_name: String,
+        1 opt integration_type: String,
+        2 opt integration_status: String,
+    }
+    InternalStreamingException: InternalStreamingException {
+        0 opt message: String,
+    }
+    ListAggregateLogGroupSummariesInput: ListAggregateLogGroupSummariesRequest {
+        0 opt account_identifiers: Vec<String>,
+        1 opt include_linked_accounts: bool,
+        2 opt log_group_class: String,
+        3 opt log_group_name_pattern: String,
+        4 opt data_sources: Vec<DataSourceFilter>,
+        5 req group_by: String,
+        6 opt next_token: String,
+        7 opt limit: i32,
+    }
+    ListAggregateLogGroupSummariesOutput: ListAggregateLogGroupSummariesResponse {
+        0 opt aggregate_log_group_summaries: Vec<AggregateLogGroupSummary>,
+        1 opt next_token: String,
+    }
+    ListAnomaliesInput: ListAnomaliesRequest {
+        0 opt anomaly_detector_arn: String,
+        1 opt suppression_state: String,
+        2 opt limit: i32,
+        3 opt next_token: String,
+    }
+    ListAnomaliesOutput: ListAnomaliesResponse {
+        0 opt anomalies: Vec<Anomaly>,
+        1 opt next_token: String,
+    }
+    ListIntegrationsInput: ListIntegrationsRequest {
+        0 opt integration_name_prefix: String,
+        1 opt integration_type: String,
+        2 opt integration_status: String,
+    }
+    ListIntegrationsOutput: ListIntegrationsResponse {
+        0 opt integration_summaries: Vec<IntegrationSummary>,
+    }
+    ListLogAnomalyDetectorsInput: ListLogAnomalyDetectorsRequest {
+        0 opt filter_log_group_arn: String,
+        1 opt limit: i32,
+        2 opt next_token: String,
+    }
+    ListLogAnomalyDetectorsOutput: ListLogAnomalyDetectorsResponse {
+        0 opt anomaly_detectors: Vec<AnomalyDetector>,
+        1 opt next_token: String,
+    }
+    ListLogGroupsForQueryInput: ListLogGroupsForQueryRequest {
+        0 req query_id: String,
+        1 opt next_token: String,
+        2 opt max_results: i32,
+    }
+    ListLogGroupsForQueryOutput: ListLogGroupsForQueryResponse {
+        0 opt log_group_identifiers: Vec<String>,
+        1 opt next_token: String,
+    }
+    ListLogGroupsInput: ListLogGroupsRequest {
+        0 opt log_group_name_pattern: String,
+        1 opt log_group_class: String,
+        2 opt include_linked_accounts: bool,
+        3 opt account_identifiers: Vec<String>,
+        4 opt next_token: String,
+        5 opt limit: i32,
+        6 opt data_sources: Vec<DataSourceFilter>,
+        7 opt field_index_names: Vec<String>,
+        8 opt log_group_tags: Vec<TagFilter>,
+    }
+    ListLogGroupsOutput: ListLogGroupsResponse {
+        0 opt log_groups: Vec<LogGroupSummary>,
+        1 opt next_token: String,
+    }
+    ListScheduledQueriesInput: ListScheduledQueriesRequest {
+        0 opt max_results: i32,
+        1 opt next_token: String,
+        2 opt state: String,
+        3 opt schedule_type: String,
+    }
+    ListScheduledQueriesOutput: ListScheduledQueriesResponse {
+        0 opt next_token: String,
+        1 opt scheduled_queries: Vec<ScheduledQuerySummary>,
+    }
+    ListSourcesForS3TableIntegrationInput: ListSourcesForS3TableIntegrationRequest {
+        0 req integration_arn: String,
+        1 opt max_results: i32,
+        2 opt next_token: String,
+    }
+    ListSourcesForS3TableIntegrationOutput: ListSourcesForS3TableIntegrationResponse {
+        0 opt sources: Vec<S3TableIntegrationSource>,
+        1 opt next_token: String,
+    }
+    ListSyslogConfigurationsInput: ListSyslogConfigurationsRequest {
+        0 opt log_group_identifier: String,
+        1 opt vpc_endpoint_id: String,
+        2 opt next_token: String,
+        3 opt max_results: i32,
+    }
+    ListSyslogConfigurationsOutput: ListSyslogConfigurationsResponse {
+        0 opt syslog_configurations: Vec<SyslogConfiguration>,
+        1 opt next_token: String,
+    }
+    ListTagsForResourceInput: ListTagsForResourceRequest {
+        0 req resource_arn: String,
+    }
+    ListTagsForResourceOutput: ListTagsForResourceResponse {
+        0 opt tags: BTreeMap<String, String>,
+    }
+    ListTagsLogGroupInput: ListTagsLogGroupRequest {
+        0 req log_group_name: String,
+    }
+    ListTagsLogGroupOutput: ListTagsLogGroupResponse {
+        0 opt tags: BTreeMap<String, String>,
+    }
+    ListToMap: ListToMap {
+        0 req source: String,
+        1 req key: String,
+        2 opt value_key: String,
+        3 opt target: String,
+        4 opt flatten: bool,
+        5 opt flattened_element: String,
+    }
+    LiveTailSessionLogEvent: LiveTailSessionLogEvent {
+        0 opt log_stream_name: String,
+        1 opt log_group_identifier: String,
+        2 opt message: String,
+        3 opt timestamp: i64,
+        4 opt ingestion_time: i64,
+    }
+    LiveTailSessionMetadata: LiveTailSessionMetadata {
+        0 opt sampled: bool,
+    }
+    LiveTailSessionStart: LiveTailSessionStart {
+        0 opt request_id: String,
+        1 opt session_id: String,
+        2 opt log_group_identifiers: Vec<String>,
+        3 opt log_stream_names: Vec<String>,
+        4 opt log_stream_name_prefixes: Vec<String>,
+        5 opt log_event_filter_pattern: String,
+    }
+    LiveTailSessionUpdate: LiveTailSessionUpdate {
+        0 opt session_metadata: LiveTailSessionMetadata,
+        1 opt session_results: Vec<LiveTailSessionLogEvent>,
+    }
+    LogEvent: LogEvent {
+        0 opt timestamp: i64,
+        1 opt message: String,
+    }
+    LogFieldType: LogFieldType {
+        0 opt r#type: String,
+        1 boxed element: LogFieldType,
+        2 opt fields: Vec<LogFieldsListItem>,
+    }
+    LogFieldsListItem: LogFieldsListItem {
+        0 opt log_field_name: String,
+        1 opt log_field_type: LogFieldType,
+    }
+    LogGroup: LogGroup {
+        0 opt log_group_name: String,
+        1 opt creation_time: i64,
+        2 opt retention_in_days: i32,
+        3 opt metric_filter_count: i32,
+        4 opt arn: String,
+        5 opt stored_bytes: i64,
+        6 opt kms_key_id: String,
+        7 opt data_protection_status: String,
+        8 opt inherited_properties: Vec<String>,
+        9 opt log_group_class: String,
+        10 opt log_group_arn: String,
+        11 opt deletion_protection_enabled: bool,
+        12 opt bearer_token_authentication_enabled: bool,
+        13 opt retention_policy_name: String,
+    }
+    LogGroupField: LogGroupField {
+        0 opt name: String,
+        1 opt percent: i32,
+    }
+    LogGroupImpact: LogGroupImpact {
+        0 opt log_group_name: String,
+        1 opt current_retention: String,
+        2 opt proposed_retention: String,
+        3 opt stored_bytes: i64,
+    }
+    LogGroupSummary: LogGroupSummary {
+        0 opt log_group_name: String,
+        1 opt log_group_arn: String,
+        2 opt log_group_class: String,
+    }
+    LogStream: LogStream {
+        0 opt log_stream_name: String,
+        1 opt creation_time: i64,
+        2 opt first_event_timestamp: i64,
+        3 opt last_event_timestamp: i64,
+        4 opt last_ingestion_time: i64,
+        5 opt upload_sequence_token: String,
+        6 opt arn: String,
+        7 opt stored_bytes: i64,
+    }
+    LookupTable: LookupTable {
+        0 opt lookup_table_arn: String,
+        1 opt lookup_table_name: String,
+        2 opt description: String,
+        3 opt table_fields: Vec<String>,
+        4 opt records_count: i64,
+        5 opt size_bytes: i64,
+        6 opt last_updated_time: i64,
+        7 opt kms_key_id: String,
+    }
+    LookupTableConfiguration: LookupTableConfiguration {
+        0 req table_name: String,
+        1 req role_arn: String,
+        2 opt description: String,
+        3 opt kms_key_id: String,
+        4 opt tags: BTreeMap<String, String>,
+    }
+    LowerCaseString: LowerCaseString {
+        0 req with_keys: Vec<String>,
+    }
+    MetricFilter: MetricFilter {
+        0 opt filter_name: String,
+        1 opt filter_pattern: String,
+        2 opt metric_transformations: Vec<MetricTransformation>,
+        3 opt creation_time: i64,
+        4 opt log_group_name: String,
+        5 opt apply_on_transformed_logs: bool,
+        6 opt field_selection_criteria: String,
+        7 opt emit_system_field_dimensions: Vec<String>,
+    }
+    MetricFilterMatchRecord: MetricFilterMatchRecord {
+        0 opt event_number: i64,
+        1 opt event_message: String,
+        2 opt extracted_values: BTreeMap<String, String>,
+    }
+    MetricTransformation: MetricTransformation {
+        0 req metric_name: String,
+        1 req metric_namespace: String,
+        2 req metric_value: String,
+        3 opt default_value: f64,
+        4 opt dimensions: BTreeMap<String, String>,
+        5 opt unit: String,
+    }
+    MoveKeyEntry: MoveKeyEntry {
+        0 req source: String,
+        1 req target: String,
+        2 opt overwrite_if_exists: bool,
+    }
+    MoveKeys: MoveKeys {
+        0 req entries: Vec<MoveKeyEntry>,
+    }
+    OpenSearchApplication: OpenSearchApplication {
+        0 opt application_endpoint: String,
+        1 opt application_arn: String,
+        2 opt application_id: String,
+        3 opt status: OpenSearchResourceStatus,
+    }
+    OpenSearchCollection: OpenSearchCollection {
+        0 opt collection_endpoint: String,
+        1 opt collection_arn: String,
+        2 opt status: OpenSearchResourceStatus,
+    }
+    OpenSearchDataAccessPolicy: OpenSearchDataAccessPolicy {
+        0 opt policy_name: String,
+        1 opt status: OpenSearchResourceStatus,
+    }
+    OpenSearchDataSource: OpenSearchDataSource {
+        0 opt data_source_name: String,
+        1 opt status: OpenSearchResourceStatus,
+    }
+    OpenSearchEncryptionPolicy: OpenSearchEncryptionPolicy {
+        0 opt policy_name: String,
+        1 opt status: OpenSearchResourceStatus,
+    }
+    OpenSearchIntegrationDetails: OpenSearchIntegrationDetails {
+        0 opt data_source: OpenSearchDataSource,
+        1 opt application: OpenSearchApplication,
+        2 opt collection: OpenSearchCollection,
+        3 opt workspace: OpenSearchWorkspace,
+        4 opt encryption_policy: OpenSearchEncryptionPolicy,
+        5 opt network_policy: OpenSearchNetworkPolicy,
+        6 opt access_policy: OpenSearchDataAccessPolicy,
+        7 opt lifecycle_policy: OpenSearchLifecyclePolicy,
+    }
+    OpenSearchLifecyclePolicy: OpenSearchLifecyclePolicy {
+        0 opt policy_name: String,
+        1 opt status: OpenSearchResourceStatus,
+    }
+    OpenSearchNetworkPolicy: OpenSearchNetworkPolicy {
+        0 opt policy_name: String,
+        1 opt status: OpenSearchResourceStatus,
+    }
+    OpenSearchResourceConfig: OpenSearchResourceConfig {
+        0 opt kms_key_arn: String,
+        1 req data_source_role_arn: String,
+        2 req dashboard_viewer_principals: Vec<String>,
+        3 opt application_arn: String,
+        4 req retention_days: i32,
+    }
+    OpenSearchResourceStatus: OpenSearchResourceStatus {
+        0 opt status: String,
+        1 opt status_message: String,
+    }
+    OpenSearchWorkspace: OpenSearchWorkspace {
+        0 opt workspace_id: String,
+        1 opt status: OpenSearchResourceStatus,
+    }
+    OutputLogEvent: OutputLogEvent {
+        0 opt timestamp: i64,
+        1 opt message: String,
+        2 opt ingestion_time: i64,
+    }
+    ParseCloudfront: ParseCloudfront {
+        0 opt source: String,
+    }
+    ParseJSON: ParseJSON {
+        0 opt source: String,
+        1 opt destination: String,
+    }
+    ParseKeyValue: ParseKeyValue {
+        0 opt source: String,
+        1 opt destination: String,
+        2 opt field_delimiter: String,
+        3 opt key_value_delimiter: String,
+        4 opt key_prefix: String,
+        5 opt non_match_value: String,
+        6 opt overwrite_if_exists: bool,
+    }
+    ParsePostgres: ParsePostgres {
+        0 opt source: String,
+    }
+    ParseRoute53: ParseRoute53 {
+        0 opt source: String,
+    }
+    ParseToOCSF: ParseToOCSF {
+        0 opt source: String,
+        1 req event_source: String,
+        2 req ocsf_version: String,
+        3 opt mapping_version: String,
+    }
+    ParseVPC: ParseVPC {
+        0 opt source: String,
+    }
+    ParseWAF: ParseWAF {
+        0 opt source: String,
+    }
+    PatternToken: PatternToken {
+        0 opt dynamic_token_position: i32,
+        1 opt is_dynamic: bool,
+        2 opt token_string: String,
+        3 opt enumerations: BTreeMap<String, i64>,
+        4 opt inferred_token_name: String,
+    }
+    Policy: Policy {
+        0 opt delivery_destination_policy: String,
+    }
+    Processor: Processor {
+        0 opt add_keys: AddKeys,
+        1 opt copy_value: CopyValue,
+        2 opt csv: CSV,
+        3 opt date_time_converter: DateTimeConverter,
+        4 opt delete_keys: DeleteKeys,
+        5 opt grok: Grok,
+        6 opt list_to_map: ListToMap,
+        7 opt lower_case_string: LowerCaseString,
+        8 opt move_keys: MoveKeys,
+        9 opt parse_cloudfront: ParseCloudfront,
+        10 opt parse_json: ParseJSON,
+        11 opt parse_key_value: ParseKeyValue,
+        12 opt parse_route53: ParseRoute53,
+        13 opt parse_to_ocsf: ParseToOCSF,
+        14 opt parse_postgres: ParsePostgres,
+        15 opt parse_vpc: ParseVPC,
+        16 opt parse_waf: ParseWAF,
+        17 opt rename_keys: RenameKeys,
+        18 opt split_string: SplitString,
+        19 opt substitute_string: SubstituteString,
+        20 opt trim_string: TrimString,
+        21 opt type_converter: TypeConverter,
+        22 opt upper_case_string: UpperCaseString,
+    }
+    PutAccountPolicyInput: PutAccountPolicyRequest {
+        0 req policy_name: String,
+        1 req policy_document: String,
+        2 req policy_type: String,
+        3 opt scope: String,
+        4 opt selection_criteria: String,
+        5 opt dry_run: bool,
+    }
+    PutAccountPolicyOutput: PutAccountPolicyResponse {
+        0 opt account_policy: AccountPolicy,
+        1 opt dry_run_result: DryRunResult,
+    }
+    PutBearerTokenAuthenticationInput: PutBearerTokenAuthenticationRequest {
+        0 req log_group_identifier: String,
+        1 req bearer_token_authentication_enabled: bool,
+    }
+    PutDataProtectionPolicyInput: PutDataProtectionPolicyRequest {
+        0 req log_group_identifier: String,
+        1 req policy_document: String,
+    }
+    PutDataProtectionPolicyOutput: PutDataProtectionPolicyResponse {
+        0 opt log_group_identifier: String,
+        1 opt policy_document: String,
+        2 opt last_updated_time: i64,
+    }
+    PutDeliveryDestinationPolicyInput: PutDeliveryDestinationPolicyRequest {
+        0 req delivery_destination_name: String,
+        1 req delivery_destination_policy: String,
+    }
+    PutDeliveryDestinationPolicyOutput: PutDeliveryDestinationPolicyResponse {
+        0 opt policy: Policy,
+    }
+    PutDeliveryDestinationInput: PutDeliveryDestinationRequest {
+        0 req name: String,
+        1 opt output_format: String,
+        2 opt delivery_destination_configuration: DeliveryDestinationConfiguration,
+        3 opt delivery_destination_type: String,
+        4 opt role_arn: String,
+        5 opt tags: BTreeMap<String, String>,
+    }
+    PutDeliveryDestinationOutput: PutDeliveryDestinationResponse {
+        0 opt delivery_destination: DeliveryDestination,
+    }
+    PutDeliverySourceInput: PutDeliverySourceRequest {
+        0 req name: String,
+        1 req resource_arn: String,
+        2 req log_type: String,
+        3 opt tags: BTreeMap<String, String>,
+        4 opt delivery_source_configuration: BTreeMap<String, String>,
+    }
+    PutDeliverySourceOutput: PutDeliverySourceResponse {
+        0 opt delivery_source: DeliverySource,
+    }
+    PutDestinationPolicyInput: PutDestinationPolicyRequest {
+        0 req destination_name: String,
+        1 req access_policy: String,
+        2 opt force_update: bool,
+    }
+    PutDestinationInput: PutDestinationRequest {
+        0 req destination_name: String,
+        1 req target_arn: String,
+        2 req role_arn: String,
+        3 opt tags: BTreeMap<String, String>,
+    }
+    PutDestinationOutput: PutDestinationResponse {
+        0 opt destination: Destination,
+    }
+    PutIndexPolicyInput: PutIndexPolicyRequest {
+        0 req log_group_identifier: String,
+        1 req policy_document: String,
+    }
+    PutIndexPolicyOutput: PutIndexPolicyResponse {
+        0 opt index_policy: IndexPolicy,
+    }
+    PutIntegrationInput: PutIntegrationRequest {
+        0 req integration_name: String,
+        1 req resource_config: ResourceConfig,
+        2 req integration_type: String,
+    }
+    PutIntegrationOutput: PutIntegrationResponse {
+        0 opt integration_name: String,
+        1 opt integration_status: String,
+    }
+    PutLogEventsInput: PutLogEventsRequest {
+        0 req log_group_name: String,
+        1 req log_stream_name: String,
+        2 req log_events: Vec<InputLogEvent>,
+        3 opt sequence_token: String,
+        4 opt entity: Entity,
+    }
+    PutLogEventsOutput: PutLogEventsResponse {
+        0 opt next_sequence_token: String,
+        1 opt rejected_log_events_info: RejectedLogEventsInfo,
+        2 opt rejected_entity_info: RejectedEntityInfo,
+    }
+    PutLogGroupDeletionProtectionInput: PutLogGroupDeletionProtectionRequest {
+        0 req log_group_identifier: String,
+        1 req deletion_protection_enabled: bool,
+    }
+    PutMetricFilterInput: PutMetricFilterRequest {
+        0 req log_group_name: String,
+        1 req filter_name: String,
+        2 req filter_pattern: String,
+        3 req metric_transformations: Vec<MetricTransformation>,
+        4 opt apply_on_transformed_logs: bool,
+        5 opt field_selection_criteria: String,
+        6 opt emit_system_field_dimensions: Vec<String>,
+    }
+    PutQueryDefinitionInput: PutQueryDefinitionRequest {
+        0 opt query_language: String,
+        1 req name: String,
+        2 opt query_definition_id: String,
+        3 opt log_group_names: Vec<String>,
+        4 req query_string: String,
+        5 opt client_token: String,
+        6 opt parameters: Vec<QueryParameter>,
+    }
+    PutQueryDefinitionOutput: PutQueryDefinitionResponse {
+        0 opt query_definition_id: String,
+    }
+    PutResourcePolicyInput: PutResourcePolicyRequest {
+        0 opt policy_name: String,
+        1 opt policy_document: String,
+        2 opt resource_arn: String,
+        3 opt expected_revision_id: String,
+    }
+    PutResourcePolicyOutput: PutResourcePolicyResponse {
+        0 opt resource_policy: ResourcePolicy,
+        1 opt revision_id: String,
+    }
+    PutRetentionPolicyInput: PutRetentionPolicyRequest {
+        0 req log_group_name: String,
+        1 req retention_in_days: i32,
+    }
+    PutStorageTierPolicyInput: PutStorageTierPolicyRequest {
+        0 req storage_tier: String,
+    }
+    PutStorageTierPolicyOutput: PutStorageTierPolicyResponse {
+        0 opt storage_tier: String,
+        1 opt last_updated_time: i64,
+    }
+    PutSubscriptionFilterInput: PutSubscriptionFilterRequest {
+        0 req log_group_name: String,
+        1 req filter_name: String,
+        2 req filter_pattern: String,
+        3 req destination_arn: String,
+        4 opt role_arn: String,
+        5 opt distribution: String,
+        6 opt apply_on_transformed_logs: bool,
+        7 opt field_selection_criteria: String,
+        8 opt emit_system_fields: Vec<String>,
+    }
+    PutSyslogConfigurationInput: PutSyslogConfigurationRequest {
+        0 req log_group_identifier: String,
+        1 opt vpc_endpoint_id: String,
+    }
+    PutTransformerInput: PutTransformerRequest {
+        0 req log_group_identifier: String,
+        1 req transformer_config: Vec<Processor>,
+    }
+    QueryDefinition: QueryDefinition {
+        0 opt query_language: String,
+        1 opt query_definition_id: String,
+        2 opt name: String,
+        3 opt query_string: String,
+        4 opt last_modified: i64,
+        5 opt log_group_names: Vec<String>,
+        6 opt parameters: Vec<QueryParameter>,
+    }
+    QueryInfo: QueryInfo {
+        0 opt query_language: String,
+        1 opt query_id: String,
+        2 opt query_string: String,
+        3 opt status: String,
+        4 opt create_time: i64,
+        5 opt log_group_name: String,
+        6 opt query_duration: i64,
+        7 opt bytes_scanned: f64,
+        8 opt user_identity: String,
+    }
+    QueryParameter: QueryParameter {
+        0 req name: String,
+        1 opt default_value: String,
+        2 opt description: String,
+    }
+    QueryStatistics: QueryStatistics {
+        0 opt records_matched: f64,
+        1 opt records_scanned: f64,
+        2 opt estimated_records_skipped: f64,
+        3 opt bytes_scanned: f64,
+        4 opt estimated_bytes_skipped: f64,
+        5 opt log_groups_scanned: f64,
+        6 opt result_count: f64,
+    }
+    RecordField: RecordField {
+        0 opt name: String,
+        1 opt mandatory: bool,
+    }
+    RejectedEntityInfo: RejectedEntityInfo {
+        0 opt error_type: String,
+    }
+    RejectedLogEventsInfo: RejectedLogEventsInfo {
+        0 opt too_new_log_event_start_index: i32,
+        1 opt too_old_log_event_end_index: i32,
+        2 opt expired_log_event_end_index: i32,
+    }
+    RenameKeyEntry: RenameKeyEntry {
+        0 req key: String,
+        1 req rename_to: String,
+        2 opt overwrite_if_exists: bool,
+    }
+    RenameKeys: RenameKeys {
+        0 req entries: Vec<RenameKeyEntry>,
+    }
+    ResourceConfig: ResourceConfig {
+        0 opt open_search_resource_config: OpenSearchResourceConfig,
+    }
+    ResourcePolicy: ResourcePolicy {
+        0 opt policy_name: String,
+        1 opt policy_document: String,
+        2 opt last_updated_time: i64,
+        3 opt policy_scope: String,
+        4 opt resource_arn: String,
+        5 opt revision_id: String,
+    }
+    ResultField: ResultField {
+        0 opt field: String,
+        1 opt value: String,
+    }
+    S3Configuration: S3Configuration {
+        0 req destination_identifier: String,
+        1 req role_arn: String,
+        2 opt owner_account_id: String,
+        3 opt kms_key_id: String,
+    }
+    S3DeliveryConfiguration: S3DeliveryConfiguration {
+        0 opt suffix_path: String,
+        1 opt enable_hive_compatible_path: bool,
+    }
+    S3TableIntegrationSource: S3TableIntegrationSource {
+        0 opt identifier: String,
+        1 opt data_source: DataSource,
+        2 opt status: String,
+        3 opt status_reason: String,
+        4 opt created_time_stamp: i64,
+        5 opt parent_source_identifier: String,
+    }
+    S3TablesIntegration: S3TablesIntegration {
+        0 opt datasource_name: String,
+        1 opt datasource_type: String,
+    }
+    ScheduledQueryDestination: ScheduledQueryDestination {
+        0 opt destination_type: String,
+        1 opt destination_identifier: String,
+        2 opt status: String,
+        3 opt processed_identifier: String,
+        4 opt error_message: String,
+    }
+    ScheduledQuerySummary: ScheduledQuerySummary {
+        0 opt scheduled_query_arn: String,
+        1 opt name: String,
+        2 opt state: String,
+        3 opt schedule_type: String,
+        4 opt last_triggered_time: i64,
+        5 opt last_execution_status: String,
+        6 opt schedule_expression: String,
+        7 opt timezone: String,
+        8 opt destination_configuration: DestinationConfiguration,
+        9 opt creation_time: i64,
+        10 opt last_updated_time: i64,
+    }
+    SearchedLogStream: SearchedLogStream {
+        0 opt log_stream_name: String,
+        1 opt searched_completely: bool,
+    }
+    SessionStreamingException: SessionStreamingException {
+        0 opt message: String,
+    }
+    SessionTimeoutException: SessionTimeoutException {
+        0 opt message: String,
+    }
+    SplitString: SplitString {
+        0 req entries: Vec<SplitStringEntry>,
+    }
+    SplitStringEntry: SplitStringEntry {
+        0 req source: String,
+        1 req delimiter: String,
+    }
+    StartLiveTailInput: StartLiveTailRequest {
+        0 req log_group_identifiers: Vec<String>,
+        1 opt log_stream_names: Vec<String>,
+        2 opt log_stream_name_prefixes: Vec<String>,
+        3 opt log_event_filter_pattern: String,
+    }
+    StartLiveTailOutput: StartLiveTailResponse {
+        0 opt response_stream: StartLiveTailResponseStream,
+    }
+    StartLiveTailResponseStream: StartLiveTailResponseStream {
+        0 opt session_start: LiveTailSessionStart,
+        1 opt session_update: LiveTailSessionUpdate,
+        2 opt session_timeout_exception: SessionTimeoutException,
+        3 opt session_streaming_exception: SessionStreamingException,
+    }
+    StartQueryInput: StartQueryRequest {
+        0 opt query_language: String,
+        1 opt log_group_name: String,
+        2 opt log_group_names: Vec<String>,
+        3 opt log_group_identifiers: Vec<String>,
+        4 req start_time: i64,
+        5 req end_time: i64,
+        6 req query_string: String,
+        7 opt limit: i32,
+    }
+    StartQueryOutput: StartQueryResponse {
+        0 opt query_id: String,
+    }
+    StopQueryInput: StopQueryRequest {
+        0 req query_id: String,
+    }
+    StopQueryOutput: StopQueryResponse {
+        0 opt success: bool,
+    }
+    SubscriptionFilter: SubscriptionFilter {
+        0 opt filter_name: String,
+        1 opt log_group_name: String,
+        2 opt filter_pattern: String,
+        3 opt destination_arn: String,
+        4 opt role_arn: String,
+        5 opt distribution: String,
+        6 opt apply_on_transformed_logs: bool,
+        7 opt creation_time: i64,
+        8 opt field_selection_criteria: String,
+        9 opt emit_system_fields: Vec<String>,
+    }
+    SubstituteString: SubstituteString {
+        0 req entries: Vec<SubstituteStringEntry>,
+    }
+    SubstituteStringEntry: SubstituteStringEntry {
+        0 req source: String,
+        1 req from: String,
+        2 req to: String,
+    }
+    SuppressionPeriod: SuppressionPeriod {
+        0 opt value: i32,
+        1 opt suppression_unit: String,
+    }
+    SyslogConfiguration: SyslogConfiguration {
+        0 opt log_group_arn: String,
+        1 opt source_type: String,
+        2 opt vpc_endpoint_id: String,
+        3 opt created_at: i64,
+    }
+    TagFilter: TagFilter {
+        0 req key: String,
+        1 opt values: Vec<String>,
+    }
+    TagLogGroupInput: TagLogGroupRequest {
+        0 req log_group_name: String,
+        1 req tags: BTreeMap<String, String>,
+    }
+    TagResourceInput: TagResourceRequest {
+        0 req resource_arn: String,
+        1 req tags: BTreeMap<String, String>,
+    }
+    TestMetricFilterInput: TestMetricFilterRequest {
+        0 req filter_pattern: String,
+        1 req log_event_messages: Vec<String>,
+    }
+    TestMetricFilterOutput: TestMetricFilterResponse {
+        0 opt matches: Vec<MetricFilterMatchRecord>,
+    }
+    TestTransformerInput: TestTransformerRequest {
+        0 req transformer_config: Vec<Processor>,
+        1 req log_event_messages: Vec<String>,
+    }
+    TestTransformerOutput: TestTransformerResponse {
+        0 opt transformed_logs: Vec<TransformedLogRecord>,
+    }
+    TransformedLogRecord: TransformedLogRecord {
+        0 opt event_number: i64,
+        1 opt event_message: String,
+        2 opt transformed_event_message: String,
+    }
+    TriggerHistoryRecord: TriggerHistoryRecord {
+        0 opt query_id: String,
+        1 opt execution_status: String,
+        2 opt triggered_timestamp: i64,
+        3 opt error_message: String,
+        4 opt destinations: Vec<ScheduledQueryDestination>,
+    }
+    TrimString: TrimString {
+        0 req with_keys: Vec<String>,
+    }
+    TypeConverter: TypeConverter {
+        0 req entries: Vec<TypeConverterEntry>,
+    }
+    TypeConverterEntry: TypeConverterEntry {
+        0 req key: String,
+        1 req r#type: String,
+    }
+    UntagLogGroupInput: UntagLogGroupRequest {
+        0 req log_group_name: String,
+        1 req tags: Vec<String>,
+    }
+    UntagResourceInput: UntagResourceRequest {
+        0 req resource_arn: String,
+        1 req tag_keys: Vec<String>,
+    }
+    UpdateAnomalyInput: UpdateAnomalyRequest {
+        0 opt anomaly_id: String,
+        1 opt pattern_id: String,
+        2 req anomaly_detector_arn: String,
+        3 opt suppression_type: String,
+        4 opt suppression_period: SuppressionPeriod,
+        5 opt baseline: bool,
+    }
+    UpdateDeliveryConfigurationInput: UpdateDeliveryConfigurationRequest {
+        0 req id: String,
+        1 opt record_fields: Vec<String>,
+        2 opt field_delimiter: String,
+        3 opt s3_delivery_configuration: S3DeliveryConfiguration,
+    }
+    UpdateDeliveryConfigurationOutput: UpdateDeliveryConfigurationResponse {}
+    UpdateLogAnomalyDetectorInput: UpdateLogAnomalyDetectorRequest {
+        0 req anomaly_detector_arn: String,
+        1 opt evaluation_frequency: String,
+        2 opt filter_pattern: String,
+        3 opt anomaly_visibility_time: i64,
+        4 req enabled: bool,
+    }
+    UpdateLookupTableInput: UpdateLookupTableRequest {
+        0 req lookup_table_arn: String,
+        1 opt description: String,
+        2 opt table_body: String,
+        3 opt query_id: String,
+        4 opt kms_key_id: String,
+    }
+    UpdateLookupTableOutput: UpdateLookupTableResponse {
+        0 opt lookup_table_arn: String,
+        1 opt last_updated_time: i64,
+    }
+    UpdateScheduledQueryInput: UpdateScheduledQueryRequest {
+        0 req identifier: String,
+        1 opt description: String,
+        2 req query_language: String,
+        3 req query_string: String,
+        4 opt log_group_identifiers: Vec<String>,
+        5 req schedule_expression: String,
+        6 opt timezone: String,
+        7 opt start_time_offset: i64,
+        8 opt end_time_offset: i64,
+        9 opt destination_configuration: DestinationConfiguration,
+        10 opt schedule_start_time: i64,
+        11 opt schedule_end_time: i64,
+        12 req execution_role_arn: String,
+        13 opt state: String,
+    }
+    UpdateScheduledQueryOutput: UpdateScheduledQueryResponse {
+        0 opt scheduled_query_arn: String,
+        1 opt name: String,
+        2 opt description: String,
+        3 opt query_language: String,
+        4 opt query_string: String,
+        5 opt log_group_identifiers: Vec<String>,
+        6 opt schedule_expression: String,
+        7 opt timezone: String,
+        8 opt start_time_offset: i64,
+        9 opt end_time_offset: i64,
+        10 opt destination_configuration: DestinationConfiguration,
+        11 opt state: String,
+        12 opt schedule_type: String,
+        13 opt last_triggered_time: i64,
+        14 opt last_execution_status: String,
+        15 opt schedule_start_time: i64,
+        16 opt schedule_end_time: i64,
+        17 opt execution_role_arn: String,
+        18 opt creation_time: i64,
+        19 opt last_updated_time: i64,
+    }
+    UpperCaseString: UpperCaseString {
+        0 req with_keys: Vec<String>,
     }
 }

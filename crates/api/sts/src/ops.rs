@@ -3,150 +3,21 @@
 //! One unit struct per operation we take.
 
 use super::types;
-use neargate_wire::schema::Service;
-use neargate_wire::structure::{OperationDef, Unit};
+use neargate_wire::operation_structs;
+use neargate_wire::structure::Unit;
 
-#[derive(Debug, Clone, Copy)]
-pub struct AssumeRole;
-
-impl OperationDef for AssumeRole {
-    type Input = types::AssumeRoleInput;
-    type Output = types::AssumeRoleOutput;
-    const NAME: &'static str = "AssumeRole";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct AssumeRoleWithSAML;
-
-impl OperationDef for AssumeRoleWithSAML {
-    type Input = types::AssumeRoleWithSAMLInput;
-    type Output = types::AssumeRoleWithSAMLOutput;
-    const NAME: &'static str = "AssumeRoleWithSAML";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct AssumeRoleWithWebIdentity;
-
-impl OperationDef for AssumeRoleWithWebIdentity {
-    type Input = types::AssumeRoleWithWebIdentityInput;
-    type Output = types::AssumeRoleWithWebIdentityOutput;
-    const NAME: &'static str = "AssumeRoleWithWebIdentity";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct AssumeRoot;
-
-impl OperationDef for AssumeRoot {
-    type Input = types::AssumeRootInput;
-    type Output = types::AssumeRootOutput;
-    const NAME: &'static str = "AssumeRoot";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct DecodeAuthorizationMessage;
-
-impl OperationDef for DecodeAuthorizationMessage {
-    type Input = types::DecodeAuthorizationMessageInput;
-    type Output = types::DecodeAuthorizationMessageOutput;
-    const NAME: &'static str = "DecodeAuthorizationMessage";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct GetAccessKeyInfo;
-
-impl OperationDef for GetAccessKeyInfo {
-    type Input = types::GetAccessKeyInfoInput;
-    type Output = types::GetAccessKeyInfoOutput;
-    const NAME: &'static str = "GetAccessKeyInfo";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct GetCallerIdentity;
-
-impl OperationDef for GetCallerIdentity {
-    type Input = types::GetCallerIdentityInput;
-    type Output = types::GetCallerIdentityOutput;
-    const NAME: &'static str = "GetCallerIdentity";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct GetDelegatedAccessToken;
-
-impl OperationDef for GetDelegatedAccessToken {
-    type Input = types::GetDelegatedAccessTokenInput;
-    type Output = types::GetDelegatedAccessTokenOutput;
-    const NAME: &'static str = "GetDelegatedAccessToken";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct GetFederationToken;
-
-impl OperationDef for GetFederationToken {
-    type Input = types::GetFederationTokenInput;
-    type Output = types::GetFederationTokenOutput;
-    const NAME: &'static str = "GetFederationToken";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct GetSessionToken;
-
-impl OperationDef for GetSessionToken {
-    type Input = types::GetSessionTokenInput;
-    type Output = types::GetSessionTokenOutput;
-    const NAME: &'static str = "GetSessionToken";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct GetWebIdentityToken;
-
-impl OperationDef for GetWebIdentityToken {
-    type Input = types::GetWebIdentityTokenInput;
-    type Output = types::GetWebIdentityTokenOutput;
-    const NAME: &'static str = "GetWebIdentityToken";
-
-    fn service() -> &'static Service {
-        &super::SERVICE
-    }
+operation_structs! {
+    AssumeRole(types::AssumeRoleInput) -> types::AssumeRoleOutput;
+    AssumeRoleWithSAML(types::AssumeRoleWithSAMLInput) -> types::AssumeRoleWithSAMLOutput;
+    AssumeRoleWithWebIdentity(types::AssumeRoleWithWebIdentityInput) -> types::AssumeRoleWithWebIdentityOutput;
+    AssumeRoot(types::AssumeRootInput) -> types::AssumeRootOutput;
+    DecodeAuthorizationMessage(types::DecodeAuthorizationMessageInput) -> types::DecodeAuthorizationMessageOutput;
+    GetAccessKeyInfo(types::GetAccessKeyInfoInput) -> types::GetAccessKeyInfoOutput;
+    GetCallerIdentity(types::GetCallerIdentityInput) -> types::GetCallerIdentityOutput;
+    GetDelegatedAccessToken(types::GetDelegatedAccessTokenInput) -> types::GetDelegatedAccessTokenOutput;
+    GetFederationToken(types::GetFederationTokenInput) -> types::GetFederationTokenOutput;
+    GetSessionToken(types::GetSessionTokenInput) -> types::GetSessionTokenOutput;
+    GetWebIdentityToken(types::GetWebIdentityTokenInput) -> types::GetWebIdentityTokenOutput;
 }
 
 /// Calls the macro `$with` with all operations we take.

@@ -5,998 +5,285 @@
 use neargate_wire::schema::*;
 use neargate_wire::schema::{SHAPE as DEFAULT, Target::Here};
 
-pub static AssumeRoleRequest: Shape = Shape {
-    name: "AssumeRoleRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("RoleArn", Here(&arnType))
-        },
-        Member {
-            required: true,
-            ..member("RoleSessionName", Here(&roleSessionNameType))
-        },
-        member("PolicyArns", Here(&policyDescriptorListType)),
-        member("Policy", Here(&unrestrictedSessionPolicyDocumentType)),
-        member("DurationSeconds", Here(&roleDurationSecondsType)),
-        member("Tags", Here(&tagListType)),
-        member("TransitiveTagKeys", Here(&tagKeyListType)),
-        member("ExternalId", Here(&externalIdType)),
-        member("SerialNumber", Here(&serialNumberType)),
-        member("TokenCode", Here(&tokenCodeType)),
-        member("SourceIdentity", Here(&sourceIdentityType)),
-        member("ProvidedContexts", Here(&ProvidedContextsListType)),
-        member(
-            "MinimumSessionTokenSize",
-            Here(&minimumSessionTokenSizeType),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static AssumeRoleResponse: Shape = Shape {
-    name: "AssumeRoleResponse",
-    kind: Kind::Structure(&[
-        member("Credentials", Here(&Credentials)),
-        member("AssumedRoleUser", Here(&AssumedRoleUser)),
-        member("PackedPolicySize", Here(&nonNegativeIntegerType)),
-        member("SourceIdentity", Here(&sourceIdentityType)),
-        member(
-            "SessionTokenUtilization",
-            Here(&sessionTokenUtilizationType),
-        ),
-        member("SessionTokenSize", Here(&sessionTokenSizeType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AssumeRoleWithSAMLRequest: Shape = Shape {
-    name: "AssumeRoleWithSAMLRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("RoleArn", Here(&arnType))
-        },
-        Member {
-            required: true,
-            ..member("PrincipalArn", Here(&arnType))
-        },
-        Member {
-            required: true,
-            ..member("SAMLAssertion", Here(&SAMLAssertionType))
-        },
-        member("PolicyArns", Here(&policyDescriptorListType)),
-        member("Policy", Here(&sessionPolicyDocumentType)),
-        member("DurationSeconds", Here(&roleDurationSecondsType)),
-        member(
-            "MinimumSessionTokenSize",
-            Here(&minimumSessionTokenSizeType),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static AssumeRoleWithSAMLResponse: Shape = Shape {
-    name: "AssumeRoleWithSAMLResponse",
-    kind: Kind::Structure(&[
-        member("Credentials", Here(&Credentials)),
-        member("AssumedRoleUser", Here(&AssumedRoleUser)),
-        member("PackedPolicySize", Here(&nonNegativeIntegerType)),
-        member("Subject", Here(&Subject)),
-        member("SubjectType", Here(&SubjectType)),
-        member("Issuer", Here(&Issuer)),
-        member("Audience", Here(&Audience)),
-        member("NameQualifier", Here(&NameQualifier)),
-        member("SourceIdentity", Here(&sourceIdentityType)),
-        member(
-            "SessionTokenUtilization",
-            Here(&sessionTokenUtilizationType),
-        ),
-        member("SessionTokenSize", Here(&sessionTokenSizeType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AssumeRoleWithWebIdentityRequest: Shape = Shape {
-    name: "AssumeRoleWithWebIdentityRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("RoleArn", Here(&arnType))
-        },
-        Member {
-            required: true,
-            ..member("RoleSessionName", Here(&roleSessionNameType))
-        },
-        Member {
-            required: true,
-            ..member("WebIdentityToken", Here(&clientTokenType))
-        },
-        member("ProviderId", Here(&urlType)),
-        member("PolicyArns", Here(&policyDescriptorListType)),
-        member("Policy", Here(&sessionPolicyDocumentType)),
-        member("DurationSeconds", Here(&roleDurationSecondsType)),
-        member(
-            "MinimumSessionTokenSize",
-            Here(&minimumSessionTokenSizeType),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static AssumeRoleWithWebIdentityResponse: Shape = Shape {
-    name: "AssumeRoleWithWebIdentityResponse",
-    kind: Kind::Structure(&[
-        member("Credentials", Here(&Credentials)),
-        member("SubjectFromWebIdentityToken", Here(&webIdentitySubjectType)),
-        member("AssumedRoleUser", Here(&AssumedRoleUser)),
-        member("PackedPolicySize", Here(&nonNegativeIntegerType)),
-        member("Provider", Here(&Issuer)),
-        member("Audience", Here(&Audience)),
-        member("SourceIdentity", Here(&sourceIdentityType)),
-        member(
-            "SessionTokenUtilization",
-            Here(&sessionTokenUtilizationType),
-        ),
-        member("SessionTokenSize", Here(&sessionTokenSizeType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AssumeRootRequest: Shape = Shape {
-    name: "AssumeRootRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("TargetPrincipal", Here(&TargetPrincipalType))
-        },
-        Member {
-            required: true,
-            ..member("TaskPolicyArn", Here(&PolicyDescriptorType))
-        },
-        member("DurationSeconds", Here(&RootDurationSecondsType)),
-        member(
-            "MinimumSessionTokenSize",
-            Here(&minimumSessionTokenSizeType),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static AssumeRootResponse: Shape = Shape {
-    name: "AssumeRootResponse",
-    kind: Kind::Structure(&[
-        member("Credentials", Here(&Credentials)),
-        member("SourceIdentity", Here(&sourceIdentityType)),
-        member(
-            "SessionTokenUtilization",
-            Here(&sessionTokenUtilizationType),
-        ),
-        member("SessionTokenSize", Here(&sessionTokenSizeType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static AssumedRoleUser: Shape = Shape {
-    name: "AssumedRoleUser",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("AssumedRoleId", Here(&assumedRoleIdType))
-        },
-        Member {
-            required: true,
-            ..member("Arn", Here(&arnType))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static Audience: Shape = Shape {
-    name: "Audience",
-    ..DEFAULT
-};
-
-pub static Credentials: Shape = Shape {
-    name: "Credentials",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("AccessKeyId", Here(&accessKeyIdType))
-        },
-        Member {
-            required: true,
-            ..member("SecretAccessKey", Here(&accessKeySecretType))
-        },
-        Member {
-            required: true,
-            ..member("SessionToken", Here(&tokenType))
-        },
-        Member {
-            required: true,
-            ..member("Expiration", Here(&dateType))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static DecodeAuthorizationMessageRequest: Shape = Shape {
-    name: "DecodeAuthorizationMessageRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("EncodedMessage", Here(&encodedMessageType))
-    }]),
-    ..DEFAULT
-};
-
-pub static DecodeAuthorizationMessageResponse: Shape = Shape {
-    name: "DecodeAuthorizationMessageResponse",
-    kind: Kind::Structure(&[member("DecodedMessage", Here(&decodedMessageType))]),
-    ..DEFAULT
-};
-
-pub static ExpiredTokenException: Shape = Shape {
-    name: "ExpiredTokenException",
-    kind: Kind::Structure(&[member("message", Here(&expiredIdentityTokenMessage))]),
-    ..DEFAULT
-};
-
-pub static ExpiredTradeInTokenException: Shape = Shape {
-    name: "ExpiredTradeInTokenException",
-    kind: Kind::Structure(&[member(
-        "message",
-        Here(&expiredTradeInTokenExceptionMessage),
-    )]),
-    ..DEFAULT
-};
-
-pub static FederatedUser: Shape = Shape {
-    name: "FederatedUser",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("FederatedUserId", Here(&federatedIdType))
-        },
-        Member {
-            required: true,
-            ..member("Arn", Here(&arnType))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static GetAccessKeyInfoRequest: Shape = Shape {
-    name: "GetAccessKeyInfoRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("AccessKeyId", Here(&accessKeyIdType))
-    }]),
-    ..DEFAULT
-};
-
-pub static GetAccessKeyInfoResponse: Shape = Shape {
-    name: "GetAccessKeyInfoResponse",
-    kind: Kind::Structure(&[member("Account", Here(&accountType))]),
-    ..DEFAULT
-};
-
-pub static GetCallerIdentityRequest: Shape = Shape {
-    name: "GetCallerIdentityRequest",
-    kind: Kind::Structure(&[]),
-    ..DEFAULT
-};
-
-pub static GetCallerIdentityResponse: Shape = Shape {
-    name: "GetCallerIdentityResponse",
-    kind: Kind::Structure(&[
-        member("UserId", Here(&userIdType)),
-        member("Account", Here(&accountType)),
-        member("Arn", Here(&arnType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetDelegatedAccessTokenRequest: Shape = Shape {
-    name: "GetDelegatedAccessTokenRequest",
-    kind: Kind::Structure(&[Member {
-        required: true,
-        ..member("TradeInToken", Here(&tradeInTokenType))
-    }]),
-    ..DEFAULT
-};
-
-pub static GetDelegatedAccessTokenResponse: Shape = Shape {
-    name: "GetDelegatedAccessTokenResponse",
-    kind: Kind::Structure(&[
-        member("Credentials", Here(&Credentials)),
-        member("PackedPolicySize", Here(&nonNegativeIntegerType)),
-        member("AssumedPrincipal", Here(&arnType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetFederationTokenRequest: Shape = Shape {
-    name: "GetFederationTokenRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("Name", Here(&userNameType))
-        },
-        member("Policy", Here(&sessionPolicyDocumentType)),
-        member("PolicyArns", Here(&policyDescriptorListType)),
-        member("DurationSeconds", Here(&durationSecondsType)),
-        member("Tags", Here(&tagListType)),
-        member(
-            "MinimumSessionTokenSize",
-            Here(&minimumSessionTokenSizeType),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetFederationTokenResponse: Shape = Shape {
-    name: "GetFederationTokenResponse",
-    kind: Kind::Structure(&[
-        member("Credentials", Here(&Credentials)),
-        member("FederatedUser", Here(&FederatedUser)),
-        member("PackedPolicySize", Here(&nonNegativeIntegerType)),
-        member(
-            "SessionTokenUtilization",
-            Here(&sessionTokenUtilizationType),
-        ),
-        member("SessionTokenSize", Here(&sessionTokenSizeType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetSessionTokenRequest: Shape = Shape {
-    name: "GetSessionTokenRequest",
-    kind: Kind::Structure(&[
-        member("DurationSeconds", Here(&durationSecondsType)),
-        member("SerialNumber", Here(&serialNumberType)),
-        member("TokenCode", Here(&tokenCodeType)),
-        member(
-            "MinimumSessionTokenSize",
-            Here(&minimumSessionTokenSizeType),
-        ),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetSessionTokenResponse: Shape = Shape {
-    name: "GetSessionTokenResponse",
-    kind: Kind::Structure(&[
-        member("Credentials", Here(&Credentials)),
-        member(
-            "SessionTokenUtilization",
-            Here(&sessionTokenUtilizationType),
-        ),
-        member("SessionTokenSize", Here(&sessionTokenSizeType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetWebIdentityTokenRequest: Shape = Shape {
-    name: "GetWebIdentityTokenRequest",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("Audience", Here(&webIdentityTokenAudienceListType))
-        },
-        member(
-            "DurationSeconds",
-            Here(&webIdentityTokenDurationSecondsType),
-        ),
-        Member {
-            required: true,
-            ..member("SigningAlgorithm", Here(&jwtAlgorithmType))
-        },
-        member("Tags", Here(&tagListType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static GetWebIdentityTokenResponse: Shape = Shape {
-    name: "GetWebIdentityTokenResponse",
-    kind: Kind::Structure(&[
-        member("WebIdentityToken", Here(&webIdentityTokenType)),
-        member("Expiration", Here(&dateType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static IDPCommunicationErrorException: Shape = Shape {
-    name: "IDPCommunicationErrorException",
-    kind: Kind::Structure(&[member("message", Here(&idpCommunicationErrorMessage))]),
-    ..DEFAULT
-};
-
-pub static IDPRejectedClaimException: Shape = Shape {
-    name: "IDPRejectedClaimException",
-    kind: Kind::Structure(&[member("message", Here(&idpRejectedClaimMessage))]),
-    ..DEFAULT
-};
-
-pub static InvalidAuthorizationMessageException: Shape = Shape {
-    name: "InvalidAuthorizationMessageException",
-    kind: Kind::Structure(&[member("message", Here(&invalidAuthorizationMessage))]),
-    ..DEFAULT
-};
-
-pub static InvalidIdentityTokenException: Shape = Shape {
-    name: "InvalidIdentityTokenException",
-    kind: Kind::Structure(&[member("message", Here(&invalidIdentityTokenMessage))]),
-    ..DEFAULT
-};
-
-pub static Issuer: Shape = Shape {
-    name: "Issuer",
-    ..DEFAULT
-};
-
-pub static JWTPayloadSizeExceededException: Shape = Shape {
-    name: "JWTPayloadSizeExceededException",
-    kind: Kind::Structure(&[member("message", Here(&jwtPayloadSizeExceededException))]),
-    ..DEFAULT
-};
-
-pub static MalformedPolicyDocumentException: Shape = Shape {
-    name: "MalformedPolicyDocumentException",
-    kind: Kind::Structure(&[member("message", Here(&malformedPolicyDocumentMessage))]),
-    ..DEFAULT
-};
-
-pub static NameQualifier: Shape = Shape {
-    name: "NameQualifier",
-    ..DEFAULT
-};
-
-pub static OutboundWebIdentityFederationDisabledException: Shape = Shape {
-    name: "OutboundWebIdentityFederationDisabledException",
-    kind: Kind::Structure(&[member(
-        "message",
-        Here(&outboundWebIdentityFederationDisabledException),
-    )]),
-    ..DEFAULT
-};
-
-pub static PackedPolicyTooLargeException: Shape = Shape {
-    name: "PackedPolicyTooLargeException",
-    kind: Kind::Structure(&[member("message", Here(&packedPolicyTooLargeMessage))]),
-    ..DEFAULT
-};
-
-pub static PolicyDescriptorType: Shape = Shape {
-    name: "PolicyDescriptorType",
-    kind: Kind::Structure(&[member("arn", Here(&arnType))]),
-    ..DEFAULT
-};
-
-pub static ProvidedContext: Shape = Shape {
-    name: "ProvidedContext",
-    kind: Kind::Structure(&[
-        member("ProviderArn", Here(&arnType)),
-        member("ContextAssertion", Here(&contextAssertionType)),
-    ]),
-    ..DEFAULT
-};
-
-pub static ProvidedContextsListType: Shape = Shape {
-    name: "ProvidedContextsListType",
-    kind: Kind::List(Element::of(Here(&ProvidedContext))),
-    min: Some(1.0),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static RegionDisabledException: Shape = Shape {
-    name: "RegionDisabledException",
-    kind: Kind::Structure(&[member("message", Here(&regionDisabledMessage))]),
-    ..DEFAULT
-};
-
-pub static RootDurationSecondsType: Shape = Shape {
-    name: "RootDurationSecondsType",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    max: Some(900.0),
-    ..DEFAULT
-};
-
-pub static SAMLAssertionType: Shape = Shape {
-    name: "SAMLAssertionType",
-    min: Some(4.0),
-    max: Some(100000.0),
-    sensitive: true,
-    ..DEFAULT
-};
-
-pub static SessionDurationEscalationException: Shape = Shape {
-    name: "SessionDurationEscalationException",
-    kind: Kind::Structure(&[member("message", Here(&sessionDurationEscalationException))]),
-    ..DEFAULT
-};
-
-pub static Subject: Shape = Shape {
-    name: "Subject",
-    ..DEFAULT
-};
-
-pub static SubjectType: Shape = Shape {
-    name: "SubjectType",
-    ..DEFAULT
-};
-
-pub static Tag: Shape = Shape {
-    name: "Tag",
-    kind: Kind::Structure(&[
-        Member {
-            required: true,
-            ..member("Key", Here(&tagKeyType))
-        },
-        Member {
-            required: true,
-            ..member("Value", Here(&tagValueType))
-        },
-    ]),
-    ..DEFAULT
-};
-
-pub static TargetPrincipalType: Shape = Shape {
-    name: "TargetPrincipalType",
-    min: Some(12.0),
-    max: Some(2048.0),
-    ..DEFAULT
-};
-
-pub static accessKeyIdType: Shape = Shape {
-    name: "accessKeyIdType",
-    min: Some(16.0),
-    max: Some(128.0),
-    pattern: Some(&PATTERN_0),
-    ..DEFAULT
-};
-
-pub static accessKeySecretType: Shape = Shape {
-    name: "accessKeySecretType",
-    sensitive: true,
-    ..DEFAULT
-};
-
-pub static accountType: Shape = Shape {
-    name: "accountType",
-    ..DEFAULT
-};
-
-pub static arnType: Shape = Shape {
-    name: "arnType",
-    min: Some(20.0),
-    max: Some(2048.0),
-    pattern: Some(&PATTERN_1),
-    ..DEFAULT
-};
-
-pub static assumedRoleIdType: Shape = Shape {
-    name: "assumedRoleIdType",
-    min: Some(2.0),
-    max: Some(193.0),
-    pattern: Some(&PATTERN_2),
-    ..DEFAULT
-};
-
-pub static clientTokenType: Shape = Shape {
-    name: "clientTokenType",
-    min: Some(4.0),
-    max: Some(20000.0),
-    sensitive: true,
-    ..DEFAULT
-};
-
-pub static contextAssertionType: Shape = Shape {
-    name: "contextAssertionType",
-    min: Some(4.0),
-    max: Some(2048.0),
-    ..DEFAULT
-};
-
-pub static dateType: Shape = Shape {
-    name: "dateType",
-    kind: Kind::Timestamp(None),
-    ..DEFAULT
-};
-
-pub static decodedMessageType: Shape = Shape {
-    name: "decodedMessageType",
-    ..DEFAULT
-};
-
-pub static durationSecondsType: Shape = Shape {
-    name: "durationSecondsType",
-    kind: Kind::Integer,
-    min: Some(900.0),
-    max: Some(129600.0),
-    ..DEFAULT
-};
-
-pub static encodedMessageType: Shape = Shape {
-    name: "encodedMessageType",
-    min: Some(1.0),
-    max: Some(10240.0),
-    ..DEFAULT
-};
-
-pub static expiredIdentityTokenMessage: Shape = Shape {
-    name: "expiredIdentityTokenMessage",
-    ..DEFAULT
-};
-
-pub static expiredTradeInTokenExceptionMessage: Shape = Shape {
-    name: "expiredTradeInTokenExceptionMessage",
-    ..DEFAULT
-};
-
-pub static externalIdType: Shape = Shape {
-    name: "externalIdType",
-    min: Some(2.0),
-    max: Some(1224.0),
-    pattern: Some(&PATTERN_3),
-    ..DEFAULT
-};
-
-pub static federatedIdType: Shape = Shape {
-    name: "federatedIdType",
-    min: Some(2.0),
-    max: Some(193.0),
-    pattern: Some(&PATTERN_4),
-    ..DEFAULT
-};
-
-pub static idpCommunicationErrorMessage: Shape = Shape {
-    name: "idpCommunicationErrorMessage",
-    ..DEFAULT
-};
-
-pub static idpRejectedClaimMessage: Shape = Shape {
-    name: "idpRejectedClaimMessage",
-    ..DEFAULT
-};
-
-pub static invalidAuthorizationMessage: Shape = Shape {
-    name: "invalidAuthorizationMessage",
-    ..DEFAULT
-};
-
-pub static invalidIdentityTokenMessage: Shape = Shape {
-    name: "invalidIdentityTokenMessage",
-    ..DEFAULT
-};
-
-pub static jwtAlgorithmType: Shape = Shape {
-    name: "jwtAlgorithmType",
-    min: Some(5.0),
-    max: Some(5.0),
-    ..DEFAULT
-};
-
-pub static jwtPayloadSizeExceededException: Shape = Shape {
-    name: "jwtPayloadSizeExceededException",
-    ..DEFAULT
-};
-
-pub static malformedPolicyDocumentMessage: Shape = Shape {
-    name: "malformedPolicyDocumentMessage",
-    ..DEFAULT
-};
-
-pub static minimumSessionTokenSizeType: Shape = Shape {
-    name: "minimumSessionTokenSizeType",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    max: Some(4096.0),
-    ..DEFAULT
-};
-
-pub static nonNegativeIntegerType: Shape = Shape {
-    name: "nonNegativeIntegerType",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    ..DEFAULT
-};
-
-pub static outboundWebIdentityFederationDisabledException: Shape = Shape {
-    name: "outboundWebIdentityFederationDisabledException",
-    ..DEFAULT
-};
-
-pub static packedPolicyTooLargeMessage: Shape = Shape {
-    name: "packedPolicyTooLargeMessage",
-    ..DEFAULT
-};
-
-pub static policyDescriptorListType: Shape = Shape {
-    name: "policyDescriptorListType",
-    kind: Kind::List(Element::of(Here(&PolicyDescriptorType))),
-    ..DEFAULT
-};
-
-pub static regionDisabledMessage: Shape = Shape {
-    name: "regionDisabledMessage",
-    ..DEFAULT
-};
-
-pub static roleDurationSecondsType: Shape = Shape {
-    name: "roleDurationSecondsType",
-    kind: Kind::Integer,
-    min: Some(900.0),
-    max: Some(43200.0),
-    ..DEFAULT
-};
-
-pub static roleSessionNameType: Shape = Shape {
-    name: "roleSessionNameType",
-    min: Some(2.0),
-    max: Some(64.0),
-    pattern: Some(&PATTERN_5),
-    ..DEFAULT
-};
-
-pub static serialNumberType: Shape = Shape {
-    name: "serialNumberType",
-    min: Some(9.0),
-    max: Some(256.0),
-    pattern: Some(&PATTERN_6),
-    ..DEFAULT
-};
-
-pub static sessionDurationEscalationException: Shape = Shape {
-    name: "sessionDurationEscalationException",
-    ..DEFAULT
-};
-
-pub static sessionPolicyDocumentType: Shape = Shape {
-    name: "sessionPolicyDocumentType",
-    min: Some(1.0),
-    max: Some(2048.0),
-    pattern: Some(&PATTERN_7),
-    ..DEFAULT
-};
-
-pub static sessionTokenSizeType: Shape = Shape {
-    name: "sessionTokenSizeType",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    ..DEFAULT
-};
-
-pub static sessionTokenUtilizationType: Shape = Shape {
-    name: "sessionTokenUtilizationType",
-    kind: Kind::Integer,
-    min: Some(0.0),
-    ..DEFAULT
-};
-
-pub static sourceIdentityType: Shape = Shape {
-    name: "sourceIdentityType",
-    min: Some(2.0),
-    max: Some(64.0),
-    pattern: Some(&PATTERN_5),
-    ..DEFAULT
-};
-
-pub static tagKeyListType: Shape = Shape {
-    name: "tagKeyListType",
-    kind: Kind::List(Element::of(Here(&tagKeyType))),
-    max: Some(50.0),
-    ..DEFAULT
-};
-
-pub static tagKeyType: Shape = Shape {
-    name: "tagKeyType",
-    min: Some(1.0),
-    max: Some(128.0),
-    pattern: Some(&PATTERN_8),
-    ..DEFAULT
-};
-
-pub static tagListType: Shape = Shape {
-    name: "tagListType",
-    kind: Kind::List(Element::of(Here(&Tag))),
-    max: Some(50.0),
-    ..DEFAULT
-};
-
-pub static tagValueType: Shape = Shape {
-    name: "tagValueType",
-    min: Some(0.0),
-    max: Some(256.0),
-    pattern: Some(&PATTERN_9),
-    ..DEFAULT
-};
-
-pub static tokenCodeType: Shape = Shape {
-    name: "tokenCodeType",
-    min: Some(6.0),
-    max: Some(6.0),
-    pattern: Some(&PATTERN_10),
-    ..DEFAULT
-};
-
-pub static tokenType: Shape = Shape {
-    name: "tokenType",
-    ..DEFAULT
-};
-
-pub static tradeInTokenType: Shape = Shape {
-    name: "tradeInTokenType",
-    sensitive: true,
-    ..DEFAULT
-};
-
-pub static unrestrictedSessionPolicyDocumentType: Shape = Shape {
-    name: "unrestrictedSessionPolicyDocumentType",
-    min: Some(1.0),
-    pattern: Some(&PATTERN_7),
-    ..DEFAULT
-};
-
-pub static urlType: Shape = Shape {
-    name: "urlType",
-    min: Some(4.0),
-    max: Some(2048.0),
-    ..DEFAULT
-};
-
-pub static userIdType: Shape = Shape {
-    name: "userIdType",
-    ..DEFAULT
-};
-
-pub static userNameType: Shape = Shape {
-    name: "userNameType",
-    min: Some(2.0),
-    max: Some(32.0),
-    pattern: Some(&PATTERN_5),
-    ..DEFAULT
-};
-
-pub static webIdentitySubjectType: Shape = Shape {
-    name: "webIdentitySubjectType",
-    min: Some(6.0),
-    max: Some(255.0),
-    ..DEFAULT
-};
-
-pub static webIdentityTokenAudienceListType: Shape = Shape {
-    name: "webIdentityTokenAudienceListType",
-    kind: Kind::List(Element::of(Here(&webIdentityTokenAudienceStringType))),
-    min: Some(1.0),
-    max: Some(10.0),
-    ..DEFAULT
-};
-
-pub static webIdentityTokenAudienceStringType: Shape = Shape {
-    name: "webIdentityTokenAudienceStringType",
-    min: Some(1.0),
-    max: Some(1000.0),
-    ..DEFAULT
-};
-
-pub static webIdentityTokenDurationSecondsType: Shape = Shape {
-    name: "webIdentityTokenDurationSecondsType",
-    kind: Kind::Integer,
-    min: Some(60.0),
-    max: Some(3600.0),
-    ..DEFAULT
-};
-
-pub static webIdentityTokenType: Shape = Shape {
-    name: "webIdentityTokenType",
-    sensitive: true,
-    ..DEFAULT
-};
-
-pub static ERROR_ExpiredTokenException: ErrorShape = ErrorShape {
-    name: "ExpiredTokenException",
-    code: "ExpiredTokenException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ExpiredTokenException),
-};
-
-pub static ERROR_ExpiredTradeInTokenException: ErrorShape = ErrorShape {
-    name: "ExpiredTradeInTokenException",
-    code: "ExpiredTradeInTokenException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&ExpiredTradeInTokenException),
-};
-
-pub static ERROR_IDPCommunicationErrorException: ErrorShape = ErrorShape {
-    name: "IDPCommunicationErrorException",
-    code: "IDPCommunicationError",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&IDPCommunicationErrorException),
-};
-
-pub static ERROR_IDPRejectedClaimException: ErrorShape = ErrorShape {
-    name: "IDPRejectedClaimException",
-    code: "IDPRejectedClaim",
-    status: 403,
-    fault: Fault::Client,
-    shape: Here(&IDPRejectedClaimException),
-};
-
-pub static ERROR_InvalidAuthorizationMessageException: ErrorShape = ErrorShape {
-    name: "InvalidAuthorizationMessageException",
-    code: "InvalidAuthorizationMessageException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&InvalidAuthorizationMessageException),
-};
-
-pub static ERROR_InvalidIdentityTokenException: ErrorShape = ErrorShape {
-    name: "InvalidIdentityTokenException",
-    code: "InvalidIdentityToken",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&InvalidIdentityTokenException),
-};
-
-pub static ERROR_JWTPayloadSizeExceededException: ErrorShape = ErrorShape {
-    name: "JWTPayloadSizeExceededException",
-    code: "JWTPayloadSizeExceededException",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&JWTPayloadSizeExceededException),
-};
-
-pub static ERROR_MalformedPolicyDocumentException: ErrorShape = ErrorShape {
-    name: "MalformedPolicyDocumentException",
-    code: "MalformedPolicyDocument",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&MalformedPolicyDocumentException),
-};
-
-pub static ERROR_OutboundWebIdentityFederationDisabledException: ErrorShape = ErrorShape {
-    name: "OutboundWebIdentityFederationDisabledException",
-    code: "OutboundWebIdentityFederationDisabledException",
-    status: 403,
-    fault: Fault::Client,
-    shape: Here(&OutboundWebIdentityFederationDisabledException),
-};
-
-pub static ERROR_PackedPolicyTooLargeException: ErrorShape = ErrorShape {
-    name: "PackedPolicyTooLargeException",
-    code: "PackedPolicyTooLarge",
-    status: 400,
-    fault: Fault::Client,
-    shape: Here(&PackedPolicyTooLargeException),
-};
-
-pub static ERROR_RegionDisabledException: ErrorShape = ErrorShape {
-    name: "RegionDisabledException",
-    code: "RegionDisabledException",
-    status: 403,
-    fault: Fault::Client,
-    shape: Here(&RegionDisabledException),
-};
-
-pub static ERROR_SessionDurationEscalationException: ErrorShape = ErrorShape {
-    name: "SessionDurationEscalationException",
-    code: "SessionDurationEscalationException",
-    status: 403,
-    fault: Fault::Client,
-    shape: Here(&SessionDurationEscalationException),
-};
-
+pub static AssumeRoleRequest: Shape = Shape { name: "AssumeRoleRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("RoleArn", Here(&arnType)) },
+    Member { required: true, ..member("RoleSessionName", Here(&roleSessionNameType)) },
+    member("PolicyArns", Here(&policyDescriptorListType)),
+    member("Policy", Here(&unrestrictedSessionPolicyDocumentType)),
+    member("DurationSeconds", Here(&roleDurationSecondsType)),
+    member("Tags", Here(&tagListType)),
+    member("TransitiveTagKeys", Here(&tagKeyListType)),
+    member("ExternalId", Here(&externalIdType)),
+    member("SerialNumber", Here(&serialNumberType)),
+    member("TokenCode", Here(&tokenCodeType)),
+    member("SourceIdentity", Here(&sourceIdentityType)),
+    member("ProvidedContexts", Here(&ProvidedContextsListType)),
+    member("MinimumSessionTokenSize", Here(&minimumSessionTokenSizeType)),
+]), ..DEFAULT };
+pub static AssumeRoleResponse: Shape = Shape { name: "AssumeRoleResponse", kind: Kind::Structure(&[
+    member("Credentials", Here(&Credentials)),
+    member("AssumedRoleUser", Here(&AssumedRoleUser)),
+    member("PackedPolicySize", Here(&nonNegativeIntegerType)),
+    member("SourceIdentity", Here(&sourceIdentityType)),
+    member("SessionTokenUtilization", Here(&sessionTokenUtilizationType)),
+    member("SessionTokenSize", Here(&sessionTokenSizeType)),
+]), ..DEFAULT };
+pub static AssumeRoleWithSAMLRequest: Shape = Shape { name: "AssumeRoleWithSAMLRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("RoleArn", Here(&arnType)) },
+    Member { required: true, ..member("PrincipalArn", Here(&arnType)) },
+    Member { required: true, ..member("SAMLAssertion", Here(&SAMLAssertionType)) },
+    member("PolicyArns", Here(&policyDescriptorListType)),
+    member("Policy", Here(&sessionPolicyDocumentType)),
+    member("DurationSeconds", Here(&roleDurationSecondsType)),
+    member("MinimumSessionTokenSize", Here(&minimumSessionTokenSizeType)),
+]), ..DEFAULT };
+pub static AssumeRoleWithSAMLResponse: Shape = Shape { name: "AssumeRoleWithSAMLResponse", kind: Kind::Structure(&[
+    member("Credentials", Here(&Credentials)),
+    member("AssumedRoleUser", Here(&AssumedRoleUser)),
+    member("PackedPolicySize", Here(&nonNegativeIntegerType)),
+    member("Subject", Here(&Subject)),
+    member("SubjectType", Here(&SubjectType)),
+    member("Issuer", Here(&Issuer)),
+    member("Audience", Here(&Audience)),
+    member("NameQualifier", Here(&NameQualifier)),
+    member("SourceIdentity", Here(&sourceIdentityType)),
+    member("SessionTokenUtilization", Here(&sessionTokenUtilizationType)),
+    member("SessionTokenSize", Here(&sessionTokenSizeType)),
+]), ..DEFAULT };
+pub static AssumeRoleWithWebIdentityRequest: Shape = Shape { name: "AssumeRoleWithWebIdentityRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("RoleArn", Here(&arnType)) },
+    Member { required: true, ..member("RoleSessionName", Here(&roleSessionNameType)) },
+    Member { required: true, ..member("WebIdentityToken", Here(&clientTokenType)) },
+    member("ProviderId", Here(&urlType)),
+    member("PolicyArns", Here(&policyDescriptorListType)),
+    member("Policy", Here(&sessionPolicyDocumentType)),
+    member("DurationSeconds", Here(&roleDurationSecondsType)),
+    member("MinimumSessionTokenSize", Here(&minimumSessionTokenSizeType)),
+]), ..DEFAULT };
+pub static AssumeRoleWithWebIdentityResponse: Shape = Shape { name: "AssumeRoleWithWebIdentityResponse", kind: Kind::Structure(&[
+    member("Credentials", Here(&Credentials)),
+    member("SubjectFromWebIdentityToken", Here(&webIdentitySubjectType)),
+    member("AssumedRoleUser", Here(&AssumedRoleUser)),
+    member("PackedPolicySize", Here(&nonNegativeIntegerType)),
+    member("Provider", Here(&Issuer)),
+    member("Audience", Here(&Audience)),
+    member("SourceIdentity", Here(&sourceIdentityType)),
+    member("SessionTokenUtilization", Here(&sessionTokenUtilizationType)),
+    member("SessionTokenSize", Here(&sessionTokenSizeType)),
+]), ..DEFAULT };
+pub static AssumeRootRequest: Shape = Shape { name: "AssumeRootRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("TargetPrincipal", Here(&TargetPrincipalType)) },
+    Member { required: true, ..member("TaskPolicyArn", Here(&PolicyDescriptorType)) },
+    member("DurationSeconds", Here(&RootDurationSecondsType)),
+    member("MinimumSessionTokenSize", Here(&minimumSessionTokenSizeType)),
+]), ..DEFAULT };
+pub static AssumeRootResponse: Shape = Shape { name: "AssumeRootResponse", kind: Kind::Structure(&[
+    member("Credentials", Here(&Credentials)),
+    member("SourceIdentity", Here(&sourceIdentityType)),
+    member("SessionTokenUtilization", Here(&sessionTokenUtilizationType)),
+    member("SessionTokenSize", Here(&sessionTokenSizeType)),
+]), ..DEFAULT };
+pub static AssumedRoleUser: Shape = Shape { name: "AssumedRoleUser", kind: Kind::Structure(&[
+    Member { required: true, ..member("AssumedRoleId", Here(&assumedRoleIdType)) },
+    Member { required: true, ..member("Arn", Here(&arnType)) },
+]), ..DEFAULT };
+pub static Audience: Shape = Shape { name: "Audience", ..DEFAULT };
+pub static Credentials: Shape = Shape { name: "Credentials", kind: Kind::Structure(&[
+    Member { required: true, ..member("AccessKeyId", Here(&accessKeyIdType)) },
+    Member { required: true, ..member("SecretAccessKey", Here(&accessKeySecretType)) },
+    Member { required: true, ..member("SessionToken", Here(&tokenType)) },
+    Member { required: true, ..member("Expiration", Here(&dateType)) },
+]), ..DEFAULT };
+pub static DecodeAuthorizationMessageRequest: Shape = Shape { name: "DecodeAuthorizationMessageRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("EncodedMessage", Here(&encodedMessageType)) },
+]), ..DEFAULT };
+pub static DecodeAuthorizationMessageResponse: Shape = Shape { name: "DecodeAuthorizationMessageResponse", kind: Kind::Structure(&[
+    member("DecodedMessage", Here(&decodedMessageType)),
+]), ..DEFAULT };
+pub static ExpiredTokenException: Shape = Shape { name: "ExpiredTokenException", kind: Kind::Structure(&[
+    member("message", Here(&expiredIdentityTokenMessage)),
+]), ..DEFAULT };
+pub static ExpiredTradeInTokenException: Shape = Shape { name: "ExpiredTradeInTokenException", kind: Kind::Structure(&[
+    member("message", Here(&expiredTradeInTokenExceptionMessage)),
+]), ..DEFAULT };
+pub static FederatedUser: Shape = Shape { name: "FederatedUser", kind: Kind::Structure(&[
+    Member { required: true, ..member("FederatedUserId", Here(&federatedIdType)) },
+    Member { required: true, ..member("Arn", Here(&arnType)) },
+]), ..DEFAULT };
+pub static GetAccessKeyInfoRequest: Shape = Shape { name: "GetAccessKeyInfoRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("AccessKeyId", Here(&accessKeyIdType)) },
+]), ..DEFAULT };
+pub static GetAccessKeyInfoResponse: Shape = Shape { name: "GetAccessKeyInfoResponse", kind: Kind::Structure(&[
+    member("Account", Here(&accountType)),
+]), ..DEFAULT };
+pub static GetCallerIdentityRequest: Shape = Shape { name: "GetCallerIdentityRequest", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static GetCallerIdentityResponse: Shape = Shape { name: "GetCallerIdentityResponse", kind: Kind::Structure(&[
+    member("UserId", Here(&userIdType)),
+    member("Account", Here(&accountType)),
+    member("Arn", Here(&arnType)),
+]), ..DEFAULT };
+pub static GetDelegatedAccessTokenRequest: Shape = Shape { name: "GetDelegatedAccessTokenRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("TradeInToken", Here(&tradeInTokenType)) },
+]), ..DEFAULT };
+pub static GetDelegatedAccessTokenResponse: Shape = Shape { name: "GetDelegatedAccessTokenResponse", kind: Kind::Structure(&[
+    member("Credentials", Here(&Credentials)),
+    member("PackedPolicySize", Here(&nonNegativeIntegerType)),
+    member("AssumedPrincipal", Here(&arnType)),
+]), ..DEFAULT };
+pub static GetFederationTokenRequest: Shape = Shape { name: "GetFederationTokenRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("Name", Here(&userNameType)) },
+    member("Policy", Here(&sessionPolicyDocumentType)),
+    member("PolicyArns", Here(&policyDescriptorListType)),
+    member("DurationSeconds", Here(&durationSecondsType)),
+    member("Tags", Here(&tagListType)),
+    member("MinimumSessionTokenSize", Here(&minimumSessionTokenSizeType)),
+]), ..DEFAULT };
+pub static GetFederationTokenResponse: Shape = Shape { name: "GetFederationTokenResponse", kind: Kind::Structure(&[
+    member("Credentials", Here(&Credentials)),
+    member("FederatedUser", Here(&FederatedUser)),
+    member("PackedPolicySize", Here(&nonNegativeIntegerType)),
+    member("SessionTokenUtilization", Here(&sessionTokenUtilizationType)),
+    member("SessionTokenSize", Here(&sessionTokenSizeType)),
+]), ..DEFAULT };
+pub static GetSessionTokenRequest: Shape = Shape { name: "GetSessionTokenRequest", kind: Kind::Structure(&[
+    member("DurationSeconds", Here(&durationSecondsType)),
+    member("SerialNumber", Here(&serialNumberType)),
+    member("TokenCode", Here(&tokenCodeType)),
+    member("MinimumSessionTokenSize", Here(&minimumSessionTokenSizeType)),
+]), ..DEFAULT };
+pub static GetSessionTokenResponse: Shape = Shape { name: "GetSessionTokenResponse", kind: Kind::Structure(&[
+    member("Credentials", Here(&Credentials)),
+    member("SessionTokenUtilization", Here(&sessionTokenUtilizationType)),
+    member("SessionTokenSize", Here(&sessionTokenSizeType)),
+]), ..DEFAULT };
+pub static GetWebIdentityTokenRequest: Shape = Shape { name: "GetWebIdentityTokenRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("Audience", Here(&webIdentityTokenAudienceListType)) },
+    member("DurationSeconds", Here(&webIdentityTokenDurationSecondsType)),
+    Member { required: true, ..member("SigningAlgorithm", Here(&jwtAlgorithmType)) },
+    member("Tags", Here(&tagListType)),
+]), ..DEFAULT };
+pub static GetWebIdentityTokenResponse: Shape = Shape { name: "GetWebIdentityTokenResponse", kind: Kind::Structure(&[
+    member("WebIdentityToken", Here(&webIdentityTokenType)),
+    member("Expiration", Here(&dateType)),
+]), ..DEFAULT };
+pub static IDPCommunicationErrorException: Shape = Shape { name: "IDPCommunicationErrorException", kind: Kind::Structure(&[
+    member("message", Here(&idpCommunicationErrorMessage)),
+]), ..DEFAULT };
+pub static IDPRejectedClaimException: Shape = Shape { name: "IDPRejectedClaimException", kind: Kind::Structure(&[
+    member("message", Here(&idpRejectedClaimMessage)),
+]), ..DEFAULT };
+pub static InvalidAuthorizationMessageException: Shape = Shape { name: "InvalidAuthorizationMessageException", kind: Kind::Structure(&[
+    member("message", Here(&invalidAuthorizationMessage)),
+]), ..DEFAULT };
+pub static InvalidIdentityTokenException: Shape = Shape { name: "InvalidIdentityTokenException", kind: Kind::Structure(&[
+    member("message", Here(&invalidIdentityTokenMessage)),
+]), ..DEFAULT };
+pub static Issuer: Shape = Shape { name: "Issuer", ..DEFAULT };
+pub static JWTPayloadSizeExceededException: Shape = Shape { name: "JWTPayloadSizeExceededException", kind: Kind::Structure(&[
+    member("message", Here(&jwtPayloadSizeExceededException)),
+]), ..DEFAULT };
+pub static MalformedPolicyDocumentException: Shape = Shape { name: "MalformedPolicyDocumentException", kind: Kind::Structure(&[
+    member("message", Here(&malformedPolicyDocumentMessage)),
+]), ..DEFAULT };
+pub static NameQualifier: Shape = Shape { name: "NameQualifier", ..DEFAULT };
+pub static OutboundWebIdentityFederationDisabledException: Shape = Shape { name: "OutboundWebIdentityFederationDisabledException", kind: Kind::Structure(&[
+    member("message", Here(&outboundWebIdentityFederationDisabledException)),
+]), ..DEFAULT };
+pub static PackedPolicyTooLargeException: Shape = Shape { name: "PackedPolicyTooLargeException", kind: Kind::Structure(&[
+    member("message", Here(&packedPolicyTooLargeMessage)),
+]), ..DEFAULT };
+pub static PolicyDescriptorType: Shape = Shape { name: "PolicyDescriptorType", kind: Kind::Structure(&[
+    member("arn", Here(&arnType)),
+]), ..DEFAULT };
+pub static ProvidedContext: Shape = Shape { name: "ProvidedContext", kind: Kind::Structure(&[
+    member("ProviderArn", Here(&arnType)),
+    member("ContextAssertion", Here(&contextAssertionType)),
+]), ..DEFAULT };
+pub static ProvidedContextsListType: Shape = Shape { name: "ProvidedContextsListType", kind: Kind::List(Element::of(Here(&ProvidedContext))), min: Some(1.0), max: Some(5.0), ..DEFAULT };
+pub static RegionDisabledException: Shape = Shape { name: "RegionDisabledException", kind: Kind::Structure(&[
+    member("message", Here(&regionDisabledMessage)),
+]), ..DEFAULT };
+pub static RootDurationSecondsType: Shape = Shape { name: "RootDurationSecondsType", kind: Kind::Integer, min: Some(0.0), max: Some(900.0), ..DEFAULT };
+pub static SAMLAssertionType: Shape = Shape { name: "SAMLAssertionType", min: Some(4.0), max: Some(100000.0), sensitive: true, ..DEFAULT };
+pub static SessionDurationEscalationException: Shape = Shape { name: "SessionDurationEscalationException", kind: Kind::Structure(&[
+    member("message", Here(&sessionDurationEscalationException)),
+]), ..DEFAULT };
+pub static Subject: Shape = Shape { name: "Subject", ..DEFAULT };
+pub static SubjectType: Shape = Shape { name: "SubjectType", ..DEFAULT };
+pub static Tag: Shape = Shape { name: "Tag", kind: Kind::Structure(&[
+    Member { required: true, ..member("Key", Here(&tagKeyType)) },
+    Member { required: true, ..member("Value", Here(&tagValueType)) },
+]), ..DEFAULT };
+pub static TargetPrincipalType: Shape = Shape { name: "TargetPrincipalType", min: Some(12.0), max: Some(2048.0), ..DEFAULT };
+pub static accessKeyIdType: Shape = Shape { name: "accessKeyIdType", min: Some(16.0), max: Some(128.0), pattern: Some(&PATTERN_0), ..DEFAULT };
+pub static accessKeySecretType: Shape = Shape { name: "accessKeySecretType", sensitive: true, ..DEFAULT };
+pub static accountType: Shape = Shape { name: "accountType", ..DEFAULT };
+pub static arnType: Shape = Shape { name: "arnType", min: Some(20.0), max: Some(2048.0), pattern: Some(&PATTERN_1), ..DEFAULT };
+pub static assumedRoleIdType: Shape = Shape { name: "assumedRoleIdType", min: Some(2.0), max: Some(193.0), pattern: Some(&PATTERN_2), ..DEFAULT };
+pub static clientTokenType: Shape = Shape { name: "clientTokenType", min: Some(4.0), max: Some(20000.0), sensitive: true, ..DEFAULT };
+pub static contextAssertionType: Shape = Shape { name: "contextAssertionType", min: Some(4.0), max: Some(2048.0), ..DEFAULT };
+pub static dateType: Shape = Shape { name: "dateType", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static decodedMessageType: Shape = Shape { name: "decodedMessageType", ..DEFAULT };
+pub static durationSecondsType: Shape = Shape { name: "durationSecondsType", kind: Kind::Integer, min: Some(900.0), max: Some(129600.0), ..DEFAULT };
+pub static encodedMessageType: Shape = Shape { name: "encodedMessageType", min: Some(1.0), max: Some(10240.0), ..DEFAULT };
+pub static expiredIdentityTokenMessage: Shape = Shape { name: "expiredIdentityTokenMessage", ..DEFAULT };
+pub static expiredTradeInTokenExceptionMessage: Shape = Shape { name: "expiredTradeInTokenExceptionMessage", ..DEFAULT };
+pub static externalIdType: Shape = Shape { name: "externalIdType", min: Some(2.0), max: Some(1224.0), pattern: Some(&PATTERN_3), ..DEFAULT };
+pub static federatedIdType: Shape = Shape { name: "federatedIdType", min: Some(2.0), max: Some(193.0), pattern: Some(&PATTERN_4), ..DEFAULT };
+pub static idpCommunicationErrorMessage: Shape = Shape { name: "idpCommunicationErrorMessage", ..DEFAULT };
+pub static idpRejectedClaimMessage: Shape = Shape { name: "idpRejectedClaimMessage", ..DEFAULT };
+pub static invalidAuthorizationMessage: Shape = Shape { name: "invalidAuthorizationMessage", ..DEFAULT };
+pub static invalidIdentityTokenMessage: Shape = Shape { name: "invalidIdentityTokenMessage", ..DEFAULT };
+pub static jwtAlgorithmType: Shape = Shape { name: "jwtAlgorithmType", min: Some(5.0), max: Some(5.0), ..DEFAULT };
+pub static jwtPayloadSizeExceededException: Shape = Shape { name: "jwtPayloadSizeExceededException", ..DEFAULT };
+pub static malformedPolicyDocumentMessage: Shape = Shape { name: "malformedPolicyDocumentMessage", ..DEFAULT };
+pub static minimumSessionTokenSizeType: Shape = Shape { name: "minimumSessionTokenSizeType", kind: Kind::Integer, min: Some(0.0), max: Some(4096.0), ..DEFAULT };
+pub static nonNegativeIntegerType: Shape = Shape { name: "nonNegativeIntegerType", kind: Kind::Integer, min: Some(0.0), ..DEFAULT };
+pub static outboundWebIdentityFederationDisabledException: Shape = Shape { name: "outboundWebIdentityFederationDisabledException", ..DEFAULT };
+pub static packedPolicyTooLargeMessage: Shape = Shape { name: "packedPolicyTooLargeMessage", ..DEFAULT };
+pub static policyDescriptorListType: Shape = Shape { name: "policyDescriptorListType", kind: Kind::List(Element::of(Here(&PolicyDescriptorType))), ..DEFAULT };
+pub static regionDisabledMessage: Shape = Shape { name: "regionDisabledMessage", ..DEFAULT };
+pub static roleDurationSecondsType: Shape = Shape { name: "roleDurationSecondsType", kind: Kind::Integer, min: Some(900.0), max: Some(43200.0), ..DEFAULT };
+pub static roleSessionNameType: Shape = Shape { name: "roleSessionNameType", min: Some(2.0), max: Some(64.0), pattern: Some(&PATTERN_5), ..DEFAULT };
+pub static serialNumberType: Shape = Shape { name: "serialNumberType", min: Some(9.0), max: Some(256.0), pattern: Some(&PATTERN_6), ..DEFAULT };
+pub static sessionDurationEscalationException: Shape = Shape { name: "sessionDurationEscalationException", ..DEFAULT };
+pub static sessionPolicyDocumentType: Shape = Shape { name: "sessionPolicyDocumentType", min: Some(1.0), max: Some(2048.0), pattern: Some(&PATTERN_7), ..DEFAULT };
+pub static sessionTokenSizeType: Shape = Shape { name: "sessionTokenSizeType", kind: Kind::Integer, min: Some(0.0), ..DEFAULT };
+pub static sessionTokenUtilizationType: Shape = Shape { name: "sessionTokenUtilizationType", kind: Kind::Integer, min: Some(0.0), ..DEFAULT };
+pub static sourceIdentityType: Shape = Shape { name: "sourceIdentityType", min: Some(2.0), max: Some(64.0), pattern: Some(&PATTERN_5), ..DEFAULT };
+pub static tagKeyListType: Shape = Shape { name: "tagKeyListType", kind: Kind::List(Element::of(Here(&tagKeyType))), max: Some(50.0), ..DEFAULT };
+pub static tagKeyType: Shape = Shape { name: "tagKeyType", min: Some(1.0), max: Some(128.0), pattern: Some(&PATTERN_8), ..DEFAULT };
+pub static tagListType: Shape = Shape { name: "tagListType", kind: Kind::List(Element::of(Here(&Tag))), max: Some(50.0), ..DEFAULT };
+pub static tagValueType: Shape = Shape { name: "tagValueType", min: Some(0.0), max: Some(256.0), pattern: Some(&PATTERN_9), ..DEFAULT };
+pub static tokenCodeType: Shape = Shape { name: "tokenCodeType", min: Some(6.0), max: Some(6.0), pattern: Some(&PATTERN_10), ..DEFAULT };
+pub static tokenType: Shape = Shape { name: "tokenType", ..DEFAULT };
+pub static tradeInTokenType: Shape = Shape { name: "tradeInTokenType", sensitive: true, ..DEFAULT };
+pub static unrestrictedSessionPolicyDocumentType: Shape = Shape { name: "unrestrictedSessionPolicyDocumentType", min: Some(1.0), pattern: Some(&PATTERN_7), ..DEFAULT };
+pub static urlType: Shape = Shape { name: "urlType", min: Some(4.0), max: Some(2048.0), ..DEFAULT };
+pub static userIdType: Shape = Shape { name: "userIdType", ..DEFAULT };
+pub static userNameType: Shape = Shape { name: "userNameType", min: Some(2.0), max: Some(32.0), pattern: Some(&PATTERN_5), ..DEFAULT };
+pub static webIdentitySubjectType: Shape = Shape { name: "webIdentitySubjectType", min: Some(6.0), max: Some(255.0), ..DEFAULT };
+pub static webIdentityTokenAudienceListType: Shape = Shape { name: "webIdentityTokenAudienceListType", kind: Kind::List(Element::of(Here(&webIdentityTokenAudienceStringType))), min: Some(1.0), max: Some(10.0), ..DEFAULT };
+pub static webIdentityTokenAudienceStringType: Shape = Shape { name: "webIdentityTokenAudienceStringType", min: Some(1.0), max: Some(1000.0), ..DEFAULT };
+pub static webIdentityTokenDurationSecondsType: Shape = Shape { name: "webIdentityTokenDurationSecondsType", kind: Kind::Integer, min: Some(60.0), max: Some(3600.0), ..DEFAULT };
+pub static webIdentityTokenType: Shape = Shape { name: "webIdentityTokenType", sensitive: true, ..DEFAULT };
+pub static ERROR_ExpiredTokenException: ErrorShape = ErrorShape { name: "ExpiredTokenException", code: "ExpiredTokenException", status: 400, fault: Fault::Client, shape: Here(&ExpiredTokenException) };
+pub static ERROR_ExpiredTradeInTokenException: ErrorShape = ErrorShape { name: "ExpiredTradeInTokenException", code: "ExpiredTradeInTokenException", status: 400, fault: Fault::Client, shape: Here(&ExpiredTradeInTokenException) };
+pub static ERROR_IDPCommunicationErrorException: ErrorShape = ErrorShape { name: "IDPCommunicationErrorException", code: "IDPCommunicationError", status: 400, fault: Fault::Client, shape: Here(&IDPCommunicationErrorException) };
+pub static ERROR_IDPRejectedClaimException: ErrorShape = ErrorShape { name: "IDPRejectedClaimException", code: "IDPRejectedClaim", status: 403, fault: Fault::Client, shape: Here(&IDPRejectedClaimException) };
+pub static ERROR_InvalidAuthorizationMessageException: ErrorShape = ErrorShape { name: "InvalidAuthorizationMessageException", code: "InvalidAuthorizationMessageException", status: 400, fault: Fault::Client, shape: Here(&InvalidAuthorizationMessageException) };
+pub static ERROR_InvalidIdentityTokenException: ErrorShape = ErrorShape { name: "InvalidIdentityTokenException", code: "InvalidIdentityToken", status: 400, fault: Fault::Client, shape: Here(&InvalidIdentityTokenException) };
+pub static ERROR_JWTPayloadSizeExceededException: ErrorShape = ErrorShape { name: "JWTPayloadSizeExceededException", code: "JWTPayloadSizeExceededException", status: 400, fault: Fault::Client, shape: Here(&JWTPayloadSizeExceededException) };
+pub static ERROR_MalformedPolicyDocumentException: ErrorShape = ErrorShape { name: "MalformedPolicyDocumentException", code: "MalformedPolicyDocument", status: 400, fault: Fault::Client, shape: Here(&MalformedPolicyDocumentException) };
+pub static ERROR_OutboundWebIdentityFederationDisabledException: ErrorShape = ErrorShape { name: "OutboundWebIdentityFederationDisabledException", code: "OutboundWebIdentityFederationDisabledException", status: 403, fault: Fault::Client, shape: Here(&OutboundWebIdentityFederationDisabledException) };
+pub static ERROR_PackedPolicyTooLargeException: ErrorShape = ErrorShape { name: "PackedPolicyTooLargeException", code: "PackedPolicyTooLarge", status: 400, fault: Fault::Client, shape: Here(&PackedPolicyTooLargeException) };
+pub static ERROR_RegionDisabledException: ErrorShape = ErrorShape { name: "RegionDisabledException", code: "RegionDisabledException", status: 403, fault: Fault::Client, shape: Here(&RegionDisabledException) };
+pub static ERROR_SessionDurationEscalationException: ErrorShape = ErrorShape { name: "SessionDurationEscalationException", code: "SessionDurationEscalationException", status: 403, fault: Fault::Client, shape: Here(&SessionDurationEscalationException) };
 static PATTERN_10: Pattern = Pattern::new("[\\d]*");
 static PATTERN_9: Pattern = Pattern::new("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*");
 static PATTERN_8: Pattern = Pattern::new("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+");
-static PATTERN_1: Pattern = Pattern::new(
-    "[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+",
-);
+static PATTERN_1: Pattern = Pattern::new("[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+");
 static PATTERN_7: Pattern = Pattern::new("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+");
 static PATTERN_5: Pattern = Pattern::new("[\\w+=,.@-]*");
 static PATTERN_2: Pattern = Pattern::new("[\\w+=,.@:-]*");

@@ -2,871 +2,176 @@
 
 //! The structures of the operations we take.
 
-use super::shapes;
 use bytes::Bytes;
 use neargate_base::Timestamp;
-use neargate_wire::schema::Shape;
-use neargate_wire::structure::{Fields, Structure, must, put, put_boxed};
-use neargate_wire::value::{Document, Value};
+use neargate_wire::structures;
+use neargate_wire::value::Document;
 use std::collections::BTreeMap;
 
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AssumeRoleInput {
-    pub role_arn: String,
-    pub role_session_name: String,
-    pub policy_arns: Option<Vec<PolicyDescriptorType>>,
-    pub policy: Option<String>,
-    pub duration_seconds: Option<i32>,
-    pub tags: Option<Vec<Tag>>,
-    pub transitive_tag_keys: Option<Vec<String>>,
-    pub external_id: Option<String>,
-    pub serial_number: Option<String>,
-    pub token_code: Option<String>,
-    pub source_identity: Option<String>,
-    pub provided_contexts: Option<Vec<ProvidedContext>>,
-    pub minimum_session_token_size: Option<i32>,
-}
-
-impl Structure for AssumeRoleInput {
-    const SHAPE: &'static Shape = &shapes::AssumeRoleRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.role_arn, value),
-            1 => must(&mut self.role_session_name, value),
-            2 => put(&mut self.policy_arns, value),
-            3 => put(&mut self.policy, value),
-            4 => put(&mut self.duration_seconds, value),
-            5 => put(&mut self.tags, value),
-            6 => put(&mut self.transitive_tag_keys, value),
-            7 => put(&mut self.external_id, value),
-            8 => put(&mut self.serial_number, value),
-            9 => put(&mut self.token_code, value),
-            10 => put(&mut self.source_identity, value),
-            11 => put(&mut self.provided_contexts, value),
-            12 => put(&mut self.minimum_session_token_size, value),
-            _ => {}
-        }
+structures! {
+    AssumeRoleInput: AssumeRoleRequest {
+        0 req role_arn: String,
+        1 req role_session_name: String,
+        2 opt policy_arns: Vec<PolicyDescriptorType>,
+        3 opt policy: String,
+        4 opt duration_seconds: i32,
+        5 opt tags: Vec<Tag>,
+        6 opt transitive_tag_keys: Vec<String>,
+        7 opt external_id: String,
+        8 opt serial_number: String,
+        9 opt token_code: String,
+        10 opt source_identity: String,
+        11 opt provided_contexts: Vec<ProvidedContext>,
+        12 opt minimum_session_token_size: i32,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(13);
-        fields.req(0, &self.role_arn);
-        fields.req(1, &self.role_session_name);
-        fields.opt(2, &self.policy_arns);
-        fields.opt(3, &self.policy);
-        fields.opt(4, &self.duration_seconds);
-        fields.opt(5, &self.tags);
-        fields.opt(6, &self.transitive_tag_keys);
-        fields.opt(7, &self.external_id);
-        fields.opt(8, &self.serial_number);
-        fields.opt(9, &self.token_code);
-        fields.opt(10, &self.source_identity);
-        fields.opt(11, &self.provided_contexts);
-        fields.opt(12, &self.minimum_session_token_size);
-        fields.done()
+    AssumeRoleOutput: AssumeRoleResponse {
+        0 opt credentials: Credentials,
+        1 opt assumed_role_user: AssumedRoleUser,
+        2 opt packed_policy_size: i32,
+        3 opt source_identity: String,
+        4 opt session_token_utilization: i32,
+        5 opt session_token_size: i32,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AssumeRoleOutput {
-    pub credentials: Option<Credentials>,
-    pub assumed_role_user: Option<AssumedRoleUser>,
-    pub packed_policy_size: Option<i32>,
-    pub source_identity: Option<String>,
-    pub session_token_utilization: Option<i32>,
-    pub session_token_size: Option<i32>,
-}
-
-impl Structure for AssumeRoleOutput {
-    const SHAPE: &'static Shape = &shapes::AssumeRoleResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.credentials, value),
-            1 => put(&mut self.assumed_role_user, value),
-            2 => put(&mut self.packed_policy_size, value),
-            3 => put(&mut self.source_identity, value),
-            4 => put(&mut self.session_token_utilization, value),
-            5 => put(&mut self.session_token_size, value),
-            _ => {}
-        }
+    AssumeRoleWithSAMLInput: AssumeRoleWithSAMLRequest {
+        0 req role_arn: String,
+        1 req principal_arn: String,
+        2 req saml_assertion: String,
+        3 opt policy_arns: Vec<PolicyDescriptorType>,
+        4 opt policy: String,
+        5 opt duration_seconds: i32,
+        6 opt minimum_session_token_size: i32,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.opt(0, &self.credentials);
-        fields.opt(1, &self.assumed_role_user);
-        fields.opt(2, &self.packed_policy_size);
-        fields.opt(3, &self.source_identity);
-        fields.opt(4, &self.session_token_utilization);
-        fields.opt(5, &self.session_token_size);
-        fields.done()
+    AssumeRoleWithSAMLOutput: AssumeRoleWithSAMLResponse {
+        0 opt credentials: Credentials,
+        1 opt assumed_role_user: AssumedRoleUser,
+        2 opt packed_policy_size: i32,
+        3 opt subject: String,
+        4 opt subject_type: String,
+        5 opt issuer: String,
+        6 opt audience: String,
+        7 opt name_qualifier: String,
+        8 opt source_identity: String,
+        9 opt session_token_utilization: i32,
+        10 opt session_token_size: i32,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AssumeRoleWithSAMLInput {
-    pub role_arn: String,
-    pub principal_arn: String,
-    pub saml_assertion: String,
-    pub policy_arns: Option<Vec<PolicyDescriptorType>>,
-    pub policy: Option<String>,
-    pub duration_seconds: Option<i32>,
-    pub minimum_session_token_size: Option<i32>,
-}
-
-impl Structure for AssumeRoleWithSAMLInput {
-    const SHAPE: &'static Shape = &shapes::AssumeRoleWithSAMLRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.role_arn, value),
-            1 => must(&mut self.principal_arn, value),
-            2 => must(&mut self.saml_assertion, value),
-            3 => put(&mut self.policy_arns, value),
-            4 => put(&mut self.policy, value),
-            5 => put(&mut self.duration_seconds, value),
-            6 => put(&mut self.minimum_session_token_size, value),
-            _ => {}
-        }
+    AssumeRoleWithWebIdentityInput: AssumeRoleWithWebIdentityRequest {
+        0 req role_arn: String,
+        1 req role_session_name: String,
+        2 req web_identity_token: String,
+        3 opt provider_id: String,
+        4 opt policy_arns: Vec<PolicyDescriptorType>,
+        5 opt policy: String,
+        6 opt duration_seconds: i32,
+        7 opt minimum_session_token_size: i32,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(7);
-        fields.req(0, &self.role_arn);
-        fields.req(1, &self.principal_arn);
-        fields.req(2, &self.saml_assertion);
-        fields.opt(3, &self.policy_arns);
-        fields.opt(4, &self.policy);
-        fields.opt(5, &self.duration_seconds);
-        fields.opt(6, &self.minimum_session_token_size);
-        fields.done()
+    AssumeRoleWithWebIdentityOutput: AssumeRoleWithWebIdentityResponse {
+        0 opt credentials: Credentials,
+        1 opt subject_from_web_identity_token: String,
+        2 opt assumed_role_user: AssumedRoleUser,
+        3 opt packed_policy_size: i32,
+        4 opt provider: String,
+        5 opt audience: String,
+        6 opt source_identity: String,
+        7 opt session_token_utilization: i32,
+        8 opt session_token_size: i32,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AssumeRoleWithSAMLOutput {
-    pub credentials: Option<Credentials>,
-    pub assumed_role_user: Option<AssumedRoleUser>,
-    pub packed_policy_size: Option<i32>,
-    pub subject: Option<String>,
-    pub subject_type: Option<String>,
-    pub issuer: Option<String>,
-    pub audience: Option<String>,
-    pub name_qualifier: Option<String>,
-    pub source_identity: Option<String>,
-    pub session_token_utilization: Option<i32>,
-    pub session_token_size: Option<i32>,
-}
-
-impl Structure for AssumeRoleWithSAMLOutput {
-    const SHAPE: &'static Shape = &shapes::AssumeRoleWithSAMLResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.credentials, value),
-            1 => put(&mut self.assumed_role_user, value),
-            2 => put(&mut self.packed_policy_size, value),
-            3 => put(&mut self.subject, value),
-            4 => put(&mut self.subject_type, value),
-            5 => put(&mut self.issuer, value),
-            6 => put(&mut self.audience, value),
-            7 => put(&mut self.name_qualifier, value),
-            8 => put(&mut self.source_identity, value),
-            9 => put(&mut self.session_token_utilization, value),
-            10 => put(&mut self.session_token_size, value),
-            _ => {}
-        }
+    AssumeRootInput: AssumeRootRequest {
+        0 req target_principal: String,
+        1 req task_policy_arn: PolicyDescriptorType,
+        2 opt duration_seconds: i32,
+        3 opt minimum_session_token_size: i32,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(11);
-        fields.opt(0, &self.credentials);
-        fields.opt(1, &self.assumed_role_user);
-        fields.opt(2, &self.packed_policy_size);
-        fields.opt(3, &self.subject);
-        fields.opt(4, &self.subject_type);
-        fields.opt(5, &self.issuer);
-        fields.opt(6, &self.audience);
-        fields.opt(7, &self.name_qualifier);
-        fields.opt(8, &self.source_identity);
-        fields.opt(9, &self.session_token_utilization);
-        fields.opt(10, &self.session_token_size);
-        fields.done()
+    AssumeRootOutput: AssumeRootResponse {
+        0 opt credentials: Credentials,
+        1 opt source_identity: String,
+        2 opt session_token_utilization: i32,
+        3 opt session_token_size: i32,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AssumeRoleWithWebIdentityInput {
-    pub role_arn: String,
-    pub role_session_name: String,
-    pub web_identity_token: String,
-    pub provider_id: Option<String>,
-    pub policy_arns: Option<Vec<PolicyDescriptorType>>,
-    pub policy: Option<String>,
-    pub duration_seconds: Option<i32>,
-    pub minimum_session_token_size: Option<i32>,
-}
-
-impl Structure for AssumeRoleWithWebIdentityInput {
-    const SHAPE: &'static Shape = &shapes::AssumeRoleWithWebIdentityRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.role_arn, value),
-            1 => must(&mut self.role_session_name, value),
-            2 => must(&mut self.web_identity_token, value),
-            3 => put(&mut self.provider_id, value),
-            4 => put(&mut self.policy_arns, value),
-            5 => put(&mut self.policy, value),
-            6 => put(&mut self.duration_seconds, value),
-            7 => put(&mut self.minimum_session_token_size, value),
-            _ => {}
-        }
+    AssumedRoleUser: AssumedRoleUser {
+        0 opt assumed_role_id: String,
+        1 opt arn: String,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(8);
-        fields.req(0, &self.role_arn);
-        fields.req(1, &self.role_session_name);
-        fields.req(2, &self.web_identity_token);
-        fields.opt(3, &self.provider_id);
-        fields.opt(4, &self.policy_arns);
-        fields.opt(5, &self.policy);
-        fields.opt(6, &self.duration_seconds);
-        fields.opt(7, &self.minimum_session_token_size);
-        fields.done()
+    Credentials: Credentials {
+        0 opt access_key_id: String,
+        1 opt secret_access_key: String,
+        2 opt session_token: String,
+        3 opt expiration: Timestamp,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AssumeRoleWithWebIdentityOutput {
-    pub credentials: Option<Credentials>,
-    pub subject_from_web_identity_token: Option<String>,
-    pub assumed_role_user: Option<AssumedRoleUser>,
-    pub packed_policy_size: Option<i32>,
-    pub provider: Option<String>,
-    pub audience: Option<String>,
-    pub source_identity: Option<String>,
-    pub session_token_utilization: Option<i32>,
-    pub session_token_size: Option<i32>,
-}
-
-impl Structure for AssumeRoleWithWebIdentityOutput {
-    const SHAPE: &'static Shape = &shapes::AssumeRoleWithWebIdentityResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.credentials, value),
-            1 => put(&mut self.subject_from_web_identity_token, value),
-            2 => put(&mut self.assumed_role_user, value),
-            3 => put(&mut self.packed_policy_size, value),
-            4 => put(&mut self.provider, value),
-            5 => put(&mut self.audience, value),
-            6 => put(&mut self.source_identity, value),
-            7 => put(&mut self.session_token_utilization, value),
-            8 => put(&mut self.session_token_size, value),
-            _ => {}
-        }
+    DecodeAuthorizationMessageInput: DecodeAuthorizationMessageRequest {
+        0 req encoded_message: String,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(9);
-        fields.opt(0, &self.credentials);
-        fields.opt(1, &self.subject_from_web_identity_token);
-        fields.opt(2, &self.assumed_role_user);
-        fields.opt(3, &self.packed_policy_size);
-        fields.opt(4, &self.provider);
-        fields.opt(5, &self.audience);
-        fields.opt(6, &self.source_identity);
-        fields.opt(7, &self.session_token_utilization);
-        fields.opt(8, &self.session_token_size);
-        fields.done()
+    DecodeAuthorizationMessageOutput: DecodeAuthorizationMessageResponse {
+        0 opt decoded_message: String,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AssumeRootInput {
-    pub target_principal: String,
-    pub task_policy_arn: PolicyDescriptorType,
-    pub duration_seconds: Option<i32>,
-    pub minimum_session_token_size: Option<i32>,
-}
-
-impl Structure for AssumeRootInput {
-    const SHAPE: &'static Shape = &shapes::AssumeRootRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.target_principal, value),
-            1 => must(&mut self.task_policy_arn, value),
-            2 => put(&mut self.duration_seconds, value),
-            3 => put(&mut self.minimum_session_token_size, value),
-            _ => {}
-        }
+    FederatedUser: FederatedUser {
+        0 opt federated_user_id: String,
+        1 opt arn: String,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.target_principal);
-        fields.req(1, &self.task_policy_arn);
-        fields.opt(2, &self.duration_seconds);
-        fields.opt(3, &self.minimum_session_token_size);
-        fields.done()
+    GetAccessKeyInfoInput: GetAccessKeyInfoRequest {
+        0 req access_key_id: String,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AssumeRootOutput {
-    pub credentials: Option<Credentials>,
-    pub source_identity: Option<String>,
-    pub session_token_utilization: Option<i32>,
-    pub session_token_size: Option<i32>,
-}
-
-impl Structure for AssumeRootOutput {
-    const SHAPE: &'static Shape = &shapes::AssumeRootResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.credentials, value),
-            1 => put(&mut self.source_identity, value),
-            2 => put(&mut self.session_token_utilization, value),
-            3 => put(&mut self.session_token_size, value),
-            _ => {}
-        }
+    GetAccessKeyInfoOutput: GetAccessKeyInfoResponse {
+        0 opt account: String,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.credentials);
-        fields.opt(1, &self.source_identity);
-        fields.opt(2, &self.session_token_utilization);
-        fields.opt(3, &self.session_token_size);
-        fields.done()
+    GetCallerIdentityInput: GetCallerIdentityRequest {}
+    GetCallerIdentityOutput: GetCallerIdentityResponse {
+        0 opt user_id: String,
+        1 opt account: String,
+        2 opt arn: String,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AssumedRoleUser {
-    pub assumed_role_id: Option<String>,
-    pub arn: Option<String>,
-}
-
-impl Structure for AssumedRoleUser {
-    const SHAPE: &'static Shape = &shapes::AssumedRoleUser;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.assumed_role_id, value),
-            1 => put(&mut self.arn, value),
-            _ => {}
-        }
+    GetDelegatedAccessTokenInput: GetDelegatedAccessTokenRequest {
+        0 req trade_in_token: String,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.assumed_role_id);
-        fields.opt(1, &self.arn);
-        fields.done()
+    GetDelegatedAccessTokenOutput: GetDelegatedAccessTokenResponse {
+        0 opt credentials: Credentials,
+        1 opt packed_policy_size: i32,
+        2 opt assumed_principal: String,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Credentials {
-    pub access_key_id: Option<String>,
-    pub secret_access_key: Option<String>,
-    pub session_token: Option<String>,
-    pub expiration: Option<Timestamp>,
-}
-
-impl Structure for Credentials {
-    const SHAPE: &'static Shape = &shapes::Credentials;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.access_key_id, value),
-            1 => put(&mut self.secret_access_key, value),
-            2 => put(&mut self.session_token, value),
-            3 => put(&mut self.expiration, value),
-            _ => {}
-        }
+    GetFederationTokenInput: GetFederationTokenRequest {
+        0 req name: String,
+        1 opt policy: String,
+        2 opt policy_arns: Vec<PolicyDescriptorType>,
+        3 opt duration_seconds: i32,
+        4 opt tags: Vec<Tag>,
+        5 opt minimum_session_token_size: i32,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.access_key_id);
-        fields.opt(1, &self.secret_access_key);
-        fields.opt(2, &self.session_token);
-        fields.opt(3, &self.expiration);
-        fields.done()
+    GetFederationTokenOutput: GetFederationTokenResponse {
+        0 opt credentials: Credentials,
+        1 opt federated_user: FederatedUser,
+        2 opt packed_policy_size: i32,
+        3 opt session_token_utilization: i32,
+        4 opt session_token_size: i32,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DecodeAuthorizationMessageInput {
-    pub encoded_message: String,
-}
-
-impl Structure for DecodeAuthorizationMessageInput {
-    const SHAPE: &'static Shape = &shapes::DecodeAuthorizationMessageRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.encoded_message, value),
-            _ => {}
-        }
+    GetSessionTokenInput: GetSessionTokenRequest {
+        0 opt duration_seconds: i32,
+        1 opt serial_number: String,
+        2 opt token_code: String,
+        3 opt minimum_session_token_size: i32,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.encoded_message);
-        fields.done()
+    GetSessionTokenOutput: GetSessionTokenResponse {
+        0 opt credentials: Credentials,
+        1 opt session_token_utilization: i32,
+        2 opt session_token_size: i32,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DecodeAuthorizationMessageOutput {
-    pub decoded_message: Option<String>,
-}
-
-impl Structure for DecodeAuthorizationMessageOutput {
-    const SHAPE: &'static Shape = &shapes::DecodeAuthorizationMessageResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.decoded_message, value),
-            _ => {}
-        }
+    GetWebIdentityTokenInput: GetWebIdentityTokenRequest {
+        0 req audience: Vec<String>,
+        1 opt duration_seconds: i32,
+        2 req signing_algorithm: String,
+        3 opt tags: Vec<Tag>,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.decoded_message);
-        fields.done()
+    GetWebIdentityTokenOutput: GetWebIdentityTokenResponse {
+        0 opt web_identity_token: String,
+        1 opt expiration: Timestamp,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct FederatedUser {
-    pub federated_user_id: Option<String>,
-    pub arn: Option<String>,
-}
-
-impl Structure for FederatedUser {
-    const SHAPE: &'static Shape = &shapes::FederatedUser;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.federated_user_id, value),
-            1 => put(&mut self.arn, value),
-            _ => {}
-        }
+    PolicyDescriptorType: PolicyDescriptorType {
+        0 opt arn: String,
     }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.federated_user_id);
-        fields.opt(1, &self.arn);
-        fields.done()
+    ProvidedContext: ProvidedContext {
+        0 opt provider_arn: String,
+        1 opt context_assertion: String,
     }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetAccessKeyInfoInput {
-    pub access_key_id: String,
-}
-
-impl Structure for GetAccessKeyInfoInput {
-    const SHAPE: &'static Shape = &shapes::GetAccessKeyInfoRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.access_key_id, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.access_key_id);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetAccessKeyInfoOutput {
-    pub account: Option<String>,
-}
-
-impl Structure for GetAccessKeyInfoOutput {
-    const SHAPE: &'static Shape = &shapes::GetAccessKeyInfoResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.account, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.account);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetCallerIdentityInput {}
-
-impl Structure for GetCallerIdentityInput {
-    const SHAPE: &'static Shape = &shapes::GetCallerIdentityRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let fields = Fields::with_capacity(0);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetCallerIdentityOutput {
-    pub user_id: Option<String>,
-    pub account: Option<String>,
-    pub arn: Option<String>,
-}
-
-impl Structure for GetCallerIdentityOutput {
-    const SHAPE: &'static Shape = &shapes::GetCallerIdentityResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.user_id, value),
-            1 => put(&mut self.account, value),
-            2 => put(&mut self.arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.user_id);
-        fields.opt(1, &self.account);
-        fields.opt(2, &self.arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetDelegatedAccessTokenInput {
-    pub trade_in_token: String,
-}
-
-impl Structure for GetDelegatedAccessTokenInput {
-    const SHAPE: &'static Shape = &shapes::GetDelegatedAccessTokenRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.trade_in_token, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.req(0, &self.trade_in_token);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetDelegatedAccessTokenOutput {
-    pub credentials: Option<Credentials>,
-    pub packed_policy_size: Option<i32>,
-    pub assumed_principal: Option<String>,
-}
-
-impl Structure for GetDelegatedAccessTokenOutput {
-    const SHAPE: &'static Shape = &shapes::GetDelegatedAccessTokenResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.credentials, value),
-            1 => put(&mut self.packed_policy_size, value),
-            2 => put(&mut self.assumed_principal, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.credentials);
-        fields.opt(1, &self.packed_policy_size);
-        fields.opt(2, &self.assumed_principal);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetFederationTokenInput {
-    pub name: String,
-    pub policy: Option<String>,
-    pub policy_arns: Option<Vec<PolicyDescriptorType>>,
-    pub duration_seconds: Option<i32>,
-    pub tags: Option<Vec<Tag>>,
-    pub minimum_session_token_size: Option<i32>,
-}
-
-impl Structure for GetFederationTokenInput {
-    const SHAPE: &'static Shape = &shapes::GetFederationTokenRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.name, value),
-            1 => put(&mut self.policy, value),
-            2 => put(&mut self.policy_arns, value),
-            3 => put(&mut self.duration_seconds, value),
-            4 => put(&mut self.tags, value),
-            5 => put(&mut self.minimum_session_token_size, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(6);
-        fields.req(0, &self.name);
-        fields.opt(1, &self.policy);
-        fields.opt(2, &self.policy_arns);
-        fields.opt(3, &self.duration_seconds);
-        fields.opt(4, &self.tags);
-        fields.opt(5, &self.minimum_session_token_size);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetFederationTokenOutput {
-    pub credentials: Option<Credentials>,
-    pub federated_user: Option<FederatedUser>,
-    pub packed_policy_size: Option<i32>,
-    pub session_token_utilization: Option<i32>,
-    pub session_token_size: Option<i32>,
-}
-
-impl Structure for GetFederationTokenOutput {
-    const SHAPE: &'static Shape = &shapes::GetFederationTokenResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.credentials, value),
-            1 => put(&mut self.federated_user, value),
-            2 => put(&mut self.packed_policy_size, value),
-            3 => put(&mut self.session_token_utilization, value),
-            4 => put(&mut self.session_token_size, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(5);
-        fields.opt(0, &self.credentials);
-        fields.opt(1, &self.federated_user);
-        fields.opt(2, &self.packed_policy_size);
-        fields.opt(3, &self.session_token_utilization);
-        fields.opt(4, &self.session_token_size);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetSessionTokenInput {
-    pub duration_seconds: Option<i32>,
-    pub serial_number: Option<String>,
-    pub token_code: Option<String>,
-    pub minimum_session_token_size: Option<i32>,
-}
-
-impl Structure for GetSessionTokenInput {
-    const SHAPE: &'static Shape = &shapes::GetSessionTokenRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.duration_seconds, value),
-            1 => put(&mut self.serial_number, value),
-            2 => put(&mut self.token_code, value),
-            3 => put(&mut self.minimum_session_token_size, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.opt(0, &self.duration_seconds);
-        fields.opt(1, &self.serial_number);
-        fields.opt(2, &self.token_code);
-        fields.opt(3, &self.minimum_session_token_size);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetSessionTokenOutput {
-    pub credentials: Option<Credentials>,
-    pub session_token_utilization: Option<i32>,
-    pub session_token_size: Option<i32>,
-}
-
-impl Structure for GetSessionTokenOutput {
-    const SHAPE: &'static Shape = &shapes::GetSessionTokenResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.credentials, value),
-            1 => put(&mut self.session_token_utilization, value),
-            2 => put(&mut self.session_token_size, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(3);
-        fields.opt(0, &self.credentials);
-        fields.opt(1, &self.session_token_utilization);
-        fields.opt(2, &self.session_token_size);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetWebIdentityTokenInput {
-    pub audience: Vec<String>,
-    pub duration_seconds: Option<i32>,
-    pub signing_algorithm: String,
-    pub tags: Option<Vec<Tag>>,
-}
-
-impl Structure for GetWebIdentityTokenInput {
-    const SHAPE: &'static Shape = &shapes::GetWebIdentityTokenRequest;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.audience, value),
-            1 => put(&mut self.duration_seconds, value),
-            2 => must(&mut self.signing_algorithm, value),
-            3 => put(&mut self.tags, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(4);
-        fields.req(0, &self.audience);
-        fields.opt(1, &self.duration_seconds);
-        fields.req(2, &self.signing_algorithm);
-        fields.opt(3, &self.tags);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GetWebIdentityTokenOutput {
-    pub web_identity_token: Option<String>,
-    pub expiration: Option<Timestamp>,
-}
-
-impl Structure for GetWebIdentityTokenOutput {
-    const SHAPE: &'static Shape = &shapes::GetWebIdentityTokenResponse;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.web_identity_token, value),
-            1 => put(&mut self.expiration, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.web_identity_token);
-        fields.opt(1, &self.expiration);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PolicyDescriptorType {
-    pub arn: Option<String>,
-}
-
-impl Structure for PolicyDescriptorType {
-    const SHAPE: &'static Shape = &shapes::PolicyDescriptorType;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.arn, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(1);
-        fields.opt(0, &self.arn);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ProvidedContext {
-    pub provider_arn: Option<String>,
-    pub context_assertion: Option<String>,
-}
-
-impl Structure for ProvidedContext {
-    const SHAPE: &'static Shape = &shapes::ProvidedContext;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => put(&mut self.provider_arn, value),
-            1 => put(&mut self.context_assertion, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.opt(0, &self.provider_arn);
-        fields.opt(1, &self.context_assertion);
-        fields.done()
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Tag {
-    pub key: String,
-    pub value: String,
-}
-
-impl Structure for Tag {
-    const SHAPE: &'static Shape = &shapes::Tag;
-
-    fn set(&mut self, member: usize, value: Value) {
-        match member {
-            0 => must(&mut self.key, value),
-            1 => must(&mut self.value, value),
-            _ => {}
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let mut fields = Fields::with_capacity(2);
-        fields.req(0, &self.key);
-        fields.req(1, &self.value);
-        fields.done()
+    Tag: Tag {
+        0 req key: String,
+        1 req value: String,
     }
 }
