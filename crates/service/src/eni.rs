@@ -53,13 +53,42 @@ fn address_key(interface: &NetworkInterface) -> String {
     format!("ec2/address/{}", interface.private_ipv4)
 }
 
+/// Why there is no interface.
+#[derive(Debug)]
+pub enum Unreserved {
+    /// All addresses of the subnet are given out.
+    NoFreeAddress { subnet: String },
+    /// The subnet or a security group does not exist, or the store failed.
+    Refused(AwsError),
+}
+
+impl From<AwsError> for Unreserved {
+    fn from(error: AwsError) -> Self {
+        Unreserved::Refused(error)
+    }
+}
+
+impl From<Unreserved> for AwsError {
+    fn from(why: Unreserved) -> Self {
+        match why {
+            Unreserved::NoFreeAddress { subnet } => AwsError::client(
+                "InsufficientFreeAddressesInSubnet",
+                format!(
+                    "The specified subnet {subnet} does not have enough free addresses to satisfy the request."
+                ),
+            ),
+            Unreserved::Refused(error) => error,
+        }
+    }
+}
+
 /// Prepare an interface in `subnet_id` for the task `task_arn`, at an address that is neither
 /// given out nor among `held` (those prepared for the same transaction). A conflict of the transaction
 /// means that somebody took the address: prepare another one.
 ///
 /// # Errors
-/// EC2's `InvalidSubnetID.NotFound`, `InvalidGroup.NotFound` and `InsufficientFreeAddressesInSubnet`
-/// as ECS words them.
+/// [`Unreserved::NoFreeAddress`]; EC2's `InvalidSubnetID.NotFound` and `InvalidGroup.NotFound` as
+/// ECS words them.
 pub async fn reserve(
     house: &House,
     scope: &Scope,
@@ -67,7 +96,7 @@ pub async fn reserve(
     security_groups: &[String],
     task_arn: &str,
     held: &[Ipv4Addr],
-) -> Result<Reservation, AwsError> {
+) -> Result<Reservation, Unreserved> {
     let range = house.settings.vpc;
     let vpc = DefaultVpc::within(range, &scope.account, &scope.region);
     let n = vpc.subnets.iter().position(|s| s.id == subnet_id).ok_or_else(|| {
@@ -84,12 +113,13 @@ pub async fn reserve(
         security_groups.to_vec()
     };
     if let Some(unknown) = groups.iter().find(|g| **g != vpc.security_group_id) {
-        return Err(AwsError::client(
+        let refused = AwsError::client(
             "InvalidGroup.NotFound",
             format!(
                 "Error retrieving security group information for [{unknown}]: The security group '{unknown}' does not exist (ErrorCode: InvalidGroup.NotFound)"
             ),
-        ));
+        );
+        return Err(refused.into());
     }
     let subnet = &vpc.subnets[n];
     let octets = house.rng.hex(10);
@@ -119,7 +149,8 @@ pub async fn reserve(
                 .db
                 .store()
                 .get(&address_key(&interface))
-                .await?
+                .await
+                .map_err(AwsError::from)?
                 .is_some()
         {
             continue;
@@ -127,12 +158,9 @@ pub async fn reserve(
         interface.private_dns_name = vpc::private_dns_name(interface.private_ipv4, &scope.region);
         return Ok(reservation(house, scope, interface, task_arn));
     }
-    Err(AwsError::client(
-        "InsufficientFreeAddressesInSubnet",
-        format!(
-            "The specified subnet {subnet_id} does not have enough free addresses to satisfy the request."
-        ),
-    ))
+    Err(Unreserved::NoFreeAddress {
+        subnet: subnet_id.to_owned(),
+    })
 }
 
 fn reservation(

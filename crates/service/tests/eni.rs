@@ -192,12 +192,12 @@ async fn what_does_not_exist_is_refused() {
         let e = eni::reserve(&cx.house, &cx.scope, subnet, &groups, "arn", &[])
             .await
             .unwrap_err();
-        assert_eq!(e.code, code);
+        assert_eq!(AwsError::from(e).code, code);
     }
     let foreign = eni::reserve(&cx.house, &elsewhere(&cx).scope, subnet, &[], "arn", &[])
         .await
         .unwrap_err();
-    assert_eq!(foreign.code, "InvalidSubnetID.NotFound");
+    assert_eq!(AwsError::from(foreign).code, "InvalidSubnetID.NotFound");
 }
 
 /// Whatever is taken and given back in whatever order, what is held is distinct and usable.

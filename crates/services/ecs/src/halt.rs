@@ -1,8 +1,8 @@
 //! Stops tasks of every account at once: for the development-mode reset and `neargate down`.
 
-use crate::model::{KnownNode, StopRequest, Task};
-use crate::plan::observe::stop_requested;
-use neargate_domain::{DesiredState, TaskStatus};
+use crate::model::{KnownNode, Task};
+use crate::plan::stop::{self, Cause};
+use neargate_domain::TaskStatus;
 use neargate_service::{AwsError, House, Resource, Stored};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -75,30 +75,12 @@ async fn unstopped(house: &House) -> Result<Vec<Stored<Task>>, AwsError> {
 async fn kill(house: &House, key: &str) -> Result<(), AwsError> {
     let now = house.now();
     let killed = house.db.modify::<Task, _>(key, |task| {
-        let assignment = &mut task.spec.assignment;
-        let asked = assignment.desired == DesiredState::Stopped
-            && assignment
-                .containers
-                .iter()
-                .all(|c| c.stop_timeout_secs == 0);
-        if asked {
-            return Ok(false);
-        }
-        assignment.desired = DesiredState::Stopped;
-        assignment.generation += 1;
-        assignment
-            .containers
-            .iter_mut()
-            .for_each(|c| c.stop_timeout_secs = 0);
-        let (code, reason) = ("UserInitiated", "Task stopped by user");
-        let stop = StopRequest {
-            code: code.into(),
-            reason: reason.into(),
+        let cause = Cause {
+            code: "UserInitiated",
+            reason: "Task stopped by user",
             at: now,
         };
-        task.spec.stop.get_or_insert(stop);
-        task.status = stop_requested(&task.status, code, reason, now);
-        Ok(true)
+        Ok(stop::kill(task, cause))
     });
     killed.await.map(|_| ())
 }

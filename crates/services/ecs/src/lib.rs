@@ -6,6 +6,7 @@
 mod admit;
 pub mod alarms;
 mod api;
+mod clusters;
 mod component;
 mod controller;
 mod deletion;
@@ -23,6 +24,7 @@ mod operations;
 pub mod plan;
 mod reference;
 pub mod service;
+mod settings;
 pub mod slices;
 pub mod spot;
 pub mod task_sets;

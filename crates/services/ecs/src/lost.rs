@@ -7,9 +7,10 @@
 //! start of the control plane, every node has a full lease to come back.
 
 use super::Ecs;
-use super::model::{KnownNode, StopRequest, Task};
-use super::plan::lost::{abandoned, due, ended, reason};
-use neargate_domain::{DesiredState, NodeKind, TaskStatus};
+use super::model::{KnownNode, Task};
+use super::plan::lost::{due, reason};
+use super::plan::stop::{self, Cause};
+use neargate_domain::{NodeKind, TaskStatus};
 use neargate_service::{AwsError, Committed, House, eni};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -90,19 +91,12 @@ async fn abandon(house: &House, key: &str, node: &KnownNode) -> Result<bool, Aws
     let reason = reason(node);
     let mut new = false;
     let modified = house.db.modify::<Task, _>(key, |task| {
-        let assignment = &mut task.spec.assignment;
-        new = assignment.desired == DesiredState::Running
-            && task.status.last_status != TaskStatus::Stopped;
-        if new {
-            assignment.desired = DesiredState::Stopped;
-            assignment.generation += 1;
-            task.spec.stop.get_or_insert_with(|| StopRequest {
-                code: CODE.into(),
-                reason: reason.clone(),
-                at: now,
-            });
-            task.status = abandoned(&task.status, CODE, &reason, now);
-        }
+        let cause = Cause {
+            code: CODE,
+            reason: &reason,
+            at: now,
+        };
+        new = stop::abandon(task, cause);
         Ok(new)
     });
     modified.await?;
@@ -149,16 +143,13 @@ async fn end(house: &House, key: &str, node: &KnownNode) -> Result<(), AwsError>
         if read.status.last_status == TaskStatus::Stopped {
             return Ok(());
         }
-        let now = house.now();
         let mut task = read.value.clone();
-        task.spec.assignment.desired = DesiredState::Stopped;
-        task.spec.assignment.generation += 1;
-        task.spec.stop.get_or_insert_with(|| StopRequest {
-            code: CODE.into(),
-            reason: reason.clone(),
-            at: now,
-        });
-        task.status = ended(&task.status, CODE, &reason, now);
+        let cause = Cause {
+            code: CODE,
+            reason: &reason,
+            at: house.now(),
+        };
+        stop::end(&mut task, cause);
         let tx = house.db.tx();
         let tx = tx.with(Vec::new(), eni::release(&task.spec.assignment));
         if let Committed::At(_) = tx.update(&read, &task).commit().await? {

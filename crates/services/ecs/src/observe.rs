@@ -1,8 +1,10 @@
-//! The one writer of a task's status: applies a node's reports.
+//! The one writer of what a node reports of a task. That a task is to stop writes
+//! [`crate::plan::stop`].
 
 use crate::model::Task;
 use crate::plan::observe::observe;
-use neargate_domain::{DesiredState, TaskReport, TaskStatus};
+use crate::plan::stop::has_stopped;
+use neargate_domain::{TaskReport, TaskStatus};
 use neargate_service::{AwsError, Committed, House, eni};
 
 /// Record what the node saw; durable when it answers. A report of a task that is no longer
@@ -21,7 +23,7 @@ pub async fn report(house: &House, key: &str, report: &TaskReport) -> Result<(),
         task.status = status;
         let mut tx = house.db.tx();
         if ended && read.status.last_status != TaskStatus::Stopped {
-            task.spec.assignment.desired = DesiredState::Stopped;
+            has_stopped(&mut task);
             tx = tx.with(Vec::new(), eni::release(&task.spec.assignment));
         }
         if let Committed::At(_) = tx.update(&read, &task).commit().await? {

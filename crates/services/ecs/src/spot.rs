@@ -2,12 +2,11 @@
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html>):
 //! SIGTERM, the container's `stopTimeout`, then SIGKILL.
 
-use crate::api::{active_cluster_of, describe};
-use crate::model::{StopRequest, Task};
-use crate::plan::observe::stop_requested;
-use crate::{error, reference};
+use crate::api::describe;
+use crate::model::Task;
+use crate::plan::stop::{self, Cause};
+use crate::{clusters, error, reference};
 use neargate_api_ecs as api;
-use neargate_domain::{DesiredState, TaskStatus};
 use neargate_service::{AwsError, House, Scope, db};
 
 /// As AWS's task state change event shows them.
@@ -28,27 +27,20 @@ pub async fn interrupt(
     cluster: Option<&str>,
     task: &str,
 ) -> Result<api::Task, AwsError> {
-    let cluster = active_cluster_of(&house.db, scope, cluster).await?;
+    let cluster = clusters::active(&house.db, scope, cluster).await?;
     let id = reference::task(scope, &cluster.name, task)?;
     let key = db::key::<Task>(scope, &Task::id(&cluster.name, &id));
-    let now = house.now();
     let stopped = house.db.modify::<Task, _>(&key, |task| {
         if task.spec.capacity_provider.as_deref() != Some(PROVIDER) {
             let text = format!("The task {id} does not run on {PROVIDER}.");
             return Err(error::invalid_parameter(text));
         }
-        if task.spec.stop.is_some() || task.status.last_status == TaskStatus::Stopped {
-            return Ok(false);
-        }
-        task.spec.stop = Some(StopRequest {
-            code: CODE.into(),
-            reason: REASON.into(),
-            at: now,
-        });
-        task.spec.assignment.desired = DesiredState::Stopped;
-        task.spec.assignment.generation += 1;
-        task.status = stop_requested(&task.status, CODE, REASON, now);
-        Ok(true)
+        let cause = Cause {
+            code: CODE,
+            reason: REASON,
+            at: house.now(),
+        };
+        Ok(stop::ask(task, cause))
     });
     let task = stopped.await?.ok_or_else(error::task_not_found)?;
     Ok(describe::task(&task, true))

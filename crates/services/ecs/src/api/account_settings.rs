@@ -3,11 +3,11 @@
 
 use crate::model::AccountSetting;
 use crate::plan::settings::{self, Rule};
+use crate::settings::{effective, root, set};
 use crate::{Ecs, error};
 use neargate_api_ecs as api;
 use neargate_base::Arn;
-use neargate_base::arn::partition;
-use neargate_service::{AwsError, Ctx, House, Scope, db, page};
+use neargate_service::{AwsError, Ctx, db, page};
 use std::sync::Arc;
 
 /// A page of `ListAccountSettings` has at most, and by default, ten
@@ -128,32 +128,6 @@ pub async fn list_account_settings(
     })
 }
 
-/// The principal's own, else the account's, else AWS's. `name`: of a setting that exists.
-pub(super) async fn effective(
-    house: &House,
-    scope: &Scope,
-    name: &str,
-    principal: &str,
-) -> Result<String, AwsError> {
-    let rule = settings::find(name).expect("a setting that exists");
-    if let Some(own) = set(house, scope, rule, principal).await? {
-        return Ok(own);
-    }
-    let of_account = set(house, scope, rule, &root(scope)).await?;
-    Ok(of_account.unwrap_or_else(|| rule.default().to_owned()))
-}
-
-async fn set(
-    house: &House,
-    scope: &Scope,
-    rule: &Rule,
-    principal: &str,
-) -> Result<Option<String>, AwsError> {
-    let id = AccountSetting::id(rule.name, principal);
-    let found = house.db.get::<AccountSetting>(scope, &id).await?;
-    Ok(found.map(|s| s.value.value))
-}
-
 fn changeable(name: &str) -> Result<&'static Rule, AwsError> {
     match settings::find(name) {
         Some(rule) if rule.kind == "user" => Ok(rule),
@@ -177,14 +151,6 @@ fn principal(cx: &Ctx, named: Option<String>) -> Result<String, AwsError> {
     parsed
         .map(|_| named)
         .ok_or_else(|| error::invalid_parameter("Invalid principalArn"))
-}
-
-fn root(scope: &Scope) -> String {
-    format!(
-        "arn:{}:iam::{}:root",
-        partition(&scope.region),
-        scope.account
-    )
 }
 
 fn show(rule: &Rule, value: &str, principal: &str) -> api::Setting {

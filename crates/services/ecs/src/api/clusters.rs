@@ -5,14 +5,14 @@ mod show;
 
 pub(super) use show::{describe, revision_of};
 
-use super::account_settings::effective;
 use super::{active_cluster, capacity_providers, page_size, parse_tags};
+use crate::clusters::{create, default_settings};
 use crate::fleet::ClusterId;
-use crate::model::{Arrivals, CapacityProvider, Cluster, InstanceStatus, Service};
+use crate::model::{Arrivals, Cluster, InstanceStatus, Service};
 use crate::{Ecs, error, reference};
 use neargate_api_ecs as api;
 use neargate_service::db::{self, Committed};
-use neargate_service::{AwsError, Ctx, House, Scope, Stored, page};
+use neargate_service::{AwsError, Ctx, Stored, page};
 use neargate_store::Compare;
 use neargate_wire::json::Json;
 use std::collections::BTreeSet;
@@ -100,60 +100,6 @@ impl Asked {
     }
 }
 
-/// The cluster `default` exists as soon as something runs in it.
-pub(crate) async fn create_default(
-    house: &House,
-    scope: &Scope,
-) -> Result<Stored<Cluster>, AwsError> {
-    let name = "default".to_owned();
-    let wanted = Cluster {
-        arn: scope.arn("ecs", format!("cluster/{name}")),
-        name,
-        active: true,
-        settings: default_settings(house, scope, "").await?,
-        configuration: None,
-        capacity_providers: Vec::new(),
-        default_strategy: Vec::new(),
-        service_connect_namespace: None,
-        tags: Default::default(),
-        created_at: house.now(),
-    };
-    loop {
-        if let Some(cluster) = create(house, scope, &wanted, &[]).await? {
-            return Ok(cluster);
-        }
-    }
-}
-
-/// The active cluster of that name, made unless it is there; `None` when something changed
-/// meanwhile. `providers`: those of the account's own that it names.
-async fn create(
-    house: &House,
-    scope: &Scope,
-    wanted: &Cluster,
-    providers: &[Stored<CapacityProvider>],
-) -> Result<Option<Stored<Cluster>>, AwsError> {
-    let key = db::key::<Cluster>(scope, &wanted.name);
-    let found = house.db.get_key::<Cluster>(&key).await?;
-    let mut tx = match &found {
-        Some(cluster) if cluster.active => return Ok(Some(cluster.clone())),
-        Some(deleted) => house.db.tx().update(deleted, wanted),
-        None => house.db.tx().create(key.clone(), wanted),
-    };
-    for provider in providers {
-        // Rewritten as it is: a deletion that crosses this conflicts.
-        tx = tx.update(provider, &provider.value);
-    }
-    Ok(match tx.commit().await? {
-        Committed::At(revision) => Some(Stored {
-            key,
-            revision,
-            value: wanted.clone(),
-        }),
-        Committed::Conflict => None,
-    })
-}
-
 fn settings(given: Vec<api::ClusterSetting>) -> Result<Vec<Json<api::ClusterSetting>>, AwsError> {
     for s in &given {
         let value = s.value.as_deref().unwrap_or_default();
@@ -164,20 +110,6 @@ fn settings(given: Vec<api::ClusterSetting>) -> Result<Vec<Json<api::ClusterSett
         }
     }
     Ok(given.into_iter().map(Json).collect())
-}
-
-/// Container Insights as the account setting of that name has it.
-async fn default_settings(
-    house: &House,
-    scope: &Scope,
-    principal: &str,
-) -> Result<Vec<Json<api::ClusterSetting>>, AwsError> {
-    let name = "containerInsights";
-    let value = effective(house, scope, name, principal).await?;
-    Ok(vec![Json(api::ClusterSetting {
-        name: Some(name.into()),
-        value: Some(value),
-    })])
 }
 
 /// Deletes a cluster in which nothing runs and nothing is registered; it stays describable as

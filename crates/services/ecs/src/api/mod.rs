@@ -18,10 +18,10 @@ pub mod task_definitions;
 pub mod task_sets;
 pub mod tasks;
 
-use crate::{error, reference};
+use crate::error;
 use neargate_api_ecs as api;
 use neargate_service::tags::Tags;
-use neargate_service::{AwsError, Ctx, Db, Scope, Stored};
+use neargate_service::{AwsError, Ctx, Stored};
 
 /// The tags of a request, checked.
 fn parse_tags(given: Option<Vec<api::Tag>>) -> Result<Tags, AwsError> {
@@ -46,22 +46,7 @@ async fn active_cluster(
     cx: &Ctx,
     named: Option<&str>,
 ) -> Result<Stored<crate::model::Cluster>, AwsError> {
-    active_cluster_of(cx.db(), &cx.scope, named).await
-}
-
-/// As [`active_cluster`], for what no AWS call asks.
-pub(super) async fn active_cluster_of(
-    db: &Db,
-    scope: &Scope,
-    named: Option<&str>,
-) -> Result<Stored<crate::model::Cluster>, AwsError> {
-    let name = reference::cluster(scope, named)?;
-    let found = db.get::<crate::model::Cluster>(scope, &name).await?;
-    match found {
-        Some(cluster) if cluster.active => Ok(cluster),
-        Some(_) => Err(error::cluster_inactive()),
-        None => Err(error::cluster_not_found()),
-    }
+    crate::clusters::active(cx.db(), &cx.scope, named).await
 }
 
 /// A page size within `1..=100`, 100 by default.

@@ -1,8 +1,9 @@
 //! `StartTask`: one task on each of the instances that the caller names; nothing is chosen
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StartTask.html>).
 
-use super::run_task::{Request, cluster};
+use super::run_task::Request;
 use super::{active_cluster, describe, instances};
+use crate::clusters;
 use crate::launch::{Capacity, Failure, Instances, launch};
 use crate::model::{ContainerInstance, InstanceStatus};
 use crate::{Ecs, error, reference};
@@ -18,7 +19,8 @@ pub async fn start_task(
     cx: Ctx,
     input: api::StartTaskInput,
 ) -> Result<api::StartTaskOutput, AwsError> {
-    let mut cluster = cluster(&cx, input.cluster.as_deref()).await?;
+    let named = input.cluster.as_deref();
+    let mut cluster = clusters::active_or_default(&cx.house, &cx.scope, named).await?;
     if input.container_instances.is_empty() {
         return Err(error::invalid_parameter(
             "Container instances cannot be empty.",

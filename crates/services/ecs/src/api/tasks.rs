@@ -4,7 +4,7 @@
 use super::{active_cluster, describe, instances, page_size};
 use crate::fleet::{ClusterId, ServiceId};
 use crate::model::{Service, State, Task};
-use crate::plan::observe::ask_to_stop;
+use crate::plan::stop::{self, Cause};
 use crate::{Ecs, error, reference};
 use neargate_api_ecs as api;
 use neargate_service::{AwsError, Ctx, db, page};
@@ -33,7 +33,12 @@ pub async fn stop_task(
     let key = db::key::<Task>(&cx.scope, &Task::id(&cluster.name, &id));
     let now = cx.now();
     let stopped = cx.db().modify::<Task, _>(&key, |task| {
-        Ok(ask_to_stop(task, "UserInitiated", &reason, now))
+        let cause = Cause {
+            code: "UserInitiated",
+            reason: &reason,
+            at: now,
+        };
+        Ok(stop::ask(task, cause))
     });
     let task = stopped.await?.ok_or_else(error::task_not_found)?;
     Ok(api::StopTaskOutput {

@@ -2,13 +2,12 @@
 //! its tasks first, and becomes it with the last of them.
 
 use crate::fleet::{ClusterId, Fleet};
-use crate::model::{ContainerInstance, InstanceStatus, Registered, StopRequest, Task};
+use crate::model::{ContainerInstance, InstanceStatus, Registered, Task};
 use crate::plan::instances::{Leave, leave};
-use crate::plan::observe::stop_requested;
+use crate::plan::stop::{self, Cause};
 use crate::{Ecs, error};
 use async_trait::async_trait;
 use neargate_base::Timestamp;
-use neargate_domain::{DesiredState, TaskStatus};
 use neargate_service::controller::{Applied, Controller, Plan};
 use neargate_service::db::{self, Tx};
 use neargate_service::{AwsError, Committed, Db, House, Resource, Scope, Stored};
@@ -219,7 +218,7 @@ impl Controller for Deregistration {
     async fn apply(&self, action: Action) -> Result<Applied, AwsError> {
         let tx = match action {
             Action::Stop(key, now) => {
-                stop(&self.db, &key, now).await?;
+                stop_task(&self.db, &key, now).await?;
                 return Ok(Applied::Done);
             }
             Action::Inactive(read, now) => {
@@ -261,21 +260,14 @@ async fn inactive(
     })
 }
 
-async fn stop(db: &Db, key: &str, now: Timestamp) -> Result<(), AwsError> {
+async fn stop_task(db: &Db, key: &str, now: Timestamp) -> Result<(), AwsError> {
     let stopped = db.modify::<Task, _>(key, |task| {
-        if task.spec.stop.is_some() || task.status.last_status == TaskStatus::Stopped {
-            return Ok(false);
-        }
-        let (code, reason) = ("UserInitiated", FORCED);
-        task.spec.stop = Some(StopRequest {
-            code: code.into(),
-            reason: reason.into(),
+        let cause = Cause {
+            code: "UserInitiated",
+            reason: FORCED,
             at: now,
-        });
-        task.spec.assignment.desired = DesiredState::Stopped;
-        task.spec.assignment.generation += 1;
-        task.status = stop_requested(&task.status, code, reason, now);
-        Ok(true)
+        };
+        Ok(stop::ask(task, cause))
     });
     stopped.await.map(|_| ())
 }

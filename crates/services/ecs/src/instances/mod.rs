@@ -10,10 +10,10 @@ mod deregister;
 pub use attributes::{is_reserved, valid_name, valid_value};
 pub use deregister::{Deregistration, deregister};
 
-use crate::error;
 use crate::model::{
     Arrivals, CapacityProvider, Cluster, ContainerInstance, InstanceStatus, Registered,
 };
+use crate::{clusters, error};
 use neargate_domain::{LaunchType, Resources};
 use neargate_service::db::{self, Committed};
 use neargate_service::tags::Tags;
@@ -94,7 +94,7 @@ pub async fn register_as(
     let machine = r.node.as_deref().unwrap_or(&r.ec2_instance_id);
     let at = db::key::<Registered>(&r.scope, &format!("{}/{machine}", r.cluster));
     loop {
-        let cluster = cluster(house, &r.scope, &r.cluster).await?;
+        let cluster = clusters::to_register_in(house, &r.scope, &r.cluster).await?;
         let slot = house.db.get_key::<Registered>(&at).await?;
         let found = match &slot {
             Some(slot) => {
@@ -146,15 +146,6 @@ pub async fn register_as(
                 value,
             });
         }
-    }
-}
-
-async fn cluster(house: &House, scope: &Scope, name: &str) -> Result<Stored<Cluster>, AwsError> {
-    let found = house.db.get::<Cluster>(scope, name).await?;
-    match found.filter(|c| c.active) {
-        Some(cluster) => Ok(cluster),
-        None if name == "default" => crate::api::clusters::create_default(house, scope).await,
-        None => Err(error::cluster_not_found()),
     }
 }
 

@@ -10,6 +10,7 @@ mod place;
 mod spec;
 
 pub use network::Awsvpc;
+pub(crate) use network::as_ecs_says;
 pub use place::{Capacity, Instances};
 
 use crate::Ecs;

@@ -5,7 +5,8 @@ use super::{Launch, Unplaced, failure};
 use crate::error;
 use neargate_domain::vpc::DefaultVpc;
 use neargate_domain::{InstanceNetwork, TaskNetwork};
-use neargate_service::{AwsError, Fault, House, eni};
+use neargate_service::eni::{self, Unreserved};
+use neargate_service::{AwsError, Fault, House};
 use std::net::Ipv4Addr;
 
 /// Where a task's own interface goes
@@ -52,12 +53,19 @@ pub(super) async fn reserve(
                 placed.subnet = Some(subnet);
                 return Ok(Ok(Reserved::Interface(reservation)));
             }
-            Err(e) if e.is("InsufficientFreeAddressesInSubnet") => {}
-            Err(e) if e.fault == Fault::Client => return Err(error::invalid_parameter(e.message)),
-            Err(e) => return Err(e),
+            Err(Unreserved::NoFreeAddress { .. }) => {}
+            Err(Unreserved::Refused(e)) => return Err(as_ecs_says(e)),
         }
     }
     Ok(Err(failure::no_address(&chosen)))
+}
+
+/// EC2's refusal of a subnet or a security group as ECS passes it on.
+pub(crate) fn as_ecs_says(e: AwsError) -> AwsError {
+    match e.fault {
+        Fault::Client => error::invalid_parameter(e.message),
+        Fault::Server => e,
+    }
 }
 
 /// The chosen one, then the others the interface may be in: that of a container instance's task

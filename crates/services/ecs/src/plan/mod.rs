@@ -13,6 +13,7 @@ pub mod query;
 pub mod resources;
 pub mod service;
 pub mod settings;
+pub mod stop;
 pub mod task_definition;
 pub mod task_set;
 

@@ -1,10 +1,11 @@
 //! From a node's report to the task's status. States only move forward; a report that is late
 //! or doubled changes nothing.
 
-use crate::model::{Status, StopRequest, Task};
+use super::stop::{Cause, advance, begin};
+use crate::model::{Status, Task};
 use neargate_base::Timestamp;
 use neargate_domain::{
-    ContainerReport, ContainerStatus, DesiredState, Health, TaskEvent, TaskReport, TaskStatus,
+    ContainerReport, ContainerStatus, Health, TaskEvent, TaskReport, TaskStatus,
 };
 
 /// The status after `report`, or `None` when it says nothing new.
@@ -46,7 +47,12 @@ pub fn observe(task: &Task, report: &TaskReport, now: Timestamp) -> Option<Statu
         }
     }
     if let Some(stopped) = &report.stopped {
-        stop_began(&mut status, &stopped.stop_code, &stopped.reason, stopped.at);
+        let cause = Cause {
+            code: &stopped.stop_code,
+            reason: &stopped.reason,
+            at: stopped.at,
+        };
+        begin(&mut status, cause);
     }
     let ended = !containers.is_empty()
         && containers
@@ -58,12 +64,12 @@ pub fn observe(task: &Task, report: &TaskReport, now: Timestamp) -> Option<Statu
         advance(&mut status, TaskEvent::ContainersStopped);
     }
     if report.released {
-        stop_began(
-            &mut status,
-            "TaskFailedToStart",
-            "Task failed to start",
-            now,
-        );
+        let cause = Cause {
+            code: "TaskFailedToStart",
+            reason: "Task failed to start",
+            at: now,
+        };
+        begin(&mut status, cause);
         advance(&mut status, TaskEvent::ContainersStopped);
         advance(&mut status, TaskEvent::Released);
         status.stopped_at.get_or_insert(now);
@@ -104,46 +110,6 @@ fn bounded(task: &Task, report: &TaskReport) -> TaskReport {
 fn shorten(text: &mut String) {
     if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
         text.truncate(end);
-    }
-}
-
-/// The status once the task is asked to stop.
-pub fn stop_requested(before: &Status, code: &str, reason: &str, at: Timestamp) -> Status {
-    let mut status = before.clone();
-    stop_began(&mut status, code, reason, at);
-    status.version += 1;
-    status
-}
-
-/// Ask a task to stop; false when it was asked before or has stopped.
-pub fn ask_to_stop(task: &mut Task, code: &str, reason: &str, at: Timestamp) -> bool {
-    if task.spec.stop.is_some() || task.status.last_status == TaskStatus::Stopped {
-        return false;
-    }
-    task.spec.stop = Some(StopRequest {
-        code: code.to_owned(),
-        reason: reason.to_owned(),
-        at,
-    });
-    task.spec.assignment.desired = DesiredState::Stopped;
-    task.spec.assignment.generation += 1;
-    task.status = stop_requested(&task.status, code, reason, at);
-    true
-}
-
-/// The first cause is the one that counts.
-fn stop_began(status: &mut Status, code: &str, reason: &str, at: Timestamp) {
-    advance(status, TaskEvent::StopBegan);
-    status.stopping_at.get_or_insert(at);
-    if status.stop_code.is_none() {
-        status.stop_code = Some(code.to_owned());
-        status.stopped_reason = Some(reason.to_owned());
-    }
-}
-
-fn advance(status: &mut Status, event: TaskEvent) {
-    if let Ok(next) = status.last_status.on(event) {
-        status.last_status = next;
     }
 }
 

@@ -3,8 +3,9 @@
 use super::assignment;
 use super::expiry::{Expiry, KEPT, expiry};
 use super::fargate::{cpu_units, memory_mib, offers};
-use super::observe::{desired_status, observe, stop_requested};
+use super::observe::{desired_status, observe};
 use super::placement::fargate::{Node, node, subnet};
+use super::stop;
 use super::task_definition::{definition, runnable};
 use crate::model::{Status, Task, TaskSpec};
 use neargate_api_ecs as api;
@@ -384,7 +385,13 @@ fn a_user_stop_is_the_cause_that_counts() {
     for report in &life()[..2] {
         task.status = observe(&task, report, t(40)).expect("news");
     }
-    task.status = stop_requested(&task.status, "UserInitiated", "enough", t(25));
+    let cause = stop::Cause {
+        code: "UserInitiated",
+        reason: "enough",
+        at: t(25),
+    };
+    assert!(stop::ask(&mut task, cause));
+    assert!(!stop::ask(&mut task, cause), "once");
     assert_eq!(task.status.last_status, TaskStatus::Deactivating);
     for report in &life()[2..] {
         task.status = observe(&task, report, t(40)).expect("news");

@@ -5,7 +5,6 @@ use super::scheduler::Work;
 use super::{Journal, purge, start, stop};
 use crate::Ecs;
 use crate::fleet::Row;
-use crate::plan::service::sentence;
 use neargate_service::controller::Applied;
 use neargate_service::{AwsError, Committed, House};
 use std::collections::BTreeSet;
@@ -26,7 +25,7 @@ pub(super) async fn apply(ecs: &Ecs, house: &House, work: Work) -> Result<Applie
     }
     let mut journal = Journal::new(id, read);
     if step.status.is_some() || !step.events.is_empty() || !step.records.is_empty() {
-        if step.events.iter().any(|e| sentence::is_steady(e)) {
+        if step.steady {
             journal.providers = providers(&ecs.fleet.rows_of_service(&journal.id));
         }
         let status = step.status.as_ref().unwrap_or(&journal.read.status);

@@ -2,8 +2,8 @@
 
 use super::Journal;
 use crate::model::Task;
-use crate::plan::observe::ask_to_stop;
 use crate::plan::service::{Stopping, sentence};
+use crate::plan::stop::{self, Cause};
 use neargate_service::db::Committed;
 use neargate_service::{AwsError, House, Stored};
 
@@ -44,7 +44,12 @@ async fn stop_batch(
             let read: Option<Stored<Task>> = house.db.get_key(&stopping.row.key).await?;
             let Some(read) = read else { continue };
             let mut task = read.value.clone();
-            if !ask_to_stop(&mut task, CODE, &stopping.reason, house.now()) {
+            let cause = Cause {
+                code: CODE,
+                reason: &stopping.reason,
+                at: house.now(),
+            };
+            if !stop::ask(&mut task, cause) {
                 continue;
             }
             tx = tx.update(&read, &task);

@@ -8,11 +8,9 @@ mod remove;
 
 pub use remove::{forget, remove, scope_of, set_problem};
 
-use crate::api::active_cluster_of;
-use crate::api::clusters::create_default;
-use crate::error;
 use crate::instances::{is_reserved, valid_name, valid_value};
 use crate::model::{CapacityProvider, Cluster, InstanceSlice};
+use crate::{clusters, error};
 use neargate_domain::Resources;
 use neargate_domain::vpc::DefaultVpc;
 use neargate_service::db::{self, Committed};
@@ -127,11 +125,9 @@ async fn cluster(
     scope: &Scope,
     named: Option<&str>,
 ) -> Result<Stored<Cluster>, AwsError> {
-    match active_cluster_of(&house.db, scope, named).await {
-        Err(e) if e.is("ClusterNotFoundException") && matches!(named, None | Some("default")) => {
-            create_default(house, scope).await
-        }
-        found => found,
+    match named {
+        None | Some("default") => clusters::active_or_default(house, scope, named).await,
+        Some(_) => clusters::active(&house.db, scope, named).await,
     }
 }
 

@@ -4,13 +4,14 @@
 mod request;
 mod token;
 
-use super::{active_cluster, clusters, describe};
+use super::{active_cluster, describe};
+use crate::clusters;
 use crate::launch::{Failure, Launched, launch_on};
-use crate::model::{ClientToken, Cluster, Task};
-use crate::{Ecs, error, reference};
+use crate::model::{ClientToken, Task};
+use crate::{Ecs, error};
 use neargate_api_ecs as api;
 use neargate_service::db::Tx;
-use neargate_service::{AwsError, Ctx, Stored};
+use neargate_service::{AwsError, Ctx};
 pub(super) use request::Request;
 use std::sync::Arc;
 use token::{Token, earlier};
@@ -20,7 +21,8 @@ pub async fn run_task(
     cx: Ctx,
     input: api::RunTaskInput,
 ) -> Result<api::RunTaskOutput, AwsError> {
-    let mut cluster = cluster(&cx, input.cluster.as_deref()).await?;
+    let named = input.cluster.as_deref();
+    let mut cluster = clusters::active_or_default(&cx.house, &cx.scope, named).await?;
     let token = Token::of(&input, &cluster.name)?;
     if let Some(again) = earlier(&cx, token.as_ref()).await? {
         return Ok(again);
@@ -51,7 +53,7 @@ pub async fn run_task(
         if let Some(again) = earlier(&cx, token.as_ref()).await? {
             return Ok(again);
         }
-        cluster = active_cluster(&cx, input.cluster.as_deref()).await?;
+        cluster = active_cluster(&cx, named).await?;
         request.launch.cluster = cluster.clone();
     }
 }
@@ -80,17 +82,4 @@ fn output(launched: &Launched) -> Result<api::RunTaskOutput, AwsError> {
         tasks: Some(tasks.collect()),
         failures: Some(failures.map(failure).collect()),
     })
-}
-
-/// The named cluster; `default` is made when it is first used.
-pub(super) async fn cluster(cx: &Ctx, named: Option<&str>) -> Result<Stored<Cluster>, AwsError> {
-    match active_cluster(cx, named).await {
-        Err(e)
-            if e.is("ClusterNotFoundException")
-                && reference::cluster(&cx.scope, named).is_ok_and(|n| n == "default") =>
-        {
-            clusters::create_default(&cx.house, &cx.scope).await
-        }
-        found => found,
-    }
 }

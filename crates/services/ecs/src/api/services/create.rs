@@ -5,7 +5,8 @@ use super::revision::{Configuration, active_definition, idempotency_token, lette
 use super::show::{self, WithTags};
 use super::{rebalancing, rules, unbuilt};
 use crate::api::capacity::Wanted;
-use crate::api::{active_cluster, clusters, parse_tags};
+use crate::api::parse_tags;
+use crate::clusters;
 use crate::fleet::ServiceId;
 use crate::model::{
     Arrivals, Cluster, DeploymentController, DeploymentStatus, PropagateTags, Scheduling, Service,
@@ -31,7 +32,8 @@ pub async fn create_service(
     let token = idempotency_token(input.client_token.as_deref())?;
     let request = digest(&input);
     loop {
-        let cluster = cluster(&cx, input.cluster.as_deref()).await?;
+        let named = input.cluster.as_deref();
+        let cluster = clusters::active_or_default(&cx.house, &cx.scope, named).await?;
         let id = ServiceId::new(&cx.scope, &cluster.name, &input.service_name);
         let found = cx.db().get_key::<Service>(&id.store_key()).await?;
         match found.as_ref().map(|s| s.state()) {
@@ -93,18 +95,6 @@ fn digest(input: &api::CreateServiceInput) -> String {
         ..input.clone()
     };
     hex::encode(Sha256::digest(to_json(&asked).to_string()))
-}
-
-async fn cluster(cx: &Ctx, named: Option<&str>) -> Result<Stored<Cluster>, AwsError> {
-    match active_cluster(cx, named).await {
-        Err(e)
-            if e.is("ClusterNotFoundException")
-                && reference::cluster(&cx.scope, named).is_ok_and(|n| n == "default") =>
-        {
-            clusters::create_default(&cx.house, &cx.scope).await
-        }
-        found => found,
-    }
 }
 
 fn spec(

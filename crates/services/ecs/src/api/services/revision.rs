@@ -4,12 +4,14 @@ use crate::api::capacity::Wanted;
 use crate::api::{requirements, task_definitions};
 use crate::error;
 use crate::fleet::ServiceId;
+use crate::launch::as_ecs_says;
 use crate::model::{Cluster, ServiceRevision, ServiceSpec, TaskDefinition};
 use crate::plan::task_definition;
 use crate::service::Template;
 use neargate_api_ecs as api;
 use neargate_base::Rng;
-use neargate_service::{AwsError, Ctx, Fault, Stored, eni};
+use neargate_service::eni::{self, Unreserved};
+use neargate_service::{AwsError, Ctx, Stored};
 use neargate_wire::json::Json;
 
 /// What a revision consists of, as asked for.
@@ -107,12 +109,8 @@ impl Configuration {
                 let groups = &vpc.security_groups;
                 let tried = eni::reserve(&cx.house, &cx.scope, subnet, groups, task, &[]).await;
                 match tried {
-                    Err(e) if e.is("InsufficientFreeAddressesInSubnet") => {}
-                    Err(e) if e.fault == Fault::Client => {
-                        return Err(error::invalid_parameter(e.message));
-                    }
-                    Err(e) => return Err(e),
-                    Ok(_) => {}
+                    Ok(_) | Err(Unreserved::NoFreeAddress { .. }) => {}
+                    Err(Unreserved::Refused(e)) => return Err(as_ecs_says(e)),
                 }
             }
         }

@@ -73,6 +73,8 @@ pub struct Step {
     pub status: Option<ServiceStatus>,
     /// Whole messages, oldest first.
     pub events: Vec<String>,
+    /// They announce a steady state.
+    pub steady: bool,
     /// The service deployments that change.
     pub records: Vec<ServiceDeployment>,
     pub stop: Vec<Stopping>,

@@ -24,6 +24,8 @@ pub(super) struct Draft<'a> {
     pub(super) status: ServiceStatus,
     records: Vec<ServiceDeployment>,
     pub(super) events: Vec<String>,
+    /// The events announce a steady state.
+    steady: bool,
     pub(super) wake_at: Option<Timestamp>,
 }
 
@@ -35,6 +37,7 @@ impl<'a> Draft<'a> {
             status: view.service.status.clone(),
             records: view.records.clone(),
             events: Vec::new(),
+            steady: false,
             wake_at: None,
         }
     }
@@ -189,6 +192,7 @@ impl<'a> Draft<'a> {
         } else if self.due(self.status.steady_at) {
             self.status.steady_at = Some(now);
             self.events.push(sentence::steady(name));
+            self.steady = true;
         }
         if let Some(at) = self.status.steady_at {
             self.wake(at + SAID_AGAIN);
@@ -302,6 +306,7 @@ impl<'a> Draft<'a> {
         Step {
             status: (self.status != self.view.service.status).then_some(self.status),
             events: self.events,
+            steady: self.steady,
             records: self
                 .records
                 .iter()

@@ -28,10 +28,6 @@ pub fn steady(service: &str) -> String {
     format!("(service {service}) has reached a steady state.")
 }
 
-pub fn is_steady(event: &str) -> bool {
-    event.ends_with(" has reached a steady state.")
-}
-
 pub fn completed(service: &str, deployment: &str) -> String {
     format!("(service {service}) (deployment {deployment}) deployment completed.")
 }
