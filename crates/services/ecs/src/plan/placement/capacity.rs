@@ -163,12 +163,7 @@ impl Capacity {
         let Some(slot) = self.slots.find(instance) else {
             return vec![Lack::Inactive];
         };
-        let mut all = Vec::new();
-        filter::lacks(request, self.slots.get(slot), &mut |lack| {
-            all.push(lack);
-            true
-        });
-        all
+        filter::lacks(request, self.slots.get(slot)).collect()
     }
 
     /// The instances on which one more such task would fit and is allowed, by id.

@@ -45,14 +45,10 @@ impl Refusal {
         };
         let mut closest: Option<(usize, &Held)> = None;
         for held in by_id.filter(|held| concerns(request, held)) {
-            let (mut first, mut count) = (None, 0);
-            lacks(request, held, &mut |lack| {
-                first.get_or_insert(lack);
-                count += 1;
-                true
-            });
             refusal.considered += 1;
-            let Some(first) = first else { continue };
+            let mut all = lacks(request, held);
+            let Some(first) = all.next() else { continue };
+            let count = 1 + all.count();
             *refusal.failed.entry(first.reason()).or_default() += 1;
             if refusal.failures.len() < MAX_NAMED {
                 refusal.failures.push((held.id.clone(), first));
@@ -61,16 +57,9 @@ impl Refusal {
                 closest = Some((count, held));
             }
         }
-        refusal.closest = closest.map(|(_, held)| {
-            let mut all = Vec::new();
-            lacks(request, held, &mut |lack| {
-                all.push(lack);
-                true
-            });
-            Closest {
-                instance: held.id.clone(),
-                lacks: all,
-            }
+        refusal.closest = closest.map(|(_, held)| Closest {
+            instance: held.id.clone(),
+            lacks: lacks(request, held).collect(),
         });
         refusal
     }

@@ -40,18 +40,13 @@ pub struct Request {
 impl Request {
     /// Only what is asked of an instance's registration, the same for many requests.
     pub(super) fn fixed(&self) -> Request {
-        let of_registration = |c: &&Constraint| match c {
-            Constraint::MemberOf(e) => !e.of_tasks(),
-            Constraint::Zones(_) => true,
-            Constraint::DistinctInstance => false,
-        };
         Request {
             claim: Arc::default(),
             required_attributes: self.required_attributes.clone(),
             constraints: self
                 .constraints
                 .iter()
-                .filter(of_registration)
+                .filter(|c| c.is_of_registration())
                 .cloned()
                 .collect(),
             strategies: Vec::new(),
@@ -103,6 +98,15 @@ pub enum Resource {
 }
 
 impl Constraint {
+    /// Whether it asks only for what an instance registered.
+    pub(super) fn is_of_registration(&self) -> bool {
+        match self {
+            Constraint::MemberOf(e) => !e.of_tasks(),
+            Constraint::Zones(_) => true,
+            Constraint::DistinctInstance => false,
+        }
+    }
+
     /// Reads the API's `type` and `expression`; the error is the sentence for the caller.
     pub fn from_api(kind: &str, expression: Option<&str>) -> Result<Constraint, String> {
         match (kind, expression) {
