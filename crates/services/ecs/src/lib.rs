@@ -2,6 +2,11 @@
 //!
 //! `RunTask` writes a task's whole spec, its network interface and its node in one
 //! transaction; the node reports what it observes, and [`observe`] turns reports into status.
+//!
+//! Modules use those before them only: `model`, `plan` (which knows no store and no clock);
+//! `nodes` and [`fleet`], what is known in memory; `clusters`, `settings` and `describe`, which
+//! all above share; [`launch`]; [`alarms`], [`service`], [`task_sets`], [`instances`], [`slices`]
+//! and [`events`]; and the handlers of `api`. [`Ecs`] holds what they share.
 
 mod admit;
 pub mod alarms;
@@ -10,6 +15,7 @@ mod clusters;
 mod component;
 mod controller;
 mod deletion;
+mod describe;
 mod error;
 pub mod events;
 pub mod fleet;
@@ -23,6 +29,7 @@ pub mod observe;
 mod operations;
 pub mod plan;
 mod reference;
+mod role;
 pub mod service;
 mod settings;
 pub mod slices;

@@ -2,7 +2,7 @@
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html>):
 //! SIGTERM, the container's `stopTimeout`, then SIGKILL.
 
-use crate::api::describe;
+use crate::describe;
 use crate::model::Task;
 use crate::plan::stop::{self, Cause};
 use crate::{clusters, error, reference};

@@ -1,7 +1,7 @@
 //! One question to CloudWatch.
 
 use super::{Heard, PACE, Watched};
-use crate::service::role;
+use crate::role;
 use neargate_api_cloudwatch as api;
 use neargate_service::{AwsError, Caller, House, Scope};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(super) async fn ask(
         };
         // An answer has at least one alarm on a page.
         for _ in 0..names.len() {
-            let role = role(scope);
+            let role = role::service_linked(scope);
             let call = Caller::call::<api::ops::DescribeAlarms>(house, scope, &role, &input);
             let output = timeout(PACE, call).await.map_err(AwsError::internal)??;
             read(&output, &mut heard);

@@ -3,13 +3,10 @@
 pub mod account_settings;
 pub mod agents;
 pub mod attributes;
-pub mod capacity;
 pub mod capacity_providers;
 pub mod clusters;
-pub mod describe;
 pub mod instances;
 pub mod protection;
-pub mod requirements;
 pub mod run_task;
 pub mod services;
 pub mod start_task;
@@ -18,6 +15,7 @@ pub mod task_definitions;
 pub mod task_sets;
 pub mod tasks;
 
+use crate::describe::api_tags;
 use crate::error;
 use neargate_api_ecs as api;
 use neargate_service::tags::Tags;
@@ -28,14 +26,6 @@ fn parse_tags(given: Option<Vec<api::Tag>>) -> Result<Tags, AwsError> {
     let pairs = given.into_iter().flatten();
     let pairs = pairs.map(|t| (t.key.unwrap_or_default(), t.value.unwrap_or_default()));
     neargate_service::tags::parse(pairs).map_err(error::invalid_tags)
-}
-
-fn api_tags(tags: &Tags) -> Vec<api::Tag> {
-    let tag = |(k, v): (&String, &String)| api::Tag {
-        key: Some(k.clone()),
-        value: Some(v.clone()),
-    };
-    tags.iter().map(tag).collect()
 }
 
 /// The active cluster a call names.

@@ -2,11 +2,11 @@
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StartTask.html>).
 
 use super::run_task::Request;
-use super::{active_cluster, describe, instances};
-use crate::clusters;
+use super::{active_cluster, instances};
 use crate::launch::{Capacity, Failure, Instances, launch};
 use crate::model::{ContainerInstance, InstanceStatus};
 use crate::{Ecs, error, reference};
+use crate::{clusters, describe};
 use neargate_api_ecs as api;
 use neargate_domain::LaunchType;
 use neargate_service::{AwsError, Ctx};

@@ -1,7 +1,8 @@
 //! Tasks after their start: stop, describe, list
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html>).
 
-use super::{active_cluster, describe, instances, page_size};
+use super::{active_cluster, instances, page_size};
+use crate::describe;
 use crate::fleet::{ClusterId, ServiceId};
 use crate::model::{Service, State, Task};
 use crate::plan::stop::{self, Cause};

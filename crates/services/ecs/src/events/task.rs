@@ -5,7 +5,7 @@
 //! or health makes an event; a report that says anything else does not.
 
 use super::event::{detail_of, iso};
-use crate::api::describe;
+use crate::describe;
 use crate::model::Task;
 use neargate_api_ecs as api;
 use neargate_base::Timestamp;

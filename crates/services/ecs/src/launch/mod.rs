@@ -4,9 +4,11 @@
 //! Invariants: a task is written with its node, its network interface and what it takes of its
 //! container instance, or not at all; nothing is placed twice.
 
+pub(crate) mod capacity;
 mod failure;
 mod network;
 mod place;
+pub(crate) mod requirements;
 mod spec;
 
 pub use network::Awsvpc;

@@ -21,15 +21,6 @@ pub use stop::stop_tasks;
 pub use template::Template;
 pub(crate) use view::{draining, seats_of, settling};
 
-/// The role under which a service asks others
-/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html>).
-pub(crate) fn role(scope: &neargate_service::Scope) -> String {
-    format!(
-        "arn:aws:iam::{}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS",
-        scope.account
-    )
-}
-
 /// What a controller that looks after records of these kinds watches.
 pub(crate) fn prefixes_of(kinds: &[&str]) -> Vec<String> {
     kinds.iter().map(|kind| format!("{kind}/")).collect()

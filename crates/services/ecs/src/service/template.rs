@@ -1,8 +1,8 @@
 //! What the tasks of one service revision look like: a launch without a place. The API checks
 //! with it what the controller will start with it.
 
-use crate::api::capacity::{Wanted, compatible, rules};
-use crate::api::requirements;
+use crate::launch::capacity::{Wanted, compatible, rules};
+use crate::launch::requirements;
 use crate::launch::{Capacity, Instances, Launch};
 use crate::model::{
     Cluster, PropagateTags, Scheduling, ServiceLink, ServiceRevision, ServiceSpec, TaskDefinition,

@@ -2,7 +2,7 @@
 
 use super::services_of;
 use crate::Ecs;
-use crate::api::api_tags;
+use crate::describe::api_tags;
 use crate::fleet::ClusterId;
 use crate::model::{Cluster, InstanceStatus, Service, ServiceRevision, State};
 use crate::plan::capacity::FARGATE;

@@ -1,7 +1,7 @@
 //! A container instance as ECS shows it, and as the cluster query language asks it.
 
 use crate::Ecs;
-use crate::api::api_tags;
+use crate::describe::api_tags;
 use crate::fleet::{ClusterId, Row};
 use crate::model::ContainerInstance;
 use crate::plan::query::Queried;

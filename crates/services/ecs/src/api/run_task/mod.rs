@@ -4,11 +4,11 @@
 mod request;
 mod token;
 
-use super::{active_cluster, describe};
-use crate::clusters;
+use super::active_cluster;
 use crate::launch::{Failure, Launched, launch_on};
 use crate::model::{ClientToken, Task};
 use crate::{Ecs, error};
+use crate::{clusters, describe};
 use neargate_api_ecs as api;
 use neargate_service::db::Tx;
 use neargate_service::{AwsError, Ctx};

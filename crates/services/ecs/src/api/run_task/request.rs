@@ -1,8 +1,9 @@
 //! What a `RunTask` call must satisfy.
 
-use crate::api::capacity::{Wanted, compatible, rules};
-use crate::api::{parse_tags, requirements, task_definitions};
+use crate::api::{parse_tags, task_definitions};
 use crate::error;
+use crate::launch::capacity::{Wanted, compatible, rules};
+use crate::launch::requirements;
 use crate::launch::{Capacity, Launch};
 use crate::model::Cluster;
 use crate::plan::{assignment, task_definition};

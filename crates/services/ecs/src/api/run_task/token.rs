@@ -1,6 +1,6 @@
 //! Client tokens: the same call made twice runs its tasks once.
 
-use crate::api::describe;
+use crate::describe;
 use crate::error;
 use crate::model::{ClientToken, Task};
 use neargate_api_ecs as api;

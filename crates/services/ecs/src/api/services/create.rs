@@ -4,10 +4,10 @@
 use super::revision::{Configuration, active_definition, idempotency_token, letters};
 use super::show::{self, WithTags};
 use super::{rebalancing, rules, unbuilt};
-use crate::api::capacity::Wanted;
 use crate::api::parse_tags;
 use crate::clusters;
 use crate::fleet::ServiceId;
+use crate::launch::capacity::Wanted;
 use crate::model::{
     Arrivals, Cluster, DeploymentController, DeploymentStatus, PropagateTags, Scheduling, Service,
     ServiceDeployment, ServiceRevision, ServiceSpec, ServiceStatus, State, Target,

@@ -1,10 +1,11 @@
 //! From a call's parameters to a service revision that has been checked.
 
-use crate::api::capacity::Wanted;
-use crate::api::{requirements, task_definitions};
+use crate::api::task_definitions;
 use crate::error;
 use crate::fleet::ServiceId;
 use crate::launch::as_ecs_says;
+use crate::launch::capacity::Wanted;
+use crate::launch::requirements;
 use crate::model::{Cluster, ServiceRevision, ServiceSpec, TaskDefinition};
 use crate::plan::task_definition;
 use crate::service::Template;

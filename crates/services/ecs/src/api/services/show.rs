@@ -2,8 +2,10 @@
 
 use super::rules;
 use crate::Ecs;
-use crate::api::{api_tags, requirements, task_sets};
+use crate::api::task_sets;
+use crate::describe::api_tags;
 use crate::fleet::{Counts, Row, ServiceId};
+use crate::launch::requirements;
 use crate::model::{
     Deployment, DeploymentController, Scheduling, Service, ServiceEvent, ServiceRevision, State,
 };
@@ -174,7 +176,7 @@ fn described(
     let grace = grace.or(network.as_ref().map(|_| 0));
     let inactive = service.state() == State::Inactive;
     let deployments = shown.iter().map(|s| deployment(s, whole.desired));
-    let role = crate::service::role(&cx.scope);
+    let role = crate::role::service_linked(&cx.scope);
     api::Service {
         service_arn: Some(spec.arn.clone()),
         service_name: Some(spec.name.clone()),

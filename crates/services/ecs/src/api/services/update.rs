@@ -8,8 +8,8 @@ use super::revision::{Configuration, active_definition};
 use super::show::{self, WithTags};
 use super::{active, rebalancing, rules, unbuilt};
 use crate::api::active_cluster;
-use crate::api::capacity::Wanted;
 use crate::fleet::ServiceId;
+use crate::launch::capacity::Wanted;
 use crate::model::{
     Cluster, DeploymentController, Scheduling, Service, ServiceDeployment, ServiceRevision,
     ServiceSpec, TaskDefinition,

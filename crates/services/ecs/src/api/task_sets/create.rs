@@ -3,9 +3,9 @@
 
 use super::show::describe;
 use super::{all, external};
-use crate::api::capacity::Wanted;
 use crate::api::services::{Configuration, active_definition, digits, idempotency_token};
 use crate::api::{active_cluster, parse_tags};
+use crate::launch::capacity::Wanted;
 use crate::model::{Deployment, ServiceRevision, Stability, TaskSet, TaskSetStatus, TaskSetToken};
 use crate::{Ecs, error};
 use neargate_api_ecs as api;

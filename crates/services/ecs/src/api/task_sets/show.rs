@@ -2,8 +2,8 @@
 
 use super::all;
 use crate::Ecs;
-use crate::api::api_tags;
 use crate::api::services::show_deployment as shown;
+use crate::describe::api_tags;
 use crate::fleet::{Counts, ServiceId};
 use crate::model::{Service, ServiceRevision, TaskSet};
 use crate::plan::service::tally;

@@ -1,10 +1,10 @@
-//! A stored task as ECS shows it.
+//! Tasks and tags as ECS shows them.
 
-use super::api_tags;
 use crate::model::{ContainerSpec, Task};
 use crate::plan::observe::desired_status;
 use neargate_api_ecs as api;
 use neargate_domain::{ContainerReport, ContainerStatus, LaunchType, TaskStatus};
+use neargate_service::tags::Tags;
 
 pub(crate) fn task(task: &Task, with_tags: bool) -> api::Task {
     let Task { spec, status } = task;
@@ -178,4 +178,13 @@ fn container(task: &Task, spec: &ContainerSpec) -> api::Container {
         memory_reservation: spec.memory_reservation.map(|m| m.to_string()),
         ..Default::default()
     }
+}
+
+/// The tags of a resource.
+pub(crate) fn api_tags(tags: &Tags) -> Vec<api::Tag> {
+    let tag = |(k, v): (&String, &String)| api::Tag {
+        key: Some(k.clone()),
+        value: Some(v.clone()),
+    };
+    tags.iter().map(tag).collect()
 }
