@@ -63,6 +63,13 @@ impl Floor {
         self.name == "api" || self.name.starts_with("api-")
     }
 
+    /// A service's crate stands on the crates of its parts, `services/ecs` on `services/ecs-…`.
+    fn has_part(&self, other: &Floor) -> bool {
+        let rest = other.name.strip_prefix(&self.name);
+        let part = rest.is_some_and(|rest| rest.starts_with('-'));
+        part && self.floor == SERVICES && other.floor == SERVICES
+    }
+
     fn may_see(&self, other: &Floor, in_tests: bool) -> bool {
         match self.name.as_str() {
             _ if other.name == TESTKIT => in_tests && self.floor >= other.floor,
@@ -72,6 +79,7 @@ impl Floor {
             // The list of all services names the crate of each.
             "api" if other.is_api() => true,
             _ if self.is_api() && other.name == "wire" => true,
+            _ if self.has_part(other) => true,
             _ => self.floor > other.floor,
         }
     }
@@ -139,6 +147,8 @@ mod tests {
             ("services/ecs", "api/ecs"),
             ("services/ecs", "api/cloudwatch"),
             ("services/ecs", "store"),
+            ("services/ecs", "services/ecs-plan"),
+            ("services/ecs-plan", "api/ecs"),
             ("node", "blob"),
             ("neargate", "node"),
             ("domain", "base"),
@@ -148,6 +158,8 @@ mod tests {
             ("wire", "api/ecs"),
             ("api/ecs", "api/sts"),
             ("services/ecs", "services/ec2"),
+            ("services/ecs-plan", "services/ecs"),
+            ("services/ec2", "services/ecs-plan"),
             ("node", "store"),
             ("node", "api/ecs"),
             ("edge", "control"),

@@ -6,7 +6,7 @@ use neargate_base::{Rng, time::SystemClock};
 use neargate_ecs::{Nodes, fleet};
 use neargate_store::{Entry, memory::MemoryStore};
 
-const TASK: &str = include_str!("../../../services/ecs/tests/golden/ecs.task.v2.json");
+const TASK: &str = include_str!("../../../services/ecs-plan/tests/golden/ecs.task.v2.json");
 
 fn key(id: &str) -> String {
     format!("{}/000000000000/us-east-1/default/{id}", Task::KIND)

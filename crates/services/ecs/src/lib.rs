@@ -3,8 +3,8 @@
 //! `RunTask` writes a task's whole spec, its network interface and its node in one
 //! transaction; the node reports what it observes, and [`observe`] turns reports into status.
 //!
-//! Modules use those before them only: `model`, `plan` (which knows no store and no clock);
-//! `nodes` and [`fleet`], what is known in memory; `clusters`, `settings` and `describe`, which
+//! What is stored ([`model`]) and the pure planners ([`plan`]) are the crate below,
+//! `neargate-ecs-plan`. Modules use those before them only: `nodes` and [`fleet`], what is known in memory; `clusters`, `settings` and `describe`, which
 //! all above share; [`launch`]; [`alarms`], [`service`], [`task_sets`], [`instances`], [`slices`]
 //! and [`events`]; and the handlers of `api`. [`Ecs`] holds what they share.
 
@@ -16,26 +16,21 @@ mod component;
 mod controller;
 mod deletion;
 mod describe;
-mod error;
 pub mod events;
 pub mod fleet;
 mod halt;
 pub mod instances;
 pub mod launch;
 pub mod lost;
-pub mod model;
 mod nodes;
 pub mod observe;
 mod operations;
-pub mod plan;
-mod reference;
 mod role;
 pub mod service;
 mod settings;
 pub mod slices;
 pub mod spot;
 pub mod task_sets;
-mod wording;
 
 #[cfg(test)]
 mod tests;
@@ -47,12 +42,14 @@ pub use events::Events;
 pub use fleet::Fleet;
 pub use halt::{elsewhere, halt, have_joined, running};
 pub use instances::Deregistration;
+pub use neargate_ecs_plan::{model, plan};
 pub use nodes::Nodes;
 pub use plan::task_definition::definition as as_described;
 pub use service::Scheduler;
 pub use task_sets::TaskSets;
 
 use neargate_api_ecs::{SERVICE, ops};
+use neargate_ecs_plan::{error, reference, wording};
 use neargate_service::OperationTable;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! One question to CloudWatch.
 
-use super::{Heard, PACE, Watched};
+use super::{Heard, LONGEST_BAKE, PACE, Watched};
 use crate::role;
 use neargate_api_cloudwatch as api;
 use neargate_service::{AwsError, Caller, House, Scope};
@@ -13,8 +13,6 @@ const NAMES: usize = 100;
 const TYPES: [&str; 3] = ["MetricAlarm", "CompositeAlarm", "LogAlarm"];
 /// CloudWatch's shortest period of a standard alarm: what one counts for that names none.
 const MINUTE: Duration = Duration::from_secs(60);
-/// "The default bake time is less than 5 minutes."
-pub const LONGEST_BAKE: Duration = Duration::from_secs(5 * 60);
 
 /// How the alarms are now. A name that no alarm has is in no state.
 ///

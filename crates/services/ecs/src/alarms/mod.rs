@@ -11,7 +11,7 @@ mod ask;
 #[cfg(test)]
 mod tests;
 
-pub use ask::LONGEST_BAKE;
+pub use crate::plan::service::alarms::{Heard, LONGEST_BAKE};
 
 use super::fleet::ServiceId;
 use futures_util::stream::{self, StreamExt};
@@ -44,17 +44,6 @@ pub struct Watched {
     pub deployment: String,
     /// The alarms' names.
     pub names: Vec<String>,
-}
-
-/// What CloudWatch said last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heard {
-    /// The deployment it was asked for.
-    pub deployment: String,
-    /// The names of the alarms in the state `ALARM`.
-    pub ringing: Vec<String>,
-    /// How long the alarms take to notice a fault.
-    pub bake: Duration,
 }
 
 /// One watched service.

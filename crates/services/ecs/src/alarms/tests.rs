@@ -1,7 +1,7 @@
 //! What an answer says.
 
-use super::ask::{LONGEST_BAKE, read};
-use super::{Alarms, Heard, Watched};
+use super::ask::read;
+use super::{Alarms, Heard, LONGEST_BAKE, Watched};
 use crate::fleet::ServiceId;
 use neargate_api_cloudwatch as api;
 use neargate_base::{AccountId, Region};

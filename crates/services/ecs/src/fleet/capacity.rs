@@ -2,8 +2,8 @@
 //! the placements whose transaction is under way.
 
 use super::Fleet;
-use super::row::{ClusterId, Row};
 use super::state::State;
+use super::{ClusterId, Row};
 use crate::Nodes;
 use crate::model::{ContainerInstance, InstanceStatus};
 use crate::plan::placement::{self, Capacity, Claim, InstanceId, Refusal, Request};

@@ -1,8 +1,7 @@
 //! Feeds the index: a listing, then every change; after a gap, again.
 
-use super::row::ClusterId;
 use super::state::State;
-use super::{Began, Fleet};
+use super::{Began, ClusterId, Fleet};
 use crate::Nodes;
 use crate::model::{ContainerInstance, Service, Task};
 use neargate_base::backoff::Backoff;

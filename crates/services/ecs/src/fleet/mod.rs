@@ -7,14 +7,14 @@
 
 mod capacity;
 mod follow;
-mod row;
 mod state;
 #[cfg(test)]
 mod tests;
 
 pub use follow::follow;
 pub(crate) use follow::place;
-pub use row::{ClusterId, Row, ServiceId, Turns};
+pub use neargate_ecs_plan::id::{ClusterId, ServiceId};
+pub use neargate_ecs_plan::row::{Counts, Row, Turns};
 
 use crate::model::{ContainerInstance, Service};
 use neargate_service::{AwsError, Db, Scope, Stored};
@@ -55,29 +55,6 @@ impl Default for Fleet {
             state: Mutex::default(),
             seen: watch::Sender::new(0),
             began: OnceLock::new(),
-        }
-    }
-}
-
-/// How many tasks are in which state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// `RUNNING`, and not asked to stop.
-    pub running: usize,
-    /// On the way there: `PROVISIONING`, `PENDING` or `ACTIVATING`, and not asked to stop.
-    pub pending: usize,
-    /// Asked to stop or stopping, but not `STOPPED` yet.
-    pub stopping: usize,
-}
-
-impl Counts {
-    /// Count one more task.
-    pub fn add(&mut self, row: &Row) {
-        match (row.is_stopped(), row.is_stopping(), row.is_running()) {
-            (true, _, _) => {}
-            (_, true, _) => self.stopping += 1,
-            (_, _, true) => self.running += 1,
-            _ => self.pending += 1,
         }
     }
 }

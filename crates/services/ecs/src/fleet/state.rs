@@ -1,11 +1,12 @@
 //! The index itself: maps that every change keeps in step.
 
 use super::capacity::Capacities;
-use super::row::{ClusterId, Row, ServiceId};
+use super::{ClusterId, Row, ServiceId};
 use crate::model::{ContainerInstance, InstanceStatus, Service, Task};
 use neargate_service::{Scope, Stored};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -24,7 +25,7 @@ pub(super) struct State {
 impl State {
     pub(super) fn put_task(&mut self, task: &Stored<Task>) {
         let before = self.tasks.get(&task.key);
-        let row = Arc::new(Row::of(task).after(before.map(|row| &**row)));
+        let row = Arc::new(Row::of(task).after(before.map(|row| &**row), Instant::now()));
         self.capacities.put_task(&row);
         if let Some(service) = row.service_id() {
             let rows = self.of_service.entry(service).or_default();

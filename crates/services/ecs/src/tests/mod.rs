@@ -5,7 +5,6 @@ mod clusters;
 mod definitions;
 mod deletion;
 mod dither;
-mod golden;
 mod instances;
 mod lists;
 mod protection;

@@ -23,7 +23,7 @@ fn golden<T: Resource>() -> Entry {
 
 fn golden_of(kind: &str, version: u32) -> Entry {
     let path = format!(
-        "{}/tests/golden/{}.v{version}.json",
+        "{}/../ecs-plan/tests/golden/{}.v{version}.json",
         env!("CARGO_MANIFEST_DIR"),
         kind.replace('/', ".")
     );
