@@ -300,7 +300,7 @@ pub fn still_draining() -> AwsError {
     invalid_parameter("Unable to Start a service that is still Draining.")
 }
 
-/// Of `UpdateService`
+/// `UpdateService` refuses to change the capacity without a new deployment
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-ecs-service.html>
 /// quotes it).
 pub fn capacity_without_force() -> AwsError {
@@ -322,7 +322,7 @@ pub fn grace_without_load_balancer() -> AwsError {
     )
 }
 
-/// Of `ListTasks`
+/// `ListTasks` takes one filter at a time
 /// (<https://github.com/aws/aws-sdk-go-v2/issues/1893>,
 /// <https://github.com/boto/boto3/issues/874> show it).
 pub fn only_filter(name: &str) -> AwsError {

@@ -18,7 +18,7 @@ pub struct Row {
     pub cluster: ClusterId,
     pub task_id: String,
     pub family: String,
-    /// Of its task definition.
+    /// The revision of its task definition.
     pub revision_number: u32,
     pub group: String,
     pub started_by: Option<String>,
@@ -31,7 +31,7 @@ pub struct Row {
     pub demand: Demand,
     pub last_status: TaskStatus,
     pub desired: DesiredState,
-    /// Of the task: unhealthy when any essential container is.
+    /// The task's: unhealthy when any essential container is.
     pub health: Health,
     pub protection: Option<Protection>,
     pub created_at: Timestamp,

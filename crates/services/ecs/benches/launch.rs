@@ -162,7 +162,7 @@ async fn definition(house: &Arc<House>, ecs: &Arc<Ecs>, scope: &Scope) -> api::T
     output.task_definition.expect("described")
 }
 
-/// Of this process.
+/// The memory that this process holds.
 fn resident_mib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));

@@ -1,6 +1,7 @@
 //! The clusters that callers name, and the cluster `default`, which is made when it is first used.
 //!
-//! What a lookup found is a value ([`Named`]); which error it is, the caller says.
+//! Why a lookup found no active cluster is a value ([`NotActive`]); which error it is, the caller
+//! says.
 
 use crate::model::{CapacityProvider, Cluster};
 use crate::{error, reference, settings};
@@ -12,35 +13,37 @@ use neargate_wire::json::Json;
 /// The cluster that exists as soon as something runs in it.
 const DEFAULT: &str = "default";
 
-/// What there is of a name.
-pub(crate) enum Named {
-    Active(Stored<Cluster>),
+/// Why a name is no active cluster's.
+enum NotActive {
     /// It was deleted, but can still be described.
-    Inactive,
+    Deleted,
     Missing,
 }
 
-impl Named {
-    /// # Errors
-    /// The store's.
-    pub(crate) async fn of(db: &Db, scope: &Scope, name: &str) -> Result<Named, AwsError> {
-        let found = db.get::<Cluster>(scope, name).await?;
-        Ok(match found {
-            Some(cluster) if cluster.active => Named::Active(cluster),
-            Some(_) => Named::Inactive,
-            None => Named::Missing,
-        })
-    }
-
-    /// # Errors
-    /// `ClusterNotFoundException`.
-    fn active(self) -> Result<Stored<Cluster>, AwsError> {
-        match self {
-            Named::Active(cluster) => Ok(cluster),
-            Named::Inactive => Err(error::cluster_inactive()),
-            Named::Missing => Err(error::cluster_not_found()),
+impl From<NotActive> for AwsError {
+    fn from(why: NotActive) -> Self {
+        match why {
+            NotActive::Deleted => error::cluster_inactive(),
+            NotActive::Missing => error::cluster_not_found(),
         }
     }
+}
+
+/// The active cluster of that name.
+async fn find(
+    db: &Db,
+    scope: &Scope,
+    name: &str,
+) -> Result<Result<Stored<Cluster>, NotActive>, AwsError> {
+    let found = db.get::<Cluster>(scope, name).await?;
+    let cluster = found.ok_or(NotActive::Missing);
+    Ok(cluster.and_then(|c| {
+        if c.active {
+            Ok(c)
+        } else {
+            Err(NotActive::Deleted)
+        }
+    }))
 }
 
 /// The active cluster that a call names, by name or ARN.
@@ -53,7 +56,7 @@ pub(crate) async fn active(
     named: Option<&str>,
 ) -> Result<Stored<Cluster>, AwsError> {
     let name = reference::cluster(scope, named)?;
-    Named::of(db, scope, &name).await?.active()
+    Ok(find(db, scope, &name).await??)
 }
 
 /// As [`active`], for what may be the first to use the cluster `default`.
@@ -66,10 +69,10 @@ pub(crate) async fn active_or_default(
     named: Option<&str>,
 ) -> Result<Stored<Cluster>, AwsError> {
     let name = reference::cluster(scope, named)?;
-    match Named::of(&house.db, scope, &name).await? {
-        Named::Active(cluster) => Ok(cluster),
-        _ if name == DEFAULT => create_default(house, scope).await,
-        other => other.active(),
+    match find(&house.db, scope, &name).await? {
+        Ok(cluster) => Ok(cluster),
+        Err(_) if name == DEFAULT => create_default(house, scope).await,
+        Err(why) => Err(why.into()),
     }
 }
 
@@ -83,10 +86,10 @@ pub(crate) async fn to_register_in(
     scope: &Scope,
     name: &str,
 ) -> Result<Stored<Cluster>, AwsError> {
-    match Named::of(&house.db, scope, name).await? {
-        Named::Active(cluster) => Ok(cluster),
-        _ if name == DEFAULT => create_default(house, scope).await,
-        _ => Err(error::cluster_not_found()),
+    match find(&house.db, scope, name).await? {
+        Ok(cluster) => Ok(cluster),
+        Err(_) if name == DEFAULT => create_default(house, scope).await,
+        Err(_) => Err(error::cluster_not_found()),
     }
 }
 

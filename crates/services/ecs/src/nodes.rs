@@ -10,17 +10,17 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub struct Nodes {
     connected: Mutex<BTreeMap<String, Connected>>,
-    /// Of the nodes that tell, connected or not.
-    rooms: Mutex<BTreeMap<String, Room>>,
+    /// For each node that tells, connected or not, what it has free.
+    free_memory: Mutex<BTreeMap<String, FreeMemory>>,
     changes: watch::Sender<u64>,
 }
 
 /// Tells how many MiB of memory a further task can have on a node now.
-struct Room(Box<dyn Fn() -> u64 + Send + Sync>);
+struct FreeMemory(Box<dyn Fn() -> u64 + Send + Sync>);
 
-impl std::fmt::Debug for Room {
+impl std::fmt::Debug for FreeMemory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Room")
+        f.write_str("FreeMemory")
     }
 }
 
@@ -35,7 +35,7 @@ impl Default for Nodes {
     fn default() -> Self {
         Nodes {
             connected: Mutex::default(),
-            rooms: Mutex::default(),
+            free_memory: Mutex::default(),
             changes: watch::Sender::new(0),
         }
     }
@@ -86,14 +86,14 @@ impl Nodes {
     /// From now on no Fargate task is placed on the node that asks for more memory than `free`
     /// answers, in MiB. It is asked at each placement.
     pub fn offer(&self, id: &str, free: impl Fn() -> u64 + Send + Sync + 'static) {
-        self.rooms
+        self.free_memory
             .lock()
-            .insert(id.to_owned(), Room(Box::new(free)));
+            .insert(id.to_owned(), FreeMemory(Box::new(free)));
     }
 
     /// What a further task can have on the node; `None`: it does not tell.
     pub fn free_mib(&self, id: &str) -> Option<u64> {
-        self.rooms.lock().get(id).map(|room| room.0())
+        self.free_memory.lock().get(id).map(|free| free.0())
     }
 
     /// Changes whenever a node comes or goes.

@@ -14,7 +14,7 @@ pub struct KnownNode {
     /// `i-…`, `mi-…` or `node-…`.
     pub id: String,
     pub kind: NodeKind,
-    /// Of its cluster.
+    /// The account and the region of its cluster.
     pub account: AccountId,
     pub region: Region,
     /// The cluster it is a container instance of; `None`: it runs Fargate's tasks.

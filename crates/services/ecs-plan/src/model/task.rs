@@ -54,7 +54,7 @@ pub struct TaskSpec {
     pub enable_execute_command: bool,
     pub overrides: Json<api::TaskOverride>,
     pub containers: Vec<ContainerSpec>,
-    /// Of the network interface (awsvpc).
+    /// The id of the network interface's attachment (awsvpc).
     pub attachment_id: Option<String>,
     pub tags: Tags,
     pub created_at: Timestamp,

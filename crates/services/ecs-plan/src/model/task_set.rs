@@ -23,9 +23,9 @@ pub struct TaskSet {
     pub revision: String,
     /// The call that made it, if it had a token.
     pub token: Option<Token>,
-    /// Of the service's desired count, within 0 and 100. Written by `UpdateTaskSet`.
+    /// The set's share of the service's desired count, from 0 to 100. Written by `UpdateTaskSet`.
     pub scale_percent: f64,
-    /// Written by `UpdateServicePrimaryTaskSet`; of one of the service's task sets at most.
+    /// At most one of the service's task sets is it. Written by `UpdateServicePrimaryTaskSet`.
     pub primary: bool,
     /// Asked to go: `DRAINING` from then on; forgotten with its last task. Written by
     /// `DeleteTaskSet`.
@@ -100,7 +100,7 @@ impl TaskSet {
     }
 }
 
-/// Of a task set's id.
+/// The last part of a task set's id, which its store key ends in.
 pub fn key_id(id: &str) -> &str {
     id.rsplit('/').next().unwrap_or(id)
 }

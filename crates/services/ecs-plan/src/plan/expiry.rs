@@ -1,6 +1,6 @@
 //! How long a stopped task can still be described: at least an hour
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html>).
-//! Of a service that has very many, some go earlier: `plan::service::history`.
+//! A service that has very many loses some earlier: `plan::service::history`.
 //! And how long a client token is remembered: a day, or until its tasks are forgotten
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>).
 

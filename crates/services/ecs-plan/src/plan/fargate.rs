@@ -23,7 +23,7 @@ pub fn offers(cpu_units: u32, memory_mib: u32) -> bool {
     })
 }
 
-/// Of Windows' sizes there are one, two and four vCPUs
+/// Whether Fargate offers the size for Windows, which has one, two or four vCPUs
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/windows-considerations.html>).
 pub fn offers_windows(cpu_units: u32, memory_mib: u32) -> bool {
     (1_024..=4_096).contains(&cpu_units) && offers(cpu_units, memory_mib)

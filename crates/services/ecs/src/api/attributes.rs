@@ -12,7 +12,7 @@ use neargate_service::{AwsError, Ctx, Stored, page};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Of one call, and custom ones of one instance.
+/// The most attributes of one call, and the most custom ones of one instance.
 const MAX_ATTRIBUTES: usize = 10;
 
 /// Creates or replaces attributes: all of the call, or none.

@@ -21,7 +21,7 @@ use neargate_service::{AwsError, Ctx, Stored, page};
 use neargate_wire::json::Json;
 use std::sync::Arc;
 
-/// Of an account in a region
+/// The most that an account may have in a region
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>).
 const MAX_PROVIDERS: usize = 500;
 /// A page of `DescribeCapacityProviders`.

@@ -11,7 +11,7 @@ use neargate_base::Timestamp;
 use neargate_service::{AwsError, Ctx};
 use std::sync::Arc;
 
-/// Of one call.
+/// The most tasks that one call updates, and reads.
 const MAX_UPDATED: usize = 10;
 const MAX_READ: usize = 100;
 

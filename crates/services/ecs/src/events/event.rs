@@ -81,7 +81,7 @@ impl FromStr for DetailType {
 #[derive(Debug)]
 pub struct Event {
     pub detail_type: DetailType,
-    /// Of the stored change it tells of.
+    /// The revision of the stored change that it tells of.
     pub revision: Revision,
     /// The key of what changed.
     pub key: String,

@@ -39,13 +39,13 @@ pub(super) enum Due {
         /// The task's.
         group: String,
     },
-    /// Of the instance at `key`, because of `cause`.
+    /// An event of the instance at `key` is due, because of `cause`.
     Instance {
         cluster: ClusterId,
         key: String,
         cause: Revision,
     },
-    /// Of the service at `key`, or of its event there.
+    /// An event of the service at `key`, or of its stored event there, is due.
     Service {
         cluster: ClusterId,
         key: String,

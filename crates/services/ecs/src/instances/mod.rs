@@ -49,7 +49,7 @@ pub struct Versions {
     pub agent: String,
     /// The commit that the agent was built from.
     pub agent_hash: String,
-    /// Of the container runtime, as the ECS agent says it: `DockerVersion: 25.0.13`.
+    /// The container runtime's, as the ECS agent says it: `DockerVersion: 25.0.13`.
     pub docker: String,
 }
 

@@ -27,7 +27,7 @@ use std::sync::Arc;
 /// The most tasks of one transaction, by what the store takes: 128 changes and 128 conditions. A
 /// task with an interface of its own makes three changes under three conditions.
 pub const BATCH: usize = 36;
-/// Of tasks without one: a change under two conditions each.
+/// The most tasks without an interface, each of which makes one change under two conditions.
 pub const BATCH_WITHOUT_INTERFACE: usize = 56;
 
 /// What to start. All of it has been checked against the definition.
@@ -138,10 +138,10 @@ pub async fn launch_on(
     let mut tx = house.db.tx().unchanged(&launch.cluster);
     let (mut tasks, mut held, mut unplaced) = (Vec::new(), Vec::new(), None);
     // Given back when this call ends, unless the tasks are written.
-    let mut taken = place::Taken::new(ecs, &cluster, launch);
+    let mut reservations = place::Reservations::new(ecs, &cluster, launch);
     for capacity in capacities.iter().take(launch.batch()) {
         let task_id = house.rng.hex(32);
-        let mut placed = match taken.place(house, capacity, &task_id) {
+        let mut placed = match reservations.place(house, capacity, &task_id) {
             Ok(placed) => placed,
             Err(why) => {
                 unplaced = Some(why);
@@ -153,12 +153,12 @@ pub async fn launch_on(
         let reserved = match reserved {
             Ok(reserved) => reserved,
             Err(why) => {
-                taken.give_back(&task_id);
+                reservations.give_back(&task_id);
                 unplaced = Some(why);
                 break;
             }
         };
-        taken.moved(&zone, &placed.availability_zone);
+        reservations.moved(&zone, &placed.availability_zone);
         let (network, compares, ops) = match reserved {
             network::Reserved::Interface(r) => {
                 held.push(r.interface.private_ipv4);
@@ -192,7 +192,7 @@ pub async fn launch_on(
     let Committed::At(revision) = tx.commit().await? else {
         return Ok(None);
     };
-    taken.keep();
+    reservations.keep();
     let stored = |value: Task| Stored {
         key: cluster.key::<Task>(&value.spec.assignment.task_id),
         revision,

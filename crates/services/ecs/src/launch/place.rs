@@ -64,7 +64,7 @@ pub(super) struct Placed {
 }
 
 /// What one launch has placed so far; given back when dropped, unless it was written.
-pub(super) struct Taken<'a> {
+pub(super) struct Reservations<'a> {
     ecs: &'a Ecs,
     cluster: &'a ClusterId,
     launch: &'a Launch,
@@ -80,7 +80,7 @@ pub(super) struct Taken<'a> {
     written: bool,
 }
 
-impl Drop for Taken<'_> {
+impl Drop for Reservations<'_> {
     fn drop(&mut self) {
         if !self.task_ids.is_empty() {
             self.ecs.fleet.settle(&self.task_ids, self.written);
@@ -88,9 +88,9 @@ impl Drop for Taken<'_> {
     }
 }
 
-impl<'a> Taken<'a> {
+impl<'a> Reservations<'a> {
     pub(super) fn new(ecs: &'a Ecs, cluster: &'a ClusterId, launch: &'a Launch) -> Self {
-        Taken {
+        Reservations {
             ecs,
             cluster,
             launch,

@@ -8,7 +8,7 @@ use neargate_api_ecs as api;
 use neargate_domain::LaunchType;
 use neargate_service::AwsError;
 
-/// Of one call's network configuration
+/// The most subnets and security groups that a call may name
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AwsVpcConfiguration.html>).
 const MAX_SUBNETS: usize = 16;
 const MAX_SECURITY_GROUPS: usize = 5;

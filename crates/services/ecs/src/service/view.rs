@@ -152,7 +152,7 @@ pub(crate) fn settling(ecs: &Ecs, house: &House, rows: &[Arc<Row>]) -> Settling 
     Settling::of(rows, ecs.times.settle, known, ran)
 }
 
-/// Of those, the ones with tasks that are not of this service.
+/// The draining instances that have tasks of other services.
 fn busy(ecs: &Ecs, id: &ServiceId, draining: &BTreeSet<String>) -> BTreeSet<String> {
     let others = |instance: &&String| {
         let rows = ecs.fleet.of_instance(&id.cluster, instance);

@@ -95,7 +95,7 @@ impl Controller for TaskSets {
             let service = service_of(store_key);
             return service.iter().map(ServiceId::store_key).collect();
         }
-        // Of services with task sets only: they are few.
+        // Only the services with task sets are woken: they are few.
         let services = self.ecs.fleet.services(&cluster).into_iter();
         let mut external = services.filter(|s| is_external(s)).map(|s| s.key.clone());
         if is(ContainerInstance::KIND) {

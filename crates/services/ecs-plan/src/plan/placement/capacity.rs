@@ -23,13 +23,13 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Capacity {
     slots: Slots,
-    tasks: HashMap<Box<str>, Taken>,
+    tasks: HashMap<Box<str>, Place>,
     indexes: Indexes,
 }
 
 /// One task's place.
 #[derive(Debug)]
-struct Taken {
+struct Place {
     slot: u32,
     phase: Phase,
     claim: Arc<Claim>,
@@ -77,9 +77,9 @@ impl Capacity {
     pub fn take(&mut self, instance: &str, task_id: &str, claim: Arc<Claim>) {
         let slot = self.slots.of(instance);
         let phase = match self.tasks.get(task_id) {
-            Some(taken) if taken.slot == slot && taken.claim == claim => return,
-            Some(taken) => {
-                let phase = taken.phase;
+            Some(place) if place.slot == slot && place.claim == claim => return,
+            Some(place) => {
+                let phase = place.phase;
                 // The slot just found may be empty but for this task: it must not be released.
                 self.drop_place(task_id, Some(slot));
                 phase
@@ -108,15 +108,15 @@ impl Capacity {
     }
 
     fn set_phase(&mut self, task_id: &str, change: impl FnOnce(&mut Phase)) {
-        let Some(taken) = self.tasks.get_mut(task_id) else {
+        let Some(place) = self.tasks.get_mut(task_id) else {
             return;
         };
-        let before = taken.phase;
-        change(&mut taken.phase);
-        if taken.phase != before {
-            self.slots.subtract(taken.slot, &taken.claim, before);
-            self.slots.add(taken.slot, &taken.claim, taken.phase);
-            self.indexes.changed(taken.slot, Some(&taken.claim.group));
+        let before = place.phase;
+        change(&mut place.phase);
+        if place.phase != before {
+            self.slots.subtract(place.slot, &place.claim, before);
+            self.slots.add(place.slot, &place.claim, place.phase);
+            self.indexes.changed(place.slot, Some(&place.claim.group));
         }
     }
 
@@ -128,8 +128,8 @@ impl Capacity {
         task_id: &str,
         seed: u64,
     ) -> Result<InstanceId, Refusal> {
-        if let Some(taken) = self.tasks.get(task_id) {
-            return Ok(self.slots.get(taken.slot).id.clone());
+        if let Some(place) = self.tasks.get(task_id) {
+            return Ok(self.slots.get(place.slot).id.clone());
         }
         let Some(slot) = self.indexes.best(&self.slots, request, seed) else {
             return Err(Refusal::of(request, self.slots.in_order()));
@@ -234,8 +234,8 @@ impl Capacity {
 
     /// Where a task has its place.
     pub fn instance_of(&self, task_id: &str) -> Option<&str> {
-        let taken = self.tasks.get(task_id)?;
-        Some(&self.slots.get(taken.slot).id)
+        let place = self.tasks.get(task_id)?;
+        Some(&self.slots.get(place.slot).id)
     }
 
     /// What a task takes.
@@ -250,18 +250,18 @@ impl Capacity {
     fn put(&mut self, slot: u32, task_id: &str, claim: Arc<Claim>, phase: Phase) {
         self.slots.add(slot, &claim, phase);
         self.indexes.changed(slot, Some(&claim.group));
-        let taken = Taken { slot, phase, claim };
-        self.tasks.insert(task_id.into(), taken);
+        let place = Place { slot, phase, claim };
+        self.tasks.insert(task_id.into(), place);
     }
 
     fn drop_place(&mut self, task_id: &str, keep: Option<u32>) {
-        let Some(taken) = self.tasks.remove(task_id) else {
+        let Some(place) = self.tasks.remove(task_id) else {
             return;
         };
-        self.slots.subtract(taken.slot, &taken.claim, taken.phase);
-        self.indexes.changed(taken.slot, Some(&taken.claim.group));
-        if keep != Some(taken.slot) {
-            self.slots.release(taken.slot);
+        self.slots.subtract(place.slot, &place.claim, place.phase);
+        self.indexes.changed(place.slot, Some(&place.claim.group));
+        if keep != Some(place.slot) {
+            self.slots.release(place.slot);
         }
     }
 }

@@ -107,7 +107,7 @@ impl Test {
 }
 
 impl Value {
-    /// Of a subject that is missing only `not_exists` holds: `attribute:stack != prod` selects
+    /// A missing subject satisfies `not_exists` and nothing else: `attribute:stack != prod` selects
     /// the instances that have the attribute with another value
     /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-placement-constraints.html>,
     /// "Exclude an attribute value").

@@ -18,9 +18,9 @@ pub struct Choice {
     pub stop: Vec<Arc<Row>>,
 }
 
-/// What a DAEMON service's tasks are chosen by.
+/// What the choice of a DAEMON service's tasks goes by.
 #[derive(Debug)]
-pub struct Cast<'a> {
+pub struct Inputs<'a> {
     /// The ids of the instances that are to have a task.
     pub seats: &'a BTreeSet<String>,
     /// Instances that are being emptied and still have tasks of other services, after which the
@@ -35,8 +35,8 @@ pub struct Cast<'a> {
 }
 
 /// One step.
-pub fn choose(rows: &[Arc<Row>], limits: Limits, cast: &Cast<'_>) -> Choice {
-    let (seats, settling) = (cast.seats, cast.settling);
+pub fn choose(rows: &[Arc<Row>], limits: Limits, inputs: &Inputs<'_>) -> Choice {
+    let (seats, settling) = (inputs.seats, inputs.settling);
     let live = || rows.iter().filter(|row| row.is_live());
     let mut healthy = live().filter(|row| settling.counts(row)).count();
     let mut well = live().filter(|row| row.is_well()).count();
@@ -47,10 +47,10 @@ pub fn choose(rows: &[Arc<Row>], limits: Limits, cast: &Cast<'_>) -> Choice {
         let of_primary = row
             .service
             .as_ref()
-            .is_some_and(|link| link.deployment == cast.primary);
+            .is_some_and(|link| link.deployment == inputs.primary);
         let on = row.container_instance.as_deref().unwrap_or_default();
         if !seats.contains(on) {
-            if !cast.busy.contains(on) {
+            if !inputs.busy.contains(on) {
                 choice.stop.push(row.clone());
             }
         } else if !of_primary || row.is_unhealthy() {
@@ -68,14 +68,14 @@ pub fn choose(rows: &[Arc<Row>], limits: Limits, cast: &Cast<'_>) -> Choice {
             choice.stop.push(surplus.clone());
         }
     }
-    if cast.failed {
+    if inputs.failed {
         return choice;
     }
     let mut order: Vec<&Arc<Row>> = Vec::new();
     order.extend(old.iter().filter(|row| !settling.counts(row)));
     order.extend(old.iter().filter(|row| settling.counts(row)));
     for row in order {
-        if is_protected(row, cast.now) && !row.is_unhealthy() {
+        if is_protected(row, inputs.now) && !row.is_unhealthy() {
             continue;
         }
         let counts = settling.counts(row);

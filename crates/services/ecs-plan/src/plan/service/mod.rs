@@ -32,7 +32,7 @@ use neargate_base::Timestamp;
 pub use rollout::adopted;
 pub use settling::{Known, SETTLE, Settling};
 
-use replica::{Cast, Limits, ScaleIn};
+use replica::{Inputs, Limits, ScaleIn};
 use rollout::Draft;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ pub struct View {
     pub records: Vec<ServiceDeployment>,
     /// Container instances that are being emptied, or are gone.
     pub draining: BTreeSet<String>,
-    /// Of those, the ones that still have tasks of others.
+    /// The draining instances that still have tasks of other services.
     pub busy: BTreeSet<String>,
     /// DAEMON: the instances that are to have a task.
     pub seats: BTreeSet<String>,
@@ -244,7 +244,7 @@ fn fill(
     step: &mut Step,
 ) {
     let misplaced = zones::misplaced(view, primary, limits, draft.now);
-    let cast = Cast {
+    let inputs = Inputs {
         primary: &primary.id,
         failed: primary.rollout == Rollout::Failed,
         draining: &view.draining,
@@ -253,7 +253,7 @@ fn fill(
         settling: &view.settling,
         now: draft.now,
     };
-    let choice = replica::choose(&view.rows, limits, &cast, scale_in);
+    let choice = replica::choose(&view.rows, limits, &inputs, scale_in);
     if let Some(zones) = misplaced.begins.filter(|_| choice.start > 0) {
         draft.rebalance(&zones);
     }
@@ -272,7 +272,7 @@ fn fill(
 }
 
 fn seat(view: &View, primary: &Deployment, limits: Limits, now: Timestamp, step: &mut Step) {
-    let cast = daemon::Cast {
+    let inputs = daemon::Inputs {
         seats: &view.seats,
         busy: &view.busy,
         primary: &primary.id,
@@ -280,7 +280,7 @@ fn seat(view: &View, primary: &Deployment, limits: Limits, now: Timestamp, step:
         settling: &view.settling,
         now,
     };
-    let choice = daemon::choose(&view.rows, limits, &cast);
+    let choice = daemon::choose(&view.rows, limits, &inputs);
     step.stop = choice.stop.iter().map(stopping).collect();
     step.start = (!choice.start.is_empty()).then(|| Starting {
         deployment: primary.id.clone(),

@@ -45,9 +45,9 @@ impl Limits {
 /// Which `count` of the tasks go first when there are too many.
 pub type ScaleIn<'a> = &'a (dyn Fn(&[Arc<Row>], usize) -> Vec<Arc<Row>> + Send + Sync);
 
-/// Who the tasks of a service are to the planner.
+/// What the choice of a REPLICA service's tasks goes by.
 #[derive(Debug)]
-pub struct Cast<'a> {
+pub struct Inputs<'a> {
     /// `ecs-svc/…` of the primary.
     pub primary: &'a str,
     /// It failed: nothing is started any more.
@@ -77,7 +77,7 @@ pub fn is_protected(row: &Row, now: Timestamp) -> bool {
     row.protection.is_some_and(|p| p.until > now)
 }
 
-impl Cast<'_> {
+impl Inputs<'_> {
     fn is_good(&self, row: &Row) -> bool {
         let primary = row
             .service
@@ -93,22 +93,27 @@ impl Cast<'_> {
 }
 
 /// One step. `rows`: every task of the service.
-pub fn choose(rows: &[Arc<Row>], limits: Limits, cast: &Cast<'_>, scale_in: ScaleIn<'_>) -> Choice {
+pub fn choose(
+    rows: &[Arc<Row>],
+    limits: Limits,
+    inputs: &Inputs<'_>,
+    scale_in: ScaleIn<'_>,
+) -> Choice {
     let live: Vec<&Arc<Row>> = rows.iter().filter(|row| row.is_live()).collect();
     let (good, out): (Vec<&Arc<Row>>, Vec<&Arc<Row>>) =
-        live.iter().partition(|row| cast.is_good(row));
-    let counts = |row: &&&Arc<Row>| cast.settling.counts(row);
+        live.iter().partition(|row| inputs.is_good(row));
+    let counts = |row: &&&Arc<Row>| inputs.settling.counts(row);
     let mut floor = Floor {
-        settling: cast.settling,
+        settling: inputs.settling,
         healthy: live.iter().filter(counts).count(),
         well: live.iter().filter(|row| row.is_well()).count(),
         minimum: limits.minimum,
         stop: Vec::new(),
     };
-    if cast.failed {
+    if inputs.failed {
         // It launches no task any more, and the rest is left as it is unless it is too much.
         let over = live.len().saturating_sub(limits.maximum);
-        floor.scale_in(&live, over, cast.now, scale_in);
+        floor.scale_in(&live, over, inputs.now, scale_in);
         return Choice {
             stop: floor.stop,
             ..Choice::default()
@@ -117,13 +122,13 @@ pub fn choose(rows: &[Arc<Row>], limits: Limits, cast: &Cast<'_>, scale_in: Scal
     floor.scale_in(
         &good,
         good.len().saturating_sub(limits.desired),
-        cast.now,
+        inputs.now,
         scale_in,
     );
     let want = limits.desired.saturating_sub(good.len());
     let room = limits.maximum.saturating_sub(live.len());
     let start = want.min(room);
-    let stoppable = |row: &&Arc<Row>| row.is_unhealthy() || !is_protected(row, cast.now);
+    let stoppable = |row: &&Arc<Row>| row.is_unhealthy() || !is_protected(row, inputs.now);
     let (running, pending): (Vec<&Arc<Row>>, Vec<&Arc<Row>>) =
         out.iter().partition(|row| row.is_running());
     let before = floor.stop.len();
@@ -131,16 +136,16 @@ pub fn choose(rows: &[Arc<Row>], limits: Limits, cast: &Cast<'_>, scale_in: Scal
         .stop
         .extend(pending.into_iter().filter(stoppable).cloned());
     let room_made = floor.stop.len() - before;
-    let no_room = if cast.unplaced { want } else { want - start };
+    let no_room = if inputs.unplaced { want } else { want - start };
     let held_back = no_room.saturating_sub(room_made);
     let good_healthy = good.iter().filter(counts).count();
     let surplus = (good_healthy + running.len()).saturating_sub(limits.desired);
     floor.replace(&running, surplus.max(held_back), stoppable, scale_in);
-    let comes = |row: &&Arc<Row>| !row.is_running() || cast.settling.has(row);
+    let comes = |row: &&Arc<Row>| !row.is_running() || inputs.settling.has(row);
     let waits = live.iter().any(comes) || rows.iter().any(|r| is_leaving(r));
     Choice {
         start,
-        stuck: want > 0 && start == 0 && floor.stop.is_empty() && !waits && !cast.unplaced,
+        stuck: want > 0 && start == 0 && floor.stop.is_empty() && !waits && !inputs.unplaced,
         stop: floor.stop,
     }
 }

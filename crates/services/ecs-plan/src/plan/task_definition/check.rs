@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>).
 const MAX_CONTAINERS: usize = 10;
 const MAX_CONSTRAINTS: usize = 10;
-/// Of the whole definition as JSON.
+/// The largest that a definition may be, as JSON.
 const MAX_BYTES: usize = 65_536;
 /// CPU units of a task on an instance: an eighth of a vCPU to 192 of them.
 const CPU_UNITS: std::ops::RangeInclusive<u32> = 128..=196_608;

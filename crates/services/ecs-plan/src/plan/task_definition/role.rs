@@ -5,7 +5,8 @@ use crate::error::client;
 use neargate_base::Arn;
 use neargate_service::AwsError;
 
-/// Of a role's name (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>).
+/// The longest that a role's name may be
+/// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>).
 const MAX_NAME: usize = 64;
 
 /// An empty one is none.

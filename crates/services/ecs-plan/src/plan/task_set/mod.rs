@@ -11,7 +11,7 @@ mod tests;
 
 use crate::id::ServiceId;
 use crate::model::{Service, ServiceStatus, Stability, State, TaskSet};
-use crate::plan::service::replica::{self, Cast, Limits, ScaleIn};
+use crate::plan::service::replica::{self, Inputs, Limits, ScaleIn};
 use crate::plan::service::{Settling, Starting, Stopping, sentence, stopping, tally};
 use crate::row::{Counts, Row};
 use neargate_base::Timestamp;
@@ -118,7 +118,7 @@ fn keep(view: &View, set: &TaskSet, now: Timestamp, scale_in: ScaleIn<'_>, step:
     let mut changed = set.clone();
     throttle(view, &mut changed, &rows, now, step);
     let misplaced = BTreeSet::new();
-    let cast = Cast {
+    let inputs = Inputs {
         primary: &set.id,
         failed: false,
         draining: &view.draining,
@@ -128,7 +128,7 @@ fn keep(view: &View, set: &TaskSet, now: Timestamp, scale_in: ScaleIn<'_>, step:
         now,
     };
     let limits = Limits::of(&spec.deployment, desired);
-    let choice = replica::choose(&rows, limits, &cast, scale_in);
+    let choice = replica::choose(&rows, limits, &inputs, scale_in);
     settle(view, &mut changed, &rows, desired, now, step);
     if changed != *set {
         step.sets.push(changed.clone());

@@ -13,7 +13,7 @@ use neargate_service::{AwsError, Ctx, Stored};
 use neargate_wire::json::to_json;
 use std::sync::Arc;
 
-/// Of the overrides as JSON.
+/// The longest that the overrides may be, as JSON.
 const MAX_OVERRIDES_CHARS: usize = 8_192;
 const MAX_STARTED_BY_CHARS: usize = 128;
 

@@ -88,7 +88,7 @@ async fn output(
     })
 }
 
-/// Of the whole call, its token too, however its cluster is named.
+/// What tells one call from another: all of it, its token too, however its cluster is named.
 fn digest(input: &api::CreateServiceInput) -> String {
     let asked = api::CreateServiceInput {
         cluster: None,

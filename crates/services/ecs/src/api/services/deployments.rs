@@ -11,7 +11,7 @@ use neargate_base::Arn;
 use neargate_service::{AwsError, Ctx, Resource, Stored, page};
 use std::sync::Arc;
 
-/// Of one call.
+/// The most that one call describes.
 const MAX_ARNS: usize = 20;
 
 /// The service and the id of `service-deployment/<cluster>/<service>/<id>` in this account and

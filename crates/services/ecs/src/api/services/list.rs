@@ -100,7 +100,7 @@ pub async fn list_services(
     })
 }
 
-/// Of the primary deployment.
+/// The launch type of the primary deployment.
 async fn launch_type(
     cx: &Ctx,
     cluster: &ClusterId,

@@ -26,12 +26,12 @@ struct Shown {
     taken_up: bool,
 }
 
-/// What is of the service as a whole, now.
-struct Whole {
+/// What is shown of a service besides its deployments, as of now.
+struct Overview {
     desired: i32,
     counts: Counts,
     events: Vec<api::ServiceEvent>,
-    /// Of the primary deployment; once the service is `INACTIVE`, the last one's.
+    /// The primary deployment's; once the service is `INACTIVE`, the last one's.
     revision: Option<ServiceRevision>,
     /// `None`: they were not asked for.
     tags: Option<Vec<api::Tag>>,
@@ -72,7 +72,7 @@ pub(super) async fn service(
         (None, Some(last)) => revision(cx, id, &last.revision).await?,
         (None, None) => None,
     };
-    let whole = Whole {
+    let overview = Overview {
         desired: desired(ecs, cx, id, service).await?,
         counts: counts(rows.iter()),
         events: events(cx, id, service).await?,
@@ -82,7 +82,7 @@ pub(super) async fn service(
             WithTags::IfAny => Some(api_tags(&service.spec.tags)).filter(|t| !t.is_empty()),
         },
     };
-    let mut described = described(service, &shown, whole, cx, id);
+    let mut described = described(service, &shown, overview, cx, id);
     if service.spec.controller == DeploymentController::External {
         let tags = with_tags != WithTags::Asked(false);
         let sets = task_sets::of_service(ecs, cx, id, service, tags).await?;
@@ -162,20 +162,20 @@ async fn events(
 fn described(
     service: &Service,
     shown: &[Shown],
-    whole: Whole,
+    overview: Overview,
     cx: &Ctx,
     id: &ServiceId,
 ) -> api::Service {
     let spec = &service.spec;
     let primary = shown.first().filter(|p| p.taken_up);
-    let revision = whole.revision.as_ref();
+    let revision = overview.revision.as_ref();
     let network = revision.and_then(|r| r.network.as_ref().map(|n| network(&n.0)));
     // Services with a network of their own have it even without load balancers, as seen in
     // <https://docs.aws.amazon.com/cli/latest/reference/ecs/create-service.html#examples>.
     let grace = spec.health_check_grace_period_seconds;
     let grace = grace.or(network.as_ref().map(|_| 0));
     let inactive = service.state() == State::Inactive;
-    let deployments = shown.iter().map(|s| deployment(s, whole.desired));
+    let deployments = shown.iter().map(|s| deployment(s, overview.desired));
     let role = crate::role::service_linked(&cx.scope);
     api::Service {
         service_arn: Some(spec.arn.clone()),
@@ -184,9 +184,9 @@ fn described(
         load_balancers: Some(Vec::new()),
         service_registries: Some(Vec::new()),
         status: Some(service.state().as_str().into()),
-        desired_count: Some(whole.desired),
-        running_count: Some(number(whole.counts.running)),
-        pending_count: Some(number(whole.counts.pending)),
+        desired_count: Some(overview.desired),
+        running_count: Some(number(overview.counts.running)),
+        pending_count: Some(number(overview.counts.pending)),
         launch_type: revision.and_then(|r| r.launch_type.clone()),
         capacity_provider_strategy: revision.and_then(strategy),
         platform_version: revision.and_then(asked_version),
@@ -200,7 +200,7 @@ fn described(
             deployments.collect()
         }),
         role_arn: network.as_ref().map(|_| role),
-        events: Some(whole.events),
+        events: Some(overview.events),
         created_at: Some(spec.created_at),
         current_service_deployment: primary.map(|p| {
             let of = (&id.cluster.name, &id.name, &p.deployment.service_deployment);
@@ -212,7 +212,7 @@ fn described(
         current_service_revisions: Some(
             shown
                 .iter()
-                .filter_map(|s| current_revision(s, whole.desired))
+                .filter_map(|s| current_revision(s, overview.desired))
                 .collect(),
         ),
         placement_constraints: Some(
@@ -233,7 +233,7 @@ fn described(
         deployment_controller: Some(api::DeploymentController {
             r#type: spec.controller.as_str().into(),
         }),
-        tags: whole.tags,
+        tags: overview.tags,
         created_by: spec.created_by.clone(),
         enable_ecs_managed_tags: Some(spec.enable_ecs_managed_tags),
         propagate_tags: Some(spec.propagate_tags.as_str().into()),

@@ -43,7 +43,7 @@ fn a_service_that_says_much_takes_the_place_of_its_own_events() {
     }
     let kept: Vec<u64> = ring.recent().iter().map(|e| e.revision).collect();
     assert_eq!(kept, [0, 1, 2, 3, 994, 995, 996, 997, 998, 999]);
-    // Of those who say the same, the oldest goes.
+    // The oldest of those who say the same goes.
     for n in 2_000..2_010 {
         ring.push(event(n).of(&format!("family:{n}")), false);
     }

@@ -9,7 +9,7 @@ use neargate_base::Timestamp;
 use neargate_service::db;
 use serde_json::{Value, json};
 
-/// Of a service on these capacity providers.
+/// All events that the message makes, said of a service on these capacity providers.
 fn all_said(message: &str, providers: &[&str]) -> Vec<Value> {
     let event = ServiceEvent {
         number: 1,

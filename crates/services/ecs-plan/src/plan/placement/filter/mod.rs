@@ -31,6 +31,7 @@ trait Filter {
 }
 
 /// An instance as the filters look at it.
+#[derive(Clone, Copy)]
 struct Candidate<'a> {
     held: &'a Held,
     /// What the instance has free.
@@ -56,10 +57,8 @@ pub(super) fn lacks<'a>(request: &'a Request, held: &'a Held) -> impl Iterator<I
     let built_in = STANDING.into_iter().chain(FIXED).chain(MOVING);
     let filters = built_in.chain(request.constraints.iter().map(|c| c as &dyn Filter));
     filters
-        .filter(move |filter| filter.enable(request))
-        .filter_map(move |filter| {
-            (!filter.check(request, &on)).then(|| filter.explain(request, &on))
-        })
+        .filter(move |filter| filter.enable(request) && !filter.check(request, &on))
+        .map(move |filter| filter.explain(request, &on))
 }
 
 /// Whether the instance is one of those the request is about at all: of its launch type and

@@ -193,7 +193,7 @@ impl World {
     fn check(&self, step: &Step) {
         let limits = replica::Limits::of(&self.view.service.spec.deployment, desired(&self.view));
         let live = self.live();
-        // Of a DAEMON service a task too many is one that is about to leave its instance.
+        // A DAEMON service may have a task too many: one that is about to leave its instance.
         let starts = step.start.as_ref().filter(|s| s.on.is_empty());
         let starts = starts.map_or(0, |s| s.count);
         assert!(
