@@ -1,9 +1,10 @@
-//! Floor 0: identifiers, UUIDs, ARNs, time, seeded randomness, backoff and named tasks.
+//! Floor 0: identifiers, ids of access keys, UUIDs, ARNs, time, seeded randomness, backoff and named tasks.
 //!
 //! Everything here is free of I/O but [`time::SystemClock`], [`rng::Rng::from_entropy`],
 //! [`room`] and [`task`]; no other crate may read the wall clock, spawn an unnamed task or draw
 //! unseeded randomness (clippy's `disallowed_methods` enforces it).
 
+pub mod access_key;
 pub mod arn;
 pub mod backoff;
 pub mod id;

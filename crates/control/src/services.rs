@@ -5,6 +5,7 @@ use neargate_ecr::Ecr;
 use neargate_ecs::Ecs;
 use neargate_logs::Logs;
 use neargate_service::{Component, Service, Status};
+use neargate_sns::Sns;
 use neargate_sts::Sts;
 use neargate_wire::schema;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub fn components(ecs: &Arc<Ecs>, logs: &Arc<Logs>) -> Vec<Arc<dyn Component>> {
         logs.clone(),
         Arc::new(Ec2),
         Arc::new(Ecr),
+        Arc::new(Sns),
         Arc::new(Sts),
     ]
 }

@@ -4,8 +4,9 @@ pub mod shell;
 
 use crate::config::Config;
 use anyhow::{Context, Result, anyhow};
+
 use neargate_base::time::SystemClock;
-use neargate_base::{AccountId, Region, Rng};
+use neargate_base::{AccountId, Region, Rng, access_key};
 use neargate_control::{ControlPlane, Options, services};
 use neargate_service::{Scope, Settings};
 use shell::Shell;
@@ -24,10 +25,10 @@ fn path(data: &Path) -> PathBuf {
 }
 
 /// The key pair under `data`, made if there is none.
-pub fn credentials(data: &Path, rng: &Rng) -> Result<Credentials> {
+pub fn credentials(data: &Path, account: &AccountId, rng: &Rng) -> Result<Credentials> {
     let path = path(data);
     if !path.exists() {
-        let access_key = format!("AKIA{}", rng.hex(16).to_uppercase());
+        let access_key = access_key::issue(account, rng);
         let secret_key = rng.hex(40);
         crate::instance::write_once(&path, &format!("{access_key} {secret_key}\n"))?;
     }

@@ -84,7 +84,7 @@ async fn serve(mut config: Config, with_demo: bool, log: String) -> Result<()> {
         .context("the listener has an address")?;
     config.listen = address;
     let host = Host::start(&config, address.port()).await?;
-    let keys = environment::credentials(&config.data, &host.rng)?;
+    let keys = environment::credentials(&config.data, &config.account, &host.rng)?;
     let keys = Keys::from([(keys.access_key, Secret::new(keys.secret_key))]);
     let mode = if config.is_development() {
         Mode::development(Trusted::new(Some(config.trusted_group.clone())), keys)

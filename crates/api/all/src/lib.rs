@@ -22,7 +22,6 @@ mod route53;
 mod s3;
 mod secretsmanager;
 mod servicediscovery;
-mod sns;
 mod ssm;
 mod xray;
 
@@ -49,7 +48,7 @@ pub static SERVICES: &[&Service] = &[
     &s3::SERVICE,
     &secretsmanager::SERVICE,
     &servicediscovery::SERVICE,
-    &sns::SERVICE,
+    &neargate_api_sns::SERVICE,
     &ssm::SERVICE,
     &neargate_api_sts::SERVICE,
     &xray::SERVICE,
@@ -66,6 +65,8 @@ pub use neargate_api_ecs;
 #[doc(hidden)]
 pub use neargate_api_logs;
 #[doc(hidden)]
+pub use neargate_api_sns;
+#[doc(hidden)]
 pub use neargate_api_sts;
 
 /// Calls the macro `$with` with the operations we take of each service in turn.
@@ -77,6 +78,7 @@ macro_rules! every_operation {
         $crate::neargate_api_ecr::operations!($with);
         $crate::neargate_api_ecs::operations!($with);
         $crate::neargate_api_logs::operations!($with);
+        $crate::neargate_api_sns::operations!($with);
         $crate::neargate_api_sts::operations!($with);
     };
 }

@@ -1,7 +1,8 @@
 //! STS's handlers.
 
-use super::Sts;
+use super::{Sts, error};
 use neargate_api_sts as api;
+use neargate_base::access_key;
 use neargate_service::{AwsError, Ctx};
 use std::sync::Arc;
 
@@ -16,5 +17,23 @@ pub async fn get_caller_identity(
         user_id: Some(cx.principal.user_id),
         account: Some(cx.scope.account.to_string()),
         arn: Some(cx.principal.arn),
+    })
+}
+
+/// The account is part of a key's id; whether there is such a key is not said, as on AWS
+/// (<https://docs.aws.amazon.com/STS/latest/APIReference/API_GetAccessKeyInfo.html>).
+pub async fn get_access_key_info(
+    _: Arc<Sts>,
+    cx: Ctx,
+    input: api::GetAccessKeyInfoInput,
+) -> Result<api::GetAccessKeyInfoOutput, AwsError> {
+    let id = input.access_key_id;
+    let account = match id == cx.principal.access_key {
+        true => Some(cx.scope.account),
+        false => access_key::account(&id),
+    };
+    let account = account.ok_or_else(|| error::invalid_access_key_id(&id))?;
+    Ok(api::GetAccessKeyInfoOutput {
+        account: Some(account.to_string()),
     })
 }
