@@ -19,6 +19,19 @@ impl Scope {
         Arn::new(service, &self.region, &self.account, resource).to_string()
     }
 
+    /// The same region of another account.
+    pub fn of_account(&self, account: AccountId) -> Scope {
+        Scope {
+            account,
+            region: self.region.clone(),
+        }
+    }
+
+    /// Does this ARN name something in this account and region?
+    pub fn holds(&self, arn: &Arn) -> bool {
+        arn.account == self.account.as_str() && arn.region == self.region.as_str()
+    }
+
     /// The account and region of a store key, `service/kind/account/region/…`.
     pub fn of_key(key: &str) -> Option<Scope> {
         let mut parts = key.split('/').skip(2);

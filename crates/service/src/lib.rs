@@ -1,5 +1,6 @@
 //! Floor 2: what every AWS service shares: the operation table, the call context, errors,
-//! typed resources, paging, tags, the internal caller and the controller driver.
+//! typed resources, paging, tags, idempotency, wildcards, the internal caller and the controller
+//! driver.
 //!
 //! It knows no service by name; a service (floor 4) is a crate that hands the house a [`Component`].
 
@@ -13,9 +14,11 @@ pub mod eni;
 pub mod error;
 #[doc(hidden)]
 pub mod golden;
+pub mod idempotency;
 pub mod page;
 pub mod table;
 pub mod tags;
+pub mod wildcard;
 
 pub use caller::Caller;
 pub use component::{AfterReset, Background, Component};

@@ -10,6 +10,57 @@ pub struct Paged<T> {
     pub next_token: Option<String>,
 }
 
+/// How many items a page of an operation has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    pub least: usize,
+    pub most: usize,
+    /// When the call asks for no number.
+    pub default: usize,
+}
+
+/// The call asks for a page that is too small or too large; each service has its own error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutOfRange;
+
+impl Size {
+    /// As many as there are, unless the call asks for fewer.
+    pub const ANY: Size = Size::up_to(usize::MAX);
+
+    /// From one item to `most`, which is the default too.
+    pub const fn up_to(most: usize) -> Size {
+        Size {
+            least: 1,
+            most,
+            default: most,
+        }
+    }
+
+    /// What the call asks for, or the nearest that a page may have: for operations whose model
+    /// refuses other numbers already, or where AWS takes them in silence.
+    pub fn clamp(self, asked: Option<i32>) -> usize {
+        asked
+            .and_then(|n| usize::try_from(n).ok())
+            .map_or(self.default, |n| n.clamp(self.least, self.most))
+    }
+
+    /// What the call asks for.
+    ///
+    /// # Errors
+    /// When a page may not have so few or so many.
+    pub fn check(self, asked: Option<i32>) -> Result<usize, OutOfRange> {
+        let Some(asked) = asked else {
+            return Ok(self.default);
+        };
+        let size = usize::try_from(asked).map_err(|_| OutOfRange)?;
+        if (self.least..=self.most).contains(&size) {
+            Ok(size)
+        } else {
+            Err(OutOfRange)
+        }
+    }
+}
+
 /// The token is not one of ours; each service has its own error for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidToken;
@@ -69,6 +120,19 @@ pub fn decode(token: &str) -> Result<String, InvalidToken> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes() {
+        let size = Size {
+            least: 5,
+            ..Size::up_to(100)
+        };
+        let asked = [None, Some(5), Some(100), Some(4), Some(101), Some(-1)];
+        assert_eq!(asked.map(|n| size.clamp(n)), [100, 5, 100, 5, 100, 100]);
+        let checked = asked.map(|n| size.check(n).ok());
+        assert_eq!(checked, [Some(100), Some(5), Some(100), None, None, None]);
+        assert_eq!(Size::ANY.clamp(None), usize::MAX);
+    }
 
     #[test]
     fn pages_join_to_the_whole() {

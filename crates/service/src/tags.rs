@@ -8,6 +8,10 @@ pub type Tags = BTreeMap<String, String>;
 
 /// The most tags a resource may have.
 pub const MAX_TAGS: usize = 50;
+/// The longest key.
+pub const MAX_KEY_CHARS: usize = 128;
+/// The longest value.
+pub const MAX_VALUE_CHARS: usize = 256;
 
 /// A rule that a set of tags breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,18 +48,43 @@ pub fn parse(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Tags, 
     }
 }
 
+/// Is this the key of a tag that only AWS itself sets?
+pub fn is_reserved(key: &str) -> bool {
+    key.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("aws:"))
+}
+
+/// Add `new` to the tags of a resource; a value replaces the one that its key had.
+///
+/// # Errors
+/// [`InvalidTags::TooMany`]; AWS's own tags do not count.
+pub fn merge(tags: &mut Tags, new: &Tags) -> Result<(), InvalidTags> {
+    tags.extend(new.clone());
+    if tags.keys().filter(|key| !is_reserved(key)).count() > MAX_TAGS {
+        Err(InvalidTags::TooMany)
+    } else {
+        Ok(())
+    }
+}
+
+/// Take the tags of these keys away; answers whether there were any.
+pub fn remove(tags: &mut Tags, keys: &[String]) -> bool {
+    let before = tags.len();
+    tags.retain(|key, _| !keys.contains(key));
+    tags.len() != before
+}
+
 fn check(key: &str, value: &str) -> Result<(), InvalidTags> {
     let allowed = |c: char| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c);
-    if key.is_empty() || key.chars().count() > 128 {
+    if key.is_empty() || key.chars().count() > MAX_KEY_CHARS {
         return Err(InvalidTags::KeyLength);
     }
-    if value.chars().count() > 256 {
+    if value.chars().count() > MAX_VALUE_CHARS {
         return Err(InvalidTags::ValueLength);
     }
     if !key.chars().all(allowed) || !value.chars().all(allowed) {
         return Err(InvalidTags::Characters);
     }
-    if key.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("aws:")) {
+    if is_reserved(key) {
         return Err(InvalidTags::Reserved);
     }
     Ok(())
@@ -83,5 +112,21 @@ mod tests {
         assert_eq!(parse(twice), Err(InvalidTags::Duplicate));
         let many = (0..51).map(|i| (format!("k{i}"), String::new()));
         assert_eq!(parse(many), Err(InvalidTags::TooMany));
+    }
+
+    #[test]
+    fn tags_are_merged_and_removed() {
+        let numbered = |n: std::ops::Range<usize>| -> Tags {
+            n.map(|i| (format!("k{i}"), String::new())).collect()
+        };
+        let mut tags = numbered(0..49);
+        tags.insert("aws:cloudformation:stack-name".into(), "s".into());
+        assert_eq!(merge(&mut tags, &numbered(0..50)), Ok(()), "one is new");
+        assert_eq!(tags.len(), 51);
+        let more = numbered(50..51);
+        assert_eq!(merge(&mut tags.clone(), &more), Err(InvalidTags::TooMany));
+        assert!(remove(&mut tags, &["k1".into(), "other".into()]));
+        assert!(!remove(&mut tags, &["k1".into()]));
+        assert_eq!(merge(&mut tags, &more), Ok(()));
     }
 }

@@ -3,6 +3,8 @@
 
 use super::kind::Kind;
 use neargate_service::AwsError;
+use neargate_service::page::Size;
+use neargate_service::tags::{MAX_KEY_CHARS, MAX_VALUE_CHARS};
 use neargate_wire::validate::{Constraint, Invalid, Shown};
 
 /// Input that breaks the model, in EC2's words: it names the first fault only.
@@ -34,8 +36,30 @@ pub(super) fn missing_parameter(name: &str) -> AwsError {
     AwsError::client("MissingParameter", message)
 }
 
-pub(super) fn invalid_parameter(message: impl Into<String>) -> AwsError {
+fn invalid_parameter(message: impl Into<String>) -> AwsError {
     AwsError::client("InvalidParameterValue", message)
+}
+
+pub(super) fn unknown_region(name: &str) -> AwsError {
+    invalid_parameter(format!("Invalid region provided: '{name}'"))
+}
+
+pub(super) fn unknown_zone(named: &str) -> AwsError {
+    invalid_parameter(format!("Invalid availability zone: [{named}]"))
+}
+
+/// An attribute of a resource or of the account that EC2 does not have.
+pub(super) fn unknown_attribute(parameter: &str, value: &str) -> AwsError {
+    invalid_parameter(format!(
+        "Value ( {value} ) for parameter {parameter} is invalid. Unknown attribute."
+    ))
+}
+
+pub(super) fn invalid_max_results(size: Size) -> AwsError {
+    invalid_parameter(format!(
+        "MaxResults must be between {} and {}",
+        size.least, size.most
+    ))
 }
 
 pub(super) fn invalid_filter(name: &str) -> AwsError {
@@ -76,6 +100,26 @@ pub(super) fn invalid_id(id: &str) -> AwsError {
 pub(super) fn group_name_not_found(name: &str, vpc: &str) -> AwsError {
     let message = format!("The security group '{name}' does not exist in default VPC '{vpc}'");
     AwsError::client("InvalidGroup.NotFound", message)
+}
+
+pub(super) fn reserved_tag_key() -> AwsError {
+    invalid_parameter("Tag keys starting with 'aws:' are reserved for internal use")
+}
+
+pub(super) fn tag_key_length() -> AwsError {
+    invalid_parameter(format!(
+        "Tag key must be between 1 and {MAX_KEY_CHARS} characters long"
+    ))
+}
+
+pub(super) fn tag_value_length() -> AwsError {
+    invalid_parameter(format!(
+        "Tag value exceeds the maximum length of {MAX_VALUE_CHARS} characters"
+    ))
+}
+
+pub(super) fn duplicate_tag_key(key: &str) -> AwsError {
+    invalid_parameter(format!("Duplicate tag key '{key}' specified."))
 }
 
 pub(super) fn tag_limit_exceeded() -> AwsError {

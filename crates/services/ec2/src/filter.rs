@@ -6,6 +6,7 @@
 use super::error;
 use neargate_api_ec2 as api;
 use neargate_service::AwsError;
+use neargate_service::wildcard::Wildcards;
 
 /// The most values of all filters of a call together.
 const MAX_VALUES: usize = 200;
@@ -40,64 +41,11 @@ impl Filter {
 
     /// Does one of the resource's values fit one of the filter's?
     pub(super) fn accepts(&self, values: &[String]) -> bool {
-        self.values
-            .iter()
-            .any(|pattern| values.iter().any(|v| wildcard(pattern, v)))
+        let fits = |pattern: &String| {
+            values
+                .iter()
+                .any(|v| Wildcards::Escaped.matches(pattern, v))
+        };
+        self.values.iter().any(fits)
     }
-}
-
-/// Does `pattern` cover all of `text`?
-pub(super) fn wildcard(pattern: &str, text: &str) -> bool {
-    let pattern: Vec<Token> = tokens(pattern);
-    let text: Vec<char> = text.chars().collect();
-    let (mut p, mut t) = (0, 0);
-    // Where to go on when what follows the last `*` turns out not to fit: one character later.
-    let mut retry = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(Token::Any) => {
-                retry = Some((p, t));
-                p += 1;
-            }
-            Some(token) if token.fits(text[t]) => (p, t) = (p + 1, t + 1),
-            _ => match retry {
-                Some((star, at)) => {
-                    retry = Some((star, at + 1));
-                    (p, t) = (star + 1, at + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|token| *token == Token::Any)
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Token {
-    Any,
-    One,
-    Literal(char),
-}
-
-impl Token {
-    fn fits(self, c: char) -> bool {
-        match self {
-            Token::Any | Token::One => true,
-            Token::Literal(l) => l == c,
-        }
-    }
-}
-
-fn tokens(pattern: &str) -> Vec<Token> {
-    let mut chars = pattern.chars();
-    let mut tokens = Vec::new();
-    while let Some(c) = chars.next() {
-        tokens.push(match c {
-            '*' => Token::Any,
-            '?' => Token::One,
-            '\\' => Token::Literal(chars.next().unwrap_or('\\')),
-            c => Token::Literal(c),
-        });
-    }
-    tokens
 }

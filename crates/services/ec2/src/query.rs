@@ -5,7 +5,7 @@ use super::filter::Filter;
 use super::kind::Kind;
 use neargate_api_ec2 as api;
 use neargate_service::AwsError;
-use neargate_service::page::{Paged, page};
+use neargate_service::page::{Paged, Size, page};
 
 /// A resource as Describe calls select it.
 pub(super) trait Describe: Default {
@@ -67,10 +67,7 @@ impl Query {
         };
         all.retain(wanted);
         all.sort_by(|a, b| a.id().cmp(b.id()));
-        let limit = self
-            .max_results
-            .and_then(|n| usize::try_from(n).ok())
-            .unwrap_or(usize::MAX);
+        let limit = Size::ANY.clamp(self.max_results);
         page(all, self.next_token.as_deref(), limit, |item| {
             item.id().to_owned()
         })

@@ -3,7 +3,6 @@
 use super::api::{
     account, acls, interfaces, places, routing, security_groups, subnets, tags, vpcs,
 };
-use super::filter::wildcard;
 use super::{Ec2, kind};
 use neargate_api_ec2 as api;
 use neargate_domain::vpc::DefaultVpc;
@@ -655,29 +654,6 @@ fn every_taken_operation_is_in_the_table() {
         .map(|o| o.name)
         .collect();
     assert_eq!(missing, Vec::<&str>::new());
-}
-
-#[test]
-fn wildcards() {
-    for (pattern, text, fits) in [
-        ("", "", true),
-        ("*", "", true),
-        ("*", "anything", true),
-        ("?", "", false),
-        ("a*c", "abbbc", true),
-        ("a*c", "abbbcd", false),
-        ("*a*b*", "xaxbx", true),
-        ("*ab", "aab", true),
-        ("a?c", "abc", true),
-        ("a\\*c", "abc", false),
-        ("a\\*c", "a*c", true),
-        ("a\\?", "a?", true),
-        ("\\\\", "\\", true),
-        ("Default", "default", false),
-        ("ü?", "üß", true),
-    ] {
-        assert_eq!(wildcard(pattern, text), fits, "{pattern:?} {text:?}");
-    }
 }
 
 #[test]

@@ -12,6 +12,30 @@ use neargate_store::Compare;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Why a repository is not open to a caller, each with AWS's words for it.
+#[derive(Debug)]
+pub enum NotOpen {
+    /// There is no such repository, or not any more.
+    Missing(AwsError),
+    /// It is in another account's registry, and no policy lets the caller in.
+    Denied(AwsError),
+    Failed(AwsError),
+}
+
+impl From<AwsError> for NotOpen {
+    fn from(e: AwsError) -> Self {
+        NotOpen::Failed(e)
+    }
+}
+
+impl From<NotOpen> for AwsError {
+    fn from(e: NotOpen) -> Self {
+        match e {
+            NotOpen::Missing(e) | NotOpen::Denied(e) | NotOpen::Failed(e) => e,
+        }
+    }
+}
+
 /// An existing repository, as it was when it was opened.
 #[derive(Debug, Clone)]
 pub struct Contents {
@@ -22,10 +46,11 @@ pub struct Contents {
 
 impl Contents {
     /// # Errors
-    /// `RepositoryNotFoundException`.
-    pub async fn open(house: &Arc<House>, scope: &Scope, name: &str) -> Result<Self, AwsError> {
+    /// [`NotOpen::Missing`].
+    pub async fn open(house: &Arc<House>, scope: &Scope, name: &str) -> Result<Self, NotOpen> {
         let found = house.db.get::<Repository>(scope, name).await?;
-        let repository = found.ok_or_else(|| error::repository_not_found(scope, name))?;
+        let missing = || NotOpen::Missing(error::repository_not_found(scope, name));
+        let repository = found.ok_or_else(missing)?;
         Ok(Contents {
             house: house.clone(),
             scope: scope.clone(),
@@ -34,16 +59,20 @@ impl Contents {
     }
 
     /// The same repository, read again.
-    pub async fn reopen(&mut self) -> Result<(), AwsError> {
+    ///
+    /// # Errors
+    /// [`NotOpen::Missing`] when it was deleted meanwhile.
+    pub async fn reopen(&mut self) -> Result<(), NotOpen> {
         let now = Contents::open(&self.house, &self.scope, &self.repository.name).await?;
         if now.repository.uid != self.repository.uid {
-            return Err(error::repository_not_found(
-                &self.scope,
-                &self.repository.name,
-            ));
+            return Err(self.missing());
         }
         *self = now;
         Ok(())
+    }
+
+    fn missing(&self) -> NotOpen {
+        NotOpen::Missing(error::repository_not_found(&self.scope, self.name()))
     }
 
     pub fn name(&self) -> &str {
@@ -116,8 +145,8 @@ impl Contents {
     /// Let this repository read a blob.
     ///
     /// # Errors
-    /// `RepositoryNotFoundException` when it was deleted meanwhile.
-    pub async fn link(&self, blob: StoredBlob) -> Result<(), AwsError> {
+    /// [`NotOpen::Missing`] when it was deleted meanwhile.
+    pub async fn link(&self, blob: StoredBlob) -> Result<(), NotOpen> {
         let layer = Layer {
             digest: blob.digest,
             size_bytes: blob.size_bytes,
@@ -125,16 +154,10 @@ impl Contents {
         };
         let key = self.key::<Layer>(&blob.digest.hex());
         let exists = vec![Compare::Exists(self.repository.key.clone())];
-        match self
-            .db()
-            .tx()
-            .with(exists, Vec::new())
-            .put(key, &layer)
-            .commit()
-            .await?
-        {
+        let tx = self.db().tx().with(exists, Vec::new()).put(key, &layer);
+        match tx.commit().await? {
             Committed::At(_) => Ok(()),
-            Committed::Conflict => Err(error::repository_not_found(&self.scope, self.name())),
+            Committed::Conflict => Err(self.missing()),
         }
     }
 
@@ -153,6 +176,19 @@ impl Contents {
             .and_then(|rest| rest.strip_prefix('-'))
             .and_then(|rest| rest.strip_prefix(tail))
             .is_some_and(|rest| rest.starts_with('-') && rest.len() == 23)
+    }
+
+    /// Change the repository's own record; answers it as it is now.
+    ///
+    /// # Errors
+    /// `RepositoryNotFoundException` when it was deleted meanwhile, and those of `change`.
+    pub async fn modify(
+        &self,
+        mut change: impl FnMut(&mut Repository) -> Result<(), AwsError>,
+    ) -> Result<Stored<Repository>, AwsError> {
+        let change = |repository: &mut Repository| change(repository).map(|()| true);
+        let changed = self.db().modify(&self.repository.key, change).await?;
+        Ok(changed.ok_or_else(|| self.missing())?)
     }
 
     /// The repository as it is to be written beside a change of its images or layers.

@@ -1,11 +1,11 @@
 //! Removing images and tags. Blobs stay until the collector finds that nothing refers to them.
 
-use crate::contents::Contents;
+use crate::contents::{Contents, NotOpen};
 use crate::model::{Image, Tag};
 use neargate_blob::Digest;
 use neargate_service::{AwsError, Committed, Stored};
 
-/// Of one image this many tags go in one transaction: each takes two of the store's 128.
+/// One transaction removes so many of an image's tags: each takes two of the store's 128.
 const TAGS_AT_ONCE: usize = 60;
 
 /// Why an image was not removed.
@@ -14,12 +14,19 @@ pub enum NotRemoved {
     NotFound,
     /// An index of the repository needs it.
     InIndex(Digest),
-    Failed(AwsError),
+    /// The repository was deleted meanwhile, or the store failed.
+    NotOpen(NotOpen),
+}
+
+impl From<NotOpen> for NotRemoved {
+    fn from(e: NotOpen) -> Self {
+        NotRemoved::NotOpen(e)
+    }
 }
 
 impl From<AwsError> for NotRemoved {
     fn from(e: AwsError) -> Self {
-        NotRemoved::Failed(e)
+        NotRemoved::NotOpen(e.into())
     }
 }
 
@@ -65,7 +72,7 @@ pub async fn image(contents: &mut Contents, digest: &Digest) -> Result<Vec<Strin
     }
 }
 
-/// Remove one tag; answers the image it was of. With `and_image`, an image that loses its last
+/// Remove one tag; answers the image that had it. With `and_image`, an image that loses its last
 /// tag goes too, as in `BatchDeleteImage`, unless an index needs it.
 pub async fn tag(
     contents: &mut Contents,

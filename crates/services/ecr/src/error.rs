@@ -8,7 +8,7 @@ use neargate_service::{AwsError, Scope};
 use neargate_wire::validate::{Constraint, Invalid};
 
 /// `Invalid parameter at 'x' failed to satisfy constraint: 'y'`.
-pub fn invalid_parameter(at: &str, constraint: &str) -> AwsError {
+fn invalid_parameter(at: &str, constraint: &str) -> AwsError {
     AwsError::client(
         "InvalidParameterException",
         format!("Invalid parameter at '{at}' failed to satisfy constraint: '{constraint}'"),
@@ -30,6 +30,62 @@ pub fn invalid(invalid: &Invalid) -> AwsError {
         }
     };
     invalid_parameter(&first.path, &constraint)
+}
+
+pub fn invalid_next_token() -> AwsError {
+    invalid_parameter("nextToken", "must be a token of this operation")
+}
+
+/// A registry is named by its account.
+pub fn invalid_account(at: &str) -> AwsError {
+    invalid_parameter(at, "must be 12 digits")
+}
+
+pub fn invalid_resource_arn() -> AwsError {
+    invalid_parameter("resourceArn", "must be the ARN of a repository")
+}
+
+pub fn invalid_subject() -> AwsError {
+    invalid_parameter("subjectId.imageDigest", "must be a sha256 digest")
+}
+
+pub fn invalid_repository_name() -> AwsError {
+    invalid_parameter(
+        "repositoryName",
+        "must satisfy regular expression '(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*'",
+    )
+}
+
+pub fn name_of_another_registry() -> AwsError {
+    invalid_parameter(
+        "repositoryName",
+        "must not begin with <account>/<region>/ in the default account and region: such names mean other registries here",
+    )
+}
+
+/// Exclusions that a setting lacks, or that were `given` to one that has none.
+pub fn misplaced_exclusions(given: bool) -> AwsError {
+    let constraint = if given {
+        "must not be given unless imageTagMutability is IMMUTABLE_WITH_EXCLUSION or MUTABLE_WITH_EXCLUSION"
+    } else {
+        "must be given when imageTagMutability is IMMUTABLE_WITH_EXCLUSION or MUTABLE_WITH_EXCLUSION"
+    };
+    invalid_parameter("imageTagMutabilityExclusionFilters", constraint)
+}
+
+pub fn invalid_image_tag(tag: &str) -> AwsError {
+    let tag: String = tag.chars().take(300).collect();
+    invalid_parameter("imageTag", &format!("'{tag}' is not a valid tag"))
+}
+
+/// The policy of a repository or of the registry: `whose`.
+pub fn invalid_policy(whose: &str) -> AwsError {
+    invalid_parameter("PolicyText", &format!("Invalid {whose} policy provided"))
+}
+
+pub fn invalid_lifecycle_policy(why: &str) -> AwsError {
+    let constraint = format!("Lifecycle policy validation failure: {why}");
+    invalid_parameter("LifecyclePolicyText", &constraint)
 }
 
 fn in_registry(scope: &Scope, name: &str) -> String {

@@ -3,36 +3,38 @@
 //! otherwise nothing. What a policy says in words that are not understood here grants nothing,
 //! and denies.
 
-use crate::contents::Contents;
+use crate::contents::{Contents, NotOpen};
 use crate::error;
 use crate::policy::{Effect, OneOrMany, Policy, Principal, Statement};
 use neargate_base::AccountId;
-use neargate_service::{AwsError, House, Scope};
+use neargate_service::wildcard::Wildcards;
+use neargate_service::{House, Scope};
 use std::sync::Arc;
 
 /// The repository, if `caller` may do all of `actions` there.
 ///
 /// # Errors
-/// `AccessDeniedException` in another account's registry, whether there is such a repository or
-/// not; `RepositoryNotFoundException` in one's own.
+/// [`NotOpen::Denied`] in another account's registry, whether there is such a repository or not;
+/// [`NotOpen::Missing`] in one's own.
 pub async fn open(
     house: &Arc<House>,
     caller: &AccountId,
     scope: &Scope,
     name: &str,
     actions: &[&str],
-) -> Result<Contents, AwsError> {
+) -> Result<Contents, NotOpen> {
     let found = Contents::open(house, scope, name).await;
     if *caller == scope.account {
         return found;
     }
     let denied = |action: &str| {
         let resource = scope.arn("ecr", format!("repository/{name}"));
-        error::access_denied(caller, action, &resource)
+        NotOpen::Denied(error::access_denied(caller, action, &resource))
     };
     let contents = match found {
-        Err(e) if !e.is("RepositoryNotFoundException") => return Err(e),
-        found => found.ok(),
+        Ok(contents) => Some(contents),
+        Err(NotOpen::Missing(_)) => None,
+        Err(e) => return Err(e),
     };
     let policy = contents
         .as_ref()
@@ -99,33 +101,9 @@ fn is_principal(principal: &Principal, account: &AccountId) -> bool {
     })
 }
 
-/// Does the pattern, with `*` and `?`, match? Actions know no case.
-fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.to_ascii_lowercase(), text.to_ascii_lowercase());
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut p, mut t) = (0, 0);
-    let mut star = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(&c) if c == b'?' || c == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => match star {
-                Some((at, from)) => {
-                    star = Some((at, from + 1));
-                    p = at + 1;
-                    t = from + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|b| *b == b'*')
+/// Is it one of the actions that the pattern means? Actions know no case.
+fn matches(pattern: &str, action: &str) -> bool {
+    Wildcards::StarAndOne.matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! Adding an image: one transaction for the image, its tag, and the promise that all it refers
 //! to is in the repository.
 
-use crate::contents::Contents;
+use crate::contents::{Contents, NotOpen};
 use crate::manifest::{self, Manifest};
 use crate::model::{Image, Repository, Tag};
 use crate::{error, names};
 use bytes::Bytes;
-use neargate_blob::Digest;
+use neargate_blob::{BlobError, Digest};
+use neargate_service::wildcard::Wildcards;
 use neargate_service::{AwsError, Committed};
 
 /// What is to be pushed.
@@ -28,25 +29,59 @@ pub struct Pushed {
     pub existed: bool,
 }
 
+/// Why an image was not pushed, each with AWS's words for it.
+#[derive(Debug)]
+pub enum NotPushed {
+    /// The manifest is none, or the tag cannot be one.
+    Invalid(AwsError),
+    /// The digest is not the manifest's.
+    WrongDigest(AwsError),
+    /// The repository lacks what the manifest refers to.
+    Incomplete(AwsError),
+    /// The tag exists and may not be moved.
+    Immutable(AwsError),
+    /// The blob store failed.
+    Blob(BlobError),
+    /// The repository was deleted meanwhile, or the store failed.
+    NotOpen(NotOpen),
+}
+
+impl From<NotOpen> for NotPushed {
+    fn from(e: NotOpen) -> Self {
+        NotPushed::NotOpen(e)
+    }
+}
+
+impl From<AwsError> for NotPushed {
+    fn from(e: AwsError) -> Self {
+        NotPushed::NotOpen(e.into())
+    }
+}
+
+impl From<NotPushed> for AwsError {
+    fn from(e: NotPushed) -> Self {
+        match e {
+            NotPushed::Invalid(e)
+            | NotPushed::WrongDigest(e)
+            | NotPushed::Incomplete(e)
+            | NotPushed::Immutable(e) => e,
+            NotPushed::Blob(e) => error::blob(e),
+            NotPushed::NotOpen(e) => e.into(),
+        }
+    }
+}
+
 /// Add an image, or a tag to an image.
-///
-/// # Errors
-/// `InvalidParameterException` for what is no manifest, `ImageDigestDoesNotMatchException`,
-/// `LayersNotFoundException`, `ReferencedImagesNotFoundException`,
-/// `ImageTagAlreadyExistsException` for an immutable tag, `RepositoryNotFoundException`.
-pub async fn push(contents: &mut Contents, push: Push<'_>) -> Result<Pushed, AwsError> {
+pub async fn push(contents: &mut Contents, push: Push<'_>) -> Result<Pushed, NotPushed> {
     let manifest = manifest::parse(&push.manifest, push.media_type)
-        .map_err(|why| error::invalid_manifest(&why))?;
+        .map_err(|why| NotPushed::Invalid(error::invalid_manifest(&why)))?;
     if let Some(tag) = push.tag.filter(|t| !names::is_tag(t)) {
-        let tag: String = tag.chars().take(300).collect();
-        return Err(error::invalid_parameter(
-            "imageTag",
-            &format!("'{tag}' is not a valid tag"),
-        ));
+        return Err(NotPushed::Invalid(error::invalid_image_tag(tag)));
     }
     let digest = Digest::of(&push.manifest);
     if let Some(given) = push.digest.filter(|given| *given != digest.to_string()) {
-        return Err(error::image_digest_does_not_match(given, &digest));
+        let wrong = error::image_digest_does_not_match(given, &digest);
+        return Err(NotPushed::WrongDigest(wrong));
     }
     // Cheap refusals first; then the bytes, so that a stored image always has them.
     require(contents, &manifest).await?;
@@ -54,7 +89,7 @@ pub async fn push(contents: &mut Contents, push: Push<'_>) -> Result<Pushed, Aws
     let stored = blobs
         .put_bytes(push.manifest, Some(&digest))
         .await
-        .map_err(error::blob)?;
+        .map_err(NotPushed::Blob)?;
     loop {
         if let Some(pushed) = attempt(
             contents,
@@ -78,7 +113,7 @@ async fn attempt(
     digest: Digest,
     manifest_bytes: u64,
     tag: Option<&str>,
-) -> Result<Option<Pushed>, AwsError> {
+) -> Result<Option<Pushed>, NotPushed> {
     let image_bytes = require(contents, manifest).await?;
     let old_image = contents.image(&digest).await?;
     let old_tag = match tag {
@@ -94,7 +129,8 @@ async fn attempt(
     }
     let repository = &contents.repository;
     if let Some(tag) = tag.filter(|t| old_tag.is_some() && is_immutable(repository, t)) {
-        return Err(error::image_tag_already_exists(contents.name(), tag));
+        let exists = error::image_tag_already_exists(contents.name(), tag);
+        return Err(NotPushed::Immutable(exists));
     }
     let image = old_image.as_ref().map_or_else(
         || Image {
@@ -136,7 +172,7 @@ async fn attempt(
 }
 
 /// All that the manifest refers to must be here; answers the image's size.
-async fn require(contents: &Contents, manifest: &Manifest) -> Result<u64, AwsError> {
+async fn require(contents: &Contents, manifest: &Manifest) -> Result<u64, NotPushed> {
     let mut missing = Vec::new();
     for digest in &manifest.blobs {
         if contents.layer(digest).await?.is_none() {
@@ -144,11 +180,8 @@ async fn require(contents: &Contents, manifest: &Manifest) -> Result<u64, AwsErr
         }
     }
     if !missing.is_empty() {
-        return Err(error::layers_required(
-            &contents.scope,
-            contents.name(),
-            &missing,
-        ));
+        let layers = error::layers_required(&contents.scope, contents.name(), &missing);
+        return Err(NotPushed::Incomplete(layers));
     }
     let mut largest = manifest.size_bytes;
     for digest in &manifest.images {
@@ -158,11 +191,8 @@ async fn require(contents: &Contents, manifest: &Manifest) -> Result<u64, AwsErr
         }
     }
     if !missing.is_empty() {
-        return Err(error::images_required(
-            &contents.scope,
-            contents.name(),
-            &missing,
-        ));
+        let images = error::images_required(&contents.scope, contents.name(), &missing);
+        return Err(NotPushed::Incomplete(images));
     }
     Ok(largest)
 }
@@ -174,52 +204,12 @@ pub fn is_immutable(repository: &Repository, tag: &str) -> bool {
         repository
             .mutability_exclusions
             .iter()
-            .any(|pattern| matches(pattern, tag))
+            .any(|pattern| Wildcards::Star.matches(pattern, tag))
     };
     match repository.tag_mutability.as_str() {
         "IMMUTABLE" => true,
         "IMMUTABLE_WITH_EXCLUSION" => !excepted(),
         "MUTABLE_WITH_EXCLUSION" => excepted(),
         _ => false,
-    }
-}
-
-/// Does `text` match a pattern in which `*` stands for anything?
-fn matches(pattern: &str, text: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else {
-        return pattern == text;
-    };
-    let Some(mut text) = text.strip_prefix(head) else {
-        return false;
-    };
-    let mut parts: Vec<&str> = rest.split('*').collect();
-    let last = parts.pop().unwrap_or_default();
-    for part in parts {
-        match text.find(part) {
-            Some(at) => text = &text[at + part.len()..],
-            None => return false,
-        }
-    }
-    text.ends_with(last)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn wildcards() {
-        for (pattern, text) in [
-            ("*", ""),
-            ("v*", "v1"),
-            ("*-rc", "1-rc"),
-            ("a*b*c", "aXbYc"),
-            ("x", "x"),
-        ] {
-            assert!(matches(pattern, text), "{pattern} {text}");
-        }
-        for (pattern, text) in [("v*", "1v"), ("a*b*c", "aXc"), ("a*a", "a"), ("x", "xy")] {
-            assert!(!matches(pattern, text), "{pattern} {text}");
-        }
     }
 }

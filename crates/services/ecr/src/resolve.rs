@@ -1,5 +1,6 @@
 //! Where the image a task names is: in our own registry, missing from it, or elsewhere.
 
+use crate::contents::NotOpen;
 use crate::grant;
 use crate::names::{self, InvalidReference, OwnImage};
 use neargate_base::AccountId;
@@ -51,14 +52,14 @@ async fn find(
     let (scope, repository) = (&image.place.scope, &image.place.repository);
     let contents = match grant::open(house, account, scope, repository, &PULL).await {
         Ok(contents) => contents,
-        Err(e) if e.is("RepositoryNotFoundException") => return not_found(),
-        Err(e) if e.is("AccessDeniedException") => {
+        Err(NotOpen::Missing(_)) => return not_found(),
+        Err(NotOpen::Denied(_)) => {
             return missing(
                 "pull access denied, repository does not exist or may require authorization: \
                  authorization failed: 403 Forbidden",
             );
         }
-        Err(e) => return Err(e),
+        Err(NotOpen::Failed(e)) => return Err(e),
     };
     let found = match (&image.digest, &image.tag) {
         (Some(digest), _) => contents.image(digest).await?,

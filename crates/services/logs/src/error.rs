@@ -2,12 +2,49 @@
 //! (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/CommonErrors.html>).
 
 use super::engine::EngineError;
+use super::model::{MAX_BATCH_BYTES, MAX_EVENTS, RETENTION_DAYS};
 use super::pattern::InvalidPattern;
 use neargate_service::AwsError;
 use neargate_service::tags::InvalidTags;
+use neargate_wire::validate::Invalid;
 
-pub fn invalid_parameter(message: impl Into<String>) -> AwsError {
+fn invalid_parameter(message: impl Into<String>) -> AwsError {
     AwsError::client("InvalidParameterException", message)
+}
+
+/// Input that breaks the model.
+pub fn invalid(invalid: &Invalid) -> AwsError {
+    invalid_parameter(invalid.to_string())
+}
+
+/// Two parameters of which a call takes one.
+pub fn exclusive(one: &str, other: &str) -> AwsError {
+    invalid_parameter(format!(
+        "{one} and {other} are mutually exclusive parameters."
+    ))
+}
+
+pub fn no_group_named() -> AwsError {
+    invalid_parameter("Exactly one of LogGroupName or LogGroupIdentifier must be specified.")
+}
+
+pub fn invalid_arn(arn: &str) -> AwsError {
+    invalid_parameter(format!("The specified ARN is invalid: {arn}"))
+}
+
+pub fn reserved_group_name() -> AwsError {
+    invalid_parameter("Log groups starting with 'aws/' are reserved for AWS.")
+}
+
+pub fn ordered_by_time_with_prefix() -> AwsError {
+    invalid_parameter("Cannot order by LastEventTime with a logStreamNamePrefix.")
+}
+
+pub fn invalid_retention(days: i32) -> AwsError {
+    invalid_parameter(format!(
+        "1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy constraint: \
+         Member must satisfy enum value set: {RETENTION_DAYS:?}"
+    ))
 }
 
 fn not_found(message: &str) -> AwsError {
@@ -81,8 +118,23 @@ pub fn engine(e: EngineError) -> AwsError {
 }
 
 pub fn too_large(bytes: usize) -> AwsError {
-    let limit = super::model::MAX_BATCH_BYTES;
     invalid_parameter(format!(
-        "Upload too large: {bytes} bytes exceeds limit of {limit}"
+        "Upload too large: {bytes} bytes exceeds limit of {MAX_BATCH_BYTES}"
     ))
+}
+
+pub fn too_many_events(count: usize) -> AwsError {
+    invalid_parameter(format!(
+        "Upload too large: {count} log events exceeds limit of {MAX_EVENTS}"
+    ))
+}
+
+pub fn not_chronological() -> AwsError {
+    invalid_parameter("Log events in a single PutLogEvents request must be in chronological order.")
+}
+
+pub fn spans_too_long() -> AwsError {
+    invalid_parameter(
+        "The batch of log events in a single PutLogEvents request cannot span more than 24 hours.",
+    )
 }

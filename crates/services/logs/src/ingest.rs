@@ -1,6 +1,6 @@
 //! The inner entrance: containers' output, through the `awslogs` driver.
 
-use super::api::groups;
+use super::api::groups::{self, Created};
 use super::engine::{Event, Outcome, Source};
 use super::model::Group;
 use super::{Logs, error, reference};
@@ -93,9 +93,9 @@ impl Logs {
     ) -> Result<Stored<Group>, AwsError> {
         if target.create_group && house.db.get::<Group>(scope, &target.group).await?.is_none() {
             let group = groups::new(house, &target.group, Tags::new());
-            match groups::create(house, scope, &group).await {
-                Err(e) if e.is("ResourceAlreadyExistsException") => {}
-                other => other?,
+            match groups::create(house, scope, &group).await? {
+                // Somebody else may have made it meanwhile.
+                Created::New | Created::Exists => {}
             }
         }
         reference::group(&house.db, scope, &target.group).await

@@ -61,7 +61,7 @@ impl Component for Logs {
 fn table(logs: Arc<Logs>) -> OperationTable<Logs> {
     use api::{events, filters, groups, retention, streams, tags};
     OperationTable::new(&SERVICE, logs)
-        .wording(|invalid| error::invalid_parameter(invalid.to_string()))
+        .wording(error::invalid)
         // Docker's awslogs driver has long sent the bytes of a line as they were
         // (<https://github.com/moby/moby/pull/37986> counts what becomes of them).
         .any_text(ops::PutLogEvents)

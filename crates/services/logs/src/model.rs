@@ -2,6 +2,7 @@
 //! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>).
 
 use neargate_base::Timestamp;
+use neargate_service::page::Size;
 use neargate_service::tags::Tags;
 use neargate_service::{Resource, Scope};
 use serde::{Deserialize, Serialize};
@@ -13,8 +14,10 @@ pub const MAX_BATCH_BYTES: usize = 1_048_576;
 pub const PAGE_BYTES: usize = 1_048_576;
 /// The most events a reading call answers, and its default.
 pub const MAX_EVENTS: usize = 10_000;
-/// A page of groups or streams, at most and by default.
-pub const MAX_DESCRIBED: usize = 50;
+/// A page of events that are read.
+pub const EVENTS: Size = Size::up_to(MAX_EVENTS);
+/// A page of groups or streams.
+pub const DESCRIBED: Size = Size::up_to(50);
 
 const DAY: Duration = Duration::from_secs(86_400);
 

@@ -21,40 +21,47 @@ pub async fn named_or_identified(
     match (name, identifier) {
         (Some(name), None) => group(cx.db(), &cx.scope, name).await,
         (None, Some(identifier)) => identified(cx, identifier).await,
-        (Some(_), Some(_)) => Err(error::invalid_parameter(
-            "LogGroupName and LogGroupIdentifier are mutually exclusive parameters.",
-        )),
-        (None, None) => Err(error::invalid_parameter(
-            "Exactly one of LogGroupName or LogGroupIdentifier must be specified.",
-        )),
+        (Some(_), Some(_)) => Err(error::exclusive("LogGroupName", "LogGroupIdentifier")),
+        (None, None) => Err(error::no_group_named()),
     }
 }
 
 /// The group of this name or ARN.
 pub async fn identified(cx: &Ctx, identifier: &str) -> Result<Stored<Group>, AwsError> {
-    if identifier.starts_with("arn:") {
-        return of_arn(cx, identifier).await;
-    }
-    group(cx.db(), &cx.scope, identifier).await
+    find(cx, identifier)
+        .await?
+        .ok_or_else(error::group_not_found)
 }
 
-/// The group of an ARN with or without `:*`. Another account's or region's is not found.
+/// The group of an ARN with or without `:*`.
 pub async fn of_arn(cx: &Ctx, arn: &str) -> Result<Stored<Group>, AwsError> {
-    let invalid = || error::invalid_parameter(format!("The specified ARN is invalid: {arn}"));
+    find_by_arn(cx, arn)
+        .await?
+        .ok_or_else(error::group_not_found)
+}
+
+/// The group of this name or ARN, if there is one.
+pub async fn find(cx: &Ctx, identifier: &str) -> Result<Option<Stored<Group>>, AwsError> {
+    if identifier.starts_with("arn:") {
+        return find_by_arn(cx, identifier).await;
+    }
+    cx.db().get(&cx.scope, identifier).await
+}
+
+/// Another account's or region's group is none.
+async fn find_by_arn(cx: &Ctx, arn: &str) -> Result<Option<Stored<Group>>, AwsError> {
+    let invalid = || error::invalid_arn(arn);
     let parsed: Arn = arn.parse().map_err(|_| invalid())?;
     let name = parsed
         .resource
         .strip_prefix("log-group:")
         .ok_or_else(invalid)?;
     let name = name.strip_suffix(":*").unwrap_or(name);
-    let here =
-        parsed.account == cx.scope.account.as_str() && parsed.region == cx.scope.region.as_str();
     if parsed.service != "logs" || name.is_empty() || name.contains(':') {
         return Err(invalid());
     }
-    if here {
-        group(cx.db(), &cx.scope, name).await
-    } else {
-        Err(error::group_not_found())
+    if !cx.scope.holds(&parsed) {
+        return Ok(None);
     }
+    cx.db().get(&cx.scope, name).await
 }

@@ -29,9 +29,7 @@ pub async fn describe_account_attributes(
         .iter()
         .find(|n| !all.iter().any(|(name, _)| name == n))
     {
-        return Err(error::invalid_parameter(format!(
-            "Value ( {unknown} ) for parameter attributeName is invalid. Unknown attribute."
-        )));
+        return Err(error::unknown_attribute("attributeName", unknown));
     }
     let wanted = |name: &str| names.is_empty() || names.iter().any(|n| n == name);
     let attribute = |(name, value): (&str, &str)| api::AccountAttribute {

@@ -70,9 +70,7 @@ pub async fn describe_regions(
     all.dedup();
     let names = input.region_names.unwrap_or_default();
     if let Some(unknown) = names.iter().find(|n| !all.contains(n)) {
-        return Err(error::invalid_parameter(format!(
-            "Invalid region provided: '{unknown}'"
-        )));
+        return Err(error::unknown_region(unknown));
     }
     all.retain(|r| names.is_empty() || names.contains(r));
     let all = all.into_iter().map(region).collect();
@@ -104,9 +102,7 @@ pub async fn describe_availability_zones(
         .find(|n| !all.iter().any(|z| is(n, &z.zone_name)));
     let unknown_id = ids.iter().find(|i| !all.iter().any(|z| is(i, &z.zone_id)));
     if let Some(unknown) = unknown_name.or(unknown_id) {
-        return Err(error::invalid_parameter(format!(
-            "Invalid availability zone: [{unknown}]"
-        )));
+        return Err(error::unknown_zone(unknown));
     }
     all.retain(|z| names.is_empty() || names.iter().any(|n| is(n, &z.zone_name)));
     all.retain(|z| ids.is_empty() || ids.iter().any(|i| is(i, &z.zone_id)));

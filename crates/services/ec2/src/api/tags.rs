@@ -9,14 +9,18 @@ use crate::{Ec2, error};
 use neargate_api_ec2 as api;
 use neargate_service::db::{self, Committed};
 use neargate_service::eni::Interface;
-use neargate_service::page::page;
-use neargate_service::tags::{MAX_TAGS, Tags};
+use neargate_service::page::{Size, page};
+use neargate_service::tags::{self, MAX_KEY_CHARS, MAX_VALUE_CHARS, Tags};
 use neargate_service::{AwsError, Ctx};
 use neargate_wire::structure::Unit;
 use std::sync::Arc;
 
-const MAX_KEY_CHARS: usize = 128;
-const MAX_VALUE_CHARS: usize = 256;
+/// `MaxResults` of DescribeTags.
+const PAGE: Size = Size {
+    least: 5,
+    most: 1_000,
+    ..Size::ANY
+};
 
 pub async fn create_tags(
     _: Arc<Ec2>,
@@ -31,12 +35,7 @@ pub async fn create_tags(
     exist(&cx, &input.resources).await?;
     for id in &input.resources {
         change(&cx, id, |tags| {
-            tags.extend(new.clone());
-            if tags.len() > MAX_TAGS {
-                Err(error::tag_limit_exceeded())
-            } else {
-                Ok(())
-            }
+            tags::merge(tags, &new).map_err(|_| error::tag_limit_exceeded())
         })
         .await?;
     }
@@ -76,11 +75,8 @@ pub async fn describe_tags(
     input: api::DescribeTagsInput,
 ) -> Result<api::DescribeTagsOutput, AwsError> {
     dry_run(input.dry_run)?;
-    if input.max_results.is_some_and(|n| !(5..=1000).contains(&n)) {
-        return Err(error::invalid_parameter(
-            "MaxResults must be between 5 and 1000",
-        ));
-    }
+    let limit = PAGE.check(input.max_results);
+    let limit = limit.map_err(|_| error::invalid_max_results(PAGE))?;
     let filters = Filter::parse(input.filters)?;
     if let Some(f) = filters
         .iter()
@@ -102,10 +98,6 @@ pub async fn describe_tags(
             .iter()
             .all(|f| f.accepts(&values(t, &f.name).unwrap_or_default()))
     };
-    let limit = input
-        .max_results
-        .and_then(|n| usize::try_from(n).ok())
-        .unwrap_or(usize::MAX);
     // A space cannot occur in an id, and sorts before whatever can.
     let position = |t: &api::TagDescription| {
         format!(
@@ -144,31 +136,25 @@ fn values(tag: &api::TagDescription, filter: &str) -> Option<Vec<String>> {
 /// EC2 allows any character in its tags, unlike other services
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>).
 fn parse(given: Vec<api::Tag>) -> Result<Tags, AwsError> {
-    let mut tags = Tags::new();
+    let mut parsed = Tags::new();
     for tag in given {
         let key = tag.key.ok_or_else(|| error::missing_parameter("Tag.Key"))?;
         let value = tag.value.unwrap_or_default();
-        let reserved = key.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("aws:"));
-        if reserved {
-            let message = "Tag keys starting with 'aws:' are reserved for internal use";
-            return Err(error::invalid_parameter(message));
+        if tags::is_reserved(&key) {
+            return Err(error::reserved_tag_key());
         }
         if !(1..=MAX_KEY_CHARS).contains(&key.chars().count()) {
-            let message = format!("Tag key must be between 1 and {MAX_KEY_CHARS} characters long");
-            return Err(error::invalid_parameter(message));
+            return Err(error::tag_key_length());
         }
         if value.chars().count() > MAX_VALUE_CHARS {
-            let message =
-                format!("Tag value exceeds the maximum length of {MAX_VALUE_CHARS} characters");
-            return Err(error::invalid_parameter(message));
+            return Err(error::tag_value_length());
         }
-        if tags.contains_key(&key) {
-            let message = format!("Duplicate tag key '{key}' specified.");
-            return Err(error::invalid_parameter(message));
+        if parsed.contains_key(&key) {
+            return Err(error::duplicate_tag_key(&key));
         }
-        tags.insert(key, value);
+        parsed.insert(key, value);
     }
-    Ok(tags)
+    Ok(parsed)
 }
 
 /// Refuses ids of what does not exist.

@@ -52,9 +52,7 @@ pub async fn describe_vpc_attribute(
             out.enable_network_address_usage_metrics = value(false);
         }
         other => {
-            let message =
-                format!("Value ( {other} ) for parameter attribute is invalid. Unknown attribute.");
-            return Err(error::invalid_parameter(message));
+            return Err(error::unknown_attribute("attribute", other));
         }
     }
     Ok(out)

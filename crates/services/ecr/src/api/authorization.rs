@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use neargate_api_ecr as api;
 use neargate_base::AccountId;
-use neargate_service::{AwsError, Ctx, Scope};
+use neargate_service::{AwsError, Ctx};
 use std::sync::Arc;
 
 /// The password lets into the caller's own registries; the deprecated `registryIds` choose the
@@ -33,11 +33,8 @@ pub async fn get_authorization_token(
     for id in ids {
         let account: AccountId = id
             .parse()
-            .map_err(|_| error::invalid_parameter("registryIds", "must be 12 digits"))?;
-        let scope = Scope {
-            account,
-            region: cx.scope.region.clone(),
-        };
+            .map_err(|_| error::invalid_account("registryIds"))?;
+        let scope = cx.scope.of_account(account);
         data.push(api::AuthorizationData {
             authorization_token: Some(STANDARD.encode(format!("AWS:{password}"))),
             expires_at: Some(claims.expires_at),

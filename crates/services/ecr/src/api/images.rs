@@ -125,7 +125,7 @@ pub async fn batch_delete_image(
             Ok((digest, tags)) => image_ids.extend(identifiers(&digest, &tags)),
             Err(NotRemoved::NotFound) => failures.push(failed(id, Failure::NotFound)),
             Err(NotRemoved::InIndex(index)) => failures.push(failed(id, Failure::InIndex(index))),
-            Err(NotRemoved::Failed(e)) => return Err(e),
+            Err(NotRemoved::NotOpen(e)) => return Err(e.into()),
         }
     }
     Ok(api::BatchDeleteImageOutput {

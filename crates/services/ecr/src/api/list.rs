@@ -1,7 +1,7 @@
 //! Lists of images.
 
 use super::images::{find, identifiers};
-use super::{limit, open};
+use super::{cut, open};
 use crate::Ecr;
 use crate::contents::Contents;
 use crate::error;
@@ -9,7 +9,6 @@ use crate::manifest::MAX_BYTES;
 use crate::model::Image;
 use neargate_api_ecr as api;
 use neargate_blob::Digest;
-use neargate_service::page::{Paged, page};
 use neargate_service::{AwsError, Ctx};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -132,16 +131,6 @@ async fn matching(
     Ok(images.filter(|(_, tags)| wanted(tags)).collect())
 }
 
-fn cut<T>(
-    items: Vec<T>,
-    token: Option<&str>,
-    max_results: Option<i32>,
-    id: impl Fn(&T) -> String,
-) -> Result<Paged<T>, AwsError> {
-    page(items, token, limit(max_results), id)
-        .map_err(|_| error::invalid_parameter("nextToken", "must be a token of this operation"))
-}
-
 fn shown(contents: &Contents, image: &Image, tags: Option<&Vec<String>>) -> api::ImageDetail {
     api::ImageDetail {
         registry_id: Some(contents.scope.account.to_string()),
@@ -171,9 +160,8 @@ pub async fn list_image_referrers(
         "ListImageReferrers",
     )
     .await?;
-    let subject: Digest = input.subject_id.image_digest.parse().map_err(|_| {
-        error::invalid_parameter("subjectId.imageDigest", "must be a sha256 digest")
-    })?;
+    let subject = input.subject_id.image_digest.parse::<Digest>();
+    let subject = subject.map_err(|_| error::invalid_subject())?;
     let filter = input.filter.unwrap_or_default();
     let types = filter.artifact_types.unwrap_or_default();
     let active = matches!(

@@ -11,6 +11,7 @@ pub mod tags;
 
 use crate::contents::Contents;
 use crate::{error, grant};
+use neargate_service::page::{Paged, Size, page};
 use neargate_service::{AwsError, Ctx, Scope};
 
 /// The registry an input names: the caller's own unless `registryId` says otherwise.
@@ -20,11 +21,8 @@ fn registry(cx: &Ctx, registry_id: Option<&str>) -> Result<Scope, AwsError> {
     };
     let account = id
         .parse()
-        .map_err(|_| error::invalid_parameter("registryId", "must be 12 digits"))?;
-    Ok(Scope {
-        account,
-        region: cx.scope.region.clone(),
-    })
+        .map_err(|_| error::invalid_account("registryId"))?;
+    Ok(cx.scope.of_account(account))
 }
 
 /// The caller's own registry, where `action` concerns it as a whole: no policy of a repository
@@ -50,12 +48,22 @@ pub(super) async fn open(
     action: &str,
 ) -> Result<Contents, AwsError> {
     let scope = registry(cx, registry_id)?;
-    grant::open(&cx.house, &cx.scope.account, &scope, name, &[action]).await
+    Ok(grant::open(&cx.house, &cx.scope.account, &scope, name, &[action]).await?)
 }
 
-/// `maxResults`, 100 unless given; the model bounds it by 1,000.
-pub(super) fn limit(max_results: Option<i32>) -> usize {
-    usize::try_from(max_results.unwrap_or(100))
-        .unwrap_or(100)
-        .clamp(1, 1_000)
+/// A page of any list; the model refuses other sizes.
+const PAGE: Size = Size {
+    least: 1,
+    most: 1_000,
+    default: 100,
+};
+
+/// The part of a list that a call asks for; the items ascend by `id`.
+pub(super) fn cut<T>(
+    items: impl IntoIterator<Item = T>,
+    token: Option<&str>,
+    max_results: Option<i32>,
+    id: impl Fn(&T) -> String,
+) -> Result<Paged<T>, AwsError> {
+    page(items, token, PAGE.clamp(max_results), id).map_err(|_| error::invalid_next_token())
 }

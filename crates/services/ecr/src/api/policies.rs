@@ -3,36 +3,17 @@
 
 use super::open;
 use crate::Ecr;
-use crate::contents::Contents;
 use crate::error;
-use crate::model::{Registry, Repository};
+use crate::model::Registry;
 use crate::policy::Policy;
 use neargate_api_ecr as api;
-use neargate_service::{AwsError, Committed, Ctx, Stored, db};
+use neargate_service::{AwsError, Committed, Ctx, db};
 use std::sync::Arc;
 
 mod lifecycle;
 
-/// Change a repository's record; answers it as it is now.
-async fn change(
-    cx: &Ctx,
-    contents: &Contents,
-    mut change: impl FnMut(&mut Repository) -> Result<(), AwsError>,
-) -> Result<Stored<Repository>, AwsError> {
-    let key = contents.repository.key.clone();
-    let changed = cx
-        .db()
-        .modify::<Repository, _>(&key, |r| change(r).map(|()| true))
-        .await?;
-    changed.ok_or_else(|| error::repository_not_found(&contents.scope, contents.name()))
-}
-
 fn check_policy(policy: Option<Policy>, what: &str) -> Result<(), AwsError> {
-    let invalid = || {
-        let constraint = format!("Invalid {what} policy provided");
-        error::invalid_parameter("PolicyText", &constraint)
-    };
-    policy.map(|_| ()).ok_or_else(invalid)
+    policy.map(drop).ok_or_else(|| error::invalid_policy(what))
 }
 
 pub async fn set_repository_policy(
@@ -48,11 +29,12 @@ pub async fn set_repository_policy(
     )
     .await?;
     check_policy(Policy::of_repository(&input.policy_text), "repository")?;
-    change(&cx, &contents, |r| {
-        r.policy = Some(input.policy_text.clone());
-        Ok(())
-    })
-    .await?;
+    contents
+        .modify(|r| {
+            r.policy = Some(input.policy_text.clone());
+            Ok(())
+        })
+        .await?;
     Ok(api::SetRepositoryPolicyOutput {
         registry_id: Some(contents.scope.account.to_string()),
         repository_name: Some(input.repository_name),
@@ -94,17 +76,18 @@ pub async fn delete_repository_policy(
     )
     .await?;
     let mut removed = None;
-    change(&cx, &contents, |r| {
-        removed = r.policy.take();
-        match removed {
-            Some(_) => Ok(()),
-            None => Err(error::repository_policy_not_found(
-                &contents.scope,
-                contents.name(),
-            )),
-        }
-    })
-    .await?;
+    contents
+        .modify(|r| {
+            removed = r.policy.take();
+            match removed {
+                Some(_) => Ok(()),
+                None => Err(error::repository_policy_not_found(
+                    &contents.scope,
+                    contents.name(),
+                )),
+            }
+        })
+        .await?;
     Ok(api::DeleteRepositoryPolicyOutput {
         registry_id: Some(contents.scope.account.to_string()),
         repository_name: Some(input.repository_name),
@@ -124,15 +107,14 @@ pub async fn put_lifecycle_policy(
         "PutLifecyclePolicy",
     )
     .await?;
-    lifecycle::check(&input.lifecycle_policy_text).map_err(|why| {
-        let constraint = format!("Lifecycle policy validation failure: {why}");
-        error::invalid_parameter("LifecyclePolicyText", &constraint)
-    })?;
-    change(&cx, &contents, |r| {
-        r.lifecycle_policy = Some(input.lifecycle_policy_text.clone());
-        Ok(())
-    })
-    .await?;
+    lifecycle::check(&input.lifecycle_policy_text)
+        .map_err(|why| error::invalid_lifecycle_policy(&why))?;
+    contents
+        .modify(|r| {
+            r.lifecycle_policy = Some(input.lifecycle_policy_text.clone());
+            Ok(())
+        })
+        .await?;
     Ok(api::PutLifecyclePolicyOutput {
         registry_id: Some(contents.scope.account.to_string()),
         repository_name: Some(input.repository_name),
@@ -175,17 +157,18 @@ pub async fn delete_lifecycle_policy(
     )
     .await?;
     let mut removed = None;
-    change(&cx, &contents, |r| {
-        removed = r.lifecycle_policy.take();
-        match removed {
-            Some(_) => Ok(()),
-            None => Err(error::lifecycle_policy_not_found(
-                &contents.scope,
-                contents.name(),
-            )),
-        }
-    })
-    .await?;
+    contents
+        .modify(|r| {
+            removed = r.lifecycle_policy.take();
+            match removed {
+                Some(_) => Ok(()),
+                None => Err(error::lifecycle_policy_not_found(
+                    &contents.scope,
+                    contents.name(),
+                )),
+            }
+        })
+        .await?;
     Ok(api::DeleteLifecyclePolicyOutput {
         registry_id: Some(contents.scope.account.to_string()),
         repository_name: Some(input.repository_name),

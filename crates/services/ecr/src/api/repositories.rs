@@ -1,11 +1,10 @@
 //! Repositories.
 
-use super::{limit, open, own_registry};
+use super::{cut, open, own_registry};
 use crate::Ecr;
 use crate::model::Repository;
 use crate::{error, names};
 use neargate_api_ecr as api;
-use neargate_service::page::page;
 use neargate_service::{AwsError, Committed, Ctx, Scope, db, tags};
 use std::sync::Arc;
 
@@ -17,16 +16,10 @@ pub async fn create_repository(
     let scope = own_registry(&cx, input.registry_id.as_deref(), "CreateRepository")?;
     let name = input.repository_name;
     if !names::is_repository(&name) {
-        return Err(error::invalid_parameter(
-            "repositoryName",
-            "must satisfy regular expression '(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*'",
-        ));
+        return Err(error::invalid_repository_name());
     }
     if scope == cx.house.settings.default_scope && names::split_scope(&name).is_some() {
-        return Err(error::invalid_parameter(
-            "repositoryName",
-            "must not begin with <account>/<region>/ in the default account and region: such names mean other registries here",
-        ));
+        return Err(error::name_of_another_registry());
     }
     let given = input
         .tags
@@ -80,15 +73,7 @@ pub(super) fn exclusions(
         .map(|f| f.filter)
         .collect();
     if mutability.ends_with("_WITH_EXCLUSION") == patterns.is_empty() {
-        let constraint = if patterns.is_empty() {
-            "must be given when imageTagMutability is IMMUTABLE_WITH_EXCLUSION or MUTABLE_WITH_EXCLUSION"
-        } else {
-            "must not be given unless imageTagMutability is IMMUTABLE_WITH_EXCLUSION or MUTABLE_WITH_EXCLUSION"
-        };
-        return Err(error::invalid_parameter(
-            "imageTagMutabilityExclusionFilters",
-            constraint,
-        ));
+        return Err(error::misplaced_exclusions(!patterns.is_empty()));
     }
     Ok(patterns)
 }
@@ -142,8 +127,7 @@ pub async fn describe_repositories(
     let scope = own_registry(&cx, registry_id, "DescribeRepositories")?;
     let all = cx.db().list::<Repository>(&scope).await?;
     let token = input.next_token.as_deref();
-    let page = page(all, token, limit(input.max_results), |r| r.name.clone())
-        .map_err(|_| error::invalid_parameter("nextToken", "must be a token of this operation"))?;
+    let page = cut(all, token, input.max_results, |r| r.name.clone())?;
     let repositories = page.items.iter().map(|r| shown(&cx, &scope, r)).collect();
     Ok(api::DescribeRepositoriesOutput {
         repositories: Some(repositories),

@@ -3,8 +3,6 @@
 use super::open;
 use super::repositories::{exclusions, filters};
 use crate::Ecr;
-use crate::error;
-use crate::model::Repository;
 use neargate_api_ecr as api;
 use neargate_service::{AwsError, Ctx};
 use std::sync::Arc;
@@ -34,15 +32,13 @@ pub async fn put_image_tag_mutability(
     .await?;
     let mutability = input.image_tag_mutability;
     let patterns = exclusions(&mutability, input.image_tag_mutability_exclusion_filters)?;
-    let changed = cx
-        .db()
-        .modify::<Repository, _>(&contents.repository.key, |r| {
+    contents
+        .modify(|r| {
             r.tag_mutability.clone_from(&mutability);
             r.mutability_exclusions.clone_from(&patterns);
-            Ok(true)
-        });
-    let missing = || error::repository_not_found(&contents.scope, contents.name());
-    changed.await?.ok_or_else(missing)?;
+            Ok(())
+        })
+        .await?;
     Ok(api::PutImageTagMutabilityOutput {
         registry_id: Some(contents.scope.account.to_string()),
         repository_name: Some(input.repository_name),
@@ -67,14 +63,12 @@ pub async fn put_image_scanning_configuration(
         .image_scanning_configuration
         .scan_on_push
         .unwrap_or_default();
-    let changed = cx
-        .db()
-        .modify::<Repository, _>(&contents.repository.key, |r| {
+    contents
+        .modify(|r| {
             r.scan_on_push = scan_on_push;
-            Ok(true)
-        });
-    let missing = || error::repository_not_found(&contents.scope, contents.name());
-    changed.await?.ok_or_else(missing)?;
+            Ok(())
+        })
+        .await?;
     Ok(api::PutImageScanningConfigurationOutput {
         registry_id: Some(contents.scope.account.to_string()),
         repository_name: Some(input.repository_name),

@@ -64,11 +64,8 @@ impl Call {
                 claims.account, scope.account
             )));
         };
-        match grant::open(&self.house, &claims.account, &scope, &repository, actions).await {
-            Ok(_) => Ok(Some(claims.account)),
-            Err(e) if e.is("AccessDeniedException") => Err(Refusal::denied(e.message)),
-            Err(e) => Err(e.into()),
-        }
+        grant::open(&self.house, &claims.account, &scope, &repository, actions).await?;
+        Ok(Some(claims.account))
     }
 
     /// What a repository's policy must grant another account: a layer that is whole in one

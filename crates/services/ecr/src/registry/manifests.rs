@@ -125,7 +125,7 @@ impl Call {
             Err(NotRemoved::InIndex(index)) => Err(Refusal::denied(format!(
                 "Requested image referenced by manifest list: [{index}]"
             ))),
-            Err(NotRemoved::Failed(e)) => Err(e.into()),
+            Err(NotRemoved::NotOpen(e)) => Err(e.into()),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Refusals: OCI's error codes in its JSON form, with ECR's texts.
 
 use super::{Response, reply};
+use crate::contents::NotOpen;
+use crate::push::NotPushed;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use neargate_blob::BlobError;
@@ -134,25 +136,47 @@ impl Refusal {
     }
 }
 
-/// What the shared code says in the API's words, in OCI's.
-impl From<AwsError> for Refusal {
-    fn from(e: AwsError) -> Self {
-        let (status, code) = match e.code.as_str() {
-            "RepositoryNotFoundException" => (StatusCode::NOT_FOUND, "NAME_UNKNOWN"),
-            "ImageNotFoundException" => return Refusal::manifest_unknown(),
-            "LayersNotFoundException" | "ReferencedImagesNotFoundException" => {
-                (StatusCode::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN")
-            }
-            "ImageTagAlreadyExistsException" => (StatusCode::BAD_REQUEST, "TAG_INVALID"),
-            "ImageDigestDoesNotMatchException" => (StatusCode::BAD_REQUEST, "DIGEST_INVALID"),
-            "InvalidParameterException" => (StatusCode::BAD_REQUEST, "MANIFEST_INVALID"),
-            "ServerException" => (StatusCode::INSUFFICIENT_STORAGE, "UNKNOWN"),
-            "ServiceUnavailable" => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
-            _ => (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN"),
-        };
+impl Refusal {
+    /// What the shared code says in the API's words, under one of OCI's codes.
+    fn from_aws(status: StatusCode, code: &'static str, e: AwsError) -> Self {
         let mut refusal = Refusal::new(status, code, e.message.clone());
         refusal.source = Some(Box::new(e));
         refusal
+    }
+}
+
+/// A failure of ours: what the caller did wrong has an outcome of its own ([`NotOpen`],
+/// [`NotPushed`]).
+impl From<AwsError> for Refusal {
+    fn from(e: AwsError) -> Self {
+        match e.status {
+            503 => Refusal::from_aws(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", e),
+            _ => Refusal::from_aws(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", e),
+        }
+    }
+}
+
+impl From<NotOpen> for Refusal {
+    fn from(e: NotOpen) -> Self {
+        match e {
+            NotOpen::Missing(e) => Refusal::from_aws(StatusCode::NOT_FOUND, "NAME_UNKNOWN", e),
+            NotOpen::Denied(e) => Refusal::denied(e.message),
+            NotOpen::Failed(e) => e.into(),
+        }
+    }
+}
+
+impl From<NotPushed> for Refusal {
+    fn from(e: NotPushed) -> Self {
+        let (code, e) = match e {
+            NotPushed::Invalid(e) => ("MANIFEST_INVALID", e),
+            NotPushed::WrongDigest(e) => ("DIGEST_INVALID", e),
+            NotPushed::Incomplete(e) => ("MANIFEST_BLOB_UNKNOWN", e),
+            NotPushed::Immutable(e) => ("TAG_INVALID", e),
+            NotPushed::Blob(e) => return e.into(),
+            NotPushed::NotOpen(e) => return e.into(),
+        };
+        Refusal::from_aws(StatusCode::BAD_REQUEST, code, e)
     }
 }
 
@@ -165,6 +189,10 @@ impl From<BlobError> for Refusal {
             }
             BlobError::UploadGone(_) | BlobError::BadUploadId(_) => Refusal::upload_unknown(),
             BlobError::Body { .. } => Refusal::body_broken(),
+            e @ BlobError::NoSpace { .. } => {
+                let e = crate::error::blob(e);
+                Refusal::from_aws(StatusCode::INSUFFICIENT_STORAGE, "UNKNOWN", e)
+            }
             e => crate::error::blob(e).into(),
         }
     }

@@ -5,6 +5,7 @@
 use super::refusal::Refusal;
 use super::route::Target;
 use super::{Call, Place, RequestBody, Response, reply, text};
+use crate::contents::NotOpen;
 use crate::{grant, names};
 use futures_util::StreamExt;
 use http::StatusCode;
@@ -72,10 +73,8 @@ impl Call {
         let (scope, name, actions) = (&from.scope, &from.repository, reading.actions());
         let contents = match grant::open(&self.house, account, scope, name, actions).await {
             Ok(contents) => contents,
-            Err(e) if e.is("RepositoryNotFoundException") || e.is("AccessDeniedException") => {
-                return Ok(None);
-            }
-            Err(e) => return Err(e.into()),
+            Err(NotOpen::Missing(_) | NotOpen::Denied(_)) => return Ok(None),
+            Err(NotOpen::Failed(e)) => return Err(e.into()),
         };
         let Some(layer) = contents.layer(&digest).await? else {
             return Ok(None);

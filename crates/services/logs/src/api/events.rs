@@ -1,8 +1,8 @@
 //! Writing and reading log events.
 
-use super::{limit, put};
+use super::put;
 use crate::engine::{Cursor, Found, Position, Search, Selection, Times};
-use crate::model::{Group, MAX_EVENTS, PAGE_BYTES};
+use crate::model::{EVENTS, Group, PAGE_BYTES};
 use crate::pattern::Pattern;
 use crate::{Logs, error, reference};
 use neargate_api_logs as api;
@@ -68,7 +68,7 @@ pub async fn get_log_events(
     };
     // "Events with a timestamp equal to or later than endTime are not included."
     let times = times(&group, cx.now(), input.start_time, input.end_time);
-    let most = limit(input.limit, MAX_EVENTS);
+    let most = EVENTS.clamp(input.limit);
     let read = move || {
         logs.engine.get_events(
             &key,
@@ -136,7 +136,7 @@ pub async fn filter_log_events(
         ),
         from: from.transpose()?,
         newest_first: input.start_from_head == Some(false),
-        limit: limit(input.limit, MAX_EVENTS),
+        limit: EVENTS.clamp(input.limit),
         page_bytes: PAGE_BYTES,
         scan_bytes: SCAN_BYTES,
     };
@@ -180,9 +180,7 @@ fn selection(
             }
             Ok(Selection::Named(names.iter().cloned().collect()))
         }
-        (Some(_), Some(_)) => Err(error::invalid_parameter(
-            "LogStreamNamePrefix and LogStreamNames are mutually exclusive parameters.",
-        )),
+        (Some(_), Some(_)) => Err(error::exclusive("LogStreamNamePrefix", "LogStreamNames")),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Log groups.
 
-use super::limit;
-use crate::model::{Group, MAX_DESCRIBED};
+use crate::model::{DESCRIBED, Group};
 use crate::{Logs, error, reference};
 use neargate_api_logs as api;
 use neargate_service::db::{self, Stored};
@@ -24,13 +23,20 @@ pub fn new(house: &House, name: &str, tags: Tags) -> Group {
     }
 }
 
+/// Whether a group was stored, or the name is taken.
+#[must_use]
+pub enum Created {
+    New,
+    Exists,
+}
+
 /// Store a new group.
-pub async fn create(house: &House, scope: &Scope, group: &Group) -> Result<(), AwsError> {
+pub async fn create(house: &House, scope: &Scope, group: &Group) -> Result<Created, AwsError> {
     let key = db::key::<Group>(scope, &group.name);
-    match house.db.tx().create(key, group).commit().await? {
-        Committed::At(_) => Ok(()),
-        Committed::Conflict => Err(error::group_exists()),
-    }
+    Ok(match house.db.tx().create(key, group).commit().await? {
+        Committed::At(_) => Created::New,
+        Committed::Conflict => Created::Exists,
+    })
 }
 
 pub async fn create_log_group(
@@ -40,9 +46,7 @@ pub async fn create_log_group(
 ) -> Result<api::CreateLogGroupOutput, AwsError> {
     // "Log group names can't start with the string aws/."
     if input.log_group_name.starts_with("aws/") {
-        return Err(error::invalid_parameter(
-            "Log groups starting with 'aws/' are reserved for AWS.",
-        ));
+        return Err(error::reserved_group_name());
     }
     let tags = tags::parse(input.tags.unwrap_or_default()).map_err(error::invalid_tags)?;
     let mut group = new(&cx.house, &input.log_group_name, tags);
@@ -51,8 +55,10 @@ pub async fn create_log_group(
     if let Some(class) = input.log_group_class {
         group.class = class;
     }
-    create(&cx.house, &cx.scope, &group).await?;
-    Ok(api::CreateLogGroupOutput::default())
+    match create(&cx.house, &cx.scope, &group).await? {
+        Created::New => Ok(api::CreateLogGroupOutput::default()),
+        Created::Exists => Err(error::group_exists()),
+    }
 }
 
 /// Events first, the group last: whoever sees the group gone will not find its events either.
@@ -105,17 +111,16 @@ pub async fn describe_log_groups(
     input: api::DescribeLogGroupsInput,
 ) -> Result<api::DescribeLogGroupsOutput, AwsError> {
     if input.log_group_name_prefix.is_some() && input.log_group_name_pattern.is_some() {
-        return Err(error::invalid_parameter(
-            "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.",
+        return Err(error::exclusive(
+            "LogGroup name prefix",
+            "LogGroup name pattern",
         ));
     }
     if let Some(identifiers) = &input.log_group_identifiers {
         let mut found = Vec::new();
         for identifier in identifiers {
-            match reference::identified(&cx, identifier).await {
-                Ok(group) => found.push(shape(&logs, &cx.scope, &group)),
-                Err(e) if e.is("ResourceNotFoundException") => {}
-                Err(e) => return Err(e),
+            if let Some(group) = reference::find(&cx, identifier).await? {
+                found.push(shape(&logs, &cx.scope, &group));
             }
         }
         return Ok(api::DescribeLogGroupsOutput {
@@ -166,7 +171,7 @@ async fn find(
     let mut after = token
         .map_err(|_| error::invalid_token())?
         .map(|name| format!("{all}{name}"));
-    let most = limit(input.limit, MAX_DESCRIBED);
+    let most = DESCRIBED.clamp(input.limit);
     let wanted = |group: &Group| {
         let pattern = input.log_group_name_pattern.as_deref().unwrap_or_default();
         let class = input.log_group_class.as_ref();

@@ -29,10 +29,7 @@ pub(super) fn sort_out(
     now: Timestamp,
 ) -> Result<Sorted, AwsError> {
     if events.len() > MAX_EVENTS {
-        return Err(error::invalid_parameter(format!(
-            "Upload too large: {} log events exceeds limit of {MAX_EVENTS}",
-            events.len()
-        )));
+        return Err(error::too_many_events(events.len()));
     }
     let bytes: usize = events
         .iter()
@@ -42,17 +39,13 @@ pub(super) fn sort_out(
         return Err(error::too_large(bytes));
     }
     if !events.is_sorted_by_key(|e| e.timestamp) {
-        return Err(error::invalid_parameter(
-            "Log events in a single PutLogEvents request must be in chronological order.",
-        ));
+        return Err(error::not_chronological());
     }
     let at = |e: &api::InputLogEvent| Timestamp::from_millis(e.timestamp);
     if let (Some(first), Some(last)) = (events.first(), events.last())
         && at(last).since(at(first)) > SPAN
     {
-        return Err(error::invalid_parameter(
-            "The batch of log events in a single PutLogEvents request cannot span more than 24 hours.",
-        ));
+        return Err(error::spans_too_long());
     }
     let too_old = events.partition_point(|e| at(e) < now - TOO_OLD);
     let expired = events.partition_point(|e| at(e) < expired_before);

@@ -13,10 +13,7 @@ pub async fn put_retention_policy(
 ) -> Result<api::PutRetentionPolicyOutput, AwsError> {
     let days = input.retention_in_days;
     if !RETENTION_DAYS.contains(&days) {
-        return Err(error::invalid_parameter(format!(
-            "1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy constraint: \
-             Member must satisfy enum value set: {RETENTION_DAYS:?}"
-        )));
+        return Err(error::invalid_retention(days));
     }
     set(&cx, &input.log_group_name, Some(days)).await?;
     Ok(api::PutRetentionPolicyOutput::default())

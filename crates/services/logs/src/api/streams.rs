@@ -1,8 +1,7 @@
 //! Log streams.
 
-use super::limit;
 use crate::engine::{StreamInfo, StreamOrder};
-use crate::model::MAX_DESCRIBED;
+use crate::model::DESCRIBED;
 use crate::{Logs, error, reference};
 use neargate_api_logs as api;
 use neargate_base::Timestamp;
@@ -55,9 +54,7 @@ pub async fn describe_log_streams(
     let by_time = input.order_by.as_deref() == Some("LastEventTime");
     let prefix = input.log_stream_name_prefix.clone();
     if by_time && prefix.is_some() {
-        return Err(error::invalid_parameter(
-            "Cannot order by LastEventTime with a logStreamNamePrefix.",
-        ));
+        return Err(error::ordered_by_time_with_prefix());
     }
     let (name, identifier) = (
         input.log_group_name.as_deref(),
@@ -83,7 +80,7 @@ pub async fn describe_log_streams(
     );
     let (streams, more) =
         logs.engine
-            .streams(&key, &order, descending, limit(input.limit, MAX_DESCRIBED));
+            .streams(&key, &order, descending, DESCRIBED.clamp(input.limit));
     let token = |last: &StreamInfo| {
         page::encode(&if by_time {
             format!("{}/{}", last.last_event_millis(), last.name)

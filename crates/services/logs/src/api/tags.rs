@@ -3,7 +3,7 @@
 use crate::model::Group;
 use crate::{Logs, error, reference};
 use neargate_api_logs as api;
-use neargate_service::tags::{self, InvalidTags, MAX_TAGS, Tags};
+use neargate_service::tags::{self, InvalidTags, Tags};
 use neargate_service::{AwsError, Ctx, db};
 use std::sync::Arc;
 
@@ -14,10 +14,7 @@ pub async fn tag_log_group(
 ) -> Result<api::TagLogGroupOutput, AwsError> {
     let new = tags::parse(input.tags).map_err(error::invalid_tags)?;
     let key = db::key::<Group>(&cx.scope, &input.log_group_name);
-    add(&cx, &key, &new, || {
-        error::invalid_tags(InvalidTags::TooMany)
-    })
-    .await?;
+    add(&cx, &key, &new, error::invalid_tags).await?;
     Ok(api::TagLogGroupOutput::default())
 }
 
@@ -49,10 +46,8 @@ pub async fn tag_resource(
 ) -> Result<api::TagResourceOutput, AwsError> {
     let new = tags::parse(input.tags).map_err(error::invalid_tags)?;
     let group = reference::of_arn(&cx, &input.resource_arn).await?;
-    add(&cx, &group.key, &new, || {
-        error::too_many_tags(&input.resource_arn)
-    })
-    .await?;
+    let too_many = |_| error::too_many_tags(&input.resource_arn);
+    add(&cx, &group.key, &new, too_many).await?;
     Ok(api::TagResourceOutput::default())
 }
 
@@ -81,15 +76,11 @@ async fn add(
     cx: &Ctx,
     key: &str,
     new: &Tags,
-    too_many: impl Fn() -> AwsError,
+    too_many: impl Fn(InvalidTags) -> AwsError,
 ) -> Result<(), AwsError> {
     let change = |group: &mut Group| {
-        group.tags.extend(new.clone());
-        if group.tags.len() > MAX_TAGS {
-            Err(too_many())
-        } else {
-            Ok(true)
-        }
+        tags::merge(&mut group.tags, new).map_err(&too_many)?;
+        Ok(true)
     };
     cx.db()
         .modify(key, change)
@@ -99,11 +90,7 @@ async fn add(
 }
 
 async fn remove(cx: &Ctx, key: &str, keys: &[String]) -> Result<(), AwsError> {
-    let change = |group: &mut Group| {
-        let before = group.tags.len();
-        group.tags.retain(|key, _| !keys.contains(key));
-        Ok(group.tags.len() != before)
-    };
+    let change = |group: &mut Group| Ok(tags::remove(&mut group.tags, keys));
     cx.db()
         .modify(key, change)
         .await?
