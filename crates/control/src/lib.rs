@@ -2,6 +2,7 @@
 //! house puts services, store and blobs together; the node port is how nodes ask for work and
 //! report.
 
+mod budget;
 pub mod gateway;
 pub mod house;
 pub mod node_api;

@@ -3,7 +3,7 @@
 use super::auth::{self, Caller, Shown};
 use super::body::{Paced, ReadError, beginning, full, read};
 use super::encoding::{EncodingError, plain};
-use super::room::Share;
+use super::memory::HeldMemory;
 use super::{Gateway, Peer};
 use bytes::Bytes;
 use http::request::Parts;
@@ -36,10 +36,14 @@ struct Call {
 /// A call's body, and who calls.
 struct Heard {
     caller: Caller,
+    /// As it was sent.
     body: Bytes,
-    /// The room that the body takes while the call goes on.
-    _share: Share,
+    /// The memory that the body takes while the call goes on.
+    _memory: HeldMemory,
 }
+
+/// What a body is without its compression.
+type Inflated = Result<Bytes, EncodingError>;
 
 /// Why a call is not answered as asked.
 enum Refusal {
@@ -68,7 +72,7 @@ pub(super) async fn handle(
         _ => MAX_BODY_BYTES,
     };
     let heard = hear(gateway, peer, &parts, incoming, limit).await;
-    respond(gateway, peer, &found, parts, heard).await
+    respond(gateway, peer, &found, parts, heard, None).await
 }
 
 /// The body of a call, once its head has shown that somebody may be calling. Of everybody else
@@ -98,23 +102,23 @@ async fn hear_out(
     incoming: Incoming,
     limit: usize,
 ) -> Result<Heard, Refusal> {
-    let (room, patience, in_all) = if shown.is_settled() {
+    let (memory, patience, in_all) = if shown.is_settled() {
         let patience = gateway.patience;
-        (&gateway.rooms.callers, patience, patience * 20)
+        (&gateway.memory.callers, patience, patience * 20)
     } else {
         let patience = gateway.patience / 3;
-        (&gateway.rooms.strangers, patience, patience * 30)
+        (&gateway.memory.strangers, patience, patience * 30)
     };
-    let mut share = room.share(peer.origin);
+    let mut held = memory.hold(peer.origin);
     let paced = Paced::new(incoming, patience, Some(in_all));
-    let body = read(paced, limit, Some(&mut share)).await;
+    let body = read(paced, limit, Some(&mut held)).await;
     let body = body.map_err(|e| unreadable(&e, limit))?;
     let now = gateway.house().now();
     let caller = auth::prove(&gateway.mode, shown, parts, &body, now);
     Ok(Heard {
         caller: caller.map_err(Refusal::Caller)?,
         body,
-        _share: share,
+        _memory: held,
     })
 }
 
@@ -127,22 +131,27 @@ pub(super) async fn handle_form(
 ) -> Response<Body> {
     // Whoever is refused is refused in the words of the service he names, which takes but the
     // beginning of what he sends.
-    let (heard, named) = match look(gateway, peer, &parts) {
+    let (heard, form) = match look(gateway, peer, &parts) {
         Ok(shown) => {
             let limit = MAX_BODY_BYTES;
             let heard = hear_out(gateway, peer, &parts, shown, incoming, limit).await;
             let form = heard.as_ref().ok();
-            let form = form.and_then(|h| plain(&parts.headers, &h.body, limit).ok());
-            (heard, form.unwrap_or_default())
+            let form = form.map(|h| plain(&parts.headers, &h.body, limit));
+            (heard, form)
         }
         Err(refusal) => {
             let brief = gateway.patience / 15;
             let paced = Paced::new(incoming, brief, Some(brief));
-            (Err(refusal), beginning(paced, MAX_NAMED_BYTES).await)
+            let named = beginning(paced, MAX_NAMED_BYTES).await;
+            (Err(refusal), Some(Ok(named)))
         }
     };
+    let named = match &form {
+        Some(Ok(form)) => form.clone(),
+        Some(Err(_)) | None => Bytes::new(),
+    };
     match route(&parts, &named, crate::services::schemas()) {
-        Route::Aws(found) => respond(gateway, peer, &found, parts, heard).await,
+        Route::Aws(found) => respond(gateway, peer, &found, parts, heard, form).await,
         Route::Unserved {
             name,
             protocol,
@@ -169,12 +178,14 @@ pub(super) fn unserved(
     refuse(call, &error, &request_id)
 }
 
+/// `inflated` is the body, where it was needed to find the operation.
 async fn respond(
     gateway: &Gateway,
     peer: &Peer,
     found: &Found,
     parts: Parts,
     heard: Result<Heard, Refusal>,
+    inflated: Option<Inflated>,
 ) -> Response<Body> {
     let request_id = gateway.house().rng.uuid();
     let call = Call {
@@ -183,7 +194,7 @@ async fn respond(
         operation: found.operation,
     };
     let outcome = match heard {
-        Ok(heard) => answer(gateway, call, found, parts, heard, &request_id).await,
+        Ok(heard) => answer(gateway, call, found, parts, heard, inflated, &request_id).await,
         Err(refusal) => Err(refusal),
     };
     match outcome {
@@ -199,13 +210,14 @@ async fn answer(
     found: &Found,
     parts: Parts,
     heard: Heard,
+    inflated: Option<Inflated>,
     request_id: &str,
 ) -> Result<Response<Body>, Refusal> {
     let house = gateway.house();
     let Heard {
         caller,
         body,
-        _share,
+        _memory,
     } = heard;
     caller
         .calls(call.service.signing_name)
@@ -216,7 +228,9 @@ async fn answer(
     let body = if call.service.keeps_content_encoding() {
         body
     } else {
-        plain(&parts.headers, &body, MAX_BODY_BYTES).map_err(undecodable)?
+        inflated
+            .unwrap_or_else(|| plain(&parts.headers, &body, MAX_BODY_BYTES))
+            .map_err(undecodable)?
     };
     let Some(operation) = call.operation else {
         let unknown = unknown_operation(found);

@@ -1,7 +1,7 @@
 //! Bodies: bounded on the way in, whole or streamed on the way out.
 
+use super::memory::HeldMemory;
 use super::pace::Pace;
-use super::room::Share;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
@@ -83,12 +83,12 @@ impl HttpBody for Paced {
     }
 }
 
-/// The whole body, if it is no longer than `limit` bytes, and has room while it is held: the
-/// share grows with what has come, not with what was announced.
+/// The whole body, if it is no longer than `limit` bytes, and there is memory for it: what
+/// is held grows with what has come, not with what was announced.
 pub(crate) async fn read(
     mut body: Paced,
     limit: usize,
-    mut share: Option<&mut Share>,
+    mut held: Option<&mut HeldMemory>,
 ) -> Result<Bytes, ReadError> {
     // Most bodies come in one piece, which is not copied.
     let mut first = next(&mut body).await?.unwrap_or_default();
@@ -100,7 +100,7 @@ pub(crate) async fn read(
             drain(&mut body).await;
             return Err(ReadError::TooLarge);
         }
-        if share.as_mut().is_some_and(|s| !s.grow_to(length)) {
+        if held.as_mut().is_some_and(|held| !held.grow_to(length)) {
             return Err(ReadError::NoRoom);
         }
         match (next(&mut body).await?, &mut whole) {

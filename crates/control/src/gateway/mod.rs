@@ -3,7 +3,7 @@
 //! It authenticates, decodes, dispatches and encodes. It knows no service's rules.
 //!
 //! Nobody costs more than he has shown to be worth: a connection has a [`place`](places), a body
-//! that nobody signed for has little [`room`] and time, and who does not read his answer is left.
+//! that nobody signed for has little [`memory`] and time, and who does not read his answer is left.
 
 mod auth;
 mod aws;
@@ -11,11 +11,11 @@ pub(crate) mod body;
 mod encoding;
 mod guard;
 mod link;
+mod memory;
 mod own;
 mod owner;
 mod pace;
 mod places;
-mod room;
 mod trust;
 
 pub use auth::{Keys, Mode};
@@ -33,13 +33,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use link::Link;
+use memory::Memory;
 use neargate_base::{Region, task};
 use neargate_service::door::{Body, BodyError, Visitor};
 use neargate_service::{House, Scope};
 use neargate_wire::route::{self as wire_route, Door, Route};
 use owner::Owners;
 use places::{Origin, Places};
-use room::Room;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::io;
@@ -52,10 +52,6 @@ use tokio::net::{TcpListener, TcpStream};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What a connection holds of what was read and not yet understood: the longest head.
 const MAX_READ_BYTES: usize = 64 << 10;
-/// Bodies in memory of callers who proved who they are, and of one origin.
-const CALLERS_BYTES: (usize, usize) = (512 << 20, 256 << 20);
-/// Bodies in memory that nobody has shown yet to be anybody's.
-const STRANGERS_BYTES: (usize, usize) = (192 << 20, 64 << 20);
 
 /// Something the operator's process can do to itself, for `POST /_neargate/reset`.
 pub type Reset =
@@ -69,14 +65,7 @@ pub struct Gateway {
     default_scope: Scope,
     reset: Option<Reset>,
     patience: Duration,
-    rooms: Rooms,
-}
-
-/// The memory for request bodies.
-#[derive(Debug, Clone)]
-struct Rooms {
-    callers: Room,
-    strangers: Room,
+    memory: Memory,
 }
 
 /// Who is at the other end of a connection, as far as the connection itself tells.
@@ -117,10 +106,7 @@ impl Gateway {
             default_scope,
             reset,
             patience: PATIENCE,
-            rooms: Rooms {
-                callers: Room::new(CALLERS_BYTES.0, CALLERS_BYTES.1),
-                strangers: Room::new(STRANGERS_BYTES.0, STRANGERS_BYTES.1),
-            },
+            memory: Memory::default(),
         }
     }
 

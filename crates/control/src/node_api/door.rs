@@ -4,92 +4,60 @@
 //! The addresses that nodes are known by have places of their own, for a node's connection is a
 //! stranger's too until its certificate was seen.
 
-use parking_lot::Mutex;
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
+use crate::budget::{Budget, Share, network_of};
+use std::net::IpAddr;
 
-/// At the same time; more are turned away.
+/// Connections of strangers at the same time; more are turned away.
 const MAX_STRANGERS: usize = 64;
-/// From addresses that nodes are known by.
+/// Connections from addresses that nodes are known by.
 const MAX_FAMILIAR: usize = 64;
-/// From one address, an IPv6 network of 64 bits counting as one.
+/// Connections from one address, an IPv6 network of 64 bits counting as one.
 const MAX_OF_ONE: usize = 8;
 
-#[derive(Debug, Default)]
-pub(super) struct Door(Arc<Mutex<Inside>>);
-
-#[derive(Debug, Default)]
-struct Inside {
-    strangers: usize,
-    familiar: usize,
-    of_one: HashMap<IpAddr, usize>,
+#[derive(Debug)]
+pub(super) struct Door {
+    strangers: Budget<()>,
+    familiar: Budget<()>,
+    /// Both kinds together: an address may become familiar while it has connections.
+    addresses: Budget<IpAddr>,
 }
 
 /// The place of one connection, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
-    inside: Arc<Mutex<Inside>>,
-    from: IpAddr,
-    familiar: bool,
+    _one: Share<()>,
+    _of_address: Share<IpAddr>,
+}
+
+impl Default for Door {
+    fn default() -> Self {
+        Door {
+            strangers: Budget::new(MAX_STRANGERS, MAX_STRANGERS),
+            familiar: Budget::new(MAX_FAMILIAR, MAX_FAMILIAR),
+            addresses: Budget::new(MAX_STRANGERS + MAX_FAMILIAR, MAX_OF_ONE),
+        }
+    }
 }
 
 impl Door {
     /// A place for a connection from this address, which may be one that a node is known by.
     pub(super) fn enter(&self, from: IpAddr, familiar: bool) -> Option<Place> {
-        let from = origin(from);
-        let mut inside = self.0.lock();
-        let (taken, most) = match familiar {
-            true => (inside.familiar, MAX_FAMILIAR),
-            false => (inside.strangers, MAX_STRANGERS),
+        let places = if familiar {
+            &self.familiar
+        } else {
+            &self.strangers
         };
-        let of_one = inside.of_one.get(&from).copied().unwrap_or(0);
-        if taken >= most || of_one >= MAX_OF_ONE {
-            return None;
-        }
-        inside.of_one.insert(from, of_one + 1);
-        *inside.pool(familiar) += 1;
         Some(Place {
-            inside: self.0.clone(),
-            from,
-            familiar,
+            _one: places.take((), 1)?,
+            _of_address: self.addresses.take(network_of(from), 1)?,
         })
-    }
-}
-
-impl Inside {
-    fn pool(&mut self, familiar: bool) -> &mut usize {
-        match familiar {
-            true => &mut self.familiar,
-            false => &mut self.strangers,
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut inside = self.inside.lock();
-        *inside.pool(self.familiar) -= 1;
-        if let Some(left) = inside.of_one.get_mut(&self.from) {
-            *left -= 1;
-            if *left == 0 {
-                inside.of_one.remove(&self.from);
-            }
-        }
-    }
-}
-
-/// What counts as one address: whoever has an IPv6 network has all of its addresses.
-fn origin(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.into(),
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv6Addr;
 
     fn v4(n: u8) -> IpAddr {
         [203, 0, 113, n].into()
@@ -111,7 +79,7 @@ mod tests {
         places.pop();
         assert!(door.enter(v4(1), false).is_some());
         drop(places);
-        assert!(door.0.lock().of_one.is_empty(), "nothing is remembered");
+        assert!(door.addresses.is_whole(), "nothing is remembered");
     }
 
     #[test]

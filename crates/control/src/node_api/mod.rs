@@ -59,7 +59,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// What a caller may have under way on one connection.
 #[derive(Debug, Clone, Copy)]
-struct Room {
+struct Allowance {
     /// Requests at the same time.
     streams: u32,
     /// Bytes that were not read yet, of one request and of all.
@@ -67,12 +67,12 @@ struct Room {
     connection_window: u32,
 }
 
-const FOR_STRANGERS: Room = Room {
+const FOR_STRANGERS: Allowance = Allowance {
     streams: 1,
     stream_window: 64 << 10,
     connection_window: 64 << 10,
 };
-const FOR_NODES: Room = Room {
+const FOR_NODES: Allowance = Allowance {
     streams: 64,
     stream_window: 1 << 20,
     connection_window: 4 << 20,
@@ -182,7 +182,7 @@ impl NodeApi {
             address: peer.ip().to_canonical(),
             own: local.ip().to_canonical(),
         };
-        let room = match node {
+        let allowance = match node {
             Some(_) => FOR_NODES,
             None => FOR_STRANGERS,
         };
@@ -196,9 +196,9 @@ impl NodeApi {
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_TIMEOUT)
-            .initial_stream_window_size(room.stream_window)
-            .initial_connection_window_size(room.connection_window)
-            .max_concurrent_streams(room.streams)
+            .initial_stream_window_size(allowance.stream_window)
+            .initial_connection_window_size(allowance.connection_window)
+            .max_concurrent_streams(allowance.streams)
             .max_header_list_size(16 << 10);
         let serving = server.serve_connection(TokioIo::new(tls), service);
         let Some(node) = node else {

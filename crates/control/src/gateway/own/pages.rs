@@ -58,9 +58,9 @@ async fn hear(
     let now = gateway.house().now();
     let shown: Shown = auth::look(&gateway.mode, peer.free, parts, &gateway.default_scope, now)
         .map_err(refused)?;
-    let mut share = gateway.rooms.strangers.share(peer.origin);
+    let mut held = gateway.memory.strangers.hold(peer.origin);
     let paced = Paced::new(incoming, gateway.patience, Some(gateway.patience));
-    let body = read(paced, MAX_BODY_BYTES, Some(&mut share)).await;
+    let body = read(paced, MAX_BODY_BYTES, Some(&mut held)).await;
     let body = body.map_err(|_| {
         AwsError::client("SerializationException", "The request body cannot be read.")
     })?;
