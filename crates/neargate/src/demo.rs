@@ -1,6 +1,7 @@
 //! The demo task: an image this binary carries, pushed to our own registry, run as a Fargate
 //! task, its life shown as it happens. It calls the services as any client would.
 
+use crate::client::Code;
 use crate::config::Config;
 use anyhow::{Context, Result};
 use neargate_api_ecr as ecr;
@@ -71,7 +72,7 @@ impl Demo<'_> {
         };
         match self.call(ecr::ops::CreateRepository, create).await {
             Ok(_) => {}
-            Err(e) if e.is("RepositoryAlreadyExistsException") => {}
+            Err(e) if e.is(Code::RepositoryAlreadyExists.as_str()) => {}
             Err(e) => return Err(e.into()),
         }
         let layer = layer(PROGRAM)?;
@@ -105,7 +106,7 @@ impl Demo<'_> {
         };
         match self.call(ecr::ops::PutImage, put).await {
             Ok(_) => {}
-            Err(e) if e.is("ImageAlreadyExistsException") => {}
+            Err(e) if e.is(Code::ImageAlreadyExists.as_str()) => {}
             Err(e) => return Err(e.into()),
         }
         let Scope { account, region } = &self.scope;
@@ -164,7 +165,7 @@ impl Demo<'_> {
         };
         match self.call(ecs::ops::ListTasks, list).await {
             Ok(listed) => Ok(listed.task_arns.and_then(|arns| arns.into_iter().next())),
-            Err(e) if e.is("ClusterNotFoundException") => Ok(None),
+            Err(e) if e.is(Code::ClusterNotFound.as_str()) => Ok(None),
             Err(e) => Err(e.into()),
         }
     }
@@ -329,7 +330,7 @@ impl Demo<'_> {
         };
         let page = match self.call(logs::ops::GetLogEvents, get).await {
             Ok(page) => page,
-            Err(e) if e.is("ResourceNotFoundException") => return Ok(()),
+            Err(e) if e.is(Code::ResourceNotFound.as_str()) => return Ok(()),
             Err(e) => return Err(e.into()),
         };
         for event in page.events.unwrap_or_default() {

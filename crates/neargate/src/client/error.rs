@@ -1,5 +1,6 @@
 //! What can go wrong with a call, in AWS's words, and what to do about it.
 
+use super::Code;
 use crate::environment;
 use crate::running::Records;
 use bytes::Bytes;
@@ -26,9 +27,19 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// The service's error code, if it is one that commands know.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            ClientError::Aws { code, .. } => Code::read(code),
+            ClientError::Unreachable { .. }
+            | ClientError::Nonsense { .. }
+            | ClientError::Unsendable(_) => None,
+        }
+    }
+
     /// Is this the service's error of that code?
-    pub fn is(&self, wanted: &str) -> bool {
-        matches!(self, ClientError::Aws { code, .. } if code == wanted)
+    pub fn is(&self, wanted: Code) -> bool {
+        self.code() == Some(wanted)
     }
 
     /// Reads an answer that is no success.
@@ -75,24 +86,27 @@ pub fn next_step(error: &anyhow::Error) -> Option<String> {
             "Check --endpoint and AWS_ENDPOINT_URL; `neargate env` prints the right lines."
         }
         ClientError::Unsendable(_) => "Check --endpoint and the access keys in the environment.",
-        ClientError::Aws { code, .. } => match code.as_str() {
-            "ClusterNotFoundException" => {
+        ClientError::Aws { .. } => match error.code()? {
+            Code::ClusterNotFound => {
                 "Name a cluster with --cluster; `neargate ps` shows the tasks of all clusters."
             }
-            "ServiceNotFoundException" | "ServiceNotActiveException" => {
+            Code::ServiceNotFound | Code::ServiceNotActive => {
                 "`neargate services` shows the services of all clusters."
             }
-            "MissingAuthenticationTokenException"
-            | "UnrecognizedClientException"
-            | "InvalidSignatureException"
-            | "IncompleteSignatureException" => {
+            Code::MissingAuthenticationToken
+            | Code::UnrecognizedClient
+            | Code::InvalidSignature
+            | Code::IncompleteSignature => {
                 "Use this Neargate's keys: eval \"$(neargate env)\" (with the --data of its `up`)."
             }
-            "NotImplemented" => "docs/compatibility.md says what is built.",
-            "AccessDeniedException" => {
-                "Use an address of this host, such as http://127.0.0.1:4566."
-            }
-            _ => return None,
+            Code::NotImplemented => "docs/compatibility.md says what is built.",
+            Code::AccessDenied => "Use an address of this host, such as http://127.0.0.1:4566.",
+            Code::Client
+            | Code::ImageAlreadyExists
+            | Code::InvalidParameter
+            | Code::RepositoryAlreadyExists
+            | Code::ResourceNotFound
+            | Code::UnknownOperation => return None,
         },
     };
     Some(step.to_owned())

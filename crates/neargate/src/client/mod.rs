@@ -1,10 +1,12 @@
 //! A small client of the AWS API, for the commands people type: JSON protocols over plain HTTP,
 //! signed. It knows no service's rules and nothing of terminals.
 
+mod code;
 mod error;
 mod lines;
 mod target;
 
+pub use code::Code;
 pub use error::{ClientError, next_step};
 pub use target::{Keys, Target};
 

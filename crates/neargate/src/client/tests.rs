@@ -65,7 +65,7 @@ fn errors_lose_their_namespace_and_gain_a_next_step() {
         StatusCode::BAD_REQUEST,
         &Bytes::from_static(body),
     );
-    assert!(error.is("ClusterNotFoundException"));
+    assert!(error.is(Code::ClusterNotFound));
     assert_eq!(
         error.to_string(),
         "ClusterNotFoundException: Cluster not found."

@@ -10,7 +10,7 @@ pub mod spot;
 mod tasks;
 pub mod top;
 
-use crate::client::ClientError;
+use crate::client::{ClientError, Code};
 use anyhow::Result;
 use std::process::ExitCode;
 
@@ -24,10 +24,10 @@ pub fn block_on(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode
 
 /// An optional answer: `None` where Neargate does not have it (yet).
 fn optional<T>(answer: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
-    let lacking = ["NotImplemented", "UnknownOperationException"];
+    let lacking = [Code::NotImplemented, Code::UnknownOperation];
     match answer {
         Ok(value) => Ok(Some(value)),
-        Err(error) if lacking.iter().any(|code| error.is(code)) => Ok(None),
+        Err(error) if lacking.iter().any(|code| error.is(*code)) => Ok(None),
         Err(error) => Err(error),
     }
 }

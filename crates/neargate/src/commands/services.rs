@@ -1,7 +1,7 @@
 //! `neargate services`: the services, one a line.
 
 use super::tasks::{self, AT_ONCE_SERVICES};
-use crate::client::{Client, ClientError, Target};
+use crate::client::{Client, ClientError, Code, Target};
 use crate::view::{Cell, Output, Paint, Table, age, last_part, print_json};
 use anyhow::Result;
 use neargate_api_ecs::{self as ecs, ops};
@@ -39,9 +39,9 @@ struct Row {
     desired_count: i32,
     running_count: i32,
     pending_count: i32,
-    /// Of the primary deployment: `IN_PROGRESS`, `COMPLETED`, `FAILED`.
+    /// How far the primary deployment is: `IN_PROGRESS`, `COMPLETED`, `FAILED`.
     rollout_state: Option<String>,
-    /// Of the primary deployment: what runs may be an earlier one's.
+    /// Failed tasks of the primary deployment: what runs may be an earlier one's.
     failed_tasks: i32,
     /// `FARGATE`, `EC2`, or the capacity providers' names.
     launch_type: Option<String>,
@@ -58,8 +58,8 @@ impl Services {
         let mut rows = Vec::new();
         for cluster in &clusters {
             let services = match services(&client, cluster).await {
-                // Of all clusters, this one is just being deleted.
-                Err(e) if self.cluster.is_none() && e.is("ClusterNotFoundException") => continue,
+                // All clusters were asked for, and this one is just being deleted.
+                Err(e) if self.cluster.is_none() && e.is(Code::ClusterNotFound) => continue,
                 services => services?,
             };
             rows.extend(services.into_iter().map(|s| row(cluster, s)));

@@ -1,6 +1,6 @@
 //! Which tasks there are: what `ps`, `top` and `logs` start from.
 
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, Code};
 use crate::view::last_part;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use neargate_api_ecs::{self as ecs, ops};
@@ -47,7 +47,7 @@ pub async fn known_cluster(client: &Client, named: &str) -> Result<(), ClientErr
         return Ok(());
     }
     Err(ClientError::Aws {
-        code: "ClusterNotFoundException".into(),
+        code: Code::ClusterNotFound.as_str().into(),
         message: format!("there is no cluster {named:?}"),
     })
 }
@@ -128,7 +128,7 @@ pub async fn definitions(
         match client.call(ops::DescribeTaskDefinition, &input).await {
             Ok(answer) => Ok(answer.task_definition),
             // Deleted while its tasks went on.
-            Err(error) if error.is("ClientException") => Ok(None),
+            Err(error) if error.is(Code::Client) => Ok(None),
             Err(error) => Err(error),
         }
     });

@@ -49,7 +49,7 @@ struct Row {
     task_id: String,
     cluster: String,
     group: String,
-    /// Of one processor.
+    /// 100 is one processor.
     cpu_percent: f64,
     memory_bytes: u64,
     memory_limit_bytes: Option<u64>,

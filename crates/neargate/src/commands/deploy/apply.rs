@@ -2,7 +2,7 @@
 
 use super::file::Wanted;
 use super::{images, plan};
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, Code};
 use crate::view::last_part;
 use anyhow::{Context, Result, anyhow};
 use neargate_api_ecs::{self as ecs, ops};
@@ -127,7 +127,7 @@ async fn definition(client: &Client, wanted: &ecs::RegisterTaskDefinitionInput) 
             }
         }
         // There is none of the family.
-        Err(error) if error.is("ClientException") => {}
+        Err(error) if error.is(Code::Client) => {}
         Err(error) => return Err(error.into()),
     }
     let made = client.call(ops::RegisterTaskDefinition, wanted).await?;

@@ -11,7 +11,7 @@ pub enum Verdict {
     Failed(String),
 }
 
-/// Of the deployment `ours` of this service.
+/// How far the deployment `ours` of this service is.
 pub fn verdict(service: &ecs::Service, ours: &str) -> Verdict {
     let status = service.status.as_deref().unwrap_or_default();
     if status != "ACTIVE" {

@@ -1,6 +1,6 @@
 //! What `neargate logs NAME` means: a service, a family's lone tasks, or a task.
 
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, Code};
 use crate::commands::optional;
 use crate::commands::tasks::{self, Selection};
 use crate::view::last_part;
@@ -117,7 +117,7 @@ async fn is_service(client: &Client, cluster: &str, named: &str) -> Result<bool>
     };
     let answer = match optional(client.call(ops::DescribeServices, &input).await) {
         // It cannot be a service's name.
-        Err(error) if error.is("InvalidParameterException") => return Ok(false),
+        Err(error) if error.is(Code::InvalidParameter) => return Ok(false),
         answer => answer?,
     };
     let services = answer.and_then(|a| a.services).unwrap_or_default();

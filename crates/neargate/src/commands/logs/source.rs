@@ -1,6 +1,6 @@
 //! The log stream of one container, read forwards.
 
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, Code};
 use crate::view::last_part;
 use neargate_api_ecs as ecs;
 use neargate_api_logs::{self as logs, ops};
@@ -73,7 +73,7 @@ pub struct Source {
     stream: LogStream,
     pub task_id: String,
     pub container: String,
-    /// Of the task, for its colour.
+    /// The number of the task, which chooses its colour.
     pub number: usize,
     lines: VecDeque<Line>,
     next: Option<String>,
@@ -130,7 +130,7 @@ impl Source {
         };
         let client = client.in_region(&self.stream.region);
         let page = match client.call(ops::GetLogEvents, &input).await {
-            Err(error) if error.is("ResourceNotFoundException") => {
+            Err(error) if error.is(Code::ResourceNotFound) => {
                 self.dry = true;
                 return Ok(());
             }
@@ -170,7 +170,7 @@ pub async fn last_lines(
         .call(ops::GetLogEvents, &input)
         .await
     {
-        Err(error) if error.is("ResourceNotFoundException") => Ok(Vec::new()),
+        Err(error) if error.is(Code::ResourceNotFound) => Ok(Vec::new()),
         page => Ok(page?.events.into_iter().flatten().map(line).collect()),
     }
 }

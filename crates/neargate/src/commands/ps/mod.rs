@@ -3,7 +3,7 @@
 mod row;
 
 use super::tasks::{self, Selection};
-use crate::client::{Client, ClientError, Target};
+use crate::client::{Client, ClientError, Code, Target};
 use crate::view::{Output, Paint, Table, print_json};
 use anyhow::{Result, anyhow};
 use http::Method;
@@ -50,7 +50,7 @@ impl Ps {
         let (mut elsewhere, mut found) = (None, false);
         for cluster in &clusters {
             let tasks = match tasks::tasks(&client, cluster, &which).await {
-                // Of many clusters, this one has no such service, or is just being deleted.
+                // Many clusters were asked for: this one has no such service, or is just being deleted.
                 Err(e) if self.cluster.is_none() && is_elsewhere(&e) => {
                     elsewhere = elsewhere.or(Some(e));
                     continue;
@@ -88,9 +88,7 @@ impl Ps {
 }
 
 fn is_elsewhere(error: &ClientError) -> bool {
-    ["ServiceNotFoundException", "ClusterNotFoundException"]
-        .iter()
-        .any(|code| error.is(code))
+    error.is(Code::ServiceNotFound) || error.is(Code::ClusterNotFound)
 }
 
 /// What tasks use, by id; empty where Neargate does not say it.
