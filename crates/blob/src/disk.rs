@@ -11,7 +11,7 @@ use crate::upload::Sessions;
 use crate::{BlobError, Digest};
 use bytes::Bytes;
 use neargate_base::time::SystemClock;
-use neargate_base::{Clock, Room, Timestamp, task};
+use neargate_base::{Clock, DiskSpace, Timestamp, task};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -131,7 +131,7 @@ impl Blobs {
             .map(|m| m.len())
     }
 
-    /// Do `bytes` more fit, and leave the disk its reserve ([`Room`])?
+    /// Do `bytes` more fit, and leave the disk its reserve ([`DiskSpace`])?
     ///
     /// # Errors
     /// [`BlobError::NoSpace`] when they do not.
@@ -266,8 +266,8 @@ impl Blobs {
 }
 
 pub(crate) fn require_room(path: &Path, bytes: u64) -> Result<(), BlobError> {
-    match Room::at(path) {
-        Ok(room) if !room.takes(bytes) => {
+    match DiskSpace::at(path) {
+        Ok(space) if !space.takes(bytes) => {
             Err(BlobError::io(path, io::ErrorKind::StorageFull.into()))
         }
         // What cannot be looked at is found out by writing.

@@ -30,7 +30,7 @@ pub fn credentials(data: &Path, account: &AccountId, rng: &Rng) -> Result<Creden
     if !path.exists() {
         let access_key = access_key::issue(account, rng);
         let secret_key = rng.hex(40);
-        crate::instance::write_once(&path, &format!("{access_key} {secret_key}\n"))?;
+        crate::installation::write_once(&path, &format!("{access_key} {secret_key}\n"))?;
     }
     read(&path)
 }

@@ -8,7 +8,7 @@ use neargate_domain::NodeKind;
 use neargate_domain::link::Peer;
 use neargate_domain::vpc::{self, VpcRange};
 use neargate_node::about;
-use neargate_node::agent::{Agent, AgentConfig, InstanceNetworks, Keeper};
+use neargate_node::agent::{Agent, AgentConfig, DiskGuard, InstanceNetworks};
 use neargate_node::capability::Allowed;
 use neargate_node::image::{Images, OwnBlobs, RegistryConfig};
 use neargate_node::net::{Instance, InstanceConfig, Network, NetworkConfig, OverlayConfig, Share};
@@ -22,15 +22,15 @@ use tokio::sync::watch;
 /// What a machine is set up with.
 pub struct Setup<'a> {
     pub data: &'a Path,
-    /// See [`crate::instance::id`].
-    pub instance: &'a str,
+    /// See [`crate::installation::id`].
+    pub installation: &'a str,
     pub node_id: String,
     pub kind: NodeKind,
     /// The addresses of its tasks.
     pub vpc: VpcRange,
     /// What of this machine containers may reach.
     pub allowed: Allowed,
-    /// Its own ports that tasks reach besides DNS; `None`: all, for it is an instance itself.
+    /// Its own ports that tasks reach besides DNS; `None`: all, for it is a container instance itself.
     pub reachable: Option<Vec<u16>>,
     /// Joins its tasks' network with those of other hosts.
     pub overlay: Option<OverlayConfig>,
@@ -49,7 +49,7 @@ pub struct Machine {
     pub network: Arc<Network>,
     pub runtime: Arc<ShimRuntime>,
     /// Looks after the disk for every agent of the host.
-    pub room: Arc<Keeper>,
+    pub disk_guard: Arc<DiskGuard>,
     /// The host's own network, when it is a container instance.
     own: Option<Arc<Instance>>,
     run_dir: PathBuf,
@@ -58,16 +58,16 @@ pub struct Machine {
 /// What is lost with the machine's restart.
 pub const RUN_DIR: &str = "/run/neargate";
 
-/// Where an instance keeps what is lost with the machine's restart.
-pub fn run_dir(instance: &str) -> PathBuf {
-    Path::new(RUN_DIR).join(instance)
+/// Where an installation keeps what is lost with the machine's restart.
+pub fn run_dir(installation: &str) -> PathBuf {
+    Path::new(RUN_DIR).join(installation)
 }
 
 impl Machine {
     pub async fn start(setup: Setup<'_>) -> Result<Machine> {
-        let run_dir = run_dir(setup.instance);
+        let run_dir = run_dir(setup.installation);
         let network = Network::start(NetworkConfig {
-            instance: setup.instance.to_owned(),
+            installation: setup.installation.to_owned(),
             run_dir: run_dir.join("net"),
             vpc_cidr: setup.vpc.to_string(),
             subnets: setup
@@ -90,7 +90,7 @@ impl Machine {
             exe: std::env::current_exe().context("cannot find this program")?,
             // Containers write here: on disk, not in memory.
             run_dir: setup.data.join("containers"),
-            instance: setup.instance.to_owned(),
+            cgroup_name: setup.installation.to_owned(),
         });
         let runtime = runtime.context("cannot set up the container runtime")?;
         let memory_mib = about::for_tasks_mib().context("cannot read the host's memory")?;
@@ -98,8 +98,8 @@ impl Machine {
         let mut agent = AgentConfig::new(setup.data.join("node"), setup.clock, setup.rng);
         agent.node_id = setup.node_id;
         agent.allowed = setup.allowed;
-        let room = Keeper::start(setup.data.to_owned());
-        agent.room = Some(Arc::clone(&room));
+        let disk_guard = DiskGuard::start(setup.data.to_owned());
+        agent.disk_guard = Some(Arc::clone(&disk_guard));
         let upstream = setup.upstream;
         let (agent, own) = match setup.kind {
             NodeKind::Fargate => {
@@ -127,7 +127,7 @@ impl Machine {
             images,
             network,
             runtime,
-            room,
+            disk_guard,
             own,
             run_dir,
         })

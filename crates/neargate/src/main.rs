@@ -12,7 +12,7 @@ mod config;
 mod demo;
 mod environment;
 mod host_pages;
-mod instance;
+mod installation;
 mod log;
 mod machine;
 mod node;

@@ -6,7 +6,7 @@ use crate::machine::{Machine, Setup};
 use crate::running::Which;
 use crate::span::Span;
 use crate::view::{Cell, Paint, Table, print_json, say};
-use crate::{instance, log, operator, preflight, up};
+use crate::{installation, log, operator, preflight, up};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use neargate_base::time::{Stopwatch, SystemClock, WatchedClock};
@@ -198,8 +198,8 @@ fn prepare(flags: &Run, rng: &Rng) -> Result<(Config, String)> {
             config.data.display()
         );
     }
-    let instance = instance::id(&config.data, rng)?;
-    Ok((config, instance))
+    let installation = installation::id(&config.data, rng)?;
+    Ok((config, installation))
 }
 
 /// What every process of a node begins with.
@@ -214,21 +214,21 @@ fn run(flags: &Run) -> Result<()> {
     let flags = flags.clone();
     started(&flags.clone(), async move {
         let rng = Arc::new(Rng::from_entropy());
-        let (config, instance) = prepare(&flags, &rng)?;
+        let (config, installation) = prepare(&flags, &rng)?;
         let identity = Identity::load(&identity_path(&config.data))?.with_context(|| {
             format!(
                 "{} holds no node: join first with `neargate node join URL --token TOKEN`",
                 config.data.display()
             )
         })?;
-        serve(&config, &instance, identity, flags.address, rng).await
+        serve(&config, &installation, identity, flags.address, rng).await
     })
 }
 
 async fn join_and_run(flags: Join) -> Result<()> {
     let token: JoinToken = flags.token.parse()?;
     let rng = Arc::new(Rng::from_entropy());
-    let (config, instance) = prepare(&flags.run, &rng)?;
+    let (config, installation) = prepare(&flags.run, &rng)?;
     let path = identity_path(&config.data);
     let now = SystemClock.now();
     // One whose certificate has ended can only join anew, as another node.
@@ -257,7 +257,7 @@ async fn join_and_run(flags: Join) -> Result<()> {
         identity.node_id,
         identity.url
     );
-    serve(&config, &instance, identity, flags.run.address, rng).await
+    serve(&config, &installation, identity, flags.run.address, rng).await
 }
 
 fn about(kind: NodeKind, address: Option<IpAddr>) -> Result<NodeAbout> {
@@ -277,7 +277,7 @@ fn about(kind: NodeKind, address: Option<IpAddr>) -> Result<NodeAbout> {
 /// Run as the node until Ctrl-C or SIGTERM.
 async fn serve(
     config: &Config,
-    instance: &str,
+    installation: &str,
     identity: Identity,
     address: Option<IpAddr>,
     rng: Arc<Rng>,
@@ -295,7 +295,7 @@ async fn serve(
     })?;
     let machine = Machine::start(Setup {
         data: &config.data,
-        instance,
+        installation,
         node_id: id.clone(),
         kind,
         vpc,

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Where the socket of an instance is.
-pub fn socket(instance: &str) -> PathBuf {
-    crate::machine::run_dir(instance).join("operator.sock")
+/// Where the socket of an installation is.
+pub fn socket(installation: &str) -> PathBuf {
+    crate::machine::run_dir(installation).join("operator.sock")
 }
 
 /// One request and its answer.
@@ -25,16 +25,16 @@ pub fn ask<Q: Serialize, A: DeserializeOwned>(
     question: &Q,
 ) -> Result<A> {
     let found = which.find()?;
-    let file = found.config.data.join("instance");
-    let instance = match std::fs::read_to_string(&file) {
-        Ok(instance) => instance,
+    let file = found.config.data.join(crate::installation::FILE);
+    let installation = match std::fs::read_to_string(&file) {
+        Ok(installation) => installation,
         Err(e) if e.kind() == ErrorKind::PermissionDenied => bail!(
             "cannot read {}: this needs the user of `neargate up`, try sudo",
             file.display()
         ),
         Err(_) => return Err(which.nothing_runs(&found)),
     };
-    let socket = socket(instance.trim());
+    let socket = socket(installation.trim());
     let connected = UnixStream::connect(&socket);
     let mut stream = connected.map_err(|_| which.nothing_runs(&found))?;
     stream.set_read_timeout(Some(PATIENCE))?;

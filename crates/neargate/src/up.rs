@@ -4,9 +4,9 @@ use crate::config::Config;
 use crate::host_pages::HostPages;
 use crate::machine::{Machine, Setup};
 use crate::running::{Record, Records, Which, is_same};
-use crate::slices::{Keeper, Running};
+use crate::slices::{Running, SliceController};
 use crate::upstream::Local;
-use crate::{allocator, demo, environment, instance, log, operator, preflight, task_network};
+use crate::{allocator, demo, environment, installation, log, operator, preflight, task_network};
 use anyhow::{Context, Result, bail};
 use neargate_base::time::{Stopwatch, SystemClock, WatchedClock};
 use neargate_base::{Clock, Rng, Secret, task};
@@ -34,7 +34,7 @@ pub fn run(config: Config, with_demo: bool) -> Result<()> {
     preflight::check()?;
     only_one(&config)?;
     // It makes the directory private before anything is in it.
-    instance::id(&config.data, &Rng::from_entropy())?;
+    installation::id(&config.data, &Rng::from_entropy())?;
     let log = log::start(Some(&config.data));
     in_runtime(serve(config, with_demo, log))
 }
@@ -117,11 +117,11 @@ async fn serve(mut config: Config, with_demo: bool, log: String) -> Result<()> {
         nodes,
         default_scope: host.control_plane.house.settings.default_scope.clone(),
     };
-    let socket = operator::socket(&host.instance);
+    let socket = operator::socket(&host.installation);
     let door = Operator::listen(&socket)
         .with_context(|| format!("cannot listen on {}", socket.display()))?;
     task::spawn("operator", operator.serve(door));
-    let record = Records::of_this_host().begin(&host.instance, &config)?;
+    let record = Records::of_this_host().begin(&host.installation, &config)?;
     tell!(
         "neargate is ready on http://{address} after {} ms",
         started.elapsed().as_millis()
@@ -183,7 +183,7 @@ pub fn down(which: &Which) -> Result<()> {
     let found = which.find_ended()?;
     let config = found.config;
     let data = config.data.display();
-    if !config.data.join("instance").exists() {
+    if !config.data.join(installation::FILE).exists() {
         if which.is_by_data() {
             bail!("no Neargate has run on {data}: is --data right?");
         }
@@ -198,9 +198,9 @@ pub fn down(which: &Which) -> Result<()> {
         let _held = host.control_plane.ecs.hold().await;
         let (left, nodes) = (ecs::running(house).await?, ecs::elsewhere(house).await?);
         ecs::halt(house, |node| !nodes.contains(node)).await?;
-        let instance = host.instance.clone();
+        let installation = host.installation.clone();
         host.stop(false).await;
-        Records::of_this_host().forget(&instance);
+        Records::of_this_host().forget(&installation);
         tell!("stopped {} task(s)", left.on_this_host);
         if left.elsewhere > 0 {
             tell!("{} task(s) go on running on other hosts.", left.elsewhere);
@@ -212,9 +212,9 @@ pub fn down(which: &Which) -> Result<()> {
 /// Control plane and node of this machine.
 struct Host {
     control_plane: Arc<ControlPlane>,
-    instance: String,
+    installation: String,
     machine: Machine,
-    slices: Keeper,
+    slices: SliceController,
     rng: Arc<Rng>,
 }
 
@@ -222,7 +222,7 @@ impl Host {
     async fn start(config: &Config, port: u16) -> Result<Host> {
         let clock: Arc<dyn Clock> = Arc::new(WatchedClock::over(Arc::new(SystemClock)));
         let rng = Arc::new(Rng::from_entropy());
-        let instance = instance::id(&config.data, &rng)?;
+        let installation = installation::id(&config.data, &rng)?;
         let default_scope = Scope {
             account: config.account.clone(),
             region: config.region.clone(),
@@ -248,17 +248,17 @@ impl Host {
         if let Some(kept) = kept.filter(|kept| *kept != vpc) {
             task_network::change(&config.data, kept, vpc, &control_plane.house).await?;
         }
-        // Of what this host listens on, this is meant for tasks too.
+        // Tasks may reach this port among those that the host listens on.
         let served = match config.listen.ip().is_loopback() {
             true => Vec::new(),
             false => vec![port],
         };
-        let room = about::free_mib(&instance).context("cannot see what this host has free")?;
+        let room = about::free_mib(&installation).context("cannot see what this host has free")?;
         control_plane.ecs.nodes.offer(NODE, room);
         let port = NodePort::connect(control_plane.clone(), NODE, NodeKind::Fargate);
         let machine = Machine::start(Setup {
             data: &config.data,
-            instance: &instance,
+            installation: &installation,
             node_id: NODE.into(),
             kind: NodeKind::Fargate,
             vpc,
@@ -272,11 +272,11 @@ impl Host {
             rng: rng.clone(),
         });
         let machine = machine.await?;
-        let slices = Keeper::start(
+        let slices = SliceController::start(
             control_plane.clone(),
             &machine,
             config,
-            &instance,
+            &installation,
             clock,
             rng.clone(),
         );
@@ -285,7 +285,7 @@ impl Host {
             machine,
             slices,
             control_plane,
-            instance,
+            installation,
             rng,
         })
     }

@@ -35,7 +35,7 @@ async fn main() {
     let (tasks, parallel) = (args.next().unwrap_or(200u16), args.next().unwrap_or(8));
     let dir = tempfile::tempdir().expect("a temporary directory");
     let config = NetworkConfig {
-        instance: "bench".into(),
+        installation: "bench".into(),
         run_dir: dir.path().into(),
         vpc_cidr: "172.31.0.0/16".into(),
         subnets: vec![(Ipv4Addr::new(172, 31, 0, 1), 20)],

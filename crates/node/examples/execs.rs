@@ -24,7 +24,7 @@ async fn main() {
     let runtime = ShimRuntime::open(RuntimeConfig {
         exe: exe.into(),
         run_dir: dir.path().join("run"),
-        instance: format!("bench-{}", std::process::id()),
+        cgroup_name: format!("bench-{}", std::process::id()),
     })
     .expect("a runtime");
     runtime

@@ -8,7 +8,7 @@
 //! It knows nothing of clusters or registration. Invariants: [`Slice::start`] finds again what an
 //! earlier process left, containers running; [`Slice::remove`] leaves nothing.
 
-use crate::agent::{Agent, AgentConfig, AgentError, InstanceNetworks, Keeper};
+use crate::agent::{Agent, AgentConfig, AgentError, DiskGuard, InstanceNetworks};
 use crate::capability::Allowed;
 use crate::cgroup::{Cgroup, Hierarchy};
 use crate::image::Images;
@@ -36,14 +36,14 @@ pub struct SliceConfig {
     pub memory_mib: u32,
     /// What of the host its containers may reach: a slice is no machine of its own.
     pub allowed: Allowed,
-    /// See [`AgentConfig::room`].
-    pub room: Option<Arc<Keeper>>,
+    /// See [`AgentConfig::disk_guard`].
+    pub disk_guard: Option<Arc<DiskGuard>>,
     /// Survives the machine's restart, and is the slice's alone: ledger, containers.
     pub data_dir: PathBuf,
     /// May be lost with the machine's restart, and is the slice's alone.
     pub run_dir: PathBuf,
     /// The installation's id.
-    pub instance: String,
+    pub installation: String,
     /// See [`RuntimeConfig::exe`].
     pub exe: PathBuf,
     pub node_id: String,
@@ -113,7 +113,7 @@ impl Slice {
         let runtime = ShimRuntime::open(RuntimeConfig {
             exe: config.exe.clone(),
             run_dir: config.data_dir.join("containers"),
-            instance: cgroup_name(&config.instance, &id),
+            cgroup_name: cgroup_name(&config.installation, &id),
         });
         let runtime = runtime.map_err(|source| SliceError::Runtime {
             id: id.clone(),
@@ -127,7 +127,7 @@ impl Slice {
         );
         agent.node_id = config.node_id.clone();
         agent.allowed = config.allowed;
-        agent.room = config.room.clone();
+        agent.disk_guard = config.disk_guard.clone();
         let interface = config.interface.clone();
         let networks = InstanceNetworks::of_slice(vpc.clone(), Arc::clone(&own), &id, interface);
         let (of_agent, containers) = (Arc::clone(&images), runtime.clone());
@@ -165,7 +165,7 @@ impl Slice {
     pub fn cgroup(&self) -> String {
         format!(
             "neargate-{}",
-            cgroup_name(&self.config.instance, &self.config.id)
+            cgroup_name(&self.config.installation, &self.config.id)
         )
     }
 
@@ -213,7 +213,7 @@ impl Slice {
 #[derive(Debug, Clone)]
 pub struct Slices {
     /// The installation's id.
-    pub instance: String,
+    pub installation: String,
     pub exe: PathBuf,
     /// Hold a directory for each slice, by its id: [`SliceConfig::data_dir`] and
     /// [`SliceConfig::run_dir`].
@@ -252,7 +252,7 @@ impl Slices {
         let runtime = ShimRuntime::open(RuntimeConfig {
             exe: self.exe.clone(),
             run_dir: self.data_dirs.join(id).join("containers"),
-            instance: cgroup_name(&self.instance, id),
+            cgroup_name: cgroup_name(&self.installation, id),
         });
         let swept = match runtime {
             Ok(runtime) => runtime.sweep(&HashSet::new()).await,
@@ -269,7 +269,7 @@ impl Slices {
             id: "unknown".into(),
             source: source.into(),
         })?;
-        let prefix = format!("neargate-{}", cgroup_name(&self.instance, ""));
+        let prefix = format!("neargate-{}", cgroup_name(&self.installation, ""));
         let roots = Cgroup::roots(&hierarchy);
         let ids = roots.iter().filter_map(|root| root.strip_prefix(&prefix));
         Ok(ids.filter(|id| is_id(id)).map(str::to_owned).collect())
@@ -304,8 +304,8 @@ async fn remove_dir(dir: &Path) -> Result<(), SliceError> {
 }
 
 /// What stands after `neargate-` in the name of a slice's cgroup.
-fn cgroup_name(instance: &str, id: &str) -> String {
-    format!("{instance}-{id}")
+fn cgroup_name(installation: &str, id: &str) -> String {
+    format!("{installation}-{id}")
 }
 
 /// EC2's form of an instance id.

@@ -163,7 +163,7 @@ fn reserved(method: &Method, path: &str, hints: &Hints) -> Option<Route> {
         .then_some(Route::Health)
 }
 
-/// Of several services that sign alike, the one whose target prefix or version is named.
+/// The one of several services that sign alike whose target prefix or version is named.
 fn choose(candidates: &[&'static Service], hints: &Hints) -> Option<&'static Service> {
     let by_name = candidates.iter().copied().find(|s| hints.is_target_of(s));
     let by_version = || candidates.iter().copied().find(|s| hints.is_version_of(s));

@@ -87,7 +87,7 @@ impl Clock for WatchedClock {
         self.look(|_, wall, _| wall)
     }
 
-    /// Of a time that two moments may have had, the later one counts: never too much.
+    /// A time may belong to two moments: then the later one counts, so that the age is never too much.
     fn age(&self, of: Timestamp) -> Duration {
         self.look(|seen, wall, at| {
             if of > wall {

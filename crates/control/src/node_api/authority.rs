@@ -228,7 +228,7 @@ fn validity(params: &mut CertificateParams, now: Timestamp, life: Duration) {
 fn write_once(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path.parent().expect("a file in a directory");
     let temporary = path.with_extension("new");
-    // Of a start that was cut short.
+    // It is left of a start that was cut short.
     let _ = std::fs::remove_file(&temporary);
     let mut options = std::fs::File::options();
     let mut file = options

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// Of one node: the one it uses, and those whose end was not noticed yet.
+/// Connections of one node: the one it uses, and those whose end was not noticed yet.
 const MAX_CONNECTIONS: usize = 8;
 /// Request bodies of one node in memory at once, in KiB: four of the longest.
 pub(super) const BUDGET_KIB: usize = 32 << 10;

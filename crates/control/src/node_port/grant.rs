@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// What one task entitles its node to.
 #[derive(Debug)]
 pub(super) struct Grant {
-    /// Of the task in the store.
+    /// The key of the task in the store.
     pub(super) key: String,
     account: AccountId,
     region: Region,

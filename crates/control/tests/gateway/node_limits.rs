@@ -218,7 +218,7 @@ async fn an_address_is_one_nodes() {
     drop(first);
     let mut first = api.stream_as(&one, &at("10.0.0.7")).await.unwrap();
 
-    // Of an absent node it is the newcomer's, and the older record has it no more.
+    // An absent node's address is the newcomer's, and the older record has it no more.
     drop(second);
     until_away(&api, &two).await;
     let _third = api.stream_as(&three, &at("10.0.0.8")).await.unwrap();

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// Of each of the two files.
+/// The most that each of the two files holds.
 const MAX_BYTES: u64 = 8 << 20;
 
 /// The open file.

@@ -60,11 +60,11 @@ impl Records {
         Records(crate::machine::RUN_DIR.into())
     }
 
-    /// Makes it known that this process runs the Neargate of that instance id.
+    /// Makes it known that this process runs the Neargate of that installation.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn begin(&self, instance: &str, config: &Config) -> Result<Held> {
+    pub fn begin(&self, installation: &str, config: &Config) -> Result<Held> {
         let record = Record {
             config: config.clone(),
             process: std::process::id(),
@@ -72,7 +72,7 @@ impl Records {
             network: own_network(),
             runs: true,
         };
-        let path = self.0.join(format!("{instance}.json"));
+        let path = self.0.join(format!("{installation}.json"));
         let write = || -> std::io::Result<File> {
             std::fs::create_dir_all(&self.0)?;
             let mut file = tempfile::NamedTempFile::new_in(&self.0)?;
@@ -106,8 +106,8 @@ impl Records {
     }
 
     /// Forgets what is known of one that has ended and left no tasks.
-    pub fn forget(&self, instance: &str) {
-        let _ = std::fs::remove_file(self.0.join(format!("{instance}.json")));
+    pub fn forget(&self, installation: &str) {
+        let _ = std::fs::remove_file(self.0.join(format!("{installation}.json")));
     }
 }
 
@@ -130,7 +130,7 @@ fn read(path: &Path) -> Option<Record> {
             .start_ticks
             .is_none_or(|ticks| alive::is(record.process, ticks));
     // What ended and was deleted has nothing to tell.
-    let known = record.runs || record.config.data.join("instance").exists();
+    let known = record.runs || record.config.data.join(crate::installation::FILE).exists();
     known.then_some(record)
 }
 
@@ -160,7 +160,7 @@ mod tests {
         // It ends: with nothing under its directory nothing of it is known.
         held.end(true);
         assert!(records.all().is_empty());
-        std::fs::write(dir.path().join("instance"), "00000001").expect("written");
+        std::fs::write(dir.path().join(crate::installation::FILE), "00000001").expect("written");
         assert!(matches!(&*records.all(), [r] if !r.runs));
         std::fs::write(dir.path().join("run/x.json"), "{").expect("written");
         assert_eq!(records.all().len(), 1, "what cannot be read is nobody's");
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn a_lock_that_somebody_else_holds_makes_nothing_run() {
         let dir = tempfile::tempdir().expect("scratch");
-        std::fs::write(dir.path().join("instance"), "00000001").expect("written");
+        std::fs::write(dir.path().join(crate::installation::FILE), "00000001").expect("written");
         let records = Records(dir.path().join("run"));
         let config = Config {
             data: dir.path().into(),

@@ -14,7 +14,7 @@ use neargate_base::backoff::Backoff;
 use neargate_base::{Clock, Rng, task};
 use neargate_control::ControlPlane;
 use neargate_ecs::model::InstanceSlice;
-use neargate_node::agent;
+use neargate_node::agent::DiskGuard;
 use neargate_node::capability::Allowed;
 use neargate_node::image::Images;
 use neargate_node::net::Network;
@@ -33,7 +33,7 @@ const AGAIN_FIRST: Duration = Duration::from_millis(50);
 const AGAIN_MAX: Duration = Duration::from_secs(5);
 
 /// Follows the records until it is stopped.
-pub struct Keeper {
+pub struct SliceController {
     shared: Arc<Shared>,
     halt: watch::Sender<Option<Wanted>>,
     main: JoinHandle<()>,
@@ -44,7 +44,7 @@ struct Shared {
     control_plane: Arc<ControlPlane>,
     images: Arc<Images>,
     network: Arc<Network>,
-    room: Arc<agent::Keeper>,
+    disk_guard: Arc<DiskGuard>,
     places: Slices,
     /// What of the host their containers may reach.
     allowed: Allowed,
@@ -93,21 +93,21 @@ impl Running {
     }
 }
 
-impl Keeper {
+impl SliceController {
     /// Removes what slices without a record left behind, then follows the records.
     pub async fn start(
         control_plane: Arc<ControlPlane>,
         machine: &Machine,
         config: &Config,
-        instance: &str,
+        installation: &str,
         clock: Arc<dyn Clock>,
         rng: Arc<Rng>,
-    ) -> Result<Keeper> {
+    ) -> Result<SliceController> {
         let places = Slices {
-            instance: instance.to_owned(),
+            installation: installation.to_owned(),
             exe: std::env::current_exe().context("cannot find this program")?,
             data_dirs: config.data.join("slices"),
-            run_dirs: crate::machine::run_dir(instance).join("slices"),
+            run_dirs: crate::machine::run_dir(installation).join("slices"),
         };
         let records = records(&control_plane)
             .await
@@ -119,7 +119,7 @@ impl Keeper {
             control_plane,
             images: machine.images.clone(),
             network: machine.network.clone(),
-            room: machine.room.clone(),
+            disk_guard: machine.disk_guard.clone(),
             places,
             allowed: config.allowed_or(Allowed::default())?,
             clock,
@@ -128,7 +128,7 @@ impl Keeper {
         });
         let (halt, halted) = watch::channel(None);
         let main = task::spawn("slices", keep(shared.clone(), halted));
-        Ok(Keeper { shared, halt, main })
+        Ok(SliceController { shared, halt, main })
     }
 
     pub fn running(&self) -> Running {

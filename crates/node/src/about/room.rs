@@ -28,9 +28,9 @@ pub(super) fn less_reserve(total_mib: u32) -> u32 {
 ///
 /// # Errors
 /// No control groups, or no `/proc/meminfo`.
-pub fn free_mib(instance: &str) -> Result<impl Fn() -> u64 + Send + Sync + use<>, RoomError> {
+pub fn free_mib(installation: &str) -> Result<impl Fn() -> u64 + Send + Sync + use<>, RoomError> {
     let part = u64::from(for_tasks_mib()?);
-    let tasks = Cgroup::at(&Hierarchy::detect()?, &format!("neargate-{instance}"));
+    let tasks = Cgroup::at(&Hierarchy::detect()?, &format!("neargate-{installation}"));
     Ok(move || {
         let used = tasks.usage().working_set_bytes >> 20;
         let free = read("MemAvailable:").map_or(u64::MAX, u64::from);

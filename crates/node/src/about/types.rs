@@ -29,7 +29,7 @@ const BURSTABLE: [Size; 7] = [
     ("2xlarge", 8, 64, 4),
 ];
 
-/// Of the other families: vCPUs and interfaces; memory is so much for each vCPU.
+/// The sizes of the other families: vCPUs and interfaces; memory is so much for each vCPU.
 const FIXED: [Size; 4] = [
     ("large", 2, 0, 3),
     ("xlarge", 4, 0, 4),

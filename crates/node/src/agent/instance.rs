@@ -16,9 +16,9 @@ use std::collections::HashSet;
 use std::fs;
 use std::sync::Arc;
 
-/// Who the instance is.
+/// What machine the container instance is.
 #[derive(Debug, Clone)]
-enum Itself {
+enum Machine {
     /// A slice: its id, under which its own interface is attached too, and that interface.
     Slice(String, Box<NetworkInterface>),
     /// This host.
@@ -30,21 +30,21 @@ enum Itself {
 pub struct InstanceNetworks {
     vpc: Share,
     own: Arc<Instance>,
-    itself: Itself,
+    machine: Machine,
 }
 
 impl InstanceNetworks {
-    /// Of a slice with this id and primary interface, whose namespace was attached to `vpc` under
-    /// the same id.
+    /// The networks of a slice with this id and primary interface, whose namespace was attached to
+    /// `vpc` under the same id.
     pub fn of_slice(vpc: Share, own: Arc<Instance>, id: &str, eni: NetworkInterface) -> Self {
-        let itself = Itself::Slice(id.to_owned(), Box::new(eni));
-        InstanceNetworks { vpc, own, itself }
+        let machine = Machine::Slice(id.to_owned(), Box::new(eni));
+        InstanceNetworks { vpc, own, machine }
     }
 
-    /// Of a host that is an instance itself.
+    /// The networks of a host that is a container instance itself.
     pub fn of_host(vpc: Share, own: Arc<Instance>) -> Self {
-        let itself = Itself::Host;
-        InstanceNetworks { vpc, own, itself }
+        let machine = Machine::Host;
+        InstanceNetworks { vpc, own, machine }
     }
 
     async fn bridged(&self, task: &Assignment, spec: &ContainerSpec) -> Result<TaskLink, String> {
@@ -65,15 +65,15 @@ impl InstanceNetworks {
     }
 
     fn hosted(&self, spec: &ContainerSpec) -> Joined {
-        let (hostname, hosts) = match &self.itself {
-            Itself::Slice(_, eni) => (
+        let (hostname, hosts) = match &self.machine {
+            Machine::Slice(_, eni) => (
                 eni.private_dns_name.clone(),
                 format!(
                     "127.0.0.1 localhost\n{} {}\n",
                     eni.private_ipv4, eni.private_dns_name
                 ),
             ),
-            Itself::Host => (
+            Machine::Host => (
                 rustix::system::uname()
                     .nodename()
                     .to_string_lossy()
@@ -147,7 +147,7 @@ impl Plumb for InstanceNetworks {
 
     async fn sweep(&self, keep: &HashSet<String>) -> Result<(), String> {
         let mut in_vpc = keep.clone();
-        if let Itself::Slice(id, _) = &self.itself {
+        if let Machine::Slice(id, _) = &self.machine {
             in_vpc.insert(id.clone());
         }
         let (vpc, own) = tokio::join!(self.vpc.sweep(&in_vpc), self.own.sweep(keep));
@@ -156,9 +156,11 @@ impl Plumb for InstanceNetworks {
 
     fn resolv_conf(&self, network: &TaskNetwork) -> String {
         let host_mode = *network == TaskNetwork::Instance(InstanceNetwork::Host);
-        match &self.itself {
+        match &self.machine {
             // What the host asks on its loopback, its own namespace can ask, too.
-            Itself::Host if host_mode => fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
+            Machine::Host if host_mode => {
+                fs::read_to_string("/etc/resolv.conf").unwrap_or_default()
+            }
             _ => self.vpc.resolv_conf(),
         }
     }

@@ -26,7 +26,7 @@ pub const SEQUENCE_GAP: u64 = 1024;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     pub schema: u32,
-    /// Of the boot in which it was written: no container outlives it.
+    /// Names the boot in which it was written: no container outlives it.
     pub boot_id: String,
     pub assignment: Assignment,
     pub sequence: u64,
@@ -51,7 +51,7 @@ pub struct KeptContainer {
     /// As last observed. Since schema 2.
     #[serde(default)]
     pub health: Health,
-    /// Of a container that was started again, or is to be.
+    /// Kept for a container that was started again, or is to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runs: Option<Runs>,
 }
@@ -191,7 +191,7 @@ impl Ledger {
         })
     }
 
-    /// Of the running kernel.
+    /// The id of the running kernel's boot.
     pub fn boot_id(&self) -> &str {
         &self.boot_id
     }

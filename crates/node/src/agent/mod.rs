@@ -12,6 +12,7 @@
 
 mod binding;
 mod command;
+mod disk_guard;
 mod driver;
 mod health;
 mod instance;
@@ -22,7 +23,6 @@ mod order;
 mod plan;
 mod recover;
 mod restart;
-mod room;
 pub mod seams;
 mod shipper;
 mod signal;
@@ -30,8 +30,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use self::disk_guard::DiskGuard;
 pub use self::instance::InstanceNetworks;
-pub use self::room::Keeper;
 
 use self::driver::{Driver, Handle, Message, Shared};
 use self::ledger::{Ledger, LedgerError};
@@ -74,7 +74,7 @@ pub struct AgentConfig {
     /// What of this machine containers may reach.
     pub allowed: Allowed,
     /// Looks after the disk; it is the same for all agents of a host. `None`: one of its own.
-    pub room: Option<Arc<Keeper>>,
+    pub disk_guard: Option<Arc<DiskGuard>>,
 }
 
 impl AgentConfig {
@@ -90,7 +90,7 @@ impl AgentConfig {
             collect_every: Duration::from_secs(600),
             log_drain_limit: Duration::from_secs(600),
             allowed: Allowed::default(),
-            room: None,
+            disk_guard: None,
         }
     }
 }
@@ -178,9 +178,9 @@ impl Agent {
             .collect()
             .await;
         sweep(&shared, &known).await?;
-        let own = || Keeper::start(config.data_dir);
-        let room = config.room.unwrap_or_else(own);
-        let mut fleet = Fleet::new(Arc::clone(&shared), room);
+        let own = || DiskGuard::start(config.data_dir);
+        let disk_guard = config.disk_guard.unwrap_or_else(own);
+        let mut fleet = Fleet::new(Arc::clone(&shared), disk_guard);
         for (driver, handle) in adopted {
             fleet.drive(driver, handle, false);
         }
@@ -212,7 +212,7 @@ async fn sweep(shared: &Shared, keep: &HashSet<String>) -> Result<(), AgentError
 #[derive(Debug)]
 struct Fleet {
     shared: Arc<Shared>,
-    room: Arc<Keeper>,
+    disk_guard: Arc<DiskGuard>,
     drivers: HashMap<String, Handle>,
     /// Ids of tasks whose driver has ended.
     ended_tx: mpsc::UnboundedSender<String>,
@@ -221,11 +221,11 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn new(shared: Arc<Shared>, room: Arc<Keeper>) -> Fleet {
+    fn new(shared: Arc<Shared>, disk_guard: Arc<DiskGuard>) -> Fleet {
         let (ended_tx, ended_rx) = mpsc::unbounded_channel();
         Fleet {
             shared,
-            room,
+            disk_guard,
             drivers: HashMap::new(),
             ended_tx,
             ended_rx,
@@ -236,7 +236,7 @@ impl Fleet {
     fn drive(&mut self, driver: Driver, handle: Handle, is_new: bool) {
         let assignment = &driver.state.assignment;
         let runtime = Arc::clone(&self.shared.runtime);
-        self.room
+        self.disk_guard
             .add(assignment, handle.tx.clone(), runtime, is_new);
         let task_id = driver.state.assignment.task_id.clone();
         self.drivers.insert(task_id.clone(), handle);
@@ -276,7 +276,7 @@ impl Fleet {
                 },
                 Some(task_id) = self.ended_rx.recv() => {
                     self.drivers.remove(&task_id);
-                    self.room.remove(&task_id);
+                    self.disk_guard.remove(&task_id);
                 }
                 _ = collect.tick() => {
                     if collecting.as_ref().is_none_or(JoinHandle::is_finished) {
@@ -293,7 +293,7 @@ impl Fleet {
             collecting.abort();
         }
         for task_id in self.drivers.keys() {
-            self.room.remove(task_id);
+            self.disk_guard.remove(task_id);
         }
         self.drivers.into_keys().collect()
     }

@@ -159,7 +159,7 @@ impl Saving {
 /// Reports to the control plane: at most one in flight, the newest replaces all before it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reporting {
-    /// Of the newest report sent.
+    /// The number of the newest report sent.
     pub sequence: u64,
     /// The last one acknowledged, its sequence zeroed.
     pub acknowledged: Option<TaskReport>,

@@ -1,6 +1,6 @@
 //! Control groups, v1 and v2 behind one small type: [`Cgroup`].
 //!
-//! Owns the layout `/neargate-<instance>/<task>/<container>` and the files in it. A task's
+//! Owns the layout `/neargate-<installation>/<task>/<container>` and the files in it. A task's
 //! group holds the task's limits and no process, a container's group its processes. Knows
 //! nothing of tasks or shims. Everything here is blocking; call it from a blocking thread or a
 //! process that may block.

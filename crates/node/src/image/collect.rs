@@ -1,6 +1,6 @@
 //! Forgetting images that nobody uses: by age, and sooner when the disk fills up.
 //!
-//! [`Shelf`] is the one lock between pulls and collection. It is held for renames and single
+//! [`LayerPins`] is the one lock between pulls and collection. It is held for renames and single
 //! file reads only. A pull pins its layers first and looks for them afterwards.
 
 use super::images::Images;
@@ -51,23 +51,23 @@ pub struct Collected {
 
 /// Layers in use by pulls under way, and the lock for moving layers and images about.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Shelf(Arc<Mutex<HashMap<String, usize>>>);
+pub(super) struct LayerPins(Arc<Mutex<HashMap<String, usize>>>);
 
 /// Keeps layer keys from being collected.
 #[derive(Debug)]
 pub(super) struct Pinned {
-    shelf: Shelf,
+    all: LayerPins,
     keys: Vec<String>,
 }
 
-impl Shelf {
+impl LayerPins {
     pub(super) fn pin(&self, keys: impl IntoIterator<Item = String>) -> Pinned {
         let keys: Vec<String> = keys.into_iter().collect();
         let mut pins = self.0.lock();
         keys.iter()
             .for_each(|k| *pins.entry(k.clone()).or_default() += 1);
         Pinned {
-            shelf: self.clone(),
+            all: self.clone(),
             keys,
         }
     }
@@ -98,7 +98,7 @@ impl Shelf {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        let mut pins = self.shelf.0.lock();
+        let mut pins = self.all.0.lock();
         for key in &self.keys {
             if let Some(count) = pins.get_mut(key) {
                 *count -= 1;
@@ -187,7 +187,7 @@ impl Images {
         policy: CollectPolicy,
         collected: &mut Collected,
     ) -> io::Result<()> {
-        let pins = self.shelf.0.lock();
+        let pins = self.layer_pins.0.lock();
         let mut referenced = HashSet::new();
         for entry in fs::read_dir(self.root.join("images"))? {
             let record: Option<ImageRecord> = record::read(&entry?.path());
@@ -213,7 +213,7 @@ impl Images {
 
     /// Remove the record unless somebody wanted the image meanwhile.
     fn drop_image(&self, path: &Path, now: Timestamp, seen: Duration) -> io::Result<bool> {
-        let _lock = self.shelf.0.lock();
+        let _lock = self.layer_pins.0.lock();
         if age(path, now) < seen {
             return Ok(false);
         }

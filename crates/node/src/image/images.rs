@@ -8,7 +8,7 @@
 //! tmp/  trash/                  being unpacked; being deleted
 //! ```
 
-use super::collect::Shelf;
+use super::collect::LayerPins;
 use super::error::{ImageError, PullError};
 use super::flight::Flights;
 use super::layer::Outcome;
@@ -35,7 +35,7 @@ use tokio::sync::Semaphore;
 pub struct Image {
     /// As asked for.
     pub name: String,
-    /// Of what the name resolves to: the manifest, or the index it was chosen from.
+    /// The digest of what the name resolves to: the manifest, or the index it was chosen from.
     pub digest: Digest,
     pub config: ImageConfig,
     /// Unpacked layer directories, bottom first; at least one. Shared with other images: mount
@@ -54,7 +54,7 @@ pub struct Images {
     pub(super) registry: Arc<Registry>,
     pub(super) boot: String,
     pub(super) trash: Arc<Trash>,
-    pub(super) shelf: Shelf,
+    pub(super) layer_pins: LayerPins,
     pub(super) slots: Arc<Semaphore>,
     pub(super) layer_flights: Flights<String, Result<Outcome, PullError>>,
     pub(super) image_flights: Flights<(Digest, bool), Result<Arc<ImageRecord>, PullError>>,
@@ -117,7 +117,7 @@ impl Images {
             registry: Arc::new(Registry::new(registries, &options)),
             boot: boot.trim().to_owned(),
             trash,
-            shelf: Shelf::default(),
+            layer_pins: LayerPins::default(),
             slots: Arc::new(Semaphore::new(options.parallel_layers.max(1))),
             layer_flights: Flights::default(),
             image_flights: Flights::default(),

@@ -4,7 +4,7 @@ use super::error::{PullError, PullErrorKind};
 use super::images::Images;
 use super::manifest::Descriptor;
 use super::record::{self, LayerRecord};
-use super::source::Origin;
+use super::source::ContentSource;
 use super::unpack::{Budget, LayerError, Pieces, apply, inflate};
 use futures_util::FutureExt;
 use neargate_base::task;
@@ -41,26 +41,26 @@ impl Images {
     /// key pinned.
     pub(super) async fn layer(
         self: &Arc<Self>,
-        origin: &Origin,
+        source: &ContentSource,
         wanted: Wanted,
         budget: &Arc<Budget>,
     ) -> Result<Outcome, PullError> {
-        let (images, origin, budget) = (self.clone(), origin.clone(), budget.clone());
+        let (images, source, budget) = (self.clone(), source.clone(), budget.clone());
         // Work is shared by those to whom the same is shown.
-        let (key, blob, public) = (&wanted.key, wanted.blob.digest, origin.is_public());
+        let (key, blob, public) = (&wanted.key, wanted.blob.digest, source.is_public());
         let key = format!("{key} {blob} {public}");
-        let fly = || async move { images.fetch_layer(origin, wanted, budget).await }.boxed();
+        let fly = || async move { images.fetch_layer(source, wanted, budget).await }.boxed();
         self.layer_flights.join(&key, fly).await
     }
 
     async fn fetch_layer(
         self: Arc<Self>,
-        origin: Origin,
+        source: ContentSource,
         wanted: Wanted,
         budget: Arc<Budget>,
     ) -> Result<Outcome, PullError> {
         if let Some(record) = self.layer_record(&wanted.key)
-            && self.was_shown(&wanted.key, &wanted.blob.digest, &origin)
+            && self.was_shown(&wanted.key, &wanted.blob.digest, &source)
         {
             return Ok(Outcome::Here(Arc::new(record)));
         }
@@ -71,7 +71,7 @@ impl Images {
             .acquire_owned()
             .await
             .expect("the semaphore is never closed");
-        let (feed, flow) = origin.feed(&wanted.blob)?;
+        let (feed, flow) = source.feed(&wanted.blob)?;
         let expected = (wanted.blob.digest, wanted.blob.size);
         let limits = self.options.limits;
         let (pieces, from) = sync_channel(QUEUE);
@@ -103,7 +103,7 @@ impl Images {
             ))
         })?;
         if matches!(outcome, Outcome::Here(_)) {
-            let noted = self.note_shown(&key, &blob, &origin);
+            let noted = self.note_shown(&key, &blob, &source);
             noted.map_err(|e| PullError::internal("note", &self.layer_dir(&key), &e))?;
         }
         Ok(outcome)
@@ -122,7 +122,7 @@ impl Images {
                 let record = LayerRecord::new(unpacked, &self.boot);
                 record::write(&dir.join("layer.json"), &record)
                     .and_then(|()| self.discard(&dir.join("aside")))
-                    .and_then(|()| self.shelf.place(&dir, &self.layer_dir(&wanted.key)))
+                    .and_then(|()| self.layer_pins.place(&dir, &self.layer_dir(&wanted.key)))
                     .map(|()| Outcome::Here(Arc::new(record)))
                     .map_err(at("place layer", dir.clone()))
             }

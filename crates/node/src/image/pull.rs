@@ -7,7 +7,7 @@ use super::layer::{Outcome, Wanted};
 use super::manifest::{self, ConfigFile, Content, Descriptor};
 use super::name::Reference;
 use super::record::{self, ImageRecord, LayerRecord};
-use super::source::Origin;
+use super::source::ContentSource;
 use super::unpack::{Budget, describe_differently};
 use crate::upstream::ImageSource;
 use bytes::Bytes;
@@ -31,7 +31,7 @@ impl Images {
         name: &str,
         source: ImageSource,
     ) -> Result<Image, PullError> {
-        let (origin, digest, top) = match source {
+        let (source, digest, top) = match source {
             ImageSource::Missing { message } => {
                 return Err(PullError::new(PullErrorKind::NotFound, message));
             }
@@ -47,7 +47,7 @@ impl Images {
                     PullErrorKind::NotFound => PullError::not_found(name),
                     _ => e,
                 })?;
-                (Origin::Own(blobs), digest, Some(top))
+                (ContentSource::Own(blobs), digest, Some(top))
             }
             ImageSource::Remote => {
                 let invalid = |e: super::InvalidName| {
@@ -59,11 +59,15 @@ impl Images {
                     return Ok(self.image(name, &record));
                 }
                 let (place, digest, top) = self.registry.resolve(&reference).await?;
-                (Origin::Remote(self.registry.clone(), place), digest, top)
+                (
+                    ContentSource::Remote(self.registry.clone(), place),
+                    digest,
+                    top,
+                )
             }
         };
-        let (images, public) = (self.clone(), origin.is_public());
-        let work = || async move { images.pull_digest(origin, digest, top).await }.boxed();
+        let (images, public) = (self.clone(), source.is_public());
+        let work = || async move { images.pull_digest(source, digest, top).await }.boxed();
         let record = self.image_flights.join(&(digest, public), work).await?;
         Ok(self.image(name, &record))
     }
@@ -71,7 +75,7 @@ impl Images {
     /// The record of an image that is here, noting that it is wanted now.
     fn recall(&self, digest: &Digest) -> Option<ImageRecord> {
         let path = self.image_path(digest);
-        self.shelf
+        self.layer_pins
             .touch(&path)
             .then(|| record::read(&path))
             .flatten()
@@ -79,14 +83,14 @@ impl Images {
 
     async fn pull_digest(
         self: Arc<Self>,
-        origin: Origin,
+        source: ContentSource,
         digest: Digest,
         top: Option<Bytes>,
     ) -> Result<Arc<ImageRecord>, PullError> {
         // A registry elsewhere that names the digest of an image has not shown that image.
         let here = self.recall(&digest);
-        let public = origin.is_public() || here.as_ref().is_some_and(|r| r.public);
-        if let Some(record) = here.filter(|r| r.public || !origin.is_public()) {
+        let public = source.is_public() || here.as_ref().is_some_and(|r| r.public);
+        if let Some(record) = here.filter(|r| r.public || !source.is_public()) {
             return Ok(Arc::new(record));
         }
         let top = match top {
@@ -97,12 +101,12 @@ impl Images {
                     size: 0,
                     platform: None,
                 };
-                origin.document(&manifest, "manifests").await?
+                source.document(&manifest, "manifests").await?
             }
         };
-        let (config, layers) = self.choose(&origin, top).await?;
+        let (config, layers) = self.choose(&source, top).await?;
         let keys: Vec<String> = config.rootfs.diff_ids.iter().map(Digest::hex).collect();
-        let _pinned = self.shelf.pin(keys.iter().cloned());
+        let _pinned = self.layer_pins.pin(keys.iter().cloned());
 
         let budget = Arc::new(Budget::new(self.options.limits.max_image_bytes));
         let wanted = |i: usize| Wanted {
@@ -112,7 +116,7 @@ impl Images {
             // The bottom layer knows what is below it.
             lower: (i == 0).then(Vec::new),
         };
-        let each = (0..layers.len()).map(|i| self.layer(&origin, wanted(i), &budget));
+        let each = (0..layers.len()).map(|i| self.layer(&source, wanted(i), &budget));
         let outcomes = try_join_all(each).await?;
 
         let mut stack = Stack {
@@ -134,14 +138,14 @@ impl Images {
                 _ => {
                     let chain = chain.expect("just set");
                     let key = format!("c-{}", chain.hex());
-                    pins.push(self.shelf.pin([key.clone()]));
+                    pins.push(self.layer_pins.pin([key.clone()]));
                     let lower = Some(stack.paths());
                     let wanted = Wanted {
                         key: key.clone(),
                         lower,
                         ..wanted(i)
                     };
-                    match self.layer(&origin, wanted, &budget).await? {
+                    match self.layer(&source, wanted, &budget).await? {
                         Outcome::Here(record) => (key, record),
                         Outcome::NeedsLower => unreachable!("it was given the layers below"),
                     }
@@ -169,27 +173,27 @@ impl Images {
     /// itself is taken as it is, and the kernel says `exec format error` if it cannot run it.
     async fn choose(
         &self,
-        origin: &Origin,
+        source: &ContentSource,
         top: Bytes,
     ) -> Result<(ConfigFile, Vec<Descriptor>), PullError> {
         let ours = manifest::host_architecture();
         let mut left = match manifest::parse(&top)? {
             Content::Manifest { config, layers } => {
-                return self.config(origin, &config, layers).await;
+                return self.config(source, &config, layers).await;
             }
             Content::Index(entries) => below(0, &entries),
         };
-        // Of entries that name no platform, one whose configuration names ours is taken before
-        // one that names none there either: signatures do not.
+        // Some entries name no platform. One whose configuration names ours is taken before one
+        // that names none there either: signatures do not.
         let mut unnamed = None;
         for _ in 0..MAX_INDEX_DOCUMENTS {
             let Some((depth, entry)) = left.pop() else {
                 return unnamed.ok_or_else(|| manifest::wrong_platform(ours));
             };
             let says_platform = entry.platform.is_some();
-            match manifest::parse(&origin.document(&entry, "manifests").await?) {
+            match manifest::parse(&source.document(&entry, "manifests").await?) {
                 Ok(Content::Manifest { config, layers }) => {
-                    let image = self.config(origin, &config, layers).await;
+                    let image = self.config(source, &config, layers).await;
                     match image {
                         Ok(image)
                             if !says_platform
@@ -223,12 +227,12 @@ impl Images {
 
     async fn config(
         &self,
-        origin: &Origin,
+        source: &ContentSource,
         descriptor: &Descriptor,
         layers: Vec<Descriptor>,
     ) -> Result<(ConfigFile, Vec<Descriptor>), PullError> {
         let invalid = |why: String| PullError::resolving(PullErrorKind::Invalid, 1, &why);
-        let bytes = origin.document(descriptor, "blobs").await?;
+        let bytes = source.document(descriptor, "blobs").await?;
         let mut config: ConfigFile = serde_json::from_slice(&bytes)
             .map_err(|e| invalid(format!("failed to unmarshal image config: {e}")))?;
         let os = &mut config.platform.os;

@@ -56,7 +56,7 @@ impl LayerRecord {
 /// `images/<hex of the manifest digest>.json`; its modification time is when it was last wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ImageRecord {
-    /// Of the manifest, or of the index it was chosen from.
+    /// The digest of the manifest, or of the index that it was chosen from.
     pub(super) digest: Digest,
     pub(super) config: ImageConfig,
     /// Keys of its layers, bottom first.

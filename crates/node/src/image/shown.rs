@@ -6,27 +6,32 @@
 //! registry elsewhere. Everything else is fetched and verified first, as if nothing were here.
 
 use super::images::Images;
-use super::source::Origin;
+use super::source::ContentSource;
 use neargate_blob::Digest;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 
 impl Images {
-    /// Was this blob seen to unpack to the layer, from such an origin?
-    pub(super) fn was_shown(&self, key: &str, blob: &Digest, origin: &Origin) -> bool {
-        self.witness(key, blob, origin).exists()
+    /// Was this blob seen to unpack to the layer, from such a source?
+    pub(super) fn was_shown(&self, key: &str, blob: &Digest, source: &ContentSource) -> bool {
+        self.witness(key, blob, source).exists()
     }
 
-    /// This blob unpacks to the layer, and the origin showed it.
-    pub(super) fn note_shown(&self, key: &str, blob: &Digest, origin: &Origin) -> io::Result<()> {
-        let witness = self.witness(key, blob, origin);
+    /// This blob unpacks to the layer, and the source showed it.
+    pub(super) fn note_shown(
+        &self,
+        key: &str,
+        blob: &Digest,
+        source: &ContentSource,
+    ) -> io::Result<()> {
+        let witness = self.witness(key, blob, source);
         fs::create_dir_all(witness.parent().expect("in the layer's directory"))?;
         fs::File::create(witness).map(drop)
     }
 
-    fn witness(&self, key: &str, blob: &Digest, origin: &Origin) -> PathBuf {
-        let by = match origin.is_public() {
+    fn witness(&self, key: &str, blob: &Digest, source: &ContentSource) -> PathBuf {
+        let by = match source.is_public() {
             true => "public",
             false => "own",
         };

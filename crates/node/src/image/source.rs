@@ -1,4 +1,4 @@
-//! [`Origin`]: where the parts of one image come from, whichever way that is; [`OwnBlobs`]: our own
+//! [`ContentSource`]: where the parts of one image come from, whichever way that is; [`OwnBlobs`]: our own
 //! registry's blobs, on this host or behind its control plane.
 
 use super::error::{PullError, PullErrorKind};
@@ -60,15 +60,15 @@ impl OwnBlobs {
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Origin {
+pub(super) enum ContentSource {
     Own(OwnBlobs),
     Remote(Arc<Registry>, Place),
 }
 
-impl Origin {
+impl ContentSource {
     /// Does it show its content to anybody? Our own registry shows it to accounts.
     pub(super) fn is_public(&self) -> bool {
-        matches!(self, Origin::Remote(..))
+        matches!(self, ContentSource::Remote(..))
     }
 
     /// A manifest or configuration, verified.
@@ -81,8 +81,10 @@ impl Origin {
             return Err(PullError::resolving(PullErrorKind::TooLarge, 1, &cause));
         }
         match self {
-            Origin::Own(blobs) => blobs.document(&what.digest).await,
-            Origin::Remote(registry, place) => registry.document(place, kind, &what.digest).await,
+            ContentSource::Own(blobs) => blobs.document(&what.digest).await,
+            ContentSource::Remote(registry, place) => {
+                registry.document(place, kind, &what.digest).await
+            }
         }
     }
 
@@ -93,13 +95,13 @@ impl Origin {
         what: &Descriptor,
     ) -> Result<(Feed, Option<BoxFuture<'static, ()>>), PullError> {
         match self {
-            Origin::Own(OwnBlobs::Here(blobs)) => {
+            ContentSource::Own(OwnBlobs::Here(blobs)) => {
                 let missing = || own(BlobError::NotFound(what.digest));
                 let path = blobs.path(&what.digest).ok_or_else(missing)?;
                 let open = |e| PullError::internal("open", &path, &e);
                 Ok((Feed::File(File::open(&path).map_err(open)?), None))
             }
-            Origin::Own(OwnBlobs::Elsewhere(blobs)) => {
+            ContentSource::Own(OwnBlobs::Elsewhere(blobs)) => {
                 let (sender, receiver) = mpsc::channel(QUEUE);
                 let (blobs, digest) = (blobs.clone(), what.digest);
                 let flow = async move {
@@ -112,7 +114,7 @@ impl Origin {
                 };
                 Ok((Feed::Channel(receiver), Some(Box::pin(flow))))
             }
-            Origin::Remote(registry, place) => {
+            ContentSource::Remote(registry, place) => {
                 let (sender, receiver) = mpsc::channel(QUEUE);
                 let (registry, place) = (registry.clone(), place.clone());
                 let (digest, size) = (what.digest, what.size);

@@ -29,7 +29,7 @@ pub(super) fn parse_cidr(s: &str) -> Result<(Ipv4Addr, u8), NetworkError> {
     parse(s).ok_or_else(|| NetworkError::Invalid(s.into()))
 }
 
-/// Refuses where another network of the host, or another instance's tasks, are in the way; tells
+/// Refuses where another network of the host, or another installation's tasks, are in the way; tells
 /// the MTU of the host's way out.
 pub(super) fn survey(name: &str, vpc_cidr: &str) -> Result<u32, NetworkError> {
     let vpc = parse_cidr(vpc_cidr)?;
@@ -91,8 +91,8 @@ pub(super) fn ensure(
     Ok(Bridge { index, mtu })
 }
 
-/// Only one instance runs (see [`super::owner`]), so other bridges are left over. One without
-/// ports goes; one with ports has containers of an instance that may come back for them.
+/// Only one installation runs (see [`super::owner`]), so other bridges are left over. One without
+/// ports goes; one with ports has containers of one that may come back for them.
 fn remove_stale(nl: &mut Netlink, own: &str) -> Result<(), NetworkError> {
     let links = link::list(nl).map_err(NetworkError::link("list the host's interfaces"))?;
     let stale = |l: &&Link| l.name.starts_with(names::BRIDGE_PREFIX) && l.name != own;

@@ -2,7 +2,7 @@
 //! namespace with one interface per task, one firewall. It knows addresses, not tasks' lives.
 //!
 //! Invariants: every call is idempotent, and finds again what an earlier process of the same
-//! instance made; a namespace outlives the node (a bind mount holds it) and goes with
+//! installation made; a namespace outlives the node (a bind mount holds it) and goes with
 //! [`Network::detach`] or [`Network::sweep`]; a task can send only as itself; one Neargate owns
 //! the network of a host. Several agents may use it, each by a [`Share`] of its own: one removes
 //! nothing of another's.
@@ -57,7 +57,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 #[derive(Debug, Clone)]
 pub struct NetworkConfig {
     /// Names this installation; the same after a restart.
-    pub instance: String,
+    pub installation: String,
     /// Volatile state; `netns/<task id>` under it are the tasks' namespaces.
     pub run_dir: PathBuf,
     /// Traffic from here to anywhere else is masqueraded.
@@ -66,7 +66,8 @@ pub struct NetworkConfig {
     pub subnets: Vec<(Ipv4Addr, u8)>,
     /// Joins it with those of other hosts.
     pub overlay: Option<OverlayConfig>,
-    /// The host's own ports that tasks reach besides DNS; `None`: all, for the host is an instance.
+    /// The host's own ports that tasks reach besides DNS; `None`: all, for the host is a
+    /// container instance.
     pub reachable: Option<Vec<u16>>,
 }
 
@@ -102,7 +103,7 @@ pub struct Network {
     overlay: Mutex<Option<Arc<Overlay>>>,
     /// The other hosts, as told last; held until they are set, so that the newest are set last.
     peers: tokio::sync::Mutex<BTreeSet<Ipv4Addr>>,
-    /// Of tasks' interfaces.
+    /// The MTU of tasks' interfaces.
     task_mtu: u32,
     _owner: Owner,
 }
@@ -118,7 +119,7 @@ impl Network {
             let netns_dir = config.run_dir.join("netns");
             std::fs::create_dir_all(&netns_dir)
                 .map_err(NetworkError::path("create", &netns_dir))?;
-            let bridge_name = names::bridge(&config.instance);
+            let bridge_name = names::bridge(&config.installation);
             let table = names::table(&bridge_name);
             let mtu = host::survey(&bridge_name, &config.vpc_cidr)?;
             let guard = Guard {

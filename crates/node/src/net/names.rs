@@ -1,11 +1,11 @@
-//! The kernel names this node gives its network objects. All derive from the instance or the
+//! The kernel names this node gives its network objects. All derive from the installation or the
 //! task, so that a restarted node finds again what it made, and nothing needs to be recorded.
 //!
 //! Kernel interface names have at most 15 bytes (`IFNAMSIZ` counts the final NUL).
 
 use sha2::{Digest as _, Sha256};
 
-/// Every bridge of any Neargate instance starts so.
+/// Every bridge of any installation starts so.
 pub(super) const BRIDGE_PREFIX: &str = "ng-";
 /// Every host end of a task's interface starts so.
 pub(super) const VETH_PREFIX: &str = "ngv";
@@ -13,12 +13,12 @@ pub(super) const VETH_PREFIX: &str = "ngv";
 pub(super) const INSTANCE_BRIDGE: &str = "neargate0";
 /// The nftables table (in families `inet` and `bridge`) of a container instance.
 pub(super) const INSTANCE_TABLE: &str = "neargate_instance";
-/// Every instance's end of a container's interface starts so.
+/// Every container instance's end of a container's interface starts so.
 pub(super) const CONTAINER_VETH_PREFIX: &str = "ngc";
 
-/// The bridge of an instance: `ng-` and eight hexadecimal digits.
-pub(super) fn bridge(instance: &str) -> String {
-    format!("{BRIDGE_PREFIX}{}", &digest(instance)[..8])
+/// The bridge of an installation: `ng-` and eight hexadecimal digits.
+pub(super) fn bridge(installation: &str) -> String {
+    format!("{BRIDGE_PREFIX}{}", &digest(installation)[..8])
 }
 
 /// Every VXLAN device starts so.
@@ -46,13 +46,13 @@ pub(super) fn veth(task_id: &str) -> String {
     format!("{VETH_PREFIX}{}", &digest(task_id)[..12])
 }
 
-/// The file name of a container's namespace on its instance; the container's name, which may be
+/// The file name of a container's namespace on its container instance; the container's name, which may be
 /// long, by its hash.
 pub(super) fn endpoint(task_id: &str, container: &str) -> String {
     format!("{task_id}.{}", &digest(container)[..16])
 }
 
-/// The instance's end of a container's interface.
+/// The container instance's end of a container's interface.
 pub(super) fn container_veth(endpoint: &str) -> String {
     format!("{CONTAINER_VETH_PREFIX}{}", &digest(endpoint)[..12])
 }

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 /// A connection, and who this node is on it.
 #[derive(Debug, Clone)]
-pub(super) struct Way {
+pub(super) struct Link {
     pub(super) requests: Requests,
     pub(super) node: String,
 }
@@ -24,7 +24,7 @@ pub(super) struct Way {
 /// Asks the control plane while there is a connection.
 #[derive(Debug)]
 pub(super) struct Caller {
-    current: watch::Receiver<Option<Way>>,
+    current: watch::Receiver<Option<Link>>,
     pub(super) rng: Arc<Rng>,
 }
 
@@ -33,7 +33,7 @@ fn unavailable(why: impl ToString) -> UpstreamError {
 }
 
 impl Caller {
-    pub(super) fn new(current: watch::Receiver<Option<Way>>, rng: Arc<Rng>) -> Self {
+    pub(super) fn new(current: watch::Receiver<Option<Link>>, rng: Arc<Rng>) -> Self {
         Caller { current, rng }
     }
 
@@ -75,15 +75,15 @@ impl Caller {
         } else {
             body
         };
-        let way = self.current.borrow().clone();
-        let mut way = way.ok_or_else(|| unavailable("there is no connection"))?;
+        let link = self.current.borrow().clone();
+        let mut link = link.ok_or_else(|| unavailable("there is no connection"))?;
         let request = Request::builder()
             .method(method)
             .uri(format!("https://{SERVER_NAME}{path}"))
-            .header(NODE_HEADER, &way.node)
+            .header(NODE_HEADER, &link.node)
             .body(Full::new(Bytes::from(body)))
             .map_err(unavailable)?;
-        let response = way.requests.send_request(request).await;
+        let response = link.requests.send_request(request).await;
         let response = response.map_err(unavailable)?;
         if response.status() == StatusCode::OK {
             return Ok(response);

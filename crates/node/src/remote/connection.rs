@@ -3,7 +3,7 @@
 //! more, for only a new token makes this host a node again. A node that was removed for good
 //! connects no more either.
 
-use super::call::{Caller, Way};
+use super::call::{Caller, Link};
 use super::identity::{Identity, IdentityError, Key};
 use super::{RemoteConfig, tls};
 use bytes::Bytes;
@@ -30,7 +30,7 @@ const AGAIN_MAX: Duration = Duration::from_secs(3);
 /// A connection that does not answer a ping for this long is dead.
 const PING_EVERY: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(6);
-/// Of one stream, and of all: a blob nobody reads must not hold up reports.
+/// What may be unread of one stream, and of all: a blob nobody reads must not hold up reports.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 64 << 20;
 /// How often the certificate's age is looked at.
@@ -154,7 +154,7 @@ pub(super) struct Connection {
     path: PathBuf,
     clock: Arc<dyn Clock>,
     rng: Arc<Rng>,
-    current: watch::Sender<Option<Way>>,
+    current: watch::Sender<Option<Link>>,
     dismissed: CancellationToken,
 }
 
@@ -163,7 +163,7 @@ impl Connection {
     pub(super) fn new(
         config: RemoteConfig,
         dismissed: CancellationToken,
-    ) -> Result<(Connection, watch::Receiver<Option<Way>>), IdentityError> {
+    ) -> Result<(Connection, watch::Receiver<Option<Link>>), IdentityError> {
         let (current, found) = watch::channel(None);
         let connection = Connection {
             config: tls::as_node(&config.identity)?,
@@ -226,7 +226,7 @@ impl Connection {
         };
         tracing::info!(url = self.identity.url, "connected to the control plane");
         let started = neargate_base::time::Stopwatch::start();
-        self.current.send_replace(Some(Way {
+        self.current.send_replace(Some(Link {
             requests,
             node: self.identity.node_id.clone(),
         }));

@@ -1,6 +1,6 @@
 //! Joining: a token and a public key against a certificate.
 
-use super::call::{Caller, Way};
+use super::call::{Caller, Link};
 use super::connection::{DialError, dial};
 use super::identity::{Identity, IdentityError, Key};
 use super::tls;
@@ -51,11 +51,11 @@ pub async fn join(
 ) -> Result<Identity, JoinError> {
     let config = tls::as_stranger(token.authority)?;
     let (requests, running) = dial(url, config).await?;
-    let way = Way {
+    let link = Link {
         requests,
         node: String::new(),
     };
-    let (_keep, current) = watch::channel(Some(way));
+    let (_keep, current) = watch::channel(Some(link));
     let caller = Caller::new(current, rng);
     let request = JoinRequest {
         secret: hex::encode(token.secret),

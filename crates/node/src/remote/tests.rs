@@ -21,7 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const LIFE: Duration = Duration::from_secs(300);
-/// Of tokio's clock, which jumps when nothing else happens.
+/// A wait on tokio's clock, which jumps when nothing else happens.
 const LONG: Duration = Duration::from_secs(600);
 
 struct Lab {

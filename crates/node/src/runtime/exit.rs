@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The container's program has been executed. Written to `started.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
-    /// Of the container's first process, as the host numbers it.
+    /// The process id of the container's first process, as the host numbers it.
     pub pid: i32,
     pub started_at: Timestamp,
     /// Field 22 of `/proc/<pid>/stat`: tells the process from a later one of the same pid.

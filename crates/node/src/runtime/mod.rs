@@ -79,7 +79,7 @@ pub trait Runtime: std::fmt::Debug + Send + Sync {
 /// A container that was started.
 #[async_trait]
 pub trait Container: std::fmt::Debug + Send + Sync {
-    /// Of its first process, as the host numbers it.
+    /// The process id of its first process, as the host numbers it.
     fn pid(&self) -> i32;
 
     fn started_at(&self) -> neargate_base::Timestamp;

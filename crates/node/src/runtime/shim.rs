@@ -30,7 +30,7 @@ pub struct RuntimeConfig {
     pub run_dir: PathBuf,
     /// Tells this node's cgroups from those of another on the same machine: letters, digits,
     /// `-` and `_`.
-    pub instance: String,
+    pub cgroup_name: String,
 }
 
 /// Each container under a shim process of its own.
@@ -39,7 +39,7 @@ pub struct ShimRuntime {
     config: RuntimeConfig,
     zygote: Arc<Zygote>,
     hierarchy: Hierarchy,
-    /// Of all tasks together.
+    /// What all tasks together may use.
     limits: GroupLimits,
 }
 
@@ -51,11 +51,11 @@ impl ShimRuntime {
                 "containers need root: start it with sudo".into(),
             ));
         }
-        let name_ok = is_name(&config.instance);
+        let name_ok = is_name(&config.cgroup_name);
         if !name_ok {
             return Err(RuntimeError::Invalid(format!(
                 "bad instance name {:?}",
-                config.instance
+                config.cgroup_name
             )));
         }
         let filesystems = fs::read_to_string("/proc/filesystems").unwrap_or_default();
@@ -131,7 +131,7 @@ impl ShimRuntime {
     fn root_cgroup(&self) -> Cgroup {
         Cgroup::at(
             &self.hierarchy,
-            &format!("neargate-{}", self.config.instance),
+            &format!("neargate-{}", self.config.cgroup_name),
         )
     }
 
@@ -147,7 +147,7 @@ impl ShimRuntime {
     pub(super) fn container_cgroup(&self, task_id: &str, name: &str) -> Cgroup {
         Cgroup::at(
             &self.hierarchy,
-            &cgroup_path(&self.config.instance, task_id, name),
+            &cgroup_path(&self.config.cgroup_name, task_id, name),
         )
     }
 

@@ -1,10 +1,10 @@
 //! The container's log file as its only writer sees it.
 //!
 //! Invariants: the file always ends with a whole record; a write that fails loses its lines,
-//! counted, and never blocks or ends the container; the disk keeps its reserve ([`Room`]).
+//! counted, and never blocks or ends the container; the disk keeps its reserve ([`DiskSpace`]).
 
 use super::lines::{Batch, Stream};
-use neargate_base::{Room, Timestamp};
+use neargate_base::{DiskSpace, Timestamp};
 use rustix::fs::{fstat, fstatvfs, ftruncate};
 use std::fs::File;
 use std::io::{self, Write};
@@ -52,7 +52,7 @@ impl Log {
         // The shipper punches out what it has shipped, so blocks, not length, are what is used.
         let used = fstat(&*file).map_or(0, |stat| stat.st_blocks as u64 * 512);
         let more = batch.bytes.len() as u64;
-        let fits = fstatvfs(&*file).map_or(true, |stat| Room::from(stat).takes(more));
+        let fits = fstatvfs(&*file).map_or(true, |stat| DiskSpace::from(stat).takes(more));
         let notice = self.notice(now);
         let written = if used + more > self.limit || !fits {
             Err(io::ErrorKind::StorageFull.into())

@@ -23,7 +23,7 @@ pub(crate) const USER: &str = "user.json";
 
 /// The cgroup of a container. The prefix keeps names such as `tasks` apart from the kernel's
 /// own files; a name of more than 200 bytes is cut and made unique again by its hash.
-pub(crate) fn cgroup_path(instance: &str, task_id: &str, name: &str) -> String {
+pub(crate) fn cgroup_path(cgroup_name: &str, task_id: &str, name: &str) -> String {
     let mut group = format!("c-{name}");
     if group.len() > 200 {
         // FNV-1a: stable across versions, which the standard hasher is not.
@@ -33,7 +33,7 @@ pub(crate) fn cgroup_path(instance: &str, task_id: &str, name: &str) -> String {
         group.truncate(200);
         group = format!("{group}-{hash:016x}");
     }
-    format!("neargate-{instance}/{task_id}/{group}")
+    format!("neargate-{cgroup_name}/{task_id}/{group}")
 }
 
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<T> {

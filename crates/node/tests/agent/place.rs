@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// The image every task here runs.
 pub const BUSYBOX: &str = "busybox";
 /// Names this test's cgroups and bridge.
-pub const INSTANCE: &str = "agenttest";
+pub const INSTALLATION: &str = "agenttest";
 /// The slice, and the last number of its address.
 pub const SLICE: &str = "i-0123456789abcdef0";
 pub const SLICE_ADDRESS: u8 = 200;
@@ -101,7 +101,7 @@ pub async fn node(dir: &Path) {
     let images = Images::open(&dir.join("images"), Some(blobs), RegistryConfig::default()).unwrap();
     let gateway = |third| (Ipv4Addr::new(172, 31, third, 1), 20);
     let network = Network::start(NetworkConfig {
-        instance: INSTANCE.into(),
+        installation: INSTALLATION.into(),
         run_dir: dir.join("net"),
         vpc_cidr: "172.31.0.0/16".into(),
         subnets: vec![gateway(0), gateway(16), gateway(32)],
@@ -113,7 +113,7 @@ pub async fn node(dir: &Path) {
     let runtime = ShimRuntime::open(RuntimeConfig {
         exe: std::env::current_exe().unwrap(),
         run_dir: dir.join("tasks"),
-        instance: INSTANCE.into(),
+        cgroup_name: INSTALLATION.into(),
     })
     .unwrap();
     let upstream = Remote::connect(&dir.join("control.sock")).await;
@@ -140,7 +140,7 @@ pub async fn node(dir: &Path) {
 /// The slice of the node process, while the test has a control plane for it.
 async fn slice(dir: &Path, images: Arc<Images>, network: &Arc<Network>) -> Option<Slice> {
     let slices = Slices {
-        instance: INSTANCE.into(),
+        installation: INSTALLATION.into(),
         exe: std::env::current_exe().unwrap(),
         data_dirs: dir.join("slices"),
         run_dirs: dir.join("run"),
@@ -158,10 +158,10 @@ async fn slice(dir: &Path, images: Arc<Images>, network: &Arc<Network>) -> Optio
         cpu_units: 2048,
         memory_mib: 256,
         allowed: Allowed::default(),
-        room: None,
+        disk_guard: None,
         data_dir: slices.data_dirs.join(SLICE),
         run_dir: slices.run_dirs.join(SLICE),
-        instance: slices.instance,
+        installation: slices.installation,
         exe: slices.exe,
         node_id: SLICE.into(),
         clock: Arc::new(SystemClock),
@@ -262,8 +262,8 @@ impl Place {
             self.path(&format!("slices/{SLICE}/containers")),
         ];
         for cgroup in [
-            format!("neargate-{INSTANCE}"),
-            format!("neargate-{INSTANCE}-{SLICE}"),
+            format!("neargate-{INSTALLATION}"),
+            format!("neargate-{INSTALLATION}-{SLICE}"),
         ] {
             dirs.extend(
                 ["memory", "cpu", "pids", "unified", ""]
@@ -300,20 +300,20 @@ impl Drop for Place {
     }
 }
 
-/// Ends and removes every task of this instance and its slice.
+/// Ends and removes every task of this installation and its slice.
 pub async fn sweep(dir: &Path) {
     use neargate_node::runtime::Runtime as _;
-    let of_slice = format!("{INSTANCE}-{SLICE}");
+    let of_slice = format!("{INSTALLATION}-{SLICE}");
     let roots = [
-        (dir.join("tasks"), INSTANCE.to_owned()),
+        (dir.join("tasks"), INSTALLATION.to_owned()),
         (dir.join("slices").join(SLICE).join("containers"), of_slice),
     ];
-    for (run_dir, instance) in roots {
-        let cgroup = format!("neargate-{instance}");
+    for (run_dir, cgroup_name) in roots {
+        let cgroup = format!("neargate-{cgroup_name}");
         let runtime = ShimRuntime::open(RuntimeConfig {
             exe: std::env::current_exe().unwrap(),
             run_dir,
-            instance,
+            cgroup_name,
         });
         runtime.unwrap().sweep(&Default::default()).await.unwrap();
         for controller in std::fs::read_dir("/sys/fs/cgroup")

@@ -1,7 +1,7 @@
 //! A slice beside the host's own agent: network modes with real containers, its limits, its
 //! survival, its end.
 
-use crate::place::{INSTANCE, Place, SLICE, SLICE_ADDRESS, on_slice, script, task};
+use crate::place::{INSTALLATION, Place, SLICE, SLICE_ADDRESS, on_slice, script, task};
 use crate::{COUNTER, counted, running, stop};
 use neargate_domain::{
     Assignment, ContainerSpec, ContainerStatus, InstanceNetwork, LaunchType, PortMapping, Protocol,
@@ -349,7 +349,7 @@ fn slices_cgroups() -> Vec<String> {
     let controllers = std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten();
     let roots = controllers.flatten().map(|c| c.path());
     roots
-        .map(|c| c.join(format!("neargate-{INSTANCE}-{SLICE}")))
+        .map(|c| c.join(format!("neargate-{INSTALLATION}-{SLICE}")))
         .filter(|c| c.exists())
         .map(|c| c.display().to_string())
         .collect()

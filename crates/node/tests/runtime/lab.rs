@@ -74,7 +74,7 @@ impl Lab {
         let config = RuntimeConfig {
             exe: env!("CARGO_BIN_EXE_neargate-shim").into(),
             run_dir: dir.path().join("run"),
-            instance: format!("test-{}-{number}", std::process::id()),
+            cgroup_name: format!("test-{}-{number}", std::process::id()),
         };
         let runtime = ShimRuntime::open(config.clone()).unwrap();
         Lab {
@@ -151,7 +151,7 @@ impl Lab {
         let hierarchy = Hierarchy::detect().unwrap();
         Cgroup::at(
             &hierarchy,
-            &format!("neargate-{}/{TASK}", self.config.instance),
+            &format!("neargate-{}/{TASK}", self.config.cgroup_name),
         )
     }
 
@@ -170,7 +170,7 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         let hierarchy = Hierarchy::detect().unwrap();
-        let root = Cgroup::at(&hierarchy, &format!("neargate-{}", self.config.instance));
+        let root = Cgroup::at(&hierarchy, &format!("neargate-{}", self.config.cgroup_name));
         let _ = root.sweep(&HashSet::new());
         let _ = root.remove();
         if self.mounted {

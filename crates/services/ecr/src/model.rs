@@ -45,7 +45,7 @@ pub struct Image {
     /// `artifactType`, or the media type of the configuration.
     pub artifact_type: Option<String>,
     pub config_media_type: Option<String>,
-    /// Of the manifest itself.
+    /// The size of the manifest itself.
     pub manifest_bytes: u64,
     /// Configuration and layers; of an index its largest image.
     pub image_bytes: u64,

@@ -105,7 +105,7 @@ impl Policy {
         if !plain(&document) || !statements.iter().all(plain) {
             return None;
         }
-        // Of the text, not of the document: there a key that is said twice is refused.
+        // The text is read, not the document: there a key that is said twice is refused.
         let policy: Policy = serde_json::from_str(text).ok()?;
         let whole = policy.statements().iter().all(Statement::is_whole);
         whole.then_some(policy)

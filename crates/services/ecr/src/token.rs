@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// "The authorization token is valid for 12 hours" (API reference, GetAuthorizationToken).
 pub const VALID_FOR: Duration = Duration::from_secs(12 * 60 * 60);
-/// Of a link by GetDownloadUrlForLayer.
+/// A link by GetDownloadUrlForLayer is valid for this long.
 pub const LINK_VALID_FOR: Duration = Duration::from_secs(60 * 60);
 const SECRET: &str = "ecr/secret/token";
 

@@ -5,7 +5,7 @@
 //! file's end, which nobody else gets: the file grows into it when the disk is full.
 
 use crate::StoreError;
-use neargate_base::Room;
+use neargate_base::DiskSpace;
 use parking_lot::Mutex;
 use redb::StorageBackend;
 use rustix::fs::{FallocateFlags, fallocate};
@@ -60,7 +60,7 @@ impl DiskFile {
         File::open(directory)
             .and_then(|d| d.sync_all())
             .map_err(|e| failed("sync the directory of", e))?;
-        let total_bytes = Room::at(directory).map_or(0, |room| room.total_bytes);
+        let total_bytes = DiskSpace::at(directory).map_or(0, |space| space.total_bytes);
         let file = DiskFile {
             file,
             directory: directory.to_owned(),
@@ -86,16 +86,16 @@ impl DiskFile {
     /// Is so little free that only what frees space should be written? What is missing ahead of
     /// the end is claimed as soon as there is room for it.
     pub(super) fn is_low(&self) -> bool {
-        let Ok(room) = Room::at(&self.directory) else {
+        let Ok(space) = DiskSpace::at(&self.directory) else {
             return false;
         };
         if self.short.load(Ordering::Relaxed)
-            && room.takes(self.ahead_bytes)
+            && space.takes(self.ahead_bytes)
             && let Ok(len) = self.len()
         {
             self.hold_ahead(len);
         }
-        room.is_low()
+        space.is_low()
     }
 }
 

@@ -13,11 +13,11 @@ pub enum Constraint {
     MinValue(Number),
     Pattern(&'static str),
     Enum(&'static [&'static str]),
-    /// Of a list's elements, together.
+    /// The constraints on a list's elements, together.
     Elements(Vec<Constraint>),
-    /// Of a map's keys.
+    /// The constraints on a map's keys.
     Keys(Vec<Constraint>),
-    /// Of a map's values.
+    /// The constraints on a map's values.
     Values(Vec<Constraint>),
     /// Stored JSON of the wrong type; the text says which.
     Type(String),

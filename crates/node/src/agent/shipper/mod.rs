@@ -18,7 +18,7 @@ use crate::runtime::discard_before;
 use crate::upstream::{Upstream, UpstreamError};
 use neargate_base::backoff::Backoff;
 use neargate_base::time::Stopwatch;
-use neargate_base::{Rng, Room, task};
+use neargate_base::{DiskSpace, Rng, task};
 use neargate_domain::{LogLine, LogTarget};
 use std::fs::File;
 use std::io;
@@ -177,7 +177,7 @@ impl Shipper {
     async fn pause(&self, backoff: &mut Backoff, drain: &mut Drain) -> Result<(), GivenUp> {
         if self.ended.is_cancelled() {
             // The lines themselves take the last of the disk, and nobody else has room for them.
-            let full = Room::at(&self.path).is_ok_and(|room| !room.takes(0));
+            let full = DiskSpace::at(&self.path).is_ok_and(|space| !space.takes(0));
             if full {
                 drain.limit = drain.limit.min(FULL_DRAIN_LIMIT);
             }

@@ -22,7 +22,7 @@ fn restarted(spec: ContainerSpec) -> ContainerSpec {
     }
 }
 
-/// Of the run that began at `from`, which ended at `to`.
+/// The run that began at `from` and ended at `to`.
 fn exit(code: i32, from: u64, to: u64) -> Exit {
     Exit {
         code: Some(code),

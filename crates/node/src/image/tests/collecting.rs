@@ -95,7 +95,7 @@ async fn what_a_pull_under_way_needs_stays() {
     let node = Node::new();
     let [a, ..] = three(&node).await;
     let keys = node.names("layers");
-    let pinned = node.images.shelf.pin(keys.clone());
+    let pinned = node.images.layer_pins.pin(keys.clone());
     let policy = CollectPolicy {
         min_age: HOUR,
         ..CollectPolicy::default()

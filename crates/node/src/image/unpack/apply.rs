@@ -6,7 +6,7 @@
 use super::content::Pieces;
 use super::special::{self, Mark};
 use super::tar::{Archive, Entry, Kind, Meta, malformed};
-use super::tree::{Tree, Was, components, io, set_meta, timestamps};
+use super::tree::{Occupant, Tree, components, io, set_meta, timestamps};
 use super::{LayerError, Unpacked, lower};
 use crate::image::options::Limits;
 use neargate_blob::Digest;
@@ -159,11 +159,11 @@ impl Layer<'_> {
         match make() {
             Ok(()) => Ok(()),
             Err(Errno::EXIST) => match self.tree.make_room(parent.as_fd(), name)? {
-                Was::Directory => Ok(()),
+                Occupant::Directory => Ok(()),
                 was => {
                     make().map_err(|e| io("mkdir", name, e))?;
                     match was {
-                        Was::Whiteout => self.tree.set_opaque(parent.as_fd(), name),
+                        Occupant::Whiteout => self.tree.set_opaque(parent.as_fd(), name),
                         _ => Ok(()),
                     }
                 }

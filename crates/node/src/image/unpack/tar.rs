@@ -56,7 +56,7 @@ pub(super) struct Meta {
 #[derive(Debug)]
 pub(super) struct Archive {
     content: Pieces,
-    /// Of the current entry: content bytes not read yet, and padding after them.
+    /// What is left of the current entry: content bytes not read yet, and padding after them.
     unread: u64,
     padding: u64,
 }

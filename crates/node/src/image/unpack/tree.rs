@@ -38,7 +38,7 @@ pub(super) struct Tree {
 
 /// What was at a name that is wanted for something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Was {
+pub(super) enum Occupant {
     /// A directory, still there.
     Directory,
     /// A whiteout, removed.
@@ -155,24 +155,24 @@ impl Tree {
         &mut self,
         parent: BorrowedFd<'_>,
         name: &[u8],
-    ) -> Result<Was, LayerError> {
+    ) -> Result<Occupant, LayerError> {
         let stat =
             statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|e| io("lstat", name, e))?;
         if is_directory(&stat) {
-            return Ok(Was::Directory);
+            return Ok(Occupant::Directory);
         }
         self.last_parent = None;
         unlinkat(parent, name, AtFlags::empty()).map_err(|e| io("unlink", name, e))?;
         Ok(if is_whiteout(&stat) {
-            Was::Whiteout
+            Occupant::Whiteout
         } else {
-            Was::Other
+            Occupant::Other
         })
     }
 
     /// Free `name` in `parent`, whatever is there. A directory is moved out of the tree.
     pub(super) fn clear(&mut self, parent: BorrowedFd<'_>, name: &[u8]) -> Result<(), LayerError> {
-        if self.make_room(parent, name)? == Was::Directory {
+        if self.make_room(parent, name)? == Occupant::Directory {
             self.last_parent = None;
             self.asides += 1;
             let aside = self.asides.to_string();

@@ -157,7 +157,7 @@ fn one_owner_at_a_time() {
 fn another_instances_leftovers() {
     isolated(|dir| async move {
         let mut other = config(dir.path());
-        other.instance = "other".into();
+        other.installation = "other".into();
         let network = Network::start(other.clone()).await.unwrap();
         network.attach("a", &eni(0, 4)).await.unwrap();
         drop(network);

@@ -52,7 +52,7 @@ where
 pub(super) fn config(dir: &Path) -> NetworkConfig {
     let gateway = |third| (Ipv4Addr::new(172, 31, third, 1), 20);
     NetworkConfig {
-        instance: "test".into(),
+        installation: "test".into(),
         run_dir: dir.into(),
         vpc_cidr: VPC.into(),
         subnets: vec![gateway(0), gateway(16), gateway(32)],

@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 fn names_fit_the_kernel() {
     assert_eq!(names::veth("web").len(), 15);
     assert_ne!(names::veth("web"), names::veth("db"));
-    assert!(names::bridge("any instance at all").len() <= 15);
+    assert!(names::bridge("any installation at all").len() <= 15);
     assert_eq!(names::table("ng-0a1b2c3d"), "ng_0a1b2c3d");
 }
 

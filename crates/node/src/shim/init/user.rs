@@ -38,7 +38,7 @@ pub(super) enum Identity {
 }
 
 impl Identity {
-    /// Of the container in `dir`, a directory of the host.
+    /// Looks into the container in `dir`, a directory of the host.
     pub fn look(dir: &Path) -> Result<Identity, StartFailure> {
         // A record cut short is from a run of which nothing was executed.
         match read_json(&dir.join(USER)) {

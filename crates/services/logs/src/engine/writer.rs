@@ -12,7 +12,7 @@ use super::group::Groups;
 use super::op::{Append, Event, Op, StreamId};
 use super::segment::Segment;
 use super::wal::Wal;
-use neargate_base::{Clock, Room, Timestamp};
+use neargate_base::{Clock, DiskSpace, Timestamp};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -235,7 +235,7 @@ impl Writer {
         }
         // Events are the part of the disk's content that grows by itself: they leave the reserve.
         let bytes: usize = request.events.iter().map(|e| e.message.len()).sum();
-        if Room::at(&self.dir).is_ok_and(|room| !room.takes(bytes as u64)) {
+        if DiskSpace::at(&self.dir).is_ok_and(|space| !space.takes(bytes as u64)) {
             let full = EngineError::io("store more events in", &self.dir);
             return answer(done, Err(full(std::io::ErrorKind::StorageFull.into())));
         }

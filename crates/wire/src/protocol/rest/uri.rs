@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 pub(crate) struct Match {
     /// Labels with their decoded values.
     pub(crate) labels: Vec<(&'static str, String)>,
-    /// Of two templates that match, the one with the greater rank is meant: more literals of the
+    /// When two templates match, the one with the greater rank is meant: more literals of the
     /// query string, then of the path, then fewer greedy labels.
     pub(crate) rank: (usize, usize, bool),
 }

@@ -1,4 +1,4 @@
-//! Room on the data disk, and the part of it that is kept.
+//! Space on the data disk, and the part of it that is kept.
 //!
 //! The last of the disk is a **reserve**: what only adds (tasks' files, pushes, log events) ends
 //! before it, so that what frees space, such as stopping a task, still has some.
@@ -8,12 +8,12 @@ use std::path::Path;
 
 /// How much is kept, unless the disk is small.
 pub const RESERVE_BYTES: u64 = 64 << 20;
-/// Of a small disk no more than this part is kept.
+/// No more than this part of a small disk is kept.
 const RESERVE_PART: u64 = 16;
 
-/// A look at a file system.
+/// What one look at a file system found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub struct DiskSpace {
     pub total_bytes: u64,
     /// What an ordinary user could still write.
     pub free_bytes: u64,
@@ -21,13 +21,13 @@ pub struct Room {
     pub free_files: Option<u64>,
 }
 
-impl Room {
+impl DiskSpace {
     /// On the file system that holds `path`.
     ///
     /// # Errors
     /// When there is no such path.
-    pub fn at(path: &Path) -> io::Result<Room> {
-        Ok(Room::from(rustix::fs::statvfs(path)?))
+    pub fn at(path: &Path) -> io::Result<DiskSpace> {
+        Ok(DiskSpace::from(rustix::fs::statvfs(path)?))
     }
 
     /// The last bytes of this disk, kept for what frees space.
@@ -46,9 +46,9 @@ impl Room {
     }
 }
 
-impl From<rustix::fs::StatVfs> for Room {
-    fn from(stat: rustix::fs::StatVfs) -> Room {
-        Room {
+impl From<rustix::fs::StatVfs> for DiskSpace {
+    fn from(stat: rustix::fs::StatVfs) -> DiskSpace {
+        DiskSpace {
             total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
             free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
             free_files: (stat.f_files > 0).then_some(stat.f_favail),
@@ -60,8 +60,8 @@ impl From<rustix::fs::StatVfs> for Room {
 mod tests {
     use super::*;
 
-    fn room(total_bytes: u64, free_bytes: u64) -> Room {
-        Room {
+    fn space(total_bytes: u64, free_bytes: u64) -> DiskSpace {
+        DiskSpace {
             total_bytes,
             free_bytes,
             free_files: None,
@@ -70,18 +70,18 @@ mod tests {
 
     #[test]
     fn the_reserve_is_kept_and_small_on_small_disks() {
-        let large = room(100 << 30, 65 << 20);
+        let large = space(100 << 30, 65 << 20);
         assert_eq!(large.reserve_bytes(), 64 << 20);
         assert!(large.takes(1 << 20) && !large.takes(2 << 20) && !large.takes(u64::MAX));
-        let small = room(160 << 20, 9 << 20);
+        let small = space(160 << 20, 9 << 20);
         assert_eq!(small.reserve_bytes(), 10 << 20);
         assert!(!small.takes(0) && !small.is_low());
-        assert!(room(160 << 20, 2 << 20).is_low());
+        assert!(space(160 << 20, 2 << 20).is_low());
     }
 
     #[test]
-    fn a_real_disk_has_room() {
-        let room = Room::at(Path::new("/")).unwrap();
-        assert!(room.total_bytes >= room.free_bytes && room.total_bytes > 0);
+    fn a_real_disk_has_space() {
+        let space = DiskSpace::at(Path::new("/")).unwrap();
+        assert!(space.total_bytes >= space.free_bytes && space.total_bytes > 0);
     }
 }

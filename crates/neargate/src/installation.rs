@@ -1,10 +1,13 @@
-//! The instance id: names this Neargate's bridge, cgroups and tables on the host.
+//! The installation's id: names this Neargate's bridge, cgroups and tables on the host.
 
 use anyhow::{Context, Result, bail};
 use neargate_base::Rng;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+
+/// The file of the data directory that holds the id. Its name is older than the word.
+pub const FILE: &str = "instance";
 
 /// Eight hexadecimal digits, drawn at the first start and kept in the data directory.
 ///
@@ -16,7 +19,7 @@ pub fn id(data: &Path, rng: &Rng) -> Result<String> {
     // Ledgers, logs and images hold what tasks keep secret.
     std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700))
         .with_context(|| format!("cannot protect {}", data.display()))?;
-    let path = data.join("instance");
+    let path = data.join(FILE);
     match std::fs::read_to_string(&path) {
         Ok(id) if id.len() == 8 && id.bytes().all(|b| b.is_ascii_hexdigit()) => return Ok(id),
         Ok(_) => bail!("{} does not hold an instance id", path.display()),
@@ -40,7 +43,7 @@ fn is_ours(data: &Path) -> Result<()> {
              --data, or make it this user's (chown {own} {name})"
         );
     }
-    if data.join("instance").exists() {
+    if data.join(FILE).exists() {
         return Ok(());
     }
     for entry in std::fs::read_dir(data).with_context(here)? {
@@ -84,10 +87,10 @@ mod tests {
         let mode = std::fs::metadata(&data).expect("made").permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
         assert!(
-            write_once(&data.join("instance"), "other").is_err(),
+            write_once(&data.join(FILE), "other").is_err(),
             "never replaced"
         );
-        std::fs::write(data.join("instance"), "").expect("written");
+        std::fs::write(data.join(FILE), "").expect("written");
         assert!(id(&data, &rng).is_err());
     }
 

@@ -1,5 +1,5 @@
 //! Keeping tasks from filling the disk: each within its ephemeral storage, all together out of the
-//! reserve ([`Room`]).
+//! reserve ([`DiskSpace`]).
 //!
 //! A task that takes too much is ended at once, with the reason. What files take is found by
 //! looking at them, and that is done only when the disk's free space says that it could matter.
@@ -9,7 +9,7 @@ use super::driver::Sender;
 use super::observe::Event;
 use crate::runtime::{Files, Runtime};
 use neargate_base::time::Stopwatch;
-use neargate_base::{Room, task};
+use neargate_base::{DiskSpace, task};
 use neargate_domain::Assignment;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -63,22 +63,22 @@ impl Found {
 }
 
 /// Files that the disk must still take, as bytes are kept in reserve.
-fn out_of_files(room: &Room) -> bool {
-    room.free_files.is_some_and(|free| free < FILLS_FILES / 4)
+fn out_of_files(space: &DiskSpace) -> bool {
+    space.free_files.is_some_and(|free| free < FILLS_FILES / 4)
 }
 
-fn is_short(room: &Room) -> bool {
-    !room.takes(0) || out_of_files(room)
+fn is_short(space: &DiskSpace) -> bool {
+    !space.takes(0) || out_of_files(space)
 }
 
 /// Which tasks must end, and why. `plenty`: the disk when there was room last.
-fn too_much(room: &Room, plenty: &Room, tasks: &[Found]) -> Vec<(String, String)> {
+fn too_much(space: &DiskSpace, plenty: &DiskSpace, tasks: &[Found]) -> Vec<(String, String)> {
     let mut ends: Vec<(String, String)> = tasks.iter().filter_map(over_limit).collect();
-    if !ends.is_empty() || !is_short(room) {
+    if !ends.is_empty() || !is_short(space) {
         return ends;
     }
-    let taken = taken(plenty, room);
-    let by_files = out_of_files(room);
+    let taken = taken(plenty, space);
+    let by_files = out_of_files(space);
     let of = |files: Files| if by_files { files.count } else { files.bytes };
     let grown = tasks.iter().map(|task| of(task.grown()));
     let by_tasks = grown.fold(0, u64::saturating_add);
@@ -105,7 +105,7 @@ fn too_much(room: &Room, plenty: &Room, tasks: &[Found]) -> Vec<(String, String)
 }
 
 /// What was taken of the disk in between, by whomever.
-fn taken(before: &Room, now: &Room) -> Files {
+fn taken(before: &DiskSpace, now: &DiskSpace) -> Files {
     let made = |before: u64, now: u64| before.saturating_sub(now);
     Files {
         bytes: made(before.free_bytes, now.free_bytes),
@@ -130,8 +130,8 @@ fn over_limit(task: &Found) -> Option<(String, String)> {
 }
 
 /// How soon the disk could be full.
-fn next_look(room: &Room) -> Duration {
-    let left = room.free_bytes.saturating_sub(room.reserve_bytes());
+fn next_look(space: &DiskSpace) -> Duration {
+    let left = space.free_bytes.saturating_sub(space.reserve_bytes());
     Duration::from_millis(left / (BYTES_PER_SECOND / 1_000)).clamp(SOONEST, LATEST)
 }
 
@@ -146,7 +146,7 @@ struct Watched {
 /// The tasks of a host, whichever agent's, and the disk they share: who fills it is seen only by
 /// whoever sees all.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct DiskGuard {
     dir: PathBuf,
     tasks: Mutex<HashMap<String, Watched>>,
 }
@@ -155,22 +155,22 @@ pub struct Keeper {
 struct Looked {
     since: Stopwatch,
     took: Duration,
-    room: Room,
+    space: DiskSpace,
     /// As of the last look that found room.
-    plenty: Room,
+    plenty: DiskSpace,
     /// The least that any task was from its limit.
     slack: Files,
 }
 
-impl Keeper {
+impl DiskGuard {
     /// `dir` is on the disk that the tasks write to. Ends when nobody has it any more.
-    pub fn start(dir: PathBuf) -> Arc<Keeper> {
-        let keeper = Arc::new(Keeper {
+    pub fn start(dir: PathBuf) -> Arc<DiskGuard> {
+        let guard = Arc::new(DiskGuard {
             dir,
             tasks: Mutex::default(),
         });
-        task::spawn("disk-room", Keeper::run(Arc::downgrade(&keeper)));
-        keeper
+        task::spawn("disk-guard", DiskGuard::run(Arc::downgrade(&guard)));
+        guard
     }
 
     /// From here on the task is looked after. `is_new`: it has no files yet.
@@ -198,31 +198,31 @@ impl Keeper {
         }
     }
 
-    async fn run(keeper: Weak<Keeper>) {
+    async fn run(guard: Weak<DiskGuard>) {
         let mut looked: Option<Looked> = None;
         // The disk before the first task came: what is taken from then on is measured by it.
-        let mut untouched: Option<Room> = None;
-        while let Some(keeper) = keeper.upgrade() {
+        let mut untouched: Option<DiskSpace> = None;
+        while let Some(guard) = guard.upgrade() {
             let mut wait = LATEST;
-            if let Ok(room) = Room::at(&keeper.dir) {
-                if keeper.tasks.lock().is_empty() {
+            if let Ok(space) = DiskSpace::at(&guard.dir) {
+                if guard.tasks.lock().is_empty() {
                     looked = None;
-                    untouched = Some(room).filter(|room| !is_short(room)).or(untouched);
+                    untouched = Some(space).filter(|space| !is_short(space)).or(untouched);
                 } else {
-                    if looked.as_ref().is_none_or(|looked| is_due(&room, looked)) {
+                    if looked.as_ref().is_none_or(|looked| is_due(&space, looked)) {
                         let before = looked.as_ref().map(|looked| looked.plenty);
-                        let plenty = before.or(untouched).unwrap_or(room);
-                        looked = Some(keeper.look(room, plenty).await);
+                        let plenty = before.or(untouched).unwrap_or(space);
+                        looked = Some(guard.look(space, plenty).await);
                     }
-                    wait = next_look(&room);
+                    wait = next_look(&space);
                 }
             }
-            drop(keeper);
+            drop(guard);
             tokio::time::sleep(wait).await;
         }
     }
 
-    async fn look(&self, room: Room, plenty: Room) -> Looked {
+    async fn look(&self, space: DiskSpace, plenty: DiskSpace) -> Looked {
         let since = Stopwatch::start();
         let list =
             |(id, w): (&String, &Watched)| (id.clone(), Arc::clone(&w.runtime), w.gib, w.before);
@@ -251,7 +251,7 @@ impl Keeper {
                 slack.count = slack.count.min(limit.count.saturating_sub(task.now.count));
             }
         }
-        let ends = too_much(&room, &plenty, &found);
+        let ends = too_much(&space, &plenty, &found);
         let mut tasks = self.tasks.lock();
         for (task_id, why) in ends {
             tracing::warn!(task_id, why, "a task is ended");
@@ -262,7 +262,7 @@ impl Keeper {
         }
         for task in found {
             if let Some(watched) = tasks.get_mut(&task.task_id)
-                && (watched.before.is_none() || !is_short(&room))
+                && (watched.before.is_none() || !is_short(&space))
             {
                 watched.before = Some(task.now);
             }
@@ -270,21 +270,24 @@ impl Keeper {
         Looked {
             took: since.elapsed(),
             since: Stopwatch::start(),
-            room,
-            plenty: if is_short(&room) { plenty } else { room },
+            space,
+            plenty: if is_short(&space) { plenty } else { space },
             slack,
         }
     }
 }
 
-fn is_due(room: &Room, looked: &Looked) -> bool {
+fn is_due(space: &DiskSpace, looked: &Looked) -> bool {
     let elapsed = looked.since.elapsed();
     if elapsed < looked.took * EFFORT {
         return false;
     }
-    let taken = taken(&looked.room, room);
-    let left = looked.room.free_bytes.saturating_sub(room.reserve_bytes());
-    is_short(room)
+    let taken = taken(&looked.space, space);
+    let left = looked
+        .space
+        .free_bytes
+        .saturating_sub(space.reserve_bytes());
+    is_short(space)
         || taken.bytes >= looked.slack.bytes.min(FILLS_BYTES.max(left / 16))
         || taken.count >= looked.slack.count
         || elapsed >= LOOK_AGAIN
@@ -298,8 +301,8 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    fn room(free_bytes: u64) -> Room {
-        Room {
+    fn space(free_bytes: u64) -> DiskSpace {
+        DiskSpace {
             total_bytes: 100 << 30,
             free_bytes,
             free_files: Some(1_000_000),
@@ -320,8 +323,8 @@ mod tests {
     }
 
     /// There was 1 GiB of room before.
-    fn ended(now: &Room, tasks: &[Found]) -> Vec<String> {
-        too_much(now, &room(1 << 30), tasks)
+    fn ended(now: &DiskSpace, tasks: &[Found]) -> Vec<String> {
+        too_much(now, &space(1 << 30), tasks)
             .into_iter()
             .map(|(id, _)| id)
             .collect()
@@ -333,7 +336,7 @@ mod tests {
         let mut larger = found("larger", Some(0), 20 * 1_024 + 1);
         let mut many = found("many", Some(0), 1);
         many.now.count = 20 * FILES_PER_GIB + 1;
-        let plenty = room(50 << 30);
+        let plenty = space(50 << 30);
         let all = [large, larger.clone(), many];
         assert_eq!(ended(&plenty, &all), ["larger", "many"]);
         let why = &too_much(&plenty, &plenty, &all)[0].1;
@@ -355,8 +358,8 @@ mod tests {
             found("filler", Some(0), 500),
             found("slower", Some(0), 300),
         ];
-        assert!(ended(&room(65 * MIB), &tasks).is_empty());
-        assert_eq!(ended(&room(63 * MIB), &tasks), ["filler"]);
+        assert!(ended(&space(65 * MIB), &tasks).is_empty());
+        assert_eq!(ended(&space(63 * MIB), &tasks), ["filler"]);
     }
 
     #[test]
@@ -366,14 +369,14 @@ mod tests {
         // It was so when there was room, too.
         hidden.before = Some(Files::TOO_MUCH);
         let tasks = [found("filler", Some(0), 900), hidden.clone(), hidden];
-        assert!(ended(&room(65 * MIB), &tasks).is_empty());
-        assert_eq!(ended(&room(63 * MIB), &tasks), ["hidden"]);
+        assert!(ended(&space(65 * MIB), &tasks).is_empty());
+        assert_eq!(ended(&space(63 * MIB), &tasks), ["hidden"]);
     }
 
     #[tokio::test]
     async fn the_one_that_grew_most_ends_whichever_agents_it_is() {
         let dir = tempfile::tempdir().unwrap();
-        let keeper = Keeper {
+        let guard = DiskGuard {
             dir: dir.path().to_owned(),
             tasks: Mutex::default(),
         };
@@ -387,11 +390,11 @@ mod tests {
                     bytes: mib * MIB,
                     count: 1,
                 };
-                keeper.add(&task, driver, runtime, true);
+                guard.add(&task, driver, runtime, true);
                 told
             })
             .collect();
-        keeper.look(room(63 * MIB), room(1 << 30)).await;
+        guard.look(space(63 * MIB), space(1 << 30)).await;
         let ended = agents.into_iter().map(|mut told| told.try_recv().is_ok());
         assert_eq!(ended.collect::<Vec<_>>(), [false, false, true]);
     }
@@ -403,12 +406,12 @@ mod tests {
             found("adopted", None, 8_000),
             found("has written", Some(0), 400),
         ];
-        assert!(ended(&room(0), &tasks).is_empty());
+        assert!(ended(&space(0), &tasks).is_empty());
     }
 
     #[test]
     fn files_run_out_as_bytes_do() {
-        let mut few = room(50 << 30);
+        let mut few = space(50 << 30);
         few.free_files = Some(100);
         let mut many = found("many", Some(0), 1);
         many.now.count = 900_000;
@@ -417,9 +420,9 @@ mod tests {
 
     #[test]
     fn looks_come_sooner_as_room_runs_out() {
-        assert_eq!(next_look(&room(50 << 30)), LATEST);
-        assert_eq!(next_look(&room(0)), SOONEST);
-        let soon = next_look(&room(64 * MIB + (1 << 30)));
+        assert_eq!(next_look(&space(50 << 30)), LATEST);
+        assert_eq!(next_look(&space(0)), SOONEST);
+        let soon = next_look(&space(64 * MIB + (1 << 30)));
         assert!(soon > SOONEST && soon < LATEST, "{soon:?}");
     }
 }
