@@ -163,7 +163,9 @@ impl Capacity {
         let Some(slot) = self.slots.find(instance) else {
             return vec![Lack::Inactive];
         };
-        filter::lacks(request, self.slots.get(slot)).collect()
+        let mut all = Vec::new();
+        filter::lacks(request, self.slots.get(slot), |lack| all.push(lack));
+        all
     }
 
     /// The instances on which one more such task would fit and is allowed, by id.

@@ -46,9 +46,12 @@ impl Refusal {
         let mut closest: Option<(usize, &Held)> = None;
         for held in by_id.filter(|held| concerns(request, held)) {
             refusal.considered += 1;
-            let mut all = lacks(request, held);
-            let Some(first) = all.next() else { continue };
-            let count = 1 + all.count();
+            let (mut first, mut count) = (None, 0);
+            lacks(request, held, |lack| {
+                first.get_or_insert(lack);
+                count += 1;
+            });
+            let Some(first) = first else { continue };
             *refusal.failed.entry(first.reason()).or_default() += 1;
             if refusal.failures.len() < MAX_NAMED {
                 refusal.failures.push((held.id.clone(), first));
@@ -57,9 +60,13 @@ impl Refusal {
                 closest = Some((count, held));
             }
         }
-        refusal.closest = closest.map(|(_, held)| Closest {
-            instance: held.id.clone(),
-            lacks: lacks(request, held).collect(),
+        refusal.closest = closest.map(|(_, held)| {
+            let mut all = Vec::new();
+            lacks(request, held, |lack| all.push(lack));
+            Closest {
+                instance: held.id.clone(),
+                lacks: all,
+            }
         });
         refusal
     }

@@ -10,9 +10,9 @@ impl Filter for Constraint {
         !matches!(self, Constraint::Zones(_))
     }
 
-    fn check(&self, _: &Request, on: &Candidate<'_>) -> bool {
+    fn check(&self, request: &Request, on: &Candidate<'_>) -> bool {
         match self {
-            Constraint::DistinctInstance => on.of_group == 0,
+            Constraint::DistinctInstance => on.of_group(&request.claim.group) == 0,
             Constraint::MemberOf(expression) => expression.selects(on.held),
             Constraint::Zones(_) => true,
         }

@@ -31,13 +31,18 @@ trait Filter {
 }
 
 /// An instance as the filters look at it.
-#[derive(Clone, Copy)]
 struct Candidate<'a> {
     held: &'a Held,
     /// What the instance has free.
     free: Free,
-    /// How many tasks of the request's group it has.
-    of_group: u32,
+    /// How many tasks of the request's group it has, where that was counted already.
+    of_group: Option<u32>,
+}
+
+impl Candidate<'_> {
+    fn of_group(&self, group: &str) -> u32 {
+        self.of_group.unwrap_or_else(|| self.held.of_group(group))
+    }
 }
 
 /// The filters whose answer is [`Free::placeable`] for an instance that is `ACTIVE`.
@@ -47,18 +52,23 @@ const FIXED: [&dyn Filter; 1] = [&Attributes];
 /// The filters, besides constraints, whose answer changes with every task.
 const MOVING: [&dyn Filter; 5] = [&Cpu, &Memory, &Ports, &Eni, &Gpu];
 
-/// What the instance lacks for one more such task, in order; nothing when it passes.
-pub(super) fn lacks<'a>(request: &'a Request, held: &'a Held) -> impl Iterator<Item = Lack> + 'a {
+/// Shows `each` what the instance lacks for one more such task, in order; nothing when it passes.
+pub(super) fn lacks(request: &Request, held: &Held, mut each: impl FnMut(Lack)) {
     let on = Candidate {
         held,
         free: held.free(),
-        of_group: held.of_group(&request.claim.group),
+        of_group: None,
     };
-    let built_in = STANDING.into_iter().chain(FIXED).chain(MOVING);
-    let filters = built_in.chain(request.constraints.iter().map(|c| c as &dyn Filter));
-    filters
-        .filter(move |filter| filter.enable(request) && !filter.check(request, &on))
-        .map(move |filter| filter.explain(request, &on))
+    let mut run = |filter: &dyn Filter| {
+        if filter.enable(request) && !filter.check(request, &on) {
+            each(filter.explain(request, &on));
+        }
+    };
+    STANDING.into_iter().for_each(&mut run);
+    FIXED.into_iter().for_each(&mut run);
+    MOVING.into_iter().for_each(&mut run);
+    let constraints = request.constraints.iter();
+    constraints.for_each(|constraint| run(constraint));
 }
 
 /// Whether the instance is one of those the request is about at all: of its launch type and
@@ -91,7 +101,7 @@ pub(super) fn passes_fixed(request: &Request, held: &Held) -> bool {
     let on = Candidate {
         held,
         free: Free::default(),
-        of_group: 0,
+        of_group: None,
     };
     let meant = |i: &Instance| is_meant(request, i);
     held.instance.as_ref().is_some_and(meant)
@@ -105,7 +115,7 @@ pub(super) fn passes_moving(request: &Request, held: &Held, free: &Free, of_grou
     let on = Candidate {
         held,
         free: *free,
-        of_group,
+        of_group: Some(of_group),
     };
     free.placeable && pass(MOVING, request, &on) && pass(constraints(request, false), request, &on)
 }
