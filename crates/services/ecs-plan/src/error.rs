@@ -269,7 +269,7 @@ pub fn service_not_found() -> AwsError {
     AwsError::client("ServiceNotFoundException", "Service not found.")
 }
 
-/// What is to be tagged: `cluster`, `service`
+/// `what` is to be tagged, a `cluster` or a `service`
 /// (<https://github.com/gruntwork-io/cloud-nuke/issues/145> shows an inactive cluster).
 pub fn inactive_tagged(what: &str) -> AwsError {
     invalid_parameter(format!(
@@ -379,7 +379,7 @@ pub fn service_deployment_not_found() -> AwsError {
     )
 }
 
-/// It has ended by itself.
+/// A service deployment that has ended cannot be stopped.
 pub fn service_deployment_over() -> AwsError {
     AwsError::client(
         "ConflictException",

@@ -55,7 +55,7 @@ pub struct Row {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Turns {
     pub unhealthy: Option<Revision>,
-    /// It was no longer live.
+    /// When the task was seen to be live no longer.
     pub ended: Option<Revision>,
     pub stopped: Option<Revision>,
 }

@@ -1,7 +1,7 @@
 //! Stops tasks of every account at once: for the development-mode reset and `neargate down`.
 
 use crate::model::{KnownNode, Task};
-use crate::plan::stop::{self, Cause};
+use crate::plan::stop::{self, Cause, code};
 use neargate_domain::TaskStatus;
 use neargate_service::{AwsError, House, Resource, Stored};
 use std::collections::HashSet;
@@ -76,7 +76,7 @@ async fn kill(house: &House, key: &str) -> Result<(), AwsError> {
     let now = house.now();
     let killed = house.db.modify::<Task, _>(key, |task| {
         let cause = Cause {
-            code: "UserInitiated",
+            code: code::USER_INITIATED,
             reason: "Task stopped by user",
             at: now,
         };

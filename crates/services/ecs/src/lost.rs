@@ -9,7 +9,7 @@
 use super::Ecs;
 use super::model::{KnownNode, Task};
 use super::plan::lost::{due, reason};
-use super::plan::stop::{self, Cause};
+use super::plan::stop::{self, Cause, code};
 use neargate_domain::{NodeKind, TaskStatus};
 use neargate_service::{AwsError, Committed, House, eni};
 use std::collections::HashMap;
@@ -19,8 +19,6 @@ use tokio::time::Instant;
 
 /// Unless the operator says otherwise.
 pub const DEFAULT_LEASE: Duration = Duration::from_secs(60);
-/// AWS's code for a task whose host goes away under it.
-const CODE: &str = "TerminationNotice";
 /// After an error of the store.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -45,7 +43,7 @@ pub async fn watch(house: Arc<House>, ecs: Arc<Ecs>, lease: Duration) {
     }
 }
 
-/// One look at every node: when is the next one due?
+/// Looks at every node once; answers when the next look is due.
 async fn look(
     house: &House,
     ecs: &Ecs,
@@ -92,7 +90,7 @@ async fn abandon(house: &House, key: &str, node: &KnownNode) -> Result<bool, Aws
     let mut new = false;
     let modified = house.db.modify::<Task, _>(key, |task| {
         let cause = Cause {
-            code: CODE,
+            code: code::TERMINATION_NOTICE,
             reason: &reason,
             at: now,
         };
@@ -145,7 +143,7 @@ async fn end(house: &House, key: &str, node: &KnownNode) -> Result<(), AwsError>
         }
         let mut task = read.value.clone();
         let cause = Cause {
-            code: CODE,
+            code: code::TERMINATION_NOTICE,
             reason: &reason,
             at: house.now(),
         };

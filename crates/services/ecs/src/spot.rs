@@ -4,13 +4,12 @@
 
 use crate::describe;
 use crate::model::Task;
-use crate::plan::stop::{self, Cause};
+use crate::plan::stop::{self, Cause, code};
 use crate::{clusters, error, reference};
 use neargate_api_ecs as api;
 use neargate_service::{AwsError, House, Scope, db};
 
-/// As AWS's task state change event shows them.
-const CODE: &str = "SpotInterruption";
+/// The `stoppedReason`, as AWS's task state change event shows it.
 const REASON: &str = "Your Spot Task was interrupted.";
 
 /// The capacity provider whose tasks can be interrupted.
@@ -36,7 +35,7 @@ pub async fn interrupt(
             return Err(error::invalid_parameter(text));
         }
         let cause = Cause {
-            code: CODE,
+            code: code::SPOT_INTERRUPTION,
             reason: REASON,
             at: house.now(),
         };

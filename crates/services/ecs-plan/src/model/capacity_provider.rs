@@ -19,7 +19,7 @@ pub struct CapacityProvider {
     pub active: bool,
     /// `CREATE_COMPLETE`, `UPDATE_COMPLETE` or `DELETE_COMPLETE`.
     pub update_status: String,
-    /// One of the two is set.
+    /// Either this or `managed_instances` is set.
     pub auto_scaling_group: Option<Json<api::AutoScalingGroupProvider>>,
     pub managed_instances: Option<Json<api::ManagedInstancesProvider>>,
     /// The cluster's name; a managed instances provider belongs to one.

@@ -95,7 +95,7 @@ impl Resource for Family {
 /// `ecs/task-definition/…/<family>:<revision, ten digits>`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TaskDefinition {
-    /// As described to callers, `status` included.
+    /// What callers are shown, `status` included.
     pub definition: Json<api::TaskDefinition>,
     pub tags: Tags,
 }

@@ -204,7 +204,7 @@ pub struct Deployment {
     pub updated_at: Timestamp,
     pub rollout: Rollout,
     pub reason: String,
-    /// It is the way back from another one.
+    /// It was made to go back from a deployment that failed.
     pub rollback: bool,
     /// Failures in a row: `failedTasks`.
     pub failures: u32,

@@ -76,7 +76,7 @@ pub enum AlarmWatch {
     Unasked,
     /// None was in the state ALARM when it began.
     Watched,
-    /// One was: they say nothing of it.
+    /// One of them was, so they say nothing of the deployment.
     Ignored,
 }
 

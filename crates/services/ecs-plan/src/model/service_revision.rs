@@ -22,7 +22,7 @@ pub struct ServiceRevision {
     /// `None` with a capacity provider strategy.
     pub launch_type: Option<String>,
     pub strategy: Vec<Json<api::CapacityProviderStrategyItem>>,
-    /// As asked for: `LATEST` stays so. Fargate's.
+    /// What was asked for of Fargate: `LATEST` stays `LATEST`.
     pub platform_version: Option<String>,
     pub network: Option<Json<api::NetworkConfiguration>>,
     /// Container names and images of the task definition.

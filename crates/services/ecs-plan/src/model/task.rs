@@ -191,7 +191,7 @@ impl Task {
         }
     }
 
-    /// As a report has it.
+    /// The health that a report makes the task's.
     pub fn health_in(&self, report: &TaskReport) -> Health {
         let checked = self.spec.assignment.containers.iter();
         let checked = checked.filter(|c| c.essential && c.health_check.is_some());

@@ -95,7 +95,7 @@ impl TaskSet {
             return 0;
         }
         let exact = f64::from(of_service.max(0)) * self.scale_percent / 100.0;
-        // What is a whole number but for the last bits of the product stays one.
+        // A product that misses a whole number by its last bits only is that number.
         (exact - 1e-9).ceil().max(0.0) as usize
     }
 }

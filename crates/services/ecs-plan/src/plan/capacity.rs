@@ -3,9 +3,9 @@
 
 use neargate_api_ecs as api;
 
-/// Those that exist everywhere.
+/// The capacity providers that every account has.
 pub const FARGATE: [&str; 2] = ["FARGATE", "FARGATE_SPOT"];
-/// In one strategy
+/// The most items of one strategy
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PutClusterCapacityProviders.html>).
 const MAX_ITEMS: usize = 20;
 

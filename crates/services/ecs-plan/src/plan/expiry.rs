@@ -1,7 +1,7 @@
 //! How long a stopped task can still be described: at least an hour
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html>).
 //! A service that has very many loses some earlier: `plan::service::history`.
-//! And how long a client token is remembered: a day, or until its tasks are forgotten
+//! A client token is remembered for a day, or until its tasks are forgotten
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>).
 
 use neargate_base::Timestamp;

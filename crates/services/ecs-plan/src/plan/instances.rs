@@ -18,7 +18,7 @@ pub enum Leave {
     Stop(Vec<String>),
     /// Nothing is left on it.
     Gone,
-    /// It is `INACTIVE`; look again then.
+    /// It is `INACTIVE`, and is looked at again at this time.
     Kept(Timestamp),
     Forget,
 }

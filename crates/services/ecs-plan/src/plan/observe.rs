@@ -36,7 +36,7 @@ pub fn observe(task: &Task, report: &TaskReport, now: Timestamp) -> Option<Statu
         advance(&mut status, TaskEvent::Activated);
         let last = containers.iter().filter_map(|c| c.started_at).max();
         status.started_at = status.started_at.or(last);
-        // One that ran before this time was kept does not become young by its next report.
+        // A task that ran before `running_at` was stored does not become young by its next report.
         let since = match before.last_status < TaskStatus::Running {
             true => now,
             false => status.started_at.unwrap_or(now),

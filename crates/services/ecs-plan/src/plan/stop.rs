@@ -7,6 +7,16 @@ use crate::model::{Status, StopRequest, Task};
 use neargate_base::Timestamp;
 use neargate_domain::{DesiredState, TaskEvent, TaskStatus};
 
+/// The `stopCode` of a task that somebody asks to stop
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html>).
+pub mod code {
+    pub const USER_INITIATED: &str = "UserInitiated";
+    pub const SERVICE_SCHEDULER_INITIATED: &str = "ServiceSchedulerInitiated";
+    pub const SPOT_INTERRUPTION: &str = "SpotInterruption";
+    /// The task's host goes away under it.
+    pub const TERMINATION_NOTICE: &str = "TerminationNotice";
+}
+
 /// Why a task is to stop, and since when.
 #[derive(Debug, Clone, Copy)]
 pub struct Cause<'a> {

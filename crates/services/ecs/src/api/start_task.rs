@@ -81,7 +81,8 @@ pub async fn start_task(
     })
 }
 
-/// That instance and no other; its definition's placement constraints do not count.
+/// The task runs on this instance or not at all; the definition's placement constraints do not
+/// count.
 fn on(instance: &ContainerInstance) -> Capacity {
     Capacity::Instances(Instances {
         external: instance.launch_type == LaunchType::External,

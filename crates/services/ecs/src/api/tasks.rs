@@ -5,7 +5,7 @@ use super::{active_cluster, instances, page_size};
 use crate::describe;
 use crate::fleet::{ClusterId, ServiceId};
 use crate::model::{Service, State, Task};
-use crate::plan::stop::{self, Cause};
+use crate::plan::stop::{self, Cause, code};
 use crate::{Ecs, error, reference};
 use neargate_api_ecs as api;
 use neargate_service::{AwsError, Ctx, db, page};
@@ -35,7 +35,7 @@ pub async fn stop_task(
     let now = cx.now();
     let stopped = cx.db().modify::<Task, _>(&key, |task| {
         let cause = Cause {
-            code: "UserInitiated",
+            code: code::USER_INITIATED,
             reason: &reason,
             at: now,
         };

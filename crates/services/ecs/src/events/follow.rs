@@ -29,7 +29,7 @@ const CURSOR_STRIDE: Revision = 2_000;
 const LOOK_BACK: Revision = 2_000;
 /// All revisions, so that nobody waits in vain for one that changed nothing of ECS.
 const EVERYTHING: &str = "";
-/// What is listed.
+/// The keys that are listed at the start.
 const ECS: &str = "ecs/";
 
 /// Turn changes into events until the future is dropped. `fleet` knows what runs on an instance.

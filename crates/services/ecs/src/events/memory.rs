@@ -223,7 +223,7 @@ fn services(entry: &Entry, made: impl IntoIterator<Item = Made>) -> Vec<Due> {
     .collect()
 }
 
-/// One part of a store key, counted from 0.
+/// The part of a store key at this place, counted from 0.
 pub(super) fn part(key: &str, at: usize) -> Option<&str> {
     key.split('/').nth(at)
 }

@@ -59,7 +59,7 @@ pub struct Subscription(broadcast::Receiver<Arc<Event>>);
 #[derive(Debug, Clone)]
 pub enum Next {
     Event(Arc<Event>),
-    /// So many were dropped because the subscriber was too slow.
+    /// This many events were dropped because the subscriber was too slow.
     Missed(u64),
     /// No more will come.
     End,

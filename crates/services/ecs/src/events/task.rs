@@ -166,7 +166,7 @@ impl Glance {
         )
             .hash(&mut hasher);
         let containers = status.report.iter().flat_map(|r| &r.containers);
-        // One that waits is what it was before there was a report.
+        // A container that waits is no news: it did so before there was a report.
         let waits = |c: &&ContainerGlance| {
             c.status == ContainerStatus::Pending && c.health == Health::Unknown
         };

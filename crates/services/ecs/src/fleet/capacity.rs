@@ -11,7 +11,7 @@ use neargate_domain::{LaunchType, Protocol, Resources};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-/// So many different claims are kept before those that no task has any more are dropped.
+/// Once more different claims than this are kept, those that no task has any more are dropped.
 const CLAIMS_KEPT: usize = 4_096;
 
 /// The clusters' capacities.

@@ -84,8 +84,8 @@ impl Fleet {
         self.state.lock().of_service(service)
     }
 
-    /// As [`Fleet::of_service`], in no order that means anything, but the same each time: sorting ten
-    /// thousand tasks costs more than looking at them.
+    /// The tasks of [`Fleet::of_service`] in an order that means nothing, but is the same each time:
+    /// sorting ten thousand tasks costs more than looking at them.
     pub fn rows_of_service(&self, service: &ServiceId) -> Vec<Arc<Row>> {
         self.state.lock().rows_of_service(service)
     }

@@ -16,7 +16,7 @@ pub fn is_reserved(name: &str) -> bool {
     name.starts_with("ecs.") || name.starts_with("com.amazonaws.ecs.")
 }
 
-/// Those that [`place`] gives.
+/// Whether the attribute is one of those that [`place`] gives.
 pub(super) fn is_place(name: &str) -> bool {
     matches!(name, ZONE | SUBNET | VPC)
 }

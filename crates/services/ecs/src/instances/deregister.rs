@@ -4,7 +4,7 @@
 use crate::fleet::{ClusterId, Fleet};
 use crate::model::{ContainerInstance, InstanceStatus, Registered, Task};
 use crate::plan::instances::{Leave, leave};
-use crate::plan::stop::{self, Cause};
+use crate::plan::stop::{self, Cause, code};
 use crate::{Ecs, error};
 use async_trait::async_trait;
 use neargate_base::Timestamp;
@@ -263,7 +263,7 @@ async fn inactive(
 async fn stop_task(db: &Db, key: &str, now: Timestamp) -> Result<(), AwsError> {
     let stopped = db.modify::<Task, _>(key, |task| {
         let cause = Cause {
-            code: "UserInitiated",
+            code: code::USER_INITIATED,
             reason: FORCED,
             at: now,
         };

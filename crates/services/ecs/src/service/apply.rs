@@ -67,7 +67,7 @@ async fn forget(house: &House, rows: &[Arc<Row>]) -> Result<(), AwsError> {
     Ok(())
 }
 
-/// Those that the service's tasks run on, by name.
+/// The capacity providers that the service's tasks run on, by name.
 fn providers(rows: &[Arc<Row>]) -> Vec<String> {
     let live = rows.iter().filter(|row| row.is_live());
     let names: BTreeSet<&String> = live.filter_map(|r| r.capacity_provider.as_ref()).collect();

@@ -3,7 +3,7 @@
 use super::Journal;
 use crate::model::Task;
 use crate::plan::service::{Stopping, sentence};
-use crate::plan::stop::{self, Cause};
+use crate::plan::stop::{self, Cause, code};
 use neargate_service::db::Committed;
 use neargate_service::{AwsError, House, Stored};
 
@@ -11,8 +11,6 @@ use neargate_service::{AwsError, House, Stored};
 const BATCH: usize = 50;
 /// Tasks change under the plan: their nodes report. So often the batch is read again.
 const ATTEMPTS: usize = 4;
-/// `stopCode` of tasks that their service stops.
-const CODE: &str = "ServiceSchedulerInitiated";
 
 /// Ask the tasks to stop, in one event a batch; false when the service changed meanwhile.
 ///
@@ -45,7 +43,7 @@ async fn stop_batch(
             let Some(read) = read else { continue };
             let mut task = read.value.clone();
             let cause = Cause {
-                code: CODE,
+                code: code::SERVICE_SCHEDULER_INITIATED,
                 reason: &stopping.reason,
                 at: house.now(),
             };

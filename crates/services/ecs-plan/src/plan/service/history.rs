@@ -9,11 +9,13 @@ use neargate_base::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// So many stopped tasks of a service stay for their whole hour, or as many as it has others.
+/// The number of a service's stopped tasks that stay for their whole hour; of a service with more
+/// tasks that have not stopped, as many stay.
 pub const KEPT_WHOLE: usize = 1_000;
-/// All stay so long: their output may still be on its way, and people look at them.
+/// Every stopped task stays for this long: its output may still be on its way, and people look at
+/// it.
 pub const KEPT_AT_LEAST: Duration = Duration::from_secs(60);
-/// It is begun once so many are to go.
+/// Nothing is forgotten until this many tasks are to go.
 const WORTH_IT: usize = 100;
 
 /// The oldest of the stopped tasks that are too many.

@@ -75,7 +75,7 @@ pub struct Step {
     pub status: Option<ServiceStatus>,
     /// Whole messages, oldest first.
     pub events: Vec<String>,
-    /// They announce a steady state.
+    /// The events announce a steady state.
     pub steady: bool,
     /// The service deployments that change.
     pub records: Vec<ServiceDeployment>,

@@ -320,7 +320,7 @@ impl<'a> Draft<'a> {
 }
 
 impl Deployment {
-    /// One that begins.
+    /// A deployment that begins.
     pub fn new(id: &str, revision: &str, service_deployment: &str, at: Timestamp) -> Deployment {
         Deployment {
             id: id.to_owned(),

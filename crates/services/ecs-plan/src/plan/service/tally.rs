@@ -13,6 +13,7 @@
 
 use super::settling::Settling;
 use crate::model::{CircuitBreaker, Deployment, Threshold};
+use crate::plan::stop::code;
 use crate::row::Row;
 use neargate_base::Timestamp;
 use neargate_store::Revision;
@@ -103,16 +104,16 @@ pub fn of<'a>(rows: &'a [Arc<Row>], deployment: &'a str) -> impl Iterator<Item =
     rows.iter().filter(is_of)
 }
 
-/// It ended before it counted as healthy, and neither was it asked to nor did its host go. (One
-/// that was found unhealthy has failed already.)
+/// Whether the task ended by itself, and not with its host, before it counted as healthy. (A task
+/// that was found unhealthy was counted as a failure then.)
 fn failed(row: &Row, settle: Duration) -> bool {
     let by_another = matches!(
         row.stop_code.as_deref(),
         Some(
-            "UserInitiated"
-                | "ServiceSchedulerInitiated"
-                | "SpotInterruption"
-                | "TerminationNotice"
+            code::USER_INITIATED
+                | code::SERVICE_SCHEDULER_INITIATED
+                | code::SPOT_INTERRUPTION
+                | code::TERMINATION_NOTICE
         )
     );
     !by_another && row.turns.unhealthy.is_none() && !row.has_counted(settle)

@@ -61,7 +61,7 @@ pub(super) fn check(
     restart::check(c)
 }
 
-/// One that is too short, for the two kinds.
+/// A start or stop timeout is too short.
 pub(super) fn timeout(what: &str, container: &str) -> AwsError {
     client(format!(
         "Granular {what} timeout on container '{container}' must be at least 2 seconds."

@@ -110,7 +110,7 @@ fn drain(view: &View, set: &TaskSet, step: &mut Step) {
     }
 }
 
-/// One that is to have its share.
+/// A set that is not deleted: it is kept at its share.
 fn keep(view: &View, set: &TaskSet, now: Timestamp, scale_in: ScaleIn<'_>, step: &mut Step) {
     let spec = &view.service.spec;
     let desired = set.desired(spec.desired_count);

@@ -87,7 +87,7 @@ pub async fn register_container_instance(
     })
 }
 
-/// It is part of a store key.
+/// Whether the id may be a part of a store key.
 fn valid_id(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }

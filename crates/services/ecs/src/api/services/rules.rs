@@ -180,7 +180,7 @@ fn unbuilt(given: &api::DeploymentConfiguration, alarms_served: bool) -> Result<
     )
 }
 
-/// As described.
+/// The rules as `DescribeServices` shows them.
 pub(super) fn shown(rules: &DeploymentRules) -> api::DeploymentConfiguration {
     let breaker = rules.circuit_breaker;
     let reset = breaker.and_then(|b| b.reset_on_healthy_task);

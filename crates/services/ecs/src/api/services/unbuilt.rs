@@ -48,7 +48,7 @@ pub(super) fn create(input: &api::CreateServiceInput) -> Result<(), AwsError> {
     ])
 }
 
-/// As a call to create one with the same parts.
+/// Refuses what a call that creates a service with the same parts would be refused for.
 pub(super) fn update(input: &api::UpdateServiceInput) -> Result<(), AwsError> {
     create(&api::CreateServiceInput {
         deployment_controller: input.deployment_controller.clone(),

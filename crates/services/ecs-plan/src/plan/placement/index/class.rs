@@ -95,7 +95,7 @@ impl Index {
     /// The instance may have changed in what it has free.
     pub(super) fn update(&mut self, slots: &Slots, request: &Request, change: Change) {
         let slot = change.slot;
-        // One that came later has a registration of its own and makes a new index.
+        // An instance that came later has no place here: its registration makes a new index.
         let Some((cell, member)) = self.partition.place(slot) else {
             return;
         };
