@@ -115,6 +115,7 @@ fn go(line: &str, headers: &[(&str, &str)], body: &str) -> String {
                 operation.unwrap_or_default()
             )
         }
+        Route::Door(door) => format!("{door:?}"),
         other => format!("{other:?}"),
     }
 }
