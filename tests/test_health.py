@@ -92,7 +92,7 @@ def test_it_recovers_and_falls_ill(own_gate, layout):
     """And goes on where it was after kill -9."""
     gate = own_gate
     images.push(gate, layout, "busybox")
-    flag = "c=$(cat /tmp/n 2>/dev/null || echo 0); echo $((c + 1)) > /tmp/n; test $c -ge 2 -a $c -lt 4"
+    flag = "c=$(cat /tmp/n 2>/dev/null || echo 0); echo $((c + 1)) > /tmp/n; test $c -ge 2 -a $c -lt 5"
     arn = started(gate, checked("CMD-SHELL", flag, retries=2))
     tasks.wait_for(gate, arn, "RUNNING")
     becomes(gate, arn, "UNHEALTHY")
