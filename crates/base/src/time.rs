@@ -85,8 +85,8 @@ pub trait Clock: fmt::Debug + Send + Sync {
         self.now().since(of)
     }
 
-    /// By how much it was seen to be set so far, in milliseconds. Who keeps times to wait for
-    /// moves them by what this has changed by.
+    /// How far it was seen to be set so far, in milliseconds. Whoever keeps times to wait for moves
+    /// them by as much as this has changed.
     fn set_by_millis(&self) -> i64 {
         0
     }

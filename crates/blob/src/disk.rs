@@ -24,7 +24,7 @@ use std::time::{Duration, UNIX_EPOCH};
 pub struct Blobs {
     root: PathBuf,
     next_temporary: AtomicU64,
-    /// By a digest's first byte: the directory of such blobs is there, durably.
+    /// Whether the directory of the blobs whose digest begins with a byte is there, durably.
     homes: [AtomicBool; 256],
     /// Held where a blob's age is renewed, and where an old one is deleted.
     ages: Mutex<()>,

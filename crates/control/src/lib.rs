@@ -3,6 +3,7 @@
 //! report.
 
 mod budget;
+mod error;
 pub mod gateway;
 pub mod house;
 pub mod node_api;

@@ -61,7 +61,7 @@ impl NodePort {
         }
     }
 
-    /// Whose it is.
+    /// The node that it belongs to.
     pub fn node(&self) -> &str {
         &self.node
     }

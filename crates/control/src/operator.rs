@@ -7,6 +7,7 @@
 //! DELETE /v1/nodes/<id>    -> {}
 //! ```
 
+use crate::error::refused;
 use crate::gateway::body::{self, Paced, full};
 use crate::node_api::{NodeApi, Wanted};
 use http::{Method, Request, Response, StatusCode};
@@ -130,7 +131,6 @@ impl Operator {
     }
 
     async fn handle(&self, request: Request<Incoming>) -> Result<Vec<u8>, AwsError> {
-        let refused = |why: &str| AwsError::client("Refused", why);
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         // All of it, in any case: the other end writes before it reads.
         let paced = Paced::new(request.into_body(), PATIENCE, Some(PATIENCE));
@@ -144,7 +144,7 @@ impl Operator {
         match (&method, path.as_str()) {
             (&Method::POST, "/v1/node-tokens") => {
                 let asked: TokenRequest =
-                    serde_json::from_slice(&bytes).map_err(|e| refused(&e.to_string()))?;
+                    serde_json::from_slice(&bytes).map_err(|e| refused(e.to_string()))?;
                 let wanted = Wanted {
                     kind: asked.kind,
                     cluster: asked.cluster.as_deref().map(|c| self.cluster(c)),
@@ -174,7 +174,7 @@ impl Operator {
                 if nodes.remove(id).await? {
                     Ok(b"{}".to_vec())
                 } else {
-                    Err(refused(&format!("There is no node {id}.")))
+                    Err(refused(format!("There is no node {id}.")))
                 }
             }
             _ => Err(refused("There is no such request.")),

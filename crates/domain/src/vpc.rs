@@ -145,12 +145,12 @@ impl Subnet {
 }
 
 impl DefaultVpc {
-    /// With AWS's own range: for those who only ask for ids, which are the same in any range.
+    /// The VPC with AWS's own range: for those who only ask for ids, which are the same in any range.
     pub fn of(account: &AccountId, region: &Region) -> DefaultVpc {
         DefaultVpc::within(VpcRange::default(), account, region)
     }
 
-    /// With the addresses of `range`.
+    /// The VPC with the addresses of `range`.
     pub fn within(range: VpcRange, account: &AccountId, region: &Region) -> DefaultVpc {
         let id = |kind: &str| format!("{kind}-{}", derived(account, region, kind));
         let zones = region.zones();

@@ -25,8 +25,8 @@ pub fn check() -> Result<()> {
     Ok(())
 }
 
-/// As many open files as this process may have: each connection is one. The soft limit of a shell
-/// is 1,024, for the sake of programs that use select(2).
+/// Lets this process open as many files as it may have: each connection is one. The soft limit of
+/// a shell is 1,024, for the sake of programs that use select(2).
 pub fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {

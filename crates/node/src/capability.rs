@@ -7,7 +7,7 @@
 
 use crate::runtime::ContainerConfig;
 
-/// By number, from `linux/capability.h`.
+/// The names in the order of their numbers, from `linux/capability.h`.
 const NAMES: [&str; 41] = [
     "CHOWN",
     "DAC_OVERRIDE",

@@ -1,6 +1,6 @@
 //! Requests and answers of the node API as HTTP.
 
-use super::tokens::refused;
+use crate::error::{self, refused};
 use crate::gateway::body::full;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -74,11 +74,7 @@ pub(super) fn refusal(error: &AwsError) -> Response<Body> {
             StatusCode::SERVICE_UNAVAILABLE
         }
     };
-    // Refusals are for the operator; AWS's errors keep their name, as AWS's agent shows them.
-    let message = match error.code.as_str() {
-        "Refused" => error.message.clone(),
-        _ => error.to_string(),
-    };
+    let message = error::text(error);
     let mut response = json(&Refusal { message });
     *response.status_mut() = status;
     response

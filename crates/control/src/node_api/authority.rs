@@ -58,7 +58,7 @@ impl std::fmt::Debug for Authority {
     }
 }
 
-/// As kept in its file; both in hexadecimal digits.
+/// What its file keeps; both in hexadecimal digits.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     /// PKCS #8.

@@ -21,7 +21,7 @@ pub(super) struct Connections(Arc<Mutex<State>>);
 struct State {
     /// The node of each certificate that is good, by hash.
     nodes: HashMap<String, String>,
-    /// By node.
+    /// The connections of each node, keyed by its id.
     open: HashMap<String, OfNode>,
     opened: u64,
 }

@@ -2,8 +2,9 @@
 
 use super::authority::{Authority, AuthorityError, fingerprint};
 use super::holders::Holders;
-use super::tokens::{self, StoredToken, Used, refused};
+use super::tokens::{self, StoredToken, Used};
 use super::{NodeApi, address};
+use crate::error::refused;
 use neargate_base::Timestamp;
 use neargate_domain::link::{Certificate, JoinRequest, Joined, RenewRequest};
 use neargate_domain::{LaunchType, NodeAbout, NodeKind};

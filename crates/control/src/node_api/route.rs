@@ -1,9 +1,9 @@
 //! Which request is which, and who may make it.
 
 use super::answer::{json, read, refusal};
-use super::tokens::refused;
 use super::{Caller, NodeApi, members, stream};
 use crate::NodePort;
+use crate::error::refused;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{Method, Request, Response, StatusCode};

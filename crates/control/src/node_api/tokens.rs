@@ -4,6 +4,7 @@
 //! tells an impatient guesser nothing. A token that was used is good for the same public key
 //! until it expires, so that a node whose answer got lost may ask again.
 
+use crate::error::refused;
 use neargate_base::{AccountId, Region, Timestamp};
 use neargate_domain::NodeKind;
 use neargate_domain::link::JoinToken;
@@ -137,9 +138,4 @@ async fn forget_expired(house: &House, now: Timestamp) -> Result<(), AwsError> {
         }
     }
     Ok(())
-}
-
-/// Neither an AWS operation nor its error: the text is for the operator.
-pub(super) fn refused(message: impl Into<String>) -> AwsError {
-    AwsError::client("Refused", message)
 }

@@ -22,7 +22,7 @@ pub(super) struct Grant {
     account: AccountId,
     region: Region,
     images: Vec<String>,
-    /// By container.
+    /// Where the output of each container goes.
     logs: Vec<(String, LogTarget)>,
 }
 

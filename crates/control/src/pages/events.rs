@@ -7,6 +7,7 @@
 //! with it and neither `since` nor `after` only with those to come. A line `{"missed":n}` says that
 //! n events came faster than they were read; an empty line, that the server still lives.
 
+use crate::error;
 use crate::gateway::body::full;
 use bytes::Bytes;
 use futures_util::stream;
@@ -39,7 +40,7 @@ struct Query {
 /// # Errors
 /// When the query cannot be read.
 pub(super) fn page(events: &Events, scope: &Scope, query: &str) -> Result<Body, AwsError> {
-    let query = read(query).map_err(|why| AwsError::client("ValidationException", why));
+    let query = read(query).map_err(error::invalid_query);
     let mut query: Query = query?;
     query.filter.account = Some(scope.account.clone());
     let (kept, live) = events.subscribe();

@@ -1,6 +1,7 @@
 //! `/_neargate/instances`: the slices of this host that are container instances.
 
 use super::Pages;
+use crate::error;
 use neargate_ecs::model::InstanceSlice;
 use neargate_ecs::slices::{self, NewSlices};
 use neargate_service::{AwsError, Scope};
@@ -45,7 +46,7 @@ impl Pages {
         let resources = self
             .host()?
             .instance_resources(&asked.instance_type)
-            .map_err(|why| AwsError::client("InvalidParameterException", why))?;
+            .map_err(error::invalid_instance_type)?;
         let new = NewSlices {
             cluster: asked.cluster,
             instance_type: asked.instance_type,

@@ -7,7 +7,7 @@ mod instances;
 
 pub use host::{Host, TaskUsage, Traffic};
 
-use crate::ControlPlane;
+use crate::{ControlPlane, error};
 use bytes::Bytes;
 use http::Method;
 use http::request::Parts;
@@ -82,13 +82,9 @@ impl Pages {
                 self.remove_instance(scope, id, &asked).await?
             }
             (_, ["events" | "usage" | "instances" | "spot", ..]) => {
-                let message = "The page exists, but not for this method.";
-                return Err(AwsError::client("UnsupportedOperation", message).status(405));
+                return Err(error::wrong_method());
             }
-            _ => {
-                let error = AwsError::client("UnknownOperationException", "no such page");
-                return Err(error.status(404));
-            }
+            _ => return Err(error::no_such_page()),
         };
         Ok(Page::Json(found))
     }
@@ -108,6 +104,5 @@ impl Pages {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, AwsError> {
-    serde_json::from_slice(body)
-        .map_err(|e| AwsError::client("SerializationException", e.to_string()))
+    serde_json::from_slice(body).map_err(|e| error::invalid_body(&e))
 }

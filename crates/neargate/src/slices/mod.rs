@@ -73,7 +73,7 @@ pub struct Containers {
 }
 
 impl Running {
-    /// By instance id.
+    /// The containers of each slice, keyed by its id.
     pub fn containers(&self) -> BTreeMap<String, Containers> {
         self.lock().clone()
     }

@@ -48,7 +48,7 @@ impl Keys {
         })
     }
 
-    /// Until `q` or Ctrl-C.
+    /// Waits until `q` or Ctrl-C.
     pub async fn end(&mut self) {
         let Keys { q, interrupt, .. } = self;
         let typed = async {

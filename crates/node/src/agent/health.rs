@@ -1,6 +1,6 @@
 //! What a container's health check has told so far, and when it is to be asked again. Pure.
 //!
-//! As Docker's HEALTHCHECK with ECS's limits
+//! It is Docker's HEALTHCHECK with ECS's limits
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html>):
 //! ```text
 //!            passed                     passed
@@ -16,7 +16,7 @@ use neargate_base::Timestamp;
 use neargate_domain::{Health, HealthCheck};
 use std::time::Duration;
 
-/// The health of one container. Of it only `status` is kept in the ledger.
+/// The health of one container. The ledger keeps only its `status`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HealthState {
     pub status: Health,

@@ -104,7 +104,7 @@ fn same_port(mapping: &PortMapping) -> NetworkBinding {
     }
 }
 
-/// As Docker's daemon says it, of a container that the ECS agent has named.
+/// What Docker's daemon says of a container that the ECS agent has named.
 fn refusal(task: &Assignment, spec: &ContainerSpec, why: &str) -> String {
     let id = command::runtime_id(task, &spec.name);
     format!(

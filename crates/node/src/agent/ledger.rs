@@ -48,7 +48,7 @@ pub struct KeptContainer {
     /// Since schema 2.
     #[serde(default)]
     pub bindings: Vec<NetworkBinding>,
-    /// As last observed. Since schema 2.
+    /// The health that was last observed. Entries have it since schema 2.
     #[serde(default)]
     pub health: Health,
     /// Kept for a container that was started again, or is to be.

@@ -42,7 +42,7 @@ pub enum Event {
     ReleaseFailed(Timestamp),
     /// This version of the facts is in the ledger.
     Written(u64),
-    /// As written; `durable`: on disk, too.
+    /// The ledger was written; `durable` says whether it is on disk, too.
     Saved {
         version: u64,
         durable: bool,

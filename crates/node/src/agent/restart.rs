@@ -1,8 +1,8 @@
 //! Whether a container that has ended runs again in its task. Pure.
 //!
-//! As the ECS agent decides
+//! The ECS agent's rule holds
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/container-restart-policy.html>):
-//! its exit code is known and not ignored, and it has run for the attempt period. Such a
+//! it does when its exit code is known and not ignored, and it has run for the attempt period. Such a
 //! container counts as running throughout; its health begins anew, its files and its log go on.
 
 use super::state::Ended;

@@ -30,7 +30,7 @@ pub const SIGTERM: i32 = 15;
 pub enum Network {
     Absent,
     Attaching,
-    /// By container.
+    /// The links of each container.
     Ready(Arc<TaskLinks>),
     Failed,
     Releasing,
@@ -109,7 +109,7 @@ pub struct ContainerState {
     pub runs: Runs,
     /// What it wrote is off the disk.
     pub freed: Once,
-    /// By how much the clock was set since the newest run began, in milliseconds.
+    /// How far the clock was set since the newest run began, in milliseconds.
     pub set_by_millis: i64,
 }
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RegistryConfig {
-    /// By registry host as it stands in image names (`docker.io`, `quay.io`, `host:5000`): URLs
-    /// asked before the registry itself, in order, such as `http://10.0.0.5:5000` or
-    /// `https://mirror.example/hub` (a path becomes a prefix of the repository).
+    /// The mirrors of each registry, keyed by its host as it stands in image names (`docker.io`,
+    /// `quay.io`, `host:5000`): URLs that are asked before the registry itself, in order, such as
+    /// `http://10.0.0.5:5000` or `https://mirror.example/hub` (a path becomes a prefix of the
+    /// repository).
     pub mirrors: BTreeMap<String, Vec<String>>,
     /// Hosts (`host` or `host:port`) spoken to without TLS. `localhost` and loopback addresses
     /// always are.

@@ -169,8 +169,8 @@ impl Images {
 
     /// From what the name leads to, to the image for this machine: its configuration and layers.
     ///
-    /// As containerd: in an index the platform must be the machine's; an image that is named
-    /// itself is taken as it is, and the kernel says `exec format error` if it cannot run it.
+    /// This is containerd's way: in an index the platform must be the machine's; an image that is
+    /// named itself is taken as it is, and the kernel says `exec format error` if it cannot run it.
     async fn choose(
         &self,
         source: &ContentSource,

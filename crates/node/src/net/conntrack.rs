@@ -87,7 +87,7 @@ fn answered_by(flow: &[u8], address: Ipv4Addr) -> Option<Vec<u8>> {
 fn attribute(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
     while let [a, b, c, d, ..] = *attributes {
         let len = usize::from(u16::from_ne_bytes([a, b]));
-        // Without the flags for nesting and byte order.
+        // The mask takes the flags for nesting and byte order away.
         if u16::from_ne_bytes([c, d]) & 0x3fff == wanted {
             return attributes.get(4..len);
         }

@@ -38,7 +38,7 @@ pub(super) struct Firewall {
     senders: Senders,
 }
 
-/// By port. Changed by the firewall's task only.
+/// The senders, keyed by port. Only the firewall's task changes them.
 type Senders = Arc<Mutex<HashMap<String, Sender>>>;
 
 impl Firewall {

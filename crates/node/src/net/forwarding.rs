@@ -28,7 +28,7 @@ pub(super) fn is_ours(run_dir: &Path) -> Result<bool, NetworkError> {
     Ok(true)
 }
 
-/// As it was before the first task.
+/// Makes forwarding as it was before the first task.
 pub(super) fn put_back(run_dir: &Path) -> Result<(), NetworkError> {
     let note = note(run_dir);
     if !note.exists() {

@@ -202,8 +202,8 @@ impl Network {
         self.attach_for("", task_id, eni).await
     }
 
-    /// As `try_attach`; should it fail, because somebody has just broken what it needs,
-    /// that is made again first.
+    /// Does what `try_attach` does. Should that fail because somebody has just broken what it
+    /// needs, this is made again and it is tried once more.
     async fn attach_for(
         &self,
         owner: &str,

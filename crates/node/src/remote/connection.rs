@@ -139,7 +139,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 enum Over {
     /// After a while.
     WasThere,
-    /// By this side, or in good order.
+    /// This side ended it, or it ended in good order.
     Replaced,
     /// It was not made, or ended at once.
     Refused(String),
@@ -252,8 +252,8 @@ impl Connection {
         );
     }
 
-    /// Until the connection has ended, is to be replaced by one with a newer certificate, or the
-    /// node was removed. Answers why it ended by itself.
+    /// Waits until the connection has ended, is to be replaced by one with a newer certificate, or
+    /// the node was removed. Answers why it ended by itself.
     async fn until_over(
         &mut self,
         caller: &Caller,

@@ -21,7 +21,7 @@ pub(super) fn server_name() -> ServerName<'static> {
     ServerName::try_from(SERVER_NAME).expect("a DNS name")
 }
 
-/// As the node that has joined.
+/// What the node that has joined shows and believes.
 pub(super) fn as_node(identity: &Identity) -> Result<Arc<ClientConfig>, IdentityError> {
     let (own, authority) = identity.certificates()?;
     let mut roots = RootCertStore::empty();
@@ -34,7 +34,7 @@ pub(super) fn as_node(identity: &Identity) -> Result<Arc<ClientConfig>, Identity
     Ok(Arc::new(config))
 }
 
-/// As a stranger who knows nothing of the control plane but its authority's hash.
+/// What a stranger believes who knows nothing of the control plane but its authority's hash.
 pub(super) fn as_stranger(authority: [u8; 32]) -> Result<Arc<ClientConfig>, Error> {
     let verifier = Arc::new(ByHash {
         authority,

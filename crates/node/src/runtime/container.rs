@@ -87,8 +87,8 @@ impl ShimContainer {
         }
     }
 
-    /// As [`Container::signal`], when the shim does not do it. After SIGKILL nobody waits for what
-    /// the shim saw; it is ended itself when the task's files go.
+    /// Does what [`Container::signal`] does when the shim does not. After SIGKILL nobody waits for
+    /// what the shim saw; it is ended itself when the task's files go.
     async fn signal_past_shim(&self, signal: i32) -> Result<(), RuntimeError> {
         let (dir, group, pid) = (self.dir.clone(), self.cgroup.clone(), self.started.pid);
         tracing::warn!(dir = %dir.display(), signal, "a shim does not answer; its container gets the signal");

@@ -17,7 +17,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// As much as of what hides what it holds.
+    /// What a tree counts as that hides what it holds.
     pub(crate) const TOO_MUCH: Files = Files {
         bytes: u64::MAX / 4,
         count: u64::MAX / 4,
@@ -33,7 +33,7 @@ impl Files {
         self.bytes >= Files::TOO_MUCH.bytes
     }
 
-    /// Both together.
+    /// The sum of both.
     pub(super) fn and(self, other: Files) -> Files {
         Files {
             bytes: self.bytes.saturating_add(other.bytes),

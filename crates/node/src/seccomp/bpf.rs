@@ -125,7 +125,8 @@ fn segments(rules: &Rules) -> Vec<Segment> {
     segments
 }
 
-/// Below `segments[middle].first` the left half follows at once; else jump over it.
+/// A binary search: for a number below `segments[middle].first` the left half follows at once;
+/// any other jumps over it.
 fn search(segments: &[Segment]) -> Vec<Instruction> {
     if let [only] = segments {
         return decide(only.rule);
@@ -160,7 +161,7 @@ fn decide(rule: Rule) -> Vec<Instruction> {
     }
 }
 
-/// By whether the first argument is one of `values`.
+/// Decides `one` where the first argument is one of `values`, else `other`.
 fn choose(values: &[u32], one: Instruction, other: Instruction) -> Vec<Instruction> {
     let mut program = vec![load(FIRST_ARGUMENT)];
     for &value in values {

@@ -24,7 +24,7 @@ pub(super) struct Place {
     pub(super) scope: Scope,
     pub(super) range: VpcRange,
     pub(super) vpc: DefaultVpc,
-    /// By resource id.
+    /// The tags of each resource, keyed by its id.
     pub(super) tags: BTreeMap<String, Tags>,
 }
 

@@ -19,7 +19,7 @@ pub fn is_registered(
         && sorted(wanted_tags) == sorted(tags.to_vec())
 }
 
-/// Without what registering gives, and what follows from the rest.
+/// The definition without what registering gives, and without what follows from the rest.
 fn content(definition: TaskDefinition) -> TaskDefinition {
     TaskDefinition {
         task_definition_arn: None,

@@ -109,7 +109,7 @@ struct Reader {
     from: Option<Timestamp>,
     container: Option<String>,
     definitions: BTreeMap<String, ecs::TaskDefinition>,
-    /// By task id and container.
+    /// The sources, keyed by task id and container.
     sources: BTreeMap<(String, String), Source>,
     /// Containers whose output goes elsewhere, or nowhere.
     silent: BTreeSet<String>,

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-/// As reqwest itself has it.
+/// The number that reqwest itself has.
 const MAX_REDIRECTS: usize = 10;
 
 /// Why a way is not taken.
@@ -53,7 +53,7 @@ pub(super) fn redirects() -> Policy {
     })
 }
 
-/// Without what might be secret in it.
+/// The URL without what might be secret in it.
 fn shown(url: &Url) -> String {
     format!("{}://{}", url.scheme(), url.authority())
 }

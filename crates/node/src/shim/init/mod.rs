@@ -227,7 +227,8 @@ fn execute(config: &ContainerConfig, user: &User, warnings: Vec<String>, report:
     program.execute()
 }
 
-/// As Docker's shows: the init and what it looks after, nothing of the shim it is a fork of.
+/// Shows what Docker's init shows: itself and what it looks after, nothing of the shim that it is a
+/// fork of.
 fn show_title(args: &[String]) {
     let mut words: Vec<&[u8]> = vec![b"/sbin/docker-init", b"--"];
     words.extend(args.iter().map(String::as_bytes));

@@ -11,7 +11,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 
-/// As many as the kernel follows.
+/// The kernel follows as many.
 const MOST_LINKS: usize = 40;
 
 /// The directory at `path`, made with all above it that is missing.

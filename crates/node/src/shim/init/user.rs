@@ -154,8 +154,8 @@ impl Entry<'_> {
         let mut fields = line.split(':');
         let name = fields.next()?;
         let uid = number(fields.nth(1)?)?;
-        // As moby/sys/user: what is no number is 0. A user ID that is none would be root, and is
-        // passed over instead.
+        // moby/sys/user takes what is no number as 0, and so do we for groups. A user ID that is
+        // none would be root, and is passed over instead.
         let gid = fields.next().and_then(number).unwrap_or(0);
         let home = fields.nth(1).unwrap_or_default();
         Some(Entry {

@@ -83,7 +83,8 @@ impl Call {
         }
     }
 
-    /// Whose password the caller brings; `None`: he needs none, and brings none that is good.
+    /// What the password says that the caller brings; `None` when he needs none, and brings none
+    /// that is good.
     async fn claims(&self) -> Result<Option<Claims>, Refusal> {
         let claims = match self.password() {
             None => Err(self.challenge()),

@@ -24,7 +24,7 @@ pub enum StreamOrder {
         prefix: String,
         after: Option<String>,
     },
-    /// By last event (none: at time 0), then by name.
+    /// Ordered by the last event (a stream without any counts as at time 0), then by name.
     ByLastEvent { after: Option<(i64, String)> },
 }
 
