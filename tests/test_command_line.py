@@ -232,7 +232,7 @@ def test_a_log_of_its_own(make_gate):
     gate = make_gate()
     gate.start()
     file = gate.data / "log/neargate.log"
-    assert f"Its log is {file}." in gate.log()
+    wait_until(lambda: f"Its log is {file}." in gate.log())
     line = wait_until(lambda: file.read_text().splitlines())[0]
     assert " info: agent starts (node local, tasks 0)" in line
 
