@@ -270,9 +270,9 @@ fn cloudwatch_speaks_three_protocols() {
 #[test]
 fn our_own_paths() {
     for (line, want) in [
-        ("GET /v2/", "Door(Registry)"),
-        ("GET /v2", "Door(Registry)"),
-        ("PUT /v2/a/b/manifests/latest", "Door(Registry)"),
+        ("GET /v2/", "Registry"),
+        ("GET /v2", "Registry"),
+        ("PUT /v2/a/b/manifests/latest", "Registry"),
         ("GET /v4/0123/task", "TaskMetadata"),
         ("GET /health", "Health"),
         ("POST /_neargate/reset", "Internal"),
@@ -289,7 +289,7 @@ fn our_own_paths() {
         assert_eq!(go(line, &[], ""), want, "{line}");
     }
     let basic = ("authorization", "Basic QVdTOng=");
-    assert_eq!(go("GET /v2/token", &[basic], ""), "Door(Registry)");
+    assert_eq!(go("GET /v2/token", &[basic], ""), "Registry");
 }
 
 #[test]
@@ -310,10 +310,10 @@ fn host_names() {
     );
     assert_eq!(
         at("GET /x", "000000000000.dkr.ecr.eu-west-1.amazonaws.com"),
-        "Door(Registry)"
+        "Registry"
     );
     assert_eq!(at("GET /", "127.0.0.1:4566"), "Unknown");
-    assert_eq!(at("GET /v2/", "[::1]:4566"), "Door(Registry)");
+    assert_eq!(at("GET /v2/", "[::1]:4566"), "Registry");
 }
 
 #[test]
