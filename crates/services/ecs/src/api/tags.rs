@@ -9,7 +9,7 @@ use crate::plan::capacity::FARGATE;
 use crate::{Ecs, error, reference};
 use neargate_api_ecs as api;
 use neargate_base::Arn;
-use neargate_service::tags::{InvalidTags, MAX_TAGS, Tags};
+use neargate_service::tags::{self, InvalidTags, Tags};
 use neargate_service::{AwsError, Ctx, Resource, db};
 use std::sync::Arc;
 
@@ -108,13 +108,8 @@ pub async fn tag_resource(
 ) -> Result<api::TagResourceOutput, AwsError> {
     let new = parse_tags(Some(input.tags))?;
     edit(&cx, &input.resource_arn, |tags| {
-        tags.extend(new.clone());
-        // AWS's own do not count.
-        if tags.keys().filter(|key| !key.starts_with("aws:")).count() > MAX_TAGS {
-            Err(error::invalid_tags(InvalidTags::TooMany))
-        } else {
-            Ok(true)
-        }
+        tags::merge(tags, &new).map_err(error::invalid_tags)?;
+        Ok(true)
     })
     .await?;
     Ok(api::TagResourceOutput::default())
@@ -125,12 +120,11 @@ pub async fn untag_resource(
     cx: Ctx,
     input: api::UntagResourceInput,
 ) -> Result<api::UntagResourceOutput, AwsError> {
-    if input.tag_keys.iter().any(|key| key.starts_with("aws:")) {
+    if input.tag_keys.iter().any(|key| tags::is_reserved(key)) {
         return Err(error::invalid_tags(InvalidTags::Reserved));
     }
     edit(&cx, &input.resource_arn, |tags| {
-        tags.retain(|key, _| !input.tag_keys.contains(key));
-        Ok(true)
+        Ok(tags::remove(tags, &input.tag_keys))
     })
     .await?;
     Ok(api::UntagResourceOutput::default())

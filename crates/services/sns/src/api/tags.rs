@@ -17,16 +17,13 @@ async fn change(
     cx: &Ctx,
     arn: &str,
     action: &str,
-    change: impl Fn(&mut tags::Tags),
+    change: impl Fn(&mut tags::Tags) -> Result<(), tags::InvalidTags>,
 ) -> Result<(), AwsError> {
     let name = topic_name(cx, "ResourceArn", arn, action)?;
     let key = db::key::<Topic>(&cx.scope, &name);
     let changed = cx.db().modify::<Topic, _>(&key, |topic| {
-        change(&mut topic.tags);
-        match topic.tags.len() > tags::MAX_TAGS {
-            true => Err(error::invalid_tags(tags::InvalidTags::TooMany)),
-            false => Ok(true),
-        }
+        change(&mut topic.tags).map_err(error::invalid_tags)?;
+        Ok(true)
     });
     changed
         .await?
@@ -40,7 +37,7 @@ pub async fn tag_resource(
     input: api::TagResourceInput,
 ) -> Result<api::TagResourceOutput, AwsError> {
     let given = parse(input.tags)?;
-    let add = |tags: &mut tags::Tags| tags.extend(given.clone());
+    let add = |tags: &mut tags::Tags| tags::merge(tags, &given);
     change(&cx, &input.resource_arn, "TagResource", add).await?;
     Ok(api::TagResourceOutput {})
 }
@@ -50,7 +47,10 @@ pub async fn untag_resource(
     cx: Ctx,
     input: api::UntagResourceInput,
 ) -> Result<api::UntagResourceOutput, AwsError> {
-    let remove = |tags: &mut tags::Tags| tags.retain(|key, _| !input.tag_keys.contains(key));
+    let remove = |tags: &mut tags::Tags| {
+        tags::remove(tags, &input.tag_keys);
+        Ok(())
+    };
     change(&cx, &input.resource_arn, "UntagResource", remove).await?;
     Ok(api::UntagResourceOutput {})
 }

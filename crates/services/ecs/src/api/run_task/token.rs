@@ -4,9 +4,7 @@ use crate::describe;
 use crate::error;
 use crate::model::{ClientToken, Task};
 use neargate_api_ecs as api;
-use neargate_service::{AwsError, Ctx, db};
-use neargate_wire::json::to_json;
-use sha2::{Digest as _, Sha256};
+use neargate_service::{AwsError, Ctx, db, idempotency};
 
 const MAX_TOKEN_CHARS: usize = 64;
 
@@ -31,7 +29,7 @@ impl Token {
                 "clientToken longer than {MAX_TOKEN_CHARS}."
             )));
         }
-        if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
+        if token.is_empty() || !idempotency::is_printable(token) {
             return Err(error::invalid_parameter(
                 "clientToken contains invalid characters.",
             ));
@@ -41,10 +39,9 @@ impl Token {
             cluster: None,
             ..input.clone()
         };
-        let digest = Sha256::digest(to_json(&asked).to_string());
         Ok(Some(Token {
             id: format!("run-task/{cluster}/{token}"),
-            request: hex::encode(digest),
+            request: idempotency::digest(&asked),
         }))
     }
 

@@ -14,9 +14,8 @@ use crate::model::{
 };
 use crate::{Ecs, error, reference};
 use neargate_api_ecs as api;
-use neargate_service::{AwsError, Committed, Ctx, Stored, db};
-use neargate_wire::json::{Json, to_json};
-use sha2::{Digest as _, Sha256};
+use neargate_service::{AwsError, Committed, Ctx, Stored, db, idempotency};
+use neargate_wire::json::Json;
 use std::sync::Arc;
 
 /// Creates the service; the same call made again with the same token answers with what it made
@@ -94,7 +93,7 @@ fn digest(input: &api::CreateServiceInput) -> String {
         cluster: None,
         ..input.clone()
     };
-    hex::encode(Sha256::digest(to_json(&asked).to_string()))
+    idempotency::digest(&asked)
 }
 
 fn spec(

@@ -12,7 +12,7 @@ use crate::service::Template;
 use neargate_api_ecs as api;
 use neargate_base::Rng;
 use neargate_service::eni::{self, Unreserved};
-use neargate_service::{AwsError, Ctx, Stored};
+use neargate_service::{AwsError, Ctx, Stored, idempotency};
 use neargate_wire::json::Json;
 
 /// What a revision consists of, as asked for.
@@ -133,7 +133,7 @@ pub fn idempotency_token(given: Option<&str>) -> Result<&str, AwsError> {
             "idempotency token longer than {MAX_TOKEN_CHARS}."
         )));
     }
-    if !token.bytes().all(|b| b.is_ascii_graphic()) {
+    if !idempotency::is_printable(token) {
         return Err(error::invalid_parameter(
             "clientToken contains invalid characters.",
         ));

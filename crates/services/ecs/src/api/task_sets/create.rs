@@ -9,9 +9,8 @@ use crate::launch::capacity::Wanted;
 use crate::model::{Deployment, ServiceRevision, Stability, TaskSet, TaskSetStatus, TaskSetToken};
 use crate::{Ecs, error};
 use neargate_api_ecs as api;
-use neargate_service::{AwsError, Committed, Ctx};
-use neargate_wire::json::{Json, to_json};
-use sha2::{Digest as _, Sha256};
+use neargate_service::{AwsError, Committed, Ctx, idempotency};
+use neargate_wire::json::Json;
 use std::sync::Arc;
 
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>)
@@ -109,7 +108,7 @@ fn token(input: &api::CreateTaskSetInput) -> Result<Option<TaskSetToken>, AwsErr
     if token.is_empty() {
         return Ok(None);
     }
-    let request = hex::encode(Sha256::digest(to_json(input).to_string()));
+    let request = idempotency::digest(input);
     Ok(Some(TaskSetToken { token, request }))
 }
 
