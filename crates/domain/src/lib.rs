@@ -2,6 +2,7 @@
 //! state machines. No I/O, no AWS wire shapes: those stay in `api`.
 
 pub mod assignment;
+pub mod cidr;
 pub mod link;
 pub mod network;
 pub mod node;
@@ -9,11 +10,13 @@ pub mod report;
 pub mod runtime_id;
 pub mod task;
 pub mod vpc;
+pub mod vpc_network;
 
 pub use assignment::{
     Assignment, ContainerSpec, DesiredState, HealthCheck, ImageRef, LaunchType, LogLine, LogTarget,
     RestartPolicy,
 };
+pub use cidr::Cidr;
 pub use network::{
     InstanceNetwork, NetworkBinding, NetworkInterface, PortMapping, Protocol, TaskNetwork,
 };
