@@ -19,6 +19,13 @@ pub struct Cidr {
 pub struct InvalidCidr(String);
 
 impl Cidr {
+    /// Where public addresses come from unless the operator says otherwise: a part of what RFC 2544
+    /// sets aside for benchmarks of networks, which nothing on the internet has.
+    pub const PUBLIC_POOL: Cidr = Cidr {
+        base: Ipv4Addr::new(198, 19, 0, 0),
+        prefix_len: 16,
+    };
+
     /// Every address.
     pub const ANY: Cidr = Cidr {
         base: Ipv4Addr::UNSPECIFIED,

@@ -14,7 +14,7 @@ pub struct NetworkInterface {
     pub private_ipv4: Ipv4Addr,
     /// Length of the subnet's prefix, 20 in the default VPC.
     pub prefix_len: u8,
-    /// The subnet's first address, which the host's bridge holds.
+    /// The subnet's first address after the network's own: the VPC's router.
     pub gateway: Ipv4Addr,
     pub vpc_cidr: String,
     pub subnet_id: String,
@@ -23,6 +23,25 @@ pub struct NetworkInterface {
     /// `ip-172-31-0-5.ec2.internal` or `ip-….<region>.compute.internal`.
     pub private_dns_name: String,
     pub availability_zone: String,
+    /// In a default VPC, whose interfaces the host reaches by their private addresses. Those that
+    /// were stored before this was noted are.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub in_default_vpc: bool,
+    /// The public address it was made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_ipv4: Option<Ipv4Addr>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands out references"
+)]
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 /// A task definition's `networkMode`, with what a node needs to build it

@@ -3,6 +3,7 @@
 use crate::span::Span;
 use anyhow::{Context, Result, anyhow, bail};
 use neargate_base::{AccountId, Region};
+use neargate_domain::Cidr;
 use neargate_domain::vpc::VpcRange;
 use neargate_node::capability::Allowed;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,10 @@ pub struct Flags {
     /// 172.31.0.0/16 as AWS has it, or another that is free; kept from the first start on]
     #[arg(long, env = "NEARGATE_VPC_CIDR", value_name = "CIDR")]
     pub vpc_cidr: Option<VpcRange>,
+    /// Where public addresses come from: a range that nobody else has, or a part of this host's LAN
+    /// that its router does not give out [default: 198.19.0.0/16, which this host alone reaches]
+    #[arg(long, env = "NEARGATE_PUBLIC_POOL", value_name = "CIDR")]
+    pub public_pool: Option<Cidr>,
     /// When the state is lost or damaged, begin with none: tasks that go on running are stopped
     #[arg(long)]
     pub new_state: bool,
@@ -102,6 +107,8 @@ pub struct Config {
     /// The range of the default VPC; one that is free unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vpc_cidr: Option<VpcRange>,
+    /// Where public addresses come from.
+    pub public_pool: Cidr,
     /// Begin with no state when it is lost or damaged: said at each start, never kept in a file.
     #[serde(skip)]
     pub new_state: bool,
@@ -150,6 +157,7 @@ impl Default for Config {
             node_listen: None,
             node_lease: Span::from(neargate_ecs::lost::DEFAULT_LEASE),
             vpc_cidr: None,
+            public_pool: Cidr::PUBLIC_POOL,
             new_state: false,
             service_settle: Span::from(neargate_ecs::Times::default().settle),
             instance_allow: None,
@@ -163,7 +171,7 @@ impl Default for Config {
 const SHORTEST_SETTLE: Duration = Duration::from_millis(500);
 const LONGEST_SETTLE: Duration = Duration::from_secs(3_600);
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "listen",
     "data",
     "account",
@@ -174,6 +182,7 @@ const KEYS: [&str; 13] = [
     "node_listen",
     "node_lease",
     "vpc_cidr",
+    "public_pool",
     "service_settle",
     "instance_allow",
     "registries",
@@ -223,6 +232,7 @@ impl Config {
         }
         config.node_listen = flags.node_listen.or(config.node_listen);
         config.vpc_cidr = flags.vpc_cidr.or(config.vpc_cidr);
+        config.public_pool = flags.public_pool.unwrap_or(config.public_pool);
         config.node_lease = flags.node_lease.unwrap_or(config.node_lease);
         config.new_state = flags.new_state;
         config.service_settle = flags.service_settle.unwrap_or(config.service_settle);
@@ -251,6 +261,9 @@ impl Config {
             );
         }
         self.allowed_or(Allowed::default())?;
+        if !(8..=29).contains(&self.public_pool.prefix_len()) {
+            bail!("public_pool {} must be a /8 to /29", self.public_pool);
+        }
         match self.registry_domain.as_deref() {
             None | Some("amazonaws.com" | "amazonaws.com.cn") => Ok(self),
             Some(other) => {

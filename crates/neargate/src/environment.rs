@@ -146,19 +146,14 @@ fn reads_endpoint_url(version: &str) -> bool {
 /// Every operation of every service with its status, as JSON; asked of a house built for it.
 pub async fn operations() -> Result<String> {
     let scratch = tempfile::tempdir().context("cannot make a scratch directory")?;
-    let settings = Settings {
-        registry_endpoint: String::new(),
-        registry_domain: None,
-        default_scope: Scope {
-            account: AccountId::default(),
-            region: Region::default(),
-        },
-        vpc: Default::default(),
+    let scope = Scope {
+        account: AccountId::default(),
+        region: Region::default(),
     };
     let options = Options {
         data: scratch.path().into(),
         account: AccountId::default(),
-        settings,
+        settings: Settings::new("", scope),
         new_state: false,
         times: Default::default(),
     };

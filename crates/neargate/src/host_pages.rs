@@ -98,5 +98,7 @@ fn nowhere() -> NetworkInterface {
         security_groups: Vec::new(),
         private_dns_name: String::new(),
         availability_zone: String::new(),
+        in_default_vpc: true,
+        public_ipv4: None,
     }
 }

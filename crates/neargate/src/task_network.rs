@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use neargate_domain::vpc::VpcRange;
 use neargate_ecs as ecs;
 use neargate_node::net;
-use neargate_service::{House, eni};
+use neargate_service::{House, eni, vpc};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -94,6 +94,7 @@ pub async fn change(data: &Path, kept: VpcRange, range: VpcRange, house: &House)
              join them anew"
         );
     }
+    vpc::move_default_vpcs(house, range).await?;
     keep(data, range)
 }
 

@@ -236,6 +236,7 @@ impl Host {
                 registry_domain: config.registry_domain.clone(),
                 default_scope,
                 vpc,
+                public_pool: config.public_pool,
             },
             new_state: config.new_state,
             times: ecs::Times {

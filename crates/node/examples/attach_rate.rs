@@ -24,6 +24,8 @@ fn eni(n: u16) -> NetworkInterface {
         security_groups: vec![],
         private_dns_name: String::new(),
         availability_zone: String::new(),
+        in_default_vpc: true,
+        public_ipv4: None,
     }
 }
 

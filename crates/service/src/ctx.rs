@@ -4,6 +4,7 @@ use crate::caller::Caller;
 use crate::db::Db;
 use neargate_base::{AccountId, Arn, Clock, Region, Rng, Timestamp};
 use neargate_blob::Blobs;
+use neargate_domain::Cidr;
 use neargate_domain::vpc::VpcRange;
 use std::sync::Arc;
 
@@ -62,6 +63,21 @@ pub struct Settings {
     pub default_scope: Scope,
     /// The addresses of the default VPCs.
     pub vpc: VpcRange,
+    /// Where public addresses come from.
+    pub public_pool: Cidr,
+}
+
+impl Settings {
+    /// What holds where the operator chose nothing else.
+    pub fn new(registry_endpoint: impl Into<String>, default_scope: Scope) -> Settings {
+        Settings {
+            registry_endpoint: registry_endpoint.into(),
+            registry_domain: None,
+            default_scope,
+            vpc: VpcRange::default(),
+            public_pool: Cidr::PUBLIC_POOL,
+        }
+    }
 }
 
 /// The shared parts of one running Neargate.

@@ -43,6 +43,13 @@ pub struct Stored<T> {
     pub value: T,
 }
 
+impl<T> Stored<T> {
+    /// The last part of its key.
+    pub fn id(&self) -> &str {
+        self.key.rsplit('/').next().unwrap_or_default()
+    }
+}
+
 impl<T> std::ops::Deref for Stored<T> {
     type Target = T;
     fn deref(&self) -> &T {

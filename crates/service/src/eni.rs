@@ -1,43 +1,77 @@
 //! Elastic network interfaces: reserved by whoever starts a task, shown by EC2.
 //!
-//! The address record (`ec2/address/<ip>`) has no account or region in its key: all default
-//! VPCs of a host share one range, so an address is given out once per host.
+//! All default VPCs of a host share one range, and its tasks are reached from the host by their
+//! addresses there: so such an address is given out once per host, and its record
+//! (`ec2/address/<ip>`) has no account or region in its key. An address of any other VPC is given
+//! out once in that VPC (`ec2/address/<vpc id>/<ip>`), and a public one once per host
+//! (`ec2/public-address/<ip>`).
 
 use crate::Scope;
 use crate::ctx::House;
-use crate::db::{self, Resource};
+use crate::db::{self, Resource, Stored};
 use crate::error::AwsError;
+use crate::vpc::{self, SecurityGroup, Subnet, Vpc};
 use bytes::Bytes;
 use neargate_base::{Rng, Timestamp};
-use neargate_domain::vpc::{self, DefaultVpc, Subnet};
-use neargate_domain::{Assignment, NetworkInterface};
+use neargate_domain::vpc::{RESERVED_FIRST, private_dns_name};
+use neargate_domain::{Assignment, Cidr, NetworkInterface};
 use neargate_store::{Compare, Op};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// `ec2/network-interface/…/<eni id>`. Written when reserved, deleted when released.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Interface {
     pub interface: NetworkInterface,
-    /// What it belongs to: a task's ARN, or the id of a container instance (`i-…`).
+    /// What it belongs to: a task's ARN, the id of a container instance (`i-…`) or of a NAT gateway
+    /// (`nat-…`); empty: nothing, somebody made it.
     pub task_arn: String,
     pub created_at: Timestamp,
+    /// How it is reached from outside its VPC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<PublicAddress>,
 }
 
 impl Resource for Interface {
     const KIND: &'static str = "ec2/network-interface";
 }
 
-/// Where the search for a free address starts, per default subnet: an address just released
-/// is not given out again at once.
+/// A public address of an interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicAddress {
+    pub ipv4: Ipv4Addr,
+    /// Its elastic IP; `None`: Amazon's pool, to which it goes back with the interface.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocation_id: Option<String>,
+}
+
+/// Where the search for a free address starts, by subnet or pool: an address just released is not
+/// given out again at once.
 #[derive(Debug)]
-pub struct Cursors([AtomicU32; 3]);
+pub struct Cursors {
+    /// Where the first search starts.
+    seed: u64,
+    next: Mutex<HashMap<String, u32>>,
+}
 
 impl Cursors {
     pub fn new(rng: &Rng) -> Self {
-        let start = || u32::try_from(rng.below(u64::from(Subnet::usable()))).unwrap_or(0);
-        Cursors([start(), start(), start()].map(AtomicU32::new))
+        Cursors {
+            seed: rng.below(u64::from(u32::MAX)),
+            next: Mutex::default(),
+        }
+    }
+
+    /// A number below `size` for the addresses of `of`, one after the other.
+    fn next(&self, of: &str, size: u32) -> u32 {
+        let mut next = self.next.lock();
+        let seed = u32::try_from(self.seed % u64::from(size)).unwrap_or(0);
+        let at = next.entry(of.to_owned()).or_insert(seed);
+        let now = *at % size;
+        *at = now + 1;
+        now
     }
 }
 
@@ -49,8 +83,18 @@ pub struct Reservation {
     pub ops: Vec<Op>,
 }
 
-fn address_key(interface: &NetworkInterface) -> String {
-    format!("ec2/address/{}", interface.private_ipv4)
+/// What somebody wants an interface for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    pub subnet_id: &'a str,
+    /// None: the VPC's default group.
+    pub security_groups: &'a [String],
+    /// With a public address of the pool.
+    pub public: bool,
+    /// See [`Interface::task_arn`].
+    pub owner: &'a str,
+    /// Addresses prepared for the same transaction, private and public ones.
+    pub held: &'a [Ipv4Addr],
 }
 
 /// Why there is no interface.
@@ -58,6 +102,8 @@ fn address_key(interface: &NetworkInterface) -> String {
 pub enum Unreserved {
     /// All addresses of the subnet are given out.
     NoFreeAddress { subnet: String },
+    /// All public addresses are given out.
+    NoPublicAddress,
     /// The subnet or a security group does not exist, or the store failed.
     Refused(AwsError),
 }
@@ -77,120 +123,231 @@ impl From<Unreserved> for AwsError {
                     "The specified subnet {subnet} does not have enough free addresses to satisfy the request."
                 ),
             ),
+            Unreserved::NoPublicAddress => no_public_address(),
             Unreserved::Refused(error) => error,
         }
     }
 }
 
-/// Prepare an interface in `subnet_id` for the task `task_arn`, at an address that is neither
-/// given out nor among `held` (those prepared for the same transaction). A conflict of the transaction
-/// means that somebody took the address: prepare another one.
+fn no_public_address() -> AwsError {
+    AwsError::client(
+        "InsufficientAddressCapacity",
+        "There is not enough capacity in the address pool to fulfill your request.",
+    )
+}
+
+/// Prepare an interface, at an address that is neither given out nor held. A conflict of the
+/// transaction means that somebody took the address, or that subnet or group changed: prepare
+/// another one.
 ///
 /// # Errors
-/// [`Unreserved::NoFreeAddress`]; EC2's `InvalidSubnetID.NotFound` and `InvalidGroup.NotFound` as
-/// ECS words them.
+/// [`Unreserved`]; EC2's `InvalidSubnetID.NotFound` and `InvalidGroup.NotFound` as ECS words them.
 pub async fn reserve(
     house: &House,
     scope: &Scope,
-    subnet_id: &str,
-    security_groups: &[String],
-    task_arn: &str,
-    held: &[Ipv4Addr],
+    wanted: Wanted<'_>,
 ) -> Result<Reservation, Unreserved> {
-    let range = house.settings.vpc;
-    let vpc = DefaultVpc::within(range, &scope.account, &scope.region);
-    let n = vpc.subnets.iter().position(|s| s.id == subnet_id).ok_or_else(|| {
-        AwsError::client(
-            "InvalidSubnetID.NotFound",
-            format!(
-                "Error retrieving subnet information for [{subnet_id}]: The subnet ID '{subnet_id}' does not exist (ErrorCode: InvalidSubnetID.NotFound)"
-            ),
-        )
-    })?;
-    let groups = if security_groups.is_empty() {
-        vec![vpc.security_group_id.clone()]
-    } else {
-        security_groups.to_vec()
+    vpc::ensure_default(house, scope).await?;
+    let subnet = subnet(house, scope, wanted.subnet_id).await?;
+    let vpc = house.db.get::<Vpc>(scope, &subnet.vpc_id).await?;
+    let vpc = vpc.ok_or_else(|| subnet_not_found(wanted.subnet_id))?;
+    let groups = match wanted.security_groups {
+        [] => vec![vpc.default_group_id.clone()],
+        given => given.to_vec(),
     };
-    if let Some(unknown) = groups.iter().find(|g| **g != vpc.security_group_id) {
-        let refused = AwsError::client(
-            "InvalidGroup.NotFound",
-            format!(
-                "Error retrieving security group information for [{unknown}]: The security group '{unknown}' does not exist (ErrorCode: InvalidGroup.NotFound)"
-            ),
-        );
-        return Err(refused.into());
+    let mut compares = vec![unchanged(&subnet)];
+    for id in &groups {
+        compares.push(unchanged(&group(house, scope, &subnet.vpc_id, id).await?));
     }
-    let subnet = &vpc.subnets[n];
+    let address = free_private(house, wanted, &vpc, &subnet).await?;
+    let public = match wanted.public {
+        true => Some(free_public(house, wanted.held).await?),
+        false => None,
+    };
     let octets = house.rng.hex(10);
-    let mut interface = NetworkInterface {
+    let interface = NetworkInterface {
         id: format!("eni-{}", house.rng.hex(17)),
         // 02: locally administered, unicast.
         mac: std::iter::once("02")
             .chain((0..5).map(|i| &octets[i * 2..i * 2 + 2]))
             .collect::<Vec<_>>()
             .join(":"),
-        private_ipv4: subnet.base,
-        prefix_len: vpc::SUBNET_PREFIX,
-        gateway: subnet.gateway(),
-        vpc_cidr: range.to_string(),
-        subnet_id: subnet.id.clone(),
-        vpc_id: vpc.vpc_id.clone(),
+        private_ipv4: address,
+        prefix_len: subnet.range.prefix_len(),
+        gateway: subnet.range.nth(1),
+        vpc_cidr: vpc.range.to_string(),
+        subnet_id: wanted.subnet_id.to_owned(),
+        vpc_id: subnet.vpc_id.clone(),
         security_groups: groups,
-        private_dns_name: String::new(),
+        private_dns_name: private_dns_name(address, &scope.region),
         availability_zone: subnet.availability_zone.clone(),
+        in_default_vpc: vpc.is_default,
+        public_ipv4: public,
     };
-    for _ in 0..Subnet::usable() {
-        let at = house.addresses.0[n].fetch_add(1, Ordering::Relaxed);
-        interface.private_ipv4 = subnet.address(at);
-        let held = held.contains(&interface.private_ipv4);
-        if held
-            || house
+    Ok(reservation(house, scope, interface, wanted.owner, compares))
+}
+
+async fn subnet(house: &House, scope: &Scope, id: &str) -> Result<Stored<Subnet>, AwsError> {
+    let found = house.db.get::<Subnet>(scope, id).await?;
+    found
+        .filter(|subnet| !subnet.deleting)
+        .ok_or_else(|| subnet_not_found(id))
+}
+
+fn subnet_not_found(id: &str) -> AwsError {
+    AwsError::client(
+        "InvalidSubnetID.NotFound",
+        format!(
+            "Error retrieving subnet information for [{id}]: The subnet ID '{id}' does not exist (ErrorCode: InvalidSubnetID.NotFound)"
+        ),
+    )
+}
+
+/// The group, which must be of the subnet's VPC.
+async fn group(
+    house: &House,
+    scope: &Scope,
+    vpc_id: &str,
+    id: &str,
+) -> Result<Stored<SecurityGroup>, AwsError> {
+    let found = house.db.get::<SecurityGroup>(scope, id).await?;
+    let found = found.filter(|group| !group.deleting).ok_or_else(|| {
+        AwsError::client(
+            "InvalidGroup.NotFound",
+            format!(
+                "Error retrieving security group information for [{id}]: The security group '{id}' does not exist (ErrorCode: InvalidGroup.NotFound)"
+            ),
+        )
+    })?;
+    if found.vpc_id != vpc_id {
+        return Err(AwsError::client(
+            "InvalidParameterValue",
+            format!(
+                "Security group {id} does not appear to belong to the same VPC as the input subnets."
+            ),
+        ));
+    }
+    Ok(found)
+}
+
+fn unchanged<T>(read: &Stored<T>) -> Compare {
+    Compare::ModRevision(read.key.clone(), read.revision)
+}
+
+/// How many addresses of a subnet interfaces can have: AWS keeps five.
+pub fn usable(subnet: Cidr) -> u32 {
+    u32::try_from(subnet.size())
+        .unwrap_or(u32::MAX)
+        .saturating_sub(RESERVED_FIRST + 1)
+}
+
+async fn free_private(
+    house: &House,
+    wanted: Wanted<'_>,
+    vpc: &Stored<Vpc>,
+    subnet: &Subnet,
+) -> Result<Ipv4Addr, Unreserved> {
+    let size = usable(subnet.range);
+    // Those who draw from the same addresses draw one after the other.
+    let of = match vpc.is_default {
+        true => subnet.range.to_string(),
+        false => wanted.subnet_id.to_owned(),
+    };
+    for _ in 0..size {
+        let n = RESERVED_FIRST + house.addresses.next(&of, size);
+        let address = subnet.range.nth(n);
+        let key = private_address_key(vpc.is_default, &subnet.vpc_id, address);
+        if !wanted.held.contains(&address)
+            && house
                 .db
                 .store()
-                .get(&address_key(&interface))
+                .get(&key)
                 .await
                 .map_err(AwsError::from)?
-                .is_some()
+                .is_none()
         {
-            continue;
+            return Ok(address);
         }
-        interface.private_dns_name = vpc::private_dns_name(interface.private_ipv4, &scope.region);
-        return Ok(reservation(house, scope, interface, task_arn));
     }
     Err(Unreserved::NoFreeAddress {
-        subnet: subnet_id.to_owned(),
+        subnet: wanted.subnet_id.to_owned(),
     })
+}
+
+/// A public address that nobody has, and that is not among `held`. The first of the pool is the
+/// router's and the last one a broadcast's.
+///
+/// # Errors
+/// [`Unreserved::NoPublicAddress`].
+pub async fn free_public(house: &House, held: &[Ipv4Addr]) -> Result<Ipv4Addr, Unreserved> {
+    let pool = house.settings.public_pool;
+    let size = u32::try_from(pool.size())
+        .unwrap_or(u32::MAX)
+        .saturating_sub(3);
+    for _ in 0..size {
+        let address = pool.nth(2 + house.addresses.next("public", size));
+        let taken = house.db.store().get(&public_address_key(address)).await;
+        if !held.contains(&address) && taken.map_err(AwsError::from)?.is_none() {
+            return Ok(address);
+        }
+    }
+    Err(Unreserved::NoPublicAddress)
+}
+
+/// Who has a private address.
+pub fn private_address_key(in_default_vpc: bool, vpc_id: &str, address: Ipv4Addr) -> String {
+    match in_default_vpc {
+        true => format!("ec2/address/{address}"),
+        false => format!("ec2/address/{vpc_id}/{address}"),
+    }
+}
+
+/// Who has a public address.
+pub fn public_address_key(address: Ipv4Addr) -> String {
+    format!("ec2/public-address/{address}")
+}
+
+fn address_key(interface: &NetworkInterface) -> String {
+    let (shared, vpc_id) = (interface.in_default_vpc, &interface.vpc_id);
+    private_address_key(shared, vpc_id, interface.private_ipv4)
 }
 
 fn reservation(
     house: &House,
     scope: &Scope,
     interface: NetworkInterface,
-    task_arn: &str,
+    owner: &str,
+    mut compares: Vec<Compare>,
 ) -> Reservation {
     let record = Interface {
         interface: interface.clone(),
-        task_arn: task_arn.to_owned(),
+        task_arn: owner.to_owned(),
         created_at: house.now(),
+        public: interface.public_ipv4.map(|ipv4| PublicAddress {
+            ipv4,
+            allocation_id: None,
+        }),
     };
-    let key = db::key::<Interface>(scope, &interface.id);
-    let address = address_key(&interface);
+    let addresses = std::iter::once(address_key(&interface))
+        .chain(interface.public_ipv4.map(public_address_key));
+    let mut ops = Vec::new();
+    for key in addresses {
+        compares.push(Compare::ModRevision(key.clone(), 0));
+        ops.push(Op::Put {
+            key,
+            value: Bytes::from(interface.id.clone()),
+            lease: None,
+        });
+    }
+    ops.push(Op::Put {
+        key: db::key::<Interface>(scope, &interface.id),
+        value: db::encode(&record),
+        lease: None,
+    });
     Reservation {
-        compares: vec![Compare::ModRevision(address.clone(), 0)],
-        ops: vec![
-            Op::Put {
-                key: address,
-                value: Bytes::from(interface.id.clone()),
-                lease: None,
-            },
-            Op::Put {
-                key,
-                value: db::encode(&record),
-                lease: None,
-            },
-        ],
         interface,
+        compares,
+        ops,
     }
 }
 
@@ -217,10 +374,14 @@ pub fn release(assignment: &Assignment) -> Vec<Op> {
 
 /// What a transaction must write to give an interface of this scope back.
 pub fn release_interface(scope: &Scope, interface: &NetworkInterface) -> Vec<Op> {
-    vec![
-        Op::Delete {
-            key: address_key(interface),
-        },
+    let address = Op::Delete {
+        key: address_key(interface),
+    };
+    let public = interface.public_ipv4.map(|public| Op::Delete {
+        key: public_address_key(public),
+    });
+    let mut ops: Vec<Op> = [address].into_iter().chain(public).collect();
+    ops.extend([
         Op::Delete {
             key: db::key::<Interface>(scope, &interface.id),
         },
@@ -231,5 +392,6 @@ pub fn release_interface(scope: &Scope, interface: &NetworkInterface) -> Vec<Op>
                 scope.account, scope.region, interface.id
             ),
         },
-    ]
+    ]);
+    ops
 }

@@ -18,6 +18,7 @@ pub mod idempotency;
 pub mod page;
 pub mod table;
 pub mod tags;
+pub mod vpc;
 pub mod wildcard;
 
 pub use caller::Caller;

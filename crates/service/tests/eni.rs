@@ -9,7 +9,8 @@ use neargate_base::{AccountId, Clock, Region, Rng};
 use neargate_blob::Blobs;
 use neargate_domain::vpc::{DefaultVpc, Subnet};
 use neargate_domain::{Assignment, DesiredState, LaunchType, NetworkInterface, TaskNetwork};
-use neargate_service::eni::{self, Cursors, Interface};
+use neargate_service::eni::{self, Cursors, Interface, Wanted};
+use neargate_service::vpc::Subnet as StoredSubnet;
 use neargate_service::{AwsError, Caller, Committed, Ctx, Db, House, Principal, Scope, Settings};
 use neargate_store::Op;
 use neargate_store::memory::MemoryStore;
@@ -31,15 +32,13 @@ fn with_blobs(blobs: Arc<Blobs>, seed: u64) -> Ctx {
         rng,
         blobs,
         caller: Caller::default(),
-        settings: Settings {
-            vpc: Default::default(),
-            registry_endpoint: String::new(),
-            registry_domain: None,
-            default_scope: Scope {
+        settings: Settings::new(
+            "",
+            Scope {
                 account: AccountId::default(),
                 region: Region::default(),
             },
-        },
+        ),
     };
     let scope = Scope {
         account: AccountId::default(),
@@ -62,11 +61,21 @@ fn vpc(cx: &Ctx) -> DefaultVpc {
     DefaultVpc::of(&cx.scope.account, &cx.scope.region)
 }
 
+fn wanted<'a>(subnet_id: &'a str, security_groups: &'a [String]) -> Wanted<'a> {
+    Wanted {
+        subnet_id,
+        security_groups,
+        public: false,
+        owner: "arn",
+        held: &[],
+    }
+}
+
 /// As `RunTask` does: until nobody interferes.
 async fn take(cx: &Ctx, subnet: usize) -> Result<NetworkInterface, AwsError> {
     let id = vpc(cx).subnets[subnet].id.clone();
     loop {
-        let reserved = eni::reserve(&cx.house, &cx.scope, &id, &[], "arn", &[]).await?;
+        let reserved = eni::reserve(&cx.house, &cx.scope, wanted(&id, &[])).await?;
         let tx = cx.db().tx().with(reserved.compares, reserved.ops);
         if let Committed::At(_) = tx.commit().await? {
             return Ok(reserved.interface);
@@ -189,15 +198,65 @@ async fn what_does_not_exist_is_refused() {
         ),
     ] {
         let groups: Vec<String> = group.into_iter().collect();
-        let e = eni::reserve(&cx.house, &cx.scope, subnet, &groups, "arn", &[])
+        let e = eni::reserve(&cx.house, &cx.scope, wanted(subnet, &groups))
             .await
             .unwrap_err();
         assert_eq!(AwsError::from(e).code, code);
     }
-    let foreign = eni::reserve(&cx.house, &elsewhere(&cx).scope, subnet, &[], "arn", &[])
+    let foreign = eni::reserve(&cx.house, &elsewhere(&cx).scope, wanted(subnet, &[]))
         .await
         .unwrap_err();
     assert_eq!(AwsError::from(foreign).code, "InvalidSubnetID.NotFound");
+}
+
+#[tokio::test]
+async fn a_public_address_is_given_out_once_and_goes_back_with_its_interface() {
+    let dir = tempfile::tempdir().unwrap();
+    let cx = context(&dir, 5);
+    let subnet = vpc(&cx).subnets[0].id.clone();
+    let public = Wanted {
+        public: true,
+        ..wanted(&subnet, &[])
+    };
+    let mut held = Vec::new();
+    for _ in 0..50 {
+        let reserved = eni::reserve(&cx.house, &cx.scope, public).await.unwrap();
+        let tx = cx.db().tx().with(reserved.compares, reserved.ops);
+        assert!(matches!(tx.commit().await.unwrap(), Committed::At(_)));
+        held.push(reserved.interface);
+    }
+    let pool = cx.house.settings.public_pool;
+    let addresses: BTreeSet<_> = held.iter().filter_map(|i| i.public_ipv4).collect();
+    assert_eq!(addresses.len(), 50);
+    assert!(addresses.iter().all(|a| pool.contains(*a)));
+    for interface in held {
+        give_back(&cx, interface).await;
+    }
+    let left = cx.db().store().range("ec2/public-address/", None, 10, None);
+    assert!(left.await.unwrap().entries.is_empty());
+}
+
+#[tokio::test]
+async fn what_changed_meanwhile_is_not_reserved() {
+    let dir = tempfile::tempdir().unwrap();
+    let cx = context(&dir, 6);
+    let subnet = vpc(&cx).subnets[0].id.clone();
+    let reserved = eni::reserve(&cx.house, &cx.scope, wanted(&subnet, &[]))
+        .await
+        .unwrap();
+    let key = neargate_service::db::key::<StoredSubnet>(&cx.scope, &subnet);
+    let mark = |s: &mut StoredSubnet| {
+        s.deleting = true;
+        Ok(true)
+    };
+    cx.db().modify::<StoredSubnet, _>(&key, mark).await.unwrap();
+    let tx = cx.db().tx().with(reserved.compares, reserved.ops);
+    assert_eq!(tx.commit().await.unwrap(), Committed::Conflict);
+    let gone = eni::reserve(&cx.house, &cx.scope, wanted(&subnet, &[])).await;
+    assert_eq!(
+        AwsError::from(gone.unwrap_err()).code,
+        "InvalidSubnetID.NotFound"
+    );
 }
 
 /// Whatever is taken and given back in whatever order, what is held is distinct and usable.

@@ -84,12 +84,7 @@ pub fn house(
 }
 
 pub fn settings() -> Settings {
-    Settings {
-        vpc: Default::default(),
-        registry_endpoint: "localhost:4566".into(),
-        registry_domain: None,
-        default_scope: scope(),
-    }
+    Settings::new("localhost:4566", scope())
 }
 
 pub fn scope() -> Scope {

@@ -66,12 +66,7 @@ impl Lab {
             account: AccountId::default(),
             new_state: false,
             times: Default::default(),
-            settings: Settings {
-                vpc: Default::default(),
-                registry_endpoint: "localhost:4566".into(),
-                registry_domain: None,
-                default_scope: scope,
-            },
+            settings: Settings::new("localhost:4566", scope),
         };
         let control_plane =
             ControlPlane::start(options, Arc::new(SystemClock), Arc::new(Rng::seeded(1)))

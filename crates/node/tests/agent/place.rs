@@ -413,6 +413,8 @@ fn eni(number: u8) -> NetworkInterface {
         security_groups: vec![],
         private_dns_name: format!("ip-172-31-0-{number}.ec2.internal"),
         availability_zone: "us-east-1a".into(),
+        in_default_vpc: true,
+        public_ipv4: None,
     }
 }
 

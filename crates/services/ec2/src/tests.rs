@@ -38,10 +38,13 @@ impl Place {
         let reserved = eni::reserve(
             &self.cx.house,
             &self.cx.scope,
-            id,
-            &[],
-            "arn:aws:ecs:task",
-            &[],
+            eni::Wanted {
+                subnet_id: id,
+                security_groups: &[],
+                public: false,
+                owner: "arn:aws:ecs:task",
+                held: &[],
+            },
         )
         .await
         .unwrap();

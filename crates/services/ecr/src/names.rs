@@ -192,10 +192,8 @@ mod tests {
 
     fn settings(domain: Option<&str>) -> Settings {
         Settings {
-            vpc: Default::default(),
-            registry_endpoint: "localhost:4566".into(),
             registry_domain: domain.map(str::to_owned),
-            default_scope: scope("000000000000", "us-east-1"),
+            ..Settings::new("localhost:4566", scope("000000000000", "us-east-1"))
         }
     }
 

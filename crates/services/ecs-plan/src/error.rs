@@ -13,6 +13,13 @@ pub fn invalid_parameter(message: impl Into<String>) -> AwsError {
     AwsError::client("InvalidParameterException", message)
 }
 
+/// Somebody deleted the zone's default subnet, where instances go.
+pub fn no_default_subnet(zone: &str) -> AwsError {
+    invalid_parameter(format!(
+        "There is no default subnet in {zone}: make one with ec2's CreateDefaultSubnet."
+    ))
+}
+
 pub fn cluster_not_found() -> AwsError {
     AwsError::client("ClusterNotFoundException", "Cluster not found.")
 }

@@ -24,15 +24,11 @@ pub async fn pushed_again(
         ..Selection::default()
     };
     let running = run_now(&tasks::tasks(client, cluster, &which).await?);
-    let settings = Settings {
-        registry_endpoint: client.authority().to_owned(),
-        registry_domain: None,
-        default_scope: Scope {
-            account,
-            region: client.region().parse::<Region>()?,
-        },
-        vpc: Default::default(),
+    let scope = Scope {
+        account,
+        region: client.region().parse::<Region>()?,
     };
+    let settings = Settings::new(client.authority(), scope);
     let mut told = Vec::new();
     for (image, digests) in running {
         let Some(Ok(own)) = own_image(&settings, &image) else {

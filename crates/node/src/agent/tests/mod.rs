@@ -113,6 +113,8 @@ pub fn assignment(containers: Vec<ContainerSpec>) -> Assignment {
             security_groups: vec![],
             private_dns_name: "ip-172-31-0-5.ec2.internal".into(),
             availability_zone: "us-east-1a".into(),
+            in_default_vpc: true,
+            public_ipv4: None,
         }),
         launch_type: LaunchType::Fargate,
         container_instance_arn: None,

@@ -79,6 +79,8 @@ pub(super) fn eni(third: u8, fourth: u8) -> NetworkInterface {
         security_groups: vec![],
         private_dns_name: "ip.ec2.internal".into(),
         availability_zone: "us-east-1a".into(),
+        in_default_vpc: true,
+        public_ipv4: None,
     }
 }
 

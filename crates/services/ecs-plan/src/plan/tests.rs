@@ -193,6 +193,8 @@ fn task() -> Task {
         security_groups: Vec::new(),
         private_dns_name: String::new(),
         availability_zone: "us-east-1a".into(),
+        in_default_vpc: true,
+        public_ipv4: None,
     };
     let assignment = Assignment {
         task_id: "id".into(),

@@ -3,8 +3,7 @@
 
 use crate::error;
 use crate::model::{ContainerInstance, InstanceStatus};
-use neargate_domain::vpc::DefaultVpc;
-use neargate_service::{AwsError, House, Scope, db};
+use neargate_service::{AwsError, House, Scope, db, vpc};
 use std::collections::BTreeMap;
 
 const ZONE: &str = "ecs.availability-zone";
@@ -59,7 +58,6 @@ pub(super) async fn place(
     cluster: &str,
     attributes: &mut BTreeMap<String, Option<String>>,
 ) -> Result<(), AwsError> {
-    let vpc = DefaultVpc::of(&scope.account, &scope.region);
     if attributes.get(ZONE).cloned().flatten().is_none() {
         let prefix = ContainerInstance::key_id(cluster, "");
         let prefix = db::key::<ContainerInstance>(scope, &prefix);
@@ -70,22 +68,22 @@ pub(super) async fn place(
             });
             here.count()
         };
-        let zones = vpc.subnets.iter().map(|s| &s.availability_zone);
-        let least = zones.min_by_key(|zone| (count(zone), *zone));
-        attributes.insert(ZONE.into(), least.cloned());
+        let zones = scope.region.zones().into_iter();
+        let least = zones.min_by_key(|zone| (count(zone), zone.clone()));
+        attributes.insert(ZONE.into(), least);
     }
     let zone = attributes.get(ZONE).cloned().flatten();
-    let subnet = vpc
-        .subnets
-        .iter()
-        .find(|s| Some(&s.availability_zone) == zone.as_ref());
+    let subnet = match &zone {
+        Some(zone) => vpc::default_subnet(house, scope, zone).await?,
+        None => None,
+    };
     if let Some(subnet) = subnet {
         let mut default = |name: &str, value: &str| {
             let value = || Some(value.to_owned());
             attributes.entry(name.to_owned()).or_insert_with(value);
         };
-        default(SUBNET, &subnet.id);
-        default(VPC, &vpc.vpc_id);
+        default(SUBNET, subnet.id());
+        default(VPC, &subnet.vpc_id);
     }
     Ok(())
 }

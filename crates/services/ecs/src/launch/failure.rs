@@ -42,14 +42,25 @@ pub(super) fn no_memory(wanted_mib: u32, free_mib: u64) -> Unplaced {
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html>):
 /// here it does not begin.
 pub(super) fn no_address(subnet: &str) -> Unplaced {
-    let reason = format!(
+    no_interface(&format!(
         "Unexpected EC2 error while attempting to Create Network Interface in subnet '{subnet}': \
          InsufficientFreeAddressesInSubnet"
-    );
+    ))
+}
+
+/// The public pool has no address left.
+pub(super) fn no_public_address() -> Unplaced {
+    no_interface(
+        "Unexpected EC2 error while attempting to Create Network Interface with public IP \
+         assignment enabled: InsufficientAddressCapacity",
+    )
+}
+
+fn no_interface(reason: &str) -> Unplaced {
     Unplaced {
         event: format!("was unable to place a task. Reason: {reason}."),
         failures: vec![Failure {
-            reason,
+            reason: reason.to_owned(),
             arn: None,
             detail: None,
         }],

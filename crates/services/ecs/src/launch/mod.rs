@@ -25,8 +25,9 @@ use neargate_service::{AwsError, House, Scope, Stored};
 use std::sync::Arc;
 
 /// The most tasks of one transaction, by what the store takes: 128 changes and 128 conditions. A
-/// task with an interface of its own makes three changes under three conditions.
-pub const BATCH: usize = 36;
+/// task with an interface of its own makes three changes under three conditions, four with a public
+/// address; besides, its subnet and groups must be as they were, at most 21 in all.
+pub const BATCH: usize = 30;
 /// The most tasks without an interface, each of which makes one change under two conditions.
 pub const BATCH_WITHOUT_INTERFACE: usize = 56;
 
@@ -162,6 +163,7 @@ pub async fn launch_on(
         let (network, compares, ops) = match reserved {
             network::Reserved::Interface(r) => {
                 held.push(r.interface.private_ipv4);
+                held.extend(r.interface.public_ipv4);
                 (
                     neargate_domain::TaskNetwork::Awsvpc(r.interface),
                     r.compares,

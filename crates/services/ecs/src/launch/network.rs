@@ -3,10 +3,10 @@
 use super::place::Placed;
 use super::{Launch, Unplaced, failure};
 use crate::error;
-use neargate_domain::vpc::DefaultVpc;
 use neargate_domain::{InstanceNetwork, TaskNetwork};
 use neargate_service::eni::{self, Unreserved};
-use neargate_service::{AwsError, Fault, House};
+use neargate_service::{AwsError, Fault, House, vpc};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// Where a task's own interface goes
@@ -16,6 +16,27 @@ pub struct Awsvpc {
     pub subnets: Vec<String>,
     pub security_groups: Vec<String>,
     pub assign_public_ip: bool,
+    /// The zones of the subnets, by their ids: see [`Launch::locate`].
+    pub zones: BTreeMap<String, String>,
+}
+
+impl Awsvpc {
+    pub(super) fn zone(&self, subnet: &str) -> Option<&str> {
+        self.zones.get(subnet).map(String::as_str)
+    }
+}
+
+impl Launch {
+    /// Learns where the subnets are that the tasks may be in.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn locate(&mut self, house: &House) -> Result<(), AwsError> {
+        if let Some(network) = &mut self.network {
+            network.zones = vpc::zones(house, &self.scope, &network.subnets).await?;
+        }
+        Ok(())
+    }
 }
 
 /// What the transaction has to write for it.
@@ -40,20 +61,27 @@ pub(super) async fn reserve(
         Some("awsvpc") => {}
         _ => return shared(InstanceNetwork::Bridge),
     }
-    let vpc = launch.network.as_ref();
-    let groups = vpc.map_or(&[][..], |v| &v.security_groups);
+    let network = launch.network.as_ref();
     let arn = launch
         .scope
         .arn("ecs", format!("task/{}/{task_id}", launch.cluster.name));
     let chosen = placed.subnet.clone().unwrap_or_default();
     for subnet in subnets(launch, placed, &chosen) {
-        match eni::reserve(house, &launch.scope, &subnet, groups, &arn, held).await {
+        let wanted = eni::Wanted {
+            subnet_id: &subnet,
+            security_groups: network.map_or(&[][..], |n| &n.security_groups),
+            public: network.is_some_and(|n| n.assign_public_ip),
+            owner: &arn,
+            held,
+        };
+        match eni::reserve(house, &launch.scope, wanted).await {
             Ok(reservation) => {
                 placed.availability_zone = reservation.interface.availability_zone.clone();
                 placed.subnet = Some(subnet);
                 return Ok(Ok(Reserved::Interface(reservation)));
             }
             Err(Unreserved::NoFreeAddress { .. }) => {}
+            Err(Unreserved::NoPublicAddress) => return Ok(Err(failure::no_public_address())),
             Err(Unreserved::Refused(e)) => return Err(as_ecs_says(e)),
         }
     }
@@ -71,10 +99,9 @@ pub(crate) fn as_ecs_says(e: AwsError) -> AwsError {
 /// The chosen one, then the others the interface may be in: that of a container instance's task
 /// is in the instance's zone.
 fn subnets(launch: &Launch, placed: &Placed, chosen: &str) -> Vec<String> {
-    let vpc = DefaultVpc::of(&launch.scope.account, &launch.scope.region);
+    let zone = |id: &String| launch.network.as_ref()?.zone(id);
     let may = |id: &&String| {
-        let zone = vpc.subnet(id).map(|s| s.availability_zone.as_str());
-        placed.instance.is_none() || zone == Some(&placed.availability_zone)
+        placed.instance.is_none() || zone(id) == Some(placed.availability_zone.as_str())
     };
     let given = launch.network.iter().flat_map(|n| &n.subnets);
     let others = given.filter(|id| *id != chosen).filter(may).cloned();

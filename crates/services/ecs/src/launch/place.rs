@@ -8,7 +8,6 @@ use crate::model::{ContainerInstance, InstanceStatus};
 use crate::plan::placement::fargate::{self, Node, Subnet};
 use crate::plan::placement::{Claim, Constraint, Port, Refusal, Request, Strategy};
 use neargate_domain::LaunchType;
-use neargate_domain::vpc::DefaultVpc;
 use neargate_service::{House, Stored};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -68,7 +67,6 @@ pub(super) struct Reservations<'a> {
     ecs: &'a Ecs,
     cluster: &'a ClusterId,
     launch: &'a Launch,
-    vpc: DefaultVpc,
     /// Tasks of this launch by node: the index does not have them yet.
     by_node: BTreeMap<String, usize>,
     /// What each node had free when this launch first asked.
@@ -94,7 +92,6 @@ impl<'a> Reservations<'a> {
             ecs,
             cluster,
             launch,
-            vpc: DefaultVpc::of(&launch.scope.account, &launch.scope.region),
             by_node: BTreeMap::new(),
             free_mib: BTreeMap::new(),
             by_zone: None,
@@ -180,10 +177,8 @@ impl<'a> Reservations<'a> {
         *self.by_node.entry(node.id.clone()).or_default() += 1;
         let subnets = self.launch.network.as_ref();
         let subnets: Vec<&String> = subnets.iter().flat_map(|n| &n.subnets).collect();
-        let zone = |id: &str| {
-            let subnet = self.vpc.subnet(id);
-            subnet.map_or("", |s| s.availability_zone.as_str())
-        };
+        let network = self.launch.network.as_ref();
+        let zone = |id: &str| network.and_then(|n| n.zone(id)).unwrap_or_default();
         let (fleet, group) = (&self.ecs.fleet, &self.launch.group);
         let by_zone = self
             .by_zone
@@ -244,10 +239,8 @@ impl<'a> Reservations<'a> {
             .attribute("ecs.availability-zone")
             .unwrap_or_default();
         let given = self.launch.network.iter().flat_map(|n| &n.subnets);
-        let in_zone = |id: &&String| {
-            let subnet = self.vpc.subnet(id);
-            subnet.is_some_and(|s| s.availability_zone == zone)
-        };
+        let network = self.launch.network.as_ref();
+        let in_zone = |id: &&String| network.and_then(|n| n.zone(id)) == Some(zone);
         Ok(Placed {
             node: instance.node.clone().unwrap_or_default(),
             container_instance: Some(id),
@@ -295,12 +288,9 @@ pub(super) fn request(launch: &Launch, instances: &Instances) -> Request {
 /// subnets come into question
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-networking-awsvpc.html>).
 fn in_zones_of(launch: &Launch) -> Option<Constraint> {
-    let vpc = DefaultVpc::of(&launch.scope.account, &launch.scope.region);
-    let given = launch.network.iter().flat_map(|n| &n.subnets);
-    let zones: BTreeSet<String> = given
-        .filter_map(|id| Some(vpc.subnet(id)?.availability_zone.clone()))
-        .collect();
-    if zones.is_empty() || zones.len() == vpc.subnets.len() {
+    let network = launch.network.iter();
+    let zones: BTreeSet<String> = network.flat_map(|n| n.zones.values().cloned()).collect();
+    if zones.is_empty() || zones.len() == launch.scope.region.zones().len() {
         return None;
     }
     Some(Constraint::Zones(zones))

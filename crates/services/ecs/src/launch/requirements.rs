@@ -7,6 +7,7 @@ use crate::plan::{fargate, task_definition};
 use neargate_api_ecs as api;
 use neargate_domain::LaunchType;
 use neargate_service::AwsError;
+use std::collections::BTreeMap;
 
 /// The most subnets and security groups that a call may name
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AwsVpcConfiguration.html>).
@@ -48,6 +49,7 @@ pub fn network(
         subnets: vpc.subnets.clone(),
         security_groups: vpc.security_groups.clone().unwrap_or_default(),
         assign_public_ip: vpc.assign_public_ip.as_deref() == Some("ENABLED"),
+        zones: BTreeMap::new(),
     }))
 }
 

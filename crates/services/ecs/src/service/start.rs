@@ -97,14 +97,16 @@ async fn template(
     let revision = house.db.get_key::<ServiceRevision>(&key).await?;
     let revision = revision.ok_or_else(crate::error::resource_not_found)?;
     let definition = definition(house, journal, &revision).await?;
-    Template::of(
+    let mut template = Template::of(
         scope,
         &cluster,
         spec,
         &revision,
         &definition,
         &starting.deployment,
-    )
+    )?;
+    template.launch.locate(house).await?;
+    Ok(template)
 }
 
 /// The revision's task definition: an inactive one goes on being used

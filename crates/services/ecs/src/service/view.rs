@@ -11,7 +11,6 @@ use crate::model::{
 };
 use crate::plan::placement::{SpreadBy, Strategy};
 use crate::plan::service::{Known, Settling, View, adopted};
-use neargate_domain::vpc::DefaultVpc;
 use neargate_service::{AwsError, House, Stored};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -176,7 +175,11 @@ async fn template(house: &House, journal: &Journal) -> Result<Option<Template>, 
         return Ok(None);
     };
     let template = Template::of(scope, &cluster, spec, &revision, &definition, &primary.id);
-    Ok(template.ok())
+    let Ok(mut template) = template else {
+        return Ok(None);
+    };
+    template.launch.locate(house).await?;
+    Ok(Some(template))
 }
 
 /// How many tasks a DAEMON service is to have.
@@ -207,11 +210,8 @@ fn places(ecs: &Ecs, journal: &Journal, template: &Template, view: &mut View) {
     let cluster = &journal.id.cluster;
     match &template.launch.capacity {
         Capacity::Fargate { .. } => {
-            let vpc = DefaultVpc::of(&cluster.scope.account, &cluster.scope.region);
-            let subnets = template.launch.network.iter().flat_map(|n| &n.subnets);
-            view.zones = subnets
-                .filter_map(|id| Some(vpc.subnet(id)?.availability_zone.clone()))
-                .collect();
+            let network = template.launch.network.iter();
+            view.zones = network.flat_map(|n| n.zones.values().cloned()).collect();
         }
         Capacity::Instances(instances) => {
             let seats = seats(ecs, &template.launch, instances);

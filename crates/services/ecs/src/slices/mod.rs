@@ -12,9 +12,8 @@ use crate::instances::{is_reserved, valid_name, valid_value};
 use crate::model::{CapacityProvider, Cluster, InstanceSlice};
 use crate::{clusters, error};
 use neargate_domain::Resources;
-use neargate_domain::vpc::DefaultVpc;
 use neargate_service::db::{self, Committed};
-use neargate_service::{AwsError, House, Scope, Stored, eni};
+use neargate_service::{AwsError, House, Scope, Stored, eni, vpc};
 use std::collections::BTreeMap;
 
 /// How many slices one request may make: a typing error must not fill the host.
@@ -82,7 +81,6 @@ pub async fn add(
 }
 
 async fn add_one(house: &House, scope: &Scope, new: &NewSlices) -> Result<InstanceSlice, AwsError> {
-    let vpc = DefaultVpc::of(&scope.account, &scope.region);
     let id = format!("i-{}", house.rng.hex(17));
     loop {
         let cluster = cluster(house, scope, new.cluster.as_deref()).await?;
@@ -94,9 +92,16 @@ async fn add_one(house: &House, scope: &Scope, new: &NewSlices) -> Result<Instan
                 &scope.region.zones(),
             ),
         };
-        let subnet = vpc.subnets.iter().find(|s| s.availability_zone == zone);
-        let subnet = subnet.expect("each zone has a default subnet");
-        let reserved = eni::reserve(house, scope, &subnet.id, &[], &id, &[]).await?;
+        let subnet = vpc::default_subnet(house, scope, &zone).await?;
+        let subnet = subnet.ok_or_else(|| error::no_default_subnet(&zone))?;
+        let wanted = eni::Wanted {
+            subnet_id: subnet.id(),
+            security_groups: &[],
+            public: subnet.map_public_ip_on_launch,
+            owner: &id,
+            held: &[],
+        };
+        let reserved = eni::reserve(house, scope, wanted).await?;
         let slice = InstanceSlice {
             id: id.clone(),
             cluster: cluster.name.clone(),

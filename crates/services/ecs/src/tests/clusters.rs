@@ -20,6 +20,10 @@ async fn a_deletion_never_crosses_a_start() {
         let lab = Lab::seeded(seed);
         lab.create_cluster("c").await;
         lab.register("web").await;
+        // Written by whoever needs it first, it would always let the deletion be first.
+        neargate_service::vpc::ensure_default(&lab.house, &lab.scope)
+            .await
+            .expect("a default VPC");
         let request = api::RunTaskInput {
             cluster: Some("c".into()),
             ..lab.request("web")

@@ -96,30 +96,29 @@ impl Request {
         }
         let count = usize::try_from(count).expect("1..=10");
         let capacities = wanted.next(count, |_| 0, &rules);
-        Ok(Request {
-            launch: Launch {
-                scope: cx.scope.clone(),
-                cluster: cluster.clone(),
-                group: input.group.clone().unwrap_or_else(|| {
-                    format!(
-                        "family:{}",
-                        definition.family.as_deref().unwrap_or_default()
-                    )
-                }),
-                definition: Arc::new(definition),
-                overrides,
-                cpu_units,
-                memory_mib,
-                capacity: capacities.first().cloned().expect("count is at least 1"),
-                network,
-                started_by: input.started_by.clone(),
-                platform_version,
-                enable_execute_command: input.enable_execute_command.unwrap_or(false),
-                tags,
-                service: None,
-            },
-            capacities,
-        })
+        let mut launch = Launch {
+            scope: cx.scope.clone(),
+            cluster: cluster.clone(),
+            group: input.group.clone().unwrap_or_else(|| {
+                format!(
+                    "family:{}",
+                    definition.family.as_deref().unwrap_or_default()
+                )
+            }),
+            definition: Arc::new(definition),
+            overrides,
+            cpu_units,
+            memory_mib,
+            capacity: capacities.first().cloned().expect("count is at least 1"),
+            network,
+            started_by: input.started_by.clone(),
+            platform_version,
+            enable_execute_command: input.enable_execute_command.unwrap_or(false),
+            tags,
+            service: None,
+        };
+        launch.locate(&cx.house).await?;
+        Ok(Request { launch, capacities })
     }
 }
 

@@ -107,10 +107,17 @@ impl Configuration {
             for subnet in &vpc.subnets {
                 // Prepared and let go: whether it exists is what matters.
                 let task = &revision.service_arn;
-                let groups = &vpc.security_groups;
-                let tried = eni::reserve(&cx.house, &cx.scope, subnet, groups, task, &[]).await;
+                let wanted = eni::Wanted {
+                    subnet_id: subnet,
+                    security_groups: &vpc.security_groups,
+                    public: false,
+                    owner: task,
+                    held: &[],
+                };
+                let tried = eni::reserve(&cx.house, &cx.scope, wanted).await;
                 match tried {
-                    Ok(_) | Err(Unreserved::NoFreeAddress { .. }) => {}
+                    Ok(_) | Err(Unreserved::NoFreeAddress { .. } | Unreserved::NoPublicAddress) => {
+                    }
                     Err(Unreserved::Refused(e)) => return Err(as_ecs_says(e)),
                 }
             }
