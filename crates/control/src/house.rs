@@ -4,6 +4,7 @@ use crate::services;
 use crate::state_file::{self, StateError};
 use neargate_base::{AccountId, Clock, Rng};
 use neargate_blob::{BlobError, Blobs};
+use neargate_ec2::Ec2;
 use neargate_ecs::{Ecs, Times};
 use neargate_logs::{EngineError, LogEngine, Logs};
 use neargate_service::ctx::Settings;
@@ -47,6 +48,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct ControlPlane {
     pub house: Arc<House>,
+    pub ec2: Arc<Ec2>,
     pub ecs: Arc<Ecs>,
     pub logs: Arc<Logs>,
     pub account: AccountId,
@@ -85,11 +87,10 @@ impl ControlPlane {
             caller: Caller::default(),
             settings: options.settings,
         });
-        let (ecs, logs) = (
-            Arc::new(Ecs::new(options.times)),
-            Arc::new(Logs::new(engine)),
-        );
-        let components = services::components(&ecs, &logs);
+        let ec2 = Arc::new(Ec2::default());
+        let ecs = Arc::new(Ecs::new(options.times));
+        let logs = Arc::new(Logs::new(engine));
+        let components = services::components(&ec2, &ecs, &logs);
         let all = || components.iter().cloned();
         house.caller.connect(all().map(Component::table).collect());
         let mut background = Background::new(house.clone());
@@ -97,6 +98,7 @@ impl ControlPlane {
         let doors = all().flat_map(Component::doors).collect();
         Ok(ControlPlane {
             house,
+            ec2,
             ecs,
             logs,
             account: options.account,

@@ -12,6 +12,7 @@ use self::grant::{Grant, Grants};
 use crate::ControlPlane;
 use neargate_base::backoff::Backoff;
 use neargate_base::{AccountId, Region, task};
+use neargate_domain::vpc_network::NetworkChange;
 use neargate_domain::{Assignment, LogLine, LogTarget, NodeKind, TaskReport, TaskStatus};
 use neargate_ecr::{self as ecr, Resolved};
 use neargate_ecs::{fleet::Fleet, model::Task, observe};
@@ -82,6 +83,23 @@ impl NodePort {
             while let Err(error) = follower.follow(&mut backoff).await {
                 tracing::warn!(%error, "assignments are read again");
                 tokio::time::sleep(backoff.next_delay(&rng)).await;
+            }
+        });
+        receiver
+    }
+
+    /// Every network, then every change; a reader that falls behind gets a new snapshot.
+    pub fn networks(&self) -> mpsc::Receiver<NetworkChange> {
+        let (sender, receiver) = mpsc::channel(256);
+        let networks = self.control_plane.ec2.networks.clone();
+        task::spawn("node-networks", async move {
+            loop {
+                let mut changes = networks.subscribe().await;
+                while let Some(change) = changes.recv().await {
+                    if sender.send(change).await.is_err() {
+                        return;
+                    }
+                }
             }
         });
         receiver

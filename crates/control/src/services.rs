@@ -10,13 +10,13 @@ use neargate_sts::Sts;
 use neargate_wire::schema;
 use std::sync::Arc;
 
-/// The services that have handlers. Nodes and our own pages reach `ecs` and `logs` by more than
-/// their operations.
-pub fn components(ecs: &Arc<Ecs>, logs: &Arc<Logs>) -> Vec<Arc<dyn Component>> {
+/// The services that have handlers. Nodes and our own pages reach `ec2`, `ecs` and `logs` by
+/// more than their operations.
+pub fn components(ec2: &Arc<Ec2>, ecs: &Arc<Ecs>, logs: &Arc<Logs>) -> Vec<Arc<dyn Component>> {
     vec![
         ecs.clone(),
         logs.clone(),
-        Arc::new(Ec2),
+        ec2.clone(),
         Arc::new(Ecr),
         Arc::new(Sns),
         Arc::new(Sts),

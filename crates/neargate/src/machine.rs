@@ -7,6 +7,7 @@ use neargate_base::{Clock, Rng, task};
 use neargate_domain::NodeKind;
 use neargate_domain::link::Peer;
 use neargate_domain::vpc::{self, VpcRange};
+use neargate_domain::vpc_network::NetworkChange;
 use neargate_node::about;
 use neargate_node::agent::{Agent, AgentConfig, DiskGuard, InstanceNetworks};
 use neargate_node::capability::Allowed;
@@ -17,7 +18,7 @@ use neargate_node::upstream::Upstream;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// What a machine is set up with.
 pub struct Setup<'a> {
@@ -38,6 +39,8 @@ pub struct Setup<'a> {
     /// The blobs of our own registry.
     pub blobs: OwnBlobs,
     pub upstream: Arc<dyn Upstream>,
+    /// What the networks of VPCs are.
+    pub networks: mpsc::Receiver<NetworkChange>,
     pub clock: Arc<dyn Clock>,
     pub rng: Arc<Rng>,
 }
@@ -53,6 +56,8 @@ pub struct Machine {
     /// The host's own network, when it is a container instance.
     own: Option<Arc<Instance>>,
     run_dir: PathBuf,
+    /// The data plane applies them (`Network::apply`) from the moment the network is started.
+    _networks: mpsc::Receiver<NetworkChange>,
 }
 
 /// What is lost with the machine's restart.
@@ -130,6 +135,7 @@ impl Machine {
             disk_guard,
             own,
             run_dir,
+            _networks: setup.networks,
         })
     }
 

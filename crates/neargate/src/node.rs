@@ -286,7 +286,7 @@ async fn serve(
     let clock: Arc<dyn Clock> = Arc::new(WatchedClock::over(Arc::new(SystemClock)));
     let (id, url) = (identity.node_id.clone(), identity.url.clone());
     let (kind, vpc) = (identity.kind, identity.vpc);
-    let remote = Remote::start(RemoteConfig {
+    let (remote, networks) = Remote::start(RemoteConfig {
         identity,
         path: identity_path(&config.data),
         about: about(kind, address)?,
@@ -312,6 +312,7 @@ async fn serve(
         registries: &config.registries,
         blobs: OwnBlobs::Elsewhere(remote.blobs()),
         upstream: remote.clone(),
+        networks,
         clock,
         rng,
     });

@@ -257,6 +257,7 @@ impl Host {
         let room = about::free_mib(&installation).context("cannot see what this host has free")?;
         control_plane.ecs.nodes.offer(NODE, room);
         let port = NodePort::connect(control_plane.clone(), NODE, NodeKind::Fargate);
+        let networks = port.networks();
         let machine = Machine::start(Setup {
             data: &config.data,
             installation: &installation,
@@ -269,6 +270,7 @@ impl Host {
             registries: &config.registries,
             blobs: control_plane.house.blobs.clone().into(),
             upstream: Arc::new(Local(port)),
+            networks,
             clock: clock.clone(),
             rng: rng.clone(),
         });

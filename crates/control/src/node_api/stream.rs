@@ -9,6 +9,7 @@ use http::Response;
 use http_body_util::{BodyExt, StreamBody};
 use neargate_base::task;
 use neargate_domain::link::{Frame, Peer};
+use neargate_domain::vpc_network::NetworkChange;
 use neargate_ecs::model::KnownNode;
 use neargate_service::door::{Body, BoxError};
 use std::net::IpAddr;
@@ -66,6 +67,7 @@ async fn run(
     own: IpAddr,
 ) -> Result<(), Gone> {
     let mut changes = port.assignments();
+    let mut networks = port.networks();
     let mut peers = api.peers();
     peers.mark_changed();
     let mut beat = tokio::time::interval(BEAT);
@@ -84,6 +86,9 @@ async fn run(
                 Some(Change::Changed(one)) => send(lines, &Frame::Changed(*one)).await?,
                 Some(Change::Removed(id)) => send(lines, &Frame::Removed(id)).await?,
                 None => return Ok(()),
+            },
+            Some(change) = networks.recv() => for frame in network_frames(change) {
+                send(lines, &frame).await?;
             },
             Ok(()) = peers.changed() => {
                 let mut all = peers.borrow_and_update().clone();
@@ -122,6 +127,31 @@ impl NodeApi {
         }
         true
     }
+}
+
+/// Interfaces in one line: a line has its limit.
+const INTERFACES: usize = 2_000;
+
+/// A snapshot in parts, each short enough for a line.
+fn network_frames(change: NetworkChange) -> Vec<Frame> {
+    let NetworkChange::Snapshot { vpcs, interfaces } = change else {
+        return vec![Frame::Network(change)];
+    };
+    let part = |vpcs, interfaces| Frame::Networks {
+        vpcs,
+        interfaces,
+        is_last: false,
+    };
+    let of_vpcs = vpcs.into_iter().map(|vpc| part(vec![vpc], Vec::new()));
+    let of_interfaces = interfaces
+        .chunks(INTERFACES)
+        .map(|i| part(Vec::new(), i.to_vec()));
+    let last = Frame::Networks {
+        vpcs: Vec::new(),
+        interfaces: Vec::new(),
+        is_last: true,
+    };
+    of_vpcs.chain(of_interfaces).chain([last]).collect()
 }
 
 fn encode(frame: &Frame) -> Vec<u8> {

@@ -19,6 +19,7 @@ mod token;
 pub use token::{InvalidToken, JoinToken};
 
 use crate::vpc::VpcRange;
+use crate::vpc_network::{InterfaceNetwork, NetworkChange, VpcNetwork};
 use crate::{Assignment, LogLine, LogTarget, NodeAbout, NodeKind};
 use neargate_base::{AccountId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -98,6 +99,14 @@ pub enum Frame {
     Removed(String),
     /// The other nodes of the task network, whole.
     Peers(Vec<Peer>),
+    /// A part of all networks that there are, in the order of the parts; what is in none is gone.
+    Networks {
+        vpcs: Vec<VpcNetwork>,
+        interfaces: Vec<InterfaceNetwork>,
+        is_last: bool,
+    },
+    /// A network that changed.
+    Network(NetworkChange),
     /// Nothing new; the stream lives.
     Beat,
     /// The node was removed for good: the snapshot before said that it has no tasks.

@@ -27,6 +27,7 @@ use neargate_base::{AccountId, Clock, Region, Rng, task};
 use neargate_domain::link::{
     Done, ImageAnswer, ImageQuestion, LogBatch, LogQuestion, Offset, Peer,
 };
+use neargate_domain::vpc_network::NetworkChange;
 use neargate_domain::{LogLine, LogTarget, NodeAbout, TaskReport};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -50,6 +51,12 @@ pub struct RemoteConfig {
     pub rng: Arc<Rng>,
 }
 
+/// How many changes of networks may wait for the host; then assignments wait, too.
+const NETWORK_CHANGES: usize = 4096;
+
+/// What the networks of VPCs are, as the control plane says with the assignments.
+pub type NetworkChanges = mpsc::Receiver<NetworkChange>;
+
 /// The control plane elsewhere.
 #[derive(Debug)]
 pub struct Remote {
@@ -57,29 +64,33 @@ pub struct Remote {
     about: NodeAbout,
     rng: Arc<Rng>,
     peers: watch::Sender<Vec<Peer>>,
+    networks: mpsc::Sender<NetworkChange>,
     dismissed: CancellationToken,
     _connection: AbortOnDropHandle<()>,
 }
 
 impl Remote {
-    /// Begin to connect; ends when dropped.
+    /// Begin to connect; ends when dropped. Whoever runs tasks reads the changes of networks.
     ///
     /// # Errors
     /// When the identity holds no usable key or certificate.
-    pub fn start(config: RemoteConfig) -> Result<Arc<Remote>, IdentityError> {
+    pub fn start(config: RemoteConfig) -> Result<(Arc<Remote>, NetworkChanges), IdentityError> {
         let (rng, about) = (config.rng.clone(), config.about.clone());
         let dismissed = CancellationToken::new();
         let (connection, current) = Connection::new(config, dismissed.clone())?;
         let caller = Arc::new(Caller::new(current, rng.clone()));
         let keeping = task::spawn("control-plane", connection.keep(caller.clone()));
-        Ok(Arc::new(Remote {
+        let (networks, changes) = mpsc::channel(NETWORK_CHANGES);
+        let remote = Arc::new(Remote {
             caller,
             about,
             rng,
             peers: watch::Sender::default(),
+            networks,
             dismissed,
             _connection: AbortOnDropHandle::new(keeping),
-        }))
+        });
+        Ok((remote, changes))
     }
 
     /// The registry's blobs, through the same connection.
@@ -108,6 +119,7 @@ impl Upstream for Remote {
             rng: self.rng.clone(),
             changes: sender,
             peers: self.peers.clone(),
+            networks: self.networks.clone(),
             dismissed: self.dismissed.clone(),
         };
         task::spawn("assignment-stream", stream.follow());

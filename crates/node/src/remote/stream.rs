@@ -10,7 +10,9 @@ use hyper::body::Incoming;
 use neargate_base::Rng;
 use neargate_base::backoff::Backoff;
 use neargate_domain::link::{Frame, MAX_MESSAGE_BYTES, Peer};
+use neargate_domain::vpc_network::NetworkChange;
 use neargate_domain::{Assignment, NodeAbout};
+use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -29,6 +31,7 @@ pub(super) struct Stream {
     pub(super) rng: Arc<Rng>,
     pub(super) changes: mpsc::Sender<AssignmentChange>,
     pub(super) peers: watch::Sender<Vec<Peer>>,
+    pub(super) networks: mpsc::Sender<NetworkChange>,
     pub(super) dismissed: CancellationToken,
 }
 
@@ -63,6 +66,11 @@ impl Stream {
         }
     }
 
+    /// Nobody may be listening any more.
+    async fn tell(&self, change: NetworkChange) {
+        let _ = self.networks.send(change).await;
+    }
+
     async fn once(&self, backoff: &mut Backoff) -> Ended {
         let opened = self
             .caller
@@ -76,6 +84,7 @@ impl Stream {
         };
         let mut lines = Lines::new(opened.into_body());
         let mut snapshot: Option<Vec<Assignment>> = None;
+        let (mut vpcs, mut interfaces) = (Vec::new(), Vec::new());
         loop {
             let next = tokio::select! {
                 next = tokio::time::timeout(QUIET, lines.next()) => next,
@@ -109,6 +118,24 @@ impl Stream {
                 Frame::Removed(id) => AssignmentChange::Removed(id),
                 Frame::Peers(peers) => {
                     self.peers.send_replace(peers);
+                    continue;
+                }
+                Frame::Networks {
+                    vpcs: more_vpcs,
+                    interfaces: more_interfaces,
+                    is_last,
+                } => {
+                    vpcs.extend(more_vpcs);
+                    interfaces.extend(more_interfaces);
+                    if is_last {
+                        let (vpcs, interfaces) = (take(&mut vpcs), take(&mut interfaces));
+                        self.tell(NetworkChange::Snapshot { vpcs, interfaces })
+                            .await;
+                    }
+                    continue;
+                }
+                Frame::Network(change) => {
+                    self.tell(change).await;
                     continue;
                 }
                 Frame::Beat => continue,

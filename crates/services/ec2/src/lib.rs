@@ -9,21 +9,30 @@ mod error;
 mod filter;
 mod kind;
 mod model;
+pub mod networks;
 mod query;
 #[cfg(test)]
 mod tests;
 
 use neargate_api_ec2::{SERVICE, ops};
-use neargate_service::{Component, OperationTable, Service};
+use neargate_service::{Background, Component, OperationTable, Service};
+use networks::Networks;
 use std::sync::Arc;
 
-/// EC2's handlers share nothing but the house.
+/// EC2: its handlers share nothing but the house, and hosts are told of its networks.
 #[derive(Debug, Default)]
-pub struct Ec2;
+pub struct Ec2 {
+    pub networks: Arc<Networks>,
+}
 
 impl Component for Ec2 {
     fn table(self: Arc<Self>) -> Arc<dyn Service> {
         Arc::new(table(self))
+    }
+
+    fn start(self: Arc<Self>, background: &mut Background) {
+        let follow = self.networks.clone().follow(background.house().clone());
+        background.spawn("networks", follow);
     }
 }
 

@@ -23,7 +23,7 @@ fn place() -> Place {
     Place {
         cx: lab.cx(),
         vpc,
-        ec2: Arc::new(Ec2),
+        ec2: Arc::new(Ec2::default()),
         _lab: lab,
     }
 }
@@ -647,7 +647,7 @@ async fn regions_and_accounts_are_apart() {
 
 #[test]
 fn every_taken_operation_is_in_the_table() {
-    let table = super::table(Arc::new(Ec2));
+    let table = super::table(Arc::new(Ec2::default()));
     let missing: Vec<_> = table
         .schema()
         .operations

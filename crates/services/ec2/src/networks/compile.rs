@@ -1,0 +1,158 @@
+//! From records to networks: pure.
+
+use super::records::Records;
+use neargate_domain::Cidr;
+use neargate_domain::vpc_network::{
+    AclNetwork, AclRule, GroupNetwork, GroupPeer, GroupRule, InterfaceNetwork, Route,
+    SubnetNetwork, Target, Traffic, VpcNetwork,
+};
+use neargate_service::vpc::{
+    AclEntry, NetworkAcl, RouteTable, RouteTarget, RulePeer, SecurityGroup, SecurityGroupRule,
+};
+use std::collections::BTreeMap;
+
+/// The network of a VPC; `None`: there is no such VPC.
+pub(super) fn vpc(records: &Records, id: &str) -> Option<VpcNetwork> {
+    let vpc = records.vpcs.get(id)?;
+    let subnets = records.subnets.iter().filter(|(_, s)| s.vpc_id == id);
+    let subnets = subnets.map(|(subnet_id, subnet)| SubnetNetwork {
+        subnet_id: subnet_id.clone(),
+        range: subnet.range,
+        routes: table_of(records, id, subnet_id).map_or_else(Vec::new, |t| routes(records, id, t)),
+        acl: records.acls.get(&subnet.acl.acl_id).and_then(acl),
+    });
+    let groups = records.groups.iter().filter(|(_, g)| g.vpc_id == id);
+    Some(VpcNetwork {
+        vpc_id: id.to_owned(),
+        ranges: vpc.ranges().collect(),
+        is_default: vpc.is_default,
+        default_group: vpc.default_group_id.clone(),
+        subnets: subnets.collect(),
+        groups: groups.map(|(id, group)| self::group(id, group)).collect(),
+    })
+}
+
+/// The interface, if hosts have something to do with it: that of a NAT gateway is nobody's.
+pub(super) fn interface(records: &Records, (_, id): &(String, String)) -> Option<InterfaceNetwork> {
+    let stored = records.interfaces.get(id)?;
+    let of = &stored.interface;
+    (!stored.task_arn.starts_with("nat-")).then(|| InterfaceNetwork {
+        interface_id: of.id.clone(),
+        vpc_id: of.vpc_id.clone(),
+        private_ipv4: of.private_ipv4,
+        security_groups: of.security_groups.clone(),
+        public_ipv4: stored.public.as_ref().map(|p| p.ipv4),
+    })
+}
+
+/// The route table that a subnet is associated with, or the VPC's main one.
+fn table_of<'a>(records: &'a Records, vpc_id: &str, subnet_id: &str) -> Option<&'a RouteTable> {
+    let of_vpc = || records.route_tables.values().filter(|t| t.vpc_id == vpc_id);
+    let own = of_vpc().find(|t| t.subnets.values().any(|s| s == subnet_id));
+    own.or_else(|| of_vpc().find(|t| t.main_association_id.is_some()))
+}
+
+fn routes(records: &Records, vpc_id: &str, table: &RouteTable) -> Vec<Route> {
+    let by = |target: &RouteTarget| match target {
+        RouteTarget::InternetGateway(id) => {
+            let gateway = records.internet_gateways.get(id)?;
+            (gateway.vpc_id.as_deref() == Some(vpc_id)).then_some(Target::InternetGateway)
+        }
+        RouteTarget::NatGateway(id) => {
+            let gateway = records.nat_gateways.get(id)?;
+            let public = gateway
+                .public_ipv4
+                .filter(|_| gateway.deleted_at.is_none())?;
+            Some(Target::NatGateway {
+                id: id.clone(),
+                public,
+            })
+        }
+        RouteTarget::PeeringConnection(_) => None,
+    };
+    let route = |route: &neargate_service::vpc::StoredRoute| Route {
+        to: route.to,
+        by: by(&route.by).unwrap_or(Target::Blackhole),
+    };
+    table.routes.iter().map(route).collect()
+}
+
+fn group(id: &str, group: &SecurityGroup) -> GroupNetwork {
+    let rules = |is_egress: bool| {
+        let those = group.rules.values().filter(|r| r.is_egress == is_egress);
+        those.filter_map(group_rule).collect()
+    };
+    GroupNetwork {
+        group_id: id.to_owned(),
+        ingress: rules(false),
+        egress: rules(true),
+    }
+}
+
+/// `None`: it concerns nobody here, as IPv6 does.
+fn group_rule(rule: &SecurityGroupRule) -> Option<GroupRule> {
+    let peer = match &rule.peer {
+        RulePeer::Ipv4(range) => GroupPeer::Range(*range),
+        RulePeer::Group { group_id, .. } => GroupPeer::Group(group_id.clone()),
+        RulePeer::Ipv6(_) | RulePeer::PrefixList(_) => return None,
+    };
+    let (from, to) = (rule.from_port, rule.to_port);
+    let traffic = match rule.protocol.as_str() {
+        "tcp" => Traffic::Tcp(first(from), last(to)),
+        "udp" => Traffic::Udp(first(from), last(to)),
+        "icmp" => Traffic::Icmp(u8::try_from(from).ok(), u8::try_from(to).ok()),
+        other => by_number(other)?,
+    };
+    Some(GroupRule { traffic, peer })
+}
+
+/// `-1` or a protocol's number; ICMP of IPv6 is none of IPv4's.
+fn by_number(protocol: &str) -> Option<Traffic> {
+    match protocol {
+        "-1" => Some(Traffic::Any),
+        "icmpv6" | "58" => None,
+        number => number.parse().ok().map(Traffic::Protocol),
+    }
+}
+
+fn first(port: i32) -> u16 {
+    u16::try_from(port).unwrap_or(0)
+}
+
+fn last(port: i32) -> u16 {
+    u16::try_from(port).unwrap_or(u16::MAX)
+}
+
+/// `None`: everything may pass both ways, as by a VPC's first ACL.
+fn acl(acl: &NetworkAcl) -> Option<AclNetwork> {
+    let rules = |entries: &BTreeMap<u16, AclEntry>| -> Vec<AclRule> {
+        entries.values().filter_map(acl_rule).collect()
+    };
+    let (inbound, outbound) = (rules(&acl.entries.inbound), rules(&acl.entries.outbound));
+    let all = |rules: &[AclRule]| {
+        rules.first().is_some_and(|first| {
+            first.allow && first.traffic == Traffic::Any && first.peer == Cidr::ANY
+        })
+    };
+    (!(all(&inbound) && all(&outbound))).then_some(AclNetwork { inbound, outbound })
+}
+
+fn acl_rule(entry: &AclEntry) -> Option<AclRule> {
+    let peer = entry.range.parse().ok()?;
+    let ports = entry.ports.unwrap_or((0, u16::MAX));
+    let code = |n: i32| u8::try_from(n).ok();
+    let traffic = match entry.protocol.as_str() {
+        "6" => Traffic::Tcp(ports.0, ports.1),
+        "17" => Traffic::Udp(ports.0, ports.1),
+        "1" => {
+            let (kind, of_kind) = entry.icmp.unwrap_or((-1, -1));
+            Traffic::Icmp(code(kind), code(of_kind))
+        }
+        other => by_number(other)?,
+    };
+    Some(AclRule {
+        allow: entry.allow,
+        traffic,
+        peer,
+    })
+}
