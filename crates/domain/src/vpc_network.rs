@@ -5,6 +5,7 @@
 //! What a host has not been told of lets nothing through.
 
 use crate::cidr::Cidr;
+use neargate_base::Region;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
@@ -20,6 +21,37 @@ pub struct VpcNetwork {
     pub default_group: String,
     pub subnets: Vec<SubnetNetwork>,
     pub groups: Vec<GroupNetwork>,
+    #[serde(default)]
+    pub dns: VpcDns,
+}
+
+/// What names mean in a VPC (<https://docs.aws.amazon.com/vpc/latest/userguide/vpc-dns.html>).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VpcDns {
+    /// `enableDnsSupport`: somebody answers at the address after the router's.
+    pub support: bool,
+    /// `enableDnsHostnames`: public addresses have names.
+    pub hostnames: bool,
+    /// Private and public names say it.
+    pub region: Region,
+}
+
+impl Default for VpcDns {
+    fn default() -> VpcDns {
+        VpcDns {
+            support: true,
+            hostnames: true,
+            region: Region::default(),
+        }
+    }
+}
+
+impl VpcNetwork {
+    /// The address of AmazonProvidedDNS: the first of the VPC's own range, plus two
+    /// (<https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html>).
+    pub fn resolver(&self) -> Option<Ipv4Addr> {
+        self.ranges.first().map(|range| range.nth(2))
+    }
 }
 
 /// One subnet and the ways out of it.

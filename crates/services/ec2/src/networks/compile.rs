@@ -4,7 +4,7 @@ use super::records::Records;
 use neargate_domain::Cidr;
 use neargate_domain::vpc_network::{
     AclNetwork, AclRule, GroupNetwork, GroupPeer, GroupRule, InterfaceNetwork, Route,
-    SubnetNetwork, Target, Traffic, VpcNetwork,
+    SubnetNetwork, Target, Traffic, VpcDns, VpcNetwork,
 };
 use neargate_service::vpc::{
     AclEntry, NetworkAcl, RouteTable, RouteTarget, RulePeer, SecurityGroup, SecurityGroupRule,
@@ -29,6 +29,11 @@ pub(super) fn vpc(records: &Records, id: &str) -> Option<VpcNetwork> {
         default_group: vpc.default_group_id.clone(),
         subnets: subnets.collect(),
         groups: groups.map(|(id, group)| self::group(id, group)).collect(),
+        dns: VpcDns {
+            support: vpc.enable_dns_support,
+            hostnames: vpc.enable_dns_hostnames,
+            region: records.regions.get(id).cloned().unwrap_or_default(),
+        },
     })
 }
 

@@ -1,6 +1,7 @@
 //! EC2's records in memory, as far as a network is made from them, and which networks a changed
 //! record touches.
 
+use neargate_base::Region;
 use neargate_service::eni::Interface;
 use neargate_service::vpc::{
     InternetGateway, NatGateway, NetworkAcl, RouteTable, SecurityGroup, Subnet, Vpc,
@@ -13,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default)]
 pub(super) struct Records {
     pub(super) vpcs: BTreeMap<String, Vpc>,
+    /// Of each VPC that ever was: its key says it.
+    pub(super) regions: BTreeMap<String, Region>,
     pub(super) subnets: BTreeMap<String, Subnet>,
     pub(super) groups: BTreeMap<String, SecurityGroup>,
     pub(super) route_tables: BTreeMap<String, RouteTable>,
@@ -94,7 +97,10 @@ impl Records {
     /// The record cannot be read.
     pub(super) fn put(&mut self, entry: &Entry) -> Result<Touched, AwsError> {
         match kind(&entry.key) {
-            Vpc::KIND => self.put_as::<Vpc>(entry),
+            Vpc::KIND => {
+                self.regions.extend(region(&entry.key));
+                self.put_as::<Vpc>(entry)
+            }
             Subnet::KIND => self.put_as::<Subnet>(entry),
             SecurityGroup::KIND => self.put_as::<SecurityGroup>(entry),
             RouteTable::KIND => self.put_as::<RouteTable>(entry),
@@ -143,6 +149,13 @@ impl Records {
         let gone = T::map(self).remove(id);
         gone.map_or_else(Touched::default, |gone| gone.touches(id))
     }
+}
+
+/// The last part of a VPC's key, and the region before it.
+fn region(key: &str) -> Option<(String, Region)> {
+    let mut parts = key.rsplit('/');
+    let id = parts.next()?;
+    Some((id.to_owned(), parts.next()?.parse().ok()?))
 }
 
 /// The first two parts of a key.

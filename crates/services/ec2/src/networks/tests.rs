@@ -2,7 +2,7 @@
 
 use super::Networks;
 use neargate_domain::vpc::DefaultVpc;
-use neargate_domain::vpc_network::{GroupPeer, NetworkChange, Route, Target, Traffic};
+use neargate_domain::vpc_network::{GroupPeer, NetworkChange, Route, Target, Traffic, VpcDns};
 use neargate_domain::{Cidr, NetworkInterface};
 use neargate_service::vpc::{RulePeer, SecurityGroup, SecurityGroupRule, Subnet, ensure_default};
 use neargate_service::{Committed, Tx, db, eni};
@@ -90,6 +90,8 @@ async fn a_default_vpc_lets_its_group_in_and_everybody_out() {
     assert!(vpc.is_default && vpc.vpc_id == host.vpc.vpc_id);
     assert_eq!(vpc.ranges, ["172.31.0.0/16".parse().expect("a range")]);
     assert_eq!(vpc.subnets.len(), 3);
+    assert_eq!(vpc.dns, VpcDns::default());
+    assert_eq!(vpc.resolver(), Some([172, 31, 0, 2].into()));
     let out = Route {
         to: Cidr::ANY,
         by: Target::InternetGateway,
