@@ -3,6 +3,7 @@
 
 pub mod assignment;
 pub mod cidr;
+pub mod instance_type;
 pub mod link;
 pub mod network;
 pub mod node;

@@ -6,7 +6,7 @@ use futures_util::stream::{self, StreamExt};
 use neargate_base::AccountId;
 use neargate_control::ControlPlane;
 use neargate_control::pages::{self, TaskUsage};
-use neargate_domain::{NetworkInterface, Resources};
+use neargate_domain::{NetworkInterface, Resources, instance_type};
 use neargate_ecs::fleet::Row;
 use neargate_node::about;
 use neargate_node::runtime::{Runtime, ShimRuntime};
@@ -45,13 +45,13 @@ impl pages::Host for HostPages {
         Box::pin(readings.filter_map(std::future::ready).collect())
     }
 
-    fn instance_resources(&self, instance_type: &str) -> Result<Resources, String> {
-        let Some(kind) = about::instance_type(instance_type) else {
-            let names = about::instance_types();
-            let distance = |name: &&String| strsim::levenshtein(name, instance_type);
+    fn instance_resources(&self, name: &str) -> Result<Resources, String> {
+        let Some(kind) = instance_type::find(name) else {
+            let names = instance_type::names();
+            let distance = |other: &&String| strsim::levenshtein(other, name);
             let nearest = names.iter().min_by_key(distance).expect("there are types");
             return Err(format!(
-                "There is no instance type {instance_type:?} here; did you mean {nearest:?}?"
+                "There is no instance type {name:?} here; did you mean {nearest:?}?"
             ));
         };
         Ok(about::slice(&kind, &nowhere())?.resources)

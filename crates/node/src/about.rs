@@ -7,11 +7,10 @@
 //! only where its definition's features work. An attribute without a value has an empty one.
 
 mod room;
-mod types;
 
 pub use room::{RoomError, for_tasks_mib, free_mib};
-pub use types::{InstanceType, find as instance_type, names as instance_types};
 
+use neargate_domain::instance_type::InstanceType;
 use neargate_domain::{NetworkInterface, NodeKind, Resources};
 use std::collections::BTreeMap;
 use std::io;

@@ -183,6 +183,17 @@ impl Slice {
 
     /// Ends everything of it and removes it: containers, networks, cgroups, directories.
     pub async fn remove(self) -> Result<(), SliceError> {
+        let dirs = [self.config.data_dir.clone(), self.config.run_dir.clone()];
+        self.power_off().await?;
+        for dir in dirs {
+            remove_dir(&dir).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends its containers at once and removes its networks, as if the power went: what is on its
+    /// disk stays, and the agent of a later start finds what has ended.
+    pub async fn power_off(self) -> Result<(), SliceError> {
         let id = self.config.id;
         for task_id in self.agent.shutdown().await {
             self.images.hold(&task_id, HashSet::new());
@@ -198,14 +209,9 @@ impl Slice {
             self.vpc.sweep(&HashSet::from([id.clone()])).await?;
             self.vpc.detach(&id).await
         };
-        network.await.map_err(|source| SliceError::Network {
-            id: id.clone(),
-            source,
-        })?;
-        for dir in [self.config.data_dir, self.config.run_dir] {
-            remove_dir(&dir).await?;
-        }
-        Ok(())
+        network
+            .await
+            .map_err(|source| SliceError::Network { id, source })
     }
 }
 

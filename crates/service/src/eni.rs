@@ -372,6 +372,11 @@ pub fn release(assignment: &Assignment) -> Vec<Op> {
     release_interface(&scope, interface)
 }
 
+/// Where EC2 keeps the tags of a resource (its `Tagged` record).
+pub fn tags_key(scope: &Scope, id: &str) -> String {
+    format!("ec2/tags/{}/{}/{id}", scope.account, scope.region)
+}
+
 /// What a transaction must write to give an interface of this scope back.
 pub fn release_interface(scope: &Scope, interface: &NetworkInterface) -> Vec<Op> {
     let address = Op::Delete {
@@ -387,10 +392,7 @@ pub fn release_interface(scope: &Scope, interface: &NetworkInterface) -> Vec<Op>
         },
         // Whatever tags EC2 keeps for it (its `Tagged` record).
         Op::Delete {
-            key: format!(
-                "ec2/tags/{}/{}/{}",
-                scope.account, scope.region, interface.id
-            ),
+            key: tags_key(scope, &interface.id),
         },
     ]);
     ops

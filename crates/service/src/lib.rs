@@ -15,6 +15,7 @@ pub mod error;
 #[doc(hidden)]
 pub mod golden;
 pub mod idempotency;
+pub mod instance;
 pub mod page;
 pub mod table;
 pub mod tags;

@@ -1,6 +1,7 @@
 //! Every stored form of this crate's own resources, and of the pinning itself.
 
 use neargate_service::eni::Interface;
+use neargate_service::instance::Instance;
 use neargate_service::{Resource, golden};
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,11 @@ const DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 #[test]
 fn interfaces() {
     golden::check::<Interface>(DIR);
+}
+
+#[test]
+fn instances() {
+    golden::check::<Instance>(DIR);
 }
 
 /// A resource at its second version, as the files of the first and second pin it.

@@ -1,18 +1,18 @@
-//! One slice, from its record to its end.
+//! One instance, from its record to its end.
 
 use super::{Containers, RunningNow, Shared};
 use crate::upstream::Local;
 use anyhow::{Context, Result, anyhow};
 use neargate_base::backoff::Backoff;
 use neargate_control::NodePort;
-use neargate_domain::{LaunchType, NodeKind};
+use neargate_domain::{LaunchType, NodeKind, instance_type};
 use neargate_ecs::instances::{self, Registration, Versions};
-use neargate_ecs::model::{InstanceSlice, Registered, Task};
-use neargate_ecs::slices;
-use neargate_node::about;
+use neargate_ecs::model::{Registered, Task};
+use neargate_node::about::{self, Offer};
 use neargate_node::slice::{Slice, SliceConfig};
+use neargate_service::instance::{self, Instance, State};
 use neargate_service::tags::Tags;
-use neargate_service::{AwsError, Fault, Resource, Stored};
+use neargate_service::{AwsError, Fault, Resource, Scope, Stored};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,24 +22,25 @@ use tokio::sync::watch;
 const AGAIN_FIRST: Duration = Duration::from_millis(200);
 const AGAIN_MAX: Duration = Duration::from_secs(15);
 
-/// What is to become of a slice.
+/// What is to become of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
-    Run,
+    /// With this many reboots behind it.
+    Run { reboots: u32 },
+    /// It is switched off, and can be started again.
+    Stop,
     /// Its tasks end, then it does, then its record.
     Leave,
     /// Its record is gone, and its tasks with it.
     Gone,
     /// The process ends.
-    Halt {
-        keep_tasks: bool,
-    },
+    Halt { keep_tasks: bool },
 }
 
-/// Drives one slice.
+/// Drives one instance.
 pub struct Driver {
     shared: Arc<Shared>,
-    record: Stored<InstanceSlice>,
+    record: Stored<Instance>,
     wanted: watch::Receiver<Wanted>,
     _counted: Counted,
 }
@@ -63,7 +64,7 @@ impl Drop for Counted {
 impl Driver {
     pub fn new(
         shared: Arc<Shared>,
-        record: Stored<InstanceSlice>,
+        record: Stored<Instance>,
         wanted: watch::Receiver<Wanted>,
     ) -> Driver {
         let counted = Counted::new(shared.running.0.clone());
@@ -75,20 +76,45 @@ impl Driver {
         }
     }
 
+    /// Until its record is gone, or says that the instance has ended.
     pub async fn run(mut self) {
-        let Some(slice) = self.start().await else {
-            return;
-        };
-        let containers = Containers {
-            runtime: slice.runtime().clone(),
-            namespace: slice.namespace().to_owned(),
-        };
-        let running = self.shared.running.clone();
-        running.lock().insert(self.record.id.clone(), containers);
-        self.register().await;
-        let end = self.end().await;
-        running.lock().remove(&self.record.id);
-        self.finish(slice, end).await;
+        // What was on may be so still, whatever is wanted: it is found again, and then ended.
+        let mut is_off = self.record.state == State::Stopped;
+        loop {
+            match self.now() {
+                Wanted::Gone | Wanted::Halt { .. } => return,
+                Wanted::Leave if is_off => return self.forget().await,
+                Wanted::Stop if is_off => {
+                    // The keeper is there as long as its drivers.
+                    drop(self.wanted.changed().await);
+                    continue;
+                }
+                Wanted::Run { .. } | Wanted::Stop | Wanted::Leave => {}
+            }
+            let Some(slice) = self.start().await else {
+                return;
+            };
+            let containers = Containers {
+                runtime: slice.runtime().clone(),
+                namespace: slice.namespace().to_owned(),
+            };
+            let (id, running) = (self.record.id().to_owned(), self.shared.running.clone());
+            running.lock().insert(id.clone(), containers);
+            self.register().await;
+            let end = self.end().await;
+            running.lock().remove(&id);
+            self.finish(slice, end).await;
+            match end {
+                Wanted::Run { .. } => {}
+                Wanted::Stop => {
+                    is_off = true;
+                    self.observe(State::Stopped).await;
+                    continue;
+                }
+                Wanted::Leave | Wanted::Gone | Wanted::Halt { .. } => return,
+            }
+            is_off = false;
+        }
     }
 
     /// Started, sooner or later; `None` when it is no longer to run.
@@ -112,19 +138,20 @@ impl Driver {
 
     async fn try_start(&self) -> Result<Slice> {
         let shared = &*self.shared;
-        let (record, places) = (&self.record.value, &shared.places);
+        let (id, record, places) = (self.record.id(), &self.record.value, &shared.places);
+        let offer = self.offer()?;
         let config = SliceConfig {
-            id: record.id.clone(),
+            id: id.to_owned(),
             interface: record.interface.clone(),
-            cpu_units: record.resources.cpu_units,
-            memory_mib: record.resources.memory_mib.min(about::for_tasks_mib()?),
+            cpu_units: offer.resources.cpu_units,
+            memory_mib: offer.resources.memory_mib.min(about::for_tasks_mib()?),
             allowed: shared.allowed,
             disk_guard: Some(shared.disk_guard.clone()),
-            data_dir: places.data_dirs.join(&record.id),
-            run_dir: places.run_dirs.join(&record.id),
+            data_dir: places.data_dirs.join(id),
+            run_dir: places.run_dirs.join(id),
             installation: places.installation.clone(),
             exe: places.exe.clone(),
-            node_id: record.id.clone(),
+            node_id: id.to_owned(),
             clock: shared.clock.clone(),
             rng: shared.rng.clone(),
         };
@@ -132,18 +159,26 @@ impl Driver {
             std::fs::create_dir_all(dir)
                 .with_context(|| format!("cannot make {}", dir.display()))?;
         }
-        let port = NodePort::connect(shared.control_plane.clone(), &record.id, NodeKind::Ec2);
+        let port = NodePort::connect(shared.control_plane.clone(), id, NodeKind::Ec2);
         let upstream = Arc::new(Local(port));
         let (images, network) = (shared.images.clone(), shared.network.clone());
         Ok(Slice::start(config, upstream, images, network).await?)
     }
 
-    /// Makes it a container instance of its cluster, unless it is not to run any more.
+    /// What its type offers.
+    fn offer(&self) -> Result<Offer> {
+        let of = &self.record.instance_type;
+        let kind = instance_type::find(of).with_context(|| format!("no instance type {of}"))?;
+        about::slice(&kind, &self.record.interface).map_err(|why| anyhow!(why))
+    }
+
+    /// It runs: says so, and makes it a container instance of its cluster if it has an agent; unless
+    /// it is not to run any more.
     async fn register(&mut self) {
         let mut backoff = Backoff::new(AGAIN_FIRST, AGAIN_MAX);
-        while self.now() == Wanted::Run {
+        while matches!(self.now(), Wanted::Run { .. }) {
             match self.try_register().await {
-                Ok(()) => return,
+                Ok(()) => return self.observe(State::Running).await,
                 Err(error) => self.failed(&format!("{error:#}")).await,
             }
             let pause = tokio::time::sleep(backoff.next_delay(&self.shared.rng));
@@ -156,38 +191,64 @@ impl Driver {
 
     async fn try_register(&self) -> Result<()> {
         let (house, record) = (&self.shared.control_plane.house, &self.record.value);
-        let kind = about::instance_type(&record.instance_type)
-            .with_context(|| format!("no instance type {}", record.instance_type))?;
-        let offer = about::slice(&kind, &record.interface).map_err(|why| anyhow!(why))?;
+        let Some(agent) = &record.agent else {
+            return Ok(());
+        };
+        let offer = self.offer()?;
         // An attribute without a value has an empty one there.
         let valued =
             |(name, value): (String, String)| (name, Some(value).filter(|v| !v.is_empty()));
         let mut attributes: BTreeMap<_, _> = offer.attributes.into_iter().map(valued).collect();
-        attributes.extend(record.attributes.clone().into_iter().map(valued));
+        attributes.insert("ecs.ami-id".into(), Some(record.image_id.clone()));
+        attributes.extend(agent.attributes.clone().into_iter().map(valued));
+        let id = self.record.id().to_owned();
         let registration = Registration {
-            scope: slices::scope_of(&self.record.key),
-            cluster: record.cluster.clone(),
-            node: Some(record.id.clone()),
-            ec2_instance_id: record.id.clone(),
+            scope: self.scope(),
+            cluster: agent.cluster.clone(),
+            node: Some(id.clone()),
+            ec2_instance_id: id,
             launch_type: LaunchType::Ec2,
-            resources: record.resources.clone(),
+            resources: offer.resources,
             attributes,
             versions: Versions::of_neargate(env!("CARGO_PKG_VERSION")),
             tags: Tags::default(),
-            capacity_provider: record.capacity_provider.clone(),
+            capacity_provider: agent.capacity_provider.clone(),
         };
         instances::register(house, registration).await?;
-        slices::set_problem(house, &self.record.key, None).await?;
         Ok(())
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::of_key(&self.record.key).expect("keys hold an account and a region")
+    }
+
+    /// Writes the state, in which nothing is wrong.
+    async fn observe(&self, state: State) {
+        self.write(|instance| {
+            let before = (instance.state, instance.problem.take());
+            instance.state = state;
+            before != (state, None)
+        })
+        .await;
+    }
+
+    async fn write(&self, change: impl FnMut(&mut Instance) -> bool) {
+        let house = &self.shared.control_plane.house;
+        if let Err(error) = instance::observed(house, &self.record.key, change).await {
+            tracing::warn!(%error, instance = self.record.id(), "its state cannot be stored");
+        }
     }
 
     /// Waits until it is to end, and has prepared for that.
     async fn end(&mut self) -> Wanted {
+        let started = self.now();
         let mut backoff = Backoff::new(AGAIN_FIRST, AGAIN_MAX);
         loop {
             match self.now() {
                 // The keeper is there as long as its drivers.
-                Wanted::Run => drop(self.wanted.changed().await),
+                same if same == started && matches!(same, Wanted::Run { .. }) => {
+                    drop(self.wanted.changed().await);
+                }
                 Wanted::Leave => {
                     // What was seen here, `changed` of the clone does not answer again.
                     let mut wanted = self.wanted.clone();
@@ -205,20 +266,25 @@ impl Driver {
                         _ = self.wanted.changed() => {}
                     }
                 }
-                end @ (Wanted::Gone | Wanted::Halt { .. }) => return end,
+                end @ (Wanted::Run { .. } | Wanted::Stop | Wanted::Gone | Wanted::Halt { .. }) => {
+                    return end;
+                }
             }
         }
     }
 
     /// Takes it out of its cluster and waits for the last of its tasks.
     async fn leave(&self) -> Result<(), AwsError> {
-        let (control_plane, record) = (&self.shared.control_plane, &self.record.value);
-        let (db, scope) = (&control_plane.house.db, slices::scope_of(&self.record.key));
+        let (control_plane, node) = (&self.shared.control_plane, self.record.id());
+        let (db, scope) = (&control_plane.house.db, self.scope());
+        let Some(agent) = &self.record.agent else {
+            return Ok(());
+        };
         let of_tasks = format!("{}/", Task::KIND);
         let mut changes = db.store().watch(&of_tasks, None).await?;
-        let at = format!("{}/{}", record.cluster, record.id);
+        let at = format!("{}/{node}", agent.cluster);
         if let Some(is) = db.get::<Registered>(&scope, &at).await? {
-            let (cluster, id) = (&record.cluster, &is.instance);
+            let (cluster, id) = (&agent.cluster, &is.instance);
             let gone = instances::deregister(
                 &control_plane.ecs,
                 &control_plane.house,
@@ -236,7 +302,7 @@ impl Driver {
         }
         loop {
             control_plane.ecs.fleet.current(db).await?;
-            let tasks = control_plane.ecs.fleet.of_node(&record.id);
+            let tasks = control_plane.ecs.fleet.of_node(node);
             if tasks.iter().all(|row| row.is_stopped()) {
                 return Ok(());
             }
@@ -247,46 +313,39 @@ impl Driver {
     async fn finish(&self, slice: Slice, end: Wanted) {
         let removed = match end {
             Wanted::Halt { keep_tasks: true } => return slice.shutdown().await,
-            Wanted::Run | Wanted::Leave | Wanted::Gone | Wanted::Halt { .. } => {
-                slice.remove().await
-            }
+            Wanted::Run { .. } | Wanted::Stop => slice.power_off().await,
+            Wanted::Leave | Wanted::Gone | Wanted::Halt { .. } => slice.remove().await,
         };
         if let Err(error) = removed {
             // The next start sweeps what is left.
             let error = anyhow::Error::from(error);
             tracing::error!(
-                instance = self.record.id,
+                instance = self.record.id(),
                 error = format!("{error:#}"),
                 "not all of it is removed"
             );
         }
-        if end == Wanted::Leave
-            && let Err(error) = self.forget().await
-        {
-            tracing::error!(instance = self.record.id, %error, "its record stays until the next start");
+        if end == Wanted::Leave {
+            self.forget().await;
         }
     }
 
-    async fn forget(&self) -> Result<(), AwsError> {
+    /// Nothing of it is left.
+    async fn forget(&self) {
         let house = &self.shared.control_plane.house;
-        let key = &self.record.key;
-        // Only `problem` may have changed meanwhile, and only by us.
-        if let Some(record) = house.db.get_key::<InstanceSlice>(key).await? {
-            slices::forget(house, &record).await?;
+        if let Err(error) = instance::ended(house, &self.record.key).await {
+            tracing::error!(instance = self.record.id(), %error, "its record stays until the next start");
         }
-        Ok(())
     }
 
     async fn failed(&self, why: &str) {
         tracing::warn!(
-            instance = self.record.id,
+            instance = self.record.id(),
             error = why,
             "the instance does not run"
         );
-        let (house, key) = (&self.shared.control_plane.house, &self.record.key);
-        if let Err(error) = slices::set_problem(house, key, Some(why)).await {
-            tracing::warn!(%error, "and that cannot be stored");
-        }
+        self.write(|instance| instance.problem.replace(why.to_owned()).as_deref() != Some(why))
+            .await;
     }
 
     fn now(&mut self) -> Wanted {

@@ -1,8 +1,9 @@
-//! Keeps this host's instance slices as their records say (`neargate_ecs::slices`): one
-//! driver a record. A start finds running slices again by the same path that makes new ones.
+//! Keeps this host's instances, each of which is a slice of it, as their records say
+//! (`neargate_service::instance`): one driver a record. A start finds running ones again by the same
+//! path that makes new ones.
 //!
-//! It knows neither what runs in a slice nor placement. Invariant: a record is deleted only after
-//! everything of its slice is gone.
+//! It knows neither what runs in an instance nor placement. Invariant: a record says that its instance
+//! has ended only after everything of that is gone.
 
 mod driver;
 
@@ -13,13 +14,14 @@ use driver::{Driver, Wanted};
 use neargate_base::backoff::Backoff;
 use neargate_base::{Clock, Rng, task};
 use neargate_control::ControlPlane;
-use neargate_ecs::model::InstanceSlice;
+use neargate_ecs::slices;
 use neargate_node::agent::DiskGuard;
 use neargate_node::capability::Allowed;
 use neargate_node::image::Images;
 use neargate_node::net::Network;
 use neargate_node::runtime::ShimRuntime;
 use neargate_node::slice::Slices;
+use neargate_service::instance::{Instance, Power};
 use neargate_service::{AwsError, Resource, Stored};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -109,10 +111,12 @@ impl SliceController {
             data_dirs: config.data.join("slices"),
             run_dirs: crate::machine::run_dir(installation).join("slices"),
         };
+        let upgraded = slices::upgrade(&control_plane.house).await;
+        upgraded.context("cannot take over the instances of before")?;
         let records = records(&control_plane)
             .await
             .context("cannot read the instances")?;
-        let known: HashSet<String> = records.iter().map(|r| r.id.clone()).collect();
+        let known: HashSet<String> = records.iter().map(|r| r.id().to_owned()).collect();
         let swept = places.sweep(&known, &machine.network).await;
         swept.context("cannot remove what is left of an instance")?;
         let shared = Arc::new(Shared {
@@ -144,13 +148,13 @@ impl SliceController {
     }
 }
 
-async fn records(control_plane: &ControlPlane) -> Result<Vec<Stored<InstanceSlice>>, AwsError> {
-    let prefix = format!("{}/", InstanceSlice::KIND);
-    control_plane
-        .house
-        .db
-        .list_prefix::<InstanceSlice>(&prefix)
-        .await
+/// Those that have not ended.
+async fn records(control_plane: &ControlPlane) -> Result<Vec<Stored<Instance>>, AwsError> {
+    let prefix = format!("{}/", Instance::KIND);
+    let db = &control_plane.house.db;
+    let mut all = db.list_prefix::<Instance>(&prefix).await?;
+    all.retain(|instance| !instance.has_ended());
+    Ok(all)
 }
 
 async fn keep(shared: Arc<Shared>, mut halted: watch::Receiver<Option<Wanted>>) {
@@ -189,7 +193,7 @@ async fn follow(
     halted: &mut watch::Receiver<Option<Wanted>>,
     backoff: &mut Backoff,
 ) -> Result<Wanted, AwsError> {
-    let prefix = format!("{}/", InstanceSlice::KIND);
+    let prefix = format!("{}/", Instance::KIND);
     let mut changes = shared
         .control_plane
         .house
@@ -211,11 +215,7 @@ async fn follow(
     }
 }
 
-fn tell(
-    shared: &Arc<Shared>,
-    drivers: &mut HashMap<String, Told>,
-    records: Vec<Stored<InstanceSlice>>,
-) {
+fn tell(shared: &Arc<Shared>, drivers: &mut HashMap<String, Told>, records: Vec<Stored<Instance>>) {
     drivers.retain(|_, told| !told.driver.is_finished());
     let keys: HashSet<String> = records.iter().map(|r| r.key.clone()).collect();
     for (key, told) in drivers.iter() {
@@ -224,16 +224,19 @@ fn tell(
         }
     }
     for record in records {
-        let wanted = if record.removing {
-            Wanted::Leave
-        } else {
-            Wanted::Run
+        let wanted = match record.wanted {
+            Power::Running => Wanted::Run {
+                reboots: record.reboots,
+            },
+            Power::Stopped => Wanted::Stop,
+            Power::Terminated => Wanted::Leave,
         };
         match drivers.get(&record.key) {
             Some(told) => {
                 told.wanted.send_if_modified(|now| {
-                    // A slice on its way out does not turn back.
-                    let changes = *now == Wanted::Run && wanted == Wanted::Leave;
+                    // One on its way out does not turn back.
+                    let changes =
+                        matches!(now, Wanted::Run { .. } | Wanted::Stop) && *now != wanted;
                     if changes {
                         *now = wanted;
                     }

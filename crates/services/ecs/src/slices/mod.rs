@@ -1,19 +1,21 @@
-//! Container instances that are slices of this host: their records. `RunInstances` would be
-//! AWS's call; ours exists because the machine is here already.
+//! Container instances that are slices of this host, made without `RunInstances`: an instance whose
+//! agent is told its cluster (`neargate_service::instance`).
 //!
-//! This module writes what is asked for; the host that keeps the slices follows the records,
-//! runs them, and calls [`forget`] once nothing of a removed one is left.
+//! This module writes what is asked for; the host that keeps the instances follows the records and
+//! runs them.
 
 mod remove;
+mod upgrade;
 
-pub use remove::{forget, remove, scope_of, set_problem};
+pub use remove::remove;
+pub use upgrade::upgrade;
 
 use crate::instances::{is_reserved, valid_name, valid_value};
-use crate::model::{CapacityProvider, Cluster, InstanceSlice};
+use crate::model::{CapacityProvider, Cluster};
 use crate::{clusters, error};
-use neargate_domain::Resources;
-use neargate_service::db::{self, Committed};
-use neargate_service::{AwsError, House, Scope, Stored, eni, vpc};
+use neargate_service::db::Committed;
+use neargate_service::instance::{self, Agent, Instance, NewInstance};
+use neargate_service::{AwsError, House, Scope, Stored, vpc};
 use std::collections::BTreeMap;
 
 /// How many slices one request may make: a typing error must not fill the host.
@@ -24,7 +26,6 @@ const MAX_AT_ONCE: u32 = 100;
 pub struct NewSlices {
     pub cluster: Option<String>,
     pub instance_type: String,
-    pub resources: Resources,
     /// `None`: the zone with the fewest slices of the cluster.
     pub availability_zone: Option<String>,
     pub attributes: BTreeMap<String, String>,
@@ -41,7 +42,7 @@ pub async fn add(
     house: &House,
     scope: &Scope,
     new: &NewSlices,
-) -> Result<Vec<InstanceSlice>, AwsError> {
+) -> Result<Vec<(String, Instance)>, AwsError> {
     if !(1..=MAX_AT_ONCE).contains(&new.count) {
         let text = format!("count must be between 1 and {MAX_AT_ONCE}");
         return Err(error::invalid_parameter(text));
@@ -80,8 +81,17 @@ pub async fn add(
     Ok(made)
 }
 
-async fn add_one(house: &House, scope: &Scope, new: &NewSlices) -> Result<InstanceSlice, AwsError> {
-    let id = format!("i-{}", house.rng.hex(17));
+/// The image of instances that were made without one: ECS's own.
+const IMAGE: &str = "ami-0ec5000000000000a";
+
+/// The instance and its id.
+async fn add_one(
+    house: &House,
+    scope: &Scope,
+    new: &NewSlices,
+) -> Result<(String, Instance), AwsError> {
+    let id = instance::new_id(house);
+    let reservation_id = format!("r-{}", house.rng.hex(17));
     loop {
         let cluster = cluster(house, scope, new.cluster.as_deref()).await?;
         let zone = match &new.availability_zone {
@@ -94,32 +104,24 @@ async fn add_one(house: &House, scope: &Scope, new: &NewSlices) -> Result<Instan
         };
         let subnet = vpc::default_subnet(house, scope, &zone).await?;
         let subnet = subnet.ok_or_else(|| error::no_default_subnet(&zone))?;
-        let wanted = eni::Wanted {
-            subnet_id: subnet.id(),
-            security_groups: &[],
-            public: subnet.map_public_ip_on_launch,
-            owner: &id,
-            held: &[],
-        };
-        let reserved = eni::reserve(house, scope, wanted).await?;
-        let slice = InstanceSlice {
-            id: id.clone(),
-            cluster: cluster.name.clone(),
+        let asked = NewInstance {
             instance_type: new.instance_type.clone(),
-            resources: new.resources.clone(),
-            interface: reserved.interface,
-            attributes: new.attributes.clone(),
-            capacity_provider: new.capacity_provider.clone(),
-            created_at: house.now(),
-            removing: false,
-            problem: None,
+            image_id: IMAGE.into(),
+            subnet_id: subnet.id().to_owned(),
+            public: subnet.map_public_ip_on_launch,
+            agent: Some(Agent {
+                cluster: cluster.name.clone(),
+                attributes: new.attributes.clone(),
+                capacity_provider: new.capacity_provider.clone(),
+            }),
+            reservation_id: reservation_id.clone(),
+            ..NewInstance::default()
         };
         // A deletion of the cluster that crosses this conflicts with it.
         let tx = house.db.tx().unchanged(&cluster);
-        let tx = tx.with(reserved.compares, reserved.ops);
-        let tx = tx.create(db::key::<InstanceSlice>(scope, &id), &slice);
+        let (tx, made) = instance::create(house, scope, tx, &id, asked, &[]).await?;
         if let Committed::At(_) = tx.commit().await? {
-            return Ok(slice);
+            return Ok((id, made));
         }
     }
 }
@@ -136,19 +138,22 @@ async fn cluster(
     }
 }
 
-/// Every slice of the scope.
+/// Every container instance of the scope that has not ended.
 ///
 /// # Errors
 /// The store's.
-pub async fn list(house: &House, scope: &Scope) -> Result<Vec<Stored<InstanceSlice>>, AwsError> {
-    house.db.list::<InstanceSlice>(scope).await
+pub async fn list(house: &House, scope: &Scope) -> Result<Vec<Stored<Instance>>, AwsError> {
+    let mut all = instance::list(house, scope).await?;
+    all.retain(|i| i.agent.is_some() && !i.has_ended());
+    Ok(all)
 }
 
 /// The zone with the fewest slices of the cluster; the first of several.
-fn emptiest(all: &[Stored<InstanceSlice>], cluster: &str, zones: &[String; 3]) -> String {
+fn emptiest(all: &[Stored<Instance>], cluster: &str, zones: &[String; 3]) -> String {
     let used = |zone: &&String| {
-        let there = |s: &&Stored<InstanceSlice>| {
-            s.cluster == cluster && s.interface.availability_zone == **zone
+        let there = |i: &&Stored<Instance>| {
+            i.agent.as_ref().is_some_and(|a| a.cluster == cluster)
+                && i.interface.availability_zone == **zone
         };
         all.iter().filter(there).count()
     };
