@@ -2,7 +2,7 @@
 //! (<https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-type-specifications.html>).
 
 /// An EC2 instance type.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InstanceType {
     /// `t3.small`.
     pub name: String,

@@ -152,10 +152,11 @@ impl DefaultVpc {
 
     /// The VPC with the addresses of `range`.
     pub fn within(range: VpcRange, account: &AccountId, region: &Region) -> DefaultVpc {
-        let id = |kind: &str| format!("{kind}-{}", derived(account, region, kind));
+        let derived = |kind: &str| derived(&[account.as_str(), region.as_str(), kind]);
+        let id = |kind: &str| format!("{kind}-{}", derived(kind));
         let zones = region.zones();
         let subnet = |n: usize| Subnet {
-            id: format!("subnet-{}", derived(account, region, &zones[n])),
+            id: format!("subnet-{}", derived(&zones[n])),
             availability_zone: zones[n].clone(),
             base: range.base(n),
         };
@@ -190,8 +191,8 @@ pub fn private_dns_name(address: Ipv4Addr, region: &Region) -> String {
 }
 
 /// 17 hexadecimal digits, always the same for the same names (FNV-1a seeds the generator).
-fn derived(account: &AccountId, region: &Region, kind: &str) -> String {
-    let text = format!("{account}/{region}/{kind}");
+pub(crate) fn derived(names: &[&str]) -> String {
+    let text = names.join("/");
     let seed = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });

@@ -13,6 +13,7 @@ pub use upgrade::upgrade;
 use crate::instances::{is_reserved, valid_name, valid_value};
 use crate::model::{CapacityProvider, Cluster};
 use crate::{clusters, error};
+use neargate_domain::{instance_type, machine_image};
 use neargate_service::db::Committed;
 use neargate_service::instance::{self, Agent, Instance, NewInstance};
 use neargate_service::{AwsError, House, Scope, Stored, vpc};
@@ -81,8 +82,13 @@ pub async fn add(
     Ok(made)
 }
 
-/// The image of instances that were made without one: ECS's own.
-const IMAGE: &str = "ami-0ec5000000000000a";
+/// The image of instances that were made without one: what ECS recommends for the type.
+fn image(scope: &Scope, instance_type: &str) -> String {
+    let kind = instance_type::find(instance_type);
+    let architecture = kind.map_or("x86_64", |kind| kind.architecture);
+    let image = machine_image::ecs_optimized(&scope.region, architecture);
+    image.map(|image| image.id).unwrap_or_default()
+}
 
 /// The instance and its id.
 async fn add_one(
@@ -106,7 +112,7 @@ async fn add_one(
         let subnet = subnet.ok_or_else(|| error::no_default_subnet(&zone))?;
         let asked = NewInstance {
             instance_type: new.instance_type.clone(),
-            image_id: IMAGE.into(),
+            image_id: image(scope, &new.instance_type),
             subnet_id: subnet.id().to_owned(),
             public: subnet.map_public_ip_on_launch,
             agent: Some(Agent {

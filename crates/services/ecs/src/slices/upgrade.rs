@@ -1,6 +1,6 @@
 //! Container instances that were stored as ECS's own records, before there were EC2's.
 
-use super::IMAGE;
+use super::image;
 use crate::model::InstanceSlice;
 use neargate_service::db::{self, Committed};
 use neargate_service::instance::{Agent, Instance, Power, State};
@@ -19,7 +19,7 @@ pub async fn upgrade(house: &House) -> Result<(), AwsError> {
         let old = &slice.value;
         let instance = Instance {
             instance_type: old.instance_type.clone(),
-            image_id: IMAGE.into(),
+            image_id: image(&scope, &old.instance_type),
             interface: old.interface.clone(),
             agent: Some(Agent {
                 cluster: old.cluster.clone(),
