@@ -32,6 +32,13 @@ pub struct Interface {
     /// How it is reached from outside its VPC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public: Option<PublicAddress>,
+    /// What its maker calls it; empty for those of tasks.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// It sends what it is not the source of and takes what is not for it. `sourceDestCheck` is its
+    /// contrary.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forwards: bool,
 }
 
 impl Resource for Interface {
@@ -97,6 +104,18 @@ pub struct Wanted<'a> {
     pub held: &'a [Ipv4Addr],
 }
 
+/// What somebody may choose of an interface.
+#[derive(Debug, Clone, Default)]
+pub struct Chosen {
+    /// Its private address; `None`: one that is free.
+    pub address: Option<Ipv4Addr>,
+    pub description: String,
+    /// An elastic IP, which is its from the beginning.
+    pub elastic_ip: Option<PublicAddress>,
+    /// It has no security groups, like those of NAT gateways.
+    pub ungrouped: bool,
+}
+
 /// Why there is no interface.
 #[derive(Debug)]
 pub enum Unreserved {
@@ -138,7 +157,7 @@ fn no_public_address() -> AwsError {
 
 /// Prepare an interface, at an address that is neither given out nor held. A conflict of the
 /// transaction means that somebody took the address, or that subnet or group changed: prepare
-/// another one.
+/// another one. Whoever is about to delete the subnet or a group finds that it has changed.
 ///
 /// # Errors
 /// [`Unreserved`]; EC2's `InvalidSubnetID.NotFound` and `InvalidGroup.NotFound` as ECS words them.
@@ -147,11 +166,25 @@ pub async fn reserve(
     scope: &Scope,
     wanted: Wanted<'_>,
 ) -> Result<Reservation, Unreserved> {
+    reserve_as(house, scope, wanted, Chosen::default()).await
+}
+
+/// [`reserve`], as somebody chose.
+///
+/// # Errors
+/// Those of [`reserve`]; EC2's words for an address that cannot be had.
+pub async fn reserve_as(
+    house: &House,
+    scope: &Scope,
+    wanted: Wanted<'_>,
+    chosen: Chosen,
+) -> Result<Reservation, Unreserved> {
     vpc::ensure_default(house, scope).await?;
     let subnet = subnet(house, scope, wanted.subnet_id).await?;
     let vpc = house.db.get::<Vpc>(scope, &subnet.vpc_id).await?;
     let vpc = vpc.ok_or_else(|| subnet_not_found(wanted.subnet_id))?;
     let groups = match wanted.security_groups {
+        [] if chosen.ungrouped => Vec::new(),
         [] => vec![vpc.default_group_id.clone()],
         given => given.to_vec(),
     };
@@ -159,7 +192,10 @@ pub async fn reserve(
     for id in &groups {
         compares.push(unchanged(&group(house, scope, &subnet.vpc_id, id).await?));
     }
-    let address = free_private(house, wanted, &vpc, &subnet).await?;
+    let address = match chosen.address {
+        Some(address) => chosen_private(house, &vpc, &subnet, address).await?,
+        None => free_private(house, wanted, &vpc, &subnet).await?,
+    };
     let public = match wanted.public {
         true => Some(free_public(house, wanted.held).await?),
         false => None,
@@ -184,14 +220,44 @@ pub async fn reserve(
         in_default_vpc: vpc.is_default,
         public_ipv4: public,
     };
-    Ok(reservation(house, scope, interface, wanted.owner, compares))
+    let record = Interface {
+        public: chosen.elastic_ip.or(public.map(|ipv4| PublicAddress {
+            ipv4,
+            allocation_id: None,
+        })),
+        interface,
+        task_arn: wanted.owner.to_owned(),
+        created_at: house.now(),
+        description: chosen.description,
+        forwards: false,
+    };
+    Ok(reservation(scope, record, compares))
 }
 
 async fn subnet(house: &House, scope: &Scope, id: &str) -> Result<Stored<Subnet>, AwsError> {
-    let found = house.db.get::<Subnet>(scope, id).await?;
-    found
-        .filter(|subnet| !subnet.deleting)
-        .ok_or_else(|| subnet_not_found(id))
+    let found = kept::<Subnet>(house, scope, id, |subnet| &mut subnet.deleting).await?;
+    found.ok_or_else(|| subnet_not_found(id))
+}
+
+/// A subnet or group that stays: the mark of somebody who is about to delete it is taken away. That
+/// one either has deleted it before, or finds that it changed and looks for interfaces again.
+async fn kept<T: Resource + Clone>(
+    house: &House,
+    scope: &Scope,
+    id: &str,
+    mark: fn(&mut T) -> &mut bool,
+) -> Result<Option<Stored<T>>, AwsError> {
+    loop {
+        let Some(found) = house.db.get::<T>(scope, id).await? else {
+            return Ok(None);
+        };
+        let mut unmarked = found.value.clone();
+        if !std::mem::take(mark(&mut unmarked)) {
+            return Ok(Some(found));
+        }
+        let (db::Committed::At(_) | db::Committed::Conflict) =
+            house.db.tx().update(&found, &unmarked).commit().await?;
+    }
 }
 
 fn subnet_not_found(id: &str) -> AwsError {
@@ -210,8 +276,8 @@ async fn group(
     vpc_id: &str,
     id: &str,
 ) -> Result<Stored<SecurityGroup>, AwsError> {
-    let found = house.db.get::<SecurityGroup>(scope, id).await?;
-    let found = found.filter(|group| !group.deleting).ok_or_else(|| {
+    let found = kept::<SecurityGroup>(house, scope, id, |group| &mut group.deleting).await?;
+    let found = found.ok_or_else(|| {
         AwsError::client(
             "InvalidGroup.NotFound",
             format!(
@@ -239,6 +305,33 @@ pub fn usable(subnet: Cidr) -> u32 {
     u32::try_from(subnet.size())
         .unwrap_or(u32::MAX)
         .saturating_sub(RESERVED_FIRST + 1)
+}
+
+/// An address that somebody chose for an interface of this subnet
+/// (<https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html>).
+async fn chosen_private(
+    house: &House,
+    vpc: &Stored<Vpc>,
+    subnet: &Subnet,
+    address: Ipv4Addr,
+) -> Result<Ipv4Addr, AwsError> {
+    let refused =
+        |why: &str| AwsError::client("InvalidParameterValue", format!("Address {address} {why}"));
+    if !subnet.range.contains(address) {
+        return Err(refused("does not fall within the subnet's address range"));
+    }
+    let n = u32::from(address) - u32::from(subnet.range.base());
+    if n < RESERVED_FIRST || address == subnet.range.nth(u32::MAX) {
+        return Err(refused("is in subnet's reserved address range"));
+    }
+    let key = private_address_key(vpc.is_default, &subnet.vpc_id, address);
+    match house.db.store().get(&key).await? {
+        None => Ok(address),
+        Some(_) => Err(AwsError::client(
+            "InvalidIPAddress.InUse",
+            format!("Address {address} is in use."),
+        )),
+    }
 }
 
 async fn free_private(
@@ -312,22 +405,8 @@ fn address_key(interface: &NetworkInterface) -> String {
     private_address_key(shared, vpc_id, interface.private_ipv4)
 }
 
-fn reservation(
-    house: &House,
-    scope: &Scope,
-    interface: NetworkInterface,
-    owner: &str,
-    mut compares: Vec<Compare>,
-) -> Reservation {
-    let record = Interface {
-        interface: interface.clone(),
-        task_arn: owner.to_owned(),
-        created_at: house.now(),
-        public: interface.public_ipv4.map(|ipv4| PublicAddress {
-            ipv4,
-            allocation_id: None,
-        }),
-    };
+fn reservation(scope: &Scope, record: Interface, mut compares: Vec<Compare>) -> Reservation {
+    let interface = record.interface.clone();
     let addresses = std::iter::once(address_key(&interface))
         .chain(interface.public_ipv4.map(public_address_key));
     let mut ops = Vec::new();

@@ -2,7 +2,7 @@
 
 use neargate_service::eni::Interface;
 use neargate_service::instance::Instance;
-use neargate_service::{Resource, golden};
+use neargate_service::{Resource, golden, vpc};
 use serde::{Deserialize, Serialize};
 
 const DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
@@ -10,6 +10,16 @@ const DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 #[test]
 fn interfaces() {
     golden::check::<Interface>(DIR);
+    golden::check::<vpc::Vpc>(DIR);
+    golden::check::<vpc::Subnet>(DIR);
+    golden::check::<vpc::SecurityGroup>(DIR);
+    golden::check::<vpc::RouteTable>(DIR);
+    golden::check::<vpc::InternetGateway>(DIR);
+    golden::check::<vpc::NatGateway>(DIR);
+    golden::check::<vpc::NetworkAcl>(DIR);
+    golden::check::<vpc::ElasticIp>(DIR);
+    golden::check::<vpc::DhcpOptions>(DIR);
+    golden::check::<vpc::PeeringConnection>(DIR);
 }
 
 #[test]

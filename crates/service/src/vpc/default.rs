@@ -4,8 +4,8 @@
 //! (<https://docs.aws.amazon.com/vpc/latest/userguide/default-vpc-components.html>).
 
 use super::{
-    Acl, AclEntry, Association, InternetGateway, NetworkAcl, RouteTable, RouteTarget, RulePeer,
-    SecurityGroup, SecurityGroupRule, StoredRoute, Subnet, Vpc,
+    Acl, AclEntry, Association, DhcpOptions, InternetGateway, NetworkAcl, RouteTable, RouteTarget,
+    RulePeer, SecurityGroup, SecurityGroupRule, StoredRoute, Subnet, Vpc,
 };
 use crate::db::{self, Committed, Resource, Stored, Tx};
 use crate::{AwsError, House, Scope};
@@ -35,15 +35,54 @@ pub async fn ensure_default(house: &House, scope: &Scope) -> Result<(), AwsError
     let tx = house
         .db
         .tx()
-        .create(db::key::<Made>(scope, "made"), &Made {});
+        .create(db::key::<Made>(scope, "made"), &Made {})
+        .create(
+            db::key::<DhcpOptions>(scope, &vpc.dhcp_options_id),
+            &amazons_options(scope, house.now()),
+        );
     // A conflict means that somebody else has just written it.
     let (Committed::At(_) | Committed::Conflict) =
         write(tx, scope, &vpc, house.now()).commit().await?;
     Ok(())
 }
 
+/// The set of options that an account has in every region: Amazon's DNS server and the domain that
+/// it gives names in
+/// (<https://docs.aws.amazon.com/vpc/latest/userguide/DHCPOptionSetConcepts.html>).
+fn amazons_options(scope: &Scope, now: Timestamp) -> DhcpOptions {
+    let domain = match scope.region.as_str() {
+        "us-east-1" => "ec2.internal".to_owned(),
+        region => format!("{region}.compute.internal"),
+    };
+    let configurations = [
+        ("domain-name", domain),
+        ("domain-name-servers", "AmazonProvidedDNS".to_owned()),
+    ];
+    DhcpOptions {
+        configurations: configurations
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), vec![value]))
+            .collect(),
+        created_at: now,
+    }
+}
+
+/// Makes a default VPC for a scope that has none any more. Of two who do so at the same time one
+/// finds a conflict.
+///
+/// # Errors
+/// The store's.
+pub async fn make_default(house: &House, scope: &Scope, vpc: &DefaultVpc) -> Result<Tx, AwsError> {
+    let key = db::key::<Made>(scope, "made");
+    let tx = match house.db.get::<Made>(scope, "made").await? {
+        Some(made) => house.db.tx().update(&made, &Made {}),
+        None => house.db.tx().create(key, &Made {}),
+    };
+    Ok(write(tx, scope, vpc, house.now()))
+}
+
 /// Writes a default VPC with everything in it.
-pub fn write(tx: Tx, scope: &Scope, vpc: &DefaultVpc, now: Timestamp) -> Tx {
+fn write(tx: Tx, scope: &Scope, vpc: &DefaultVpc, now: Timestamp) -> Tx {
     let key = |kind: &str, id: &str| format!("ec2/{kind}/{}/{}/{id}", scope.account, scope.region);
     let range = range(vpc);
     let tx = tx
@@ -104,6 +143,7 @@ fn record(vpc: &DefaultVpc, range: Cidr, now: Timestamp) -> Vpc {
         instance_tenancy: "default".into(),
         enable_dns_support: true,
         enable_dns_hostnames: true,
+        network_address_usage_metrics: false,
         dhcp_options_id: vpc.dhcp_options_id.clone(),
         default_group_id: vpc.security_group_id.clone(),
         main_route_table_id: vpc.route_table_id.clone(),

@@ -1,6 +1,7 @@
 //! The stored nouns. Every id is the last part of the record's key.
 
-use crate::db::Resource;
+use crate::db::{Db, Resource, Stored};
+use crate::{AwsError, Scope};
 use neargate_base::Timestamp;
 use neargate_domain::Cidr;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ pub struct Vpc {
     pub instance_tenancy: String,
     pub enable_dns_support: bool,
     pub enable_dns_hostnames: bool,
+    #[serde(default)]
+    pub network_address_usage_metrics: bool,
     /// `dopt-…`, or `default`: no set of options.
     pub dhcp_options_id: String,
     /// Its group named `default`, which nobody can delete.
@@ -54,7 +57,7 @@ pub struct Subnet {
     pub hostname_type: String,
     #[serde(default)]
     pub resource_name_dns_a_record: bool,
-    /// It takes no new interfaces: somebody is about to delete it.
+    /// Somebody is about to delete it, unless an interface is reserved first.
     #[serde(default)]
     pub deleting: bool,
     pub created_at: Timestamp,
@@ -80,7 +83,7 @@ pub struct SecurityGroup {
     pub description: String,
     /// By their ids (`sgr-…`).
     pub rules: BTreeMap<String, SecurityGroupRule>,
-    /// It takes no new interfaces: somebody is about to delete it.
+    /// Somebody is about to delete it, unless an interface is reserved first.
     #[serde(default)]
     pub deleting: bool,
     pub created_at: Timestamp,
@@ -246,4 +249,96 @@ pub struct ElasticIp {
 
 impl Resource for ElasticIp {
     const KIND: &'static str = "ec2/elastic-ip";
+}
+
+/// `ec2/dhcp-options/…/<dopt id>`: what hosts of a VPC are told when they ask.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DhcpOptions {
+    /// Values by key, such as `domain-name-servers`.
+    pub configurations: BTreeMap<String, Vec<String>>,
+    pub created_at: Timestamp,
+}
+
+impl Resource for DhcpOptions {
+    const KIND: &'static str = "ec2/dhcp-options";
+}
+
+/// `ec2/vpc-peering-connection/…/<pcx id>`, in the account and region of who asked for it. See
+/// [`PeeringConnection::all`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeeringConnection {
+    pub requester: PeeringSide,
+    pub accepter: PeeringSide,
+    pub state: PeeringState,
+    pub created_at: Timestamp,
+    /// When it was rejected or deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+}
+
+impl Resource for PeeringConnection {
+    const KIND: &'static str = "ec2/vpc-peering-connection";
+}
+
+/// One of the two VPCs of a peering connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeeringSide {
+    pub account: String,
+    pub region: String,
+    pub vpc_id: String,
+    /// Its ranges when it was asked for or accepted.
+    pub ranges: Vec<Cidr>,
+    /// Public names of this side's instances resolve to private addresses for the other side.
+    #[serde(default)]
+    pub allow_dns_resolution: bool,
+}
+
+/// `status.code` of a peering connection
+/// (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html#vpc-peering-lifecycle>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PeeringState {
+    PendingAcceptance,
+    Active,
+    Rejected,
+    Deleted,
+    /// The ranges of the two overlap.
+    Failed,
+}
+
+impl PeeringConnection {
+    /// Those that an account has in a region, on either side.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn all(db: &Db, scope: &Scope) -> Result<Vec<Stored<Self>>, AwsError> {
+        let prefix = format!("{}/", Self::KIND);
+        let mut all = db.list_prefix::<Self>(&prefix).await?;
+        all.retain(|p| {
+            [&p.requester, &p.accepter]
+                .iter()
+                .any(|side| side.is_in(scope))
+        });
+        Ok(all)
+    }
+
+    pub fn is_active(&self) -> bool {
+        self.state == PeeringState::Active
+    }
+
+    /// The side that a VPC is, and the other one.
+    pub fn side_of(&self, vpc_id: &str) -> Option<(&PeeringSide, &PeeringSide)> {
+        let (requester, accepter) = (&self.requester, &self.accepter);
+        match vpc_id {
+            id if id == requester.vpc_id => Some((requester, accepter)),
+            id if id == accepter.vpc_id => Some((accepter, requester)),
+            _ => None,
+        }
+    }
+}
+
+impl PeeringSide {
+    pub fn is_in(&self, scope: &Scope) -> bool {
+        self.account == scope.account.as_str() && self.region == scope.region.as_str()
+    }
 }
