@@ -71,6 +71,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "AllocateAddress",
+        input: Some(Here(&shapes::AllocateAddressRequest)),
+        output: Some(Here(&shapes::AllocateAddressResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -99,6 +102,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "AssociateAddress",
+        input: Some(Here(&shapes::AssociateAddressRequest)),
+        output: Some(Here(&shapes::AssociateAddressResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -115,6 +121,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "AssociateDhcpOptions",
+        input: Some(Here(&shapes::AssociateDhcpOptionsRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -155,6 +163,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "AssociateRouteTable",
+        input: Some(Here(&shapes::AssociateRouteTableRequest)),
+        output: Some(Here(&shapes::AssociateRouteTableResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -183,6 +194,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "AssociateVpcCidrBlock",
+        input: Some(Here(&shapes::AssociateVpcCidrBlockRequest)),
+        output: Some(Here(&shapes::AssociateVpcCidrBlockResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -195,6 +209,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "AttachInternetGateway",
+        input: Some(Here(&shapes::AttachInternetGatewayRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -219,10 +235,16 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "AuthorizeSecurityGroupEgress",
+        input: Some(Here(&shapes::AuthorizeSecurityGroupEgressRequest)),
+        output: Some(Here(&shapes::AuthorizeSecurityGroupEgressResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "AuthorizeSecurityGroupIngress",
+        input: Some(Here(&shapes::AuthorizeSecurityGroupIngressRequest)),
+        output: Some(Here(&shapes::AuthorizeSecurityGroupIngressResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -351,10 +373,16 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateDefaultSubnet",
+        input: Some(Here(&shapes::CreateDefaultSubnetRequest)),
+        output: Some(Here(&shapes::CreateDefaultSubnetResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "CreateDefaultVpc",
+        input: Some(Here(&shapes::CreateDefaultVpcRequest)),
+        output: Some(Here(&shapes::CreateDefaultVpcResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -363,6 +391,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateDhcpOptions",
+        input: Some(Here(&shapes::CreateDhcpOptionsRequest)),
+        output: Some(Here(&shapes::CreateDhcpOptionsResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -403,6 +434,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateInternetGateway",
+        input: Some(Here(&shapes::CreateInternetGatewayRequest)),
+        output: Some(Here(&shapes::CreateInternetGatewayResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -499,14 +533,22 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateNatGateway",
+        input: Some(Here(&shapes::CreateNatGatewayRequest)),
+        output: Some(Here(&shapes::CreateNatGatewayResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "CreateNetworkAcl",
+        input: Some(Here(&shapes::CreateNetworkAclRequest)),
+        output: Some(Here(&shapes::CreateNetworkAclResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "CreateNetworkAclEntry",
+        input: Some(Here(&shapes::CreateNetworkAclEntryRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -519,6 +561,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateNetworkInterface",
+        input: Some(Here(&shapes::CreateNetworkInterfaceRequest)),
+        output: Some(Here(&shapes::CreateNetworkInterfaceResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -551,6 +596,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateRoute",
+        input: Some(Here(&shapes::CreateRouteRequest)),
+        output: Some(Here(&shapes::CreateRouteResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -567,6 +615,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateRouteTable",
+        input: Some(Here(&shapes::CreateRouteTableRequest)),
+        output: Some(Here(&shapes::CreateRouteTableResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -579,6 +630,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateSecurityGroup",
+        input: Some(Here(&shapes::CreateSecurityGroupRequest)),
+        output: Some(Here(&shapes::CreateSecurityGroupResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -599,6 +653,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateSubnet",
+        input: Some(Here(&shapes::CreateSubnetRequest)),
+        output: Some(Here(&shapes::CreateSubnetResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -709,6 +766,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateVpc",
+        input: Some(Here(&shapes::CreateVpcRequest)),
+        output: Some(Here(&shapes::CreateVpcResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -789,6 +849,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteDhcpOptions",
+        input: Some(Here(&shapes::DeleteDhcpOptionsRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -821,6 +883,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteInternetGateway",
+        input: Some(Here(&shapes::DeleteInternetGatewayRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -909,14 +973,21 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteNatGateway",
+        input: Some(Here(&shapes::DeleteNatGatewayRequest)),
+        output: Some(Here(&shapes::DeleteNatGatewayResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "DeleteNetworkAcl",
+        input: Some(Here(&shapes::DeleteNetworkAclRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "DeleteNetworkAclEntry",
+        input: Some(Here(&shapes::DeleteNetworkAclEntryRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -937,6 +1008,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteNetworkInterface",
+        input: Some(Here(&shapes::DeleteNetworkInterfaceRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -961,6 +1034,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteRoute",
+        input: Some(Here(&shapes::DeleteRouteRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -977,6 +1052,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteRouteTable",
+        input: Some(Here(&shapes::DeleteRouteTableRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -989,6 +1066,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteSecurityGroup",
+        input: Some(Here(&shapes::DeleteSecurityGroupRequest)),
+        output: Some(Here(&shapes::DeleteSecurityGroupResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1001,6 +1081,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteSubnet",
+        input: Some(Here(&shapes::DeleteSubnetRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1115,6 +1197,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteVpc",
+        input: Some(Here(&shapes::DeleteVpcRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1206,10 +1290,16 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeAddresses",
+        input: Some(Here(&shapes::DescribeAddressesRequest)),
+        output: Some(Here(&shapes::DescribeAddressesResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "DescribeAddressesAttribute",
+        input: Some(Here(&shapes::DescribeAddressesAttributeRequest)),
+        output: Some(Here(&shapes::DescribeAddressesAttributeResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1341,6 +1431,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeDhcpOptions",
+        input: Some(Here(&shapes::DescribeDhcpOptionsRequest)),
+        output: Some(Here(&shapes::DescribeDhcpOptionsResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1607,6 +1700,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeManagedPrefixLists",
+        input: Some(Here(&shapes::DescribeManagedPrefixListsRequest)),
+        output: Some(Here(&shapes::DescribeManagedPrefixListsResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1619,6 +1715,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeNatGateways",
+        input: Some(Here(&shapes::DescribeNatGatewaysRequest)),
+        output: Some(Here(&shapes::DescribeNatGatewaysResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1646,6 +1745,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeNetworkInterfaceAttribute",
+        input: Some(Here(&shapes::DescribeNetworkInterfaceAttributeRequest)),
+        output: Some(Here(&shapes::DescribeNetworkInterfaceAttributeResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1677,6 +1779,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribePrefixLists",
+        input: Some(Here(&shapes::DescribePrefixListsRequest)),
+        output: Some(Here(&shapes::DescribePrefixListsResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1755,6 +1860,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeSecurityGroupReferences",
+        input: Some(Here(&shapes::DescribeSecurityGroupReferencesRequest)),
+        output: Some(Here(&shapes::DescribeSecurityGroupReferencesResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1817,6 +1925,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeStaleSecurityGroups",
+        input: Some(Here(&shapes::DescribeStaleSecurityGroupsRequest)),
+        output: Some(Here(&shapes::DescribeStaleSecurityGroupsResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -2029,6 +2140,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DetachInternetGateway",
+        input: Some(Here(&shapes::DetachInternetGatewayRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -2137,6 +2250,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DisassociateAddress",
+        input: Some(Here(&shapes::DisassociateAddressRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -2189,6 +2304,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DisassociateRouteTable",
+        input: Some(Here(&shapes::DisassociateRouteTableRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -2217,6 +2334,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DisassociateVpcCidrBlock",
+        input: Some(Here(&shapes::DisassociateVpcCidrBlockRequest)),
+        output: Some(Here(&shapes::DisassociateVpcCidrBlockResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -2545,6 +2665,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "GetManagedPrefixListEntries",
+        input: Some(Here(&shapes::GetManagedPrefixListEntriesRequest)),
+        output: Some(Here(&shapes::GetManagedPrefixListEntriesResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -2585,6 +2708,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "GetSecurityGroupsForVpc",
+        input: Some(Here(&shapes::GetSecurityGroupsForVpcRequest)),
+        output: Some(Here(&shapes::GetSecurityGroupsForVpcResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -2881,6 +3007,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ModifyNetworkInterfaceAttribute",
+        input: Some(Here(&shapes::ModifyNetworkInterfaceAttributeRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -2905,6 +3033,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ModifySecurityGroupRules",
+        input: Some(Here(&shapes::ModifySecurityGroupRulesRequest)),
+        output: Some(Here(&shapes::ModifySecurityGroupRulesResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -2921,6 +3052,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ModifySubnetAttribute",
+        input: Some(Here(&shapes::ModifySubnetAttributeRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -3005,6 +3138,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ModifyVpcAttribute",
+        input: Some(Here(&shapes::ModifyVpcAttributeRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -3049,6 +3184,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ModifyVpcTenancy",
+        input: Some(Here(&shapes::ModifyVpcTenancyRequest)),
+        output: Some(Here(&shapes::ModifyVpcTenancyResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -3169,6 +3307,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ReleaseAddress",
+        input: Some(Here(&shapes::ReleaseAddressRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -3193,18 +3333,28 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ReplaceNetworkAclAssociation",
+        input: Some(Here(&shapes::ReplaceNetworkAclAssociationRequest)),
+        output: Some(Here(&shapes::ReplaceNetworkAclAssociationResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "ReplaceNetworkAclEntry",
+        input: Some(Here(&shapes::ReplaceNetworkAclEntryRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "ReplaceRoute",
+        input: Some(Here(&shapes::ReplaceRouteRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "ReplaceRouteTableAssociation",
+        input: Some(Here(&shapes::ReplaceRouteTableAssociationRequest)),
+        output: Some(Here(&shapes::ReplaceRouteTableAssociationResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -3249,6 +3399,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ResetNetworkInterfaceAttribute",
+        input: Some(Here(&shapes::ResetNetworkInterfaceAttributeRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -3285,10 +3437,16 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "RevokeSecurityGroupEgress",
+        input: Some(Here(&shapes::RevokeSecurityGroupEgressRequest)),
+        output: Some(Here(&shapes::RevokeSecurityGroupEgressResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "RevokeSecurityGroupIngress",
+        input: Some(Here(&shapes::RevokeSecurityGroupIngressRequest)),
+        output: Some(Here(&shapes::RevokeSecurityGroupIngressResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -3381,10 +3539,24 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "UpdateSecurityGroupRuleDescriptionsEgress",
+        input: Some(Here(
+            &shapes::UpdateSecurityGroupRuleDescriptionsEgressRequest,
+        )),
+        output: Some(Here(
+            &shapes::UpdateSecurityGroupRuleDescriptionsEgressResult,
+        )),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "UpdateSecurityGroupRuleDescriptionsIngress",
+        input: Some(Here(
+            &shapes::UpdateSecurityGroupRuleDescriptionsIngressRequest,
+        )),
+        output: Some(Here(
+            &shapes::UpdateSecurityGroupRuleDescriptionsIngressResult,
+        )),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {

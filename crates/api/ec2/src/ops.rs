@@ -7,32 +7,138 @@ use neargate_wire::operation_structs;
 use neargate_wire::structure::Unit;
 
 operation_structs! {
+    AllocateAddress(types::AllocateAddressInput) -> types::AllocateAddressOutput;
+    AssociateAddress(types::AssociateAddressInput) -> types::AssociateAddressOutput;
+    AssociateDhcpOptions(types::AssociateDhcpOptionsInput) -> Unit;
+    AssociateRouteTable(types::AssociateRouteTableInput) -> types::AssociateRouteTableOutput;
+    AssociateVpcCidrBlock(types::AssociateVpcCidrBlockInput) -> types::AssociateVpcCidrBlockOutput;
+    AttachInternetGateway(types::AttachInternetGatewayInput) -> Unit;
+    AuthorizeSecurityGroupEgress(types::AuthorizeSecurityGroupEgressInput) -> types::AuthorizeSecurityGroupEgressOutput;
+    AuthorizeSecurityGroupIngress(types::AuthorizeSecurityGroupIngressInput) -> types::AuthorizeSecurityGroupIngressOutput;
+    CreateDefaultSubnet(types::CreateDefaultSubnetInput) -> types::CreateDefaultSubnetOutput;
+    CreateDefaultVpc(types::CreateDefaultVpcInput) -> types::CreateDefaultVpcOutput;
+    CreateDhcpOptions(types::CreateDhcpOptionsInput) -> types::CreateDhcpOptionsOutput;
+    CreateInternetGateway(types::CreateInternetGatewayInput) -> types::CreateInternetGatewayOutput;
+    CreateNatGateway(types::CreateNatGatewayInput) -> types::CreateNatGatewayOutput;
+    CreateNetworkAcl(types::CreateNetworkAclInput) -> types::CreateNetworkAclOutput;
+    CreateNetworkAclEntry(types::CreateNetworkAclEntryInput) -> Unit;
+    CreateNetworkInterface(types::CreateNetworkInterfaceInput) -> types::CreateNetworkInterfaceOutput;
+    CreateRoute(types::CreateRouteInput) -> types::CreateRouteOutput;
+    CreateRouteTable(types::CreateRouteTableInput) -> types::CreateRouteTableOutput;
+    CreateSecurityGroup(types::CreateSecurityGroupInput) -> types::CreateSecurityGroupOutput;
+    CreateSubnet(types::CreateSubnetInput) -> types::CreateSubnetOutput;
     CreateTags(types::CreateTagsInput) -> Unit;
+    CreateVpc(types::CreateVpcInput) -> types::CreateVpcOutput;
+    DeleteDhcpOptions(types::DeleteDhcpOptionsInput) -> Unit;
+    DeleteInternetGateway(types::DeleteInternetGatewayInput) -> Unit;
+    DeleteNatGateway(types::DeleteNatGatewayInput) -> types::DeleteNatGatewayOutput;
+    DeleteNetworkAcl(types::DeleteNetworkAclInput) -> Unit;
+    DeleteNetworkAclEntry(types::DeleteNetworkAclEntryInput) -> Unit;
+    DeleteNetworkInterface(types::DeleteNetworkInterfaceInput) -> Unit;
+    DeleteRoute(types::DeleteRouteInput) -> Unit;
+    DeleteRouteTable(types::DeleteRouteTableInput) -> Unit;
+    DeleteSecurityGroup(types::DeleteSecurityGroupInput) -> types::DeleteSecurityGroupOutput;
+    DeleteSubnet(types::DeleteSubnetInput) -> Unit;
     DeleteTags(types::DeleteTagsInput) -> Unit;
+    DeleteVpc(types::DeleteVpcInput) -> Unit;
     DescribeAccountAttributes(types::DescribeAccountAttributesInput) -> types::DescribeAccountAttributesOutput;
+    DescribeAddresses(types::DescribeAddressesInput) -> types::DescribeAddressesOutput;
+    DescribeAddressesAttribute(types::DescribeAddressesAttributeInput) -> types::DescribeAddressesAttributeOutput;
     DescribeAvailabilityZones(types::DescribeAvailabilityZonesInput) -> types::DescribeAvailabilityZonesOutput;
+    DescribeDhcpOptions(types::DescribeDhcpOptionsInput) -> types::DescribeDhcpOptionsOutput;
     DescribeInstances(types::DescribeInstancesInput) -> types::DescribeInstancesOutput;
     DescribeInternetGateways(types::DescribeInternetGatewaysInput) -> types::DescribeInternetGatewaysOutput;
+    DescribeManagedPrefixLists(types::DescribeManagedPrefixListsInput) -> types::DescribeManagedPrefixListsOutput;
+    DescribeNatGateways(types::DescribeNatGatewaysInput) -> types::DescribeNatGatewaysOutput;
     DescribeNetworkAcls(types::DescribeNetworkAclsInput) -> types::DescribeNetworkAclsOutput;
+    DescribeNetworkInterfaceAttribute(types::DescribeNetworkInterfaceAttributeInput) -> types::DescribeNetworkInterfaceAttributeOutput;
     DescribeNetworkInterfaces(types::DescribeNetworkInterfacesInput) -> types::DescribeNetworkInterfacesOutput;
+    DescribePrefixLists(types::DescribePrefixListsInput) -> types::DescribePrefixListsOutput;
     DescribeRegions(types::DescribeRegionsInput) -> types::DescribeRegionsOutput;
     DescribeRouteTables(types::DescribeRouteTablesInput) -> types::DescribeRouteTablesOutput;
+    DescribeSecurityGroupReferences(types::DescribeSecurityGroupReferencesInput) -> types::DescribeSecurityGroupReferencesOutput;
     DescribeSecurityGroupRules(types::DescribeSecurityGroupRulesInput) -> types::DescribeSecurityGroupRulesOutput;
     DescribeSecurityGroups(types::DescribeSecurityGroupsInput) -> types::DescribeSecurityGroupsOutput;
+    DescribeStaleSecurityGroups(types::DescribeStaleSecurityGroupsInput) -> types::DescribeStaleSecurityGroupsOutput;
     DescribeSubnets(types::DescribeSubnetsInput) -> types::DescribeSubnetsOutput;
     DescribeTags(types::DescribeTagsInput) -> types::DescribeTagsOutput;
     DescribeVpcAttribute(types::DescribeVpcAttributeInput) -> types::DescribeVpcAttributeOutput;
     DescribeVpcs(types::DescribeVpcsInput) -> types::DescribeVpcsOutput;
+    DetachInternetGateway(types::DetachInternetGatewayInput) -> Unit;
+    DisassociateAddress(types::DisassociateAddressInput) -> Unit;
+    DisassociateRouteTable(types::DisassociateRouteTableInput) -> Unit;
+    DisassociateVpcCidrBlock(types::DisassociateVpcCidrBlockInput) -> types::DisassociateVpcCidrBlockOutput;
+    GetManagedPrefixListEntries(types::GetManagedPrefixListEntriesInput) -> types::GetManagedPrefixListEntriesOutput;
+    GetSecurityGroupsForVpc(types::GetSecurityGroupsForVpcInput) -> types::GetSecurityGroupsForVpcOutput;
+    ModifyNetworkInterfaceAttribute(types::ModifyNetworkInterfaceAttributeInput) -> Unit;
+    ModifySecurityGroupRules(types::ModifySecurityGroupRulesInput) -> types::ModifySecurityGroupRulesOutput;
+    ModifySubnetAttribute(types::ModifySubnetAttributeInput) -> Unit;
+    ModifyVpcAttribute(types::ModifyVpcAttributeInput) -> Unit;
+    ModifyVpcTenancy(types::ModifyVpcTenancyInput) -> types::ModifyVpcTenancyOutput;
+    ReleaseAddress(types::ReleaseAddressInput) -> Unit;
+    ReplaceNetworkAclAssociation(types::ReplaceNetworkAclAssociationInput) -> types::ReplaceNetworkAclAssociationOutput;
+    ReplaceNetworkAclEntry(types::ReplaceNetworkAclEntryInput) -> Unit;
+    ReplaceRoute(types::ReplaceRouteInput) -> Unit;
+    ReplaceRouteTableAssociation(types::ReplaceRouteTableAssociationInput) -> types::ReplaceRouteTableAssociationOutput;
+    ResetNetworkInterfaceAttribute(types::ResetNetworkInterfaceAttributeInput) -> Unit;
+    RevokeSecurityGroupEgress(types::RevokeSecurityGroupEgressInput) -> types::RevokeSecurityGroupEgressOutput;
+    RevokeSecurityGroupIngress(types::RevokeSecurityGroupIngressInput) -> types::RevokeSecurityGroupIngressOutput;
+    UpdateSecurityGroupRuleDescriptionsEgress(types::UpdateSecurityGroupRuleDescriptionsEgressInput) -> types::UpdateSecurityGroupRuleDescriptionsEgressOutput;
+    UpdateSecurityGroupRuleDescriptionsIngress(types::UpdateSecurityGroupRuleDescriptionsIngressInput) -> types::UpdateSecurityGroupRuleDescriptionsIngressOutput;
 }
 
 /// Calls the macro `$with` with all operations we take.
 #[macro_export]
 macro_rules! operations {
 ($with:ident) => {
-$with! { $crate::ops::CreateTags, $crate::ops::DeleteTags, $crate::ops::DescribeAccountAttributes, $crate::ops::DescribeAvailabilityZones, $crate::ops::DescribeInstances, $crate::ops::DescribeInternetGateways, $crate::ops::DescribeNetworkAcls, $crate::ops::DescribeNetworkInterfaces, $crate::ops::DescribeRegions, $crate::ops::DescribeRouteTables, $crate::ops::DescribeSecurityGroupRules, $crate::ops::DescribeSecurityGroups, $crate::ops::DescribeSubnets, $crate::ops::DescribeTags, $crate::ops::DescribeVpcAttribute, $crate::ops::DescribeVpcs }
+$with! { $crate::ops::AllocateAddress, $crate::ops::AssociateAddress, $crate::ops::AssociateDhcpOptions, $crate::ops::AssociateRouteTable, $crate::ops::AssociateVpcCidrBlock, $crate::ops::AttachInternetGateway, $crate::ops::AuthorizeSecurityGroupEgress, $crate::ops::AuthorizeSecurityGroupIngress, $crate::ops::CreateDefaultSubnet, $crate::ops::CreateDefaultVpc, $crate::ops::CreateDhcpOptions, $crate::ops::CreateInternetGateway, $crate::ops::CreateNatGateway, $crate::ops::CreateNetworkAcl, $crate::ops::CreateNetworkAclEntry, $crate::ops::CreateNetworkInterface, $crate::ops::CreateRoute, $crate::ops::CreateRouteTable, $crate::ops::CreateSecurityGroup, $crate::ops::CreateSubnet, $crate::ops::CreateTags, $crate::ops::CreateVpc, $crate::ops::DeleteDhcpOptions, $crate::ops::DeleteInternetGateway, $crate::ops::DeleteNatGateway, $crate::ops::DeleteNetworkAcl, $crate::ops::DeleteNetworkAclEntry, $crate::ops::DeleteNetworkInterface, $crate::ops::DeleteRoute, $crate::ops::DeleteRouteTable, $crate::ops::DeleteSecurityGroup, $crate::ops::DeleteSubnet, $crate::ops::DeleteTags, $crate::ops::DeleteVpc, $crate::ops::DescribeAccountAttributes, $crate::ops::DescribeAddresses, $crate::ops::DescribeAddressesAttribute, $crate::ops::DescribeAvailabilityZones, $crate::ops::DescribeDhcpOptions, $crate::ops::DescribeInstances, $crate::ops::DescribeInternetGateways, $crate::ops::DescribeManagedPrefixLists, $crate::ops::DescribeNatGateways, $crate::ops::DescribeNetworkAcls, $crate::ops::DescribeNetworkInterfaceAttribute, $crate::ops::DescribeNetworkInterfaces, $crate::ops::DescribePrefixLists, $crate::ops::DescribeRegions, $crate::ops::DescribeRouteTables, $crate::ops::DescribeSecurityGroupReferences, $crate::ops::DescribeSecurityGroupRules, $crate::ops::DescribeSecurityGroups, $crate::ops::DescribeStaleSecurityGroups, $crate::ops::DescribeSubnets, $crate::ops::DescribeTags, $crate::ops::DescribeVpcAttribute, $crate::ops::DescribeVpcs, $crate::ops::DetachInternetGateway, $crate::ops::DisassociateAddress, $crate::ops::DisassociateRouteTable, $crate::ops::DisassociateVpcCidrBlock, $crate::ops::GetManagedPrefixListEntries, $crate::ops::GetSecurityGroupsForVpc, $crate::ops::ModifyNetworkInterfaceAttribute, $crate::ops::ModifySecurityGroupRules, $crate::ops::ModifySubnetAttribute, $crate::ops::ModifyVpcAttribute, $crate::ops::ModifyVpcTenancy, $crate::ops::ReleaseAddress, $crate::ops::ReplaceNetworkAclAssociation, $crate::ops::ReplaceNetworkAclEntry, $crate::ops::ReplaceRoute, $crate::ops::ReplaceRouteTableAssociation, $crate::ops::ResetNetworkInterfaceAttribute, $crate::ops::RevokeSecurityGroupEgress, $crate::ops::RevokeSecurityGroupIngress, $crate::ops::UpdateSecurityGroupRuleDescriptionsEgress, $crate::ops::UpdateSecurityGroupRuleDescriptionsIngress }
 };
 }
 
+pub type AssociateDhcpOptionsOutput = Unit;
+
+pub type AttachInternetGatewayOutput = Unit;
+
+pub type CreateNetworkAclEntryOutput = Unit;
+
 pub type CreateTagsOutput = Unit;
 
+pub type DeleteDhcpOptionsOutput = Unit;
+
+pub type DeleteInternetGatewayOutput = Unit;
+
+pub type DeleteNetworkAclOutput = Unit;
+
+pub type DeleteNetworkAclEntryOutput = Unit;
+
+pub type DeleteNetworkInterfaceOutput = Unit;
+
+pub type DeleteRouteOutput = Unit;
+
+pub type DeleteRouteTableOutput = Unit;
+
+pub type DeleteSubnetOutput = Unit;
+
 pub type DeleteTagsOutput = Unit;
+
+pub type DeleteVpcOutput = Unit;
+
+pub type DetachInternetGatewayOutput = Unit;
+
+pub type DisassociateAddressOutput = Unit;
+
+pub type DisassociateRouteTableOutput = Unit;
+
+pub type ModifyNetworkInterfaceAttributeOutput = Unit;
+
+pub type ModifySubnetAttributeOutput = Unit;
+
+pub type ModifyVpcAttributeOutput = Unit;
+
+pub type ReleaseAddressOutput = Unit;
+
+pub type ReplaceNetworkAclEntryOutput = Unit;
+
+pub type ReplaceRouteOutput = Unit;
+
+pub type ResetNetworkInterfaceAttributeOutput = Unit;

@@ -16,9 +16,110 @@ pub static AccountAttributeValue: Shape = Shape { name: "AccountAttributeValue",
     Member { location_name: Some("attributeValue"), ..member("AttributeValue", Here(&String)) },
 ]), ..DEFAULT };
 pub static AccountAttributeValueList: Shape = Shape { name: "AccountAttributeValueList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AccountAttributeValue)) }), ..DEFAULT };
+pub static Address: Shape = Shape { name: "Address", kind: Kind::Structure(&[
+    Member { location_name: Some("allocationId"), ..member("AllocationId", Here(&String)) },
+    Member { location_name: Some("associationId"), ..member("AssociationId", Here(&String)) },
+    Member { location_name: Some("domain"), ..member("Domain", Here(&DomainType)) },
+    Member { location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&String)) },
+    Member { location_name: Some("networkInterfaceOwnerId"), ..member("NetworkInterfaceOwnerId", Here(&String)) },
+    Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddress", Here(&String)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("publicIpv4Pool"), ..member("PublicIpv4Pool", Here(&String)) },
+    Member { location_name: Some("networkBorderGroup"), ..member("NetworkBorderGroup", Here(&String)) },
+    Member { location_name: Some("customerOwnedIp"), ..member("CustomerOwnedIp", Here(&String)) },
+    Member { location_name: Some("customerOwnedIpv4Pool"), ..member("CustomerOwnedIpv4Pool", Here(&String)) },
+    Member { location_name: Some("carrierIp"), ..member("CarrierIp", Here(&String)) },
+    Member { location_name: Some("subnetId"), ..member("SubnetId", Here(&String)) },
+    Member { location_name: Some("serviceManaged"), ..member("ServiceManaged", Here(&ServiceManaged)) },
+    Member { location_name: Some("instanceId"), ..member("InstanceId", Here(&String)) },
+    Member { location_name: Some("publicIp"), ..member("PublicIp", Here(&String)) },
+]), ..DEFAULT };
+pub static AddressAttribute: Shape = Shape { name: "AddressAttribute", kind: Kind::Structure(&[
+    Member { location_name: Some("publicIp"), ..member("PublicIp", Here(&PublicIpAddress)) },
+    Member { location_name: Some("allocationId"), ..member("AllocationId", Here(&AllocationId)) },
+    Member { location_name: Some("ptrRecord"), ..member("PtrRecord", Here(&String)) },
+    Member { location_name: Some("ptrRecordUpdate"), ..member("PtrRecordUpdate", Here(&PtrUpdateStatus)) },
+]), ..DEFAULT };
+pub static AddressAttributeName: Shape = Shape { name: "AddressAttributeName", values: &["domain-name"], ..DEFAULT };
+pub static AddressList: Shape = Shape { name: "AddressList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Address)) }), ..DEFAULT };
+pub static AddressMaxResults: Shape = Shape { name: "AddressMaxResults", kind: Kind::Integer, min: Some(1.0), max: Some(1000.0), ..DEFAULT };
+pub static AddressSet: Shape = Shape { name: "AddressSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AddressAttribute)) }), ..DEFAULT };
+pub static AllocateAddressRequest: Shape = Shape { name: "AllocateAddressRequest", kind: Kind::Structure(&[
+    member("Domain", Here(&DomainType)),
+    member("Address", Here(&PublicIpAddress)),
+    member("PublicIpv4Pool", Here(&Ipv4PoolEc2Id)),
+    member("NetworkBorderGroup", Here(&String)),
+    member("CustomerOwnedIpv4Pool", Here(&String)),
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+    member("IpamPoolId", Here(&IpamPoolId)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static AllocateAddressResult: Shape = Shape { name: "AllocateAddressResult", kind: Kind::Structure(&[
+    Member { location_name: Some("allocationId"), ..member("AllocationId", Here(&String)) },
+    Member { location_name: Some("publicIpv4Pool"), ..member("PublicIpv4Pool", Here(&String)) },
+    Member { location_name: Some("networkBorderGroup"), ..member("NetworkBorderGroup", Here(&String)) },
+    Member { location_name: Some("domain"), ..member("Domain", Here(&DomainType)) },
+    Member { location_name: Some("customerOwnedIp"), ..member("CustomerOwnedIp", Here(&String)) },
+    Member { location_name: Some("customerOwnedIpv4Pool"), ..member("CustomerOwnedIpv4Pool", Here(&String)) },
+    Member { location_name: Some("carrierIp"), ..member("CarrierIp", Here(&String)) },
+    Member { location_name: Some("publicIp"), ..member("PublicIp", Here(&String)) },
+]), ..DEFAULT };
+pub static AllocationId: Shape = Shape { name: "AllocationId", ..DEFAULT };
+pub static AllocationIdList: Shape = Shape { name: "AllocationIdList", kind: Kind::List(Element { location_name: Some("AllocationId"), ..Element::of(Here(&AllocationId)) }), ..DEFAULT };
+pub static AllocationIds: Shape = Shape { name: "AllocationIds", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AllocationId)) }), ..DEFAULT };
 pub static AmdSevSnpSpecification: Shape = Shape { name: "AmdSevSnpSpecification", values: &["enabled", "disabled"], ..DEFAULT };
 pub static ArchitectureValues: Shape = Shape { name: "ArchitectureValues", values: &["i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"], ..DEFAULT };
+pub static AssociateAddressRequest: Shape = Shape { name: "AssociateAddressRequest", kind: Kind::Structure(&[
+    member("AllocationId", Here(&AllocationId)),
+    member("InstanceId", Here(&InstanceId)),
+    member("PublicIp", Here(&EipAllocationPublicIp)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&NetworkInterfaceId)) },
+    Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddress", Here(&String)) },
+    Member { location_name: Some("allowReassociation"), ..member("AllowReassociation", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static AssociateAddressResult: Shape = Shape { name: "AssociateAddressResult", kind: Kind::Structure(&[
+    Member { location_name: Some("associationId"), ..member("AssociationId", Here(&String)) },
+]), ..DEFAULT };
+pub static AssociateDhcpOptionsRequest: Shape = Shape { name: "AssociateDhcpOptionsRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("DhcpOptionsId", Here(&DefaultingDhcpOptionsId)) },
+    Member { required: true, ..member("VpcId", Here(&VpcId)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static AssociateRouteTableRequest: Shape = Shape { name: "AssociateRouteTableRequest", kind: Kind::Structure(&[
+    member("GatewayId", Here(&RouteGatewayId)),
+    member("PublicIpv4Pool", Here(&Ipv4PoolEc2Id)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("subnetId"), ..member("SubnetId", Here(&SubnetId)) },
+    Member { required: true, location_name: Some("routeTableId"), ..member("RouteTableId", Here(&RouteTableId)) },
+]), ..DEFAULT };
+pub static AssociateRouteTableResult: Shape = Shape { name: "AssociateRouteTableResult", kind: Kind::Structure(&[
+    Member { location_name: Some("associationId"), ..member("AssociationId", Here(&String)) },
+    Member { location_name: Some("associationState"), ..member("AssociationState", Here(&RouteTableAssociationState)) },
+]), ..DEFAULT };
+pub static AssociateVpcCidrBlockRequest: Shape = Shape { name: "AssociateVpcCidrBlockRequest", kind: Kind::Structure(&[
+    member("CidrBlock", Here(&String)),
+    member("Ipv6CidrBlockNetworkBorderGroup", Here(&String)),
+    member("Ipv6Pool", Here(&Ipv6PoolEc2Id)),
+    member("Ipv6CidrBlock", Here(&String)),
+    member("Ipv4IpamPoolId", Here(&IpamPoolId)),
+    member("Ipv4NetmaskLength", Here(&NetmaskLength)),
+    member("Ipv6IpamPoolId", Here(&IpamPoolId)),
+    member("Ipv6NetmaskLength", Here(&NetmaskLength)),
+    Member { required: true, location_name: Some("vpcId"), ..member("VpcId", Here(&VpcId)) },
+    Member { location_name: Some("amazonProvidedIpv6CidrBlock"), ..member("AmazonProvidedIpv6CidrBlock", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static AssociateVpcCidrBlockResult: Shape = Shape { name: "AssociateVpcCidrBlockResult", kind: Kind::Structure(&[
+    Member { location_name: Some("ipv6CidrBlockAssociation"), ..member("Ipv6CidrBlockAssociation", Here(&VpcIpv6CidrBlockAssociation)) },
+    Member { location_name: Some("cidrBlockAssociation"), ..member("CidrBlockAssociation", Here(&VpcCidrBlockAssociation)) },
+    Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
+]), ..DEFAULT };
 pub static AssociatedSubnetList: Shape = Shape { name: "AssociatedSubnetList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SubnetId)) }), ..DEFAULT };
+pub static AttachInternetGatewayRequest: Shape = Shape { name: "AttachInternetGatewayRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("internetGatewayId"), ..member("InternetGatewayId", Here(&InternetGatewayId)) },
+    Member { required: true, location_name: Some("vpcId"), ..member("VpcId", Here(&VpcId)) },
+]), ..DEFAULT };
 pub static AttachmentEnaSrdSpecification: Shape = Shape { name: "AttachmentEnaSrdSpecification", kind: Kind::Structure(&[
     Member { location_name: Some("enaSrdEnabled"), ..member("EnaSrdEnabled", Here(&Boolean)) },
     Member { location_name: Some("enaSrdUdpSpecification"), ..member("EnaSrdUdpSpecification", Here(&AttachmentEnaSrdUdpSpecification)) },
@@ -30,6 +131,45 @@ pub static AttachmentStatus: Shape = Shape { name: "AttachmentStatus", values: &
 pub static AttributeBooleanValue: Shape = Shape { name: "AttributeBooleanValue", kind: Kind::Structure(&[
     Member { location_name: Some("value"), ..member("Value", Here(&Boolean)) },
 ]), ..DEFAULT };
+pub static AttributeValue: Shape = Shape { name: "AttributeValue", kind: Kind::Structure(&[
+    Member { location_name: Some("value"), ..member("Value", Here(&String)) },
+]), ..DEFAULT };
+pub static AuthorizeSecurityGroupEgressRequest: Shape = Shape { name: "AuthorizeSecurityGroupEgressRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("groupId"), ..member("GroupId", Here(&SecurityGroupId)) },
+    Member { location_name: Some("sourceSecurityGroupName"), ..member("SourceSecurityGroupName", Here(&String)) },
+    Member { location_name: Some("sourceSecurityGroupOwnerId"), ..member("SourceSecurityGroupOwnerId", Here(&String)) },
+    Member { location_name: Some("ipProtocol"), ..member("IpProtocol", Here(&String)) },
+    Member { location_name: Some("fromPort"), ..member("FromPort", Here(&Integer)) },
+    Member { location_name: Some("toPort"), ..member("ToPort", Here(&Integer)) },
+    Member { location_name: Some("cidrIp"), ..member("CidrIp", Here(&String)) },
+    Member { location_name: Some("ipPermissions"), ..member("IpPermissions", Here(&IpPermissionList)) },
+]), ..DEFAULT };
+pub static AuthorizeSecurityGroupEgressResult: Shape = Shape { name: "AuthorizeSecurityGroupEgressResult", kind: Kind::Structure(&[
+    Member { location_name: Some("return"), ..member("Return", Here(&Boolean)) },
+    Member { location_name: Some("securityGroupRuleSet"), ..member("SecurityGroupRules", Here(&SecurityGroupRuleList)) },
+]), ..DEFAULT };
+pub static AuthorizeSecurityGroupIngressRequest: Shape = Shape { name: "AuthorizeSecurityGroupIngressRequest", kind: Kind::Structure(&[
+    member("CidrIp", Here(&String)),
+    member("FromPort", Here(&Integer)),
+    member("GroupId", Here(&SecurityGroupId)),
+    member("GroupName", Here(&SecurityGroupName)),
+    member("IpPermissions", Here(&IpPermissionList)),
+    member("IpProtocol", Here(&String)),
+    member("SourceSecurityGroupName", Here(&String)),
+    member("SourceSecurityGroupOwnerId", Here(&String)),
+    member("ToPort", Here(&Integer)),
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static AuthorizeSecurityGroupIngressResult: Shape = Shape { name: "AuthorizeSecurityGroupIngressResult", kind: Kind::Structure(&[
+    Member { location_name: Some("return"), ..member("Return", Here(&Boolean)) },
+    Member { location_name: Some("securityGroupRuleSet"), ..member("SecurityGroupRules", Here(&SecurityGroupRuleList)) },
+]), ..DEFAULT };
+pub static AutoProvisionZonesState: Shape = Shape { name: "AutoProvisionZonesState", values: &["enabled", "disabled"], ..DEFAULT };
+pub static AutoScalingIpsState: Shape = Shape { name: "AutoScalingIpsState", values: &["enabled", "disabled"], ..DEFAULT };
+pub static AvailabilityMode: Shape = Shape { name: "AvailabilityMode", values: &["zonal", "regional"], ..DEFAULT };
 pub static AvailabilityZone: Shape = Shape { name: "AvailabilityZone", kind: Kind::Structure(&[
     Member { location_name: Some("optInStatus"), ..member("OptInStatus", Here(&AvailabilityZoneOptInStatus)) },
     Member { location_name: Some("messageSet"), ..member("Messages", Here(&AvailabilityZoneMessageList)) },
@@ -46,6 +186,12 @@ pub static AvailabilityZone: Shape = Shape { name: "AvailabilityZone", kind: Kin
     Member { location_name: Some("subGeographySet"), ..member("SubGeography", Here(&AvailabilityZoneSubGeographyList)) },
     Member { location_name: Some("zoneState"), ..member("State", Here(&AvailabilityZoneState)) },
 ]), ..DEFAULT };
+pub static AvailabilityZoneAddress: Shape = Shape { name: "AvailabilityZoneAddress", kind: Kind::Structure(&[
+    member("AvailabilityZone", Here(&AvailabilityZoneName)),
+    member("AvailabilityZoneId", Here(&AvailabilityZoneId)),
+    Member { location_name: Some("AllocationId"), ..member("AllocationIds", Here(&AllocationIdList)) },
+]), ..DEFAULT };
+pub static AvailabilityZoneAddresses: Shape = Shape { name: "AvailabilityZoneAddresses", kind: Kind::List(Element { location_name: Some("AvailabilityZoneAddress"), ..Element::of(Here(&AvailabilityZoneAddress)) }), ..DEFAULT };
 pub static AvailabilityZoneGeography: Shape = Shape { name: "AvailabilityZoneGeography", kind: Kind::Structure(&[
     Member { location_name: Some("name"), ..member("Name", Here(&String)) },
 ]), ..DEFAULT };
@@ -56,6 +202,7 @@ pub static AvailabilityZoneMessage: Shape = Shape { name: "AvailabilityZoneMessa
     Member { location_name: Some("message"), ..member("Message", Here(&String)) },
 ]), ..DEFAULT };
 pub static AvailabilityZoneMessageList: Shape = Shape { name: "AvailabilityZoneMessageList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AvailabilityZoneMessage)) }), ..DEFAULT };
+pub static AvailabilityZoneName: Shape = Shape { name: "AvailabilityZoneName", ..DEFAULT };
 pub static AvailabilityZoneOptInStatus: Shape = Shape { name: "AvailabilityZoneOptInStatus", values: &["opt-in-not-required", "opted-in", "not-opted-in"], ..DEFAULT };
 pub static AvailabilityZoneState: Shape = Shape { name: "AvailabilityZoneState", values: &["available", "information", "impaired", "unavailable", "constrained"], ..DEFAULT };
 pub static AvailabilityZoneSubGeography: Shape = Shape { name: "AvailabilityZoneSubGeography", kind: Kind::Structure(&[
@@ -84,11 +231,17 @@ pub static ConnectionTrackingConfiguration: Shape = Shape { name: "ConnectionTra
     Member { location_name: Some("udpStreamTimeout"), ..member("UdpStreamTimeout", Here(&Integer)) },
     Member { location_name: Some("udpTimeout"), ..member("UdpTimeout", Here(&Integer)) },
 ]), ..DEFAULT };
+pub static ConnectionTrackingSpecificationRequest: Shape = Shape { name: "ConnectionTrackingSpecificationRequest", kind: Kind::Structure(&[
+    member("TcpEstablishedTimeout", Here(&Integer)),
+    member("UdpStreamTimeout", Here(&Integer)),
+    member("UdpTimeout", Here(&Integer)),
+]), ..DEFAULT };
 pub static ConnectionTrackingSpecificationResponse: Shape = Shape { name: "ConnectionTrackingSpecificationResponse", kind: Kind::Structure(&[
     Member { location_name: Some("tcpEstablishedTimeout"), ..member("TcpEstablishedTimeout", Here(&Integer)) },
     Member { location_name: Some("udpStreamTimeout"), ..member("UdpStreamTimeout", Here(&Integer)) },
     Member { location_name: Some("udpTimeout"), ..member("UdpTimeout", Here(&Integer)) },
 ]), ..DEFAULT };
+pub static ConnectivityType: Shape = Shape { name: "ConnectivityType", values: &["private", "public"], ..DEFAULT };
 pub static CoreNetworkArn: Shape = Shape { name: "CoreNetworkArn", ..DEFAULT };
 pub static CpuOptions: Shape = Shape { name: "CpuOptions", kind: Kind::Structure(&[
     Member { location_name: Some("coreCount"), ..member("CoreCount", Here(&Integer)) },
@@ -96,16 +249,250 @@ pub static CpuOptions: Shape = Shape { name: "CpuOptions", kind: Kind::Structure
     Member { location_name: Some("amdSevSnp"), ..member("AmdSevSnp", Here(&AmdSevSnpSpecification)) },
     Member { location_name: Some("nestedVirtualization"), ..member("NestedVirtualization", Here(&NestedVirtualizationSpecification)) },
 ]), ..DEFAULT };
+pub static CreateDefaultSubnetRequest: Shape = Shape { name: "CreateDefaultSubnetRequest", kind: Kind::Structure(&[
+    member("AvailabilityZone", Here(&AvailabilityZoneName)),
+    member("DryRun", Here(&Boolean)),
+    member("Ipv6Native", Here(&Boolean)),
+    member("AvailabilityZoneId", Here(&AvailabilityZoneId)),
+]), ..DEFAULT };
+pub static CreateDefaultSubnetResult: Shape = Shape { name: "CreateDefaultSubnetResult", kind: Kind::Structure(&[
+    Member { location_name: Some("subnet"), ..member("Subnet", Here(&Subnet)) },
+]), ..DEFAULT };
+pub static CreateDefaultVpcRequest: Shape = Shape { name: "CreateDefaultVpcRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+]), ..DEFAULT };
+pub static CreateDefaultVpcResult: Shape = Shape { name: "CreateDefaultVpcResult", kind: Kind::Structure(&[
+    Member { location_name: Some("vpc"), ..member("Vpc", Here(&Vpc)) },
+]), ..DEFAULT };
+pub static CreateDhcpOptionsRequest: Shape = Shape { name: "CreateDhcpOptionsRequest", kind: Kind::Structure(&[
+    Member { required: true, location_name: Some("dhcpConfiguration"), ..member("DhcpConfigurations", Here(&NewDhcpConfigurationList)) },
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static CreateDhcpOptionsResult: Shape = Shape { name: "CreateDhcpOptionsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("dhcpOptions"), ..member("DhcpOptions", Here(&DhcpOptions)) },
+]), ..DEFAULT };
+pub static CreateInternetGatewayRequest: Shape = Shape { name: "CreateInternetGatewayRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static CreateInternetGatewayResult: Shape = Shape { name: "CreateInternetGatewayResult", kind: Kind::Structure(&[
+    Member { location_name: Some("internetGateway"), ..member("InternetGateway", Here(&InternetGateway)) },
+]), ..DEFAULT };
+pub static CreateNatGatewayRequest: Shape = Shape { name: "CreateNatGatewayRequest", kind: Kind::Structure(&[
+    member("AvailabilityMode", Here(&AvailabilityMode)),
+    member("AllocationId", Here(&AllocationId)),
+    Member { idempotency_token: true, ..member("ClientToken", Here(&String)) },
+    member("DryRun", Here(&Boolean)),
+    member("SubnetId", Here(&SubnetId)),
+    member("VpcId", Here(&VpcId)),
+    Member { location_name: Some("AvailabilityZoneAddress"), ..member("AvailabilityZoneAddresses", Here(&AvailabilityZoneAddresses)) },
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+    member("ConnectivityType", Here(&ConnectivityType)),
+    member("PrivateIpAddress", Here(&String)),
+    Member { location_name: Some("SecondaryAllocationId"), ..member("SecondaryAllocationIds", Here(&AllocationIdList)) },
+    Member { location_name: Some("SecondaryPrivateIpAddress"), ..member("SecondaryPrivateIpAddresses", Here(&IpList)) },
+    member("SecondaryPrivateIpAddressCount", Here(&PrivateIpAddressCount)),
+]), ..DEFAULT };
+pub static CreateNatGatewayResult: Shape = Shape { name: "CreateNatGatewayResult", kind: Kind::Structure(&[
+    Member { location_name: Some("clientToken"), ..member("ClientToken", Here(&String)) },
+    Member { location_name: Some("natGateway"), ..member("NatGateway", Here(&NatGateway)) },
+]), ..DEFAULT };
+pub static CreateNetworkAclEntryRequest: Shape = Shape { name: "CreateNetworkAclEntryRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("networkAclId"), ..member("NetworkAclId", Here(&NetworkAclId)) },
+    Member { required: true, location_name: Some("ruleNumber"), ..member("RuleNumber", Here(&Integer)) },
+    Member { required: true, location_name: Some("protocol"), ..member("Protocol", Here(&String)) },
+    Member { required: true, location_name: Some("ruleAction"), ..member("RuleAction", Here(&RuleAction)) },
+    Member { required: true, location_name: Some("egress"), ..member("Egress", Here(&Boolean)) },
+    Member { location_name: Some("cidrBlock"), ..member("CidrBlock", Here(&String)) },
+    Member { location_name: Some("ipv6CidrBlock"), ..member("Ipv6CidrBlock", Here(&String)) },
+    Member { location_name: Some("Icmp"), ..member("IcmpTypeCode", Here(&IcmpTypeCode)) },
+    Member { location_name: Some("portRange"), ..member("PortRange", Here(&PortRange)) },
+]), ..DEFAULT };
+pub static CreateNetworkAclRequest: Shape = Shape { name: "CreateNetworkAclRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+    Member { idempotency_token: true, ..member("ClientToken", Here(&String)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("vpcId"), ..member("VpcId", Here(&VpcId)) },
+]), ..DEFAULT };
+pub static CreateNetworkAclResult: Shape = Shape { name: "CreateNetworkAclResult", kind: Kind::Structure(&[
+    Member { location_name: Some("networkAcl"), ..member("NetworkAcl", Here(&NetworkAcl)) },
+    Member { location_name: Some("clientToken"), ..member("ClientToken", Here(&String)) },
+]), ..DEFAULT };
+pub static CreateNetworkInterfaceRequest: Shape = Shape { name: "CreateNetworkInterfaceRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("Ipv4Prefix"), ..member("Ipv4Prefixes", Here(&Ipv4PrefixList)) },
+    member("Ipv4PrefixCount", Here(&Integer)),
+    Member { location_name: Some("Ipv6Prefix"), ..member("Ipv6Prefixes", Here(&Ipv6PrefixList)) },
+    member("Ipv6PrefixCount", Here(&Integer)),
+    member("InterfaceType", Here(&NetworkInterfaceCreationType)),
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+    Member { idempotency_token: true, ..member("ClientToken", Here(&String)) },
+    member("EnablePrimaryIpv6", Here(&Boolean)),
+    member("ConnectionTrackingSpecification", Here(&ConnectionTrackingSpecificationRequest)),
+    member("Operator", Here(&OperatorRequest)),
+    Member { required: true, location_name: Some("subnetId"), ..member("SubnetId", Here(&SubnetId)) },
+    Member { location_name: Some("description"), ..member("Description", Here(&String)) },
+    Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddress", Here(&String)) },
+    Member { location_name: Some("SecurityGroupId"), ..member("Groups", Here(&SecurityGroupIdStringList)) },
+    Member { location_name: Some("privateIpAddresses"), ..member("PrivateIpAddresses", Here(&PrivateIpAddressSpecificationList)) },
+    Member { location_name: Some("secondaryPrivateIpAddressCount"), ..member("SecondaryPrivateIpAddressCount", Here(&Integer)) },
+    Member { location_name: Some("ipv6Addresses"), ..member("Ipv6Addresses", Here(&InstanceIpv6AddressList)) },
+    Member { location_name: Some("ipv6AddressCount"), ..member("Ipv6AddressCount", Here(&Integer)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static CreateNetworkInterfaceResult: Shape = Shape { name: "CreateNetworkInterfaceResult", kind: Kind::Structure(&[
+    Member { location_name: Some("networkInterface"), ..member("NetworkInterface", Here(&NetworkInterface)) },
+    Member { location_name: Some("clientToken"), ..member("ClientToken", Here(&String)) },
+]), ..DEFAULT };
+pub static CreateRouteRequest: Shape = Shape { name: "CreateRouteRequest", kind: Kind::Structure(&[
+    member("DestinationPrefixListId", Here(&PrefixListResourceId)),
+    member("VpcEndpointId", Here(&VpcEndpointId)),
+    member("TransitGatewayId", Here(&TransitGatewayId)),
+    member("LocalGatewayId", Here(&LocalGatewayId)),
+    member("CarrierGatewayId", Here(&CarrierGatewayId)),
+    member("CoreNetworkArn", Here(&CoreNetworkArn)),
+    member("OdbNetworkArn", Here(&OdbNetworkArn)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("routeTableId"), ..member("RouteTableId", Here(&RouteTableId)) },
+    Member { location_name: Some("destinationCidrBlock"), ..member("DestinationCidrBlock", Here(&String)) },
+    Member { location_name: Some("gatewayId"), ..member("GatewayId", Here(&RouteGatewayId)) },
+    Member { location_name: Some("destinationIpv6CidrBlock"), ..member("DestinationIpv6CidrBlock", Here(&String)) },
+    Member { location_name: Some("egressOnlyInternetGatewayId"), ..member("EgressOnlyInternetGatewayId", Here(&EgressOnlyInternetGatewayId)) },
+    Member { location_name: Some("instanceId"), ..member("InstanceId", Here(&InstanceId)) },
+    Member { location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&NetworkInterfaceId)) },
+    Member { location_name: Some("vpcPeeringConnectionId"), ..member("VpcPeeringConnectionId", Here(&VpcPeeringConnectionId)) },
+    Member { location_name: Some("natGatewayId"), ..member("NatGatewayId", Here(&NatGatewayId)) },
+]), ..DEFAULT };
+pub static CreateRouteResult: Shape = Shape { name: "CreateRouteResult", kind: Kind::Structure(&[
+    Member { location_name: Some("return"), ..member("Return", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static CreateRouteTableRequest: Shape = Shape { name: "CreateRouteTableRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+    Member { idempotency_token: true, ..member("ClientToken", Here(&String)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("vpcId"), ..member("VpcId", Here(&VpcId)) },
+]), ..DEFAULT };
+pub static CreateRouteTableResult: Shape = Shape { name: "CreateRouteTableResult", kind: Kind::Structure(&[
+    Member { location_name: Some("routeTable"), ..member("RouteTable", Here(&RouteTable)) },
+    Member { location_name: Some("clientToken"), ..member("ClientToken", Here(&String)) },
+]), ..DEFAULT };
+pub static CreateSecurityGroupRequest: Shape = Shape { name: "CreateSecurityGroupRequest", kind: Kind::Structure(&[
+    Member { required: true, location_name: Some("GroupDescription"), ..member("Description", Here(&String)) },
+    Member { required: true, ..member("GroupName", Here(&String)) },
+    member("VpcId", Here(&VpcId)),
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static CreateSecurityGroupResult: Shape = Shape { name: "CreateSecurityGroupResult", kind: Kind::Structure(&[
+    Member { location_name: Some("groupId"), ..member("GroupId", Here(&String)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("securityGroupArn"), ..member("SecurityGroupArn", Here(&String)) },
+]), ..DEFAULT };
+pub static CreateSubnetRequest: Shape = Shape { name: "CreateSubnetRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+    member("AvailabilityZone", Here(&String)),
+    member("AvailabilityZoneId", Here(&String)),
+    member("CidrBlock", Here(&String)),
+    member("Ipv6CidrBlock", Here(&String)),
+    member("OutpostArn", Here(&String)),
+    Member { required: true, ..member("VpcId", Here(&VpcId)) },
+    member("Ipv6Native", Here(&Boolean)),
+    member("Ipv4IpamPoolId", Here(&IpamPoolId)),
+    member("Ipv4NetmaskLength", Here(&NetmaskLength)),
+    member("Ipv6IpamPoolId", Here(&IpamPoolId)),
+    member("Ipv6NetmaskLength", Here(&NetmaskLength)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static CreateSubnetResult: Shape = Shape { name: "CreateSubnetResult", kind: Kind::Structure(&[
+    Member { location_name: Some("subnet"), ..member("Subnet", Here(&Subnet)) },
+]), ..DEFAULT };
 pub static CreateTagsRequest: Shape = Shape { name: "CreateTagsRequest", kind: Kind::Structure(&[
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
     Member { required: true, location_name: Some("ResourceId"), ..member("Resources", Here(&ResourceIdList)) },
     Member { required: true, location_name: Some("Tag"), ..member("Tags", Here(&TagList)) },
 ]), ..DEFAULT };
+pub static CreateVpcRequest: Shape = Shape { name: "CreateVpcRequest", kind: Kind::Structure(&[
+    member("CidrBlock", Here(&String)),
+    member("Ipv6Pool", Here(&Ipv6PoolEc2Id)),
+    member("Ipv6CidrBlock", Here(&String)),
+    member("Ipv4IpamPoolId", Here(&IpamPoolId)),
+    member("Ipv4NetmaskLength", Here(&NetmaskLength)),
+    member("Ipv6IpamPoolId", Here(&IpamPoolId)),
+    member("Ipv6NetmaskLength", Here(&NetmaskLength)),
+    member("Ipv6CidrBlockNetworkBorderGroup", Here(&String)),
+    member("VpcEncryptionControl", Here(&VpcEncryptionControlConfiguration)),
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("instanceTenancy"), ..member("InstanceTenancy", Here(&Tenancy)) },
+    Member { location_name: Some("amazonProvidedIpv6CidrBlock"), ..member("AmazonProvidedIpv6CidrBlock", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static CreateVpcResult: Shape = Shape { name: "CreateVpcResult", kind: Kind::Structure(&[
+    Member { location_name: Some("vpc"), ..member("Vpc", Here(&Vpc)) },
+]), ..DEFAULT };
 pub static DateTime: Shape = Shape { name: "DateTime", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static DefaultingDhcpOptionsId: Shape = Shape { name: "DefaultingDhcpOptionsId", ..DEFAULT };
+pub static DeleteDhcpOptionsRequest: Shape = Shape { name: "DeleteDhcpOptionsRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("DhcpOptionsId", Here(&DhcpOptionsId)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static DeleteInternetGatewayRequest: Shape = Shape { name: "DeleteInternetGatewayRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("internetGatewayId"), ..member("InternetGatewayId", Here(&InternetGatewayId)) },
+]), ..DEFAULT };
+pub static DeleteNatGatewayRequest: Shape = Shape { name: "DeleteNatGatewayRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { required: true, ..member("NatGatewayId", Here(&NatGatewayId)) },
+]), ..DEFAULT };
+pub static DeleteNatGatewayResult: Shape = Shape { name: "DeleteNatGatewayResult", kind: Kind::Structure(&[
+    Member { location_name: Some("natGatewayId"), ..member("NatGatewayId", Here(&String)) },
+]), ..DEFAULT };
+pub static DeleteNetworkAclEntryRequest: Shape = Shape { name: "DeleteNetworkAclEntryRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("networkAclId"), ..member("NetworkAclId", Here(&NetworkAclId)) },
+    Member { required: true, location_name: Some("ruleNumber"), ..member("RuleNumber", Here(&Integer)) },
+    Member { required: true, location_name: Some("egress"), ..member("Egress", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static DeleteNetworkAclRequest: Shape = Shape { name: "DeleteNetworkAclRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("networkAclId"), ..member("NetworkAclId", Here(&NetworkAclId)) },
+]), ..DEFAULT };
+pub static DeleteNetworkInterfaceRequest: Shape = Shape { name: "DeleteNetworkInterfaceRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&NetworkInterfaceId)) },
+]), ..DEFAULT };
+pub static DeleteRouteRequest: Shape = Shape { name: "DeleteRouteRequest", kind: Kind::Structure(&[
+    member("DestinationPrefixListId", Here(&PrefixListResourceId)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("routeTableId"), ..member("RouteTableId", Here(&RouteTableId)) },
+    Member { location_name: Some("destinationCidrBlock"), ..member("DestinationCidrBlock", Here(&String)) },
+    Member { location_name: Some("destinationIpv6CidrBlock"), ..member("DestinationIpv6CidrBlock", Here(&String)) },
+]), ..DEFAULT };
+pub static DeleteRouteTableRequest: Shape = Shape { name: "DeleteRouteTableRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("routeTableId"), ..member("RouteTableId", Here(&RouteTableId)) },
+]), ..DEFAULT };
+pub static DeleteSecurityGroupRequest: Shape = Shape { name: "DeleteSecurityGroupRequest", kind: Kind::Structure(&[
+    member("GroupId", Here(&SecurityGroupId)),
+    member("GroupName", Here(&SecurityGroupName)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static DeleteSecurityGroupResult: Shape = Shape { name: "DeleteSecurityGroupResult", kind: Kind::Structure(&[
+    Member { location_name: Some("return"), ..member("Return", Here(&Boolean)) },
+    Member { location_name: Some("groupId"), ..member("GroupId", Here(&SecurityGroupId)) },
+]), ..DEFAULT };
+pub static DeleteSubnetRequest: Shape = Shape { name: "DeleteSubnetRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("SubnetId", Here(&SubnetId)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
 pub static DeleteTagsRequest: Shape = Shape { name: "DeleteTagsRequest", kind: Kind::Structure(&[
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
     Member { required: true, location_name: Some("resourceId"), ..member("Resources", Here(&ResourceIdList)) },
     Member { location_name: Some("tag"), ..member("Tags", Here(&TagList)) },
+]), ..DEFAULT };
+pub static DeleteVpcRequest: Shape = Shape { name: "DeleteVpcRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("VpcId", Here(&VpcId)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
 ]), ..DEFAULT };
 pub static DescribeAccountAttributesRequest: Shape = Shape { name: "DescribeAccountAttributesRequest", kind: Kind::Structure(&[
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
@@ -113,6 +500,26 @@ pub static DescribeAccountAttributesRequest: Shape = Shape { name: "DescribeAcco
 ]), ..DEFAULT };
 pub static DescribeAccountAttributesResult: Shape = Shape { name: "DescribeAccountAttributesResult", kind: Kind::Structure(&[
     Member { location_name: Some("accountAttributeSet"), ..member("AccountAttributes", Here(&AccountAttributeList)) },
+]), ..DEFAULT };
+pub static DescribeAddressesAttributeRequest: Shape = Shape { name: "DescribeAddressesAttributeRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("AllocationId"), ..member("AllocationIds", Here(&AllocationIds)) },
+    member("Attribute", Here(&AddressAttributeName)),
+    member("NextToken", Here(&NextToken)),
+    member("MaxResults", Here(&AddressMaxResults)),
+    member("DryRun", Here(&Boolean)),
+]), ..DEFAULT };
+pub static DescribeAddressesAttributeResult: Shape = Shape { name: "DescribeAddressesAttributeResult", kind: Kind::Structure(&[
+    Member { location_name: Some("addressSet"), ..member("Addresses", Here(&AddressSet)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&NextToken)) },
+]), ..DEFAULT };
+pub static DescribeAddressesRequest: Shape = Shape { name: "DescribeAddressesRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("PublicIp"), ..member("PublicIps", Here(&PublicIpStringList)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    Member { location_name: Some("AllocationId"), ..member("AllocationIds", Here(&AllocationIdList)) },
+]), ..DEFAULT };
+pub static DescribeAddressesResult: Shape = Shape { name: "DescribeAddressesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("addressesSet"), ..member("Addresses", Here(&AddressList)) },
 ]), ..DEFAULT };
 pub static DescribeAvailabilityZonesRequest: Shape = Shape { name: "DescribeAvailabilityZonesRequest", kind: Kind::Structure(&[
     Member { location_name: Some("ZoneName"), ..member("ZoneNames", Here(&ZoneNameStringList)) },
@@ -123,6 +530,18 @@ pub static DescribeAvailabilityZonesRequest: Shape = Shape { name: "DescribeAvai
 ]), ..DEFAULT };
 pub static DescribeAvailabilityZonesResult: Shape = Shape { name: "DescribeAvailabilityZonesResult", kind: Kind::Structure(&[
     Member { location_name: Some("availabilityZoneInfo"), ..member("AvailabilityZones", Here(&AvailabilityZoneList)) },
+]), ..DEFAULT };
+pub static DescribeDhcpOptionsMaxResults: Shape = Shape { name: "DescribeDhcpOptionsMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
+pub static DescribeDhcpOptionsRequest: Shape = Shape { name: "DescribeDhcpOptionsRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("DhcpOptionsId"), ..member("DhcpOptionsIds", Here(&DhcpOptionsIdStringList)) },
+    member("NextToken", Here(&String)),
+    member("MaxResults", Here(&DescribeDhcpOptionsMaxResults)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+]), ..DEFAULT };
+pub static DescribeDhcpOptionsResult: Shape = Shape { name: "DescribeDhcpOptionsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+    Member { location_name: Some("dhcpOptionsSet"), ..member("DhcpOptions", Here(&DhcpOptionsList)) },
 ]), ..DEFAULT };
 pub static DescribeInstancesRequest: Shape = Shape { name: "DescribeInstancesRequest", kind: Kind::Structure(&[
     Member { location_name: Some("InstanceId"), ..member("InstanceIds", Here(&InstanceIdStringList)) },
@@ -148,6 +567,29 @@ pub static DescribeInternetGatewaysResult: Shape = Shape { name: "DescribeIntern
     Member { location_name: Some("internetGatewaySet"), ..member("InternetGateways", Here(&InternetGatewayList)) },
     Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
 ]), ..DEFAULT };
+pub static DescribeManagedPrefixListsRequest: Shape = Shape { name: "DescribeManagedPrefixListsRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    member("MaxResults", Here(&PrefixListMaxResults)),
+    member("NextToken", Here(&NextToken)),
+    Member { location_name: Some("PrefixListId"), ..member("PrefixListIds", Here(&ValueStringList)) },
+]), ..DEFAULT };
+pub static DescribeManagedPrefixListsResult: Shape = Shape { name: "DescribeManagedPrefixListsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&NextToken)) },
+    Member { location_name: Some("prefixListSet"), ..member("PrefixLists", Here(&ManagedPrefixListSet)) },
+]), ..DEFAULT };
+pub static DescribeNatGatewaysMaxResults: Shape = Shape { name: "DescribeNatGatewaysMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
+pub static DescribeNatGatewaysRequest: Shape = Shape { name: "DescribeNatGatewaysRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    member("Filter", Here(&FilterList)),
+    member("MaxResults", Here(&DescribeNatGatewaysMaxResults)),
+    Member { location_name: Some("NatGatewayId"), ..member("NatGatewayIds", Here(&NatGatewayIdStringList)) },
+    member("NextToken", Here(&String)),
+]), ..DEFAULT };
+pub static DescribeNatGatewaysResult: Shape = Shape { name: "DescribeNatGatewaysResult", kind: Kind::Structure(&[
+    Member { location_name: Some("natGatewaySet"), ..member("NatGateways", Here(&NatGatewayList)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+]), ..DEFAULT };
 pub static DescribeNetworkAclsMaxResults: Shape = Shape { name: "DescribeNetworkAclsMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
 pub static DescribeNetworkAclsRequest: Shape = Shape { name: "DescribeNetworkAclsRequest", kind: Kind::Structure(&[
     member("NextToken", Here(&String)),
@@ -159,6 +601,19 @@ pub static DescribeNetworkAclsRequest: Shape = Shape { name: "DescribeNetworkAcl
 pub static DescribeNetworkAclsResult: Shape = Shape { name: "DescribeNetworkAclsResult", kind: Kind::Structure(&[
     Member { location_name: Some("networkAclSet"), ..member("NetworkAcls", Here(&NetworkAclList)) },
     Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+]), ..DEFAULT };
+pub static DescribeNetworkInterfaceAttributeRequest: Shape = Shape { name: "DescribeNetworkInterfaceAttributeRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&NetworkInterfaceId)) },
+    Member { location_name: Some("attribute"), ..member("Attribute", Here(&NetworkInterfaceAttribute)) },
+]), ..DEFAULT };
+pub static DescribeNetworkInterfaceAttributeResult: Shape = Shape { name: "DescribeNetworkInterfaceAttributeResult", kind: Kind::Structure(&[
+    Member { location_name: Some("attachment"), ..member("Attachment", Here(&NetworkInterfaceAttachment)) },
+    Member { location_name: Some("description"), ..member("Description", Here(&AttributeValue)) },
+    Member { location_name: Some("groupSet"), ..member("Groups", Here(&GroupIdentifierList)) },
+    Member { location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&String)) },
+    Member { location_name: Some("sourceDestCheck"), ..member("SourceDestCheck", Here(&AttributeBooleanValue)) },
+    Member { location_name: Some("associatePublicIpAddress"), ..member("AssociatePublicIpAddress", Here(&Boolean)) },
 ]), ..DEFAULT };
 pub static DescribeNetworkInterfacesMaxResults: Shape = Shape { name: "DescribeNetworkInterfacesMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
 pub static DescribeNetworkInterfacesRequest: Shape = Shape { name: "DescribeNetworkInterfacesRequest", kind: Kind::Structure(&[
@@ -172,6 +627,17 @@ pub static DescribeNetworkInterfacesRequest: Shape = Shape { name: "DescribeNetw
 pub static DescribeNetworkInterfacesResult: Shape = Shape { name: "DescribeNetworkInterfacesResult", kind: Kind::Structure(&[
     Member { location_name: Some("networkInterfaceSet"), ..member("NetworkInterfaces", Here(&NetworkInterfaceList)) },
     Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+]), ..DEFAULT };
+pub static DescribePrefixListsRequest: Shape = Shape { name: "DescribePrefixListsRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    member("MaxResults", Here(&Integer)),
+    member("NextToken", Here(&String)),
+    Member { location_name: Some("PrefixListId"), ..member("PrefixListIds", Here(&PrefixListResourceIdStringList)) },
+]), ..DEFAULT };
+pub static DescribePrefixListsResult: Shape = Shape { name: "DescribePrefixListsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+    Member { location_name: Some("prefixListSet"), ..member("PrefixLists", Here(&PrefixListSet)) },
 ]), ..DEFAULT };
 pub static DescribeRegionsRequest: Shape = Shape { name: "DescribeRegionsRequest", kind: Kind::Structure(&[
     Member { location_name: Some("RegionName"), ..member("RegionNames", Here(&RegionNameStringList)) },
@@ -193,6 +659,13 @@ pub static DescribeRouteTablesRequest: Shape = Shape { name: "DescribeRouteTable
 pub static DescribeRouteTablesResult: Shape = Shape { name: "DescribeRouteTablesResult", kind: Kind::Structure(&[
     Member { location_name: Some("routeTableSet"), ..member("RouteTables", Here(&RouteTableList)) },
     Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+]), ..DEFAULT };
+pub static DescribeSecurityGroupReferencesRequest: Shape = Shape { name: "DescribeSecurityGroupReferencesRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { required: true, ..member("GroupId", Here(&GroupIds)) },
+]), ..DEFAULT };
+pub static DescribeSecurityGroupReferencesResult: Shape = Shape { name: "DescribeSecurityGroupReferencesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("securityGroupReferenceSet"), ..member("SecurityGroupReferenceSet", Here(&SecurityGroupReferences)) },
 ]), ..DEFAULT };
 pub static DescribeSecurityGroupRulesMaxResults: Shape = Shape { name: "DescribeSecurityGroupRulesMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
 pub static DescribeSecurityGroupRulesRequest: Shape = Shape { name: "DescribeSecurityGroupRulesRequest", kind: Kind::Structure(&[
@@ -218,6 +691,18 @@ pub static DescribeSecurityGroupsRequest: Shape = Shape { name: "DescribeSecurit
 pub static DescribeSecurityGroupsResult: Shape = Shape { name: "DescribeSecurityGroupsResult", kind: Kind::Structure(&[
     Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
     Member { location_name: Some("securityGroupInfo"), ..member("SecurityGroups", Here(&SecurityGroupList)) },
+]), ..DEFAULT };
+pub static DescribeStaleSecurityGroupsMaxResults: Shape = Shape { name: "DescribeStaleSecurityGroupsMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(255.0), ..DEFAULT };
+pub static DescribeStaleSecurityGroupsNextToken: Shape = Shape { name: "DescribeStaleSecurityGroupsNextToken", min: Some(1.0), max: Some(1024.0), ..DEFAULT };
+pub static DescribeStaleSecurityGroupsRequest: Shape = Shape { name: "DescribeStaleSecurityGroupsRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    member("MaxResults", Here(&DescribeStaleSecurityGroupsMaxResults)),
+    member("NextToken", Here(&DescribeStaleSecurityGroupsNextToken)),
+    Member { required: true, ..member("VpcId", Here(&VpcId)) },
+]), ..DEFAULT };
+pub static DescribeStaleSecurityGroupsResult: Shape = Shape { name: "DescribeStaleSecurityGroupsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+    Member { location_name: Some("staleSecurityGroupSet"), ..member("StaleSecurityGroupSet", Here(&StaleSecurityGroupSet)) },
 ]), ..DEFAULT };
 pub static DescribeSubnetsMaxResults: Shape = Shape { name: "DescribeSubnetsMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
 pub static DescribeSubnetsRequest: Shape = Shape { name: "DescribeSubnetsRequest", kind: Kind::Structure(&[
@@ -264,7 +749,45 @@ pub static DescribeVpcsResult: Shape = Shape { name: "DescribeVpcsResult", kind:
     Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
     Member { location_name: Some("vpcSet"), ..member("Vpcs", Here(&VpcList)) },
 ]), ..DEFAULT };
+pub static DetachInternetGatewayRequest: Shape = Shape { name: "DetachInternetGatewayRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("internetGatewayId"), ..member("InternetGatewayId", Here(&InternetGatewayId)) },
+    Member { required: true, location_name: Some("vpcId"), ..member("VpcId", Here(&VpcId)) },
+]), ..DEFAULT };
 pub static DeviceType: Shape = Shape { name: "DeviceType", values: &["ebs", "instance-store"], ..DEFAULT };
+pub static DhcpConfiguration: Shape = Shape { name: "DhcpConfiguration", kind: Kind::Structure(&[
+    Member { location_name: Some("key"), ..member("Key", Here(&String)) },
+    Member { location_name: Some("valueSet"), ..member("Values", Here(&DhcpConfigurationValueList)) },
+]), ..DEFAULT };
+pub static DhcpConfigurationList: Shape = Shape { name: "DhcpConfigurationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&DhcpConfiguration)) }), ..DEFAULT };
+pub static DhcpConfigurationValueList: Shape = Shape { name: "DhcpConfigurationValueList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AttributeValue)) }), ..DEFAULT };
+pub static DhcpOptions: Shape = Shape { name: "DhcpOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("dhcpOptionsId"), ..member("DhcpOptionsId", Here(&String)) },
+    Member { location_name: Some("dhcpConfigurationSet"), ..member("DhcpConfigurations", Here(&DhcpConfigurationList)) },
+]), ..DEFAULT };
+pub static DhcpOptionsId: Shape = Shape { name: "DhcpOptionsId", ..DEFAULT };
+pub static DhcpOptionsIdStringList: Shape = Shape { name: "DhcpOptionsIdStringList", kind: Kind::List(Element { location_name: Some("DhcpOptionsId"), ..Element::of(Here(&DhcpOptionsId)) }), ..DEFAULT };
+pub static DhcpOptionsList: Shape = Shape { name: "DhcpOptionsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&DhcpOptions)) }), ..DEFAULT };
+pub static DisassociateAddressRequest: Shape = Shape { name: "DisassociateAddressRequest", kind: Kind::Structure(&[
+    member("AssociationId", Here(&ElasticIpAssociationId)),
+    member("PublicIp", Here(&EipAllocationPublicIp)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static DisassociateRouteTableRequest: Shape = Shape { name: "DisassociateRouteTableRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("associationId"), ..member("AssociationId", Here(&RouteTableAssociationId)) },
+]), ..DEFAULT };
+pub static DisassociateVpcCidrBlockRequest: Shape = Shape { name: "DisassociateVpcCidrBlockRequest", kind: Kind::Structure(&[
+    Member { required: true, location_name: Some("associationId"), ..member("AssociationId", Here(&VpcCidrAssociationId)) },
+]), ..DEFAULT };
+pub static DisassociateVpcCidrBlockResult: Shape = Shape { name: "DisassociateVpcCidrBlockResult", kind: Kind::Structure(&[
+    Member { location_name: Some("ipv6CidrBlockAssociation"), ..member("Ipv6CidrBlockAssociation", Here(&VpcIpv6CidrBlockAssociation)) },
+    Member { location_name: Some("cidrBlockAssociation"), ..member("CidrBlockAssociation", Here(&VpcCidrBlockAssociation)) },
+    Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
+]), ..DEFAULT };
+pub static DomainType: Shape = Shape { name: "DomainType", values: &["vpc", "standard"], ..DEFAULT };
 pub static EbsInstanceBlockDevice: Shape = Shape { name: "EbsInstanceBlockDevice", kind: Kind::Structure(&[
     Member { location_name: Some("attachTime"), ..member("AttachTime", Here(&DateTime)) },
     Member { location_name: Some("deleteOnTermination"), ..member("DeleteOnTermination", Here(&Boolean)) },
@@ -275,6 +798,8 @@ pub static EbsInstanceBlockDevice: Shape = Shape { name: "EbsInstanceBlockDevice
     Member { location_name: Some("operator"), ..member("Operator", Here(&OperatorResponse)) },
     Member { location_name: Some("ebsCardIndex"), ..member("EbsCardIndex", Here(&Integer)) },
 ]), ..DEFAULT };
+pub static EgressOnlyInternetGatewayId: Shape = Shape { name: "EgressOnlyInternetGatewayId", ..DEFAULT };
+pub static EipAllocationPublicIp: Shape = Shape { name: "EipAllocationPublicIp", ..DEFAULT };
 pub static ElasticGpuAssociation: Shape = Shape { name: "ElasticGpuAssociation", kind: Kind::Structure(&[
     Member { location_name: Some("elasticGpuId"), ..member("ElasticGpuId", Here(&ElasticGpuId)) },
     Member { location_name: Some("elasticGpuAssociationId"), ..member("ElasticGpuAssociationId", Here(&String)) },
@@ -290,6 +815,14 @@ pub static ElasticInferenceAcceleratorAssociation: Shape = Shape { name: "Elasti
     Member { location_name: Some("elasticInferenceAcceleratorAssociationTime"), ..member("ElasticInferenceAcceleratorAssociationTime", Here(&DateTime)) },
 ]), ..DEFAULT };
 pub static ElasticInferenceAcceleratorAssociationList: Shape = Shape { name: "ElasticInferenceAcceleratorAssociationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ElasticInferenceAcceleratorAssociation)) }), ..DEFAULT };
+pub static ElasticIpAssociationId: Shape = Shape { name: "ElasticIpAssociationId", ..DEFAULT };
+pub static EnaSrdSpecification: Shape = Shape { name: "EnaSrdSpecification", kind: Kind::Structure(&[
+    member("EnaSrdEnabled", Here(&Boolean)),
+    member("EnaSrdUdpSpecification", Here(&EnaSrdUdpSpecification)),
+]), ..DEFAULT };
+pub static EnaSrdUdpSpecification: Shape = Shape { name: "EnaSrdUdpSpecification", kind: Kind::Structure(&[
+    member("EnaSrdUdpEnabled", Here(&Boolean)),
+]), ..DEFAULT };
 pub static EnclaveOptions: Shape = Shape { name: "EnclaveOptions", kind: Kind::Structure(&[
     Member { location_name: Some("enabled"), ..member("Enabled", Here(&Boolean)) },
 ]), ..DEFAULT };
@@ -298,12 +831,36 @@ pub static Filter: Shape = Shape { name: "Filter", kind: Kind::Structure(&[
     Member { location_name: Some("Value"), ..member("Values", Here(&ValueStringList)) },
 ]), ..DEFAULT };
 pub static FilterList: Shape = Shape { name: "FilterList", kind: Kind::List(Element { location_name: Some("Filter"), ..Element::of(Here(&Filter)) }), ..DEFAULT };
+pub static GetManagedPrefixListEntriesRequest: Shape = Shape { name: "GetManagedPrefixListEntriesRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { required: true, ..member("PrefixListId", Here(&PrefixListResourceId)) },
+    member("TargetVersion", Here(&Long)),
+    member("MaxResults", Here(&PrefixListMaxResults)),
+    member("NextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static GetManagedPrefixListEntriesResult: Shape = Shape { name: "GetManagedPrefixListEntriesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("entrySet"), ..member("Entries", Here(&PrefixListEntrySet)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&NextToken)) },
+]), ..DEFAULT };
+pub static GetSecurityGroupsForVpcRequest: Shape = Shape { name: "GetSecurityGroupsForVpcRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("VpcId", Here(&VpcId)) },
+    member("NextToken", Here(&String)),
+    member("MaxResults", Here(&GetSecurityGroupsForVpcRequestMaxResults)),
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    member("DryRun", Here(&Boolean)),
+]), ..DEFAULT };
+pub static GetSecurityGroupsForVpcRequestMaxResults: Shape = Shape { name: "GetSecurityGroupsForVpcRequestMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
+pub static GetSecurityGroupsForVpcResult: Shape = Shape { name: "GetSecurityGroupsForVpcResult", kind: Kind::Structure(&[
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+    Member { location_name: Some("securityGroupForVpcSet"), ..member("SecurityGroupForVpcs", Here(&SecurityGroupForVpcList)) },
+]), ..DEFAULT };
 pub static GroupIdStringList: Shape = Shape { name: "GroupIdStringList", kind: Kind::List(Element { location_name: Some("groupId"), ..Element::of(Here(&SecurityGroupId)) }), ..DEFAULT };
 pub static GroupIdentifier: Shape = Shape { name: "GroupIdentifier", kind: Kind::Structure(&[
     Member { location_name: Some("groupId"), ..member("GroupId", Here(&String)) },
     Member { location_name: Some("groupName"), ..member("GroupName", Here(&String)) },
 ]), ..DEFAULT };
 pub static GroupIdentifierList: Shape = Shape { name: "GroupIdentifierList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&GroupIdentifier)) }), ..DEFAULT };
+pub static GroupIds: Shape = Shape { name: "GroupIds", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SecurityGroupId)) }), ..DEFAULT };
 pub static GroupNameStringList: Shape = Shape { name: "GroupNameStringList", kind: Kind::List(Element { location_name: Some("GroupName"), ..Element::of(Here(&SecurityGroupName)) }), ..DEFAULT };
 pub static HibernationOptions: Shape = Shape { name: "HibernationOptions", kind: Kind::Structure(&[
     Member { location_name: Some("configured"), ..member("Configured", Here(&Boolean)) },
@@ -527,6 +1084,7 @@ pub static InternetGatewayAttachmentList: Shape = Shape { name: "InternetGateway
 pub static InternetGatewayId: Shape = Shape { name: "InternetGatewayId", ..DEFAULT };
 pub static InternetGatewayIdList: Shape = Shape { name: "InternetGatewayIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InternetGatewayId)) }), ..DEFAULT };
 pub static InternetGatewayList: Shape = Shape { name: "InternetGatewayList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InternetGateway)) }), ..DEFAULT };
+pub static IpList: Shape = Shape { name: "IpList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&String)) }), ..DEFAULT };
 pub static IpPermission: Shape = Shape { name: "IpPermission", kind: Kind::Structure(&[
     Member { location_name: Some("ipProtocol"), ..member("IpProtocol", Here(&String)) },
     Member { location_name: Some("fromPort"), ..member("FromPort", Here(&Integer)) },
@@ -542,14 +1100,26 @@ pub static IpRange: Shape = Shape { name: "IpRange", kind: Kind::Structure(&[
     Member { location_name: Some("cidrIp"), ..member("CidrIp", Here(&String)) },
 ]), ..DEFAULT };
 pub static IpRangeList: Shape = Shape { name: "IpRangeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&IpRange)) }), ..DEFAULT };
+pub static IpRanges: Shape = Shape { name: "IpRanges", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&String)) }), ..DEFAULT };
 pub static IpSource: Shape = Shape { name: "IpSource", values: &["amazon", "byoip", "none"], ..DEFAULT };
+pub static IpamPoolId: Shape = Shape { name: "IpamPoolId", ..DEFAULT };
+pub static Ipv4PoolEc2Id: Shape = Shape { name: "Ipv4PoolEc2Id", ..DEFAULT };
+pub static Ipv4PrefixList: Shape = Shape { name: "Ipv4PrefixList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Ipv4PrefixSpecificationRequest)) }), ..DEFAULT };
 pub static Ipv4PrefixSpecification: Shape = Shape { name: "Ipv4PrefixSpecification", kind: Kind::Structure(&[
     Member { location_name: Some("ipv4Prefix"), ..member("Ipv4Prefix", Here(&String)) },
 ]), ..DEFAULT };
+pub static Ipv4PrefixSpecificationRequest: Shape = Shape { name: "Ipv4PrefixSpecificationRequest", kind: Kind::Structure(&[
+    member("Ipv4Prefix", Here(&String)),
+]), ..DEFAULT };
 pub static Ipv4PrefixesList: Shape = Shape { name: "Ipv4PrefixesList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Ipv4PrefixSpecification)) }), ..DEFAULT };
 pub static Ipv6AddressAttribute: Shape = Shape { name: "Ipv6AddressAttribute", values: &["public", "private"], ..DEFAULT };
+pub static Ipv6PoolEc2Id: Shape = Shape { name: "Ipv6PoolEc2Id", ..DEFAULT };
+pub static Ipv6PrefixList: Shape = Shape { name: "Ipv6PrefixList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Ipv6PrefixSpecificationRequest)) }), ..DEFAULT };
 pub static Ipv6PrefixSpecification: Shape = Shape { name: "Ipv6PrefixSpecification", kind: Kind::Structure(&[
     Member { location_name: Some("ipv6Prefix"), ..member("Ipv6Prefix", Here(&String)) },
+]), ..DEFAULT };
+pub static Ipv6PrefixSpecificationRequest: Shape = Shape { name: "Ipv6PrefixSpecificationRequest", kind: Kind::Structure(&[
+    member("Ipv6Prefix", Here(&String)),
 ]), ..DEFAULT };
 pub static Ipv6PrefixesList: Shape = Shape { name: "Ipv6PrefixesList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Ipv6PrefixSpecification)) }), ..DEFAULT };
 pub static Ipv6Range: Shape = Shape { name: "Ipv6Range", kind: Kind::Structure(&[
@@ -561,15 +1131,131 @@ pub static LicenseConfiguration: Shape = Shape { name: "LicenseConfiguration", k
     Member { location_name: Some("licenseConfigurationArn"), ..member("LicenseConfigurationArn", Here(&String)) },
 ]), ..DEFAULT };
 pub static LicenseList: Shape = Shape { name: "LicenseList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&LicenseConfiguration)) }), ..DEFAULT };
+pub static LocalGatewayId: Shape = Shape { name: "LocalGatewayId", ..DEFAULT };
+pub static Long: Shape = Shape { name: "Long", kind: Kind::Long, ..DEFAULT };
+pub static ManagedPrefixList: Shape = Shape { name: "ManagedPrefixList", kind: Kind::Structure(&[
+    Member { location_name: Some("prefixListId"), ..member("PrefixListId", Here(&PrefixListResourceId)) },
+    Member { location_name: Some("addressFamily"), ..member("AddressFamily", Here(&String)) },
+    Member { location_name: Some("state"), ..member("State", Here(&PrefixListState)) },
+    Member { location_name: Some("stateMessage"), ..member("StateMessage", Here(&String)) },
+    Member { location_name: Some("prefixListArn"), ..member("PrefixListArn", Here(&ResourceArn)) },
+    Member { location_name: Some("prefixListName"), ..member("PrefixListName", Here(&String)) },
+    Member { location_name: Some("maxEntries"), ..member("MaxEntries", Here(&Integer)) },
+    Member { location_name: Some("version"), ..member("Version", Here(&Long)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
+    Member { location_name: Some("ipamPrefixListResolverTargetId"), ..member("IpamPrefixListResolverTargetId", Here(&String)) },
+    Member { location_name: Some("ipamPrefixListResolverSyncEnabled"), ..member("IpamPrefixListResolverSyncEnabled", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static ManagedPrefixListSet: Shape = Shape { name: "ManagedPrefixListSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ManagedPrefixList)) }), ..DEFAULT };
 pub static MetricCategoryId: Shape = Shape { name: "MetricCategoryId", ..DEFAULT };
 pub static MetricCategoryIdList: Shape = Shape { name: "MetricCategoryIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&MetricCategoryId)) }), ..DEFAULT };
 pub static MillisecondDateTime: Shape = Shape { name: "MillisecondDateTime", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static ModifyNetworkInterfaceAttributeRequest: Shape = Shape { name: "ModifyNetworkInterfaceAttributeRequest", kind: Kind::Structure(&[
+    member("EnaSrdSpecification", Here(&EnaSrdSpecification)),
+    member("EnablePrimaryIpv6", Here(&Boolean)),
+    member("ConnectionTrackingSpecification", Here(&ConnectionTrackingSpecificationRequest)),
+    member("AssociatePublicIpAddress", Here(&Boolean)),
+    Member { location_name: Some("AssociatedSubnetId"), ..member("AssociatedSubnetIds", Here(&SubnetIdList)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&NetworkInterfaceId)) },
+    Member { location_name: Some("description"), ..member("Description", Here(&AttributeValue)) },
+    Member { location_name: Some("sourceDestCheck"), ..member("SourceDestCheck", Here(&AttributeBooleanValue)) },
+    Member { location_name: Some("SecurityGroupId"), ..member("Groups", Here(&SecurityGroupIdStringList)) },
+    Member { location_name: Some("attachment"), ..member("Attachment", Here(&NetworkInterfaceAttachmentChanges)) },
+]), ..DEFAULT };
+pub static ModifySecurityGroupRulesRequest: Shape = Shape { name: "ModifySecurityGroupRulesRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("GroupId", Here(&SecurityGroupId)) },
+    Member { required: true, location_name: Some("SecurityGroupRule"), ..member("SecurityGroupRules", Here(&SecurityGroupRuleUpdateList)) },
+    member("DryRun", Here(&Boolean)),
+]), ..DEFAULT };
+pub static ModifySecurityGroupRulesResult: Shape = Shape { name: "ModifySecurityGroupRulesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("return"), ..member("Return", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static ModifySubnetAttributeRequest: Shape = Shape { name: "ModifySubnetAttributeRequest", kind: Kind::Structure(&[
+    member("AssignIpv6AddressOnCreation", Here(&AttributeBooleanValue)),
+    member("MapPublicIpOnLaunch", Here(&AttributeBooleanValue)),
+    Member { required: true, location_name: Some("subnetId"), ..member("SubnetId", Here(&SubnetId)) },
+    member("MapCustomerOwnedIpOnLaunch", Here(&AttributeBooleanValue)),
+    member("CustomerOwnedIpv4Pool", Here(&CoipPoolId)),
+    member("EnableDns64", Here(&AttributeBooleanValue)),
+    member("PrivateDnsHostnameTypeOnLaunch", Here(&HostnameType)),
+    member("EnableResourceNameDnsARecordOnLaunch", Here(&AttributeBooleanValue)),
+    member("EnableResourceNameDnsAAAARecordOnLaunch", Here(&AttributeBooleanValue)),
+    member("EnableLniAtDeviceIndex", Here(&Integer)),
+    member("DisableLniAtDeviceIndex", Here(&AttributeBooleanValue)),
+]), ..DEFAULT };
+pub static ModifyVpcAttributeRequest: Shape = Shape { name: "ModifyVpcAttributeRequest", kind: Kind::Structure(&[
+    member("EnableDnsHostnames", Here(&AttributeBooleanValue)),
+    member("EnableDnsSupport", Here(&AttributeBooleanValue)),
+    Member { required: true, location_name: Some("vpcId"), ..member("VpcId", Here(&VpcId)) },
+    member("EnableNetworkAddressUsageMetrics", Here(&AttributeBooleanValue)),
+]), ..DEFAULT };
+pub static ModifyVpcTenancyRequest: Shape = Shape { name: "ModifyVpcTenancyRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("VpcId", Here(&VpcId)) },
+    Member { required: true, ..member("InstanceTenancy", Here(&VpcTenancy)) },
+    member("DryRun", Here(&Boolean)),
+]), ..DEFAULT };
+pub static ModifyVpcTenancyResult: Shape = Shape { name: "ModifyVpcTenancyResult", kind: Kind::Structure(&[
+    Member { location_name: Some("return"), ..member("ReturnValue", Here(&Boolean)) },
+]), ..DEFAULT };
 pub static Monitoring: Shape = Shape { name: "Monitoring", kind: Kind::Structure(&[
     Member { location_name: Some("metricCategoryIdSet"), ..member("MetricCategoryIds", Here(&MetricCategoryIdList)) },
     Member { location_name: Some("state"), ..member("State", Here(&MonitoringState)) },
 ]), ..DEFAULT };
 pub static MonitoringState: Shape = Shape { name: "MonitoringState", values: &["disabled", "disabling", "enabled", "pending"], ..DEFAULT };
+pub static NatGateway: Shape = Shape { name: "NatGateway", kind: Kind::Structure(&[
+    Member { location_name: Some("createTime"), ..member("CreateTime", Here(&DateTime)) },
+    Member { location_name: Some("deleteTime"), ..member("DeleteTime", Here(&DateTime)) },
+    Member { location_name: Some("failureCode"), ..member("FailureCode", Here(&String)) },
+    Member { location_name: Some("failureMessage"), ..member("FailureMessage", Here(&String)) },
+    Member { location_name: Some("natGatewayAddressSet"), ..member("NatGatewayAddresses", Here(&NatGatewayAddressList)) },
+    Member { location_name: Some("natGatewayId"), ..member("NatGatewayId", Here(&String)) },
+    Member { location_name: Some("provisionedBandwidth"), ..member("ProvisionedBandwidth", Here(&ProvisionedBandwidth)) },
+    Member { location_name: Some("state"), ..member("State", Here(&NatGatewayState)) },
+    Member { location_name: Some("subnetId"), ..member("SubnetId", Here(&String)) },
+    Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("connectivityType"), ..member("ConnectivityType", Here(&ConnectivityType)) },
+    Member { location_name: Some("availabilityMode"), ..member("AvailabilityMode", Here(&AvailabilityMode)) },
+    Member { location_name: Some("autoScalingIps"), ..member("AutoScalingIps", Here(&AutoScalingIpsState)) },
+    Member { location_name: Some("autoProvisionZones"), ..member("AutoProvisionZones", Here(&AutoProvisionZonesState)) },
+    Member { location_name: Some("attachedApplianceSet"), ..member("AttachedAppliances", Here(&NatGatewayAttachedApplianceList)) },
+    Member { location_name: Some("routeTableId"), ..member("RouteTableId", Here(&String)) },
+]), ..DEFAULT };
+pub static NatGatewayAddress: Shape = Shape { name: "NatGatewayAddress", kind: Kind::Structure(&[
+    Member { location_name: Some("allocationId"), ..member("AllocationId", Here(&String)) },
+    Member { location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&String)) },
+    Member { location_name: Some("privateIp"), ..member("PrivateIp", Here(&String)) },
+    Member { location_name: Some("publicIp"), ..member("PublicIp", Here(&String)) },
+    Member { location_name: Some("associationId"), ..member("AssociationId", Here(&String)) },
+    Member { location_name: Some("isPrimary"), ..member("IsPrimary", Here(&Boolean)) },
+    Member { location_name: Some("failureMessage"), ..member("FailureMessage", Here(&String)) },
+    Member { location_name: Some("status"), ..member("Status", Here(&NatGatewayAddressStatus)) },
+    Member { location_name: Some("availabilityZone"), ..member("AvailabilityZone", Here(&AvailabilityZoneName)) },
+    Member { location_name: Some("availabilityZoneId"), ..member("AvailabilityZoneId", Here(&AvailabilityZoneId)) },
+]), ..DEFAULT };
+pub static NatGatewayAddressList: Shape = Shape { name: "NatGatewayAddressList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NatGatewayAddress)) }), ..DEFAULT };
+pub static NatGatewayAddressStatus: Shape = Shape { name: "NatGatewayAddressStatus", values: &["assigning", "unassigning", "associating", "disassociating", "succeeded", "failed"], ..DEFAULT };
+pub static NatGatewayApplianceModifyState: Shape = Shape { name: "NatGatewayApplianceModifyState", values: &["modifying", "completed", "failed"], ..DEFAULT };
+pub static NatGatewayApplianceState: Shape = Shape { name: "NatGatewayApplianceState", values: &["attaching", "attached", "detaching", "detached", "attach-failed", "detach-failed"], ..DEFAULT };
+pub static NatGatewayApplianceType: Shape = Shape { name: "NatGatewayApplianceType", values: &["network-firewall-proxy"], ..DEFAULT };
+pub static NatGatewayAttachedAppliance: Shape = Shape { name: "NatGatewayAttachedAppliance", kind: Kind::Structure(&[
+    Member { location_name: Some("type"), ..member("Type", Here(&NatGatewayApplianceType)) },
+    Member { location_name: Some("applianceArn"), ..member("ApplianceArn", Here(&String)) },
+    Member { location_name: Some("vpcEndpointId"), ..member("VpcEndpointId", Here(&String)) },
+    Member { location_name: Some("attachmentState"), ..member("AttachmentState", Here(&NatGatewayApplianceState)) },
+    Member { location_name: Some("modificationState"), ..member("ModificationState", Here(&NatGatewayApplianceModifyState)) },
+    Member { location_name: Some("failureCode"), ..member("FailureCode", Here(&String)) },
+    Member { location_name: Some("failureMessage"), ..member("FailureMessage", Here(&String)) },
+]), ..DEFAULT };
+pub static NatGatewayAttachedApplianceList: Shape = Shape { name: "NatGatewayAttachedApplianceList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NatGatewayAttachedAppliance)) }), ..DEFAULT };
+pub static NatGatewayId: Shape = Shape { name: "NatGatewayId", ..DEFAULT };
+pub static NatGatewayIdStringList: Shape = Shape { name: "NatGatewayIdStringList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NatGatewayId)) }), ..DEFAULT };
+pub static NatGatewayList: Shape = Shape { name: "NatGatewayList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NatGateway)) }), ..DEFAULT };
+pub static NatGatewayState: Shape = Shape { name: "NatGatewayState", values: &["pending", "failed", "available", "deleting", "deleted"], ..DEFAULT };
 pub static NestedVirtualizationSpecification: Shape = Shape { name: "NestedVirtualizationSpecification", values: &["enabled", "disabled"], ..DEFAULT };
+pub static NetmaskLength: Shape = Shape { name: "NetmaskLength", kind: Kind::Integer, ..DEFAULT };
 pub static NetworkAcl: Shape = Shape { name: "NetworkAcl", kind: Kind::Structure(&[
     Member { location_name: Some("associationSet"), ..member("Associations", Here(&NetworkAclAssociationList)) },
     Member { location_name: Some("entrySet"), ..member("Entries", Here(&NetworkAclEntryList)) },
@@ -584,6 +1270,7 @@ pub static NetworkAclAssociation: Shape = Shape { name: "NetworkAclAssociation",
     Member { location_name: Some("networkAclId"), ..member("NetworkAclId", Here(&String)) },
     Member { location_name: Some("subnetId"), ..member("SubnetId", Here(&String)) },
 ]), ..DEFAULT };
+pub static NetworkAclAssociationId: Shape = Shape { name: "NetworkAclAssociationId", ..DEFAULT };
 pub static NetworkAclAssociationList: Shape = Shape { name: "NetworkAclAssociationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NetworkAclAssociation)) }), ..DEFAULT };
 pub static NetworkAclEntry: Shape = Shape { name: "NetworkAclEntry", kind: Kind::Structure(&[
     Member { location_name: Some("cidrBlock"), ..member("CidrBlock", Here(&String)) },
@@ -654,6 +1341,15 @@ pub static NetworkInterfaceAttachment: Shape = Shape { name: "NetworkInterfaceAt
     Member { location_name: Some("enaSrdSpecification"), ..member("EnaSrdSpecification", Here(&AttachmentEnaSrdSpecification)) },
     Member { location_name: Some("enaQueueCount"), ..member("EnaQueueCount", Here(&Integer)) },
 ]), ..DEFAULT };
+pub static NetworkInterfaceAttachmentChanges: Shape = Shape { name: "NetworkInterfaceAttachmentChanges", kind: Kind::Structure(&[
+    member("DefaultEnaQueueCount", Here(&Boolean)),
+    member("EnaQueueCount", Here(&Integer)),
+    Member { location_name: Some("attachmentId"), ..member("AttachmentId", Here(&NetworkInterfaceAttachmentId)) },
+    Member { location_name: Some("deleteOnTermination"), ..member("DeleteOnTermination", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static NetworkInterfaceAttachmentId: Shape = Shape { name: "NetworkInterfaceAttachmentId", ..DEFAULT };
+pub static NetworkInterfaceAttribute: Shape = Shape { name: "NetworkInterfaceAttribute", values: &["description", "groupSet", "sourceDestCheck", "attachment", "associatePublicIpAddress"], ..DEFAULT };
+pub static NetworkInterfaceCreationType: Shape = Shape { name: "NetworkInterfaceCreationType", values: &["efa", "efa-only", "branch", "trunk"], ..DEFAULT };
 pub static NetworkInterfaceId: Shape = Shape { name: "NetworkInterfaceId", ..DEFAULT };
 pub static NetworkInterfaceIdList: Shape = Shape { name: "NetworkInterfaceIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NetworkInterfaceId)) }), ..DEFAULT };
 pub static NetworkInterfaceIpv6Address: Shape = Shape { name: "NetworkInterfaceIpv6Address", kind: Kind::Structure(&[
@@ -672,7 +1368,16 @@ pub static NetworkInterfacePrivateIpAddress: Shape = Shape { name: "NetworkInter
 pub static NetworkInterfacePrivateIpAddressList: Shape = Shape { name: "NetworkInterfacePrivateIpAddressList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NetworkInterfacePrivateIpAddress)) }), ..DEFAULT };
 pub static NetworkInterfaceStatus: Shape = Shape { name: "NetworkInterfaceStatus", values: &["available", "associated", "attaching", "in-use", "detaching"], ..DEFAULT };
 pub static NetworkInterfaceType: Shape = Shape { name: "NetworkInterfaceType", values: &["interface", "natGateway", "efa", "efa-only", "trunk", "load_balancer", "network_load_balancer", "vpc_endpoint", "branch", "transit_gateway", "lambda", "quicksight", "global_accelerator_managed", "api_gateway_managed", "gateway_load_balancer", "gateway_load_balancer_endpoint", "iot_rules_managed", "aws_codestar_connections_managed"], ..DEFAULT };
+pub static NewDhcpConfiguration: Shape = Shape { name: "NewDhcpConfiguration", kind: Kind::Structure(&[
+    member("Key", Here(&String)),
+    Member { location_name: Some("Value"), ..member("Values", Here(&ValueStringList)) },
+]), ..DEFAULT };
+pub static NewDhcpConfigurationList: Shape = Shape { name: "NewDhcpConfigurationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NewDhcpConfiguration)) }), ..DEFAULT };
+pub static NextToken: Shape = Shape { name: "NextToken", ..DEFAULT };
 pub static OdbNetworkArn: Shape = Shape { name: "OdbNetworkArn", ..DEFAULT };
+pub static OperatorRequest: Shape = Shape { name: "OperatorRequest", kind: Kind::Structure(&[
+    member("Principal", Here(&String)),
+]), ..DEFAULT };
 pub static OperatorResponse: Shape = Shape { name: "OperatorResponse", kind: Kind::Structure(&[
     Member { location_name: Some("managed"), ..member("Managed", Here(&Boolean)) },
     Member { location_name: Some("principal"), ..member("Principal", Here(&String)) },
@@ -697,12 +1402,27 @@ pub static PortRange: Shape = Shape { name: "PortRange", kind: Kind::Structure(&
     Member { location_name: Some("from"), ..member("From", Here(&Integer)) },
     Member { location_name: Some("to"), ..member("To", Here(&Integer)) },
 ]), ..DEFAULT };
+pub static PrefixList: Shape = Shape { name: "PrefixList", kind: Kind::Structure(&[
+    Member { location_name: Some("cidrSet"), ..member("Cidrs", Here(&ValueStringList)) },
+    Member { location_name: Some("prefixListId"), ..member("PrefixListId", Here(&String)) },
+    Member { location_name: Some("prefixListName"), ..member("PrefixListName", Here(&String)) },
+]), ..DEFAULT };
+pub static PrefixListEntry: Shape = Shape { name: "PrefixListEntry", kind: Kind::Structure(&[
+    Member { location_name: Some("cidr"), ..member("Cidr", Here(&String)) },
+    Member { location_name: Some("description"), ..member("Description", Here(&String)) },
+]), ..DEFAULT };
+pub static PrefixListEntrySet: Shape = Shape { name: "PrefixListEntrySet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PrefixListEntry)) }), ..DEFAULT };
 pub static PrefixListId: Shape = Shape { name: "PrefixListId", kind: Kind::Structure(&[
     Member { location_name: Some("description"), ..member("Description", Here(&String)) },
     Member { location_name: Some("prefixListId"), ..member("PrefixListId", Here(&String)) },
 ]), ..DEFAULT };
 pub static PrefixListIdList: Shape = Shape { name: "PrefixListIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PrefixListId)) }), ..DEFAULT };
+pub static PrefixListIdSet: Shape = Shape { name: "PrefixListIdSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&String)) }), ..DEFAULT };
+pub static PrefixListMaxResults: Shape = Shape { name: "PrefixListMaxResults", kind: Kind::Integer, min: Some(1.0), max: Some(100.0), ..DEFAULT };
 pub static PrefixListResourceId: Shape = Shape { name: "PrefixListResourceId", ..DEFAULT };
+pub static PrefixListResourceIdStringList: Shape = Shape { name: "PrefixListResourceIdStringList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PrefixListResourceId)) }), ..DEFAULT };
+pub static PrefixListSet: Shape = Shape { name: "PrefixListSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PrefixList)) }), ..DEFAULT };
+pub static PrefixListState: Shape = Shape { name: "PrefixListState", values: &["create-in-progress", "create-complete", "create-failed", "modify-in-progress", "modify-complete", "modify-failed", "restore-in-progress", "restore-complete", "restore-failed", "delete-in-progress", "delete-complete", "delete-failed"], ..DEFAULT };
 pub static PrivateDnsNameOptionsOnLaunch: Shape = Shape { name: "PrivateDnsNameOptionsOnLaunch", kind: Kind::Structure(&[
     Member { location_name: Some("hostnameType"), ..member("HostnameType", Here(&HostnameType)) },
     Member { location_name: Some("enableResourceNameDnsARecord"), ..member("EnableResourceNameDnsARecord", Here(&Boolean)) },
@@ -713,6 +1433,12 @@ pub static PrivateDnsNameOptionsResponse: Shape = Shape { name: "PrivateDnsNameO
     Member { location_name: Some("enableResourceNameDnsARecord"), ..member("EnableResourceNameDnsARecord", Here(&Boolean)) },
     Member { location_name: Some("enableResourceNameDnsAAAARecord"), ..member("EnableResourceNameDnsAAAARecord", Here(&Boolean)) },
 ]), ..DEFAULT };
+pub static PrivateIpAddressCount: Shape = Shape { name: "PrivateIpAddressCount", kind: Kind::Integer, min: Some(1.0), max: Some(31.0), ..DEFAULT };
+pub static PrivateIpAddressSpecification: Shape = Shape { name: "PrivateIpAddressSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("primary"), ..member("Primary", Here(&Boolean)) },
+    Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddress", Here(&String)) },
+]), ..DEFAULT };
+pub static PrivateIpAddressSpecificationList: Shape = Shape { name: "PrivateIpAddressSpecificationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PrivateIpAddressSpecification)) }), ..DEFAULT };
 pub static ProductCode: Shape = Shape { name: "ProductCode", kind: Kind::Structure(&[
     Member { location_name: Some("productCode"), ..member("ProductCodeId", Here(&String)) },
     Member { location_name: Some("type"), ..member("ProductCodeType", Here(&ProductCodeValues)) },
@@ -723,12 +1449,26 @@ pub static PropagatingVgw: Shape = Shape { name: "PropagatingVgw", kind: Kind::S
     Member { location_name: Some("gatewayId"), ..member("GatewayId", Here(&String)) },
 ]), ..DEFAULT };
 pub static PropagatingVgwList: Shape = Shape { name: "PropagatingVgwList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PropagatingVgw)) }), ..DEFAULT };
+pub static ProvisionedBandwidth: Shape = Shape { name: "ProvisionedBandwidth", kind: Kind::Structure(&[
+    Member { location_name: Some("provisionTime"), ..member("ProvisionTime", Here(&DateTime)) },
+    Member { location_name: Some("provisioned"), ..member("Provisioned", Here(&String)) },
+    Member { location_name: Some("requestTime"), ..member("RequestTime", Here(&DateTime)) },
+    Member { location_name: Some("requested"), ..member("Requested", Here(&String)) },
+    Member { location_name: Some("status"), ..member("Status", Here(&String)) },
+]), ..DEFAULT };
+pub static PtrUpdateStatus: Shape = Shape { name: "PtrUpdateStatus", kind: Kind::Structure(&[
+    Member { location_name: Some("value"), ..member("Value", Here(&String)) },
+    Member { location_name: Some("status"), ..member("Status", Here(&String)) },
+    Member { location_name: Some("reason"), ..member("Reason", Here(&String)) },
+]), ..DEFAULT };
+pub static PublicIpAddress: Shape = Shape { name: "PublicIpAddress", ..DEFAULT };
 pub static PublicIpDnsNameOptions: Shape = Shape { name: "PublicIpDnsNameOptions", kind: Kind::Structure(&[
     Member { location_name: Some("dnsHostnameType"), ..member("DnsHostnameType", Here(&String)) },
     Member { location_name: Some("publicIpv4DnsName"), ..member("PublicIpv4DnsName", Here(&String)) },
     Member { location_name: Some("publicIpv6DnsName"), ..member("PublicIpv6DnsName", Here(&String)) },
     Member { location_name: Some("publicDualStackDnsName"), ..member("PublicDualStackDnsName", Here(&String)) },
 ]), ..DEFAULT };
+pub static PublicIpStringList: Shape = Shape { name: "PublicIpStringList", kind: Kind::List(Element { location_name: Some("PublicIp"), ..Element::of(Here(&String)) }), ..DEFAULT };
 pub static ReferencedSecurityGroup: Shape = Shape { name: "ReferencedSecurityGroup", kind: Kind::Structure(&[
     Member { location_name: Some("groupId"), ..member("GroupId", Here(&String)) },
     Member { location_name: Some("peeringStatus"), ..member("PeeringStatus", Here(&String)) },
@@ -748,6 +1488,61 @@ pub static RegionGeography: Shape = Shape { name: "RegionGeography", kind: Kind:
 pub static RegionGeographyList: Shape = Shape { name: "RegionGeographyList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&RegionGeography)) }), ..DEFAULT };
 pub static RegionList: Shape = Shape { name: "RegionList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Region)) }), ..DEFAULT };
 pub static RegionNameStringList: Shape = Shape { name: "RegionNameStringList", kind: Kind::List(Element { location_name: Some("RegionName"), ..Element::of(Here(&String)) }), ..DEFAULT };
+pub static ReleaseAddressRequest: Shape = Shape { name: "ReleaseAddressRequest", kind: Kind::Structure(&[
+    member("AllocationId", Here(&AllocationId)),
+    member("PublicIp", Here(&String)),
+    member("NetworkBorderGroup", Here(&String)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static ReplaceNetworkAclAssociationRequest: Shape = Shape { name: "ReplaceNetworkAclAssociationRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("associationId"), ..member("AssociationId", Here(&NetworkAclAssociationId)) },
+    Member { required: true, location_name: Some("networkAclId"), ..member("NetworkAclId", Here(&NetworkAclId)) },
+]), ..DEFAULT };
+pub static ReplaceNetworkAclAssociationResult: Shape = Shape { name: "ReplaceNetworkAclAssociationResult", kind: Kind::Structure(&[
+    Member { location_name: Some("newAssociationId"), ..member("NewAssociationId", Here(&String)) },
+]), ..DEFAULT };
+pub static ReplaceNetworkAclEntryRequest: Shape = Shape { name: "ReplaceNetworkAclEntryRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("networkAclId"), ..member("NetworkAclId", Here(&NetworkAclId)) },
+    Member { required: true, location_name: Some("ruleNumber"), ..member("RuleNumber", Here(&Integer)) },
+    Member { required: true, location_name: Some("protocol"), ..member("Protocol", Here(&String)) },
+    Member { required: true, location_name: Some("ruleAction"), ..member("RuleAction", Here(&RuleAction)) },
+    Member { required: true, location_name: Some("egress"), ..member("Egress", Here(&Boolean)) },
+    Member { location_name: Some("cidrBlock"), ..member("CidrBlock", Here(&String)) },
+    Member { location_name: Some("ipv6CidrBlock"), ..member("Ipv6CidrBlock", Here(&String)) },
+    Member { location_name: Some("Icmp"), ..member("IcmpTypeCode", Here(&IcmpTypeCode)) },
+    Member { location_name: Some("portRange"), ..member("PortRange", Here(&PortRange)) },
+]), ..DEFAULT };
+pub static ReplaceRouteRequest: Shape = Shape { name: "ReplaceRouteRequest", kind: Kind::Structure(&[
+    member("DestinationPrefixListId", Here(&PrefixListResourceId)),
+    member("VpcEndpointId", Here(&VpcEndpointId)),
+    member("LocalTarget", Here(&Boolean)),
+    member("TransitGatewayId", Here(&TransitGatewayId)),
+    member("LocalGatewayId", Here(&LocalGatewayId)),
+    member("CarrierGatewayId", Here(&CarrierGatewayId)),
+    member("CoreNetworkArn", Here(&CoreNetworkArn)),
+    member("OdbNetworkArn", Here(&OdbNetworkArn)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("routeTableId"), ..member("RouteTableId", Here(&RouteTableId)) },
+    Member { location_name: Some("destinationCidrBlock"), ..member("DestinationCidrBlock", Here(&String)) },
+    Member { location_name: Some("gatewayId"), ..member("GatewayId", Here(&RouteGatewayId)) },
+    Member { location_name: Some("destinationIpv6CidrBlock"), ..member("DestinationIpv6CidrBlock", Here(&String)) },
+    Member { location_name: Some("egressOnlyInternetGatewayId"), ..member("EgressOnlyInternetGatewayId", Here(&EgressOnlyInternetGatewayId)) },
+    Member { location_name: Some("instanceId"), ..member("InstanceId", Here(&InstanceId)) },
+    Member { location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&NetworkInterfaceId)) },
+    Member { location_name: Some("vpcPeeringConnectionId"), ..member("VpcPeeringConnectionId", Here(&VpcPeeringConnectionId)) },
+    Member { location_name: Some("natGatewayId"), ..member("NatGatewayId", Here(&NatGatewayId)) },
+]), ..DEFAULT };
+pub static ReplaceRouteTableAssociationRequest: Shape = Shape { name: "ReplaceRouteTableAssociationRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("associationId"), ..member("AssociationId", Here(&RouteTableAssociationId)) },
+    Member { required: true, location_name: Some("routeTableId"), ..member("RouteTableId", Here(&RouteTableId)) },
+]), ..DEFAULT };
+pub static ReplaceRouteTableAssociationResult: Shape = Shape { name: "ReplaceRouteTableAssociationResult", kind: Kind::Structure(&[
+    Member { location_name: Some("newAssociationId"), ..member("NewAssociationId", Here(&String)) },
+    Member { location_name: Some("associationState"), ..member("AssociationState", Here(&RouteTableAssociationState)) },
+]), ..DEFAULT };
 pub static Reservation: Shape = Shape { name: "Reservation", kind: Kind::Structure(&[
     Member { location_name: Some("reservationId"), ..member("ReservationId", Here(&String)) },
     Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
@@ -756,8 +1551,63 @@ pub static Reservation: Shape = Shape { name: "Reservation", kind: Kind::Structu
     Member { location_name: Some("instancesSet"), ..member("Instances", Here(&InstanceList)) },
 ]), ..DEFAULT };
 pub static ReservationList: Shape = Shape { name: "ReservationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Reservation)) }), ..DEFAULT };
+pub static ResetNetworkInterfaceAttributeRequest: Shape = Shape { name: "ResetNetworkInterfaceAttributeRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&NetworkInterfaceId)) },
+    Member { location_name: Some("sourceDestCheck"), ..member("SourceDestCheck", Here(&String)) },
+]), ..DEFAULT };
+pub static ResourceArn: Shape = Shape { name: "ResourceArn", min: Some(1.0), max: Some(1283.0), ..DEFAULT };
 pub static ResourceIdList: Shape = Shape { name: "ResourceIdList", kind: Kind::List(Element::of(Here(&TaggableResourceId))), ..DEFAULT };
 pub static ResourceType: Shape = Shape { name: "ResourceType", values: &["capacity-reservation", "client-vpn-endpoint", "customer-gateway", "carrier-gateway", "coip-pool", "declarative-policies-report", "dedicated-host", "dhcp-options", "egress-only-internet-gateway", "elastic-ip", "elastic-gpu", "export-image-task", "export-instance-task", "fca-policy", "fleet", "fpga-image", "host-reservation", "image", "image-usage-report", "import-image-task", "import-snapshot-task", "instance", "instance-event-window", "internet-gateway", "ipam", "ipam-pool", "ipam-scope", "ipv4pool-ec2", "ipv6pool-ec2", "key-pair", "launch-template", "local-gateway", "local-gateway-route-table", "local-gateway-virtual-interface", "local-gateway-virtual-interface-group", "local-gateway-route-table-vpc-association", "local-gateway-route-table-virtual-interface-group-association", "natgateway", "network-acl", "network-interface", "network-insights-analysis", "network-insights-path", "network-insights-access-scope", "network-insights-access-scope-analysis", "outpost-lag", "placement-group", "prefix-list", "replace-root-volume-task", "reserved-instances", "route-table", "security-group", "security-group-rule", "service-link-virtual-interface", "snapshot", "spot-fleet-request", "spot-instances-request", "subnet", "subnet-cidr-reservation", "traffic-mirror-filter", "traffic-mirror-session", "traffic-mirror-target", "transit-gateway", "transit-gateway-attachment", "transit-gateway-connect-peer", "transit-gateway-multicast-domain", "transit-gateway-policy-table", "transit-gateway-metering-policy", "transit-gateway-route-table", "transit-gateway-route-table-announcement", "volume", "vpc", "vpc-endpoint", "vpc-endpoint-connection", "vpc-endpoint-service", "vpc-endpoint-service-permission", "vpc-peering-connection", "vpn-connection", "vpn-gateway", "vpc-flow-log", "capacity-reservation-fleet", "traffic-mirror-filter-rule", "vpc-endpoint-connection-device-type", "verified-access-instance", "verified-access-group", "verified-access-endpoint", "verified-access-policy", "verified-access-trust-provider", "vpn-connection-device-type", "vpc-block-public-access-exclusion", "vpc-encryption-control", "route-server", "route-server-endpoint", "route-server-peer", "ipam-resource-discovery", "ipam-resource-discovery-association", "instance-connect-endpoint", "verified-access-endpoint-target", "ipam-external-resource-verification-token", "capacity-block", "mac-modification-task", "ipam-prefix-list-resolver", "ipam-policy", "ipam-prefix-list-resolver-target", "ipam-internet-registry-association", "secondary-interface", "secondary-network", "secondary-subnet", "capacity-manager-data-export", "vpn-concentrator", "ipam-pool-allocation", "capacity-reservation-cancellation-quote", "application-status-check", "capacity-reservation-modification-quote", "metric-category"], ..DEFAULT };
+pub static RevokeSecurityGroupEgressRequest: Shape = Shape { name: "RevokeSecurityGroupEgressRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("SecurityGroupRuleId"), ..member("SecurityGroupRuleIds", Here(&SecurityGroupRuleIdList)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("groupId"), ..member("GroupId", Here(&SecurityGroupId)) },
+    Member { location_name: Some("sourceSecurityGroupName"), ..member("SourceSecurityGroupName", Here(&String)) },
+    Member { location_name: Some("sourceSecurityGroupOwnerId"), ..member("SourceSecurityGroupOwnerId", Here(&String)) },
+    Member { location_name: Some("ipProtocol"), ..member("IpProtocol", Here(&String)) },
+    Member { location_name: Some("fromPort"), ..member("FromPort", Here(&Integer)) },
+    Member { location_name: Some("toPort"), ..member("ToPort", Here(&Integer)) },
+    Member { location_name: Some("cidrIp"), ..member("CidrIp", Here(&String)) },
+    Member { location_name: Some("ipPermissions"), ..member("IpPermissions", Here(&IpPermissionList)) },
+]), ..DEFAULT };
+pub static RevokeSecurityGroupEgressResult: Shape = Shape { name: "RevokeSecurityGroupEgressResult", kind: Kind::Structure(&[
+    Member { location_name: Some("return"), ..member("Return", Here(&Boolean)) },
+    Member { location_name: Some("unknownIpPermissionSet"), ..member("UnknownIpPermissions", Here(&IpPermissionList)) },
+    Member { location_name: Some("revokedSecurityGroupRuleSet"), ..member("RevokedSecurityGroupRules", Here(&RevokedSecurityGroupRuleList)) },
+]), ..DEFAULT };
+pub static RevokeSecurityGroupIngressRequest: Shape = Shape { name: "RevokeSecurityGroupIngressRequest", kind: Kind::Structure(&[
+    member("CidrIp", Here(&String)),
+    member("FromPort", Here(&Integer)),
+    member("GroupId", Here(&SecurityGroupId)),
+    member("GroupName", Here(&SecurityGroupName)),
+    member("IpPermissions", Here(&IpPermissionList)),
+    member("IpProtocol", Here(&String)),
+    member("SourceSecurityGroupName", Here(&String)),
+    member("SourceSecurityGroupOwnerId", Here(&String)),
+    member("ToPort", Here(&Integer)),
+    Member { location_name: Some("SecurityGroupRuleId"), ..member("SecurityGroupRuleIds", Here(&SecurityGroupRuleIdList)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static RevokeSecurityGroupIngressResult: Shape = Shape { name: "RevokeSecurityGroupIngressResult", kind: Kind::Structure(&[
+    Member { location_name: Some("return"), ..member("Return", Here(&Boolean)) },
+    Member { location_name: Some("unknownIpPermissionSet"), ..member("UnknownIpPermissions", Here(&IpPermissionList)) },
+    Member { location_name: Some("revokedSecurityGroupRuleSet"), ..member("RevokedSecurityGroupRules", Here(&RevokedSecurityGroupRuleList)) },
+]), ..DEFAULT };
+pub static RevokedSecurityGroupRule: Shape = Shape { name: "RevokedSecurityGroupRule", kind: Kind::Structure(&[
+    Member { location_name: Some("securityGroupRuleId"), ..member("SecurityGroupRuleId", Here(&SecurityGroupRuleId)) },
+    Member { location_name: Some("groupId"), ..member("GroupId", Here(&SecurityGroupId)) },
+    Member { location_name: Some("isEgress"), ..member("IsEgress", Here(&Boolean)) },
+    Member { location_name: Some("ipProtocol"), ..member("IpProtocol", Here(&String)) },
+    Member { location_name: Some("fromPort"), ..member("FromPort", Here(&Integer)) },
+    Member { location_name: Some("toPort"), ..member("ToPort", Here(&Integer)) },
+    Member { location_name: Some("cidrIpv4"), ..member("CidrIpv4", Here(&String)) },
+    Member { location_name: Some("cidrIpv6"), ..member("CidrIpv6", Here(&String)) },
+    Member { location_name: Some("prefixListId"), ..member("PrefixListId", Here(&PrefixListResourceId)) },
+    Member { location_name: Some("referencedGroupId"), ..member("ReferencedGroupId", Here(&SecurityGroupId)) },
+    Member { location_name: Some("description"), ..member("Description", Here(&String)) },
+]), ..DEFAULT };
+pub static RevokedSecurityGroupRuleList: Shape = Shape { name: "RevokedSecurityGroupRuleList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&RevokedSecurityGroupRule)) }), ..DEFAULT };
 pub static Route: Shape = Shape { name: "Route", kind: Kind::Structure(&[
     Member { location_name: Some("destinationCidrBlock"), ..member("DestinationCidrBlock", Here(&String)) },
     Member { location_name: Some("destinationIpv6CidrBlock"), ..member("DestinationIpv6CidrBlock", Here(&String)) },
@@ -778,6 +1628,7 @@ pub static Route: Shape = Shape { name: "Route", kind: Kind::Structure(&[
     Member { location_name: Some("odbNetworkArn"), ..member("OdbNetworkArn", Here(&OdbNetworkArn)) },
     Member { location_name: Some("ipAddress"), ..member("IpAddress", Here(&String)) },
 ]), ..DEFAULT };
+pub static RouteGatewayId: Shape = Shape { name: "RouteGatewayId", ..DEFAULT };
 pub static RouteList: Shape = Shape { name: "RouteList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Route)) }), ..DEFAULT };
 pub static RouteOrigin: Shape = Shape { name: "RouteOrigin", values: &["CreateRouteTable", "CreateRoute", "EnableVgwRoutePropagation", "Advertisement"], ..DEFAULT };
 pub static RouteState: Shape = Shape { name: "RouteState", values: &["active", "blackhole", "filtered"], ..DEFAULT };
@@ -799,6 +1650,7 @@ pub static RouteTableAssociation: Shape = Shape { name: "RouteTableAssociation",
     Member { location_name: Some("publicIpv4Pool"), ..member("PublicIpv4Pool", Here(&String)) },
     Member { location_name: Some("associationState"), ..member("AssociationState", Here(&RouteTableAssociationState)) },
 ]), ..DEFAULT };
+pub static RouteTableAssociationId: Shape = Shape { name: "RouteTableAssociationId", ..DEFAULT };
 pub static RouteTableAssociationList: Shape = Shape { name: "RouteTableAssociationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&RouteTableAssociation)) }), ..DEFAULT };
 pub static RouteTableAssociationState: Shape = Shape { name: "RouteTableAssociationState", kind: Kind::Structure(&[
     Member { location_name: Some("state"), ..member("State", Here(&RouteTableAssociationStateCode)) },
@@ -825,9 +1677,26 @@ pub static SecurityGroup: Shape = Shape { name: "SecurityGroup", kind: Kind::Str
     Member { location_name: Some("groupDescription"), ..member("Description", Here(&String)) },
     Member { location_name: Some("ipPermissions"), ..member("IpPermissions", Here(&IpPermissionList)) },
 ]), ..DEFAULT };
+pub static SecurityGroupForVpc: Shape = Shape { name: "SecurityGroupForVpc", kind: Kind::Structure(&[
+    Member { location_name: Some("description"), ..member("Description", Here(&String)) },
+    Member { location_name: Some("groupName"), ..member("GroupName", Here(&String)) },
+    Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
+    Member { location_name: Some("groupId"), ..member("GroupId", Here(&String)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("primaryVpcId"), ..member("PrimaryVpcId", Here(&String)) },
+]), ..DEFAULT };
+pub static SecurityGroupForVpcList: Shape = Shape { name: "SecurityGroupForVpcList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SecurityGroupForVpc)) }), ..DEFAULT };
 pub static SecurityGroupId: Shape = Shape { name: "SecurityGroupId", ..DEFAULT };
+pub static SecurityGroupIdStringList: Shape = Shape { name: "SecurityGroupIdStringList", kind: Kind::List(Element { location_name: Some("SecurityGroupId"), ..Element::of(Here(&SecurityGroupId)) }), ..DEFAULT };
 pub static SecurityGroupList: Shape = Shape { name: "SecurityGroupList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SecurityGroup)) }), ..DEFAULT };
 pub static SecurityGroupName: Shape = Shape { name: "SecurityGroupName", ..DEFAULT };
+pub static SecurityGroupReference: Shape = Shape { name: "SecurityGroupReference", kind: Kind::Structure(&[
+    Member { location_name: Some("groupId"), ..member("GroupId", Here(&String)) },
+    Member { location_name: Some("referencingVpcId"), ..member("ReferencingVpcId", Here(&String)) },
+    Member { location_name: Some("vpcPeeringConnectionId"), ..member("VpcPeeringConnectionId", Here(&String)) },
+    Member { location_name: Some("transitGatewayId"), ..member("TransitGatewayId", Here(&String)) },
+]), ..DEFAULT };
+pub static SecurityGroupReferences: Shape = Shape { name: "SecurityGroupReferences", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SecurityGroupReference)) }), ..DEFAULT };
 pub static SecurityGroupRule: Shape = Shape { name: "SecurityGroupRule", kind: Kind::Structure(&[
     Member { location_name: Some("securityGroupRuleId"), ..member("SecurityGroupRuleId", Here(&SecurityGroupRuleId)) },
     Member { location_name: Some("groupId"), ..member("GroupId", Here(&SecurityGroupId)) },
@@ -844,9 +1713,48 @@ pub static SecurityGroupRule: Shape = Shape { name: "SecurityGroupRule", kind: K
     Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
     Member { location_name: Some("securityGroupRuleArn"), ..member("SecurityGroupRuleArn", Here(&String)) },
 ]), ..DEFAULT };
+pub static SecurityGroupRuleDescription: Shape = Shape { name: "SecurityGroupRuleDescription", kind: Kind::Structure(&[
+    member("SecurityGroupRuleId", Here(&String)),
+    member("Description", Here(&String)),
+]), ..DEFAULT };
+pub static SecurityGroupRuleDescriptionList: Shape = Shape { name: "SecurityGroupRuleDescriptionList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SecurityGroupRuleDescription)) }), ..DEFAULT };
 pub static SecurityGroupRuleId: Shape = Shape { name: "SecurityGroupRuleId", ..DEFAULT };
 pub static SecurityGroupRuleIdList: Shape = Shape { name: "SecurityGroupRuleIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&String)) }), ..DEFAULT };
 pub static SecurityGroupRuleList: Shape = Shape { name: "SecurityGroupRuleList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SecurityGroupRule)) }), ..DEFAULT };
+pub static SecurityGroupRuleRequest: Shape = Shape { name: "SecurityGroupRuleRequest", kind: Kind::Structure(&[
+    member("IpProtocol", Here(&String)),
+    member("FromPort", Here(&Integer)),
+    member("ToPort", Here(&Integer)),
+    member("CidrIpv4", Here(&String)),
+    member("CidrIpv6", Here(&String)),
+    member("PrefixListId", Here(&PrefixListResourceId)),
+    member("ReferencedGroupId", Here(&SecurityGroupId)),
+    member("Description", Here(&String)),
+]), ..DEFAULT };
+pub static SecurityGroupRuleUpdate: Shape = Shape { name: "SecurityGroupRuleUpdate", kind: Kind::Structure(&[
+    Member { required: true, ..member("SecurityGroupRuleId", Here(&SecurityGroupRuleId)) },
+    member("SecurityGroupRule", Here(&SecurityGroupRuleRequest)),
+]), ..DEFAULT };
+pub static SecurityGroupRuleUpdateList: Shape = Shape { name: "SecurityGroupRuleUpdateList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SecurityGroupRuleUpdate)) }), ..DEFAULT };
+pub static ServiceManaged: Shape = Shape { name: "ServiceManaged", values: &["alb", "nlb", "rnat", "rds"], ..DEFAULT };
+pub static StaleIpPermission: Shape = Shape { name: "StaleIpPermission", kind: Kind::Structure(&[
+    Member { location_name: Some("fromPort"), ..member("FromPort", Here(&Integer)) },
+    Member { location_name: Some("ipProtocol"), ..member("IpProtocol", Here(&String)) },
+    Member { location_name: Some("ipRanges"), ..member("IpRanges", Here(&IpRanges)) },
+    Member { location_name: Some("prefixListIds"), ..member("PrefixListIds", Here(&PrefixListIdSet)) },
+    Member { location_name: Some("toPort"), ..member("ToPort", Here(&Integer)) },
+    Member { location_name: Some("groups"), ..member("UserIdGroupPairs", Here(&UserIdGroupPairSet)) },
+]), ..DEFAULT };
+pub static StaleIpPermissionSet: Shape = Shape { name: "StaleIpPermissionSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&StaleIpPermission)) }), ..DEFAULT };
+pub static StaleSecurityGroup: Shape = Shape { name: "StaleSecurityGroup", kind: Kind::Structure(&[
+    Member { location_name: Some("description"), ..member("Description", Here(&String)) },
+    Member { location_name: Some("groupId"), ..member("GroupId", Here(&String)) },
+    Member { location_name: Some("groupName"), ..member("GroupName", Here(&String)) },
+    Member { location_name: Some("staleIpPermissions"), ..member("StaleIpPermissions", Here(&StaleIpPermissionSet)) },
+    Member { location_name: Some("staleIpPermissionsEgress"), ..member("StaleIpPermissionsEgress", Here(&StaleIpPermissionSet)) },
+    Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
+]), ..DEFAULT };
+pub static StaleSecurityGroupSet: Shape = Shape { name: "StaleSecurityGroupSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&StaleSecurityGroup)) }), ..DEFAULT };
 pub static StateReason: Shape = Shape { name: "StateReason", kind: Kind::Structure(&[
     Member { location_name: Some("code"), ..member("Code", Here(&String)) },
     Member { location_name: Some("message"), ..member("Message", Here(&String)) },
@@ -884,6 +1792,7 @@ pub static SubnetCidrBlockState: Shape = Shape { name: "SubnetCidrBlockState", k
 ]), ..DEFAULT };
 pub static SubnetCidrBlockStateCode: Shape = Shape { name: "SubnetCidrBlockStateCode", values: &["associating", "associated", "disassociating", "disassociated", "failing", "failed"], ..DEFAULT };
 pub static SubnetId: Shape = Shape { name: "SubnetId", ..DEFAULT };
+pub static SubnetIdList: Shape = Shape { name: "SubnetIdList", kind: Kind::List(Element { location_name: Some("AssociatedSubnetId"), ..Element::of(Here(&SubnetId)) }), ..DEFAULT };
 pub static SubnetIdStringList: Shape = Shape { name: "SubnetIdStringList", kind: Kind::List(Element { location_name: Some("SubnetId"), ..Element::of(Here(&SubnetId)) }), ..DEFAULT };
 pub static SubnetIpv6CidrBlockAssociation: Shape = Shape { name: "SubnetIpv6CidrBlockAssociation", kind: Kind::Structure(&[
     Member { location_name: Some("associationId"), ..member("AssociationId", Here(&SubnetCidrAssociationId)) },
@@ -907,8 +1816,34 @@ pub static TagDescription: Shape = Shape { name: "TagDescription", kind: Kind::S
 ]), ..DEFAULT };
 pub static TagDescriptionList: Shape = Shape { name: "TagDescriptionList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&TagDescription)) }), ..DEFAULT };
 pub static TagList: Shape = Shape { name: "TagList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Tag)) }), ..DEFAULT };
+pub static TagSpecification: Shape = Shape { name: "TagSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("resourceType"), ..member("ResourceType", Here(&ResourceType)) },
+    Member { location_name: Some("Tag"), ..member("Tags", Here(&TagList)) },
+]), ..DEFAULT };
+pub static TagSpecificationList: Shape = Shape { name: "TagSpecificationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&TagSpecification)) }), ..DEFAULT };
 pub static TaggableResourceId: Shape = Shape { name: "TaggableResourceId", ..DEFAULT };
 pub static Tenancy: Shape = Shape { name: "Tenancy", values: &["default", "dedicated", "host"], ..DEFAULT };
+pub static TransitGatewayId: Shape = Shape { name: "TransitGatewayId", ..DEFAULT };
+pub static UpdateSecurityGroupRuleDescriptionsEgressRequest: Shape = Shape { name: "UpdateSecurityGroupRuleDescriptionsEgressRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    member("GroupId", Here(&SecurityGroupId)),
+    member("GroupName", Here(&SecurityGroupName)),
+    member("IpPermissions", Here(&IpPermissionList)),
+    Member { location_name: Some("SecurityGroupRuleDescription"), ..member("SecurityGroupRuleDescriptions", Here(&SecurityGroupRuleDescriptionList)) },
+]), ..DEFAULT };
+pub static UpdateSecurityGroupRuleDescriptionsEgressResult: Shape = Shape { name: "UpdateSecurityGroupRuleDescriptionsEgressResult", kind: Kind::Structure(&[
+    Member { location_name: Some("return"), ..member("Return", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static UpdateSecurityGroupRuleDescriptionsIngressRequest: Shape = Shape { name: "UpdateSecurityGroupRuleDescriptionsIngressRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    member("GroupId", Here(&SecurityGroupId)),
+    member("GroupName", Here(&SecurityGroupName)),
+    member("IpPermissions", Here(&IpPermissionList)),
+    Member { location_name: Some("SecurityGroupRuleDescription"), ..member("SecurityGroupRuleDescriptions", Here(&SecurityGroupRuleDescriptionList)) },
+]), ..DEFAULT };
+pub static UpdateSecurityGroupRuleDescriptionsIngressResult: Shape = Shape { name: "UpdateSecurityGroupRuleDescriptionsIngressResult", kind: Kind::Structure(&[
+    Member { location_name: Some("return"), ..member("Return", Here(&Boolean)) },
+]), ..DEFAULT };
 pub static UserIdGroupPair: Shape = Shape { name: "UserIdGroupPair", kind: Kind::Structure(&[
     Member { location_name: Some("description"), ..member("Description", Here(&String)) },
     Member { location_name: Some("userId"), ..member("UserId", Here(&String)) },
@@ -919,6 +1854,7 @@ pub static UserIdGroupPair: Shape = Shape { name: "UserIdGroupPair", kind: Kind:
     Member { location_name: Some("peeringStatus"), ..member("PeeringStatus", Here(&String)) },
 ]), ..DEFAULT };
 pub static UserIdGroupPairList: Shape = Shape { name: "UserIdGroupPairList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&UserIdGroupPair)) }), ..DEFAULT };
+pub static UserIdGroupPairSet: Shape = Shape { name: "UserIdGroupPairSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&UserIdGroupPair)) }), ..DEFAULT };
 pub static ValueStringList: Shape = Shape { name: "ValueStringList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&String)) }), ..DEFAULT };
 pub static VirtualizationType: Shape = Shape { name: "VirtualizationType", values: &["hvm", "paravirtual"], ..DEFAULT };
 pub static Vpc: Shape = Shape { name: "Vpc", kind: Kind::Structure(&[
@@ -936,6 +1872,7 @@ pub static Vpc: Shape = Shape { name: "Vpc", kind: Kind::Structure(&[
     Member { location_name: Some("dhcpOptionsId"), ..member("DhcpOptionsId", Here(&String)) },
 ]), ..DEFAULT };
 pub static VpcAttributeName: Shape = Shape { name: "VpcAttributeName", values: &["enableDnsSupport", "enableDnsHostnames", "enableNetworkAddressUsageMetrics"], ..DEFAULT };
+pub static VpcCidrAssociationId: Shape = Shape { name: "VpcCidrAssociationId", ..DEFAULT };
 pub static VpcCidrBlockAssociation: Shape = Shape { name: "VpcCidrBlockAssociation", kind: Kind::Structure(&[
     Member { location_name: Some("associationId"), ..member("AssociationId", Here(&String)) },
     Member { location_name: Some("cidrBlock"), ..member("CidrBlock", Here(&String)) },
@@ -956,11 +1893,25 @@ pub static VpcEncryptionControl: Shape = Shape { name: "VpcEncryptionControl", k
     Member { location_name: Some("resourceExclusions"), ..member("ResourceExclusions", Here(&VpcEncryptionControlExclusions)) },
     Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
 ]), ..DEFAULT };
+pub static VpcEncryptionControlConfiguration: Shape = Shape { name: "VpcEncryptionControlConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("Mode", Here(&VpcEncryptionControlMode)) },
+    member("InternetGatewayExclusion", Here(&VpcEncryptionControlExclusionStateInput)),
+    member("EgressOnlyInternetGatewayExclusion", Here(&VpcEncryptionControlExclusionStateInput)),
+    member("NatGatewayExclusion", Here(&VpcEncryptionControlExclusionStateInput)),
+    member("VirtualPrivateGatewayExclusion", Here(&VpcEncryptionControlExclusionStateInput)),
+    member("VpcPeeringExclusion", Here(&VpcEncryptionControlExclusionStateInput)),
+    member("LambdaExclusion", Here(&VpcEncryptionControlExclusionStateInput)),
+    member("VpcLatticeExclusion", Here(&VpcEncryptionControlExclusionStateInput)),
+    member("ElasticFileSystemExclusion", Here(&VpcEncryptionControlExclusionStateInput)),
+    member("GlobalAcceleratorExclusion", Here(&VpcEncryptionControlExclusionStateInput)),
+    member("ApiGatewayV2Exclusion", Here(&VpcEncryptionControlExclusionStateInput)),
+]), ..DEFAULT };
 pub static VpcEncryptionControlExclusion: Shape = Shape { name: "VpcEncryptionControlExclusion", kind: Kind::Structure(&[
     Member { location_name: Some("state"), ..member("State", Here(&VpcEncryptionControlExclusionState)) },
     Member { location_name: Some("stateMessage"), ..member("StateMessage", Here(&String)) },
 ]), ..DEFAULT };
 pub static VpcEncryptionControlExclusionState: Shape = Shape { name: "VpcEncryptionControlExclusionState", values: &["enabling", "enabled", "disabling", "disabled"], ..DEFAULT };
+pub static VpcEncryptionControlExclusionStateInput: Shape = Shape { name: "VpcEncryptionControlExclusionStateInput", values: &["enable", "disable"], ..DEFAULT };
 pub static VpcEncryptionControlExclusions: Shape = Shape { name: "VpcEncryptionControlExclusions", kind: Kind::Structure(&[
     Member { location_name: Some("internetGateway"), ..member("InternetGateway", Here(&VpcEncryptionControlExclusion)) },
     Member { location_name: Some("egressOnlyInternetGateway"), ..member("EgressOnlyInternetGateway", Here(&VpcEncryptionControlExclusion)) },
@@ -976,6 +1927,7 @@ pub static VpcEncryptionControlExclusions: Shape = Shape { name: "VpcEncryptionC
 pub static VpcEncryptionControlId: Shape = Shape { name: "VpcEncryptionControlId", ..DEFAULT };
 pub static VpcEncryptionControlMode: Shape = Shape { name: "VpcEncryptionControlMode", values: &["monitor", "enforce"], ..DEFAULT };
 pub static VpcEncryptionControlState: Shape = Shape { name: "VpcEncryptionControlState", values: &["enforce-in-progress", "monitor-in-progress", "enforce-failed", "monitor-failed", "deleting", "deleted", "available", "creating", "delete-failed"], ..DEFAULT };
+pub static VpcEndpointId: Shape = Shape { name: "VpcEndpointId", ..DEFAULT };
 pub static VpcId: Shape = Shape { name: "VpcId", ..DEFAULT };
 pub static VpcIdStringList: Shape = Shape { name: "VpcIdStringList", kind: Kind::List(Element { location_name: Some("VpcId"), ..Element::of(Here(&VpcId)) }), ..DEFAULT };
 pub static VpcIpv6CidrBlockAssociation: Shape = Shape { name: "VpcIpv6CidrBlockAssociation", kind: Kind::Structure(&[
@@ -989,6 +1941,8 @@ pub static VpcIpv6CidrBlockAssociation: Shape = Shape { name: "VpcIpv6CidrBlockA
 ]), ..DEFAULT };
 pub static VpcIpv6CidrBlockAssociationSet: Shape = Shape { name: "VpcIpv6CidrBlockAssociationSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VpcIpv6CidrBlockAssociation)) }), ..DEFAULT };
 pub static VpcList: Shape = Shape { name: "VpcList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Vpc)) }), ..DEFAULT };
+pub static VpcPeeringConnectionId: Shape = Shape { name: "VpcPeeringConnectionId", ..DEFAULT };
 pub static VpcState: Shape = Shape { name: "VpcState", values: &["pending", "available", "deleting"], ..DEFAULT };
+pub static VpcTenancy: Shape = Shape { name: "VpcTenancy", values: &["default"], ..DEFAULT };
 pub static ZoneIdStringList: Shape = Shape { name: "ZoneIdStringList", kind: Kind::List(Element { location_name: Some("ZoneId"), ..Element::of(Here(&String)) }), ..DEFAULT };
 pub static ZoneNameStringList: Shape = Shape { name: "ZoneNameStringList", kind: Kind::List(Element { location_name: Some("ZoneName"), ..Element::of(Here(&String)) }), ..DEFAULT };

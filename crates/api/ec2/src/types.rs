@@ -16,6 +16,100 @@ structures! {
     AccountAttributeValue: AccountAttributeValue {
         0 opt attribute_value: String,
     }
+    Address: Address {
+        0 opt allocation_id: String,
+        1 opt association_id: String,
+        2 opt domain: String,
+        3 opt network_interface_id: String,
+        4 opt network_interface_owner_id: String,
+        5 opt private_ip_address: String,
+        6 opt tags: Vec<Tag>,
+        7 opt public_ipv4_pool: String,
+        8 opt network_border_group: String,
+        9 opt customer_owned_ip: String,
+        10 opt customer_owned_ipv4_pool: String,
+        11 opt carrier_ip: String,
+        12 opt subnet_id: String,
+        13 opt service_managed: String,
+        14 opt instance_id: String,
+        15 opt public_ip: String,
+    }
+    AddressAttribute: AddressAttribute {
+        0 opt public_ip: String,
+        1 opt allocation_id: String,
+        2 opt ptr_record: String,
+        3 opt ptr_record_update: PtrUpdateStatus,
+    }
+    AllocateAddressInput: AllocateAddressRequest {
+        0 opt domain: String,
+        1 opt address: String,
+        2 opt public_ipv4_pool: String,
+        3 opt network_border_group: String,
+        4 opt customer_owned_ipv4_pool: String,
+        5 opt tag_specifications: Vec<TagSpecification>,
+        6 opt ipam_pool_id: String,
+        7 opt dry_run: bool,
+    }
+    AllocateAddressOutput: AllocateAddressResult {
+        0 opt allocation_id: String,
+        1 opt public_ipv4_pool: String,
+        2 opt network_border_group: String,
+        3 opt domain: String,
+        4 opt customer_owned_ip: String,
+        5 opt customer_owned_ipv4_pool: String,
+        6 opt carrier_ip: String,
+        7 opt public_ip: String,
+    }
+    AssociateAddressInput: AssociateAddressRequest {
+        0 opt allocation_id: String,
+        1 opt instance_id: String,
+        2 opt public_ip: String,
+        3 opt dry_run: bool,
+        4 opt network_interface_id: String,
+        5 opt private_ip_address: String,
+        6 opt allow_reassociation: bool,
+    }
+    AssociateAddressOutput: AssociateAddressResult {
+        0 opt association_id: String,
+    }
+    AssociateDhcpOptionsInput: AssociateDhcpOptionsRequest {
+        0 req dhcp_options_id: String,
+        1 req vpc_id: String,
+        2 opt dry_run: bool,
+    }
+    AssociateRouteTableInput: AssociateRouteTableRequest {
+        0 opt gateway_id: String,
+        1 opt public_ipv4_pool: String,
+        2 opt dry_run: bool,
+        3 opt subnet_id: String,
+        4 req route_table_id: String,
+    }
+    AssociateRouteTableOutput: AssociateRouteTableResult {
+        0 opt association_id: String,
+        1 opt association_state: RouteTableAssociationState,
+    }
+    AssociateVpcCidrBlockInput: AssociateVpcCidrBlockRequest {
+        0 opt cidr_block: String,
+        1 opt ipv6_cidr_block_network_border_group: String,
+        2 opt ipv6_pool: String,
+        3 opt ipv6_cidr_block: String,
+        4 opt ipv4_ipam_pool_id: String,
+        5 opt ipv4_netmask_length: i32,
+        6 opt ipv6_ipam_pool_id: String,
+        7 opt ipv6_netmask_length: i32,
+        8 req vpc_id: String,
+        9 opt amazon_provided_ipv6_cidr_block: bool,
+    }
+    AssociateVpcCidrBlockOutput: AssociateVpcCidrBlockResult {
+        0 opt ipv6_cidr_block_association: VpcIpv6CidrBlockAssociation,
+        1 opt cidr_block_association: VpcCidrBlockAssociation,
+        2 opt vpc_id: String,
+    }
+    AttachInternetGatewayInput: AttachInternetGatewayRequest {
+        0 opt dry_run: bool,
+        1 req internet_gateway_id: String,
+        2 req vpc_id: String,
+    }
     AttachmentEnaSrdSpecification: AttachmentEnaSrdSpecification {
         0 opt ena_srd_enabled: bool,
         1 opt ena_srd_udp_specification: AttachmentEnaSrdUdpSpecification,
@@ -25,6 +119,42 @@ structures! {
     }
     AttributeBooleanValue: AttributeBooleanValue {
         0 opt value: bool,
+    }
+    AttributeValue: AttributeValue {
+        0 opt value: String,
+    }
+    AuthorizeSecurityGroupEgressInput: AuthorizeSecurityGroupEgressRequest {
+        0 opt tag_specifications: Vec<TagSpecification>,
+        1 opt dry_run: bool,
+        2 req group_id: String,
+        3 opt source_security_group_name: String,
+        4 opt source_security_group_owner_id: String,
+        5 opt ip_protocol: String,
+        6 opt from_port: i32,
+        7 opt to_port: i32,
+        8 opt cidr_ip: String,
+        9 opt ip_permissions: Vec<IpPermission>,
+    }
+    AuthorizeSecurityGroupEgressOutput: AuthorizeSecurityGroupEgressResult {
+        0 opt r#return: bool,
+        1 opt security_group_rules: Vec<SecurityGroupRule>,
+    }
+    AuthorizeSecurityGroupIngressInput: AuthorizeSecurityGroupIngressRequest {
+        0 opt cidr_ip: String,
+        1 opt from_port: i32,
+        2 opt group_id: String,
+        3 opt group_name: String,
+        4 opt ip_permissions: Vec<IpPermission>,
+        5 opt ip_protocol: String,
+        6 opt source_security_group_name: String,
+        7 opt source_security_group_owner_id: String,
+        8 opt to_port: i32,
+        9 opt tag_specifications: Vec<TagSpecification>,
+        10 opt dry_run: bool,
+    }
+    AuthorizeSecurityGroupIngressOutput: AuthorizeSecurityGroupIngressResult {
+        0 opt r#return: bool,
+        1 opt security_group_rules: Vec<SecurityGroupRule>,
     }
     AvailabilityZone: AvailabilityZone {
         0 opt opt_in_status: String,
@@ -41,6 +171,11 @@ structures! {
         11 opt geography: Vec<AvailabilityZoneGeography>,
         12 opt sub_geography: Vec<AvailabilityZoneSubGeography>,
         13 opt state: String,
+    }
+    AvailabilityZoneAddress: AvailabilityZoneAddress {
+        0 opt availability_zone: String,
+        1 opt availability_zone_id: String,
+        2 opt allocation_ids: Vec<String>,
     }
     AvailabilityZoneGeography: AvailabilityZoneGeography {
         0 opt name: String,
@@ -67,6 +202,11 @@ structures! {
         1 opt udp_stream_timeout: i32,
         2 opt udp_timeout: i32,
     }
+    ConnectionTrackingSpecificationRequest: ConnectionTrackingSpecificationRequest {
+        0 opt tcp_established_timeout: i32,
+        1 opt udp_stream_timeout: i32,
+        2 opt udp_timeout: i32,
+    }
     ConnectionTrackingSpecificationResponse: ConnectionTrackingSpecificationResponse {
         0 opt tcp_established_timeout: i32,
         1 opt udp_stream_timeout: i32,
@@ -78,15 +218,248 @@ structures! {
         2 opt amd_sev_snp: String,
         3 opt nested_virtualization: String,
     }
+    CreateDefaultSubnetInput: CreateDefaultSubnetRequest {
+        0 opt availability_zone: String,
+        1 opt dry_run: bool,
+        2 opt ipv6_native: bool,
+        3 opt availability_zone_id: String,
+    }
+    CreateDefaultSubnetOutput: CreateDefaultSubnetResult {
+        0 opt subnet: Subnet,
+    }
+    CreateDefaultVpcInput: CreateDefaultVpcRequest {
+        0 opt dry_run: bool,
+    }
+    CreateDefaultVpcOutput: CreateDefaultVpcResult {
+        0 opt vpc: Vpc,
+    }
+    CreateDhcpOptionsInput: CreateDhcpOptionsRequest {
+        0 req dhcp_configurations: Vec<NewDhcpConfiguration>,
+        1 opt tag_specifications: Vec<TagSpecification>,
+        2 opt dry_run: bool,
+    }
+    CreateDhcpOptionsOutput: CreateDhcpOptionsResult {
+        0 opt dhcp_options: DhcpOptions,
+    }
+    CreateInternetGatewayInput: CreateInternetGatewayRequest {
+        0 opt tag_specifications: Vec<TagSpecification>,
+        1 opt dry_run: bool,
+    }
+    CreateInternetGatewayOutput: CreateInternetGatewayResult {
+        0 opt internet_gateway: InternetGateway,
+    }
+    CreateNatGatewayInput: CreateNatGatewayRequest {
+        0 opt availability_mode: String,
+        1 opt allocation_id: String,
+        2 opt client_token: String,
+        3 opt dry_run: bool,
+        4 opt subnet_id: String,
+        5 opt vpc_id: String,
+        6 opt availability_zone_addresses: Vec<AvailabilityZoneAddress>,
+        7 opt tag_specifications: Vec<TagSpecification>,
+        8 opt connectivity_type: String,
+        9 opt private_ip_address: String,
+        10 opt secondary_allocation_ids: Vec<String>,
+        11 opt secondary_private_ip_addresses: Vec<String>,
+        12 opt secondary_private_ip_address_count: i32,
+    }
+    CreateNatGatewayOutput: CreateNatGatewayResult {
+        0 opt client_token: String,
+        1 opt nat_gateway: NatGateway,
+    }
+    CreateNetworkAclEntryInput: CreateNetworkAclEntryRequest {
+        0 opt dry_run: bool,
+        1 req network_acl_id: String,
+        2 req rule_number: i32,
+        3 req protocol: String,
+        4 req rule_action: String,
+        5 req egress: bool,
+        6 opt cidr_block: String,
+        7 opt ipv6_cidr_block: String,
+        8 opt icmp_type_code: IcmpTypeCode,
+        9 opt port_range: PortRange,
+    }
+    CreateNetworkAclInput: CreateNetworkAclRequest {
+        0 opt tag_specifications: Vec<TagSpecification>,
+        1 opt client_token: String,
+        2 opt dry_run: bool,
+        3 req vpc_id: String,
+    }
+    CreateNetworkAclOutput: CreateNetworkAclResult {
+        0 opt network_acl: NetworkAcl,
+        1 opt client_token: String,
+    }
+    CreateNetworkInterfaceInput: CreateNetworkInterfaceRequest {
+        0 opt ipv4_prefixes: Vec<Ipv4PrefixSpecificationRequest>,
+        1 opt ipv4_prefix_count: i32,
+        2 opt ipv6_prefixes: Vec<Ipv6PrefixSpecificationRequest>,
+        3 opt ipv6_prefix_count: i32,
+        4 opt interface_type: String,
+        5 opt tag_specifications: Vec<TagSpecification>,
+        6 opt client_token: String,
+        7 opt enable_primary_ipv6: bool,
+        8 opt connection_tracking_specification: ConnectionTrackingSpecificationRequest,
+        9 opt operator: OperatorRequest,
+        10 req subnet_id: String,
+        11 opt description: String,
+        12 opt private_ip_address: String,
+        13 opt groups: Vec<String>,
+        14 opt private_ip_addresses: Vec<PrivateIpAddressSpecification>,
+        15 opt secondary_private_ip_address_count: i32,
+        16 opt ipv6_addresses: Vec<InstanceIpv6Address>,
+        17 opt ipv6_address_count: i32,
+        18 opt dry_run: bool,
+    }
+    CreateNetworkInterfaceOutput: CreateNetworkInterfaceResult {
+        0 opt network_interface: NetworkInterface,
+        1 opt client_token: String,
+    }
+    CreateRouteInput: CreateRouteRequest {
+        0 opt destination_prefix_list_id: String,
+        1 opt vpc_endpoint_id: String,
+        2 opt transit_gateway_id: String,
+        3 opt local_gateway_id: String,
+        4 opt carrier_gateway_id: String,
+        5 opt core_network_arn: String,
+        6 opt odb_network_arn: String,
+        7 opt dry_run: bool,
+        8 req route_table_id: String,
+        9 opt destination_cidr_block: String,
+        10 opt gateway_id: String,
+        11 opt destination_ipv6_cidr_block: String,
+        12 opt egress_only_internet_gateway_id: String,
+        13 opt instance_id: String,
+        14 opt network_interface_id: String,
+        15 opt vpc_peering_connection_id: String,
+        16 opt nat_gateway_id: String,
+    }
+    CreateRouteOutput: CreateRouteResult {
+        0 opt r#return: bool,
+    }
+    CreateRouteTableInput: CreateRouteTableRequest {
+        0 opt tag_specifications: Vec<TagSpecification>,
+        1 opt client_token: String,
+        2 opt dry_run: bool,
+        3 req vpc_id: String,
+    }
+    CreateRouteTableOutput: CreateRouteTableResult {
+        0 opt route_table: RouteTable,
+        1 opt client_token: String,
+    }
+    CreateSecurityGroupInput: CreateSecurityGroupRequest {
+        0 req description: String,
+        1 req group_name: String,
+        2 opt vpc_id: String,
+        3 opt tag_specifications: Vec<TagSpecification>,
+        4 opt dry_run: bool,
+    }
+    CreateSecurityGroupOutput: CreateSecurityGroupResult {
+        0 opt group_id: String,
+        1 opt tags: Vec<Tag>,
+        2 opt security_group_arn: String,
+    }
+    CreateSubnetInput: CreateSubnetRequest {
+        0 opt tag_specifications: Vec<TagSpecification>,
+        1 opt availability_zone: String,
+        2 opt availability_zone_id: String,
+        3 opt cidr_block: String,
+        4 opt ipv6_cidr_block: String,
+        5 opt outpost_arn: String,
+        6 req vpc_id: String,
+        7 opt ipv6_native: bool,
+        8 opt ipv4_ipam_pool_id: String,
+        9 opt ipv4_netmask_length: i32,
+        10 opt ipv6_ipam_pool_id: String,
+        11 opt ipv6_netmask_length: i32,
+        12 opt dry_run: bool,
+    }
+    CreateSubnetOutput: CreateSubnetResult {
+        0 opt subnet: Subnet,
+    }
     CreateTagsInput: CreateTagsRequest {
         0 opt dry_run: bool,
         1 req resources: Vec<String>,
         2 req tags: Vec<Tag>,
     }
+    CreateVpcInput: CreateVpcRequest {
+        0 opt cidr_block: String,
+        1 opt ipv6_pool: String,
+        2 opt ipv6_cidr_block: String,
+        3 opt ipv4_ipam_pool_id: String,
+        4 opt ipv4_netmask_length: i32,
+        5 opt ipv6_ipam_pool_id: String,
+        6 opt ipv6_netmask_length: i32,
+        7 opt ipv6_cidr_block_network_border_group: String,
+        8 opt vpc_encryption_control: VpcEncryptionControlConfiguration,
+        9 opt tag_specifications: Vec<TagSpecification>,
+        10 opt dry_run: bool,
+        11 opt instance_tenancy: String,
+        12 opt amazon_provided_ipv6_cidr_block: bool,
+    }
+    CreateVpcOutput: CreateVpcResult {
+        0 opt vpc: Vpc,
+    }
+    DeleteDhcpOptionsInput: DeleteDhcpOptionsRequest {
+        0 req dhcp_options_id: String,
+        1 opt dry_run: bool,
+    }
+    DeleteInternetGatewayInput: DeleteInternetGatewayRequest {
+        0 opt dry_run: bool,
+        1 req internet_gateway_id: String,
+    }
+    DeleteNatGatewayInput: DeleteNatGatewayRequest {
+        0 opt dry_run: bool,
+        1 req nat_gateway_id: String,
+    }
+    DeleteNatGatewayOutput: DeleteNatGatewayResult {
+        0 opt nat_gateway_id: String,
+    }
+    DeleteNetworkAclEntryInput: DeleteNetworkAclEntryRequest {
+        0 opt dry_run: bool,
+        1 req network_acl_id: String,
+        2 req rule_number: i32,
+        3 req egress: bool,
+    }
+    DeleteNetworkAclInput: DeleteNetworkAclRequest {
+        0 opt dry_run: bool,
+        1 req network_acl_id: String,
+    }
+    DeleteNetworkInterfaceInput: DeleteNetworkInterfaceRequest {
+        0 opt dry_run: bool,
+        1 req network_interface_id: String,
+    }
+    DeleteRouteInput: DeleteRouteRequest {
+        0 opt destination_prefix_list_id: String,
+        1 opt dry_run: bool,
+        2 req route_table_id: String,
+        3 opt destination_cidr_block: String,
+        4 opt destination_ipv6_cidr_block: String,
+    }
+    DeleteRouteTableInput: DeleteRouteTableRequest {
+        0 opt dry_run: bool,
+        1 req route_table_id: String,
+    }
+    DeleteSecurityGroupInput: DeleteSecurityGroupRequest {
+        0 opt group_id: String,
+        1 opt group_name: String,
+        2 opt dry_run: bool,
+    }
+    DeleteSecurityGroupOutput: DeleteSecurityGroupResult {
+        0 opt r#return: bool,
+        1 opt group_id: String,
+    }
+    DeleteSubnetInput: DeleteSubnetRequest {
+        0 req subnet_id: String,
+        1 opt dry_run: bool,
+    }
     DeleteTagsInput: DeleteTagsRequest {
         0 opt dry_run: bool,
         1 req resources: Vec<String>,
         2 opt tags: Vec<Tag>,
+    }
+    DeleteVpcInput: DeleteVpcRequest {
+        0 req vpc_id: String,
+        1 opt dry_run: bool,
     }
     DescribeAccountAttributesInput: DescribeAccountAttributesRequest {
         0 opt dry_run: bool,
@@ -94,6 +467,26 @@ structures! {
     }
     DescribeAccountAttributesOutput: DescribeAccountAttributesResult {
         0 opt account_attributes: Vec<AccountAttribute>,
+    }
+    DescribeAddressesAttributeInput: DescribeAddressesAttributeRequest {
+        0 opt allocation_ids: Vec<String>,
+        1 opt attribute: String,
+        2 opt next_token: String,
+        3 opt max_results: i32,
+        4 opt dry_run: bool,
+    }
+    DescribeAddressesAttributeOutput: DescribeAddressesAttributeResult {
+        0 opt addresses: Vec<AddressAttribute>,
+        1 opt next_token: String,
+    }
+    DescribeAddressesInput: DescribeAddressesRequest {
+        0 opt public_ips: Vec<String>,
+        1 opt dry_run: bool,
+        2 opt filters: Vec<Filter>,
+        3 opt allocation_ids: Vec<String>,
+    }
+    DescribeAddressesOutput: DescribeAddressesResult {
+        0 opt addresses: Vec<Address>,
     }
     DescribeAvailabilityZonesInput: DescribeAvailabilityZonesRequest {
         0 opt zone_names: Vec<String>,
@@ -104,6 +497,17 @@ structures! {
     }
     DescribeAvailabilityZonesOutput: DescribeAvailabilityZonesResult {
         0 opt availability_zones: Vec<AvailabilityZone>,
+    }
+    DescribeDhcpOptionsInput: DescribeDhcpOptionsRequest {
+        0 opt dhcp_options_ids: Vec<String>,
+        1 opt next_token: String,
+        2 opt max_results: i32,
+        3 opt dry_run: bool,
+        4 opt filters: Vec<Filter>,
+    }
+    DescribeDhcpOptionsOutput: DescribeDhcpOptionsResult {
+        0 opt next_token: String,
+        1 opt dhcp_options: Vec<DhcpOptions>,
     }
     DescribeInstancesInput: DescribeInstancesRequest {
         0 opt instance_ids: Vec<String>,
@@ -128,6 +532,28 @@ structures! {
         0 opt internet_gateways: Vec<InternetGateway>,
         1 opt next_token: String,
     }
+    DescribeManagedPrefixListsInput: DescribeManagedPrefixListsRequest {
+        0 opt dry_run: bool,
+        1 opt filters: Vec<Filter>,
+        2 opt max_results: i32,
+        3 opt next_token: String,
+        4 opt prefix_list_ids: Vec<String>,
+    }
+    DescribeManagedPrefixListsOutput: DescribeManagedPrefixListsResult {
+        0 opt next_token: String,
+        1 opt prefix_lists: Vec<ManagedPrefixList>,
+    }
+    DescribeNatGatewaysInput: DescribeNatGatewaysRequest {
+        0 opt dry_run: bool,
+        1 opt filter: Vec<Filter>,
+        2 opt max_results: i32,
+        3 opt nat_gateway_ids: Vec<String>,
+        4 opt next_token: String,
+    }
+    DescribeNatGatewaysOutput: DescribeNatGatewaysResult {
+        0 opt nat_gateways: Vec<NatGateway>,
+        1 opt next_token: String,
+    }
     DescribeNetworkAclsInput: DescribeNetworkAclsRequest {
         0 opt next_token: String,
         1 opt max_results: i32,
@@ -138,6 +564,19 @@ structures! {
     DescribeNetworkAclsOutput: DescribeNetworkAclsResult {
         0 opt network_acls: Vec<NetworkAcl>,
         1 opt next_token: String,
+    }
+    DescribeNetworkInterfaceAttributeInput: DescribeNetworkInterfaceAttributeRequest {
+        0 opt dry_run: bool,
+        1 req network_interface_id: String,
+        2 opt attribute: String,
+    }
+    DescribeNetworkInterfaceAttributeOutput: DescribeNetworkInterfaceAttributeResult {
+        0 opt attachment: NetworkInterfaceAttachment,
+        1 opt description: AttributeValue,
+        2 opt groups: Vec<GroupIdentifier>,
+        3 opt network_interface_id: String,
+        4 opt source_dest_check: AttributeBooleanValue,
+        5 opt associate_public_ip_address: bool,
     }
     DescribeNetworkInterfacesInput: DescribeNetworkInterfacesRequest {
         0 opt next_token: String,
@@ -150,6 +589,17 @@ structures! {
     DescribeNetworkInterfacesOutput: DescribeNetworkInterfacesResult {
         0 opt network_interfaces: Vec<NetworkInterface>,
         1 opt next_token: String,
+    }
+    DescribePrefixListsInput: DescribePrefixListsRequest {
+        0 opt dry_run: bool,
+        1 opt filters: Vec<Filter>,
+        2 opt max_results: i32,
+        3 opt next_token: String,
+        4 opt prefix_list_ids: Vec<String>,
+    }
+    DescribePrefixListsOutput: DescribePrefixListsResult {
+        0 opt next_token: String,
+        1 opt prefix_lists: Vec<PrefixList>,
     }
     DescribeRegionsInput: DescribeRegionsRequest {
         0 opt region_names: Vec<String>,
@@ -170,6 +620,13 @@ structures! {
     DescribeRouteTablesOutput: DescribeRouteTablesResult {
         0 opt route_tables: Vec<RouteTable>,
         1 opt next_token: String,
+    }
+    DescribeSecurityGroupReferencesInput: DescribeSecurityGroupReferencesRequest {
+        0 opt dry_run: bool,
+        1 req group_id: Vec<String>,
+    }
+    DescribeSecurityGroupReferencesOutput: DescribeSecurityGroupReferencesResult {
+        0 opt security_group_reference_set: Vec<SecurityGroupReference>,
     }
     DescribeSecurityGroupRulesInput: DescribeSecurityGroupRulesRequest {
         0 opt filters: Vec<Filter>,
@@ -193,6 +650,16 @@ structures! {
     DescribeSecurityGroupsOutput: DescribeSecurityGroupsResult {
         0 opt next_token: String,
         1 opt security_groups: Vec<SecurityGroup>,
+    }
+    DescribeStaleSecurityGroupsInput: DescribeStaleSecurityGroupsRequest {
+        0 opt dry_run: bool,
+        1 opt max_results: i32,
+        2 opt next_token: String,
+        3 req vpc_id: String,
+    }
+    DescribeStaleSecurityGroupsOutput: DescribeStaleSecurityGroupsResult {
+        0 opt next_token: String,
+        1 opt stale_security_group_set: Vec<StaleSecurityGroup>,
     }
     DescribeSubnetsInput: DescribeSubnetsRequest {
         0 opt filters: Vec<Filter>,
@@ -237,6 +704,38 @@ structures! {
         0 opt next_token: String,
         1 opt vpcs: Vec<Vpc>,
     }
+    DetachInternetGatewayInput: DetachInternetGatewayRequest {
+        0 opt dry_run: bool,
+        1 req internet_gateway_id: String,
+        2 req vpc_id: String,
+    }
+    DhcpConfiguration: DhcpConfiguration {
+        0 opt key: String,
+        1 opt values: Vec<AttributeValue>,
+    }
+    DhcpOptions: DhcpOptions {
+        0 opt owner_id: String,
+        1 opt tags: Vec<Tag>,
+        2 opt dhcp_options_id: String,
+        3 opt dhcp_configurations: Vec<DhcpConfiguration>,
+    }
+    DisassociateAddressInput: DisassociateAddressRequest {
+        0 opt association_id: String,
+        1 opt public_ip: String,
+        2 opt dry_run: bool,
+    }
+    DisassociateRouteTableInput: DisassociateRouteTableRequest {
+        0 opt dry_run: bool,
+        1 req association_id: String,
+    }
+    DisassociateVpcCidrBlockInput: DisassociateVpcCidrBlockRequest {
+        0 req association_id: String,
+    }
+    DisassociateVpcCidrBlockOutput: DisassociateVpcCidrBlockResult {
+        0 opt ipv6_cidr_block_association: VpcIpv6CidrBlockAssociation,
+        1 opt cidr_block_association: VpcCidrBlockAssociation,
+        2 opt vpc_id: String,
+    }
     EbsInstanceBlockDevice: EbsInstanceBlockDevice {
         0 opt attach_time: Timestamp,
         1 opt delete_on_termination: bool,
@@ -259,12 +758,41 @@ structures! {
         2 opt elastic_inference_accelerator_association_state: String,
         3 opt elastic_inference_accelerator_association_time: Timestamp,
     }
+    EnaSrdSpecification: EnaSrdSpecification {
+        0 opt ena_srd_enabled: bool,
+        1 opt ena_srd_udp_specification: EnaSrdUdpSpecification,
+    }
+    EnaSrdUdpSpecification: EnaSrdUdpSpecification {
+        0 opt ena_srd_udp_enabled: bool,
+    }
     EnclaveOptions: EnclaveOptions {
         0 opt enabled: bool,
     }
     Filter: Filter {
         0 opt name: String,
         1 opt values: Vec<String>,
+    }
+    GetManagedPrefixListEntriesInput: GetManagedPrefixListEntriesRequest {
+        0 opt dry_run: bool,
+        1 req prefix_list_id: String,
+        2 opt target_version: i64,
+        3 opt max_results: i32,
+        4 opt next_token: String,
+    }
+    GetManagedPrefixListEntriesOutput: GetManagedPrefixListEntriesResult {
+        0 opt entries: Vec<PrefixListEntry>,
+        1 opt next_token: String,
+    }
+    GetSecurityGroupsForVpcInput: GetSecurityGroupsForVpcRequest {
+        0 req vpc_id: String,
+        1 opt next_token: String,
+        2 opt max_results: i32,
+        3 opt filters: Vec<Filter>,
+        4 opt dry_run: bool,
+    }
+    GetSecurityGroupsForVpcOutput: GetSecurityGroupsForVpcResult {
+        0 opt next_token: String,
+        1 opt security_group_for_vpcs: Vec<SecurityGroupForVpc>,
     }
     GroupIdentifier: GroupIdentifier {
         0 opt group_id: String,
@@ -478,7 +1006,13 @@ structures! {
     Ipv4PrefixSpecification: Ipv4PrefixSpecification {
         0 opt ipv4_prefix: String,
     }
+    Ipv4PrefixSpecificationRequest: Ipv4PrefixSpecificationRequest {
+        0 opt ipv4_prefix: String,
+    }
     Ipv6PrefixSpecification: Ipv6PrefixSpecification {
+        0 opt ipv6_prefix: String,
+    }
+    Ipv6PrefixSpecificationRequest: Ipv6PrefixSpecificationRequest {
         0 opt ipv6_prefix: String,
     }
     Ipv6Range: Ipv6Range {
@@ -488,9 +1022,111 @@ structures! {
     LicenseConfiguration: LicenseConfiguration {
         0 opt license_configuration_arn: String,
     }
+    ManagedPrefixList: ManagedPrefixList {
+        0 opt prefix_list_id: String,
+        1 opt address_family: String,
+        2 opt state: String,
+        3 opt state_message: String,
+        4 opt prefix_list_arn: String,
+        5 opt prefix_list_name: String,
+        6 opt max_entries: i32,
+        7 opt version: i64,
+        8 opt tags: Vec<Tag>,
+        9 opt owner_id: String,
+        10 opt ipam_prefix_list_resolver_target_id: String,
+        11 opt ipam_prefix_list_resolver_sync_enabled: bool,
+    }
+    ModifyNetworkInterfaceAttributeInput: ModifyNetworkInterfaceAttributeRequest {
+        0 opt ena_srd_specification: EnaSrdSpecification,
+        1 opt enable_primary_ipv6: bool,
+        2 opt connection_tracking_specification: ConnectionTrackingSpecificationRequest,
+        3 opt associate_public_ip_address: bool,
+        4 opt associated_subnet_ids: Vec<String>,
+        5 opt dry_run: bool,
+        6 req network_interface_id: String,
+        7 opt description: AttributeValue,
+        8 opt source_dest_check: AttributeBooleanValue,
+        9 opt groups: Vec<String>,
+        10 opt attachment: NetworkInterfaceAttachmentChanges,
+    }
+    ModifySecurityGroupRulesInput: ModifySecurityGroupRulesRequest {
+        0 req group_id: String,
+        1 req security_group_rules: Vec<SecurityGroupRuleUpdate>,
+        2 opt dry_run: bool,
+    }
+    ModifySecurityGroupRulesOutput: ModifySecurityGroupRulesResult {
+        0 opt r#return: bool,
+    }
+    ModifySubnetAttributeInput: ModifySubnetAttributeRequest {
+        0 opt assign_ipv6_address_on_creation: AttributeBooleanValue,
+        1 opt map_public_ip_on_launch: AttributeBooleanValue,
+        2 req subnet_id: String,
+        3 opt map_customer_owned_ip_on_launch: AttributeBooleanValue,
+        4 opt customer_owned_ipv4_pool: String,
+        5 opt enable_dns64: AttributeBooleanValue,
+        6 opt private_dns_hostname_type_on_launch: String,
+        7 opt enable_resource_name_dns_a_record_on_launch: AttributeBooleanValue,
+        8 opt enable_resource_name_dns_aaaa_record_on_launch: AttributeBooleanValue,
+        9 opt enable_lni_at_device_index: i32,
+        10 opt disable_lni_at_device_index: AttributeBooleanValue,
+    }
+    ModifyVpcAttributeInput: ModifyVpcAttributeRequest {
+        0 opt enable_dns_hostnames: AttributeBooleanValue,
+        1 opt enable_dns_support: AttributeBooleanValue,
+        2 req vpc_id: String,
+        3 opt enable_network_address_usage_metrics: AttributeBooleanValue,
+    }
+    ModifyVpcTenancyInput: ModifyVpcTenancyRequest {
+        0 req vpc_id: String,
+        1 req instance_tenancy: String,
+        2 opt dry_run: bool,
+    }
+    ModifyVpcTenancyOutput: ModifyVpcTenancyResult {
+        0 opt return_value: bool,
+    }
     Monitoring: Monitoring {
         0 opt metric_category_ids: Vec<String>,
         1 opt state: String,
+    }
+    NatGateway: NatGateway {
+        0 opt create_time: Timestamp,
+        1 opt delete_time: Timestamp,
+        2 opt failure_code: String,
+        3 opt failure_message: String,
+        4 opt nat_gateway_addresses: Vec<NatGatewayAddress>,
+        5 opt nat_gateway_id: String,
+        6 opt provisioned_bandwidth: ProvisionedBandwidth,
+        7 opt state: String,
+        8 opt subnet_id: String,
+        9 opt vpc_id: String,
+        10 opt tags: Vec<Tag>,
+        11 opt connectivity_type: String,
+        12 opt availability_mode: String,
+        13 opt auto_scaling_ips: String,
+        14 opt auto_provision_zones: String,
+        15 opt attached_appliances: Vec<NatGatewayAttachedAppliance>,
+        16 opt route_table_id: String,
+    }
+    NatGatewayAddress: NatGatewayAddress {
+        0 opt allocation_id: String,
+        1 opt network_interface_id: String,
+        2 opt private_ip: String,
+        3 opt public_ip: String,
+        4 opt association_id: String,
+        5 opt is_primary: bool,
+        6 opt failure_message: String,
+        7 opt status: String,
+        8 opt availability_zone: String,
+        9 opt availability_zone_id: String,
+    }
+    NatGatewayAttachedAppliance: NatGatewayAttachedAppliance {
+        0 opt r#type: String,
+        1 opt appliance_arn: String,
+        2 opt vpc_endpoint_id: String,
+        3 opt attachment_state: String,
+        4 opt modification_state: String,
+        5 opt failure_code: String,
+        6 opt failure_message: String,
     }
     NetworkAcl: NetworkAcl {
         0 opt associations: Vec<NetworkAclAssociation>,
@@ -571,6 +1207,12 @@ structures! {
         8 opt ena_srd_specification: AttachmentEnaSrdSpecification,
         9 opt ena_queue_count: i32,
     }
+    NetworkInterfaceAttachmentChanges: NetworkInterfaceAttachmentChanges {
+        0 opt default_ena_queue_count: bool,
+        1 opt ena_queue_count: i32,
+        2 opt attachment_id: String,
+        3 opt delete_on_termination: bool,
+    }
     NetworkInterfaceIpv6Address: NetworkInterfaceIpv6Address {
         0 opt ipv6_address: String,
         1 opt public_ipv6_dns_name: String,
@@ -581,6 +1223,13 @@ structures! {
         1 opt primary: bool,
         2 opt private_dns_name: String,
         3 opt private_ip_address: String,
+    }
+    NewDhcpConfiguration: NewDhcpConfiguration {
+        0 opt key: String,
+        1 opt values: Vec<String>,
+    }
+    OperatorRequest: OperatorRequest {
+        0 opt principal: String,
     }
     OperatorResponse: OperatorResponse {
         0 opt managed: bool,
@@ -603,6 +1252,15 @@ structures! {
         0 opt from: i32,
         1 opt to: i32,
     }
+    PrefixList: PrefixList {
+        0 opt cidrs: Vec<String>,
+        1 opt prefix_list_id: String,
+        2 opt prefix_list_name: String,
+    }
+    PrefixListEntry: PrefixListEntry {
+        0 opt cidr: String,
+        1 opt description: String,
+    }
     PrefixListId: PrefixListId {
         0 opt description: String,
         1 opt prefix_list_id: String,
@@ -617,12 +1275,28 @@ structures! {
         1 opt enable_resource_name_dns_a_record: bool,
         2 opt enable_resource_name_dns_aaaa_record: bool,
     }
+    PrivateIpAddressSpecification: PrivateIpAddressSpecification {
+        0 opt primary: bool,
+        1 opt private_ip_address: String,
+    }
     ProductCode: ProductCode {
         0 opt product_code_id: String,
         1 opt product_code_type: String,
     }
     PropagatingVgw: PropagatingVgw {
         0 opt gateway_id: String,
+    }
+    ProvisionedBandwidth: ProvisionedBandwidth {
+        0 opt provision_time: Timestamp,
+        1 opt provisioned: String,
+        2 opt request_time: Timestamp,
+        3 opt requested: String,
+        4 opt status: String,
+    }
+    PtrUpdateStatus: PtrUpdateStatus {
+        0 opt value: String,
+        1 opt status: String,
+        2 opt reason: String,
     }
     PublicIpDnsNameOptions: PublicIpDnsNameOptions {
         0 opt dns_hostname_type: String,
@@ -646,12 +1320,120 @@ structures! {
     RegionGeography: RegionGeography {
         0 opt name: String,
     }
+    ReleaseAddressInput: ReleaseAddressRequest {
+        0 opt allocation_id: String,
+        1 opt public_ip: String,
+        2 opt network_border_group: String,
+        3 opt dry_run: bool,
+    }
+    ReplaceNetworkAclAssociationInput: ReplaceNetworkAclAssociationRequest {
+        0 opt dry_run: bool,
+        1 req association_id: String,
+        2 req network_acl_id: String,
+    }
+    ReplaceNetworkAclAssociationOutput: ReplaceNetworkAclAssociationResult {
+        0 opt new_association_id: String,
+    }
+    ReplaceNetworkAclEntryInput: ReplaceNetworkAclEntryRequest {
+        0 opt dry_run: bool,
+        1 req network_acl_id: String,
+        2 req rule_number: i32,
+        3 req protocol: String,
+        4 req rule_action: String,
+        5 req egress: bool,
+        6 opt cidr_block: String,
+        7 opt ipv6_cidr_block: String,
+        8 opt icmp_type_code: IcmpTypeCode,
+        9 opt port_range: PortRange,
+    }
+    ReplaceRouteInput: ReplaceRouteRequest {
+        0 opt destination_prefix_list_id: String,
+        1 opt vpc_endpoint_id: String,
+        2 opt local_target: bool,
+        3 opt transit_gateway_id: String,
+        4 opt local_gateway_id: String,
+        5 opt carrier_gateway_id: String,
+        6 opt core_network_arn: String,
+        7 opt odb_network_arn: String,
+        8 opt dry_run: bool,
+        9 req route_table_id: String,
+        10 opt destination_cidr_block: String,
+        11 opt gateway_id: String,
+        12 opt destination_ipv6_cidr_block: String,
+        13 opt egress_only_internet_gateway_id: String,
+        14 opt instance_id: String,
+        15 opt network_interface_id: String,
+        16 opt vpc_peering_connection_id: String,
+        17 opt nat_gateway_id: String,
+    }
+    ReplaceRouteTableAssociationInput: ReplaceRouteTableAssociationRequest {
+        0 opt dry_run: bool,
+        1 req association_id: String,
+        2 req route_table_id: String,
+    }
+    ReplaceRouteTableAssociationOutput: ReplaceRouteTableAssociationResult {
+        0 opt new_association_id: String,
+        1 opt association_state: RouteTableAssociationState,
+    }
     Reservation: Reservation {
         0 opt reservation_id: String,
         1 opt owner_id: String,
         2 opt requester_id: String,
         3 opt groups: Vec<GroupIdentifier>,
         4 opt instances: Vec<Instance>,
+    }
+    ResetNetworkInterfaceAttributeInput: ResetNetworkInterfaceAttributeRequest {
+        0 opt dry_run: bool,
+        1 req network_interface_id: String,
+        2 opt source_dest_check: String,
+    }
+    RevokeSecurityGroupEgressInput: RevokeSecurityGroupEgressRequest {
+        0 opt security_group_rule_ids: Vec<String>,
+        1 opt dry_run: bool,
+        2 req group_id: String,
+        3 opt source_security_group_name: String,
+        4 opt source_security_group_owner_id: String,
+        5 opt ip_protocol: String,
+        6 opt from_port: i32,
+        7 opt to_port: i32,
+        8 opt cidr_ip: String,
+        9 opt ip_permissions: Vec<IpPermission>,
+    }
+    RevokeSecurityGroupEgressOutput: RevokeSecurityGroupEgressResult {
+        0 opt r#return: bool,
+        1 opt unknown_ip_permissions: Vec<IpPermission>,
+        2 opt revoked_security_group_rules: Vec<RevokedSecurityGroupRule>,
+    }
+    RevokeSecurityGroupIngressInput: RevokeSecurityGroupIngressRequest {
+        0 opt cidr_ip: String,
+        1 opt from_port: i32,
+        2 opt group_id: String,
+        3 opt group_name: String,
+        4 opt ip_permissions: Vec<IpPermission>,
+        5 opt ip_protocol: String,
+        6 opt source_security_group_name: String,
+        7 opt source_security_group_owner_id: String,
+        8 opt to_port: i32,
+        9 opt security_group_rule_ids: Vec<String>,
+        10 opt dry_run: bool,
+    }
+    RevokeSecurityGroupIngressOutput: RevokeSecurityGroupIngressResult {
+        0 opt r#return: bool,
+        1 opt unknown_ip_permissions: Vec<IpPermission>,
+        2 opt revoked_security_group_rules: Vec<RevokedSecurityGroupRule>,
+    }
+    RevokedSecurityGroupRule: RevokedSecurityGroupRule {
+        0 opt security_group_rule_id: String,
+        1 opt group_id: String,
+        2 opt is_egress: bool,
+        3 opt ip_protocol: String,
+        4 opt from_port: i32,
+        5 opt to_port: i32,
+        6 opt cidr_ipv4: String,
+        7 opt cidr_ipv6: String,
+        8 opt prefix_list_id: String,
+        9 opt referenced_group_id: String,
+        10 opt description: String,
     }
     Route: Route {
         0 opt destination_cidr_block: String,
@@ -706,6 +1488,20 @@ structures! {
         7 opt description: String,
         8 opt ip_permissions: Vec<IpPermission>,
     }
+    SecurityGroupForVpc: SecurityGroupForVpc {
+        0 opt description: String,
+        1 opt group_name: String,
+        2 opt owner_id: String,
+        3 opt group_id: String,
+        4 opt tags: Vec<Tag>,
+        5 opt primary_vpc_id: String,
+    }
+    SecurityGroupReference: SecurityGroupReference {
+        0 opt group_id: String,
+        1 opt referencing_vpc_id: String,
+        2 opt vpc_peering_connection_id: String,
+        3 opt transit_gateway_id: String,
+    }
     SecurityGroupRule: SecurityGroupRule {
         0 opt security_group_rule_id: String,
         1 opt group_id: String,
@@ -721,6 +1517,40 @@ structures! {
         11 opt description: String,
         12 opt tags: Vec<Tag>,
         13 opt security_group_rule_arn: String,
+    }
+    SecurityGroupRuleDescription: SecurityGroupRuleDescription {
+        0 opt security_group_rule_id: String,
+        1 opt description: String,
+    }
+    SecurityGroupRuleRequest: SecurityGroupRuleRequest {
+        0 opt ip_protocol: String,
+        1 opt from_port: i32,
+        2 opt to_port: i32,
+        3 opt cidr_ipv4: String,
+        4 opt cidr_ipv6: String,
+        5 opt prefix_list_id: String,
+        6 opt referenced_group_id: String,
+        7 opt description: String,
+    }
+    SecurityGroupRuleUpdate: SecurityGroupRuleUpdate {
+        0 req security_group_rule_id: String,
+        1 opt security_group_rule: SecurityGroupRuleRequest,
+    }
+    StaleIpPermission: StaleIpPermission {
+        0 opt from_port: i32,
+        1 opt ip_protocol: String,
+        2 opt ip_ranges: Vec<String>,
+        3 opt prefix_list_ids: Vec<String>,
+        4 opt to_port: i32,
+        5 opt user_id_group_pairs: Vec<UserIdGroupPair>,
+    }
+    StaleSecurityGroup: StaleSecurityGroup {
+        0 opt description: String,
+        1 opt group_id: String,
+        2 opt group_name: String,
+        3 opt stale_ip_permissions: Vec<StaleIpPermission>,
+        4 opt stale_ip_permissions_egress: Vec<StaleIpPermission>,
+        5 opt vpc_id: String,
     }
     StateReason: StateReason {
         0 opt code: String,
@@ -772,6 +1602,30 @@ structures! {
         2 opt resource_type: String,
         3 opt value: String,
     }
+    TagSpecification: TagSpecification {
+        0 opt resource_type: String,
+        1 opt tags: Vec<Tag>,
+    }
+    UpdateSecurityGroupRuleDescriptionsEgressInput: UpdateSecurityGroupRuleDescriptionsEgressRequest {
+        0 opt dry_run: bool,
+        1 opt group_id: String,
+        2 opt group_name: String,
+        3 opt ip_permissions: Vec<IpPermission>,
+        4 opt security_group_rule_descriptions: Vec<SecurityGroupRuleDescription>,
+    }
+    UpdateSecurityGroupRuleDescriptionsEgressOutput: UpdateSecurityGroupRuleDescriptionsEgressResult {
+        0 opt r#return: bool,
+    }
+    UpdateSecurityGroupRuleDescriptionsIngressInput: UpdateSecurityGroupRuleDescriptionsIngressRequest {
+        0 opt dry_run: bool,
+        1 opt group_id: String,
+        2 opt group_name: String,
+        3 opt ip_permissions: Vec<IpPermission>,
+        4 opt security_group_rule_descriptions: Vec<SecurityGroupRuleDescription>,
+    }
+    UpdateSecurityGroupRuleDescriptionsIngressOutput: UpdateSecurityGroupRuleDescriptionsIngressResult {
+        0 opt r#return: bool,
+    }
     UserIdGroupPair: UserIdGroupPair {
         0 opt description: String,
         1 opt user_id: String,
@@ -812,6 +1666,19 @@ structures! {
         4 opt state_message: String,
         5 opt resource_exclusions: VpcEncryptionControlExclusions,
         6 opt tags: Vec<Tag>,
+    }
+    VpcEncryptionControlConfiguration: VpcEncryptionControlConfiguration {
+        0 req mode: String,
+        1 opt internet_gateway_exclusion: String,
+        2 opt egress_only_internet_gateway_exclusion: String,
+        3 opt nat_gateway_exclusion: String,
+        4 opt virtual_private_gateway_exclusion: String,
+        5 opt vpc_peering_exclusion: String,
+        6 opt lambda_exclusion: String,
+        7 opt vpc_lattice_exclusion: String,
+        8 opt elastic_file_system_exclusion: String,
+        9 opt global_accelerator_exclusion: String,
+        10 opt api_gateway_v2_exclusion: String,
     }
     VpcEncryptionControlExclusion: VpcEncryptionControlExclusion {
         0 opt state: String,
