@@ -1,7 +1,9 @@
 //! The kinds of resources: how their ids look, and what EC2 says of one it does not have.
 
 use super::error;
-use neargate_service::AwsError;
+use neargate_service::db::Resource;
+use neargate_service::eni::Interface;
+use neargate_service::{AwsError, vpc};
 
 /// A kind of resource.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,9 +38,19 @@ kinds! {
     SECURITY_GROUP_RULE "sgr" "security-group-rule" "security group rule ID" "InvalidSecurityGroupRuleId.NotFound" "InvalidSecurityGroupRuleId.Malformed";
     ROUTE_TABLE "rtb" "route-table" "routeTable ID" "InvalidRouteTableID.NotFound" "InvalidRouteTableId.Malformed";
     INTERNET_GATEWAY "igw" "internet-gateway" "internetGateway ID" "InvalidInternetGatewayID.NotFound" "InvalidInternetGatewayId.Malformed";
+    EGRESS_ONLY_GATEWAY "eigw" "egress-only-internet-gateway" "egress only internet gateway ID" "InvalidGatewayID.NotFound" "InvalidEgressOnlyInternetGatewayId.Malformed";
+    NAT_GATEWAY "nat" "natgateway" "NAT gateway ID" "NatGatewayNotFound" "NatGatewayMalformed";
     NETWORK_ACL "acl" "network-acl" "networkAcl ID" "InvalidNetworkAclID.NotFound" "InvalidNetworkAclId.Malformed";
     DHCP_OPTIONS "dopt" "dhcp-options" "dhcpOption ID" "InvalidDhcpOptionID.NotFound" "InvalidDhcpOptionsId.Malformed";
     NETWORK_INTERFACE "eni" "network-interface" "networkInterface ID" "InvalidNetworkInterfaceID.NotFound" "InvalidNetworkInterfaceId.Malformed";
+    ELASTIC_IP "eipalloc" "elastic-ip" "allocation ID" "InvalidAllocationID.NotFound" "InvalidAllocationID.Malformed";
+    KEY_PAIR "key" "key-pair" "key pair ID" "InvalidKeyPair.NotFound" "InvalidKeyPairId.Malformed";
+    ENDPOINT "vpce" "vpc-endpoint" "Vpc Endpoint Id" "InvalidVpcEndpointId.NotFound" "InvalidVpcEndpointId.Malformed";
+    PEERING "pcx" "vpc-peering-connection" "vpcPeeringConnection ID" "InvalidVpcPeeringConnectionID.NotFound" "InvalidVpcPeeringConnectionId.Malformed";
+    PREFIX_LIST "pl" "prefix-list" "prefix list ID" "InvalidPrefixListID.NotFound" "InvalidPrefixListId.Malformed";
+    VPN_GATEWAY "vgw" "vpn-gateway" "vpnGateway ID" "InvalidVpnGatewayID.NotFound" "InvalidVpnGatewayId.Malformed";
+    VPN_CONNECTION "vpn" "vpn-connection" "vpnConnection ID" "InvalidVpnConnectionID.NotFound" "InvalidVpnConnectionId.Malformed";
+    CUSTOMER_GATEWAY "cgw" "customer-gateway" "customerGateway ID" "InvalidCustomerGatewayID.NotFound" "InvalidCustomerGatewayId.Malformed";
     INSTANCE "i" "instance" "instance ID" "InvalidInstanceID.NotFound" "InvalidInstanceID.Malformed";
 }
 
@@ -62,8 +74,36 @@ impl Kind {
     }
 }
 
-/// An id that belongs to another one, such as a subnet's association: its digits, another prefix.
-pub(super) fn companion(prefix: &str, of: &str) -> String {
-    let digits = of.split_once('-').map_or(of, |(_, digits)| digits);
-    format!("{prefix}-{digits}")
+/// A stored noun, and what EC2 says of it.
+pub(super) trait Noun: Resource {
+    const KIND_OF: &'static Kind;
+}
+
+macro_rules! nouns {
+    ($($noun:ty: $kind:ident;)*) => {
+        $(impl Noun for $noun {
+            const KIND_OF: &'static Kind = &$kind;
+        })*
+
+        /// The store's name of what an id of this kind names; `None`: it has no record of its own.
+        pub(super) fn stored_as(kind: &Kind) -> Option<&'static str> {
+            $(if *kind == $kind {
+                return Some(<$noun>::KIND);
+            })*
+            None
+        }
+    };
+}
+
+nouns! {
+    vpc::Vpc: VPC;
+    vpc::Subnet: SUBNET;
+    vpc::SecurityGroup: SECURITY_GROUP;
+    vpc::RouteTable: ROUTE_TABLE;
+    vpc::InternetGateway: INTERNET_GATEWAY;
+    vpc::NatGateway: NAT_GATEWAY;
+    vpc::NetworkAcl: NETWORK_ACL;
+    vpc::ElasticIp: ELASTIC_IP;
+    vpc::DhcpOptions: DHCP_OPTIONS;
+    Interface: NETWORK_INTERFACE;
 }

@@ -1,15 +1,17 @@
-//! Amazon EC2, the minimum: the default VPC of every account and region, the interfaces of its
-//! tasks, and tags.
+//! Amazon EC2: VPCs and everything in them, network interfaces, elastic IPs, and tags.
 //!
-//! The VPC and what is in it are derived, not stored (see `neargate_domain::vpc`); interfaces
-//! are the records that `neargate_service::eni` writes; only tags are EC2's own state.
+//! What other services read too is in `neargate_service::vpc`, which says how changes find each
+//! other, and in `neargate_service::eni`. Nothing here tells hosts of it: they are told what the
+//! records mean.
 
 mod api;
+mod change;
 mod error;
 mod filter;
 mod kind;
 mod model;
 pub mod networks;
+mod plan;
 mod query;
 #[cfg(test)]
 mod tests;
@@ -38,18 +40,96 @@ impl Component for Ec2 {
 
 /// Which operations are served, and how completely.
 fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
-    use api::{account, acls, interfaces, places, routing, security_groups, subnets, tags, vpcs};
+    use api::{
+        account, acls, addresses, dhcp_options, group_rules, interfaces, internet_gateways,
+        nat_gateways, places, prefix_lists, route_tables, routes, security_groups, subnets, tags,
+        vpcs,
+    };
     OperationTable::new(&SERVICE, ec2)
         .wording(error::invalid)
+        .on(ops::AllocateAddress, addresses::allocate_address)
+        .on(ops::AssociateAddress, addresses::associate_address)
+        .on(
+            ops::AssociateDhcpOptions,
+            dhcp_options::associate_dhcp_options,
+        )
+        .on(
+            ops::AssociateRouteTable,
+            route_tables::associate_route_table,
+        )
+        .on(ops::AssociateVpcCidrBlock, vpcs::associate_vpc_cidr_block)
+        .on(
+            ops::AttachInternetGateway,
+            internet_gateways::attach_internet_gateway,
+        )
+        .on(
+            ops::AuthorizeSecurityGroupEgress,
+            group_rules::authorize_security_group_egress,
+        )
+        .on(
+            ops::AuthorizeSecurityGroupIngress,
+            group_rules::authorize_security_group_ingress,
+        )
+        .on(ops::CreateDefaultSubnet, subnets::create_default_subnet)
+        .on(ops::CreateDefaultVpc, vpcs::create_default_vpc)
+        .on(ops::CreateDhcpOptions, dhcp_options::create_dhcp_options)
+        .on(
+            ops::CreateInternetGateway,
+            internet_gateways::create_internet_gateway,
+        )
+        .on(ops::CreateNatGateway, nat_gateways::create_nat_gateway)
+        .on(ops::CreateNetworkAcl, acls::create_network_acl)
+        .on(ops::CreateNetworkAclEntry, acls::create_network_acl_entry)
+        .on(
+            ops::CreateNetworkInterface,
+            interfaces::create_network_interface,
+        )
+        .on(ops::CreateRoute, routes::create_route)
+        .on(ops::CreateRouteTable, route_tables::create_route_table)
+        .on(
+            ops::CreateSecurityGroup,
+            security_groups::create_security_group,
+        )
+        .on(ops::CreateSubnet, subnets::create_subnet)
         .on(ops::CreateTags, tags::create_tags)
+        .on(ops::CreateVpc, vpcs::create_vpc)
+        .on(ops::DeleteDhcpOptions, dhcp_options::delete_dhcp_options)
+        .on(
+            ops::DeleteInternetGateway,
+            internet_gateways::delete_internet_gateway,
+        )
+        .on(ops::DeleteNatGateway, nat_gateways::delete_nat_gateway)
+        .on(ops::DeleteNetworkAcl, acls::delete_network_acl)
+        .on(ops::DeleteNetworkAclEntry, acls::delete_network_acl_entry)
+        .on(
+            ops::DeleteNetworkInterface,
+            interfaces::delete_network_interface,
+        )
+        .on(ops::DeleteRoute, routes::delete_route)
+        .on(ops::DeleteRouteTable, route_tables::delete_route_table)
+        .on(
+            ops::DeleteSecurityGroup,
+            security_groups::delete_security_group,
+        )
+        .on(ops::DeleteSubnet, subnets::delete_subnet)
         .on(ops::DeleteTags, tags::delete_tags)
+        .on(ops::DeleteVpc, vpcs::delete_vpc)
         .on(
             ops::DescribeAccountAttributes,
             account::describe_account_attributes,
         )
+        .on(ops::DescribeAddresses, addresses::describe_addresses)
+        .on(
+            ops::DescribeAddressesAttribute,
+            addresses::describe_addresses_attribute,
+        )
         .on(
             ops::DescribeAvailabilityZones,
             places::describe_availability_zones,
+        )
+        .on(
+            ops::DescribeDhcpOptions,
+            dhcp_options::describe_dhcp_options,
         )
         .partly(
             ops::DescribeInstances,
@@ -58,26 +138,115 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
         )
         .on(
             ops::DescribeInternetGateways,
-            routing::describe_internet_gateways,
+            internet_gateways::describe_internet_gateways,
+        )
+        .on(
+            ops::DescribeManagedPrefixLists,
+            prefix_lists::describe_managed_prefix_lists,
+        )
+        .on(
+            ops::DescribeNatGateways,
+            nat_gateways::describe_nat_gateways,
         )
         .on(ops::DescribeNetworkAcls, acls::describe_network_acls)
-        .partly(
+        .on(
+            ops::DescribeNetworkInterfaceAttribute,
+            interfaces::describe_network_interface_attribute,
+        )
+        .on(
             ops::DescribeNetworkInterfaces,
             interfaces::describe_network_interfaces,
-            "interfaces of tasks only",
+        )
+        .on(
+            ops::DescribePrefixLists,
+            prefix_lists::describe_prefix_lists,
         )
         .on(ops::DescribeRegions, places::describe_regions)
-        .on(ops::DescribeRouteTables, routing::describe_route_tables)
+        .on(
+            ops::DescribeRouteTables,
+            route_tables::describe_route_tables,
+        )
+        .on(
+            ops::DescribeSecurityGroupReferences,
+            security_groups::describe_security_group_references,
+        )
         .on(
             ops::DescribeSecurityGroupRules,
-            security_groups::describe_security_group_rules,
+            group_rules::describe_security_group_rules,
         )
         .on(
             ops::DescribeSecurityGroups,
             security_groups::describe_security_groups,
         )
+        .on(
+            ops::DescribeStaleSecurityGroups,
+            security_groups::describe_stale_security_groups,
+        )
         .on(ops::DescribeSubnets, subnets::describe_subnets)
         .on(ops::DescribeTags, tags::describe_tags)
         .on(ops::DescribeVpcAttribute, vpcs::describe_vpc_attribute)
         .on(ops::DescribeVpcs, vpcs::describe_vpcs)
+        .on(
+            ops::DetachInternetGateway,
+            internet_gateways::detach_internet_gateway,
+        )
+        .on(ops::DisassociateAddress, addresses::disassociate_address)
+        .on(
+            ops::DisassociateRouteTable,
+            route_tables::disassociate_route_table,
+        )
+        .on(
+            ops::DisassociateVpcCidrBlock,
+            vpcs::disassociate_vpc_cidr_block,
+        )
+        .on(
+            ops::GetManagedPrefixListEntries,
+            prefix_lists::get_managed_prefix_list_entries,
+        )
+        .on(
+            ops::GetSecurityGroupsForVpc,
+            security_groups::get_security_groups_for_vpc,
+        )
+        .on(
+            ops::ModifyNetworkInterfaceAttribute,
+            interfaces::modify_network_interface_attribute,
+        )
+        .on(
+            ops::ModifySecurityGroupRules,
+            group_rules::modify_security_group_rules,
+        )
+        .on(ops::ModifySubnetAttribute, subnets::modify_subnet_attribute)
+        .on(ops::ModifyVpcAttribute, vpcs::modify_vpc_attribute)
+        .on(ops::ModifyVpcTenancy, vpcs::modify_vpc_tenancy)
+        .on(ops::ReleaseAddress, addresses::release_address)
+        .on(
+            ops::ReplaceNetworkAclAssociation,
+            acls::replace_network_acl_association,
+        )
+        .on(ops::ReplaceNetworkAclEntry, acls::replace_network_acl_entry)
+        .on(ops::ReplaceRoute, routes::replace_route)
+        .on(
+            ops::ReplaceRouteTableAssociation,
+            route_tables::replace_route_table_association,
+        )
+        .on(
+            ops::ResetNetworkInterfaceAttribute,
+            interfaces::reset_network_interface_attribute,
+        )
+        .on(
+            ops::RevokeSecurityGroupEgress,
+            group_rules::revoke_security_group_egress,
+        )
+        .on(
+            ops::RevokeSecurityGroupIngress,
+            group_rules::revoke_security_group_ingress,
+        )
+        .on(
+            ops::UpdateSecurityGroupRuleDescriptionsEgress,
+            group_rules::update_security_group_rule_descriptions_egress,
+        )
+        .on(
+            ops::UpdateSecurityGroupRuleDescriptionsIngress,
+            group_rules::update_security_group_rule_descriptions_ingress,
+        )
 }

@@ -1,11 +1,13 @@
 //! What an account may have, and the instances it has: none.
 
+use super::addresses::MAX_ADDRESSES;
+use super::security_groups::default_vpc;
 use super::text;
 use crate::kind::{self, Kind};
-use crate::model::Place;
 use crate::query::{Describe, Query, dry_run, none};
 use crate::{Ec2, error};
 use neargate_api_ec2 as api;
+use neargate_service::db::Stored;
 use neargate_service::{AwsError, Ctx};
 use std::sync::Arc;
 
@@ -15,14 +17,15 @@ pub async fn describe_account_attributes(
     input: api::DescribeAccountAttributesInput,
 ) -> Result<api::DescribeAccountAttributesOutput, AwsError> {
     dry_run(input.dry_run)?;
-    let place = Place::read(&cx).await?;
+    let default = default_vpc(&cx).await?;
+    let addresses = MAX_ADDRESSES.to_string();
     let all = [
         ("supported-platforms", "VPC"),
-        ("default-vpc", place.vpc.vpc_id.as_str()),
+        ("default-vpc", default.as_ref().map_or("none", Stored::id)),
         ("max-instances", "0"),
         ("vpc-max-security-groups-per-interface", "5"),
-        ("max-elastic-ips", "0"),
-        ("vpc-max-elastic-ips", "0"),
+        ("max-elastic-ips", &addresses),
+        ("vpc-max-elastic-ips", &addresses),
     ];
     let names = input.attribute_names.unwrap_or_default();
     if let Some(unknown) = names

@@ -2,9 +2,16 @@
 
 pub(super) mod account;
 pub(super) mod acls;
+pub(super) mod addresses;
+pub(super) mod dhcp_options;
+pub(super) mod group_rules;
 pub(super) mod interfaces;
+pub(super) mod internet_gateways;
+pub(super) mod nat_gateways;
 pub(super) mod places;
-pub(super) mod routing;
+pub(super) mod prefix_lists;
+pub(super) mod route_tables;
+pub(super) mod routes;
 pub(super) mod security_groups;
 pub(super) mod subnets;
 pub(super) mod tags;
@@ -13,4 +20,12 @@ pub(super) mod vpcs;
 /// `Some` of an owned string: AWS shapes are full of them.
 fn text(s: impl Into<String>) -> Option<String> {
     Some(s.into())
+}
+
+/// Refuses the first parameter that was given, of those that are not supported.
+fn refuse(given: &[(&str, bool)]) -> Result<(), neargate_service::AwsError> {
+    match given.iter().find(|(_, given)| *given) {
+        Some((parameter, _)) => Err(crate::error::unsupported(parameter)),
+        None => Ok(()),
+    }
 }

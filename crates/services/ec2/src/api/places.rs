@@ -142,6 +142,12 @@ pub(crate) fn zone_id(region: &Region, n: usize) -> String {
     format!("{id}-az{}", n + 1)
 }
 
+/// The id of a zone by its name.
+pub(crate) fn id_of_zone(region: &Region, name: &str) -> Option<String> {
+    let n = region.zones().iter().position(|zone| zone == name)?;
+    Some(zone_id(region, n))
+}
+
 fn zone(region: &Region, n: usize) -> api::AvailabilityZone {
     api::AvailabilityZone {
         zone_name: text(&region.zones()[n]),

@@ -2,16 +2,17 @@
 //! (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateTags.html>).
 
 use crate::filter::Filter;
-use crate::kind::Kind;
+use crate::kind::{self, Kind};
 use crate::model::{Place, Tagged};
 use crate::query::{dry_run, one};
 use crate::{Ec2, error};
 use neargate_api_ec2 as api;
 use neargate_service::db::{self, Committed};
-use neargate_service::eni::Interface;
 use neargate_service::page::{Size, page};
 use neargate_service::tags::{self, MAX_KEY_CHARS, MAX_VALUE_CHARS, Tags};
+use neargate_service::vpc::{self, SecurityGroup};
 use neargate_service::{AwsError, Ctx};
+use neargate_store::Compare;
 use neargate_wire::structure::Unit;
 use std::sync::Arc;
 
@@ -157,20 +158,59 @@ fn parse(given: Vec<api::Tag>) -> Result<Tags, AwsError> {
     Ok(parsed)
 }
 
+/// What `TagSpecifications` say of a resource that a call makes.
+pub(super) fn specified(
+    given: Option<Vec<api::TagSpecification>>,
+    kind: &Kind,
+) -> Result<Tags, AwsError> {
+    let mut all = Vec::new();
+    for specification in given.unwrap_or_default() {
+        let resource_type = specification.resource_type.unwrap_or_default();
+        if resource_type != kind.resource_type {
+            return Err(error::not_taggable(&resource_type));
+        }
+        let tags = specification.tags.unwrap_or_default();
+        if tags.is_empty() {
+            return Err(error::no_tags_specified());
+        }
+        all.extend(tags);
+    }
+    let tags = parse(all)?;
+    match tags.len() > tags::MAX_TAGS {
+        true => Err(error::tag_limit_exceeded()),
+        false => Ok(tags),
+    }
+}
+
 /// Refuses ids of what does not exist.
 async fn exist(cx: &Ctx, ids: &[String]) -> Result<(), AwsError> {
     if ids.is_empty() {
         return Err(error::missing_parameter("ResourceIdSet"));
     }
-    let own = Place::read(cx).await?.own_ids();
     for id in ids {
-        let kind = Kind::of(id).ok_or_else(|| error::invalid_id(id))?;
-        kind.check(id)?;
-        if !own.contains(id) && cx.db().get::<Interface>(&cx.scope, id).await?.is_none() {
-            return Err(error::not_found(kind, id));
-        }
+        record(cx, id).await?;
     }
     Ok(())
+}
+
+/// That the record of a resource is as it is now: tags are not left behind by what is deleted in
+/// the meantime. The record of a group's rule is its group's.
+async fn record(cx: &Ctx, id: &str) -> Result<Compare, AwsError> {
+    let kind = Kind::of(id).ok_or_else(|| error::invalid_id(id))?;
+    kind.check(id)?;
+    vpc::ensure_default(&cx.house, &cx.scope).await?;
+    let not_found = || error::not_found(kind, id);
+    let key = match kind::stored_as(kind) {
+        Some(stored) => format!("{stored}/{}/{}/{id}", cx.scope.account, cx.scope.region),
+        None if *kind == kind::SECURITY_GROUP_RULE => {
+            let groups = cx.db().list::<SecurityGroup>(&cx.scope).await?;
+            let group = groups.into_iter().find(|g| g.rules.contains_key(id));
+            group.ok_or_else(not_found)?.key
+        }
+        None => return Err(not_found()),
+    };
+    let entry = cx.db().store().get(&key).await?.ok_or_else(not_found)?;
+    Ok(Compare::ModRevision(key, entry.mod_revision))
 }
 
 /// Changes the tags of one resource until no one else interferes. One without tags has no record.
@@ -180,10 +220,11 @@ async fn change(
     change: impl Fn(&mut Tags) -> Result<(), AwsError>,
 ) -> Result<(), AwsError> {
     loop {
+        let exists = record(cx, id).await?;
         let read = cx.db().get::<Tagged>(&cx.scope, id).await?;
         let mut new = read.as_ref().map(|r| r.value.clone()).unwrap_or_default();
         change(&mut new.tags)?;
-        let tx = cx.db().tx();
+        let tx = cx.db().tx().with(vec![exists], vec![]);
         let tx = match &read {
             Some(read) if read.value == new => return Ok(()),
             Some(read) if new.tags.is_empty() => tx.delete(read),

@@ -1,7 +1,13 @@
 //! EC2's errors
 //! (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>).
 
-use super::kind::Kind;
+pub(super) mod acl;
+pub(super) mod address;
+pub(super) mod group;
+pub(super) mod network;
+pub(super) mod routing;
+
+use super::kind::{self, Kind};
 use neargate_service::AwsError;
 use neargate_service::page::Size;
 use neargate_service::tags::{MAX_KEY_CHARS, MAX_VALUE_CHARS};
@@ -36,7 +42,7 @@ pub(super) fn missing_parameter(name: &str) -> AwsError {
     AwsError::client("MissingParameter", message)
 }
 
-fn invalid_parameter(message: impl Into<String>) -> AwsError {
+pub(super) fn invalid_parameter(message: impl Into<String>) -> AwsError {
     AwsError::client("InvalidParameterValue", message)
 }
 
@@ -81,6 +87,9 @@ pub(super) fn invalid_next_token() -> AwsError {
 }
 
 pub(super) fn not_found(kind: &Kind, id: &str) -> AwsError {
+    if *kind == kind::NAT_GATEWAY {
+        return address::nat_not_found(id);
+    }
     AwsError::client(
         kind.not_found,
         format!("The {} '{id}' does not exist", kind.noun),
@@ -95,11 +104,6 @@ pub(super) fn malformed(kind: &Kind, id: &str) -> AwsError {
 /// The id names no kind of resource at all.
 pub(super) fn invalid_id(id: &str) -> AwsError {
     AwsError::client("InvalidID", format!("The ID '{id}' is not valid"))
-}
-
-pub(super) fn group_name_not_found(name: &str, vpc: &str) -> AwsError {
-    let message = format!("The security group '{name}' does not exist in default VPC '{vpc}'");
-    AwsError::client("InvalidGroup.NotFound", message)
 }
 
 pub(super) fn reserved_tag_key() -> AwsError {
@@ -131,4 +135,77 @@ pub(super) fn tag_limit_exceeded() -> AwsError {
 pub(super) fn dry_run() -> AwsError {
     let message = "Request would have succeeded, but DryRun flag is set.";
     AwsError::client("DryRunOperation", message).status(412)
+}
+
+/// A parameter that Neargate does not know how to honour yet.
+pub(super) fn unsupported(parameter: &str) -> AwsError {
+    let message = format!("Neargate does not support the parameter {parameter} yet.");
+    AwsError::client("UnsupportedOperation", message)
+}
+
+/// A value that is none of those a parameter has.
+pub(super) fn invalid_value(parameter: &str, value: &str) -> AwsError {
+    invalid_parameter(format!(
+        "Value ({value}) for parameter {parameter} is invalid."
+    ))
+}
+
+/// A call that changes attributes takes one at a time.
+pub(super) fn attributes(given: &[&str]) -> AwsError {
+    let message = match given {
+        [] => "No attributes specified.".to_owned(),
+        given => format!(
+            "Fields for multiple attribute types specified: {}",
+            given.join(", ")
+        ),
+    };
+    AwsError::client("InvalidParameterCombination", message)
+}
+
+pub(super) fn limit_exceeded(code: &str, what: &str) -> AwsError {
+    AwsError::client(
+        code,
+        format!("The maximum number of {what} has been reached."),
+    )
+}
+
+/// Something cannot be deleted while others need it.
+pub(super) fn dependency(message: impl Into<String>) -> AwsError {
+    AwsError::client("DependencyViolation", message)
+}
+
+/// The usual sentence of [`dependency`].
+pub(super) fn has_dependencies(noun: &str, id: &str) -> AwsError {
+    dependency(format!(
+        "The {noun} '{id}' has dependencies and cannot be deleted."
+    ))
+}
+
+/// An association of any kind that does not exist.
+pub(super) fn association_not_found(id: &str) -> AwsError {
+    AwsError::client(
+        "InvalidAssociationID.NotFound",
+        format!("The association ID '{id}' does not exist"),
+    )
+}
+
+pub(super) fn not_taggable(resource_type: &str) -> AwsError {
+    invalid_parameter(format!(
+        "'{resource_type}' is not a valid taggable resource type for this operation."
+    ))
+}
+
+pub(super) fn no_tags_specified() -> AwsError {
+    invalid_parameter("Tag specification must have at least one tag")
+}
+
+/// The text is no range of addresses.
+pub(super) fn not_a_cidr(parameter: &str, text: &str) -> AwsError {
+    invalid_parameter(format!(
+        "Value ({text}) for parameter {parameter} is invalid. This is not a valid CIDR block."
+    ))
+}
+
+pub(super) fn operation_not_permitted(message: impl Into<String>) -> AwsError {
+    AwsError::client("OperationNotPermitted", message)
 }

@@ -1,0 +1,6 @@
+//! Pure decisions: what a range, a rule or a route may be.
+
+pub(super) mod acl_entries;
+pub(super) mod permissions;
+pub(super) mod ranges;
+pub(super) mod routes;
