@@ -489,10 +489,16 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateLaunchTemplate",
+        input: Some(Here(&shapes::CreateLaunchTemplateRequest)),
+        output: Some(Here(&shapes::CreateLaunchTemplateResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "CreateLaunchTemplateVersion",
+        input: Some(Here(&shapes::CreateLaunchTemplateVersionRequest)),
+        output: Some(Here(&shapes::CreateLaunchTemplateVersionResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -933,10 +939,16 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteLaunchTemplate",
+        input: Some(Here(&shapes::DeleteLaunchTemplateRequest)),
+        output: Some(Here(&shapes::DeleteLaunchTemplateResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "DeleteLaunchTemplateVersions",
+        input: Some(Here(&shapes::DeleteLaunchTemplateVersionsRequest)),
+        output: Some(Here(&shapes::DeleteLaunchTemplateVersionsResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1526,6 +1538,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeImages",
+        input: Some(Here(&shapes::DescribeImagesRequest)),
+        output: Some(Here(&shapes::DescribeImagesResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1538,6 +1553,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeInstanceAttribute",
+        input: Some(Here(&shapes::DescribeInstanceAttributeRequest)),
+        output: Some(Here(&shapes::InstanceAttribute)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1570,6 +1588,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeInstanceStatus",
+        input: Some(Here(&shapes::DescribeInstanceStatusRequest)),
+        output: Some(Here(&shapes::DescribeInstanceStatusResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1578,10 +1599,16 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeInstanceTypeOfferings",
+        input: Some(Here(&shapes::DescribeInstanceTypeOfferingsRequest)),
+        output: Some(Here(&shapes::DescribeInstanceTypeOfferingsResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "DescribeInstanceTypes",
+        input: Some(Here(&shapes::DescribeInstanceTypesRequest)),
+        output: Some(Here(&shapes::DescribeInstanceTypesResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1656,10 +1683,16 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeLaunchTemplateVersions",
+        input: Some(Here(&shapes::DescribeLaunchTemplateVersionsRequest)),
+        output: Some(Here(&shapes::DescribeLaunchTemplateVersionsResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "DescribeLaunchTemplates",
+        input: Some(Here(&shapes::DescribeLaunchTemplatesRequest)),
+        output: Some(Here(&shapes::DescribeLaunchTemplatesResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -2899,6 +2932,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ModifyInstanceAttribute",
+        input: Some(Here(&shapes::ModifyInstanceAttributeRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -2987,6 +3022,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ModifyLaunchTemplate",
+        input: Some(Here(&shapes::ModifyLaunchTemplateRequest)),
+        output: Some(Here(&shapes::ModifyLaunchTemplateResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -3259,6 +3297,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "RebootInstances",
+        input: Some(Here(&shapes::RebootInstancesRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -3451,6 +3491,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "RunInstances",
+        input: Some(Here(&shapes::RunInstancesRequest)),
+        output: Some(Here(&shapes::Reservation)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -3479,6 +3522,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "StartInstances",
+        input: Some(Here(&shapes::StartInstancesRequest)),
+        output: Some(Here(&shapes::StartInstancesResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -3495,6 +3541,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "StopInstances",
+        input: Some(Here(&shapes::StopInstancesRequest)),
+        output: Some(Here(&shapes::StopInstancesResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -3503,6 +3552,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "TerminateInstances",
+        input: Some(Here(&shapes::TerminateInstancesRequest)),
+        output: Some(Here(&shapes::TerminateInstancesResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {

@@ -19,6 +19,8 @@ operation_structs! {
     CreateDefaultVpc(types::CreateDefaultVpcInput) -> types::CreateDefaultVpcOutput;
     CreateDhcpOptions(types::CreateDhcpOptionsInput) -> types::CreateDhcpOptionsOutput;
     CreateInternetGateway(types::CreateInternetGatewayInput) -> types::CreateInternetGatewayOutput;
+    CreateLaunchTemplate(types::CreateLaunchTemplateInput) -> types::CreateLaunchTemplateOutput;
+    CreateLaunchTemplateVersion(types::CreateLaunchTemplateVersionInput) -> types::CreateLaunchTemplateVersionOutput;
     CreateNatGateway(types::CreateNatGatewayInput) -> types::CreateNatGatewayOutput;
     CreateNetworkAcl(types::CreateNetworkAclInput) -> types::CreateNetworkAclOutput;
     CreateNetworkAclEntry(types::CreateNetworkAclEntryInput) -> Unit;
@@ -31,6 +33,8 @@ operation_structs! {
     CreateVpc(types::CreateVpcInput) -> types::CreateVpcOutput;
     DeleteDhcpOptions(types::DeleteDhcpOptionsInput) -> Unit;
     DeleteInternetGateway(types::DeleteInternetGatewayInput) -> Unit;
+    DeleteLaunchTemplate(types::DeleteLaunchTemplateInput) -> types::DeleteLaunchTemplateOutput;
+    DeleteLaunchTemplateVersions(types::DeleteLaunchTemplateVersionsInput) -> types::DeleteLaunchTemplateVersionsOutput;
     DeleteNatGateway(types::DeleteNatGatewayInput) -> types::DeleteNatGatewayOutput;
     DeleteNetworkAcl(types::DeleteNetworkAclInput) -> Unit;
     DeleteNetworkAclEntry(types::DeleteNetworkAclEntryInput) -> Unit;
@@ -46,8 +50,15 @@ operation_structs! {
     DescribeAddressesAttribute(types::DescribeAddressesAttributeInput) -> types::DescribeAddressesAttributeOutput;
     DescribeAvailabilityZones(types::DescribeAvailabilityZonesInput) -> types::DescribeAvailabilityZonesOutput;
     DescribeDhcpOptions(types::DescribeDhcpOptionsInput) -> types::DescribeDhcpOptionsOutput;
+    DescribeImages(types::DescribeImagesInput) -> types::DescribeImagesOutput;
+    DescribeInstanceAttribute(types::DescribeInstanceAttributeInput) -> types::DescribeInstanceAttributeOutput;
+    DescribeInstanceStatus(types::DescribeInstanceStatusInput) -> types::DescribeInstanceStatusOutput;
+    DescribeInstanceTypeOfferings(types::DescribeInstanceTypeOfferingsInput) -> types::DescribeInstanceTypeOfferingsOutput;
+    DescribeInstanceTypes(types::DescribeInstanceTypesInput) -> types::DescribeInstanceTypesOutput;
     DescribeInstances(types::DescribeInstancesInput) -> types::DescribeInstancesOutput;
     DescribeInternetGateways(types::DescribeInternetGatewaysInput) -> types::DescribeInternetGatewaysOutput;
+    DescribeLaunchTemplateVersions(types::DescribeLaunchTemplateVersionsInput) -> types::DescribeLaunchTemplateVersionsOutput;
+    DescribeLaunchTemplates(types::DescribeLaunchTemplatesInput) -> types::DescribeLaunchTemplatesOutput;
     DescribeManagedPrefixLists(types::DescribeManagedPrefixListsInput) -> types::DescribeManagedPrefixListsOutput;
     DescribeNatGateways(types::DescribeNatGatewaysInput) -> types::DescribeNatGatewaysOutput;
     DescribeNetworkAcls(types::DescribeNetworkAclsInput) -> types::DescribeNetworkAclsOutput;
@@ -70,11 +81,14 @@ operation_structs! {
     DisassociateVpcCidrBlock(types::DisassociateVpcCidrBlockInput) -> types::DisassociateVpcCidrBlockOutput;
     GetManagedPrefixListEntries(types::GetManagedPrefixListEntriesInput) -> types::GetManagedPrefixListEntriesOutput;
     GetSecurityGroupsForVpc(types::GetSecurityGroupsForVpcInput) -> types::GetSecurityGroupsForVpcOutput;
+    ModifyInstanceAttribute(types::ModifyInstanceAttributeInput) -> Unit;
+    ModifyLaunchTemplate(types::ModifyLaunchTemplateInput) -> types::ModifyLaunchTemplateOutput;
     ModifyNetworkInterfaceAttribute(types::ModifyNetworkInterfaceAttributeInput) -> Unit;
     ModifySecurityGroupRules(types::ModifySecurityGroupRulesInput) -> types::ModifySecurityGroupRulesOutput;
     ModifySubnetAttribute(types::ModifySubnetAttributeInput) -> Unit;
     ModifyVpcAttribute(types::ModifyVpcAttributeInput) -> Unit;
     ModifyVpcTenancy(types::ModifyVpcTenancyInput) -> types::ModifyVpcTenancyOutput;
+    RebootInstances(types::RebootInstancesInput) -> Unit;
     ReleaseAddress(types::ReleaseAddressInput) -> Unit;
     ReplaceNetworkAclAssociation(types::ReplaceNetworkAclAssociationInput) -> types::ReplaceNetworkAclAssociationOutput;
     ReplaceNetworkAclEntry(types::ReplaceNetworkAclEntryInput) -> Unit;
@@ -83,6 +97,10 @@ operation_structs! {
     ResetNetworkInterfaceAttribute(types::ResetNetworkInterfaceAttributeInput) -> Unit;
     RevokeSecurityGroupEgress(types::RevokeSecurityGroupEgressInput) -> types::RevokeSecurityGroupEgressOutput;
     RevokeSecurityGroupIngress(types::RevokeSecurityGroupIngressInput) -> types::RevokeSecurityGroupIngressOutput;
+    RunInstances(types::RunInstancesInput) -> types::Reservation;
+    StartInstances(types::StartInstancesInput) -> types::StartInstancesOutput;
+    StopInstances(types::StopInstancesInput) -> types::StopInstancesOutput;
+    TerminateInstances(types::TerminateInstancesInput) -> types::TerminateInstancesOutput;
     UpdateSecurityGroupRuleDescriptionsEgress(types::UpdateSecurityGroupRuleDescriptionsEgressInput) -> types::UpdateSecurityGroupRuleDescriptionsEgressOutput;
     UpdateSecurityGroupRuleDescriptionsIngress(types::UpdateSecurityGroupRuleDescriptionsIngressInput) -> types::UpdateSecurityGroupRuleDescriptionsIngressOutput;
 }
@@ -91,7 +109,7 @@ operation_structs! {
 #[macro_export]
 macro_rules! operations {
 ($with:ident) => {
-$with! { $crate::ops::AllocateAddress, $crate::ops::AssociateAddress, $crate::ops::AssociateDhcpOptions, $crate::ops::AssociateRouteTable, $crate::ops::AssociateVpcCidrBlock, $crate::ops::AttachInternetGateway, $crate::ops::AuthorizeSecurityGroupEgress, $crate::ops::AuthorizeSecurityGroupIngress, $crate::ops::CreateDefaultSubnet, $crate::ops::CreateDefaultVpc, $crate::ops::CreateDhcpOptions, $crate::ops::CreateInternetGateway, $crate::ops::CreateNatGateway, $crate::ops::CreateNetworkAcl, $crate::ops::CreateNetworkAclEntry, $crate::ops::CreateNetworkInterface, $crate::ops::CreateRoute, $crate::ops::CreateRouteTable, $crate::ops::CreateSecurityGroup, $crate::ops::CreateSubnet, $crate::ops::CreateTags, $crate::ops::CreateVpc, $crate::ops::DeleteDhcpOptions, $crate::ops::DeleteInternetGateway, $crate::ops::DeleteNatGateway, $crate::ops::DeleteNetworkAcl, $crate::ops::DeleteNetworkAclEntry, $crate::ops::DeleteNetworkInterface, $crate::ops::DeleteRoute, $crate::ops::DeleteRouteTable, $crate::ops::DeleteSecurityGroup, $crate::ops::DeleteSubnet, $crate::ops::DeleteTags, $crate::ops::DeleteVpc, $crate::ops::DescribeAccountAttributes, $crate::ops::DescribeAddresses, $crate::ops::DescribeAddressesAttribute, $crate::ops::DescribeAvailabilityZones, $crate::ops::DescribeDhcpOptions, $crate::ops::DescribeInstances, $crate::ops::DescribeInternetGateways, $crate::ops::DescribeManagedPrefixLists, $crate::ops::DescribeNatGateways, $crate::ops::DescribeNetworkAcls, $crate::ops::DescribeNetworkInterfaceAttribute, $crate::ops::DescribeNetworkInterfaces, $crate::ops::DescribePrefixLists, $crate::ops::DescribeRegions, $crate::ops::DescribeRouteTables, $crate::ops::DescribeSecurityGroupReferences, $crate::ops::DescribeSecurityGroupRules, $crate::ops::DescribeSecurityGroups, $crate::ops::DescribeStaleSecurityGroups, $crate::ops::DescribeSubnets, $crate::ops::DescribeTags, $crate::ops::DescribeVpcAttribute, $crate::ops::DescribeVpcs, $crate::ops::DetachInternetGateway, $crate::ops::DisassociateAddress, $crate::ops::DisassociateRouteTable, $crate::ops::DisassociateVpcCidrBlock, $crate::ops::GetManagedPrefixListEntries, $crate::ops::GetSecurityGroupsForVpc, $crate::ops::ModifyNetworkInterfaceAttribute, $crate::ops::ModifySecurityGroupRules, $crate::ops::ModifySubnetAttribute, $crate::ops::ModifyVpcAttribute, $crate::ops::ModifyVpcTenancy, $crate::ops::ReleaseAddress, $crate::ops::ReplaceNetworkAclAssociation, $crate::ops::ReplaceNetworkAclEntry, $crate::ops::ReplaceRoute, $crate::ops::ReplaceRouteTableAssociation, $crate::ops::ResetNetworkInterfaceAttribute, $crate::ops::RevokeSecurityGroupEgress, $crate::ops::RevokeSecurityGroupIngress, $crate::ops::UpdateSecurityGroupRuleDescriptionsEgress, $crate::ops::UpdateSecurityGroupRuleDescriptionsIngress }
+$with! { $crate::ops::AllocateAddress, $crate::ops::AssociateAddress, $crate::ops::AssociateDhcpOptions, $crate::ops::AssociateRouteTable, $crate::ops::AssociateVpcCidrBlock, $crate::ops::AttachInternetGateway, $crate::ops::AuthorizeSecurityGroupEgress, $crate::ops::AuthorizeSecurityGroupIngress, $crate::ops::CreateDefaultSubnet, $crate::ops::CreateDefaultVpc, $crate::ops::CreateDhcpOptions, $crate::ops::CreateInternetGateway, $crate::ops::CreateLaunchTemplate, $crate::ops::CreateLaunchTemplateVersion, $crate::ops::CreateNatGateway, $crate::ops::CreateNetworkAcl, $crate::ops::CreateNetworkAclEntry, $crate::ops::CreateNetworkInterface, $crate::ops::CreateRoute, $crate::ops::CreateRouteTable, $crate::ops::CreateSecurityGroup, $crate::ops::CreateSubnet, $crate::ops::CreateTags, $crate::ops::CreateVpc, $crate::ops::DeleteDhcpOptions, $crate::ops::DeleteInternetGateway, $crate::ops::DeleteLaunchTemplate, $crate::ops::DeleteLaunchTemplateVersions, $crate::ops::DeleteNatGateway, $crate::ops::DeleteNetworkAcl, $crate::ops::DeleteNetworkAclEntry, $crate::ops::DeleteNetworkInterface, $crate::ops::DeleteRoute, $crate::ops::DeleteRouteTable, $crate::ops::DeleteSecurityGroup, $crate::ops::DeleteSubnet, $crate::ops::DeleteTags, $crate::ops::DeleteVpc, $crate::ops::DescribeAccountAttributes, $crate::ops::DescribeAddresses, $crate::ops::DescribeAddressesAttribute, $crate::ops::DescribeAvailabilityZones, $crate::ops::DescribeDhcpOptions, $crate::ops::DescribeImages, $crate::ops::DescribeInstanceAttribute, $crate::ops::DescribeInstanceStatus, $crate::ops::DescribeInstanceTypeOfferings, $crate::ops::DescribeInstanceTypes, $crate::ops::DescribeInstances, $crate::ops::DescribeInternetGateways, $crate::ops::DescribeLaunchTemplateVersions, $crate::ops::DescribeLaunchTemplates, $crate::ops::DescribeManagedPrefixLists, $crate::ops::DescribeNatGateways, $crate::ops::DescribeNetworkAcls, $crate::ops::DescribeNetworkInterfaceAttribute, $crate::ops::DescribeNetworkInterfaces, $crate::ops::DescribePrefixLists, $crate::ops::DescribeRegions, $crate::ops::DescribeRouteTables, $crate::ops::DescribeSecurityGroupReferences, $crate::ops::DescribeSecurityGroupRules, $crate::ops::DescribeSecurityGroups, $crate::ops::DescribeStaleSecurityGroups, $crate::ops::DescribeSubnets, $crate::ops::DescribeTags, $crate::ops::DescribeVpcAttribute, $crate::ops::DescribeVpcs, $crate::ops::DetachInternetGateway, $crate::ops::DisassociateAddress, $crate::ops::DisassociateRouteTable, $crate::ops::DisassociateVpcCidrBlock, $crate::ops::GetManagedPrefixListEntries, $crate::ops::GetSecurityGroupsForVpc, $crate::ops::ModifyInstanceAttribute, $crate::ops::ModifyLaunchTemplate, $crate::ops::ModifyNetworkInterfaceAttribute, $crate::ops::ModifySecurityGroupRules, $crate::ops::ModifySubnetAttribute, $crate::ops::ModifyVpcAttribute, $crate::ops::ModifyVpcTenancy, $crate::ops::RebootInstances, $crate::ops::ReleaseAddress, $crate::ops::ReplaceNetworkAclAssociation, $crate::ops::ReplaceNetworkAclEntry, $crate::ops::ReplaceRoute, $crate::ops::ReplaceRouteTableAssociation, $crate::ops::ResetNetworkInterfaceAttribute, $crate::ops::RevokeSecurityGroupEgress, $crate::ops::RevokeSecurityGroupIngress, $crate::ops::RunInstances, $crate::ops::StartInstances, $crate::ops::StopInstances, $crate::ops::TerminateInstances, $crate::ops::UpdateSecurityGroupRuleDescriptionsEgress, $crate::ops::UpdateSecurityGroupRuleDescriptionsIngress }
 };
 }
 
@@ -129,11 +147,15 @@ pub type DisassociateAddressOutput = Unit;
 
 pub type DisassociateRouteTableOutput = Unit;
 
+pub type ModifyInstanceAttributeOutput = Unit;
+
 pub type ModifyNetworkInterfaceAttributeOutput = Unit;
 
 pub type ModifySubnetAttributeOutput = Unit;
 
 pub type ModifyVpcAttributeOutput = Unit;
+
+pub type RebootInstancesOutput = Unit;
 
 pub type ReleaseAddressOutput = Unit;
 
@@ -142,3 +164,5 @@ pub type ReplaceNetworkAclEntryOutput = Unit;
 pub type ReplaceRouteOutput = Unit;
 
 pub type ResetNetworkInterfaceAttributeOutput = Unit;
+
+pub type RunInstancesOutput = types::Reservation;

@@ -5,6 +5,28 @@
 use neargate_wire::schema::*;
 use neargate_wire::schema::{SHAPE as DEFAULT, Target::Here};
 
+pub static AcceleratorCount: Shape = Shape { name: "AcceleratorCount", kind: Kind::Structure(&[
+    Member { location_name: Some("min"), ..member("Min", Here(&Integer)) },
+    Member { location_name: Some("max"), ..member("Max", Here(&Integer)) },
+]), ..DEFAULT };
+pub static AcceleratorCountRequest: Shape = Shape { name: "AcceleratorCountRequest", kind: Kind::Structure(&[
+    member("Min", Here(&Integer)),
+    member("Max", Here(&Integer)),
+]), ..DEFAULT };
+pub static AcceleratorManufacturer: Shape = Shape { name: "AcceleratorManufacturer", values: &["amazon-web-services", "amd", "nvidia", "xilinx", "habana"], ..DEFAULT };
+pub static AcceleratorManufacturerSet: Shape = Shape { name: "AcceleratorManufacturerSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AcceleratorManufacturer)) }), ..DEFAULT };
+pub static AcceleratorName: Shape = Shape { name: "AcceleratorName", values: &["a100", "inferentia", "k520", "k80", "m60", "radeon-pro-v520", "t4", "vu9p", "v100", "a10g", "h100", "t4g", "l40s", "l4", "gaudi-hl-205", "inferentia2", "trainium", "trainium2", "u30"], ..DEFAULT };
+pub static AcceleratorNameSet: Shape = Shape { name: "AcceleratorNameSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AcceleratorName)) }), ..DEFAULT };
+pub static AcceleratorTotalMemoryMiB: Shape = Shape { name: "AcceleratorTotalMemoryMiB", kind: Kind::Structure(&[
+    Member { location_name: Some("min"), ..member("Min", Here(&Integer)) },
+    Member { location_name: Some("max"), ..member("Max", Here(&Integer)) },
+]), ..DEFAULT };
+pub static AcceleratorTotalMemoryMiBRequest: Shape = Shape { name: "AcceleratorTotalMemoryMiBRequest", kind: Kind::Structure(&[
+    member("Min", Here(&Integer)),
+    member("Max", Here(&Integer)),
+]), ..DEFAULT };
+pub static AcceleratorType: Shape = Shape { name: "AcceleratorType", values: &["gpu", "fpga", "inference", "media"], ..DEFAULT };
+pub static AcceleratorTypeSet: Shape = Shape { name: "AcceleratorTypeSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AcceleratorType)) }), ..DEFAULT };
 pub static AccountAttribute: Shape = Shape { name: "AccountAttribute", kind: Kind::Structure(&[
     Member { location_name: Some("attributeName"), ..member("AttributeName", Here(&String)) },
     Member { location_name: Some("attributeValueSet"), ..member("AttributeValues", Here(&AccountAttributeValueList)) },
@@ -16,6 +38,7 @@ pub static AccountAttributeValue: Shape = Shape { name: "AccountAttributeValue",
     Member { location_name: Some("attributeValue"), ..member("AttributeValue", Here(&String)) },
 ]), ..DEFAULT };
 pub static AccountAttributeValueList: Shape = Shape { name: "AccountAttributeValueList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AccountAttributeValue)) }), ..DEFAULT };
+pub static AdditionalFlexibleNetworkInterfaces: Shape = Shape { name: "AdditionalFlexibleNetworkInterfaces", kind: Kind::Integer, ..DEFAULT };
 pub static Address: Shape = Shape { name: "Address", kind: Kind::Structure(&[
     Member { location_name: Some("allocationId"), ..member("AllocationId", Here(&String)) },
     Member { location_name: Some("associationId"), ..member("AssociationId", Here(&String)) },
@@ -67,7 +90,15 @@ pub static AllocateAddressResult: Shape = Shape { name: "AllocateAddressResult",
 pub static AllocationId: Shape = Shape { name: "AllocationId", ..DEFAULT };
 pub static AllocationIdList: Shape = Shape { name: "AllocationIdList", kind: Kind::List(Element { location_name: Some("AllocationId"), ..Element::of(Here(&AllocationId)) }), ..DEFAULT };
 pub static AllocationIds: Shape = Shape { name: "AllocationIds", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AllocationId)) }), ..DEFAULT };
+pub static AllowedInstanceType: Shape = Shape { name: "AllowedInstanceType", min: Some(1.0), max: Some(30.0), pattern: Some(&PATTERN_0), ..DEFAULT };
+pub static AllowedInstanceTypeSet: Shape = Shape { name: "AllowedInstanceTypeSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AllowedInstanceType)) }), min: Some(0.0), max: Some(400.0), ..DEFAULT };
 pub static AmdSevSnpSpecification: Shape = Shape { name: "AmdSevSnpSpecification", values: &["enabled", "disabled"], ..DEFAULT };
+pub static ApplicationStatusSummary: Shape = Shape { name: "ApplicationStatusSummary", kind: Kind::Structure(&[
+    Member { location_name: Some("status"), ..member("Status", Here(&SummaryStatus)) },
+    Member { location_name: Some("impairedSince"), ..member("ImpairedSince", Here(&MillisecondDateTime)) },
+]), ..DEFAULT };
+pub static ArchitectureType: Shape = Shape { name: "ArchitectureType", values: &["i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"], ..DEFAULT };
+pub static ArchitectureTypeList: Shape = Shape { name: "ArchitectureTypeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ArchitectureType)) }), ..DEFAULT };
 pub static ArchitectureValues: Shape = Shape { name: "ArchitectureValues", values: &["i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"], ..DEFAULT };
 pub static AssociateAddressRequest: Shape = Shape { name: "AssociateAddressRequest", kind: Kind::Structure(&[
     member("AllocationId", Here(&AllocationId)),
@@ -127,6 +158,7 @@ pub static AttachmentEnaSrdSpecification: Shape = Shape { name: "AttachmentEnaSr
 pub static AttachmentEnaSrdUdpSpecification: Shape = Shape { name: "AttachmentEnaSrdUdpSpecification", kind: Kind::Structure(&[
     Member { location_name: Some("enaSrdUdpEnabled"), ..member("EnaSrdUdpEnabled", Here(&Boolean)) },
 ]), ..DEFAULT };
+pub static AttachmentLimitType: Shape = Shape { name: "AttachmentLimitType", values: &["shared", "dedicated"], ..DEFAULT };
 pub static AttachmentStatus: Shape = Shape { name: "AttachmentStatus", values: &["attaching", "attached", "detaching", "detached"], ..DEFAULT };
 pub static AttributeBooleanValue: Shape = Shape { name: "AttributeBooleanValue", kind: Kind::Structure(&[
     Member { location_name: Some("value"), ..member("Value", Here(&Boolean)) },
@@ -168,6 +200,7 @@ pub static AuthorizeSecurityGroupIngressResult: Shape = Shape { name: "Authorize
     Member { location_name: Some("securityGroupRuleSet"), ..member("SecurityGroupRules", Here(&SecurityGroupRuleList)) },
 ]), ..DEFAULT };
 pub static AutoProvisionZonesState: Shape = Shape { name: "AutoProvisionZonesState", values: &["enabled", "disabled"], ..DEFAULT };
+pub static AutoRecoveryFlag: Shape = Shape { name: "AutoRecoveryFlag", kind: Kind::Boolean, ..DEFAULT };
 pub static AutoScalingIpsState: Shape = Shape { name: "AutoScalingIpsState", values: &["enabled", "disabled"], ..DEFAULT };
 pub static AvailabilityMode: Shape = Shape { name: "AvailabilityMode", values: &["zonal", "regional"], ..DEFAULT };
 pub static AvailabilityZone: Shape = Shape { name: "AvailabilityZone", kind: Kind::Structure(&[
@@ -209,16 +242,59 @@ pub static AvailabilityZoneSubGeography: Shape = Shape { name: "AvailabilityZone
     Member { location_name: Some("name"), ..member("Name", Here(&String)) },
 ]), ..DEFAULT };
 pub static AvailabilityZoneSubGeographyList: Shape = Shape { name: "AvailabilityZoneSubGeographyList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AvailabilityZoneSubGeography)) }), ..DEFAULT };
+pub static BandwidthWeightingType: Shape = Shape { name: "BandwidthWeightingType", values: &["default", "vpc-1", "ebs-1"], ..DEFAULT };
+pub static BandwidthWeightingTypeList: Shape = Shape { name: "BandwidthWeightingTypeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&BandwidthWeightingType)) }), ..DEFAULT };
+pub static BareMetal: Shape = Shape { name: "BareMetal", values: &["included", "required", "excluded"], ..DEFAULT };
+pub static BareMetalFlag: Shape = Shape { name: "BareMetalFlag", kind: Kind::Boolean, ..DEFAULT };
+pub static BaselineBandwidthInGbps: Shape = Shape { name: "BaselineBandwidthInGbps", kind: Kind::Double, ..DEFAULT };
+pub static BaselineBandwidthInMbps: Shape = Shape { name: "BaselineBandwidthInMbps", kind: Kind::Integer, ..DEFAULT };
+pub static BaselineEbsBandwidthMbps: Shape = Shape { name: "BaselineEbsBandwidthMbps", kind: Kind::Structure(&[
+    Member { location_name: Some("min"), ..member("Min", Here(&Integer)) },
+    Member { location_name: Some("max"), ..member("Max", Here(&Integer)) },
+]), ..DEFAULT };
+pub static BaselineEbsBandwidthMbpsRequest: Shape = Shape { name: "BaselineEbsBandwidthMbpsRequest", kind: Kind::Structure(&[
+    member("Min", Here(&Integer)),
+    member("Max", Here(&Integer)),
+]), ..DEFAULT };
+pub static BaselineIops: Shape = Shape { name: "BaselineIops", kind: Kind::Integer, ..DEFAULT };
+pub static BaselinePerformanceFactors: Shape = Shape { name: "BaselinePerformanceFactors", kind: Kind::Structure(&[
+    Member { location_name: Some("cpu"), ..member("Cpu", Here(&CpuPerformanceFactor)) },
+]), ..DEFAULT };
+pub static BaselinePerformanceFactorsRequest: Shape = Shape { name: "BaselinePerformanceFactorsRequest", kind: Kind::Structure(&[
+    member("Cpu", Here(&CpuPerformanceFactorRequest)),
+]), ..DEFAULT };
+pub static BaselineThroughputInMBps: Shape = Shape { name: "BaselineThroughputInMBps", kind: Kind::Double, ..DEFAULT };
+pub static BlockDeviceMapping: Shape = Shape { name: "BlockDeviceMapping", kind: Kind::Structure(&[
+    Member { location_name: Some("ebs"), ..member("Ebs", Here(&EbsBlockDevice)) },
+    Member { location_name: Some("noDevice"), ..member("NoDevice", Here(&String)) },
+    Member { location_name: Some("deviceName"), ..member("DeviceName", Here(&String)) },
+    Member { location_name: Some("virtualName"), ..member("VirtualName", Here(&String)) },
+]), ..DEFAULT };
+pub static BlockDeviceMappingList: Shape = Shape { name: "BlockDeviceMappingList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&BlockDeviceMapping)) }), ..DEFAULT };
+pub static BlockDeviceMappingRequestList: Shape = Shape { name: "BlockDeviceMappingRequestList", kind: Kind::List(Element { location_name: Some("BlockDeviceMapping"), ..Element::of(Here(&BlockDeviceMapping)) }), ..DEFAULT };
 pub static BlockPublicAccessMode: Shape = Shape { name: "BlockPublicAccessMode", values: &["off", "block-bidirectional", "block-ingress"], ..DEFAULT };
 pub static BlockPublicAccessStates: Shape = Shape { name: "BlockPublicAccessStates", kind: Kind::Structure(&[
     Member { location_name: Some("internetGatewayBlockMode"), ..member("InternetGatewayBlockMode", Here(&BlockPublicAccessMode)) },
 ]), ..DEFAULT };
 pub static Boolean: Shape = Shape { name: "Boolean", kind: Kind::Boolean, ..DEFAULT };
+pub static BootModeType: Shape = Shape { name: "BootModeType", values: &["legacy-bios", "uefi"], ..DEFAULT };
+pub static BootModeTypeList: Shape = Shape { name: "BootModeTypeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&BootModeType)) }), ..DEFAULT };
 pub static BootModeValues: Shape = Shape { name: "BootModeValues", values: &["legacy-bios", "uefi", "uefi-preferred"], ..DEFAULT };
+pub static BurstablePerformance: Shape = Shape { name: "BurstablePerformance", values: &["included", "required", "excluded"], ..DEFAULT };
+pub static BurstablePerformanceFlag: Shape = Shape { name: "BurstablePerformanceFlag", kind: Kind::Boolean, ..DEFAULT };
+pub static CapacityReservationId: Shape = Shape { name: "CapacityReservationId", ..DEFAULT };
 pub static CapacityReservationPreference: Shape = Shape { name: "CapacityReservationPreference", values: &["capacity-reservations-only", "open", "none"], ..DEFAULT };
+pub static CapacityReservationSpecification: Shape = Shape { name: "CapacityReservationSpecification", kind: Kind::Structure(&[
+    member("CapacityReservationPreference", Here(&CapacityReservationPreference)),
+    member("CapacityReservationTarget", Here(&CapacityReservationTarget)),
+]), ..DEFAULT };
 pub static CapacityReservationSpecificationResponse: Shape = Shape { name: "CapacityReservationSpecificationResponse", kind: Kind::Structure(&[
     Member { location_name: Some("capacityReservationPreference"), ..member("CapacityReservationPreference", Here(&CapacityReservationPreference)) },
     Member { location_name: Some("capacityReservationTarget"), ..member("CapacityReservationTarget", Here(&CapacityReservationTargetResponse)) },
+]), ..DEFAULT };
+pub static CapacityReservationTarget: Shape = Shape { name: "CapacityReservationTarget", kind: Kind::Structure(&[
+    member("CapacityReservationId", Here(&CapacityReservationId)),
+    member("CapacityReservationResourceGroupArn", Here(&String)),
 ]), ..DEFAULT };
 pub static CapacityReservationTargetResponse: Shape = Shape { name: "CapacityReservationTargetResponse", kind: Kind::Structure(&[
     Member { location_name: Some("capacityReservationId"), ..member("CapacityReservationId", Here(&String)) },
@@ -231,6 +307,11 @@ pub static ConnectionTrackingConfiguration: Shape = Shape { name: "ConnectionTra
     Member { location_name: Some("udpStreamTimeout"), ..member("UdpStreamTimeout", Here(&Integer)) },
     Member { location_name: Some("udpTimeout"), ..member("UdpTimeout", Here(&Integer)) },
 ]), ..DEFAULT };
+pub static ConnectionTrackingSpecification: Shape = Shape { name: "ConnectionTrackingSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("tcpEstablishedTimeout"), ..member("TcpEstablishedTimeout", Here(&Integer)) },
+    Member { location_name: Some("udpTimeout"), ..member("UdpTimeout", Here(&Integer)) },
+    Member { location_name: Some("udpStreamTimeout"), ..member("UdpStreamTimeout", Here(&Integer)) },
+]), ..DEFAULT };
 pub static ConnectionTrackingSpecificationRequest: Shape = Shape { name: "ConnectionTrackingSpecificationRequest", kind: Kind::Structure(&[
     member("TcpEstablishedTimeout", Here(&Integer)),
     member("UdpStreamTimeout", Here(&Integer)),
@@ -242,12 +323,29 @@ pub static ConnectionTrackingSpecificationResponse: Shape = Shape { name: "Conne
     Member { location_name: Some("udpTimeout"), ..member("UdpTimeout", Here(&Integer)) },
 ]), ..DEFAULT };
 pub static ConnectivityType: Shape = Shape { name: "ConnectivityType", values: &["private", "public"], ..DEFAULT };
+pub static CoreCount: Shape = Shape { name: "CoreCount", kind: Kind::Integer, ..DEFAULT };
+pub static CoreCountList: Shape = Shape { name: "CoreCountList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&CoreCount)) }), ..DEFAULT };
 pub static CoreNetworkArn: Shape = Shape { name: "CoreNetworkArn", ..DEFAULT };
+pub static CpuManufacturer: Shape = Shape { name: "CpuManufacturer", values: &["intel", "amd", "amazon-web-services", "apple"], ..DEFAULT };
+pub static CpuManufacturerName: Shape = Shape { name: "CpuManufacturerName", ..DEFAULT };
+pub static CpuManufacturerSet: Shape = Shape { name: "CpuManufacturerSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&CpuManufacturer)) }), ..DEFAULT };
 pub static CpuOptions: Shape = Shape { name: "CpuOptions", kind: Kind::Structure(&[
     Member { location_name: Some("coreCount"), ..member("CoreCount", Here(&Integer)) },
     Member { location_name: Some("threadsPerCore"), ..member("ThreadsPerCore", Here(&Integer)) },
     Member { location_name: Some("amdSevSnp"), ..member("AmdSevSnp", Here(&AmdSevSnpSpecification)) },
     Member { location_name: Some("nestedVirtualization"), ..member("NestedVirtualization", Here(&NestedVirtualizationSpecification)) },
+]), ..DEFAULT };
+pub static CpuOptionsRequest: Shape = Shape { name: "CpuOptionsRequest", kind: Kind::Structure(&[
+    member("CoreCount", Here(&Integer)),
+    member("ThreadsPerCore", Here(&Integer)),
+    member("AmdSevSnp", Here(&AmdSevSnpSpecification)),
+    member("NestedVirtualization", Here(&NestedVirtualizationSpecification)),
+]), ..DEFAULT };
+pub static CpuPerformanceFactor: Shape = Shape { name: "CpuPerformanceFactor", kind: Kind::Structure(&[
+    Member { location_name: Some("referenceSet"), ..member("References", Here(&PerformanceFactorReferenceSet)) },
+]), ..DEFAULT };
+pub static CpuPerformanceFactorRequest: Shape = Shape { name: "CpuPerformanceFactorRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("Reference"), ..member("References", Here(&PerformanceFactorReferenceSetRequest)) },
 ]), ..DEFAULT };
 pub static CreateDefaultSubnetRequest: Shape = Shape { name: "CreateDefaultSubnetRequest", kind: Kind::Structure(&[
     member("AvailabilityZone", Here(&AvailabilityZoneName)),
@@ -278,6 +376,33 @@ pub static CreateInternetGatewayRequest: Shape = Shape { name: "CreateInternetGa
 ]), ..DEFAULT };
 pub static CreateInternetGatewayResult: Shape = Shape { name: "CreateInternetGatewayResult", kind: Kind::Structure(&[
     Member { location_name: Some("internetGateway"), ..member("InternetGateway", Here(&InternetGateway)) },
+]), ..DEFAULT };
+pub static CreateLaunchTemplateRequest: Shape = Shape { name: "CreateLaunchTemplateRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { idempotency_token: true, ..member("ClientToken", Here(&String)) },
+    Member { required: true, ..member("LaunchTemplateName", Here(&String)) },
+    member("VersionDescription", Here(&VersionDescription)),
+    Member { required: true, ..member("LaunchTemplateData", Here(&RequestLaunchTemplateData)) },
+    member("Operator", Here(&OperatorRequest)),
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+]), ..DEFAULT };
+pub static CreateLaunchTemplateResult: Shape = Shape { name: "CreateLaunchTemplateResult", kind: Kind::Structure(&[
+    Member { location_name: Some("launchTemplate"), ..member("LaunchTemplate", Here(&LaunchTemplate)) },
+    Member { location_name: Some("warning"), ..member("Warning", Here(&ValidationWarning)) },
+]), ..DEFAULT };
+pub static CreateLaunchTemplateVersionRequest: Shape = Shape { name: "CreateLaunchTemplateVersionRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { idempotency_token: true, ..member("ClientToken", Here(&String)) },
+    member("LaunchTemplateId", Here(&LaunchTemplateId)),
+    member("LaunchTemplateName", Here(&LaunchTemplateName)),
+    member("SourceVersion", Here(&String)),
+    member("VersionDescription", Here(&VersionDescription)),
+    Member { required: true, ..member("LaunchTemplateData", Here(&RequestLaunchTemplateData)) },
+    member("ResolveAlias", Here(&Boolean)),
+]), ..DEFAULT };
+pub static CreateLaunchTemplateVersionResult: Shape = Shape { name: "CreateLaunchTemplateVersionResult", kind: Kind::Structure(&[
+    Member { location_name: Some("launchTemplateVersion"), ..member("LaunchTemplateVersion", Here(&LaunchTemplateVersion)) },
+    Member { location_name: Some("warning"), ..member("Warning", Here(&ValidationWarning)) },
 ]), ..DEFAULT };
 pub static CreateNatGatewayRequest: Shape = Shape { name: "CreateNatGatewayRequest", kind: Kind::Structure(&[
     member("AvailabilityMode", Here(&AvailabilityMode)),
@@ -430,7 +555,28 @@ pub static CreateVpcRequest: Shape = Shape { name: "CreateVpcRequest", kind: Kin
 pub static CreateVpcResult: Shape = Shape { name: "CreateVpcResult", kind: Kind::Structure(&[
     Member { location_name: Some("vpc"), ..member("Vpc", Here(&Vpc)) },
 ]), ..DEFAULT };
+pub static CreditSpecification: Shape = Shape { name: "CreditSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("cpuCredits"), ..member("CpuCredits", Here(&String)) },
+]), ..DEFAULT };
+pub static CreditSpecificationRequest: Shape = Shape { name: "CreditSpecificationRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("CpuCredits", Here(&String)) },
+]), ..DEFAULT };
+pub static CurrentGenerationFlag: Shape = Shape { name: "CurrentGenerationFlag", kind: Kind::Boolean, ..DEFAULT };
+pub static DITMaxResults: Shape = Shape { name: "DITMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(100.0), ..DEFAULT };
+pub static DITOMaxResults: Shape = Shape { name: "DITOMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
 pub static DateTime: Shape = Shape { name: "DateTime", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static DedicatedHostFlag: Shape = Shape { name: "DedicatedHostFlag", kind: Kind::Boolean, ..DEFAULT };
+pub static DedicatedHostId: Shape = Shape { name: "DedicatedHostId", ..DEFAULT };
+pub static DefaultConnectionTrackingConfiguration: Shape = Shape { name: "DefaultConnectionTrackingConfiguration", kind: Kind::Structure(&[
+    Member { location_name: Some("defaultTcpEstablishedTimeout"), ..member("DefaultTcpEstablishedTimeout", Here(&DefaultTcpEstablishedTimeout)) },
+    Member { location_name: Some("defaultUdpTimeout"), ..member("DefaultUdpTimeout", Here(&DefaultUdpTimeout)) },
+    Member { location_name: Some("defaultUdpStreamTimeout"), ..member("DefaultUdpStreamTimeout", Here(&DefaultUdpStreamTimeout)) },
+]), ..DEFAULT };
+pub static DefaultEnaQueueCountPerInterface: Shape = Shape { name: "DefaultEnaQueueCountPerInterface", kind: Kind::Integer, ..DEFAULT };
+pub static DefaultNetworkCardIndex: Shape = Shape { name: "DefaultNetworkCardIndex", kind: Kind::Integer, ..DEFAULT };
+pub static DefaultTcpEstablishedTimeout: Shape = Shape { name: "DefaultTcpEstablishedTimeout", kind: Kind::Integer, ..DEFAULT };
+pub static DefaultUdpStreamTimeout: Shape = Shape { name: "DefaultUdpStreamTimeout", kind: Kind::Integer, ..DEFAULT };
+pub static DefaultUdpTimeout: Shape = Shape { name: "DefaultUdpTimeout", kind: Kind::Integer, ..DEFAULT };
 pub static DefaultingDhcpOptionsId: Shape = Shape { name: "DefaultingDhcpOptionsId", ..DEFAULT };
 pub static DeleteDhcpOptionsRequest: Shape = Shape { name: "DeleteDhcpOptionsRequest", kind: Kind::Structure(&[
     Member { required: true, ..member("DhcpOptionsId", Here(&DhcpOptionsId)) },
@@ -439,6 +585,37 @@ pub static DeleteDhcpOptionsRequest: Shape = Shape { name: "DeleteDhcpOptionsReq
 pub static DeleteInternetGatewayRequest: Shape = Shape { name: "DeleteInternetGatewayRequest", kind: Kind::Structure(&[
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
     Member { required: true, location_name: Some("internetGatewayId"), ..member("InternetGatewayId", Here(&InternetGatewayId)) },
+]), ..DEFAULT };
+pub static DeleteLaunchTemplateRequest: Shape = Shape { name: "DeleteLaunchTemplateRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    member("LaunchTemplateId", Here(&LaunchTemplateId)),
+    member("LaunchTemplateName", Here(&LaunchTemplateName)),
+]), ..DEFAULT };
+pub static DeleteLaunchTemplateResult: Shape = Shape { name: "DeleteLaunchTemplateResult", kind: Kind::Structure(&[
+    Member { location_name: Some("launchTemplate"), ..member("LaunchTemplate", Here(&LaunchTemplate)) },
+]), ..DEFAULT };
+pub static DeleteLaunchTemplateVersionsRequest: Shape = Shape { name: "DeleteLaunchTemplateVersionsRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    member("LaunchTemplateId", Here(&LaunchTemplateId)),
+    member("LaunchTemplateName", Here(&LaunchTemplateName)),
+    Member { required: true, location_name: Some("LaunchTemplateVersion"), ..member("Versions", Here(&VersionStringList)) },
+]), ..DEFAULT };
+pub static DeleteLaunchTemplateVersionsResponseErrorItem: Shape = Shape { name: "DeleteLaunchTemplateVersionsResponseErrorItem", kind: Kind::Structure(&[
+    Member { location_name: Some("launchTemplateId"), ..member("LaunchTemplateId", Here(&String)) },
+    Member { location_name: Some("launchTemplateName"), ..member("LaunchTemplateName", Here(&String)) },
+    Member { location_name: Some("versionNumber"), ..member("VersionNumber", Here(&Long)) },
+    Member { location_name: Some("responseError"), ..member("ResponseError", Here(&ResponseError)) },
+]), ..DEFAULT };
+pub static DeleteLaunchTemplateVersionsResponseErrorSet: Shape = Shape { name: "DeleteLaunchTemplateVersionsResponseErrorSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&DeleteLaunchTemplateVersionsResponseErrorItem)) }), ..DEFAULT };
+pub static DeleteLaunchTemplateVersionsResponseSuccessItem: Shape = Shape { name: "DeleteLaunchTemplateVersionsResponseSuccessItem", kind: Kind::Structure(&[
+    Member { location_name: Some("launchTemplateId"), ..member("LaunchTemplateId", Here(&String)) },
+    Member { location_name: Some("launchTemplateName"), ..member("LaunchTemplateName", Here(&String)) },
+    Member { location_name: Some("versionNumber"), ..member("VersionNumber", Here(&Long)) },
+]), ..DEFAULT };
+pub static DeleteLaunchTemplateVersionsResponseSuccessSet: Shape = Shape { name: "DeleteLaunchTemplateVersionsResponseSuccessSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&DeleteLaunchTemplateVersionsResponseSuccessItem)) }), ..DEFAULT };
+pub static DeleteLaunchTemplateVersionsResult: Shape = Shape { name: "DeleteLaunchTemplateVersionsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("successfullyDeletedLaunchTemplateVersionSet"), ..member("SuccessfullyDeletedLaunchTemplateVersions", Here(&DeleteLaunchTemplateVersionsResponseSuccessSet)) },
+    Member { location_name: Some("unsuccessfullyDeletedLaunchTemplateVersionSet"), ..member("UnsuccessfullyDeletedLaunchTemplateVersions", Here(&DeleteLaunchTemplateVersionsResponseErrorSet)) },
 ]), ..DEFAULT };
 pub static DeleteNatGatewayRequest: Shape = Shape { name: "DeleteNatGatewayRequest", kind: Kind::Structure(&[
     member("DryRun", Here(&Boolean)),
@@ -543,6 +720,62 @@ pub static DescribeDhcpOptionsResult: Shape = Shape { name: "DescribeDhcpOptions
     Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
     Member { location_name: Some("dhcpOptionsSet"), ..member("DhcpOptions", Here(&DhcpOptionsList)) },
 ]), ..DEFAULT };
+pub static DescribeImagesRequest: Shape = Shape { name: "DescribeImagesRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("ExecutableBy"), ..member("ExecutableUsers", Here(&ExecutableByStringList)) },
+    Member { location_name: Some("ImageId"), ..member("ImageIds", Here(&ImageIdStringList)) },
+    Member { location_name: Some("Owner"), ..member("Owners", Here(&OwnerStringList)) },
+    member("IncludeDeprecated", Here(&Boolean)),
+    member("IncludeDisabled", Here(&Boolean)),
+    member("MaxResults", Here(&Integer)),
+    member("NextToken", Here(&String)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+]), ..DEFAULT };
+pub static DescribeImagesResult: Shape = Shape { name: "DescribeImagesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+    Member { location_name: Some("imagesSet"), ..member("Images", Here(&ImageList)) },
+]), ..DEFAULT };
+pub static DescribeInstanceAttributeRequest: Shape = Shape { name: "DescribeInstanceAttributeRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("instanceId"), ..member("InstanceId", Here(&InstanceId)) },
+    Member { required: true, location_name: Some("attribute"), ..member("Attribute", Here(&InstanceAttributeName)) },
+]), ..DEFAULT };
+pub static DescribeInstanceStatusRequest: Shape = Shape { name: "DescribeInstanceStatusRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("InstanceId"), ..member("InstanceIds", Here(&InstanceIdStringList)) },
+    member("MaxResults", Here(&Integer)),
+    member("NextToken", Here(&String)),
+    member("IncludeManagedResources", Here(&Boolean)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    Member { location_name: Some("includeAllInstances"), ..member("IncludeAllInstances", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static DescribeInstanceStatusResult: Shape = Shape { name: "DescribeInstanceStatusResult", kind: Kind::Structure(&[
+    Member { location_name: Some("instanceStatusSet"), ..member("InstanceStatuses", Here(&InstanceStatusList)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+]), ..DEFAULT };
+pub static DescribeInstanceTypeOfferingsRequest: Shape = Shape { name: "DescribeInstanceTypeOfferingsRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    member("LocationType", Here(&LocationType)),
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    member("MaxResults", Here(&DITOMaxResults)),
+    member("NextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeInstanceTypeOfferingsResult: Shape = Shape { name: "DescribeInstanceTypeOfferingsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("instanceTypeOfferingSet"), ..member("InstanceTypeOfferings", Here(&InstanceTypeOfferingsList)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&NextToken)) },
+]), ..DEFAULT };
+pub static DescribeInstanceTypesRequest: Shape = Shape { name: "DescribeInstanceTypesRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { location_name: Some("InstanceType"), ..member("InstanceTypes", Here(&RequestInstanceTypeList)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    member("MaxResults", Here(&DITMaxResults)),
+    member("NextToken", Here(&NextToken)),
+    member("IncludeUnsupportedInRegion", Here(&IncludeUnsupportedInRegion)),
+]), ..DEFAULT };
+pub static DescribeInstanceTypesResult: Shape = Shape { name: "DescribeInstanceTypesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("instanceTypeSet"), ..member("InstanceTypes", Here(&InstanceTypeInfoList)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&NextToken)) },
+]), ..DEFAULT };
 pub static DescribeInstancesRequest: Shape = Shape { name: "DescribeInstancesRequest", kind: Kind::Structure(&[
     Member { location_name: Some("InstanceId"), ..member("InstanceIds", Here(&InstanceIdStringList)) },
     member("IncludeManagedResources", Here(&Boolean)),
@@ -565,6 +798,37 @@ pub static DescribeInternetGatewaysRequest: Shape = Shape { name: "DescribeInter
 ]), ..DEFAULT };
 pub static DescribeInternetGatewaysResult: Shape = Shape { name: "DescribeInternetGatewaysResult", kind: Kind::Structure(&[
     Member { location_name: Some("internetGatewaySet"), ..member("InternetGateways", Here(&InternetGatewayList)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+]), ..DEFAULT };
+pub static DescribeLaunchTemplateVersionsRequest: Shape = Shape { name: "DescribeLaunchTemplateVersionsRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    member("LaunchTemplateId", Here(&LaunchTemplateId)),
+    member("LaunchTemplateName", Here(&LaunchTemplateName)),
+    Member { location_name: Some("LaunchTemplateVersion"), ..member("Versions", Here(&VersionStringList)) },
+    member("MinVersion", Here(&String)),
+    member("MaxVersion", Here(&String)),
+    member("NextToken", Here(&String)),
+    member("MaxResults", Here(&Integer)),
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    member("ResolveAlias", Here(&Boolean)),
+    member("IncludeManagedResources", Here(&Boolean)),
+]), ..DEFAULT };
+pub static DescribeLaunchTemplateVersionsResult: Shape = Shape { name: "DescribeLaunchTemplateVersionsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("launchTemplateVersionSet"), ..member("LaunchTemplateVersions", Here(&LaunchTemplateVersionSet)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+]), ..DEFAULT };
+pub static DescribeLaunchTemplatesMaxResults: Shape = Shape { name: "DescribeLaunchTemplatesMaxResults", kind: Kind::Integer, min: Some(1.0), max: Some(200.0), ..DEFAULT };
+pub static DescribeLaunchTemplatesRequest: Shape = Shape { name: "DescribeLaunchTemplatesRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { location_name: Some("LaunchTemplateId"), ..member("LaunchTemplateIds", Here(&LaunchTemplateIdStringList)) },
+    Member { location_name: Some("LaunchTemplateName"), ..member("LaunchTemplateNames", Here(&LaunchTemplateNameStringList)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    member("NextToken", Here(&String)),
+    member("MaxResults", Here(&DescribeLaunchTemplatesMaxResults)),
+    member("IncludeManagedResources", Here(&Boolean)),
+]), ..DEFAULT };
+pub static DescribeLaunchTemplatesResult: Shape = Shape { name: "DescribeLaunchTemplatesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("launchTemplates"), ..member("LaunchTemplates", Here(&LaunchTemplateSet)) },
     Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
 ]), ..DEFAULT };
 pub static DescribeManagedPrefixListsRequest: Shape = Shape { name: "DescribeManagedPrefixListsRequest", kind: Kind::Structure(&[
@@ -787,7 +1051,54 @@ pub static DisassociateVpcCidrBlockResult: Shape = Shape { name: "DisassociateVp
     Member { location_name: Some("cidrBlockAssociation"), ..member("CidrBlockAssociation", Here(&VpcCidrBlockAssociation)) },
     Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
 ]), ..DEFAULT };
+pub static DiskCount: Shape = Shape { name: "DiskCount", kind: Kind::Integer, ..DEFAULT };
+pub static DiskInfo: Shape = Shape { name: "DiskInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("sizeInGB"), ..member("SizeInGB", Here(&DiskSize)) },
+    Member { location_name: Some("count"), ..member("Count", Here(&DiskCount)) },
+    Member { location_name: Some("type"), ..member("Type", Here(&DiskType)) },
+]), ..DEFAULT };
+pub static DiskInfoList: Shape = Shape { name: "DiskInfoList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&DiskInfo)) }), ..DEFAULT };
+pub static DiskSize: Shape = Shape { name: "DiskSize", kind: Kind::Long, ..DEFAULT };
+pub static DiskType: Shape = Shape { name: "DiskType", values: &["hdd", "ssd"], ..DEFAULT };
 pub static DomainType: Shape = Shape { name: "DomainType", values: &["vpc", "standard"], ..DEFAULT };
+pub static Double: Shape = Shape { name: "Double", kind: Kind::Double, ..DEFAULT };
+pub static EbsBlockDevice: Shape = Shape { name: "EbsBlockDevice", kind: Kind::Structure(&[
+    Member { location_name: Some("deleteOnTermination"), ..member("DeleteOnTermination", Here(&Boolean)) },
+    Member { location_name: Some("iops"), ..member("Iops", Here(&Integer)) },
+    Member { location_name: Some("snapshotId"), ..member("SnapshotId", Here(&SnapshotId)) },
+    Member { location_name: Some("volumeSize"), ..member("VolumeSize", Here(&Integer)) },
+    Member { location_name: Some("volumeType"), ..member("VolumeType", Here(&VolumeType)) },
+    Member { location_name: Some("kmsKeyId"), ..member("KmsKeyId", Here(&String)) },
+    Member { location_name: Some("throughput"), ..member("Throughput", Here(&Integer)) },
+    Member { location_name: Some("outpostArn"), ..member("OutpostArn", Here(&String)) },
+    Member { location_name: Some("availabilityZone"), ..member("AvailabilityZone", Here(&String)) },
+    Member { location_name: Some("encrypted"), ..member("Encrypted", Here(&Boolean)) },
+    member("VolumeInitializationRate", Here(&Integer)),
+    member("AvailabilityZoneId", Here(&String)),
+    member("EbsCardIndex", Here(&Integer)),
+]), ..DEFAULT };
+pub static EbsCardIndex: Shape = Shape { name: "EbsCardIndex", kind: Kind::Integer, ..DEFAULT };
+pub static EbsCardInfo: Shape = Shape { name: "EbsCardInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("ebsCardIndex"), ..member("EbsCardIndex", Here(&EbsCardIndex)) },
+    Member { location_name: Some("baselineBandwidthInMbps"), ..member("BaselineBandwidthInMbps", Here(&BaselineBandwidthInMbps)) },
+    Member { location_name: Some("baselineThroughputInMBps"), ..member("BaselineThroughputInMBps", Here(&BaselineThroughputInMBps)) },
+    Member { location_name: Some("baselineIops"), ..member("BaselineIops", Here(&BaselineIops)) },
+    Member { location_name: Some("maximumBandwidthInMbps"), ..member("MaximumBandwidthInMbps", Here(&MaximumBandwidthInMbps)) },
+    Member { location_name: Some("maximumThroughputInMBps"), ..member("MaximumThroughputInMBps", Here(&MaximumThroughputInMBps)) },
+    Member { location_name: Some("maximumIops"), ..member("MaximumIops", Here(&MaximumIops)) },
+]), ..DEFAULT };
+pub static EbsCardInfoList: Shape = Shape { name: "EbsCardInfoList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&EbsCardInfo)) }), ..DEFAULT };
+pub static EbsEncryptionSupport: Shape = Shape { name: "EbsEncryptionSupport", values: &["unsupported", "supported"], ..DEFAULT };
+pub static EbsInfo: Shape = Shape { name: "EbsInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("ebsOptimizedSupport"), ..member("EbsOptimizedSupport", Here(&EbsOptimizedSupport)) },
+    Member { location_name: Some("encryptionSupport"), ..member("EncryptionSupport", Here(&EbsEncryptionSupport)) },
+    Member { location_name: Some("ebsOptimizedInfo"), ..member("EbsOptimizedInfo", Here(&EbsOptimizedInfo)) },
+    Member { location_name: Some("nvmeSupport"), ..member("NvmeSupport", Here(&EbsNvmeSupport)) },
+    Member { location_name: Some("maximumEbsAttachments"), ..member("MaximumEbsAttachments", Here(&MaximumEbsAttachments)) },
+    Member { location_name: Some("attachmentLimitType"), ..member("AttachmentLimitType", Here(&AttachmentLimitType)) },
+    Member { location_name: Some("maximumEbsCards"), ..member("MaximumEbsCards", Here(&MaximumEbsCards)) },
+    Member { location_name: Some("ebsCardSet"), ..member("EbsCards", Here(&EbsCardInfoList)) },
+]), ..DEFAULT };
 pub static EbsInstanceBlockDevice: Shape = Shape { name: "EbsInstanceBlockDevice", kind: Kind::Structure(&[
     Member { location_name: Some("attachTime"), ..member("AttachTime", Here(&DateTime)) },
     Member { location_name: Some("deleteOnTermination"), ..member("DeleteOnTermination", Here(&Boolean)) },
@@ -798,6 +1109,34 @@ pub static EbsInstanceBlockDevice: Shape = Shape { name: "EbsInstanceBlockDevice
     Member { location_name: Some("operator"), ..member("Operator", Here(&OperatorResponse)) },
     Member { location_name: Some("ebsCardIndex"), ..member("EbsCardIndex", Here(&Integer)) },
 ]), ..DEFAULT };
+pub static EbsInstanceBlockDeviceSpecification: Shape = Shape { name: "EbsInstanceBlockDeviceSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("volumeId"), ..member("VolumeId", Here(&VolumeId)) },
+    Member { location_name: Some("deleteOnTermination"), ..member("DeleteOnTermination", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static EbsNvmeSupport: Shape = Shape { name: "EbsNvmeSupport", values: &["unsupported", "supported", "required"], ..DEFAULT };
+pub static EbsOptimizedInfo: Shape = Shape { name: "EbsOptimizedInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("baselineBandwidthInMbps"), ..member("BaselineBandwidthInMbps", Here(&BaselineBandwidthInMbps)) },
+    Member { location_name: Some("baselineThroughputInMBps"), ..member("BaselineThroughputInMBps", Here(&BaselineThroughputInMBps)) },
+    Member { location_name: Some("baselineIops"), ..member("BaselineIops", Here(&BaselineIops)) },
+    Member { location_name: Some("maximumBandwidthInMbps"), ..member("MaximumBandwidthInMbps", Here(&MaximumBandwidthInMbps)) },
+    Member { location_name: Some("maximumThroughputInMBps"), ..member("MaximumThroughputInMBps", Here(&MaximumThroughputInMBps)) },
+    Member { location_name: Some("maximumIops"), ..member("MaximumIops", Here(&MaximumIops)) },
+]), ..DEFAULT };
+pub static EbsOptimizedSupport: Shape = Shape { name: "EbsOptimizedSupport", values: &["unsupported", "supported", "default"], ..DEFAULT };
+pub static EbsStatusDetails: Shape = Shape { name: "EbsStatusDetails", kind: Kind::Structure(&[
+    Member { location_name: Some("impairedSince"), ..member("ImpairedSince", Here(&MillisecondDateTime)) },
+    Member { location_name: Some("name"), ..member("Name", Here(&StatusName)) },
+    Member { location_name: Some("status"), ..member("Status", Here(&StatusType)) },
+]), ..DEFAULT };
+pub static EbsStatusDetailsList: Shape = Shape { name: "EbsStatusDetailsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&EbsStatusDetails)) }), ..DEFAULT };
+pub static EbsStatusSummary: Shape = Shape { name: "EbsStatusSummary", kind: Kind::Structure(&[
+    Member { location_name: Some("details"), ..member("Details", Here(&EbsStatusDetailsList)) },
+    Member { location_name: Some("status"), ..member("Status", Here(&SummaryStatus)) },
+]), ..DEFAULT };
+pub static EfaInfo: Shape = Shape { name: "EfaInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("maximumEfaInterfaces"), ..member("MaximumEfaInterfaces", Here(&MaximumEfaInterfaces)) },
+]), ..DEFAULT };
+pub static EfaSupportedFlag: Shape = Shape { name: "EfaSupportedFlag", kind: Kind::Boolean, ..DEFAULT };
 pub static EgressOnlyInternetGatewayId: Shape = Shape { name: "EgressOnlyInternetGatewayId", ..DEFAULT };
 pub static EipAllocationPublicIp: Shape = Shape { name: "EipAllocationPublicIp", ..DEFAULT };
 pub static ElasticGpuAssociation: Shape = Shape { name: "ElasticGpuAssociation", kind: Kind::Structure(&[
@@ -808,6 +1147,19 @@ pub static ElasticGpuAssociation: Shape = Shape { name: "ElasticGpuAssociation",
 ]), ..DEFAULT };
 pub static ElasticGpuAssociationList: Shape = Shape { name: "ElasticGpuAssociationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ElasticGpuAssociation)) }), ..DEFAULT };
 pub static ElasticGpuId: Shape = Shape { name: "ElasticGpuId", ..DEFAULT };
+pub static ElasticGpuSpecification: Shape = Shape { name: "ElasticGpuSpecification", kind: Kind::Structure(&[
+    Member { required: true, ..member("Type", Here(&String)) },
+]), ..DEFAULT };
+pub static ElasticGpuSpecificationList: Shape = Shape { name: "ElasticGpuSpecificationList", kind: Kind::List(Element { location_name: Some("ElasticGpuSpecification"), ..Element::of(Here(&ElasticGpuSpecification)) }), ..DEFAULT };
+pub static ElasticGpuSpecificationResponse: Shape = Shape { name: "ElasticGpuSpecificationResponse", kind: Kind::Structure(&[
+    Member { location_name: Some("type"), ..member("Type", Here(&String)) },
+]), ..DEFAULT };
+pub static ElasticGpuSpecificationResponseList: Shape = Shape { name: "ElasticGpuSpecificationResponseList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ElasticGpuSpecificationResponse)) }), ..DEFAULT };
+pub static ElasticGpuSpecifications: Shape = Shape { name: "ElasticGpuSpecifications", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ElasticGpuSpecification)) }), ..DEFAULT };
+pub static ElasticInferenceAccelerator: Shape = Shape { name: "ElasticInferenceAccelerator", kind: Kind::Structure(&[
+    Member { required: true, ..member("Type", Here(&String)) },
+    member("Count", Here(&ElasticInferenceAcceleratorCount)),
+]), ..DEFAULT };
 pub static ElasticInferenceAcceleratorAssociation: Shape = Shape { name: "ElasticInferenceAcceleratorAssociation", kind: Kind::Structure(&[
     Member { location_name: Some("elasticInferenceAcceleratorArn"), ..member("ElasticInferenceAcceleratorArn", Here(&String)) },
     Member { location_name: Some("elasticInferenceAcceleratorAssociationId"), ..member("ElasticInferenceAcceleratorAssociationId", Here(&String)) },
@@ -815,22 +1167,63 @@ pub static ElasticInferenceAcceleratorAssociation: Shape = Shape { name: "Elasti
     Member { location_name: Some("elasticInferenceAcceleratorAssociationTime"), ..member("ElasticInferenceAcceleratorAssociationTime", Here(&DateTime)) },
 ]), ..DEFAULT };
 pub static ElasticInferenceAcceleratorAssociationList: Shape = Shape { name: "ElasticInferenceAcceleratorAssociationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ElasticInferenceAcceleratorAssociation)) }), ..DEFAULT };
+pub static ElasticInferenceAcceleratorCount: Shape = Shape { name: "ElasticInferenceAcceleratorCount", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
+pub static ElasticInferenceAccelerators: Shape = Shape { name: "ElasticInferenceAccelerators", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ElasticInferenceAccelerator)) }), ..DEFAULT };
 pub static ElasticIpAssociationId: Shape = Shape { name: "ElasticIpAssociationId", ..DEFAULT };
 pub static EnaSrdSpecification: Shape = Shape { name: "EnaSrdSpecification", kind: Kind::Structure(&[
     member("EnaSrdEnabled", Here(&Boolean)),
     member("EnaSrdUdpSpecification", Here(&EnaSrdUdpSpecification)),
 ]), ..DEFAULT };
+pub static EnaSrdSpecificationRequest: Shape = Shape { name: "EnaSrdSpecificationRequest", kind: Kind::Structure(&[
+    member("EnaSrdEnabled", Here(&Boolean)),
+    member("EnaSrdUdpSpecification", Here(&EnaSrdUdpSpecificationRequest)),
+]), ..DEFAULT };
+pub static EnaSrdSupported: Shape = Shape { name: "EnaSrdSupported", kind: Kind::Boolean, ..DEFAULT };
 pub static EnaSrdUdpSpecification: Shape = Shape { name: "EnaSrdUdpSpecification", kind: Kind::Structure(&[
     member("EnaSrdUdpEnabled", Here(&Boolean)),
 ]), ..DEFAULT };
+pub static EnaSrdUdpSpecificationRequest: Shape = Shape { name: "EnaSrdUdpSpecificationRequest", kind: Kind::Structure(&[
+    member("EnaSrdUdpEnabled", Here(&Boolean)),
+]), ..DEFAULT };
+pub static EnaSupport: Shape = Shape { name: "EnaSupport", values: &["unsupported", "supported", "required"], ..DEFAULT };
 pub static EnclaveOptions: Shape = Shape { name: "EnclaveOptions", kind: Kind::Structure(&[
     Member { location_name: Some("enabled"), ..member("Enabled", Here(&Boolean)) },
 ]), ..DEFAULT };
+pub static EnclaveOptionsRequest: Shape = Shape { name: "EnclaveOptionsRequest", kind: Kind::Structure(&[
+    member("Enabled", Here(&Boolean)),
+]), ..DEFAULT };
+pub static EncryptionInTransitSupported: Shape = Shape { name: "EncryptionInTransitSupported", kind: Kind::Boolean, ..DEFAULT };
+pub static EphemeralNvmeSupport: Shape = Shape { name: "EphemeralNvmeSupport", values: &["unsupported", "supported", "required"], ..DEFAULT };
+pub static ErrorSet: Shape = Shape { name: "ErrorSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ValidationError)) }), ..DEFAULT };
+pub static EventCode: Shape = Shape { name: "EventCode", values: &["instance-reboot", "system-reboot", "system-maintenance", "instance-retirement", "instance-stop"], ..DEFAULT };
+pub static ExcludedInstanceType: Shape = Shape { name: "ExcludedInstanceType", min: Some(1.0), max: Some(30.0), pattern: Some(&PATTERN_0), ..DEFAULT };
+pub static ExcludedInstanceTypeSet: Shape = Shape { name: "ExcludedInstanceTypeSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ExcludedInstanceType)) }), min: Some(0.0), max: Some(400.0), ..DEFAULT };
+pub static ExecutableByStringList: Shape = Shape { name: "ExecutableByStringList", kind: Kind::List(Element { location_name: Some("ExecutableBy"), ..Element::of(Here(&String)) }), ..DEFAULT };
 pub static Filter: Shape = Shape { name: "Filter", kind: Kind::Structure(&[
     member("Name", Here(&String)),
     Member { location_name: Some("Value"), ..member("Values", Here(&ValueStringList)) },
 ]), ..DEFAULT };
 pub static FilterList: Shape = Shape { name: "FilterList", kind: Kind::List(Element { location_name: Some("Filter"), ..Element::of(Here(&Filter)) }), ..DEFAULT };
+pub static FlexibleEnaQueuesSupport: Shape = Shape { name: "FlexibleEnaQueuesSupport", values: &["unsupported", "supported"], ..DEFAULT };
+pub static FpgaDeviceCount: Shape = Shape { name: "FpgaDeviceCount", kind: Kind::Integer, ..DEFAULT };
+pub static FpgaDeviceInfo: Shape = Shape { name: "FpgaDeviceInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("name"), ..member("Name", Here(&FpgaDeviceName)) },
+    Member { location_name: Some("manufacturer"), ..member("Manufacturer", Here(&FpgaDeviceManufacturerName)) },
+    Member { location_name: Some("count"), ..member("Count", Here(&FpgaDeviceCount)) },
+    Member { location_name: Some("memoryInfo"), ..member("MemoryInfo", Here(&FpgaDeviceMemoryInfo)) },
+]), ..DEFAULT };
+pub static FpgaDeviceInfoList: Shape = Shape { name: "FpgaDeviceInfoList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&FpgaDeviceInfo)) }), ..DEFAULT };
+pub static FpgaDeviceManufacturerName: Shape = Shape { name: "FpgaDeviceManufacturerName", ..DEFAULT };
+pub static FpgaDeviceMemoryInfo: Shape = Shape { name: "FpgaDeviceMemoryInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("sizeInMiB"), ..member("SizeInMiB", Here(&FpgaDeviceMemorySize)) },
+]), ..DEFAULT };
+pub static FpgaDeviceMemorySize: Shape = Shape { name: "FpgaDeviceMemorySize", kind: Kind::Integer, ..DEFAULT };
+pub static FpgaDeviceName: Shape = Shape { name: "FpgaDeviceName", ..DEFAULT };
+pub static FpgaInfo: Shape = Shape { name: "FpgaInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("fpgas"), ..member("Fpgas", Here(&FpgaDeviceInfoList)) },
+    Member { location_name: Some("totalFpgaMemoryInMiB"), ..member("TotalFpgaMemoryInMiB", Here(&totalFpgaMemory)) },
+]), ..DEFAULT };
+pub static FreeTierEligibleFlag: Shape = Shape { name: "FreeTierEligibleFlag", kind: Kind::Boolean, ..DEFAULT };
 pub static GetManagedPrefixListEntriesRequest: Shape = Shape { name: "GetManagedPrefixListEntriesRequest", kind: Kind::Structure(&[
     member("DryRun", Here(&Boolean)),
     Member { required: true, ..member("PrefixListId", Here(&PrefixListResourceId)) },
@@ -854,6 +1247,28 @@ pub static GetSecurityGroupsForVpcResult: Shape = Shape { name: "GetSecurityGrou
     Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
     Member { location_name: Some("securityGroupForVpcSet"), ..member("SecurityGroupForVpcs", Here(&SecurityGroupForVpcList)) },
 ]), ..DEFAULT };
+pub static GpuDeviceCount: Shape = Shape { name: "GpuDeviceCount", kind: Kind::Integer, ..DEFAULT };
+pub static GpuDeviceInfo: Shape = Shape { name: "GpuDeviceInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("name"), ..member("Name", Here(&GpuDeviceName)) },
+    Member { location_name: Some("manufacturer"), ..member("Manufacturer", Here(&GpuDeviceManufacturerName)) },
+    Member { location_name: Some("count"), ..member("Count", Here(&GpuDeviceCount)) },
+    Member { location_name: Some("logicalGpuCount"), ..member("LogicalGpuCount", Here(&LogicalGpuCount)) },
+    Member { location_name: Some("gpuPartitionSize"), ..member("GpuPartitionSize", Here(&GpuPartitionSize)) },
+    Member { location_name: Some("workloadSet"), ..member("Workloads", Here(&WorkloadsList)) },
+    Member { location_name: Some("memoryInfo"), ..member("MemoryInfo", Here(&GpuDeviceMemoryInfo)) },
+]), ..DEFAULT };
+pub static GpuDeviceInfoList: Shape = Shape { name: "GpuDeviceInfoList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&GpuDeviceInfo)) }), ..DEFAULT };
+pub static GpuDeviceManufacturerName: Shape = Shape { name: "GpuDeviceManufacturerName", ..DEFAULT };
+pub static GpuDeviceMemoryInfo: Shape = Shape { name: "GpuDeviceMemoryInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("sizeInMiB"), ..member("SizeInMiB", Here(&GpuDeviceMemorySize)) },
+]), ..DEFAULT };
+pub static GpuDeviceMemorySize: Shape = Shape { name: "GpuDeviceMemorySize", kind: Kind::Integer, ..DEFAULT };
+pub static GpuDeviceName: Shape = Shape { name: "GpuDeviceName", ..DEFAULT };
+pub static GpuInfo: Shape = Shape { name: "GpuInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("gpus"), ..member("Gpus", Here(&GpuDeviceInfoList)) },
+    Member { location_name: Some("totalGpuMemoryInMiB"), ..member("TotalGpuMemoryInMiB", Here(&totalGpuMemory)) },
+]), ..DEFAULT };
+pub static GpuPartitionSize: Shape = Shape { name: "GpuPartitionSize", kind: Kind::Double, ..DEFAULT };
 pub static GroupIdStringList: Shape = Shape { name: "GroupIdStringList", kind: Kind::List(Element { location_name: Some("groupId"), ..Element::of(Here(&SecurityGroupId)) }), ..DEFAULT };
 pub static GroupIdentifier: Shape = Shape { name: "GroupIdentifier", kind: Kind::Structure(&[
     Member { location_name: Some("groupId"), ..member("GroupId", Here(&String)) },
@@ -862,8 +1277,12 @@ pub static GroupIdentifier: Shape = Shape { name: "GroupIdentifier", kind: Kind:
 pub static GroupIdentifierList: Shape = Shape { name: "GroupIdentifierList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&GroupIdentifier)) }), ..DEFAULT };
 pub static GroupIds: Shape = Shape { name: "GroupIds", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SecurityGroupId)) }), ..DEFAULT };
 pub static GroupNameStringList: Shape = Shape { name: "GroupNameStringList", kind: Kind::List(Element { location_name: Some("GroupName"), ..Element::of(Here(&SecurityGroupName)) }), ..DEFAULT };
+pub static HibernationFlag: Shape = Shape { name: "HibernationFlag", kind: Kind::Boolean, ..DEFAULT };
 pub static HibernationOptions: Shape = Shape { name: "HibernationOptions", kind: Kind::Structure(&[
     Member { location_name: Some("configured"), ..member("Configured", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static HibernationOptionsRequest: Shape = Shape { name: "HibernationOptionsRequest", kind: Kind::Structure(&[
+    member("Configured", Here(&Boolean)),
 ]), ..DEFAULT };
 pub static HostnameType: Shape = Shape { name: "HostnameType", values: &["ip-name", "resource-name"], ..DEFAULT };
 pub static HttpTokensState: Shape = Shape { name: "HttpTokensState", values: &["optional", "required"], ..DEFAULT };
@@ -872,10 +1291,90 @@ pub static IamInstanceProfile: Shape = Shape { name: "IamInstanceProfile", kind:
     Member { location_name: Some("arn"), ..member("Arn", Here(&String)) },
     Member { location_name: Some("id"), ..member("Id", Here(&String)) },
 ]), ..DEFAULT };
+pub static IamInstanceProfileSpecification: Shape = Shape { name: "IamInstanceProfileSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("arn"), ..member("Arn", Here(&String)) },
+    Member { location_name: Some("name"), ..member("Name", Here(&String)) },
+]), ..DEFAULT };
 pub static IcmpTypeCode: Shape = Shape { name: "IcmpTypeCode", kind: Kind::Structure(&[
     Member { location_name: Some("code"), ..member("Code", Here(&Integer)) },
     Member { location_name: Some("type"), ..member("Type", Here(&Integer)) },
 ]), ..DEFAULT };
+pub static Image: Shape = Shape { name: "Image", kind: Kind::Structure(&[
+    Member { location_name: Some("platformDetails"), ..member("PlatformDetails", Here(&String)) },
+    Member { location_name: Some("usageOperation"), ..member("UsageOperation", Here(&String)) },
+    Member { location_name: Some("blockDeviceMapping"), ..member("BlockDeviceMappings", Here(&BlockDeviceMappingList)) },
+    Member { location_name: Some("description"), ..member("Description", Here(&String)) },
+    Member { location_name: Some("enaSupport"), ..member("EnaSupport", Here(&Boolean)) },
+    Member { location_name: Some("hypervisor"), ..member("Hypervisor", Here(&HypervisorType)) },
+    Member { location_name: Some("imageOwnerAlias"), ..member("ImageOwnerAlias", Here(&String)) },
+    Member { location_name: Some("name"), ..member("Name", Here(&String)) },
+    Member { location_name: Some("rootDeviceName"), ..member("RootDeviceName", Here(&String)) },
+    Member { location_name: Some("rootDeviceType"), ..member("RootDeviceType", Here(&DeviceType)) },
+    Member { location_name: Some("sriovNetSupport"), ..member("SriovNetSupport", Here(&String)) },
+    Member { location_name: Some("stateReason"), ..member("StateReason", Here(&StateReason)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("virtualizationType"), ..member("VirtualizationType", Here(&VirtualizationType)) },
+    Member { location_name: Some("bootMode"), ..member("BootMode", Here(&BootModeValues)) },
+    Member { location_name: Some("tpmSupport"), ..member("TpmSupport", Here(&TpmSupportValues)) },
+    Member { location_name: Some("deprecationTime"), ..member("DeprecationTime", Here(&String)) },
+    Member { location_name: Some("imdsSupport"), ..member("ImdsSupport", Here(&ImdsSupportValues)) },
+    Member { location_name: Some("sourceInstanceId"), ..member("SourceInstanceId", Here(&String)) },
+    Member { location_name: Some("deregistrationProtection"), ..member("DeregistrationProtection", Here(&String)) },
+    Member { location_name: Some("lastLaunchedTime"), ..member("LastLaunchedTime", Here(&String)) },
+    Member { location_name: Some("imageAllowed"), ..member("ImageAllowed", Here(&Boolean)) },
+    Member { location_name: Some("sourceImageId"), ..member("SourceImageId", Here(&String)) },
+    Member { location_name: Some("sourceImageRegion"), ..member("SourceImageRegion", Here(&String)) },
+    Member { location_name: Some("freeTierEligible"), ..member("FreeTierEligible", Here(&Boolean)) },
+    Member { location_name: Some("publicSsmParameterName"), ..member("PublicSsmParameterName", Here(&String)) },
+    Member { location_name: Some("imageWatermarkSet"), ..member("ImageWatermarks", Here(&ImageWatermarkList)) },
+    Member { location_name: Some("scanResults"), ..member("ScanResults", Here(&ScanResults)) },
+    Member { location_name: Some("instanceTypeSpecification"), ..member("InstanceTypeSpecification", Here(&InstanceTypeSpecification)) },
+    Member { location_name: Some("imageId"), ..member("ImageId", Here(&String)) },
+    Member { location_name: Some("imageLocation"), ..member("ImageLocation", Here(&String)) },
+    Member { location_name: Some("imageState"), ..member("State", Here(&ImageState)) },
+    Member { location_name: Some("imageOwnerId"), ..member("OwnerId", Here(&String)) },
+    Member { location_name: Some("creationDate"), ..member("CreationDate", Here(&String)) },
+    Member { location_name: Some("isPublic"), ..member("Public", Here(&Boolean)) },
+    Member { location_name: Some("productCodes"), ..member("ProductCodes", Here(&ProductCodeList)) },
+    Member { location_name: Some("architecture"), ..member("Architecture", Here(&ArchitectureValues)) },
+    Member { location_name: Some("imageType"), ..member("ImageType", Here(&ImageTypeValues)) },
+    Member { location_name: Some("kernelId"), ..member("KernelId", Here(&String)) },
+    Member { location_name: Some("ramdiskId"), ..member("RamdiskId", Here(&String)) },
+    Member { location_name: Some("platform"), ..member("Platform", Here(&PlatformValues)) },
+]), ..DEFAULT };
+pub static ImageId: Shape = Shape { name: "ImageId", ..DEFAULT };
+pub static ImageIdStringList: Shape = Shape { name: "ImageIdStringList", kind: Kind::List(Element { location_name: Some("ImageId"), ..Element::of(Here(&ImageId)) }), ..DEFAULT };
+pub static ImageList: Shape = Shape { name: "ImageList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Image)) }), ..DEFAULT };
+pub static ImageState: Shape = Shape { name: "ImageState", values: &["pending", "available", "invalid", "deregistered", "transient", "failed", "error", "disabled"], ..DEFAULT };
+pub static ImageTypeValues: Shape = Shape { name: "ImageTypeValues", values: &["machine", "kernel", "ramdisk"], ..DEFAULT };
+pub static ImageWatermark: Shape = Shape { name: "ImageWatermark", kind: Kind::Structure(&[
+    Member { location_name: Some("watermarkKey"), ..member("WatermarkKey", Here(&String)) },
+    Member { location_name: Some("sourceImageRegion"), ..member("SourceImageRegion", Here(&String)) },
+    Member { location_name: Some("sourceImageId"), ..member("SourceImageId", Here(&String)) },
+    Member { location_name: Some("sourceImageCreationTime"), ..member("SourceImageCreationTime", Here(&MillisecondDateTime)) },
+    Member { location_name: Some("watermarkCreationTime"), ..member("WatermarkCreationTime", Here(&MillisecondDateTime)) },
+]), ..DEFAULT };
+pub static ImageWatermarkList: Shape = Shape { name: "ImageWatermarkList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ImageWatermark)) }), ..DEFAULT };
+pub static ImdsSupportValues: Shape = Shape { name: "ImdsSupportValues", values: &["v2.0"], ..DEFAULT };
+pub static IncludeUnsupportedInRegion: Shape = Shape { name: "IncludeUnsupportedInRegion", kind: Kind::Boolean, ..DEFAULT };
+pub static InferenceAcceleratorInfo: Shape = Shape { name: "InferenceAcceleratorInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("accelerators"), ..member("Accelerators", Here(&InferenceDeviceInfoList)) },
+    Member { location_name: Some("totalInferenceMemoryInMiB"), ..member("TotalInferenceMemoryInMiB", Here(&totalInferenceMemory)) },
+]), ..DEFAULT };
+pub static InferenceDeviceCount: Shape = Shape { name: "InferenceDeviceCount", kind: Kind::Integer, ..DEFAULT };
+pub static InferenceDeviceInfo: Shape = Shape { name: "InferenceDeviceInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("count"), ..member("Count", Here(&InferenceDeviceCount)) },
+    Member { location_name: Some("name"), ..member("Name", Here(&InferenceDeviceName)) },
+    Member { location_name: Some("manufacturer"), ..member("Manufacturer", Here(&InferenceDeviceManufacturerName)) },
+    Member { location_name: Some("memoryInfo"), ..member("MemoryInfo", Here(&InferenceDeviceMemoryInfo)) },
+]), ..DEFAULT };
+pub static InferenceDeviceInfoList: Shape = Shape { name: "InferenceDeviceInfoList", kind: Kind::List(Element::of(Here(&InferenceDeviceInfo))), location_name: Some("item"), ..DEFAULT };
+pub static InferenceDeviceManufacturerName: Shape = Shape { name: "InferenceDeviceManufacturerName", ..DEFAULT };
+pub static InferenceDeviceMemoryInfo: Shape = Shape { name: "InferenceDeviceMemoryInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("sizeInMiB"), ..member("SizeInMiB", Here(&InferenceDeviceMemorySize)) },
+]), ..DEFAULT };
+pub static InferenceDeviceMemorySize: Shape = Shape { name: "InferenceDeviceMemorySize", kind: Kind::Integer, ..DEFAULT };
+pub static InferenceDeviceName: Shape = Shape { name: "InferenceDeviceName", ..DEFAULT };
 pub static Instance: Shape = Shape { name: "Instance", kind: Kind::Structure(&[
     Member { location_name: Some("architecture"), ..member("Architecture", Here(&ArchitectureValues)) },
     Member { location_name: Some("blockDeviceMapping"), ..member("BlockDeviceMappings", Here(&InstanceBlockDeviceMappingList)) },
@@ -946,6 +1445,26 @@ pub static InstanceAttachmentEnaSrdSpecification: Shape = Shape { name: "Instanc
 pub static InstanceAttachmentEnaSrdUdpSpecification: Shape = Shape { name: "InstanceAttachmentEnaSrdUdpSpecification", kind: Kind::Structure(&[
     Member { location_name: Some("enaSrdUdpEnabled"), ..member("EnaSrdUdpEnabled", Here(&Boolean)) },
 ]), ..DEFAULT };
+pub static InstanceAttribute: Shape = Shape { name: "InstanceAttribute", kind: Kind::Structure(&[
+    Member { location_name: Some("blockDeviceMapping"), ..member("BlockDeviceMappings", Here(&InstanceBlockDeviceMappingList)) },
+    Member { location_name: Some("disableApiTermination"), ..member("DisableApiTermination", Here(&AttributeBooleanValue)) },
+    Member { location_name: Some("enaSupport"), ..member("EnaSupport", Here(&AttributeBooleanValue)) },
+    Member { location_name: Some("enclaveOptions"), ..member("EnclaveOptions", Here(&EnclaveOptions)) },
+    Member { location_name: Some("ebsOptimized"), ..member("EbsOptimized", Here(&AttributeBooleanValue)) },
+    Member { location_name: Some("instanceId"), ..member("InstanceId", Here(&String)) },
+    Member { location_name: Some("instanceInitiatedShutdownBehavior"), ..member("InstanceInitiatedShutdownBehavior", Here(&AttributeValue)) },
+    Member { location_name: Some("instanceType"), ..member("InstanceType", Here(&AttributeValue)) },
+    Member { location_name: Some("kernel"), ..member("KernelId", Here(&AttributeValue)) },
+    Member { location_name: Some("productCodes"), ..member("ProductCodes", Here(&ProductCodeList)) },
+    Member { location_name: Some("ramdisk"), ..member("RamdiskId", Here(&AttributeValue)) },
+    Member { location_name: Some("rootDeviceName"), ..member("RootDeviceName", Here(&AttributeValue)) },
+    Member { location_name: Some("sourceDestCheck"), ..member("SourceDestCheck", Here(&AttributeBooleanValue)) },
+    Member { location_name: Some("sriovNetSupport"), ..member("SriovNetSupport", Here(&AttributeValue)) },
+    Member { location_name: Some("userData"), ..member("UserData", Here(&AttributeValue)) },
+    Member { location_name: Some("disableApiStop"), ..member("DisableApiStop", Here(&AttributeBooleanValue)) },
+    Member { location_name: Some("groupSet"), ..member("Groups", Here(&GroupIdentifierList)) },
+]), ..DEFAULT };
+pub static InstanceAttributeName: Shape = Shape { name: "InstanceAttributeName", values: &["instanceType", "kernel", "ramdisk", "userData", "disableApiTermination", "instanceInitiatedShutdownBehavior", "rootDeviceName", "blockDeviceMapping", "productCodes", "sourceDestCheck", "groupSet", "ebsOptimized", "sriovNetSupport", "enaSupport", "enclaveOptions", "disableApiStop"], ..DEFAULT };
 pub static InstanceAutoRecoveryState: Shape = Shape { name: "InstanceAutoRecoveryState", values: &["disabled", "default"], ..DEFAULT };
 pub static InstanceBandwidthWeighting: Shape = Shape { name: "InstanceBandwidthWeighting", values: &["default", "vpc-1", "ebs-1"], ..DEFAULT };
 pub static InstanceBlockDeviceMapping: Shape = Shape { name: "InstanceBlockDeviceMapping", kind: Kind::Structure(&[
@@ -953,9 +1472,20 @@ pub static InstanceBlockDeviceMapping: Shape = Shape { name: "InstanceBlockDevic
     Member { location_name: Some("ebs"), ..member("Ebs", Here(&EbsInstanceBlockDevice)) },
 ]), ..DEFAULT };
 pub static InstanceBlockDeviceMappingList: Shape = Shape { name: "InstanceBlockDeviceMappingList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceBlockDeviceMapping)) }), ..DEFAULT };
+pub static InstanceBlockDeviceMappingSpecification: Shape = Shape { name: "InstanceBlockDeviceMappingSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("deviceName"), ..member("DeviceName", Here(&String)) },
+    Member { location_name: Some("ebs"), ..member("Ebs", Here(&EbsInstanceBlockDeviceSpecification)) },
+    Member { location_name: Some("virtualName"), ..member("VirtualName", Here(&String)) },
+    Member { location_name: Some("noDevice"), ..member("NoDevice", Here(&String)) },
+]), ..DEFAULT };
+pub static InstanceBlockDeviceMappingSpecificationList: Shape = Shape { name: "InstanceBlockDeviceMappingSpecificationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceBlockDeviceMappingSpecification)) }), ..DEFAULT };
 pub static InstanceBootModeValues: Shape = Shape { name: "InstanceBootModeValues", values: &["legacy-bios", "uefi"], ..DEFAULT };
+pub static InstanceEventId: Shape = Shape { name: "InstanceEventId", ..DEFAULT };
+pub static InstanceGeneration: Shape = Shape { name: "InstanceGeneration", values: &["current", "previous"], ..DEFAULT };
+pub static InstanceGenerationSet: Shape = Shape { name: "InstanceGenerationSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceGeneration)) }), ..DEFAULT };
 pub static InstanceId: Shape = Shape { name: "InstanceId", ..DEFAULT };
 pub static InstanceIdStringList: Shape = Shape { name: "InstanceIdStringList", kind: Kind::List(Element { location_name: Some("InstanceId"), ..Element::of(Here(&InstanceId)) }), ..DEFAULT };
+pub static InstanceInterruptionBehavior: Shape = Shape { name: "InstanceInterruptionBehavior", values: &["hibernate", "stop", "terminate"], ..DEFAULT };
 pub static InstanceIpv4Prefix: Shape = Shape { name: "InstanceIpv4Prefix", kind: Kind::Structure(&[
     Member { location_name: Some("ipv4Prefix"), ..member("Ipv4Prefix", Here(&String)) },
 ]), ..DEFAULT };
@@ -965,6 +1495,10 @@ pub static InstanceIpv6Address: Shape = Shape { name: "InstanceIpv6Address", kin
     Member { location_name: Some("isPrimaryIpv6"), ..member("IsPrimaryIpv6", Here(&Boolean)) },
 ]), ..DEFAULT };
 pub static InstanceIpv6AddressList: Shape = Shape { name: "InstanceIpv6AddressList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceIpv6Address)) }), ..DEFAULT };
+pub static InstanceIpv6AddressListRequest: Shape = Shape { name: "InstanceIpv6AddressListRequest", kind: Kind::List(Element { location_name: Some("InstanceIpv6Address"), ..Element::of(Here(&InstanceIpv6AddressRequest)) }), ..DEFAULT };
+pub static InstanceIpv6AddressRequest: Shape = Shape { name: "InstanceIpv6AddressRequest", kind: Kind::Structure(&[
+    member("Ipv6Address", Here(&String)),
+]), ..DEFAULT };
 pub static InstanceIpv6Prefix: Shape = Shape { name: "InstanceIpv6Prefix", kind: Kind::Structure(&[
     Member { location_name: Some("ipv6Prefix"), ..member("Ipv6Prefix", Here(&String)) },
 ]), ..DEFAULT };
@@ -975,7 +1509,21 @@ pub static InstanceMaintenanceOptions: Shape = Shape { name: "InstanceMaintenanc
     Member { location_name: Some("autoRecovery"), ..member("AutoRecovery", Here(&InstanceAutoRecoveryState)) },
     Member { location_name: Some("rebootMigration"), ..member("RebootMigration", Here(&InstanceRebootMigrationState)) },
 ]), ..DEFAULT };
+pub static InstanceMaintenanceOptionsRequest: Shape = Shape { name: "InstanceMaintenanceOptionsRequest", kind: Kind::Structure(&[
+    member("AutoRecovery", Here(&InstanceAutoRecoveryState)),
+]), ..DEFAULT };
+pub static InstanceMarketOptionsRequest: Shape = Shape { name: "InstanceMarketOptionsRequest", kind: Kind::Structure(&[
+    member("MarketType", Here(&MarketType)),
+    member("SpotOptions", Here(&SpotMarketOptions)),
+]), ..DEFAULT };
 pub static InstanceMetadataEndpointState: Shape = Shape { name: "InstanceMetadataEndpointState", values: &["disabled", "enabled"], ..DEFAULT };
+pub static InstanceMetadataOptionsRequest: Shape = Shape { name: "InstanceMetadataOptionsRequest", kind: Kind::Structure(&[
+    member("HttpTokens", Here(&HttpTokensState)),
+    member("HttpPutResponseHopLimit", Here(&Integer)),
+    member("HttpEndpoint", Here(&InstanceMetadataEndpointState)),
+    member("HttpProtocolIpv6", Here(&InstanceMetadataProtocolState)),
+    member("InstanceMetadataTags", Here(&InstanceMetadataTagsState)),
+]), ..DEFAULT };
 pub static InstanceMetadataOptionsResponse: Shape = Shape { name: "InstanceMetadataOptionsResponse", kind: Kind::Structure(&[
     Member { location_name: Some("state"), ..member("State", Here(&InstanceMetadataOptionsState)) },
     Member { location_name: Some("httpTokens"), ..member("HttpTokens", Here(&HttpTokensState)) },
@@ -1027,8 +1575,37 @@ pub static InstanceNetworkInterfaceAttachment: Shape = Shape { name: "InstanceNe
     Member { location_name: Some("enaQueueCount"), ..member("EnaQueueCount", Here(&Integer)) },
 ]), ..DEFAULT };
 pub static InstanceNetworkInterfaceList: Shape = Shape { name: "InstanceNetworkInterfaceList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceNetworkInterface)) }), ..DEFAULT };
+pub static InstanceNetworkInterfaceSpecification: Shape = Shape { name: "InstanceNetworkInterfaceSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("associatePublicIpAddress"), ..member("AssociatePublicIpAddress", Here(&Boolean)) },
+    Member { location_name: Some("deleteOnTermination"), ..member("DeleteOnTermination", Here(&Boolean)) },
+    Member { location_name: Some("description"), ..member("Description", Here(&String)) },
+    Member { location_name: Some("deviceIndex"), ..member("DeviceIndex", Here(&Integer)) },
+    Member { location_name: Some("SecurityGroupId"), ..member("Groups", Here(&SecurityGroupIdStringList)) },
+    Member { location_name: Some("ipv6AddressCount"), ..member("Ipv6AddressCount", Here(&Integer)) },
+    Member { location_name: Some("ipv6AddressesSet"), query_name: Some("Ipv6Addresses"), ..member("Ipv6Addresses", Here(&InstanceIpv6AddressList)) },
+    Member { location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&NetworkInterfaceId)) },
+    Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddress", Here(&String)) },
+    Member { location_name: Some("privateIpAddressesSet"), query_name: Some("PrivateIpAddresses"), ..member("PrivateIpAddresses", Here(&PrivateIpAddressSpecificationList)) },
+    Member { location_name: Some("secondaryPrivateIpAddressCount"), ..member("SecondaryPrivateIpAddressCount", Here(&Integer)) },
+    Member { location_name: Some("subnetId"), ..member("SubnetId", Here(&String)) },
+    member("AssociateCarrierIpAddress", Here(&Boolean)),
+    member("InterfaceType", Here(&String)),
+    member("NetworkCardIndex", Here(&Integer)),
+    Member { location_name: Some("Ipv4Prefix"), ..member("Ipv4Prefixes", Here(&Ipv4PrefixList)) },
+    member("Ipv4PrefixCount", Here(&Integer)),
+    Member { location_name: Some("Ipv6Prefix"), ..member("Ipv6Prefixes", Here(&Ipv6PrefixList)) },
+    member("Ipv6PrefixCount", Here(&Integer)),
+    member("PrimaryIpv6", Here(&Boolean)),
+    member("EnaSrdSpecification", Here(&EnaSrdSpecificationRequest)),
+    member("ConnectionTrackingSpecification", Here(&ConnectionTrackingSpecificationRequest)),
+    member("EnaQueueCount", Here(&Integer)),
+]), ..DEFAULT };
+pub static InstanceNetworkInterfaceSpecificationList: Shape = Shape { name: "InstanceNetworkInterfaceSpecificationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceNetworkInterfaceSpecification)) }), ..DEFAULT };
 pub static InstanceNetworkPerformanceOptions: Shape = Shape { name: "InstanceNetworkPerformanceOptions", kind: Kind::Structure(&[
     Member { location_name: Some("bandwidthWeighting"), ..member("BandwidthWeighting", Here(&InstanceBandwidthWeighting)) },
+]), ..DEFAULT };
+pub static InstanceNetworkPerformanceOptionsRequest: Shape = Shape { name: "InstanceNetworkPerformanceOptionsRequest", kind: Kind::Structure(&[
+    member("BandwidthWeighting", Here(&InstanceBandwidthWeighting)),
 ]), ..DEFAULT };
 pub static InstancePrivateIpAddress: Shape = Shape { name: "InstancePrivateIpAddress", kind: Kind::Structure(&[
     Member { location_name: Some("association"), ..member("Association", Here(&InstanceNetworkInterfaceAssociation)) },
@@ -1038,6 +1615,62 @@ pub static InstancePrivateIpAddress: Shape = Shape { name: "InstancePrivateIpAdd
 ]), ..DEFAULT };
 pub static InstancePrivateIpAddressList: Shape = Shape { name: "InstancePrivateIpAddressList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstancePrivateIpAddress)) }), ..DEFAULT };
 pub static InstanceRebootMigrationState: Shape = Shape { name: "InstanceRebootMigrationState", values: &["disabled", "default"], ..DEFAULT };
+pub static InstanceRequirements: Shape = Shape { name: "InstanceRequirements", kind: Kind::Structure(&[
+    Member { location_name: Some("vCpuCount"), ..member("VCpuCount", Here(&VCpuCountRange)) },
+    Member { location_name: Some("memoryMiB"), ..member("MemoryMiB", Here(&MemoryMiB)) },
+    Member { location_name: Some("cpuManufacturerSet"), ..member("CpuManufacturers", Here(&CpuManufacturerSet)) },
+    Member { location_name: Some("memoryGiBPerVCpu"), ..member("MemoryGiBPerVCpu", Here(&MemoryGiBPerVCpu)) },
+    Member { location_name: Some("excludedInstanceTypeSet"), ..member("ExcludedInstanceTypes", Here(&ExcludedInstanceTypeSet)) },
+    Member { location_name: Some("instanceGenerationSet"), ..member("InstanceGenerations", Here(&InstanceGenerationSet)) },
+    Member { location_name: Some("spotMaxPricePercentageOverLowestPrice"), ..member("SpotMaxPricePercentageOverLowestPrice", Here(&Integer)) },
+    Member { location_name: Some("onDemandMaxPricePercentageOverLowestPrice"), ..member("OnDemandMaxPricePercentageOverLowestPrice", Here(&Integer)) },
+    Member { location_name: Some("bareMetal"), ..member("BareMetal", Here(&BareMetal)) },
+    Member { location_name: Some("burstablePerformance"), ..member("BurstablePerformance", Here(&BurstablePerformance)) },
+    Member { location_name: Some("requireHibernateSupport"), ..member("RequireHibernateSupport", Here(&Boolean)) },
+    Member { location_name: Some("networkInterfaceCount"), ..member("NetworkInterfaceCount", Here(&NetworkInterfaceCount)) },
+    Member { location_name: Some("localStorage"), ..member("LocalStorage", Here(&LocalStorage)) },
+    Member { location_name: Some("localStorageTypeSet"), ..member("LocalStorageTypes", Here(&LocalStorageTypeSet)) },
+    Member { location_name: Some("totalLocalStorageGB"), ..member("TotalLocalStorageGB", Here(&TotalLocalStorageGB)) },
+    Member { location_name: Some("baselineEbsBandwidthMbps"), ..member("BaselineEbsBandwidthMbps", Here(&BaselineEbsBandwidthMbps)) },
+    Member { location_name: Some("acceleratorTypeSet"), ..member("AcceleratorTypes", Here(&AcceleratorTypeSet)) },
+    Member { location_name: Some("acceleratorCount"), ..member("AcceleratorCount", Here(&AcceleratorCount)) },
+    Member { location_name: Some("acceleratorManufacturerSet"), ..member("AcceleratorManufacturers", Here(&AcceleratorManufacturerSet)) },
+    Member { location_name: Some("acceleratorNameSet"), ..member("AcceleratorNames", Here(&AcceleratorNameSet)) },
+    Member { location_name: Some("acceleratorTotalMemoryMiB"), ..member("AcceleratorTotalMemoryMiB", Here(&AcceleratorTotalMemoryMiB)) },
+    Member { location_name: Some("networkBandwidthGbps"), ..member("NetworkBandwidthGbps", Here(&NetworkBandwidthGbps)) },
+    Member { location_name: Some("allowedInstanceTypeSet"), ..member("AllowedInstanceTypes", Here(&AllowedInstanceTypeSet)) },
+    Member { location_name: Some("maxSpotPriceAsPercentageOfOptimalOnDemandPrice"), ..member("MaxSpotPriceAsPercentageOfOptimalOnDemandPrice", Here(&Integer)) },
+    Member { location_name: Some("baselinePerformanceFactors"), ..member("BaselinePerformanceFactors", Here(&BaselinePerformanceFactors)) },
+    Member { location_name: Some("requireEncryptionInTransit"), ..member("RequireEncryptionInTransit", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static InstanceRequirementsRequest: Shape = Shape { name: "InstanceRequirementsRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("VCpuCount", Here(&VCpuCountRangeRequest)) },
+    Member { required: true, ..member("MemoryMiB", Here(&MemoryMiBRequest)) },
+    Member { location_name: Some("CpuManufacturer"), ..member("CpuManufacturers", Here(&CpuManufacturerSet)) },
+    member("MemoryGiBPerVCpu", Here(&MemoryGiBPerVCpuRequest)),
+    Member { location_name: Some("ExcludedInstanceType"), ..member("ExcludedInstanceTypes", Here(&ExcludedInstanceTypeSet)) },
+    Member { location_name: Some("InstanceGeneration"), ..member("InstanceGenerations", Here(&InstanceGenerationSet)) },
+    member("SpotMaxPricePercentageOverLowestPrice", Here(&Integer)),
+    member("OnDemandMaxPricePercentageOverLowestPrice", Here(&Integer)),
+    member("BareMetal", Here(&BareMetal)),
+    member("BurstablePerformance", Here(&BurstablePerformance)),
+    member("RequireHibernateSupport", Here(&Boolean)),
+    member("NetworkInterfaceCount", Here(&NetworkInterfaceCountRequest)),
+    member("LocalStorage", Here(&LocalStorage)),
+    Member { location_name: Some("LocalStorageType"), ..member("LocalStorageTypes", Here(&LocalStorageTypeSet)) },
+    member("TotalLocalStorageGB", Here(&TotalLocalStorageGBRequest)),
+    member("BaselineEbsBandwidthMbps", Here(&BaselineEbsBandwidthMbpsRequest)),
+    Member { location_name: Some("AcceleratorType"), ..member("AcceleratorTypes", Here(&AcceleratorTypeSet)) },
+    member("AcceleratorCount", Here(&AcceleratorCountRequest)),
+    Member { location_name: Some("AcceleratorManufacturer"), ..member("AcceleratorManufacturers", Here(&AcceleratorManufacturerSet)) },
+    Member { location_name: Some("AcceleratorName"), ..member("AcceleratorNames", Here(&AcceleratorNameSet)) },
+    member("AcceleratorTotalMemoryMiB", Here(&AcceleratorTotalMemoryMiBRequest)),
+    member("NetworkBandwidthGbps", Here(&NetworkBandwidthGbpsRequest)),
+    Member { location_name: Some("AllowedInstanceType"), ..member("AllowedInstanceTypes", Here(&AllowedInstanceTypeSet)) },
+    member("MaxSpotPriceAsPercentageOfOptimalOnDemandPrice", Here(&Integer)),
+    member("BaselinePerformanceFactors", Here(&BaselinePerformanceFactorsRequest)),
+    member("RequireEncryptionInTransit", Here(&Boolean)),
+]), ..DEFAULT };
 pub static InstanceSecondaryInterface: Shape = Shape { name: "InstanceSecondaryInterface", kind: Kind::Structure(&[
     Member { location_name: Some("attachment"), ..member("Attachment", Here(&InstanceSecondaryInterfaceAttachment)) },
     Member { location_name: Some("macAddress"), ..member("MacAddress", Here(&String)) },
@@ -1063,12 +1696,123 @@ pub static InstanceSecondaryInterfacePrivateIpAddress: Shape = Shape { name: "In
     Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddress", Here(&String)) },
 ]), ..DEFAULT };
 pub static InstanceSecondaryInterfacePrivateIpAddressList: Shape = Shape { name: "InstanceSecondaryInterfacePrivateIpAddressList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceSecondaryInterfacePrivateIpAddress)) }), ..DEFAULT };
+pub static InstanceSecondaryInterfacePrivateIpAddressListRequest: Shape = Shape { name: "InstanceSecondaryInterfacePrivateIpAddressListRequest", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceSecondaryInterfacePrivateIpAddressRequest)) }), ..DEFAULT };
+pub static InstanceSecondaryInterfacePrivateIpAddressRequest: Shape = Shape { name: "InstanceSecondaryInterfacePrivateIpAddressRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("PrivateIpAddress", Here(&String)) },
+]), ..DEFAULT };
+pub static InstanceSecondaryInterfaceSpecificationListRequest: Shape = Shape { name: "InstanceSecondaryInterfaceSpecificationListRequest", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceSecondaryInterfaceSpecificationRequest)) }), ..DEFAULT };
+pub static InstanceSecondaryInterfaceSpecificationRequest: Shape = Shape { name: "InstanceSecondaryInterfaceSpecificationRequest", kind: Kind::Structure(&[
+    member("DeleteOnTermination", Here(&Boolean)),
+    member("DeviceIndex", Here(&Integer)),
+    Member { location_name: Some("PrivateIpAddress"), ..member("PrivateIpAddresses", Here(&InstanceSecondaryInterfacePrivateIpAddressListRequest)) },
+    member("PrivateIpAddressCount", Here(&Integer)),
+    member("SecondarySubnetId", Here(&SecondarySubnetId)),
+    member("InterfaceType", Here(&SecondaryInterfaceType)),
+    member("NetworkCardIndex", Here(&Integer)),
+]), ..DEFAULT };
 pub static InstanceState: Shape = Shape { name: "InstanceState", kind: Kind::Structure(&[
     Member { location_name: Some("code"), ..member("Code", Here(&Integer)) },
     Member { location_name: Some("name"), ..member("Name", Here(&InstanceStateName)) },
 ]), ..DEFAULT };
+pub static InstanceStateChange: Shape = Shape { name: "InstanceStateChange", kind: Kind::Structure(&[
+    Member { location_name: Some("instanceId"), ..member("InstanceId", Here(&String)) },
+    Member { location_name: Some("currentState"), ..member("CurrentState", Here(&InstanceState)) },
+    Member { location_name: Some("previousState"), ..member("PreviousState", Here(&InstanceState)) },
+]), ..DEFAULT };
+pub static InstanceStateChangeList: Shape = Shape { name: "InstanceStateChangeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceStateChange)) }), ..DEFAULT };
 pub static InstanceStateName: Shape = Shape { name: "InstanceStateName", values: &["pending", "running", "shutting-down", "terminated", "stopping", "stopped"], ..DEFAULT };
+pub static InstanceStatus: Shape = Shape { name: "InstanceStatus", kind: Kind::Structure(&[
+    Member { location_name: Some("availabilityZone"), ..member("AvailabilityZone", Here(&String)) },
+    Member { location_name: Some("availabilityZoneId"), ..member("AvailabilityZoneId", Here(&AvailabilityZoneId)) },
+    Member { location_name: Some("outpostArn"), ..member("OutpostArn", Here(&String)) },
+    Member { location_name: Some("operator"), ..member("Operator", Here(&OperatorResponse)) },
+    Member { location_name: Some("eventsSet"), ..member("Events", Here(&InstanceStatusEventList)) },
+    Member { location_name: Some("instanceId"), ..member("InstanceId", Here(&String)) },
+    Member { location_name: Some("instanceState"), ..member("InstanceState", Here(&InstanceState)) },
+    Member { location_name: Some("instanceStatus"), ..member("InstanceStatus", Here(&InstanceStatusSummary)) },
+    Member { location_name: Some("systemStatus"), ..member("SystemStatus", Here(&InstanceStatusSummary)) },
+    Member { location_name: Some("attachedEbsStatus"), ..member("AttachedEbsStatus", Here(&EbsStatusSummary)) },
+    Member { location_name: Some("applicationStatus"), ..member("ApplicationStatus", Here(&ApplicationStatusSummary)) },
+    Member { location_name: Some("performanceStatus"), ..member("PerformanceStatus", Here(&PerformanceStatusSummary)) },
+]), ..DEFAULT };
+pub static InstanceStatusDetails: Shape = Shape { name: "InstanceStatusDetails", kind: Kind::Structure(&[
+    Member { location_name: Some("impairedSince"), ..member("ImpairedSince", Here(&DateTime)) },
+    Member { location_name: Some("name"), ..member("Name", Here(&StatusName)) },
+    Member { location_name: Some("status"), ..member("Status", Here(&StatusType)) },
+]), ..DEFAULT };
+pub static InstanceStatusDetailsList: Shape = Shape { name: "InstanceStatusDetailsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceStatusDetails)) }), ..DEFAULT };
+pub static InstanceStatusEvent: Shape = Shape { name: "InstanceStatusEvent", kind: Kind::Structure(&[
+    Member { location_name: Some("instanceEventId"), ..member("InstanceEventId", Here(&InstanceEventId)) },
+    Member { location_name: Some("code"), ..member("Code", Here(&EventCode)) },
+    Member { location_name: Some("description"), ..member("Description", Here(&String)) },
+    Member { location_name: Some("notAfter"), ..member("NotAfter", Here(&DateTime)) },
+    Member { location_name: Some("notBefore"), ..member("NotBefore", Here(&DateTime)) },
+    Member { location_name: Some("notBeforeDeadline"), ..member("NotBeforeDeadline", Here(&DateTime)) },
+]), ..DEFAULT };
+pub static InstanceStatusEventList: Shape = Shape { name: "InstanceStatusEventList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceStatusEvent)) }), ..DEFAULT };
+pub static InstanceStatusList: Shape = Shape { name: "InstanceStatusList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceStatus)) }), ..DEFAULT };
+pub static InstanceStatusSummary: Shape = Shape { name: "InstanceStatusSummary", kind: Kind::Structure(&[
+    Member { location_name: Some("details"), ..member("Details", Here(&InstanceStatusDetailsList)) },
+    Member { location_name: Some("status"), ..member("Status", Here(&SummaryStatus)) },
+]), ..DEFAULT };
+pub static InstanceStorageEncryptionSupport: Shape = Shape { name: "InstanceStorageEncryptionSupport", values: &["unsupported", "required"], ..DEFAULT };
+pub static InstanceStorageFlag: Shape = Shape { name: "InstanceStorageFlag", kind: Kind::Boolean, ..DEFAULT };
+pub static InstanceStorageInfo: Shape = Shape { name: "InstanceStorageInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("totalSizeInGB"), ..member("TotalSizeInGB", Here(&DiskSize)) },
+    Member { location_name: Some("disks"), ..member("Disks", Here(&DiskInfoList)) },
+    Member { location_name: Some("nvmeSupport"), ..member("NvmeSupport", Here(&EphemeralNvmeSupport)) },
+    Member { location_name: Some("encryptionSupport"), ..member("EncryptionSupport", Here(&InstanceStorageEncryptionSupport)) },
+]), ..DEFAULT };
 pub static InstanceType: Shape = Shape { name: "InstanceType", values: &["a1.medium", "a1.large", "a1.xlarge", "a1.2xlarge", "a1.4xlarge", "a1.metal", "c1.medium", "c1.xlarge", "c3.large", "c3.xlarge", "c3.2xlarge", "c3.4xlarge", "c3.8xlarge", "c4.large", "c4.xlarge", "c4.2xlarge", "c4.4xlarge", "c4.8xlarge", "c5.large", "c5.xlarge", "c5.2xlarge", "c5.4xlarge", "c5.9xlarge", "c5.12xlarge", "c5.18xlarge", "c5.24xlarge", "c5.metal", "c5a.large", "c5a.xlarge", "c5a.2xlarge", "c5a.4xlarge", "c5a.8xlarge", "c5a.12xlarge", "c5a.16xlarge", "c5a.24xlarge", "c5ad.large", "c5ad.xlarge", "c5ad.2xlarge", "c5ad.4xlarge", "c5ad.8xlarge", "c5ad.12xlarge", "c5ad.16xlarge", "c5ad.24xlarge", "c5d.large", "c5d.xlarge", "c5d.2xlarge", "c5d.4xlarge", "c5d.9xlarge", "c5d.12xlarge", "c5d.18xlarge", "c5d.24xlarge", "c5d.metal", "c5n.large", "c5n.xlarge", "c5n.2xlarge", "c5n.4xlarge", "c5n.9xlarge", "c5n.18xlarge", "c5n.metal", "c6g.medium", "c6g.large", "c6g.xlarge", "c6g.2xlarge", "c6g.4xlarge", "c6g.8xlarge", "c6g.12xlarge", "c6g.16xlarge", "c6g.metal", "c6gd.medium", "c6gd.large", "c6gd.xlarge", "c6gd.2xlarge", "c6gd.4xlarge", "c6gd.8xlarge", "c6gd.12xlarge", "c6gd.16xlarge", "c6gd.metal", "c6gn.medium", "c6gn.large", "c6gn.xlarge", "c6gn.2xlarge", "c6gn.4xlarge", "c6gn.8xlarge", "c6gn.12xlarge", "c6gn.16xlarge", "c6i.large", "c6i.xlarge", "c6i.2xlarge", "c6i.4xlarge", "c6i.8xlarge", "c6i.12xlarge", "c6i.16xlarge", "c6i.24xlarge", "c6i.32xlarge", "c6i.metal", "cc1.4xlarge", "cc2.8xlarge", "cg1.4xlarge", "cr1.8xlarge", "d2.xlarge", "d2.2xlarge", "d2.4xlarge", "d2.8xlarge", "d3.xlarge", "d3.2xlarge", "d3.4xlarge", "d3.8xlarge", "d3en.xlarge", "d3en.2xlarge", "d3en.4xlarge", "d3en.6xlarge", "d3en.8xlarge", "d3en.12xlarge", "dl1.24xlarge", "f1.2xlarge", "f1.4xlarge", "f1.16xlarge", "g2.2xlarge", "g2.8xlarge", "g3.4xlarge", "g3.8xlarge", "g3.16xlarge", "g3s.xlarge", "g4ad.xlarge", "g4ad.2xlarge", "g4ad.4xlarge", "g4ad.8xlarge", "g4ad.16xlarge", "g4dn.xlarge", "g4dn.2xlarge", "g4dn.4xlarge", "g4dn.8xlarge", "g4dn.12xlarge", "g4dn.16xlarge", "g4dn.metal", "g5.xlarge", "g5.2xlarge", "g5.4xlarge", "g5.8xlarge", "g5.12xlarge", "g5.16xlarge", "g5.24xlarge", "g5.48xlarge", "g5g.xlarge", "g5g.2xlarge", "g5g.4xlarge", "g5g.8xlarge", "g5g.16xlarge", "g5g.metal", "hi1.4xlarge", "hpc6a.48xlarge", "hs1.8xlarge", "h1.2xlarge", "h1.4xlarge", "h1.8xlarge", "h1.16xlarge", "i2.xlarge", "i2.2xlarge", "i2.4xlarge", "i2.8xlarge", "i3.large", "i3.xlarge", "i3.2xlarge", "i3.4xlarge", "i3.8xlarge", "i3.16xlarge", "i3.metal", "i3en.large", "i3en.xlarge", "i3en.2xlarge", "i3en.3xlarge", "i3en.6xlarge", "i3en.12xlarge", "i3en.24xlarge", "i3en.metal", "im4gn.large", "im4gn.xlarge", "im4gn.2xlarge", "im4gn.4xlarge", "im4gn.8xlarge", "im4gn.16xlarge", "inf1.xlarge", "inf1.2xlarge", "inf1.6xlarge", "inf1.24xlarge", "is4gen.medium", "is4gen.large", "is4gen.xlarge", "is4gen.2xlarge", "is4gen.4xlarge", "is4gen.8xlarge", "m1.small", "m1.medium", "m1.large", "m1.xlarge", "m2.xlarge", "m2.2xlarge", "m2.4xlarge", "m3.medium", "m3.large", "m3.xlarge", "m3.2xlarge", "m4.large", "m4.xlarge", "m4.2xlarge", "m4.4xlarge", "m4.10xlarge", "m4.16xlarge", "m5.large", "m5.xlarge", "m5.2xlarge", "m5.4xlarge", "m5.8xlarge", "m5.12xlarge", "m5.16xlarge", "m5.24xlarge", "m5.metal", "m5a.large", "m5a.xlarge", "m5a.2xlarge", "m5a.4xlarge", "m5a.8xlarge", "m5a.12xlarge", "m5a.16xlarge", "m5a.24xlarge", "m5ad.large", "m5ad.xlarge", "m5ad.2xlarge", "m5ad.4xlarge", "m5ad.8xlarge", "m5ad.12xlarge", "m5ad.16xlarge", "m5ad.24xlarge", "m5d.large", "m5d.xlarge", "m5d.2xlarge", "m5d.4xlarge", "m5d.8xlarge", "m5d.12xlarge", "m5d.16xlarge", "m5d.24xlarge", "m5d.metal", "m5dn.large", "m5dn.xlarge", "m5dn.2xlarge", "m5dn.4xlarge", "m5dn.8xlarge", "m5dn.12xlarge", "m5dn.16xlarge", "m5dn.24xlarge", "m5dn.metal", "m5n.large", "m5n.xlarge", "m5n.2xlarge", "m5n.4xlarge", "m5n.8xlarge", "m5n.12xlarge", "m5n.16xlarge", "m5n.24xlarge", "m5n.metal", "m5zn.large", "m5zn.xlarge", "m5zn.2xlarge", "m5zn.3xlarge", "m5zn.6xlarge", "m5zn.12xlarge", "m5zn.metal", "m6a.large", "m6a.xlarge", "m6a.2xlarge", "m6a.4xlarge", "m6a.8xlarge", "m6a.12xlarge", "m6a.16xlarge", "m6a.24xlarge", "m6a.32xlarge", "m6a.48xlarge", "m6g.metal", "m6g.medium", "m6g.large", "m6g.xlarge", "m6g.2xlarge", "m6g.4xlarge", "m6g.8xlarge", "m6g.12xlarge", "m6g.16xlarge", "m6gd.metal", "m6gd.medium", "m6gd.large", "m6gd.xlarge", "m6gd.2xlarge", "m6gd.4xlarge", "m6gd.8xlarge", "m6gd.12xlarge", "m6gd.16xlarge", "m6i.large", "m6i.xlarge", "m6i.2xlarge", "m6i.4xlarge", "m6i.8xlarge", "m6i.12xlarge", "m6i.16xlarge", "m6i.24xlarge", "m6i.32xlarge", "m6i.metal", "mac1.metal", "p2.xlarge", "p2.8xlarge", "p2.16xlarge", "p3.2xlarge", "p3.8xlarge", "p3.16xlarge", "p3dn.24xlarge", "p4d.24xlarge", "r3.large", "r3.xlarge", "r3.2xlarge", "r3.4xlarge", "r3.8xlarge", "r4.large", "r4.xlarge", "r4.2xlarge", "r4.4xlarge", "r4.8xlarge", "r4.16xlarge", "r5.large", "r5.xlarge", "r5.2xlarge", "r5.4xlarge", "r5.8xlarge", "r5.12xlarge", "r5.16xlarge", "r5.24xlarge", "r5.metal", "r5a.large", "r5a.xlarge", "r5a.2xlarge", "r5a.4xlarge", "r5a.8xlarge", "r5a.12xlarge", "r5a.16xlarge", "r5a.24xlarge", "r5ad.large", "r5ad.xlarge", "r5ad.2xlarge", "r5ad.4xlarge", "r5ad.8xlarge", "r5ad.12xlarge", "r5ad.16xlarge", "r5ad.24xlarge", "r5b.large", "r5b.xlarge", "r5b.2xlarge", "r5b.4xlarge", "r5b.8xlarge", "r5b.12xlarge", "r5b.16xlarge", "r5b.24xlarge", "r5b.metal", "r5d.large", "r5d.xlarge", "r5d.2xlarge", "r5d.4xlarge", "r5d.8xlarge", "r5d.12xlarge", "r5d.16xlarge", "r5d.24xlarge", "r5d.metal", "r5dn.large", "r5dn.xlarge", "r5dn.2xlarge", "r5dn.4xlarge", "r5dn.8xlarge", "r5dn.12xlarge", "r5dn.16xlarge", "r5dn.24xlarge", "r5dn.metal", "r5n.large", "r5n.xlarge", "r5n.2xlarge", "r5n.4xlarge", "r5n.8xlarge", "r5n.12xlarge", "r5n.16xlarge", "r5n.24xlarge", "r5n.metal", "r6g.medium", "r6g.large", "r6g.xlarge", "r6g.2xlarge", "r6g.4xlarge", "r6g.8xlarge", "r6g.12xlarge", "r6g.16xlarge", "r6g.metal", "r6gd.medium", "r6gd.large", "r6gd.xlarge", "r6gd.2xlarge", "r6gd.4xlarge", "r6gd.8xlarge", "r6gd.12xlarge", "r6gd.16xlarge", "r6gd.metal", "r6i.large", "r6i.xlarge", "r6i.2xlarge", "r6i.4xlarge", "r6i.8xlarge", "r6i.12xlarge", "r6i.16xlarge", "r6i.24xlarge", "r6i.32xlarge", "r6i.metal", "t1.micro", "t2.nano", "t2.micro", "t2.small", "t2.medium", "t2.large", "t2.xlarge", "t2.2xlarge", "t3.nano", "t3.micro", "t3.small", "t3.medium", "t3.large", "t3.xlarge", "t3.2xlarge", "t3a.nano", "t3a.micro", "t3a.small", "t3a.medium", "t3a.large", "t3a.xlarge", "t3a.2xlarge", "t4g.nano", "t4g.micro", "t4g.small", "t4g.medium", "t4g.large", "t4g.xlarge", "t4g.2xlarge", "u-6tb1.56xlarge", "u-6tb1.112xlarge", "u-9tb1.112xlarge", "u-12tb1.112xlarge", "u-6tb1.metal", "u-9tb1.metal", "u-12tb1.metal", "u-18tb1.metal", "u-24tb1.metal", "vt1.3xlarge", "vt1.6xlarge", "vt1.24xlarge", "x1.16xlarge", "x1.32xlarge", "x1e.xlarge", "x1e.2xlarge", "x1e.4xlarge", "x1e.8xlarge", "x1e.16xlarge", "x1e.32xlarge", "x2iezn.2xlarge", "x2iezn.4xlarge", "x2iezn.6xlarge", "x2iezn.8xlarge", "x2iezn.12xlarge", "x2iezn.metal", "x2gd.medium", "x2gd.large", "x2gd.xlarge", "x2gd.2xlarge", "x2gd.4xlarge", "x2gd.8xlarge", "x2gd.12xlarge", "x2gd.16xlarge", "x2gd.metal", "z1d.large", "z1d.xlarge", "z1d.2xlarge", "z1d.3xlarge", "z1d.6xlarge", "z1d.12xlarge", "z1d.metal", "x2idn.16xlarge", "x2idn.24xlarge", "x2idn.32xlarge", "x2iedn.xlarge", "x2iedn.2xlarge", "x2iedn.4xlarge", "x2iedn.8xlarge", "x2iedn.16xlarge", "x2iedn.24xlarge", "x2iedn.32xlarge", "c6a.large", "c6a.xlarge", "c6a.2xlarge", "c6a.4xlarge", "c6a.8xlarge", "c6a.12xlarge", "c6a.16xlarge", "c6a.24xlarge", "c6a.32xlarge", "c6a.48xlarge", "c6a.metal", "m6a.metal", "i4i.large", "i4i.xlarge", "i4i.2xlarge", "i4i.4xlarge", "i4i.8xlarge", "i4i.16xlarge", "i4i.32xlarge", "i4i.metal", "x2idn.metal", "x2iedn.metal", "c7g.medium", "c7g.large", "c7g.xlarge", "c7g.2xlarge", "c7g.4xlarge", "c7g.8xlarge", "c7g.12xlarge", "c7g.16xlarge", "mac2.metal", "c6id.large", "c6id.xlarge", "c6id.2xlarge", "c6id.4xlarge", "c6id.8xlarge", "c6id.12xlarge", "c6id.16xlarge", "c6id.24xlarge", "c6id.32xlarge", "c6id.metal", "m6id.large", "m6id.xlarge", "m6id.2xlarge", "m6id.4xlarge", "m6id.8xlarge", "m6id.12xlarge", "m6id.16xlarge", "m6id.24xlarge", "m6id.32xlarge", "m6id.metal", "r6id.large", "r6id.xlarge", "r6id.2xlarge", "r6id.4xlarge", "r6id.8xlarge", "r6id.12xlarge", "r6id.16xlarge", "r6id.24xlarge", "r6id.32xlarge", "r6id.metal", "r6a.large", "r6a.xlarge", "r6a.2xlarge", "r6a.4xlarge", "r6a.8xlarge", "r6a.12xlarge", "r6a.16xlarge", "r6a.24xlarge", "r6a.32xlarge", "r6a.48xlarge", "r6a.metal", "p4de.24xlarge", "u-3tb1.56xlarge", "u-18tb1.112xlarge", "u-24tb1.112xlarge", "trn1.2xlarge", "trn1.32xlarge", "hpc6id.32xlarge", "c6in.large", "c6in.xlarge", "c6in.2xlarge", "c6in.4xlarge", "c6in.8xlarge", "c6in.12xlarge", "c6in.16xlarge", "c6in.24xlarge", "c6in.32xlarge", "m6in.large", "m6in.xlarge", "m6in.2xlarge", "m6in.4xlarge", "m6in.8xlarge", "m6in.12xlarge", "m6in.16xlarge", "m6in.24xlarge", "m6in.32xlarge", "m6idn.large", "m6idn.xlarge", "m6idn.2xlarge", "m6idn.4xlarge", "m6idn.8xlarge", "m6idn.12xlarge", "m6idn.16xlarge", "m6idn.24xlarge", "m6idn.32xlarge", "r6in.large", "r6in.xlarge", "r6in.2xlarge", "r6in.4xlarge", "r6in.8xlarge", "r6in.12xlarge", "r6in.16xlarge", "r6in.24xlarge", "r6in.32xlarge", "r6idn.large", "r6idn.xlarge", "r6idn.2xlarge", "r6idn.4xlarge", "r6idn.8xlarge", "r6idn.12xlarge", "r6idn.16xlarge", "r6idn.24xlarge", "r6idn.32xlarge", "c7g.metal", "m7g.medium", "m7g.large", "m7g.xlarge", "m7g.2xlarge", "m7g.4xlarge", "m7g.8xlarge", "m7g.12xlarge", "m7g.16xlarge", "m7g.metal", "r7g.medium", "r7g.large", "r7g.xlarge", "r7g.2xlarge", "r7g.4xlarge", "r7g.8xlarge", "r7g.12xlarge", "r7g.16xlarge", "r7g.metal", "c6in.metal", "m6in.metal", "m6idn.metal", "r6in.metal", "r6idn.metal", "inf2.xlarge", "inf2.8xlarge", "inf2.24xlarge", "inf2.48xlarge", "trn1n.32xlarge", "i4g.large", "i4g.xlarge", "i4g.2xlarge", "i4g.4xlarge", "i4g.8xlarge", "i4g.16xlarge", "hpc7g.4xlarge", "hpc7g.8xlarge", "hpc7g.16xlarge", "c7gn.medium", "c7gn.large", "c7gn.xlarge", "c7gn.2xlarge", "c7gn.4xlarge", "c7gn.8xlarge", "c7gn.12xlarge", "c7gn.16xlarge", "p5.48xlarge", "m7i.large", "m7i.xlarge", "m7i.2xlarge", "m7i.4xlarge", "m7i.8xlarge", "m7i.12xlarge", "m7i.16xlarge", "m7i.24xlarge", "m7i.48xlarge", "m7i-flex.large", "m7i-flex.xlarge", "m7i-flex.2xlarge", "m7i-flex.4xlarge", "m7i-flex.8xlarge", "m7a.medium", "m7a.large", "m7a.xlarge", "m7a.2xlarge", "m7a.4xlarge", "m7a.8xlarge", "m7a.12xlarge", "m7a.16xlarge", "m7a.24xlarge", "m7a.32xlarge", "m7a.48xlarge", "m7a.metal-48xl", "hpc7a.12xlarge", "hpc7a.24xlarge", "hpc7a.48xlarge", "hpc7a.96xlarge", "c7gd.medium", "c7gd.large", "c7gd.xlarge", "c7gd.2xlarge", "c7gd.4xlarge", "c7gd.8xlarge", "c7gd.12xlarge", "c7gd.16xlarge", "m7gd.medium", "m7gd.large", "m7gd.xlarge", "m7gd.2xlarge", "m7gd.4xlarge", "m7gd.8xlarge", "m7gd.12xlarge", "m7gd.16xlarge", "r7gd.medium", "r7gd.large", "r7gd.xlarge", "r7gd.2xlarge", "r7gd.4xlarge", "r7gd.8xlarge", "r7gd.12xlarge", "r7gd.16xlarge", "r7a.medium", "r7a.large", "r7a.xlarge", "r7a.2xlarge", "r7a.4xlarge", "r7a.8xlarge", "r7a.12xlarge", "r7a.16xlarge", "r7a.24xlarge", "r7a.32xlarge", "r7a.48xlarge", "c7i.large", "c7i.xlarge", "c7i.2xlarge", "c7i.4xlarge", "c7i.8xlarge", "c7i.12xlarge", "c7i.16xlarge", "c7i.24xlarge", "c7i.48xlarge", "mac2-m2pro.metal", "r7iz.large", "r7iz.xlarge", "r7iz.2xlarge", "r7iz.4xlarge", "r7iz.8xlarge", "r7iz.12xlarge", "r7iz.16xlarge", "r7iz.32xlarge", "c7a.medium", "c7a.large", "c7a.xlarge", "c7a.2xlarge", "c7a.4xlarge", "c7a.8xlarge", "c7a.12xlarge", "c7a.16xlarge", "c7a.24xlarge", "c7a.32xlarge", "c7a.48xlarge", "c7a.metal-48xl", "r7a.metal-48xl", "r7i.large", "r7i.xlarge", "r7i.2xlarge", "r7i.4xlarge", "r7i.8xlarge", "r7i.12xlarge", "r7i.16xlarge", "r7i.24xlarge", "r7i.48xlarge", "dl2q.24xlarge", "mac2-m2.metal", "i4i.12xlarge", "i4i.24xlarge", "c7i.metal-24xl", "c7i.metal-48xl", "m7i.metal-24xl", "m7i.metal-48xl", "r7i.metal-24xl", "r7i.metal-48xl", "r7iz.metal-16xl", "r7iz.metal-32xl", "c7gd.metal", "m7gd.metal", "r7gd.metal", "g6.xlarge", "g6.2xlarge", "g6.4xlarge", "g6.8xlarge", "g6.12xlarge", "g6.16xlarge", "g6.24xlarge", "g6.48xlarge", "gr6.4xlarge", "gr6.8xlarge", "c7i-flex.large", "c7i-flex.xlarge", "c7i-flex.2xlarge", "c7i-flex.4xlarge", "c7i-flex.8xlarge", "u7i-12tb.224xlarge", "u7in-16tb.224xlarge", "u7in-24tb.224xlarge", "u7in-32tb.224xlarge", "u7ib-12tb.224xlarge", "c7gn.metal", "r8g.medium", "r8g.large", "r8g.xlarge", "r8g.2xlarge", "r8g.4xlarge", "r8g.8xlarge", "r8g.12xlarge", "r8g.16xlarge", "r8g.24xlarge", "r8g.48xlarge", "r8g.metal-24xl", "r8g.metal-48xl", "mac2-m1ultra.metal", "g6e.xlarge", "g6e.2xlarge", "g6e.4xlarge", "g6e.8xlarge", "g6e.12xlarge", "g6e.16xlarge", "g6e.24xlarge", "g6e.48xlarge", "c8g.medium", "c8g.large", "c8g.xlarge", "c8g.2xlarge", "c8g.4xlarge", "c8g.8xlarge", "c8g.12xlarge", "c8g.16xlarge", "c8g.24xlarge", "c8g.48xlarge", "c8g.metal-24xl", "c8g.metal-48xl", "m8g.medium", "m8g.large", "m8g.xlarge", "m8g.2xlarge", "m8g.4xlarge", "m8g.8xlarge", "m8g.12xlarge", "m8g.16xlarge", "m8g.24xlarge", "m8g.48xlarge", "m8g.metal-24xl", "m8g.metal-48xl", "x8g.medium", "x8g.large", "x8g.xlarge", "x8g.2xlarge", "x8g.4xlarge", "x8g.8xlarge", "x8g.12xlarge", "x8g.16xlarge", "x8g.24xlarge", "x8g.48xlarge", "x8g.metal-24xl", "x8g.metal-48xl", "i7ie.large", "i7ie.xlarge", "i7ie.2xlarge", "i7ie.3xlarge", "i7ie.6xlarge", "i7ie.12xlarge", "i7ie.18xlarge", "i7ie.24xlarge", "i7ie.48xlarge", "i8g.large", "i8g.xlarge", "i8g.2xlarge", "i8g.4xlarge", "i8g.8xlarge", "i8g.12xlarge", "i8g.16xlarge", "i8g.24xlarge", "i8g.metal-24xl", "u7i-6tb.112xlarge", "u7i-8tb.112xlarge", "u7inh-32tb.480xlarge", "p5e.48xlarge", "p5en.48xlarge", "f2.12xlarge", "f2.48xlarge", "trn2.48xlarge", "c7i-flex.12xlarge", "c7i-flex.16xlarge", "m7i-flex.12xlarge", "m7i-flex.16xlarge", "i7ie.metal-24xl", "i7ie.metal-48xl", "i8g.48xlarge", "c8gd.medium", "c8gd.large", "c8gd.xlarge", "c8gd.2xlarge", "c8gd.4xlarge", "c8gd.8xlarge", "c8gd.12xlarge", "c8gd.16xlarge", "c8gd.24xlarge", "c8gd.48xlarge", "c8gd.metal-24xl", "c8gd.metal-48xl", "i7i.large", "i7i.xlarge", "i7i.2xlarge", "i7i.4xlarge", "i7i.8xlarge", "i7i.12xlarge", "i7i.16xlarge", "i7i.24xlarge", "i7i.48xlarge", "i7i.metal-24xl", "i7i.metal-48xl", "p6-b200.48xlarge", "m8gd.medium", "m8gd.large", "m8gd.xlarge", "m8gd.2xlarge", "m8gd.4xlarge", "m8gd.8xlarge", "m8gd.12xlarge", "m8gd.16xlarge", "m8gd.24xlarge", "m8gd.48xlarge", "m8gd.metal-24xl", "m8gd.metal-48xl", "r8gd.medium", "r8gd.large", "r8gd.xlarge", "r8gd.2xlarge", "r8gd.4xlarge", "r8gd.8xlarge", "r8gd.12xlarge", "r8gd.16xlarge", "r8gd.24xlarge", "r8gd.48xlarge", "r8gd.metal-24xl", "r8gd.metal-48xl", "c8gn.medium", "c8gn.large", "c8gn.xlarge", "c8gn.2xlarge", "c8gn.4xlarge", "c8gn.8xlarge", "c8gn.12xlarge", "c8gn.16xlarge", "c8gn.24xlarge", "c8gn.48xlarge", "c8gn.metal-24xl", "c8gn.metal-48xl", "f2.6xlarge", "p6e-gb200.36xlarge", "g6f.large", "g6f.xlarge", "g6f.2xlarge", "g6f.4xlarge", "gr6f.4xlarge", "p5.4xlarge", "r8i.large", "r8i.xlarge", "r8i.2xlarge", "r8i.4xlarge", "r8i.8xlarge", "r8i.12xlarge", "r8i.16xlarge", "r8i.24xlarge", "r8i.32xlarge", "r8i.48xlarge", "r8i.96xlarge", "r8i.metal-48xl", "r8i.metal-96xl", "r8i-flex.large", "r8i-flex.xlarge", "r8i-flex.2xlarge", "r8i-flex.4xlarge", "r8i-flex.8xlarge", "r8i-flex.12xlarge", "r8i-flex.16xlarge", "m8i.large", "m8i.xlarge", "m8i.2xlarge", "m8i.4xlarge", "m8i.8xlarge", "m8i.12xlarge", "m8i.16xlarge", "m8i.24xlarge", "m8i.32xlarge", "m8i.48xlarge", "m8i.96xlarge", "m8i.metal-48xl", "m8i.metal-96xl", "m8i-flex.large", "m8i-flex.xlarge", "m8i-flex.2xlarge", "m8i-flex.4xlarge", "m8i-flex.8xlarge", "m8i-flex.12xlarge", "m8i-flex.16xlarge", "i8ge.large", "i8ge.xlarge", "i8ge.2xlarge", "i8ge.3xlarge", "i8ge.6xlarge", "i8ge.12xlarge", "i8ge.18xlarge", "i8ge.24xlarge", "i8ge.48xlarge", "i8ge.metal-24xl", "i8ge.metal-48xl", "mac-m4.metal", "mac-m4pro.metal", "r8gn.medium", "r8gn.large", "r8gn.xlarge", "r8gn.2xlarge", "r8gn.4xlarge", "r8gn.8xlarge", "r8gn.12xlarge", "r8gn.16xlarge", "r8gn.24xlarge", "r8gn.48xlarge", "r8gn.metal-24xl", "r8gn.metal-48xl", "c8i.large", "c8i.xlarge", "c8i.2xlarge", "c8i.4xlarge", "c8i.8xlarge", "c8i.12xlarge", "c8i.16xlarge", "c8i.24xlarge", "c8i.32xlarge", "c8i.48xlarge", "c8i.96xlarge", "c8i.metal-48xl", "c8i.metal-96xl", "c8i-flex.large", "c8i-flex.xlarge", "c8i-flex.2xlarge", "c8i-flex.4xlarge", "c8i-flex.8xlarge", "c8i-flex.12xlarge", "c8i-flex.16xlarge", "r8gb.medium", "r8gb.large", "r8gb.xlarge", "r8gb.2xlarge", "r8gb.4xlarge", "r8gb.8xlarge", "r8gb.12xlarge", "r8gb.16xlarge", "r8gb.24xlarge", "r8gb.metal-24xl", "m8a.medium", "m8a.large", "m8a.xlarge", "m8a.2xlarge", "m8a.4xlarge", "m8a.8xlarge", "m8a.12xlarge", "m8a.16xlarge", "m8a.24xlarge", "m8a.48xlarge", "m8a.metal-24xl", "m8a.metal-48xl", "trn2.3xlarge", "r8a.medium", "r8a.large", "r8a.xlarge", "r8a.2xlarge", "r8a.4xlarge", "r8a.8xlarge", "r8a.12xlarge", "r8a.16xlarge", "r8a.24xlarge", "r8a.48xlarge", "r8a.metal-24xl", "r8a.metal-48xl", "p6-b300.48xlarge", "c8a.medium", "c8a.large", "c8a.xlarge", "c8a.2xlarge", "c8a.4xlarge", "c8a.8xlarge", "c8a.12xlarge", "c8a.16xlarge", "c8a.24xlarge", "c8a.48xlarge", "c8a.metal-24xl", "c8a.metal-48xl", "c8gb.12xlarge", "c8gb.16xlarge", "c8gb.24xlarge", "c8gb.2xlarge", "c8gb.4xlarge", "c8gb.8xlarge", "c8gb.large", "c8gb.medium", "c8gb.metal-24xl", "c8gb.xlarge", "c8gb.48xlarge", "c8gb.metal-48xl", "m8gb.12xlarge", "m8gb.16xlarge", "m8gb.24xlarge", "m8gb.2xlarge", "m8gb.4xlarge", "m8gb.8xlarge", "m8gb.large", "m8gb.medium", "m8gb.xlarge", "m8gb.48xlarge", "m8gb.metal-24xl", "m8gb.metal-48xl", "m8gn.12xlarge", "m8gn.16xlarge", "m8gn.24xlarge", "m8gn.2xlarge", "m8gn.48xlarge", "m8gn.4xlarge", "m8gn.8xlarge", "m8gn.large", "m8gn.medium", "m8gn.xlarge", "m8gn.metal-24xl", "m8gn.metal-48xl", "x8aedz.12xlarge", "x8aedz.24xlarge", "x8aedz.3xlarge", "x8aedz.6xlarge", "x8aedz.large", "x8aedz.metal-12xl", "x8aedz.metal-24xl", "x8aedz.xlarge", "m8azn.medium", "m8azn.large", "m8azn.xlarge", "m8azn.3xlarge", "m8azn.6xlarge", "m8azn.12xlarge", "m8azn.24xlarge", "m8azn.metal-12xl", "m8azn.metal-24xl", "x8i.large", "x8i.xlarge", "x8i.2xlarge", "x8i.4xlarge", "x8i.8xlarge", "x8i.12xlarge", "x8i.16xlarge", "x8i.24xlarge", "x8i.32xlarge", "x8i.48xlarge", "x8i.64xlarge", "x8i.96xlarge", "x8i.metal-48xl", "x8i.metal-96xl", "mac-m4max.metal", "g7e.2xlarge", "g7e.4xlarge", "g7e.8xlarge", "g7e.12xlarge", "g7e.24xlarge", "g7e.48xlarge", "r8id.large", "r8id.xlarge", "r8id.2xlarge", "r8id.4xlarge", "r8id.8xlarge", "r8id.12xlarge", "r8id.16xlarge", "r8id.24xlarge", "r8id.32xlarge", "r8id.48xlarge", "r8id.96xlarge", "r8id.metal-48xl", "r8id.metal-96xl", "c8id.large", "c8id.xlarge", "c8id.2xlarge", "c8id.4xlarge", "c8id.8xlarge", "c8id.12xlarge", "c8id.16xlarge", "c8id.24xlarge", "c8id.32xlarge", "c8id.48xlarge", "c8id.96xlarge", "c8id.metal-48xl", "c8id.metal-96xl", "m8id.large", "m8id.xlarge", "m8id.2xlarge", "m8id.4xlarge", "m8id.8xlarge", "m8id.12xlarge", "m8id.16xlarge", "m8id.24xlarge", "m8id.32xlarge", "m8id.48xlarge", "m8id.96xlarge", "m8id.metal-48xl", "m8id.metal-96xl", "hpc8a.96xlarge", "c8in.large", "c8in.xlarge", "c8in.2xlarge", "c8in.4xlarge", "c8in.8xlarge", "c8in.12xlarge", "c8in.16xlarge", "c8in.24xlarge", "c8in.32xlarge", "c8in.48xlarge", "c8in.96xlarge", "c8in.metal-48xl", "c8in.metal-96xl", "c8ib.large", "c8ib.xlarge", "c8ib.2xlarge", "c8ib.4xlarge", "c8ib.8xlarge", "c8ib.12xlarge", "c8ib.16xlarge", "c8ib.24xlarge", "c8ib.32xlarge", "c8ib.48xlarge", "c8ib.96xlarge", "c8ib.metal-48xl", "c8ib.metal-96xl", "r8in.large", "r8in.xlarge", "r8in.2xlarge", "r8in.4xlarge", "r8in.8xlarge", "r8in.12xlarge", "r8in.16xlarge", "r8in.24xlarge", "r8in.32xlarge", "r8in.48xlarge", "r8in.96xlarge", "r8ib.large", "r8ib.xlarge", "r8ib.2xlarge", "r8ib.4xlarge", "r8ib.8xlarge", "r8ib.12xlarge", "r8ib.16xlarge", "r8ib.24xlarge", "r8ib.32xlarge", "r8ib.48xlarge", "r8ib.96xlarge", "m8in.large", "m8in.xlarge", "m8in.2xlarge", "m8in.4xlarge", "m8in.8xlarge", "m8in.12xlarge", "m8in.16xlarge", "m8in.24xlarge", "m8in.32xlarge", "m8in.48xlarge", "m8in.96xlarge", "m8ib.large", "m8ib.xlarge", "m8ib.2xlarge", "m8ib.4xlarge", "m8ib.8xlarge", "m8ib.12xlarge", "m8ib.16xlarge", "m8ib.24xlarge", "m8ib.32xlarge", "m8ib.48xlarge", "m8ib.96xlarge", "m8ine.large", "m8ine.xlarge", "m8ine.2xlarge", "m8ine.4xlarge", "m8ine.8xlarge", "m8ine.12xlarge", "c8ine.large", "c8ine.xlarge", "c8ine.2xlarge", "c8ine.4xlarge", "c8ine.8xlarge", "c8ine.12xlarge", "m8idn.large", "m8idn.xlarge", "m8idn.2xlarge", "m8idn.4xlarge", "m8idn.8xlarge", "m8idn.12xlarge", "m8idn.16xlarge", "m8idn.24xlarge", "m8idn.32xlarge", "m8idn.48xlarge", "m8idn.96xlarge", "r8idn.large", "r8idn.xlarge", "r8idn.2xlarge", "r8idn.4xlarge", "r8idn.8xlarge", "r8idn.12xlarge", "r8idn.16xlarge", "r8idn.24xlarge", "r8idn.32xlarge", "r8idn.48xlarge", "r8idn.96xlarge", "m8idb.large", "m8idb.xlarge", "m8idb.2xlarge", "m8idb.4xlarge", "m8idb.8xlarge", "m8idb.12xlarge", "m8idb.16xlarge", "m8idb.24xlarge", "m8idb.32xlarge", "m8idb.48xlarge", "m8idb.96xlarge", "r8idb.large", "r8idb.xlarge", "r8idb.2xlarge", "r8idb.4xlarge", "r8idb.8xlarge", "r8idb.12xlarge", "r8idb.16xlarge", "r8idb.24xlarge", "r8idb.32xlarge", "r8idb.48xlarge", "r8idb.96xlarge", "mac-m3ultra.metal", "m9g.large", "m9g.xlarge", "m9g.2xlarge", "m9g.4xlarge", "m9g.8xlarge", "m9g.12xlarge", "m9g.16xlarge", "m9g.24xlarge", "m9g.48xlarge", "m9g.metal-24xl", "m9g.metal-48xl", "m9gd.large", "m9gd.xlarge", "m9gd.2xlarge", "m9gd.4xlarge", "m9gd.8xlarge", "m9gd.12xlarge", "m9gd.16xlarge", "m9gd.24xlarge", "m9gd.48xlarge", "m9gd.metal-24xl", "m9gd.metal-48xl", "r8in.metal-48xl", "r8in.metal-96xl", "r8ib.metal-48xl", "r8ib.metal-96xl", "r8idn.metal-48xl", "r8idn.metal-96xl", "r8idb.metal-48xl", "r8idb.metal-96xl", "m8in.metal-48xl", "m8in.metal-96xl", "m8ib.metal-48xl", "m8ib.metal-96xl", "m8idn.metal-48xl", "m8idn.metal-96xl", "m8idb.metal-48xl", "m8idb.metal-96xl", "g7.2xlarge", "g7.4xlarge", "g7.8xlarge", "g7.12xlarge", "g7.24xlarge", "g7.48xlarge", "c9g.medium", "c9g.large", "c9g.xlarge", "c9g.2xlarge", "c9g.4xlarge", "c9g.8xlarge", "c9g.12xlarge", "c9g.16xlarge", "c9g.24xlarge", "c9g.48xlarge", "c9g.metal-48xl", "c9gd.medium", "c9gd.large", "c9gd.xlarge", "c9gd.2xlarge", "c9gd.4xlarge", "c9gd.8xlarge", "c9gd.12xlarge", "c9gd.16xlarge", "c9gd.24xlarge", "c9gd.48xlarge", "c9gd.metal-48xl", "r9g.medium", "r9g.large", "r9g.xlarge", "r9g.2xlarge", "r9g.4xlarge", "r9g.8xlarge", "r9g.12xlarge", "r9g.16xlarge", "r9g.24xlarge", "r9g.48xlarge", "r9g.metal-48xl", "r9gd.medium", "r9gd.large", "r9gd.xlarge", "r9gd.2xlarge", "r9gd.4xlarge", "r9gd.8xlarge", "r9gd.12xlarge", "r9gd.16xlarge", "r9gd.24xlarge", "r9gd.48xlarge", "r9gd.metal-48xl", "m9g.medium", "t8i.nano", "t8i.micro", "t8i.small", "t8i.medium", "i8g.metal-48xl", "r8gb.48xlarge", "r8gb.metal-48xl", "m9gd.medium", "trn2u.48xlarge"], ..DEFAULT };
+pub static InstanceTypeHypervisor: Shape = Shape { name: "InstanceTypeHypervisor", values: &["nitro", "xen"], ..DEFAULT };
+pub static InstanceTypeInfo: Shape = Shape { name: "InstanceTypeInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("instanceType"), ..member("InstanceType", Here(&InstanceType)) },
+    Member { location_name: Some("currentGeneration"), ..member("CurrentGeneration", Here(&CurrentGenerationFlag)) },
+    Member { location_name: Some("freeTierEligible"), ..member("FreeTierEligible", Here(&FreeTierEligibleFlag)) },
+    Member { location_name: Some("supportedUsageClasses"), ..member("SupportedUsageClasses", Here(&UsageClassTypeList)) },
+    Member { location_name: Some("supportedRootDeviceTypes"), ..member("SupportedRootDeviceTypes", Here(&RootDeviceTypeList)) },
+    Member { location_name: Some("supportedVirtualizationTypes"), ..member("SupportedVirtualizationTypes", Here(&VirtualizationTypeList)) },
+    Member { location_name: Some("bareMetal"), ..member("BareMetal", Here(&BareMetalFlag)) },
+    Member { location_name: Some("hypervisor"), ..member("Hypervisor", Here(&InstanceTypeHypervisor)) },
+    Member { location_name: Some("processorInfo"), ..member("ProcessorInfo", Here(&ProcessorInfo)) },
+    Member { location_name: Some("vCpuInfo"), ..member("VCpuInfo", Here(&VCpuInfo)) },
+    Member { location_name: Some("memoryInfo"), ..member("MemoryInfo", Here(&MemoryInfo)) },
+    Member { location_name: Some("instanceStorageSupported"), ..member("InstanceStorageSupported", Here(&InstanceStorageFlag)) },
+    Member { location_name: Some("instanceStorageInfo"), ..member("InstanceStorageInfo", Here(&InstanceStorageInfo)) },
+    Member { location_name: Some("ebsInfo"), ..member("EbsInfo", Here(&EbsInfo)) },
+    Member { location_name: Some("networkInfo"), ..member("NetworkInfo", Here(&NetworkInfo)) },
+    Member { location_name: Some("gpuInfo"), ..member("GpuInfo", Here(&GpuInfo)) },
+    Member { location_name: Some("fpgaInfo"), ..member("FpgaInfo", Here(&FpgaInfo)) },
+    Member { location_name: Some("placementGroupInfo"), ..member("PlacementGroupInfo", Here(&PlacementGroupInfo)) },
+    Member { location_name: Some("inferenceAcceleratorInfo"), ..member("InferenceAcceleratorInfo", Here(&InferenceAcceleratorInfo)) },
+    Member { location_name: Some("hibernationSupported"), ..member("HibernationSupported", Here(&HibernationFlag)) },
+    Member { location_name: Some("burstablePerformanceSupported"), ..member("BurstablePerformanceSupported", Here(&BurstablePerformanceFlag)) },
+    Member { location_name: Some("dedicatedHostsSupported"), ..member("DedicatedHostsSupported", Here(&DedicatedHostFlag)) },
+    Member { location_name: Some("autoRecoverySupported"), ..member("AutoRecoverySupported", Here(&AutoRecoveryFlag)) },
+    Member { location_name: Some("supportedBootModes"), ..member("SupportedBootModes", Here(&BootModeTypeList)) },
+    Member { location_name: Some("nitroEnclavesSupport"), ..member("NitroEnclavesSupport", Here(&NitroEnclavesSupport)) },
+    Member { location_name: Some("nitroTpmSupport"), ..member("NitroTpmSupport", Here(&NitroTpmSupport)) },
+    Member { location_name: Some("nitroTpmInfo"), ..member("NitroTpmInfo", Here(&NitroTpmInfo)) },
+    Member { location_name: Some("mediaAcceleratorInfo"), ..member("MediaAcceleratorInfo", Here(&MediaAcceleratorInfo)) },
+    Member { location_name: Some("neuronInfo"), ..member("NeuronInfo", Here(&NeuronInfo)) },
+    Member { location_name: Some("phcSupport"), ..member("PhcSupport", Here(&PhcSupport)) },
+    Member { location_name: Some("rebootMigrationSupport"), ..member("RebootMigrationSupport", Here(&RebootMigrationSupport)) },
+    Member { location_name: Some("supportedInRegion"), ..member("SupportedInRegion", Here(&SupportedInRegion)) },
+]), ..DEFAULT };
+pub static InstanceTypeInfoList: Shape = Shape { name: "InstanceTypeInfoList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceTypeInfo)) }), ..DEFAULT };
+pub static InstanceTypeItem: Shape = Shape { name: "InstanceTypeItem", kind: Kind::Structure(&[
+    Member { location_name: Some("instanceType"), ..member("InstanceType", Here(&String)) },
+]), ..DEFAULT };
+pub static InstanceTypeOffering: Shape = Shape { name: "InstanceTypeOffering", kind: Kind::Structure(&[
+    Member { location_name: Some("instanceType"), ..member("InstanceType", Here(&InstanceType)) },
+    Member { location_name: Some("locationType"), ..member("LocationType", Here(&LocationType)) },
+    Member { location_name: Some("location"), ..member("Location", Here(&Location)) },
+]), ..DEFAULT };
+pub static InstanceTypeOfferingsList: Shape = Shape { name: "InstanceTypeOfferingsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceTypeOffering)) }), ..DEFAULT };
+pub static InstanceTypeSpecification: Shape = Shape { name: "InstanceTypeSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("supportedInstanceTypeSet"), ..member("SupportedInstanceTypes", Here(&SupportedInstanceTypeSet)) },
+    Member { location_name: Some("unsupportedInstanceTypeSet"), ..member("UnsupportedInstanceTypes", Here(&UnsupportedInstanceTypeSet)) },
+]), ..DEFAULT };
 pub static Integer: Shape = Shape { name: "Integer", kind: Kind::Integer, ..DEFAULT };
 pub static InternetGateway: Shape = Shape { name: "InternetGateway", kind: Kind::Structure(&[
     Member { location_name: Some("attachmentSet"), ..member("Attachments", Here(&InternetGatewayAttachmentList)) },
@@ -1103,23 +1847,33 @@ pub static IpRangeList: Shape = Shape { name: "IpRangeList", kind: Kind::List(El
 pub static IpRanges: Shape = Shape { name: "IpRanges", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&String)) }), ..DEFAULT };
 pub static IpSource: Shape = Shape { name: "IpSource", values: &["amazon", "byoip", "none"], ..DEFAULT };
 pub static IpamPoolId: Shape = Shape { name: "IpamPoolId", ..DEFAULT };
+pub static Ipv4AddressesPerSecondaryInterface: Shape = Shape { name: "Ipv4AddressesPerSecondaryInterface", kind: Kind::Integer, ..DEFAULT };
 pub static Ipv4PoolEc2Id: Shape = Shape { name: "Ipv4PoolEc2Id", ..DEFAULT };
 pub static Ipv4PrefixList: Shape = Shape { name: "Ipv4PrefixList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Ipv4PrefixSpecificationRequest)) }), ..DEFAULT };
+pub static Ipv4PrefixListResponse: Shape = Shape { name: "Ipv4PrefixListResponse", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Ipv4PrefixSpecificationResponse)) }), ..DEFAULT };
 pub static Ipv4PrefixSpecification: Shape = Shape { name: "Ipv4PrefixSpecification", kind: Kind::Structure(&[
     Member { location_name: Some("ipv4Prefix"), ..member("Ipv4Prefix", Here(&String)) },
 ]), ..DEFAULT };
 pub static Ipv4PrefixSpecificationRequest: Shape = Shape { name: "Ipv4PrefixSpecificationRequest", kind: Kind::Structure(&[
     member("Ipv4Prefix", Here(&String)),
 ]), ..DEFAULT };
+pub static Ipv4PrefixSpecificationResponse: Shape = Shape { name: "Ipv4PrefixSpecificationResponse", kind: Kind::Structure(&[
+    Member { location_name: Some("ipv4Prefix"), ..member("Ipv4Prefix", Here(&String)) },
+]), ..DEFAULT };
 pub static Ipv4PrefixesList: Shape = Shape { name: "Ipv4PrefixesList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Ipv4PrefixSpecification)) }), ..DEFAULT };
 pub static Ipv6AddressAttribute: Shape = Shape { name: "Ipv6AddressAttribute", values: &["public", "private"], ..DEFAULT };
+pub static Ipv6Flag: Shape = Shape { name: "Ipv6Flag", kind: Kind::Boolean, ..DEFAULT };
 pub static Ipv6PoolEc2Id: Shape = Shape { name: "Ipv6PoolEc2Id", ..DEFAULT };
 pub static Ipv6PrefixList: Shape = Shape { name: "Ipv6PrefixList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Ipv6PrefixSpecificationRequest)) }), ..DEFAULT };
+pub static Ipv6PrefixListResponse: Shape = Shape { name: "Ipv6PrefixListResponse", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Ipv6PrefixSpecificationResponse)) }), ..DEFAULT };
 pub static Ipv6PrefixSpecification: Shape = Shape { name: "Ipv6PrefixSpecification", kind: Kind::Structure(&[
     Member { location_name: Some("ipv6Prefix"), ..member("Ipv6Prefix", Here(&String)) },
 ]), ..DEFAULT };
 pub static Ipv6PrefixSpecificationRequest: Shape = Shape { name: "Ipv6PrefixSpecificationRequest", kind: Kind::Structure(&[
     member("Ipv6Prefix", Here(&String)),
+]), ..DEFAULT };
+pub static Ipv6PrefixSpecificationResponse: Shape = Shape { name: "Ipv6PrefixSpecificationResponse", kind: Kind::Structure(&[
+    Member { location_name: Some("ipv6Prefix"), ..member("Ipv6Prefix", Here(&String)) },
 ]), ..DEFAULT };
 pub static Ipv6PrefixesList: Shape = Shape { name: "Ipv6PrefixesList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Ipv6PrefixSpecification)) }), ..DEFAULT };
 pub static Ipv6Range: Shape = Shape { name: "Ipv6Range", kind: Kind::Structure(&[
@@ -1127,11 +1881,340 @@ pub static Ipv6Range: Shape = Shape { name: "Ipv6Range", kind: Kind::Structure(&
     Member { location_name: Some("cidrIpv6"), ..member("CidrIpv6", Here(&String)) },
 ]), ..DEFAULT };
 pub static Ipv6RangeList: Shape = Shape { name: "Ipv6RangeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Ipv6Range)) }), ..DEFAULT };
+pub static KernelId: Shape = Shape { name: "KernelId", ..DEFAULT };
+pub static KeyPairName: Shape = Shape { name: "KeyPairName", ..DEFAULT };
+pub static KmsKeyId: Shape = Shape { name: "KmsKeyId", ..DEFAULT };
+pub static LaunchTemplate: Shape = Shape { name: "LaunchTemplate", kind: Kind::Structure(&[
+    Member { location_name: Some("launchTemplateId"), ..member("LaunchTemplateId", Here(&String)) },
+    Member { location_name: Some("launchTemplateName"), ..member("LaunchTemplateName", Here(&LaunchTemplateName)) },
+    Member { location_name: Some("createTime"), ..member("CreateTime", Here(&DateTime)) },
+    Member { location_name: Some("createdBy"), ..member("CreatedBy", Here(&String)) },
+    Member { location_name: Some("defaultVersionNumber"), ..member("DefaultVersionNumber", Here(&Long)) },
+    Member { location_name: Some("latestVersionNumber"), ..member("LatestVersionNumber", Here(&Long)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("operator"), ..member("Operator", Here(&OperatorResponse)) },
+]), ..DEFAULT };
+pub static LaunchTemplateAutoRecoveryState: Shape = Shape { name: "LaunchTemplateAutoRecoveryState", values: &["default", "disabled"], ..DEFAULT };
+pub static LaunchTemplateBlockDeviceMapping: Shape = Shape { name: "LaunchTemplateBlockDeviceMapping", kind: Kind::Structure(&[
+    Member { location_name: Some("deviceName"), ..member("DeviceName", Here(&String)) },
+    Member { location_name: Some("virtualName"), ..member("VirtualName", Here(&String)) },
+    Member { location_name: Some("ebs"), ..member("Ebs", Here(&LaunchTemplateEbsBlockDevice)) },
+    Member { location_name: Some("noDevice"), ..member("NoDevice", Here(&String)) },
+]), ..DEFAULT };
+pub static LaunchTemplateBlockDeviceMappingList: Shape = Shape { name: "LaunchTemplateBlockDeviceMappingList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&LaunchTemplateBlockDeviceMapping)) }), ..DEFAULT };
+pub static LaunchTemplateBlockDeviceMappingRequest: Shape = Shape { name: "LaunchTemplateBlockDeviceMappingRequest", kind: Kind::Structure(&[
+    member("DeviceName", Here(&String)),
+    member("VirtualName", Here(&String)),
+    member("Ebs", Here(&LaunchTemplateEbsBlockDeviceRequest)),
+    member("NoDevice", Here(&String)),
+]), ..DEFAULT };
+pub static LaunchTemplateBlockDeviceMappingRequestList: Shape = Shape { name: "LaunchTemplateBlockDeviceMappingRequestList", kind: Kind::List(Element { location_name: Some("BlockDeviceMapping"), ..Element::of(Here(&LaunchTemplateBlockDeviceMappingRequest)) }), ..DEFAULT };
+pub static LaunchTemplateCapacityReservationSpecificationRequest: Shape = Shape { name: "LaunchTemplateCapacityReservationSpecificationRequest", kind: Kind::Structure(&[
+    member("CapacityReservationPreference", Here(&CapacityReservationPreference)),
+    member("CapacityReservationTarget", Here(&CapacityReservationTarget)),
+]), ..DEFAULT };
+pub static LaunchTemplateCapacityReservationSpecificationResponse: Shape = Shape { name: "LaunchTemplateCapacityReservationSpecificationResponse", kind: Kind::Structure(&[
+    Member { location_name: Some("capacityReservationPreference"), ..member("CapacityReservationPreference", Here(&CapacityReservationPreference)) },
+    Member { location_name: Some("capacityReservationTarget"), ..member("CapacityReservationTarget", Here(&CapacityReservationTargetResponse)) },
+]), ..DEFAULT };
+pub static LaunchTemplateCpuOptions: Shape = Shape { name: "LaunchTemplateCpuOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("coreCount"), ..member("CoreCount", Here(&Integer)) },
+    Member { location_name: Some("threadsPerCore"), ..member("ThreadsPerCore", Here(&Integer)) },
+    Member { location_name: Some("amdSevSnp"), ..member("AmdSevSnp", Here(&AmdSevSnpSpecification)) },
+    Member { location_name: Some("nestedVirtualization"), ..member("NestedVirtualization", Here(&NestedVirtualizationSpecification)) },
+]), ..DEFAULT };
+pub static LaunchTemplateCpuOptionsRequest: Shape = Shape { name: "LaunchTemplateCpuOptionsRequest", kind: Kind::Structure(&[
+    member("CoreCount", Here(&Integer)),
+    member("ThreadsPerCore", Here(&Integer)),
+    member("AmdSevSnp", Here(&AmdSevSnpSpecification)),
+    member("NestedVirtualization", Here(&NestedVirtualizationSpecification)),
+]), ..DEFAULT };
+pub static LaunchTemplateEbsBlockDevice: Shape = Shape { name: "LaunchTemplateEbsBlockDevice", kind: Kind::Structure(&[
+    Member { location_name: Some("encrypted"), ..member("Encrypted", Here(&Boolean)) },
+    Member { location_name: Some("deleteOnTermination"), ..member("DeleteOnTermination", Here(&Boolean)) },
+    Member { location_name: Some("iops"), ..member("Iops", Here(&Integer)) },
+    Member { location_name: Some("kmsKeyId"), ..member("KmsKeyId", Here(&KmsKeyId)) },
+    Member { location_name: Some("snapshotId"), ..member("SnapshotId", Here(&SnapshotId)) },
+    Member { location_name: Some("volumeSize"), ..member("VolumeSize", Here(&Integer)) },
+    Member { location_name: Some("volumeType"), ..member("VolumeType", Here(&VolumeType)) },
+    Member { location_name: Some("throughput"), ..member("Throughput", Here(&Integer)) },
+    Member { location_name: Some("volumeInitializationRate"), ..member("VolumeInitializationRate", Here(&Integer)) },
+    Member { location_name: Some("ebsCardIndex"), ..member("EbsCardIndex", Here(&Integer)) },
+]), ..DEFAULT };
+pub static LaunchTemplateEbsBlockDeviceRequest: Shape = Shape { name: "LaunchTemplateEbsBlockDeviceRequest", kind: Kind::Structure(&[
+    member("Encrypted", Here(&Boolean)),
+    member("DeleteOnTermination", Here(&Boolean)),
+    member("Iops", Here(&Integer)),
+    member("KmsKeyId", Here(&KmsKeyId)),
+    member("SnapshotId", Here(&SnapshotId)),
+    member("VolumeSize", Here(&Integer)),
+    member("VolumeType", Here(&VolumeType)),
+    member("Throughput", Here(&Integer)),
+    member("VolumeInitializationRate", Here(&Integer)),
+    member("EbsCardIndex", Here(&Integer)),
+]), ..DEFAULT };
+pub static LaunchTemplateElasticInferenceAccelerator: Shape = Shape { name: "LaunchTemplateElasticInferenceAccelerator", kind: Kind::Structure(&[
+    Member { required: true, ..member("Type", Here(&String)) },
+    member("Count", Here(&LaunchTemplateElasticInferenceAcceleratorCount)),
+]), ..DEFAULT };
+pub static LaunchTemplateElasticInferenceAcceleratorCount: Shape = Shape { name: "LaunchTemplateElasticInferenceAcceleratorCount", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
+pub static LaunchTemplateElasticInferenceAcceleratorList: Shape = Shape { name: "LaunchTemplateElasticInferenceAcceleratorList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&LaunchTemplateElasticInferenceAccelerator)) }), ..DEFAULT };
+pub static LaunchTemplateElasticInferenceAcceleratorResponse: Shape = Shape { name: "LaunchTemplateElasticInferenceAcceleratorResponse", kind: Kind::Structure(&[
+    Member { location_name: Some("type"), ..member("Type", Here(&String)) },
+    Member { location_name: Some("count"), ..member("Count", Here(&Integer)) },
+]), ..DEFAULT };
+pub static LaunchTemplateElasticInferenceAcceleratorResponseList: Shape = Shape { name: "LaunchTemplateElasticInferenceAcceleratorResponseList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&LaunchTemplateElasticInferenceAcceleratorResponse)) }), ..DEFAULT };
+pub static LaunchTemplateEnaSrdSpecification: Shape = Shape { name: "LaunchTemplateEnaSrdSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("enaSrdEnabled"), ..member("EnaSrdEnabled", Here(&Boolean)) },
+    Member { location_name: Some("enaSrdUdpSpecification"), ..member("EnaSrdUdpSpecification", Here(&LaunchTemplateEnaSrdUdpSpecification)) },
+]), ..DEFAULT };
+pub static LaunchTemplateEnaSrdUdpSpecification: Shape = Shape { name: "LaunchTemplateEnaSrdUdpSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("enaSrdUdpEnabled"), ..member("EnaSrdUdpEnabled", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static LaunchTemplateEnclaveOptions: Shape = Shape { name: "LaunchTemplateEnclaveOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("enabled"), ..member("Enabled", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static LaunchTemplateEnclaveOptionsRequest: Shape = Shape { name: "LaunchTemplateEnclaveOptionsRequest", kind: Kind::Structure(&[
+    member("Enabled", Here(&Boolean)),
+]), ..DEFAULT };
+pub static LaunchTemplateErrorCode: Shape = Shape { name: "LaunchTemplateErrorCode", values: &["launchTemplateIdDoesNotExist", "launchTemplateIdMalformed", "launchTemplateNameDoesNotExist", "launchTemplateNameMalformed", "launchTemplateVersionDoesNotExist", "unexpectedError"], ..DEFAULT };
+pub static LaunchTemplateHibernationOptions: Shape = Shape { name: "LaunchTemplateHibernationOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("configured"), ..member("Configured", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static LaunchTemplateHibernationOptionsRequest: Shape = Shape { name: "LaunchTemplateHibernationOptionsRequest", kind: Kind::Structure(&[
+    member("Configured", Here(&Boolean)),
+]), ..DEFAULT };
+pub static LaunchTemplateHttpTokensState: Shape = Shape { name: "LaunchTemplateHttpTokensState", values: &["optional", "required"], ..DEFAULT };
+pub static LaunchTemplateIamInstanceProfileSpecification: Shape = Shape { name: "LaunchTemplateIamInstanceProfileSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("arn"), ..member("Arn", Here(&String)) },
+    Member { location_name: Some("name"), ..member("Name", Here(&String)) },
+]), ..DEFAULT };
+pub static LaunchTemplateIamInstanceProfileSpecificationRequest: Shape = Shape { name: "LaunchTemplateIamInstanceProfileSpecificationRequest", kind: Kind::Structure(&[
+    member("Arn", Here(&String)),
+    member("Name", Here(&String)),
+]), ..DEFAULT };
+pub static LaunchTemplateId: Shape = Shape { name: "LaunchTemplateId", ..DEFAULT };
+pub static LaunchTemplateIdStringList: Shape = Shape { name: "LaunchTemplateIdStringList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&LaunchTemplateId)) }), ..DEFAULT };
+pub static LaunchTemplateInstanceMaintenanceOptions: Shape = Shape { name: "LaunchTemplateInstanceMaintenanceOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("autoRecovery"), ..member("AutoRecovery", Here(&LaunchTemplateAutoRecoveryState)) },
+]), ..DEFAULT };
+pub static LaunchTemplateInstanceMaintenanceOptionsRequest: Shape = Shape { name: "LaunchTemplateInstanceMaintenanceOptionsRequest", kind: Kind::Structure(&[
+    member("AutoRecovery", Here(&LaunchTemplateAutoRecoveryState)),
+]), ..DEFAULT };
+pub static LaunchTemplateInstanceMarketOptions: Shape = Shape { name: "LaunchTemplateInstanceMarketOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("marketType"), ..member("MarketType", Here(&MarketType)) },
+    Member { location_name: Some("spotOptions"), ..member("SpotOptions", Here(&LaunchTemplateSpotMarketOptions)) },
+]), ..DEFAULT };
+pub static LaunchTemplateInstanceMarketOptionsRequest: Shape = Shape { name: "LaunchTemplateInstanceMarketOptionsRequest", kind: Kind::Structure(&[
+    member("MarketType", Here(&MarketType)),
+    member("SpotOptions", Here(&LaunchTemplateSpotMarketOptionsRequest)),
+]), ..DEFAULT };
+pub static LaunchTemplateInstanceMetadataEndpointState: Shape = Shape { name: "LaunchTemplateInstanceMetadataEndpointState", values: &["disabled", "enabled"], ..DEFAULT };
+pub static LaunchTemplateInstanceMetadataOptions: Shape = Shape { name: "LaunchTemplateInstanceMetadataOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("state"), ..member("State", Here(&LaunchTemplateInstanceMetadataOptionsState)) },
+    Member { location_name: Some("httpTokens"), ..member("HttpTokens", Here(&LaunchTemplateHttpTokensState)) },
+    Member { location_name: Some("httpPutResponseHopLimit"), ..member("HttpPutResponseHopLimit", Here(&Integer)) },
+    Member { location_name: Some("httpEndpoint"), ..member("HttpEndpoint", Here(&LaunchTemplateInstanceMetadataEndpointState)) },
+    Member { location_name: Some("httpProtocolIpv6"), ..member("HttpProtocolIpv6", Here(&LaunchTemplateInstanceMetadataProtocolIpv6)) },
+    Member { location_name: Some("instanceMetadataTags"), ..member("InstanceMetadataTags", Here(&LaunchTemplateInstanceMetadataTagsState)) },
+]), ..DEFAULT };
+pub static LaunchTemplateInstanceMetadataOptionsRequest: Shape = Shape { name: "LaunchTemplateInstanceMetadataOptionsRequest", kind: Kind::Structure(&[
+    member("HttpTokens", Here(&LaunchTemplateHttpTokensState)),
+    member("HttpPutResponseHopLimit", Here(&Integer)),
+    member("HttpEndpoint", Here(&LaunchTemplateInstanceMetadataEndpointState)),
+    member("HttpProtocolIpv6", Here(&LaunchTemplateInstanceMetadataProtocolIpv6)),
+    member("InstanceMetadataTags", Here(&LaunchTemplateInstanceMetadataTagsState)),
+]), ..DEFAULT };
+pub static LaunchTemplateInstanceMetadataOptionsState: Shape = Shape { name: "LaunchTemplateInstanceMetadataOptionsState", values: &["pending", "applied"], ..DEFAULT };
+pub static LaunchTemplateInstanceMetadataProtocolIpv6: Shape = Shape { name: "LaunchTemplateInstanceMetadataProtocolIpv6", values: &["disabled", "enabled"], ..DEFAULT };
+pub static LaunchTemplateInstanceMetadataTagsState: Shape = Shape { name: "LaunchTemplateInstanceMetadataTagsState", values: &["disabled", "enabled"], ..DEFAULT };
+pub static LaunchTemplateInstanceNetworkInterfaceSpecification: Shape = Shape { name: "LaunchTemplateInstanceNetworkInterfaceSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("associateCarrierIpAddress"), ..member("AssociateCarrierIpAddress", Here(&Boolean)) },
+    Member { location_name: Some("associatePublicIpAddress"), ..member("AssociatePublicIpAddress", Here(&Boolean)) },
+    Member { location_name: Some("deleteOnTermination"), ..member("DeleteOnTermination", Here(&Boolean)) },
+    Member { location_name: Some("description"), ..member("Description", Here(&String)) },
+    Member { location_name: Some("deviceIndex"), ..member("DeviceIndex", Here(&Integer)) },
+    Member { location_name: Some("groupSet"), ..member("Groups", Here(&GroupIdStringList)) },
+    Member { location_name: Some("interfaceType"), ..member("InterfaceType", Here(&String)) },
+    Member { location_name: Some("ipv6AddressCount"), ..member("Ipv6AddressCount", Here(&Integer)) },
+    Member { location_name: Some("ipv6AddressesSet"), ..member("Ipv6Addresses", Here(&InstanceIpv6AddressList)) },
+    Member { location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&NetworkInterfaceId)) },
+    Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddress", Here(&String)) },
+    Member { location_name: Some("privateIpAddressesSet"), ..member("PrivateIpAddresses", Here(&PrivateIpAddressSpecificationList)) },
+    Member { location_name: Some("secondaryPrivateIpAddressCount"), ..member("SecondaryPrivateIpAddressCount", Here(&Integer)) },
+    Member { location_name: Some("subnetId"), ..member("SubnetId", Here(&SubnetId)) },
+    Member { location_name: Some("networkCardIndex"), ..member("NetworkCardIndex", Here(&Integer)) },
+    Member { location_name: Some("ipv4PrefixSet"), ..member("Ipv4Prefixes", Here(&Ipv4PrefixListResponse)) },
+    Member { location_name: Some("ipv4PrefixCount"), ..member("Ipv4PrefixCount", Here(&Integer)) },
+    Member { location_name: Some("ipv6PrefixSet"), ..member("Ipv6Prefixes", Here(&Ipv6PrefixListResponse)) },
+    Member { location_name: Some("ipv6PrefixCount"), ..member("Ipv6PrefixCount", Here(&Integer)) },
+    Member { location_name: Some("primaryIpv6"), ..member("PrimaryIpv6", Here(&Boolean)) },
+    Member { location_name: Some("enaSrdSpecification"), ..member("EnaSrdSpecification", Here(&LaunchTemplateEnaSrdSpecification)) },
+    Member { location_name: Some("connectionTrackingSpecification"), ..member("ConnectionTrackingSpecification", Here(&ConnectionTrackingSpecification)) },
+    Member { location_name: Some("enaQueueCount"), ..member("EnaQueueCount", Here(&Integer)) },
+]), ..DEFAULT };
+pub static LaunchTemplateInstanceNetworkInterfaceSpecificationList: Shape = Shape { name: "LaunchTemplateInstanceNetworkInterfaceSpecificationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&LaunchTemplateInstanceNetworkInterfaceSpecification)) }), ..DEFAULT };
+pub static LaunchTemplateInstanceNetworkInterfaceSpecificationRequest: Shape = Shape { name: "LaunchTemplateInstanceNetworkInterfaceSpecificationRequest", kind: Kind::Structure(&[
+    member("AssociateCarrierIpAddress", Here(&Boolean)),
+    member("AssociatePublicIpAddress", Here(&Boolean)),
+    member("DeleteOnTermination", Here(&Boolean)),
+    member("Description", Here(&String)),
+    member("DeviceIndex", Here(&Integer)),
+    Member { location_name: Some("SecurityGroupId"), ..member("Groups", Here(&SecurityGroupIdStringList)) },
+    member("InterfaceType", Here(&String)),
+    member("Ipv6AddressCount", Here(&Integer)),
+    member("Ipv6Addresses", Here(&InstanceIpv6AddressListRequest)),
+    member("NetworkInterfaceId", Here(&NetworkInterfaceId)),
+    member("PrivateIpAddress", Here(&String)),
+    member("PrivateIpAddresses", Here(&PrivateIpAddressSpecificationList)),
+    member("SecondaryPrivateIpAddressCount", Here(&Integer)),
+    member("SubnetId", Here(&SubnetId)),
+    member("NetworkCardIndex", Here(&Integer)),
+    Member { location_name: Some("Ipv4Prefix"), ..member("Ipv4Prefixes", Here(&Ipv4PrefixList)) },
+    member("Ipv4PrefixCount", Here(&Integer)),
+    Member { location_name: Some("Ipv6Prefix"), ..member("Ipv6Prefixes", Here(&Ipv6PrefixList)) },
+    member("Ipv6PrefixCount", Here(&Integer)),
+    member("PrimaryIpv6", Here(&Boolean)),
+    member("EnaSrdSpecification", Here(&EnaSrdSpecificationRequest)),
+    member("ConnectionTrackingSpecification", Here(&ConnectionTrackingSpecificationRequest)),
+    member("EnaQueueCount", Here(&Integer)),
+]), ..DEFAULT };
+pub static LaunchTemplateInstanceNetworkInterfaceSpecificationRequestList: Shape = Shape { name: "LaunchTemplateInstanceNetworkInterfaceSpecificationRequestList", kind: Kind::List(Element { location_name: Some("InstanceNetworkInterfaceSpecification"), ..Element::of(Here(&LaunchTemplateInstanceNetworkInterfaceSpecificationRequest)) }), ..DEFAULT };
+pub static LaunchTemplateInstanceSecondaryInterfaceSpecification: Shape = Shape { name: "LaunchTemplateInstanceSecondaryInterfaceSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("deleteOnTermination"), ..member("DeleteOnTermination", Here(&Boolean)) },
+    Member { location_name: Some("deviceIndex"), ..member("DeviceIndex", Here(&Integer)) },
+    Member { location_name: Some("privateIpAddressesSet"), ..member("PrivateIpAddresses", Here(&SecondaryInterfacePrivateIpAddressSpecificationList)) },
+    Member { location_name: Some("privateIpAddressCount"), ..member("PrivateIpAddressCount", Here(&Integer)) },
+    Member { location_name: Some("secondarySubnetId"), ..member("SecondarySubnetId", Here(&SecondarySubnetId)) },
+    Member { location_name: Some("interfaceType"), ..member("InterfaceType", Here(&SecondaryInterfaceType)) },
+    Member { location_name: Some("networkCardIndex"), ..member("NetworkCardIndex", Here(&Integer)) },
+]), ..DEFAULT };
+pub static LaunchTemplateInstanceSecondaryInterfaceSpecificationList: Shape = Shape { name: "LaunchTemplateInstanceSecondaryInterfaceSpecificationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&LaunchTemplateInstanceSecondaryInterfaceSpecification)) }), ..DEFAULT };
+pub static LaunchTemplateInstanceSecondaryInterfaceSpecificationRequest: Shape = Shape { name: "LaunchTemplateInstanceSecondaryInterfaceSpecificationRequest", kind: Kind::Structure(&[
+    member("DeleteOnTermination", Here(&Boolean)),
+    member("DeviceIndex", Here(&Integer)),
+    Member { location_name: Some("PrivateIpAddress"), ..member("PrivateIpAddresses", Here(&SecondaryInterfacePrivateIpAddressSpecificationListRequest)) },
+    member("PrivateIpAddressCount", Here(&Integer)),
+    member("SecondarySubnetId", Here(&SecondarySubnetId)),
+    member("InterfaceType", Here(&SecondaryInterfaceType)),
+    member("NetworkCardIndex", Here(&Integer)),
+]), ..DEFAULT };
+pub static LaunchTemplateInstanceSecondaryInterfaceSpecificationRequestList: Shape = Shape { name: "LaunchTemplateInstanceSecondaryInterfaceSpecificationRequestList", kind: Kind::List(Element { location_name: Some("InstanceSecondaryInterfaceSpecification"), ..Element::of(Here(&LaunchTemplateInstanceSecondaryInterfaceSpecificationRequest)) }), ..DEFAULT };
+pub static LaunchTemplateLicenseConfiguration: Shape = Shape { name: "LaunchTemplateLicenseConfiguration", kind: Kind::Structure(&[
+    Member { location_name: Some("licenseConfigurationArn"), ..member("LicenseConfigurationArn", Here(&String)) },
+]), ..DEFAULT };
+pub static LaunchTemplateLicenseConfigurationRequest: Shape = Shape { name: "LaunchTemplateLicenseConfigurationRequest", kind: Kind::Structure(&[
+    member("LicenseConfigurationArn", Here(&String)),
+]), ..DEFAULT };
+pub static LaunchTemplateLicenseList: Shape = Shape { name: "LaunchTemplateLicenseList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&LaunchTemplateLicenseConfiguration)) }), ..DEFAULT };
+pub static LaunchTemplateLicenseSpecificationListRequest: Shape = Shape { name: "LaunchTemplateLicenseSpecificationListRequest", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&LaunchTemplateLicenseConfigurationRequest)) }), ..DEFAULT };
+pub static LaunchTemplateName: Shape = Shape { name: "LaunchTemplateName", min: Some(3.0), max: Some(128.0), pattern: Some(&PATTERN_1), ..DEFAULT };
+pub static LaunchTemplateNameStringList: Shape = Shape { name: "LaunchTemplateNameStringList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&LaunchTemplateName)) }), ..DEFAULT };
+pub static LaunchTemplateNetworkPerformanceOptions: Shape = Shape { name: "LaunchTemplateNetworkPerformanceOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("bandwidthWeighting"), ..member("BandwidthWeighting", Here(&InstanceBandwidthWeighting)) },
+]), ..DEFAULT };
+pub static LaunchTemplateNetworkPerformanceOptionsRequest: Shape = Shape { name: "LaunchTemplateNetworkPerformanceOptionsRequest", kind: Kind::Structure(&[
+    member("BandwidthWeighting", Here(&InstanceBandwidthWeighting)),
+]), ..DEFAULT };
+pub static LaunchTemplatePlacement: Shape = Shape { name: "LaunchTemplatePlacement", kind: Kind::Structure(&[
+    Member { location_name: Some("availabilityZone"), ..member("AvailabilityZone", Here(&String)) },
+    Member { location_name: Some("availabilityZoneId"), ..member("AvailabilityZoneId", Here(&AvailabilityZoneId)) },
+    Member { location_name: Some("affinity"), ..member("Affinity", Here(&String)) },
+    Member { location_name: Some("groupName"), ..member("GroupName", Here(&String)) },
+    Member { location_name: Some("hostId"), ..member("HostId", Here(&String)) },
+    Member { location_name: Some("tenancy"), ..member("Tenancy", Here(&Tenancy)) },
+    Member { location_name: Some("spreadDomain"), ..member("SpreadDomain", Here(&String)) },
+    Member { location_name: Some("hostResourceGroupArn"), ..member("HostResourceGroupArn", Here(&String)) },
+    Member { location_name: Some("partitionNumber"), ..member("PartitionNumber", Here(&Integer)) },
+    Member { location_name: Some("groupId"), ..member("GroupId", Here(&PlacementGroupId)) },
+]), ..DEFAULT };
+pub static LaunchTemplatePlacementRequest: Shape = Shape { name: "LaunchTemplatePlacementRequest", kind: Kind::Structure(&[
+    member("AvailabilityZone", Here(&String)),
+    member("AvailabilityZoneId", Here(&AvailabilityZoneId)),
+    member("Affinity", Here(&String)),
+    member("GroupName", Here(&PlacementGroupName)),
+    member("HostId", Here(&DedicatedHostId)),
+    member("Tenancy", Here(&Tenancy)),
+    member("SpreadDomain", Here(&String)),
+    member("HostResourceGroupArn", Here(&String)),
+    member("PartitionNumber", Here(&Integer)),
+    member("GroupId", Here(&PlacementGroupId)),
+]), ..DEFAULT };
+pub static LaunchTemplatePrivateDnsNameOptions: Shape = Shape { name: "LaunchTemplatePrivateDnsNameOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("hostnameType"), ..member("HostnameType", Here(&HostnameType)) },
+    Member { location_name: Some("enableResourceNameDnsARecord"), ..member("EnableResourceNameDnsARecord", Here(&Boolean)) },
+    Member { location_name: Some("enableResourceNameDnsAAAARecord"), ..member("EnableResourceNameDnsAAAARecord", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static LaunchTemplatePrivateDnsNameOptionsRequest: Shape = Shape { name: "LaunchTemplatePrivateDnsNameOptionsRequest", kind: Kind::Structure(&[
+    member("HostnameType", Here(&HostnameType)),
+    member("EnableResourceNameDnsARecord", Here(&Boolean)),
+    member("EnableResourceNameDnsAAAARecord", Here(&Boolean)),
+]), ..DEFAULT };
+pub static LaunchTemplateSet: Shape = Shape { name: "LaunchTemplateSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&LaunchTemplate)) }), ..DEFAULT };
+pub static LaunchTemplateSpecification: Shape = Shape { name: "LaunchTemplateSpecification", kind: Kind::Structure(&[
+    member("LaunchTemplateId", Here(&LaunchTemplateId)),
+    member("LaunchTemplateName", Here(&String)),
+    member("Version", Here(&String)),
+]), ..DEFAULT };
+pub static LaunchTemplateSpotMarketOptions: Shape = Shape { name: "LaunchTemplateSpotMarketOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("maxPrice"), ..member("MaxPrice", Here(&String)) },
+    Member { location_name: Some("spotInstanceType"), ..member("SpotInstanceType", Here(&SpotInstanceType)) },
+    Member { location_name: Some("blockDurationMinutes"), ..member("BlockDurationMinutes", Here(&Integer)) },
+    Member { location_name: Some("validUntil"), ..member("ValidUntil", Here(&DateTime)) },
+    Member { location_name: Some("instanceInterruptionBehavior"), ..member("InstanceInterruptionBehavior", Here(&InstanceInterruptionBehavior)) },
+]), ..DEFAULT };
+pub static LaunchTemplateSpotMarketOptionsRequest: Shape = Shape { name: "LaunchTemplateSpotMarketOptionsRequest", kind: Kind::Structure(&[
+    member("MaxPrice", Here(&String)),
+    member("SpotInstanceType", Here(&SpotInstanceType)),
+    member("BlockDurationMinutes", Here(&Integer)),
+    member("ValidUntil", Here(&DateTime)),
+    member("InstanceInterruptionBehavior", Here(&InstanceInterruptionBehavior)),
+]), ..DEFAULT };
+pub static LaunchTemplateTagSpecification: Shape = Shape { name: "LaunchTemplateTagSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("resourceType"), ..member("ResourceType", Here(&ResourceType)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+]), ..DEFAULT };
+pub static LaunchTemplateTagSpecificationList: Shape = Shape { name: "LaunchTemplateTagSpecificationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&LaunchTemplateTagSpecification)) }), ..DEFAULT };
+pub static LaunchTemplateTagSpecificationRequest: Shape = Shape { name: "LaunchTemplateTagSpecificationRequest", kind: Kind::Structure(&[
+    member("ResourceType", Here(&ResourceType)),
+    Member { location_name: Some("Tag"), ..member("Tags", Here(&TagList)) },
+]), ..DEFAULT };
+pub static LaunchTemplateTagSpecificationRequestList: Shape = Shape { name: "LaunchTemplateTagSpecificationRequestList", kind: Kind::List(Element { location_name: Some("LaunchTemplateTagSpecificationRequest"), ..Element::of(Here(&LaunchTemplateTagSpecificationRequest)) }), ..DEFAULT };
+pub static LaunchTemplateVersion: Shape = Shape { name: "LaunchTemplateVersion", kind: Kind::Structure(&[
+    Member { location_name: Some("launchTemplateId"), ..member("LaunchTemplateId", Here(&String)) },
+    Member { location_name: Some("launchTemplateName"), ..member("LaunchTemplateName", Here(&LaunchTemplateName)) },
+    Member { location_name: Some("versionNumber"), ..member("VersionNumber", Here(&Long)) },
+    Member { location_name: Some("versionDescription"), ..member("VersionDescription", Here(&VersionDescription)) },
+    Member { location_name: Some("createTime"), ..member("CreateTime", Here(&DateTime)) },
+    Member { location_name: Some("createdBy"), ..member("CreatedBy", Here(&String)) },
+    Member { location_name: Some("defaultVersion"), ..member("DefaultVersion", Here(&Boolean)) },
+    Member { location_name: Some("launchTemplateData"), ..member("LaunchTemplateData", Here(&ResponseLaunchTemplateData)) },
+    Member { location_name: Some("operator"), ..member("Operator", Here(&OperatorResponse)) },
+]), ..DEFAULT };
+pub static LaunchTemplateVersionSet: Shape = Shape { name: "LaunchTemplateVersionSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&LaunchTemplateVersion)) }), ..DEFAULT };
+pub static LaunchTemplatesMonitoring: Shape = Shape { name: "LaunchTemplatesMonitoring", kind: Kind::Structure(&[
+    Member { location_name: Some("enabled"), ..member("Enabled", Here(&Boolean)) },
+    Member { location_name: Some("metricCategoryIdSet"), ..member("MetricCategoryIds", Here(&MetricCategoryIdList)) },
+]), ..DEFAULT };
+pub static LaunchTemplatesMonitoringRequest: Shape = Shape { name: "LaunchTemplatesMonitoringRequest", kind: Kind::Structure(&[
+    member("Enabled", Here(&Boolean)),
+    Member { location_name: Some("MetricCategoryId"), ..member("MetricCategoryIds", Here(&MetricCategoryIdList)) },
+]), ..DEFAULT };
 pub static LicenseConfiguration: Shape = Shape { name: "LicenseConfiguration", kind: Kind::Structure(&[
     Member { location_name: Some("licenseConfigurationArn"), ..member("LicenseConfigurationArn", Here(&String)) },
 ]), ..DEFAULT };
+pub static LicenseConfigurationRequest: Shape = Shape { name: "LicenseConfigurationRequest", kind: Kind::Structure(&[
+    member("LicenseConfigurationArn", Here(&String)),
+]), ..DEFAULT };
 pub static LicenseList: Shape = Shape { name: "LicenseList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&LicenseConfiguration)) }), ..DEFAULT };
+pub static LicenseSpecificationListRequest: Shape = Shape { name: "LicenseSpecificationListRequest", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&LicenseConfigurationRequest)) }), ..DEFAULT };
 pub static LocalGatewayId: Shape = Shape { name: "LocalGatewayId", ..DEFAULT };
+pub static LocalStorage: Shape = Shape { name: "LocalStorage", values: &["included", "required", "excluded"], ..DEFAULT };
+pub static LocalStorageType: Shape = Shape { name: "LocalStorageType", values: &["hdd", "ssd"], ..DEFAULT };
+pub static LocalStorageTypeSet: Shape = Shape { name: "LocalStorageTypeSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&LocalStorageType)) }), ..DEFAULT };
+pub static Location: Shape = Shape { name: "Location", ..DEFAULT };
+pub static LocationType: Shape = Shape { name: "LocationType", values: &["region", "availability-zone", "availability-zone-id", "outpost"], ..DEFAULT };
+pub static LogicalGpuCount: Shape = Shape { name: "LogicalGpuCount", kind: Kind::Integer, ..DEFAULT };
 pub static Long: Shape = Shape { name: "Long", kind: Kind::Long, ..DEFAULT };
 pub static ManagedPrefixList: Shape = Shape { name: "ManagedPrefixList", kind: Kind::Structure(&[
     Member { location_name: Some("prefixListId"), ..member("PrefixListId", Here(&PrefixListResourceId)) },
@@ -1148,9 +2231,92 @@ pub static ManagedPrefixList: Shape = Shape { name: "ManagedPrefixList", kind: K
     Member { location_name: Some("ipamPrefixListResolverSyncEnabled"), ..member("IpamPrefixListResolverSyncEnabled", Here(&Boolean)) },
 ]), ..DEFAULT };
 pub static ManagedPrefixListSet: Shape = Shape { name: "ManagedPrefixListSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ManagedPrefixList)) }), ..DEFAULT };
+pub static MarketType: Shape = Shape { name: "MarketType", values: &["spot", "capacity-block", "interruptible-capacity-reservation", "on-demand"], ..DEFAULT };
+pub static MaxIpv4AddrPerInterface: Shape = Shape { name: "MaxIpv4AddrPerInterface", kind: Kind::Integer, ..DEFAULT };
+pub static MaxIpv6AddrPerInterface: Shape = Shape { name: "MaxIpv6AddrPerInterface", kind: Kind::Integer, ..DEFAULT };
+pub static MaxNetworkInterfaces: Shape = Shape { name: "MaxNetworkInterfaces", kind: Kind::Integer, ..DEFAULT };
+pub static MaximumBandwidthInMbps: Shape = Shape { name: "MaximumBandwidthInMbps", kind: Kind::Integer, ..DEFAULT };
+pub static MaximumEbsAttachments: Shape = Shape { name: "MaximumEbsAttachments", kind: Kind::Integer, ..DEFAULT };
+pub static MaximumEbsCards: Shape = Shape { name: "MaximumEbsCards", kind: Kind::Integer, ..DEFAULT };
+pub static MaximumEfaInterfaces: Shape = Shape { name: "MaximumEfaInterfaces", kind: Kind::Integer, ..DEFAULT };
+pub static MaximumEnaQueueCount: Shape = Shape { name: "MaximumEnaQueueCount", kind: Kind::Integer, ..DEFAULT };
+pub static MaximumEnaQueueCountPerInterface: Shape = Shape { name: "MaximumEnaQueueCountPerInterface", kind: Kind::Integer, ..DEFAULT };
+pub static MaximumIops: Shape = Shape { name: "MaximumIops", kind: Kind::Integer, ..DEFAULT };
+pub static MaximumNetworkCards: Shape = Shape { name: "MaximumNetworkCards", kind: Kind::Integer, ..DEFAULT };
+pub static MaximumSecondaryNetworkInterfaces: Shape = Shape { name: "MaximumSecondaryNetworkInterfaces", kind: Kind::Integer, ..DEFAULT };
+pub static MaximumThroughputInMBps: Shape = Shape { name: "MaximumThroughputInMBps", kind: Kind::Double, ..DEFAULT };
+pub static MediaAcceleratorInfo: Shape = Shape { name: "MediaAcceleratorInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("accelerators"), ..member("Accelerators", Here(&MediaDeviceInfoList)) },
+    Member { location_name: Some("totalMediaMemoryInMiB"), ..member("TotalMediaMemoryInMiB", Here(&TotalMediaMemory)) },
+]), ..DEFAULT };
+pub static MediaDeviceCount: Shape = Shape { name: "MediaDeviceCount", kind: Kind::Integer, ..DEFAULT };
+pub static MediaDeviceInfo: Shape = Shape { name: "MediaDeviceInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("count"), ..member("Count", Here(&MediaDeviceCount)) },
+    Member { location_name: Some("name"), ..member("Name", Here(&MediaDeviceName)) },
+    Member { location_name: Some("manufacturer"), ..member("Manufacturer", Here(&MediaDeviceManufacturerName)) },
+    Member { location_name: Some("memoryInfo"), ..member("MemoryInfo", Here(&MediaDeviceMemoryInfo)) },
+]), ..DEFAULT };
+pub static MediaDeviceInfoList: Shape = Shape { name: "MediaDeviceInfoList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&MediaDeviceInfo)) }), ..DEFAULT };
+pub static MediaDeviceManufacturerName: Shape = Shape { name: "MediaDeviceManufacturerName", ..DEFAULT };
+pub static MediaDeviceMemoryInfo: Shape = Shape { name: "MediaDeviceMemoryInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("sizeInMiB"), ..member("SizeInMiB", Here(&MediaDeviceMemorySize)) },
+]), ..DEFAULT };
+pub static MediaDeviceMemorySize: Shape = Shape { name: "MediaDeviceMemorySize", kind: Kind::Integer, ..DEFAULT };
+pub static MediaDeviceName: Shape = Shape { name: "MediaDeviceName", ..DEFAULT };
+pub static MemoryGiBPerVCpu: Shape = Shape { name: "MemoryGiBPerVCpu", kind: Kind::Structure(&[
+    Member { location_name: Some("min"), ..member("Min", Here(&Double)) },
+    Member { location_name: Some("max"), ..member("Max", Here(&Double)) },
+]), ..DEFAULT };
+pub static MemoryGiBPerVCpuRequest: Shape = Shape { name: "MemoryGiBPerVCpuRequest", kind: Kind::Structure(&[
+    member("Min", Here(&Double)),
+    member("Max", Here(&Double)),
+]), ..DEFAULT };
+pub static MemoryInfo: Shape = Shape { name: "MemoryInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("sizeInMiB"), ..member("SizeInMiB", Here(&MemorySize)) },
+]), ..DEFAULT };
+pub static MemoryMiB: Shape = Shape { name: "MemoryMiB", kind: Kind::Structure(&[
+    Member { location_name: Some("min"), ..member("Min", Here(&Integer)) },
+    Member { location_name: Some("max"), ..member("Max", Here(&Integer)) },
+]), ..DEFAULT };
+pub static MemoryMiBRequest: Shape = Shape { name: "MemoryMiBRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("Min", Here(&Integer)) },
+    member("Max", Here(&Integer)),
+]), ..DEFAULT };
+pub static MemorySize: Shape = Shape { name: "MemorySize", kind: Kind::Long, ..DEFAULT };
 pub static MetricCategoryId: Shape = Shape { name: "MetricCategoryId", ..DEFAULT };
 pub static MetricCategoryIdList: Shape = Shape { name: "MetricCategoryIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&MetricCategoryId)) }), ..DEFAULT };
 pub static MillisecondDateTime: Shape = Shape { name: "MillisecondDateTime", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static ModifyInstanceAttributeRequest: Shape = Shape { name: "ModifyInstanceAttributeRequest", kind: Kind::Structure(&[
+    member("SourceDestCheck", Here(&AttributeBooleanValue)),
+    member("EnclaveOptions", Here(&EnclaveOptionsRequest)),
+    member("DisableApiStop", Here(&AttributeBooleanValue)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("instanceId"), ..member("InstanceId", Here(&InstanceId)) },
+    Member { location_name: Some("attribute"), ..member("Attribute", Here(&InstanceAttributeName)) },
+    Member { location_name: Some("value"), ..member("Value", Here(&ModifyInstanceAttributeValue)) },
+    Member { location_name: Some("blockDeviceMapping"), ..member("BlockDeviceMappings", Here(&InstanceBlockDeviceMappingSpecificationList)) },
+    Member { location_name: Some("disableApiTermination"), ..member("DisableApiTermination", Here(&AttributeBooleanValue)) },
+    Member { location_name: Some("instanceType"), ..member("InstanceType", Here(&AttributeValue)) },
+    Member { location_name: Some("kernel"), ..member("Kernel", Here(&AttributeValue)) },
+    Member { location_name: Some("ramdisk"), ..member("Ramdisk", Here(&AttributeValue)) },
+    Member { location_name: Some("userData"), ..member("UserData", Here(&SecureBlobAttributeValue)) },
+    Member { location_name: Some("instanceInitiatedShutdownBehavior"), ..member("InstanceInitiatedShutdownBehavior", Here(&AttributeValue)) },
+    Member { location_name: Some("GroupId"), ..member("Groups", Here(&GroupIdStringList)) },
+    Member { location_name: Some("ebsOptimized"), ..member("EbsOptimized", Here(&AttributeBooleanValue)) },
+    Member { location_name: Some("sriovNetSupport"), ..member("SriovNetSupport", Here(&AttributeValue)) },
+    Member { location_name: Some("enaSupport"), ..member("EnaSupport", Here(&AttributeBooleanValue)) },
+]), ..DEFAULT };
+pub static ModifyInstanceAttributeValue: Shape = Shape { name: "ModifyInstanceAttributeValue", sensitive: true, ..DEFAULT };
+pub static ModifyLaunchTemplateRequest: Shape = Shape { name: "ModifyLaunchTemplateRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { idempotency_token: true, ..member("ClientToken", Here(&String)) },
+    member("LaunchTemplateId", Here(&LaunchTemplateId)),
+    member("LaunchTemplateName", Here(&LaunchTemplateName)),
+    Member { location_name: Some("SetDefaultVersion"), ..member("DefaultVersion", Here(&String)) },
+]), ..DEFAULT };
+pub static ModifyLaunchTemplateResult: Shape = Shape { name: "ModifyLaunchTemplateResult", kind: Kind::Structure(&[
+    Member { location_name: Some("launchTemplate"), ..member("LaunchTemplate", Here(&LaunchTemplate)) },
+]), ..DEFAULT };
 pub static ModifyNetworkInterfaceAttributeRequest: Shape = Shape { name: "ModifyNetworkInterfaceAttributeRequest", kind: Kind::Structure(&[
     member("EnaSrdSpecification", Here(&EnaSrdSpecification)),
     member("EnablePrimaryIpv6", Here(&Boolean)),
@@ -1286,6 +2452,51 @@ pub static NetworkAclEntryList: Shape = Shape { name: "NetworkAclEntryList", kin
 pub static NetworkAclId: Shape = Shape { name: "NetworkAclId", ..DEFAULT };
 pub static NetworkAclIdStringList: Shape = Shape { name: "NetworkAclIdStringList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NetworkAclId)) }), ..DEFAULT };
 pub static NetworkAclList: Shape = Shape { name: "NetworkAclList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NetworkAcl)) }), ..DEFAULT };
+pub static NetworkBandwidthGbps: Shape = Shape { name: "NetworkBandwidthGbps", kind: Kind::Structure(&[
+    Member { location_name: Some("min"), ..member("Min", Here(&Double)) },
+    Member { location_name: Some("max"), ..member("Max", Here(&Double)) },
+]), ..DEFAULT };
+pub static NetworkBandwidthGbpsRequest: Shape = Shape { name: "NetworkBandwidthGbpsRequest", kind: Kind::Structure(&[
+    member("Min", Here(&Double)),
+    member("Max", Here(&Double)),
+]), ..DEFAULT };
+pub static NetworkCardIndex: Shape = Shape { name: "NetworkCardIndex", kind: Kind::Integer, ..DEFAULT };
+pub static NetworkCardInfo: Shape = Shape { name: "NetworkCardInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("networkCardIndex"), ..member("NetworkCardIndex", Here(&NetworkCardIndex)) },
+    Member { location_name: Some("networkPerformance"), ..member("NetworkPerformance", Here(&NetworkPerformance)) },
+    Member { location_name: Some("maximumNetworkInterfaces"), ..member("MaximumNetworkInterfaces", Here(&MaxNetworkInterfaces)) },
+    Member { location_name: Some("additionalFlexibleNetworkInterfaces"), ..member("AdditionalFlexibleNetworkInterfaces", Here(&AdditionalFlexibleNetworkInterfaces)) },
+    Member { location_name: Some("baselineBandwidthInGbps"), ..member("BaselineBandwidthInGbps", Here(&BaselineBandwidthInGbps)) },
+    Member { location_name: Some("peakBandwidthInGbps"), ..member("PeakBandwidthInGbps", Here(&PeakBandwidthInGbps)) },
+    Member { location_name: Some("defaultEnaQueueCountPerInterface"), ..member("DefaultEnaQueueCountPerInterface", Here(&DefaultEnaQueueCountPerInterface)) },
+    Member { location_name: Some("maximumEnaQueueCount"), ..member("MaximumEnaQueueCount", Here(&MaximumEnaQueueCount)) },
+    Member { location_name: Some("maximumEnaQueueCountPerInterface"), ..member("MaximumEnaQueueCountPerInterface", Here(&MaximumEnaQueueCountPerInterface)) },
+    Member { location_name: Some("interfaceTypeSet"), ..member("InterfaceTypes", Here(&NetworkCardInterfaceTypeList)) },
+]), ..DEFAULT };
+pub static NetworkCardInfoList: Shape = Shape { name: "NetworkCardInfoList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NetworkCardInfo)) }), ..DEFAULT };
+pub static NetworkCardInterfaceType: Shape = Shape { name: "NetworkCardInterfaceType", values: &["interface", "efa", "efa-only", "secondary"], ..DEFAULT };
+pub static NetworkCardInterfaceTypeList: Shape = Shape { name: "NetworkCardInterfaceTypeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NetworkCardInterfaceType)) }), ..DEFAULT };
+pub static NetworkInfo: Shape = Shape { name: "NetworkInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("networkPerformance"), ..member("NetworkPerformance", Here(&NetworkPerformance)) },
+    Member { location_name: Some("maximumNetworkInterfaces"), ..member("MaximumNetworkInterfaces", Here(&MaxNetworkInterfaces)) },
+    Member { location_name: Some("maximumNetworkCards"), ..member("MaximumNetworkCards", Here(&MaximumNetworkCards)) },
+    Member { location_name: Some("defaultNetworkCardIndex"), ..member("DefaultNetworkCardIndex", Here(&DefaultNetworkCardIndex)) },
+    Member { location_name: Some("networkCards"), ..member("NetworkCards", Here(&NetworkCardInfoList)) },
+    Member { location_name: Some("ipv4AddressesPerInterface"), ..member("Ipv4AddressesPerInterface", Here(&MaxIpv4AddrPerInterface)) },
+    Member { location_name: Some("ipv6AddressesPerInterface"), ..member("Ipv6AddressesPerInterface", Here(&MaxIpv6AddrPerInterface)) },
+    Member { location_name: Some("ipv6Supported"), ..member("Ipv6Supported", Here(&Ipv6Flag)) },
+    Member { location_name: Some("enaSupport"), ..member("EnaSupport", Here(&EnaSupport)) },
+    Member { location_name: Some("efaSupported"), ..member("EfaSupported", Here(&EfaSupportedFlag)) },
+    Member { location_name: Some("efaInfo"), ..member("EfaInfo", Here(&EfaInfo)) },
+    Member { location_name: Some("encryptionInTransitSupported"), ..member("EncryptionInTransitSupported", Here(&EncryptionInTransitSupported)) },
+    Member { location_name: Some("enaSrdSupported"), ..member("EnaSrdSupported", Here(&EnaSrdSupported)) },
+    Member { location_name: Some("bandwidthWeightings"), ..member("BandwidthWeightings", Here(&BandwidthWeightingTypeList)) },
+    Member { location_name: Some("flexibleEnaQueuesSupport"), ..member("FlexibleEnaQueuesSupport", Here(&FlexibleEnaQueuesSupport)) },
+    Member { location_name: Some("connectionTrackingConfiguration"), ..member("ConnectionTrackingConfiguration", Here(&DefaultConnectionTrackingConfiguration)) },
+    Member { location_name: Some("secondaryNetworkSupported"), ..member("SecondaryNetworkSupported", Here(&SecondaryNetworkSupportedFlag)) },
+    Member { location_name: Some("maximumSecondaryNetworkInterfaces"), ..member("MaximumSecondaryNetworkInterfaces", Here(&MaximumSecondaryNetworkInterfaces)) },
+    Member { location_name: Some("ipv4AddressesPerSecondaryInterface"), ..member("Ipv4AddressesPerSecondaryInterface", Here(&Ipv4AddressesPerSecondaryInterface)) },
+]), ..DEFAULT };
 pub static NetworkInterface: Shape = Shape { name: "NetworkInterface", kind: Kind::Structure(&[
     Member { location_name: Some("association"), ..member("Association", Here(&NetworkInterfaceAssociation)) },
     Member { location_name: Some("attachment"), ..member("Attachment", Here(&NetworkInterfaceAttachment)) },
@@ -1349,6 +2560,14 @@ pub static NetworkInterfaceAttachmentChanges: Shape = Shape { name: "NetworkInte
 ]), ..DEFAULT };
 pub static NetworkInterfaceAttachmentId: Shape = Shape { name: "NetworkInterfaceAttachmentId", ..DEFAULT };
 pub static NetworkInterfaceAttribute: Shape = Shape { name: "NetworkInterfaceAttribute", values: &["description", "groupSet", "sourceDestCheck", "attachment", "associatePublicIpAddress"], ..DEFAULT };
+pub static NetworkInterfaceCount: Shape = Shape { name: "NetworkInterfaceCount", kind: Kind::Structure(&[
+    Member { location_name: Some("min"), ..member("Min", Here(&Integer)) },
+    Member { location_name: Some("max"), ..member("Max", Here(&Integer)) },
+]), ..DEFAULT };
+pub static NetworkInterfaceCountRequest: Shape = Shape { name: "NetworkInterfaceCountRequest", kind: Kind::Structure(&[
+    member("Min", Here(&Integer)),
+    member("Max", Here(&Integer)),
+]), ..DEFAULT };
 pub static NetworkInterfaceCreationType: Shape = Shape { name: "NetworkInterfaceCreationType", values: &["efa", "efa-only", "branch", "trunk"], ..DEFAULT };
 pub static NetworkInterfaceId: Shape = Shape { name: "NetworkInterfaceId", ..DEFAULT };
 pub static NetworkInterfaceIdList: Shape = Shape { name: "NetworkInterfaceIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NetworkInterfaceId)) }), ..DEFAULT };
@@ -1368,12 +2587,43 @@ pub static NetworkInterfacePrivateIpAddress: Shape = Shape { name: "NetworkInter
 pub static NetworkInterfacePrivateIpAddressList: Shape = Shape { name: "NetworkInterfacePrivateIpAddressList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NetworkInterfacePrivateIpAddress)) }), ..DEFAULT };
 pub static NetworkInterfaceStatus: Shape = Shape { name: "NetworkInterfaceStatus", values: &["available", "associated", "attaching", "in-use", "detaching"], ..DEFAULT };
 pub static NetworkInterfaceType: Shape = Shape { name: "NetworkInterfaceType", values: &["interface", "natGateway", "efa", "efa-only", "trunk", "load_balancer", "network_load_balancer", "vpc_endpoint", "branch", "transit_gateway", "lambda", "quicksight", "global_accelerator_managed", "api_gateway_managed", "gateway_load_balancer", "gateway_load_balancer_endpoint", "iot_rules_managed", "aws_codestar_connections_managed"], ..DEFAULT };
+pub static NetworkPerformance: Shape = Shape { name: "NetworkPerformance", ..DEFAULT };
+pub static NeuronDeviceCoreCount: Shape = Shape { name: "NeuronDeviceCoreCount", kind: Kind::Integer, ..DEFAULT };
+pub static NeuronDeviceCoreInfo: Shape = Shape { name: "NeuronDeviceCoreInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("count"), ..member("Count", Here(&NeuronDeviceCoreCount)) },
+    Member { location_name: Some("version"), ..member("Version", Here(&NeuronDeviceCoreVersion)) },
+]), ..DEFAULT };
+pub static NeuronDeviceCoreVersion: Shape = Shape { name: "NeuronDeviceCoreVersion", kind: Kind::Integer, ..DEFAULT };
+pub static NeuronDeviceCount: Shape = Shape { name: "NeuronDeviceCount", kind: Kind::Integer, ..DEFAULT };
+pub static NeuronDeviceInfo: Shape = Shape { name: "NeuronDeviceInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("count"), ..member("Count", Here(&NeuronDeviceCount)) },
+    Member { location_name: Some("name"), ..member("Name", Here(&NeuronDeviceName)) },
+    Member { location_name: Some("coreInfo"), ..member("CoreInfo", Here(&NeuronDeviceCoreInfo)) },
+    Member { location_name: Some("memoryInfo"), ..member("MemoryInfo", Here(&NeuronDeviceMemoryInfo)) },
+]), ..DEFAULT };
+pub static NeuronDeviceInfoList: Shape = Shape { name: "NeuronDeviceInfoList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NeuronDeviceInfo)) }), ..DEFAULT };
+pub static NeuronDeviceMemoryInfo: Shape = Shape { name: "NeuronDeviceMemoryInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("sizeInMiB"), ..member("SizeInMiB", Here(&NeuronDeviceMemorySize)) },
+]), ..DEFAULT };
+pub static NeuronDeviceMemorySize: Shape = Shape { name: "NeuronDeviceMemorySize", kind: Kind::Integer, ..DEFAULT };
+pub static NeuronDeviceName: Shape = Shape { name: "NeuronDeviceName", ..DEFAULT };
+pub static NeuronInfo: Shape = Shape { name: "NeuronInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("neuronDevices"), ..member("NeuronDevices", Here(&NeuronDeviceInfoList)) },
+    Member { location_name: Some("totalNeuronDeviceMemoryInMiB"), ..member("TotalNeuronDeviceMemoryInMiB", Here(&TotalNeuronMemory)) },
+]), ..DEFAULT };
 pub static NewDhcpConfiguration: Shape = Shape { name: "NewDhcpConfiguration", kind: Kind::Structure(&[
     member("Key", Here(&String)),
     Member { location_name: Some("Value"), ..member("Values", Here(&ValueStringList)) },
 ]), ..DEFAULT };
 pub static NewDhcpConfigurationList: Shape = Shape { name: "NewDhcpConfigurationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NewDhcpConfiguration)) }), ..DEFAULT };
 pub static NextToken: Shape = Shape { name: "NextToken", ..DEFAULT };
+pub static NitroEnclavesSupport: Shape = Shape { name: "NitroEnclavesSupport", values: &["unsupported", "supported"], ..DEFAULT };
+pub static NitroTpmInfo: Shape = Shape { name: "NitroTpmInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("supportedVersions"), ..member("SupportedVersions", Here(&NitroTpmSupportedVersionsList)) },
+]), ..DEFAULT };
+pub static NitroTpmSupport: Shape = Shape { name: "NitroTpmSupport", values: &["unsupported", "supported"], ..DEFAULT };
+pub static NitroTpmSupportedVersionType: Shape = Shape { name: "NitroTpmSupportedVersionType", ..DEFAULT };
+pub static NitroTpmSupportedVersionsList: Shape = Shape { name: "NitroTpmSupportedVersionsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&NitroTpmSupportedVersionType)) }), ..DEFAULT };
 pub static OdbNetworkArn: Shape = Shape { name: "OdbNetworkArn", ..DEFAULT };
 pub static OperatorRequest: Shape = Shape { name: "OperatorRequest", kind: Kind::Structure(&[
     member("Principal", Here(&String)),
@@ -1383,6 +2633,22 @@ pub static OperatorResponse: Shape = Shape { name: "OperatorResponse", kind: Kin
     Member { location_name: Some("principal"), ..member("Principal", Here(&String)) },
     Member { location_name: Some("hiddenByDefault"), ..member("HiddenByDefault", Here(&Boolean)) },
 ]), ..DEFAULT };
+pub static OwnerStringList: Shape = Shape { name: "OwnerStringList", kind: Kind::List(Element { location_name: Some("Owner"), ..Element::of(Here(&String)) }), ..DEFAULT };
+pub static PeakBandwidthInGbps: Shape = Shape { name: "PeakBandwidthInGbps", kind: Kind::Double, ..DEFAULT };
+pub static PerformanceFactorReference: Shape = Shape { name: "PerformanceFactorReference", kind: Kind::Structure(&[
+    Member { location_name: Some("instanceFamily"), ..member("InstanceFamily", Here(&String)) },
+]), ..DEFAULT };
+pub static PerformanceFactorReferenceRequest: Shape = Shape { name: "PerformanceFactorReferenceRequest", kind: Kind::Structure(&[
+    member("InstanceFamily", Here(&String)),
+]), ..DEFAULT };
+pub static PerformanceFactorReferenceSet: Shape = Shape { name: "PerformanceFactorReferenceSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PerformanceFactorReference)) }), ..DEFAULT };
+pub static PerformanceFactorReferenceSetRequest: Shape = Shape { name: "PerformanceFactorReferenceSetRequest", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PerformanceFactorReferenceRequest)) }), ..DEFAULT };
+pub static PerformanceStatusSummary: Shape = Shape { name: "PerformanceStatusSummary", kind: Kind::Structure(&[
+    Member { location_name: Some("status"), ..member("Status", Here(&SummaryStatus)) },
+    Member { location_name: Some("impairedSince"), ..member("ImpairedSince", Here(&MillisecondDateTime)) },
+    Member { location_name: Some("remediation"), ..member("Remediation", Here(&String)) },
+]), ..DEFAULT };
+pub static PhcSupport: Shape = Shape { name: "PhcSupport", values: &["unsupported", "supported"], ..DEFAULT };
 pub static Placement: Shape = Shape { name: "Placement", kind: Kind::Structure(&[
     Member { location_name: Some("availabilityZoneId"), ..member("AvailabilityZoneId", Here(&AvailabilityZoneId)) },
     Member { location_name: Some("affinity"), ..member("Affinity", Here(&String)) },
@@ -1396,7 +2662,12 @@ pub static Placement: Shape = Shape { name: "Placement", kind: Kind::Structure(&
     Member { location_name: Some("availabilityZone"), ..member("AvailabilityZone", Here(&String)) },
 ]), ..DEFAULT };
 pub static PlacementGroupId: Shape = Shape { name: "PlacementGroupId", ..DEFAULT };
+pub static PlacementGroupInfo: Shape = Shape { name: "PlacementGroupInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("supportedStrategies"), ..member("SupportedStrategies", Here(&PlacementGroupStrategyList)) },
+]), ..DEFAULT };
 pub static PlacementGroupName: Shape = Shape { name: "PlacementGroupName", ..DEFAULT };
+pub static PlacementGroupStrategy: Shape = Shape { name: "PlacementGroupStrategy", values: &["cluster", "partition", "spread"], ..DEFAULT };
+pub static PlacementGroupStrategyList: Shape = Shape { name: "PlacementGroupStrategyList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PlacementGroupStrategy)) }), ..DEFAULT };
 pub static PlatformValues: Shape = Shape { name: "PlatformValues", values: &["Windows"], ..DEFAULT };
 pub static PortRange: Shape = Shape { name: "PortRange", kind: Kind::Structure(&[
     Member { location_name: Some("from"), ..member("From", Here(&Integer)) },
@@ -1428,6 +2699,11 @@ pub static PrivateDnsNameOptionsOnLaunch: Shape = Shape { name: "PrivateDnsNameO
     Member { location_name: Some("enableResourceNameDnsARecord"), ..member("EnableResourceNameDnsARecord", Here(&Boolean)) },
     Member { location_name: Some("enableResourceNameDnsAAAARecord"), ..member("EnableResourceNameDnsAAAARecord", Here(&Boolean)) },
 ]), ..DEFAULT };
+pub static PrivateDnsNameOptionsRequest: Shape = Shape { name: "PrivateDnsNameOptionsRequest", kind: Kind::Structure(&[
+    member("HostnameType", Here(&HostnameType)),
+    member("EnableResourceNameDnsARecord", Here(&Boolean)),
+    member("EnableResourceNameDnsAAAARecord", Here(&Boolean)),
+]), ..DEFAULT };
 pub static PrivateDnsNameOptionsResponse: Shape = Shape { name: "PrivateDnsNameOptionsResponse", kind: Kind::Structure(&[
     Member { location_name: Some("hostnameType"), ..member("HostnameType", Here(&HostnameType)) },
     Member { location_name: Some("enableResourceNameDnsARecord"), ..member("EnableResourceNameDnsARecord", Here(&Boolean)) },
@@ -1439,6 +2715,13 @@ pub static PrivateIpAddressSpecification: Shape = Shape { name: "PrivateIpAddres
     Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddress", Here(&String)) },
 ]), ..DEFAULT };
 pub static PrivateIpAddressSpecificationList: Shape = Shape { name: "PrivateIpAddressSpecificationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PrivateIpAddressSpecification)) }), ..DEFAULT };
+pub static ProcessorInfo: Shape = Shape { name: "ProcessorInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("supportedArchitectures"), ..member("SupportedArchitectures", Here(&ArchitectureTypeList)) },
+    Member { location_name: Some("sustainedClockSpeedInGhz"), ..member("SustainedClockSpeedInGhz", Here(&ProcessorSustainedClockSpeed)) },
+    Member { location_name: Some("supportedFeatures"), ..member("SupportedFeatures", Here(&SupportedAdditionalProcessorFeatureList)) },
+    Member { location_name: Some("manufacturer"), ..member("Manufacturer", Here(&CpuManufacturerName)) },
+]), ..DEFAULT };
+pub static ProcessorSustainedClockSpeed: Shape = Shape { name: "ProcessorSustainedClockSpeed", kind: Kind::Double, ..DEFAULT };
 pub static ProductCode: Shape = Shape { name: "ProductCode", kind: Kind::Structure(&[
     Member { location_name: Some("productCode"), ..member("ProductCodeId", Here(&String)) },
     Member { location_name: Some("type"), ..member("ProductCodeType", Here(&ProductCodeValues)) },
@@ -1469,6 +2752,12 @@ pub static PublicIpDnsNameOptions: Shape = Shape { name: "PublicIpDnsNameOptions
     Member { location_name: Some("publicDualStackDnsName"), ..member("PublicDualStackDnsName", Here(&String)) },
 ]), ..DEFAULT };
 pub static PublicIpStringList: Shape = Shape { name: "PublicIpStringList", kind: Kind::List(Element { location_name: Some("PublicIp"), ..Element::of(Here(&String)) }), ..DEFAULT };
+pub static RamdiskId: Shape = Shape { name: "RamdiskId", ..DEFAULT };
+pub static RebootInstancesRequest: Shape = Shape { name: "RebootInstancesRequest", kind: Kind::Structure(&[
+    Member { required: true, location_name: Some("InstanceId"), ..member("InstanceIds", Here(&InstanceIdStringList)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static RebootMigrationSupport: Shape = Shape { name: "RebootMigrationSupport", values: &["unsupported", "supported"], ..DEFAULT };
 pub static ReferencedSecurityGroup: Shape = Shape { name: "ReferencedSecurityGroup", kind: Kind::Structure(&[
     Member { location_name: Some("groupId"), ..member("GroupId", Here(&String)) },
     Member { location_name: Some("peeringStatus"), ..member("PeeringStatus", Here(&String)) },
@@ -1543,6 +2832,43 @@ pub static ReplaceRouteTableAssociationResult: Shape = Shape { name: "ReplaceRou
     Member { location_name: Some("newAssociationId"), ..member("NewAssociationId", Here(&String)) },
     Member { location_name: Some("associationState"), ..member("AssociationState", Here(&RouteTableAssociationState)) },
 ]), ..DEFAULT };
+pub static RequestInstanceTypeList: Shape = Shape { name: "RequestInstanceTypeList", kind: Kind::List(Element::of(Here(&InstanceType))), min: Some(0.0), max: Some(100.0), location_name: Some("InstanceType"), ..DEFAULT };
+pub static RequestLaunchTemplateData: Shape = Shape { name: "RequestLaunchTemplateData", kind: Kind::Structure(&[
+    member("KernelId", Here(&KernelId)),
+    member("EbsOptimized", Here(&Boolean)),
+    member("IamInstanceProfile", Here(&LaunchTemplateIamInstanceProfileSpecificationRequest)),
+    Member { location_name: Some("BlockDeviceMapping"), ..member("BlockDeviceMappings", Here(&LaunchTemplateBlockDeviceMappingRequestList)) },
+    Member { location_name: Some("NetworkInterface"), ..member("NetworkInterfaces", Here(&LaunchTemplateInstanceNetworkInterfaceSpecificationRequestList)) },
+    member("ImageId", Here(&ImageId)),
+    member("InstanceType", Here(&InstanceType)),
+    member("KeyName", Here(&KeyPairName)),
+    member("Monitoring", Here(&LaunchTemplatesMonitoringRequest)),
+    member("Placement", Here(&LaunchTemplatePlacementRequest)),
+    member("RamDiskId", Here(&RamdiskId)),
+    member("DisableApiTermination", Here(&Boolean)),
+    member("InstanceInitiatedShutdownBehavior", Here(&ShutdownBehavior)),
+    member("UserData", Here(&SensitiveUserData)),
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&LaunchTemplateTagSpecificationRequestList)) },
+    Member { location_name: Some("ElasticGpuSpecification"), ..member("ElasticGpuSpecifications", Here(&ElasticGpuSpecificationList)) },
+    Member { location_name: Some("ElasticInferenceAccelerator"), ..member("ElasticInferenceAccelerators", Here(&LaunchTemplateElasticInferenceAcceleratorList)) },
+    Member { location_name: Some("SecurityGroupId"), ..member("SecurityGroupIds", Here(&SecurityGroupIdStringList)) },
+    Member { location_name: Some("SecurityGroup"), ..member("SecurityGroups", Here(&SecurityGroupStringList)) },
+    member("InstanceMarketOptions", Here(&LaunchTemplateInstanceMarketOptionsRequest)),
+    member("CreditSpecification", Here(&CreditSpecificationRequest)),
+    member("CpuOptions", Here(&LaunchTemplateCpuOptionsRequest)),
+    member("CapacityReservationSpecification", Here(&LaunchTemplateCapacityReservationSpecificationRequest)),
+    Member { location_name: Some("LicenseSpecification"), ..member("LicenseSpecifications", Here(&LaunchTemplateLicenseSpecificationListRequest)) },
+    member("HibernationOptions", Here(&LaunchTemplateHibernationOptionsRequest)),
+    member("MetadataOptions", Here(&LaunchTemplateInstanceMetadataOptionsRequest)),
+    member("EnclaveOptions", Here(&LaunchTemplateEnclaveOptionsRequest)),
+    member("InstanceRequirements", Here(&InstanceRequirementsRequest)),
+    member("PrivateDnsNameOptions", Here(&LaunchTemplatePrivateDnsNameOptionsRequest)),
+    member("MaintenanceOptions", Here(&LaunchTemplateInstanceMaintenanceOptionsRequest)),
+    member("DisableApiStop", Here(&Boolean)),
+    member("Operator", Here(&OperatorRequest)),
+    member("NetworkPerformanceOptions", Here(&LaunchTemplateNetworkPerformanceOptionsRequest)),
+    Member { location_name: Some("SecondaryInterface"), ..member("SecondaryInterfaces", Here(&LaunchTemplateInstanceSecondaryInterfaceSpecificationRequestList)) },
+]), ..DEFAULT };
 pub static Reservation: Shape = Shape { name: "Reservation", kind: Kind::Structure(&[
     Member { location_name: Some("reservationId"), ..member("ReservationId", Here(&String)) },
     Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
@@ -1559,6 +2885,46 @@ pub static ResetNetworkInterfaceAttributeRequest: Shape = Shape { name: "ResetNe
 pub static ResourceArn: Shape = Shape { name: "ResourceArn", min: Some(1.0), max: Some(1283.0), ..DEFAULT };
 pub static ResourceIdList: Shape = Shape { name: "ResourceIdList", kind: Kind::List(Element::of(Here(&TaggableResourceId))), ..DEFAULT };
 pub static ResourceType: Shape = Shape { name: "ResourceType", values: &["capacity-reservation", "client-vpn-endpoint", "customer-gateway", "carrier-gateway", "coip-pool", "declarative-policies-report", "dedicated-host", "dhcp-options", "egress-only-internet-gateway", "elastic-ip", "elastic-gpu", "export-image-task", "export-instance-task", "fca-policy", "fleet", "fpga-image", "host-reservation", "image", "image-usage-report", "import-image-task", "import-snapshot-task", "instance", "instance-event-window", "internet-gateway", "ipam", "ipam-pool", "ipam-scope", "ipv4pool-ec2", "ipv6pool-ec2", "key-pair", "launch-template", "local-gateway", "local-gateway-route-table", "local-gateway-virtual-interface", "local-gateway-virtual-interface-group", "local-gateway-route-table-vpc-association", "local-gateway-route-table-virtual-interface-group-association", "natgateway", "network-acl", "network-interface", "network-insights-analysis", "network-insights-path", "network-insights-access-scope", "network-insights-access-scope-analysis", "outpost-lag", "placement-group", "prefix-list", "replace-root-volume-task", "reserved-instances", "route-table", "security-group", "security-group-rule", "service-link-virtual-interface", "snapshot", "spot-fleet-request", "spot-instances-request", "subnet", "subnet-cidr-reservation", "traffic-mirror-filter", "traffic-mirror-session", "traffic-mirror-target", "transit-gateway", "transit-gateway-attachment", "transit-gateway-connect-peer", "transit-gateway-multicast-domain", "transit-gateway-policy-table", "transit-gateway-metering-policy", "transit-gateway-route-table", "transit-gateway-route-table-announcement", "volume", "vpc", "vpc-endpoint", "vpc-endpoint-connection", "vpc-endpoint-service", "vpc-endpoint-service-permission", "vpc-peering-connection", "vpn-connection", "vpn-gateway", "vpc-flow-log", "capacity-reservation-fleet", "traffic-mirror-filter-rule", "vpc-endpoint-connection-device-type", "verified-access-instance", "verified-access-group", "verified-access-endpoint", "verified-access-policy", "verified-access-trust-provider", "vpn-connection-device-type", "vpc-block-public-access-exclusion", "vpc-encryption-control", "route-server", "route-server-endpoint", "route-server-peer", "ipam-resource-discovery", "ipam-resource-discovery-association", "instance-connect-endpoint", "verified-access-endpoint-target", "ipam-external-resource-verification-token", "capacity-block", "mac-modification-task", "ipam-prefix-list-resolver", "ipam-policy", "ipam-prefix-list-resolver-target", "ipam-internet-registry-association", "secondary-interface", "secondary-network", "secondary-subnet", "capacity-manager-data-export", "vpn-concentrator", "ipam-pool-allocation", "capacity-reservation-cancellation-quote", "application-status-check", "capacity-reservation-modification-quote", "metric-category"], ..DEFAULT };
+pub static ResponseError: Shape = Shape { name: "ResponseError", kind: Kind::Structure(&[
+    Member { location_name: Some("code"), ..member("Code", Here(&LaunchTemplateErrorCode)) },
+    Member { location_name: Some("message"), ..member("Message", Here(&String)) },
+]), ..DEFAULT };
+pub static ResponseLaunchTemplateData: Shape = Shape { name: "ResponseLaunchTemplateData", kind: Kind::Structure(&[
+    Member { location_name: Some("kernelId"), ..member("KernelId", Here(&String)) },
+    Member { location_name: Some("ebsOptimized"), ..member("EbsOptimized", Here(&Boolean)) },
+    Member { location_name: Some("iamInstanceProfile"), ..member("IamInstanceProfile", Here(&LaunchTemplateIamInstanceProfileSpecification)) },
+    Member { location_name: Some("blockDeviceMappingSet"), ..member("BlockDeviceMappings", Here(&LaunchTemplateBlockDeviceMappingList)) },
+    Member { location_name: Some("networkInterfaceSet"), ..member("NetworkInterfaces", Here(&LaunchTemplateInstanceNetworkInterfaceSpecificationList)) },
+    Member { location_name: Some("imageId"), ..member("ImageId", Here(&String)) },
+    Member { location_name: Some("instanceType"), ..member("InstanceType", Here(&InstanceType)) },
+    Member { location_name: Some("keyName"), ..member("KeyName", Here(&String)) },
+    Member { location_name: Some("monitoring"), ..member("Monitoring", Here(&LaunchTemplatesMonitoring)) },
+    Member { location_name: Some("placement"), ..member("Placement", Here(&LaunchTemplatePlacement)) },
+    Member { location_name: Some("ramDiskId"), ..member("RamDiskId", Here(&String)) },
+    Member { location_name: Some("disableApiTermination"), ..member("DisableApiTermination", Here(&Boolean)) },
+    Member { location_name: Some("instanceInitiatedShutdownBehavior"), ..member("InstanceInitiatedShutdownBehavior", Here(&ShutdownBehavior)) },
+    Member { location_name: Some("userData"), ..member("UserData", Here(&SensitiveUserData)) },
+    Member { location_name: Some("tagSpecificationSet"), ..member("TagSpecifications", Here(&LaunchTemplateTagSpecificationList)) },
+    Member { location_name: Some("elasticGpuSpecificationSet"), ..member("ElasticGpuSpecifications", Here(&ElasticGpuSpecificationResponseList)) },
+    Member { location_name: Some("elasticInferenceAcceleratorSet"), ..member("ElasticInferenceAccelerators", Here(&LaunchTemplateElasticInferenceAcceleratorResponseList)) },
+    Member { location_name: Some("securityGroupIdSet"), ..member("SecurityGroupIds", Here(&ValueStringList)) },
+    Member { location_name: Some("securityGroupSet"), ..member("SecurityGroups", Here(&ValueStringList)) },
+    Member { location_name: Some("instanceMarketOptions"), ..member("InstanceMarketOptions", Here(&LaunchTemplateInstanceMarketOptions)) },
+    Member { location_name: Some("creditSpecification"), ..member("CreditSpecification", Here(&CreditSpecification)) },
+    Member { location_name: Some("cpuOptions"), ..member("CpuOptions", Here(&LaunchTemplateCpuOptions)) },
+    Member { location_name: Some("capacityReservationSpecification"), ..member("CapacityReservationSpecification", Here(&LaunchTemplateCapacityReservationSpecificationResponse)) },
+    Member { location_name: Some("licenseSet"), ..member("LicenseSpecifications", Here(&LaunchTemplateLicenseList)) },
+    Member { location_name: Some("hibernationOptions"), ..member("HibernationOptions", Here(&LaunchTemplateHibernationOptions)) },
+    Member { location_name: Some("metadataOptions"), ..member("MetadataOptions", Here(&LaunchTemplateInstanceMetadataOptions)) },
+    Member { location_name: Some("enclaveOptions"), ..member("EnclaveOptions", Here(&LaunchTemplateEnclaveOptions)) },
+    Member { location_name: Some("instanceRequirements"), ..member("InstanceRequirements", Here(&InstanceRequirements)) },
+    Member { location_name: Some("privateDnsNameOptions"), ..member("PrivateDnsNameOptions", Here(&LaunchTemplatePrivateDnsNameOptions)) },
+    Member { location_name: Some("maintenanceOptions"), ..member("MaintenanceOptions", Here(&LaunchTemplateInstanceMaintenanceOptions)) },
+    Member { location_name: Some("disableApiStop"), ..member("DisableApiStop", Here(&Boolean)) },
+    Member { location_name: Some("operator"), ..member("Operator", Here(&OperatorResponse)) },
+    Member { location_name: Some("networkPerformanceOptions"), ..member("NetworkPerformanceOptions", Here(&LaunchTemplateNetworkPerformanceOptions)) },
+    Member { location_name: Some("secondaryInterfaceSet"), ..member("SecondaryInterfaces", Here(&LaunchTemplateInstanceSecondaryInterfaceSpecificationList)) },
+]), ..DEFAULT };
 pub static RevokeSecurityGroupEgressRequest: Shape = Shape { name: "RevokeSecurityGroupEgressRequest", kind: Kind::Structure(&[
     Member { location_name: Some("SecurityGroupRuleId"), ..member("SecurityGroupRuleIds", Here(&SecurityGroupRuleIdList)) },
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
@@ -1608,6 +2974,8 @@ pub static RevokedSecurityGroupRule: Shape = Shape { name: "RevokedSecurityGroup
     Member { location_name: Some("description"), ..member("Description", Here(&String)) },
 ]), ..DEFAULT };
 pub static RevokedSecurityGroupRuleList: Shape = Shape { name: "RevokedSecurityGroupRuleList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&RevokedSecurityGroupRule)) }), ..DEFAULT };
+pub static RootDeviceType: Shape = Shape { name: "RootDeviceType", values: &["ebs", "instance-store"], ..DEFAULT };
+pub static RootDeviceTypeList: Shape = Shape { name: "RootDeviceTypeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&RootDeviceType)) }), ..DEFAULT };
 pub static Route: Shape = Shape { name: "Route", kind: Kind::Structure(&[
     Member { location_name: Some("destinationCidrBlock"), ..member("DestinationCidrBlock", Here(&String)) },
     Member { location_name: Some("destinationIpv6CidrBlock"), ..member("DestinationIpv6CidrBlock", Here(&String)) },
@@ -1661,11 +3029,84 @@ pub static RouteTableId: Shape = Shape { name: "RouteTableId", ..DEFAULT };
 pub static RouteTableIdStringList: Shape = Shape { name: "RouteTableIdStringList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&RouteTableId)) }), ..DEFAULT };
 pub static RouteTableList: Shape = Shape { name: "RouteTableList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&RouteTable)) }), ..DEFAULT };
 pub static RuleAction: Shape = Shape { name: "RuleAction", values: &["allow", "deny"], ..DEFAULT };
+pub static RunInstancesMonitoringEnabled: Shape = Shape { name: "RunInstancesMonitoringEnabled", kind: Kind::Structure(&[
+    Member { location_name: Some("MetricCategoryId"), ..member("MetricCategoryIds", Here(&MetricCategoryIdList)) },
+    Member { required: true, location_name: Some("enabled"), ..member("Enabled", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static RunInstancesRequest: Shape = Shape { name: "RunInstancesRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("BlockDeviceMapping"), ..member("BlockDeviceMappings", Here(&BlockDeviceMappingRequestList)) },
+    member("ImageId", Here(&ImageId)),
+    member("InstanceType", Here(&InstanceType)),
+    member("Ipv6AddressCount", Here(&Integer)),
+    Member { location_name: Some("Ipv6Address"), ..member("Ipv6Addresses", Here(&InstanceIpv6AddressList)) },
+    member("KernelId", Here(&KernelId)),
+    member("KeyName", Here(&KeyPairName)),
+    Member { required: true, ..member("MaxCount", Here(&Integer)) },
+    Member { required: true, ..member("MinCount", Here(&Integer)) },
+    member("Monitoring", Here(&RunInstancesMonitoringEnabled)),
+    member("Placement", Here(&Placement)),
+    member("RamdiskId", Here(&RamdiskId)),
+    Member { location_name: Some("SecurityGroupId"), ..member("SecurityGroupIds", Here(&SecurityGroupIdStringList)) },
+    Member { location_name: Some("SecurityGroup"), ..member("SecurityGroups", Here(&SecurityGroupStringList)) },
+    member("SubnetId", Here(&SubnetId)),
+    member("UserData", Here(&RunInstancesUserData)),
+    member("ElasticGpuSpecification", Here(&ElasticGpuSpecifications)),
+    Member { location_name: Some("ElasticInferenceAccelerator"), ..member("ElasticInferenceAccelerators", Here(&ElasticInferenceAccelerators)) },
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+    member("LaunchTemplate", Here(&LaunchTemplateSpecification)),
+    member("InstanceMarketOptions", Here(&InstanceMarketOptionsRequest)),
+    member("CreditSpecification", Here(&CreditSpecificationRequest)),
+    member("CpuOptions", Here(&CpuOptionsRequest)),
+    member("CapacityReservationSpecification", Here(&CapacityReservationSpecification)),
+    member("HibernationOptions", Here(&HibernationOptionsRequest)),
+    Member { location_name: Some("LicenseSpecification"), ..member("LicenseSpecifications", Here(&LicenseSpecificationListRequest)) },
+    member("MetadataOptions", Here(&InstanceMetadataOptionsRequest)),
+    member("EnclaveOptions", Here(&EnclaveOptionsRequest)),
+    member("PrivateDnsNameOptions", Here(&PrivateDnsNameOptionsRequest)),
+    member("MaintenanceOptions", Here(&InstanceMaintenanceOptionsRequest)),
+    member("DisableApiStop", Here(&Boolean)),
+    member("EnablePrimaryIpv6", Here(&Boolean)),
+    member("NetworkPerformanceOptions", Here(&InstanceNetworkPerformanceOptionsRequest)),
+    member("Operator", Here(&OperatorRequest)),
+    Member { location_name: Some("SecondaryInterface"), ..member("SecondaryInterfaces", Here(&InstanceSecondaryInterfaceSpecificationListRequest)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("disableApiTermination"), ..member("DisableApiTermination", Here(&Boolean)) },
+    Member { location_name: Some("instanceInitiatedShutdownBehavior"), ..member("InstanceInitiatedShutdownBehavior", Here(&ShutdownBehavior)) },
+    Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddress", Here(&String)) },
+    Member { location_name: Some("clientToken"), idempotency_token: true, ..member("ClientToken", Here(&String)) },
+    Member { location_name: Some("additionalInfo"), ..member("AdditionalInfo", Here(&String)) },
+    Member { location_name: Some("networkInterface"), ..member("NetworkInterfaces", Here(&InstanceNetworkInterfaceSpecificationList)) },
+    Member { location_name: Some("iamInstanceProfile"), ..member("IamInstanceProfile", Here(&IamInstanceProfileSpecification)) },
+    Member { location_name: Some("ebsOptimized"), ..member("EbsOptimized", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static RunInstancesUserData: Shape = Shape { name: "RunInstancesUserData", sensitive: true, ..DEFAULT };
+pub static ScanResults: Shape = Shape { name: "ScanResults", kind: Kind::Structure(&[
+    Member { location_name: Some("highestFindingSeverityLabel"), ..member("HighestFindingSeverityLabel", Here(&SeverityLabel)) },
+    Member { location_name: Some("findingScanDate"), ..member("FindingScanDate", Here(&MillisecondDateTime)) },
+    Member { location_name: Some("informationalFixAvailableSince"), ..member("InformationalFixAvailableSince", Here(&MillisecondDateTime)) },
+    Member { location_name: Some("lowFixAvailableSince"), ..member("LowFixAvailableSince", Here(&MillisecondDateTime)) },
+    Member { location_name: Some("mediumFixAvailableSince"), ..member("MediumFixAvailableSince", Here(&MillisecondDateTime)) },
+    Member { location_name: Some("highFixAvailableSince"), ..member("HighFixAvailableSince", Here(&MillisecondDateTime)) },
+    Member { location_name: Some("criticalFixAvailableSince"), ..member("CriticalFixAvailableSince", Here(&MillisecondDateTime)) },
+]), ..DEFAULT };
 pub static SecondaryInterfaceId: Shape = Shape { name: "SecondaryInterfaceId", ..DEFAULT };
+pub static SecondaryInterfacePrivateIpAddressSpecification: Shape = Shape { name: "SecondaryInterfacePrivateIpAddressSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddress", Here(&String)) },
+]), ..DEFAULT };
+pub static SecondaryInterfacePrivateIpAddressSpecificationList: Shape = Shape { name: "SecondaryInterfacePrivateIpAddressSpecificationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SecondaryInterfacePrivateIpAddressSpecification)) }), ..DEFAULT };
+pub static SecondaryInterfacePrivateIpAddressSpecificationListRequest: Shape = Shape { name: "SecondaryInterfacePrivateIpAddressSpecificationListRequest", kind: Kind::List(Element { location_name: Some("SecondaryInterfacePrivateIpAddressSpecification"), ..Element::of(Here(&SecondaryInterfacePrivateIpAddressSpecificationRequest)) }), ..DEFAULT };
+pub static SecondaryInterfacePrivateIpAddressSpecificationRequest: Shape = Shape { name: "SecondaryInterfacePrivateIpAddressSpecificationRequest", kind: Kind::Structure(&[
+    member("PrivateIpAddress", Here(&String)),
+]), ..DEFAULT };
 pub static SecondaryInterfaceStatus: Shape = Shape { name: "SecondaryInterfaceStatus", values: &["available", "in-use"], ..DEFAULT };
 pub static SecondaryInterfaceType: Shape = Shape { name: "SecondaryInterfaceType", values: &["secondary"], ..DEFAULT };
 pub static SecondaryNetworkId: Shape = Shape { name: "SecondaryNetworkId", ..DEFAULT };
+pub static SecondaryNetworkSupportedFlag: Shape = Shape { name: "SecondaryNetworkSupportedFlag", kind: Kind::Boolean, ..DEFAULT };
 pub static SecondarySubnetId: Shape = Shape { name: "SecondarySubnetId", ..DEFAULT };
+pub static SecureBlob: Shape = Shape { name: "SecureBlob", kind: Kind::Blob, sensitive: true, ..DEFAULT };
+pub static SecureBlobAttributeValue: Shape = Shape { name: "SecureBlobAttributeValue", kind: Kind::Structure(&[
+    Member { location_name: Some("value"), ..member("Value", Here(&SecureBlob)) },
+]), ..DEFAULT };
 pub static SecurityGroup: Shape = Shape { name: "SecurityGroup", kind: Kind::Structure(&[
     Member { location_name: Some("groupId"), ..member("GroupId", Here(&String)) },
     Member { location_name: Some("ipPermissionsEgress"), ..member("IpPermissionsEgress", Here(&IpPermissionList)) },
@@ -1736,7 +3177,20 @@ pub static SecurityGroupRuleUpdate: Shape = Shape { name: "SecurityGroupRuleUpda
     member("SecurityGroupRule", Here(&SecurityGroupRuleRequest)),
 ]), ..DEFAULT };
 pub static SecurityGroupRuleUpdateList: Shape = Shape { name: "SecurityGroupRuleUpdateList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SecurityGroupRuleUpdate)) }), ..DEFAULT };
+pub static SecurityGroupStringList: Shape = Shape { name: "SecurityGroupStringList", kind: Kind::List(Element { location_name: Some("SecurityGroup"), ..Element::of(Here(&SecurityGroupName)) }), ..DEFAULT };
+pub static SensitiveUserData: Shape = Shape { name: "SensitiveUserData", sensitive: true, ..DEFAULT };
 pub static ServiceManaged: Shape = Shape { name: "ServiceManaged", values: &["alb", "nlb", "rnat", "rds"], ..DEFAULT };
+pub static SeverityLabel: Shape = Shape { name: "SeverityLabel", values: &["informational", "low", "medium", "high", "critical"], ..DEFAULT };
+pub static ShutdownBehavior: Shape = Shape { name: "ShutdownBehavior", values: &["stop", "terminate"], ..DEFAULT };
+pub static SnapshotId: Shape = Shape { name: "SnapshotId", ..DEFAULT };
+pub static SpotInstanceType: Shape = Shape { name: "SpotInstanceType", values: &["one-time", "persistent"], ..DEFAULT };
+pub static SpotMarketOptions: Shape = Shape { name: "SpotMarketOptions", kind: Kind::Structure(&[
+    member("MaxPrice", Here(&String)),
+    member("SpotInstanceType", Here(&SpotInstanceType)),
+    member("BlockDurationMinutes", Here(&Integer)),
+    member("ValidUntil", Here(&DateTime)),
+    member("InstanceInterruptionBehavior", Here(&InstanceInterruptionBehavior)),
+]), ..DEFAULT };
 pub static StaleIpPermission: Shape = Shape { name: "StaleIpPermission", kind: Kind::Structure(&[
     Member { location_name: Some("fromPort"), ..member("FromPort", Here(&Integer)) },
     Member { location_name: Some("ipProtocol"), ..member("IpProtocol", Here(&String)) },
@@ -1755,9 +3209,29 @@ pub static StaleSecurityGroup: Shape = Shape { name: "StaleSecurityGroup", kind:
     Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
 ]), ..DEFAULT };
 pub static StaleSecurityGroupSet: Shape = Shape { name: "StaleSecurityGroupSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&StaleSecurityGroup)) }), ..DEFAULT };
+pub static StartInstancesRequest: Shape = Shape { name: "StartInstancesRequest", kind: Kind::Structure(&[
+    Member { required: true, location_name: Some("InstanceId"), ..member("InstanceIds", Here(&InstanceIdStringList)) },
+    Member { location_name: Some("additionalInfo"), ..member("AdditionalInfo", Here(&String)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static StartInstancesResult: Shape = Shape { name: "StartInstancesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("instancesSet"), ..member("StartingInstances", Here(&InstanceStateChangeList)) },
+]), ..DEFAULT };
 pub static StateReason: Shape = Shape { name: "StateReason", kind: Kind::Structure(&[
     Member { location_name: Some("code"), ..member("Code", Here(&String)) },
     Member { location_name: Some("message"), ..member("Message", Here(&String)) },
+]), ..DEFAULT };
+pub static StatusName: Shape = Shape { name: "StatusName", values: &["reachability"], ..DEFAULT };
+pub static StatusType: Shape = Shape { name: "StatusType", values: &["passed", "failed", "insufficient-data", "initializing"], ..DEFAULT };
+pub static StopInstancesRequest: Shape = Shape { name: "StopInstancesRequest", kind: Kind::Structure(&[
+    Member { required: true, location_name: Some("InstanceId"), ..member("InstanceIds", Here(&InstanceIdStringList)) },
+    member("Hibernate", Here(&Boolean)),
+    member("SkipOsShutdown", Here(&Boolean)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("force"), ..member("Force", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static StopInstancesResult: Shape = Shape { name: "StopInstancesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("instancesSet"), ..member("StoppingInstances", Here(&InstanceStateChangeList)) },
 ]), ..DEFAULT };
 pub static String: Shape = Shape { name: "String", ..DEFAULT };
 pub static Subnet: Shape = Shape { name: "Subnet", kind: Kind::Structure(&[
@@ -1804,6 +3278,11 @@ pub static SubnetIpv6CidrBlockAssociation: Shape = Shape { name: "SubnetIpv6Cidr
 pub static SubnetIpv6CidrBlockAssociationSet: Shape = Shape { name: "SubnetIpv6CidrBlockAssociationSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SubnetIpv6CidrBlockAssociation)) }), ..DEFAULT };
 pub static SubnetList: Shape = Shape { name: "SubnetList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Subnet)) }), ..DEFAULT };
 pub static SubnetState: Shape = Shape { name: "SubnetState", values: &["pending", "available", "unavailable", "failed", "failed-insufficient-capacity"], ..DEFAULT };
+pub static SummaryStatus: Shape = Shape { name: "SummaryStatus", values: &["ok", "impaired", "insufficient-data", "not-applicable", "initializing"], ..DEFAULT };
+pub static SupportedAdditionalProcessorFeature: Shape = Shape { name: "SupportedAdditionalProcessorFeature", values: &["amd-sev-snp", "nested-virtualization"], ..DEFAULT };
+pub static SupportedAdditionalProcessorFeatureList: Shape = Shape { name: "SupportedAdditionalProcessorFeatureList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SupportedAdditionalProcessorFeature)) }), ..DEFAULT };
+pub static SupportedInRegion: Shape = Shape { name: "SupportedInRegion", kind: Kind::Boolean, ..DEFAULT };
+pub static SupportedInstanceTypeSet: Shape = Shape { name: "SupportedInstanceTypeSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceTypeItem)) }), ..DEFAULT };
 pub static Tag: Shape = Shape { name: "Tag", kind: Kind::Structure(&[
     Member { location_name: Some("key"), ..member("Key", Here(&String)) },
     Member { location_name: Some("value"), ..member("Value", Here(&String)) },
@@ -1823,7 +3302,30 @@ pub static TagSpecification: Shape = Shape { name: "TagSpecification", kind: Kin
 pub static TagSpecificationList: Shape = Shape { name: "TagSpecificationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&TagSpecification)) }), ..DEFAULT };
 pub static TaggableResourceId: Shape = Shape { name: "TaggableResourceId", ..DEFAULT };
 pub static Tenancy: Shape = Shape { name: "Tenancy", values: &["default", "dedicated", "host"], ..DEFAULT };
+pub static TerminateInstancesRequest: Shape = Shape { name: "TerminateInstancesRequest", kind: Kind::Structure(&[
+    Member { required: true, location_name: Some("InstanceId"), ..member("InstanceIds", Here(&InstanceIdStringList)) },
+    member("Force", Here(&Boolean)),
+    member("SkipOsShutdown", Here(&Boolean)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static TerminateInstancesResult: Shape = Shape { name: "TerminateInstancesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("instancesSet"), ..member("TerminatingInstances", Here(&InstanceStateChangeList)) },
+]), ..DEFAULT };
+pub static ThreadsPerCore: Shape = Shape { name: "ThreadsPerCore", kind: Kind::Integer, ..DEFAULT };
+pub static ThreadsPerCoreList: Shape = Shape { name: "ThreadsPerCoreList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ThreadsPerCore)) }), ..DEFAULT };
+pub static TotalLocalStorageGB: Shape = Shape { name: "TotalLocalStorageGB", kind: Kind::Structure(&[
+    Member { location_name: Some("min"), ..member("Min", Here(&Double)) },
+    Member { location_name: Some("max"), ..member("Max", Here(&Double)) },
+]), ..DEFAULT };
+pub static TotalLocalStorageGBRequest: Shape = Shape { name: "TotalLocalStorageGBRequest", kind: Kind::Structure(&[
+    member("Min", Here(&Double)),
+    member("Max", Here(&Double)),
+]), ..DEFAULT };
+pub static TotalMediaMemory: Shape = Shape { name: "TotalMediaMemory", kind: Kind::Integer, ..DEFAULT };
+pub static TotalNeuronMemory: Shape = Shape { name: "TotalNeuronMemory", kind: Kind::Integer, ..DEFAULT };
+pub static TpmSupportValues: Shape = Shape { name: "TpmSupportValues", values: &["v2.0"], ..DEFAULT };
 pub static TransitGatewayId: Shape = Shape { name: "TransitGatewayId", ..DEFAULT };
+pub static UnsupportedInstanceTypeSet: Shape = Shape { name: "UnsupportedInstanceTypeSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceTypeItem)) }), ..DEFAULT };
 pub static UpdateSecurityGroupRuleDescriptionsEgressRequest: Shape = Shape { name: "UpdateSecurityGroupRuleDescriptionsEgressRequest", kind: Kind::Structure(&[
     member("DryRun", Here(&Boolean)),
     member("GroupId", Here(&SecurityGroupId)),
@@ -1844,6 +3346,8 @@ pub static UpdateSecurityGroupRuleDescriptionsIngressRequest: Shape = Shape { na
 pub static UpdateSecurityGroupRuleDescriptionsIngressResult: Shape = Shape { name: "UpdateSecurityGroupRuleDescriptionsIngressResult", kind: Kind::Structure(&[
     Member { location_name: Some("return"), ..member("Return", Here(&Boolean)) },
 ]), ..DEFAULT };
+pub static UsageClassType: Shape = Shape { name: "UsageClassType", values: &["spot", "on-demand", "capacity-block"], ..DEFAULT };
+pub static UsageClassTypeList: Shape = Shape { name: "UsageClassTypeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&UsageClassType)) }), ..DEFAULT };
 pub static UserIdGroupPair: Shape = Shape { name: "UserIdGroupPair", kind: Kind::Structure(&[
     Member { location_name: Some("description"), ..member("Description", Here(&String)) },
     Member { location_name: Some("userId"), ..member("UserId", Here(&String)) },
@@ -1855,8 +3359,36 @@ pub static UserIdGroupPair: Shape = Shape { name: "UserIdGroupPair", kind: Kind:
 ]), ..DEFAULT };
 pub static UserIdGroupPairList: Shape = Shape { name: "UserIdGroupPairList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&UserIdGroupPair)) }), ..DEFAULT };
 pub static UserIdGroupPairSet: Shape = Shape { name: "UserIdGroupPairSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&UserIdGroupPair)) }), ..DEFAULT };
+pub static VCpuCount: Shape = Shape { name: "VCpuCount", kind: Kind::Integer, ..DEFAULT };
+pub static VCpuCountRange: Shape = Shape { name: "VCpuCountRange", kind: Kind::Structure(&[
+    Member { location_name: Some("min"), ..member("Min", Here(&Integer)) },
+    Member { location_name: Some("max"), ..member("Max", Here(&Integer)) },
+]), ..DEFAULT };
+pub static VCpuCountRangeRequest: Shape = Shape { name: "VCpuCountRangeRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("Min", Here(&Integer)) },
+    member("Max", Here(&Integer)),
+]), ..DEFAULT };
+pub static VCpuInfo: Shape = Shape { name: "VCpuInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("defaultVCpus"), ..member("DefaultVCpus", Here(&VCpuCount)) },
+    Member { location_name: Some("defaultCores"), ..member("DefaultCores", Here(&CoreCount)) },
+    Member { location_name: Some("defaultThreadsPerCore"), ..member("DefaultThreadsPerCore", Here(&ThreadsPerCore)) },
+    Member { location_name: Some("validCores"), ..member("ValidCores", Here(&CoreCountList)) },
+    Member { location_name: Some("validThreadsPerCore"), ..member("ValidThreadsPerCore", Here(&ThreadsPerCoreList)) },
+]), ..DEFAULT };
+pub static ValidationError: Shape = Shape { name: "ValidationError", kind: Kind::Structure(&[
+    Member { location_name: Some("code"), ..member("Code", Here(&String)) },
+    Member { location_name: Some("message"), ..member("Message", Here(&String)) },
+]), ..DEFAULT };
+pub static ValidationWarning: Shape = Shape { name: "ValidationWarning", kind: Kind::Structure(&[
+    Member { location_name: Some("errorSet"), ..member("Errors", Here(&ErrorSet)) },
+]), ..DEFAULT };
 pub static ValueStringList: Shape = Shape { name: "ValueStringList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&String)) }), ..DEFAULT };
+pub static VersionDescription: Shape = Shape { name: "VersionDescription", min: Some(0.0), max: Some(255.0), ..DEFAULT };
+pub static VersionStringList: Shape = Shape { name: "VersionStringList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&String)) }), ..DEFAULT };
 pub static VirtualizationType: Shape = Shape { name: "VirtualizationType", values: &["hvm", "paravirtual"], ..DEFAULT };
+pub static VirtualizationTypeList: Shape = Shape { name: "VirtualizationTypeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VirtualizationType)) }), ..DEFAULT };
+pub static VolumeId: Shape = Shape { name: "VolumeId", ..DEFAULT };
+pub static VolumeType: Shape = Shape { name: "VolumeType", values: &["standard", "io1", "io2", "gp2", "sc1", "st1", "gp3"], ..DEFAULT };
 pub static Vpc: Shape = Shape { name: "Vpc", kind: Kind::Structure(&[
     Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
     Member { location_name: Some("instanceTenancy"), ..member("InstanceTenancy", Here(&Tenancy)) },
@@ -1944,5 +3476,12 @@ pub static VpcList: Shape = Shape { name: "VpcList", kind: Kind::List(Element { 
 pub static VpcPeeringConnectionId: Shape = Shape { name: "VpcPeeringConnectionId", ..DEFAULT };
 pub static VpcState: Shape = Shape { name: "VpcState", values: &["pending", "available", "deleting"], ..DEFAULT };
 pub static VpcTenancy: Shape = Shape { name: "VpcTenancy", values: &["default"], ..DEFAULT };
+pub static Workload: Shape = Shape { name: "Workload", ..DEFAULT };
+pub static WorkloadsList: Shape = Shape { name: "WorkloadsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Workload)) }), ..DEFAULT };
 pub static ZoneIdStringList: Shape = Shape { name: "ZoneIdStringList", kind: Kind::List(Element { location_name: Some("ZoneId"), ..Element::of(Here(&String)) }), ..DEFAULT };
 pub static ZoneNameStringList: Shape = Shape { name: "ZoneNameStringList", kind: Kind::List(Element { location_name: Some("ZoneName"), ..Element::of(Here(&String)) }), ..DEFAULT };
+pub static totalFpgaMemory: Shape = Shape { name: "totalFpgaMemory", kind: Kind::Integer, ..DEFAULT };
+pub static totalGpuMemory: Shape = Shape { name: "totalGpuMemory", kind: Kind::Integer, ..DEFAULT };
+pub static totalInferenceMemory: Shape = Shape { name: "totalInferenceMemory", kind: Kind::Integer, ..DEFAULT };
+static PATTERN_1: Pattern = Pattern::new("[a-zA-Z0-9\\(\\)\\.\\-/_]+");
+static PATTERN_0: Pattern = Pattern::new("[a-zA-Z0-9\\.\\*\\-]+");

@@ -9,6 +9,22 @@ use neargate_wire::value::Document;
 use std::collections::BTreeMap;
 
 structures! {
+    AcceleratorCount: AcceleratorCount {
+        0 opt min: i32,
+        1 opt max: i32,
+    }
+    AcceleratorCountRequest: AcceleratorCountRequest {
+        0 opt min: i32,
+        1 opt max: i32,
+    }
+    AcceleratorTotalMemoryMiB: AcceleratorTotalMemoryMiB {
+        0 opt min: i32,
+        1 opt max: i32,
+    }
+    AcceleratorTotalMemoryMiBRequest: AcceleratorTotalMemoryMiBRequest {
+        0 opt min: i32,
+        1 opt max: i32,
+    }
     AccountAttribute: AccountAttribute {
         0 opt attribute_name: String,
         1 opt attribute_values: Vec<AccountAttributeValue>,
@@ -59,6 +75,10 @@ structures! {
         5 opt customer_owned_ipv4_pool: String,
         6 opt carrier_ip: String,
         7 opt public_ip: String,
+    }
+    ApplicationStatusSummary: ApplicationStatusSummary {
+        0 opt status: String,
+        1 opt impaired_since: Timestamp,
     }
     AssociateAddressInput: AssociateAddressRequest {
         0 opt allocation_id: String,
@@ -186,12 +206,40 @@ structures! {
     AvailabilityZoneSubGeography: AvailabilityZoneSubGeography {
         0 opt name: String,
     }
+    BaselineEbsBandwidthMbps: BaselineEbsBandwidthMbps {
+        0 opt min: i32,
+        1 opt max: i32,
+    }
+    BaselineEbsBandwidthMbpsRequest: BaselineEbsBandwidthMbpsRequest {
+        0 opt min: i32,
+        1 opt max: i32,
+    }
+    BaselinePerformanceFactors: BaselinePerformanceFactors {
+        0 opt cpu: CpuPerformanceFactor,
+    }
+    BaselinePerformanceFactorsRequest: BaselinePerformanceFactorsRequest {
+        0 opt cpu: CpuPerformanceFactorRequest,
+    }
+    BlockDeviceMapping: BlockDeviceMapping {
+        0 opt ebs: EbsBlockDevice,
+        1 opt no_device: String,
+        2 opt device_name: String,
+        3 opt virtual_name: String,
+    }
     BlockPublicAccessStates: BlockPublicAccessStates {
         0 opt internet_gateway_block_mode: String,
+    }
+    CapacityReservationSpecification: CapacityReservationSpecification {
+        0 opt capacity_reservation_preference: String,
+        1 opt capacity_reservation_target: CapacityReservationTarget,
     }
     CapacityReservationSpecificationResponse: CapacityReservationSpecificationResponse {
         0 opt capacity_reservation_preference: String,
         1 opt capacity_reservation_target: CapacityReservationTargetResponse,
+    }
+    CapacityReservationTarget: CapacityReservationTarget {
+        0 opt capacity_reservation_id: String,
+        1 opt capacity_reservation_resource_group_arn: String,
     }
     CapacityReservationTargetResponse: CapacityReservationTargetResponse {
         0 opt capacity_reservation_id: String,
@@ -201,6 +249,11 @@ structures! {
         0 opt tcp_established_timeout: i32,
         1 opt udp_stream_timeout: i32,
         2 opt udp_timeout: i32,
+    }
+    ConnectionTrackingSpecification: ConnectionTrackingSpecification {
+        0 opt tcp_established_timeout: i32,
+        1 opt udp_timeout: i32,
+        2 opt udp_stream_timeout: i32,
     }
     ConnectionTrackingSpecificationRequest: ConnectionTrackingSpecificationRequest {
         0 opt tcp_established_timeout: i32,
@@ -217,6 +270,18 @@ structures! {
         1 opt threads_per_core: i32,
         2 opt amd_sev_snp: String,
         3 opt nested_virtualization: String,
+    }
+    CpuOptionsRequest: CpuOptionsRequest {
+        0 opt core_count: i32,
+        1 opt threads_per_core: i32,
+        2 opt amd_sev_snp: String,
+        3 opt nested_virtualization: String,
+    }
+    CpuPerformanceFactor: CpuPerformanceFactor {
+        0 opt references: Vec<PerformanceFactorReference>,
+    }
+    CpuPerformanceFactorRequest: CpuPerformanceFactorRequest {
+        0 opt references: Vec<PerformanceFactorReferenceRequest>,
     }
     CreateDefaultSubnetInput: CreateDefaultSubnetRequest {
         0 opt availability_zone: String,
@@ -247,6 +312,33 @@ structures! {
     }
     CreateInternetGatewayOutput: CreateInternetGatewayResult {
         0 opt internet_gateway: InternetGateway,
+    }
+    CreateLaunchTemplateInput: CreateLaunchTemplateRequest {
+        0 opt dry_run: bool,
+        1 opt client_token: String,
+        2 req launch_template_name: String,
+        3 opt version_description: String,
+        4 req launch_template_data: RequestLaunchTemplateData,
+        5 opt operator: OperatorRequest,
+        6 opt tag_specifications: Vec<TagSpecification>,
+    }
+    CreateLaunchTemplateOutput: CreateLaunchTemplateResult {
+        0 opt launch_template: LaunchTemplate,
+        1 opt warning: ValidationWarning,
+    }
+    CreateLaunchTemplateVersionInput: CreateLaunchTemplateVersionRequest {
+        0 opt dry_run: bool,
+        1 opt client_token: String,
+        2 opt launch_template_id: String,
+        3 opt launch_template_name: String,
+        4 opt source_version: String,
+        5 opt version_description: String,
+        6 req launch_template_data: RequestLaunchTemplateData,
+        7 opt resolve_alias: bool,
+    }
+    CreateLaunchTemplateVersionOutput: CreateLaunchTemplateVersionResult {
+        0 opt launch_template_version: LaunchTemplateVersion,
+        1 opt warning: ValidationWarning,
     }
     CreateNatGatewayInput: CreateNatGatewayRequest {
         0 opt availability_mode: String,
@@ -399,6 +491,17 @@ structures! {
     CreateVpcOutput: CreateVpcResult {
         0 opt vpc: Vpc,
     }
+    CreditSpecification: CreditSpecification {
+        0 opt cpu_credits: String,
+    }
+    CreditSpecificationRequest: CreditSpecificationRequest {
+        0 req cpu_credits: String,
+    }
+    DefaultConnectionTrackingConfiguration: DefaultConnectionTrackingConfiguration {
+        0 opt default_tcp_established_timeout: i32,
+        1 opt default_udp_timeout: i32,
+        2 opt default_udp_stream_timeout: i32,
+    }
     DeleteDhcpOptionsInput: DeleteDhcpOptionsRequest {
         0 req dhcp_options_id: String,
         1 opt dry_run: bool,
@@ -406,6 +509,35 @@ structures! {
     DeleteInternetGatewayInput: DeleteInternetGatewayRequest {
         0 opt dry_run: bool,
         1 req internet_gateway_id: String,
+    }
+    DeleteLaunchTemplateInput: DeleteLaunchTemplateRequest {
+        0 opt dry_run: bool,
+        1 opt launch_template_id: String,
+        2 opt launch_template_name: String,
+    }
+    DeleteLaunchTemplateOutput: DeleteLaunchTemplateResult {
+        0 opt launch_template: LaunchTemplate,
+    }
+    DeleteLaunchTemplateVersionsInput: DeleteLaunchTemplateVersionsRequest {
+        0 opt dry_run: bool,
+        1 opt launch_template_id: String,
+        2 opt launch_template_name: String,
+        3 req versions: Vec<String>,
+    }
+    DeleteLaunchTemplateVersionsResponseErrorItem: DeleteLaunchTemplateVersionsResponseErrorItem {
+        0 opt launch_template_id: String,
+        1 opt launch_template_name: String,
+        2 opt version_number: i64,
+        3 opt response_error: ResponseError,
+    }
+    DeleteLaunchTemplateVersionsResponseSuccessItem: DeleteLaunchTemplateVersionsResponseSuccessItem {
+        0 opt launch_template_id: String,
+        1 opt launch_template_name: String,
+        2 opt version_number: i64,
+    }
+    DeleteLaunchTemplateVersionsOutput: DeleteLaunchTemplateVersionsResult {
+        0 opt successfully_deleted_launch_template_versions: Vec<DeleteLaunchTemplateVersionsResponseSuccessItem>,
+        1 opt unsuccessfully_deleted_launch_template_versions: Vec<DeleteLaunchTemplateVersionsResponseErrorItem>,
     }
     DeleteNatGatewayInput: DeleteNatGatewayRequest {
         0 opt dry_run: bool,
@@ -509,6 +641,62 @@ structures! {
         0 opt next_token: String,
         1 opt dhcp_options: Vec<DhcpOptions>,
     }
+    DescribeImagesInput: DescribeImagesRequest {
+        0 opt executable_users: Vec<String>,
+        1 opt image_ids: Vec<String>,
+        2 opt owners: Vec<String>,
+        3 opt include_deprecated: bool,
+        4 opt include_disabled: bool,
+        5 opt max_results: i32,
+        6 opt next_token: String,
+        7 opt dry_run: bool,
+        8 opt filters: Vec<Filter>,
+    }
+    DescribeImagesOutput: DescribeImagesResult {
+        0 opt next_token: String,
+        1 opt images: Vec<Image>,
+    }
+    DescribeInstanceAttributeInput: DescribeInstanceAttributeRequest {
+        0 opt dry_run: bool,
+        1 req instance_id: String,
+        2 req attribute: String,
+    }
+    DescribeInstanceStatusInput: DescribeInstanceStatusRequest {
+        0 opt instance_ids: Vec<String>,
+        1 opt max_results: i32,
+        2 opt next_token: String,
+        3 opt include_managed_resources: bool,
+        4 opt dry_run: bool,
+        5 opt filters: Vec<Filter>,
+        6 opt include_all_instances: bool,
+    }
+    DescribeInstanceStatusOutput: DescribeInstanceStatusResult {
+        0 opt instance_statuses: Vec<InstanceStatus>,
+        1 opt next_token: String,
+    }
+    DescribeInstanceTypeOfferingsInput: DescribeInstanceTypeOfferingsRequest {
+        0 opt dry_run: bool,
+        1 opt location_type: String,
+        2 opt filters: Vec<Filter>,
+        3 opt max_results: i32,
+        4 opt next_token: String,
+    }
+    DescribeInstanceTypeOfferingsOutput: DescribeInstanceTypeOfferingsResult {
+        0 opt instance_type_offerings: Vec<InstanceTypeOffering>,
+        1 opt next_token: String,
+    }
+    DescribeInstanceTypesInput: DescribeInstanceTypesRequest {
+        0 opt dry_run: bool,
+        1 opt instance_types: Vec<String>,
+        2 opt filters: Vec<Filter>,
+        3 opt max_results: i32,
+        4 opt next_token: String,
+        5 opt include_unsupported_in_region: bool,
+    }
+    DescribeInstanceTypesOutput: DescribeInstanceTypesResult {
+        0 opt instance_types: Vec<InstanceTypeInfo>,
+        1 opt next_token: String,
+    }
     DescribeInstancesInput: DescribeInstancesRequest {
         0 opt instance_ids: Vec<String>,
         1 opt include_managed_resources: bool,
@@ -530,6 +718,36 @@ structures! {
     }
     DescribeInternetGatewaysOutput: DescribeInternetGatewaysResult {
         0 opt internet_gateways: Vec<InternetGateway>,
+        1 opt next_token: String,
+    }
+    DescribeLaunchTemplateVersionsInput: DescribeLaunchTemplateVersionsRequest {
+        0 opt dry_run: bool,
+        1 opt launch_template_id: String,
+        2 opt launch_template_name: String,
+        3 opt versions: Vec<String>,
+        4 opt min_version: String,
+        5 opt max_version: String,
+        6 opt next_token: String,
+        7 opt max_results: i32,
+        8 opt filters: Vec<Filter>,
+        9 opt resolve_alias: bool,
+        10 opt include_managed_resources: bool,
+    }
+    DescribeLaunchTemplateVersionsOutput: DescribeLaunchTemplateVersionsResult {
+        0 opt launch_template_versions: Vec<LaunchTemplateVersion>,
+        1 opt next_token: String,
+    }
+    DescribeLaunchTemplatesInput: DescribeLaunchTemplatesRequest {
+        0 opt dry_run: bool,
+        1 opt launch_template_ids: Vec<String>,
+        2 opt launch_template_names: Vec<String>,
+        3 opt filters: Vec<Filter>,
+        4 opt next_token: String,
+        5 opt max_results: i32,
+        6 opt include_managed_resources: bool,
+    }
+    DescribeLaunchTemplatesOutput: DescribeLaunchTemplatesResult {
+        0 opt launch_templates: Vec<LaunchTemplate>,
         1 opt next_token: String,
     }
     DescribeManagedPrefixListsInput: DescribeManagedPrefixListsRequest {
@@ -736,6 +954,45 @@ structures! {
         1 opt cidr_block_association: VpcCidrBlockAssociation,
         2 opt vpc_id: String,
     }
+    DiskInfo: DiskInfo {
+        0 opt size_in_gb: i64,
+        1 opt count: i32,
+        2 opt r#type: String,
+    }
+    EbsBlockDevice: EbsBlockDevice {
+        0 opt delete_on_termination: bool,
+        1 opt iops: i32,
+        2 opt snapshot_id: String,
+        3 opt volume_size: i32,
+        4 opt volume_type: String,
+        5 opt kms_key_id: String,
+        6 opt throughput: i32,
+        7 opt outpost_arn: String,
+        8 opt availability_zone: String,
+        9 opt encrypted: bool,
+        10 opt volume_initialization_rate: i32,
+        11 opt availability_zone_id: String,
+        12 opt ebs_card_index: i32,
+    }
+    EbsCardInfo: EbsCardInfo {
+        0 opt ebs_card_index: i32,
+        1 opt baseline_bandwidth_in_mbps: i32,
+        2 opt baseline_throughput_in_m_bps: f64,
+        3 opt baseline_iops: i32,
+        4 opt maximum_bandwidth_in_mbps: i32,
+        5 opt maximum_throughput_in_m_bps: f64,
+        6 opt maximum_iops: i32,
+    }
+    EbsInfo: EbsInfo {
+        0 opt ebs_optimized_support: String,
+        1 opt encryption_support: String,
+        2 opt ebs_optimized_info: EbsOptimizedInfo,
+        3 opt nvme_support: String,
+        4 opt maximum_ebs_attachments: i32,
+        5 opt attachment_limit_type: String,
+        6 opt maximum_ebs_cards: i32,
+        7 opt ebs_cards: Vec<EbsCardInfo>,
+    }
     EbsInstanceBlockDevice: EbsInstanceBlockDevice {
         0 opt attach_time: Timestamp,
         1 opt delete_on_termination: bool,
@@ -746,11 +1003,45 @@ structures! {
         6 opt operator: OperatorResponse,
         7 opt ebs_card_index: i32,
     }
+    EbsInstanceBlockDeviceSpecification: EbsInstanceBlockDeviceSpecification {
+        0 opt volume_id: String,
+        1 opt delete_on_termination: bool,
+    }
+    EbsOptimizedInfo: EbsOptimizedInfo {
+        0 opt baseline_bandwidth_in_mbps: i32,
+        1 opt baseline_throughput_in_m_bps: f64,
+        2 opt baseline_iops: i32,
+        3 opt maximum_bandwidth_in_mbps: i32,
+        4 opt maximum_throughput_in_m_bps: f64,
+        5 opt maximum_iops: i32,
+    }
+    EbsStatusDetails: EbsStatusDetails {
+        0 opt impaired_since: Timestamp,
+        1 opt name: String,
+        2 opt status: String,
+    }
+    EbsStatusSummary: EbsStatusSummary {
+        0 opt details: Vec<EbsStatusDetails>,
+        1 opt status: String,
+    }
+    EfaInfo: EfaInfo {
+        0 opt maximum_efa_interfaces: i32,
+    }
     ElasticGpuAssociation: ElasticGpuAssociation {
         0 opt elastic_gpu_id: String,
         1 opt elastic_gpu_association_id: String,
         2 opt elastic_gpu_association_state: String,
         3 opt elastic_gpu_association_time: String,
+    }
+    ElasticGpuSpecification: ElasticGpuSpecification {
+        0 req r#type: String,
+    }
+    ElasticGpuSpecificationResponse: ElasticGpuSpecificationResponse {
+        0 opt r#type: String,
+    }
+    ElasticInferenceAccelerator: ElasticInferenceAccelerator {
+        0 req r#type: String,
+        1 opt count: i32,
     }
     ElasticInferenceAcceleratorAssociation: ElasticInferenceAcceleratorAssociation {
         0 opt elastic_inference_accelerator_arn: String,
@@ -762,15 +1053,38 @@ structures! {
         0 opt ena_srd_enabled: bool,
         1 opt ena_srd_udp_specification: EnaSrdUdpSpecification,
     }
+    EnaSrdSpecificationRequest: EnaSrdSpecificationRequest {
+        0 opt ena_srd_enabled: bool,
+        1 opt ena_srd_udp_specification: EnaSrdUdpSpecificationRequest,
+    }
     EnaSrdUdpSpecification: EnaSrdUdpSpecification {
+        0 opt ena_srd_udp_enabled: bool,
+    }
+    EnaSrdUdpSpecificationRequest: EnaSrdUdpSpecificationRequest {
         0 opt ena_srd_udp_enabled: bool,
     }
     EnclaveOptions: EnclaveOptions {
         0 opt enabled: bool,
     }
+    EnclaveOptionsRequest: EnclaveOptionsRequest {
+        0 opt enabled: bool,
+    }
     Filter: Filter {
         0 opt name: String,
         1 opt values: Vec<String>,
+    }
+    FpgaDeviceInfo: FpgaDeviceInfo {
+        0 opt name: String,
+        1 opt manufacturer: String,
+        2 opt count: i32,
+        3 opt memory_info: FpgaDeviceMemoryInfo,
+    }
+    FpgaDeviceMemoryInfo: FpgaDeviceMemoryInfo {
+        0 opt size_in_mib: i32,
+    }
+    FpgaInfo: FpgaInfo {
+        0 opt fpgas: Vec<FpgaDeviceInfo>,
+        1 opt total_fpga_memory_in_mib: i32,
     }
     GetManagedPrefixListEntriesInput: GetManagedPrefixListEntriesRequest {
         0 opt dry_run: bool,
@@ -794,6 +1108,22 @@ structures! {
         0 opt next_token: String,
         1 opt security_group_for_vpcs: Vec<SecurityGroupForVpc>,
     }
+    GpuDeviceInfo: GpuDeviceInfo {
+        0 opt name: String,
+        1 opt manufacturer: String,
+        2 opt count: i32,
+        3 opt logical_gpu_count: i32,
+        4 opt gpu_partition_size: f64,
+        5 opt workloads: Vec<String>,
+        6 opt memory_info: GpuDeviceMemoryInfo,
+    }
+    GpuDeviceMemoryInfo: GpuDeviceMemoryInfo {
+        0 opt size_in_mib: i32,
+    }
+    GpuInfo: GpuInfo {
+        0 opt gpus: Vec<GpuDeviceInfo>,
+        1 opt total_gpu_memory_in_mib: i32,
+    }
     GroupIdentifier: GroupIdentifier {
         0 opt group_id: String,
         1 opt group_name: String,
@@ -801,13 +1131,83 @@ structures! {
     HibernationOptions: HibernationOptions {
         0 opt configured: bool,
     }
+    HibernationOptionsRequest: HibernationOptionsRequest {
+        0 opt configured: bool,
+    }
     IamInstanceProfile: IamInstanceProfile {
         0 opt arn: String,
         1 opt id: String,
     }
+    IamInstanceProfileSpecification: IamInstanceProfileSpecification {
+        0 opt arn: String,
+        1 opt name: String,
+    }
     IcmpTypeCode: IcmpTypeCode {
         0 opt code: i32,
         1 opt r#type: i32,
+    }
+    Image: Image {
+        0 opt platform_details: String,
+        1 opt usage_operation: String,
+        2 opt block_device_mappings: Vec<BlockDeviceMapping>,
+        3 opt description: String,
+        4 opt ena_support: bool,
+        5 opt hypervisor: String,
+        6 opt image_owner_alias: String,
+        7 opt name: String,
+        8 opt root_device_name: String,
+        9 opt root_device_type: String,
+        10 opt sriov_net_support: String,
+        11 opt state_reason: StateReason,
+        12 opt tags: Vec<Tag>,
+        13 opt virtualization_type: String,
+        14 opt boot_mode: String,
+        15 opt tpm_support: String,
+        16 opt deprecation_time: String,
+        17 opt imds_support: String,
+        18 opt source_instance_id: String,
+        19 opt deregistration_protection: String,
+        20 opt last_launched_time: String,
+        21 opt image_allowed: bool,
+        22 opt source_image_id: String,
+        23 opt source_image_region: String,
+        24 opt free_tier_eligible: bool,
+        25 opt public_ssm_parameter_name: String,
+        26 opt image_watermarks: Vec<ImageWatermark>,
+        27 opt scan_results: ScanResults,
+        28 opt instance_type_specification: InstanceTypeSpecification,
+        29 opt image_id: String,
+        30 opt image_location: String,
+        31 opt state: String,
+        32 opt owner_id: String,
+        33 opt creation_date: String,
+        34 opt public: bool,
+        35 opt product_codes: Vec<ProductCode>,
+        36 opt architecture: String,
+        37 opt image_type: String,
+        38 opt kernel_id: String,
+        39 opt ramdisk_id: String,
+        40 opt platform: String,
+    }
+    ImageWatermark: ImageWatermark {
+        0 opt watermark_key: String,
+        1 opt source_image_region: String,
+        2 opt source_image_id: String,
+        3 opt source_image_creation_time: Timestamp,
+        4 opt watermark_creation_time: Timestamp,
+    }
+    InferenceAcceleratorInfo: InferenceAcceleratorInfo {
+        0 opt accelerators: Vec<InferenceDeviceInfo>,
+        1 opt total_inference_memory_in_mib: i32,
+    }
+    InferenceDeviceInfo: InferenceDeviceInfo {
+        0 opt count: i32,
+        1 opt name: String,
+        2 opt manufacturer: String,
+        3 opt memory_info: InferenceDeviceMemoryInfo,
+    }
+    InferenceDeviceMemoryInfo: InferenceDeviceMemoryInfo {
+        0 opt size_in_mib: i32,
     }
     Instance: Instance {
         0 opt architecture: String,
@@ -879,9 +1279,34 @@ structures! {
     InstanceAttachmentEnaSrdUdpSpecification: InstanceAttachmentEnaSrdUdpSpecification {
         0 opt ena_srd_udp_enabled: bool,
     }
+    DescribeInstanceAttributeOutput: InstanceAttribute {
+        0 opt block_device_mappings: Vec<InstanceBlockDeviceMapping>,
+        1 opt disable_api_termination: AttributeBooleanValue,
+        2 opt ena_support: AttributeBooleanValue,
+        3 opt enclave_options: EnclaveOptions,
+        4 opt ebs_optimized: AttributeBooleanValue,
+        5 opt instance_id: String,
+        6 opt instance_initiated_shutdown_behavior: AttributeValue,
+        7 opt instance_type: AttributeValue,
+        8 opt kernel_id: AttributeValue,
+        9 opt product_codes: Vec<ProductCode>,
+        10 opt ramdisk_id: AttributeValue,
+        11 opt root_device_name: AttributeValue,
+        12 opt source_dest_check: AttributeBooleanValue,
+        13 opt sriov_net_support: AttributeValue,
+        14 opt user_data: AttributeValue,
+        15 opt disable_api_stop: AttributeBooleanValue,
+        16 opt groups: Vec<GroupIdentifier>,
+    }
     InstanceBlockDeviceMapping: InstanceBlockDeviceMapping {
         0 opt device_name: String,
         1 opt ebs: EbsInstanceBlockDevice,
+    }
+    InstanceBlockDeviceMappingSpecification: InstanceBlockDeviceMappingSpecification {
+        0 opt device_name: String,
+        1 opt ebs: EbsInstanceBlockDeviceSpecification,
+        2 opt virtual_name: String,
+        3 opt no_device: String,
     }
     InstanceIpv4Prefix: InstanceIpv4Prefix {
         0 opt ipv4_prefix: String,
@@ -890,12 +1315,29 @@ structures! {
         0 opt ipv6_address: String,
         1 opt is_primary_ipv6: bool,
     }
+    InstanceIpv6AddressRequest: InstanceIpv6AddressRequest {
+        0 opt ipv6_address: String,
+    }
     InstanceIpv6Prefix: InstanceIpv6Prefix {
         0 opt ipv6_prefix: String,
     }
     InstanceMaintenanceOptions: InstanceMaintenanceOptions {
         0 opt auto_recovery: String,
         1 opt reboot_migration: String,
+    }
+    InstanceMaintenanceOptionsRequest: InstanceMaintenanceOptionsRequest {
+        0 opt auto_recovery: String,
+    }
+    InstanceMarketOptionsRequest: InstanceMarketOptionsRequest {
+        0 opt market_type: String,
+        1 opt spot_options: SpotMarketOptions,
+    }
+    InstanceMetadataOptionsRequest: InstanceMetadataOptionsRequest {
+        0 opt http_tokens: String,
+        1 opt http_put_response_hop_limit: i32,
+        2 opt http_endpoint: String,
+        3 opt http_protocol_ipv6: String,
+        4 opt instance_metadata_tags: String,
     }
     InstanceMetadataOptionsResponse: InstanceMetadataOptionsResponse {
         0 opt state: String,
@@ -944,7 +1386,35 @@ structures! {
         6 opt ena_srd_specification: InstanceAttachmentEnaSrdSpecification,
         7 opt ena_queue_count: i32,
     }
+    InstanceNetworkInterfaceSpecification: InstanceNetworkInterfaceSpecification {
+        0 opt associate_public_ip_address: bool,
+        1 opt delete_on_termination: bool,
+        2 opt description: String,
+        3 opt device_index: i32,
+        4 opt groups: Vec<String>,
+        5 opt ipv6_address_count: i32,
+        6 opt ipv6_addresses: Vec<InstanceIpv6Address>,
+        7 opt network_interface_id: String,
+        8 opt private_ip_address: String,
+        9 opt private_ip_addresses: Vec<PrivateIpAddressSpecification>,
+        10 opt secondary_private_ip_address_count: i32,
+        11 opt subnet_id: String,
+        12 opt associate_carrier_ip_address: bool,
+        13 opt interface_type: String,
+        14 opt network_card_index: i32,
+        15 opt ipv4_prefixes: Vec<Ipv4PrefixSpecificationRequest>,
+        16 opt ipv4_prefix_count: i32,
+        17 opt ipv6_prefixes: Vec<Ipv6PrefixSpecificationRequest>,
+        18 opt ipv6_prefix_count: i32,
+        19 opt primary_ipv6: bool,
+        20 opt ena_srd_specification: EnaSrdSpecificationRequest,
+        21 opt connection_tracking_specification: ConnectionTrackingSpecificationRequest,
+        22 opt ena_queue_count: i32,
+    }
     InstanceNetworkPerformanceOptions: InstanceNetworkPerformanceOptions {
+        0 opt bandwidth_weighting: String,
+    }
+    InstanceNetworkPerformanceOptionsRequest: InstanceNetworkPerformanceOptionsRequest {
         0 opt bandwidth_weighting: String,
     }
     InstancePrivateIpAddress: InstancePrivateIpAddress {
@@ -952,6 +1422,62 @@ structures! {
         1 opt primary: bool,
         2 opt private_dns_name: String,
         3 opt private_ip_address: String,
+    }
+    InstanceRequirements: InstanceRequirements {
+        0 opt v_cpu_count: VCpuCountRange,
+        1 opt memory_mib: MemoryMiB,
+        2 opt cpu_manufacturers: Vec<String>,
+        3 opt memory_gib_per_v_cpu: MemoryGiBPerVCpu,
+        4 opt excluded_instance_types: Vec<String>,
+        5 opt instance_generations: Vec<String>,
+        6 opt spot_max_price_percentage_over_lowest_price: i32,
+        7 opt on_demand_max_price_percentage_over_lowest_price: i32,
+        8 opt bare_metal: String,
+        9 opt burstable_performance: String,
+        10 opt require_hibernate_support: bool,
+        11 opt network_interface_count: NetworkInterfaceCount,
+        12 opt local_storage: String,
+        13 opt local_storage_types: Vec<String>,
+        14 opt total_local_storage_gb: TotalLocalStorageGB,
+        15 opt baseline_ebs_bandwidth_mbps: BaselineEbsBandwidthMbps,
+        16 opt accelerator_types: Vec<String>,
+        17 opt accelerator_count: AcceleratorCount,
+        18 opt accelerator_manufacturers: Vec<String>,
+        19 opt accelerator_names: Vec<String>,
+        20 opt accelerator_total_memory_mib: AcceleratorTotalMemoryMiB,
+        21 opt network_bandwidth_gbps: NetworkBandwidthGbps,
+        22 opt allowed_instance_types: Vec<String>,
+        23 opt max_spot_price_as_percentage_of_optimal_on_demand_price: i32,
+        24 opt baseline_performance_factors: BaselinePerformanceFactors,
+        25 opt require_encryption_in_transit: bool,
+    }
+    InstanceRequirementsRequest: InstanceRequirementsRequest {
+        0 req v_cpu_count: VCpuCountRangeRequest,
+        1 req memory_mib: MemoryMiBRequest,
+        2 opt cpu_manufacturers: Vec<String>,
+        3 opt memory_gib_per_v_cpu: MemoryGiBPerVCpuRequest,
+        4 opt excluded_instance_types: Vec<String>,
+        5 opt instance_generations: Vec<String>,
+        6 opt spot_max_price_percentage_over_lowest_price: i32,
+        7 opt on_demand_max_price_percentage_over_lowest_price: i32,
+        8 opt bare_metal: String,
+        9 opt burstable_performance: String,
+        10 opt require_hibernate_support: bool,
+        11 opt network_interface_count: NetworkInterfaceCountRequest,
+        12 opt local_storage: String,
+        13 opt local_storage_types: Vec<String>,
+        14 opt total_local_storage_gb: TotalLocalStorageGBRequest,
+        15 opt baseline_ebs_bandwidth_mbps: BaselineEbsBandwidthMbpsRequest,
+        16 opt accelerator_types: Vec<String>,
+        17 opt accelerator_count: AcceleratorCountRequest,
+        18 opt accelerator_manufacturers: Vec<String>,
+        19 opt accelerator_names: Vec<String>,
+        20 opt accelerator_total_memory_mib: AcceleratorTotalMemoryMiBRequest,
+        21 opt network_bandwidth_gbps: NetworkBandwidthGbpsRequest,
+        22 opt allowed_instance_types: Vec<String>,
+        23 opt max_spot_price_as_percentage_of_optimal_on_demand_price: i32,
+        24 opt baseline_performance_factors: BaselinePerformanceFactorsRequest,
+        25 opt require_encryption_in_transit: bool,
     }
     InstanceSecondaryInterface: InstanceSecondaryInterface {
         0 opt attachment: InstanceSecondaryInterfaceAttachment,
@@ -976,9 +1502,109 @@ structures! {
     InstanceSecondaryInterfacePrivateIpAddress: InstanceSecondaryInterfacePrivateIpAddress {
         0 opt private_ip_address: String,
     }
+    InstanceSecondaryInterfacePrivateIpAddressRequest: InstanceSecondaryInterfacePrivateIpAddressRequest {
+        0 req private_ip_address: String,
+    }
+    InstanceSecondaryInterfaceSpecificationRequest: InstanceSecondaryInterfaceSpecificationRequest {
+        0 opt delete_on_termination: bool,
+        1 opt device_index: i32,
+        2 opt private_ip_addresses: Vec<InstanceSecondaryInterfacePrivateIpAddressRequest>,
+        3 opt private_ip_address_count: i32,
+        4 opt secondary_subnet_id: String,
+        5 opt interface_type: String,
+        6 opt network_card_index: i32,
+    }
     InstanceState: InstanceState {
         0 opt code: i32,
         1 opt name: String,
+    }
+    InstanceStateChange: InstanceStateChange {
+        0 opt instance_id: String,
+        1 opt current_state: InstanceState,
+        2 opt previous_state: InstanceState,
+    }
+    InstanceStatus: InstanceStatus {
+        0 opt availability_zone: String,
+        1 opt availability_zone_id: String,
+        2 opt outpost_arn: String,
+        3 opt operator: OperatorResponse,
+        4 opt events: Vec<InstanceStatusEvent>,
+        5 opt instance_id: String,
+        6 opt instance_state: InstanceState,
+        7 opt instance_status: InstanceStatusSummary,
+        8 opt system_status: InstanceStatusSummary,
+        9 opt attached_ebs_status: EbsStatusSummary,
+        10 opt application_status: ApplicationStatusSummary,
+        11 opt performance_status: PerformanceStatusSummary,
+    }
+    InstanceStatusDetails: InstanceStatusDetails {
+        0 opt impaired_since: Timestamp,
+        1 opt name: String,
+        2 opt status: String,
+    }
+    InstanceStatusEvent: InstanceStatusEvent {
+        0 opt instance_event_id: String,
+        1 opt code: String,
+        2 opt description: String,
+        3 opt not_after: Timestamp,
+        4 opt not_before: Timestamp,
+        5 opt not_before_deadline: Timestamp,
+    }
+    InstanceStatusSummary: InstanceStatusSummary {
+        0 opt details: Vec<InstanceStatusDetails>,
+        1 opt status: String,
+    }
+    InstanceStorageInfo: InstanceStorageInfo {
+        0 opt total_size_in_gb: i64,
+        1 opt disks: Vec<DiskInfo>,
+        2 opt nvme_support: String,
+        3 opt encryption_support: String,
+    }
+    InstanceTypeInfo: InstanceTypeInfo {
+        0 opt instance_type: String,
+        1 opt current_generation: bool,
+        2 opt free_tier_eligible: bool,
+        3 opt supported_usage_classes: Vec<String>,
+        4 opt supported_root_device_types: Vec<String>,
+        5 opt supported_virtualization_types: Vec<String>,
+        6 opt bare_metal: bool,
+        7 opt hypervisor: String,
+        8 opt processor_info: ProcessorInfo,
+        9 opt v_cpu_info: VCpuInfo,
+        10 opt memory_info: MemoryInfo,
+        11 opt instance_storage_supported: bool,
+        12 opt instance_storage_info: InstanceStorageInfo,
+        13 opt ebs_info: EbsInfo,
+        14 opt network_info: NetworkInfo,
+        15 opt gpu_info: GpuInfo,
+        16 opt fpga_info: FpgaInfo,
+        17 opt placement_group_info: PlacementGroupInfo,
+        18 opt inference_accelerator_info: InferenceAcceleratorInfo,
+        19 opt hibernation_supported: bool,
+        20 opt burstable_performance_supported: bool,
+        21 opt dedicated_hosts_supported: bool,
+        22 opt auto_recovery_supported: bool,
+        23 opt supported_boot_modes: Vec<String>,
+        24 opt nitro_enclaves_support: String,
+        25 opt nitro_tpm_support: String,
+        26 opt nitro_tpm_info: NitroTpmInfo,
+        27 opt media_accelerator_info: MediaAcceleratorInfo,
+        28 opt neuron_info: NeuronInfo,
+        29 opt phc_support: String,
+        30 opt reboot_migration_support: String,
+        31 opt supported_in_region: bool,
+    }
+    InstanceTypeItem: InstanceTypeItem {
+        0 opt instance_type: String,
+    }
+    InstanceTypeOffering: InstanceTypeOffering {
+        0 opt instance_type: String,
+        1 opt location_type: String,
+        2 opt location: String,
+    }
+    InstanceTypeSpecification: InstanceTypeSpecification {
+        0 opt supported_instance_types: Vec<InstanceTypeItem>,
+        1 opt unsupported_instance_types: Vec<InstanceTypeItem>,
     }
     InternetGateway: InternetGateway {
         0 opt attachments: Vec<InternetGatewayAttachment>,
@@ -1009,17 +1635,316 @@ structures! {
     Ipv4PrefixSpecificationRequest: Ipv4PrefixSpecificationRequest {
         0 opt ipv4_prefix: String,
     }
+    Ipv4PrefixSpecificationResponse: Ipv4PrefixSpecificationResponse {
+        0 opt ipv4_prefix: String,
+    }
     Ipv6PrefixSpecification: Ipv6PrefixSpecification {
         0 opt ipv6_prefix: String,
     }
     Ipv6PrefixSpecificationRequest: Ipv6PrefixSpecificationRequest {
         0 opt ipv6_prefix: String,
     }
+    Ipv6PrefixSpecificationResponse: Ipv6PrefixSpecificationResponse {
+        0 opt ipv6_prefix: String,
+    }
     Ipv6Range: Ipv6Range {
         0 opt description: String,
         1 opt cidr_ipv6: String,
     }
+    LaunchTemplate: LaunchTemplate {
+        0 opt launch_template_id: String,
+        1 opt launch_template_name: String,
+        2 opt create_time: Timestamp,
+        3 opt created_by: String,
+        4 opt default_version_number: i64,
+        5 opt latest_version_number: i64,
+        6 opt tags: Vec<Tag>,
+        7 opt operator: OperatorResponse,
+    }
+    LaunchTemplateBlockDeviceMapping: LaunchTemplateBlockDeviceMapping {
+        0 opt device_name: String,
+        1 opt virtual_name: String,
+        2 opt ebs: LaunchTemplateEbsBlockDevice,
+        3 opt no_device: String,
+    }
+    LaunchTemplateBlockDeviceMappingRequest: LaunchTemplateBlockDeviceMappingRequest {
+        0 opt device_name: String,
+        1 opt virtual_name: String,
+        2 opt ebs: LaunchTemplateEbsBlockDeviceRequest,
+        3 opt no_device: String,
+    }
+    LaunchTemplateCapacityReservationSpecificationRequest: LaunchTemplateCapacityReservationSpecificationRequest {
+        0 opt capacity_reservation_preference: String,
+        1 opt capacity_reservation_target: CapacityReservationTarget,
+    }
+    LaunchTemplateCapacityReservationSpecificationResponse: LaunchTemplateCapacityReservationSpecificationResponse {
+        0 opt capacity_reservation_preference: String,
+        1 opt capacity_reservation_target: CapacityReservationTargetResponse,
+    }
+    LaunchTemplateCpuOptions: LaunchTemplateCpuOptions {
+        0 opt core_count: i32,
+        1 opt threads_per_core: i32,
+        2 opt amd_sev_snp: String,
+        3 opt nested_virtualization: String,
+    }
+    LaunchTemplateCpuOptionsRequest: LaunchTemplateCpuOptionsRequest {
+        0 opt core_count: i32,
+        1 opt threads_per_core: i32,
+        2 opt amd_sev_snp: String,
+        3 opt nested_virtualization: String,
+    }
+    LaunchTemplateEbsBlockDevice: LaunchTemplateEbsBlockDevice {
+        0 opt encrypted: bool,
+        1 opt delete_on_termination: bool,
+        2 opt iops: i32,
+        3 opt kms_key_id: String,
+        4 opt snapshot_id: String,
+        5 opt volume_size: i32,
+        6 opt volume_type: String,
+        7 opt throughput: i32,
+        8 opt volume_initialization_rate: i32,
+        9 opt ebs_card_index: i32,
+    }
+    LaunchTemplateEbsBlockDeviceRequest: LaunchTemplateEbsBlockDeviceRequest {
+        0 opt encrypted: bool,
+        1 opt delete_on_termination: bool,
+        2 opt iops: i32,
+        3 opt kms_key_id: String,
+        4 opt snapshot_id: String,
+        5 opt volume_size: i32,
+        6 opt volume_type: String,
+        7 opt throughput: i32,
+        8 opt volume_initialization_rate: i32,
+        9 opt ebs_card_index: i32,
+    }
+    LaunchTemplateElasticInferenceAccelerator: LaunchTemplateElasticInferenceAccelerator {
+        0 req r#type: String,
+        1 opt count: i32,
+    }
+    LaunchTemplateElasticInferenceAcceleratorResponse: LaunchTemplateElasticInferenceAcceleratorResponse {
+        0 opt r#type: String,
+        1 opt count: i32,
+    }
+    LaunchTemplateEnaSrdSpecification: LaunchTemplateEnaSrdSpecification {
+        0 opt ena_srd_enabled: bool,
+        1 opt ena_srd_udp_specification: LaunchTemplateEnaSrdUdpSpecification,
+    }
+    LaunchTemplateEnaSrdUdpSpecification: LaunchTemplateEnaSrdUdpSpecification {
+        0 opt ena_srd_udp_enabled: bool,
+    }
+    LaunchTemplateEnclaveOptions: LaunchTemplateEnclaveOptions {
+        0 opt enabled: bool,
+    }
+    LaunchTemplateEnclaveOptionsRequest: LaunchTemplateEnclaveOptionsRequest {
+        0 opt enabled: bool,
+    }
+    LaunchTemplateHibernationOptions: LaunchTemplateHibernationOptions {
+        0 opt configured: bool,
+    }
+    LaunchTemplateHibernationOptionsRequest: LaunchTemplateHibernationOptionsRequest {
+        0 opt configured: bool,
+    }
+    LaunchTemplateIamInstanceProfileSpecification: LaunchTemplateIamInstanceProfileSpecification {
+        0 opt arn: String,
+        1 opt name: String,
+    }
+    LaunchTemplateIamInstanceProfileSpecificationRequest: LaunchTemplateIamInstanceProfileSpecificationRequest {
+        0 opt arn: String,
+        1 opt name: String,
+    }
+    LaunchTemplateInstanceMaintenanceOptions: LaunchTemplateInstanceMaintenanceOptions {
+        0 opt auto_recovery: String,
+    }
+    LaunchTemplateInstanceMaintenanceOptionsRequest: LaunchTemplateInstanceMaintenanceOptionsRequest {
+        0 opt auto_recovery: String,
+    }
+    LaunchTemplateInstanceMarketOptions: LaunchTemplateInstanceMarketOptions {
+        0 opt market_type: String,
+        1 opt spot_options: LaunchTemplateSpotMarketOptions,
+    }
+    LaunchTemplateInstanceMarketOptionsRequest: LaunchTemplateInstanceMarketOptionsRequest {
+        0 opt market_type: String,
+        1 opt spot_options: LaunchTemplateSpotMarketOptionsRequest,
+    }
+    LaunchTemplateInstanceMetadataOptions: LaunchTemplateInstanceMetadataOptions {
+        0 opt state: String,
+        1 opt http_tokens: String,
+        2 opt http_put_response_hop_limit: i32,
+        3 opt http_endpoint: String,
+        4 opt http_protocol_ipv6: String,
+        5 opt instance_metadata_tags: String,
+    }
+    LaunchTemplateInstanceMetadataOptionsRequest: LaunchTemplateInstanceMetadataOptionsRequest {
+        0 opt http_tokens: String,
+        1 opt http_put_response_hop_limit: i32,
+        2 opt http_endpoint: String,
+        3 opt http_protocol_ipv6: String,
+        4 opt instance_metadata_tags: String,
+    }
+    LaunchTemplateInstanceNetworkInterfaceSpecification: LaunchTemplateInstanceNetworkInterfaceSpecification {
+        0 opt associate_carrier_ip_address: bool,
+        1 opt associate_public_ip_address: bool,
+        2 opt delete_on_termination: bool,
+        3 opt description: String,
+        4 opt device_index: i32,
+        5 opt groups: Vec<String>,
+        6 opt interface_type: String,
+        7 opt ipv6_address_count: i32,
+        8 opt ipv6_addresses: Vec<InstanceIpv6Address>,
+        9 opt network_interface_id: String,
+        10 opt private_ip_address: String,
+        11 opt private_ip_addresses: Vec<PrivateIpAddressSpecification>,
+        12 opt secondary_private_ip_address_count: i32,
+        13 opt subnet_id: String,
+        14 opt network_card_index: i32,
+        15 opt ipv4_prefixes: Vec<Ipv4PrefixSpecificationResponse>,
+        16 opt ipv4_prefix_count: i32,
+        17 opt ipv6_prefixes: Vec<Ipv6PrefixSpecificationResponse>,
+        18 opt ipv6_prefix_count: i32,
+        19 opt primary_ipv6: bool,
+        20 opt ena_srd_specification: LaunchTemplateEnaSrdSpecification,
+        21 opt connection_tracking_specification: ConnectionTrackingSpecification,
+        22 opt ena_queue_count: i32,
+    }
+    LaunchTemplateInstanceNetworkInterfaceSpecificationRequest: LaunchTemplateInstanceNetworkInterfaceSpecificationRequest {
+        0 opt associate_carrier_ip_address: bool,
+        1 opt associate_public_ip_address: bool,
+        2 opt delete_on_termination: bool,
+        3 opt description: String,
+        4 opt device_index: i32,
+        5 opt groups: Vec<String>,
+        6 opt interface_type: String,
+        7 opt ipv6_address_count: i32,
+        8 opt ipv6_addresses: Vec<InstanceIpv6AddressRequest>,
+        9 opt network_interface_id: String,
+        10 opt private_ip_address: String,
+        11 opt private_ip_addresses: Vec<PrivateIpAddressSpecification>,
+        12 opt secondary_private_ip_address_count: i32,
+        13 opt subnet_id: String,
+        14 opt network_card_index: i32,
+        15 opt ipv4_prefixes: Vec<Ipv4PrefixSpecificationRequest>,
+        16 opt ipv4_prefix_count: i32,
+        17 opt ipv6_prefixes: Vec<Ipv6PrefixSpecificationRequest>,
+        18 opt ipv6_prefix_count: i32,
+        19 opt primary_ipv6: bool,
+        20 opt ena_srd_specification: EnaSrdSpecificationRequest,
+        21 opt connection_tracking_specification: ConnectionTrackingSpecificationRequest,
+        22 opt ena_queue_count: i32,
+    }
+    LaunchTemplateInstanceSecondaryInterfaceSpecification: LaunchTemplateInstanceSecondaryInterfaceSpecification {
+        0 opt delete_on_termination: bool,
+        1 opt device_index: i32,
+        2 opt private_ip_addresses: Vec<SecondaryInterfacePrivateIpAddressSpecification>,
+        3 opt private_ip_address_count: i32,
+        4 opt secondary_subnet_id: String,
+        5 opt interface_type: String,
+        6 opt network_card_index: i32,
+    }
+    LaunchTemplateInstanceSecondaryInterfaceSpecificationRequest: LaunchTemplateInstanceSecondaryInterfaceSpecificationRequest {
+        0 opt delete_on_termination: bool,
+        1 opt device_index: i32,
+        2 opt private_ip_addresses: Vec<SecondaryInterfacePrivateIpAddressSpecificationRequest>,
+        3 opt private_ip_address_count: i32,
+        4 opt secondary_subnet_id: String,
+        5 opt interface_type: String,
+        6 opt network_card_index: i32,
+    }
+    LaunchTemplateLicenseConfiguration: LaunchTemplateLicenseConfiguration {
+        0 opt license_configuration_arn: String,
+    }
+    LaunchTemplateLicenseConfigurationRequest: LaunchTemplateLicenseConfigurationRequest {
+        0 opt license_configuration_arn: String,
+    }
+    LaunchTemplateNetworkPerformanceOptions: LaunchTemplateNetworkPerformanceOptions {
+        0 opt bandwidth_weighting: String,
+    }
+    LaunchTemplateNetworkPerformanceOptionsRequest: LaunchTemplateNetworkPerformanceOptionsRequest {
+        0 opt bandwidth_weighting: String,
+    }
+    LaunchTemplatePlacement: LaunchTemplatePlacement {
+        0 opt availability_zone: String,
+        1 opt availability_zone_id: String,
+        2 opt affinity: String,
+        3 opt group_name: String,
+        4 opt host_id: String,
+        5 opt tenancy: String,
+        6 opt spread_domain: String,
+        7 opt host_resource_group_arn: String,
+        8 opt partition_number: i32,
+        9 opt group_id: String,
+    }
+    LaunchTemplatePlacementRequest: LaunchTemplatePlacementRequest {
+        0 opt availability_zone: String,
+        1 opt availability_zone_id: String,
+        2 opt affinity: String,
+        3 opt group_name: String,
+        4 opt host_id: String,
+        5 opt tenancy: String,
+        6 opt spread_domain: String,
+        7 opt host_resource_group_arn: String,
+        8 opt partition_number: i32,
+        9 opt group_id: String,
+    }
+    LaunchTemplatePrivateDnsNameOptions: LaunchTemplatePrivateDnsNameOptions {
+        0 opt hostname_type: String,
+        1 opt enable_resource_name_dns_a_record: bool,
+        2 opt enable_resource_name_dns_aaaa_record: bool,
+    }
+    LaunchTemplatePrivateDnsNameOptionsRequest: LaunchTemplatePrivateDnsNameOptionsRequest {
+        0 opt hostname_type: String,
+        1 opt enable_resource_name_dns_a_record: bool,
+        2 opt enable_resource_name_dns_aaaa_record: bool,
+    }
+    LaunchTemplateSpecification: LaunchTemplateSpecification {
+        0 opt launch_template_id: String,
+        1 opt launch_template_name: String,
+        2 opt version: String,
+    }
+    LaunchTemplateSpotMarketOptions: LaunchTemplateSpotMarketOptions {
+        0 opt max_price: String,
+        1 opt spot_instance_type: String,
+        2 opt block_duration_minutes: i32,
+        3 opt valid_until: Timestamp,
+        4 opt instance_interruption_behavior: String,
+    }
+    LaunchTemplateSpotMarketOptionsRequest: LaunchTemplateSpotMarketOptionsRequest {
+        0 opt max_price: String,
+        1 opt spot_instance_type: String,
+        2 opt block_duration_minutes: i32,
+        3 opt valid_until: Timestamp,
+        4 opt instance_interruption_behavior: String,
+    }
+    LaunchTemplateTagSpecification: LaunchTemplateTagSpecification {
+        0 opt resource_type: String,
+        1 opt tags: Vec<Tag>,
+    }
+    LaunchTemplateTagSpecificationRequest: LaunchTemplateTagSpecificationRequest {
+        0 opt resource_type: String,
+        1 opt tags: Vec<Tag>,
+    }
+    LaunchTemplateVersion: LaunchTemplateVersion {
+        0 opt launch_template_id: String,
+        1 opt launch_template_name: String,
+        2 opt version_number: i64,
+        3 opt version_description: String,
+        4 opt create_time: Timestamp,
+        5 opt created_by: String,
+        6 opt default_version: bool,
+        7 opt launch_template_data: ResponseLaunchTemplateData,
+        8 opt operator: OperatorResponse,
+    }
+    LaunchTemplatesMonitoring: LaunchTemplatesMonitoring {
+        0 opt enabled: bool,
+        1 opt metric_category_ids: Vec<String>,
+    }
+    LaunchTemplatesMonitoringRequest: LaunchTemplatesMonitoringRequest {
+        0 opt enabled: bool,
+        1 opt metric_category_ids: Vec<String>,
+    }
     LicenseConfiguration: LicenseConfiguration {
+        0 opt license_configuration_arn: String,
+    }
+    LicenseConfigurationRequest: LicenseConfigurationRequest {
         0 opt license_configuration_arn: String,
     }
     ManagedPrefixList: ManagedPrefixList {
@@ -1035,6 +1960,68 @@ structures! {
         9 opt owner_id: String,
         10 opt ipam_prefix_list_resolver_target_id: String,
         11 opt ipam_prefix_list_resolver_sync_enabled: bool,
+    }
+    MediaAcceleratorInfo: MediaAcceleratorInfo {
+        0 opt accelerators: Vec<MediaDeviceInfo>,
+        1 opt total_media_memory_in_mib: i32,
+    }
+    MediaDeviceInfo: MediaDeviceInfo {
+        0 opt count: i32,
+        1 opt name: String,
+        2 opt manufacturer: String,
+        3 opt memory_info: MediaDeviceMemoryInfo,
+    }
+    MediaDeviceMemoryInfo: MediaDeviceMemoryInfo {
+        0 opt size_in_mib: i32,
+    }
+    MemoryGiBPerVCpu: MemoryGiBPerVCpu {
+        0 opt min: f64,
+        1 opt max: f64,
+    }
+    MemoryGiBPerVCpuRequest: MemoryGiBPerVCpuRequest {
+        0 opt min: f64,
+        1 opt max: f64,
+    }
+    MemoryInfo: MemoryInfo {
+        0 opt size_in_mib: i64,
+    }
+    MemoryMiB: MemoryMiB {
+        0 opt min: i32,
+        1 opt max: i32,
+    }
+    MemoryMiBRequest: MemoryMiBRequest {
+        0 req min: i32,
+        1 opt max: i32,
+    }
+    ModifyInstanceAttributeInput: ModifyInstanceAttributeRequest {
+        0 opt source_dest_check: AttributeBooleanValue,
+        1 opt enclave_options: EnclaveOptionsRequest,
+        2 opt disable_api_stop: AttributeBooleanValue,
+        3 opt dry_run: bool,
+        4 req instance_id: String,
+        5 opt attribute: String,
+        6 opt value: String,
+        7 opt block_device_mappings: Vec<InstanceBlockDeviceMappingSpecification>,
+        8 opt disable_api_termination: AttributeBooleanValue,
+        9 opt instance_type: AttributeValue,
+        10 opt kernel: AttributeValue,
+        11 opt ramdisk: AttributeValue,
+        12 opt user_data: SecureBlobAttributeValue,
+        13 opt instance_initiated_shutdown_behavior: AttributeValue,
+        14 opt groups: Vec<String>,
+        15 opt ebs_optimized: AttributeBooleanValue,
+        16 opt sriov_net_support: AttributeValue,
+        17 opt ena_support: AttributeBooleanValue,
+    }
+    ModifyLaunchTemplateInput: ModifyLaunchTemplateRequest {
+        0 opt dry_run: bool,
+        1 opt client_token: String,
+        2 opt launch_template_id: String,
+        3 opt launch_template_name: String,
+        4 opt default_version: String,
+    }
+    ModifyLaunchTemplateOutput: ModifyLaunchTemplateResult {
+        0 opt launch_template: LaunchTemplate,
     }
     ModifyNetworkInterfaceAttributeInput: ModifyNetworkInterfaceAttributeRequest {
         0 opt ena_srd_specification: EnaSrdSpecification,
@@ -1152,6 +2139,47 @@ structures! {
         6 opt rule_action: String,
         7 opt rule_number: i32,
     }
+    NetworkBandwidthGbps: NetworkBandwidthGbps {
+        0 opt min: f64,
+        1 opt max: f64,
+    }
+    NetworkBandwidthGbpsRequest: NetworkBandwidthGbpsRequest {
+        0 opt min: f64,
+        1 opt max: f64,
+    }
+    NetworkCardInfo: NetworkCardInfo {
+        0 opt network_card_index: i32,
+        1 opt network_performance: String,
+        2 opt maximum_network_interfaces: i32,
+        3 opt additional_flexible_network_interfaces: i32,
+        4 opt baseline_bandwidth_in_gbps: f64,
+        5 opt peak_bandwidth_in_gbps: f64,
+        6 opt default_ena_queue_count_per_interface: i32,
+        7 opt maximum_ena_queue_count: i32,
+        8 opt maximum_ena_queue_count_per_interface: i32,
+        9 opt interface_types: Vec<String>,
+    }
+    NetworkInfo: NetworkInfo {
+        0 opt network_performance: String,
+        1 opt maximum_network_interfaces: i32,
+        2 opt maximum_network_cards: i32,
+        3 opt default_network_card_index: i32,
+        4 opt network_cards: Vec<NetworkCardInfo>,
+        5 opt ipv4_addresses_per_interface: i32,
+        6 opt ipv6_addresses_per_interface: i32,
+        7 opt ipv6_supported: bool,
+        8 opt ena_support: String,
+        9 opt efa_supported: bool,
+        10 opt efa_info: EfaInfo,
+        11 opt encryption_in_transit_supported: bool,
+        12 opt ena_srd_supported: bool,
+        13 opt bandwidth_weightings: Vec<String>,
+        14 opt flexible_ena_queues_support: String,
+        15 opt connection_tracking_configuration: DefaultConnectionTrackingConfiguration,
+        16 opt secondary_network_supported: bool,
+        17 opt maximum_secondary_network_interfaces: i32,
+        18 opt ipv4_addresses_per_secondary_interface: i32,
+    }
     NetworkInterface: NetworkInterface {
         0 opt association: NetworkInterfaceAssociation,
         1 opt attachment: NetworkInterfaceAttachment,
@@ -1213,6 +2241,14 @@ structures! {
         2 opt attachment_id: String,
         3 opt delete_on_termination: bool,
     }
+    NetworkInterfaceCount: NetworkInterfaceCount {
+        0 opt min: i32,
+        1 opt max: i32,
+    }
+    NetworkInterfaceCountRequest: NetworkInterfaceCountRequest {
+        0 opt min: i32,
+        1 opt max: i32,
+    }
     NetworkInterfaceIpv6Address: NetworkInterfaceIpv6Address {
         0 opt ipv6_address: String,
         1 opt public_ipv6_dns_name: String,
@@ -1224,9 +2260,29 @@ structures! {
         2 opt private_dns_name: String,
         3 opt private_ip_address: String,
     }
+    NeuronDeviceCoreInfo: NeuronDeviceCoreInfo {
+        0 opt count: i32,
+        1 opt version: i32,
+    }
+    NeuronDeviceInfo: NeuronDeviceInfo {
+        0 opt count: i32,
+        1 opt name: String,
+        2 opt core_info: NeuronDeviceCoreInfo,
+        3 opt memory_info: NeuronDeviceMemoryInfo,
+    }
+    NeuronDeviceMemoryInfo: NeuronDeviceMemoryInfo {
+        0 opt size_in_mib: i32,
+    }
+    NeuronInfo: NeuronInfo {
+        0 opt neuron_devices: Vec<NeuronDeviceInfo>,
+        1 opt total_neuron_device_memory_in_mib: i32,
+    }
     NewDhcpConfiguration: NewDhcpConfiguration {
         0 opt key: String,
         1 opt values: Vec<String>,
+    }
+    NitroTpmInfo: NitroTpmInfo {
+        0 opt supported_versions: Vec<String>,
     }
     OperatorRequest: OperatorRequest {
         0 opt principal: String,
@@ -1235,6 +2291,17 @@ structures! {
         0 opt managed: bool,
         1 opt principal: String,
         2 opt hidden_by_default: bool,
+    }
+    PerformanceFactorReference: PerformanceFactorReference {
+        0 opt instance_family: String,
+    }
+    PerformanceFactorReferenceRequest: PerformanceFactorReferenceRequest {
+        0 opt instance_family: String,
+    }
+    PerformanceStatusSummary: PerformanceStatusSummary {
+        0 opt status: String,
+        1 opt impaired_since: Timestamp,
+        2 opt remediation: String,
     }
     Placement: Placement {
         0 opt availability_zone_id: String,
@@ -1247,6 +2314,9 @@ structures! {
         7 opt host_resource_group_arn: String,
         8 opt group_id: String,
         9 opt availability_zone: String,
+    }
+    PlacementGroupInfo: PlacementGroupInfo {
+        0 opt supported_strategies: Vec<String>,
     }
     PortRange: PortRange {
         0 opt from: i32,
@@ -1270,6 +2340,11 @@ structures! {
         1 opt enable_resource_name_dns_a_record: bool,
         2 opt enable_resource_name_dns_aaaa_record: bool,
     }
+    PrivateDnsNameOptionsRequest: PrivateDnsNameOptionsRequest {
+        0 opt hostname_type: String,
+        1 opt enable_resource_name_dns_a_record: bool,
+        2 opt enable_resource_name_dns_aaaa_record: bool,
+    }
     PrivateDnsNameOptionsResponse: PrivateDnsNameOptionsResponse {
         0 opt hostname_type: String,
         1 opt enable_resource_name_dns_a_record: bool,
@@ -1278,6 +2353,12 @@ structures! {
     PrivateIpAddressSpecification: PrivateIpAddressSpecification {
         0 opt primary: bool,
         1 opt private_ip_address: String,
+    }
+    ProcessorInfo: ProcessorInfo {
+        0 opt supported_architectures: Vec<String>,
+        1 opt sustained_clock_speed_in_ghz: f64,
+        2 opt supported_features: Vec<String>,
+        3 opt manufacturer: String,
     }
     ProductCode: ProductCode {
         0 opt product_code_id: String,
@@ -1303,6 +2384,10 @@ structures! {
         1 opt public_ipv4_dns_name: String,
         2 opt public_ipv6_dns_name: String,
         3 opt public_dual_stack_dns_name: String,
+    }
+    RebootInstancesInput: RebootInstancesRequest {
+        0 req instance_ids: Vec<String>,
+        1 opt dry_run: bool,
     }
     ReferencedSecurityGroup: ReferencedSecurityGroup {
         0 opt group_id: String,
@@ -1375,6 +2460,42 @@ structures! {
         0 opt new_association_id: String,
         1 opt association_state: RouteTableAssociationState,
     }
+    RequestLaunchTemplateData: RequestLaunchTemplateData {
+        0 opt kernel_id: String,
+        1 opt ebs_optimized: bool,
+        2 opt iam_instance_profile: LaunchTemplateIamInstanceProfileSpecificationRequest,
+        3 opt block_device_mappings: Vec<LaunchTemplateBlockDeviceMappingRequest>,
+        4 opt network_interfaces: Vec<LaunchTemplateInstanceNetworkInterfaceSpecificationRequest>,
+        5 opt image_id: String,
+        6 opt instance_type: String,
+        7 opt key_name: String,
+        8 opt monitoring: LaunchTemplatesMonitoringRequest,
+        9 opt placement: LaunchTemplatePlacementRequest,
+        10 opt ram_disk_id: String,
+        11 opt disable_api_termination: bool,
+        12 opt instance_initiated_shutdown_behavior: String,
+        13 opt user_data: String,
+        14 opt tag_specifications: Vec<LaunchTemplateTagSpecificationRequest>,
+        15 opt elastic_gpu_specifications: Vec<ElasticGpuSpecification>,
+        16 opt elastic_inference_accelerators: Vec<LaunchTemplateElasticInferenceAccelerator>,
+        17 opt security_group_ids: Vec<String>,
+        18 opt security_groups: Vec<String>,
+        19 opt instance_market_options: LaunchTemplateInstanceMarketOptionsRequest,
+        20 opt credit_specification: CreditSpecificationRequest,
+        21 opt cpu_options: LaunchTemplateCpuOptionsRequest,
+        22 opt capacity_reservation_specification: LaunchTemplateCapacityReservationSpecificationRequest,
+        23 opt license_specifications: Vec<LaunchTemplateLicenseConfigurationRequest>,
+        24 opt hibernation_options: LaunchTemplateHibernationOptionsRequest,
+        25 opt metadata_options: LaunchTemplateInstanceMetadataOptionsRequest,
+        26 opt enclave_options: LaunchTemplateEnclaveOptionsRequest,
+        27 opt instance_requirements: InstanceRequirementsRequest,
+        28 opt private_dns_name_options: LaunchTemplatePrivateDnsNameOptionsRequest,
+        29 opt maintenance_options: LaunchTemplateInstanceMaintenanceOptionsRequest,
+        30 opt disable_api_stop: bool,
+        31 opt operator: OperatorRequest,
+        32 opt network_performance_options: LaunchTemplateNetworkPerformanceOptionsRequest,
+        33 opt secondary_interfaces: Vec<LaunchTemplateInstanceSecondaryInterfaceSpecificationRequest>,
+    }
     Reservation: Reservation {
         0 opt reservation_id: String,
         1 opt owner_id: String,
@@ -1386,6 +2507,46 @@ structures! {
         0 opt dry_run: bool,
         1 req network_interface_id: String,
         2 opt source_dest_check: String,
+    }
+    ResponseError: ResponseError {
+        0 opt code: String,
+        1 opt message: String,
+    }
+    ResponseLaunchTemplateData: ResponseLaunchTemplateData {
+        0 opt kernel_id: String,
+        1 opt ebs_optimized: bool,
+        2 opt iam_instance_profile: LaunchTemplateIamInstanceProfileSpecification,
+        3 opt block_device_mappings: Vec<LaunchTemplateBlockDeviceMapping>,
+        4 opt network_interfaces: Vec<LaunchTemplateInstanceNetworkInterfaceSpecification>,
+        5 opt image_id: String,
+        6 opt instance_type: String,
+        7 opt key_name: String,
+        8 opt monitoring: LaunchTemplatesMonitoring,
+        9 opt placement: LaunchTemplatePlacement,
+        10 opt ram_disk_id: String,
+        11 opt disable_api_termination: bool,
+        12 opt instance_initiated_shutdown_behavior: String,
+        13 opt user_data: String,
+        14 opt tag_specifications: Vec<LaunchTemplateTagSpecification>,
+        15 opt elastic_gpu_specifications: Vec<ElasticGpuSpecificationResponse>,
+        16 opt elastic_inference_accelerators: Vec<LaunchTemplateElasticInferenceAcceleratorResponse>,
+        17 opt security_group_ids: Vec<String>,
+        18 opt security_groups: Vec<String>,
+        19 opt instance_market_options: LaunchTemplateInstanceMarketOptions,
+        20 opt credit_specification: CreditSpecification,
+        21 opt cpu_options: LaunchTemplateCpuOptions,
+        22 opt capacity_reservation_specification: LaunchTemplateCapacityReservationSpecificationResponse,
+        23 opt license_specifications: Vec<LaunchTemplateLicenseConfiguration>,
+        24 opt hibernation_options: LaunchTemplateHibernationOptions,
+        25 opt metadata_options: LaunchTemplateInstanceMetadataOptions,
+        26 opt enclave_options: LaunchTemplateEnclaveOptions,
+        27 opt instance_requirements: InstanceRequirements,
+        28 opt private_dns_name_options: LaunchTemplatePrivateDnsNameOptions,
+        29 opt maintenance_options: LaunchTemplateInstanceMaintenanceOptions,
+        30 opt disable_api_stop: bool,
+        31 opt operator: OperatorResponse,
+        32 opt network_performance_options: LaunchTemplateNetworkPerformanceOptions,
+        33 opt secondary_interfaces: Vec<LaunchTemplateInstanceSecondaryInterfaceSpecification>,
     }
     RevokeSecurityGroupEgressInput: RevokeSecurityGroupEgressRequest {
         0 opt security_group_rule_ids: Vec<String>,
@@ -1477,6 +2638,74 @@ structures! {
         0 opt state: String,
         1 opt status_message: String,
     }
+    RunInstancesMonitoringEnabled: RunInstancesMonitoringEnabled {
+        0 opt metric_category_ids: Vec<String>,
+        1 req enabled: bool,
+    }
+    RunInstancesInput: RunInstancesRequest {
+        0 opt block_device_mappings: Vec<BlockDeviceMapping>,
+        1 opt image_id: String,
+        2 opt instance_type: String,
+        3 opt ipv6_address_count: i32,
+        4 opt ipv6_addresses: Vec<InstanceIpv6Address>,
+        5 opt kernel_id: String,
+        6 opt key_name: String,
+        7 req max_count: i32,
+        8 req min_count: i32,
+        9 opt monitoring: RunInstancesMonitoringEnabled,
+        10 opt placement: Placement,
+        11 opt ramdisk_id: String,
+        12 opt security_group_ids: Vec<String>,
+        13 opt security_groups: Vec<String>,
+        14 opt subnet_id: String,
+        15 opt user_data: String,
+        16 opt elastic_gpu_specification: Vec<ElasticGpuSpecification>,
+        17 opt elastic_inference_accelerators: Vec<ElasticInferenceAccelerator>,
+        18 opt tag_specifications: Vec<TagSpecification>,
+        19 opt launch_template: LaunchTemplateSpecification,
+        20 opt instance_market_options: InstanceMarketOptionsRequest,
+        21 opt credit_specification: CreditSpecificationRequest,
+        22 opt cpu_options: CpuOptionsRequest,
+        23 opt capacity_reservation_specification: CapacityReservationSpecification,
+        24 opt hibernation_options: HibernationOptionsRequest,
+        25 opt license_specifications: Vec<LicenseConfigurationRequest>,
+        26 opt metadata_options: InstanceMetadataOptionsRequest,
+        27 opt enclave_options: EnclaveOptionsRequest,
+        28 opt private_dns_name_options: PrivateDnsNameOptionsRequest,
+        29 opt maintenance_options: InstanceMaintenanceOptionsRequest,
+        30 opt disable_api_stop: bool,
+        31 opt enable_primary_ipv6: bool,
+        32 opt network_performance_options: InstanceNetworkPerformanceOptionsRequest,
+        33 opt operator: OperatorRequest,
+        34 opt secondary_interfaces: Vec<InstanceSecondaryInterfaceSpecificationRequest>,
+        35 opt dry_run: bool,
+        36 opt disable_api_termination: bool,
+        37 opt instance_initiated_shutdown_behavior: String,
+        38 opt private_ip_address: String,
+        39 opt client_token: String,
+        40 opt additional_info: String,
+        41 opt network_interfaces: Vec<InstanceNetworkInterfaceSpecification>,
+        42 opt iam_instance_profile: IamInstanceProfileSpecification,
+        43 opt ebs_optimized: bool,
+    }
+    ScanResults: ScanResults {
+        0 opt highest_finding_severity_label: String,
+        1 opt finding_scan_date: Timestamp,
+        2 opt informational_fix_available_since: Timestamp,
+        3 opt low_fix_available_since: Timestamp,
+        4 opt medium_fix_available_since: Timestamp,
+        5 opt high_fix_available_since: Timestamp,
+        6 opt critical_fix_available_since: Timestamp,
+    }
+    SecondaryInterfacePrivateIpAddressSpecification: SecondaryInterfacePrivateIpAddressSpecification {
+        0 opt private_ip_address: String,
+    }
+    SecondaryInterfacePrivateIpAddressSpecificationRequest: SecondaryInterfacePrivateIpAddressSpecificationRequest {
+        0 opt private_ip_address: String,
+    }
+    SecureBlobAttributeValue: SecureBlobAttributeValue {
+        0 opt value: Bytes,
+    }
     SecurityGroup: SecurityGroup {
         0 opt group_id: String,
         1 opt ip_permissions_egress: Vec<IpPermission>,
@@ -1536,6 +2765,13 @@ structures! {
         0 req security_group_rule_id: String,
         1 opt security_group_rule: SecurityGroupRuleRequest,
     }
+    SpotMarketOptions: SpotMarketOptions {
+        0 opt max_price: String,
+        1 opt spot_instance_type: String,
+        2 opt block_duration_minutes: i32,
+        3 opt valid_until: Timestamp,
+        4 opt instance_interruption_behavior: String,
+    }
     StaleIpPermission: StaleIpPermission {
         0 opt from_port: i32,
         1 opt ip_protocol: String,
@@ -1552,9 +2788,27 @@ structures! {
         4 opt stale_ip_permissions_egress: Vec<StaleIpPermission>,
         5 opt vpc_id: String,
     }
+    StartInstancesInput: StartInstancesRequest {
+        0 req instance_ids: Vec<String>,
+        1 opt additional_info: String,
+        2 opt dry_run: bool,
+    }
+    StartInstancesOutput: StartInstancesResult {
+        0 opt starting_instances: Vec<InstanceStateChange>,
+    }
     StateReason: StateReason {
         0 opt code: String,
         1 opt message: String,
+    }
+    StopInstancesInput: StopInstancesRequest {
+        0 req instance_ids: Vec<String>,
+        1 opt hibernate: bool,
+        2 opt skip_os_shutdown: bool,
+        3 opt dry_run: bool,
+        4 opt force: bool,
+    }
+    StopInstancesOutput: StopInstancesResult {
+        0 opt stopping_instances: Vec<InstanceStateChange>,
     }
     Subnet: Subnet {
         0 opt availability_zone_id: String,
@@ -1606,6 +2860,23 @@ structures! {
         0 opt resource_type: String,
         1 opt tags: Vec<Tag>,
     }
+    TerminateInstancesInput: TerminateInstancesRequest {
+        0 req instance_ids: Vec<String>,
+        1 opt force: bool,
+        2 opt skip_os_shutdown: bool,
+        3 opt dry_run: bool,
+    }
+    TerminateInstancesOutput: TerminateInstancesResult {
+        0 opt terminating_instances: Vec<InstanceStateChange>,
+    }
+    TotalLocalStorageGB: TotalLocalStorageGB {
+        0 opt min: f64,
+        1 opt max: f64,
+    }
+    TotalLocalStorageGBRequest: TotalLocalStorageGBRequest {
+        0 opt min: f64,
+        1 opt max: f64,
+    }
     UpdateSecurityGroupRuleDescriptionsEgressInput: UpdateSecurityGroupRuleDescriptionsEgressRequest {
         0 opt dry_run: bool,
         1 opt group_id: String,
@@ -1634,6 +2905,28 @@ structures! {
         4 opt vpc_id: String,
         5 opt vpc_peering_connection_id: String,
         6 opt peering_status: String,
+    }
+    VCpuCountRange: VCpuCountRange {
+        0 opt min: i32,
+        1 opt max: i32,
+    }
+    VCpuCountRangeRequest: VCpuCountRangeRequest {
+        0 req min: i32,
+        1 opt max: i32,
+    }
+    VCpuInfo: VCpuInfo {
+        0 opt default_v_cpus: i32,
+        1 opt default_cores: i32,
+        2 opt default_threads_per_core: i32,
+        3 opt valid_cores: Vec<i32>,
+        4 opt valid_threads_per_core: Vec<i32>,
+    }
+    ValidationError: ValidationError {
+        0 opt code: String,
+        1 opt message: String,
+    }
+    ValidationWarning: ValidationWarning {
+        0 opt errors: Vec<ValidationError>,
     }
     Vpc: Vpc {
         0 opt owner_id: String,

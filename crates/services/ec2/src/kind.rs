@@ -1,8 +1,10 @@
 //! The kinds of resources: how their ids look, and what EC2 says of one it does not have.
 
 use super::error;
+use super::model::LaunchTemplate;
 use neargate_service::db::Resource;
 use neargate_service::eni::Interface;
+use neargate_service::instance::Instance;
 use neargate_service::{AwsError, vpc};
 
 /// A kind of resource.
@@ -51,6 +53,8 @@ kinds! {
     VPN_GATEWAY "vgw" "vpn-gateway" "vpnGateway ID" "InvalidVpnGatewayID.NotFound" "InvalidVpnGatewayId.Malformed";
     VPN_CONNECTION "vpn" "vpn-connection" "vpnConnection ID" "InvalidVpnConnectionID.NotFound" "InvalidVpnConnectionId.Malformed";
     CUSTOMER_GATEWAY "cgw" "customer-gateway" "customerGateway ID" "InvalidCustomerGatewayID.NotFound" "InvalidCustomerGatewayId.Malformed";
+    IMAGE "ami" "image" "image ID" "InvalidAMIID.NotFound" "InvalidAMIID.Malformed";
+    LAUNCH_TEMPLATE "lt" "launch-template" "launch template ID" "InvalidLaunchTemplateId.NotFound" "InvalidLaunchTemplateId.Malformed";
     INSTANCE "i" "instance" "instance ID" "InvalidInstanceID.NotFound" "InvalidInstanceID.Malformed";
 }
 
@@ -106,4 +110,6 @@ nouns! {
     vpc::ElasticIp: ELASTIC_IP;
     vpc::DhcpOptions: DHCP_OPTIONS;
     Interface: NETWORK_INTERFACE;
+    Instance: INSTANCE;
+    LaunchTemplate: LAUNCH_TEMPLATE;
 }

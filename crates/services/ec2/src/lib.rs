@@ -1,7 +1,7 @@
-//! Amazon EC2: VPCs and everything in them, network interfaces, elastic IPs, and tags.
+//! Amazon EC2: VPCs and everything in them, network interfaces, elastic IPs, instances, and tags.
 //!
 //! What other services read too is in `neargate_service::vpc`, which says how changes find each
-//! other, and in `neargate_service::eni`. Nothing here tells hosts of it: they are told what the
+//! other, in `neargate_service::eni` and `neargate_service::instance`. Nothing here tells hosts of it: they are told what the
 //! records mean.
 
 mod api;
@@ -17,9 +17,10 @@ mod query;
 mod tests;
 
 use neargate_api_ec2::{SERVICE, ops};
-use neargate_service::{Background, Component, OperationTable, Service};
+use neargate_service::{Background, Component, House, OperationTable, Service, instance};
 use networks::Networks;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// EC2: its handlers share nothing but the house, and hosts are told of its networks.
 #[derive(Debug, Default)]
@@ -35,15 +36,28 @@ impl Component for Ec2 {
     fn start(self: Arc<Self>, background: &mut Background) {
         let follow = self.networks.clone().follow(background.house().clone());
         background.spawn("networks", follow);
+        background.spawn("ended-instances", forget_ended(background.house().clone()));
+    }
+}
+
+/// Between two looks for instances that ended long ago.
+const FORGET: Duration = Duration::from_secs(300);
+
+async fn forget_ended(house: Arc<House>) {
+    loop {
+        tokio::time::sleep(FORGET).await;
+        if let Err(error) = instance::forget_ended(&house).await {
+            tracing::warn!(%error, "instances that have ended are kept for longer");
+        }
     }
 }
 
 /// Which operations are served, and how completely.
 fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
     use api::{
-        account, acls, addresses, dhcp_options, group_rules, interfaces, internet_gateways,
-        nat_gateways, places, prefix_lists, route_tables, routes, security_groups, subnets, tags,
-        vpcs,
+        account, acls, addresses, dhcp_options, group_rules, images, instance_types, instances,
+        interfaces, internet_gateways, launch_templates, nat_gateways, places, prefix_lists,
+        route_tables, routes, security_groups, subnets, tags, vpcs,
     };
     OperationTable::new(&SERVICE, ec2)
         .wording(error::invalid)
@@ -130,11 +144,6 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
         .on(
             ops::DescribeDhcpOptions,
             dhcp_options::describe_dhcp_options,
-        )
-        .partly(
-            ops::DescribeInstances,
-            account::describe_instances,
-            "there are no instances",
         )
         .on(
             ops::DescribeInternetGateways,
@@ -248,5 +257,29 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
         .on(
             ops::UpdateSecurityGroupRuleDescriptionsIngress,
             group_rules::update_security_group_rule_descriptions_ingress,
+        )
+        .on(ops::CreateLaunchTemplate, launch_templates::create_launch_template)
+        .on(ops::CreateLaunchTemplateVersion, launch_templates::create_launch_template_version)
+        .on(ops::DeleteLaunchTemplate, launch_templates::delete_launch_template)
+        .on(ops::DeleteLaunchTemplateVersions, launch_templates::delete_launch_template_versions)
+        .on(ops::DescribeLaunchTemplates, launch_templates::describe_launch_templates)
+        .on(ops::DescribeLaunchTemplateVersions, launch_templates::describe_launch_template_versions)
+        .on(ops::ModifyLaunchTemplate, launch_templates::modify_launch_template)
+        .on(ops::DescribeImages, images::describe_images)
+        .on(ops::DescribeInstanceTypes, instance_types::describe_instance_types)
+        .on(ops::DescribeInstanceTypeOfferings, instance_types::describe_instance_type_offerings)
+        .on(ops::DescribeInstanceAttribute, instances::describe_instance_attribute)
+        .on(ops::DescribeInstanceStatus, instances::describe_instance_status)
+        .on(ops::ModifyInstanceAttribute, instances::modify_instance_attribute)
+        .on(ops::RebootInstances, instances::reboot_instances)
+        .on(ops::StartInstances, instances::start_instances)
+        .on(ops::StopInstances, instances::stop_instances)
+        .on(ops::TerminateInstances, instances::terminate_instances)
+        .on(ops::DescribeInstances, instances::describe_instances)
+        .partly(
+            ops::RunInstances,
+            instances::run_instances,
+            "an instance is a slice of its host: user data configures the ECS agent and is not run; \
+             volumes, monitoring, credits and metadata options are taken and mean nothing; no spot",
         )
 }

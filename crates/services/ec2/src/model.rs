@@ -2,9 +2,11 @@
 
 use super::change::all;
 use neargate_api_ec2 as api;
+use neargate_base::Timestamp;
 use neargate_service::db::Resource;
 use neargate_service::tags::Tags;
 use neargate_service::{AwsError, Ctx, Scope};
+use neargate_wire::json::Json;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -16,6 +18,30 @@ pub(super) struct Tagged {
 
 impl Resource for Tagged {
     const KIND: &'static str = "ec2/tags";
+}
+
+/// `ec2/launch-template/…/<lt-…>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct LaunchTemplate {
+    pub(super) name: String,
+    pub(super) default_version: u64,
+    /// The number of the newest version that was ever made.
+    pub(super) last_version: u64,
+    pub(super) versions: BTreeMap<u64, TemplateVersion>,
+    pub(super) created_at: Timestamp,
+}
+
+/// One version of a launch template, which nobody changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct TemplateVersion {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) description: Option<String>,
+    pub(super) data: Json<api::RequestLaunchTemplateData>,
+    pub(super) created_at: Timestamp,
+}
+
+impl Resource for LaunchTemplate {
+    const KIND: &'static str = "ec2/launch-template";
 }
 
 /// One account's EC2 in one region, as its answers show it.

@@ -1,10 +1,9 @@
-//! What an account may have, and the instances it has: none.
+//! What an account may have.
 
 use super::addresses::MAX_ADDRESSES;
 use super::security_groups::default_vpc;
 use super::text;
-use crate::kind::{self, Kind};
-use crate::query::{Describe, Query, dry_run, none};
+use crate::query::dry_run;
 use crate::{Ec2, error};
 use neargate_api_ec2 as api;
 use neargate_service::db::Stored;
@@ -49,51 +48,4 @@ pub async fn describe_account_attributes(
     Ok(api::DescribeAccountAttributesOutput {
         account_attributes: Some(attributes),
     })
-}
-
-pub async fn describe_instances(
-    _: Arc<Ec2>,
-    _: Ctx,
-    input: api::DescribeInstancesInput,
-) -> Result<api::DescribeInstancesOutput, AwsError> {
-    let given = input
-        .instance_ids
-        .as_ref()
-        .is_some_and(|ids| !ids.is_empty());
-    if given && input.max_results.is_some() {
-        return Err(error::combination("instancesSet", "maxResults"));
-    }
-    let ids = input.instance_ids;
-    let query = Query::new(
-        input.dry_run,
-        ids,
-        input.filters,
-        input.next_token,
-        input.max_results,
-    )?;
-    query.run(Vec::<NoInstance>::new())?;
-    Ok(api::DescribeInstancesOutput {
-        reservations: Some(vec![]),
-        next_token: None,
-    })
-}
-
-/// Stands for the instances there are not; any filter would be fine with that.
-#[derive(Debug, Default)]
-struct NoInstance;
-
-impl Describe for NoInstance {
-    const KIND: Kind = kind::INSTANCE;
-
-    fn id(&self) -> &str {
-        ""
-    }
-
-    fn tags(&self) -> &[api::Tag] {
-        &[]
-    }
-
-    fn values(&self, _: &str) -> Option<Vec<String>> {
-        none()
-    }
 }

@@ -326,7 +326,7 @@ impl Seen {
 
 /// The name by which a public address is known outside
 /// (<https://docs.aws.amazon.com/vpc/latest/userguide/vpc-dns.html>).
-fn public_dns_name(address: Ipv4Addr, region: &Region) -> String {
+pub(super) fn public_dns_name(address: Ipv4Addr, region: &Region) -> String {
     let dashed = address.to_string().replace('.', "-");
     match region.as_str() {
         "us-east-1" => format!("ec2-{dashed}.compute-1.amazonaws.com"),

@@ -4,6 +4,7 @@
 pub(super) mod acl;
 pub(super) mod address;
 pub(super) mod group;
+pub(super) mod instance;
 pub(super) mod network;
 pub(super) mod routing;
 

@@ -4,3 +4,4 @@ pub(super) mod acl_entries;
 pub(super) mod permissions;
 pub(super) mod ranges;
 pub(super) mod routes;
+pub(super) mod user_data;

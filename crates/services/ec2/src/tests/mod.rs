@@ -4,6 +4,7 @@ mod account;
 mod acls;
 mod addresses;
 mod groups;
+mod instances;
 mod interfaces;
 mod places;
 mod routing;

@@ -6,4 +6,5 @@ use neargate_service::golden::check;
 fn the_stored_form_is_pinned() {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
     check::<crate::model::Tagged>(dir);
+    check::<crate::model::LaunchTemplate>(dir);
 }
