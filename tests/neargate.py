@@ -1,5 +1,6 @@
 """Starts, kills and drives the real binary."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -89,7 +90,11 @@ def leftovers(instance):
         if os.path.basename(directory).startswith(f"neargate-{instance}"):
             left += [f"cgroup {directory}/{child}" for child in children]
     left += [f"namespace {n}" for n in pathlib.Path(f"/run/neargate/{instance}/net/netns").glob("*")]
+    left += [f"namespace {n}" for n in pathlib.Path(f"/run/neargate/{instance}/net/vpc").glob("*")]
     left += [f"link {line}" for line in veths()]
+    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    uplinks = "ngu" + hashlib.sha256(instance.encode()).hexdigest()[:4]
+    left += [f"link {line}" for line in links.splitlines() if uplinks in line]
     return left
 
 

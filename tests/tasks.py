@@ -7,9 +7,11 @@ from images import aws_name
 from neargate import REGION, ROLE, wait_until
 
 
-def network(gate, region=REGION):
+def network(gate, region=REGION, public=False):
+    """With a public address a task has a way out of its VPC."""
     subnets = gate.client("ec2", region).describe_subnets()["Subnets"]
-    return {"awsvpcConfiguration": {"subnets": [subnets[0]["SubnetId"]]}}
+    assign = "ENABLED" if public else "DISABLED"
+    return {"awsvpcConfiguration": {"subnets": [subnets[0]["SubnetId"]], "assignPublicIp": assign}}
 
 
 def container(name="app", image=None, command=None, group=None, **more):
@@ -52,10 +54,10 @@ def register(gate, *containers, family="test", cpu="256", memory="512", **more):
     )["taskDefinition"]
 
 
-def run(gate, family="test", **more):
+def run(gate, family="test", public=False, **more):
     """Runs one task; answers its ARN."""
     answer = gate.client("ecs").run_task(
-        taskDefinition=family, launchType="FARGATE", networkConfiguration=network(gate), **more
+        taskDefinition=family, launchType="FARGATE", networkConfiguration=network(gate, public=public), **more
     )
     assert answer["failures"] == []
     return answer["tasks"][0]["taskArn"]

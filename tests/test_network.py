@@ -66,22 +66,25 @@ def ip(*words):
     subprocess.run(["ip", *words], check=True)
 
 
-def output(gate, script, code=0, **more):
+def output(gate, script, code=0, public=False, **more):
     """What a task prints that runs this script."""
     tasks.register(gate, container(command=["sh", "-c", script], group=GROUP), **more)
-    task = tasks.ended(gate, tasks.run(gate), code)
+    task = tasks.ended(gate, tasks.run(gate, public=public), code)
     return tasks.messages(gate, GROUP, f"ecs/app/{task['taskArn'].rsplit('/', 1)[1]}"), task
 
 
 def test_the_world_behind_the_hosts_address(busybox, internet):
-    lines, _ = output(busybox, f"timeout 20 wget -q -O - http://{WORLD}/")
+    lines, _ = output(busybox, f"timeout 20 wget -q -O - http://{WORLD}/", public=True)
     assert lines == [f"you are {HOST}"]
+    # An internet gateway is a way out for public addresses alone.
+    lines, _ = output(busybox, f"timeout 2 wget -q -O - http://{WORLD}/; echo over")
+    assert lines[-1] == "over" and "you are" not in str(lines)
 
 
 def test_names_are_resolved(busybox, internet):
     if not internet.nameservers:
         pytest.skip("this host's /etc/resolv.conf names no server that tasks could ask")
-    lines, _ = output(busybox, f"timeout 20 nslookup -type=a {NAME}; cat /etc/resolv.conf")
+    lines, _ = output(busybox, f"timeout 20 nslookup -type=a {NAME}; cat /etc/resolv.conf", public=True)
     assert any(line.startswith("Address") and line.endswith(WORLD) for line in lines), lines
     assert f"nameserver {internet.nameservers[0]}" in lines
 

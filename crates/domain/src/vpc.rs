@@ -5,6 +5,7 @@
 //!
 //! All regions of one host share the address range; addresses are therefore unique per host.
 
+use crate::cidr::Cidr;
 use neargate_base::{AccountId, Region, Rng};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -39,9 +40,14 @@ impl VpcRange {
         VpcRange([a, b])
     }
 
-    /// The gateways of the three default subnets: what a host's bridge holds.
+    /// The gateways of the three default subnets: the addresses of their router.
     pub fn gateways(self) -> [Ipv4Addr; 3] {
         [0, 1, 2].map(|n| offset(self.base(n), 1))
+    }
+
+    pub fn cidr(self) -> Cidr {
+        let [a, b] = self.0;
+        Cidr::around(Ipv4Addr::new(a, b, 0, 0), 16)
     }
 
     pub fn contains(self, address: Ipv4Addr) -> bool {

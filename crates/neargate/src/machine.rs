@@ -4,10 +4,10 @@
 use crate::config::Registries;
 use anyhow::{Context, Result};
 use neargate_base::{Clock, Rng, task};
-use neargate_domain::NodeKind;
 use neargate_domain::link::Peer;
-use neargate_domain::vpc::{self, VpcRange};
+use neargate_domain::vpc::VpcRange;
 use neargate_domain::vpc_network::NetworkChange;
+use neargate_domain::{Cidr, NodeKind};
 use neargate_node::about;
 use neargate_node::agent::{Agent, AgentConfig, DiskGuard, InstanceNetworks};
 use neargate_node::capability::Allowed;
@@ -27,8 +27,10 @@ pub struct Setup<'a> {
     pub installation: &'a str,
     pub node_id: String,
     pub kind: NodeKind,
-    /// The addresses of its tasks.
+    /// The default VPCs' range.
     pub vpc: VpcRange,
+    /// Where public addresses are from.
+    pub public_pool: Cidr,
     /// What of this machine containers may reach.
     pub allowed: Allowed,
     /// Its own ports that tasks reach besides DNS; `None`: all, for it is a container instance itself.
@@ -56,8 +58,6 @@ pub struct Machine {
     /// The host's own network, when it is a container instance.
     own: Option<Arc<Instance>>,
     run_dir: PathBuf,
-    /// The data plane applies them (`Network::apply`) from the moment the network is started.
-    _networks: mpsc::Receiver<NetworkChange>,
 }
 
 /// What is lost with the machine's restart.
@@ -74,16 +74,13 @@ impl Machine {
         let network = Network::start(NetworkConfig {
             installation: setup.installation.to_owned(),
             run_dir: run_dir.join("net"),
-            vpc_cidr: setup.vpc.to_string(),
-            subnets: setup
-                .vpc
-                .gateways()
-                .map(|gateway| (gateway, vpc::SUBNET_PREFIX))
-                .to_vec(),
+            vpc_cidr: setup.vpc.cidr(),
+            public_pool: setup.public_pool,
             overlay: setup.overlay,
             reachable: setup.reachable,
         });
         let network = network.await.context("cannot set up the task network")?;
+        follow_networks(&network, setup.networks);
         let registries = RegistryConfig {
             mirrors: setup.registries.mirrors.clone(),
             insecure: setup.registries.insecure.clone(),
@@ -135,7 +132,6 @@ impl Machine {
             disk_guard,
             own,
             run_dir,
-            _networks: setup.networks,
         })
     }
 
@@ -188,4 +184,24 @@ impl Machine {
         // Nothing in it has a meaning without tasks.
         let _ = std::fs::remove_dir_all(&self.run_dir);
     }
+}
+
+/// How many changes of networks are taken in at once.
+const NETWORK_CHANGES: usize = 256;
+
+/// Has the host enforce what the control plane says of VPCs.
+fn follow_networks(network: &Arc<Network>, mut changes: mpsc::Receiver<NetworkChange>) {
+    let network = Arc::downgrade(network);
+    task::spawn("networks", async move {
+        let mut batch = Vec::new();
+        while changes.recv_many(&mut batch, NETWORK_CHANGES).await > 0 {
+            let Some(network) = network.upgrade() else {
+                return;
+            };
+            if let Err(error) = network.apply(batch.drain(..)).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "the networks of VPCs are not as they should be");
+            }
+        }
+    });
 }

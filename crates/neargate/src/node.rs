@@ -299,6 +299,7 @@ async fn serve(
         node_id: id.clone(),
         kind,
         vpc,
+        public_pool: config.public_pool,
         allowed: match kind {
             // The machine was given to be one.
             NodeKind::Ec2 | NodeKind::External => config.allowed_or(Allowed::everything())?,

@@ -264,6 +264,7 @@ impl Host {
             node_id: NODE.into(),
             kind: NodeKind::Fargate,
             vpc,
+            public_pool: config.public_pool,
             allowed: Allowed::default(),
             reachable: Some(served),
             overlay: config.node_listen.map(|at| overlay(Some(at.ip()))),

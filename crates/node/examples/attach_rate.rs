@@ -1,9 +1,14 @@
 //! How many task networks a second this host makes. Run it where it harms nothing:
 //! `cargo build --release --example attach_rate`, then
-//! `sudo unshare --net --mount target/release/examples/attach_rate [tasks] [parallel]`.
+//! `sudo unshare --net --mount target/release/examples/attach_rate [tasks] [parallel] [rules]`.
+//! With rules in the tasks' security group it also tells what a change takes.
 
 use neargate_base::time::Stopwatch;
-use neargate_domain::{NetworkInterface, PortMapping, Protocol};
+use neargate_domain::vpc_network::{
+    GroupNetwork, GroupPeer, GroupRule, InterfaceNetwork, NetworkChange, Route, SubnetNetwork,
+    Target, Traffic, VpcNetwork,
+};
+use neargate_domain::{Cidr, NetworkInterface, PortMapping, Protocol};
 use neargate_node::net::{Instance, InstanceConfig, Network, NetworkConfig, Share};
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -20,12 +25,79 @@ fn eni(n: u16) -> NetworkInterface {
         gateway: Ipv4Addr::new(172, 31, 0, 1),
         vpc_cidr: "172.31.0.0/16".into(),
         subnet_id: String::new(),
-        vpc_id: String::new(),
-        security_groups: vec![],
+        vpc_id: "vpc-1".into(),
+        security_groups: vec!["sg-1".into()],
         private_dns_name: String::new(),
         availability_zone: String::new(),
         in_default_vpc: true,
         public_ipv4: None,
+    }
+}
+
+fn range() -> Cidr {
+    Cidr::around(Ipv4Addr::new(172, 31, 0, 0), 16)
+}
+
+/// The default VPC, with a group of so many rules.
+fn vpc(rules: u16) -> VpcNetwork {
+    let rule = |n: u16| GroupRule {
+        traffic: Traffic::Tcp(n, n),
+        peer: GroupPeer::Range(Cidr::around(Ipv4Addr::from(u32::from(n) << 8), 24)),
+    };
+    let own = GroupRule {
+        traffic: Traffic::Any,
+        peer: GroupPeer::Group("sg-1".into()),
+    };
+    let all = GroupRule {
+        traffic: Traffic::Any,
+        peer: GroupPeer::Range(Cidr::ANY),
+    };
+    VpcNetwork {
+        dns: Default::default(),
+        vpc_id: "vpc-1".into(),
+        ranges: vec![range()],
+        is_default: true,
+        default_group: "sg-1".into(),
+        subnets: vec![SubnetNetwork {
+            subnet_id: "subnet-1".into(),
+            range: Cidr::around(range().base(), 20),
+            routes: vec![Route {
+                to: Cidr::ANY,
+                by: Target::InternetGateway,
+            }],
+            acl: None,
+        }],
+        groups: vec![GroupNetwork {
+            group_id: "sg-1".into(),
+            ingress: (1..=rules).map(rule).chain([own]).collect(),
+            egress: vec![all],
+        }],
+    }
+}
+
+/// What it takes until a rule more or less is enforced, and a member elsewhere.
+async fn changes(network: &Network, rules: u16) {
+    let (mut of_rules, mut of_members) = (Vec::new(), Vec::new());
+    for n in 0..40u8 {
+        let watch = Stopwatch::start();
+        let vpc = NetworkChange::Vpc(vpc(rules + u16::from(n % 2 == 0)));
+        network.apply([vpc]).await.expect("changed");
+        of_rules.push(watch.elapsed());
+        let watch = Stopwatch::start();
+        let member = NetworkChange::Interface(InterfaceNetwork {
+            interface_id: format!("eni-{n}"),
+            vpc_id: "vpc-1".into(),
+            private_ipv4: Ipv4Addr::new(172, 31, 15, n),
+            security_groups: vec!["sg-1".into()],
+            public_ipv4: None,
+        });
+        network.apply([member]).await.expect("changed");
+        of_members.push(watch.elapsed());
+    }
+    for (what, mut each) in [("rule", of_rules), ("member", of_members)] {
+        each.sort();
+        let (p50, p99) = (each[each.len() / 2], each[each.len() - 1]);
+        println!("change of a {what}, {rules} rules: p50 {p50:?}, longest {p99:?}");
     }
 }
 
@@ -39,14 +111,17 @@ async fn main() {
     let config = NetworkConfig {
         installation: "bench".into(),
         run_dir: dir.path().into(),
-        vpc_cidr: "172.31.0.0/16".into(),
-        subnets: vec![(Ipv4Addr::new(172, 31, 0, 1), 20)],
+        vpc_cidr: range(),
+        public_pool: Cidr::PUBLIC_POOL,
         overlay: None,
         reachable: None,
     };
     let network = Network::start(config)
         .await
         .expect("root, nft and a namespace without tasks");
+    let rules = args.next().unwrap_or(0);
+    let told = network.apply([NetworkChange::Vpc(vpc(rules))]);
+    told.await.expect("told of the VPC");
     let slots = Arc::new(Semaphore::new(usize::from(parallel)));
     let watch = Stopwatch::start();
     let mut running = Vec::new();
@@ -71,6 +146,9 @@ async fn main() {
     let rate = f64::from(tasks) / total.as_secs_f64();
     let (p50, p99) = (each[each.len() / 2], each[each.len() * 99 / 100]);
     println!("attach: {tasks} tasks, {parallel} at a time: {rate:.0}/s, p50 {p50:?}, p99 {p99:?}");
+    if rules > 0 {
+        changes(&network, rules).await;
+    }
     let watch = Stopwatch::start();
     for n in 0..tasks {
         network

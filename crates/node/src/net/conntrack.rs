@@ -1,10 +1,11 @@
 //! The kernel's memory of flows (`nfnetlink_conntrack.h`): forgetting UDP flows that were led to
-//! an address. A sender that never pauses would otherwise reach the address for ever, whoever
-//! has its port now.
+//! an address, and every flow of an address that is given back. A sender that never pauses would
+//! otherwise reach the address for ever, whoever has it, or its port, now.
 //!
 //! It speaks netlink in bytes: what it reads of a flow it only compares and sends back.
 
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::Ipv4Addr;
 
@@ -30,10 +31,30 @@ const UDP: u8 = 17;
 
 /// Forgets the calling thread's network's UDP flows that `address` answers.
 pub(super) fn forget_udp(address: Ipv4Addr) -> io::Result<()> {
+    forget_those(|flow| {
+        let reply = attribute(flow, CTA_TUPLE_REPLY)?;
+        let protocol = attribute(attribute(reply, CTA_TUPLE_PROTO)?, CTA_PROTO_NUM)?;
+        Some(source(reply)? == address.octets() && protocol == [UDP])
+    })
+}
+
+/// Forgets the calling thread's network's flows that one of `addresses` began or answers.
+pub(super) fn forget(addresses: &BTreeSet<Ipv4Addr>) -> io::Result<()> {
+    let ours = |tuple: &[u8]| {
+        let address: Option<[u8; 4]> = source(tuple)?.try_into().ok();
+        Some(addresses.contains(&address?.into()))
+    };
+    forget_those(|flow| {
+        let began = ours(attribute(flow, CTA_TUPLE_ORIG)?)?;
+        Some(began || ours(attribute(flow, CTA_TUPLE_REPLY)?)?)
+    })
+}
+
+fn forget_those(is_one: impl Fn(&[u8]) -> Option<bool>) -> io::Result<()> {
     let mut socket = Socket::new(NETLINK_NETFILTER)?;
     socket.bind_auto()?;
     socket.connect(&SocketAddr::new(0, 0))?;
-    for flow in flows(&socket, address)? {
+    for flow in flows(&socket, is_one)? {
         socket.send(&message(DELETE, NLM_F_REQUEST | NLM_F_ACK, &flow), 0)?;
         // It may have ended by itself meanwhile: whatever the answer, it is gone.
         socket.recv_from_full()?;
@@ -41,8 +62,8 @@ pub(super) fn forget_udp(address: Ipv4Addr) -> io::Result<()> {
     Ok(())
 }
 
-/// Each flow's `CTA_TUPLE_ORIG`, which names it.
-fn flows(socket: &Socket, address: Ipv4Addr) -> io::Result<Vec<Vec<u8>>> {
+/// The `CTA_TUPLE_ORIG` of each of these flows, which names it.
+fn flows(socket: &Socket, is_one: impl Fn(&[u8]) -> Option<bool>) -> io::Result<Vec<Vec<u8>>> {
     socket.send(&message(GET, NLM_F_REQUEST | NLM_F_DUMP, &[]), 0)?;
     let mut found = Vec::new();
     loop {
@@ -58,7 +79,12 @@ fn flows(socket: &Socket, address: Ipv4Addr) -> io::Result<Vec<Vec<u8>>> {
                     let code = body.first_chunk().map_or(0, |c| i32::from_ne_bytes(*c));
                     return Err(io::Error::from_raw_os_error(-code));
                 }
-                _ => found.extend(answered_by(body.get(4..).unwrap_or_default(), address)),
+                _ => {
+                    let flow = body.get(4..).unwrap_or_default();
+                    if is_one(flow) == Some(true) {
+                        found.extend(name(flow));
+                    }
+                }
             }
             rest = rest
                 .get(len.max(NLMSG_HEADER).next_multiple_of(4)..)
@@ -67,14 +93,13 @@ fn flows(socket: &Socket, address: Ipv4Addr) -> io::Result<Vec<Vec<u8>>> {
     }
 }
 
-/// The name of the flow with these attributes, if it is of UDP and `address` answers it.
-fn answered_by(flow: &[u8], address: Ipv4Addr) -> Option<Vec<u8>> {
-    let reply = attribute(flow, CTA_TUPLE_REPLY)?;
-    let source = attribute(attribute(reply, CTA_TUPLE_IP)?, CTA_IP_V4_SRC)?;
-    let protocol = attribute(attribute(reply, CTA_TUPLE_PROTO)?, CTA_PROTO_NUM)?;
-    if source != address.octets() || protocol != [UDP] {
-        return None;
-    }
+/// Who sends packets with this tuple.
+fn source(tuple: &[u8]) -> Option<&[u8]> {
+    attribute(attribute(tuple, CTA_TUPLE_IP)?, CTA_IP_V4_SRC)
+}
+
+/// The name of the flow with these attributes.
+fn name(flow: &[u8]) -> Option<Vec<u8>> {
     let name = attribute(flow, CTA_TUPLE_ORIG)?;
     // NLA_F_NESTED
     let mut whole = header(name.len() + 4, CTA_TUPLE_ORIG | 0x8000);

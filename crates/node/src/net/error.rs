@@ -16,9 +16,19 @@ pub enum NetworkError {
     #[error("another neargate{} already runs on this host: stop it first, only one can own the task network", pid.map(|p| format!(" (pid {p})")).unwrap_or_default())]
     Owned { pid: Option<i32> },
     #[error(
-        "{tasks} task(s) of another neargate instance still hold the task network: start that instance again (same data directory) and stop them, or remove their network with 'ip link del {bridge}'"
+        "another neargate instance has the task network of this host: start that instance again (same data directory) and stop its tasks, or cut them off with 'ip link del {links}'"
     )]
-    OtherInstance { bridge: String, tasks: usize },
+    OtherInstance { links: String },
+    #[error(
+        "{tasks} task(s) still use the network as an earlier version of neargate made it: stop them with that version, or cut them off with 'ip link del {bridge}'"
+    )]
+    EarlierVersion { bridge: String, tasks: usize },
+    #[error(
+        "nobody has told this host of {vpc_id} with {subnet_id}, so nothing can be attached to it"
+    )]
+    UnknownVpc { vpc_id: String, subnet_id: String },
+    #[error("the network of {vpc_id} cannot be made: {why}")]
+    Vpc { vpc_id: String, why: String },
     #[error(
         "this host already routes {route} (interface {interface}), which overlaps the task network {vpc_cidr}: remove that network, or choose another range with `neargate up --vpc-cidr` (once no task or instance has an address in this one)"
     )]

@@ -1,4 +1,4 @@
-//! The one task that changes the firewall. It knows which sender each port has, and gathers the
+//! Running `nft`; and the one task that changes the firewall of a container instance. It knows which sender each port has, and gathers the
 //! changes that arrive while `nft` runs into its next run: starting the process costs far more
 //! than an element does.
 
@@ -20,8 +20,6 @@ const BATCH: usize = 256;
 enum Change {
     Allow(Sender),
     Deny(String),
-    /// These rules, and all senders.
-    Load(String),
     Remove,
 }
 
@@ -42,7 +40,7 @@ pub(super) struct Firewall {
 type Senders = Arc<Mutex<HashMap<String, Sender>>>;
 
 impl Firewall {
-    /// Takes over a table of `place` that [`ruleset::base`] was loaded into.
+    /// Takes over a table of `place` that [`ruleset::instance`] was loaded into.
     pub(super) fn start(table: String, place: Place, senders: Vec<Sender>) -> Firewall {
         let (requests, inbox) = mpsc::channel(BATCH);
         let senders = senders.into_iter().map(|s| (s.veth.clone(), s)).collect();
@@ -69,11 +67,6 @@ impl Firewall {
     /// The port may send nothing.
     pub(super) async fn deny(&self, veth: String) -> Result<(), NetworkError> {
         self.request(Change::Deny(veth)).await
-    }
-
-    /// Loads rules anew, as they were loaded before [`Firewall::start`], and all senders.
-    pub(super) async fn load(&self, rules: String) -> Result<(), NetworkError> {
-        self.request(Change::Load(rules)).await
     }
 
     /// Removes the tables.
@@ -137,14 +130,9 @@ impl State {
                 gone.map(|s| ruleset::delete(&self.table, &s))
                     .unwrap_or_default()
             }
-            Change::Load(rules) => {
-                let senders = self.senders.lock();
-                let senders = senders.values().map(|s| ruleset::add(&self.table, s));
-                rules.clone() + &senders.collect::<String>()
-            }
             Change::Remove => {
                 self.senders.lock().clear();
-                ruleset::remove(&self.table)
+                ruleset::remove(&["bridge", "inet"], &self.table)
             }
         }
     }
@@ -163,13 +151,14 @@ pub(super) fn run(script: &str) -> Result<(), NetworkError> {
     nft(&["-f", "-"], script).map(|_| ())
 }
 
-/// Are both tables there, with their chains?
-pub(super) fn is_loaded(table: &str) -> bool {
-    let rules = |family, chain| {
-        let listed = nft(&["list", "chain", family, table, chain], "");
-        listed.is_ok_and(|text| text.contains("drop"))
+/// The tables that there are, each with its family.
+pub(super) fn tables() -> Result<Vec<(String, String)>, NetworkError> {
+    let listing = nft(&["list", "tables"], "")?;
+    let table = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        ["table", family, name] => Some((family.to_owned(), name.to_owned())),
+        _ => None,
     };
-    rules("bridge", "ingress") && rules("inet", "forward")
+    Ok(listing.lines().filter_map(table).collect())
 }
 
 /// The senders a table holds.

@@ -1,48 +1,29 @@
-//! The host's side: the bridge that is every subnet's router, and whether there is room for it.
+//! The host's side: what is in the way of VPCs, and what an earlier one left.
 
 use super::error::NetworkError;
-use super::link::{self, Link, Route, host_mask};
+use super::link::{self, Link, Route};
 use super::netlink::Netlink;
-use super::{firewall, names, overlay, ruleset, sysctl};
+use super::route::{self, By};
+use super::{firewall, names, ruleset};
+use neargate_domain::Cidr;
 use neargate_domain::vpc::VpcRange;
-use std::io;
-use std::net::Ipv4Addr;
 
 /// Ethernet's, for a host that has no way out to learn another from.
 const DEFAULT_MTU: u32 = 1500;
 
-/// The bridge as made.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bridge {
-    pub(super) index: u32,
-    /// That of the host's way out, so that tasks' packets fit it.
-    pub(super) mtu: u32,
-}
-
-/// An IPv4 range in CIDR form.
-pub(super) fn parse_cidr(s: &str) -> Result<(Ipv4Addr, u8), NetworkError> {
-    let parse = |s: &str| {
-        let (address, len) = s.split_once('/')?;
-        let len: u8 = len.parse().ok().filter(|len| *len <= 32)?;
-        Some((address.parse().ok()?, len))
-    };
-    parse(s).ok_or_else(|| NetworkError::Invalid(s.into()))
-}
-
 /// Refuses where another network of the host, or another installation's tasks, are in the way; tells
 /// the MTU of the host's way out.
-pub(super) fn survey(name: &str, vpc_cidr: &str) -> Result<u32, NetworkError> {
-    let vpc = parse_cidr(vpc_cidr)?;
+pub(super) fn survey(installation: &str, vpc_cidr: Cidr) -> Result<u32, NetworkError> {
     let mut nl = Netlink::open().map_err(NetworkError::link("open a netlink socket"))?;
     let read = || NetworkError::link("read the host's network");
-    remove_stale(&mut nl, name)?;
+    remove_stale(&mut nl, installation)?;
     let links = link::list(&mut nl).map_err(read())?;
     let routes = link::routes(&mut nl).map_err(read())?;
-    match overlap(vpc, &routes, &links) {
+    match overlap(vpc_cidr, &routes, &links) {
         Some((route, link)) => Err(NetworkError::Overlap {
-            route: format!("{}/{}", route.destination, route.prefix_len),
+            route: range(route).to_string(),
             interface: link.name.clone(),
-            vpc_cidr: vpc_cidr.into(),
+            vpc_cidr: vpc_cidr.to_string(),
         }),
         None => Ok(uplink_mtu(&routes, &links)),
     }
@@ -55,7 +36,7 @@ pub(super) fn first_free(ranges: &[VpcRange]) -> Result<Option<VpcRange>, Networ
     let links = link::list(&mut nl).map_err(read())?;
     let routes = link::routes(&mut nl).map_err(read())?;
     for range in ranges {
-        let vpc = parse_cidr(&range.to_string())?;
+        let vpc = cidr(&range.to_string())?;
         if overlap(vpc, &routes, &links).is_none() {
             return Ok(Some(*range));
         }
@@ -63,72 +44,86 @@ pub(super) fn first_free(ranges: &[VpcRange]) -> Result<Option<VpcRange>, Networ
     Ok(None)
 }
 
-/// Ensures the bridge with the subnets' gateway addresses, and the host's settings.
-pub(super) fn ensure(
-    name: &str,
-    mtu: u32,
-    gateways: &[(Ipv4Addr, u8)],
-) -> Result<Bridge, NetworkError> {
-    let mut nl = Netlink::open().map_err(NetworkError::link("open a netlink socket"))?;
-    let act = |what: &str| NetworkError::link(format!("{what} bridge {name}"));
-    match link::add_bridge(&mut nl, name, names::bridge_mac(name), mtu) {
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(NetworkError::NotRoot),
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(act("create")(e)),
-        _ => {}
-    }
-    let index = link::find(&mut nl, name)
-        .and_then(|l| {
-            l.map(|l| l.index)
-                .ok_or_else(|| io::ErrorKind::NotFound.into())
-        })
-        .map_err(act("find"))?;
-    sysctl::for_host(name)?;
-    link::set_up(&mut nl, index, None).map_err(act("start"))?;
-    for (gateway, prefix_len) in gateways {
-        link::add_address(&mut nl, index, *gateway, *prefix_len)
-            .map_err(act("add an address to"))?;
-    }
-    Ok(Bridge { index, mtu })
+fn cidr(text: &str) -> Result<Cidr, NetworkError> {
+    let parsed = text.parse();
+    parsed.map_err(|_| NetworkError::Invalid(text.to_owned()))
 }
 
-/// Only one installation runs (see [`super::owner`]), so other bridges are left over. One without
-/// ports goes; one with ports has containers of one that may come back for them.
-fn remove_stale(nl: &mut Netlink, own: &str) -> Result<(), NetworkError> {
+/// The link of the host whose own network has the public addresses, if they are of one.
+pub(super) fn lan(nl: &mut Netlink, pool: Cidr) -> Result<Option<u32>, NetworkError> {
+    let ways = route::list(nl).map_err(NetworkError::link("read the host's routes"))?;
+    Ok(ways.iter().find_map(|way| match way.by {
+        By::Link {
+            index,
+            next_hop: None,
+            ..
+        } if way.table == route::MAIN && way.to.prefix_len() > 0 && way.to.covers(pool) => {
+            Some(index)
+        }
+        _ => None,
+    }))
+}
+
+/// Only one installation runs (see [`super::owner`]), so what others have is left over: uplinks are
+/// of tasks that their installation may come back for, rules alone are of nobody. A bridge is of an
+/// earlier version, which had all tasks on one.
+fn remove_stale(nl: &mut Netlink, installation: &str) -> Result<(), NetworkError> {
     let links = link::list(nl).map_err(NetworkError::link("list the host's interfaces"))?;
-    let stale = |l: &&Link| l.name.starts_with(names::BRIDGE_PREFIX) && l.name != own;
-    for bridge in links.iter().filter(stale) {
+    let own = names::uplinks(installation);
+    let others = links
+        .iter()
+        .map(|l| l.name.as_str())
+        .filter(|n| n.starts_with(names::UPLINK_PREFIX) && !n.starts_with(&own));
+    let others: Vec<&str> = others.collect();
+    if !others.is_empty() {
+        let links = others.join(" ");
+        return Err(NetworkError::OtherInstance { links });
+    }
+    let is_bridge = |l: &&Link| l.name.starts_with(names::BRIDGE_PREFIX);
+    for bridge in links.iter().filter(is_bridge) {
         let port = |l: &&Link| {
             l.controller == Some(bridge.index) && !l.name.starts_with(names::VXLAN_PREFIX)
         };
         let tasks = links.iter().filter(port).count();
         if tasks > 0 {
-            return Err(NetworkError::OtherInstance {
+            return Err(NetworkError::EarlierVersion {
                 bridge: bridge.name.clone(),
                 tasks,
             });
         }
-        firewall::run(&ruleset::remove(&names::table(&bridge.name)))?;
-        overlay::remove(&bridge.name)?;
-        link::delete(nl, &bridge.name)
-            .map_err(NetworkError::link(format!("delete bridge {}", bridge.name)))?;
+        let vxlan = bridge
+            .name
+            .replacen(names::BRIDGE_PREFIX, names::VXLAN_PREFIX, 1);
+        for name in [&vxlan, &bridge.name] {
+            link::delete(nl, name).map_err(NetworkError::link(format!("delete {name}")))?;
+        }
+    }
+    let own = names::table(installation);
+    for (family, table) in firewall::tables()? {
+        let is_ours = family == "inet" && table == own;
+        if table.starts_with(names::TABLE_PREFIX) && !is_ours {
+            firewall::run(&ruleset::remove(&[&family], &table))?;
+        }
     }
     Ok(())
 }
 
 /// The first route that leads somewhere else with an address of the VPC.
 pub(super) fn overlap<'a>(
-    (vpc, vpc_len): (Ipv4Addr, u8),
+    vpc: Cidr,
     routes: &'a [Route],
     links: &'a [Link],
 ) -> Option<(&'a Route, &'a Link)> {
-    let within =
-        |a: Ipv4Addr, b: Ipv4Addr, len: u8| (u32::from(a) ^ u32::from(b)) & !host_mask(len) == 0;
     routes.iter().filter(|r| r.prefix_len > 1).find_map(|r| {
         let link = links.iter().find(|l| l.index == r.interface)?;
-        let ours = link.name.starts_with(names::BRIDGE_PREFIX);
-        let meets = within(r.destination, vpc, r.prefix_len.min(vpc_len));
-        (meets && !ours).then_some((r, link))
+        let prefixes = [names::BRIDGE_PREFIX, names::UPLINK_PREFIX];
+        let ours = prefixes.iter().any(|p| link.name.starts_with(p));
+        (range(r).overlaps(vpc) && !ours).then_some((r, link))
     })
+}
+
+fn range(route: &Route) -> Cidr {
+    Cidr::around(route.destination, route.prefix_len)
 }
 
 pub(super) fn uplink_mtu(routes: &[Route], links: &[Link]) -> u32 {

@@ -16,9 +16,10 @@ use super::netns::{self, Place};
 use super::ports::{Denied, Lease, Leases};
 use super::ruleset::{self, Sender};
 use super::{blocking, conntrack, format_mac, host, names, neighbours, plumb, sysctl};
-use neargate_domain::{NetworkBinding, PortMapping, Protocol};
+use neargate_domain::{Cidr, NetworkBinding, PortMapping, Protocol};
 use parking_lot::Mutex;
 use std::collections::HashSet;
+use std::io;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,7 +43,7 @@ pub struct InstanceConfig {
 pub struct Instance {
     place: Place,
     netns_dir: PathBuf,
-    bridge: host::Bridge,
+    bridge: Bridge,
     gateway: Ipv4Addr,
     firewall: Firewall,
     leases: Arc<Mutex<Leases>>,
@@ -81,9 +82,8 @@ impl Instance {
             // Before the bridge: no port is ever unguarded.
             let rules = ruleset::instance(table, bridge, &cidr, names::CONTAINER_VETH_PREFIX);
             firewall::run(&rules)?;
-            let made = host::ensure(bridge, mtu, &[(gateway, PREFIX_LEN)])?;
+            let made = ensure_bridge(bridge, mtu, gateway)?;
             sysctl::forward(true)?;
-            sysctl::for_instance(bridge)?;
             if own {
                 neighbours::accept(bridge)?;
             }
@@ -271,13 +271,12 @@ impl Instance {
         let plan = plumb::Plan {
             namespace: namespace.to_owned(),
             veth: veth.clone(),
-            bridge: self.bridge.index,
+            at: plumb::At::Bridge(self.bridge.index),
             mac,
             address: lease.address,
             prefix_len: PREFIX_LEN,
             gateway: self.gateway,
             mtu: self.bridge.mtu,
-            hairpin: true,
         };
         let sender = Sender {
             veth,
@@ -341,6 +340,31 @@ fn is_free(protocol: Protocol, port: u16) -> bool {
     }
 }
 
+/// The bridge as made.
+#[derive(Debug, Clone, Copy)]
+struct Bridge {
+    index: u32,
+    mtu: u32,
+}
+
+fn ensure_bridge(name: &str, mtu: u32, gateway: Ipv4Addr) -> Result<Bridge, NetworkError> {
+    let mut nl = Netlink::open().map_err(NetworkError::link("open a netlink socket"))?;
+    let act = |what: &str| NetworkError::link(format!("{what} bridge {name}"));
+    match link::add_bridge(&mut nl, name, names::bridge_mac(name), mtu) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(NetworkError::NotRoot),
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(act("create")(e)),
+        _ => {}
+    }
+    let found = link::find(&mut nl, name).map_err(act("find"))?;
+    let index = found.map(|l| l.index);
+    let index = index.ok_or_else(|| act("find")(io::ErrorKind::NotFound.into()))?;
+    sysctl::for_instance(name)?;
+    sysctl::for_host();
+    link::set_up(&mut nl, index, None).map_err(act("start"))?;
+    link::add_address(&mut nl, index, gateway, PREFIX_LEN).map_err(act("add an address to"))?;
+    Ok(Bridge { index, mtu })
+}
+
 /// The bridge's address, the one it has or one whose network the instance does not use
 /// otherwise; and the MTU of the instance's way out.
 fn survey() -> Result<(Ipv4Addr, u32), NetworkError> {
@@ -359,7 +383,7 @@ pub(super) fn gateway(routes: &[Route], links: &[Link]) -> Option<Ipv4Addr> {
         return Some(Ipv4Addr::from(u32::from(route.destination) | 1));
     }
     SECOND_OCTETS
-        .map(|second| Ipv4Addr::new(172, second, 0, 0))
-        .find(|network| host::overlap((*network, PREFIX_LEN), routes, links).is_none())
-        .map(|network| Ipv4Addr::from(u32::from(network) | 1))
+        .map(|second| Cidr::around(Ipv4Addr::new(172, second, 0, 0), PREFIX_LEN))
+        .find(|network| host::overlap(*network, routes, links).is_none())
+        .map(|network| network.nth(1))
 }

@@ -43,10 +43,12 @@ pub(super) struct Route {
 /// The two ends of a task's interface.
 #[derive(Debug)]
 pub(super) struct Veth<'a> {
-    /// The end in this namespace, a port of `controller`.
+    /// The end in this namespace, and its address unless any will do.
     pub(super) name: &'a str,
-    pub(super) controller: u32,
-    /// The task's end, made right inside `peer_namespace`.
+    pub(super) mac: Option<[u8; 6]>,
+    /// The bridge that it is a port of.
+    pub(super) controller: Option<u32>,
+    /// The other end, made right inside `peer_namespace`.
     pub(super) peer_name: &'a str,
     pub(super) peer_mac: [u8; 6],
     pub(super) peer_namespace: BorrowedFd<'a>,
@@ -79,23 +81,30 @@ pub(super) fn add_bridge(nl: &mut Netlink, name: &str, mac: [u8; 6], mtu: u32) -
     nl.change(RouteNetlinkMessage::NewLink(m), NLM_F_CREATE | NLM_F_EXCL)
 }
 
-/// A VXLAN device that learns where frames come from, down.
-pub(super) fn add_vxlan(
-    nl: &mut Netlink,
-    name: &str,
-    vni: u32,
-    port: u16,
-    local: Option<Ipv4Addr>,
-    mtu: u32,
-) -> io::Result<()> {
-    let mut m = named(name);
-    m.attributes.push(LinkAttribute::Mtu(mtu));
+/// A VXLAN device that learns where frames come from.
+#[derive(Debug)]
+pub(super) struct Vxlan<'a> {
+    pub(super) name: &'a str,
+    /// Where it is made. What it sends goes by the network of who asks for it.
+    pub(super) namespace: BorrowedFd<'a>,
+    pub(super) vni: u32,
+    pub(super) port: u16,
+    pub(super) local: Option<Ipv4Addr>,
+    pub(super) mtu: u32,
+}
+
+/// Makes it, down.
+pub(super) fn add_vxlan(nl: &mut Netlink, vxlan: &Vxlan<'_>) -> io::Result<()> {
+    let mut m = named(vxlan.name);
+    m.attributes.push(LinkAttribute::Mtu(vxlan.mtu));
+    m.attributes
+        .push(LinkAttribute::NetNsFd(vxlan.namespace.as_raw_fd()));
     let mut settings = vec![
-        InfoVxlan::Id(vni),
-        InfoVxlan::Port(port),
+        InfoVxlan::Id(vxlan.vni),
+        InfoVxlan::Port(vxlan.port),
         InfoVxlan::Learning(true),
     ];
-    settings.extend(local.map(InfoVxlan::Local));
+    settings.extend(vxlan.local.map(InfoVxlan::Local));
     m.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::Kind(InfoKind::Vxlan),
         LinkInfo::Data(InfoData::Vxlan(settings)),
@@ -168,7 +177,9 @@ pub(super) fn add_veth(nl: &mut Netlink, veth: &Veth<'_>) -> io::Result<()> {
     m.header.flags = LinkFlags::Up;
     m.header.change_mask = LinkFlags::Up;
     m.attributes
-        .push(LinkAttribute::Controller(veth.controller));
+        .extend(veth.controller.map(LinkAttribute::Controller));
+    m.attributes
+        .extend(veth.mac.map(|mac| LinkAttribute::Address(mac.to_vec())));
     m.attributes.push(LinkAttribute::Mtu(veth.mtu));
     m.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::Kind(InfoKind::Veth),
@@ -216,36 +227,68 @@ pub(super) fn add_address(
     address: Ipv4Addr,
     prefix_len: u8,
 ) -> io::Result<()> {
-    let mut m = AddressMessage::default();
-    m.header.family = AddressFamily::Inet;
-    m.header.prefix_len = prefix_len;
-    m.header.index = index;
+    let mut m = address_message(index, address, prefix_len);
     let broadcast = Ipv4Addr::from(u32::from(address) | host_mask(prefix_len));
-    m.attributes = vec![
-        AddressAttribute::Local(IpAddr::V4(address)),
-        AddressAttribute::Address(IpAddr::V4(address)),
-        AddressAttribute::Broadcast(broadcast),
-    ];
+    m.attributes.push(AddressAttribute::Broadcast(broadcast));
     nl.change(
         RouteNetlinkMessage::NewAddress(m),
         NLM_F_CREATE | NLM_F_REPLACE,
     )
 }
 
+/// Removes the address; fine if it is gone already.
+pub(super) fn remove_address(
+    nl: &mut Netlink,
+    index: u32,
+    address: Ipv4Addr,
+    prefix_len: u8,
+) -> io::Result<()> {
+    let m = address_message(index, address, prefix_len);
+    match nl.change(RouteNetlinkMessage::DelAddress(m), 0) {
+        Err(e) if e.kind() != io::ErrorKind::AddrNotAvailable && !is_absent(&e) => Err(e),
+        _ => Ok(()),
+    }
+}
+
+fn address_message(index: u32, address: Ipv4Addr, prefix_len: u8) -> AddressMessage {
+    let mut m = AddressMessage::default();
+    m.header.family = AddressFamily::Inet;
+    m.header.prefix_len = prefix_len;
+    m.header.index = index;
+    m.attributes = vec![
+        AddressAttribute::Local(IpAddr::V4(address)),
+        AddressAttribute::Address(IpAddr::V4(address)),
+    ];
+    m
+}
+
 /// The IPv4 addresses of every interface.
 pub(super) fn addresses(nl: &mut Netlink) -> io::Result<BTreeSet<Ipv4Addr>> {
+    Ok(list_addresses(nl)?.into_iter().map(|(_, a)| a).collect())
+}
+
+/// The IPv4 addresses of one interface, without 127.0.0.0/8.
+pub(super) fn addresses_of(nl: &mut Netlink, index: u32) -> io::Result<BTreeSet<Ipv4Addr>> {
+    let all = list_addresses(nl)?.into_iter();
+    let own = all.filter(|(of, address)| *of == index && !address.is_loopback());
+    Ok(own.map(|(_, address)| address).collect())
+}
+
+fn list_addresses(nl: &mut Netlink) -> io::Result<Vec<(u32, Ipv4Addr)>> {
     let mut m = AddressMessage::default();
     m.header.family = AddressFamily::Inet;
     let all = nl.dump(RouteNetlinkMessage::GetAddress(m))?;
     let each = all.into_iter().filter_map(|m| match m {
-        RouteNetlinkMessage::NewAddress(m) => Some(m.attributes),
+        RouteNetlinkMessage::NewAddress(m) => {
+            let local = m.attributes.into_iter().find_map(|a| match a {
+                AddressAttribute::Local(IpAddr::V4(address)) => Some(address),
+                _ => None,
+            });
+            Some((m.header.index, local?))
+        }
         _ => None,
     });
-    let local = each.flatten().filter_map(|a| match a {
-        AddressAttribute::Local(IpAddr::V4(address)) => Some(address),
-        _ => None,
-    });
-    Ok(local.collect())
+    Ok(each.collect())
 }
 
 pub(super) fn set_default_route(nl: &mut Netlink, index: u32, gateway: Ipv4Addr) -> io::Result<()> {

@@ -1,5 +1,6 @@
-//! The tasks' network on this host: one bridge that is the router of every subnet, one network
-//! namespace with one interface per task, one firewall. It knows addresses, not tasks' lives.
+//! The tasks' network on this host: a network namespace for each VPC, which is the router of its
+//! subnets and enforces what the control plane told of it, and one with one interface for each task.
+//! It knows addresses, not tasks' lives.
 //!
 //! Invariants: every call is idempotent, and finds again what an earlier process of the same
 //! installation made; a namespace outlives the node (a bind mount holds it) and goes with
@@ -26,11 +27,14 @@ mod owner;
 mod plumb;
 mod ports;
 mod resolv;
+mod route;
 mod ruleset;
 mod share;
 mod sysctl;
+mod table;
 #[cfg(test)]
 mod tests;
+mod vpc;
 mod watch;
 
 pub use error::NetworkError;
@@ -38,32 +42,34 @@ pub use instance::{ConnectError, Connected, Instance, InstanceConfig};
 pub use overlay::OverlayConfig;
 pub use share::Share;
 
-use firewall::Firewall;
 use neargate_base::task::spawn_blocking;
-use neargate_domain::NetworkInterface;
 use neargate_domain::vpc::VpcRange;
+use neargate_domain::vpc_network::NetworkChange;
+use neargate_domain::{Cidr, NetworkInterface};
 use netlink::Netlink;
-use overlay::Overlay;
 use owner::Owner;
-use parking_lot::Mutex;
-use ruleset::{Guard, Sender};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use ruleset::Guard;
+use std::collections::{BTreeSet, HashSet};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
+use vpc::{Attached, Site, Vpcs};
 
 /// What the network is made from.
 #[derive(Debug, Clone)]
 pub struct NetworkConfig {
     /// Names this installation; the same after a restart.
     pub installation: String,
-    /// Volatile state; `netns/<task id>` under it are the tasks' namespaces.
+    /// Volatile state: what was told of VPCs; their namespaces under `vpc/`, and the tasks' under
+    /// `netns/`.
     pub run_dir: PathBuf,
-    /// Traffic from here to anywhere else is masqueraded.
-    pub vpc_cidr: String,
-    /// Each subnet's router address, with the subnet's prefix length.
-    pub subnets: Vec<(Ipv4Addr, u8)>,
+    /// The default VPCs' range, which no network of the host may overlap.
+    pub vpc_cidr: Cidr,
+    /// Where public addresses are from. What has one is reached by it from this host and from who has
+    /// a route to it here; where it is a part of a network of the host, from everybody there. What
+    /// leaves the host from there is masqueraded otherwise.
+    pub public_pool: Cidr,
     /// Joins it with those of other hosts.
     pub overlay: Option<OverlayConfig>,
     /// The host's own ports that tasks reach besides DNS; `None`: all, for the host is a
@@ -82,118 +88,138 @@ pub async fn first_free(ranges: Vec<VpcRange>) -> Result<Option<VpcRange>, Netwo
 /// The running network of a host.
 #[derive(Debug)]
 pub struct Network {
-    bridge_name: String,
-    /// Its index, which changes should it be made again.
-    bridge: AtomicU32,
-    mtu: u32,
-    subnets: Vec<(Ipv4Addr, u8)>,
-    overlay_config: Option<OverlayConfig>,
+    vpcs: Arc<Vpcs>,
+    overlay: Option<OverlayConfig>,
+    /// The host's own table and its rules, without those of the overlay.
     table: String,
-    /// The firewall's rules without the senders.
     rules: String,
-    /// nftables' own number of them when they were seen last.
+    /// nftables' own number of the host's rules when they were seen last.
     generation: AtomicU32,
-    /// What is attached, by namespace.
-    plans: Mutex<HashMap<PathBuf, plumb::Plan>>,
     /// Held while something is made again; true: the end has come.
     mending: tokio::sync::Mutex<bool>,
     run_dir: PathBuf,
     netns_dir: PathBuf,
-    firewall: Firewall,
-    overlay: Mutex<Option<Arc<Overlay>>>,
-    /// The other hosts, as told last; held until they are set, so that the newest are set last.
-    peers: tokio::sync::Mutex<BTreeSet<Ipv4Addr>>,
     /// The MTU of tasks' interfaces.
     task_mtu: u32,
     _owner: Owner,
 }
 
 impl Network {
-    /// Ensures bridge and firewall. Tasks of an earlier process stay connected throughout.
+    /// Ensures the host's rules and the VPCs that have interfaces. Tasks of an earlier process stay
+    /// connected throughout.
     pub async fn start(config: NetworkConfig) -> Result<Arc<Network>, NetworkError> {
-        blocking(move || {
-            if !rustix::process::geteuid().is_root() {
-                return Err(NetworkError::NotRoot);
-            }
-            let owner = Owner::claim()?;
-            let netns_dir = config.run_dir.join("netns");
-            std::fs::create_dir_all(&netns_dir)
-                .map_err(NetworkError::path("create", &netns_dir))?;
-            let bridge_name = names::bridge(&config.installation);
-            let table = names::table(&bridge_name);
-            let mtu = host::survey(&bridge_name, &config.vpc_cidr)?;
-            let guard = Guard {
+        let network = blocking(move || Network::prepare(config)).await?;
+        let network = Arc::new(network);
+        network.load_peers().await?;
+        let lost = network.vpcs.restore().await?;
+        network.reconnect(lost).await?;
+        watch::start(&network);
+        Ok(network)
+    }
+
+    fn prepare(config: NetworkConfig) -> Result<Network, NetworkError> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(NetworkError::NotRoot);
+        }
+        let owner = Owner::claim()?;
+        let netns_dir = config.run_dir.join("netns");
+        std::fs::create_dir_all(&netns_dir).map_err(NetworkError::path("create", &netns_dir))?;
+        let mtu = host::survey(&config.installation, config.vpc_cidr)?;
+        let mut nl = Netlink::open().map_err(NetworkError::link("open a netlink socket"))?;
+        let table = names::table(&config.installation);
+        let rules = ruleset::host(&ruleset::Host {
+            table: table.clone(),
+            pool: config.public_pool,
+            lan: host::lan(&mut nl, config.public_pool)?.is_some(),
+            guard: Guard {
                 closed: forwarding::is_ours(&config.run_dir)?,
                 reachable: config.reachable,
-            };
-            let mut rules = ruleset::base(&table, &bridge_name, &config.vpc_cidr, &guard);
-            // Before the bridge and the routing: no port is ever unguarded.
-            firewall::run(&rules)?;
-            sysctl::forward(true)?;
-            let bridge = host::ensure(&bridge_name, mtu, &config.subnets)?;
-            neighbours::accept(&bridge_name)?;
-            let gateways: Vec<Ipv4Addr> = config.subnets.iter().map(|(g, _)| *g).collect();
-            let overlay_config = config.overlay;
-            let overlay = match config.overlay {
-                Some(overlay) => {
-                    let at = (bridge_name.as_str(), bridge.index);
-                    rules += &overlay::rules(&table, &bridge_name, &gateways);
-                    let overlay = Overlay::ensure(at, &table, mtu, overlay, &gateways)?;
-                    Some(Arc::new(overlay))
-                }
-                None => {
-                    overlay::remove(&bridge_name)?;
-                    None
-                }
-            };
-            let senders = firewall::senders(&table)?;
-            let firewall = Firewall::start(table.clone(), netns::Place::Own, senders);
-            let around = overlay.as_ref().map_or(0, |_| overlay::OVERHEAD);
-            Ok(Network {
-                task_mtu: bridge.mtu - around,
-                bridge_name,
-                bridge: AtomicU32::new(bridge.index),
-                mtu: bridge.mtu,
-                subnets: config.subnets,
-                overlay_config,
-                table,
-                rules,
-                generation: AtomicU32::new(0),
-                plans: Mutex::default(),
-                mending: tokio::sync::Mutex::new(false),
-                run_dir: config.run_dir,
-                netns_dir,
-                firewall,
-                overlay: Mutex::new(overlay),
-                peers: tokio::sync::Mutex::default(),
-                _owner: owner,
-            })
+            },
+        });
+        // Before any uplink and the routing: nothing is ever unguarded.
+        firewall::run(&rules)?;
+        sysctl::forward(true)?;
+        sysctl::for_host();
+        neighbours::accept(neighbours::UPLINKS)?;
+        let around = config.overlay.map_or(0, |_| overlay::OVERHEAD);
+        let site = Site {
+            dir: config.run_dir.join("vpc"),
+            installation: config.installation,
+            pool: config.public_pool,
+            mtu,
+            overlay: config.overlay,
+        };
+        Ok(Network {
+            vpcs: Arc::new(Vpcs::open(site, &config.run_dir, &netns_dir)?),
+            overlay: config.overlay,
+            table,
+            rules,
+            generation: AtomicU32::new(0),
+            mending: tokio::sync::Mutex::new(false),
+            run_dir: config.run_dir,
+            netns_dir,
+            task_mtu: mtu - around,
+            _owner: owner,
         })
-        .await
-        .map(|network| {
-            let network = Arc::new(network);
-            watch::start(&network);
-            network
-        })
+    }
+
+    /// Takes in what the control plane says of VPCs, in this order. It is enforced when this returns,
+    /// and by later processes until they are told otherwise.
+    ///
+    /// # Errors
+    /// Some change names what cannot be, and does not hold, while the others do; or a VPC cannot be
+    /// made as it should be, which is tried again by and by.
+    pub async fn apply(
+        &self,
+        changes: impl IntoIterator<Item = NetworkChange>,
+    ) -> Result<(), NetworkError> {
+        self.vpcs.apply(changes.into_iter().collect()).await
+    }
+
+    /// Where a VPC's namespace is, while an interface of it is here: there the addresses of its
+    /// router and of AmazonProvidedDNS are served.
+    pub fn vpc_path(&self, vpc_id: &str) -> PathBuf {
+        self.vpcs.namespace(vpc_id)
     }
 
     /// The other hosts of the task network. Nothing where there is no overlay.
     pub async fn set_peers(&self, peers: BTreeSet<Ipv4Addr>) -> Result<(), NetworkError> {
-        let mut told = self.peers.lock().await;
-        told.clone_from(&peers);
-        self.apply_peers(&told).await
+        if self.overlay.is_none() {
+            return Ok(());
+        }
+        let others = blocking(move || {
+            let mut nl = Netlink::open().map_err(NetworkError::link("open a netlink socket"))?;
+            let here = link::addresses(&mut nl).map_err(NetworkError::link("list addresses"))?;
+            let mut peers = peers;
+            // A device that sends to its own host would hand packets back to where they are from.
+            peers.retain(|p| !p.is_loopback() && !here.contains(p));
+            Ok(peers)
+        });
+        // Taken from before sent to.
+        let others = others.await?;
+        self.load_overlay(Some(others.clone())).await?;
+        self.vpcs.set_peers(others).await
     }
 
-    async fn apply_peers(&self, peers: &BTreeSet<Ipv4Addr>) -> Result<(), NetworkError> {
-        let overlay = self.overlay.lock().clone();
-        match overlay {
-            Some(overlay) => overlay.set_peers(peers.clone()).await,
-            None => Ok(()),
-        }
+    /// Loads what the host's table has for the overlay, with the peers that are known.
+    async fn load_peers(&self) -> Result<(), NetworkError> {
+        self.load_overlay(self.vpcs.peers()).await
+    }
+
+    async fn load_overlay(&self, peers: Option<BTreeSet<Ipv4Addr>>) -> Result<(), NetworkError> {
+        let Some(config) = self.overlay else {
+            return Ok(());
+        };
+        let table = self.table.clone();
+        blocking(move || {
+            let peers = peers.map(|peers| overlay::peers(&table, config.local, &peers));
+            firewall::run(&(overlay::rules(&table) + &peers.unwrap_or_default()))
+        })
+        .await
     }
 
     /// The task's network namespace with its interface in it; finishes a half-made one. After an
-    /// error nothing new is left behind.
+    /// error nothing new is left behind. Waits a while for the interface's VPC to be told of.
     pub async fn attach(
         &self,
         task_id: &str,
@@ -210,64 +236,96 @@ impl Network {
         task_id: &str,
         eni: &NetworkInterface,
     ) -> Result<PathBuf, NetworkError> {
-        match self.try_attach(owner, task_id, eni).await {
-            Err(NetworkError::Link { .. } | NetworkError::Nft(_)) => {
-                self.mend().await?;
-                self.try_attach(owner, task_id, eni).await
+        let namespace = self.namespace(owner, task_id)?;
+        parse_mac(&eni.mac)?;
+        for id in [&eni.vpc_id, &eni.id] {
+            if !names::is_task_id(id) {
+                return Err(NetworkError::Invalid(id.clone()));
             }
-            done => done,
         }
+        self.vpcs.known(eni).await?;
+        let file = names::owned(owner, task_id);
+        match self.try_attach(&file, &namespace, eni).await {
+            Err(
+                NetworkError::Link { .. }
+                | NetworkError::Nft(_)
+                | NetworkError::Path { .. }
+                | NetworkError::Vpc { .. },
+            ) => {
+                self.mend().await?;
+                self.try_attach(&file, &namespace, eni).await?;
+            }
+            done => done?,
+        }
+        Ok(namespace)
     }
 
     async fn try_attach(
         &self,
-        owner: &str,
-        task_id: &str,
+        file: &str,
+        namespace: &std::path::Path,
         eni: &NetworkInterface,
-    ) -> Result<PathBuf, NetworkError> {
-        let namespace = self.namespace(owner, task_id)?;
-        let mac = parse_mac(&eni.mac)?;
+    ) -> Result<(), NetworkError> {
         // Whatever belongs to no namespace's name is taken for left behind: so this is first.
-        netns::reserve(&namespace)?;
-        let veth = names::veth(task_id);
+        netns::reserve(namespace)?;
+        let done = self.admit(file, eni).await;
+        if done.is_err()
+            && let Err(e) = self.vpcs.withdraw(file).await
+        {
+            let error = &e as &dyn std::error::Error;
+            tracing::warn!(error, file, "a VPC keeps the entry of a failed task");
+        }
+        done
+    }
+
+    async fn admit(&self, file: &str, eni: &NetworkInterface) -> Result<(), NetworkError> {
+        let veth = names::veth(names::split_owned(file).1);
+        let (ready, answer) = self.vpcs.admit(file, &veth, eni)?;
+        if ready {
+            let (plumbed, answered) = tokio::join!(self.plumb(file, &veth, eni), vpc::wait(answer));
+            return plumbed.and(answered.map(drop));
+        }
+        vpc::wait(answer).await?;
+        self.plumb(file, &veth, eni).await
+    }
+
+    async fn plumb(
+        &self,
+        file: &str,
+        veth: &str,
+        eni: &NetworkInterface,
+    ) -> Result<(), NetworkError> {
         let plan = plumb::Plan {
-            namespace: namespace.clone(),
-            veth: veth.clone(),
-            bridge: self.bridge.load(Ordering::Relaxed),
-            mac,
+            namespace: self.netns_dir.join(file),
+            veth: veth.to_owned(),
+            at: plumb::At::Router,
+            mac: parse_mac(&eni.mac)?,
             address: eni.private_ipv4,
             prefix_len: eni.prefix_len,
             gateway: eni.gateway,
             mtu: self.task_mtu,
-            hairpin: false,
         };
-        let sender = Sender {
-            veth: veth.clone(),
-            mac: format_mac(mac),
-            address: eni.private_ipv4,
-            published: Vec::new(),
-        };
-        let (plumbed, allowed) = tokio::join!(
-            netns::on_own_thread({
-                let plan = plan.clone();
-                move || plumb::ensure(&plan)
-            }),
-            self.firewall.allow(sender)
-        );
-        if let Err(e) = plumbed {
-            if let Err(e) = self.firewall.deny(veth).await {
-                let error = &e as &dyn std::error::Error;
-                tracing::warn!(
-                    error,
-                    task_id,
-                    "the firewall keeps the entry of a failed task"
-                );
+        let vpc = netns::Place::At(self.vpcs.namespace(&eni.vpc_id));
+        netns::on_own_thread(move || {
+            vpc.join()?;
+            plumb::ensure(&plan)
+        })
+        .await
+    }
+
+    /// Makes the links of these interfaces again, which are gone.
+    async fn reconnect(&self, lost: Vec<Attached>) -> Result<(), NetworkError> {
+        for attached in lost {
+            let (file, veth) = (&attached.file, &attached.veth);
+            tracing::warn!(veth, "a task's interface was gone: made again");
+            self.plumb(file, veth, &attached.interface).await?;
+            // Unless it was detached meanwhile.
+            if !self.vpcs.has(file) {
+                let namespace = self.netns_dir.join(file);
+                blocking(move || netns::remove(&namespace)).await?;
             }
-            return Err(e);
         }
-        allowed?;
-        self.plans.lock().insert(namespace.clone(), plan);
-        Ok(namespace)
+        Ok(())
     }
 
     /// The task's network is gone: its namespace goes when its last process has. Call it when
@@ -278,8 +336,7 @@ impl Network {
 
     async fn detach_for(&self, owner: &str, task_id: &str) -> Result<(), NetworkError> {
         let namespace = self.namespace(owner, task_id)?;
-        self.plans.lock().remove(&namespace);
-        self.firewall.deny(names::veth(task_id)).await?;
+        self.vpcs.withdraw(&names::owned(owner, task_id)).await?;
         blocking(move || netns::remove(&namespace)).await
     }
 
@@ -307,59 +364,45 @@ impl Network {
                 self.detach_for(owner, task).await?;
             }
         }
-        // In this order: a port that is there now has had its namespace's name before.
-        let senders = self.firewall.veths();
-        let dir = self.netns_dir.clone();
-        let strays = blocking(move || {
-            let failed = || NetworkError::link("remove interfaces left behind");
-            let mut nl = Netlink::open().map_err(failed())?;
-            let links = link::list(&mut nl).map_err(failed())?;
-            let known: HashSet<String> = netns::list(&dir)?
-                .iter()
-                .map(|file| names::veth(names::split_owned(file).1))
-                .collect();
-            let stray =
-                |name: &String| name.starts_with(names::VETH_PREFIX) && !known.contains(name);
-            for name in links.into_iter().map(|l| l.name).filter(stray) {
-                link::delete(&mut nl, &name).map_err(failed())?;
-            }
-            Ok(senders
-                .into_iter()
-                .filter(move |veth| !known.contains(veth)))
-        });
-        for veth in strays.await? {
-            self.firewall.deny(veth).await?;
+        for vpc_id in self.vpcs.veths().into_keys() {
+            let vpcs = Arc::clone(&self.vpcs);
+            let place = netns::Place::At(vpcs.namespace(&vpc_id));
+            let sweep = move || {
+                let failed = || NetworkError::link("remove interfaces left behind");
+                let mut nl = Netlink::open().map_err(failed())?;
+                let there = link::list(&mut nl).map_err(failed())?;
+                // In this order: a link that is there was attached before.
+                let known = vpcs.veths().remove(&vpc_id).unwrap_or_default();
+                let stray = |n: &String| n.starts_with(names::VETH_PREFIX) && !known.contains(n);
+                for name in there.into_iter().map(|l| l.name).filter(stray) {
+                    link::delete(&mut nl, &name).map_err(failed())?;
+                }
+                Ok(())
+            };
+            place.run(sweep).await?;
         }
         Ok(())
     }
 
-    /// Takes the network down at the end: tasks' too unless `keep_tasks`. Bridge and firewall
-    /// go with the last task, and stay for a later start otherwise.
+    /// Takes the network down at the end: tasks' too unless `keep_tasks`. The host's rules go with
+    /// the last task, and stay for a later start otherwise.
     pub async fn shutdown(&self, keep_tasks: bool) -> Result<(), NetworkError> {
         if !keep_tasks {
             self.sweep_unless(|_, _| false).await?;
         }
         // What is taken down here is not to be made again.
         *self.mending.lock().await = true;
-        let (dir, name) = (self.netns_dir.clone(), self.bridge_name.clone());
+        let (dir, table) = (self.netns_dir.clone(), self.table.clone());
         let run_dir = self.run_dir.clone();
-        let removed = blocking(move || {
+        blocking(move || {
             if !netns::list(&dir)?.is_empty() {
-                return Ok(false);
+                return Ok(());
             }
             forwarding::put_back(&run_dir)?;
-            neighbours::forget(&name);
-            overlay::remove(&name)?;
-            let failed = || NetworkError::link(format!("delete bridge {name}"));
-            let mut nl = Netlink::open().map_err(failed())?;
-            link::delete(&mut nl, &name).map_err(failed())?;
-            Ok(true)
-        });
-        if removed.await? {
-            self.firewall.remove().await
-        } else {
-            Ok(())
-        }
+            neighbours::forget(neighbours::UPLINKS);
+            firewall::run(&ruleset::remove(&["inet"], &table))
+        })
+        .await
     }
 
     /// Where a task's network namespace is, or will be.

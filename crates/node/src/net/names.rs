@@ -5,9 +5,10 @@
 
 use sha2::{Digest as _, Sha256};
 
-/// Every bridge of any installation starts so.
+/// The bridge that an earlier version had all tasks on starts so, and its VXLAN device.
 pub(super) const BRIDGE_PREFIX: &str = "ng-";
-/// Every host end of a task's interface starts so.
+pub(super) const VXLAN_PREFIX: &str = "ngx-";
+/// Every router's end of an interface in a VPC starts so.
 pub(super) const VETH_PREFIX: &str = "ngv";
 /// The bridge of a container instance's own network: one in each network namespace.
 pub(super) const INSTANCE_BRIDGE: &str = "neargate0";
@@ -16,32 +17,48 @@ pub(super) const INSTANCE_TABLE: &str = "neargate_instance";
 /// Every container instance's end of a container's interface starts so.
 pub(super) const CONTAINER_VETH_PREFIX: &str = "ngc";
 
-/// The bridge of an installation: `ng-` and eight hexadecimal digits.
-pub(super) fn bridge(installation: &str) -> String {
-    format!("{BRIDGE_PREFIX}{}", &digest(installation)[..8])
+/// Every host end of a VPC's uplink starts so.
+pub(super) const UPLINK_PREFIX: &str = "ngu";
+
+/// What every host end of an uplink of an installation starts with.
+pub(super) fn uplinks(installation: &str) -> String {
+    format!("{UPLINK_PREFIX}{}", &digest(installation)[..4])
 }
 
-/// Every VXLAN device starts so.
-pub(super) const VXLAN_PREFIX: &str = "ngx-";
-
-/// The VXLAN device on a bridge.
-pub(super) fn vxlan(bridge: &str) -> String {
-    bridge.replacen(BRIDGE_PREFIX, VXLAN_PREFIX, 1)
+/// The host end of a VPC's uplink.
+pub(super) fn uplink(installation: &str, vpc_id: &str) -> String {
+    format!("{}{}", uplinks(installation), &digest(vpc_id)[..8])
 }
 
-/// The nftables table (in families `inet` and `bridge`) that belongs to a bridge.
-pub(super) fn table(bridge: &str) -> String {
-    bridge.replace('-', "_")
+/// What tells the VPCs apart between hosts (RFC 7348's VNI): 24 bits of a hash.
+pub(super) fn vni(vpc_id: &str) -> u32 {
+    let hash = Sha256::digest(vpc_id);
+    u32::from_be_bytes([0, hash[0], hash[1], hash[2]])
 }
 
-/// The bridge's own address: fixed, or it would follow its ports as they come and go, and the
-/// tasks' ARP entries of their gateway would go stale. Locally administered, unicast.
+/// The address by which a host asks the others for a VPC's interfaces: of class E (RFC 1112), so
+/// that no VPC has it.
+pub(super) fn overlay_address(installation: &str) -> std::net::Ipv4Addr {
+    let hash = Sha256::digest(installation);
+    std::net::Ipv4Addr::new(240 | (hash[0] & 0x07), hash[1], hash[2], hash[3])
+}
+
+/// The nftables table (family `inet`) of an installation in the host's own namespace.
+pub(super) fn table(installation: &str) -> String {
+    format!("{TABLE_PREFIX}{}", &digest(installation)[..8])
+}
+
+/// Every such table starts so.
+pub(super) const TABLE_PREFIX: &str = "ng_";
+
+/// The address of an instance's bridge: fixed, or it would follow its ports as they come and go, and
+/// the containers' ARP entries of their gateway would go stale. Locally administered, unicast.
 pub(super) fn bridge_mac(bridge: &str) -> [u8; 6] {
     let h = Sha256::digest(bridge);
     [0x02, h[0], h[1], h[2], h[3], h[4]]
 }
 
-/// The host end of a task's interface: `ngv` and 48 bits of a hash, whatever the id's form.
+/// The router's end of a task's interface: `ngv` and 48 bits of a hash, whatever the id's form.
 pub(super) fn veth(task_id: &str) -> String {
     format!("{VETH_PREFIX}{}", &digest(task_id)[..12])
 }

@@ -1,6 +1,6 @@
 //! Getting along with a host firewall that drops what it does not know: Docker and ufw set the
 //! policy of iptables' `FORWARD` chain to DROP, and no accept of ours overrules another table's
-//! drop. Two rules for our bridge go where they belong: `DOCKER-USER` if it is there
+//! drop. Rules for our links go where they belong: `DOCKER-USER` if it is there
 //! (<https://docs.docker.com/engine/network/packet-filtering-firewalls/>), else `FORWARD`.
 //!
 //! Where no such policy is set nothing is touched. An accept there does not overrule ours either:
@@ -8,12 +8,12 @@
 
 use super::error::NetworkError;
 use super::firewall;
-use super::names::INSTANCE_BRIDGE;
 use std::process::{Command, Stdio};
 
-/// Inserts the rules, once, if they are needed.
-///
-/// An instance's bridge also takes what is published on it.
+/// The host ends of the VPCs' uplinks, as iptables calls them.
+pub(super) const UPLINKS: &str = "ngu+";
+
+/// Inserts the rules for a bridge or [`UPLINKS`], once, if they are needed.
 pub(super) fn accept(bridge: &str) -> Result<(), NetworkError> {
     if !forward_drops() {
         return Ok(());
@@ -56,14 +56,13 @@ fn rules(bridge: &str) -> Vec<Vec<&str>> {
         let matched = ["-o", bridge, "-m", "conntrack", "--ctstate", state];
         [&matched[..], &["-j", "ACCEPT"]].concat()
     };
-    let mut rules = vec![
-        vec!["-i", bridge, "-j", "ACCEPT"],
-        into("RELATED,ESTABLISHED"),
-    ];
-    if bridge == INSTANCE_BRIDGE {
-        rules.push(into("DNAT"));
+    let from = vec!["-i", bridge, "-j", "ACCEPT"];
+    match bridge {
+        // Public addresses are reached from outside; who reaches what else our own rules say.
+        UPLINKS => vec![from, vec!["-o", bridge, "-j", "ACCEPT"]],
+        // It also takes what is published on it.
+        _ => vec![from, into("RELATED,ESTABLISHED"), into("DNAT")],
     }
-    rules
 }
 
 /// iptables has two kernels behind one name; asking it would load the one that is not in use.

@@ -127,3 +127,31 @@ where
         .map_err(NetworkError::link("start a thread"))?;
     result.await.map_err(|_| NetworkError::Thread)?
 }
+
+/// The namespace that a thread came from.
+#[derive(Debug)]
+pub(super) struct Home(File);
+
+impl Home {
+    pub(super) fn here() -> Result<Home, NetworkError> {
+        let own = File::open(OWN).map_err(NetworkError::path("open", OWN))?;
+        Ok(Home(own))
+    }
+
+    /// Does blocking work there, on a thread of [`on_own_thread`] that has left it, and goes back.
+    pub(super) fn within<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, NetworkError>,
+    ) -> Result<T, NetworkError> {
+        let away = Home::here()?;
+        self.enter()?;
+        let done = work();
+        away.enter()?;
+        done
+    }
+
+    fn enter(&self) -> Result<(), NetworkError> {
+        move_into_link_name_space(self.0.as_fd(), Some(LinkNameSpaceType::Network))
+            .map_err(|e| NetworkError::path("enter", OWN)(e.into()))
+    }
+}

@@ -4,8 +4,7 @@
 use super::error::NetworkError;
 use super::link::{self, Veth};
 use super::netlink::Netlink;
-use super::netns;
-use super::sysctl;
+use super::{netns, sysctl, vpc};
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
@@ -19,24 +18,33 @@ pub(super) const INSIDE: &str = "eth0";
 pub(super) struct Plan {
     pub(super) namespace: PathBuf,
     pub(super) veth: String,
-    pub(super) bridge: u32,
+    pub(super) at: At,
     pub(super) mac: [u8; 6],
     pub(super) address: Ipv4Addr,
     pub(super) prefix_len: u8,
     pub(super) gateway: Ipv4Addr,
     pub(super) mtu: u32,
-    /// It may be led back to itself, by a published port. Where the kernel calls iptables for
-    /// bridged frames (br_netfilter), the bridge sees that as a frame for the port it came from.
-    pub(super) hairpin: bool,
 }
 
-/// Makes it so. Must run on a thread of [`netns::on_own_thread`]. A namespace made by this very
-/// call is removed again when a later step fails.
+/// What the other end of its interface is connected to, in the namespace of who makes it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum At {
+    /// An instance's bridge, by its index. A container may be led back to itself there, by a published
+    /// port. Where the kernel calls iptables for bridged frames (br_netfilter), the bridge sees that
+    /// as a frame for the port it came from.
+    Bridge(u32),
+    /// A VPC's router.
+    Router,
+}
+
+/// Makes it so. Must run on a thread of [`netns::on_own_thread`], which is where the other end is to
+/// be. A namespace made by this very call is removed again when a later step fails.
 pub(super) fn ensure(plan: &Plan) -> Result<(), NetworkError> {
-    // Opened before this thread leaves the host's namespace.
+    // Opened before this thread leaves that namespace.
+    let home = netns::Home::here()?;
     let mut host = Netlink::open().map_err(NetworkError::link("open a netlink socket"))?;
     let (handle, made) = netns::enter(&plan.namespace)?;
-    let result = inside(plan, &mut host, handle.as_fd());
+    let result = inside(plan, &mut host, &home, handle.as_fd());
     if made
         && result.is_err()
         && let Err(e) = netns::remove(&plan.namespace)
@@ -49,9 +57,19 @@ pub(super) fn ensure(plan: &Plan) -> Result<(), NetworkError> {
     result
 }
 
+impl At {
+    fn bridge(self) -> Option<u32> {
+        match self {
+            At::Bridge(index) => Some(index),
+            At::Router => None,
+        }
+    }
+}
+
 fn inside(
     plan: &Plan,
     host: &mut Netlink,
+    home: &netns::Home,
     namespace: std::os::fd::BorrowedFd<'_>,
 ) -> Result<(), NetworkError> {
     sysctl::for_task()?;
@@ -62,10 +80,15 @@ fn inside(
     link::set_up(&mut nl, lo.map_or(1, |l| l.index), None).map_err(act("start the loopback"))?;
 
     let index = interface(plan, host, &mut nl, namespace)?;
-    if plan.hairpin {
-        let outside = link::find(host, &plan.veth).map_err(act("find the other end"))?;
-        let port = outside.map_or(0, |l| l.index);
-        link::set_hairpin(host, port).map_err(act("set the bridge port"))?;
+    let outside = link::find(host, &plan.veth).map_err(act("find the other end"))?;
+    let outside = outside.map_or(0, |l| l.index);
+    match plan.at {
+        At::Bridge(_) => link::set_hairpin(host, outside).map_err(act("set the bridge port"))?,
+        At::Router => {
+            home.within(|| sysctl::answer_at_once(&plan.veth))?;
+            vpc::reach(host, outside, plan.address, Some(plan.gateway), plan.mac)
+                .map_err(act("set the route"))?;
+        }
     }
     link::set_up(&mut nl, index, None).map_err(act("start the other end"))?;
     link::add_address(&mut nl, index, plan.address, plan.prefix_len)
@@ -84,14 +107,15 @@ fn interface(
     if let Some(found) = link::find(nl, INSIDE).map_err(act("find"))? {
         let outside = link::find(host, &plan.veth).map_err(act("find"))?;
         if let (Some(outside), true) = (outside, found.mac == plan.mac) {
-            link::set_up(host, outside.index, Some(plan.bridge)).map_err(act("connect"))?;
+            link::set_up(host, outside.index, plan.at.bridge()).map_err(act("connect"))?;
             return Ok(found.index);
         }
         link::delete(nl, INSIDE).map_err(act("replace"))?;
     }
     let veth = Veth {
         name: &plan.veth,
-        controller: plan.bridge,
+        mac: None,
+        controller: plan.at.bridge(),
         peer_name: INSIDE,
         peer_mac: plan.mac,
         peer_namespace: namespace,

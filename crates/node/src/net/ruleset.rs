@@ -1,16 +1,16 @@
-//! The firewall as nftables text (nft(8)): pure, a function of names and addresses.
+//! The host's own firewall, and that of a container instance, as nftables text (nft(8)): pure, a
+//! function of names and addresses. A VPC's is in its namespace ([`super::vpc`]).
 //!
-//! Two tables of the same name. `bridge` checks what tasks send, between each other too: a port
-//! passes only frames from its own task's MAC and IPv4 address, listed in the set `senders`, and
-//! no other protocol. `inet` routes: out of the VPC behind the host's address, nothing new from
-//! outside in, no link-local services of the host's cloud (its instance metadata holds
-//! credentials) but DNS, which some clouds serve there. Where the host is a container instance
-//! itself, its containers and the VPC reach each other.
+//! The host routes for VPCs: what their public addresses send leaves behind its own address, unless
+//! they are of its LAN; from outside in, public addresses are reached and nothing else; VPCs reach each
+//! other by public addresses only, and nobody the link-local services of the host's cloud (its instance
+//! metadata holds credentials) but DNS, which some clouds serve there. Where the host is a container
+//! instance itself, its containers and the VPCs reach each other.
 //!
-//! Loading it again changes nothing and keeps the set, so running tasks notice nothing.
+//! Loading it again changes nothing, so running tasks notice nothing.
 
-use super::names::{INSTANCE_BRIDGE, VETH_PREFIX};
-use neargate_domain::Protocol;
+use super::names::{INSTANCE_BRIDGE, UPLINK_PREFIX};
+use neargate_domain::{Cidr, Protocol};
 use std::net::Ipv4Addr;
 
 /// What one port may send as, and what is sent on to it.
@@ -92,17 +92,17 @@ pub(super) struct Guard {
 
 impl Guard {
     /// What tasks ask the host itself. ICMP tells them whether it is there.
-    fn input(&self, table: &str, bridge: &str) -> String {
+    fn input(&self, table: &str) -> String {
         let Some(ports) = &self.reachable else {
             return String::new();
         };
         let ports: Vec<String> = ports.iter().map(|port| format!(", {port}")).collect();
         let ports = format!("{{ 53{} }}", ports.concat());
         format!(
-            r#"add rule inet {table} input iifname "{bridge}" ct state established,related accept
-add rule inet {table} input iifname "{bridge}" meta l4proto {{ tcp, udp }} th dport {ports} accept
-add rule inet {table} input iifname "{bridge}" icmp type echo-request accept
-add rule inet {table} input iifname "{bridge}" reject with icmp type admin-prohibited
+            r#"add rule inet {table} input iifname "{UPLINK_PREFIX}*" ct state established,related accept
+add rule inet {table} input iifname "{UPLINK_PREFIX}*" meta l4proto {{ tcp, udp }} th dport {ports} accept
+add rule inet {table} input iifname "{UPLINK_PREFIX}*" icmp type echo-request accept
+add rule inet {table} input iifname "{UPLINK_PREFIX}*" reject with icmp type admin-prohibited
 "#
         )
     }
@@ -136,35 +136,51 @@ const ENGINES: [&str; 7] = [
     "docker*", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*",
 ];
 
-pub(super) fn base(table: &str, bridge: &str, vpc_cidr: &str, guard: &Guard) -> String {
-    let (input, forward) = (guard.input(table, bridge), guard.forward(table));
-    self::guard(table, VETH_PREFIX)
-        + &format!(
-            r#"add table inet {table}
+/// What the host's table is made from.
+#[derive(Debug, Clone)]
+pub(super) struct Host {
+    pub(super) table: String,
+    /// The public addresses.
+    pub(super) pool: Cidr,
+    /// They are of a network of the host: they are known there.
+    pub(super) lan: bool,
+    pub(super) guard: Guard,
+}
+
+pub(super) fn host(host: &Host) -> String {
+    let Host { table, pool, .. } = host;
+    let (input, forward) = (host.guard.input(table), host.guard.forward(table));
+    let masquerade = match host.lan {
+        true => String::new(),
+        false => format!(
+            "add rule inet {table} postrouting ip saddr {pool} oifname != \"{UPLINK_PREFIX}*\" masquerade\n"
+        ),
+    };
+    format!(
+        r#"add table inet {table}
 add chain inet {table} input {{ type filter hook input priority 0; policy accept; }}
 add chain inet {table} output {{ type filter hook output priority 0; policy accept; }}
 add chain inet {table} forward {{ type filter hook forward priority 0; policy accept; }}
 add chain inet {table} postrouting {{ type nat hook postrouting priority 100; policy accept; }}
 flush table inet {table}
-add rule inet {table} input iifname "{bridge}" ip daddr 127.0.0.0/8 drop
-add rule inet {table} input iifname "{bridge}" ip daddr 169.254.169.254 meta l4proto {{ tcp, udp }} th dport != 53 reject with icmp type admin-prohibited
-{input}add rule inet {table} output oifname "{bridge}" icmp type redirect drop
-add rule inet {table} forward iifname "{bridge}" ip daddr 169.254.0.0/16 meta l4proto {{ tcp, udp }} th dport 53 accept
-add rule inet {table} forward iifname "{bridge}" ip daddr 169.254.0.0/16 reject with icmp type admin-prohibited
-add rule inet {table} forward iifname "{bridge}" accept
-add rule inet {table} forward oifname "{bridge}" ct state established,related accept
-add rule inet {table} forward iifname "{INSTANCE_BRIDGE}" oifname "{bridge}" accept
-add rule inet {table} forward oifname "{bridge}" drop
-{forward}add rule inet {table} postrouting ip saddr {vpc_cidr} ip daddr != {vpc_cidr} oifname != "{INSTANCE_BRIDGE}" masquerade
-"#
-        )
+add rule inet {table} input iifname "{UPLINK_PREFIX}*" ip daddr 127.0.0.0/8 drop
+add rule inet {table} input iifname "{UPLINK_PREFIX}*" ip daddr 169.254.0.0/16 meta l4proto {{ tcp, udp }} th dport != 53 reject with icmp type admin-prohibited
+{input}add rule inet {table} output oifname "{UPLINK_PREFIX}*" icmp type redirect drop
+add rule inet {table} forward iifname "{UPLINK_PREFIX}*" ip daddr 169.254.0.0/16 meta l4proto {{ tcp, udp }} th dport 53 accept
+add rule inet {table} forward iifname "{UPLINK_PREFIX}*" ip daddr 169.254.0.0/16 reject with icmp type admin-prohibited
+add rule inet {table} forward oifname "{UPLINK_PREFIX}*" ct state established,related accept
+add rule inet {table} forward oifname "{UPLINK_PREFIX}*" ip daddr {pool} accept
+add rule inet {table} forward iifname "{INSTANCE_BRIDGE}" oifname "{UPLINK_PREFIX}*" accept
+add rule inet {table} forward oifname "{UPLINK_PREFIX}*" drop
+add rule inet {table} forward iifname "{UPLINK_PREFIX}*" accept
+{forward}{masquerade}"#
+    )
 }
 
-/// Removes both tables; fine if they are gone already.
-pub(super) fn remove(table: &str) -> String {
-    ["bridge", "inet"]
-        .map(|f| format!("add table {f} {table}\ndelete table {f} {table}\n"))
-        .concat()
+/// Removes the table in these families; fine if it is gone already.
+pub(super) fn remove(families: &[&str], table: &str) -> String {
+    let one = |f: &&str| format!("add table {f} {table}\ndelete table {f} {table}\n");
+    families.iter().map(one).collect()
 }
 
 pub(super) fn add(table: &str, s: &Sender) -> String {

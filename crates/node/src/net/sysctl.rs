@@ -35,9 +35,41 @@ pub(super) fn forward(on: bool) -> Result<(), NetworkError> {
     set(FORWARD, if on { "1" } else { "0" })
 }
 
-/// The host's: no IPv6 on the bridge, room for tasks as neighbours.
-pub(super) fn for_host(bridge: &str) -> Result<(), NetworkError> {
-    set(&format!("net/ipv6/conf/{bridge}/disable_ipv6"), "1")?;
+/// A VPC's router: it answers for whom it reaches by another link, tells nobody of a shorter way,
+/// looks at no source but by its rules, asks for neighbours as itself, and knows no IPv6. Each of
+/// them is set, for a new namespace takes over some of the host's.
+pub(super) fn for_vpc() -> Result<(), NetworkError> {
+    for (name, value) in [
+        ("all/forwarding", "1"),
+        ("all/send_redirects", "0"),
+        ("default/send_redirects", "0"),
+        ("all/rp_filter", "0"),
+        ("default/rp_filter", "0"),
+        ("all/arp_ignore", "0"),
+        ("default/arp_ignore", "0"),
+        ("all/arp_filter", "0"),
+        ("default/arp_filter", "0"),
+        ("all/arp_announce", "2"),
+        ("default/proxy_arp", "1"),
+    ] {
+        set(&format!("net/ipv4/conf/{name}"), value)?;
+    }
+    set("net/ipv6/conf/default/disable_ipv6", "1")
+}
+
+/// Who asks on this link for an address that is reached by another has the answer at once, not after
+/// a while.
+pub(super) fn answer_at_once(link: &str) -> Result<(), NetworkError> {
+    set(&format!("net/ipv4/neigh/{link}/proxy_delay"), "0")
+}
+
+/// The host's end of a VPC's uplink: no IPv6.
+pub(super) fn for_link(name: &str) -> Result<(), NetworkError> {
+    set(&format!("net/ipv6/conf/{name}/disable_ipv6"), "1")
+}
+
+/// The host's: room for tasks as neighbours, those of all its namespaces.
+pub(super) fn for_host() {
     for (name, least) in NEIGHBOURS {
         let path = format!("/proc/sys/net/ipv4/neigh/default/{name}");
         let current = fs::read_to_string(&path)
@@ -50,11 +82,11 @@ pub(super) fn for_host(bridge: &str) -> Result<(), NetworkError> {
             }
         }
     }
-    Ok(())
 }
 
-/// An instance's bridge: published ports are reached by 127.0.0.1 too.
+/// An instance's bridge: no IPv6, and published ports are reached by 127.0.0.1 too.
 pub(super) fn for_instance(bridge: &str) -> Result<(), NetworkError> {
+    for_link(bridge)?;
     set(&format!("net/ipv4/conf/{bridge}/route_localnet"), "1")
 }
 

@@ -1,6 +1,9 @@
 //! The network for real, each test in a network and mount namespace of its own: the host is
 //! not touched, and whatever is left goes with the test's thread. They need root and nft.
 
+mod acls;
+mod gateways;
+mod groups;
 mod instance;
 mod isolation;
 mod lifecycle;
@@ -9,3 +12,4 @@ mod place;
 mod ports;
 mod pure;
 mod reach;
+mod vpc;

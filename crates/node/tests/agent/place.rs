@@ -4,9 +4,12 @@ use crate::wire::{ControlPlane, Remote};
 use neargate_base::time::SystemClock;
 use neargate_base::{AccountId, Region, Rng};
 use neargate_blob::{Blobs, Digest};
+use neargate_domain::vpc_network::{
+    GroupNetwork, GroupPeer, GroupRule, NetworkChange, SubnetNetwork, Traffic, VpcNetwork,
+};
 use neargate_domain::{
-    Assignment, ContainerSpec, DesiredState, ImageRef, InstanceNetwork, LaunchType, LogTarget,
-    NetworkInterface, TaskNetwork,
+    Assignment, Cidr, ContainerSpec, DesiredState, ImageRef, InstanceNetwork, LaunchType,
+    LogTarget, NetworkInterface, TaskNetwork,
 };
 use neargate_node::agent::{Agent, AgentConfig};
 use neargate_node::capability::Allowed;
@@ -15,14 +18,13 @@ use neargate_node::net::{Network, NetworkConfig};
 use neargate_node::runtime::{RuntimeConfig, ShimRuntime};
 use neargate_node::slice::{Slice, SliceConfig, Slices};
 use std::collections::{HashMap, HashSet};
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
 
 /// The image every task here runs.
 pub const BUSYBOX: &str = "busybox";
-/// Names this test's cgroups and bridge.
+/// Names this test's cgroups and network.
 pub const INSTALLATION: &str = "agenttest";
 /// The slice, and the last number of its address.
 pub const SLICE: &str = "i-0123456789abcdef0";
@@ -99,17 +101,17 @@ pub async fn node(dir: &Path) {
         .init();
     let blobs = Blobs::open(&dir.join("blobs")).unwrap();
     let images = Images::open(&dir.join("images"), Some(blobs), RegistryConfig::default()).unwrap();
-    let gateway = |third| (Ipv4Addr::new(172, 31, third, 1), 20);
     let network = Network::start(NetworkConfig {
         installation: INSTALLATION.into(),
         run_dir: dir.join("net"),
-        vpc_cidr: "172.31.0.0/16".into(),
-        subnets: vec![gateway(0), gateway(16), gateway(32)],
+        vpc_cidr: "172.31.0.0/16".parse().unwrap(),
+        public_pool: Cidr::PUBLIC_POOL,
         overlay: None,
         reachable: None,
     })
     .await
     .unwrap();
+    network.apply([NetworkChange::Vpc(vpc())]).await.unwrap();
     let runtime = ShimRuntime::open(RuntimeConfig {
         exe: std::env::current_exe().unwrap(),
         run_dir: dir.join("tasks"),
@@ -400,6 +402,32 @@ pub fn task(number: u8, containers: Vec<ContainerSpec>) -> Assignment {
     }
 }
 
+/// The VPC of every interface: its one group allows everything.
+fn vpc() -> VpcNetwork {
+    let everybody = || GroupRule {
+        traffic: Traffic::Any,
+        peer: GroupPeer::Range(Cidr::ANY),
+    };
+    VpcNetwork {
+        dns: Default::default(),
+        vpc_id: "vpc-1".into(),
+        ranges: vec!["172.31.0.0/16".parse().unwrap()],
+        is_default: true,
+        default_group: "sg-1".into(),
+        subnets: vec![SubnetNetwork {
+            subnet_id: "subnet-1".into(),
+            range: "172.31.0.0/20".parse().unwrap(),
+            routes: vec![],
+            acl: None,
+        }],
+        groups: vec![GroupNetwork {
+            group_id: "sg-1".into(),
+            ingress: vec![everybody()],
+            egress: vec![everybody()],
+        }],
+    }
+}
+
 fn eni(number: u8) -> NetworkInterface {
     NetworkInterface {
         id: format!("eni-{number:017x}"),
@@ -410,7 +438,7 @@ fn eni(number: u8) -> NetworkInterface {
         vpc_cidr: "172.31.0.0/16".into(),
         subnet_id: "subnet-1".into(),
         vpc_id: "vpc-1".into(),
-        security_groups: vec![],
+        security_groups: vec!["sg-1".into()],
         private_dns_name: format!("ip-172-31-0-{number}.ec2.internal"),
         availability_zone: "us-east-1a".into(),
         in_default_vpc: true,

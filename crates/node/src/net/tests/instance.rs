@@ -112,7 +112,7 @@ fn a_published_port_is_reached_from_everywhere() {
 
         let public = at([172, 31, 0, 9], 8080);
         let from = |path: &Path| Some(path.to_owned());
-        let outside = [(None, [172, 31, 0, 1]), (from(&task), [172, 31, 16, 4])];
+        let outside = [(None, [172, 31, 0, 3]), (from(&task), [172, 31, 16, 4])];
         for (path, seen) in outside {
             let peer = connect_to(path.as_deref(), public, &server).await;
             assert_eq!(peer, Ipv4Addr::from(seen), "as it is");
@@ -177,7 +177,7 @@ fn udp_ports_are_published_beside_tcp_ports() {
         client
             .send_to(b"question", at([172, 31, 0, 9], 8080))
             .unwrap();
-        let host = Ipv4Addr::new(172, 31, 0, 1);
+        let host = HOST;
         assert_eq!(receive(&server), ("question".into(), host));
 
         // Its successor gets what the same sender sends on, without a pause.
@@ -355,12 +355,12 @@ fn a_host_is_an_instance_itself() {
             .unwrap();
         let server = serve(&web, 80).await;
         connect_to(None, at([127, 0, 0, 1], 8080), &server).await;
-        let gateway = at([172, 31, 0, 1], 8080);
-        let peer = connect_to(Some(&task), gateway, &server).await;
+        let host = at(HOST.octets(), 8080);
+        let peer = connect_to(Some(&task), host, &server).await;
         assert_eq!(peer, Ipv4Addr::new(172, 31, 0, 4));
         let in_vpc = listen(&task, Ipv4Addr::new(172, 31, 0, 4), 80).await;
         let peer = connect(Some(&web.namespace), in_vpc).await;
-        assert_eq!(peer, Ipv4Addr::new(172, 31, 0, 1), "as the host");
+        assert_eq!(peer, HOST, "as the host");
         assert_eq!(instance.namespace(), Path::new("/proc/self/ns/net"));
 
         // The VPC's network comes and goes beside it.

@@ -2,9 +2,10 @@
 //! after it: what arrives first is the honest one.
 
 use super::place::*;
-use crate::net::link;
 use crate::net::netlink::Netlink;
+use crate::net::{link, names};
 use std::net::{Ipv4Addr, UdpSocket};
+use std::path::Path;
 
 #[test]
 fn another_address_is_dropped() {
@@ -45,7 +46,7 @@ fn forged_frames_are_dropped() {
         let path_b = network.attach("b", &b).await.unwrap();
         let target = udp(&path_b, (b.private_ipv4, 9)).await;
         let own_mac = crate::net::parse_mac(&a.mac).unwrap();
-        let to_mac = crate::net::parse_mac(&b.mac).unwrap();
+        let to_mac = router_mac(dir.path(), "a").await;
         let (own, to) = (a.private_ipv4, b.private_ipv4);
         let other = Ipv4Addr::new(172, 31, 0, 6);
         within(&path_a, move || {
@@ -56,6 +57,81 @@ fn forged_frames_are_dropped() {
         .await;
         assert_eq!(receive(&target), ("honest".into(), own));
     });
+}
+
+/// What the router has on its end of a task's interface.
+async fn router_mac(dir: &Path, task: &str) -> [u8; 6] {
+    let veth = names::veth(task);
+    let find = move || {
+        link::find(&mut Netlink::open().unwrap(), &veth)
+            .unwrap()
+            .unwrap()
+    };
+    within(&dir.join("vpc/vpc-1"), find)
+        .await
+        .mac
+        .try_into()
+        .unwrap()
+}
+
+#[test]
+fn arp_speaks_for_nobody_else() {
+    isolated(|dir| async move {
+        let network = start(dir.path()).await;
+        let (a, b) = (eni(0, 4), eni(0, 5));
+        let path_a = network.attach("a", &a).await.unwrap();
+        let path_b = network.attach("b", &b).await.unwrap();
+        let target = udp(&path_b, (b.private_ipv4, 9)).await;
+        let own_mac = crate::net::parse_mac(&a.mac).unwrap();
+        let router = router_mac(dir.path(), "a").await;
+        let (own, other) = (a.private_ipv4, b.private_ipv4);
+        let gateway = a.gateway;
+        let answers = within(&path_a, move || {
+            let socket = packet_socket();
+            // As the other task, as nobody, with another's address: to the gateway, by broadcast.
+            for (mac, sender) in [
+                (own_mac, other),
+                (own_mac, Ipv4Addr::UNSPECIFIED),
+                ([2, 9, 9, 9, 9, 9], own),
+            ] {
+                for to in [router, [0xff; 6]] {
+                    socket.send(&arp(mac, to, sender, gateway));
+                }
+            }
+            socket.send(&arp(own_mac, [0xff; 6], own, gateway));
+            socket.answer()
+        });
+        assert_eq!(
+            answers.await,
+            own,
+            "the honest question has the first answer"
+        );
+        let sender = udp(&path_a, (own, 9)).await;
+        sender.send_to(b"honest", (other, 9)).unwrap();
+        assert_eq!(receive(&target), ("honest".into(), own));
+        udp_here((HOST, 0)).send_to(b"host", (other, 9)).unwrap();
+        assert_eq!(
+            receive(&target),
+            ("host".into(), HOST),
+            "the router knows who is where"
+        );
+    });
+}
+
+/// A question for `wanted` (RFC 826).
+fn arp(mac: [u8; 6], to: [u8; 6], sender: Ipv4Addr, wanted: Ipv4Addr) -> Vec<u8> {
+    let question = [0, 1, 8, 0, 6, 4, 0, 1];
+    [
+        &to[..],
+        &mac,
+        &[8, 6],
+        &question,
+        &mac,
+        &sender.octets(),
+        &[0; 6],
+        &wanted.octets(),
+    ]
+    .concat()
 }
 
 /// An Ethernet frame with a UDP datagram to port 9 (RFC 791, RFC 768; no UDP checksum).
@@ -82,35 +158,56 @@ fn frame(from_mac: [u8; 6], to_mac: [u8; 6], from: Ipv4Addr, to: Ipv4Addr, data:
     [&to_mac[..], &from_mac, &[8, 0], &ip, &udp, data].concat()
 }
 
-/// Sends it out of eth0 as it is (packet(7)).
-#[allow(unsafe_code)]
+/// Sends it out of eth0 as it is.
 fn send_frame(frame: &[u8]) {
-    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-    let eth0 = link::find(&mut Netlink::open().unwrap(), "eth0")
-        .unwrap()
-        .unwrap()
-        .index;
+    packet_socket().send(frame);
+}
+
+/// A socket for whole frames of eth0 (packet(7)).
+struct PacketSocket {
+    socket: std::fs::File,
+}
+
+#[allow(unsafe_code)]
+fn packet_socket() -> PacketSocket {
+    use std::os::fd::{AsRawFd, FromRawFd};
+    const ARP: u16 = 0x0806;
+    let mut nl = Netlink::open().unwrap();
+    let eth0 = link::find(&mut nl, "eth0").unwrap().unwrap().index;
     // SAFETY: plain system calls; the descriptor is owned at once, the address is a whole
-    // sockaddr_ll, the buffer a live slice.
-    let sent = unsafe {
-        let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW, 0);
+    // sockaddr_ll.
+    unsafe {
+        let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW, i32::from(ARP.to_be()));
         assert!(fd >= 0);
-        let fd = OwnedFd::from_raw_fd(fd);
+        let socket = std::fs::File::from_raw_fd(fd);
         let mut address: libc::sockaddr_ll = std::mem::zeroed();
         address.sll_family = libc::AF_PACKET as u16;
+        address.sll_protocol = ARP.to_be();
         address.sll_ifindex = eth0 as i32;
         let len = size_of::<libc::sockaddr_ll>() as u32;
-        let address = (&raw const address).cast();
-        libc::sendto(
-            fd.as_raw_fd(),
-            frame.as_ptr().cast(),
-            frame.len(),
-            0,
-            address,
-            len,
-        )
-    };
-    assert_eq!(sent, frame.len() as isize);
+        let bound = libc::bind(socket.as_raw_fd(), (&raw const address).cast(), len);
+        assert_eq!(bound, 0);
+        PacketSocket { socket }
+    }
+}
+
+impl PacketSocket {
+    fn send(&self, frame: &[u8]) {
+        use std::io::Write;
+        assert_eq!((&self.socket).write(frame).unwrap(), frame.len());
+    }
+
+    /// Whom the next answer by ARP is for.
+    fn answer(&self) -> Ipv4Addr {
+        use std::io::Read;
+        let mut frame = [0; 64];
+        loop {
+            let length = (&self.socket).read(&mut frame).unwrap();
+            if length >= 42 && frame[20..22] == [0, 2] {
+                return Ipv4Addr::new(frame[38], frame[39], frame[40], frame[41]);
+            }
+        }
+    }
 }
 
 #[test]

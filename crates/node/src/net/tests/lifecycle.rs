@@ -1,10 +1,13 @@
 //! Starting, dying, starting again, and leaving nothing.
 
 use super::place::*;
+use crate::net::link::Veth;
 use crate::net::netlink::Netlink;
-use crate::net::{Network, NetworkError, firewall, link, names, netns};
+use crate::net::{Network, NetworkError, firewall, link, names, netns, ruleset};
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
+use std::path::Path;
 
 fn links(prefix: &str) -> Vec<String> {
     let all = link::list(&mut Netlink::open().unwrap()).unwrap();
@@ -14,10 +17,24 @@ fn links(prefix: &str) -> Vec<String> {
         .collect()
 }
 
-fn senders() -> Vec<String> {
-    let table = names::table(&names::bridge("test"));
-    let mut all: Vec<String> = firewall::senders(&table)
-        .unwrap()
+/// The routers' ends of the interfaces in `vpc-1`; none where it is not there.
+async fn ports(dir: &Path) -> Vec<String> {
+    let vpc = dir.join("vpc/vpc-1");
+    match vpc.exists() {
+        true => within(&vpc, || links("ngv")).await,
+        false => Vec::new(),
+    }
+}
+
+/// Who may send in `vpc-1`.
+async fn senders(dir: &Path) -> Vec<String> {
+    let vpc = dir.join("vpc/vpc-1");
+    if !vpc.exists() {
+        return Vec::new();
+    }
+    let read = || firewall::nft(&["list", "set", "inet", "neargate", "senders"], "").unwrap();
+    let listing = within(&vpc, read).await;
+    let mut all: Vec<String> = ruleset::parse(&listing)
         .into_iter()
         .map(|s| s.address.to_string())
         .collect();
@@ -47,7 +64,7 @@ fn a_restarted_node_finds_its_running_tasks_connected() {
         assert_eq!(second.attach("a", &a).await.unwrap(), path_a);
         from.send_to(b"adopted", (b.private_ipv4, 9)).unwrap();
         assert_eq!(receive(&to).0, "adopted", "the same namespace");
-        assert_eq!(senders(), ["172.31.0.4", "172.31.0.5"]);
+        assert_eq!(senders(dir.path()).await, ["172.31.0.4", "172.31.0.5"]);
     });
 }
 
@@ -71,7 +88,7 @@ fn half_made_ones_are_finished() {
         netns::remove(&path).unwrap();
         network.attach("late", &a).await.unwrap();
         let fresh = udp(&path, (a.private_ipv4, 9)).await;
-        udp_here((a.gateway, 0))
+        udp_here((HOST, 0))
             .send_to(b"fresh", (a.private_ipv4, 9))
             .unwrap();
         assert_eq!(receive(&fresh).0, "fresh");
@@ -80,7 +97,7 @@ fn half_made_ones_are_finished() {
         network.detach("late").await.unwrap();
         network.detach("late").await.unwrap();
         network.detach("never").await.unwrap();
-        assert_eq!(senders(), Vec::<String>::new());
+        assert_eq!(senders(dir.path()).await, Vec::<String>::new());
         assert_eq!(
             netns::list(&dir.path().join("netns")).unwrap(),
             Vec::<String>::new()
@@ -102,11 +119,11 @@ fn sweep_keeps_what_it_is_told_and_nothing_else() {
             .sweep(&HashSet::from(["a".to_owned()]))
             .await
             .unwrap();
-        assert_eq!(links("ngv"), [names::veth("a")]);
-        assert_eq!(senders(), ["172.31.0.4"]);
+        assert_eq!(ports(dir.path()).await, [names::veth("a")]);
+        assert_eq!(senders(dir.path()).await, ["172.31.0.4"]);
         assert_eq!(netns::list(&dir.path().join("netns")).unwrap(), ["a"]);
         let inside = udp(&path_a, (Ipv4Addr::new(172, 31, 0, 4), 9)).await;
-        udp_here((Ipv4Addr::new(172, 31, 0, 1), 0))
+        udp_here((HOST, 0))
             .send_to(b"x", ("172.31.0.4", 9))
             .unwrap();
         receive(&inside);
@@ -116,25 +133,21 @@ fn sweep_keeps_what_it_is_told_and_nothing_else() {
 #[test]
 fn the_end_leaves_nothing_unless_tasks_stay() {
     isolated(|dir| async move {
-        let bridge = names::bridge("test");
+        let uplink = names::uplink("test", "vpc-1");
+        let tables = || firewall::tables().unwrap().len();
         let network = start(dir.path()).await;
         network.attach("a", &eni(0, 4)).await.unwrap();
         network.shutdown(true).await.unwrap();
-        assert_eq!(links("ng-"), [bridge.as_str()]);
-        assert_eq!(senders(), ["172.31.0.4"]);
+        assert_eq!(links("ng"), [uplink.as_str()]);
+        assert_eq!(senders(dir.path()).await, ["172.31.0.4"]);
+        assert_eq!(tables(), 1);
         network.shutdown(false).await.unwrap();
         assert_eq!(links("ng"), Vec::<String>::new());
-        assert!(
-            firewall::senders(&names::table(&bridge)).is_err(),
-            "no table"
-        );
+        assert_eq!(netns::list(&dir.path().join("vpc")).unwrap(), [""; 0]);
+        assert_eq!(tables(), 0);
         drop(network);
         start(dir.path()).await.shutdown(true).await.unwrap();
-        assert_eq!(
-            links("ng"),
-            Vec::<String>::new(),
-            "no task was there to keep"
-        );
+        assert_eq!(tables(), 0, "no task was there to keep");
     });
 }
 
@@ -156,26 +169,65 @@ fn one_owner_at_a_time() {
 #[test]
 fn another_instances_leftovers() {
     isolated(|dir| async move {
-        let mut other = config(dir.path());
+        let mut other = config(&dir.path().join("other"));
         other.installation = "other".into();
-        let network = Network::start(other.clone()).await.unwrap();
-        network.attach("a", &eni(0, 4)).await.unwrap();
+        let network = started(other.clone()).await;
+        let path = network.attach("a", &eni(0, 4)).await.unwrap();
         drop(network);
         let refused = Network::start(config(dir.path())).await.unwrap_err();
+        let links_of = names::uplink("other", "vpc-1");
         assert!(
-            matches!(refused, NetworkError::OtherInstance { tasks: 1, .. }),
-            "{refused}"
-        );
-        assert!(
-            refused.to_string().contains(&names::bridge("other")),
+            matches!(&refused, NetworkError::OtherInstance { links } if *links == links_of),
             "{refused}"
         );
 
         let network = Network::start(other).await.unwrap();
         network.sweep(&HashSet::new()).await.unwrap();
         drop(network);
+        assert!(!path.exists());
         let network = start(dir.path()).await;
-        assert_eq!(links("ng-"), [names::bridge("test")], "an empty one goes");
+        let tables = firewall::tables().unwrap();
+        let own = ("inet".to_owned(), names::table("test"));
+        assert_eq!(tables, [own], "the rules of one without tasks go");
+        network.shutdown(true).await.unwrap();
+    });
+}
+
+#[test]
+fn the_bridge_of_an_earlier_version() {
+    isolated(|dir| async move {
+        let mut nl = Netlink::open().unwrap();
+        link::add_bridge(&mut nl, "ng-00000000", [2, 0, 0, 0, 0, 9], 1500).unwrap();
+        let index = link::find(&mut nl, "ng-00000000").unwrap().unwrap().index;
+        let ends = dir.path().join("ends");
+        let task = ends.clone();
+        let veth = move || {
+            let mut nl = Netlink::open().unwrap();
+            let (handle, _) = netns::enter(&task)?;
+            let veth = Veth {
+                name: "ngv0",
+                mac: None,
+                controller: Some(index),
+                peer_name: "eth0",
+                peer_mac: [2, 0, 0, 0, 0, 8],
+                peer_namespace: handle.as_fd(),
+                mtu: 1500,
+            };
+            link::add_veth(&mut nl, &veth).unwrap();
+            Ok(())
+        };
+        netns::on_own_thread(veth).await.unwrap();
+        let refused = Network::start(config(dir.path())).await.unwrap_err();
+        assert!(
+            matches!(refused, NetworkError::EarlierVersion { tasks: 1, .. }),
+            "{refused}"
+        );
+        link::delete(&mut nl, "ngv0").unwrap();
+        netns::remove(&ends).unwrap();
+        firewall::run("add table bridge ng_00000000\nadd table inet ng_00000000\n").unwrap();
+        let network = start(dir.path()).await;
+        assert_eq!(links("ng-"), [""; 0], "an empty one goes");
+        assert_eq!(firewall::tables().unwrap().len(), 1);
         network.shutdown(true).await.unwrap();
     });
 }
@@ -221,7 +273,7 @@ fn bad_input_leaves_nothing() {
             Err(NetworkError::Link { .. })
         ));
         assert!(!network.netns_path("a").exists());
-        assert_eq!(senders(), Vec::<String>::new());
+        assert_eq!(senders(dir.path()).await, Vec::<String>::new());
     });
 }
 
@@ -243,8 +295,8 @@ fn many_at_once() {
         for task in tasks {
             task.await.unwrap();
         }
-        assert_eq!(senders().len(), 64);
-        assert_eq!(links("ngv").len(), 64);
+        assert_eq!(senders(dir.path()).await.len(), 64);
+        assert_eq!(ports(dir.path()).await.len(), 64);
         network.shutdown(false).await.unwrap();
         assert_eq!(links("ng"), Vec::<String>::new());
     });
@@ -258,7 +310,7 @@ fn forwards() -> bool {
 fn the_host_routes_for_tasks_alone_and_no_longer_than_they_last() {
     isolated(|dir| async move {
         let forward = || {
-            let table = names::table(&names::bridge("test"));
+            let table = names::table("test");
             firewall::nft(&["list", "chain", "inet", &table, "forward"], "").unwrap()
         };
         let closed = "meta nfproto ipv4 drop";
@@ -296,37 +348,69 @@ fn what_others_break_is_made_again() {
         let from = udp(&path_a, (Ipv4Addr::UNSPECIFIED, 9)).await;
         let to = udp(&path_b, (Ipv4Addr::UNSPECIFIED, 9)).await;
         let delete = |name: &str| link::delete(&mut Netlink::open().unwrap(), name).unwrap();
-        let bridge = names::bridge("test");
-        let table = names::table(&bridge);
-        let input = || firewall::nft(&["list", "chain", "inet", &table, "input"], "").unwrap();
-        let guarded = input();
-        let ip = |args: &[&str]| {
-            let done = std::process::Command::new("ip").args(args).status();
+        let vpc = dir.path().join("vpc/vpc-1");
+        let table = names::table("test");
+        let (uplink, port) = (names::uplink("test", "vpc-1"), names::veth("a"));
+        let list = |table: &str| firewall::nft(&["list", "table", "inet", table], "").unwrap();
+        let guarded = list(&table);
+        let rules = within(&vpc, move || list("neargate")).await;
+        let run = |words: &'static str| {
+            let mut words = words.split(' ');
+            let done = std::process::Command::new(words.next().unwrap())
+                .args(words)
+                .status();
             assert!(done.unwrap().success());
         };
-        let breaks: [&dyn Fn(); 7] = [
+        // In the host's namespace, and in the VPC's.
+        let breaks: [&(dyn Fn() + Sync); 4] = [
             &|| drop(firewall::nft(&["flush", "chain", "inet", &table, "input"], "").unwrap()),
-            &|| ip(&["link", "set", &bridge, "down"]),
-            &|| ip(&["addr", "flush", "dev", &bridge]),
-            &|| delete(&bridge),
-            &|| drop(firewall::nft(&["flush", "ruleset"], "").unwrap()),
-            &|| delete(&names::veth("a")),
+            &|| delete(&uplink),
+            &|| run("nft flush ruleset"),
             &|| crate::net::sysctl::forward(false).unwrap(),
         ];
-        for (n, broken) in breaks.iter().enumerate() {
-            broken();
+        let inside: [&'static str; 11] = [
+            "nft flush ruleset",
+            "nft add element inet neargate with_public { 172.31.0.4 }",
+            "nft insert rule inet neargate egress accept",
+            "nft flush chain inet neargate egress_sg_1",
+            "ip link set uplink down",
+            "ip link del uplink",
+            "ip addr flush dev lo",
+            "ip route flush table main",
+            "ip rule flush pref 40000",
+            "ip neigh flush nud permanent dev uplink",
+            "ip link del VETH",
+        ];
+        for n in 0..breaks.len() + inside.len() {
+            match breaks.get(n) {
+                Some(broken) => broken(),
+                None => {
+                    let words = inside[n - breaks.len()].replace("VETH", &port).leak();
+                    within(&vpc, move || run(words)).await;
+                }
+            }
             network.mend().await.unwrap();
             from.send_to(b"mended", (b.private_ipv4, 9)).unwrap();
             assert_eq!(receive(&to), ("mended".into(), a.private_ipv4), "{n}");
-            assert_eq!(senders(), ["172.31.0.4", "172.31.0.5"], "{n}");
-            assert_eq!(input(), guarded, "{n}");
+            udp_here((HOST, 0))
+                .send_to(b"host", (b.private_ipv4, 9))
+                .unwrap();
+            assert_eq!(receive(&to), ("host".into(), HOST), "{n}");
+            assert_eq!(
+                senders(dir.path()).await,
+                ["172.31.0.4", "172.31.0.5"],
+                "{n}"
+            );
+            assert_eq!(list(&table), guarded, "{n}");
+            assert_eq!(within(&vpc, move || list("neargate")).await, rules, "{n}");
             assert!(forwards());
         }
         // A start that comes at once does not wait for the next look.
-        delete(&bridge);
+        delete(&uplink);
         firewall::nft(&["flush", "ruleset"], "").unwrap();
+        within(&vpc, move || run("nft flush ruleset")).await;
         network.attach("c", &eni(0, 6)).await.unwrap();
-        assert_eq!(senders().len(), 3);
+        assert_eq!(senders(dir.path()).await.len(), 3);
     });
 }
 
@@ -337,13 +421,13 @@ fn tasks_reach_of_the_host_what_is_meant_for_them() {
             reachable: Some(vec![4566]),
             ..config(dir.path())
         };
-        let network = Network::start(config).await.unwrap();
+        let network = started(config).await;
         let a = eni(0, 4);
         let path = network.attach("a", &a).await.unwrap();
         let listen = |port| std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap();
         let (_other, served) = (listen(8080), listen(4566));
         let connect = |port| {
-            let to = (a.gateway, port).into();
+            let to = (HOST, port).into();
             let limit = std::time::Duration::from_secs(10);
             within(&path, move || {
                 std::net::TcpStream::connect_timeout(&to, limit).map(drop)

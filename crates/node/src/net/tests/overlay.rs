@@ -13,14 +13,14 @@ use std::time::Duration;
 /// The internet of [`internet`], here in the role of another host.
 const PEER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
 
-fn device() -> Option<link::Link> {
-    let name = names::vxlan(&names::bridge("test"));
-    link::find(&mut Netlink::open().unwrap(), &name).unwrap()
-}
-
-fn flooded() -> BTreeSet<Ipv4Addr> {
-    let index = device().unwrap().index;
-    link::flooded(&mut Netlink::open().unwrap(), index).unwrap()
+/// Where the device of `vpc-1` sends what has no known place; `None` where there is none.
+async fn flooded(dir: &Path) -> Option<BTreeSet<Ipv4Addr>> {
+    within(&dir.join("vpc/vpc-1"), || {
+        let mut nl = Netlink::open().unwrap();
+        let device = link::find(&mut nl, "overlay").unwrap()?;
+        Some(link::flooded(&mut nl, device.index).unwrap())
+    })
+    .await
 }
 
 /// Whether a text of our own has arrived where only devices speak: they may have spoken, too.
@@ -40,54 +40,49 @@ async fn joined(dir: &Path) -> Arc<Network> {
         overlay: Some(OverlayConfig::default()),
         ..config(dir)
     };
-    Network::start(config).await.unwrap()
+    started(config).await
 }
 
 #[test]
 fn peers_come_and_go_and_outlive_the_process() {
     isolated(|dir| async move {
         let network = joined(dir.path()).await;
-        let bridge = names::bridge("test");
-        let own = link::find(&mut Netlink::open().unwrap(), &bridge)
-            .unwrap()
-            .unwrap();
-        assert_eq!(device().unwrap().controller, Some(own.index));
         let (a, b) = (Ipv4Addr::new(10, 9, 0, 2), Ipv4Addr::new(10, 9, 0, 3));
+        network.set_peers([a].into()).await.unwrap();
+        let path = network.attach("a", &eni(0, 4)).await.unwrap();
+        assert_eq!(flooded(dir.path()).await, Some([a].into()));
         for peers in [vec![a], vec![a, b], vec![a, b], vec![b]] {
             let peers: BTreeSet<Ipv4Addr> = peers.into_iter().collect();
             network.set_peers(peers.clone()).await.unwrap();
-            assert_eq!(flooded(), peers);
+            assert_eq!(flooded(dir.path()).await, Some(peers));
         }
         // Never itself: neither by loopback nor by an address it has.
-        let own = [Ipv4Addr::LOCALHOST, Ipv4Addr::new(172, 31, 0, 1)];
+        let own = [Ipv4Addr::LOCALHOST, HOST];
         network.set_peers([own[0], own[1], b].into()).await.unwrap();
-        assert_eq!(flooded(), BTreeSet::from([b]));
+        assert_eq!(flooded(dir.path()).await, Some([b].into()));
         drop(network);
         let network = joined(dir.path()).await;
-        assert_eq!(flooded(), BTreeSet::from([b]), "until it is told others");
-        let listing = firewall::nft(
-            &["list", "set", "inet", &names::table(&bridge), "peers"],
-            "",
+        assert_eq!(
+            flooded(dir.path()).await,
+            Some([b].into()),
+            "until it is told others"
         );
+        let listing = firewall::nft(&["list", "set", "inet", &names::table("test"), "peers"], "");
         assert!(listing.unwrap().contains("10.9.0.3"));
         network.set_peers(BTreeSet::new()).await.unwrap();
-        assert_eq!(flooded(), BTreeSet::new());
+        assert_eq!(flooded(dir.path()).await, Some(BTreeSet::new()));
 
         // Tasks leave room for what is put around their packets.
-        let path = network.attach("a", &eni(0, 4)).await.unwrap();
         let mtu = within(&path, || {
             let mut nl = Netlink::open().unwrap();
             link::find(&mut nl, "eth0").unwrap().unwrap().mtu
         });
         assert_eq!(mtu.await, 1450);
-        network.shutdown(false).await.unwrap();
-        assert_eq!(device(), None);
         drop(network);
 
         // And without an overlay none is left of an earlier one.
-        drop(joined(dir.path()).await);
         let network = start(dir.path()).await;
-        assert_eq!(device(), None);
+        assert_eq!(flooded(dir.path()).await, None);
         network.shutdown(false).await.unwrap();
     });
 }
@@ -121,22 +116,15 @@ fn only_the_kernel_speaks_to_a_peers_device() {
             .unwrap();
         let mut packet = [0; 256];
         let (length, _) = device.recv_from(&mut packet).unwrap();
-        // Eight bytes of VXLAN, then an ARP request of the task.
+        // Eight bytes of VXLAN, then an ARP request by an address that no VPC has.
         assert_eq!(
             packet[8 + 12..8 + 14],
             [0x08, 0x06],
             "{:?}",
             &packet[..length]
         );
-        assert_eq!(packet[8 + 28..8 + 32], a.private_ipv4.octets());
-        // A router looks for a task of another subnet without saying that it is one.
-        task.send_to(b"who?", (Ipv4Addr::new(172, 31, 16, 99), 9))
-            .unwrap();
-        let wanted = |packet: &[u8]| packet[8 + 38..8 + 42] == [172, 31, 16, 99];
-        while !wanted(&packet) {
-            device.recv_from(&mut packet).unwrap();
-        }
-        assert_eq!(packet[8 + 28..8 + 32], [0, 0, 0, 0]);
+        assert_eq!(packet[8 + 38..8 + 42], [172, 31, 0, 99]);
+        assert!(packet[8 + 28] >= 240);
         network.shutdown(false).await.unwrap();
     });
 }
@@ -144,7 +132,8 @@ fn only_the_kernel_speaks_to_a_peers_device() {
 /// A frame as the device of a peer would send it: a task elsewhere asks who has `wanted`.
 fn who_has(wanted: Ipv4Addr, asking: Ipv4Addr) -> Vec<u8> {
     let mac = [2, 0, 0, 7, 7, asking.octets()[3]];
-    let header = [8, 0, 0, 0, 0, 0x4e, 0x47, 0];
+    let [_, a, b, c] = names::vni("vpc-1").to_be_bytes();
+    let header = [8, 0, 0, 0, a, b, c, 0];
     let ethernet = [&[0xff; 6][..], &mac, &[8, 6]].concat();
     let request = [0, 1, 8, 0, 6, 4, 0, 1];
     let sender = [&mac[..], &asking.octets()].concat();
@@ -162,8 +151,8 @@ fn a_peer_reaches_the_device_at_the_hosts_own_address_only() {
         let a = eni(0, 4);
         network.attach("a", &a).await.unwrap();
         let peer = udp(&world, (PEER, PORT)).await;
-        let [one, two] = [98, 99].map(|n| Ipv4Addr::new(172, 31, 0, n));
-        let bridge = Ipv4Addr::new(172, 31, 0, 1);
+        let [one, two] = [98, 99].map(|n| Ipv4Addr::new(240, 0, 0, n));
+        let private = HOST;
         let own = Ipv4Addr::new(203, 0, 113, 1);
         let asked_by = |packet: &[u8]| {
             let is_answer = packet[8 + 20..8 + 22] == [0, 2];
@@ -173,7 +162,7 @@ fn a_peer_reaches_the_device_at_the_hosts_own_address_only() {
         peer.set_read_timeout(Some(Duration::from_millis(200)))
             .unwrap();
         let answered = (0..50).find_map(|_| {
-            for (asking, at) in [(one, bridge), (two, own)] {
+            for (asking, at) in [(one, private), (two, own)] {
                 let question = who_has(a.private_ipv4, asking);
                 peer.send_to(&question, (at, PORT)).unwrap();
             }
@@ -189,7 +178,7 @@ fn a_peer_reaches_the_device_at_the_hosts_own_address_only() {
         assert_eq!(answered, two.octets(), "the second question is answered");
 
         // A process that comes after one of an older version knows its own address, too.
-        let table = names::table(&names::bridge("test"));
+        let table = names::table("test");
         firewall::nft(&["flush", "set", "inet", &table, "own"], "").unwrap();
         drop(network);
         let network = joined(dir.path()).await;

@@ -3,7 +3,11 @@
 use crate::net::link::{self, Veth};
 use crate::net::netlink::Netlink;
 use crate::net::{Network, NetworkConfig, NetworkError, netns};
-use neargate_domain::NetworkInterface;
+use neargate_domain::vpc_network::{
+    GroupNetwork, GroupPeer, GroupRule, NetworkChange, Route, SubnetNetwork, Target, Traffic,
+    VpcNetwork,
+};
+use neargate_domain::{Cidr, NetworkInterface};
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::io::{Read, Write};
@@ -38,10 +42,12 @@ where
             .build()
             .unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("netns");
+        let paths = ["netns", "vpc"].map(|name| dir.path().join(name));
         runtime.block_on(test(dir));
-        for left in netns::list(&path).unwrap_or_default() {
-            netns::remove(&path.join(left)).unwrap();
+        for path in paths {
+            for left in netns::list(&path).unwrap_or_default() {
+                netns::remove(&path.join(left)).unwrap();
+            }
         }
     });
     if let Err(panic) = thread.join() {
@@ -50,25 +56,77 @@ where
 }
 
 pub(super) fn config(dir: &Path) -> NetworkConfig {
-    let gateway = |third| (Ipv4Addr::new(172, 31, third, 1), 20);
     NetworkConfig {
         installation: "test".into(),
         run_dir: dir.into(),
-        vpc_cidr: VPC.into(),
-        subnets: vec![gateway(0), gateway(16), gateway(32)],
+        vpc_cidr: cidr(VPC),
+        public_pool: cidr("198.19.0.0/16"),
         overlay: None,
         reachable: None,
     }
 }
 
+/// A network that knows the default VPC.
 pub(super) async fn start(dir: &Path) -> Arc<Network> {
-    Network::start(config(dir)).await.unwrap()
+    started(config(dir)).await
 }
 
-/// An interface in the subnet that starts at 172.31.`third`.0.
+pub(super) async fn started(config: NetworkConfig) -> Arc<Network> {
+    let network = Network::start(config).await.unwrap();
+    network.apply([told(open())]).await.unwrap();
+    network
+}
+
+pub(super) fn cidr(text: &str) -> Cidr {
+    text.parse().unwrap()
+}
+
+/// `sg-1` of the default VPC `vpc-1`, where everything is allowed, leaves by a NAT gateway.
+pub(super) fn open() -> VpcNetwork {
+    let everybody = || GroupRule {
+        traffic: Traffic::Any,
+        peer: GroupPeer::Range(Cidr::ANY),
+    };
+    let subnet = |n: u32| SubnetNetwork {
+        subnet_id: format!("subnet-{}", n + 1),
+        range: Cidr::around(cidr(VPC).nth(n << 12), 20),
+        routes: vec![Route {
+            to: Cidr::ANY,
+            by: Target::NatGateway {
+                id: "nat-1".into(),
+                public: NAT,
+            },
+        }],
+        acl: None,
+    };
+    VpcNetwork {
+        dns: Default::default(),
+        vpc_id: "vpc-1".into(),
+        ranges: vec![cidr(VPC)],
+        is_default: true,
+        default_group: "sg-1".into(),
+        subnets: vec![subnet(0), subnet(1), subnet(2)],
+        groups: vec![GroupNetwork {
+            group_id: "sg-1".into(),
+            ingress: vec![everybody()],
+            egress: vec![everybody()],
+        }],
+    }
+}
+
+pub(super) fn told(vpc: VpcNetwork) -> NetworkChange {
+    NetworkChange::Vpc(vpc)
+}
+
+/// The NAT gateway of [`open`].
+pub(super) const NAT: Ipv4Addr = Ipv4Addr::new(198, 19, 0, 1);
+/// The host in the default VPC.
+pub(super) const HOST: Ipv4Addr = Ipv4Addr::new(172, 31, 0, 3);
+
+/// An interface in the subnet that 172.31.`third`.`fourth` is in.
 pub(super) fn eni(third: u8, fourth: u8) -> NetworkInterface {
     NetworkInterface {
-        id: "eni-0123456789abcdef0".into(),
+        id: format!("eni-{third}-{fourth}"),
         mac: format!("02:00:00:00:{third:02x}:{fourth:02x}"),
         private_ipv4: Ipv4Addr::new(172, 31, third, fourth),
         prefix_len: 20,
@@ -76,7 +134,7 @@ pub(super) fn eni(third: u8, fourth: u8) -> NetworkInterface {
         vpc_cidr: VPC.into(),
         subnet_id: "subnet-1".into(),
         vpc_id: "vpc-1".into(),
-        security_groups: vec![],
+        security_groups: vec!["sg-1".into()],
         private_dns_name: "ip.ec2.internal".into(),
         availability_zone: "us-east-1a".into(),
         in_default_vpc: true,
@@ -131,7 +189,8 @@ pub(super) async fn internet(path: &Path) {
         let controller = link::find(&mut host, "uplink").unwrap().unwrap().index;
         let veth = Veth {
             name: "uplink0",
-            controller,
+            mac: None,
+            controller: Some(controller),
             peer_name: "eth0",
             peer_mac: [2, 0, 0, 8, 8, 8],
             peer_namespace: handle.as_fd(),

@@ -1,6 +1,7 @@
 //! Names, texts and arithmetic: no kernel.
 
-use crate::net::host::{overlap, parse_cidr};
+use super::place::cidr;
+use crate::net::host::overlap;
 use crate::net::link::{Link, Route};
 use crate::net::ruleset::{self, Sender};
 use crate::net::{format_mac, names, parse_mac, resolv};
@@ -10,8 +11,8 @@ use std::net::Ipv4Addr;
 fn names_fit_the_kernel() {
     assert_eq!(names::veth("web").len(), 15);
     assert_ne!(names::veth("web"), names::veth("db"));
-    assert!(names::bridge("any installation at all").len() <= 15);
-    assert_eq!(names::table("ng-0a1b2c3d"), "ng_0a1b2c3d");
+    assert_eq!(names::uplink("any installation at all", "vpc-1").len(), 15);
+    assert_ne!(names::uplink("a", "vpc-1"), names::uplink("a", "vpc-2"));
 }
 
 #[test]
@@ -90,7 +91,7 @@ fn mac_addresses() {
 
 #[test]
 fn an_overlapping_network_of_the_host_is_found() {
-    let vpc = parse_cidr("172.31.0.0/16").unwrap();
+    let vpc = cidr("172.31.0.0/16");
     let link = |index: u32, name: &str| Link {
         index,
         name: name.into(),
@@ -99,7 +100,7 @@ fn an_overlapping_network_of_the_host_is_found() {
         controller: None,
         up: true,
     };
-    let links = [link(1, "eth0"), link(2, "ng-00000000")];
+    let links = [link(1, "eth0"), link(2, "ngu00000000000")];
     let route = |destination: [u8; 4], prefix_len, interface| Route {
         destination: destination.into(),
         prefix_len,

@@ -1,0 +1,152 @@
+//! The one task that changes a VPC's namespace. It gathers what is asked while it works into its next
+//! round: starting `nft` costs far more than what it changes. It ends with the last interface.
+
+use super::super::conntrack;
+use super::super::error::NetworkError;
+use super::super::netns::{self, Place};
+use super::namespace::{self, Made, Work};
+use super::{State, Vpcs};
+use neargate_base::task::spawn;
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Weak};
+use tokio::sync::{mpsc, oneshot};
+
+/// The ends of interfaces that are gone, if somebody had it looked for.
+pub(super) type Answer = Result<Vec<String>, NetworkError>;
+
+/// The most questions in one round.
+const BATCH: usize = 256;
+
+#[derive(Debug)]
+struct Question {
+    /// Look at what there is, instead of counting on what was made.
+    look: bool,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// The way to a VPC's task.
+#[derive(Debug)]
+pub(super) struct Handle {
+    questions: mpsc::UnboundedSender<Question>,
+    is_made: bool,
+}
+
+impl Handle {
+    /// The namespace is there, with its rules.
+    pub(super) fn is_made(&self) -> bool {
+        self.is_made
+    }
+
+    /// Has it make what is wanted when it comes to it, which is after this.
+    pub(super) fn ask(&self, look: bool) -> oneshot::Receiver<Answer> {
+        let (answer, answered) = oneshot::channel();
+        // A task that is gone drops the answer, which tells.
+        let _ = self.questions.send(Question { look, answer });
+        answered
+    }
+}
+
+/// The VPC's task, which starts if there is none.
+pub(super) fn of<'a>(vpcs: &Arc<Vpcs>, state: &'a mut State, vpc_id: &str) -> &'a Handle {
+    state.routers.entry(vpc_id.to_owned()).or_insert_with(|| {
+        let (questions, inbox) = mpsc::unbounded_channel();
+        let router = Router {
+            vpcs: Arc::downgrade(vpcs),
+            vpc_id: vpc_id.to_owned(),
+            made: None,
+            addresses: BTreeSet::new(),
+        };
+        spawn("vpc", router.run(inbox));
+        Handle {
+            questions,
+            is_made: false,
+        }
+    })
+}
+
+struct Router {
+    vpcs: Weak<Vpcs>,
+    vpc_id: String,
+    /// `None`: not known.
+    made: Option<Made>,
+    /// Of the interfaces in the last round.
+    addresses: BTreeSet<Ipv4Addr>,
+}
+
+impl Router {
+    async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Question>) {
+        let mut batch = Vec::new();
+        while inbox.recv_many(&mut batch, BATCH).await > 0 {
+            let Some(vpcs) = self.vpcs.upgrade() else {
+                return;
+            };
+            let look = batch.iter().any(|q| q.look);
+            let done = self.round(&vpcs, look).await;
+            let failed = done.as_ref().err().map(ToString::to_string);
+            for question in batch.drain(..) {
+                let answer = match (&done, &failed) {
+                    (Ok(lost), _) => Ok(lost.clone()),
+                    (Err(_), words) => Err(NetworkError::Vpc {
+                        vpc_id: self.vpc_id.clone(),
+                        why: words.clone().unwrap_or_default(),
+                    }),
+                };
+                let _ = question.answer.send(answer);
+            }
+            let mut state = vpcs.state.lock();
+            let is_empty = !state.attached.contains_key(&self.vpc_id);
+            if is_empty && inbox.is_empty() {
+                state.routers.remove(&self.vpc_id);
+                return;
+            }
+        }
+    }
+
+    async fn round(&mut self, vpcs: &Arc<Vpcs>, look: bool) -> Answer {
+        let (view, peers) = {
+            let mut state = vpcs.state.lock();
+            if !state.attached.contains_key(&self.vpc_id)
+                && let Some(handle) = state.routers.get_mut(&self.vpc_id)
+            {
+                // In this order: nobody counts on what is being removed.
+                handle.is_made = false;
+            }
+            let view = state.view(&self.vpc_id, vpcs.site.overlay.is_some());
+            (view, state.told.peers().cloned())
+        };
+        let before = self.made.take();
+        if view.ports.is_empty() {
+            let (site, id) = (vpcs.site.clone(), self.vpc_id.clone());
+            let gone =
+                super::super::blocking(move || namespace::remove(&site, &id, before.as_ref()));
+            gone.await?;
+            return Ok(Vec::new());
+        }
+        let addresses: BTreeSet<Ipv4Addr> = view.ports.iter().map(|port| port.address).collect();
+        let work = Work {
+            site: vpcs.site.clone(),
+            vpc_id: self.vpc_id.clone(),
+            view,
+            peers,
+            before,
+            look,
+        };
+        let done = netns::on_own_thread(move || namespace::ensure(work)).await?;
+        self.made = Some(done.made);
+        if let Some(handle) = vpcs.state.lock().routers.get_mut(&self.vpc_id) {
+            handle.is_made = true;
+        }
+        let gone: BTreeSet<Ipv4Addr> = self.addresses.difference(&addresses).copied().collect();
+        self.addresses = addresses;
+        if !gone.is_empty() {
+            // The next one who has the address has no part in the flows of this one.
+            let forget = move || {
+                let failed = NetworkError::link("forget the flows of an interface");
+                conntrack::forget(&gone).map_err(failed)
+            };
+            Place::At(vpcs.namespace(&self.vpc_id)).run(forget).await?;
+        }
+        Ok(done.lost)
+    }
+}

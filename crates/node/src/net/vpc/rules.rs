@@ -1,0 +1,193 @@
+//! A VPC's firewall, in the namespace that is its router: pure. What reaches the namespace passes,
+//! in this order, the guard (nobody sends as somebody else), the public addresses (a packet for one
+//! is the interface's), the network ACLs, the security groups of who sends, those of who receives,
+//! and the public addresses again (what leaves by a gateway comes from there). What no rule lets
+//! through is dropped, IPv6 with it.
+//!
+//! Security groups remember flows: what belongs to one that was let through passes, also when the
+//! rule is gone
+//! (<https://docs.aws.amazon.com/vpc/latest/userguide/security-group-connection-tracking.html>).
+
+use super::super::table::{Kind, Tables};
+use super::view::View;
+use super::{HOST, IGW, OVERLAY, UPLINK, acl, groups};
+use neargate_domain::Cidr;
+use neargate_domain::vpc_network::Target;
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+/// The tables, which are in the VPC's namespace alone.
+pub(in crate::net) const TABLES: [&str; 2] = ["inet neargate", "arp neargate"];
+
+const SENDERS: Kind = Kind::Set("ifname . ether_addr . ipv4_addr");
+/// The chain of an address's combination of groups.
+const CHAIN_OF: Kind = Kind::Map("ipv4_addr", "verdict");
+const ADDRESS_OF: Kind = Kind::Map("ipv4_addr", "ipv4_addr");
+
+pub(in crate::net) fn plan(view: &View) -> Tables {
+    let mut tables = Tables::default();
+    let t = &mut tables;
+    for family in ["inet", "arp"] {
+        t.set(format!("{family} neargate senders"), SENDERS);
+    }
+    for (name, kind) in [
+        ("egress_of", CHAIN_OF),
+        ("ingress_of", CHAIN_OF),
+        ("private_of", ADDRESS_OF),
+        ("public_of", ADDRESS_OF),
+        ("with_public", Kind::Set("ipv4_addr")),
+    ] {
+        t.set(inet(name), kind);
+    }
+    t.hooked(
+        "arp neargate guard",
+        "type filter hook input priority 0; policy drop;",
+        vec![
+            "iifname . arp saddr ether . arp saddr ip @senders accept".into(),
+            format!("iifname \"{OVERLAY}\" accept"),
+        ],
+    );
+    t.hooked(
+        inet("guard"),
+        "type filter hook prerouting priority -300; policy drop;",
+        guard(view),
+    );
+    t.hooked(
+        inet("input"),
+        "type filter hook input priority 0; policy drop;",
+        input(view),
+    );
+    t.hooked(
+        inet("to_private"),
+        "type nat hook prerouting priority -100; policy accept;",
+        vec![format!(
+            "iifname \"{UPLINK}\" dnat ip to ip daddr map @private_of"
+        )],
+    );
+    t.hooked(
+        inet("egress"),
+        "type filter hook forward priority 0; policy drop;",
+        egress(),
+    );
+    t.hooked(
+        inet("ingress"),
+        "type filter hook forward priority 1; policy drop;",
+        ingress(),
+    );
+    t.hooked(
+        inet("to_public"),
+        "type nat hook postrouting priority 100; policy accept;",
+        to_public(view),
+    );
+    acl::plan(view, t);
+    groups::plan(view, t);
+    for port in &view.ports {
+        let sender = format!("\"{}\" . {} . {}", port.veth, port.mac, port.address);
+        t.element("arp neargate senders", sender.clone());
+        t.element("inet neargate senders", sender);
+        if let Some(public) = port.public {
+            let private = port.address.to_string();
+            t.value(&inet("private_of"), public.to_string(), private.clone());
+            t.value(&inet("public_of"), private.clone(), public.to_string());
+            t.element(&inet("with_public"), private);
+        }
+    }
+    tables
+}
+
+pub(super) fn inet(name: &str) -> String {
+    format!("inet neargate {name}")
+}
+
+/// Who may send as whom. From outside nobody is in the VPC but the host, where it is a member.
+fn guard(view: &View) -> Vec<String> {
+    let mut rules = vec![
+        "iifname \"lo\" accept".to_owned(),
+        "iifname . ether saddr . ip saddr @senders accept".to_owned(),
+    ];
+    if view.vpc.is_none() {
+        return rules;
+    }
+    let host = view.host();
+    rules.extend(host.map(|host| format!("iifname \"{UPLINK}\" ip saddr {host} accept")));
+    for range in view.ranges() {
+        rules.push(format!("iifname \"{UPLINK}\" ip saddr {range} drop"));
+        rules.push(format!("iifname \"{OVERLAY}\" ip saddr {range} accept"));
+    }
+    rules.push(format!("iifname \"{UPLINK}\" meta nfproto ipv4 accept"));
+    rules
+}
+
+/// What the router itself is asked: whether it is there, and names.
+fn input(view: &View) -> Vec<String> {
+    let resolvers: Vec<String> = view.resolvers().iter().map(Ipv4Addr::to_string).collect();
+    let resolvers = resolvers.join(", ");
+    vec![
+        "iifname \"lo\" accept".into(),
+        "ct state established,related accept".into(),
+        "icmp type echo-request accept".into(),
+        format!("ip daddr {{ {resolvers} }} meta l4proto {{ tcp, udp }} th dport 53 accept"),
+        "meta l4proto { tcp, udp } reject with icmp type admin-prohibited".into(),
+    ]
+}
+
+/// The groups of who sends. Before them: a packet that belongs to no flow would leave with a
+/// private address; who has no public address has no way by an internet gateway
+/// (<https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Internet_Gateway.html>); the link-local
+/// services of the cloud that this host is in hold its credentials, except DNS, which some clouds
+/// serve there.
+fn egress() -> Vec<String> {
+    vec![
+        "ct state invalid drop".into(),
+        format!("iifname \"{UPLINK}\" oifname \"{UPLINK}\" drop"),
+        format!("oifname \"{UPLINK}\" rt ip nexthop {IGW} ip saddr != @with_public drop"),
+        "ip daddr 169.254.0.0/16 meta l4proto { tcp, udp } th dport 53 accept".into(),
+        "ip daddr 169.254.0.0/16 reject with icmp type admin-prohibited".into(),
+        "ct state established,related accept".into(),
+        format!("iifname {{ \"{UPLINK}\", \"{OVERLAY}\" }} accept"),
+        "ip saddr vmap @egress_of".into(),
+    ]
+}
+
+/// The groups of who receives.
+fn ingress() -> Vec<String> {
+    vec![
+        "ct state established,related accept".into(),
+        format!("oifname {{ \"{UPLINK}\", \"{OVERLAY}\" }} accept"),
+        "ip daddr vmap @ingress_of".into(),
+    ]
+}
+
+/// Which way a packet took tells its next hop: a NAT gateway's is its public address.
+fn to_public(view: &View) -> Vec<String> {
+    let mut rules = vec![format!(
+        "oifname \"{UPLINK}\" rt ip nexthop {IGW} snat ip to ip saddr map @public_of"
+    )];
+    rules.extend(
+        nat_gateways(view).iter().map(|public| {
+            format!("oifname \"{UPLINK}\" rt ip nexthop {public} snat ip to {public}")
+        }),
+    );
+    rules
+}
+
+/// The public addresses of the NAT gateways that some route names.
+pub(super) fn nat_gateways(view: &View) -> BTreeSet<Ipv4Addr> {
+    let subnets = view.vpc.iter().flat_map(|vpc| &vpc.subnets);
+    let targets = subnets.flat_map(|s| &s.routes).map(|route| &route.by);
+    let public = targets.filter_map(|target| match target {
+        Target::NatGateway { public, .. } => Some(*public),
+        _ => None,
+    });
+    public
+        .filter(|public| *public != HOST && *public != IGW)
+        .collect()
+}
+
+/// `direction` is `saddr` or `daddr`; the range of everybody needs no word.
+pub(super) fn within(direction: &str, range: Cidr) -> String {
+    match range.prefix_len() {
+        0 => String::new(),
+        _ => format!("ip {direction} {range} "),
+    }
+}

@@ -1,0 +1,231 @@
+//! What the control plane has told of VPCs and their interfaces, and of the other hosts: kept, so that
+//! a process that starts without it goes on with what was said last.
+
+use super::super::error::NetworkError;
+use super::super::names;
+use super::store::Store;
+use super::view::Member;
+use neargate_domain::NetworkInterface;
+use neargate_domain::vpc_network::{
+    GroupPeer, InterfaceNetwork, NetworkChange, Target, VpcNetwork,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+pub(super) const VPCS: &str = "vpcs";
+pub(super) const INTERFACES: &str = "interfaces";
+pub(super) const HOSTS: &str = "hosts";
+const PEERS: &str = "peers";
+
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    vpcs: BTreeMap<String, Arc<VpcNetwork>>,
+    /// By VPC, then by interface.
+    interfaces: BTreeMap<String, BTreeMap<String, Arc<InterfaceNetwork>>>,
+    /// The other hosts; `None` until somebody has said who they are.
+    peers: Option<BTreeSet<Ipv4Addr>>,
+}
+
+impl Told {
+    pub(super) fn load(store: &Store) -> Result<Told, NetworkError> {
+        let mut told = Told {
+            vpcs: store.all(VPCS)?,
+            peers: store.all(HOSTS)?.remove(PEERS),
+            ..Told::default()
+        };
+        for interface in store.all::<InterfaceNetwork>(INTERFACES)?.into_values() {
+            told.insert(interface);
+        }
+        Ok(told)
+    }
+
+    pub(super) fn vpc(&self, vpc_id: &str) -> Option<&Arc<VpcNetwork>> {
+        self.vpcs.get(vpc_id)
+    }
+
+    pub(super) fn peers(&self) -> Option<&BTreeSet<Ipv4Addr>> {
+        self.peers.as_ref()
+    }
+
+    pub(super) fn interface(
+        &self,
+        vpc_id: &str,
+        interface_id: &str,
+    ) -> Option<&Arc<InterfaceNetwork>> {
+        self.interfaces.get(vpc_id)?.get(interface_id)
+    }
+
+    /// Is the subnet of this interface known?
+    pub(super) fn knows(&self, interface: &NetworkInterface) -> bool {
+        self.vpc(&interface.vpc_id).is_some_and(|vpc| {
+            let mut subnets = vpc.subnets.iter();
+            subnets.any(|subnet| subnet.range.contains(interface.private_ipv4))
+        })
+    }
+
+    /// Everybody whom the rules of a VPC may name: its own interfaces, and those of its peers.
+    pub(super) fn members(&self, vpc_id: &str) -> Vec<Member> {
+        let neighbours = self.vpc(vpc_id).map(|vpc| peered(vpc)).unwrap_or_default();
+        let vpcs = neighbours.into_iter().chain([vpc_id]);
+        let all = vpcs.filter_map(|vpc| self.interfaces.get(vpc));
+        all.flat_map(|i| i.values().map(|i| Member::from(&**i)))
+            .collect()
+    }
+
+    /// The VPCs whose rules may name interfaces of this one.
+    fn concerns(&self, vpc_id: &str) -> BTreeSet<String> {
+        let others = self.vpcs.values().filter(|v| peered(v).contains(vpc_id));
+        let others = others.map(|vpc| vpc.vpc_id.clone());
+        others.chain([vpc_id.to_owned()]).collect()
+    }
+
+    /// Takes it in, and tells which VPCs it concerns.
+    pub(super) fn change(
+        &mut self,
+        store: &Store,
+        change: NetworkChange,
+    ) -> Result<BTreeSet<String>, NetworkError> {
+        match change {
+            NetworkChange::Vpc(vpc) => self.set_vpc(store, vpc),
+            NetworkChange::VpcGone(vpc_id) => self.forget_vpc(store, &vpc_id),
+            NetworkChange::Interface(interface) => self.set_interface(store, interface),
+            NetworkChange::InterfaceGone {
+                vpc_id,
+                interface_id,
+            } => self.forget_interface(store, &vpc_id, &interface_id),
+            NetworkChange::Snapshot { vpcs, interfaces } => {
+                let mut concerned = BTreeSet::new();
+                let named: BTreeSet<&str> = vpcs.iter().map(|v| v.vpc_id.as_str()).collect();
+                let gone: Vec<String> = self.vpcs.keys().cloned().collect();
+                for vpc_id in gone.iter().filter(|id| !named.contains(id.as_str())) {
+                    concerned.append(&mut self.forget_vpc(store, vpc_id)?);
+                }
+                let named: BTreeSet<(&str, &str)> = interfaces
+                    .iter()
+                    .map(|i| (i.vpc_id.as_str(), i.interface_id.as_str()))
+                    .collect();
+                let known = self.interfaces.values().flat_map(BTreeMap::values);
+                let known: Vec<_> = known.cloned().collect();
+                for i in known {
+                    if !named.contains(&(&i.vpc_id, &i.interface_id)) {
+                        let gone = self.forget_interface(store, &i.vpc_id, &i.interface_id);
+                        concerned.append(&mut gone?);
+                    }
+                }
+                for vpc in vpcs {
+                    concerned.append(&mut self.set_vpc(store, vpc)?);
+                }
+                for interface in interfaces {
+                    concerned.append(&mut self.set_interface(store, interface)?);
+                }
+                Ok(concerned)
+            }
+        }
+    }
+
+    pub(super) fn set_peers(
+        &mut self,
+        store: &Store,
+        peers: BTreeSet<Ipv4Addr>,
+    ) -> Result<(), NetworkError> {
+        store.put(HOSTS, PEERS, &peers)?;
+        self.peers = Some(peers);
+        Ok(())
+    }
+
+    fn set_vpc(
+        &mut self,
+        store: &Store,
+        vpc: VpcNetwork,
+    ) -> Result<BTreeSet<String>, NetworkError> {
+        check(&vpc)?;
+        if self.vpc(&vpc.vpc_id).is_some_and(|old| **old == vpc) {
+            return Ok(BTreeSet::new());
+        }
+        store.put(VPCS, &vpc.vpc_id, &vpc)?;
+        let id = vpc.vpc_id.clone();
+        self.vpcs.insert(id.clone(), Arc::new(vpc));
+        Ok([id].into())
+    }
+
+    fn forget_vpc(
+        &mut self,
+        store: &Store,
+        vpc_id: &str,
+    ) -> Result<BTreeSet<String>, NetworkError> {
+        valid([vpc_id])?;
+        store.remove(VPCS, vpc_id)?;
+        self.vpcs.remove(vpc_id);
+        Ok([vpc_id.to_owned()].into())
+    }
+
+    fn set_interface(
+        &mut self,
+        store: &Store,
+        interface: InterfaceNetwork,
+    ) -> Result<BTreeSet<String>, NetworkError> {
+        let (vpc_id, id) = (&interface.vpc_id, &interface.interface_id);
+        let groups = interface.security_groups.iter().map(String::as_str);
+        valid([vpc_id.as_str(), id].into_iter().chain(groups))?;
+        let old = self.interface(vpc_id, id);
+        if old.is_some_and(|old| **old == interface) {
+            return Ok(BTreeSet::new());
+        }
+        store.put(INTERFACES, id, &interface)?;
+        let concerned = self.concerns(vpc_id);
+        self.insert(interface);
+        Ok(concerned)
+    }
+
+    fn insert(&mut self, interface: InterfaceNetwork) {
+        let of_vpc = self.interfaces.entry(interface.vpc_id.clone()).or_default();
+        of_vpc.insert(interface.interface_id.clone(), Arc::new(interface));
+    }
+
+    fn forget_interface(
+        &mut self,
+        store: &Store,
+        vpc_id: &str,
+        interface_id: &str,
+    ) -> Result<BTreeSet<String>, NetworkError> {
+        valid([vpc_id, interface_id])?;
+        store.remove(INTERFACES, interface_id)?;
+        if let Some(of_vpc) = self.interfaces.get_mut(vpc_id) {
+            of_vpc.remove(interface_id);
+        }
+        Ok(self.concerns(vpc_id))
+    }
+}
+
+/// The ids of the VPCs that routes of this one lead to.
+fn peered(vpc: &VpcNetwork) -> BTreeSet<&str> {
+    let routes = vpc.subnets.iter().flat_map(|subnet| &subnet.routes);
+    let peers = routes.filter_map(|route| match &route.by {
+        Target::Peering { vpc_id } => Some(vpc_id.as_str()),
+        _ => None,
+    });
+    peers.collect()
+}
+
+/// Ids become names of files, chains and sets.
+fn check(vpc: &VpcNetwork) -> Result<(), NetworkError> {
+    let subnets = vpc.subnets.iter().map(|subnet| &subnet.subnet_id);
+    let groups = vpc.groups.iter().flat_map(|group| {
+        let rules = group.ingress.iter().chain(&group.egress);
+        let named = rules.filter_map(|rule| match &rule.peer {
+            GroupPeer::Group(id) => Some(id),
+            GroupPeer::Range(_) => None,
+        });
+        named.chain([&group.group_id])
+    });
+    let own = [&vpc.vpc_id, &vpc.default_group].into_iter();
+    valid(own.chain(subnets).chain(groups).map(String::as_str))
+}
+
+fn valid<'a>(ids: impl IntoIterator<Item = &'a str>) -> Result<(), NetworkError> {
+    match ids.into_iter().find(|id| !names::is_task_id(id)) {
+        Some(bad) => Err(NetworkError::Invalid(bad.to_owned())),
+        None => Ok(()),
+    }
+}
