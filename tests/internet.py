@@ -1,6 +1,7 @@
 """A world outside of the test's own: one host in a network namespace, with a web and a DNS server.
 
-It knows no way back to the tasks' network: what reaches it comes from the test host's address."""
+It knows no way to the tasks' private network, only to public addresses, which the test host routes: what
+else reaches it comes from the test host's own address."""
 
 import pathlib
 import re
@@ -11,6 +12,8 @@ import sys
 import threading
 
 HOST, WORLD = "203.0.113.1", "203.0.113.2"
+#: Of public addresses.
+POOL = "198.19.0.0/16"
 NAME = "www.example.com"
 
 
@@ -31,6 +34,7 @@ class Internet:
             [*inside, "address", "add", f"{WORLD}/24", "dev", "eth0"],
             [*inside, "link", "set", "eth0", "up"],
             [*inside, "link", "set", "lo", "up"],
+            [*inside, "route", "add", POOL, "via", HOST],
             ["ip", "route", "add", "default", "via", WORLD],
         ]
         for nameserver in self.nameservers:
@@ -39,6 +43,12 @@ class Internet:
             subprocess.run(command, check=True)
         self.process.stdin.write("go\n")
         assert self.process.stdout.readline() == "ready\n"
+
+    def fetch(self, address):
+        """What a web server of the test host's answers to this world; `None` while it does not."""
+        ask = ["nsenter", "--target", str(self.process.pid), "--net", "curl", "-s", "-m", "3", f"http://{address}/"]
+        done = subprocess.run(ask, capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else None
 
     def close(self):
         """Its interface and the route through it go with the namespace."""

@@ -35,6 +35,29 @@ pub(crate) fn invalid_body(why: &serde_json::Error) -> AwsError {
     AwsError::client("SerializationException", why.to_string())
 }
 
+pub(crate) fn no_such_service(cluster: &str, service: &str) -> AwsError {
+    AwsError::client(
+        "ServiceNotFoundException",
+        format!("There is no service {service} in the cluster {cluster}."),
+    )
+}
+
+pub(crate) fn port_published(port: u16, service: &str) -> AwsError {
+    AwsError::client(
+        "InvalidParameterException",
+        format!("Port {port} leads to the service {service} of another account or region already."),
+    )
+}
+
+pub(crate) fn port_not_published(port: u16) -> AwsError {
+    AwsError::client(
+        "InvalidParameterException",
+        format!(
+            "Port {port} is not published; `neargate publish` without more shows those that are."
+        ),
+    )
+}
+
 pub(crate) fn wrong_method() -> AwsError {
     let message = "The page exists, but not for this method.";
     AwsError::client("UnsupportedOperation", message).status(405)

@@ -10,6 +10,7 @@ pub mod node_api;
 pub mod node_port;
 pub mod operator;
 pub mod pages;
+pub mod publications;
 pub mod services;
 mod state_file;
 

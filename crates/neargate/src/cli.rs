@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 
 use crate::client;
+use crate::commands::publish::{Publish, Unpublish};
 use crate::commands::{self, deploy::Deploy, events::Events, instance::Instance, logs::Logs};
 use crate::commands::{ps::Ps, services::Services, spot::Spot, top::Top};
 use crate::config::{Config, Flags, Wrong};
@@ -54,6 +55,8 @@ enum Command {
     Deploy(Deploy),
     Instance(Instance),
     Spot(Spot),
+    Publish(Publish),
+    Unpublish(Unpublish),
     /// Run this machine as a node of a control plane on another host; manage such nodes.
     Node(crate::node::Node),
     Env(Env),
@@ -111,6 +114,8 @@ pub fn run() -> ExitCode {
         Command::Deploy(deploy) => return command(deploy.run()),
         Command::Instance(instance) => return command(instance.run()),
         Command::Spot(spot) => return command(spot.run()),
+        Command::Publish(publish) => return command(publish.run()),
+        Command::Unpublish(unpublish) => return command(unpublish.run()),
         Command::Node(node) => crate::node::main(node).map_err(failed),
         Command::Env(env) => env.run(),
         Command::Config { flags } => Config::load(&flags).map_err(failed).map(|config| {

@@ -18,6 +18,7 @@ mod machine;
 mod node;
 mod operator;
 mod preflight;
+mod publish;
 mod running;
 mod slices;
 mod span;

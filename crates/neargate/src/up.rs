@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::host_pages::HostPages;
 use crate::machine::{Machine, Setup};
+use crate::publish::Publisher;
 use crate::running::{Record, Records, Which, is_same};
 use crate::slices::{Running, SliceController};
 use crate::upstream::Local;
@@ -215,6 +216,7 @@ struct Host {
     installation: String,
     machine: Machine,
     slices: SliceController,
+    _publisher: Publisher,
     rng: Arc<Rng>,
 }
 
@@ -285,9 +287,11 @@ impl Host {
             rng.clone(),
         );
         let slices = slices.await?;
+        let publisher = Publisher::start(control_plane.clone(), machine.network.clone());
         Ok(Host {
             machine,
             slices,
+            _publisher: publisher,
             control_plane,
             installation,
             rng,

@@ -4,6 +4,7 @@
 mod events;
 mod host;
 mod instances;
+mod publications;
 
 pub use host::{Host, TaskUsage, Traffic};
 
@@ -81,7 +82,16 @@ impl Pages {
                 };
                 self.remove_instance(scope, id, &asked).await?
             }
-            (_, ["events" | "usage" | "instances" | "spot", ..]) => {
+            (&Method::GET, ["publications"]) => self.publications(scope).await?,
+            (&Method::POST, ["publications"]) => self.publish(scope, parse(body)?).await?,
+            (&Method::DELETE, ["publications", port]) => self.unpublish(scope, port).await?,
+            (
+                _,
+                [
+                    "events" | "usage" | "instances" | "publications" | "spot",
+                    ..,
+                ],
+            ) => {
                 return Err(error::wrong_method());
             }
             _ => return Err(error::no_such_page()),

@@ -5,6 +5,7 @@ pub mod events;
 pub mod instance;
 pub mod logs;
 pub mod ps;
+pub mod publish;
 pub mod services;
 pub mod spot;
 mod tasks;

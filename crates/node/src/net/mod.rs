@@ -11,6 +11,7 @@
 //! A container instance's own network, with bridge and ports, is [`Instance`].
 
 mod conntrack;
+mod dial;
 mod error;
 mod firewall;
 mod forwarding;

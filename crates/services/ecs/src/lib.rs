@@ -30,6 +30,7 @@ pub mod service;
 mod settings;
 pub mod slices;
 pub mod spot;
+pub mod targets;
 pub mod task_sets;
 
 #[cfg(test)]

@@ -1,0 +1,115 @@
+//! Ports of this host that lead to the tasks of a service: what `neargate publish` asks for. The host
+//! listens on them as long as their records exist.
+
+use crate::error;
+use neargate_base::Timestamp;
+use neargate_ecs::fleet::ServiceId;
+use neargate_ecs::model::Service;
+use neargate_ecs::targets::Port;
+use neargate_service::db::{self, Committed};
+use neargate_service::{AwsError, House, Resource, Scope, Stored};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// `neargate/publication/…/<port>`. Written by the operator's command; `problem` by the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publication {
+    pub listen: SocketAddr,
+    pub cluster: String,
+    pub service: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_port: Option<u16>,
+    pub created_at: Timestamp,
+    /// Why the host does not listen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+impl Resource for Publication {
+    const KIND: &'static str = "neargate/publication";
+}
+
+impl Publication {
+    pub fn service_id(&self, scope: &Scope) -> ServiceId {
+        ServiceId::new(scope, &self.cluster, &self.service)
+    }
+
+    pub fn port(&self) -> Port {
+        Port {
+            container: self.container.clone(),
+            container_port: self.container_port,
+        }
+    }
+}
+
+/// Every one of the installation: a host port has one use, whoever asked for it.
+///
+/// # Errors
+/// The store's.
+pub async fn all(house: &House) -> Result<Vec<Stored<Publication>>, AwsError> {
+    let prefix = format!("{}/", Publication::KIND);
+    house.db.list_prefix::<Publication>(&prefix).await
+}
+
+/// Publishes; the same again changes what the port leads to.
+///
+/// # Errors
+/// There is no such service, or somebody else published the port.
+pub async fn publish(
+    house: &House,
+    scope: &Scope,
+    asked: Publication,
+) -> Result<Publication, AwsError> {
+    let key = db::key::<Service>(scope, &Service::key_id(&asked.cluster, &asked.service));
+    let service = house.db.get_key::<Service>(&key).await?;
+    if !service.is_some_and(|s| s.is_active()) {
+        return Err(error::no_such_service(&asked.cluster, &asked.service));
+    }
+    let key = db::key::<Publication>(scope, &asked.listen.port().to_string());
+    loop {
+        let others = all(house).await?;
+        let same_port = |p: &&Stored<Publication>| p.listen.port() == asked.listen.port();
+        let tx = match others.iter().find(same_port) {
+            Some(other) if other.key != key => {
+                return Err(error::port_published(asked.listen.port(), &other.service));
+            }
+            Some(before) => house.db.tx().update(before, &asked),
+            None => house.db.tx().create(key.clone(), &asked),
+        };
+        if let Committed::At(_) = tx.commit().await? {
+            return Ok(asked);
+        }
+    }
+}
+
+/// Takes a port back.
+///
+/// # Errors
+/// It is not published.
+pub async fn unpublish(house: &House, scope: &Scope, port: u16) -> Result<Publication, AwsError> {
+    loop {
+        let found = house
+            .db
+            .get::<Publication>(scope, &port.to_string())
+            .await?;
+        let found = found.ok_or_else(|| error::port_not_published(port))?;
+        if let Committed::At(_) = house.db.tx().delete(&found).commit().await? {
+            return Ok(found.value);
+        }
+    }
+}
+
+/// Says why the host does not listen, or that nothing is wrong any more.
+///
+/// # Errors
+/// The store's.
+pub async fn set_problem(house: &House, key: &str, problem: Option<&str>) -> Result<(), AwsError> {
+    let change = house.db.modify::<Publication, _>(key, |p| {
+        let changed = p.problem.as_deref() != problem;
+        p.problem = problem.map(str::to_owned);
+        Ok(changed)
+    });
+    change.await.map(|_| ())
+}

@@ -1,0 +1,30 @@
+//! Connections from a VPC's router to the interfaces of this host.
+
+use super::error::NetworkError;
+use super::{Network, netns};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use std::io;
+use std::net::{SocketAddr, SocketAddrV4};
+use tokio::net::{TcpSocket, TcpStream};
+
+impl Network {
+    /// A connection to an interface of this host, whatever its security groups say: what the router
+    /// itself sends is not forwarded, and so they are not asked.
+    ///
+    /// # Errors
+    /// No interface of the VPC is on this host, or nobody listens there.
+    pub async fn connect(&self, vpc_id: &str, to: SocketAddrV4) -> io::Result<TcpStream> {
+        let place = netns::Place::At(self.vpc_path(vpc_id));
+        // A socket belongs to the namespace it was made in, wherever it is used.
+        let made = netns::on_own_thread(move || {
+            place.join()?;
+            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+            let made =
+                rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None);
+            made.map_err(|e| NetworkError::link("open a socket in a VPC")(e.into()))
+        });
+        let socket = made.await.map_err(io::Error::other)?;
+        let socket = TcpSocket::from_std_stream(std::net::TcpStream::from(socket));
+        socket.connect(SocketAddr::V4(to)).await
+    }
+}
