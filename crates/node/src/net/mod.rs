@@ -284,10 +284,13 @@ impl Network {
         let (ready, answer) = self.vpcs.admit(file, &veth, eni)?;
         if ready {
             let (plumbed, answered) = tokio::join!(self.plumb(file, &veth, eni), vpc::wait(answer));
-            return plumbed.and(answered.map(drop));
+            plumbed.and(answered.map(drop))?;
+        } else {
+            vpc::wait(answer).await?;
+            self.plumb(file, &veth, eni).await?;
         }
-        vpc::wait(answer).await?;
-        self.plumb(file, &veth, eni).await
+        self.vpcs.connected(&eni.vpc_id, file);
+        Ok(())
     }
 
     async fn plumb(

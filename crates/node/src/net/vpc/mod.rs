@@ -62,6 +62,14 @@ pub(super) struct Attached {
     pub(super) interface: NetworkInterface,
     /// Its groups are what the control plane says, not what its assignment said.
     told: bool,
+    /// Its link was made; until then it is not missed.
+    #[serde(skip, default = "yes")]
+    is_connected: bool,
+}
+
+/// What an earlier process attached.
+fn yes() -> bool {
+    true
 }
 
 #[derive(Debug, Default)]
@@ -195,6 +203,7 @@ impl Vpcs {
             veth: veth.to_owned(),
             interface: interface.clone(),
             told: state.told.interface(vpc_id, &interface.id).is_some(),
+            is_connected: false,
         };
         self.store.put(ATTACHED, file, &attached)?;
         // A task has one interface: one of another VPC is of an earlier attempt.
@@ -207,6 +216,15 @@ impl Vpcs {
         of_vpc.insert(file.to_owned(), attached);
         let router = router::of(self, &mut state, vpc_id);
         Ok((router.is_made(), router.ask(false)))
+    }
+
+    /// The interface's link was made.
+    pub(super) fn connected(&self, vpc_id: &str, file: &str) {
+        let mut state = self.state.lock();
+        let of_vpc = state.attached.get_mut(vpc_id);
+        if let Some(attached) = of_vpc.and_then(|of_vpc| of_vpc.get_mut(file)) {
+            attached.is_connected = true;
+        }
     }
 
     /// The interface is of this host no longer.
@@ -237,7 +255,10 @@ impl Vpcs {
         }
         let state = self.state.lock();
         let all = state.attached.values().flat_map(BTreeMap::values);
-        Ok(all.filter(|a| lost.contains(&a.veth)).cloned().collect())
+        Ok(all
+            .filter(|a| a.is_connected && lost.contains(&a.veth))
+            .cloned()
+            .collect())
     }
 
     /// Is the task's interface still of this host?
