@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 const DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 
 #[test]
-fn interfaces() {
+fn interfaces_and_vpcs() {
     golden::check::<Interface>(DIR);
     golden::check::<vpc::Vpc>(DIR);
     golden::check::<vpc::Subnet>(DIR);
@@ -20,6 +20,8 @@ fn interfaces() {
     golden::check::<vpc::ElasticIp>(DIR);
     golden::check::<vpc::DhcpOptions>(DIR);
     golden::check::<vpc::PeeringConnection>(DIR);
+    golden::check::<vpc::Endpoint>(DIR);
+    golden::check::<vpc::EgressOnlyGateway>(DIR);
 }
 
 #[test]

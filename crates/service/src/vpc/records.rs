@@ -342,3 +342,59 @@ impl PeeringSide {
         self.account == scope.account.as_str() && self.region == scope.region.as_str()
     }
 }
+
+/// `ec2/vpc-endpoint/…/<vpce id>`: a private way from a VPC to a service of AWS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    pub vpc_id: String,
+    /// `com.amazonaws.<region>.<service>`.
+    pub service_name: String,
+    pub kind: EndpointKind,
+    pub policy: String,
+    /// Tables that lead to a gateway endpoint.
+    #[serde(default)]
+    pub route_table_ids: Vec<String>,
+    /// Interfaces (`eni-…`) of an interface endpoint by their subnets.
+    #[serde(default)]
+    pub interfaces: BTreeMap<String, String>,
+    #[serde(default)]
+    pub security_groups: Vec<String>,
+    /// The service's usual name leads to it.
+    #[serde(default)]
+    pub private_dns: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_token: Option<String>,
+    pub created_at: Timestamp,
+}
+
+impl Resource for Endpoint {
+    const KIND: &'static str = "ec2/vpc-endpoint";
+}
+
+/// `vpcEndpointType`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EndpointKind {
+    Gateway,
+    Interface,
+}
+
+impl EndpointKind {
+    /// AWS's spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EndpointKind::Gateway => "Gateway",
+            EndpointKind::Interface => "Interface",
+        }
+    }
+}
+
+/// `ec2/egress-only-internet-gateway/…/<eigw id>`: the way out of IPv6, which nobody here has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EgressOnlyGateway {
+    pub vpc_id: String,
+    pub created_at: Timestamp,
+}
+
+impl Resource for EgressOnlyGateway {
+    const KIND: &'static str = "ec2/egress-only-internet-gateway";
+}
