@@ -63,6 +63,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "AcceptVpcPeeringConnection",
+        input: Some(Here(&shapes::AcceptVpcPeeringConnectionRequest)),
+        output: Some(Here(&shapes::AcceptVpcPeeringConnectionResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -398,6 +401,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateEgressOnlyInternetGateway",
+        input: Some(Here(&shapes::CreateEgressOnlyInternetGatewayRequest)),
+        output: Some(Here(&shapes::CreateEgressOnlyInternetGatewayResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -485,6 +491,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateKeyPair",
+        input: Some(Here(&shapes::CreateKeyPairRequest)),
+        output: Some(Here(&shapes::KeyPair)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -787,6 +796,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateVpcEndpoint",
+        input: Some(Here(&shapes::CreateVpcEndpointRequest)),
+        output: Some(Here(&shapes::CreateVpcEndpointResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -799,6 +811,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateVpcPeeringConnection",
+        input: Some(Here(&shapes::CreateVpcPeeringConnectionRequest)),
+        output: Some(Here(&shapes::CreateVpcPeeringConnectionResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -861,6 +876,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteEgressOnlyInternetGateway",
+        input: Some(Here(&shapes::DeleteEgressOnlyInternetGatewayRequest)),
+        output: Some(Here(&shapes::DeleteEgressOnlyInternetGatewayResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -935,6 +953,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteKeyPair",
+        input: Some(Here(&shapes::DeleteKeyPairRequest)),
+        output: Some(Here(&shapes::DeleteKeyPairResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1231,10 +1252,16 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteVpcEndpoints",
+        input: Some(Here(&shapes::DeleteVpcEndpointsRequest)),
+        output: Some(Here(&shapes::DeleteVpcEndpointsResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "DeleteVpcPeeringConnection",
+        input: Some(Here(&shapes::DeleteVpcPeeringConnectionRequest)),
+        output: Some(Here(&shapes::DeleteVpcPeeringConnectionResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1435,6 +1462,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeCustomerGateways",
+        input: Some(Here(&shapes::DescribeCustomerGatewaysRequest)),
+        output: Some(Here(&shapes::DescribeCustomerGatewaysResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1450,6 +1480,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeEgressOnlyInternetGateways",
+        input: Some(Here(&shapes::DescribeEgressOnlyInternetGatewaysRequest)),
+        output: Some(Here(&shapes::DescribeEgressOnlyInternetGatewaysResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1679,6 +1712,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeKeyPairs",
+        input: Some(Here(&shapes::DescribeKeyPairsRequest)),
+        output: Some(Here(&shapes::DescribeKeyPairsResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -2134,14 +2170,23 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeVpcEndpointServices",
+        input: Some(Here(&shapes::DescribeVpcEndpointServicesRequest)),
+        output: Some(Here(&shapes::DescribeVpcEndpointServicesResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "DescribeVpcEndpoints",
+        input: Some(Here(&shapes::DescribeVpcEndpointsRequest)),
+        output: Some(Here(&shapes::DescribeVpcEndpointsResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "DescribeVpcPeeringConnections",
+        input: Some(Here(&shapes::DescribeVpcPeeringConnectionsRequest)),
+        output: Some(Here(&shapes::DescribeVpcPeeringConnectionsResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -2157,10 +2202,16 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeVpnConnections",
+        input: Some(Here(&shapes::DescribeVpnConnectionsRequest)),
+        output: Some(Here(&shapes::DescribeVpnConnectionsResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "DescribeVpnGateways",
+        input: Some(Here(&shapes::DescribeVpnGatewaysRequest)),
+        output: Some(Here(&shapes::DescribeVpnGatewaysResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -2840,6 +2891,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ImportKeyPair",
+        input: Some(Here(&shapes::ImportKeyPairRequest)),
+        output: Some(Here(&shapes::ImportKeyPairResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -3194,6 +3248,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ModifyVpcEndpoint",
+        input: Some(Here(&shapes::ModifyVpcEndpointRequest)),
+        output: Some(Here(&shapes::ModifyVpcEndpointResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -3218,6 +3275,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ModifyVpcPeeringConnectionOptions",
+        input: Some(Here(&shapes::ModifyVpcPeeringConnectionOptionsRequest)),
+        output: Some(Here(&shapes::ModifyVpcPeeringConnectionOptionsResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -3343,6 +3403,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "RejectVpcPeeringConnection",
+        input: Some(Here(&shapes::RejectVpcPeeringConnectionRequest)),
+        output: Some(Here(&shapes::RejectVpcPeeringConnectionResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {

@@ -7,6 +7,7 @@ use neargate_wire::operation_structs;
 use neargate_wire::structure::Unit;
 
 operation_structs! {
+    AcceptVpcPeeringConnection(types::AcceptVpcPeeringConnectionInput) -> types::AcceptVpcPeeringConnectionOutput;
     AllocateAddress(types::AllocateAddressInput) -> types::AllocateAddressOutput;
     AssociateAddress(types::AssociateAddressInput) -> types::AssociateAddressOutput;
     AssociateDhcpOptions(types::AssociateDhcpOptionsInput) -> Unit;
@@ -18,7 +19,9 @@ operation_structs! {
     CreateDefaultSubnet(types::CreateDefaultSubnetInput) -> types::CreateDefaultSubnetOutput;
     CreateDefaultVpc(types::CreateDefaultVpcInput) -> types::CreateDefaultVpcOutput;
     CreateDhcpOptions(types::CreateDhcpOptionsInput) -> types::CreateDhcpOptionsOutput;
+    CreateEgressOnlyInternetGateway(types::CreateEgressOnlyInternetGatewayInput) -> types::CreateEgressOnlyInternetGatewayOutput;
     CreateInternetGateway(types::CreateInternetGatewayInput) -> types::CreateInternetGatewayOutput;
+    CreateKeyPair(types::CreateKeyPairInput) -> types::CreateKeyPairOutput;
     CreateLaunchTemplate(types::CreateLaunchTemplateInput) -> types::CreateLaunchTemplateOutput;
     CreateLaunchTemplateVersion(types::CreateLaunchTemplateVersionInput) -> types::CreateLaunchTemplateVersionOutput;
     CreateNatGateway(types::CreateNatGatewayInput) -> types::CreateNatGatewayOutput;
@@ -31,8 +34,12 @@ operation_structs! {
     CreateSubnet(types::CreateSubnetInput) -> types::CreateSubnetOutput;
     CreateTags(types::CreateTagsInput) -> Unit;
     CreateVpc(types::CreateVpcInput) -> types::CreateVpcOutput;
+    CreateVpcEndpoint(types::CreateVpcEndpointInput) -> types::CreateVpcEndpointOutput;
+    CreateVpcPeeringConnection(types::CreateVpcPeeringConnectionInput) -> types::CreateVpcPeeringConnectionOutput;
     DeleteDhcpOptions(types::DeleteDhcpOptionsInput) -> Unit;
+    DeleteEgressOnlyInternetGateway(types::DeleteEgressOnlyInternetGatewayInput) -> types::DeleteEgressOnlyInternetGatewayOutput;
     DeleteInternetGateway(types::DeleteInternetGatewayInput) -> Unit;
+    DeleteKeyPair(types::DeleteKeyPairInput) -> types::DeleteKeyPairOutput;
     DeleteLaunchTemplate(types::DeleteLaunchTemplateInput) -> types::DeleteLaunchTemplateOutput;
     DeleteLaunchTemplateVersions(types::DeleteLaunchTemplateVersionsInput) -> types::DeleteLaunchTemplateVersionsOutput;
     DeleteNatGateway(types::DeleteNatGatewayInput) -> types::DeleteNatGatewayOutput;
@@ -45,11 +52,15 @@ operation_structs! {
     DeleteSubnet(types::DeleteSubnetInput) -> Unit;
     DeleteTags(types::DeleteTagsInput) -> Unit;
     DeleteVpc(types::DeleteVpcInput) -> Unit;
+    DeleteVpcEndpoints(types::DeleteVpcEndpointsInput) -> types::DeleteVpcEndpointsOutput;
+    DeleteVpcPeeringConnection(types::DeleteVpcPeeringConnectionInput) -> types::DeleteVpcPeeringConnectionOutput;
     DescribeAccountAttributes(types::DescribeAccountAttributesInput) -> types::DescribeAccountAttributesOutput;
     DescribeAddresses(types::DescribeAddressesInput) -> types::DescribeAddressesOutput;
     DescribeAddressesAttribute(types::DescribeAddressesAttributeInput) -> types::DescribeAddressesAttributeOutput;
     DescribeAvailabilityZones(types::DescribeAvailabilityZonesInput) -> types::DescribeAvailabilityZonesOutput;
+    DescribeCustomerGateways(types::DescribeCustomerGatewaysInput) -> types::DescribeCustomerGatewaysOutput;
     DescribeDhcpOptions(types::DescribeDhcpOptionsInput) -> types::DescribeDhcpOptionsOutput;
+    DescribeEgressOnlyInternetGateways(types::DescribeEgressOnlyInternetGatewaysInput) -> types::DescribeEgressOnlyInternetGatewaysOutput;
     DescribeImages(types::DescribeImagesInput) -> types::DescribeImagesOutput;
     DescribeInstanceAttribute(types::DescribeInstanceAttributeInput) -> types::DescribeInstanceAttributeOutput;
     DescribeInstanceStatus(types::DescribeInstanceStatusInput) -> types::DescribeInstanceStatusOutput;
@@ -57,6 +68,7 @@ operation_structs! {
     DescribeInstanceTypes(types::DescribeInstanceTypesInput) -> types::DescribeInstanceTypesOutput;
     DescribeInstances(types::DescribeInstancesInput) -> types::DescribeInstancesOutput;
     DescribeInternetGateways(types::DescribeInternetGatewaysInput) -> types::DescribeInternetGatewaysOutput;
+    DescribeKeyPairs(types::DescribeKeyPairsInput) -> types::DescribeKeyPairsOutput;
     DescribeLaunchTemplateVersions(types::DescribeLaunchTemplateVersionsInput) -> types::DescribeLaunchTemplateVersionsOutput;
     DescribeLaunchTemplates(types::DescribeLaunchTemplatesInput) -> types::DescribeLaunchTemplatesOutput;
     DescribeManagedPrefixLists(types::DescribeManagedPrefixListsInput) -> types::DescribeManagedPrefixListsOutput;
@@ -74,21 +86,30 @@ operation_structs! {
     DescribeSubnets(types::DescribeSubnetsInput) -> types::DescribeSubnetsOutput;
     DescribeTags(types::DescribeTagsInput) -> types::DescribeTagsOutput;
     DescribeVpcAttribute(types::DescribeVpcAttributeInput) -> types::DescribeVpcAttributeOutput;
+    DescribeVpcEndpointServices(types::DescribeVpcEndpointServicesInput) -> types::DescribeVpcEndpointServicesOutput;
+    DescribeVpcEndpoints(types::DescribeVpcEndpointsInput) -> types::DescribeVpcEndpointsOutput;
+    DescribeVpcPeeringConnections(types::DescribeVpcPeeringConnectionsInput) -> types::DescribeVpcPeeringConnectionsOutput;
     DescribeVpcs(types::DescribeVpcsInput) -> types::DescribeVpcsOutput;
+    DescribeVpnConnections(types::DescribeVpnConnectionsInput) -> types::DescribeVpnConnectionsOutput;
+    DescribeVpnGateways(types::DescribeVpnGatewaysInput) -> types::DescribeVpnGatewaysOutput;
     DetachInternetGateway(types::DetachInternetGatewayInput) -> Unit;
     DisassociateAddress(types::DisassociateAddressInput) -> Unit;
     DisassociateRouteTable(types::DisassociateRouteTableInput) -> Unit;
     DisassociateVpcCidrBlock(types::DisassociateVpcCidrBlockInput) -> types::DisassociateVpcCidrBlockOutput;
     GetManagedPrefixListEntries(types::GetManagedPrefixListEntriesInput) -> types::GetManagedPrefixListEntriesOutput;
     GetSecurityGroupsForVpc(types::GetSecurityGroupsForVpcInput) -> types::GetSecurityGroupsForVpcOutput;
+    ImportKeyPair(types::ImportKeyPairInput) -> types::ImportKeyPairOutput;
     ModifyInstanceAttribute(types::ModifyInstanceAttributeInput) -> Unit;
     ModifyLaunchTemplate(types::ModifyLaunchTemplateInput) -> types::ModifyLaunchTemplateOutput;
     ModifyNetworkInterfaceAttribute(types::ModifyNetworkInterfaceAttributeInput) -> Unit;
     ModifySecurityGroupRules(types::ModifySecurityGroupRulesInput) -> types::ModifySecurityGroupRulesOutput;
     ModifySubnetAttribute(types::ModifySubnetAttributeInput) -> Unit;
     ModifyVpcAttribute(types::ModifyVpcAttributeInput) -> Unit;
+    ModifyVpcEndpoint(types::ModifyVpcEndpointInput) -> types::ModifyVpcEndpointOutput;
+    ModifyVpcPeeringConnectionOptions(types::ModifyVpcPeeringConnectionOptionsInput) -> types::ModifyVpcPeeringConnectionOptionsOutput;
     ModifyVpcTenancy(types::ModifyVpcTenancyInput) -> types::ModifyVpcTenancyOutput;
     RebootInstances(types::RebootInstancesInput) -> Unit;
+    RejectVpcPeeringConnection(types::RejectVpcPeeringConnectionInput) -> types::RejectVpcPeeringConnectionOutput;
     ReleaseAddress(types::ReleaseAddressInput) -> Unit;
     ReplaceNetworkAclAssociation(types::ReplaceNetworkAclAssociationInput) -> types::ReplaceNetworkAclAssociationOutput;
     ReplaceNetworkAclEntry(types::ReplaceNetworkAclEntryInput) -> Unit;
@@ -109,7 +130,7 @@ operation_structs! {
 #[macro_export]
 macro_rules! operations {
 ($with:ident) => {
-$with! { $crate::ops::AllocateAddress, $crate::ops::AssociateAddress, $crate::ops::AssociateDhcpOptions, $crate::ops::AssociateRouteTable, $crate::ops::AssociateVpcCidrBlock, $crate::ops::AttachInternetGateway, $crate::ops::AuthorizeSecurityGroupEgress, $crate::ops::AuthorizeSecurityGroupIngress, $crate::ops::CreateDefaultSubnet, $crate::ops::CreateDefaultVpc, $crate::ops::CreateDhcpOptions, $crate::ops::CreateInternetGateway, $crate::ops::CreateLaunchTemplate, $crate::ops::CreateLaunchTemplateVersion, $crate::ops::CreateNatGateway, $crate::ops::CreateNetworkAcl, $crate::ops::CreateNetworkAclEntry, $crate::ops::CreateNetworkInterface, $crate::ops::CreateRoute, $crate::ops::CreateRouteTable, $crate::ops::CreateSecurityGroup, $crate::ops::CreateSubnet, $crate::ops::CreateTags, $crate::ops::CreateVpc, $crate::ops::DeleteDhcpOptions, $crate::ops::DeleteInternetGateway, $crate::ops::DeleteLaunchTemplate, $crate::ops::DeleteLaunchTemplateVersions, $crate::ops::DeleteNatGateway, $crate::ops::DeleteNetworkAcl, $crate::ops::DeleteNetworkAclEntry, $crate::ops::DeleteNetworkInterface, $crate::ops::DeleteRoute, $crate::ops::DeleteRouteTable, $crate::ops::DeleteSecurityGroup, $crate::ops::DeleteSubnet, $crate::ops::DeleteTags, $crate::ops::DeleteVpc, $crate::ops::DescribeAccountAttributes, $crate::ops::DescribeAddresses, $crate::ops::DescribeAddressesAttribute, $crate::ops::DescribeAvailabilityZones, $crate::ops::DescribeDhcpOptions, $crate::ops::DescribeImages, $crate::ops::DescribeInstanceAttribute, $crate::ops::DescribeInstanceStatus, $crate::ops::DescribeInstanceTypeOfferings, $crate::ops::DescribeInstanceTypes, $crate::ops::DescribeInstances, $crate::ops::DescribeInternetGateways, $crate::ops::DescribeLaunchTemplateVersions, $crate::ops::DescribeLaunchTemplates, $crate::ops::DescribeManagedPrefixLists, $crate::ops::DescribeNatGateways, $crate::ops::DescribeNetworkAcls, $crate::ops::DescribeNetworkInterfaceAttribute, $crate::ops::DescribeNetworkInterfaces, $crate::ops::DescribePrefixLists, $crate::ops::DescribeRegions, $crate::ops::DescribeRouteTables, $crate::ops::DescribeSecurityGroupReferences, $crate::ops::DescribeSecurityGroupRules, $crate::ops::DescribeSecurityGroups, $crate::ops::DescribeStaleSecurityGroups, $crate::ops::DescribeSubnets, $crate::ops::DescribeTags, $crate::ops::DescribeVpcAttribute, $crate::ops::DescribeVpcs, $crate::ops::DetachInternetGateway, $crate::ops::DisassociateAddress, $crate::ops::DisassociateRouteTable, $crate::ops::DisassociateVpcCidrBlock, $crate::ops::GetManagedPrefixListEntries, $crate::ops::GetSecurityGroupsForVpc, $crate::ops::ModifyInstanceAttribute, $crate::ops::ModifyLaunchTemplate, $crate::ops::ModifyNetworkInterfaceAttribute, $crate::ops::ModifySecurityGroupRules, $crate::ops::ModifySubnetAttribute, $crate::ops::ModifyVpcAttribute, $crate::ops::ModifyVpcTenancy, $crate::ops::RebootInstances, $crate::ops::ReleaseAddress, $crate::ops::ReplaceNetworkAclAssociation, $crate::ops::ReplaceNetworkAclEntry, $crate::ops::ReplaceRoute, $crate::ops::ReplaceRouteTableAssociation, $crate::ops::ResetNetworkInterfaceAttribute, $crate::ops::RevokeSecurityGroupEgress, $crate::ops::RevokeSecurityGroupIngress, $crate::ops::RunInstances, $crate::ops::StartInstances, $crate::ops::StopInstances, $crate::ops::TerminateInstances, $crate::ops::UpdateSecurityGroupRuleDescriptionsEgress, $crate::ops::UpdateSecurityGroupRuleDescriptionsIngress }
+$with! { $crate::ops::AcceptVpcPeeringConnection, $crate::ops::AllocateAddress, $crate::ops::AssociateAddress, $crate::ops::AssociateDhcpOptions, $crate::ops::AssociateRouteTable, $crate::ops::AssociateVpcCidrBlock, $crate::ops::AttachInternetGateway, $crate::ops::AuthorizeSecurityGroupEgress, $crate::ops::AuthorizeSecurityGroupIngress, $crate::ops::CreateDefaultSubnet, $crate::ops::CreateDefaultVpc, $crate::ops::CreateDhcpOptions, $crate::ops::CreateEgressOnlyInternetGateway, $crate::ops::CreateInternetGateway, $crate::ops::CreateKeyPair, $crate::ops::CreateLaunchTemplate, $crate::ops::CreateLaunchTemplateVersion, $crate::ops::CreateNatGateway, $crate::ops::CreateNetworkAcl, $crate::ops::CreateNetworkAclEntry, $crate::ops::CreateNetworkInterface, $crate::ops::CreateRoute, $crate::ops::CreateRouteTable, $crate::ops::CreateSecurityGroup, $crate::ops::CreateSubnet, $crate::ops::CreateTags, $crate::ops::CreateVpc, $crate::ops::CreateVpcEndpoint, $crate::ops::CreateVpcPeeringConnection, $crate::ops::DeleteDhcpOptions, $crate::ops::DeleteEgressOnlyInternetGateway, $crate::ops::DeleteInternetGateway, $crate::ops::DeleteKeyPair, $crate::ops::DeleteLaunchTemplate, $crate::ops::DeleteLaunchTemplateVersions, $crate::ops::DeleteNatGateway, $crate::ops::DeleteNetworkAcl, $crate::ops::DeleteNetworkAclEntry, $crate::ops::DeleteNetworkInterface, $crate::ops::DeleteRoute, $crate::ops::DeleteRouteTable, $crate::ops::DeleteSecurityGroup, $crate::ops::DeleteSubnet, $crate::ops::DeleteTags, $crate::ops::DeleteVpc, $crate::ops::DeleteVpcEndpoints, $crate::ops::DeleteVpcPeeringConnection, $crate::ops::DescribeAccountAttributes, $crate::ops::DescribeAddresses, $crate::ops::DescribeAddressesAttribute, $crate::ops::DescribeAvailabilityZones, $crate::ops::DescribeCustomerGateways, $crate::ops::DescribeDhcpOptions, $crate::ops::DescribeEgressOnlyInternetGateways, $crate::ops::DescribeImages, $crate::ops::DescribeInstanceAttribute, $crate::ops::DescribeInstanceStatus, $crate::ops::DescribeInstanceTypeOfferings, $crate::ops::DescribeInstanceTypes, $crate::ops::DescribeInstances, $crate::ops::DescribeInternetGateways, $crate::ops::DescribeKeyPairs, $crate::ops::DescribeLaunchTemplateVersions, $crate::ops::DescribeLaunchTemplates, $crate::ops::DescribeManagedPrefixLists, $crate::ops::DescribeNatGateways, $crate::ops::DescribeNetworkAcls, $crate::ops::DescribeNetworkInterfaceAttribute, $crate::ops::DescribeNetworkInterfaces, $crate::ops::DescribePrefixLists, $crate::ops::DescribeRegions, $crate::ops::DescribeRouteTables, $crate::ops::DescribeSecurityGroupReferences, $crate::ops::DescribeSecurityGroupRules, $crate::ops::DescribeSecurityGroups, $crate::ops::DescribeStaleSecurityGroups, $crate::ops::DescribeSubnets, $crate::ops::DescribeTags, $crate::ops::DescribeVpcAttribute, $crate::ops::DescribeVpcEndpointServices, $crate::ops::DescribeVpcEndpoints, $crate::ops::DescribeVpcPeeringConnections, $crate::ops::DescribeVpcs, $crate::ops::DescribeVpnConnections, $crate::ops::DescribeVpnGateways, $crate::ops::DetachInternetGateway, $crate::ops::DisassociateAddress, $crate::ops::DisassociateRouteTable, $crate::ops::DisassociateVpcCidrBlock, $crate::ops::GetManagedPrefixListEntries, $crate::ops::GetSecurityGroupsForVpc, $crate::ops::ImportKeyPair, $crate::ops::ModifyInstanceAttribute, $crate::ops::ModifyLaunchTemplate, $crate::ops::ModifyNetworkInterfaceAttribute, $crate::ops::ModifySecurityGroupRules, $crate::ops::ModifySubnetAttribute, $crate::ops::ModifyVpcAttribute, $crate::ops::ModifyVpcEndpoint, $crate::ops::ModifyVpcPeeringConnectionOptions, $crate::ops::ModifyVpcTenancy, $crate::ops::RebootInstances, $crate::ops::RejectVpcPeeringConnection, $crate::ops::ReleaseAddress, $crate::ops::ReplaceNetworkAclAssociation, $crate::ops::ReplaceNetworkAclEntry, $crate::ops::ReplaceRoute, $crate::ops::ReplaceRouteTableAssociation, $crate::ops::ResetNetworkInterfaceAttribute, $crate::ops::RevokeSecurityGroupEgress, $crate::ops::RevokeSecurityGroupIngress, $crate::ops::RunInstances, $crate::ops::StartInstances, $crate::ops::StopInstances, $crate::ops::TerminateInstances, $crate::ops::UpdateSecurityGroupRuleDescriptionsEgress, $crate::ops::UpdateSecurityGroupRuleDescriptionsIngress }
 };
 }
 

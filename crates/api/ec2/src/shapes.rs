@@ -27,6 +27,13 @@ pub static AcceleratorTotalMemoryMiBRequest: Shape = Shape { name: "AcceleratorT
 ]), ..DEFAULT };
 pub static AcceleratorType: Shape = Shape { name: "AcceleratorType", values: &["gpu", "fpga", "inference", "media"], ..DEFAULT };
 pub static AcceleratorTypeSet: Shape = Shape { name: "AcceleratorTypeSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AcceleratorType)) }), ..DEFAULT };
+pub static AcceptVpcPeeringConnectionRequest: Shape = Shape { name: "AcceptVpcPeeringConnectionRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("vpcPeeringConnectionId"), ..member("VpcPeeringConnectionId", Here(&VpcPeeringConnectionIdWithResolver)) },
+]), ..DEFAULT };
+pub static AcceptVpcPeeringConnectionResult: Shape = Shape { name: "AcceptVpcPeeringConnectionResult", kind: Kind::Structure(&[
+    Member { location_name: Some("vpcPeeringConnection"), ..member("VpcPeeringConnection", Here(&VpcPeeringConnection)) },
+]), ..DEFAULT };
 pub static AccountAttribute: Shape = Shape { name: "AccountAttribute", kind: Kind::Structure(&[
     Member { location_name: Some("attributeName"), ..member("AttributeName", Here(&String)) },
     Member { location_name: Some("attributeValueSet"), ..member("AttributeValues", Here(&AccountAttributeValueList)) },
@@ -39,6 +46,12 @@ pub static AccountAttributeValue: Shape = Shape { name: "AccountAttributeValue",
 ]), ..DEFAULT };
 pub static AccountAttributeValueList: Shape = Shape { name: "AccountAttributeValueList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AccountAttributeValue)) }), ..DEFAULT };
 pub static AdditionalFlexibleNetworkInterfaces: Shape = Shape { name: "AdditionalFlexibleNetworkInterfaces", kind: Kind::Integer, ..DEFAULT };
+pub static AdditionalKeyExchangeMethodsList: Shape = Shape { name: "AdditionalKeyExchangeMethodsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AdditionalKeyExchangeMethodsListValue)) }), ..DEFAULT };
+pub static AdditionalKeyExchangeMethodsListValue: Shape = Shape { name: "AdditionalKeyExchangeMethodsListValue", kind: Kind::Structure(&[
+    Member { location_name: Some("value"), ..member("Value", Here(&Integer)) },
+]), ..DEFAULT };
+pub static AdditionalKeyExchangeRequirement: Shape = Shape { name: "AdditionalKeyExchangeRequirement", values: &["required", "optional"], ..DEFAULT };
+pub static AdditionalKeyExchangesList: Shape = Shape { name: "AdditionalKeyExchangesList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VpnAdditionalKeyExchange)) }), ..DEFAULT };
 pub static Address: Shape = Shape { name: "Address", kind: Kind::Structure(&[
     Member { location_name: Some("allocationId"), ..member("AllocationId", Here(&String)) },
     Member { location_name: Some("associationId"), ..member("AssociationId", Here(&String)) },
@@ -264,6 +277,7 @@ pub static BaselinePerformanceFactorsRequest: Shape = Shape { name: "BaselinePer
     member("Cpu", Here(&CpuPerformanceFactorRequest)),
 ]), ..DEFAULT };
 pub static BaselineThroughputInMBps: Shape = Shape { name: "BaselineThroughputInMBps", kind: Kind::Double, ..DEFAULT };
+pub static Blob: Shape = Shape { name: "Blob", kind: Kind::Blob, ..DEFAULT };
 pub static BlockDeviceMapping: Shape = Shape { name: "BlockDeviceMapping", kind: Kind::Structure(&[
     Member { location_name: Some("ebs"), ..member("Ebs", Here(&EbsBlockDevice)) },
     Member { location_name: Some("noDevice"), ..member("NoDevice", Here(&String)) },
@@ -301,6 +315,18 @@ pub static CapacityReservationTargetResponse: Shape = Shape { name: "CapacityRes
     Member { location_name: Some("capacityReservationResourceGroupArn"), ..member("CapacityReservationResourceGroupArn", Here(&String)) },
 ]), ..DEFAULT };
 pub static CarrierGatewayId: Shape = Shape { name: "CarrierGatewayId", ..DEFAULT };
+pub static CidrBlock: Shape = Shape { name: "CidrBlock", kind: Kind::Structure(&[
+    Member { location_name: Some("cidrBlock"), ..member("CidrBlock", Here(&String)) },
+]), ..DEFAULT };
+pub static CidrBlockSet: Shape = Shape { name: "CidrBlockSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&CidrBlock)) }), ..DEFAULT };
+pub static CloudWatchLogOptions: Shape = Shape { name: "CloudWatchLogOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("logEnabled"), ..member("LogEnabled", Here(&Boolean)) },
+    Member { location_name: Some("logGroupArn"), ..member("LogGroupArn", Here(&String)) },
+    Member { location_name: Some("logOutputFormat"), ..member("LogOutputFormat", Here(&String)) },
+    Member { location_name: Some("bgpLogEnabled"), ..member("BgpLogEnabled", Here(&Boolean)) },
+    Member { location_name: Some("bgpLogGroupArn"), ..member("BgpLogGroupArn", Here(&String)) },
+    Member { location_name: Some("bgpLogOutputFormat"), ..member("BgpLogOutputFormat", Here(&String)) },
+]), ..DEFAULT };
 pub static CoipPoolId: Shape = Shape { name: "CoipPoolId", ..DEFAULT };
 pub static ConnectionTrackingConfiguration: Shape = Shape { name: "ConnectionTrackingConfiguration", kind: Kind::Structure(&[
     Member { location_name: Some("tcpEstablishedTimeout"), ..member("TcpEstablishedTimeout", Here(&Integer)) },
@@ -370,12 +396,29 @@ pub static CreateDhcpOptionsRequest: Shape = Shape { name: "CreateDhcpOptionsReq
 pub static CreateDhcpOptionsResult: Shape = Shape { name: "CreateDhcpOptionsResult", kind: Kind::Structure(&[
     Member { location_name: Some("dhcpOptions"), ..member("DhcpOptions", Here(&DhcpOptions)) },
 ]), ..DEFAULT };
+pub static CreateEgressOnlyInternetGatewayRequest: Shape = Shape { name: "CreateEgressOnlyInternetGatewayRequest", kind: Kind::Structure(&[
+    member("ClientToken", Here(&String)),
+    member("DryRun", Here(&Boolean)),
+    Member { required: true, ..member("VpcId", Here(&VpcId)) },
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+]), ..DEFAULT };
+pub static CreateEgressOnlyInternetGatewayResult: Shape = Shape { name: "CreateEgressOnlyInternetGatewayResult", kind: Kind::Structure(&[
+    Member { location_name: Some("clientToken"), ..member("ClientToken", Here(&String)) },
+    Member { location_name: Some("egressOnlyInternetGateway"), ..member("EgressOnlyInternetGateway", Here(&EgressOnlyInternetGateway)) },
+]), ..DEFAULT };
 pub static CreateInternetGatewayRequest: Shape = Shape { name: "CreateInternetGatewayRequest", kind: Kind::Structure(&[
     Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
 ]), ..DEFAULT };
 pub static CreateInternetGatewayResult: Shape = Shape { name: "CreateInternetGatewayResult", kind: Kind::Structure(&[
     Member { location_name: Some("internetGateway"), ..member("InternetGateway", Here(&InternetGateway)) },
+]), ..DEFAULT };
+pub static CreateKeyPairRequest: Shape = Shape { name: "CreateKeyPairRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("KeyName", Here(&String)) },
+    member("KeyType", Here(&KeyType)),
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+    member("KeyFormat", Here(&KeyFormat)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
 ]), ..DEFAULT };
 pub static CreateLaunchTemplateRequest: Shape = Shape { name: "CreateLaunchTemplateRequest", kind: Kind::Structure(&[
     member("DryRun", Here(&Boolean)),
@@ -470,6 +513,10 @@ pub static CreateNetworkInterfaceResult: Shape = Shape { name: "CreateNetworkInt
     Member { location_name: Some("networkInterface"), ..member("NetworkInterface", Here(&NetworkInterface)) },
     Member { location_name: Some("clientToken"), ..member("ClientToken", Here(&String)) },
 ]), ..DEFAULT };
+pub static CreatePeeringConnectionOptionsRequest: Shape = Shape { name: "CreatePeeringConnectionOptionsRequest", kind: Kind::Structure(&[
+    member("AllowMultipathResilience", Here(&Boolean)),
+    member("MultipathResilienceMode", Here(&MultipathResilienceMode)),
+]), ..DEFAULT };
 pub static CreateRouteRequest: Shape = Shape { name: "CreateRouteRequest", kind: Kind::Structure(&[
     member("DestinationPrefixListId", Here(&PrefixListResourceId)),
     member("VpcEndpointId", Here(&VpcEndpointId)),
@@ -537,6 +584,41 @@ pub static CreateTagsRequest: Shape = Shape { name: "CreateTagsRequest", kind: K
     Member { required: true, location_name: Some("ResourceId"), ..member("Resources", Here(&ResourceIdList)) },
     Member { required: true, location_name: Some("Tag"), ..member("Tags", Here(&TagList)) },
 ]), ..DEFAULT };
+pub static CreateVpcEndpointRequest: Shape = Shape { name: "CreateVpcEndpointRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    member("VpcEndpointType", Here(&VpcEndpointType)),
+    Member { required: true, ..member("VpcId", Here(&VpcId)) },
+    member("ServiceName", Here(&String)),
+    member("PolicyDocument", Here(&String)),
+    Member { location_name: Some("RouteTableId"), ..member("RouteTableIds", Here(&VpcEndpointRouteTableIdList)) },
+    Member { location_name: Some("SubnetId"), ..member("SubnetIds", Here(&VpcEndpointSubnetIdList)) },
+    Member { location_name: Some("SecurityGroupId"), ..member("SecurityGroupIds", Here(&VpcEndpointSecurityGroupIdList)) },
+    member("IpAddressType", Here(&IpAddressType)),
+    member("DnsOptions", Here(&DnsOptionsSpecification)),
+    member("ClientToken", Here(&String)),
+    member("PrivateDnsEnabled", Here(&Boolean)),
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+    Member { location_name: Some("SubnetConfiguration"), ..member("SubnetConfigurations", Here(&SubnetConfigurationsList)) },
+    member("ServiceNetworkArn", Here(&ServiceNetworkArn)),
+    member("ResourceConfigurationArn", Here(&ResourceConfigurationArn)),
+    member("ServiceRegion", Here(&String)),
+]), ..DEFAULT };
+pub static CreateVpcEndpointResult: Shape = Shape { name: "CreateVpcEndpointResult", kind: Kind::Structure(&[
+    Member { location_name: Some("vpcEndpoint"), ..member("VpcEndpoint", Here(&VpcEndpoint)) },
+    Member { location_name: Some("clientToken"), ..member("ClientToken", Here(&String)) },
+]), ..DEFAULT };
+pub static CreateVpcPeeringConnectionRequest: Shape = Shape { name: "CreateVpcPeeringConnectionRequest", kind: Kind::Structure(&[
+    member("PeerRegion", Here(&String)),
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+    member("RequesterPeeringConnectionOptions", Here(&CreatePeeringConnectionOptionsRequest)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("vpcId"), ..member("VpcId", Here(&VpcId)) },
+    Member { location_name: Some("peerVpcId"), ..member("PeerVpcId", Here(&String)) },
+    Member { location_name: Some("peerOwnerId"), ..member("PeerOwnerId", Here(&String)) },
+]), ..DEFAULT };
+pub static CreateVpcPeeringConnectionResult: Shape = Shape { name: "CreateVpcPeeringConnectionResult", kind: Kind::Structure(&[
+    Member { location_name: Some("vpcPeeringConnection"), ..member("VpcPeeringConnection", Here(&VpcPeeringConnection)) },
+]), ..DEFAULT };
 pub static CreateVpcRequest: Shape = Shape { name: "CreateVpcRequest", kind: Kind::Structure(&[
     member("CidrBlock", Here(&String)),
     member("Ipv6Pool", Here(&Ipv6PoolEc2Id)),
@@ -562,6 +644,20 @@ pub static CreditSpecificationRequest: Shape = Shape { name: "CreditSpecificatio
     Member { required: true, ..member("CpuCredits", Here(&String)) },
 ]), ..DEFAULT };
 pub static CurrentGenerationFlag: Shape = Shape { name: "CurrentGenerationFlag", kind: Kind::Boolean, ..DEFAULT };
+pub static CustomerGateway: Shape = Shape { name: "CustomerGateway", kind: Kind::Structure(&[
+    Member { location_name: Some("certificateArn"), ..member("CertificateArn", Here(&String)) },
+    Member { location_name: Some("deviceName"), ..member("DeviceName", Here(&String)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("bgpAsnExtended"), ..member("BgpAsnExtended", Here(&String)) },
+    Member { location_name: Some("customerGatewayId"), ..member("CustomerGatewayId", Here(&String)) },
+    Member { location_name: Some("state"), ..member("State", Here(&String)) },
+    Member { location_name: Some("type"), ..member("Type", Here(&String)) },
+    Member { location_name: Some("ipAddress"), ..member("IpAddress", Here(&String)) },
+    Member { location_name: Some("bgpAsn"), ..member("BgpAsn", Here(&String)) },
+]), ..DEFAULT };
+pub static CustomerGatewayId: Shape = Shape { name: "CustomerGatewayId", ..DEFAULT };
+pub static CustomerGatewayIdStringList: Shape = Shape { name: "CustomerGatewayIdStringList", kind: Kind::List(Element { location_name: Some("CustomerGatewayId"), ..Element::of(Here(&CustomerGatewayId)) }), ..DEFAULT };
+pub static CustomerGatewayList: Shape = Shape { name: "CustomerGatewayList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&CustomerGateway)) }), ..DEFAULT };
 pub static DITMaxResults: Shape = Shape { name: "DITMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(100.0), ..DEFAULT };
 pub static DITOMaxResults: Shape = Shape { name: "DITOMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
 pub static DateTime: Shape = Shape { name: "DateTime", kind: Kind::Timestamp(None), ..DEFAULT };
@@ -582,9 +678,25 @@ pub static DeleteDhcpOptionsRequest: Shape = Shape { name: "DeleteDhcpOptionsReq
     Member { required: true, ..member("DhcpOptionsId", Here(&DhcpOptionsId)) },
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
 ]), ..DEFAULT };
+pub static DeleteEgressOnlyInternetGatewayRequest: Shape = Shape { name: "DeleteEgressOnlyInternetGatewayRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { required: true, ..member("EgressOnlyInternetGatewayId", Here(&EgressOnlyInternetGatewayId)) },
+]), ..DEFAULT };
+pub static DeleteEgressOnlyInternetGatewayResult: Shape = Shape { name: "DeleteEgressOnlyInternetGatewayResult", kind: Kind::Structure(&[
+    Member { location_name: Some("returnCode"), ..member("ReturnCode", Here(&Boolean)) },
+]), ..DEFAULT };
 pub static DeleteInternetGatewayRequest: Shape = Shape { name: "DeleteInternetGatewayRequest", kind: Kind::Structure(&[
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
     Member { required: true, location_name: Some("internetGatewayId"), ..member("InternetGatewayId", Here(&InternetGatewayId)) },
+]), ..DEFAULT };
+pub static DeleteKeyPairRequest: Shape = Shape { name: "DeleteKeyPairRequest", kind: Kind::Structure(&[
+    member("KeyName", Here(&KeyPairNameWithResolver)),
+    member("KeyPairId", Here(&KeyPairId)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static DeleteKeyPairResult: Shape = Shape { name: "DeleteKeyPairResult", kind: Kind::Structure(&[
+    Member { location_name: Some("return"), ..member("Return", Here(&Boolean)) },
+    Member { location_name: Some("keyPairId"), ..member("KeyPairId", Here(&String)) },
 ]), ..DEFAULT };
 pub static DeleteLaunchTemplateRequest: Shape = Shape { name: "DeleteLaunchTemplateRequest", kind: Kind::Structure(&[
     member("DryRun", Here(&Boolean)),
@@ -667,6 +779,20 @@ pub static DeleteTagsRequest: Shape = Shape { name: "DeleteTagsRequest", kind: K
     Member { required: true, location_name: Some("resourceId"), ..member("Resources", Here(&ResourceIdList)) },
     Member { location_name: Some("tag"), ..member("Tags", Here(&TagList)) },
 ]), ..DEFAULT };
+pub static DeleteVpcEndpointsRequest: Shape = Shape { name: "DeleteVpcEndpointsRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { required: true, location_name: Some("VpcEndpointId"), ..member("VpcEndpointIds", Here(&VpcEndpointIdList)) },
+]), ..DEFAULT };
+pub static DeleteVpcEndpointsResult: Shape = Shape { name: "DeleteVpcEndpointsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("unsuccessful"), ..member("Unsuccessful", Here(&UnsuccessfulItemSet)) },
+]), ..DEFAULT };
+pub static DeleteVpcPeeringConnectionRequest: Shape = Shape { name: "DeleteVpcPeeringConnectionRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("vpcPeeringConnectionId"), ..member("VpcPeeringConnectionId", Here(&VpcPeeringConnectionId)) },
+]), ..DEFAULT };
+pub static DeleteVpcPeeringConnectionResult: Shape = Shape { name: "DeleteVpcPeeringConnectionResult", kind: Kind::Structure(&[
+    Member { location_name: Some("return"), ..member("Return", Here(&Boolean)) },
+]), ..DEFAULT };
 pub static DeleteVpcRequest: Shape = Shape { name: "DeleteVpcRequest", kind: Kind::Structure(&[
     Member { required: true, ..member("VpcId", Here(&VpcId)) },
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
@@ -708,6 +834,14 @@ pub static DescribeAvailabilityZonesRequest: Shape = Shape { name: "DescribeAvai
 pub static DescribeAvailabilityZonesResult: Shape = Shape { name: "DescribeAvailabilityZonesResult", kind: Kind::Structure(&[
     Member { location_name: Some("availabilityZoneInfo"), ..member("AvailabilityZones", Here(&AvailabilityZoneList)) },
 ]), ..DEFAULT };
+pub static DescribeCustomerGatewaysRequest: Shape = Shape { name: "DescribeCustomerGatewaysRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("CustomerGatewayId"), ..member("CustomerGatewayIds", Here(&CustomerGatewayIdStringList)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static DescribeCustomerGatewaysResult: Shape = Shape { name: "DescribeCustomerGatewaysResult", kind: Kind::Structure(&[
+    Member { location_name: Some("customerGatewaySet"), ..member("CustomerGateways", Here(&CustomerGatewayList)) },
+]), ..DEFAULT };
 pub static DescribeDhcpOptionsMaxResults: Shape = Shape { name: "DescribeDhcpOptionsMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
 pub static DescribeDhcpOptionsRequest: Shape = Shape { name: "DescribeDhcpOptionsRequest", kind: Kind::Structure(&[
     Member { location_name: Some("DhcpOptionsId"), ..member("DhcpOptionsIds", Here(&DhcpOptionsIdStringList)) },
@@ -719,6 +853,18 @@ pub static DescribeDhcpOptionsRequest: Shape = Shape { name: "DescribeDhcpOption
 pub static DescribeDhcpOptionsResult: Shape = Shape { name: "DescribeDhcpOptionsResult", kind: Kind::Structure(&[
     Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
     Member { location_name: Some("dhcpOptionsSet"), ..member("DhcpOptions", Here(&DhcpOptionsList)) },
+]), ..DEFAULT };
+pub static DescribeEgressOnlyInternetGatewaysMaxResults: Shape = Shape { name: "DescribeEgressOnlyInternetGatewaysMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(255.0), ..DEFAULT };
+pub static DescribeEgressOnlyInternetGatewaysRequest: Shape = Shape { name: "DescribeEgressOnlyInternetGatewaysRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { location_name: Some("EgressOnlyInternetGatewayId"), ..member("EgressOnlyInternetGatewayIds", Here(&EgressOnlyInternetGatewayIdList)) },
+    member("MaxResults", Here(&DescribeEgressOnlyInternetGatewaysMaxResults)),
+    member("NextToken", Here(&String)),
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+]), ..DEFAULT };
+pub static DescribeEgressOnlyInternetGatewaysResult: Shape = Shape { name: "DescribeEgressOnlyInternetGatewaysResult", kind: Kind::Structure(&[
+    Member { location_name: Some("egressOnlyInternetGatewaySet"), ..member("EgressOnlyInternetGateways", Here(&EgressOnlyInternetGatewayList)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
 ]), ..DEFAULT };
 pub static DescribeImagesRequest: Shape = Shape { name: "DescribeImagesRequest", kind: Kind::Structure(&[
     Member { location_name: Some("ExecutableBy"), ..member("ExecutableUsers", Here(&ExecutableByStringList)) },
@@ -799,6 +945,16 @@ pub static DescribeInternetGatewaysRequest: Shape = Shape { name: "DescribeInter
 pub static DescribeInternetGatewaysResult: Shape = Shape { name: "DescribeInternetGatewaysResult", kind: Kind::Structure(&[
     Member { location_name: Some("internetGatewaySet"), ..member("InternetGateways", Here(&InternetGatewayList)) },
     Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+]), ..DEFAULT };
+pub static DescribeKeyPairsRequest: Shape = Shape { name: "DescribeKeyPairsRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("KeyName"), ..member("KeyNames", Here(&KeyNameStringList)) },
+    Member { location_name: Some("KeyPairId"), ..member("KeyPairIds", Here(&KeyPairIdStringList)) },
+    member("IncludePublicKey", Here(&Boolean)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+]), ..DEFAULT };
+pub static DescribeKeyPairsResult: Shape = Shape { name: "DescribeKeyPairsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("keySet"), ..member("KeyPairs", Here(&KeyPairList)) },
 ]), ..DEFAULT };
 pub static DescribeLaunchTemplateVersionsRequest: Shape = Shape { name: "DescribeLaunchTemplateVersionsRequest", kind: Kind::Structure(&[
     member("DryRun", Here(&Boolean)),
@@ -1001,6 +1157,42 @@ pub static DescribeVpcAttributeResult: Shape = Shape { name: "DescribeVpcAttribu
     Member { location_name: Some("enableNetworkAddressUsageMetrics"), ..member("EnableNetworkAddressUsageMetrics", Here(&AttributeBooleanValue)) },
     Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
 ]), ..DEFAULT };
+pub static DescribeVpcEndpointServicesRequest: Shape = Shape { name: "DescribeVpcEndpointServicesRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { location_name: Some("ServiceName"), ..member("ServiceNames", Here(&ValueStringList)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    member("MaxResults", Here(&Integer)),
+    member("NextToken", Here(&String)),
+    Member { location_name: Some("ServiceRegion"), ..member("ServiceRegions", Here(&ValueStringList)) },
+]), ..DEFAULT };
+pub static DescribeVpcEndpointServicesResult: Shape = Shape { name: "DescribeVpcEndpointServicesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("serviceNameSet"), ..member("ServiceNames", Here(&ValueStringList)) },
+    Member { location_name: Some("serviceDetailSet"), ..member("ServiceDetails", Here(&ServiceDetailSet)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+]), ..DEFAULT };
+pub static DescribeVpcEndpointsRequest: Shape = Shape { name: "DescribeVpcEndpointsRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { location_name: Some("VpcEndpointId"), ..member("VpcEndpointIds", Here(&VpcEndpointIdList)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    member("MaxResults", Here(&Integer)),
+    member("NextToken", Here(&String)),
+]), ..DEFAULT };
+pub static DescribeVpcEndpointsResult: Shape = Shape { name: "DescribeVpcEndpointsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("vpcEndpointSet"), ..member("VpcEndpoints", Here(&VpcEndpointSet)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+]), ..DEFAULT };
+pub static DescribeVpcPeeringConnectionsMaxResults: Shape = Shape { name: "DescribeVpcPeeringConnectionsMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
+pub static DescribeVpcPeeringConnectionsRequest: Shape = Shape { name: "DescribeVpcPeeringConnectionsRequest", kind: Kind::Structure(&[
+    member("NextToken", Here(&String)),
+    member("MaxResults", Here(&DescribeVpcPeeringConnectionsMaxResults)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("VpcPeeringConnectionId"), ..member("VpcPeeringConnectionIds", Here(&VpcPeeringConnectionIdList)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+]), ..DEFAULT };
+pub static DescribeVpcPeeringConnectionsResult: Shape = Shape { name: "DescribeVpcPeeringConnectionsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("vpcPeeringConnectionSet"), ..member("VpcPeeringConnections", Here(&VpcPeeringConnectionList)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+]), ..DEFAULT };
 pub static DescribeVpcsMaxResults: Shape = Shape { name: "DescribeVpcsMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
 pub static DescribeVpcsRequest: Shape = Shape { name: "DescribeVpcsRequest", kind: Kind::Structure(&[
     Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
@@ -1012,6 +1204,22 @@ pub static DescribeVpcsRequest: Shape = Shape { name: "DescribeVpcsRequest", kin
 pub static DescribeVpcsResult: Shape = Shape { name: "DescribeVpcsResult", kind: Kind::Structure(&[
     Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
     Member { location_name: Some("vpcSet"), ..member("Vpcs", Here(&VpcList)) },
+]), ..DEFAULT };
+pub static DescribeVpnConnectionsRequest: Shape = Shape { name: "DescribeVpnConnectionsRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    Member { location_name: Some("VpnConnectionId"), ..member("VpnConnectionIds", Here(&VpnConnectionIdStringList)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static DescribeVpnConnectionsResult: Shape = Shape { name: "DescribeVpnConnectionsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("vpnConnectionSet"), ..member("VpnConnections", Here(&VpnConnectionList)) },
+]), ..DEFAULT };
+pub static DescribeVpnGatewaysRequest: Shape = Shape { name: "DescribeVpnGatewaysRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    Member { location_name: Some("VpnGatewayId"), ..member("VpnGatewayIds", Here(&VpnGatewayIdStringList)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static DescribeVpnGatewaysResult: Shape = Shape { name: "DescribeVpnGatewaysResult", kind: Kind::Structure(&[
+    Member { location_name: Some("vpnGatewaySet"), ..member("VpnGateways", Here(&VpnGatewayList)) },
 ]), ..DEFAULT };
 pub static DetachInternetGatewayRequest: Shape = Shape { name: "DetachInternetGatewayRequest", kind: Kind::Structure(&[
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
@@ -1060,6 +1268,25 @@ pub static DiskInfo: Shape = Shape { name: "DiskInfo", kind: Kind::Structure(&[
 pub static DiskInfoList: Shape = Shape { name: "DiskInfoList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&DiskInfo)) }), ..DEFAULT };
 pub static DiskSize: Shape = Shape { name: "DiskSize", kind: Kind::Long, ..DEFAULT };
 pub static DiskType: Shape = Shape { name: "DiskType", values: &["hdd", "ssd"], ..DEFAULT };
+pub static DnsEntry: Shape = Shape { name: "DnsEntry", kind: Kind::Structure(&[
+    Member { location_name: Some("dnsName"), ..member("DnsName", Here(&String)) },
+    Member { location_name: Some("hostedZoneId"), ..member("HostedZoneId", Here(&String)) },
+]), ..DEFAULT };
+pub static DnsEntrySet: Shape = Shape { name: "DnsEntrySet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&DnsEntry)) }), ..DEFAULT };
+pub static DnsNameState: Shape = Shape { name: "DnsNameState", values: &["pendingVerification", "verified", "failed"], ..DEFAULT };
+pub static DnsOptions: Shape = Shape { name: "DnsOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("dnsRecordIpType"), ..member("DnsRecordIpType", Here(&DnsRecordIpType)) },
+    Member { location_name: Some("privateDnsOnlyForInboundResolverEndpoint"), ..member("PrivateDnsOnlyForInboundResolverEndpoint", Here(&Boolean)) },
+    Member { location_name: Some("privateDnsPreference"), ..member("PrivateDnsPreference", Here(&String)) },
+    Member { location_name: Some("privateDnsSpecifiedDomainSet"), ..member("PrivateDnsSpecifiedDomains", Here(&PrivateDnsSpecifiedDomainSet)) },
+]), ..DEFAULT };
+pub static DnsOptionsSpecification: Shape = Shape { name: "DnsOptionsSpecification", kind: Kind::Structure(&[
+    member("DnsRecordIpType", Here(&DnsRecordIpType)),
+    member("PrivateDnsOnlyForInboundResolverEndpoint", Here(&Boolean)),
+    member("PrivateDnsPreference", Here(&String)),
+    Member { location_name: Some("PrivateDnsSpecifiedDomain"), ..member("PrivateDnsSpecifiedDomains", Here(&PrivateDnsSpecifiedDomainSet)) },
+]), ..DEFAULT };
+pub static DnsRecordIpType: Shape = Shape { name: "DnsRecordIpType", values: &["ipv4", "dualstack", "ipv6", "service-defined"], ..DEFAULT };
 pub static DomainType: Shape = Shape { name: "DomainType", values: &["vpc", "standard"], ..DEFAULT };
 pub static Double: Shape = Shape { name: "Double", kind: Kind::Double, ..DEFAULT };
 pub static EbsBlockDevice: Shape = Shape { name: "EbsBlockDevice", kind: Kind::Structure(&[
@@ -1137,7 +1364,14 @@ pub static EfaInfo: Shape = Shape { name: "EfaInfo", kind: Kind::Structure(&[
     Member { location_name: Some("maximumEfaInterfaces"), ..member("MaximumEfaInterfaces", Here(&MaximumEfaInterfaces)) },
 ]), ..DEFAULT };
 pub static EfaSupportedFlag: Shape = Shape { name: "EfaSupportedFlag", kind: Kind::Boolean, ..DEFAULT };
+pub static EgressOnlyInternetGateway: Shape = Shape { name: "EgressOnlyInternetGateway", kind: Kind::Structure(&[
+    Member { location_name: Some("attachmentSet"), ..member("Attachments", Here(&InternetGatewayAttachmentList)) },
+    Member { location_name: Some("egressOnlyInternetGatewayId"), ..member("EgressOnlyInternetGatewayId", Here(&EgressOnlyInternetGatewayId)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+]), ..DEFAULT };
 pub static EgressOnlyInternetGatewayId: Shape = Shape { name: "EgressOnlyInternetGatewayId", ..DEFAULT };
+pub static EgressOnlyInternetGatewayIdList: Shape = Shape { name: "EgressOnlyInternetGatewayIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&EgressOnlyInternetGatewayId)) }), ..DEFAULT };
+pub static EgressOnlyInternetGatewayList: Shape = Shape { name: "EgressOnlyInternetGatewayList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&EgressOnlyInternetGateway)) }), ..DEFAULT };
 pub static EipAllocationPublicIp: Shape = Shape { name: "EipAllocationPublicIp", ..DEFAULT };
 pub static ElasticGpuAssociation: Shape = Shape { name: "ElasticGpuAssociation", kind: Kind::Structure(&[
     Member { location_name: Some("elasticGpuId"), ..member("ElasticGpuId", Here(&ElasticGpuId)) },
@@ -1224,6 +1458,8 @@ pub static FpgaInfo: Shape = Shape { name: "FpgaInfo", kind: Kind::Structure(&[
     Member { location_name: Some("totalFpgaMemoryInMiB"), ..member("TotalFpgaMemoryInMiB", Here(&totalFpgaMemory)) },
 ]), ..DEFAULT };
 pub static FreeTierEligibleFlag: Shape = Shape { name: "FreeTierEligibleFlag", kind: Kind::Boolean, ..DEFAULT };
+pub static GatewayAssociationState: Shape = Shape { name: "GatewayAssociationState", values: &["associated", "not-associated", "associating", "disassociating"], ..DEFAULT };
+pub static GatewayType: Shape = Shape { name: "GatewayType", values: &["ipsec.1"], ..DEFAULT };
 pub static GetManagedPrefixListEntriesRequest: Shape = Shape { name: "GetManagedPrefixListEntriesRequest", kind: Kind::Structure(&[
     member("DryRun", Here(&Boolean)),
     Member { required: true, ..member("PrefixListId", Here(&PrefixListResourceId)) },
@@ -1275,6 +1511,7 @@ pub static GroupIdentifier: Shape = Shape { name: "GroupIdentifier", kind: Kind:
     Member { location_name: Some("groupName"), ..member("GroupName", Here(&String)) },
 ]), ..DEFAULT };
 pub static GroupIdentifierList: Shape = Shape { name: "GroupIdentifierList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&GroupIdentifier)) }), ..DEFAULT };
+pub static GroupIdentifierSet: Shape = Shape { name: "GroupIdentifierSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SecurityGroupIdentifier)) }), ..DEFAULT };
 pub static GroupIds: Shape = Shape { name: "GroupIds", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SecurityGroupId)) }), ..DEFAULT };
 pub static GroupNameStringList: Shape = Shape { name: "GroupNameStringList", kind: Kind::List(Element { location_name: Some("GroupName"), ..Element::of(Here(&SecurityGroupName)) }), ..DEFAULT };
 pub static HibernationFlag: Shape = Shape { name: "HibernationFlag", kind: Kind::Boolean, ..DEFAULT };
@@ -1287,6 +1524,10 @@ pub static HibernationOptionsRequest: Shape = Shape { name: "HibernationOptionsR
 pub static HostnameType: Shape = Shape { name: "HostnameType", values: &["ip-name", "resource-name"], ..DEFAULT };
 pub static HttpTokensState: Shape = Shape { name: "HttpTokensState", values: &["optional", "required"], ..DEFAULT };
 pub static HypervisorType: Shape = Shape { name: "HypervisorType", values: &["ovm", "xen"], ..DEFAULT };
+pub static IKEVersionsList: Shape = Shape { name: "IKEVersionsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&IKEVersionsListValue)) }), ..DEFAULT };
+pub static IKEVersionsListValue: Shape = Shape { name: "IKEVersionsListValue", kind: Kind::Structure(&[
+    Member { location_name: Some("value"), ..member("Value", Here(&String)) },
+]), ..DEFAULT };
 pub static IamInstanceProfile: Shape = Shape { name: "IamInstanceProfile", kind: Kind::Structure(&[
     Member { location_name: Some("arn"), ..member("Arn", Here(&String)) },
     Member { location_name: Some("id"), ..member("Id", Here(&String)) },
@@ -1356,6 +1597,18 @@ pub static ImageWatermark: Shape = Shape { name: "ImageWatermark", kind: Kind::S
 ]), ..DEFAULT };
 pub static ImageWatermarkList: Shape = Shape { name: "ImageWatermarkList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ImageWatermark)) }), ..DEFAULT };
 pub static ImdsSupportValues: Shape = Shape { name: "ImdsSupportValues", values: &["v2.0"], ..DEFAULT };
+pub static ImportKeyPairRequest: Shape = Shape { name: "ImportKeyPairRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("keyName"), ..member("KeyName", Here(&String)) },
+    Member { required: true, location_name: Some("publicKeyMaterial"), ..member("PublicKeyMaterial", Here(&Blob)) },
+]), ..DEFAULT };
+pub static ImportKeyPairResult: Shape = Shape { name: "ImportKeyPairResult", kind: Kind::Structure(&[
+    Member { location_name: Some("keyFingerprint"), ..member("KeyFingerprint", Here(&String)) },
+    Member { location_name: Some("keyName"), ..member("KeyName", Here(&String)) },
+    Member { location_name: Some("keyPairId"), ..member("KeyPairId", Here(&String)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+]), ..DEFAULT };
 pub static IncludeUnsupportedInRegion: Shape = Shape { name: "IncludeUnsupportedInRegion", kind: Kind::Boolean, ..DEFAULT };
 pub static InferenceAcceleratorInfo: Shape = Shape { name: "InferenceAcceleratorInfo", kind: Kind::Structure(&[
     Member { location_name: Some("accelerators"), ..member("Accelerators", Here(&InferenceDeviceInfoList)) },
@@ -1828,6 +2081,7 @@ pub static InternetGatewayAttachmentList: Shape = Shape { name: "InternetGateway
 pub static InternetGatewayId: Shape = Shape { name: "InternetGatewayId", ..DEFAULT };
 pub static InternetGatewayIdList: Shape = Shape { name: "InternetGatewayIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InternetGatewayId)) }), ..DEFAULT };
 pub static InternetGatewayList: Shape = Shape { name: "InternetGatewayList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InternetGateway)) }), ..DEFAULT };
+pub static IpAddressType: Shape = Shape { name: "IpAddressType", values: &["ipv4", "dualstack", "ipv6"], ..DEFAULT };
 pub static IpList: Shape = Shape { name: "IpList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&String)) }), ..DEFAULT };
 pub static IpPermission: Shape = Shape { name: "IpPermission", kind: Kind::Structure(&[
     Member { location_name: Some("ipProtocol"), ..member("IpProtocol", Here(&String)) },
@@ -1862,6 +2116,10 @@ pub static Ipv4PrefixSpecificationResponse: Shape = Shape { name: "Ipv4PrefixSpe
 ]), ..DEFAULT };
 pub static Ipv4PrefixesList: Shape = Shape { name: "Ipv4PrefixesList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Ipv4PrefixSpecification)) }), ..DEFAULT };
 pub static Ipv6AddressAttribute: Shape = Shape { name: "Ipv6AddressAttribute", values: &["public", "private"], ..DEFAULT };
+pub static Ipv6CidrBlock: Shape = Shape { name: "Ipv6CidrBlock", kind: Kind::Structure(&[
+    Member { location_name: Some("ipv6CidrBlock"), ..member("Ipv6CidrBlock", Here(&String)) },
+]), ..DEFAULT };
+pub static Ipv6CidrBlockSet: Shape = Shape { name: "Ipv6CidrBlockSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Ipv6CidrBlock)) }), ..DEFAULT };
 pub static Ipv6Flag: Shape = Shape { name: "Ipv6Flag", kind: Kind::Boolean, ..DEFAULT };
 pub static Ipv6PoolEc2Id: Shape = Shape { name: "Ipv6PoolEc2Id", ..DEFAULT };
 pub static Ipv6PrefixList: Shape = Shape { name: "Ipv6PrefixList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Ipv6PrefixSpecificationRequest)) }), ..DEFAULT };
@@ -1882,8 +2140,35 @@ pub static Ipv6Range: Shape = Shape { name: "Ipv6Range", kind: Kind::Structure(&
 ]), ..DEFAULT };
 pub static Ipv6RangeList: Shape = Shape { name: "Ipv6RangeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Ipv6Range)) }), ..DEFAULT };
 pub static KernelId: Shape = Shape { name: "KernelId", ..DEFAULT };
+pub static KeyFormat: Shape = Shape { name: "KeyFormat", values: &["pem", "ppk"], ..DEFAULT };
+pub static KeyNameStringList: Shape = Shape { name: "KeyNameStringList", kind: Kind::List(Element { location_name: Some("KeyName"), ..Element::of(Here(&KeyPairName)) }), ..DEFAULT };
+pub static KeyPair: Shape = Shape { name: "KeyPair", kind: Kind::Structure(&[
+    Member { location_name: Some("keyPairId"), ..member("KeyPairId", Here(&String)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("keyName"), ..member("KeyName", Here(&String)) },
+    Member { location_name: Some("keyFingerprint"), ..member("KeyFingerprint", Here(&String)) },
+    Member { location_name: Some("keyMaterial"), ..member("KeyMaterial", Here(&SensitiveUserData)) },
+]), ..DEFAULT };
+pub static KeyPairId: Shape = Shape { name: "KeyPairId", ..DEFAULT };
+pub static KeyPairIdStringList: Shape = Shape { name: "KeyPairIdStringList", kind: Kind::List(Element { location_name: Some("KeyPairId"), ..Element::of(Here(&KeyPairId)) }), ..DEFAULT };
+pub static KeyPairInfo: Shape = Shape { name: "KeyPairInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("keyPairId"), ..member("KeyPairId", Here(&String)) },
+    Member { location_name: Some("keyType"), ..member("KeyType", Here(&KeyType)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("publicKey"), ..member("PublicKey", Here(&String)) },
+    Member { location_name: Some("createTime"), ..member("CreateTime", Here(&MillisecondDateTime)) },
+    Member { location_name: Some("keyName"), ..member("KeyName", Here(&String)) },
+    Member { location_name: Some("keyFingerprint"), ..member("KeyFingerprint", Here(&String)) },
+]), ..DEFAULT };
+pub static KeyPairList: Shape = Shape { name: "KeyPairList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&KeyPairInfo)) }), ..DEFAULT };
 pub static KeyPairName: Shape = Shape { name: "KeyPairName", ..DEFAULT };
+pub static KeyPairNameWithResolver: Shape = Shape { name: "KeyPairNameWithResolver", ..DEFAULT };
+pub static KeyType: Shape = Shape { name: "KeyType", values: &["rsa", "ed25519"], ..DEFAULT };
 pub static KmsKeyId: Shape = Shape { name: "KmsKeyId", ..DEFAULT };
+pub static LastError: Shape = Shape { name: "LastError", kind: Kind::Structure(&[
+    Member { location_name: Some("message"), ..member("Message", Here(&String)) },
+    Member { location_name: Some("code"), ..member("Code", Here(&String)) },
+]), ..DEFAULT };
 pub static LaunchTemplate: Shape = Shape { name: "LaunchTemplate", kind: Kind::Structure(&[
     Member { location_name: Some("launchTemplateId"), ..member("LaunchTemplateId", Here(&String)) },
     Member { location_name: Some("launchTemplateName"), ..member("LaunchTemplateName", Here(&LaunchTemplateName)) },
@@ -2357,6 +2642,35 @@ pub static ModifyVpcAttributeRequest: Shape = Shape { name: "ModifyVpcAttributeR
     Member { required: true, location_name: Some("vpcId"), ..member("VpcId", Here(&VpcId)) },
     member("EnableNetworkAddressUsageMetrics", Here(&AttributeBooleanValue)),
 ]), ..DEFAULT };
+pub static ModifyVpcEndpointRequest: Shape = Shape { name: "ModifyVpcEndpointRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { required: true, ..member("VpcEndpointId", Here(&VpcEndpointId)) },
+    member("ResetPolicy", Here(&Boolean)),
+    member("PolicyDocument", Here(&String)),
+    Member { location_name: Some("AddRouteTableId"), ..member("AddRouteTableIds", Here(&VpcEndpointRouteTableIdList)) },
+    Member { location_name: Some("RemoveRouteTableId"), ..member("RemoveRouteTableIds", Here(&VpcEndpointRouteTableIdList)) },
+    Member { location_name: Some("AddSubnetId"), ..member("AddSubnetIds", Here(&VpcEndpointSubnetIdList)) },
+    Member { location_name: Some("RemoveSubnetId"), ..member("RemoveSubnetIds", Here(&VpcEndpointSubnetIdList)) },
+    Member { location_name: Some("AddSecurityGroupId"), ..member("AddSecurityGroupIds", Here(&VpcEndpointSecurityGroupIdList)) },
+    Member { location_name: Some("RemoveSecurityGroupId"), ..member("RemoveSecurityGroupIds", Here(&VpcEndpointSecurityGroupIdList)) },
+    member("IpAddressType", Here(&IpAddressType)),
+    member("DnsOptions", Here(&DnsOptionsSpecification)),
+    member("PrivateDnsEnabled", Here(&Boolean)),
+    Member { location_name: Some("SubnetConfiguration"), ..member("SubnetConfigurations", Here(&SubnetConfigurationsList)) },
+]), ..DEFAULT };
+pub static ModifyVpcEndpointResult: Shape = Shape { name: "ModifyVpcEndpointResult", kind: Kind::Structure(&[
+    Member { location_name: Some("return"), ..member("Return", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static ModifyVpcPeeringConnectionOptionsRequest: Shape = Shape { name: "ModifyVpcPeeringConnectionOptionsRequest", kind: Kind::Structure(&[
+    member("AccepterPeeringConnectionOptions", Here(&PeeringConnectionOptionsRequest)),
+    member("DryRun", Here(&Boolean)),
+    member("RequesterPeeringConnectionOptions", Here(&PeeringConnectionOptionsRequest)),
+    Member { required: true, ..member("VpcPeeringConnectionId", Here(&VpcPeeringConnectionId)) },
+]), ..DEFAULT };
+pub static ModifyVpcPeeringConnectionOptionsResult: Shape = Shape { name: "ModifyVpcPeeringConnectionOptionsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("accepterPeeringConnectionOptions"), ..member("AccepterPeeringConnectionOptions", Here(&PeeringConnectionOptions)) },
+    Member { location_name: Some("requesterPeeringConnectionOptions"), ..member("RequesterPeeringConnectionOptions", Here(&PeeringConnectionOptions)) },
+]), ..DEFAULT };
 pub static ModifyVpcTenancyRequest: Shape = Shape { name: "ModifyVpcTenancyRequest", kind: Kind::Structure(&[
     Member { required: true, ..member("VpcId", Here(&VpcId)) },
     Member { required: true, ..member("InstanceTenancy", Here(&VpcTenancy)) },
@@ -2370,6 +2684,8 @@ pub static Monitoring: Shape = Shape { name: "Monitoring", kind: Kind::Structure
     Member { location_name: Some("state"), ..member("State", Here(&MonitoringState)) },
 ]), ..DEFAULT };
 pub static MonitoringState: Shape = Shape { name: "MonitoringState", values: &["disabled", "disabling", "enabled", "pending"], ..DEFAULT };
+pub static MultipathResilienceMode: Shape = Shape { name: "MultipathResilienceMode", values: &["always-on"], ..DEFAULT };
+pub static MultipathResilienceStatus: Shape = Shape { name: "MultipathResilienceStatus", values: &["pending", "enabled", "disabled"], ..DEFAULT };
 pub static NatGateway: Shape = Shape { name: "NatGateway", kind: Kind::Structure(&[
     Member { location_name: Some("createTime"), ..member("CreateTime", Here(&DateTime)) },
     Member { location_name: Some("deleteTime"), ..member("DeleteTime", Here(&DateTime)) },
@@ -2634,7 +2950,29 @@ pub static OperatorResponse: Shape = Shape { name: "OperatorResponse", kind: Kin
     Member { location_name: Some("hiddenByDefault"), ..member("HiddenByDefault", Here(&Boolean)) },
 ]), ..DEFAULT };
 pub static OwnerStringList: Shape = Shape { name: "OwnerStringList", kind: Kind::List(Element { location_name: Some("Owner"), ..Element::of(Here(&String)) }), ..DEFAULT };
+pub static PayerResponsibility: Shape = Shape { name: "PayerResponsibility", values: &["ServiceOwner"], ..DEFAULT };
+pub static PayerResponsibilityEntry: Shape = Shape { name: "PayerResponsibilityEntry", kind: Kind::Structure(&[
+    Member { location_name: Some("scope"), ..member("Scope", Here(&PayerResponsibilityScope)) },
+    Member { location_name: Some("payerResponsibilityType"), ..member("PayerResponsibilityType", Here(&PayerResponsibilityType)) },
+]), ..DEFAULT };
+pub static PayerResponsibilityScope: Shape = Shape { name: "PayerResponsibilityScope", values: &["vpc-endpoint-charges", "resource-gateway-charges"], ..DEFAULT };
+pub static PayerResponsibilitySet: Shape = Shape { name: "PayerResponsibilitySet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PayerResponsibilityEntry)) }), ..DEFAULT };
+pub static PayerResponsibilityType: Shape = Shape { name: "PayerResponsibilityType", values: &["vpc-endpoint-account", "resource-gateway-account", "vpc-endpoint-service-account"], ..DEFAULT };
 pub static PeakBandwidthInGbps: Shape = Shape { name: "PeakBandwidthInGbps", kind: Kind::Double, ..DEFAULT };
+pub static PeeringConnectionOptions: Shape = Shape { name: "PeeringConnectionOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("allowDnsResolutionFromRemoteVpc"), ..member("AllowDnsResolutionFromRemoteVpc", Here(&Boolean)) },
+    Member { location_name: Some("allowEgressFromLocalClassicLinkToRemoteVpc"), ..member("AllowEgressFromLocalClassicLinkToRemoteVpc", Here(&Boolean)) },
+    Member { location_name: Some("allowEgressFromLocalVpcToRemoteClassicLink"), ..member("AllowEgressFromLocalVpcToRemoteClassicLink", Here(&Boolean)) },
+    Member { location_name: Some("allowMultipathResilience"), ..member("AllowMultipathResilience", Here(&Boolean)) },
+    Member { location_name: Some("multipathResilienceMode"), ..member("MultipathResilienceMode", Here(&MultipathResilienceMode)) },
+]), ..DEFAULT };
+pub static PeeringConnectionOptionsRequest: Shape = Shape { name: "PeeringConnectionOptionsRequest", kind: Kind::Structure(&[
+    member("AllowDnsResolutionFromRemoteVpc", Here(&Boolean)),
+    member("AllowEgressFromLocalClassicLinkToRemoteVpc", Here(&Boolean)),
+    member("AllowEgressFromLocalVpcToRemoteClassicLink", Here(&Boolean)),
+    member("AllowMultipathResilience", Here(&Boolean)),
+    member("MultipathResilienceMode", Here(&MultipathResilienceMode)),
+]), ..DEFAULT };
 pub static PerformanceFactorReference: Shape = Shape { name: "PerformanceFactorReference", kind: Kind::Structure(&[
     Member { location_name: Some("instanceFamily"), ..member("InstanceFamily", Here(&String)) },
 ]), ..DEFAULT };
@@ -2647,6 +2985,30 @@ pub static PerformanceStatusSummary: Shape = Shape { name: "PerformanceStatusSum
     Member { location_name: Some("status"), ..member("Status", Here(&SummaryStatus)) },
     Member { location_name: Some("impairedSince"), ..member("ImpairedSince", Here(&MillisecondDateTime)) },
     Member { location_name: Some("remediation"), ..member("Remediation", Here(&String)) },
+]), ..DEFAULT };
+pub static Phase1DHGroupNumbersList: Shape = Shape { name: "Phase1DHGroupNumbersList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Phase1DHGroupNumbersListValue)) }), ..DEFAULT };
+pub static Phase1DHGroupNumbersListValue: Shape = Shape { name: "Phase1DHGroupNumbersListValue", kind: Kind::Structure(&[
+    Member { location_name: Some("value"), ..member("Value", Here(&Integer)) },
+]), ..DEFAULT };
+pub static Phase1EncryptionAlgorithmsList: Shape = Shape { name: "Phase1EncryptionAlgorithmsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Phase1EncryptionAlgorithmsListValue)) }), ..DEFAULT };
+pub static Phase1EncryptionAlgorithmsListValue: Shape = Shape { name: "Phase1EncryptionAlgorithmsListValue", kind: Kind::Structure(&[
+    Member { location_name: Some("value"), ..member("Value", Here(&String)) },
+]), ..DEFAULT };
+pub static Phase1IntegrityAlgorithmsList: Shape = Shape { name: "Phase1IntegrityAlgorithmsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Phase1IntegrityAlgorithmsListValue)) }), ..DEFAULT };
+pub static Phase1IntegrityAlgorithmsListValue: Shape = Shape { name: "Phase1IntegrityAlgorithmsListValue", kind: Kind::Structure(&[
+    Member { location_name: Some("value"), ..member("Value", Here(&String)) },
+]), ..DEFAULT };
+pub static Phase2DHGroupNumbersList: Shape = Shape { name: "Phase2DHGroupNumbersList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Phase2DHGroupNumbersListValue)) }), ..DEFAULT };
+pub static Phase2DHGroupNumbersListValue: Shape = Shape { name: "Phase2DHGroupNumbersListValue", kind: Kind::Structure(&[
+    Member { location_name: Some("value"), ..member("Value", Here(&Integer)) },
+]), ..DEFAULT };
+pub static Phase2EncryptionAlgorithmsList: Shape = Shape { name: "Phase2EncryptionAlgorithmsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Phase2EncryptionAlgorithmsListValue)) }), ..DEFAULT };
+pub static Phase2EncryptionAlgorithmsListValue: Shape = Shape { name: "Phase2EncryptionAlgorithmsListValue", kind: Kind::Structure(&[
+    Member { location_name: Some("value"), ..member("Value", Here(&String)) },
+]), ..DEFAULT };
+pub static Phase2IntegrityAlgorithmsList: Shape = Shape { name: "Phase2IntegrityAlgorithmsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Phase2IntegrityAlgorithmsListValue)) }), ..DEFAULT };
+pub static Phase2IntegrityAlgorithmsListValue: Shape = Shape { name: "Phase2IntegrityAlgorithmsListValue", kind: Kind::Structure(&[
+    Member { location_name: Some("value"), ..member("Value", Here(&String)) },
 ]), ..DEFAULT };
 pub static PhcSupport: Shape = Shape { name: "PhcSupport", values: &["unsupported", "supported"], ..DEFAULT };
 pub static Placement: Shape = Shape { name: "Placement", kind: Kind::Structure(&[
@@ -2694,6 +3056,10 @@ pub static PrefixListResourceId: Shape = Shape { name: "PrefixListResourceId", .
 pub static PrefixListResourceIdStringList: Shape = Shape { name: "PrefixListResourceIdStringList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PrefixListResourceId)) }), ..DEFAULT };
 pub static PrefixListSet: Shape = Shape { name: "PrefixListSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PrefixList)) }), ..DEFAULT };
 pub static PrefixListState: Shape = Shape { name: "PrefixListState", values: &["create-in-progress", "create-complete", "create-failed", "modify-in-progress", "modify-complete", "modify-failed", "restore-in-progress", "restore-complete", "restore-failed", "delete-in-progress", "delete-complete", "delete-failed"], ..DEFAULT };
+pub static PrivateDnsDetails: Shape = Shape { name: "PrivateDnsDetails", kind: Kind::Structure(&[
+    Member { location_name: Some("privateDnsName"), ..member("PrivateDnsName", Here(&String)) },
+]), ..DEFAULT };
+pub static PrivateDnsDetailsSet: Shape = Shape { name: "PrivateDnsDetailsSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PrivateDnsDetails)) }), ..DEFAULT };
 pub static PrivateDnsNameOptionsOnLaunch: Shape = Shape { name: "PrivateDnsNameOptionsOnLaunch", kind: Kind::Structure(&[
     Member { location_name: Some("hostnameType"), ..member("HostnameType", Here(&HostnameType)) },
     Member { location_name: Some("enableResourceNameDnsARecord"), ..member("EnableResourceNameDnsARecord", Here(&Boolean)) },
@@ -2709,6 +3075,7 @@ pub static PrivateDnsNameOptionsResponse: Shape = Shape { name: "PrivateDnsNameO
     Member { location_name: Some("enableResourceNameDnsARecord"), ..member("EnableResourceNameDnsARecord", Here(&Boolean)) },
     Member { location_name: Some("enableResourceNameDnsAAAARecord"), ..member("EnableResourceNameDnsAAAARecord", Here(&Boolean)) },
 ]), ..DEFAULT };
+pub static PrivateDnsSpecifiedDomainSet: Shape = Shape { name: "PrivateDnsSpecifiedDomainSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&String)) }), min: Some(0.0), max: Some(10.0), ..DEFAULT };
 pub static PrivateIpAddressCount: Shape = Shape { name: "PrivateIpAddressCount", kind: Kind::Integer, min: Some(1.0), max: Some(31.0), ..DEFAULT };
 pub static PrivateIpAddressSpecification: Shape = Shape { name: "PrivateIpAddressSpecification", kind: Kind::Structure(&[
     Member { location_name: Some("primary"), ..member("Primary", Here(&Boolean)) },
@@ -2777,6 +3144,13 @@ pub static RegionGeography: Shape = Shape { name: "RegionGeography", kind: Kind:
 pub static RegionGeographyList: Shape = Shape { name: "RegionGeographyList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&RegionGeography)) }), ..DEFAULT };
 pub static RegionList: Shape = Shape { name: "RegionList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Region)) }), ..DEFAULT };
 pub static RegionNameStringList: Shape = Shape { name: "RegionNameStringList", kind: Kind::List(Element { location_name: Some("RegionName"), ..Element::of(Here(&String)) }), ..DEFAULT };
+pub static RejectVpcPeeringConnectionRequest: Shape = Shape { name: "RejectVpcPeeringConnectionRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { required: true, location_name: Some("vpcPeeringConnectionId"), ..member("VpcPeeringConnectionId", Here(&VpcPeeringConnectionId)) },
+]), ..DEFAULT };
+pub static RejectVpcPeeringConnectionResult: Shape = Shape { name: "RejectVpcPeeringConnectionResult", kind: Kind::Structure(&[
+    Member { location_name: Some("return"), ..member("Return", Here(&Boolean)) },
+]), ..DEFAULT };
 pub static ReleaseAddressRequest: Shape = Shape { name: "ReleaseAddressRequest", kind: Kind::Structure(&[
     member("AllocationId", Here(&AllocationId)),
     member("PublicIp", Here(&String)),
@@ -2883,6 +3257,7 @@ pub static ResetNetworkInterfaceAttributeRequest: Shape = Shape { name: "ResetNe
     Member { location_name: Some("sourceDestCheck"), ..member("SourceDestCheck", Here(&String)) },
 ]), ..DEFAULT };
 pub static ResourceArn: Shape = Shape { name: "ResourceArn", min: Some(1.0), max: Some(1283.0), ..DEFAULT };
+pub static ResourceConfigurationArn: Shape = Shape { name: "ResourceConfigurationArn", ..DEFAULT };
 pub static ResourceIdList: Shape = Shape { name: "ResourceIdList", kind: Kind::List(Element::of(Here(&TaggableResourceId))), ..DEFAULT };
 pub static ResourceType: Shape = Shape { name: "ResourceType", values: &["capacity-reservation", "client-vpn-endpoint", "customer-gateway", "carrier-gateway", "coip-pool", "declarative-policies-report", "dedicated-host", "dhcp-options", "egress-only-internet-gateway", "elastic-ip", "elastic-gpu", "export-image-task", "export-instance-task", "fca-policy", "fleet", "fpga-image", "host-reservation", "image", "image-usage-report", "import-image-task", "import-snapshot-task", "instance", "instance-event-window", "internet-gateway", "ipam", "ipam-pool", "ipam-scope", "ipv4pool-ec2", "ipv6pool-ec2", "key-pair", "launch-template", "local-gateway", "local-gateway-route-table", "local-gateway-virtual-interface", "local-gateway-virtual-interface-group", "local-gateway-route-table-vpc-association", "local-gateway-route-table-virtual-interface-group-association", "natgateway", "network-acl", "network-interface", "network-insights-analysis", "network-insights-path", "network-insights-access-scope", "network-insights-access-scope-analysis", "outpost-lag", "placement-group", "prefix-list", "replace-root-volume-task", "reserved-instances", "route-table", "security-group", "security-group-rule", "service-link-virtual-interface", "snapshot", "spot-fleet-request", "spot-instances-request", "subnet", "subnet-cidr-reservation", "traffic-mirror-filter", "traffic-mirror-session", "traffic-mirror-target", "transit-gateway", "transit-gateway-attachment", "transit-gateway-connect-peer", "transit-gateway-multicast-domain", "transit-gateway-policy-table", "transit-gateway-metering-policy", "transit-gateway-route-table", "transit-gateway-route-table-announcement", "volume", "vpc", "vpc-endpoint", "vpc-endpoint-connection", "vpc-endpoint-service", "vpc-endpoint-service-permission", "vpc-peering-connection", "vpn-connection", "vpn-gateway", "vpc-flow-log", "capacity-reservation-fleet", "traffic-mirror-filter-rule", "vpc-endpoint-connection-device-type", "verified-access-instance", "verified-access-group", "verified-access-endpoint", "verified-access-policy", "verified-access-trust-provider", "vpn-connection-device-type", "vpc-block-public-access-exclusion", "vpc-encryption-control", "route-server", "route-server-endpoint", "route-server-peer", "ipam-resource-discovery", "ipam-resource-discovery-association", "instance-connect-endpoint", "verified-access-endpoint-target", "ipam-external-resource-verification-token", "capacity-block", "mac-modification-task", "ipam-prefix-list-resolver", "ipam-policy", "ipam-prefix-list-resolver-target", "ipam-internet-registry-association", "secondary-interface", "secondary-network", "secondary-subnet", "capacity-manager-data-export", "vpn-concentrator", "ipam-pool-allocation", "capacity-reservation-cancellation-quote", "application-status-check", "capacity-reservation-modification-quote", "metric-category"], ..DEFAULT };
 pub static ResponseError: Shape = Shape { name: "ResponseError", kind: Kind::Structure(&[
@@ -3129,6 +3504,10 @@ pub static SecurityGroupForVpc: Shape = Shape { name: "SecurityGroupForVpc", kin
 pub static SecurityGroupForVpcList: Shape = Shape { name: "SecurityGroupForVpcList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SecurityGroupForVpc)) }), ..DEFAULT };
 pub static SecurityGroupId: Shape = Shape { name: "SecurityGroupId", ..DEFAULT };
 pub static SecurityGroupIdStringList: Shape = Shape { name: "SecurityGroupIdStringList", kind: Kind::List(Element { location_name: Some("SecurityGroupId"), ..Element::of(Here(&SecurityGroupId)) }), ..DEFAULT };
+pub static SecurityGroupIdentifier: Shape = Shape { name: "SecurityGroupIdentifier", kind: Kind::Structure(&[
+    Member { location_name: Some("groupId"), ..member("GroupId", Here(&String)) },
+    Member { location_name: Some("groupName"), ..member("GroupName", Here(&String)) },
+]), ..DEFAULT };
 pub static SecurityGroupList: Shape = Shape { name: "SecurityGroupList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SecurityGroup)) }), ..DEFAULT };
 pub static SecurityGroupName: Shape = Shape { name: "SecurityGroupName", ..DEFAULT };
 pub static SecurityGroupReference: Shape = Shape { name: "SecurityGroupReference", kind: Kind::Structure(&[
@@ -3179,7 +3558,34 @@ pub static SecurityGroupRuleUpdate: Shape = Shape { name: "SecurityGroupRuleUpda
 pub static SecurityGroupRuleUpdateList: Shape = Shape { name: "SecurityGroupRuleUpdateList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SecurityGroupRuleUpdate)) }), ..DEFAULT };
 pub static SecurityGroupStringList: Shape = Shape { name: "SecurityGroupStringList", kind: Kind::List(Element { location_name: Some("SecurityGroup"), ..Element::of(Here(&SecurityGroupName)) }), ..DEFAULT };
 pub static SensitiveUserData: Shape = Shape { name: "SensitiveUserData", sensitive: true, ..DEFAULT };
+pub static ServiceConnectivityType: Shape = Shape { name: "ServiceConnectivityType", values: &["ipv4", "ipv6"], ..DEFAULT };
+pub static ServiceDetail: Shape = Shape { name: "ServiceDetail", kind: Kind::Structure(&[
+    Member { location_name: Some("serviceName"), ..member("ServiceName", Here(&String)) },
+    Member { location_name: Some("serviceId"), ..member("ServiceId", Here(&String)) },
+    Member { location_name: Some("serviceType"), ..member("ServiceType", Here(&ServiceTypeDetailSet)) },
+    Member { location_name: Some("serviceRegion"), ..member("ServiceRegion", Here(&String)) },
+    Member { location_name: Some("availabilityZoneIdSet"), ..member("AvailabilityZoneIds", Here(&ValueStringList)) },
+    Member { location_name: Some("availabilityZoneSet"), ..member("AvailabilityZones", Here(&ValueStringList)) },
+    Member { location_name: Some("owner"), ..member("Owner", Here(&String)) },
+    Member { location_name: Some("baseEndpointDnsNameSet"), ..member("BaseEndpointDnsNames", Here(&ValueStringList)) },
+    Member { location_name: Some("privateDnsName"), ..member("PrivateDnsName", Here(&String)) },
+    Member { location_name: Some("privateDnsNameSet"), ..member("PrivateDnsNames", Here(&PrivateDnsDetailsSet)) },
+    Member { location_name: Some("vpcEndpointPolicySupported"), ..member("VpcEndpointPolicySupported", Here(&Boolean)) },
+    Member { location_name: Some("acceptanceRequired"), ..member("AcceptanceRequired", Here(&Boolean)) },
+    Member { location_name: Some("managesVpcEndpoints"), ..member("ManagesVpcEndpoints", Here(&Boolean)) },
+    Member { location_name: Some("payerResponsibility"), ..member("PayerResponsibility", Here(&PayerResponsibility)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("privateDnsNameVerificationState"), ..member("PrivateDnsNameVerificationState", Here(&DnsNameState)) },
+    Member { location_name: Some("supportedIpAddressTypeSet"), ..member("SupportedIpAddressTypes", Here(&SupportedIpAddressTypes)) },
+]), ..DEFAULT };
+pub static ServiceDetailSet: Shape = Shape { name: "ServiceDetailSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ServiceDetail)) }), ..DEFAULT };
 pub static ServiceManaged: Shape = Shape { name: "ServiceManaged", values: &["alb", "nlb", "rnat", "rds"], ..DEFAULT };
+pub static ServiceNetworkArn: Shape = Shape { name: "ServiceNetworkArn", ..DEFAULT };
+pub static ServiceType: Shape = Shape { name: "ServiceType", values: &["Interface", "Gateway", "GatewayLoadBalancer"], ..DEFAULT };
+pub static ServiceTypeDetail: Shape = Shape { name: "ServiceTypeDetail", kind: Kind::Structure(&[
+    Member { location_name: Some("serviceType"), ..member("ServiceType", Here(&ServiceType)) },
+]), ..DEFAULT };
+pub static ServiceTypeDetailSet: Shape = Shape { name: "ServiceTypeDetailSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ServiceTypeDetail)) }), ..DEFAULT };
 pub static SeverityLabel: Shape = Shape { name: "SeverityLabel", values: &["informational", "low", "medium", "high", "critical"], ..DEFAULT };
 pub static ShutdownBehavior: Shape = Shape { name: "ShutdownBehavior", values: &["stop", "terminate"], ..DEFAULT };
 pub static SnapshotId: Shape = Shape { name: "SnapshotId", ..DEFAULT };
@@ -3217,6 +3623,7 @@ pub static StartInstancesRequest: Shape = Shape { name: "StartInstancesRequest",
 pub static StartInstancesResult: Shape = Shape { name: "StartInstancesResult", kind: Kind::Structure(&[
     Member { location_name: Some("instancesSet"), ..member("StartingInstances", Here(&InstanceStateChangeList)) },
 ]), ..DEFAULT };
+pub static State: Shape = Shape { name: "State", values: &["PendingAcceptance", "Pending", "Available", "Deleting", "Deleted", "Rejected", "Failed", "Expired", "Partial"], ..DEFAULT };
 pub static StateReason: Shape = Shape { name: "StateReason", kind: Kind::Structure(&[
     Member { location_name: Some("code"), ..member("Code", Here(&String)) },
     Member { location_name: Some("message"), ..member("Message", Here(&String)) },
@@ -3265,9 +3672,20 @@ pub static SubnetCidrBlockState: Shape = Shape { name: "SubnetCidrBlockState", k
     Member { location_name: Some("statusMessage"), ..member("StatusMessage", Here(&String)) },
 ]), ..DEFAULT };
 pub static SubnetCidrBlockStateCode: Shape = Shape { name: "SubnetCidrBlockStateCode", values: &["associating", "associated", "disassociating", "disassociated", "failing", "failed"], ..DEFAULT };
+pub static SubnetConfiguration: Shape = Shape { name: "SubnetConfiguration", kind: Kind::Structure(&[
+    member("SubnetId", Here(&SubnetId)),
+    member("Ipv4", Here(&String)),
+    member("Ipv6", Here(&String)),
+]), ..DEFAULT };
+pub static SubnetConfigurationsList: Shape = Shape { name: "SubnetConfigurationsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SubnetConfiguration)) }), ..DEFAULT };
 pub static SubnetId: Shape = Shape { name: "SubnetId", ..DEFAULT };
 pub static SubnetIdList: Shape = Shape { name: "SubnetIdList", kind: Kind::List(Element { location_name: Some("AssociatedSubnetId"), ..Element::of(Here(&SubnetId)) }), ..DEFAULT };
 pub static SubnetIdStringList: Shape = Shape { name: "SubnetIdStringList", kind: Kind::List(Element { location_name: Some("SubnetId"), ..Element::of(Here(&SubnetId)) }), ..DEFAULT };
+pub static SubnetIpPrefixes: Shape = Shape { name: "SubnetIpPrefixes", kind: Kind::Structure(&[
+    Member { location_name: Some("subnetId"), ..member("SubnetId", Here(&String)) },
+    Member { location_name: Some("ipPrefixSet"), ..member("IpPrefixes", Here(&ValueStringList)) },
+]), ..DEFAULT };
+pub static SubnetIpPrefixesList: Shape = Shape { name: "SubnetIpPrefixesList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SubnetIpPrefixes)) }), ..DEFAULT };
 pub static SubnetIpv6CidrBlockAssociation: Shape = Shape { name: "SubnetIpv6CidrBlockAssociation", kind: Kind::Structure(&[
     Member { location_name: Some("associationId"), ..member("AssociationId", Here(&SubnetCidrAssociationId)) },
     Member { location_name: Some("ipv6CidrBlock"), ..member("Ipv6CidrBlock", Here(&String)) },
@@ -3283,6 +3701,7 @@ pub static SupportedAdditionalProcessorFeature: Shape = Shape { name: "Supported
 pub static SupportedAdditionalProcessorFeatureList: Shape = Shape { name: "SupportedAdditionalProcessorFeatureList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SupportedAdditionalProcessorFeature)) }), ..DEFAULT };
 pub static SupportedInRegion: Shape = Shape { name: "SupportedInRegion", kind: Kind::Boolean, ..DEFAULT };
 pub static SupportedInstanceTypeSet: Shape = Shape { name: "SupportedInstanceTypeSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceTypeItem)) }), ..DEFAULT };
+pub static SupportedIpAddressTypes: Shape = Shape { name: "SupportedIpAddressTypes", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ServiceConnectivityType)) }), min: Some(0.0), max: Some(2.0), ..DEFAULT };
 pub static Tag: Shape = Shape { name: "Tag", kind: Kind::Structure(&[
     Member { location_name: Some("key"), ..member("Key", Here(&String)) },
     Member { location_name: Some("value"), ..member("Value", Here(&String)) },
@@ -3301,6 +3720,7 @@ pub static TagSpecification: Shape = Shape { name: "TagSpecification", kind: Kin
 ]), ..DEFAULT };
 pub static TagSpecificationList: Shape = Shape { name: "TagSpecificationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&TagSpecification)) }), ..DEFAULT };
 pub static TaggableResourceId: Shape = Shape { name: "TaggableResourceId", ..DEFAULT };
+pub static TelemetryStatus: Shape = Shape { name: "TelemetryStatus", values: &["UP", "DOWN"], ..DEFAULT };
 pub static Tenancy: Shape = Shape { name: "Tenancy", values: &["default", "dedicated", "host"], ..DEFAULT };
 pub static TerminateInstancesRequest: Shape = Shape { name: "TerminateInstancesRequest", kind: Kind::Structure(&[
     Member { required: true, location_name: Some("InstanceId"), ..member("InstanceIds", Here(&InstanceIdStringList)) },
@@ -3325,6 +3745,42 @@ pub static TotalMediaMemory: Shape = Shape { name: "TotalMediaMemory", kind: Kin
 pub static TotalNeuronMemory: Shape = Shape { name: "TotalNeuronMemory", kind: Kind::Integer, ..DEFAULT };
 pub static TpmSupportValues: Shape = Shape { name: "TpmSupportValues", values: &["v2.0"], ..DEFAULT };
 pub static TransitGatewayId: Shape = Shape { name: "TransitGatewayId", ..DEFAULT };
+pub static TunnelInsideIpVersion: Shape = Shape { name: "TunnelInsideIpVersion", values: &["ipv4", "ipv6"], ..DEFAULT };
+pub static TunnelOption: Shape = Shape { name: "TunnelOption", kind: Kind::Structure(&[
+    Member { location_name: Some("outsideIpAddress"), ..member("OutsideIpAddress", Here(&String)) },
+    Member { location_name: Some("tunnelInsideCidr"), ..member("TunnelInsideCidr", Here(&String)) },
+    Member { location_name: Some("tunnelInsideIpv6Cidr"), ..member("TunnelInsideIpv6Cidr", Here(&String)) },
+    Member { location_name: Some("preSharedKey"), ..member("PreSharedKey", Here(&preSharedKey)) },
+    Member { location_name: Some("phase1LifetimeSeconds"), ..member("Phase1LifetimeSeconds", Here(&Integer)) },
+    Member { location_name: Some("phase2LifetimeSeconds"), ..member("Phase2LifetimeSeconds", Here(&Integer)) },
+    Member { location_name: Some("rekeyMarginTimeSeconds"), ..member("RekeyMarginTimeSeconds", Here(&Integer)) },
+    Member { location_name: Some("rekeyFuzzPercentage"), ..member("RekeyFuzzPercentage", Here(&Integer)) },
+    Member { location_name: Some("replayWindowSize"), ..member("ReplayWindowSize", Here(&Integer)) },
+    Member { location_name: Some("dpdTimeoutSeconds"), ..member("DpdTimeoutSeconds", Here(&Integer)) },
+    Member { location_name: Some("dpdTimeoutAction"), ..member("DpdTimeoutAction", Here(&String)) },
+    Member { location_name: Some("phase1EncryptionAlgorithmSet"), ..member("Phase1EncryptionAlgorithms", Here(&Phase1EncryptionAlgorithmsList)) },
+    Member { location_name: Some("phase2EncryptionAlgorithmSet"), ..member("Phase2EncryptionAlgorithms", Here(&Phase2EncryptionAlgorithmsList)) },
+    Member { location_name: Some("phase1IntegrityAlgorithmSet"), ..member("Phase1IntegrityAlgorithms", Here(&Phase1IntegrityAlgorithmsList)) },
+    Member { location_name: Some("phase2IntegrityAlgorithmSet"), ..member("Phase2IntegrityAlgorithms", Here(&Phase2IntegrityAlgorithmsList)) },
+    Member { location_name: Some("phase1DHGroupNumberSet"), ..member("Phase1DHGroupNumbers", Here(&Phase1DHGroupNumbersList)) },
+    Member { location_name: Some("phase2DHGroupNumberSet"), ..member("Phase2DHGroupNumbers", Here(&Phase2DHGroupNumbersList)) },
+    Member { location_name: Some("ikeVersionSet"), ..member("IkeVersions", Here(&IKEVersionsList)) },
+    Member { location_name: Some("startupAction"), ..member("StartupAction", Here(&String)) },
+    Member { location_name: Some("logOptions"), ..member("LogOptions", Here(&VpnTunnelLogOptions)) },
+    Member { location_name: Some("enableTunnelLifecycleControl"), ..member("EnableTunnelLifecycleControl", Here(&Boolean)) },
+    Member { location_name: Some("phase1AdditionalKeyExchangeSet"), ..member("Phase1AdditionalKeyExchanges", Here(&AdditionalKeyExchangesList)) },
+    Member { location_name: Some("phase2AdditionalKeyExchangeSet"), ..member("Phase2AdditionalKeyExchanges", Here(&AdditionalKeyExchangesList)) },
+]), ..DEFAULT };
+pub static TunnelOptionsList: Shape = Shape { name: "TunnelOptionsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&TunnelOption)) }), ..DEFAULT };
+pub static UnsuccessfulItem: Shape = Shape { name: "UnsuccessfulItem", kind: Kind::Structure(&[
+    Member { location_name: Some("error"), ..member("Error", Here(&UnsuccessfulItemError)) },
+    Member { location_name: Some("resourceId"), ..member("ResourceId", Here(&String)) },
+]), ..DEFAULT };
+pub static UnsuccessfulItemError: Shape = Shape { name: "UnsuccessfulItemError", kind: Kind::Structure(&[
+    Member { location_name: Some("code"), ..member("Code", Here(&String)) },
+    Member { location_name: Some("message"), ..member("Message", Here(&String)) },
+]), ..DEFAULT };
+pub static UnsuccessfulItemSet: Shape = Shape { name: "UnsuccessfulItemSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&UnsuccessfulItem)) }), ..DEFAULT };
 pub static UnsupportedInstanceTypeSet: Shape = Shape { name: "UnsupportedInstanceTypeSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceTypeItem)) }), ..DEFAULT };
 pub static UpdateSecurityGroupRuleDescriptionsEgressRequest: Shape = Shape { name: "UpdateSecurityGroupRuleDescriptionsEgressRequest", kind: Kind::Structure(&[
     member("DryRun", Here(&Boolean)),
@@ -3385,6 +3841,15 @@ pub static ValidationWarning: Shape = Shape { name: "ValidationWarning", kind: K
 pub static ValueStringList: Shape = Shape { name: "ValueStringList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&String)) }), ..DEFAULT };
 pub static VersionDescription: Shape = Shape { name: "VersionDescription", min: Some(0.0), max: Some(255.0), ..DEFAULT };
 pub static VersionStringList: Shape = Shape { name: "VersionStringList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&String)) }), ..DEFAULT };
+pub static VgwTelemetry: Shape = Shape { name: "VgwTelemetry", kind: Kind::Structure(&[
+    Member { location_name: Some("acceptedRouteCount"), ..member("AcceptedRouteCount", Here(&Integer)) },
+    Member { location_name: Some("lastStatusChange"), ..member("LastStatusChange", Here(&DateTime)) },
+    Member { location_name: Some("outsideIpAddress"), ..member("OutsideIpAddress", Here(&String)) },
+    Member { location_name: Some("status"), ..member("Status", Here(&TelemetryStatus)) },
+    Member { location_name: Some("statusMessage"), ..member("StatusMessage", Here(&String)) },
+    Member { location_name: Some("certificateArn"), ..member("CertificateArn", Here(&String)) },
+]), ..DEFAULT };
+pub static VgwTelemetryList: Shape = Shape { name: "VgwTelemetryList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VgwTelemetry)) }), ..DEFAULT };
 pub static VirtualizationType: Shape = Shape { name: "VirtualizationType", values: &["hvm", "paravirtual"], ..DEFAULT };
 pub static VirtualizationTypeList: Shape = Shape { name: "VirtualizationTypeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VirtualizationType)) }), ..DEFAULT };
 pub static VolumeId: Shape = Shape { name: "VolumeId", ..DEFAULT };
@@ -3403,6 +3868,11 @@ pub static Vpc: Shape = Shape { name: "Vpc", kind: Kind::Structure(&[
     Member { location_name: Some("cidrBlock"), ..member("CidrBlock", Here(&String)) },
     Member { location_name: Some("dhcpOptionsId"), ..member("DhcpOptionsId", Here(&String)) },
 ]), ..DEFAULT };
+pub static VpcAttachment: Shape = Shape { name: "VpcAttachment", kind: Kind::Structure(&[
+    Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
+    Member { location_name: Some("state"), ..member("State", Here(&AttachmentStatus)) },
+]), ..DEFAULT };
+pub static VpcAttachmentList: Shape = Shape { name: "VpcAttachmentList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VpcAttachment)) }), ..DEFAULT };
 pub static VpcAttributeName: Shape = Shape { name: "VpcAttributeName", values: &["enableDnsSupport", "enableDnsHostnames", "enableNetworkAddressUsageMetrics"], ..DEFAULT };
 pub static VpcCidrAssociationId: Shape = Shape { name: "VpcCidrAssociationId", ..DEFAULT };
 pub static VpcCidrBlockAssociation: Shape = Shape { name: "VpcCidrBlockAssociation", kind: Kind::Structure(&[
@@ -3459,7 +3929,41 @@ pub static VpcEncryptionControlExclusions: Shape = Shape { name: "VpcEncryptionC
 pub static VpcEncryptionControlId: Shape = Shape { name: "VpcEncryptionControlId", ..DEFAULT };
 pub static VpcEncryptionControlMode: Shape = Shape { name: "VpcEncryptionControlMode", values: &["monitor", "enforce"], ..DEFAULT };
 pub static VpcEncryptionControlState: Shape = Shape { name: "VpcEncryptionControlState", values: &["enforce-in-progress", "monitor-in-progress", "enforce-failed", "monitor-failed", "deleting", "deleted", "available", "creating", "delete-failed"], ..DEFAULT };
+pub static VpcEndpoint: Shape = Shape { name: "VpcEndpoint", kind: Kind::Structure(&[
+    Member { location_name: Some("vpcEndpointId"), ..member("VpcEndpointId", Here(&String)) },
+    Member { location_name: Some("vpcEndpointType"), ..member("VpcEndpointType", Here(&VpcEndpointType)) },
+    Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
+    Member { location_name: Some("serviceName"), ..member("ServiceName", Here(&String)) },
+    Member { location_name: Some("state"), ..member("State", Here(&State)) },
+    Member { location_name: Some("policyDocument"), ..member("PolicyDocument", Here(&String)) },
+    Member { location_name: Some("routeTableIdSet"), ..member("RouteTableIds", Here(&ValueStringList)) },
+    Member { location_name: Some("subnetIdSet"), ..member("SubnetIds", Here(&ValueStringList)) },
+    Member { location_name: Some("groupSet"), ..member("Groups", Here(&GroupIdentifierSet)) },
+    Member { location_name: Some("ipAddressType"), ..member("IpAddressType", Here(&IpAddressType)) },
+    Member { location_name: Some("dnsOptions"), ..member("DnsOptions", Here(&DnsOptions)) },
+    Member { location_name: Some("privateDnsEnabled"), ..member("PrivateDnsEnabled", Here(&Boolean)) },
+    Member { location_name: Some("requesterManaged"), ..member("RequesterManaged", Here(&Boolean)) },
+    Member { location_name: Some("networkInterfaceIdSet"), ..member("NetworkInterfaceIds", Here(&ValueStringList)) },
+    Member { location_name: Some("dnsEntrySet"), ..member("DnsEntries", Here(&DnsEntrySet)) },
+    Member { location_name: Some("creationTimestamp"), ..member("CreationTimestamp", Here(&MillisecondDateTime)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
+    Member { location_name: Some("lastError"), ..member("LastError", Here(&LastError)) },
+    Member { location_name: Some("ipv4PrefixSet"), ..member("Ipv4Prefixes", Here(&SubnetIpPrefixesList)) },
+    Member { location_name: Some("ipv6PrefixSet"), ..member("Ipv6Prefixes", Here(&SubnetIpPrefixesList)) },
+    Member { location_name: Some("failureReason"), ..member("FailureReason", Here(&String)) },
+    Member { location_name: Some("serviceNetworkArn"), ..member("ServiceNetworkArn", Here(&ServiceNetworkArn)) },
+    Member { location_name: Some("resourceConfigurationArn"), ..member("ResourceConfigurationArn", Here(&ResourceConfigurationArn)) },
+    Member { location_name: Some("serviceRegion"), ..member("ServiceRegion", Here(&String)) },
+    Member { location_name: Some("payerResponsibilitySet"), ..member("PayerResponsibilities", Here(&PayerResponsibilitySet)) },
+]), ..DEFAULT };
 pub static VpcEndpointId: Shape = Shape { name: "VpcEndpointId", ..DEFAULT };
+pub static VpcEndpointIdList: Shape = Shape { name: "VpcEndpointIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VpcEndpointId)) }), ..DEFAULT };
+pub static VpcEndpointRouteTableIdList: Shape = Shape { name: "VpcEndpointRouteTableIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&RouteTableId)) }), ..DEFAULT };
+pub static VpcEndpointSecurityGroupIdList: Shape = Shape { name: "VpcEndpointSecurityGroupIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SecurityGroupId)) }), ..DEFAULT };
+pub static VpcEndpointSet: Shape = Shape { name: "VpcEndpointSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VpcEndpoint)) }), ..DEFAULT };
+pub static VpcEndpointSubnetIdList: Shape = Shape { name: "VpcEndpointSubnetIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SubnetId)) }), ..DEFAULT };
+pub static VpcEndpointType: Shape = Shape { name: "VpcEndpointType", values: &["Interface", "Gateway", "GatewayLoadBalancer", "Resource", "ServiceNetwork", "Tunnel"], ..DEFAULT };
 pub static VpcId: Shape = Shape { name: "VpcId", ..DEFAULT };
 pub static VpcIdStringList: Shape = Shape { name: "VpcIdStringList", kind: Kind::List(Element { location_name: Some("VpcId"), ..Element::of(Here(&VpcId)) }), ..DEFAULT };
 pub static VpcIpv6CidrBlockAssociation: Shape = Shape { name: "VpcIpv6CidrBlockAssociation", kind: Kind::Structure(&[
@@ -3473,13 +3977,112 @@ pub static VpcIpv6CidrBlockAssociation: Shape = Shape { name: "VpcIpv6CidrBlockA
 ]), ..DEFAULT };
 pub static VpcIpv6CidrBlockAssociationSet: Shape = Shape { name: "VpcIpv6CidrBlockAssociationSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VpcIpv6CidrBlockAssociation)) }), ..DEFAULT };
 pub static VpcList: Shape = Shape { name: "VpcList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Vpc)) }), ..DEFAULT };
+pub static VpcPeeringConnection: Shape = Shape { name: "VpcPeeringConnection", kind: Kind::Structure(&[
+    Member { location_name: Some("accepterVpcInfo"), ..member("AccepterVpcInfo", Here(&VpcPeeringConnectionVpcInfo)) },
+    Member { location_name: Some("expirationTime"), ..member("ExpirationTime", Here(&DateTime)) },
+    Member { location_name: Some("requesterVpcInfo"), ..member("RequesterVpcInfo", Here(&VpcPeeringConnectionVpcInfo)) },
+    Member { location_name: Some("status"), ..member("Status", Here(&VpcPeeringConnectionStateReason)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("vpcPeeringConnectionId"), ..member("VpcPeeringConnectionId", Here(&String)) },
+    Member { location_name: Some("multipathResilienceStatus"), ..member("MultipathResilienceStatus", Here(&MultipathResilienceStatus)) },
+]), ..DEFAULT };
 pub static VpcPeeringConnectionId: Shape = Shape { name: "VpcPeeringConnectionId", ..DEFAULT };
+pub static VpcPeeringConnectionIdList: Shape = Shape { name: "VpcPeeringConnectionIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VpcPeeringConnectionId)) }), ..DEFAULT };
+pub static VpcPeeringConnectionIdWithResolver: Shape = Shape { name: "VpcPeeringConnectionIdWithResolver", ..DEFAULT };
+pub static VpcPeeringConnectionList: Shape = Shape { name: "VpcPeeringConnectionList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VpcPeeringConnection)) }), ..DEFAULT };
+pub static VpcPeeringConnectionOptionsDescription: Shape = Shape { name: "VpcPeeringConnectionOptionsDescription", kind: Kind::Structure(&[
+    Member { location_name: Some("allowDnsResolutionFromRemoteVpc"), ..member("AllowDnsResolutionFromRemoteVpc", Here(&Boolean)) },
+    Member { location_name: Some("allowEgressFromLocalClassicLinkToRemoteVpc"), ..member("AllowEgressFromLocalClassicLinkToRemoteVpc", Here(&Boolean)) },
+    Member { location_name: Some("allowEgressFromLocalVpcToRemoteClassicLink"), ..member("AllowEgressFromLocalVpcToRemoteClassicLink", Here(&Boolean)) },
+    Member { location_name: Some("allowMultipathResilience"), ..member("AllowMultipathResilience", Here(&Boolean)) },
+    Member { location_name: Some("multipathResilienceMode"), ..member("MultipathResilienceMode", Here(&MultipathResilienceMode)) },
+]), ..DEFAULT };
+pub static VpcPeeringConnectionStateReason: Shape = Shape { name: "VpcPeeringConnectionStateReason", kind: Kind::Structure(&[
+    Member { location_name: Some("code"), ..member("Code", Here(&VpcPeeringConnectionStateReasonCode)) },
+    Member { location_name: Some("message"), ..member("Message", Here(&String)) },
+]), ..DEFAULT };
+pub static VpcPeeringConnectionStateReasonCode: Shape = Shape { name: "VpcPeeringConnectionStateReasonCode", values: &["initiating-request", "pending-acceptance", "active", "deleted", "rejected", "failed", "expired", "provisioning", "deleting"], ..DEFAULT };
+pub static VpcPeeringConnectionVpcInfo: Shape = Shape { name: "VpcPeeringConnectionVpcInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("cidrBlock"), ..member("CidrBlock", Here(&String)) },
+    Member { location_name: Some("ipv6CidrBlockSet"), ..member("Ipv6CidrBlockSet", Here(&Ipv6CidrBlockSet)) },
+    Member { location_name: Some("cidrBlockSet"), ..member("CidrBlockSet", Here(&CidrBlockSet)) },
+    Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
+    Member { location_name: Some("peeringOptions"), ..member("PeeringOptions", Here(&VpcPeeringConnectionOptionsDescription)) },
+    Member { location_name: Some("vpcId"), ..member("VpcId", Here(&String)) },
+    Member { location_name: Some("region"), ..member("Region", Here(&String)) },
+]), ..DEFAULT };
 pub static VpcState: Shape = Shape { name: "VpcState", values: &["pending", "available", "deleting"], ..DEFAULT };
 pub static VpcTenancy: Shape = Shape { name: "VpcTenancy", values: &["default"], ..DEFAULT };
+pub static VpnAdditionalKeyExchange: Shape = Shape { name: "VpnAdditionalKeyExchange", kind: Kind::Structure(&[
+    Member { location_name: Some("additionalKeyExchangeRound"), ..member("AdditionalKeyExchangeRound", Here(&Integer)) },
+    Member { location_name: Some("keyExchangeMethodSet"), ..member("KeyExchangeMethods", Here(&AdditionalKeyExchangeMethodsList)) },
+    Member { location_name: Some("requirement"), ..member("Requirement", Here(&AdditionalKeyExchangeRequirement)) },
+]), ..DEFAULT };
+pub static VpnConnection: Shape = Shape { name: "VpnConnection", kind: Kind::Structure(&[
+    Member { location_name: Some("category"), ..member("Category", Here(&String)) },
+    Member { location_name: Some("transitGatewayId"), ..member("TransitGatewayId", Here(&String)) },
+    Member { location_name: Some("vpnConcentratorId"), ..member("VpnConcentratorId", Here(&String)) },
+    Member { location_name: Some("coreNetworkArn"), ..member("CoreNetworkArn", Here(&String)) },
+    Member { location_name: Some("coreNetworkAttachmentArn"), ..member("CoreNetworkAttachmentArn", Here(&String)) },
+    Member { location_name: Some("gatewayAssociationState"), ..member("GatewayAssociationState", Here(&GatewayAssociationState)) },
+    Member { location_name: Some("options"), ..member("Options", Here(&VpnConnectionOptions)) },
+    Member { location_name: Some("routes"), ..member("Routes", Here(&VpnStaticRouteList)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("vgwTelemetry"), ..member("VgwTelemetry", Here(&VgwTelemetryList)) },
+    Member { location_name: Some("preSharedKeyArn"), ..member("PreSharedKeyArn", Here(&String)) },
+    Member { location_name: Some("vpnConnectionId"), ..member("VpnConnectionId", Here(&String)) },
+    Member { location_name: Some("state"), ..member("State", Here(&VpnState)) },
+    Member { location_name: Some("customerGatewayConfiguration"), ..member("CustomerGatewayConfiguration", Here(&customerGatewayConfiguration)) },
+    Member { location_name: Some("type"), ..member("Type", Here(&GatewayType)) },
+    Member { location_name: Some("customerGatewayId"), ..member("CustomerGatewayId", Here(&String)) },
+    Member { location_name: Some("vpnGatewayId"), ..member("VpnGatewayId", Here(&String)) },
+]), ..DEFAULT };
+pub static VpnConnectionId: Shape = Shape { name: "VpnConnectionId", ..DEFAULT };
+pub static VpnConnectionIdStringList: Shape = Shape { name: "VpnConnectionIdStringList", kind: Kind::List(Element { location_name: Some("VpnConnectionId"), ..Element::of(Here(&VpnConnectionId)) }), ..DEFAULT };
+pub static VpnConnectionList: Shape = Shape { name: "VpnConnectionList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VpnConnection)) }), ..DEFAULT };
+pub static VpnConnectionOptions: Shape = Shape { name: "VpnConnectionOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("enableAcceleration"), ..member("EnableAcceleration", Here(&Boolean)) },
+    Member { location_name: Some("staticRoutesOnly"), ..member("StaticRoutesOnly", Here(&Boolean)) },
+    Member { location_name: Some("localIpv4NetworkCidr"), ..member("LocalIpv4NetworkCidr", Here(&String)) },
+    Member { location_name: Some("remoteIpv4NetworkCidr"), ..member("RemoteIpv4NetworkCidr", Here(&String)) },
+    Member { location_name: Some("localIpv6NetworkCidr"), ..member("LocalIpv6NetworkCidr", Here(&String)) },
+    Member { location_name: Some("remoteIpv6NetworkCidr"), ..member("RemoteIpv6NetworkCidr", Here(&String)) },
+    Member { location_name: Some("outsideIpAddressType"), ..member("OutsideIpAddressType", Here(&String)) },
+    Member { location_name: Some("transportTransitGatewayAttachmentId"), ..member("TransportTransitGatewayAttachmentId", Here(&String)) },
+    Member { location_name: Some("tunnelInsideIpVersion"), ..member("TunnelInsideIpVersion", Here(&TunnelInsideIpVersion)) },
+    Member { location_name: Some("tunnelOptionSet"), ..member("TunnelOptions", Here(&TunnelOptionsList)) },
+    Member { location_name: Some("tunnelBandwidth"), ..member("TunnelBandwidth", Here(&VpnTunnelBandwidth)) },
+]), ..DEFAULT };
+pub static VpnGateway: Shape = Shape { name: "VpnGateway", kind: Kind::Structure(&[
+    Member { location_name: Some("amazonSideAsn"), ..member("AmazonSideAsn", Here(&Long)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("vpnGatewayId"), ..member("VpnGatewayId", Here(&String)) },
+    Member { location_name: Some("state"), ..member("State", Here(&VpnState)) },
+    Member { location_name: Some("type"), ..member("Type", Here(&GatewayType)) },
+    Member { location_name: Some("availabilityZone"), ..member("AvailabilityZone", Here(&String)) },
+    Member { location_name: Some("attachments"), ..member("VpcAttachments", Here(&VpcAttachmentList)) },
+]), ..DEFAULT };
+pub static VpnGatewayId: Shape = Shape { name: "VpnGatewayId", ..DEFAULT };
+pub static VpnGatewayIdStringList: Shape = Shape { name: "VpnGatewayIdStringList", kind: Kind::List(Element { location_name: Some("VpnGatewayId"), ..Element::of(Here(&VpnGatewayId)) }), ..DEFAULT };
+pub static VpnGatewayList: Shape = Shape { name: "VpnGatewayList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VpnGateway)) }), ..DEFAULT };
+pub static VpnState: Shape = Shape { name: "VpnState", values: &["pending", "available", "deleting", "deleted"], ..DEFAULT };
+pub static VpnStaticRoute: Shape = Shape { name: "VpnStaticRoute", kind: Kind::Structure(&[
+    Member { location_name: Some("destinationCidrBlock"), ..member("DestinationCidrBlock", Here(&String)) },
+    Member { location_name: Some("source"), ..member("Source", Here(&VpnStaticRouteSource)) },
+    Member { location_name: Some("state"), ..member("State", Here(&VpnState)) },
+]), ..DEFAULT };
+pub static VpnStaticRouteList: Shape = Shape { name: "VpnStaticRouteList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VpnStaticRoute)) }), ..DEFAULT };
+pub static VpnStaticRouteSource: Shape = Shape { name: "VpnStaticRouteSource", values: &["Static"], ..DEFAULT };
+pub static VpnTunnelBandwidth: Shape = Shape { name: "VpnTunnelBandwidth", values: &["standard", "large"], ..DEFAULT };
+pub static VpnTunnelLogOptions: Shape = Shape { name: "VpnTunnelLogOptions", kind: Kind::Structure(&[
+    Member { location_name: Some("cloudWatchLogOptions"), ..member("CloudWatchLogOptions", Here(&CloudWatchLogOptions)) },
+]), ..DEFAULT };
 pub static Workload: Shape = Shape { name: "Workload", ..DEFAULT };
 pub static WorkloadsList: Shape = Shape { name: "WorkloadsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Workload)) }), ..DEFAULT };
 pub static ZoneIdStringList: Shape = Shape { name: "ZoneIdStringList", kind: Kind::List(Element { location_name: Some("ZoneId"), ..Element::of(Here(&String)) }), ..DEFAULT };
 pub static ZoneNameStringList: Shape = Shape { name: "ZoneNameStringList", kind: Kind::List(Element { location_name: Some("ZoneName"), ..Element::of(Here(&String)) }), ..DEFAULT };
+pub static customerGatewayConfiguration: Shape = Shape { name: "customerGatewayConfiguration", sensitive: true, ..DEFAULT };
+pub static preSharedKey: Shape = Shape { name: "preSharedKey", sensitive: true, ..DEFAULT };
 pub static totalFpgaMemory: Shape = Shape { name: "totalFpgaMemory", kind: Kind::Integer, ..DEFAULT };
 pub static totalGpuMemory: Shape = Shape { name: "totalGpuMemory", kind: Kind::Integer, ..DEFAULT };
 pub static totalInferenceMemory: Shape = Shape { name: "totalInferenceMemory", kind: Kind::Integer, ..DEFAULT };

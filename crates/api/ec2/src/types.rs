@@ -25,12 +25,22 @@ structures! {
         0 opt min: i32,
         1 opt max: i32,
     }
+    AcceptVpcPeeringConnectionInput: AcceptVpcPeeringConnectionRequest {
+        0 opt dry_run: bool,
+        1 req vpc_peering_connection_id: String,
+    }
+    AcceptVpcPeeringConnectionOutput: AcceptVpcPeeringConnectionResult {
+        0 opt vpc_peering_connection: VpcPeeringConnection,
+    }
     AccountAttribute: AccountAttribute {
         0 opt attribute_name: String,
         1 opt attribute_values: Vec<AccountAttributeValue>,
     }
     AccountAttributeValue: AccountAttributeValue {
         0 opt attribute_value: String,
+    }
+    AdditionalKeyExchangeMethodsListValue: AdditionalKeyExchangeMethodsListValue {
+        0 opt value: i32,
     }
     Address: Address {
         0 opt allocation_id: String,
@@ -245,6 +255,17 @@ structures! {
         0 opt capacity_reservation_id: String,
         1 opt capacity_reservation_resource_group_arn: String,
     }
+    CidrBlock: CidrBlock {
+        0 opt cidr_block: String,
+    }
+    CloudWatchLogOptions: CloudWatchLogOptions {
+        0 opt log_enabled: bool,
+        1 opt log_group_arn: String,
+        2 opt log_output_format: String,
+        3 opt bgp_log_enabled: bool,
+        4 opt bgp_log_group_arn: String,
+        5 opt bgp_log_output_format: String,
+    }
     ConnectionTrackingConfiguration: ConnectionTrackingConfiguration {
         0 opt tcp_established_timeout: i32,
         1 opt udp_stream_timeout: i32,
@@ -306,12 +327,29 @@ structures! {
     CreateDhcpOptionsOutput: CreateDhcpOptionsResult {
         0 opt dhcp_options: DhcpOptions,
     }
+    CreateEgressOnlyInternetGatewayInput: CreateEgressOnlyInternetGatewayRequest {
+        0 opt client_token: String,
+        1 opt dry_run: bool,
+        2 req vpc_id: String,
+        3 opt tag_specifications: Vec<TagSpecification>,
+    }
+    CreateEgressOnlyInternetGatewayOutput: CreateEgressOnlyInternetGatewayResult {
+        0 opt client_token: String,
+        1 opt egress_only_internet_gateway: EgressOnlyInternetGateway,
+    }
     CreateInternetGatewayInput: CreateInternetGatewayRequest {
         0 opt tag_specifications: Vec<TagSpecification>,
         1 opt dry_run: bool,
     }
     CreateInternetGatewayOutput: CreateInternetGatewayResult {
         0 opt internet_gateway: InternetGateway,
+    }
+    CreateKeyPairInput: CreateKeyPairRequest {
+        0 req key_name: String,
+        1 opt key_type: String,
+        2 opt tag_specifications: Vec<TagSpecification>,
+        3 opt key_format: String,
+        4 opt dry_run: bool,
     }
     CreateLaunchTemplateInput: CreateLaunchTemplateRequest {
         0 opt dry_run: bool,
@@ -406,6 +444,10 @@ structures! {
         0 opt network_interface: NetworkInterface,
         1 opt client_token: String,
     }
+    CreatePeeringConnectionOptionsRequest: CreatePeeringConnectionOptionsRequest {
+        0 opt allow_multipath_resilience: bool,
+        1 opt multipath_resilience_mode: String,
+    }
     CreateRouteInput: CreateRouteRequest {
         0 opt destination_prefix_list_id: String,
         1 opt vpc_endpoint_id: String,
@@ -473,6 +515,41 @@ structures! {
         1 req resources: Vec<String>,
         2 req tags: Vec<Tag>,
     }
+    CreateVpcEndpointInput: CreateVpcEndpointRequest {
+        0 opt dry_run: bool,
+        1 opt vpc_endpoint_type: String,
+        2 req vpc_id: String,
+        3 opt service_name: String,
+        4 opt policy_document: String,
+        5 opt route_table_ids: Vec<String>,
+        6 opt subnet_ids: Vec<String>,
+        7 opt security_group_ids: Vec<String>,
+        8 opt ip_address_type: String,
+        9 opt dns_options: DnsOptionsSpecification,
+        10 opt client_token: String,
+        11 opt private_dns_enabled: bool,
+        12 opt tag_specifications: Vec<TagSpecification>,
+        13 opt subnet_configurations: Vec<SubnetConfiguration>,
+        14 opt service_network_arn: String,
+        15 opt resource_configuration_arn: String,
+        16 opt service_region: String,
+    }
+    CreateVpcEndpointOutput: CreateVpcEndpointResult {
+        0 opt vpc_endpoint: VpcEndpoint,
+        1 opt client_token: String,
+    }
+    CreateVpcPeeringConnectionInput: CreateVpcPeeringConnectionRequest {
+        0 opt peer_region: String,
+        1 opt tag_specifications: Vec<TagSpecification>,
+        2 opt requester_peering_connection_options: CreatePeeringConnectionOptionsRequest,
+        3 opt dry_run: bool,
+        4 req vpc_id: String,
+        5 opt peer_vpc_id: String,
+        6 opt peer_owner_id: String,
+    }
+    CreateVpcPeeringConnectionOutput: CreateVpcPeeringConnectionResult {
+        0 opt vpc_peering_connection: VpcPeeringConnection,
+    }
     CreateVpcInput: CreateVpcRequest {
         0 opt cidr_block: String,
         1 opt ipv6_pool: String,
@@ -497,6 +574,17 @@ structures! {
     CreditSpecificationRequest: CreditSpecificationRequest {
         0 req cpu_credits: String,
     }
+    CustomerGateway: CustomerGateway {
+        0 opt certificate_arn: String,
+        1 opt device_name: String,
+        2 opt tags: Vec<Tag>,
+        3 opt bgp_asn_extended: String,
+        4 opt customer_gateway_id: String,
+        5 opt state: String,
+        6 opt r#type: String,
+        7 opt ip_address: String,
+        8 opt bgp_asn: String,
+    }
     DefaultConnectionTrackingConfiguration: DefaultConnectionTrackingConfiguration {
         0 opt default_tcp_established_timeout: i32,
         1 opt default_udp_timeout: i32,
@@ -506,9 +594,25 @@ structures! {
         0 req dhcp_options_id: String,
         1 opt dry_run: bool,
     }
+    DeleteEgressOnlyInternetGatewayInput: DeleteEgressOnlyInternetGatewayRequest {
+        0 opt dry_run: bool,
+        1 req egress_only_internet_gateway_id: String,
+    }
+    DeleteEgressOnlyInternetGatewayOutput: DeleteEgressOnlyInternetGatewayResult {
+        0 opt return_code: bool,
+    }
     DeleteInternetGatewayInput: DeleteInternetGatewayRequest {
         0 opt dry_run: bool,
         1 req internet_gateway_id: String,
+    }
+    DeleteKeyPairInput: DeleteKeyPairRequest {
+        0 opt key_name: String,
+        1 opt key_pair_id: String,
+        2 opt dry_run: bool,
+    }
+    DeleteKeyPairOutput: DeleteKeyPairResult {
+        0 opt r#return: bool,
+        1 opt key_pair_id: String,
     }
     DeleteLaunchTemplateInput: DeleteLaunchTemplateRequest {
         0 opt dry_run: bool,
@@ -589,6 +693,20 @@ structures! {
         1 req resources: Vec<String>,
         2 opt tags: Vec<Tag>,
     }
+    DeleteVpcEndpointsInput: DeleteVpcEndpointsRequest {
+        0 opt dry_run: bool,
+        1 req vpc_endpoint_ids: Vec<String>,
+    }
+    DeleteVpcEndpointsOutput: DeleteVpcEndpointsResult {
+        0 opt unsuccessful: Vec<UnsuccessfulItem>,
+    }
+    DeleteVpcPeeringConnectionInput: DeleteVpcPeeringConnectionRequest {
+        0 opt dry_run: bool,
+        1 req vpc_peering_connection_id: String,
+    }
+    DeleteVpcPeeringConnectionOutput: DeleteVpcPeeringConnectionResult {
+        0 opt r#return: bool,
+    }
     DeleteVpcInput: DeleteVpcRequest {
         0 req vpc_id: String,
         1 opt dry_run: bool,
@@ -630,6 +748,14 @@ structures! {
     DescribeAvailabilityZonesOutput: DescribeAvailabilityZonesResult {
         0 opt availability_zones: Vec<AvailabilityZone>,
     }
+    DescribeCustomerGatewaysInput: DescribeCustomerGatewaysRequest {
+        0 opt customer_gateway_ids: Vec<String>,
+        1 opt filters: Vec<Filter>,
+        2 opt dry_run: bool,
+    }
+    DescribeCustomerGatewaysOutput: DescribeCustomerGatewaysResult {
+        0 opt customer_gateways: Vec<CustomerGateway>,
+    }
     DescribeDhcpOptionsInput: DescribeDhcpOptionsRequest {
         0 opt dhcp_options_ids: Vec<String>,
         1 opt next_token: String,
@@ -640,6 +766,17 @@ structures! {
     DescribeDhcpOptionsOutput: DescribeDhcpOptionsResult {
         0 opt next_token: String,
         1 opt dhcp_options: Vec<DhcpOptions>,
+    }
+    DescribeEgressOnlyInternetGatewaysInput: DescribeEgressOnlyInternetGatewaysRequest {
+        0 opt dry_run: bool,
+        1 opt egress_only_internet_gateway_ids: Vec<String>,
+        2 opt max_results: i32,
+        3 opt next_token: String,
+        4 opt filters: Vec<Filter>,
+    }
+    DescribeEgressOnlyInternetGatewaysOutput: DescribeEgressOnlyInternetGatewaysResult {
+        0 opt egress_only_internet_gateways: Vec<EgressOnlyInternetGateway>,
+        1 opt next_token: String,
     }
     DescribeImagesInput: DescribeImagesRequest {
         0 opt executable_users: Vec<String>,
@@ -719,6 +856,16 @@ structures! {
     DescribeInternetGatewaysOutput: DescribeInternetGatewaysResult {
         0 opt internet_gateways: Vec<InternetGateway>,
         1 opt next_token: String,
+    }
+    DescribeKeyPairsInput: DescribeKeyPairsRequest {
+        0 opt key_names: Vec<String>,
+        1 opt key_pair_ids: Vec<String>,
+        2 opt include_public_key: bool,
+        3 opt dry_run: bool,
+        4 opt filters: Vec<Filter>,
+    }
+    DescribeKeyPairsOutput: DescribeKeyPairsResult {
+        0 opt key_pairs: Vec<KeyPairInfo>,
     }
     DescribeLaunchTemplateVersionsInput: DescribeLaunchTemplateVersionsRequest {
         0 opt dry_run: bool,
@@ -911,6 +1058,41 @@ structures! {
         2 opt enable_network_address_usage_metrics: AttributeBooleanValue,
         3 opt vpc_id: String,
     }
+    DescribeVpcEndpointServicesInput: DescribeVpcEndpointServicesRequest {
+        0 opt dry_run: bool,
+        1 opt service_names: Vec<String>,
+        2 opt filters: Vec<Filter>,
+        3 opt max_results: i32,
+        4 opt next_token: String,
+        5 opt service_regions: Vec<String>,
+    }
+    DescribeVpcEndpointServicesOutput: DescribeVpcEndpointServicesResult {
+        0 opt service_names: Vec<String>,
+        1 opt service_details: Vec<ServiceDetail>,
+        2 opt next_token: String,
+    }
+    DescribeVpcEndpointsInput: DescribeVpcEndpointsRequest {
+        0 opt dry_run: bool,
+        1 opt vpc_endpoint_ids: Vec<String>,
+        2 opt filters: Vec<Filter>,
+        3 opt max_results: i32,
+        4 opt next_token: String,
+    }
+    DescribeVpcEndpointsOutput: DescribeVpcEndpointsResult {
+        0 opt vpc_endpoints: Vec<VpcEndpoint>,
+        1 opt next_token: String,
+    }
+    DescribeVpcPeeringConnectionsInput: DescribeVpcPeeringConnectionsRequest {
+        0 opt next_token: String,
+        1 opt max_results: i32,
+        2 opt dry_run: bool,
+        3 opt vpc_peering_connection_ids: Vec<String>,
+        4 opt filters: Vec<Filter>,
+    }
+    DescribeVpcPeeringConnectionsOutput: DescribeVpcPeeringConnectionsResult {
+        0 opt vpc_peering_connections: Vec<VpcPeeringConnection>,
+        1 opt next_token: String,
+    }
     DescribeVpcsInput: DescribeVpcsRequest {
         0 opt filters: Vec<Filter>,
         1 opt vpc_ids: Vec<String>,
@@ -921,6 +1103,22 @@ structures! {
     DescribeVpcsOutput: DescribeVpcsResult {
         0 opt next_token: String,
         1 opt vpcs: Vec<Vpc>,
+    }
+    DescribeVpnConnectionsInput: DescribeVpnConnectionsRequest {
+        0 opt filters: Vec<Filter>,
+        1 opt vpn_connection_ids: Vec<String>,
+        2 opt dry_run: bool,
+    }
+    DescribeVpnConnectionsOutput: DescribeVpnConnectionsResult {
+        0 opt vpn_connections: Vec<VpnConnection>,
+    }
+    DescribeVpnGatewaysInput: DescribeVpnGatewaysRequest {
+        0 opt filters: Vec<Filter>,
+        1 opt vpn_gateway_ids: Vec<String>,
+        2 opt dry_run: bool,
+    }
+    DescribeVpnGatewaysOutput: DescribeVpnGatewaysResult {
+        0 opt vpn_gateways: Vec<VpnGateway>,
     }
     DetachInternetGatewayInput: DetachInternetGatewayRequest {
         0 opt dry_run: bool,
@@ -958,6 +1156,22 @@ structures! {
         0 opt size_in_gb: i64,
         1 opt count: i32,
         2 opt r#type: String,
+    }
+    DnsEntry: DnsEntry {
+        0 opt dns_name: String,
+        1 opt hosted_zone_id: String,
+    }
+    DnsOptions: DnsOptions {
+        0 opt dns_record_ip_type: String,
+        1 opt private_dns_only_for_inbound_resolver_endpoint: bool,
+        2 opt private_dns_preference: String,
+        3 opt private_dns_specified_domains: Vec<String>,
+    }
+    DnsOptionsSpecification: DnsOptionsSpecification {
+        0 opt dns_record_ip_type: String,
+        1 opt private_dns_only_for_inbound_resolver_endpoint: bool,
+        2 opt private_dns_preference: String,
+        3 opt private_dns_specified_domains: Vec<String>,
     }
     EbsBlockDevice: EbsBlockDevice {
         0 opt delete_on_termination: bool,
@@ -1026,6 +1240,11 @@ structures! {
     }
     EfaInfo: EfaInfo {
         0 opt maximum_efa_interfaces: i32,
+    }
+    EgressOnlyInternetGateway: EgressOnlyInternetGateway {
+        0 opt attachments: Vec<InternetGatewayAttachment>,
+        1 opt egress_only_internet_gateway_id: String,
+        2 opt tags: Vec<Tag>,
     }
     ElasticGpuAssociation: ElasticGpuAssociation {
         0 opt elastic_gpu_id: String,
@@ -1134,6 +1353,9 @@ structures! {
     HibernationOptionsRequest: HibernationOptionsRequest {
         0 opt configured: bool,
     }
+    IKEVersionsListValue: IKEVersionsListValue {
+        0 opt value: String,
+    }
     IamInstanceProfile: IamInstanceProfile {
         0 opt arn: String,
         1 opt id: String,
@@ -1195,6 +1417,18 @@ structures! {
         2 opt source_image_id: String,
         3 opt source_image_creation_time: Timestamp,
         4 opt watermark_creation_time: Timestamp,
+    }
+    ImportKeyPairInput: ImportKeyPairRequest {
+        0 opt tag_specifications: Vec<TagSpecification>,
+        1 opt dry_run: bool,
+        2 req key_name: String,
+        3 req public_key_material: Bytes,
+    }
+    ImportKeyPairOutput: ImportKeyPairResult {
+        0 opt key_fingerprint: String,
+        1 opt key_name: String,
+        2 opt key_pair_id: String,
+        3 opt tags: Vec<Tag>,
     }
     InferenceAcceleratorInfo: InferenceAcceleratorInfo {
         0 opt accelerators: Vec<InferenceDeviceInfo>,
@@ -1638,6 +1872,9 @@ structures! {
     Ipv4PrefixSpecificationResponse: Ipv4PrefixSpecificationResponse {
         0 opt ipv4_prefix: String,
     }
+    Ipv6CidrBlock: Ipv6CidrBlock {
+        0 opt ipv6_cidr_block: String,
+    }
     Ipv6PrefixSpecification: Ipv6PrefixSpecification {
         0 opt ipv6_prefix: String,
     }
@@ -1650,6 +1887,26 @@ structures! {
     Ipv6Range: Ipv6Range {
         0 opt description: String,
         1 opt cidr_ipv6: String,
+    }
+    CreateKeyPairOutput: KeyPair {
+        0 opt key_pair_id: String,
+        1 opt tags: Vec<Tag>,
+        2 opt key_name: String,
+        3 opt key_fingerprint: String,
+        4 opt key_material: String,
+    }
+    KeyPairInfo: KeyPairInfo {
+        0 opt key_pair_id: String,
+        1 opt key_type: String,
+        2 opt tags: Vec<Tag>,
+        3 opt public_key: String,
+        4 opt create_time: Timestamp,
+        5 opt key_name: String,
+        6 opt key_fingerprint: String,
+    }
+    LastError: LastError {
+        0 opt message: String,
+        1 opt code: String,
     }
     LaunchTemplate: LaunchTemplate {
         0 opt launch_template_id: String,
@@ -2063,6 +2320,35 @@ structures! {
         2 req vpc_id: String,
         3 opt enable_network_address_usage_metrics: AttributeBooleanValue,
     }
+    ModifyVpcEndpointInput: ModifyVpcEndpointRequest {
+        0 opt dry_run: bool,
+        1 req vpc_endpoint_id: String,
+        2 opt reset_policy: bool,
+        3 opt policy_document: String,
+        4 opt add_route_table_ids: Vec<String>,
+        5 opt remove_route_table_ids: Vec<String>,
+        6 opt add_subnet_ids: Vec<String>,
+        7 opt remove_subnet_ids: Vec<String>,
+        8 opt add_security_group_ids: Vec<String>,
+        9 opt remove_security_group_ids: Vec<String>,
+        10 opt ip_address_type: String,
+        11 opt dns_options: DnsOptionsSpecification,
+        12 opt private_dns_enabled: bool,
+        13 opt subnet_configurations: Vec<SubnetConfiguration>,
+    }
+    ModifyVpcEndpointOutput: ModifyVpcEndpointResult {
+        0 opt r#return: bool,
+    }
+    ModifyVpcPeeringConnectionOptionsInput: ModifyVpcPeeringConnectionOptionsRequest {
+        0 opt accepter_peering_connection_options: PeeringConnectionOptionsRequest,
+        1 opt dry_run: bool,
+        2 opt requester_peering_connection_options: PeeringConnectionOptionsRequest,
+        3 req vpc_peering_connection_id: String,
+    }
+    ModifyVpcPeeringConnectionOptionsOutput: ModifyVpcPeeringConnectionOptionsResult {
+        0 opt accepter_peering_connection_options: PeeringConnectionOptions,
+        1 opt requester_peering_connection_options: PeeringConnectionOptions,
+    }
     ModifyVpcTenancyInput: ModifyVpcTenancyRequest {
         0 req vpc_id: String,
         1 req instance_tenancy: String,
@@ -2292,6 +2578,24 @@ structures! {
         1 opt principal: String,
         2 opt hidden_by_default: bool,
     }
+    PayerResponsibilityEntry: PayerResponsibilityEntry {
+        0 opt scope: String,
+        1 opt payer_responsibility_type: String,
+    }
+    PeeringConnectionOptions: PeeringConnectionOptions {
+        0 opt allow_dns_resolution_from_remote_vpc: bool,
+        1 opt allow_egress_from_local_classic_link_to_remote_vpc: bool,
+        2 opt allow_egress_from_local_vpc_to_remote_classic_link: bool,
+        3 opt allow_multipath_resilience: bool,
+        4 opt multipath_resilience_mode: String,
+    }
+    PeeringConnectionOptionsRequest: PeeringConnectionOptionsRequest {
+        0 opt allow_dns_resolution_from_remote_vpc: bool,
+        1 opt allow_egress_from_local_classic_link_to_remote_vpc: bool,
+        2 opt allow_egress_from_local_vpc_to_remote_classic_link: bool,
+        3 opt allow_multipath_resilience: bool,
+        4 opt multipath_resilience_mode: String,
+    }
     PerformanceFactorReference: PerformanceFactorReference {
         0 opt instance_family: String,
     }
@@ -2302,6 +2606,24 @@ structures! {
         0 opt status: String,
         1 opt impaired_since: Timestamp,
         2 opt remediation: String,
+    }
+    Phase1DHGroupNumbersListValue: Phase1DHGroupNumbersListValue {
+        0 opt value: i32,
+    }
+    Phase1EncryptionAlgorithmsListValue: Phase1EncryptionAlgorithmsListValue {
+        0 opt value: String,
+    }
+    Phase1IntegrityAlgorithmsListValue: Phase1IntegrityAlgorithmsListValue {
+        0 opt value: String,
+    }
+    Phase2DHGroupNumbersListValue: Phase2DHGroupNumbersListValue {
+        0 opt value: i32,
+    }
+    Phase2EncryptionAlgorithmsListValue: Phase2EncryptionAlgorithmsListValue {
+        0 opt value: String,
+    }
+    Phase2IntegrityAlgorithmsListValue: Phase2IntegrityAlgorithmsListValue {
+        0 opt value: String,
     }
     Placement: Placement {
         0 opt availability_zone_id: String,
@@ -2334,6 +2656,9 @@ structures! {
     PrefixListId: PrefixListId {
         0 opt description: String,
         1 opt prefix_list_id: String,
+    }
+    PrivateDnsDetails: PrivateDnsDetails {
+        0 opt private_dns_name: String,
     }
     PrivateDnsNameOptionsOnLaunch: PrivateDnsNameOptionsOnLaunch {
         0 opt hostname_type: String,
@@ -2404,6 +2729,13 @@ structures! {
     }
     RegionGeography: RegionGeography {
         0 opt name: String,
+    }
+    RejectVpcPeeringConnectionInput: RejectVpcPeeringConnectionRequest {
+        0 opt dry_run: bool,
+        1 req vpc_peering_connection_id: String,
+    }
+    RejectVpcPeeringConnectionOutput: RejectVpcPeeringConnectionResult {
+        0 opt r#return: bool,
     }
     ReleaseAddressInput: ReleaseAddressRequest {
         0 opt allocation_id: String,
@@ -2725,6 +3057,10 @@ structures! {
         4 opt tags: Vec<Tag>,
         5 opt primary_vpc_id: String,
     }
+    SecurityGroupIdentifier: SecurityGroupIdentifier {
+        0 opt group_id: String,
+        1 opt group_name: String,
+    }
     SecurityGroupReference: SecurityGroupReference {
         0 opt group_id: String,
         1 opt referencing_vpc_id: String,
@@ -2764,6 +3100,28 @@ structures! {
     SecurityGroupRuleUpdate: SecurityGroupRuleUpdate {
         0 req security_group_rule_id: String,
         1 opt security_group_rule: SecurityGroupRuleRequest,
+    }
+    ServiceDetail: ServiceDetail {
+        0 opt service_name: String,
+        1 opt service_id: String,
+        2 opt service_type: Vec<ServiceTypeDetail>,
+        3 opt service_region: String,
+        4 opt availability_zone_ids: Vec<String>,
+        5 opt availability_zones: Vec<String>,
+        6 opt owner: String,
+        7 opt base_endpoint_dns_names: Vec<String>,
+        8 opt private_dns_name: String,
+        9 opt private_dns_names: Vec<PrivateDnsDetails>,
+        10 opt vpc_endpoint_policy_supported: bool,
+        11 opt acceptance_required: bool,
+        12 opt manages_vpc_endpoints: bool,
+        13 opt payer_responsibility: String,
+        14 opt tags: Vec<Tag>,
+        15 opt private_dns_name_verification_state: String,
+        16 opt supported_ip_address_types: Vec<String>,
+    }
+    ServiceTypeDetail: ServiceTypeDetail {
+        0 opt service_type: String,
     }
     SpotMarketOptions: SpotMarketOptions {
         0 opt max_price: String,
@@ -2839,6 +3197,15 @@ structures! {
         0 opt state: String,
         1 opt status_message: String,
     }
+    SubnetConfiguration: SubnetConfiguration {
+        0 opt subnet_id: String,
+        1 opt ipv4: String,
+        2 opt ipv6: String,
+    }
+    SubnetIpPrefixes: SubnetIpPrefixes {
+        0 opt subnet_id: String,
+        1 opt ip_prefixes: Vec<String>,
+    }
     SubnetIpv6CidrBlockAssociation: SubnetIpv6CidrBlockAssociation {
         0 opt association_id: String,
         1 opt ipv6_cidr_block: String,
@@ -2876,6 +3243,39 @@ structures! {
     TotalLocalStorageGBRequest: TotalLocalStorageGBRequest {
         0 opt min: f64,
         1 opt max: f64,
+    }
+    TunnelOption: TunnelOption {
+        0 opt outside_ip_address: String,
+        1 opt tunnel_inside_cidr: String,
+        2 opt tunnel_inside_ipv6_cidr: String,
+        3 opt pre_shared_key: String,
+        4 opt phase1_lifetime_seconds: i32,
+        5 opt phase2_lifetime_seconds: i32,
+        6 opt rekey_margin_time_seconds: i32,
+        7 opt rekey_fuzz_percentage: i32,
+        8 opt replay_window_size: i32,
+        9 opt dpd_timeout_seconds: i32,
+        10 opt dpd_timeout_action: String,
+        11 opt phase1_encryption_algorithms: Vec<Phase1EncryptionAlgorithmsListValue>,
+        12 opt phase2_encryption_algorithms: Vec<Phase2EncryptionAlgorithmsListValue>,
+        13 opt phase1_integrity_algorithms: Vec<Phase1IntegrityAlgorithmsListValue>,
+        14 opt phase2_integrity_algorithms: Vec<Phase2IntegrityAlgorithmsListValue>,
+        15 opt phase1_dh_group_numbers: Vec<Phase1DHGroupNumbersListValue>,
+        16 opt phase2_dh_group_numbers: Vec<Phase2DHGroupNumbersListValue>,
+        17 opt ike_versions: Vec<IKEVersionsListValue>,
+        18 opt startup_action: String,
+        19 opt log_options: VpnTunnelLogOptions,
+        20 opt enable_tunnel_lifecycle_control: bool,
+        21 opt phase1_additional_key_exchanges: Vec<VpnAdditionalKeyExchange>,
+        22 opt phase2_additional_key_exchanges: Vec<VpnAdditionalKeyExchange>,
+    }
+    UnsuccessfulItem: UnsuccessfulItem {
+        0 opt error: UnsuccessfulItemError,
+        1 opt resource_id: String,
+    }
+    UnsuccessfulItemError: UnsuccessfulItemError {
+        0 opt code: String,
+        1 opt message: String,
     }
     UpdateSecurityGroupRuleDescriptionsEgressInput: UpdateSecurityGroupRuleDescriptionsEgressRequest {
         0 opt dry_run: bool,
@@ -2928,6 +3328,14 @@ structures! {
     ValidationWarning: ValidationWarning {
         0 opt errors: Vec<ValidationError>,
     }
+    VgwTelemetry: VgwTelemetry {
+        0 opt accepted_route_count: i32,
+        1 opt last_status_change: Timestamp,
+        2 opt outside_ip_address: String,
+        3 opt status: String,
+        4 opt status_message: String,
+        5 opt certificate_arn: String,
+    }
     Vpc: Vpc {
         0 opt owner_id: String,
         1 opt instance_tenancy: String,
@@ -2941,6 +3349,10 @@ structures! {
         9 opt state: String,
         10 opt cidr_block: String,
         11 opt dhcp_options_id: String,
+    }
+    VpcAttachment: VpcAttachment {
+        0 opt vpc_id: String,
+        1 opt state: String,
     }
     VpcCidrBlockAssociation: VpcCidrBlockAssociation {
         0 opt association_id: String,
@@ -2989,6 +3401,34 @@ structures! {
         8 opt global_accelerator: VpcEncryptionControlExclusion,
         9 opt api_gateway_v2: VpcEncryptionControlExclusion,
     }
+    VpcEndpoint: VpcEndpoint {
+        0 opt vpc_endpoint_id: String,
+        1 opt vpc_endpoint_type: String,
+        2 opt vpc_id: String,
+        3 opt service_name: String,
+        4 opt state: String,
+        5 opt policy_document: String,
+        6 opt route_table_ids: Vec<String>,
+        7 opt subnet_ids: Vec<String>,
+        8 opt groups: Vec<SecurityGroupIdentifier>,
+        9 opt ip_address_type: String,
+        10 opt dns_options: DnsOptions,
+        11 opt private_dns_enabled: bool,
+        12 opt requester_managed: bool,
+        13 opt network_interface_ids: Vec<String>,
+        14 opt dns_entries: Vec<DnsEntry>,
+        15 opt creation_timestamp: Timestamp,
+        16 opt tags: Vec<Tag>,
+        17 opt owner_id: String,
+        18 opt last_error: LastError,
+        19 opt ipv4_prefixes: Vec<SubnetIpPrefixes>,
+        20 opt ipv6_prefixes: Vec<SubnetIpPrefixes>,
+        21 opt failure_reason: String,
+        22 opt service_network_arn: String,
+        23 opt resource_configuration_arn: String,
+        24 opt service_region: String,
+        25 opt payer_responsibilities: Vec<PayerResponsibilityEntry>,
+    }
     VpcIpv6CidrBlockAssociation: VpcIpv6CidrBlockAssociation {
         0 opt association_id: String,
         1 opt ipv6_cidr_block: String,
@@ -2997,5 +3437,88 @@ structures! {
         4 opt ipv6_pool: String,
         5 opt ipv6_address_attribute: String,
         6 opt ip_source: String,
+    }
+    VpcPeeringConnection: VpcPeeringConnection {
+        0 opt accepter_vpc_info: VpcPeeringConnectionVpcInfo,
+        1 opt expiration_time: Timestamp,
+        2 opt requester_vpc_info: VpcPeeringConnectionVpcInfo,
+        3 opt status: VpcPeeringConnectionStateReason,
+        4 opt tags: Vec<Tag>,
+        5 opt vpc_peering_connection_id: String,
+        6 opt multipath_resilience_status: String,
+    }
+    VpcPeeringConnectionOptionsDescription: VpcPeeringConnectionOptionsDescription {
+        0 opt allow_dns_resolution_from_remote_vpc: bool,
+        1 opt allow_egress_from_local_classic_link_to_remote_vpc: bool,
+        2 opt allow_egress_from_local_vpc_to_remote_classic_link: bool,
+        3 opt allow_multipath_resilience: bool,
+        4 opt multipath_resilience_mode: String,
+    }
+    VpcPeeringConnectionStateReason: VpcPeeringConnectionStateReason {
+        0 opt code: String,
+        1 opt message: String,
+    }
+    VpcPeeringConnectionVpcInfo: VpcPeeringConnectionVpcInfo {
+        0 opt cidr_block: String,
+        1 opt ipv6_cidr_block_set: Vec<Ipv6CidrBlock>,
+        2 opt cidr_block_set: Vec<CidrBlock>,
+        3 opt owner_id: String,
+        4 opt peering_options: VpcPeeringConnectionOptionsDescription,
+        5 opt vpc_id: String,
+        6 opt region: String,
+    }
+    VpnAdditionalKeyExchange: VpnAdditionalKeyExchange {
+        0 opt additional_key_exchange_round: i32,
+        1 opt key_exchange_methods: Vec<AdditionalKeyExchangeMethodsListValue>,
+        2 opt requirement: String,
+    }
+    VpnConnection: VpnConnection {
+        0 opt category: String,
+        1 opt transit_gateway_id: String,
+        2 opt vpn_concentrator_id: String,
+        3 opt core_network_arn: String,
+        4 opt core_network_attachment_arn: String,
+        5 opt gateway_association_state: String,
+        6 opt options: VpnConnectionOptions,
+        7 opt routes: Vec<VpnStaticRoute>,
+        8 opt tags: Vec<Tag>,
+        9 opt vgw_telemetry: Vec<VgwTelemetry>,
+        10 opt pre_shared_key_arn: String,
+        11 opt vpn_connection_id: String,
+        12 opt state: String,
+        13 opt customer_gateway_configuration: String,
+        14 opt r#type: String,
+        15 opt customer_gateway_id: String,
+        16 opt vpn_gateway_id: String,
+    }
+    VpnConnectionOptions: VpnConnectionOptions {
+        0 opt enable_acceleration: bool,
+        1 opt static_routes_only: bool,
+        2 opt local_ipv4_network_cidr: String,
+        3 opt remote_ipv4_network_cidr: String,
+        4 opt local_ipv6_network_cidr: String,
+        5 opt remote_ipv6_network_cidr: String,
+        6 opt outside_ip_address_type: String,
+        7 opt transport_transit_gateway_attachment_id: String,
+        8 opt tunnel_inside_ip_version: String,
+        9 opt tunnel_options: Vec<TunnelOption>,
+        10 opt tunnel_bandwidth: String,
+    }
+    VpnGateway: VpnGateway {
+        0 opt amazon_side_asn: i64,
+        1 opt tags: Vec<Tag>,
+        2 opt vpn_gateway_id: String,
+        3 opt state: String,
+        4 opt r#type: String,
+        5 opt availability_zone: String,
+        6 opt vpc_attachments: Vec<VpcAttachment>,
+    }
+    VpnStaticRoute: VpnStaticRoute {
+        0 opt destination_cidr_block: String,
+        1 opt source: String,
+        2 opt state: String,
+    }
+    VpnTunnelLogOptions: VpnTunnelLogOptions {
+        0 opt cloud_watch_log_options: CloudWatchLogOptions,
     }
 }
