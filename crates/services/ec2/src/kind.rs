@@ -1,7 +1,7 @@
 //! The kinds of resources: how their ids look, and what EC2 says of one it does not have.
 
 use super::error;
-use super::model::LaunchTemplate;
+use super::model::{KeyPair, LaunchTemplate};
 use neargate_service::db::Resource;
 use neargate_service::eni::Interface;
 use neargate_service::instance::Instance;
@@ -109,6 +109,10 @@ nouns! {
     vpc::NetworkAcl: NETWORK_ACL;
     vpc::ElasticIp: ELASTIC_IP;
     vpc::DhcpOptions: DHCP_OPTIONS;
+    vpc::PeeringConnection: PEERING;
+    vpc::Endpoint: ENDPOINT;
+    vpc::EgressOnlyGateway: EGRESS_ONLY_GATEWAY;
+    KeyPair: KEY_PAIR;
     Interface: NETWORK_INTERFACE;
     Instance: INSTANCE;
     LaunchTemplate: LAUNCH_TEMPLATE;

@@ -52,26 +52,45 @@ async fn forget_ended(house: Arc<House>) {
     }
 }
 
+/// What instances lack.
+const OF_INSTANCES: &str = "an instance is a slice of its host: user data configures the ECS agent \
+    and is not run; volumes, monitoring, credits and metadata options are taken and mean nothing; \
+    no spot";
+
 /// Which operations are served, and how completely.
 fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
     use api::{
-        account, acls, addresses, dhcp_options, group_rules, images, instance_types, instances,
-        interfaces, internet_gateways, launch_templates, nat_gateways, places, prefix_lists,
-        route_tables, routes, security_groups, subnets, tags, vpcs,
+        account, acls, addresses, dhcp_options, egress_only, endpoint_services, endpoints,
+        group_rules, images, instance_types, instances, interfaces, internet_gateways, key_pairs,
+        launch_templates, nat_gateways, peering, places, prefix_lists, route_tables, routes,
+        security_groups, subnets, tags, vpcs, vpn,
     };
     OperationTable::new(&SERVICE, ec2)
         .wording(error::invalid)
-        .on(ops::AllocateAddress, addresses::allocate_address)
+        .on(
+            ops::AcceptVpcPeeringConnection,
+            peering::accept_vpc_peering_connection,
+        )
+        .partly(
+            ops::AllocateAddress,
+            addresses::allocate_address,
+            "from Amazon's pool only",
+        )
         .on(ops::AssociateAddress, addresses::associate_address)
         .on(
             ops::AssociateDhcpOptions,
             dhcp_options::associate_dhcp_options,
         )
-        .on(
+        .partly(
             ops::AssociateRouteTable,
             route_tables::associate_route_table,
+            "with subnets only",
         )
-        .on(ops::AssociateVpcCidrBlock, vpcs::associate_vpc_cidr_block)
+        .partly(
+            ops::AssociateVpcCidrBlock,
+            vpcs::associate_vpc_cidr_block,
+            "without IPv6 and IPAM",
+        )
         .on(
             ops::AttachInternetGateway,
             internet_gateways::attach_internet_gateway,
@@ -87,30 +106,83 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
         .on(ops::CreateDefaultSubnet, subnets::create_default_subnet)
         .on(ops::CreateDefaultVpc, vpcs::create_default_vpc)
         .on(ops::CreateDhcpOptions, dhcp_options::create_dhcp_options)
+        .partly(
+            ops::CreateEgressOnlyInternetGateway,
+            egress_only::create_egress_only_internet_gateway,
+            "kept and shown; there is no IPv6",
+        )
         .on(
             ops::CreateInternetGateway,
             internet_gateways::create_internet_gateway,
         )
-        .on(ops::CreateNatGateway, nat_gateways::create_nat_gateway)
+        .partly(
+            ops::CreateKeyPair,
+            key_pairs::create_key_pair,
+            "keys of type ed25519 in PEM form only",
+        )
+        .on(
+            ops::CreateLaunchTemplate,
+            launch_templates::create_launch_template,
+        )
+        .on(
+            ops::CreateLaunchTemplateVersion,
+            launch_templates::create_launch_template_version,
+        )
+        .partly(
+            ops::CreateNatGateway,
+            nat_gateways::create_nat_gateway,
+            "zonal, with one address",
+        )
         .on(ops::CreateNetworkAcl, acls::create_network_acl)
         .on(ops::CreateNetworkAclEntry, acls::create_network_acl_entry)
-        .on(
+        .partly(
             ops::CreateNetworkInterface,
             interfaces::create_network_interface,
+            "one private IPv4 address each",
         )
-        .on(ops::CreateRoute, routes::create_route)
+        .partly(
+            ops::CreateRoute,
+            routes::create_route,
+            "to internet gateways, NAT gateways and peering connections, for IPv4",
+        )
         .on(ops::CreateRouteTable, route_tables::create_route_table)
         .on(
             ops::CreateSecurityGroup,
             security_groups::create_security_group,
         )
-        .on(ops::CreateSubnet, subnets::create_subnet)
+        .partly(
+            ops::CreateSubnet,
+            subnets::create_subnet,
+            "without IPv6, IPAM and Outposts",
+        )
         .on(ops::CreateTags, tags::create_tags)
-        .on(ops::CreateVpc, vpcs::create_vpc)
+        .partly(ops::CreateVpc, vpcs::create_vpc, "without IPv6 and IPAM")
+        .partly(
+            ops::CreateVpcEndpoint,
+            endpoints::create_vpc_endpoint,
+            "kept and shown; nothing goes through it yet",
+        )
+        .on(
+            ops::CreateVpcPeeringConnection,
+            peering::create_vpc_peering_connection,
+        )
         .on(ops::DeleteDhcpOptions, dhcp_options::delete_dhcp_options)
+        .on(
+            ops::DeleteEgressOnlyInternetGateway,
+            egress_only::delete_egress_only_internet_gateway,
+        )
         .on(
             ops::DeleteInternetGateway,
             internet_gateways::delete_internet_gateway,
+        )
+        .on(ops::DeleteKeyPair, key_pairs::delete_key_pair)
+        .on(
+            ops::DeleteLaunchTemplate,
+            launch_templates::delete_launch_template,
+        )
+        .on(
+            ops::DeleteLaunchTemplateVersions,
+            launch_templates::delete_launch_template_versions,
         )
         .on(ops::DeleteNatGateway, nat_gateways::delete_nat_gateway)
         .on(ops::DeleteNetworkAcl, acls::delete_network_acl)
@@ -128,6 +200,11 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
         .on(ops::DeleteSubnet, subnets::delete_subnet)
         .on(ops::DeleteTags, tags::delete_tags)
         .on(ops::DeleteVpc, vpcs::delete_vpc)
+        .on(ops::DeleteVpcEndpoints, endpoints::delete_vpc_endpoints)
+        .on(
+            ops::DeleteVpcPeeringConnection,
+            peering::delete_vpc_peering_connection,
+        )
         .on(
             ops::DescribeAccountAttributes,
             account::describe_account_attributes,
@@ -142,12 +219,47 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
             places::describe_availability_zones,
         )
         .on(
+            ops::DescribeCustomerGateways,
+            vpn::describe_customer_gateways,
+        )
+        .on(
             ops::DescribeDhcpOptions,
             dhcp_options::describe_dhcp_options,
         )
         .on(
+            ops::DescribeEgressOnlyInternetGateways,
+            egress_only::describe_egress_only_internet_gateways,
+        )
+        .on(ops::DescribeImages, images::describe_images)
+        .on(
+            ops::DescribeInstanceAttribute,
+            instances::describe_instance_attribute,
+        )
+        .on(
+            ops::DescribeInstanceStatus,
+            instances::describe_instance_status,
+        )
+        .on(
+            ops::DescribeInstanceTypeOfferings,
+            instance_types::describe_instance_type_offerings,
+        )
+        .on(
+            ops::DescribeInstanceTypes,
+            instance_types::describe_instance_types,
+        )
+        .on(ops::DescribeInstances, instances::describe_instances)
+        .on(
             ops::DescribeInternetGateways,
             internet_gateways::describe_internet_gateways,
+        )
+        .on(ops::DescribeKeyPairs, key_pairs::describe_key_pairs)
+        .on(
+            ops::DescribeLaunchTemplateVersions,
+            launch_templates::describe_launch_template_versions,
+        )
+        .on(
+            ops::DescribeLaunchTemplates,
+            launch_templates::describe_launch_templates,
         )
         .on(
             ops::DescribeManagedPrefixLists,
@@ -194,7 +306,18 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
         .on(ops::DescribeSubnets, subnets::describe_subnets)
         .on(ops::DescribeTags, tags::describe_tags)
         .on(ops::DescribeVpcAttribute, vpcs::describe_vpc_attribute)
+        .on(
+            ops::DescribeVpcEndpointServices,
+            endpoint_services::describe_vpc_endpoint_services,
+        )
+        .on(ops::DescribeVpcEndpoints, endpoints::describe_vpc_endpoints)
+        .on(
+            ops::DescribeVpcPeeringConnections,
+            peering::describe_vpc_peering_connections,
+        )
         .on(ops::DescribeVpcs, vpcs::describe_vpcs)
+        .on(ops::DescribeVpnConnections, vpn::describe_vpn_connections)
+        .on(ops::DescribeVpnGateways, vpn::describe_vpn_gateways)
         .on(
             ops::DetachInternetGateway,
             internet_gateways::detach_internet_gateway,
@@ -216,24 +339,52 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
             ops::GetSecurityGroupsForVpc,
             security_groups::get_security_groups_for_vpc,
         )
+        .on(ops::ImportKeyPair, key_pairs::import_key_pair)
         .on(
+            ops::ModifyInstanceAttribute,
+            instances::modify_instance_attribute,
+        )
+        .on(
+            ops::ModifyLaunchTemplate,
+            launch_templates::modify_launch_template,
+        )
+        .partly(
             ops::ModifyNetworkInterfaceAttribute,
             interfaces::modify_network_interface_attribute,
+            "groups, description and sourceDestCheck",
         )
         .on(
             ops::ModifySecurityGroupRules,
             group_rules::modify_security_group_rules,
         )
-        .on(ops::ModifySubnetAttribute, subnets::modify_subnet_attribute)
+        .partly(
+            ops::ModifySubnetAttribute,
+            subnets::modify_subnet_attribute,
+            "what needs IPv6 or an Outpost is refused",
+        )
         .on(ops::ModifyVpcAttribute, vpcs::modify_vpc_attribute)
+        .on(ops::ModifyVpcEndpoint, endpoints::modify_vpc_endpoint)
+        .on(
+            ops::ModifyVpcPeeringConnectionOptions,
+            peering::modify_vpc_peering_connection_options,
+        )
         .on(ops::ModifyVpcTenancy, vpcs::modify_vpc_tenancy)
+        .on(ops::RebootInstances, instances::reboot_instances)
+        .on(
+            ops::RejectVpcPeeringConnection,
+            peering::reject_vpc_peering_connection,
+        )
         .on(ops::ReleaseAddress, addresses::release_address)
         .on(
             ops::ReplaceNetworkAclAssociation,
             acls::replace_network_acl_association,
         )
         .on(ops::ReplaceNetworkAclEntry, acls::replace_network_acl_entry)
-        .on(ops::ReplaceRoute, routes::replace_route)
+        .partly(
+            ops::ReplaceRoute,
+            routes::replace_route,
+            "to internet gateways, NAT gateways and peering connections, for IPv4",
+        )
         .on(
             ops::ReplaceRouteTableAssociation,
             route_tables::replace_route_table_association,
@@ -250,6 +401,10 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
             ops::RevokeSecurityGroupIngress,
             group_rules::revoke_security_group_ingress,
         )
+        .partly(ops::RunInstances, instances::run_instances, OF_INSTANCES)
+        .on(ops::StartInstances, instances::start_instances)
+        .on(ops::StopInstances, instances::stop_instances)
+        .on(ops::TerminateInstances, instances::terminate_instances)
         .on(
             ops::UpdateSecurityGroupRuleDescriptionsEgress,
             group_rules::update_security_group_rule_descriptions_egress,
@@ -257,29 +412,5 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
         .on(
             ops::UpdateSecurityGroupRuleDescriptionsIngress,
             group_rules::update_security_group_rule_descriptions_ingress,
-        )
-        .on(ops::CreateLaunchTemplate, launch_templates::create_launch_template)
-        .on(ops::CreateLaunchTemplateVersion, launch_templates::create_launch_template_version)
-        .on(ops::DeleteLaunchTemplate, launch_templates::delete_launch_template)
-        .on(ops::DeleteLaunchTemplateVersions, launch_templates::delete_launch_template_versions)
-        .on(ops::DescribeLaunchTemplates, launch_templates::describe_launch_templates)
-        .on(ops::DescribeLaunchTemplateVersions, launch_templates::describe_launch_template_versions)
-        .on(ops::ModifyLaunchTemplate, launch_templates::modify_launch_template)
-        .on(ops::DescribeImages, images::describe_images)
-        .on(ops::DescribeInstanceTypes, instance_types::describe_instance_types)
-        .on(ops::DescribeInstanceTypeOfferings, instance_types::describe_instance_type_offerings)
-        .on(ops::DescribeInstanceAttribute, instances::describe_instance_attribute)
-        .on(ops::DescribeInstanceStatus, instances::describe_instance_status)
-        .on(ops::ModifyInstanceAttribute, instances::modify_instance_attribute)
-        .on(ops::RebootInstances, instances::reboot_instances)
-        .on(ops::StartInstances, instances::start_instances)
-        .on(ops::StopInstances, instances::stop_instances)
-        .on(ops::TerminateInstances, instances::terminate_instances)
-        .on(ops::DescribeInstances, instances::describe_instances)
-        .partly(
-            ops::RunInstances,
-            instances::run_instances,
-            "an instance is a slice of its host: user data configures the ECS agent and is not run; \
-             volumes, monitoring, credits and metadata options are taken and mean nothing; no spot",
         )
 }

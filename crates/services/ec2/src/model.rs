@@ -1,4 +1,5 @@
-//! What EC2 stores beside the nouns of `service::vpc`: tags. And who sees resources, with what tags.
+//! What EC2 stores beside the nouns of `service::vpc`: tags, key pairs and launch templates. And who
+//! sees resources, with what tags.
 
 use super::change::all;
 use neargate_api_ec2 as api;
@@ -42,6 +43,32 @@ pub(super) struct TemplateVersion {
 
 impl Resource for LaunchTemplate {
     const KIND: &'static str = "ec2/launch-template";
+}
+
+/// `ec2/key-pair/…/<key id>`. EC2 keeps the public key only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeyPair {
+    pub(super) name: String,
+    /// `rsa` or `ed25519`.
+    pub(super) key_type: String,
+    /// As OpenSSH writes it.
+    pub(super) public_key: String,
+    pub(super) fingerprint: String,
+    pub(super) created_at: Timestamp,
+}
+
+impl Resource for KeyPair {
+    const KIND: &'static str = "ec2/key-pair";
+}
+
+/// `ec2/key-name/…/<name>`: which key pair has a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeyName {
+    pub(super) key_pair_id: String,
+}
+
+impl Resource for KeyName {
+    const KIND: &'static str = "ec2/key-name";
 }
 
 /// One account's EC2 in one region, as its answers show it.

@@ -13,7 +13,7 @@ use crate::{Ec2, error};
 use neargate_api_ec2 as api;
 use neargate_service::db::{Stored, Tx};
 use neargate_service::tags::Tags;
-use neargate_service::vpc::{RulePeer, SecurityGroup, SecurityGroupRule, Vpc};
+use neargate_service::vpc::{PeeringConnection, RulePeer, SecurityGroup, SecurityGroupRule, Vpc};
 use neargate_service::{AwsError, Ctx};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -211,13 +211,12 @@ async fn peer(cx: &Ctx, vpc_id: &str, asked: &AskedPeer) -> Result<RulePeer, Aws
         }
         AskedPeer::Group { id, name, account } => (id, name, account),
     };
-    if account
-        .as_ref()
-        .is_some_and(|a| *a != cx.scope.account.as_str())
-    {
-        return Err(say::other_network());
+    let mut scope = cx.scope.clone();
+    if let Some(account) = account {
+        let parsed = account.parse();
+        scope.account = parsed.map_err(|_| error::invalid_value("userId", account))?;
     }
-    let groups = all::<SecurityGroup>(cx).await?;
+    let groups = cx.db().list::<SecurityGroup>(&scope).await?;
     let group = match (group_id, name) {
         (Some(group_id), _) => change::named(&groups, &kind::SECURITY_GROUP, group_id)?,
         (None, name) => {
@@ -226,14 +225,25 @@ async fn peer(cx: &Ctx, vpc_id: &str, asked: &AskedPeer) -> Result<RulePeer, Aws
             found.ok_or_else(|| say::name_not_found(name, vpc_id))?
         }
     };
-    if group.vpc_id != vpc_id {
+    let same = group.vpc_id == vpc_id;
+    if !same && !peered(cx, vpc_id, &group.vpc_id).await? {
         return Err(say::other_network());
     }
     Ok(RulePeer::Group {
         group_id: group.id().to_owned(),
-        account: cx.scope.account.to_string(),
-        vpc_id: None,
+        account: scope.account.to_string(),
+        vpc_id: (!same).then(|| group.vpc_id.clone()),
     })
+}
+
+/// Does an active peering connection of this region join these VPCs?
+async fn peered(cx: &Ctx, vpc_id: &str, other: &str) -> Result<bool, AwsError> {
+    let all = PeeringConnection::all(cx.db(), &cx.scope).await?;
+    let joins = |p: &PeeringConnection| {
+        let far = p.side_of(vpc_id).map(|(_, far)| &far.vpc_id);
+        p.is_active() && far.is_some_and(|far| far == other)
+    };
+    Ok(all.iter().any(|p| joins(p)))
 }
 
 pub async fn revoke_security_group_ingress(

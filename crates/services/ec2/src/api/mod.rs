@@ -4,14 +4,19 @@ pub(super) mod account;
 pub(super) mod acls;
 pub(super) mod addresses;
 pub(super) mod dhcp_options;
+pub(super) mod egress_only;
+pub(super) mod endpoint_services;
+pub(super) mod endpoints;
 pub(super) mod group_rules;
 pub(super) mod images;
 pub(super) mod instance_types;
 pub(super) mod instances;
 pub(super) mod interfaces;
 pub(super) mod internet_gateways;
+pub(super) mod key_pairs;
 pub(super) mod launch_templates;
 pub(super) mod nat_gateways;
+pub(super) mod peering;
 pub(super) mod places;
 pub(super) mod prefix_lists;
 pub(super) mod route_tables;
@@ -20,6 +25,7 @@ pub(super) mod security_groups;
 pub(super) mod subnets;
 pub(super) mod tags;
 pub(super) mod vpcs;
+pub(super) mod vpn;
 
 /// `Some` of an owned string: AWS shapes are full of them.
 fn text(s: impl Into<String>) -> Option<String> {

@@ -1,7 +1,7 @@
 //! Route tables and the subnets they are for
 //! (<https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html>).
 
-use super::{tags, text};
+use super::{endpoints, tags, text};
 use crate::change::{self, all, find, fresh, settle, within};
 use crate::error::routing as say;
 use crate::kind::{self, Kind};
@@ -11,7 +11,7 @@ use crate::query::{Describe, Query, dry_run, each, none, one};
 use crate::{Ec2, error};
 use neargate_api_ec2 as api;
 use neargate_service::db::{Stored, Tx};
-use neargate_service::vpc::{RouteTable, RouteTarget, StoredRoute, Subnet, Vpc};
+use neargate_service::vpc::{Endpoint, RouteTable, RouteTarget, StoredRoute, Subnet, Vpc};
 use neargate_service::{AwsError, Ctx};
 use neargate_wire::structure::Unit;
 use std::collections::BTreeMap;
@@ -68,7 +68,15 @@ pub async fn delete_route_table(
             return Err(error::has_dependencies("routeTable", &input.route_table_id));
         }
         let vpc = find::<Vpc>(&cx, &table.vpc_id).await?;
-        Ok((change::delete(within(&cx, &vpc), &cx, &table), ()))
+        let mut tx = change::delete(within(&cx, &vpc), &cx, &table);
+        for endpoint in all::<Endpoint>(&cx).await? {
+            let mut new = endpoint.value.clone();
+            new.route_table_ids.retain(|t| *t != input.route_table_id);
+            if new != endpoint.value {
+                tx = tx.update(&endpoint, &new);
+            }
+        }
+        Ok((tx, ()))
     };
     settle(delete).await?;
     Ok(Unit)
@@ -225,10 +233,15 @@ pub async fn describe_route_tables(
     let place = Place::read(&cx).await?;
     let vpcs = all::<Vpc>(&cx).await?;
     let targets = Targets::read(&cx).await?;
+    let by_endpoint = endpoints::routes(&cx).await?;
     let tables = all::<RouteTable>(&cx).await?;
     let shown = tables.iter().filter_map(|t| {
         let vpc = vpcs.iter().find(|v| v.id() == t.vpc_id)?;
-        Some(table(&place, t.id(), t, vpc, &targets))
+        let mut shown = table(&place, t.id(), t, vpc, &targets);
+        let led = by_endpoint.iter().filter(|(table, _)| table == t.id());
+        let routes = shown.routes.get_or_insert_default();
+        routes.extend(led.map(|(_, route)| route.clone()));
+        Some(shown)
     });
     let found = query.run(shown.collect())?;
     Ok(api::DescribeRouteTablesOutput {

@@ -128,7 +128,7 @@ pub async fn delete_security_group(
         let Some(group) = marked(&cx, group).await? else {
             continue;
         };
-        if is_used(&cx, &group_id).await? {
+        if is_used(&cx, &group_id, &group.vpc_id).await? {
             return Err(say::in_use(&group_id));
         }
         let vpc = find::<Vpc>(&cx, &group.vpc_id).await?;
@@ -166,11 +166,14 @@ async fn marked(
     })
 }
 
-async fn is_used(cx: &Ctx, group_id: &str) -> Result<bool, AwsError> {
+/// Rules of peered VPCs keep no group: they become stale.
+async fn is_used(cx: &Ctx, group_id: &str, vpc_id: &str) -> Result<bool, AwsError> {
     let interfaces = all::<Interface>(cx).await?;
     let has = |i: &Stored<Interface>| i.interface.security_groups.iter().any(|g| g == group_id);
     let groups = all::<SecurityGroup>(cx).await?;
-    let others = groups.iter().filter(|g| g.id() != group_id);
+    let others = groups
+        .iter()
+        .filter(|g| g.vpc_id == vpc_id && g.id() != group_id);
     Ok(interfaces.iter().any(has) || others.into_iter().any(|g| names(g, group_id)))
 }
 

@@ -13,8 +13,8 @@ use neargate_domain::vpc::DefaultVpc;
 use neargate_service::db::{Stored, Tx};
 use neargate_service::tags::Tags;
 use neargate_service::vpc::{
-    self, DhcpOptions, InternetGateway, NatGateway, NetworkAcl, RouteTable, SecurityGroup, Subnet,
-    Vpc, companion,
+    self, DhcpOptions, EgressOnlyGateway, Endpoint, InternetGateway, NatGateway, NetworkAcl,
+    PeeringConnection, RouteTable, SecurityGroup, Subnet, Vpc, companion,
 };
 use neargate_service::{AwsError, Ctx};
 use neargate_wire::structure::Unit;
@@ -175,6 +175,16 @@ async fn has_dependents(cx: &Ctx, vpc_id: &str, vpc: &Vpc) -> Result<bool, AwsEr
         all::<InternetGateway>(cx).await?,
         all::<NatGateway>(cx).await?,
     );
+    let endpoints = all::<Endpoint>(cx).await?;
+    let egress_only = all::<EgressOnlyGateway>(cx).await?;
+    let peerings = PeeringConnection::all(cx.db(), &cx.scope).await?;
+    let peered = |p: &PeeringConnection| p.is_active() && p.side_of(vpc_id).is_some();
+    if endpoints.iter().any(|e| e.vpc_id == vpc_id)
+        || egress_only.iter().any(|g| g.vpc_id == vpc_id)
+        || peerings.iter().any(|p| peered(p))
+    {
+        return Ok(true);
+    }
     Ok(subnets.iter().any(|s| s.vpc_id == vpc_id)
         || groups
             .iter()

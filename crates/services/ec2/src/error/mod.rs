@@ -5,6 +5,8 @@ pub(super) mod acl;
 pub(super) mod address;
 pub(super) mod group;
 pub(super) mod instance;
+pub(super) mod key;
+pub(super) mod link;
 pub(super) mod network;
 pub(super) mod routing;
 

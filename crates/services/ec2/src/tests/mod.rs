@@ -3,9 +3,12 @@
 mod account;
 mod acls;
 mod addresses;
+mod endpoints;
 mod groups;
 mod instances;
 mod interfaces;
+mod key_pairs;
+mod peering;
 mod places;
 mod routing;
 mod stored;
