@@ -30,8 +30,11 @@ fn structure(style: Style, shape: &Shape, node: &Node, path: &str) -> Result<Val
         let name = parameter_name(style, member);
         let flattened = style == Style::Ec2 || member.is_flattened();
         let child = node.child(&name).or_else(|| match member.shape.kind {
-            // A flattened list may go by its element's name instead of the member's.
-            Kind::List(element) if flattened => node.child(element.location_name?),
+            // A flattened list of awsQuery may go by its element's name instead of the member's. In
+            // EC2 that can be the name of another member.
+            Kind::List(element) if flattened && style == Style::Query => {
+                node.child(element.location_name?)
+            }
             _ => None,
         });
         let Some(child) = child else { continue };

@@ -29,11 +29,21 @@ static MAP: Shape = Shape {
     },
     ..SHAPE
 };
-static MEMBERS: [Member; 4] = [
+/// Its elements are named as another member of the structure is, as EC2 has some.
+static NAMES: Shape = Shape {
+    name: "Names",
+    kind: Kind::List(Element {
+        location_name: Some("Name"),
+        ..Element::of(Target::Here(&TEXT))
+    }),
+    ..SHAPE
+};
+static MEMBERS: [Member; 5] = [
     member("name", Target::Here(&TEXT)),
     member("count", Target::Here(&INT)),
     member("list", Target::Here(&LIST)),
     member("map", Target::Here(&MAP)),
+    member("names", Target::Here(&NAMES)),
 ];
 static ROOT: Shape = Shape {
     name: "Root",
@@ -60,6 +70,15 @@ fn indexes_are_only_an_order() {
     assert_eq!(value.field(2), Some(&texts(&["b", "b2", "c"])));
     let value = go(Style::Ec2, "List.18446744073709551615=b&List.1=a").unwrap();
     assert_eq!(value.field(2), Some(&texts(&["a", "b"])));
+}
+
+#[test]
+fn another_members_name_is_no_list_of_ec2() {
+    let value = go(Style::Ec2, "Name=a").unwrap();
+    assert_eq!(value.field(0), Some(&Value::Str("a".into())));
+    assert_eq!(value.field(4), None);
+    let value = go(Style::Ec2, "Name=a&Names.1=b").unwrap();
+    assert_eq!(value.field(4), Some(&texts(&["b"])));
 }
 
 #[test]
