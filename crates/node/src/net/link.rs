@@ -60,6 +60,12 @@ pub(super) fn find(nl: &mut Netlink, name: &str) -> io::Result<Option<Link>> {
     Ok(answer.and_then(read_link))
 }
 
+/// The index of a link that is there.
+pub(super) fn index(nl: &mut Netlink, name: &str) -> io::Result<u32> {
+    let found = find(nl, name)?.ok_or(io::ErrorKind::NotFound)?;
+    Ok(found.index)
+}
+
 pub(super) fn list(nl: &mut Netlink) -> io::Result<Vec<Link>> {
     let all = nl.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
     Ok(all.into_iter().filter_map(read_link).collect())

@@ -158,11 +158,16 @@ pub(super) fn unset_neighbour(nl: &mut Netlink, index: u32, address: Ipv4Addr) -
     absent_is_fine(nl.change(RouteNetlinkMessage::DelNeighbour(m), 0))
 }
 
-/// The addresses that [`set_neighbour`] made known on a link.
-pub(super) fn neighbours(nl: &mut Netlink, index: u32) -> io::Result<BTreeSet<Ipv4Addr>> {
-    list_neighbours(nl, index, NeighbourFlags::empty(), |m| {
+/// The addresses that [`set_neighbour`] made known, each with its link.
+pub(super) fn all_neighbours(nl: &mut Netlink) -> io::Result<BTreeSet<(u32, Ipv4Addr)>> {
+    list_neighbours(nl, NeighbourFlags::empty(), |m| {
         m.header.state == NeighbourState::Permanent
     })
+}
+
+/// Those on one link.
+pub(super) fn neighbours(nl: &mut Netlink, index: u32) -> io::Result<BTreeSet<Ipv4Addr>> {
+    Ok(of(all_neighbours(nl)?, index))
 }
 
 /// Whether this host answers on a link for `address`, which it reaches by another.
@@ -185,32 +190,40 @@ pub(super) fn set_proxy(
 
 /// The addresses of [`set_proxy`] on a link.
 pub(super) fn proxied(nl: &mut Netlink, index: u32) -> io::Result<BTreeSet<Ipv4Addr>> {
-    list_neighbours(nl, index, NeighbourFlags::Proxy, |_| true)
+    Ok(of(
+        list_neighbours(nl, NeighbourFlags::Proxy, |_| true)?,
+        index,
+    ))
+}
+
+fn of(all: BTreeSet<(u32, Ipv4Addr)>, index: u32) -> BTreeSet<Ipv4Addr> {
+    let those = all.into_iter().filter(|(of, _)| *of == index);
+    those.map(|(_, address)| address).collect()
 }
 
 fn list_neighbours(
     nl: &mut Netlink,
-    index: u32,
     flags: NeighbourFlags,
     wanted: impl Fn(&NeighbourMessage) -> bool,
-) -> io::Result<BTreeSet<Ipv4Addr>> {
+) -> io::Result<BTreeSet<(u32, Ipv4Addr)>> {
     let mut m = NeighbourMessage::default();
     m.header.family = AddressFamily::Inet;
     m.header.flags = flags;
     let all = nl.dump(RouteNetlinkMessage::GetNeighbour(m))?;
-    let address = |m: RouteNetlinkMessage| {
+    let known = |m: RouteNetlinkMessage| {
         let RouteNetlinkMessage::NewNeighbour(m) = m else {
             return None;
         };
-        if m.header.ifindex != index || !wanted(&m) {
+        if !wanted(&m) {
             return None;
         }
+        let index = m.header.ifindex;
         m.attributes.into_iter().find_map(|a| match a {
-            NeighbourAttribute::Destination(NeighbourAddress::Inet(a)) => Some(a),
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(a)) => Some((index, a)),
             _ => None,
         })
     };
-    Ok(all.into_iter().filter_map(address).collect())
+    Ok(all.into_iter().filter_map(known).collect())
 }
 
 fn message(way: &Way) -> RouteMessage {

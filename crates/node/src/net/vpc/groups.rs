@@ -44,8 +44,8 @@ pub(super) fn plan(view: &View, t: &mut Tables) {
     for group in &vpc.groups {
         for (direction, peer) in DIRECTIONS {
             let rules = rules_of(group, direction).iter();
-            let rules = rules.filter_map(|rule| text(rule, peer)).collect();
-            t.chain(inet(&chain(direction, &group.group_id)), rules);
+            let rules: Vec<String> = rules.filter_map(|rule| text(rule, peer)).collect();
+            in_parts(t, &chain(direction, &group.group_id), rules);
         }
     }
     let known: BTreeSet<&str> = vpc.groups.iter().map(|g| g.group_id.as_str()).collect();
@@ -71,6 +71,31 @@ pub(super) fn plan(view: &View, t: &mut Tables) {
             let map = inet(&format!("{direction}_of"));
             t.value(&map, port.address.to_string(), format!("goto {name}"));
         }
+    }
+}
+
+/// The most rules of a chain: changing one loads all of its chain anew.
+const FEW: usize = 64;
+
+/// A chain with these rules. Many are spread over chains by what they say, which their order allows,
+/// since every rule of a group only allows; so a change concerns few of them.
+fn in_parts(t: &mut Tables, name: &str, rules: Vec<String>) {
+    if rules.len() <= FEW {
+        return t.chain(inet(name), rules);
+    }
+    let mut parts = vec![Vec::new(); (rules.len() / (FEW / 2)).next_power_of_two()];
+    for rule in rules {
+        // FNV-1a.
+        let hash = rule.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
+        let part = usize::try_from(hash).unwrap_or_default() % parts.len();
+        parts[part].push(rule);
+    }
+    let jumps = (0..parts.len()).map(|n| format!("jump {name}_{n}"));
+    t.chain(inet(name), jumps.collect());
+    for (n, part) in parts.into_iter().enumerate() {
+        t.chain(inet(&format!("{name}_{n}")), part);
     }
 }
 

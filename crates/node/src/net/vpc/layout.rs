@@ -65,8 +65,8 @@ pub(super) struct Links {
 pub(super) struct Outside {
     /// What the host sends to anywhere else from.
     pub(super) source: Option<Ipv4Addr>,
-    /// The public addresses are of a LAN of the host.
-    pub(super) lan: bool,
+    /// The host's link to the LAN that the public addresses are of, if they are.
+    pub(super) lan: Option<u32>,
     /// The other hosts; `None`: not told yet, those there are stay.
     pub(super) peers: Option<BTreeSet<Ipv4Addr>>,
 }
@@ -112,7 +112,7 @@ impl Layout {
         let public: BTreeSet<Ipv4Addr> = public.chain(nat).collect();
         let as_itself = public.iter().map(|public| (*public, outside.source));
         layout.of_host.extend(as_itself);
-        if outside.lan {
+        if outside.lan.is_some() {
             layout.on_lan = public;
         }
         layout

@@ -6,6 +6,7 @@ use super::super::error::NetworkError;
 use super::super::generation;
 use super::super::link::{self, Link, Veth, Vxlan};
 use super::super::netlink::Netlink;
+use super::super::route::{By, Way};
 use super::super::table::Tables;
 use super::super::{firewall, host, names, netns, overlay, route, sysctl};
 use super::layout::{Layout, Links, Outside};
@@ -32,10 +33,12 @@ pub(in crate::net) struct Site {
 }
 
 /// What was made of a VPC, as far as this process knows.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Made {
     tables: Tables,
     layout: Layout,
+    links: Links,
+    outside: Outside,
     /// nftables' number of what was loaded last; another one means that somebody came between.
     generation: Option<u32>,
 }
@@ -68,70 +71,63 @@ pub(super) fn ensure(work: Work) -> Result<Done, NetworkError> {
         before,
         look,
     } = work;
-    // Everything of the host before this thread leaves it.
-    let mut host = Netlink::open().map_err(NetworkError::link("open a netlink socket"))?;
+    let act = |what: &str| NetworkError::link(format!("{what} of {vpc_id}"));
+    // Opened before this thread leaves the host's namespace.
+    let mut host = Netlink::open().map_err(act("open a netlink socket"))?;
     let home = netns::Home::here()?;
-    let outside = outside(&mut host, &site, peers)?;
+    let outside = match &before {
+        Some(before) if !look => before.outside.clone(),
+        _ => outside(&mut host, &site)?,
+    };
+    let outside = Outside { peers, ..outside };
     let (handle, is_new) = netns::enter(&site.dir.join(&vpc_id))?;
     if is_new {
         sysctl::for_vpc()?;
     }
     let before = before.filter(|_| !is_new);
-    let look = look || before.is_none();
     let tables = rules::plan(&view);
     // Before any link: no port is ever unguarded.
     let generation = load(&tables, before.as_ref())?;
-    let act = |what: &str| NetworkError::link(format!("{what} of {vpc_id}"));
     let mut nl = Netlink::open().map_err(act("open a netlink socket"))?;
-    let layout = Layout::plan(&view, &outside.told);
-    let lessens = |before: &Made| !layout.keeps_addresses(&before.layout);
-    let look = look || before.as_ref().is_some_and(lessens);
+    let layout = Layout::plan(&view, &outside);
+    // Routes go with the address that they send from.
+    let is_kept = |before: &Made| layout.keeps_addresses(&before.layout);
+    let counted_on = before.as_ref().filter(|b| !look && is_kept(b));
     let mut lost = Vec::new();
-    if look || before.as_ref().is_none_or(|b| b.layout != layout) {
-        let there = link::list(&mut nl).map_err(act("list the links"))?;
-        let at_host = names::uplink(&site.installation, &vpc_id);
-        let end = Uplink {
-            name: &at_host,
-            mtu: site.mtu,
-            is_fresh: is_new,
-        };
-        let (uplink, of_host) = end.ensure(&there, &mut host, &mut nl, &handle, &home)?;
-        let overlay = match &site.overlay {
-            Some(config) => Some(across(
-                &site, *config, &vpc_id, &there, &mut host, &mut nl, &handle,
-            )?),
-            None => {
-                link::delete(&mut nl, OVERLAY).map_err(act("delete the overlay"))?;
-                None
-            }
-        };
-        let links = Links {
-            lo: 1,
-            uplink,
-            overlay,
-            of_host,
-            lan: outside.lan,
-        };
+    let links = if let Some(before) = counted_on {
+        layout.apply(&before.layout, &mut host, &mut nl, &before.links)?;
+        before.links
+    } else {
         if is_new {
-            link::set_up(&mut nl, links.lo, None).map_err(act("start the loopback"))?;
+            link::set_up(&mut nl, LOOPBACK, None).map_err(act("start the loopback"))?;
         }
-        let old = match &before {
-            Some(before) if !look => before.layout.clone(),
-            _ => Layout::read(&mut host, &mut nl, &links, &outside.told)
-                .map_err(act("read the routes"))?,
+        let made = Ends {
+            site: &site,
+            vpc_id: &vpc_id,
+            is_new,
+            handle: &handle,
+            home: &home,
         };
-        layout.apply(&old, &mut host, &mut nl, &links)?;
-        if let Some(before) = &before {
-            before.layout.leave_lan(&layout, &mut host, outside.lan)?;
-        }
-        if look {
-            lost = lost_ports(&view, &mut nl).map_err(act("look at the ports"))?;
-        }
+        let links = made.links(&mut host, &mut nl, outside.lan)?;
+        let read = Layout::read(&mut host, &mut nl, &links, &outside);
+        layout.apply(
+            &read.map_err(act("read the routes"))?,
+            &mut host,
+            &mut nl,
+            &links,
+        )?;
+        lost = lost_ports(&view, &mut nl).map_err(act("look at the ports"))?;
+        links
+    };
+    if let Some(before) = &before {
+        before.layout.leave_lan(&layout, &mut host, outside.lan)?;
     }
     Ok(Done {
         made: Made {
             tables,
             layout,
+            links,
+            outside,
             generation,
         },
         lost,
@@ -174,47 +170,52 @@ fn load(tables: &Tables, before: Option<&Made>) -> Result<Option<u32>, NetworkEr
     Ok((after == now.wrapping_add(1)).then_some(after))
 }
 
-struct Surroundings {
-    told: Outside,
-    lan: Option<u32>,
-}
-
-fn outside(
-    host: &mut Netlink,
-    site: &Site,
-    peers: Option<BTreeSet<Ipv4Addr>>,
-) -> Result<Surroundings, NetworkError> {
-    let lan = host::lan(host, site.pool)?;
-    let told = Outside {
+fn outside(host: &mut Netlink, site: &Site) -> Result<Outside, NetworkError> {
+    Ok(Outside {
         // Which address is asked for does not matter: it is one of nobody's own networks.
         source: overlay::source_towards(Ipv4Addr::new(192, 0, 2, 1)),
-        lan: lan.is_some(),
-        peers,
-    };
-    Ok(Surroundings { told, lan })
+        lan: host::lan(host, site.pool)?,
+        peers: None,
+    })
 }
 
-/// The link between the host and a VPC. Its two ends know each other: nobody asks by ARP.
-struct Uplink<'a> {
-    name: &'a str,
-    mtu: u32,
-    is_fresh: bool,
+/// The first link of every namespace.
+const LOOPBACK: u32 = 1;
+
+/// The two links of a VPC's router that are no interface's.
+struct Ends<'a> {
+    site: &'a Site,
+    vpc_id: &'a str,
+    is_new: bool,
+    handle: &'a std::fs::File,
+    home: &'a netns::Home,
 }
 
-impl Uplink<'_> {
-    /// The indices of the VPC's end and of the host's.
-    fn ensure(
+impl Ends<'_> {
+    fn links(
         &self,
-        there: &[Link],
         host: &mut Netlink,
         nl: &mut Netlink,
-        vpc: &std::fs::File,
-        home: &netns::Home,
-    ) -> Result<(u32, u32), NetworkError> {
-        let act = |what: &str| NetworkError::link(format!("{what} {}", self.name));
-        let inside = there.iter().find(|l| l.name == UPLINK);
-        let outside = link::find(host, self.name).map_err(act("find"))?;
-        if let (Some(inside), Some(outside), false) = (inside, &outside, self.is_fresh) {
+        lan: Option<u32>,
+    ) -> Result<Links, NetworkError> {
+        let (uplink, of_host) = self.uplink(host, nl)?;
+        Ok(Links {
+            lo: LOOPBACK,
+            uplink,
+            overlay: self.overlay(host, nl)?,
+            of_host,
+            lan,
+        })
+    }
+
+    /// The link to the host: the indices of the VPC's end and of the host's. They know each other, so
+    /// that nobody asks by ARP.
+    fn uplink(&self, host: &mut Netlink, nl: &mut Netlink) -> Result<(u32, u32), NetworkError> {
+        let name = &names::uplink(&self.site.installation, self.vpc_id);
+        let act = |what: &str| NetworkError::link(format!("{what} {name}"));
+        let inside = link::find(nl, UPLINK).map_err(act("find"))?;
+        let outside = link::find(host, name).map_err(act("find"))?;
+        if let (Some(inside), Some(outside), false) = (&inside, &outside, self.is_new) {
             if !inside.up {
                 link::set_up(nl, inside.index, None).map_err(act("start"))?;
             }
@@ -224,73 +225,66 @@ impl Uplink<'_> {
             return Ok((inside.index, outside.index));
         }
         link::delete(nl, UPLINK).map_err(act("replace"))?;
-        link::delete(host, self.name).map_err(act("replace"))?;
+        link::delete(host, name).map_err(act("replace"))?;
         let veth = Veth {
-            name: self.name,
+            name,
             mac: Some(MAC_OF_HOST),
             controller: None,
             peer_name: UPLINK,
             peer_mac: MAC_OF_ROUTER,
-            peer_namespace: vpc.as_fd(),
-            mtu: self.mtu,
+            peer_namespace: self.handle.as_fd(),
+            mtu: self.site.mtu,
         };
         link::add_veth(host, &veth).map_err(act("create"))?;
-        let index = |found: Option<Link>| {
-            let found = found.ok_or(io::ErrorKind::NotFound);
-            found.map(|l| l.index).map_err(io::Error::from)
-        };
-        let inside = link::find(nl, UPLINK).and_then(index);
-        let inside = inside.map_err(act("find"))?;
-        let outside = link::find(host, self.name).and_then(index);
-        let outside = outside.map_err(act("find"))?;
-        home.within(|| sysctl::for_link(self.name))?;
+        let inside = link::index(nl, UPLINK).map_err(act("find"))?;
+        let outside = link::index(host, name).map_err(act("find"))?;
+        self.home.within(|| sysctl::for_link(name))?;
         link::set_up(nl, inside, None).map_err(act("start"))?;
         route::set_neighbour(host, outside, ROUTER, MAC_OF_ROUTER).map_err(act("start"))?;
         Ok((inside, outside))
     }
-}
 
-/// The link to the other hosts' part of the VPC.
-fn across(
-    site: &Site,
-    config: overlay::OverlayConfig,
-    vpc_id: &str,
-    there: &[Link],
-    host: &mut Netlink,
-    nl: &mut Netlink,
-    vpc: &std::fs::File,
-) -> Result<u32, NetworkError> {
-    let act = |what: &str| NetworkError::link(format!("{what} the overlay of {vpc_id}"));
-    if let Some(found) = there.iter().find(|l| l.name == OVERLAY && l.up) {
-        return Ok(found.index);
+    /// The link to the other hosts' part of the VPC, where there are others.
+    fn overlay(&self, host: &mut Netlink, nl: &mut Netlink) -> Result<Option<u32>, NetworkError> {
+        let vpc_id = self.vpc_id;
+        let act = |what: &str| NetworkError::link(format!("{what} the overlay of {vpc_id}"));
+        let Some(config) = self.site.overlay else {
+            link::delete(nl, OVERLAY).map_err(act("delete"))?;
+            return Ok(None);
+        };
+        if let Some(found) = link::find(nl, OVERLAY).map_err(act("find"))?
+            && found.up
+        {
+            return Ok(Some(found.index));
+        }
+        let vxlan = Vxlan {
+            name: OVERLAY,
+            namespace: self.handle.as_fd(),
+            vni: names::vni(vpc_id),
+            port: overlay::PORT,
+            local: config.local,
+            mtu: self.site.mtu,
+        };
+        match link::add_vxlan(host, &vxlan) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(act("create")(e)),
+            _ => {}
+        }
+        let index = link::index(nl, OVERLAY).map_err(act("find"))?;
+        sysctl::answer_at_once(OVERLAY)?;
+        // Others are asked for as this host, never as a router: that address they have themselves.
+        let own = names::overlay_address(&self.site.installation);
+        link::add_address(nl, index, own, 32).map_err(act("set the address of"))?;
+        link::set_up(nl, index, None).map_err(act("start"))?;
+        Ok(Some(index))
     }
-    let vxlan = Vxlan {
-        name: OVERLAY,
-        namespace: vpc.as_fd(),
-        vni: names::vni(vpc_id),
-        port: overlay::PORT,
-        local: config.local,
-        mtu: site.mtu,
-    };
-    match link::add_vxlan(host, &vxlan) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(act("create")(e)),
-        _ => {}
-    }
-    let found = link::find(nl, OVERLAY).map_err(act("find"))?;
-    let index = found.map(|l| l.index);
-    let index = index.ok_or_else(|| act("find")(io::ErrorKind::NotFound.into()))?;
-    sysctl::answer_at_once(OVERLAY)?;
-    // Others are asked for as this host, never as a router: that address they have themselves.
-    let own = names::overlay_address(&site.installation);
-    link::add_address(nl, index, own, 32).map_err(act("set the address of"))?;
-    link::set_up(nl, index, None).map_err(act("start"))?;
-    Ok(index)
 }
 
 /// Sees that each port is up, with its route and its neighbour; tells those that are not there.
 fn lost_ports(view: &View, nl: &mut Netlink) -> io::Result<Vec<String>> {
     let there = link::list(nl)?;
     let there: HashMap<&str, &Link> = there.iter().map(|l| (l.name.as_str(), l)).collect();
+    let (ways, neighbours) = (route::list(nl)?, route::all_neighbours(nl)?);
+    let ways: BTreeSet<Way> = ways.into_iter().collect();
     let addresses = view.addresses();
     let mut lost = Vec::new();
     for port in &view.ports {
@@ -301,9 +295,15 @@ fn lost_ports(view: &View, nl: &mut Netlink) -> io::Result<Vec<String>> {
         if !found.up {
             link::set_up(nl, found.index, None)?;
         }
-        let mac = super::super::parse_mac(&port.mac).unwrap_or_default();
         let gateway = Some(port.gateway).filter(|gateway| addresses.contains(gateway));
-        reach(nl, found.index, port.address, gateway, mac)?;
+        let neighbour = (found.index, port.address);
+        if !(found.up
+            && ways.contains(&way_to(found.index, port.address, gateway))
+            && neighbours.contains(&neighbour))
+        {
+            let mac = super::super::parse_mac(&port.mac).unwrap_or_default();
+            reach(nl, found.index, port.address, gateway, mac)?;
+        }
     }
     Ok(lost)
 }
@@ -316,16 +316,19 @@ pub(in crate::net) fn reach(
     gateway: Option<Ipv4Addr>,
     mac: [u8; 6],
 ) -> io::Result<()> {
-    let way = route::Way {
+    route::set(nl, &way_to(index, address, gateway))?;
+    route::set_neighbour(nl, index, address, mac)
+}
+
+fn way_to(index: u32, address: Ipv4Addr, gateway: Option<Ipv4Addr>) -> Way {
+    Way {
         table: route::MAIN,
         to: Cidr::host(address),
-        by: route::By::Link {
+        by: By::Link {
             index,
             next_hop: None,
             // What the router says itself, it says as the gateway.
             source: gateway,
         },
-    };
-    route::set(nl, &way)?;
-    route::set_neighbour(nl, index, address, mac)
+    }
 }
