@@ -65,6 +65,8 @@ pub(super) struct Links {
 pub(super) struct Outside {
     /// What the host sends to anywhere else from.
     pub(super) source: Option<Ipv4Addr>,
+    /// The first address of the pool of public addresses, which nobody is given.
+    pub(super) router: Option<Ipv4Addr>,
     /// The host's link to the LAN that the public addresses are of, if they are.
     pub(super) lan: Option<u32>,
     /// The other hosts; `None`: not told yet, those there are stay.
@@ -110,7 +112,12 @@ impl Layout {
         layout.next_hops.extend(&nat);
         let public = view.ports.iter().filter_map(|port| port.public);
         let public: BTreeSet<Ipv4Addr> = public.chain(nat).collect();
-        let as_itself = public.iter().map(|public| (*public, outside.source));
+        // A host that is on no network sends as the pool's own router.
+        let source = outside.source.or(outside.router);
+        if outside.source.is_none() && !public.is_empty() {
+            layout.host.extend(outside.router);
+        }
+        let as_itself = public.iter().map(|public| (*public, source));
         layout.of_host.extend(as_itself);
         if outside.lan.is_some() {
             layout.on_lan = public;

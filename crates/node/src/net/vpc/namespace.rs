@@ -174,6 +174,7 @@ fn outside(host: &mut Netlink, site: &Site) -> Result<Outside, NetworkError> {
     Ok(Outside {
         // Which address is asked for does not matter: it is one of nobody's own networks.
         source: overlay::source_towards(Ipv4Addr::new(192, 0, 2, 1)),
+        router: Some(site.pool.nth(1)),
         lan: host::lan(host, site.pool)?,
         peers: None,
     })
