@@ -6,13 +6,9 @@ use super::{Answer, Asked, Names, SharedTable, within};
 use neargate_base::Region;
 use std::collections::BTreeSet;
 
-/// The hosts of these services, by the first labels of their names: `ecs`, `api.ecr`.
+/// The hosts of the services that the table names.
 #[derive(Debug)]
-pub struct AwsHosts {
-    pub table: SharedTable,
-    /// Empty: all are left to the internet.
-    pub prefixes: BTreeSet<String>,
-}
+pub struct AwsHosts(pub SharedTable);
 
 const ZONES: [&str; 3] = ["amazonaws.com", "amazonaws.com.cn", "api.aws"];
 /// Services with a host that names no region.
@@ -24,18 +20,22 @@ impl Names for AwsHosts {
             .into_iter()
             .find(|zone| within(asked.text, zone).is_some())?;
         let host = within(asked.text, zone)?;
-        if !self.is_served(host) {
+        let table = self.0.read();
+        if !Served(table.aws_hosts()).has(host) {
             return None;
         }
-        let address = self.table.read().vpc(vpc)?.resolver;
+        let address = table.vpc(vpc)?.resolver;
         Some(Answer::address(asked, address, zone))
     }
 }
 
-impl AwsHosts {
-    /// Is it a host of a service? `host` is the name without its zone.
-    fn is_served(&self, host: &str) -> bool {
-        let knows = |prefix: &str| self.prefixes.contains(prefix);
+/// The services whose hosts lead to us, by the first labels of their names: `ecs`, `api.ecr`.
+struct Served<'a>(&'a BTreeSet<String>);
+
+impl Served<'_> {
+    /// Is it a host of one? `host` is the name without its zone.
+    fn has(&self, host: &str) -> bool {
+        let knows = |prefix: &str| self.0.contains(prefix);
         if GLOBAL.contains(&host) {
             return knows(host);
         }
@@ -69,6 +69,6 @@ impl AwsHosts {
         let rest = rest.strip_prefix(".dualstack").unwrap_or(rest);
         let region = rest.strip_prefix(['.', '-']);
         let is_region = |region: &str| region.parse::<Region>().is_ok();
-        self.prefixes.contains("s3") && (rest.is_empty() || region.is_some_and(is_region))
+        self.0.contains("s3") && (rest.is_empty() || region.is_some_and(is_region))
     }
 }

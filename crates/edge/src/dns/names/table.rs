@@ -4,7 +4,7 @@ use neargate_base::Region;
 use neargate_domain::Cidr;
 use neargate_domain::vpc_network::{InterfaceNetwork, NetworkChange, VpcNetwork};
 use parking_lot::RwLock;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -21,6 +21,8 @@ pub struct Table {
     private: HashMap<(String, Ipv4Addr), String>,
     /// Public address: the interface's id.
     public: HashMap<Ipv4Addr, String>,
+    /// Which services' hosts lead to us, by the first labels of their names.
+    aws_hosts: BTreeSet<String>,
 }
 
 /// What the resolver knows of a VPC.
@@ -40,7 +42,10 @@ impl Table {
     pub fn apply(&mut self, change: NetworkChange) {
         match change {
             NetworkChange::Snapshot { vpcs, interfaces } => {
-                *self = Table::default();
+                *self = Table {
+                    aws_hosts: std::mem::take(&mut self.aws_hosts),
+                    ..Table::default()
+                };
                 vpcs.into_iter().for_each(|vpc| self.put_vpc(vpc));
                 interfaces.into_iter().for_each(|i| self.put_interface(i));
             }
@@ -53,6 +58,15 @@ impl Table {
                 self.remove_interface(&interface_id);
             }
         }
+    }
+
+    /// The services whose hosts lead to us; with none, all of AWS's names are the internet's.
+    pub fn set_aws_hosts(&mut self, prefixes: BTreeSet<String>) {
+        self.aws_hosts = prefixes;
+    }
+
+    pub fn aws_hosts(&self) -> &BTreeSet<String> {
+        &self.aws_hosts
     }
 
     pub fn vpc(&self, id: &str) -> Option<&Vpc> {

@@ -52,14 +52,12 @@ pub(crate) fn table() -> SharedTable {
 
 pub(crate) fn sources(table: &SharedTable) -> Vec<Box<dyn Names>> {
     let prefixes = ["ecs", "api.ecr", "s3", "sts", "servicediscovery"].map(str::to_owned);
+    table.write().set_aws_hosts(prefixes.into());
     vec![
         Box::new(Localhost),
         Box::new(Interfaces(Arc::clone(table))),
         Box::new(Reverse(Arc::clone(table))),
-        Box::new(AwsHosts {
-            table: Arc::clone(table),
-            prefixes: prefixes.into(),
-        }),
+        Box::new(AwsHosts(Arc::clone(table))),
     ]
 }
 
@@ -302,10 +300,7 @@ fn names_mean_what_aws_says() {
 
 #[test]
 fn without_prefixes_all_of_aws_is_the_internets() {
-    let hosts = AwsHosts {
-        table: table(),
-        prefixes: Default::default(),
-    };
+    let hosts = AwsHosts(table());
     for text in [
         "ecs.us-east-1.amazonaws.com",
         "s3.amazonaws.com",

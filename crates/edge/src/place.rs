@@ -1,0 +1,239 @@
+//! The network namespaces of this host's VPCs, seen from outside: which there are, and sockets in
+//! them. The data plane makes and removes them, each a file named by its VPC's id.
+//!
+//! A socket keeps its namespace alive, so sockets are closed as soon as the name is gone.
+
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::net::unix::pipe::Receiver;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// AmazonProvidedDNS is reached here in every VPC, beside the address after its router's.
+pub const LINK_LOCAL_RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
+
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 128;
+/// How long a namespace that cannot be entered yet is waited for, at first and at the most.
+const FIRST_RETRY: Duration = Duration::from_millis(5);
+const LAST_RETRY: Duration = Duration::from_secs(1);
+
+/// VPC ids, with the address of the VPC's resolver: where something is to be open.
+pub type Wanted = BTreeMap<String, Ipv4Addr>;
+
+/// What is open, and why something is not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Opened {
+    pub vpcs: Vec<String>,
+    pub troubles: Vec<String>,
+    /// There is a namespace, wanted or not.
+    pub any_namespace: bool,
+}
+
+/// The kernel's number of a namespace.
+type Identity = (u64, u64);
+
+/// Keeps something open in the namespace of every VPC that is wanted and has one under `dir`, until
+/// the future is dropped. What `open` returns is dropped when the namespace or the wish is gone.
+pub async fn keep_open<D>(
+    dir: PathBuf,
+    mut wanted: watch::Receiver<Wanted>,
+    opened: watch::Sender<Opened>,
+    open: impl Fn(&str, &Path, Ipv4Addr) -> io::Result<D>,
+) {
+    let mut names = Names::of(&dir);
+    let mut doors = BTreeMap::<String, (Identity, Ipv4Addr, D)>::new();
+    let mut retry = FIRST_RETRY;
+    loop {
+        let there = names.look();
+        let want = wanted.borrow_and_update().clone();
+        doors.retain(|vpc, (identity, address, _)| {
+            there.get(vpc) == Some(identity) && want.get(vpc) == Some(address)
+        });
+        let mut troubles = Vec::new();
+        for (vpc, address) in &want {
+            let Some(identity) = there.get(vpc).filter(|_| !doors.contains_key(vpc)) else {
+                continue;
+            };
+            match open(vpc, &dir.join(vpc), *address) {
+                Ok(door) => {
+                    doors.insert(vpc.clone(), (*identity, *address, door));
+                }
+                Err(error) => troubles.push(format!("{vpc}: {error}")),
+            }
+        }
+        let waits = !troubles.is_empty();
+        let now = Opened {
+            vpcs: doors.keys().cloned().collect(),
+            troubles,
+            any_namespace: !there.is_empty(),
+        };
+        opened.send_if_modified(|before| {
+            let is_new = *before != now;
+            *before = now;
+            is_new
+        });
+        let changed = async {
+            tokio::select! {
+                () = names.changed() => true,
+                told = wanted.changed() => told.is_ok(),
+            }
+        };
+        if waits {
+            // A name is there a moment before its namespace.
+            match timeout(retry, changed).await {
+                Ok(false) => return,
+                Ok(true) => retry = FIRST_RETRY,
+                Err(_) => retry = (retry * 2).min(LAST_RETRY),
+            }
+        } else {
+            retry = FIRST_RETRY;
+            if !changed.await {
+                return;
+            }
+        }
+    }
+}
+
+/// UDP and TCP sockets on these addresses in the namespace.
+///
+/// # Errors
+/// It cannot be entered, or somebody else has such a socket.
+pub fn sockets(
+    namespace: &Path,
+    addresses: &[Ipv4Addr],
+    port: u16,
+) -> io::Result<(Vec<UdpSocket>, Vec<TcpListener>)> {
+    inside(namespace, || {
+        let at = |address: &Ipv4Addr| SocketAddrV4::new(*address, port);
+        let udp = addresses
+            .iter()
+            .map(|a| udp(at(a)))
+            .collect::<io::Result<_>>()?;
+        let tcp = addresses
+            .iter()
+            .map(|a| tcp(at(a)))
+            .collect::<io::Result<_>>()?;
+        Ok((udp, tcp))
+    })
+}
+
+/// TCP listeners on these addresses in the namespace.
+///
+/// # Errors
+/// As for [`sockets`].
+pub fn listeners(
+    namespace: &Path,
+    addresses: &[Ipv4Addr],
+    port: u16,
+) -> io::Result<Vec<TcpListener>> {
+    inside(namespace, || {
+        let at = |address: &Ipv4Addr| SocketAddrV4::new(*address, port);
+        addresses.iter().map(|address| tcp(at(address))).collect()
+    })
+}
+
+/// Does work on a thread that is in the namespace and ends with the work.
+fn inside<T: Send>(namespace: &Path, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    let handle = File::open(namespace)?;
+    let inside = || {
+        move_into_link_name_space(handle.as_fd(), Some(LinkNameSpaceType::Network))?;
+        work()
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("netns".into())
+            .stack_size(256 * 1024)
+            .spawn_scoped(scope, inside)?;
+        let ended = thread.join();
+        ended.unwrap_or_else(|_| Err(io::Error::other("a thread ended too soon")))
+    })
+}
+
+fn udp(at: SocketAddrV4) -> io::Result<UdpSocket> {
+    Ok(bound(SocketType::DGRAM, at)?.into())
+}
+
+fn tcp(at: SocketAddrV4) -> io::Result<TcpListener> {
+    let socket = bound(SocketType::STREAM, at)?;
+    listen(&socket, BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// A socket on an address that may come later: the namespace is there before its addresses are.
+fn bound(kind: SocketType, at: SocketAddrV4) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::INET, kind, flags, None)?;
+    sockopt::set_ip_freebind(&socket, true)?;
+    if kind == SocketType::STREAM {
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+    }
+    bind(&socket, &at)?;
+    Ok(socket)
+}
+
+/// The names under a directory, which may come later.
+#[derive(Debug)]
+struct Names {
+    dir: PathBuf,
+    /// Of inotify(7), which is read as a pipe is.
+    events: Option<Receiver>,
+}
+
+impl Names {
+    fn of(dir: &Path) -> Names {
+        let events = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC);
+        let events = events
+            .map_err(io::Error::from)
+            .and_then(Receiver::from_owned_fd_unchecked);
+        Names {
+            dir: dir.to_owned(),
+            events: events
+                .inspect_err(|error| tracing::warn!(%error, "VPCs are looked for every second"))
+                .ok(),
+        }
+    }
+
+    /// What is there now; from here on [`Names::changed`] sees what changes.
+    fn look(&mut self) -> BTreeMap<String, Identity> {
+        if let Some(events) = &self.events {
+            let flags = WatchFlags::CREATE
+                | WatchFlags::DELETE
+                | WatchFlags::MOVE
+                | WatchFlags::DELETE_SELF
+                | WatchFlags::MOVE_SELF;
+            // Where there is no directory yet, time goes by instead.
+            let _ = inotify::add_watch(events, &self.dir, flags);
+        }
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let named = entries.filter_map(|entry| {
+            let identity = fs::metadata(entry.path()).ok()?;
+            let name = entry.file_name().into_string().ok()?;
+            Some((name, (identity.dev(), identity.ino())))
+        });
+        named.collect()
+    }
+
+    async fn changed(&mut self) {
+        let Some(events) = &self.events else {
+            return tokio::time::sleep(LAST_RETRY).await;
+        };
+        if !self.dir.exists() {
+            return tokio::time::sleep(FIRST_RETRY * 20).await;
+        }
+        if events.readable().await.is_err() {
+            return tokio::time::sleep(LAST_RETRY).await;
+        }
+        let mut buffer = [0; 4096];
+        while events.try_read(&mut buffer).is_ok_and(|n| n > 0) {}
+    }
+}

@@ -1,0 +1,326 @@
+//! The edge's process as Neargate sees it: found or started, told of everything, and started again
+//! when it is gone.
+
+use super::server::line;
+use super::told::{Hello, State, Told, without_rules};
+use neargate_base::backoff::Backoff;
+use neargate_base::task::spawn;
+use neargate_base::{Rng, time::Stopwatch};
+use neargate_domain::vpc_network::{InterfaceNetwork, NetworkChange, VpcNetwork};
+use rustix::process::{Pid, Signal, kill_process};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+/// The process as `ps` shows it, and the word that starts it.
+const EDGE: [&str; 2] = ["neargate-edge", "edge"];
+/// How long a process may take to say something, or to end.
+const PATIENCE: Duration = Duration::from_secs(5);
+const AGAIN_FIRST: Duration = Duration::from_millis(20);
+const AGAIN_MAX: Duration = Duration::from_secs(5);
+
+/// What keeps its allocator small, see `node::runtime::zygote`.
+const SMALL: [(&str, &str); 2] = [
+    ("MIMALLOC_ALLOW_THP", "0"),
+    ("MIMALLOC_ARENA_RESERVE", "64MiB"),
+];
+
+/// How the process is started.
+#[derive(Debug, Clone)]
+pub struct KeeperConfig {
+    /// The program, which runs [`super::main`] when its first argument is `edge`.
+    pub program: PathBuf,
+    /// Where its socket and its number are kept, apart from everything else.
+    pub dir: PathBuf,
+    /// The VPCs' namespaces, each a file named by the VPC's id.
+    pub namespaces: PathBuf,
+    /// Names the servers that are asked for what is not known here.
+    pub resolv_conf: PathBuf,
+    /// Which of AWS's hosts lead to us.
+    pub aws_hosts: BTreeSet<String>,
+}
+
+/// Keeps the process running and told. It goes on when this is dropped, as long as it is needed.
+#[derive(Debug)]
+pub struct Keeper {
+    changes: mpsc::UnboundedSender<NetworkChange>,
+    answers: watch::Receiver<Vec<String>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Keeper {
+    pub fn start(config: KeeperConfig, rng: Arc<Rng>) -> Keeper {
+        let (changes, news) = mpsc::unbounded_channel();
+        let (tell, answers) = watch::channel(Vec::new());
+        let kept = Kept {
+            word: word(&config),
+            config,
+            rng,
+            news,
+            all: All::default(),
+            answers: tell,
+            troubles: Vec::new(),
+        };
+        let task = spawn("edge", kept.keep());
+        Keeper {
+            changes,
+            answers,
+            task,
+        }
+    }
+
+    /// Something changed; the first thing to tell is a snapshot.
+    pub fn tell(&self, change: NetworkChange) {
+        // Fails after the end only.
+        let _ = self.changes.send(change);
+    }
+
+    /// The VPCs in which the process answers.
+    pub fn answers(&self) -> watch::Receiver<Vec<String>> {
+        self.answers.clone()
+    }
+}
+
+struct Kept {
+    config: KeeperConfig,
+    word: String,
+    rng: Arc<Rng>,
+    news: mpsc::UnboundedReceiver<NetworkChange>,
+    all: All,
+    answers: watch::Sender<Vec<String>>,
+    troubles: Vec<String>,
+}
+
+type Connection = (Lines<BufReader<OwnedReadHalf>>, OwnedWriteHalf);
+
+impl Kept {
+    async fn keep(mut self) {
+        let mut backoff = Backoff::new(AGAIN_FIRST, AGAIN_MAX);
+        loop {
+            let running = Stopwatch::start();
+            let end = match self.connection().await {
+                Ok(connection) => self.talk(connection).await,
+                Err(error) => Err(error),
+            };
+            self.answers.send_replace(Vec::new());
+            match end {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "VPCs have no resolver: it is started again");
+                }
+            }
+            if running.elapsed() > AGAIN_MAX {
+                backoff.reset();
+            }
+            sleep(backoff.next_delay(&self.rng)).await;
+        }
+    }
+
+    /// Tells everything, and then what changes. `Ok`: nothing will change any more.
+    async fn talk(&mut self, (mut says, mut tell): Connection) -> io::Result<()> {
+        let hosts = Told::AwsHosts(self.config.aws_hosts.clone());
+        tell.write_all(&line(&hosts)?).await?;
+        if !self.all.is_told {
+            // Before it is known what there is, it goes on with what an earlier Neargate said.
+            let Some(first) = self.news.recv().await else {
+                return Ok(());
+            };
+            self.all.take_in(without_rules(first));
+        }
+        while let Ok(change) = self.news.try_recv() {
+            self.all.take_in(without_rules(change));
+        }
+        let snapshot = Told::Network(self.all.snapshot());
+        tell.write_all(&line(&snapshot)?).await?;
+        loop {
+            tokio::select! {
+                change = self.news.recv() => {
+                    let Some(change) = change else {
+                        return Ok(());
+                    };
+                    let change = without_rules(change);
+                    if self.all.take_in(change.clone()) {
+                        tell.write_all(&line(&Told::Network(change))?).await?;
+                    }
+                }
+                said = says.next_line() => {
+                    let gone = || io::Error::new(io::ErrorKind::UnexpectedEof, "its process ended");
+                    self.note(serde_json::from_str(&said?.ok_or_else(gone)?)?);
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, state: State) {
+        for trouble in &state.troubles {
+            // Between the name of a namespace and the namespace is a moment: the first trouble is none.
+            if self.troubles.contains(trouble) {
+                tracing::warn!(trouble, "a VPC has no resolver yet");
+            }
+        }
+        self.troubles = state.troubles;
+        self.answers.send_replace(state.vpcs);
+    }
+
+    /// To the process that is there, if it is the right one, or to a new one.
+    async fn connection(&self) -> io::Result<Connection> {
+        if let Ok(stream) = UnixStream::connect(self.socket()).await {
+            match hello(stream).await {
+                Ok((hello, connection)) if hello.started_as == self.word => return Ok(connection),
+                Ok((_, (mut says, mut tell))) => {
+                    tracing::info!("the resolver's process is another version's: it is replaced");
+                    let _ = tell.write_all(&line(&Told::End)?).await;
+                    let _ = timeout(PATIENCE, async {
+                        while let Ok(Some(_)) = says.next_line().await {}
+                    })
+                    .await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the resolver's process says nothing: it is replaced");
+                }
+            }
+        }
+        self.end_other().await;
+        let (_, connection) = hello(self.start().await?).await?;
+        Ok(connection)
+    }
+
+    /// Ends the process whose number was kept, if it is there: two would be in each other's way.
+    async fn end_other(&self) {
+        let number = fs::read_to_string(self.number()).unwrap_or_default();
+        let Some(pid) = number.trim().parse().ok().and_then(Pid::from_raw) else {
+            return;
+        };
+        let is_edge = || {
+            let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
+            let line = line.unwrap_or_default();
+            let mut words = line.split(|byte| *byte == 0);
+            let path = self.config.namespaces.as_os_str().as_encoded_bytes();
+            words.next() == Some(EDGE[0].as_bytes()) && words.any(|word| word == path)
+        };
+        let since = Stopwatch::start();
+        while is_edge() && since.elapsed() < PATIENCE {
+            let _ = kill_process(pid, Signal::KILL);
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn start(&self) -> io::Result<UnixStream> {
+        let mut dir = fs::DirBuilder::new();
+        dir.recursive(true).mode(0o700).create(&self.config.dir)?;
+        let _ = fs::remove_file(self.socket());
+        let listener = UnixListener::bind(self.socket())?;
+        let mut command = tokio::process::Command::new(&self.config.program);
+        let process = command
+            .arg0(EDGE[0])
+            .arg(EDGE[1])
+            .arg(&self.word)
+            .args([&self.config.namespaces, &self.config.resolv_conf])
+            .env_clear()
+            .envs(SMALL)
+            .stdin(Stdio::from(OwnedFd::from(listener)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        drop(command);
+        // The runtime takes note of its end.
+        let number = process.id().unwrap_or(0);
+        fs::write(self.number(), number.to_string())?;
+        UnixStream::connect(self.socket()).await
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.config.dir.join("socket")
+    }
+
+    fn number(&self) -> PathBuf {
+        self.config.dir.join("pid")
+    }
+}
+
+async fn hello(stream: UnixStream) -> io::Result<(Hello, Connection)> {
+    let (read, write) = stream.into_split();
+    let mut lines = BufReader::new(read).lines();
+    let first = timeout(PATIENCE, lines.next_line()).await??;
+    let gone = || io::Error::new(io::ErrorKind::UnexpectedEof, "its process ended at once");
+    let hello = serde_json::from_str(&first.ok_or_else(gone)?)?;
+    Ok((hello, (lines, write)))
+}
+
+/// The same for the same program, started in the same way.
+fn word(config: &KeeperConfig) -> String {
+    let program = |path: &Path| {
+        let file = fs::metadata(path).ok()?;
+        let at = (file.mtime(), file.mtime_nsec());
+        Some(format!("{}-{}-{}.{}", file.ino(), file.size(), at.0, at.1))
+    };
+    let program = program(&config.program).unwrap_or_default();
+    format!("{program}-{}", config.resolv_conf.display())
+}
+
+/// All that was told.
+#[derive(Debug, Default)]
+struct All {
+    is_told: bool,
+    vpcs: BTreeMap<String, VpcNetwork>,
+    /// By VPC and interface.
+    interfaces: BTreeMap<(String, String), InterfaceNetwork>,
+}
+
+impl All {
+    /// Is it anything new?
+    fn take_in(&mut self, change: NetworkChange) -> bool {
+        self.is_told = true;
+        match change {
+            NetworkChange::Snapshot { vpcs, interfaces } => {
+                let by_id = |vpc: VpcNetwork| (vpc.vpc_id.clone(), vpc);
+                self.vpcs = vpcs.into_iter().map(by_id).collect();
+                self.interfaces = interfaces.into_iter().map(|i| (key(&i), i)).collect();
+                true
+            }
+            NetworkChange::Vpc(vpc) => {
+                let before = self.vpcs.insert(vpc.vpc_id.clone(), vpc.clone());
+                before.as_ref() != Some(&vpc)
+            }
+            NetworkChange::VpcGone(id) => self.vpcs.remove(&id).is_some(),
+            NetworkChange::Interface(interface) => {
+                let before = self.interfaces.insert(key(&interface), interface.clone());
+                before.as_ref() != Some(&interface)
+            }
+            NetworkChange::InterfaceGone {
+                vpc_id,
+                interface_id,
+            } => self.interfaces.remove(&(vpc_id, interface_id)).is_some(),
+        }
+    }
+
+    fn snapshot(&self) -> NetworkChange {
+        NetworkChange::Snapshot {
+            vpcs: self.vpcs.values().cloned().collect(),
+            interfaces: self.interfaces.values().cloned().collect(),
+        }
+    }
+}
+
+fn key(interface: &InterfaceNetwork) -> (String, String) {
+    (interface.vpc_id.clone(), interface.interface_id.clone())
+}

@@ -1,0 +1,49 @@
+//! What the two processes say to each other: lines of JSON.
+
+use neargate_domain::vpc_network::{NetworkChange, VpcNetwork};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What the edge says first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Hello {
+    /// The word that it was started with.
+    pub started_as: String,
+}
+
+/// What the edge is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Told {
+    /// Which of AWS's hosts lead to us, see `dns::names::AwsHosts`.
+    AwsHosts(BTreeSet<String>),
+    Network(NetworkChange),
+    /// Another one takes its place.
+    End,
+}
+
+/// What the edge says whenever it changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct State {
+    /// The VPCs in which it answers.
+    pub vpcs: Vec<String>,
+    pub troubles: Vec<String>,
+}
+
+/// The change as far as it concerns names.
+pub fn without_rules(change: NetworkChange) -> NetworkChange {
+    match change {
+        NetworkChange::Snapshot { vpcs, interfaces } => NetworkChange::Snapshot {
+            vpcs: vpcs.into_iter().map(bare).collect(),
+            interfaces,
+        },
+        NetworkChange::Vpc(vpc) => NetworkChange::Vpc(bare(vpc)),
+        other => other,
+    }
+}
+
+fn bare(mut vpc: VpcNetwork) -> VpcNetwork {
+    vpc.subnets.clear();
+    vpc.groups.clear();
+    vpc
+}

@@ -1,0 +1,310 @@
+//! The edge's process, started by a keeper as Neargate starts it, and asked from within namespaces.
+//! Needs root and the network tools (`ip`, `nsenter`), and leaves nothing behind.
+
+#![allow(clippy::unwrap_used, reason = "a test without a harness")]
+
+use neargate_base::Rng;
+use neargate_domain::vpc_network::{InterfaceNetwork, NetworkChange, VpcDns, VpcNetwork};
+use neargate_edge::process::{self, Keeper, KeeperConfig};
+use std::net::{Ipv4Addr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+fn main() {
+    let mut arguments = std::env::args_os().skip(1);
+    let first = arguments.next();
+    if first.as_deref() == Some("edge".as_ref()) {
+        std::process::exit(process::main(arguments));
+    }
+    if first.as_deref() == Some("--list".as_ref()) {
+        println!("process: test");
+        return;
+    }
+    if let Some("ask") = first.as_deref().and_then(|a| a.to_str()) {
+        ask_here(&arguments.next().unwrap().into_string().unwrap());
+        return;
+    }
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: it makes network namespaces, which needs root");
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(life());
+    println!("ok");
+}
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Lab {
+    dir: tempfile::TempDir,
+    config: KeeperConfig,
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        for vpc in ["vpc-a", "vpc-b"] {
+            self.remove(vpc);
+        }
+        if let Some(pid) = self.pid().filter(|_| std::thread::panicking()) {
+            let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+        }
+    }
+}
+
+impl Lab {
+    fn new() -> Lab {
+        let dir = tempfile::tempdir().unwrap();
+        let config = KeeperConfig {
+            program: std::env::current_exe().unwrap(),
+            dir: dir.path().join("edge"),
+            namespaces: dir.path().join("vpc"),
+            resolv_conf: dir.path().join("resolv.conf"),
+            aws_hosts: ["ecs".to_owned()].into(),
+        };
+        Lab { dir, config }
+    }
+
+    fn keeper(&self) -> Keeper {
+        Keeper::start(self.config.clone(), Arc::new(Rng::seeded(1)))
+    }
+
+    fn namespace(&self, vpc: &str) -> PathBuf {
+        self.dir.path().join("vpc").join(vpc)
+    }
+
+    /// As the data plane makes one: the name, then the namespace, then its addresses.
+    fn make(&self, vpc: &str) {
+        std::fs::create_dir_all(self.dir.path().join("vpc")).unwrap();
+        let path = self.namespace(vpc);
+        std::fs::write(&path, "").unwrap();
+        run(Command::new("unshare")
+            .arg(format!("--net={}", path.display()))
+            .arg("true"));
+        let up = "ip link set lo up; ip addr add 10.0.0.2/32 dev lo; ip addr add \
+                  169.254.169.253/32 dev lo";
+        run(inside(&path).args(["sh", "-c", up]));
+    }
+
+    fn remove(&self, vpc: &str) {
+        let _ = Command::new("umount")
+            .arg("-l")
+            .arg(self.namespace(vpc))
+            .output();
+        let _ = std::fs::remove_file(self.namespace(vpc));
+    }
+
+    fn pid(&self) -> Option<i32> {
+        let text = std::fs::read_to_string(self.config.dir.join("pid")).ok()?;
+        text.parse().ok()
+    }
+
+    /// What `name` means in the VPC, asked from within.
+    fn ask(&self, vpc: &str, name: &str) -> String {
+        let asked = inside(&self.namespace(vpc))
+            .arg(std::env::current_exe().unwrap())
+            .args(["ask", name])
+            .output()
+            .unwrap();
+        String::from_utf8(asked.stdout).unwrap()
+    }
+}
+
+fn inside(namespace: &Path) -> Command {
+    let mut command = Command::new("nsenter");
+    command.arg(format!("--net={}", namespace.display()));
+    command
+}
+
+fn run(command: &mut Command) {
+    let done = command.output().unwrap();
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+}
+
+/// Prints the address that both of the resolver's addresses give for a name.
+fn ask_here(name: &str) {
+    let mut query = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        query.push(u8::try_from(label.len()).unwrap());
+        query.extend(label.bytes());
+    }
+    query.extend([0, 0, 1, 0, 1]);
+    let said = ["10.0.0.2:53", "169.254.169.253:53"].map(|server| {
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.connect(server).unwrap();
+        socket.send(&query).unwrap();
+        let mut answer = [0; 512];
+        match socket.recv(&mut answer) {
+            Ok(length) if answer[7] == 1 => {
+                let last: [u8; 4] = answer[length - 4..length].try_into().unwrap();
+                Ipv4Addr::from(last).to_string()
+            }
+            Ok(_) => format!("code {}", answer[3] & 0xf),
+            Err(error) => error.kind().to_string(),
+        }
+    });
+    assert_eq!(said[0], said[1]);
+    print!("{}", said[0]);
+}
+
+fn vpc(id: &str) -> VpcNetwork {
+    VpcNetwork {
+        vpc_id: id.into(),
+        ranges: vec!["10.0.0.0/16".parse().unwrap()],
+        is_default: false,
+        default_group: String::new(),
+        subnets: Vec::new(),
+        groups: Vec::new(),
+        dns: VpcDns::default(),
+    }
+}
+
+fn interface(vpc: &str, last: u8) -> InterfaceNetwork {
+    InterfaceNetwork {
+        interface_id: format!("eni-{vpc}-{last}"),
+        vpc_id: vpc.into(),
+        private_ipv4: [10, 0, 0, last].into(),
+        security_groups: Vec::new(),
+        public_ipv4: None,
+    }
+}
+
+fn snapshot() -> NetworkChange {
+    NetworkChange::Snapshot {
+        vpcs: vec![vpc("vpc-a"), vpc("vpc-b")],
+        interfaces: vec![interface("vpc-a", 5), interface("vpc-b", 6)],
+    }
+}
+
+async fn answers_in(keeper: &Keeper, vpcs: &[&str]) {
+    let mut answers = keeper.answers();
+    let wait = answers.wait_for(|now| now == vpcs);
+    assert!(
+        timeout(PATIENCE, wait).await.is_ok(),
+        "it answers in {vpcs:?}"
+    );
+}
+
+async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let wait = async {
+        while !done() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(timeout(PATIENCE, wait).await.is_ok(), "{what}");
+}
+
+fn runs(pid: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !status.is_empty() && !status.contains(") Z ")
+}
+
+async fn life() {
+    let mut lab = Lab::new();
+    let keeper = lab.keeper();
+    keeper.tell(snapshot());
+    // Nothing is there before the first interface of a VPC is.
+    until("it is started", || lab.pid().is_some()).await;
+    lab.make("vpc-a");
+    answers_in(&keeper, &["vpc-a"]).await;
+    let (own, others) = ("ip-10-0-0-5.ec2.internal", "ip-10-0-0-6.ec2.internal");
+    assert_eq!(lab.ask("vpc-a", own), "10.0.0.5");
+    assert_eq!(lab.ask("vpc-a", others), "code 3");
+    assert_eq!(lab.ask("vpc-a", "ecs.us-east-1.amazonaws.com"), "10.0.0.2");
+    assert_eq!(lab.ask("vpc-a", "example.com"), "code 2");
+    keeper.tell(NetworkChange::Interface(interface("vpc-a", 9)));
+    until("it hears of changes", || {
+        lab.ask("vpc-a", "ip-10-0-0-9.ec2.internal") == "10.0.0.9"
+    })
+    .await;
+
+    // Neargate goes; names stay.
+    let pid = lab.pid().unwrap();
+    drop(keeper);
+    assert_eq!(lab.ask("vpc-a", own), "10.0.0.5");
+    let keeper = lab.keeper();
+    assert_eq!(lab.ask("vpc-a", own), "10.0.0.5");
+    keeper.tell(snapshot());
+    answers_in(&keeper, &["vpc-a"]).await;
+    assert_eq!(lab.pid(), Some(pid), "it is found again");
+    until("it hears that something is gone", || {
+        lab.ask("vpc-a", "ip-10-0-0-9.ec2.internal") == "code 3"
+    })
+    .await;
+
+    // Two VPCs with one range know nothing of each other.
+    lab.make("vpc-b");
+    answers_in(&keeper, &["vpc-a", "vpc-b"]).await;
+    assert_eq!(lab.ask("vpc-b", others), "10.0.0.6");
+    assert_eq!(lab.ask("vpc-b", own), "code 3");
+    let mut without = vpc("vpc-b");
+    without.dns.support = false;
+    keeper.tell(NetworkChange::Vpc(without));
+    answers_in(&keeper, &["vpc-a"]).await;
+    assert_eq!(lab.ask("vpc-b", others), "connection refused");
+    keeper.tell(NetworkChange::Vpc(vpc("vpc-b")));
+    answers_in(&keeper, &["vpc-a", "vpc-b"]).await;
+
+    // Killed, it is back with all that was told.
+    run(Command::new("kill").args(["-9", &pid.to_string()]));
+    until("another is started", || {
+        lab.pid().is_some_and(|new| new != pid && runs(new))
+    })
+    .await;
+    answers_in(&keeper, &["vpc-a", "vpc-b"]).await;
+    assert_eq!(lab.ask("vpc-a", own), "10.0.0.5");
+
+    // One that hangs, and one of another version, give their place.
+    let pid = lab.pid().unwrap();
+    drop(keeper);
+    lab.config.resolv_conf = lab.dir.path().join("other.conf");
+    let keeper = lab.keeper();
+    keeper.tell(snapshot());
+    answers_in(&keeper, &["vpc-a", "vpc-b"]).await;
+    until("the other is gone", || !runs(pid)).await;
+    let pid = lab.pid().unwrap();
+    drop(keeper);
+    run(Command::new("kill").args(["-STOP", &pid.to_string()]));
+    let keeper = lab.keeper();
+    keeper.tell(snapshot());
+    answers_in(&keeper, &["vpc-a", "vpc-b"]).await;
+    until("the hanging one is gone", || !runs(pid)).await;
+
+    // A namespace that is gone is not kept alive, and can be made anew.
+    lab.remove("vpc-b");
+    answers_in(&keeper, &["vpc-a"]).await;
+    lab.make("vpc-b");
+    answers_in(&keeper, &["vpc-a", "vpc-b"]).await;
+    assert_eq!(lab.ask("vpc-b", others), "10.0.0.6");
+
+    // It ends when nobody is left: not before the last namespace, and not before Neargate.
+    let pid = lab.pid().unwrap();
+    println!("resident: {} kB", resident(pid));
+    lab.remove("vpc-a");
+    lab.remove("vpc-b");
+    answers_in(&keeper, &[]).await;
+    assert!(runs(pid));
+    drop(keeper);
+    until("it ends", || !runs(pid)).await;
+}
+
+fn resident(pid: i32) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS"));
+    line.unwrap_or_default()
+        .split_whitespace()
+        .nth(1)
+        .unwrap_or_default()
+        .to_owned()
+}
