@@ -297,6 +297,15 @@ async fn life() {
     assert!(runs(pid));
     drop(keeper);
     until("it ends", || !runs(pid)).await;
+
+    // At `neargate down` it is gone at once, whatever is left.
+    let keeper = lab.keeper();
+    keeper.tell(snapshot());
+    lab.make("vpc-a");
+    answers_in(&keeper, &["vpc-a"]).await;
+    let pid = lab.pid().unwrap();
+    keeper.end().await;
+    assert!(!runs(pid));
 }
 
 fn resident(pid: i32) -> String {

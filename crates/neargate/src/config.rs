@@ -50,6 +50,13 @@ pub struct Flags {
     /// that its router does not give out [default: 198.19.0.0/16, which this host alone reaches]
     #[arg(long, env = "NEARGATE_PUBLIC_POOL", value_name = "CIDR")]
     pub public_pool: Option<Cidr>,
+    /// Whether the names of AWS's own hosts (`ecs.us-east-1.amazonaws.com`) lead tasks to this
+    /// Neargate instead of the internet [default: true]
+    #[arg(long, env = "NEARGATE_AWS_NAMES", value_name = "BOOL")]
+    pub aws_names: Option<bool>,
+    /// The file that names the servers which know all other names [default: /etc/resolv.conf]
+    #[arg(long, env = "NEARGATE_RESOLV_CONF", value_name = "FILE")]
+    pub resolv_conf: Option<PathBuf>,
     /// When the state is lost or damaged, begin with none: tasks that go on running are stopped
     #[arg(long)]
     pub new_state: bool,
@@ -109,6 +116,10 @@ pub struct Config {
     pub vpc_cidr: Option<VpcRange>,
     /// Where public addresses come from.
     pub public_pool: Cidr,
+    /// The names of AWS's own hosts lead tasks here.
+    pub aws_names: bool,
+    /// Names the servers that are asked for names which nobody here knows.
+    pub resolv_conf: PathBuf,
     /// Begin with no state when it is lost or damaged: said at each start, never kept in a file.
     #[serde(skip)]
     pub new_state: bool,
@@ -158,6 +169,8 @@ impl Default for Config {
             node_lease: Span::from(neargate_ecs::lost::DEFAULT_LEASE),
             vpc_cidr: None,
             public_pool: Cidr::PUBLIC_POOL,
+            aws_names: true,
+            resolv_conf: "/etc/resolv.conf".into(),
             new_state: false,
             service_settle: Span::from(neargate_ecs::Times::default().settle),
             instance_allow: None,
@@ -171,7 +184,7 @@ impl Default for Config {
 const SHORTEST_SETTLE: Duration = Duration::from_millis(500);
 const LONGEST_SETTLE: Duration = Duration::from_secs(3_600);
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 16] = [
     "listen",
     "data",
     "account",
@@ -183,6 +196,8 @@ const KEYS: [&str; 14] = [
     "node_lease",
     "vpc_cidr",
     "public_pool",
+    "aws_names",
+    "resolv_conf",
     "service_settle",
     "instance_allow",
     "registries",
@@ -233,6 +248,10 @@ impl Config {
         config.node_listen = flags.node_listen.or(config.node_listen);
         config.vpc_cidr = flags.vpc_cidr.or(config.vpc_cidr);
         config.public_pool = flags.public_pool.unwrap_or(config.public_pool);
+        config.aws_names = flags.aws_names.unwrap_or(config.aws_names);
+        if let Some(file) = &flags.resolv_conf {
+            config.resolv_conf.clone_from(file);
+        }
         config.node_lease = flags.node_lease.unwrap_or(config.node_lease);
         config.new_state = flags.new_state;
         config.service_settle = flags.service_settle.unwrap_or(config.service_settle);
@@ -253,6 +272,7 @@ impl Config {
 
     fn validate(mut self) -> Result<Config> {
         self.data = std::path::absolute(&self.data).context("the data directory")?;
+        self.resolv_conf = std::path::absolute(&self.resolv_conf).context("resolv_conf")?;
         let settle = Duration::from(self.service_settle);
         if !(SHORTEST_SETTLE..=LONGEST_SETTLE).contains(&settle) {
             bail!(

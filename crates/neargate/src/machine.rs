@@ -2,12 +2,14 @@
 //! run.
 
 use crate::config::Registries;
+use crate::edge::{self, NameSources};
 use anyhow::{Context, Result};
 use neargate_base::{Clock, Rng, task};
 use neargate_domain::link::Peer;
 use neargate_domain::vpc::VpcRange;
 use neargate_domain::vpc_network::NetworkChange;
 use neargate_domain::{Cidr, NodeKind};
+use neargate_edge::process::Keeper;
 use neargate_node::about;
 use neargate_node::agent::{Agent, AgentConfig, DiskGuard, InstanceNetworks};
 use neargate_node::capability::Allowed;
@@ -41,6 +43,8 @@ pub struct Setup<'a> {
     /// The blobs of our own registry.
     pub blobs: OwnBlobs,
     pub upstream: Arc<dyn Upstream>,
+    /// What names mean in VPCs.
+    pub names: NameSources,
     /// What the networks of VPCs are.
     pub networks: mpsc::Receiver<NetworkChange>,
     pub clock: Arc<dyn Clock>,
@@ -57,6 +61,8 @@ pub struct Machine {
     pub disk_guard: Arc<DiskGuard>,
     /// The host's own network, when it is a container instance.
     own: Option<Arc<Instance>>,
+    /// Has names answered in VPCs.
+    edge: Arc<Keeper>,
     run_dir: PathBuf,
 }
 
@@ -80,7 +86,9 @@ impl Machine {
             reachable: setup.reachable,
         });
         let network = network.await.context("cannot set up the task network")?;
-        follow_networks(&network, setup.networks);
+        let edge = edge::keep(&run_dir, setup.names, setup.rng.clone())?;
+        let edge = Arc::new(edge);
+        follow_networks(&network, edge.clone(), setup.networks);
         let registries = RegistryConfig {
             mirrors: setup.registries.mirrors.clone(),
             insecure: setup.registries.insecure.clone(),
@@ -131,6 +139,7 @@ impl Machine {
             runtime,
             disk_guard,
             own,
+            edge,
             run_dir,
         })
     }
@@ -178,6 +187,7 @@ impl Machine {
         if keep_tasks {
             return;
         }
+        self.edge.end().await;
         if let Err(error) = self.runtime.tidy().await {
             tracing::warn!(%error, "a cgroup is left");
         }
@@ -189,8 +199,12 @@ impl Machine {
 /// How many changes of networks are taken in at once.
 const NETWORK_CHANGES: usize = 256;
 
-/// Has the host enforce what the control plane says of VPCs.
-fn follow_networks(network: &Arc<Network>, mut changes: mpsc::Receiver<NetworkChange>) {
+/// Has the host enforce what the control plane says of VPCs, and their names follow.
+fn follow_networks(
+    network: &Arc<Network>,
+    edge: Arc<Keeper>,
+    mut changes: mpsc::Receiver<NetworkChange>,
+) {
     let network = Arc::downgrade(network);
     task::spawn("networks", async move {
         let mut batch = Vec::new();
@@ -198,6 +212,9 @@ fn follow_networks(network: &Arc<Network>, mut changes: mpsc::Receiver<NetworkCh
             let Some(network) = network.upgrade() else {
                 return;
             };
+            for change in &batch {
+                edge.tell(change.clone());
+            }
             if let Err(error) = network.apply(batch.drain(..)).await {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "the networks of VPCs are not as they should be");

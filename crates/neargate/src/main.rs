@@ -10,6 +10,7 @@ mod client;
 mod commands;
 mod config;
 mod demo;
+mod edge;
 mod environment;
 mod host_pages;
 mod installation;
@@ -29,10 +30,12 @@ mod upstream;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // It forks: it must run before any thread exists.
-    if std::env::args_os().nth(1).is_some_and(|a| a == "zygote") {
-        let code = neargate_node::shim::zygote();
-        return ExitCode::from(u8::try_from(code).unwrap_or(1));
-    }
-    cli::run()
+    let mut arguments = std::env::args_os().skip(1);
+    let code = match arguments.next() {
+        // It forks: it must run before any thread exists.
+        Some(word) if word == "zygote" => neargate_node::shim::zygote(),
+        Some(word) if word == "edge" => neargate_edge::process::main(arguments),
+        _ => return cli::run(),
+    };
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
 }

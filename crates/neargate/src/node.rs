@@ -2,6 +2,7 @@
 //! control plane's host, tokens for nodes, their list and their removal.
 
 use crate::config::{Config, Flags};
+use crate::edge::NameSources;
 use crate::machine::{Machine, Setup};
 use crate::running::Which;
 use crate::span::Span;
@@ -18,6 +19,7 @@ use neargate_node::about;
 use neargate_node::capability::Allowed;
 use neargate_node::image::OwnBlobs;
 use neargate_node::remote::{Identity, Key, Remote, RemoteConfig, join};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -313,6 +315,11 @@ async fn serve(
         registries: &config.registries,
         blobs: OwnBlobs::Elsewhere(remote.blobs()),
         upstream: remote.clone(),
+        // The API is not here.
+        names: NameSources {
+            resolv_conf: config.resolv_conf.clone(),
+            aws_hosts: BTreeSet::new(),
+        },
         networks,
         clock,
         rng,

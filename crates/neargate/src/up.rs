@@ -1,8 +1,9 @@
 //! `neargate up`: every role in this process, on this machine.
 
 use crate::config::Config;
+use crate::edge::{self, NameSources};
 use crate::host_pages::HostPages;
-use crate::machine::{Machine, Setup};
+use crate::machine::{self, Machine, Setup};
 use crate::publish::Publisher;
 use crate::running::{Record, Records, Which, is_same};
 use crate::slices::{Running, SliceController};
@@ -20,6 +21,7 @@ use neargate_node::about;
 use neargate_node::capability::Allowed;
 use neargate_node::net::OverlayConfig;
 use neargate_service::{Scope, Settings};
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -100,6 +102,7 @@ async fn serve(mut config: Config, with_demo: bool, log: String) -> Result<()> {
         Some(reset),
     );
     let gateway = gateway.host(Arc::new(host.pages()));
+    task::spawn("vpc-api", host.api_in_vpcs(gateway.clone(), address.port()));
     let server = task::spawn("gateway", gateway.serve(listener));
     let nodes = match config.node_listen {
         None => None,
@@ -273,6 +276,13 @@ impl Host {
             registries: &config.registries,
             blobs: control_plane.house.blobs.clone().into(),
             upstream: Arc::new(Local(port)),
+            names: NameSources {
+                resolv_conf: config.resolv_conf.clone(),
+                aws_hosts: match config.aws_names {
+                    true => edge::aws_hosts(),
+                    false => BTreeSet::new(),
+                },
+            },
             networks,
             clock: clock.clone(),
             rng: rng.clone(),
@@ -304,6 +314,18 @@ impl Host {
             node: NODE,
             runtime: self.machine.runtime.clone(),
             slices: self.slices.running(),
+        }
+    }
+
+    /// The API as tasks reach it.
+    fn api_in_vpcs(&self, gateway: Gateway, port: u16) -> impl Future<Output = ()> + use<> {
+        let networks = self.control_plane.ec2.networks.clone();
+        let run_dir = machine::run_dir(&self.installation);
+        async move {
+            loop {
+                let changes = networks.subscribe().await;
+                edge::serve_api(gateway.clone(), changes, run_dir.clone(), port).await;
+            }
         }
     }
 

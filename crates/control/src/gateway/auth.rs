@@ -40,6 +40,14 @@ impl Mode {
         }
     }
 
+    /// The same keys, and nobody who needs none.
+    pub(super) fn for_strangers(&self) -> Mode {
+        Mode {
+            keys: Arc::clone(&self.keys),
+            trusted: None,
+        }
+    }
+
     pub(super) fn is_development(&self) -> bool {
         self.trusted.is_some()
     }

@@ -125,6 +125,15 @@ impl Gateway {
         }
     }
 
+    /// The same for callers who are no users of this host: all of them sign.
+    pub fn for_strangers(&self) -> Self {
+        Gateway {
+            mode: self.mode.for_strangers(),
+            reset: None,
+            ..self.clone()
+        }
+    }
+
     fn house(&self) -> &Arc<House> {
         &self.pages.control_plane.house
     }

@@ -7,6 +7,7 @@ use neargate_base::backoff::Backoff;
 use neargate_base::task::spawn;
 use neargate_base::{Rng, time::Stopwatch};
 use neargate_domain::vpc_network::{InterfaceNetwork, NetworkChange, VpcNetwork};
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -58,12 +59,15 @@ pub struct KeeperConfig {
 pub struct Keeper {
     changes: mpsc::UnboundedSender<NetworkChange>,
     answers: watch::Receiver<Vec<String>>,
-    task: JoinHandle<()>,
+    task: Mutex<Option<JoinHandle<()>>>,
+    config: KeeperConfig,
 }
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = self.task.lock().take() {
+            task.abort();
+        }
     }
 }
 
@@ -73,7 +77,7 @@ impl Keeper {
         let (tell, answers) = watch::channel(Vec::new());
         let kept = Kept {
             word: word(&config),
-            config,
+            config: config.clone(),
             rng,
             news,
             all: All::default(),
@@ -84,8 +88,19 @@ impl Keeper {
         Keeper {
             changes,
             answers,
-            task,
+            task: Mutex::new(Some(task)),
+            config,
         }
+    }
+
+    /// Ends the process, too: nobody is left who asks for names.
+    pub async fn end(&self) {
+        let task = self.task.lock().take();
+        if let Some(task) = task {
+            task.abort();
+            let _ = task.await;
+        }
+        end_process(&self.config).await;
     }
 
     /// Something changed; the first thing to tell is a snapshot.
@@ -183,52 +198,27 @@ impl Kept {
 
     /// To the process that is there, if it is the right one, or to a new one.
     async fn connection(&self) -> io::Result<Connection> {
-        if let Ok(stream) = UnixStream::connect(self.socket()).await {
+        if let Ok(stream) = UnixStream::connect(socket(&self.config)).await {
             match hello(stream).await {
                 Ok((hello, connection)) if hello.started_as == self.word => return Ok(connection),
-                Ok((_, (mut says, mut tell))) => {
+                Ok(_) => {
                     tracing::info!("the resolver's process is another version's: it is replaced");
-                    let _ = tell.write_all(&line(&Told::End)?).await;
-                    let _ = timeout(PATIENCE, async {
-                        while let Ok(Some(_)) = says.next_line().await {}
-                    })
-                    .await;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the resolver's process says nothing: it is replaced");
                 }
             }
         }
-        self.end_other().await;
+        end_process(&self.config).await;
         let (_, connection) = hello(self.start().await?).await?;
         Ok(connection)
-    }
-
-    /// Ends the process whose number was kept, if it is there: two would be in each other's way.
-    async fn end_other(&self) {
-        let number = fs::read_to_string(self.number()).unwrap_or_default();
-        let Some(pid) = number.trim().parse().ok().and_then(Pid::from_raw) else {
-            return;
-        };
-        let is_edge = || {
-            let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
-            let line = line.unwrap_or_default();
-            let mut words = line.split(|byte| *byte == 0);
-            let path = self.config.namespaces.as_os_str().as_encoded_bytes();
-            words.next() == Some(EDGE[0].as_bytes()) && words.any(|word| word == path)
-        };
-        let since = Stopwatch::start();
-        while is_edge() && since.elapsed() < PATIENCE {
-            let _ = kill_process(pid, Signal::KILL);
-            sleep(Duration::from_millis(5)).await;
-        }
     }
 
     async fn start(&self) -> io::Result<UnixStream> {
         let mut dir = fs::DirBuilder::new();
         dir.recursive(true).mode(0o700).create(&self.config.dir)?;
-        let _ = fs::remove_file(self.socket());
-        let listener = UnixListener::bind(self.socket())?;
+        let _ = fs::remove_file(socket(&self.config));
+        let listener = UnixListener::bind(socket(&self.config))?;
         let mut command = tokio::process::Command::new(&self.config.program);
         let process = command
             .arg0(EDGE[0])
@@ -243,18 +233,49 @@ impl Kept {
             .spawn()?;
         drop(command);
         // The runtime takes note of its end.
-        let number = process.id().unwrap_or(0);
-        fs::write(self.number(), number.to_string())?;
-        UnixStream::connect(self.socket()).await
+        let pid = process.id().unwrap_or(0);
+        fs::write(number(&self.config), pid.to_string())?;
+        UnixStream::connect(socket(&self.config)).await
     }
+}
 
-    fn socket(&self) -> PathBuf {
-        self.config.dir.join("socket")
+/// Ends the process that is there, if one is: in peace, or because it hangs or cannot be reached.
+/// Two would be in each other's way.
+async fn end_process(config: &KeeperConfig) {
+    let asked = async {
+        let stream = UnixStream::connect(socket(config)).await?;
+        let (_, (mut says, mut tell)) = hello(stream).await?;
+        tell.write_all(&line(&Told::End)?).await?;
+        while says.next_line().await?.is_some() {}
+        io::Result::Ok(())
+    };
+    // What comes of it shows below.
+    let _ = timeout(PATIENCE, asked).await;
+    let text = fs::read_to_string(number(config)).unwrap_or_default();
+    let Some(pid) = text.trim().parse().ok().and_then(Pid::from_raw) else {
+        return;
+    };
+    let is_edge = || {
+        let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
+        let line = line.unwrap_or_default();
+        let mut words = line.split(|byte| *byte == 0);
+        let path = config.namespaces.as_os_str().as_encoded_bytes();
+        words.next() == Some(EDGE[0].as_bytes()) && words.any(|word| word == path)
+    };
+    let since = Stopwatch::start();
+    while is_edge() && since.elapsed() < PATIENCE {
+        let _ = kill_process(pid, Signal::KILL);
+        sleep(Duration::from_millis(5)).await;
     }
+}
 
-    fn number(&self) -> PathBuf {
-        self.config.dir.join("pid")
-    }
+fn socket(config: &KeeperConfig) -> PathBuf {
+    config.dir.join("socket")
+}
+
+/// Where the process's number is kept.
+fn number(config: &KeeperConfig) -> PathBuf {
+    config.dir.join("pid")
 }
 
 async fn hello(stream: UnixStream) -> io::Result<(Hello, Connection)> {

@@ -3,7 +3,7 @@
 use super::operation::chain;
 use super::seams::{Joined, Plumb, Pull, PulledImage, TaskLinks};
 use crate::image::{CollectPolicy, Images};
-use crate::net::Network;
+use crate::net::{Network, resolv_conf_in_vpc};
 use crate::upstream::ImageSource;
 use async_trait::async_trait;
 use neargate_base::Timestamp;
@@ -75,8 +75,9 @@ impl Plumb for Network {
         Network::sweep(self, keep).await.map_err(|e| chain(&e))
     }
 
-    fn resolv_conf(&self, _: &TaskNetwork) -> String {
-        Network::resolv_conf(self)
+    fn resolv_conf(&self, network: &TaskNetwork) -> String {
+        let interface = network.interface();
+        interface.map_or_else(|| Network::resolv_conf(self), resolv_conf_in_vpc)
     }
 }
 

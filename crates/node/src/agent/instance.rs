@@ -5,7 +5,7 @@ use super::binding::shared_by_all;
 use super::command;
 use super::operation::chain;
 use super::seams::{Joined, Plumb, TaskLinks};
-use crate::net::{ConnectError, Instance, Share};
+use crate::net::{ConnectError, Instance, Share, resolv_conf_in_vpc};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use neargate_domain::{
@@ -156,12 +156,16 @@ impl Plumb for InstanceNetworks {
 
     fn resolv_conf(&self, network: &TaskNetwork) -> String {
         let host_mode = *network == TaskNetwork::Instance(InstanceNetwork::Host);
-        match &self.machine {
+        match (network, &self.machine) {
+            (TaskNetwork::Awsvpc(interface), _) => resolv_conf_in_vpc(interface),
+            (TaskNetwork::Instance(_), Machine::Slice(_, interface)) => {
+                resolv_conf_in_vpc(interface)
+            }
             // What the host asks on its loopback, its own namespace can ask, too.
-            Machine::Host if host_mode => {
+            (_, Machine::Host) if host_mode => {
                 fs::read_to_string("/etc/resolv.conf").unwrap_or_default()
             }
-            _ => self.vpc.resolv_conf(),
+            (_, Machine::Host) => self.vpc.resolv_conf(),
         }
     }
 }

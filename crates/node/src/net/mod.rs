@@ -41,6 +41,7 @@ mod watch;
 pub use error::NetworkError;
 pub use instance::{ConnectError, Connected, Instance, InstanceConfig};
 pub use overlay::OverlayConfig;
+pub use resolv::in_vpc as resolv_conf_in_vpc;
 pub use share::Share;
 
 use neargate_base::task::spawn_blocking;
@@ -414,7 +415,7 @@ impl Network {
         self.netns_dir.join(task_id)
     }
 
-    /// The resolv.conf for tasks, from the host's as it is now.
+    /// The resolv.conf for those who ask the host's servers, from the host's as it is now.
     pub fn resolv_conf(&self) -> String {
         resolv::read()
     }

@@ -1,14 +1,26 @@
-//! The resolv.conf a task gets (resolv.conf(5)): the host's, as far as it makes sense elsewhere.
+//! The resolv.conf a task gets (resolv.conf(5)): its VPC's, or on a host that is a container instance
+//! itself the host's, as far as it makes sense elsewhere.
 //!
 //! A loopback nameserver is a stub that only the host can ask; the IPv6 ones are out of a task's
 //! reach. systemd-resolved keeps the real servers in a second file.
 
+use neargate_domain::{Cidr, NetworkInterface};
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
 /// In this order the first that names a usable server is taken.
 const SOURCES: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
+
+/// That of AWS's default DHCP options: AmazonProvidedDNS, and the domain of private names
+/// (<https://docs.aws.amazon.com/vpc/latest/userguide/DHCPOptionSet.html>).
+pub fn in_vpc(interface: &NetworkInterface) -> String {
+    let range = interface.vpc_cidr.parse::<Cidr>();
+    let server = range.map(|range| format!("nameserver {}\n", range.nth(2)));
+    let search = interface.private_dns_name.split_once('.');
+    let search = search.map(|(_, domain)| format!("search {domain}\n"));
+    search.unwrap_or_default() + &server.unwrap_or_default()
+}
 
 /// Read anew each time: the host may have moved between networks.
 pub(super) fn read() -> String {

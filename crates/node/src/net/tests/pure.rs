@@ -1,6 +1,6 @@
 //! Names, texts and arithmetic: no kernel.
 
-use super::place::cidr;
+use super::place::{cidr, eni};
 use crate::net::host::overlap;
 use crate::net::link::{Link, Route};
 use crate::net::ruleset::{self, Sender};
@@ -29,6 +29,15 @@ fn resolv_conf_keeps_what_a_task_can_use() {
                 search example.com corp\noptions edns0 trust-ad\nsortlist 1.2.3.4\n";
     let kept = "nameserver 10.0.0.2\nsearch example.com corp\noptions edns0 trust-ad\n";
     assert_eq!(resolv::filter(text), kept);
+}
+
+#[test]
+fn resolv_conf_in_a_vpc_names_its_resolver() {
+    let mut eni = eni(16, 4);
+    eni.vpc_cidr = "172.31.0.0/16".into();
+    eni.private_dns_name = "ip-172-31-16-4.eu-west-1.compute.internal".into();
+    let expected = "search eu-west-1.compute.internal\nnameserver 172.31.0.2\n";
+    assert_eq!(resolv::in_vpc(&eni), expected);
 }
 
 #[test]

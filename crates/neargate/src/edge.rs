@@ -1,0 +1,111 @@
+//! What VPCs have of Neargate: names, from the edge's process, and the API, at the addresses where
+//! names are asked for.
+
+use anyhow::{Context, Result};
+use neargate_base::{Rng, task};
+use neargate_control::{Gateway, services};
+use neargate_domain::vpc_network::NetworkChange;
+use neargate_edge::place::{self, LINK_LOCAL_RESOLVER, Opened, Wanted};
+use neargate_edge::process::{Keeper, KeeperConfig};
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// What names mean besides those of interfaces.
+#[derive(Debug, Clone)]
+pub struct NameSources {
+    /// Names the servers of everything else.
+    pub resolv_conf: PathBuf,
+    /// See [`aws_hosts`].
+    pub aws_hosts: BTreeSet<String>,
+}
+
+/// The services that are known here, by the first labels of their hosts' names.
+pub fn aws_hosts() -> BTreeSet<String> {
+    let all = services::schemas().iter();
+    all.map(|service| service.endpoint_prefix.to_owned())
+        .collect()
+}
+
+/// Where the data plane keeps the VPCs' namespaces.
+fn namespaces(run_dir: &Path) -> PathBuf {
+    run_dir.join("net/vpc")
+}
+
+/// Has names answered in VPCs.
+///
+/// # Errors
+/// This program cannot be found.
+pub fn keep(run_dir: &Path, names: NameSources, rng: Arc<Rng>) -> Result<Keeper> {
+    let config = KeeperConfig {
+        program: std::env::current_exe().context("cannot find this program")?,
+        dir: run_dir.join("edge"),
+        namespaces: namespaces(run_dir),
+        resolv_conf: names.resolv_conf,
+        aws_hosts: names.aws_hosts,
+    };
+    Ok(Keeper::start(config, rng))
+}
+
+/// Has the gateway answer in every VPC of this host, at the resolver's addresses and this port, until
+/// nobody says what changes. Whoever calls there is no user of this host, and signs.
+pub async fn serve_api(
+    gateway: Gateway,
+    mut networks: mpsc::Receiver<NetworkChange>,
+    run_dir: PathBuf,
+    port: u16,
+) {
+    let gateway = gateway.for_strangers();
+    let (tell, wanted) = watch::channel(Wanted::new());
+    let (opened, _) = watch::channel(Opened::default());
+    let open = |_: &str, namespace: &Path, address: Ipv4Addr| {
+        let listeners = place::listeners(namespace, &[address, LINK_LOCAL_RESOLVER], port)?;
+        let serve = |listener| {
+            let listener = TcpListener::from_std(listener)?;
+            let served = gateway.clone().serve(listener);
+            Ok(Served(task::spawn("vpc-gateway", served)))
+        };
+        listeners
+            .into_iter()
+            .map(serve)
+            .collect::<std::io::Result<Vec<_>>>()
+    };
+    let follow = async move {
+        while let Some(change) = networks.recv().await {
+            tell.send_modify(|wanted| take_in(wanted, change));
+        }
+    };
+    let doors = place::keep_open(namespaces(&run_dir), wanted, opened, open);
+    tokio::join!(follow, doors);
+}
+
+fn take_in(wanted: &mut Wanted, change: NetworkChange) {
+    match change {
+        NetworkChange::Snapshot { vpcs, .. } => {
+            wanted.clear();
+            for vpc in vpcs {
+                take_in(wanted, NetworkChange::Vpc(vpc));
+            }
+        }
+        NetworkChange::Vpc(vpc) => {
+            wanted.extend(vpc.resolver().map(|address| (vpc.vpc_id, address)));
+        }
+        NetworkChange::VpcGone(id) => {
+            wanted.remove(&id);
+        }
+        NetworkChange::Interface(_) | NetworkChange::InterfaceGone { .. } => {}
+    }
+}
+
+/// The gateway behind one listener; it closes with this.
+struct Served(JoinHandle<()>);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
