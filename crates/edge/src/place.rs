@@ -21,9 +21,11 @@ use tokio::time::timeout;
 /// AmazonProvidedDNS is reached here in every VPC, beside the address after its router's.
 pub const LINK_LOCAL_RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
 
+/// An address that no host has (RFC 5737).
+const NOBODYS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 255);
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 128;
-/// How long a namespace that cannot be entered yet is waited for, at first and at the most.
+/// How long a namespace that is not whole yet is waited for, at first and at the most.
 const FIRST_RETRY: Duration = Duration::from_millis(5);
 const LAST_RETRY: Duration = Duration::from_secs(1);
 
@@ -89,11 +91,18 @@ pub async fn keep_open<D>(
             }
         };
         if waits {
-            // A name is there a moment before its namespace.
+            // A name is there a moment before its namespace, and that before its addresses.
             match timeout(retry, changed).await {
                 Ok(false) => return,
                 Ok(true) => retry = FIRST_RETRY,
-                Err(_) => retry = (retry * 2).min(LAST_RETRY),
+                Err(_) if retry < LAST_RETRY => {
+                    retry = (retry * 2).min(LAST_RETRY);
+                    if retry == LAST_RETRY {
+                        let troubles = &opened.borrow().troubles;
+                        tracing::warn!(?troubles, "VPCs cannot be served yet");
+                    }
+                }
+                Err(_) => {}
             }
         } else {
             retry = FIRST_RETRY;
@@ -107,7 +116,7 @@ pub async fn keep_open<D>(
 /// UDP and TCP sockets on these addresses in the namespace.
 ///
 /// # Errors
-/// It cannot be entered, or somebody else has such a socket.
+/// It cannot be entered, has no such addresses yet, or somebody else has such a socket.
 pub fn sockets(
     namespace: &Path,
     addresses: &[Ipv4Addr],
@@ -147,6 +156,7 @@ fn inside<T: Send>(namespace: &Path, work: impl FnOnce() -> io::Result<T> + Send
     let handle = File::open(namespace)?;
     let inside = || {
         move_into_link_name_space(handle.as_fd(), Some(LinkNameSpaceType::Network))?;
+        has_addresses()?;
         work()
     };
     std::thread::scope(|scope| {
@@ -169,11 +179,19 @@ fn tcp(at: SocketAddrV4) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// A socket on an address that may come later: the namespace is there before its addresses are.
+/// Is this namespace past the moment in which it has no address at all? Then the kernel takes every
+/// address for one of broadcasts: sockets can be bound to it, and send from any other.
+fn has_addresses() -> io::Result<()> {
+    match UdpSocket::bind((NOBODYS, 0)) {
+        Ok(_) => Err(io::ErrorKind::AddrNotAvailable.into()),
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 fn bound(kind: SocketType, at: SocketAddrV4) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::INET, kind, flags, None)?;
-    sockopt::set_ip_freebind(&socket, true)?;
     if kind == SocketType::STREAM {
         sockopt::set_socket_reuseaddr(&socket, true)?;
     }

@@ -37,6 +37,8 @@ pub struct Setup<'a> {
     pub allowed: Allowed,
     /// Its own ports that tasks reach besides DNS; `None`: all, for it is a container instance itself.
     pub reachable: Option<Vec<u16>>,
+    /// The port of the API in VPCs; `None`: it is on another host.
+    pub api: Option<u16>,
     /// Joins its tasks' network with those of other hosts.
     pub overlay: Option<OverlayConfig>,
     pub registries: &'a Registries,
@@ -84,6 +86,7 @@ impl Machine {
             public_pool: setup.public_pool,
             overlay: setup.overlay,
             reachable: setup.reachable,
+            api: setup.api,
         });
         let network = network.await.context("cannot set up the task network")?;
         let edge = edge::keep(&run_dir, setup.names, setup.rng.clone())?;

@@ -311,6 +311,7 @@ async fn serve(
             NodeKind::Ec2 | NodeKind::External => None,
             NodeKind::Fargate => Some(Vec::new()),
         },
+        api: None,
         overlay: Some(up::overlay(address)),
         registries: &config.registries,
         blobs: OwnBlobs::Elsewhere(remote.blobs()),

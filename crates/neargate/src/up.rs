@@ -272,6 +272,7 @@ impl Host {
             public_pool: config.public_pool,
             allowed: Allowed::default(),
             reachable: Some(served),
+            api: Some(config.listen.port()),
             overlay: config.node_listen.map(|at| overlay(Some(at.ip()))),
             registries: &config.registries,
             blobs: control_plane.house.blobs.clone().into(),

@@ -115,6 +115,7 @@ async fn main() {
         public_pool: Cidr::PUBLIC_POOL,
         overlay: None,
         reachable: None,
+        api: None,
     };
     let network = Network::start(config)
         .await

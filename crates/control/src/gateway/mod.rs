@@ -46,6 +46,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// A client must send its request's head within this time; its body must move in each such time,
 /// and it must take what we answer.
@@ -66,6 +67,8 @@ pub struct Gateway {
     reset: Option<Reset>,
     patience: Duration,
     memory: Memory,
+    /// Connections end with the listener.
+    ends_connections: bool,
 }
 
 /// Who is at the other end of a connection, as far as the connection itself tells.
@@ -107,6 +110,7 @@ impl Gateway {
             reset,
             patience: PATIENCE,
             memory: Memory::default(),
+            ends_connections: false,
         }
     }
 
@@ -125,11 +129,13 @@ impl Gateway {
         }
     }
 
-    /// The same for callers who are no users of this host: all of them sign.
+    /// The same for callers who are no users of this host: all of them sign, and their connections
+    /// do not keep alive the network in which they are.
     pub fn for_strangers(&self) -> Self {
         Gateway {
             mode: self.mode.for_strangers(),
             reset: None,
+            ends_connections: true,
             ..self.clone()
         }
     }
@@ -147,6 +153,7 @@ impl Gateway {
         });
         let owners = owners.ok();
         let mut told = BTreeSet::new();
+        let (_open, listens) = watch::channel(());
         loop {
             let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
@@ -177,6 +184,7 @@ impl Gateway {
             };
             let _ = stream.set_nodelay(true);
             let gateway = gateway.clone();
+            let mut listens = gateway.ends_connections.then(|| listens.clone());
             task::spawn("connection", async move {
                 let (patience, link) = (gateway.patience, Link::new(stream, gateway.patience));
                 let service = hyper::service::service_fn(move |request| {
@@ -190,8 +198,19 @@ impl Gateway {
                     .timer(TokioTimer::new())
                     .header_read_timeout(patience)
                     .max_buf_size(MAX_READ_BYTES);
-                if let Err(error) = server.serve_connection(TokioIo::new(link), service).await {
-                    tracing::debug!(%error, "connection ended");
+                let closed = async {
+                    match &mut listens {
+                        Some(listens) => drop(listens.changed().await),
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    ended = server.serve_connection(TokioIo::new(link), service) => {
+                        if let Err(error) = ended {
+                            tracing::debug!(%error, "connection ended");
+                        }
+                    }
+                    () = closed => {}
                 }
                 drop(place);
             });

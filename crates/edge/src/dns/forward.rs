@@ -26,6 +26,8 @@ use tokio::time::{sleep, timeout};
 const PATIENCE: Duration = Duration::from_millis(800);
 /// Shorter than programs wait for us: they ask again after five seconds.
 const IN_ALL: Duration = Duration::from_millis(4_500);
+/// How long the whole of a cut reply is waited for.
+const TCP_PATIENCE: Duration = Duration::from_secs(2);
 /// How often all servers are asked.
 const ROUNDS: usize = 2;
 
@@ -146,8 +148,9 @@ impl Forwarder {
             return Some(reply);
         }
         // What there was room for is better than nothing.
-        let whole = self.by_tcp(server, question).await;
-        Some(whole.ok().flatten().unwrap_or(reply))
+        let whole = timeout(TCP_PATIENCE, self.by_tcp(server, question)).await;
+        let whole = whole.ok().and_then(Result::ok).flatten();
+        Some(whole.unwrap_or(reply))
     }
 
     async fn by_udp(

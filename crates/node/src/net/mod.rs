@@ -77,6 +77,8 @@ pub struct NetworkConfig {
     /// The host's own ports that tasks reach besides DNS; `None`: all, for the host is a
     /// container instance.
     pub reachable: Option<Vec<u16>>,
+    /// Where the API answers in every VPC, at the addresses of its resolver; `None`: not here.
+    pub api: Option<u16>,
 }
 
 /// The first of these ranges that no other network of this host overlaps.
@@ -150,6 +152,7 @@ impl Network {
             pool: config.public_pool,
             mtu,
             overlay: config.overlay,
+            api: config.api,
         };
         Ok(Network {
             vpcs: Arc::new(Vpcs::open(site, &config.run_dir, &netns_dir)?),

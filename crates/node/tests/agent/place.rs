@@ -108,6 +108,7 @@ pub async fn node(dir: &Path) {
         public_pool: Cidr::PUBLIC_POOL,
         overlay: None,
         reachable: None,
+        api: None,
     })
     .await
     .unwrap();

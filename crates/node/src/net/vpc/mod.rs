@@ -313,7 +313,7 @@ impl State {
         Ok(())
     }
 
-    fn view(&self, vpc_id: &str, spans_hosts: bool) -> View {
+    fn view(&self, vpc_id: &str, site: &Site) -> View {
         let mut members = self.told.members(vpc_id);
         let mut ports = Vec::new();
         let here = self.attached.get(vpc_id).into_iter();
@@ -348,7 +348,8 @@ impl State {
             vpc: self.told.vpc(vpc_id).cloned(),
             members,
             ports,
-            spans_hosts,
+            spans_hosts: site.overlay.is_some(),
+            api: site.api,
         }
     }
 }

@@ -112,7 +112,7 @@ impl Router {
                 // In this order: nobody counts on what is being removed.
                 handle.is_made = false;
             }
-            let view = state.view(&self.vpc_id, vpcs.site.overlay.is_some());
+            let view = state.view(&self.vpc_id, &vpcs.site);
             (view, state.told.peers().cloned())
         };
         let before = self.made.take();

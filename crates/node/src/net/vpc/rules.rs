@@ -118,17 +118,20 @@ fn guard(view: &View) -> Vec<String> {
     rules
 }
 
-/// What the router itself is asked: whether it is there, and names.
+/// What the router itself is asked: whether it is there, names, and the API.
 fn input(view: &View) -> Vec<String> {
     let resolvers: Vec<String> = view.resolvers().iter().map(Ipv4Addr::to_string).collect();
     let resolvers = resolvers.join(", ");
-    vec![
-        "iifname \"lo\" accept".into(),
+    let mut rules = vec![
+        "iifname \"lo\" accept".to_owned(),
         "ct state established,related accept".into(),
         "icmp type echo-request accept".into(),
         format!("ip daddr {{ {resolvers} }} meta l4proto {{ tcp, udp }} th dport 53 accept"),
-        "meta l4proto { tcp, udp } reject with icmp type admin-prohibited".into(),
-    ]
+    ];
+    let api = view.api;
+    rules.extend(api.map(|port| format!("ip daddr {{ {resolvers} }} tcp dport {port} accept")));
+    rules.push("meta l4proto { tcp, udp } reject with icmp type admin-prohibited".into());
+    rules
 }
 
 /// The groups of who sends. Before them: a packet that belongs to no flow would leave with a

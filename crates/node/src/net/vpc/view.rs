@@ -18,6 +18,8 @@ pub(in crate::net) struct View {
     pub(in crate::net) ports: Vec<Port>,
     /// It is joined with those of other hosts.
     pub(in crate::net) spans_hosts: bool,
+    /// The port at which the API answers where names are asked for.
+    pub(in crate::net) api: Option<u16>,
 }
 
 /// Who is in which groups.
