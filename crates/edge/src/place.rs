@@ -25,9 +25,12 @@ pub const LINK_LOCAL_RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
 const NOBODYS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 255);
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 128;
-/// How long a namespace that is not whole yet is waited for, at first and at the most.
-const FIRST_RETRY: Duration = Duration::from_millis(5);
-const LAST_RETRY: Duration = Duration::from_secs(1);
+/// How often a namespace that is not whole yet is looked at: before its first task runs, and when it
+/// does not become whole.
+const SOON: Duration = Duration::from_millis(5);
+const LATER: Duration = Duration::from_secs(1);
+/// How often soon.
+const SOON_AT_MOST: u32 = 400;
 
 /// VPC ids, with the address of the VPC's resolver: where something is to be open.
 pub type Wanted = BTreeMap<String, Ipv4Addr>;
@@ -54,7 +57,7 @@ pub async fn keep_open<D>(
 ) {
     let mut names = Names::of(&dir);
     let mut doors = BTreeMap::<String, (Identity, Ipv4Addr, D)>::new();
-    let mut retry = FIRST_RETRY;
+    let mut tries = 0;
     loop {
         let there = names.look();
         let want = wanted.borrow_and_update().clone();
@@ -92,20 +95,21 @@ pub async fn keep_open<D>(
         };
         if waits {
             // A name is there a moment before its namespace, and that before its addresses.
+            let retry = match tries {
+                ..SOON_AT_MOST => SOON,
+                _ => LATER,
+            };
             match timeout(retry, changed).await {
                 Ok(false) => return,
-                Ok(true) => retry = FIRST_RETRY,
-                Err(_) if retry < LAST_RETRY => {
-                    retry = (retry * 2).min(LAST_RETRY);
-                    if retry == LAST_RETRY {
-                        let troubles = &opened.borrow().troubles;
-                        tracing::warn!(?troubles, "VPCs cannot be served yet");
-                    }
-                }
-                Err(_) => {}
+                Ok(true) => tries = 0,
+                Err(_) => tries += 1,
+            }
+            if tries == SOON_AT_MOST {
+                let troubles = &opened.borrow().troubles;
+                tracing::warn!(?troubles, "VPCs cannot be served yet");
             }
         } else {
-            retry = FIRST_RETRY;
+            tries = 0;
             if !changed.await {
                 return;
             }
@@ -243,13 +247,13 @@ impl Names {
 
     async fn changed(&mut self) {
         let Some(events) = &self.events else {
-            return tokio::time::sleep(LAST_RETRY).await;
+            return tokio::time::sleep(LATER).await;
         };
         if !self.dir.exists() {
-            return tokio::time::sleep(FIRST_RETRY * 20).await;
+            return tokio::time::sleep(SOON * 20).await;
         }
         if events.readable().await.is_err() {
-            return tokio::time::sleep(LAST_RETRY).await;
+            return tokio::time::sleep(LATER).await;
         }
         let mut buffer = [0; 4096];
         while events.try_read(&mut buffer).is_ok_and(|n| n > 0) {}
