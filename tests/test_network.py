@@ -78,7 +78,7 @@ def test_the_world_behind_the_hosts_address(busybox, internet):
     assert lines == [f"you are {HOST}"]
     # An internet gateway is a way out for public addresses alone.
     lines, _ = output(busybox, f"timeout 2 wget -q -O - http://{WORLD}/; echo over")
-    assert lines[-1] == "over" and "you are" not in str(lines)
+    assert "over" in lines and "you are" not in str(lines)
 
 
 def test_names_are_resolved(busybox, internet):
