@@ -24,12 +24,14 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{MissedTickBehavior, sleep, timeout};
 
 /// The process as `ps` shows it, and the word that starts it.
 const EDGE: [&str; 2] = ["neargate-edge", "edge"];
-/// How long a process may take to say something, or to end.
+/// How long a process may take to start, or to end.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one that runs may take to say something, and how often it is asked to.
+const PATIENCE_WITH_KNOWN: Duration = Duration::from_secs(2);
 const AGAIN_FIRST: Duration = Duration::from_millis(20);
 const AGAIN_MAX: Duration = Duration::from_secs(5);
 
@@ -153,7 +155,7 @@ impl Kept {
     /// Tells everything, and then what changes. `Ok`: nothing will change any more.
     async fn talk(&mut self, (mut says, mut tell): Connection) -> io::Result<()> {
         let hosts = Told::AwsHosts(self.config.aws_hosts.clone());
-        tell.write_all(&line(&hosts)?).await?;
+        say(&mut tell, &hosts).await?;
         if !self.all.is_told {
             // Before it is known what there is, it goes on with what an earlier Neargate said.
             let Some(first) = self.news.recv().await else {
@@ -165,7 +167,10 @@ impl Kept {
             self.all.take_in(without_rules(change));
         }
         let snapshot = Told::Network(self.all.snapshot());
-        tell.write_all(&line(&snapshot)?).await?;
+        say(&mut tell, &snapshot).await?;
+        let mut look = tokio::time::interval(PATIENCE_WITH_KNOWN);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_silent = false;
         loop {
             tokio::select! {
                 change = self.news.recv() => {
@@ -174,10 +179,18 @@ impl Kept {
                     };
                     let change = without_rules(change);
                     if self.all.take_in(change.clone()) {
-                        tell.write_all(&line(&Told::Network(change))?).await?;
+                        say(&mut tell, &Told::Network(change)).await?;
                     }
                 }
+                _ = look.tick() => {
+                    if is_silent {
+                        return Err(io::Error::new(io::ErrorKind::TimedOut, "its process hangs"));
+                    }
+                    is_silent = true;
+                    say(&mut tell, &Told::Speak).await?;
+                }
                 said = says.next_line() => {
+                    is_silent = false;
                     let gone = || io::Error::new(io::ErrorKind::UnexpectedEof, "its process ended");
                     self.note(serde_json::from_str(&said?.ok_or_else(gone)?)?);
                 }
@@ -199,7 +212,7 @@ impl Kept {
     /// To the process that is there, if it is the right one, or to a new one.
     async fn connection(&self) -> io::Result<Connection> {
         if let Ok(stream) = UnixStream::connect(socket(&self.config)).await {
-            match hello(stream).await {
+            match hello(stream, PATIENCE_WITH_KNOWN).await {
                 Ok((hello, connection)) if hello.started_as == self.word => return Ok(connection),
                 Ok(_) => {
                     tracing::info!("the resolver's process is another version's: it is replaced");
@@ -210,7 +223,7 @@ impl Kept {
             }
         }
         end_process(&self.config).await;
-        let (_, connection) = hello(self.start().await?).await?;
+        let (_, connection) = hello(self.start().await?, PATIENCE).await?;
         Ok(connection)
     }
 
@@ -244,13 +257,13 @@ impl Kept {
 async fn end_process(config: &KeeperConfig) {
     let asked = async {
         let stream = UnixStream::connect(socket(config)).await?;
-        let (_, (mut says, mut tell)) = hello(stream).await?;
+        let (_, (mut says, mut tell)) = hello(stream, PATIENCE_WITH_KNOWN).await?;
         tell.write_all(&line(&Told::End)?).await?;
         while says.next_line().await?.is_some() {}
         io::Result::Ok(())
     };
     // What comes of it shows below.
-    let _ = timeout(PATIENCE, asked).await;
+    let _ = timeout(PATIENCE_WITH_KNOWN, asked).await;
     let text = fs::read_to_string(number(config)).unwrap_or_default();
     let Some(pid) = text.trim().parse().ok().and_then(Pid::from_raw) else {
         return;
@@ -278,10 +291,15 @@ fn number(config: &KeeperConfig) -> PathBuf {
     config.dir.join("pid")
 }
 
-async fn hello(stream: UnixStream) -> io::Result<(Hello, Connection)> {
+/// A process that hangs takes nothing more at some point.
+async fn say(tell: &mut OwnedWriteHalf, told: &Told) -> io::Result<()> {
+    timeout(PATIENCE, tell.write_all(&line(told)?)).await?
+}
+
+async fn hello(stream: UnixStream, patience: Duration) -> io::Result<(Hello, Connection)> {
     let (read, write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
-    let first = timeout(PATIENCE, lines.next_line()).await??;
+    let first = timeout(patience, lines.next_line()).await??;
     let gone = || io::Error::new(io::ErrorKind::UnexpectedEof, "its process ended at once");
     let hello = serde_json::from_str(&first.ok_or_else(gone)?)?;
     Ok((hello, (lines, write)))

@@ -149,6 +149,13 @@ impl Edge {
         write.write_all(&line(&hello)?).await?;
         let mut opened = self.opened.clone();
         opened.mark_changed();
+        let state = |opened: &mut watch::Receiver<Opened>| {
+            let now = opened.borrow_and_update().clone();
+            line(&State {
+                vpcs: now.vpcs,
+                troubles: now.troubles,
+            })
+        };
         let mut lines = BufReader::new(read).lines();
         loop {
             tokio::select! {
@@ -158,16 +165,12 @@ impl Edge {
                     };
                     match serde_json::from_str(&told)? {
                         Told::End => return Ok(Heard::End),
+                        Told::Speak => write.write_all(&state(&mut opened)?).await?,
                         told => self.take_in(told),
                     }
                 }
                 Ok(()) = opened.changed() => {
-                    let now = opened.borrow_and_update().clone();
-                    let state = State {
-                        vpcs: now.vpcs,
-                        troubles: now.troubles,
-                    };
-                    write.write_all(&line(&state)?).await?;
+                    write.write_all(&state(&mut opened)?).await?;
                 }
             }
         }
@@ -178,7 +181,7 @@ impl Edge {
         match told {
             Told::AwsHosts(prefixes) => table.set_aws_hosts(prefixes),
             Told::Network(change) => table.apply(change),
-            Told::End => {}
+            Told::Speak | Told::End => {}
         }
         let with_resolver = table.vpcs().filter(|(_, vpc)| vpc.dns_support);
         let wanted: Wanted = with_resolver

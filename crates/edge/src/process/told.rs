@@ -18,6 +18,8 @@ pub(super) enum Told {
     /// Which of AWS's hosts lead to us, see `dns::names::AwsHosts`.
     AwsHosts(BTreeSet<String>),
     Network(NetworkChange),
+    /// It says how it is, which shows that it does not hang.
+    Speak,
     /// Another one takes its place.
     End,
 }
