@@ -7,7 +7,7 @@ import pathlib
 import signal
 import subprocess
 
-from neargate import BINARY, leftovers, processes_of, shims_of, wait_until
+from neargate import BINARY, edges_of, leftovers, processes_of, shims_of, wait_until
 
 CONTROL = "10.99.0.1"
 BRIDGE = "wires"
@@ -151,7 +151,7 @@ class Node:
         """Ends whatever the test left: the host goes, and with it its containers."""
         self.stop()
         if (self.data / "instance").exists():
-            for pid in self.containers() + self.shims():
+            for pid in self.containers() + self.shims() + edges_of(self.instance):
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:

@@ -75,6 +75,12 @@ def shims_of(data):
     return [pid for pid in pids if " shim " in (line := command_line(pid)) and str(data) in line]
 
 
+def edges_of(instance):
+    """Pids of the processes that answer names in its VPCs, at most one."""
+    pids = (int(e) for e in os.listdir("/proc") if e.isdigit())
+    return [pid for pid in pids if (line := command_line(pid)).startswith("neargate-edge") and instance in line]
+
+
 def veths():
     links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
     return [line for line in links.splitlines() if "veth" in line]
@@ -105,6 +111,7 @@ def traces(instance):
         left += [f"cgroup {directory}/{child}" for child in children if child.startswith(f"neargate-{instance}")]
     if os.path.exists(f"/run/neargate/{instance}"):
         left.append(f"/run/neargate/{instance}")
+    left += [f"edge {pid}" for pid in edges_of(instance)]
     bridges = subprocess.run(["ip", "-o", "link", "show", "type", "bridge"], capture_output=True, text=True, check=True)
     tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True)
     left += [line for line in (bridges.stdout + tables.stdout).splitlines() if instance in line]
