@@ -22,6 +22,7 @@ fn interfaces_and_vpcs() {
     golden::check::<vpc::PeeringConnection>(DIR);
     golden::check::<vpc::Endpoint>(DIR);
     golden::check::<vpc::EgressOnlyGateway>(DIR);
+    golden::check::<vpc::ManagedPrefixList>(DIR);
 }
 
 #[test]

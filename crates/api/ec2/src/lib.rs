@@ -540,6 +540,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateManagedPrefixList",
+        input: Some(Here(&shapes::CreateManagedPrefixListRequest)),
+        output: Some(Here(&shapes::CreateManagedPrefixListResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -998,6 +1001,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteManagedPrefixList",
+        input: Some(Here(&shapes::DeleteManagedPrefixListRequest)),
+        output: Some(Here(&shapes::DeleteManagedPrefixListResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -3087,6 +3093,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ModifyManagedPrefixList",
+        input: Some(Here(&shapes::ModifyManagedPrefixListRequest)),
+        output: Some(Here(&shapes::ModifyManagedPrefixListResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {

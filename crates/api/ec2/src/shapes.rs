@@ -45,6 +45,11 @@ pub static AccountAttributeValue: Shape = Shape { name: "AccountAttributeValue",
     Member { location_name: Some("attributeValue"), ..member("AttributeValue", Here(&String)) },
 ]), ..DEFAULT };
 pub static AccountAttributeValueList: Shape = Shape { name: "AccountAttributeValueList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AccountAttributeValue)) }), ..DEFAULT };
+pub static AddPrefixListEntries: Shape = Shape { name: "AddPrefixListEntries", kind: Kind::List(Element::of(Here(&AddPrefixListEntry))), min: Some(0.0), max: Some(100.0), ..DEFAULT };
+pub static AddPrefixListEntry: Shape = Shape { name: "AddPrefixListEntry", kind: Kind::Structure(&[
+    Member { required: true, ..member("Cidr", Here(&String)) },
+    member("Description", Here(&String)),
+]), ..DEFAULT };
 pub static AdditionalFlexibleNetworkInterfaces: Shape = Shape { name: "AdditionalFlexibleNetworkInterfaces", kind: Kind::Integer, ..DEFAULT };
 pub static AdditionalKeyExchangeMethodsList: Shape = Shape { name: "AdditionalKeyExchangeMethodsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AdditionalKeyExchangeMethodsListValue)) }), ..DEFAULT };
 pub static AdditionalKeyExchangeMethodsListValue: Shape = Shape { name: "AdditionalKeyExchangeMethodsListValue", kind: Kind::Structure(&[
@@ -294,6 +299,7 @@ pub static Boolean: Shape = Shape { name: "Boolean", kind: Kind::Boolean, ..DEFA
 pub static BootModeType: Shape = Shape { name: "BootModeType", values: &["legacy-bios", "uefi"], ..DEFAULT };
 pub static BootModeTypeList: Shape = Shape { name: "BootModeTypeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&BootModeType)) }), ..DEFAULT };
 pub static BootModeValues: Shape = Shape { name: "BootModeValues", values: &["legacy-bios", "uefi", "uefi-preferred"], ..DEFAULT };
+pub static BoxedBoolean: Shape = Shape { name: "BoxedBoolean", kind: Kind::Boolean, ..DEFAULT };
 pub static BurstablePerformance: Shape = Shape { name: "BurstablePerformance", values: &["included", "required", "excluded"], ..DEFAULT };
 pub static BurstablePerformanceFlag: Shape = Shape { name: "BurstablePerformanceFlag", kind: Kind::Boolean, ..DEFAULT };
 pub static CapacityReservationId: Shape = Shape { name: "CapacityReservationId", ..DEFAULT };
@@ -446,6 +452,18 @@ pub static CreateLaunchTemplateVersionRequest: Shape = Shape { name: "CreateLaun
 pub static CreateLaunchTemplateVersionResult: Shape = Shape { name: "CreateLaunchTemplateVersionResult", kind: Kind::Structure(&[
     Member { location_name: Some("launchTemplateVersion"), ..member("LaunchTemplateVersion", Here(&LaunchTemplateVersion)) },
     Member { location_name: Some("warning"), ..member("Warning", Here(&ValidationWarning)) },
+]), ..DEFAULT };
+pub static CreateManagedPrefixListRequest: Shape = Shape { name: "CreateManagedPrefixListRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { required: true, ..member("PrefixListName", Here(&String)) },
+    Member { location_name: Some("Entry"), ..member("Entries", Here(&AddPrefixListEntries)) },
+    Member { required: true, ..member("MaxEntries", Here(&Integer)) },
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+    Member { required: true, ..member("AddressFamily", Here(&String)) },
+    Member { idempotency_token: true, ..member("ClientToken", Here(&String)) },
+]), ..DEFAULT };
+pub static CreateManagedPrefixListResult: Shape = Shape { name: "CreateManagedPrefixListResult", kind: Kind::Structure(&[
+    Member { location_name: Some("prefixList"), ..member("PrefixList", Here(&ManagedPrefixList)) },
 ]), ..DEFAULT };
 pub static CreateNatGatewayRequest: Shape = Shape { name: "CreateNatGatewayRequest", kind: Kind::Structure(&[
     member("AvailabilityMode", Here(&AvailabilityMode)),
@@ -728,6 +746,13 @@ pub static DeleteLaunchTemplateVersionsResponseSuccessSet: Shape = Shape { name:
 pub static DeleteLaunchTemplateVersionsResult: Shape = Shape { name: "DeleteLaunchTemplateVersionsResult", kind: Kind::Structure(&[
     Member { location_name: Some("successfullyDeletedLaunchTemplateVersionSet"), ..member("SuccessfullyDeletedLaunchTemplateVersions", Here(&DeleteLaunchTemplateVersionsResponseSuccessSet)) },
     Member { location_name: Some("unsuccessfullyDeletedLaunchTemplateVersionSet"), ..member("UnsuccessfullyDeletedLaunchTemplateVersions", Here(&DeleteLaunchTemplateVersionsResponseErrorSet)) },
+]), ..DEFAULT };
+pub static DeleteManagedPrefixListRequest: Shape = Shape { name: "DeleteManagedPrefixListRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { required: true, ..member("PrefixListId", Here(&PrefixListResourceId)) },
+]), ..DEFAULT };
+pub static DeleteManagedPrefixListResult: Shape = Shape { name: "DeleteManagedPrefixListResult", kind: Kind::Structure(&[
+    Member { location_name: Some("prefixList"), ..member("PrefixList", Here(&ManagedPrefixList)) },
 ]), ..DEFAULT };
 pub static DeleteNatGatewayRequest: Shape = Shape { name: "DeleteNatGatewayRequest", kind: Kind::Structure(&[
     member("DryRun", Here(&Boolean)),
@@ -2602,6 +2627,19 @@ pub static ModifyLaunchTemplateRequest: Shape = Shape { name: "ModifyLaunchTempl
 pub static ModifyLaunchTemplateResult: Shape = Shape { name: "ModifyLaunchTemplateResult", kind: Kind::Structure(&[
     Member { location_name: Some("launchTemplate"), ..member("LaunchTemplate", Here(&LaunchTemplate)) },
 ]), ..DEFAULT };
+pub static ModifyManagedPrefixListRequest: Shape = Shape { name: "ModifyManagedPrefixListRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { required: true, ..member("PrefixListId", Here(&PrefixListResourceId)) },
+    member("CurrentVersion", Here(&Long)),
+    member("PrefixListName", Here(&String)),
+    Member { location_name: Some("AddEntry"), ..member("AddEntries", Here(&AddPrefixListEntries)) },
+    Member { location_name: Some("RemoveEntry"), ..member("RemoveEntries", Here(&RemovePrefixListEntries)) },
+    member("MaxEntries", Here(&Integer)),
+    member("IpamPrefixListResolverSyncEnabled", Here(&BoxedBoolean)),
+]), ..DEFAULT };
+pub static ModifyManagedPrefixListResult: Shape = Shape { name: "ModifyManagedPrefixListResult", kind: Kind::Structure(&[
+    Member { location_name: Some("prefixList"), ..member("PrefixList", Here(&ManagedPrefixList)) },
+]), ..DEFAULT };
 pub static ModifyNetworkInterfaceAttributeRequest: Shape = Shape { name: "ModifyNetworkInterfaceAttributeRequest", kind: Kind::Structure(&[
     member("EnaSrdSpecification", Here(&EnaSrdSpecification)),
     member("EnablePrimaryIpv6", Here(&Boolean)),
@@ -3156,6 +3194,10 @@ pub static ReleaseAddressRequest: Shape = Shape { name: "ReleaseAddressRequest",
     member("PublicIp", Here(&String)),
     member("NetworkBorderGroup", Here(&String)),
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static RemovePrefixListEntries: Shape = Shape { name: "RemovePrefixListEntries", kind: Kind::List(Element::of(Here(&RemovePrefixListEntry))), min: Some(0.0), max: Some(100.0), ..DEFAULT };
+pub static RemovePrefixListEntry: Shape = Shape { name: "RemovePrefixListEntry", kind: Kind::Structure(&[
+    Member { required: true, ..member("Cidr", Here(&String)) },
 ]), ..DEFAULT };
 pub static ReplaceNetworkAclAssociationRequest: Shape = Shape { name: "ReplaceNetworkAclAssociationRequest", kind: Kind::Structure(&[
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },

@@ -39,6 +39,10 @@ structures! {
     AccountAttributeValue: AccountAttributeValue {
         0 opt attribute_value: String,
     }
+    AddPrefixListEntry: AddPrefixListEntry {
+        0 req cidr: String,
+        1 opt description: String,
+    }
     AdditionalKeyExchangeMethodsListValue: AdditionalKeyExchangeMethodsListValue {
         0 opt value: i32,
     }
@@ -378,6 +382,18 @@ structures! {
         0 opt launch_template_version: LaunchTemplateVersion,
         1 opt warning: ValidationWarning,
     }
+    CreateManagedPrefixListInput: CreateManagedPrefixListRequest {
+        0 opt dry_run: bool,
+        1 req prefix_list_name: String,
+        2 opt entries: Vec<AddPrefixListEntry>,
+        3 req max_entries: i32,
+        4 opt tag_specifications: Vec<TagSpecification>,
+        5 req address_family: String,
+        6 opt client_token: String,
+    }
+    CreateManagedPrefixListOutput: CreateManagedPrefixListResult {
+        0 opt prefix_list: ManagedPrefixList,
+    }
     CreateNatGatewayInput: CreateNatGatewayRequest {
         0 opt availability_mode: String,
         1 opt allocation_id: String,
@@ -642,6 +658,13 @@ structures! {
     DeleteLaunchTemplateVersionsOutput: DeleteLaunchTemplateVersionsResult {
         0 opt successfully_deleted_launch_template_versions: Vec<DeleteLaunchTemplateVersionsResponseSuccessItem>,
         1 opt unsuccessfully_deleted_launch_template_versions: Vec<DeleteLaunchTemplateVersionsResponseErrorItem>,
+    }
+    DeleteManagedPrefixListInput: DeleteManagedPrefixListRequest {
+        0 opt dry_run: bool,
+        1 req prefix_list_id: String,
+    }
+    DeleteManagedPrefixListOutput: DeleteManagedPrefixListResult {
+        0 opt prefix_list: ManagedPrefixList,
     }
     DeleteNatGatewayInput: DeleteNatGatewayRequest {
         0 opt dry_run: bool,
@@ -2280,6 +2303,19 @@ structures! {
     ModifyLaunchTemplateOutput: ModifyLaunchTemplateResult {
         0 opt launch_template: LaunchTemplate,
     }
+    ModifyManagedPrefixListInput: ModifyManagedPrefixListRequest {
+        0 opt dry_run: bool,
+        1 req prefix_list_id: String,
+        2 opt current_version: i64,
+        3 opt prefix_list_name: String,
+        4 opt add_entries: Vec<AddPrefixListEntry>,
+        5 opt remove_entries: Vec<RemovePrefixListEntry>,
+        6 opt max_entries: i32,
+        7 opt ipam_prefix_list_resolver_sync_enabled: bool,
+    }
+    ModifyManagedPrefixListOutput: ModifyManagedPrefixListResult {
+        0 opt prefix_list: ManagedPrefixList,
+    }
     ModifyNetworkInterfaceAttributeInput: ModifyNetworkInterfaceAttributeRequest {
         0 opt ena_srd_specification: EnaSrdSpecification,
         1 opt enable_primary_ipv6: bool,
@@ -2742,6 +2778,9 @@ structures! {
         1 opt public_ip: String,
         2 opt network_border_group: String,
         3 opt dry_run: bool,
+    }
+    RemovePrefixListEntry: RemovePrefixListEntry {
+        0 req cidr: String,
     }
     ReplaceNetworkAclAssociationInput: ReplaceNetworkAclAssociationRequest {
         0 opt dry_run: bool,

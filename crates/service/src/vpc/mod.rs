@@ -19,6 +19,7 @@ pub use default::{
 pub use lookup::{default_subnet, zones};
 pub use records::{
     Acl, AclEntry, Association, DhcpOptions, EgressOnlyGateway, ElasticIp, Endpoint, EndpointKind,
-    InternetGateway, NatGateway, NetworkAcl, PeeringConnection, PeeringSide, PeeringState,
-    RouteTable, RouteTarget, RulePeer, SecurityGroup, SecurityGroupRule, StoredRoute, Subnet, Vpc,
+    InternetGateway, ManagedPrefixList, NatGateway, NetworkAcl, PeeringConnection, PeeringSide,
+    PeeringState, RouteTable, RouteTarget, RulePeer, SecurityGroup, SecurityGroupRule, StoredRoute,
+    Subnet, Vpc,
 };

@@ -362,6 +362,12 @@ pub struct Endpoint {
     /// The service's usual name leads to it.
     #[serde(default)]
     pub private_dns: bool,
+    /// `dnsRecordIpType`, as it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns_record_ip_type: Option<String>,
+    /// `privateDnsOnlyForInboundResolverEndpoint`, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_dns_only_inbound: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_token: Option<String>,
     pub created_at: Timestamp,
@@ -397,4 +403,24 @@ pub struct EgressOnlyGateway {
 
 impl Resource for EgressOnlyGateway {
     const KIND: &'static str = "ec2/egress-only-internet-gateway";
+}
+
+/// `ec2/prefix-list/…/<pl id>`: ranges under one name, which rules of groups may name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManagedPrefixList {
+    pub name: String,
+    /// `IPv4` or `IPv6`.
+    pub address_family: String,
+    pub max_entries: i32,
+    /// Raised with every change of the entries.
+    pub version: i64,
+    /// What describes each range.
+    pub entries: BTreeMap<String, Option<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_token: Option<String>,
+    pub created_at: Timestamp,
+}
+
+impl Resource for ManagedPrefixList {
+    const KIND: &'static str = "ec2/prefix-list";
 }

@@ -112,6 +112,7 @@ nouns! {
     vpc::PeeringConnection: PEERING;
     vpc::Endpoint: ENDPOINT;
     vpc::EgressOnlyGateway: EGRESS_ONLY_GATEWAY;
+    vpc::ManagedPrefixList: PREFIX_LIST;
     KeyPair: KEY_PAIR;
     Interface: NETWORK_INTERFACE;
     Instance: INSTANCE;

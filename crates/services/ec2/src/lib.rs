@@ -133,6 +133,10 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
             nat_gateways::create_nat_gateway,
             "zonal, with one address",
         )
+        .on(
+            ops::CreateManagedPrefixList,
+            prefix_lists::create_managed_prefix_list,
+        )
         .on(ops::CreateNetworkAcl, acls::create_network_acl)
         .on(ops::CreateNetworkAclEntry, acls::create_network_acl_entry)
         .partly(
@@ -185,6 +189,14 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
             launch_templates::delete_launch_template_versions,
         )
         .on(ops::DeleteNatGateway, nat_gateways::delete_nat_gateway)
+        .on(
+            ops::DeleteManagedPrefixList,
+            prefix_lists::delete_managed_prefix_list,
+        )
+        .on(
+            ops::ModifyManagedPrefixList,
+            prefix_lists::modify_managed_prefix_list,
+        )
         .on(ops::DeleteNetworkAcl, acls::delete_network_acl)
         .on(ops::DeleteNetworkAclEntry, acls::delete_network_acl_entry)
         .on(

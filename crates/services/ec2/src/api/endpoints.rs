@@ -94,6 +94,7 @@ struct Asked {
     subnets: Vec<String>,
     groups: Vec<String>,
     private_dns: bool,
+    dns: api::DnsOptionsSpecification,
 }
 
 impl Asked {
@@ -120,6 +121,7 @@ impl Asked {
                 EndpointKind::Interface => input.private_dns_enabled.unwrap_or(true),
                 EndpointKind::Gateway => input.private_dns_enabled == Some(true),
             },
+            dns: checked_dns(input.dns_options.unwrap_or_default())?,
             service,
         };
         asked.check()?;
@@ -145,6 +147,30 @@ impl Asked {
             None => Ok(()),
         }
     }
+}
+
+/// Only IPv4 addresses are told of a name.
+fn checked_dns(
+    given: api::DnsOptionsSpecification,
+) -> Result<api::DnsOptionsSpecification, AwsError> {
+    super::refuse(&[
+        (
+            "PrivateDnsPreference",
+            given.private_dns_preference.is_some(),
+        ),
+        (
+            "PrivateDnsSpecifiedDomains",
+            given.private_dns_specified_domains.is_some(),
+        ),
+        (
+            "DnsRecordIpType",
+            given
+                .dns_record_ip_type
+                .as_deref()
+                .is_some_and(|t| !matches!(t, "ipv4" | "service-defined")),
+        ),
+    ])?;
+    Ok(given)
 }
 
 /// A policy is a document of IAM's language; what it grants is not looked at here.
@@ -182,6 +208,8 @@ async fn created(
         interfaces: BTreeMap::new(),
         security_groups: groups,
         private_dns: asked.private_dns,
+        dns_record_ip_type: asked.dns.dns_record_ip_type.clone(),
+        private_dns_only_inbound: asked.dns.private_dns_only_for_inbound_resolver_endpoint,
         client_token,
         created_at: cx.now(),
     };
@@ -348,6 +376,12 @@ async fn modified(cx: &Ctx, input: &api::ModifyVpcEndpointInput) -> Result<(Tx, 
     new.security_groups
         .extend(given(&input.add_security_group_ids));
     of_this_vpc(cx, &new).await?;
+    if let Some(given) = &input.dns_options {
+        let given = checked_dns(given.clone())?;
+        new.dns_record_ip_type = given.dns_record_ip_type.or(new.dns_record_ip_type);
+        let only = given.private_dns_only_for_inbound_resolver_endpoint;
+        new.private_dns_only_inbound = only.or(new.private_dns_only_inbound);
+    }
     if let Some(private_dns) = input.private_dns_enabled {
         if private_dns {
             self::private_dns(cx, &vpc, &new.service_name, read.id()).await?;
@@ -518,6 +552,16 @@ fn endpoint(seen: &Seen, stored: &Stored<Endpoint>) -> api::VpcEndpoint {
         groups: Some(stored.security_groups.iter().map(group).collect()),
         ip_address_type: is_interface.then(|| "ipv4".to_owned()),
         private_dns_enabled: Some(stored.private_dns),
+        dns_options: Some(api::DnsOptions {
+            dns_record_ip_type: stored.dns_record_ip_type.clone().or_else(|| {
+                text(match stored.kind {
+                    EndpointKind::Interface => "ipv4",
+                    EndpointKind::Gateway => "service-defined",
+                })
+            }),
+            private_dns_only_for_inbound_resolver_endpoint: stored.private_dns_only_inbound,
+            ..Default::default()
+        }),
         requester_managed: Some(false),
         dns_entries: Some(vec![]),
         creation_timestamp: Some(stored.created_at),

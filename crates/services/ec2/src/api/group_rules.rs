@@ -195,6 +195,7 @@ async fn authorized(
         return Err(say::too_many_rules());
     }
     let tx = within(cx, &vpc).update(&group, &new);
+    let tx = prefix_lists::kept(cx, tx, rules.iter().map(|(_, rule)| rule)).await?;
     let tx = ids
         .iter()
         .fold(tx, |tx, rule| change::tag(tx, cx, rule, tags));
@@ -206,7 +207,7 @@ async fn peer(cx: &Ctx, vpc_id: &str, asked: &AskedPeer) -> Result<RulePeer, Aws
     let (group_id, name, account) = match asked {
         AskedPeer::Known(peer) => return Ok(peer.clone()),
         AskedPeer::PrefixList(list) => {
-            prefix_lists::exists(cx, list)?;
+            prefix_lists::named(cx, list).await?;
             return Ok(RulePeer::PrefixList(list.clone()));
         }
         AskedPeer::Group { id, name, account } => (id, name, account),
@@ -397,7 +398,11 @@ async fn modified(
             return Err(say::duplicate_rule(&permissions::words(rule)));
         }
     }
-    Ok((within(cx, &vpc).update(&group, &new), ()))
+    let tx = within(cx, &vpc).update(&group, &new);
+    let changed = updates
+        .iter()
+        .filter_map(|(rule_id, _)| new.rules.get(*rule_id));
+    Ok((prefix_lists::kept(cx, tx, changed).await?, ()))
 }
 
 /// A rule as `ModifySecurityGroupRules` writes it.

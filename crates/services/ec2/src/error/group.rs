@@ -127,3 +127,19 @@ pub fn other_kind_of_peer(rule_id: &str) -> AwsError {
         "Invalid rule type for security group rule '{rule_id}'. You may not specify a different rule type for an existing security group rule."
     ))
 }
+
+/// A prefix list takes no more entries.
+pub fn list_is_full(most: i32) -> AwsError {
+    AwsError::client(
+        "PrefixListMaxEntriesExceeded",
+        format!("You've reached the maximum number of entries for the prefix list: {most}."),
+    )
+}
+
+/// Somebody changed the list after the caller looked at it.
+pub fn list_version() -> AwsError {
+    AwsError::client(
+        "PrefixListVersionMismatch",
+        "The prefix list has the incorrect version number.",
+    )
+}

@@ -28,7 +28,9 @@ pub(super) fn vpc(records: &Records, id: &str) -> Option<VpcNetwork> {
         is_default: vpc.is_default,
         default_group: vpc.default_group_id.clone(),
         subnets: subnets.collect(),
-        groups: groups.map(|(id, group)| self::group(id, group)).collect(),
+        groups: groups
+            .map(|(id, group)| self::group(records, id, group))
+            .collect(),
         dns: VpcDns {
             support: vpc.enable_dns_support,
             hostnames: vpc.enable_dns_hostnames,
@@ -82,10 +84,10 @@ fn routes(records: &Records, vpc_id: &str, table: &RouteTable) -> Vec<Route> {
     table.routes.iter().map(route).collect()
 }
 
-fn group(id: &str, group: &SecurityGroup) -> GroupNetwork {
+fn group(records: &Records, id: &str, group: &SecurityGroup) -> GroupNetwork {
     let rules = |is_egress: bool| {
         let those = group.rules.values().filter(|r| r.is_egress == is_egress);
-        those.filter_map(group_rule).collect()
+        those.flat_map(|r| group_rules(records, r)).collect()
     };
     GroupNetwork {
         group_id: id.to_owned(),
@@ -94,21 +96,38 @@ fn group(id: &str, group: &SecurityGroup) -> GroupNetwork {
     }
 }
 
+/// One for each peer: a prefix list stands for all its ranges. What is of IPv6 concerns nobody here.
+fn group_rules(records: &Records, rule: &SecurityGroupRule) -> Vec<GroupRule> {
+    let Some(traffic) = traffic(rule) else {
+        return Vec::new();
+    };
+    let peers = match &rule.peer {
+        RulePeer::Ipv4(range) => vec![GroupPeer::Range(*range)],
+        RulePeer::Group { group_id, .. } => vec![GroupPeer::Group(group_id.clone())],
+        RulePeer::PrefixList(list) => {
+            let entries = records.prefix_lists.get(list).into_iter();
+            let ranges = entries.flat_map(|l| l.entries.keys());
+            let ranges = ranges.filter_map(|range| range.parse().ok());
+            ranges.map(GroupPeer::Range).collect()
+        }
+        RulePeer::Ipv6(_) => Vec::new(),
+    };
+    let rule = |peer| GroupRule { traffic, peer };
+    peers.into_iter().map(rule).collect()
+}
+
 /// `None`: it concerns nobody here, as IPv6 does.
-fn group_rule(rule: &SecurityGroupRule) -> Option<GroupRule> {
-    let peer = match &rule.peer {
-        RulePeer::Ipv4(range) => GroupPeer::Range(*range),
-        RulePeer::Group { group_id, .. } => GroupPeer::Group(group_id.clone()),
-        RulePeer::Ipv6(_) | RulePeer::PrefixList(_) => return None,
-    };
+fn traffic(rule: &SecurityGroupRule) -> Option<Traffic> {
     let (from, to) = (rule.from_port, rule.to_port);
-    let traffic = match rule.protocol.as_str() {
-        "tcp" => Traffic::Tcp(first(from), last(to)),
-        "udp" => Traffic::Udp(first(from), last(to)),
-        "icmp" => Traffic::Icmp(u8::try_from(from).ok(), u8::try_from(to).ok()),
-        other => by_number(other)?,
-    };
-    Some(GroupRule { traffic, peer })
+    match rule.protocol.as_str() {
+        "tcp" => Some(Traffic::Tcp(first(from), last(to))),
+        "udp" => Some(Traffic::Udp(first(from), last(to))),
+        "icmp" => {
+            let (kind, code) = (u8::try_from(from).ok(), u8::try_from(to).ok());
+            Some(Traffic::Icmp(kind, code))
+        }
+        other => by_number(other),
+    }
 }
 
 /// `-1` or a protocol's number; ICMP of IPv6 is none of IPv4's.

@@ -4,7 +4,8 @@
 use neargate_base::Region;
 use neargate_service::eni::Interface;
 use neargate_service::vpc::{
-    InternetGateway, NatGateway, NetworkAcl, RouteTable, SecurityGroup, Subnet, Vpc,
+    InternetGateway, ManagedPrefixList, NatGateway, NetworkAcl, RouteTable, RulePeer,
+    SecurityGroup, Subnet, Vpc,
 };
 use neargate_service::{AwsError, Resource, db};
 use neargate_store::Entry;
@@ -22,6 +23,7 @@ pub(super) struct Records {
     pub(super) internet_gateways: BTreeMap<String, InternetGateway>,
     pub(super) nat_gateways: BTreeMap<String, NatGateway>,
     pub(super) acls: BTreeMap<String, NetworkAcl>,
+    pub(super) prefix_lists: BTreeMap<String, ManagedPrefixList>,
     pub(super) interfaces: BTreeMap<String, Interface>,
 }
 
@@ -108,6 +110,12 @@ impl Records {
             NatGateway::KIND => self.put_as::<NatGateway>(entry),
             NetworkAcl::KIND => self.put_as::<NetworkAcl>(entry),
             Interface::KIND => self.put_as::<Interface>(entry),
+            ManagedPrefixList::KIND => {
+                let stored = db::decode::<ManagedPrefixList>(entry)?;
+                let id = stored.id().to_owned();
+                self.prefix_lists.insert(id.clone(), stored.value);
+                Ok(self.named_by_groups(&id))
+            }
             _ => Ok(Touched::default()),
         }
     }
@@ -122,6 +130,11 @@ impl Records {
             NatGateway::KIND => self.delete_as::<NatGateway>(key),
             NetworkAcl::KIND => self.delete_as::<NetworkAcl>(key),
             Interface::KIND => self.delete_as::<Interface>(key),
+            ManagedPrefixList::KIND => {
+                let id = key.rsplit('/').next().unwrap_or_default();
+                self.prefix_lists.remove(id);
+                self.named_by_groups(id)
+            }
             _ => Touched::default(),
         }
     }
@@ -131,6 +144,19 @@ impl Records {
         Touched {
             vpcs: self.vpcs.keys().cloned().collect(),
             interfaces: self.interfaces.iter().map(interface).collect(),
+        }
+    }
+
+    /// The VPCs whose groups name a prefix list.
+    fn named_by_groups(&self, list: &str) -> Touched {
+        let names = |group: &&SecurityGroup| {
+            let mut rules = group.rules.values();
+            rules.any(|r| matches!(&r.peer, RulePeer::PrefixList(of) if of == list))
+        };
+        let groups = self.groups.values().filter(names);
+        Touched {
+            vpcs: groups.map(|g| g.vpc_id.clone()).collect(),
+            interfaces: BTreeSet::new(),
         }
     }
 

@@ -4,7 +4,9 @@ use super::Networks;
 use neargate_domain::vpc::DefaultVpc;
 use neargate_domain::vpc_network::{GroupPeer, NetworkChange, Route, Target, Traffic, VpcDns};
 use neargate_domain::{Cidr, NetworkInterface};
-use neargate_service::vpc::{RulePeer, SecurityGroup, SecurityGroupRule, Subnet, ensure_default};
+use neargate_service::vpc::{
+    ManagedPrefixList, RulePeer, SecurityGroup, SecurityGroupRule, Subnet, ensure_default,
+};
 use neargate_service::{Committed, Tx, db, eni};
 use neargate_testkit::Lab;
 use std::sync::Arc;
@@ -164,6 +166,60 @@ async fn interfaces_come_and_go_and_a_change_of_nothing_is_not_told() {
         interface_id: made.id.clone(),
     };
     assert_eq!(host.next().await, gone);
+}
+
+#[tokio::test]
+async fn a_rule_that_names_a_prefix_list_is_about_its_ranges() {
+    let mut host = Host::new().await;
+    ensure_default(&host.lab.house, &host.lab.scope)
+        .await
+        .expect("stored");
+    assert!(matches!(host.next().await, NetworkChange::Vpc(_)));
+    let mut list = ManagedPrefixList {
+        name: "offices".into(),
+        address_family: "IPv4".into(),
+        max_entries: 2,
+        version: 1,
+        entries: [("192.0.2.0/24".to_owned(), None)].into(),
+        client_token: None,
+        created_at: host.lab.house.now(),
+    };
+    let db = host.lab.house.db.clone();
+    let list_key = host.key::<ManagedPrefixList>("pl-1");
+    host.commit(db.tx().put(list_key.clone(), &list)).await;
+    let change = |g: &mut SecurityGroup| {
+        let rule = SecurityGroupRule {
+            is_egress: false,
+            protocol: "-1".into(),
+            from_port: -1,
+            to_port: -1,
+            peer: RulePeer::PrefixList("pl-1".into()),
+            description: None,
+        };
+        g.rules = [("sgr-1".to_owned(), rule)].into();
+        Ok(true)
+    };
+    let key = host.key::<SecurityGroup>(&host.vpc.security_group_id);
+    db.modify::<SecurityGroup, _>(&key, change)
+        .await
+        .expect("stored");
+    let told = |change: NetworkChange| -> Vec<GroupPeer> {
+        let NetworkChange::Vpc(vpc) = change else {
+            panic!("the group's VPC");
+        };
+        vpc.groups[0]
+            .ingress
+            .iter()
+            .map(|r| r.peer.clone())
+            .collect()
+    };
+    let range = |text: &str| GroupPeer::Range(text.parse().expect("a range"));
+    assert_eq!(told(host.next().await), [range("192.0.2.0/24")]);
+    // A change of the list is a change of the groups that name it.
+    list.entries.insert("198.51.100.0/24".into(), None);
+    host.commit(db.tx().put(list_key, &list)).await;
+    let both = [range("192.0.2.0/24"), range("198.51.100.0/24")];
+    assert_eq!(told(host.next().await), both);
 }
 
 #[tokio::test]

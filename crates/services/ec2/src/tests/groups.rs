@@ -476,3 +476,80 @@ async fn prefix_lists_of_aws_are_peers() {
     let found = p.call(ops::GetSecurityGroupsForVpc, input).await.unwrap();
     assert_eq!(found.security_group_for_vpcs.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_prefix_list_of_ones_own() {
+    let p = place();
+    let input = api::CreateManagedPrefixListInput {
+        prefix_list_name: "offices".into(),
+        address_family: "IPv4".into(),
+        max_entries: 2,
+        entries: Some(vec![api::AddPrefixListEntry {
+            cidr: "192.0.2.9/24".into(),
+            description: some("Berlin"),
+        }]),
+        ..Default::default()
+    };
+    let made = p.call(ops::CreateManagedPrefixList, input).await.unwrap();
+    let made = made.prefix_list.unwrap();
+    assert_eq!(made.state.as_deref(), Some("create-in-progress"));
+    let list = made.prefix_list_id.unwrap();
+    let modify = |version, add: &[&str]| {
+        let entry = |cidr: &&str| api::AddPrefixListEntry {
+            cidr: (*cidr).into(),
+            description: None,
+        };
+        let input = api::ModifyManagedPrefixListInput {
+            prefix_list_id: list.clone(),
+            current_version: Some(version),
+            add_entries: Some(add.iter().map(entry).collect()),
+            ..Default::default()
+        };
+        p.call(ops::ModifyManagedPrefixList, input)
+    };
+    modify(1, &["198.51.100.0/24"]).await.unwrap();
+    refused(
+        modify(1, &[]).await,
+        "PrefixListVersionMismatch",
+        "The prefix list has the incorrect version number.",
+    );
+    refused_as(
+        modify(2, &["203.0.113.0/24"]).await,
+        "PrefixListMaxEntriesExceeded",
+    );
+    refused_as(modify(2, &["::/0"]).await, "InvalidParameterValue");
+    let entries = api::GetManagedPrefixListEntriesInput {
+        prefix_list_id: list.clone(),
+        ..Default::default()
+    };
+    let entries = p
+        .call(ops::GetManagedPrefixListEntries, entries)
+        .await
+        .unwrap();
+    let entries = entries.entries.unwrap();
+    assert_eq!(entries[0].cidr.as_deref(), Some("192.0.2.0/24"));
+    assert_eq!(entries[0].description.as_deref(), Some("Berlin"));
+
+    let web = p.group(&p.first.vpc_id, "web").await;
+    let permission = api::IpPermission {
+        ip_protocol: some("-1"),
+        prefix_list_ids: Some(vec![api::PrefixListId {
+            prefix_list_id: some(&list),
+            description: None,
+        }]),
+        ..Default::default()
+    };
+    p.allow(&web, vec![permission]).await.unwrap();
+    let delete = |list: &str| {
+        let input = api::DeleteManagedPrefixListInput {
+            prefix_list_id: list.into(),
+            dry_run: None,
+        };
+        p.call(ops::DeleteManagedPrefixList, input)
+    };
+    refused_as(delete(&list).await, "DependencyViolation");
+    refused_as(delete("pl-63a5400a").await, "OperationNotPermitted");
+    p.delete_group(&web).await.unwrap();
+    delete(&list).await.unwrap();
+    refused_as(delete(&list).await, "InvalidPrefixListID.NotFound");
+}
