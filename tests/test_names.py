@@ -131,6 +131,31 @@ def test_what_tasks_are_told(named, names):
         assert resolved(one, host) == "172.31.0.2"
 
 
+def test_names_that_the_api_says_and_vpcs_without(named):
+    gate, (one, _) = named
+    ec2 = gate.client("ec2")
+    arn = tasks.run(gate, public=True)
+    tasks.wait_for(gate, arn, "RUNNING")
+    all_of_them = ec2.describe_network_interfaces()["NetworkInterfaces"]
+    [public] = [i for i in all_of_them if i.get("Association")]
+    name = public["Association"]["PublicDnsName"]
+    assert resolved(one, name) == public["PrivateIpAddress"]
+    assert name in run(one, f"nslookup {public['Association']['PublicIp']}")
+    for interface in all_of_them:
+        assert resolved(one, interface["PrivateDnsName"]) == interface["PrivateIpAddress"]
+
+    # With the interface its names go.
+    gate.client("ecs").stop_task(task=arn)
+    wait_until(lambda: resolved(one, public["PrivateDnsName"]) == "NXDOMAIN", what="the name is gone")
+
+    vpc = public["VpcId"]
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsSupport={"Value": False})
+    quickly = "nslookup -timeout=1 -retry=1 known.example"
+    wait_until(lambda: WORLD not in run(one, quickly), what="there is no resolver")
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsSupport={"Value": True})
+    wait_until(lambda: resolved(one, "known.example") == WORLD, what="there is one again")
+
+
 def test_a_task_calls_the_api_by_awss_own_name(named):
     gate, (one, _) = named
     url = f"http://ecs.us-east-1.amazonaws.com:{gate.port}/"

@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::watch;
-use tokio::time::timeout;
 
 /// AmazonProvidedDNS is reached here in every VPC, beside the address after its router's.
 pub const LINK_LOCAL_RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
@@ -48,7 +47,8 @@ pub struct Opened {
 type Identity = (u64, u64);
 
 /// Keeps something open in the namespace of every VPC that is wanted and has one under `dir`, until
-/// the future is dropped. What `open` returns is dropped when the namespace or the wish is gone.
+/// the future is dropped or nobody can want more. What `open` returns is dropped when the namespace
+/// or the wish is gone.
 pub async fn keep_open<D>(
     dir: PathBuf,
     mut wanted: watch::Receiver<Wanted>,
@@ -56,29 +56,25 @@ pub async fn keep_open<D>(
     open: impl Fn(&str, &Path, Ipv4Addr) -> io::Result<D>,
 ) {
     let mut names = Names::of(&dir);
-    let mut doors = BTreeMap::<String, (Identity, Ipv4Addr, D)>::new();
+    let mut doors = Doors(BTreeMap::new());
+    // How often a namespace was not whole since something changed.
     let mut tries = 0;
     loop {
         let there = names.look();
         let want = wanted.borrow_and_update().clone();
-        doors.retain(|vpc, (identity, address, _)| {
-            there.get(vpc) == Some(identity) && want.get(vpc) == Some(address)
+        let troubles = doors.ensure(&there, &want, |vpc, address| {
+            open(vpc, &dir.join(vpc), address)
         });
-        let mut troubles = Vec::new();
-        for (vpc, address) in &want {
-            let Some(identity) = there.get(vpc).filter(|_| !doors.contains_key(vpc)) else {
-                continue;
-            };
-            match open(vpc, &dir.join(vpc), *address) {
-                Ok(door) => {
-                    doors.insert(vpc.clone(), (*identity, *address, door));
-                }
-                Err(error) => troubles.push(format!("{vpc}: {error}")),
-            }
+        if tries == SOON_AT_MOST {
+            tracing::warn!(?troubles, "VPCs cannot be served yet");
         }
-        let waits = !troubles.is_empty();
+        let retry = match (troubles.is_empty(), tries) {
+            (true, _) => None,
+            (false, ..SOON_AT_MOST) => Some(SOON),
+            (false, _) => Some(LATER),
+        };
         let now = Opened {
-            vpcs: doors.keys().cloned().collect(),
+            vpcs: doors.0.keys().cloned().collect(),
             troubles,
             any_namespace: !there.is_empty(),
         };
@@ -87,33 +83,52 @@ pub async fn keep_open<D>(
             *before = now;
             is_new
         });
-        let changed = async {
-            tokio::select! {
-                () = names.changed() => true,
-                told = wanted.changed() => told.is_ok(),
-            }
-        };
-        if waits {
+        tokio::select! {
+            () = names.changed() => tries = 0,
+            told = wanted.changed() => match told {
+                Ok(()) => tries = 0,
+                Err(_) => return,
+            },
             // A name is there a moment before its namespace, and that before its addresses.
-            let retry = match tries {
-                ..SOON_AT_MOST => SOON,
-                _ => LATER,
+            () = after(retry) => tries += 1,
+        }
+    }
+}
+
+async fn after(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What is open, by VPC, with the namespace and the address it was opened for.
+struct Doors<D>(BTreeMap<String, (Identity, Ipv4Addr, D)>);
+
+impl<D> Doors<D> {
+    /// Closes what should not be open and opens what should. Tells what could not be.
+    fn ensure(
+        &mut self,
+        there: &BTreeMap<String, Identity>,
+        want: &Wanted,
+        open: impl Fn(&str, Ipv4Addr) -> io::Result<D>,
+    ) -> Vec<String> {
+        self.0.retain(|vpc, (identity, address, _)| {
+            there.get(vpc) == Some(identity) && want.get(vpc) == Some(address)
+        });
+        let mut troubles = Vec::new();
+        for (vpc, address) in want {
+            let Some(identity) = there.get(vpc).filter(|_| !self.0.contains_key(vpc)) else {
+                continue;
             };
-            match timeout(retry, changed).await {
-                Ok(false) => return,
-                Ok(true) => tries = 0,
-                Err(_) => tries += 1,
-            }
-            if tries == SOON_AT_MOST {
-                let troubles = &opened.borrow().troubles;
-                tracing::warn!(?troubles, "VPCs cannot be served yet");
-            }
-        } else {
-            tries = 0;
-            if !changed.await {
-                return;
+            match open(vpc, *address) {
+                Ok(door) => {
+                    self.0.insert(vpc.clone(), (*identity, *address, door));
+                }
+                Err(error) => troubles.push(format!("{vpc}: {error}")),
             }
         }
+        troubles
     }
 }
 
