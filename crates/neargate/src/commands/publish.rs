@@ -167,7 +167,7 @@ fn table(all: &[Shown]) -> Table {
     ]);
     for p in all {
         table.row(vec![
-            Cell::strong(&p.listen.to_string()),
+            Cell::strong(p.listen.to_string()),
             p.cluster.as_str().into(),
             p.service.as_str().into(),
             p.container.as_deref().unwrap_or("-").into(),
