@@ -96,17 +96,17 @@ def leftovers(instance):
         if os.path.basename(directory).startswith(f"neargate-{instance}"):
             left += [f"cgroup {directory}/{child}" for child in children]
     left += [f"namespace {n}" for n in pathlib.Path(f"/run/neargate/{instance}/net/netns").glob("*")]
-    left += [f"namespace {n}" for n in pathlib.Path(f"/run/neargate/{instance}/net/vpc").glob("*")]
     left += [f"link {line}" for line in veths()]
-    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
-    uplinks = "ngu" + hashlib.sha256(instance.encode()).hexdigest()[:4]
-    left += [f"link {line}" for line in links.splitlines() if uplinks in line]
     return left
 
 
 def traces(instance):
     """What a stopped Neargate without tasks must not leave on the host."""
     left = leftovers(instance)
+    left += [f"namespace {n}" for n in pathlib.Path(f"/run/neargate/{instance}/net/vpc").glob("*")]
+    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    uplinks = "ngu" + hashlib.sha256(instance.encode()).hexdigest()[:4]
+    left += [f"link {line}" for line in links.splitlines() if uplinks in line]
     for directory, children, _ in os.walk("/sys/fs/cgroup"):
         left += [f"cgroup {directory}/{child}" for child in children if child.startswith(f"neargate-{instance}")]
     if os.path.exists(f"/run/neargate/{instance}"):

@@ -472,10 +472,7 @@ def flooded(node):
     return {line.split()[line.split().index("dst") + 1] for line in lines if line.startswith("00:00:00:00:00:00")}
 
 
-@pytest.mark.parametrize(
-    "hosts",
-    [1, pytest.param(2, marks=pytest.mark.xfail(strict=True, reason="an instance has no address of its own in the VPC"))],
-)
+@pytest.mark.parametrize("hosts", [1, 2])
 def test_a_bridge_container_reaches_a_task_with_an_interface(edge, hosts):
     gate, *joined = edge(count=hosts)
     here, there = joined[0], joined[-1]

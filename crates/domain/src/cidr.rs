@@ -33,10 +33,10 @@ impl Cidr {
     };
 
     /// The range of this prefix length that `address` is in; a length over 32 counts as 32.
-    pub fn around(address: Ipv4Addr, prefix_len: u8) -> Cidr {
-        let prefix_len = prefix_len.min(32);
+    pub const fn around(address: Ipv4Addr, prefix_len: u8) -> Cidr {
+        let prefix_len = if prefix_len > 32 { 32 } else { prefix_len };
         Cidr {
-            base: Ipv4Addr::from(u32::from(address) & !host_bits(prefix_len)),
+            base: Ipv4Addr::from_bits(address.to_bits() & !host_bits(prefix_len)),
             prefix_len,
         }
     }
@@ -94,8 +94,11 @@ impl Cidr {
 }
 
 /// The bits of an address behind a prefix of this length.
-fn host_bits(prefix_len: u8) -> u32 {
-    u32::MAX.checked_shr(u32::from(prefix_len)).unwrap_or(0)
+const fn host_bits(prefix_len: u8) -> u32 {
+    match u32::MAX.checked_shr(prefix_len as u32) {
+        Some(bits) => bits,
+        None => 0,
+    }
 }
 
 impl fmt::Display for Cidr {

@@ -5,7 +5,7 @@ use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE}
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
     InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth,
-    InfoVxlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    InfoVxlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State,
 };
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
@@ -58,6 +58,22 @@ pub(super) struct Veth<'a> {
 pub(super) fn find(nl: &mut Netlink, name: &str) -> io::Result<Option<Link>> {
     let answer = nl.get(RouteNetlinkMessage::GetLink(named(name)))?;
     Ok(answer.and_then(read_link))
+}
+
+/// Waits until a link whose ends have just been started carries packets: the kernel switches it on a
+/// little later, and loses what is sent before. Newer kernels do so when they are asked.
+pub(super) fn settle(nl: &mut Netlink, name: &str) -> io::Result<()> {
+    for _ in 0..200 {
+        let answer = nl.get(RouteNetlinkMessage::GetLink(named(name)))?;
+        let Some(RouteNetlinkMessage::NewLink(m)) = answer else {
+            return Ok(());
+        };
+        if m.attributes.contains(&LinkAttribute::OperState(State::Up)) {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    Ok(())
 }
 
 /// The index of a link that is there.

@@ -126,6 +126,7 @@ impl Network {
             return Err(NetworkError::NotRoot);
         }
         let owner = Owner::claim()?;
+        let is_instance = config.reachable.is_none();
         let netns_dir = config.run_dir.join("netns");
         std::fs::create_dir_all(&netns_dir).map_err(NetworkError::path("create", &netns_dir))?;
         let mtu = host::survey(&config.installation, config.vpc_cidr)?;
@@ -151,6 +152,7 @@ impl Network {
             installation: config.installation,
             pool: config.public_pool,
             mtu,
+            is_instance,
             overlay: config.overlay,
             api: config.api,
         };
@@ -402,10 +404,11 @@ impl Network {
         *self.mending.lock().await = true;
         let (dir, table) = (self.netns_dir.clone(), self.table.clone());
         let run_dir = self.run_dir.clone();
+        if !blocking(move || netns::list(&dir)).await?.is_empty() {
+            return Ok(());
+        }
+        self.vpcs.end().await?;
         blocking(move || {
-            if !netns::list(&dir)?.is_empty() {
-                return Ok(());
-            }
             forwarding::put_back(&run_dir)?;
             neighbours::forget(neighbours::UPLINKS);
             firewall::run(&ruleset::remove(&["inet"], &table))

@@ -3,7 +3,9 @@
 //! answers there for its own interfaces and for nobody else, and asks by an address that no VPC has.
 //! Who sends is asked at the sender's host whether he may, who receives at the receiver's.
 //!
-//! Tasks of different hosts reach each other; a host's own programs reach only the tasks on it.
+//! Tasks of different hosts reach each other. A host's own programs, and a container instance's
+//! containers, reach the tasks of default VPCs on other hosts as that host, which counts as a member of
+//! the default group there as it does here.
 //!
 //! VXLAN has no proof of who sent a packet: it is taken from the peers' addresses only, at the
 //! address by which they know this host and no other of its own, and neither tasks nor other

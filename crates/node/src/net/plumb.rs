@@ -93,7 +93,9 @@ fn inside(
     link::set_up(&mut nl, index, None).map_err(act("start the other end"))?;
     link::add_address(&mut nl, index, plan.address, plan.prefix_len)
         .map_err(act("set the address"))?;
-    link::set_default_route(&mut nl, index, plan.gateway).map_err(act("set the default route"))
+    link::set_default_route(&mut nl, index, plan.gateway).map_err(act("set the default route"))?;
+    link::settle(&mut nl, INSIDE).map_err(act("start the link"))?;
+    link::settle(host, &plan.veth).map_err(act("start the link"))
 }
 
 /// The index of the task's interface, which exists with the right MAC address and is connected.

@@ -12,4 +12,5 @@ mod place;
 mod ports;
 mod pure;
 mod reach;
+mod rules;
 mod vpc;

@@ -2,6 +2,7 @@
 //! combination of groups that somebody here has, which tries its groups and drops. Pure.
 
 use super::super::table::{Kind, Tables};
+use super::HOSTS;
 use super::rules::{inet, within};
 use super::view::View;
 use neargate_domain::vpc_network::{GroupNetwork, GroupPeer, GroupRule, Traffic};
@@ -44,8 +45,12 @@ pub(super) fn plan(view: &View, t: &mut Tables) {
     for group in &vpc.groups {
         for (direction, peer) in DIRECTIONS {
             let rules = rules_of(group, direction).iter();
-            let rules: Vec<String> = rules.filter_map(|rule| text(rule, peer)).collect();
-            in_parts(t, &chain(direction, &group.group_id), rules);
+            let mut texts: Vec<String> =
+                rules.clone().filter_map(|rule| text(rule, peer)).collect();
+            if direction == "ingress" && view.host().is_some() {
+                texts.extend(rules.filter_map(|rule| from_hosts(rule, &vpc.default_group)));
+            }
+            in_parts(t, &chain(direction, &group.group_id), texts);
         }
     }
     let known: BTreeSet<&str> = vpc.groups.iter().map(|g| g.group_id.as_str()).collect();
@@ -113,6 +118,17 @@ fn text(rule: &GroupRule, peer: &str) -> Option<String> {
         GroupPeer::Group(id) => format!("ip {peer} @{} ", members(id)),
     };
     Some(format!("{who}{}accept", traffic(rule.traffic)?))
+}
+
+/// The rule for the other hosts, which are members of the default group as this one is.
+fn from_hosts(rule: &GroupRule, default_group: &str) -> Option<String> {
+    match &rule.peer {
+        GroupPeer::Group(id) if id == default_group => {
+            let range = within("saddr", HOSTS);
+            Some(format!("{range}{}accept", traffic(rule.traffic)?))
+        }
+        _ => None,
+    }
 }
 
 /// What nftables calls it; `None` for a range of ports in which there is none.

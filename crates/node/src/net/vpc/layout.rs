@@ -12,7 +12,7 @@ use super::super::link;
 use super::super::netlink::Netlink;
 use super::super::route::{self, By, MAIN, Way};
 use super::view::View;
-use super::{HOST, IGW, ROUTER, rules};
+use super::{HOST, HOSTS, IGW, ROUTER, rules};
 use neargate_domain::Cidr;
 use neargate_domain::vpc_network::Target;
 use sha2::{Digest as _, Sha256};
@@ -82,9 +82,9 @@ impl Layout {
             flooded: outside.peers.clone().unwrap_or_default(),
             ..Layout::default()
         };
-        let local = match view.spans_hosts {
-            true => Leads::Across,
-            false => Leads::Nowhere,
+        let local = match view.across {
+            Some(_) => Leads::Across,
+            None => Leads::Nowhere,
         };
         for range in view.ranges() {
             layout.ways.insert((MAIN, *range), local);
@@ -93,8 +93,15 @@ impl Layout {
             layout
                 .ways
                 .insert((MAIN, Cidr::host(host)), Leads::Out(HOST));
-            let ports = view.ports.iter().map(|port| (port.address, Some(host)));
-            layout.of_host.extend(ports);
+            let mut reached: Vec<Ipv4Addr> = view.ports.iter().map(|port| port.address).collect();
+            if view.across.is_some() {
+                layout.ways.insert((MAIN, HOSTS), Leads::Across);
+                let elsewhere = view.members.iter().map(|member| member.address);
+                let in_vpc = |a: &Ipv4Addr| view.ranges().iter().any(|range| range.contains(*a));
+                reached.extend(elsewhere.filter(in_vpc));
+            }
+            let as_host = reached.into_iter().map(|address| (address, Some(host)));
+            layout.of_host.extend(as_host);
         }
         for subnet in view.vpc.iter().flat_map(|vpc| &vpc.subnets) {
             let table = table(&subnet.subnet_id);

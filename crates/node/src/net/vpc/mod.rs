@@ -18,9 +18,9 @@ pub(super) mod view;
 pub(super) use namespace::{Site, reach};
 
 use super::error::NetworkError;
-use super::{blocking, netns};
-use neargate_domain::NetworkInterface;
+use super::{blocking, names, netns};
 use neargate_domain::vpc_network::NetworkChange;
+use neargate_domain::{Cidr, NetworkInterface};
 use parking_lot::Mutex;
 use router::{Answer, Handle};
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,9 @@ const HOST: Ipv4Addr = Ipv4Addr::new(169, 254, 254, 2);
 const IGW: Ipv4Addr = Ipv4Addr::new(169, 254, 254, 3);
 /// AmazonProvidedDNS, beside the address after each VPC's router.
 const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
+/// By an address of these a host asks others for interfaces, and is answered by them (class E, RFC
+/// 1112): no VPC has them.
+const HOSTS: Cidr = Cidr::around(Ipv4Addr::new(240, 0, 0, 0), 4);
 /// Both ends of every uplink: it has no others.
 const MAC_OF_HOST: [u8; 6] = [0x02, b'n', b'g', 0, 0, 1];
 const MAC_OF_ROUTER: [u8; 6] = [0x02, b'n', b'g', 0, 0, 2];
@@ -78,6 +81,7 @@ struct State {
     /// By VPC, then by the names of the tasks' namespaces.
     attached: BTreeMap<String, BTreeMap<String, Attached>>,
     routers: HashMap<String, Handle>,
+    has_ended: bool,
 }
 
 /// See the module.
@@ -122,7 +126,7 @@ impl Vpcs {
     pub(super) async fn restore(self: &Arc<Self>) -> Result<Vec<Attached>, NetworkError> {
         let dir = self.site.dir.clone();
         for vpc_id in blocking(move || netns::list(&dir)).await? {
-            if !self.state.lock().attached.contains_key(&vpc_id) {
+            if !self.state.lock().wants(&vpc_id, &self.site) {
                 let site = self.site.clone();
                 blocking(move || namespace::remove(&site, &vpc_id, None)).await?;
             }
@@ -245,7 +249,7 @@ impl Vpcs {
     pub(super) async fn look(self: &Arc<Self>) -> Result<Vec<Attached>, NetworkError> {
         let answers: Vec<_> = {
             let mut state = self.state.lock();
-            let vpcs: Vec<String> = state.attached.keys().cloned().collect();
+            let vpcs = state.wanted(&self.site);
             let ask = |id: &String| router::of(self, &mut state, id).ask(true);
             vpcs.iter().map(ask).collect()
         };
@@ -280,12 +284,25 @@ impl Vpcs {
             .collect()
     }
 
+    /// Takes every VPC away that has no interface here, and makes none again.
+    pub(super) async fn end(self: &Arc<Self>) -> Result<(), NetworkError> {
+        let all = {
+            let mut state = self.state.lock();
+            state.has_ended = true;
+            state.routers.keys().cloned().collect()
+        };
+        self.refresh(all).await
+    }
+
     /// Has the routers of these VPCs, if they have any, make what is wanted now.
     async fn refresh(self: &Arc<Self>, vpcs: BTreeSet<String>) -> Result<(), NetworkError> {
         let answers: Vec<_> = {
-            let state = self.state.lock();
-            let routers = vpcs.iter().filter_map(|id| state.routers.get(id));
-            routers.map(|router| router.ask(false)).collect()
+            let mut state = self.state.lock();
+            let there =
+                |id: &&String| state.routers.contains_key(*id) || state.wants(id, &self.site);
+            let there: Vec<&String> = vpcs.iter().filter(there).collect();
+            let ask = |id: &String| router::of(self, &mut state, id).ask(false);
+            there.into_iter().map(ask).collect()
         };
         for answer in answers {
             wait(answer).await?;
@@ -295,6 +312,20 @@ impl Vpcs {
 }
 
 impl State {
+    /// Has this host anything to do with the VPC? Programs of a container instance, and its
+    /// containers, reach the interfaces of default VPCs on other hosts, too.
+    fn wants(&self, vpc_id: &str, site: &Site) -> bool {
+        let is_default = || self.told.vpc(vpc_id).is_some_and(|vpc| vpc.is_default);
+        let elsewhere = || site.is_instance && !self.has_ended && is_default();
+        self.attached.contains_key(vpc_id)
+            || site.overlay.is_some() && elsewhere() && self.told.has_interfaces(vpc_id)
+    }
+
+    fn wanted(&self, site: &Site) -> BTreeSet<String> {
+        let told = self.told.vpcs().filter(|id| self.wants(id, site));
+        told.chain(self.attached.keys()).cloned().collect()
+    }
+
     /// Marks the interfaces that the control plane has spoken of: it alone says what groups they
     /// have, also when it speaks of them no more.
     fn note_told(&mut self, store: &Store) -> Result<(), NetworkError> {
@@ -348,7 +379,9 @@ impl State {
             vpc: self.told.vpc(vpc_id).cloned(),
             members,
             ports,
-            spans_hosts: site.overlay.is_some(),
+            across: site
+                .overlay
+                .map(|_| names::overlay_address(&site.installation)),
             api: site.api,
         }
     }

@@ -28,6 +28,8 @@ pub(in crate::net) struct Site {
     pub(in crate::net) pool: Cidr,
     /// Of the host's way out, and of the interfaces.
     pub(in crate::net) mtu: u32,
+    /// It is a container instance itself.
+    pub(in crate::net) is_instance: bool,
     /// What other hosts know this one by, where VPCs span hosts.
     pub(in crate::net) overlay: Option<overlay::OverlayConfig>,
     /// The API's port in every VPC.
@@ -244,6 +246,8 @@ impl Ends<'_> {
         self.home.within(|| sysctl::for_link(name))?;
         link::set_up(nl, inside, None).map_err(act("start"))?;
         route::set_neighbour(host, outside, ROUTER, MAC_OF_ROUTER).map_err(act("start"))?;
+        link::settle(nl, UPLINK).map_err(act("start"))?;
+        link::settle(host, name).map_err(act("start"))?;
         Ok((inside, outside))
     }
 

@@ -1,5 +1,6 @@
 //! The one task that changes a VPC's namespace. It gathers what is asked while it works into its next
-//! round: starting `nft` costs far more than what it changes. It ends with the last interface.
+//! round: starting `nft` costs far more than what it changes. It ends when the host has no more to do with the
+//! VPC.
 
 use super::super::conntrack;
 use super::super::error::NetworkError;
@@ -95,8 +96,7 @@ impl Router {
                 let _ = question.answer.send(answer);
             }
             let mut state = vpcs.state.lock();
-            let is_empty = !state.attached.contains_key(&self.vpc_id);
-            if is_empty && inbox.is_empty() {
+            if !state.wants(&self.vpc_id, &vpcs.site) && inbox.is_empty() {
                 state.routers.remove(&self.vpc_id);
                 return;
             }
@@ -104,19 +104,18 @@ impl Router {
     }
 
     async fn round(&mut self, vpcs: &Arc<Vpcs>, look: bool) -> Answer {
-        let (view, peers) = {
+        let (view, peers, is_wanted) = {
             let mut state = vpcs.state.lock();
-            if !state.attached.contains_key(&self.vpc_id)
-                && let Some(handle) = state.routers.get_mut(&self.vpc_id)
-            {
+            let is_wanted = state.wants(&self.vpc_id, &vpcs.site);
+            if !is_wanted && let Some(handle) = state.routers.get_mut(&self.vpc_id) {
                 // In this order: nobody counts on what is being removed.
                 handle.is_made = false;
             }
             let view = state.view(&self.vpc_id, &vpcs.site);
-            (view, state.told.peers().cloned())
+            (view, state.told.peers().cloned(), is_wanted)
         };
         let before = self.made.take();
-        if view.ports.is_empty() {
+        if !is_wanted {
             let (site, id) = (vpcs.site.clone(), self.vpc_id.clone());
             let gone =
                 super::super::blocking(move || namespace::remove(&site, &id, before.as_ref()));

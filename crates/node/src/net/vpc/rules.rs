@@ -10,7 +10,7 @@
 
 use super::super::table::{Kind, Tables};
 use super::view::View;
-use super::{HOST, IGW, OVERLAY, UPLINK, acl, groups};
+use super::{HOST, HOSTS, IGW, OVERLAY, UPLINK, acl, groups};
 use neargate_domain::Cidr;
 use neargate_domain::vpc_network::Target;
 use std::collections::BTreeSet;
@@ -110,6 +110,9 @@ fn guard(view: &View) -> Vec<String> {
     }
     let host = view.host();
     rules.extend(host.map(|host| format!("iifname \"{UPLINK}\" ip saddr {host} accept")));
+    if host.is_some() {
+        rules.push(format!("iifname \"{OVERLAY}\" ip saddr {HOSTS} accept"));
+    }
     for range in view.ranges() {
         rules.push(format!("iifname \"{UPLINK}\" ip saddr {range} drop"));
         rules.push(format!("iifname \"{OVERLAY}\" ip saddr {range} accept"));
@@ -166,6 +169,12 @@ fn to_public(view: &View) -> Vec<String> {
     let mut rules = vec![format!(
         "oifname \"{UPLINK}\" rt ip nexthop {IGW} snat ip to ip saddr map @public_of"
     )];
+    // Every host has the same address in a default VPC: to others it says which one it is.
+    if let (Some(host), Some(own)) = (view.host(), view.across) {
+        rules.push(format!(
+            "oifname \"{OVERLAY}\" ip saddr {host} snat ip to {own}"
+        ));
+    }
     rules.extend(
         nat_gateways(view).iter().map(|public| {
             format!("oifname \"{UPLINK}\" rt ip nexthop {public} snat ip to {public}")

@@ -44,6 +44,16 @@ impl Told {
         self.vpcs.get(vpc_id)
     }
 
+    /// The ids of all VPCs.
+    pub(super) fn vpcs(&self) -> impl Iterator<Item = &String> {
+        self.vpcs.keys()
+    }
+
+    pub(super) fn has_interfaces(&self, vpc_id: &str) -> bool {
+        let of_vpc = self.interfaces.get(vpc_id);
+        of_vpc.is_some_and(|of_vpc| !of_vpc.is_empty())
+    }
+
     pub(super) fn peers(&self) -> Option<&BTreeSet<Ipv4Addr>> {
         self.peers.as_ref()
     }
