@@ -389,7 +389,11 @@ impl Network {
                 }
                 Ok(())
             };
-            place.run(sweep).await?;
+            match place.run(sweep).await {
+                // It is made right now, or goes with its last interface: nothing is left in it.
+                Err(NetworkError::Path { source, .. }) if is_no_namespace(&source) => {}
+                swept => swept?,
+            }
         }
         Ok(())
     }
@@ -433,6 +437,12 @@ impl Network {
             Err(NetworkError::TaskId(task_id.into()))
         }
     }
+}
+
+/// Nothing is mounted at the name of a namespace, or there is no such name.
+fn is_no_namespace(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{InvalidInput, NotFound};
+    matches!(error.kind(), NotFound | InvalidInput)
 }
 
 async fn blocking<T: Send + 'static>(
