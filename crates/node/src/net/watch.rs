@@ -40,6 +40,7 @@ impl Network {
             return Ok(());
         }
         self.mend_host().await?;
+        self.vpcs.tidy().await?;
         let lost = self.vpcs.look().await?;
         self.reconnect(lost).await
     }

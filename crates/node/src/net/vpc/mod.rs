@@ -265,6 +265,25 @@ impl Vpcs {
             .collect())
     }
 
+    /// Removes the namespaces that nobody wants and nobody looks after: whose removal failed.
+    pub(super) async fn tidy(self: &Arc<Self>) -> Result<(), NetworkError> {
+        let dir = self.site.dir.clone();
+        let there = blocking(move || netns::list(&dir)).await?;
+        let answers: Vec<_> = {
+            let mut state = self.state.lock();
+            let is_left = |state: &State, id: &String| {
+                !state.routers.contains_key(id) && !state.wants(id, &self.site)
+            };
+            let left: Vec<String> = there.into_iter().filter(|id| is_left(&state, id)).collect();
+            let ask = |id: &String| router::of(self, &mut state, id).ask(false);
+            left.iter().map(ask).collect()
+        };
+        for answer in answers {
+            wait(answer).await?;
+        }
+        Ok(())
+    }
+
     /// Is the task's interface still of this host?
     pub(super) fn has(&self, file: &str) -> bool {
         let state = self.state.lock();
