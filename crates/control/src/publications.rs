@@ -113,3 +113,12 @@ pub async fn set_problem(house: &House, key: &str, problem: Option<&str>) -> Res
     });
     change.await.map(|_| ())
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_stored_form_is_pinned() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+        neargate_service::golden::check::<super::Publication>(dir);
+    }
+}

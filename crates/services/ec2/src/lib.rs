@@ -67,9 +67,10 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
     };
     OperationTable::new(&SERVICE, ec2)
         .wording(error::invalid)
-        .on(
+        .partly(
             ops::AcceptVpcPeeringConnection,
             peering::accept_vpc_peering_connection,
+            "kept and shown; packets do not pass yet",
         )
         .partly(
             ops::AllocateAddress,
@@ -77,9 +78,10 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
             "from Amazon's pool only",
         )
         .on(ops::AssociateAddress, addresses::associate_address)
-        .on(
+        .partly(
             ops::AssociateDhcpOptions,
             dhcp_options::associate_dhcp_options,
+            "kept and shown; tasks are given AmazonProvidedDNS and its domain",
         )
         .partly(
             ops::AssociateRouteTable,
@@ -147,7 +149,7 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
         .partly(
             ops::CreateRoute,
             routes::create_route,
-            "to internet gateways, NAT gateways and peering connections, for IPv4",
+            "to internet gateways and public NAT gateways, for IPv4; what leads to a peering connection is kept, and its packets are dropped",
         )
         .on(ops::CreateRouteTable, route_tables::create_route_table)
         .on(
@@ -166,9 +168,10 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
             endpoints::create_vpc_endpoint,
             "kept and shown; nothing goes through it yet",
         )
-        .on(
+        .partly(
             ops::CreateVpcPeeringConnection,
             peering::create_vpc_peering_connection,
+            "kept and shown; packets do not pass yet",
         )
         .on(ops::DeleteDhcpOptions, dhcp_options::delete_dhcp_options)
         .on(
@@ -363,7 +366,7 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
         .partly(
             ops::ModifyNetworkInterfaceAttribute,
             interfaces::modify_network_interface_attribute,
-            "groups, description and sourceDestCheck",
+            "groups and description; sourceDestCheck is kept and shown, and packets of others are dropped all the same",
         )
         .on(
             ops::ModifySecurityGroupRules,
@@ -376,9 +379,10 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
         )
         .on(ops::ModifyVpcAttribute, vpcs::modify_vpc_attribute)
         .on(ops::ModifyVpcEndpoint, endpoints::modify_vpc_endpoint)
-        .on(
+        .partly(
             ops::ModifyVpcPeeringConnectionOptions,
             peering::modify_vpc_peering_connection_options,
+            "kept and shown; packets do not pass yet",
         )
         .on(ops::ModifyVpcTenancy, vpcs::modify_vpc_tenancy)
         .on(ops::RebootInstances, instances::reboot_instances)
@@ -395,7 +399,7 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
         .partly(
             ops::ReplaceRoute,
             routes::replace_route,
-            "to internet gateways, NAT gateways and peering connections, for IPv4",
+            "to internet gateways and public NAT gateways, for IPv4; what leads to a peering connection is kept, and its packets are dropped",
         )
         .on(
             ops::ReplaceRouteTableAssociation,

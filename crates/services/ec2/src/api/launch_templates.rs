@@ -57,31 +57,24 @@ pub(super) async fn completed(
                 call.insert(name.to_owned(), value.clone());
             }
         }
-        // Where the call names subnet or groups of its own, the template's interface gives way.
-        if ["SubnetId", "SecurityGroupIds"]
-            .iter()
-            .any(|n| call.contains_key(*n))
-            && input.network_interfaces.is_none()
-            && input.subnet_id.is_some()
-        {
+        if input.network_interfaces.is_none() {
             subnet_of_call(call);
         }
     }
     from_json(&call).map_err(|_| error::invalid_parameter("The launch template is not valid."))
 }
 
-/// A template's interface goes into the subnet that the call names.
+/// A template's interface goes into the subnet that the call names, unless it names one itself.
 fn subnet_of_call(call: &mut serde_json::Map<String, serde_json::Value>) {
-    let interfaces = call.get_mut("NetworkInterfaces");
-    let first = interfaces
-        .and_then(|i| i.as_array_mut())
-        .and_then(|i| i.first_mut());
-    if let Some(first) = first.and_then(|f| f.as_object_mut())
+    let subnet = call.get("SubnetId").cloned();
+    let first = call
+        .get_mut("NetworkInterfaces")
+        .and_then(|interfaces| interfaces.get_mut(0)?.as_object_mut());
+    if let (Some(subnet), Some(first)) = (subnet, first)
         && !first.contains_key("SubnetId")
-        && let Some(subnet) = call.remove("SubnetId")
-        && let Some(first) = call["NetworkInterfaces"][0].as_object_mut()
     {
         first.insert("SubnetId".into(), subnet);
+        call.remove("SubnetId");
     }
 }
 

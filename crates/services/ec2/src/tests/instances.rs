@@ -482,3 +482,43 @@ async fn images_and_types_are_found_as_tools_look_for_them() {
         .unwrap();
     assert_eq!(offered.instance_type_offerings.unwrap().len(), 3);
 }
+
+#[tokio::test]
+async fn a_templates_interface_goes_into_the_subnet_of_the_call() {
+    let p = place();
+    let vpc = p.vpc("10.7.0.0/16").await;
+    let subnet = p.subnet(&vpc, "10.7.1.0/24").await;
+    let group = p.group(&vpc, "nodes").await;
+    let specification = api::LaunchTemplateInstanceNetworkInterfaceSpecificationRequest {
+        device_index: Some(0),
+        groups: Some(vec![group.clone()]),
+        associate_public_ip_address: Some(true),
+        ..Default::default()
+    };
+    let create = api::CreateLaunchTemplateInput {
+        launch_template_name: "nodes".into(),
+        launch_template_data: api::RequestLaunchTemplateData {
+            image_id: Some(p.image()),
+            instance_type: some("t3.small"),
+            network_interfaces: Some(vec![specification]),
+            ..Default::default()
+        },
+        ..Default::default()
+    };
+    p.call(ops::CreateLaunchTemplate, create).await.unwrap();
+    let run = api::RunInstancesInput {
+        min_count: 1,
+        max_count: 1,
+        subnet_id: Some(subnet.clone()),
+        launch_template: Some(api::LaunchTemplateSpecification {
+            launch_template_name: some("nodes"),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let made = p.run(run).await.unwrap();
+    assert_eq!(made[0].subnet_id, Some(subnet));
+    assert!(made[0].public_ip_address.is_some());
+    let groups = made[0].security_groups.clone().unwrap();
+    assert_eq!(groups[0].group_id, Some(group));
+}
