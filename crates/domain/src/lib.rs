@@ -5,6 +5,7 @@ pub mod assignment;
 pub mod cidr;
 pub mod instance_type;
 pub mod link;
+pub mod load_balancer;
 pub mod machine_image;
 pub mod network;
 pub mod node;

@@ -19,6 +19,7 @@ pub mod instance;
 pub mod page;
 pub mod table;
 pub mod tags;
+pub mod target_health;
 pub mod vpc;
 pub mod wildcard;
 
