@@ -1,5 +1,6 @@
 //! Every service, and how completely each of its operations is served.
 
+use neargate_autoscaling::Autoscaling;
 use neargate_ec2::Ec2;
 use neargate_ecr::Ecr;
 use neargate_ecs::Ecs;
@@ -17,6 +18,7 @@ pub fn components(ec2: &Arc<Ec2>, ecs: &Arc<Ecs>, logs: &Arc<Logs>) -> Vec<Arc<d
         ecs.clone(),
         logs.clone(),
         ec2.clone(),
+        Arc::new(Autoscaling::default()),
         Arc::new(Ecr),
         Arc::new(Sns),
         Arc::new(Sts),

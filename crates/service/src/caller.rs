@@ -46,7 +46,7 @@ impl Caller {
         };
         let principal = Principal {
             arn: role.to_owned(),
-            user_id: "AROANEARGATEINTERNAL".into(),
+            user_id: Principal::SERVICE.into(),
             access_key: String::new(),
         };
         let request_id = house.rng.uuid();

@@ -52,6 +52,16 @@ pub struct Principal {
     pub access_key: String,
 }
 
+impl Principal {
+    /// The id of a service of this Neargate that calls under its own role.
+    pub(crate) const SERVICE: &str = "AROANEARGATEINTERNAL";
+
+    /// Does a service call, and not a user? Such a caller may set the tags that only AWS itself sets.
+    pub fn is_service(&self) -> bool {
+        self.user_id == Principal::SERVICE
+    }
+}
+
 /// Choices of the operator that more than one service reads.
 #[derive(Debug, Clone)]
 pub struct Settings {

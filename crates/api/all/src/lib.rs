@@ -30,6 +30,7 @@ pub static SERVICES: &[&Service] = &[
     &acm::SERVICE,
     &application_autoscaling::SERVICE,
     &appmesh::SERVICE,
+    &neargate_api_autoscaling::SERVICE,
     &cloudformation::SERVICE,
     &neargate_api_cloudwatch::SERVICE,
     &codebuild::SERVICE,
@@ -55,6 +56,8 @@ pub static SERVICES: &[&Service] = &[
 ];
 
 #[doc(hidden)]
+pub use neargate_api_autoscaling;
+#[doc(hidden)]
 pub use neargate_api_cloudwatch;
 #[doc(hidden)]
 pub use neargate_api_ec2;
@@ -73,6 +76,7 @@ pub use neargate_api_sts;
 #[macro_export]
 macro_rules! every_operation {
     ($with:ident) => {
+        $crate::neargate_api_autoscaling::operations!($with);
         $crate::neargate_api_cloudwatch::operations!($with);
         $crate::neargate_api_ec2::operations!($with);
         $crate::neargate_api_ecr::operations!($with);

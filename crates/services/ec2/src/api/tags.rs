@@ -29,7 +29,7 @@ pub async fn create_tags(
     input: api::CreateTagsInput,
 ) -> Result<Unit, AwsError> {
     dry_run(input.dry_run)?;
-    let new = parse(input.tags)?;
+    let new = parse(input.tags, cx.principal.is_service())?;
     if new.is_empty() {
         return Err(error::missing_parameter("TagSet"));
     }
@@ -43,7 +43,8 @@ pub async fn create_tags(
     Ok(Unit)
 }
 
-/// Without tags all go; a tag with a value goes only if it has that value.
+/// Without tags all go; a tag with a value goes only if it has that value. What AWS has set stays,
+/// unless AWS itself takes it away.
 pub async fn delete_tags(
     _: Arc<Ec2>,
     cx: Ctx,
@@ -53,11 +54,15 @@ pub async fn delete_tags(
     exist(&cx, &input.resources).await?;
     for id in &input.resources {
         change(&cx, id, |tags| {
+            let stays = |key: &str| tags::is_reserved(key) && !cx.principal.is_service();
             let Some(doomed) = &input.tags else {
-                tags.clear();
+                tags.retain(|key, _| stays(key));
                 return Ok(());
             };
             tags.retain(|key, value| {
+                if stays(key) {
+                    return true;
+                }
                 let hit = |t: &api::Tag| {
                     t.key.as_ref() == Some(key) && t.value.as_ref().is_none_or(|v| v == value)
                 };
@@ -136,12 +141,12 @@ fn values(tag: &api::TagDescription, filter: &str) -> Option<Vec<String>> {
 
 /// EC2 allows any character in its tags, unlike other services
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>).
-fn parse(given: Vec<api::Tag>) -> Result<Tags, AwsError> {
+fn parse(given: Vec<api::Tag>, by_aws: bool) -> Result<Tags, AwsError> {
     let mut parsed = Tags::new();
     for tag in given {
         let key = tag.key.ok_or_else(|| error::missing_parameter("Tag.Key"))?;
         let value = tag.value.unwrap_or_default();
-        if tags::is_reserved(&key) {
+        if tags::is_reserved(&key) && !by_aws {
             return Err(error::reserved_tag_key());
         }
         if !(1..=MAX_KEY_CHARS).contains(&key.chars().count()) {
@@ -163,6 +168,15 @@ pub(super) fn specified(
     given: Option<Vec<api::TagSpecification>>,
     kind: &Kind,
 ) -> Result<Tags, AwsError> {
+    specified_by(given, kind, false)
+}
+
+/// The same of a call that AWS itself may have made.
+pub(super) fn specified_by(
+    given: Option<Vec<api::TagSpecification>>,
+    kind: &Kind,
+    by_aws: bool,
+) -> Result<Tags, AwsError> {
     let mut all = Vec::new();
     for specification in given.unwrap_or_default() {
         let resource_type = specification.resource_type.unwrap_or_default();
@@ -175,8 +189,9 @@ pub(super) fn specified(
         }
         all.extend(tags);
     }
-    let tags = parse(all)?;
-    match tags.len() > tags::MAX_TAGS {
+    let tags = parse(all, by_aws)?;
+    let own = tags.keys().filter(|key| !tags::is_reserved(key));
+    match own.count() > tags::MAX_TAGS {
         true => Err(error::tag_limit_exceeded()),
         false => Ok(tags),
     }

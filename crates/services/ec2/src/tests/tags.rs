@@ -151,3 +151,37 @@ async fn a_call_says_what_tags_its_resource_has() {
     p.call(ops::DeleteInternetGateway, delete).await.unwrap();
     assert_eq!(p.tags(api::DescribeTagsInput::default()).await.0.len(), 0);
 }
+
+#[tokio::test]
+async fn tags_of_aws_are_set_and_taken_away_by_services_only() {
+    use neargate_service::Caller;
+    let p = place();
+    p.lab.house.caller.connect(vec![p.table.clone()]);
+    let vpc = p.first.vpc_id.as_str();
+    let mark = [("aws:autoscaling:groupName", "web")];
+    let refusal = p.tag(&[vpc], &mark).await.unwrap_err();
+    assert_eq!(refusal.code, "InvalidParameterValue");
+    let input = api::CreateTagsInput {
+        resources: vec![vpc.into()],
+        tags: pairs(&mark),
+        ..Default::default()
+    };
+    let (house, scope) = (&p.lab.house, &p.cx.scope);
+    Caller::call::<ops::CreateTags>(house, scope, "role", &input)
+        .await
+        .unwrap();
+    untag(&p, vpc, None).await;
+    untag(&p, vpc, Some(pairs(&mark))).await;
+    let (left, _) = p.tags(api::DescribeTagsInput::default()).await;
+    assert_eq!(left, ["vpc aws:autoscaling:groupName=web"]);
+    let input = api::DeleteTagsInput {
+        resources: vec![vpc.into()],
+        tags: Some(pairs(&mark)),
+        ..Default::default()
+    };
+    Caller::call::<ops::DeleteTags>(house, scope, "role", &input)
+        .await
+        .unwrap();
+    let (left, _) = p.tags(api::DescribeTagsInput::default()).await;
+    assert_eq!(left, Vec::<String>::new());
+}

@@ -26,8 +26,9 @@ pub async fn terminate_instances(
 ) -> Result<api::TerminateInstancesOutput, AwsError> {
     dry_run(input.dry_run)?;
     let all = named(&cx, &input.instance_ids).await?;
-    for instance in &all {
-        check_end(instance)?;
+    // Auto Scaling ends protected instances, too.
+    if !cx.principal.is_service() {
+        all.iter().try_for_each(check_end)?;
     }
     let changed = ask(&cx, &all, |instance| {
         if instance.wanted == Power::Terminated {

@@ -57,7 +57,8 @@ pub async fn run_instances(
     )?;
     let place = place(&cx, &input).await?;
     let (agent, user_data) = agent(input.user_data.clone(), &image)?;
-    let (own, of_interface) = tags_of(input.tag_specifications.clone())?;
+    let by_aws = cx.principal.is_service();
+    let (own, of_interface) = tags_of(input.tag_specifications.clone(), by_aws)?;
     let new = NewInstance {
         instance_type: kind.name,
         image_id: image.id,
@@ -271,7 +272,10 @@ fn agent(
 }
 
 /// Those of instances and those of their interfaces. Volumes there are none.
-fn tags_of(given: Option<Vec<api::TagSpecification>>) -> Result<(Tags, Tags), AwsError> {
+fn tags_of(
+    given: Option<Vec<api::TagSpecification>>,
+    by_aws: bool,
+) -> Result<(Tags, Tags), AwsError> {
     let mut given = given.unwrap_or_default();
     given.retain(|s| s.resource_type.as_deref() != Some("volume"));
     let is_interface = |s: &api::TagSpecification| {
@@ -279,7 +283,7 @@ fn tags_of(given: Option<Vec<api::TagSpecification>>) -> Result<(Tags, Tags), Aw
     };
     let (of_interface, own) = given.into_iter().partition(is_interface);
     Ok((
-        tags::specified(Some(own), &kind::INSTANCE)?,
+        tags::specified_by(Some(own), &kind::INSTANCE, by_aws)?,
         tags::specified(Some(of_interface), &kind::NETWORK_INTERFACE)?,
     ))
 }

@@ -1,0 +1,365 @@
+//! One controller a group: views it with its instances, takes the step that `plan` answers, and
+//! carries out what was written.
+
+use crate::activity::{Activity, Ended, KEPT};
+use crate::model::{self, Group, Lifecycle, Member, Place};
+use crate::plan::{self, Seen};
+use crate::{ec2, launch};
+use async_trait::async_trait;
+use neargate_base::Timestamp;
+use neargate_service::controller::{Applied, Controller, Plan};
+use neargate_service::db::{self, Tx};
+use neargate_service::instance::{Instance, Power};
+use neargate_service::{AwsError, Committed, House, Resource, Scope, Stored};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use tokio::sync::RwLock;
+
+/// Changes of one transaction, which takes 128.
+const ENDED_AT_ONCE: usize = 100;
+
+/// Keeps the instances of groups.
+#[derive(Debug)]
+pub struct Keeper {
+    pub house: Arc<House>,
+    /// The key of the group that has the instance of a key, as far as groups were looked at.
+    owners: Mutex<HashMap<String, String>>,
+    /// See [`crate::Autoscaling`].
+    starting: Arc<RwLock<()>>,
+}
+
+/// A group and its instances.
+#[derive(Debug)]
+pub struct View {
+    group: Stored<Group>,
+    seen: BTreeMap<String, Seen>,
+    /// Those that EC2 was asked to end.
+    asked: Vec<String>,
+}
+
+#[derive(Debug)]
+pub enum Action {
+    /// The next step, which nothing may have crossed.
+    Write(Box<Stored<Group>>, Box<Group>, Vec<Activity>),
+    /// Start what a launch of this number stands for.
+    Run { key: String, number: u64 },
+    /// Ask EC2 to end an instance.
+    End { key: String, id: String },
+    /// Mark an instance that was attached.
+    Tag { key: String, id: String },
+    /// Let an instance go that is detached.
+    Release { key: String, id: String },
+    /// The group is deleted and empty.
+    Forget(Box<Stored<Group>>),
+}
+
+impl Keeper {
+    pub fn new(house: Arc<House>, starting: Arc<RwLock<()>>) -> Keeper {
+        Keeper {
+            house,
+            owners: Mutex::default(),
+            starting,
+        }
+    }
+
+    async fn group(&self, key: &str) -> Result<Option<(Scope, Stored<Group>)>, AwsError> {
+        let found = self.house.db.get_key::<Group>(key).await?;
+        Ok(found.and_then(|group| Some((Scope::of_key(key)?, group))))
+    }
+
+    async fn write(
+        &self,
+        read: &Stored<Group>,
+        group: &Group,
+        mut ended: Vec<Activity>,
+    ) -> Result<Applied, AwsError> {
+        let Some(scope) = Scope::of_key(&read.key) else {
+            return Ok(Applied::Done);
+        };
+        // Many at once have records before the group says so: writing them again changes nothing.
+        while ended.len() > ENDED_AT_ONCE {
+            let rest = ended.split_off(ENDED_AT_ONCE);
+            let tx = record(self.house.db.tx(), &scope, group, &ended);
+            let _: Committed = tx.commit().await?;
+            ended = rest;
+        }
+        let mut tx = record(self.house.db.tx(), &scope, group, &ended).update(read, group);
+        if !ended.is_empty() {
+            tx = self.prune(tx, &scope, group).await?;
+        }
+        Ok(match tx.commit().await? {
+            Committed::At(_) => Applied::Done,
+            Committed::Conflict => Applied::Conflict,
+        })
+    }
+
+    /// Forgets the oldest activities of a group that has had many.
+    async fn prune(&self, tx: Tx, scope: &Scope, group: &Group) -> Result<Tx, AwsError> {
+        let mut kept = crate::api::ended_of(&self.house, scope, &group.name).await?;
+        kept.retain(|e| e.group_id == group.id);
+        let over = kept.len().saturating_sub(KEPT).min(20);
+        kept.sort_by_key(|e| e.activity.started_at);
+        let doomed = kept.into_iter().take(over);
+        Ok(doomed.fold(tx, |tx, one| tx.delete_key(one.key)))
+    }
+
+    async fn run(&self, key: &str, number: u64) -> Result<Applied, AwsError> {
+        let _starting = self.starting.read().await;
+        let Some((scope, group)) = self.group(key).await? else {
+            return Ok(Applied::Done);
+        };
+        let Some(launch) = group.launches.get(&number) else {
+            return Ok(Applied::Done);
+        };
+        let settled = match &launch.from {
+            Some(from) => Ok(from.clone()),
+            None => launch::settle(&self.house, &scope, &group, launch).await,
+        };
+        let from = match settled {
+            Ok(from) => from,
+            Err(e) => return self.failed(&group, number, e).await,
+        };
+        if launch.from.is_none() {
+            let write = |g: &mut Group| {
+                let launch = g.launches.get_mut(&number);
+                Ok(launch.is_some_and(|l| l.from.replace(from.clone()).is_none()))
+            };
+            self.house.db.modify::<Group, _>(key, write).await?;
+        }
+        let run = launch::run(&self.house, &scope, &group, number, launch, &from);
+        let started = match run.await {
+            Ok(started) => started,
+            Err(e) => return self.failed(&group, number, e).await,
+        };
+        let now = self.house.now();
+        let write = |g: &mut Group| {
+            let Some(launch) = g.launches.remove(&number) else {
+                return Ok(false);
+            };
+            let mut activity = launch.activity.at("PreInService", 30);
+            activity.description = format!("Launching a new EC2 instance: {}", started.id);
+            let member = Member {
+                instance_type: started.instance_type.clone(),
+                image_id: started.image_id.clone(),
+                place: Place {
+                    zone: started.zone.clone(),
+                    subnet: launch.place.subnet,
+                },
+                state: Lifecycle::Pending,
+                healthy: true,
+                protected: g.settings.protects_new,
+                from: from.clone(),
+                since: now,
+                in_service_at: None,
+                activity: Some(activity),
+                waits: BTreeMap::new(),
+                untagged: false,
+            };
+            g.instances.insert(started.id.clone(), member);
+            Ok(true)
+        };
+        self.house.db.modify::<Group, _>(key, write).await?;
+        Ok(Applied::Done)
+    }
+
+    /// The launch tries its next candidate, or has failed.
+    async fn failed(
+        &self,
+        seen: &Stored<Group>,
+        number: u64,
+        why: AwsError,
+    ) -> Result<Applied, AwsError> {
+        if why.status >= 500 && why.code != "NotImplemented" {
+            return Err(why);
+        }
+        let tried = seen.launches.get(&number).map_or(0, |l| l.candidate);
+        loop {
+            let Some((_, read)) = self.group(&seen.key).await? else {
+                return Ok(Applied::Done);
+            };
+            let mut group = read.value.clone();
+            let candidates = launch::candidates(group.source_now());
+            let mut ended = Vec::new();
+            match group.launches.get_mut(&number) {
+                Some(launch) if launch.candidate != tried => return Ok(Applied::Done),
+                Some(launch) if tried + 1 < candidates => {
+                    launch.candidate += 1;
+                    launch.from = None;
+                }
+                Some(_) => {}
+                None => return Ok(Applied::Done),
+            }
+            if tried + 1 >= candidates
+                && let Some(launch) = group.launches.remove(&number)
+            {
+                let now = self.house.now();
+                let words = why.message.trim_end_matches('.');
+                let message = format!("{words}. Launching EC2 instance failed.");
+                ended.push(launch.activity.ended("Failed", &message, now));
+                plan::failed(&mut group, &launch.place.zone, now);
+            }
+            if self.write(&read, &group, ended).await? == Applied::Done {
+                return Ok(Applied::Done);
+            }
+        }
+    }
+
+    async fn release(&self, key: &str, id: &str) -> Result<Applied, AwsError> {
+        let Some((scope, read)) = self.group(key).await? else {
+            return Ok(Applied::Done);
+        };
+        ec2::untag(&self.house, &scope, id).await?;
+        let mut group = read.value.clone();
+        let Some(member) = group.instances.remove(id) else {
+            return Ok(Applied::Done);
+        };
+        let now = self.house.now();
+        let ended = member.activity.map(|a| a.succeeded(now));
+        group.scaled_at = Some(now);
+        self.write(&read, &group, ended.into_iter().collect()).await
+    }
+
+    async fn tag(&self, key: &str, id: &str) -> Result<Applied, AwsError> {
+        let Some((scope, group)) = self.group(key).await? else {
+            return Ok(Applied::Done);
+        };
+        ec2::tag(&self.house, &scope, id, launch::tags(&group)).await?;
+        let write = |g: &mut Group| {
+            let member = g.instances.get_mut(id);
+            Ok(member.is_some_and(|m| std::mem::take(&mut m.untagged)))
+        };
+        self.house.db.modify::<Group, _>(key, write).await?;
+        Ok(Applied::Done)
+    }
+}
+
+/// Records of activities that have ended.
+fn record(tx: Tx, scope: &Scope, group: &Group, ended: &[Activity]) -> Tx {
+    ended.iter().fold(tx, |tx, activity| {
+        let id = format!("{}/{}", model::escaped(&group.name), activity.id);
+        let record = Ended {
+            group: group.name.clone(),
+            group_id: group.id.clone(),
+            activity: activity.clone(),
+        };
+        tx.put(db::key::<Ended>(scope, &id), &record)
+    })
+}
+
+#[async_trait]
+impl Controller for Keeper {
+    type View = View;
+    type Action = Action;
+
+    fn name(&self) -> &'static str {
+        "autoscaling-group"
+    }
+
+    fn prefixes(&self) -> Vec<String> {
+        vec![format!("{}/", Group::KIND), format!("{}/", Instance::KIND)]
+    }
+
+    fn key_of(&self, store_key: &str) -> Option<String> {
+        match store_key.starts_with(Instance::KIND) {
+            true => self.owners.lock().get(store_key).cloned(),
+            false => Some(store_key.to_owned()),
+        }
+    }
+
+    async fn view(&self, key: &str) -> Result<Option<View>, AwsError> {
+        let found = self.group(key).await?;
+        let of = |scope: &Scope, id: &str| db::key::<Instance>(scope, id);
+        {
+            // Before the instances are read: a change after that wakes the group.
+            let mut owners = self.owners.lock();
+            owners.retain(|_, group| group != key);
+            if let Some((scope, group)) = &found {
+                let ids = group.instances.keys();
+                owners.extend(ids.map(|id| (of(scope, id), key.to_owned())));
+            }
+        }
+        let Some((scope, group)) = found else {
+            return Ok(None);
+        };
+        let (mut seen, mut asked) = (BTreeMap::new(), Vec::new());
+        for id in group.instances.keys() {
+            let found = self.house.db.get_key::<Instance>(&of(&scope, id)).await?;
+            if found.as_ref().is_none_or(|i| i.wanted == Power::Terminated) {
+                asked.push(id.clone());
+            }
+            let one = Seen {
+                state: found.as_ref().map(|i| i.shown_state()),
+                problem: found.and_then(|i| i.value.problem),
+            };
+            seen.insert(id.clone(), one);
+        }
+        Ok(Some(View { group, seen, asked }))
+    }
+
+    fn plan(&self, view: &View, now: Timestamp) -> Plan<Action> {
+        let step = plan::next(&view.group, &view.seen, now);
+        if step.group != view.group.value || !step.ended.is_empty() {
+            let write = Action::Write(
+                Box::new(view.group.clone()),
+                Box::new(step.group),
+                step.ended,
+            );
+            return Plan {
+                actions: vec![write],
+                wake_at: step.wake_at,
+                reason: "the next step",
+            };
+        }
+        let key = || view.group.key.clone();
+        let mut actions = Vec::new();
+        for number in view.group.launches.keys() {
+            actions.push(Action::Run {
+                key: key(),
+                number: *number,
+            });
+        }
+        for (id, member) in &view.group.instances {
+            let id = id.clone();
+            match member.state {
+                Lifecycle::TerminatingProceed if !view.asked.contains(&id) => {
+                    actions.push(Action::End { key: key(), id });
+                }
+                Lifecycle::Detaching => actions.push(Action::Release { key: key(), id }),
+                _ if member.untagged => actions.push(Action::Tag { key: key(), id }),
+                _ => {}
+            }
+        }
+        let is_empty = view.group.instances.is_empty() && view.group.launches.is_empty();
+        if view.group.deleting && is_empty {
+            actions.push(Action::Forget(Box::new(view.group.clone())));
+        }
+        Plan {
+            actions,
+            wake_at: step.wake_at,
+            reason: "what was written is carried out",
+        }
+    }
+
+    async fn apply(&self, action: Action) -> Result<Applied, AwsError> {
+        match action {
+            Action::Write(read, group, ended) => self.write(&read, &group, ended).await,
+            Action::Run { key, number } => self.run(&key, number).await,
+            Action::End { key, id } => {
+                if let Some(scope) = Scope::of_key(&key) {
+                    ec2::terminate(&self.house, &scope, &id).await?;
+                }
+                Ok(Applied::Done)
+            }
+            Action::Tag { key, id } => self.tag(&key, &id).await,
+            Action::Release { key, id } => self.release(&key, &id).await,
+            Action::Forget(group) => {
+                let tx = self.house.db.tx().delete(&group);
+                Ok(match tx.commit().await? {
+                    Committed::At(_) => Applied::Done,
+                    Committed::Conflict => Applied::Conflict,
+                })
+            }
+        }
+    }
+}
