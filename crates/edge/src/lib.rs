@@ -5,5 +5,6 @@
 //! it from answering others; the process goes when nobody needs it any more.
 
 pub mod dns;
+pub mod load_balancer;
 pub mod place;
 pub mod process;

@@ -200,7 +200,7 @@ fn tcp(at: SocketAddrV4) -> io::Result<TcpListener> {
 
 /// Is this namespace past the moment in which it has no address at all? Then the kernel takes every
 /// address for one of broadcasts: sockets can be bound to it, and send from any other.
-fn has_addresses() -> io::Result<()> {
+pub(crate) fn has_addresses() -> io::Result<()> {
     match UdpSocket::bind((NOBODYS, 0)) {
         Ok(_) => Err(io::ErrorKind::AddrNotAvailable.into()),
         Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => Ok(()),

@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test without a harness")]
 
 use neargate_base::Rng;
+use neargate_domain::load_balancer::*;
 use neargate_domain::vpc_network::{InterfaceNetwork, NetworkChange, VpcDns, VpcNetwork};
+use neargate_edge::load_balancer::LoadBalancerStates;
 use neargate_edge::process::{self, Keeper, KeeperConfig};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -26,6 +28,13 @@ fn main() {
     if let Some("ask") = first.as_deref().and_then(|a| a.to_str()) {
         ask_here(&arguments.next().unwrap().into_string().unwrap());
         return;
+    }
+    if let Some(does @ ("serve" | "get")) = first.as_deref().and_then(|a| a.to_str()) {
+        let at = arguments.next().unwrap().into_string().unwrap();
+        return match does {
+            "serve" => serve_here(&at),
+            _ => get_here(&at),
+        };
     }
     if !rustix::process::geteuid().is_root() {
         println!("skipped: it makes network namespaces, which needs root");
@@ -52,6 +61,9 @@ impl Drop for Lab {
         for vpc in ["vpc-a", "vpc-b"] {
             self.remove(vpc);
         }
+        for name in ["eni-lb", "eni-task"] {
+            self.remove_interface(name);
+        }
         if let Some(pid) = self.pid().filter(|_| std::thread::panicking()) {
             let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
         }
@@ -65,6 +77,7 @@ impl Lab {
             program: std::env::current_exe().unwrap(),
             dir: dir.path().join("edge"),
             namespaces: dir.path().join("vpc"),
+            interfaces: Some(dir.path().join("interface")),
             resolv_conf: dir.path().join("resolv.conf"),
             aws_hosts: ["ecs".to_owned()].into(),
         };
@@ -98,6 +111,28 @@ impl Lab {
             .arg(self.namespace(vpc))
             .output();
         let _ = std::fs::remove_file(self.namespace(vpc));
+    }
+
+    fn make_interface(&self, name: &str) {
+        let dir = self.config.interfaces.as_ref().unwrap();
+        std::fs::create_dir_all(dir).unwrap();
+        std::fs::write(dir.join(name), "").unwrap();
+        run(Command::new("unshare")
+            .arg(format!("--net={}", dir.join(name).display()))
+            .arg("true"));
+    }
+
+    fn remove_interface(&self, name: &str) {
+        let path = self.config.interfaces.as_ref().unwrap().join(name);
+        let _ = Command::new("umount").arg("-l").arg(&path).output();
+        let _ = std::fs::remove_file(path);
+    }
+
+    /// A process inside, by which `ip` finds the namespace.
+    fn hold(&self, name: &str) -> Ended {
+        let path = self.config.interfaces.as_ref().unwrap().join(name);
+        let held = inside(&path).args(["sleep", "1000"]).spawn().unwrap();
+        Ended(held)
     }
 
     fn pid(&self) -> Option<i32> {
@@ -243,6 +278,8 @@ async fn life() {
     })
     .await;
 
+    load_balancer(&lab, &keeper).await;
+
     // Two VPCs with one range know nothing of each other.
     lab.make("vpc-b");
     answers_in(&keeper, &["vpc-a", "vpc-b"]).await;
@@ -257,6 +294,7 @@ async fn life() {
     answers_in(&keeper, &["vpc-a", "vpc-b"]).await;
 
     // Killed, it is back with all that was told.
+    let pid = lab.pid().unwrap();
     run(Command::new("kill").args(["-9", &pid.to_string()]));
     until("another is started", || {
         lab.pid().is_some_and(|new| new != pid && runs(new))
@@ -304,6 +342,183 @@ async fn life() {
     let pid = lab.pid().unwrap();
     keeper.end().await;
     assert!(!runs(pid));
+}
+
+/// A load balancer in the namespace of its interface, with a target in another one.
+async fn load_balancer(lab: &Lab, keeper: &Keeper) {
+    let interfaces = lab.config.interfaces.clone().unwrap();
+    let link = "ip link add lb0 netns ONE type veth peer name task0 netns TWO".to_owned();
+    for name in ["eni-lb", "eni-task"] {
+        lab.make_interface(name);
+    }
+    let pids = ["eni-lb", "eni-task"].map(|name| lab.hold(name));
+    let link = link.replace("ONE", &pids[0].id().to_string());
+    let link = link.replace("TWO", &pids[1].id().to_string());
+    run(Command::new("sh").args(["-c", &link]));
+    let up = |name: &str, link: &str, address: &str| {
+        let up = format!(
+            "ip link set lo up; ip addr add {address}/24 dev {link}; ip link set {link} up"
+        );
+        run(inside(&interfaces.join(name)).args(["sh", "-c", &up]));
+    };
+    up("eni-task", "task0", "10.0.0.20");
+    let mut target = inside(&interfaces.join("eni-task"));
+    target
+        .arg(std::env::current_exe().unwrap())
+        .args(["serve", "10.0.0.20:80"]);
+    let mut target = Ended(target.spawn().unwrap());
+
+    // It is told of the load balancer before the interface has its address.
+    let mut states = keeper.load_balancers();
+    keeper.tell_load_balancers(LoadBalancerChange::Snapshot(vec![told()]));
+    up("eni-lb", "lb0", "10.0.0.10");
+    let is_well = |states: &LoadBalancerStates| {
+        let state = states.get("arn:lb");
+        state.is_some_and(|s| s.is_listening && s.targets[0].state == TargetState::Healthy)
+    };
+    let well = timeout(PATIENCE, states.wait_for(is_well)).await.is_ok();
+    assert!(well, "{:?}", keeper.load_balancers().borrow());
+    let ask = |from: &str| {
+        let asked = inside(&interfaces.join(from))
+            .arg(std::env::current_exe().unwrap())
+            .args(["get", "10.0.0.10:80"])
+            .output()
+            .unwrap();
+        String::from_utf8(asked.stdout).unwrap()
+    };
+    let answer = ask("eni-task");
+    assert!(answer.ends_with("from 10.0.0.10"), "{answer}");
+
+    // A killed edge is back, and takes targets to be as they were.
+    let pid = lab.pid().unwrap();
+    let since = std::time::Duration::from_secs(1);
+    run(Command::new("kill").args(["-9", &pid.to_string()]));
+    let watch = neargate_base::time::Stopwatch::start();
+    until("it is back", || ask("eni-task").ends_with("from 10.0.0.10")).await;
+    assert!(watch.elapsed() < since, "{:?}", watch.elapsed());
+    assert!(is_well(&keeper.load_balancers().borrow()));
+
+    // What is gone is not held.
+    keeper.tell_load_balancers(LoadBalancerChange::Gone("arn:lb".into()));
+    let gone = states.wait_for(LoadBalancerStates::is_empty);
+    let gone = timeout(PATIENCE, gone).await.is_ok();
+    assert!(gone);
+    target.0.kill().unwrap();
+    for (name, mut pid) in ["eni-lb", "eni-task"].into_iter().zip(pids) {
+        pid.0.kill().unwrap();
+        lab.remove_interface(name);
+    }
+    answers_in(keeper, &["vpc-a"]).await;
+}
+
+fn told() -> LoadBalancer {
+    let key = TargetKey {
+        id: "10.0.0.20".into(),
+        port: 80,
+    };
+    let target = Target {
+        key,
+        address: [10, 0, 0, 20].into(),
+        availability_zone: None,
+        draining: false,
+    };
+    let check = HealthCheck {
+        protocol: Protocol::Http,
+        port: None,
+        path: "/".into(),
+        interval_seconds: 300,
+        timeout_seconds: 5,
+        healthy_threshold: 5,
+        unhealthy_threshold: 2,
+        matcher: "200".into(),
+    };
+    let group = TargetGroup {
+        arn: "arn:group".into(),
+        name: "group".into(),
+        protocol: Protocol::Http,
+        protocol_version: ProtocolVersion::Http1,
+        vpc_id: "vpc-a".into(),
+        attributes: Attributes::new(),
+        health_check: Some(check),
+        targets: vec![target],
+    };
+    let rule = Rule {
+        arn: "arn:rule".into(),
+        conditions: Vec::new(),
+        actions: vec![Action::Forward {
+            target_groups: vec![("arn:group".into(), 1)],
+            stickiness_seconds: None,
+        }],
+        transforms: Vec::new(),
+    };
+    LoadBalancer {
+        arn: "arn:lb".into(),
+        load_balancer_type: LoadBalancerType::Application,
+        dns_name: "lb.us-east-1.elb.amazonaws.com".into(),
+        vpc_id: "vpc-a".into(),
+        internet_facing: false,
+        nodes: vec![Node {
+            interface_id: "eni-lb".into(),
+            private_ipv4: [10, 0, 0, 10].into(),
+            public_ipv4: None,
+            availability_zone: "us-east-1a".into(),
+        }],
+        attributes: Attributes::new(),
+        listeners: vec![Listener {
+            arn: "arn:listener".into(),
+            port: 80,
+            protocol: Protocol::Http,
+            attributes: Attributes::new(),
+            tls: None,
+            rules: vec![rule],
+        }],
+        target_groups: vec![group],
+    }
+}
+
+/// Answers every request with the address that it came from.
+fn serve_here(at: &str) {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind(at).unwrap();
+    for stream in listener.incoming() {
+        let mut stream = stream.unwrap();
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request);
+        let body = format!("from {}", stream.peer_addr().unwrap().ip());
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
+        let _ = stream.write_all(format!("{head}{body}").as_bytes());
+    }
+}
+
+/// Prints what is answered there, if something is.
+fn get_here(at: &str) {
+    use std::io::{Read as _, Write as _};
+    let Ok(mut stream) = std::net::TcpStream::connect(at) else {
+        return;
+    };
+    let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    print!("{answer}");
+}
+
+/// A process that does not outlive the test.
+struct Ended(std::process::Child);
+
+impl Ended {
+    fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn resident(pid: i32) -> String {

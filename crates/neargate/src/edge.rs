@@ -45,6 +45,7 @@ pub fn keep(run_dir: &Path, names: NameSources, rng: Arc<Rng>) -> Result<Keeper>
         program: std::env::current_exe().context("cannot find this program")?,
         dir: run_dir.join("edge"),
         namespaces: namespaces(run_dir),
+        interfaces: Some(run_dir.join("net/interface")),
         resolv_conf: names.resolv_conf,
         aws_hosts: names.aws_hosts,
     };

@@ -3,9 +3,11 @@
 
 use super::server::line;
 use super::told::{Hello, State, Told, without_rules};
+use crate::load_balancer::LoadBalancerStates;
 use neargate_base::backoff::Backoff;
 use neargate_base::task::spawn;
 use neargate_base::{Rng, time::Stopwatch};
+use neargate_domain::load_balancer::{LoadBalancer, LoadBalancerChange};
 use neargate_domain::vpc_network::{InterfaceNetwork, NetworkChange, VpcNetwork};
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
@@ -50,6 +52,9 @@ pub struct KeeperConfig {
     pub dir: PathBuf,
     /// The VPCs' namespaces, each a file named by the VPC's id.
     pub namespaces: PathBuf,
+    /// Namespaces of load balancers' interfaces, each a file named by the interface's id (`eni-…`);
+    /// `None`: load balancers are in the process's own, at their nodes' private addresses.
+    pub interfaces: Option<PathBuf>,
     /// Names the servers that are asked for what is not known here.
     pub resolv_conf: PathBuf,
     /// Which of AWS's hosts lead to us.
@@ -59,8 +64,9 @@ pub struct KeeperConfig {
 /// Keeps the process running and told. It goes on when this is dropped, as long as it is needed.
 #[derive(Debug)]
 pub struct Keeper {
-    changes: mpsc::UnboundedSender<NetworkChange>,
+    changes: mpsc::UnboundedSender<News>,
     answers: watch::Receiver<Vec<String>>,
+    load_balancers: watch::Receiver<LoadBalancerStates>,
     task: Mutex<Option<JoinHandle<()>>>,
     config: KeeperConfig,
 }
@@ -77,6 +83,7 @@ impl Keeper {
     pub fn start(config: KeeperConfig, rng: Arc<Rng>) -> Keeper {
         let (changes, news) = mpsc::unbounded_channel();
         let (tell, answers) = watch::channel(Vec::new());
+        let (states, load_balancers) = watch::channel(LoadBalancerStates::new());
         let kept = Kept {
             word: word(&config),
             config: config.clone(),
@@ -84,12 +91,14 @@ impl Keeper {
             news,
             all: All::default(),
             answers: tell,
+            states,
             troubles: Vec::new(),
         };
         let task = spawn("edge", kept.keep());
         Keeper {
             changes,
             answers,
+            load_balancers,
             task: Mutex::new(Some(task)),
             config,
         }
@@ -108,7 +117,19 @@ impl Keeper {
     /// Something changed; the first thing to tell is a snapshot.
     pub fn tell(&self, change: NetworkChange) {
         // Fails after the end only.
-        let _ = self.changes.send(change);
+        let _ = self.changes.send(News::Network(without_rules(change)));
+    }
+
+    /// Something changed of load balancers; the first thing to tell is a snapshot.
+    pub fn tell_load_balancers(&self, change: LoadBalancerChange) {
+        // Fails after the end only.
+        let _ = self.changes.send(News::LoadBalancers(change));
+    }
+
+    /// How the process finds the load balancers that it was told of. What one process found holds
+    /// until the next has told of it.
+    pub fn load_balancers(&self) -> watch::Receiver<LoadBalancerStates> {
+        self.load_balancers.clone()
     }
 
     /// The VPCs in which the process answers.
@@ -117,13 +138,33 @@ impl Keeper {
     }
 }
 
+/// What is to be told.
+#[derive(Debug, Clone)]
+enum News {
+    Network(NetworkChange),
+    LoadBalancers(LoadBalancerChange),
+}
+
+impl From<News> for Told {
+    fn from(news: News) -> Told {
+        match news {
+            News::Network(change) => Told::Network(change),
+            News::LoadBalancers(change) => Told::LoadBalancers {
+                change,
+                known: Vec::new(),
+            },
+        }
+    }
+}
+
 struct Kept {
     config: KeeperConfig,
     word: String,
     rng: Arc<Rng>,
-    news: mpsc::UnboundedReceiver<NetworkChange>,
+    news: mpsc::UnboundedReceiver<News>,
     all: All,
     answers: watch::Sender<Vec<String>>,
+    states: watch::Sender<LoadBalancerStates>,
     troubles: Vec<String>,
 }
 
@@ -156,18 +197,25 @@ impl Kept {
     async fn talk(&mut self, (mut says, mut tell): Connection) -> io::Result<()> {
         let hosts = Told::AwsHosts(self.config.aws_hosts.clone());
         say(&mut tell, &hosts).await?;
-        if !self.all.is_told {
+        if !self.all.is_told() {
             // Before it is known what there is, it goes on with what an earlier Neargate said.
             let Some(first) = self.news.recv().await else {
                 return Ok(());
             };
-            self.all.take_in(without_rules(first));
+            self.all.take_in(first);
         }
         while let Ok(change) = self.news.try_recv() {
-            self.all.take_in(without_rules(change));
+            self.all.take_in(change);
         }
-        let snapshot = Told::Network(self.all.snapshot());
-        say(&mut tell, &snapshot).await?;
+        if self.all.load_balancers_are_told {
+            let is_known = |arn: &String| self.all.load_balancers.contains_key(arn);
+            self.states
+                .send_modify(|states| states.retain(|arn, _| is_known(arn)));
+        }
+        let states = self.states.borrow().clone();
+        for told in self.all.snapshots(&states) {
+            say(&mut tell, &told).await?;
+        }
         let mut look = tokio::time::interval(PATIENCE_WITH_KNOWN);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_silent = false;
@@ -177,9 +225,9 @@ impl Kept {
                     let Some(change) = change else {
                         return Ok(());
                     };
-                    let change = without_rules(change);
+                    // What comes before the first snapshot is in it.
                     if self.all.take_in(change.clone()) {
-                        say(&mut tell, &Told::Network(change)).await?;
+                        say(&mut tell, &change.into()).await?;
                     }
                 }
                 _ = look.tick() => {
@@ -206,6 +254,16 @@ impl Kept {
             }
         }
         self.troubles = state.troubles;
+        if !state.load_balancers.is_empty() {
+            self.states.send_modify(|states| {
+                for (arn, state) in state.load_balancers {
+                    match state {
+                        Some(state) => states.insert(arn, state),
+                        None => states.remove(&arn),
+                    };
+                }
+            });
+        }
         self.answers.send_replace(state.vpcs);
     }
 
@@ -238,6 +296,7 @@ impl Kept {
             .arg(EDGE[1])
             .arg(&self.word)
             .args([&self.config.namespaces, &self.config.resolv_conf])
+            .arg(self.config.interfaces.clone().unwrap_or_default())
             .env_clear()
             .envs(SMALL)
             .stdin(Stdio::from(OwnedFd::from(listener)))
@@ -319,16 +378,46 @@ fn word(config: &KeeperConfig) -> String {
 /// All that was told.
 #[derive(Debug, Default)]
 struct All {
-    is_told: bool,
+    /// Which snapshots were told.
+    network_is_told: bool,
+    load_balancers_are_told: bool,
     vpcs: BTreeMap<String, VpcNetwork>,
     /// By VPC and interface.
     interfaces: BTreeMap<(String, String), InterfaceNetwork>,
+    load_balancers: BTreeMap<String, LoadBalancer>,
 }
 
 impl All {
-    /// Is it anything new?
-    fn take_in(&mut self, change: NetworkChange) -> bool {
-        self.is_told = true;
+    fn is_told(&self) -> bool {
+        self.network_is_told || self.load_balancers_are_told
+    }
+
+    /// Is it anything new, and to be told by itself?
+    fn take_in(&mut self, news: News) -> bool {
+        match news {
+            News::Network(change) => self.take_in_network(change),
+            News::LoadBalancers(change) => self.take_in_load_balancers(change),
+        }
+    }
+
+    fn take_in_load_balancers(&mut self, change: LoadBalancerChange) -> bool {
+        let is_new = match change {
+            LoadBalancerChange::Snapshot(all) => {
+                self.load_balancers_are_told = true;
+                self.load_balancers = all.into_iter().map(|lb| (lb.arn.clone(), lb)).collect();
+                true
+            }
+            LoadBalancerChange::LoadBalancer(lb) => {
+                let before = self.load_balancers.insert(lb.arn.clone(), (*lb).clone());
+                before.as_ref() != Some(&*lb)
+            }
+            LoadBalancerChange::Gone(arn) => self.load_balancers.remove(&arn).is_some(),
+        };
+        is_new && self.load_balancers_are_told
+    }
+
+    fn take_in_network(&mut self, change: NetworkChange) -> bool {
+        self.network_is_told = true;
         match change {
             NetworkChange::Snapshot { vpcs, interfaces } => {
                 let by_id = |vpc: VpcNetwork| (vpc.vpc_id.clone(), vpc);
@@ -350,6 +439,20 @@ impl All {
                 interface_id,
             } => self.interfaces.remove(&(vpc_id, interface_id)).is_some(),
         }
+    }
+
+    /// What a process is told first. It takes targets to be as the one before found them.
+    fn snapshots(&self, states: &LoadBalancerStates) -> Vec<Told> {
+        let network = self.network_is_told.then(|| Told::Network(self.snapshot()));
+        let targets = states.values().flat_map(|state| &state.targets);
+        let load_balancers = self.load_balancers_are_told.then(|| {
+            let all = self.load_balancers.values().cloned().collect();
+            Told::LoadBalancers {
+                change: LoadBalancerChange::Snapshot(all),
+                known: targets.cloned().collect(),
+            }
+        });
+        network.into_iter().chain(load_balancers).collect()
     }
 
     fn snapshot(&self) -> NetworkChange {

@@ -3,11 +3,14 @@
 use super::told::{Hello, State, Told};
 use crate::dns::names::{AwsHosts, Interfaces, Localhost, Reverse, SharedTable};
 use crate::dns::{Door, Forwarder, Resolver, Sockets, Upstream};
+use crate::load_balancer::{LoadBalancerState, LoadBalancerStates, LoadBalancers};
 use crate::place::{self, LINK_LOCAL_RESOLVER, Opened, Wanted};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use neargate_base::Rng;
 use neargate_base::task::spawn;
+use neargate_domain::load_balancer::LoadBalancerChange;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::net::UnixListener as StdListener;
@@ -21,17 +24,19 @@ use tokio::sync::watch;
 const PORT: u16 = 53;
 
 /// Holds the sockets in the VPCs' namespaces until it is not needed any more; answers the process's
-/// exit code. Its arguments are the word it says of itself, the directory of the namespaces and the
-/// host's resolv.conf; its standard input is the socket where it is told things.
+/// exit code. Its arguments are the word it says of itself, the directory of the namespaces, the host's
+/// resolv.conf and the directory of interfaces' namespaces (empty: load balancers are in this one); its
+/// standard input is the socket where it is told things.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let done = match &arguments[..] {
-        [word, namespaces, resolv_conf] => {
+        [word, namespaces, resolv_conf, interfaces] => {
             let word = word.to_string_lossy().into_owned();
-            run(word, namespaces.into(), resolv_conf.into())
+            let interfaces = (!interfaces.is_empty()).then(|| interfaces.into());
+            run(word, namespaces.into(), resolv_conf.into(), interfaces)
         }
         _ => Err(io::Error::other(
-            "a word, a directory and a file are missing",
+            "a word, a directory, a file and a directory are missing",
         )),
     };
     match done {
@@ -43,7 +48,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     }
 }
 
-fn run(word: String, namespaces: PathBuf, resolv_conf: PathBuf) -> io::Result<()> {
+fn run(
+    word: String,
+    namespaces: PathBuf,
+    resolv_conf: PathBuf,
+    interfaces: Option<PathBuf>,
+) -> io::Result<()> {
     let listener = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     let listener = StdListener::from(listener);
     listener.set_nonblocking(true)?;
@@ -69,7 +79,7 @@ fn run(word: String, namespaces: PathBuf, resolv_conf: PathBuf) -> io::Result<()
         ];
         let _ignored = ignored.map(signal);
         let listener = UnixListener::from_std(listener)?;
-        let edge = Edge::start(word, namespaces, resolv_conf);
+        let edge = Edge::start(word, namespaces, resolv_conf, interfaces);
         edge.serve(listener).await;
         Ok(())
     })
@@ -80,12 +90,19 @@ struct Edge {
     table: SharedTable,
     wanted: watch::Sender<Wanted>,
     opened: watch::Receiver<Opened>,
+    load_balancers: LoadBalancers,
 }
 
 impl Edge {
-    fn start(word: String, namespaces: PathBuf, resolv_conf: PathBuf) -> Edge {
+    fn start(
+        word: String,
+        namespaces: PathBuf,
+        resolv_conf: PathBuf,
+        interfaces: Option<PathBuf>,
+    ) -> Edge {
         let table = SharedTable::default();
         let rng = Arc::new(Rng::from_entropy());
+        let load_balancers = LoadBalancers::new(interfaces, Arc::clone(&rng));
         let forwarder = Forwarder::new(Upstream::of(resolv_conf), rng);
         let resolver = Arc::new(Resolver::new(
             vec![
@@ -112,6 +129,7 @@ impl Edge {
             table,
             wanted,
             opened,
+            load_balancers,
         }
     }
 
@@ -149,11 +167,14 @@ impl Edge {
         write.write_all(&line(&hello)?).await?;
         let mut opened = self.opened.clone();
         opened.mark_changed();
-        let state = |opened: &mut watch::Receiver<Opened>| {
+        let mut balancers = self.load_balancers.states();
+        let mut said = None;
+        let state = |opened: &mut watch::Receiver<Opened>, load_balancers| {
             let now = opened.borrow_and_update().clone();
             line(&State {
                 vpcs: now.vpcs,
                 troubles: now.troubles,
+                load_balancers,
             })
         };
         let mut lines = BufReader::new(read).lines();
@@ -165,12 +186,31 @@ impl Edge {
                     };
                     match serde_json::from_str(&told)? {
                         Told::End => return Ok(Heard::End),
-                        Told::Speak => write.write_all(&state(&mut opened)?).await?,
+                        Told::Speak => {
+                            let line = state(&mut opened, BTreeMap::new())?;
+                            write.write_all(&line).await?;
+                        }
+                        Told::LoadBalancers { change, known } => {
+                            // From here on this teller is told how all of them are.
+                            if matches!(change, LoadBalancerChange::Snapshot(_)) && said.is_none() {
+                                said = Some(LoadBalancerStates::new());
+                            }
+                            self.load_balancers.tell(change, known);
+                            balancers.mark_changed();
+                        }
                         told => self.take_in(told),
                     }
                 }
                 Ok(()) = opened.changed() => {
-                    write.write_all(&state(&mut opened)?).await?;
+                    write.write_all(&state(&mut opened, BTreeMap::new())?).await?;
+                }
+                Ok(()) = balancers.changed(), if said.is_some() => {
+                    let now = balancers.borrow_and_update().clone();
+                    let news = news(said.as_ref().unwrap_or(&now), &now);
+                    said = Some(now);
+                    if !news.is_empty() {
+                        write.write_all(&state(&mut opened, news)?).await?;
+                    }
                 }
             }
         }
@@ -181,7 +221,7 @@ impl Edge {
         match told {
             Told::AwsHosts(prefixes) => table.set_aws_hosts(prefixes),
             Told::Network(change) => table.apply(change),
-            Told::Speak | Told::End => {}
+            Told::LoadBalancers { .. } | Told::Speak | Told::End => {}
         }
         let with_resolver = table.vpcs().filter(|(_, vpc)| vpc.dns_support);
         let wanted: Wanted = with_resolver
@@ -194,6 +234,20 @@ impl Edge {
             is_new
         });
     }
+}
+
+/// What changed between two states of load balancers.
+fn news(
+    before: &LoadBalancerStates,
+    now: &LoadBalancerStates,
+) -> BTreeMap<String, Option<Arc<LoadBalancerState>>> {
+    let gone = before.keys().filter(|arn| !now.contains_key(*arn));
+    let gone = gone.map(|arn| (arn.clone(), None));
+    let is_new =
+        |(arn, state): &(&String, &Arc<LoadBalancerState>)| before.get(*arn) != Some(state);
+    let new = now.iter().filter(is_new);
+    let new = new.map(|(arn, state)| (arn.clone(), Some(Arc::clone(state))));
+    gone.chain(new).collect()
 }
 
 /// Why somebody says nothing more.

@@ -1,8 +1,11 @@
 //! What the two processes say to each other: lines of JSON.
 
+use crate::load_balancer::LoadBalancerState;
+use neargate_domain::load_balancer::{LoadBalancerChange, TargetHealth};
 use neargate_domain::vpc_network::{NetworkChange, VpcNetwork};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What the edge says first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +21,12 @@ pub(super) enum Told {
     /// Which of AWS's hosts lead to us, see `dns::names::AwsHosts`.
     AwsHosts(BTreeSet<String>),
     Network(NetworkChange),
+    LoadBalancers {
+        change: LoadBalancerChange,
+        /// What was known of targets' health before this process.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        known: Vec<TargetHealth>,
+    },
     /// It says how it is, which shows that it does not hang.
     Speak,
     /// Another one takes its place.
@@ -30,6 +39,9 @@ pub(super) struct State {
     /// The VPCs in which it answers.
     pub vpcs: Vec<String>,
     pub troubles: Vec<String>,
+    /// Those load balancers that changed, once their snapshot was told; `None`: it is gone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub load_balancers: BTreeMap<String, Option<Arc<LoadBalancerState>>>,
 }
 
 /// The change as far as it concerns names.

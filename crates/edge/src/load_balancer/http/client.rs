@@ -1,0 +1,345 @@
+//! A client's connection that speaks HTTP/1: one request after another.
+
+use super::answer::{Answer, SERVER, reason};
+use super::body::{Body, BodySink, Piece, Sink, Source as _};
+use super::exchange::{Activity, Exchange, Outcome, Reply, Tunnel};
+use super::forward::{put_field, write_response};
+use super::framing::{self, Framing, Length};
+use super::head::{REQUEST_BYTES_MAX, Request, Response, Scan, Version, Wrong};
+use crate::load_balancer::listener::{Door, Front};
+use crate::load_balancer::settings::DesyncMitigation;
+use crate::load_balancer::stream::{Reader, Stream, Writer, whole};
+use crate::load_balancer::worker::Worker;
+use bytes::Buf as _;
+use neargate_base::time::Stopwatch;
+use rustix::net::sockopt::set_socket_linger;
+use std::io;
+use std::net::SocketAddrV4;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// How much of what a client still sends is thrown away so that it can read its answer, and for how
+/// long.
+const LINGER_BYTES: usize = 256 * 1024;
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Serves a connection until it ends.
+pub async fn serve(worker: Rc<Worker>, stream: Stream, peer: SocketAddrV4, door: Arc<Door>) {
+    let (mut reader, mut writer) = stream.halves();
+    let age = Stopwatch::start();
+    while wait(&mut reader, &door).await {
+        let Some(front) = door.front.load_full() else {
+            break;
+        };
+        let connection = Connection {
+            worker: &worker,
+            door: &door,
+            front: &front,
+            peer,
+            is_old: age.elapsed() >= front.settings.client_keep_alive,
+        };
+        // Apart, so that a connection that waits is small.
+        match Box::pin(connection.request(&mut reader, &mut writer)).await {
+            Next::Request => {}
+            Next::End => return linger(reader, writer).await,
+            Next::Reset => return reset(reader, writer),
+        }
+    }
+    writer.finish().await;
+}
+
+/// Waits for the first bytes of a request.
+async fn wait(reader: &mut Reader, door: &Door) -> bool {
+    reader.rest();
+    if !reader.text.is_empty() {
+        return true;
+    }
+    let idle = door.front.load().as_ref().map(|f| f.settings.idle_timeout);
+    tokio::select! {
+        read = reader.fill() => read.is_ok_and(|length| length > 0),
+        () = sleep(idle.unwrap_or_default()) => false,
+        () = door.closed.cancelled() => false,
+    }
+}
+
+/// Says that nothing more comes, and lets the client read it.
+async fn linger(mut reader: Reader, mut writer: Writer) {
+    writer.finish().await;
+    let rest = async {
+        let mut length = 0;
+        while length < LINGER_BYTES {
+            match reader.fill().await {
+                Ok(more @ 1..) => length += more,
+                Ok(0) | Err(_) => return,
+            }
+            reader.text.clear();
+        }
+    };
+    // However it ends, the connection does.
+    let _ = timeout(LINGER, rest).await;
+}
+
+/// Ends a connection so that nobody takes what came for the whole.
+fn reset(reader: Reader, writer: Writer) {
+    match whole(reader, writer) {
+        Stream::Plain(stream) => {
+            // It ends in either way.
+            let _ = set_socket_linger(&stream, Some(Duration::ZERO));
+        }
+    }
+}
+
+enum Next {
+    Request,
+    End,
+    Reset,
+}
+
+struct Connection<'a> {
+    worker: &'a Worker,
+    door: &'a Door,
+    front: &'a Front,
+    peer: SocketAddrV4,
+    /// It gets one more answer, and no other.
+    is_old: bool,
+}
+
+impl Connection<'_> {
+    async fn request(&self, reader: &mut Reader, writer: &mut Writer) -> Next {
+        let patience = self.front.settings.idle_timeout;
+        let request = match timeout(patience, head(reader)).await {
+            Ok(Ok(request)) => request,
+            Ok(Err(Headless::Gone)) => return Next::Reset,
+            Ok(Err(Headless::Wrong(wrong))) => return self.refuse(writer, wrong).await,
+            Err(_) => return self.refuse(writer, Wrong(408)).await,
+        };
+        let framing = match framing::of_request(&request) {
+            Ok(framing) if framing.is_doubtful && self.is_strict() => {
+                return self.refuse(writer, Wrong(400)).await;
+            }
+            Ok(framing) => framing,
+            Err(wrong) => return self.refuse(writer, wrong).await,
+        };
+        let closes = request.fields.has_word("connection", "close");
+        let keeps = match request.version {
+            Version::Http10 => request.fields.has_word("connection", "keep-alive") && !closes,
+            Version::Http11 | Version::Http2 => !closes,
+        };
+        let mut body = Body::new(reader, framing.length);
+        let mut reply = Http1Reply {
+            sink: BodySink::new(writer, false),
+            worker: self.worker,
+            front: self.front,
+            is_http11: request.version == Version::Http11,
+            is_head: request.method() == b"HEAD",
+            keeps: keeps && !self.is_old && !framing.is_doubtful,
+            has_no_body: false,
+        };
+        let exchange = Exchange {
+            worker: self.worker,
+            door: self.door,
+            front: self.front,
+            peer: self.peer,
+            request: &request,
+            framing,
+        };
+        let outcome = exchange.run(&mut body, &mut reply).await;
+        let keeps = reply.keeps;
+        match outcome {
+            Outcome::Answered if keeps && body.is_done() => Next::Request,
+            Outcome::Answered => Next::End,
+            Outcome::Broken => Next::Reset,
+            Outcome::Tunnel(tunnel) => self.tunnel(*tunnel, reader, writer).await,
+        }
+    }
+
+    fn is_strict(&self) -> bool {
+        self.front.settings.desync_mitigation == DesyncMitigation::Strictest
+    }
+
+    /// Answers what is no request; nothing after it is looked at.
+    async fn refuse(&self, writer: &mut Writer, wrong: Wrong) -> Next {
+        let mut reply = Http1Reply {
+            sink: BodySink::new(writer, false),
+            worker: self.worker,
+            front: self.front,
+            is_http11: true,
+            is_head: false,
+            keeps: false,
+            has_no_body: false,
+        };
+        match reply.answer(&Answer::page(wrong.0)).await {
+            Ok(()) => Next::End,
+            Err(_) => Next::Reset,
+        }
+    }
+
+    /// Carries bytes both ways until one side ends or nothing moves for too long.
+    async fn tunnel(&self, tunnel: Tunnel, reader: &mut Reader, writer: &mut Writer) -> Next {
+        let Tunnel {
+            response,
+            mut upstream,
+            underway,
+        } = tunnel;
+        let added = [("Connection", "upgrade"), ("Upgrade", "websocket")];
+        let out = &mut writer.gathered;
+        write_response(out, &response, Length::None, &added, &self.front.settings);
+        out.extend_from_slice(b"\r\n");
+        if writer.flush().await.is_err() {
+            return Next::Reset;
+        }
+        let activity = Activity::new(self.front.settings.idle_timeout);
+        let there = pump(reader, &mut upstream.writer, &activity);
+        let back = pump(&mut upstream.reader, writer, &activity);
+        tokio::select! {
+            _ = async { tokio::join!(there, back) } => Next::End,
+            () = activity.is_over() => Next::End,
+            () = underway.0.gone.cancelled() => Next::Reset,
+        }
+    }
+}
+
+/// Carries bytes one way to their end.
+async fn pump(from: &mut Reader, to: &mut Writer, activity: &Activity) {
+    loop {
+        if !from.text.is_empty() {
+            let bytes = from.text.split().freeze();
+            if to.write(bytes).await.is_err() || to.flush().await.is_err() {
+                return;
+            }
+            activity.touch();
+        }
+        match from.fill().await {
+            Ok(1..) => activity.touch(),
+            Ok(0) | Err(_) => return to.finish().await,
+        }
+    }
+}
+
+enum Headless {
+    Gone,
+    Wrong(Wrong),
+}
+
+async fn head(reader: &mut Reader) -> Result<Request, Headless> {
+    let mut scan = Scan::default();
+    loop {
+        // Empty lines before a request are passed over (RFC 9112 section 2.2).
+        while reader.text.starts_with(b"\r\n") {
+            reader.text.advance(2);
+            scan = Scan::default();
+        }
+        let end = scan.end(&reader.text, REQUEST_BYTES_MAX);
+        if let Some(end) = end.map_err(Headless::Wrong)? {
+            let text = reader.text.split_to(end).freeze();
+            return Request::parse(text).map_err(Headless::Wrong);
+        }
+        match reader.fill().await {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return Err(Headless::Gone),
+        }
+    }
+}
+
+/// An answer by HTTP/1.
+struct Http1Reply<'a> {
+    sink: BodySink<'a>,
+    worker: &'a Worker,
+    front: &'a Front,
+    is_http11: bool,
+    is_head: bool,
+    /// Another request may follow.
+    keeps: bool,
+    has_no_body: bool,
+}
+
+impl Http1Reply<'_> {
+    fn end_of_head(&mut self) {
+        let word = if self.keeps { "keep-alive" } else { "close" };
+        let out = self.sink.gathered();
+        put_field(out, b"Connection", word.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+impl Sink for Http1Reply<'_> {
+    async fn put(&mut self, piece: Piece) -> io::Result<()> {
+        if self.has_no_body {
+            return Ok(());
+        }
+        self.sink.put(piece).await
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush().await
+    }
+
+    async fn end(&mut self) -> io::Result<()> {
+        self.sink.end().await
+    }
+}
+
+impl Reply for Http1Reply<'_> {
+    fn start(&mut self, response: &Response, framing: Framing, added: &[(&str, &str)]) {
+        let length = match (framing.length, self.is_http11) {
+            (Length::None, _) if response.status != 204 => {
+                framing.said.map_or(Length::None, Length::Known)
+            }
+            (Length::Chunked | Length::UntilClose, true) => Length::Chunked,
+            (Length::Chunked | Length::UntilClose, false) => {
+                self.keeps = false;
+                Length::UntilClose
+            }
+            (length, _) => length,
+        };
+        self.has_no_body = framing.length == Length::None;
+        let settings = &self.front.settings;
+        write_response(self.sink.gathered(), response, length, added, settings);
+        if response.fields.first("date").is_none() {
+            let date = self.worker.date();
+            put_field(self.sink.gathered(), b"Date", date.as_bytes());
+        }
+        self.sink.set_chunked(length == Length::Chunked);
+        self.end_of_head();
+    }
+
+    async fn go_on(&mut self) -> io::Result<()> {
+        let text = b"HTTP/1.1 100 Continue\r\n\r\n";
+        self.sink.gathered().extend_from_slice(text);
+        self.sink.flush().await
+    }
+
+    fn close_after(&mut self) {
+        self.keeps = false;
+    }
+
+    async fn answer(&mut self, answer: &Answer) -> io::Result<()> {
+        let date = self.worker.date();
+        let settings = &self.front.settings;
+        let out = self.sink.gathered();
+        let line = format!("HTTP/1.1 {} {}\r\n", answer.status, reason(answer.status));
+        out.extend_from_slice(line.as_bytes());
+        if settings.server_field {
+            put_field(out, b"Server", SERVER.as_bytes());
+        }
+        put_field(out, b"Date", date.as_bytes());
+        put_field(out, b"Content-Type", answer.content_type.as_bytes());
+        let length = answer.body.len().to_string();
+        put_field(out, b"Content-Length", length.as_bytes());
+        if let Some(location) = &answer.location {
+            put_field(out, b"Location", location.as_bytes());
+        }
+        for (name, value) in &settings.response_fields {
+            put_field(out, name.as_bytes(), value.as_bytes());
+        }
+        self.end_of_head();
+        if !self.is_head {
+            self.sink
+                .gathered()
+                .extend_from_slice(answer.body.as_bytes());
+        }
+        self.sink.flush().await
+    }
+}

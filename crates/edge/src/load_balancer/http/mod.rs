@@ -1,0 +1,10 @@
+//! HTTP as an application load balancer speaks it.
+
+pub mod answer;
+pub mod body;
+pub mod client;
+pub mod exchange;
+pub mod forward;
+pub mod framing;
+pub mod head;
+pub mod upstream;

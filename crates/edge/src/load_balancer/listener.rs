@@ -1,0 +1,87 @@
+//! Open ports of nodes, and what a request meets behind one.
+
+use super::place::Place;
+use super::route::Route;
+use super::settings::Settings;
+use super::worker::ToWorker;
+use arc_swap::ArcSwapOption;
+use neargate_domain::load_balancer::Protocol;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// How long nothing is accepted when the process has no files left.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A listener as it is now. Requests see one from their beginning to their end.
+#[derive(Debug)]
+pub struct Front {
+    pub load_balancer_arn: String,
+    pub listener_arn: String,
+    pub dns_name: String,
+    pub port: u16,
+    pub protocol: Protocol,
+    pub settings: Settings,
+    /// In their order; the last one is for every request.
+    pub routes: Vec<Route>,
+}
+
+/// An open port of a node. It stays open while listeners behind it change.
+#[derive(Debug)]
+pub struct Door {
+    pub zone: String,
+    pub interface_id: String,
+    pub place: Arc<Place>,
+    /// `None` once no listener is behind it.
+    pub front: ArcSwapOption<Front>,
+    /// It is closed: connections end as soon as they are idle.
+    pub closed: CancellationToken,
+}
+
+/// Takes connections and hands them to the workers in turn, until the future is dropped.
+pub async fn accept(
+    listener: TcpListener,
+    door: Arc<Door>,
+    workers: Arc<[mpsc::UnboundedSender<ToWorker>]>,
+) {
+    static TURN: AtomicUsize = AtomicUsize::new(0);
+    loop {
+        let (stream, peer) = match listener.accept().await {
+            Ok((stream, SocketAddr::V4(peer))) => (stream, peer),
+            Ok(_) => continue,
+            Err(error) => {
+                if is_of_process(&error) {
+                    tracing::warn!(%error, "a load balancer accepts no connections for a moment");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                continue;
+            }
+        };
+        let _ = stream.set_nodelay(true);
+        let Ok(stream) = stream.into_std() else {
+            continue;
+        };
+        let turn = TURN.fetch_add(1, Ordering::Relaxed) % workers.len();
+        let connection = ToWorker::Connection {
+            stream,
+            peer,
+            door: Arc::clone(&door),
+        };
+        // Workers end after this.
+        let _ = workers[turn].send(connection);
+    }
+}
+
+/// Is it about this process rather than about the connection?
+fn is_of_process(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(
+        errno,
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+    )
+}

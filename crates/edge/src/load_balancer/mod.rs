@@ -1,0 +1,116 @@
+//! Load balancers: what stands between clients and targets.
+//!
+//! A control thread opens ports and checks targets; workers, one for each processor, carry traffic.
+//! There is no thread before there is a load balancer. HTTP is read and written by our own code: it
+//! answers with AWS's status codes and pages, refuses what two readers could understand in two ways,
+//! and holds no buffer for a connection that waits.
+//!
+//! Invariants: a request sees one state of its listener from its beginning to its end; a port stays
+//! open while what is behind it changes; a connection to a target carries one request at a time, and
+//! none after anything doubtful.
+
+#![expect(dead_code, reason = "logs, cookies and TLS will read it")]
+
+mod control;
+mod health;
+mod http;
+mod listener;
+mod pattern;
+mod place;
+mod route;
+mod settings;
+mod stream;
+mod target;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+use control::Told;
+use neargate_base::Rng;
+use neargate_domain::load_balancer::{LoadBalancerChange, TargetHealth};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::LocalSet;
+
+/// How a load balancer is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadBalancerState {
+    /// All its listeners take connections on all its nodes.
+    pub is_listening: bool,
+    /// Why not.
+    pub problems: Vec<String>,
+    pub targets: Vec<TargetHealth>,
+}
+
+/// By ARN.
+pub type LoadBalancerStates = BTreeMap<String, Arc<LoadBalancerState>>;
+
+/// All load balancers of this process.
+#[derive(Debug)]
+pub struct LoadBalancers {
+    interfaces: Option<PathBuf>,
+    rng: Arc<Rng>,
+    control: Mutex<Option<mpsc::UnboundedSender<Told>>>,
+    states: watch::Sender<LoadBalancerStates>,
+}
+
+impl LoadBalancers {
+    /// Nothing is started yet. `interfaces` is where the namespaces of interfaces are, each a file
+    /// named by the interface; without it nodes are in this process's own namespace.
+    pub fn new(interfaces: Option<PathBuf>, rng: Arc<Rng>) -> LoadBalancers {
+        LoadBalancers {
+            interfaces,
+            rng,
+            control: Mutex::new(None),
+            states: watch::Sender::new(LoadBalancerStates::new()),
+        }
+    }
+
+    /// Has a change happen. `known` is what an earlier process found of targets: it holds until they
+    /// are checked.
+    pub fn tell(&self, change: LoadBalancerChange, known: Vec<TargetHealth>) {
+        let mut control = self.control.lock();
+        let is_nothing = match &change {
+            LoadBalancerChange::Snapshot(all) => all.is_empty(),
+            LoadBalancerChange::LoadBalancer(_) => false,
+            LoadBalancerChange::Gone(_) => true,
+        };
+        if control.is_none() && !is_nothing {
+            match self.start() {
+                Ok(started) => *control = Some(started),
+                Err(error) => tracing::error!(%error, "load balancers cannot be started"),
+            }
+        }
+        if let Some(control) = &*control {
+            // It ends after this.
+            let _ = control.send(Told { change, known });
+        }
+    }
+
+    pub fn states(&self) -> watch::Receiver<LoadBalancerStates> {
+        self.states.subscribe()
+    }
+
+    fn start(&self) -> io::Result<mpsc::UnboundedSender<Told>> {
+        let count = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = (0..count).map(|_| worker::start(Arc::clone(&self.rng)));
+        let workers: Arc<[_]> = workers.collect::<io::Result<Vec<_>>>()?.into();
+        let (tell, told) = mpsc::unbounded_channel();
+        let (interfaces, states) = (self.interfaces.clone(), self.states.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let thread = std::thread::Builder::new().name("load-balancers".into());
+        thread.spawn(move || {
+            let run = control::run(interfaces, workers, told, states);
+            LocalSet::new().block_on(&runtime, run);
+        })?;
+        Ok(tell)
+    }
+}

@@ -1,0 +1,147 @@
+//! What attributes of load balancers, listeners and target groups ask for.
+
+use neargate_domain::load_balancer::Attributes;
+use std::time::Duration;
+
+/// A value, or AWS's default for what cannot be read.
+fn number<T: std::str::FromStr>(attributes: &Attributes, key: &str, default: T) -> T {
+    let value = attributes.get(key).and_then(|value| value.parse().ok());
+    value.unwrap_or(default)
+}
+
+fn seconds(attributes: &Attributes, key: &str, default: u64) -> Duration {
+    Duration::from_secs(number(attributes, key, default))
+}
+
+fn is_set(attributes: &Attributes, key: &str, default: bool) -> bool {
+    number(attributes, key, default)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardedFor {
+    Append,
+    Preserve,
+    Remove,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DesyncMitigation {
+    Monitor,
+    Defensive,
+    Strictest,
+}
+
+/// Of a load balancer and one of its listeners
+/// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html>).
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub idle_timeout: Duration,
+    pub client_keep_alive: Duration,
+    pub forwarded_for: ForwardedFor,
+    pub forwarded_for_port: bool,
+    pub preserves_host: bool,
+    pub drops_invalid_fields: bool,
+    pub desync_mitigation: DesyncMitigation,
+    pub http2: bool,
+    pub tls_fields: bool,
+    /// Targets' `Server` fields are sent, and our own.
+    pub server_field: bool,
+    /// Fields that responses get, in place of targets' own.
+    pub response_fields: Vec<(String, String)>,
+}
+
+impl Settings {
+    pub fn new(load_balancer: &Attributes, listener: &Attributes) -> Settings {
+        let text = |key: &str| load_balancer.get(key).map_or("", String::as_str);
+        let response_field = |(key, value): (&String, &String)| {
+            let name = key.strip_prefix("routing.http.response.")?;
+            let name = name.strip_suffix(".header_value")?;
+            (!value.is_empty()).then(|| (name.replace('_', "-"), value.clone()))
+        };
+        Settings {
+            idle_timeout: seconds(load_balancer, "idle_timeout.timeout_seconds", 60),
+            client_keep_alive: seconds(load_balancer, "client_keep_alive.seconds", 3600),
+            forwarded_for: match text("routing.http.xff_header_processing.mode") {
+                "preserve" => ForwardedFor::Preserve,
+                "remove" => ForwardedFor::Remove,
+                _ => ForwardedFor::Append,
+            },
+            forwarded_for_port: is_set(
+                load_balancer,
+                "routing.http.xff_client_port.enabled",
+                false,
+            ),
+            preserves_host: is_set(
+                load_balancer,
+                "routing.http.preserve_host_header.enabled",
+                false,
+            ),
+            drops_invalid_fields: is_set(
+                load_balancer,
+                "routing.http.drop_invalid_header_fields.enabled",
+                false,
+            ),
+            desync_mitigation: match text("routing.http.desync_mitigation_mode") {
+                "monitor" => DesyncMitigation::Monitor,
+                "strictest" => DesyncMitigation::Strictest,
+                _ => DesyncMitigation::Defensive,
+            },
+            http2: is_set(load_balancer, "routing.http2.enabled", true),
+            tls_fields: is_set(
+                load_balancer,
+                "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
+                false,
+            ),
+            server_field: is_set(listener, "routing.http.response.server.enabled", true),
+            response_fields: listener.iter().filter_map(response_field).collect(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    RoundRobin,
+    LeastOutstandingRequests,
+    WeightedRandom,
+}
+
+/// How many targets must be healthy for the others to get nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FailOpen {
+    pub count: usize,
+    pub percentage: usize,
+}
+
+/// Of a target group
+/// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html>).
+#[derive(Debug, Clone)]
+pub struct GroupSettings {
+    pub algorithm: Algorithm,
+    pub fail_open: FailOpen,
+    /// Targets in other zones than the node get requests, too.
+    pub cross_zone: bool,
+}
+
+impl GroupSettings {
+    pub fn new(group: &Attributes, load_balancer: &Attributes) -> GroupSettings {
+        let text = |key: &str| group.get(key).map_or("", String::as_str);
+        const HEALTHY: &str = "target_group_health.unhealthy_state_routing.minimum_healthy_targets";
+        const CROSS_ZONE: &str = "load_balancing.cross_zone.enabled";
+        GroupSettings {
+            algorithm: match text("load_balancing.algorithm.type") {
+                "least_outstanding_requests" => Algorithm::LeastOutstandingRequests,
+                "weighted_random" => Algorithm::WeightedRandom,
+                _ => Algorithm::RoundRobin,
+            },
+            fail_open: FailOpen {
+                count: number(group, &format!("{HEALTHY}.count"), 1),
+                percentage: number(group, &format!("{HEALTHY}.percentage"), 0),
+            },
+            cross_zone: match text(CROSS_ZONE) {
+                "true" => true,
+                "false" => false,
+                _ => is_set(load_balancer, CROSS_ZONE, true),
+            },
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Load balancers with real sockets on loopback addresses of their own: what clients and targets see.
+
+mod clients;
+mod faults;
+mod forwarding;
+mod health;
+mod lab;
+mod rules;

@@ -1,0 +1,117 @@
+//! Threads that carry traffic. Each connection of a client lives on one of them, with the
+//! connections to targets that were made for it; they share nothing but what load balancers are.
+
+use super::http::client;
+use super::http::upstream::Pool;
+use super::listener::Door;
+use super::stream::Stream;
+use neargate_base::Rng;
+use neargate_base::time::{Clock, SystemClock};
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddrV4;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::interval;
+
+/// How often connections that nobody uses are looked at.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// What a worker is told.
+#[derive(Debug)]
+pub enum ToWorker {
+    Connection {
+        stream: std::net::TcpStream,
+        peer: SocketAddrV4,
+        door: Arc<Door>,
+    },
+    /// Connections to these targets are not used any more.
+    Forget(Vec<u64>),
+}
+
+/// What everything on a thread shares.
+#[derive(Debug)]
+pub struct Worker {
+    pub pool: Pool,
+    random: Cell<u64>,
+    date: RefCell<(i64, Rc<str>)>,
+}
+
+impl Worker {
+    pub fn new(rng: &Rng) -> Worker {
+        Worker {
+            pool: Pool::default(),
+            random: Cell::new(rng.u64() | 1),
+            date: RefCell::new((0, "".into())),
+        }
+    }
+
+    /// For choices, not for secrets (xorshift).
+    pub fn random(&self) -> u64 {
+        let mut x = self.random.get();
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.random.set(x);
+        x.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    /// The time as `Date` says it.
+    pub fn date(&self) -> Rc<str> {
+        let now = SystemClock.now().as_millis().div_euclid(1000);
+        let mut date = self.date.borrow_mut();
+        if date.0 != now {
+            let since = Duration::from_secs(u64::try_from(now).unwrap_or(0));
+            *date = (now, httpdate::fmt_http_date(UNIX_EPOCH + since).into());
+        }
+        Rc::clone(&date.1)
+    }
+
+    /// For a trace: `1-<seconds>-<random>`.
+    pub fn trace(&self) -> String {
+        let now = SystemClock.now().as_millis().div_euclid(1000);
+        let (high, low) = (self.random() & 0xffff_ffff, self.random());
+        format!("1-{now:08x}-{high:08x}{low:016x}")
+    }
+}
+
+/// Starts a worker; it ends when nobody can tell it anything more.
+///
+/// # Errors
+/// There is no thread left.
+pub fn start(rng: Arc<Rng>) -> std::io::Result<mpsc::UnboundedSender<ToWorker>> {
+    let (tell, told) = mpsc::unbounded_channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let thread = std::thread::Builder::new().name("balancer".into());
+    thread.spawn(move || {
+        LocalSet::new().block_on(&runtime, run(Rc::new(Worker::new(&rng)), told));
+    })?;
+    Ok(tell)
+}
+
+async fn run(worker: Rc<Worker>, mut told: mpsc::UnboundedReceiver<ToWorker>) {
+    let mut sweep = interval(SWEEP);
+    loop {
+        tokio::select! {
+            told = told.recv() => match told {
+                Some(ToWorker::Connection { stream, peer, door }) => {
+                    match TcpStream::from_std(stream) {
+                        Ok(stream) => {
+                            let worker = Rc::clone(&worker);
+                            spawn_local(client::serve(worker, Stream::Plain(stream), peer, door));
+                        }
+                        Err(error) => tracing::warn!(%error, "a connection is dropped"),
+                    }
+                }
+                Some(ToWorker::Forget(targets)) => worker.pool.forget(&targets),
+                None => return,
+            },
+            _ = sweep.tick() => worker.pool.sweep(),
+        }
+    }
+}
