@@ -6,7 +6,6 @@
 
 use neargate_wire::schema::Service;
 
-mod acm;
 mod application_autoscaling;
 mod appmesh;
 mod cloudformation;
@@ -14,7 +13,6 @@ mod codebuild;
 mod codecommit;
 mod codedeploy;
 mod codepipeline;
-mod elbv2;
 mod events;
 mod iam;
 mod kms;
@@ -27,7 +25,7 @@ mod xray;
 
 /// Every service we know, taken or not.
 pub static SERVICES: &[&Service] = &[
-    &acm::SERVICE,
+    &neargate_api_acm::SERVICE,
     &application_autoscaling::SERVICE,
     &appmesh::SERVICE,
     &neargate_api_autoscaling::SERVICE,
@@ -40,7 +38,7 @@ pub static SERVICES: &[&Service] = &[
     &neargate_api_ec2::SERVICE,
     &neargate_api_ecr::SERVICE,
     &neargate_api_ecs::SERVICE,
-    &elbv2::SERVICE,
+    &neargate_api_elbv2::SERVICE,
     &events::SERVICE,
     &iam::SERVICE,
     &kms::SERVICE,
@@ -56,6 +54,8 @@ pub static SERVICES: &[&Service] = &[
 ];
 
 #[doc(hidden)]
+pub use neargate_api_acm;
+#[doc(hidden)]
 pub use neargate_api_autoscaling;
 #[doc(hidden)]
 pub use neargate_api_cloudwatch;
@@ -65,6 +65,8 @@ pub use neargate_api_ec2;
 pub use neargate_api_ecr;
 #[doc(hidden)]
 pub use neargate_api_ecs;
+#[doc(hidden)]
+pub use neargate_api_elbv2;
 #[doc(hidden)]
 pub use neargate_api_logs;
 #[doc(hidden)]
@@ -76,11 +78,13 @@ pub use neargate_api_sts;
 #[macro_export]
 macro_rules! every_operation {
     ($with:ident) => {
+        $crate::neargate_api_acm::operations!($with);
         $crate::neargate_api_autoscaling::operations!($with);
         $crate::neargate_api_cloudwatch::operations!($with);
         $crate::neargate_api_ec2::operations!($with);
         $crate::neargate_api_ecr::operations!($with);
         $crate::neargate_api_ecs::operations!($with);
+        $crate::neargate_api_elbv2::operations!($with);
         $crate::neargate_api_logs::operations!($with);
         $crate::neargate_api_sns::operations!($with);
         $crate::neargate_api_sts::operations!($with);
