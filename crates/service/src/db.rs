@@ -76,6 +76,23 @@ pub fn prefix<T: Resource>(scope: &Scope) -> String {
     format!("{}/{}/{}/", T::KIND, scope.account, scope.region)
 }
 
+/// Carries out what `decide` says, which answers the transaction and what the caller is told. When
+/// somebody else was first, it is asked again.
+///
+/// # Errors
+/// Those of `decide`, and the store's.
+pub async fn settle<T, F>(decide: impl Fn() -> F) -> Result<T, AwsError>
+where
+    F: Future<Output = Result<(Tx, T), AwsError>>,
+{
+    loop {
+        let (tx, answer) = decide().await?;
+        if let Committed::At(_) = tx.commit().await? {
+            return Ok(answer);
+        }
+    }
+}
+
 /// Typed access to the store.
 #[derive(Debug, Clone)]
 pub struct Db {

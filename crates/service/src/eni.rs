@@ -26,7 +26,7 @@ use std::net::Ipv4Addr;
 pub struct Interface {
     pub interface: NetworkInterface,
     /// What it belongs to: a task's ARN, the id of a container instance (`i-…`) or of a NAT gateway
-    /// (`nat-…`); empty: nothing, somebody made it.
+    /// (`nat-…`), a load balancer (`ELB app/…`, `ELB net/…`); empty: nothing, somebody made it.
     pub task_arn: String,
     pub created_at: Timestamp,
     /// How it is reached from outside its VPC.

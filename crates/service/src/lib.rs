@@ -5,6 +5,7 @@
 //! It knows no service by name; a service (floor 4) is a crate that hands the house a [`Component`].
 
 pub mod caller;
+pub mod certificate;
 pub mod component;
 pub mod controller;
 pub mod ctx;

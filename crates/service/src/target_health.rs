@@ -1,8 +1,9 @@
 //! The health of target groups' targets, as edges observe it: Elastic Load Balancing shows it, and
 //! ECS waits for it.
 //!
-//! The host that carries a load balancer is the only writer; a target group takes its record along
-//! when it is deleted.
+//! What hosts report is written by `elbv2::edges::report` alone. What is known of a target goes with
+//! its registration, and with its target group, in the same transaction: so nothing is said of a later
+//! registration of the same.
 
 use crate::{AwsError, House, Resource, Scope};
 use neargate_domain::load_balancer::{TargetHealth, TargetKey};

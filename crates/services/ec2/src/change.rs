@@ -4,23 +4,12 @@
 use super::error;
 use super::kind::{Kind, Noun};
 use super::model::Tagged;
-use neargate_service::db::{self, Committed, Resource, Stored, Tx};
+use neargate_service::db::{self, Resource, Stored, Tx};
 use neargate_service::tags::Tags;
 use neargate_service::vpc::{self, Vpc};
 use neargate_service::{AwsError, Ctx};
 
-/// Carries out what `decide` says, which answers the transaction and what the caller is told.
-pub(super) async fn settle<T, F>(decide: impl Fn() -> F) -> Result<T, AwsError>
-where
-    F: Future<Output = Result<(Tx, T), AwsError>>,
-{
-    loop {
-        let (tx, answer) = decide().await?;
-        if let Committed::At(_) = tx.commit().await? {
-            return Ok(answer);
-        }
-    }
-}
+pub(super) use neargate_service::db::settle;
 
 /// The record that an id names.
 ///

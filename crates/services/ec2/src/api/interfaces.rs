@@ -362,6 +362,9 @@ fn association(seen: &Seen, stored: &Interface) -> Option<api::NetworkInterfaceA
 }
 
 fn interface_type(owner: &str) -> &'static str {
+    if owner.starts_with("ELB net/") {
+        return "network_load_balancer";
+    }
     match owner.split_once('-') {
         Some(("nat", _)) => "nat_gateway",
         Some(("vpce", _)) => "vpc_endpoint",
@@ -395,7 +398,7 @@ fn interface(seen: &Seen, stored: &Interface) -> api::NetworkInterface {
             false => text(&stored.description),
         },
         owner_id: place.account(),
-        requester_id: managed.then(|| REQUESTER.to_owned()),
+        requester_id: managed.then(|| requester(owner).to_owned()),
         requester_managed: Some(managed),
         source_dest_check: Some(!stored.forwards && interface_type(owner) != "nat_gateway"),
         availability_zone: text(&eni.availability_zone),
@@ -421,6 +424,14 @@ fn interface(seen: &Seen, stored: &Interface) -> api::NetworkInterface {
     }
 }
 
+/// The service that manages an interface.
+fn requester(owner: &str) -> &'static str {
+    match owner.starts_with("ELB ") {
+        true => "amazon-elb",
+        false => REQUESTER,
+    }
+}
+
 fn attachment(place: &Place, stored: &Interface) -> api::NetworkInterfaceAttachment {
     let primary = stored.task_arn.starts_with("i-");
     api::NetworkInterfaceAttachment {
@@ -433,7 +444,7 @@ fn attachment(place: &Place, stored: &Interface) -> api::NetworkInterfaceAttachm
         instance_owner_id: if primary {
             place.account()
         } else {
-            text(REQUESTER)
+            text(requester(&stored.task_arn))
         },
         status: text("attached"),
         ..Default::default()

@@ -1,0 +1,133 @@
+//! Certificates with their keys: AWS Certificate Manager keeps them, Elastic Load Balancing's
+//! listeners use them.
+//!
+//! Invariant: whoever begins or ceases to use a certificate writes that into its record in the same
+//! transaction, so that none which is used is deleted.
+
+use crate::db::{Resource, Stored};
+use crate::tags::Tags;
+use crate::{AwsError, House, Scope, Tx};
+use neargate_base::{Arn, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// `acm/certificate/…/<uuid>`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// Its subject's common name, or the name that it was asked for.
+    pub domain_name: String,
+    /// The names that it holds for, `domain_name` too.
+    pub alternative_names: Vec<String>,
+    pub origin: Origin,
+    /// In PEM.
+    pub certificate: String,
+    /// Those that vouch for it, in PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<String>,
+    /// In PEM.
+    pub private_key: String,
+    pub facts: Facts,
+    /// `ENABLED` or `DISABLED`: certificate transparency logging, as it was asked for.
+    pub transparency_logging: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_token: Option<String>,
+    #[serde(default)]
+    pub tags: Tags,
+    /// ARNs of the load balancers that use it; they write it.
+    #[serde(default)]
+    pub in_use_by: BTreeSet<String>,
+    /// When it was asked for, or imported.
+    pub created_at: Timestamp,
+}
+
+/// What the certificate itself says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Such as `4a:01:…`.
+    pub serial: String,
+    /// Such as `CN=example.com`.
+    pub subject: String,
+    /// Its issuer's common name.
+    pub issuer: String,
+    /// Such as `RSA-2048` or `EC-prime256v1`.
+    pub key_algorithm: String,
+    /// Such as `SHA256WITHRSA`.
+    pub signature_algorithm: String,
+    pub not_before: Timestamp,
+    pub not_after: Timestamp,
+}
+
+/// Where a certificate comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// By `ImportCertificate`.
+    Imported,
+    /// By `RequestCertificate`; `DNS` or `EMAIL`.
+    Issued { validation_method: String },
+}
+
+impl Resource for Certificate {
+    const KIND: &'static str = "acm/certificate";
+}
+
+impl fmt::Debug for Certificate {
+    /// Without its key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut certificate = f.debug_struct("Certificate");
+        let certificate = certificate.field("domain_name", &self.domain_name);
+        certificate
+            .field("facts", &self.facts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Certificate {
+    /// The certificate and those that vouch for it, in PEM.
+    pub fn full_chain(&self) -> String {
+        let own = self.certificate.trim_end();
+        match self.chain.as_deref() {
+            Some(chain) => format!("{own}\n{}\n", chain.trim()),
+            None => format!("{own}\n"),
+        }
+    }
+}
+
+/// The ARN of a certificate of this scope.
+pub fn arn(scope: &Scope, id: &str) -> String {
+    scope.arn("acm", format!("certificate/{id}"))
+}
+
+/// The id in a certificate's ARN, if that is one of this scope.
+pub fn id(scope: &Scope, arn: &str) -> Option<String> {
+    let arn: Arn = arn.parse().ok()?;
+    let id = arn.resource.strip_prefix("certificate/")?;
+    (arn.service == "acm" && scope.holds(&arn) && !id.contains('/')).then(|| id.to_owned())
+}
+
+/// The certificate that an ARN names.
+///
+/// # Errors
+/// The store's.
+pub async fn find(
+    house: &House,
+    scope: &Scope,
+    arn: &str,
+) -> Result<Option<Stored<Certificate>>, AwsError> {
+    match id(scope, arn) {
+        Some(id) => house.db.get::<Certificate>(scope, &id).await,
+        None => Ok(None),
+    }
+}
+
+/// Adds to a transaction that `user` uses the certificate, or does no longer. It is written in any
+/// case, so that nobody deletes it meanwhile.
+pub fn used(tx: Tx, certificate: &Stored<Certificate>, user: &str, uses: bool) -> Tx {
+    let mut new = certificate.value.clone();
+    match uses {
+        true => new.in_use_by.insert(user.to_owned()),
+        false => new.in_use_by.remove(user),
+    };
+    tx.update(certificate, &new)
+}
