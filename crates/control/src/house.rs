@@ -6,6 +6,7 @@ use neargate_base::{AccountId, Clock, Rng};
 use neargate_blob::{BlobError, Blobs};
 use neargate_ec2::Ec2;
 use neargate_ecs::{Ecs, Times};
+use neargate_elbv2::Elbv2;
 use neargate_logs::{EngineError, LogEngine, Logs};
 use neargate_service::ctx::Settings;
 use neargate_service::door::HttpDoor;
@@ -50,6 +51,7 @@ pub struct ControlPlane {
     pub house: Arc<House>,
     pub ec2: Arc<Ec2>,
     pub ecs: Arc<Ecs>,
+    pub elbv2: Arc<Elbv2>,
     pub logs: Arc<Logs>,
     pub account: AccountId,
     components: Vec<Arc<dyn Component>>,
@@ -90,7 +92,8 @@ impl ControlPlane {
         let ec2 = Arc::new(Ec2::default());
         let ecs = Arc::new(Ecs::new(options.times));
         let logs = Arc::new(Logs::new(engine));
-        let components = services::components(&ec2, &ecs, &logs);
+        let elbv2 = Arc::new(Elbv2::default());
+        let components = services::components(&ec2, &ecs, &elbv2, &logs);
         let all = || components.iter().cloned();
         house.caller.connect(all().map(Component::table).collect());
         let mut background = Background::new(house.clone());
@@ -100,6 +103,7 @@ impl ControlPlane {
             house,
             ec2,
             ecs,
+            elbv2,
             logs,
             account: options.account,
             components,

@@ -4,6 +4,7 @@ use neargate_autoscaling::Autoscaling;
 use neargate_ec2::Ec2;
 use neargate_ecr::Ecr;
 use neargate_ecs::Ecs;
+use neargate_elbv2::Elbv2;
 use neargate_logs::Logs;
 use neargate_service::{Component, Service, Status};
 use neargate_sns::Sns;
@@ -11,14 +12,20 @@ use neargate_sts::Sts;
 use neargate_wire::schema;
 use std::sync::Arc;
 
-/// The services that have handlers. Nodes and our own pages reach `ec2`, `ecs` and `logs` by
+/// The services that have handlers. Nodes, edges and our own pages reach those that are given by
 /// more than their operations.
-pub fn components(ec2: &Arc<Ec2>, ecs: &Arc<Ecs>, logs: &Arc<Logs>) -> Vec<Arc<dyn Component>> {
+pub fn components(
+    ec2: &Arc<Ec2>,
+    ecs: &Arc<Ecs>,
+    elbv2: &Arc<Elbv2>,
+    logs: &Arc<Logs>,
+) -> Vec<Arc<dyn Component>> {
     vec![
         ecs.clone(),
         logs.clone(),
         ec2.clone(),
         Arc::new(Autoscaling::default()),
+        elbv2.clone(),
         Arc::new(Ecr),
         Arc::new(Sns),
         Arc::new(Sts),
