@@ -329,6 +329,14 @@ pub fn grace_without_load_balancer() -> AwsError {
     )
 }
 
+/// There is no such target group, as ECS says it
+/// (<https://repost.aws/knowledge-center/ecs-unable-to-assume-role-error>).
+pub fn cannot_validate_target_group() -> AwsError {
+    invalid_parameter(
+        "Unable to assume role and validate the specified targetGroupArn. Please verify that the ECS service role being passed has the proper permissions.",
+    )
+}
+
 /// `ListTasks` takes one filter at a time
 /// (<https://github.com/aws/aws-sdk-go-v2/issues/1893>,
 /// <https://github.com/boto/boto3/issues/874> show it).

@@ -1,8 +1,10 @@
 //! A task as it is kept in memory: what schedulers and counts read, nothing more.
 
 use crate::id::{ClusterId, ServiceId};
-use crate::model::{Demand, Protection, ServiceLink, Task};
+use crate::model::{Demand, Protection, ServiceLink, Task, TaskTarget};
+use crate::plan::stop;
 use neargate_base::Timestamp;
+use neargate_domain::load_balancer::TargetKey;
 use neargate_domain::{DesiredState, Health, LaunchType, TaskStatus};
 use neargate_service::{Scope, Stored};
 use neargate_store::Revision;
@@ -47,7 +49,23 @@ pub struct Row {
     pub checked: bool,
     /// Its health checks found it healthy at some time.
     pub was_healthy: bool,
+    /// How many target groups it is to be a target of.
+    pub target_groups: usize,
+    pub targets: Vec<TaskTarget>,
+    /// It is asked to stop, and goes on until it is a target no longer.
+    pub held: bool,
+    /// The target group that finds it unhealthy, see [`crate::plan::balancing::judged`].
+    pub failing: Option<FailingTarget>,
     pub turns: Turns,
+}
+
+/// What a target group says of a target that its health checks find wanting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailingTarget {
+    pub target_group_arn: String,
+    pub key: TargetKey,
+    /// Such as `Health checks failed with these codes: [500]`.
+    pub reason: String,
 }
 
 /// When a task turned: the store's revision at which the index saw it first. After a restart,
@@ -106,6 +124,10 @@ impl Row {
                 .iter()
                 .any(|c| c.essential && c.health_check.is_some()),
             was_healthy: status.healthy_at.is_some() || task.health() == Health::Healthy,
+            target_groups: spec.target_groups.len(),
+            targets: status.targets.clone(),
+            held: stop::is_held(task),
+            failing: None,
             turns: Turns::default(),
         }
     }

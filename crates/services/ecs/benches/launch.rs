@@ -140,6 +140,7 @@ async fn prepare(house: &Arc<House>, ecs: &Arc<Ecs>, scope: &Scope, instances: u
         enable_execute_command: false,
         tags: Default::default(),
         service: None,
+        target_groups: Vec::new(),
     }
 }
 

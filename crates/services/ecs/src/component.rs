@@ -1,5 +1,6 @@
 //! ECS as the house takes it.
 
+use crate::balancing::Balancer;
 use crate::model::KnownNode;
 use crate::{
     Deletion, Deregistration, Ecs, Expire, ForgetTokens, Scheduler, TaskSets, elsewhere, events,
@@ -32,6 +33,10 @@ impl Component for Ecs {
             fleet: ecs.fleet.clone(),
         });
         background.control(Scheduler {
+            ecs: ecs.clone(),
+            house: house.clone(),
+        });
+        background.control(Balancer {
             ecs: ecs.clone(),
             house: house.clone(),
         });

@@ -5,12 +5,13 @@
 //!
 //! What is stored ([`model`]) and the pure planners ([`plan`]) are the crate below,
 //! `neargate-ecs-plan`. Modules use those before them only: `nodes` and [`fleet`], what is known in memory; `clusters`, `settings` and `describe`, which
-//! all above share; [`launch`]; [`alarms`], [`service`], [`task_sets`], [`instances`], [`slices`]
+//! all above share; [`launch`]; [`alarms`], `balancing`, [`service`], [`task_sets`], [`instances`], [`slices`]
 //! and [`events`]; and the handlers of `api`. [`Ecs`] holds what they share.
 
 mod admit;
 pub mod alarms;
 mod api;
+mod balancing;
 mod clusters;
 mod component;
 mod controller;
@@ -63,6 +64,7 @@ pub struct Ecs {
     pub fleet: Arc<Fleet>,
     pub events: Arc<Events>,
     pub alarms: Arc<Alarms>,
+    balancing: balancing::Balancing,
     pub times: Times,
     /// Read while tasks are started.
     starting: Arc<RwLock<()>>,

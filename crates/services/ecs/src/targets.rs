@@ -1,4 +1,4 @@
-//! Where a service's tasks are reached: what a published port leads to.
+//! Where a service's tasks are reached: what published ports and load balancers lead to.
 
 use crate::fleet::{Fleet, Row, ServiceId};
 use crate::model::Task;
@@ -53,7 +53,12 @@ pub async fn of_service(
     Ok(targets)
 }
 
-async fn of_task(house: &House, task: &Task, port: &Port) -> Result<Option<Target>, AwsError> {
+/// Where a task's port is reached; `None`: it is not open.
+pub(crate) async fn of_task(
+    house: &House,
+    task: &Task,
+    port: &Port,
+) -> Result<Option<Target>, AwsError> {
     let assignment = &task.spec.assignment;
     let Some((container, container_port)) = port_of(assignment, port) else {
         return Ok(None);

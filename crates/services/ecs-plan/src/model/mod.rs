@@ -11,6 +11,7 @@ mod service_deployment;
 mod service_revision;
 mod setting;
 mod slice;
+mod target;
 mod task;
 mod task_set;
 
@@ -34,6 +35,7 @@ pub use service_deployment::{
 pub use service_revision::ServiceRevision;
 pub use setting::AccountSetting;
 pub use slice::InstanceSlice;
+pub use target::{LoadBalancer, Registration, TargetLink, TaskTarget};
 pub use task::{
     ContainerSpec, Demand, Protection, ServiceLink, Status, StopRequest, Task, TaskSpec,
 };

@@ -52,6 +52,9 @@ pub struct ServiceSpec {
     pub enable_ecs_managed_tags: bool,
     pub propagate_tags: PropagateTags,
     pub enable_execute_command: bool,
+    /// The role that was given for its load balancers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
     pub tags: Tags,
 }
 

@@ -1,6 +1,7 @@
 //! What one deployment of a service runs, and how: never changed once written
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceRevision.html>).
 
+use super::LoadBalancer;
 use neargate_api_ecs as api;
 use neargate_base::Timestamp;
 use neargate_service::Resource;
@@ -27,6 +28,8 @@ pub struct ServiceRevision {
     pub network: Option<Json<api::NetworkConfiguration>>,
     /// Container names and images of the task definition.
     pub images: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub load_balancers: Vec<LoadBalancer>,
 }
 
 impl Resource for ServiceRevision {

@@ -2,6 +2,7 @@
 //! `assignment.desired`, and what a stop means for the status, of which [`crate::plan::observe`]
 //! writes the rest.
 
+use super::{TargetLink, TaskTarget};
 use neargate_api_ecs as api;
 use neargate_base::Timestamp;
 use neargate_domain::{Assignment, Health, Protocol, TaskReport, TaskStatus};
@@ -78,6 +79,9 @@ pub struct TaskSpec {
     /// Written by `UpdateTaskProtection`.
     #[serde(default)]
     pub protection: Option<Protection>,
+    /// The target groups that it is to be a target of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub target_groups: Vec<TargetLink>,
 }
 
 /// What a task takes of its container instance while it has not stopped.
@@ -150,6 +154,9 @@ pub struct Status {
     pub stopped_reason: Option<String>,
     /// The newest report of the node, whole.
     pub report: Option<TaskReport>,
+    /// Where it is registered. Written by [`crate::plan::balancing`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TaskTarget>,
 }
 
 impl Status {
@@ -168,6 +175,7 @@ impl Status {
             stop_code: None,
             stopped_reason: None,
             report: None,
+            targets: Vec::new(),
         }
     }
 

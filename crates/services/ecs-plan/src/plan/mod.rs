@@ -1,6 +1,7 @@
 //! Pure planners and rules: no I/O, no clock, no randomness.
 
 pub mod assignment;
+pub mod balancing;
 pub mod capacity;
 pub mod expiry;
 pub mod fargate;

@@ -27,15 +27,40 @@ pub struct Cause<'a> {
     pub at: Timestamp,
 }
 
-/// Ask a task to stop: its containers get SIGTERM, and SIGKILL after their stop timeout. False when
+/// Ask a task to stop: its containers get SIGTERM, and SIGKILL after their stop timeout; those of a
+/// target only once it has been deregistered, see [`release`]. False when
 /// it was asked before or has stopped.
 pub fn ask(task: &mut Task, cause: Cause<'_>) -> bool {
     if task.spec.stop.is_some() || task.status.last_status == TaskStatus::Stopped {
         return false;
     }
-    request(task, cause);
+    // Its load balancers are to stop sending to it first.
+    match task.status.targets.is_empty() {
+        true => request(task, cause),
+        false => note_request(task, cause),
+    }
     task.status = began(&task.status, cause);
     true
+}
+
+/// A task that was asked to stop is a target no longer: its containers end now. False when they do
+/// already.
+pub fn release(task: &mut Task) -> bool {
+    if !is_held(task) {
+        return false;
+    }
+    task.spec.assignment.desired = DesiredState::Stopped;
+    task.spec.assignment.generation += 1;
+    advance(&mut task.status, TaskEvent::StopBegan);
+    task.status.version += 1;
+    true
+}
+
+/// Is the task asked to stop, while its containers go on until it is a target no longer?
+pub fn is_held(task: &Task) -> bool {
+    task.spec.stop.is_some()
+        && task.spec.assignment.desired == DesiredState::Running
+        && task.status.last_status != TaskStatus::Stopped
 }
 
 /// Ask a task to stop without a grace period, even one that was asked before. False when it was
@@ -83,6 +108,10 @@ pub fn has_stopped(task: &mut Task) {
 fn request(task: &mut Task, cause: Cause<'_>) {
     task.spec.assignment.desired = DesiredState::Stopped;
     task.spec.assignment.generation += 1;
+    note_request(task, cause);
+}
+
+fn note_request(task: &mut Task, cause: Cause<'_>) {
     task.spec.stop.get_or_insert_with(|| StopRequest {
         code: cause.code.to_owned(),
         reason: cause.reason.to_owned(),

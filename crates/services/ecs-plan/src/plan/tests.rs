@@ -179,7 +179,7 @@ fn stopped_tasks_are_kept_an_hour() {
     assert_eq!(expiry(Some(KEPT + second), now), Expiry::Now);
 }
 
-fn task() -> Task {
+pub(super) fn task() -> Task {
     let vpc = DefaultVpc::of(&AccountId::default(), &Region::default());
     let network = NetworkInterface {
         id: "eni-0".into(),
@@ -239,6 +239,7 @@ fn task() -> Task {
         demand: Default::default(),
         service: None,
         protection: None,
+        target_groups: Vec::new(),
     };
     Task {
         spec,

@@ -17,7 +17,7 @@ pub use place::{Capacity, Instances};
 
 use crate::Ecs;
 use crate::fleet::ClusterId;
-use crate::model::{Arrivals, Cluster, ServiceLink, Task};
+use crate::model::{Arrivals, Cluster, ServiceLink, TargetLink, Task};
 use neargate_api_ecs as api;
 use neargate_service::db::{Committed, Tx};
 use neargate_service::tags::Tags;
@@ -50,6 +50,8 @@ pub struct Launch {
     pub enable_execute_command: bool,
     pub tags: Tags,
     pub service: Option<ServiceLink>,
+    /// What its tasks are to be targets of.
+    pub target_groups: Vec<TargetLink>,
 }
 
 /// What became of a launch.

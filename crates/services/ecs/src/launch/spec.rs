@@ -76,6 +76,7 @@ pub(super) fn task(
         demand,
         service: launch.service.clone(),
         protection: None,
+        target_groups: launch.target_groups.clone(),
         assignment: Assignment {
             task_id,
             task_arn: arn.clone(),

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use neargate_base::Timestamp;
 use neargate_service::controller::{Applied, Controller, Plan};
+use neargate_service::target_health::TargetGroupHealth;
 use neargate_service::{AwsError, House, Resource, Stored};
 use std::collections::HashSet;
 use std::fmt;
@@ -94,6 +95,7 @@ impl Controller for Scheduler {
             ServiceDeployment::KIND,
             Task::KIND,
             ContainerInstance::KIND,
+            TargetGroupHealth::KIND,
         ])
     }
 
@@ -102,6 +104,9 @@ impl Controller for Scheduler {
     }
 
     fn keys_of(&self, store_key: &str) -> Vec<String> {
+        if is_of(store_key, TargetGroupHealth::KIND) {
+            return self.ecs.balancing.services_of(store_key);
+        }
         if is_of(store_key, Task::KIND) {
             // A task that the index does not have yet was started by this controller just now.
             let row = self.ecs.fleet.task(store_key);

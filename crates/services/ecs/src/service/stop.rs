@@ -52,7 +52,10 @@ async fn stop_batch(
             }
             tx = tx.update(&read, &task);
             if stopping.unhealthy {
-                events.push(sentence::unhealthy(name, &stopping.row.task_id));
+                events.push(match &stopping.row.failing {
+                    Some(failing) => sentence::failing(name, failing),
+                    None => sentence::unhealthy(name, &stopping.row.task_id),
+                });
             }
             stopped.push(stopping.row.task_id.as_str());
         }

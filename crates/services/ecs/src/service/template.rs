@@ -1,6 +1,7 @@
 //! What the tasks of one service revision look like: a launch without a place. The API checks
 //! with it what the controller will start with it.
 
+use crate::balancing;
 use crate::launch::capacity::{Wanted, compatible, rules};
 use crate::launch::requirements;
 use crate::launch::{Capacity, Instances, Launch};
@@ -79,6 +80,7 @@ impl Template {
                 deployment: deployment.to_owned(),
                 revision: revision.id.clone(),
             }),
+            target_groups: balancing::links(revision),
         };
         Ok(Template {
             launch,

@@ -4,6 +4,7 @@
 use super::{Journal, Template, start};
 use crate::Ecs;
 use crate::alarms::Watched;
+use crate::balancing;
 use crate::fleet::{Row, ServiceId};
 use crate::launch::{Capacity, seats};
 use crate::model::{
@@ -34,6 +35,7 @@ pub(super) async fn view(
     };
     ecs.fleet.current(&house.db).await?;
     let rows = ecs.fleet.rows_of_service(&id);
+    let (rows, look_at) = balancing::judged(ecs, house, &id, &read, rows).await?;
     let records = records(house, &id, &read).await?;
     let draining = draining(ecs, &id, &rows);
     let daemon = read.spec.scheduling == Scheduling::Daemon;
@@ -43,6 +45,7 @@ pub(super) async fn view(
             false => BTreeSet::new(),
         },
         draining,
+        look_at,
         settling: settling(ecs, house, &rows),
         seats: BTreeSet::new(),
         zones: BTreeSet::new(),

@@ -5,6 +5,7 @@
 //! change of a task set through the API rewrites its service, so that none crosses a step.
 
 use crate::Ecs;
+use crate::balancing::judged;
 use crate::fleet::{ServiceId, place};
 use crate::model::{
     ContainerInstance, DeploymentController, Service, ServiceRevision, Task, TaskSet,
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use neargate_base::Timestamp;
 use neargate_service::controller::{Applied, Controller, Plan};
+use neargate_service::target_health::TargetGroupHealth;
 use neargate_service::{AwsError, Committed, House, Resource, Stored};
 use std::fmt;
 use std::sync::Arc;
@@ -79,6 +81,7 @@ impl Controller for TaskSets {
             TaskSet::KIND,
             Task::KIND,
             ContainerInstance::KIND,
+            TargetGroupHealth::KIND,
         ])
     }
 
@@ -87,6 +90,9 @@ impl Controller for TaskSets {
     }
 
     fn keys_of(&self, store_key: &str) -> Vec<String> {
+        if is_of(store_key, TargetGroupHealth::KIND) {
+            return self.ecs.balancing.services_of(store_key);
+        }
         let is = |kind| is_of(store_key, kind);
         let Some((cluster, _)) = place(store_key) else {
             return Vec::new();
@@ -133,12 +139,14 @@ impl Controller for TaskSets {
         let sets = db.list_prefix::<TaskSet>(&id.key::<TaskSet>("")).await?;
         self.ecs.fleet.current(db).await?;
         let rows = self.ecs.fleet.of_service(&id);
+        let (rows, look_at) = judged(&self.ecs, &self.house, &id, &read, rows).await?;
         let view = View {
             draining: draining(&self.ecs, &id, &rows),
             settling: settling(&self.ecs, &self.house, &rows),
             service: read.value.clone(),
             sets: sets.iter().map(|set| set.value.clone()).collect(),
             rows,
+            look_at,
             id,
         };
         Ok(Some(Seen { view, read, sets }))

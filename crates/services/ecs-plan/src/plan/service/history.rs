@@ -20,7 +20,7 @@ const WORTH_IT: usize = 100;
 
 /// The oldest of the stopped tasks that are too many.
 pub fn forgotten(rows: &[Arc<Row>], now: Timestamp) -> Vec<Arc<Row>> {
-    let mut stopped: Vec<&Arc<Row>> = rows.iter().filter(|row| row.is_stopped()).collect();
+    let mut stopped: Vec<&Arc<Row>> = rows.iter().filter(|row| is_over(row)).collect();
     let keep = KEPT_WHOLE.max(rows.len() - stopped.len());
     let Some(surplus) = stopped.len().checked_sub(keep).filter(|n| *n >= WORTH_IT) else {
         return Vec::new();
@@ -29,4 +29,9 @@ pub fn forgotten(rows: &[Arc<Row>], now: Timestamp) -> Vec<Arc<Row>> {
     let old = |row: &&&Arc<Row>| row.stopped_at.is_none_or(|at| at + KEPT_AT_LEAST <= now);
     let oldest = stopped[..surplus].iter();
     oldest.take_while(old).map(|row| (*row).clone()).collect()
+}
+
+/// Has the task stopped, and does no target group know it any more?
+fn is_over(row: &Row) -> bool {
+    row.is_stopped() && row.targets.is_empty()
 }

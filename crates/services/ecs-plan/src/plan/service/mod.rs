@@ -66,6 +66,8 @@ pub struct View {
     pub zones: BTreeSet<String>,
     /// What is known of the primary's alarms, if they are watched.
     pub alarms: Option<Heard>,
+    /// When the grace of a task ends, which its load balancers judge from then on.
+    pub look_at: Option<Timestamp>,
 }
 
 /// What to do, in this order.
@@ -186,6 +188,7 @@ fn step(view: &View, now: Timestamp, scale_in: ScaleIn<'_>) -> Step {
     draft.settle(desired, &step);
     step.wake(draft.wake_at);
     step.wake(view.settling.look_at(now));
+    step.wake(view.look_at.filter(|at| *at > now));
     draft.into_step(step, "reconciled")
 }
 
@@ -226,9 +229,11 @@ fn scaling(row: &Arc<Row>) -> Stopping {
 
 pub fn stopping(row: &Arc<Row>) -> Stopping {
     if row.is_unhealthy() {
+        let failing = row.failing.as_ref();
+        let reason = failing.map(|f| sentence::unhealthy_target(&f.target_group_arn));
         return Stopping {
             row: row.clone(),
-            reason: sentence::UNHEALTHY.into(),
+            reason: reason.unwrap_or_else(|| sentence::UNHEALTHY.into()),
             unhealthy: true,
         };
     }

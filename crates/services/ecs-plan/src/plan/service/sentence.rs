@@ -1,6 +1,8 @@
 //! The sentences of service events and rollout reasons, in AWS's words
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html>).
 
+use crate::row::FailingTarget;
+
 /// `(service web) has started 2 tasks: (task 1) (task 2).`
 pub fn started<'a>(service: &str, tasks: impl ExactSizeIterator<Item = &'a str>) -> String {
     let count = tasks.len();
@@ -89,6 +91,50 @@ pub fn in_progress(deployment: &str) -> String {
 /// `rolloutStateReason` of one that reached a steady state.
 pub fn complete(deployment: &str) -> String {
     format!("ECS deployment {deployment} completed.")
+}
+
+/// A target group found a task unhealthy
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html>).
+pub fn failing(service: &str, failing: &FailingTarget) -> String {
+    let FailingTarget {
+        target_group_arn,
+        key,
+        reason,
+    } = failing;
+    let instance = match key.id.starts_with("i-") {
+        true => format!(" (instance {})", key.id),
+        false => String::new(),
+    };
+    format!(
+        "(service {service}){instance} (port {}) is unhealthy in (target-group {target_group_arn}) \
+         due to (reason {reason})",
+        key.port
+    )
+}
+
+pub fn registered(service: &str, targets: usize, target_group: &str) -> String {
+    format!("(service {service}) registered {targets} targets in (target-group {target_group})")
+}
+
+pub fn deregistered(service: &str, targets: usize, target_group: &str) -> String {
+    format!("(service {service}) deregistered {targets} targets in (target-group {target_group})")
+}
+
+pub fn unregistered(service: &str, target_group: &str, error: &str) -> String {
+    format!(
+        "(service {service}) failed to register targets in (target-group {target_group}) with \
+         (error {error})"
+    )
+}
+
+pub fn draining(service: &str, tasks: usize) -> String {
+    format!("(service {service}) has begun draining connections on {tasks} tasks.")
+}
+
+/// `stoppedReason` of a task that a target group found wanting
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html>).
+pub fn unhealthy_target(target_group: &str) -> String {
+    format!("Task failed ELB health checks in (target-group {target_group})")
 }
 
 /// `stoppedReason` of a task that its service needs no longer.

@@ -30,6 +30,8 @@ pub struct View {
     pub settling: Settling,
     /// Container instances that are being emptied, or are gone.
     pub draining: BTreeSet<String>,
+    /// See `service::View::look_at`.
+    pub look_at: Option<Timestamp>,
 }
 
 /// What to do, in this order.
@@ -84,6 +86,7 @@ pub fn plan(view: &View, now: Timestamp, scale_in: ScaleIn<'_>) -> Step {
     }
     orphans(view, &mut step);
     step.wake(view.settling.look_at(now));
+    step.wake(view.look_at.filter(|at| *at > now));
     let blocked = view.service.status.blocked.as_ref();
     if blocked.is_some() && step.start.is_empty() {
         let status = ServiceStatus {

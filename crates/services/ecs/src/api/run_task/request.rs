@@ -116,6 +116,7 @@ impl Request {
             enable_execute_command: input.enable_execute_command.unwrap_or(false),
             tags,
             service: None,
+            target_groups: Vec::new(),
         };
         launch.locate(&cx.house).await?;
         Ok(Request { launch, capacities })

@@ -5,12 +5,14 @@ use super::revision::{Configuration, active_definition, idempotency_token, lette
 use super::show::{self, WithTags};
 use super::{rebalancing, rules, unbuilt};
 use crate::api::parse_tags;
+use crate::balancing;
 use crate::clusters;
 use crate::fleet::ServiceId;
 use crate::launch::capacity::Wanted;
 use crate::model::{
-    Arrivals, Cluster, DeploymentController, DeploymentStatus, PropagateTags, Scheduling, Service,
-    ServiceDeployment, ServiceRevision, ServiceSpec, ServiceStatus, State, Target,
+    Arrivals, Cluster, DeploymentController, DeploymentStatus, LoadBalancer, PropagateTags,
+    Scheduling, Service, ServiceDeployment, ServiceRevision, ServiceSpec, ServiceStatus, State,
+    Target, TaskDefinition,
 };
 use crate::{Ecs, error, reference};
 use neargate_api_ecs as api;
@@ -146,11 +148,15 @@ fn spec(
         deployment: rules,
         placement_constraints: constraints.cloned().map(Json).collect(),
         placement_strategy: strategies.cloned().map(Json).collect(),
-        health_check_grace_period_seconds: grace(input.health_check_grace_period_seconds)?,
+        health_check_grace_period_seconds: grace(
+            input.health_check_grace_period_seconds,
+            controller == DeploymentController::External || is_balanced(&input.load_balancers),
+        )?,
         az_rebalancing,
         enable_ecs_managed_tags: input.enable_ecs_managed_tags.unwrap_or(false),
         propagate_tags: propagate(input.propagate_tags.as_deref()),
         enable_execute_command: false,
+        role: role(input)?,
         tags: parse_tags(input.tags.clone())?,
     })
 }
@@ -175,16 +181,49 @@ pub(super) fn desired_count(given: i32, what: &str) -> Result<i32, AwsError> {
     Ok(given)
 }
 
-/// There are no load balancers yet, without which there can be none
+/// Without load balancers there can be none
 /// (<https://github.com/hashicorp/terraform-provider-aws/issues/31104> shows it). 0 is what is
 /// described, and may be given back.
-pub(super) fn grace(given: Option<i32>) -> Result<Option<i32>, AwsError> {
+pub(super) fn grace(given: Option<i32>, balanced: bool) -> Result<Option<i32>, AwsError> {
     match given {
         None | Some(0) => Ok(given),
+        Some(1..) if balanced => Ok(given),
         Some(1..) => Err(error::grace_without_load_balancer()),
         Some(_) => Err(error::invalid_parameter(
             "Health check grace period must be at least 0.",
         )),
+    }
+}
+
+pub(super) fn is_balanced(given: &Option<Vec<api::LoadBalancer>>) -> bool {
+    given.as_ref().is_some_and(|given| !given.is_empty())
+}
+
+/// The load balancers of a call, checked.
+///
+/// # Errors
+/// What is wrong with them.
+pub(in crate::api) async fn balanced(
+    cx: &Ctx,
+    given: Option<&Vec<api::LoadBalancer>>,
+    definition: &TaskDefinition,
+) -> Result<Vec<LoadBalancer>, AwsError> {
+    let given = given.map(Vec::as_slice).unwrap_or_default();
+    let definition = &definition.definition.0;
+    balancing::checked(&cx.house, &cx.scope, given, definition).await
+}
+
+/// "If your service requires a service-linked role, you cannot specify a role"
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html>).
+fn role(input: &api::CreateServiceInput) -> Result<Option<String>, AwsError> {
+    let role = input.role.clone().filter(|role| !role.is_empty());
+    let own_network = input.network_configuration.is_some();
+    let needs_linked = own_network || !is_balanced(&input.load_balancers);
+    match role {
+        Some(_) if needs_linked => Err(error::invalid_parameter(
+            "You cannot specify an IAM role for services that require a service linked role.",
+        )),
+        role => Ok(role),
     }
 }
 
@@ -254,6 +293,7 @@ fn external(input: &api::CreateServiceInput) -> Result<(), AwsError> {
             "networkConfiguration",
         ),
         (some(&input.platform_version), "platformVersion"),
+        (is_balanced(&input.load_balancers), "loadBalancers"),
     ];
     match given.iter().find(|(given, _)| *given) {
         Some((_, what)) => Err(error::invalid_parameter(format!(
@@ -290,6 +330,7 @@ async fn first(
         strategy: Vec::new(),
         platform_version: input.platform_version.clone().filter(|v| !v.is_empty()),
         network: input.network_configuration.clone().map(Json),
+        load_balancers: balanced(cx, input.load_balancers.as_ref(), &definition).await?,
     };
     configuration.capacity(&wanted);
     let revision = configuration

@@ -14,6 +14,7 @@ pub mod show_deployment;
 mod unbuilt;
 mod update;
 
+pub(super) use create::balanced;
 pub use create::create_service;
 pub use delete::delete_service;
 pub use list::{describe_services, list_services, list_services_by_namespace};

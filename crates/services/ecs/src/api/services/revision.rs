@@ -1,12 +1,13 @@
 //! From a call's parameters to a service revision that has been checked.
 
 use crate::api::task_definitions;
+use crate::balancing;
 use crate::error;
 use crate::fleet::ServiceId;
 use crate::launch::as_ecs_says;
 use crate::launch::capacity::Wanted;
 use crate::launch::requirements;
-use crate::model::{Cluster, ServiceRevision, ServiceSpec, TaskDefinition};
+use crate::model::{Cluster, LoadBalancer, ServiceRevision, ServiceSpec, TaskDefinition};
 use crate::plan::task_definition;
 use crate::service::Template;
 use neargate_api_ecs as api;
@@ -24,6 +25,7 @@ pub(in crate::api) struct Configuration {
     pub(in crate::api) strategy: Vec<Json<api::CapacityProviderStrategyItem>>,
     pub(in crate::api) platform_version: Option<String>,
     pub(in crate::api) network: Option<Json<api::NetworkConfiguration>>,
+    pub(in crate::api) load_balancers: Vec<LoadBalancer>,
 }
 
 impl Configuration {
@@ -34,6 +36,7 @@ impl Configuration {
             strategy: revision.strategy.clone(),
             platform_version: revision.platform_version.clone(),
             network: revision.network.clone(),
+            load_balancers: revision.load_balancers.clone(),
         }
     }
 
@@ -98,7 +101,9 @@ impl Configuration {
             platform_version: self.platform_version.clone(),
             network: self.network.clone(),
             images: containers.map(image).collect(),
+            load_balancers: self.load_balancers.clone(),
         };
+        balancing::fit(&self.load_balancers, of_definition)?;
         let template = Template::of(&cx.scope, cluster, spec, &revision, definition, "")?;
         let launch = &template.launch;
         requirements::public_ip(launch.capacity.launch_type(), launch.network.as_ref())?;

@@ -7,7 +7,8 @@ use crate::describe::api_tags;
 use crate::fleet::{Counts, Row, ServiceId};
 use crate::launch::requirements;
 use crate::model::{
-    Deployment, DeploymentController, Scheduling, Service, ServiceEvent, ServiceRevision, State,
+    Deployment, DeploymentController, LoadBalancer, Scheduling, Service, ServiceEvent,
+    ServiceRevision, State,
 };
 use crate::plan::service::{adopted, tally};
 use crate::service::seats_of;
@@ -174,6 +175,9 @@ fn described(
     // <https://docs.aws.amazon.com/cli/latest/reference/ecs/create-service.html#examples>.
     let grace = spec.health_check_grace_period_seconds;
     let grace = grace.or(network.as_ref().map(|_| 0));
+    let balanced = revision.is_some_and(|r| !r.load_balancers.is_empty());
+    let grace = grace.or(balanced.then_some(0));
+    let linked = network.is_some() || balanced;
     let inactive = service.state() == State::Inactive;
     let deployments = shown.iter().map(|s| deployment(s, overview.desired));
     let role = crate::role::service_linked(&cx.scope);
@@ -181,7 +185,7 @@ fn described(
         service_arn: Some(spec.arn.clone()),
         service_name: Some(spec.name.clone()),
         cluster_arn: Some(spec.cluster_arn.clone()),
-        load_balancers: Some(Vec::new()),
+        load_balancers: Some(revision.map(load_balancers).unwrap_or_default()),
         service_registries: Some(Vec::new()),
         status: Some(service.state().as_str().into()),
         desired_count: Some(overview.desired),
@@ -199,7 +203,7 @@ fn described(
         } else {
             deployments.collect()
         }),
-        role_arn: network.as_ref().map(|_| role),
+        role_arn: spec.role.clone().or(linked.then_some(role)),
         events: Some(overview.events),
         created_at: Some(spec.created_at),
         current_service_deployment: primary.map(|p| {
@@ -325,6 +329,11 @@ pub(super) fn strategy(
 ) -> Option<Vec<api::CapacityProviderStrategyItem>> {
     let items = revision.strategy.iter().map(|item| item.0.clone());
     Some(items.collect::<Vec<_>>()).filter(|items| !items.is_empty())
+}
+
+pub(in crate::api) fn load_balancers(revision: &ServiceRevision) -> Vec<api::LoadBalancer> {
+    let all = revision.load_balancers.iter();
+    all.map(LoadBalancer::shown).collect()
 }
 
 /// With what was left out.

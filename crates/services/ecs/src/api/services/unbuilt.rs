@@ -24,7 +24,6 @@ pub(super) fn create(input: &api::CreateServiceInput) -> Result<(), AwsError> {
         check_controller(controller)?;
     }
     refuse(&[
-        (some(&input.load_balancers), "loadBalancers"),
         (some(&input.service_registries), "serviceRegistries"),
         (
             connect(&input.service_connect_configuration),
@@ -38,10 +37,6 @@ pub(super) fn create(input: &api::CreateServiceInput) -> Result<(), AwsError> {
         (some(&input.gateway_connectors), "gatewayConnectors"),
         (input.monitoring.is_some(), "monitoring"),
         (
-            input.role.as_ref().is_some_and(|role| !role.is_empty()),
-            "role: there are no load balancers",
-        ),
-        (
             input.enable_execute_command == Some(true),
             "enableExecuteCommand",
         ),
@@ -52,7 +47,6 @@ pub(super) fn create(input: &api::CreateServiceInput) -> Result<(), AwsError> {
 pub(super) fn update(input: &api::UpdateServiceInput) -> Result<(), AwsError> {
     create(&api::CreateServiceInput {
         deployment_controller: input.deployment_controller.clone(),
-        load_balancers: input.load_balancers.clone(),
         service_registries: input.service_registries.clone(),
         service_connect_configuration: input.service_connect_configuration.clone(),
         volume_configurations: input.volume_configurations.clone(),

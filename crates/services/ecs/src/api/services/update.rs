@@ -3,7 +3,7 @@
 //! deployment begins when the service revision changes or is asked for; everything else is
 //! taken up by the tasks that start from then on.
 
-use super::create::{arn, deploy, desired_count, grace, propagate};
+use super::create::{arn, balanced, deploy, desired_count, grace, propagate};
 use super::revision::{Configuration, active_definition};
 use super::show::{self, WithTags};
 use super::{active, rebalancing, rules, unbuilt};
@@ -33,9 +33,20 @@ pub async fn update_service(
         let cluster = active_cluster(&cx, input.cluster.as_deref()).await?;
         let (id, read) = active(&cx, input.cluster.as_deref(), &input.service).await?;
         let mut service = read.value.clone();
-        change(&mut service.spec, &input, alarms::served(&cx.house))?;
+        let base = base(&cx, &id, &service).await?;
+        let balanced = match (&input.load_balancers, &base) {
+            (Some(given), _) => !given.is_empty(),
+            (None, Some(base)) => !base.load_balancers.is_empty(),
+            // Task sets have them.
+            (None, None) => true,
+        };
+        let alarms_served = alarms::served(&cx.house);
+        change(&mut service.spec, &input, balanced, alarms_served)?;
         let made = match service.spec.controller {
-            DeploymentController::Ecs => next(&cx, &input, &id, &cluster, &mut service).await?,
+            DeploymentController::Ecs => {
+                let base = base.ok_or_else(error::resource_not_found)?;
+                next(&cx, &input, (&id, &base), &cluster, &mut service).await?
+            }
             DeploymentController::External => None,
         };
         let mut tx = cx.db().tx().unchanged(&cluster).update(&read, &service);
@@ -60,6 +71,7 @@ pub async fn update_service(
 fn change(
     spec: &mut ServiceSpec,
     input: &api::UpdateServiceInput,
+    balanced: bool,
     alarms_served: bool,
 ) -> Result<(), AwsError> {
     if let Some(controller) = &input.deployment_controller
@@ -99,7 +111,7 @@ fn change(
         spec.placement_strategy = strategies.iter().cloned().map(Json).collect();
     }
     if let Some(seconds) = input.health_check_grace_period_seconds {
-        spec.health_check_grace_period_seconds = grace(Some(seconds))?;
+        spec.health_check_grace_period_seconds = grace(Some(seconds), balanced)?;
     }
     if let Some(balance) = &input.availability_zone_rebalancing {
         if balance == "ENABLED" && spec.scheduling == Scheduling::Daemon {
@@ -131,7 +143,8 @@ fn only_of_external(input: &api::UpdateServiceInput) -> Result<(), AwsError> {
         || input.platform_version.is_some()
         || input.capacity_provider_strategy.is_some()
         || input.force_new_deployment == Some(true)
-        || input.deployment_configuration.is_some();
+        || input.deployment_configuration.is_some()
+        || input.load_balancers.is_some();
     if other {
         return Err(error::invalid_parameter(
             "Unable to update task definition on services with an EXTERNAL deployment controller. Please use a new task set.",
@@ -140,24 +153,31 @@ fn only_of_external(input: &api::UpdateServiceInput) -> Result<(), AwsError> {
     Ok(())
 }
 
+/// The newest revision; `None` with task sets.
+async fn base(
+    cx: &Ctx,
+    id: &ServiceId,
+    service: &Service,
+) -> Result<Option<Stored<ServiceRevision>>, AwsError> {
+    let current = adopted(service).first().map(|d| d.revision.clone());
+    let key = id.key::<ServiceRevision>(current.as_deref().unwrap_or_default());
+    cx.db().get_key::<ServiceRevision>(&key).await
+}
+
 /// The revision and the deployment that the call asks for, if it does.
 async fn next(
     cx: &Ctx,
     input: &api::UpdateServiceInput,
-    id: &ServiceId,
+    (id, base): (&ServiceId, &ServiceRevision),
     cluster: &Stored<Cluster>,
     service: &mut Service,
 ) -> Result<Option<(ServiceRevision, ServiceDeployment)>, AwsError> {
     let deployments = adopted(service);
-    let current = deployments.first().map(|d| d.revision.clone());
-    let key = id.key::<ServiceRevision>(current.as_deref().unwrap_or_default());
-    let base = cx.db().get_key::<ServiceRevision>(&key).await?;
-    let base = base.ok_or_else(error::resource_not_found)?;
-    let before = Configuration::of(&base);
+    let before = Configuration::of(base);
     let mut wanted = before.clone();
     let definition = match input.task_definition.as_deref().filter(|n| !n.is_empty()) {
         Some(named) => active_definition(cx, named).await?,
-        None => current_definition(cx, &base).await?,
+        None => current_definition(cx, base).await?,
     };
     wanted.task_definition = arn(&definition);
     if let Some(strategy) = &input.capacity_provider_strategy {
@@ -171,6 +191,9 @@ async fn next(
     }
     if let Some(network) = &input.network_configuration {
         wanted.network = Some(Json(network.clone()));
+    }
+    if let Some(given) = &input.load_balancers {
+        wanted.load_balancers = balanced(cx, Some(given), &definition).await?;
     }
     let touched = input.placement_constraints.is_some() || input.placement_strategy.is_some();
     let changed = wanted != before || input.force_new_deployment == Some(true);

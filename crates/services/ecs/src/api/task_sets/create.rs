@@ -3,7 +3,7 @@
 
 use super::show::describe;
 use super::{all, external};
-use crate::api::services::{Configuration, active_definition, digits, idempotency_token};
+use crate::api::services::{Configuration, active_definition, balanced, digits, idempotency_token};
 use crate::api::{active_cluster, parse_tags};
 use crate::launch::capacity::Wanted;
 use crate::model::{Deployment, ServiceRevision, Stability, TaskSet, TaskSetStatus, TaskSetToken};
@@ -56,6 +56,7 @@ pub async fn create_task_set(
             strategy: Vec::new(),
             platform_version: input.platform_version.clone().filter(|v| !v.is_empty()),
             network: input.network_configuration.clone().map(Json),
+            load_balancers: balanced(&cx, input.load_balancers.as_ref(), &definition).await?,
         };
         configuration.capacity(&wanted);
         let revision = configuration
@@ -126,9 +127,6 @@ pub(super) fn percent(scale: Option<&api::Scale>) -> Result<f64, AwsError> {
 }
 
 fn unbuilt(input: &api::CreateTaskSetInput) -> Result<(), AwsError> {
-    if input.load_balancers.as_ref().is_some_and(|l| !l.is_empty()) {
-        return Err(error::unsupported("loadBalancers of task sets"));
-    }
     if input
         .service_registries
         .as_ref()

@@ -45,7 +45,7 @@ pub(super) async fn describe(
         platform_version: revision.platform_version,
         platform_family: revision.platform_family,
         network_configuration: revision.network_configuration,
-        load_balancers: Some(Vec::new()),
+        load_balancers: Some(revision.load_balancers.unwrap_or_default()),
         service_registries: Some(Vec::new()),
         scale: Some(api::Scale {
             value: Some(set.scale_percent),

@@ -85,7 +85,7 @@ async fn what_cannot_be_is_refused() {
     let town = Town::new().await;
     town.lab.register("web").await;
     type Change = fn(&mut api::CreateServiceInput);
-    let cases: [(&str, &str, Change); 13] = [
+    let cases: [(&str, &str, Change); 12] = [
         ("ClusterNotFoundException", "Cluster not found.", |c| {
             c.cluster = Some("x".into())
         }),
@@ -142,9 +142,6 @@ async fn what_cannot_be_is_refused() {
                 strategy: Some("BLUE_GREEN".into()),
                 ..Default::default()
             });
-        }),
-        ("UnsupportedFeatureException", "loadBalancers", |c| {
-            c.load_balancers = Some(vec![api::LoadBalancer::default()]);
         }),
         (
             "UnsupportedFeatureException",

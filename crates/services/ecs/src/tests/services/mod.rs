@@ -2,6 +2,7 @@
 
 mod alarms;
 mod api_rules;
+mod balancing;
 mod crashes;
 mod deployments;
 mod instances;
@@ -12,6 +13,7 @@ mod task_sets;
 mod together;
 
 use super::{Lab, definition, nothing_yet};
+use crate::balancing::Balancer;
 use crate::fleet::ServiceId;
 use crate::model::Task;
 use crate::observe;
@@ -29,6 +31,7 @@ pub(super) struct Town {
     pub(super) lab: Lab,
     scheduler: Scheduler,
     task_sets: TaskSets,
+    balancer: Balancer,
     /// What each task of the node is at, by task id.
     node: parking_lot::Mutex<BTreeMap<String, TaskReport>>,
 }
@@ -57,10 +60,15 @@ impl Town {
             ecs: lab.ecs.clone(),
             house: lab.house.clone(),
         };
+        let balancer = Balancer {
+            ecs: lab.ecs.clone(),
+            house: lab.house.clone(),
+        };
         Town {
             lab,
             scheduler,
             task_sets,
+            balancer,
             node: parking_lot::Mutex::default(),
         }
     }
@@ -139,6 +147,7 @@ impl Town {
     pub(super) async fn settle(&self) {
         self.settle_by(&self.scheduler).await;
         self.settle_by(&self.task_sets).await;
+        self.settle_by(&self.balancer).await;
     }
 
     async fn settle_by<C: Controller>(&self, controller: &C) {
@@ -239,7 +248,7 @@ impl Town {
             match task.status.last_status {
                 TaskStatus::Stopped => {}
                 _ if stop => self.ends(&task, "ServiceSchedulerInitiated").await,
-                TaskStatus::Running => {}
+                TaskStatus::Running | TaskStatus::Deactivating => {}
                 _ if bad.contains(&task.spec.assignment.revision) => {
                     self.ends(&task, "TaskFailedToStart").await;
                 }

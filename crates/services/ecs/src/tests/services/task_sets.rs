@@ -268,7 +268,7 @@ async fn what_cannot_be_is_refused() {
     let refused = town.task_set("web", 1.0, |input| {
         input.load_balancers = Some(vec![api::LoadBalancer::default()]);
     });
-    assert_eq!(said(refused.await).0, "UnsupportedFeatureException");
+    assert_eq!(said(refused.await).0, invalid);
     let refused = town.task_set("web", 1.0, |input| {
         input.service_registries = Some(vec![api::ServiceRegistry::default()]);
     });

@@ -290,6 +290,10 @@ impl World {
             stop_code: None,
             checked: false,
             was_healthy: false,
+            target_groups: 0,
+            targets: Vec::new(),
+            held: false,
+            failing: None,
             turns: Turns::default(),
         };
         self.view.rows.push(Arc::new(row));
