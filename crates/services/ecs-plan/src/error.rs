@@ -329,6 +329,20 @@ pub fn grace_without_load_balancer() -> AwsError {
     )
 }
 
+/// "a rule that mixes forward with other actions": only the weights of one forward action are shifted.
+pub fn mixed_rule(rule: &str) -> AwsError {
+    invalid_parameter(format!(
+        "The listener rule {rule} must have exactly one action, of type forward."
+    ))
+}
+
+/// `ContinueServiceDeployment` of a hook that is not waited for.
+pub fn no_such_hook(hook: &str) -> AwsError {
+    invalid_parameter(format!(
+        "The lifecycle hook {hook} is not awaiting an action on this service deployment."
+    ))
+}
+
 /// There is no such target group, as ECS says it
 /// (<https://repost.aws/knowledge-center/ecs-unable-to-assume-role-error>).
 pub fn cannot_validate_target_group() -> AwsError {

@@ -156,9 +156,9 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
         .partly(
             ops::CreateService,
             services::create_service,
-            "rolling deployments; no load balancers, service registries, Service Connect, volumes, \
-             VPC Lattice, execute-command, and no deployment alarms while CloudWatch is not served: \
-             such services are refused. Tasks that end by themselves before they count as healthy are \
+            "no Classic Load Balancers, service registries, Service Connect, volumes, VPC Lattice, \
+             execute-command, Lambda hooks, early success criteria, and no deployment alarms while \
+             CloudWatch is not served: such services are refused. Tasks that end by themselves before they count as healthy are \
              started ever more slowly, though they ran",
         )
         .partly(
@@ -192,9 +192,14 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
             services::deployments::stop_service_deployment,
         )
         .partly(
+            ops::ContinueServiceDeployment,
+            services::deployments::continue_service_deployment,
+            "hooks of the target type PAUSE: there are no others yet",
+        )
+        .partly(
             ops::CreateTaskSet,
             task_sets::create_task_set,
-            "no load balancers and no service registries: such task sets are refused",
+            "no service registries: such task sets are refused",
         )
         .on(ops::UpdateTaskSet, task_sets::update_task_set)
         .on(ops::DeleteTaskSet, task_sets::delete_task_set)

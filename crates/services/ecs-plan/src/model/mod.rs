@@ -14,6 +14,7 @@ mod slice;
 mod target;
 mod task;
 mod task_set;
+mod traffic_shift;
 
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,10 @@ pub use task::{
 };
 pub use task_set::{
     Stability, TaskSet, TaskSetStatus, Token as TaskSetToken, key_id as task_set_key,
+};
+pub use traffic_shift::{
+    ALL, HookAction, HookAnswer, HookEnd, HookRun, HookStage, PauseHook, ShiftRules, ShiftStatus,
+    Stage, Steps,
 };
 
 use neargate_api_ecs as api;

@@ -2,7 +2,7 @@
 //! ([`ServiceStatus`]). How many tasks run is not stored: `ecs::Fleet` counts them.
 //! The newest events are [`ServiceEvent`]s of their own.
 
-use super::ServiceId;
+use super::{ServiceId, ShiftRules};
 use neargate_api_ecs as api;
 use neargate_base::Timestamp;
 use neargate_service::Resource;
@@ -131,10 +131,13 @@ pub struct DeploymentRules {
     pub maximum_percent: u32,
     pub circuit_breaker: Option<CircuitBreaker>,
     pub alarms: Option<Alarms>,
-    /// ROLLING: the only one so far.
+    /// ROLLING, BLUE_GREEN, LINEAR or CANARY.
     pub strategy: String,
     /// `None`: not given, which means what the alarms ask for.
     pub bake_time_minutes: Option<u32>,
+    /// What the strategies other than ROLLING ask for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shift: Option<ShiftRules>,
 }
 
 /// An enabled `deploymentCircuitBreaker`, or a disabled one that is only shown.
@@ -224,6 +227,9 @@ pub struct Deployment {
     pub retry_at: Option<Timestamp>,
     /// When it had every task running and no other left, while it bakes.
     pub baking_since: Option<Timestamp>,
+    /// Its tasks are in the alternate target groups of their load balancers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alternate: bool,
 }
 
 fn is_zero(n: &u32) -> bool {
@@ -255,6 +261,9 @@ pub struct Completed {
     pub deployment: String,
     pub revision: String,
     pub created_at: Timestamp,
+    /// See [`Deployment::alternate`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alternate: bool,
 }
 
 /// Tasks that could not be placed.

@@ -1,7 +1,7 @@
 //! The record of one deployment: what it replaced, how it went
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceDeployment.html>).
 
-use super::DeploymentRules;
+use super::{DeploymentRules, HookAnswer, ShiftStatus};
 use neargate_base::Timestamp;
 use neargate_service::Resource;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,9 @@ pub struct ServiceDeployment {
     pub rules: DeploymentRules,
     /// Written by `StopServiceDeployment`, once.
     pub stop: Option<Stop>,
+    /// Written by `ContinueServiceDeployment`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<HookAnswer>,
     /// Written by `ecs::service::Scheduler`.
     pub status: DeploymentStatus,
 }
@@ -65,6 +68,9 @@ pub struct DeploymentStatus {
     pub triggered_alarms: Vec<String>,
     /// By service revision, once it has ended: running and pending tasks.
     pub counts: Vec<Counted>,
+    /// How far it is in shifting traffic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shift: Option<ShiftStatus>,
 }
 
 /// What its alarms are to it.

@@ -60,6 +60,11 @@ async fn check(
     has_port(definition, &container, port)?;
     let group = calls::target_group(house, scope, &arn).await?;
     let group = group.ok_or_else(error::cannot_validate_target_group)?;
+    let advanced = given.advanced_configuration.as_ref();
+    if let Some(other) = advanced.and_then(|a| some(&a.alternate_target_group_arn)) {
+        let other = calls::target_group(house, scope, &other).await?;
+        other.ok_or_else(error::cannot_validate_target_group)?;
+    }
     if group.load_balancer_arns.unwrap_or_default().is_empty() {
         return Err(error::invalid_parameter(format!(
             "The target group with targetGroupArn {arn} does not have an associated load balancer."
@@ -112,10 +117,47 @@ pub(crate) fn fit(
     each.try_for_each(|lb| has_port(definition, &lb.container_name, lb.container_port))
 }
 
+/// Can traffic be shifted between two target groups of each?
+///
+/// # Errors
+/// What is missing.
+pub(crate) fn shiftable(load_balancers: &[LoadBalancer], strategy: &str) -> Result<(), AwsError> {
+    let some = |text: &Option<String>| text.as_ref().is_some_and(|t| !t.is_empty());
+    for lb in load_balancers {
+        let advanced = lb.advanced.as_ref().map(|Json(advanced)| advanced);
+        let needed = [
+            (
+                advanced.is_some_and(|a| some(&a.alternate_target_group_arn)),
+                "alternateTargetGroupArn",
+            ),
+            (
+                advanced.is_some_and(|a| some(&a.production_listener_rule)),
+                "productionListenerRule",
+            ),
+            (advanced.is_some_and(|a| some(&a.role_arn)), "roleArn"),
+        ];
+        if let Some((_, what)) = needed.iter().find(|(there, _)| !there) {
+            return Err(error::invalid_parameter(format!(
+                "advancedConfiguration.{what} is required for load balancers of services with the \
+                 {strategy} deployment strategy."
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The target group of a revision's tasks, of the two that traffic is shifted between.
+pub(super) fn group_of(load_balancer: &LoadBalancer, alternate: bool) -> &String {
+    let advanced = load_balancer.advanced.as_ref().filter(|_| alternate);
+    let other = advanced.map(|Json(advanced)| &advanced.alternate_target_group_arn);
+    let other = other.and_then(Option::as_ref);
+    other.unwrap_or(&load_balancer.target_group_arn)
+}
+
 /// The target groups of a revision's tasks.
-pub(crate) fn links(revision: &ServiceRevision) -> Vec<TargetLink> {
+pub(crate) fn links(revision: &ServiceRevision, alternate: bool) -> Vec<TargetLink> {
     let links = revision.load_balancers.iter().map(|lb| TargetLink {
-        target_group_arn: lb.target_group_arn.clone(),
+        target_group_arn: group_of(lb, alternate).clone(),
         container_name: lb.container_name.clone(),
         container_port: lb.container_port,
         by_instance: lb.by_instance,

@@ -10,9 +10,11 @@ mod apply;
 mod calls;
 mod check;
 mod health;
+mod shift;
 
-pub(crate) use check::{checked, fit, links};
+pub(crate) use check::{checked, fit, links, shiftable};
 pub(crate) use health::judged;
+pub(crate) use shift::shift;
 
 use crate::Ecs;
 use crate::fleet::{ServiceId, place};

@@ -2,7 +2,7 @@
 //! planned for.
 
 use super::scheduler::Work;
-use super::{Journal, purge, start, stop};
+use super::{Journal, purge, start, stop, traffic};
 use crate::Ecs;
 use crate::fleet::Row;
 use neargate_service::controller::Applied;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// Tasks of one transaction.
 const FORGOTTEN_AT_ONCE: usize = 100;
 
-pub(super) async fn apply(ecs: &Ecs, house: &House, work: Work) -> Result<Applied, AwsError> {
+pub(super) async fn apply(ecs: &Ecs, house: &Arc<House>, work: Work) -> Result<Applied, AwsError> {
     let Work {
         id,
         read,
@@ -44,6 +44,11 @@ pub(super) async fn apply(ecs: &Ecs, house: &House, work: Work) -> Result<Applie
         if adopted {
             purge::trim(house, &journal.id, &journal.read).await?;
         }
+    }
+    if let Some(traffic) = &step.traffic {
+        traffic::tell(house, &journal, traffic).await?;
+        // What was told is noted: the next step goes on from there.
+        return Ok(Applied::Conflict);
     }
     if !stop::stop_tasks(house, &mut journal, &step.stop).await? {
         return Ok(Applied::Conflict);

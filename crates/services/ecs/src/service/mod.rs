@@ -12,6 +12,7 @@ mod scheduler;
 mod start;
 mod stop;
 pub mod template;
+mod traffic;
 mod view;
 
 pub use journal::Journal;

@@ -97,14 +97,11 @@ async fn template(
     let revision = house.db.get_key::<ServiceRevision>(&key).await?;
     let revision = revision.ok_or_else(crate::error::resource_not_found)?;
     let definition = definition(house, journal, &revision).await?;
-    let mut template = Template::of(
-        scope,
-        &cluster,
-        spec,
-        &revision,
-        &definition,
-        &starting.deployment,
-    )?;
+    let deployments = &journal.read.status.deployments;
+    let deployment = deployments.iter().find(|d| d.id == starting.deployment);
+    let alternate = deployment.is_some_and(|d| d.alternate);
+    let of = (starting.deployment.as_str(), alternate);
+    let mut template = Template::of(scope, &cluster, spec, &revision, &definition, of)?;
     template.launch.locate(house).await?;
     Ok(template)
 }

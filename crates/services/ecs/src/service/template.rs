@@ -24,7 +24,8 @@ pub struct Template {
 }
 
 impl Template {
-    /// `deployment`: `ecs-svc/…`, of the deployment or task set that the tasks belong to.
+    /// `deployment`: `ecs-svc/…`, of the deployment or task set that the tasks belong to, and
+    /// whether they are in the alternate target groups.
     ///
     /// # Errors
     /// What the configuration may not be, in ECS's words.
@@ -34,7 +35,7 @@ impl Template {
         spec: &ServiceSpec,
         revision: &ServiceRevision,
         definition: &TaskDefinition,
-        deployment: &str,
+        (deployment, alternate): (&str, bool),
     ) -> Result<Template, AwsError> {
         let strategy = revision.strategy.iter().map(|item| item.0.clone());
         let strategy: Vec<api::CapacityProviderStrategyItem> = strategy.collect();
@@ -80,7 +81,7 @@ impl Template {
                 deployment: deployment.to_owned(),
                 revision: revision.id.clone(),
             }),
-            target_groups: balancing::links(revision),
+            target_groups: balancing::links(revision, alternate),
         };
         Ok(Template {
             launch,

@@ -177,7 +177,8 @@ async fn template(house: &House, journal: &Journal) -> Result<Option<Template>, 
     let Ok(definition) = start::definition(house, journal, &revision).await else {
         return Ok(None);
     };
-    let template = Template::of(scope, &cluster, spec, &revision, &definition, &primary.id);
+    let of = (primary.id.as_str(), primary.alternate);
+    let template = Template::of(scope, &cluster, spec, &revision, &definition, of);
     let Ok(mut template) = template else {
         return Ok(None);
     };

@@ -5,6 +5,7 @@
 //! A rollback does not fail in its turn: what it goes back to has run before.
 
 use super::rollout::Draft;
+use super::shift::ShiftFailure;
 use super::{View, sentence, tally};
 use crate::model::{AlarmWatch, Completed, Deployment, Phase, Rollback, Rollout};
 
@@ -14,6 +15,8 @@ enum Cause {
     Tasks,
     Alarms,
     Asked,
+    Traffic,
+    Hook,
 }
 
 impl Cause {
@@ -23,6 +26,8 @@ impl Cause {
             Cause::Tasks => "tasks failed to start",
             Cause::Alarms => "alarm detected",
             Cause::Asked => "deployment stopped by user",
+            Cause::Traffic => "traffic could not be shifted",
+            Cause::Hook => "lifecycle hook rolled back",
         }
     }
 
@@ -31,7 +36,7 @@ impl Cause {
         match self {
             Cause::Tasks => "ECS deployment circuit breaker",
             Cause::Alarms => "ECS deployment alarms",
-            Cause::Asked => "ECS deployment",
+            Cause::Asked | Cause::Traffic | Cause::Hook => "ECS deployment",
         }
     }
 }
@@ -48,7 +53,17 @@ impl Draft<'_> {
         if let Some(stop) = stop.filter_map(|r| r.stop).next() {
             return self.fail(Cause::Asked, stop.rollback);
         }
+        if let Some(failure) = self.shift_failed() {
+            let cause = match failure {
+                ShiftFailure::Traffic => Cause::Traffic,
+                ShiftFailure::Hook => Cause::Hook,
+            };
+            return self.fail(cause, true);
+        }
+        // "The deployment circuit breaker can only be used for services using the rolling update
+        // (ECS) deployment type."
         if let Some(breaker) = self.rules().circuit_breaker.filter(|b| b.enable)
+            && self.rules().shift.is_none()
             && primary.failures >= tally::threshold(&breaker, desired)
         {
             return self.fail(Cause::Tasks, breaker.rollback);
@@ -142,6 +157,7 @@ impl Draft<'_> {
         };
         primary.service_deployment = failed.service_deployment.clone();
         primary.updated_at = now;
+        primary.alternate = to.alternate;
         primary.rollout = Rollout::InProgress;
         primary.reason = reason.clone();
         primary.rollback = true;

@@ -14,6 +14,7 @@ pub mod replica;
 mod rollout;
 pub mod sentence;
 mod settling;
+mod shift;
 pub mod tally;
 mod zones;
 
@@ -32,8 +33,10 @@ use neargate_base::Timestamp;
 pub use rollout::adopted;
 pub use settling::{Known, SETTLE, Settling};
 
-use replica::{Inputs, Limits, ScaleIn};
+use replica::{Choice, Inputs, Limits, ScaleIn};
 use rollout::Draft;
+pub use shift::Traffic;
+use shift::{Course, Tasks};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +84,8 @@ pub struct Step {
     pub steady: bool,
     /// The service deployments that change.
     pub records: Vec<ServiceDeployment>,
+    /// What load balancers are told, before any task stops or starts.
+    pub traffic: Option<Traffic>,
     pub stop: Vec<Stopping>,
     pub start: Option<Starting>,
     /// Stopped tasks that are too many.
@@ -117,6 +122,7 @@ impl Step {
         self.status.is_none()
             && self.events.is_empty()
             && self.records.is_empty()
+            && self.traffic.is_none()
             && self.stop.is_empty()
             && self.start.is_none()
             && self.forget.is_empty()
@@ -172,10 +178,27 @@ fn step(view: &View, now: Timestamp, scale_in: ScaleIn<'_>) -> Step {
     let primary = draft.status.deployments[0].clone();
     let mut step = Step::default();
     let limits = Limits::of(&spec.deployment, desired);
-    match spec.scheduling {
-        Scheduling::Daemon => seat(view, &primary, limits, now, &mut step),
-        Scheduling::Replica => fill(view, &mut draft, &primary, limits, scale_in, &mut step),
+    let Course { tasks, traffic } = draft.course(desired);
+    match (spec.scheduling, tasks) {
+        _ if traffic.is_some() => {}
+        (_, Tasks::Wait) => {}
+        (Scheduling::Daemon, _) => seat(view, &primary, limits, now, &mut step),
+        (Scheduling::Replica, Tasks::Replace) => {
+            fill(view, &mut draft, &primary, limits, scale_in, &mut step);
+        }
+        (
+            Scheduling::Replica,
+            Tasks::Beside {
+                blue,
+                green,
+                reconcile,
+            },
+        ) => {
+            let both = (&primary, green, &*blue);
+            beside(view, &mut draft, both, reconcile, scale_in, &mut step);
+        }
     }
+    step.traffic = traffic;
     hold_back(&primary, now, &mut step);
     if let Some(blocked) = draft
         .status
@@ -274,6 +297,52 @@ fn fill(
     let protected = view.rows.iter().filter(|row| row.is_live());
     let ends = protected.filter_map(|row| row.protection.map(|p| p.until));
     step.wake(ends.filter(|at| *at > draft.now).min());
+}
+
+/// Both deployments are kept whole, each as if it were alone.
+fn beside(
+    view: &View,
+    draft: &mut Draft<'_>,
+    (green, count, blue): (&Deployment, usize, &Deployment),
+    reconcile: bool,
+    scale_in: ScaleIn<'_>,
+    step: &mut Step,
+) {
+    let desired = desired(view);
+    for (deployment, count) in [(green, count), (blue, desired)] {
+        let rows: Vec<Arc<Row>> = tally::of(&view.rows, &deployment.id).cloned().collect();
+        let inputs = Inputs {
+            primary: &deployment.id,
+            failed: false,
+            draining: &view.draining,
+            misplaced: &BTreeSet::new(),
+            unplaced: draft.status.blocked.is_some(),
+            settling: &view.settling,
+            now: draft.now,
+        };
+        let limits = Limits::of(&view.service.spec.deployment, count);
+        let Choice { start, stop, .. } = replica::choose(&rows, limits, &inputs, scale_in);
+        step.stop.extend(stop.iter().map(stopping));
+        if start > 0 && step.start.is_none() {
+            step.start = Some(Starting {
+                deployment: deployment.id.clone(),
+                revision: deployment.revision.clone(),
+                count: start,
+                on: Vec::new(),
+            });
+        }
+    }
+    if reconcile {
+        let of_either = |row: &Arc<Row>| {
+            let link = row.service.as_ref();
+            link.is_some_and(|l| l.deployment == green.id || l.deployment == blue.id)
+        };
+        let strangers = view
+            .rows
+            .iter()
+            .filter(|row| row.is_live() && !of_either(row));
+        step.stop.extend(strangers.map(stopping));
+    }
 }
 
 fn seat(view: &View, primary: &Deployment, limits: Limits, now: Timestamp, step: &mut Step) {

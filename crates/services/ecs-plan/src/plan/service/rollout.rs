@@ -69,12 +69,16 @@ impl<'a> Draft<'a> {
             self.end(&id, Phase::Stopped, "Superseded by a newer deployment.");
         }
         self.status.adopted = Some(target.deployment.clone());
-        let fresh = Deployment::new(
+        let mut fresh = Deployment::new(
             &target.deployment,
             &target.revision,
             &target.service_deployment,
             target.at,
         );
+        // Those who shift traffic go to the target groups that have none.
+        let completed = self.status.last_completed.as_ref();
+        let shifts = spec.deployment.shift.is_some();
+        fresh.alternate = completed.is_some_and(|c| c.alternate != shifts);
         self.status.deployments.insert(0, fresh);
         self.status.steady_at = None;
         self.status.blocked = None;
@@ -163,7 +167,7 @@ impl<'a> Draft<'a> {
             self.status.deployments[0].baking_since = None;
         }
         let ready = match rollout {
-            Rollout::InProgress => settled && self.baked(),
+            Rollout::InProgress => settled && self.is_shifted(step) && self.baked(),
             Rollout::Completed => settled,
             Rollout::Failed => false,
         };
@@ -177,6 +181,7 @@ impl<'a> Draft<'a> {
                 deployment: done.id.clone(),
                 revision: done.revision.clone(),
                 created_at: done.created_at,
+                alternate: done.alternate,
             });
             self.events.push(sentence::completed(name, &done.id));
             let phase = match done.rollback {
@@ -202,6 +207,10 @@ impl<'a> Draft<'a> {
 
     /// With alarms a deployment goes on being watched for its bake time.
     fn baked(&mut self) -> bool {
+        if self.rules().shift.is_some() {
+            // That was a stage.
+            return true;
+        }
         let Some(bake) = self.bake().filter(|bake| !bake.is_zero()) else {
             return true;
         };
@@ -233,7 +242,7 @@ impl<'a> Draft<'a> {
         })
     }
 
-    fn wake(&mut self, at: Timestamp) {
+    pub(super) fn wake(&mut self, at: Timestamp) {
         if at > self.now {
             self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
         }
@@ -338,6 +347,7 @@ impl Deployment {
             struck_at: None,
             retry_at: None,
             baking_since: None,
+            alternate: false,
         }
     }
 }

@@ -47,6 +47,7 @@ fn view(desired: i32, sets: Vec<TaskSet>) -> View {
     service.spec.deployment.maximum_percent = 200;
     service.status = Default::default();
     View {
+        look_at: None,
         id: ServiceId {
             cluster: ClusterId::new(&scope, "c"),
             name: "web".into(),

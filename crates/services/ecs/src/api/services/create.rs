@@ -376,6 +376,7 @@ pub(super) fn deploy(
         target: revision.id.clone(),
         rules: spec.deployment.clone(),
         stop: None,
+        answers: Vec::new(),
         status: DeploymentStatus::default(),
     };
     spec.target = Some(target);

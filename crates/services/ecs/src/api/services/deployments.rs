@@ -4,7 +4,9 @@
 use super::{find, show_deployment};
 use crate::api::page_size;
 use crate::fleet::ServiceId;
-use crate::model::{Service, ServiceDeployment, ServiceRevision, State, Stop};
+use crate::model::{
+    HookAction, HookAnswer, Service, ServiceDeployment, ServiceRevision, State, Stop,
+};
 use crate::{Ecs, error};
 use neargate_api_ecs as api;
 use neargate_base::Arn;
@@ -175,6 +177,47 @@ fn revision_arn(id: &ServiceId, revision: &str) -> String {
     let (of, name) = (&id.cluster.name, &id.name);
     let path = format!("service-revision/{of}/{name}/{revision}");
     id.cluster.scope.arn("ecs", path)
+}
+
+/// Continues a deployment that a lifecycle hook holds, or sends it back
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContinueServiceDeployment.html>).
+pub async fn continue_service_deployment(
+    _: Arc<Ecs>,
+    cx: Ctx,
+    input: api::ContinueServiceDeploymentInput,
+) -> Result<api::ContinueServiceDeploymentOutput, AwsError> {
+    let arn = &input.service_deployment_arn;
+    let found = get::<ServiceDeployment>(&cx, arn, "service-deployment").await?;
+    let (_, record) = found.ok_or_else(error::service_deployment_not_found)?;
+    let answer = HookAnswer {
+        hook_id: input.hook_id.clone(),
+        action: match input.action.as_deref() {
+            Some("ROLLBACK") => HookAction::Rollback,
+            _ => HookAction::Continue,
+        },
+    };
+    let changed = cx
+        .db()
+        .modify::<ServiceDeployment, _>(&record.key, |record| {
+            if record.phase().is_final() {
+                return Err(error::service_deployment_over());
+            }
+            let shift = record.status.shift.as_ref();
+            let mut hooks = shift.iter().flat_map(|shift| &shift.hooks);
+            let waits = hooks.any(|run| run.id == answer.hook_id && run.ended.is_none());
+            let answered = record.answers.iter().any(|a| a.hook_id == answer.hook_id);
+            if !waits || answered {
+                return Err(error::no_such_hook(&answer.hook_id));
+            }
+            record.answers.push(answer.clone());
+            Ok(true)
+        });
+    changed
+        .await?
+        .ok_or_else(error::service_deployment_not_found)?;
+    Ok(api::ContinueServiceDeploymentOutput {
+        service_deployment_arn: Some(arn.clone()),
+    })
 }
 
 /// Back to the revision before (`ROLLBACK`, the default), or just no further (`ABORT`).

@@ -9,6 +9,7 @@ mod list;
 mod rebalancing;
 mod revision;
 mod rules;
+mod shifting;
 pub mod show;
 pub mod show_deployment;
 mod unbuilt;

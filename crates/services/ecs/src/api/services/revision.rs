@@ -104,7 +104,11 @@ impl Configuration {
             load_balancers: self.load_balancers.clone(),
         };
         balancing::fit(&self.load_balancers, of_definition)?;
-        let template = Template::of(&cx.scope, cluster, spec, &revision, definition, "")?;
+        if spec.deployment.shift.is_some() {
+            balancing::shiftable(&self.load_balancers, &spec.deployment.strategy)?;
+        }
+        let of = ("", false);
+        let template = Template::of(&cx.scope, cluster, spec, &revision, definition, of)?;
         let launch = &template.launch;
         requirements::public_ip(launch.capacity.launch_type(), launch.network.as_ref())?;
         task_definition::runnable(of_definition)?;

@@ -1,6 +1,7 @@
 //! `deploymentConfiguration`: what may be asked for, and the defaults
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html>).
 
+use super::shifting;
 use crate::error;
 use crate::model::{
     Alarms, CircuitBreaker, DeploymentController, DeploymentRules, Scheduling, Threshold,
@@ -25,6 +26,7 @@ pub(super) fn defaults(scheduling: Scheduling) -> DeploymentRules {
         alarms: None,
         strategy: "ROLLING".into(),
         bake_time_minutes: None,
+        shift: None,
     }
 }
 
@@ -87,6 +89,7 @@ pub(super) fn apply(
         }
         rules.bake_time_minutes = u32::try_from(minutes).ok();
     }
+    shifting::apply(&mut rules, given, scheduling, controller)?;
     check(&rules, scheduling)?;
     Ok(rules)
 }
@@ -149,24 +152,6 @@ fn unbuilt(given: &api::DeploymentConfiguration, alarms_served: bool) -> Result<
         true => Err(error::unsupported(what)),
         false => Ok(()),
     };
-    let strategy = given.strategy.as_deref().unwrap_or("ROLLING");
-    refuse(
-        strategy != "ROLLING",
-        &format!("deploymentConfiguration.strategy {strategy}"),
-    )?;
-    let hooks = given.lifecycle_hooks.as_ref();
-    refuse(
-        hooks.is_some_and(|h| !h.is_empty()),
-        "deploymentConfiguration.lifecycleHooks",
-    )?;
-    refuse(
-        given.linear_configuration.is_some(),
-        "deploymentConfiguration.linearConfiguration",
-    )?;
-    refuse(
-        given.canary_configuration.is_some(),
-        "deploymentConfiguration.canaryConfiguration",
-    )?;
     refuse(
         given
             .early_success_criteria
@@ -212,6 +197,9 @@ pub(super) fn shown(rules: &DeploymentRules) -> api::DeploymentConfiguration {
         }),
         strategy: Some(rules.strategy.clone()),
         bake_time_in_minutes: Some(number(rules.bake_time_minutes.unwrap_or(0))),
+        lifecycle_hooks: shifting::hooks(rules),
+        linear_configuration: shifting::linear(rules),
+        canary_configuration: shifting::canary(rules),
         ..Default::default()
     }
 }

@@ -4,7 +4,10 @@ use super::rules;
 use super::show::{counts, family, load_balancers, network, number, platform_version, strategy};
 use crate::Ecs;
 use crate::fleet::ServiceId;
-use crate::model::{AlarmWatch, Scheduling, Service, ServiceDeployment, ServiceRevision};
+use crate::model::{
+    ALL, AlarmWatch, DeploymentStatus, HookAction, HookEnd, Scheduling, Service, ServiceDeployment,
+    ServiceRevision, ShiftStatus,
+};
 use crate::plan::service::tally;
 use neargate_api_ecs as api;
 
@@ -32,6 +35,39 @@ pub(in crate::api) fn revision(revision: &ServiceRevision) -> api::ServiceRevisi
         created_at: Some(revision.created_at),
         ..Default::default()
     }
+}
+
+/// A revision's share of traffic, in percent.
+fn weight(
+    status: &DeploymentStatus,
+    target: bool,
+    told: impl Fn(&ShiftStatus) -> Option<u32>,
+) -> Option<f64> {
+    let share = told(status.shift.as_ref()?)?;
+    let share = if target { share } else { ALL - share };
+    Some(f64::from(share) / 10.0)
+}
+
+/// The hooks that were come to.
+fn hooks(status: &DeploymentStatus) -> Option<Vec<api::DeploymentLifecycleHookDetail>> {
+    let hooks = &status.shift.as_ref()?.hooks;
+    let shown = hooks.iter().map(|run| api::DeploymentLifecycleHookDetail {
+        hook_id: Some(run.id.clone()),
+        target_type: Some("PAUSE".into()),
+        status: Some(
+            match run.ended {
+                None => "AWAITING_ACTION",
+                Some(HookEnd::Answered(HookAction::Continue)) => "SUCCEEDED",
+                Some(HookEnd::Answered(HookAction::Rollback)) => "FAILED",
+                Some(HookEnd::TimedOut) => "TIMED_OUT",
+            }
+            .into(),
+        ),
+        expires_at: Some(run.expires_at),
+        timeout_action: Some(run.timeout_action.as_str().into()),
+        ..Default::default()
+    });
+    Some(shown.collect::<Vec<_>>()).filter(|shown| !shown.is_empty())
 }
 
 /// A service deployment; what it counts is live while it lasts. Without alarms only their status
@@ -71,7 +107,8 @@ pub(super) fn record(
             requested_task_count: Some(counted.map_or(wanted, |c| size(c.requested))),
             running_task_count: Some(counted.map_or(number(live.running), |c| size(c.running))),
             pending_task_count: Some(counted.map_or(number(live.pending), |c| size(c.pending))),
-            ..Default::default()
+            requested_production_traffic_weight: weight(status, target, |s| s.production),
+            requested_test_traffic_weight: weight(status, target, |s| s.test),
         }
     };
     let breaker = record.rules.circuit_breaker.filter(|b| b.enable);
@@ -89,6 +126,7 @@ pub(super) fn record(
     };
     let wanted = usize::try_from(service.map_or(0, |s| s.spec.desired_count)).unwrap_or(0);
     let alarms = record.rules.alarms.as_ref();
+    let stage = status.shift.as_ref().map(|shift| shift.stage);
     api::ServiceDeployment {
         service_deployment_arn: Some(record.arn.clone()),
         service_arn: Some(record.service_arn.clone()),
@@ -102,6 +140,8 @@ pub(super) fn record(
         target_service_revision: Some(summary(&record.target)),
         status: Some(phase.as_str().into()),
         status_reason: status.reason.clone(),
+        lifecycle_stage: stage.map(|stage| stage.as_str().to_owned()),
+        lifecycle_hook_details: hooks(status),
         deployment_configuration: Some(rules::shown(&record.rules)),
         rollback: status.rollback.as_ref().map(|r| api::Rollback {
             reason: Some(r.reason.clone()),

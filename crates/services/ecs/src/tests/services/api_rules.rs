@@ -85,7 +85,7 @@ async fn what_cannot_be_is_refused() {
     let town = Town::new().await;
     town.lab.register("web").await;
     type Change = fn(&mut api::CreateServiceInput);
-    let cases: [(&str, &str, Change); 12] = [
+    let cases: [(&str, &str, Change); 11] = [
         ("ClusterNotFoundException", "Cluster not found.", |c| {
             c.cluster = Some("x".into())
         }),
@@ -137,12 +137,6 @@ async fn what_cannot_be_is_refused() {
                 });
             },
         ),
-        ("UnsupportedFeatureException", "strategy BLUE_GREEN", |c| {
-            c.deployment_configuration = Some(api::DeploymentConfiguration {
-                strategy: Some("BLUE_GREEN".into()),
-                ..Default::default()
-            });
-        }),
         (
             "UnsupportedFeatureException",
             "deploymentController CODE_DEPLOY",

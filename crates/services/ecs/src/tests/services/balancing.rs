@@ -14,19 +14,33 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-const GROUP: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/1f";
+pub(super) const GROUP: &str =
+    "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/1f";
+pub(super) const OTHER: &str =
+    "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/other/3f";
 const LONELY: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/lonely/2f";
 
-/// A target group's targets, and whether each drains.
+/// Target groups' targets, and whether each drains; the weights of listener rules.
 #[derive(Debug, Default)]
-struct Groups {
-    targets: Mutex<BTreeMap<TargetKey, bool>>,
+pub(super) struct Groups {
+    pub(super) targets: Mutex<BTreeMap<(String, TargetKey), bool>>,
+    pub(super) rules: Mutex<BTreeMap<String, Vec<elb::Action>>>,
 }
 
 impl Groups {
     fn registered(&self) -> usize {
+        self.registered_in(GROUP)
+    }
+
+    pub(super) fn registered_in(&self, group: &str) -> usize {
         let targets = self.targets.lock();
-        targets.values().filter(|drains| !**drains).count()
+        let of = targets.iter().filter(|((of, _), _)| of == group);
+        of.filter(|(_, drains)| !**drains).count()
+    }
+
+    /// Draining is over.
+    pub(super) fn drained(&self) {
+        self.targets.lock().retain(|_, drains| !*drains);
     }
 }
 
@@ -43,13 +57,12 @@ async fn describe(
     input: elb::DescribeTargetGroupsInput,
 ) -> Result<elb::DescribeTargetGroupsOutput, AwsError> {
     let arn = input.target_group_arns.unwrap_or_default().remove(0);
-    if arn != GROUP && arn != LONELY {
+    if ![GROUP, OTHER, LONELY].contains(&arn.as_str()) {
         return Err(AwsError::client("TargetGroupNotFound", "none"));
     }
-    let balancers = if arn == GROUP {
-        vec!["lb".to_owned()]
-    } else {
-        Vec::new()
+    let balancers = match arn.as_str() {
+        LONELY => Vec::new(),
+        _ => vec!["lb".to_owned()],
     };
     let group = elb::TargetGroup {
         target_group_arn: Some(arn),
@@ -68,7 +81,9 @@ async fn register(
     _: Ctx,
     input: elb::RegisterTargetsInput,
 ) -> Result<elb::RegisterTargetsOutput, AwsError> {
-    let targets = input.targets.into_iter().map(|t| (key(t), false));
+    let of = &input.target_group_arn;
+    let targets = input.targets.into_iter();
+    let targets = targets.map(|t| ((of.clone(), key(t)), false));
     groups.targets.lock().extend(targets);
     Ok(elb::RegisterTargetsOutput::default())
 }
@@ -78,7 +93,9 @@ async fn deregister(
     _: Ctx,
     input: elb::DeregisterTargetsInput,
 ) -> Result<elb::DeregisterTargetsOutput, AwsError> {
-    let targets = input.targets.into_iter().map(|t| (key(t), true));
+    let of = &input.target_group_arn;
+    let targets = input.targets.into_iter();
+    let targets = targets.map(|t| ((of.clone(), key(t)), true));
     groups.targets.lock().extend(targets);
     Ok(elb::DeregisterTargetsOutput::default())
 }
@@ -90,7 +107,8 @@ async fn health(
 ) -> Result<elb::DescribeTargetHealthOutput, AwsError> {
     let known = groups.targets.lock();
     let described = input.targets.unwrap_or_default().into_iter().map(|target| {
-        let drains = known.get(&key(target.clone()));
+        let of = input.target_group_arn.clone();
+        let drains = known.get(&(of, key(target.clone())));
         let (state, reason) = match drains {
             None => ("unused", Some("Target.NotRegistered")),
             Some(true) => ("draining", Some("Target.DeregistrationInProgress")),
@@ -111,15 +129,46 @@ async fn health(
     })
 }
 
+async fn describe_rules(
+    groups: Arc<Groups>,
+    _: Ctx,
+    input: elb::DescribeRulesInput,
+) -> Result<elb::DescribeRulesOutput, AwsError> {
+    let arn = input.rule_arns.unwrap_or_default().remove(0);
+    let actions = groups.rules.lock().get(&arn).cloned();
+    let actions = actions.ok_or_else(|| AwsError::client("RuleNotFound", "no such rule"))?;
+    let rule = elb::Rule {
+        rule_arn: Some(arn),
+        actions: Some(actions),
+        ..Default::default()
+    };
+    Ok(elb::DescribeRulesOutput {
+        rules: Some(vec![rule]),
+        next_marker: None,
+    })
+}
+
+async fn modify_rule(
+    groups: Arc<Groups>,
+    _: Ctx,
+    input: elb::ModifyRuleInput,
+) -> Result<elb::ModifyRuleOutput, AwsError> {
+    let actions = input.actions.unwrap_or_default();
+    groups.rules.lock().insert(input.rule_arn, actions);
+    Ok(elb::ModifyRuleOutput::default())
+}
+
 /// A town with target groups, and the definition of a service that listens.
-async fn town() -> (Town, Arc<Groups>) {
+pub(super) async fn town() -> (Town, Arc<Groups>) {
     let town = Town::new().await;
     let groups = Arc::new(Groups::default());
     let table = OperationTable::new(&elb::SERVICE, groups.clone())
         .on(elb::ops::DescribeTargetGroups, describe)
         .on(elb::ops::RegisterTargets, register)
         .on(elb::ops::DeregisterTargets, deregister)
-        .on(elb::ops::DescribeTargetHealth, health);
+        .on(elb::ops::DescribeTargetHealth, health)
+        .on(elb::ops::DescribeRules, describe_rules)
+        .on(elb::ops::ModifyRule, modify_rule);
     town.lab.house.caller.connect(vec![Arc::new(table)]);
     let mut input = definition("web");
     input.container_definitions[0].port_mappings = Some(vec![api::PortMapping {
@@ -131,7 +180,7 @@ async fn town() -> (Town, Arc<Groups>) {
     (town, groups)
 }
 
-fn behind(group: &str) -> Option<Vec<api::LoadBalancer>> {
+pub(super) fn behind(group: &str) -> Option<Vec<api::LoadBalancer>> {
     Some(vec![api::LoadBalancer {
         target_group_arn: Some(group.to_owned()),
         container_name: Some("app".into()),
@@ -141,24 +190,25 @@ fn behind(group: &str) -> Option<Vec<api::LoadBalancer>> {
 }
 
 /// What the edge says of every target that is registered.
-async fn observed(town: &Town, groups: &Groups, state: TargetState) {
+pub(super) async fn observed(town: &Town, groups: &Groups, state: TargetState) {
     let reason = (state != TargetState::Healthy).then_some(TargetReason::ResponseCodeMismatch);
-    let targets = groups.targets.lock().clone().into_iter();
-    let targets = targets
-        .filter(|(_, drains)| !drains)
-        .map(|(key, _)| TargetHealth {
-            target_group_arn: GROUP.into(),
+    for (group, id) in [(GROUP, "1f"), (OTHER, "3f")] {
+        let targets = groups.targets.lock().clone().into_iter();
+        let of_group = targets.filter(|((of, _), drains)| of == group && !drains);
+        let targets = of_group.map(|((_, key), _)| TargetHealth {
+            target_group_arn: group.into(),
             key,
             state,
             reason,
             description: reason.map(|_| "Health checks failed with these codes: [500]".into()),
         });
-    let record = TargetGroupHealth {
-        targets: targets.collect(),
-    };
-    let db = &town.lab.house.db;
-    let key = db::key::<TargetGroupHealth>(&town.lab.scope, "1f");
-    let _ = db.tx().put(key, &record).commit().await.expect("stored");
+        let record = TargetGroupHealth {
+            targets: targets.collect(),
+        };
+        let db = &town.lab.house.db;
+        let key = db::key::<TargetGroupHealth>(&town.lab.scope, id);
+        let _ = db.tx().put(key, &record).commit().await.expect("stored");
+    }
     town.rest(&[]).await;
 }
 
@@ -224,7 +274,7 @@ async fn a_deployment_replaces_only_by_tasks_that_are_healthy_and_drains_the_oth
             .all(|t| t.status.last_status == TaskStatus::Deactivating),
         "they finish what they have"
     );
-    groups.targets.lock().retain(|_, drains| !*drains);
+    groups.drained();
     town.rest(&[]).await;
     let tasks = town.tasks().await;
     let mut left = tasks.iter().filter(|t| old.contains(&t.key));

@@ -8,6 +8,7 @@ mod deployments;
 mod instances;
 mod keeping;
 mod settling;
+mod shifting;
 mod shown;
 mod task_sets;
 mod together;

@@ -41,6 +41,7 @@ pub(super) fn rules(minimum: u32, maximum: u32) -> DeploymentRules {
         alarms: None,
         strategy: "ROLLING".into(),
         bake_time_minutes: None,
+        shift: None,
     }
 }
 
@@ -80,9 +81,11 @@ impl World {
             enable_ecs_managed_tags: false,
             propagate_tags: PropagateTags::None,
             enable_execute_command: false,
+            role: None,
             tags: Default::default(),
         };
         let view = View {
+            look_at: None,
             id: ServiceId::new(&scope, "c", "web"),
             service: Service {
                 spec,
@@ -129,6 +132,7 @@ impl World {
             sources: Vec::new(),
             target: target.revision.clone(),
             rules: self.view.service.spec.deployment.clone(),
+            answers: Vec::new(),
             stop: None,
             status: DeploymentStatus::default(),
         });
