@@ -61,18 +61,17 @@ pub fn plan<'a>(tasks: impl IntoIterator<Item = Seen<'a>>) -> Step {
         } else if task.status.last_status == TaskStatus::Running {
             targets.extend(missing(&seen));
         }
-        let of = |state: fn(Registration) -> bool| {
-            let those = targets.iter().filter(move |t| state(t.state));
-            those.map(|t| (t.target_group_arn.clone(), t.key.clone()))
+        // What may be known to its group is taken back; what may not be is registered.
+        let to = match leaves {
+            true => &mut step.deregister,
+            false => &mut step.register,
         };
-        let (asked, known): (fn(Registration) -> bool, fn(Registration) -> bool) = (
-            |state| state == Registration::Asked,
-            |state| state != Registration::Draining,
-        );
-        let (to, those) = match leaves {
-            true => (&mut step.deregister, of(known)),
-            false => (&mut step.register, of(asked)),
+        let is_due = |target: &&TaskTarget| match leaves {
+            true => target.state != Registration::Draining,
+            false => target.state == Registration::Asked,
         };
+        let due = targets.iter().filter(is_due);
+        let those = due.map(|t| (t.target_group_arn.clone(), t.key.clone()));
         for (group, key) in those {
             to.entry(group)
                 .or_default()

@@ -54,7 +54,7 @@ fn weights(
     share: u32,
 ) -> Vec<api::TargetGroupTuple> {
     let rest = ALL - share;
-    let unit = if share % 10 == 0 { 10 } else { 1 };
+    let unit = if share.is_multiple_of(10) { 10 } else { 1 };
     let of = |alternate: bool, share: u32| api::TargetGroupTuple {
         target_group_arn: Some(group_of(load_balancer, alternate).clone()),
         weight: i32::try_from((share / unit).min(MAX_WEIGHT)).ok(),

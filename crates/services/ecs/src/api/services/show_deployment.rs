@@ -167,6 +167,5 @@ pub(super) fn record(
                 .filter(|a| !a.names.is_empty())
                 .map(|_| status.triggered_alarms.clone()),
         }),
-        ..Default::default()
     }
 }

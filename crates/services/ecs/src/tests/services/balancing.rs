@@ -337,7 +337,8 @@ async fn a_service_that_is_deleted_drains_first() {
 #[tokio::test]
 async fn what_cannot_be_balanced_is_refused() {
     let (town, _groups) = town().await;
-    let cases: [(&str, fn(&mut api::LoadBalancer)); 5] = [
+    type Change = fn(&mut api::LoadBalancer);
+    let cases: [(&str, Change); 5] = [
         ("does not have an associated load balancer", |lb| {
             lb.target_group_arn = Some(LONELY.into());
         }),

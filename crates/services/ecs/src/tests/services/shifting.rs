@@ -266,7 +266,8 @@ async fn a_rule_that_does_more_than_forward_fails_the_deployment() {
 #[tokio::test]
 async fn what_cannot_be_shifted_is_refused() {
     let (town, _) = town().await;
-    let cases: [(&str, fn(&mut api::CreateServiceInput)); 6] = [
+    type Change = fn(&mut api::CreateServiceInput);
+    let cases: [(&str, Change); 6] = [
         (
             "advancedConfiguration.alternateTargetGroupArn is required",
             |c| {
