@@ -77,7 +77,7 @@ impl Lab {
             program: std::env::current_exe().unwrap(),
             dir: dir.path().join("edge"),
             namespaces: dir.path().join("vpc"),
-            interfaces: Some(dir.path().join("interface")),
+            interfaces: Some(dir.path().join("interface/")),
             resolv_conf: dir.path().join("resolv.conf"),
             aws_hosts: ["ecs".to_owned()].into(),
         };

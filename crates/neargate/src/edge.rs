@@ -7,6 +7,7 @@ use neargate_control::{Gateway, services};
 use neargate_domain::vpc_network::NetworkChange;
 use neargate_edge::place::{self, LINK_LOCAL_RESOLVER, Opened, Wanted};
 use neargate_edge::process::{Keeper, KeeperConfig};
+use neargate_node::net::Share;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -45,7 +46,7 @@ pub fn keep(run_dir: &Path, names: NameSources, rng: Arc<Rng>) -> Result<Keeper>
         program: std::env::current_exe().context("cannot find this program")?,
         dir: run_dir.join("edge"),
         namespaces: namespaces(run_dir),
-        interfaces: Some(run_dir.join("net/interface")),
+        interfaces: Some(Share::namespaces(&run_dir.join("net"))),
         resolv_conf: names.resolv_conf,
         aws_hosts: names.aws_hosts,
     };

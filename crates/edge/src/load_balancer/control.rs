@@ -18,7 +18,7 @@ use neargate_domain::load_balancer::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -44,7 +44,7 @@ pub struct Told {
 type Place3 = (String, TargetKey);
 
 pub struct Control {
-    /// Where interfaces' namespaces are, each a file named by the interface; `None`: nodes are here.
+    /// What the paths of interfaces' namespaces begin with; `None`: nodes are here.
     interfaces: Option<PathBuf>,
     workers: Arc<[mpsc::UnboundedSender<ToWorker>]>,
     running: BTreeMap<String, Running>,
@@ -202,9 +202,9 @@ impl Control {
             let Some(mut running) = self.running.remove(&arn) else {
                 continue;
             };
-            let is_gone = self.interfaces.as_ref().is_some_and(|dir| {
+            let is_gone = self.interfaces.as_ref().is_some_and(|begin| {
                 let mut places = running.places.iter();
-                places.any(|(interface, place)| !place.is_at(&dir.join(interface)))
+                places.any(|(interface, place)| !place.is_at(&namespace(begin, interface)))
             });
             if is_gone || !running.troubles.is_empty() {
                 self.apply(&mut running, &[]);
@@ -230,8 +230,9 @@ impl Control {
     fn find_places(&self, running: &mut Running, told: &LoadBalancer) {
         let nodes: BTreeSet<&String> = told.nodes.iter().map(|node| &node.interface_id).collect();
         let is_there = |interface: &String, place: &Arc<Place>| {
-            let dir = self.interfaces.as_ref();
-            nodes.contains(interface) && dir.is_none_or(|dir| place.is_at(&dir.join(interface)))
+            let begin = self.interfaces.as_ref();
+            let is_at = |begin: &PathBuf| place.is_at(&namespace(begin, interface));
+            nodes.contains(interface) && begin.is_none_or(is_at)
         };
         running
             .places
@@ -246,7 +247,7 @@ impl Control {
                 continue;
             }
             let place = match &self.interfaces {
-                Some(dir) => Place::open(&dir.join(interface)),
+                Some(begin) => Place::open(&namespace(begin, interface)),
                 None => Ok(Place::here()),
             };
             match place {
@@ -582,4 +583,11 @@ fn front(
         settings: Settings::new(&told.attributes, &listener.attributes),
         routes: routes.collect::<Result<_, _>>()?,
     })
+}
+
+/// The path of an interface's namespace, whose begin all of them have.
+fn namespace(begin: &Path, interface: &str) -> PathBuf {
+    let mut path = begin.as_os_str().to_owned();
+    path.push(interface);
+    path.into()
 }

@@ -61,8 +61,8 @@ pub struct LoadBalancers {
 }
 
 impl LoadBalancers {
-    /// Nothing is started yet. `interfaces` is where the namespaces of interfaces are, each a file
-    /// named by the interface; without it nodes are in this process's own namespace.
+    /// Nothing is started yet. `interfaces` is what the paths of interfaces' namespaces begin
+    /// with; the interface's id ends it. Without it nodes are in this process's own namespace.
     pub fn new(interfaces: Option<PathBuf>, rng: Arc<Rng>) -> LoadBalancers {
         LoadBalancers {
             interfaces,

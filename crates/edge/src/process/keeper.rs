@@ -52,7 +52,7 @@ pub struct KeeperConfig {
     pub dir: PathBuf,
     /// The VPCs' namespaces, each a file named by the VPC's id.
     pub namespaces: PathBuf,
-    /// Namespaces of load balancers' interfaces, each a file named by the interface's id (`eni-…`);
+    /// What the paths of load balancers' interfaces' namespaces begin with; the interface's id ends it;
     /// `None`: load balancers are in the process's own, at their nodes' private addresses.
     pub interfaces: Option<PathBuf>,
     /// Names the servers that are asked for what is not known here.

@@ -1,7 +1,7 @@
 //! The process that holds the sockets.
 
 use super::told::{Hello, State, Told};
-use crate::dns::names::{AwsHosts, Interfaces, Localhost, Reverse, SharedTable};
+use crate::dns::names::{AwsHosts, Interfaces, LoadBalancerNames, Localhost, Reverse, SharedTable};
 use crate::dns::{Door, Forwarder, Resolver, Sockets, Upstream};
 use crate::load_balancer::{LoadBalancerState, LoadBalancerStates, LoadBalancers};
 use crate::place::{self, LINK_LOCAL_RESOLVER, Opened, Wanted};
@@ -25,7 +25,7 @@ const PORT: u16 = 53;
 
 /// Holds the sockets in the VPCs' namespaces until it is not needed any more; answers the process's
 /// exit code. Its arguments are the word it says of itself, the directory of the namespaces, the host's
-/// resolv.conf and the directory of interfaces' namespaces (empty: load balancers are in this one); its
+/// resolv.conf and what the paths of interfaces' namespaces begin with (empty: load balancers are in this one); its
 /// standard input is the socket where it is told things.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
@@ -91,6 +91,7 @@ struct Edge {
     wanted: watch::Sender<Wanted>,
     opened: watch::Receiver<Opened>,
     load_balancers: LoadBalancers,
+    balancer_names: LoadBalancerNames,
 }
 
 impl Edge {
@@ -103,12 +104,14 @@ impl Edge {
         let table = SharedTable::default();
         let rng = Arc::new(Rng::from_entropy());
         let load_balancers = LoadBalancers::new(interfaces, Arc::clone(&rng));
+        let balancer_names = LoadBalancerNames::default();
         let forwarder = Forwarder::new(Upstream::of(resolv_conf), rng);
         let resolver = Arc::new(Resolver::new(
             vec![
                 Box::new(Localhost),
                 Box::new(Interfaces(Arc::clone(&table))),
                 Box::new(Reverse(Arc::clone(&table))),
+                Box::new(balancer_names.clone()),
                 Box::new(AwsHosts(Arc::clone(&table))),
             ],
             forwarder,
@@ -130,6 +133,7 @@ impl Edge {
             wanted,
             opened,
             load_balancers,
+            balancer_names,
         }
     }
 
@@ -195,6 +199,7 @@ impl Edge {
                             if matches!(change, LoadBalancerChange::Snapshot(_)) && said.is_none() {
                                 said = Some(LoadBalancerStates::new());
                             }
+                            self.balancer_names.apply(&change);
                             self.load_balancers.tell(change, known);
                             balancers.mark_changed();
                         }

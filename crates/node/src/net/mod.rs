@@ -127,7 +127,7 @@ impl Network {
         }
         let owner = Owner::claim()?;
         let is_instance = config.reachable.is_none();
-        let netns_dir = config.run_dir.join("netns");
+        let netns_dir = netns_dir(&config.run_dir);
         std::fs::create_dir_all(&netns_dir).map_err(NetworkError::path("create", &netns_dir))?;
         let mtu = host::survey(&config.installation, config.vpc_cidr)?;
         let mut nl = Netlink::open().map_err(NetworkError::link("open a netlink socket"))?;
@@ -356,9 +356,10 @@ impl Network {
             .await
     }
 
-    /// Removes the tasks of every share whose owner is not among these.
+    /// Removes the tasks of every agent's share whose owner is not among these.
     pub async fn sweep_owners(&self, keep: &HashSet<String>) -> Result<(), NetworkError> {
-        self.sweep_unless(|owner, _| owner.is_empty() || keep.contains(owner))
+        let others = |owner: &str| owner.is_empty() || owner == share::LOAD_BALANCERS;
+        self.sweep_unless(|owner, _| others(owner) || keep.contains(owner))
             .await
     }
 
@@ -437,6 +438,11 @@ impl Network {
             Err(NetworkError::TaskId(task_id.into()))
         }
     }
+}
+
+/// Where the namespaces of tasks are.
+fn netns_dir(run_dir: &std::path::Path) -> PathBuf {
+    run_dir.join("netns")
 }
 
 /// Nothing is mounted at the name of a namespace, or there is no such name.

@@ -2,11 +2,14 @@
 //! own, and its sweeps spare everything else.
 
 use super::error::NetworkError;
-use super::{Network, names};
+use super::{Network, names, netns_dir};
 use neargate_domain::NetworkInterface;
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// The owner of load balancers' interfaces.
+pub(super) const LOAD_BALANCERS: &str = "load-balancer";
 
 /// See [`Network::attach`] and its neighbours; here they concern one owner's tasks only.
 #[derive(Debug, Clone)]
@@ -24,6 +27,17 @@ impl Share {
         }
         let owner = owner.to_owned();
         Ok(Share { network, owner })
+    }
+
+    /// The interfaces of load balancers, each by its own id.
+    pub fn of_load_balancers(network: Arc<Network>) -> Share {
+        let owner = LOAD_BALANCERS.to_owned();
+        Share { network, owner }
+    }
+
+    /// What a namespace's path begins with; the id that was attached ends it.
+    pub fn namespaces(run_dir: &Path) -> PathBuf {
+        netns_dir(run_dir).join(names::owned(LOAD_BALANCERS, ""))
     }
 
     pub async fn attach(

@@ -1,10 +1,11 @@
 //! Where names come from: sources, asked in order, of which the first that knows a name answers.
 //! What none knows is the internet's.
 //!
-//! Cloud Map, private hosted zones and load balancers become further sources.
+//! Cloud Map and private hosted zones become further sources.
 
 mod aws;
 mod interfaces;
+mod load_balancers;
 mod localhost;
 mod reverse;
 mod table;
@@ -13,6 +14,7 @@ pub(super) mod tests;
 
 pub use aws::AwsHosts;
 pub use interfaces::Interfaces;
+pub use load_balancers::LoadBalancerNames;
 pub use localhost::Localhost;
 pub use reverse::Reverse;
 pub use table::{SharedTable, Table, Vpc};
