@@ -57,6 +57,10 @@ pub struct Flags {
     /// The file that names the servers which know all other names [default: /etc/resolv.conf]
     #[arg(long, env = "NEARGATE_RESOLV_CONF", value_name = "FILE")]
     pub resolv_conf: Option<PathBuf>,
+    /// Where the names of load balancers are written for this host's own programs; empty: nowhere
+    /// [default: /etc/hosts]
+    #[arg(long, env = "NEARGATE_HOSTS_FILE", value_name = "FILE")]
+    pub hosts_file: Option<PathBuf>,
     /// When the state is lost or damaged, begin with none: tasks that go on running are stopped
     #[arg(long)]
     pub new_state: bool,
@@ -120,6 +124,8 @@ pub struct Config {
     pub aws_names: bool,
     /// Names the servers that are asked for names which nobody here knows.
     pub resolv_conf: PathBuf,
+    /// Gets a block with the names of load balancers; nothing does when it is empty.
+    pub hosts_file: PathBuf,
     /// Begin with no state when it is lost or damaged: said at each start, never kept in a file.
     #[serde(skip)]
     pub new_state: bool,
@@ -171,6 +177,7 @@ impl Default for Config {
             public_pool: Cidr::PUBLIC_POOL,
             aws_names: true,
             resolv_conf: "/etc/resolv.conf".into(),
+            hosts_file: "/etc/hosts".into(),
             new_state: false,
             service_settle: Span::from(neargate_ecs::Times::default().settle),
             instance_allow: None,
@@ -184,7 +191,7 @@ impl Default for Config {
 const SHORTEST_SETTLE: Duration = Duration::from_millis(500);
 const LONGEST_SETTLE: Duration = Duration::from_secs(3_600);
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "listen",
     "data",
     "account",
@@ -198,6 +205,7 @@ const KEYS: [&str; 16] = [
     "public_pool",
     "aws_names",
     "resolv_conf",
+    "hosts_file",
     "service_settle",
     "instance_allow",
     "registries",
@@ -252,6 +260,9 @@ impl Config {
         if let Some(file) = &flags.resolv_conf {
             config.resolv_conf.clone_from(file);
         }
+        if let Some(file) = &flags.hosts_file {
+            config.hosts_file.clone_from(file);
+        }
         config.node_lease = flags.node_lease.unwrap_or(config.node_lease);
         config.new_state = flags.new_state;
         config.service_settle = flags.service_settle.unwrap_or(config.service_settle);
@@ -273,6 +284,9 @@ impl Config {
     fn validate(mut self) -> Result<Config> {
         self.data = std::path::absolute(&self.data).context("the data directory")?;
         self.resolv_conf = std::path::absolute(&self.resolv_conf).context("resolv_conf")?;
+        if !self.hosts_file.as_os_str().is_empty() {
+            self.hosts_file = std::path::absolute(&self.hosts_file).context("hosts_file")?;
+        }
         let settle = Duration::from(self.service_settle);
         if !(SHORTEST_SETTLE..=LONGEST_SETTLE).contains(&settle) {
             bail!(

@@ -64,7 +64,7 @@ pub struct Machine {
     /// The host's own network, when it is a container instance.
     own: Option<Arc<Instance>>,
     /// Has names answered in VPCs.
-    edge: Arc<Keeper>,
+    pub edge: Arc<Keeper>,
     run_dir: PathBuf,
 }
 

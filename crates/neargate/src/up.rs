@@ -3,6 +3,8 @@
 use crate::config::Config;
 use crate::edge::{self, NameSources};
 use crate::host_pages::HostPages;
+use crate::hosts_file::HostsFile;
+use crate::load_balancers::Balancers;
 use crate::machine::{self, Machine, Setup};
 use crate::publish::Publisher;
 use crate::running::{Record, Records, Which, is_same};
@@ -220,6 +222,8 @@ struct Host {
     machine: Machine,
     slices: SliceController,
     _publisher: Publisher,
+    balancers: Balancers,
+    hosts: Option<HostsFile>,
     rng: Arc<Rng>,
 }
 
@@ -299,10 +303,21 @@ impl Host {
         );
         let slices = slices.await?;
         let publisher = Publisher::start(control_plane.clone(), machine.network.clone());
+        let hosts = Some(&config.hosts_file).filter(|file| !file.as_os_str().is_empty());
+        let hosts = hosts.map(|file| HostsFile::new(file.clone(), &installation));
+        let balancers = Balancers::start(
+            control_plane.clone(),
+            machine.network.clone(),
+            machine.edge.clone(),
+            hosts.clone(),
+            rng.clone(),
+        );
         Ok(Host {
             machine,
             slices,
             _publisher: publisher,
+            balancers: balancers,
+            hosts,
             control_plane,
             installation,
             rng,
@@ -331,6 +346,10 @@ impl Host {
     }
 
     async fn stop(self, keep_tasks: bool) {
+        drop(self.balancers);
+        if let Some(hosts) = self.hosts.filter(|_| !keep_tasks) {
+            hosts.clear();
+        }
         self.slices.stop(keep_tasks).await;
         self.machine.stop(keep_tasks).await;
     }

@@ -41,6 +41,15 @@ impl Scope {
             region: parts.next()?.parse().ok()?,
         })
     }
+
+    /// The account and region that an ARN names.
+    pub fn of_arn(arn: &str) -> Option<Scope> {
+        let arn: Arn = arn.parse().ok()?;
+        Some(Scope {
+            account: arn.account.parse().ok()?,
+            region: arn.region.parse().ok()?,
+        })
+    }
 }
 
 /// Who signed the request.

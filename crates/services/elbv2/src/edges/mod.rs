@@ -16,7 +16,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use neargate_base::Timestamp;
 use neargate_base::backoff::Backoff;
 use neargate_domain::load_balancer::{LoadBalancer, LoadBalancerChange};
-use neargate_service::{AwsError, House};
+use neargate_service::{AwsError, House, Scope};
 use neargate_store::{Batch, Event, MAX_PAGE, Revision, StoreError, Watch};
 use parking_lot::Mutex;
 use records::{Records, Touched};
@@ -72,6 +72,17 @@ impl LoadBalancers {
         sender.try_send(all).expect("the queue is new");
         told.edges.push(sender);
         receiver
+    }
+
+    /// The one of this name, as it was told.
+    pub fn named(&self, scope: &Scope, name: &str) -> Option<LoadBalancer> {
+        let told = self.told.lock();
+        let is_it = |lb: &&LoadBalancer| {
+            // `…:loadbalancer/app/<name>/<id>`
+            let named = lb.arn.split('/').nth(2) == Some(name);
+            named && Scope::of_arn(&lb.arn).as_ref() == Some(scope)
+        };
+        told.load_balancers.values().find(is_it).cloned()
     }
 
     /// Waits until everything up to `revision` has been told.

@@ -3,7 +3,6 @@
 
 use crate::model::{LoadBalancer, State, Target};
 use crate::names::Named;
-use neargate_base::Arn;
 use neargate_domain::load_balancer::{TargetHealth, TargetKey, TargetState};
 use neargate_service::db::{self, Committed, Stored, Tx};
 use neargate_service::target_health::{self, TargetGroupHealth};
@@ -23,7 +22,7 @@ pub async fn set_state(
     arn: &str,
     carried: Result<(), String>,
 ) -> Result<(), AwsError> {
-    let Some(scope) = scope_of(arn) else {
+    let Some(scope) = Scope::of_arn(arn) else {
         return Ok(());
     };
     let Some(Named::LoadBalancer(id)) = Named::parse(&scope, arn) else {
@@ -91,7 +90,7 @@ async fn of_group(
     arn: &str,
     observed: &[TargetHealth],
 ) -> Result<(Tx, usize), AwsError> {
-    let Some(scope) = scope_of(arn) else {
+    let Some(scope) = Scope::of_arn(arn) else {
         return Ok((tx, 0));
     };
     let group = target_health::id(arn);
@@ -130,13 +129,4 @@ async fn of_group(
         };
     }
     Ok((tx, written))
-}
-
-/// The account and region in an ARN.
-fn scope_of(arn: &str) -> Option<Scope> {
-    let arn: Arn = arn.parse().ok()?;
-    Some(Scope {
-        account: arn.account.parse().ok()?,
-        region: arn.region.parse().ok()?,
-    })
 }
