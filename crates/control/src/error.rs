@@ -42,10 +42,24 @@ pub(crate) fn no_such_service(cluster: &str, service: &str) -> AwsError {
     )
 }
 
-pub(crate) fn port_published(port: u16, service: &str) -> AwsError {
+pub(crate) fn no_such_load_balancer(name: &str) -> AwsError {
+    AwsError::client(
+        "LoadBalancerNotFound",
+        format!("There is no load balancer {name}."),
+    )
+}
+
+pub(crate) fn nothing_to_publish() -> AwsError {
     AwsError::client(
         "InvalidParameterException",
-        format!("Port {port} leads to the service {service} of another account or region already."),
+        "Either a service or a load balancer is published.",
+    )
+}
+
+pub(crate) fn port_published(port: u16, to: &str) -> AwsError {
+    AwsError::client(
+        "InvalidParameterException",
+        format!("Port {port} leads to {to} of another account or region already."),
     )
 }
 

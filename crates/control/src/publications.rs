@@ -1,11 +1,10 @@
-//! Ports of this host that lead to the tasks of a service: what `neargate publish` asks for. The host
-//! listens on them as long as their records exist.
+//! Ports of this host that lead to the tasks of a service or to a load balancer: what `neargate publish`
+//! asks for. The host listens on them as long as their records exist.
 
 use crate::error;
 use neargate_base::Timestamp;
-use neargate_ecs::fleet::ServiceId;
 use neargate_ecs::model::Service;
-use neargate_ecs::targets::Port;
+use neargate_elbv2::Elbv2;
 use neargate_service::db::{self, Committed};
 use neargate_service::{AwsError, House, Resource, Scope, Stored};
 use serde::{Deserialize, Serialize};
@@ -15,12 +14,8 @@ use std::net::SocketAddr;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Publication {
     pub listen: SocketAddr,
-    pub cluster: String,
-    pub service: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub container: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub container_port: Option<u16>,
+    #[serde(flatten)]
+    pub to: Destination,
     pub created_at: Timestamp,
     /// Why the host does not listen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,15 +26,34 @@ impl Resource for Publication {
     const KIND: &'static str = "neargate/publication";
 }
 
-impl Publication {
-    pub fn service_id(&self, scope: &Scope) -> ServiceId {
-        ServiceId::new(scope, &self.cluster, &self.service)
-    }
+/// Where a published port leads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Destination {
+    LoadBalancer {
+        /// By its name.
+        load_balancer: String,
+        /// Of one of its listeners.
+        port: u16,
+    },
+    Service {
+        cluster: String,
+        service: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        container: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        container_port: Option<u16>,
+    },
+}
 
-    pub fn port(&self) -> Port {
-        Port {
-            container: self.container.clone(),
-            container_port: self.container_port,
+impl Destination {
+    /// As the command line calls it.
+    pub fn name(&self) -> String {
+        match self {
+            Destination::LoadBalancer { load_balancer, .. } => {
+                format!("load-balancer/{load_balancer}")
+            }
+            Destination::Service { service, .. } => service.clone(),
         }
     }
 }
@@ -56,16 +70,27 @@ pub async fn all(house: &House) -> Result<Vec<Stored<Publication>>, AwsError> {
 /// Publishes; the same again changes what the port leads to.
 ///
 /// # Errors
-/// There is no such service, or somebody else published the port.
+/// There is no such service or load balancer, or somebody else published the port.
 pub async fn publish(
     house: &House,
+    elbv2: &Elbv2,
     scope: &Scope,
     asked: Publication,
 ) -> Result<Publication, AwsError> {
-    let key = db::key::<Service>(scope, &Service::key_id(&asked.cluster, &asked.service));
-    let service = house.db.get_key::<Service>(&key).await?;
-    if !service.is_some_and(|s| s.is_active()) {
-        return Err(error::no_such_service(&asked.cluster, &asked.service));
+    match &asked.to {
+        Destination::LoadBalancer { load_balancer, .. } => {
+            let found = elbv2.load_balancers.named(scope, load_balancer);
+            found.ok_or_else(|| error::no_such_load_balancer(load_balancer))?;
+        }
+        Destination::Service {
+            cluster, service, ..
+        } => {
+            let key = db::key::<Service>(scope, &Service::key_id(cluster, service));
+            let found = house.db.get_key::<Service>(&key).await?;
+            if !found.is_some_and(|s| s.is_active()) {
+                return Err(error::no_such_service(cluster, service));
+            }
+        }
     }
     let key = db::key::<Publication>(scope, &asked.listen.port().to_string());
     loop {
@@ -73,7 +98,7 @@ pub async fn publish(
         let same_port = |p: &&Stored<Publication>| p.listen.port() == asked.listen.port();
         let tx = match others.iter().find(same_port) {
             Some(other) if other.key != key => {
-                return Err(error::port_published(asked.listen.port(), &other.service));
+                return Err(error::port_published(asked.listen.port(), &other.to.name()));
             }
             Some(before) => house.db.tx().update(before, &asked),
             None => house.db.tx().create(key.clone(), &asked),

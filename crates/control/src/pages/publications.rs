@@ -1,7 +1,7 @@
-//! `/_neargate/publications`: ports of this host that lead to services.
+//! `/_neargate/publications`: ports of this host that lead to services and load balancers.
 
 use super::Pages;
-use crate::publications::{self, Publication};
+use crate::publications::{self, Destination, Publication};
 use neargate_service::{AwsError, Scope};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,9 +13,11 @@ pub(super) struct Asked {
     listen: SocketAddr,
     #[serde(default = "default_cluster")]
     cluster: String,
-    service: String,
+    service: Option<String>,
     container: Option<String>,
     container_port: Option<u16>,
+    load_balancer: Option<String>,
+    port: Option<u16>,
 }
 
 fn default_cluster() -> String {
@@ -32,16 +34,28 @@ impl Pages {
     }
 
     pub(super) async fn publish(&self, scope: &Scope, asked: Asked) -> Result<Value, AwsError> {
+        let to = match (asked.service, asked.load_balancer) {
+            (Some(service), None) => Destination::Service {
+                cluster: asked.cluster,
+                service,
+                container: asked.container,
+                container_port: asked.container_port,
+            },
+            (None, Some(load_balancer)) => Destination::LoadBalancer {
+                load_balancer,
+                port: asked.port.unwrap_or(80),
+            },
+            _ => return Err(crate::error::nothing_to_publish()),
+        };
         let publication = Publication {
             listen: asked.listen,
-            cluster: asked.cluster,
-            service: asked.service,
-            container: asked.container,
-            container_port: asked.container_port,
+            to,
             created_at: self.house().now(),
             problem: None,
         };
-        let made = publications::publish(self.house(), scope, publication).await?;
+        let made =
+            publications::publish(self.house(), &self.control_plane.elbv2, scope, publication)
+                .await?;
         Ok(json!({ "publications": [shown(&made)] }))
     }
 
@@ -53,13 +67,32 @@ impl Pages {
 }
 
 fn shown(publication: &Publication) -> Value {
-    json!({
-        "listen": publication.listen,
-        "cluster": publication.cluster,
-        "service": publication.service,
-        "container": publication.container,
-        "containerPort": publication.container_port,
-        "problem": publication.problem,
-        "createdAt": publication.created_at.as_secs_f64(),
-    })
+    let (listen, problem) = (publication.listen, &publication.problem);
+    let created_at = publication.created_at.as_secs_f64();
+    match &publication.to {
+        Destination::Service {
+            cluster,
+            service,
+            container,
+            container_port,
+        } => json!({
+            "listen": listen,
+            "cluster": cluster,
+            "service": service,
+            "container": container,
+            "containerPort": container_port,
+            "problem": problem,
+            "createdAt": created_at,
+        }),
+        Destination::LoadBalancer {
+            load_balancer,
+            port,
+        } => json!({
+            "listen": listen,
+            "loadBalancer": load_balancer,
+            "port": port,
+            "problem": problem,
+            "createdAt": created_at,
+        }),
+    }
 }

@@ -1,4 +1,5 @@
-//! `neargate publish` and `unpublish`: ports of this host that lead to a service's tasks.
+//! `neargate publish` and `unpublish`: ports of this host that lead to a service's tasks or to a load
+//! balancer.
 
 use crate::client::{Client, Target};
 use crate::view::{Cell, Output, Paint, Table, print_json, say};
@@ -12,7 +13,7 @@ use std::str::FromStr;
 
 const PAGE: &str = "/_neargate/publications";
 
-/// Make a port of this host lead to a service's tasks, or show the ports that do.
+/// Make a port of this host lead to a service's tasks or to a load balancer, or show the ports that do.
 ///
 /// Connections go to the tasks that run and are not unhealthy, in turn, whatever their security groups
 /// say. The port stays published until `neargate unpublish`.
@@ -22,10 +23,12 @@ const PAGE: &str = "/_neargate/publications";
   neargate publish 8080:web             http://<this host>:8080 leads to the service web
   neargate publish 127.0.0.1:8080:web   only on this host
   neargate publish 8443:api:proxy:443   the port 443 of the container proxy
+  neargate publish 80:load-balancer/shop       the load balancer shop, at its listener on port 80
+  neargate publish 8443:load-balancer/shop:443 at its listener on port 443
   neargate unpublish 8080")]
 pub struct Publish {
-    /// PORT:SERVICE[:CONTAINER:PORT], after an ADDRESS: of this host if not every one is meant
-    #[arg(value_name = "PORT:SERVICE")]
+    /// PORT:SERVICE[:CONTAINER:PORT] or PORT:load-balancer/NAME[:PORT], after an ADDRESS: of this host if not every one is meant
+    #[arg(value_name = "PORT:WHAT")]
     what: Option<Published>,
     /// The service's cluster
     #[arg(long, short, value_name = "NAME", default_value = "default")]
@@ -49,10 +52,23 @@ pub struct Unpublish {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
     pub listen: SocketAddr,
-    pub service: String,
-    pub container: Option<String>,
-    pub container_port: Option<u16>,
+    to: To,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum To {
+    Service {
+        service: String,
+        container: Option<(String, u16)>,
+    },
+    LoadBalancer {
+        name: String,
+        port: u16,
+    },
+}
+
+/// What the name of a load balancer follows.
+const LOAD_BALANCER: &str = "load-balancer/";
 
 impl FromStr for Published {
     type Err = String;
@@ -79,19 +95,38 @@ impl FromStr for Published {
                 .ok_or_else(wrong)
         };
         let parts: Vec<&str> = rest.split(':').collect();
-        let (listen, service, container) = match parts[..] {
-            [listen, service] => (listen, service, None),
-            [listen, service, container, of] => (listen, service, Some((container, of))),
+        let named = |text: &str| match text.is_empty() {
+            true => Err(wrong()),
+            false => Ok(text.to_owned()),
+        };
+        let (listen, to) = match parts[..] {
+            [listen, what] => (listen, (what, None)),
+            [listen, what, of] => (listen, (what, Some((None, of)))),
+            [listen, what, container, of] => (listen, (what, Some((Some(container), of)))),
             _ => return Err(wrong()),
         };
-        if service.is_empty() || container.is_some_and(|(name, _)| name.is_empty()) {
-            return Err(wrong());
-        }
+        let to = match (to.0.strip_prefix(LOAD_BALANCER), to.1) {
+            (Some(name), None) => To::LoadBalancer {
+                name: named(name)?,
+                port: port(listen)?,
+            },
+            (Some(name), Some((None, of))) => To::LoadBalancer {
+                name: named(name)?,
+                port: port(of)?,
+            },
+            (None, None) => To::Service {
+                service: named(to.0)?,
+                container: None,
+            },
+            (None, Some((Some(container), of))) => To::Service {
+                service: named(to.0)?,
+                container: Some((named(container)?, port(of)?)),
+            },
+            _ => return Err(wrong()),
+        };
         Ok(Published {
             listen: SocketAddr::new(address, port(listen)?),
-            service: service.to_owned(),
-            container: container.map(|(name, _)| name.to_owned()),
-            container_port: container.map(|(_, of)| port(of)).transpose()?,
+            to,
         })
     }
 }
@@ -101,11 +136,22 @@ impl FromStr for Published {
 #[serde(rename_all = "camelCase")]
 struct Shown {
     listen: SocketAddr,
-    cluster: String,
-    service: String,
+    cluster: Option<String>,
+    service: Option<String>,
     container: Option<String>,
     container_port: Option<u16>,
+    load_balancer: Option<String>,
+    port: Option<u16>,
     problem: Option<String>,
+}
+
+impl Shown {
+    fn leads_to(&self) -> String {
+        match (&self.load_balancer, &self.service) {
+            (Some(name), _) => format!("the load balancer {name}"),
+            (None, service) => format!("the service {}", service.as_deref().unwrap_or_default()),
+        }
+    }
 }
 
 impl Publish {
@@ -120,7 +166,7 @@ impl Publish {
             (Output::Json, _) => print_json(&page["publications"]),
             (Output::Table, true) => {
                 all.iter()
-                    .for_each(|p| say(&format!("{} leads to the service {}", p.listen, p.service)));
+                    .for_each(|p| say(&format!("{} leads to {}", p.listen, p.leads_to())));
             }
             (Output::Table, false) if all.is_empty() => {
                 tell!("No port is published. `neargate publish 8080:SERVICE` publishes one.");
@@ -136,13 +182,19 @@ impl Publish {
 /// # Errors
 /// There is no such service, or the port leads elsewhere.
 pub async fn publish(client: &Client, cluster: &str, what: &Published) -> Result<Value> {
-    let asked = json!({
-        "listen": what.listen,
-        "cluster": cluster,
-        "service": what.service,
-        "container": what.container,
-        "containerPort": what.container_port,
-    });
+    let listen = what.listen;
+    let asked = match &what.to {
+        To::Service { service, container } => json!({
+            "listen": listen,
+            "cluster": cluster,
+            "service": service,
+            "container": container.as_ref().map(|(name, _)| name),
+            "containerPort": container.as_ref().map(|(_, port)| port),
+        }),
+        To::LoadBalancer { name, port } => {
+            json!({ "listen": listen, "loadBalancer": name, "port": port })
+        }
+    };
     Ok(client.page(Method::POST, PAGE, Some(&asked)).await?)
 }
 
@@ -160,18 +212,23 @@ fn table(all: &[Shown]) -> Table {
     let mut table = Table::new(&[
         "LISTENS ON",
         "CLUSTER",
-        "SERVICE",
+        "LEADS TO",
         "CONTAINER",
         ">PORT",
         "WHY NOT",
     ]);
     for p in all {
+        let name = match &p.load_balancer {
+            Some(name) => format!("{LOAD_BALANCER}{name}"),
+            None => p.service.clone().unwrap_or_default(),
+        };
         table.row(vec![
             Cell::strong(p.listen.to_string()),
-            p.cluster.as_str().into(),
-            p.service.as_str().into(),
+            p.cluster.as_deref().unwrap_or("-").into(),
+            name.into(),
             p.container.as_deref().unwrap_or("-").into(),
             p.container_port
+                .or(p.port)
                 .map_or("-".to_owned(), |n| n.to_string())
                 .into(),
             p.problem.as_deref().unwrap_or("-").into(),
@@ -182,16 +239,19 @@ fn table(all: &[Shown]) -> Table {
 
 #[cfg(test)]
 mod tests {
-    use super::Published;
+    use super::{Published, To};
 
+    /// Where it listens, and what it leads to.
     fn read(text: &str) -> Option<(String, String, Option<String>, Option<u16>)> {
         let p: Published = text.parse().ok()?;
-        Some((
-            p.listen.to_string(),
-            p.service,
-            p.container,
-            p.container_port,
-        ))
+        let listen = p.listen.to_string();
+        Some(match p.to {
+            To::Service { service, container } => {
+                let (name, port) = container.unzip();
+                (listen, service, name, port)
+            }
+            To::LoadBalancer { name, port } => (listen, format!("lb {name}"), None, Some(port)),
+        })
     }
 
     #[test]
@@ -216,6 +276,16 @@ mod tests {
             Some(443),
         );
         assert_eq!(read("8443:web:proxy:443"), Some(proxied));
+        let shop = |port| {
+            Some((
+                "0.0.0.0:80".to_owned(),
+                "lb shop".to_owned(),
+                None,
+                Some(port),
+            ))
+        };
+        assert_eq!(read("80:load-balancer/shop"), shop(80));
+        assert_eq!(read("80:load-balancer/shop:8080"), shop(8080));
         for wrong in [
             "",
             "web",
@@ -227,6 +297,8 @@ mod tests {
             "80:web:proxy",
             "80:web::1",
             "80:web:a:0",
+            "80:load-balancer/",
+            "80:load-balancer/a:b:1",
             "1.2.3:80:web",
         ] {
             assert_eq!(read(wrong), None, "{wrong}");

@@ -1,5 +1,5 @@
 //! Published ports: this host listens on them and leads each connection to a task of the service,
-//! whichever run then (`neargate_control::publications`). What an operator publishes reaches the tasks
+//! whichever run then, or to a load balancer (`neargate_control::publications`). What an operator publishes reaches the tasks
 //! whatever their security groups say: the connection comes from their VPC's router.
 //!
 //! Invariant: a port is listened on as long as its record exists, and no longer.

@@ -1,11 +1,14 @@
-//! One published port: each connection goes to one of the service's tasks.
+//! One published port: each connection goes to one of the service's tasks, or to a node of the load
+//! balancer.
 
 use neargate_control::ControlPlane;
-use neargate_control::publications::Publication;
-use neargate_ecs::targets::{self, Target};
+use neargate_control::publications::{Destination, Publication};
+use neargate_ecs::fleet::ServiceId;
+use neargate_ecs::targets::{self, Port};
 use neargate_node::net::Network;
 use neargate_service::{AwsError, Scope, Stored};
 use std::io;
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,10 +18,16 @@ use tokio::task::JoinSet;
 
 /// Connections of one port at a time; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 4_096;
-/// A task that does not answer for so long is passed over.
+/// Who does not answer for so long is passed over.
 const CONNECT: Duration = Duration::from_secs(3);
-/// How many tasks are tried for one connection.
+/// How many are tried for one connection.
 const TRIES: usize = 3;
+
+/// Where a connection may go: an address in a VPC.
+struct Place {
+    vpc_id: String,
+    address: SocketAddrV4,
+}
 
 #[derive(Clone)]
 pub(super) struct Relay {
@@ -78,40 +87,72 @@ impl Relay {
         let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
     }
 
-    /// To one of the tasks, in turn.
+    /// To one of them, in turn.
     async fn connect(&self) -> Option<TcpStream> {
-        let targets = match self.targets().await {
-            Ok(targets) => targets,
+        let places = match self.places().await {
+            Ok(places) => places,
             Err(error) => {
-                tracing::warn!(%error, "the tasks of a published port are not known");
+                tracing::warn!(%error, "it is not known where a published port leads");
                 return None;
             }
         };
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
-        for n in 0..targets.len().min(TRIES) {
-            let target = &targets[(first + n) % targets.len()];
-            match tokio::time::timeout(CONNECT, self.dial(target)).await {
+        for n in 0..places.len().min(TRIES) {
+            let place = &places[(first + n) % places.len()];
+            let address = place.address;
+            match tokio::time::timeout(CONNECT, self.dial(place)).await {
                 Ok(Ok(stream)) => return Some(stream),
-                Ok(Err(error)) => {
-                    tracing::debug!(%error, task = target.task_id, "a task is passed over")
-                }
-                Err(_) => tracing::debug!(task = target.task_id, "a task does not answer"),
+                Ok(Err(error)) => tracing::debug!(%error, %address, "it is passed over"),
+                Err(_) => tracing::debug!(%address, "it does not answer"),
             }
         }
         None
     }
 
-    async fn targets(&self) -> Result<Vec<Target>, AwsError> {
+    async fn places(&self) -> Result<Vec<Place>, AwsError> {
         let publication = self.told.borrow().clone();
         let Some(scope) = Scope::of_key(&publication.key) else {
             return Ok(Vec::new());
         };
-        let (ecs, house) = (&self.control_plane.ecs, &self.control_plane.house);
-        let service = publication.service_id(&scope);
-        targets::of_service(&ecs.fleet, house, &service, &publication.port()).await
+        match &publication.to {
+            Destination::Service {
+                cluster,
+                service,
+                container,
+                container_port,
+            } => {
+                let port = Port {
+                    container: container.clone(),
+                    container_port: *container_port,
+                };
+                let service = ServiceId::new(&scope, cluster, service);
+                let (ecs, house) = (&self.control_plane.ecs, &self.control_plane.house);
+                let targets = targets::of_service(&ecs.fleet, house, &service, &port).await?;
+                let place = |target: targets::Target| Place {
+                    vpc_id: target.vpc_id,
+                    address: target.address,
+                };
+                Ok(targets.into_iter().map(place).collect())
+            }
+            Destination::LoadBalancer {
+                load_balancer,
+                port,
+            } => {
+                let known = &self.control_plane.elbv2.load_balancers;
+                let nodes = known.named(&scope, load_balancer).map(|lb| {
+                    let place = |address| Place {
+                        vpc_id: lb.vpc_id.clone(),
+                        address: SocketAddrV4::new(address, *port),
+                    };
+                    let addresses = lb.nodes.iter().map(|node| node.private_ipv4);
+                    addresses.map(place).collect()
+                });
+                Ok(nodes.unwrap_or_default())
+            }
+        }
     }
 
-    async fn dial(&self, target: &Target) -> io::Result<TcpStream> {
-        self.network.connect(&target.vpc_id, target.address).await
+    async fn dial(&self, place: &Place) -> io::Result<TcpStream> {
+        self.network.connect(&place.vpc_id, place.address).await
     }
 }
