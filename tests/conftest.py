@@ -9,7 +9,9 @@ Neargate's instance id or lies in its own temporary directory."""
 
 import ctypes
 import os
+import pathlib
 import subprocess
+import tempfile
 
 import pytest
 
@@ -30,6 +32,13 @@ def pytest_configure():
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     os.makedirs("/run/neargate", exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "neargate-test", "/run/neargate"], check=True)
+    # Neargate writes names of load balancers there: into a copy.
+    hosts = tempfile.NamedTemporaryFile("w", prefix="hosts-", delete=False)
+    hosts.write(pathlib.Path("/etc/hosts").read_text())
+    hosts.close()
+    os.chmod(hosts.name, 0o644)
+    subprocess.run(["mount", "--bind", hosts.name, "/etc/hosts"], check=True)
+    os.unlink(hosts.name)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 

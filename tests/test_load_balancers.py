@@ -1,0 +1,202 @@
+"""Load balancers that carry real traffic, made with real clients, in front of services that really run."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+import tasks
+from balancing import Balancer, Clients, behind, forward, push, register, service
+from neargate import AWS, edges_of, wait_until
+from tasks import container
+from test_ec2_instances import CLUSTER, image
+
+
+def aws(gate, *words):
+    """Runs `aws WORDS`; answers what it printed as JSON."""
+    done = subprocess.run([AWS, *words], env=gate.env, capture_output=True, text=True)
+    assert done.returncode == 0, f"{words}: {done.stderr}"
+    return json.loads(done.stdout) if done.stdout.strip() else None
+
+
+def curl(url, *more):
+    done = subprocess.run(["curl", "-s", "-m", "5", *more, url], capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def test_two_applications_on_fargate_and_on_an_instance_stand_behind_one_load_balancer(gate, layout):
+    """Made with the `aws` command alone."""
+    push(gate, layout)
+    vpc = aws(gate, "ec2", "describe-vpcs")["Vpcs"][0]["VpcId"]
+    subnets = [s["SubnetId"] for s in aws(gate, "ec2", "describe-subnets")["Subnets"]][:2]
+    open_to_all = aws(gate, "ec2", "create-security-group", "--group-name", "alb", "--description", "alb", "--vpc-id", vpc)["GroupId"]
+    aws(gate, "ec2", "authorize-security-group-ingress", "--group-id", open_to_all, "--protocol", "tcp", "--port", "80", "--cidr", "0.0.0.0/0")
+    aws(gate, "ec2", "run-instances", "--image-id", image(gate), "--instance-type", "t3.small", "--count", "1", "--user-data", CLUSTER.format("default"))
+    made = aws(gate, "elbv2", "create-load-balancer", "--name", "shop", "--subnets", *subnets, "--security-groups", open_to_all)["LoadBalancers"][0]
+    groups = {}
+    for name, kind in [("cart", "ip"), ("stock", "instance")]:
+        groups[name] = aws(
+            gate, "elbv2", "create-target-group", "--name", name, "--protocol", "HTTP", "--port", "80", "--vpc-id", vpc,
+            "--target-type", kind, "--health-check-interval-seconds", "5", "--health-check-timeout-seconds", "2", "--healthy-threshold-count", "2",
+            "--health-check-path", f"/{name}/index.html",
+        )["TargetGroups"][0]["TargetGroupArn"]
+    listener = aws(
+        gate, "elbv2", "create-listener", "--load-balancer-arn", made["LoadBalancerArn"], "--protocol", "HTTP", "--port", "80",
+        "--default-actions", "Type=fixed-response,FixedResponseConfig={StatusCode=404,ContentType=text/plain,MessageBody=nobody}",
+    )["Listeners"][0]["ListenerArn"]
+    for priority, name in enumerate(groups, 1):
+        aws(
+            gate, "elbv2", "create-rule", "--listener-arn", listener, "--priority", str(priority),
+            "--conditions", f"Field=path-pattern,Values=/{name}/*", "--actions", f"Type=forward,TargetGroupArn={groups[name]}",
+        )
+    register(gate, "cart", "cart", "cart/")
+    network = json.dumps(tasks.network(gate))
+    aws(
+        gate, "ecs", "create-service", "--service-name", "cart", "--task-definition", "cart", "--desired-count", "2", "--launch-type", "FARGATE",
+        "--network-configuration", network, "--load-balancers", f"targetGroupArn={groups['cart']},containerName=app,containerPort=80",
+    )
+    serve = "mkdir -p /tmp/w/stock; echo stock > /tmp/w/stock/index.html; exec httpd -f -p 80 -h /tmp/w"
+    gate.client("ecs").register_task_definition(
+        family="stock", networkMode="bridge", requiresCompatibilities=["EC2"],
+        containerDefinitions=[container(
+            command=["sh", "-c", serve], memory=64, stopTimeout=2, portMappings=[{"containerPort": 80, "hostPort": 0}])],
+    )
+    # The instance's own group lets the load balancer's in.
+    default = aws(gate, "ec2", "describe-security-groups", "--filters", f"Name=vpc-id,Values={vpc}", "Name=group-name,Values=default")
+    default = default["SecurityGroups"][0]["GroupId"]
+    aws(
+        gate, "ec2", "authorize-security-group-ingress", "--group-id", default, "--source-group", open_to_all,
+        "--protocol", "tcp", "--port", "0-65535",
+    )
+    aws(
+        gate, "ecs", "create-service", "--service-name", "stock", "--task-definition", "stock", "--desired-count", "2", "--launch-type", "EC2",
+        "--load-balancers", f"targetGroupArn={groups['stock']},containerName=app,containerPort=80",
+    )
+    subprocess.run([AWS, "elbv2", "wait", "load-balancer-available", "--load-balancer-arns", made["LoadBalancerArn"]], env=gate.env, check=True)
+    url = f"http://{made['DNSName']}"
+    for name in groups:
+        wait_until(lambda: curl(f"{url}/{name}/index.html") == name, what=f"{name} answers")
+    assert curl(f"{url}/other", "-o", "-", "-w", " %{http_code}") == "nobody 404"
+    # Instances are targets at host ports that Docker would have chosen, too.
+    health = aws(gate, "elbv2", "describe-target-health", "--target-group-arn", groups["stock"])["TargetHealthDescriptions"]
+    assert len({(t["Target"]["Id"], t["Target"]["Port"]) for t in health}) == 2
+    assert all(t["Target"]["Id"].startswith("i-") for t in health)
+
+
+def test_a_rolling_deployment_loses_no_request(gate, layout):
+    push(gate, layout)
+    balancer = Balancer(gate)
+    group = balancer.target_group("web")
+    balancer.listener(forward(group))
+    register(gate, "web", "one")
+    service(gate, "web", 2, behind(group))
+    balancer.healthy(group, 2)
+    wait_until(lambda: balancer.get() == (200, "one"), what="it answers")
+    ecs = gate.client("ecs")
+    with Clients(balancer) as clients:
+        wait_until(lambda: clients.sees("one", 50), what="clients are served")
+        register(gate, "web", "two")
+        ecs.update_service(service="web", taskDefinition="web")
+        wait_until(lambda: clients.sees("two", 50), what="clients see the new revision")
+        ecs.get_waiter("services_stable").wait(services=["web"], WaiterConfig={"Delay": 1})
+        clients.forget()
+        wait_until(lambda: clients.sees("two", 50), what="clients see the new revision alone")
+        assert not clients.sees("one")
+    assert clients.failures == [] and clients.asked > 200, clients.failures[:5]
+    said = [e["message"] for e in ecs.describe_services(services=["web"])["services"][0]["events"]]
+    assert any("has begun draining connections on" in m for m in said), said
+
+
+def test_blue_and_green_and_a_way_back(gate, layout):
+    push(gate, layout)
+    balancer = Balancer(gate)
+    blue, green = balancer.target_group("blue"), balancer.target_group("green")
+    listener = balancer.listener({"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}})
+    rule = balancer.elb.create_rule(
+        ListenerArn=listener,
+        Priority=1,
+        Conditions=[{"Field": "path-pattern", "Values": ["/*"]}],
+        Actions=[forward((blue, 1), (green, 0))],
+    )["Rules"][0]["RuleArn"]
+    register(gate, "web", "one")
+    shifted = behind(
+        blue,
+        alternateTargetGroupArn=green,
+        productionListenerRule=rule,
+        roleArn="arn:aws:iam::000000000000:role/ecsInfrastructureRole",
+    )
+    canary = {
+        "strategy": "CANARY",
+        "canaryConfiguration": {"canaryPercent": 20.0, "canaryBakeTimeInMinutes": 1440},
+        "bakeTimeInMinutes": 0,
+    }
+    service(gate, "web", 2, shifted, deploymentConfiguration=canary)
+    balancer.healthy(blue, 2)
+    ecs = gate.client("ecs")
+    ecs.get_waiter("services_stable").wait(services=["web"], WaiterConfig={"Delay": 1})
+
+    def newest():
+        [arn] = [
+            d["serviceDeploymentArn"]
+            for d in ecs.list_service_deployments(service="web", status=["PENDING", "IN_PROGRESS", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"])["serviceDeployments"]
+        ]
+        return arn
+
+    def status(arn):
+        [found] = ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
+        return found["status"]
+
+    with Clients(balancer) as clients:
+        wait_until(lambda: clients.sees("one", 50), what="clients are served")
+        register(gate, "web", "two")
+        ecs.update_service(service="web", taskDefinition="web")
+        wait_until(lambda: clients.sees("two", 20), what="the canary gets its share")
+        assert clients.sees("one", 50)
+        first = newest()
+        ecs.stop_service_deployment(serviceDeploymentArn=first, stopType="ROLLBACK")
+        wait_until(lambda: status(first) == "ROLLBACK_SUCCESSFUL", what="it goes back")
+        clients.forget()
+        wait_until(lambda: clients.sees("one", 50), what="all is as before")
+        assert not clients.sees("two")
+        ecs.update_service(
+            service="web", taskDefinition="web",
+            deploymentConfiguration={"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0},
+        )
+        second = newest()
+        wait_until(lambda: status(second) == "SUCCESSFUL", what="green takes over")
+        clients.forget()
+        wait_until(lambda: clients.sees("two", 50), what="green answers")
+        assert not clients.sees("one")
+    assert clients.failures == [], clients.failures[:5]
+    balancer.healthy(green, 2)
+
+
+def test_traffic_goes_on_without_neargate_and_a_killed_edge_is_back(own_gate, layout):
+    gate = own_gate
+    push(gate, layout)
+    balancer = Balancer(gate)
+    group = balancer.target_group("web")
+    balancer.listener(forward(group))
+    register(gate, "web", "one")
+    service(gate, "web", 2, behind(group))
+    balancer.healthy(group, 2)
+    hosts = pathlib.Path("/etc/hosts").read_text()
+    assert balancer.host in hosts
+    with Clients(balancer) as clients:
+        wait_until(lambda: clients.sees("one", 50), what="clients are served")
+        gate.kill()
+        clients.forget()
+        wait_until(lambda: clients.sees("one", 200), what="clients are served by the edge alone")
+        gate.start()
+        clients.forget()
+        wait_until(lambda: clients.sees("one", 200), what="clients are served by the edge that was there")
+    assert clients.failures == [], clients.failures[:5]
+    [edge] = edges_of(gate.instance)
+    os.kill(edge, signal.SIGKILL)
+    wait_until(lambda: balancer.get() == (200, "one"), 5, what="another edge answers")
+    # What was healthy is so at once: nobody is asked to wait for two checks.
+    elb = gate.client("elbv2")
+    elb.delete_load_balancer(LoadBalancerArn=balancer.arn)
+    wait_until(lambda: balancer.host not in pathlib.Path("/etc/hosts").read_text(), what="its name is gone")
+    wait_until(lambda: balancer.get() is None, what="nobody listens")
