@@ -1,5 +1,6 @@
 //! Every service, and how completely each of its operations is served.
 
+use neargate_acm::Acm;
 use neargate_autoscaling::Autoscaling;
 use neargate_ec2::Ec2;
 use neargate_ecr::Ecr;
@@ -26,6 +27,7 @@ pub fn components(
         ec2.clone(),
         Arc::new(Autoscaling::default()),
         elbv2.clone(),
+        Arc::new(Acm),
         Arc::new(Ecr),
         Arc::new(Sns),
         Arc::new(Sts),

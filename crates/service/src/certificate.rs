@@ -56,6 +56,12 @@ pub struct Facts {
     pub signature_algorithm: String,
     pub not_before: Timestamp,
     pub not_after: Timestamp,
+    /// Such as `DIGITAL_SIGNATURE`.
+    #[serde(default)]
+    pub key_usages: Vec<String>,
+    /// By their object identifiers.
+    #[serde(default)]
+    pub extended_key_usages: Vec<String>,
 }
 
 /// Where a certificate comes from.

@@ -23,6 +23,8 @@ impl Place {
                 signature_algorithm: "SHA256WITHECDSA".into(),
                 not_before: self.cx.now(),
                 not_after: self.cx.now(),
+                key_usages: Vec::new(),
+                extended_key_usages: Vec::new(),
             },
             transparency_logging: "ENABLED".into(),
             client_token: None,
