@@ -8,8 +8,8 @@ VENV := .venv
 # End-to-end tests mostly wait. Each lane runs them in a network namespace of its own.
 LANES ?= 2
 PYTEST = $(VENV)/bin/pytest -n $(LANES) --dist worksteal
-# The end-to-end files that kill, fill disks, set clocks and race.
-SOAKED := clock_set faults full_disk races service_faults survives
+# The end-to-end files that kill, fill disks, set clocks, balance and race.
+SOAKED := clock_set faults full_disk load_balancers races service_faults survives
 
 run: setup
 	cargo build --release --locked -p neargate
@@ -53,7 +53,7 @@ soak: setup-test build venv
 	NEARGATE_POWER_CUTS=1000 NEARGATE_KILLS=50 PROPTEST_CASES=1000 cargo test --locked -p neargate-store
 	NEARGATE_SIMULATION=full cargo test --release --locked -p neargate-ecs --test simulation
 	for round in $$(seq $(ROUNDS)); do \
-	  NEARGATE_ENDS=1000 $(PYTEST) $(addprefix tests/test_,$(addsuffix .py,$(SOAKED))) || exit; \
+	  NEARGATE_ENDS=1000 NEARGATE_REQUESTS=100000 $(PYTEST) $(addprefix tests/test_,$(addsuffix .py,$(SOAKED))) || exit; \
 	done
 
 bench: setup-test venv

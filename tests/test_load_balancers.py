@@ -13,6 +13,10 @@ from tasks import container
 from test_ec2_instances import CLUSTER, image
 
 
+#: How many requests none of which may fail.
+REQUESTS = int(os.environ.get("NEARGATE_REQUESTS", "3000"))
+
+
 def aws(gate, *words):
     """Runs `aws WORDS`; answers what it printed as JSON."""
     done = subprocess.run([AWS, *words], env=gate.env, capture_output=True, text=True)
@@ -200,3 +204,46 @@ def test_traffic_goes_on_without_neargate_and_a_killed_edge_is_back(own_gate, la
     elb.delete_load_balancer(LoadBalancerArn=balancer.arn)
     wait_until(lambda: balancer.host not in pathlib.Path("/etc/hosts").read_text(), what="its name is gone")
     wait_until(lambda: balancer.get() is None, what="nobody listens")
+
+
+def test_no_request_fails_while_everything_around_it_changes(own_gate, layout):
+    gate = own_gate
+    push(gate, layout)
+    balancer = Balancer(gate)
+    elb, ecs = balancer.elb, gate.client("ecs")
+    one, two = balancer.target_group("one"), balancer.target_group("two")
+    listener = balancer.listener(forward((one, 1), (two, 1)))
+    for name, group in [("one", one), ("two", two)]:
+        register(gate, name, name)
+        service(gate, name, 1, behind(group))
+    balancer.healthy(one, 1)
+    balancer.healthy(two, 1)
+    rounds = 0
+    with Clients(balancer) as clients:
+        while clients.asked < REQUESTS or rounds < 2:
+            rounds += 1
+            elb.modify_listener(ListenerArn=listener, DefaultActions=[forward((one, 9), (two, rounds % 10))])
+            rule = elb.create_rule(
+                ListenerArn=listener, Priority=rounds,
+                Conditions=[{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/", "/x*"]}}], Actions=[forward(two)],
+            )["Rules"][0]["RuleArn"]
+            other = balancer.listener(forward(one), port=8080)
+            elb.modify_target_group_attributes(
+                TargetGroupArn=two,
+                Attributes=[{"Key": "load_balancing.algorithm.type", "Value": ["round_robin", "least_outstanding_requests"][rounds % 2]}],
+            )
+            ecs.update_service(service="two", desiredCount=1 + rounds % 2)
+            balancer.healthy(two, 1 + rounds % 2)
+            clients.forget()
+            wait_until(lambda: clients.sees("two", 20), what="the rule holds")
+            elb.delete_listener(ListenerArn=other)
+            elb.delete_rule(RuleArn=rule)
+            if rounds % 2:
+                gate.kill()
+                clients.forget()
+                wait_until(lambda: clients.sees("one", 20), what="traffic goes on without Neargate")
+                gate.start()
+            else:
+                ecs.update_service(service="one", forceNewDeployment=True)
+                ecs.get_waiter("services_stable").wait(services=["one"], WaiterConfig={"Delay": 1})
+    assert clients.failures == [], (rounds, clients.asked, clients.failures[:5])
