@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 
 use crate::client;
+use crate::commands::authority::Authority;
 use crate::commands::publish::{Publish, Unpublish};
 use crate::commands::{self, deploy::Deploy, events::Events, instance::Instance, logs::Logs};
 use crate::commands::{ps::Ps, services::Services, spot::Spot, top::Top};
@@ -57,6 +58,7 @@ enum Command {
     Spot(Spot),
     Publish(Publish),
     Unpublish(Unpublish),
+    Authority(Authority),
     /// Run this machine as a node of a control plane on another host; manage such nodes.
     Node(crate::node::Node),
     Env(Env),
@@ -116,6 +118,7 @@ pub fn run() -> ExitCode {
         Command::Spot(spot) => return command(spot.run()),
         Command::Publish(publish) => return command(publish.run()),
         Command::Unpublish(unpublish) => return command(unpublish.run()),
+        Command::Authority(authority) => return command(authority.run()),
         Command::Node(node) => crate::node::main(node).map_err(failed),
         Command::Env(env) => env.run(),
         Command::Config { flags } => Config::load(&flags).map_err(failed).map(|config| {

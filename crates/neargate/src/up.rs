@@ -316,7 +316,7 @@ impl Host {
             machine,
             slices,
             _publisher: publisher,
-            balancers: balancers,
+            balancers,
             hosts,
             control_plane,
             installation,

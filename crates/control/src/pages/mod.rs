@@ -85,10 +85,14 @@ impl Pages {
             (&Method::GET, ["publications"]) => self.publications(scope).await?,
             (&Method::POST, ["publications"]) => self.publish(scope, parse(body)?).await?,
             (&Method::DELETE, ["publications", port]) => self.unpublish(scope, port).await?,
+            (&Method::GET, ["authority"]) => {
+                let certificate = neargate_acm::authority::certificate(self.house()).await?;
+                json!({ "certificate": certificate })
+            }
             (
                 _,
                 [
-                    "events" | "usage" | "instances" | "publications" | "spot",
+                    "authority" | "events" | "usage" | "instances" | "publications" | "spot",
                     ..,
                 ],
             ) => {

@@ -1,5 +1,6 @@
 //! The commands for people: each talks to a running Neargate as any AWS client does.
 
+pub mod authority;
 pub mod deploy;
 pub mod events;
 pub mod instance;
