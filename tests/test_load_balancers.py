@@ -238,6 +238,8 @@ def test_no_request_fails_while_everything_around_it_changes(own_gate, layout):
             wait_until(lambda: clients.sees("two", 20), what="the rule holds")
             elb.delete_listener(ListenerArn=other)
             elb.delete_rule(RuleArn=rule)
+            clients.forget()
+            wait_until(lambda: clients.sees("one", 5), what="the rule is gone")
             if rounds % 2:
                 gate.kill()
                 clients.forget()
