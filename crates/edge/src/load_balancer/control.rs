@@ -8,12 +8,13 @@ use super::place::Place;
 use super::route::Route;
 use super::settings::{GroupSettings, Settings};
 use super::target::{Group, Target};
+use super::tls;
 use super::worker::ToWorker;
 use super::{LoadBalancerState, LoadBalancerStates};
 use arc_swap::ArcSwapOption;
 use neargate_domain::load_balancer::{
-    LoadBalancer, LoadBalancerChange, LoadBalancerType, Node, Protocol, ProtocolVersion,
-    TargetGroup, TargetHealth, TargetKey, TargetReason, TargetState,
+    LoadBalancer, LoadBalancerChange, LoadBalancerType, Node, Protocol, TargetGroup, TargetHealth,
+    TargetKey, TargetReason, TargetState,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -329,6 +330,7 @@ impl Control {
                 };
                 let checked = Checked {
                     check: check.clone(),
+                    version: group.protocol_version,
                     address: registered.address,
                     port: registered.key.port,
                 };
@@ -430,6 +432,11 @@ impl Control {
             return;
         };
         if watched.health.take_in(&event.found, &checked.check) {
+            let group = watched.target.group_arn.clone();
+            if watched.health.state == TargetState::Healthy {
+                let target = Arc::clone(&watched.target);
+                running.start_slowly(&group, &target);
+            }
             running.choose_anew();
         }
     }
@@ -461,6 +468,21 @@ impl Running {
             .filter(|n| zone == Some(n.availability_zone.as_str()));
         near.find_map(with_place)
             .or_else(|| nodes.clone().find_map(with_place))
+    }
+
+    /// A target that became healthy starts slowly when another has its full share already.
+    fn start_slowly(&self, group: &str, target: &Arc<Target>) {
+        let is_slow_group = self.groups.get(group);
+        if is_slow_group.is_none_or(|group| group.settings.slow_start.is_zero()) {
+            return;
+        }
+        let others = self.targets.iter().filter(|((of, _), _)| of == group);
+        let mut others = others.map(|(_, watched)| watched).filter(|watched| {
+            watched.target.number != target.number && watched.health.state == TargetState::Healthy
+        });
+        if others.any(|other| !other.target.is_slow()) {
+            target.start_slowly();
+        }
     }
 
     /// Has requests go to those targets that health allows now.
@@ -542,17 +564,13 @@ fn groups(told: &LoadBalancer) -> BTreeMap<String, Arc<Group>> {
 fn not_built(told: &LoadBalancer) -> Vec<String> {
     let trouble = |group: &TargetGroup| {
         let arn = &group.arn;
-        let is_sticky = group.attributes.get("stickiness.enabled");
-        if group.protocol != Protocol::Http {
-            Some(format!(
-                "{arn}: {:?} to targets is not built",
-                group.protocol
-            ))
-        } else if group.protocol_version != ProtocolVersion::Http1 {
-            let version = group.protocol_version;
-            Some(format!("{arn}: {version:?} to targets is not built"))
-        } else if is_sticky.is_some_and(|value| value == "true") {
-            Some(format!("{arn}: stickiness is not built"))
+        const MITIGATION: &str = "load_balancing.algorithm.anomaly_mitigation";
+        let mitigates = group.attributes.get(MITIGATION);
+        let is_udp = matches!(group.protocol, Protocol::Udp | Protocol::TcpUdp);
+        if is_udp {
+            Some(format!("{arn}: UDP to targets is not built"))
+        } else if mitigates.is_some_and(|value| value == "on") {
+            Some(format!("{arn}: anomaly mitigation is not built"))
         } else {
             None
         }
@@ -566,10 +584,22 @@ fn front(
     listener: &neargate_domain::load_balancer::Listener,
     groups: &BTreeMap<String, Arc<Group>>,
 ) -> Result<Front, String> {
-    match (told.load_balancer_type, listener.protocol) {
-        (LoadBalancerType::Application, Protocol::Http) => {}
-        (_, protocol) => return Err(format!("{protocol:?} listeners are not built")),
-    }
+    let settings = Settings::new(&told.attributes, &listener.attributes);
+    let tls = match (told.load_balancer_type, listener.protocol, &listener.tls) {
+        (LoadBalancerType::Application, Protocol::Http, _) => None,
+        (LoadBalancerType::Application, Protocol::Https, Some(asked)) => Some(tls::server(
+            asked,
+            match settings.http2 {
+                true => tls::Http::Both,
+                false => tls::Http::One,
+            },
+        )?),
+        (LoadBalancerType::Network, Protocol::Tcp, _) => None,
+        (LoadBalancerType::Network, Protocol::Tls, Some(asked)) => {
+            Some(tls::server(asked, tls::Http::Not)?)
+        }
+        (_, protocol, _) => return Err(format!("{protocol:?} listeners are not built")),
+    };
     let routes = listener
         .rules
         .iter()
@@ -580,7 +610,8 @@ fn front(
         dns_name: told.dns_name.clone(),
         port: listener.port,
         protocol: listener.protocol,
-        settings: Settings::new(&told.attributes, &listener.attributes),
+        settings,
+        tls,
         routes: routes.collect::<Result<_, _>>()?,
     })
 }

@@ -6,6 +6,7 @@ use super::settings::Settings;
 use super::worker::ToWorker;
 use arc_swap::ArcSwapOption;
 use neargate_domain::load_balancer::Protocol;
+use rustls::ServerConfig;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,6 +27,8 @@ pub struct Front {
     pub port: u16,
     pub protocol: Protocol,
     pub settings: Settings,
+    /// `None`: without TLS.
+    pub tls: Option<Arc<ServerConfig>>,
     /// In their order; the last one is for every request.
     pub routes: Vec<Route>,
 }

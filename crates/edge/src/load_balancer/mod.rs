@@ -14,6 +14,7 @@
 mod control;
 mod health;
 mod http;
+mod http2;
 mod listener;
 mod pattern;
 mod place;
@@ -21,6 +22,8 @@ mod route;
 mod settings;
 mod stream;
 mod target;
+mod tcp;
+mod tls;
 mod worker;
 
 #[cfg(test)]

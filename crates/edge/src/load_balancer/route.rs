@@ -44,6 +44,12 @@ pub struct Forward {
 }
 
 impl Forward {
+    /// The group that a cookie names.
+    pub fn find(&self, cookie: u64) -> Option<&Arc<Group>> {
+        let mut groups = self.groups.iter().map(|(group, _)| group);
+        groups.find(|group| group.cookie() == cookie)
+    }
+
     /// The group whose turn it is. Turns are spread so that few requests already keep to the weights.
     pub fn group(&self) -> Option<&Arc<Group>> {
         /// 2^64 by the golden ratio.

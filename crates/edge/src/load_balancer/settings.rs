@@ -37,6 +37,7 @@ pub enum DesyncMitigation {
 pub struct Settings {
     pub idle_timeout: Duration,
     pub client_keep_alive: Duration,
+    pub tcp_idle_timeout: Duration,
     pub forwarded_for: ForwardedFor,
     pub forwarded_for_port: bool,
     pub preserves_host: bool,
@@ -60,6 +61,7 @@ impl Settings {
         };
         Settings {
             idle_timeout: seconds(load_balancer, "idle_timeout.timeout_seconds", 60),
+            tcp_idle_timeout: seconds(listener, "tcp.idle_timeout.seconds", 350),
             client_keep_alive: seconds(load_balancer, "client_keep_alive.seconds", 3600),
             forwarded_for: match text("routing.http.xff_header_processing.mode") {
                 "preserve" => ForwardedFor::Preserve,
@@ -120,6 +122,26 @@ pub struct GroupSettings {
     pub fail_open: FailOpen,
     /// Targets in other zones than the node get requests, too.
     pub cross_zone: bool,
+    pub stickiness: Stickiness,
+    /// How long a target that became healthy gets less than its share.
+    pub slow_start: Duration,
+    /// Targets are told who the client is.
+    pub proxy_protocol: bool,
+    /// Connections end when their target's deregistration is complete.
+    pub ends_with_registration: bool,
+}
+
+/// How a client stays with a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stickiness {
+    Off,
+    LoadBalancerCookie(Duration),
+    ApplicationCookie {
+        name: String,
+        duration: Duration,
+    },
+    /// Of network load balancers.
+    SourceIp,
 }
 
 impl GroupSettings {
@@ -142,6 +164,29 @@ impl GroupSettings {
                 "false" => false,
                 _ => is_set(load_balancer, CROSS_ZONE, true),
             },
+            stickiness: match (
+                is_set(group, "stickiness.enabled", false),
+                text("stickiness.type"),
+            ) {
+                (false, _) => Stickiness::Off,
+                (true, "app_cookie") => Stickiness::ApplicationCookie {
+                    name: text("stickiness.app_cookie.cookie_name").into(),
+                    duration: seconds(group, "stickiness.app_cookie.duration_seconds", 86_400),
+                },
+                (true, "source_ip") => Stickiness::SourceIp,
+                (true, _) => Stickiness::LoadBalancerCookie(seconds(
+                    group,
+                    "stickiness.lb_cookie.duration_seconds",
+                    86_400,
+                )),
+            },
+            proxy_protocol: is_set(group, "proxy_protocol_v2.enabled", false),
+            ends_with_registration: is_set(
+                group,
+                "deregistration_delay.connection_termination.enabled",
+                false,
+            ),
+            slow_start: seconds(group, "slow_start.duration_seconds", 0),
         }
     }
 }

@@ -1,12 +1,16 @@
 //! Targets and groups of them as requests see them: who may be chosen, and what each has to do.
 
+use super::http::cookie;
 use super::settings::{Algorithm, GroupSettings};
 use arc_swap::ArcSwap;
+use neargate_base::time::Stopwatch;
 use neargate_domain::load_balancer::{Protocol, ProtocolVersion, TargetKey, TargetState};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +25,10 @@ pub struct Target {
     pub key: TargetKey,
     pub address: SocketAddrV4,
     pub zone: Option<String>,
+    /// Its number in cookies.
+    pub cookie: u64,
+    /// Since when it gets more and more; `None`: its share.
+    slow_since: Mutex<Option<Stopwatch>>,
     /// Requests and connections under way.
     outstanding: AtomicUsize,
     is_draining: AtomicBool,
@@ -38,7 +46,11 @@ impl Target {
         zone: Option<String>,
         drained: mpsc::UnboundedSender<u64>,
     ) -> Target {
+        let port = key.port.to_string();
+        let cookie = cookie::number(&[group_arn.as_bytes(), key.id.as_bytes(), port.as_bytes()]);
         Target {
+            cookie,
+            slow_since: Mutex::new(None),
             number: NEXT.fetch_add(1, Ordering::Relaxed),
             group_arn,
             key,
@@ -57,6 +69,31 @@ impl Target {
 
     pub fn set_draining(&self, is_draining: bool) {
         self.is_draining.store(is_draining, Ordering::SeqCst);
+    }
+
+    /// It became healthy beside others: its share grows from now on.
+    pub fn start_slowly(&self) {
+        *self.slow_since.lock() = Some(Stopwatch::start());
+    }
+
+    /// Its part of a full share, of 2^16, while that grows over this time.
+    fn share(&self, slow_start: Duration) -> u64 {
+        const FULL: u64 = 1 << 16;
+        let mut since = self.slow_since.lock();
+        let Some(elapsed) = since.map(|since| since.elapsed()) else {
+            return FULL;
+        };
+        if elapsed >= slow_start {
+            *since = None;
+            return FULL;
+        }
+        let part = elapsed.as_millis() * u128::from(FULL) / slow_start.as_millis().max(1);
+        // It gets something from the beginning on.
+        u64::try_from(part).unwrap_or(FULL).max(FULL / 32)
+    }
+
+    pub fn is_slow(&self) -> bool {
+        self.slow_since.lock().is_some()
     }
 
     pub fn outstanding(&self) -> usize {
@@ -164,13 +201,49 @@ impl Group {
         }
     }
 
+    /// The group's number in cookies.
+    pub fn cookie(&self) -> u64 {
+        cookie::number(&[self.arn.as_bytes()])
+    }
+
+    fn eligible<'a>(&self, eligible: &'a Eligible, zone: &str) -> &'a [Arc<Target>] {
+        match self.settings.cross_zone {
+            true => &eligible.all,
+            false => eligible.by_zone.get(zone).unwrap_or(&eligible.anywhere),
+        }
+    }
+
+    /// The target that a cookie names, if it may be chosen.
+    pub fn find(&self, zone: &str, cookie: u64) -> Option<Arc<Target>> {
+        let eligible = self.eligible.load();
+        let mut targets = self.eligible(&eligible, zone).iter();
+        targets.find(|target| target.cookie == cookie).cloned()
+    }
+
+    /// The target of a flow with this number, but none of `tried`.
+    pub fn choose_by(&self, zone: &str, tried: &[u64], number: u64) -> Option<Arc<Target>> {
+        let eligible = self.eligible.load();
+        let targets = self.eligible(&eligible, zone);
+        let mut open = targets
+            .iter()
+            .filter(|target| !tried.contains(&target.number));
+        // Each target draws a lot: when one goes, only its own flows move.
+        let lot = |target: &&Arc<Target>| {
+            let mixed = (number ^ target.cookie).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            mixed ^ (mixed >> 29)
+        };
+        let first = open.next()?;
+        let best = open.fold(
+            first,
+            |best, next| if lot(&next) > lot(&best) { next } else { best },
+        );
+        Some(Arc::clone(best))
+    }
+
     /// A target for a request that came to a node in `zone`, but none of `tried`.
     pub fn choose(&self, zone: &str, tried: &[u64], random: u64) -> Option<Arc<Target>> {
         let eligible = self.eligible.load();
-        let targets = match self.settings.cross_zone {
-            true => &eligible.all,
-            false => eligible.by_zone.get(zone).unwrap_or(&eligible.anywhere),
-        };
+        let targets = self.eligible(&eligible, zone);
         let start = match self.settings.algorithm {
             Algorithm::RoundRobin => self.next.fetch_add(1, Ordering::Relaxed),
             Algorithm::LeastOutstandingRequests | Algorithm::WeightedRandom => {
@@ -179,7 +252,20 @@ impl Group {
         };
         let length = targets.len();
         let in_turn = (0..length).map(|step| &targets[(start % length + step) % length]);
-        let mut open = in_turn.filter(|target| !tried.contains(&target.number));
+        let open = in_turn.filter(|target| !tried.contains(&target.number));
+        let slow_start = self.settings.slow_start;
+        if !slow_start.is_zero() {
+            // Each is passed over as often as its share is short of a full one.
+            let mut dice = random;
+            let lucky = open.clone().find(|target| {
+                dice = dice.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
+                target.share(slow_start) > dice >> 48
+            });
+            if lucky.is_some() {
+                return lucky.cloned();
+            }
+        }
+        let mut open = open;
         let target = match self.settings.algorithm {
             Algorithm::LeastOutstandingRequests => open.min_by_key(|target| target.outstanding()),
             Algorithm::RoundRobin | Algorithm::WeightedRandom => open.next(),

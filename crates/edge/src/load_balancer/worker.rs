@@ -3,8 +3,8 @@
 
 use super::http::client;
 use super::http::upstream::Pool;
+use super::http2::upstream::Pool2;
 use super::listener::Door;
-use super::stream::Stream;
 use neargate_base::Rng;
 use neargate_base::time::{Clock, SystemClock};
 use std::cell::{Cell, RefCell};
@@ -36,14 +36,16 @@ pub enum ToWorker {
 #[derive(Debug)]
 pub struct Worker {
     pub pool: Pool,
+    pub pool2: Pool2,
     random: Cell<u64>,
-    date: RefCell<(i64, Rc<str>)>,
+    date: RefCell<(u64, Rc<str>)>,
 }
 
 impl Worker {
     pub fn new(rng: &Rng) -> Worker {
         Worker {
             pool: Pool::default(),
+            pool2: Pool2::default(),
             random: Cell::new(rng.u64() | 1),
             date: RefCell::new((0, "".into())),
         }
@@ -61,18 +63,23 @@ impl Worker {
 
     /// The time as `Date` says it.
     pub fn date(&self) -> Rc<str> {
-        let now = SystemClock.now().as_millis().div_euclid(1000);
+        let now = self.now_seconds();
         let mut date = self.date.borrow_mut();
         if date.0 != now {
-            let since = Duration::from_secs(u64::try_from(now).unwrap_or(0));
-            *date = (now, httpdate::fmt_http_date(UNIX_EPOCH + since).into());
+            let now_text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(now));
+            *date = (now, now_text.into());
         }
         Rc::clone(&date.1)
     }
 
+    /// Seconds since 1970.
+    pub fn now_seconds(&self) -> u64 {
+        u64::try_from(SystemClock.now().as_millis().div_euclid(1000)).unwrap_or(0)
+    }
+
     /// For a trace: `1-<seconds>-<random>`.
     pub fn trace(&self) -> String {
-        let now = SystemClock.now().as_millis().div_euclid(1000);
+        let now = self.now_seconds();
         let (high, low) = (self.random() & 0xffff_ffff, self.random());
         format!("1-{now:08x}-{high:08x}{low:016x}")
     }
@@ -103,15 +110,21 @@ async fn run(worker: Rc<Worker>, mut told: mpsc::UnboundedReceiver<ToWorker>) {
                     match TcpStream::from_std(stream) {
                         Ok(stream) => {
                             let worker = Rc::clone(&worker);
-                            spawn_local(client::serve(worker, Stream::Plain(stream), peer, door));
+                            spawn_local(client::serve(worker, stream, peer, door));
                         }
                         Err(error) => tracing::warn!(%error, "a connection is dropped"),
                     }
                 }
-                Some(ToWorker::Forget(targets)) => worker.pool.forget(&targets),
+                Some(ToWorker::Forget(targets)) => {
+                    worker.pool.forget(&targets);
+                    worker.pool2.forget(&targets);
+                }
                 None => return,
             },
-            _ = sweep.tick() => worker.pool.sweep(),
+            _ = sweep.tick() => {
+                worker.pool.sweep();
+                worker.pool2.sweep();
+            }
         }
     }
 }

@@ -42,6 +42,31 @@ pub trait Source {
     async fn gone(&mut self);
 }
 
+/// Nothing, where there is nothing.
+impl<S: Source> Source for Option<S> {
+    async fn next(&mut self) -> Result<Option<Piece>, Trouble> {
+        match self {
+            Some(source) => source.next().await,
+            None => Ok(None),
+        }
+    }
+
+    fn is_untouched(&self) -> bool {
+        self.as_ref().is_none_or(S::is_untouched)
+    }
+
+    fn is_done(&self) -> bool {
+        self.as_ref().is_none_or(S::is_done)
+    }
+
+    async fn gone(&mut self) {
+        match self {
+            Some(source) => source.gone().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
 /// Where a body goes.
 pub trait Sink {
     async fn put(&mut self, piece: Piece) -> io::Result<()>;
@@ -326,7 +351,7 @@ impl Sink for BodySink<'_> {
 }
 
 /// May this field come after a body? Not what frames, routes or vouches (RFC 9110 section 6.5.1).
-fn is_trailer(name: &[u8]) -> bool {
+pub fn is_trailer(name: &[u8]) -> bool {
     const NEVER: [&str; 12] = [
         "transfer-encoding",
         "content-length",

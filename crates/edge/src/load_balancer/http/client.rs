@@ -6,27 +6,97 @@ use super::exchange::{Activity, Exchange, Outcome, Reply, Tunnel};
 use super::forward::{put_field, write_response};
 use super::framing::{self, Framing, Length};
 use super::head::{REQUEST_BYTES_MAX, Request, Response, Scan, Version, Wrong};
+use crate::load_balancer::http2::client as http2;
 use crate::load_balancer::listener::{Door, Front};
 use crate::load_balancer::settings::DesyncMitigation;
-use crate::load_balancer::stream::{Reader, Stream, Writer, whole};
+use crate::load_balancer::stream::{Reader, Stream, Writer};
+use crate::load_balancer::tcp::{self, pump, reset};
+use crate::load_balancer::tls::Agreed;
 use crate::load_balancer::worker::Worker;
 use bytes::Buf as _;
 use neargate_base::time::Stopwatch;
-use rustix::net::sockopt::set_socket_linger;
+use neargate_domain::load_balancer::Protocol;
+use rustls::ServerConfig;
 use std::io;
 use std::net::SocketAddrV4;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// How much of what a client still sends is thrown away so that it can read its answer, and for how
 /// long.
 const LINGER_BYTES: usize = 256 * 1024;
 const LINGER: Duration = Duration::from_secs(2);
+/// How long a client may take to agree on keys.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Serves a connection until it ends.
-pub async fn serve(worker: Rc<Worker>, stream: Stream, peer: SocketAddrV4, door: Arc<Door>) {
+/// Serves a connection until it ends: after a handshake where its listener asks for one.
+pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddrV4, door: Arc<Door>) {
+    let Some(front) = door.front.load_full() else {
+        return;
+    };
+    let Some(tls) = &front.tls else {
+        let stream = Stream::Plain(stream);
+        return match front.protocol {
+            Protocol::Tcp => tcp::serve(worker, stream, peer, door, front).await,
+            _ => serve_http1(worker, stream, peer, door, None).await,
+        };
+    };
+    let handshake = Box::pin(handshake(Arc::clone(tls), stream));
+    let stream = match timeout(HANDSHAKE_PATIENCE, handshake).await {
+        Ok(Ok(stream)) => stream,
+        // Whoever does not speak TLS is told nothing.
+        Ok(Err(_)) | Err(_) => return,
+    };
+    let session = stream.get_ref().1;
+    let suite = session.negotiated_cipher_suite().map(|suite| suite.suite());
+    let agreed = Some(Agreed::of(session.protocol_version(), suite));
+    let is_http2 = session.alpn_protocol() == Some(b"h2");
+    let stream = Stream::Tls(Box::new(stream.into()));
+    // The two are boxed so that neither takes the other's room.
+    match is_http2 {
+        _ if front.protocol == Protocol::Tls => {
+            Box::pin(tcp::serve(worker, stream, peer, door, front)).await;
+        }
+        true => Box::pin(http2::serve(worker, stream, peer, door, agreed)).await,
+        false => Box::pin(serve_http1(worker, stream, peer, door, agreed)).await,
+    }
+}
+
+async fn handshake(
+    config: Arc<ServerConfig>,
+    mut stream: TcpStream,
+) -> io::Result<TlsStream<TcpStream>> {
+    let mut first = [0];
+    stream.peek(&mut first).await?;
+    // A client that speaks HTTP where TLS is spoken is told so.
+    if first[0].is_ascii_uppercase() {
+        let page = Answer::page(400);
+        let answer = format!(
+            "HTTP/1.1 400 Bad Request\r\nServer: {SERVER}\r\nContent-Type: text/html\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{}",
+            page.body.len(),
+            page.body
+        );
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await?;
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    TlsAcceptor::from(config).accept(stream).await
+}
+
+async fn serve_http1(
+    worker: Rc<Worker>,
+    stream: Stream,
+    peer: SocketAddrV4,
+    door: Arc<Door>,
+    agreed: Option<Agreed>,
+) {
     let (mut reader, mut writer) = stream.halves();
     let age = Stopwatch::start();
     while wait(&mut reader, &door).await {
@@ -38,6 +108,7 @@ pub async fn serve(worker: Rc<Worker>, stream: Stream, peer: SocketAddrV4, door:
             door: &door,
             front: &front,
             peer,
+            agreed: agreed.as_ref(),
             is_old: age.elapsed() >= front.settings.client_keep_alive,
         };
         // Apart, so that a connection that waits is small.
@@ -81,16 +152,6 @@ async fn linger(mut reader: Reader, mut writer: Writer) {
     let _ = timeout(LINGER, rest).await;
 }
 
-/// Ends a connection so that nobody takes what came for the whole.
-fn reset(reader: Reader, writer: Writer) {
-    match whole(reader, writer) {
-        Stream::Plain(stream) => {
-            // It ends in either way.
-            let _ = set_socket_linger(&stream, Some(Duration::ZERO));
-        }
-    }
-}
-
 enum Next {
     Request,
     End,
@@ -102,6 +163,7 @@ struct Connection<'a> {
     door: &'a Door,
     front: &'a Front,
     peer: SocketAddrV4,
+    agreed: Option<&'a Agreed>,
     /// It gets one more answer, and no other.
     is_old: bool,
 }
@@ -142,6 +204,7 @@ impl Connection<'_> {
             door: self.door,
             front: self.front,
             peer: self.peer,
+            agreed: self.agreed,
             request: &request,
             framing,
         };
@@ -197,23 +260,6 @@ impl Connection<'_> {
             _ = async { tokio::join!(there, back) } => Next::End,
             () = activity.is_over() => Next::End,
             () = underway.0.gone.cancelled() => Next::Reset,
-        }
-    }
-}
-
-/// Carries bytes one way to their end.
-async fn pump(from: &mut Reader, to: &mut Writer, activity: &Activity) {
-    loop {
-        if !from.text.is_empty() {
-            let bytes = from.text.split().freeze();
-            if to.write(bytes).await.is_err() || to.flush().await.is_err() {
-                return;
-            }
-            activity.touch();
-        }
-        match from.fill().await {
-            Ok(1..) => activity.touch(),
-            Ok(0) | Err(_) => return to.finish().await,
         }
     }
 }
@@ -309,6 +355,11 @@ impl Reply for Http1Reply<'_> {
         let text = b"HTTP/1.1 100 Continue\r\n\r\n";
         self.sink.gathered().extend_from_slice(text);
         self.sink.flush().await
+    }
+
+    async fn gone(&mut self) {
+        // It shows where its requests come from.
+        std::future::pending().await
     }
 
     fn close_after(&mut self) {

@@ -1,14 +1,18 @@
 //! One request and its answer: which rule it meets, and how it goes to a target and back.
 
 use super::answer::Answer;
-use super::body::{Body, BodySink, Cut, Sink, Source, Trouble, copy};
+use super::body::{BodySink, Cut, Sink, Source, Trouble, copy};
+use super::cookie;
 use super::forward::{self, Hop, asks_for_websocket};
-use super::framing::{self, Framing, Length};
+use super::framing::{Framing, Length};
 use super::head::{Request, Response, Version};
-use super::upstream::{self, NoResponse, Upstream};
+use super::upstream::{Answers, Http1Answers, NoResponse, Upstream};
+use crate::load_balancer::http2::upstream as http2;
 use crate::load_balancer::listener::{Door, Front};
 use crate::load_balancer::route::{End, Forward, Rewrite};
+use crate::load_balancer::settings::Stickiness;
 use crate::load_balancer::target::{Group, Target, Underway};
+use crate::load_balancer::tls::Agreed;
 use crate::load_balancer::worker::Worker;
 use futures_util::FutureExt as _;
 use neargate_domain::load_balancer::{Protocol, ProtocolVersion};
@@ -32,6 +36,9 @@ pub trait Reply: Sink {
 
     /// Sends `100 Continue`.
     async fn go_on(&mut self) -> io::Result<()>;
+
+    /// Waits until the client wants no answer any more, where that is said apart from the body.
+    async fn gone(&mut self);
 
     /// No other request is read after this one.
     fn close_after(&mut self);
@@ -65,6 +72,8 @@ pub struct Exchange<'a> {
     pub door: &'a Door,
     pub front: &'a Front,
     pub peer: SocketAddrV4,
+    /// What TLS with the client was agreed on.
+    pub agreed: Option<&'a Agreed>,
     pub request: &'a Request,
     pub framing: Framing,
 }
@@ -134,27 +143,88 @@ impl Exchange<'_> {
         body: &mut impl Source,
         reply: &mut impl Reply,
     ) -> Outcome {
-        let Some(group) = forward.group() else {
+        let now = self.worker.now_seconds();
+        let mut sticks = Sticks::default();
+        let number = |name: &str| {
+            let value = cookie::find(&self.request.fields, name)?;
+            cookie::read(value, now)
+        };
+        let stays = forward.stickiness.and_then(|_| number(cookie::GROUP));
+        let group = stays
+            .and_then(|n| forward.find(n))
+            .or_else(|| forward.group());
+        let Some(group) = group else {
             return self.answer(body, reply, &Answer::page(503)).await;
         };
         if !self.suits(group) {
             return self.answer(body, reply, &Answer::page(464)).await;
         }
+        if let Some(duration) = forward.stickiness {
+            let is_https = self.is_https();
+            sticks.set = cookie::write(cookie::GROUP, group.cookie(), now, duration, is_https);
+        }
+        let stays = match &group.settings.stickiness {
+            Stickiness::Off | Stickiness::SourceIp => None,
+            Stickiness::LoadBalancerCookie(_) => number(cookie::TARGET),
+            Stickiness::ApplicationCookie { name, .. } => {
+                let own = cookie::find(&self.request.fields, name);
+                own.and_then(|_| number(cookie::APPLICATION))
+            }
+        };
+        let mut stays = stays.and_then(|number| group.find(&self.door.zone, number));
         let mut tried = Vec::new();
         let mut status = 503;
         while tried.len() < TRIES {
             let random = self.worker.random();
-            let Some(target) = group.choose(&self.door.zone, &tried, random) else {
+            let chosen = || group.choose(&self.door.zone, &tried, random);
+            let Some(target) = stays.take().or_else(chosen) else {
                 break;
             };
             tried.push(target.number);
-            match self.connection(&target, body).await {
-                Ok(upstream) => return self.send(target, upstream, rewrites, body, reply).await,
+            let upstream = match group.version {
+                ProtocolVersion::Http1 => {
+                    self.connection(&target, group, body).await.map(Line::One)
+                }
+                ProtocolVersion::Http2 | ProtocolVersion::Grpc => {
+                    let pool = &self.worker.pool2;
+                    let requests = pool.requests(&target, group, self.door).await;
+                    requests.map(|(requests, is_reused)| Line::Many {
+                        requests,
+                        is_reused,
+                    })
+                }
+            };
+            match upstream {
+                Ok(upstream) => {
+                    self.stick(&mut sticks, group, &target, now);
+                    let way = Way {
+                        group,
+                        target,
+                        rewrites,
+                        sticks,
+                    };
+                    return self.send(way, upstream, body, reply).await;
+                }
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => status = 504,
                 Err(_) => status = 502,
             }
         }
         self.answer(body, reply, &Answer::page(status)).await
+    }
+
+    /// Has the client stay with this target, as its group asks.
+    fn stick(&self, sticks: &mut Sticks, group: &Group, target: &Target, now: u64) {
+        let cookie =
+            |name, duration| cookie::write(name, target.cookie, now, duration, self.is_https());
+        match &group.settings.stickiness {
+            Stickiness::Off | Stickiness::SourceIp => {}
+            Stickiness::LoadBalancerCookie(duration) => {
+                sticks.set.extend(cookie(cookie::TARGET, *duration));
+            }
+            Stickiness::ApplicationCookie { name, duration } => {
+                sticks.after = Some((name.clone(), cookie(cookie::APPLICATION, *duration)));
+            }
+        }
     }
 
     /// Can the group's protocol carry this request
@@ -174,23 +244,33 @@ impl Exchange<'_> {
         self.request.is_idempotent() && self.framing.length.is_empty() && body.is_untouched()
     }
 
-    async fn connection(&self, target: &Target, body: &impl Source) -> io::Result<Upstream> {
+    async fn connection(
+        &self,
+        target: &Target,
+        group: &Group,
+        body: &impl Source,
+    ) -> io::Result<Upstream> {
         let may_send_again = self.may_send_again(body);
         let waiting = self.worker.pool.take(target, self.door, may_send_again);
         match waiting {
             Some(upstream) => Ok(upstream),
-            None => Upstream::connect(&self.door.place, target).await,
+            None => Upstream::connect(&self.door.place, target, group.protocol).await,
         }
     }
 
     async fn send(
         &self,
-        target: Arc<Target>,
-        mut upstream: Upstream,
-        rewrites: &[Rewrite],
+        way: Way<'_>,
+        mut line: Line,
         body: &mut impl Source,
         reply: &mut impl Reply,
     ) -> Outcome {
+        let Way {
+            group,
+            target,
+            rewrites,
+            sticks,
+        } = way;
         let trace = self.worker.trace();
         let hop = Hop {
             settings: &self.front.settings,
@@ -199,29 +279,65 @@ impl Exchange<'_> {
             port: self.front.port,
             dns_name: &self.front.dns_name,
             trace: &trace,
+            agreed: self.agreed,
             rewrites,
         };
         let underway = Underway::new(Arc::clone(&target));
         loop {
-            let end = self.carry(&target, &mut upstream, &hop, body, reply).await;
+            let is_upgrade = matches!(line, Line::One(_))
+                && asks_for_websocket(self.request)
+                && self.framing.length.is_empty();
+            let carry = Carry {
+                exchange: self,
+                target: &target,
+                sticks: &sticks,
+                is_upgrade,
+            };
+            let length = self.framing.length;
+            let (end, is_reused) = match &mut line {
+                Line::One(upstream) => {
+                    let out = &mut upstream.writer.gathered;
+                    forward::write_request(out, self.request, length, &hop, is_upgrade);
+                    let sink = BodySink::new(&mut upstream.writer, length == Length::Chunked);
+                    let answers = Http1Answers(&mut upstream.reader);
+                    (
+                        carry.run(sink, answers, body, reply).await,
+                        upstream.is_reused,
+                    )
+                }
+                Line::Many {
+                    requests,
+                    is_reused,
+                } => {
+                    let is_https = group.protocol == Protocol::Https;
+                    let end = match http2::send(requests, self.request, length, &hop, is_https) {
+                        Ok((sink, answers)) => carry.run(sink, answers, body, reply).await,
+                        Err(error) => error.into(),
+                    };
+                    (end, *is_reused)
+                }
+            };
             let status = match end {
                 Carried::Whole { may_be_reused } => {
-                    if may_be_reused {
+                    if let (Line::One(upstream), true) = (line, may_be_reused) {
                         self.worker.pool.put(&target, self.door, upstream);
                     }
                     return Outcome::Answered;
                 }
-                Carried::Switched(response) => {
-                    return Outcome::Tunnel(Box::new(Tunnel {
-                        response,
-                        upstream,
-                        underway,
-                    }));
-                }
-                Carried::Unheard if upstream.is_reused && self.may_send_again(body) => {
-                    match Upstream::connect(&self.door.place, &target).await {
+                Carried::Switched(response) => match line {
+                    Line::One(upstream) => {
+                        return Outcome::Tunnel(Box::new(Tunnel {
+                            response,
+                            upstream,
+                            underway,
+                        }));
+                    }
+                    Line::Many { .. } => 502,
+                },
+                Carried::Unheard if is_reused && self.may_send_again(body) => {
+                    match self.another(&line, group, &target).await {
                         Ok(new) => {
-                            upstream = new;
+                            line = new;
                             continue;
                         }
                         Err(_) => 502,
@@ -237,25 +353,58 @@ impl Exchange<'_> {
         }
     }
 
+    /// A new connection in place of one that turned out closed.
+    async fn another(&self, line: &Line, group: &Group, target: &Target) -> io::Result<Line> {
+        match line {
+            Line::One(_) => Upstream::connect(&self.door.place, target, group.protocol)
+                .await
+                .map(Line::One),
+            Line::Many { .. } => {
+                self.worker.pool2.forget(&[target.number]);
+                let (requests, _) = self.worker.pool2.requests(target, group, self.door).await?;
+                Ok(Line::Many {
+                    requests,
+                    is_reused: false,
+                })
+            }
+        }
+    }
+}
+
+/// A connection to a target.
+enum Line {
+    /// For one request at a time.
+    One(Upstream),
+    /// For many at once.
+    Many {
+        requests: h2::client::SendRequest<bytes::Bytes>,
+        is_reused: bool,
+    },
+}
+
+/// A request on its way to a target and back.
+struct Carry<'a> {
+    exchange: &'a Exchange<'a>,
+    target: &'a Target,
+    sticks: &'a Sticks,
+    is_upgrade: bool,
+}
+
+impl Carry<'_> {
     /// Sends the request and gives back the response, both at once: a target may answer before it
     /// has heard everything.
-    async fn carry(
+    async fn run(
         &self,
-        target: &Target,
-        upstream: &mut Upstream,
-        hop: &Hop<'_>,
+        mut sink: impl Sink,
+        mut answers: impl Answers,
         body: &mut impl Source,
         reply: &mut impl Reply,
     ) -> Carried {
-        let length = self.framing.length;
-        let is_upgrade = asks_for_websocket(self.request) && length.is_empty();
-        let out = &mut upstream.writer.gathered;
-        forward::write_request(out, self.request, length, hop, is_upgrade);
-        let activity = Activity::new(self.front.settings.idle_timeout);
+        let exchange = self.exchange;
+        let activity = Activity::new(exchange.front.settings.idle_timeout);
         let is_sent = Cell::new(false);
         let waits_for_client = Cell::new(true);
         let is_started = Cell::new(false);
-        let mut sink = BodySink::new(&mut upstream.writer, length == Length::Chunked);
         let sending = async {
             let moved = |bytes: usize| {
                 waits_for_client.set(bytes == 0);
@@ -270,25 +419,23 @@ impl Exchange<'_> {
             body.gone().await;
             Trouble::Gone
         };
-        let reader = &mut upstream.reader;
         let receiving = async {
-            let response = self.response(reader, reply, is_upgrade, &activity).await?;
+            let response = self.response(&mut answers, reply, &activity).await?;
             if response.status == 101 {
                 return Ok(Received::Switched(response));
             }
-            let framing = framing::of_response(&response, self.request.method())
-                .map_err(|_| Carried::Refused)?;
+            let framing = answers.framing(&response, exchange.request.method());
+            let framing = framing.map_err(|_| Carried::Refused)?;
             is_started.set(true);
-            reply.start(&response, framing, &[]);
-            let mut source = Body::new(reader, framing.length);
-            let copied = copy(&mut source, reply, |_| activity.touch()).await;
+            reply.start(&response, framing, &self.sticks.fields(&response));
+            let copied = {
+                let mut source = answers.body(framing.length);
+                copy(&mut source, reply, |_| activity.touch()).await
+            };
             copied.map_err(|_| Carried::Broken)?;
-            let is_kept = response.version == Version::Http11
-                && !response.fields.has_word("connection", "close")
-                && framing.length != Length::UntilClose
-                && !framing.is_doubtful
-                && reader.text.is_empty();
-            Ok(Received::Whole { is_kept })
+            Ok(Received::Whole {
+                is_kept: answers.may_go_on(&response, framing),
+            })
         };
         let (mut sending, mut receiving) = (pin!(sending), pin!(receiving));
         let end = tokio::select! {
@@ -298,7 +445,7 @@ impl Exchange<'_> {
                 Trouble::Malformed | Trouble::Gone => Carried::Broken,
             }),
             end = &mut receiving => end,
-            () = target.gone.cancelled() => Err(Carried::Refused),
+            () = self.target.gone.cancelled() => Err(Carried::Refused),
             () = activity.is_over() => Err(match is_sent.get() || !waits_for_client.get() {
                 true => Carried::TargetIsSlow,
                 false => Carried::ClientIsSlow,
@@ -306,7 +453,7 @@ impl Exchange<'_> {
         };
         match end {
             Ok(Received::Whole { is_kept }) => Carried::Whole {
-                may_be_reused: is_kept && is_sent.get() && !self.framing.is_doubtful,
+                may_be_reused: is_kept && is_sent.get() && !exchange.framing.is_doubtful,
             },
             Ok(Received::Switched(response)) => Carried::Switched(response),
             Err(_) if is_started.get() => Carried::Broken,
@@ -317,22 +464,25 @@ impl Exchange<'_> {
     /// The response that is not an interim one.
     async fn response(
         &self,
-        reader: &mut crate::load_balancer::stream::Reader,
+        answers: &mut impl Answers,
         reply: &mut impl Reply,
-        is_upgrade: bool,
         activity: &Activity,
     ) -> Result<Response, Carried> {
         for _ in 0..INTERIM_MAX {
-            let response = upstream::response(reader).await;
+            let response = tokio::select! {
+                response = answers.head() => response?,
+                () = reply.gone() => return Err(Carried::Broken),
+            };
             activity.touch();
-            let response = response.map_err(|error| match error {
-                NoResponse::Nothing => Carried::Unheard,
-                NoResponse::Malformed => Carried::Refused,
-            })?;
             match response.status {
-                101 if is_upgrade => return Ok(response),
+                101 if self.is_upgrade => return Ok(response),
                 101 => return Err(Carried::Refused),
-                100 if self.request.fields.has_word("expect", "100-continue") => {
+                100 if self
+                    .exchange
+                    .request
+                    .fields
+                    .has_word("expect", "100-continue") =>
+                {
                     reply.go_on().await.map_err(|_| Carried::Broken)?;
                 }
                 100..200 => {}
@@ -340,6 +490,31 @@ impl Exchange<'_> {
             }
         }
         Err(Carried::Refused)
+    }
+}
+
+/// How a request goes to its target.
+struct Way<'a> {
+    group: &'a Group,
+    target: Arc<Target>,
+    rewrites: &'a [Rewrite],
+    sticks: Sticks,
+}
+
+/// Cookies that the client gets.
+#[derive(Debug, Default)]
+struct Sticks {
+    set: Vec<String>,
+    /// Those that it gets when the target sets a cookie of this name.
+    after: Option<(String, Vec<String>)>,
+}
+
+impl Sticks {
+    fn fields(&self, response: &Response) -> Vec<(&str, &str)> {
+        let after = self.after.iter();
+        let after = after.filter(|(name, _)| cookie::is_set(&response.fields, name));
+        let all = self.set.iter().chain(after.flat_map(|(_, set)| set));
+        all.map(|cookie| ("Set-Cookie", cookie.as_str())).collect()
     }
 }
 
@@ -364,6 +539,15 @@ enum Carried {
     Malformed,
     /// The client is gone, or has a part of a response.
     Broken,
+}
+
+impl From<NoResponse> for Carried {
+    fn from(error: NoResponse) -> Carried {
+        match error {
+            NoResponse::Nothing => Carried::Unheard,
+            NoResponse::Malformed => Carried::Refused,
+        }
+    }
 }
 
 /// When something last moved, and how long nothing may.

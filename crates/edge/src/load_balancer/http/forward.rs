@@ -5,6 +5,7 @@ use super::framing::Length;
 use super::head::{Fields, Request, Response, Version, Wrong, is_plain_name};
 use crate::load_balancer::route::{Part, Rewrite, without_port};
 use crate::load_balancer::settings::{ForwardedFor, Settings};
+use crate::load_balancer::tls::Agreed;
 use bytes::BytesMut;
 use std::net::SocketAddrV4;
 
@@ -22,6 +23,8 @@ pub struct Hop<'a> {
     pub dns_name: &'a str,
     /// `1-<time>-<random>`, for the trace of this request.
     pub trace: &'a str,
+    /// What TLS with the client was agreed on.
+    pub agreed: Option<&'a Agreed>,
     pub rewrites: &'a [Rewrite],
 }
 
@@ -98,9 +101,13 @@ pub fn each_field(request: &Request, hop: &Hop<'_>, mut put: impl FnMut(&[u8], &
     put(b"X-Forwarded-Port", hop.port.to_string().as_bytes());
     put(b"Host", &host(request, hop));
     put(b"X-Amzn-Trace-Id", &trace(fields, hop.trace));
+    if let (true, Some(agreed)) = (hop.settings.tls_fields, hop.agreed) {
+        put(b"X-Amzn-Tls-Version", agreed.version.as_bytes());
+        put(b"X-Amzn-Tls-Cipher-Suite", agreed.cipher.as_bytes());
+    }
     let named = named_by_connection(fields);
     for (name, value) in fields.iter() {
-        let is_ours = is_any(name, &OURS);
+        let is_ours = is_any(name, &OURS) || hop.settings.tls_fields && is_any(name, &OF_TLS);
         let is_dropped = hop.settings.drops_invalid_fields && !is_plain_name(name);
         if !is_ours && !is_dropped && !is_of_hop(name) && !is_named(name, &named) {
             put(name, value);
@@ -160,6 +167,9 @@ const OURS: [&str; 5] = [
     "x-forwarded-port",
     "x-amzn-trace-id",
 ];
+
+/// Fields that it says itself when it is asked to.
+const OF_TLS: [&str; 2] = ["x-amzn-tls-version", "x-amzn-tls-cipher-suite"];
 
 /// Fields of one connection (RFC 9110 section 7.6.1), and those that frame a body.
 const OF_HOP: [&str; 9] = [

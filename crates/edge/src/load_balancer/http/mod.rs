@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod body;
 pub mod client;
+pub mod cookie;
 pub mod exchange;
 pub mod forward;
 pub mod framing;

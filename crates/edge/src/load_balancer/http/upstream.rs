@@ -1,17 +1,28 @@
 //! Connections to targets that speak HTTP/1.1, and those that wait to be used again.
 
-use super::head::{RESPONSE_BYTES_MAX, Response, Scan, Wrong};
+use super::body::{Body, Source};
+use super::framing::{self, Framing, Length};
+use super::head::{RESPONSE_BYTES_MAX, Response, Scan, Version, Wrong};
 use crate::load_balancer::listener::Door;
 use crate::load_balancer::place::Place;
 use crate::load_balancer::stream::{Reader, Stream, Writer};
 use crate::load_balancer::target::Target;
+use crate::load_balancer::tls;
 use futures_util::FutureExt as _;
 use neargate_base::time::Stopwatch;
+use neargate_domain::load_balancer::Protocol;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 /// How long a target may take to accept a connection
 /// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html>).
@@ -41,12 +52,96 @@ pub enum NoResponse {
     Malformed,
 }
 
+/// A connection, with TLS where the group asks for that.
+///
+/// # Errors
+/// The target does not take it.
+pub async fn connect(
+    place: &Place,
+    target: &Target,
+    protocol: Protocol,
+    alpn: &'static [u8],
+) -> io::Result<Stream> {
+    let stream = place.connect(target.address, CONNECT_PATIENCE).await?;
+    match protocol {
+        Protocol::Https | Protocol::Tls => {
+            timeout(
+                CONNECT_PATIENCE,
+                encrypted(stream, *target.address.ip(), alpn),
+            )
+            .await?
+        }
+        _ => Ok(Stream::Plain(stream)),
+    }
+}
+
+/// # Errors
+/// The other side does not speak TLS.
+pub async fn encrypted(stream: TcpStream, to: Ipv4Addr, alpn: &'static [u8]) -> io::Result<Stream> {
+    thread_local! {
+        static CONFIGS: RefCell<HashMap<&'static [u8], Arc<ClientConfig>>> = RefCell::default();
+    }
+    let config = CONFIGS.with_borrow_mut(|configs| {
+        let config = configs.entry(alpn).or_insert_with(|| tls::client(alpn));
+        Arc::clone(config)
+    });
+    let name = ServerName::IpAddress(to.into());
+    let stream = TlsConnector::from(config).connect(name, stream).await?;
+    Ok(Stream::Tls(Box::new(stream.into())))
+}
+
+/// What a target says to one request, whatever protocol carries it.
+pub trait Answers {
+    /// The next head, which may be an interim one.
+    async fn head(&mut self) -> Result<Response, NoResponse>;
+
+    /// Where the body of this response ends.
+    ///
+    /// # Errors
+    /// There is no telling.
+    fn framing(&self, response: &Response, method: &[u8]) -> Result<Framing, Wrong>;
+
+    fn body(&mut self, length: Length) -> impl Source;
+
+    /// May the connection be used again after this response?
+    fn may_go_on(&self, response: &Response, framing: Framing) -> bool;
+}
+
+/// By HTTP/1.
+pub struct Http1Answers<'a>(pub &'a mut Reader);
+
+impl Answers for Http1Answers<'_> {
+    async fn head(&mut self) -> Result<Response, NoResponse> {
+        response(self.0).await
+    }
+
+    fn framing(&self, response: &Response, method: &[u8]) -> Result<Framing, Wrong> {
+        framing::of_response(response, method)
+    }
+
+    fn body(&mut self, length: Length) -> impl Source {
+        Body::new(self.0, length)
+    }
+
+    fn may_go_on(&self, response: &Response, framing: Framing) -> bool {
+        response.version == Version::Http11
+            && !response.fields.has_word("connection", "close")
+            && framing.length != Length::UntilClose
+            && !framing.is_doubtful
+            && self.0.text.is_empty()
+    }
+}
+
 impl Upstream {
     /// # Errors
     /// The target does not take it.
-    pub async fn connect(place: &Place, target: &Target) -> io::Result<Upstream> {
-        let stream = place.connect(target.address, CONNECT_PATIENCE).await?;
-        let (reader, writer) = Stream::Plain(stream).halves();
+    pub async fn connect(
+        place: &Place,
+        target: &Target,
+        protocol: Protocol,
+    ) -> io::Result<Upstream> {
+        let stream = connect(place, target, protocol, b"http/1.1").await?;
+        let (reader, writer) = stream.halves();
         Ok(Upstream {
             reader,
             writer,

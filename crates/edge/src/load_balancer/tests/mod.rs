@@ -5,4 +5,7 @@ mod faults;
 mod forwarding;
 mod health;
 mod lab;
+mod network;
 mod rules;
+mod secure;
+mod stickiness;
