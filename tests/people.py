@@ -61,3 +61,15 @@ def registered(gate, cluster="default"):
         return {}
     found = ecs.describe_container_instances(cluster=cluster, containerInstances=arns)
     return {i["ec2InstanceId"]: i for i in found["containerInstances"]}
+
+
+def auto_scaling_group(gate, name):
+    """A group that keeps no instances; answers its ARN."""
+    client = gate.client("autoscaling")
+    client.create_launch_configuration(
+        LaunchConfigurationName=name, ImageId="ami-12345678", InstanceType="t3.small")
+    client.create_auto_scaling_group(
+        AutoScalingGroupName=name, LaunchConfigurationName=name, MinSize=0, MaxSize=0,
+        AvailabilityZones=["us-east-1a"])
+    [group] = client.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]
+    return group["AutoScalingGroupARN"]

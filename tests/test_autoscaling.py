@@ -142,3 +142,62 @@ def test_hooks_hold_instances_and_the_cli_lets_them_go(gate):
         LifecycleHookName="ready", InstanceId=id, LifecycleActionResult="CONTINUE")
     assert message == f"No active Lifecycle Action found with instance ID {id}"
     delete(gate)
+
+
+def provider(gate, **more):
+    gate.client("ecs").create_capacity_provider(
+        name="grown",
+        autoScalingGroupProvider={
+            "autoScalingGroupArn": group(gate)["AutoScalingGroupARN"],
+            "managedScaling": {"status": "ENABLED", "instanceWarmupPeriod": 1},
+        } | more,
+    )
+    gate.client("ecs").put_cluster_capacity_providers(
+        cluster="default", capacityProviders=["grown"],
+        defaultCapacityProviderStrategy=[{"capacityProvider": "grown", "weight": 1}])
+
+
+def test_a_capacity_provider_grows_for_a_service_and_shrinks(make_gate, layout):
+    gate = make_gate("--scale-in-after", "1s", "--service-settle", "1s")
+    gate.start()
+    images.push(gate, layout, "busybox")
+    ecs = gate.client("ecs")
+    ecs.create_cluster(clusterName="default")
+    create(gate, 0, NewInstancesProtectedFromScaleIn=True)
+    provider(gate, managedTerminationProtection="ENABLED")
+    ecs.register_task_definition(
+        family="big", networkMode="bridge", requiresCompatibilities=["EC2"],
+        containerDefinitions=[
+            container(command=["sleep", "600"], memory=64, cpu=1024, stopTimeout=1)],
+    )
+    ecs.create_service(serviceName="s", taskDefinition="big", desiredCount=3)
+    wait_until(lambda: len(members(gate)) == 2, what="two instances are asked for: two tasks fit on one")
+
+    def service():
+        [it] = ecs.describe_services(services=["s"])["services"]
+        return it
+
+    wait_until(lambda: service()["runningCount"] == 3, what="all tasks run")
+    assert len(settled(gate, 2)) == 2
+    found = ecs.describe_tasks(tasks=ecs.list_tasks()["taskArns"])["tasks"]
+    assert {t["capacityProviderName"] for t in found} == {"grown"}
+    assert {i["capacityProviderName"] for i in registered(gate).values()} == {"grown"}
+    wait_until(
+        lambda: all(i["ProtectedFromScaleIn"] for i in group(gate)["Instances"]),
+        what="instances with tasks are protected")
+
+    ecs.update_service(service="s", desiredCount=1)
+    left = settled(gate, 1)
+    assert service()["runningCount"] == 1
+    wait_until(lambda: set(registered(gate)) == left, what="the empty one is gone")
+
+    # A task of its own waits for room, and gets it.
+    [task] = ecs.run_task(taskDefinition="big", overrides={"cpu": "2048"})["tasks"]
+    assert task["lastStatus"] == "PROVISIONING" and "containerInstanceArn" not in task
+    gate.kill()
+    gate.start()
+    tasks.wait_for(gate, task["taskArn"], "RUNNING")
+    ecs.stop_task(task=task["taskArn"])
+    ecs.delete_service(service="s", force=True)
+    settled(gate, 0)
+    delete(gate)

@@ -10,6 +10,7 @@ import pytest
 import images
 import tasks
 from neargate import ACCOUNT, BINARY, REGION, refused, wait_until
+from people import auto_scaling_group
 from tasks import container
 
 ARN = f"arn:aws:ecs:{REGION}:{ACCOUNT}"
@@ -210,7 +211,13 @@ def test_bad_input_is_refused(gate, ecs):
 
 
 def test_capacity_providers_and_the_clusters_that_use_them(gate, ecs):
-    group = f"arn:aws:autoscaling:{REGION}:{ACCOUNT}:autoScalingGroup:1:autoScalingGroupName/g"
+    group = auto_scaling_group(gate, "g")
+    nobody = {"autoScalingGroupArn": group.replace("Name/g", "Name/h")}
+    error = refused(ecs.create_capacity_provider, name="mine", autoScalingGroupProvider=nobody)
+    assert error == (
+        "ClientException",
+        "The specified Auto Scaling group ARN is invalid. Specify a valid Auto Scaling group ARN and try again.",
+    )
     made = ecs.create_capacity_provider(
         name="mine",
         autoScalingGroupProvider={"autoScalingGroupArn": group, "managedScaling": {"status": "ENABLED"}},
@@ -337,6 +344,7 @@ def test_tasks_on_a_slice_of_this_host(gate, ecs, layout, instances):
 
 def test_tasks_of_a_capacity_provider_go_to_its_instances(gate, ecs, layout, instances):
     images.push(gate, layout, "busybox")
+    auto_scaling_group(gate, "group")
     ecs.create_capacity_provider(name="mine", autoScalingGroupProvider={"autoScalingGroupArn": "group"})
     ecs.create_cluster(capacityProviders=["mine"], defaultCapacityProviderStrategy=[{"capacityProvider": "mine", "weight": 1}])
     instances()

@@ -250,9 +250,10 @@ impl Follower {
                 return Ok(known.then_some(Change::Removed(id)));
             }
         };
-        // A task's node never changes. One that the index does not have yet may be anybody's.
+        // A task's node never changes once it has one. One that the index does not have yet, or has
+        // without a node, may be anybody's.
         let row = self.fleet.task(&entry.key);
-        if row.is_some_and(|row| row.node != self.node) {
+        if row.is_some_and(|row| !row.node.is_empty() && row.node != self.node) {
             return Ok(None);
         }
         let task = db::decode::<Task>(entry)?.value;

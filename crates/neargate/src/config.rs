@@ -68,6 +68,10 @@ pub struct Flags {
     /// [default: 40s, as AWS has it]
     #[arg(long, env = "NEARGATE_SERVICE_SETTLE", value_name = "TIME")]
     pub service_settle: Option<Span>,
+    /// How long the group of an ECS capacity provider must be too large before it shrinks [default:
+    /// 15m, as AWS has it]
+    #[arg(long, env = "NEARGATE_SCALE_IN_AFTER", value_name = "TIME")]
+    pub scale_in_after: Option<Span>,
     /// Capabilities that reach the host and that tasks on its slices may have all the same, or ALL
     /// [default: none]
     #[arg(
@@ -132,6 +136,8 @@ pub struct Config {
     /// How long a service's task without a container health check runs before it counts as
     /// healthy.
     pub service_settle: Span,
+    /// How long the group of a capacity provider must be too large before it shrinks.
+    pub scale_in_after: Span,
     /// Capabilities that reach this host and that tasks of its container instances may have; unset,
     /// none on slices, and all where the machine itself is the instance (`neargate node`).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,6 +186,7 @@ impl Default for Config {
             hosts_file: "/etc/hosts".into(),
             new_state: false,
             service_settle: Span::from(neargate_ecs::Times::default().settle),
+            scale_in_after: Span::from(neargate_ecs::SCALE_IN_AFTER),
             instance_allow: None,
             registries: Registries::default(),
         }
@@ -191,7 +198,7 @@ impl Default for Config {
 const SHORTEST_SETTLE: Duration = Duration::from_millis(500);
 const LONGEST_SETTLE: Duration = Duration::from_secs(3_600);
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "listen",
     "data",
     "account",
@@ -207,6 +214,7 @@ const KEYS: [&str; 17] = [
     "resolv_conf",
     "hosts_file",
     "service_settle",
+    "scale_in_after",
     "instance_allow",
     "registries",
 ];
@@ -266,6 +274,7 @@ impl Config {
         config.node_lease = flags.node_lease.unwrap_or(config.node_lease);
         config.new_state = flags.new_state;
         config.service_settle = flags.service_settle.unwrap_or(config.service_settle);
+        config.scale_in_after = flags.scale_in_after.unwrap_or(config.scale_in_after);
         if let Some(names) = &flags.instance_allow {
             config.instance_allow = Some(names.clone());
         }

@@ -251,6 +251,7 @@ impl Host {
             times: ecs::Times {
                 settle: config.service_settle.into(),
                 node_lease: config.node_lease.into(),
+                scale_in_after: config.scale_in_after.into(),
             },
         };
         let control_plane =

@@ -18,6 +18,7 @@ pub mod golden;
 pub mod idempotency;
 pub mod instance;
 pub mod page;
+pub mod scaling;
 pub mod table;
 pub mod tags;
 pub mod target_health;

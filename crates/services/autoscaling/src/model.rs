@@ -11,7 +11,7 @@ use crate::schedule::Scheduled;
 use neargate_api_autoscaling as api;
 use neargate_base::Timestamp;
 use neargate_service::db::{self, Resource};
-use neargate_service::{Scope, Stored};
+use neargate_service::{Scope, Stored, scaling};
 use neargate_wire::json::Json;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,7 +96,7 @@ pub struct Group {
 }
 
 impl Resource for Group {
-    const KIND: &'static str = "autoscaling/group";
+    const KIND: &'static str = scaling::GROUP;
 }
 
 /// What instances are started from.

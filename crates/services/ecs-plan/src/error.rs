@@ -223,6 +223,12 @@ pub fn invalid_auto_scaling_group() -> AwsError {
     )
 }
 
+pub fn group_without_protection() -> AwsError {
+    invalid_parameter(
+        "The managed termination protection setting for the capacity provider is invalid. To enable managed termination protection for a capacity provider, the Auto Scaling group must have instance protection from scale in enabled.",
+    )
+}
+
 pub fn auto_scaling_group_in_use() -> AwsError {
     client(
         "The specified Auto Scaling group ARN is already being used by another capacity provider. Specify a unique Auto Scaling group ARN and try again.",

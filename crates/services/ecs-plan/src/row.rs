@@ -167,6 +167,11 @@ impl Row {
         }
     }
 
+    /// It has no node yet, and waits for capacity.
+    pub fn is_waiting(&self) -> bool {
+        self.node.is_empty() && !self.is_stopped()
+    }
+
     /// Neither stopped nor on the way there.
     pub fn is_live(&self) -> bool {
         !self.is_stopped() && !self.is_stopping()

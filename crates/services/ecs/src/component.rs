@@ -3,8 +3,8 @@
 use crate::balancing::Balancer;
 use crate::model::KnownNode;
 use crate::{
-    Deletion, Deregistration, Ecs, Expire, ForgetTokens, Scheduler, TaskSets, elsewhere, events,
-    fleet, halt, lost, table,
+    Deletion, Deregistration, Ecs, Expire, ForgetTokens, Scaling, Scheduler, TaskSets, Waiting,
+    elsewhere, events, fleet, halt, lost, table,
 };
 use async_trait::async_trait;
 use neargate_service::{AfterReset, AwsError, Background, Component, House, Service};
@@ -44,6 +44,11 @@ impl Component for Ecs {
             ecs: ecs.clone(),
             house: house.clone(),
         });
+        background.control(Waiting {
+            ecs: ecs.clone(),
+            house: house.clone(),
+        });
+        background.control(Scaling::new(ecs.clone(), house.clone()));
         let (fleet, nodes) = (ecs.fleet.clone(), ecs.nodes.clone());
         let followed = fleet::follow(fleet, nodes, db.clone(), rng.clone());
         background.spawn("ecs-fleet", followed);

@@ -5,8 +5,8 @@
 //!
 //! What is stored ([`model`]) and the pure planners ([`plan`]) are the crate below,
 //! `neargate-ecs-plan`. Modules use those before them only: `nodes` and [`fleet`], what is known in memory; `clusters`, `settings` and `describe`, which
-//! all above share; [`launch`]; [`alarms`], `balancing`, [`service`], [`task_sets`], [`instances`], [`slices`]
-//! and [`events`]; and the handlers of `api`. [`Ecs`] holds what they share.
+//! all above share; [`launch`]; [`alarms`], `balancing`, [`service`], [`task_sets`], [`instances`], [`slices`],
+//! [`waiting`], [`scaling`] and [`events`]; and the handlers of `api`. [`Ecs`] holds what they share.
 
 mod admit;
 pub mod alarms;
@@ -27,12 +27,14 @@ mod nodes;
 pub mod observe;
 mod operations;
 mod role;
+pub mod scaling;
 pub mod service;
 mod settings;
 pub mod slices;
 pub mod spot;
 pub mod targets;
 pub mod task_sets;
+pub mod waiting;
 
 #[cfg(test)]
 mod tests;
@@ -47,8 +49,10 @@ pub use instances::Deregistration;
 pub use neargate_ecs_plan::{model, plan};
 pub use nodes::Nodes;
 pub use plan::task_definition::definition as as_described;
+pub use scaling::Scaling;
 pub use service::Scheduler;
 pub use task_sets::TaskSets;
+pub use waiting::Waiting;
 
 use neargate_api_ecs::{SERVICE, ops};
 use neargate_ecs_plan::{error, reference, wording};
@@ -77,13 +81,20 @@ pub struct Times {
     pub settle: Duration,
     /// A node elsewhere that is away for longer is lost.
     pub node_lease: Duration,
+    /// How long the group of a capacity provider must be too large before it shrinks.
+    pub scale_in_after: Duration,
 }
+
+/// CloudWatch's alarm on the reservation of a capacity provider wants 15 minutes
+/// (<https://aws.amazon.com/blogs/containers/deep-dive-on-amazon-ecs-cluster-auto-scaling/>).
+pub const SCALE_IN_AFTER: Duration = Duration::from_secs(900);
 
 impl Default for Times {
     fn default() -> Self {
         Times {
             settle: plan::service::SETTLE,
             node_lease: lost::DEFAULT_LEASE,
+            scale_in_after: SCALE_IN_AFTER,
         }
     }
 }

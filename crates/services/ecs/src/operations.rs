@@ -10,9 +10,9 @@ use neargate_service::OperationTable;
 
 const SUBMITTED: &str = "acknowledged and dropped: what a task is seen as is what its node \
                          observes, and no caller can say otherwise";
-const PROVIDERS: &str = "there are no Auto Scaling groups and no managed instances: a provider's \
-                         capacity are the container instances registered with its name, and \
-                         managed scaling, termination protection and draining are stored only";
+const PROVIDERS: &str = "there are no managed instances: such a provider is kept, and its capacity are \
+                         the container instances registered with its name; the reservation is no \
+                         metric yet, and the group shows no scaling policy of ECS's";
 
 pub(super) fn add(table: OperationTable<Ecs>) -> OperationTable<Ecs> {
     let table = providers(settings(instances(table)));

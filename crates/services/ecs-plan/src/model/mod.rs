@@ -38,7 +38,7 @@ pub use setting::AccountSetting;
 pub use slice::InstanceSlice;
 pub use target::{LoadBalancer, Registration, TargetLink, TaskTarget};
 pub use task::{
-    ContainerSpec, Demand, Protection, ServiceLink, Status, StopRequest, Task, TaskSpec,
+    ContainerSpec, Demand, Protection, ServiceLink, Status, StopRequest, Task, TaskSpec, Waits,
 };
 pub use task_set::{
     Stability, TaskSet, TaskSetStatus, Token as TaskSetToken, key_id as task_set_key,

@@ -82,6 +82,22 @@ pub struct TaskSpec {
     /// The target groups that it is to be a target of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub target_groups: Vec<TargetLink>,
+    /// It has no node yet: it waits for its capacity provider to have room. Taken away when it is
+    /// placed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
+}
+
+/// What is needed to place a task that waits, besides what the task has anyway
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/managed-scaling-behavior.html>).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Waits {
+    /// Of a task with an interface of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Json<api::AwsVpcConfiguration>>,
+    /// The definition's and the caller's.
+    pub constraints: Vec<Json<api::PlacementConstraint>>,
+    pub strategies: Vec<Json<api::PlacementStrategy>>,
 }
 
 /// What a task takes of its container instance while it has not stopped.

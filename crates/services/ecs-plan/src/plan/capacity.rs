@@ -103,6 +103,18 @@ pub fn is_group(named: &str) -> bool {
     }
 }
 
+/// The name of the group that a provider names, by its ARN or by its name.
+pub fn group_name(named: &str) -> &str {
+    let by_arn = named.split_once(":autoScalingGroupName/");
+    by_arn.map_or(named, |(_, name)| name)
+}
+
+/// Does the provider scale its group?
+pub fn is_managed(group: &api::AutoScalingGroupProvider) -> bool {
+    let scaling = group.managed_scaling.as_ref();
+    scaling.is_some_and(|s| s.status.as_deref() == Some("ENABLED"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ pub mod placement;
 pub mod protection;
 pub mod query;
 pub mod resources;
+pub mod scaling;
 pub mod service;
 pub mod settings;
 pub mod stop;

@@ -240,6 +240,7 @@ pub(super) fn task() -> Task {
         service: None,
         protection: None,
         target_groups: Vec::new(),
+        waits: None,
     };
     Task {
         spec,

@@ -1,8 +1,9 @@
 //! Capacity providers
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CapacityProvider.html>).
 //!
-//! There are no Auto Scaling groups here and no managed instances: what a provider of either kind
-//! has are the container instances that were registered with its name.
+//! A provider has the container instances of its Auto Scaling group that registered with a cluster
+//! that uses it (`crate::scaling`), and those that were registered with its name. There are no
+//! managed instances: such a provider has the latter only.
 
 mod cluster;
 mod update;
@@ -14,7 +15,7 @@ pub use update::update_capacity_provider;
 use super::{active_cluster, api_tags, parse_tags};
 use crate::model::{CapacityProvider, Cluster};
 use crate::plan::capacity::{self, FARGATE};
-use crate::{Ecs, error, reference};
+use crate::{Ecs, error, reference, scaling};
 use neargate_api_ecs as api;
 use neargate_service::db::{self, Committed};
 use neargate_service::{AwsError, Ctx, Stored, page};
@@ -50,7 +51,8 @@ pub async fn create_capacity_provider(
         }
         Some(group) => {
             let full = capacity::auto_scaling_group(group);
-            Some(full.map_err(error::invalid_parameter)?)
+            let full = full.map_err(error::invalid_parameter)?;
+            Some(with_group(&cx, full).await?)
         }
         None => None,
     };
@@ -125,6 +127,33 @@ pub async fn create_capacity_provider(
             });
         }
     }
+}
+
+/// The provider with the ARN of its group.
+///
+/// # Errors
+/// `ClientException` for a group that does not exist; `InvalidParameterException` for termination
+/// protection of a group whose instances are not protected when they start.
+async fn with_group(
+    cx: &Ctx,
+    mut provider: api::AutoScalingGroupProvider,
+) -> Result<api::AutoScalingGroupProvider, AwsError> {
+    if !scaling::group::is_served(&cx.house) {
+        return Ok(provider);
+    }
+    let named = &provider.auto_scaling_group_arn;
+    let found = scaling::group::find(&cx.house, &cx.scope, capacity::group_name(named)).await?;
+    let found = found.ok_or_else(error::invalid_auto_scaling_group)?;
+    let arn = found.auto_scaling_group_arn.unwrap_or_default();
+    if named.starts_with("arn:") && *named != arn {
+        return Err(error::invalid_auto_scaling_group());
+    }
+    let protects = provider.managed_termination_protection.as_deref() == Some("ENABLED");
+    if protects && found.new_instances_protected_from_scale_in != Some(true) {
+        return Err(error::group_without_protection());
+    }
+    provider.auto_scaling_group_arn = arn;
+    Ok(provider)
 }
 
 /// Those named, or all: FARGATE and FARGATE_SPOT first, then the account's own by name.

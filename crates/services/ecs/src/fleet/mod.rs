@@ -95,6 +95,16 @@ impl Fleet {
         self.state.lock().of_cluster(cluster)
     }
 
+    /// The cluster's tasks that wait for capacity, the oldest first.
+    pub fn waiting(&self, cluster: &ClusterId) -> Vec<Arc<Row>> {
+        self.state.lock().waiting(cluster)
+    }
+
+    /// The clusters in which tasks wait for capacity.
+    pub fn with_waiting(&self) -> Vec<ClusterId> {
+        self.state.lock().with_waiting()
+    }
+
     /// The tasks of a node that have not stopped.
     pub fn of_node(&self, node: &str) -> Vec<Arc<Row>> {
         self.state.lock().of_node(node)

@@ -13,6 +13,8 @@ pub(super) struct State {
     tasks: HashMap<String, Arc<Row>>,
     of_service: HashMap<ServiceId, BTreeMap<String, Arc<Row>>>,
     of_cluster: HashMap<ClusterId, BTreeMap<String, Arc<Row>>>,
+    /// The tasks that wait for capacity.
+    waiting: HashMap<ClusterId, BTreeMap<String, Arc<Row>>>,
     /// Store keys of the tasks that have not stopped.
     of_node: HashMap<String, BTreeSet<String>>,
     instances: HashMap<ClusterId, BTreeMap<String, Arc<Stored<ContainerInstance>>>>,
@@ -33,9 +35,15 @@ impl State {
         }
         let rows = self.of_cluster.entry(row.cluster.clone()).or_default();
         rows.insert(row.key.clone(), row.clone());
+        if row.is_waiting() {
+            let rows = self.waiting.entry(row.cluster.clone()).or_default();
+            rows.insert(row.key.clone(), row.clone());
+        } else {
+            remove(&mut self.waiting, &row.cluster, &row.key);
+        }
         if row.is_stopped() {
             self.unload(&row);
-        } else {
+        } else if !row.node.is_empty() {
             let keys = self.of_node.entry(row.node.clone()).or_default();
             keys.insert(row.key.clone());
         }
@@ -50,6 +58,7 @@ impl State {
             remove(&mut self.of_service, &service, key);
         }
         remove(&mut self.of_cluster, &row.cluster, key);
+        remove(&mut self.waiting, &row.cluster, key);
         self.capacities.remove_task(&row);
         self.unload(&row);
     }
@@ -139,6 +148,19 @@ impl State {
     pub(super) fn of_cluster(&self, cluster: &ClusterId) -> Vec<Arc<Row>> {
         let rows = self.of_cluster.get(cluster).into_iter().flatten();
         rows.map(|(_, row)| row.clone()).collect()
+    }
+
+    /// The oldest first.
+    pub(super) fn waiting(&self, cluster: &ClusterId) -> Vec<Arc<Row>> {
+        let rows = self.waiting.get(cluster).into_iter().flatten();
+        let mut rows: Vec<Arc<Row>> = rows.map(|(_, row)| row.clone()).collect();
+        rows.sort_by(|a, b| (a.created_at, &a.key).cmp(&(b.created_at, &b.key)));
+        rows
+    }
+
+    /// The clusters in which tasks wait.
+    pub(super) fn with_waiting(&self) -> Vec<ClusterId> {
+        self.waiting.keys().cloned().collect()
     }
 
     pub(super) fn of_node(&self, node: &str) -> Vec<Arc<Row>> {

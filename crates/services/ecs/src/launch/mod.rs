@@ -2,7 +2,8 @@
 //! and the service scheduler all come through here; what they ask for is checked before.
 //!
 //! Invariants: a task is written with its node, its network interface and what it takes of its
-//! container instance, or not at all; nothing is placed twice.
+//! container instance, or not at all; nothing is placed twice. A task that waits for the capacity of
+//! its provider is written with none of these, and given all of them at once ([`waiting`]).
 
 pub(crate) mod capacity;
 mod failure;
@@ -10,6 +11,7 @@ mod network;
 mod place;
 pub(crate) mod requirements;
 mod spec;
+pub(crate) mod waiting;
 
 pub use network::Awsvpc;
 pub(crate) use network::as_ecs_says;
@@ -140,12 +142,21 @@ pub async fn launch_on(
     let cluster = ClusterId::new(&launch.scope, &launch.cluster.name);
     let mut tx = house.db.tx().unchanged(&launch.cluster);
     let (mut tasks, mut held, mut unplaced) = (Vec::new(), Vec::new(), None);
+    let mut waits = 0;
     // Given back when this call ends, unless the tasks are written.
     let mut reservations = place::Reservations::new(ecs, &cluster, launch);
     for capacity in capacities.iter().take(launch.batch()) {
         let task_id = house.rng.hex(32);
         let mut placed = match reservations.place(house, capacity, &task_id) {
             Ok(placed) => placed,
+            Err(_) if waiting::may(ecs, house, launch, capacity, waits).await? => {
+                waits += 1;
+                let task = waiting::task(house, launch, capacity, task_id);
+                let id = Task::id(&cluster.name, &task.spec.assignment.task_id);
+                tx = tx.create(neargate_service::db::key::<Task>(&launch.scope, &id), &task);
+                tasks.push(task);
+                continue;
+            }
             Err(why) => {
                 unplaced = Some(why);
                 break;

@@ -26,7 +26,7 @@ pub(super) fn task(
     let launch_type = capacity.launch_type();
     let of = (launch_type, task_id.as_str());
     let containers = assignment::containers(scope, of, definition, &launch.overrides);
-    let demand = demand(launch, &containers, network.interface().is_some());
+    let demand = demand(launch, &containers, launch.with_interface());
     let defined = definition.container_definitions.iter().flatten();
     let shown = defined.zip(&containers).map(|(c, run)| ContainerSpec {
         arn: scope.arn(
@@ -77,6 +77,7 @@ pub(super) fn task(
         service: launch.service.clone(),
         protection: None,
         target_groups: launch.target_groups.clone(),
+        waits: None,
         assignment: Assignment {
             task_id,
             task_arn: arn.clone(),

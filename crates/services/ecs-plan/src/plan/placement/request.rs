@@ -2,6 +2,7 @@
 
 use super::instance::Port;
 use crate::plan::query::Expression;
+use neargate_api_ecs as api;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -107,6 +108,19 @@ impl Constraint {
         }
     }
 
+    /// As [`Constraint::from_api`] reads it; `None`: it is not a caller's.
+    pub fn to_api(&self) -> Option<api::PlacementConstraint> {
+        let (kind, expression) = match self {
+            Constraint::DistinctInstance => ("distinctInstance", None),
+            Constraint::MemberOf(expression) => ("memberOf", Some(expression.source().to_owned())),
+            Constraint::Zones(_) => return None,
+        };
+        Some(api::PlacementConstraint {
+            r#type: Some(kind.into()),
+            expression,
+        })
+    }
+
     /// Reads the API's `type` and `expression`; the error is the sentence for the caller.
     pub fn from_api(kind: &str, expression: Option<&str>) -> Result<Constraint, String> {
         match (kind, expression) {
@@ -127,6 +141,23 @@ impl Constraint {
 }
 
 impl Strategy {
+    /// As [`Strategy::from_api`] reads it.
+    pub fn to_api(&self) -> api::PlacementStrategy {
+        let (kind, field) = match self {
+            Strategy::Random => ("random", None),
+            Strategy::Binpack(Resource::Cpu) => ("binpack", Some("cpu".to_owned())),
+            Strategy::Binpack(Resource::Memory) => ("binpack", Some("memory".to_owned())),
+            Strategy::Spread(SpreadBy::Instance) => ("spread", Some("instanceId".to_owned())),
+            Strategy::Spread(SpreadBy::Attribute(name)) => {
+                ("spread", Some(format!("attribute:{name}")))
+            }
+        };
+        api::PlacementStrategy {
+            r#type: Some(kind.into()),
+            field,
+        }
+    }
+
     /// Reads the API's `type` and `field`; the error is the sentence for the caller.
     pub fn from_api(kind: &str, field: Option<&str>) -> Result<Strategy, String> {
         let unknown = || {

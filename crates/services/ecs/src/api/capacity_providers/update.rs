@@ -1,6 +1,6 @@
 //! `UpdateCapacityProvider`: what is given changes, the rest stays.
 
-use super::{own, show};
+use super::{own, show, with_group};
 use crate::model::CapacityProvider;
 use crate::plan::capacity;
 use crate::{Ecs, error};
@@ -14,6 +14,19 @@ pub async fn update_capacity_provider(
     input: api::UpdateCapacityProviderInput,
 ) -> Result<api::UpdateCapacityProviderOutput, AwsError> {
     let key = own(&cx, &input.name)?;
+    let protects = input
+        .auto_scaling_group_provider
+        .as_ref()
+        .and_then(|g| g.managed_termination_protection.as_deref())
+        == Some("ENABLED");
+    if protects
+        && let Some(provider) = cx.db().get_key::<CapacityProvider>(&key).await?
+        && let Some(group) = provider.value.auto_scaling_group
+    {
+        let mut group = group.0;
+        group.managed_termination_protection = Some("ENABLED".into());
+        with_group(&cx, group).await?;
+    }
     let changed = cx.db().modify::<CapacityProvider, _>(&key, |provider| {
         if !provider.active {
             return Err(error::capacity_provider_does_not_exist());
