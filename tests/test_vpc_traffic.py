@@ -110,6 +110,34 @@ def test_groups_decide_who_reaches_whom(gate, layout):
     assert twin.asks(twin.closed, [twin.group("web")], of_web, of_data) == [None, None]
 
 
+def test_peered_vpcs_reach_each_other_as_routes_and_groups_say(gate, layout):
+    images.push(gate, layout, "busybox")
+    one, two = Vpc(gate), Vpc(gate, range="10.60.0.0/16")
+    app, idle, web = one.group("app"), one.group("idle"), two.group("web")
+    address, _ = two.serve(two.closed, [web], "web", family="web")
+    assert one.asks(one.closed, [app], address) == [None]
+    ec2 = gate.client("ec2")
+    made = ec2.create_vpc_peering_connection(VpcId=one.id, PeerVpcId=two.id)["VpcPeeringConnection"]
+    peering = made["VpcPeeringConnectionId"]
+    for vpc, range in (one, "10.60.0.0/16"), (two, "10.50.0.0/16"):
+        main = [{"Name": "vpc-id", "Values": [vpc.id]}, {"Name": "association.main", "Values": ["true"]}]
+        [table] = ec2.describe_route_tables(Filters=main)["RouteTables"]
+        ec2.create_route(
+            RouteTableId=table["RouteTableId"], DestinationCidrBlock=range, VpcPeeringConnectionId=peering)
+    allow(two, web, 80, IpRanges=[{"CidrIp": "10.50.0.0/16"}])
+    assert one.asks(one.closed, [app], address) == [None], "nobody has accepted it"
+    ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=peering)
+    assert one.asks(one.closed, [app], address) == ["web"]
+    assert one.asks(one.public, [app], address) == [None], "its subnet has no route to the peer"
+    two.ec2.revoke_security_group_ingress(GroupId=web, IpPermissions=[
+        {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": "10.50.0.0/16"}]}])
+    allow(two, web, 80, UserIdGroupPairs=[{"GroupId": app}])
+    assert one.asks(one.closed, [app], address) == ["web"], "a group of the peer lets its members in"
+    assert one.asks(one.closed, [idle], address) == [None]
+    ec2.delete_vpc_peering_connection(VpcPeeringConnectionId=peering)
+    assert one.asks(one.closed, [app], address) == [None]
+
+
 def test_the_world_comes_in_by_a_public_address_as_the_group_says(gate, layout, world):
     images.push(gate, layout, "busybox")
     vpc = Vpc(gate)

@@ -7,6 +7,7 @@
 use crate::cidr::Cidr;
 use neargate_base::Region;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 /// One VPC with its subnets, ways and security groups, without who is in it.
@@ -21,6 +22,10 @@ pub struct VpcNetwork {
     pub default_group: String,
     pub subnets: Vec<SubnetNetwork>,
     pub groups: Vec<GroupNetwork>,
+    /// The VPCs at the other ends of its active peering connections, each once. Those two are joined
+    /// that name each other.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub peers: BTreeSet<String>,
     #[serde(default)]
     pub dns: VpcDns,
 }
@@ -82,7 +87,7 @@ pub enum Target {
     InternetGateway,
     /// A NAT gateway: as its public address, for flows that begin inside.
     NatGateway { id: String, public: Ipv4Addr },
-    /// A peering connection, by the id of the VPC at its other end.
+    /// A peering connection, by the id of the VPC at its other end, one of [`VpcNetwork::peers`].
     Peering { vpc_id: String },
     /// What the route named is gone: packets are dropped.
     Blackhole,

@@ -200,6 +200,7 @@ fn vpc(id: &str) -> VpcNetwork {
         is_default: false,
         default_group: String::new(),
         subnets: Vec::new(),
+        peers: Default::default(),
         groups: Vec::new(),
         dns: VpcDns::default(),
     }

@@ -67,6 +67,7 @@ fn vpc(rules: u16) -> VpcNetwork {
             }],
             acl: None,
         }],
+        peers: Default::default(),
         groups: vec![GroupNetwork {
             group_id: "sg-1".into(),
             ingress: (1..=rules).map(rule).chain([own]).collect(),

@@ -10,6 +10,8 @@ pub(super) const BRIDGE_PREFIX: &str = "ng-";
 pub(super) const VXLAN_PREFIX: &str = "ngx-";
 /// Every router's end of an interface in a VPC starts so.
 pub(super) const VETH_PREFIX: &str = "ngv";
+/// Every end of a link between the routers of two VPCs starts so.
+pub(super) const PEERING_PREFIX: &str = "ngp";
 /// The bridge of a container instance's own network: one in each network namespace.
 pub(super) const INSTANCE_BRIDGE: &str = "neargate0";
 /// The nftables table (in families `inet` and `bridge`) of a container instance.
@@ -61,6 +63,11 @@ pub(super) fn bridge_mac(bridge: &str) -> [u8; 6] {
 /// The router's end of a task's interface: `ngv` and 48 bits of a hash, whatever the id's form.
 pub(super) fn veth(task_id: &str) -> String {
     format!("{VETH_PREFIX}{}", &digest(task_id)[..12])
+}
+
+/// The end of a link to a peered VPC, in the namespace of the other one: `ngp` and 48 bits of a hash.
+pub(super) fn peering(vpc_id: &str) -> String {
+    format!("{PEERING_PREFIX}{}", &digest(vpc_id)[..12])
 }
 
 /// The file name of a container's namespace on its container instance; the container's name, which may be

@@ -74,6 +74,18 @@ impl Place {
         }
     }
 
+    /// Does blocking work inside it, on a thread of [`on_own_thread`], which comes back.
+    pub(super) fn visit<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, NetworkError>,
+    ) -> Result<T, NetworkError> {
+        let away = Home::here()?;
+        self.join()?;
+        let done = work();
+        away.enter()?;
+        done
+    }
+
     /// Moves the calling thread, which must be one of [`on_own_thread`], into it.
     pub(super) fn join(&self) -> Result<(), NetworkError> {
         let Place::At(path) = self else {

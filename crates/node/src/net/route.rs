@@ -20,6 +20,8 @@ use std::net::{IpAddr, Ipv4Addr};
 /// The table that is asked first.
 pub(super) const MAIN: u32 = 254;
 const LOCAL: u32 = 255;
+/// The metric of what counts only where no other route leads to the same range.
+const LAST: u32 = u32::MAX;
 /// Our rules come after the main table's (32766).
 const PRIORITY: u32 = 40_000;
 
@@ -36,6 +38,9 @@ pub(super) struct Way {
 pub(super) enum By {
     /// Nowhere, and no other table is asked.
     Blackhole,
+    /// The same once every other route to this very range is gone, as with its link: what was meant
+    /// for it takes no wider way.
+    Fallback,
     /// Who has the address is on this link, or behind this next hop on it. What this host sends
     /// itself is sent from `source`.
     Link {
@@ -238,6 +243,9 @@ fn message(way: &Way) -> RouteMessage {
         let to = RouteAddress::Inet(way.to.base());
         m.attributes.push(RouteAttribute::Destination(to));
     }
+    if way.by == By::Fallback {
+        m.attributes.push(RouteAttribute::Priority(LAST));
+    }
     m
 }
 
@@ -247,6 +255,7 @@ fn read(m: RouteNetlinkMessage) -> Option<Way> {
     };
     let mut table = u32::from(m.header.table);
     let (mut to, mut index, mut next_hop, mut source) = (Ipv4Addr::UNSPECIFIED, None, None, None);
+    let mut metric = None;
     for a in m.attributes {
         match a {
             RouteAttribute::Table(id) => table = id,
@@ -254,10 +263,12 @@ fn read(m: RouteNetlinkMessage) -> Option<Way> {
             RouteAttribute::Oif(i) => index = Some(i),
             RouteAttribute::Gateway(RouteAddress::Inet(a)) => next_hop = Some(a),
             RouteAttribute::PrefSource(RouteAddress::Inet(a)) => source = Some(a),
+            RouteAttribute::Priority(m) => metric = Some(m),
             _ => {}
         }
     }
     let by = match m.header.kind {
+        RouteType::BlackHole if metric == Some(LAST) => By::Fallback,
         RouteType::BlackHole => By::Blackhole,
         RouteType::Unicast => By::Link {
             index: index?,

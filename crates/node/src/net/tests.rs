@@ -8,6 +8,7 @@ mod instance;
 mod isolation;
 mod lifecycle;
 mod overlay;
+mod peering;
 mod place;
 mod ports;
 mod pure;

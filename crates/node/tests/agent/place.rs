@@ -421,6 +421,7 @@ fn vpc() -> VpcNetwork {
             routes: vec![],
             acl: None,
         }],
+        peers: Default::default(),
         groups: vec![GroupNetwork {
             group_id: "sg-1".into(),
             ingress: vec![everybody()],

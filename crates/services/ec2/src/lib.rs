@@ -67,10 +67,9 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
     };
     OperationTable::new(&SERVICE, ec2)
         .wording(error::invalid)
-        .partly(
+        .on(
             ops::AcceptVpcPeeringConnection,
             peering::accept_vpc_peering_connection,
-            "kept and shown; packets do not pass yet",
         )
         .partly(
             ops::AllocateAddress,
@@ -149,7 +148,7 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
         .partly(
             ops::CreateRoute,
             routes::create_route,
-            "to internet gateways and public NAT gateways, for IPv4; what leads to a peering connection is kept, and its packets are dropped",
+            "to internet gateways, public NAT gateways and peering connections, for IPv4",
         )
         .on(ops::CreateRouteTable, route_tables::create_route_table)
         .on(
@@ -171,7 +170,7 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
         .partly(
             ops::CreateVpcPeeringConnection,
             peering::create_vpc_peering_connection,
-            "kept and shown; packets do not pass yet",
+            "without options of the connection",
         )
         .on(ops::DeleteDhcpOptions, dhcp_options::delete_dhcp_options)
         .on(
@@ -382,7 +381,7 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
         .partly(
             ops::ModifyVpcPeeringConnectionOptions,
             peering::modify_vpc_peering_connection_options,
-            "kept and shown; packets do not pass yet",
+            "kept and shown; names of the other VPC mean their public addresses all the same",
         )
         .on(ops::ModifyVpcTenancy, vpcs::modify_vpc_tenancy)
         .on(ops::RebootInstances, instances::reboot_instances)
@@ -399,7 +398,7 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
         .partly(
             ops::ReplaceRoute,
             routes::replace_route,
-            "to internet gateways and public NAT gateways, for IPv4; what leads to a peering connection is kept, and its packets are dropped",
+            "to internet gateways, public NAT gateways and peering connections, for IPv4",
         )
         .on(
             ops::ReplaceRouteTableAssociation,

@@ -23,6 +23,7 @@ pub(crate) fn table() -> SharedTable {
         is_default: false,
         default_group: String::new(),
         subnets: Vec::new(),
+        peers: Default::default(),
         groups: Vec::new(),
         dns: VpcDns {
             hostnames,

@@ -107,6 +107,7 @@ pub(super) fn open() -> VpcNetwork {
         is_default: true,
         default_group: "sg-1".into(),
         subnets: vec![subnet(0), subnet(1), subnet(2)],
+        peers: Default::default(),
         groups: vec![GroupNetwork {
             group_id: "sg-1".into(),
             ingress: vec![everybody()],

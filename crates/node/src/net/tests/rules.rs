@@ -1,7 +1,8 @@
 //! The texts for nftables: pure.
 
-use super::place::open;
+use super::place::{cidr, open};
 use super::vpc::{everybody, group, members, range};
+use crate::net::names;
 use crate::net::table::{Kind, Tables};
 use crate::net::vpc::rules;
 use crate::net::vpc::view::{Member, Port, View};
@@ -25,6 +26,7 @@ fn view(groups: Vec<GroupNetwork>) -> View {
             groups: vec!["sg-a".into()],
         }],
         ports: vec![port],
+        peers: Default::default(),
         across: None,
         api: None,
     }
@@ -113,4 +115,31 @@ fn what_is_gone_goes_after_what_needs_it() {
         "delete set inet t s",
     ];
     assert_eq!(after.since(&before), lines.join("\n") + "\n");
+}
+
+#[test]
+fn a_peer_sends_as_itself_and_passes_on_nowhere() {
+    let mut view = view(vec![group("sg-a", vec![], vec![])]);
+    let ranges = ["10.2.0.0/16", "172.31.0.0/20"].map(cidr).to_vec();
+    view.peers = [("vpc-2".to_owned(), ranges)].into();
+    let name = names::peering("vpc-2");
+    let text = rules::plan(&view).whole(&[]);
+    let says = |rule: &str| text.contains(&format!("add rule inet neargate {rule}\n"));
+    assert!(says(&format!(
+        "guard iifname \"{name}\" ip saddr 10.2.0.0/16 accept"
+    )));
+    assert!(says("guard iifname \"uplink\" ip saddr 10.2.0.0/16 drop"));
+    assert!(
+        !text.contains("172.31.0.0/20 accept"),
+        "a range of its own: {text}"
+    );
+    assert!(says("egress iifname \"ngp*\" oifname \"uplink\" drop"));
+    assert!(says("egress oifname \"ngp*\" iifname != \"ngv*\" drop"));
+    assert!(says("input iifname \"ngp*\" drop"));
+    assert!(!text.contains("notrack"));
+    // With other hosts: what only passes by to them is not tracked.
+    view.across = Some(Ipv4Addr::new(240, 0, 0, 1));
+    let text = rules::plan(&view).whole(&[]);
+    let tracked = text.find("ip daddr != @here notrack").unwrap();
+    assert!(tracked < text.find("ip saddr 10.2.0.0/16 accept").unwrap());
 }

@@ -28,6 +28,8 @@ pub(super) struct Layout {
     next_hops: BTreeSet<Ipv4Addr>,
     /// By table and range.
     ways: BTreeMap<(u32, Cidr), Leads>,
+    /// What was to go to a peer goes nowhere, should the link to it be gone.
+    fallbacks: BTreeSet<(u32, Cidr)>,
     /// Which table is asked for whom.
     rules: BTreeSet<(Cidr, u32)>,
     /// The host's own address in the VPC, on its end of the uplink.
@@ -40,17 +42,19 @@ pub(super) struct Layout {
     flooded: BTreeSet<Ipv4Addr>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Leads {
     Nowhere,
     /// To the host, by this next hop.
     Out(Ipv4Addr),
     /// To the other hosts.
     Across,
+    /// To a peered VPC.
+    Peer(String),
 }
 
 /// The links that routes use, by index.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Links {
     pub(super) lo: u32,
     pub(super) uplink: u32,
@@ -58,6 +62,8 @@ pub(super) struct Links {
     /// The host's end of the uplink.
     pub(super) of_host: u32,
     pub(super) lan: Option<u32>,
+    /// By the VPC at the other end.
+    pub(super) peers: BTreeMap<String, u32>,
 }
 
 /// What of the host matters to routes.
@@ -87,7 +93,7 @@ impl Layout {
             None => Leads::Nowhere,
         };
         for range in view.ranges() {
-            layout.ways.insert((MAIN, *range), local);
+            layout.ways.insert((MAIN, *range), local.clone());
         }
         if let Some(host) = view.host() {
             layout
@@ -97,8 +103,7 @@ impl Layout {
             if view.across.is_some() {
                 layout.ways.insert((MAIN, HOSTS), Leads::Across);
                 let elsewhere = view.members.iter().map(|member| member.address);
-                let in_vpc = |a: &Ipv4Addr| view.ranges().iter().any(|range| range.contains(*a));
-                reached.extend(elsewhere.filter(in_vpc));
+                reached.extend(elsewhere.filter(|address| view.contains(*address)));
             }
             let as_host = reached.into_iter().map(|address| (address, Some(host)));
             layout.of_host.extend(as_host);
@@ -110,6 +115,10 @@ impl Layout {
                 let leads = match &route.by {
                     Target::InternetGateway => Leads::Out(IGW),
                     Target::NatGateway { public, .. } => Leads::Out(*public),
+                    Target::Peering { vpc_id } if view.peers.contains_key(vpc_id) => {
+                        layout.fallbacks.insert((table, route.to));
+                        Leads::Peer(vpc_id.clone())
+                    }
                     Target::Peering { .. } | Target::Blackhole => Leads::Nowhere,
                 };
                 layout.ways.insert((table, route.to), leads);
@@ -153,12 +162,22 @@ impl Layout {
         };
         for way in route::list(nl)? {
             let leads = match way.by {
+                By::Fallback => {
+                    layout.fallbacks.insert((way.table, way.to));
+                    continue;
+                }
                 By::Blackhole => Leads::Nowhere,
                 By::Link {
                     index, next_hop, ..
                 } if index == links.uplink => Leads::Out(next_hop.unwrap_or(ROUTER)),
                 By::Link { index, .. } if Some(index) == links.overlay => Leads::Across,
-                By::Link { .. } => continue,
+                By::Link { index, .. } => {
+                    let mut peers = links.peers.iter();
+                    let Some((peer, _)) = peers.find(|(_, of)| **of == index) else {
+                        continue;
+                    };
+                    Leads::Peer(peer.clone())
+                }
             };
             layout.ways.insert((way.table, way.to), leads);
         }
@@ -199,8 +218,11 @@ impl Layout {
         for address in &to_come.host {
             link::add_address(host, links.of_host, *address, 32).map_err(act())?;
         }
+        for at in &to_come.fallbacks {
+            route::set(nl, &fallback(*at)).map_err(act())?;
+        }
         for (to, leads) in &to_come.ways {
-            if let Some(way) = way(*to, *leads, links) {
+            if let Some(way) = way(*to, leads, links) {
                 route::set(nl, &way).map_err(act())?;
             }
         }
@@ -220,9 +242,12 @@ impl Layout {
             .iter()
             .filter(|(to, _)| !self.ways.contains_key(to));
         for (to, leads) in gone {
-            if let Some(way) = way(*to, *leads, links) {
+            if let Some(way) = way(*to, leads, links) {
                 route::unset(nl, &way).map_err(act())?;
             }
+        }
+        for at in &to_go.fallbacks {
+            route::unset(nl, &fallback(*at)).map_err(act())?;
         }
         for (from, table) in &to_go.rules {
             route::remove_rule(nl, *from, *table).map_err(act())?;
@@ -272,17 +297,18 @@ fn differences(before: &Layout, after: &Layout) -> Layout {
     fn set<T: Ord + Copy>(before: &BTreeSet<T>, after: &BTreeSet<T>) -> BTreeSet<T> {
         after.difference(before).copied().collect()
     }
-    fn map<K: Ord + Copy, V: PartialEq + Copy>(
+    fn map<K: Ord + Copy, V: PartialEq + Clone>(
         before: &BTreeMap<K, V>,
         after: &BTreeMap<K, V>,
     ) -> BTreeMap<K, V> {
         let new = after.iter().filter(|(k, v)| before.get(k) != Some(v));
-        new.map(|(k, v)| (*k, *v)).collect()
+        new.map(|(k, v)| (*k, v.clone())).collect()
     }
     Layout {
         addresses: set(&before.addresses, &after.addresses),
         next_hops: set(&before.next_hops, &after.next_hops),
         ways: map(&before.ways, &after.ways),
+        fallbacks: set(&before.fallbacks, &after.fallbacks),
         rules: set(&before.rules, &after.rules),
         host: set(&before.host, &after.host),
         of_host: map(&before.of_host, &after.of_host),
@@ -292,12 +318,12 @@ fn differences(before: &Layout, after: &Layout) -> Layout {
 }
 
 /// `None` where there is no link that leads there.
-fn way((table, to): (u32, Cidr), leads: Leads, links: &Links) -> Option<Way> {
+fn way((table, to): (u32, Cidr), leads: &Leads, links: &Links) -> Option<Way> {
     let by = match leads {
         Leads::Nowhere => By::Blackhole,
         Leads::Out(next_hop) => By::Link {
             index: links.uplink,
-            next_hop: Some(next_hop),
+            next_hop: Some(*next_hop),
             source: None,
         },
         Leads::Across => By::Link {
@@ -305,8 +331,18 @@ fn way((table, to): (u32, Cidr), leads: Leads, links: &Links) -> Option<Way> {
             next_hop: None,
             source: None,
         },
+        Leads::Peer(peer) => By::Link {
+            index: *links.peers.get(peer)?,
+            next_hop: Some(ROUTER),
+            source: None,
+        },
     };
     Some(Way { table, to, by })
+}
+
+fn fallback((table, to): (u32, Cidr)) -> Way {
+    let by = By::Fallback;
+    Way { table, to, by }
 }
 
 fn of_host(to: Ipv4Addr, source: Option<Ipv4Addr>, links: &Links) -> Way {

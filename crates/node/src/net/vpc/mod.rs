@@ -9,6 +9,7 @@ mod acl;
 mod groups;
 mod layout;
 mod namespace;
+mod peering;
 mod router;
 pub(super) mod rules;
 mod store;
@@ -19,7 +20,7 @@ pub(super) use namespace::{Site, reach};
 
 use super::error::NetworkError;
 use super::{blocking, names, netns};
-use neargate_domain::vpc_network::NetworkChange;
+use neargate_domain::vpc_network::{NetworkChange, VpcNetwork};
 use neargate_domain::{Cidr, NetworkInterface};
 use parking_lot::Mutex;
 use router::{Answer, Handle};
@@ -38,8 +39,8 @@ use view::{Member, Port, View};
 pub(super) const UPLINK: &str = "uplink";
 /// The link to other hosts' parts of the VPC.
 pub(super) const OVERLAY: &str = "overlay";
-/// Next hops on an uplink: the VPC, as the host calls it; the host; and the host as an internet
-/// gateway. They are no addresses that anybody has.
+/// Next hops on an uplink: the VPC, as the host and its peers call it; the host; and the host as an
+/// internet gateway. They are no addresses that anybody has.
 const ROUTER: Ipv4Addr = Ipv4Addr::new(169, 254, 254, 1);
 const HOST: Ipv4Addr = Ipv4Addr::new(169, 254, 254, 2);
 const IGW: Ipv4Addr = Ipv4Addr::new(169, 254, 254, 3);
@@ -48,7 +49,7 @@ const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
 /// By an address of these a host asks others for interfaces, and is answered by them (class E, RFC
 /// 1112): no VPC has them.
 const HOSTS: Cidr = Cidr::around(Ipv4Addr::new(240, 0, 0, 0), 4);
-/// Both ends of every uplink: it has no others.
+/// Both ends of every uplink, which has no others. Between peers both are routers.
 const MAC_OF_HOST: [u8; 6] = [0x02, b'n', b'g', 0, 0, 1];
 const MAC_OF_ROUTER: [u8; 6] = [0x02, b'n', b'g', 0, 0, 2];
 
@@ -237,8 +238,15 @@ impl Vpcs {
             let mut state = self.state.lock();
             let vpcs = state.attached.iter_mut();
             let had = vpcs.filter_map(|(id, of_vpc)| of_vpc.remove(file).map(|_| id.clone()));
-            let concerned: BTreeSet<String> = had.collect();
+            let mut concerned: BTreeSet<String> = had.collect();
             state.attached.retain(|_, of_vpc| !of_vpc.is_empty());
+            // With its last interface goes the namespace, and with that the way to its peers.
+            let left = concerned
+                .iter()
+                .filter(|id| !state.attached.contains_key(*id));
+            let peers = left.flat_map(|id| state.told.peered(id).map(|peer| peer.vpc_id.clone()));
+            let peers: Vec<String> = peers.collect();
+            concerned.extend(peers);
             concerned
         };
         self.refresh(concerned).await?;
@@ -331,13 +339,17 @@ impl Vpcs {
 }
 
 impl State {
-    /// Has this host anything to do with the VPC? Programs of a container instance, and its
-    /// containers, reach the interfaces of default VPCs on other hosts, too.
+    /// Has this host anything to do with the VPC? Interfaces on other hosts are reached by those of
+    /// peers here; and those of default VPCs by programs of a container instance, and its containers.
     fn wants(&self, vpc_id: &str, site: &Site) -> bool {
         let is_default = || self.told.vpc(vpc_id).is_some_and(|vpc| vpc.is_default);
-        let elsewhere = || site.is_instance && !self.has_ended && is_default();
+        let is_here = |peer: &Arc<VpcNetwork>| self.attached.contains_key(&peer.vpc_id);
+        let is_peer = || self.told.peered(vpc_id).any(is_here);
         self.attached.contains_key(vpc_id)
-            || site.overlay.is_some() && elsewhere() && self.told.has_interfaces(vpc_id)
+            || site.overlay.is_some()
+                && !self.has_ended
+                && self.told.has_interfaces(vpc_id)
+                && (site.is_instance && is_default() || is_peer())
     }
 
     fn wanted(&self, site: &Site) -> BTreeSet<String> {
@@ -394,8 +406,13 @@ impl State {
                 },
             });
         }
+        let peers = self.told.peered(vpc_id);
+        let peers = peers.filter(|peer| self.wants(&peer.vpc_id, site));
         View {
             vpc: self.told.vpc(vpc_id).cloned(),
+            peers: peers
+                .map(|peer| (peer.vpc_id.clone(), peer.ranges.clone()))
+                .collect(),
             members,
             ports,
             across: site

@@ -11,9 +11,9 @@ use super::super::table::Tables;
 use super::super::{firewall, host, names, netns, overlay, route, sysctl};
 use super::layout::{Layout, Links, Outside};
 use super::view::View;
-use super::{MAC_OF_HOST, MAC_OF_ROUTER, OVERLAY, ROUTER, UPLINK, rules};
+use super::{MAC_OF_HOST, MAC_OF_ROUTER, OVERLAY, ROUTER, UPLINK, peering, rules};
 use neargate_domain::Cidr;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
@@ -64,6 +64,8 @@ pub(super) struct Done {
     pub(super) made: Made,
     /// The ports whose link is gone.
     pub(super) lost: Vec<String>,
+    /// The peers that have something to do before the links to them carry packets.
+    pub(super) ask: BTreeSet<String>,
 }
 
 pub(super) fn ensure(work: Work) -> Result<Done, NetworkError> {
@@ -96,11 +98,13 @@ pub(super) fn ensure(work: Work) -> Result<Done, NetworkError> {
     let layout = Layout::plan(&view, &outside);
     // Routes go with the address that they send from.
     let is_kept = |before: &Made| layout.keeps_addresses(&before.layout);
-    let counted_on = before.as_ref().filter(|b| !look && is_kept(b));
-    let mut lost = Vec::new();
+    let is_joined = |before: &Made| view.peers.keys().eq(before.links.peers.keys());
+    let counted_on = before.as_ref();
+    let counted_on = counted_on.filter(|b| !look && is_kept(b) && is_joined(b));
+    let (mut lost, mut ask) = (Vec::new(), BTreeSet::new());
     let links = if let Some(before) = counted_on {
         layout.apply(&before.layout, &mut host, &mut nl, &before.links)?;
-        before.links
+        before.links.clone()
     } else {
         if is_new {
             link::set_up(&mut nl, LOOPBACK, None).map_err(act("start the loopback"))?;
@@ -112,7 +116,13 @@ pub(super) fn ensure(work: Work) -> Result<Done, NetworkError> {
             handle: &handle,
             home: &home,
         };
-        let links = made.links(&mut host, &mut nl, outside.lan)?;
+        let peers = view.peers.keys().cloned().collect();
+        let joined = peering::ensure(&site, &vpc_id, &peers, &mut nl)?;
+        ask = joined.ask;
+        let links = Links {
+            peers: joined.links,
+            ..made.links(&mut host, &mut nl, outside.lan)?
+        };
         let read = Layout::read(&mut host, &mut nl, &links, &outside);
         layout.apply(
             &read.map_err(act("read the routes"))?,
@@ -135,6 +145,7 @@ pub(super) fn ensure(work: Work) -> Result<Done, NetworkError> {
             generation,
         },
         lost,
+        ask,
     })
 }
 
@@ -210,6 +221,7 @@ impl Ends<'_> {
             overlay: self.overlay(host, nl)?,
             of_host,
             lan,
+            peers: BTreeMap::new(),
         })
     }
 

@@ -13,7 +13,8 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Weak};
 use tokio::sync::{mpsc, oneshot};
 
-/// The ends of interfaces that are gone, if somebody had it looked for.
+/// The ends of interfaces that are gone, if somebody had it looked for. It comes when the peers, too,
+/// have done what this router's last round asked of them.
 pub(super) type Answer = Result<Vec<String>, NetworkError>;
 
 /// The most questions in one round.
@@ -66,12 +67,20 @@ pub(super) fn of<'a>(vpcs: &Arc<Vpcs>, state: &'a mut State, vpc_id: &str) -> &'
     })
 }
 
+/// What a round found.
+#[derive(Debug, Default)]
+struct Outcome {
+    lost: Vec<String>,
+    /// The peers to be asked to look.
+    ask: BTreeSet<String>,
+}
+
 struct Router {
     vpcs: Weak<Vpcs>,
     vpc_id: String,
     /// `None`: not known.
     made: Option<Made>,
-    /// Of the interfaces in the last round.
+    /// Whose flows there may be since the last round.
     addresses: BTreeSet<Ipv4Addr>,
 }
 
@@ -85,17 +94,23 @@ impl Router {
             let look = batch.iter().any(|q| q.look);
             let done = self.round(&vpcs, look).await;
             let failed = done.as_ref().err().map(ToString::to_string);
-            for question in batch.drain(..) {
+            let mut state = vpcs.state.lock();
+            let ask = done.iter().flat_map(|done| &done.ask);
+            let ask: Vec<&String> = ask.filter(|id| state.wants(id, &vpcs.site)).collect();
+            let ask = ask.into_iter();
+            let asked = ask.map(|peer| of(&vpcs, &mut state, peer).ask(true));
+            let asked: Vec<_> = asked.collect();
+            let answers = batch.drain(..).map(|question| {
                 let answer = match (&done, &failed) {
-                    (Ok(lost), _) => Ok(lost.clone()),
+                    (Ok(done), _) => Ok(done.lost.clone()),
                     (Err(_), words) => Err(NetworkError::Vpc {
                         vpc_id: self.vpc_id.clone(),
                         why: words.clone().unwrap_or_default(),
                     }),
                 };
-                let _ = question.answer.send(answer);
-            }
-            let mut state = vpcs.state.lock();
+                (question.answer, answer)
+            });
+            send(answers.collect(), asked);
             if !state.wants(&self.vpc_id, &vpcs.site) && inbox.is_empty() {
                 state.routers.remove(&self.vpc_id);
                 return;
@@ -103,7 +118,7 @@ impl Router {
         }
     }
 
-    async fn round(&mut self, vpcs: &Arc<Vpcs>, look: bool) -> Answer {
+    async fn round(&mut self, vpcs: &Arc<Vpcs>, look: bool) -> Result<Outcome, NetworkError> {
         let (view, peers, is_wanted) = {
             let mut state = vpcs.state.lock();
             let is_wanted = state.wants(&self.vpc_id, &vpcs.site);
@@ -120,9 +135,9 @@ impl Router {
             let gone =
                 super::super::blocking(move || namespace::remove(&site, &id, before.as_ref()));
             gone.await?;
-            return Ok(Vec::new());
+            return Ok(Outcome::default());
         }
-        let addresses: BTreeSet<Ipv4Addr> = view.ports.iter().map(|port| port.address).collect();
+        let addresses = view.known();
         let work = Work {
             site: vpcs.site.clone(),
             vpc_id: self.vpc_id.clone(),
@@ -146,6 +161,29 @@ impl Router {
             };
             Place::At(vpcs.namespace(&self.vpc_id)).run(forget).await?;
         }
-        Ok(done.lost)
+        Ok(Outcome {
+            lost: done.lost,
+            ask: done.ask,
+        })
     }
+}
+
+/// Gives the answers once those who were asked have answered. The router goes on meanwhile: one of
+/// them may have to ask it.
+fn send(answers: Vec<(oneshot::Sender<Answer>, Answer)>, asked: Vec<oneshot::Receiver<Answer>>) {
+    let send = move || {
+        for (to, answer) in answers {
+            let _ = to.send(answer);
+        }
+    };
+    if asked.is_empty() {
+        return send();
+    }
+    spawn("vpc-peers", async move {
+        for peer in asked {
+            // What fails there is said to who asks there.
+            let _ = peer.await;
+        }
+        send();
+    });
 }

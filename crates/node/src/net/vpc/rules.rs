@@ -8,6 +8,7 @@
 //! rule is gone
 //! (<https://docs.aws.amazon.com/vpc/latest/userguide/security-group-connection-tracking.html>).
 
+use super::super::names::{self, PEERING_PREFIX, VETH_PREFIX};
 use super::super::table::{Kind, Tables};
 use super::view::View;
 use super::{HOST, HOSTS, IGW, OVERLAY, UPLINK, acl, groups};
@@ -36,6 +37,7 @@ pub(in crate::net) fn plan(view: &View) -> Tables {
         ("private_of", ADDRESS_OF),
         ("public_of", ADDRESS_OF),
         ("with_public", Kind::Set("ipv4_addr")),
+        ("here", Kind::Set("ipv4_addr")),
     ] {
         t.set(inet(name), kind);
     }
@@ -85,6 +87,7 @@ pub(in crate::net) fn plan(view: &View) -> Tables {
         let sender = format!("\"{}\" . {} . {}", port.veth, port.mac, port.address);
         t.element("arp neargate senders", sender.clone());
         t.element("inet neargate senders", sender);
+        t.element(&inet("here"), port.address.to_string());
         if let Some(public) = port.public {
             let private = port.address.to_string();
             t.value(&inet("private_of"), public.to_string(), private.clone());
@@ -108,6 +111,7 @@ fn guard(view: &View) -> Vec<String> {
     if view.vpc.is_none() {
         return rules;
     }
+    rules.extend(from_peers(view));
     let host = view.host();
     rules.extend(host.map(|host| format!("iifname \"{UPLINK}\" ip saddr {host} accept")));
     if host.is_some() {
@@ -121,12 +125,35 @@ fn guard(view: &View) -> Vec<String> {
     rules
 }
 
+/// From a peer come its own addresses, from no other side, and from other hosts what a peer has there.
+/// What passes on to another host is not tracked: its answers come by the other VPC, so that a flow
+/// would look broken here.
+fn from_peers(view: &View) -> Vec<String> {
+    let mut rules = Vec::new();
+    if view.across.is_some() && !view.peers.is_empty() {
+        rules.push(format!(
+            "iifname \"{PEERING_PREFIX}*\" ip daddr != @here notrack"
+        ));
+    }
+    for (peer, ranges) in &view.peers {
+        let link = names::peering(peer);
+        let is_own = |range: &Cidr| view.ranges().iter().any(|own| own.overlaps(*range));
+        for range in ranges.iter().filter(|range| !is_own(range)) {
+            rules.push(format!("iifname \"{link}\" ip saddr {range} accept"));
+            rules.push(format!("iifname \"{UPLINK}\" ip saddr {range} drop"));
+            rules.push(format!("iifname \"{OVERLAY}\" ip saddr {range} accept"));
+        }
+    }
+    rules
+}
+
 /// What the router itself is asked: whether it is there, names, and the API.
 fn input(view: &View) -> Vec<String> {
     let resolvers: Vec<String> = view.resolvers().iter().map(Ipv4Addr::to_string).collect();
     let resolvers = resolvers.join(", ");
     let mut rules = vec![
         "iifname \"lo\" accept".to_owned(),
+        format!("iifname \"{PEERING_PREFIX}*\" drop"),
         "ct state established,related accept".into(),
         "icmp type echo-request accept".into(),
         format!("ip daddr {{ {resolvers} }} meta l4proto {{ tcp, udp }} th dport 53 accept"),
@@ -141,16 +168,20 @@ fn input(view: &View) -> Vec<String> {
 /// private address; who has no public address has no way by an internet gateway
 /// (<https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Internet_Gateway.html>); the link-local
 /// services of the cloud that this host is in hold its credentials, except DNS, which some clouds
-/// serve there.
+/// serve there. A peer reaches interfaces of this VPC and nothing beyond, and is reached by them alone
+/// (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html#vpc-peering-limitations>).
 fn egress() -> Vec<String> {
     vec![
         "ct state invalid drop".into(),
         format!("iifname \"{UPLINK}\" oifname \"{UPLINK}\" drop"),
+        format!("iifname \"{PEERING_PREFIX}*\" oifname \"{UPLINK}\" drop"),
+        format!("oifname \"{PEERING_PREFIX}*\" iifname != \"{VETH_PREFIX}*\" drop"),
         format!("oifname \"{UPLINK}\" rt ip nexthop {IGW} ip saddr != @with_public drop"),
         "ip daddr 169.254.0.0/16 meta l4proto { tcp, udp } th dport 53 accept".into(),
         "ip daddr 169.254.0.0/16 reject with icmp type admin-prohibited".into(),
         "ct state established,related accept".into(),
         format!("iifname {{ \"{UPLINK}\", \"{OVERLAY}\" }} accept"),
+        format!("iifname \"{PEERING_PREFIX}*\" accept"),
         "ip saddr vmap @egress_of".into(),
     ]
 }
@@ -160,6 +191,7 @@ fn ingress() -> Vec<String> {
     vec![
         "ct state established,related accept".into(),
         format!("oifname {{ \"{UPLINK}\", \"{OVERLAY}\" }} accept"),
+        format!("oifname \"{PEERING_PREFIX}*\" accept"),
         "ip daddr vmap @ingress_of".into(),
     ]
 }

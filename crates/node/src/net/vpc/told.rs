@@ -6,9 +6,7 @@ use super::super::names;
 use super::store::Store;
 use super::view::Member;
 use neargate_domain::NetworkInterface;
-use neargate_domain::vpc_network::{
-    GroupPeer, InterfaceNetwork, NetworkChange, Target, VpcNetwork,
-};
+use neargate_domain::vpc_network::{GroupPeer, InterfaceNetwork, NetworkChange, VpcNetwork};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -74,20 +72,26 @@ impl Told {
         })
     }
 
+    /// The VPCs that are peered with this one, as both say.
+    pub(super) fn peered(&self, vpc_id: &str) -> impl Iterator<Item = &Arc<VpcNetwork>> {
+        let named = self.vpc(vpc_id).map(|vpc| &vpc.peers).into_iter().flatten();
+        let others = named.filter_map(|id| self.vpc(id));
+        others.filter(move |other| other.peers.contains(vpc_id))
+    }
+
     /// Everybody whom the rules of a VPC may name: its own interfaces, and those of its peers.
     pub(super) fn members(&self, vpc_id: &str) -> Vec<Member> {
-        let neighbours = self.vpc(vpc_id).map(|vpc| peered(vpc)).unwrap_or_default();
-        let vpcs = neighbours.into_iter().chain([vpc_id]);
-        let all = vpcs.filter_map(|vpc| self.interfaces.get(vpc));
+        let peers = self.peered(vpc_id).map(|peer| peer.vpc_id.as_str());
+        let all = peers.chain([vpc_id]);
+        let all = all.filter_map(|vpc| self.interfaces.get(vpc));
         all.flat_map(|i| i.values().map(|i| Member::from(&**i)))
             .collect()
     }
 
     /// The VPCs whose rules may name interfaces of this one.
     fn concerns(&self, vpc_id: &str) -> BTreeSet<String> {
-        let others = self.vpcs.values().filter(|v| peered(v).contains(vpc_id));
-        let others = others.map(|vpc| vpc.vpc_id.clone());
-        others.chain([vpc_id.to_owned()]).collect()
+        let peers = self.peered(vpc_id).map(|peer| peer.vpc_id.clone());
+        peers.chain([vpc_id.to_owned()]).collect()
     }
 
     /// Takes it in, and tells which VPCs it concerns.
@@ -150,13 +154,18 @@ impl Told {
         vpc: VpcNetwork,
     ) -> Result<BTreeSet<String>, NetworkError> {
         check(&vpc)?;
-        if self.vpc(&vpc.vpc_id).is_some_and(|old| **old == vpc) {
+        let old = self.vpc(&vpc.vpc_id);
+        if old.is_some_and(|old| **old == vpc) {
             return Ok(BTreeSet::new());
         }
+        let mut concerned: BTreeSet<String> = [vpc.vpc_id.clone()].into();
+        if old.is_none_or(|old| old.peers != vpc.peers || old.ranges != vpc.ranges) {
+            concerned.extend(old.iter().flat_map(|old| old.peers.clone()));
+            concerned.extend(vpc.peers.clone());
+        }
         store.put(VPCS, &vpc.vpc_id, &vpc)?;
-        let id = vpc.vpc_id.clone();
-        self.vpcs.insert(id.clone(), Arc::new(vpc));
-        Ok([id].into())
+        self.vpcs.insert(vpc.vpc_id.clone(), Arc::new(vpc));
+        Ok(concerned)
     }
 
     fn forget_vpc(
@@ -166,8 +175,9 @@ impl Told {
     ) -> Result<BTreeSet<String>, NetworkError> {
         valid([vpc_id])?;
         store.remove(VPCS, vpc_id)?;
-        self.vpcs.remove(vpc_id);
-        Ok([vpc_id.to_owned()].into())
+        let gone = self.vpcs.remove(vpc_id).into_iter();
+        let peers = gone.flat_map(|gone| gone.peers.clone());
+        Ok(peers.chain([vpc_id.to_owned()]).collect())
     }
 
     fn set_interface(
@@ -208,16 +218,6 @@ impl Told {
     }
 }
 
-/// The ids of the VPCs that routes of this one lead to.
-fn peered(vpc: &VpcNetwork) -> BTreeSet<&str> {
-    let routes = vpc.subnets.iter().flat_map(|subnet| &subnet.routes);
-    let peers = routes.filter_map(|route| match &route.by {
-        Target::Peering { vpc_id } => Some(vpc_id.as_str()),
-        _ => None,
-    });
-    peers.collect()
-}
-
 /// Ids become names of files, chains and sets.
 fn check(vpc: &VpcNetwork) -> Result<(), NetworkError> {
     let subnets = vpc.subnets.iter().map(|subnet| &subnet.subnet_id);
@@ -230,6 +230,7 @@ fn check(vpc: &VpcNetwork) -> Result<(), NetworkError> {
         named.chain([&group.group_id])
     });
     let own = [&vpc.vpc_id, &vpc.default_group].into_iter();
+    let own = own.chain(&vpc.peers);
     valid(own.chain(subnets).chain(groups).map(String::as_str))
 }
 

@@ -3,7 +3,7 @@
 
 use neargate_domain::Cidr;
 use neargate_domain::vpc_network::{InterfaceNetwork, VpcNetwork};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub(in crate::net) struct View {
     /// `None`: nobody has told of it, or it is gone; nothing passes.
     pub(in crate::net) vpc: Option<Arc<VpcNetwork>>,
+    /// The VPCs that it is peered with and that are on this host, with their ranges.
+    pub(in crate::net) peers: BTreeMap<String, Vec<Cidr>>,
     /// Everybody whose groups its rules may name, wherever they are.
     pub(in crate::net) members: Vec<Member>,
     /// The interfaces on this host.
@@ -55,6 +57,19 @@ impl From<&InterfaceNetwork> for Member {
 impl View {
     pub(in crate::net) fn ranges(&self) -> &[Cidr] {
         self.vpc.as_ref().map_or(&[], |vpc| &vpc.ranges)
+    }
+
+    /// Is the address of this VPC?
+    pub(in crate::net) fn contains(&self, address: Ipv4Addr) -> bool {
+        self.ranges().iter().any(|range| range.contains(address))
+    }
+
+    /// The interfaces whose flows the router may remember: those here, and those of peers.
+    pub(in crate::net) fn known(&self) -> BTreeSet<Ipv4Addr> {
+        let peers = self.members.iter().map(|member| member.address);
+        let peers = peers.filter(|address| !self.contains(*address));
+        let here = self.ports.iter().map(|port| port.address);
+        here.chain(peers).collect()
     }
 
     /// The host's address in the VPC, if it has one there: after those of the router and the

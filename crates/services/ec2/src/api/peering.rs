@@ -69,9 +69,7 @@ async fn created(
         return Err(say::peering_exists(there.id()));
     }
     let ranges: Vec<_> = peer.iter().flat_map(|p| p.ranges()).collect();
-    let overlap = own
-        .ranges()
-        .any(|r| ranges.iter().any(|other| other.overlaps(r)));
+    let overlap = peer.iter().any(|peer| overlap(&own, peer));
     let new = PeeringConnection {
         requester: side(&cx.scope, &input.vpc_id, own.ranges().collect()),
         accepter: side(&other, peer_vpc, ranges),
@@ -88,6 +86,11 @@ async fn created(
         .fold(tx, |tx, peer| tx.update(peer, &peer.value));
     let tx = gone(cx, &all, tx);
     Ok((tag(tx, cx, peering_id, tags), new))
+}
+
+fn overlap(one: &Vpc, other: &Vpc) -> bool {
+    one.ranges()
+        .any(|range| other.ranges().any(|of_other| of_other.overlaps(range)))
 }
 
 /// Connections that are not shown any more go with the next one that is made.
@@ -128,19 +131,36 @@ async fn named(cx: &Ctx, peering_id: &str) -> Result<Stored<PeeringConnection>, 
     found.ok_or_else(|| error::not_found(&kind::PEERING, peering_id))
 }
 
+/// The VPC of a side, unless it is gone.
+async fn of_side(cx: &Ctx, side: &PeeringSide) -> Result<Option<Stored<Vpc>>, AwsError> {
+    let (Ok(account), Ok(region)) = (side.account.parse(), side.region.parse()) else {
+        return Ok(None);
+    };
+    let scope = Scope { account, region };
+    cx.db().get::<Vpc>(&scope, &side.vpc_id).await
+}
+
 /// The VPCs of both sides are written too: see [`neargate_service::vpc`].
 async fn with_vpcs(cx: &Ctx, mut tx: Tx, peering: &PeeringConnection) -> Result<Tx, AwsError> {
     for side in [&peering.requester, &peering.accepter] {
-        let scope = (side.account.parse(), side.region.parse());
-        let (Ok(account), Ok(region)) = scope else {
-            continue;
-        };
-        let scope = Scope { account, region };
-        if let Some(vpc) = cx.db().get::<Vpc>(&scope, &side.vpc_id).await? {
+        if let Some(vpc) = of_side(cx, side).await? {
             tx = tx.update(&vpc, &vpc.value);
         }
     }
     Ok(tx)
+}
+
+/// The VPCs that are peered with one, of whichever account and region, as they are now.
+pub(super) async fn peers(cx: &Ctx, vpc_id: &str) -> Result<Vec<Vpc>, AwsError> {
+    let mut peers = Vec::new();
+    for peering in PeeringConnection::all(cx.db(), &cx.scope).await? {
+        if let Some((_, far)) = peering.side_of(vpc_id)
+            && peering.is_active()
+        {
+            peers.extend(of_side(cx, far).await?.map(|peer| peer.value));
+        }
+    }
+    Ok(peers)
 }
 
 /// Only the accepter decides, in its region.
@@ -175,9 +195,16 @@ pub async fn accept_vpc_peering_connection(
         let read = named(&cx, peering_id).await?;
         decides(&cx, &read, "accept")?;
         let own = find::<Vpc>(&cx, &read.accepter.vpc_id).await?;
-        let mut new = read.value.clone();
+        let other = of_side(&cx, &read.requester).await?;
+        // Either may have got a range since it was asked for, and the other may be gone.
+        let mut new = match other {
+            Some(other) if !overlap(&own, &other) => PeeringConnection {
+                state: PeeringState::Active,
+                ..read.value.clone()
+            },
+            _ => ended(&cx, &read, PeeringState::Failed),
+        };
         new.accepter.ranges = own.ranges().collect();
-        new.state = PeeringState::Active;
         let tx = with_vpcs(&cx, cx.db().tx(), &new).await?;
         Ok((tx.update(&read, &new), new))
     };

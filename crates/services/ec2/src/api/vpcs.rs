@@ -387,6 +387,8 @@ pub async fn associate_vpc_cidr_block(
         let routes: Vec<_> = own.flat_map(|t| t.routes.iter().map(|r| r.to)).collect();
         let ranges: Vec<_> = vpc.ranges().collect();
         ranges::further(&input.vpc_id, &ranges, &routes, range)?;
+        let peers = super::peering::peers(&cx, &input.vpc_id).await?;
+        ranges::beside_peers(peers.iter().flat_map(Vpc::ranges), range)?;
         let mut new = vpc.value.clone();
         new.secondary.insert(association_id.clone(), range);
         Ok((cx.db().tx().update(&vpc, &new), ()))

@@ -7,7 +7,8 @@ use neargate_domain::vpc_network::{
     SubnetNetwork, Target, Traffic, VpcDns, VpcNetwork,
 };
 use neargate_service::vpc::{
-    AclEntry, NetworkAcl, RouteTable, RouteTarget, RulePeer, SecurityGroup, SecurityGroupRule,
+    AclEntry, NetworkAcl, PeeringSide, RouteTable, RouteTarget, RulePeer, SecurityGroup,
+    SecurityGroupRule,
 };
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ pub(super) fn vpc(records: &Records, id: &str) -> Option<VpcNetwork> {
         ranges: vpc.ranges().collect(),
         is_default: vpc.is_default,
         default_group: vpc.default_group_id.clone(),
+        peers: peers(records, id).map(|side| side.vpc_id.clone()).collect(),
         subnets: subnets.collect(),
         groups: groups
             .map(|(id, group)| self::group(records, id, group))
@@ -52,6 +54,12 @@ pub(super) fn interface(records: &Records, (_, id): &(String, String)) -> Option
     })
 }
 
+/// The other ends of a VPC's active peering connections.
+fn peers<'a>(records: &'a Records, vpc_id: &'a str) -> impl Iterator<Item = &'a PeeringSide> {
+    let active = records.peerings.values().filter(|p| p.is_active());
+    active.filter_map(move |p| p.side_of(vpc_id).map(|(_, far)| far))
+}
+
 /// The route table that a subnet is associated with, or the VPC's main one.
 fn table_of<'a>(records: &'a Records, vpc_id: &str, subnet_id: &str) -> Option<&'a RouteTable> {
     let of_vpc = || records.route_tables.values().filter(|t| t.vpc_id == vpc_id);
@@ -75,7 +83,13 @@ fn routes(records: &Records, vpc_id: &str, table: &RouteTable) -> Vec<Route> {
                 public,
             })
         }
-        RouteTarget::PeeringConnection(_) => None,
+        RouteTarget::PeeringConnection(id) => {
+            let peering = records.peerings.get(id).filter(|p| p.is_active())?;
+            let (_, far) = peering.side_of(vpc_id)?;
+            Some(Target::Peering {
+                vpc_id: far.vpc_id.clone(),
+            })
+        }
     };
     let route = |route: &neargate_service::vpc::StoredRoute| Route {
         to: route.to,

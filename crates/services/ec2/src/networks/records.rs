@@ -4,8 +4,8 @@
 use neargate_base::Region;
 use neargate_service::eni::Interface;
 use neargate_service::vpc::{
-    InternetGateway, ManagedPrefixList, NatGateway, NetworkAcl, RouteTable, RulePeer,
-    SecurityGroup, Subnet, Vpc,
+    InternetGateway, ManagedPrefixList, NatGateway, NetworkAcl, PeeringConnection, RouteTable,
+    RulePeer, SecurityGroup, Subnet, Vpc,
 };
 use neargate_service::{AwsError, Resource, db};
 use neargate_store::Entry;
@@ -23,6 +23,7 @@ pub(super) struct Records {
     pub(super) internet_gateways: BTreeMap<String, InternetGateway>,
     pub(super) nat_gateways: BTreeMap<String, NatGateway>,
     pub(super) acls: BTreeMap<String, NetworkAcl>,
+    pub(super) peerings: BTreeMap<String, PeeringConnection>,
     pub(super) prefix_lists: BTreeMap<String, ManagedPrefixList>,
     pub(super) interfaces: BTreeMap<String, Interface>,
 }
@@ -91,6 +92,10 @@ of_vpc! {
     };
     NatGateway nat_gateways |gateway, _id| Touched::vpc(&gateway.vpc_id);
     NetworkAcl acls |acl, _id| Touched::vpc(&acl.vpc_id);
+    PeeringConnection peerings |peering, _id| Touched {
+        vpcs: [&peering.requester, &peering.accepter].map(|side| side.vpc_id.clone()).into(),
+        interfaces: BTreeSet::new(),
+    };
     Interface interfaces |it, id| Touched::interface(&it.interface.vpc_id, id);
 }
 
@@ -109,6 +114,7 @@ impl Records {
             InternetGateway::KIND => self.put_as::<InternetGateway>(entry),
             NatGateway::KIND => self.put_as::<NatGateway>(entry),
             NetworkAcl::KIND => self.put_as::<NetworkAcl>(entry),
+            PeeringConnection::KIND => self.put_as::<PeeringConnection>(entry),
             Interface::KIND => self.put_as::<Interface>(entry),
             ManagedPrefixList::KIND => {
                 let stored = db::decode::<ManagedPrefixList>(entry)?;
@@ -129,6 +135,7 @@ impl Records {
             InternetGateway::KIND => self.delete_as::<InternetGateway>(key),
             NatGateway::KIND => self.delete_as::<NatGateway>(key),
             NetworkAcl::KIND => self.delete_as::<NetworkAcl>(key),
+            PeeringConnection::KIND => self.delete_as::<PeeringConnection>(key),
             Interface::KIND => self.delete_as::<Interface>(key),
             ManagedPrefixList::KIND => {
                 let id = key.rsplit('/').next().unwrap_or_default();

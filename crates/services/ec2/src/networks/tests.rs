@@ -2,12 +2,15 @@
 
 use super::Networks;
 use neargate_domain::vpc::DefaultVpc;
-use neargate_domain::vpc_network::{GroupPeer, NetworkChange, Route, Target, Traffic, VpcDns};
+use neargate_domain::vpc_network::{
+    GroupPeer, NetworkChange, Route, Target, Traffic, VpcDns, VpcNetwork,
+};
 use neargate_domain::{Cidr, NetworkInterface};
 use neargate_service::vpc::{
-    ManagedPrefixList, RulePeer, SecurityGroup, SecurityGroupRule, Subnet, ensure_default,
+    ManagedPrefixList, PeeringConnection, PeeringSide, PeeringState, RouteTable, RouteTarget,
+    RulePeer, SecurityGroup, SecurityGroupRule, StoredRoute, Subnet, Vpc, ensure_default,
 };
-use neargate_service::{Committed, Tx, db, eni};
+use neargate_service::{Committed, Scope, Tx, db, eni};
 use neargate_testkit::Lab;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -220,6 +223,79 @@ async fn a_rule_that_names_a_prefix_list_is_about_its_ranges() {
     host.commit(db.tx().put(list_key, &list)).await;
     let both = [range("192.0.2.0/24"), range("198.51.100.0/24")];
     assert_eq!(told(host.next().await), both);
+}
+
+#[tokio::test]
+async fn both_vpcs_are_told_of_their_peering_while_it_is_active() {
+    let mut host = Host::new().await;
+    ensure_default(&host.lab.house, &host.lab.scope)
+        .await
+        .expect("stored");
+    let NetworkChange::Vpc(first) = host.next().await else {
+        panic!("a VPC comes first");
+    };
+    let stored = host.lab.house.db.get::<Vpc>(&host.lab.scope, &first.vpc_id);
+    let mut far = stored.await.expect("read").expect("a VPC").value;
+    far.range = "10.1.0.0/16".parse().expect("a range");
+    let elsewhere = Scope {
+        account: "111111111111".parse().expect("an account"),
+        region: "eu-west-1".parse().expect("a region"),
+    };
+    let tx = host.lab.house.db.tx();
+    let far_key = db::key::<Vpc>(&elsewhere, "vpc-far");
+    host.commit(tx.put(far_key, &far)).await;
+    assert!(matches!(host.next().await, NetworkChange::Vpc(far) if far.peers.is_empty()));
+    let to = "10.1.0.0/16".parse().expect("a range");
+    let key = host.key::<RouteTable>(&host.vpc.route_table_id);
+    let change = |table: &mut RouteTable| {
+        let by = RouteTarget::PeeringConnection("pcx-1".into());
+        table.routes.push(StoredRoute { to, by });
+        Ok(true)
+    };
+    let db = host.lab.house.db.clone();
+    db.modify::<RouteTable, _>(&key, change)
+        .await
+        .expect("stored");
+    let leads = |vpc: &VpcNetwork| {
+        let mut routes = vpc.subnets[0].routes.iter();
+        routes.find(|r| r.to == to).map(|r| r.by.clone())
+    };
+    let NetworkChange::Vpc(routed) = host.next().await else {
+        panic!("the table's VPC");
+    };
+    assert_eq!(leads(&routed), Some(Target::Blackhole));
+    let side = |scope: &Scope, vpc_id: &str| PeeringSide {
+        account: scope.account.to_string(),
+        region: scope.region.to_string(),
+        vpc_id: vpc_id.into(),
+        ranges: Vec::new(),
+        allow_dns_resolution: false,
+    };
+    let mut peering = PeeringConnection {
+        requester: side(&host.lab.scope, &first.vpc_id),
+        accepter: side(&elsewhere, "vpc-far"),
+        state: PeeringState::Active,
+        created_at: host.lab.house.now(),
+        ended_at: None,
+    };
+    let by_peer = Target::Peering {
+        vpc_id: "vpc-far".into(),
+    };
+    let (active, ended) = (PeeringState::Active, PeeringState::Deleted);
+    for (state, target) in [(active, by_peer), (ended, Target::Blackhole)] {
+        peering.state = state;
+        let key = host.key::<PeeringConnection>("pcx-1");
+        host.commit(db.tx().put(key, &peering)).await;
+        for _ in 0..2 {
+            let NetworkChange::Vpc(vpc) = host.next().await else {
+                panic!("a VPC at either end");
+            };
+            assert_eq!(vpc.peers.len(), usize::from(state == active));
+            if vpc.vpc_id == first.vpc_id {
+                assert_eq!(leads(&vpc), Some(target.clone()));
+            }
+        }
+    }
 }
 
 #[tokio::test]

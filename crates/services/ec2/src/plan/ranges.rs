@@ -63,6 +63,15 @@ pub fn further(vpc_id: &str, ranges: &[Cidr], routes: &[Cidr], new: Cidr) -> Res
     }
 }
 
+/// May `new` be added to a VPC whose peers have these ranges?
+/// (<https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html>)
+pub fn beside_peers(mut peers: impl Iterator<Item = Cidr>, new: Cidr) -> Result<(), AwsError> {
+    match peers.any(|range| range.overlaps(new)) {
+        true => Err(say::range_conflict(new)),
+        false => Ok(()),
+    }
+}
+
 /// The range of a new subnet in a VPC with these ranges and subnets.
 pub fn of_subnet(text: &str, ranges: &[Cidr], subnets: &[Cidr]) -> Result<Cidr, AwsError> {
     let range = parse("cidrBlock", text)?;

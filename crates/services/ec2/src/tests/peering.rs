@@ -156,6 +156,32 @@ async fn what_cannot_be_peered_fails() {
 }
 
 #[tokio::test]
+async fn ranges_of_peers_never_overlap() {
+    let p = place();
+    let (one, two) = (p.vpc("10.0.0.0/16").await, p.vpc("10.1.0.0/16").await);
+    let add = |vpc: &str, range: &str| {
+        let input = api::AssociateVpcCidrBlockInput {
+            vpc_id: vpc.into(),
+            cidr_block: some(range),
+            ..Default::default()
+        };
+        p.call(ops::AssociateVpcCidrBlock, input)
+    };
+    let id = |made: api::VpcPeeringConnection| made.vpc_peering_connection_id.unwrap();
+    let first = id(p.peer(&one, &two, None).await.unwrap());
+    add(&two, "10.2.0.0/16").await.unwrap();
+    add(&one, "10.2.0.0/20").await.unwrap();
+    let failed = p.accept(&first).await.unwrap();
+    assert_eq!(code(&failed), "failed", "they overlap by now");
+    let three = p.vpc("10.3.0.0/16").await;
+    let active = id(p.peer(&one, &three, None).await.unwrap());
+    assert_eq!(code(&p.accept(&active).await.unwrap()), "active");
+    refused_as(add(&three, "10.2.0.0/24").await, "CidrConflict");
+    refused_as(add(&one, "10.3.0.0/24").await, "CidrConflict");
+    add(&one, "10.4.0.0/16").await.unwrap();
+}
+
+#[tokio::test]
 async fn nobody_accepts_for_another_account() {
     let p = place();
     let other = p.elsewhere(|scope| scope.account = "111111111111".parse().unwrap());
