@@ -24,7 +24,7 @@ fn taken() -> impl Iterator<Item = (&'static Service, &'static Operation)> {
 
 #[test]
 fn names_are_sorted_and_found() {
-    assert_eq!(SERVICES.len(), 25);
+    assert_eq!(SERVICES.len(), 26);
     for service in SERVICES {
         assert!(
             !service.operations.is_empty() && !service.protocols.is_empty(),
@@ -44,6 +44,12 @@ fn names_are_sorted_and_found() {
     assert!(taken().count() > 200);
 }
 
+/// Looks ahead, which our expressions cannot (ACM checks its names of domains itself), or has halves of
+/// characters, as Auto Scaling's patterns do, which all text fits.
+fn is_known_not_to_compile(pattern: &str) -> bool {
+    pattern.contains("(?!") || pattern.contains("\\uD800")
+}
+
 /// A pattern that does not compile would silently not be enforced.
 #[test]
 fn every_pattern_compiles() {
@@ -52,7 +58,10 @@ fn every_pattern_compiles() {
             return;
         }
         assert!(
-            shape.pattern.is_none_or(|p| p.regex().is_some()),
+            shape.pattern.is_none_or(|p| p.regex().is_some())
+                || shape
+                    .pattern
+                    .is_some_and(|p| is_known_not_to_compile(p.source)),
             "{}",
             shape.name
         );
