@@ -4,6 +4,7 @@
 //! Nothing here carries traffic: edges do, which are told what the records mean ([`edges`]) and say
 //! how targets are.
 
+mod admit;
 mod api;
 mod attributes;
 mod change;
@@ -59,6 +60,7 @@ fn table(elbv2: Arc<Elbv2>) -> OperationTable<Elbv2> {
     };
     OperationTable::new(&SERVICE, elbv2)
         .wording(error::invalid)
+        .admitting(admit::admit)
         .on(
             ops::AddListenerCertificates,
             certificates::add_listener_certificates,

@@ -90,6 +90,8 @@ async fn defaults_are_awss() {
         i.target_type = some("alb");
     });
     assert_eq!(checks(&alb.await), "HTTP traffic-port / 6/30 5/2 200-399");
+    let empty = make("g", |i| i.protocol_version = some(""));
+    assert_eq!(empty.await.protocol_version.as_deref(), Some("HTTP1"));
     let default = make("f", |i| i.target_type = None).await;
     assert_eq!(default.target_type.as_deref(), Some("instance"));
 }
