@@ -85,6 +85,11 @@ pub async fn modify_target_group_attributes(
     let all = settle(async || -> Result<(Tx, Attributes), AwsError> {
         let stored = change::target_group(&cx, &input.target_group_arn).await?;
         let owner = target_group::owner(&stored);
+        let is_type = |a: &&api::TargetGroupAttribute| {
+            a.key.as_deref() == Some(target_group::STICKINESS_TYPE)
+        };
+        let kind = input.attributes.iter().find(is_type);
+        target_group::check_stickiness(&stored, kind.and_then(|a| a.value.as_deref()))?;
         let asked = input
             .attributes
             .clone()

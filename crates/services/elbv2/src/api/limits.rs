@@ -64,5 +64,8 @@ pub async fn describe_capacity_reservation(
     input: api::DescribeCapacityReservationInput,
 ) -> Result<api::DescribeCapacityReservationOutput, AwsError> {
     change::load_balancer(&cx, &input.load_balancer_arn).await?;
-    Ok(api::DescribeCapacityReservationOutput::default())
+    Ok(api::DescribeCapacityReservationOutput {
+        capacity_reservation_state: Some(Vec::new()),
+        ..Default::default()
+    })
 }

@@ -143,8 +143,8 @@ fn description(
     health: Shown,
     anomalies: bool,
 ) -> api::TargetHealthDescription {
-    let by_address =
-        group.target_type == TargetType::Ip && health.reason != Some("Target.NotRegistered");
+    let is_registered = health.reason != Some("Target.NotRegistered");
+    let by_address = group.target_type == TargetType::Ip && is_registered;
     let zone = || {
         target
             .availability_zone
@@ -169,7 +169,7 @@ fn description(
             result: text("normal"),
             mitigation_in_effect: text("no"),
         }),
-        administrative_override: Some(api::AdministrativeOverride {
+        administrative_override: is_registered.then(|| api::AdministrativeOverride {
             state: text("no_override"),
             reason: text("AdministrativeOverride.NoOverride"),
             description: text("No override is currently active on target"),

@@ -22,7 +22,8 @@ const BOTH: &[Attribute] = &[
 ];
 
 const APPLICATION: &[Attribute] = &[
-    Attribute::flag(CROSS_ZONE, "true").fixed(),
+    // AWS cannot turn it off either.
+    Attribute::new(CROSS_ZONE, "true", Values::OneOf(&["true"])),
     Attribute::new(
         "idle_timeout.timeout_seconds",
         "60",

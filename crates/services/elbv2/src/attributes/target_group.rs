@@ -9,7 +9,7 @@ use neargate_service::AwsError;
 
 pub(crate) const DEREGISTRATION_DELAY: &str = "deregistration_delay.timeout_seconds";
 const STICKINESS: &str = "stickiness.enabled";
-const STICKINESS_TYPE: &str = "stickiness.type";
+pub(crate) const STICKINESS_TYPE: &str = "stickiness.type";
 const COOKIE_NAME: &str = "stickiness.app_cookie.cookie_name";
 const ALGORITHM: &str = "load_balancing.algorithm.type";
 const ANOMALY_MITIGATION: &str = "load_balancing.algorithm.anomaly_mitigation";
@@ -128,6 +128,26 @@ pub(crate) fn owner(of: &TargetGroup) -> Owner {
     }
 }
 
+/// The kind of stickiness that a call asks for: AWS looks at it before anything else.
+///
+/// # Errors
+/// There is no such kind, or not for this protocol.
+pub(crate) fn check_stickiness(of: &TargetGroup, kind: Option<&str>) -> Result<(), AwsError> {
+    let by_cookie = match kind {
+        None => return Ok(()),
+        Some("lb_cookie" | "app_cookie") => true,
+        Some("source_ip") => false,
+        Some(_) => return Err(say::no_stickiness_type()),
+    };
+    match by_cookie == is_http(of.protocol) {
+        true => Ok(()),
+        false => {
+            let protocol = crate::plan::protocol::shown(of.protocol);
+            Err(say::stickiness_type(kind.unwrap_or_default(), protocol))
+        }
+    }
+}
+
 /// What attributes demand of each other.
 ///
 /// # Errors
@@ -136,10 +156,6 @@ pub(crate) fn check_together(of: &TargetGroup, all: &Attributes) -> Result<(), A
     let is = |key: &str, value: &str| all.get(key).is_some_and(|v| v == value);
     let kind = all.get(STICKINESS_TYPE).map_or("", String::as_str);
     let protocol = crate::plan::protocol::shown(of.protocol);
-    let by_cookie = kind != "source_ip";
-    if by_cookie != is_http(of.protocol) {
-        return Err(say::stickiness_type(kind, protocol));
-    }
     if of.protocol == Protocol::Tls && is(STICKINESS, "true") {
         return Err(say::stickiness_of_tls());
     }

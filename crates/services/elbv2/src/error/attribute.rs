@@ -43,6 +43,10 @@ pub(crate) fn no_bucket(logs: &str, name: &str) -> AwsError {
     ))
 }
 
+pub(crate) fn no_stickiness_type() -> AwsError {
+    validation("'Stickiness type' must be one of [app_cookie, lb_cookie, source_ip]")
+}
+
 pub(crate) fn stickiness_type(kind: &str, protocol: &str) -> AwsError {
     configuration(format!(
         "Stickiness type '{kind}' is not supported for target groups with the {protocol} protocol"

@@ -45,7 +45,7 @@ pub(crate) fn only_secure(what: &str, protocol: &str) -> AwsError {
 }
 
 pub(crate) fn one_certificate(protocol: &str) -> AwsError {
-    validation(format!(
+    configuration(format!(
         "You must provide a list containing exactly one certificate if the listener protocol is {protocol}."
     ))
 }

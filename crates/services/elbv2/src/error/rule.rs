@@ -67,6 +67,10 @@ pub(crate) fn no_value() -> AwsError {
     validation("A condition value must be specified")
 }
 
+pub(crate) fn no_source() -> AwsError {
+    validation("A 'source-ip' value must be specified")
+}
+
 pub(crate) fn field(field: &str) -> AwsError {
     validation(format!(
         "Condition field '{field}' must be one of '[path-pattern, host-header, http-header, http-request-method, query-string, source-ip]'"

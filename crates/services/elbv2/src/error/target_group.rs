@@ -27,9 +27,10 @@ pub(crate) fn name_characters(name: &str) -> AwsError {
     ))
 }
 
-pub(crate) fn name_ends(name: &str) -> AwsError {
+/// At an end, or two in a row.
+pub(crate) fn name_hyphens(name: &str) -> AwsError {
     validation(format!(
-        "Target group name '{name}' cannot begin or end with '-'"
+        "1 validation error detected: Value '{name}' at 'targetGroup.targetGroupArn.targetGroupName' failed to satisfy constraint: Member must satisfy regular expression pattern: (?!.*--)(?!^-)(?!.*-$)^[A-Za-z0-9-]+$"
     ))
 }
 

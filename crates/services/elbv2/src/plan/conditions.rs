@@ -166,6 +166,9 @@ fn check(
                 return Err(error::unsupported("SourceIpConfig.IpAddressType"));
             }
             let ranges = of.values.clone().unwrap_or_default();
+            if ranges.is_empty() {
+                return Err(say::no_source());
+            }
             ranges.iter().try_for_each(|r| range(r))?;
             let kept = api::RuleCondition {
                 source_ip_config: Some(of),

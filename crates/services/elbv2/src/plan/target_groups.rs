@@ -17,7 +17,7 @@ pub(crate) fn name(name: &str) -> Result<(), AwsError> {
         () if name.is_empty() => Err(say::name_empty()),
         () if name.chars().count() > MAX_NAME => Err(say::name_too_long(name)),
         () if !name.chars().all(allowed) => Err(say::name_characters(name)),
-        () if name.starts_with('-') || name.ends_with('-') => Err(say::name_ends(name)),
+        () if name.split('-').any(str::is_empty) => Err(say::name_hyphens(name)),
         () => Ok(()),
     }
 }

@@ -97,7 +97,7 @@ async fn bad_ones_are_refused() {
     );
     refused(
         try_listen(&balancer, "HTTPS", answer("200")).await,
-        "ValidationError",
+        "InvalidConfigurationRequest",
         "You must provide a list containing exactly one certificate if the listener protocol is HTTPS.",
     );
     let missing = group.replace("targetgroup/web/", "targetgroup/web/0");

@@ -259,6 +259,14 @@ async fn bad_conditions_are_refused() {
     )
     .await;
     refuse(
+        vec![api::RuleCondition {
+            source_ip_config: Some(api::SourceIpConditionConfig::default()),
+            ..condition("source-ip")
+        }],
+        "A 'source-ip' value must be specified",
+    )
+    .await;
+    refuse(
         vec![condition("source-ip")],
         "A 'SourceIpConfig' must be specified with 'source-ip'",
     )

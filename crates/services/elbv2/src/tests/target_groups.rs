@@ -127,7 +127,7 @@ async fn bad_ones_are_refused() {
     refuse(
         |i| i.name = "a--".into(),
         validation,
-        "Target group name 'a--' cannot begin or end with '-'",
+        "1 validation error detected: Value 'a--' at 'targetGroup.targetGroupArn.targetGroupName' failed to satisfy constraint: Member must satisfy regular expression pattern: (?!.*--)(?!^-)(?!.*-$)^[A-Za-z0-9-]+$",
     )
     .await;
     refuse(
@@ -304,6 +304,23 @@ async fn attributes_are_complete_and_checked() {
         "ValidationError",
         "Target group attribute key 'nothing' is not recognized",
     );
+    refused(
+        place
+            .set_of_group(&http, &[("stickiness.type", "source_ip_dest_ip")])
+            .await,
+        "ValidationError",
+        "'Stickiness type' must be one of [app_cookie, lb_cookie, source_ip]",
+    );
+    let by_cookie = [
+        ("stickiness.app_cookie.cookie_name", "c"),
+        ("stickiness.type", "app_cookie"),
+    ];
+    refused(
+        place.set_of_group(&tcp, &by_cookie).await,
+        "InvalidConfigurationRequest",
+        "Stickiness type 'app_cookie' is not supported for target groups with the TCP protocol",
+    );
+    place.set_of_group(&http, &by_cookie).await.unwrap();
     refused_as(
         place
             .set_of_group(&http, &[("proxy_protocol_v2.enabled", "true")])

@@ -177,12 +177,9 @@ async fn the_four_reasons_of_unused() {
         include: None,
     };
     let out = place.call(ops::DescribeTargetHealth, asked).await.unwrap();
-    let shown = out
-        .target_health_descriptions
-        .unwrap()
-        .remove(0)
-        .target_health
-        .unwrap();
+    let shown = out.target_health_descriptions.unwrap().remove(0);
+    assert_eq!(shown.administrative_override, None);
+    let shown = shown.target_health.unwrap();
     assert_eq!(shown.state.as_deref(), Some("unused"));
     assert_eq!(shown.reason.as_deref(), Some("Target.NotRegistered"));
 
