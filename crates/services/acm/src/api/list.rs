@@ -85,6 +85,7 @@ fn summary(cx: &Ctx, of: &Stored<Certificate>) -> api::CertificateSummary {
         key_usages: Some(facts.key_usages.clone()),
         extended_key_usages: Some(usages.map(|oid| usage_name(oid).to_owned()).collect()),
         export_option: is_issued.then(|| "DISABLED".to_owned()),
+        exported: is_issued.then_some(false),
         in_use: Some(!of.in_use_by.is_empty()),
         renewal_eligibility: text(renewal(of)),
         not_before: Some(facts.not_before),
