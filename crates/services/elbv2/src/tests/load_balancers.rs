@@ -152,6 +152,49 @@ async fn the_same_call_again_means_the_same_one() {
 }
 
 #[tokio::test]
+async fn of_calls_at_once_one_is_first() {
+    let place = place();
+    let (a, b) = tokio::join!(
+        place.try_make(place.application("web")),
+        place.try_make(place.application("web"))
+    );
+    let (a, b) = (a.unwrap().load_balancer_arn, b.unwrap().load_balancer_arn);
+    assert_eq!(a, b, "the second call means what the first one made");
+    assert_eq!(place.interfaces().await.len(), 2);
+
+    let listener = place.listen(&a.unwrap(), 80, answer("404")).await;
+    let rule = || place.try_rule(&listener, 1, vec![path("/a")], vec![answer("200")]);
+    let (first, second) = tokio::join!(rule(), rule());
+    assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
+
+    let group = place.group("web").await;
+    let delete = api::DeleteTargetGroupInput {
+        target_group_arn: group.clone(),
+    };
+    let (deleted, made) = tokio::join!(
+        place.call(ops::DeleteTargetGroup, delete),
+        place.try_rule(&listener, 2, vec![path("/b")], vec![forward(&group)])
+    );
+    assert!(deleted.is_ok() != made.is_ok(), "{deleted:?} {made:?}");
+
+    let group = place.group("many").await;
+    let address = place.address(0, 20);
+    let one = |n: i32| {
+        let (place, group, address) = (&place, &group, &address);
+        async move {
+            place
+                .try_register(group, &[(address.as_str(), Some(n))])
+                .await
+        }
+    };
+    let all = (1..=40).map(one);
+    for done in futures_util::future::join_all(all).await {
+        done.unwrap();
+    }
+    assert_eq!(place.health(&group).await.len(), 40);
+}
+
+#[tokio::test]
 async fn deleted_ones_leave_nothing() {
     let place = place();
     let arn = place.make(place.application("web")).await;
