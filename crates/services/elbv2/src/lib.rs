@@ -44,13 +44,19 @@ impl Component for Elbv2 {
 }
 
 const ADDRESSES: &str = "IPv4 only; gateway load balancers, IPAM pools and Outposts are refused";
-const ACTIONS: &str = "actions that authenticate by OIDC or Cognito are refused";
+const ACTIONS: &str = "actions that authenticate by OIDC or Cognito are refused; jwt-validation is \
+    kept, and requests that meet it are answered 500";
 const LISTENERS: &str = "actions that authenticate by OIDC or Cognito, QUIC, and mutual \
-    authentication against a trust store are refused";
-const GROUPS: &str = "functions, IPv6, GENEVE, QUIC and the target optimizer are refused";
+    authentication against a trust store are refused; UDP, TCP_UDP, jwt-validation and mutual \
+    authentication by passthrough are kept and not carried yet, which the load balancer's state says";
+const GROUPS: &str = "functions, IPv6, GENEVE, QUIC and the target optimizer are refused; UDP and \
+    TCP_UDP are kept and not carried yet";
 const OF_LOAD_BALANCERS: &str = "connection logs, health check logs, zonal shift, client routing \
     policies, secondary addresses and what concerns WAF and IPv6 keep their defaults: other values \
-    are refused";
+    are refused; access logs are kept and not written yet";
+const OF_GROUPS: &str = "anomaly mitigation, DNS failover, client IP preservation and what becomes of \
+    connections to unhealthy targets are kept and not acted on yet";
+const OF_LISTENERS: &str = "names of the headers of requests are kept and not acted on yet";
 
 /// Which operations are served, and how completely.
 fn table(elbv2: Arc<Elbv2>) -> OperationTable<Elbv2> {
@@ -135,9 +141,10 @@ fn table(elbv2: Arc<Elbv2>) -> OperationTable<Elbv2> {
             "there are none: they are made from objects of S3",
         )
         .partly(ops::ModifyListener, listeners::modify_listener, LISTENERS)
-        .on(
+        .partly(
             ops::ModifyListenerAttributes,
             attributes::modify_listener_attributes,
+            OF_LISTENERS,
         )
         .partly(
             ops::ModifyLoadBalancerAttributes,
@@ -146,9 +153,10 @@ fn table(elbv2: Arc<Elbv2>) -> OperationTable<Elbv2> {
         )
         .partly(ops::ModifyRule, rules::modify_rule, ACTIONS)
         .on(ops::ModifyTargetGroup, target_groups::modify_target_group)
-        .on(
+        .partly(
             ops::ModifyTargetGroupAttributes,
             attributes::modify_target_group_attributes,
+            OF_GROUPS,
         )
         .on(ops::RegisterTargets, targets::register_targets)
         .on(
