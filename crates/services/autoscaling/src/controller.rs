@@ -3,8 +3,9 @@
 
 use crate::activity::{Activity, Ended, KEPT};
 use crate::model::{self, Group, Lifecycle, Member, Place};
-use crate::plan::{self, Seen};
-use crate::{ec2, launch};
+use crate::plan::traffic::{self, Change};
+use crate::plan::{self, Healths, Seen};
+use crate::{ec2, elbv2, launch};
 use async_trait::async_trait;
 use neargate_base::Timestamp;
 use neargate_service::controller::{Applied, Controller, Plan};
@@ -14,10 +15,14 @@ use neargate_service::{AwsError, Committed, House, Resource, Scope, Stored};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::RwLock;
 
 /// Changes of one transaction, which takes 128.
 const ENDED_AT_ONCE: usize = 100;
+
+/// Between two looks at the targets of a group, where their states matter.
+const TRAFFIC_PACE: Duration = Duration::from_secs(2);
 
 /// Keeps the instances of groups.
 #[derive(Debug)]
@@ -36,6 +41,7 @@ pub struct View {
     seen: BTreeMap<String, Seen>,
     /// Those that EC2 was asked to end.
     asked: Vec<String>,
+    healths: Healths,
 }
 
 #[derive(Debug)]
@@ -50,6 +56,12 @@ pub enum Action {
     Tag { key: String, id: String },
     /// Let an instance go that is detached.
     Release { key: String, id: String },
+    /// Change who is a target of a target group.
+    Traffic {
+        key: String,
+        source: String,
+        change: Change,
+    },
     /// The group is deleted and empty.
     Forget(Box<Stored<Group>>),
 }
@@ -220,6 +232,52 @@ impl Keeper {
         self.write(&read, &group, ended.into_iter().collect()).await
     }
 
+    async fn traffic(&self, key: &str, arn: &str, change: Change) -> Result<Applied, AwsError> {
+        let Some(scope) = Scope::of_key(key) else {
+            return Ok(Applied::Done);
+        };
+        let (ids, is_in) = match change {
+            // Said before it is written: a replay says it again, which changes nothing.
+            Change::Register(ids) => {
+                if !elbv2::register(&self.house, &scope, arn, &ids).await? {
+                    return Ok(Applied::Done);
+                }
+                (ids, true)
+            }
+            Change::Deregister(ids) => {
+                elbv2::deregister(&self.house, &scope, arn, &ids).await?;
+                return Ok(Applied::Done);
+            }
+            Change::Left(ids) => (ids, false),
+        };
+        self.targets(key, arn, &ids, is_in).await?;
+        Ok(Applied::Done)
+    }
+
+    async fn targets(
+        &self,
+        key: &str,
+        arn: &str,
+        ids: &[String],
+        is_in: bool,
+    ) -> Result<(), AwsError> {
+        let write = |g: &mut Group| {
+            let Some(source) = g.traffic_sources.get_mut(arn) else {
+                return Ok(false);
+            };
+            let before = source.registered.len();
+            for id in ids {
+                match is_in {
+                    true => source.registered.insert(id.clone()),
+                    false => source.registered.remove(id),
+                };
+            }
+            Ok(source.registered.len() != before)
+        };
+        self.house.db.modify::<Group, _>(key, write).await?;
+        Ok(())
+    }
+
     async fn tag(&self, key: &str, id: &str) -> Result<Applied, AwsError> {
         let Some((scope, group)) = self.group(key).await? else {
             return Ok(Applied::Done);
@@ -294,11 +352,21 @@ impl Controller for Keeper {
             };
             seen.insert(id.clone(), one);
         }
-        Ok(Some(View { group, seen, asked }))
+        let mut healths = Healths::new();
+        for arn in group.watched_sources() {
+            let states = elbv2::health(&self.house, &scope, &arn).await?;
+            healths.insert(arn, states);
+        }
+        Ok(Some(View {
+            group,
+            seen,
+            asked,
+            healths,
+        }))
     }
 
     fn plan(&self, view: &View, now: Timestamp) -> Plan<Action> {
-        let step = plan::next(&view.group, &view.seen, now);
+        let step = plan::next(&view.group, &view.seen, &view.healths, now);
         if step.group != view.group.value || !step.ended.is_empty() {
             let write = Action::Write(
                 Box::new(view.group.clone()),
@@ -322,6 +390,9 @@ impl Controller for Keeper {
         for (id, member) in &view.group.instances {
             let id = id.clone();
             match member.state {
+                // It serves to the end those that it serves.
+                Lifecycle::TerminatingProceed | Lifecycle::Detaching
+                    if view.group.is_target(&id) => {}
                 Lifecycle::TerminatingProceed if !view.asked.contains(&id) => {
                     actions.push(Action::End { key: key(), id });
                 }
@@ -330,13 +401,23 @@ impl Controller for Keeper {
                 _ => {}
             }
         }
+        let changes = traffic::changes(&view.group, &view.healths);
+        let looks = !changes.is_empty() || !view.healths.is_empty();
+        for (source, change) in changes {
+            actions.push(Action::Traffic {
+                key: key(),
+                source,
+                change,
+            });
+        }
+        let look_at = looks.then(|| now + TRAFFIC_PACE);
         let is_empty = view.group.instances.is_empty() && view.group.launches.is_empty();
         if view.group.deleting && is_empty {
             actions.push(Action::Forget(Box::new(view.group.clone())));
         }
         Plan {
             actions,
-            wake_at: step.wake_at,
+            wake_at: step.wake_at.into_iter().chain(look_at).min(),
             reason: "what was written is carried out",
         }
     }
@@ -353,6 +434,11 @@ impl Controller for Keeper {
             }
             Action::Tag { key, id } => self.tag(&key, &id).await,
             Action::Release { key, id } => self.release(&key, &id).await,
+            Action::Traffic {
+                key,
+                source,
+                change,
+            } => self.traffic(&key, &source, change).await,
             Action::Forget(group) => {
                 let tx = self.house.db.tx().delete(&group);
                 Ok(match tx.commit().await? {

@@ -218,6 +218,12 @@ pub fn cannot_attach(id: &str, why: &str) -> AwsError {
     validation(format!("Invalid Instance ID(s): [{id}] specified: {why}"))
 }
 
+pub fn no_such_source(what: &str) -> AwsError {
+    validation(format!(
+        "Provided {what} may not be valid. Please ensure they exist and try again."
+    ))
+}
+
 pub fn unknown_process(name: &str) -> AwsError {
     validation(format!("{name} is not a valid Scaling Process Type"))
 }

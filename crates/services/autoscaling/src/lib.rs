@@ -8,6 +8,7 @@ mod api;
 mod controller;
 mod cron;
 mod ec2;
+mod elbv2;
 mod error;
 mod hook;
 mod launch;
@@ -91,9 +92,8 @@ const OF_GROUPS: &str = "no Spot Instances, weights, instance requirements, zone
     groups made from an instance: they are refused; placement groups, capacity reservations and \
     rebalancing, contexts, zonal shifts and retention are kept and have no effect";
 const OF_NOTIFICATIONS: &str = "kept and shown; nothing is published to SNS yet";
-const OF_SOURCES: &str = "kept and shown; instances are registered with no load balancer yet, so \
-    that a state stays Adding while there are instances in service, and health checks of type ELB \
-    and VPC_LATTICE find nothing";
+const OF_SOURCES: &str = "target groups of Elastic Load Balancing; there are no Classic Load \
+    Balancers and no VPC Lattice: they are refused";
 const OF_HOOKS: &str = "nothing is told to the notification target, nor to EventBridge, yet";
 const OF_POLICIES: &str = "policies of simple and step scaling act when ExecutePolicy is called; \
     target tracking and predictive scaling are kept and shown, and are acted on when CloudWatch is \

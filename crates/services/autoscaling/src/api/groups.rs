@@ -89,10 +89,12 @@ pub async fn create_auto_scaling_group(
         scheduled: BTreeMap::new(),
         notifications: BTreeMap::new(),
         traffic_sources: super::traffic::of_new(
+            &cx,
             input.load_balancer_names.as_deref(),
             input.target_group_arns.as_deref(),
             input.traffic_sources.as_deref(),
-        )?,
+        )
+        .await?,
         refreshes: Vec::new(),
         deleting: false,
         instances: BTreeMap::new(),

@@ -4,7 +4,7 @@
 
 use super::{PAGE, change, find, paged, size, text};
 use crate::model::{Group, TrafficSource};
-use crate::{Autoscaling, error};
+use crate::{Autoscaling, elbv2, error};
 use neargate_api_autoscaling as api;
 use neargate_service::{AwsError, Ctx};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,8 @@ use std::sync::Arc;
 /// (<https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html>).
 const MAX_SOURCES: usize = 50;
 
-pub(super) fn of_new(
+pub(super) async fn of_new(
+    cx: &Ctx,
     balancers: Option<&[String]>,
     groups: Option<&[String]>,
     sources: Option<&[api::TrafficSourceIdentifier]>,
@@ -23,14 +24,29 @@ pub(super) fn of_new(
         let ids = ids.unwrap_or_default().iter();
         ids.map(|id| (id.clone(), kind.to_owned())).collect()
     };
-    for (id, kind) in named(balancers, "elb")
+    let given: Vec<(String, String)> = named(balancers, "elb")
         .into_iter()
         .chain(named(groups, "elbv2"))
         .chain(typed(sources.unwrap_or_default())?)
-    {
+        .collect();
+    check(cx, &given).await?;
+    for (id, kind) in given {
         all.insert(id, source(kind));
     }
     Ok(all)
+}
+
+/// All must be target groups that exist: there is nothing of the other kinds.
+async fn check(cx: &Ctx, sources: &[(String, String)]) -> Result<(), AwsError> {
+    for (id, kind) in sources {
+        match kind.as_str() {
+            "elbv2" if elbv2::exists(&cx.house, &cx.scope, id).await? => {}
+            "elbv2" => return Err(error::no_such_source("Target Groups")),
+            "elb" => return Err(error::no_such_source("Load Balancers")),
+            _ => return Err(error::unsupported("VPC Lattice target groups")),
+        }
+    }
+    Ok(())
 }
 
 fn source(kind: String) -> TrafficSource {
@@ -61,6 +77,8 @@ fn typed(sources: &[api::TrafficSourceIdentifier]) -> Result<Vec<(String, String
 }
 
 async fn attach(cx: &Ctx, name: &str, sources: Vec<(String, String)>) -> Result<(), AwsError> {
+    find(cx, name).await?;
+    check(cx, &sources).await?;
     change(cx, name, |group| {
         for (id, kind) in &sources {
             let known = group.traffic_sources.entry(id.clone());

@@ -33,8 +33,13 @@ impl Work<'_> {
 
     fn sickness(&mut self, id: &str, member: &Member) -> Option<&'static str> {
         let seen = self.seen(id);
+        let refused = self.group.heeds_balancers()
+            && self.healths.values().any(|states| {
+                let state = states.get(id).map(String::as_str);
+                matches!(state, Some("unhealthy" | "unhealthy.draining"))
+            });
         match seen.state {
-            Some(State::Running | State::Pending) if seen.problem.is_none() => None,
+            Some(State::Running | State::Pending) if seen.problem.is_none() && !refused => None,
             Some(State::Running | State::Pending) => {
                 let since = member.in_service_at.unwrap_or(member.since);
                 let grace = Duration::from_secs(u64::from(self.group.settings.grace_seconds));
@@ -42,7 +47,10 @@ impl Work<'_> {
                     self.wake(since + grace);
                     return None;
                 }
-                Some("an EC2 instance status checks failure.")
+                Some(match refused {
+                    true => "an ELB system health check failure.",
+                    false => "an EC2 instance status checks failure.",
+                })
             }
             _ => Some("an EC2 health check indicating it has been terminated or stopped."),
         }

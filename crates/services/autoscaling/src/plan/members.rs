@@ -48,8 +48,12 @@ impl Work<'_> {
                     true => Default::default(),
                     false => waits(&mut self.group, Transition::Terminating, self.now),
                 };
+                let drains = match self.group.is_target(id) {
+                    true => "WaitingForELBConnectionDraining",
+                    false => "InProgress",
+                };
                 let (state, progress) = match waits.is_empty() {
-                    true => (Lifecycle::TerminatingProceed, ("InProgress", 50)),
+                    true => (Lifecycle::TerminatingProceed, (drains, 50)),
                     false => (Lifecycle::TerminatingWait, ("MidLifecycleAction", 50)),
                 };
                 self.put(id, |m| {
@@ -66,7 +70,7 @@ impl Work<'_> {
                     m.activity = m.activity.take().map(|a| a.at("InProgress", 50));
                 }),
             },
-            Lifecycle::TerminatingProceed if seen.is_gone() => {
+            Lifecycle::TerminatingProceed if seen.is_gone() && !self.group.is_target(id) => {
                 self.close(id, |a, now| a.succeeded(now));
                 self.group.instances.remove(id);
                 self.group.scaled_at = Some(self.now);

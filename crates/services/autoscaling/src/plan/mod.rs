@@ -9,10 +9,11 @@ mod members;
 mod places;
 mod refresh;
 mod scale;
+pub mod traffic;
 mod victims;
 
 use crate::activity::Activity;
-use crate::model::{Failing, Group, Lifecycle, Member};
+use crate::model::{Failing, Group, Lifecycle, Member, TrafficSource};
 use crate::sentence;
 use neargate_base::Timestamp;
 use neargate_service::instance::State;
@@ -26,6 +27,9 @@ pub struct Seen {
     pub state: Option<State>,
     pub problem: Option<String>,
 }
+
+/// The states of targets, by target group and instance, as far as they matter now.
+pub type Healths = BTreeMap<String, BTreeMap<String, String>>;
 
 impl Seen {
     pub fn is_gone(&self) -> bool {
@@ -44,14 +48,22 @@ pub struct Step {
 }
 
 /// What the group becomes, as `seen` are its instances.
-pub fn next(group: &Group, seen: &BTreeMap<String, Seen>, now: Timestamp) -> Step {
+pub fn next(
+    group: &Group,
+    seen: &BTreeMap<String, Seen>,
+    healths: &Healths,
+    now: Timestamp,
+) -> Step {
     let mut work = Work {
         group: group.clone(),
         ended: Vec::new(),
         wake_at: None,
         seen,
+        healths,
         now,
     };
+    let gone = |s: &TrafficSource| s.leaving && s.registered.is_empty();
+    work.group.traffic_sources.retain(|_, source| !gone(source));
     if work.group.deleting {
         work.end_all();
     } else {
@@ -78,6 +90,7 @@ struct Work<'a> {
     ended: Vec<Activity>,
     wake_at: Option<Timestamp>,
     seen: &'a BTreeMap<String, Seen>,
+    healths: &'a Healths,
     now: Timestamp,
 }
 

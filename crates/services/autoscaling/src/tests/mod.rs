@@ -9,6 +9,7 @@ mod refreshes;
 mod schedules;
 mod sizes;
 mod stored;
+mod traffic;
 mod victims;
 
 use crate::Autoscaling;
@@ -16,6 +17,7 @@ use crate::controller::{Action, Keeper};
 use crate::model::{self, Group};
 use neargate_api_autoscaling::{self as api, ops};
 use neargate_api_ec2 as ec2_api;
+use neargate_api_elbv2 as elbv2_api;
 use neargate_service::controller::{Applied, Controller};
 use neargate_service::instance::{self, Instance, NewInstance, Power, State};
 use neargate_service::{AwsError, Committed, Ctx, OperationTable, Service, Status, db, vpc};
@@ -35,6 +37,8 @@ struct Fake {
     refusals: Mutex<Vec<(AwsError, bool)>>,
     runs: Mutex<Vec<ec2_api::RunInstancesInput>>,
     tags: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
+    /// The states of targets of the one target group there is.
+    targets: Mutex<BTreeMap<String, String>>,
 }
 
 type Answer<T> = Result<T, AwsError>;
@@ -188,6 +192,69 @@ async fn delete_tags(
     Ok(neargate_wire::structure::Unit)
 }
 
+async fn describe_target_groups(
+    _: Arc<Fake>,
+    _: Ctx,
+    input: elbv2_api::DescribeTargetGroupsInput,
+) -> Answer<elbv2_api::DescribeTargetGroupsOutput> {
+    let asked = input.target_group_arns.unwrap_or_default();
+    let group = |arn: String| elbv2_api::TargetGroup {
+        target_group_arn: Some(arn),
+        ..Default::default()
+    };
+    match asked.iter().all(|arn| arn.ends_with("targetgroup/web/1")) {
+        true => Ok(elbv2_api::DescribeTargetGroupsOutput {
+            target_groups: Some(asked.into_iter().map(group).collect()),
+            ..Default::default()
+        }),
+        false => Err(AwsError::client("TargetGroupNotFound", "no such group")),
+    }
+}
+
+async fn register_targets(
+    fake: Arc<Fake>,
+    _: Ctx,
+    input: elbv2_api::RegisterTargetsInput,
+) -> Answer<elbv2_api::RegisterTargetsOutput> {
+    for target in input.targets {
+        fake.targets.lock().insert(target.id, "healthy".into());
+    }
+    Ok(Default::default())
+}
+
+async fn deregister_targets(
+    fake: Arc<Fake>,
+    _: Ctx,
+    input: elbv2_api::DeregisterTargetsInput,
+) -> Answer<elbv2_api::DeregisterTargetsOutput> {
+    for target in input.targets {
+        fake.targets.lock().insert(target.id, "draining".into());
+    }
+    Ok(Default::default())
+}
+
+async fn describe_target_health(
+    fake: Arc<Fake>,
+    _: Ctx,
+    _: elbv2_api::DescribeTargetHealthInput,
+) -> Answer<elbv2_api::DescribeTargetHealthOutput> {
+    let all = fake.targets.lock().clone().into_iter();
+    let shown = all.map(|(id, state)| elbv2_api::TargetHealthDescription {
+        target: Some(elbv2_api::TargetDescription {
+            id,
+            ..Default::default()
+        }),
+        target_health: Some(elbv2_api::TargetHealth {
+            state: Some(state),
+            ..Default::default()
+        }),
+        ..Default::default()
+    });
+    Ok(elbv2_api::DescribeTargetHealthOutput {
+        target_health_descriptions: Some(shown.collect()),
+    })
+}
+
 /// An account's Auto Scaling in a region.
 struct Place {
     lab: Lab,
@@ -209,7 +276,13 @@ fn place() -> Place {
         )
         .on(ec2_api::ops::CreateTags, create_tags)
         .on(ec2_api::ops::DeleteTags, delete_tags);
-    lab.house.caller.connect(vec![Arc::new(ec2)]);
+    let elbv2 = OperationTable::new(&elbv2_api::SERVICE, fake.clone())
+        .on(elbv2_api::ops::DescribeTargetGroups, describe_target_groups)
+        .on(elbv2_api::ops::RegisterTargets, register_targets)
+        .on(elbv2_api::ops::DeregisterTargets, deregister_targets)
+        .on(elbv2_api::ops::DescribeTargetHealth, describe_target_health);
+    let services: Vec<Arc<dyn Service>> = vec![Arc::new(ec2), Arc::new(elbv2)];
+    lab.house.caller.connect(services);
     Place {
         cx: lab.cx(),
         table: Arc::new(crate::table(Arc::new(Autoscaling::default()))),

@@ -55,7 +55,7 @@ async fn termination_policies_choose() {
         .collect();
     let mut chosen = |policies: &[&str]| {
         group.settings.termination_policies = policies.iter().map(|p| (*p).into()).collect();
-        let step = plan::next(&group, &seen, now);
+        let step = plan::next(&group, &seen, &Default::default(), now);
         let ending = step.group.instances.iter().filter(|(_, m)| m.state.ends());
         let ending: Vec<_> = ending.map(|(id, _)| id.clone()).collect();
         assert_eq!(ending.len(), 1, "{policies:?}");
@@ -76,19 +76,19 @@ async fn termination_policies_choose() {
     group.instances.get_mut(&ids[3]).unwrap().protected = true;
     let mut chosen = |policies: &[&str]| {
         group.settings.termination_policies = policies.iter().map(|p| (*p).into()).collect();
-        let step = plan::next(&group, &seen, now);
+        let step = plan::next(&group, &seen, &Default::default(), now);
         let ending = step.group.instances.iter().find(|(_, m)| m.state.ends());
         ids.iter().position(|id| id == ending.unwrap().0).unwrap()
     };
     assert_eq!(chosen(&["Default"]), 2, "of another template");
     group.instances.get_mut(&ids[2]).unwrap().protected = true;
-    let step = plan::next(&group, &seen, now);
+    let step = plan::next(&group, &seen, &Default::default(), now);
     assert!(
         step.group.instances[&ids[1]].state.ends(),
         "of the older version"
     );
     // Planning what was planned changes nothing but what follows from it.
-    let again = plan::next(&step.group, &seen, now);
+    let again = plan::next(&step.group, &seen, &Default::default(), now);
     let still = again.group.instances.values().filter(|m| m.state.ends());
     assert_eq!(still.count(), 1);
     let _: Option<&Activity> = again.ended.first();
