@@ -8,7 +8,8 @@ import subprocess
 
 import tasks
 from balancing import Balancer, Clients, behind, forward, push, register, service
-from neargate import AWS, edges_of, wait_until
+from neargate import AWS, edges_of, free_port, wait_until
+from people import neargate
 from tasks import container
 from test_ec2_instances import CLUSTER, image
 
@@ -249,3 +250,66 @@ def test_no_request_fails_while_everything_around_it_changes(own_gate, layout):
                 ecs.update_service(service="one", forceNewDeployment=True)
                 ecs.get_waiter("services_stable").wait(services=["one"], WaiterConfig={"Delay": 1})
     assert clients.failures == [], (rounds, clients.asked, clients.failures[:5])
+
+
+def test_https_with_a_certificate_of_our_own_authority(gate, layout, tmp_path):
+    push(gate, layout)
+    balancer = Balancer(gate)
+    group = balancer.target_group("web")
+    name = "shop.example.com"
+    acm = gate.client("acm")
+    certificate = acm.request_certificate(DomainName=name, ValidationMethod="DNS")["CertificateArn"]
+    acm.get_waiter("certificate_validated").wait(CertificateArn=certificate, WaiterConfig={"Delay": 1})
+    balancer.elb.create_listener(
+        LoadBalancerArn=balancer.arn, Protocol="HTTPS", Port=443, Certificates=[{"CertificateArn": certificate}],
+        DefaultActions=[forward(group)],
+    )
+    balancer.listener({"Type": "redirect", "RedirectConfig": {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}})
+    register(gate, "web", "one")
+    service(gate, "web", 1, behind(group))
+    balancer.healthy(group, 1)
+    authority = tmp_path / "ca.pem"
+    authority.write_text(neargate(gate, "authority", "print").stdout)
+    there = ["--cacert", authority, "--connect-to", f"{name}:443:{balancer.host}:443", "-w", " %{http_version}"]
+    assert curl(f"https://{name}/", *there) == "one\n 2"
+    assert curl(f"https://{name}/", "--http1.1", *there) == "one\n 1.1"
+    assert curl(f"http://{balancer.host}/x?y=z", "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}") == (
+        f"301 https://{balancer.host}:443/x?y=z"
+    )
+    # Nobody else is believed.
+    strange = subprocess.run(["curl", "-s", *there[2:4], f"https://{name}/"], capture_output=True)
+    assert strange.returncode == 60
+
+
+def test_a_network_load_balancer_carries_bytes(gate, layout):
+    push(gate, layout)
+    balancer = Balancer(gate, Type="network")
+    group = balancer.elb.create_target_group(
+        Name="tcp", Protocol="TCP", Port=80, VpcId=balancer.vpc, TargetType="ip", HealthCheckIntervalSeconds=5
+    )["TargetGroups"][0]["TargetGroupArn"]
+    balancer.elb.create_listener(
+        LoadBalancerArn=balancer.arn, Protocol="TCP", Port=80, DefaultActions=[forward(group)]
+    )
+    register(gate, "web", "one")
+    service(gate, "web", 1, behind(group))
+    balancer.healthy(group, 1)
+    wait_until(lambda: balancer.get() == (200, "one"), what="it answers")
+
+
+def test_a_port_of_this_host_leads_to_a_load_balancer_and_tasks_know_its_name(gate, layout):
+    push(gate, layout)
+    balancer = Balancer(gate, Scheme="internal")
+    group = balancer.target_group("web")
+    balancer.listener(forward(group))
+    register(gate, "web", "one")
+    service(gate, "web", 1, behind(group))
+    balancer.healthy(group, 1)
+    port = free_port()
+    neargate(gate, "publish", f"127.0.0.1:{port}:load-balancer/web:80")
+    wait_until(lambda: curl(f"http://127.0.0.1:{port}/") == "one", what="the port leads there")
+    assert "There is no load balancer" in neargate(gate, "publish", f"{port + 1}:load-balancer/other", code=1).stderr
+    neargate(gate, "unpublish", str(port))
+    tasks.register(gate, container(command=["wget", "-q", "-O", "-", f"http://{balancer.host}/"], group="/asks"), family="asks")
+    task = tasks.ended(gate, tasks.run(gate, "asks"))
+    stream = f"ecs/app/{task['taskArn'].rsplit('/', 1)[-1]}"
+    wait_until(lambda: tasks.messages(gate, "/asks", stream) == ["one"], what="the task was answered")
