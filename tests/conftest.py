@@ -7,6 +7,7 @@ namespace of its own, since one has room for one Neargate, with a `/run/neargate
 the command line finds one. The rest of the host is shared, so a test looks only for what bears its own
 Neargate's instance id or lies in its own temporary directory."""
 
+import atexit
 import ctypes
 import os
 import pathlib
@@ -38,7 +39,8 @@ def pytest_configure():
     hosts.close()
     os.chmod(hosts.name, 0o644)
     subprocess.run(["mount", "--bind", hosts.name, "/etc/hosts"], check=True)
-    os.unlink(hosts.name)
+    # Not before the end: lanes that start later mount theirs over it.
+    atexit.register(os.unlink, hosts.name)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
