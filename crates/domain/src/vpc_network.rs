@@ -7,6 +7,7 @@
 use crate::cidr::Cidr;
 use neargate_base::Region;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
@@ -28,6 +29,13 @@ pub struct VpcNetwork {
     pub peers: BTreeSet<String>,
     #[serde(default)]
     pub dns: VpcDns,
+}
+
+/// What tells VPCs apart between hosts (RFC 7348's VNI): 24 bits of a hash of the id. Two VPCs may have the
+/// same number: then the one of the lesser id has it, and the other is not carried between hosts.
+pub fn vni(vpc_id: &str) -> u32 {
+    let hash = Sha256::digest(vpc_id);
+    u32::from_be_bytes([0, hash[0], hash[1], hash[2]])
 }
 
 /// What names mean in a VPC (<https://docs.aws.amazon.com/vpc/latest/userguide/vpc-dns.html>).

@@ -2,6 +2,7 @@
 
 use crate::span::Span;
 use anyhow::{Context, Result, anyhow, bail};
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use neargate_base::{AccountId, Region};
 use neargate_domain::Cidr;
 use neargate_domain::vpc::VpcRange;
@@ -59,7 +60,7 @@ pub struct Flags {
     pub resolv_conf: Option<PathBuf>,
     /// Where the names of load balancers are written for this host's own programs; empty: nowhere
     /// [default: /etc/hosts]
-    #[arg(long, env = "NEARGATE_HOSTS_FILE", value_name = "FILE")]
+    #[arg(long, env = "NEARGATE_HOSTS_FILE", value_name = "FILE", value_parser = maybe_a_path())]
     pub hosts_file: Option<PathBuf>,
     /// When the state is lost or damaged, begin with none: tasks that go on running are stopped
     #[arg(long)]
@@ -84,6 +85,11 @@ pub struct Flags {
     /// The configuration file (`neargate config` prints one) [default: none]
     #[arg(long, env = "NEARGATE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// A path, which may be empty: clap's own parser takes none that is.
+fn maybe_a_path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// An address to listen on: `127.0.0.1:4566`, `[::1]:4566`, `localhost:4566`, or only a port.
@@ -351,6 +357,24 @@ fn known_keys(table: &toml::Table, known: &[&str]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `neargate up` with these flags.
+    #[derive(Debug, clap::Parser)]
+    struct Up {
+        #[command(flatten)]
+        flags: Flags,
+    }
+
+    #[test]
+    fn no_hosts_file_is_an_empty_one() {
+        let read = |words: &[&str]| {
+            let up = <Up as clap::Parser>::try_parse_from([&["up"], words].concat());
+            Config::load(&up.expect("flags").flags).expect("valid")
+        };
+        assert_eq!(read(&[]).hosts_file, PathBuf::from("/etc/hosts"));
+        let none = read(&["--hosts-file", ""]).hosts_file;
+        assert!(none.as_os_str().is_empty());
+    }
 
     #[test]
     fn its_own_print_reads_back() {

@@ -2,6 +2,7 @@
 
 use neargate_service::eni::Interface;
 use neargate_service::instance::Instance;
+use neargate_service::target_health::TargetGroupHealth;
 use neargate_service::{Resource, golden, vpc};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,11 @@ fn interfaces_and_vpcs() {
     golden::check::<vpc::Endpoint>(DIR);
     golden::check::<vpc::EgressOnlyGateway>(DIR);
     golden::check::<vpc::ManagedPrefixList>(DIR);
+}
+
+#[test]
+fn health_of_targets() {
+    golden::check::<TargetGroupHealth>(DIR);
 }
 
 #[test]

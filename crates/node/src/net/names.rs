@@ -32,12 +32,6 @@ pub(super) fn uplink(installation: &str, vpc_id: &str) -> String {
     format!("{}{}", uplinks(installation), &digest(vpc_id)[..8])
 }
 
-/// What tells the VPCs apart between hosts (RFC 7348's VNI): 24 bits of a hash.
-pub(super) fn vni(vpc_id: &str) -> u32 {
-    let hash = Sha256::digest(vpc_id);
-    u32::from_be_bytes([0, hash[0], hash[1], hash[2]])
-}
-
 /// The address by which a host asks the others for a VPC's interfaces: of class E (RFC 1112), so
 /// that no VPC has it.
 pub(super) fn overlay_address(installation: &str) -> std::net::Ipv4Addr {

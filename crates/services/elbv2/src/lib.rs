@@ -44,19 +44,21 @@ impl Component for Elbv2 {
 }
 
 const ADDRESSES: &str = "IPv4 only; gateway load balancers, IPAM pools and Outposts are refused";
-const ACTIONS: &str = "actions that authenticate by OIDC or Cognito are refused; jwt-validation is \
-    kept, and requests that meet it are answered 500";
-const LISTENERS: &str = "actions that authenticate by OIDC or Cognito, QUIC, and mutual \
-    authentication against a trust store are refused; UDP, TCP_UDP, jwt-validation and mutual \
-    authentication by passthrough are kept and not carried yet, which the load balancer's state says";
+const ACTIONS: &str = "actions of type jwt-validation, and those that authenticate by OIDC or Cognito, \
+    are refused";
+const LISTENERS: &str = "actions of type jwt-validation and those that authenticate by OIDC or Cognito, \
+    UDP, TCP_UDP, QUIC and mutual authentication are refused; security policies are told apart by their \
+    TLS versions, of which 1.2 and 1.3 are served";
 const GROUPS: &str = "functions, IPv6, GENEVE, QUIC and the target optimizer are refused; UDP and \
-    TCP_UDP are kept and not carried yet";
-const OF_LOAD_BALANCERS: &str = "connection logs, health check logs, zonal shift, client routing \
-    policies, secondary addresses and what concerns WAF and IPv6 keep their defaults: other values \
-    are refused; access logs are kept and not written yet";
-const OF_GROUPS: &str = "anomaly mitigation, DNS failover, client IP preservation and what becomes of \
-    connections to unhealthy targets are kept and not acted on yet";
-const OF_LISTENERS: &str = "names of the headers of requests are kept and not acted on yet";
+    TCP_UDP are kept, for listeners that do not exist yet";
+const OF_LOAD_BALANCERS: &str = "access, connection and health check logs, the desync mitigation \
+    mode monitor, zonal shift, client routing policies, secondary addresses and what concerns WAF and \
+    IPv6 keep their defaults: other values are refused";
+const OF_GROUPS: &str = "anomaly mitigation, DNS failover and the draining of unhealthy targets keep their \
+    defaults: other values are refused; client IP preservation and the end of connections to unhealthy \
+    targets are kept and not acted on yet";
+const OF_LISTENERS: &str =
+    "names of the headers of requests keep their defaults: other values are refused";
 
 /// Which operations are served, and how completely.
 fn table(elbv2: Arc<Elbv2>) -> OperationTable<Elbv2> {

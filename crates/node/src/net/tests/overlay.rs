@@ -4,6 +4,7 @@ use super::place::*;
 use crate::net::netlink::Netlink;
 use crate::net::overlay::PORT;
 use crate::net::{Network, OverlayConfig, firewall, link, names};
+use neargate_domain::vpc_network::vni;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -132,7 +133,7 @@ fn only_the_kernel_speaks_to_a_peers_device() {
 /// A frame as the device of a peer would send it: a task elsewhere asks who has `wanted`.
 fn who_has(wanted: Ipv4Addr, asking: Ipv4Addr) -> Vec<u8> {
     let mac = [2, 0, 0, 7, 7, asking.octets()[3]];
-    let [_, a, b, c] = names::vni("vpc-1").to_be_bytes();
+    let [_, a, b, c] = vni("vpc-1").to_be_bytes();
     let header = [8, 0, 0, 0, a, b, c, 0];
     let ethernet = [&[0xff; 6][..], &mac, &[8, 6]].concat();
     let request = [0, 1, 8, 0, 6, 4, 0, 1];

@@ -85,7 +85,10 @@ impl Layout {
             addresses: view.addresses(),
             next_hops: [HOST, IGW].into(),
             host: view.host().into_iter().collect(),
-            flooded: outside.peers.clone().unwrap_or_default(),
+            flooded: match view.across {
+                Some(_) => outside.peers.clone().unwrap_or_default(),
+                None => BTreeSet::new(),
+            },
             ..Layout::default()
         };
         let local = match view.across {

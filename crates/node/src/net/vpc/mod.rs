@@ -406,6 +406,7 @@ impl State {
                 },
             });
         }
+        let twin = site.overlay.and(self.told.twin(vpc_id));
         let peers = self.told.peered(vpc_id);
         let peers = peers.filter(|peer| self.wants(&peer.vpc_id, site));
         View {
@@ -417,6 +418,7 @@ impl State {
             ports,
             across: site
                 .overlay
+                .filter(|_| twin.is_none())
                 .map(|_| names::overlay_address(&site.installation)),
             api: site.api,
         }

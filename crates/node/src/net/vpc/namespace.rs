@@ -13,6 +13,7 @@ use super::layout::{Layout, Links, Outside};
 use super::view::View;
 use super::{MAC_OF_HOST, MAC_OF_ROUTER, OVERLAY, ROUTER, UPLINK, peering, rules};
 use neargate_domain::Cidr;
+use neargate_domain::vpc_network::vni;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::net::Ipv4Addr;
@@ -100,7 +101,8 @@ pub(super) fn ensure(work: Work) -> Result<Done, NetworkError> {
     let is_kept = |before: &Made| layout.keeps_addresses(&before.layout);
     let is_joined = |before: &Made| view.peers.keys().eq(before.links.peers.keys());
     let counted_on = before.as_ref();
-    let counted_on = counted_on.filter(|b| !look && is_kept(b) && is_joined(b));
+    let is_across = |before: &Made| view.across.is_some() == before.links.overlay.is_some();
+    let counted_on = counted_on.filter(|b| !look && is_kept(b) && is_joined(b) && is_across(b));
     let (mut lost, mut ask) = (Vec::new(), BTreeSet::new());
     let links = if let Some(before) = counted_on {
         layout.apply(&before.layout, &mut host, &mut nl, &before.links)?;
@@ -113,6 +115,7 @@ pub(super) fn ensure(work: Work) -> Result<Done, NetworkError> {
             site: &site,
             vpc_id: &vpc_id,
             is_new,
+            is_across: view.across.is_some(),
             handle: &handle,
             home: &home,
         };
@@ -203,6 +206,8 @@ struct Ends<'a> {
     site: &'a Site,
     vpc_id: &'a str,
     is_new: bool,
+    /// It is carried between hosts.
+    is_across: bool,
     handle: &'a std::fs::File,
     home: &'a netns::Home,
 }
@@ -267,7 +272,7 @@ impl Ends<'_> {
     fn overlay(&self, host: &mut Netlink, nl: &mut Netlink) -> Result<Option<u32>, NetworkError> {
         let vpc_id = self.vpc_id;
         let act = |what: &str| NetworkError::link(format!("{what} the overlay of {vpc_id}"));
-        let Some(config) = self.site.overlay else {
+        let Some(config) = self.site.overlay.filter(|_| self.is_across) else {
             link::delete(nl, OVERLAY).map_err(act("delete"))?;
             return Ok(None);
         };
@@ -279,7 +284,7 @@ impl Ends<'_> {
         let vxlan = Vxlan {
             name: OVERLAY,
             namespace: self.handle.as_fd(),
-            vni: names::vni(vpc_id),
+            vni: vni(vpc_id),
             port: overlay::PORT,
             local: config.local,
             mtu: self.site.mtu,

@@ -6,7 +6,7 @@ use super::super::names;
 use super::store::Store;
 use super::view::Member;
 use neargate_domain::NetworkInterface;
-use neargate_domain::vpc_network::{GroupPeer, InterfaceNetwork, NetworkChange, VpcNetwork};
+use neargate_domain::vpc_network::{GroupPeer, InterfaceNetwork, NetworkChange, VpcNetwork, vni};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -19,6 +19,8 @@ const PEERS: &str = "peers";
 #[derive(Debug, Default)]
 pub(super) struct Told {
     vpcs: BTreeMap<String, Arc<VpcNetwork>>,
+    /// The ids of VPCs, by their number between hosts.
+    numbers: BTreeMap<u32, BTreeSet<String>>,
     /// By VPC, then by interface.
     interfaces: BTreeMap<String, BTreeMap<String, Arc<InterfaceNetwork>>>,
     /// The other hosts; `None` until somebody has said who they are.
@@ -32,6 +34,10 @@ impl Told {
             peers: store.all(HOSTS)?.remove(PEERS),
             ..Told::default()
         };
+        for vpc_id in told.vpcs.keys() {
+            let same = told.numbers.entry(vni(vpc_id)).or_default();
+            same.insert(vpc_id.clone());
+        }
         for interface in store.all::<InterfaceNetwork>(INTERFACES)?.into_values() {
             told.insert(interface);
         }
@@ -40,6 +46,12 @@ impl Told {
 
     pub(super) fn vpc(&self, vpc_id: &str) -> Option<&Arc<VpcNetwork>> {
         self.vpcs.get(vpc_id)
+    }
+
+    /// The VPC of a lesser id that has its number between hosts, on every host.
+    pub(super) fn twin(&self, vpc_id: &str) -> Option<&String> {
+        let first = self.numbers.get(&vni(vpc_id))?.first();
+        first.filter(|first| first.as_str() < vpc_id)
     }
 
     /// The ids of all VPCs.
@@ -164,6 +176,13 @@ impl Told {
             concerned.extend(vpc.peers.clone());
         }
         store.put(VPCS, &vpc.vpc_id, &vpc)?;
+        let same = self.numbers.entry(vni(&vpc.vpc_id)).or_default();
+        if same.insert(vpc.vpc_id.clone()) {
+            if same.len() > 1 {
+                tracing::warn!(?same, "of VPCs with one number the first alone spans hosts");
+            }
+            concerned.extend(same.iter().cloned());
+        }
         self.vpcs.insert(vpc.vpc_id.clone(), Arc::new(vpc));
         Ok(concerned)
     }
@@ -176,8 +195,14 @@ impl Told {
         valid([vpc_id])?;
         store.remove(VPCS, vpc_id)?;
         let gone = self.vpcs.remove(vpc_id).into_iter();
-        let peers = gone.flat_map(|gone| gone.peers.clone());
-        Ok(peers.chain([vpc_id.to_owned()]).collect())
+        let mut concerned: BTreeSet<String> = gone.flat_map(|gone| gone.peers.clone()).collect();
+        if let Some(same) = self.numbers.get_mut(&vni(vpc_id)) {
+            concerned.extend(same.iter().cloned());
+            same.remove(vpc_id);
+        }
+        self.numbers.retain(|_, same| !same.is_empty());
+        concerned.insert(vpc_id.to_owned());
+        Ok(concerned)
     }
 
     fn set_interface(
@@ -238,5 +263,57 @@ fn valid<'a>(ids: impl IntoIterator<Item = &'a str>) -> Result<(), NetworkError>
     match ids.into_iter().find(|id| !names::is_task_id(id)) {
         Some(bad) => Err(NetworkError::Invalid(bad.to_owned())),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use neargate_domain::Cidr;
+    use std::collections::HashMap;
+
+    /// Two ids with the same number between hosts, the lesser one first.
+    fn twins() -> (String, String) {
+        let mut seen = HashMap::new();
+        let found = (0..).find_map(|n| {
+            let id = format!("vpc-{n:06}");
+            seen.insert(vni(&id), id.clone()).map(|other| (other, id))
+        });
+        found.expect("there are more ids than numbers")
+    }
+
+    fn vpc(id: &str) -> VpcNetwork {
+        VpcNetwork {
+            vpc_id: id.to_owned(),
+            ranges: vec!["10.0.0.0/16".parse::<Cidr>().expect("a range")],
+            is_default: false,
+            default_group: "sg-1".into(),
+            subnets: Vec::new(),
+            groups: Vec::new(),
+            dns: Default::default(),
+            peers: Default::default(),
+        }
+    }
+
+    #[test]
+    fn of_two_vpcs_with_one_number_the_lesser_id_has_it_whoever_came_first() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let kinds = [VPCS, INTERFACES, HOSTS];
+        let open = || Store::open(dir.path().join("told"), &kinds).expect("opened");
+        let store = open();
+        let (lesser, greater) = twins();
+        let mut told = Told::default();
+        let mut change = |change| told.change(&store, change).expect("taken in");
+        change(NetworkChange::Vpc(vpc(&greater)));
+        let concerned = change(NetworkChange::Vpc(vpc(&lesser)));
+        assert!(concerned.contains(&greater), "it is carried no longer");
+        assert_eq!(told.twin(&greater), Some(&lesser));
+        assert_eq!(told.twin(&lesser), None);
+        let mut again = Told::load(&open()).expect("loaded");
+        assert_eq!(again.twin(&greater), Some(&lesser));
+        let gone = NetworkChange::VpcGone(lesser.clone());
+        let concerned = again.change(&store, gone).expect("taken in");
+        assert!(concerned.contains(&greater), "it is carried again");
+        assert_eq!(again.twin(&greater), None);
     }
 }

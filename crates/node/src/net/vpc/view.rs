@@ -18,7 +18,8 @@ pub(in crate::net) struct View {
     pub(in crate::net) members: Vec<Member>,
     /// The interfaces on this host.
     pub(in crate::net) ports: Vec<Port>,
-    /// As whom this host asks the others for interfaces that they have; `None` where there are none.
+    /// As whom this host asks the others for interfaces that they have; `None` where there are none,
+    /// and where another VPC has its number between hosts.
     pub(in crate::net) across: Option<Ipv4Addr>,
     /// The port at which the API answers where names are asked for.
     pub(in crate::net) api: Option<u16>,

@@ -10,15 +10,16 @@ use crate::query::{Describe, Query, dry_run, each, none, one};
 use crate::{Ec2, error};
 use neargate_api_ec2 as api;
 use neargate_domain::vpc::DefaultVpc;
+use neargate_domain::vpc_network::vni;
 use neargate_service::db::{Stored, Tx};
 use neargate_service::tags::Tags;
 use neargate_service::vpc::{
     self, DhcpOptions, EgressOnlyGateway, Endpoint, InternetGateway, NatGateway, NetworkAcl,
     PeeringConnection, RouteTable, SecurityGroup, Subnet, Vpc, companion,
 };
-use neargate_service::{AwsError, Ctx};
+use neargate_service::{AwsError, Ctx, Resource};
 use neargate_wire::structure::Unit;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// VPCs of an account in a region
@@ -54,7 +55,7 @@ pub async fn create_vpc(
         default_acl_id: fresh(&cx, "acl"),
         created_at: cx.now(),
     };
-    let vpc_id = fresh(&cx, "vpc");
+    let vpc_id = fresh_vpc(&cx).await?;
     let new = settle(|| created(&cx, &vpc_id, &new, &tags)).await?;
     Ok(api::CreateVpcOutput {
         vpc: Some(vpc(
@@ -64,6 +65,19 @@ pub async fn create_vpc(
             "pending",
         )),
     })
+}
+
+/// An id whose number between hosts no other VPC of the installation has.
+async fn fresh_vpc(cx: &Ctx) -> Result<String, AwsError> {
+    let prefix = format!("{}/", Vpc::KIND);
+    let others = cx.db().list_prefix::<Vpc>(&prefix).await?;
+    let taken: BTreeSet<u32> = others.iter().map(|vpc| vni(vpc.id())).collect();
+    loop {
+        let id = fresh(cx, "vpc");
+        if !taken.contains(&vni(&id)) {
+            return Ok(id);
+        }
+    }
 }
 
 fn refuse_ipv6_and_ipam(input: &api::CreateVpcInput) -> Result<(), AwsError> {
@@ -209,7 +223,7 @@ pub async fn create_default_vpc(
     dry_run(input.dry_run)?;
     let derived = DefaultVpc::within(cx.house.settings.vpc, &cx.scope.account, &cx.scope.region);
     let new = DefaultVpc {
-        vpc_id: fresh(&cx, "vpc"),
+        vpc_id: fresh_vpc(&cx).await?,
         security_group_id: fresh(&cx, "sg"),
         route_table_id: fresh(&cx, "rtb"),
         internet_gateway_id: fresh(&cx, "igw"),

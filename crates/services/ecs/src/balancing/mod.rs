@@ -17,7 +17,7 @@ pub(crate) use health::judged;
 pub(crate) use shift::shift;
 
 use crate::Ecs;
-use crate::fleet::{ServiceId, place};
+use crate::fleet::{ServiceId, service_of};
 use crate::model::{Registration, Service, Task, TaskTarget};
 use crate::plan::balancing::{Seen, Step, is_due, plan};
 use crate::service::{is_of, prefixes_of};
@@ -103,13 +103,6 @@ pub struct Work {
     id: ServiceId,
     tasks: Vec<Stored<Task>>,
     step: Step,
-}
-
-/// The service that a store key belongs to: `kind/account/region/cluster/service`.
-fn service_of(store_key: &str) -> Option<ServiceId> {
-    let (cluster, rest) = place(store_key)?;
-    let name = rest.split('/').next()?.to_owned();
-    Some(ServiceId { cluster, name })
 }
 
 #[async_trait]

@@ -1,7 +1,7 @@
 //! Feeds the index: a listing, then every change; after a gap, again.
 
 use super::state::State;
-use super::{Began, ClusterId, Fleet};
+use super::{Began, ClusterId, Fleet, ServiceId};
 use crate::Nodes;
 use crate::model::{ContainerInstance, Service, Task};
 use neargate_base::backoff::Backoff;
@@ -132,6 +132,13 @@ pub(crate) fn place(key: &str) -> Option<(ClusterId, String)> {
         name: parts.next()?.to_owned(),
     };
     Some((cluster, parts.next()?.to_owned()))
+}
+
+/// The service of `kind/account/region/cluster/service`, or more.
+pub(crate) fn service_of(store_key: &str) -> Option<ServiceId> {
+    let (cluster, rest) = place(store_key)?;
+    let name = rest.split('/').next()?.to_owned();
+    Some(ServiceId { cluster, name })
 }
 
 impl Fleet {

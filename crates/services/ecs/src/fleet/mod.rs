@@ -12,7 +12,7 @@ mod state;
 mod tests;
 
 pub use follow::follow;
-pub(crate) use follow::place;
+pub(crate) use follow::{place, service_of};
 pub use neargate_ecs_plan::id::{ClusterId, ServiceId};
 pub use neargate_ecs_plan::row::{Counts, Row, Turns};
 

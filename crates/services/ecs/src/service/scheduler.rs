@@ -4,7 +4,7 @@
 use super::view::Seen;
 use super::{apply, is_of, prefixes_of, view};
 use crate::Ecs;
-use crate::fleet::{Row, ServiceId, place};
+use crate::fleet::{Row, ServiceId, place, service_of};
 use crate::model::{ContainerInstance, Service, ServiceDeployment, Task};
 use crate::plan::placement::Strategy;
 use crate::plan::service::{Step, plan, replica};
@@ -47,13 +47,6 @@ impl fmt::Debug for Work {
             .field("events", &step.events)
             .finish_non_exhaustive()
     }
-}
-
-/// The service a store key belongs to: `kind/account/region/cluster/service`, or more.
-fn service_of(store_key: &str) -> Option<ServiceId> {
-    let (cluster, rest) = place(store_key)?;
-    let name = rest.split('/').next()?.to_owned();
-    Some(ServiceId { cluster, name })
 }
 
 impl Scheduler {

@@ -6,7 +6,7 @@
 
 use crate::Ecs;
 use crate::balancing::judged;
-use crate::fleet::{ServiceId, place};
+use crate::fleet::{ServiceId, place, service_of};
 use crate::model::{
     ContainerInstance, DeploymentController, Service, ServiceRevision, Task, TaskSet,
 };
@@ -53,13 +53,6 @@ impl fmt::Debug for Work {
             .field("forget", &step.forget)
             .finish_non_exhaustive()
     }
-}
-
-/// The service of `kind/account/region/cluster/service`, or more.
-fn service_of(store_key: &str) -> Option<ServiceId> {
-    let (cluster, rest) = place(store_key)?;
-    let name = rest.split('/').next()?.to_owned();
-    Some(ServiceId { cluster, name })
 }
 
 fn is_external(service: &Service) -> bool {

@@ -108,7 +108,10 @@ fn mutual_authentication(
     match mode.as_str() {
         "verify" if asked.trust_store_arn.is_some() => return Err(error::trust_store_not_found()),
         "verify" => return Err(say::trust_store_missing()),
-        "off" | "passthrough" => {}
+        "passthrough" => {
+            return Err(error::unsupported("mutual authentication by passthrough"));
+        }
+        "off" => {}
         other => return Err(say::mutual_authentication_mode(other)),
     }
     for (what, given) in [

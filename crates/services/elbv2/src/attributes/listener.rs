@@ -54,35 +54,43 @@ const HTTPS: &[Attribute] = &[
     Attribute::text(
         "routing.http.request.x_amzn_mtls_clientcert_serial_number.header_name",
         "X-Amzn-Mtls-Clientcert-Serial-Number",
-    ),
+    )
+    .fixed(),
     Attribute::text(
         "routing.http.request.x_amzn_mtls_clientcert_issuer.header_name",
         "X-Amzn-Mtls-Clientcert-Issuer",
-    ),
+    )
+    .fixed(),
     Attribute::text(
         "routing.http.request.x_amzn_mtls_clientcert_subject.header_name",
         "X-Amzn-Mtls-Clientcert-Subject",
-    ),
+    )
+    .fixed(),
     Attribute::text(
         "routing.http.request.x_amzn_mtls_clientcert_validity.header_name",
         "X-Amzn-Mtls-Clientcert-Validity",
-    ),
+    )
+    .fixed(),
     Attribute::text(
         "routing.http.request.x_amzn_mtls_clientcert_leaf.header_name",
         "X-Amzn-Mtls-Clientcert-Leaf",
-    ),
+    )
+    .fixed(),
     Attribute::text(
         "routing.http.request.x_amzn_mtls_clientcert.header_name",
         "X-Amzn-Mtls-Clientcert",
-    ),
+    )
+    .fixed(),
     Attribute::text(
         "routing.http.request.x_amzn_tls_version.header_name",
         "X-Amzn-Tls-Version",
-    ),
+    )
+    .fixed(),
     Attribute::text(
         "routing.http.request.x_amzn_tls_cipher_suite.header_name",
         "X-Amzn-Tls-Cipher-Suite",
-    ),
+    )
+    .fixed(),
 ];
 
 const TCP: &[Attribute] = &[Attribute::new(

@@ -34,7 +34,7 @@ const APPLICATION: &[Attribute] = &[
         "3600",
         Values::Number(60, 604_800),
     ),
-    Attribute::flag("connection_logs.s3.enabled", "false").fixed(),
+    Attribute::flag("connection_logs.s3.enabled", "false"),
     Attribute::text("connection_logs.s3.bucket", ""),
     Attribute::text("connection_logs.s3.prefix", ""),
     Attribute::flag("health_check_logs.s3.enabled", "false").fixed(),
@@ -44,7 +44,8 @@ const APPLICATION: &[Attribute] = &[
         "routing.http.desync_mitigation_mode",
         "defensive",
         Values::OneOf(&["monitor", "defensive", "strictest"]),
-    ),
+    )
+    .without(&["monitor"]),
     Attribute::flag("routing.http.drop_invalid_header_fields.enabled", "false"),
     Attribute::flag("routing.http.preserve_host_header.enabled", "false"),
     Attribute::flag(
@@ -100,7 +101,7 @@ pub(crate) fn owner(of: &LoadBalancer) -> Owner {
     }
 }
 
-/// Logs need a bucket.
+/// Logs need a bucket, and are not written yet.
 ///
 /// # Errors
 /// `InvalidConfigurationRequest`.
@@ -113,8 +114,11 @@ pub(crate) fn check_together(all: &Attributes) -> Result<(), AwsError> {
             let found = all.get(&format!("{logs}.s3.{suffix}"));
             found.is_some_and(|v| v == value)
         };
-        if is("enabled", "true") && is("bucket", "") {
-            return Err(say::no_bucket(logs, name));
+        if is("enabled", "true") {
+            return Err(match is("bucket", "") {
+                true => say::no_bucket(logs, name),
+                false => say::not_acted_on(&format!("{logs}.s3.enabled"), "true"),
+            });
         }
     }
     Ok(())

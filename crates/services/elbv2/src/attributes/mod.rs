@@ -17,6 +17,8 @@ pub(crate) struct Attribute {
     values: Values,
     /// Nothing acts on another value yet, so that setting one is refused.
     fixed: bool,
+    /// Values that nothing acts on yet.
+    without: &'static [&'static str],
 }
 
 #[derive(Debug)]
@@ -38,6 +40,7 @@ impl Attribute {
             default,
             values,
             fixed: false,
+            without: &[],
         }
     }
 
@@ -55,6 +58,11 @@ impl Attribute {
             fixed: true,
             ..self
         }
+    }
+
+    /// These values are not acted on yet.
+    const fn without(self, without: &'static [&'static str]) -> Attribute {
+        Attribute { without, ..self }
     }
 
     fn check(&self, value: &str) -> Result<(), AwsError> {
@@ -130,7 +138,8 @@ impl Owner {
                 });
             };
             attribute.check(&value)?;
-            if attribute.fixed && value != self.default(&key) {
+            let is_fixed = attribute.fixed && value != self.default(&key);
+            if is_fixed || attribute.without.contains(&value.as_str()) {
                 return Err(say::not_acted_on(&key, &value));
             }
             if set.insert(key.clone(), value).is_some() {

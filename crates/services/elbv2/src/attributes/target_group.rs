@@ -35,12 +35,14 @@ const BOTH: &[Attribute] = &[
         "target_group_health.dns_failover.minimum_healthy_targets.count",
         "1",
         Values::OffOr(1, MAX_TARGETS),
-    ),
+    )
+    .fixed(),
     Attribute::new(
         "target_group_health.dns_failover.minimum_healthy_targets.percentage",
         "off",
         Values::OffOr(1, 100),
-    ),
+    )
+    .fixed(),
     Attribute::new(
         "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
         "1",
@@ -79,7 +81,7 @@ const HTTP: &[Attribute] = &[
             "weighted_random",
         ]),
     ),
-    Attribute::new(ANOMALY_MITIGATION, "off", Values::OneOf(&["on", "off"])),
+    Attribute::new(ANOMALY_MITIGATION, "off", Values::OneOf(&["on", "off"])).fixed(),
     Attribute::new(SLOW_START, "0", Values::ZeroOr(30, 900)),
 ];
 
@@ -93,7 +95,7 @@ const TCP: &[Attribute] = &[
     Attribute::flag(PRESERVE_CLIENT_IP, "true"),
     Attribute::flag("proxy_protocol_v2.enabled", "false"),
     Attribute::flag(TERMINATE_UNHEALTHY, "true"),
-    Attribute::new(UNHEALTHY_DRAINING, "0", Values::Number(0, 360_000)),
+    Attribute::new(UNHEALTHY_DRAINING, "0", Values::Number(0, 360_000)).fixed(),
 ];
 
 fn is_http(protocol: Protocol) -> bool {

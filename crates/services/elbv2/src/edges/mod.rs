@@ -182,9 +182,18 @@ impl LoadBalancers {
 
     /// Ends registrations of targets until the future is dropped.
     pub(crate) async fn end_registrations(self: Arc<Self>, house: Arc<House>) {
+        let mut seen = self.seen.subscribe();
         loop {
-            tokio::time::sleep(LOOK).await;
+            let none = self.told.lock().ending.is_empty();
+            if none {
+                if seen.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            }
             self.end_due(&house).await;
+            // The clock may be set meanwhile: so it is not slept until the first one ends.
+            tokio::time::sleep(LOOK).await;
         }
     }
 

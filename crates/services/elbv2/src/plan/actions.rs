@@ -97,7 +97,11 @@ fn check(action: &mut api::Action, listener: Protocol) -> Result<(), AwsError> {
         "forward" => forward(action, listener),
         "redirect" => redirect(action, listener),
         "fixed-response" => fixed_response(action),
-        "jwt-validation" => jwt_validation(action, listener),
+        // What is wrong with one is said before that none is acted on.
+        "jwt-validation" => {
+            jwt_validation(action, listener)?;
+            Err(error::unsupported("actions of type 'jwt-validation'"))
+        }
         other => Err(error::unsupported(&format!("actions of type '{other}'"))),
     }
 }

@@ -84,6 +84,12 @@ async fn bad_ones_are_refused() {
         "ValidationError",
         "Listener protocol 'HTTP' must be one of 'TLS, UDP, TCP, TCP_UDP'",
     );
+    for unbuilt in ["UDP", "TCP_UDP"] {
+        refused_as(
+            try_listen(&network, unbuilt, forward(&group)).await,
+            "InvalidConfigurationRequest",
+        );
+    }
     refused(
         try_listen(&network, "TCP", forward(&group)).await,
         "IncompatibleProtocols",

@@ -505,7 +505,15 @@ async fn attributes_are_complete_checked_and_acted_on() {
         ("access_logs.s3.enabled", "true"),
         ("access_logs.s3.bucket", "logs"),
     ];
-    place.set(&arn, &logs).await.unwrap();
+    for unbuilt in [
+        &logs[..],
+        &[("routing.http.desync_mitigation_mode", "monitor")],
+    ] {
+        refused_as(
+            place.set(&arn, unbuilt).await,
+            "InvalidConfigurationRequest",
+        );
+    }
 
     let protection = "deletion_protection.enabled";
     place.set(&arn, &[(protection, "true")]).await.unwrap();
