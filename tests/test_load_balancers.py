@@ -37,7 +37,7 @@ def test_two_applications_on_fargate_and_on_an_instance_stand_behind_one_load_ba
     subnets = [s["SubnetId"] for s in aws(gate, "ec2", "describe-subnets")["Subnets"]][:2]
     open_to_all = aws(gate, "ec2", "create-security-group", "--group-name", "alb", "--description", "alb", "--vpc-id", vpc)["GroupId"]
     aws(gate, "ec2", "authorize-security-group-ingress", "--group-id", open_to_all, "--protocol", "tcp", "--port", "80", "--cidr", "0.0.0.0/0")
-    aws(gate, "ec2", "run-instances", "--image-id", image(gate), "--instance-type", "t3.small", "--count", "1", "--user-data", CLUSTER.format("default"))
+    aws(gate, "ec2", "run-instances", "--image-id", image(gate), "--instance-type", "t3.small", "--subnet-id", subnets[0], "--user-data", CLUSTER.format("default"))
     made = aws(gate, "elbv2", "create-load-balancer", "--name", "shop", "--subnets", *subnets, "--security-groups", open_to_all)["LoadBalancers"][0]
     groups = {}
     for name, kind in [("cart", "ip"), ("stock", "instance")]:
