@@ -1,5 +1,6 @@
 //! Puts one control plane together: store, blobs, logs, services, controllers.
 
+use crate::root_key::{self, RootKeyError};
 use crate::services;
 use crate::state_file::{self, StateError};
 use neargate_base::{AccountId, Clock, Rng};
@@ -26,6 +27,8 @@ pub struct Options {
     pub settings: Settings,
     /// Begin with no state when what there was is lost or damaged.
     pub new_state: bool,
+    /// Where the key comes from that secrets are sealed under.
+    pub root_key: root_key::Source,
     pub times: Times,
 }
 
@@ -39,6 +42,8 @@ pub enum StartError {
     },
     #[error(transparent)]
     State(#[from] StateError),
+    #[error(transparent)]
+    RootKey(#[from] RootKeyError),
     #[error("cannot open the blobs under {path}")]
     Blobs { path: PathBuf, source: BlobError },
     #[error("cannot open the logs under {path}")]
@@ -75,19 +80,22 @@ impl ControlPlane {
             source,
         })?;
         let store: Arc<dyn Store> = state_file::open(data, clock.clone(), options.new_state)?;
+        let db = Db::new(store);
+        let root_key = root_key::open(&options.root_key, data, &db).await?;
         let path = data.join("blobs");
         let blobs = Blobs::open(&path).map_err(|source| StartError::Blobs { path, source })?;
         let path = data.join("logs");
         let engine = LogEngine::open(&path, clock.clone())
             .map_err(|source| StartError::Logs { path, source })?;
         let house = Arc::new(House {
-            db: Db::new(store),
+            db,
             clock,
             addresses: Cursors::new(&rng),
             rng,
             blobs,
             caller: Caller::default(),
             settings: options.settings,
+            root_key,
         });
         let ec2 = Arc::new(Ec2::default());
         let ecs = Arc::new(Ecs::new(options.times));
@@ -127,6 +135,7 @@ impl ControlPlane {
             after.push(component.clone().reset(&self.house).await?);
         }
         self.house.db.store().wipe().await?;
+        root_key::mark(&self.house.root_key, &self.house.db).await?;
         for part in after {
             part.run().await?;
         }

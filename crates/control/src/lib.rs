@@ -10,7 +10,9 @@ pub mod node_api;
 pub mod node_port;
 pub mod operator;
 pub mod pages;
+mod private_file;
 pub mod publications;
+pub mod root_key;
 pub mod services;
 mod state_file;
 
@@ -18,4 +20,5 @@ pub use gateway::Gateway;
 pub use house::{ControlPlane, Options, StartError};
 pub use node_api::NodeApi;
 pub use node_port::NodePort;
+pub use root_key::RootKeyError;
 pub use state_file::StateError;

@@ -65,6 +65,19 @@ pub struct Flags {
     /// When the state is lost or damaged, begin with none: tasks that go on running are stopped
     #[arg(long)]
     pub new_state: bool,
+    /// The file with the root key that secrets are sealed under: 64 hexadecimal digits [default: the
+    /// systemd credential neargate.root-key, else root.key in the data directory, made when missing]
+    #[arg(long, env = "NEARGATE_ROOT_KEY", value_name = "FILE")]
+    pub root_key: Option<PathBuf>,
+    /// The file with a passphrase that the root key is made of [default: the systemd credential
+    /// neargate.root-passphrase, else none]
+    #[arg(
+        long,
+        env = "NEARGATE_ROOT_PASSPHRASE",
+        value_name = "FILE",
+        conflicts_with = "root_key"
+    )]
+    pub root_passphrase: Option<PathBuf>,
     /// How long a service's task without a container health check runs before it counts as healthy
     /// [default: 40s, as AWS has it]
     #[arg(long, env = "NEARGATE_SERVICE_SETTLE", value_name = "TIME")]
@@ -139,6 +152,12 @@ pub struct Config {
     /// Begin with no state when it is lost or damaged: said at each start, never kept in a file.
     #[serde(skip)]
     pub new_state: bool,
+    /// The file with the root key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_key: Option<PathBuf>,
+    /// The file with the passphrase that the root key is made of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_passphrase: Option<PathBuf>,
     /// How long a service's task without a container health check runs before it counts as
     /// healthy.
     pub service_settle: Span,
@@ -191,6 +210,8 @@ impl Default for Config {
             resolv_conf: "/etc/resolv.conf".into(),
             hosts_file: "/etc/hosts".into(),
             new_state: false,
+            root_key: None,
+            root_passphrase: None,
             service_settle: Span::from(neargate_ecs::Times::default().settle),
             scale_in_after: Span::from(neargate_ecs::SCALE_IN_AFTER),
             instance_allow: None,
@@ -204,7 +225,7 @@ impl Default for Config {
 const SHORTEST_SETTLE: Duration = Duration::from_millis(500);
 const LONGEST_SETTLE: Duration = Duration::from_secs(3_600);
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 20] = [
     "listen",
     "data",
     "account",
@@ -219,6 +240,8 @@ const KEYS: [&str; 18] = [
     "aws_names",
     "resolv_conf",
     "hosts_file",
+    "root_key",
+    "root_passphrase",
     "service_settle",
     "scale_in_after",
     "instance_allow",
@@ -279,6 +302,10 @@ impl Config {
         }
         config.node_lease = flags.node_lease.unwrap_or(config.node_lease);
         config.new_state = flags.new_state;
+        if flags.root_key.is_some() || flags.root_passphrase.is_some() {
+            config.root_key.clone_from(&flags.root_key);
+            config.root_passphrase.clone_from(&flags.root_passphrase);
+        }
         config.service_settle = flags.service_settle.unwrap_or(config.service_settle);
         config.scale_in_after = flags.scale_in_after.unwrap_or(config.scale_in_after);
         if let Some(names) = &flags.instance_allow {
@@ -301,6 +328,14 @@ impl Config {
         self.resolv_conf = std::path::absolute(&self.resolv_conf).context("resolv_conf")?;
         if !self.hosts_file.as_os_str().is_empty() {
             self.hosts_file = std::path::absolute(&self.hosts_file).context("hosts_file")?;
+        }
+        for file in [&mut self.root_key, &mut self.root_passphrase] {
+            if let Some(file) = file {
+                *file = std::path::absolute(&*file).context("the root key's file")?;
+            }
+        }
+        if self.root_key.is_some() && self.root_passphrase.is_some() {
+            bail!("root_key and root_passphrase are two roots: name one of them");
         }
         let settle = Duration::from(self.service_settle);
         if !(SHORTEST_SETTLE..=LONGEST_SETTLE).contains(&settle) {

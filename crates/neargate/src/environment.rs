@@ -155,6 +155,7 @@ pub async fn operations() -> Result<String> {
         account: AccountId::default(),
         settings: Settings::new("", scope),
         new_state: false,
+        root_key: Default::default(),
         times: Default::default(),
     };
     let control_plane = ControlPlane::start(

@@ -16,6 +16,7 @@ use neargate_base::time::{Stopwatch, SystemClock, WatchedClock};
 use neargate_base::{Clock, Rng, Secret, task};
 use neargate_control::gateway::{Keys, Mode, Reset, Trusted};
 use neargate_control::operator::Operator;
+use neargate_control::root_key::Source;
 use neargate_control::{ControlPlane, Gateway, NodeApi, NodePort, Options};
 use neargate_domain::NodeKind;
 use neargate_ecs as ecs;
@@ -26,6 +27,7 @@ use neargate_service::{Scope, Settings};
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -248,6 +250,7 @@ impl Host {
                 public_pool: config.public_pool,
             },
             new_state: config.new_state,
+            root_key: root_key(config),
             times: ecs::Times {
                 settle: config.service_settle.into(),
                 node_lease: config.node_lease.into(),
@@ -373,6 +376,26 @@ fn registry_endpoint(listen: IpAddr, port: u16) -> String {
     } else {
         SocketAddr::new(listen, port).to_string()
     }
+}
+
+/// Where the root key comes from: as the operator chose, else what systemd hands the service, else
+/// the data directory.
+fn root_key(config: &Config) -> Source {
+    let chosen = |key: &Option<PathBuf>, passphrase: &Option<PathBuf>| match (key, passphrase) {
+        (Some(file), _) => Some(Source::File(file.clone())),
+        (None, Some(file)) => Some(Source::Passphrase(file.clone())),
+        (None, None) => None,
+    };
+    let credential = |name: &str| {
+        let directory = PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?);
+        Some(directory.join(name)).filter(|file| file.exists())
+    };
+    chosen(&config.root_key, &config.root_passphrase)
+        .or_else(|| {
+            let key = credential("neargate.root-key");
+            chosen(&key, &credential("neargate.root-passphrase"))
+        })
+        .unwrap_or_default()
 }
 
 /// Stop every task, then forget everything; instances end with their records.

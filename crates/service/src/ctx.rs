@@ -2,6 +2,7 @@
 
 use crate::caller::Caller;
 use crate::db::Db;
+use crate::sealing::RootKey;
 use neargate_base::{AccountId, Arn, Clock, Region, Rng, Timestamp};
 use neargate_blob::Blobs;
 use neargate_domain::Cidr;
@@ -109,6 +110,8 @@ pub struct House {
     pub caller: Caller,
     pub addresses: crate::eni::Cursors,
     pub settings: Settings,
+    /// What is secret is stored sealed under it.
+    pub root_key: RootKey,
 }
 
 impl House {

@@ -19,6 +19,7 @@ pub mod idempotency;
 pub mod instance;
 pub mod page;
 pub mod scaling;
+pub mod sealing;
 pub mod table;
 pub mod tags;
 pub mod target_health;

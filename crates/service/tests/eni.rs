@@ -10,6 +10,7 @@ use neargate_blob::Blobs;
 use neargate_domain::vpc::{DefaultVpc, Subnet};
 use neargate_domain::{Assignment, DesiredState, LaunchType, NetworkInterface, TaskNetwork};
 use neargate_service::eni::{self, Cursors, Interface, Wanted};
+use neargate_service::sealing::RootKey;
 use neargate_service::vpc::Subnet as StoredSubnet;
 use neargate_service::{AwsError, Caller, Committed, Ctx, Db, House, Principal, Scope, Settings};
 use neargate_store::Op;
@@ -39,6 +40,7 @@ fn with_blobs(blobs: Arc<Blobs>, seed: u64) -> Ctx {
                 region: Region::default(),
             },
         ),
+        root_key: RootKey::new([7; 32]),
     };
     let scope = Scope {
         account: AccountId::default(),

@@ -7,6 +7,7 @@ use neargate_base::time::ManualClock;
 use neargate_base::{AccountId, Clock, Region, Rng, Timestamp};
 use neargate_blob::Blobs;
 use neargate_service::eni::Cursors;
+use neargate_service::sealing::{ROOT_KEY_BYTES, RootKey};
 use neargate_service::{AwsError, Caller, Ctx, Db, House, Principal, Scope, Service, Settings};
 use neargate_store::Store;
 use neargate_store::memory::MemoryStore;
@@ -80,6 +81,7 @@ pub fn house(
         blobs: Blobs::open(&scratch.join("blobs")).expect("a scratch directory takes blobs"),
         caller: Caller::default(),
         settings,
+        root_key: RootKey::new([7; ROOT_KEY_BYTES]),
     })
 }
 

@@ -15,12 +15,9 @@ mod codedeploy;
 mod codepipeline;
 mod events;
 mod iam;
-mod kms;
 mod route53;
 mod s3;
-mod secretsmanager;
 mod servicediscovery;
-mod ssm;
 mod xray;
 
 /// Every service we know, taken or not.
@@ -41,14 +38,14 @@ pub static SERVICES: &[&Service] = &[
     &neargate_api_elbv2::SERVICE,
     &events::SERVICE,
     &iam::SERVICE,
-    &kms::SERVICE,
+    &neargate_api_kms::SERVICE,
     &neargate_api_logs::SERVICE,
     &route53::SERVICE,
     &s3::SERVICE,
-    &secretsmanager::SERVICE,
+    &neargate_api_secretsmanager::SERVICE,
     &servicediscovery::SERVICE,
     &neargate_api_sns::SERVICE,
-    &ssm::SERVICE,
+    &neargate_api_ssm::SERVICE,
     &neargate_api_sts::SERVICE,
     &xray::SERVICE,
 ];
@@ -68,9 +65,15 @@ pub use neargate_api_ecs;
 #[doc(hidden)]
 pub use neargate_api_elbv2;
 #[doc(hidden)]
+pub use neargate_api_kms;
+#[doc(hidden)]
 pub use neargate_api_logs;
 #[doc(hidden)]
+pub use neargate_api_secretsmanager;
+#[doc(hidden)]
 pub use neargate_api_sns;
+#[doc(hidden)]
+pub use neargate_api_ssm;
 #[doc(hidden)]
 pub use neargate_api_sts;
 
@@ -85,8 +88,11 @@ macro_rules! every_operation {
         $crate::neargate_api_ecr::operations!($with);
         $crate::neargate_api_ecs::operations!($with);
         $crate::neargate_api_elbv2::operations!($with);
+        $crate::neargate_api_kms::operations!($with);
         $crate::neargate_api_logs::operations!($with);
+        $crate::neargate_api_secretsmanager::operations!($with);
         $crate::neargate_api_sns::operations!($with);
+        $crate::neargate_api_ssm::operations!($with);
         $crate::neargate_api_sts::operations!($with);
     };
 }

@@ -4,6 +4,7 @@
 //! A node's certificate can only act as a client, the control plane's only as a server: neither
 //! passes for the other, though one authority signs both.
 
+use crate::private_file;
 use neargate_base::{Rng, Timestamp};
 use neargate_domain::link::SERVER_NAME;
 use rcgen::{
@@ -15,8 +16,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,7 +108,7 @@ impl Authority {
                     certificate: hex::encode(certificate.der()),
                 };
                 let bytes = serde_json::to_vec(&kept).expect("two strings");
-                write_once(path, &bytes).map_err(at)?;
+                private_file::write(path, &bytes).map_err(at)?;
                 Self::read(&bytes).ok_or_else(|| AuthorityError::Damaged {
                     path: path.to_owned(),
                 })
@@ -222,24 +222,6 @@ fn validity(params: &mut CertificateParams, now: Timestamp, life: Duration) {
     };
     params.not_before = at(now - DAY);
     params.not_after = at(now + life);
-}
-
-/// A file that is there whole or not at all; only its owner reads it.
-fn write_once(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let dir = path.parent().expect("a file in a directory");
-    let temporary = path.with_extension("new");
-    // It is left of a start that was cut short.
-    let _ = std::fs::remove_file(&temporary);
-    let mut options = std::fs::File::options();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)?;
-    std::fs::File::open(dir)?.sync_all()
 }
 
 #[cfg(test)]

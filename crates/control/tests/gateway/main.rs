@@ -65,6 +65,7 @@ impl Lab {
             data: data.path().join("data"),
             account: AccountId::default(),
             new_state: false,
+            root_key: Default::default(),
             times: Default::default(),
             settings: Settings::new("localhost:4566", scope),
         };

@@ -2,7 +2,17 @@
 
 //! The API of SSM.
 
-use neargate_wire::schema::{self as wire, OPERATION, Protocol};
+#![allow(clippy::all, non_upper_case_globals, unused_imports)]
+
+pub mod ops;
+#[rustfmt::skip]
+pub mod shapes;
+pub mod types;
+
+pub use ops::*;
+pub use types::*;
+
+use neargate_wire::schema::{self as wire, OPERATION, Protocol, Target::Here};
 
 pub static SERVICE: wire::Service = wire::Service {
     id: "ssm",
@@ -21,6 +31,16 @@ pub static SERVICE: wire::Service = wire::Service {
 static OPERATIONS: &[wire::Operation] = &[
     wire::Operation {
         name: "AddTagsToResource",
+        input: Some(Here(&shapes::AddTagsToResourceRequest)),
+        output: Some(Here(&shapes::AddTagsToResourceResult)),
+        errors: &[
+            &shapes::ERROR_InvalidResourceType,
+            &shapes::ERROR_InvalidResourceId,
+            &shapes::ERROR_InternalServerError,
+            &shapes::ERROR_TooManyTagsError,
+            &shapes::ERROR_TooManyUpdates,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -109,10 +129,21 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteParameter",
+        input: Some(Here(&shapes::DeleteParameterRequest)),
+        output: Some(Here(&shapes::DeleteParameterResult)),
+        errors: &[
+            &shapes::ERROR_InternalServerError,
+            &shapes::ERROR_ParameterNotFound,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "DeleteParameters",
+        input: Some(Here(&shapes::DeleteParametersRequest)),
+        output: Some(Here(&shapes::DeleteParametersResult)),
+        errors: &[&shapes::ERROR_InternalServerError],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -257,6 +288,16 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeParameters",
+        input: Some(Here(&shapes::DescribeParametersRequest)),
+        output: Some(Here(&shapes::DescribeParametersResult)),
+        errors: &[
+            &shapes::ERROR_InternalServerError,
+            &shapes::ERROR_InvalidFilterKey,
+            &shapes::ERROR_InvalidFilterOption,
+            &shapes::ERROR_InvalidFilterValue,
+            &shapes::ERROR_InvalidNextToken,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -365,18 +406,54 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "GetParameter",
+        input: Some(Here(&shapes::GetParameterRequest)),
+        output: Some(Here(&shapes::GetParameterResult)),
+        errors: &[
+            &shapes::ERROR_InternalServerError,
+            &shapes::ERROR_InvalidKeyId,
+            &shapes::ERROR_ParameterNotFound,
+            &shapes::ERROR_ParameterVersionNotFound,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetParameterHistory",
+        input: Some(Here(&shapes::GetParameterHistoryRequest)),
+        output: Some(Here(&shapes::GetParameterHistoryResult)),
+        errors: &[
+            &shapes::ERROR_InternalServerError,
+            &shapes::ERROR_ParameterNotFound,
+            &shapes::ERROR_InvalidNextToken,
+            &shapes::ERROR_InvalidKeyId,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetParameters",
+        input: Some(Here(&shapes::GetParametersRequest)),
+        output: Some(Here(&shapes::GetParametersResult)),
+        errors: &[
+            &shapes::ERROR_InvalidKeyId,
+            &shapes::ERROR_InternalServerError,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetParametersByPath",
+        input: Some(Here(&shapes::GetParametersByPathRequest)),
+        output: Some(Here(&shapes::GetParametersByPathResult)),
+        errors: &[
+            &shapes::ERROR_InternalServerError,
+            &shapes::ERROR_InvalidFilterKey,
+            &shapes::ERROR_InvalidFilterOption,
+            &shapes::ERROR_InvalidFilterValue,
+            &shapes::ERROR_InvalidKeyId,
+            &shapes::ERROR_InvalidNextToken,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -393,10 +470,27 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "GetServiceSetting",
+        input: Some(Here(&shapes::GetServiceSettingRequest)),
+        output: Some(Here(&shapes::GetServiceSettingResult)),
+        errors: &[
+            &shapes::ERROR_InternalServerError,
+            &shapes::ERROR_ServiceSettingNotFound,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "LabelParameterVersion",
+        input: Some(Here(&shapes::LabelParameterVersionRequest)),
+        output: Some(Here(&shapes::LabelParameterVersionResult)),
+        errors: &[
+            &shapes::ERROR_InternalServerError,
+            &shapes::ERROR_TooManyUpdates,
+            &shapes::ERROR_ParameterNotFound,
+            &shapes::ERROR_ParameterVersionNotFound,
+            &shapes::ERROR_ParameterVersionLabelLimitExceeded,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -473,6 +567,14 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ListTagsForResource",
+        input: Some(Here(&shapes::ListTagsForResourceRequest)),
+        output: Some(Here(&shapes::ListTagsForResourceResult)),
+        errors: &[
+            &shapes::ERROR_InvalidResourceType,
+            &shapes::ERROR_InvalidResourceId,
+            &shapes::ERROR_InternalServerError,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -489,6 +591,26 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "PutParameter",
+        input: Some(Here(&shapes::PutParameterRequest)),
+        output: Some(Here(&shapes::PutParameterResult)),
+        errors: &[
+            &shapes::ERROR_InternalServerError,
+            &shapes::ERROR_InvalidKeyId,
+            &shapes::ERROR_ParameterLimitExceeded,
+            &shapes::ERROR_TooManyUpdates,
+            &shapes::ERROR_ParameterAlreadyExists,
+            &shapes::ERROR_HierarchyLevelLimitExceededException,
+            &shapes::ERROR_HierarchyTypeMismatchException,
+            &shapes::ERROR_InvalidAllowedPatternException,
+            &shapes::ERROR_ParameterMaxVersionLimitExceeded,
+            &shapes::ERROR_ParameterPatternMismatchException,
+            &shapes::ERROR_UnsupportedParameterType,
+            &shapes::ERROR_PoliciesLimitExceededException,
+            &shapes::ERROR_InvalidPolicyTypeException,
+            &shapes::ERROR_InvalidPolicyAttributeException,
+            &shapes::ERROR_IncompatiblePolicyException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -517,10 +639,27 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "RemoveTagsFromResource",
+        input: Some(Here(&shapes::RemoveTagsFromResourceRequest)),
+        output: Some(Here(&shapes::RemoveTagsFromResourceResult)),
+        errors: &[
+            &shapes::ERROR_InvalidResourceType,
+            &shapes::ERROR_InvalidResourceId,
+            &shapes::ERROR_InternalServerError,
+            &shapes::ERROR_TooManyUpdates,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "ResetServiceSetting",
+        input: Some(Here(&shapes::ResetServiceSettingRequest)),
+        output: Some(Here(&shapes::ResetServiceSettingResult)),
+        errors: &[
+            &shapes::ERROR_InternalServerError,
+            &shapes::ERROR_ServiceSettingNotFound,
+            &shapes::ERROR_TooManyUpdates,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -569,6 +708,15 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "UnlabelParameterVersion",
+        input: Some(Here(&shapes::UnlabelParameterVersionRequest)),
+        output: Some(Here(&shapes::UnlabelParameterVersionResult)),
+        errors: &[
+            &shapes::ERROR_InternalServerError,
+            &shapes::ERROR_TooManyUpdates,
+            &shapes::ERROR_ParameterNotFound,
+            &shapes::ERROR_ParameterVersionNotFound,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -629,6 +777,14 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "UpdateServiceSetting",
+        input: Some(Here(&shapes::UpdateServiceSettingRequest)),
+        output: Some(Here(&shapes::UpdateServiceSettingResult)),
+        errors: &[
+            &shapes::ERROR_InternalServerError,
+            &shapes::ERROR_ServiceSettingNotFound,
+            &shapes::ERROR_TooManyUpdates,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
