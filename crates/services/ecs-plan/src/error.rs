@@ -335,6 +335,21 @@ pub fn grace_without_load_balancer() -> AwsError {
     )
 }
 
+/// What the listener rules of a deployment that shifts traffic must be
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/troubleshooting-blue-green.html>).
+pub fn group_without_rule(group: &str) -> AwsError {
+    invalid_parameter(format!(
+        "Target group {group} is not associated with either productionListenerRule or testListenerRule."
+    ))
+}
+
+/// The production rule leads elsewhere; the same page.
+pub fn unexpected_group(found: &str, group: &str, alternate: &str) -> AwsError {
+    invalid_parameter(format!(
+        "Production listener rule is forwarding traffic to unexpected target group {found}. Expected traffic to be forwarded to either targetGroupArn: {group} or alternateTargetGroupArn: {alternate}"
+    ))
+}
+
 /// "a rule that mixes forward with other actions": only the weights of one forward action are shifted.
 pub fn mixed_rule(rule: &str) -> AwsError {
     invalid_parameter(format!(
@@ -344,9 +359,24 @@ pub fn mixed_rule(rule: &str) -> AwsError {
 
 /// `ContinueServiceDeployment` of a hook that is not waited for.
 pub fn no_such_hook(hook: &str) -> AwsError {
-    invalid_parameter(format!(
-        "The lifecycle hook {hook} is not awaiting an action on this service deployment."
-    ))
+    let has_form = hook.strip_prefix("ecs-").is_some_and(|rest| {
+        rest.split_once('-')
+            .is_some_and(|(kind, id)| !kind.is_empty() && !id.is_empty())
+    });
+    invalid_parameter(match has_form {
+        true => {
+            "Provided hookId is either completed, unavailable, or not associated with the given Resource ARN"
+        }
+        false => "Invalid hookId: hookId must follow the format: ecs-{hookType}-{id}",
+    })
+}
+
+/// `ContinueServiceDeployment` of one that has ended
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/troubleshooting-blue-green.html>).
+pub fn service_deployment_terminal() -> AwsError {
+    invalid_parameter(
+        "Continuing a service deployment is not allowed for service deployment in terminal states.",
+    )
 }
 
 /// There is no such target group, as ECS says it

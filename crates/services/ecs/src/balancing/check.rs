@@ -7,6 +7,7 @@ use crate::model::{LoadBalancer, ServiceRevision, TargetLink};
 use neargate_api_ecs as api;
 use neargate_service::{AwsError, House, Scope};
 use neargate_wire::json::Json;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// "You can attach up to five target groups to a service"
@@ -26,11 +27,81 @@ pub(crate) async fn checked(
             "load balancers can have at most 5 items.",
         ));
     }
+    consistent(given)?;
     let mut checked = Vec::new();
     for one in given {
         checked.push(check(house, scope, one, definition).await?);
     }
     Ok(checked)
+}
+
+/// Do they go together? In the words of
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/troubleshooting-blue-green.html>.
+fn consistent(given: &[api::LoadBalancer]) -> Result<(), AwsError> {
+    let some = |text: &Option<String>| text.clone().filter(|t| !t.is_empty());
+    let classic = given
+        .iter()
+        .filter(|lb| some(&lb.load_balancer_name).is_some());
+    let advanced = given
+        .iter()
+        .filter(|lb| lb.advanced_configuration.is_some());
+    let grouped = given
+        .iter()
+        .filter(|lb| some(&lb.target_group_arn).is_some());
+    if classic.clone().count() > 0 && grouped.count() > 0 {
+        return Err(error::client(
+            "All loadBalancers must be strictly either ELBv1 (defining loadBalancerName) or ELBv2 (defining targetGroupArn)",
+        ));
+    }
+    if classic
+        .clone()
+        .any(|lb| lb.advanced_configuration.is_some())
+    {
+        return Err(error::client(
+            "advancedConfiguration field is not allowed with ELBv1 loadBalancers",
+        ));
+    }
+    let count = advanced.clone().count();
+    if count > 0 && count < given.len() {
+        return Err(error::client(
+            "Either all or none of the provided loadBalancers must have advancedConfiguration defined",
+        ));
+    }
+    if count > 0 {
+        let mut seen = BTreeSet::new();
+        let twice = given.iter().filter_map(|lb| some(&lb.target_group_arn));
+        if let Some(twice) = twice.into_iter().find(|arn| !seen.insert(arn.clone())) {
+            return Err(error::client(format!(
+                "Duplicate targetGroupArn found: {twice}"
+            )));
+        }
+    }
+    for advanced in advanced.filter_map(|lb| lb.advanced_configuration.as_ref()) {
+        let production = some(&advanced.production_listener_rule);
+        let test = some(&advanced.test_listener_rule);
+        let rules = [
+            ("productionListenerRule", &production),
+            ("testListenerRule", &test),
+        ];
+        for (what, rule) in rules {
+            if let Some(rule) = rule.as_ref().filter(|rule| !is_rule(rule)) {
+                return Err(error::client(format!(
+                    "{what} has an invalid ARN format. Must be RuleArn for ALB or ListenerArn for NLB. Got: {rule}"
+                )));
+            }
+        }
+        if let Some(rule) = production.filter(|rule| test.as_ref() == Some(rule)) {
+            return Err(error::client(format!(
+                "The following rules cannot be used as both production and test listener rules: {rule}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A rule's ARN of an application load balancer, a listener's of a network load balancer.
+fn is_rule(arn: &str) -> bool {
+    arn.contains(":listener-rule/app/") || arn.contains(":listener/net/")
 }
 
 async fn check(
@@ -123,6 +194,15 @@ pub(crate) fn fit(
 /// What is missing.
 pub(crate) fn shiftable(load_balancers: &[LoadBalancer], strategy: &str) -> Result<(), AwsError> {
     let some = |text: &Option<String>| text.as_ref().is_some_and(|t| !t.is_empty());
+    if load_balancers.iter().any(|lb| lb.advanced.is_none()) {
+        let strategy = match strategy {
+            "BLUE_GREEN" => "Blue/green".to_owned(),
+            other => other.to_lowercase(),
+        };
+        return Err(error::client(format!(
+            "advancedConfiguration field is required for all loadBalancers when using the {strategy} deployment strategy"
+        )));
+    }
     for lb in load_balancers {
         let advanced = lb.advanced.as_ref().map(|Json(advanced)| advanced);
         let needed = [

@@ -14,7 +14,7 @@ mod shift;
 
 pub(crate) use check::{checked, fit, links, shiftable};
 pub(crate) use health::judged;
-pub(crate) use shift::shift;
+pub(crate) use shift::{associated, shift};
 
 use crate::Ecs;
 use crate::fleet::{ServiceId, service_of};

@@ -47,6 +47,83 @@ pub(crate) async fn shift(
     Ok(())
 }
 
+/// Do the listener rules lead to the two target groups, and to no other?
+///
+/// # Errors
+/// What is wrong with them; Elastic Load Balancing's own.
+pub(crate) async fn associated(
+    house: &Arc<House>,
+    scope: &Scope,
+    revision: &ServiceRevision,
+) -> Result<(), AwsError> {
+    for load_balancer in &revision.load_balancers {
+        let Some(advanced) = &load_balancer.advanced else {
+            continue;
+        };
+        let some = |arn: &Option<String>| arn.clone().filter(|arn| !arn.is_empty());
+        let role = some(&advanced.0.role_arn).unwrap_or_else(|| role::service_linked(scope));
+        let ours = [
+            group_of(load_balancer, false),
+            group_of(load_balancer, true),
+        ];
+        let mut associated = Vec::new();
+        if let Some(rule) = some(&advanced.0.production_listener_rule) {
+            let tuples = tuples(&actions(house, scope, &role, &rule).await?);
+            let elsewhere = tuples
+                .iter()
+                .find(|(group, weight)| *weight > 0 && !ours.contains(&group));
+            if let Some((found, _)) = elsewhere {
+                return Err(error::unexpected_group(found, ours[0], ours[1]));
+            }
+            associated.extend(tuples);
+        }
+        if let Some(rule) = some(&advanced.0.test_listener_rule) {
+            associated.extend(tuples(&actions(house, scope, &role, &rule).await?));
+        }
+        let missing = |group: &&&String| !associated.iter().any(|(of, _)| of == **group);
+        if let Some(group) = ours.iter().find(missing) {
+            return Err(error::group_without_rule(group));
+        }
+    }
+    Ok(())
+}
+
+/// The target groups that a forward action names, with their weights.
+fn tuples(actions: &[api::Action]) -> Vec<(String, i32)> {
+    let forwards = actions.iter().filter(|action| action.r#type == "forward");
+    let groups = forwards.flat_map(|action| {
+        let config = action.forward_config.as_ref();
+        let tuples = config
+            .and_then(|c| c.target_groups.clone())
+            .unwrap_or_default();
+        match (tuples.is_empty(), &action.target_group_arn) {
+            (true, Some(only)) => vec![(only.clone(), 1)],
+            _ => tuples
+                .into_iter()
+                .filter_map(|t| Some((t.target_group_arn?, t.weight.unwrap_or(1))))
+                .collect(),
+        }
+    });
+    groups.collect()
+}
+
+/// What a rule does, or a network load balancer's listener.
+async fn actions(
+    house: &Arc<House>,
+    scope: &Scope,
+    role: &str,
+    rule: &str,
+) -> Result<Vec<api::Action>, AwsError> {
+    match is_listener(rule) {
+        true => of_the_listener(house, scope, role, rule).await,
+        false => of_the_rule(house, scope, role, rule).await,
+    }
+}
+
+fn is_listener(rule: &str) -> bool {
+    !rule.contains(":listener-rule/")
+}
+
 /// Target groups and their weights: `share` tenths of a percent go to the new revision's.
 fn weights(
     load_balancer: &LoadBalancer,
@@ -69,11 +146,7 @@ async fn forward(
     rule: &str,
     target_groups: Vec<api::TargetGroupTuple>,
 ) -> Result<(), AwsError> {
-    let of_listener = !rule.contains(":listener-rule/");
-    let before = match of_listener {
-        true => of_the_listener(house, scope, role, rule).await?,
-        false => of_the_rule(house, scope, role, rule).await?,
-    };
+    let before = actions(house, scope, role, rule).await?;
     let [action] = before.as_slice() else {
         return Err(error::mixed_rule(rule));
     };
@@ -90,7 +163,7 @@ async fn forward(
         }),
         ..Default::default()
     };
-    match of_listener {
+    match is_listener(rule) {
         true => {
             let input = api::ModifyListenerInput {
                 listener_arn: rule.to_owned(),

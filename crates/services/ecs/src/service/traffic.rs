@@ -21,7 +21,16 @@ pub(super) async fn tell(
     let key = journal.id.key::<ServiceRevision>(&traffic.revision);
     let revision = house.db.get_key::<ServiceRevision>(&key).await?;
     let revision = revision.ok_or_else(crate::error::resource_not_found)?;
-    let told = balancing::shift(house, scope, &revision, traffic).await;
+    // The first thing that is told: all of production stays with the old revision.
+    let begins = traffic.production == Some(0) && !traffic.back;
+    let checked = match begins {
+        true => balancing::associated(house, scope, &revision).await,
+        false => Ok(()),
+    };
+    let told = match checked {
+        Ok(()) => balancing::shift(house, scope, &revision, traffic).await,
+        Err(wrong) => Err(wrong),
+    };
     let refused = match told {
         Ok(()) => None,
         Err(error) if error.fault == Fault::Client && !traffic.back => Some(error.message),

@@ -55,10 +55,19 @@ impl Draft<'_> {
         }
         if let Some(failure) = self.shift_failed() {
             let cause = match failure {
-                ShiftFailure::Traffic => Cause::Traffic,
-                ShiftFailure::Hook => Cause::Hook,
+                ShiftFailure::Traffic(_) => Cause::Traffic,
+                ShiftFailure::Answer | ShiftFailure::TimedOut(_) => Cause::Hook,
             };
-            return self.fail(cause, true);
+            self.fail(cause, true);
+            if let (Some(reason), Some(record)) =
+                (failure.reason(), self.record(&primary.service_deployment))
+            {
+                if let Some(rollback) = &mut record.status.rollback {
+                    rollback.reason = reason.clone();
+                    record.status.reason = Some(reason);
+                }
+            }
+            return;
         }
         // "The deployment circuit breaker can only be used for services using the rolling update
         // (ECS) deployment type."

@@ -243,9 +243,8 @@ impl Draft<'_> {
             let known = |run: &HookRun| (run.stage, run.nth, run.share) == (stage, nth, share);
             if !shift.hooks.iter().any(known) {
                 let primary = &self.status.deployments[0];
-                let of = (&primary.service_deployment, stage.as_str());
                 shift.hooks.push(HookRun {
-                    id: format!("{}/{}/{nth}/{share}", of.0, of.1),
+                    id: hook_id(&primary.service_deployment, stage, nth, share),
                     stage,
                     nth,
                     share,
@@ -313,24 +312,54 @@ impl Draft<'_> {
     pub(super) fn shift_failed(&mut self) -> Option<ShiftFailure> {
         let primary = self.status.deployments[0].service_deployment.clone();
         let shift = self.record(&primary)?.status.shift.clone()?;
-        if shift.refused.is_some() {
-            return Some(ShiftFailure::Traffic);
+        if let Some(refused) = shift.refused {
+            return Some(ShiftFailure::Traffic(refused));
         }
-        let rolls_back = |run: &HookRun| match run.ended {
-            Some(HookEnd::Answered(action)) => action == HookAction::Rollback,
-            Some(HookEnd::TimedOut) => run.timeout_action == HookAction::Rollback,
-            None => false,
-        };
-        let hook = shift.hooks.iter().any(rolls_back);
-        hook.then_some(ShiftFailure::Hook)
+        shift.hooks.iter().find_map(|run| match run.ended? {
+            HookEnd::Answered(action) if action == HookAction::Rollback => {
+                Some(ShiftFailure::Answer)
+            }
+            HookEnd::TimedOut if run.timeout_action == HookAction::Rollback => {
+                Some(ShiftFailure::TimedOut(run.stage))
+            }
+            _ => None,
+        })
     }
 }
 
 /// Why a deployment that shifts traffic goes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ShiftFailure {
-    Traffic,
-    Hook,
+    /// A load balancer refused, in these words.
+    Traffic(String),
+    /// A hook was answered with ROLLBACK.
+    Answer,
+    /// Nobody answered a hook of this stage in time.
+    TimedOut(HookStage),
+}
+
+impl ShiftFailure {
+    /// The deployment's `statusReason`, where AWS has a sentence of its own for it
+    /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/troubleshooting-blue-green.html>).
+    pub(super) fn reason(&self) -> Option<String> {
+        let back = "Service deployment rolled back because";
+        match self {
+            ShiftFailure::Traffic(refused) => Some(format!(
+                "{back} of invalid networking configuration. {refused}"
+            )),
+            ShiftFailure::TimedOut(stage) => {
+                Some(format!("{back} {} pause hook timed out.", stage.as_str()))
+            }
+            ShiftFailure::Answer => None,
+        }
+    }
+}
+
+/// "hookId must follow the format: ecs-{hookType}-{id}"
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/troubleshooting-blue-green.html>).
+fn hook_id(deployment: &str, stage: HookStage, nth: usize, share: u32) -> String {
+    let stage = stage.as_str().to_lowercase().replace('_', "");
+    format!("ecs-pause-{deployment}-{stage}-{nth}-{share}")
 }
 
 fn minutes(n: u32) -> Duration {

@@ -200,7 +200,7 @@ pub async fn continue_service_deployment(
         .db()
         .modify::<ServiceDeployment, _>(&record.key, |record| {
             if record.phase().is_final() {
-                return Err(error::service_deployment_over());
+                return Err(error::service_deployment_terminal());
             }
             let shift = record.status.shift.as_ref();
             let mut hooks = shift.iter().flat_map(|shift| &shift.hooks);

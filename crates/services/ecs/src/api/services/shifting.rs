@@ -11,6 +11,9 @@ use neargate_service::AwsError;
 
 /// A day.
 const MAX_MINUTES: i32 = 1_440;
+/// How long a hook waits at most: "maximum 20,160 minutes / 14 days"
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/troubleshooting-blue-green.html>).
+const MAX_PAUSE_MINUTES: i32 = 20_160;
 /// Where a pause is not allowed.
 const NO_PAUSE: [&str; 2] = ["TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT"];
 
@@ -93,6 +96,7 @@ fn linear_steps(
         step: tenths(given.step_percent.unwrap_or(10.0), 30, "stepPercent")?,
         bake_minutes: minutes(
             given.step_bake_time_in_minutes.unwrap_or(6),
+            MAX_MINUTES,
             "stepBakeTimeInMinutes",
         )?,
     })
@@ -112,6 +116,7 @@ fn canary_steps(
         share: tenths(given.canary_percent.unwrap_or(5.0), 1, "canaryPercent")?,
         bake_minutes: minutes(
             given.canary_bake_time_in_minutes.unwrap_or(10),
+            MAX_MINUTES,
             "canaryBakeTimeInMinutes",
         )?,
     })
@@ -132,20 +137,24 @@ fn tenths(percent: f64, least: u32, what: &str) -> Result<u32, AwsError> {
     })
 }
 
-fn minutes(given: i32, what: &str) -> Result<u32, AwsError> {
-    let given = u32::try_from(given)
-        .ok()
-        .filter(|n| *n <= MAX_MINUTES as u32);
-    given.ok_or_else(|| {
-        error::invalid_parameter(format!("{what} must be between 0 and {MAX_MINUTES}."))
-    })
+fn minutes(given: i32, most: i32, what: &str) -> Result<u32, AwsError> {
+    let given = u32::try_from(given).ok().filter(|_| given <= most);
+    given.ok_or_else(|| error::invalid_parameter(format!("{what} must be between 0 and {most}.")))
 }
 
 fn hook(given: &api::DeploymentLifecycleHook) -> Result<PauseHook, AwsError> {
-    if given.target_type.as_deref() != Some("PAUSE") {
-        return Err(error::unsupported(
-            "deploymentConfiguration.lifecycleHooks of the target type AWS_LAMBDA",
-        ));
+    match given.target_type.as_deref() {
+        Some("PAUSE") => {}
+        None | Some("AWS_LAMBDA") => {
+            return Err(error::unsupported(
+                "deploymentConfiguration.lifecycleHooks of the target type AWS_LAMBDA",
+            ));
+        }
+        Some(_) => {
+            return Err(error::invalid_parameter(
+                "Invalid targetType. Valid values are: AWS_LAMBDA, PAUSE",
+            ));
+        }
     }
     let stages = given.lifecycle_stages.as_deref().unwrap_or_default();
     if stages.is_empty() {
@@ -158,6 +167,7 @@ fn hook(given: &api::DeploymentLifecycleHook) -> Result<PauseHook, AwsError> {
         stages: stages.iter().map(|s| stage(s)).collect::<Result<_, _>>()?,
         timeout_minutes: minutes(
             timeout.timeout_in_minutes.unwrap_or(MAX_MINUTES),
+            MAX_PAUSE_MINUTES,
             "timeoutInMinutes",
         )?,
         timeout_action: match timeout.action.as_deref() {
@@ -171,7 +181,7 @@ fn stage(named: &str) -> Result<HookStage, AwsError> {
     let mut known = HookStage::ALL.into_iter();
     known.find(|stage| stage.as_str() == named).ok_or_else(|| {
         error::invalid_parameter(match NO_PAUSE.contains(&named) {
-            true => format!("PAUSE lifecycle hooks are not supported at the {named} stage."),
+            true => "Invalid lifecycle stage provided for Pause Hook".into(),
             false => format!("Invalid lifecycle stage: {named}."),
         })
     })

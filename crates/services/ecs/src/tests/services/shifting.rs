@@ -54,6 +54,15 @@ fn balanced() -> Option<Vec<api::LoadBalancer>> {
 
 /// A service of two tasks that runs, and a new revision of it.
 async fn deploying(configuration: api::DeploymentConfiguration) -> (Town, Arc<Groups>) {
+    let (town, groups) = serving(configuration).await;
+    let updated = town.update(|u| u.force_new_deployment = Some(true));
+    updated.await.expect("updated");
+    town.rest(&[]).await;
+    (town, groups)
+}
+
+/// A service of two tasks that runs.
+async fn serving(configuration: api::DeploymentConfiguration) -> (Town, Arc<Groups>) {
     let (town, groups) = town().await;
     for rule in [RULE, TEST] {
         let only = vec![forward(&[(GROUP, 100), (OTHER, 0)])];
@@ -68,9 +77,6 @@ async fn deploying(configuration: api::DeploymentConfiguration) -> (Town, Arc<Gr
     observed(&town, &groups, TargetState::Healthy).await;
     assert_eq!(groups.registered_in(GROUP), 2);
     town.lab.advance(MINUTE);
-    let updated = town.update(|u| u.force_new_deployment = Some(true));
-    updated.await.expect("updated");
-    town.rest(&[]).await;
     (town, groups)
 }
 
@@ -80,6 +86,12 @@ fn configuration(strategy: &str) -> api::DeploymentConfiguration {
         bake_time_in_minutes: Some(5),
         ..Default::default()
     }
+}
+
+fn advanced(input: &mut api::CreateServiceInput) -> &mut api::AdvancedConfiguration {
+    let mut all = input.load_balancers.iter_mut().flatten();
+    let advanced = all.next().and_then(|lb| lb.advanced_configuration.as_mut());
+    advanced.expect("given")
 }
 
 async fn newest(town: &Town) -> api::ServiceDeployment {
@@ -246,6 +258,10 @@ async fn a_hook_that_nobody_answers_rolls_back() {
     town.rest(&[]).await;
     let over = newest(&town).await;
     assert_eq!(over.status.as_deref(), Some("ROLLBACK_SUCCESSFUL"));
+    assert_eq!(
+        over.rollback.expect("shown").reason.as_deref(),
+        Some("Service deployment rolled back because PRE_SCALE_UP pause hook timed out.")
+    );
     assert_eq!(town.live().await.len(), 2);
 }
 
@@ -264,12 +280,51 @@ async fn a_rule_that_does_more_than_forward_fails_the_deployment() {
 }
 
 #[tokio::test]
+async fn rules_that_lead_elsewhere_fail_the_deployment_before_it_starts_a_task() {
+    let elsewhere = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/x/1";
+    let cases = [
+        (
+            vec![forward(&[(GROUP, 100), (elsewhere, 1)])],
+            "Production listener rule is forwarding traffic to unexpected target group",
+        ),
+        (
+            vec![forward(&[(GROUP, 100)])],
+            "is not associated with either productionListenerRule or testListenerRule.",
+        ),
+    ];
+    for (rule, words) in cases {
+        let (town, groups) = serving(configuration("BLUE_GREEN")).await;
+        groups.rules.lock().insert(RULE.into(), rule);
+        let only = vec![forward(&[(GROUP, 1)])];
+        groups.rules.lock().insert(TEST.into(), only);
+        let updated = town.update(|u| u.force_new_deployment = Some(true));
+        updated.await.expect("updated");
+        town.rest(&[]).await;
+        let over = newest(&town).await;
+        assert_eq!(over.status.as_deref(), Some("ROLLBACK_SUCCESSFUL"));
+        let reason = over.rollback.and_then(|r| r.reason).expect("shown");
+        assert!(reason.contains(words), "{reason}");
+        assert_eq!(groups.registered_in(OTHER), 0);
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_shifted_is_refused() {
     let (town, _) = town().await;
     type Change = fn(&mut api::CreateServiceInput);
-    let cases: [(&str, Change); 6] = [
+    let cases: [(&str, Change); 9] = [
+        ("has an invalid ARN format. Must be RuleArn for ALB", |c| {
+            advanced(c).production_listener_rule = Some(RULE.replace("-rule", ""));
+        }),
+        ("cannot be used as both production and test", |c| {
+            advanced(c).test_listener_rule = Some(RULE.into());
+        }),
+        ("Either all or none of the provided loadBalancers", |c| {
+            let other = behind(OTHER).expect("one");
+            c.load_balancers.as_mut().expect("given").extend(other);
+        }),
         (
-            "advancedConfiguration.alternateTargetGroupArn is required",
+            "advancedConfiguration field is required for all loadBalancers when using the Blue/green",
             |c| {
                 c.load_balancers = behind(GROUP);
             },
@@ -290,17 +345,14 @@ async fn what_cannot_be_shifted_is_refused() {
             let rules = c.deployment_configuration.as_mut().expect("given");
             rules.lifecycle_hooks = Some(vec![api::DeploymentLifecycleHook::default()]);
         }),
-        (
-            "PAUSE lifecycle hooks are not supported at the TEST_TRAFFIC_SHIFT",
-            |c| {
-                let rules = c.deployment_configuration.as_mut().expect("given");
-                rules.lifecycle_hooks = Some(vec![api::DeploymentLifecycleHook {
-                    target_type: Some("PAUSE".into()),
-                    lifecycle_stages: Some(vec!["TEST_TRAFFIC_SHIFT".into()]),
-                    ..Default::default()
-                }]);
-            },
-        ),
+        ("Invalid lifecycle stage provided for Pause Hook", |c| {
+            let rules = c.deployment_configuration.as_mut().expect("given");
+            rules.lifecycle_hooks = Some(vec![api::DeploymentLifecycleHook {
+                target_type: Some("PAUSE".into()),
+                lifecycle_stages: Some(vec!["TEST_TRAFFIC_SHIFT".into()]),
+                ..Default::default()
+            }]);
+        }),
         ("only supported for services with the REPLICA", |c| {
             c.scheduling_strategy = Some("DAEMON".into());
             c.desired_count = None;
