@@ -12,12 +12,21 @@ const ACCOUNT: u64 = (1 << 40) - 1;
 
 /// The id of a new long-term key of the account.
 pub fn issue(account: &AccountId, rng: &Rng) -> String {
+    id("AKIA", account, rng)
+}
+
+/// The id of a new temporary key of the account.
+pub fn issue_temporary(account: &AccountId, rng: &Rng) -> String {
+    id("ASIA", account, rng)
+}
+
+fn id(kind: &str, account: &AccountId, rng: &Rng) -> String {
     let number: u64 = account.as_str().parse().unwrap_or_default();
     let head = (rng.u64() >> 16) & !(ACCOUNT << BELOW) | number << BELOW;
     let mut bytes = [0; 10];
     rng.fill(&mut bytes);
     bytes[..6].copy_from_slice(&head.to_be_bytes()[2..]);
-    format!("AKIA{}", BASE32.encode(&bytes))
+    format!("{kind}{}", BASE32.encode(&bytes))
 }
 
 /// The account of a key with this id. `None`: AWS issues no such ids.

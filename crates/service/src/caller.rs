@@ -1,7 +1,8 @@
 //! The internal caller: how one family asks another, by operation name, under a role.
 
-use crate::ctx::{Ctx, House, Principal, Scope};
+use crate::ctx::{Ctx, House, Scope};
 use crate::error::AwsError;
+use crate::identity::Principal;
 use crate::table::Service;
 use neargate_wire::structure::{self, OperationDef, Structure};
 use std::collections::BTreeMap;
@@ -44,16 +45,11 @@ impl Caller {
         let (Some(service), Some(operation)) = (house.caller.service(schema.id), operation) else {
             return Err(AwsError::not_implemented(schema.id, O::NAME));
         };
-        let principal = Principal {
-            arn: role.to_owned(),
-            user_id: Principal::SERVICE.into(),
-            access_key: String::new(),
-        };
         let request_id = house.rng.uuid();
         let cx = Ctx {
             request_id,
             scope: scope.clone(),
-            principal,
+            principal: Principal::service(role),
             house: house.clone(),
         };
         let output = service.call(cx, operation, input.to_value()).await?;

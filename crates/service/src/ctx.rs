@@ -2,11 +2,13 @@
 
 use crate::caller::Caller;
 use crate::db::Db;
+use crate::identity::{Principal, Seat};
 use crate::sealing::RootKey;
 use neargate_base::{AccountId, Arn, Clock, Region, Rng, Timestamp};
 use neargate_blob::Blobs;
 use neargate_domain::Cidr;
 use neargate_domain::vpc::VpcRange;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The account and region a resource lives in.
@@ -53,25 +55,6 @@ impl Scope {
     }
 }
 
-/// Who signed the request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal {
-    pub arn: String,
-    /// `AIDA…`/`AROA…`, or the account id for its root.
-    pub user_id: String,
-    pub access_key: String,
-}
-
-impl Principal {
-    /// The id of a service of this Neargate that calls under its own role.
-    pub(crate) const SERVICE: &str = "AROANEARGATEINTERNAL";
-
-    /// Does a service call, and not a user? Such a caller may set the tags that only AWS itself sets.
-    pub fn is_service(&self) -> bool {
-        self.user_id == Principal::SERVICE
-    }
-}
-
 /// Choices of the operator that more than one service reads.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -85,6 +68,13 @@ pub struct Settings {
     pub vpc: VpcRange,
     /// Where public addresses come from.
     pub public_pool: Cidr,
+    /// The API's and the registry's port speaks TLS.
+    pub tls: bool,
+    /// Callers may do only what their policies say, wherever they call from.
+    pub enforced: bool,
+    /// Where the keys of identity providers are, by the provider's URL without `https://`: a file with
+    /// a set of keys (RFC 7517), or its address.
+    pub oidc_keys: BTreeMap<String, String>,
 }
 
 impl Settings {
@@ -96,7 +86,16 @@ impl Settings {
             default_scope,
             vpc: VpcRange::default(),
             public_pool: Cidr::PUBLIC_POOL,
+            tls: false,
+            enforced: false,
+            oidc_keys: BTreeMap::new(),
         }
+    }
+
+    /// The address of the registry, as clients on this host reach it.
+    pub fn registry_url(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.registry_endpoint)
     }
 }
 
@@ -112,6 +111,8 @@ pub struct House {
     pub settings: Settings,
     /// What is secret is stored sealed under it.
     pub root_key: RootKey,
+    /// Who is known besides the roots of accounts.
+    pub identities: Seat,
 }
 
 impl House {

@@ -16,6 +16,7 @@ pub mod error;
 #[doc(hidden)]
 pub mod golden;
 pub mod idempotency;
+pub mod identity;
 pub mod instance;
 pub mod page;
 pub mod scaling;
@@ -28,7 +29,8 @@ pub mod wildcard;
 
 pub use caller::Caller;
 pub use component::{AfterReset, Background, Component};
-pub use ctx::{Ctx, House, Principal, Scope, Settings};
+pub use ctx::{Ctx, House, Scope, Settings};
 pub use db::{Committed, Db, Resource, Stored, Tx};
 pub use error::{AwsError, Fault};
+pub use identity::Principal;
 pub use table::{OperationTable, Service, Status};

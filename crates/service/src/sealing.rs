@@ -7,6 +7,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use neargate_base::Secret;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -169,6 +170,18 @@ impl fmt::Debug for Sealed {
 pub fn fill(bytes: &mut [u8]) {
     let filled = SystemRandom::new().fill(bytes);
     filled.expect("the kernel gives randomness");
+}
+
+/// A new secret access key: forty characters, as AWS's have.
+///
+/// # Panics
+/// When the kernel gives no randomness.
+pub fn access_secret() -> Secret<String> {
+    let mut bytes = [0; 30];
+    fill(&mut bytes);
+    let secret = Secret::new(STANDARD.encode(bytes));
+    bytes.zeroize();
+    secret
 }
 
 #[cfg(test)]

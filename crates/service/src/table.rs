@@ -36,6 +36,8 @@ pub trait Service: fmt::Debug + Send + Sync {
     fn invalid(&self, invalid: &Invalid) -> AwsError;
     /// Does the operation take JSON text that is not all Unicode, as AWS does with log lines?
     fn takes_any_text(&self, operation: &str) -> bool;
+    /// Is the operation for callers who sign with no key, too?
+    fn is_for_anybody(&self, operation: &str) -> bool;
     /// The longest body of a request for the operation, in bytes.
     fn max_body_bytes(&self, operation: &str) -> usize;
     /// Make what AWS takes though its model does not into what it is taken for, before the model
@@ -51,6 +53,7 @@ pub struct OperationTable<S> {
     state: Arc<S>,
     invalid: fn(&Invalid) -> AwsError,
     any_text: BTreeSet<&'static str>,
+    for_anybody: BTreeSet<&'static str>,
     max_body_bytes: BTreeMap<&'static str, usize>,
     admit: fn(&'static Operation, &mut Value),
     handlers: BTreeMap<&'static str, (Status, Handler<S>)>,
@@ -65,6 +68,7 @@ impl<S: Send + Sync + 'static> OperationTable<S> {
             state,
             invalid,
             any_text: BTreeSet::new(),
+            for_anybody: BTreeSet::new(),
             max_body_bytes: BTreeMap::new(),
             admit: |_, _| {},
             handlers: BTreeMap::new(),
@@ -80,6 +84,12 @@ impl<S: Send + Sync + 'static> OperationTable<S> {
     /// Text of this operation need not be Unicode; see [`Service::takes_any_text`].
     pub fn any_text<O: OperationDef>(mut self, _: O) -> Self {
         self.any_text.insert(O::NAME);
+        self
+    }
+
+    /// See [`Service::is_for_anybody`].
+    pub fn for_anybody<O: OperationDef>(mut self, _: O) -> Self {
+        self.for_anybody.insert(O::NAME);
         self
     }
 
@@ -148,6 +158,10 @@ impl<S: Send + Sync + 'static> Service for OperationTable<S> {
 
     fn takes_any_text(&self, operation: &str) -> bool {
         self.any_text.contains(operation)
+    }
+
+    fn is_for_anybody(&self, operation: &str) -> bool {
+        self.for_anybody.contains(operation)
     }
 
     fn max_body_bytes(&self, operation: &str) -> usize {

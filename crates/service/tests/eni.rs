@@ -10,6 +10,7 @@ use neargate_blob::Blobs;
 use neargate_domain::vpc::{DefaultVpc, Subnet};
 use neargate_domain::{Assignment, DesiredState, LaunchType, NetworkInterface, TaskNetwork};
 use neargate_service::eni::{self, Cursors, Interface, Wanted};
+use neargate_service::identity::Seat;
 use neargate_service::sealing::RootKey;
 use neargate_service::vpc::Subnet as StoredSubnet;
 use neargate_service::{AwsError, Caller, Committed, Ctx, Db, House, Principal, Scope, Settings};
@@ -41,20 +42,16 @@ fn with_blobs(blobs: Arc<Blobs>, seed: u64) -> Ctx {
             },
         ),
         root_key: RootKey::new([7; 32]),
+        identities: Seat::default(),
     };
     let scope = Scope {
         account: AccountId::default(),
         region: Region::default(),
     };
-    let principal = Principal {
-        arn: String::new(),
-        user_id: String::new(),
-        access_key: String::new(),
-    };
     Ctx {
         request_id: String::new(),
         scope,
-        principal,
+        principal: Principal::root(&AccountId::default(), ""),
         house: Arc::new(house),
     }
 }

@@ -7,6 +7,7 @@ use neargate_base::time::ManualClock;
 use neargate_base::{AccountId, Clock, Region, Rng, Timestamp};
 use neargate_blob::Blobs;
 use neargate_service::eni::Cursors;
+use neargate_service::identity::Seat;
 use neargate_service::sealing::{ROOT_KEY_BYTES, RootKey};
 use neargate_service::{AwsError, Caller, Ctx, Db, House, Principal, Scope, Service, Settings};
 use neargate_store::Store;
@@ -82,6 +83,7 @@ pub fn house(
         caller: Caller::default(),
         settings,
         root_key: RootKey::new([7; ROOT_KEY_BYTES]),
+        identities: Seat::default(),
     })
 }
 
@@ -101,11 +103,7 @@ pub fn cx(house: &Arc<House>, scope: &Scope) -> Ctx {
     Ctx {
         request_id: "request".into(),
         scope: scope.clone(),
-        principal: Principal {
-            arn: "arn:aws:iam::000000000000:root".into(),
-            user_id: "000000000000".into(),
-            access_key: "test".into(),
-        },
+        principal: Principal::root(&AccountId::default(), "test"),
         house: house.clone(),
     }
 }
