@@ -1,6 +1,6 @@
-//! STS's handlers.
+//! Who calls, and whose a key is.
 
-use super::{Sts, error};
+use crate::{Sts, error};
 use neargate_api_sts as api;
 use neargate_base::access_key;
 use neargate_service::{AwsError, Ctx};
