@@ -1,5 +1,6 @@
 //! Puts one control plane together: store, blobs, logs, services, controllers.
 
+use crate::accounts::Accounts;
 use crate::root_key::{self, RootKeyError};
 use crate::services;
 use crate::state_file::{self, StateError};
@@ -12,6 +13,7 @@ use neargate_logs::{EngineError, LogEngine, Logs};
 use neargate_service::ctx::Settings;
 use neargate_service::door::HttpDoor;
 use neargate_service::eni::Cursors;
+use neargate_service::identity::Seat;
 use neargate_service::{AwsError, Background, Caller, Component, Db, House};
 use neargate_store::Store;
 use neargate_wire::route::Door;
@@ -46,6 +48,8 @@ pub enum StartError {
     RootKey(#[from] RootKeyError),
     #[error("cannot open the blobs under {path}")]
     Blobs { path: PathBuf, source: BlobError },
+    #[error("cannot read the accounts")]
+    Accounts(#[source] AwsError),
     #[error("cannot open the logs under {path}")]
     Logs { path: PathBuf, source: EngineError },
 }
@@ -59,6 +63,7 @@ pub struct ControlPlane {
     pub elbv2: Arc<Elbv2>,
     pub logs: Arc<Logs>,
     pub account: AccountId,
+    pub accounts: Accounts,
     components: Vec<Arc<dyn Component>>,
     doors: BTreeMap<Door, Arc<dyn HttpDoor>>,
     _background: Background,
@@ -96,7 +101,10 @@ impl ControlPlane {
             caller: Caller::default(),
             settings: options.settings,
             root_key,
+            identities: Seat::default(),
         });
+        let accounts = Accounts::open(house.clone()).await;
+        let accounts = accounts.map_err(StartError::Accounts)?;
         let ec2 = Arc::new(Ec2::default());
         let ecs = Arc::new(Ecs::new(options.times));
         let logs = Arc::new(Logs::new(engine));
@@ -114,6 +122,7 @@ impl ControlPlane {
             elbv2,
             logs,
             account: options.account,
+            accounts,
             components,
             doors,
             _background: background,
@@ -135,6 +144,7 @@ impl ControlPlane {
             after.push(component.clone().reset(&self.house).await?);
         }
         self.house.db.store().wipe().await?;
+        self.accounts.forget();
         root_key::mark(&self.house.root_key, &self.house.db).await?;
         for part in after {
             part.run().await?;

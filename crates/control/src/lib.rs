@@ -2,6 +2,7 @@
 //! house puts services, store and blobs together; the node port is how nodes ask for work and
 //! report.
 
+pub mod accounts;
 mod budget;
 mod error;
 pub mod gateway;
@@ -10,8 +11,11 @@ pub mod node_api;
 pub mod node_port;
 pub mod operator;
 pub mod pages;
+mod people;
+pub mod port_certificate;
 mod private_file;
 pub mod publications;
+pub mod root_credentials;
 pub mod root_key;
 pub mod services;
 mod state_file;

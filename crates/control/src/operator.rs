@@ -5,8 +5,13 @@
 //! POST   /v1/node-tokens   TokenRequest -> Token
 //! GET    /v1/nodes         -> NodeList
 //! DELETE /v1/nodes/<id>    -> {}
+//! POST   /v1/accounts      AccountRequest -> Keys
+//! GET    /v1/accounts      -> AccountList
+//! POST   /v1/users         UserRequest -> Keys
+//! GET    /v1/root-keys     -> Keys
 //! ```
 
+use crate::ControlPlane;
 use crate::error::refused;
 use crate::gateway::body::{self, Paced, full};
 use crate::node_api::{NodeApi, Wanted};
@@ -14,13 +19,15 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use neargate_base::{Arn, Timestamp, task};
+use neargate_base::{AccountId, Arn, Timestamp, task};
 use neargate_domain::NodeKind;
 use neargate_domain::link::Refusal;
 use neargate_service::door::Body;
 use neargate_service::{AwsError, Fault, Scope};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
+use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -67,9 +74,63 @@ pub struct NodeList {
     pub nodes: Vec<NodeLine>,
 }
 
+/// An account that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountRequest {
+    pub name: String,
+    /// Any, unless it is said.
+    pub id: Option<AccountId>,
+}
+
+/// A user that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserRequest {
+    pub name: String,
+    /// The configured one, unless it is said.
+    pub account: Option<AccountId>,
+    /// The user may do everything in the account.
+    pub admin: bool,
+}
+
+/// Access keys, shown once.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Keys {
+    /// Whose they are.
+    pub arn: String,
+    pub account: AccountId,
+    pub access_key: String,
+    pub secret_key: String,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut keys = f.debug_struct("Keys");
+        keys.field("access_key", &self.access_key)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountLine {
+    pub id: AccountId,
+    /// The configured account has none.
+    pub name: Option<String>,
+    pub created_at: Option<Timestamp>,
+}
+
+/// All accounts, the configured one first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountList {
+    pub accounts: Vec<AccountLine>,
+}
+
 /// What the door opens to.
 #[derive(Debug, Clone)]
 pub struct Operator {
+    pub control_plane: Arc<ControlPlane>,
+    /// The id of the key of the configured account's root.
+    pub root_key_id: String,
     /// `None`: no nodes of other hosts are served.
     pub nodes: Option<Arc<NodeApi>>,
     pub default_scope: Scope,
@@ -136,15 +197,82 @@ impl Operator {
         let paced = Paced::new(request.into_body(), PATIENCE, Some(PATIENCE));
         let bytes = body::read(paced, MAX_BYTES, None).await;
         let bytes = bytes.map_err(|_| refused("The request broke off."))?;
+        match (&method, path.as_str()) {
+            (&Method::POST, "/v1/accounts") => self.create_account(read(&bytes)?).await,
+            (&Method::GET, "/v1/accounts") => self.accounts().await,
+            (&Method::POST, "/v1/users") => self.create_user(read(&bytes)?).await,
+            (&Method::GET, "/v1/root-keys") => self.root_keys(),
+            _ => self.of_nodes(&method, &path, &bytes).await,
+        }
+    }
+
+    async fn create_account(&self, asked: AccountRequest) -> Result<Vec<u8>, AwsError> {
+        let accounts = &self.control_plane.accounts;
+        let made = accounts.create(&asked.name, asked.id).await?;
+        Ok(json(&Keys {
+            arn: format!("arn:aws:iam::{}:root", made.id),
+            account: made.id,
+            access_key: made.access_key,
+            secret_key: made.secret_key.expose().clone(),
+        }))
+    }
+
+    async fn accounts(&self) -> Result<Vec<u8>, AwsError> {
+        let configured = AccountLine {
+            id: self.default_scope.account.clone(),
+            name: None,
+            created_at: None,
+        };
+        let made = self.control_plane.accounts.all().await?.into_iter();
+        let made = made.map(|(id, account)| AccountLine {
+            id,
+            name: Some(account.name),
+            created_at: Some(account.created_at),
+        });
+        let accounts = std::iter::once(configured).chain(made).collect();
+        Ok(json(&AccountList { accounts }))
+    }
+
+    fn root_keys(&self) -> Result<Vec<u8>, AwsError> {
+        let key = self.control_plane.accounts.keys().get(&self.root_key_id);
+        let key = key.ok_or_else(|| refused("The root has no key."))?;
+        Ok(json(&Keys {
+            arn: format!("arn:aws:iam::{}:root", key.account),
+            account: key.account,
+            access_key: self.root_key_id.clone(),
+            secret_key: key.secret.expose().clone(),
+        }))
+    }
+
+    /// By IAM's own operations, as the root of the account.
+    async fn create_user(&self, asked: UserRequest) -> Result<Vec<u8>, AwsError> {
+        let own = &self.default_scope.account;
+        let account = asked.account.unwrap_or_else(|| own.clone());
+        let known = self.control_plane.accounts.all().await?;
+        if account != *own && !known.iter().any(|(id, _)| *id == account) {
+            return Err(refused(format!(
+                "There is no account {account}: make it with neargate account create."
+            )));
+        }
+        crate::people::create_user(&self.control_plane.house, account, &asked.name, asked.admin)
+            .await
+            .map(|keys| json(&keys))
+    }
+
+    async fn of_nodes(
+        &self,
+        method: &Method,
+        path: &str,
+        bytes: &[u8],
+    ) -> Result<Vec<u8>, AwsError> {
         let nodes = self.nodes.as_ref().ok_or_else(|| {
             refused(
                 "No nodes of other hosts are served: start neargate up with --node-listen ADDR.",
             )
         })?;
-        match (&method, path.as_str()) {
+        match (method, path) {
             (&Method::POST, "/v1/node-tokens") => {
-                let asked: TokenRequest =
-                    serde_json::from_slice(&bytes).map_err(|e| refused(e.to_string()))?;
+                let asked: TokenRequest = read(bytes)?;
                 let wanted = Wanted {
                     kind: asked.kind,
                     cluster: asked.cluster.as_deref().map(|c| self.cluster(c)),
@@ -194,6 +322,10 @@ impl Operator {
         };
         by_arn().unwrap_or_else(|| (self.default_scope.clone(), name.to_owned()))
     }
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AwsError> {
+    serde_json::from_slice(bytes).map_err(|e| refused(e.to_string()))
 }
 
 fn json<T: Serialize>(value: &T) -> Vec<u8> {

@@ -30,7 +30,7 @@ pub fn components(
         Arc::new(Acm),
         Arc::new(Ecr),
         Arc::new(Sns),
-        Arc::new(Sts),
+        Arc::new(Sts::default()),
     ]
 }
 

@@ -1,41 +1,41 @@
-//! Who calls: whoever signs with a key; and on loopback, users of this host who need no proof.
+//! Who calls: whoever signs with a key, of an account's root, of a user, or of a session with its
+//! token; and on loopback, users of this host who need no proof.
 //!
 //! A signature is judged by the head of a request where that suffices, so that nothing more is
 //! read of a caller who has shown nothing. Where the signature covers a hash that the head does
 //! not give, the body is read first, under narrow bounds.
 
 use super::trust::Trusted;
+use crate::root_credentials::RootCredentials;
 use http::request::Parts;
-use neargate_base::{AccountId, Region, Secret, Timestamp};
-use neargate_service::{Principal, Scope};
+use neargate_base::{AccountId, Region, Secret};
+use neargate_service::identity::Kind;
+use neargate_service::identity::session::{self, Unusable};
+use neargate_service::{House, Principal, Scope};
 use neargate_wire::sigv4::{self, Claim, Payload, SigV4Error};
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Access key ids and their secrets.
-pub type Keys = BTreeMap<String, Secret<String>>;
 
 /// Whether callers must prove who they are.
 #[derive(Debug, Clone)]
 pub struct Mode {
-    keys: Arc<Keys>,
+    keys: Arc<RootCredentials>,
     trusted: Option<Trusted>,
 }
 
 impl Mode {
     /// Only ever on loopback: the trusted users of this host call with any credentials or none.
-    /// Everybody else signs with one of the keys.
-    pub fn development(trusted: Trusted, keys: Keys) -> Mode {
+    /// Everybody else signs.
+    pub fn development(trusted: Trusted, keys: Arc<RootCredentials>) -> Mode {
         Mode {
-            keys: Arc::new(keys),
+            keys,
             trusted: Some(trusted),
         }
     }
 
-    /// Every request needs a valid signature by one of these keys.
-    pub fn enforced(keys: Keys) -> Mode {
+    /// Every request needs a valid signature.
+    pub fn enforced(keys: Arc<RootCredentials>) -> Mode {
         Mode {
-            keys: Arc::new(keys),
+            keys,
             trusted: None,
         }
     }
@@ -78,8 +78,8 @@ pub enum Shown {
     Free(Caller),
     /// The signature holds, if the body has this hash; `None`: it leaves the body out.
     Signed(Caller, Option<String>),
-    /// A key that is known: whether the signature holds depends on the body.
-    Claimed(Claim, Caller),
+    /// A key that is known, with its secret: whether the signature holds depends on the body.
+    Claimed(Claim, Caller, Secret<String>),
 }
 
 impl Shown {
@@ -99,6 +99,15 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Whoever calls without a signature.
+    pub fn nobody(scope: Scope) -> Caller {
+        Caller {
+            scope,
+            principal: Principal::anonymous(),
+            signed_for: None,
+        }
+    }
+
     /// Does a key vouch for this call?
     pub fn is_signed(&self) -> bool {
         self.signed_for.is_some()
@@ -116,32 +125,81 @@ impl Caller {
     }
 }
 
-/// What the head shows. `free` callers need no proof.
+/// Who a key stands for.
+struct Signer {
+    account: AccountId,
+    principal: Principal,
+    secret: Secret<String>,
+}
+
+/// What the head shows. `free` callers need no proof, but sign well where they name a key that was
+/// issued here to somebody else than a root.
 ///
 /// An access key of twelve digits chooses the account of that number for them, so that one
 /// endpoint serves several accounts.
 pub fn look(
     mode: &Mode,
+    house: &House,
     free: bool,
     parts: &Parts,
     default: &Scope,
-    now: Timestamp,
 ) -> Result<Shown, Refusal> {
     if free {
-        return look_free(parts, default);
+        let Ok(Some(claim)) = sigv4::parse(parts) else {
+            return Ok(Shown::Free(anybody(default.clone(), String::new())));
+        };
+        return match issued(house, &claim) {
+            Err(SigV4Error::UnknownKey) => look_free(mode, claim, default),
+            signer => settle(house, claim, signer?, parts),
+        };
     }
     let claim = sigv4::parse(parts)?.ok_or(SigV4Error::MissingToken)?;
-    let account = default.account.clone();
+    let signer = match mode.keys.get(&claim.access_key) {
+        // A long-term key has no token.
+        Some(_) if claim.session_token.is_some() => return Err(SigV4Error::UnknownKey.into()),
+        Some(root) => Signer {
+            principal: Principal::root(&root.account, &*claim.access_key),
+            account: root.account,
+            secret: root.secret,
+        },
+        None => issued(house, &claim)?,
+    };
+    settle(house, claim, signer, parts)
+}
+
+/// Who has the key that IAM or STS issued.
+fn issued(house: &House, claim: &Claim) -> Result<Signer, SigV4Error> {
+    let Some(token) = &claim.session_token else {
+        let key = house.identities.get().key(&claim.access_key);
+        let key = key.filter(|key| key.active).ok_or(SigV4Error::UnknownKey)?;
+        return Ok(Signer {
+            principal: Principal::user(key.principal, key.unique_id, &*claim.access_key),
+            account: key.account,
+            secret: key.secret,
+        });
+    };
+    let opened = session::open(house, &claim.access_key, token);
+    let (principal, secret) = opened.map_err(|why| match why {
+        Unusable::Invalid => SigV4Error::UnknownKey,
+        Unusable::Expired => SigV4Error::ExpiredToken,
+    })?;
+    let account = principal.account().ok_or(SigV4Error::UnknownKey)?;
+    Ok(Signer {
+        account,
+        principal,
+        secret,
+    })
+}
+
+fn settle(house: &House, claim: Claim, signer: Signer, parts: &Parts) -> Result<Shown, Refusal> {
     let caller = Caller {
-        principal: root(&account, &claim.access_key),
         scope: Scope {
-            account,
+            account: signer.account,
             region: region(&claim)?,
         },
+        principal: signer.principal,
         signed_for: Some(claim.service.clone()),
     };
-    let secret = mode.keys.get(&claim.access_key);
-    let secret = secret.ok_or(SigV4Error::UnknownKey)?;
     let (line, hash) = match Payload::of(&claim, parts)? {
         Payload::Declared(hash) => (hash.clone(), Some(hash)),
         // Elsewhere the body itself is hashed, whatever the client declares, so that it cannot be
@@ -149,67 +207,71 @@ pub fn look(
         unsigned @ Payload::Unsigned if sigv4::may_leave_body_unsigned(&claim.service) => {
             (unsigned.hash_line(String::new), None)
         }
-        _ => return Ok(Shown::Claimed(claim, caller)),
+        _ => return Ok(Shown::Claimed(claim, caller, signer.secret)),
     };
-    sigv4::verify(&claim, parts, &line, secret.expose(), now)?;
+    sigv4::verify(&claim, parts, &line, signer.secret.expose(), house.now())?;
     Ok(Shown::Signed(caller, hash))
 }
 
-fn look_free(parts: &Parts, default: &Scope) -> Result<Shown, Refusal> {
-    let (scope, access_key) = match sigv4::parse(parts) {
-        Ok(Some(claim)) => {
-            let account = claim.access_key.parse();
-            let scope = Scope {
-                account: account.unwrap_or_else(|_| default.account.clone()),
-                region: region(&claim)?,
-            };
-            (scope, claim.access_key)
+/// The key of an account's root chooses its account, too.
+fn look_free(mode: &Mode, claim: Claim, default: &Scope) -> Result<Shown, Refusal> {
+    let region = region(&claim)?;
+    let account = match mode.keys.get(&claim.access_key) {
+        Some(root) => root.account,
+        None => {
+            let chosen = claim.access_key.parse();
+            chosen.unwrap_or_else(|_| default.account.clone())
         }
-        _ => (default.clone(), String::new()),
     };
-    Ok(Shown::Free(Caller {
-        principal: root(&scope.account, &access_key),
+    let scope = Scope { account, region };
+    Ok(Shown::Free(anybody(scope, claim.access_key)))
+}
+
+/// Whoever needs no proof is the account's root.
+fn anybody(scope: Scope, access_key: String) -> Caller {
+    Caller {
+        principal: Principal::root(&scope.account, access_key),
         scope,
         signed_for: None,
-    }))
+    }
 }
 
 /// The caller of a request with this body.
-pub fn prove(
-    mode: &Mode,
-    shown: Shown,
-    parts: &Parts,
-    body: &[u8],
-    now: Timestamp,
-) -> Result<Caller, Refusal> {
-    match shown {
-        Shown::Free(caller) | Shown::Signed(caller, None) => Ok(caller),
+pub fn prove(house: &House, shown: Shown, parts: &Parts, body: &[u8]) -> Result<Caller, Refusal> {
+    let caller = match shown {
+        Shown::Free(caller) => return Ok(caller),
+        Shown::Signed(caller, None) => caller,
         Shown::Signed(caller, Some(declared)) => match declared == sigv4::sha256_hex(body) {
-            true => Ok(caller),
-            false => Err(SigV4Error::ContentSha256Mismatch.into()),
+            true => caller,
+            false => return Err(SigV4Error::ContentSha256Mismatch.into()),
         },
-        Shown::Claimed(claim, caller) => {
-            let secret = mode.keys.get(&claim.access_key);
-            let secret = secret.ok_or(SigV4Error::UnknownKey)?;
+        Shown::Claimed(claim, caller, secret) => {
             let hash = sigv4::sha256_hex(body);
-            sigv4::verify(&claim, parts, &hash, secret.expose(), now)?;
-            Ok(caller)
+            sigv4::verify(&claim, parts, &hash, secret.expose(), house.now())?;
+            caller
         }
+    };
+    let Caller {
+        scope,
+        principal,
+        signed_for,
+    } = &caller;
+    if principal.kind == Kind::User && principal.session.is_none() {
+        let service = signed_for.as_deref().unwrap_or_default();
+        let identities = house.identities.get();
+        identities.used(
+            &principal.access_key,
+            service,
+            scope.region.as_str(),
+            house.now(),
+        );
     }
+    Ok(caller)
 }
 
 fn region(claim: &Claim) -> Result<Region, Refusal> {
     let region = claim.region.parse();
     region.map_err(|_| Refusal::Region(claim.region.clone()))
-}
-
-/// The account's root user: what every accepted key stands for until IAM is built.
-fn root(account: &AccountId, access_key: &str) -> Principal {
-    Principal {
-        arn: format!("arn:aws:iam::{account}:root"),
-        user_id: account.to_string(),
-        access_key: access_key.to_owned(),
-    }
 }
 
 #[cfg(test)]

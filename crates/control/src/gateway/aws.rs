@@ -25,6 +25,9 @@ use std::error::Error;
 /// So much of a stranger's form tells which service he means.
 const MAX_NAMED_BYTES: usize = 4 << 10;
 
+/// The longest form of a caller who does not sign: it may hold a token of 20,000 characters.
+const MAX_UNSIGNED_BYTES: usize = 32 << 10;
+
 /// Where a call goes, and in which protocol it is answered.
 #[derive(Clone, Copy)]
 struct Call {
@@ -89,8 +92,8 @@ async fn hear(
 }
 
 fn look(gateway: &Gateway, peer: &Peer, parts: &Parts) -> Result<Shown, Refusal> {
-    let now = gateway.house().now();
-    let shown = auth::look(&gateway.mode, peer.free, parts, &gateway.default_scope, now);
+    let (mode, house) = (&gateway.mode, gateway.house());
+    let shown = auth::look(mode, house, peer.free, parts, &gateway.default_scope);
     shown.map_err(Refusal::Caller)
 }
 
@@ -113,8 +116,7 @@ async fn hear_out(
     let paced = Paced::new(incoming, patience, Some(in_all));
     let body = read(paced, limit, Some(&mut held)).await;
     let body = body.map_err(|e| unreadable(&e, limit))?;
-    let now = gateway.house().now();
-    let caller = auth::prove(&gateway.mode, shown, parts, &body, now);
+    let caller = auth::prove(gateway.house(), shown, parts, &body);
     Ok(Heard {
         caller: caller.map_err(Refusal::Caller)?,
         body,
@@ -130,7 +132,9 @@ pub(super) async fn handle_form(
     incoming: Incoming,
 ) -> Response<Body> {
     // Whoever is refused is refused in the words of the service he names, which takes but the
-    // beginning of what he sends.
+    // beginning of what he sends. Where another proof than a signature is in the form, it is no
+    // longer than that.
+    let mut held = gateway.memory.strangers.hold(peer.origin);
     let (heard, form) = match look(gateway, peer, &parts) {
         Ok(shown) => {
             let limit = MAX_BODY_BYTES;
@@ -142,7 +146,11 @@ pub(super) async fn handle_form(
         Err(refusal) => {
             let brief = gateway.patience / 15;
             let paced = Paced::new(incoming, brief, Some(brief));
-            let named = beginning(paced, MAX_NAMED_BYTES).await;
+            let most = match held.grow_to(MAX_UNSIGNED_BYTES) {
+                true => MAX_UNSIGNED_BYTES,
+                false => MAX_NAMED_BYTES,
+            };
+            let named = beginning(paced, most).await;
             (Err(refusal), Some(Ok(named)))
         }
     };
@@ -151,6 +159,14 @@ pub(super) async fn handle_form(
         Some(Err(_)) | None => Bytes::new(),
     };
     match route(&parts, &named, crate::services::schemas()) {
+        Route::Aws(found) if is_for_anybody(gateway, &found, &heard) => {
+            let heard = Heard {
+                caller: Caller::nobody(gateway.default_scope.clone()),
+                body: named,
+                _memory: held,
+            };
+            respond(gateway, peer, &found, parts, Ok(heard), form).await
+        }
         Route::Aws(found) => respond(gateway, peer, &found, parts, heard, form).await,
         Route::Unserved {
             name,
@@ -159,6 +175,19 @@ pub(super) async fn handle_form(
         } => peer.last(unserved(gateway, &name, protocol, operation.as_deref())),
         _ => peer.last(super::own::unknown(&gateway.house().rng.uuid())),
     }
+}
+
+/// Is it an operation that needs no signature, and is there none?
+fn is_for_anybody(gateway: &Gateway, found: &Found, heard: &Result<Heard, Refusal>) -> bool {
+    let unsigned = matches!(
+        heard,
+        Err(Refusal::Caller(auth::Refusal::Signature(
+            SigV4Error::MissingToken
+        )))
+    );
+    let service = gateway.house().caller.service(found.service.id);
+    let named = service.zip(found.operation);
+    unsigned && named.is_some_and(|(service, operation)| service.is_for_anybody(operation.name))
 }
 
 /// A service AWS has and nobody here knows.

@@ -16,9 +16,10 @@ mod own;
 mod owner;
 mod pace;
 mod places;
+mod tls;
 mod trust;
 
-pub use auth::{Keys, Mode};
+pub use auth::Mode;
 pub use own::OWN_SIGNING_NAME;
 pub use trust::Trusted;
 
@@ -30,9 +31,6 @@ use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use link::Link;
 use memory::Memory;
 use neargate_base::{Region, task};
 use neargate_service::door::{Body, BodyError, Visitor};
@@ -40,19 +38,18 @@ use neargate_service::{House, Scope};
 use neargate_wire::route::{self as wire_route, Door, Route};
 use owner::Owners;
 use places::{Origin, Places};
+use rustls::ServerConfig;
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tls::Tls;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 /// A client must send its request's head within this time; its body must move in each such time,
 /// and it must take what we answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What a connection holds of what was read and not yet understood: the longest head.
-const MAX_READ_BYTES: usize = 64 << 10;
 
 /// Something the operator's process can do to itself, for `POST /_neargate/reset`.
 pub type Reset =
@@ -67,6 +64,7 @@ pub struct Gateway {
     reset: Option<Reset>,
     patience: Duration,
     memory: Memory,
+    tls: Option<Tls>,
     /// Connections end with the listener.
     ends_connections: bool,
 }
@@ -110,6 +108,7 @@ impl Gateway {
             reset,
             patience: PATIENCE,
             memory: Memory::default(),
+            tls: None,
             ends_connections: false,
         }
     }
@@ -118,6 +117,14 @@ impl Gateway {
     /// its answer.
     pub fn patience(self, patience: Duration) -> Self {
         Gateway { patience, ..self }
+    }
+
+    /// Callers speak TLS.
+    pub fn tls(self, config: Arc<ServerConfig>) -> Self {
+        Gateway {
+            tls: Some(Tls::new(config)),
+            ..self
+        }
     }
 
     /// The host whose pages are served too.
@@ -130,9 +137,15 @@ impl Gateway {
     }
 
     /// The same for callers who are no users of this host: all of them sign, and their connections
-    /// do not keep alive the network in which they are.
+    /// do not keep alive the network in which they are. That network is this host's: they need not
+    /// speak TLS in it.
     pub fn for_strangers(&self) -> Self {
+        let tls = self.tls.clone();
         Gateway {
+            tls: tls.map(|tls| Tls {
+                or_plain: true,
+                ..tls
+            }),
             mode: self.mode.for_strangers(),
             reset: None,
             ends_connections: true,
@@ -186,18 +199,6 @@ impl Gateway {
             let gateway = gateway.clone();
             let mut listens = gateway.ends_connections.then(|| listens.clone());
             task::spawn("connection", async move {
-                let (patience, link) = (gateway.patience, Link::new(stream, gateway.patience));
-                let service = hyper::service::service_fn(move |request| {
-                    let gateway = gateway.clone();
-                    async move { Ok::<_, Infallible>(gateway.answer(peer, request).await) }
-                });
-                // HTTP/1.1 only: no AWS client speaks HTTP/2 without TLS, and its detection would
-                // wait for the first bytes without a limit.
-                let mut server = http1::Builder::new();
-                server
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(patience)
-                    .max_buf_size(MAX_READ_BYTES);
                 let closed = async {
                     match &mut listens {
                         Some(listens) => drop(listens.changed().await),
@@ -205,11 +206,7 @@ impl Gateway {
                     }
                 };
                 tokio::select! {
-                    ended = server.serve_connection(TokioIo::new(link), service) => {
-                        if let Err(error) = ended {
-                            tracing::debug!(%error, "connection ended");
-                        }
-                    }
+                    () = gateway.converse(peer, stream) => {}
                     () = closed => {}
                 }
                 drop(place);

@@ -18,7 +18,7 @@ mod unknown;
 use client::{Client, Reply};
 use neargate_base::time::SystemClock;
 use neargate_base::{AccountId, Region, Rng, task};
-use neargate_control::gateway::{Gateway, Keys, Mode, Trusted};
+use neargate_control::gateway::{Gateway, Mode, Trusted};
 use neargate_control::{ControlPlane, Options};
 use neargate_service::{Scope, Settings};
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ use tokio::task::JoinHandle;
 
 /// What every user of this host but the tests' own would need.
 fn development() -> Mode {
-    Mode::development(Trusted::new(None), Keys::new())
+    Mode::development(Trusted::new(None), Arc::default())
 }
 
 /// A gateway that listens.

@@ -5,15 +5,16 @@ use super::client::{ECS, json, request};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use neargate_base::time::SystemClock;
-use neargate_base::{Clock, Secret};
-use neargate_control::gateway::{Keys, Mode};
+use neargate_base::{AccountId, Clock};
+use neargate_control::gateway::Mode;
+use neargate_control::root_credentials::RootCredentials;
 use neargate_wire::sigv4::{Scope, UNSIGNED_PAYLOAD, sha256_hex, sign};
 use std::io::Write as _;
 use std::time::Duration;
 
 fn enforced() -> Mode {
-    let keys = Keys::from([("AKID".to_owned(), Secret::new("secret".to_owned()))]);
-    Mode::enforced(keys)
+    let keys = RootCredentials::of("AKID", AccountId::default(), "secret");
+    Mode::enforced(keys.into())
 }
 
 async fn lab() -> Lab {

@@ -3,7 +3,7 @@
 
 use crate::model::LocalAuthority;
 use crate::pem;
-use neargate_base::{Rng, Timestamp};
+use neargate_base::{Rng, Secret, Timestamp};
 use neargate_service::db::{self, Committed};
 use neargate_service::{AwsError, House};
 use rcgen::{
@@ -58,6 +58,28 @@ pub(crate) async fn put_back(house: &House, kept: &LocalAuthority) -> Result<(),
     let key = db::key::<LocalAuthority>(&house.settings.default_scope, ID);
     let (Committed::At(_) | Committed::Conflict) = house.db.tx().create(key, kept).commit().await?;
     Ok(())
+}
+
+/// A certificate with its key and who vouches for it, in PEM, for a part of Neargate itself.
+#[derive(Debug)]
+pub struct Issued {
+    /// The certificate, then the authority's.
+    pub chain: String,
+    pub private_key: Secret<String>,
+}
+
+/// Issues one for these names and addresses.
+///
+/// # Errors
+/// The store's, and those of names that no certificate can have.
+pub async fn issue(house: &House, names: &[String]) -> Result<Issued, AwsError> {
+    let private_key = new_key(&PKCS_ECDSA_P256_SHA256)?;
+    let first = names.first().map_or("Neargate", String::as_str);
+    let signed = sign(house, first, names, &private_key).await?;
+    Ok(Issued {
+        chain: signed.certificate + &signed.chain,
+        private_key: Secret::new(private_key),
+    })
 }
 
 async fn open(house: &House) -> Result<LocalAuthority, AwsError> {

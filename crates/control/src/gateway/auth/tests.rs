@@ -2,6 +2,9 @@
 
 use super::*;
 use http::{HeaderValue, Request};
+use neargate_base::Timestamp;
+use neargate_service::identity::{self, Kind, Session};
+use neargate_testkit::Lab;
 use neargate_wire::sigv4::{Scope as Signer, UNSIGNED_PAYLOAD, presign, sha256_hex, sign};
 use std::time::Duration;
 
@@ -12,8 +15,15 @@ fn mode() -> Mode {
     Mode::enforced(keys("AKID"))
 }
 
-fn keys(id: &str) -> Keys {
-    Keys::from([(id.to_owned(), Secret::new("secret".to_owned()))])
+fn keys(id: &str) -> Arc<RootCredentials> {
+    Arc::new(RootCredentials::of(id, AccountId::default(), "secret"))
+}
+
+/// A house at this time.
+fn lab(now: Timestamp) -> Lab {
+    let lab = Lab::default();
+    lab.clock.set(now);
+    lab
 }
 
 /// The caller, by head and body.
@@ -25,8 +35,19 @@ fn caller(
     body: &[u8],
     now: Timestamp,
 ) -> Result<(Scope, Principal), Refusal> {
-    let shown = look(mode, free, parts, &default_scope(), now)?;
-    let caller = prove(mode, shown, parts, body, now)?;
+    called(&lab(now), mode, free, service, parts, body)
+}
+
+fn called(
+    lab: &Lab,
+    mode: &Mode,
+    free: bool,
+    service: &str,
+    parts: &Parts,
+    body: &[u8],
+) -> Result<(Scope, Principal), Refusal> {
+    let shown = look(mode, &lab.house, free, parts, &default_scope())?;
+    let caller = prove(&lab.house, shown, parts, body)?;
     caller.calls(service)?;
     Ok((caller.scope, caller.principal))
 }
@@ -254,7 +275,8 @@ fn who_needs_no_proof_says_what_he_likes() {
 /// What is known before a byte of the body is read.
 #[test]
 fn the_head_alone_shows_who_is_worth_hearing() {
-    let shown = |parts: &Parts| look(&mode(), false, parts, &default_scope(), NOW);
+    let lab = lab(NOW);
+    let shown = |parts: &Parts| look(&mode(), &lab.house, false, parts, &default_scope());
     let hash = sha256_hex(BODY);
     assert!(shown(&request()).is_err());
     let by = Signer {
@@ -277,4 +299,104 @@ fn the_head_alone_shows_who_is_worth_hearing() {
         let claimed = shown(&signed(signer("ecs"), "wrong", line, &hash));
         assert!(!claimed.expect("a known key").is_settled());
     }
+}
+
+/// A session's keys as STS gives them, for an hour from NOW.
+fn session(lab: &Lab) -> identity::session::Credentials {
+    let role: neargate_base::Arn = "arn:aws:iam::111122223333:role/path/deploy"
+        .parse()
+        .expect("an ARN");
+    let hour = Duration::from_secs(3_600);
+    let session = Session::of(role.to_string(), NOW, NOW + hour);
+    identity::session::assume(&lab.house, &role, "AROAEXAMPLE", "ann", session).expect("a role")
+}
+
+#[test]
+fn a_temporary_key_is_good_with_its_token_until_it_expires() {
+    let lab = lab(NOW);
+    let keys = session(&lab);
+    let token = keys.token.expose().clone();
+    // Whoever must sign, and whoever need not: a key that was issued here is judged for both.
+    let development = Mode::development(Trusted::new(None), self::keys("AKID"));
+    for (mode, free) in [(&mode(), false), (&development, true)] {
+        let with = |token: Option<&str>, secret: &str| {
+            let mut parts = request();
+            let by = Signer {
+                access_key: &keys.access_key,
+                session_token: token,
+                ..signer("ecs")
+            };
+            sign(&mut parts, by, &sha256_hex(BODY), secret, lab.house.now()).expect("signs");
+            called(&lab, mode, free, "ecs", &parts, BODY)
+        };
+        lab.clock.set(NOW);
+        let secret = keys.secret_key.expose();
+        let (scope, principal) = with(Some(&token), secret).expect("accepted");
+        assert_eq!(scope.account.as_str(), "111122223333");
+        assert_eq!(
+            (principal.kind, &*principal.arn, &*principal.user_id),
+            (
+                Kind::AssumedRole,
+                "arn:aws:sts::111122223333:assumed-role/deploy/ann",
+                "AROAEXAMPLE:ann"
+            )
+        );
+        let wrong = with(Some(&token), "another");
+        assert!(
+            matches!(wrong, Err(Refusal::Signature(SigV4Error::Mismatch(_)))),
+            "{wrong:?}"
+        );
+        // A token that is none of ours is anything to who needs no proof, as on loopback always.
+        let mut other = token.clone();
+        other.replace_range(40..44, "AAAA");
+        for bad in [None, Some(&*other), Some("nonsense")] {
+            let answer = with(bad, secret);
+            match free {
+                true => assert_eq!(answer.expect("free").1.kind, Kind::Root),
+                false => assert_eq!(answer, Err(SigV4Error::UnknownKey.into())),
+            }
+        }
+        lab.clock.set(NOW + Duration::from_secs(3_600));
+        assert_eq!(
+            with(Some(&token), secret),
+            Err(SigV4Error::ExpiredToken.into())
+        );
+    }
+}
+
+#[test]
+fn a_presigned_url_carries_its_token() {
+    let lab = lab(NOW);
+    let keys = session(&lab);
+    let mut parts = Request::get("/?Action=GetCallerIdentity&Version=2011-06-15")
+        .header("host", "localhost:4566")
+        .body(())
+        .expect("builds")
+        .into_parts()
+        .0;
+    let by = Signer {
+        access_key: &keys.access_key,
+        session_token: Some(keys.token.expose()),
+        ..signer("sts")
+    };
+    presign(
+        &mut parts,
+        by,
+        keys.secret_key.expose(),
+        NOW,
+        Duration::from_secs(60),
+    )
+    .expect("signs");
+    let (_, principal) = called(&lab, &mode(), false, "sts", &parts, b"").expect("accepted");
+    assert_eq!(principal.kind, Kind::AssumedRole);
+}
+
+#[test]
+fn a_long_term_key_has_no_token() {
+    let by = Signer {
+        session_token: Some("token"),
+        ..signer("ecs")
+    };
+    let parts = signed(by, "secret", None, &sha256_hex(BODY));
+    assert_eq!(refusal("ecs", &parts, BODY), SigV4Error::UnknownKey);
 }

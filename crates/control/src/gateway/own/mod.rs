@@ -24,7 +24,12 @@ fn answer(status: StatusCode, body: &Value) -> Response<Body> {
 }
 
 /// Answers an error that belongs to no AWS service, in the form every AWS JSON client reads.
-fn refuse(status: StatusCode, code: &str, message: &str, request_id: &str) -> Response<Body> {
+pub(super) fn refuse(
+    status: StatusCode,
+    code: &str,
+    message: &str,
+    request_id: &str,
+) -> Response<Body> {
     let mut response = answer(status, &json!({ "__type": code, "message": message }));
     if let Ok(id) = http::HeaderValue::from_str(request_id) {
         response.headers_mut().insert("x-amzn-requestid", id);

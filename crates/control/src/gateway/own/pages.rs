@@ -11,6 +11,7 @@ use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use neargate_service::door::Body;
+use neargate_service::identity::Kind;
 use neargate_service::{AwsError, Scope};
 use neargate_wire::sigv4::{ErrorStyle, SigV4Error};
 
@@ -55,18 +56,27 @@ async fn hear(
     parts: &Parts,
     incoming: Incoming,
 ) -> Result<(Scope, Bytes), AwsError> {
-    let now = gateway.house().now();
-    let shown: Shown = auth::look(&gateway.mode, peer.free, parts, &gateway.default_scope, now)
-        .map_err(refused)?;
+    let (mode, house) = (&gateway.mode, gateway.house());
+    let shown: Shown =
+        auth::look(mode, house, peer.free, parts, &gateway.default_scope).map_err(refused)?;
     let mut held = gateway.memory.strangers.hold(peer.origin);
     let paced = Paced::new(incoming, gateway.patience, Some(gateway.patience));
     let body = read(paced, MAX_BODY_BYTES, Some(&mut held)).await;
     let body = body.map_err(|_| {
         AwsError::client("SerializationException", "The request body cannot be read.")
     })?;
-    let now = gateway.house().now();
-    let caller = auth::prove(&gateway.mode, shown, parts, &body, now).map_err(refused)?;
+    let caller = auth::prove(house, shown, parts, &body).map_err(refused)?;
     caller.calls(OWN_SIGNING_NAME).map_err(refused)?;
+    if caller.principal.kind != Kind::Root {
+        return Err(AwsError::client(
+            "AccessDeniedException",
+            format!(
+                "User: {} is not authorized to ask for Neargate's own pages: only the root of an account is.",
+                caller.principal.arn
+            ),
+        )
+        .status(403));
+    }
     Ok((caller.scope, body))
 }
 
