@@ -7,6 +7,7 @@ import pathlib
 import random
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.request
@@ -133,7 +134,16 @@ class Neargate:
 
     @property
     def url(self):
-        return f"http://{self.host}:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
+
+    @property
+    def tls(self):
+        return any(flag.startswith("--tls") for flag in self.flags)
+
+    @property
+    def authority(self):
+        """What clients trust a port by that has its certificate of the installation's own authority."""
+        return f"/run/neargate/{self.instance}.pem"
 
     @property
     def registry(self):
@@ -196,7 +206,8 @@ class Neargate:
 
     def http(self, method, path, body=None, headers=None):
         request = urllib.request.Request(self.url + path, body, headers or {}, method=method)
-        with urllib.request.urlopen(request, timeout=30) as response:
+        trust = ssl.create_default_context(cafile=self.authority) if self.tls else None
+        with urllib.request.urlopen(request, timeout=30, context=trust) as response:
             return response.read().decode()
 
     def reset(self):

@@ -117,7 +117,10 @@ def test_commands_find_the_one_that_runs(make_gate):
         assert done.returncode == code, (words, done)
         return done
 
-    access, secret = (gate.data / "credentials").read_text().split()
+    access, sealed = (gate.data / "credentials").read_text().split()
+    printed = dict(line.removeprefix("export ").split("=", 1) for line in said("env").stdout.splitlines()[1:])
+    secret = printed["AWS_SECRET_ACCESS_KEY"]
+    assert printed["AWS_ACCESS_KEY_ID"] == access and secret not in sealed, "nobody signs with what is in the file"
     for words in (["env"], ["env", "--data", str(gate.data)], ["env", "--listen", f"127.0.0.1:{gate.port}"]):
         lines = said(*words).stdout.splitlines()
         for name, value in {"AWS_ENDPOINT_URL": gate.url, "AWS_ACCESS_KEY_ID": access,

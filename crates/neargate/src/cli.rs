@@ -7,6 +7,7 @@ use crate::commands::{self, deploy::Deploy, events::Events, instance::Instance, 
 use crate::commands::{ps::Ps, services::Services, spot::Spot, top::Top};
 use crate::config::{Config, Flags, Wrong};
 use crate::environment::{self, shell::Shell};
+use crate::people;
 use crate::running::Which;
 use crate::view::say_all;
 use clap::{Parser, Subcommand};
@@ -59,6 +60,8 @@ enum Command {
     Publish(Publish),
     Unpublish(Unpublish),
     Authority(Authority),
+    Account(people::Account),
+    User(people::User),
     /// Run this machine as a node of a control plane on another host; manage such nodes.
     Node(crate::node::Node),
     Env(Env),
@@ -118,6 +121,8 @@ pub fn run() -> ExitCode {
         Command::Spot(spot) => return command(spot.run()),
         Command::Publish(publish) => return command(publish.run()),
         Command::Unpublish(unpublish) => return command(unpublish.run()),
+        Command::Account(account) => account.run().map_err(failed),
+        Command::User(user) => user.run().map_err(failed),
         Command::Authority(authority) => return command(authority.run()),
         Command::Node(node) => crate::node::main(node).map_err(failed),
         Command::Env(env) => env.run(),

@@ -34,6 +34,25 @@ pub struct Flags {
     /// Demand valid signatures also on loopback
     #[arg(long, env = "NEARGATE_ENFORCE")]
     pub enforce: bool,
+    /// Speak TLS on that port, with a certificate of the authority that `neargate authority` prints
+    #[arg(long, env = "NEARGATE_TLS")]
+    pub tls: bool,
+    /// ... with the certificate of this file, in PEM, and those that vouch for it
+    #[arg(
+        long,
+        env = "NEARGATE_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
+    pub tls_cert: Option<PathBuf>,
+    /// The key of that certificate, in PEM
+    #[arg(
+        long,
+        env = "NEARGATE_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    pub tls_key: Option<PathBuf>,
     /// The group whose members call without proof on loopback, as root does [default: neargate]
     #[arg(long, env = "NEARGATE_TRUSTED_GROUP", value_name = "GROUP")]
     pub trusted_group: Option<String>,
@@ -130,6 +149,18 @@ pub struct Config {
     pub registry_domain: Option<String>,
     /// Signatures are always demanded off loopback.
     pub enforce: bool,
+    /// The port speaks TLS.
+    pub tls: bool,
+    /// The certificate of the port, and its key; issued by the installation's own authority unless
+    /// set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+    /// What clients trust the port by, for `neargate env` and the commands: a file with the
+    /// certificate of an authority. That of the installation's own, where it issues.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_authority: Option<PathBuf>,
     /// On loopback, root and this group's members call without proof; everybody else signs with
     /// the keys under `data`. Its members are root of the host: whoever starts tasks is.
     pub trusted_group: String,
@@ -167,6 +198,10 @@ pub struct Config {
     /// none on slices, and all where the machine itself is the instance (`neargate node`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_allow: Option<Vec<String>>,
+    /// Where the keys of identity providers are, by their URL without `https://`: a file with a set of
+    /// keys (JWKS), or its address. `AssumeRoleWithWebIdentity` takes tokens of no others.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub oidc_keys: BTreeMap<String, String>,
     /// Other registries to pull from.
     pub registries: Registries,
 }
@@ -201,6 +236,11 @@ impl Default for Config {
             region: Region::default(),
             registry_domain: None,
             enforce: false,
+            tls: false,
+            tls_cert: None,
+            tls_key: None,
+            tls_authority: None,
+            oidc_keys: BTreeMap::new(),
             trusted_group: "neargate".into(),
             node_listen: None,
             node_lease: Span::from(neargate_ecs::lost::DEFAULT_LEASE),
@@ -225,13 +265,18 @@ impl Default for Config {
 const SHORTEST_SETTLE: Duration = Duration::from_millis(500);
 const LONGEST_SETTLE: Duration = Duration::from_secs(3_600);
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 25] = [
     "listen",
     "data",
     "account",
     "region",
     "registry_domain",
     "enforce",
+    "tls",
+    "tls_cert",
+    "tls_key",
+    "tls_authority",
+    "oidc_keys",
     "trusted_group",
     "node_listen",
     "node_lease",
@@ -287,6 +332,11 @@ impl Config {
             config.registry_domain = Some(domain.clone());
         }
         config.enforce |= flags.enforce;
+        config.tls |= flags.tls;
+        if flags.tls_cert.is_some() {
+            config.tls_cert.clone_from(&flags.tls_cert);
+            config.tls_key.clone_from(&flags.tls_key);
+        }
         if let Some(group) = &flags.trusted_group {
             config.trusted_group.clone_from(group);
         }
@@ -325,6 +375,7 @@ impl Config {
 
     fn validate(mut self) -> Result<Config> {
         self.data = std::path::absolute(&self.data).context("the data directory")?;
+        self.check_tls()?;
         self.resolv_conf = std::path::absolute(&self.resolv_conf).context("resolv_conf")?;
         if !self.hosts_file.as_os_str().is_empty() {
             self.hosts_file = std::path::absolute(&self.hosts_file).context("hosts_file")?;
@@ -370,6 +421,24 @@ impl Config {
 
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("the configuration has a TOML form")
+    }
+
+    fn check_tls(&mut self) -> Result<()> {
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            bail!("tls_cert and tls_key go together: a certificate, and its key");
+        }
+        self.tls |= self.tls_cert.is_some();
+        for file in [
+            &mut self.tls_cert,
+            &mut self.tls_key,
+            &mut self.tls_authority,
+        ]
+        .into_iter()
+        .flatten()
+        {
+            *file = std::path::absolute(&*file).context("a file for TLS")?;
+        }
+        Ok(())
     }
 
     /// May some users of this host call without proof?

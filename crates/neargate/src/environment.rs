@@ -3,15 +3,20 @@
 pub mod shell;
 
 use crate::config::Config;
-use anyhow::{Context, Result, anyhow};
+use crate::operator;
+use anyhow::{Context, Result};
 
 use neargate_base::time::SystemClock;
 use neargate_base::{AccountId, Region, Rng, access_key};
+use neargate_control::operator::Keys;
 use neargate_control::{ControlPlane, Options, services};
-use neargate_service::{Scope, Settings};
+use neargate_domain::link::Done;
+use neargate_service::sealing::{self, Sealed};
+use neargate_service::{House, Scope, Settings};
 use shell::Shell;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The key pair of the account's root user, made at the first start.
@@ -20,37 +25,58 @@ pub struct Credentials {
     pub secret_key: String,
 }
 
-fn path(data: &Path) -> PathBuf {
-    data.join("credentials")
-}
+/// The root's key pair as the data directory has it: the secret is sealed, so that whoever reads the
+/// file alone signs nothing.
+const FILE: &str = "credentials";
+const CONTEXT: &str = "root credentials";
 
-/// The key pair under `data`, made if there is none.
-pub fn credentials(data: &Path, account: &AccountId, rng: &Rng) -> Result<Credentials> {
-    let path = path(data);
-    if !path.exists() {
-        let access_key = access_key::issue(account, rng);
-        let secret_key = rng.hex(40);
-        crate::installation::write_once(&path, &format!("{access_key} {secret_key}\n"))?;
+/// The key pair under `data`, and whether it was made just now.
+///
+/// # Errors
+/// The file cannot be read or written, or is damaged.
+pub fn credentials(data: &Path, account: &AccountId, house: &House) -> Result<(Credentials, bool)> {
+    let path = data.join(FILE);
+    let damaged = || format!("{} is damaged", path.display());
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let made = Credentials {
+                access_key: access_key::issue(account, &house.rng),
+                secret_key: sealing::access_secret().expose().clone(),
+            };
+            write(&path, &made, house)?;
+            return Ok((made, true));
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let (access_key, kept) = text.trim().split_once(' ').with_context(damaged)?;
+    // Older versions kept the secret as it is: forty hexadecimal digits.
+    let is_plain = kept.len() == 40 && kept.bytes().all(|b| b.is_ascii_hexdigit());
+    let secret_key = match is_plain {
+        true => kept.to_owned(),
+        false => {
+            let sealed = Sealed::try_from(kept.to_owned()).with_context(damaged)?;
+            let opened = house
+                .root_key
+                .open(CONTEXT, &sealed)
+                .with_context(damaged)?;
+            String::from_utf8(opened).with_context(damaged)?
+        }
+    };
+    let read = Credentials {
+        access_key: access_key.to_owned(),
+        secret_key,
+    };
+    if is_plain {
+        write(&path, &read, house)?;
     }
-    read(&path)
+    Ok((read, false))
 }
 
-fn read(path: &Path) -> Result<Credentials> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        let next = match error.kind() {
-            ErrorKind::PermissionDenied => "only the user of `neargate up` reads it, try sudo",
-            _ => "has neargate up run?",
-        };
-        anyhow!("cannot read {}: {next}", path.display())
-    })?;
-    let (access_key, secret_key) = text
-        .trim()
-        .split_once(' ')
-        .with_context(|| format!("{} is damaged", path.display()))?;
-    Ok(Credentials {
-        access_key: access_key.into(),
-        secret_key: secret_key.into(),
-    })
+fn write(path: &Path, keys: &Credentials, house: &House) -> Result<()> {
+    let sealed = house.root_key.seal(CONTEXT, keys.secret_key.as_bytes());
+    let text = format!("{} {}\n", keys.access_key, String::from(sealed));
+    crate::installation::replace(path, &text)
 }
 
 /// Where clients of this host reach the API.
@@ -60,20 +86,30 @@ pub fn endpoint(config: &Config) -> String {
         std::net::IpAddr::V6(ip) => format!("[{ip}]"),
         std::net::IpAddr::V4(ip) => ip.to_string(),
     };
-    format!("http://{host}:{}", config.listen.port())
+    let scheme = if config.tls { "https" } else { "http" };
+    format!("{scheme}://{host}:{}", config.listen.port())
 }
 
-/// The keys to call it with: those of the account's root user; where there are none yet, or this
-/// user may not read them, any will do in development mode.
+/// The address of a listener.
+pub fn url(tls: bool, address: SocketAddr) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    format!("{scheme}://{address}")
+}
+
+/// The keys to call it with: those of the account's root user, which the one that runs tells whoever
+/// may ask its operator's socket; in development mode any will do for everybody else who may call.
 pub fn keys(config: &Config) -> Result<Credentials> {
-    let own = read(&path(&config.data));
-    if own.is_err() && config.is_development() {
-        return Ok(Credentials {
+    match operator::ask_at::<_, Keys>(config, "GET", "/v1/root-keys", &Done {}) {
+        Ok(keys) => Ok(Credentials {
+            access_key: keys.access_key,
+            secret_key: keys.secret_key,
+        }),
+        Err(_) if config.is_development() => Ok(Credentials {
             access_key: "neargate".into(),
             secret_key: "neargate".into(),
-        });
+        }),
+        Err(error) => Err(error.context("the root's keys are not to be had")),
     }
-    own
 }
 
 /// What leads AWS clients elsewhere, whatever the endpoint and the keys are: another profile, the
@@ -107,6 +143,13 @@ pub fn lines(config: &Config, shell: Shell) -> Result<String> {
         ("AWS_DISABLE_HOST_PREFIX_INJECTION", &"true".to_owned()),
     ] {
         lines.push_str(&shell.set(name, value));
+    }
+    // botocore, the CLI's and boto3's; curl; and what goes by OpenSSL's or Go's names.
+    if let Some(file) = config.tls_authority.as_ref().filter(|_| config.tls) {
+        let file = file.display().to_string();
+        for name in ["AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"] {
+            lines.push_str(&shell.set(name, &file));
+        }
     }
     if aws_cli_version().is_some_and(|v| !reads_endpoint_url(&v)) {
         lines.push_str("# This aws CLI does not read AWS_ENDPOINT_URL yet.\n");

@@ -73,6 +73,18 @@ pub fn write_once(path: &Path, text: &str) -> Result<()> {
     written.with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// [`write_once`], where there may be an older one.
+pub fn replace(path: &Path, text: &str) -> Result<()> {
+    let dir = path.parent().expect("a file in the data directory");
+    let written = tempfile::NamedTempFile::new_in(dir).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        std::fs::File::open(dir)?.sync_all()
+    });
+    written.with_context(|| format!("cannot write {}", path.display()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

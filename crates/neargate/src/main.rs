@@ -20,6 +20,8 @@ mod log;
 mod machine;
 mod node;
 mod operator;
+mod people;
+mod port_tls;
 mod preflight;
 mod publish;
 mod running;

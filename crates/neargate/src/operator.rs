@@ -1,5 +1,6 @@
 //! Talks to the Neargate that runs on this host, through its operator's socket.
 
+use crate::config::Config;
 use crate::running::Which;
 use anyhow::{Context, Result, bail};
 use neargate_domain::link::Refusal;
@@ -25,18 +26,35 @@ pub fn ask<Q: Serialize, A: DeserializeOwned>(
     question: &Q,
 ) -> Result<A> {
     let found = which.find()?;
-    let file = found.config.data.join(crate::installation::FILE);
+    match ask_at(&found.config, method, path, question) {
+        Err(error) if error.is::<Absent>() => Err(which.nothing_runs(&found)),
+        answered => answered,
+    }
+}
+
+/// Nobody answers.
+#[derive(Debug, thiserror::Error)]
+#[error("has neargate up run?")]
+struct Absent;
+
+/// One request to the one with this configuration, and its answer.
+pub fn ask_at<Q: Serialize, A: DeserializeOwned>(
+    config: &Config,
+    method: &str,
+    path: &str,
+    question: &Q,
+) -> Result<A> {
+    let file = config.data.join(crate::installation::FILE);
     let installation = match std::fs::read_to_string(&file) {
         Ok(installation) => installation,
         Err(e) if e.kind() == ErrorKind::PermissionDenied => bail!(
             "cannot read {}: this needs the user of `neargate up`, try sudo",
             file.display()
         ),
-        Err(_) => return Err(which.nothing_runs(&found)),
+        Err(_) => return Err(Absent.into()),
     };
     let socket = socket(installation.trim());
-    let connected = UnixStream::connect(&socket);
-    let mut stream = connected.map_err(|_| which.nothing_runs(&found))?;
+    let mut stream = UnixStream::connect(&socket).map_err(|_| Absent)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let body = serde_json::to_vec(question)?;
     let head = format!(

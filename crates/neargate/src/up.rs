@@ -10,11 +10,13 @@ use crate::publish::Publisher;
 use crate::running::{Record, Records, Which, is_same};
 use crate::slices::{Running, SliceController};
 use crate::upstream::Local;
-use crate::{allocator, demo, environment, installation, log, operator, preflight, task_network};
+use crate::{
+    allocator, demo, environment, installation, log, operator, port_tls, preflight, task_network,
+};
 use anyhow::{Context, Result, bail};
 use neargate_base::time::{Stopwatch, SystemClock, WatchedClock};
 use neargate_base::{Clock, Rng, Secret, task};
-use neargate_control::gateway::{Keys, Mode, Reset, Trusted};
+use neargate_control::gateway::{Mode, Reset, Trusted};
 use neargate_control::operator::Operator;
 use neargate_control::root_key::Source;
 use neargate_control::{ControlPlane, Gateway, NodeApi, NodePort, Options};
@@ -25,7 +27,7 @@ use neargate_node::capability::Allowed;
 use neargate_node::net::OverlayConfig;
 use neargate_service::{Scope, Settings};
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IsTerminal as _};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -91,8 +93,12 @@ async fn serve(mut config: Config, with_demo: bool, log: String) -> Result<()> {
         .context("the listener has an address")?;
     config.listen = address;
     let host = Host::start(&config, address.port()).await?;
-    let keys = environment::credentials(&config.data, &config.account, &host.rng)?;
-    let keys = Keys::from([(keys.access_key, Secret::new(keys.secret_key))]);
+    let house = &host.control_plane.house;
+    let (root, made) = environment::credentials(&config.data, &config.account, house)?;
+    let root_key_id = root.access_key.clone();
+    let keys = host.control_plane.accounts.keys().clone();
+    let secret = Secret::new(root.secret_key.clone());
+    keys.put(root_key_id.clone(), config.account.clone(), secret);
     let mode = if config.is_development() {
         Mode::development(Trusted::new(Some(config.trusted_group.clone())), keys)
     } else {
@@ -106,6 +112,10 @@ async fn serve(mut config: Config, with_demo: bool, log: String) -> Result<()> {
         Some(reset),
     );
     let gateway = gateway.host(Arc::new(host.pages()));
+    let gateway = match config.tls {
+        true => gateway.tls(port_tls::config(&mut config, &host).await?),
+        false => gateway,
+    };
     task::spawn("vpc-api", host.api_in_vpcs(gateway.clone(), address.port()));
     let server = task::spawn("gateway", gateway.serve(listener));
     let nodes = match config.node_listen {
@@ -122,6 +132,8 @@ async fn serve(mut config: Config, with_demo: bool, log: String) -> Result<()> {
         }
     };
     let operator = Operator {
+        control_plane: host.control_plane.clone(),
+        root_key_id,
         nodes,
         default_scope: host.control_plane.house.settings.default_scope.clone(),
     };
@@ -131,10 +143,23 @@ async fn serve(mut config: Config, with_demo: bool, log: String) -> Result<()> {
     task::spawn("operator", operator.serve(door));
     let record = Records::of_this_host().begin(&host.installation, &config)?;
     tell!(
-        "neargate is ready on http://{address} after {} ms",
+        "neargate is ready on {} after {} ms",
+        environment::url(config.tls, address),
         started.elapsed().as_millis()
     );
     tell!("{log}");
+    // On a terminal alone: what is elsewhere is kept by somebody, such as a journal.
+    if made && !config.is_development() && std::io::stderr().is_terminal() {
+        tell!(
+            "Every call is signed here. The root user of account {} has this key, which is shown \
+             once (root finds it again with `neargate env`):\n  AWS_ACCESS_KEY_ID={}\n  \
+             AWS_SECRET_ACCESS_KEY={}\n`neargate user create NAME --admin` makes a user, whose \
+             keys people sign with.",
+            config.account,
+            root.access_key,
+            root.secret_key
+        );
+    }
 
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle Ctrl-C")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
@@ -218,15 +243,15 @@ pub fn down(which: &Which) -> Result<()> {
 }
 
 /// Control plane and node of this machine.
-struct Host {
-    control_plane: Arc<ControlPlane>,
-    installation: String,
+pub struct Host {
+    pub control_plane: Arc<ControlPlane>,
+    pub installation: String,
     machine: Machine,
     slices: SliceController,
     _publisher: Publisher,
     balancers: Balancers,
     hosts: Option<HostsFile>,
-    rng: Arc<Rng>,
+    pub rng: Arc<Rng>,
 }
 
 impl Host {
@@ -248,6 +273,9 @@ impl Host {
                 default_scope,
                 vpc,
                 public_pool: config.public_pool,
+                tls: config.tls,
+                enforced: !config.is_development(),
+                oidc_keys: config.oidc_keys.clone(),
             },
             new_state: config.new_state,
             root_key: root_key(config),

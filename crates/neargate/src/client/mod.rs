@@ -1,10 +1,11 @@
-//! A small client of the AWS API, for the commands people type: JSON protocols over plain HTTP,
+//! A small client of the AWS API, for the commands people type: JSON protocols over HTTP,
 //! signed. It knows no service's rules and nothing of terminals.
 
 mod code;
 mod error;
 mod lines;
 mod target;
+mod tls;
 
 pub use code::Code;
 pub use error::{ClientError, next_step};
@@ -16,6 +17,7 @@ use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Connections;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -25,6 +27,7 @@ use neargate_wire::json::{self, Form};
 use neargate_wire::structure::{OperationDef, from_value};
 use neargate_wire::{Structure, sigv4};
 use serde_json::Value;
+use std::path::Path;
 
 /// The service name under which calls of Neargate's own pages are signed.
 pub const OWN_PAGES: &str = neargate_control::gateway::OWN_SIGNING_NAME;
@@ -32,7 +35,7 @@ pub const OWN_PAGES: &str = neargate_control::gateway::OWN_SIGNING_NAME;
 /// Calls one endpoint with one pair of keys.
 #[derive(Debug, Clone)]
 pub struct Client {
-    connections: Connections<HttpConnector, Full<Bytes>>,
+    connections: Connections<HttpsConnector<HttpConnector>, Full<Bytes>>,
     /// Such as `http://127.0.0.1:4566`.
     endpoint: String,
     region: String,
@@ -40,15 +43,30 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(endpoint: String, region: String, keys: Keys) -> Client {
+    /// `authority` is the file of who vouches for the other end, where that speaks TLS.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn new(
+        endpoint: String,
+        region: String,
+        keys: Keys,
+        authority: Option<&Path>,
+    ) -> Result<Client> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        Client {
+        connector.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls::config(authority)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
+        Ok(Client {
             connections: Connections::builder(TokioExecutor::new()).build(connector),
             endpoint,
             region,
             keys,
-        }
+        })
     }
 
     pub fn region(&self) -> &str {
@@ -57,7 +75,7 @@ impl Client {
 
     /// Host and port.
     pub fn authority(&self) -> &str {
-        let authority = self.endpoint.trim_start_matches("http://");
+        let (_, authority) = self.endpoint.split_once("://").unwrap_or_default();
         authority.split('/').next().unwrap_or_default()
     }
 

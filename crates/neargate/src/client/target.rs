@@ -5,6 +5,7 @@ use crate::environment;
 use crate::running::{Record, Records, Which};
 use anyhow::{Result, bail};
 use neargate_base::Region;
+use std::path::PathBuf;
 
 /// Access keys, and the session token that may belong to them.
 #[derive(Clone)]
@@ -44,6 +45,7 @@ pub(super) struct Variables {
     pub access_key: Option<String>,
     pub secret_key: Option<String>,
     pub session_token: Option<String>,
+    pub authority: Option<PathBuf>,
 }
 
 impl Variables {
@@ -55,6 +57,7 @@ impl Variables {
             access_key: variable("AWS_ACCESS_KEY_ID"),
             secret_key: variable("AWS_SECRET_ACCESS_KEY"),
             session_token: variable("AWS_SESSION_TOKEN"),
+            authority: variable("AWS_CA_BUNDLE").map(PathBuf::from),
         }
     }
 }
@@ -80,9 +83,11 @@ impl Target {
         let endpoint = self.endpoint.clone().or(named).or(given.endpoint);
         let endpoint = endpoint.unwrap_or_else(|| environment::endpoint(config));
         let endpoint = endpoint.trim_end_matches('/').to_owned();
-        if !endpoint.starts_with("http://") {
+        if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
             bail!("{endpoint:?} is not an address of the form http://HOST:PORT");
         }
+        let authority = given.authority.or_else(|| config.tls_authority.clone());
+        let authority = authority.filter(|_| endpoint.starts_with("https://"));
         let region = match (&self.region, given.region) {
             (Some(region), _) => region.to_string(),
             (None, Some(region)) => region,
@@ -103,6 +108,6 @@ impl Target {
                 }
             }
         };
-        Ok(Client::new(endpoint, region, keys))
+        Client::new(endpoint, region, keys, authority.as_deref())
     }
 }

@@ -21,6 +21,7 @@ fn aws() -> Variables {
         access_key: Some("AKIA".into()),
         secret_key: Some("secret".into()),
         session_token: Some("token".into()),
+        authority: None,
     }
 }
 

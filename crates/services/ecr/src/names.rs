@@ -95,7 +95,7 @@ pub fn path(settings: &Settings, scope: &Scope, repository: &str) -> String {
 pub fn proxy_endpoint(settings: &Settings, scope: &Scope) -> String {
     match &settings.registry_domain {
         Some(domain) => format!("https://{}", aws_host(scope, domain)),
-        None => format!("http://{}", settings.registry_endpoint),
+        None => settings.registry_url(),
     }
 }
 

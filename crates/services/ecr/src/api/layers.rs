@@ -239,8 +239,8 @@ pub async fn get_download_url_for_layer(
     let settings = &cx.house.settings;
     let path = names::path(settings, &contents.scope, contents.name());
     let url = format!(
-        "http://{}/v2/{path}/blobs/{digest}?token={token}",
-        settings.registry_endpoint
+        "{}/v2/{path}/blobs/{digest}?token={token}",
+        settings.registry_url()
     );
     Ok(api::GetDownloadUrlForLayerOutput {
         download_url: Some(url),

@@ -126,7 +126,12 @@ impl Call {
             .chars()
             .filter(|c| !matches!(c, '"' | '\\'))
             .collect();
-        let challenge = format!("Basic realm=\"http://{host}/\",service=\"ecr.amazonaws.com\"");
+        let scheme = if self.house.settings.tls {
+            "https"
+        } else {
+            "http"
+        };
+        let challenge = format!("Basic realm=\"{scheme}://{host}/\",service=\"ecr.amazonaws.com\"");
         Refusal::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "Not Authorized")
             .header(WWW_AUTHENTICATE, &challenge)
     }
