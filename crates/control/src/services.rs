@@ -6,9 +6,12 @@ use neargate_ec2::Ec2;
 use neargate_ecr::Ecr;
 use neargate_ecs::Ecs;
 use neargate_elbv2::Elbv2;
+use neargate_kms::Kms;
 use neargate_logs::Logs;
+use neargate_secretsmanager::SecretsManager;
 use neargate_service::{Component, Service, Status};
 use neargate_sns::Sns;
+use neargate_ssm::Ssm;
 use neargate_sts::Sts;
 use neargate_wire::schema;
 use std::sync::Arc;
@@ -29,7 +32,10 @@ pub fn components(
         elbv2.clone(),
         Arc::new(Acm),
         Arc::new(Ecr),
+        Arc::new(Kms),
+        Arc::new(SecretsManager),
         Arc::new(Sns),
+        Arc::new(Ssm),
         Arc::new(Sts::default()),
     ]
 }

@@ -5,7 +5,7 @@ use crate::commands::authority::Authority;
 use crate::commands::publish::{Publish, Unpublish};
 use crate::commands::{self, deploy::Deploy, events::Events, instance::Instance, logs::Logs};
 use crate::commands::{ps::Ps, services::Services, spot::Spot, top::Top};
-use crate::config::{Config, Flags, Wrong};
+use crate::config::{Config, Flags, RootFlags, Wrong};
 use crate::environment::{self, shell::Shell};
 use crate::people;
 use crate::running::Which;
@@ -48,6 +48,8 @@ enum Command {
     Down {
         #[command(flatten)]
         which: Which,
+        #[command(flatten)]
+        root: RootFlags,
     },
     Ps(Ps),
     Services(Services),
@@ -110,7 +112,7 @@ pub fn run() -> ExitCode {
         Command::Up { flags, demo } => Config::load(&flags)
             .and_then(|config| crate::up::run(config, demo))
             .map_err(failed),
-        Command::Down { which } => crate::up::down(&which).map_err(failed),
+        Command::Down { which, root } => crate::up::down(&which, &root).map_err(failed),
         Command::Ps(ps) => return command(ps.run()),
         Command::Services(services) => return command(services.run()),
         Command::Events(events) => return command(events.run()),

@@ -84,19 +84,8 @@ pub struct Flags {
     /// When the state is lost or damaged, begin with none: tasks that go on running are stopped
     #[arg(long)]
     pub new_state: bool,
-    /// The file with the root key that secrets are sealed under: 64 hexadecimal digits [default: the
-    /// systemd credential neargate.root-key, else root.key in the data directory, made when missing]
-    #[arg(long, env = "NEARGATE_ROOT_KEY", value_name = "FILE")]
-    pub root_key: Option<PathBuf>,
-    /// The file with a passphrase that the root key is made of [default: the systemd credential
-    /// neargate.root-passphrase, else none]
-    #[arg(
-        long,
-        env = "NEARGATE_ROOT_PASSPHRASE",
-        value_name = "FILE",
-        conflicts_with = "root_key"
-    )]
-    pub root_passphrase: Option<PathBuf>,
+    #[command(flatten)]
+    pub root: RootFlags,
     /// How long a service's task without a container health check runs before it counts as healthy
     /// [default: 40s, as AWS has it]
     #[arg(long, env = "NEARGATE_SERVICE_SETTLE", value_name = "TIME")]
@@ -117,6 +106,34 @@ pub struct Flags {
     /// The configuration file (`neargate config` prints one) [default: none]
     #[arg(long, env = "NEARGATE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// Where the root key comes from.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct RootFlags {
+    /// The file with the root key that secrets are sealed under: 64 hexadecimal digits [default: the
+    /// systemd credential neargate.root-key, else root.key in the data directory, made when missing]
+    #[arg(long, env = "NEARGATE_ROOT_KEY", value_name = "FILE")]
+    pub root_key: Option<PathBuf>,
+    /// The file with a passphrase that the root key is made of [default: the systemd credential
+    /// neargate.root-passphrase, else none]
+    #[arg(
+        long,
+        env = "NEARGATE_ROOT_PASSPHRASE",
+        value_name = "FILE",
+        conflicts_with = "root_key"
+    )]
+    pub root_passphrase: Option<PathBuf>,
+}
+
+impl RootFlags {
+    /// What they say holds before what the file says.
+    pub fn apply(&self, config: &mut Config) {
+        if self.root_key.is_some() || self.root_passphrase.is_some() {
+            config.root_key.clone_from(&self.root_key);
+            config.root_passphrase.clone_from(&self.root_passphrase);
+        }
+    }
 }
 
 /// A path, which may be empty: clap's own parser takes none that is.
@@ -352,10 +369,7 @@ impl Config {
         }
         config.node_lease = flags.node_lease.unwrap_or(config.node_lease);
         config.new_state = flags.new_state;
-        if flags.root_key.is_some() || flags.root_passphrase.is_some() {
-            config.root_key.clone_from(&flags.root_key);
-            config.root_passphrase.clone_from(&flags.root_passphrase);
-        }
+        flags.root.apply(&mut config);
         config.service_settle = flags.service_settle.unwrap_or(config.service_settle);
         config.scale_in_after = flags.scale_in_after.unwrap_or(config.scale_in_after);
         if let Some(names) = &flags.instance_allow {

@@ -1,6 +1,6 @@
 //! `neargate up`: every role in this process, on this machine.
 
-use crate::config::Config;
+use crate::config::{Config, RootFlags};
 use crate::edge::{self, NameSources};
 use crate::host_pages::HostPages;
 use crate::hosts_file::HostsFile;
@@ -26,6 +26,7 @@ use neargate_node::about;
 use neargate_node::capability::Allowed;
 use neargate_node::net::OverlayConfig;
 use neargate_service::{Scope, Settings};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, IsTerminal as _};
 use std::net::{IpAddr, SocketAddr};
@@ -44,6 +45,9 @@ pub fn run(config: Config, with_demo: bool) -> Result<()> {
     only_one(&config)?;
     // It makes the directory private before anything is in it.
     installation::id(&config.data, &Rng::from_entropy())?;
+    // A core dump would hold every secret that is in memory.
+    let no_dump = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    no_dump.context("cannot keep this process from leaving core dumps")?;
     let log = log::start(Some(&config.data));
     in_runtime(serve(config, with_demo, log))
 }
@@ -211,10 +215,10 @@ async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// `neargate down`: stop the tasks that an ended `neargate up` left running.
-pub fn down(which: &Which) -> Result<()> {
+pub fn down(which: &Which, root: &RootFlags) -> Result<()> {
     preflight::check()?;
-    let found = which.find_ended()?;
-    let config = found.config;
+    let mut config = which.find_ended()?.config;
+    root.apply(&mut config);
     let data = config.data.display();
     if !config.data.join(installation::FILE).exists() {
         if which.is_by_data() {

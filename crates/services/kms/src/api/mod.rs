@@ -1,0 +1,61 @@
+//! KMS's handlers, a file for each subject.
+
+pub mod aliases;
+pub mod crypto;
+pub mod data_keys;
+pub mod grants;
+pub mod keys;
+pub mod macs;
+pub mod policies;
+pub mod rotation;
+pub mod tags;
+
+use crate::error;
+use crate::keys::Found;
+use crate::model::Key;
+use neargate_service::page::{Paged, Size, page};
+use neargate_service::{AwsError, Ctx, db};
+
+/// Changes a key that was found; `change` is asked again when somebody else was first.
+async fn change(
+    cx: &Ctx,
+    found: &Found,
+    change: impl FnMut(&mut Key) -> Result<bool, AwsError>,
+) -> Result<(), AwsError> {
+    let key = db::key::<Key>(&found.scope, &found.id);
+    let changed = cx.db().modify::<Key, _>(&key, change).await?;
+    changed
+        .map(drop)
+        .ok_or_else(|| error::key_not_found(&found.arn()))
+}
+
+/// A page as KMS cuts them.
+fn paged<T>(
+    items: impl IntoIterator<Item = T>,
+    marker: Option<&str>,
+    limit: Option<i32>,
+    size: Size,
+    id: impl Fn(&T) -> String,
+) -> Result<Paged<T>, AwsError> {
+    page(items, marker, size.clamp(limit), id).map_err(|_| error::invalid_marker())
+}
+
+/// Pages of up to 1000, of 100 unless asked.
+const HUNDRED: Size = Size {
+    default: 100,
+    ..Size::up_to(1000)
+};
+/// Pages of up to 100, of 50 unless asked.
+const FIFTY: Size = Size {
+    default: 50,
+    ..Size::up_to(100)
+};
+
+/// Ends a call that only asks whether it would succeed.
+fn unless_dry(dry_run: Option<bool>) -> Result<(), AwsError> {
+    if dry_run == Some(true) {
+        Err(error::dry_run())
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! AWS Systems Manager: Parameter Store, and nothing else of it.
+//!
+//! A SecureString is kept as KMS encrypted it. AWS's public parameters are derived
+//! ([`public`]), and secrets of Secrets Manager are read through it ([`reference`]).
+
+mod api;
+mod error;
+mod expiration;
+mod filter;
+mod model;
+mod name;
+mod public;
+mod reference;
+mod secure;
+#[cfg(test)]
+mod tests;
+
+use neargate_api_ssm::{SERVICE, ops};
+use neargate_service::{Background, Component, OperationTable, Service};
+use std::sync::Arc;
+
+/// SSM's handlers share nothing but the house.
+#[derive(Debug, Default)]
+pub struct Ssm;
+
+impl Component for Ssm {
+    fn table(self: Arc<Self>) -> Arc<dyn Service> {
+        Arc::new(table(self))
+    }
+
+    fn start(self: Arc<Self>, background: &mut Background) {
+        let house = background.house().clone();
+        background.spawn("parameter-expiration", expiration::run(house));
+    }
+}
+
+const PUT: &str = "policies of notification and the data type aws:ssm:integration are refused";
+const TAGS: &str = "of parameters alone";
+const SHARED: &str = "no parameters are shared with other accounts";
+
+/// Which operations are served, and how completely.
+fn table(ssm: Arc<Ssm>) -> OperationTable<Ssm> {
+    use api::{delete, describe, get, history, labels, put, tags};
+    OperationTable::new(&SERVICE, ssm)
+        .partly(ops::AddTagsToResource, tags::add_tags_to_resource, TAGS)
+        .on(ops::DeleteParameter, delete::delete_parameter)
+        .on(ops::DeleteParameters, delete::delete_parameters)
+        .partly(
+            ops::DescribeParameters,
+            describe::describe_parameters,
+            SHARED,
+        )
+        .on(ops::GetParameter, get::get_parameter)
+        .on(ops::GetParameterHistory, history::get_parameter_history)
+        .on(ops::GetParameters, get::get_parameters)
+        .on(ops::GetParametersByPath, get::get_parameters_by_path)
+        .on(ops::LabelParameterVersion, labels::label_parameter_version)
+        .partly(ops::ListTagsForResource, tags::list_tags_for_resource, TAGS)
+        .partly(ops::PutParameter, put::put_parameter, PUT)
+        .partly(
+            ops::RemoveTagsFromResource,
+            tags::remove_tags_from_resource,
+            TAGS,
+        )
+        .on(
+            ops::UnlabelParameterVersion,
+            labels::unlabel_parameter_version,
+        )
+}
