@@ -18,7 +18,13 @@ pub(crate) fn not_found_named(name: &str) -> AwsError {
 }
 
 pub(crate) fn secret_not_found(name: &str) -> AwsError {
-    AwsError::client("ParameterNotFound", format!("Secret {name} not found."))
+    AwsError::client(
+        "ParameterNotFound",
+        format!(
+            "An error occurred (ParameterNotFound) when referencing Secrets Manager: Secret {name} not \
+             found."
+        ),
+    )
 }
 
 pub(crate) fn version_not_found(name: &str, version: &str) -> AwsError {

@@ -6,7 +6,7 @@ use neargate_service::tags::Tags;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// `ssm/parameter/…/<name>`; a name may have slashes.
+/// `ssm/parameter/…/<name>`; a name may have slashes, and one of a single level is without.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameter {
     pub name: String,

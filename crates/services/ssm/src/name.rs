@@ -2,6 +2,7 @@
 //! (<https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html>).
 
 use crate::error;
+use crate::expiration::is_over;
 use crate::model::{Parameter, Version};
 use neargate_base::Arn;
 use neargate_service::db::Stored;
@@ -11,7 +12,12 @@ use neargate_service::{AwsError, Ctx, Scope, db};
 const LONGEST: usize = 1011;
 const DEEPEST: usize = 15;
 
+/// `a` and `/a` are one parameter.
 pub(crate) fn record(scope: &Scope, name: &str) -> String {
+    let name = match name.strip_prefix('/') {
+        Some(rest) if !rest.contains('/') => rest,
+        _ => name,
+    };
     db::key::<Parameter>(scope, name)
 }
 
@@ -76,7 +82,6 @@ pub(crate) struct Named {
     pub(crate) scope: Scope,
     pub(crate) name: String,
     pub(crate) selector: Option<String>,
-    is_arn: bool,
 }
 
 /// # Errors
@@ -109,25 +114,17 @@ pub(crate) fn parse(cx: &Ctx, text: &str) -> Result<Named, AwsError> {
         scope,
         name,
         selector,
-        is_arn: text.starts_with("arn:"),
     })
 }
 
-/// The parameter, if there is one. The ARN of `a` is that of `/a`, too.
+/// The parameter, if there is one.
 ///
 /// # Errors
 /// The store's.
 pub(crate) async fn find(cx: &Ctx, named: &Named) -> Result<Option<Stored<Parameter>>, AwsError> {
-    let get = async |name: &str| {
-        let key = record(&named.scope, name);
-        let found = cx.db().get_key::<Parameter>(&key).await?;
-        let is_there = |p: &Stored<Parameter>| !crate::expiration::is_over(p, cx.now());
-        Ok::<_, AwsError>(found.filter(is_there))
-    };
-    match get(&named.name).await? {
-        None if named.is_arn => get(named.name.trim_start_matches('/')).await,
-        found => Ok(found),
-    }
+    let key = record(&named.scope, &named.name);
+    let found = cx.db().get_key::<Parameter>(&key).await?;
+    Ok(found.filter(|parameter| !is_over(parameter, cx.now())))
 }
 
 /// The version that is selected; the newest one unless it is said.

@@ -1,7 +1,7 @@
 //! Secrets of Secrets Manager, read as parameters
 //! (<https://docs.aws.amazon.com/systems-manager/latest/userguide/integration-ps-secretsmanager.html>).
 
-use crate::{error, name};
+use crate::error;
 use neargate_api_secretsmanager as secrets;
 use neargate_api_ssm as api;
 use neargate_service::{AwsError, Caller, Ctx};
@@ -43,27 +43,25 @@ pub(crate) async fn read(
         true => error::secret_not_found(full),
         false => e,
     })?;
+    let binary = got.secret_binary.as_deref().map(String::from_utf8_lossy);
+    let value = got.secret_string.or(binary.map(|text| text.into_owned()));
     let source = serde_json::json!({
         "ARN": got.arn,
-        "name": got.name,
-        "versionId": got.version_id,
-        "versionStages": got.version_stages,
-        "createdDate": got.created_date.map(|at| at.rfc3339()),
+        "Name": got.name,
+        "VersionId": got.version_id,
+        "SecretString": value,
+        "VersionStages": got.version_stages,
+        "CreatedDate": got.created_date.map(|at| at.as_secs_f64()),
     });
-    let binary = || {
-        got.secret_binary
-            .as_ref()
-            .map(|b| String::from_utf8_lossy(b).into_owned())
-    };
     Ok(api::Parameter {
         name: Some(full.to_owned()),
         r#type: Some("SecureString".into()),
-        value: got.secret_string.clone().or_else(binary),
+        value,
         version: Some(0),
         selector: selector.map(|selector| format!(":{selector}")),
         source_result: Some(source.to_string()),
         last_modified_date: got.created_date,
-        arn: Some(name::arn(&cx.scope, full)),
+        arn: got.arn,
         data_type: Some("text".into()),
     })
 }

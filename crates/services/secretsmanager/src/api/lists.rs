@@ -32,6 +32,7 @@ pub async fn list_secrets(
     input: api::ListSecretsInput,
 ) -> Result<api::ListSecretsOutput, AwsError> {
     let filters = input.filters.unwrap_or_default();
+    filter::check(&filters)?;
     let deleted_too = input.include_planned_deletion == Some(true);
     let region = cx.scope.region.as_str();
     let mut all = cx.db().list::<Secret>(&cx.scope).await?;

@@ -151,6 +151,7 @@ pub async fn batch_get_secret_value(
         (Some(ids), _) => (ids, None),
         (None, filters) => {
             let filters = filters.unwrap_or_default();
+            filter::check(&filters)?;
             let region = cx.scope.region.as_str();
             let mut all = cx.db().list::<Secret>(&cx.scope).await?;
             all.retain(|secret| {

@@ -9,7 +9,10 @@ use neargate_service::page::{Size, page};
 use neargate_service::{AwsError, Ctx, Scope};
 use std::sync::Arc;
 
-const SIZE: Size = Size::up_to(50);
+const SIZE: Size = Size {
+    default: 10,
+    ..Size::up_to(50)
+};
 
 pub async fn describe_parameters(
     _: Arc<Ssm>,
@@ -34,6 +37,7 @@ pub async fn describe_parameters(
         _ => cx.db().list::<Parameter>(&cx.scope).await?,
     };
     all.retain(|p| !expiration::is_over(p, cx.now()) && filter::fits(p, &filters));
+    all.sort_by(|a, b| a.name.cmp(&b.name));
     let (token, size) = (input.next_token.as_deref(), SIZE.clamp(input.max_results));
     let paged = page(all, token, size, |p| p.name.clone());
     let paged = paged.map_err(|_| error::invalid_token())?;

@@ -147,6 +147,7 @@ pub async fn get_parameters_by_path(
             && !expiration::is_over(p, cx.now())
             && filter::fits(p, &filters)
     });
+    all.sort_by(|a, b| a.name.cmp(&b.name));
     let paged = page(all, token, size, |p| p.name.clone());
     let paged = paged.map_err(|_| error::invalid_token())?;
     let mut parameters = Vec::new();
