@@ -6,6 +6,7 @@ use neargate_ec2::Ec2;
 use neargate_ecr::Ecr;
 use neargate_ecs::Ecs;
 use neargate_elbv2::Elbv2;
+use neargate_iam::Iam;
 use neargate_kms::Kms;
 use neargate_logs::Logs;
 use neargate_secretsmanager::SecretsManager;
@@ -32,6 +33,7 @@ pub fn components(
         elbv2.clone(),
         Arc::new(Acm),
         Arc::new(Ecr),
+        Arc::<Iam>::default(),
         Arc::new(Kms),
         Arc::new(SecretsManager),
         Arc::new(Sns),

@@ -14,7 +14,6 @@ mod codecommit;
 mod codedeploy;
 mod codepipeline;
 mod events;
-mod iam;
 mod route53;
 mod s3;
 mod servicediscovery;
@@ -37,7 +36,7 @@ pub static SERVICES: &[&Service] = &[
     &neargate_api_ecs::SERVICE,
     &neargate_api_elbv2::SERVICE,
     &events::SERVICE,
-    &iam::SERVICE,
+    &neargate_api_iam::SERVICE,
     &neargate_api_kms::SERVICE,
     &neargate_api_logs::SERVICE,
     &route53::SERVICE,
@@ -65,6 +64,8 @@ pub use neargate_api_ecs;
 #[doc(hidden)]
 pub use neargate_api_elbv2;
 #[doc(hidden)]
+pub use neargate_api_iam;
+#[doc(hidden)]
 pub use neargate_api_kms;
 #[doc(hidden)]
 pub use neargate_api_logs;
@@ -88,6 +89,7 @@ macro_rules! every_operation {
         $crate::neargate_api_ecr::operations!($with);
         $crate::neargate_api_ecs::operations!($with);
         $crate::neargate_api_elbv2::operations!($with);
+        $crate::neargate_api_iam::operations!($with);
         $crate::neargate_api_kms::operations!($with);
         $crate::neargate_api_logs::operations!($with);
         $crate::neargate_api_secretsmanager::operations!($with);
