@@ -129,6 +129,8 @@ class Neargate:
         self.port = free_port()
         self.flags = list(flags)
         self.keys = ("test", "test")
+        #: The program; a copy is another build.
+        self.binary = BINARY
         self.process = None
         self.clients = {}
 
@@ -170,7 +172,7 @@ class Neargate:
         """`neargate NAME` of this installation; its own flags are for those that start it."""
         listen = f"{self.host}:{self.port}"
         flags = self.flags if name in ("up", "config") else []
-        return [BINARY, name, "--listen", listen, "--data", str(self.data), *flags, *more]
+        return [self.binary, name, "--listen", listen, "--data", str(self.data), *flags, *more]
 
     def cli(self, name, *more, **options):
         """Runs `neargate NAME` to its end."""

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 
@@ -205,6 +206,30 @@ def test_traffic_goes_on_without_neargate_and_a_killed_edge_is_back(own_gate, la
     elb.delete_load_balancer(LoadBalancerArn=balancer.arn)
     wait_until(lambda: balancer.host not in pathlib.Path("/etc/hosts").read_text(), what="its name is gone")
     wait_until(lambda: balancer.get() is None, what="nobody listens")
+
+
+def test_another_build_takes_over_and_no_request_fails(own_gate, layout, tmp_path):
+    gate = own_gate
+    push(gate, layout)
+    balancer = Balancer(gate)
+    group = balancer.target_group("web")
+    balancer.listener(forward(group))
+    register(gate, "web", "one")
+    service(gate, "web", 2, behind(group))
+    balancer.healthy(group, 2)
+    [edge] = edges_of(gate.instance)
+    with Clients(balancer) as clients:
+        wait_until(lambda: clients.sees("one", 50), what="clients are served")
+        gate.kill()
+        gate.binary = shutil.copy(gate.binary, tmp_path / "neargate")
+        gate.start()
+        wait_until(lambda: edges_of(gate.instance) not in ([], [edge]), what="the new build's edge is there")
+        wait_until(lambda: edge not in edges_of(gate.instance), what="the one before has ended")
+        clients.forget()
+        wait_until(lambda: clients.sees("one", 200), what="clients are served by the new one")
+        assert len(edges_of(gate.instance)) == 1
+        balancer.healthy(group, 2)
+    assert clients.failures == [], clients.failures[:5]
 
 
 def test_no_request_fails_while_everything_around_it_changes(own_gate, layout):

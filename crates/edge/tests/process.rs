@@ -9,9 +9,11 @@ use neargate_domain::vpc_network::{InterfaceNetwork, NetworkChange, VpcDns, VpcN
 use neargate_edge::load_balancer::LoadBalancerStates;
 use neargate_edge::process::{self, Keeper, KeeperConfig};
 use std::net::{Ipv4Addr, UdpSocket};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -29,10 +31,11 @@ fn main() {
         ask_here(&arguments.next().unwrap().into_string().unwrap());
         return;
     }
-    if let Some(does @ ("serve" | "get")) = first.as_deref().and_then(|a| a.to_str()) {
+    if let Some(does @ ("serve" | "get" | "hammer")) = first.as_deref().and_then(|a| a.to_str()) {
         let at = arguments.next().unwrap().into_string().unwrap();
         return match does {
             "serve" => serve_here(&at),
+            "hammer" => hammer_here(&at),
             _ => get_here(&at),
         };
     }
@@ -64,7 +67,8 @@ impl Drop for Lab {
         for name in ["eni-lb", "eni-task"] {
             self.remove_interface(name);
         }
-        if let Some(pid) = self.pid().filter(|_| std::thread::panicking()) {
+        let pids = self.pid().into_iter().chain(self.leaving());
+        for pid in pids.filter(|_| std::thread::panicking()) {
             let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
         }
     }
@@ -138,6 +142,28 @@ impl Lab {
     fn pid(&self) -> Option<i32> {
         let text = std::fs::read_to_string(self.config.dir.join("pid")).ok()?;
         text.parse().ok()
+    }
+
+    /// The processes that make room for another one.
+    fn leaving(&self) -> Vec<i32> {
+        let entries = std::fs::read_dir(self.config.dir.join("leaving"));
+        let names = entries.into_iter().flatten().flatten();
+        names
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .collect()
+    }
+
+    /// From now on it is another build that is started.
+    fn build_anew(&mut self) {
+        let path = self.dir.path().join("build");
+        let number = self.config.program != path;
+        let path = if number {
+            path
+        } else {
+            self.dir.path().join("build-2")
+        };
+        std::fs::copy(std::env::current_exe().unwrap(), &path).unwrap();
+        self.config.program = path;
     }
 
     /// What `name` means in the VPC, asked from within.
@@ -279,7 +305,9 @@ async fn life() {
     })
     .await;
 
-    load_balancer(&lab, &keeper).await;
+    let held = load_balancer(&lab, &keeper).await;
+    let keeper = upgrade(&mut lab, keeper).await;
+    no_load_balancer(&lab, &keeper, held).await;
 
     // Two VPCs with one range know nothing of each other.
     lab.make("vpc-b");
@@ -346,7 +374,7 @@ async fn life() {
 }
 
 /// A load balancer in the namespace of its interface, with a target in another one.
-async fn load_balancer(lab: &Lab, keeper: &Keeper) {
+async fn load_balancer(lab: &Lab, keeper: &Keeper) -> Held {
     let interfaces = lab.config.interfaces.clone().unwrap();
     let link = "ip link add lb0 netns ONE type veth peer name task0 netns TWO".to_owned();
     for name in ["eni-lb", "eni-task"] {
@@ -367,7 +395,7 @@ async fn load_balancer(lab: &Lab, keeper: &Keeper) {
     target
         .arg(std::env::current_exe().unwrap())
         .args(["serve", "10.0.0.20:80"]);
-    let mut target = Ended(target.spawn().unwrap());
+    let target = Ended(target.spawn().unwrap());
 
     // It is told of the load balancer before the interface has its address.
     let mut states = keeper.load_balancers();
@@ -398,7 +426,87 @@ async fn load_balancer(lab: &Lab, keeper: &Keeper) {
     until("it is back", || ask("eni-task").ends_with("from 10.0.0.10")).await;
     assert!(watch.elapsed() < since, "{:?}", watch.elapsed());
     assert!(is_well(&keeper.load_balancers().borrow()));
+    Held { target, pids }
+}
 
+/// Another build takes over from one that carries traffic, and fails no request.
+async fn upgrade(lab: &mut Lab, mut keeper: Keeper) -> Keeper {
+    let interfaces = lab.config.interfaces.clone().unwrap();
+    let hammer = || {
+        let mut hammer = inside(&interfaces.join("eni-task"));
+        hammer
+            .arg(std::env::current_exe().unwrap())
+            .args(["hammer", "10.0.0.10:80"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        Ended(hammer.spawn().unwrap())
+    };
+    let is_well = |states: &LoadBalancerStates| {
+        let state = states.get("arn:lb");
+        state.is_some_and(|s| s.is_listening && s.targets[0].state == TargetState::Healthy)
+    };
+    let mut hammers = [hammer(), hammer()];
+    let mut stays = Stays::open(&interfaces.join("eni-task"));
+    for round in 0..4 {
+        let before = lab.pid().unwrap();
+        drop(keeper);
+        lab.build_anew();
+        match round {
+            // Neargate is killed before it has started another one.
+            1 => {
+                let leaving = lab.config.dir.join("leaving");
+                std::fs::remove_file(lab.config.dir.join("pid")).unwrap();
+                std::fs::create_dir_all(&leaving).unwrap();
+                let to = leaving.join(before.to_string());
+                std::fs::rename(lab.config.dir.join("socket"), to).unwrap();
+            }
+            // Neargate is killed before it has told anything; so is the one that it started.
+            2 => {
+                keeper = lab.keeper();
+                until("another is started", || {
+                    lab.pid().is_some_and(|pid| pid != before)
+                })
+                .await;
+                drop(keeper);
+                let new = lab.pid().unwrap();
+                run(Command::new("kill").args(["-9", &new.to_string()]));
+            }
+            _ => {}
+        }
+        keeper = lab.keeper();
+        keeper.tell(snapshot());
+        keeper.tell_load_balancers(LoadBalancerChange::Snapshot(vec![told()]));
+        let mut states = keeper.load_balancers();
+        let well = timeout(PATIENCE, states.wait_for(is_well)).await.is_ok();
+        assert!(well, "{:?}", keeper.load_balancers().borrow());
+        answers_in(&keeper, &["vpc-a"]).await;
+        assert_ne!(lab.pid(), Some(before));
+        assert_eq!(lab.ask("vpc-a", "ip-10-0-0-5.ec2.internal"), "10.0.0.5");
+        if round == 0 {
+            // What it carries it goes on to carry.
+            assert!(runs(before));
+            assert_eq!(stays.say(), "from 10.0.0.10");
+        }
+        until("the one before ends", || !runs(before)).await;
+        until("its socket is gone", || lab.leaving().is_empty()).await;
+    }
+    for hammer in &mut hammers {
+        drop(hammer.0.stdin.take());
+        let mut said = String::new();
+        let out = hammer.0.stdout.as_mut().unwrap();
+        std::io::Read::read_to_string(out, &mut said).unwrap();
+        let (asked, failed) = said.split_once(' ').unwrap();
+        println!("asked: {asked} failed: {failed}");
+        assert!(asked.parse::<u32>().unwrap() > 100, "{said}");
+        assert_eq!(failed, "[]");
+    }
+    keeper
+}
+
+/// The load balancer goes again.
+async fn no_load_balancer(lab: &Lab, keeper: &Keeper, held: Held) {
+    let Held { mut target, pids } = held;
+    let mut states = keeper.load_balancers();
     // What is gone is not held.
     keeper.tell_load_balancers(LoadBalancerChange::Gone("arn:lb".into()));
     let gone = states.wait_for(LoadBalancerStates::is_empty);
@@ -504,6 +612,84 @@ fn get_here(at: &str) {
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer);
     print!("{answer}");
+}
+
+/// Asks again and again, half of the time on a connection that it keeps, until its input ends. Prints how
+/// often, and what failed.
+fn hammer_here(at: &str) {
+    use std::io::{Read as _, Write as _};
+    let is_over = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&is_over);
+    std::thread::spawn(move || {
+        let _ = std::io::stdin().read(&mut [0]);
+        told.store(true, Ordering::SeqCst);
+    });
+    let (mut asked, mut failed) = (0, Vec::new());
+    let mut kept = None;
+    while !is_over.load(Ordering::SeqCst) {
+        asked += 1;
+        let done = (|| {
+            let mut stream = match kept.take() {
+                Some(stream) => stream,
+                None => std::net::TcpStream::connect(at)?,
+            };
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")?;
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"from 10.0.0.10") {
+                let mut more = [0; 4096];
+                match stream.read(&mut more)? {
+                    0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+                    length => answer.extend_from_slice(&more[..length]),
+                }
+            }
+            let answer = String::from_utf8_lossy(&answer).into_owned();
+            if asked % 2 == 0 && !answer.contains("Connection: close") {
+                kept = Some(stream);
+            }
+            std::io::Result::Ok(answer)
+        })();
+        match done {
+            Ok(answer) if answer.starts_with("HTTP/1.1 200") => {}
+            other => failed.push(format!("{other:?}")),
+        }
+    }
+    print!("{asked} {failed:?}");
+}
+
+/// A connection from a namespace that stays open, whoever carries it.
+struct Stays(std::net::TcpStream);
+
+impl Stays {
+    fn open(namespace: &Path) -> Stays {
+        let namespace = std::fs::File::open(namespace).unwrap();
+        let connect = move || {
+            let network = Some(rustix::thread::LinkNameSpaceType::Network);
+            rustix::thread::move_into_link_name_space(namespace.as_fd(), network).unwrap();
+            std::net::TcpStream::connect("10.0.0.10:80").unwrap()
+        };
+        let mut stream = std::thread::spawn(connect).join().unwrap();
+        let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab";
+        std::io::Write::write_all(&mut stream, head).unwrap();
+        Stays(stream)
+    }
+
+    /// Ends its request; the end of the answer.
+    fn say(&mut self) -> String {
+        std::io::Write::write_all(&mut self.0, b"cd").unwrap();
+        let mut answer = String::new();
+        std::io::Read::read_to_string(&mut self.0, &mut answer).unwrap();
+        answer
+            .split("\r\n\r\n")
+            .nth(1)
+            .unwrap_or(&answer)
+            .to_owned()
+    }
+}
+
+/// What a load balancer's test holds.
+struct Held {
+    target: Ended,
+    pids: [Ended; 2],
 }
 
 /// A process that does not outlive the test.

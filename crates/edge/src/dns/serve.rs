@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 /// A client's connection is closed when nothing comes for so long, and when it takes no answer.
 const IDLE: Duration = Duration::from_secs(10);
@@ -35,6 +36,7 @@ pub struct Sockets {
 #[derive(Debug)]
 pub struct Door {
     tasks: Vec<JoinHandle<()>>,
+    leaving: CancellationToken,
 }
 
 impl Drop for Door {
@@ -52,28 +54,49 @@ impl Door {
     /// They cannot be waited on.
     pub fn open(resolver: &Arc<Resolver>, vpc: &str, sockets: Sockets) -> io::Result<Door> {
         let vpc: Arc<str> = vpc.into();
-        let mut door = Door { tasks: Vec::new() };
+        let mut door = Door {
+            tasks: Vec::new(),
+            leaving: CancellationToken::new(),
+        };
         for socket in sockets.udp {
             let socket = UdpSocket::from_std(socket)?;
-            let serve = datagrams(Arc::clone(resolver), Arc::clone(&vpc), socket);
+            let leaving = door.leaving.clone();
+            let serve = datagrams(Arc::clone(resolver), Arc::clone(&vpc), socket, leaving);
             door.tasks.push(spawn("dns-udp", serve));
         }
         for listener in sockets.tcp {
             let listener = TcpListener::from_std(listener)?;
-            let serve = connections(Arc::clone(resolver), Arc::clone(&vpc), listener);
+            let leaving = door.leaving.clone();
+            let serve = connections(Arc::clone(resolver), Arc::clone(&vpc), listener, leaving);
             door.tasks.push(spawn("dns-tcp", serve));
         }
         Ok(door)
     }
+
+    /// Takes no question any more; those that were asked are answered.
+    pub fn leave(&self) {
+        self.leaving.cancel();
+    }
+
+    /// Everything is answered, after [`Door::leave`].
+    pub fn has_left(&self) -> bool {
+        self.tasks.iter().all(JoinHandle::is_finished)
+    }
 }
 
 /// Everything that is under way ends with the loop.
-async fn datagrams(resolver: Arc<Resolver>, vpc: Arc<str>, socket: UdpSocket) {
+async fn datagrams(
+    resolver: Arc<Resolver>,
+    vpc: Arc<str>,
+    socket: UdpSocket,
+    leaving: CancellationToken,
+) {
     let mut buffer = [0; MAX_QUESTION];
     let mut forwarded = FuturesUnordered::new();
-    loop {
+    while !(leaving.is_cancelled() && forwarded.is_empty()) {
         let received = tokio::select! {
-            received = socket.recv_from(&mut buffer) => received,
+            received = socket.recv_from(&mut buffer), if !leaving.is_cancelled() => received,
+            () = leaving.cancelled(), if !leaving.is_cancelled() => continue,
             Some((answer, from)) = forwarded.next() => {
                 let answer: Vec<u8> = answer;
                 let _ = socket.try_send_to(&answer, from);
@@ -107,12 +130,18 @@ async fn datagrams(resolver: Arc<Resolver>, vpc: Arc<str>, socket: UdpSocket) {
 }
 
 /// Everything that is connected ends with the loop.
-async fn connections(resolver: Arc<Resolver>, vpc: Arc<str>, listener: TcpListener) {
+async fn connections(
+    resolver: Arc<Resolver>,
+    vpc: Arc<str>,
+    listener: TcpListener,
+    leaving: CancellationToken,
+) {
     let mut connected = FuturesUnordered::new();
     let mut of_client = HashMap::<IpAddr, usize>::new();
-    loop {
+    while !(leaving.is_cancelled() && connected.is_empty()) {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = listener.accept(), if !leaving.is_cancelled() => accepted,
+            () = leaving.cancelled(), if !leaving.is_cancelled() => continue,
             Some(left) = connected.next() => {
                 if let Some(own) = of_client.get_mut(&left) {
                     *own -= 1;

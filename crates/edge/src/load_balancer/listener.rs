@@ -38,11 +38,41 @@ pub struct Front {
 pub struct Door {
     pub zone: String,
     pub interface_id: String,
+    pub port: u16,
     pub place: Arc<Place>,
     /// `None` once no listener is behind it.
     pub front: ArcSwapOption<Front>,
+    /// Those of clients, of all load balancers.
+    pub connections: Connections,
+    /// Another process has the port: connections end with their next answer.
+    pub leaving: CancellationToken,
     /// It is closed: connections end as soon as they are idle.
     pub closed: CancellationToken,
+}
+
+/// How many connections clients have.
+#[derive(Debug, Clone, Default)]
+pub struct Connections(Arc<AtomicUsize>);
+
+impl Connections {
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn another(&self) -> Counted {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Counted(self.clone())
+    }
+}
+
+/// A connection, which counts until this is dropped.
+#[derive(Debug)]
+pub struct Counted(Connections);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// Takes connections and hands them to the workers in turn, until the future is dropped.
@@ -72,6 +102,7 @@ pub async fn accept(
         let connection = ToWorker::Connection {
             stream,
             peer,
+            counted: door.connections.another(),
             door: Arc::clone(&door),
         };
         // Workers end after this.

@@ -29,16 +29,18 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-use control::Told;
+use control::ToControl;
+use listener::Connections;
 use neargate_base::Rng;
 use neargate_domain::load_balancer::{LoadBalancerChange, TargetHealth};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 
 /// How a load balancer is.
@@ -54,13 +56,17 @@ pub struct LoadBalancerState {
 /// By ARN.
 pub type LoadBalancerStates = BTreeMap<String, Arc<LoadBalancerState>>;
 
+/// Sockets that one process hands to another, each under a name that both make in the same way.
+pub type HandedSockets = BTreeMap<String, OwnedFd>;
+
 /// All load balancers of this process.
 #[derive(Debug)]
 pub struct LoadBalancers {
     interfaces: Option<PathBuf>,
     rng: Arc<Rng>,
-    control: Mutex<Option<mpsc::UnboundedSender<Told>>>,
+    control: Mutex<Option<mpsc::UnboundedSender<ToControl>>>,
     states: watch::Sender<LoadBalancerStates>,
+    connections: Connections,
 }
 
 impl LoadBalancers {
@@ -72,6 +78,7 @@ impl LoadBalancers {
             rng,
             control: Mutex::new(None),
             states: watch::Sender::new(LoadBalancerStates::new()),
+            connections: Connections::default(),
         }
     }
 
@@ -90,28 +97,83 @@ impl LoadBalancers {
                 Err(error) => tracing::error!(%error, "load balancers cannot be started"),
             }
         }
-        if let Some(control) = &*control {
+        drop(control);
+        self.send(ToControl::Change { change, known });
+    }
+
+    fn send(&self, news: ToControl) {
+        if let Some(control) = &*self.control.lock() {
             // It ends after this.
-            let _ = control.send(Told { change, known });
+            let _ = control.send(news);
         }
+    }
+
+    /// Takes over ports of another process, for what is told next.
+    ///
+    /// # Errors
+    /// There is no thread left.
+    pub fn take(&self, sockets: HandedSockets) -> io::Result<()> {
+        let mut control = self.control.lock();
+        if control.is_none() && !sockets.is_empty() {
+            *control = Some(self.start()?);
+        }
+        drop(control);
+        self.send(ToControl::Take(sockets));
+        Ok(())
+    }
+
+    /// The open ports, for another process to take: from now on nothing is accepted here and no
+    /// target is checked. What is under way goes on. [`LoadBalancers::resume`] or
+    /// [`LoadBalancers::leave`] follows.
+    pub async fn offer(&self) -> HandedSockets {
+        let (tell, told) = oneshot::channel();
+        self.send(ToControl::Offer(tell));
+        // Without a thread for load balancers there are none.
+        told.await.unwrap_or_default()
+    }
+
+    /// Nobody took the ports.
+    pub fn resume(&self) {
+        self.send(ToControl::Resume);
+    }
+
+    /// Another process has the ports: connections end as soon as their clients can be told so.
+    pub fn leave(&self) {
+        self.send(ToControl::Leave);
+    }
+
+    /// How the process that has the ports finds targets.
+    pub fn set_health(&self, found: Vec<TargetHealth>) {
+        self.send(ToControl::Health(found));
+    }
+
+    /// How many connections clients have.
+    pub fn connections(&self) -> usize {
+        self.connections.count()
+    }
+
+    /// Nothing was told that is to be carried.
+    pub fn are_none(&self) -> bool {
+        self.control.lock().is_none()
     }
 
     pub fn states(&self) -> watch::Receiver<LoadBalancerStates> {
         self.states.subscribe()
     }
 
-    fn start(&self) -> io::Result<mpsc::UnboundedSender<Told>> {
+    fn start(&self) -> io::Result<mpsc::UnboundedSender<ToControl>> {
         let count = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = (0..count).map(|_| worker::start(Arc::clone(&self.rng)));
         let workers: Arc<[_]> = workers.collect::<io::Result<Vec<_>>>()?.into();
         let (tell, told) = mpsc::unbounded_channel();
         let (interfaces, states) = (self.interfaces.clone(), self.states.clone());
+        let connections = self.connections.clone();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let thread = std::thread::Builder::new().name("load-balancers".into());
         thread.spawn(move || {
-            let run = control::run(interfaces, workers, told, states);
+            let run = control::run(interfaces, workers, told, states, connections);
             LocalSet::new().block_on(&runtime, run);
         })?;
         Ok(tell)

@@ -62,6 +62,11 @@ impl Place {
         })))
     }
 
+    /// The kernel's number of the namespace; zeros for this process's own.
+    pub fn identity(&self) -> (u64, u64) {
+        self.namespace.as_ref().map_or((0, 0), |own| own.identity)
+    }
+
     /// Is it still what the name means?
     pub fn is_at(&self, namespace: &Path) -> bool {
         self.namespace.as_ref().is_none_or(|own| {

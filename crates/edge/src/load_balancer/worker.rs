@@ -4,7 +4,7 @@
 use super::http::client;
 use super::http::upstream::Pool;
 use super::http2::upstream::Pool2;
-use super::listener::Door;
+use super::listener::{Counted, Door};
 use neargate_base::Rng;
 use neargate_base::time::{Clock, SystemClock};
 use std::cell::{Cell, RefCell};
@@ -27,6 +27,7 @@ pub enum ToWorker {
         stream: std::net::TcpStream,
         peer: SocketAddrV4,
         door: Arc<Door>,
+        counted: Counted,
     },
     /// Connections to these targets are not used any more.
     Forget(Vec<u64>),
@@ -106,11 +107,14 @@ async fn run(worker: Rc<Worker>, mut told: mpsc::UnboundedReceiver<ToWorker>) {
     loop {
         tokio::select! {
             told = told.recv() => match told {
-                Some(ToWorker::Connection { stream, peer, door }) => {
+                Some(ToWorker::Connection { stream, peer, door, counted }) => {
                     match TcpStream::from_std(stream) {
                         Ok(stream) => {
                             let worker = Rc::clone(&worker);
-                            spawn_local(client::serve(worker, stream, peer, door));
+                            spawn_local(async move {
+                                client::serve(worker, stream, peer, door).await;
+                                drop(counted);
+                            });
                         }
                         Err(error) => tracing::warn!(%error, "a connection is dropped"),
                     }

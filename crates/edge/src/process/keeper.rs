@@ -112,6 +112,7 @@ impl Keeper {
             let _ = task.await;
         }
         end_process(&self.config).await;
+        end_leaving(&self.config).await;
     }
 
     /// Something changed; the first thing to tell is a snapshot.
@@ -272,6 +273,10 @@ impl Kept {
         if let Ok(stream) = UnixStream::connect(socket(&self.config)).await {
             match hello(stream, PATIENCE_WITH_KNOWN).await {
                 Ok((hello, connection)) if hello.started_as == self.word => return Ok(connection),
+                Ok((Hello { pid: Some(pid), .. }, _)) => {
+                    tracing::info!("the edge's process is another build's: it hands over");
+                    make_room(&self.config, pid)?;
+                }
                 Ok(_) => {
                     tracing::info!("the resolver's process is another version's: it is replaced");
                 }
@@ -297,6 +302,7 @@ impl Kept {
             .arg(&self.word)
             .args([&self.config.namespaces, &self.config.resolv_conf])
             .arg(self.config.interfaces.clone().unwrap_or_default())
+            .arg(leaving(&self.config))
             .env_clear()
             .envs(SMALL)
             .stdin(Stdio::from(OwnedFd::from(listener)))
@@ -323,21 +329,56 @@ async fn end_process(config: &KeeperConfig) {
     };
     // What comes of it shows below.
     let _ = timeout(PATIENCE_WITH_KNOWN, asked).await;
-    let text = fs::read_to_string(number(config)).unwrap_or_default();
-    let Some(pid) = text.trim().parse().ok().and_then(Pid::from_raw) else {
+    let pid = fs::read_to_string(number(config)).unwrap_or_default();
+    kill(pid.trim().parse().ok(), &config.namespaces).await;
+}
+
+/// Kills this process, if it is an edge with `word` in its command line.
+pub(super) async fn kill(pid: Option<i32>, word: &Path) {
+    let Some(pid) = pid.and_then(Pid::from_raw) else {
         return;
     };
     let is_edge = || {
         let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
         let line = line.unwrap_or_default();
         let mut words = line.split(|byte| *byte == 0);
-        let path = config.namespaces.as_os_str().as_encoded_bytes();
+        let path = word.as_os_str().as_encoded_bytes();
         words.next() == Some(EDGE[0].as_bytes()) && words.any(|word| word == path)
     };
     let since = Stopwatch::start();
     while is_edge() && since.elapsed() < PATIENCE {
         let _ = kill_process(pid, Signal::KILL);
         sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Moves the socket of a process to where the next one finds it. Its number is forgotten first: it is
+/// not to be ended.
+fn make_room(config: &KeeperConfig, pid: i32) -> io::Result<()> {
+    let _ = fs::remove_file(number(config));
+    let mut dir = fs::DirBuilder::new();
+    dir.recursive(true).mode(0o700).create(leaving(config))?;
+    fs::rename(socket(config), leaving(config).join(pid.to_string()))
+}
+
+/// Where the sockets of processes are that make room.
+fn leaving(config: &KeeperConfig) -> PathBuf {
+    config.dir.join("leaving")
+}
+
+/// Ends the processes that make room.
+async fn end_leaving(config: &KeeperConfig) {
+    let entries = fs::read_dir(leaving(config))
+        .into_iter()
+        .flatten()
+        .flatten();
+    for entry in entries {
+        let pid = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        kill(pid, &config.namespaces).await;
+        let _ = fs::remove_file(entry.path());
     }
 }
 

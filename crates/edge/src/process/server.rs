@@ -1,42 +1,55 @@
 //! The process that holds the sockets.
 
-use super::told::{Hello, State, Told};
+use super::before::Before;
+use super::resolver::ResolverDoors;
+use super::sockets;
+use super::told::{Hello, Sockets, State, Told};
 use crate::dns::names::{AwsHosts, Interfaces, LoadBalancerNames, Localhost, Reverse, SharedTable};
-use crate::dns::{Door, Forwarder, Resolver, Sockets, Upstream};
-use crate::load_balancer::{LoadBalancerState, LoadBalancerStates, LoadBalancers};
-use crate::place::{self, LINK_LOCAL_RESOLVER, Opened, Wanted};
+use crate::dns::{Forwarder, Resolver, Upstream};
+use crate::load_balancer::{HandedSockets, LoadBalancerState, LoadBalancerStates, LoadBalancers};
+use crate::place::{self, Opened, Wanted};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use neargate_base::Rng;
 use neargate_base::task::spawn;
-use neargate_domain::load_balancer::LoadBalancerChange;
+use neargate_base::time::Stopwatch;
+use neargate_domain::load_balancer::{LoadBalancerChange, TargetHealth};
+use neargate_domain::vpc_network::NetworkChange;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::time::sleep;
 
-const PORT: u16 = 53;
+/// How long one whose sockets another has may go on with what it carries, and how often it looks.
+const LEAVING_AT_MOST: Duration = Duration::from_secs(3600);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Holds the sockets in the VPCs' namespaces until it is not needed any more; answers the process's
 /// exit code. Its arguments are the word it says of itself, the directory of the namespaces, the host's
-/// resolv.conf and what the paths of interfaces' namespaces begin with (empty: load balancers are in this one); its
-/// standard input is the socket where it is told things.
+/// resolv.conf, what the paths of interfaces' namespaces begin with (empty: load balancers are in this
+/// one), and the directory where processes before it are found; its standard input is the socket where it
+/// is told things.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let done = match &arguments[..] {
-        [word, namespaces, resolv_conf, interfaces] => {
-            let word = word.to_string_lossy().into_owned();
-            let interfaces = (!interfaces.is_empty()).then(|| interfaces.into());
-            run(word, namespaces.into(), resolv_conf.into(), interfaces)
-        }
+        [word, namespaces, resolv_conf, interfaces, leaving] => run(Arguments {
+            word: word.to_string_lossy().into_owned(),
+            namespaces: namespaces.into(),
+            resolv_conf: resolv_conf.into(),
+            interfaces: (!interfaces.is_empty()).then(|| interfaces.into()),
+            leaving: leaving.into(),
+        }),
         _ => Err(io::Error::other(
-            "a word, a directory, a file and a directory are missing",
+            "a word, a directory, a file and two directories are missing",
         )),
     };
     match done {
@@ -48,12 +61,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     }
 }
 
-fn run(
+struct Arguments {
     word: String,
     namespaces: PathBuf,
     resolv_conf: PathBuf,
     interfaces: Option<PathBuf>,
-) -> io::Result<()> {
+    leaving: PathBuf,
+}
+
+fn run(arguments: Arguments) -> io::Result<()> {
     let listener = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     let listener = StdListener::from(listener);
     listener.set_nonblocking(true)?;
@@ -79,7 +95,8 @@ fn run(
         ];
         let _ignored = ignored.map(signal);
         let listener = UnixListener::from_std(listener)?;
-        let edge = Edge::start(word, namespaces, resolv_conf, interfaces);
+        let before = Before::find(&arguments.leaving, &arguments.namespaces).await;
+        let edge = Edge::start(arguments, before);
         edge.serve(listener).await;
         Ok(())
     })
@@ -92,21 +109,31 @@ struct Edge {
     opened: watch::Receiver<Opened>,
     load_balancers: LoadBalancers,
     balancer_names: LoadBalancerNames,
+    resolver: Arc<ResolverDoors>,
+    before: Before,
+    /// Another process has the resolver's sockets, and load balancers'.
+    resolver_left: Cell<bool>,
+    load_balancers_left: Cell<bool>,
+    /// One of the two changed.
+    left: Notify,
 }
 
 impl Edge {
-    fn start(
-        word: String,
-        namespaces: PathBuf,
-        resolv_conf: PathBuf,
-        interfaces: Option<PathBuf>,
-    ) -> Edge {
+    fn start(arguments: Arguments, before: Before) -> Edge {
+        let Arguments {
+            word,
+            namespaces,
+            resolv_conf,
+            interfaces,
+            ..
+        } = arguments;
         let table = SharedTable::default();
         let rng = Arc::new(Rng::from_entropy());
         let load_balancers = LoadBalancers::new(interfaces, Arc::clone(&rng));
         let balancer_names = LoadBalancerNames::default();
         let forwarder = Forwarder::new(Upstream::of(resolv_conf), rng);
-        let resolver = Arc::new(Resolver::new(
+        before.tell_health(load_balancers.states());
+        let resolver = Arc::new(ResolverDoors::new(Resolver::new(
             vec![
                 Box::new(Localhost),
                 Box::new(Interfaces(Arc::clone(&table))),
@@ -115,16 +142,15 @@ impl Edge {
                 Box::new(AwsHosts(Arc::clone(&table))),
             ],
             forwarder,
-        ));
+        )));
         let (wanted, want) = watch::channel(Wanted::new());
         let (open, opened) = watch::channel(Opened {
             any_namespace: true,
             ..Opened::default()
         });
+        let doors = Arc::clone(&resolver);
         let door = move |vpc: &str, namespace: &std::path::Path, address| {
-            let addresses = [address, LINK_LOCAL_RESOLVER];
-            let (udp, tcp) = place::sockets(namespace, &addresses, PORT)?;
-            Door::open(&resolver, vpc, Sockets { udp, tcp })
+            doors.open(vpc, namespace, address)
         };
         spawn("doors", place::keep_open(namespaces, want, open, door));
         Edge {
@@ -134,6 +160,11 @@ impl Edge {
             opened,
             load_balancers,
             balancer_names,
+            resolver,
+            before,
+            resolver_left: Cell::new(false),
+            load_balancers_left: Cell::new(false),
+            left: Notify::new(),
         }
     }
 
@@ -142,10 +173,18 @@ impl Edge {
         let mut tellers = FuturesUnordered::new();
         let mut opened = self.opened.clone();
         let mut was_told = false;
+        let mut leaving = None;
         loop {
             let there = opened.borrow_and_update().any_namespace;
             if was_told && tellers.is_empty() && !there {
                 return;
+            }
+            if self.has_nothing_left() {
+                let since = *leaving.get_or_insert_with(Stopwatch::start);
+                let is_done = self.load_balancers.connections() == 0 && self.resolver.have_left();
+                if is_done || since.elapsed() > LEAVING_AT_MOST {
+                    return;
+                }
             }
             tokio::select! {
                 Ok((stream, _)) = listener.accept() => {
@@ -158,8 +197,16 @@ impl Edge {
                     }
                 }
                 _ = opened.changed() => {}
+                () = self.left.notified() => {}
+                () = sleep(LOOK), if self.has_nothing_left() => {}
             }
         }
+    }
+
+    /// Nothing but what it carries already.
+    fn has_nothing_left(&self) -> bool {
+        let no_load_balancers = self.load_balancers_left.get() || self.load_balancers.are_none();
+        self.resolver_left.get() && no_load_balancers
     }
 
     /// What one Neargate says, until it goes.
@@ -167,12 +214,14 @@ impl Edge {
         let (read, mut write) = stream.into_split();
         let hello = Hello {
             started_as: self.word.clone(),
+            pid: i32::try_from(std::process::id()).ok(),
         };
         write.write_all(&line(&hello)?).await?;
         let mut opened = self.opened.clone();
         opened.mark_changed();
         let mut balancers = self.load_balancers.states();
         let mut said = None;
+        let mut offered = None;
         let state = |opened: &mut watch::Receiver<Opened>, load_balancers| {
             let now = opened.borrow_and_update().clone();
             line(&State {
@@ -194,16 +243,37 @@ impl Edge {
                             let line = state(&mut opened, BTreeMap::new())?;
                             write.write_all(&line).await?;
                         }
-                        Told::LoadBalancers { change, known } => {
+                        Told::Offer(which) => {
+                            let offer = self.offer(which);
+                            let (sockets, health) = offered.insert(offer).sockets().await?;
+                            sockets::send(write.as_ref(), sockets, health).await?;
+                        }
+                        Told::Taken => {
+                            if let Some(offer) = offered.take() {
+                                offer.is_taken();
+                            }
+                        }
+                        Told::LoadBalancers { change, mut known } => {
                             // From here on this teller is told how all of them are.
                             if matches!(change, LoadBalancerChange::Snapshot(_)) && said.is_none() {
                                 said = Some(LoadBalancerStates::new());
+                                let (taken, found) = self.before.load_balancers().await;
+                                self.load_balancers.take(taken)?;
+                                // What it found last is what holds.
+                                known.splice(0..0, found);
                             }
+                            self.before.tell(&told);
                             self.balancer_names.apply(&change);
                             self.load_balancers.tell(change, known);
                             balancers.mark_changed();
                         }
-                        told => self.take_in(told),
+                        told => {
+                            if matches!(told, Told::Network(NetworkChange::Snapshot { .. })) {
+                                let taken = self.before.resolver().await;
+                                self.resolver.take(taken);
+                            }
+                            self.take_in(told);
+                        }
                     }
                 }
                 Ok(()) = opened.changed() => {
@@ -221,12 +291,32 @@ impl Edge {
         }
     }
 
+    /// Offers sockets to another process, until that has taken them or this is dropped.
+    fn offer(&self, which: Sockets) -> Offer<'_> {
+        Offer {
+            edge: self,
+            which,
+            is_taken: false,
+        }
+    }
+
     fn take_in(&self, told: Told) {
+        if let Told::Health(found) = told {
+            return self.load_balancers.set_health(found);
+        }
         let mut table = self.table.write();
         match told {
             Told::AwsHosts(prefixes) => table.set_aws_hosts(prefixes),
             Told::Network(change) => table.apply(change),
-            Told::LoadBalancers { .. } | Told::Speak | Told::End => {}
+            Told::LoadBalancers { .. }
+            | Told::Health(_)
+            | Told::Offer(_)
+            | Told::Taken
+            | Told::Speak
+            | Told::End => {}
+        }
+        if self.resolver_left.get() {
+            return;
         }
         let with_resolver = table.vpcs().filter(|(_, vpc)| vpc.dns_support);
         let wanted: Wanted = with_resolver
@@ -238,6 +328,57 @@ impl Edge {
             *before = wanted;
             is_new
         });
+    }
+}
+
+/// Sockets that another process is about to take.
+struct Offer<'a> {
+    edge: &'a Edge,
+    which: Sockets,
+    is_taken: bool,
+}
+
+impl Offer<'_> {
+    async fn sockets(&self) -> io::Result<(HandedSockets, Vec<TargetHealth>)> {
+        let load_balancers = &self.edge.load_balancers;
+        Ok(match self.which {
+            Sockets::Resolver => (self.edge.resolver.offer()?, Vec::new()),
+            Sockets::LoadBalancers => {
+                let sockets = load_balancers.offer().await;
+                let states = load_balancers.states();
+                let states = states.borrow();
+                let found = states.values().flat_map(|state| state.targets.clone());
+                (sockets, found.collect())
+            }
+        })
+    }
+
+    fn is_taken(mut self) {
+        self.is_taken = true;
+        match self.which {
+            Sockets::Resolver => {
+                self.edge.resolver_left.set(true);
+                self.edge.wanted.send_replace(Wanted::new());
+            }
+            Sockets::LoadBalancers => {
+                self.edge.load_balancers_left.set(true);
+                self.edge.load_balancers.leave();
+            }
+        }
+        self.edge.left.notify_one();
+    }
+}
+
+impl Drop for Offer<'_> {
+    fn drop(&mut self) {
+        match self.which {
+            _ if self.is_taken => {}
+            Sockets::Resolver if !self.edge.resolver_left.get() => self.edge.resolver.resume(),
+            Sockets::LoadBalancers if !self.edge.load_balancers_left.get() => {
+                self.edge.load_balancers.resume();
+            }
+            Sockets::Resolver | Sockets::LoadBalancers => {}
+        }
     }
 }
 

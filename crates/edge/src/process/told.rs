@@ -12,6 +12,28 @@ use std::sync::Arc;
 pub(super) struct Hello {
     /// The word that it was started with.
     pub started_as: String,
+    /// Its number, where it can hand its sockets to another process.
+    #[serde(default)]
+    pub pid: Option<i32>,
+}
+
+/// Which sockets one process asks another for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Sockets {
+    Resolver,
+    LoadBalancers,
+}
+
+/// What one process hands to another; the sockets come with the line, in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Handed {
+    pub sockets: Vec<String>,
+    /// How it found targets.
+    #[serde(default)]
+    pub health: Vec<TargetHealth>,
+    /// Nothing more follows.
+    pub is_last: bool,
 }
 
 /// What the edge is told.
@@ -27,6 +49,13 @@ pub(super) enum Told {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         known: Vec<TargetHealth>,
     },
+    /// Another process is to take these sockets: nothing is taken from them any more, and they are
+    /// handed over. Where [`Told::Taken`] does not follow, everything goes on as before.
+    Offer(Sockets),
+    /// The other process has them.
+    Taken,
+    /// How the process that has the load balancers' sockets finds targets.
+    Health(Vec<TargetHealth>),
     /// It says how it is, which shows that it does not hang.
     Speak,
     /// Another one takes its place.

@@ -109,7 +109,8 @@ async fn serve_http1(
             front: &front,
             peer,
             agreed: agreed.as_ref(),
-            is_old: age.elapsed() >= front.settings.client_keep_alive,
+            is_old: door.leaving.is_cancelled()
+                || age.elapsed() >= front.settings.client_keep_alive,
         };
         // Apart, so that a connection that waits is small.
         match Box::pin(connection.request(&mut reader, &mut writer)).await {

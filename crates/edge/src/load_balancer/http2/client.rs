@@ -88,6 +88,10 @@ pub async fn serve(
                 is_ending = true;
                 connection.graceful_shutdown();
             }
+            () = door.leaving.cancelled(), if !is_ending => {
+                is_ending = true;
+                connection.graceful_shutdown();
+            }
             () = door.closed.cancelled(), if !is_ending => {
                 is_ending = true;
                 connection.graceful_shutdown();

@@ -3,6 +3,7 @@
 mod clients;
 mod faults;
 mod forwarding;
+mod handover;
 mod health;
 mod lab;
 mod network;
