@@ -40,6 +40,15 @@ pub struct Assignment {
     /// The container instance the task was placed on; `None` on Fargate.
     #[serde(default)]
     pub container_instance_arn: Option<String>,
+    /// As whom its containers call AWS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_role_arn: Option<String>,
+    /// As whom what it needs to start is read: secrets, and keys of other registries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution_role_arn: Option<String>,
+    /// The service that it is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_name: Option<String>,
     pub containers: Vec<ContainerSpec>,
 }
 
@@ -143,6 +152,18 @@ pub struct ContainerSpec {
     pub health_check: Option<HealthCheck>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_policy: Option<RestartPolicy>,
+    /// Its `containerArn`; those that were stored before this was noted have none here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arn: Option<String>,
+    /// `dockerLabels`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Variables whose values are read at the start: (name, `valueFrom`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<(String, String)>,
+    /// The secret that holds name and password for the image's registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository_credentials: Option<String>,
 }
 
 /// An image as the node must find it.

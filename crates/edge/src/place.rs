@@ -95,6 +95,33 @@ pub async fn keep_open<D>(
     }
 }
 
+/// As [`keep_open`], in every namespace that there is under `dir`, whoever knows of it, until the
+/// future is dropped.
+pub async fn keep_open_everywhere<D>(dir: PathBuf, open: impl Fn(&str, &Path) -> io::Result<D>) {
+    let mut names = Names::of(&dir);
+    let mut doors = Doors(BTreeMap::new());
+    let mut tries = 0;
+    loop {
+        let there = names.look();
+        let everywhere = there.keys().map(|vpc| (vpc.clone(), Ipv4Addr::UNSPECIFIED));
+        let troubles = doors.ensure(&there, &everywhere.collect(), |vpc, _| {
+            open(vpc, &dir.join(vpc))
+        });
+        if tries == SOON_AT_MOST {
+            tracing::warn!(?troubles, "VPCs cannot be served yet");
+        }
+        let retry = match (troubles.is_empty(), tries) {
+            (true, _) => None,
+            (false, ..SOON_AT_MOST) => Some(SOON),
+            (false, _) => Some(LATER),
+        };
+        tokio::select! {
+            () = names.changed() => tries = 0,
+            () = after(retry) => tries += 1,
+        }
+    }
+}
+
 async fn after(time: Option<Duration>) {
     match time {
         Some(time) => tokio::time::sleep(time).await,

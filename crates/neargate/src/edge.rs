@@ -7,7 +7,8 @@ use neargate_control::{Gateway, services};
 use neargate_domain::vpc_network::NetworkChange;
 use neargate_edge::place::{self, LINK_LOCAL_RESOLVER, Opened, Wanted};
 use neargate_edge::process::{Keeper, KeeperConfig};
-use neargate_node::net::Share;
+use neargate_node::agent::{At, TaskEndpoint};
+use neargate_node::net::{Share, TASK_ENDPOINT};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -69,7 +70,7 @@ pub async fn serve_api(
         let serve = |listener| {
             let listener = TcpListener::from_std(listener)?;
             let served = gateway.clone().serve(listener);
-            Ok(Served(task::spawn("vpc-gateway", served)))
+            Ok(Serving(task::spawn("vpc-gateway", served)))
         };
         listeners
             .into_iter()
@@ -83,6 +84,33 @@ pub async fn serve_api(
     };
     let doors = place::keep_open(namespaces(&run_dir), wanted, opened, open);
     tokio::join!(follow, doors);
+}
+
+/// Has the node answer its tasks in every VPC of this host. It ends with what is returned.
+pub fn serve_tasks(endpoint: Arc<TaskEndpoint>, run_dir: &Path) -> Serving {
+    let open = move |vpc: &str, namespace: &Path| {
+        let listeners = place::listeners(namespace, &[TASK_ENDPOINT], ENDPOINT_PORT)?;
+        let serve = |listener| endpoint.serve(listener, At::Vpc(vpc.to_owned()));
+        listeners
+            .into_iter()
+            .map(serve)
+            .collect::<std::io::Result<Vec<_>>>()
+    };
+    let doors = place::keep_open_everywhere(namespaces(run_dir), open);
+    Serving(task::spawn("task-endpoints", doors))
+}
+
+/// What no SDK lets itself be told otherwise.
+const ENDPOINT_PORT: u16 = 80;
+
+/// Something that is served while this is there.
+#[derive(Debug)]
+pub struct Serving(JoinHandle<()>);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 fn take_in(wanted: &mut Wanted, change: NetworkChange) {
@@ -100,14 +128,5 @@ fn take_in(wanted: &mut Wanted, change: NetworkChange) {
             wanted.remove(&id);
         }
         NetworkChange::Interface(_) | NetworkChange::InterfaceGone { .. } => {}
-    }
-}
-
-/// The gateway behind one listener; it closes with this.
-struct Served(JoinHandle<()>);
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

@@ -11,7 +11,9 @@ use neargate_domain::vpc_network::NetworkChange;
 use neargate_domain::{Cidr, NodeKind};
 use neargate_edge::process::Keeper;
 use neargate_node::about;
-use neargate_node::agent::{Agent, AgentConfig, DiskGuard, InstanceNetworks};
+use neargate_node::agent::{
+    Agent, AgentConfig, At, DiskGuard, InstanceNetworks, Served, TaskEndpoint,
+};
 use neargate_node::capability::Allowed;
 use neargate_node::image::{Images, OwnBlobs, RegistryConfig};
 use neargate_node::net::{Instance, InstanceConfig, Network, NetworkConfig, OverlayConfig, Share};
@@ -63,6 +65,9 @@ pub struct Machine {
     pub disk_guard: Arc<DiskGuard>,
     /// The host's own network, when it is a container instance.
     own: Option<Arc<Instance>>,
+    /// Answers what tasks ask of their node, for every agent of the host.
+    pub task_endpoint: Arc<TaskEndpoint>,
+    _served: (edge::Serving, Option<Served>),
     /// Has names answered in VPCs.
     pub edge: Arc<Keeper>,
     run_dir: PathBuf,
@@ -113,7 +118,13 @@ impl Machine {
         agent.allowed = setup.allowed;
         let disk_guard = DiskGuard::start(setup.data.to_owned());
         agent.disk_guard = Some(Arc::clone(&disk_guard));
+        let task_endpoint = TaskEndpoint::open(&agent.data_dir, &agent.rng)
+            .context("cannot keep the key of the task endpoint")?;
+        agent.task_endpoint = Some(Arc::clone(&task_endpoint));
+        let tasks_served = edge::serve_tasks(Arc::clone(&task_endpoint), &run_dir);
+        let node = agent.node_id.clone();
         let upstream = setup.upstream;
+        let mut own_served = None;
         let (agent, own) = match setup.kind {
             NodeKind::Fargate => {
                 let (network, runtime) = (network.clone(), runtime.clone());
@@ -126,6 +137,9 @@ impl Machine {
                     run_dir: run_dir.join("instance"),
                 });
                 let own = own.await.context("cannot set up the instance's network")?;
+                let listener = own.listen().await.context("cannot answer what tasks ask")?;
+                let served = task_endpoint.serve(listener, At::Instance(node));
+                own_served = Some(served.context("cannot answer what tasks ask")?);
                 let vpc = Share::new(network.clone(), "").context("the VPC's network")?;
                 let networks = InstanceNetworks::of_host(vpc, own.clone());
                 let runtime = runtime.clone();
@@ -142,6 +156,8 @@ impl Machine {
             runtime,
             disk_guard,
             own,
+            task_endpoint,
+            _served: (tasks_served, own_served),
             edge,
             run_dir,
         })

@@ -8,7 +8,9 @@
 //! It knows nothing of clusters or registration. Invariants: [`Slice::start`] finds again what an
 //! earlier process left, containers running; [`Slice::remove`] leaves nothing.
 
-use crate::agent::{Agent, AgentConfig, AgentError, DiskGuard, InstanceNetworks};
+use crate::agent::{
+    Agent, AgentConfig, AgentError, At, DiskGuard, InstanceNetworks, Served, TaskEndpoint,
+};
 use crate::capability::Allowed;
 use crate::cgroup::{Cgroup, Hierarchy};
 use crate::image::Images;
@@ -38,6 +40,8 @@ pub struct SliceConfig {
     pub allowed: Allowed,
     /// See [`AgentConfig::disk_guard`].
     pub disk_guard: Option<Arc<DiskGuard>>,
+    /// See [`AgentConfig::task_endpoint`].
+    pub task_endpoint: Option<Arc<TaskEndpoint>>,
     /// Survives the machine's restart, and is the slice's alone: ledger, containers.
     pub data_dir: PathBuf,
     /// May be lost with the machine's restart, and is the slice's alone.
@@ -80,6 +84,8 @@ pub struct Slice {
     namespace: PathBuf,
     vpc: Share,
     images: Arc<Images>,
+    /// What its containers ask.
+    _served: Option<Served>,
 }
 
 impl Slice {
@@ -128,6 +134,19 @@ impl Slice {
         agent.node_id = config.node_id.clone();
         agent.allowed = config.allowed;
         agent.disk_guard = config.disk_guard.clone();
+        agent.task_endpoint = config.task_endpoint.clone();
+        let served = match &config.task_endpoint {
+            None => None,
+            Some(endpoint) => {
+                let listener = own.listen().await.map_err(in_network)?;
+                let served = endpoint.serve(listener, At::Instance(config.node_id.clone()));
+                Some(served.map_err(|source| SliceError::Io {
+                    what: "listen in",
+                    path: namespace.clone(),
+                    source,
+                })?)
+            }
+        };
         let interface = config.interface.clone();
         let networks = InstanceNetworks::of_slice(vpc.clone(), Arc::clone(&own), &id, interface);
         let (of_agent, containers) = (Arc::clone(&images), runtime.clone());
@@ -144,6 +163,7 @@ impl Slice {
             namespace,
             vpc,
             images,
+            _served: served,
         })
     }
 

@@ -99,6 +99,9 @@ async fn give_back(cx: &Ctx, network: NetworkInterface) {
         network: TaskNetwork::Awsvpc(network),
         launch_type: LaunchType::Fargate,
         container_instance_arn: None,
+        task_role_arn: None,
+        execution_role_arn: None,
+        service_name: None,
         containers: vec![],
     };
     let tx = cx.db().tx().with(vec![], eni::release(&assignment));

@@ -147,6 +147,7 @@ impl Driver {
             memory_mib: offer.resources.memory_mib.min(about::for_tasks_mib()?),
             allowed: shared.allowed,
             disk_guard: Some(shared.disk_guard.clone()),
+            task_endpoint: Some(shared.task_endpoint.clone()),
             data_dir: places.data_dirs.join(id),
             run_dir: places.run_dirs.join(id),
             installation: places.installation.clone(),

@@ -15,7 +15,7 @@ use neargate_base::backoff::Backoff;
 use neargate_base::{Clock, Rng, task};
 use neargate_control::ControlPlane;
 use neargate_ecs::slices;
-use neargate_node::agent::DiskGuard;
+use neargate_node::agent::{DiskGuard, TaskEndpoint};
 use neargate_node::capability::Allowed;
 use neargate_node::image::Images;
 use neargate_node::net::Network;
@@ -47,6 +47,7 @@ struct Shared {
     images: Arc<Images>,
     network: Arc<Network>,
     disk_guard: Arc<DiskGuard>,
+    task_endpoint: Arc<TaskEndpoint>,
     places: Slices,
     /// What of the host their containers may reach.
     allowed: Allowed,
@@ -124,6 +125,7 @@ impl SliceController {
             images: machine.images.clone(),
             network: machine.network.clone(),
             disk_guard: machine.disk_guard.clone(),
+            task_endpoint: machine.task_endpoint.clone(),
             places,
             allowed: config.allowed_or(Allowed::default())?,
             clock,

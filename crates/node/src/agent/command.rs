@@ -2,8 +2,11 @@
 //! environment, the files under `/etc`. Pure.
 
 use super::seams::{Joined, PulledImage};
+use crate::net::TASK_ENDPOINT;
 use crate::runtime::{ContainerConfig, Limits, ShownFile, TaskLimits, Tmpfs, Ulimit};
-use neargate_domain::{Assignment, ContainerSpec, HealthCheck, LaunchType, TaskNetwork};
+use neargate_domain::{
+    Assignment, ContainerSpec, HealthCheck, InstanceNetwork, LaunchType, TaskNetwork,
+};
 
 /// The default `nofile` limit, soft and hard: Fargate's own
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-defs.html>), and
@@ -55,16 +58,23 @@ pub fn health_check(check: &HealthCheck) -> Vec<String> {
     shell.chain(rest.iter().cloned()).collect()
 }
 
+/// What the node adds to a container's environment, of its own knowledge.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Given {
+    /// The id by which the container asks the task endpoint for its metadata.
+    pub endpoint_id: String,
+}
+
 /// The image's environment, then what ECS sets, then the task definition's; a later value
-/// replaces an earlier one in place. The metadata and credentials endpoints are not served yet,
-/// so their variables are absent rather than pointing nowhere. On EXTERNAL instances the ECS agent
-/// names the environment as on EC2.
+/// replaces an earlier one in place. On EXTERNAL instances the ECS agent names the environment as on
+/// EC2. Without a network there is no way to the task endpoint.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-environment-variables.html>
 pub fn environment(
     task: &Assignment,
     spec: &ContainerSpec,
     image: &PulledImage,
     hostname: &str,
+    given: &Given,
 ) -> Vec<String> {
     let mut env: Vec<String> = Vec::new();
     let mut set = |name: &str, value: &str| {
@@ -90,6 +100,15 @@ pub fn environment(
     set("AWS_EXECUTION_ENV", environment);
     set("AWS_DEFAULT_REGION", task.region.as_str());
     set("AWS_REGION", task.region.as_str());
+    if task.network != TaskNetwork::Instance(InstanceNetwork::None) {
+        for (name, version) in [
+            ("ECS_CONTAINER_METADATA_URI", "v3"),
+            ("ECS_CONTAINER_METADATA_URI_V4", "v4"),
+        ] {
+            let id = &given.endpoint_id;
+            set(name, &format!("http://{TASK_ENDPOINT}/{version}/{id}"));
+        }
+    }
     for (name, value) in &spec.environment {
         set(name, value);
     }
@@ -188,6 +207,7 @@ pub fn configure(
     spec: &ContainerSpec,
     image: &PulledImage,
     joined: &Joined,
+    given: &Given,
 ) -> Result<ContainerConfig, String> {
     if spec.privileged {
         return Err("privileged containers are not built on this node".into());
@@ -230,7 +250,7 @@ pub fn configure(
         name: spec.name.clone(),
         layers: image.layers.clone(),
         args: arguments(spec, image)?,
-        env: environment(task, spec, image, &hostname),
+        env: environment(task, spec, image, &hostname, given),
         cwd: or_image(&spec.working_directory, &image.working_dir),
         user: or_image(&spec.user, &image.user),
         hostname,

@@ -2,6 +2,7 @@
 //! in an operation of its own, whose outcome comes back as an event. Nobody else touches the
 //! task's state; nothing here decides.
 
+use super::endpoint::{Seen, TaskEndpoint};
 use super::ledger::{Entry, Ledger};
 use super::observe::Event;
 use super::operation;
@@ -17,7 +18,7 @@ use neargate_base::{Clock, Rng, task};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +30,9 @@ const SETTLE: Duration = Duration::from_secs(5);
 /// What all drivers share; none of it changes.
 #[derive(Debug)]
 pub struct Shared {
+    /// This node's id.
+    pub node: Arc<str>,
+    pub endpoint: Arc<TaskEndpoint>,
     pub upstream: Arc<dyn Upstream>,
     pub images: Arc<dyn Pull>,
     pub network: Arc<dyn Plumb>,
@@ -50,6 +54,8 @@ pub enum Message {
     Event(Event),
     /// Container `0` runs; then as [`Event::Started`].
     Live(usize, Arc<dyn Container>),
+    /// What is known of the task now is asked for.
+    Describe(oneshot::Sender<Box<Seen>>),
 }
 
 impl From<Event> for Message {
@@ -131,6 +137,7 @@ impl Driver {
             let wake_at = self.act();
             self.note_images();
             if self.state.forgetting == super::state::Once::Done {
+                self.shared.endpoint.remove(&self.state.assignment);
                 self.abort();
                 return true;
             }
@@ -301,6 +308,16 @@ impl Driver {
                 Event::Started(i, started_at)
             }
             Message::Event(event) => event,
+            Message::Describe(to) => {
+                let running = self.slots.iter().map(|slot| slot.container.clone());
+                let seen = Seen {
+                    state: self.state.clone(),
+                    running: running.collect(),
+                };
+                // Who has asked may be gone.
+                let _ = to.send(Box::new(seen));
+                return;
+            }
         };
         let mut may_end = None;
         match &event {

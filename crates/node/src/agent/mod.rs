@@ -14,6 +14,7 @@ mod binding;
 mod command;
 mod disk_guard;
 mod driver;
+mod endpoint;
 mod health;
 mod instance;
 mod ledger;
@@ -31,6 +32,7 @@ mod state;
 mod tests;
 
 pub use self::disk_guard::DiskGuard;
+pub use self::endpoint::{At, Served, TaskEndpoint};
 pub use self::instance::InstanceNetworks;
 
 use self::driver::{Driver, Handle, Message, Shared};
@@ -75,6 +77,8 @@ pub struct AgentConfig {
     pub allowed: Allowed,
     /// Looks after the disk; it is the same for all agents of a host. `None`: one of its own.
     pub disk_guard: Option<Arc<DiskGuard>>,
+    /// What containers ask; it is the same for all agents of a host. `None`: one of its own.
+    pub task_endpoint: Option<Arc<TaskEndpoint>>,
 }
 
 impl AgentConfig {
@@ -91,6 +95,7 @@ impl AgentConfig {
             log_drain_limit: Duration::from_secs(600),
             allowed: Allowed::default(),
             disk_guard: None,
+            task_endpoint: None,
         }
     }
 }
@@ -102,6 +107,8 @@ pub enum AgentError {
     Ledger(#[from] LedgerError),
     #[error("the runtime's leftovers cannot be removed")]
     Runtime(#[from] crate::runtime::RuntimeError),
+    #[error("what tasks ask of their node cannot be answered")]
+    Endpoint(#[source] std::io::Error),
     #[error("leftover task networks cannot be removed: {0}")]
     Network(String),
 }
@@ -152,7 +159,15 @@ impl Agent {
     ) -> Result<Agent, AgentError> {
         let ledger = Ledger::open(&config.data_dir)?;
         let entries = ledger.load()?;
+        let endpoint = match config.task_endpoint {
+            Some(endpoint) => endpoint,
+            None => {
+                TaskEndpoint::open(&config.data_dir, &config.rng).map_err(AgentError::Endpoint)?
+            }
+        };
         let shared = Arc::new(Shared {
+            node: config.node_id.as_str().into(),
+            endpoint,
             upstream,
             images,
             network,
@@ -238,6 +253,8 @@ impl Fleet {
         let runtime = Arc::clone(&self.shared.runtime);
         self.disk_guard
             .add(assignment, handle.tx.clone(), runtime, is_new);
+        let shared = &self.shared;
+        shared.endpoint.add(assignment, &shared.node, &handle.tx);
         let task_id = driver.state.assignment.task_id.clone();
         self.drivers.insert(task_id.clone(), handle);
         let ended = self.ended_tx.clone();

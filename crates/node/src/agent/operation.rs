@@ -180,7 +180,10 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
         Err(message) => return Some(Event::StartFailed(i, message).into()),
     };
     let spec = &task.containers[i];
-    let configured = command::configure(&task, spec, &image, &joined);
+    let given = command::Given {
+        endpoint_id: shared.endpoint.id(&task.task_id, &spec.name),
+    };
+    let configured = command::configure(&task, spec, &image, &joined, &given);
     let allowed = |config: ContainerConfig| shared.allowed.check(&config).map(|()| config);
     let mut config = match configured.and_then(allowed) {
         Ok(config) => config,

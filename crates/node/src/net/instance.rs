@@ -15,7 +15,9 @@ use super::netlink::Netlink;
 use super::netns::{self, Place};
 use super::ports::{Denied, Lease, Leases};
 use super::ruleset::{self, Sender};
-use super::{blocking, conntrack, format_mac, host, names, neighbours, plumb, sysctl};
+use super::{
+    TASK_ENDPOINT, blocking, conntrack, format_mac, host, names, neighbours, plumb, sysctl,
+};
 use neargate_domain::{Cidr, NetworkBinding, PortMapping, Protocol};
 use parking_lot::Mutex;
 use std::collections::HashSet;
@@ -28,6 +30,9 @@ use std::sync::Arc;
 /// row, 172.31.0.0/16, is the VPC's.
 const SECOND_OCTETS: std::ops::RangeInclusive<u8> = 17..=30;
 const PREFIX_LEN: u8 = 16;
+/// Where the node really listens for what containers ask: port 80 of an instance is its containers',
+/// and these ports are the ECS agent's.
+pub(super) const ENDPOINT_PORT: u16 = 51_679;
 
 /// What an instance's network is made from.
 #[derive(Debug, Clone)]
@@ -209,6 +214,22 @@ impl Instance {
         self.firewall.remove().await
     }
 
+    /// A listener for what its containers ask of their node; it blocks nobody.
+    ///
+    /// # Errors
+    /// Somebody else has its port.
+    pub async fn listen(&self) -> Result<TcpListener, NetworkError> {
+        let listen = || {
+            let at = (TASK_ENDPOINT, ENDPOINT_PORT);
+            let listener = TcpListener::bind(at).and_then(|listener| {
+                listener.set_nonblocking(true)?;
+                Ok(listener)
+            });
+            listener.map_err(NetworkError::link("listen for what containers ask"))
+        };
+        self.place.clone().run(listen).await
+    }
+
     /// The instance's network namespace, for containers in `host` mode.
     pub fn namespace(&self) -> PathBuf {
         match &self.place {
@@ -361,7 +382,9 @@ fn ensure_bridge(name: &str, mtu: u32, gateway: Ipv4Addr) -> Result<Bridge, Netw
     sysctl::for_instance(name)?;
     sysctl::for_host();
     link::set_up(&mut nl, index, None).map_err(act("start"))?;
-    link::add_address(&mut nl, index, gateway, PREFIX_LEN).map_err(act("add an address to"))?;
+    for (address, prefix_len) in [(gateway, PREFIX_LEN), (TASK_ENDPOINT, 32)] {
+        link::add_address(&mut nl, index, address, prefix_len).map_err(act("add an address to"))?;
+    }
     Ok(Bridge { index, mtu })
 }
 

@@ -58,6 +58,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use vpc::{Attached, Site, Vpcs};
 
+/// Where tasks ask their node
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4.html>).
+pub const TASK_ENDPOINT: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 2);
+
 /// What the network is made from.
 #[derive(Debug, Clone)]
 pub struct NetworkConfig {

@@ -9,6 +9,8 @@
 //!
 //! Loading it again changes nothing, so running tasks notice nothing.
 
+use super::TASK_ENDPOINT;
+use super::instance::ENDPOINT_PORT;
 use super::names::{INSTANCE_BRIDGE, UPLINK_PREFIX};
 use neargate_domain::{Cidr, Protocol};
 use std::net::Ipv4Addr;
@@ -64,6 +66,11 @@ add chain inet {table} forward {{ type filter hook forward priority 0; policy ac
 add chain inet {table} postrouting {{ type nat hook postrouting priority 100; policy accept; }}
 flush table inet {table}
 add rule inet {table} raw iifname "{bridge}" ip daddr 127.0.0.0/8 drop
+add rule inet {table} prerouting ip daddr {TASK_ENDPOINT} tcp dport 80 dnat ip to {TASK_ENDPOINT}:{ENDPOINT_PORT}
+add rule inet {table} output ip daddr {TASK_ENDPOINT} tcp dport 80 dnat ip to {TASK_ENDPOINT}:{ENDPOINT_PORT}
+add rule inet {table} prerouting ip daddr {TASK_ENDPOINT} accept
+add rule inet {table} output ip daddr {TASK_ENDPOINT} accept
+add rule inet {table} input iifname != {{ "lo", "{bridge}" }} ip daddr {TASK_ENDPOINT} drop
 add rule inet {table} prerouting fib daddr type local dnat ip to meta l4proto . th dport map @published
 add rule inet {table} output fib daddr type local dnat ip to meta l4proto . th dport map @published
 add rule inet {table} input iifname "{bridge}" ip daddr 169.254.169.254 meta l4proto {{ tcp, udp }} th dport != 53 reject with icmp type admin-prohibited

@@ -162,6 +162,7 @@ async fn slice(dir: &Path, images: Arc<Images>, network: &Arc<Network>) -> Optio
         memory_mib: 256,
         allowed: Allowed::default(),
         disk_guard: None,
+        task_endpoint: None,
         data_dir: slices.data_dirs.join(SLICE),
         run_dir: slices.run_dirs.join(SLICE),
         installation: slices.installation,
@@ -370,6 +371,10 @@ pub fn script(name: &str, script: &str) -> ContainerSpec {
         port_mappings: vec![],
         health_check: None,
         restart_policy: None,
+        arn: None,
+        labels: [].into(),
+        secrets: Vec::new(),
+        repository_credentials: None,
         depends_on: vec![],
         log: Some(LogTarget {
             account: AccountId::default(),
@@ -399,6 +404,9 @@ pub fn task(number: u8, containers: Vec<ContainerSpec>) -> Assignment {
         network: TaskNetwork::Awsvpc(eni(number)),
         launch_type: LaunchType::Fargate,
         container_instance_arn: None,
+        task_role_arn: None,
+        execution_role_arn: None,
+        service_name: None,
         containers,
     }
 }

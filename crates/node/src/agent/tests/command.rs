@@ -74,7 +74,10 @@ fn the_task_definitions_environment_wins() {
     let mut spec = container("web");
     spec.environment.insert("MODE".into(), "task".into());
     spec.environment.insert("EMPTY".into(), "".into());
-    let env = environment(&task, &spec, &image(), "ip-172-31-0-5.ec2.internal");
+    let given = Given {
+        endpoint_id: "0123".into(),
+    };
+    let env = environment(&task, &spec, &image(), "ip-172-31-0-5.ec2.internal", &given);
     assert_eq!(
         env,
         [
@@ -84,6 +87,8 @@ fn the_task_definitions_environment_wins() {
             "AWS_REGION=us-east-1",
             "AWS_EXECUTION_ENV=AWS_ECS_FARGATE",
             "AWS_DEFAULT_REGION=us-east-1",
+            "ECS_CONTAINER_METADATA_URI=http://169.254.170.2/v3/0123",
+            "ECS_CONTAINER_METADATA_URI_V4=http://169.254.170.2/v4/0123",
             "EMPTY=",
         ]
     );
@@ -192,7 +197,7 @@ fn in_host_mode_it_is_the_instance() {
     );
     spec.sysctls
         .insert("net.core.somaxconn".into(), "1024".into());
-    let refused = configure(&task, &spec, &image(), &joined).unwrap_err();
+    let refused = configure(&task, &spec, &image(), &joined, &Given::default()).unwrap_err();
     assert_eq!(
         refused,
         "sysctl \"net.core.somaxconn\" not allowed in host network namespace"
@@ -206,7 +211,14 @@ fn what_fargate_alone_does_is_not_done_on_instances() {
             launch_type,
             ..on_instance(InstanceNetwork::Bridge)
         };
-        let config = configure(&task, &container("web"), &image(), &Joined::default()).unwrap();
+        let config = configure(
+            &task,
+            &container("web"),
+            &image(),
+            &Joined::default(),
+            &Given::default(),
+        )
+        .unwrap();
         assert!(config.env.contains(&"AWS_EXECUTION_ENV=AWS_ECS_EC2".into()));
         let nofile = &config.ulimits[0];
         assert_eq!((nofile.soft, nofile.hard), (32_768, 65_536));
@@ -236,7 +248,16 @@ fn a_task_without_cpu_weighs_what_its_containers_do() {
 fn what_is_not_built_is_refused() {
     let mut spec = container("web");
     spec.privileged = true;
-    assert!(configure(&assignment(vec![]), &spec, &image(), &joined()).is_err());
+    assert!(
+        configure(
+            &assignment(vec![]),
+            &spec,
+            &image(),
+            &joined(),
+            &Given::default()
+        )
+        .is_err()
+    );
 }
 
 #[test]
@@ -247,13 +268,20 @@ fn the_definition_overrides_the_image() {
         user: Some("0".into()),
         ..container("web")
     };
-    let config = configure(&task, &own, &image(), &joined()).unwrap();
+    let config = configure(&task, &own, &image(), &joined(), &Given::default()).unwrap();
     assert_eq!((config.cwd.as_str(), config.user.as_str()), ("/tmp", "0"));
     assert_eq!(
         (config.ulimits[0].soft, config.ulimits[0].hard),
         (65_535, 65_535)
     );
-    let config = configure(&task, &container("web"), &image(), &joined()).unwrap();
+    let config = configure(
+        &task,
+        &container("web"),
+        &image(),
+        &joined(),
+        &Given::default(),
+    )
+    .unwrap();
     assert_eq!((config.cwd.as_str(), config.user.as_str()), ("/srv", "web"));
 }
 

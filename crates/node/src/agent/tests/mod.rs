@@ -57,6 +57,10 @@ pub fn container(name: &str) -> ContainerSpec {
         port_mappings: vec![],
         health_check: None,
         restart_policy: None,
+        arn: None,
+        labels: [].into(),
+        secrets: Vec::new(),
+        repository_credentials: None,
         depends_on: vec![],
         log: None,
     }
@@ -118,6 +122,9 @@ pub fn assignment(containers: Vec<ContainerSpec>) -> Assignment {
         }),
         launch_type: LaunchType::Fargate,
         container_instance_arn: None,
+        task_role_arn: None,
+        execution_role_arn: None,
+        service_name: None,
         containers,
     }
 }

@@ -19,7 +19,7 @@ pub(super) mod view;
 pub(super) use namespace::{Site, reach};
 
 use super::error::NetworkError;
-use super::{blocking, names, netns};
+use super::{TASK_ENDPOINT, blocking, names, netns};
 use neargate_domain::vpc_network::{NetworkChange, VpcNetwork};
 use neargate_domain::{Cidr, NetworkInterface};
 use parking_lot::Mutex;

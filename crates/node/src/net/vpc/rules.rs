@@ -11,7 +11,7 @@
 use super::super::names::{self, PEERING_PREFIX, VETH_PREFIX};
 use super::super::table::{Kind, Tables};
 use super::view::View;
-use super::{HOST, HOSTS, IGW, OVERLAY, UPLINK, acl, groups};
+use super::{HOST, HOSTS, IGW, OVERLAY, TASK_ENDPOINT, UPLINK, acl, groups};
 use neargate_domain::Cidr;
 use neargate_domain::vpc_network::Target;
 use std::collections::BTreeSet;
@@ -147,7 +147,8 @@ fn from_peers(view: &View) -> Vec<String> {
     rules
 }
 
-/// What the router itself is asked: whether it is there, names, and the API.
+/// What the router itself is asked: whether it is there, names, the API, and what tasks are told of
+/// themselves.
 fn input(view: &View) -> Vec<String> {
     let resolvers: Vec<String> = view.resolvers().iter().map(Ipv4Addr::to_string).collect();
     let resolvers = resolvers.join(", ");
@@ -160,6 +161,9 @@ fn input(view: &View) -> Vec<String> {
     ];
     let api = view.api;
     rules.extend(api.map(|port| format!("ip daddr {{ {resolvers} }} tcp dport {port} accept")));
+    rules.push(format!(
+        "iifname \"{VETH_PREFIX}*\" ip daddr {TASK_ENDPOINT} tcp dport 80 accept"
+    ));
     rules.push("meta l4proto { tcp, udp } reject with icmp type admin-prohibited".into());
     rules
 }

@@ -87,10 +87,14 @@ impl View {
         own.into_iter().chain([super::RESOLVER]).collect()
     }
 
-    /// The router's own addresses: a gateway in each subnet, and the resolver's.
+    /// The router's own addresses: a gateway in each subnet, the resolver's, and where tasks ask their
+    /// node.
     pub(in crate::net) fn addresses(&self) -> BTreeSet<Ipv4Addr> {
         let subnets = self.vpc.iter().flat_map(|vpc| &vpc.subnets);
         let gateways = subnets.map(|subnet| subnet.range.nth(1));
-        gateways.chain(self.resolvers()).collect()
+        gateways
+            .chain(self.resolvers())
+            .chain([super::TASK_ENDPOINT])
+            .collect()
     }
 }

@@ -59,6 +59,28 @@ pub fn check_overrides(
     Ok(())
 }
 
+/// The task's role and its execution role, as ARNs.
+pub fn roles(
+    definition: &api::TaskDefinition,
+    overrides: &api::TaskOverride,
+) -> (Option<String>, Option<String>) {
+    let of = definition
+        .task_definition_arn
+        .as_deref()
+        .unwrap_or_default();
+    let role = |over: &Option<String>, defined: &Option<String>| {
+        let over = task_definition::role_arn(over.as_ref(), of);
+        over.or_else(|| task_definition::role_arn(defined.as_ref(), of))
+    };
+    (
+        role(&overrides.task_role_arn, &definition.task_role_arn),
+        role(
+            &overrides.execution_role_arn,
+            &definition.execution_role_arn,
+        ),
+    )
+}
+
 /// The containers of the task `task_id`, which runs on `launch_type`.
 pub fn containers(
     scope: &Scope,
@@ -177,8 +199,23 @@ fn container(
         port_mappings: port_mappings(c),
         health_check: c.health_check.as_ref().and_then(health_check),
         restart_policy: c.restart_policy.as_ref().and_then(restart_policy),
+        arn: None,
+        labels: c.docker_labels.clone().into_iter().flatten().collect(),
+        secrets: secrets(c),
+        repository_credentials: c
+            .repository_credentials
+            .as_ref()
+            .map(|credentials| credentials.credentials_parameter.clone()),
         name,
     }
+}
+
+/// Variables whose values are read at the start, as whoever may read them.
+fn secrets(c: &api::ContainerDefinition) -> Vec<(String, String)> {
+    let secrets = c.secrets.iter().flatten();
+    secrets
+        .map(|secret| (secret.name.clone(), secret.value_from.clone()))
+        .collect()
 }
 
 /// Ports as the definition has them; host port 0 leaves the choice to the node.

@@ -212,6 +212,9 @@ pub(super) fn task() -> Task {
         network: TaskNetwork::Awsvpc(network),
         launch_type: LaunchType::Fargate,
         container_instance_arn: None,
+        task_role_arn: None,
+        execution_role_arn: None,
+        service_name: None,
         containers: vec![app()],
     };
     let spec = TaskSpec {
@@ -282,6 +285,10 @@ fn app() -> ContainerSpec {
         port_mappings: Vec::new(),
         health_check: None,
         restart_policy: None,
+        arn: None,
+        labels: [].into(),
+        secrets: Vec::new(),
+        repository_credentials: None,
     }
 }
 

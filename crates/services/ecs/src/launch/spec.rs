@@ -25,14 +25,16 @@ pub(super) fn task(
     let arn = scope.arn("ecs", format!("task/{cluster}/{task_id}"));
     let launch_type = capacity.launch_type();
     let of = (launch_type, task_id.as_str());
-    let containers = assignment::containers(scope, of, definition, &launch.overrides);
+    let mut containers = assignment::containers(scope, of, definition, &launch.overrides);
+    for container in &mut containers {
+        let resource = format!("container/{cluster}/{task_id}/{}", house.rng.uuid());
+        container.arn = Some(scope.arn("ecs", resource));
+    }
+    let (task_role_arn, execution_role_arn) = assignment::roles(definition, &launch.overrides);
     let demand = demand(launch, &containers, launch.with_interface());
     let defined = definition.container_definitions.iter().flatten();
     let shown = defined.zip(&containers).map(|(c, run)| ContainerSpec {
-        arn: scope.arn(
-            "ecs",
-            format!("container/{cluster}/{task_id}/{}", house.rng.uuid()),
-        ),
+        arn: run.arn.clone().expect("set above"),
         name: run.name.clone(),
         image: run.image.name.clone(),
         cpu: c.cpu.unwrap_or(0),
@@ -100,6 +102,9 @@ pub(super) fn task(
                 .container_instance
                 .as_ref()
                 .map(|id| scope.arn("ecs", format!("container-instance/{cluster}/{id}"))),
+            task_role_arn,
+            execution_role_arn,
+            service_name: launch.service.as_ref().map(|link| link.service.clone()),
             containers,
         },
         container_instance: placed.container_instance,

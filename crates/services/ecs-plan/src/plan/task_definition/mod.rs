@@ -22,5 +22,5 @@ pub use check::{check, fits};
 pub use defaults::definition;
 pub use fargate::ephemeral_storage;
 pub use ports::protocol;
-pub use role::check as role;
+pub use role::{arn as role_arn, check as role};
 pub use runnable::runnable;

@@ -46,7 +46,7 @@ fn is_path(given: &str) -> bool {
 }
 
 /// The role's ARN, in the account and partition of `of`, the definition's own ARN.
-pub(super) fn arn(given: Option<&String>, of: &str) -> Option<String> {
+pub fn arn(given: Option<&String>, of: &str) -> Option<String> {
     let given = given.filter(|given| !given.is_empty())?;
     match of.parse::<Arn>() {
         Ok(of) if !given.starts_with("arn:") => {

@@ -1,0 +1,177 @@
+//! What containers ask of the node that runs them, at 169.254.170.2: metadata of their task and its
+//! statistics
+//! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4.html>).
+//!
+//! It is one for all agents of a host, since a VPC has one such address, whichever agent a task of it
+//! is of. It keeps no task's state: it asks the task's driver. Invariants: an answer is for who has the
+//! task's address *and* knows an id that nobody else is told; the ids are the same after a restart, for
+//! they are made from a key of this host.
+
+mod metadata;
+mod serve;
+mod stats;
+#[cfg(test)]
+mod tests;
+
+pub use serve::{At, Served};
+
+use super::driver::{Message, Sender};
+use super::seams::Joined;
+use super::state::{Network, TaskState};
+use crate::runtime::Container;
+use neargate_base::Rng;
+use neargate_domain::{Assignment, InstanceNetwork, TaskNetwork};
+use parking_lot::RwLock;
+use std::collections::HashMap;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::net::Ipv4Addr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+const KEY: &str = "endpoint.key";
+
+/// What a driver tells of its task.
+#[derive(Debug)]
+pub struct Seen {
+    pub state: TaskState,
+    /// Those that run, at their index in the assignment.
+    pub running: Vec<Option<Arc<dyn Container>>>,
+}
+
+/// Who is meant by an id.
+#[derive(Debug, Clone)]
+struct Resident {
+    driver: Sender,
+    /// The node that the task is on.
+    node: Arc<str>,
+    /// Which of its containers.
+    container: usize,
+}
+
+/// What all containers of this host may ask.
+#[derive(Debug)]
+pub struct TaskEndpoint {
+    key: ring::hmac::Key,
+    residents: RwLock<HashMap<String, Resident>>,
+    samples: stats::Samples,
+    places: serve::Places,
+}
+
+impl TaskEndpoint {
+    /// `dir` holds the key that ids are made from; it is made where there is none.
+    ///
+    /// # Errors
+    /// The key cannot be read or kept.
+    pub fn open(dir: &Path, rng: &Rng) -> io::Result<Arc<TaskEndpoint>> {
+        let path = dir.join(KEY);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) if bytes.len() == 32 => bytes,
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            // One that was cut short by a crash was in no container's environment yet.
+            _ => {
+                let mut bytes = vec![0; 32];
+                rng.fill(&mut bytes);
+                fs::create_dir_all(dir)?;
+                let temporary = path.with_extension("tmp");
+                let mut options = OpenOptions::new();
+                options.write(true).create(true).truncate(true).mode(0o600);
+                let mut file = options.open(&temporary)?;
+                file.write_all(&bytes)?;
+                file.sync_all()?;
+                fs::rename(&temporary, &path)?;
+                bytes
+            }
+        };
+        Ok(Arc::new(TaskEndpoint {
+            key: ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &bytes),
+            residents: RwLock::default(),
+            samples: stats::Samples::default(),
+            places: serve::Places::default(),
+        }))
+    }
+
+    /// The id by which a container asks for itself: 128 bits that nobody guesses.
+    pub(super) fn id(&self, task_id: &str, container: &str) -> String {
+        let tag = ring::hmac::sign(&self.key, format!("v4/{task_id}/{container}").as_bytes());
+        hex::encode(&tag.as_ref()[..16])
+    }
+
+    /// From here on the task's containers are answered.
+    pub(super) fn add(&self, task: &Assignment, node: &Arc<str>, driver: &Sender) {
+        let ids: Vec<String> = self.ids(task);
+        let mut residents = self.residents.write();
+        for (container, id) in ids.into_iter().enumerate() {
+            let resident = Resident {
+                driver: driver.clone(),
+                node: Arc::clone(node),
+                container,
+            };
+            residents.insert(id, resident);
+        }
+    }
+
+    /// The task is over.
+    pub(super) fn remove(&self, task: &Assignment) {
+        let ids = self.ids(task);
+        let mut residents = self.residents.write();
+        for id in &ids {
+            residents.remove(id);
+            self.samples.forget(id);
+        }
+    }
+
+    fn ids(&self, task: &Assignment) -> Vec<String> {
+        let containers = task.containers.iter();
+        containers
+            .map(|c| self.id(&task.task_id, &c.name))
+            .collect()
+    }
+
+    /// The task of an id, as it is now, and which of its containers is meant.
+    async fn find(&self, id: &str, caller: &Caller) -> Option<(Box<Seen>, usize)> {
+        let resident = self.residents.read().get(id).cloned()?;
+        let (tell, told) = oneshot::channel();
+        resident.driver.send(Message::Describe(tell)).ok()?;
+        // A driver that ends meanwhile answers nobody.
+        let seen = told.await.ok()?;
+        caller
+            .is_of(&seen.state, &resident.node)
+            .then_some((seen, resident.container))
+    }
+}
+
+/// Who asks, as the connection shows.
+#[derive(Debug, Clone)]
+struct Caller {
+    at: At,
+    address: Ipv4Addr,
+    /// Which of our addresses was called.
+    called: Ipv4Addr,
+}
+
+impl Caller {
+    /// Nobody sends as somebody else: the networks see to it. In `host` mode whoever is in the
+    /// instance's own namespace is as good as another, as on EC2.
+    fn is_of(&self, task: &TaskState, node: &str) -> bool {
+        match (&task.assignment.network, &self.at) {
+            (TaskNetwork::Awsvpc(eni), At::Vpc(vpc_id)) => {
+                eni.vpc_id == *vpc_id && eni.private_ipv4 == self.address
+            }
+            (TaskNetwork::Instance(InstanceNetwork::Bridge), At::Instance(id)) => {
+                let links = match &task.network {
+                    Network::Ready(links) => links.as_slice(),
+                    _ => &[],
+                };
+                let mut joined = links.iter().flatten();
+                id == node && joined.any(|joined: &Joined| joined.address == Some(self.address))
+            }
+            (TaskNetwork::Instance(InstanceNetwork::Host), At::Instance(id)) => {
+                id == node && self.address == self.called
+            }
+            _ => false,
+        }
+    }
+}
