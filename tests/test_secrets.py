@@ -154,6 +154,55 @@ def test_kill_in_the_middle_of_rotations_loses_nothing(own_gate):
         assert secrets.get_secret_value(SecretId="app")["VersionId"] == holder("AWSCURRENT")
 
 
+def openssl(*args):
+    done = subprocess.run(["openssl", *args], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_openssl_takes_what_kms_signs_and_kms_what_it_encrypts(gate, tmp_path):
+    kms = gate.client("kms")
+    message, signature, public = (str(tmp_path / name) for name in ("message", "signature", "public"))
+    pathlib.Path(message).write_bytes(b"to be signed")
+    pss = ["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"]
+    cases = [
+        ("RSA_2048", "RSASSA_PKCS1_V1_5_SHA_256", "-sha256", []),
+        ("RSA_3072", "RSASSA_PSS_SHA_384", "-sha384", pss),
+        ("ECC_NIST_P256", "ECDSA_SHA_256", "-sha256", []),
+        ("ECC_NIST_P384", "ECDSA_SHA_384", "-sha384", []),
+        ("ECC_NIST_P521", "ECDSA_SHA_512", "-sha512", []),
+        ("ECC_SECG_P256K1", "ECDSA_SHA_256", "-sha256", []),
+    ]
+    for spec, algorithm, digest, options in cases:
+        key = kms.create_key(KeySpec=spec, KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
+        signed = kms.sign(KeyId=key, Message=b"to be signed", SigningAlgorithm=algorithm)
+        pathlib.Path(signature).write_bytes(signed["Signature"])
+        pathlib.Path(public).write_bytes(kms.get_public_key(KeyId=key)["PublicKey"])
+        verify = ["dgst", digest, "-verify", public, "-keyform", "DER", "-signature", signature, *options, message]
+        openssl(*verify)
+    key = kms.create_key(KeySpec="RSA_2048", KeyUsage="ENCRYPT_DECRYPT")["KeyMetadata"]["KeyId"]
+    pathlib.Path(public).write_bytes(kms.get_public_key(KeyId=key)["PublicKey"])
+    sealed = str(tmp_path / "sealed")
+    oaep = [f"rsa_{option}" for option in ("padding_mode:oaep", "oaep_md:sha256", "mgf1_md:sha256")]
+    options = [word for option in oaep for word in ("-pkeyopt", option)]
+    openssl("pkeyutl", "-encrypt", "-pubin", "-inkey", public, "-keyform", "DER", "-in", message, "-out", sealed, *options)
+    blob = pathlib.Path(sealed).read_bytes()
+    opened = kms.decrypt(KeyId=key, CiphertextBlob=blob, EncryptionAlgorithm="RSAES_OAEP_SHA_256")
+    assert opened["Plaintext"] == b"to be signed"
+
+
+def test_replicas_are_read_in_their_own_region(gate):
+    here, there = gate.client("secretsmanager"), gate.client("secretsmanager", region="eu-west-1")
+    arn = here.create_secret(Name="app", SecretString="1", AddReplicaRegions=[{"Region": "eu-west-1"}])["ARN"]
+    replica = arn.replace(REGION, "eu-west-1")
+    here.put_secret_value(SecretId="app", SecretString="2")
+    assert there.get_secret_value(SecretId=replica)["SecretString"] == "2"
+    assert there.describe_secret(SecretId="app")["PrimaryRegion"] == REGION
+    assert refused(there.put_secret_value, SecretId="app", SecretString="3")[0] == "InvalidParameterException"
+    assert refused(here.delete_secret, SecretId="app")[0] == "InvalidParameterException"
+    here.remove_regions_from_replication(SecretId="app", RemoveReplicaRegions=["eu-west-1"])
+    assert refused(there.get_secret_value, SecretId="app")[0] == "ResourceNotFoundException"
+
+
 def start_refused(gate):
     """What a start says that must fail."""
     done = subprocess.run(gate.command("up"), capture_output=True, text=True, timeout=60)

@@ -123,6 +123,22 @@ pub(crate) fn invalid_mac() -> AwsError {
     AwsError::client("KMSInvalidMacException", "")
 }
 
+pub(crate) fn invalid_signature() -> AwsError {
+    AwsError::client("KMSInvalidSignatureException", "")
+}
+
+pub(crate) fn invalid_import_token() -> AwsError {
+    AwsError::client("InvalidImportTokenException", "")
+}
+
+pub(crate) fn expired_import_token() -> AwsError {
+    AwsError::client("ExpiredImportTokenException", "")
+}
+
+pub(crate) fn incorrect_key_material() -> AwsError {
+    AwsError::client("IncorrectKeyMaterialException", "")
+}
+
 pub(crate) fn malformed_policy(why: &str) -> AwsError {
     AwsError::client("MalformedPolicyDocumentException", why)
 }

@@ -200,6 +200,7 @@ async fn make_managed(house: &House, scope: &Scope, service: &str) -> Result<(),
         policy: crate::policy::of_managed(scope, service),
         rotation: Some(crate::schedule::rotation(now, YEAR_DAYS)),
         materials: vec![material],
+        imported: None,
         tags: Default::default(),
         id,
     };

@@ -27,6 +27,9 @@ pub struct Key {
     pub rotation: Option<Rotation>,
     /// Oldest first; the last one encrypts, each decrypts what it encrypted.
     pub materials: Vec<Material>,
+    /// The id of the material that was imported: no other one can be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<String>,
     #[serde(default)]
     pub tags: Tags,
 }

@@ -3,7 +3,9 @@
 
 use crate::error;
 use neargate_base::arn;
-use neargate_service::{AwsError, Scope};
+use neargate_policy::{Context, Document, Guard, Policies, Request, Use, evaluate};
+use neargate_service::{AwsError, Ctx, Scope};
+use std::sync::Arc;
 
 /// A key has one policy, of this name.
 pub(crate) const NAME: &str = "default";
@@ -66,18 +68,47 @@ pub(crate) fn of_managed(scope: &Scope, service: &str) -> String {
 }
 
 /// # Errors
-/// It is no policy.
-pub(crate) fn check(text: &str) -> Result<(), AwsError> {
+/// It is no policy, or one that nobody could ever change: whoever calls must be let to, unless the
+/// caller wants none of this check.
+pub(crate) fn check(cx: &Ctx, arn: &str, text: &str, bypass: Option<bool>) -> Result<(), AwsError> {
     if text.len() > LONGEST {
         return Err(error::limit("Policy document is too long."));
     }
-    match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(serde_json::Value::Object(policy)) if policy.contains_key("Statement") => Ok(()),
-        Ok(_) => Err(error::malformed_policy(
-            "Policy contains a statement with no principal.",
-        )),
-        Err(_) => Err(error::malformed_policy(
-            "The new key policy is not valid JSON.",
-        )),
+    let document = Document::parse_as(Use::Resource, text);
+    let document = document.map_err(|why| error::malformed_policy(&why.to_string()))?;
+    if bypass == Some(true) || lets_change(cx, arn, &document) {
+        Ok(())
+    } else {
+        Err(error::malformed_policy(
+            "The new key policy will not allow you to update the key policy in the future.",
+        ))
     }
+}
+
+const ALL: &str =
+    r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
+
+/// Could the caller still put a policy, if IAM lets it do everything?
+fn lets_change(cx: &Ctx, arn: &str, document: &Document) -> bool {
+    let account = cx.scope.account.as_str();
+    let all = Document::parse(ALL).expect("a policy that lets do all");
+    let identity = [Arc::new(all)];
+    let policies = Policies {
+        identity: &identity,
+        guard: Guard {
+            account: Some(account),
+            document: Some(document),
+            is_decisive: true,
+            is_trust: false,
+        },
+        ..Policies::default()
+    };
+    let context = Context::new();
+    let request = Request {
+        requester: cx.principal.requester(account),
+        action: "kms:PutKeyPolicy",
+        resource: arn,
+        context: &context,
+    };
+    evaluate(&policies, &request).is_allowed()
 }

@@ -51,6 +51,15 @@ pub(crate) fn material_of(
     }
 }
 
+/// Imported material: its id follows from its bytes, so that it is known again.
+pub(crate) fn imported_material(house: &House, key_key: &str, bytes: &[u8]) -> Material {
+    let id = Sha256::new().chain_update(key_key).chain_update(bytes);
+    Material {
+        id: hex::encode(id.finalize()),
+        ..material_of(house, key_key, bytes, None)
+    }
+}
+
 /// The bytes of a key's material.
 ///
 /// # Errors
@@ -61,13 +70,16 @@ pub(crate) fn opened(
     material: &Material,
 ) -> Result<Zeroizing<Vec<u8>>, AwsError> {
     let opened = house.root_key.open(&found.stored.key, &material.sealed);
-    opened
-        .map(Zeroizing::new)
-        .ok_or_else(|| AwsError::internal(NotOurs(found.arn())))
+    opened.map(Zeroizing::new).ok_or_else(|| not_ours(found))
+}
+
+/// The material of a key cannot be used: it was damaged.
+pub(crate) fn not_ours(key: &Found) -> AwsError {
+    AwsError::internal(NotOurs(key.arn()))
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the material of {0} does not open under this root key")]
+#[error("the material of {0} is not what was sealed under this root key")]
 struct NotOurs(String);
 
 fn aes_key(bytes: &[u8]) -> Zeroizing<[u8; ROOT_KEY_BYTES]> {

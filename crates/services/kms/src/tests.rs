@@ -1,7 +1,7 @@
 //! KMS's operations, called through the table as the gateway calls them.
 
 use crate::model::{Alias, Grant, Key};
-use crate::{Kms, schedule};
+use crate::{Kms, asymmetric, schedule};
 use neargate_api_kms::{self as api, ops};
 use neargate_service::{AwsError, Component, Service, golden};
 use neargate_testkit::{Lab, call};
@@ -428,6 +428,239 @@ async fn messages_are_vouched_for() {
             )
         );
     }
+}
+
+#[tokio::test]
+async fn asymmetric_keys_sign() {
+    let place = place();
+    let cases = [
+        ("ECC_NIST_P256", "ECDSA_SHA_256", true),
+        ("ECC_NIST_P384", "ECDSA_SHA_384", true),
+        ("ECC_NIST_P521", "ECDSA_SHA_512", true),
+        ("ECC_SECG_P256K1", "ECDSA_SHA_256", true),
+        ("ECC_NIST_EDWARDS25519", "ED25519_SHA_512", false),
+        ("RSA_2048", "RSASSA_PSS_SHA_256", true),
+        ("RSA_2048", "RSASSA_PKCS1_V1_5_SHA_512", true),
+    ];
+    for (spec, algorithm, takes_digests) in cases {
+        let made = place.create(api::CreateKeyInput {
+            key_spec: Some(spec.into()),
+            key_usage: Some("SIGN_VERIFY".into()),
+            ..Default::default()
+        });
+        let key_id = made.await.key_id.unwrap();
+        let sign = |message: Vec<u8>, kind: &str| api::SignInput {
+            key_id: key_id.clone(),
+            message: message.into(),
+            message_type: Some(kind.into()),
+            signing_algorithm: algorithm.into(),
+            ..Default::default()
+        };
+        let signed = place
+            .ask(ops::Sign, sign(b"m".to_vec(), "RAW"))
+            .await
+            .unwrap();
+        let verify = |message: Vec<u8>, kind: &str| api::VerifyInput {
+            key_id: key_id.clone(),
+            message: message.into(),
+            message_type: Some(kind.into()),
+            signature: signed.signature.clone().unwrap(),
+            signing_algorithm: algorithm.into(),
+            ..Default::default()
+        };
+        let valid = place
+            .ask(ops::Verify, verify(b"m".to_vec(), "RAW"))
+            .await
+            .unwrap();
+        assert_eq!(valid.signature_valid, Some(true), "{spec}");
+        let wrong = place.ask(ops::Verify, verify(b"n".to_vec(), "RAW")).await;
+        assert_eq!(said(wrong), "KMSInvalidSignatureException ");
+        let digest = asymmetric::digest(algorithm, b"m");
+        let by_digest = place.ask(ops::Verify, verify(digest, "DIGEST")).await;
+        assert_eq!(by_digest.is_ok(), takes_digests, "{spec}");
+        let short = place.ask(ops::Sign, sign(b"m".to_vec(), "DIGEST")).await;
+        assert!(said(short).starts_with("ValidationException"));
+        let input = api::GetPublicKeyInput {
+            key_id,
+            ..Default::default()
+        };
+        let public = place.ask(ops::GetPublicKey, input).await.unwrap();
+        assert_eq!(public.key_spec.as_deref(), Some(spec));
+        assert!(
+            public
+                .signing_algorithms
+                .unwrap()
+                .contains(&algorithm.to_owned())
+        );
+    }
+}
+
+#[tokio::test]
+async fn asymmetric_keys_encrypt_and_agree() {
+    let place = place();
+    let create = async |spec: &str, usage: &str| {
+        let input = api::CreateKeyInput {
+            key_spec: Some(spec.into()),
+            key_usage: Some(usage.into()),
+            ..Default::default()
+        };
+        place.create(input).await.key_id.unwrap()
+    };
+    let key_id = create("RSA_2048", "ENCRYPT_DECRYPT").await;
+    for algorithm in ["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"] {
+        let encrypt = |plain: Vec<u8>| api::EncryptInput {
+            key_id: key_id.clone(),
+            plaintext: plain.into(),
+            encryption_algorithm: Some(algorithm.into()),
+            ..Default::default()
+        };
+        let made = place
+            .ask(ops::Encrypt, encrypt(b"plain".to_vec()))
+            .await
+            .unwrap();
+        let input = api::DecryptInput {
+            key_id: Some(key_id.clone()),
+            ciphertext_blob: made.ciphertext_blob,
+            encryption_algorithm: Some(algorithm.into()),
+            ..Default::default()
+        };
+        let opened = place.ask(ops::Decrypt, input).await.unwrap();
+        assert_eq!(opened.plaintext.unwrap(), "plain");
+        let long = said(place.ask(ops::Encrypt, encrypt(vec![0; 250])).await);
+        assert!(long.contains("cannot encrypt data larger than"), "{long}");
+    }
+    let refused = said(place.encrypt(&key_id, &[]).await);
+    assert_eq!(
+        refused,
+        "InvalidKeyUsageException Algorithm SYMMETRIC_DEFAULT is incompatible with key spec \
+         RSA_2048."
+    );
+    let (a, b) = (
+        create("ECC_NIST_P384", "KEY_AGREEMENT").await,
+        create("ECC_NIST_P384", "KEY_AGREEMENT").await,
+    );
+    let agree = async |mine: &str, other: &str| {
+        let input = api::GetPublicKeyInput {
+            key_id: other.into(),
+            ..Default::default()
+        };
+        let other = place.ask(ops::GetPublicKey, input).await.unwrap();
+        let input = api::DeriveSharedSecretInput {
+            key_id: mine.into(),
+            key_agreement_algorithm: "ECDH".into(),
+            public_key: other.public_key.unwrap(),
+            ..Default::default()
+        };
+        let agreed = place.ask(ops::DeriveSharedSecret, input).await.unwrap();
+        agreed.shared_secret.unwrap()
+    };
+    assert_eq!(agree(&a, &b).await, agree(&b, &a).await);
+    let symmetric = place.key().await;
+    let input = api::GenerateDataKeyPairInput {
+        key_id: symmetric,
+        key_pair_spec: "ECC_NIST_P256".into(),
+        ..Default::default()
+    };
+    let pair = place.ask(ops::GenerateDataKeyPair, input).await.unwrap();
+    let opened = place
+        .decrypt(&pair.private_key_ciphertext_blob.unwrap(), &[])
+        .await;
+    assert_eq!(opened.unwrap(), pair.private_key_plaintext.unwrap());
+}
+
+#[tokio::test]
+async fn material_is_imported_and_deleted() {
+    let place = place();
+    let made = place.create(api::CreateKeyInput {
+        origin: Some("EXTERNAL".into()),
+        ..Default::default()
+    });
+    let key_id = made.await.key_id.unwrap();
+    let pending = format!(
+        "KMSInvalidStateException {} is pending import.",
+        arn(&key_id)
+    );
+    assert_eq!(said(place.encrypt(&key_id, &[]).await), pending);
+    let import = async |bytes: &[u8]| {
+        let input = api::GetParametersForImportInput {
+            key_id: key_id.clone(),
+            wrapping_algorithm: "RSAES_OAEP_SHA_256".into(),
+            wrapping_key_spec: "RSA_2048".into(),
+        };
+        let asked = place.ask(ops::GetParametersForImport, input).await.unwrap();
+        let wrapped = asymmetric::encrypt(&asked.public_key.unwrap(), "RSAES_OAEP_SHA_256", bytes);
+        let input = api::ImportKeyMaterialInput {
+            key_id: key_id.clone(),
+            import_token: asked.import_token.unwrap(),
+            encrypted_key_material: wrapped.unwrap().into(),
+            expiration_model: Some("KEY_MATERIAL_DOES_NOT_EXPIRE".into()),
+            ..Default::default()
+        };
+        place.ask(ops::ImportKeyMaterial, input).await
+    };
+    assert!(said(import(&[1; 31]).await).starts_with("IncorrectKeyMaterialException"));
+    import(&[1; 32]).await.unwrap();
+    let blob = place.encrypt(&key_id, &[]).await.unwrap();
+    let input = api::DeleteImportedKeyMaterialInput {
+        key_id: key_id.clone(),
+        ..Default::default()
+    };
+    place
+        .ask(ops::DeleteImportedKeyMaterial, input)
+        .await
+        .unwrap();
+    assert_eq!(said(place.decrypt(&blob, &[]).await), pending);
+    assert!(said(import(&[2; 32]).await).starts_with("IncorrectKeyMaterialException"));
+    import(&[1; 32]).await.unwrap();
+    assert_eq!(place.decrypt(&blob, &[]).await.unwrap(), b"plain");
+}
+
+#[tokio::test]
+async fn a_policy_does_not_lock_its_author_out() {
+    let place = place();
+    let policy = |account: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{account}:root"}},"Action":"kms:*","Resource":"*"}}]}}"#
+        )
+    };
+    let create = |policy: String, bypass| api::CreateKeyInput {
+        policy: Some(policy),
+        bypass_policy_lockout_safety_check: Some(bypass),
+        ..Default::default()
+    };
+    let refused = said(
+        place
+            .ask(ops::CreateKey, create(policy("111111111111"), false))
+            .await,
+    );
+    assert_eq!(
+        refused,
+        "MalformedPolicyDocumentException The new key policy will not allow you to update the key \
+         policy in the future."
+    );
+    let malformed = said(place.ask(ops::CreateKey, create("{".into(), true)).await);
+    assert!(
+        malformed.starts_with("MalformedPolicyDocumentException"),
+        "{malformed}"
+    );
+    place.create(create(policy("111111111111"), true)).await;
+    let key_id = place
+        .create(create(policy("000000000000"), false))
+        .await
+        .key_id
+        .unwrap();
+    let put = api::PutKeyPolicyInput {
+        key_id: key_id.clone(),
+        policy: policy("222222222222"),
+        ..Default::default()
+    };
+    assert_eq!(said(place.ask(ops::PutKeyPolicy, put).await), refused);
+    let get = api::GetKeyPolicyInput {
+        key_id,
+        ..Default::default()
+    };
+    let got = place.ask(ops::GetKeyPolicy, get).await.unwrap();
+    assert_eq!(got.policy, Some(policy("000000000000")));
 }
 
 #[tokio::test]

@@ -82,6 +82,22 @@ pub(crate) fn invalid_name() -> AwsError {
     )
 }
 
+pub(crate) fn replica_region() -> AwsError {
+    parameter("Invalid replica region.")
+}
+
+pub(crate) fn is_replica() -> AwsError {
+    parameter(
+        "Operation not permitted on a replica secret. Call must be made in primary secret's region.",
+    )
+}
+
+pub(crate) fn has_replicas(name: &str, regions: &str) -> AwsError {
+    parameter(format!(
+        "You can't delete secret {name} that still has replica regions [{regions}]"
+    ))
+}
+
 pub(crate) fn both_values() -> AwsError {
     parameter(
         "You can't specify both a binary secret value and a string secret value in the same \
@@ -142,11 +158,8 @@ pub(crate) fn invalid_token() -> AwsError {
     )
 }
 
-pub(crate) fn malformed_policy() -> AwsError {
-    AwsError::client(
-        "MalformedPolicyDocumentException",
-        "This resource policy contains invalid Json",
-    )
+pub(crate) fn malformed_policy(why: &str) -> AwsError {
+    AwsError::client("MalformedPolicyDocumentException", why)
 }
 
 pub(crate) fn public_policy() -> AwsError {

@@ -3,23 +3,24 @@
 
 use crate::error;
 use crate::model::Secret;
+use crate::replicas::primary_region;
 use neargate_api_secretsmanager as api;
-use neargate_service::AwsError;
+use neargate_service::{AwsError, Scope};
 
 /// Does the secret fit all filters? One fits when any of its values does; a value that begins with
 /// an exclamation mark is one that must not.
-pub(crate) fn fits(secret: &Secret, region: &str, filters: &[api::Filter]) -> bool {
+pub(crate) fn fits(scope: &Scope, secret: &Secret, filters: &[api::Filter]) -> bool {
     filters.iter().all(|filter| {
         let key = filter.key.as_deref().unwrap_or_default();
         let values = filter.values.iter().flatten();
         let (not, wanted): (Vec<_>, Vec<_>) = values.partition(|value| value.starts_with('!'));
-        let has = |value: &str| has(secret, region, key, value);
+        let has = |value: &str| has(scope, secret, key, value);
         (wanted.is_empty() || wanted.iter().any(|value| has(value)))
             && !not.iter().any(|value| has(&value[1..]))
     })
 }
 
-fn has(secret: &Secret, region: &str, key: &str, value: &str) -> bool {
+fn has(scope: &Scope, secret: &Secret, key: &str, value: &str) -> bool {
     let Secret { name, tags, .. } = secret;
     let description = secret.description.as_deref().unwrap_or_default();
     let begins = |text: &str| text.starts_with(value);
@@ -29,7 +30,7 @@ fn has(secret: &Secret, region: &str, key: &str, value: &str) -> bool {
         "description" => has_words(description, value),
         "tag-key" => tags.keys().any(|key| begins(key)),
         "tag-value" => tags.values().any(|tag| begins(tag)),
-        "primary-region" => begins(region),
+        "primary-region" => primary_region(scope, secret).is_some_and(|region| begins(&region)),
         "all" => {
             has_words(name, value)
                 || has_words(description, value)

@@ -9,6 +9,7 @@ mod error;
 mod filter;
 mod model;
 mod password;
+mod replicas;
 mod secrets;
 mod stages;
 #[cfg(test)]
@@ -35,14 +36,13 @@ impl Component for SecretsManager {
     }
 }
 
-const CREATED: &str = "replicas in other regions, secrets of external services and of other \
-                       accounts are refused";
+const CREATED: &str = "secrets of external services and of other accounts are refused";
 const ROTATION: &str = "there are no functions that could rotate a secret: a RotationLambdaARN is \
                         refused; versions and their labels can be moved by hand";
 
 /// Which operations are served, and how completely.
 fn table(service: Arc<SecretsManager>) -> OperationTable<SecretsManager> {
-    use api::{lists, policies, rotation, secrets, tags, values, versions};
+    use api::{lists, policies, replication, rotation, secrets, tags, values, versions};
     OperationTable::new(&SERVICE, service)
         .on(ops::BatchGetSecretValue, values::batch_get_secret_value)
         .partly(
@@ -61,8 +61,20 @@ fn table(service: Arc<SecretsManager>) -> OperationTable<SecretsManager> {
         .on(ops::ListSecrets, lists::list_secrets)
         .on(ops::PutResourcePolicy, policies::put_resource_policy)
         .on(ops::PutSecretValue, values::put_secret_value)
+        .on(
+            ops::RemoveRegionsFromReplication,
+            replication::remove_regions_from_replication,
+        )
+        .on(
+            ops::ReplicateSecretToRegions,
+            replication::replicate_secret_to_regions,
+        )
         .on(ops::RestoreSecret, secrets::restore_secret)
         .partly(ops::RotateSecret, rotation::rotate_secret, ROTATION)
+        .on(
+            ops::StopReplicationToReplica,
+            replication::stop_replication_to_replica,
+        )
         .on(ops::TagResource, tags::tag_resource)
         .on(ops::UntagResource, tags::untag_resource)
         .on(ops::UpdateSecret, secrets::update_secret)

@@ -28,6 +28,12 @@ pub struct Secret {
     pub deleted_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
+    /// The region of the secret that this one is a replica of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary_region: Option<String>,
+    /// Its replicas, by their regions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub replicas: BTreeMap<String, Replica>,
     #[serde(default)]
     pub tags: Tags,
     /// By their ids.
@@ -37,6 +43,17 @@ pub struct Secret {
 
 impl Resource for Secret {
     const KIND: &'static str = "secretsmanager/secret";
+}
+
+/// A replica as the secret itself knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replica {
+    /// A key of its region; none is `aws/secretsmanager`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key_id: Option<String>,
+    /// Why there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// A version without its value.

@@ -34,6 +34,15 @@ impl Found {
             Some(_) => Err(error::deleted()),
         }
     }
+
+    /// # Errors
+    /// It is a replica, which only its secret changes.
+    pub(crate) fn primary(self) -> Result<Found, AwsError> {
+        match self.primary_region {
+            None => Ok(self),
+            Some(_) => Err(error::is_replica()),
+        }
+    }
 }
 
 const SUFFIX_CHARS: usize = 6;

@@ -5,7 +5,7 @@ use crate::model::{Secret, Value};
 use crate::{SecretsManager, deletion};
 use neargate_api_kms as kms;
 use neargate_api_secretsmanager::{self as api, ops};
-use neargate_service::{AwsError, Component, Ctx, OperationTable, Service, golden};
+use neargate_service::{AwsError, Component, Ctx, OperationTable, Scope, Service, golden};
 use neargate_testkit::{Lab, call};
 use neargate_wire::structure::OperationDef;
 use std::collections::BTreeMap;
@@ -554,6 +554,96 @@ async fn policies_are_kept_unless_they_are_public() {
     };
     let got = place.ask(ops::GetResourcePolicy, get).await.unwrap();
     assert_eq!(got.resource_policy.as_deref(), Some(public));
+}
+
+#[tokio::test]
+async fn replicas_are_as_their_secret() {
+    let place = place();
+    let input = api::CreateSecretInput {
+        name: "app".into(),
+        secret_string: Some("1".into()),
+        add_replica_regions: Some(vec![region("eu-west-1")]),
+        ..Default::default()
+    };
+    let made = place.ask(ops::CreateSecret, input).await.unwrap();
+    let status = &made.replication_status.unwrap()[0];
+    assert_eq!(status.status.as_deref(), Some("InSync"));
+    let arn = made.arn.unwrap().replace("us-east-1", "eu-west-1");
+    let there = Ctx {
+        scope: Scope {
+            region: "eu-west-1".parse().unwrap(),
+            ..place.lab.scope.clone()
+        },
+        ..place.lab.cx()
+    };
+    let get = async |id: &str| {
+        let input = api::GetSecretValueInput {
+            secret_id: id.into(),
+            ..Default::default()
+        };
+        let got = call(&*place.table, there.clone(), ops::GetSecretValue, input).await?;
+        Ok::<_, AwsError>(got.secret_string.unwrap())
+    };
+    assert_eq!(get(&arn).await.unwrap(), "1");
+    place.put("app", "2").await;
+    assert_eq!(get("app").await.unwrap(), "2");
+    let input = api::PutSecretValueInput {
+        secret_id: "app".into(),
+        secret_string: Some("3".into()),
+        ..Default::default()
+    };
+    let refused = call(&*place.table, there.clone(), ops::PutSecretValue, input).await;
+    assert!(said(refused).contains("Operation not permitted on a replica secret."));
+    let refused = said(place.delete("app", None, None).await);
+    assert!(
+        refused.ends_with("that still has replica regions [eu-west-1]"),
+        "{refused}"
+    );
+    let secret_id = "app".to_owned();
+    let input = api::StopReplicationToReplicaInput { secret_id };
+    let stop = ops::StopReplicationToReplica;
+    call(&*place.table, there.clone(), stop, input)
+        .await
+        .unwrap();
+    place.put("app", "4").await;
+    assert_eq!(get("app").await.unwrap(), "2");
+    let input = |overwrite| api::ReplicateSecretToRegionsInput {
+        secret_id: "app".into(),
+        add_replica_regions: vec![region("eu-west-1")],
+        force_overwrite_replica_secret: Some(overwrite),
+    };
+    place.lab.clock.advance(Duration::from_secs(1));
+    let done = place
+        .ask(ops::ReplicateSecretToRegions, input(true))
+        .await
+        .unwrap();
+    assert_eq!(
+        done.replication_status.unwrap()[0].status.as_deref(),
+        Some("InSync")
+    );
+    assert_eq!(get("app").await.unwrap(), "4");
+    let remove = api::RemoveRegionsFromReplicationInput {
+        secret_id: "app".into(),
+        remove_replica_regions: vec!["eu-west-1".into()],
+    };
+    place
+        .ask(ops::RemoveRegionsFromReplication, remove)
+        .await
+        .unwrap();
+    assert_eq!(said(get("app").await), MISSING);
+    let same = api::ReplicateSecretToRegionsInput {
+        add_replica_regions: vec![region("us-east-1")],
+        ..input(false)
+    };
+    let refused = said(place.ask(ops::ReplicateSecretToRegions, same).await);
+    assert_eq!(refused, "InvalidParameterException Invalid replica region.");
+}
+
+fn region(name: &str) -> api::ReplicaRegionType {
+    api::ReplicaRegionType {
+        region: Some(name.into()),
+        kms_key_id: None,
+    }
 }
 
 #[test]

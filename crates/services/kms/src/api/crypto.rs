@@ -1,10 +1,10 @@
 //! Encryption and decryption of what a caller sends.
 
-use super::unless_dry;
+use super::{sign::public_of, unless_dry};
 use crate::keys::{Found, find};
 use crate::spec::ENCRYPT_DECRYPT;
 use crate::symmetric::{self, Context, DEFAULT};
-use crate::{Kms, error};
+use crate::{Kms, asymmetric, error};
 use bytes::Bytes;
 use neargate_api_kms as api;
 use neargate_service::{AwsError, Ctx};
@@ -35,10 +35,21 @@ fn fits(found: &Found, algorithm: &str) -> Result<(), AwsError> {
 fn encrypted(
     cx: &Ctx,
     found: &Found,
-    _algorithm: &str,
+    algorithm: &str,
     context: &Context,
     plain: &[u8],
 ) -> Result<Vec<u8>, AwsError> {
+    if algorithm != DEFAULT {
+        let public = public_of(found, "Encrypt")?;
+        return asymmetric::encrypt(&public, algorithm, plain).ok_or_else(|| {
+            let longest = asymmetric::longest(&public, algorithm).unwrap_or_default();
+            error::validation(format!(
+                "Algorithm {algorithm} and key spec {} cannot encrypt data larger than {longest} \
+                 bytes.",
+                found.spec
+            ))
+        });
+    }
     symmetric::encrypt(&cx.house, found, context, plain)
 }
 
@@ -86,8 +97,26 @@ async fn decrypted(
         }
         None => None,
     };
+    let named = match named {
+        Some(named) if algorithm != DEFAULT => {
+            Some(named.enabled()?.used_for(ENCRYPT_DECRYPT, operation)?)
+        }
+        named => named,
+    };
     if let Some(named) = &named {
         fits(named, &algorithm)?;
+    }
+    if let Some(key) = named.as_ref().filter(|_| algorithm != DEFAULT) {
+        let private = symmetric::opened(&cx.house, key, key.current()?)?;
+        let plain = asymmetric::decrypt(&private, &algorithm, &blob);
+        let plain = plain.ok_or_else(error::invalid_ciphertext)?;
+        let key = named.ok_or_else(error::incorrect_key)?;
+        return Ok(Decrypted {
+            key,
+            plain,
+            algorithm,
+            material: None,
+        });
     }
     let made = symmetric::read(&blob).ok_or_else(error::invalid_ciphertext)?;
     let key = symmetric::key_of(cx, &made).await?;

@@ -29,6 +29,16 @@ fn length(spec: Option<&str>, bytes: Option<i32>) -> Result<usize, AwsError> {
     }
 }
 
+/// The symmetric key that encrypts a data key.
+pub(super) async fn encrypting(cx: &Ctx, named: &str, operation: &str) -> Result<Found, AwsError> {
+    let key = find(cx, named).await?.enabled()?;
+    let key = key.used_for(ENCRYPT_DECRYPT, operation)?;
+    match key.spec.as_str() {
+        DEFAULT => Ok(key),
+        _ => Err(error::wrong_usage(&key.arn(), &key.usage, operation)),
+    }
+}
+
 async fn data_key(
     cx: &Ctx,
     named: &str,
@@ -37,11 +47,7 @@ async fn data_key(
     dry_run: Option<bool>,
     operation: &str,
 ) -> Result<DataKey, AwsError> {
-    let key = find(cx, named).await?.enabled()?;
-    let key = key.used_for(ENCRYPT_DECRYPT, operation)?;
-    if key.spec != DEFAULT {
-        return Err(error::wrong_usage(&key.arn(), &key.usage, operation));
-    }
+    let key = encrypting(cx, named, operation).await?;
     unless_dry(dry_run)?;
     let mut plain = Zeroizing::new(vec![0; length]);
     sealing::fill(&mut plain);

@@ -1,10 +1,12 @@
 //! Keys themselves.
 
-use super::{HUNDRED, change, paged, tags};
+use super::{HUNDRED, change, made_pair, paged, tags};
 use crate::keys::{Found, find, find_key};
-use crate::model::{Key, Origin, State};
+use crate::model::{Key, Material, Origin, State};
 use crate::spec::{self, Family};
 use crate::{Kms, error, policy, schedule, symmetric};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use neargate_api_kms as api;
 use neargate_service::db::{self, Committed};
 use neargate_service::{AwsError, Ctx, sealing};
@@ -35,20 +37,30 @@ pub async fn create_key(
     let usage = spec::usage(&spec, input.key_usage)?;
     let origin = match input.origin.as_deref() {
         None | Some("AWS_KMS") => Origin::AwsKms,
+        Some("EXTERNAL") if spec == symmetric::DEFAULT => Origin::External,
         Some(other) => return Err(error::unsupported(&format!("the key origin {other}"))),
     };
     let policy = input.policy.unwrap_or_else(|| policy::default(&cx.scope));
-    policy::check(&policy)?;
     let id = cx.house.rng.uuid();
+    let arn = crate::keys::arn(&cx.scope, &id);
+    let bypass = input.bypass_policy_lockout_safety_check;
+    policy::check(&cx, &arn, &policy, bypass)?;
     let key_key = db::key::<Key>(&cx.scope, &id);
     let materials = match spec::family(&spec) {
+        _ if origin == Origin::External => Vec::new(),
         Family::Symmetric => vec![symmetric::new_material(&cx.house, &key_key, None)],
         Family::Hmac(length) => {
             let mut bytes = Zeroizing::new(vec![0; length]);
             sealing::fill(&mut bytes);
             vec![symmetric::material_of(&cx.house, &key_key, &bytes, None)]
         }
-        _ => return Err(error::unsupported(&format!("the key spec {spec}"))),
+        _ => {
+            let pair = made_pair(&spec).await?;
+            vec![Material {
+                public_key: Some(STANDARD.encode(&pair.public)),
+                ..symmetric::material_of(&cx.house, &key_key, &pair.private, None)
+            }]
+        }
     };
     let key = Key {
         created_at: cx.now(),
@@ -57,7 +69,11 @@ pub async fn create_key(
         spec,
         origin,
         managed_for: None,
-        state: State::Enabled,
+        state: match origin {
+            Origin::AwsKms => State::Enabled,
+            Origin::External => State::PendingImport,
+        },
+        imported: None,
         policy,
         rotation: None,
         materials,

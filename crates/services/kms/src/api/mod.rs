@@ -2,17 +2,22 @@
 
 pub mod aliases;
 pub mod crypto;
+pub mod data_key_pairs;
 pub mod data_keys;
 pub mod grants;
+pub mod import;
 pub mod keys;
 pub mod macs;
 pub mod policies;
 pub mod rotation;
+pub mod sign;
 pub mod tags;
 
+use crate::asymmetric::{self, Pair};
 use crate::error;
 use crate::keys::Found;
 use crate::model::Key;
+use neargate_base::task::spawn_blocking;
 use neargate_service::page::{Paged, Size, page};
 use neargate_service::{AwsError, Ctx, db};
 
@@ -50,6 +55,14 @@ const FIFTY: Size = Size {
     default: 50,
     ..Size::up_to(100)
 };
+
+/// A new asymmetric key of this spec; made apart, since RSA takes its time.
+async fn made_pair(spec: &str) -> Result<Pair, AwsError> {
+    let named = spec.to_owned();
+    let made = spawn_blocking(move || asymmetric::generate(&named)).await;
+    let made = made.map_err(AwsError::internal)?;
+    made.ok_or_else(|| error::unsupported(&format!("the key spec {spec}")))
+}
 
 /// Ends a call that only asks whether it would succeed.
 fn unless_dry(dry_run: Option<bool>) -> Result<(), AwsError> {

@@ -36,7 +36,12 @@ pub async fn put_key_policy(
     let found = find_key(&cx, &input.key_id).await?;
     let found = found.customers(&cx, "PutKeyPolicy")?.kept()?;
     named(input.policy_name.as_deref())?;
-    policy::check(&input.policy)?;
+    policy::check(
+        &cx,
+        &found.arn(),
+        &input.policy,
+        input.bypass_policy_lockout_safety_check,
+    )?;
     change(&cx, &found, |key| {
         key.policy.clone_from(&input.policy);
         Ok(true)

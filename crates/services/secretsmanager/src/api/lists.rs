@@ -3,7 +3,7 @@
 use super::{secrets::labelled, shown_tags};
 use crate::model::Secret;
 use crate::secrets::{arn, is_gone};
-use crate::{SecretsManager, error, filter};
+use crate::{SecretsManager, error, filter, replicas};
 use neargate_api_secretsmanager as api;
 use neargate_base::Timestamp;
 use neargate_service::page::{Size, page, page_descending};
@@ -34,12 +34,11 @@ pub async fn list_secrets(
     let filters = input.filters.unwrap_or_default();
     filter::check(&filters)?;
     let deleted_too = input.include_planned_deletion == Some(true);
-    let region = cx.scope.region.as_str();
     let mut all = cx.db().list::<Secret>(&cx.scope).await?;
     all.retain(|secret| {
         (deleted_too || secret.deleted_at.is_none())
             && !is_gone(secret, &cx)
-            && filter::fits(secret, region, &filters)
+            && filter::fits(&cx.scope, secret, &filters)
     });
     let by = input.sort_by.as_deref().unwrap_or("created-date");
     let id = |secret: &Stored<Secret>| place(secret, by);
@@ -62,6 +61,7 @@ pub async fn list_secrets(
 fn entry(scope: &Scope, secret: Secret) -> api::SecretListEntry {
     api::SecretListEntry {
         arn: Some(arn(scope, &secret)),
+        primary_region: replicas::primary_region(scope, &secret),
         secret_versions_to_stages: Some(labelled(&secret)),
         name: Some(secret.name),
         description: secret.description,

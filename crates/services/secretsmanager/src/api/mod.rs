@@ -2,6 +2,7 @@
 
 pub mod lists;
 pub mod policies;
+pub mod replication;
 pub mod rotation;
 pub mod secrets;
 pub mod tags;
@@ -10,6 +11,7 @@ pub mod versions;
 
 use crate::error;
 use crate::model::Secret;
+use crate::replicas;
 use crate::secrets::{Found, find};
 use neargate_api_secretsmanager as api;
 use neargate_base::Timestamp;
@@ -31,10 +33,12 @@ async fn change(
     change: impl Fn(&mut Secret) -> Result<(), AwsError>,
 ) -> Result<Found, AwsError> {
     settle(async || {
-        let mut found = find(cx, named).await?.kept()?;
+        let mut found = find(cx, named).await?.kept()?.primary()?;
         let before = found.stored.clone();
         change(&mut found.stored.value)?;
-        Ok((cx.db().tx().update(&before, &found.stored.value), found))
+        let tx = cx.db().tx().update(&before, &found.stored.value);
+        let tx = replicas::follow(cx, tx, &found.scope, &before, &found, None).await?;
+        Ok((tx, found))
     })
     .await
 }

@@ -4,43 +4,32 @@ use super::change;
 use crate::secrets::find;
 use crate::{SecretsManager, error};
 use neargate_api_secretsmanager as api;
+use neargate_policy::document::{Effect, Matcher};
+use neargate_policy::principal::Named;
+use neargate_policy::{Document, Malformed, Use};
 use neargate_service::{AwsError, Ctx};
-use serde_json::Value;
 use std::sync::Arc;
 
 /// # Errors
 /// It is no policy.
-fn parse(text: &str) -> Result<Value, AwsError> {
-    let parsed = serde_json::from_str::<Value>(text);
-    let policy = parsed.map_err(|_| error::malformed_policy())?;
-    match policy.get("Statement") {
-        Some(Value::Array(_) | Value::Object(_)) => Ok(policy),
-        _ => Err(error::malformed_policy()),
-    }
+fn parse(text: &str) -> Result<Document, AwsError> {
+    let parsed = Document::parse_as(Use::Resource, text);
+    parsed.map_err(|why| match why {
+        Malformed::Syntax => error::malformed_policy("This resource policy contains invalid Json"),
+        other => error::malformed_policy(&other.to_string()),
+    })
 }
 
 /// Does a statement allow everybody, on no condition?
-fn is_public(policy: &Value) -> bool {
-    let everybody = |principal: &Value| match principal {
-        Value::String(all) => all == "*",
-        Value::Object(kinds) => kinds.get("AWS").is_some_and(|aws| match aws {
-            Value::Array(all) => all.iter().any(|one| one == "*"),
-            one => one == "*",
-        }),
-        _ => false,
-    };
-    let is_public = |statement: &Value| {
-        statement
-            .get("Effect")
-            .is_some_and(|effect| effect == "Allow")
-            && statement.get("Principal").is_some_and(everybody)
-            && statement.get("Condition").is_none()
-    };
-    match policy.get("Statement") {
-        Some(Value::Array(all)) => all.iter().any(is_public),
-        Some(one) => is_public(one),
-        None => false,
-    }
+fn is_public(policy: &Document) -> bool {
+    policy.statements.iter().any(|statement| {
+        let everybody = match &statement.principals {
+            Some(Matcher::Any(named)) => named.contains(&Named::Everyone),
+            Some(Matcher::Not(_)) => true,
+            None => false,
+        };
+        statement.effect == Effect::Allow && everybody && statement.conditions.is_empty()
+    })
 }
 
 pub async fn put_resource_policy(

@@ -5,7 +5,7 @@ use crate::model::{Secret, Version};
 use crate::secrets::{Found, arn, find, is_gone, new_suffix, record};
 use crate::stages::{CURRENT, PENDING, PREVIOUS};
 use crate::values::{self, Plain};
-use crate::{SecretsManager, deletion, error, versions};
+use crate::{SecretsManager, deletion, error, replicas, versions};
 use neargate_api_secretsmanager as api;
 use neargate_service::db::{Committed, settle};
 use neargate_service::{AwsError, Ctx, Scope, Tx};
@@ -34,9 +34,6 @@ pub async fn create_secret(
     input: api::CreateSecretInput,
 ) -> Result<api::CreateSecretOutput, AwsError> {
     check_name(&input.name)?;
-    if input.add_replica_regions.is_some() {
-        return Err(error::unsupported("replicas in other regions"));
-    }
     if input.r#type.is_some() || input.cross_account_primary_arn.is_some() {
         let what = "secrets of external services and of other accounts";
         return Err(error::unsupported(what));
@@ -53,10 +50,14 @@ pub async fn create_secret(
         accessed_at: None,
         deleted_at: None,
         policy: None,
+        primary_region: None,
+        replicas: BTreeMap::new(),
         tags: parse_tags(input.tags.unwrap_or_default())?,
         versions: BTreeMap::new(),
         name: input.name,
     };
+    let regions = input.add_replica_regions.unwrap_or_default();
+    let overwrite = input.force_overwrite_replica_secret == Some(true);
     let id = token.clone().unwrap_or_else(|| cx.house.rng.uuid());
     let key = record(&cx.scope, &new.name);
     settle(async || {
@@ -87,6 +88,9 @@ pub async fn create_secret(
             let labels = [CURRENT.to_owned()];
             tx = versions::add(&cx, tx, &cx.scope, &mut secret, &id, plain, &labels).await?;
         }
+        replicas::begin(&cx, &cx.scope, &mut secret, &regions, overwrite).await?;
+        let added = plain.as_ref().map(|plain| (id.as_str(), plain));
+        tx = replicas::follow(&cx, tx, &cx.scope, &new, &secret, added).await?;
         let output = created(&cx.scope, &secret, plain.as_ref().map(|_| &id));
         Ok((tx.create(key.clone(), &secret), output))
     })
@@ -98,7 +102,7 @@ fn created(scope: &Scope, secret: &Secret, version: Option<&String>) -> api::Cre
         arn: Some(arn(scope, secret)),
         name: Some(secret.name.clone()),
         version_id: version.cloned(),
-        replication_status: None,
+        replication_status: replicas::status(secret),
     }
 }
 
@@ -115,7 +119,7 @@ pub async fn update_secret(
     let id = token.clone().unwrap_or_else(|| cx.house.rng.uuid());
     let (description, key) = (input.description, input.kms_key_id);
     settle(async || {
-        let found = find(&cx, &input.secret_id).await?.kept()?;
+        let found = find(&cx, &input.secret_id).await?.kept()?.primary()?;
         let Found { scope, stored } = &found;
         let mut secret = stored.value.clone();
         let mut tx = cx.db().tx();
@@ -146,6 +150,9 @@ pub async fn update_secret(
             name: Some(secret.name.clone()),
             version_id: plain.as_ref().map(|_| id.clone()),
         };
+        let added = plain.as_ref().filter(|_| !is_there);
+        let added = added.map(|plain| (id.as_str(), plain));
+        tx = replicas::follow(&cx, tx, scope, stored, &secret, added).await?;
         Ok((tx.update(stored, &secret), output))
     })
     .await
@@ -183,9 +190,12 @@ pub async fn describe_secret(
 ) -> Result<api::DescribeSecretOutput, AwsError> {
     let found = find(&cx, &input.secret_id).await?;
     let arn = found.arn();
+    let scope = found.scope;
     let secret = found.stored.value;
     let stages = labelled(&secret);
     Ok(api::DescribeSecretOutput {
+        primary_region: replicas::primary_region(&scope, &secret),
+        replication_status: replicas::status(&secret),
         arn: Some(arn),
         name: Some(secret.name),
         description: secret.description,
@@ -245,8 +255,13 @@ pub async fn delete_secret(
                 };
                 return Ok((tx, output(arn, name, cx.now())));
             }
-            found => found?,
+            found => found?.primary()?,
         };
+        let replicas = found.replicas.iter().filter(|(_, r)| r.failure.is_none());
+        let regions: Vec<&str> = replicas.map(|(region, _)| region.as_str()).collect();
+        if !regions.is_empty() {
+            return Err(error::has_replicas(&found.name, &regions.join(", ")));
+        }
         if force {
             let output = output(found.arn(), &found.name, cx.now());
             return Ok((deletion::removal(tx, &found.scope, &found.stored), output));
@@ -271,7 +286,7 @@ pub async fn restore_secret(
     input: api::RestoreSecretInput,
 ) -> Result<api::RestoreSecretOutput, AwsError> {
     settle(async || {
-        let found = find(&cx, &input.secret_id).await?;
+        let found = find(&cx, &input.secret_id).await?.primary()?;
         let secret = Secret {
             deleted_at: None,
             ..found.stored.value.clone()

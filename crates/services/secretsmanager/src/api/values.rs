@@ -5,7 +5,7 @@ use crate::model::Secret;
 use crate::secrets::{Found, find, is_gone};
 use crate::stages::{self, CURRENT};
 use crate::values::{self, Plain};
-use crate::{SecretsManager, error, filter, versions};
+use crate::{SecretsManager, error, filter, replicas, versions};
 use neargate_api_secretsmanager as api;
 use neargate_service::db::{Committed, settle};
 use neargate_service::page::{Size, page};
@@ -24,7 +24,7 @@ pub async fn put_secret_value(
     let labels = input.version_stages;
     let labels = labels.unwrap_or_else(|| vec![CURRENT.to_owned()]);
     settle(async || {
-        let found = find(&cx, &input.secret_id).await?.kept()?;
+        let found = find(&cx, &input.secret_id).await?.kept()?.primary()?;
         let mut secret = found.stored.value.clone();
         let mut tx = cx.db().tx();
         if secret.versions.contains_key(&id) {
@@ -33,6 +33,8 @@ pub async fn put_secret_value(
         } else {
             let scope = &found.scope;
             tx = versions::add(&cx, tx, scope, &mut secret, &id, &plain, &labels).await?;
+            let added = Some((id.as_str(), &plain));
+            tx = replicas::follow(&cx, tx, scope, &found, &secret, added).await?;
             tx = tx.update(&found.stored, &secret);
         }
         let output = api::PutSecretValueOutput {
@@ -152,12 +154,11 @@ pub async fn batch_get_secret_value(
         (None, filters) => {
             let filters = filters.unwrap_or_default();
             filter::check(&filters)?;
-            let region = cx.scope.region.as_str();
             let mut all = cx.db().list::<Secret>(&cx.scope).await?;
             all.retain(|secret| {
                 secret.deleted_at.is_none()
                     && !is_gone(secret, &cx)
-                    && filter::fits(secret, region, &filters)
+                    && filter::fits(&cx.scope, secret, &filters)
             });
             let size = BATCH.clamp(input.max_results);
             let name = |secret: &neargate_service::Stored<Secret>| secret.value.name.clone();
