@@ -7,16 +7,16 @@ use crate::replicas::primary_region;
 use neargate_api_secretsmanager as api;
 use neargate_service::{AwsError, Scope};
 
-/// Does the secret fit all filters? One fits when any of its values does; a value that begins with
-/// an exclamation mark is one that must not.
+/// Does the secret fit all filters? It fits one when any of its values does; a value that begins
+/// with an exclamation mark is for secrets that do not have the rest of it.
 pub(crate) fn fits(scope: &Scope, secret: &Secret, filters: &[api::Filter]) -> bool {
     filters.iter().all(|filter| {
         let key = filter.key.as_deref().unwrap_or_default();
-        let values = filter.values.iter().flatten();
-        let (not, wanted): (Vec<_>, Vec<_>) = values.partition(|value| value.starts_with('!'));
-        let has = |value: &str| has(scope, secret, key, value);
-        (wanted.is_empty() || wanted.iter().any(|value| has(value)))
-            && !not.iter().any(|value| has(&value[1..]))
+        let mut values = filter.values.iter().flatten();
+        values.any(|value| match value.strip_prefix('!') {
+            Some(value) => !has(scope, secret, key, value),
+            None => has(scope, secret, key, value),
+        })
     })
 }
 
