@@ -173,9 +173,9 @@ fn issued(house: &House, claim: &Claim) -> Result<Signer, SigV4Error> {
         let key = house.identities.get().key(&claim.access_key);
         let key = key.filter(|key| key.active).ok_or(SigV4Error::UnknownKey)?;
         return Ok(Signer {
-            principal: Principal::user(key.principal, key.unique_id, &*claim.access_key),
-            account: key.account,
-            secret: key.secret,
+            account: key.account.clone(),
+            secret: key.secret.clone(),
+            principal: key.signer(&claim.access_key),
         });
     };
     let opened = session::open(house, &claim.access_key, token);

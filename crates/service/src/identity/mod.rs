@@ -45,12 +45,22 @@ pub trait Identities: fmt::Debug + Send + Sync {
 pub struct AccessKey {
     pub secret: Secret<String>,
     pub account: AccountId,
-    /// The user's ARN.
+    /// The ARN of the user, or of the account's root.
     pub principal: String,
-    /// The user's unique id, `AIDA…`.
+    /// The user's unique id, `AIDA…`, or the account's id.
     pub unique_id: String,
     /// An inactive key signs nothing.
     pub active: bool,
+}
+
+impl AccessKey {
+    /// Who signs with it.
+    pub fn signer(self, access_key_id: &str) -> Principal {
+        if self.principal.ends_with(":root") {
+            return Principal::root(&self.account, access_key_id);
+        }
+        Principal::user(self.principal, self.unique_id, access_key_id)
+    }
 }
 
 /// A role as whoever assumes it sees it.

@@ -1,7 +1,10 @@
 //! What a policy must be to be kept: its grammar is `neargate_policy`'s, the longest texts are
 //! here (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
 
-use crate::error;
+use crate::call::View;
+use crate::{error, name};
+use neargate_policy::document::Matcher;
+use neargate_policy::principal::Named;
 use neargate_policy::{Document, Use};
 use neargate_service::AwsError;
 
@@ -27,15 +30,40 @@ pub fn check_managed(text: &str) -> Result<(), AwsError> {
     check_identity(text)
 }
 
-/// A policy that says who may assume a role.
-pub fn check_trust(text: &str) -> Result<(), AwsError> {
+/// A policy that says who may assume a role. Whom it names must be there, as far as that can be
+/// known: users and roles of the same account.
+pub fn check_trust(view: &View, text: &str) -> Result<(), AwsError> {
     if size(text) > TRUST {
         return Err(error::quota("ACLSizePerRole", TRUST));
     }
     if serde_json::from_str::<serde::de::IgnoredAny>(text).is_err() {
         return Err(error::malformed_policy("This policy contains invalid Json"));
     }
-    parse(text, Use::Trust).map(drop)
+    let document = parse(text, Use::Trust)?;
+    let named = document
+        .statements
+        .iter()
+        .filter_map(|s| s.principals.as_ref());
+    for principal in named.flat_map(|(Matcher::Any(all) | Matcher::Not(all))| all) {
+        match principal {
+            Named::Principal(principal) if !is_there(view, principal) => {
+                let why = format!("Invalid principal in policy: \"AWS\":\"{principal}\"");
+                return Err(error::malformed_policy(why));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Is this no user and no role of the account that there is none of?
+fn is_there(view: &View, principal: &str) -> bool {
+    let own = format!("arn:aws:iam::{}:", view.id());
+    match principal.strip_prefix(&own).and_then(|r| r.split_once('/')) {
+        Some(("user", path)) => view.users.named(name::last(path)).is_some(),
+        Some(("role", path)) => view.roles.named(name::last(path)).is_some(),
+        _ => true,
+    }
 }
 
 /// A policy to decide by.

@@ -50,7 +50,7 @@ pub fn create_role(
         return Err(error::name_taken("Role", &input.role_name));
     }
     check_quota("RolesPerAccount", call.roles.len(), MOST)?;
-    document::check_trust(&input.assume_role_policy_document)?;
+    document::check_trust(call, &input.assume_role_policy_document)?;
     let role = Role {
         unique_id: name::unique_id(name::ROLE, &call.cx.house.rng),
         name: input.role_name,
@@ -133,7 +133,7 @@ pub fn update_assume_role_policy(
     input: api::UpdateAssumeRolePolicyInput,
 ) -> Result<(), AwsError> {
     let role = call.own_role(&input.role_name)?;
-    document::check_trust(&input.policy_document)?;
+    document::check_trust(call, &input.policy_document)?;
     call.modify(&role, |role| role.trust = input.policy_document);
     Ok(())
 }

@@ -135,6 +135,22 @@ async fn what_is_no_trust_policy_is_refused() {
         said(create(&long).await),
         "409 LimitExceeded Cannot exceed quota for ACLSizePerRole: 2048"
     );
+    // Whom a policy trusts must be there, unless it is of another account.
+    let ann = r#"{"AWS":"arn:aws:iam::000000000000:user/ann"}"#;
+    let trusting = |whom: &str| TRUST.replace(r#"{"Service":"ecs-tasks.amazonaws.com"}"#, whom);
+    assert_eq!(
+        said(create(&trusting(ann)).await),
+        "400 MalformedPolicyDocument Invalid principal in policy: \
+         \"AWS\":\"arn:aws:iam::000000000000:user/ann\""
+    );
+    room.user("ann").await;
+    create(&trusting(ann)).await.unwrap();
+    let other = trusting(&ann.replace("000000000000", "111111111111"));
+    let update = api::UpdateAssumeRolePolicyInput {
+        role_name: "r".into(),
+        policy_document: other,
+    };
+    room.ask(ops::UpdateAssumeRolePolicy, update).await.unwrap();
     let reserved = api::CreateRoleInput {
         role_name: "r".into(),
         path: Some("/aws-service-role/ecs.amazonaws.com/".into()),
