@@ -114,6 +114,9 @@ impl ControlPlane {
         house.caller.connect(all().map(Component::table).collect());
         let mut background = Background::new(house.clone());
         all().for_each(|component| component.start(&mut background));
+        for component in &components {
+            component.ready().await;
+        }
         let doors = all().flat_map(Component::doors).collect();
         Ok(ControlPlane {
             house,

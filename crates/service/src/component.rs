@@ -23,6 +23,9 @@ pub trait Component: Debug + Send + Sync + 'static {
     /// Starts what goes on for as long as the house stands. Every table is connected by then.
     fn start(self: Arc<Self>, _background: &mut Background) {}
 
+    /// Waits until it knows what others ask of it: no call is answered before.
+    async fn ready(&self) {}
+
     /// HTTP of its own that is no AWS operation.
     fn doors(self: Arc<Self>) -> Vec<(Door, Arc<dyn HttpDoor>)> {
         Vec::new()

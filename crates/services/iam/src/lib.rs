@@ -21,6 +21,7 @@ mod table;
 mod tests;
 mod uses;
 
+use async_trait::async_trait;
 use identities::Known;
 use index::Index;
 use neargate_service::{Background, Component, Service};
@@ -36,6 +37,7 @@ pub struct Iam {
     writing: tokio::sync::Mutex<()>,
 }
 
+#[async_trait]
 impl Component for Iam {
     fn table(self: Arc<Self>) -> Arc<dyn Service> {
         Arc::new(table::table(self))
@@ -49,5 +51,10 @@ impl Component for Iam {
         let uses = uses::write(self.uses.clone(), db.clone());
         background.spawn("iam-index", index::follow(self.index.clone(), db, rng));
         background.spawn("iam-uses", uses);
+    }
+
+    /// Without the index no key is known.
+    async fn ready(&self) {
+        self.index.at(0).await;
     }
 }
