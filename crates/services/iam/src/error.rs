@@ -4,12 +4,36 @@
 
 use neargate_service::AwsError;
 use neargate_service::tags::InvalidTags;
-use neargate_wire::validate::Invalid;
+use neargate_wire::validate::{Constraint, Invalid};
 
-/// Input that breaks the model.
+/// Input that breaks the model. For names and paths of wrong letters IAM has sentences of its own.
 pub fn invalid(invalid: &Invalid) -> AwsError {
-    validation(invalid.to_string())
+    let [only] = invalid.violations.as_slice() else {
+        return validation(invalid.to_string());
+    };
+    let name = only.path.as_str();
+    match (&only.constraint, name) {
+        (Constraint::Pattern(_), "path" | "newPath") => validation(format!(
+            "The specified value for {name} is invalid. It must begin and end with / and contain \
+             only alphanumeric characters and/or / characters."
+        )),
+        (Constraint::Pattern(_), name) if NAMES.contains(&name) => validation(format!(
+            "The specified value for {name} is invalid. It must contain only alphanumeric \
+             characters and/or the following: +=,.@_-"
+        )),
+        _ => validation(invalid.to_string()),
+    }
 }
+
+const NAMES: [&str; 7] = [
+    "userName",
+    "newUserName",
+    "groupName",
+    "newGroupName",
+    "roleName",
+    "policyName",
+    "instanceProfileName",
+];
 
 pub fn validation(message: impl Into<String>) -> AwsError {
     AwsError::client("ValidationError", message)

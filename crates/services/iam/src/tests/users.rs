@@ -71,6 +71,30 @@ async fn a_user_is_made_shown_renamed_and_deleted() {
 }
 
 #[tokio::test]
+async fn names_and_paths_have_their_letters() {
+    let room = Room::new();
+    let create = |name: &str, path: &str| {
+        let input = api::CreateUserInput {
+            user_name: name.into(),
+            path: Some(path.into()),
+            ..Default::default()
+        };
+        room.ask(ops::CreateUser, input)
+    };
+    assert_eq!(
+        said(create("a b", "/").await),
+        "400 ValidationError The specified value for userName is invalid. It must contain only \
+         alphanumeric characters and/or the following: +=,.@_-"
+    );
+    assert_eq!(
+        said(create("ann", "people").await),
+        "400 ValidationError The specified value for path is invalid. It must begin and end with / \
+         and contain only alphanumeric characters and/or / characters."
+    );
+    assert!(said(create(&"a".repeat(65), "/").await).starts_with("400 ValidationError 1 valid"));
+}
+
+#[tokio::test]
 async fn lists_have_pages_and_prefixes() {
     let room = Room::new();
     for (at, name) in ["a", "b", "c"].iter().enumerate() {
