@@ -117,7 +117,10 @@ fn opens(key: &RootKey, check: &Check) -> bool {
 /// Writes into the state which key it is sealed under: at the first start, and after a reset.
 pub(crate) async fn mark(key: &RootKey, db: &Db) -> Result<(), AwsError> {
     let sealed = key.seal(&check_key(), CHECKED);
-    let written = db.tx().create(check_key(), &Check { sealed });
+    let written = db
+        .tx()
+        .within_reserve()
+        .create(check_key(), &Check { sealed });
     let (Committed::At(_) | Committed::Conflict) = written.commit().await?;
     Ok(())
 }

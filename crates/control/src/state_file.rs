@@ -97,8 +97,8 @@ mod tests {
             lease: None,
         };
         let txn = Txn {
-            compares: vec![],
             ops: vec![put],
+            ..Default::default()
         };
         store.txn(txn).await.unwrap();
     }

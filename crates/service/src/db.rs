@@ -219,6 +219,12 @@ pub struct Tx {
 }
 
 impl Tx {
+    /// It may add keys where little of the disk is left: for what ends things, such as a reset.
+    pub fn within_reserve(mut self) -> Self {
+        self.txn.within_reserve = true;
+        self
+    }
+
     /// Write a resource that must not exist yet.
     pub fn create<T: Resource>(mut self, key: String, value: &T) -> Self {
         self.txn.compares.push(Compare::ModRevision(key.clone(), 0));

@@ -52,8 +52,8 @@ async fn client(store: Arc<EmbeddedStore>, id: usize, run: Duration) -> Vec<Dura
         let watch = Stopwatch::start();
         let outcome = store
             .txn(Txn {
-                compares: vec![],
                 ops,
+                ..Default::default()
             })
             .await;
         assert!(

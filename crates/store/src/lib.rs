@@ -82,6 +82,8 @@ pub enum Op {
 pub struct Txn {
     pub compares: Vec<Compare>,
     pub ops: Vec<Op>,
+    /// May it add keys where little of the disk is left? For what ends things, and needs a few.
+    pub within_reserve: bool,
 }
 
 /// What became of a transaction.

@@ -20,12 +20,12 @@ const SIGABRT: i32 = 6;
 fn put(key: &str, bytes: usize) -> Txn {
     let value = Bytes::from(vec![7; bytes]);
     Txn {
-        compares: vec![],
         ops: vec![Op::Put {
             key: key.to_owned(),
             value,
             lease: None,
         }],
+        ..Default::default()
     }
 }
 

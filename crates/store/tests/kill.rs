@@ -61,8 +61,8 @@ async fn child() {
                 ];
                 let outcome = store
                     .txn(Txn {
-                        compares: vec![],
                         ops,
+                        ..Default::default()
                     })
                     .await;
                 assert!(

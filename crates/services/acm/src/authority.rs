@@ -56,7 +56,8 @@ pub(crate) async fn kept(house: &House) -> Result<Option<LocalAuthority>, AwsErr
 
 pub(crate) async fn put_back(house: &House, kept: &LocalAuthority) -> Result<(), AwsError> {
     let key = db::key::<LocalAuthority>(&house.settings.default_scope, ID);
-    let (Committed::At(_) | Committed::Conflict) = house.db.tx().create(key, kept).commit().await?;
+    let put = house.db.tx().within_reserve().create(key, kept);
+    let (Committed::At(_) | Committed::Conflict) = put.commit().await?;
     Ok(())
 }
 

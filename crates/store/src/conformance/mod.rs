@@ -84,7 +84,11 @@ pub(crate) fn delete(key: &str) -> Op {
 }
 
 pub(crate) fn when(compares: Vec<Compare>, ops: Vec<Op>) -> Txn {
-    Txn { compares, ops }
+    Txn {
+        compares,
+        ops,
+        within_reserve: false,
+    }
 }
 
 pub(crate) async fn commit(store: &dyn Store, ops: Vec<Op>) -> Revision {

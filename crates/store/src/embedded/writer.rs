@@ -170,7 +170,9 @@ impl Writer {
             let mut last_lease = inner.leases.last_id();
             for request in requests {
                 let answer = match request {
-                    Request::Txn(txn, reply) if low && planner.adds_keys(&txn) => {
+                    Request::Txn(txn, reply)
+                        if low && !txn.within_reserve && planner.adds_keys(&txn) =>
+                    {
                         Answer::Txn(reply, Err(full("little is left")))
                     }
                     Request::Txn(txn, reply) => Answer::Txn(reply, planner.txn(txn)),

@@ -69,6 +69,7 @@ impl Client {
                 .txn(Txn {
                     compares: vec![guard],
                     ops,
+                    ..Default::default()
                 })
                 .await
             {

@@ -36,8 +36,8 @@ pub(super) async fn fill(lab: &Lab, left: u32) {
             lease: None,
         };
         let txn = Txn {
-            compares: Vec::new(),
             ops: part.iter().map(put).collect(),
+            ..Default::default()
         };
         lab.house.db.store().txn(txn).await.expect("written");
     }

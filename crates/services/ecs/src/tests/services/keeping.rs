@@ -278,8 +278,8 @@ async fn a_full_subnet_holds_a_service_up() {
     );
     let address = format!("ec2/address/{}", first_subnet(&town).address(4_000));
     let gone = neargate_store::Txn {
-        compares: Vec::new(),
         ops: vec![neargate_store::Op::Delete { key: address }],
+        ..Default::default()
     };
     town.lab.house.db.store().txn(gone).await.expect("written");
     town.lab.advance(Duration::from_secs(15));
