@@ -15,7 +15,6 @@ mod codedeploy;
 mod codepipeline;
 mod events;
 mod route53;
-mod s3;
 mod servicediscovery;
 mod xray;
 
@@ -40,7 +39,7 @@ pub static SERVICES: &[&Service] = &[
     &neargate_api_kms::SERVICE,
     &neargate_api_logs::SERVICE,
     &route53::SERVICE,
-    &s3::SERVICE,
+    &neargate_api_s3::SERVICE,
     &neargate_api_secretsmanager::SERVICE,
     &servicediscovery::SERVICE,
     &neargate_api_sns::SERVICE,
@@ -70,6 +69,8 @@ pub use neargate_api_kms;
 #[doc(hidden)]
 pub use neargate_api_logs;
 #[doc(hidden)]
+pub use neargate_api_s3;
+#[doc(hidden)]
 pub use neargate_api_secretsmanager;
 #[doc(hidden)]
 pub use neargate_api_sns;
@@ -92,6 +93,7 @@ macro_rules! every_operation {
         $crate::neargate_api_iam::operations!($with);
         $crate::neargate_api_kms::operations!($with);
         $crate::neargate_api_logs::operations!($with);
+        $crate::neargate_api_s3::operations!($with);
         $crate::neargate_api_secretsmanager::operations!($with);
         $crate::neargate_api_sns::operations!($with);
         $crate::neargate_api_ssm::operations!($with);

@@ -2,7 +2,17 @@
 
 //! The API of S3.
 
-use neargate_wire::schema::{self as wire, OPERATION, Protocol};
+#![allow(clippy::all, non_upper_case_globals, unused_imports)]
+
+pub mod ops;
+#[rustfmt::skip]
+pub mod shapes;
+pub mod types;
+
+pub use ops::*;
+pub use types::*;
+
+use neargate_wire::schema::{self as wire, OPERATION, Protocol, Target::Here};
 
 pub static SERVICE: wire::Service = wire::Service {
     id: "s3",
@@ -24,23 +34,41 @@ static OPERATIONS: &[wire::Operation] = &[
         method: "DELETE",
         uri: "/{Bucket}/{Key+}",
         status: 204,
+        input: Some(Here(&shapes::AbortMultipartUploadRequest)),
+        output: Some(Here(&shapes::AbortMultipartUploadOutput)),
+        errors: &[&shapes::ERROR_NoSuchUpload],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "CompleteMultipartUpload",
         uri: "/{Bucket}/{Key+}",
+        input: Some(Here(&shapes::CompleteMultipartUploadRequest)),
+        output: Some(Here(&shapes::CompleteMultipartUploadOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "CopyObject",
         method: "PUT",
         uri: "/{Bucket}/{Key+}",
+        input: Some(Here(&shapes::CopyObjectRequest)),
+        output: Some(Here(&shapes::CopyObjectOutput)),
+        errors: &[&shapes::ERROR_ObjectNotInActiveTierError],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "CreateBucket",
         method: "PUT",
         uri: "/{Bucket}",
+        input: Some(Here(&shapes::CreateBucketRequest)),
+        output: Some(Here(&shapes::CreateBucketOutput)),
+        errors: &[
+            &shapes::ERROR_BucketAlreadyExists,
+            &shapes::ERROR_BucketAlreadyOwnedByYou,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -56,6 +84,9 @@ static OPERATIONS: &[wire::Operation] = &[
     wire::Operation {
         name: "CreateMultipartUpload",
         uri: "/{Bucket}/{Key+}?uploads",
+        input: Some(Here(&shapes::CreateMultipartUploadRequest)),
+        output: Some(Here(&shapes::CreateMultipartUploadOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -69,6 +100,8 @@ static OPERATIONS: &[wire::Operation] = &[
         method: "DELETE",
         uri: "/{Bucket}",
         status: 204,
+        input: Some(Here(&shapes::DeleteBucketRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -83,6 +116,8 @@ static OPERATIONS: &[wire::Operation] = &[
         method: "DELETE",
         uri: "/{Bucket}?cors",
         status: 204,
+        input: Some(Here(&shapes::DeleteBucketCorsRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -90,6 +125,8 @@ static OPERATIONS: &[wire::Operation] = &[
         method: "DELETE",
         uri: "/{Bucket}?encryption",
         status: 204,
+        input: Some(Here(&shapes::DeleteBucketEncryptionRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -111,6 +148,8 @@ static OPERATIONS: &[wire::Operation] = &[
         method: "DELETE",
         uri: "/{Bucket}?lifecycle",
         status: 204,
+        input: Some(Here(&shapes::DeleteBucketLifecycleRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -139,6 +178,8 @@ static OPERATIONS: &[wire::Operation] = &[
         method: "DELETE",
         uri: "/{Bucket}?ownershipControls",
         status: 204,
+        input: Some(Here(&shapes::DeleteBucketOwnershipControlsRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -146,6 +187,8 @@ static OPERATIONS: &[wire::Operation] = &[
         method: "DELETE",
         uri: "/{Bucket}?policy",
         status: 204,
+        input: Some(Here(&shapes::DeleteBucketPolicyRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -160,6 +203,8 @@ static OPERATIONS: &[wire::Operation] = &[
         method: "DELETE",
         uri: "/{Bucket}?tagging",
         status: 204,
+        input: Some(Here(&shapes::DeleteBucketTaggingRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -167,6 +212,8 @@ static OPERATIONS: &[wire::Operation] = &[
         method: "DELETE",
         uri: "/{Bucket}?website",
         status: 204,
+        input: Some(Here(&shapes::DeleteBucketWebsiteRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -174,6 +221,9 @@ static OPERATIONS: &[wire::Operation] = &[
         method: "DELETE",
         uri: "/{Bucket}/{Key+}",
         status: 204,
+        input: Some(Here(&shapes::DeleteObjectRequest)),
+        output: Some(Here(&shapes::DeleteObjectOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -188,11 +238,17 @@ static OPERATIONS: &[wire::Operation] = &[
         method: "DELETE",
         uri: "/{Bucket}/{Key+}?tagging",
         status: 204,
+        input: Some(Here(&shapes::DeleteObjectTaggingRequest)),
+        output: Some(Here(&shapes::DeleteObjectTaggingOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "DeleteObjects",
         uri: "/{Bucket}?delete",
+        input: Some(Here(&shapes::DeleteObjectsRequest)),
+        output: Some(Here(&shapes::DeleteObjectsOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -200,6 +256,8 @@ static OPERATIONS: &[wire::Operation] = &[
         method: "DELETE",
         uri: "/{Bucket}?publicAccessBlock",
         status: 204,
+        input: Some(Here(&shapes::DeletePublicAccessBlockRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -212,12 +270,18 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "GetBucketAccelerateConfiguration",
         method: "GET",
         uri: "/{Bucket}?accelerate",
+        input: Some(Here(&shapes::GetBucketAccelerateConfigurationRequest)),
+        output: Some(Here(&shapes::GetBucketAccelerateConfigurationOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetBucketAcl",
         method: "GET",
         uri: "/{Bucket}?acl",
+        input: Some(Here(&shapes::GetBucketAclRequest)),
+        output: Some(Here(&shapes::GetBucketAclOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -230,12 +294,18 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "GetBucketCors",
         method: "GET",
         uri: "/{Bucket}?cors",
+        input: Some(Here(&shapes::GetBucketCorsRequest)),
+        output: Some(Here(&shapes::GetBucketCorsOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetBucketEncryption",
         method: "GET",
         uri: "/{Bucket}?encryption",
+        input: Some(Here(&shapes::GetBucketEncryptionRequest)),
+        output: Some(Here(&shapes::GetBucketEncryptionOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -260,18 +330,27 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "GetBucketLifecycleConfiguration",
         method: "GET",
         uri: "/{Bucket}?lifecycle",
+        input: Some(Here(&shapes::GetBucketLifecycleConfigurationRequest)),
+        output: Some(Here(&shapes::GetBucketLifecycleConfigurationOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetBucketLocation",
         method: "GET",
         uri: "/{Bucket}?location",
+        input: Some(Here(&shapes::GetBucketLocationRequest)),
+        output: Some(Here(&shapes::GetBucketLocationOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetBucketLogging",
         method: "GET",
         uri: "/{Bucket}?logging",
+        input: Some(Here(&shapes::GetBucketLoggingRequest)),
+        output: Some(Here(&shapes::GetBucketLoggingOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -302,24 +381,36 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "GetBucketNotificationConfiguration",
         method: "GET",
         uri: "/{Bucket}?notification",
+        input: Some(Here(&shapes::GetBucketNotificationConfigurationRequest)),
+        output: Some(Here(&shapes::NotificationConfiguration)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetBucketOwnershipControls",
         method: "GET",
         uri: "/{Bucket}?ownershipControls",
+        input: Some(Here(&shapes::GetBucketOwnershipControlsRequest)),
+        output: Some(Here(&shapes::GetBucketOwnershipControlsOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetBucketPolicy",
         method: "GET",
         uri: "/{Bucket}?policy",
+        input: Some(Here(&shapes::GetBucketPolicyRequest)),
+        output: Some(Here(&shapes::GetBucketPolicyOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetBucketPolicyStatus",
         method: "GET",
         uri: "/{Bucket}?policyStatus",
+        input: Some(Here(&shapes::GetBucketPolicyStatusRequest)),
+        output: Some(Here(&shapes::GetBucketPolicyStatusOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -332,36 +423,56 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "GetBucketRequestPayment",
         method: "GET",
         uri: "/{Bucket}?requestPayment",
+        input: Some(Here(&shapes::GetBucketRequestPaymentRequest)),
+        output: Some(Here(&shapes::GetBucketRequestPaymentOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetBucketTagging",
         method: "GET",
         uri: "/{Bucket}?tagging",
+        input: Some(Here(&shapes::GetBucketTaggingRequest)),
+        output: Some(Here(&shapes::GetBucketTaggingOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetBucketVersioning",
         method: "GET",
         uri: "/{Bucket}?versioning",
+        input: Some(Here(&shapes::GetBucketVersioningRequest)),
+        output: Some(Here(&shapes::GetBucketVersioningOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetBucketWebsite",
         method: "GET",
         uri: "/{Bucket}?website",
+        input: Some(Here(&shapes::GetBucketWebsiteRequest)),
+        output: Some(Here(&shapes::GetBucketWebsiteOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetObject",
         method: "GET",
         uri: "/{Bucket}/{Key+}",
+        input: Some(Here(&shapes::GetObjectRequest)),
+        output: Some(Here(&shapes::GetObjectOutput)),
+        errors: &[&shapes::ERROR_NoSuchKey, &shapes::ERROR_InvalidObjectState],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetObjectAcl",
         method: "GET",
         uri: "/{Bucket}/{Key+}?acl",
+        input: Some(Here(&shapes::GetObjectAclRequest)),
+        output: Some(Here(&shapes::GetObjectAclOutput)),
+        errors: &[&shapes::ERROR_NoSuchKey],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -374,30 +485,46 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "GetObjectAttributes",
         method: "GET",
         uri: "/{Bucket}/{Key+}?attributes",
+        input: Some(Here(&shapes::GetObjectAttributesRequest)),
+        output: Some(Here(&shapes::GetObjectAttributesOutput)),
+        errors: &[&shapes::ERROR_NoSuchKey],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetObjectLegalHold",
         method: "GET",
         uri: "/{Bucket}/{Key+}?legal-hold",
+        input: Some(Here(&shapes::GetObjectLegalHoldRequest)),
+        output: Some(Here(&shapes::GetObjectLegalHoldOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetObjectLockConfiguration",
         method: "GET",
         uri: "/{Bucket}?object-lock",
+        input: Some(Here(&shapes::GetObjectLockConfigurationRequest)),
+        output: Some(Here(&shapes::GetObjectLockConfigurationOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetObjectRetention",
         method: "GET",
         uri: "/{Bucket}/{Key+}?retention",
+        input: Some(Here(&shapes::GetObjectRetentionRequest)),
+        output: Some(Here(&shapes::GetObjectRetentionOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetObjectTagging",
         method: "GET",
         uri: "/{Bucket}/{Key+}?tagging",
+        input: Some(Here(&shapes::GetObjectTaggingRequest)),
+        output: Some(Here(&shapes::GetObjectTaggingOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -410,18 +537,29 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "GetPublicAccessBlock",
         method: "GET",
         uri: "/{Bucket}?publicAccessBlock",
+        input: Some(Here(&shapes::GetPublicAccessBlockRequest)),
+        output: Some(Here(&shapes::GetPublicAccessBlockOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "HeadBucket",
         method: "HEAD",
         uri: "/{Bucket}",
+        input: Some(Here(&shapes::HeadBucketRequest)),
+        output: Some(Here(&shapes::HeadBucketOutput)),
+        errors: &[&shapes::ERROR_NoSuchBucket],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "HeadObject",
         method: "HEAD",
         uri: "/{Bucket}/{Key+}",
+        input: Some(Here(&shapes::HeadObjectRequest)),
+        output: Some(Here(&shapes::HeadObjectOutput)),
+        errors: &[&shapes::ERROR_NoSuchKey],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -451,6 +589,9 @@ static OPERATIONS: &[wire::Operation] = &[
     wire::Operation {
         name: "ListBuckets",
         method: "GET",
+        input: Some(Here(&shapes::ListBucketsRequest)),
+        output: Some(Here(&shapes::ListBucketsOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -462,6 +603,9 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "ListMultipartUploads",
         method: "GET",
         uri: "/{Bucket}?uploads",
+        input: Some(Here(&shapes::ListMultipartUploadsRequest)),
+        output: Some(Here(&shapes::ListMultipartUploadsOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -474,24 +618,38 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "ListObjectVersions",
         method: "GET",
         uri: "/{Bucket}?versions",
+        input: Some(Here(&shapes::ListObjectVersionsRequest)),
+        output: Some(Here(&shapes::ListObjectVersionsOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "ListObjects",
         method: "GET",
         uri: "/{Bucket}",
+        input: Some(Here(&shapes::ListObjectsRequest)),
+        output: Some(Here(&shapes::ListObjectsOutput)),
+        errors: &[&shapes::ERROR_NoSuchBucket],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "ListObjectsV2",
         method: "GET",
         uri: "/{Bucket}?list-type=2",
+        input: Some(Here(&shapes::ListObjectsV2Request)),
+        output: Some(Here(&shapes::ListObjectsV2Output)),
+        errors: &[&shapes::ERROR_NoSuchBucket],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "ListParts",
         method: "GET",
         uri: "/{Bucket}/{Key+}",
+        input: Some(Here(&shapes::ListPartsRequest)),
+        output: Some(Here(&shapes::ListPartsOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -510,6 +668,8 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "PutBucketAcl",
         method: "PUT",
         uri: "/{Bucket}?acl",
+        input: Some(Here(&shapes::PutBucketAclRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -522,12 +682,16 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "PutBucketCors",
         method: "PUT",
         uri: "/{Bucket}?cors",
+        input: Some(Here(&shapes::PutBucketCorsRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "PutBucketEncryption",
         method: "PUT",
         uri: "/{Bucket}?encryption",
+        input: Some(Here(&shapes::PutBucketEncryptionRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -552,6 +716,9 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "PutBucketLifecycleConfiguration",
         method: "PUT",
         uri: "/{Bucket}?lifecycle",
+        input: Some(Here(&shapes::PutBucketLifecycleConfigurationRequest)),
+        output: Some(Here(&shapes::PutBucketLifecycleConfigurationOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -576,18 +743,24 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "PutBucketNotificationConfiguration",
         method: "PUT",
         uri: "/{Bucket}?notification",
+        input: Some(Here(&shapes::PutBucketNotificationConfigurationRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "PutBucketOwnershipControls",
         method: "PUT",
         uri: "/{Bucket}?ownershipControls",
+        input: Some(Here(&shapes::PutBucketOwnershipControlsRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "PutBucketPolicy",
         method: "PUT",
         uri: "/{Bucket}?policy",
+        input: Some(Here(&shapes::PutBucketPolicyRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -600,36 +773,57 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "PutBucketRequestPayment",
         method: "PUT",
         uri: "/{Bucket}?requestPayment",
+        input: Some(Here(&shapes::PutBucketRequestPaymentRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "PutBucketTagging",
         method: "PUT",
         uri: "/{Bucket}?tagging",
+        input: Some(Here(&shapes::PutBucketTaggingRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "PutBucketVersioning",
         method: "PUT",
         uri: "/{Bucket}?versioning",
+        input: Some(Here(&shapes::PutBucketVersioningRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "PutBucketWebsite",
         method: "PUT",
         uri: "/{Bucket}?website",
+        input: Some(Here(&shapes::PutBucketWebsiteRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "PutObject",
         method: "PUT",
         uri: "/{Bucket}/{Key+}",
+        input: Some(Here(&shapes::PutObjectRequest)),
+        output: Some(Here(&shapes::PutObjectOutput)),
+        errors: &[
+            &shapes::ERROR_InvalidRequest,
+            &shapes::ERROR_InvalidWriteOffset,
+            &shapes::ERROR_TooManyParts,
+            &shapes::ERROR_EncryptionTypeMismatch,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "PutObjectAcl",
         method: "PUT",
         uri: "/{Bucket}/{Key+}?acl",
+        input: Some(Here(&shapes::PutObjectAclRequest)),
+        output: Some(Here(&shapes::PutObjectAclOutput)),
+        errors: &[&shapes::ERROR_NoSuchKey],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -642,30 +836,44 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "PutObjectLegalHold",
         method: "PUT",
         uri: "/{Bucket}/{Key+}?legal-hold",
+        input: Some(Here(&shapes::PutObjectLegalHoldRequest)),
+        output: Some(Here(&shapes::PutObjectLegalHoldOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "PutObjectLockConfiguration",
         method: "PUT",
         uri: "/{Bucket}?object-lock",
+        input: Some(Here(&shapes::PutObjectLockConfigurationRequest)),
+        output: Some(Here(&shapes::PutObjectLockConfigurationOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "PutObjectRetention",
         method: "PUT",
         uri: "/{Bucket}/{Key+}?retention",
+        input: Some(Here(&shapes::PutObjectRetentionRequest)),
+        output: Some(Here(&shapes::PutObjectRetentionOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "PutObjectTagging",
         method: "PUT",
         uri: "/{Bucket}/{Key+}?tagging",
+        input: Some(Here(&shapes::PutObjectTaggingRequest)),
+        output: Some(Here(&shapes::PutObjectTaggingOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "PutPublicAccessBlock",
         method: "PUT",
         uri: "/{Bucket}?publicAccessBlock",
+        input: Some(Here(&shapes::PutPublicAccessBlockRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -712,12 +920,18 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "UploadPart",
         method: "PUT",
         uri: "/{Bucket}/{Key+}",
+        input: Some(Here(&shapes::UploadPartRequest)),
+        output: Some(Here(&shapes::UploadPartOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "UploadPartCopy",
         method: "PUT",
         uri: "/{Bucket}/{Key+}",
+        input: Some(Here(&shapes::UploadPartCopyRequest)),
+        output: Some(Here(&shapes::UploadPartCopyOutput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
