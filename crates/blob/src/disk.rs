@@ -288,7 +288,7 @@ pub(crate) fn read_dir(dir: &Path) -> Result<Vec<PathBuf>, BlobError> {
     listed.map_err(|e| BlobError::io(dir, e))
 }
 
-fn sync_dir(dir: &Path) -> Result<(), BlobError> {
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), BlobError> {
     File::open(dir)
         .and_then(|d| d.sync_all())
         .map_err(|e| BlobError::io(dir, e))

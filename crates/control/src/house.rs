@@ -5,7 +5,7 @@ use crate::root_key::{self, RootKeyError};
 use crate::services;
 use crate::state_file::{self, StateError};
 use neargate_base::{AccountId, Clock, Rng};
-use neargate_blob::{BlobError, Blobs};
+use neargate_blob::{BlobError, Blobs, Extents};
 use neargate_ec2::Ec2;
 use neargate_ecs::{Ecs, Times};
 use neargate_elbv2::Elbv2;
@@ -50,6 +50,8 @@ pub enum StartError {
     Blobs { path: PathBuf, source: BlobError },
     #[error("cannot read the accounts")]
     Accounts(#[source] AwsError),
+    #[error("cannot open the objects under {path}")]
+    Objects { path: PathBuf, source: BlobError },
     #[error("cannot open the logs under {path}")]
     Logs { path: PathBuf, source: EngineError },
 }
@@ -89,6 +91,9 @@ impl ControlPlane {
         let root_key = root_key::open(&options.root_key, data, &db).await?;
         let path = data.join("blobs");
         let blobs = Blobs::open(&path).map_err(|source| StartError::Blobs { path, source })?;
+        let path = data.join("objects");
+        let objects =
+            Extents::open(&path).map_err(|source| StartError::Objects { path, source })?;
         let path = data.join("logs");
         let engine = LogEngine::open(&path, clock.clone())
             .map_err(|source| StartError::Logs { path, source })?;
@@ -109,7 +114,7 @@ impl ControlPlane {
         let ecs = Arc::new(Ecs::new(options.times));
         let logs = Arc::new(Logs::new(engine));
         let elbv2 = Arc::new(Elbv2::default());
-        let components = services::components(&ec2, &ecs, &elbv2, &logs);
+        let components = services::components(&ec2, &ecs, &elbv2, &logs, objects);
         let all = || components.iter().cloned();
         house.caller.connect(all().map(Component::table).collect());
         let mut background = Background::new(house.clone());

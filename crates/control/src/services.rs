@@ -2,6 +2,7 @@
 
 use neargate_acm::Acm;
 use neargate_autoscaling::Autoscaling;
+use neargate_blob::Extents;
 use neargate_ec2::Ec2;
 use neargate_ecr::Ecr;
 use neargate_ecs::Ecs;
@@ -9,6 +10,7 @@ use neargate_elbv2::Elbv2;
 use neargate_iam::Iam;
 use neargate_kms::Kms;
 use neargate_logs::Logs;
+use neargate_s3::S3;
 use neargate_secretsmanager::SecretsManager;
 use neargate_service::{Component, Service, Status};
 use neargate_sns::Sns;
@@ -24,6 +26,7 @@ pub fn components(
     ecs: &Arc<Ecs>,
     elbv2: &Arc<Elbv2>,
     logs: &Arc<Logs>,
+    objects: Arc<Extents>,
 ) -> Vec<Arc<dyn Component>> {
     vec![
         ecs.clone(),
@@ -33,6 +36,7 @@ pub fn components(
         elbv2.clone(),
         Arc::new(Acm),
         Arc::new(Ecr),
+        Arc::new(S3::new(objects)),
         Arc::<Iam>::default(),
         Arc::new(Kms),
         Arc::new(SecretsManager),

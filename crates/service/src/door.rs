@@ -1,10 +1,13 @@
 //! HTTP that a service answers itself, beside AWS's protocols.
 
-use crate::{House, Scope};
+use crate::{House, Principal, Scope};
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
+use neargate_base::{AccountId, Secret};
+use neargate_wire::sigv4::{Claim, SigV4Error};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -28,6 +31,26 @@ pub struct Visitor {
     pub default_scope: Scope,
     /// He must show who he is.
     pub must_prove: bool,
+    /// Whose keys there are, for a door that judges signatures itself.
+    pub keys: Arc<dyn Keys>,
+}
+
+/// Somebody who signs.
+#[derive(Debug, Clone)]
+pub struct Signer {
+    /// `None`: he needs no proof, and nothing is known to prove it with.
+    pub secret: Option<Secret<String>>,
+    pub account: AccountId,
+    pub principal: Principal,
+}
+
+/// Who signs with a key.
+pub trait Keys: Debug + Send + Sync {
+    /// Who makes this claim, which is not proven by it.
+    ///
+    /// # Errors
+    /// When nobody has the key, or its session is over.
+    fn signer(&self, claim: &Claim) -> Result<Signer, SigV4Error>;
 }
 
 /// Answers every request that comes through a door.
@@ -40,4 +63,9 @@ pub trait HttpDoor: Debug + Send + Sync {
         visitor: Visitor,
         request: Request<RequestBody>,
     ) -> Response<Body>;
+
+    /// Is a request meant for this door that names no service at all?
+    async fn claims(&self, _house: &Arc<House>, _parts: &Parts) -> bool {
+        false
+    }
 }

@@ -50,6 +50,8 @@ pub enum Route {
 pub enum Door {
     /// The OCI registry.
     Registry,
+    /// S3, whose bodies are streams and whose buckets have host names of their own.
+    Objects,
 }
 
 /// The operation a request calls.
@@ -139,6 +141,11 @@ pub fn route(parts: &Parts, body: &[u8], services: &[&'static Service]) -> Route
         }
         None => Route::Unknown,
     }
+}
+
+/// The operation of a REST service at this method, path and query.
+pub fn rest_operation(service: &'static Service, parts: &Parts) -> Option<&'static Operation> {
+    rest::find(service, parts)
 }
 
 /// Is `path` this prefix, or below it?

@@ -9,6 +9,7 @@ use super::trust::Trusted;
 use crate::root_credentials::RootCredentials;
 use http::request::Parts;
 use neargate_base::{AccountId, Region, Secret};
+use neargate_service::door;
 use neargate_service::identity::Kind;
 use neargate_service::identity::session::{self, Unusable};
 use neargate_service::{House, Principal, Scope};
@@ -267,6 +268,63 @@ pub fn prove(house: &House, shown: Shown, parts: &Parts, body: &[u8]) -> Result<
         );
     }
     Ok(caller)
+}
+
+/// Whose keys there are, as a door asks for them.
+pub fn keys(mode: &Mode, house: &Arc<House>, free: bool, default: &Scope) -> Arc<dyn door::Keys> {
+    Arc::new(DoorKeys {
+        mode: mode.clone(),
+        house: Arc::clone(house),
+        free,
+        default: default.clone(),
+    })
+}
+
+#[derive(Debug)]
+struct DoorKeys {
+    mode: Mode,
+    house: Arc<House>,
+    free: bool,
+    default: Scope,
+}
+
+impl door::Keys for DoorKeys {
+    fn signer(&self, claim: &Claim) -> Result<door::Signer, SigV4Error> {
+        let root = self.mode.keys.get(&claim.access_key);
+        let signer = match (root, self.free) {
+            (Some(_), false) if claim.session_token.is_some() => {
+                return Err(SigV4Error::UnknownKey);
+            }
+            (Some(root), false) => Signer {
+                principal: Principal::root(&root.account, &*claim.access_key),
+                account: root.account,
+                secret: root.secret,
+            },
+            (None, false) => issued(&self.house, claim)?,
+            (root, true) => match issued(&self.house, claim) {
+                Err(SigV4Error::UnknownKey) => {
+                    let account = match root {
+                        Some(root) => root.account,
+                        None => {
+                            let chosen = claim.access_key.parse();
+                            chosen.unwrap_or_else(|_| self.default.account.clone())
+                        }
+                    };
+                    return Ok(door::Signer {
+                        secret: None,
+                        principal: Principal::root(&account, &*claim.access_key),
+                        account,
+                    });
+                }
+                signer => signer?,
+            },
+        };
+        Ok(door::Signer {
+            secret: Some(signer.secret),
+            account: signer.account,
+            principal: signer.principal,
+        })
+    }
 }
 
 fn region(claim: &Claim) -> Result<Region, Refusal> {

@@ -36,6 +36,7 @@ use neargate_base::{Region, task};
 use neargate_service::door::{Body, BodyError, Visitor};
 use neargate_service::{House, Scope};
 use neargate_wire::route::{self as wire_route, Door, Route};
+use neargate_wire::schema::S3;
 use owner::Owners;
 use places::{Origin, Places};
 use rustls::ServerConfig;
@@ -258,6 +259,9 @@ impl Gateway {
             return aws::handle_form(self, peer, parts, incoming).await;
         }
         let response = match wire_route::route(&parts, &[], crate::services::schemas()) {
+            Route::Aws(found) if found.service.signing_name == S3 => {
+                return self.door(Door::Objects, peer, parts, incoming).await;
+            }
             Route::Aws(found) => return aws::handle(self, peer, found, parts, incoming).await,
             Route::Door(door) => return self.door(door, peer, parts, incoming).await,
             Route::Health => return own::health(self, peer),
@@ -267,9 +271,20 @@ impl Gateway {
                 protocol,
                 operation,
             } => aws::unserved(self, &name, protocol, operation.as_deref()),
+            // A bucket may be open to who does not sign.
+            Route::Unknown if self.is_of_objects(&parts).await => {
+                return self.door(Door::Objects, peer, parts, incoming).await;
+            }
             Route::TaskMetadata | Route::Unknown => own::unknown(&self.house().rng.uuid()),
         };
         peer.last(response)
+    }
+
+    async fn is_of_objects(&self, parts: &Parts) -> bool {
+        match self.pages.control_plane.door(Door::Objects) {
+            Some(door) => door.claims(self.house(), parts).await,
+            None => false,
+        }
     }
 
     /// What a service answers itself.
@@ -287,6 +302,7 @@ impl Gateway {
         let visitor = Visitor {
             default_scope: self.default_scope.clone(),
             must_prove: !peer.free,
+            keys: auth::keys(&self.mode, &house, peer.free, &self.default_scope),
         };
         // What comes has no size in all (a layer), and so no time in all: it must keep the pace.
         let paced = Paced::new(incoming, self.patience, None);

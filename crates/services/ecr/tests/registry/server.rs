@@ -87,6 +87,7 @@ impl Registry {
         let visitor = Visitor {
             default_scope: scope.clone(),
             must_prove: enforced,
+            keys: Arc::new(NoKeys),
         };
         let server = task::spawn("test-registry", serve(listener, house.clone(), visitor));
         let client = Client::builder(TokioExecutor::new()).build_http();
@@ -228,5 +229,18 @@ async fn serve(listener: TcpListener, house: Arc<House>, visitor: Visitor) {
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
         });
+    }
+}
+
+/// The registry's callers do not sign.
+#[derive(Debug)]
+struct NoKeys;
+
+impl neargate_service::door::Keys for NoKeys {
+    fn signer(
+        &self,
+        _: &neargate_wire::sigv4::Claim,
+    ) -> Result<neargate_service::door::Signer, neargate_wire::sigv4::SigV4Error> {
+        Err(neargate_wire::sigv4::SigV4Error::UnknownKey)
     }
 }
