@@ -6,7 +6,7 @@ use crate::error;
 use crate::model::{Acl, AclGrant, Bucket};
 use neargate_base::AccountId;
 use neargate_policy::{
-    Context, Decision, Denial, Document, Guard, Kind, Policies, Request, Requester, RequesterKind, Use,
+    Context, Decision, Denial, Document, Guard, Kind, Policies, Request, Use,
 };
 use neargate_service::{AwsError, Ctx, Principal, identity};
 use sha2::{Digest as _, Sha256};
@@ -92,11 +92,6 @@ fn by_policy(
         None => bucket.arn(),
     };
     let account = cx.scope.account.to_string();
-    let kind = match (anonymous, cx.principal.arn.ends_with(":root")) {
-        (true, _) => RequesterKind::Anonymous,
-        (false, true) => RequesterKind::Root,
-        (false, false) => RequesterKind::User,
-    };
     let mut context = Context::new();
     context.set("aws:SecureTransport", "false");
     context.set("aws:CurrentTime", cx.now().rfc3339());
@@ -105,12 +100,7 @@ fn by_policy(
         context.set("aws:PrincipalAccount", account.clone());
     }
     let request = Request {
-        requester: Requester {
-            kind,
-            arn: if anonymous { "*" } else { &cx.principal.arn },
-            account: if anonymous { "" } else { &account },
-            role: None,
-        },
+        requester: cx.principal.requester(if anonymous { "" } else { &account }),
         action,
         resource: &resource,
         context: &context,

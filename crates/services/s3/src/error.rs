@@ -13,8 +13,7 @@ fn client(status: u16, code: &str, message: impl Into<String>) -> AwsError {
 
 /// Input that breaks the model. What travels in headers and in the query string is an argument, all
 /// else is XML.
-pub fn invalid(invalid: &Invalid) -> AwsError {
-    let _ = invalid;
+pub fn invalid(_: &Invalid) -> AwsError {
     malformed_xml()
 }
 
@@ -123,7 +122,7 @@ pub fn operation_aborted() -> AwsError {
     )
 }
 
-pub fn illegal_location(region: &str, constraint: Option<&str>) -> AwsError {
+pub fn illegal_location(constraint: Option<&str>) -> AwsError {
     let message = match constraint {
         Some(constraint) => format!(
             "The {constraint} location constraint is incompatible for the region specific endpoint \
@@ -133,7 +132,6 @@ pub fn illegal_location(region: &str, constraint: Option<&str>) -> AwsError {
                  endpoint this request was sent to."
             .to_owned(),
     };
-    let _ = region;
     client(400, "IllegalLocationConstraintException", message)
 }
 

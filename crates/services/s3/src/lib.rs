@@ -15,6 +15,7 @@ mod bucket;
 mod content;
 mod door;
 mod error;
+mod lifecycle;
 mod model;
 mod operations;
 mod sweep;
@@ -66,6 +67,7 @@ impl Component for S3 {
 
     fn start(self: Arc<Self>, background: &mut Background) {
         let house = background.house().clone();
+        background.spawn("s3-lifecycle", lifecycle::run(self.clone(), house.clone()));
         background.spawn("s3-sweep", sweep::run(self, house));
     }
 

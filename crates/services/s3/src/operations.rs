@@ -1,7 +1,7 @@
 //! The operations that are served, and how completely.
 
 use crate::api::{
-    acl, attributes, buckets, copy, delete, get, list, lock, multipart, parts, put, settings,
+    acl, attributes, buckets, copy, delete, get, list, lock, multipart, parts, put, rules, settings,
     tagging, uploads, versions_list,
 };
 use crate::{S3, error};
@@ -60,6 +60,16 @@ fn of_buckets(table: OperationTable<S3>) -> OperationTable<S3> {
         .on(ops::PutBucketWebsite, settings::put_bucket_website)
         .on(ops::GetBucketWebsite, settings::get_bucket_website)
         .on(ops::DeleteBucketWebsite, settings::delete_bucket_website)
+        .partly(
+            ops::PutBucketLifecycleConfiguration,
+            rules::put_bucket_lifecycle_configuration,
+            "transitions are kept and move nothing: all storage is of one kind",
+        )
+        .on(
+            ops::GetBucketLifecycleConfiguration,
+            rules::get_bucket_lifecycle_configuration,
+        )
+        .on(ops::DeleteBucketLifecycle, rules::delete_bucket_lifecycle)
         .partly(
             ops::PutBucketEncryption,
             settings::put_bucket_encryption,

@@ -112,7 +112,7 @@ pub async fn create_bucket(
 fn located(region: &Region, constraint: Option<&str>) -> Result<Region, AwsError> {
     match constraint.filter(|c| !c.is_empty()) {
         None if region.as_str() == FIRST_REGION => Ok(region.clone()),
-        None => Err(error::illegal_location(region.as_str(), None)),
+        None => Err(error::illegal_location(None)),
         Some(FIRST_REGION) => Err(error::invalid_location(FIRST_REGION)),
         Some("EU") if ["eu-west-1", FIRST_REGION].contains(&region.as_str()) => {
             Ok("eu-west-1".parse().expect("a region"))
@@ -123,7 +123,7 @@ fn located(region: &Region, constraint: Option<&str>) -> Result<Region, AwsError
             let other = other.map_err(|_| error::invalid_location(constraint))?;
             match region.as_str() {
                 FIRST_REGION => Ok(other),
-                _ => Err(error::illegal_location(region.as_str(), Some(constraint))),
+                _ => Err(error::illegal_location(Some(constraint))),
             }
         }
     }
@@ -220,12 +220,8 @@ pub async fn delete_bucket(
         Ok(true)
     });
     let begun = begun.await?.ok_or_else(|| error::no_such_bucket(&input.bucket))?;
-    let there = async |prefix: String| {
-        let page = cx.db().store().range(&prefix, None, 1, None).await?;
-        Ok::<_, AwsError>(!page.entries.is_empty())
-    };
-    let objects = there(keys::objects(&begun)).await?;
-    if objects || there(keys::versions(&begun)).await? {
+    let objects = holds(&cx, &keys::objects(&begun)).await?;
+    if objects || holds(&cx, &keys::versions(&begun)).await? {
         let kept = cx.db().modify::<Bucket, _>(&key, |bucket| {
             bucket.emptying_since = None;
             Ok(true)
@@ -241,4 +237,10 @@ pub async fn delete_bucket(
     // Uploads in parts do not keep a bucket.
     super::uploads::forget_all(&s3, cx.db(), &begun).await?;
     Ok(Unit)
+}
+
+/// Is anything kept under this prefix?
+async fn holds(cx: &Ctx, prefix: &str) -> Result<bool, AwsError> {
+    let page = cx.db().store().range(prefix, None, 1, None).await?;
+    Ok(!page.entries.is_empty())
 }

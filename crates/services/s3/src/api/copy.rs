@@ -23,6 +23,9 @@ use percent_encoding::percent_decode_str;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// How often a source may be replaced while it is copied.
+pub const ATTEMPTS: usize = 10;
+
 /// What is copied, and what must hold of it.
 #[derive(Debug, Default)]
 pub struct Origin {
@@ -187,7 +190,9 @@ impl Found {
                 Some(all)
             });
             let linked = linked.await.expect("linking does not panic");
-            return Ok(linked.map(|(pieces, held)| (Copied::Linked(pieces, held), checksum)));
+            if let Some((pieces, held)) = linked {
+                return Ok(Some((Copied::Linked(pieces, held), checksum)));
+            }
         }
         let range = range.unwrap_or(0..self.content.bytes);
         let reader = Reader::open(&self.place, &self.content.pieces, range).await;
@@ -251,7 +256,7 @@ pub async fn copy_object(
         ),
         None => None,
     };
-    loop {
+    for _ in 0..ATTEMPTS {
         let found = origin.find(&s3, &cx).await?;
         if found.content.bytes > MAX_PUT_BYTES {
             return Err(error::invalid_request(format!(
@@ -327,6 +332,7 @@ pub async fn copy_object(
         output.copy_object_result = Some(result);
         return Ok(output);
     }
+    Err(error::operation_aborted())
 }
 
 const REDIRECT: &str = "x-amz-website-redirect-location";

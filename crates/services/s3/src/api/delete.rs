@@ -133,7 +133,7 @@ pub async fn delete_objects(
     }
     let quiet = input.delete.quiet.unwrap_or(false);
     let bypass = input.bypass_governance_retention.unwrap_or(false);
-    let done = stream::iter(objects.into_iter().map(|object| {
+    let jobs = objects.into_iter().map(|object| {
         let target = Target {
             key: object.key,
             version: object.version_id.filter(|v| !v.is_empty()),
@@ -152,10 +152,9 @@ pub async fn delete_objects(
             let deleted = deleted.await;
             (target, deleted)
         }
-    }))
-    .buffered(AT_ONCE)
-    .collect::<Vec<_>>()
-    .await;
+    });
+    let jobs: Vec<_> = jobs.collect();
+    let done: Vec<_> = stream::iter(jobs).buffered(AT_ONCE).collect().await;
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
     for (target, outcome) in done {
         match outcome {

@@ -12,6 +12,7 @@ pub mod multipart;
 pub mod named;
 pub mod parts;
 pub mod put;
+pub mod rules;
 pub mod settings;
 pub mod tagging;
 pub mod uploads;

@@ -1,12 +1,12 @@
 //! CompleteMultipartUpload: parts become an object
 //! (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>).
 
-use super::put::{show_checksum, show_encryption};
+use super::put::show_checksum;
 use super::tagging::shown_version;
 use super::{parts, quoted, uploads};
 use crate::bucket;
 use crate::content::checksum::{self, Algorithm, Checksum, Type};
-use crate::model::{Content, Part, PartMark, Upload};
+use crate::model::{Content, Encryption, Part, PartMark, Upload};
 use crate::versions::{self, Conditions};
 use crate::{S3, error};
 use md5::{Digest as _, Md5};
@@ -85,7 +85,9 @@ pub async fn complete_multipart_upload(
     };
     if let Some(content) = &placed.object.content {
         output.e_tag = Some(quoted(&content.etag));
-        show_encryption!(output, content.about);
+        if content.about.encryption == Encryption::Installation {
+            output.server_side_encryption = Some("AES256".into());
+        }
         show_checksum!(output, &content.checksum);
         output.checksum_type = content.checksum.as_ref().map(|c| c.kind.name().to_owned());
     }

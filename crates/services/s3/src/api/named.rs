@@ -20,7 +20,6 @@ macro_rules! setting {
             let set = set.ok_or_else(|| error::unset($code, $message, &input.bucket))?;
             Ok(api::$get_output {
                 $member: Some(set.0),
-                ..Default::default()
             })
         }
 

@@ -1,6 +1,6 @@
 //! The parts of an upload: brought, copied from an object, listed.
 
-use super::copy::origin;
+use super::copy::{ATTEMPTS, origin};
 use super::get::ranged;
 use super::put::{
     Customer, Incoming, MAX_PUT_BYTES, customer, given, receive, show_checksum, show_encryption,
@@ -51,13 +51,11 @@ fn check_customer(upload: &Upload, customer: &Customer) -> Result<(), AwsError> 
 
 /// Keeps a part, in place of the one that had its number.
 async fn keep(
-    s3: &S3,
     cx: &Ctx,
     open: &Open,
     upload: &Stored<Upload>,
     mut part: Part,
 ) -> Result<Part, AwsError> {
-    let _ = s3;
     let place = keys::part(open, &upload.id, part.number);
     loop {
         let before = cx.db().get_key::<Part>(&place).await?;
@@ -123,7 +121,7 @@ pub async fn upload_part_from(
         pieces: written.piece.clone().into_iter().collect(),
         replaced: Vec::new(),
     };
-    let part = keep(&s3, &cx, &open, &upload, part).await?;
+    let part = keep(&cx, &open, &upload, part).await?;
     written.keep();
     let mut output = api::UploadPartOutput {
         e_tag: Some(quoted(&part.etag)),
@@ -150,7 +148,7 @@ pub async fn upload_part_copy(
     check_customer(&upload, &customer)?;
     let origin = origin!(input);
     s3.extents.require_room(0).map_err(error::blob)?;
-    loop {
+    for _ in 0..ATTEMPTS {
         let found = origin.find(&s3, &cx).await?;
         let all = found.content.bytes;
         let range = match input.copy_source_range.as_deref() {
@@ -199,7 +197,7 @@ pub async fn upload_part_copy(
             pieces: copied.pieces(),
             replaced: Vec::new(),
         };
-        let part = keep(&s3, &cx, &open, &upload, part).await?;
+        let part = keep(&cx, &open, &upload, part).await?;
         copied.keep();
         let mut result = api::CopyPartResult {
             e_tag: Some(quoted(&part.etag)),
@@ -217,6 +215,7 @@ pub async fn upload_part_copy(
         show_encryption!(output, upload.about);
         return Ok(output);
     }
+    Err(error::operation_aborted())
 }
 
 pub async fn list_parts(

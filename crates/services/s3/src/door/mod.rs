@@ -4,14 +4,16 @@
 //! bodies go past the table.
 
 mod address;
+mod cors;
 mod reply;
 mod signature;
+mod website;
 
 use crate::api::put::Incoming;
 use crate::api::{get, parts, put};
 use crate::content::checksum::{self, Algorithm};
 use crate::content::source::Source;
-use crate::{S3, bucket, error, operations};
+use crate::{S3, bucket, error};
 use address::Address;
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -24,7 +26,7 @@ use md5::{Digest as _, Md5};
 use neargate_api_s3::SERVICE;
 use neargate_base::time::Stopwatch;
 use neargate_service::door::{Body, HttpDoor, RequestBody, Visitor};
-use neargate_service::{AwsError, Ctx, House, Service, Status};
+use neargate_service::{AwsError, Ctx, House, Principal, Service, Status};
 use neargate_wire::protocol;
 use neargate_wire::route::rest_operation;
 use neargate_wire::schema::{Location, Operation, Protocol};
@@ -70,7 +72,14 @@ impl HttpDoor for Objects {
         let address = Address::of(&parts);
         let method = parts.method.clone();
         let expects = parts.headers.contains_key(EXPECT);
+        let origin = parts.headers.get("origin").and_then(|o| o.to_str().ok());
+        let origin = origin.map(str::to_owned);
         let mut body = Some(body);
+        if address.website || method == Method::OPTIONS {
+            let mut response = self.unsigned(&house, &visitor, &parts, &address, &request_id).await;
+            reply::mark(&mut response, &request_id);
+            return response;
+        }
         let answered = self
             .answer(&house, &visitor, parts, &address, &request_id, &mut body)
             .await;
@@ -86,6 +95,11 @@ impl HttpDoor for Objects {
                 reply::error(&why, &method, &address.path, &request_id)
             }
         };
+        if let (Some(origin), Some(name)) = (origin, &address.bucket)
+            && let Ok(bucket) = bucket::get(&house.db, name).await
+        {
+            cors::mark(&method, &origin, &bucket, &mut response);
+        }
         reply::mark(&mut response, &request_id);
         response
     }
@@ -99,6 +113,34 @@ impl HttpDoor for Objects {
 }
 
 impl Objects {
+    /// What browsers ask, of themselves and for who reads: nobody signs that.
+    async fn unsigned(
+        &self,
+        house: &Arc<House>,
+        visitor: &Visitor,
+        parts: &Parts,
+        address: &Address,
+        request_id: &str,
+    ) -> Response<Body> {
+        let name = address.bucket.as_deref().unwrap_or_default();
+        if parts.method == Method::OPTIONS {
+            let found = bucket::get(&house.db, name).await.ok();
+            let answered = cors::preflight(parts, found.as_deref());
+            return answered.unwrap_or_else(|why| {
+                reply::error(&why, &parts.method, &address.path, request_id)
+            });
+        }
+        let cx = Ctx {
+            request_id: request_id.to_owned(),
+            scope: visitor.default_scope.clone(),
+            principal: Principal::anonymous(),
+            house: house.clone(),
+        };
+        let key = address.key().unwrap_or_default();
+        let shown = website::visit(&self.s3, &cx, &parts.method, name, &key).await;
+        shown.unwrap_or_else(|why| website::error_page(&why, &parts.method, request_id))
+    }
+
     async fn answer(
         &self,
         house: &Arc<House>,
@@ -176,10 +218,12 @@ impl Objects {
         chunks: Option<neargate_wire::sigv4::ChunkDecoder>,
     ) -> Result<Response<Body>, AwsError> {
         let operation = call.operation;
-        let table = operations::table(self.s3.clone());
-        if table.status(operation.name) == Status::NotYet {
-            return Err(AwsError::not_implemented("S3", operation.name));
-        }
+        let house = call.cx.house.clone();
+        let table = house.caller.service(SERVICE.id);
+        let served = table.filter(|t| t.status(operation.name) != Status::NotYet);
+        let Some(table) = served else {
+            return Err(AwsError::not_implemented(SERVICE.id, operation.name));
+        };
         let streams = matches!(operation.name, "PutObject" | "UploadPart");
         if streams && call.length.is_none() {
             return Err(match call.parts.headers.contains_key(TRANSFER_ENCODING) {
@@ -189,7 +233,7 @@ impl Objects {
         }
         if streams {
             // Judged before anything of the body is read.
-            let input = self.input(&table, &call, Bytes::new())?;
+            let input = self.input(&**table, &call, Bytes::new())?;
             let taken = body.take().expect("a body is taken once");
             call.incoming.source = Source::wire(taken, chunks, call.length);
             let output = self.take_in(&mut call, input).await;
@@ -204,7 +248,7 @@ impl Objects {
         let too_large = || error::entity_too_large(MAX_DOCUMENT_BYTES as u64 + 1, MAX_DOCUMENT_BYTES as u64);
         let document = call.incoming.source.gather(MAX_DOCUMENT_BYTES, too_large).await?;
         check_document(&call, &document)?;
-        let input = self.input(&table, &call, document)?;
+        let input = self.input(&**table, &call, document)?;
         let Call { cx, .. } = call;
         let request_id = cx.request_id.clone();
         if operation.name == "GetObject" {

@@ -1,0 +1,255 @@
+"""S3 through boto3, the aws CLI and plain HTTP."""
+
+import base64
+import hashlib
+import json
+import os
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from neargate import REGION, refused, wait_until
+
+MIB = 1 << 20
+
+
+def s3_of(gate, **config):
+    return gate.client("s3", config=Config(signature_version="s3v4", **config))
+
+
+@pytest.fixture
+def s3(gate):
+    return s3_of(gate)
+
+
+def code_of(call, **arguments):
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    response = caught.value.response
+    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def extents_of(gate):
+    return sorted(
+        os.path.join(where, name) for where, _, names in os.walk(os.path.join(gate.data, "objects")) for name in names
+    )
+
+
+def test_an_object_lives_survives_and_goes(gate, s3):
+    s3.create_bucket(Bucket="photos")
+    body = os.urandom(300_000)
+    put = s3.put_object(Bucket="photos", Key="a/b c+ü.txt", Body=body, ContentType="text/plain", Metadata={"by": "me"}, Tagging="team=a")
+    assert put["ETag"] == f'"{hashlib.md5(body).hexdigest()}"'
+    assert put["ServerSideEncryption"] == "AES256"
+    gate.kill()
+    gate.start()
+    got = s3.get_object(Bucket="photos", Key="a/b c+ü.txt")
+    assert got["Body"].read() == body
+    assert (got["ContentType"], got["Metadata"], got["TagCount"]) == ("text/plain", {"by": "me"}, 1)
+    part = s3.get_object(Bucket="photos", Key="a/b c+ü.txt", Range="bytes=70000-200000")
+    assert part["ContentRange"] == "bytes 70000-200000/300000"
+    assert part["Body"].read() == body[70000:200001]
+    assert code_of(s3.get_object, Bucket="photos", Key="a/b c+ü.txt", Range="bytes=300000-") == ("InvalidRange", 416)
+    assert code_of(s3.head_object, Bucket="photos", Key="nothing") == ("404", 404)
+    assert code_of(s3.get_object, Bucket="nowhere", Key="x") == ("NoSuchBucket", 404)
+    assert [o["Key"] for o in s3.list_objects_v2(Bucket="photos")["Contents"]] == ["a/b c+ü.txt"]
+    assert code_of(s3.delete_bucket, Bucket="photos") == ("BucketNotEmpty", 409)
+    (extent,) = extents_of(gate)
+    with open(extent, "rb") as file:
+        assert body[:64] not in file.read(), "it is sealed"
+    s3.delete_object(Bucket="photos", Key="a/b c+ü.txt")
+    assert extents_of(gate) == []
+    s3.delete_bucket(Bucket="photos")
+    assert s3.list_buckets()["Buckets"] == []
+
+
+def test_names_are_bytes_and_no_paths(s3):
+    s3.create_bucket(Bucket="names")
+    keys = ["..", "../../etc/passwd", "a//b", "/a", "a/", "x" * 1024, "\u0001\u007f", "ä", "🦀", "a%2Fb", "a?b&c=d", "."]
+    # What normalises a path before it signs it is the client, not S3.
+    for number, key in enumerate(keys):
+        s3.put_object(Bucket="names", Key=key, Body=str(number))
+    for number, key in enumerate(keys):
+        assert s3.get_object(Bucket="names", Key=key)["Body"].read() == str(number).encode(), key
+    listed = [o["Key"] for o in s3.list_objects_v2(Bucket="names")["Contents"]]
+    assert listed == sorted(keys, key=str.encode)
+    assert code_of(s3.put_object, Bucket="names", Key="x" * 1025, Body="") == ("KeyTooLongError", 400)
+
+
+def test_digests_are_checked(s3):
+    s3.create_bucket(Bucket="sums")
+    wrong = base64.b64encode(hashlib.md5(b"other").digest()).decode()
+    assert code_of(s3.put_object, Bucket="sums", Key="k", Body=b"hello", ContentMD5=wrong) == ("BadDigest", 400)
+    assert code_of(s3.put_object, Bucket="sums", Key="k", Body=b"hello", ContentMD5="bad") == ("InvalidDigest", 400)
+    assert code_of(s3.put_object, Bucket="sums", Key="k", Body=b"hello", ChecksumSHA256=base64.b64encode(b"0" * 32).decode()) == ("BadDigest", 400)
+    for algorithm in ["CRC32", "SHA1", "SHA256"]:
+        made = s3.put_object(Bucket="sums", Key=algorithm, Body=b"hello", ChecksumAlgorithm=algorithm)
+        shown = s3.head_object(Bucket="sums", Key=algorithm, ChecksumMode="ENABLED")
+        name = f"Checksum{algorithm}"
+        assert made[name] == shown[name], algorithm
+    expected = base64.b64encode(hashlib.sha256(b"hello").digest()).decode()
+    assert s3.get_object_attributes(Bucket="sums", Key="SHA256", ObjectAttributes=["Checksum", "ObjectSize", "ETag"])["Checksum"]["ChecksumSHA256"] == expected
+    assert [o["Key"] for o in s3.list_objects_v2(Bucket="sums")["Contents"]] == ["CRC32", "SHA1", "SHA256"]
+
+
+def test_large_files_come_in_parts(gate, s3, tmp_path):
+    s3.create_bucket(Bucket="large")
+    body = os.urandom(21 * MIB + 5)
+    path = tmp_path / "large"
+    path.write_bytes(body)
+    s3.upload_file(str(path), "large", "file", Config=TransferConfig(multipart_threshold=8 * MIB))
+    head = s3.head_object(Bucket="large", Key="file")
+    assert head["ETag"].endswith('-3"')
+    second = s3.get_object(Bucket="large", Key="file", PartNumber=2)
+    assert second["PartsCount"] == 3 and second["Body"].read() == body[8 * MIB : 16 * MIB]
+    s3.download_file("large", "file", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_bytes() == body
+    s3.copy({"Bucket": "large", "Key": "file"}, "large", "copy")
+    assert s3.get_object(Bucket="large", Key="copy")["Body"].read() == body
+    s3.copy_object(Bucket="large", Key="linked", CopySource={"Bucket": "large", "Key": "copy"})
+    s3.delete_object(Bucket="large", Key="copy")
+    assert s3.get_object(Bucket="large", Key="linked")["Body"].read() == body
+
+    upload = s3.create_multipart_upload(Bucket="large", Key="many")["UploadId"]
+    parts = []
+    for number in (1, 2):
+        part = s3.upload_part(Bucket="large", Key="many", UploadId=upload, PartNumber=number, Body=b"small")
+        parts.append({"PartNumber": number, "ETag": part["ETag"]})
+    assert [p["PartNumber"] for p in s3.list_parts(Bucket="large", Key="many", UploadId=upload)["Parts"]] == [1, 2]
+    assert [u["Key"] for u in s3.list_multipart_uploads(Bucket="large")["Uploads"]] == ["many"]
+    wanted = dict(Bucket="large", Key="many", UploadId=upload)
+    complete = s3.complete_multipart_upload
+    assert code_of(complete, **wanted, MultipartUpload={"Parts": parts}) == ("EntityTooSmall", 400)
+    assert code_of(complete, **wanted, MultipartUpload={"Parts": parts[::-1]}) == ("InvalidPartOrder", 400)
+    missing = [{"PartNumber": 3, "ETag": parts[0]["ETag"]}]
+    assert code_of(complete, **wanted, MultipartUpload={"Parts": missing}) == ("InvalidPart", 400)
+    s3.abort_multipart_upload(**wanted)
+    assert code_of(s3.list_parts, **wanted) == ("NoSuchUpload", 404)
+    for key in ("file", "linked"):
+        s3.delete_object(Bucket="large", Key=key)
+    assert extents_of(gate) == []
+
+
+def test_writes_can_have_conditions(s3):
+    s3.create_bucket(Bucket="once")
+    etag = s3.put_object(Bucket="once", Key="k", Body=b"1", IfNoneMatch="*")["ETag"]
+    assert code_of(s3.put_object, Bucket="once", Key="k", Body=b"2", IfNoneMatch="*") == ("PreconditionFailed", 412)
+    assert code_of(s3.put_object, Bucket="once", Key="k", Body=b"2", IfMatch='"no"') == ("PreconditionFailed", 412)
+    s3.put_object(Bucket="once", Key="k", Body=b"2", IfMatch=etag)
+    assert code_of(s3.get_object, Bucket="once", Key="k", IfMatch=etag) == ("PreconditionFailed", 412)
+    now = s3.head_object(Bucket="once", Key="k")["ETag"]
+    assert code_of(s3.get_object, Bucket="once", Key="k", IfNoneMatch=now) == ("304", 304)
+
+
+def test_versions_are_kept(gate, s3):
+    s3.create_bucket(Bucket="kept")
+    s3.put_object(Bucket="kept", Key="k", Body=b"null")
+    s3.put_bucket_versioning(Bucket="kept", VersioningConfiguration={"Status": "Enabled"})
+    one = s3.put_object(Bucket="kept", Key="k", Body=b"one")["VersionId"]
+    two = s3.put_object(Bucket="kept", Key="k", Body=b"two")["VersionId"]
+    marker = s3.delete_object(Bucket="kept", Key="k")
+    assert marker["DeleteMarker"] is True
+    assert code_of(s3.get_object, Bucket="kept", Key="k") == ("NoSuchKey", 404)
+    for version, body in [(one, b"one"), (two, b"two"), ("null", b"null")]:
+        assert s3.get_object(Bucket="kept", Key="k", VersionId=version)["Body"].read() == body
+    listed = s3.list_object_versions(Bucket="kept")
+    assert [v["VersionId"] for v in listed["Versions"]] == [two, one, "null"]
+    assert [m["VersionId"] for m in listed["DeleteMarkers"]] == [marker["VersionId"]]
+    assert "Contents" not in s3.list_objects_v2(Bucket="kept")
+    s3.delete_object(Bucket="kept", Key="k", VersionId=marker["VersionId"])
+    assert s3.get_object(Bucket="kept", Key="k")["Body"].read() == b"two"
+    s3.delete_object(Bucket="kept", Key="k", VersionId=two)
+    assert s3.get_object(Bucket="kept", Key="k")["Body"].read() == b"one"
+    s3.put_bucket_versioning(Bucket="kept", VersioningConfiguration={"Status": "Suspended"})
+    s3.put_object(Bucket="kept", Key="k", Body=b"another null")
+    listed = s3.list_object_versions(Bucket="kept")
+    assert [(v["VersionId"], v["IsLatest"]) for v in listed["Versions"]] == [("null", True), (one, False)]
+    paged = [
+        (v["Key"], v["VersionId"])
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket="kept", PaginationConfig={"PageSize": 1})
+        for v in page.get("Versions", [])
+    ]
+    assert paged == [("k", "null"), ("k", one)]
+    done = s3.delete_objects(Bucket="kept", Delete={"Objects": [{"Key": "k", "VersionId": v} for v in ("null", one)]})
+    assert len(done["Deleted"]) == 2
+    assert extents_of(gate) == []
+    s3.delete_bucket(Bucket="kept")
+
+
+def test_listings_roll_up_and_page(s3):
+    s3.create_bucket(Bucket="tree")
+    keys = [f"{a}/{b}" for a in "abc" for b in range(5)] + ["top", "zzz"]
+    for key in keys:
+        s3.put_object(Bucket="tree", Key=key, Body=b"")
+    for version in ("list_objects_v2", "list_objects"):
+        names = []
+        for page in s3.get_paginator(version).paginate(Bucket="tree", Delimiter="/", PaginationConfig={"PageSize": 2}):
+            names += [p["Prefix"] for p in page.get("CommonPrefixes", [])] + [o["Key"] for o in page.get("Contents", [])]
+        assert names == ["a/", "b/", "c/", "top", "zzz"], version
+        names = [o["Key"] for page in s3.get_paginator(version).paginate(Bucket="tree", PaginationConfig={"PageSize": 3}) for o in page["Contents"]]
+        assert names == sorted(keys), version
+    assert [o["Key"] for o in s3.list_objects_v2(Bucket="tree", Prefix="b/", StartAfter="b/2")["Contents"]] == ["b/3", "b/4"]
+
+
+def test_a_customer_s_key_is_needed_again(s3):
+    s3.create_bucket(Bucket="sealed")
+    key, other = os.urandom(32), os.urandom(32)
+    s3.put_object(Bucket="sealed", Key="k", Body=b"secret", SSECustomerAlgorithm="AES256", SSECustomerKey=key)
+    got = s3.get_object(Bucket="sealed", Key="k", SSECustomerAlgorithm="AES256", SSECustomerKey=key)
+    assert got["Body"].read() == b"secret" and got["SSECustomerAlgorithm"] == "AES256"
+    assert code_of(s3.get_object, Bucket="sealed", Key="k") == ("InvalidRequest", 400)
+    assert code_of(s3.get_object, Bucket="sealed", Key="k", SSECustomerAlgorithm="AES256", SSECustomerKey=other) == ("AccessDenied", 403)
+    assert code_of(s3.put_object, Bucket="sealed", Key="k", Body=b"", ServerSideEncryption="aws:kms") == ("NotImplemented", 501)
+
+
+def test_what_is_locked_stays(s3):
+    s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+    version = s3.put_object(Bucket="locked", Key="k", Body=b"1", ObjectLockLegalHoldStatus="ON")["VersionId"]
+    assert code_of(s3.delete_object, Bucket="locked", Key="k", VersionId=version) == ("AccessDenied", 403)
+    s3.put_object_legal_hold(Bucket="locked", Key="k", LegalHold={"Status": "OFF"})
+    s3.delete_object(Bucket="locked", Key="k", VersionId=version)
+
+
+def test_presigned_addresses_work_and_expire(own_gate):
+    """By a key of the installation: strangers must prove who they are."""
+    gate = own_gate
+    s3 = s3_of(gate)
+    s3.create_bucket(Bucket="signed")
+    s3.put_object(Bucket="signed", Key="k", Body=b"hello")
+    address = s3.generate_presigned_url("get_object", Params={"Bucket": "signed", "Key": "k"}, ExpiresIn=60)
+    assert urllib.request.urlopen(address).read() == b"hello"
+    address = s3.generate_presigned_url("put_object", Params={"Bucket": "signed", "Key": "new"}, ExpiresIn=60)
+    urllib.request.urlopen(urllib.request.Request(address, data=b"there", method="PUT"))
+    assert s3.get_object(Bucket="signed", Key="new")["Body"].read() == b"there"
+
+
+def test_buckets_have_hosts_of_their_own(gate, s3):
+    s3.create_bucket(Bucket="hosted")
+    s3.put_object(Bucket="hosted", Key="v2/k", Body=b"hello")
+    for host in ("hosted.localhost", "hosted.s3.localhost", f"hosted.s3.{REGION}.localhost"):
+        request = urllib.request.Request(f"{gate.url}/v2/k", headers={"Host": f"{host}:{gate.port}"})
+        assert urllib.request.urlopen(request).read() == b"hello", host
+    with pytest.raises(urllib.error.HTTPError) as missing:
+        urllib.request.urlopen(f"{gate.url}/hosted/none")
+    assert b"<Code>NoSuchKey</Code>" in missing.value.read()
+
+
+def test_the_command_line_copies_and_syncs(gate, tmp_path):
+    for number in range(5):
+        (tmp_path / f"{number}.txt").write_text(f"{number}")
+    (tmp_path / "large").write_bytes(os.urandom(9 * MIB))
+    gate.aws("s3", "mb", "s3://cli")
+    gate.aws("s3", "sync", str(tmp_path), "s3://cli/all")
+    back = tmp_path / "back"
+    gate.aws("s3", "sync", "s3://cli/all", str(back))
+    for name in os.listdir(back):
+        assert (back / name).read_bytes() == (tmp_path / name).read_bytes()
+    gate.aws("s3", "cp", "s3://cli/all/large", "s3://cli/again")
+    gate.aws("s3", "rm", "s3://cli/all", "--recursive")
+    gate.aws("s3", "rb", "s3://cli", "--force")
+    assert gate.aws("s3api", "list-buckets")["Buckets"] == []
