@@ -5,15 +5,12 @@
 use crate::error;
 use crate::model::{Acl, AclGrant, Bucket};
 use neargate_base::AccountId;
-use neargate_policy::{
-    Context, Decision, Denial, Document, Guard, Kind, Policies, Request, Use,
-};
+use neargate_policy::{Context, Decision, Denial, Document, Guard, Kind, Policies, Request, Use};
 use neargate_service::{AwsError, Ctx, Principal, identity};
 use sha2::{Digest as _, Sha256};
 
 pub const ALL_USERS: &str = "http://acs.amazonaws.com/groups/global/AllUsers";
-pub const AUTHENTICATED_USERS: &str =
-    "http://acs.amazonaws.com/groups/global/AuthenticatedUsers";
+pub const AUTHENTICATED_USERS: &str = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers";
 pub const LOG_DELIVERY: &str = "http://acs.amazonaws.com/groups/s3/LogDelivery";
 
 /// The ownership of a bucket that does not say otherwise: lists have no effect.
@@ -100,7 +97,9 @@ fn by_policy(
         context.set("aws:PrincipalAccount", account.clone());
     }
     let request = Request {
-        requester: cx.principal.requester(if anonymous { "" } else { &account }),
+        requester: cx
+            .principal
+            .requester(if anonymous { "" } else { &account }),
         action,
         resource: &resource,
         context: &context,
@@ -248,7 +247,10 @@ pub fn canned(name: &str, bucket_owner: &AccountId) -> Result<Acl, AwsError> {
         "bucket-owner-read" => vec![grant(&canonical_id(bucket_owner), "READ")],
         "aws-exec-read" => return Err(error::not_built("the canned ACL aws-exec-read")),
         "log-delivery-write" => {
-            vec![grant(LOG_DELIVERY, "WRITE"), grant(LOG_DELIVERY, "READ_ACP")]
+            vec![
+                grant(LOG_DELIVERY, "WRITE"),
+                grant(LOG_DELIVERY, "READ_ACP"),
+            ]
         }
         other => return Err(error::invalid_argument("x-amz-acl", other, "")),
     }))

@@ -60,9 +60,13 @@ pub fn no_such_key(key: &str) -> AwsError {
 }
 
 pub fn no_such_version(key: &str, version: &str) -> AwsError {
-    client(404, "NoSuchVersion", "The specified version does not exist.")
-        .field("Key", key)
-        .field("VersionId", version)
+    client(
+        404,
+        "NoSuchVersion",
+        "The specified version does not exist.",
+    )
+    .field("Key", key)
+    .field("VersionId", version)
 }
 
 pub fn no_such_upload(id: &str) -> AwsError {
@@ -81,7 +85,12 @@ pub fn unset(code: &str, message: &str, bucket: &str) -> AwsError {
 }
 
 pub fn invalid_bucket_name(name: &str) -> AwsError {
-    client(400, "InvalidBucketName", "The specified bucket is not valid.").field("BucketName", name)
+    client(
+        400,
+        "InvalidBucketName",
+        "The specified bucket is not valid.",
+    )
+    .field("BucketName", name)
 }
 
 pub fn bucket_already_exists(name: &str) -> AwsError {
@@ -219,6 +228,17 @@ pub fn entity_too_large(bytes: u64, max: u64) -> AwsError {
     .field("MaxSizeAllowed", max.to_string())
 }
 
+/// A file of a form that is smaller than its policy wants.
+pub fn too_small(bytes: u64, min: u64) -> AwsError {
+    client(
+        400,
+        "EntityTooSmall",
+        "Your proposed upload is smaller than the minimum allowed size",
+    )
+    .field("ProposedSize", bytes.to_string())
+    .field("MinSizeAllowed", min.to_string())
+}
+
 pub fn entity_too_small(number: i32, bytes: u64, etag: &str) -> AwsError {
     client(
         400,
@@ -271,9 +291,13 @@ pub fn part_not_satisfiable(wanted: i32, parts: usize) -> AwsError {
 }
 
 pub fn invalid_range(range: &str, bytes: u64) -> AwsError {
-    client(416, "InvalidRange", "The requested range is not satisfiable")
-        .field("RangeRequested", range)
-        .field("ActualObjectSize", bytes.to_string())
+    client(
+        416,
+        "InvalidRange",
+        "The requested range is not satisfiable",
+    )
+    .field("RangeRequested", range)
+    .field("ActualObjectSize", bytes.to_string())
 }
 
 pub fn precondition_failed(condition: &str) -> AwsError {

@@ -5,10 +5,10 @@
 //! A rule is applied by going through the bucket now and then. Transitions are kept and told, and move
 //! nothing: all storage here is of one kind.
 
+use crate::S3;
 use crate::api::{lock, uploads};
 use crate::model::{Bucket, Object, Upload, keys};
 use crate::versions::{self, Conditions};
-use crate::S3;
 use neargate_api_s3 as api;
 use neargate_base::Timestamp;
 use neargate_service::{AwsError, Ctx, House, Principal, Scope, Stored, db};
@@ -132,7 +132,9 @@ async fn of_key(
         let Some(expiry) = &rule.expiration else {
             return false;
         };
-        let by_days = expiry.days.is_some_and(|days| due(newest.modified_at, days) <= now);
+        let by_days = expiry
+            .days
+            .is_some_and(|days| due(newest.modified_at, days) <= now);
         let by_date = expiry.date.is_some_and(|date| date <= now);
         match &newest.content {
             Some(_) => (by_days || by_date) && means(rule, key, &newest),

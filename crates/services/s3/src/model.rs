@@ -216,7 +216,11 @@ impl Object {
 
 impl Bucket {
     pub fn arn(&self) -> String {
-        format!("arn:{}:s3:::{}", neargate_base::arn::partition(&self.region), self.name)
+        format!(
+            "arn:{}:s3:::{}",
+            neargate_base::arn::partition(&self.region),
+            self.name
+        )
     }
 
     pub fn is_versioned(&self) -> bool {

@@ -1,8 +1,8 @@
 //! The operations that are served, and how completely.
 
 use crate::api::{
-    acl, attributes, buckets, copy, delete, get, list, lock, multipart, parts, put, rules, settings,
-    tagging, uploads, versions_list,
+    acl, attributes, buckets, copy, delete, get, list, lock, multipart, parts, put, rules,
+    settings, tagging, uploads, versions_list,
 };
 use crate::{S3, error};
 use neargate_api_s3::{SERVICE, ops};
@@ -35,11 +35,17 @@ fn of_buckets(table: OperationTable<S3>) -> OperationTable<S3> {
         .on(ops::DeleteBucketTagging, tagging::delete_bucket_tagging)
         .on(ops::PutBucketPolicy, settings::put_bucket_policy)
         .on(ops::GetBucketPolicy, settings::get_bucket_policy)
-        .on(ops::GetBucketPolicyStatus, settings::get_bucket_policy_status)
+        .on(
+            ops::GetBucketPolicyStatus,
+            settings::get_bucket_policy_status,
+        )
         .on(ops::DeleteBucketPolicy, settings::delete_bucket_policy)
         .on(ops::PutPublicAccessBlock, settings::put_public_access_block)
         .on(ops::GetPublicAccessBlock, settings::get_public_access_block)
-        .on(ops::DeletePublicAccessBlock, settings::delete_public_access_block)
+        .on(
+            ops::DeletePublicAccessBlock,
+            settings::delete_public_access_block,
+        )
         .on(
             ops::PutBucketOwnershipControls,
             settings::put_bucket_ownership_controls,
@@ -76,7 +82,10 @@ fn of_buckets(table: OperationTable<S3>) -> OperationTable<S3> {
             "SSE-S3 only",
         )
         .on(ops::GetBucketEncryption, settings::get_bucket_encryption)
-        .on(ops::DeleteBucketEncryption, settings::delete_bucket_encryption)
+        .on(
+            ops::DeleteBucketEncryption,
+            settings::delete_bucket_encryption,
+        )
         .partly(
             ops::PutBucketNotificationConfiguration,
             settings::put_bucket_notification_configuration,
@@ -149,8 +158,5 @@ fn objects(table: OperationTable<S3>) -> OperationTable<S3> {
             ops::CompleteMultipartUpload,
             multipart::complete_multipart_upload,
         )
-        .on(
-            ops::AbortMultipartUpload,
-            uploads::abort_multipart_upload,
-        )
+        .on(ops::AbortMultipartUpload, uploads::abort_multipart_upload)
 }

@@ -63,7 +63,9 @@ async fn each<T: Resource>(
     let mut after = None::<String>;
     loop {
         let store = house.db.store();
-        let page = store.range(prefix, after.as_deref(), MAX_PAGE, Some(at)).await?;
+        let page = store
+            .range(prefix, after.as_deref(), MAX_PAGE, Some(at))
+            .await?;
         for entry in &page.entries {
             visit(&db::decode::<T>(entry)?.value);
         }

@@ -5,9 +5,9 @@
 //! that whoever comes second sees the other.
 
 use crate::bucket;
+use crate::content::Piece;
 use crate::error;
 use crate::model::{Bucket, Content, Object, Upload, keys};
-use crate::content::Piece;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use neargate_base::{Rng, Timestamp};
@@ -54,9 +54,9 @@ impl Conditions {
 
 /// Is the ETag in the list that a condition gives?
 pub fn etag_matches(list: &str, etag: &str) -> bool {
-    list.split(',').map(str::trim).any(|wanted| {
-        wanted == "*" || wanted.trim_start_matches("W/").trim_matches('"') == etag
-    })
+    list.split(',')
+        .map(str::trim)
+        .any(|wanted| wanted == "*" || wanted.trim_start_matches("W/").trim_matches('"') == etag)
 }
 
 fn version_id(sequence: u64, rng: &Rng) -> String {
@@ -125,7 +125,9 @@ pub async fn find(
     let Some(sequence) = sequence else {
         return Ok(None);
     };
-    let older = db.get_key::<Object>(&keys::version(bucket, key, sequence)).await?;
+    let older = db
+        .get_key::<Object>(&keys::version(bucket, key, sequence))
+        .await?;
     let older = older.filter(|o| o.version_name() == version);
     Ok(older.map(|object| Found {
         object,
@@ -220,7 +222,12 @@ fn next_sequence(now: Timestamp, before: Option<&Object>) -> u64 {
 }
 
 /// Takes the newest version of a key in a bucket that never had others; `None`: there is none.
-async fn take(cx: &Ctx, bucket: &Bucket, key: &str, conditions: &Conditions) -> Result<Option<Placed>, AwsError> {
+async fn take(
+    cx: &Ctx,
+    bucket: &Bucket,
+    key: &str,
+    conditions: &Conditions,
+) -> Result<Option<Placed>, AwsError> {
     loop {
         let before = current(cx.db(), bucket, key).await?;
         conditions.check(key, before.as_deref())?;
@@ -308,7 +315,10 @@ async fn newest_older(
     bucket: &Bucket,
     key: &str,
 ) -> Result<Option<Stored<Object>>, AwsError> {
-    let page = db.store().range(&keys::versions_of(bucket, key), None, 1, None).await?;
+    let page = db
+        .store()
+        .range(&keys::versions_of(bucket, key), None, 1, None)
+        .await?;
     page.entries.first().map(db::decode).transpose()
 }
 

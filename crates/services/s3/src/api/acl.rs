@@ -70,7 +70,11 @@ fn of_header(text: &str) -> Result<String, AwsError> {
         "id" => Ok(value.to_owned()),
         "uri" => group(value),
         "emailAddress" => Err(unresolvable(value)),
-        _ => Err(error::invalid_argument("x-amz-grant", text, "Argument format not recognized")),
+        _ => Err(error::invalid_argument(
+            "x-amz-grant",
+            text,
+            "Argument format not recognized",
+        )),
     }
 }
 
@@ -106,7 +110,10 @@ pub fn refuse_public(bucket: &Bucket, acl: &Acl) -> Result<(), AwsError> {
 /// A list in the body of a request.
 fn of_body(policy: api::AccessControlPolicy, owner: &AccountId) -> Result<Acl, AwsError> {
     let id = canonical_id(owner);
-    let named = policy.owner.and_then(|o| o.id).ok_or_else(error::malformed_xml)?;
+    let named = policy
+        .owner
+        .and_then(|o| o.id)
+        .ok_or_else(error::malformed_xml)?;
     if named != id {
         return Err(error::access_denied());
     }
@@ -165,17 +172,25 @@ macro_rules! wanted {
         };
         let given = given($input.acl.as_deref(), &headers, &$bucket.account)?;
         let acl = match (given, $input.access_control_policy.clone()) {
-            (Some(_), Some(_)) => return Err(error::invalid_request(
-                "This request does not support content",
-            )),
+            (Some(_), Some(_)) => {
+                return Err(error::invalid_request(
+                    "This request does not support content",
+                ));
+            }
             (Some(acl), None) => acl,
             (None, Some(policy)) => of_body(policy, &$bucket.account)?,
-            (None, None) => return Err(AwsError::client(
-                "MissingSecurityHeader",
-                "Your request was missing a required header",
-            ).field("MissingHeaderName", "x-amz-acl")),
+            (None, None) => {
+                return Err(AwsError::client(
+                    "MissingSecurityHeader",
+                    "Your request was missing a required header",
+                )
+                .field("MissingHeaderName", "x-amz-acl"));
+            }
         };
-        let ownership = $bucket.ownership.as_deref().unwrap_or(BUCKET_OWNER_ENFORCED);
+        let ownership = $bucket
+            .ownership
+            .as_deref()
+            .unwrap_or(BUCKET_OWNER_ENFORCED);
         if ownership == BUCKET_OWNER_ENFORCED && !acl.0.is_empty() {
             return Err(not_supported());
         }
@@ -224,12 +239,14 @@ pub async fn put_object_acl(
     let version = input.version_id.as_deref();
     let (_, content) = get::content(&cx, &open, key, version, "PUT").await?;
     open.require(&cx, &content.about.acl)?;
-    let changed = versions::amend(&cx, &open, key, version, |object| match &mut object.content {
-        Some(content) => {
-            content.about.acl = acl.clone();
-            Ok(())
+    let changed = versions::amend(&cx, &open, key, version, |object| {
+        match &mut object.content {
+            Some(content) => {
+                content.about.acl = acl.clone();
+                Ok(())
+            }
+            None => Err(error::method_not_allowed("PUT", "DeleteMarker")),
         }
-        None => Err(error::method_not_allowed("PUT", "DeleteMarker")),
     });
     changed.await?.ok_or_else(|| get::missing(key, version))?;
     Ok(api::PutObjectAclOutput::default())

@@ -10,7 +10,13 @@ use neargate_api_s3 as api;
 use neargate_service::{AwsError, Ctx};
 use std::sync::Arc;
 
-const KNOWN: [&str; 5] = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"];
+const KNOWN: [&str; 5] = [
+    "ETag",
+    "Checksum",
+    "ObjectParts",
+    "StorageClass",
+    "ObjectSize",
+];
 
 pub async fn get_object_attributes(
     s3: Arc<S3>,
@@ -22,7 +28,11 @@ pub async fn get_object_attributes(
     if wanted.is_empty() || wanted.iter().any(|w| !KNOWN.contains(&w.as_str())) {
         let message = "Invalid attribute name specified.";
         let given = wanted.join(",");
-        return Err(error::invalid_argument("x-amz-object-attributes", &given, message));
+        return Err(error::invalid_argument(
+            "x-amz-object-attributes",
+            &given,
+            message,
+        ));
     }
     let version = input.version_id.as_deref();
     let action = match version {
@@ -43,7 +53,9 @@ pub async fn get_object_attributes(
         object_size: asks("ObjectSize").then_some(content.bytes as i64),
         ..Default::default()
     };
-    if asks("Checksum") && let Some(own) = &content.checksum {
+    if asks("Checksum")
+        && let Some(own) = &content.checksum
+    {
         let mut checksum = api::Checksum {
             checksum_type: Some(own.kind.name().to_owned()),
             ..Default::default()
@@ -71,7 +83,9 @@ fn parts(
     let total = content.parts.len() as i32;
     // Parts are told one by one only where each has a checksum of its own.
     let checksum = content.checksum.as_ref();
-    let algorithm = checksum.filter(|c| c.kind == Type::Composite).map(|c| c.algorithm);
+    let algorithm = checksum
+        .filter(|c| c.kind == Type::Composite)
+        .map(|c| c.algorithm);
     let Some(algorithm) = algorithm else {
         return Ok(api::GetObjectAttributesParts {
             total_parts_count: Some(total),
@@ -79,7 +93,9 @@ fn parts(
         });
     };
     // They are numbered anew, from one.
-    let numbered = (1..).zip(&content.parts).filter(|(number, _)| *number > marker);
+    let numbered = (1..)
+        .zip(&content.parts)
+        .filter(|(number, _)| *number > marker);
     let mut parts: Vec<(i32, &PartMark)> = numbered.collect();
     let more = parts.len() > limit;
     parts.truncate(limit);
@@ -89,7 +105,12 @@ fn parts(
         next_part_number_marker: Some(parts.last().map_or(0, |(number, _)| *number)),
         max_parts: Some(limit as i32),
         is_truncated: Some(more),
-        parts: Some(parts.into_iter().map(|(n, part)| shown(n, part, algorithm)).collect()),
+        parts: Some(
+            parts
+                .into_iter()
+                .map(|(n, part)| shown(n, part, algorithm))
+                .collect(),
+        ),
     })
 }
 

@@ -34,12 +34,21 @@ pub async fn create_bucket(
     if configuration.location.is_some() || configuration.bucket.is_some() {
         return Err(error::not_built("directory buckets"));
     }
-    if input.bucket_namespace.as_deref().is_some_and(|n| n != "global") {
+    if input
+        .bucket_namespace
+        .as_deref()
+        .is_some_and(|n| n != "global")
+    {
         return Err(error::not_built("bucket namespaces of accounts"));
     }
-    let region = located(&cx.scope.region, configuration.location_constraint.as_deref())?;
+    let region = located(
+        &cx.scope.region,
+        configuration.location_constraint.as_deref(),
+    )?;
     let tags = super::tagging::read(configuration.tags.unwrap_or_default(), 50)?;
-    let ownership = input.object_ownership.unwrap_or_else(|| BUCKET_OWNER_ENFORCED.into());
+    let ownership = input
+        .object_ownership
+        .unwrap_or_else(|| BUCKET_OWNER_ENFORCED.into());
     let acl = match super::acl::given(
         input.acl.as_deref(),
         &super::acl::Headers {
@@ -168,7 +177,11 @@ pub async fn list_buckets(
     let max = input.max_buckets.unwrap_or(MAX_BUCKETS);
     if !(1..=MAX_BUCKETS).contains(&max) {
         let message = "Argument max-buckets must be an integer between 1 and 10000";
-        return Err(error::invalid_argument("max-buckets", &max.to_string(), message));
+        return Err(error::invalid_argument(
+            "max-buckets",
+            &max.to_string(),
+            message,
+        ));
     }
     let after = match &input.continuation_token {
         Some(token) => Some(super::list::open_token(token)?),
@@ -179,12 +192,20 @@ pub async fn list_buckets(
     let mut own: Vec<&Stored<Bucket>> = all
         .iter()
         .filter(|b| b.account == cx.scope.account)
-        .filter(|b| input.bucket_region.as_ref().is_none_or(|r| r == b.region.as_str()))
+        .filter(|b| {
+            input
+                .bucket_region
+                .as_ref()
+                .is_none_or(|r| r == b.region.as_str())
+        })
         .filter(|b| after.as_ref().is_none_or(|after| b.name > *after))
         .collect();
     let more = own.len() > max as usize;
     own.truncate(max as usize);
-    let token = own.last().filter(|_| more).map(|b| super::list::token(&b.name));
+    let token = own
+        .last()
+        .filter(|_| more)
+        .map(|b| super::list::token(&b.name));
     Ok(api::ListBucketsOutput {
         buckets: Some(
             own.into_iter()
@@ -219,7 +240,9 @@ pub async fn delete_bucket(
         bucket.emptying_since = Some(cx.now());
         Ok(true)
     });
-    let begun = begun.await?.ok_or_else(|| error::no_such_bucket(&input.bucket))?;
+    let begun = begun
+        .await?
+        .ok_or_else(|| error::no_such_bucket(&input.bucket))?;
     let objects = holds(&cx, &keys::objects(&begun)).await?;
     if objects || holds(&cx, &keys::versions(&begun)).await? {
         let kept = cx.db().modify::<Bucket, _>(&key, |bucket| {

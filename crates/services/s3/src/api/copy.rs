@@ -78,7 +78,9 @@ fn parse(source: &str) -> Result<(String, String, Option<String>), AwsError> {
         Some((path, version)) => (path, Some(version.to_owned())),
         None => (source, None),
     };
-    let decoded = percent_decode_str(path).decode_utf8().map_err(|_| wrong())?;
+    let decoded = percent_decode_str(path)
+        .decode_utf8()
+        .map_err(|_| wrong())?;
     let decoded = decoded.strip_prefix('/').unwrap_or(&decoded);
     if decoded.starts_with("arn:") {
         return Err(error::not_built("access points"));
@@ -167,7 +169,9 @@ impl Found {
             .all(|e| **e == Encryption::Installation);
         let checksum = self.content.checksum.clone();
         let checksum = checksum.filter(|c| c.algorithm == algorithm);
-        if plain && range.is_none() && self.content.parts.is_empty()
+        if plain
+            && range.is_none()
+            && self.content.parts.is_empty()
             && let Some(checksum) = checksum
         {
             let extents = s3.extents.clone();
@@ -203,6 +207,7 @@ impl Found {
             source: Source::Object(reader),
             sha256: None,
             trailer: None,
+            bounds: None,
         };
         let given = Given {
             sum: Some((algorithm, None)),
@@ -248,12 +253,16 @@ pub async fn copy_object(
     let owner = input.expected_bucket_owner.as_deref();
     let open = bucket::open(&cx, &input.bucket, owner, "s3:PutObject", Some(key)).await?;
     let origin = origin!(input);
-    let replace = directive(input.metadata_directive.as_deref(), "x-amz-metadata-directive")?;
-    let replace_tags = directive(input.tagging_directive.as_deref(), "x-amz-tagging-directive")?;
+    let replace = directive(
+        input.metadata_directive.as_deref(),
+        "x-amz-metadata-directive",
+    )?;
+    let replace_tags = directive(
+        input.tagging_directive.as_deref(),
+        "x-amz-tagging-directive",
+    )?;
     let algorithm = match input.checksum_algorithm.as_deref() {
-        Some(name) => Some(
-            Algorithm::of(name).ok_or_else(|| super::put::unknown_algorithm(name))?,
-        ),
+        Some(name) => Some(Algorithm::of(name).ok_or_else(|| super::put::unknown_algorithm(name))?),
         None => None,
     };
     for _ in 0..ATTEMPTS {
@@ -286,7 +295,9 @@ pub async fn copy_object(
             let redirect = about.headers.remove(REDIRECT);
             about.headers.clone_from(&old.headers);
             about.headers.remove(REDIRECT);
-            about.headers.extend(redirect.map(|r| (REDIRECT.to_owned(), r)));
+            about
+                .headers
+                .extend(redirect.map(|r| (REDIRECT.to_owned(), r)));
         }
         if !replace_tags {
             about.tags.clone_from(&old.tags);

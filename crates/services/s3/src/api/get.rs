@@ -119,8 +119,16 @@ fn choose(asked: &Asked, content: &Content) -> Result<Chosen, AwsError> {
         if number as usize > count {
             return Err(error::part_not_satisfiable(number, count));
         }
-        let before: u64 = content.parts.iter().take(number as usize - 1).map(|p| p.bytes).sum();
-        let own = content.parts.get(number as usize - 1).map_or(all, |p| p.bytes);
+        let before: u64 = content
+            .parts
+            .iter()
+            .take(number as usize - 1)
+            .map(|p| p.bytes)
+            .sum();
+        let own = content
+            .parts
+            .get(number as usize - 1)
+            .map_or(all, |p| p.bytes);
         return Ok(Chosen {
             range: before..before + own,
             partial: own > 0,
@@ -161,7 +169,9 @@ pub fn ranged(header: &str, bytes: u64) -> Option<Range<u64>> {
             true => Some(first..bytes),
             false => Some(0..0),
         },
-        (Err(_), Ok(suffix)) if first.trim().is_empty() => Some(bytes.saturating_sub(suffix)..bytes),
+        (Err(_), Ok(suffix)) if first.trim().is_empty() => {
+            Some(bytes.saturating_sub(suffix)..bytes)
+        }
         _ => None,
     }
 }
@@ -239,7 +249,9 @@ macro_rules! describe {
         $output.content_length = Some(($chosen.range.end - $chosen.range.start) as i64);
         $output.e_tag = Some(quoted(&$content.etag));
         $output.version_id = shown_version(&$bucket, &$found.object);
-        $output.cache_control = $input.response_cache_control.or_else(|| header("cache-control"));
+        $output.cache_control = $input
+            .response_cache_control
+            .or_else(|| header("cache-control"));
         $output.content_disposition = $input
             .response_content_disposition
             .or_else(|| header("content-disposition"));
@@ -343,7 +355,9 @@ pub async fn get_object(
 ) -> Result<api::GetObjectOutput, AwsError> {
     let (mut output, mut reader) = get_object_as_stream(s3, cx, input).await?;
     if output.content_length.unwrap_or_default() as u64 > MAX_WHOLE_BYTES {
-        return Err(error::not_built("objects over 64 MiB for calls within Neargate"));
+        return Err(error::not_built(
+            "objects over 64 MiB for calls within Neargate",
+        ));
     }
     let mut all = Vec::new();
     while let Some(more) = reader.next().await {

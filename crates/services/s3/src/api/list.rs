@@ -145,7 +145,11 @@ pub async fn lines(
             Some(_) => 100.min(query.limit + 1),
             None => (query.limit + 1 - lines.len()).min(MAX_PAGE),
         };
-        let page = cx.db().store().range(&begin, cursor.as_deref(), size, at).await?;
+        let page = cx
+            .db()
+            .store()
+            .range(&begin, cursor.as_deref(), size, at)
+            .await?;
         at = Some(page.revision);
         let mut jumped = false;
         for entry in &page.entries {
@@ -183,7 +187,13 @@ pub async fn lines(
     }
 }
 
-fn shown(bucket: &Bucket, key: &str, object: &Object, with_owner: bool, encoding: Encoding) -> api::Object {
+fn shown(
+    bucket: &Bucket,
+    key: &str,
+    object: &Object,
+    with_owner: bool,
+    encoding: Encoding,
+) -> api::Object {
     let content = object.content.as_ref();
     let checksum = content.and_then(|c| c.checksum.as_ref());
     let class = content.and_then(|c| c.about.storage_class.clone());

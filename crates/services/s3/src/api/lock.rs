@@ -159,7 +159,14 @@ pub async fn put_object_retention(
     input: api::PutObjectRetentionInput,
 ) -> Result<api::PutObjectRetentionOutput, AwsError> {
     let (owner, key) = (input.expected_bucket_owner.as_deref(), &input.key);
-    let open = bucket::open(&cx, &input.bucket, owner, "s3:PutObjectRetention", Some(key)).await?;
+    let open = bucket::open(
+        &cx,
+        &input.bucket,
+        owner,
+        "s3:PutObjectRetention",
+        Some(key),
+    )
+    .await?;
     if !open.has_object_lock() {
         return Err(not_locking());
     }
@@ -204,7 +211,14 @@ pub async fn get_object_retention(
     input: api::GetObjectRetentionInput,
 ) -> Result<api::GetObjectRetentionOutput, AwsError> {
     let (owner, key) = (input.expected_bucket_owner.as_deref(), &input.key);
-    let open = bucket::open(&cx, &input.bucket, owner, "s3:GetObjectRetention", Some(key)).await?;
+    let open = bucket::open(
+        &cx,
+        &input.bucket,
+        owner,
+        "s3:GetObjectRetention",
+        Some(key),
+    )
+    .await?;
     if !open.has_object_lock() {
         return Err(not_locking());
     }
@@ -234,7 +248,14 @@ pub async fn put_object_legal_hold(
     input: api::PutObjectLegalHoldInput,
 ) -> Result<api::PutObjectLegalHoldOutput, AwsError> {
     let (owner, key) = (input.expected_bucket_owner.as_deref(), &input.key);
-    let open = bucket::open(&cx, &input.bucket, owner, "s3:PutObjectLegalHold", Some(key)).await?;
+    let open = bucket::open(
+        &cx,
+        &input.bucket,
+        owner,
+        "s3:PutObjectLegalHold",
+        Some(key),
+    )
+    .await?;
     if !open.has_object_lock() {
         return Err(not_locking());
     }
@@ -245,12 +266,14 @@ pub async fn put_object_legal_hold(
         _ => return Err(error::malformed_xml()),
     };
     let version = input.version_id.as_deref();
-    let changed = versions::amend(&cx, &open, key, version, |object| match &mut object.content {
-        Some(content) => {
-            content.about.legal_hold = hold;
-            Ok(())
+    let changed = versions::amend(&cx, &open, key, version, |object| {
+        match &mut object.content {
+            Some(content) => {
+                content.about.legal_hold = hold;
+                Ok(())
+            }
+            None => Err(error::method_not_allowed("PUT", "DeleteMarker")),
         }
-        None => Err(error::method_not_allowed("PUT", "DeleteMarker")),
     });
     changed.await?.ok_or_else(|| get::missing(key, version))?;
     Ok(api::PutObjectLegalHoldOutput::default())
@@ -262,7 +285,14 @@ pub async fn get_object_legal_hold(
     input: api::GetObjectLegalHoldInput,
 ) -> Result<api::GetObjectLegalHoldOutput, AwsError> {
     let (owner, key) = (input.expected_bucket_owner.as_deref(), &input.key);
-    let open = bucket::open(&cx, &input.bucket, owner, "s3:GetObjectLegalHold", Some(key)).await?;
+    let open = bucket::open(
+        &cx,
+        &input.bucket,
+        owner,
+        "s3:GetObjectLegalHold",
+        Some(key),
+    )
+    .await?;
     if !open.has_object_lock() {
         return Err(not_locking());
     }

@@ -7,8 +7,8 @@ use super::put::{
 };
 use super::{owner, quoted, seconds, uploads};
 use crate::bucket::{self, Open};
-use crate::content::checksum::{Algorithm, Checksum};
 use crate::content::Piece;
+use crate::content::checksum::{Algorithm, Checksum};
 use crate::model::{Encryption, Part, Upload, keys};
 use crate::{S3, error};
 use neargate_api_s3 as api;
@@ -163,9 +163,8 @@ pub async fn upload_part_copy(
                     error::invalid_argument("x-amz-copy-source-range", text, message)
                 })?;
                 if last >= all || ranged(text, all).is_none_or(|r| r.is_empty()) {
-                    let message = format!(
-                        "Range specified is not valid for source object of size: {all}"
-                    );
+                    let message =
+                        format!("Range specified is not valid for source object of size: {all}");
                     return Err(error::invalid_argument(
                         "x-amz-copy-source-range",
                         text,
@@ -266,7 +265,11 @@ pub async fn list_parts(
         }),
         owner: Some(owner(&open.account)),
         storage_class: Some(
-            upload.about.storage_class.clone().unwrap_or_else(|| "STANDARD".into()),
+            upload
+                .about
+                .storage_class
+                .clone()
+                .unwrap_or_else(|| "STANDARD".into()),
         ),
         checksum_algorithm: upload.algorithm.map(|a| a.name().to_owned()),
         checksum_type: upload.checksum_type.map(|t| t.name().to_owned()),

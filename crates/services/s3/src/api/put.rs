@@ -122,7 +122,8 @@ impl Customer {
     /// # Errors
     /// `InvalidArgument` of one that is incomplete or wrong.
     pub fn read(&self) -> Result<Option<([u8; 32], String)>, AwsError> {
-        let (Some(algorithm), Some(key), Some(md5)) = (&self.algorithm, &self.key, &self.md5) else {
+        let (Some(algorithm), Some(key), Some(md5)) = (&self.algorithm, &self.key, &self.md5)
+        else {
             let any = self.algorithm.is_some() || self.key.is_some() || self.md5.is_some();
             if !any {
                 return Ok(None);
@@ -155,13 +156,15 @@ impl Customer {
             .field("ArgumentValue", algorithm.clone()));
         }
         let decoded = STANDARD.decode(key).ok();
-        let bytes = decoded.and_then(|k| <[u8; 32]>::try_from(k).ok()).ok_or_else(|| {
-            error::invalid_argument(
-                "x-amz-server-side-encryption-customer-key",
-                "null",
-                "The secret key was invalid for the specified algorithm.",
-            )
-        })?;
+        let bytes = decoded
+            .and_then(|k| <[u8; 32]>::try_from(k).ok())
+            .ok_or_else(|| {
+                error::invalid_argument(
+                    "x-amz-server-side-encryption-customer-key",
+                    "null",
+                    "The secret key was invalid for the specified algorithm.",
+                )
+            })?;
         if STANDARD.encode(Md5::digest(bytes)) != *md5 {
             return Err(error::invalid_argument(
                 "x-amz-server-side-encryption-customer-key-MD5",
@@ -202,7 +205,10 @@ impl S3 {
             )),
             (Encryption::Customer { check, .. }, Some((key, _))) => {
                 use subtle::ConstantTimeEq as _;
-                let same: bool = check_of(&key, house).as_bytes().ct_eq(check.as_bytes()).into();
+                let same: bool = check_of(&key, house)
+                    .as_bytes()
+                    .ct_eq(check.as_bytes())
+                    .into();
                 match same {
                     true => Ok(Place {
                         extents: self.extents.clone(),
@@ -261,7 +267,9 @@ impl Said {
             }
             (None, Some("AES256") | None) => Encryption::Installation,
             (None, Some(other @ ("aws:kms" | "aws:kms:dsse" | "aws:fsx"))) => {
-                return Err(error::not_built(&format!("server-side encryption by {other}")));
+                return Err(error::not_built(&format!(
+                    "server-side encryption by {other}"
+                )));
             }
             (None, Some(other)) => {
                 let message = "The encryption method specified is not supported";
@@ -366,6 +374,8 @@ pub struct Incoming {
     pub sha256: Option<String>,
     /// What `x-amz-trailer` announces.
     pub trailer: Option<String>,
+    /// The fewest and the most bytes that it may have.
+    pub bounds: Option<(u64, u64)>,
 }
 
 impl Incoming {
@@ -374,6 +384,7 @@ impl Incoming {
             source: Source::whole(bytes),
             sha256: None,
             trailer: None,
+            bounds: None,
         }
     }
 }
@@ -405,7 +416,9 @@ impl Given {
         let trailer = incoming.trailer.as_deref().map(str::trim);
         let by_trailer = match trailer.and_then(|t| t.strip_prefix("x-amz-checksum-")) {
             Some(name) => Some(Algorithm::of(name).ok_or_else(|| {
-                error::invalid_request("The value specified in the x-amz-trailer header is not supported")
+                error::invalid_request(
+                    "The value specified in the x-amz-trailer header is not supported",
+                )
             })?),
             None => None,
         };
@@ -495,10 +508,17 @@ pub async fn receive(
     let wanted = Wanted {
         sums: vec![algorithm],
         sha256: given.sha256.is_some(),
-        max_bytes: MAX_PUT_BYTES,
+        max_bytes: incoming
+            .bounds
+            .map_or(MAX_PUT_BYTES, |(_, max)| max.min(MAX_PUT_BYTES)),
     };
     let name = cx.house.rng.hex(16);
     let written = write(place, name, &mut incoming.source, &wanted).await?;
+    if let Some((min, _)) = incoming.bounds
+        && written.bytes < min
+    {
+        return Err(error::too_small(written.bytes, min));
+    }
     given.check(&written, &incoming.source)?;
     let checksum = Checksum {
         algorithm,
@@ -570,7 +590,10 @@ pub async fn put_object_from(
         return Err(error::not_built("appending to objects"));
     }
     let given = given!(input, incoming)?;
-    if input.content_length.is_some_and(|l| l as u64 > MAX_PUT_BYTES) {
+    if input
+        .content_length
+        .is_some_and(|l| l as u64 > MAX_PUT_BYTES)
+    {
         let bytes = input.content_length.unwrap_or_default() as u64;
         return Err(error::entity_too_large(bytes, MAX_PUT_BYTES));
     }
@@ -625,4 +648,3 @@ pub async fn place_object(
     s3.forget(placed.gone).await;
     Ok(placed.object)
 }
-

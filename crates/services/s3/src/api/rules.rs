@@ -91,7 +91,10 @@ fn check(rule: &api::LifecycleRule) -> Result<(), AwsError> {
     let noncurrent = rule.noncurrent_version_expiration.as_ref();
     positive("NoncurrentDays", noncurrent.and_then(|n| n.noncurrent_days))?;
     let abort = rule.abort_incomplete_multipart_upload.as_ref();
-    positive("DaysAfterInitiation", abort.and_then(|a| a.days_after_initiation))
+    positive(
+        "DaysAfterInitiation",
+        abort.and_then(|a| a.days_after_initiation),
+    )
 }
 
 pub async fn get_bucket_lifecycle_configuration(

@@ -86,7 +86,9 @@ pub async fn put_bucket_policy(
 ) -> Result<Unit, AwsError> {
     let text = &input.policy;
     if text.len() > MAX_POLICY_BYTES {
-        return Err(error::malformed_policy("Policies must be no larger than 20 KB"));
+        return Err(error::malformed_policy(
+            "Policies must be no larger than 20 KB",
+        ));
     }
     if !text.trim_start().starts_with('{') {
         return Err(error::malformed_policy(
@@ -183,10 +185,16 @@ pub async fn delete_bucket_policy(
     input: api::DeleteBucketPolicyInput,
 ) -> Result<Unit, AwsError> {
     let owner = input.expected_bucket_owner.as_deref();
-    change(&cx, &input.bucket, owner, "s3:DeleteBucketPolicy", |bucket| {
-        bucket.policy = None;
-        Ok(())
-    })
+    change(
+        &cx,
+        &input.bucket,
+        owner,
+        "s3:DeleteBucketPolicy",
+        |bucket| {
+            bucket.policy = None;
+            Ok(())
+        },
+    )
     .await?;
     Ok(Unit)
 }
@@ -367,14 +375,19 @@ pub async fn put_bucket_website(
         ));
     }
     if !all && !index {
-        let message = "A value for IndexDocument Suffix must be provided if RedirectAllRequestsTo is empty";
+        let message =
+            "A value for IndexDocument Suffix must be provided if RedirectAllRequestsTo is empty";
         return Err(error::invalid_argument("IndexDocument", "null", message));
     }
     if let Some(document) = &wanted.index_document
         && (document.suffix.is_empty() || document.suffix.contains('/'))
     {
         let message = "The IndexDocument Suffix is not well formed";
-        return Err(error::invalid_argument("IndexDocument", &document.suffix, message));
+        return Err(error::invalid_argument(
+            "IndexDocument",
+            &document.suffix,
+            message,
+        ));
     }
     let owner = input.expected_bucket_owner.as_deref();
     change(&cx, &input.bucket, owner, "s3:PutBucketWebsite", |bucket| {
@@ -414,10 +427,16 @@ pub async fn delete_bucket_website(
     input: api::DeleteBucketWebsiteInput,
 ) -> Result<Unit, AwsError> {
     let owner = input.expected_bucket_owner.as_deref();
-    change(&cx, &input.bucket, owner, "s3:DeleteBucketWebsite", |bucket| {
-        bucket.website = None;
-        Ok(())
-    })
+    change(
+        &cx,
+        &input.bucket,
+        owner,
+        "s3:DeleteBucketWebsite",
+        |bucket| {
+            bucket.website = None;
+            Ok(())
+        },
+    )
     .await?;
     Ok(Unit)
 }
@@ -438,7 +457,11 @@ pub async fn put_bucket_encryption(
                 return Err(error::invalid_argument("KMSMasterKeyID", "", message));
             }
             "AES256" => {}
-            other => return Err(error::not_built(&format!("server-side encryption by {other}"))),
+            other => {
+                return Err(error::not_built(&format!(
+                    "server-side encryption by {other}"
+                )));
+            }
         }
     }
     let owner = input.expected_bucket_owner.as_deref();
@@ -499,7 +522,9 @@ pub async fn put_bucket_notification_configuration(
     let wanted = input.notification_configuration;
     let any = wanted.topic_configurations.is_some_and(|c| !c.is_empty())
         || wanted.queue_configurations.is_some_and(|c| !c.is_empty())
-        || wanted.lambda_function_configurations.is_some_and(|c| !c.is_empty())
+        || wanted
+            .lambda_function_configurations
+            .is_some_and(|c| !c.is_empty())
         || wanted.event_bridge_configuration.is_some();
     let owner = input.expected_bucket_owner.as_deref();
     let action = "s3:PutBucketNotification";

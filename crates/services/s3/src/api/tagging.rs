@@ -30,20 +30,27 @@ pub fn read(tags: Vec<api::Tag>, max: usize) -> Result<BTreeMap<String, String>,
     let mut read = BTreeMap::new();
     for api::Tag { key, value } in tags {
         if key.is_empty() || key.chars().count() > 128 || !is_text(&key) {
-            return Err(error::invalid_tag("The TagKey you have provided is invalid")
-                .field("TagKey", key));
+            return Err(
+                error::invalid_tag("The TagKey you have provided is invalid").field("TagKey", key),
+            );
         }
         if value.chars().count() > 256 || !is_text(&value) {
-            return Err(error::invalid_tag("The TagValue you have provided is invalid")
-                .field("TagKey", key)
-                .field("TagValue", value));
+            return Err(
+                error::invalid_tag("The TagValue you have provided is invalid")
+                    .field("TagKey", key)
+                    .field("TagValue", value),
+            );
         }
         if key.starts_with("aws:") {
-            return Err(error::invalid_tag("System tags cannot be added/updated by requester"));
+            return Err(error::invalid_tag(
+                "System tags cannot be added/updated by requester",
+            ));
         }
         if read.insert(key.clone(), value).is_some() {
-            return Err(error::invalid_tag("Cannot provide multiple Tags with the same key")
-                .field("TagKey", key));
+            return Err(
+                error::invalid_tag("Cannot provide multiple Tags with the same key")
+                    .field("TagKey", key),
+            );
         }
     }
     Ok(read)
@@ -71,7 +78,10 @@ pub fn of_header(header: Option<&str>) -> Result<BTreeMap<String, String>, AwsEr
             )
         })
     };
-    let pairs = header.unwrap_or_default().split('&').filter(|p| !p.is_empty());
+    let pairs = header
+        .unwrap_or_default()
+        .split('&')
+        .filter(|p| !p.is_empty());
     let tags = pairs.map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         Ok(api::Tag {
@@ -146,12 +156,14 @@ async fn set(
     version: Option<&str>,
     tags: &BTreeMap<String, String>,
 ) -> Result<Option<String>, AwsError> {
-    let changed = versions::amend(cx, bucket, key, version, |object| match &mut object.content {
-        Some(content) => {
-            content.about.tags = tags.clone();
-            Ok(())
+    let changed = versions::amend(cx, bucket, key, version, |object| {
+        match &mut object.content {
+            Some(content) => {
+                content.about.tags = tags.clone();
+                Ok(())
+            }
+            None => Err(error::method_not_allowed("PUT", "DeleteMarker")),
         }
-        None => Err(error::method_not_allowed("PUT", "DeleteMarker")),
     });
     let changed = changed.await?;
     let changed = changed.ok_or_else(|| super::get::missing(key, version))?;
@@ -159,7 +171,10 @@ async fn set(
 }
 
 /// The version id, as answers have it: none where the bucket never had versions.
-pub fn shown_version(bucket: &crate::model::Bucket, object: &crate::model::Object) -> Option<String> {
+pub fn shown_version(
+    bucket: &crate::model::Bucket,
+    object: &crate::model::Object,
+) -> Option<String> {
     bucket.versioning.as_ref()?;
     Some(object.version_name().to_owned())
 }

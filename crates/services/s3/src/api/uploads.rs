@@ -22,9 +22,7 @@ pub async fn create_multipart_upload(
     let owner = input.expected_bucket_owner.as_deref();
     let open = bucket::open(&cx, &input.bucket, owner, "s3:PutObject", Some(key)).await?;
     let algorithm = match input.checksum_algorithm.as_deref() {
-        Some(name) => {
-            Some(Algorithm::of(name).ok_or_else(|| super::put::unknown_algorithm(name))?)
-        }
+        Some(name) => Some(Algorithm::of(name).ok_or_else(|| super::put::unknown_algorithm(name))?),
         None => None,
     };
     let checksum_type = match (algorithm, input.checksum_type.as_deref()) {
@@ -161,7 +159,9 @@ pub async fn abort_multipart_upload(
     let action = "s3:AbortMultipartUpload";
     let open = bucket::open(&cx, &input.bucket, owner, action, Some(key)).await?;
     if input.if_match_initiated_time.is_some() {
-        return Err(error::not_built("aborting uploads by the time they were begun"));
+        return Err(error::not_built(
+            "aborting uploads by the time they were begun",
+        ));
     }
     let upload = find(cx.db(), &open, key, &input.upload_id).await?;
     match abort(&s3, cx.db(), &open, &upload).await? {
@@ -183,7 +183,10 @@ pub async fn list_multipart_uploads(
     let prefix = input.prefix.as_deref().unwrap_or_default();
     let delimiter = input.delimiter.as_deref().filter(|d| !d.is_empty());
     let marker = input.key_marker.as_deref().unwrap_or_default();
-    let id_marker = input.upload_id_marker.as_deref().filter(|_| !marker.is_empty());
+    let id_marker = input
+        .upload_id_marker
+        .as_deref()
+        .filter(|_| !marker.is_empty());
     let base = keys::uploads(&open);
     let begin = format!("{base}{}", keys::ordered(prefix));
     let mut told = rolled(marker, prefix, delimiter).map(str::to_owned);
@@ -200,7 +203,9 @@ pub async fn list_multipart_uploads(
     'walk: while limit > 0 {
         let cursor = after.as_ref().map(|after| format!("{base}{after}"));
         let store = cx.db().store();
-        let page = store.range(&begin, cursor.as_deref(), MAX_PAGE, None).await?;
+        let page = store
+            .range(&begin, cursor.as_deref(), MAX_PAGE, None)
+            .await?;
         let mut jumped = false;
         for entry in &page.entries {
             let upload = db::decode::<Upload>(entry)?.value;
@@ -248,7 +253,10 @@ pub async fn list_multipart_uploads(
                     key: Some(encoding.write(&upload.key)),
                     initiated: Some(seconds(upload.initiated_at)),
                     storage_class: Some(
-                        upload.about.storage_class.unwrap_or_else(|| "STANDARD".into()),
+                        upload
+                            .about
+                            .storage_class
+                            .unwrap_or_else(|| "STANDARD".into()),
                     ),
                     owner: Some(owner(account)),
                     initiator: Some(api::Initiator {
@@ -273,4 +281,3 @@ pub async fn list_multipart_uploads(
         request_charged: None,
     })
 }
-

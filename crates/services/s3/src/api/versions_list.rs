@@ -65,7 +65,14 @@ pub async fn list_object_versions(
                 key,
                 object,
                 is_latest,
-            } => show(&bucket, encoding.write(key), object, *is_latest, &mut versions, &mut markers),
+            } => show(
+                &bucket,
+                encoding.write(key),
+                object,
+                *is_latest,
+                &mut versions,
+                &mut markers,
+            ),
         }
     }
     output.versions = Some(versions);
@@ -158,7 +165,9 @@ impl Walk<'_> {
         if let Some(version) = version_marker {
             let place = keys::object(self.bucket, marker);
             if let Some(newest) = self.cx.db().get_key::<Object>(&place).await?
-                && self.versions_of(marker, newest.value, Some(version)).await?
+                && self
+                    .versions_of(marker, newest.value, Some(version))
+                    .await?
             {
                 return Ok(true);
             }
@@ -227,7 +236,9 @@ impl Walk<'_> {
         let mut after: Option<String> = None;
         loop {
             let store = self.cx.db().store();
-            let page = store.range(&prefix, after.as_deref(), MAX_PAGE, self.at).await?;
+            let page = store
+                .range(&prefix, after.as_deref(), MAX_PAGE, self.at)
+                .await?;
             self.at = Some(page.revision);
             for entry in &page.entries {
                 if !take(self, db::decode::<Object>(entry)?.value, false) {

@@ -56,7 +56,9 @@ impl Reader {
                 file: Arc::default(),
             });
         }
-        let lease = place.extents.lease(spans.iter().map(|s| s.name.clone()).collect());
+        let lease = place
+            .extents
+            .lease(spans.iter().map(|s| s.name.clone()).collect());
         let names: Vec<String> = spans.iter().map(|s| s.name.clone()).collect();
         let extents = place.extents.clone();
         let there = task::spawn_blocking(move || names.iter().all(|name| extents.has(name)));
@@ -119,7 +121,10 @@ impl Span {
             let to = sealed.len().min(from + sealed_frame as usize);
             let opened = self.key.open(number, &mut sealed[from..to]);
             let opened = opened.ok_or_else(|| {
-                io::Error::new(io::ErrorKind::InvalidData, "an extent is not what was sealed")
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "an extent is not what was sealed",
+                )
             })?;
             sealed.copy_within(from..from + opened, length);
             length += opened;

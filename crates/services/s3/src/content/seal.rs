@@ -38,7 +38,9 @@ impl Master {
         let master = hmac::Key::new(hmac::HMAC_SHA256, self.0.expose());
         let derived = hmac::sign(&master, format!("neargate s3 extent {salt}").as_bytes());
         let key = UnboundKey::new(&AES_256_GCM, derived.as_ref());
-        Key(LessSafeKey::new(key.expect("an HMAC-SHA256 has a key's length")))
+        Key(LessSafeKey::new(
+            key.expect("an HMAC-SHA256 has a key's length"),
+        ))
     }
 }
 

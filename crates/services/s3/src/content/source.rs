@@ -2,7 +2,7 @@
 
 use super::read::Reader;
 use crate::error;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use neargate_service::AwsError;
 use neargate_service::door::RequestBody;
@@ -14,6 +14,8 @@ pub enum Source {
     Wire(Box<Wire>),
     Whole(Option<Bytes>),
     Object(Reader),
+    /// A file within a form.
+    File(Box<File>),
 }
 
 /// A request's body.
@@ -60,6 +62,7 @@ impl Source {
             Source::Whole(bytes) => Ok(bytes.take()),
             Source::Object(reader) => reader.next().await.transpose().map_err(error::unreadable),
             Source::Wire(wire) => wire.next().await,
+            Source::File(file) => file.next().await,
         }
     }
 
@@ -104,6 +107,57 @@ impl Source {
         };
         let mut all = wire.decoder.as_ref()?.trailers().iter();
         all.find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+}
+
+/// What comes before a delimiter, of a request's body.
+#[derive(Debug)]
+pub struct File {
+    wire: Option<Box<Wire>>,
+    buffer: BytesMut,
+    delimiter: Vec<u8>,
+    over: bool,
+}
+
+impl File {
+    /// `buffer` was read already.
+    pub fn new(source: Source, buffer: BytesMut, delimiter: Vec<u8>) -> File {
+        let wire = match source {
+            Source::Wire(wire) => Some(wire),
+            Source::Whole(_) | Source::Object(_) | Source::File(_) => None,
+        };
+        File {
+            wire,
+            buffer,
+            delimiter,
+            over: false,
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, AwsError> {
+        loop {
+            if self.over {
+                return Ok(None);
+            }
+            if let Some(at) = memchr::memmem::find(&self.buffer, &self.delimiter) {
+                self.over = true;
+                let last = self.buffer.split_to(at).freeze();
+                return Ok(Some(last).filter(|b| !b.is_empty()));
+            }
+            // The end may be the beginning of the delimiter.
+            let safe = self.buffer.len().saturating_sub(self.delimiter.len() - 1);
+            if safe > 0 {
+                return Ok(Some(self.buffer.split_to(safe).freeze()));
+            }
+            let more = match &mut self.wire {
+                Some(wire) => wire.next().await?,
+                None => None,
+            };
+            match more {
+                Some(more) => self.buffer.extend_from_slice(&more),
+                None => return Err(error::incomplete_body()),
+            }
+        }
     }
 }
 

@@ -53,7 +53,11 @@ async fn any_range_of_several_pieces_is_what_was_written() {
         5..5,
     ] {
         let wanted = &bytes[range.start as usize..range.end as usize];
-        assert_eq!(read(&place, &pieces, range.clone()).await, wanted, "{range:?}");
+        assert_eq!(
+            read(&place, &pieces, range.clone()).await,
+            wanted,
+            "{range:?}"
+        );
     }
 
     let on_disk = std::fs::read(scratch.path().join("aa/aa01")).unwrap();

@@ -79,11 +79,7 @@ pub async fn write(
         name,
         writer: None,
         md5: Md5::new(),
-        sums: wanted
-            .sums
-            .iter()
-            .map(|a| (*a, Summer::new(*a)))
-            .collect(),
+        sums: wanted.sums.iter().map(|a| (*a, Summer::new(*a))).collect(),
         sha256: wanted.sha256.then(Sha256::new),
         rest: Vec::new(),
         frame: 0,
@@ -101,11 +97,16 @@ pub async fn write(
                 work.take(&batch)?;
                 work.finish()
             });
-            return done.await.expect("writing does not panic").map_err(error::blob);
+            return done
+                .await
+                .expect("writing does not panic")
+                .map_err(error::blob);
         }
         let taken = task::spawn_blocking(move || work.take(&batch).map(|()| work));
         let (taken, next) = tokio::join!(taken, gather(source));
-        work = taken.expect("writing does not panic").map_err(error::blob)?;
+        work = taken
+            .expect("writing does not panic")
+            .map_err(error::blob)?;
         (batch, over) = next?;
     }
 }
@@ -175,7 +176,11 @@ impl Work {
             held,
             bytes: self.bytes,
             md5: self.md5.finalize().into(),
-            sums: self.sums.into_iter().map(|(a, s)| (a, s.finish())).collect(),
+            sums: self
+                .sums
+                .into_iter()
+                .map(|(a, s)| (a, s.finish()))
+                .collect(),
             sha256: self.sha256.map(|s| hex::encode(s.finalize())),
         })
     }

@@ -83,17 +83,38 @@ mod tests {
     #[test]
     fn a_bucket_is_named_by_host_or_path() {
         for (host, path, bucket, whole, website) in [
-            ("localhost:4566", "/b/k//x/../y", Some("b"), "/b/k//x/../y", false),
+            (
+                "localhost:4566",
+                "/b/k//x/../y",
+                Some("b"),
+                "/b/k//x/../y",
+                false,
+            ),
             ("localhost:4566", "/", None, "/", false),
             ("127.0.0.1:4566", "/b", Some("b"), "/b", false),
             ("b.localhost:4566", "/k", Some("b"), "/b/k", false),
             ("s3.localhost:4566", "/b/k", Some("b"), "/b/k", false),
             ("b.s3.localhost:4566", "/k", Some("b"), "/b/k", false),
-            ("a.b.s3.eu-west-1.amazonaws.com", "/", Some("a.b"), "/a.b/", false),
-            ("s3.eu-west-1.amazonaws.com", "/b/k", Some("b"), "/b/k", false),
+            (
+                "a.b.s3.eu-west-1.amazonaws.com",
+                "/",
+                Some("a.b"),
+                "/a.b/",
+                false,
+            ),
+            (
+                "s3.eu-west-1.amazonaws.com",
+                "/b/k",
+                Some("b"),
+                "/b/k",
+                false,
+            ),
             ("b.s3-website.localhost:4566", "/k", Some("b"), "/b/k", true),
         ] {
-            let request = http::Request::get(path).header("host", host).body(()).unwrap();
+            let request = http::Request::get(path)
+                .header("host", host)
+                .body(())
+                .unwrap();
             let (parts, ()) = request.into_parts();
             let expected = Address {
                 bucket: bucket.map(str::to_owned),

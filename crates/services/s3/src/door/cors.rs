@@ -73,7 +73,11 @@ pub fn preflight(parts: &Parts, bucket: Option<&Bucket>) -> Result<Response<Body
     let mut response = Response::new(reply::empty());
     say(&mut response, rule, origin);
     if !headers.is_empty() {
-        reply::set(&mut response, "access-control-allow-headers", &headers.join(", "));
+        reply::set(
+            &mut response,
+            "access-control-allow-headers",
+            &headers.join(", "),
+        );
     }
     Ok(response)
 }
@@ -102,7 +106,11 @@ fn say(response: &mut Response<Body>, rule: &CORSRule, origin: &str) {
     let methods = rule.allowed_methods.join(", ");
     reply::set(response, "access-control-allow-methods", &methods);
     if let Some(exposed) = &rule.expose_headers {
-        reply::set(response, "access-control-expose-headers", &exposed.join(", "));
+        reply::set(
+            response,
+            "access-control-expose-headers",
+            &exposed.join(", "),
+        );
     }
     if let Some(seconds) = rule.max_age_seconds {
         reply::set(response, "access-control-max-age", &seconds.to_string());

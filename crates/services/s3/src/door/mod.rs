@@ -5,8 +5,10 @@
 
 mod address;
 mod cors;
+mod form;
 mod reply;
 mod signature;
+mod version2;
 mod website;
 
 use crate::api::put::Incoming;
@@ -19,6 +21,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use form::Form;
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri};
@@ -76,7 +79,9 @@ impl HttpDoor for Objects {
         let origin = origin.map(str::to_owned);
         let mut body = Some(body);
         if address.website || method == Method::OPTIONS {
-            let mut response = self.unsigned(&house, &visitor, &parts, &address, &request_id).await;
+            let mut response = self
+                .unsigned(&house, &visitor, &parts, &address, &request_id)
+                .await;
             reply::mark(&mut response, &request_id);
             return response;
         }
@@ -150,7 +155,17 @@ impl Objects {
         request_id: &str,
         body: &mut Option<RequestBody>,
     ) -> Result<Response<Body>, AwsError> {
-        let caller = signature::judge(&parts, visitor, house.now())?;
+        if parts.method == Method::POST
+            && let Some(boundary) = form::boundary(&parts)
+            && parts.uri.query().is_none()
+            && let Some(bucket) = &address.bucket
+        {
+            let taken = body.take().expect("a body is taken once");
+            let form = Form::read(Source::wire(taken, None, None), &boundary).await?;
+            let cx = (house, request_id);
+            return self.post(cx, visitor, bucket, form).await;
+        }
+        let caller = signature::judge(&parts, &address.path, visitor, house.now())?;
         let cx = Ctx {
             request_id: request_id.to_owned(),
             scope: caller.scope,
@@ -171,6 +186,7 @@ impl Objects {
             incoming: Incoming {
                 sha256: caller.sha256,
                 trailer: header("x-amz-trailer").map(str::to_owned),
+                bounds: None,
                 source: Source::whole(Bytes::new()),
             },
             operation,
@@ -186,6 +202,117 @@ impl Objects {
             "call"
         );
         answered
+    }
+
+    /// An object that a form brings.
+    async fn post(
+        &self,
+        (house, request_id): (&Arc<House>, &str),
+        visitor: &Visitor,
+        bucket: &str,
+        form: Form,
+    ) -> Result<Response<Body>, AwsError> {
+        let now = house.now();
+        let default = &visitor.default_scope;
+        let (scope, principal) = match form.signer(visitor, now)? {
+            Some(signer) => (default.of_account(signer.account), signer.principal),
+            None if visitor.must_prove => (default.clone(), Principal::anonymous()),
+            None => (default.clone(), Principal::root(&default.account, "")),
+        };
+        let bounds = form.check(bucket, now)?;
+        let key = form.get("key").ok_or_else(|| {
+            error::invalid_argument(
+                "key",
+                "",
+                "Bucket POST must contain a field named 'key'.  If it is specified, please check \
+                 the order of the fields.",
+            )
+        })?;
+        let key = key.to_owned();
+        let mut input = neargate_api_s3::PutObjectInput {
+            bucket: bucket.to_owned(),
+            key: key.clone(),
+            ..Default::default()
+        };
+        let mut metadata = std::collections::BTreeMap::new();
+        for (name, value) in form.fields() {
+            let value = Some(value.to_owned());
+            match name {
+                "acl" => input.acl = value,
+                "content-type" => input.content_type = value,
+                "cache-control" => input.cache_control = value,
+                "content-disposition" => input.content_disposition = value,
+                "content-encoding" => input.content_encoding = value,
+                "expires" => input.expires = value,
+                "x-amz-storage-class" => input.storage_class = value,
+                "x-amz-server-side-encryption" => input.server_side_encryption = value,
+                "x-amz-website-redirect-location" => input.website_redirect_location = value,
+                "tagging" => return Err(error::not_built("tags in forms")),
+                name => {
+                    if let Some(meta) = name.strip_prefix("x-amz-meta-") {
+                        metadata.insert(meta.to_owned(), value.unwrap_or_default());
+                    }
+                }
+            }
+        }
+        input.metadata = Some(metadata).filter(|m| !m.is_empty());
+        let status = form.get("success_action_status").map(str::to_owned);
+        let redirect = form.get("success_action_redirect").map(str::to_owned);
+        let cx = Ctx {
+            request_id: request_id.to_owned(),
+            scope,
+            principal,
+            house: house.clone(),
+        };
+        let mut incoming = Incoming {
+            source: Source::File(Box::new(form.file)),
+            sha256: None,
+            trailer: None,
+            bounds: bounds.map(|b| (b.min_bytes, b.max_bytes)),
+        };
+        let made = put::put_object_from(self.s3.clone(), cx, input, &mut incoming).await?;
+        let etag = made.e_tag.unwrap_or_default();
+        let mut response = Response::new(reply::empty());
+        let place = format!("/{bucket}/{key}");
+        *response.status_mut() = match (&redirect, status.as_deref()) {
+            (Some(_), _) => StatusCode::SEE_OTHER,
+            (None, Some("200")) => StatusCode::OK,
+            (None, Some("201")) => StatusCode::CREATED,
+            (None, _) => StatusCode::NO_CONTENT,
+        };
+        reply::set(&mut response, "etag", &etag);
+        if let Some(version) = &made.version_id {
+            reply::set(&mut response, "x-amz-version-id", version);
+        }
+        match redirect {
+            Some(to) => {
+                let mark = if to.contains('?') { '&' } else { '?' };
+                let encode = |text: &str| {
+                    let all = percent_encoding::NON_ALPHANUMERIC;
+                    percent_encoding::utf8_percent_encode(text, all).to_string()
+                };
+                let to = format!(
+                    "{to}{mark}bucket={}&key={}&etag={}",
+                    encode(bucket),
+                    encode(&key),
+                    encode(&etag)
+                );
+                reply::set(&mut response, "location", &to);
+            }
+            None => reply::set(&mut response, "location", &place),
+        }
+        if response.status() == StatusCode::CREATED {
+            let mut xml =
+                String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<PostResponse>");
+            reply::element(&mut xml, "Location", &place);
+            reply::element(&mut xml, "Bucket", bucket);
+            reply::element(&mut xml, "Key", &key);
+            reply::element(&mut xml, "ETag", &etag);
+            xml.push_str("</PostResponse>");
+            *response.body_mut() = reply::full(xml);
+            reply::set(&mut response, "content-type", "application/xml");
+        }
+        Ok(response)
     }
 
     /// The operation that a request calls.
@@ -245,8 +372,13 @@ impl Objects {
         }
         let taken = body.take().expect("a body is taken once");
         call.incoming.source = Source::wire(taken, chunks, call.length);
-        let too_large = || error::entity_too_large(MAX_DOCUMENT_BYTES as u64 + 1, MAX_DOCUMENT_BYTES as u64);
-        let document = call.incoming.source.gather(MAX_DOCUMENT_BYTES, too_large).await?;
+        let too_large =
+            || error::entity_too_large(MAX_DOCUMENT_BYTES as u64 + 1, MAX_DOCUMENT_BYTES as u64);
+        let document = call
+            .incoming
+            .source
+            .gather(MAX_DOCUMENT_BYTES, too_large)
+            .await?;
         check_document(&call, &document)?;
         let input = self.input(&**table, &call, document)?;
         let Call { cx, .. } = call;
@@ -295,12 +427,7 @@ impl Objects {
     }
 
     /// What the operation is asked, valid by AWS's model.
-    fn input(
-        &self,
-        table: &dyn Service,
-        call: &Call,
-        document: Bytes,
-    ) -> Result<Value, AwsError> {
+    fn input(&self, table: &dyn Service, call: &Call, document: Bytes) -> Result<Value, AwsError> {
         let operation = call.operation;
         let mut request = Request::new(document);
         *request.method_mut() = call.parts.method.clone();
@@ -406,5 +533,7 @@ fn location(output: &Value) -> Response<Body> {
 
 fn with_path(uri: &Uri, path: &str) -> Result<Uri, AwsError> {
     let query = uri.query().map(|q| format!("?{q}")).unwrap_or_default();
-    format!("{path}{query}").parse().map_err(|_| error::invalid_uri())
+    format!("{path}{query}")
+        .parse()
+        .map_err(|_| error::invalid_uri())
 }

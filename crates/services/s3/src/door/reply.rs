@@ -55,7 +55,12 @@ fn host_id(request_id: &str) -> String {
 }
 
 /// An error in S3's form. A HEAD's has no body, and neither has 304.
-pub fn error(error: &AwsError, method: &Method, resource: &str, request_id: &str) -> Response<Body> {
+pub fn error(
+    error: &AwsError,
+    method: &Method,
+    resource: &str,
+    request_id: &str,
+) -> Response<Body> {
     if error.status >= 500 && error.code != "NotImplemented" {
         let mut causes = Vec::new();
         let mut next = error.source();
@@ -71,7 +76,9 @@ pub fn error(error: &AwsError, method: &Method, resource: &str, request_id: &str
     element(&mut xml, "Code", &error.code);
     element(&mut xml, "Message", &error.message);
     for (name, value) in &error.fields {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
         match name.as_str() {
             "ETag" if status == StatusCode::NOT_MODIFIED => headers.push((ETAG.as_str(), value)),
             header if header.starts_with("x-amz-") || header == "last-modified" => {

@@ -1,6 +1,7 @@
 //! Who calls, and whether what he says of himself holds. The head of a request suffices: S3's
 //! clients say what the body's hash is, or how the body is signed piece by piece.
 
+use super::version2;
 use crate::error;
 use http::request::Parts;
 use neargate_base::Timestamp;
@@ -20,11 +21,16 @@ pub struct Caller {
     pub chunks: Option<ChunkDecoder>,
 }
 
-/// Judges a request's head.
+/// Judges a request's head. `path` has the bucket in it.
 ///
 /// # Errors
 /// In S3's words.
-pub fn judge(parts: &Parts, visitor: &Visitor, now: Timestamp) -> Result<Caller, AwsError> {
+pub fn judge(
+    parts: &Parts,
+    path: &str,
+    visitor: &Visitor,
+    now: Timestamp,
+) -> Result<Caller, AwsError> {
     let default = &visitor.default_scope;
     let claim = match sigv4::parse(parts) {
         Ok(claim) => claim,
@@ -32,6 +38,14 @@ pub fn judge(parts: &Parts, visitor: &Visitor, now: Timestamp) -> Result<Caller,
         Err(why) => return Err(error::signature(&why)),
     };
     let Some(claim) = claim else {
+        if let Some(signer) = version2::judge(parts, path, visitor, now)? {
+            return Ok(Caller {
+                scope: default.of_account(signer.account),
+                principal: signer.principal,
+                sha256: None,
+                chunks: unsigned_chunks(parts)?,
+            });
+        }
         let principal = match visitor.must_prove {
             true => Principal::anonymous(),
             false => Principal::root(&default.account, ""),

@@ -132,7 +132,10 @@ fn routed(
         let code = code.and_then(|c| c.parse::<u16>().ok());
         key.starts_with(prefix) && code == status
     })?;
-    let prefix = rule.condition.as_ref().and_then(|c| c.key_prefix_equals.clone());
+    let prefix = rule
+        .condition
+        .as_ref()
+        .and_then(|c| c.key_prefix_equals.clone());
     let to = &rule.redirect;
     let key = match (&to.replace_key_with, &to.replace_key_prefix_with) {
         (Some(other), _) => other.clone(),
@@ -142,7 +145,10 @@ fn routed(
         }
         (None, None) => key.to_owned(),
     };
-    let status = to.http_redirect_code.as_deref().and_then(|c| c.parse().ok());
+    let status = to
+        .http_redirect_code
+        .as_deref()
+        .and_then(|c| c.parse().ok());
     let location = match (&to.host_name, &to.protocol) {
         (None, _) => format!("/{key}"),
         (Some(host), scheme) => format!("{}://{host}/{key}", scheme.as_deref().unwrap_or("http")),
@@ -152,8 +158,7 @@ fn routed(
 
 fn redirect(status: u16, location: &str) -> Response<Body> {
     let mut response = Response::new(reply::empty());
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::MOVED_PERMANENTLY);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::MOVED_PERMANENTLY);
     reply::set(&mut response, "location", location);
     response
 }
@@ -161,7 +166,11 @@ fn redirect(status: u16, location: &str) -> Response<Body> {
 /// An error as a page.
 pub fn error_page(why: &AwsError, method: &Method, request_id: &str) -> Response<Body> {
     let status = StatusCode::from_u16(why.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let title = format!("{} {}", why.status, status.canonical_reason().unwrap_or("Error"));
+    let title = format!(
+        "{} {}",
+        why.status,
+        status.canonical_reason().unwrap_or("Error")
+    );
     let mut html = String::from("<html>\n<head>");
     reply::element(&mut html, "title", &title);
     html.push_str("</head>\n<body>\n");
