@@ -7,6 +7,7 @@ mod address;
 mod cors;
 mod form;
 mod reply;
+mod root;
 mod signature;
 mod version2;
 mod website;
@@ -514,7 +515,7 @@ fn encode(
     request_id: &str,
 ) -> Result<Response<Body>, AwsError> {
     let reply = protocol::encode(&SERVICE, Protocol::RestXml, operation, output, request_id);
-    Ok(reply.map(reply::full))
+    Ok(reply.map(|body| reply::full(root::renamed(operation, body))))
 }
 
 /// A bucket's location is the text of the root element itself, which no model says.
