@@ -230,9 +230,10 @@ def test_presigned_addresses_work_and_expire(own_gate):
 
 def test_buckets_have_hosts_of_their_own(gate, s3):
     s3.create_bucket(Bucket="hosted")
-    s3.put_object(Bucket="hosted", Key="v2/k", Body=b"hello")
-    for host in ("hosted.localhost", "hosted.s3.localhost", f"hosted.s3.{REGION}.localhost"):
-        request = urllib.request.Request(f"{gate.url}/v2/k", headers={"Host": f"{host}:{gate.port}"})
+    for key in ("k", "v2/k"):
+        s3.put_object(Bucket="hosted", Key=key, Body=b"hello")
+    for host, key in (("hosted.localhost", "k"), ("hosted.s3.localhost", "v2/k"), (f"hosted.s3.{REGION}.localhost", "v2/k")):
+        request = urllib.request.Request(f"{gate.url}/{key}", headers={"Host": f"{host}:{gate.port}"})
         assert urllib.request.urlopen(request).read() == b"hello", host
     with pytest.raises(urllib.error.HTTPError) as missing:
         urllib.request.urlopen(f"{gate.url}/hosted/none")

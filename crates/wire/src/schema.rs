@@ -52,7 +52,7 @@ impl Service {
 }
 
 /// The one service with rules of its own for bodies, their signatures and errors.
-pub(crate) const S3: &str = "s3";
+pub const S3: &str = "s3";
 
 /// The AWS wire protocols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

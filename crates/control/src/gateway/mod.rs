@@ -258,7 +258,12 @@ impl Gateway {
         if wire_route::needs_body(&parts) {
             return aws::handle_form(self, peer, parts, incoming).await;
         }
-        let response = match wire_route::route(&parts, &[], crate::services::schemas()) {
+        let route = wire_route::route(&parts, &[], crate::services::schemas());
+        // A bucket may be open to who does not sign.
+        if matches!(route, Route::Unknown) && self.is_of_objects(&parts).await {
+            return self.door(Door::Objects, peer, parts, incoming).await;
+        }
+        let response = match route {
             Route::Aws(found) if found.service.signing_name == S3 => {
                 return self.door(Door::Objects, peer, parts, incoming).await;
             }
@@ -271,10 +276,6 @@ impl Gateway {
                 protocol,
                 operation,
             } => aws::unserved(self, &name, protocol, operation.as_deref()),
-            // A bucket may be open to who does not sign.
-            Route::Unknown if self.is_of_objects(&parts).await => {
-                return self.door(Door::Objects, peer, parts, incoming).await;
-            }
             Route::TaskMetadata | Route::Unknown => own::unknown(&self.house().rng.uuid()),
         };
         peer.last(response)

@@ -5,9 +5,10 @@
 use crate::error;
 use crate::model::{Acl, AclGrant, Bucket};
 use neargate_base::AccountId;
-use neargate_policy::{Context, Decision, Denial, Document, Guard, Kind, Policies, Request, Use};
+use neargate_policy::{Context, Decision, Denial, Document, Guard, Policies, Request, Use};
 use neargate_service::{AwsError, Ctx, Principal, identity};
 use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
 
 pub const ALL_USERS: &str = "http://acs.amazonaws.com/groups/global/AllUsers";
 pub const AUTHENTICATED_USERS: &str = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers";
@@ -73,7 +74,8 @@ pub fn word(cx: &Ctx, bucket: &Bucket, action: &str, key: Option<&str>) -> Word 
     }
 }
 
-/// `None`: the policy says nothing of it.
+/// What policies decide: the bucket's, and where they are enforced, those of who calls. `None`: they
+/// say nothing of it.
 fn by_policy(
     cx: &Ctx,
     bucket: &Bucket,
@@ -81,47 +83,96 @@ fn by_policy(
     key: Option<&str>,
     owner: bool,
 ) -> Option<Word> {
-    let text = bucket.policy.as_deref()?;
-    let document = Document::parse_as(Use::Resource, text).ok()?;
-    let anonymous = is_anonymous(&cx.principal);
+    let principal = &cx.principal;
+    let strict = cx.house.settings.enforced
+        && matches!(
+            principal.kind,
+            identity::Kind::User | identity::Kind::AssumedRole | identity::Kind::FederatedUser
+        );
+    let text = bucket.policy.as_deref();
+    let document = text.and_then(|text| Document::parse_as(Use::Resource, text).ok());
+    if document.is_none() && !strict {
+        return None;
+    }
+    let anonymous = is_anonymous(principal);
     let resource = match key {
         Some(key) => format!("{}/{key}", bucket.arn()),
         None => bucket.arn(),
     };
-    let account = cx.scope.account.to_string();
+    let account = match anonymous {
+        true => String::new(),
+        false => cx.scope.account.to_string(),
+    };
     let mut context = Context::new();
-    context.set("aws:SecureTransport", "false");
+    context.set("aws:SecureTransport", cx.house.settings.tls.to_string());
     context.set("aws:CurrentTime", cx.now().rfc3339());
     if !anonymous {
-        context.set("aws:PrincipalArn", cx.principal.arn.clone());
+        context.set("aws:PrincipalArn", principal.identity());
         context.set("aws:PrincipalAccount", account.clone());
+        context.set("aws:userid", principal.user_id.clone());
     }
     let request = Request {
-        requester: cx
-            .principal
-            .requester(if anonymous { "" } else { &account }),
+        requester: principal.requester(&account),
         action,
         resource: &resource,
         context: &context,
     };
+    let mine = strict.then(|| Mine::of(cx));
     let home = bucket.account.to_string();
     let policies = Policies {
+        identity: mine.as_ref().map_or(&[], |m| &m.identity),
+        boundary: mine.as_ref().and_then(|m| m.boundary.as_deref()),
+        session: mine.as_ref().and_then(|m| m.session.as_deref()),
         guard: Guard {
             account: Some(&home),
-            document: Some(&document),
+            document: document.as_ref(),
             ..Guard::default()
         },
-        ..Policies::default()
     };
     match neargate_policy::evaluate(&policies, &request) {
-        Decision::Denied(Denial::Explicit(Kind::Resource)) => Some(Word::No),
-        Decision::Allowed if owner => Some(Word::Yes),
+        Decision::Denied(Denial::Explicit(_)) => Some(Word::No),
+        Decision::Denied(Denial::Implicit(_)) if strict => Some(Word::No),
+        Decision::Denied(Denial::Implicit(_)) => None,
         // A public policy lets nobody from elsewhere in while the block holds.
-        Decision::Allowed if blocks(bucket, Block::RestrictPublicBuckets) && is_public(text) => {
+        Decision::Allowed
+            if !owner
+                && blocks(bucket, Block::RestrictPublicBuckets)
+                && text.is_some_and(is_public) =>
+        {
             Some(Word::No)
         }
         Decision::Allowed => Some(Word::Yes),
-        Decision::Denied(_) => None,
+    }
+}
+
+/// The policies of who calls.
+struct Mine {
+    identity: Vec<Arc<Document>>,
+    boundary: Option<Arc<Document>>,
+    session: Option<Vec<Arc<Document>>>,
+}
+
+impl Mine {
+    fn of(cx: &Ctx) -> Mine {
+        let identities = cx.house.identities.get();
+        let kept = identities.policies(&cx.principal);
+        let session = cx.principal.session.as_deref().and_then(|session| {
+            if session.policy.is_none() && session.policy_arns.is_empty() {
+                return None;
+            }
+            // What cannot be read grants nothing: the session is bounded all the same.
+            let inline = session.policy.as_deref().map(Document::parse);
+            let inline = inline.and_then(Result::ok).map(Arc::new);
+            let managed = session.policy_arns.iter();
+            let account = &cx.scope.account;
+            let managed = managed.filter_map(|arn| identities.managed_policy(account, arn));
+            Some(inline.into_iter().chain(managed).collect())
+        });
+        Mine {
+            identity: kept.own.iter().chain(&kept.of_groups).cloned().collect(),
+            boundary: kept.boundary.clone(),
+            session,
+        }
     }
 }
 
