@@ -84,11 +84,7 @@ fn by_policy(
     owner: bool,
 ) -> Option<Word> {
     let principal = &cx.principal;
-    let strict = cx.house.settings.enforced
-        && matches!(
-            principal.kind,
-            identity::Kind::User | identity::Kind::AssumedRole | identity::Kind::FederatedUser
-        );
+    let strict = is_bounded(cx);
     let text = bucket.policy.as_deref();
     let document = text.and_then(|text| Document::parse_as(Use::Resource, text).ok());
     if document.is_none() && !strict {
@@ -143,6 +139,52 @@ fn by_policy(
         }
         Decision::Allowed => Some(Word::Yes),
     }
+}
+
+/// May who calls do what no bucket has a say in?
+///
+/// # Errors
+/// `AccessDenied`.
+pub fn require(cx: &Ctx, action: &str, resource: &str) -> Result<(), AwsError> {
+    if is_anonymous(&cx.principal) {
+        return Err(error::access_denied());
+    }
+    if !is_bounded(cx) {
+        return Ok(());
+    }
+    let mine = Mine::of(cx);
+    let account = cx.scope.account.to_string();
+    let mut context = Context::new();
+    context.set("aws:PrincipalArn", cx.principal.identity());
+    let request = Request {
+        requester: cx.principal.requester(&account),
+        action,
+        resource,
+        context: &context,
+    };
+    let policies = Policies {
+        identity: &mine.identity,
+        boundary: mine.boundary.as_deref(),
+        session: mine.session.as_deref(),
+        guard: Guard::default(),
+    };
+    match neargate_policy::evaluate(&policies, &request) {
+        Decision::Allowed => Ok(()),
+        Decision::Denied(why) => Err(error::access_denied_because(why.sentence(
+            &cx.principal.arn,
+            action,
+            &format!("\"{resource}\""),
+        ))),
+    }
+}
+
+/// Do policies bound who calls?
+fn is_bounded(cx: &Ctx) -> bool {
+    cx.house.settings.enforced
+        && matches!(
+            cx.principal.kind,
+            identity::Kind::User | identity::Kind::AssumedRole | identity::Kind::FederatedUser
+        )
 }
 
 /// The policies of who calls.

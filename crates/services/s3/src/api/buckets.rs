@@ -21,9 +21,7 @@ pub async fn create_bucket(
     input: api::CreateBucketInput,
 ) -> Result<api::CreateBucketOutput, AwsError> {
     let name = &input.bucket;
-    if access::is_anonymous(&cx.principal) {
-        return Err(error::access_denied());
-    }
+    access::require(&cx, "s3:CreateBucket", &format!("arn:aws:s3:::{name}"))?;
     if name.ends_with("--x-s3") {
         return Err(error::not_built("directory buckets"));
     }
@@ -171,9 +169,7 @@ pub async fn list_buckets(
     cx: Ctx,
     input: api::ListBucketsInput,
 ) -> Result<api::ListBucketsOutput, AwsError> {
-    if access::is_anonymous(&cx.principal) {
-        return Err(error::access_denied());
-    }
+    access::require(&cx, "s3:ListAllMyBuckets", "*")?;
     let max = input.max_buckets.unwrap_or(MAX_BUCKETS);
     if !(1..=MAX_BUCKETS).contains(&max) {
         let message = "Argument max-buckets must be an integer between 1 and 10000";
