@@ -314,15 +314,6 @@ pub fn not_modified(etag: &str) -> AwsError {
     client(304, "NotModified", "Not Modified").field("ETag", etag)
 }
 
-pub fn conditional_conflict(key: &str) -> AwsError {
-    client(
-        409,
-        "ConditionalRequestConflict",
-        "The conditional request cannot succeed due to a conflicting operation against this resource.",
-    )
-    .field("Key", key)
-}
-
 pub fn method_not_allowed(method: &str, kind: &str) -> AwsError {
     client(
         405,

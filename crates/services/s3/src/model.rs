@@ -286,10 +286,4 @@ pub mod keys {
     pub fn ordered(key: &str) -> String {
         key.replace('\0', "\0\u{1}")
     }
-
-    /// What was [`ordered`], from a key of a version or an upload behind its bucket's prefix.
-    pub fn plain(rest: &str) -> Option<String> {
-        let (key, _) = rest.split_once("\0\0")?;
-        Some(key.replace("\0\u{1}", "\0"))
-    }
 }

@@ -12,7 +12,7 @@ use crate::content::read::Reader;
 use crate::content::source::Source;
 use crate::content::write::Written;
 use crate::content::{Piece, Place};
-use crate::model::{Content, Encryption, Object};
+use crate::model::{Content, Encryption};
 use crate::versions::{Conditions, etag_matches};
 use crate::{S3, error};
 use neargate_api_s3 as api;
@@ -62,7 +62,6 @@ pub(crate) use origin;
 pub struct Found {
     pub bucket: String,
     pub key: String,
-    pub object: Object,
     pub content: Content,
     pub version_id: Option<String>,
     pub place: Place,
@@ -138,7 +137,6 @@ impl Origin {
             version_id: shown_version(&open, &found.object),
             bucket: name,
             key,
-            object: found.object.value,
             content,
             place,
         })

@@ -102,14 +102,14 @@ fn choose<'a>(
 ) -> Result<Vec<&'a Stored<Part>>, AwsError> {
     let by_number: BTreeMap<i32, &Stored<Part>> = brought.iter().map(|p| (p.number, p)).collect();
     let mut chosen: Vec<&Stored<Part>> = Vec::with_capacity(named.len());
-    let mut before = 0;
+    // Their order is looked at before any of them is.
+    let numbers = named.iter().filter_map(|part| part.part_number);
+    if !numbers.is_sorted_by(|a, b| a < b) {
+        return Err(error::invalid_part_order(&upload.id));
+    }
     for (at, wanted) in named.iter().enumerate() {
         let number = wanted.part_number.ok_or_else(error::malformed_xml)?;
         let etag = wanted.e_tag.as_deref().ok_or_else(error::malformed_xml)?;
-        if number <= before && at > 0 {
-            return Err(error::invalid_part_order(&upload.id));
-        }
-        before = number;
         let etag = etag.trim().trim_matches('"');
         let wrong = || error::invalid_part(&upload.id, number, etag);
         let part = by_number.get(&number).copied().filter(|p| p.etag == etag);

@@ -3,7 +3,7 @@
 use crate::content::read::Reader;
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG};
+use http::header::{CONTENT_TYPE, ETAG};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 use hyper::body::Frame;
@@ -122,8 +122,4 @@ pub fn element(xml: &mut String, name: &str, text: &str) {
     xml.push_str("</");
     xml.push_str(name);
     xml.push('>');
-}
-
-pub fn length(response: &mut Response<Body>, bytes: u64) {
-    response.headers_mut().insert(CONTENT_LENGTH, bytes.into());
 }
