@@ -164,10 +164,15 @@ async fn paths_of_rest_services_that_do_not_exist() {
             ("Authorization", scope.as_str()),
             ("X-Amz-Date", "20231114T221320Z"),
         ];
-        // S3 has an operation at nearly every path and method; none is served.
         let reply = lab
             .send(request("PATCH", "/no/such/place", &signed, b""))
             .await;
+        // Every path is an object's, so that S3 takes offence at the method.
+        if service.id == "s3" {
+            assert_eq!(reply.status, 405);
+            assert!(reply.text().contains("<Code>MethodNotAllowed</Code>"));
+            continue;
+        }
         assert!(
             matches!(reply.status, 404 | 501),
             "{} {}",
