@@ -83,8 +83,6 @@ pub fn policy(arn: &str) -> Option<&'static Policy> {
 /// The role that a service makes for itself.
 #[derive(Debug, Clone, Copy)]
 pub struct ServiceRole {
-    /// `ecs.amazonaws.com`.
-    pub service: &'static str,
     /// `AWSServiceRoleForECS`.
     pub name: &'static str,
     /// The name of the managed policy that it has.
@@ -97,8 +95,8 @@ pub fn service_role(service: &str) -> Option<ServiceRole> {
     let mut lines = include_str!("../aws/service_linked_roles.tsv").lines();
     lines.find_map(|line| {
         let mut fields = line.split('\t');
+        fields.next().filter(|of| *of == service)?;
         Some(ServiceRole {
-            service: fields.next().filter(|s| *s == service)?,
             name: fields.next()?,
             policy: fields.next()?,
             takes_suffix: fields.next() == Some("suffix"),
