@@ -1,6 +1,6 @@
 //! Instance profiles: how a role gets to an instance.
 
-use super::{check_quota, is_under, new_tags, roles, shown_tags};
+use super::{all_tags, check_quota, is_under, new_tags, roles};
 use crate::call::{Change, View};
 use crate::model::InstanceProfile;
 use crate::page::paged;
@@ -31,7 +31,7 @@ pub fn listed(view: &View, profile: &InstanceProfile) -> api::InstanceProfile {
 
 fn shown(view: &View, profile: &InstanceProfile) -> api::InstanceProfile {
     api::InstanceProfile {
-        tags: shown_tags(&profile.tags),
+        tags: Some(all_tags(&profile.tags)),
         ..listed(view, profile)
     }
 }

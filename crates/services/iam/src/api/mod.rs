@@ -91,14 +91,20 @@ fn new_tags(given: Option<Vec<api::Tag>>) -> Result<Tags, AwsError> {
     tags::parse(given.unwrap_or_default())
 }
 
-/// Tags as answers have them; `None` when there are none.
+/// Tags as answers about users and roles have them, and what was just made: nothing when there are
+/// none.
 fn shown_tags(tags: &Tags) -> Option<Vec<api::Tag>> {
+    let shown = all_tags(tags);
+    (!shown.is_empty()).then_some(shown)
+}
+
+/// Tags as answers about all else have them.
+fn all_tags(tags: &Tags) -> Vec<api::Tag> {
     let shown = tags.iter().map(|(key, value)| api::Tag {
         key: key.clone(),
         value: value.clone(),
     });
-    let shown: Vec<api::Tag> = shown.collect();
-    (!shown.is_empty()).then_some(shown)
+    shown.collect()
 }
 
 /// Is the path under the prefix that a list asks for?

@@ -1,6 +1,6 @@
 //! Identity providers that speak OpenID Connect: whom `AssumeRoleWithWebIdentity` believes.
 
-use super::{check_quota, new_tags, shown_tags};
+use super::{all_tags, check_quota, new_tags, shown_tags};
 use crate::call::{Change, View};
 use crate::error;
 use crate::model::OpenIdProvider;
@@ -91,7 +91,7 @@ pub fn get_open_id_connect_provider(
         client_id_list: Some(provider.client_ids.iter().cloned().collect()),
         thumbprint_list: Some(provider.thumbprints.clone()),
         create_date: Some(provider.created_at),
-        tags: shown_tags(&provider.tags),
+        tags: Some(all_tags(&provider.tags)),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Managed policies, their versions, and who has them.
 
 use super::managed::{Managed, check_arn};
-use super::{check_quota, is_under, new_tags, shown_tags};
+use super::{all_tags, check_quota, is_under, new_tags, shown_tags};
 use crate::call::{Change, View};
 use crate::model::{Policy, PolicyVersion};
 use crate::page::paged;
@@ -18,10 +18,13 @@ fn shown(view: &View, policy: &Managed) -> api::Policy {
     match policy {
         Managed::Customer(p) => api::Policy {
             description: p.description.clone(),
-            tags: shown_tags(&p.tags),
+            tags: Some(all_tags(&p.tags)),
             ..listed
         },
-        Managed::Aws(_) => listed,
+        Managed::Aws(_) => api::Policy {
+            tags: Some(Vec::new()),
+            ..listed
+        },
     }
 }
 
