@@ -175,7 +175,7 @@ pub fn act<I: Clone + Send + Sync + 'static>(
     move |iam, cx, input| {
         Box::pin(async move {
             iam.change(cx, |call| handler(call, input.clone())).await?;
-            Ok(Unit::default())
+            Ok(Unit)
         })
     }
 }

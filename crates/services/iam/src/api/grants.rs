@@ -173,14 +173,13 @@ pub fn attached(
     grants: &Grants,
     prefix: Option<&str>,
 ) -> impl Iterator<Item = api::AttachedPolicy> {
-    let policies = grants.attached.iter().filter_map(move |arn| {
+    grants.attached.iter().filter_map(move |arn| {
         let policy = view.managed(arn)?;
         is_under(policy.path(), prefix).then(|| api::AttachedPolicy {
             policy_name: Some(policy.name().to_owned()),
             policy_arn: Some(arn.clone()),
         })
-    });
-    policies
+    })
 }
 
 fn attached_page(

@@ -6,6 +6,7 @@ use crate::call::{Change, View};
 use crate::model::{LoginProfile, User};
 use crate::{error, password};
 use neargate_api_iam as api;
+use neargate_base::task;
 use neargate_service::{AwsError, Ctx, Stored};
 use neargate_wire::structure::Unit;
 use std::sync::Arc;
@@ -16,18 +17,14 @@ const MOST_EARLIER: usize = 24;
 async fn hashed(cx: &Ctx, text: &str) -> Result<String, AwsError> {
     let (house, text) = (cx.house.clone(), text.to_owned());
     let work = move || password::hash(&text, &house.rng);
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(AwsError::internal)
+    task::spawn_blocking(work).await.map_err(AwsError::internal)
 }
 
 /// The first of the hashes that is this password's.
 async fn matching(hashes: Vec<String>, text: &str) -> Result<Option<usize>, AwsError> {
     let text = text.to_owned();
     let work = move || hashes.iter().position(|hash| password::is(&text, hash));
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(AwsError::internal)
+    task::spawn_blocking(work).await.map_err(AwsError::internal)
 }
 
 fn profile(view: &View, user: &User) -> Result<Arc<Stored<LoginProfile>>, AwsError> {
@@ -136,7 +133,7 @@ pub async fn update_login_profile(
         Ok(())
     };
     iam.change(cx, decide).await?;
-    Ok(Unit::default())
+    Ok(Unit)
 }
 
 pub fn delete_login_profile(
@@ -184,5 +181,5 @@ pub async fn change_password(
         Ok(())
     };
     iam.change(cx, decide).await?;
-    Ok(Unit::default())
+    Ok(Unit)
 }

@@ -19,6 +19,9 @@ const SERVICES: [&str; 2] = ["codecommit.amazonaws.com", "cassandra.amazonaws.co
 /// A service of AWS's whose credentials are long-term API keys.
 const BEDROCK: &str = "bedrock.amazonaws.com";
 
+type Of = Arc<Stored<User>>;
+type Found = Arc<Stored<ServiceCredential>>;
+
 fn check_service(service: &str) -> Result<(), AwsError> {
     match service {
         BEDROCK => Err(AwsError::not_implemented("iam", "API keys for Bedrock")),
@@ -95,11 +98,8 @@ pub fn create_service_specific_credential(
     })
 }
 
-fn find(
-    view: &View,
-    user: Option<&str>,
-    id: &str,
-) -> Result<(Arc<Stored<User>>, Arc<Stored<ServiceCredential>>), AwsError> {
+/// The user that a call means, and the user's credential of this id.
+fn find(view: &View, user: Option<&str>, id: &str) -> Result<(Of, Found), AwsError> {
     let user = view.meant_user(user)?;
     let credential = view.service_credentials.named(id);
     let credential = credential.filter(|c| c.user == user.unique_id).cloned();
