@@ -4,15 +4,17 @@
 //! be written. All that IAM writes is decided one after the other ([`Iam::change`]), so that what
 //! a handler found still holds when it is written, also of records that it does not write.
 
-use crate::Iam;
 use crate::index::{Account, Record};
 use crate::model::id_of;
+use crate::{Iam, error};
 use neargate_base::{AccountId, Region, Timestamp};
 use neargate_service::{AwsError, Committed, Ctx, Scope, Stored, Tx, db};
 use neargate_wire::structure::Unit;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 
 type Reply<O> = Pin<Box<dyn Future<Output = Result<O, AwsError>> + Send>>;
 
@@ -45,6 +47,9 @@ impl View {
         key::<T>(self.id(), name)
     }
 }
+
+/// How long a change waits for the index to follow the store.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// IAM has one endpoint for all regions, and this is its region.
 pub fn global(account: &AccountId) -> Scope {
@@ -146,7 +151,10 @@ impl Iam {
                     return Ok(answer);
                 }
                 // The view was older than the store.
-                Committed::Conflict => self.index.behind(seen).await,
+                Committed::Conflict => {
+                    let newer = timeout(PATIENCE, self.index.behind(seen)).await;
+                    newer.map_err(|_| error::service_failure())?;
+                }
             }
         }
     }

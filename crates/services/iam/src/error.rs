@@ -43,6 +43,14 @@ pub fn invalid_input(message: impl Into<String>) -> AwsError {
     AwsError::client("InvalidInput", message)
 }
 
+/// Something here went wrong.
+pub fn service_failure() -> AwsError {
+    AwsError::server(
+        "ServiceFailure",
+        "The request processing has failed because of an unknown error, exception or failure.",
+    )
+}
+
 pub fn no_such_entity(message: impl Into<String>) -> AwsError {
     AwsError::client("NoSuchEntity", message).status(404)
 }

@@ -4,7 +4,7 @@ use super::{Account, Index};
 use neargate_base::backoff::Backoff;
 use neargate_base::{AccountId, Rng};
 use neargate_service::{AwsError, Db};
-use neargate_store::{Event, MAX_PAGE, Revision};
+use neargate_store::{Entry, Event, MAX_PAGE, Revision};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ async fn once(index: &Index, db: &Db, backoff: &mut Backoff) -> Result<Infallibl
         {
             let mut accounts = index.accounts.write();
             for event in &batch.events {
-                apply(&mut accounts, event)?;
+                apply(&mut accounts, event);
             }
         }
         index.seen.send_replace(Some(batch.revision));
@@ -55,7 +55,7 @@ async fn list(db: &Db) -> Result<(Accounts, Revision), AwsError> {
         let page = store.range(OURS, after.as_deref(), MAX_PAGE, at).await?;
         after = page.entries.last().map(|e| e.key.clone());
         for entry in page.entries {
-            apply(&mut accounts, &Event::Put(entry))?;
+            apply(&mut accounts, &Event::Put(entry));
         }
         if !page.more {
             // What was deleted meanwhile left no event.
@@ -68,13 +68,16 @@ async fn list(db: &Db) -> Result<(Accounts, Revision), AwsError> {
     }
 }
 
-fn apply(accounts: &mut Accounts, event: &Event) -> Result<(), AwsError> {
-    let (Event::Put(neargate_store::Entry { key, .. }) | Event::Delete { key, .. }) = event;
+/// A record that cannot be read is as good as none: who is not known may nothing.
+fn apply(accounts: &mut Accounts, event: &Event) {
+    let (Event::Put(Entry { key, .. }) | Event::Delete { key, .. }) = event;
     let Some((kind, account, id)) = parts(key) else {
-        return Ok(());
+        return;
     };
     let account = Arc::make_mut(accounts.entry(account).or_default());
-    account.apply(kind, id, event)
+    if let Err(error) = account.apply(kind, id, event) {
+        tracing::error!(%error, key, "a record of IAM cannot be read");
+    }
 }
 
 /// `iam/user`, the account and the id of `iam/user/ACCOUNT/REGION/ID`.
