@@ -43,11 +43,17 @@ macro_rules! account {
                         (Event::Put(entry), <$record as Resource>::KIND) => {
                             self.$shelf.put(db::decode(entry)?);
                         }
-                        (Event::Delete { .. }, <$record as Resource>::KIND) => self.$shelf.remove(id),
                     )*
-                    _ => {}
+                    _ => self.remove(kind, id),
                 }
                 Ok(())
+            }
+
+            pub(super) fn remove(&mut self, kind: &str, id: &str) {
+                match kind {
+                    $(<$record as Resource>::KIND => self.$shelf.remove(id),)*
+                    _ => {}
+                }
             }
         }
 

@@ -77,6 +77,7 @@ fn apply(accounts: &mut Accounts, event: &Event) {
     let account = Arc::make_mut(accounts.entry(account).or_default());
     if let Err(error) = account.apply(kind, id, event) {
         tracing::error!(%error, key, "a record of IAM cannot be read");
+        account.remove(kind, id);
     }
 }
 
