@@ -4,6 +4,7 @@ use super::{ALLOW, Room, TRUST};
 use neargate_api_iam::{self as api, ops};
 use neargate_base::Timestamp;
 use neargate_service::identity::Principal;
+use neargate_store::{Op, Txn};
 
 const ANN: &str = "arn:aws:iam::000000000000:user/people/ann";
 
@@ -148,4 +149,26 @@ async fn roles_are_known_by_their_whole_arn() {
             .managed_policy(account, "arn:aws:iam::aws:policy/Nothing")
             .is_none()
     );
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_nobodys() {
+    let room = Room::new();
+    let id = ann(&room).await.access_key_id.expect("an id");
+    let broken = Op::Put {
+        key: "iam/user/000000000000/us-east-1/ann".into(),
+        value: "{}".into(),
+        lease: None,
+    };
+    let txn = Txn {
+        ops: vec![broken],
+        ..Txn::default()
+    };
+    room.lab.house.db.store().txn(txn).await.unwrap();
+    // Whoever writes after it has seen it.
+    room.user("bea").await;
+    let known = room.lab.house.identities.get();
+    assert!(known.key(&id).is_none());
+    let list = room.ask(ops::ListUsers, Default::default()).await.unwrap();
+    assert_eq!(list.users.map(|u| u.len()), Some(1));
 }
