@@ -5,9 +5,10 @@
 //! transaction, so that none which is used is deleted.
 
 use crate::db::{Resource, Stored};
+use crate::sealing::{RootKey, Sealed};
 use crate::tags::Tags;
 use crate::{AwsError, House, Scope, Tx};
-use neargate_base::{Arn, Timestamp};
+use neargate_base::{Arn, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -25,8 +26,7 @@ pub struct Certificate {
     /// Those that vouch for it, in PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<String>,
-    /// In PEM.
-    pub private_key: String,
+    pub private_key: KeptKey,
     pub facts: Facts,
     /// `ENABLED` or `DISABLED`: certificate transparency logging, as it was asked for.
     pub transparency_logging: String,
@@ -64,6 +64,55 @@ pub struct Facts {
     pub extended_key_usages: Vec<String>,
 }
 
+/// A private key in PEM as it is stored, in a record whose key is its context.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeptKey {
+    /// Under the installation's root key.
+    Sealed(Sealed),
+    /// By a version that sealed nothing; ACM seals it when it starts.
+    Plain(String),
+}
+
+impl KeptKey {
+    pub fn seal(root_key: &RootKey, record: &str, pem: &str) -> KeptKey {
+        KeptKey::Sealed(root_key.seal(record, pem.as_bytes()))
+    }
+
+    /// `None`: it was not sealed for this record.
+    pub fn open(&self, root_key: &RootKey, record: &str) -> Option<Secret<String>> {
+        match self {
+            KeptKey::Sealed(sealed) => {
+                let pem = root_key.open(record, sealed)?;
+                String::from_utf8(pem).ok().map(Secret::new)
+            }
+            KeptKey::Plain(pem) => Some(Secret::new(pem.clone())),
+        }
+    }
+
+    /// The same key, sealed, if it is not yet.
+    pub fn sealed(&self, root_key: &RootKey, record: &str) -> Option<KeptKey> {
+        match self {
+            KeptKey::Sealed(_) => None,
+            KeptKey::Plain(pem) => Some(KeptKey::seal(root_key, record, pem)),
+        }
+    }
+
+    /// What version 1 of a record stored at `private_key`, as version 2 has it.
+    pub fn upgrade(mut record: serde_json::Value) -> serde_json::Value {
+        if let Some(key) = record.get_mut("private_key") {
+            *key = serde_json::json!({ "plain": key.take() });
+        }
+        record
+    }
+}
+
+impl fmt::Debug for KeptKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
 /// Where a certificate comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -76,6 +125,14 @@ pub enum Origin {
 
 impl Resource for Certificate {
     const KIND: &'static str = "acm/certificate";
+    const VERSION: u32 = 2;
+
+    fn upgrade(version: u32, value: serde_json::Value) -> Result<serde_json::Value, String> {
+        match version {
+            1 => Ok(KeptKey::upgrade(value)),
+            other => Err(format!("{} has no stored version {other}", Self::KIND)),
+        }
+    }
 }
 
 impl fmt::Debug for Certificate {

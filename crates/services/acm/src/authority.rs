@@ -4,6 +4,7 @@
 use crate::model::LocalAuthority;
 use crate::pem;
 use neargate_base::{Rng, Secret, Timestamp};
+use neargate_service::certificate::KeptKey;
 use neargate_service::db::{self, Committed};
 use neargate_service::{AwsError, House};
 use rcgen::{
@@ -54,8 +55,13 @@ pub(crate) async fn kept(house: &House) -> Result<Option<LocalAuthority>, AwsErr
     Ok(found.map(|stored| stored.value))
 }
 
+/// The key of the authority's record.
+pub(crate) fn record(house: &House) -> String {
+    db::key::<LocalAuthority>(&house.settings.default_scope, ID)
+}
+
 pub(crate) async fn put_back(house: &House, kept: &LocalAuthority) -> Result<(), AwsError> {
-    let key = db::key::<LocalAuthority>(&house.settings.default_scope, ID);
+    let key = record(house);
     let put = house.db.tx().within_reserve().create(key, kept);
     let (Committed::At(_) | Committed::Conflict) = put.commit().await?;
     Ok(())
@@ -88,13 +94,14 @@ async fn open(house: &House) -> Result<LocalAuthority, AwsError> {
         if let Some(kept) = kept(house).await? {
             return Ok(kept);
         }
-        let new = made(house.now(), &house.rng).map_err(AwsError::internal)?;
+        let new = made(house).map_err(AwsError::internal)?;
         // Of two who make it, one finds that it is there.
         put_back(house, &new).await?;
     }
 }
 
-fn made(now: Timestamp, rng: &Rng) -> Result<LocalAuthority, rcgen::Error> {
+fn made(house: &House) -> Result<LocalAuthority, rcgen::Error> {
+    let (now, rng) = (house.now(), &house.rng);
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
     let mut params = CertificateParams::default();
     let mut name = DistinguishedName::new();
@@ -111,7 +118,11 @@ fn made(now: Timestamp, rng: &Rng) -> Result<LocalAuthority, rcgen::Error> {
     let certificate = params.self_signed(&key)?;
     Ok(LocalAuthority {
         certificate: pem::encode("CERTIFICATE", certificate.der()),
-        private_key: pem::encode("PRIVATE KEY", key.serialized_der()),
+        private_key: KeptKey::seal(
+            &house.root_key,
+            &record(house),
+            &pem::encode("PRIVATE KEY", key.serialized_der()),
+        ),
     })
 }
 
@@ -144,7 +155,9 @@ fn signed(
     let certificate = pem::certificates(authority.certificate.as_bytes());
     let certificate = certificate.and_then(|all| all.into_iter().next());
     let certificate = certificate.ok_or(rcgen::Error::CouldNotParseCertificate)?;
-    let issuer = issuer(&certificate, key_pair(&authority.private_key)?)?;
+    let own = authority.private_key.open(&house.root_key, &record(house));
+    let own = own.ok_or(rcgen::Error::CouldNotParseKeyPair)?;
+    let issuer = issuer(&certificate, key_pair(own.expose())?)?;
     let mut params = CertificateParams::new(names.to_vec())?;
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, domain);

@@ -1,6 +1,7 @@
 //! What ACM stores beside certificates.
 
 use neargate_service::Resource;
+use neargate_service::certificate::KeptKey;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -10,12 +11,20 @@ use std::fmt;
 pub struct LocalAuthority {
     /// In PEM.
     pub certificate: String,
-    /// PKCS #8 in PEM.
-    pub private_key: String,
+    /// PKCS #8.
+    pub private_key: KeptKey,
 }
 
 impl Resource for LocalAuthority {
     const KIND: &'static str = "acm/authority";
+    const VERSION: u32 = 2;
+
+    fn upgrade(version: u32, value: serde_json::Value) -> Result<serde_json::Value, String> {
+        match version {
+            1 => Ok(KeptKey::upgrade(value)),
+            other => Err(format!("{} has no stored version {other}", Self::KIND)),
+        }
+    }
 }
 
 impl fmt::Debug for LocalAuthority {

@@ -2,7 +2,7 @@
 
 use crate::{Acm, authority, renewal};
 use neargate_api_acm::{self as api, ops};
-use neargate_service::certificate::{self, Certificate};
+use neargate_service::certificate::{self, Certificate, KeptKey};
 use neargate_service::{AwsError, Component as _, Ctx, Service, db, golden};
 use neargate_testkit::Lab;
 use neargate_wire::structure::OperationDef;
@@ -505,6 +505,36 @@ async fn the_authority_outlives_a_reset() {
     assert_eq!(
         authority::certificate(&place.cx.house).await.unwrap(),
         before
+    );
+}
+
+#[tokio::test]
+async fn keys_are_sealed_and_those_of_older_versions_at_the_start() {
+    let place = place();
+    let arn = place.request(request("example.com")).await.unwrap();
+    let house = &place.cx.house;
+    let get = async || {
+        certificate::find(house, &place.cx.scope, &arn)
+            .await
+            .unwrap()
+            .unwrap()
+    };
+    let kept = get().await;
+    assert!(matches!(kept.private_key, KeptKey::Sealed(_)));
+    let pem = kept.private_key.open(&house.root_key, &kept.key).unwrap();
+    assert!(pem.expose().starts_with("-----BEGIN PRIVATE KEY-----"));
+    let old = Certificate {
+        private_key: KeptKey::Plain(pem.expose().clone()),
+        ..kept.value.clone()
+    };
+    let written = house.db.tx().update(&kept, &old).commit().await.unwrap();
+    assert!(matches!(written, db::Committed::At(_)));
+    renewal::seal(house).await.unwrap();
+    let again = get().await;
+    assert!(matches!(again.private_key, KeptKey::Sealed(_)));
+    assert_eq!(
+        again.private_key.open(&house.root_key, &again.key),
+        Some(pem)
     );
 }
 

@@ -6,7 +6,7 @@ use crate::x509::Read;
 use crate::{Acm, error, pem, x509};
 use neargate_api_acm as api;
 use neargate_base::Timestamp;
-use neargate_service::certificate::{self, Certificate, Origin};
+use neargate_service::certificate::{self, Certificate, KeptKey, Origin};
 use neargate_service::db::{self, Tx, settle};
 use neargate_service::{AwsError, Ctx};
 use std::sync::Arc;
@@ -34,13 +34,17 @@ pub async fn import_certificate(
     if !domain.is_empty() && !names.contains(&domain) {
         names.insert(0, domain.clone());
     }
+    let id = cx.house.rng.uuid();
+    let key = db::key::<Certificate>(&cx.scope, &id);
+    let sealed =
+        |record: &str| KeptKey::seal(&cx.house.root_key, record, &text(&input.private_key));
     let new = Certificate {
         domain_name: domain,
         alternative_names: names,
         origin: Origin::Imported,
         certificate: text(&input.certificate),
         chain: input.certificate_chain.as_deref().map(text),
-        private_key: text(&input.private_key),
+        private_key: sealed(&key),
         facts: read.facts,
         transparency_logging: "DISABLED".into(),
         client_token: None,
@@ -48,7 +52,6 @@ pub async fn import_certificate(
         in_use_by: Default::default(),
         created_at: cx.now(),
     };
-    let id = cx.house.rng.uuid();
     let arn = settle(async || -> Result<(Tx, String), AwsError> {
         if let Some(arn) = &input.certificate_arn {
             let before = find(&cx, arn).await?;
@@ -56,6 +59,7 @@ pub async fn import_certificate(
                 return Err(error::not_imported(arn));
             }
             let again = Certificate {
+                private_key: sealed(&before.key),
                 tags: before.tags.clone(),
                 in_use_by: before.in_use_by.clone(),
                 ..new.clone()
@@ -63,9 +67,8 @@ pub async fn import_certificate(
             return Ok((cx.db().tx().update(&before, &again), arn.clone()));
         }
         check_count(&cx).await?;
-        let key = db::key::<Certificate>(&cx.scope, &id);
         Ok((
-            cx.db().tx().create(key, &new),
+            cx.db().tx().create(key.clone(), &new),
             certificate::arn(&cx.scope, &id),
         ))
     });

@@ -5,7 +5,7 @@ use super::import::check_count;
 use super::tags_of;
 use crate::{Acm, authority, error, pem, x509};
 use neargate_api_acm as api;
-use neargate_service::certificate::{self, Certificate, Origin};
+use neargate_service::certificate::{self, Certificate, KeptKey, Origin};
 use neargate_service::db::{self, Tx, settle};
 use neargate_service::{AwsError, Ctx};
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, SignatureAlgorithm};
@@ -43,6 +43,8 @@ pub async fn request_certificate(
     let read = read
         .and_then(|all| x509::read(&all[0]))
         .ok_or_else(error::not_pem)?;
+    let id = cx.house.rng.uuid();
+    let key = db::key::<Certificate>(&cx.scope, &id);
     let options = input.options.clone().unwrap_or_default();
     let logging = options.certificate_transparency_logging_preference;
     let new = Certificate {
@@ -53,7 +55,7 @@ pub async fn request_certificate(
         },
         certificate: signed.certificate,
         chain: Some(signed.chain),
-        private_key,
+        private_key: KeptKey::seal(&cx.house.root_key, &key, &private_key),
         facts: read.facts,
         transparency_logging: logging.unwrap_or_else(|| "ENABLED".into()),
         client_token: input.idempotency_token.clone(),
@@ -61,10 +63,8 @@ pub async fn request_certificate(
         in_use_by: Default::default(),
         created_at: cx.now(),
     };
-    let id = cx.house.rng.uuid();
     settle(async || -> Result<(Tx, ()), AwsError> {
-        let key = db::key::<Certificate>(&cx.scope, &id);
-        Ok((cx.db().tx().create(key, &new), ()))
+        Ok((cx.db().tx().create(key.clone(), &new), ()))
     })
     .await?;
     Ok(api::RequestCertificateOutput {

@@ -95,8 +95,8 @@ fn tls(records: &Records, of: &model::Tls) -> Tls {
         let kept = records.certificates.get(arn)?;
         Some(Certificate {
             arn: arn.clone(),
-            chain: kept.full_chain(),
-            private_key: kept.private_key.clone(),
+            chain: kept.chain.clone(),
+            private_key: kept.private_key.expose().clone(),
         })
     };
     Tls {

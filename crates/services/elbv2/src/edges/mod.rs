@@ -113,7 +113,7 @@ impl LoadBalancers {
             loop {
                 let page = store.range(prefix, after.as_deref(), MAX_PAGE, at).await?;
                 for entry in &page.entries {
-                    records.put(entry)?;
+                    records.put(house, entry)?;
                 }
                 at = Some(page.revision);
                 after = page.entries.last().map(|last| last.key.clone());
@@ -136,7 +136,7 @@ impl LoadBalancers {
             let mut touched = Touched::default();
             for event in &batch.events {
                 touched.extend(match event {
-                    Event::Put(entry) => records.put(entry)?,
+                    Event::Put(entry) => records.put(house, entry)?,
                     Event::Delete { key, .. } => records.delete(key),
                 });
             }

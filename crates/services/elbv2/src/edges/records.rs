@@ -3,15 +3,22 @@
 
 use crate::model::{Listener, LoadBalancer, Target, TargetGroup};
 use crate::names;
-use neargate_base::Timestamp;
+use neargate_base::{Secret, Timestamp};
 use neargate_service::certificate::{self, Certificate};
 use neargate_service::instance::Instance;
-use neargate_service::{AwsError, Resource, Scope, db};
+use neargate_service::{AwsError, House, Resource, Scope, db};
 use neargate_store::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The ids of load balancers that have to be looked at again.
 pub(super) type Touched = BTreeSet<String>;
+
+/// What a listener shows of a certificate, in PEM.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) chain: String,
+    pub(super) private_key: Secret<String>,
+}
 
 /// Each kind by id: the ids are random, whatever the account and region.
 #[derive(Debug, Default)]
@@ -24,7 +31,7 @@ pub(super) struct Records {
     pub(super) targets: BTreeMap<(String, String), Target>,
     pub(super) instances: BTreeMap<String, Instance>,
     /// By their ARNs.
-    pub(super) certificates: BTreeMap<String, Certificate>,
+    pub(super) certificates: BTreeMap<String, Shown>,
     /// Store keys of targets by group and the last part of the key.
     keys: BTreeMap<(String, String), String>,
 }
@@ -32,7 +39,7 @@ pub(super) struct Records {
 impl Records {
     /// # Errors
     /// The record cannot be read.
-    pub(super) fn put(&mut self, entry: &Entry) -> Result<Touched, AwsError> {
+    pub(super) fn put(&mut self, house: &House, entry: &Entry) -> Result<Touched, AwsError> {
         let key = entry.key.as_str();
         let (Some(scope), Some((of, id))) = (Scope::of_key(key), ends(key)) else {
             return Ok(Touched::new());
@@ -69,7 +76,14 @@ impl Records {
             Certificate::KIND => {
                 let value = db::decode::<Certificate>(entry)?.value;
                 let arn = certificate::arn(&scope, &id);
-                self.certificates.insert(arn.clone(), value);
+                match value.private_key.open(&house.root_key, key) {
+                    Some(private_key) => {
+                        let chain = value.full_chain();
+                        let shown = Shown { chain, private_key };
+                        self.certificates.insert(arn.clone(), shown);
+                    }
+                    None => drop(self.certificates.remove(&arn)),
+                }
                 Ok(self.of_certificate(&arn))
             }
             _ => Ok(Touched::new()),

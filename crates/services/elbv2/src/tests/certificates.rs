@@ -1,20 +1,22 @@
 //! Certificates of listeners.
 
 use super::*;
-use neargate_service::certificate::{self, Certificate, Facts, Origin};
+use neargate_service::certificate::{self, Certificate, Facts, KeptKey, Origin};
 use neargate_service::{Committed, db};
 use std::collections::BTreeSet;
 
 impl Place {
     /// A certificate as ACM keeps it; its ARN.
     pub(crate) async fn certificate(&self, id: &str) -> String {
+        let key = db::key::<Certificate>(&self.cx.scope, id);
+        let root_key = &self.cx.house.root_key;
         let kept = Certificate {
             domain_name: format!("{id}.example.com"),
             alternative_names: vec![format!("{id}.example.com")],
             origin: Origin::Imported,
             certificate: format!("-----{id}-----\n"),
             chain: Some("-----authority-----\n".into()),
-            private_key: format!("-----key of {id}-----\n"),
+            private_key: KeptKey::seal(root_key, &key, &format!("-----key of {id}-----\n")),
             facts: Facts {
                 serial: "01".into(),
                 subject: format!("CN={id}.example.com"),
@@ -33,7 +35,7 @@ impl Place {
             created_at: self.cx.now(),
         };
         let tx = self.cx.db().tx();
-        let tx = tx.create(db::key::<Certificate>(&self.cx.scope, id), &kept);
+        let tx = tx.create(key, &kept);
         assert!(matches!(tx.commit().await.unwrap(), Committed::At(_)));
         certificate::arn(&self.cx.scope, id)
     }
