@@ -38,6 +38,10 @@ pub trait Service: fmt::Debug + Send + Sync {
     fn takes_any_text(&self, operation: &str) -> bool;
     /// Is the operation for callers who sign with no key, too?
     fn is_for_anybody(&self, operation: &str) -> bool;
+    /// Does the service take no calls by sessions of users and roots, which AWS takes for IAM only
+    /// where they had a second factor
+    /// (<https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html>)?
+    fn refuses_users_sessions(&self) -> bool;
     /// The longest body of a request for the operation, in bytes.
     fn max_body_bytes(&self, operation: &str) -> usize;
     /// Make what AWS takes though its model does not into what it is taken for, before the model
@@ -54,6 +58,7 @@ pub struct OperationTable<S> {
     invalid: fn(&Invalid) -> AwsError,
     any_text: BTreeSet<&'static str>,
     for_anybody: BTreeSet<&'static str>,
+    refuses_users_sessions: bool,
     max_body_bytes: BTreeMap<&'static str, usize>,
     admit: fn(&'static Operation, &mut Value),
     handlers: BTreeMap<&'static str, (Status, Handler<S>)>,
@@ -69,6 +74,7 @@ impl<S: Send + Sync + 'static> OperationTable<S> {
             invalid,
             any_text: BTreeSet::new(),
             for_anybody: BTreeSet::new(),
+            refuses_users_sessions: false,
             max_body_bytes: BTreeMap::new(),
             admit: |_, _| {},
             handlers: BTreeMap::new(),
@@ -84,6 +90,12 @@ impl<S: Send + Sync + 'static> OperationTable<S> {
     /// Text of this operation need not be Unicode; see [`Service::takes_any_text`].
     pub fn any_text<O: OperationDef>(mut self, _: O) -> Self {
         self.any_text.insert(O::NAME);
+        self
+    }
+
+    /// See [`Service::refuses_users_sessions`].
+    pub fn without_users_sessions(mut self) -> Self {
+        self.refuses_users_sessions = true;
         self
     }
 
@@ -162,6 +174,10 @@ impl<S: Send + Sync + 'static> Service for OperationTable<S> {
 
     fn is_for_anybody(&self, operation: &str) -> bool {
         self.for_anybody.contains(operation)
+    }
+
+    fn refuses_users_sessions(&self) -> bool {
+        self.refuses_users_sessions
     }
 
     fn max_body_bytes(&self, operation: &str) -> usize {

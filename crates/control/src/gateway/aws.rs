@@ -271,6 +271,9 @@ async fn answer(
     let Some(service) = service.filter(|s| s.status(operation.name) != Status::NotYet) else {
         return Err(AwsError::not_implemented(call.service.id, operation.name).into());
     };
+    if service.refuses_users_sessions() && caller.principal.is_users_session() {
+        return Err(Refusal::Caller(SigV4Error::UnknownKey.into()));
+    }
     let mut request = Request::from_parts(parts, body);
     let decode = |request: &_| protocol::decode(call.service, call.protocol, operation, request);
     let mut input = decode(&request);

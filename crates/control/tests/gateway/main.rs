@@ -13,6 +13,7 @@ mod node_limits;
 mod node_port;
 mod protocols;
 mod signed;
+mod tls;
 mod unknown;
 
 use client::{Client, Reply};

@@ -215,3 +215,29 @@ async fn unread_answers_end_a_connection() {
     let gone = tokio::time::timeout(Duration::from_secs(20), until_gone).await;
     gone.expect("it is ended");
 }
+
+/// An operation whose proof is in its form: what it is judged by is that, not a signature.
+#[tokio::test]
+async fn a_web_identity_needs_no_signature() {
+    let lab = lab().await;
+    let role = "arn%3Aaws%3Aiam%3A%3A000000000000%3Arole%2Fr";
+    let token = "x".repeat(20_000);
+    let body = format!(
+        "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn={role}&RoleSessionName=me&WebIdentityToken={token}"
+    );
+    let sts = super::client::form(&[], body.as_bytes());
+    let reply = lab.send(sts).await;
+    assert_eq!(reply.status, 400, "{}", reply.text());
+    let code = "<Code>InvalidIdentityToken</Code>";
+    assert!(reply.text().contains(code), "{}", reply.text());
+    // A signature that is wrong is wrong, whatever it is for.
+    let signature = "AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/sts/aws4_request, SignedHeaders=host, Signature=00";
+    let headers = [
+        ("authorization", signature),
+        ("x-amz-date", "20260101T000000Z"),
+    ];
+    let sts = super::client::form(&headers, body.as_bytes());
+    let reply = lab.send(sts).await;
+    assert_eq!(reply.status, 403, "{}", reply.text());
+    assert!(!reply.text().contains(code), "{}", reply.text());
+}

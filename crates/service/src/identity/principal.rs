@@ -133,6 +133,12 @@ impl Principal {
         self.kind == Kind::Service
     }
 
+    /// Does a user or a root call by a temporary key, by `GetSessionToken` or `GetFederationToken`?
+    pub fn is_users_session(&self) -> bool {
+        let of_user = matches!(self.kind, Kind::Root | Kind::User | Kind::FederatedUser);
+        of_user && self.session.is_some()
+    }
+
     /// The ARN of the identity whose policies hold: the role behind a session, the user.
     pub fn identity(&self) -> &str {
         match &self.session {

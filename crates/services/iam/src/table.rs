@@ -30,6 +30,7 @@ const THUMB: &str =
 pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
     OperationTable::new(&SERVICE, iam)
         .wording(error::invalid)
+        .without_users_sessions()
         .on(
             ops::AddClientIDToOpenIDConnectProvider,
             act(oidc_providers::add_client_id_to_open_id_connect_provider),
