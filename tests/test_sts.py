@@ -45,7 +45,9 @@ def test_a_sessions_keys_are_good_with_their_token_and_survive_a_kill(enforcing)
     sts = with_session(gate, "sts", given)
     assert sts.get_caller_identity()["Arn"] == f"arn:aws:iam::{ACCOUNT}:root"
     assert with_session(gate, "ecs", given).list_clusters()["clusterArns"] == []
-    url = sts.generate_presigned_url("get_caller_identity")
+    # IAM takes no sessions of users and roots without a second factor.
+    assert refused(with_session(gate, "iam", given).list_users)[0] == "InvalidClientTokenId"
+    url = sts.generate_presigned_url("get_caller_identity", HttpMethod="GET")
     assert "X-Amz-Security-Token" in url
     with urllib.request.urlopen(url, timeout=30) as answer:
         assert ":root" in answer.read().decode()

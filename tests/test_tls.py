@@ -1,6 +1,7 @@
 """The port of the API and the registry with TLS: certificates of our own authority, and given ones."""
 
 import base64
+import pathlib
 import re
 import ssl
 import subprocess
@@ -11,7 +12,8 @@ import botocore.exceptions
 import pytest
 
 import images
-from neargate import AWS, BINARY, wait_until
+import tasks
+from neargate import AWS, BINARY, REGION, wait_until
 
 
 def environment(gate):
@@ -121,3 +123,27 @@ def test_a_certificate_without_its_key_is_refused(tmp_path):
                               capture_output=True, text=True, timeout=60)
         assert done.returncode != 0
         assert "tls-key" in done.stderr or "cannot" in done.stderr or "certificate" in done.stderr, done.stderr
+
+
+def test_tasks_find_it_where_awss_own_names_lead(make_gate, layout, monkeypatch):
+    """In a task's network: port 443, with a certificate for AWS's names; and plain HTTP where it always was."""
+    gate = make_gate("--tls")
+    gate.start()
+    monkeypatch.setenv("AWS_CA_BUNDLE", gate.authority)
+    uri = images.push(gate, layout, "app")
+    tasks.register(gate, tasks.container(image=f"{uri}:latest", command=["sleep", "600"]))
+    arn = tasks.run(gate)
+    tasks.wait_for(gate, arn, "RUNNING")
+    (network,) = pathlib.Path(f"/run/neargate/{gate.instance}/net/netns").glob("*")
+
+    def health(url, *more):
+        ask = ["nsenter", f"--net={network}", "curl", "-sS", "--noproxy", "*", "--cacert", gate.authority, *more, url]
+        done = subprocess.run(ask, capture_output=True, text=True, timeout=60)
+        assert '"ok"' in done.stdout, done
+        return done
+
+    for name in ("ecs.us-east-1.amazonaws.com", f"000000000000.dkr.ecr.{REGION}.amazonaws.com"):
+        health(f"https://{name}/health", "--resolve", f"{name}:443:169.254.169.253")
+    health(f"http://169.254.169.253:{gate.port}/health")
+    gate.client("ecs").stop_task(task=arn)
+    tasks.wait_for(gate, arn, "STOPPED")

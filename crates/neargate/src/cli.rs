@@ -61,6 +61,7 @@ enum Command {
     Spot(Spot),
     Publish(Publish),
     Unpublish(Unpublish),
+    #[command(visible_alias = "ca")]
     Authority(Authority),
     Account(people::Account),
     User(people::User),

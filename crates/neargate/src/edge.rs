@@ -54,19 +54,23 @@ pub fn keep(run_dir: &Path, names: NameSources, rng: Arc<Rng>) -> Result<Keeper>
     Ok(Keeper::start(config, rng))
 }
 
-/// Has the gateway answer in every VPC of this host, at the resolver's addresses and this port, until
+/// Has the gateway answer in every VPC of this host, at the resolver's addresses and these ports, until
 /// nobody says what changes. Whoever calls there is no user of this host, and signs.
 pub async fn serve_api(
     gateway: Gateway,
     mut networks: mpsc::Receiver<NetworkChange>,
     run_dir: PathBuf,
-    port: u16,
+    ports: Vec<u16>,
 ) {
     let gateway = gateway.for_strangers();
     let (tell, wanted) = watch::channel(Wanted::new());
     let (opened, _) = watch::channel(Opened::default());
     let open = |_: &str, namespace: &Path, address: Ipv4Addr| {
-        let listeners = place::listeners(namespace, &[address, LINK_LOCAL_RESOLVER], port)?;
+        let addresses = [address, LINK_LOCAL_RESOLVER];
+        let mut listeners = Vec::new();
+        for port in &ports {
+            listeners.extend(place::listeners(namespace, &addresses, *port)?);
+        }
         let serve = |listener| {
             let listener = TcpListener::from_std(listener)?;
             let served = gateway.clone().serve(listener);

@@ -39,8 +39,8 @@ pub struct Setup<'a> {
     pub allowed: Allowed,
     /// Its own ports that tasks reach besides DNS; `None`: all, for it is a container instance itself.
     pub reachable: Option<Vec<u16>>,
-    /// The port of the API in VPCs; `None`: it is on another host.
-    pub api: Option<u16>,
+    /// The ports of the API in VPCs; none: it is on another host.
+    pub api: Vec<u16>,
     /// Joins its tasks' network with those of other hosts.
     pub overlay: Option<OverlayConfig>,
     pub registries: &'a Registries,

@@ -311,7 +311,7 @@ async fn serve(
             NodeKind::Ec2 | NodeKind::External => None,
             NodeKind::Fargate => Some(Vec::new()),
         },
-        api: None,
+        api: Vec::new(),
         overlay: Some(up::overlay(address)),
         registries: &config.registries,
         blobs: OwnBlobs::Elsewhere(remote.blobs()),

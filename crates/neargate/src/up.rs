@@ -36,6 +36,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// The port of AWS's own hosts.
+const HTTPS: u16 = 443;
+
 /// The one node of a single host.
 const NODE: &str = "local";
 
@@ -120,7 +123,10 @@ async fn serve(mut config: Config, with_demo: bool, log: String) -> Result<()> {
         true => gateway.tls(port_tls::config(&mut config, &host).await?),
         false => gateway,
     };
-    task::spawn("vpc-api", host.api_in_vpcs(gateway.clone(), address.port()));
+    task::spawn(
+        "vpc-api",
+        host.api_in_vpcs(gateway.clone(), api_ports(&config)),
+    );
     let server = task::spawn("gateway", gateway.serve(listener));
     let nodes = match config.node_listen {
         None => None,
@@ -312,7 +318,7 @@ impl Host {
             public_pool: config.public_pool,
             allowed: Allowed::default(),
             reachable: Some(served),
-            api: Some(config.listen.port()),
+            api: api_ports(config),
             overlay: config.node_listen.map(|at| overlay(Some(at.ip()))),
             registries: &config.registries,
             blobs: control_plane.house.blobs.clone().into(),
@@ -370,13 +376,13 @@ impl Host {
     }
 
     /// The API as tasks reach it.
-    fn api_in_vpcs(&self, gateway: Gateway, port: u16) -> impl Future<Output = ()> + use<> {
+    fn api_in_vpcs(&self, gateway: Gateway, ports: Vec<u16>) -> impl Future<Output = ()> + use<> {
         let networks = self.control_plane.ec2.networks.clone();
         let run_dir = machine::run_dir(&self.installation);
         async move {
             loop {
                 let changes = networks.subscribe().await;
-                edge::serve_api(gateway.clone(), changes, run_dir.clone(), port).await;
+                edge::serve_api(gateway.clone(), changes, run_dir.clone(), ports.clone()).await;
             }
         }
     }
@@ -389,6 +395,15 @@ impl Host {
         self.slices.stop(keep_tasks).await;
         self.machine.stop(keep_tasks).await;
     }
+}
+
+/// Where the API answers in VPCs: with TLS also where clients of AWS's own names expect it.
+fn api_ports(config: &Config) -> Vec<u16> {
+    let mut ports = vec![config.listen.port()];
+    if config.tls && !ports.contains(&HTTPS) {
+        ports.push(HTTPS);
+    }
+    ports
 }
 
 /// The part of a network that spans hosts, on the host at this address.

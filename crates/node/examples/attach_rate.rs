@@ -116,7 +116,7 @@ async fn main() {
         public_pool: Cidr::PUBLIC_POOL,
         overlay: None,
         reachable: None,
-        api: None,
+        api: Vec::new(),
     };
     let network = Network::start(config)
         .await

@@ -43,21 +43,21 @@ pub struct Client {
 }
 
 impl Client {
-    /// `authority` is the file of who vouches for the other end, where that speaks TLS.
+    /// `authorities` are files with who vouches for the other end, where that speaks TLS.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// A file cannot be read.
     pub fn new(
         endpoint: String,
         region: String,
         keys: Keys,
-        authority: Option<&Path>,
+        authorities: &[&Path],
     ) -> Result<Client> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.enforce_http(false);
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls::config(authority)?)
+            .with_tls_config(tls::config(authorities)?)
             .https_or_http()
             .enable_http1()
             .wrap_connector(connector);

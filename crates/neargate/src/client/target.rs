@@ -5,7 +5,7 @@ use crate::environment;
 use crate::running::{Record, Records, Which};
 use anyhow::{Result, bail};
 use neargate_base::Region;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Access keys, and the session token that may belong to them.
 #[derive(Clone)]
@@ -86,8 +86,12 @@ impl Target {
         if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
             bail!("{endpoint:?} is not an address of the form http://HOST:PORT");
         }
-        let authority = given.authority.or_else(|| config.tls_authority.clone());
-        let authority = authority.filter(|_| endpoint.starts_with("https://"));
+        // Whom this user trusts for AWS, and whom the one that runs here is trusted by.
+        let authorities: Vec<&Path> = [&given.authority, &config.tls_authority]
+            .into_iter()
+            .filter_map(Option::as_deref)
+            .filter(|_| endpoint.starts_with("https://"))
+            .collect();
         let region = match (&self.region, given.region) {
             (Some(region), _) => region.to_string(),
             (None, Some(region)) => region,
@@ -108,6 +112,6 @@ impl Target {
                 }
             }
         };
-        Client::new(endpoint, region, keys, authority.as_deref())
+        Client::new(endpoint, region, keys, &authorities)
     }
 }

@@ -8,11 +8,11 @@ use rustls::{ClientConfig, RootCertStore};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Trusts what the certificates of the file vouch for, and without one nobody: a Neargate has no
+/// Trusts what the certificates of these files vouch for, and without any nobody: a Neargate has no
 /// other authority than its own or its operator's.
-pub(super) fn config(authority: Option<&Path>) -> Result<ClientConfig> {
+pub(super) fn config(authorities: &[&Path]) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    if let Some(file) = authority {
+    for file in authorities {
         let shown = file.display();
         let read = CertificateDer::pem_file_iter(file);
         let read = read.with_context(|| format!("cannot read {shown}"))?;

@@ -81,8 +81,8 @@ pub struct NetworkConfig {
     /// The host's own ports that tasks reach besides DNS; `None`: all, for the host is a
     /// container instance.
     pub reachable: Option<Vec<u16>>,
-    /// Where the API answers in every VPC, at the addresses of its resolver; `None`: not here.
-    pub api: Option<u16>,
+    /// Where the API answers in every VPC, at the addresses of its resolver; nowhere: not here.
+    pub api: Vec<u16>,
 }
 
 /// The first of these ranges that no other network of this host overlaps.

@@ -108,7 +108,7 @@ pub async fn node(dir: &Path) {
         public_pool: Cidr::PUBLIC_POOL,
         overlay: None,
         reachable: None,
-        api: None,
+        api: Vec::new(),
     })
     .await
     .unwrap();

@@ -63,7 +63,7 @@ pub(super) fn config(dir: &Path) -> NetworkConfig {
         public_pool: cidr("198.19.0.0/16"),
         overlay: None,
         reachable: None,
-        api: None,
+        api: Vec::new(),
     }
 }
 

@@ -28,7 +28,7 @@ fn view(groups: Vec<GroupNetwork>) -> View {
         ports: vec![port],
         peers: Default::default(),
         across: None,
-        api: None,
+        api: Vec::new(),
     }
 }
 

@@ -420,7 +420,7 @@ impl State {
                 .overlay
                 .filter(|_| twin.is_none())
                 .map(|_| names::overlay_address(&site.installation)),
-            api: site.api,
+            api: site.api.clone(),
         }
     }
 }

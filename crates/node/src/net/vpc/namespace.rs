@@ -33,8 +33,8 @@ pub(in crate::net) struct Site {
     pub(in crate::net) is_instance: bool,
     /// What other hosts know this one by, where VPCs span hosts.
     pub(in crate::net) overlay: Option<overlay::OverlayConfig>,
-    /// The API's port in every VPC.
-    pub(in crate::net) api: Option<u16>,
+    /// The API's ports in every VPC.
+    pub(in crate::net) api: Vec<u16>,
 }
 
 /// What was made of a VPC, as far as this process knows.

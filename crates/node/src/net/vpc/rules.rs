@@ -159,8 +159,8 @@ fn input(view: &View) -> Vec<String> {
         "icmp type echo-request accept".into(),
         format!("ip daddr {{ {resolvers} }} meta l4proto {{ tcp, udp }} th dport 53 accept"),
     ];
-    let api = view.api;
-    rules.extend(api.map(|port| format!("ip daddr {{ {resolvers} }} tcp dport {port} accept")));
+    let accept = |port: &u16| format!("ip daddr {{ {resolvers} }} tcp dport {port} accept");
+    rules.extend(view.api.iter().map(accept));
     rules.push(format!(
         "iifname \"{VETH_PREFIX}*\" ip daddr {TASK_ENDPOINT} tcp dport 80 accept"
     ));

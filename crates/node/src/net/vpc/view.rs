@@ -21,8 +21,8 @@ pub(in crate::net) struct View {
     /// As whom this host asks the others for interfaces that they have; `None` where there are none,
     /// and where another VPC has its number between hosts.
     pub(in crate::net) across: Option<Ipv4Addr>,
-    /// The port at which the API answers where names are asked for.
-    pub(in crate::net) api: Option<u16>,
+    /// The ports at which the API answers where names are asked for.
+    pub(in crate::net) api: Vec<u16>,
 }
 
 /// Who is in which groups.
