@@ -111,16 +111,16 @@ def test_a_person_assumes_roles(enforcing):
     iam.put_role_policy(RoleName="second", PolicyName="all", PolicyDocument=ALLOW)
     first, second = (f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("first", "second"))
     for more in ({}, {"ExternalId": "43"}):
-        assert refused(sts.assume_role, RoleArn=first, RoleSessionName="s", **more)[0] == "AccessDenied"
-    given = sts.assume_role(RoleArn=first, RoleSessionName="s", ExternalId="42", Tags=[{"Key": "team", "Value": "red"}])
-    assert given["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/first/s"
+        assert refused(sts.assume_role, RoleArn=first, RoleSessionName="ann", **more)[0] == "AccessDenied"
+    given = sts.assume_role(RoleArn=first, RoleSessionName="ann", ExternalId="42", Tags=[{"Key": "team", "Value": "red"}])
+    assert given["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/first/ann"
     as_first = with_session(gate, "sts", given["Credentials"])
     assert as_first.get_caller_identity()["Arn"] == given["AssumedRoleUser"]["Arn"]
     with_session(gate, "ecs", given["Credentials"]).create_cluster(clusterName="c")
-    chained = as_first.assume_role(RoleArn=second, RoleSessionName="t", Policy=READ)
+    chained = as_first.assume_role(RoleArn=second, RoleSessionName="again", Policy=READ)
     assert chained["PackedPolicySize"] > 0
     ecs = with_session(gate, "ecs", chained["Credentials"])
     assert len(ecs.list_clusters()["clusterArns"]) == 1
-    code, why = refused(as_first.assume_role, RoleArn=second, RoleSessionName="t", DurationSeconds=7200)
+    code, why = refused(as_first.assume_role, RoleArn=second, RoleSessionName="again", DurationSeconds=7200)
     assert code == "ValidationError" and "role chaining" in why
-    assert refused(sts.assume_role, RoleArn=second, RoleSessionName="s")[0] == "AccessDenied"
+    assert refused(sts.assume_role, RoleArn=second, RoleSessionName="ann")[0] == "AccessDenied"
