@@ -1,10 +1,12 @@
 """S3 through boto3, the aws CLI and plain HTTP."""
 
 import base64
+import datetime
 import hashlib
+import hmac
 import json
 import os
-import subprocess
+import socket
 import urllib.error
 import urllib.request
 
@@ -13,7 +15,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from neargate import REGION, refused, wait_until
+from neargate import REGION, wait_until
 
 MIB = 1 << 20
 
@@ -240,6 +242,108 @@ def test_buckets_have_hosts_of_their_own(gate, s3):
     assert b"<Code>NoSuchKey</Code>" in missing.value.read()
 
 
+def test_addresses_of_the_older_signature_work(gate, s3):
+    s3.create_bucket(Bucket="older")
+    s3.put_object(Bucket="older", Key="a b", Body=b"hello")
+    old = gate.client("s3", config=Config(signature_version="s3"))
+    address = old.generate_presigned_url("get_object", Params={"Bucket": "older", "Key": "a b"}, ExpiresIn=60)
+    assert "AWSAccessKeyId=" in address
+    assert urllib.request.urlopen(address).read() == b"hello"
+
+
+def test_a_form_brings_an_object(gate, s3):
+    s3.create_bucket(Bucket="forms")
+    post = s3.generate_presigned_post("forms", "in/${filename}", Conditions=[["starts-with", "$key", "in/"], ["content-length-range", 1, 100]])
+
+    def send(body):
+        mark = "----mark"
+        fields = "".join(f'--{mark}\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n' for n, v in post["fields"].items())
+        head = f'{fields}--{mark}\r\nContent-Disposition: form-data; name="file"; filename="f.bin"\r\nContent-Type: a/b\r\n\r\n'
+        data = head.encode() + body + f"\r\n--{mark}--\r\n".encode()
+        headers = {"Content-Type": f"multipart/form-data; boundary={mark}"}
+        return urllib.request.urlopen(urllib.request.Request(post["url"], data=data, headers=headers))
+
+    body = b"\r\n------mar\r\n" + os.urandom(50)
+    assert send(body).status == 204
+    assert s3.get_object(Bucket="forms", Key="in/f.bin")["Body"].read() == body
+    with pytest.raises(urllib.error.HTTPError) as large:
+        send(b"x" * 101)
+    assert b"<Code>EntityTooLarge</Code>" in large.value.read()
+
+
+def test_a_bucket_is_a_website(gate, s3):
+    s3.create_bucket(Bucket="site")
+    s3.put_object(Bucket="site", Key="index.html", Body=b"home", ContentType="text/html")
+    s3.put_object(Bucket="site", Key="docs/index.html", Body=b"docs")
+    s3.put_object(Bucket="site", Key="lost.html", Body=b"lost")
+    gate.aws("s3", "website", "s3://site", "--index-document", "index.html", "--error-document", "lost.html")
+
+    def visit(path):
+        headers = {"Host": f"site.s3-website.localhost:{gate.port}"}
+        try:
+            answer = urllib.request.urlopen(urllib.request.Request(gate.url + path, headers=headers))
+        except urllib.error.HTTPError as error:
+            answer = error
+        return answer.status, answer.read()
+
+    assert visit("/")[0] == 403, "nobody has opened it"
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::site/*"}]}
+    assert code_of(s3.put_bucket_policy, Bucket="site", Policy=json.dumps(policy)) == ("AccessDenied", 403)
+    s3.delete_public_access_block(Bucket="site")
+    s3.put_bucket_policy(Bucket="site", Policy=json.dumps(policy))
+    assert s3.get_bucket_policy_status(Bucket="site")["PolicyStatus"]["IsPublic"] is True
+    assert visit("/") == (200, b"home")
+    assert visit("/docs/") == (200, b"docs")
+
+
+def test_web_pages_are_told_who_may_read(gate, s3):
+    s3.create_bucket(Bucket="shared")
+    rule = {"AllowedMethods": ["GET", "PUT"], "AllowedOrigins": ["https://*.example.com"], "AllowedHeaders": ["x-*"], "MaxAgeSeconds": 60}
+    s3.put_bucket_cors(Bucket="shared", CORSConfiguration={"CORSRules": [rule]})
+    assert s3.get_bucket_cors(Bucket="shared")["CORSRules"] == [rule]
+    s3.delete_bucket_cors(Bucket="shared")
+    assert code_of(s3.get_bucket_cors, Bucket="shared") == ("NoSuchCORSConfiguration", 404)
+
+
+def test_settings_are_got_as_they_were_put(s3):
+    s3.create_bucket(Bucket="settings")
+    assert s3.get_bucket_encryption(Bucket="settings")["ServerSideEncryptionConfiguration"]["Rules"][0]["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert all(s3.get_public_access_block(Bucket="settings")["PublicAccessBlockConfiguration"].values())
+    assert s3.get_bucket_ownership_controls(Bucket="settings")["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    tags = [{"Key": "a", "Value": "1"}]
+    s3.put_bucket_tagging(Bucket="settings", Tagging={"TagSet": tags})
+    assert s3.get_bucket_tagging(Bucket="settings")["TagSet"] == tags
+    rules = [{"ID": "old", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 3}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}}]
+    s3.put_bucket_lifecycle_configuration(Bucket="settings", LifecycleConfiguration={"Rules": rules})
+    assert s3.get_bucket_lifecycle_configuration(Bucket="settings")["Rules"] == rules
+    assert s3.get_bucket_location(Bucket="settings")["LocationConstraint"] is None
+    assert code_of(s3.put_bucket_acl, Bucket="settings", ACL="public-read") == ("AccessControlListNotSupported", 400)
+    assert code_of(s3.put_bucket_accelerate_configuration, Bucket="settings", AccelerateConfiguration={"Status": "Enabled"}) == ("NotImplemented", 501)
+    assert code_of(s3.get_bucket_website, Bucket="settings") == ("NoSuchWebsiteConfiguration", 404)
+
+
+def test_a_body_that_breaks_off_leaves_nothing(gate, s3):
+    s3.create_bucket(Bucket="broken")
+    with socket.create_connection((gate.host, gate.port)) as connection:
+        head = f"PUT /broken/k HTTP/1.1\r\nHost: {gate.host}:{gate.port}\r\nContent-Length: 5000000\r\n\r\n"
+        connection.sendall(head.encode() + b"x" * 3_000_000)
+        wait_until(lambda: extents_of(gate), what="bytes on the disk")
+    wait_until(lambda: not extents_of(gate), what="nothing on the disk")
+    assert code_of(s3.head_object, Bucket="broken", Key="k") == ("404", 404)
+
+
+def test_a_kill_while_it_is_written_leaves_the_old_or_the_new(gate, s3):
+    s3.create_bucket(Bucket="killed")
+    s3.put_object(Bucket="killed", Key="k", Body=b"old")
+    with socket.create_connection((gate.host, gate.port)) as connection:
+        head = f"PUT /killed/k HTTP/1.1\r\nHost: {gate.host}:{gate.port}\r\nContent-Length: 5000000\r\n\r\n"
+        connection.sendall(head.encode() + b"x" * 3_000_000)
+        wait_until(lambda: len(extents_of(gate)) == 2, what="bytes on the disk")
+        gate.kill()
+    gate.start()
+    assert s3.get_object(Bucket="killed", Key="k")["Body"].read() == b"old"
+
+
 def test_the_command_line_copies_and_syncs(gate, tmp_path):
     for number in range(5):
         (tmp_path / f"{number}.txt").write_text(f"{number}")
@@ -254,3 +358,82 @@ def test_the_command_line_copies_and_syncs(gate, tmp_path):
     gate.aws("s3", "rm", "s3://cli/all", "--recursive")
     gate.aws("s3", "rb", "s3://cli", "--force")
     assert gate.aws("s3api", "list-buckets")["Buckets"] == []
+
+
+@pytest.fixture
+def enforcing(make_gate):
+    gate = make_gate("--enforce")
+    gate.start()
+    lines = dict(line.removeprefix("export ").split("=", 1) for line in gate.cli("env").stdout.splitlines()[1:])
+    gate.keys = lines["AWS_ACCESS_KEY_ID"], lines["AWS_SECRET_ACCESS_KEY"]
+    return gate
+
+
+def status_of(request):
+    try:
+        answer = urllib.request.urlopen(request)
+    except urllib.error.HTTPError as error:
+        answer = error
+    return answer.status, answer.read()
+
+
+def chunked(gate, path, body, trailer):
+    """A PUT in signed chunks, as the SDK for Java and minio's clients send it."""
+    access, secret = gate.keys
+    now = datetime.datetime.now(datetime.timezone.utc)
+    stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
+    scope = f"{day}/{REGION}/s3/aws4_request"
+    kind = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" + ("-TRAILER" if trailer else "")
+    key = b"AWS4" + secret.encode()
+    for part in (day, REGION, "s3", "aws4_request"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    sign = lambda text: hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    sha = lambda data: hashlib.sha256(data).hexdigest()
+    headers = {"host": f"{gate.host}:{gate.port}", "x-amz-content-sha256": kind, "x-amz-date": stamp, "x-amz-decoded-content-length": str(len(body))}
+    if trailer:
+        headers["x-amz-trailer"] = "x-amz-checksum-sha256"
+    names = ";".join(sorted(headers))
+    canonical = "\n".join(["PUT", path, "", *(f"{n}:{headers[n]}" for n in sorted(headers)), "", names, kind])
+    seed = previous = sign(f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{sha(canonical.encode())}")
+    data = b""
+    for chunk in [body[i : i + 65536] for i in range(0, len(body), 65536)] + [b""]:
+        previous = sign(f"AWS4-HMAC-SHA256-PAYLOAD\n{stamp}\n{scope}\n{previous}\n{sha(b'')}\n{sha(chunk)}")
+        data += f"{len(chunk):x};chunk-signature={previous}\r\n".encode() + (chunk + b"\r\n" if chunk else b"")
+    if trailer:
+        line = f"x-amz-checksum-sha256:{base64.b64encode(hashlib.sha256(body).digest()).decode()}"
+        previous = sign(f"AWS4-HMAC-SHA256-TRAILER\n{stamp}\n{scope}\n{previous}\n{sha((line + chr(10)).encode())}")
+        data += f"{line}\r\nx-amz-trailer-signature:{previous}\r\n".encode()
+    data += b"\r\n"
+    headers["authorization"] = f"AWS4-HMAC-SHA256 Credential={access}/{scope}, SignedHeaders={names}, Signature={seed}"
+    return data, headers
+
+
+def test_strangers_must_prove_every_chunk(enforcing):
+    gate = enforcing
+    s3 = s3_of(gate)
+    s3.create_bucket(Bucket="proven")
+    body = os.urandom(200_000)
+    s3.put_object(Bucket="proven", Key="k", Body=body)
+    assert s3.get_object(Bucket="proven", Key="k")["Body"].read() == body
+    for trailer in (False, True):
+        data, headers = chunked(gate, "/proven/chunks", body, trailer)
+        assert status_of(urllib.request.Request(f"{gate.url}/proven/chunks", data, headers, method="PUT"))[0] == 200
+        assert s3.get_object(Bucket="proven", Key="chunks")["Body"].read() == body
+        changed = data[:1000] + bytes([data[1000] ^ 1]) + data[1001:]
+        status, said = status_of(urllib.request.Request(f"{gate.url}/proven/changed", changed, headers, method="PUT"))
+        assert (status, b"SignatureDoesNotMatch" in said) == (403, True)
+    assert code_of(s3.head_object, Bucket="proven", Key="changed") == ("404", 404)
+
+    address = s3.generate_presigned_url("get_object", Params={"Bucket": "proven", "Key": "k"}, ExpiresIn=60)
+    assert status_of(address) == (200, body)
+    assert status_of(address.replace("/k?", "/chunks?"))[0] == 403
+    old = gate.client("s3", config=Config(signature_version="s3"))
+    address = old.generate_presigned_url("get_object", Params={"Bucket": "proven", "Key": "k"}, ExpiresIn=60)
+    assert status_of(address) == (200, body)
+    assert status_of(address.replace("Signature=", "Signature=x"))[0] == 403
+    assert status_of(f"{gate.url}/proven/k")[0] == 403
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::proven/k"}]}
+    s3.delete_public_access_block(Bucket="proven")
+    s3.put_bucket_policy(Bucket="proven", Policy=json.dumps(policy))
+    assert status_of(f"{gate.url}/proven/k") == (200, body)
+    assert status_of(f"{gate.url}/proven/chunks")[0] == 403
