@@ -12,10 +12,15 @@ use self::grant::{Grant, Grants};
 use crate::ControlPlane;
 use neargate_base::backoff::Backoff;
 use neargate_base::{AccountId, Region, task};
+use neargate_domain::link::SecretsAnswer;
 use neargate_domain::vpc_network::NetworkChange;
-use neargate_domain::{Assignment, LogLine, LogTarget, NodeKind, TaskReport, TaskStatus};
+use neargate_domain::{
+    Assignment, LogLine, LogTarget, NodeKind, RoleCredentials, TaskReport, TaskStatus,
+};
 use neargate_ecr::{self as ecr, Resolved};
+use neargate_ecs::secrets::{self, Unread};
 use neargate_ecs::{fleet::Fleet, model::Task, observe};
+use neargate_service::identity::session;
 use neargate_service::{AwsError, Db, Resource, Scope, db};
 use neargate_store::Event;
 use std::collections::HashMap;
@@ -27,6 +32,9 @@ use tokio::sync::mpsc;
 /// Between an error of the watch and the next reading of everything.
 const REOPEN_FIRST: Duration = Duration::from_millis(50);
 const REOPEN_MAX: Duration = Duration::from_secs(5);
+
+/// How long keys of a task's role are good, as on AWS.
+const ROLE_SESSION: Duration = Duration::from_secs(6 * 3600);
 
 /// A change of what a node should run.
 #[derive(Debug, Clone)]
@@ -162,6 +170,45 @@ impl NodePort {
             .logs
             .offset(&self.control_plane.house, target, source)
             .await
+    }
+
+    /// New keys of the role of one of this node's tasks, whose session bears the task's id.
+    pub async fn role_credentials(&self, task_id: &str) -> Result<RoleCredentials, AwsError> {
+        let task = self.task(task_id).await?;
+        let role = task.spec.assignment.task_role_arn.as_deref();
+        let role = role.ok_or_else(|| grant::denied("The task has no role."))?;
+        let house = &self.control_plane.house;
+        let issued_at = house.now();
+        let keys = session::of_role(house, role, task_id, ROLE_SESSION).ok_or_else(|| {
+            grant::denied("The task's role does not exist, or nobody may assume it.")
+        })?;
+        Ok(RoleCredentials {
+            role_arn: role.to_owned(),
+            access_key_id: keys.access_key,
+            secret_access_key: keys.secret_key,
+            token: keys.token,
+            issued_at,
+            expires_at: keys.expires_at,
+        })
+    }
+
+    /// The secrets of one of this node's tasks.
+    pub async fn secrets(&self, task_id: &str) -> Result<SecretsAnswer, AwsError> {
+        let task = self.task(task_id).await?;
+        let read = secrets::read(&self.control_plane.house, &task.spec.assignment).await;
+        match read {
+            Ok(secrets) => Ok(SecretsAnswer::Read(secrets)),
+            Err(Unread::Missing(message)) => Ok(SecretsAnswer::Missing { message }),
+            Err(Unread::Failed(error)) => Err(error),
+        }
+    }
+
+    async fn task(&self, task_id: &str) -> Result<Task, AwsError> {
+        let unknown = || grant::denied("The task is not assigned to this node.");
+        let grant = self.grant(task_id).await?.ok_or_else(unknown)?;
+        let task = self.control_plane.house.db.get_key::<Task>(&grant.key);
+        let task = task.await?.ok_or_else(unknown)?;
+        Ok(task.value)
     }
 
     /// Where an image named by a task of this account and region is.

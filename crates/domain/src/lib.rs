@@ -12,6 +12,7 @@ pub mod node;
 pub mod report;
 pub mod runtime_id;
 pub mod task;
+pub mod task_secrets;
 pub mod vpc;
 pub mod vpc_network;
 
@@ -27,3 +28,6 @@ pub use node::{NodeAbout, NodeKind, Resources};
 pub use report::{ContainerReport, ContainerStatus, Health, TaskReport, TaskStopped};
 pub use runtime_id::runtime_id;
 pub use task::{TaskEvent, TaskStatus};
+pub use task_secrets::{
+    ContainerSecrets, RegistryLogin, RoleCredentials, SecretVariable, TaskSecrets,
+};

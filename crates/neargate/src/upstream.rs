@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use neargate_base::{AccountId, Region, task};
 use neargate_control::NodePort;
 use neargate_control::node_port::Change;
-use neargate_domain::{LogLine, LogTarget, TaskReport};
+use neargate_domain::link::SecretsAnswer;
+use neargate_domain::{LogLine, LogTarget, RoleCredentials, TaskReport, TaskSecrets};
 use neargate_ecr::Resolved;
 use neargate_node::upstream::{AssignmentChange, ImageSource, Upstream, UpstreamError};
 use neargate_service::{AwsError, Fault};
@@ -80,5 +81,16 @@ impl Upstream for Local {
             Resolved::Missing { message } => ImageSource::Missing { message },
             Resolved::Elsewhere => ImageSource::Remote,
         })
+    }
+
+    async fn role_credentials(&self, task_id: &str) -> Result<RoleCredentials, UpstreamError> {
+        self.0.role_credentials(task_id).await.map_err(error)
+    }
+
+    async fn secrets(&self, task_id: &str) -> Result<TaskSecrets, UpstreamError> {
+        match self.0.secrets(task_id).await.map_err(error)? {
+            SecretsAnswer::Read(secrets) => Ok(secrets),
+            SecretsAnswer::Missing { message } => Err(UpstreamError::Refused(message)),
+        }
     }
 }

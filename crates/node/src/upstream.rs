@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use neargate_base::{AccountId, Region};
 use neargate_blob::Digest;
-use neargate_domain::{Assignment, LogLine, LogTarget, TaskReport};
+use neargate_domain::{Assignment, LogLine, LogTarget, RoleCredentials, TaskReport, TaskSecrets};
 use std::ops::Range;
 use tokio::sync::mpsc;
 
@@ -75,4 +75,11 @@ pub trait Upstream: std::fmt::Debug + Send + Sync {
         region: &Region,
         name: &str,
     ) -> Result<ImageSource, UpstreamError>;
+
+    /// Keys of the task's role, newer ones each time.
+    async fn role_credentials(&self, task_id: &str) -> Result<RoleCredentials, UpstreamError>;
+
+    /// What the containers' definitions name as secret, read as the task's execution role. What is
+    /// refused is the text after `ResourceInitializationError: `.
+    async fn secrets(&self, task_id: &str) -> Result<TaskSecrets, UpstreamError>;
 }

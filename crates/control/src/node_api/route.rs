@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use neargate_blob::{BlobError, Digest};
 use neargate_domain::link::{
     Done, ImageAnswer, ImageQuestion, JoinRequest, LogBatch, LogQuestion, MAX_LOGS_BYTES,
-    MAX_MESSAGE_BYTES, NODE_HEADER, Offset, RenewRequest,
+    MAX_MESSAGE_BYTES, NODE_HEADER, Offset, RenewRequest, TaskQuestion,
 };
 use neargate_domain::{NodeAbout, TaskReport};
 use neargate_ecr::Resolved;
@@ -150,6 +150,14 @@ async fn of_task(
                 Resolved::Missing { message } => ImageAnswer::Missing { message },
                 Resolved::Elsewhere => ImageAnswer::Elsewhere,
             }))
+        }
+        "/v1/credentials" => {
+            let (of, _held) = read::<TaskQuestion>(request, MAX_MESSAGE_BYTES, budget).await?;
+            Ok(json(&port.role_credentials(&of.task_id).await?))
+        }
+        "/v1/secrets" => {
+            let (of, _held) = read::<TaskQuestion>(request, MAX_MESSAGE_BYTES, budget).await?;
+            Ok(json(&port.secrets(&of.task_id).await?))
         }
         _ => Err(unknown()),
     }

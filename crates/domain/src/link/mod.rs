@@ -10,6 +10,8 @@
 //! POST /v1/logs         LogBatch      -> Offset         durable once answered
 //! POST /v1/log-offset   LogQuestion   -> Offset
 //! POST /v1/image        ImageQuestion -> ImageAnswer
+//! POST /v1/credentials  TaskQuestion  -> RoleCredentials
+//! POST /v1/secrets      TaskQuestion  -> SecretsAnswer
 //! GET  /v1/blob/<digest>?offset=N     -> bytes
 //! ```
 //! A status of 4xx is final (`Refusal`), any other failure may pass.
@@ -20,7 +22,7 @@ pub use token::{InvalidToken, JoinToken};
 
 use crate::vpc::VpcRange;
 use crate::vpc_network::{InterfaceNetwork, NetworkChange, VpcNetwork};
-use crate::{Assignment, LogLine, LogTarget, NodeAbout, NodeKind};
+use crate::{Assignment, LogLine, LogTarget, NodeAbout, NodeKind, TaskSecrets};
 use neargate_base::{AccountId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -163,6 +165,23 @@ pub enum ImageAnswer {
     Missing { message: String },
     /// In some other registry.
     Elsewhere,
+}
+
+/// Which task is asked about; it is one of the node's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskQuestion {
+    pub task_id: String,
+}
+
+/// The answer to who asks for a task's secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecretsAnswer {
+    Read(TaskSecrets),
+    /// The text after `ResourceInitializationError: `.
+    Missing {
+        message: String,
+    },
 }
 
 /// Why a request was refused.

@@ -8,15 +8,20 @@ use crate::upstream::ImageSource;
 use async_trait::async_trait;
 use neargate_base::Timestamp;
 use neargate_blob::Digest;
-use neargate_domain::{Assignment, NetworkInterface, TaskNetwork};
+use neargate_domain::{Assignment, NetworkInterface, RegistryLogin, TaskNetwork};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 #[async_trait]
 impl Pull for Arc<Images> {
-    async fn pull(&self, name: &str, source: ImageSource) -> Result<PulledImage, String> {
-        let image = Images::pull(self, name, source)
+    async fn pull(
+        &self,
+        name: &str,
+        source: ImageSource,
+        login: Option<RegistryLogin>,
+    ) -> Result<PulledImage, String> {
+        let image = Images::pull_as(self, name, source, login)
             .await
             .map_err(|e| e.to_string())?;
         let config = image.config;

@@ -63,6 +63,8 @@ pub fn health_check(check: &HealthCheck) -> Vec<String> {
 pub struct Given {
     /// The id by which the container asks the task endpoint for its metadata.
     pub endpoint_id: String,
+    /// The id by which it asks for the keys of the task's role, if that has one.
+    pub credentials_id: Option<String>,
 }
 
 /// The image's environment, then what ECS sets, then the task definition's; a later value
@@ -107,6 +109,10 @@ pub fn environment(
         ] {
             let id = &given.endpoint_id;
             set(name, &format!("http://{TASK_ENDPOINT}/{version}/{id}"));
+        }
+        if let Some(id) = &given.credentials_id {
+            let path = format!("/v2/credentials/{id}");
+            set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", &path);
         }
     }
     for (name, value) in &spec.environment {

@@ -206,6 +206,9 @@ impl Driver {
                 let assignment = operation::with_kept_ports(&self.state);
                 self.spawn("attach", operation::attach(shared, assignment));
             }
+            Action::ReadSecrets => {
+                self.spawn("secrets", operation::secrets(shared, task_id));
+            }
             Action::Pull(i) => {
                 let handle = self.spawn("pull", operation::pull(shared, prepared, i));
                 self.slots[i].preparing.push(handle);
@@ -218,8 +221,7 @@ impl Driver {
                 self.spawn("start", operation::start(shared, prepared, i));
             }
             Action::Restart(i) => {
-                let name = self.state.assignment.containers[i].name.clone();
-                self.spawn("restart", operation::restart(shared, task_id, name, i));
+                self.spawn("restart", operation::restart(shared, prepared, i));
             }
             Action::Check(i) => self.check(i),
             Action::GiveUp(i, _) => {

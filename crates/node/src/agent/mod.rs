@@ -254,7 +254,7 @@ impl Fleet {
         self.disk_guard
             .add(assignment, handle.tx.clone(), runtime, is_new);
         let shared = &self.shared;
-        shared.endpoint.add(assignment, &shared.node, &handle.tx);
+        shared.endpoint.add(assignment, shared, &handle.tx);
         let task_id = driver.state.assignment.task_id.clone();
         self.drivers.insert(task_id.clone(), handle);
         let ended = self.ended_tx.clone();

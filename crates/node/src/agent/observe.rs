@@ -4,10 +4,10 @@
 use super::health::HealthState;
 use super::restart;
 use super::seams::{PulledImage, TaskLinks};
-use super::state::{ContainerState, Ended, Network, Once, Phase, TaskState};
+use super::state::{ContainerState, Ended, Network, Once, Phase, Secrets, TaskState};
 use crate::runtime::Exit;
 use neargate_base::Timestamp;
-use neargate_domain::{Assignment, DesiredState, TaskReport, TaskStopped};
+use neargate_domain::{Assignment, DesiredState, TaskReport, TaskSecrets, TaskStopped};
 use std::sync::Arc;
 
 /// What the driver observed.
@@ -21,6 +21,9 @@ pub enum Event {
         retry_at: Timestamp,
     },
     NetworkReleased,
+    SecretsRead(Arc<TaskSecrets>),
+    /// The text after `ResourceInitializationError: `.
+    SecretsRefused(String),
     Pulled(usize, Arc<PulledImage>),
     PullFailed(usize, String),
     LogsReady(usize),
@@ -69,6 +72,27 @@ impl TaskState {
                 self.network_failed(&message, retry_at, now)
             }
             Event::NetworkReleased => self.network = Network::Released,
+            Event::SecretsRead(secrets) => {
+                if self.secrets == Secrets::Reading {
+                    self.secrets = Secrets::Ready(secrets);
+                }
+            }
+            Event::SecretsRefused(message) => {
+                if self.secrets == Secrets::Reading {
+                    let never_ran = |c: &ContainerState| {
+                        matches!(c.phase, Phase::Waiting | Phase::Pulling | Phase::Pulled)
+                    };
+                    if self.containers.iter().all(never_ran) {
+                        self.secrets = Secrets::Failed;
+                        self.fail("ResourceInitializationError", &message, now);
+                    } else {
+                        // Those that ran before this agent came are not ended for it; the next that
+                        // is to start asks again.
+                        self.secrets = Secrets::Absent;
+                        self.secrets_lost(&message, now);
+                    }
+                }
+            }
             Event::Pulled(i, image) => self.pulled(i, image, now),
             Event::PullFailed(i, message) => {
                 if self.containers[i].phase == Phase::Pulling {
@@ -207,6 +231,26 @@ impl TaskState {
             self.assignment.desired = DesiredState::Stopped;
         }
         self.touch();
+    }
+
+    /// What is still to start cannot.
+    fn secrets_lost(&mut self, message: &str, now: Timestamp) {
+        for i in 0..self.containers.len() {
+            let waits = matches!(
+                self.containers[i].phase,
+                Phase::Waiting
+                    | Phase::Pulling
+                    | Phase::Pulled
+                    | Phase::Restarting {
+                        under_way: false,
+                        ..
+                    }
+            );
+            if waits {
+                let reason = format!("ResourceInitializationError: {message}");
+                self.give_up(i, Some(&reason), now);
+            }
+        }
     }
 
     fn network_ready(&mut self, links: Arc<TaskLinks>) {

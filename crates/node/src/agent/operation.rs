@@ -11,8 +11,8 @@ use super::state::{Network, TaskState};
 use crate::runtime::{Container, ContainerConfig, ExecEnd};
 use crate::upstream::{ImageSource, UpstreamError};
 use neargate_base::backoff::Backoff;
-use neargate_base::task;
-use neargate_domain::{Assignment, HealthCheck, TaskReport};
+use neargate_base::{Secret, task};
+use neargate_domain::{Assignment, ContainerSecrets, HealthCheck, TaskReport};
 use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
@@ -33,17 +33,24 @@ pub struct Prepared {
     assignment: Option<Box<Assignment>>,
     image: Option<Arc<PulledImage>>,
     link: Option<Result<Joined, String>>,
+    secrets: Option<ContainerSecrets>,
 }
 
 /// Collect what `action` will need.
 pub fn prepare(state: &TaskState, action: &Action) -> Prepared {
     match action {
-        Action::Pull(_) | Action::CheckLogs(_) => Prepared {
+        Action::CheckLogs(_) => Prepared {
             assignment: Some(Box::new(state.assignment.clone())),
+            ..Prepared::default()
+        },
+        Action::Pull(i) | Action::Restart(i) => Prepared {
+            assignment: Some(Box::new(state.assignment.clone())),
+            secrets: secrets_of(state, *i),
             ..Prepared::default()
         },
         Action::Start(i) => Prepared {
             assignment: Some(Box::new(state.assignment.clone())),
+            secrets: secrets_of(state, *i),
             image: state.containers[*i].image.clone(),
             link: match &state.network {
                 Network::Ready(links) => links.get(*i).cloned(),
@@ -52,6 +59,19 @@ pub fn prepare(state: &TaskState, action: &Action) -> Prepared {
         },
         _ => Prepared::default(),
     }
+}
+
+fn secrets_of(state: &TaskState, i: usize) -> Option<ContainerSecrets> {
+    let name = &state.assignment.containers[i].name;
+    state.secrets.of(name).cloned()
+}
+
+/// `NAME=value` of the container's secrets.
+fn secret_env(secrets: Option<ContainerSecrets>) -> Vec<Secret<String>> {
+    let variables = secrets.into_iter().flat_map(|secrets| secrets.environment);
+    variables
+        .map(|v| Secret::new(format!("{}={}", v.name, v.value.expose())))
+        .collect()
 }
 
 /// Everything an error has to say, on one line.
@@ -138,6 +158,15 @@ pub async fn attach(shared: Arc<Shared>, task: Assignment) -> Option<Message> {
     Some(Event::NetworkFailed { message, retry_at }.into())
 }
 
+/// Until somebody says what they are, or that there are none.
+pub async fn secrets(shared: Arc<Shared>, task_id: String) -> Option<Message> {
+    let ask = || shared.upstream.secrets(&task_id);
+    Some(match until_answered(&shared, ask).await {
+        Ok(secrets) => Event::SecretsRead(Arc::new(secrets)).into(),
+        Err(message) => Event::SecretsRefused(message).into(),
+    })
+}
+
 pub async fn pull(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<Message> {
     let task = prepared.assignment.expect("prepared for a pull");
     let name = &task.containers[i].image.name;
@@ -150,7 +179,8 @@ pub async fn pull(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<M
         Err(message) | Ok(ImageSource::Missing { message }) => Err(message),
         Ok(source) => {
             let _permit = shared.pulls.acquire().await.expect("never closed");
-            shared.images.pull(name, source).await
+            let login = prepared.secrets.and_then(|secrets| secrets.registry);
+            shared.images.pull(name, source, login).await
         }
     };
     Some(match pulled {
@@ -182,6 +212,10 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
     let spec = &task.containers[i];
     let given = command::Given {
         endpoint_id: shared.endpoint.id(&task.task_id, &spec.name),
+        credentials_id: task
+            .task_role_arn
+            .as_ref()
+            .map(|_| shared.endpoint.credentials_id(&task.task_id)),
     };
     let configured = command::configure(&task, spec, &image, &joined, &given);
     let allowed = |config: ContainerConfig| shared.allowed.check(&config).map(|()| config);
@@ -189,6 +223,7 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
         Ok(config) => config,
         Err(message) => return Some(Event::StartFailed(i, message).into()),
     };
+    config.secret_env = secret_env(prepared.secrets);
     let resolv_conf = shared.network.resolv_conf(&task.network);
     config.files = command::etc_files(&task, spec, &joined, &resolv_conf);
     let _permit = shared.starts.acquire().await.expect("never closed");
@@ -202,15 +237,13 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
 }
 
 /// Run an ended container again.
-pub async fn restart(
-    shared: Arc<Shared>,
-    task_id: String,
-    name: String,
-    i: usize,
-) -> Option<Message> {
+pub async fn restart(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<Message> {
+    let task = prepared.assignment.expect("prepared for a restart");
+    let (task_id, name) = (&task.task_id, &task.containers[i].name);
+    let secrets = secret_env(prepared.secrets);
     let _permit = shared.starts.acquire().await.expect("never closed");
-    let started = tokio::time::timeout(START_LIMIT, shared.runtime.restart(&task_id, &name)).await;
-    Some(match started {
+    let again = shared.runtime.restart(task_id, name, secrets);
+    Some(match tokio::time::timeout(START_LIMIT, again).await {
         Ok(Ok(container)) => Message::Live(i, container),
         Ok(Err(error)) => Event::StartFailed(i, chain(&error)).into(),
         Err(_) => Event::StartFailed(i, TOO_SLOW.into()).into(),

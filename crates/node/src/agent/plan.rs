@@ -3,7 +3,7 @@
 
 use super::health::Due;
 use super::order::{self, Start};
-use super::state::{Network, Once, Phase, TaskState};
+use super::state::{ContainerState, Network, Once, Phase, Secrets, TaskState};
 use neargate_base::Timestamp;
 use neargate_domain::TaskReport;
 use std::time::Duration;
@@ -25,6 +25,8 @@ pub enum Action {
     },
     /// Network interface and cgroup.
     AttachNetwork,
+    /// What its definition names as secret.
+    ReadSecrets,
     Pull(usize),
     /// See that the log stream can be written.
     CheckLogs(usize),
@@ -119,8 +121,18 @@ fn run(state: &TaskState, now: Timestamp, plan: &mut Plan) {
         plan.act(Action::AttachNetwork);
     }
     let ended = |i: usize| matches!(state.containers[i].phase, Phase::Ended(_));
+    // Whatever runs has them.
+    let starts = |c: &ContainerState| !matches!(c.phase, Phase::Running { .. } | Phase::Ended(_));
+    if state.secrets == Secrets::Absent && state.containers.iter().any(starts) {
+        plan.act(Action::ReadSecrets);
+    }
     for (i, c) in state.containers.iter().enumerate() {
-        if c.phase == Phase::Waiting {
+        let has_login = || {
+            state.assignment.containers[i]
+                .repository_credentials
+                .is_some()
+        };
+        if c.phase == Phase::Waiting && (state.secrets.are_ready() || !has_login()) {
             plan.act(Action::Pull(i));
         }
         if c.log_ready == Once::ToDo && !ended(i) {
@@ -129,6 +141,7 @@ fn run(state: &TaskState, now: Timestamp, plan: &mut Plan) {
     }
     // No container starts before the whole task can: a task that fails to start never ran.
     let ready = matches!(state.network, Network::Ready(_))
+        && state.secrets.are_ready()
         && state.saving.written > 0
         && state.containers.iter().enumerate().all(|(i, c)| {
             let pulled = !matches!(c.phase, Phase::Waiting | Phase::Pulling);
@@ -301,6 +314,7 @@ pub fn begin(state: &mut TaskState, action: &Action, now: Timestamp) {
     match action {
         Action::Save { .. } => state.saving.in_flight = true,
         Action::AttachNetwork => state.network = Network::Attaching,
+        Action::ReadSecrets => state.secrets = Secrets::Reading,
         Action::Pull(i) => {
             state.containers[*i].phase = Phase::Pulling;
             state.pull_started_at.get_or_insert(now);

@@ -4,7 +4,7 @@
 use crate::upstream::ImageSource;
 use async_trait::async_trait;
 use neargate_base::Timestamp;
-use neargate_domain::{Assignment, NetworkBinding, TaskNetwork};
+use neargate_domain::{Assignment, NetworkBinding, RegistryLogin, TaskNetwork};
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::net::Ipv4Addr;
@@ -33,7 +33,13 @@ pub struct PulledImage {
 #[async_trait]
 pub trait Pull: Debug + Send + Sync {
     /// The error is the text after `CannotPullContainerError: `.
-    async fn pull(&self, name: &str, source: ImageSource) -> Result<PulledImage, String>;
+    /// `login` is for the registry that `name` tells, where it is none of ours.
+    async fn pull(
+        &self,
+        name: &str,
+        source: ImageSource,
+        login: Option<RegistryLogin>,
+    ) -> Result<PulledImage, String>;
 
     /// Note which manifest digests the task's containers use from now on; none: it is over.
     /// Other agents of the host may use the same images, and must not collect these.

@@ -16,8 +16,8 @@ use super::restart::Runs;
 use super::seams::{PulledImage, TaskLinks};
 use neargate_base::Timestamp;
 use neargate_domain::{
-    Assignment, ContainerReport, ContainerStatus, DesiredState, NetworkBinding, TaskReport,
-    TaskStopped,
+    Assignment, ContainerReport, ContainerSecrets, ContainerSpec, ContainerStatus, DesiredState,
+    NetworkBinding, TaskReport, TaskSecrets, TaskStopped,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -35,6 +35,33 @@ pub enum Network {
     Failed,
     Releasing,
     Released,
+}
+
+/// What the task's containers are given that nobody else may see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Secrets {
+    /// Its definition names none.
+    Unneeded,
+    /// They are to be read, also when an earlier agent has read them: they are in memory only.
+    Absent,
+    Reading,
+    Ready(Arc<TaskSecrets>),
+    Failed,
+}
+
+impl Secrets {
+    /// Nothing need be waited for.
+    pub fn are_ready(&self) -> bool {
+        matches!(self, Secrets::Unneeded | Secrets::Ready(_))
+    }
+
+    /// Those of the container of this name.
+    pub fn of(&self, container: &str) -> Option<&ContainerSecrets> {
+        match self {
+            Secrets::Ready(all) => all.0.get(container),
+            _ => None,
+        }
+    }
 }
 
 /// Something done once, asynchronously.
@@ -174,6 +201,7 @@ pub struct TaskState {
     pub network: Network,
     /// When a failed attachment of a running task is tried again.
     pub network_retry_at: Option<Timestamp>,
+    pub secrets: Secrets,
     pub containers: Vec<ContainerState>,
     pub pull_started_at: Option<Timestamp>,
     pub pull_stopped_at: Option<Timestamp>,
@@ -219,7 +247,15 @@ impl TaskState {
             .collect();
         // Above any sequence of an earlier life of the task that left no ledger entry.
         let sequence = u64::try_from(now.as_millis()).unwrap_or(0);
+        let is_secret = |spec: &ContainerSpec| {
+            !spec.secrets.is_empty() || spec.repository_credentials.is_some()
+        };
+        let secrets = match assignment.containers.iter().any(is_secret) {
+            true => Secrets::Absent,
+            false => Secrets::Unneeded,
+        };
         let mut state = TaskState {
+            secrets,
             assignment,
             network: Network::Absent,
             network_retry_at: None,

@@ -15,6 +15,7 @@ use futures_util::FutureExt;
 use futures_util::future::try_join_all;
 use neargate_base::task;
 use neargate_blob::Digest;
+use neargate_domain::RegistryLogin;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,6 +31,16 @@ impl Images {
         self: &Arc<Self>,
         name: &str,
         source: ImageSource,
+    ) -> Result<Image, PullError> {
+        self.pull_as(name, source, None).await
+    }
+
+    /// As [`Images::pull`], from a registry that is told who asks.
+    pub async fn pull_as(
+        self: &Arc<Self>,
+        name: &str,
+        source: ImageSource,
+        login: Option<RegistryLogin>,
     ) -> Result<Image, PullError> {
         let (source, digest, top) = match source {
             ImageSource::Missing { message } => {
@@ -58,7 +69,8 @@ impl Images {
                 if let Some(record) = here.filter(|r| r.public) {
                     return Ok(self.image(name, &record));
                 }
-                let (place, digest, top) = self.registry.resolve(&reference).await?;
+                let resolved = self.registry.resolve(&reference, login.as_ref()).await?;
+                let (place, digest, top) = resolved;
                 (
                     ContentSource::Remote(self.registry.clone(), place),
                     digest,

@@ -66,9 +66,10 @@ pub(super) enum ContentSource {
 }
 
 impl ContentSource {
-    /// Does it show its content to anybody? Our own registry shows it to accounts.
+    /// Does it show its content to anybody? Our own registry shows it to accounts, and another one
+    /// that asks for a password to those who have it.
     pub(super) fn is_public(&self) -> bool {
-        matches!(self, ContentSource::Remote(..))
+        matches!(self, ContentSource::Remote(_, place) if place.is_public())
     }
 
     /// A manifest or configuration, verified.

@@ -25,10 +25,11 @@ use call::Caller;
 use connection::Connection;
 use neargate_base::{AccountId, Clock, Region, Rng, task};
 use neargate_domain::link::{
-    Done, ImageAnswer, ImageQuestion, LogBatch, LogQuestion, Offset, Peer,
+    Done, ImageAnswer, ImageQuestion, LogBatch, LogQuestion, Offset, Peer, SecretsAnswer,
+    TaskQuestion,
 };
 use neargate_domain::vpc_network::NetworkChange;
-use neargate_domain::{LogLine, LogTarget, NodeAbout, TaskReport};
+use neargate_domain::{LogLine, LogTarget, NodeAbout, RoleCredentials, TaskReport, TaskSecrets};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -183,5 +184,22 @@ impl Upstream for Remote {
             ImageAnswer::Missing { message } => ImageSource::Missing { message },
             ImageAnswer::Elsewhere => ImageSource::Remote,
         })
+    }
+
+    async fn role_credentials(&self, task_id: &str) -> Result<RoleCredentials, UpstreamError> {
+        let task_id = task_id.to_owned();
+        let question = TaskQuestion { task_id };
+        let path = "/v1/credentials";
+        self.caller.post(path, &question, ANSWER).await
+    }
+
+    async fn secrets(&self, task_id: &str) -> Result<TaskSecrets, UpstreamError> {
+        let task_id = task_id.to_owned();
+        let question = TaskQuestion { task_id };
+        let asked = self.caller.post("/v1/secrets", &question, ANSWER);
+        match asked.await? {
+            SecretsAnswer::Read(secrets) => Ok(secrets),
+            SecretsAnswer::Missing { message } => Err(UpstreamError::Refused(message)),
+        }
     }
 }

@@ -1,8 +1,9 @@
-//! What a shim is told about its container: one [`ContainerConfig`], written whole to
-//! `config.json` in the container's state directory before the shim starts.
+//! What a shim is told about its container: one [`ContainerConfig`], written to `config.json` in the
+//! container's state directory before the shim starts, but for what is secret.
 //!
 //! It knows nothing of ECS: the agent has already merged task definition and image.
 
+use neargate_base::Secret;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,6 +23,9 @@ pub struct ContainerConfig {
     /// `KEY=value`; of doubled keys the last one counts. PATH, HOSTNAME and HOME get Docker's
     /// defaults when absent.
     pub env: Vec<String>,
+    /// As `env`, after it; handed to the shim in memory, and never written.
+    #[serde(skip)]
+    pub secret_env: Vec<Secret<String>>,
     /// Absolute; empty means `/`. Made (owned by root) when the image lacks it.
     pub cwd: String,
     /// `user`, `uid`, `user:group` and so on, by the image's own files; empty means root.

@@ -34,6 +34,7 @@ pub use traffic::Traffic;
 
 use crate::cgroup::{CgroupError, Usage};
 use async_trait::async_trait;
+use neargate_base::Secret;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -55,9 +56,14 @@ pub trait Runtime: std::fmt::Debug + Send + Sync {
     /// or [`Adopted::Unknown`].
     async fn start(&self, config: &ContainerConfig) -> Result<Arc<dyn Container>, RuntimeError>;
 
-    /// Starts a container that has ended once more, as it was: its files and its log go on.
-    /// Errors as [`Runtime::start`].
-    async fn restart(&self, task_id: &str, name: &str) -> Result<Arc<dyn Container>, RuntimeError>;
+    /// Starts a container that has ended once more, as it was: its files and its log go on. What of
+    /// its environment is secret is kept nowhere, and given again. Errors as [`Runtime::start`].
+    async fn restart(
+        &self,
+        task_id: &str,
+        name: &str,
+        secret_env: Vec<Secret<String>>,
+    ) -> Result<Arc<dyn Container>, RuntimeError>;
 
     /// What became of a container that an earlier agent started.
     async fn adopt(&self, task_id: &str, name: &str) -> Result<Adopted, RuntimeError>;

@@ -9,8 +9,9 @@ use super::traffic::{self, Traffic};
 use super::zygote::Zygote;
 use super::{Adopted, Container, ContainerConfig, Runtime, RuntimeError, TaskLimits};
 use crate::cgroup::{Cgroup, GroupLimits, Hierarchy, Usage};
-use crate::shim::{CONFIG, EXIT, SOCKET, cgroup_path, read_json, write_json_quickly};
+use crate::shim::{CONFIG, EXIT, SOCKET, cgroup_path, read_json, secrets, write_json_quickly};
 use async_trait::async_trait;
+use neargate_base::Secret;
 use neargate_base::task::spawn_blocking;
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
@@ -163,6 +164,8 @@ impl ShimRuntime {
         let dir = self.state_dir(&config.task_id, &config.name);
         let cgroup = self.container_cgroup(&config.task_id, &config.name);
         config.cgroup = cgroup.path().to_owned();
+        let secrets = secrets::hidden(&config.secret_env);
+        let secrets = secrets.map_err(RuntimeError::io("hand secrets to", &dir))?;
         let layout = dir.clone();
         let listener = blocking(move || lay_out(&layout, &config)).await?;
         // Before there is a shim: it may have come and gone by the time it is spawned.
@@ -172,7 +175,7 @@ impl ShimRuntime {
         let (zygote, place) = (self.zygote.clone(), dir.clone());
         let path = self.zygote.path();
         let forked = blocking(move || {
-            let forked = zygote.fork(&place, listener.into());
+            let forked = zygote.fork(&place, listener.into(), secrets);
             forked.map_err(RuntimeError::io("fork a shim of", path))
         })
         .await?;
@@ -314,10 +317,16 @@ impl Runtime for ShimRuntime {
         self.launch(config.clone()).await
     }
 
-    async fn restart(&self, task_id: &str, name: &str) -> Result<Arc<dyn Container>, RuntimeError> {
+    async fn restart(
+        &self,
+        task_id: &str,
+        name: &str,
+        secret_env: Vec<Secret<String>>,
+    ) -> Result<Arc<dyn Container>, RuntimeError> {
         Self::check(task_id, name)?;
         let dir = self.state_dir(task_id, name);
-        let config = blocking(move || again::clear(&dir)).await?;
+        let mut config = blocking(move || again::clear(&dir)).await?;
+        config.secret_env = secret_env;
         self.launch(config).await
     }
 

@@ -64,15 +64,20 @@ impl Zygote {
         running.as_ref().map(|zygote| zygote.process.id())
     }
 
-    /// A shim for the container in `dir`. Blocking.
-    pub fn fork(&self, dir: &Path, listener: OwnedFd) -> io::Result<Forked> {
+    /// A shim for the container in `dir`, which is given what is in `secrets`. Blocking.
+    pub fn fork(
+        &self,
+        dir: &Path,
+        listener: OwnedFd,
+        secrets: Option<OwnedFd>,
+    ) -> io::Result<Forked> {
         let mut running = self.running.lock();
         for _ in 0..2 {
             let zygote = match &mut *running {
                 Some(zygote) => zygote,
                 none => none.insert(Running::start(self.program.path())?),
             };
-            match zygote.ask(dir, listener.as_fd()) {
+            match zygote.ask(dir, listener.as_fd(), secrets.as_ref()) {
                 Ok(answer) => {
                     zygote.wait_at_most(PATIENCE_WITH_KNOWN)?;
                     return answer.map(Forked);
@@ -136,14 +141,23 @@ impl Running {
     }
 
     /// A shim's pidfd, or why it could not be forked. An error: the zygote does not answer.
-    fn ask(&self, dir: &Path, listener: BorrowedFd<'_>) -> io::Result<io::Result<OwnedFd>> {
-        send(&self.socket, dir.as_os_str().as_bytes(), Some(listener))?;
+    fn ask(
+        &self,
+        dir: &Path,
+        listener: BorrowedFd<'_>,
+        secrets: Option<&OwnedFd>,
+    ) -> io::Result<io::Result<OwnedFd>> {
+        let descriptors: Vec<_> = [listener]
+            .into_iter()
+            .chain(secrets.map(AsFd::as_fd))
+            .collect();
+        send(&self.socket, dir.as_os_str().as_bytes(), &descriptors)?;
         self.answer()
     }
 
     fn answer(&self) -> io::Result<io::Result<OwnedFd>> {
         let mut number = [0; 4];
-        let (length, pidfd) = loop {
+        let (length, [pidfd, _]) = loop {
             match receive(&self.socket, &mut number, RecvFlags::empty()) {
                 Err(Errno::INTR) => {}
                 received => break received?,

@@ -1,4 +1,4 @@
-//! Messages between our own processes that carry a descriptor along.
+//! Messages between our own processes that carry descriptors along, two at most.
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -13,12 +13,11 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 pub(crate) fn send(
     socket: &OwnedFd,
     bytes: &[u8],
-    descriptor: Option<BorrowedFd<'_>>,
+    descriptors: &[BorrowedFd<'_>],
 ) -> Result<(), Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    if let Some(descriptor) = &descriptor {
-        let descriptors = std::slice::from_ref(descriptor);
+    if !descriptors.is_empty() {
         control.push(SendAncillaryMessage::ScmRights(descriptors));
     }
     let bytes = [IoSlice::new(bytes)];
@@ -26,19 +25,23 @@ pub(crate) fn send(
     Ok(())
 }
 
-/// Receives one: its length, and the descriptor that came with it. No bytes: the peer is gone.
+/// Receives one: its length, and the descriptors that came with it. No bytes: the peer is gone.
 pub(crate) fn receive(
     socket: &OwnedFd,
     buffer: &mut [u8],
     flags: RecvFlags,
-) -> Result<(usize, Option<OwnedFd>), Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+) -> Result<(usize, [Option<OwnedFd>; 2]), Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = flags | RecvFlags::CMSG_CLOEXEC;
     let received = recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut control, flags)?;
-    let descriptor = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        _ => None,
-    });
-    Ok((received.bytes, descriptor))
+    let mut taken = [None, None];
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+            for (place, descriptor) in taken.iter_mut().zip(descriptors) {
+                *place = Some(descriptor);
+            }
+        }
+    }
+    Ok((received.bytes, taken))
 }

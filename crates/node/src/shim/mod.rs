@@ -2,7 +2,7 @@
 //!
 //! It sets the container up, supervises it, keeps its output, and writes down how it ended; it
 //! outlives the agent. It knows nothing of tasks, images or the control plane: `config.json` in
-//! its directory says everything. Blocking and single-threaded throughout, because the
+//! its directory says everything but what is secret, which it keeps in memory alone. Blocking and single-threaded throughout, because the
 //! container's first process is a fork of it.
 //!
 //! ```text
@@ -26,6 +26,7 @@ mod launch;
 mod lines;
 mod log;
 mod message;
+pub(crate) mod secrets;
 mod state;
 mod supervise;
 #[allow(unsafe_code)]
@@ -45,7 +46,7 @@ pub(crate) use zygote::ZYGOTE;
 pub use zygote::zygote;
 
 use crate::runtime::{ContainerConfig, Exit, StartFailure, StartFailureKind};
-use neargate_base::{Clock, time::SystemClock};
+use neargate_base::{Clock, Secret, time::SystemClock};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
 use std::io;
@@ -54,8 +55,8 @@ use std::path::Path;
 
 /// Runs the shim of the container in `dir` until that has ended; answers the process's exit
 /// code. The listening control socket is standard input; whatever else is open gets closed.
-fn main(dir: &Path) -> i32 {
-    match run(dir) {
+fn main(dir: &Path, secret_env: Vec<Secret<String>>) -> i32 {
+    match run(dir, secret_env) {
         Ok(()) => 0,
         Err(e) => {
             eprintln!("shim {}: {e}", dir.display());
@@ -64,14 +65,15 @@ fn main(dir: &Path) -> i32 {
     }
 }
 
-fn run(dir: &Path) -> io::Result<()> {
+fn run(dir: &Path, secret_env: Vec<Secret<String>>) -> io::Result<()> {
     let listener = detach(dir)?;
     if std::fs::read_dir("/proc/self/task")?.count() != 1 {
         return Err(io::Error::other("the process has more than one thread"));
     }
     let lock = File::create(dir.join(LOCK))?;
     flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-    let config: ContainerConfig = read_json(&dir.join(CONFIG))?;
+    let mut config: ContainerConfig = read_json(&dir.join(CONFIG))?;
+    config.secret_env = secret_env;
     state::reserve(dir, EXIT)?;
     match launch::launch(&config, dir) {
         Ok(launched) => supervise::supervise(&config, dir, listener, launched),

@@ -284,12 +284,12 @@ impl Supervisor<'_> {
             return;
         };
         match receive(socket, &mut [0], RecvFlags::DONTWAIT) {
-            Ok((_, Some(master))) => {
+            Ok((_, [Some(master), _])) => {
                 let _ = rustix::io::ioctl_fionbio(&master, true);
                 self.outputs[0].pipe = Some(master);
                 self.launched.terminal = None;
             }
-            Ok((_, None)) => self.launched.terminal = None,
+            Ok((_, [None, _])) => self.launched.terminal = None,
             Err(_) => {}
         }
     }

@@ -2,14 +2,15 @@
 //!
 //! A program as large as ours takes milliseconds to load and has megabytes of pointers that the
 //! loader writes once: forked, all shims share them. It knows nothing but the two descriptors it
-//! gets: a request is the directory of a container with its listening control socket, the answer
-//! the new shim's pid with a pidfd, or why there is none.
+//! gets: a request is the directory of a container with its listening control socket, and what is
+//! secret of its environment in a file that has no name; the answer the new shim's pid with a pidfd, or why there is none.
 //!
 //! Invariants: it has one thread and allocates next to nothing, for what it has written in its
 //! memory every shim takes along; it ends when its agent does, which no shim notices: they are
 //! the agent's children, as if it had executed them itself.
 
 use super::message::{receive, send};
+use super::secrets;
 use super::sys;
 use super::title::Title;
 use rustix::io::Errno;
@@ -51,10 +52,11 @@ fn serve() -> io::Result<()> {
     // A request is one path.
     let mut buffer = [0; libc::PATH_MAX as usize];
     loop {
-        let (length, listener) = match receive(&agent, &mut buffer, RecvFlags::empty()) {
+        let received = receive(&agent, &mut buffer, RecvFlags::empty());
+        let (length, listener, secrets) = match received {
             Ok((0, _)) => return Ok(()),
-            Ok((length, Some(listener))) => (length, listener),
-            Ok((_, None)) => return Err(io::Error::other("a request without a socket")),
+            Ok((length, [Some(listener), secrets])) => (length, listener, secrets),
+            Ok((_, [None, _])) => return Err(io::Error::other("a request without a socket")),
             Err(Errno::INTR) => continue,
             Err(e) => return Err(e.into()),
         };
@@ -62,11 +64,12 @@ fn serve() -> io::Result<()> {
         let forked = sys::clone_shim(|| {
             let taken = rustix::stdio::dup2_stdin(&listener);
             drop(listener);
+            let secrets = secrets.map_or(Ok(Vec::new()), secrets::read);
             title.write(&[SHIM[0].as_bytes(), SHIM[1].as_bytes(), dir]);
             let _ = rustix::thread::set_name(c"neargate-shim");
-            match taken {
-                Ok(()) => super::main(Path::new(OsStr::from_bytes(dir))),
-                Err(_) => 1,
+            match (taken, secrets) {
+                (Ok(()), Ok(secrets)) => super::main(Path::new(OsStr::from_bytes(dir)), secrets),
+                _ => 1,
             }
         });
         answer(&agent, forked)?;
@@ -76,10 +79,10 @@ fn serve() -> io::Result<()> {
 /// A pid, or what is wrong as a negative number, as 4 bytes.
 fn answer(agent: &OwnedFd, forked: io::Result<(i32, OwnedFd)>) -> io::Result<()> {
     let sent = match &forked {
-        Ok((pid, pidfd)) => send(agent, &pid.to_le_bytes(), Some(pidfd.as_fd())),
+        Ok((pid, pidfd)) => send(agent, &pid.to_le_bytes(), &[pidfd.as_fd()]),
         Err(e) => {
             let number = -e.raw_os_error().unwrap_or(libc::EIO);
-            send(agent, &number.to_le_bytes(), None)
+            send(agent, &number.to_le_bytes(), &[])
         }
     };
     match sent {

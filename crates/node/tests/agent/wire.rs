@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use neargate_base::{AccountId, Region, task};
 use neargate_blob::Digest;
-use neargate_domain::{Assignment, LogLine, LogTarget, TaskReport};
+use neargate_domain::{Assignment, LogLine, LogTarget, RoleCredentials, TaskReport, TaskSecrets};
 use neargate_node::upstream::{AssignmentChange, ImageSource, Upstream, UpstreamError};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -316,6 +316,14 @@ impl Upstream for Remote {
             Answer::Offset(offset) => Ok(offset),
             other => panic!("{other:?}"),
         }
+    }
+
+    async fn role_credentials(&self, _: &str) -> Result<RoleCredentials, UpstreamError> {
+        Err(UpstreamError::Refused("no role is known here".into()))
+    }
+
+    async fn secrets(&self, _: &str) -> Result<TaskSecrets, UpstreamError> {
+        Err(UpstreamError::Refused("no secret is known here".into()))
     }
 
     async fn resolve_image(

@@ -11,13 +11,17 @@ async fn it_is_the_same_container() {
     let lab = Lab::new();
     let first = lab.start(&lab.shell(SCRIPT)).await.unwrap();
     lab.line("main", "run 0").await;
-    let error = lab.runtime.restart(TASK, "main").await.unwrap_err();
+    let error = lab
+        .runtime
+        .restart(TASK, "main", Vec::new())
+        .await
+        .unwrap_err();
     assert!(error.to_string().ends_with("has not ended"), "{error}");
     first.signal(15).await.unwrap();
     assert_eq!(first.wait().await.code, Some(5));
 
     for n in 1..4 {
-        let container = lab.runtime.restart(TASK, "main").await.unwrap();
+        let container = lab.runtime.restart(TASK, "main", Vec::new()).await.unwrap();
         lab.line("main", &format!("run {n}")).await;
         assert!(container.started_at() > first.started_at());
         let args = ["cat", "/count"].map(str::to_owned);
@@ -74,7 +78,11 @@ async fn it_can_be_tried_again_from_wherever_it_broke_off() {
             1 => assert!(matches!(found, Adopted::Exited(_)), "{found:?}"),
             _ => assert!(matches!(found, Adopted::Unknown), "{found:?}"),
         }
-        let container = lab.another_runtime().restart(TASK, "main").await.unwrap();
+        let container = lab
+            .another_runtime()
+            .restart(TASK, "main", Vec::new())
+            .await
+            .unwrap();
         assert_eq!(container.wait().await.code, Some(0));
     }
     assert_eq!(lab.output("main"), "1\n2\n3\n4\n5\n6\n");

@@ -229,7 +229,7 @@ async fn the_user_is_decided_once() {
     assert_eq!(output_of_exec(&lab, &["sh", "-c", ids]).await, want);
     container.signal(9).await.unwrap();
     container.wait().await;
-    let again = lab.runtime.restart(TASK, "main").await.unwrap();
+    let again = lab.runtime.restart(TASK, "main", Vec::new()).await.unwrap();
     lab.line("main", "ready").await;
     assert_eq!(output_of_exec(&lab, &["sh", "-c", ids]).await, want);
     again.signal(9).await.unwrap();

@@ -28,6 +28,7 @@ pub mod observe;
 mod operations;
 mod role;
 pub mod scaling;
+pub mod secrets;
 pub mod service;
 mod settings;
 pub mod slices;
@@ -158,10 +159,9 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
             tasks::run_task,
             "assignPublicIp gives no public address; a task that takes more than its ephemeral \
              storage is stopped instead of getting ENOSPC; no \
-             volumes, secrets, GPUs, links, port ranges, sidecar or other log drivers, \
-             execute-command or credentials of a task role yet: such tasks are refused, but for \
-             the role, which is stored; no task metadata endpoint (ECS_CONTAINER_METADATA_URI_V4) \
-             and no AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: neither variable is set",
+             volumes, GPUs, links, port ranges, sidecar or other log drivers, \
+             execute-command or secrets of log drivers yet: such tasks are refused. The task \
+             metadata endpoint tells no tags, volumes or clock drift",
         )
         .on(ops::StopTask, tasks::stop_task)
         .partly(

@@ -1,5 +1,5 @@
-//! What containers ask of the node that runs them, at 169.254.170.2: metadata of their task and its
-//! statistics
+//! What containers ask of the node that runs them, at 169.254.170.2: the keys of their task's role, and
+//! the task's metadata and statistics
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4.html>).
 //!
 //! It is one for all agents of a host, since a VPC has one such address, whichever agent a task of it
@@ -7,6 +7,7 @@
 //! task's address *and* knows an id that nobody else is told; the ids are the same after a restart, for
 //! they are made from a key of this host.
 
+mod credentials;
 mod metadata;
 mod serve;
 mod stats;
@@ -15,11 +16,12 @@ mod tests;
 
 pub use serve::{At, Served};
 
-use super::driver::{Message, Sender};
+use self::credentials::Credentials;
+use super::driver::{Message, Sender, Shared};
 use super::seams::Joined;
 use super::state::{Network, TaskState};
 use crate::runtime::Container;
-use neargate_base::Rng;
+use neargate_base::{Rng, uuid};
 use neargate_domain::{Assignment, InstanceNetwork, TaskNetwork};
 use parking_lot::RwLock;
 use std::collections::HashMap;
@@ -47,8 +49,9 @@ struct Resident {
     driver: Sender,
     /// The node that the task is on.
     node: Arc<str>,
-    /// Which of its containers.
-    container: usize,
+    /// The task's id, and which of its containers; `None`: it is the task's keys that are meant.
+    task_id: Arc<str>,
+    container: Option<usize>,
 }
 
 /// What all containers of this host may ask.
@@ -56,6 +59,7 @@ struct Resident {
 pub struct TaskEndpoint {
     key: ring::hmac::Key,
     residents: RwLock<HashMap<String, Resident>>,
+    credentials: Arc<Credentials>,
     samples: stats::Samples,
     places: serve::Places,
 }
@@ -85,9 +89,12 @@ impl TaskEndpoint {
                 bytes
             }
         };
+        let credentials = Arc::default();
+        Credentials::keep_fresh(&credentials);
         Ok(Arc::new(TaskEndpoint {
             key: ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &bytes),
             residents: RwLock::default(),
+            credentials,
             samples: stats::Samples::default(),
             places: serve::Places::default(),
         }))
@@ -95,28 +102,46 @@ impl TaskEndpoint {
 
     /// The id by which a container asks for itself: 128 bits that nobody guesses.
     pub(super) fn id(&self, task_id: &str, container: &str) -> String {
-        let tag = ring::hmac::sign(&self.key, format!("v4/{task_id}/{container}").as_bytes());
-        hex::encode(&tag.as_ref()[..16])
+        hex::encode(self.bits(&format!("v4/{task_id}/{container}")))
+    }
+
+    /// The id by which a task's containers ask for its role's keys.
+    pub(super) fn credentials_id(&self, task_id: &str) -> String {
+        uuid::text(self.bits(&format!("v2/credentials/{task_id}")), 4)
+    }
+
+    fn bits(&self, what: &str) -> [u8; 16] {
+        let tag = ring::hmac::sign(&self.key, what.as_bytes());
+        tag.as_ref()[..16].try_into().expect("a tag has 32 bytes")
     }
 
     /// From here on the task's containers are answered.
-    pub(super) fn add(&self, task: &Assignment, node: &Arc<str>, driver: &Sender) {
-        let ids: Vec<String> = self.ids(task);
-        let mut residents = self.residents.write();
-        for (container, id) in ids.into_iter().enumerate() {
-            let resident = Resident {
-                driver: driver.clone(),
-                node: Arc::clone(node),
-                container,
-            };
-            residents.insert(id, resident);
+    pub(super) fn add(&self, task: &Assignment, shared: &Shared, driver: &Sender) {
+        let task_id: Arc<str> = task.task_id.as_str().into();
+        let resident = |container| Resident {
+            driver: driver.clone(),
+            node: Arc::clone(&shared.node),
+            task_id: Arc::clone(&task_id),
+            container,
+        };
+        let ids = self.ids(task).into_iter().enumerate();
+        let ids = ids.map(|(container, id)| (id, resident(Some(container))));
+        self.residents.write().extend(ids);
+        if task.task_role_arn.is_some() {
+            let id = self.credentials_id(&task.task_id);
+            self.residents.write().insert(id, resident(None));
+            let upstream = Arc::clone(&shared.upstream);
+            self.credentials
+                .add(&task.task_id, upstream, Arc::clone(&shared.clock));
         }
     }
 
     /// The task is over.
     pub(super) fn remove(&self, task: &Assignment) {
+        self.credentials.remove(&task.task_id);
         let ids = self.ids(task);
         let mut residents = self.residents.write();
+        residents.remove(&self.credentials_id(&task.task_id));
         for id in &ids {
             residents.remove(id);
             self.samples.forget(id);
@@ -130,16 +155,30 @@ impl TaskEndpoint {
             .collect()
     }
 
+    /// Whether an id that is no container's leads to keys that this caller may have: whose.
+    async fn find_role(&self, id: &str, caller: &Caller) -> Option<Arc<str>> {
+        let resident = self.residents.read().get(id).cloned()?;
+        let seen = resident.seen(caller).await?;
+        let is_stopped = seen.state.all_ended();
+        (resident.container.is_none() && !is_stopped).then_some(resident.task_id)
+    }
+
     /// The task of an id, as it is now, and which of its containers is meant.
     async fn find(&self, id: &str, caller: &Caller) -> Option<(Box<Seen>, usize)> {
         let resident = self.residents.read().get(id).cloned()?;
+        let container = resident.container?;
+        Some((resident.seen(caller).await?, container))
+    }
+}
+
+impl Resident {
+    /// Its task as it is now, when the caller is of it.
+    async fn seen(&self, caller: &Caller) -> Option<Box<Seen>> {
         let (tell, told) = oneshot::channel();
-        resident.driver.send(Message::Describe(tell)).ok()?;
+        self.driver.send(Message::Describe(tell)).ok()?;
         // A driver that ends meanwhile answers nobody.
         let seen = told.await.ok()?;
-        caller
-            .is_of(&seen.state, &resident.node)
-            .then_some((seen, resident.container))
+        caller.is_of(&seen.state, &self.node).then_some(seen)
     }
 }
 

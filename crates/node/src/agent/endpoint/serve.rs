@@ -1,6 +1,6 @@
 //! The endpoint's HTTP: which path is which, and how much of it anybody may have.
 
-use super::{Caller, TaskEndpoint, metadata, stats};
+use super::{Caller, TaskEndpoint, credentials, metadata, stats};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -150,9 +150,31 @@ async fn answer(
         ["v3", id, rest @ ..] => {
             of_container(endpoint, caller, metadata::Version::V3, id, rest).await
         }
+        ["v2", "credentials", id] => keys(endpoint, caller, id).await,
+        ["v2", "credentials"] => {
+            let text = "No Credential ID in the request";
+            let body = credentials::refusal("NoIdInRequest", text, 400);
+            (StatusCode::BAD_REQUEST, body)
+        }
         _ => (StatusCode::NOT_FOUND, "404 page not found".into()),
     };
     Ok(said(status, &body))
+}
+
+/// The keys of a task's role, for that task alone.
+async fn keys(endpoint: &TaskEndpoint, caller: &Caller, id: &str) -> (StatusCode, Value) {
+    let Some(task_id) = endpoint.find_role(id, caller).await else {
+        let body = credentials::refusal("InvalidIdInRequest", "Credentials not found", 400);
+        return (StatusCode::BAD_REQUEST, body);
+    };
+    match endpoint.credentials.get(&task_id).await {
+        Ok(keys) => (StatusCode::OK, credentials::shown(&keys)),
+        Err(_) => {
+            let text = "Credentials uninitialized for ID";
+            let body = credentials::refusal("CredentialsUninitialized", text, 503);
+            (StatusCode::SERVICE_UNAVAILABLE, body)
+        }
+    }
 }
 
 /// The words of the ECS agent for an id that nobody has

@@ -1,12 +1,17 @@
 use super::super::seams::Joined;
 use super::super::state::{Network, Phase, TaskState};
+use super::super::tests::fakes::FakeUpstream;
 use super::super::tests::{assignment, at, container};
+use super::credentials::{Credentials, shown};
 use super::metadata::{self, Version};
 use super::{At, Caller, TaskEndpoint};
-use neargate_base::Rng;
+use neargate_base::time::{ManualClock, SystemClock};
+use neargate_base::{Clock, Rng};
 use neargate_domain::{InstanceNetwork, LaunchType, LogTarget, TaskNetwork};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 fn state() -> TaskState {
     let mut web = container("web");
@@ -35,8 +40,8 @@ fn caller(at: At, address: [u8; 4]) -> Caller {
     }
 }
 
-#[test]
-fn an_id_is_the_same_after_a_restart_and_another_for_each_container_and_host() {
+#[tokio::test]
+async fn an_id_is_the_same_after_a_restart_and_another_for_each_container_and_host() {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let rng = Rng::seeded(1);
     let open = |dir: &tempfile::TempDir| TaskEndpoint::open(dir.path(), &rng).unwrap();
@@ -134,4 +139,33 @@ fn a_task_is_shown_as_the_agent_shows_it() {
         "{name}"
     );
     assert_eq!(metadata::task(&state, Version::V4)["Cluster"], "default");
+}
+
+#[tokio::test]
+async fn keys_are_asked_for_once_and_kept_while_the_control_plane_is_away() {
+    let (upstream, clock) = (
+        FakeUpstream::new(),
+        Arc::new(ManualClock::at(SystemClock.now())),
+    );
+    let credentials = Arc::new(Credentials::default());
+    credentials.add("t1", upstream.clone(), clock.clone());
+    let first = credentials.get("t1").await.unwrap();
+    assert_eq!(credentials.get("t1").await.unwrap(), first);
+    assert_eq!(upstream.issued.load(Ordering::SeqCst), 1);
+    let shown = shown(&first);
+    assert_eq!(shown["RoleArn"], "arn:aws:iam::000000000000:role/t1");
+    let expiration = shown["Expiration"].as_str().unwrap();
+    assert_eq!((expiration.len(), &expiration[19..]), (20, "Z"));
+
+    // They are renewed when half of their life is over, and used to their end otherwise.
+    clock.advance(Duration::from_secs(4 * 3600));
+    upstream.away.store(true, Ordering::SeqCst);
+    assert_eq!(credentials.get("t1").await.unwrap(), first);
+    upstream.away.store(false, Ordering::SeqCst);
+    assert_ne!(credentials.get("t1").await.unwrap(), first);
+    upstream.away.store(true, Ordering::SeqCst);
+    clock.advance(Duration::from_secs(9 * 3600));
+    assert!(credentials.get("t1").await.is_err());
+    credentials.remove("t1");
+    assert!(credentials.get("t1").await.is_err());
 }

@@ -76,6 +76,7 @@ fn the_task_definitions_environment_wins() {
     spec.environment.insert("EMPTY".into(), "".into());
     let given = Given {
         endpoint_id: "0123".into(),
+        credentials_id: Some("c1".into()),
     };
     let env = environment(&task, &spec, &image(), "ip-172-31-0-5.ec2.internal", &given);
     assert_eq!(
@@ -89,6 +90,7 @@ fn the_task_definitions_environment_wins() {
             "AWS_DEFAULT_REGION=us-east-1",
             "ECS_CONTAINER_METADATA_URI=http://169.254.170.2/v3/0123",
             "ECS_CONTAINER_METADATA_URI_V4=http://169.254.170.2/v4/0123",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/c1",
             "EMPTY=",
         ]
     );

@@ -5,8 +5,9 @@ use super::fakes::{FakeImages, FakeNetwork, FakeRuntime, FakeUpstream};
 use super::*;
 use crate::upstream::AssignmentChange;
 use neargate_base::Rng;
+use neargate_base::Secret;
 use neargate_base::time::SystemClock;
-use neargate_domain::{ContainerStatus, TaskReport};
+use neargate_domain::{ContainerSecrets, ContainerStatus, SecretVariable, TaskReport, TaskSecrets};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -402,6 +403,66 @@ async fn a_container_runs_again_and_its_log_goes_on() {
             .await;
         assert_eq!(lines, ["run 0", "run 1", "run 2", "run 3"]);
         node.seen(|r| r.released).await;
+    })
+    .await;
+}
+
+fn secretive(spec: ContainerSpec) -> ContainerSpec {
+    let secrets = vec![("PASSWORD".into(), "/db/password".into())];
+    ContainerSpec { secrets, ..spec }
+}
+
+fn password(value: &str) -> TaskSecrets {
+    let password = SecretVariable {
+        name: "PASSWORD".into(),
+        value: Secret::new(value.into()),
+    };
+    let of_web = ContainerSecrets {
+        environment: vec![password],
+        registry: None,
+    };
+    TaskSecrets([("web".to_owned(), of_web)].into())
+}
+
+#[tokio::test]
+async fn secrets_are_in_the_container_and_not_on_the_disk() {
+    within(async {
+        let node = Node::new().await;
+        *node.upstream.secrets.lock() = Ok(password("hunter2"));
+        node.assign(assignment(vec![secretive(container("web"))]))
+            .await;
+        node.seen(all(ContainerStatus::Running)).await;
+        let web = node.runtime.started("web").await;
+        assert_eq!(
+            web.config.secret_env,
+            [Secret::new("PASSWORD=hunter2".into())]
+        );
+        assert!(
+            !serde_json::to_string(&web.config)
+                .unwrap()
+                .contains("hunter2")
+        );
+        let kept = std::fs::read_to_string(node.ledger_entry()).unwrap();
+        assert!(!kept.contains("hunter2"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_task_whose_secrets_are_refused_never_runs() {
+    within(async {
+        let node = Node::new().await;
+        *node.upstream.secrets.lock() = Err("unable to pull secrets or registry auth: no".into());
+        node.assign(assignment(vec![secretive(container("web"))]))
+            .await;
+        let report = node.seen(|r| r.stopped.is_some()).await;
+        let stopped = report.stopped.unwrap();
+        assert_eq!(stopped.stop_code, "TaskFailedToStart");
+        assert_eq!(
+            stopped.reason,
+            "ResourceInitializationError: unable to pull secrets or registry auth: no"
+        );
+        assert!(report.containers[0].started_at.is_none());
     })
     .await;
 }

@@ -9,14 +9,17 @@ use crate::runtime::{
 };
 use crate::upstream::{AssignmentChange, ImageSource, Upstream, UpstreamError};
 use async_trait::async_trait;
-use neargate_base::{AccountId, Clock, Region, Timestamp, time::SystemClock};
-use neargate_domain::{Assignment, LogLine, LogTarget, NetworkBinding, TaskNetwork, TaskReport};
+use neargate_base::{AccountId, Clock, Region, Secret, Timestamp, time::SystemClock};
+use neargate_domain::{
+    Assignment, LogLine, LogTarget, NetworkBinding, RegistryLogin, RoleCredentials, TaskNetwork,
+    TaskReport, TaskSecrets,
+};
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::{mpsc, watch};
 
 #[derive(Debug)]
@@ -29,6 +32,10 @@ pub struct FakeUpstream {
     pub logs: watch::Sender<HashMap<String, (u64, Vec<String>)>>,
     pub away: AtomicBool,
     pub no_group: AtomicBool,
+    /// How often keys of a role were asked for.
+    pub issued: AtomicUsize,
+    /// What tasks' secrets are, or why not.
+    pub secrets: Mutex<Result<TaskSecrets, String>>,
 }
 
 impl FakeUpstream {
@@ -41,6 +48,8 @@ impl FakeUpstream {
             logs: watch::Sender::default(),
             away: AtomicBool::new(false),
             no_group: AtomicBool::new(false),
+            issued: AtomicUsize::new(0),
+            secrets: Mutex::new(Ok(TaskSecrets::default())),
         })
     }
 
@@ -134,6 +143,26 @@ impl Upstream for FakeUpstream {
             .map_or(0, |(offset, _)| *offset))
     }
 
+    async fn role_credentials(&self, task_id: &str) -> Result<RoleCredentials, UpstreamError> {
+        self.answer()?;
+        let issued_at = SystemClock.now();
+        let number = self.issued.fetch_add(1, Ordering::SeqCst);
+        Ok(RoleCredentials {
+            role_arn: format!("arn:aws:iam::000000000000:role/{task_id}"),
+            access_key_id: format!("ASIA{number}"),
+            secret_access_key: Secret::new("key".into()),
+            token: Secret::new("token".into()),
+            issued_at,
+            expires_at: issued_at + std::time::Duration::from_secs(6 * 3600),
+        })
+    }
+
+    async fn secrets(&self, _: &str) -> Result<TaskSecrets, UpstreamError> {
+        self.answer()?;
+        let secrets = self.secrets.lock();
+        secrets.clone().map_err(UpstreamError::Refused)
+    }
+
     async fn resolve_image(
         &self,
         _: &AccountId,
@@ -155,7 +184,12 @@ pub struct FakeImages;
 
 #[async_trait]
 impl Pull for FakeImages {
-    async fn pull(&self, name: &str, _: ImageSource) -> Result<PulledImage, String> {
+    async fn pull(
+        &self,
+        name: &str,
+        _: ImageSource,
+        _: Option<RegistryLogin>,
+    ) -> Result<PulledImage, String> {
         let cmd = vec!["/run".into()];
         Ok(PulledImage {
             digest: format!("sha256:{name}"),
@@ -375,7 +409,12 @@ impl Runtime for FakeRuntime {
         Ok(container)
     }
 
-    async fn restart(&self, task_id: &str, name: &str) -> Result<Arc<dyn Container>, RuntimeError> {
+    async fn restart(
+        &self,
+        task_id: &str,
+        name: &str,
+        secret_env: Vec<Secret<String>>,
+    ) -> Result<Arc<dyn Container>, RuntimeError> {
         let mut config = None;
         self.containers.send_modify(|all| {
             let same =
@@ -383,7 +422,9 @@ impl Runtime for FakeRuntime {
             config = all.iter().find(|c| same(c)).map(|c| c.config.clone());
             all.retain(|c| !same(c));
         });
-        self.start(&config.expect("it ran")).await
+        let mut config = config.expect("it ran");
+        config.secret_env = secret_env;
+        self.start(&config).await
     }
 
     async fn adopt(&self, task_id: &str, name: &str) -> Result<Adopted, RuntimeError> {

@@ -111,6 +111,8 @@ impl World {
                 retry_at: soon,
             },
             Action::AttachNetwork => Event::NetworkReady(super::links()),
+            Action::ReadSecrets if self.one_in(9) => Event::SecretsRefused("no".into()),
+            Action::ReadSecrets => Event::SecretsRead(Arc::default()),
             Action::Pull(i) if self.one_in(9) => Event::PullFailed(*i, "no".into()),
             Action::Pull(i) => Event::Pulled(*i, Arc::new(PulledImage::default())),
             Action::CheckLogs(i) if self.one_in(20) => Event::LogsRefused(*i, "no".into()),
@@ -118,10 +120,12 @@ impl World {
             Action::Start(i) if self.one_in(9) => Event::StartFailed(*i, "no".into()),
             Action::Start(i) => {
                 assert!(!state.stopping(), "started while stopping");
+                assert!(state.secrets.are_ready(), "started without secrets");
                 self.start(*i)
             }
             Action::Restart(i) if self.one_in(9) => Event::StartFailed(*i, "no".into()),
             Action::Restart(i) => {
+                assert!(state.secrets.are_ready(), "restarted without secrets");
                 assert!(!state.stopping(), "restarted while stopping");
                 assert!(!self.running[*i], "restarted while running");
                 self.exits[*i] = None;

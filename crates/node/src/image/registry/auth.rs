@@ -1,9 +1,10 @@
-//! Anonymous tokens, as Docker's registries hand them out (distribution, "Token Authentication
-//! Specification"). Credentials are not known here.
+//! Tokens, as Docker's registries hand them out (distribution, "Token Authentication
+//! Specification"), to everybody or to who has a password; and passwords, where a registry wants them
+//! themselves.
 
 use super::body;
 use super::failure::Failure;
-use super::place::Place;
+use super::place::{Login, Place};
 use super::reach;
 use crate::image::error::PullErrorKind;
 use parking_lot::Mutex;
@@ -14,7 +15,15 @@ use std::collections::HashMap;
 
 /// Tokens by place. One that has expired is noticed by being refused.
 #[derive(Debug, Default)]
-pub(super) struct Tokens(Mutex<HashMap<Place, String>>);
+pub(super) struct Tokens(Mutex<HashMap<Place, Proof>>);
+
+/// How a place is shown who asks.
+#[derive(Debug, Clone)]
+pub(super) enum Proof {
+    Token(String),
+    /// The place's own login.
+    Password,
+}
 
 #[derive(Deserialize)]
 struct Answer {
@@ -25,24 +34,29 @@ struct Answer {
 }
 
 impl Tokens {
-    pub(super) fn get(&self, place: &Place) -> Option<String> {
+    pub(super) fn get(&self, place: &Place) -> Option<Proof> {
         self.0.lock().get(place).cloned()
     }
 
-    /// Fetch the token that the challenge in `headers` asks for.
+    /// Have what the challenge in `headers` asks for.
     pub(super) async fn renew(
         &self,
         client: &Client,
         place: &Place,
         headers: &HeaderMap,
-    ) -> Result<String, Failure> {
-        self.0.lock().remove(place);
+    ) -> Result<Proof, Failure> {
+        let before = self.0.lock().remove(place);
         let challenges = headers.get_all(WWW_AUTHENTICATE);
         let bearer = challenges
             .iter()
             .filter_map(|h| h.to_str().ok())
             .find_map(bearer);
         let Some(parameters) = bearer else {
+            let has_been_shown = matches!(before, Some(Proof::Password));
+            if place.login.is_some() && !has_been_shown {
+                self.0.lock().insert(place.clone(), Proof::Password);
+                return Ok(Proof::Password);
+            }
             return Err(Failure::denied(
                 "authorization failed: no basic auth credentials",
             ));
@@ -63,8 +77,11 @@ impl Tokens {
         let scope = format!("repository:{}:pull", place.repository);
         url.query_pairs_mut().append_pair("scope", &scope);
         let text = url.to_string();
-        let response = client
-            .get(url)
+        let mut request = client.get(url);
+        if let Some(Login(login)) = &place.login {
+            request = request.basic_auth(&login.username, Some(login.password.expose()));
+        }
+        let response = request
             .send()
             .await
             .map_err(|e| Failure::transport(&e, &text))?;
@@ -84,6 +101,7 @@ impl Tokens {
             .filter(|t| !t.is_empty());
         let token =
             token.ok_or_else(|| Failure::denied("authorization failed: no token in reply"))?;
+        let token = Proof::Token(token);
         self.0.lock().insert(place.clone(), token.clone());
         Ok(token)
     }

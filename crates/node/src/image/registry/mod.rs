@@ -16,12 +16,14 @@ use super::manifest;
 use super::name::Reference;
 use super::options::{PullOptions, RegistryConfig, Retry};
 use super::source::MAX_DOCUMENT_BYTES;
-use auth::Tokens;
+use auth::{Proof, Tokens};
 use bytes::{Bytes, BytesMut};
 use failure::Failure;
 use neargate_base::Rng;
 use neargate_base::backoff::Backoff;
 use neargate_blob::Digest;
+use neargate_domain::RegistryLogin;
+use place::Login;
 use reach::Names;
 use reqwest::{Client, ClientBuilder, Method, Response, StatusCode, header};
 use std::sync::OnceLock;
@@ -93,12 +95,14 @@ impl Registry {
 
     /// What `reference` leads to: the place that answered, the digest of the manifest or index,
     /// and its bytes if they came along. Mirrors are asked once each; then the registry itself,
-    /// patiently.
+    /// patiently, and by `login`, which is for it alone.
     pub(in crate::image) async fn resolve(
         &self,
         reference: &Reference,
+        login: Option<&RegistryLogin>,
     ) -> Result<(Place, Digest, Option<Bytes>), PullError> {
         let (mirrors, itself) = Place::of(reference, &self.config);
+        let itself = itself.asked_as(login);
         for mirror in mirrors {
             match self.look_up(&mirror, reference).await {
                 Ok((digest, bytes)) => return Ok((mirror, digest, bytes)),
@@ -225,9 +229,13 @@ impl Registry {
             let mut request = client
                 .request(method.clone(), url)
                 .header(header::ACCEPT, manifest::ACCEPT);
-            if let Some(token) = &token {
-                request = request.bearer_auth(token);
-            }
+            request = match (&token, &place.login) {
+                (Some(Proof::Token(token)), _) => request.bearer_auth(token),
+                (Some(Proof::Password), Some(Login(login))) => {
+                    request.basic_auth(&login.username, Some(login.password.expose()))
+                }
+                _ => request,
+            };
             if let Some(offset) = offset {
                 request = request.header(header::RANGE, format!("bytes={offset}-"));
             }

@@ -2,6 +2,8 @@
 
 use crate::image::name::Reference;
 use crate::image::options::RegistryConfig;
+use neargate_domain::RegistryLogin;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -11,6 +13,18 @@ pub(in crate::image) struct Place {
     /// `library/nginx`, behind the mirror's prefix if it has one.
     pub(super) repository: String,
     pub(super) loopback: bool,
+    /// As whom it is asked.
+    pub(super) login: Option<Login>,
+}
+
+/// Tokens are somebody's: what one is shown, another is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Login(pub(super) RegistryLogin);
+
+impl Hash for Login {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.username.hash(state);
+    }
 }
 
 impl Place {
@@ -31,6 +45,7 @@ impl Place {
             base: format!("{scheme}://{host}"),
             repository: reference.path.clone(),
             loopback: is_loopback(host),
+            login: None,
         };
         let mirrors = config.mirrors.get(&reference.domain).into_iter().flatten();
         (
@@ -57,7 +72,21 @@ impl Place {
                 format!("{prefix}/{path}")
             },
             loopback: is_loopback(host),
+            login: None,
         }
+    }
+
+    /// The same, asked as somebody.
+    pub(super) fn asked_as(self, login: Option<&RegistryLogin>) -> Place {
+        Place {
+            login: login.cloned().map(Login),
+            ..self
+        }
+    }
+
+    /// Whatever it shows, it shows to everybody.
+    pub(in crate::image) fn is_public(&self) -> bool {
+        self.login.is_none()
     }
 
     /// `kind` is `manifests` or `blobs`.

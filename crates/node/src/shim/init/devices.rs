@@ -83,6 +83,6 @@ pub(super) fn open_terminal(socket: &OwnedFd) -> Result<OwnedFd, StartFailure> {
     let slave = rustix::fs::open(&name, flags, Mode::empty()).map_err(failed)?;
     File::create("/dev/console").map_err(setup("/dev/console"))?;
     mount_bind(&name, "/dev/console").map_err(failed)?;
-    send(socket, b"t", Some(master.as_fd())).map_err(|e| setup("terminal")(e.into()))?;
+    send(socket, b"t", &[master.as_fd()]).map_err(|e| setup("terminal")(e.into()))?;
     Ok(slave)
 }

@@ -36,7 +36,8 @@ pub(super) fn merge(config: &ContainerConfig, user: &User) -> Vec<String> {
     if config.terminal {
         merged.push("TERM=xterm".to_owned());
     }
-    for entry in &config.env {
+    let secret = config.secret_env.iter().map(|entry| entry.expose());
+    for entry in config.env.iter().chain(secret) {
         let key = entry.split('=').next().unwrap_or_default();
         merged.retain(|earlier| earlier.split('=').next() != Some(key));
         merged.push(entry.clone());

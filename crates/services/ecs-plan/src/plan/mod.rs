@@ -13,6 +13,7 @@ pub mod protection;
 pub mod query;
 pub mod resources;
 pub mod scaling;
+pub mod secrets;
 pub mod service;
 pub mod settings;
 pub mod stop;

@@ -109,15 +109,21 @@ fn an_override_names_one_container_once() {
 fn what_cannot_be_honoured_is_refused() {
     let d = definition(&registration(), "arn".into(), 1, "me".into(), t(5));
     assert!(runnable(&d).is_ok());
-    let mut with_secret = d.clone();
-    with_secret
+    let mut with_files = d.clone();
+    let containers = with_files
         .container_definitions
         .as_mut()
-        .expect("containers")[0]
-        .secrets = Some(vec![api::Secret::default()]);
-    let error = runnable(&with_secret).expect_err("secrets");
+        .expect("containers");
+    // Secrets are read when the task starts.
+    containers[0].secrets = Some(vec![api::Secret::default()]);
+    containers[0].environment_files = Some(vec![api::EnvironmentFile::default()]);
+    let error = runnable(&with_files).expect_err("environment files");
     assert_eq!(error.code, "UnsupportedFeatureException");
-    assert!(error.message.contains("secrets"), "{}", error.message);
+    assert!(
+        error.message.contains("environmentFiles"),
+        "{}",
+        error.message
+    );
 }
 
 #[test]
