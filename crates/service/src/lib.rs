@@ -13,6 +13,7 @@ pub mod db;
 pub mod door;
 pub mod eni;
 pub mod error;
+mod forward;
 #[doc(hidden)]
 pub mod golden;
 pub mod idempotency;

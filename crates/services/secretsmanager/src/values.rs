@@ -92,8 +92,7 @@ pub(crate) async fn seal(
         encryption_context: Some(context(scope, secret, version)),
         ..Default::default()
     };
-    let role = &cx.principal.arn;
-    let made = Caller::call::<kms::ops::GenerateDataKey>(&cx.house, scope, role, &ask).await;
+    let made = Caller::forward::<kms::ops::GenerateDataKey>(cx, scope, &ask).await;
     let made = made.map_err(error::cannot_encrypt)?;
     let data_key = key(made.plaintext.unwrap_or_default())?;
     let record = record(scope, secret, version);
@@ -128,8 +127,7 @@ pub(crate) async fn open(
         encryption_context: Some(context(scope, secret, version)),
         ..Default::default()
     };
-    let role = &cx.principal.arn;
-    let opened = Caller::call::<kms::ops::Decrypt>(&cx.house, scope, role, &ask).await;
+    let opened = Caller::forward::<kms::ops::Decrypt>(cx, scope, &ask).await;
     let opened = opened.map_err(error::cannot_decrypt)?;
     let data_key = key(opened.plaintext.unwrap_or_default())?;
     let plain = sealing::open(&data_key, &record, &value.sealed);

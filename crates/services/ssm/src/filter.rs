@@ -164,7 +164,7 @@ fn fits_one(parameter: &Parameter, filter: &Filter) -> bool {
         })
     };
     match key.as_str() {
-        "Name" if option == CONTAINS => any(&parameter.name),
+        "Name" if option == CONTAINS => any(&rooted(&parameter.name)),
         "Name" => {
             let name = rooted(&parameter.name);
             values.iter().any(|value| match option.as_str() {

@@ -138,6 +138,9 @@ pub(crate) fn select<'a>(
     let Some(selector) = selector else {
         return Ok(parameter.newest());
     };
+    if selector.contains(':') {
+        return Err(error::not_found());
+    }
     let mut versions = parameter.versions.iter();
     match selector.parse::<i64>() {
         Ok(number) => versions

@@ -233,6 +233,7 @@ async fn versions_are_selected_by_number_and_label() {
     );
     assert!(said(place.value("/a:9").await).contains("could not find version 9 of /a"));
     assert!(said(place.value("/a:none").await).contains("could not find label none"));
+    assert_eq!(said(place.value("/a:1:2").await), "ParameterNotFound ");
     assert_eq!(said(place.value("/b").await), "ParameterNotFound ");
     let unlabel = api::UnlabelParameterVersionInput {
         name: "/a".into(),
@@ -461,7 +462,7 @@ async fn descriptions_are_filtered() {
     let cases: [(&str, Option<&str>, &str, &[&str]); 7] = [
         ("Name", None, "/app/a", &["/app/a"]),
         ("Name", Some("BeginsWith"), "app", &["/app/a", "/app/b/c"]),
-        ("Name", Some("Contains"), "la", &["flat"]),
+        ("Name", Some("Contains"), "/fl", &["flat"]),
         ("Path", None, "/app", &["/app/a"]),
         ("Path", Some("Recursive"), "/app", &["/app/a", "/app/b/c"]),
         ("KeyId", None, "alias/aws/ssm", &["/app/b/c"]),
