@@ -146,6 +146,14 @@ pub(crate) fn read(blob: &[u8]) -> Option<Made<'_>> {
     })
 }
 
+impl Made<'_> {
+    /// Is its key the caller's account's own? That of another account must be named, so that its
+    /// policy is asked.
+    pub(crate) fn is_own(&self, cx: &Ctx) -> bool {
+        self.account == cx.scope.account.as_str()
+    }
+}
+
 /// The key that made this ciphertext.
 ///
 /// # Errors

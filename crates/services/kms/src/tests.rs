@@ -3,7 +3,7 @@
 use crate::model::{Alias, Grant, Key};
 use crate::{Kms, asymmetric, schedule};
 use neargate_api_kms::{self as api, ops};
-use neargate_service::{AwsError, Component, Service, golden};
+use neargate_service::{AwsError, Component, Ctx, Service, golden};
 use neargate_testkit::{Lab, call};
 use neargate_wire::structure::OperationDef;
 use std::collections::BTreeMap;
@@ -120,6 +120,29 @@ async fn what_is_encrypted_opens_in_its_context_alone() {
     };
     let refused = said(place.ask(ops::Decrypt, input).await);
     assert!(refused.starts_with("IncorrectKeyException"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_key_of_another_account_is_named() {
+    let place = place();
+    let key = place.key().await;
+    let blob = place.encrypt(&key, &[]).await.unwrap();
+    let other = Ctx {
+        scope: place.lab.scope.of_account("111111111111".parse().unwrap()),
+        ..place.lab.cx()
+    };
+    let ask = |key_id: Option<String>| api::DecryptInput {
+        ciphertext_blob: Some(blob.clone().into()),
+        key_id,
+        ..Default::default()
+    };
+    let unnamed = call(&*place.table, other.clone(), ops::Decrypt, ask(None)).await;
+    assert!(said(unnamed).starts_with("AccessDeniedException The ciphertext"));
+    let named = ask(Some(arn(&key)));
+    let opened = call(&*place.table, other, ops::Decrypt, named)
+        .await
+        .unwrap();
+    assert_eq!(opened.plaintext.unwrap(), "plain");
 }
 
 #[tokio::test]

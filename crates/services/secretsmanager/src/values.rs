@@ -123,6 +123,7 @@ pub(crate) async fn open(
         .decode(&value.data_key)
         .map_err(AwsError::internal)?;
     let ask = kms::DecryptInput {
+        key_id: key_of(secret, version),
         ciphertext_blob: Some(blob.into()),
         encryption_context: Some(context(scope, secret, version)),
         ..Default::default()
@@ -136,6 +137,12 @@ pub(crate) async fn open(
         is_binary: value.is_binary,
         bytes: Hidden::new(plain.into()),
     })
+}
+
+/// The key that a caller chose for a version.
+fn key_of(secret: &Secret, version: &str) -> Option<String> {
+    let key = &secret.versions.get(version)?.kms_key;
+    (key != DEFAULT_KEY).then(|| key.clone())
 }
 
 fn key(bytes: Bytes) -> Result<Zeroizing<[u8; ROOT_KEY_BYTES]>, AwsError> {

@@ -41,10 +41,13 @@ pub(crate) async fn decrypt(
     cx: &Ctx,
     scope: &Scope,
     name: &str,
+    key_id: &str,
     ciphertext: &str,
 ) -> Result<String, AwsError> {
     let blob = STANDARD.decode(ciphertext).map_err(AwsError::internal)?;
     let ask = kms::DecryptInput {
+        // An alias may have another key by now.
+        key_id: key_id.contains(":key/").then(|| key_id.to_owned()),
         ciphertext_blob: Some(blob.into()),
         encryption_context: Some(context(scope, name)),
         ..Default::default()

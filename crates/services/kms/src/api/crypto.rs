@@ -119,6 +119,9 @@ async fn decrypted(
         });
     }
     let made = symmetric::read(&blob).ok_or_else(error::invalid_ciphertext)?;
+    if named.is_none() && !made.is_own(cx) {
+        return Err(error::ciphertext_of_no_key());
+    }
     let key = symmetric::key_of(cx, &made).await?;
     if named.is_some_and(|named| named.arn() != key.arn()) {
         return Err(error::incorrect_key());

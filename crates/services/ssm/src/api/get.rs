@@ -19,8 +19,8 @@ pub(super) async fn value(
 ) -> Result<String, AwsError> {
     match value {
         Value::String(text) | Value::StringList(text) => Ok(text.clone()),
-        Value::Secure { ciphertext, .. } if decrypt => {
-            secure::decrypt(cx, scope, name, ciphertext).await
+        Value::Secure { key_id, ciphertext } if decrypt => {
+            secure::decrypt(cx, scope, name, key_id, ciphertext).await
         }
         Value::Secure { ciphertext, .. } => Ok(ciphertext.clone()),
     }
