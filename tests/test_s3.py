@@ -294,6 +294,7 @@ def test_a_bucket_is_a_website(gate, s3):
     assert s3.get_bucket_policy_status(Bucket="site")["PolicyStatus"]["IsPublic"] is True
     assert visit("/") == (200, b"home")
     assert visit("/docs/") == (200, b"docs")
+    assert visit("/nothing")[0] == 403, "who may not list is not told"
 
 
 def test_web_pages_are_told_who_may_read(gate, s3):

@@ -41,10 +41,9 @@ impl Open {
         }
     }
 
-    /// Does the bucket itself let the caller? Who only may read an object is not told that there
-    /// is none.
-    pub fn is_trusted(&self) -> bool {
-        self.word == Word::Yes
+    /// May the caller list the bucket? Who may not is not told of an object that it is not there.
+    pub fn may_be_listed(&self, cx: &Ctx) -> bool {
+        access::word(cx, &self.bucket, "s3:ListBucket", None) == Word::Yes
     }
 }
 

@@ -351,6 +351,18 @@ pub fn malformed_policy(message: impl Into<String>) -> AwsError {
     client(400, "MalformedPolicy", message)
 }
 
+/// A header that asks for what is not there: S3 itself says so of some.
+pub fn header_not_built(name: &str) -> AwsError {
+    AwsError {
+        status: 501,
+        ..AwsError::server(
+            "NotImplemented",
+            "A header you provided implies functionality that is not implemented",
+        )
+    }
+    .field("Header", name)
+}
+
 /// What S3 has and Neargate does not build.
 pub fn not_built(what: &str) -> AwsError {
     AwsError {

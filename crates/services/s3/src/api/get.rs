@@ -229,7 +229,7 @@ async fn look(
     let looked = content(cx, open, &asked.key, asked.version.as_deref(), method).await;
     let (found, content) = match looked {
         // Who may not list is not told what is not there.
-        Err(why) if !open.is_trusted() && why.status == 404 => {
+        Err(why) if why.status == 404 && !open.may_be_listed(cx) => {
             return Err(error::access_denied());
         }
         looked => looked?,

@@ -240,7 +240,7 @@ pub async fn list_objects_v2(
     let limit = limit(input.max_keys, "max-keys")?;
     let owner = input.expected_bucket_owner.as_deref();
     let open = bucket::open(&cx, &input.bucket, owner, "s3:ListBucket", None).await?;
-    let after = match &input.continuation_token {
+    let after = match input.continuation_token.as_ref().filter(|t| !t.is_empty()) {
         Some(token) => open_token(token)?,
         None => input.start_after.clone().unwrap_or_default(),
     };

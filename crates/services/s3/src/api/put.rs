@@ -334,7 +334,7 @@ fn without_chunked(encoding: String) -> Option<String> {
         .map(str::trim)
         .filter(|e| !e.is_empty() && !e.eq_ignore_ascii_case("aws-chunked"))
         .collect();
-    (!kept.is_empty()).then(|| kept.join(","))
+    (!kept.is_empty()).then(|| kept.join(", "))
 }
 
 /// The digests that a request gives of its bytes.

@@ -137,6 +137,11 @@ impl Form {
         let signature = self
             .get("x-amz-signature")
             .or_else(|| self.get("signature"));
+        if signature.is_none() {
+            let message = "Bucket POST must contain a field named 'X-Amz-Signature'.  If it is \
+                           specified, please check the order of the fields.";
+            return Err(error::invalid_argument("X-Amz-Signature", "", message));
+        }
         let claim = Claim {
             access_key: access_key.to_owned(),
             date: date.to_owned(),
@@ -188,8 +193,9 @@ impl Form {
         let text = STANDARD.decode(policy).map_err(|_| unreadable())?;
         let policy: Value = serde_json::from_slice(&text).map_err(|_| unreadable())?;
         let expires = policy["expiration"].as_str().unwrap_or_default();
+        let exact = expires.contains('T') && expires.ends_with('Z');
         let expires = timestamp::parse(expires, TimestampFormat::DateTime);
-        let expires = expires.ok_or_else(|| {
+        let expires = expires.filter(|_| exact).ok_or_else(|| {
             AwsError::client(
                 "InvalidPolicyDocument",
                 "Invalid Policy: Invalid 'expiration' value.",
@@ -210,7 +216,14 @@ impl Form {
             let failed = || against_policy(&format!("Policy Condition failed: {condition}"));
             let (operator, name, wanted) = match condition {
                 Value::Object(pairs) => {
-                    let (name, value) = pairs.iter().next().ok_or_else(failed)?;
+                    let one = pairs.iter().next().filter(|_| pairs.len() == 1);
+                    let (name, value) = one.ok_or_else(|| {
+                        AwsError::client(
+                            "InvalidPolicyDocument",
+                            "Invalid Policy: Invalid Simple-Condition: Simple-Conditions must have \
+                             exactly one property specified.",
+                        )
+                    })?;
                     (
                         "eq",
                         name.to_ascii_lowercase(),
@@ -239,7 +252,12 @@ impl Form {
                     let name = name.ok_or_else(failed)?.to_ascii_lowercase();
                     (operator, name, three[2].as_str().unwrap_or_default())
                 }
-                _ => return Err(failed()),
+                _ => {
+                    return Err(AwsError::client(
+                        "InvalidPolicyDocument",
+                        "Invalid Policy: Invalid Condition.",
+                    ));
+                }
             };
             let given = match name.as_str() {
                 "bucket" => Some(bucket),

@@ -111,6 +111,9 @@ impl HttpDoor for Objects {
     }
 
     async fn claims(&self, house: &Arc<House>, parts: &Parts) -> bool {
+        if version2::is_header(parts) {
+            return true;
+        }
         match Address::of(parts).bucket {
             Some(name) if bucket::is_name(&name) => bucket::get(&house.db, &name).await.is_ok(),
             _ => false,
@@ -248,6 +251,13 @@ impl Objects {
                 "x-amz-storage-class" => input.storage_class = value,
                 "x-amz-server-side-encryption" => input.server_side_encryption = value,
                 "x-amz-website-redirect-location" => input.website_redirect_location = value,
+                "x-amz-server-side-encryption-customer-algorithm" => {
+                    input.sse_customer_algorithm = value;
+                }
+                "x-amz-server-side-encryption-customer-key" => input.sse_customer_key = value,
+                "x-amz-server-side-encryption-customer-key-md5" => {
+                    input.sse_customer_key_md5 = value;
+                }
                 "tagging" => return Err(error::not_built("tags in forms")),
                 name => {
                     if let Some(meta) = name.strip_prefix("x-amz-meta-") {
@@ -355,7 +365,7 @@ impl Objects {
         let streams = matches!(operation.name, "PutObject" | "UploadPart");
         if streams && call.length.is_none() {
             return Err(match call.parts.headers.contains_key(TRANSFER_ENCODING) {
-                true => error::not_built("bodies whose length is not told"),
+                true => error::header_not_built("Transfer-Encoding"),
                 false => error::missing_content_length(),
             });
         }
@@ -453,6 +463,9 @@ fn worded(operation: &'static Operation, invalid: &Invalid) -> AwsError {
     let members = shape.members();
     let first = path.split('.').next().unwrap_or_default();
     let member = members.iter().find(|m| m.name.eq_ignore_ascii_case(first));
+    if path.ends_with("locationConstraint") {
+        return error::invalid_location("");
+    }
     match member {
         Some(member) if member.name == "StorageClass" => error::invalid_storage_class(""),
         Some(member)

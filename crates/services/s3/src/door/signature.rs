@@ -46,6 +46,12 @@ pub fn judge(
                 chunks: unsigned_chunks(parts)?,
             });
         }
+        if version2::is_header(parts) && visitor.must_prove {
+            return Err(error::invalid_request(
+                "The authorization mechanism you have provided is not supported. Please use \
+                 AWS4-HMAC-SHA256.",
+            ));
+        }
         let principal = match visitor.must_prove {
             true => Principal::anonymous(),
             false => Principal::root(&default.account, ""),

@@ -49,6 +49,13 @@ const SIGNED: [&str; 31] = [
     "website",
 ];
 
+/// Does a request sign itself by this version in its head? That S3 takes nowhere any more where
+/// buckets are new.
+pub fn is_header(parts: &Parts) -> bool {
+    let header = parts.headers.get(http::header::AUTHORIZATION);
+    header.is_some_and(|h| h.as_bytes().starts_with(b"AWS "))
+}
+
 /// Who signed an address so; `None`: nobody did. `path` has the bucket in it.
 ///
 /// # Errors
