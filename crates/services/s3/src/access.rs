@@ -238,6 +238,7 @@ pub fn lists(cx: &Ctx, bucket: &Bucket, acl: &Acl, permission: &str) -> bool {
 
 /// The four settings of a public access block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::enum_variant_names, reason = "they are AWS's")]
 pub enum Block {
     BlockPublicAcls,
     IgnorePublicAcls,

@@ -200,7 +200,10 @@ pub async fn list_multipart_uploads(
     let (mut uploads, mut prefixes) = (Vec::<Upload>::new(), Vec::<String>::new());
     let mut more = false;
     let mut last: Option<(String, Option<String>)> = None;
-    'walk: while limit > 0 {
+    'walk: loop {
+        if limit == 0 {
+            break;
+        }
         let cursor = after.as_ref().map(|after| format!("{base}{after}"));
         let store = cx.db().store();
         let page = store

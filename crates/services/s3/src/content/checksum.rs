@@ -125,6 +125,7 @@ impl Type {
 
 /// A checksum that is being computed.
 #[derive(Clone)]
+#[allow(clippy::large_enum_variant, reason = "there are few of them at a time")]
 pub enum Summer {
     Crc(Crc),
     Digest(digest::Context),

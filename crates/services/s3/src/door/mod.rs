@@ -261,7 +261,7 @@ impl Objects {
                 "tagging" => return Err(error::not_built("tags in forms")),
                 name => {
                     if let Some(meta) = name.strip_prefix("x-amz-meta-") {
-                        metadata.insert(meta.to_owned(), value.unwrap_or_default());
+                        metadata.insert(meta.to_owned(), value.into_iter().collect());
                     }
                 }
             }
