@@ -127,6 +127,9 @@ pub enum MutualAuthentication {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     pub arn: String,
+    /// 0 of the default one.
+    #[serde(default)]
+    pub priority: u16,
     /// All must hold.
     pub conditions: Vec<Condition>,
     /// In AWS's order of execution; the last one answers or forwards.

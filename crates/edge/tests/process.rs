@@ -82,6 +82,7 @@ impl Lab {
             dir: dir.path().join("edge"),
             namespaces: dir.path().join("vpc"),
             interfaces: Some(dir.path().join("interface/")),
+            logs: Some(dir.path().join("logs")),
             resolv_conf: dir.path().join("resolv.conf"),
             aws_hosts: ["ecs".to_owned()].into(),
         };
@@ -553,6 +554,7 @@ fn told() -> LoadBalancer {
     };
     let rule = Rule {
         arn: "arn:rule".into(),
+        priority: 0,
         conditions: Vec::new(),
         actions: vec![Action::Forward {
             target_groups: vec![("arn:group".into(), 1)],

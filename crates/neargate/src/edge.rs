@@ -38,16 +38,17 @@ fn namespaces(run_dir: &Path) -> PathBuf {
     run_dir.join("net/vpc")
 }
 
-/// Has names answered in VPCs.
+/// Has names answered in VPCs, and load balancers carried, whose logs go below the data directory.
 ///
 /// # Errors
 /// This program cannot be found.
-pub fn keep(run_dir: &Path, names: NameSources, rng: Arc<Rng>) -> Result<Keeper> {
+pub fn keep(run_dir: &Path, data: &Path, names: NameSources, rng: Arc<Rng>) -> Result<Keeper> {
     let config = KeeperConfig {
         program: std::env::current_exe().context("cannot find this program")?,
         dir: run_dir.join("edge"),
         namespaces: namespaces(run_dir),
         interfaces: Some(Share::namespaces(&run_dir.join("net"))),
+        logs: Some(data.join("load-balancer-logs")),
         resolv_conf: names.resolv_conf,
         aws_hosts: names.aws_hosts,
     };

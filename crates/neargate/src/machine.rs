@@ -94,7 +94,7 @@ impl Machine {
             api: setup.api,
         });
         let network = network.await.context("cannot set up the task network")?;
-        let edge = edge::keep(&run_dir, setup.names, setup.rng.clone())?;
+        let edge = edge::keep(&run_dir, setup.data, setup.names, setup.rng.clone())?;
         let edge = Arc::new(edge);
         follow_networks(&network, edge.clone(), setup.networks);
         let registries = RegistryConfig {

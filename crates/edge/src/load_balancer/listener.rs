@@ -1,13 +1,15 @@
 //! Open ports of nodes, and what a request meets behind one.
 
+use super::observed::counts::{Counts, Metric};
+use super::observed::files::{Destination, Logs};
 use super::place::Place;
 use super::route::Route;
 use super::settings::Settings;
+use super::tls;
 use super::worker::ToWorker;
 use arc_swap::ArcSwapOption;
 use neargate_domain::load_balancer::Protocol;
-use rustls::ServerConfig;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -28,9 +30,27 @@ pub struct Front {
     pub protocol: Protocol,
     pub settings: Settings,
     /// `None`: without TLS.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<tls::Server>,
+    pub logs: LogsOf,
     /// In their order; the last one is for every request.
     pub routes: Vec<Route>,
+}
+
+/// Where what is observed is written, if it is.
+#[derive(Debug, Default)]
+pub struct LogsOf {
+    pub logs: Option<Logs>,
+    pub access: Option<Arc<Destination>>,
+    pub connections: Option<Arc<Destination>>,
+}
+
+impl LogsOf {
+    /// Writes a line to one of the two, which makes the line only then.
+    pub fn write(&self, to: Option<&Arc<Destination>>, door: &Door, line: impl FnOnce() -> String) {
+        if let (Some(logs), Some(to)) = (&self.logs, to) {
+            logs.write(to, door.address, line());
+        }
+    }
 }
 
 /// An open port of a node. It stays open while listeners behind it change.
@@ -38,12 +58,16 @@ pub struct Front {
 pub struct Door {
     pub zone: String,
     pub interface_id: String,
+    /// As clients know the node: its public address, if it has one.
+    pub address: Ipv4Addr,
     pub port: u16,
     pub place: Arc<Place>,
     /// `None` once no listener is behind it.
     pub front: ArcSwapOption<Front>,
     /// Those of clients, of all load balancers.
     pub connections: Connections,
+    /// Of the node's zone.
+    pub counts: Arc<Counts>,
     /// Another process has the port: connections end with their next answer.
     pub leaving: CancellationToken,
     /// It is closed: connections end as soon as they are idle.
@@ -59,19 +83,26 @@ impl Connections {
         self.0.load(Ordering::SeqCst)
     }
 
-    fn another(&self) -> Counted {
+    fn another(&self, counts: &Arc<Counts>) -> Counted {
         self.0.fetch_add(1, Ordering::SeqCst);
-        Counted(self.clone())
+        counts.connected();
+        Counted(self.clone(), Arc::clone(counts))
+    }
+
+    /// One that is known by its datagrams only.
+    pub fn flow(&self, counts: &Arc<Counts>) -> Counted {
+        self.another(counts)
     }
 }
 
 /// A connection, which counts until this is dropped.
 #[derive(Debug)]
-pub struct Counted(Connections);
+pub struct Counted(Connections, Arc<Counts>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::SeqCst);
+        self.1.disconnected();
     }
 }
 
@@ -88,6 +119,7 @@ pub async fn accept(
             Ok(_) => continue,
             Err(error) => {
                 if is_of_process(&error) {
+                    door.counts.count(Metric::RejectedConnectionCount);
                     tracing::warn!(%error, "a load balancer accepts no connections for a moment");
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -102,7 +134,7 @@ pub async fn accept(
         let connection = ToWorker::Connection {
             stream,
             peer,
-            counted: door.connections.another(),
+            counted: door.connections.another(&door.counts),
             door: Arc::clone(&door),
         };
         // Workers end after this.

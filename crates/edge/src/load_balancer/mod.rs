@@ -16,6 +16,7 @@ mod health;
 mod http;
 mod http2;
 mod listener;
+mod observed;
 mod pattern;
 mod place;
 mod route;
@@ -24,15 +25,17 @@ mod stream;
 mod target;
 mod tcp;
 mod tls;
+mod udp;
 mod worker;
 
 #[cfg(test)]
 mod tests;
 
-use control::ToControl;
-use listener::Connections;
+use control::{ToControl, Watch};
 use neargate_base::Rng;
 use neargate_domain::load_balancer::{LoadBalancerChange, TargetHealth};
+pub use observed::counts::{Counted, Totals};
+use observed::files::Logs;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -66,19 +69,22 @@ pub struct LoadBalancers {
     rng: Arc<Rng>,
     control: Mutex<Option<mpsc::UnboundedSender<ToControl>>>,
     states: watch::Sender<LoadBalancerStates>,
-    connections: Connections,
+    watched: Mutex<Watch>,
+    logs: Option<PathBuf>,
 }
 
 impl LoadBalancers {
     /// Nothing is started yet. `interfaces` is what the paths of interfaces' namespaces begin
     /// with; the interface's id ends it. Without it nodes are in this process's own namespace.
-    pub fn new(interfaces: Option<PathBuf>, rng: Arc<Rng>) -> LoadBalancers {
+    /// Logs are written below the directory `logs`; without it none are.
+    pub fn new(interfaces: Option<PathBuf>, logs: Option<PathBuf>, rng: Arc<Rng>) -> LoadBalancers {
         LoadBalancers {
             interfaces,
             rng,
             control: Mutex::new(None),
             states: watch::Sender::new(LoadBalancerStates::new()),
-            connections: Connections::default(),
+            watched: Mutex::default(),
+            logs,
         }
     }
 
@@ -149,7 +155,12 @@ impl LoadBalancers {
 
     /// How many connections clients have.
     pub fn connections(&self) -> usize {
-        self.connections.count()
+        self.watched.lock().connections.count()
+    }
+
+    /// What was counted since this process began.
+    pub fn counted(&self) -> Vec<Counted> {
+        self.watched.lock().table.now()
     }
 
     /// Nothing was told that is to be carried.
@@ -167,13 +178,17 @@ impl LoadBalancers {
         let workers: Arc<[_]> = workers.collect::<io::Result<Vec<_>>>()?.into();
         let (tell, told) = mpsc::unbounded_channel();
         let (interfaces, states) = (self.interfaces.clone(), self.states.clone());
-        let connections = self.connections.clone();
+        let mut watched = self.watched.lock();
+        if let (Some(dir), None) = (&self.logs, &watched.logs) {
+            watched.logs = Some(Logs::start(dir.clone(), Arc::clone(&self.rng))?);
+        }
+        let watched = watched.clone();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let thread = std::thread::Builder::new().name("load-balancers".into());
         thread.spawn(move || {
-            let run = control::run(interfaces, workers, told, states, connections);
+            let run = control::run(interfaces, workers, told, states, watched);
             LocalSet::new().block_on(&runtime, run);
         })?;
         Ok(tell)

@@ -5,7 +5,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_w
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;
 use std::io;
-use std::net::{SocketAddrV4, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -115,6 +115,38 @@ impl Place {
         })
     }
 
+    /// A socket that takes datagrams there.
+    ///
+    /// # Errors
+    /// As for [`Place::listener`].
+    pub fn datagram_listener(&self, at: SocketAddrV4) -> io::Result<UdpSocket> {
+        self.inside(|| {
+            if self.namespace.is_some() {
+                has_addresses()?;
+            }
+            let socket = datagram_socket()?;
+            bind(&socket, &at)?;
+            Ok(socket.into())
+        })
+    }
+
+    /// A socket from there for datagrams to one address.
+    ///
+    /// # Errors
+    /// There is no way to it.
+    pub async fn datagrams(&self, to: SocketAddrV4) -> io::Result<tokio::net::UdpSocket> {
+        let socket: UdpSocket = self
+            .inside(|| {
+                let socket = datagram_socket()?;
+                bind(&socket, &SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0))?;
+                Ok(socket)
+            })?
+            .into();
+        let socket = tokio::net::UdpSocket::from_std(socket)?;
+        socket.connect(to).await?;
+        Ok(socket)
+    }
+
     /// A connection from there.
     ///
     /// # Errors
@@ -128,11 +160,14 @@ impl Place {
 }
 
 fn stream_socket() -> io::Result<OwnedFd> {
+    socket(SocketType::STREAM)
+}
+
+fn datagram_socket() -> io::Result<OwnedFd> {
+    socket(SocketType::DGRAM)
+}
+
+fn socket(kind: SocketType) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    Ok(socket_with(
-        AddressFamily::INET,
-        SocketType::STREAM,
-        flags,
-        None,
-    )?)
+    Ok(socket_with(AddressFamily::INET, kind, flags, None)?)
 }

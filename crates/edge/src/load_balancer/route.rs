@@ -16,6 +16,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Route {
     pub rule_arn: String,
+    /// 0 of the default one.
+    pub priority: u16,
     conditions: Vec<Check>,
     pub rewrites: Vec<Rewrite>,
     pub end: End,
@@ -119,6 +121,7 @@ impl Route {
         let last = rule.actions.last().ok_or("a rule has no actions")?;
         Ok(Route {
             rule_arn: rule.arn.clone(),
+            priority: rule.priority,
             conditions,
             rewrites: rewrites.collect::<Result<_, _>>()?,
             end: match not_built {

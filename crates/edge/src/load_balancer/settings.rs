@@ -129,6 +129,8 @@ pub struct GroupSettings {
     pub proxy_protocol: bool,
     /// Connections end when their target's deregistration is complete.
     pub ends_with_registration: bool,
+    /// Those of network load balancers end when their target becomes unhealthy.
+    pub ends_with_health: bool,
 }
 
 /// How a client stays with a target.
@@ -185,6 +187,11 @@ impl GroupSettings {
                 group,
                 "deregistration_delay.connection_termination.enabled",
                 false,
+            ),
+            ends_with_health: is_set(
+                group,
+                "target_health_state.unhealthy.connection_termination.enabled",
+                true,
             ),
             slow_start: seconds(group, "slow_start.duration_seconds", 0),
         }

@@ -1,6 +1,7 @@
 //! Targets and groups of them as requests see them: who may be chosen, and what each has to do.
 
 use super::http::cookie;
+use super::observed::counts::Counts;
 use super::settings::{Algorithm, GroupSettings};
 use arc_swap::ArcSwap;
 use neargate_base::time::Stopwatch;
@@ -36,6 +37,8 @@ pub struct Target {
     drained: mpsc::UnboundedSender<u64>,
     /// It is not registered any more: what is under way is cut off.
     pub gone: CancellationToken,
+    /// Cancelled when it becomes unhealthy, for what is under way then.
+    health: ArcSwap<CancellationToken>,
 }
 
 impl Target {
@@ -60,7 +63,18 @@ impl Target {
             is_draining: AtomicBool::new(false),
             drained,
             gone: CancellationToken::new(),
+            health: ArcSwap::default(),
         }
+    }
+
+    /// It became unhealthy.
+    pub fn fell_ill(&self) {
+        self.health.swap(Arc::default()).cancel();
+    }
+
+    /// Is cancelled when it becomes unhealthy after this.
+    pub fn health(&self) -> CancellationToken {
+        self.health.load().as_ref().clone()
     }
 
     pub fn is_draining(&self) -> bool {
@@ -129,6 +143,8 @@ pub struct Group {
     pub protocol: Protocol,
     pub version: ProtocolVersion,
     pub settings: GroupSettings,
+    /// By the zone of the node.
+    counts: BTreeMap<String, Arc<Counts>>,
     eligible: ArcSwap<Eligible>,
     next: AtomicUsize,
 }
@@ -148,15 +164,22 @@ impl Group {
         protocol: Protocol,
         version: ProtocolVersion,
         settings: GroupSettings,
+        counts: BTreeMap<String, Arc<Counts>>,
     ) -> Group {
         Group {
             arn,
             protocol,
             version,
             settings,
+            counts,
             eligible: ArcSwap::default(),
             next: AtomicUsize::new(0),
         }
+    }
+
+    /// What is counted of it at a node in this zone.
+    pub fn counts(&self, zone: &str) -> Option<&Arc<Counts>> {
+        self.counts.get(zone)
     }
 
     /// Who may be chosen from now on, as health tells it.

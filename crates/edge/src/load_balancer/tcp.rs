@@ -4,19 +4,22 @@
 //! Targets see the node's address; the client's reaches them by proxy protocol, version 2. Keeping the
 //! client's address on the packets would need routes of the VPC that lead answers back to the node.
 
-use super::http::exchange::Activity;
+use super::http::carry::Activity;
 use super::http::upstream::connect;
 use super::listener::{Door, Front};
+use super::observed::counts::Metric;
 use super::route::End;
 use super::settings::Stickiness;
 use super::stream::{Reader, Stream, Writer, whole};
 use super::target::Underway;
 use super::worker::Worker;
 use rustix::net::sockopt::set_socket_linger;
+use std::cell::Cell;
 use std::net::SocketAddrV4;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// How many targets are tried when none takes a connection.
 const TRIES: usize = 3;
@@ -41,14 +44,20 @@ pub async fn serve(
         to_target.gathered.extend_from_slice(&header);
     }
     let activity = Activity::new(settings.tcp_idle_timeout);
-    let there = pump(&mut reader, &mut to_target, &activity);
-    let back = pump(&mut from_target, &mut writer, &activity);
+    let (received, sent) = (Cell::new(0), Cell::new(0));
+    let there = pump(&mut reader, &mut to_target, &activity, &received);
+    let back = pump(&mut from_target, &mut writer, &activity, &sent);
     let is_cut = tokio::select! {
         _ = async { tokio::join!(there, back) } => false,
         () = activity.is_over() => true,
+        () = chosen.health.cancelled(), if chosen.ends_with_health => true,
         () = chosen.underway.0.gone.cancelled(), if chosen.ends_with_registration => true,
     };
+    door.counts.count(Metric::NewFlowCount);
+    door.counts
+        .add(Metric::ProcessedBytes, received.get() + sent.get());
     if is_cut {
+        door.counts.count(Metric::ElbReset);
         reset(reader, writer);
         reset(from_target, to_target);
     }
@@ -59,6 +68,8 @@ struct Chosen {
     underway: Underway,
     proxy_protocol: bool,
     ends_with_registration: bool,
+    health: CancellationToken,
+    ends_with_health: bool,
 }
 
 /// The first target that takes a connection.
@@ -81,21 +92,25 @@ async fn target(
         };
         let target = group.choose_by(&door.zone, &tried, number)?;
         tried.push(target.number);
+        let health = target.health();
         let underway = Underway::new(Arc::clone(&target));
         if let Ok(stream) = connect(&door.place, &target, group.protocol, b"").await {
             let chosen = Chosen {
                 underway,
                 proxy_protocol: group.settings.proxy_protocol,
                 ends_with_registration: group.settings.ends_with_registration,
+                health,
+                ends_with_health: group.settings.ends_with_health,
             };
             return Some((chosen, stream));
         }
+        door.counts.count(Metric::TargetConnectionError);
     }
     None
 }
 
 /// The same number for the same address, spread over all numbers (splitmix).
-fn spread(number: u64) -> u64 {
+pub fn spread(number: u64) -> u64 {
     let mut x = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -114,9 +129,10 @@ fn proxy_header(peer: SocketAddrV4, own: SocketAddrV4) -> Vec<u8> {
 }
 
 /// Carries bytes one way to their end, and says there that it is one.
-pub async fn pump(from: &mut Reader, to: &mut Writer, activity: &Activity) {
+pub async fn pump(from: &mut Reader, to: &mut Writer, activity: &Activity, moved: &Cell<u64>) {
     loop {
         if !from.text.is_empty() {
+            moved.set(moved.get() + from.text.len() as u64);
             let bytes = from.text.split().freeze();
             if to.write(bytes).await.is_err() {
                 return;

@@ -11,8 +11,8 @@ use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{
-    CipherSuite, ClientConfig, DigitallySignedStruct, ProtocolVersion, RootCertStore, ServerConfig,
-    SignatureScheme, SupportedProtocolVersion,
+    CipherSuite, ClientConfig, DigitallySignedStruct, HandshakeKind, ProtocolVersion,
+    RootCertStore, ServerConfig, ServerConnection, SignatureScheme, SupportedProtocolVersion,
 };
 use std::sync::Arc;
 
@@ -28,11 +28,16 @@ pub enum Http {
 }
 
 /// A listener's way to speak TLS.
-///
+#[derive(Debug)]
+pub struct Server {
+    pub config: Arc<ServerConfig>,
+    certificates: Arc<Certificates>,
+}
+
 /// # Errors
 /// A sentence about what is not right or not built.
-pub fn server(tls: &Tls, http2: Http) -> Result<Arc<ServerConfig>, String> {
-    let certificates = Certificates::new(&tls.certificates)?;
+pub fn server(tls: &Tls, http2: Http) -> Result<Server, String> {
+    let certificates = Arc::new(Certificates::new(&tls.certificates)?);
     let versions = versions(&tls.ssl_policy)?;
     let provider = Arc::new(provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -74,7 +79,7 @@ pub fn server(tls: &Tls, http2: Http) -> Result<Arc<ServerConfig>, String> {
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let mut config = builder.with_cert_resolver(Arc::new(certificates));
+    let mut config = builder.with_cert_resolver(certificates.clone());
     config.ticketer = ring::Ticketer::new().map_err(|error| error.to_string())?;
     // Network load balancers have a policy; without one a client is not told any protocol.
     let protocols: &[&[u8]] = match (tls.alpn_policy.as_deref(), http2) {
@@ -86,7 +91,10 @@ pub fn server(tls: &Tls, http2: Http) -> Result<Arc<ServerConfig>, String> {
         (Some(_), _) | (None, Http::Not) => &[],
     };
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-    Ok(Arc::new(config))
+    Ok(Server {
+        config: Arc::new(config),
+        certificates,
+    })
 }
 
 /// Without what load balancers do not offer.
@@ -125,6 +133,7 @@ fn versions(policy: &str) -> Result<Vec<&'static SupportedProtocolVersion>, Stri
 struct Certificates {
     /// With the names that each is for; the default one first.
     all: Vec<(Vec<String>, Arc<CertifiedKey>)>,
+    arns: Vec<String>,
 }
 
 impl Certificates {
@@ -142,7 +151,10 @@ impl Certificates {
         let all = all.collect::<Result<Vec<_>, _>>()?;
         match all.is_empty() {
             true => Err("there is no certificate".into()),
-            false => Ok(Certificates { all }),
+            false => Ok(Certificates {
+                all,
+                arns: certificates.iter().map(|c| c.arn.clone()).collect(),
+            }),
         }
     }
 }
@@ -154,6 +166,18 @@ fn certified(certificate: &Certificate) -> Result<CertifiedKey, String> {
     let key = PrivateKeyDer::from_pem_slice(certificate.private_key.as_bytes());
     let key = key.map_err(|error| error.to_string())?;
     CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(|e| e.to_string())
+}
+
+impl Certificates {
+    /// Of the certificate for this name.
+    fn arn(&self, name: Option<&str>) -> Option<&String> {
+        let name = name.map(str::to_ascii_lowercase);
+        let named = name.and_then(|name| {
+            let mut all = self.all.iter();
+            all.position(|(names, _)| is_among(names, &name))
+        });
+        self.arns.get(named.unwrap_or(0))
+    }
 }
 
 impl ResolvesServerCert for Certificates {
@@ -240,16 +264,29 @@ impl ServerCertVerifier for Anyone {
 pub struct Agreed {
     pub version: &'static str,
     pub cipher: String,
+    /// The name that the client asked for.
+    pub server_name: Option<String>,
+    /// Of the certificate that it was shown; `session-reused`: none.
+    pub certificate_arn: Option<String>,
 }
 
 impl Agreed {
-    pub fn of(version: Option<ProtocolVersion>, suite: Option<CipherSuite>) -> Agreed {
+    pub fn of(server: &Server, session: &ServerConnection) -> Agreed {
+        let version = session.protocol_version();
+        let suite = session.negotiated_cipher_suite();
+        let suite = suite.map(|suite| suite.suite());
+        let server_name = session.server_name();
         let name = suite.and_then(|suite| suite.as_str()).unwrap_or("-");
         Agreed {
             version: match version {
                 Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
                 Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
                 _ => "-",
+            },
+            server_name: server_name.map(str::to_owned),
+            certificate_arn: match session.handshake_kind() {
+                Some(HandshakeKind::Resumed) => Some("session-reused".into()),
+                _ => server.certificates.arn(server_name).cloned(),
             },
             cipher: match name.strip_prefix("TLS13_") {
                 Some(rest) => format!("TLS_{rest}"),

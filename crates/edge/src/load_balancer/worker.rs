@@ -5,6 +5,7 @@ use super::http::client;
 use super::http::upstream::Pool;
 use super::http2::upstream::Pool2;
 use super::listener::{Counted, Door};
+use super::udp;
 use neargate_base::Rng;
 use neargate_base::time::{Clock, SystemClock};
 use std::cell::{Cell, RefCell};
@@ -16,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::interval;
+use tokio_util::sync::CancellationToken;
 
 /// How often connections that nobody uses are looked at.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -28,6 +30,12 @@ pub enum ToWorker {
         peer: SocketAddrV4,
         door: Arc<Door>,
         counted: Counted,
+    },
+    /// Datagrams of a port, until it is paused.
+    Datagrams {
+        socket: std::net::UdpSocket,
+        door: Arc<Door>,
+        paused: CancellationToken,
     },
     /// Connections to these targets are not used any more.
     Forget(Vec<u64>),
@@ -118,6 +126,9 @@ async fn run(worker: Rc<Worker>, mut told: mpsc::UnboundedReceiver<ToWorker>) {
                         }
                         Err(error) => tracing::warn!(%error, "a connection is dropped"),
                     }
+                }
+                Some(ToWorker::Datagrams { socket, door, paused }) => {
+                    spawn_local(udp::serve(socket, door, paused));
                 }
                 Some(ToWorker::Forget(targets)) => {
                     worker.pool.forget(&targets);

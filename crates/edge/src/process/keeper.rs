@@ -3,7 +3,7 @@
 
 use super::server::line;
 use super::told::{Hello, State, Told, without_rules};
-use crate::load_balancer::LoadBalancerStates;
+use crate::load_balancer::{Counted, LoadBalancerStates};
 use neargate_base::backoff::Backoff;
 use neargate_base::task::spawn;
 use neargate_base::{Rng, time::Stopwatch};
@@ -55,6 +55,8 @@ pub struct KeeperConfig {
     /// What the paths of load balancers' interfaces' namespaces begin with; the interface's id ends it;
     /// `None`: load balancers are in the process's own, at their nodes' private addresses.
     pub interfaces: Option<PathBuf>,
+    /// Where logs of load balancers are written, if they are.
+    pub logs: Option<PathBuf>,
     /// Names the servers that are asked for what is not known here.
     pub resolv_conf: PathBuf,
     /// Which of AWS's hosts lead to us.
@@ -67,6 +69,7 @@ pub struct Keeper {
     changes: mpsc::UnboundedSender<News>,
     answers: watch::Receiver<Vec<String>>,
     load_balancers: watch::Receiver<LoadBalancerStates>,
+    counted: watch::Receiver<CountedTraffic>,
     task: Mutex<Option<JoinHandle<()>>>,
     config: KeeperConfig,
 }
@@ -84,6 +87,7 @@ impl Keeper {
         let (changes, news) = mpsc::unbounded_channel();
         let (tell, answers) = watch::channel(Vec::new());
         let (states, load_balancers) = watch::channel(LoadBalancerStates::new());
+        let (count, counted) = watch::channel(CountedTraffic::default());
         let kept = Kept {
             word: word(&config),
             config: config.clone(),
@@ -92,6 +96,7 @@ impl Keeper {
             all: All::default(),
             answers: tell,
             states,
+            count,
             troubles: Vec::new(),
         };
         let task = spawn("edge", kept.keep());
@@ -99,6 +104,7 @@ impl Keeper {
             changes,
             answers,
             load_balancers,
+            counted,
             task: Mutex::new(Some(task)),
             config,
         }
@@ -133,10 +139,23 @@ impl Keeper {
         self.load_balancers.clone()
     }
 
+    /// What the process counts of traffic, every few seconds.
+    pub fn counted(&self) -> watch::Receiver<CountedTraffic> {
+        self.counted.clone()
+    }
+
     /// The VPCs in which the process answers.
     pub fn answers(&self) -> watch::Receiver<Vec<String>> {
         self.answers.clone()
     }
+}
+
+/// What a process counted since it began. Another process begins with zero.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CountedTraffic {
+    /// Another one for each process.
+    pub process: u64,
+    pub all: Vec<Counted>,
 }
 
 /// What is to be told.
@@ -166,6 +185,7 @@ struct Kept {
     all: All,
     answers: watch::Sender<Vec<String>>,
     states: watch::Sender<LoadBalancerStates>,
+    count: watch::Sender<CountedTraffic>,
     troubles: Vec<String>,
 }
 
@@ -196,6 +216,10 @@ impl Kept {
 
     /// Tells everything, and then what changes. `Ok`: nothing will change any more.
     async fn talk(&mut self, (mut says, mut tell): Connection) -> io::Result<()> {
+        self.count.send_modify(|count| {
+            count.process += 1;
+            count.all.clear();
+        });
         let hosts = Told::AwsHosts(self.config.aws_hosts.clone());
         say(&mut tell, &hosts).await?;
         if !self.all.is_told() {
@@ -265,6 +289,17 @@ impl Kept {
                 }
             });
         }
+        if !state.counted.is_empty() {
+            self.count.send_modify(|count| {
+                for new in state.counted {
+                    let mut all = count.all.iter_mut();
+                    match all.find(|one| one.is_of_same(&new)) {
+                        Some(one) => *one = new,
+                        None => count.all.push(new),
+                    }
+                }
+            });
+        }
         self.answers.send_replace(state.vpcs);
     }
 
@@ -303,6 +338,7 @@ impl Kept {
             .args([&self.config.namespaces, &self.config.resolv_conf])
             .arg(self.config.interfaces.clone().unwrap_or_default())
             .arg(leaving(&self.config))
+            .arg(self.config.logs.clone().unwrap_or_default())
             .env_clear()
             .envs(SMALL)
             .stdin(Stdio::from(OwnedFd::from(listener)))

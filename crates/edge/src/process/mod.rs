@@ -18,6 +18,6 @@ mod server;
 mod sockets;
 mod told;
 
-pub use keeper::{Keeper, KeeperConfig};
+pub use keeper::{CountedTraffic, Keeper, KeeperConfig};
 pub use server::main;
 pub use told::without_rules;

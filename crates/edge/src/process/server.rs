@@ -6,7 +6,9 @@ use super::sockets;
 use super::told::{Hello, Sockets, State, Told};
 use crate::dns::names::{AwsHosts, Interfaces, LoadBalancerNames, Localhost, Reverse, SharedTable};
 use crate::dns::{Forwarder, Resolver, Upstream};
-use crate::load_balancer::{HandedSockets, LoadBalancerState, LoadBalancerStates, LoadBalancers};
+use crate::load_balancer::{
+    Counted, HandedSockets, LoadBalancerState, LoadBalancerStates, LoadBalancers,
+};
 use crate::place::{self, Opened, Wanted};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use neargate_base::Rng;
@@ -36,20 +38,21 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Holds the sockets in the VPCs' namespaces until it is not needed any more; answers the process's
 /// exit code. Its arguments are the word it says of itself, the directory of the namespaces, the host's
 /// resolv.conf, what the paths of interfaces' namespaces begin with (empty: load balancers are in this
-/// one), and the directory where processes before it are found; its standard input is the socket where it
-/// is told things.
+/// one), the directory where processes before it are found, and that of load balancers' logs (empty: none
+/// are written); its standard input is the socket where it is told things.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let done = match &arguments[..] {
-        [word, namespaces, resolv_conf, interfaces, leaving] => run(Arguments {
+        [word, namespaces, resolv_conf, interfaces, leaving, logs] => run(Arguments {
             word: word.to_string_lossy().into_owned(),
             namespaces: namespaces.into(),
             resolv_conf: resolv_conf.into(),
             interfaces: (!interfaces.is_empty()).then(|| interfaces.into()),
             leaving: leaving.into(),
+            logs: (!logs.is_empty()).then(|| logs.into()),
         }),
         _ => Err(io::Error::other(
-            "a word, a directory, a file and two directories are missing",
+            "a word, a directory, a file and three directories are missing",
         )),
     };
     match done {
@@ -67,6 +70,7 @@ struct Arguments {
     resolv_conf: PathBuf,
     interfaces: Option<PathBuf>,
     leaving: PathBuf,
+    logs: Option<PathBuf>,
 }
 
 fn run(arguments: Arguments) -> io::Result<()> {
@@ -125,11 +129,12 @@ impl Edge {
             namespaces,
             resolv_conf,
             interfaces,
+            logs,
             ..
         } = arguments;
         let table = SharedTable::default();
         let rng = Arc::new(Rng::from_entropy());
-        let load_balancers = LoadBalancers::new(interfaces, Arc::clone(&rng));
+        let load_balancers = LoadBalancers::new(interfaces, logs, Arc::clone(&rng));
         let balancer_names = LoadBalancerNames::default();
         let forwarder = Forwarder::new(Upstream::of(resolv_conf), rng);
         before.tell_health(load_balancers.states());
@@ -222,12 +227,14 @@ impl Edge {
         let mut balancers = self.load_balancers.states();
         let mut said = None;
         let mut offered = None;
-        let state = |opened: &mut watch::Receiver<Opened>, load_balancers| {
+        let mut counted = Vec::new();
+        let state = |opened: &mut watch::Receiver<Opened>, load_balancers, counted| {
             let now = opened.borrow_and_update().clone();
             line(&State {
                 vpcs: now.vpcs,
                 troubles: now.troubles,
                 load_balancers,
+                counted,
             })
         };
         let mut lines = BufReader::new(read).lines();
@@ -240,7 +247,12 @@ impl Edge {
                     match serde_json::from_str(&told)? {
                         Told::End => return Ok(Heard::End),
                         Told::Speak => {
-                            let line = state(&mut opened, BTreeMap::new())?;
+                            // What was not counted since the last time is not said again.
+                            let now = self.load_balancers.counted();
+                            let is_new = |one: &&Counted| !counted.contains(*one);
+                            let new = now.iter().filter(is_new).cloned().collect();
+                            counted = now;
+                            let line = state(&mut opened, BTreeMap::new(), new)?;
                             write.write_all(&line).await?;
                         }
                         Told::Offer(which) => {
@@ -250,7 +262,7 @@ impl Edge {
                         }
                         Told::Taken => {
                             if let Some(offer) = offered.take() {
-                                offer.is_taken();
+                                offer.taken();
                             }
                         }
                         Told::LoadBalancers { change, mut known } => {
@@ -277,14 +289,14 @@ impl Edge {
                     }
                 }
                 Ok(()) = opened.changed() => {
-                    write.write_all(&state(&mut opened, BTreeMap::new())?).await?;
+                    write.write_all(&state(&mut opened, BTreeMap::new(), Vec::new())?).await?;
                 }
                 Ok(()) = balancers.changed(), if said.is_some() => {
                     let now = balancers.borrow_and_update().clone();
                     let news = news(said.as_ref().unwrap_or(&now), &now);
                     said = Some(now);
                     if !news.is_empty() {
-                        write.write_all(&state(&mut opened, news)?).await?;
+                        write.write_all(&state(&mut opened, news, Vec::new())?).await?;
                     }
                 }
             }
@@ -353,7 +365,7 @@ impl Offer<'_> {
         })
     }
 
-    fn is_taken(mut self) {
+    fn taken(mut self) {
         self.is_taken = true;
         match self.which {
             Sockets::Resolver => {

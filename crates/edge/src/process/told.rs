@@ -1,6 +1,6 @@
 //! What the two processes say to each other: lines of JSON.
 
-use crate::load_balancer::LoadBalancerState;
+use crate::load_balancer::{Counted, LoadBalancerState};
 use neargate_domain::load_balancer::{LoadBalancerChange, TargetHealth};
 use neargate_domain::vpc_network::{NetworkChange, VpcNetwork};
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,9 @@ pub(super) struct State {
     /// Those load balancers that changed, once their snapshot was told; `None`: it is gone.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub load_balancers: BTreeMap<String, Option<Arc<LoadBalancerState>>>,
+    /// What was counted since this process began, where that is new.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<Counted>,
 }
 
 /// The change as far as it concerns names.

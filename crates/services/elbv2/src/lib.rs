@@ -47,16 +47,14 @@ const ADDRESSES: &str = "IPv4 only; gateway load balancers, IPAM pools and Outpo
 const ACTIONS: &str = "actions of type jwt-validation, and those that authenticate by OIDC or Cognito, \
     are refused";
 const LISTENERS: &str = "actions of type jwt-validation and those that authenticate by OIDC or Cognito, \
-    UDP, TCP_UDP, QUIC and mutual authentication are refused; security policies are told apart by their \
-    TLS versions, of which 1.2 and 1.3 are served";
-const GROUPS: &str = "functions, IPv6, GENEVE, QUIC and the target optimizer are refused; UDP and \
-    TCP_UDP are kept, for listeners that do not exist yet";
-const OF_LOAD_BALANCERS: &str = "access, connection and health check logs, the desync mitigation \
-    mode monitor, zonal shift, client routing policies, secondary addresses and what concerns WAF and \
-    IPv6 keep their defaults: other values are refused";
+    QUIC and mutual authentication are refused; security policies are told apart by their TLS versions, \
+    of which 1.2 and 1.3 are served";
+const GROUPS: &str = "functions, IPv6, GENEVE, QUIC and the target optimizer are refused";
+const OF_LOAD_BALANCERS: &str = "access and connection logs are files below load-balancer-logs in \
+    the data directory, named as in the bucket, and not those of network load balancers; health check \
+    logs, zonal shift, client routing policies, secondary addresses and what concerns WAF and IPv6 keep their defaults: other values are refused";
 const OF_GROUPS: &str = "anomaly mitigation, DNS failover and the draining of unhealthy targets keep their \
-    defaults: other values are refused; client IP preservation and the end of connections to unhealthy \
-    targets are kept and not acted on yet";
+    defaults: other values are refused; client IP preservation is kept and not acted on yet";
 const OF_LISTENERS: &str =
     "names of the headers of requests keep their defaults: other values are refused";
 

@@ -1,6 +1,8 @@
 //! What is told of a load balancer in the form in which requests meet it.
 
-use crate::load_balancer::listener::Front;
+use crate::load_balancer::listener::{Front, LogsOf};
+use crate::load_balancer::observed::counts::Table;
+use crate::load_balancer::observed::files::{Destination, Logs};
 use crate::load_balancer::route::Route;
 use crate::load_balancer::settings::{GroupSettings, Settings};
 use crate::load_balancer::target::Group;
@@ -11,14 +13,20 @@ use neargate_domain::load_balancer::{
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub fn groups(told: &LoadBalancer) -> BTreeMap<String, Arc<Group>> {
+pub fn groups(told: &LoadBalancer, table: &Table) -> BTreeMap<String, Arc<Group>> {
     let group = |group: &TargetGroup| {
         let settings = GroupSettings::new(&group.attributes, &told.attributes);
+        let zones = told.nodes.iter().map(|node| &node.availability_zone);
+        let counts = |zone: &String| {
+            let counts = table.of(&told.arn, Some(&group.arn), zone);
+            (zone.clone(), counts)
+        };
         let compiled = Group::new(
             group.arn.clone(),
             group.protocol,
             group.protocol_version,
             settings,
+            zones.clone().map(counts).collect(),
         );
         (group.arn.clone(), Arc::new(compiled))
     };
@@ -31,14 +39,9 @@ pub fn not_built(told: &LoadBalancer) -> Vec<String> {
         let arn = &group.arn;
         const MITIGATION: &str = "load_balancing.algorithm.anomaly_mitigation";
         let mitigates = group.attributes.get(MITIGATION);
-        let is_udp = matches!(group.protocol, Protocol::Udp | Protocol::TcpUdp);
-        if is_udp {
-            Some(format!("{arn}: UDP to targets is not built"))
-        } else if mitigates.is_some_and(|value| value == "on") {
-            Some(format!("{arn}: anomaly mitigation is not built"))
-        } else {
-            None
-        }
+        mitigates
+            .is_some_and(|value| value == "on")
+            .then(|| format!("{arn}: anomaly mitigation is not built"))
     };
     told.target_groups.iter().filter_map(trouble).collect()
 }
@@ -48,6 +51,7 @@ pub fn front(
     told: &LoadBalancer,
     listener: &Listener,
     groups: &BTreeMap<String, Arc<Group>>,
+    logs: Option<&Logs>,
 ) -> Result<Front, String> {
     let settings = Settings::new(&told.attributes, &listener.attributes);
     let tls = match (told.load_balancer_type, listener.protocol, &listener.tls) {
@@ -59,7 +63,7 @@ pub fn front(
                 false => tls::Http::One,
             },
         )?),
-        (LoadBalancerType::Network, Protocol::Tcp, _) => None,
+        (LoadBalancerType::Network, Protocol::Tcp | Protocol::Udp | Protocol::TcpUdp, _) => None,
         (LoadBalancerType::Network, Protocol::Tls, Some(asked)) => {
             Some(tls::server(asked, tls::Http::Not)?)
         }
@@ -77,6 +81,27 @@ pub fn front(
         protocol: listener.protocol,
         settings,
         tls,
+        logs: LogsOf {
+            logs: logs.cloned(),
+            access: destination(told, "access_logs", ""),
+            connections: destination(told, "connection_logs", "conn_log."),
+        },
         routes: routes.collect::<Result<_, _>>()?,
+    })
+}
+
+/// Where logs of a kind go, if they are to be written. Those of network load balancers are of TLS
+/// connections, and are not built.
+fn destination(told: &LoadBalancer, logs: &str, kind: &'static str) -> Option<Arc<Destination>> {
+    let value = |key: &str| told.attributes.get(&format!("{logs}.s3.{key}"));
+    let is_application = told.load_balancer_type == LoadBalancerType::Application;
+    let is_enabled = value("enabled").is_some_and(|value| value == "true");
+    (is_application && is_enabled).then(|| {
+        Arc::new(Destination {
+            bucket: value("bucket").cloned().unwrap_or_default(),
+            prefix: value("prefix").cloned().unwrap_or_default(),
+            kind,
+            load_balancer_arn: told.arn.clone(),
+        })
     })
 }

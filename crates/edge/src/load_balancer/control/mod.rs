@@ -11,6 +11,8 @@ mod targets;
 
 use super::health::Found;
 use super::listener::Connections;
+use super::observed::counts::Table;
+use super::observed::files::Logs;
 use super::place::Place;
 use super::target::Group;
 use super::worker::ToWorker;
@@ -73,8 +75,17 @@ pub struct Control {
     duty: Duty,
     /// Ports of a process before, until all that there is was told and is open.
     taken: HandedSockets,
-    /// Connections of clients.
-    connections: Connections,
+    watched: Watch,
+}
+
+/// What is observed of traffic.
+#[derive(Debug, Clone, Default)]
+pub struct Watch {
+    /// Those of clients.
+    pub connections: Connections,
+    pub table: Table,
+    /// `None`: nothing is written.
+    pub logs: Option<Logs>,
 }
 
 /// What happens by itself.
@@ -104,7 +115,7 @@ pub async fn run(
     workers: Arc<[mpsc::UnboundedSender<ToWorker>]>,
     mut told: mpsc::UnboundedReceiver<ToControl>,
     states: watch::Sender<LoadBalancerStates>,
-    connections: Connections,
+    watched: Watch,
 ) {
     let (found, mut events) = mpsc::unbounded_channel();
     let (drained, mut ends) = mpsc::unbounded_channel();
@@ -117,7 +128,7 @@ pub async fn run(
         states,
         duty: Duty::Carries,
         taken: HandedSockets::new(),
-        connections,
+        watched,
     };
     let mut tries = 0;
     loop {
@@ -170,7 +181,7 @@ impl Control {
                 }
                 let doors = self.running.values().flat_map(|running| &running.doors);
                 // Whoever asked is gone.
-                let _ = tell.send(doors.filter_map(|(_, open)| open.offered()).collect());
+                let _ = tell.send(doors.flat_map(|(_, open)| open.offered()).collect());
             }
             ToControl::Resume => {
                 self.duty = Duty::Carries;
@@ -261,7 +272,7 @@ impl Control {
         running.not_built = compiled::not_built(&told);
         self.find_places(running, &told);
         self.set_targets(running, &told, known);
-        running.groups = compiled::groups(&told);
+        running.groups = compiled::groups(&told, &self.watched.table);
         running.choose_anew();
         if self.duty == Duty::Carries {
             self.check_targets(running, &told);
@@ -305,6 +316,11 @@ impl Control {
     fn tell(&self) {
         self.states.send_if_modified(|states| {
             let mut is_new = states.len() != self.running.len();
+            if is_new {
+                self.watched
+                    .table
+                    .keep(|arn| self.running.contains_key(arn));
+            }
             states.retain(|arn, _| self.running.contains_key(arn));
             for (arn, running) in &self.running {
                 let state = running.state();

@@ -145,6 +145,9 @@ impl Control {
                     !matches!(own.state, TargetState::Draining | TargetState::Drained)
                 }) {
                     let own = own.clone();
+                    if own.state == TargetState::Unhealthy && watched.health.state != own.state {
+                        watched.target.fell_ill();
+                    }
                     watched.health = Health::known(own.state, own.reason, own.description);
                 }
             }
@@ -164,7 +167,12 @@ impl Control {
         let Some(checked) = &watched.checked else {
             return;
         };
+        let before = watched.health.state;
         if watched.health.take_in(&event.found, &checked.check) {
+            let now = watched.health.state;
+            if before != now && now == TargetState::Unhealthy {
+                watched.target.fell_ill();
+            }
             let group = watched.target.group_arn.clone();
             if watched.health.state == TargetState::Healthy {
                 let target = Arc::clone(&watched.target);

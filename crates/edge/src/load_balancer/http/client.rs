@@ -2,19 +2,24 @@
 
 use super::answer::{Answer, SERVER, reason};
 use super::body::{Body, BodySink, Piece, Sink, Source as _};
-use super::exchange::{Activity, Exchange, Outcome, Reply, Tunnel};
+use super::carry::Activity;
+use super::desync::{Class, Tier};
+use super::exchange::{Exchange, Outcome, Reply, Tunnel};
 use super::forward::{put_field, write_response};
 use super::framing::{self, Framing, Length};
 use super::head::{REQUEST_BYTES_MAX, Request, Response, Scan, Version, Wrong};
 use crate::load_balancer::http2::client as http2;
 use crate::load_balancer::listener::{Door, Front};
+use crate::load_balancer::observed::counts::Metric;
+use crate::load_balancer::observed::entry::{self, Connected, Seen};
+use crate::load_balancer::observed::record::Record;
 use crate::load_balancer::settings::DesyncMitigation;
 use crate::load_balancer::stream::{Reader, Stream, Writer};
 use crate::load_balancer::tcp::{self, pump, reset};
 use crate::load_balancer::tls::Agreed;
 use crate::load_balancer::worker::Worker;
 use bytes::Buf as _;
-use neargate_base::time::Stopwatch;
+use neargate_base::time::{Clock as _, Stopwatch, SystemClock};
 use neargate_domain::load_balancer::Protocol;
 use rustls::ServerConfig;
 use std::io;
@@ -40,22 +45,56 @@ pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddrV4, do
     let Some(front) = door.front.load_full() else {
         return;
     };
+    // Its name in both logs.
+    let trace = worker.random();
     let Some(tls) = &front.tls else {
         let stream = Stream::Plain(stream);
         return match front.protocol {
-            Protocol::Tcp => tcp::serve(worker, stream, peer, door, front).await,
-            _ => serve_http1(worker, stream, peer, door, None).await,
+            Protocol::Tcp | Protocol::TcpUdp => tcp::serve(worker, stream, peer, door, front).await,
+            _ => {
+                front
+                    .logs
+                    .write(front.logs.connections.as_ref(), &door, || {
+                        entry::connection(&Connected {
+                            now: SystemClock.now(),
+                            peer,
+                            port: front.port,
+                            agreed: None,
+                            handshake: None,
+                            trace,
+                        })
+                    });
+                drop(front);
+                serve_http1(worker, stream, peer, door, None, trace).await;
+            }
         };
     };
-    let handshake = Box::pin(handshake(Arc::clone(tls), stream));
+    let since = Stopwatch::start();
+    let log = |agreed: Option<&Agreed>| {
+        let connections = front.logs.connections.as_ref();
+        front.logs.write(connections, &door, || {
+            entry::connection(&Connected {
+                now: SystemClock.now(),
+                peer,
+                port: front.port,
+                agreed,
+                handshake: agreed.map(|_| since.elapsed()),
+                trace,
+            })
+        });
+    };
+    let handshake = Box::pin(handshake(Arc::clone(&tls.config), stream));
     let stream = match timeout(HANDSHAKE_PATIENCE, handshake).await {
         Ok(Ok(stream)) => stream,
         // Whoever does not speak TLS is told nothing.
-        Ok(Err(_)) | Err(_) => return,
+        Ok(Err(_)) | Err(_) => {
+            door.counts.count(Metric::ClientTlsNegotiationError);
+            return log(None);
+        }
     };
     let session = stream.get_ref().1;
-    let suite = session.negotiated_cipher_suite().map(|suite| suite.suite());
-    let agreed = Some(Agreed::of(session.protocol_version(), suite));
+    let agreed = Some(Agreed::of(tls, session));
+    log(agreed.as_ref());
     let is_http2 = session.alpn_protocol() == Some(b"h2");
     let stream = Stream::Tls(Box::new(stream.into()));
     // The two are boxed so that neither takes the other's room.
@@ -63,8 +102,8 @@ pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddrV4, do
         _ if front.protocol == Protocol::Tls => {
             Box::pin(tcp::serve(worker, stream, peer, door, front)).await;
         }
-        true => Box::pin(http2::serve(worker, stream, peer, door, agreed)).await,
-        false => Box::pin(serve_http1(worker, stream, peer, door, agreed)).await,
+        true => Box::pin(http2::serve(worker, stream, peer, door, agreed, trace)).await,
+        false => Box::pin(serve_http1(worker, stream, peer, door, agreed, trace)).await,
     }
 }
 
@@ -96,6 +135,7 @@ async fn serve_http1(
     peer: SocketAddrV4,
     door: Arc<Door>,
     agreed: Option<Agreed>,
+    trace: u64,
 ) {
     let (mut reader, mut writer) = stream.halves();
     let age = Stopwatch::start();
@@ -109,6 +149,7 @@ async fn serve_http1(
             front: &front,
             peer,
             agreed: agreed.as_ref(),
+            trace,
             is_old: door.leaving.is_cancelled()
                 || age.elapsed() >= front.settings.client_keep_alive,
         };
@@ -165,25 +206,43 @@ struct Connection<'a> {
     front: &'a Front,
     peer: SocketAddrV4,
     agreed: Option<&'a Agreed>,
+    /// The connection's name in logs.
+    trace: u64,
     /// It gets one more answer, and no other.
     is_old: bool,
 }
 
 impl Connection<'_> {
     async fn request(&self, reader: &mut Reader, writer: &mut Writer) -> Next {
+        let record = Record::new();
         let patience = self.front.settings.idle_timeout;
         let request = match timeout(patience, head(reader)).await {
             Ok(Ok(request)) => request,
             Ok(Err(Headless::Gone)) => return Next::Reset,
-            Ok(Err(Headless::Wrong(wrong))) => return self.refuse(writer, wrong).await,
-            Err(_) => return self.refuse(writer, Wrong(408)).await,
-        };
-        let framing = match framing::of_request(&request) {
-            Ok(framing) if framing.is_doubtful && self.is_strict() => {
-                return self.refuse(writer, Wrong(400)).await;
+            Ok(Err(Headless::Wrong(wrong))) => {
+                return self.refuse(writer, wrong, &record, None).await;
             }
+            Err(_) => return self.refuse(writer, Wrong(408), &record, None).await,
+        };
+        record.received(request.size());
+        let framing = match framing::of_request(&request) {
             Ok(framing) => framing,
-            Err(wrong) => return self.refuse(writer, wrong).await,
+            Err(wrong) => return self.refuse(writer, wrong, &record, Some(&request)).await,
+        };
+        let class = Class::of(&request);
+        record.class.set(Some(class));
+        let framing = match self.front.settings.desync_mitigation {
+            DesyncMitigation::Monitor => framing,
+            DesyncMitigation::Defensive => Framing {
+                is_doubtful: framing.is_doubtful || class.tier == Tier::Ambiguous,
+                ..framing
+            },
+            DesyncMitigation::Strictest if framing.is_doubtful || class.tier > Tier::Compliant => {
+                return self
+                    .refuse(writer, Wrong(400), &record, Some(&request))
+                    .await;
+            }
+            DesyncMitigation::Strictest => framing,
         };
         let closes = request.fields.has_word("connection", "close");
         let keeps = match request.version {
@@ -195,6 +254,7 @@ impl Connection<'_> {
             sink: BodySink::new(writer, false),
             worker: self.worker,
             front: self.front,
+            record: &record,
             is_http11: request.version == Version::Http11,
             is_head: request.method() == b"HEAD",
             keeps: keeps && !self.is_old && !framing.is_doubtful,
@@ -208,40 +268,72 @@ impl Connection<'_> {
             agreed: self.agreed,
             request: &request,
             framing,
+            record: &record,
         };
         let outcome = exchange.run(&mut body, &mut reply).await;
         let keeps = reply.keeps;
-        match outcome {
+        let next = match outcome {
             Outcome::Answered if keeps && body.is_done() => Next::Request,
             Outcome::Answered => Next::End,
             Outcome::Broken => Next::Reset,
-            Outcome::Tunnel(tunnel) => self.tunnel(*tunnel, reader, writer).await,
-        }
-    }
-
-    fn is_strict(&self) -> bool {
-        self.front.settings.desync_mitigation == DesyncMitigation::Strictest
+            Outcome::Tunnel(tunnel) => self.tunnel(*tunnel, reader, writer, &record).await,
+        };
+        self.is_over(&record, Some(&request));
+        next
     }
 
     /// Answers what is no request; nothing after it is looked at.
-    async fn refuse(&self, writer: &mut Writer, wrong: Wrong) -> Next {
+    async fn refuse(
+        &self,
+        writer: &mut Writer,
+        wrong: Wrong,
+        record: &Record,
+        request: Option<&Request>,
+    ) -> Next {
+        record.is_answered(wrong.0);
         let mut reply = Http1Reply {
             sink: BodySink::new(writer, false),
             worker: self.worker,
             front: self.front,
+            record,
             is_http11: true,
             is_head: false,
             keeps: false,
             has_no_body: false,
         };
-        match reply.answer(&Answer::page(wrong.0)).await {
+        let answered = reply.answer(&Answer::page(wrong.0)).await;
+        self.is_over(record, request);
+        match answered {
             Ok(()) => Next::End,
             Err(_) => Next::Reset,
         }
     }
 
+    /// Counts a request, and writes it to the log.
+    fn is_over(&self, record: &Record, request: Option<&Request>) {
+        record.count(self.door, request);
+        let logs = &self.front.logs;
+        logs.write(logs.access.as_ref(), self.door, || {
+            entry::access(&Seen {
+                front: self.front,
+                peer: self.peer,
+                agreed: self.agreed,
+                request,
+                record,
+                trace: self.trace,
+                now: SystemClock.now(),
+            })
+        });
+    }
+
     /// Carries bytes both ways until one side ends or nothing moves for too long.
-    async fn tunnel(&self, tunnel: Tunnel, reader: &mut Reader, writer: &mut Writer) -> Next {
+    async fn tunnel(
+        &self,
+        tunnel: Tunnel,
+        reader: &mut Reader,
+        writer: &mut Writer,
+        record: &Record,
+    ) -> Next {
         let Tunnel {
             response,
             mut upstream,
@@ -255,8 +347,9 @@ impl Connection<'_> {
             return Next::Reset;
         }
         let activity = Activity::new(self.front.settings.idle_timeout);
-        let there = pump(reader, &mut upstream.writer, &activity);
-        let back = pump(&mut upstream.reader, writer, &activity);
+        let (received, sent) = (&record.received_bytes, &record.sent_bytes);
+        let there = pump(reader, &mut upstream.writer, &activity, received);
+        let back = pump(&mut upstream.reader, writer, &activity, sent);
         tokio::select! {
             _ = async { tokio::join!(there, back) } => Next::End,
             () = activity.is_over() => Next::End,
@@ -295,6 +388,7 @@ struct Http1Reply<'a> {
     sink: BodySink<'a>,
     worker: &'a Worker,
     front: &'a Front,
+    record: &'a Record,
     is_http11: bool,
     is_head: bool,
     /// Another request may follow.
@@ -343,6 +437,7 @@ impl Reply for Http1Reply<'_> {
         };
         self.has_no_body = framing.length == Length::None;
         let settings = &self.front.settings;
+        let before = self.sink.gathered().len();
         write_response(self.sink.gathered(), response, length, added, settings);
         if response.fields.first("date").is_none() {
             let date = self.worker.date();
@@ -350,6 +445,7 @@ impl Reply for Http1Reply<'_> {
         }
         self.sink.set_chunked(length == Length::Chunked);
         self.end_of_head();
+        self.record.sent(self.sink.gathered().len() - before);
     }
 
     async fn go_on(&mut self) -> io::Result<()> {
@@ -371,6 +467,7 @@ impl Reply for Http1Reply<'_> {
         let date = self.worker.date();
         let settings = &self.front.settings;
         let out = self.sink.gathered();
+        let before = out.len();
         let line = format!("HTTP/1.1 {} {}\r\n", answer.status, reason(answer.status));
         out.extend_from_slice(line.as_bytes());
         if settings.server_field {
@@ -392,6 +489,7 @@ impl Reply for Http1Reply<'_> {
                 .gathered()
                 .extend_from_slice(answer.body.as_bytes());
         }
+        self.record.sent(self.sink.gathered().len() - before);
         self.sink.flush().await
     }
 }

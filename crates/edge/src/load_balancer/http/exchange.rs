@@ -1,14 +1,17 @@
 //! One request and its answer: which rule it meets, and how it goes to a target and back.
 
 use super::answer::Answer;
-use super::body::{BodySink, Cut, Sink, Source, Trouble, copy};
+use super::body::{BodySink, Sink, Source};
+use super::carry::{Carried, Carry};
 use super::cookie;
 use super::forward::{self, Hop, asks_for_websocket};
 use super::framing::{Framing, Length};
 use super::head::{Request, Response, Version};
-use super::upstream::{Answers, Http1Answers, NoResponse, Upstream};
+use super::upstream::{Http1Answers, Upstream};
 use crate::load_balancer::http2::upstream as http2;
 use crate::load_balancer::listener::{Door, Front};
+use crate::load_balancer::observed::counts::Metric;
+use crate::load_balancer::observed::record::Record;
 use crate::load_balancer::route::{End, Forward, Rewrite};
 use crate::load_balancer::settings::Stickiness;
 use crate::load_balancer::target::{Group, Target, Underway};
@@ -16,19 +19,12 @@ use crate::load_balancer::tls::Agreed;
 use crate::load_balancer::worker::Worker;
 use futures_util::FutureExt as _;
 use neargate_domain::load_balancer::{Protocol, ProtocolVersion};
-use std::cell::Cell;
 use std::io;
 use std::net::SocketAddrV4;
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
 
 /// How many targets are tried when none takes a connection.
 const TRIES: usize = 3;
-/// How many interim responses a target may send.
-const INTERIM_MAX: usize = 16;
-
 /// How a client is answered.
 pub trait Reply: Sink {
     /// Sends the response's head, perhaps together with what follows.
@@ -76,6 +72,7 @@ pub struct Exchange<'a> {
     pub agreed: Option<&'a Agreed>,
     pub request: &'a Request,
     pub framing: Framing,
+    pub record: &'a Record,
 }
 
 impl Exchange<'_> {
@@ -83,11 +80,20 @@ impl Exchange<'_> {
         if let Err(wrong) = forward::check_forwarded(self.request) {
             return self.answer(body, reply, &Answer::page(wrong.0)).await;
         }
-        let mut routes = self.front.routes.iter();
-        let route = routes.find(|route| route.is_for(self.request, *self.peer.ip()));
-        let Some(route) = route else {
+        let mut routes = self.front.routes.iter().enumerate();
+        let route = routes.find(|(_, route)| route.is_for(self.request, *self.peer.ip()));
+        let Some((at, route)) = route else {
             return self.answer(body, reply, &Answer::page(503)).await;
         };
+        self.record.route.set(Some(at));
+        let others = self.front.routes.len() - 1;
+        self.record.evaluated.set(others.min(at + 1));
+        self.record.action.set(match &route.end {
+            End::Forward(_) => "forward",
+            End::Redirect(_) => "redirect",
+            End::FixedResponse { .. } => "fixed-response",
+            End::NotBuilt(_) => "-",
+        });
         match &route.end {
             End::Forward(forward) => self.forward(forward, &route.rewrites, body, reply).await,
             End::FixedResponse {
@@ -130,6 +136,11 @@ impl Exchange<'_> {
         if !body.is_done() {
             reply.close_after();
         }
+        self.record.is_answered(answer.status);
+        self.record
+            .location
+            .borrow_mut()
+            .clone_from(&answer.location);
         match reply.answer(answer).await {
             Ok(()) => Outcome::Answered,
             Err(_) => Outcome::Broken,
@@ -205,8 +216,16 @@ impl Exchange<'_> {
                     };
                     return self.send(way, upstream, body, reply).await;
                 }
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => status = 504,
-                Err(_) => status = 502,
+                Err(error) => {
+                    let counts = [Some(&self.door.counts), group.counts(&self.door.zone)];
+                    for counts in counts.into_iter().flatten() {
+                        counts.count(Metric::TargetConnectionError);
+                    }
+                    status = match error.kind() {
+                        io::ErrorKind::TimedOut => 504,
+                        _ => 502,
+                    };
+                }
             }
         }
         self.answer(body, reply, &Answer::page(status)).await
@@ -283,6 +302,11 @@ impl Exchange<'_> {
             rewrites,
         };
         let underway = Underway::new(Arc::clone(&target));
+        self.record.goes_to(group, &target);
+        if self.front.logs.access.is_some() {
+            let trace = forward::trace(&self.request.fields, &trace);
+            *self.record.trace.borrow_mut() = String::from_utf8_lossy(&trace).into_owned();
+        }
         loop {
             let is_upgrade = matches!(line, Line::One(_))
                 && asks_for_websocket(self.request)
@@ -326,6 +350,8 @@ impl Exchange<'_> {
                 }
                 Carried::Switched(response) => match line {
                     Line::One(upstream) => {
+                        self.record.target_answers(response.status);
+                        self.record.is_websocket.set(true);
                         return Outcome::Tunnel(Box::new(Tunnel {
                             response,
                             upstream,
@@ -382,120 +408,9 @@ enum Line {
     },
 }
 
-/// A request on its way to a target and back.
-struct Carry<'a> {
-    exchange: &'a Exchange<'a>,
-    target: &'a Target,
-    sticks: &'a Sticks,
-    is_upgrade: bool,
-}
-
-impl Carry<'_> {
-    /// Sends the request and gives back the response, both at once: a target may answer before it
-    /// has heard everything.
-    async fn run(
-        &self,
-        mut sink: impl Sink,
-        mut answers: impl Answers,
-        body: &mut impl Source,
-        reply: &mut impl Reply,
-    ) -> Carried {
-        let exchange = self.exchange;
-        let activity = Activity::new(exchange.front.settings.idle_timeout);
-        let is_sent = Cell::new(false);
-        let waits_for_client = Cell::new(true);
-        let is_started = Cell::new(false);
-        let sending = async {
-            let moved = |bytes: usize| {
-                waits_for_client.set(bytes == 0);
-                activity.touch();
-            };
-            match copy(body, &mut sink, moved).await {
-                Ok(()) => is_sent.set(true),
-                Err(Cut::Source(trouble)) => return trouble,
-                // What the target says to it is still to come.
-                Err(Cut::Sink) => std::future::pending().await,
-            }
-            body.gone().await;
-            Trouble::Gone
-        };
-        let receiving = async {
-            let response = self.response(&mut answers, reply, &activity).await?;
-            if response.status == 101 {
-                return Ok(Received::Switched(response));
-            }
-            let framing = answers.framing(&response, exchange.request.method());
-            let framing = framing.map_err(|_| Carried::Refused)?;
-            is_started.set(true);
-            reply.start(&response, framing, &self.sticks.fields(&response));
-            let copied = {
-                let mut source = answers.body(framing.length);
-                copy(&mut source, reply, |_| activity.touch()).await
-            };
-            copied.map_err(|_| Carried::Broken)?;
-            Ok(Received::Whole {
-                is_kept: answers.may_go_on(&response, framing),
-            })
-        };
-        let (mut sending, mut receiving) = (pin!(sending), pin!(receiving));
-        let end = tokio::select! {
-            biased;
-            trouble = &mut sending => Err(match trouble {
-                Trouble::Malformed if !is_started.get() => Carried::Malformed,
-                Trouble::Malformed | Trouble::Gone => Carried::Broken,
-            }),
-            end = &mut receiving => end,
-            () = self.target.gone.cancelled() => Err(Carried::Refused),
-            () = activity.is_over() => Err(match is_sent.get() || !waits_for_client.get() {
-                true => Carried::TargetIsSlow,
-                false => Carried::ClientIsSlow,
-            }),
-        };
-        match end {
-            Ok(Received::Whole { is_kept }) => Carried::Whole {
-                may_be_reused: is_kept && is_sent.get() && !exchange.framing.is_doubtful,
-            },
-            Ok(Received::Switched(response)) => Carried::Switched(response),
-            Err(_) if is_started.get() => Carried::Broken,
-            Err(end) => end,
-        }
-    }
-
-    /// The response that is not an interim one.
-    async fn response(
-        &self,
-        answers: &mut impl Answers,
-        reply: &mut impl Reply,
-        activity: &Activity,
-    ) -> Result<Response, Carried> {
-        for _ in 0..INTERIM_MAX {
-            let response = tokio::select! {
-                response = answers.head() => response?,
-                () = reply.gone() => return Err(Carried::Broken),
-            };
-            activity.touch();
-            match response.status {
-                101 if self.is_upgrade => return Ok(response),
-                101 => return Err(Carried::Refused),
-                100 if self
-                    .exchange
-                    .request
-                    .fields
-                    .has_word("expect", "100-continue") =>
-                {
-                    reply.go_on().await.map_err(|_| Carried::Broken)?;
-                }
-                100..200 => {}
-                _ => return Ok(response),
-            }
-        }
-        Err(Carried::Refused)
-    }
-}
-
 /// How a request goes to its target.
 struct Way<'a> {
-    group: &'a Group,
+    group: &'a Arc<Group>,
     target: Arc<Target>,
     rewrites: &'a [Rewrite],
     sticks: Sticks,
@@ -503,80 +418,17 @@ struct Way<'a> {
 
 /// Cookies that the client gets.
 #[derive(Debug, Default)]
-struct Sticks {
+pub(super) struct Sticks {
     set: Vec<String>,
     /// Those that it gets when the target sets a cookie of this name.
     after: Option<(String, Vec<String>)>,
 }
 
 impl Sticks {
-    fn fields(&self, response: &Response) -> Vec<(&str, &str)> {
+    pub(super) fn fields(&self, response: &Response) -> Vec<(&str, &str)> {
         let after = self.after.iter();
         let after = after.filter(|(name, _)| cookie::is_set(&response.fields, name));
         let all = self.set.iter().chain(after.flat_map(|(_, set)| set));
         all.map(|cookie| ("Set-Cookie", cookie.as_str())).collect()
-    }
-}
-
-enum Received {
-    Whole { is_kept: bool },
-    Switched(Response),
-}
-
-/// How carrying a request to a target ended.
-enum Carried {
-    Whole {
-        may_be_reused: bool,
-    },
-    Switched(Response),
-    /// The target closed the connection without a word.
-    Unheard,
-    /// What it said is no response.
-    Refused,
-    TargetIsSlow,
-    ClientIsSlow,
-    /// The client's body is none.
-    Malformed,
-    /// The client is gone, or has a part of a response.
-    Broken,
-}
-
-impl From<NoResponse> for Carried {
-    fn from(error: NoResponse) -> Carried {
-        match error {
-            NoResponse::Nothing => Carried::Unheard,
-            NoResponse::Malformed => Carried::Refused,
-        }
-    }
-}
-
-/// When something last moved, and how long nothing may.
-#[derive(Debug)]
-pub struct Activity {
-    last: Cell<Instant>,
-    limit: Duration,
-}
-
-impl Activity {
-    pub fn new(limit: Duration) -> Activity {
-        Activity {
-            last: Cell::new(Instant::now()),
-            limit,
-        }
-    }
-
-    pub fn touch(&self) {
-        self.last.set(Instant::now());
-    }
-
-    /// Waits until nothing has moved for too long.
-    pub async fn is_over(&self) {
-        loop {
-            let due = self.last.get() + self.limit;
-            if Instant::now() >= due {
-                return;
-            }
-            sleep_until(due).await;
-        }
     }
 }

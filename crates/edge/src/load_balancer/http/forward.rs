@@ -143,7 +143,7 @@ fn forwarded_for(fields: &Fields, hop: &Hop<'_>, mut put: impl FnMut(&[u8], &[u8
 }
 
 /// A trace that goes on gets a part of its own; one that begins here gets its root.
-fn trace(fields: &Fields, own: &str) -> Vec<u8> {
+pub fn trace(fields: &Fields, own: &str) -> Vec<u8> {
     let before = fields.first("x-amzn-trace-id");
     let has_root = |value: &&[u8]| value.split(|b| *b == b';').any(|p| p.starts_with(b"Root="));
     match before {

@@ -31,6 +31,11 @@ pub struct Framing {
 /// # Errors
 /// There is no telling, or its coding is not known.
 pub fn of_request(request: &Request) -> Result<Framing, Wrong> {
+    // A list of lengths is severe in AWS's tiers, also where they are the same.
+    let mut lengths = request.fields.all("content-length");
+    if lengths.any(|value| value.contains(&b',')) {
+        return Err(Wrong(400));
+    }
     let content = content_length(&request.fields)?;
     let chunked = transfer_encoding(&request.fields)?;
     let said = content.map(|(length, _)| length);

@@ -211,6 +211,11 @@ impl Request {
         &self.fields.text
     }
 
+    /// How long the head was.
+    pub fn size(&self) -> usize {
+        self.fields.text.len()
+    }
+
     pub fn method(&self) -> &[u8] {
         self.method.of(self.text())
     }

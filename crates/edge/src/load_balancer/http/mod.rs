@@ -2,8 +2,10 @@
 
 pub mod answer;
 pub mod body;
+pub mod carry;
 pub mod client;
 pub mod cookie;
+pub mod desync;
 pub mod exchange;
 pub mod forward;
 pub mod framing;

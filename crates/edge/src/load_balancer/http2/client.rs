@@ -8,6 +8,8 @@ use crate::load_balancer::http::forward::each_response_field;
 use crate::load_balancer::http::framing::{Framing, Length, of_request};
 use crate::load_balancer::http::head::{REQUEST_BYTES_MAX, Request, Response, Wrong};
 use crate::load_balancer::listener::{Door, Front};
+use crate::load_balancer::observed::entry::{self, Seen};
+use crate::load_balancer::observed::record::Record;
 use crate::load_balancer::stream::Stream;
 use crate::load_balancer::tls::Agreed;
 use crate::load_balancer::worker::Worker;
@@ -15,7 +17,7 @@ use bytes::{Bytes, BytesMut};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, StatusCode};
-use neargate_base::time::Stopwatch;
+use neargate_base::time::{Clock as _, Stopwatch, SystemClock};
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
@@ -41,6 +43,7 @@ pub async fn serve(
     peer: SocketAddrV4,
     door: Arc<Door>,
     agreed: Option<Agreed>,
+    trace: u64,
 ) {
     let handshake = h2::server::Builder::new()
         .max_concurrent_streams(STREAMS_MAX)
@@ -74,6 +77,7 @@ pub async fn serve(
                     front,
                     peer,
                     agreed: Rc::clone(&agreed),
+                    trace,
                 };
                 let under_way = Rc::clone(&under_way);
                 spawn_local(async move {
@@ -107,6 +111,8 @@ struct Stream2 {
     front: Arc<Front>,
     peer: SocketAddrV4,
     agreed: Rc<Option<Agreed>>,
+    /// The connection's name in logs.
+    trace: u64,
 }
 
 impl Stream2 {
@@ -114,7 +120,9 @@ impl Stream2 {
         let (parts, body) = request.into_parts();
         let is_head = parts.method == http::Method::HEAD;
         let mut body = Http2Source::new(body);
+        let record = Record::new();
         let mut reply = Http2Reply {
+            record: &record,
             respond,
             sink: Http2Sink::new(None),
             worker: &self.worker,
@@ -126,8 +134,9 @@ impl Stream2 {
             Ok(head) => head,
             Err(wrong) => {
                 // It is reset where it cannot be answered.
+                record.is_answered(wrong.0);
                 let _ = reply.answer(&Answer::page(wrong.0)).await;
-                return;
+                return self.is_over(&record, None);
             }
         };
         let exchange = Exchange {
@@ -138,11 +147,31 @@ impl Stream2 {
             agreed: self.agreed.as_ref().as_ref(),
             request: &request,
             framing,
+            record: &record,
         };
+        record.received(request.size());
         match exchange.run(&mut body, &mut reply).await {
             Outcome::Answered => {}
             Outcome::Broken | Outcome::Tunnel(_) => reply.reset(),
         }
+        self.is_over(&record, Some(&request));
+    }
+
+    /// Counts a request, and writes it to the log.
+    fn is_over(&self, record: &Record, request: Option<&Request>) {
+        record.count(&self.door, request);
+        let logs = &self.front.logs;
+        logs.write(logs.access.as_ref(), &self.door, || {
+            entry::access(&Seen {
+                front: &self.front,
+                peer: self.peer,
+                agreed: self.agreed.as_ref().as_ref(),
+                request,
+                record,
+                trace: self.trace,
+                now: SystemClock.now(),
+            })
+        });
     }
 }
 
@@ -196,6 +225,7 @@ fn head(parts: &http::request::Parts, is_empty: bool) -> Result<(Request, Framin
 
 /// An answer by HTTP/2.
 struct Http2Reply<'a> {
+    record: &'a Record,
     respond: SendResponse<Bytes>,
     sink: Http2Sink,
     worker: &'a Worker,
@@ -207,6 +237,10 @@ impl Http2Reply<'_> {
     fn send(&mut self, status: u16, fields: HeaderMap, is_end: bool) -> io::Result<()> {
         let mut response = http::Response::new(());
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let sizes = fields
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len());
+        self.record.sent(sizes.sum());
         *response.status_mut() = status;
         *response.headers_mut() = fields;
         let sent = self.respond.send_response(response, is_end);
@@ -296,6 +330,7 @@ impl Reply for Http2Reply<'_> {
         self.send(answer.status, fields, !has_body)?;
         if has_body {
             let body = Bytes::from(answer.body.clone().into_bytes());
+            self.record.sent(body.len());
             self.sink.put(Piece::Data(body)).await?;
             self.sink.end().await?;
         }

@@ -11,7 +11,7 @@ use tokio::time::{Duration, sleep, timeout};
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n";
 
 fn another() -> LoadBalancers {
-    LoadBalancers::new(None, Arc::new(Rng::seeded(2)))
+    LoadBalancers::new(None, None, Arc::new(Rng::seeded(2)))
 }
 
 impl Lab {
@@ -46,7 +46,7 @@ async fn no_request_fails_while_ports_change_hands() {
     let at = lab.at();
     let clients = (0..8).map(|number: u32| {
         let (asked, is_over) = (Arc::clone(&asked), Arc::clone(&is_over));
-        tokio::spawn(async move {
+        neargate_base::task::spawn("client", async move {
             while !is_over.load(Ordering::SeqCst) {
                 let stream = tokio::net::TcpStream::connect(at).await.unwrap();
                 let text = Vec::new();

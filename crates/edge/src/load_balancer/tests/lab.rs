@@ -30,7 +30,8 @@ const MARK: &str = "~mark";
 
 /// An address that no other test has, in this process or in another.
 fn own_address() -> Ipv4Addr {
-    static NEXT: AtomicU8 = AtomicU8::new(1);
+    // All of three digits, so that texts are in the order of numbers.
+    static NEXT: AtomicU8 = AtomicU8::new(100);
     let pid = std::process::id().to_le_bytes();
     let last = NEXT.fetch_add(1, Ordering::SeqCst);
     Ipv4Addr::new(127, 64 | (pid[1] & 63), pid[0], last)
@@ -58,7 +59,7 @@ impl Lab {
             target_groups: vec![group("blue", &[])],
         };
         Lab {
-            balancers: LoadBalancers::new(None, Arc::new(Rng::seeded(1))),
+            balancers: LoadBalancers::new(None, None, Arc::new(Rng::seeded(1))),
             told,
             address,
             mark: 0,
@@ -159,6 +160,7 @@ pub fn listener(port: u16, rules: Vec<Rule>) -> Listener {
 pub fn rule(conditions: Vec<Condition>, action: Action) -> Rule {
     Rule {
         arn: "arn:rule".into(),
+        priority: 0,
         conditions,
         actions: vec![action],
         transforms: Vec::new(),

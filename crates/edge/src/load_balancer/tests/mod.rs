@@ -1,6 +1,7 @@
 //! Load balancers with real sockets on loopback addresses of their own: what clients and targets see.
 
 mod clients;
+mod desync;
 mod faults;
 mod forwarding;
 mod handover;
@@ -10,3 +11,4 @@ mod network;
 mod rules;
 mod secure;
 mod stickiness;
+mod watch;

@@ -1,10 +1,10 @@
 //! Network load balancers: bytes to targets and back.
 
 use super::lab::*;
-use neargate_domain::load_balancer::{LoadBalancerType, Protocol};
+use neargate_domain::load_balancer::{LoadBalancerType, Protocol, TargetState};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 
 /// A target that says its name, and sends back what it gets until that ends.
 async fn echo(name: &'static str) -> SocketAddr {
@@ -106,4 +106,100 @@ async fn without_a_target_a_connection_is_reset() {
     let lab = network(&[]).await;
     let mut client = lab.connect().await;
     assert!(client.stream.read_buf(&mut client.text).await.is_err());
+}
+
+#[tokio::test]
+async fn connections_end_with_the_health_of_their_target_where_the_group_says_so() {
+    for ends in [true, false] {
+        let mut lab = network(&[echo("hi").await]).await;
+        let blue = &mut lab.told.target_groups[0].attributes;
+        let key = "target_health_state.unhealthy.connection_termination.enabled";
+        blue.insert(key.into(), ends.to_string());
+        lab.start().await;
+        let mut client = lab.connect().await;
+        while client.text != b"hi" {
+            assert!(client.more().await);
+        }
+        let mut found = lab.balancers.states().borrow()["arn:lb"].targets.clone();
+        for one in &mut found {
+            one.state = TargetState::Unhealthy;
+        }
+        lab.balancers.set_health(found);
+        lab.until("it is unhealthy", |state| {
+            state
+                .targets
+                .iter()
+                .all(|t| t.state == TargetState::Unhealthy)
+        })
+        .await;
+        match ends {
+            true => assert!(!client.more().await),
+            false => {
+                client.send(b" you").await;
+                client.stream.shutdown().await.unwrap();
+                while client.more().await {}
+                assert_eq!(client.text, b"hi you");
+            }
+        }
+        // One that is made now is made all the same: no other target is healthy.
+        assert_eq!(talk(&lab, b"").await, "hi");
+    }
+}
+
+/// A target of datagrams that answers each with its own name before it.
+async fn datagram_echo(name: &'static str) -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let at = socket.local_addr().unwrap();
+    neargate_base::task::spawn("target", async move {
+        let mut buffer = [0; 2048];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+            let answer = [name.as_bytes(), &buffer[..length]].concat();
+            let _ = socket.send_to(&answer, from).await;
+        }
+    });
+    at
+}
+
+async fn datagram(client: &UdpSocket, text: &str) -> String {
+    let mut buffer = [0; 2048];
+    client.send(text.as_bytes()).await.unwrap();
+    let received = tokio::time::timeout(PATIENCE, client.recv(&mut buffer)).await;
+    let length = received.expect("it is answered").unwrap();
+    String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
+#[tokio::test]
+async fn datagrams_of_a_client_go_to_one_target_and_back() {
+    let targets = [datagram_echo("one ").await, datagram_echo("two ").await];
+    let mut lab = Lab::new();
+    lab.told.load_balancer_type = LoadBalancerType::Network;
+    lab.told.listeners[0].protocol = Protocol::Udp;
+    let mut blue = group("blue", &targets);
+    blue.protocol = Protocol::Udp;
+    lab.told.target_groups = vec![blue];
+    lab.start().await;
+    let mut seen = std::collections::BTreeSet::new();
+    let mut last = None;
+    for number in 0..40 {
+        let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        client.connect(lab.at()).await.unwrap();
+        let first = datagram(&client, "hi").await;
+        assert_eq!(datagram(&client, "hi").await, first, "{number}");
+        seen.insert(first);
+        last = Some(client);
+    }
+    assert_eq!(seen, ["one hi".to_owned(), "two hi".into()].into());
+    // A flow goes on with another target when its own is not registered any more.
+    let client = last.unwrap();
+    let own = datagram(&client, "x").await;
+    let is_first = own.starts_with("one");
+    let blue = &mut lab.told.target_groups[0];
+    blue.targets.remove(usize::from(!is_first));
+    lab.start().await;
+    assert_ne!(datagram(&client, "x").await, own);
+    // With connections beside them, at the same port.
+    lab.told.listeners[0].protocol = Protocol::TcpUdp;
+    lab.start().await;
+    assert!(datagram(&client, "x").await.ends_with(" x"));
+    assert!(tokio::net::TcpStream::connect(lab.at()).await.is_ok());
 }

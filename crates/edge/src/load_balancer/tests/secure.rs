@@ -242,7 +242,7 @@ async fn http2_target(encrypts: bool) -> SocketAddr {
     .unwrap();
     spawn("target", async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let own = Arc::clone(&own);
+            let own = Arc::clone(&own.config);
             spawn("target", async move {
                 match encrypts {
                     true => echo2(TlsAcceptor::from(own).accept(stream).await.unwrap()).await,

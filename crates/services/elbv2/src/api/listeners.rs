@@ -101,9 +101,6 @@ fn protocol_of(kind: LoadBalancerType, asked: Option<&str>) -> Result<Option<Pro
     };
     let allowed = protocol::of_listeners(kind);
     match protocol::parse(word) {
-        Some(Protocol::Udp | Protocol::TcpUdp) if allowed.contains(&word) => Err(
-            error::unsupported(&format!("listeners of the protocol '{word}'")),
-        ),
         Some(protocol) if allowed.contains(&word) => Ok(Some(protocol)),
         None if kind == LoadBalancerType::Network && word != "GENEVE" => {
             Err(error::unsupported(&format!("the protocol '{word}'")))

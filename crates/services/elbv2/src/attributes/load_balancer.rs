@@ -44,8 +44,7 @@ const APPLICATION: &[Attribute] = &[
         "routing.http.desync_mitigation_mode",
         "defensive",
         Values::OneOf(&["monitor", "defensive", "strictest"]),
-    )
-    .without(&["monitor"]),
+    ),
     Attribute::flag("routing.http.drop_invalid_header_fields.enabled", "false"),
     Attribute::flag("routing.http.preserve_host_header.enabled", "false"),
     Attribute::flag(
@@ -101,11 +100,11 @@ pub(crate) fn owner(of: &LoadBalancer) -> Owner {
     }
 }
 
-/// Logs need a bucket, and are not written yet.
+/// Logs need a bucket. Those of network load balancers are not written yet.
 ///
 /// # Errors
 /// `InvalidConfigurationRequest`.
-pub(crate) fn check_together(all: &Attributes) -> Result<(), AwsError> {
+pub(crate) fn check_together(kind: LoadBalancerType, all: &Attributes) -> Result<(), AwsError> {
     for (logs, name) in [
         ("access_logs", "access logs"),
         ("connection_logs", "connection logs"),
@@ -114,12 +113,42 @@ pub(crate) fn check_together(all: &Attributes) -> Result<(), AwsError> {
             let found = all.get(&format!("{logs}.s3.{suffix}"));
             found.is_some_and(|v| v == value)
         };
-        if is("enabled", "true") {
-            return Err(match is("bucket", "") {
-                true => say::no_bucket(logs, name),
-                false => say::not_acted_on(&format!("{logs}.s3.enabled"), "true"),
-            });
+        if !is("enabled", "true") {
+            continue;
+        }
+        let value = |suffix: &str| {
+            let key = format!("{logs}.s3.{suffix}");
+            let value = all.get(&key).cloned().unwrap_or_default();
+            (key, value)
+        };
+        let ((bucket_key, bucket), (prefix_key, prefix)) = (value("bucket"), value("prefix"));
+        if bucket.is_empty() {
+            return Err(say::no_bucket(logs, name));
+        } else if kind == LoadBalancerType::Network {
+            return Err(say::not_acted_on(&format!("{logs}.s3.enabled"), "true"));
+        } else if !is_bucket(&bucket) {
+            return Err(say::not_acted_on(&bucket_key, &bucket));
+        } else if !is_prefix(&prefix) {
+            return Err(say::not_acted_on(&prefix_key, &prefix));
         }
     }
     Ok(())
+}
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
+fn is_bucket(name: &str) -> bool {
+    let is_edge = |byte: Option<&u8>| byte.is_some_and(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9'));
+    let bytes = name.as_bytes();
+    (3..=63).contains(&bytes.len())
+        && is_edge(bytes.first())
+        && is_edge(bytes.last())
+        && bytes
+            .iter()
+            .all(|b| is_edge(Some(b)) || matches!(b, b'-' | b'.'))
+}
+
+/// It may lead nowhere else, and not hold `AWSLogs`, as AWS says.
+fn is_prefix(prefix: &str) -> bool {
+    let is_name = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains('\0');
+    prefix.is_empty() || (!prefix.contains("AWSLogs") && prefix.split('/').all(is_name))
 }

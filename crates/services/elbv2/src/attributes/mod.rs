@@ -17,8 +17,6 @@ pub(crate) struct Attribute {
     values: Values,
     /// Nothing acts on another value yet, so that setting one is refused.
     fixed: bool,
-    /// Values that nothing acts on yet.
-    without: &'static [&'static str],
 }
 
 #[derive(Debug)]
@@ -40,7 +38,6 @@ impl Attribute {
             default,
             values,
             fixed: false,
-            without: &[],
         }
     }
 
@@ -58,11 +55,6 @@ impl Attribute {
             fixed: true,
             ..self
         }
-    }
-
-    /// These values are not acted on yet.
-    const fn without(self, without: &'static [&'static str]) -> Attribute {
-        Attribute { without, ..self }
     }
 
     fn check(&self, value: &str) -> Result<(), AwsError> {
@@ -139,7 +131,7 @@ impl Owner {
             };
             attribute.check(&value)?;
             let is_fixed = attribute.fixed && value != self.default(&key);
-            if is_fixed || attribute.without.contains(&value.as_str()) {
+            if is_fixed {
                 return Err(say::not_acted_on(&key, &value));
             }
             if set.insert(key.clone(), value).is_some() {

@@ -52,6 +52,7 @@ fn node(node: &model::Node) -> Node {
 fn listener(records: &Records, of: &Listener) -> domain::Listener {
     let rule = |rule: &model::Rule| Rule {
         arn: names::rule_arn(&of.arn, &rule.id),
+        priority: u16::try_from(rule.priority).unwrap_or(u16::MAX),
         conditions: rule
             .conditions
             .iter()
@@ -66,6 +67,7 @@ fn listener(records: &Records, of: &Listener) -> domain::Listener {
     };
     let default = Rule {
         arn: names::rule_arn(&of.arn, &of.default_rule),
+        priority: 0,
         conditions: Vec::new(),
         actions: of
             .default_actions

@@ -84,19 +84,15 @@ async fn bad_ones_are_refused() {
         "ValidationError",
         "Listener protocol 'HTTP' must be one of 'TLS, UDP, TCP, TCP_UDP'",
     );
-    for unbuilt in ["UDP", "TCP_UDP"] {
-        refused_as(
-            try_listen(&network, unbuilt, forward(&group)).await,
-            "InvalidConfigurationRequest",
+    for protocol in ["UDP", "TCP_UDP", "TCP"] {
+        refused(
+            try_listen(&network, protocol, forward(&group)).await,
+            "IncompatibleProtocols",
+            &format!(
+                "The listener and the following target groups have incompatible protocols: {group}"
+            ),
         );
     }
-    refused(
-        try_listen(&network, "TCP", forward(&group)).await,
-        "IncompatibleProtocols",
-        &format!(
-            "The listener and the following target groups have incompatible protocols: {group}"
-        ),
-    );
     refused_as(
         try_listen(&network, "TCP", answer("200")).await,
         "InvalidLoadBalancerAction",

@@ -505,14 +505,25 @@ async fn attributes_are_complete_checked_and_acted_on() {
         ("access_logs.s3.enabled", "true"),
         ("access_logs.s3.bucket", "logs"),
     ];
-    for unbuilt in [
-        &logs[..],
-        &[("routing.http.desync_mitigation_mode", "monitor")],
+    place.set(&arn, &logs).await.unwrap();
+    for (key, value) in [
+        ("access_logs.s3.bucket", "../up"),
+        ("access_logs.s3.prefix", "a/../b"),
+        ("access_logs.s3.prefix", "AWSLogs"),
     ] {
         refused_as(
-            place.set(&arn, unbuilt).await,
+            place.set(&arn, &[(key, value)]).await,
             "InvalidConfigurationRequest",
         );
+    }
+    let network = place.make(place.network("net")).await;
+    refused_as(
+        place.set(&network, &logs).await,
+        "InvalidConfigurationRequest",
+    );
+    for mode in ["monitor", "strictest"] {
+        let mode = [("routing.http.desync_mitigation_mode", mode)];
+        place.set(&arn, &mode).await.unwrap();
     }
 
     let protection = "deletion_protection.enabled";
