@@ -1,9 +1,11 @@
 //! The internal caller: how one family asks another, by operation name, under a role.
 
+use crate::authority::{self, Circumstances};
 use crate::ctx::{Ctx, House, Scope};
 use crate::error::AwsError;
-use crate::identity::Principal;
+use crate::identity::{Kind, Principal, Session, assumed_role_arn};
 use crate::table::Service;
+use neargate_base::Arn;
 use neargate_wire::structure::{self, OperationDef, Structure};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -52,7 +54,36 @@ impl Caller {
             principal: Principal::service(role),
             house: house.clone(),
         };
-        let output = service.call(cx, operation, input.to_value()).await?;
+        let input = input.to_value();
+        if house.settings.enforced && !is_of_service(role) {
+            let from = Circumstances::default();
+            let session = Ctx {
+                principal: session(house, role),
+                ..cx.clone()
+            };
+            authority::authorize(&session, &from, &**service, operation, &input).await?;
+        }
+        let output = service.call(cx, operation, input).await?;
         Ok(structure::from_value(output))
+    }
+}
+
+/// Is it the role of a service, which AWS makes for it with what it needs?
+fn is_of_service(role: &str) -> bool {
+    role.contains(":role/aws-service-role/")
+}
+
+/// The service as a session of the role that it was given, whose policies say what it may.
+fn session(house: &House, role: &str) -> Principal {
+    let now = house.now();
+    let arn: Result<Arn, _> = role.parse();
+    Principal {
+        kind: Kind::AssumedRole,
+        arn: arn.map_or_else(
+            |_| role.to_owned(),
+            |arn| assumed_role_arn(&arn, "neargate"),
+        ),
+        session: Some(Arc::new(Session::of(role, now, now))),
+        ..Principal::service(role)
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! It knows no service by name; a service (floor 4) is a crate that hands the house a [`Component`].
 
+pub mod authority;
 pub mod caller;
 pub mod certificate;
 pub mod component;

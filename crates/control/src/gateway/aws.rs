@@ -6,10 +6,12 @@ use super::encoding::{EncodingError, plain};
 use super::memory::HeldMemory;
 use super::{Gateway, Peer};
 use bytes::Bytes;
+use http::header::{HeaderName, REFERER, USER_AGENT};
 use http::request::Parts;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use neargate_base::time::Stopwatch;
+use neargate_service::authority::{self, Circumstances};
 use neargate_service::door::Body;
 use neargate_service::table::MAX_BODY_BYTES;
 use neargate_service::{AwsError, Ctx, Status};
@@ -223,7 +225,11 @@ async fn respond(
         operation: found.operation,
     };
     let outcome = match heard {
-        Ok(heard) => answer(gateway, call, found, parts, heard, inflated, &request_id).await,
+        Ok(heard) => {
+            let from = circumstances(gateway, peer, &parts);
+            let id = &request_id;
+            answer(gateway, call, found, parts, heard, inflated, &from, id).await
+        }
         Err(refusal) => Err(refusal),
     };
     match outcome {
@@ -233,6 +239,7 @@ async fn respond(
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "a call in all its parts")]
 async fn answer(
     gateway: &Gateway,
     call: Call,
@@ -240,6 +247,7 @@ async fn answer(
     parts: Parts,
     heard: Heard,
     inflated: Option<Inflated>,
+    from: &Circumstances,
     request_id: &str,
 ) -> Result<Response<Body>, Refusal> {
     let house = gateway.house();
@@ -286,12 +294,17 @@ async fn answer(
     if let Some(shape) = operation.input {
         validate(&shape, &input).map_err(|invalid| service.invalid(&invalid))?;
     }
+    let is_signed = caller.is_signed();
     let cx = Ctx {
         request_id: request_id.to_owned(),
         scope: caller.scope,
         principal: caller.principal,
         house: house.clone(),
     };
+    // Who needs no proof is free of policies, too.
+    if is_signed {
+        authority::authorize(&cx, from, &**service, operation, &input).await?;
+    }
     let scope = cx.scope.clone();
     let watch = Stopwatch::start();
     let output = service.call(cx, operation, input).await;
@@ -304,6 +317,21 @@ async fn answer(
     );
     let reply = protocol::encode(call.service, call.protocol, operation, &output?, request_id);
     Ok(reply.map(full))
+}
+
+/// How a call came in, as far as policies ask.
+fn circumstances(gateway: &Gateway, peer: &Peer, parts: &Parts) -> Circumstances {
+    let header = |name: HeaderName| {
+        let value = parts.headers.get(name)?;
+        value.to_str().ok().map(str::to_owned)
+    };
+    Circumstances {
+        source: Some(peer.address),
+        secure: gateway.tls.is_some(),
+        user_agent: header(USER_AGENT),
+        referer: header(REFERER),
+        via: None,
+    }
 }
 
 /// Is this a GET where the caller chose to make it one, of an operation that changes something?

@@ -42,6 +42,7 @@ use places::{Origin, Places};
 use rustls::ServerConfig;
 use std::collections::BTreeSet;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tls::Tls;
@@ -76,6 +77,7 @@ struct Peer {
     /// A user of this host who needs no proof.
     free: bool,
     origin: Origin,
+    address: IpAddr,
 }
 
 impl std::fmt::Debug for Gateway {
@@ -234,6 +236,7 @@ impl Gateway {
         Ok(Peer {
             free: user.is_some_and(|user| self.mode.trusts(user)),
             origin: user.map_or_else(|| Origin::of(peer.ip()), Origin::User),
+            address: peer.ip(),
         })
     }
 

@@ -73,6 +73,11 @@ impl Reference {
         types.collect()
     }
 
+    /// The pattern of a type's ARNs.
+    pub fn template(&self, kind: &str) -> Option<&Template> {
+        self.resources.get(kind)
+    }
+
     /// The type of resource that this is the ARN of: the one whose pattern says most.
     pub fn kind_of(&self, arn: &str) -> Option<(&str, &Template)> {
         let matching = self.resources.iter().filter(|(_, t)| t.matches(arn));

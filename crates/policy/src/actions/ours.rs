@@ -18,6 +18,7 @@ pub struct Ours {
     policies: BTreeMap<String, Ask>,
     decisive: Decisive,
     tags: BTreeMap<String, Ask>,
+    passes: BTreeMap<String, Vec<Ask>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -100,6 +101,12 @@ impl Ours {
         self.arns.get(&key(prefix, slot))
     }
 
+    /// Do resources of this prefix have policies?
+    pub fn has_policies(&self, prefix: &str) -> bool {
+        let mut of = self.policies.keys().filter_map(|k| k.split_once(':'));
+        of.any(|(p, _)| p == prefix)
+    }
+
     /// Who tells the policy of a resource.
     pub fn policy(&self, prefix: &str, kind: &str) -> Option<&Ask> {
         self.policies.get(&key(prefix, kind))
@@ -110,9 +117,14 @@ impl Ours {
         self.decisive.types.contains(&key(prefix, kind))
     }
 
-    /// Who tells the tags of a resource.
-    pub fn tags(&self, prefix: &str) -> Option<&Ask> {
-        self.tags.get(prefix)
+    /// Who tells the tags of a resource of a prefix, or of a type, `iam:role`.
+    pub fn tags(&self, kind: &str) -> Option<&Ask> {
+        self.tags.get(kind)
+    }
+
+    /// Who tells the roles that whoever starts such a thing passes.
+    pub fn passes(&self, prefix: &str, kind: &str) -> &[Ask] {
+        self.passes.get(&key(prefix, kind)).map_or(&[], |all| all)
     }
 }
 

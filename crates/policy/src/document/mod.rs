@@ -92,6 +92,21 @@ impl Document {
         applying.map(|(at, _)| at).collect()
     }
 
+    /// Does it ask for a condition key that contains this, in lower case?
+    pub fn asks_for(&self, fragment: &str) -> bool {
+        self.statements.iter().any(|statement| {
+            let of_conditions = statement.conditions.iter().any(|c| {
+                c.key().contains(fragment) || c.variables().iter().any(|v| v.contains(fragment))
+            });
+            let (Matcher::Any(resources) | Matcher::Not(resources)) = match &statement.resources {
+                Some(resources) => resources,
+                None => return of_conditions,
+            };
+            let mut variables = resources.iter().flat_map(Pattern::variables);
+            of_conditions || variables.any(|v| v.contains(fragment))
+        })
+    }
+
     /// The condition keys that it asks for, in lower case.
     pub fn context_keys(&self) -> BTreeSet<&str> {
         let mut keys = BTreeSet::new();

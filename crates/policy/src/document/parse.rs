@@ -75,6 +75,10 @@ impl Document {
     /// In IAM's words.
     pub fn parse_as(put_to: Use, text: &str) -> Parsed<Document> {
         let raw = Raw::read(&Tree::parse(text).ok_or(Malformed::Syntax)?)?;
+        // A resource's policy may say nothing.
+        if put_to != Use::Resource && raw.statements.is_empty() {
+            return Err(Malformed::Syntax);
+        }
         if put_to == Use::Identity && !raw.variables {
             return Err(Malformed::Version);
         }
@@ -157,7 +161,6 @@ impl Raw {
                 _ => return Err(Malformed::Syntax),
             }
         }
-        let statements = statements.filter(|s| !s.is_empty());
         Ok(Raw {
             variables,
             statements: statements.ok_or(Malformed::Syntax)?,

@@ -8,7 +8,7 @@
 mod principal;
 pub mod session;
 
-pub use principal::{Kind, Principal, Session};
+pub use principal::{Kind, Principal, Session, assumed_role_arn};
 
 use neargate_base::{AccountId, Secret, Timestamp};
 use neargate_policy::Document;

@@ -160,3 +160,10 @@ pub fn no_provider_id() -> AwsError {
 pub fn token_not_yet_valid() -> AwsError {
     identity_token("The ID Token provided is not valid yet.")
 }
+
+pub fn invalid_authorization_message() -> AwsError {
+    AwsError::client(
+        "InvalidAuthorizationMessageException",
+        "Unable to decode the authorization message. Check that the message is complete and was encoded for this account.",
+    )
+}

@@ -38,6 +38,10 @@ impl Component for Sts {
                 web_identity::assume_role_with_web_identity,
                 "the operator names the keys of each provider; ES512, and providers of OAuth 2.0 by ProviderId, are refused",
             )
+            .on(
+                ops::DecodeAuthorizationMessage,
+                identity::decode_authorization_message,
+            )
             .on(ops::GetAccessKeyInfo, identity::get_access_key_info)
             .on(ops::GetCallerIdentity, identity::get_caller_identity)
             .on(ops::GetFederationToken, user::get_federation_token)

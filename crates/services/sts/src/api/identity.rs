@@ -3,6 +3,7 @@
 use crate::{Sts, error};
 use neargate_api_sts as api;
 use neargate_base::access_key;
+use neargate_service::authority::message;
 use neargate_service::{AwsError, Ctx};
 use std::sync::Arc;
 
@@ -35,5 +36,18 @@ pub async fn get_access_key_info(
     let account = account.ok_or_else(|| error::invalid_access_key_id(&id))?;
     Ok(api::GetAccessKeyInfoOutput {
         account: Some(account.to_string()),
+    })
+}
+
+/// What a service that denied something wrote down of it
+/// (<https://docs.aws.amazon.com/STS/latest/APIReference/API_DecodeAuthorizationMessage.html>).
+pub async fn decode_authorization_message(
+    _: Arc<Sts>,
+    cx: Ctx,
+    input: api::DecodeAuthorizationMessageInput,
+) -> Result<api::DecodeAuthorizationMessageOutput, AwsError> {
+    let decoded = message::decode(&cx.house, &input.encoded_message);
+    Ok(api::DecodeAuthorizationMessageOutput {
+        decoded_message: Some(decoded.ok_or_else(error::invalid_authorization_message)?),
     })
 }

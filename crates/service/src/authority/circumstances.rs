@@ -1,0 +1,138 @@
+//! The circumstances of a call, as condition keys
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>).
+
+use super::ask;
+use super::said::{Said, stem};
+use crate::ctx::Ctx;
+use neargate_policy::Context;
+use neargate_policy::actions::{Action, Reference};
+use neargate_wire::schema::{Kind, Shape};
+use neargate_wire::value::Value;
+use std::net::IpAddr;
+
+/// How a call came in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Circumstances {
+    /// The caller's address; `None`: it came by a socket of this host's file system, or from within.
+    pub source: Option<IpAddr>,
+    /// By TLS?
+    pub secure: bool,
+    pub user_agent: Option<String>,
+    pub referer: Option<String>,
+    /// The service that calls for somebody.
+    pub via: Option<String>,
+}
+
+impl Circumstances {
+    pub(super) fn describe(&self, cx: &Ctx, context: &mut Context) {
+        let now = cx.now();
+        context.set("aws:CurrentTime", now.rfc3339());
+        context.set("aws:EpochTime", (now.as_millis() / 1_000).to_string());
+        context.set("aws:RequestedRegion", cx.scope.region.as_str());
+        context.set("aws:SecureTransport", self.secure.to_string());
+        context.set("aws:ViaAWSService", self.via.is_some().to_string());
+        context.set("aws:PrincipalIsAWSService", "false");
+        if let Some(source) = self.source {
+            context.set("aws:SourceIp", source.to_canonical().to_string());
+        }
+        if let Some(agent) = &self.user_agent {
+            context.set("aws:UserAgent", agent);
+        }
+        if let Some(referer) = &self.referer {
+            context.set("aws:Referer", referer);
+        }
+        if let Some(via) = &self.via {
+            context.set_all("aws:CalledVia", [via.clone()]);
+            context.set("aws:CalledViaFirst", via);
+            context.set("aws:CalledViaLast", via);
+        }
+    }
+}
+
+/// The tags that a request sets, and the keys of those it takes away.
+pub(super) fn requested_tags(shape: &'static Shape, input: &Value, context: &mut Context) {
+    let mut keys = Vec::new();
+    for (at, value) in input.fields() {
+        let Some(member) = shape.members().get(*at) else {
+            continue;
+        };
+        match member.name.to_ascii_lowercase().as_str() {
+            "tags" | "taglist" => {
+                for (key, value) in ask::tags(value, member.shape.get()) {
+                    context.set(&format!("aws:RequestTag/{key}"), value);
+                    keys.push(key);
+                }
+            }
+            // Keys alone; where the list holds tags, tags.
+            "tagkeys" => keys.extend(super::said::texts(value)),
+            "tagspecifications" => {
+                for (key, value) in specified(member.shape.get(), value) {
+                    context.set(&format!("aws:RequestTag/{key}"), value);
+                    keys.push(key);
+                }
+            }
+            _ => {}
+        }
+    }
+    if !keys.is_empty() {
+        keys.sort();
+        keys.dedup();
+        context.set_all("aws:TagKeys", keys);
+    }
+}
+
+/// EC2's `TagSpecifications`.
+fn specified(shape: &'static Shape, value: &Value) -> Vec<(String, String)> {
+    let (Kind::List(element), Value::List(all)) = (shape.kind, value) else {
+        return Vec::new();
+    };
+    let Some((at, member)) = element.shape.get().member("Tags") else {
+        return Vec::new();
+    };
+    let tags = all.iter().filter_map(|spec| spec.field(at));
+    tags.flat_map(|t| ask::tags(t, member.shape.get()))
+        .collect()
+}
+
+/// The service's own keys that the action knows and members of the request are called like. One
+/// that is a type of resource has an ARN as its value: `ecs:cluster`.
+pub(super) fn own_keys(
+    prefix: &str,
+    action: &Action,
+    reference: &Reference,
+    cx: &Ctx,
+    said: &Said,
+    context: &mut Context,
+) {
+    for key in &action.keys {
+        let Some((_, local)) = key.split_once(':') else {
+            continue;
+        };
+        let called = stem(local);
+        let member = said.top.iter().find(|(name, _)| stem(name) == called);
+        let values = match member {
+            Some((_, values)) => values.clone(),
+            // Nothing said means the default cluster.
+            None if key == "ecs:cluster" => vec!["default".into()],
+            None if key == "ec2:Region" => vec![cx.scope.region.as_str().to_owned()],
+            None => continue,
+        };
+        let template = reference.template(local);
+        let values = values.into_iter().map(|value| match template {
+            Some(template) if !value.starts_with("arn:") => template.fill(|slot| match slot {
+                "Partition" => Some("aws".into()),
+                "Region" => Some(cx.scope.region.as_str().to_owned()),
+                "Account" => Some(cx.scope.account.to_string()),
+                _ => Some(value.clone()),
+            }),
+            _ => value,
+        });
+        context.set_all(key, values.collect::<Vec<_>>());
+    }
+    // Names that Secrets Manager and others know of every request.
+    if prefix == "secretsmanager"
+        && let Some(id) = said.one("SecretId")
+    {
+        context.set("secretsmanager:SecretId", id);
+    }
+}

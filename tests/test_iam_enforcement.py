@@ -1,0 +1,171 @@
+"""Policies are enforced: with `--enforce` a user may what its policies say and nothing else."""
+
+import json
+
+import botocore.exceptions
+import pytest
+
+from neargate import ACCOUNT, REGION, refused
+from test_sts import enforcing, with_session  # noqa: F401: a fixture
+
+
+def policy(*statements):
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(*actions, on="*", **more):
+    return {"Effect": "Allow", "Action": list(actions), "Resource": on, **more}
+
+
+def deny(*actions, on="*", **more):
+    return {"Effect": "Deny", "Action": list(actions), "Resource": on, **more}
+
+
+def arn(service, resource, region=REGION):
+    return f"arn:aws:{service}:{region}:{ACCOUNT}:{resource}"
+
+
+@pytest.fixture
+def ann(enforcing):  # noqa: F811
+    """A user without policies: `ann(service)` is a client of hers, `ann.may(...)` gives her statements."""
+    gate = enforcing
+    iam = gate.client("iam")
+    iam.create_user(UserName="ann")
+    key = iam.create_access_key(UserName="ann")["AccessKey"]
+
+    def client(service, region=REGION):
+        return gate.client(service, region=region, keys=(key["AccessKeyId"], key["SecretAccessKey"]))
+
+    def may(*statements):
+        iam.put_user_policy(UserName="ann", PolicyName="own", PolicyDocument=policy(*statements))
+
+    client.may, client.gate, client.iam = may, gate, iam
+    client.arn = f"arn:aws:iam::{ACCOUNT}:user/ann"
+    return client
+
+
+def denied(call, action, why="because no identity-based policy allows", code="AccessDeniedException", **arguments):
+    """The call is refused in AWS's words; answers them."""
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        call(**arguments)
+    error = caught.value.response["Error"]
+    assert error["Code"] == code, error
+    assert f"is not authorized to perform: {action} on resource: " in error["Message"], error
+    assert why in error["Message"], error
+    return error["Message"]
+
+
+def test_a_user_may_what_its_policies_say_and_nothing_else(ann):
+    ecs = ann("ecs")
+    said = denied(ecs.create_cluster, "ecs:CreateCluster", clusterName="a")
+    assert said == (
+        f"User: {ann.arn} is not authorized to perform: ecs:CreateCluster on resource: "
+        f"{arn('ecs', 'cluster/a')} because no identity-based policy allows the ecs:CreateCluster action"
+    )
+    assert ann("sts").get_caller_identity()["Arn"] == ann.arn
+
+    ann.may(allow("ecs:CreateCluster", "ecs:DescribeClusters", on=arn("ecs", "cluster/team-*")))
+    ecs.create_cluster(clusterName="team-a")
+    denied(ecs.create_cluster, "ecs:CreateCluster", clusterName="other")
+    denied(ecs.describe_clusters, "ecs:DescribeClusters", clusters=["team-a", "other"])
+    assert ecs.describe_clusters(clusters=["team-a"])["clusters"][0]["status"] == "ACTIVE"
+    denied(ecs.list_clusters, "ecs:ListClusters")
+    denied(ecs.delete_cluster, "ecs:DeleteCluster", cluster="team-a")
+
+    ann.may(allow("ecs:*"), deny("ecs:Delete*"))
+    ecs.list_clusters()
+    denied(ecs.delete_cluster, "ecs:DeleteCluster", "with an explicit deny in an identity-based policy", cluster="team-a")
+    denied(ann("logs").create_log_group, "logs:CreateLogGroup", logGroupName="/x")
+    denied(ann("iam").list_users, "iam:ListUsers", code="AccessDenied")
+
+
+def test_conditions_and_tags(ann):
+    ecs = ann("ecs")
+    tagged = {"StringEquals": {"aws:RequestTag/team": "${aws:username}"}}
+    ann.may(
+        allow("ecs:CreateCluster", Condition=tagged),
+        allow("ecs:DeleteCluster", Condition={"StringEquals": {"aws:ResourceTag/team": "ann"}}),
+    )
+    denied(ecs.create_cluster, "ecs:CreateCluster", clusterName="a")
+    denied(ecs.create_cluster, "ecs:CreateCluster", clusterName="a", tags=[{"key": "team", "value": "bob"}])
+    ecs.create_cluster(clusterName="a", tags=[{"key": "team", "value": "ann"}])
+    ann.gate.client("ecs").create_cluster(clusterName="b", tags=[{"key": "team", "value": "bob"}])
+    denied(ecs.delete_cluster, "ecs:DeleteCluster", cluster="b")
+    ecs.delete_cluster(cluster="a")
+
+    here = {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}, "StringEquals": {"aws:RequestedRegion": REGION}}
+    ann.may(allow("ecs:ListClusters", Condition=here))
+    ecs.list_clusters()
+    denied(ann("ecs", region="eu-west-1").list_clusters, "ecs:ListClusters")
+
+
+def test_roles_are_passed_by_those_who_may(ann):
+    trust = policy({"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"})
+    role = ann.iam.create_role(RoleName="work", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    ecs = ann("ecs")
+    definition = dict(
+        family="f",
+        taskRoleArn=role,
+        containerDefinitions=[{"name": "c", "image": "x", "memory": 64}],
+    )
+    ann.may(allow("ecs:*"))
+    said = denied(ecs.register_task_definition, "iam:PassRole", **definition)
+    assert role in said
+    elsewhere = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
+    ann.may(allow("ecs:*"), allow("iam:PassRole", on=role, Condition=elsewhere))
+    denied(ecs.register_task_definition, "iam:PassRole", **definition)
+    to_tasks = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    ann.may(allow("ecs:*"), allow("iam:PassRole", on=role, Condition=to_tasks))
+    ecs.register_task_definition(**definition)
+    ann.may(allow("ecs:*"))
+    denied(ecs.run_task, "iam:PassRole", taskDefinition="f")
+
+
+def test_a_resources_policy_grants_and_denies(ann):
+    repository = ann.gate.client("ecr")
+    repository.create_repository(repositoryName="app")
+    ecr = ann("ecr")
+    denied(ecr.list_images, "ecr:ListImages", repositoryName="app")
+    by_name = {"Effect": "Allow", "Principal": {"AWS": ann.arn}, "Action": "ecr:ListImages"}
+    repository.set_repository_policy(repositoryName="app", policyText=policy(by_name))
+    assert ecr.list_images(repositoryName="app")["imageIds"] == []
+    ann.may(allow("ecr:*"))
+    nobody = {"Effect": "Deny", "Principal": "*", "Action": "ecr:ListImages"}
+    repository.set_repository_policy(repositoryName="app", policyText=policy(nobody))
+    denied(ecr.list_images, "ecr:ListImages", "with an explicit deny in a resource-based policy", repositoryName="app")
+    denied(repository.list_images, "ecr:ListImages", "with an explicit deny in a resource-based policy", repositoryName="app")
+
+
+def test_boundaries_and_sessions_bound(ann):
+    iam = ann.iam
+    bound = iam.create_policy(PolicyName="bound", PolicyDocument=policy(allow("ecs:List*")))["Policy"]["Arn"]
+    ann.may(allow("*"))
+    iam.put_user_permissions_boundary(UserName="ann", PermissionsBoundary=bound)
+    ann("ecs").list_clusters()
+    denied(ann("ecs").create_cluster, "ecs:CreateCluster", "because no permissions boundary allows", clusterName="a")
+    iam.delete_user_permissions_boundary(UserName="ann")
+
+    trust = policy({"Effect": "Allow", "Principal": {"AWS": ann.arn}, "Action": "sts:AssumeRole"})
+    role = iam.create_role(RoleName="deploy", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    iam.put_role_policy(RoleName="deploy", PolicyName="own", PolicyDocument=policy(allow("ecs:*")))
+    less = policy(allow("ecs:List*"))
+    given = ann("sts").assume_role(RoleArn=role, RoleSessionName="s", Policy=less)["Credentials"]
+    session = with_session(ann.gate, "ecs", given)
+    session.list_clusters()
+    said = denied(session.create_cluster, "ecs:CreateCluster", "because no session policy allows", clusterName="a")
+    assert f"arn:aws:sts::{ACCOUNT}:assumed-role/deploy/s" in said
+
+
+def test_ec2_says_why_to_those_who_may_read_it(ann):
+    ec2 = ann("ec2")
+    said = denied(ec2.create_vpc, "ec2:CreateVpc", code="UnauthorizedOperation", CidrBlock="10.9.0.0/16")
+    assert said.startswith(f"You are not authorized to perform this operation. User: {ann.arn} ")
+    encoded = said.rsplit(" ", 1)[1]
+    decode = ann("sts").decode_authorization_message
+    denied(decode, "sts:DecodeAuthorizationMessage", code="AccessDenied", EncodedMessage=encoded)
+    ann.may(allow("sts:DecodeAuthorizationMessage"))
+    decoded = json.loads(decode(EncodedMessage=encoded)["DecodedMessage"])
+    assert decoded["allowed"] is False and decoded["explicitDeny"] is False
+    assert decoded["context"]["action"] == "ec2:CreateVpc"
+    assert decoded["context"]["principal"]["arn"] == ann.arn
+    assert refused(decode, EncodedMessage=encoded[:-8])[0] == "InvalidAuthorizationMessageException"
