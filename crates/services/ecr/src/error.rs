@@ -1,7 +1,6 @@
 //! ECR's errors, one constructor each
 //! (<https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html>).
 
-use neargate_base::AccountId;
 use neargate_blob::{BlobError, Digest};
 use neargate_service::tags::InvalidTags;
 use neargate_service::{AwsError, Scope};
@@ -97,11 +96,11 @@ fn in_registry(scope: &Scope, name: &str) -> String {
 
 /// IAM's sentence for another account's resource ("Troubleshooting access denied error
 /// messages", resource-based policies); every caller is its account's root until IAM is built.
-pub fn access_denied(caller: &AccountId, action: &str, resource: &str) -> AwsError {
+pub fn access_denied(who: &str, action: &str, resource: &str) -> AwsError {
     AwsError::client(
         "AccessDeniedException",
         format!(
-            "User: arn:aws:iam::{caller}:root is not authorized to perform: ecr:{action} on resource: {resource} because no resource-based policy allows the ecr:{action} action"
+            "User: {who} is not authorized to perform: ecr:{action} on resource: {resource} because no resource-based policy allows the ecr:{action} action"
         ),
     )
 }

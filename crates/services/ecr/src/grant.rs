@@ -1,36 +1,33 @@
 //! What one account may do in another's registry: what the policy of the repository grants it
 //! (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policies.html>), and
-//! otherwise nothing. What a policy says in words that are not understood here grants nothing,
-//! and denies.
+//! otherwise nothing. What its own account lets a user or role do is judged before, by the gateway or
+//! the registry's door.
 
 use crate::contents::{Contents, NotOpen};
 use crate::error;
-use crate::policy::{Effect, OneOrMany, Policy, Principal, Statement};
-use neargate_base::AccountId;
-use neargate_service::wildcard::Wildcards;
-use neargate_service::{House, Scope};
-use std::sync::Arc;
+use crate::policy;
+use neargate_policy::{Context, Decision, Document, Guard, Policies, Request, evaluate};
+use neargate_service::{House, Principal, Scope};
+use std::sync::{Arc, LazyLock};
 
-/// The repository, if `caller` may do all of `actions` there.
+/// The repository, if `who` may do all of `actions` there.
 ///
 /// # Errors
 /// [`NotOpen::Denied`] in another account's registry, whether there is such a repository or not;
 /// [`NotOpen::Missing`] in one's own.
 pub async fn open(
     house: &Arc<House>,
-    caller: &AccountId,
+    who: &Principal,
     scope: &Scope,
     name: &str,
     actions: &[&str],
 ) -> Result<Contents, NotOpen> {
     let found = Contents::open(house, scope, name).await;
-    if *caller == scope.account {
+    if who.is_service() || who.account().as_ref() == Some(&scope.account) {
         return found;
     }
-    let denied = |action: &str| {
-        let resource = scope.arn("ecr", format!("repository/{name}"));
-        NotOpen::Denied(error::access_denied(caller, action, &resource))
-    };
+    let resource = scope.arn("ecr", format!("repository/{name}"));
+    let denied = |action: &str| NotOpen::Denied(error::access_denied(&who.arn, action, &resource));
     let contents = match found {
         Ok(contents) => Some(contents),
         Err(NotOpen::Missing(_)) => None,
@@ -39,71 +36,48 @@ pub async fn open(
     let policy = contents
         .as_ref()
         .and_then(|c| c.repository.policy.as_deref());
+    let mut context = Context::new();
+    who.describe(&Default::default(), &mut context);
+    context.set("aws:SecureTransport", house.settings.tls.to_string());
     for action in actions {
-        if !policy.is_some_and(|policy| allows(policy, caller, action)) {
+        if !policy.is_some_and(|policy| allows(policy, who, &resource, action, &context)) {
             return Err(denied(action));
         }
     }
     contents.ok_or_else(|| denied("*"))
 }
 
-/// Does this policy let the account's root do the action (`BatchGetImage`)? One that is not
+/// What the caller's own account has to say is judged elsewhere.
+static ALL: LazyLock<[Arc<Document>; 1]> = LazyLock::new(|| {
+    let all =
+        r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
+    [Arc::new(Document::parse(all).expect("a policy"))]
+});
+
+/// Does this policy let somebody of another account do the action (`BatchGetImage`)? One that is not
 /// understood to the last key grants nothing, for it may have been meant to deny.
-fn allows(policy: &str, account: &AccountId, action: &str) -> bool {
-    let Some(policy) = Policy::of_repository(policy) else {
+fn allows(policy: &str, who: &Principal, resource: &str, action: &str, context: &Context) -> bool {
+    let Some(document) = policy::of_repository(policy) else {
         return false;
     };
-    let mut granted = false;
-    for statement in policy.statements() {
-        match (Applies::to(statement, account, action), statement.effect) {
-            (Applies::Yes, Effect::Allow) => granted = true,
-            (Applies::Yes | Applies::Perhaps, Effect::Deny) => return false,
-            (Applies::No, _) | (Applies::Perhaps, Effect::Allow) => {}
-        }
-    }
-    granted
-}
-
-/// Whether a statement is about an account and an action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Applies {
-    Yes,
-    No,
-    /// It depends on what is not evaluated here: a condition, or all but who or what is named.
-    Perhaps,
-}
-
-impl Applies {
-    fn to(statement: &Statement, account: &AccountId, action: &str) -> Applies {
-        let named = format!("ecr:{action}");
-        let action = statement
-            .actions()
-            .map(|all| all.iter().any(|a| matches(a, &named)));
-        let principal = statement.principal.as_ref();
-        let principal = principal.map(|p| is_principal(p, account));
-        match (principal, action) {
-            (Some(false), _) | (_, Some(false)) => Applies::No,
-            (Some(true), Some(true)) if !statement.is_conditional() => Applies::Yes,
-            _ => Applies::Perhaps,
-        }
-    }
-}
-
-fn is_principal(principal: &Principal, account: &AccountId) -> bool {
-    let named = match principal {
-        Principal::Text(text) => return text == "*",
-        Principal::Of(kinds) => kinds.get("AWS").map_or(&[][..], OneOrMany::all),
+    let account = who.account().map(|a| a.to_string()).unwrap_or_default();
+    let request = Request {
+        requester: who.requester(&account),
+        action: &format!("ecr:{action}"),
+        resource,
+        context,
     };
-    let root = format!(":iam::{account}:root");
-    named.iter().any(|named| {
-        let by_arn = named.starts_with("arn:aws") && named.ends_with(&root);
-        named == "*" || named == account.as_str() || by_arn
-    })
-}
-
-/// Is it one of the actions that the pattern means? Actions know no case.
-fn matches(pattern: &str, action: &str) -> bool {
-    Wildcards::StarAndOne.matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
+    let policies = Policies {
+        identity: &*ALL,
+        guard: Guard {
+            // Never that of who asks: whoever is at home is not asked here.
+            account: Some(""),
+            document: Some(&document),
+            ..Guard::default()
+        },
+        ..Policies::default()
+    };
+    evaluate(&policies, &request) == Decision::Allowed
 }
 
 #[cfg(test)]
@@ -113,8 +87,16 @@ mod tests {
 
     fn pulls(statements: Value) -> bool {
         let account = "999999999999".parse().expect("an account");
+        let who = Principal::root(&account, "");
+        let resource = "arn:aws:ecr:us-east-1:000000000000:repository/a";
         let policy = json!({ "Version": "2012-10-17", "Statement": statements });
-        allows(&policy.to_string(), &account, "BatchGetImage")
+        allows(
+            &policy.to_string(),
+            &who,
+            resource,
+            "BatchGetImage",
+            &Context::new(),
+        )
     }
 
     #[test]
@@ -165,6 +147,8 @@ mod tests {
         bound["Condition"] = json!({ "StringEquals": { "aws:PrincipalOrgID": "o-1" } });
         assert!(!pulls(bound.clone()));
         bound["Effect"] = json!("Deny");
+        assert!(pulls(json!([any, bound])), "of no organisation");
+        bound["Condition"] = json!({ "StringNotEquals": { "aws:PrincipalOrgID": "o-1" } });
         assert!(!pulls(json!([any, bound])));
         let others =
             json!({ "Effect": "Deny", "Principal": { "AWS": "111122223333" }, "Action": "*" });
@@ -182,7 +166,15 @@ mod tests {
             assert!(!pulls(json!([any, malformed])), "{malformed}");
         }
         let account = "999999999999".parse().expect("an account");
-        assert!(!allows("no policy", &account, "BatchGetImage"));
+        let who = Principal::root(&account, "");
+        let resource = "arn:aws:ecr:us-east-1:000000000000:repository/a";
+        assert!(!allows(
+            "no policy",
+            &who,
+            resource,
+            "BatchGetImage",
+            &Context::new()
+        ));
     }
 
     /// What would narrow a grant, were it understood or spelt right, leaves nothing of it.

@@ -86,11 +86,7 @@ fn table(ecr: Arc<Ecr>) -> OperationTable<Ecr> {
             ops::GetAuthorizationToken,
             authorization::get_authorization_token,
         )
-        .partly(
-            ops::SetRepositoryPolicy,
-            policies::set_repository_policy,
-            "grants other accounts; statements with conditions grant nothing yet",
-        )
+        .on(ops::SetRepositoryPolicy, policies::set_repository_policy)
         .on(ops::GetRepositoryPolicy, policies::get_repository_policy)
         .on(
             ops::DeleteRepositoryPolicy,

@@ -1,151 +1,20 @@
-//! The grammar of a repository's or the registry's policy
+//! A repository's or the registry's policy: IAM's grammar
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>). What does
 //! not follow it to the last key is no policy: a key that is misspelt would else change whom it
 //! is about without a word.
 
-use serde::Deserialize;
-use serde_json::Value;
-use std::collections::BTreeMap;
+use neargate_policy::{Document, Use};
 
-/// A policy that follows the grammar.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct Policy {
-    #[serde(rename = "Version", default)]
-    _version: Option<Version>,
-    #[serde(rename = "Id", default)]
-    _id: Option<String>,
-    statement: OneOrMany<Statement>,
+/// The policy of a repository, which itself is what the policy is about: no `Resource`.
+pub fn of_repository(text: &str) -> Option<Document> {
+    let policy = of_registry(text)?;
+    let named = policy.statements.iter().any(|s| s.resources.is_some());
+    (!named).then_some(policy)
 }
 
-#[derive(Debug, Deserialize)]
-enum Version {
-    #[serde(rename = "2008-10-17")]
-    First,
-    #[serde(rename = "2012-10-17")]
-    Second,
-}
-
-/// What a statement does where it applies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub enum Effect {
-    /// It grants.
-    Allow,
-    /// It denies, whatever else grants.
-    Deny,
-}
-
-/// One statement; of each pair with its opposite, exactly one is there.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct Statement {
-    #[serde(rename = "Sid", default)]
-    _sid: Option<String>,
-    /// What it does.
-    pub effect: Effect,
-    /// Whom it is about.
-    pub principal: Option<Principal>,
-    not_principal: Option<Principal>,
-    action: Option<OneOrMany<String>>,
-    not_action: Option<OneOrMany<String>>,
-    resource: Option<OneOrMany<String>>,
-    condition: Option<BTreeMap<String, BTreeMap<String, Value>>>,
-}
-
-/// Whom a statement names.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub enum Principal {
-    /// `*`, and nothing else.
-    Text(String),
-    /// By kind (`AWS`, `Service` and so on).
-    Of(BTreeMap<String, OneOrMany<String>>),
-}
-
-/// IAM's lists may be one value.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub enum OneOrMany<T> {
-    /// The one.
-    One(T),
-    /// The list.
-    Many(Vec<T>),
-}
-
-impl<T> OneOrMany<T> {
-    /// All of them.
-    pub fn all(&self) -> &[T] {
-        match self {
-            OneOrMany::One(one) => std::slice::from_ref(one),
-            OneOrMany::Many(all) => all,
-        }
-    }
-}
-
-impl Policy {
-    /// The policy of a repository, which itself is what the policy is about: no `Resource`.
-    pub fn of_repository(text: &str) -> Option<Policy> {
-        let policy = Policy::of_registry(text)?;
-        let named = policy.statements().iter().any(|s| s.resource.is_some());
-        (!named).then_some(policy)
-    }
-
-    /// The policy of a registry.
-    pub fn of_registry(text: &str) -> Option<Policy> {
-        // Objects only, and no null: records are otherwise read of lists too, and null as nothing.
-        let document: Value = serde_json::from_str(text).ok()?;
-        let statements = match document.as_object()?.get("Statement")? {
-            Value::Array(all) => all.as_slice(),
-            one => std::slice::from_ref(one),
-        };
-        let plain = |value: &Value| {
-            let object = value.as_object();
-            object.is_some_and(|o| !o.values().any(Value::is_null))
-        };
-        if !plain(&document) || !statements.iter().all(plain) {
-            return None;
-        }
-        // The text is read, not the document: there a key that is said twice is refused.
-        let policy: Policy = serde_json::from_str(text).ok()?;
-        let whole = policy.statements().iter().all(Statement::is_whole);
-        whole.then_some(policy)
-    }
-
-    /// Its statements.
-    pub fn statements(&self) -> &[Statement] {
-        self.statement.all()
-    }
-}
-
-impl Statement {
-    fn is_whole(&self) -> bool {
-        let principals = [&self.principal, &self.not_principal];
-        self.principal.is_some() != self.not_principal.is_some()
-            && self.action.is_some() != self.not_action.is_some()
-            && principals.into_iter().flatten().all(Principal::is_whole)
-    }
-
-    /// The actions it names; `None`: all but some.
-    pub fn actions(&self) -> Option<&[String]> {
-        self.action.as_ref().map(OneOrMany::all)
-    }
-
-    /// It depends on the request.
-    pub fn is_conditional(&self) -> bool {
-        self.condition.is_some()
-    }
-}
-
-impl Principal {
-    fn is_whole(&self) -> bool {
-        match self {
-            Principal::Text(text) => text == "*",
-            Principal::Of(kinds) => {
-                let known = ["AWS", "Service", "Federated", "CanonicalUser"];
-                !kinds.is_empty() && kinds.keys().all(|kind| known.contains(&kind.as_str()))
-            }
-        }
-    }
+/// The policy of a registry.
+pub fn of_registry(text: &str) -> Option<Document> {
+    Document::parse_as(Use::Resource, text).ok()
 }
 
 #[cfg(test)]
@@ -162,7 +31,7 @@ mod tests {
 
     fn is_policy(statement: &Value) -> bool {
         let policy = json!({ "Version": "2012-10-17", "Id": "x", "Statement": [statement] });
-        Policy::of_repository(&policy.to_string()).is_some()
+        of_repository(&policy.to_string()).is_some()
     }
 
     #[test]
@@ -230,7 +99,7 @@ mod tests {
                 false,
             ),
         ] {
-            assert_eq!(Policy::of_repository(&text).is_some(), expected, "{text}");
+            assert_eq!(of_repository(&text).is_some(), expected, "{text}");
         }
     }
 
@@ -238,7 +107,7 @@ mod tests {
     fn a_registrys_policy_names_resources() {
         let arn = json!("arn:aws:ecr:us-east-1:000000000000:repository/*");
         let policy = json!({ "Statement": [statement("Resource", arn)] }).to_string();
-        assert!(Policy::of_registry(&policy).is_some());
-        assert!(Policy::of_repository(&policy).is_none());
+        assert!(of_registry(&policy).is_some());
+        assert!(of_repository(&policy).is_none());
     }
 }

@@ -9,9 +9,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use neargate_base::{AccountId, Timestamp};
 use neargate_blob::Digest;
+use neargate_service::identity::{Kind, Principal, Session};
 use neargate_service::{AwsError, Committed, House};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// "The authorization token is valid for 12 hours" (API reference, GetAuthorizationToken).
@@ -25,6 +27,9 @@ const SECRET: &str = "ecr/secret/token";
 pub struct Claims {
     #[serde(rename = "a")]
     pub account: AccountId,
+    /// Who asked for it; `None`: the account's root.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pub bearer: Option<Bearer>,
     #[serde(rename = "e")]
     pub expires_at: Timestamp,
     /// Only this one blob may be read.
@@ -33,6 +38,43 @@ pub struct Claims {
     /// The id of the repository it is read from.
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
+}
+
+/// Somebody other than an account's root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bearer {
+    kind: Kind,
+    arn: String,
+    user_id: String,
+    session: Option<Session>,
+}
+
+impl Claims {
+    /// Who bears it.
+    pub fn principal(&self) -> Principal {
+        match &self.bearer {
+            None => Principal::root(&self.account, ""),
+            Some(bearer) => Principal {
+                kind: bearer.kind,
+                arn: bearer.arn.clone(),
+                user_id: bearer.user_id.clone(),
+                access_key: String::new(),
+                session: bearer.session.clone().map(Arc::new),
+            },
+        }
+    }
+}
+
+impl Bearer {
+    /// Whoever is no account's root.
+    pub fn of(principal: &Principal) -> Option<Bearer> {
+        (principal.kind != Kind::Root).then(|| Bearer {
+            kind: principal.kind,
+            arn: principal.arn.clone(),
+            user_id: principal.user_id.clone(),
+            session: principal.session.as_deref().cloned(),
+        })
+    }
 }
 
 /// Why a token is refused.
@@ -105,6 +147,7 @@ mod tests {
     fn only_our_own_and_only_for_a_while() {
         let claims = Claims {
             account: AccountId::default(),
+            bearer: None,
             expires_at: Timestamp::from_millis(1_000),
             blob: None,
             repository: None,

@@ -1,7 +1,7 @@
 //! Authorization tokens.
 
 use crate::Ecr;
-use crate::token::{self, Claims};
+use crate::token::{self, Bearer, Claims};
 use crate::{error, names};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,6 +24,7 @@ pub async fn get_authorization_token(
         .unwrap_or(own);
     let claims = Claims {
         account: cx.scope.account.clone(),
+        bearer: Bearer::of(&cx.principal),
         expires_at: token::after(cx.now(), token::VALID_FOR),
         blob: None,
         repository: None,

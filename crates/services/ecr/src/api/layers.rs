@@ -231,6 +231,7 @@ pub async fn get_download_url_for_layer(
     contents.layer(&digest).await?.ok_or_else(missing)?;
     let claims = Claims {
         account: contents.scope.account.clone(),
+        bearer: None,
         expires_at: token::after(cx.now(), token::LINK_VALID_FOR),
         blob: Some(digest),
         repository: Some(contents.repository.uid.clone()),

@@ -37,7 +37,7 @@ pub(super) fn own_registry(
         return Ok(scope);
     }
     let resource = scope.arn("ecr", "repository/*");
-    Err(error::access_denied(&cx.scope.account, action, &resource))
+    Err(error::access_denied(&cx.principal.arn, action, &resource))
 }
 
 /// The repository an input names, for `action`, which another account's policy may allow.
@@ -48,7 +48,7 @@ pub(super) async fn open(
     action: &str,
 ) -> Result<Contents, AwsError> {
     let scope = registry(cx, registry_id)?;
-    Ok(grant::open(&cx.house, &cx.scope.account, &scope, name, &[action]).await?)
+    Ok(grant::open(&cx.house, &cx.principal, &scope, name, &[action]).await?)
 }
 
 /// A page of any list; the model refuses other sizes.

@@ -5,14 +5,15 @@ use super::open;
 use crate::Ecr;
 use crate::error;
 use crate::model::Registry;
-use crate::policy::Policy;
+use crate::policy;
 use neargate_api_ecr as api;
+use neargate_policy::Document;
 use neargate_service::{AwsError, Committed, Ctx, db};
 use std::sync::Arc;
 
 mod lifecycle;
 
-fn check_policy(policy: Option<Policy>, what: &str) -> Result<(), AwsError> {
+fn check_policy(policy: Option<Document>, what: &str) -> Result<(), AwsError> {
     policy.map(drop).ok_or_else(|| error::invalid_policy(what))
 }
 
@@ -28,7 +29,7 @@ pub async fn set_repository_policy(
         "SetRepositoryPolicy",
     )
     .await?;
-    check_policy(Policy::of_repository(&input.policy_text), "repository")?;
+    check_policy(policy::of_repository(&input.policy_text), "repository")?;
     contents
         .modify(|r| {
             r.policy = Some(input.policy_text.clone());
@@ -184,7 +185,7 @@ pub async fn put_registry_policy(
     cx: Ctx,
     input: api::PutRegistryPolicyInput,
 ) -> Result<api::PutRegistryPolicyOutput, AwsError> {
-    check_policy(Policy::of_registry(&input.policy_text), "registry")?;
+    check_policy(policy::of_registry(&input.policy_text), "registry")?;
     let registry = Registry {
         policy: Some(input.policy_text.clone()),
     };

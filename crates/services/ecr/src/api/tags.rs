@@ -19,7 +19,7 @@ async fn resource(cx: &Ctx, arn: &str, action: &str) -> Result<Contents, AwsErro
     let scope = cx
         .scope
         .of_account(account.map_err(|_| error::invalid_resource_arn())?);
-    Ok(grant::open(&cx.house, &cx.scope.account, &scope, name, &[action]).await?)
+    Ok(grant::open(&cx.house, &cx.principal, &scope, name, &[action]).await?)
 }
 
 pub async fn tag_resource(

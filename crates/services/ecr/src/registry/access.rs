@@ -12,7 +12,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use neargate_base::AccountId;
+use neargate_service::authority::{Authority, Circumstances};
+use neargate_service::{Ctx, Principal, Scope};
 
 /// The query parameter of a signed download link.
 pub(crate) const LINK_TOKEN: &str = "token";
@@ -23,7 +24,7 @@ impl Call {
     /// # Errors
     /// 401 with the challenge that makes clients send their password; 403 for an expired token
     /// or one of another account.
-    pub(super) async fn authorise(&self, route: &Route) -> Result<Option<AccountId>, Refusal> {
+    pub(super) async fn authorise(&self, route: &Route) -> Result<Option<Principal>, Refusal> {
         if let (
             Route::In {
                 path,
@@ -47,16 +48,23 @@ impl Call {
         let Some(claims) = self.claims().await? else {
             return Ok(None);
         };
+        let who = claims.principal();
         let (scope, repository, actions) = match route {
-            Route::Ping => return Ok(Some(claims.account)),
+            Route::Ping => return Ok(Some(who)),
             Route::Catalog => (self.scope(), None, &[][..]),
             Route::In { path, target } => {
                 let place = names::place(&self.host, path, &self.visitor.default_scope);
                 (place.scope, Some(place.repository), self.actions(target))
             }
         };
+        let name = repository.as_deref().unwrap_or("*");
+        let asked = match route {
+            Route::Catalog => &["DescribeRepositories"][..],
+            _ => actions,
+        };
+        self.may(&claims, &who, &scope, name, asked).await?;
         if claims.account == scope.account {
-            return Ok(Some(claims.account));
+            return Ok(Some(who));
         }
         let Some(repository) = repository else {
             return Err(Refusal::denied(format!(
@@ -64,8 +72,39 @@ impl Call {
                 claims.account, scope.account
             )));
         };
-        grant::open(&self.house, &claims.account, &scope, &repository, actions).await?;
-        Ok(Some(claims.account))
+        grant::open(&self.house, &who, &scope, &repository, actions).await?;
+        Ok(Some(who))
+    }
+
+    /// Whoever is no account's root may what its policies say, here as through the API.
+    async fn may(
+        &self,
+        claims: &Claims,
+        who: &Principal,
+        scope: &Scope,
+        name: &str,
+        actions: &[&str],
+    ) -> Result<(), Refusal> {
+        if claims.bearer.is_none() {
+            return Ok(());
+        }
+        let cx = Ctx {
+            request_id: self.house.rng.uuid(),
+            scope: scope.of_account(claims.account.clone()),
+            principal: who.clone(),
+            house: self.house.clone(),
+        };
+        let from = Circumstances {
+            secure: self.house.settings.tls,
+            ..Circumstances::default()
+        };
+        let authority = Authority::of(&cx, &from);
+        let resource = scope.arn("ecr", format!("repository/{name}"));
+        for action in actions {
+            let allowed = authority.may(&format!("ecr:{action}"), &resource).await;
+            allowed.map_err(|denied| Refusal::denied(denied.sentence))?;
+        }
+        Ok(())
     }
 
     /// What a repository's policy must grant another account: a layer that is whole in one

@@ -86,7 +86,7 @@ async fn serve(
 impl Call {
     async fn answer(&self, body: RequestBody) -> Result<Response, Refusal> {
         let route = route::route(&self.parts.method, self.parts.uri.path())?;
-        let account = self.authorise(&route).await?;
+        let who = self.authorise(&route).await?;
         let (path, target) = match route {
             Route::Ping => return Ok(reply::json(http::StatusCode::OK, "{}")),
             Route::Catalog => return self.catalog().await,
@@ -98,7 +98,7 @@ impl Call {
         match target {
             Target::Blob(digest) => self.blob(&place, &digest).await,
             Target::DeleteBlob(digest) => self.delete_blob(place, &digest).await,
-            Target::BeginUpload => self.begin_upload(&place, account, body).await,
+            Target::BeginUpload => self.begin_upload(&place, who, body).await,
             Target::UploadStatus(id) => self.upload_status(&place, &id).await,
             Target::AppendUpload(id) => self.append_upload(&place, &id, body).await,
             Target::FinishUpload(id) => self.finish_upload(&place, &id, body).await,

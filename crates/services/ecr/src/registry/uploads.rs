@@ -11,8 +11,8 @@ use futures_util::StreamExt;
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION, RANGE};
 use http_body_util::{BodyDataStream, BodyExt};
-use neargate_base::AccountId;
 use neargate_blob::{BlobError, Digest, Stored, Upload};
+use neargate_service::Principal;
 use std::time::Duration;
 
 /// So much of a body that is refused is still taken, and for so long.
@@ -24,12 +24,12 @@ impl Call {
     pub(super) async fn begin_upload(
         &self,
         place: &Place,
-        account: Option<AccountId>,
+        who: Option<Principal>,
         body: RequestBody,
     ) -> Result<Response, Refusal> {
-        let account = account.unwrap_or_else(|| place.contents.scope.account.clone());
+        let who = who.unwrap_or_else(|| Principal::root(&place.contents.scope.account, ""));
         if let (Some(digest), Some(from)) = (self.query("mount"), self.query("from"))
-            && let Some(digest) = self.mount(place, &account, &digest, &from).await?
+            && let Some(digest) = self.mount(place, &who, &digest, &from).await?
         {
             return Ok(created(place, &digest));
         }
@@ -58,7 +58,7 @@ impl Call {
     async fn mount(
         &self,
         place: &Place,
-        account: &AccountId,
+        who: &Principal,
         digest: &str,
         from: &str,
     ) -> Result<Option<Digest>, Refusal> {
@@ -71,7 +71,7 @@ impl Call {
         }
         let reading = Target::Blob(digest);
         let (scope, name, actions) = (&from.scope, &from.repository, reading.actions());
-        let contents = match grant::open(&self.house, account, scope, name, actions).await {
+        let contents = match grant::open(&self.house, who, scope, name, actions).await {
             Ok(contents) => contents,
             Err(NotOpen::Missing(_) | NotOpen::Denied(_)) => return Ok(None),
             Err(NotOpen::Failed(e)) => return Err(e.into()),
