@@ -107,6 +107,8 @@ impl Naming<'_> {
                 kind == wanted
             }
             ("elasticloadbalancing", "listener" | "listener-rule", _) => false,
+            // Access points and what else leads to buckets is not built.
+            ("s3", family, _) => matches!(family, "bucket" | "object"),
             _ => true,
         }
     }

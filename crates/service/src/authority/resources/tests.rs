@@ -190,6 +190,12 @@ fn names_become_arns() {
             &[],
         ),
         (
+            "s3:GetObject",
+            &[("Bucket", &["b"]), ("Key", &["a/k"])],
+            &["arn:aws:s3:::b/a/k"],
+        ),
+        ("s3:ListBucket", &[("Bucket", &["b"])], &["arn:aws:s3:::b"]),
+        (
             "ec2:StopInstances",
             &[("InstanceIds", &["i-1", "i-2"])],
             &[
