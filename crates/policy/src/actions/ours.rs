@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 #[serde(deny_unknown_fields)]
 pub struct Ours {
     free: Vec<String>,
+    judged: Vec<String>,
     prefixes: BTreeMap<String, String>,
     actions: BTreeMap<String, Vec<String>>,
     on: BTreeMap<String, Vec<String>>,
@@ -66,7 +67,8 @@ impl Ours {
 
     /// Is the operation for everybody, or judged by its service?
     pub fn is_free(&self, prefix: &str, operation: &str) -> bool {
-        self.free.contains(&key(prefix, operation))
+        let judged = self.judged.iter().any(|p| p == prefix);
+        judged || self.free.contains(&key(prefix, operation))
     }
 
     /// The names of an operation's actions.
