@@ -20,7 +20,7 @@ pub fn of_registry(text: &str) -> Option<Document> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn statement(key: &str, value: Value) -> Value {
         let mut statement =
