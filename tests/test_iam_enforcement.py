@@ -149,11 +149,11 @@ def test_boundaries_and_sessions_bound(ann):
     role = iam.create_role(RoleName="deploy", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     iam.put_role_policy(RoleName="deploy", PolicyName="own", PolicyDocument=policy(allow("ecs:*")))
     less = policy(allow("ecs:List*"))
-    given = ann("sts").assume_role(RoleArn=role, RoleSessionName="s", Policy=less)["Credentials"]
+    given = ann("sts").assume_role(RoleArn=role, RoleSessionName="less", Policy=less)["Credentials"]
     session = with_session(ann.gate, "ecs", given)
     session.list_clusters()
     said = denied(session.create_cluster, "ecs:CreateCluster", "because no session policy allows", clusterName="a")
-    assert f"arn:aws:sts::{ACCOUNT}:assumed-role/deploy/s" in said
+    assert f"arn:aws:sts::{ACCOUNT}:assumed-role/deploy/less" in said
 
 
 def test_ec2_says_why_to_those_who_may_read_it(ann):

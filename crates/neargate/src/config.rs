@@ -394,10 +394,9 @@ impl Config {
         if !self.hosts_file.as_os_str().is_empty() {
             self.hosts_file = std::path::absolute(&self.hosts_file).context("hosts_file")?;
         }
-        for file in [&mut self.root_key, &mut self.root_passphrase] {
-            if let Some(file) = file {
-                *file = std::path::absolute(&*file).context("the root key's file")?;
-            }
+        let files = [&mut self.root_key, &mut self.root_passphrase];
+        for file in files.into_iter().flatten() {
+            *file = std::path::absolute(&*file).context("the root key's file")?;
         }
         if self.root_key.is_some() && self.root_passphrase.is_some() {
             bail!("root_key and root_passphrase are two roots: name one of them");

@@ -87,7 +87,9 @@ fn every_pattern_compiles() {
 
 #[test]
 fn aws_json_round_trips() {
-    for (service, op) in taken() {
+    // Times of REST's XML have other forms, in headers too.
+    let json = taken().filter(|(service, _)| !service.protocols.contains(&Protocol::RestXml));
+    for (service, op) in json {
         for seed in 0..ROUNDS {
             if let Some(shape) = op.input {
                 let value = sample(&shape, &Rng::seeded(seed));

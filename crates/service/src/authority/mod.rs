@@ -223,7 +223,7 @@ impl<'a> Authority<'a> {
             context,
         } = wanted;
         let scope = Scope::of_arn(&named.arn).unwrap_or_else(|| cx.scope.clone());
-        let owner = named.arn.splitn(6, ':').nth(4);
+        let owner = named.arn.split(':').nth(4);
         let owner = owner.filter(|o| !o.is_empty() && *o != "aws");
         let by = ours().policy(prefix, &named.kind);
         // An account's root may everything in its account that no resource's policy denies.

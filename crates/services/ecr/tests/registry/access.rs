@@ -6,8 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use neargate_api_ecr as api;
 use neargate_base::AccountId;
 use neargate_ecr as ecr;
-use neargate_service::{AwsError, Caller, Scope};
-use neargate_wire::structure::OperationDef;
+use neargate_service::{AwsError, Ctx, Principal, Scope};
+use neargate_wire::structure::{self, OperationDef, Structure};
 use std::time::Duration;
 
 async fn token(r: &Registry, account: &str) -> String {
@@ -17,7 +17,7 @@ async fn token(r: &Registry, account: &str) -> String {
         region: Default::default(),
     };
     let input = api::GetAuthorizationTokenInput::default();
-    let output = Caller::call::<api::ops::GetAuthorizationToken>(&r.house, &scope, "", &input);
+    let output = as_root(r, scope, api::ops::GetAuthorizationToken, input);
     let mut data = output.await.unwrap().authorization_data.unwrap();
     let data = data.pop().unwrap();
     assert_eq!(data.proxy_endpoint, Some(format!("http://{}", r.host)));
@@ -62,14 +62,33 @@ async fn a_token_opens_its_own_registry_for_twelve_hours() {
 /// As another account, naming ours.
 async fn as_other<O: OperationDef>(
     r: &Registry,
-    _: O,
+    operation: O,
     input: O::Input,
 ) -> Result<O::Output, AwsError> {
     let scope = Scope {
         account: "999999999999".parse().unwrap(),
         region: Default::default(),
     };
-    Caller::call::<O>(&r.house, &scope, "", &input).await
+    as_root(r, scope, operation, input).await
+}
+
+/// As the root of the scope's account.
+async fn as_root<O: OperationDef>(
+    r: &Registry,
+    scope: Scope,
+    _: O,
+    input: O::Input,
+) -> Result<O::Output, AwsError> {
+    let cx = Ctx {
+        request_id: r.house.rng.uuid(),
+        principal: Principal::root(&scope.account, ""),
+        scope,
+        house: r.house.clone(),
+    };
+    let service = r.house.caller.service(O::service().id);
+    let service = service.expect("it is served");
+    let output = service.call(cx, O::operation(), input.to_value());
+    Ok(structure::from_value(output.await?))
 }
 
 async fn set_policy(r: &Registry, actions: &str) {

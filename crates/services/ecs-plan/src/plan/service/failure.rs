@@ -59,13 +59,12 @@ impl Draft<'_> {
                 ShiftFailure::Answer | ShiftFailure::TimedOut(_) => Cause::Hook,
             };
             self.fail(cause, true);
-            if let (Some(reason), Some(record)) =
-                (failure.reason(), self.record(&primary.service_deployment))
+            let record = self.record(&primary.service_deployment);
+            if let (Some(reason), Some(record)) = (failure.reason(), record)
+                && let Some(rollback) = &mut record.status.rollback
             {
-                if let Some(rollback) = &mut record.status.rollback {
-                    rollback.reason = reason.clone();
-                    record.status.reason = Some(reason);
-                }
+                rollback.reason = reason.clone();
+                record.status.reason = Some(reason);
             }
             return;
         }

@@ -316,9 +316,7 @@ impl Draft<'_> {
             return Some(ShiftFailure::Traffic(refused));
         }
         shift.hooks.iter().find_map(|run| match run.ended? {
-            HookEnd::Answered(action) if action == HookAction::Rollback => {
-                Some(ShiftFailure::Answer)
-            }
+            HookEnd::Answered(HookAction::Rollback) => Some(ShiftFailure::Answer),
             HookEnd::TimedOut if run.timeout_action == HookAction::Rollback => {
                 Some(ShiftFailure::TimedOut(run.stage))
             }
