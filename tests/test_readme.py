@@ -45,11 +45,13 @@ def test_the_tour(make_gate, tmp_path):
     blocks += [block.replace("/tmp/tour", f"{tmp_path}/tour") for block in more]
     script = pathlib.Path(tmp_path / "tour.sh")
     script.write_text("set -xeuo pipefail\n" + "\n".join(blocks) + "\necho the end\n")
-    done = subprocess.run(["bash", script], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(["bash", script], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert '"Account": "000000000000"' in done.stdout
     assert "hello from Fargate" in done.stdout
     assert "response:200" in done.stdout
     assert "web is steady after" in done.stderr and "web-ec2 is steady after" in done.stderr
+    assert "hello /v2/credentials/" in done.stdout
+    assert "notes/one" in done.stdout
     assert "->80" in done.stdout and "CPU %" in done.stdout
     assert done.stdout.endswith("the end\n")
