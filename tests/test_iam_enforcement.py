@@ -111,6 +111,9 @@ def test_roles_are_passed_by_those_who_may(ann):
     ann.may(allow("ecs:*"))
     said = denied(ecs.register_task_definition, "iam:PassRole", **definition)
     assert role in said
+    # One that is not there yet might be anything once it is.
+    unborn = denied(ecs.register_task_definition, "iam:PassRole", **{**definition, "taskRoleArn": "unborn"})
+    assert "role/unborn" in unborn
     elsewhere = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
     ann.may(allow("ecs:*"), allow("iam:PassRole", on=role, Condition=elsewhere))
     denied(ecs.register_task_definition, "iam:PassRole", **definition)

@@ -369,21 +369,34 @@ async fn end_process(config: &KeeperConfig) {
     kill(pid.trim().parse().ok(), &config.namespaces).await;
 }
 
-/// Kills this process, if it is an edge with `word` in its command line.
+/// Kills this process, if it is an edge with `word` in its command line, and waits for its end.
 pub(super) async fn kill(pid: Option<i32>, word: &Path) {
     let Some(pid) = pid.and_then(Pid::from_raw) else {
         return;
     };
-    let is_edge = || {
-        let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
-        let line = line.unwrap_or_default();
+    let about = |what: &str| fs::read(format!("/proc/{}/{what}", pid.as_raw_nonzero()));
+    let is_edge = |line: &[u8]| {
         let mut words = line.split(|byte| *byte == 0);
         let path = word.as_os_str().as_encoded_bytes();
         words.next() == Some(EDGE[0].as_bytes()) && words.any(|word| word == path)
     };
+    // A process that is about to be gone has no command line any more, as one that waits for its
+    // parent; the kernel tells them apart.
+    let is_exiting = || {
+        let state = about("stat").unwrap_or_default();
+        !state.is_empty() && !state.windows(4).any(|state| state == b") Z ")
+    };
     let since = Stopwatch::start();
-    while is_edge() && since.elapsed() < PATIENCE {
-        let _ = kill_process(pid, Signal::KILL);
+    while let Ok(line) = about("cmdline")
+        && since.elapsed() < PATIENCE
+    {
+        match (line.is_empty(), is_edge(&line)) {
+            (_, true) => {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+            (true, false) if is_exiting() => {}
+            _ => break,
+        }
         sleep(Duration::from_millis(5)).await;
     }
 }

@@ -322,20 +322,22 @@ impl<'a> Authority<'a> {
         Ok(())
     }
 
+    /// The ARN of a role of the caller's account; of one that is not there, what it would be.
+    async fn role_named(&self, name: &str) -> String {
+        let by = ours().arn("iam", "RoleNameWithPath");
+        let by = by.expect("ours.toml says how IAM is asked for a role");
+        let told = ask::ask(self.cx, &self.cx.scope, "iam", by, name).await;
+        let known = ask::texts(told).pop();
+        known.unwrap_or_else(|| format!("arn:aws:iam::{}:role/{name}", self.cx.scope.account))
+    }
+
     async fn pass(&self, passed: Passed) -> Result<(), Denied> {
         let roles = match passed.what {
             What::Role(role) => vec![role],
-            What::Named(role) => {
-                let by = ours().arn("iam", "RoleNameWithPath");
-                let Some(by) = by else {
-                    return Ok(());
-                };
-                ask::texts(ask::ask(self.cx, &self.cx.scope, "iam", by, &role).await)
-            }
+            What::Named(role) => vec![self.role_named(&role).await],
             What::InstanceProfile(profile) => {
-                let Some(by) = ours().arn("iam", "RolesOfInstanceProfile") else {
-                    return Ok(());
-                };
+                let by = ours().arn("iam", "RolesOfInstanceProfile");
+                let by = by.expect("ours.toml says how IAM is asked for a profile's roles");
                 let name = profile.rsplit('/').next().unwrap_or(&profile).to_owned();
                 ask::texts(ask::ask(self.cx, &self.cx.scope, "iam", by, &name).await)
             }

@@ -1,12 +1,13 @@
 //! What is counted and what is written of traffic.
 
-use super::lab::*;
+use super::lab::{Counted as Asked, *};
 use crate::load_balancer::{Counted, LoadBalancers};
 use neargate_base::Rng;
 use neargate_domain::load_balancer::{Action, Condition, Patterns};
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::time::{Duration, sleep, timeout};
 
 const ARN: &str =
@@ -92,13 +93,19 @@ async fn requests_are_counted_by_zone_and_by_target_group() {
 
 #[tokio::test]
 async fn a_client_that_goes_away_is_counted_as_460_and_one_of_many_proxies_as_463() {
-    let mut lab = Lab::with(Hangs).await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let mut lab = Lab::with(Asked(Hangs, Arc::clone(&asked))).await;
     lab.told
         .attributes
         .insert("idle_timeout.timeout_seconds".into(), "60".into());
     let mut client = lab.connect().await;
     client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    sleep(Duration::from_millis(50)).await;
+    let is_asked = async {
+        while asked.load(Ordering::SeqCst) == 0 {
+            sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(PATIENCE, is_asked).await.unwrap();
     drop(client);
     lab.counted(None, "HTTPCode_ELB_460_Count", 1).await;
     let hops = ["10.0.0.1"; 31].join(", ");

@@ -51,22 +51,14 @@ impl Draft<'_> {
         let stop = self.view.records.iter();
         let stop = stop.filter(|r| r.id == primary.service_deployment);
         if let Some(stop) = stop.filter_map(|r| r.stop).next() {
-            return self.fail(Cause::Asked, stop.rollback);
+            return self.fail(Cause::Asked, stop.rollback, None);
         }
         if let Some(failure) = self.shift_failed() {
             let cause = match failure {
                 ShiftFailure::Traffic(_) => Cause::Traffic,
                 ShiftFailure::Answer | ShiftFailure::TimedOut(_) => Cause::Hook,
             };
-            self.fail(cause, true);
-            let record = self.record(&primary.service_deployment);
-            if let (Some(reason), Some(record)) = (failure.reason(), record)
-                && let Some(rollback) = &mut record.status.rollback
-            {
-                rollback.reason = reason.clone();
-                record.status.reason = Some(reason);
-            }
-            return;
+            return self.fail(cause, true, failure.reason());
         }
         // "The deployment circuit breaker can only be used for services using the rolling update
         // (ECS) deployment type."
@@ -74,12 +66,12 @@ impl Draft<'_> {
             && self.rules().shift.is_none()
             && primary.failures >= tally::threshold(&breaker, desired)
         {
-            return self.fail(Cause::Tasks, breaker.rollback);
+            return self.fail(Cause::Tasks, breaker.rollback, None);
         }
         if let Some(alarms) = self.rules().alarms.as_ref().filter(|a| a.enable)
             && self.ringing(&primary)
         {
-            self.fail(Cause::Alarms, alarms.rollback);
+            self.fail(Cause::Alarms, alarms.rollback, None);
         }
     }
 
@@ -104,7 +96,9 @@ impl Draft<'_> {
         false
     }
 
-    fn fail(&mut self, cause: Cause, rollback: bool) {
+    /// `why` is the `statusReason` of a deployment that goes back, where it is not the
+    /// `rolloutStateReason`.
+    fn fail(&mut self, cause: Cause, rollback: bool, why: Option<String>) {
         let (now, name) = (self.now, self.name());
         let failed = &mut self.status.deployments[0];
         failed.rollout = Rollout::Failed;
@@ -129,7 +123,7 @@ impl Draft<'_> {
             record.status.stopped_at = Some(now);
         }
         match back {
-            Some(to) => self.roll_back(cause, &failed, &to),
+            Some(to) => self.roll_back(cause, &failed, &to, why),
             None if rollback => self.end(
                 &failed.service_deployment,
                 Phase::RollbackFailed,
@@ -139,7 +133,14 @@ impl Draft<'_> {
         }
     }
 
-    fn roll_back(&mut self, cause: Cause, failed: &Deployment, to: &Completed) {
+    fn roll_back(
+        &mut self,
+        cause: Cause,
+        failed: &Deployment,
+        to: &Completed,
+        why: Option<String>,
+    ) {
+        let why = why.unwrap_or_else(|| failed.reason.clone());
         let (now, name) = (self.now, self.name());
         self.events
             .push(sentence::rolling_back(name, &to.deployment));
@@ -179,9 +180,9 @@ impl Draft<'_> {
         if let Some(record) = self.record(&failed.service_deployment) {
             record.status.phase = Phase::RollbackInProgress;
             record.status.updated_at = Some(now);
-            record.status.reason = Some(failed.reason.clone());
+            record.status.reason = Some(why.clone());
             record.status.rollback = Some(Rollback {
-                reason: failed.reason.clone(),
+                reason: why,
                 started_at: now,
                 revision: to.revision.clone(),
             });
