@@ -342,7 +342,7 @@ impl<'a> Authority<'a> {
                 ask::texts(ask::ask(self.cx, &self.cx.scope, "iam", by, &name).await)
             }
         };
-        for role in roles {
+        for role in roles.into_iter().filter(|role| passing::is_role(role)) {
             let mut context = self.context.clone();
             context.set("iam:PassedToService", &*passed.to);
             let wanted = Wanted {

@@ -52,6 +52,8 @@ pub(super) fn passed(prefix: &str, operation: &str, said: &Said) -> Vec<Passed> 
             What::InstanceProfile((*text).to_owned())
         } else if last.to_ascii_lowercase().contains("role") && is_role(text) {
             What::Role((*text).to_owned())
+        } else if takes_names(prefix, last) && !text.is_empty() && !text.starts_with("arn:") {
+            What::Named((*text).to_owned())
         } else {
             continue;
         };
@@ -64,6 +66,15 @@ pub(super) fn passed(prefix: &str, operation: &str, said: &Said) -> Vec<Passed> 
         }
     }
     all
+}
+
+/// May a role be named there without its ARN, as ECS takes it?
+fn takes_names(prefix: &str, member: &str) -> bool {
+    prefix == "ecs"
+        && matches!(
+            member,
+            "taskRoleArn" | "executionRoleArn" | "role" | "roleArn"
+        )
 }
 
 /// Is it a role's ARN? Roles of services are not passed: the service has them.

@@ -60,6 +60,14 @@ fn roles_are_handed_over_to_services() {
     let own =
         "arn:aws:iam::111122223333:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS";
     assert_eq!(handed("ecs", "CreateService", &["role"], own), []);
+    for path in [&["taskRoleArn"][..], &["overrides", "executionRoleArn"]] {
+        let named = handed("ecs", "RegisterTaskDefinition", path, "work");
+        assert_eq!(
+            named,
+            [("work".to_owned(), "ecs-tasks.amazonaws.com".to_owned())]
+        );
+    }
+    assert_eq!(handed("events", "PutTargets", &["RoleArn"], "work"), []);
     let profile = handed("ec2", "RunInstances", &["IamInstanceProfile", "Name"], "p");
     assert_eq!(
         profile,
