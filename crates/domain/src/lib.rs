@@ -1,6 +1,7 @@
 //! Floor 1: the nouns that cross a wall between API, controllers, node and edge, and their
 //! state machines. No I/O, no AWS wire shapes: those stay in `api`.
 
+pub mod alarm;
 pub mod assignment;
 pub mod cidr;
 pub mod instance_type;

@@ -3,6 +3,7 @@
 use crate::caller::Caller;
 use crate::db::Db;
 use crate::identity::{Principal, Seat};
+use crate::metrics;
 use crate::sealing::RootKey;
 use neargate_base::{AccountId, Arn, Clock, Region, Rng, Timestamp};
 use neargate_blob::Blobs;
@@ -113,6 +114,8 @@ pub struct House {
     pub root_key: RootKey,
     /// Who is known besides the roots of accounts.
     pub identities: Seat,
+    /// Where whoever observes something publishes it.
+    pub metrics: metrics::Seat,
 }
 
 impl House {

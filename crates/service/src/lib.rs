@@ -4,6 +4,7 @@
 //!
 //! It knows no service by name; a service (floor 4) is a crate that hands the house a [`Component`].
 
+pub mod alarm;
 pub mod authority;
 pub mod caller;
 pub mod certificate;
@@ -20,6 +21,7 @@ pub mod golden;
 pub mod idempotency;
 pub mod identity;
 pub mod instance;
+pub mod metrics;
 pub mod page;
 pub mod scaling;
 pub mod sealing;

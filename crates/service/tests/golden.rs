@@ -1,5 +1,6 @@
 //! Every stored form of this crate's own resources, and of the pinning itself.
 
+use neargate_domain::alarm::AlarmReading;
 use neargate_service::eni::Interface;
 use neargate_service::instance::Instance;
 use neargate_service::target_health::TargetGroupHealth;
@@ -10,6 +11,7 @@ const DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 
 #[test]
 fn interfaces_and_vpcs() {
+    golden::check::<AlarmReading>(DIR);
     golden::check::<Interface>(DIR);
     golden::check::<vpc::Vpc>(DIR);
     golden::check::<vpc::Subnet>(DIR);

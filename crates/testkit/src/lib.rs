@@ -8,6 +8,7 @@ use neargate_base::{AccountId, Clock, Region, Rng, Timestamp};
 use neargate_blob::Blobs;
 use neargate_service::eni::Cursors;
 use neargate_service::identity::Seat;
+use neargate_service::metrics;
 use neargate_service::sealing::{ROOT_KEY_BYTES, RootKey};
 use neargate_service::{AwsError, Caller, Ctx, Db, House, Principal, Scope, Service, Settings};
 use neargate_store::Store;
@@ -84,6 +85,7 @@ pub fn house(
         settings,
         root_key: RootKey::new([7; ROOT_KEY_BYTES]),
         identities: Seat::default(),
+        metrics: metrics::Seat::default(),
     })
 }
 
