@@ -58,6 +58,10 @@ def test_a_task_acts_as_its_role(gate, workers):
     path = run(address, "echo $AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").strip()
     assert path.startswith("/v2/credentials/")
     assert "400" in run(other, f"wget -q -O- http://169.254.170.2{path} 2>&1")
+    # What a SDK does with nothing configured.
+    assert run(address, "echo $AWS_ENDPOINT_URL").startswith("http://169.254.169.253:")
+    said = run(address, "wget -q -O- $AWS_ENDPOINT_URL/ 2>&1; echo")
+    assert "refused" not in said and "unreachable" not in said
 
 
 def test_keys_go_on_after_a_kill_and_end_with_the_task(gate, workers):

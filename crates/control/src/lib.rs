@@ -7,6 +7,7 @@ mod budget;
 mod error;
 pub mod gateway;
 pub mod house;
+pub mod instance_metadata;
 pub mod node_api;
 pub mod node_port;
 pub mod operator;

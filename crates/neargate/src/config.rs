@@ -6,6 +6,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use neargate_base::{AccountId, Region};
 use neargate_domain::Cidr;
 use neargate_domain::vpc::VpcRange;
+use neargate_edge::place::LINK_LOCAL_RESOLVER;
 use neargate_node::capability::Allowed;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -74,6 +75,10 @@ pub struct Flags {
     /// Neargate instead of the internet [default: true]
     #[arg(long, env = "NEARGATE_AWS_NAMES", value_name = "BOOL")]
     pub aws_names: Option<bool>,
+    /// How containers find AWS's services with nothing configured: `http`, at this Neargate by
+    /// AWS_ENDPOINT_URL; `off`, where AWS's names lead [default: http]
+    #[arg(long, env = "NEARGATE_TASK_ENDPOINT", value_name = "HOW")]
+    pub task_endpoint: Option<TaskEndpoint>,
     /// The file that names the servers which know all other names [default: /etc/resolv.conf]
     #[arg(long, env = "NEARGATE_RESOLV_CONF", value_name = "FILE")]
     pub resolv_conf: Option<PathBuf>,
@@ -193,6 +198,8 @@ pub struct Config {
     pub public_pool: Cidr,
     /// The names of AWS's own hosts lead tasks here.
     pub aws_names: bool,
+    /// How containers find AWS's services.
+    pub task_endpoint: TaskEndpoint,
     /// Names the servers that are asked for names which nobody here knows.
     pub resolv_conf: PathBuf,
     /// Gets a block with the names of load balancers; nothing does when it is empty.
@@ -221,6 +228,16 @@ pub struct Config {
     pub oidc_keys: BTreeMap<String, String>,
     /// Other registries to pull from.
     pub registries: Registries,
+}
+
+/// How containers find AWS's services with nothing configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskEndpoint {
+    /// At this Neargate, by `AWS_ENDPOINT_URL`.
+    Http,
+    /// Where AWS's names lead.
+    Off,
 }
 
 /// How other registries are reached.
@@ -264,6 +281,7 @@ impl Default for Config {
             vpc_cidr: None,
             public_pool: Cidr::PUBLIC_POOL,
             aws_names: true,
+            task_endpoint: TaskEndpoint::Http,
             resolv_conf: "/etc/resolv.conf".into(),
             hosts_file: "/etc/hosts".into(),
             new_state: false,
@@ -282,7 +300,7 @@ impl Default for Config {
 const SHORTEST_SETTLE: Duration = Duration::from_millis(500);
 const LONGEST_SETTLE: Duration = Duration::from_secs(3_600);
 
-const KEYS: [&str; 25] = [
+const KEYS: [&str; 26] = [
     "listen",
     "data",
     "account",
@@ -300,6 +318,7 @@ const KEYS: [&str; 25] = [
     "vpc_cidr",
     "public_pool",
     "aws_names",
+    "task_endpoint",
     "resolv_conf",
     "hosts_file",
     "root_key",
@@ -361,6 +380,7 @@ impl Config {
         config.vpc_cidr = flags.vpc_cidr.or(config.vpc_cidr);
         config.public_pool = flags.public_pool.unwrap_or(config.public_pool);
         config.aws_names = flags.aws_names.unwrap_or(config.aws_names);
+        config.task_endpoint = flags.task_endpoint.unwrap_or(config.task_endpoint);
         if let Some(file) = &flags.resolv_conf {
             config.resolv_conf.clone_from(file);
         }
@@ -430,6 +450,18 @@ impl Config {
         };
         let named = Allowed::default().and(names);
         named.map_err(|why| anyhow!("instance_allow: {why}"))
+    }
+
+    /// What containers get as `AWS_ENDPOINT_URL`: the port in their VPC, unless they are to call AWS
+    /// itself.
+    pub fn api_url_of_tasks(&self) -> Option<String> {
+        match self.task_endpoint {
+            TaskEndpoint::Http if self.aws_names => {
+                let port = self.listen.port();
+                Some(format!("http://{LINK_LOCAL_RESOLVER}:{port}"))
+            }
+            TaskEndpoint::Http | TaskEndpoint::Off => None,
+        }
     }
 
     pub fn to_toml(&self) -> String {

@@ -91,26 +91,40 @@ pub async fn serve_api(
     tokio::join!(follow, doors);
 }
 
-/// Has the node answer its tasks in every VPC of this host. It ends with what is returned.
+/// Has the node answer its tasks in every VPC of this host, while what is returned is there.
 pub fn serve_tasks(endpoint: Arc<TaskEndpoint>, run_dir: &Path) -> Serving {
-    let open = move |vpc: &str, namespace: &Path| {
-        let listeners = place::listeners(namespace, &[TASK_ENDPOINT], ENDPOINT_PORT)?;
-        let serve = |listener| endpoint.serve(listener, At::Vpc(vpc.to_owned()));
-        listeners
-            .into_iter()
-            .map(serve)
-            .collect::<std::io::Result<Vec<_>>>()
-    };
-    let doors = place::keep_open_everywhere(namespaces(run_dir), open);
-    Serving(task::spawn("task-endpoints", doors))
+    serve_in_vpcs(run_dir, ENDPOINT_PORT, move |vpc, listener| {
+        endpoint.serve(listener, At::Vpc(vpc.to_owned()))
+    })
 }
 
 /// What no SDK lets itself be told otherwise.
 const ENDPOINT_PORT: u16 = 80;
 
+/// Has something answer at this port of the address that tasks ask, in every VPC of this host.
+pub fn serve_in_vpcs<D: Send + 'static>(
+    run_dir: &Path,
+    port: u16,
+    serve: impl Fn(&str, std::net::TcpListener) -> std::io::Result<D> + Send + 'static,
+) -> Serving {
+    let open = move |vpc: &str, namespace: &Path| {
+        let listeners = place::listeners(namespace, &[TASK_ENDPOINT], port)?;
+        let served = listeners.into_iter().map(|listener| serve(vpc, listener));
+        served.collect::<std::io::Result<Vec<D>>>()
+    };
+    let doors = place::keep_open_everywhere(namespaces(run_dir), open);
+    Serving(task::spawn("vpc-services", doors))
+}
+
 /// Something that is served while this is there.
 #[derive(Debug)]
 pub struct Serving(JoinHandle<()>);
+
+impl Serving {
+    pub fn of(task: JoinHandle<()>) -> Serving {
+        Serving(task)
+    }
+}
 
 impl Drop for Serving {
     fn drop(&mut self) {

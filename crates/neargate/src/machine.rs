@@ -41,6 +41,8 @@ pub struct Setup<'a> {
     pub reachable: Option<Vec<u16>>,
     /// The ports of the API in VPCs; none: it is on another host.
     pub api: Vec<u16>,
+    /// See [`AgentConfig::api_url`].
+    pub api_url: Option<String>,
     /// Joins its tasks' network with those of other hosts.
     pub overlay: Option<OverlayConfig>,
     pub registries: &'a Registries,
@@ -121,6 +123,7 @@ impl Machine {
         let task_endpoint = TaskEndpoint::open(&agent.data_dir, &agent.rng)
             .context("cannot keep the key of the task endpoint")?;
         agent.task_endpoint = Some(Arc::clone(&task_endpoint));
+        agent.api_url = setup.api_url;
         let tasks_served = edge::serve_tasks(Arc::clone(&task_endpoint), &run_dir);
         let node = agent.node_id.clone();
         let upstream = setup.upstream;

@@ -15,6 +15,7 @@ mod environment;
 mod host_pages;
 mod hosts_file;
 mod installation;
+mod instance_metadata;
 mod load_balancers;
 mod log;
 mod machine;

@@ -312,6 +312,7 @@ async fn serve(
             NodeKind::Fargate => Some(Vec::new()),
         },
         api: Vec::new(),
+        api_url: None,
         overlay: Some(up::overlay(address)),
         registries: &config.registries,
         blobs: OwnBlobs::Elsewhere(remote.blobs()),

@@ -1,7 +1,7 @@
 //! `neargate up`: every role in this process, on this machine.
 
 use crate::config::{Config, RootFlags};
-use crate::edge::{self, NameSources};
+use crate::edge::{self, NameSources, Serving};
 use crate::host_pages::HostPages;
 use crate::hosts_file::HostsFile;
 use crate::load_balancers::Balancers;
@@ -11,12 +11,14 @@ use crate::running::{Record, Records, Which, is_same};
 use crate::slices::{Running, SliceController};
 use crate::upstream::Local;
 use crate::{
-    allocator, demo, environment, installation, log, operator, port_tls, preflight, task_network,
+    allocator, demo, environment, installation, instance_metadata, log, operator, port_tls,
+    preflight, task_network,
 };
 use anyhow::{Context, Result, bail};
 use neargate_base::time::{Stopwatch, SystemClock, WatchedClock};
 use neargate_base::{Clock, Rng, Secret, task};
 use neargate_control::gateway::{Mode, Reset, Trusted};
+use neargate_control::instance_metadata::InstanceMetadata;
 use neargate_control::operator::Operator;
 use neargate_control::root_key::Source;
 use neargate_control::{ControlPlane, Gateway, NodeApi, NodePort, Options};
@@ -260,6 +262,7 @@ pub struct Host {
     slices: SliceController,
     _publisher: Publisher,
     balancers: Balancers,
+    _instance_metadata: Serving,
     hosts: Option<HostsFile>,
     pub rng: Arc<Rng>,
 }
@@ -319,6 +322,7 @@ impl Host {
             allowed: Allowed::default(),
             reachable: Some(served),
             api: api_ports(config),
+            api_url: config.api_url_of_tasks(),
             overlay: config.node_listen.map(|at| overlay(Some(at.ip()))),
             registries: &config.registries,
             blobs: control_plane.house.blobs.clone().into(),
@@ -354,7 +358,11 @@ impl Host {
             hosts.clone(),
             rng.clone(),
         );
+        let metadata = InstanceMetadata::new(control_plane.house.clone());
+        let run_dir = machine::run_dir(&installation);
+        let instance_metadata = instance_metadata::serve(metadata, &run_dir);
         Ok(Host {
+            _instance_metadata: instance_metadata,
             machine,
             slices,
             _publisher: publisher,

@@ -42,6 +42,8 @@ pub struct SliceConfig {
     pub disk_guard: Option<Arc<DiskGuard>>,
     /// See [`AgentConfig::task_endpoint`].
     pub task_endpoint: Option<Arc<TaskEndpoint>>,
+    /// See [`AgentConfig::api_url`].
+    pub api_url: Option<String>,
     /// Survives the machine's restart, and is the slice's alone: ledger, containers.
     pub data_dir: PathBuf,
     /// May be lost with the machine's restart, and is the slice's alone.
@@ -85,7 +87,7 @@ pub struct Slice {
     vpc: Share,
     images: Arc<Images>,
     /// What its containers ask.
-    _served: Option<Served>,
+    served: Option<Served>,
 }
 
 impl Slice {
@@ -135,6 +137,7 @@ impl Slice {
         agent.allowed = config.allowed;
         agent.disk_guard = config.disk_guard.clone();
         agent.task_endpoint = config.task_endpoint.clone();
+        agent.api_url = config.api_url.clone();
         let served = match &config.task_endpoint {
             None => None,
             Some(endpoint) => {
@@ -163,7 +166,7 @@ impl Slice {
             namespace,
             vpc,
             images,
-            _served: served,
+            served,
         })
     }
 
@@ -217,6 +220,9 @@ impl Slice {
         let id = self.config.id;
         for task_id in self.agent.shutdown().await {
             self.images.hold(&task_id, HashSet::new());
+        }
+        if let Some(served) = self.served {
+            served.end().await;
         }
         let swept = self.runtime.sweep(&HashSet::new()).await;
         swept.map_err(|source| SliceError::Runtime {

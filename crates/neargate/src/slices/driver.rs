@@ -148,6 +148,7 @@ impl Driver {
             allowed: shared.allowed,
             disk_guard: Some(shared.disk_guard.clone()),
             task_endpoint: Some(shared.task_endpoint.clone()),
+            api_url: shared.api_url.clone(),
             data_dir: places.data_dirs.join(id),
             run_dir: places.run_dirs.join(id),
             installation: places.installation.clone(),

@@ -48,6 +48,7 @@ struct Shared {
     network: Arc<Network>,
     disk_guard: Arc<DiskGuard>,
     task_endpoint: Arc<TaskEndpoint>,
+    api_url: Option<String>,
     places: Slices,
     /// What of the host their containers may reach.
     allowed: Allowed,
@@ -126,6 +127,7 @@ impl SliceController {
             network: machine.network.clone(),
             disk_guard: machine.disk_guard.clone(),
             task_endpoint: machine.task_endpoint.clone(),
+            api_url: config.api_url_of_tasks(),
             places,
             allowed: config.allowed_or(Allowed::default())?,
             clock,

@@ -65,6 +65,8 @@ pub struct Given {
     pub endpoint_id: String,
     /// The id by which it asks for the keys of the task's role, if that has one.
     pub credentials_id: Option<String>,
+    /// Where AWS's services are; `None`: where their names lead.
+    pub api_url: Option<String>,
 }
 
 /// The image's environment, then what ECS sets, then the task definition's; a later value
@@ -103,6 +105,9 @@ pub fn environment(
     set("AWS_DEFAULT_REGION", task.region.as_str());
     set("AWS_REGION", task.region.as_str());
     if task.network != TaskNetwork::Instance(InstanceNetwork::None) {
+        if let Some(url) = &given.api_url {
+            set("AWS_ENDPOINT_URL", url);
+        }
         for (name, version) in [
             ("ECS_CONTAINER_METADATA_URI", "v3"),
             ("ECS_CONTAINER_METADATA_URI_V4", "v4"),

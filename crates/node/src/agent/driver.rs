@@ -33,6 +33,8 @@ pub struct Shared {
     /// This node's id.
     pub node: Arc<str>,
     pub endpoint: Arc<TaskEndpoint>,
+    /// Where tasks find AWS's services, unless their names lead there.
+    pub api_url: Option<String>,
     pub upstream: Arc<dyn Upstream>,
     pub images: Arc<dyn Pull>,
     pub network: Arc<dyn Plumb>,

@@ -79,6 +79,8 @@ pub struct AgentConfig {
     pub disk_guard: Option<Arc<DiskGuard>>,
     /// What containers ask; it is the same for all agents of a host. `None`: one of its own.
     pub task_endpoint: Option<Arc<TaskEndpoint>>,
+    /// Where tasks find AWS's services (`AWS_ENDPOINT_URL`); `None`: where their names lead.
+    pub api_url: Option<String>,
 }
 
 impl AgentConfig {
@@ -96,6 +98,7 @@ impl AgentConfig {
             allowed: Allowed::default(),
             disk_guard: None,
             task_endpoint: None,
+            api_url: None,
         }
     }
 }
@@ -168,6 +171,7 @@ impl Agent {
         let shared = Arc::new(Shared {
             node: config.node_id.as_str().into(),
             endpoint,
+            api_url: config.api_url,
             upstream,
             images,
             network,

@@ -212,6 +212,7 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
     let spec = &task.containers[i];
     let given = command::Given {
         endpoint_id: shared.endpoint.id(&task.task_id, &spec.name),
+        api_url: shared.api_url.clone(),
         credentials_id: task
             .task_role_arn
             .as_ref()

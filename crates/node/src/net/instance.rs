@@ -85,7 +85,7 @@ impl Instance {
             let cidr = format!("{gateway}/{PREFIX_LEN}");
             let (table, bridge) = (names::INSTANCE_TABLE, names::INSTANCE_BRIDGE);
             // Before the bridge: no port is ever unguarded.
-            let rules = ruleset::instance(table, bridge, &cidr, names::CONTAINER_VETH_PREFIX);
+            let rules = ruleset::instance(table, bridge, &cidr, names::CONTAINER_VETH_PREFIX, !own);
             firewall::run(&rules)?;
             let made = ensure_bridge(bridge, mtu, gateway)?;
             sysctl::forward(true)?;

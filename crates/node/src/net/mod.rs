@@ -62,6 +62,10 @@ use vpc::{Attached, Site, Vpcs};
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4.html>).
 pub const TASK_ENDPOINT: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 2);
 
+/// Where the host answers what instances ask at 169.254.169.254: at this port of [`TASK_ENDPOINT`]. That
+/// address itself stays the host's cloud's.
+pub const INSTANCE_METADATA_PORT: u16 = 51_680;
+
 /// What the network is made from.
 #[derive(Debug, Clone)]
 pub struct NetworkConfig {

@@ -53,7 +53,22 @@ add rule bridge {table} ingress drop
 /// of the instance's addresses, from outside, from its containers and from itself (127.0.0.1
 /// too: hence `route_localnet` on the bridge, and nobody on it may ask for 127.0.0.0/8). What
 /// belongs to no flow is not translated either, and would leave with a container's address.
-pub(super) fn instance(table: &str, bridge: &str, cidr: &str, veth_prefix: &str) -> String {
+/// `in_vpc`: it is a slice, whose link-local services are its VPC's.
+pub(super) fn instance(
+    table: &str,
+    bridge: &str,
+    cidr: &str,
+    veth_prefix: &str,
+    in_vpc: bool,
+) -> String {
+    let services = match in_vpc {
+        true => format!(
+            r#"add rule inet {table} forward iifname "{bridge}" ip daddr 169.254.169.253 accept
+add rule inet {table} forward iifname "{bridge}" ip daddr 169.254.169.254 tcp dport 80 accept
+"#
+        ),
+        false => String::new(),
+    };
     guard(table, veth_prefix)
         + &format!(
             r#"add table inet {table}
@@ -75,7 +90,7 @@ add rule inet {table} prerouting fib daddr type local dnat ip to meta l4proto . 
 add rule inet {table} output fib daddr type local dnat ip to meta l4proto . th dport map @published
 add rule inet {table} input iifname "{bridge}" ip daddr 169.254.169.254 meta l4proto {{ tcp, udp }} th dport != 53 reject with icmp type admin-prohibited
 add rule inet {table} forward iifname "{bridge}" ip daddr 169.254.0.0/16 meta l4proto {{ tcp, udp }} th dport 53 accept
-add rule inet {table} forward iifname "{bridge}" ip daddr 169.254.0.0/16 reject with icmp type admin-prohibited
+{services}add rule inet {table} forward iifname "{bridge}" ip daddr 169.254.0.0/16 reject with icmp type admin-prohibited
 add rule inet {table} forward iifname "{bridge}" oifname != "{bridge}" ct state invalid drop
 add rule inet {table} forward iifname "{bridge}" accept
 add rule inet {table} forward oifname "{bridge}" ct state established,related accept

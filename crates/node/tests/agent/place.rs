@@ -163,6 +163,7 @@ async fn slice(dir: &Path, images: Arc<Images>, network: &Arc<Network>) -> Optio
         allowed: Allowed::default(),
         disk_guard: None,
         task_endpoint: None,
+        api_url: None,
         data_dir: slices.data_dirs.join(SLICE),
         run_dir: slices.run_dirs.join(SLICE),
         installation: slices.installation,

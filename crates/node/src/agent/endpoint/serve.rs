@@ -43,6 +43,15 @@ pub enum At {
 #[derive(Debug)]
 pub struct Served(JoinHandle<()>);
 
+impl Served {
+    /// Its listener, which keeps a network namespace alive, is closed when this returns.
+    pub async fn end(mut self) {
+        self.0.abort();
+        // It was cancelled, as it should be.
+        let _ = (&mut self.0).await;
+    }
+}
+
 impl Drop for Served {
     fn drop(&mut self) {
         self.0.abort();

@@ -77,6 +77,7 @@ fn the_task_definitions_environment_wins() {
     let given = Given {
         endpoint_id: "0123".into(),
         credentials_id: Some("c1".into()),
+        api_url: Some("http://169.254.169.253:4566".into()),
     };
     let env = environment(&task, &spec, &image(), "ip-172-31-0-5.ec2.internal", &given);
     assert_eq!(
@@ -88,6 +89,7 @@ fn the_task_definitions_environment_wins() {
             "AWS_REGION=us-east-1",
             "AWS_EXECUTION_ENV=AWS_ECS_FARGATE",
             "AWS_DEFAULT_REGION=us-east-1",
+            "AWS_ENDPOINT_URL=http://169.254.169.253:4566",
             "ECS_CONTAINER_METADATA_URI=http://169.254.170.2/v3/0123",
             "ECS_CONTAINER_METADATA_URI_V4=http://169.254.170.2/v4/0123",
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/c1",

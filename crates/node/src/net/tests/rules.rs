@@ -18,6 +18,7 @@ fn view(groups: Vec<GroupNetwork>) -> View {
         gateway: Ipv4Addr::new(172, 31, 0, 1),
         groups: ["sg-a".to_owned(), "sg-gone".to_owned()].into(),
         public: None,
+        is_instance: false,
     };
     View {
         vpc: Some(Arc::new(VpcNetwork { groups, ..open() })),

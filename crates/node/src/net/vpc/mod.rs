@@ -46,6 +46,8 @@ const HOST: Ipv4Addr = Ipv4Addr::new(169, 254, 254, 2);
 const IGW: Ipv4Addr = Ipv4Addr::new(169, 254, 254, 3);
 /// AmazonProvidedDNS, beside the address after each VPC's router.
 const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
+/// Where instances ask what they are.
+const INSTANCE_METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 /// By an address of these a host asks others for interfaces, and is answered by them (class E, RFC
 /// 1112): no VPC has them.
 const HOSTS: Cidr = Cidr::around(Ipv4Addr::new(240, 0, 0, 0), 4);
@@ -393,7 +395,10 @@ impl State {
                     groups: groups.clone(),
                 });
             }
+            let (owner, task) = names::split_owned(&attached.file);
             ports.push(Port {
+                // A slice's own interface bears the slice's id.
+                is_instance: !owner.is_empty() && owner == task,
                 veth: attached.veth.clone(),
                 mac: interface.mac.to_lowercase(),
                 address: interface.private_ipv4,

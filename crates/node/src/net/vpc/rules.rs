@@ -10,8 +10,9 @@
 
 use super::super::names::{self, PEERING_PREFIX, VETH_PREFIX};
 use super::super::table::{Kind, Tables};
+use super::super::{INSTANCE_METADATA_PORT, TASK_ENDPOINT};
 use super::view::View;
-use super::{HOST, HOSTS, IGW, OVERLAY, TASK_ENDPOINT, UPLINK, acl, groups};
+use super::{HOST, HOSTS, IGW, INSTANCE_METADATA, OVERLAY, UPLINK, acl, groups};
 use neargate_domain::Cidr;
 use neargate_domain::vpc_network::Target;
 use std::collections::BTreeSet;
@@ -38,6 +39,7 @@ pub(in crate::net) fn plan(view: &View) -> Tables {
         ("public_of", ADDRESS_OF),
         ("with_public", Kind::Set("ipv4_addr")),
         ("here", Kind::Set("ipv4_addr")),
+        ("instances", Kind::Set("ipv4_addr")),
     ] {
         t.set(inet(name), kind);
     }
@@ -62,9 +64,13 @@ pub(in crate::net) fn plan(view: &View) -> Tables {
     t.hooked(
         inet("to_private"),
         "type nat hook prerouting priority -100; policy accept;",
-        vec![format!(
-            "iifname \"{UPLINK}\" dnat ip to ip daddr map @private_of"
-        )],
+        vec![
+            format!("iifname \"{UPLINK}\" dnat ip to ip daddr map @private_of"),
+            format!(
+                "iifname \"{VETH_PREFIX}*\" ip saddr @instances ip daddr {INSTANCE_METADATA} tcp \
+                 dport 80 dnat ip to {TASK_ENDPOINT}:{INSTANCE_METADATA_PORT}"
+            ),
+        ],
     );
     t.hooked(
         inet("egress"),
@@ -88,6 +94,9 @@ pub(in crate::net) fn plan(view: &View) -> Tables {
         t.element("arp neargate senders", sender.clone());
         t.element("inet neargate senders", sender);
         t.element(&inet("here"), port.address.to_string());
+        if port.is_instance {
+            t.element(&inet("instances"), port.address.to_string());
+        }
         if let Some(public) = port.public {
             let private = port.address.to_string();
             t.value(&inet("private_of"), public.to_string(), private.clone());
@@ -163,6 +172,10 @@ fn input(view: &View) -> Vec<String> {
     rules.extend(view.api.iter().map(accept));
     rules.push(format!(
         "iifname \"{VETH_PREFIX}*\" ip daddr {TASK_ENDPOINT} tcp dport 80 accept"
+    ));
+    rules.push(format!(
+        "iifname \"{VETH_PREFIX}*\" ip saddr @instances ip daddr {TASK_ENDPOINT} tcp dport \
+         {INSTANCE_METADATA_PORT} accept"
     ));
     rules.push("meta l4proto { tcp, udp } reject with icmp type admin-prohibited".into());
     rules

@@ -44,6 +44,8 @@ pub(in crate::net) struct Port {
     /// None: nothing reaches it.
     pub(in crate::net) groups: BTreeSet<String>,
     pub(in crate::net) public: Option<Ipv4Addr>,
+    /// It is an instance's own.
+    pub(in crate::net) is_instance: bool,
 }
 
 impl From<&InterfaceNetwork> for Member {
