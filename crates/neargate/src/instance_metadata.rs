@@ -89,7 +89,9 @@ async fn converse(
         Ok(response)
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
+    // What a shell pipes into `nc` ends before it is answered.
+    http.half_close(true)
+        .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .max_buf_size(MAX_HEAD_BYTES);
     let served = http.serve_connection(TokioIo::new(stream), answer).await;
