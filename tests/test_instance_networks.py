@@ -8,46 +8,11 @@ import pytest
 
 import images
 import tasks
-from neargate import BINARY, traces, wait_until
+from instances import CLUSTER, add, address_of, cli, instances, register, run, running, set_up, start, stop, stopped
+from neargate import traces, wait_until
 from tasks import container
 
-CLUSTER = "instances"
 GROUP = "/ecs/instances"
-
-
-def cli(gate, *arguments):
-    command = [BINARY, "instance", arguments[0], "--endpoint", gate.url, *arguments[1:]]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def add(gate, count=1):
-    """Adds instances; answers the ids of all that are ready."""
-    for _ in range(count):
-        cli(gate, "add", "--cluster", CLUSTER, "--type", "t3.small")
-    return wait_until(lambda: ids if len(ids := instances(gate)) >= count else None, what="they are registered")
-
-
-def instances(gate):
-    """ARN by EC2 instance id."""
-    ecs = gate.client("ecs")
-    arns = ecs.list_container_instances(cluster=CLUSTER)["containerInstanceArns"]
-    if not arns:
-        return {}
-    found = ecs.describe_container_instances(cluster=CLUSTER, containerInstances=arns)["containerInstances"]
-    return {one["ec2InstanceId"]: one["containerInstanceArn"] for one in found if one["agentConnected"]}
-
-
-def address_of(gate, instance):
-    line = next(line for line in cli(gate, "list").splitlines() if line.startswith(instance))
-    return next(word for word in line.split() if word.startswith("172.31."))
-
-
-def set_up(gate, layout, count=1):
-    images.push(gate, layout, "busybox")
-    gate.client("ecs").create_cluster(clusterName=CLUSTER)
-    return add(gate, count)
 
 
 @pytest.fixture
@@ -57,50 +22,12 @@ def one(gate, layout):
     return instance
 
 
-def register(gate, mode, *containers, family="web"):
-    return gate.client("ecs").register_task_definition(
-        family=family, networkMode=mode, requiresCompatibilities=["EC2"], containerDefinitions=list(containers)
-    )
-
-
 def server(port, *mappings, name="web", **more):
     """Serves its host name."""
     script = f"mkdir /www; hostname >/www/x; exec httpd -f -p {port} -h /www"
     return container(
         name, command=["sh", "-c", script], memory=32, portMappings=list(mappings), stopTimeout=2, **more
     )
-
-
-def start(gate, family="web", **more):
-    return gate.client("ecs").run_task(cluster=CLUSTER, taskDefinition=family, launchType="EC2", **more)
-
-
-def run(gate, family="web"):
-    answer = start(gate, family)
-    assert answer["failures"] == []
-    return answer["tasks"][0]["taskArn"]
-
-
-def running(gate, arn):
-    def reached():
-        task = tasks.describe(gate, arn, cluster=CLUSTER)
-        assert task["lastStatus"] != "STOPPED", tasks.why(task)
-        return task if task["lastStatus"] == "RUNNING" else None
-
-    return wait_until(reached, what="the task runs")
-
-
-def stopped(gate, arn):
-    def reached():
-        task = tasks.describe(gate, arn, cluster=CLUSTER)
-        return task if task["lastStatus"] == "STOPPED" else None
-
-    return wait_until(reached, what="the task has stopped")
-
-
-def stop(gate, arn):
-    gate.client("ecs").stop_task(cluster=CLUSTER, task=arn)
-    return stopped(gate, arn)
 
 
 def ports(task):
@@ -218,7 +145,11 @@ def test_ports_survive_kill_9_and_go_with_the_instance(own_gate, layout):
     assert traces(gate.instance) == []
 
 
-def test_what_reaches_the_host_needs_its_operators_word(gate, one):
+def test_what_reaches_the_host_needs_its_operators_word(make_gate, layout):
+    gate = make_gate("--allow-privileged=false")
+    gate.start()
+    set_up(gate, layout)
+
     def end(at, add):
         linux = {"capabilities": {"add": add}}
         register(at, "bridge", container(command=["echo", "ran"], memory=32, linuxParameters=linux), family="powers")

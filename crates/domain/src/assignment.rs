@@ -1,6 +1,7 @@
 //! What the control plane asks a node to run: one [`Assignment`] per task, always in full.
 
 use crate::network::{PortMapping, TaskNetwork};
+use crate::volume::{Mount, Volume, VolumesFrom};
 use neargate_base::{AccountId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -50,6 +51,8 @@ pub struct Assignment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_name: Option<String>,
     pub containers: Vec<ContainerSpec>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<Volume>,
 }
 
 /// What a task runs on.
@@ -100,7 +103,7 @@ pub struct RestartPolicy {
 }
 
 /// One container of a task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ContainerSpec {
     pub name: String,
     /// As the task definition has it, for messages and for `repository:tag` names.
@@ -161,13 +164,20 @@ pub struct ContainerSpec {
     /// Variables whose values are read at the start: (name, `valueFrom`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<(String, String)>,
+    /// ARNs of objects in S3 that have further variables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environment_files: Vec<String>,
     /// The secret that holds name and password for the image's registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository_credentials: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Mount>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes_from: Vec<VolumesFrom>,
 }
 
 /// An image as the node must find it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageRef {
     /// The name exactly as the task definition has it.
     pub name: String,

@@ -14,6 +14,7 @@ pub mod report;
 pub mod runtime_id;
 pub mod task;
 pub mod task_secrets;
+pub mod volume;
 pub mod vpc;
 pub mod vpc_network;
 
@@ -32,3 +33,4 @@ pub use task::{TaskEvent, TaskStatus};
 pub use task_secrets::{
     ContainerSecrets, RegistryLogin, RoleCredentials, SecretVariable, TaskSecrets,
 };
+pub use volume::{DockerVolume, Mount, Volume, VolumeSource, VolumesFrom};

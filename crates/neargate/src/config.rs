@@ -108,6 +108,10 @@ pub struct Flags {
         value_delimiter = ','
     )]
     pub instance_allow: Option<Vec<String>>,
+    /// Whether tasks on its slices may be privileged, and have files and devices of the host
+    /// [default: on loopback, unless every call is signed or --instance-allow says what they may]
+    #[arg(long, env = "NEARGATE_ALLOW_PRIVILEGED", value_name = "BOOL")]
+    pub allow_privileged: Option<bool>,
     /// The configuration file (`neargate config` prints one) [default: none]
     #[arg(long, env = "NEARGATE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -222,6 +226,11 @@ pub struct Config {
     /// none on slices, and all where the machine itself is the instance (`neargate node`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_allow: Option<Vec<String>>,
+    /// Whether tasks of its container instances may be `privileged`, and have volumes, devices and
+    /// namespaces of this host: who may run such a task is root here. Unset, where they are the
+    /// machine's own anyway (`neargate node`), and where only trusted callers are (loopback).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_privileged: Option<bool>,
     /// Where the keys of identity providers are, by their URL without `https://`: a file with a set of
     /// keys (JWKS), or its address. `AssumeRoleWithWebIdentity` takes tokens of no others.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -290,6 +299,7 @@ impl Default for Config {
             service_settle: Span::from(neargate_ecs::Times::default().settle),
             scale_in_after: Span::from(neargate_ecs::SCALE_IN_AFTER),
             instance_allow: None,
+            allow_privileged: None,
             registries: Registries::default(),
         }
     }
@@ -326,6 +336,7 @@ const KEYS: [&str; 26] = [
     "service_settle",
     "scale_in_after",
     "instance_allow",
+    "allow_privileged",
     "registries",
 ];
 const REGISTRIES_KEYS: [&str; 2] = ["mirrors", "insecure"];
@@ -395,6 +406,7 @@ impl Config {
         if let Some(names) = &flags.instance_allow {
             config.instance_allow = Some(names.clone());
         }
+        config.allow_privileged = flags.allow_privileged.or(config.allow_privileged);
         config.validate()
     }
 
@@ -446,10 +458,32 @@ impl Config {
     /// A name that is no capability.
     pub fn allowed_or(&self, unset: Allowed) -> Result<Allowed> {
         let Some(names) = &self.instance_allow else {
-            return Ok(unset);
+            return Ok(match self.allow_privileged {
+                // Whoever is root there has every capability.
+                Some(true) => Allowed::everything(),
+                Some(false) => Allowed::default(),
+                None => unset,
+            });
         };
         let named = Allowed::default().and(names);
-        named.map_err(|why| anyhow!("instance_allow: {why}"))
+        let named = named.map_err(|why| anyhow!("instance_allow: {why}"))?;
+        Ok(match self.allow_privileged {
+            Some(true) => Allowed::everything(),
+            _ => named,
+        })
+    }
+
+    /// As [`Config::allowed_or`], on slices: everything where nobody but root and those whom it trusts
+    /// can call, nothing elsewhere.
+    ///
+    /// # Errors
+    /// A name that is no capability.
+    pub fn allowed_on_slices(&self) -> Result<Allowed> {
+        let is_trusted = self.listen.ip().is_loopback() && !self.enforce;
+        self.allowed_or(match is_trusted {
+            true => Allowed::everything(),
+            false => Allowed::default(),
+        })
     }
 
     /// What containers get as `AWS_ENDPOINT_URL`: the port in their VPC, unless they are to call AWS
@@ -586,5 +620,21 @@ mod tests {
         assert_eq!(error, "instance_allow: invalid capability: DAC");
         let unset = Config::default().allowed_or(Allowed::everything());
         assert_eq!(unset.expect("valid"), Allowed::everything());
+    }
+
+    #[test]
+    fn slices_let_trusted_callers_have_the_host() {
+        for (text, host) in [
+            ("", true),
+            ("enforce = true", false),
+            ("listen = \"0.0.0.0:4566\"\ntls = true", false),
+            ("allow_privileged = false", false),
+            ("instance_allow = [\"NET_ADMIN\"]", false),
+            ("enforce = true\nallow_privileged = true", true),
+        ] {
+            let config = parsed(text).expect("valid");
+            let allowed = config.allowed_on_slices().expect("valid");
+            assert_eq!(allowed == Allowed::everything(), host, "{text}");
+        }
     }
 }

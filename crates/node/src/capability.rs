@@ -109,28 +109,55 @@ fn mask<S: AsRef<str>>(names: &[S]) -> Result<u64, String> {
 
 /// What of this machine its operator lets tasks reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Allowed(u64);
+pub struct Allowed {
+    capabilities: u64,
+    /// Its files and devices, and being its root.
+    host: bool,
+}
 
 impl Default for Allowed {
     /// Nothing beyond what the container has for itself.
     fn default() -> Self {
         let names = [&DEFAULT[..], &CONTAINED[..]].concat();
-        Allowed(mask(&names).expect("our own names"))
+        Allowed {
+            capabilities: mask(&names).expect("our own names"),
+            host: false,
+        }
     }
 }
 
 impl Allowed {
     /// The machine is the tasks': what an EC2 instance is to its own.
     pub fn everything() -> Allowed {
-        Allowed(ALL)
+        Allowed {
+            capabilities: ALL,
+            host: true,
+        }
     }
 
-    /// These too.
+    /// These capabilities too.
     ///
     /// # Errors
     /// A name that is none.
     pub fn and(self, names: &[String]) -> Result<Allowed, String> {
-        Ok(Allowed(self.0 | mask(names)?))
+        Ok(Allowed {
+            capabilities: self.capabilities | mask(names)?,
+            ..self
+        })
+    }
+
+    /// Whether the machine itself is reached by what `field` of a task definition asks for.
+    ///
+    /// # Errors
+    /// It may not be: the setting that would let it.
+    pub fn host(self, field: &str) -> Result<(), String> {
+        match self.host {
+            true => Ok(()),
+            false => Err(format!(
+                "{field} would reach the host itself, and this node's operator has not allowed that \
+                 (neargate's setting allow_privileged)"
+            )),
+        }
     }
 
     /// Why a container may not run here, if it may not.
@@ -156,7 +183,7 @@ impl Allowed {
     }
 
     fn covers(self, asked: u64, field: &str) -> Result<(), String> {
-        let beyond = asked & !self.0;
+        let beyond = asked & !self.capabilities;
         let names = (0..NAMES.len()).filter(|bit| beyond & (1 << bit) != 0);
         let names: Vec<&str> = names.map(|bit| NAMES[bit]).collect();
         if names.is_empty() {

@@ -9,7 +9,7 @@
 //! earlier process left, containers running; [`Slice::remove`] leaves nothing.
 
 use crate::agent::{
-    Agent, AgentConfig, AgentError, At, DiskGuard, InstanceNetworks, Served, TaskEndpoint,
+    Agent, AgentConfig, AgentError, At, DiskGuard, InstanceNetworks, Served, TaskEndpoint, VOLUMES,
 };
 use crate::capability::Allowed;
 use crate::cgroup::{Cgroup, Hierarchy};
@@ -324,7 +324,12 @@ fn ids_in(dir: &Path) -> Vec<String> {
 
 async fn remove_dir(dir: &Path) -> Result<(), SliceError> {
     let path = dir.to_owned();
-    let removed = task::spawn_blocking(move || std::fs::remove_dir_all(path)).await;
+    let remove = move || {
+        // What is mounted there is not the slice's to remove.
+        crate::volume::unmount_all(&path.join(VOLUMES))?;
+        std::fs::remove_dir_all(path)
+    };
+    let removed = task::spawn_blocking(remove).await;
     match removed {
         Ok(Err(source)) if source.kind() != std::io::ErrorKind::NotFound => Err(SliceError::Io {
             what: "remove",

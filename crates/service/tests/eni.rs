@@ -105,6 +105,7 @@ async fn give_back(cx: &Ctx, network: NetworkInterface) {
         execution_role_arn: None,
         service_name: None,
         containers: vec![],
+        volumes: Vec::new(),
     };
     let tx = cx.db().tx().with(vec![], eni::release(&assignment));
     assert!(matches!(tx.commit().await.unwrap(), Committed::At(_)));

@@ -129,7 +129,7 @@ impl SliceController {
             task_endpoint: machine.task_endpoint.clone(),
             api_url: config.api_url_of_tasks(),
             places,
-            allowed: config.allowed_or(Allowed::default())?,
+            allowed: config.allowed_on_slices()?,
             clock,
             rng,
             running: Running::default(),

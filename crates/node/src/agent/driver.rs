@@ -13,6 +13,7 @@ use super::state::{Phase, TaskState};
 use crate::capability::Allowed;
 use crate::runtime::{Container, Runtime};
 use crate::upstream::Upstream;
+use crate::volume::Volumes;
 use neargate_base::backoff::Backoff;
 use neargate_base::{Clock, Rng, task};
 use std::future::Future;
@@ -47,6 +48,7 @@ pub struct Shared {
     pub starts: Semaphore,
     pub log_drain_limit: Duration,
     pub allowed: Allowed,
+    pub volumes: Volumes,
     pub shutdown: CancellationToken,
 }
 

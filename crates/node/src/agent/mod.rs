@@ -29,7 +29,7 @@ mod shipper;
 mod signal;
 mod state;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use self::disk_guard::DiskGuard;
 pub use self::endpoint::{At, Served, TaskEndpoint};
@@ -46,6 +46,7 @@ use crate::image::Images;
 use crate::net::Network;
 use crate::runtime::Runtime;
 use crate::upstream::{AssignmentChange, Upstream};
+use crate::volume::Volumes;
 use futures_util::StreamExt;
 use neargate_base::{Clock, Rng, task};
 use neargate_domain::Assignment;
@@ -112,6 +113,8 @@ pub enum AgentError {
     Runtime(#[from] crate::runtime::RuntimeError),
     #[error("what tasks ask of their node cannot be answered")]
     Endpoint(#[source] std::io::Error),
+    #[error("the volumes of earlier tasks cannot be given back")]
+    Volumes(#[source] std::io::Error),
     #[error("leftover task networks cannot be removed: {0}")]
     Network(String),
 }
@@ -123,6 +126,8 @@ pub struct Agent {
     main: JoinHandle<Vec<String>>,
 }
 
+/// In the agent's directory: the volumes that outlive tasks.
+pub(crate) const VOLUMES: &str = "volumes";
 /// How many tasks are adopted at once.
 const ADOPT_AT_ONCE: usize = 32;
 /// The control plane's stream ended; it is opened again after this long.
@@ -184,6 +189,7 @@ impl Agent {
             starts: Semaphore::new(config.parallel_starts),
             log_drain_limit: config.log_drain_limit,
             allowed: config.allowed,
+            volumes: Volumes::new(config.data_dir.join(VOLUMES), config.allowed),
             shutdown: CancellationToken::new(),
         });
         tracing::info!(node = config.node_id, tasks = entries.len(), "agent starts");
@@ -224,6 +230,7 @@ async fn sweep(shared: &Shared, keep: &HashSet<String>) -> Result<(), AgentError
     let (runtime, network) = tokio::join!(shared.runtime.sweep(keep), shared.network.sweep(keep));
     runtime?;
     network.map_err(AgentError::Network)?;
+    shared.volumes.sweep(keep).map_err(AgentError::Volumes)?;
     Ok(())
 }
 

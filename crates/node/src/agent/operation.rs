@@ -8,7 +8,7 @@ use super::observe::Event;
 use super::plan::Action;
 use super::seams::{Joined, PulledImage};
 use super::state::{Network, TaskState};
-use crate::runtime::{Container, ContainerConfig, ExecEnd};
+use crate::runtime::{Bind, Container, ContainerConfig, ExecEnd};
 use crate::upstream::{ImageSource, UpstreamError};
 use neargate_base::backoff::Backoff;
 use neargate_base::{Secret, task};
@@ -209,6 +209,7 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
         Ok(joined) => joined,
         Err(message) => return Some(Event::StartFailed(i, message).into()),
     };
+    let task = Arc::<Assignment>::from(task);
     let spec = &task.containers[i];
     let given = command::Given {
         endpoint_id: shared.endpoint.id(&task.task_id, &spec.name),
@@ -224,6 +225,10 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
         Ok(config) => config,
         Err(message) => return Some(Event::StartFailed(i, message).into()),
     };
+    config.binds = match binds(&shared, &task, i, &image).await {
+        Ok(binds) => binds,
+        Err(message) => return Some(Event::StartFailed(i, message).into()),
+    };
     config.secret_env = secret_env(prepared.secrets);
     let resolv_conf = shared.network.resolv_conf(&task.network);
     config.files = command::etc_files(&task, spec, &joined, &resolv_conf);
@@ -235,6 +240,28 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
         // What there may be of it goes with the task.
         Err(_) => Event::StartFailed(i, TOO_SLOW.into()).into(),
     })
+}
+
+/// What it mounts, made ready; the error is the text after `CannotStartContainerError: `.
+async fn binds(
+    shared: &Shared,
+    task: &Arc<Assignment>,
+    i: usize,
+    image: &PulledImage,
+) -> Result<Vec<Bind>, String> {
+    let inherits = task.containers.iter().any(|c| !c.volumes_from.is_empty());
+    if task.volumes.is_empty() && !inherits {
+        return Ok(Vec::new());
+    }
+    let name = &task.containers[i].name;
+    let mut dir = shared.runtime.state_dir(&task.task_id, name);
+    dir.pop();
+    let (volumes, task) = (shared.volumes.clone(), Arc::clone(task));
+    let declared = image.volumes.clone();
+    let ready = move || volumes.binds(&dir, &task, i, &declared);
+    task::spawn_blocking(ready)
+        .await
+        .unwrap_or_else(|e| Err(e.to_string()))
 }
 
 /// Run an ended container again.
@@ -298,9 +325,13 @@ pub async fn discard(
 }
 
 pub async fn remove_task(shared: Arc<Shared>, task_id: String) -> Option<Message> {
-    match shared.runtime.remove_task(&task_id).await {
-        Ok(()) => Some(Event::TaskRemoved.into()),
-        Err(error) => again(&shared, &task_id, &chain(&error)),
+    if let Err(error) = shared.runtime.remove_task(&task_id).await {
+        return again(&shared, &task_id, &chain(&error));
+    }
+    let (volumes, id) = (shared.volumes.clone(), task_id.clone());
+    match task::spawn_blocking(move || volumes.release(&id)).await {
+        Ok(Err(error)) => again(&shared, &task_id, &chain(&error)),
+        _ => Some(Event::TaskRemoved.into()),
     }
 }
 

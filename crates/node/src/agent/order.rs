@@ -1,4 +1,5 @@
-//! `dependsOn`: when may a container start, and when may it be stopped. Pure.
+//! `dependsOn`: when may a container start, and when may it be stopped. Pure. Whoever has another's
+//! volumes (`volumesFrom`) starts after it, since they are made for that one.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDependency.html>
 
 use super::state::{Phase, TaskState};
@@ -21,8 +22,12 @@ pub fn start(state: &TaskState, i: usize, now: Timestamp) -> Start {
     let specs = &state.assignment.containers;
     let mut wake_at: Option<Timestamp> = None;
     let mut waits = false;
-    for (on, condition) in &specs[i].depends_on {
-        let Some(d) = specs.iter().position(|s| s.name == *on) else {
+    let from = specs[i].volumes_from.iter();
+    let from = from.map(|from| (from.container.as_str(), "CREATE"));
+    let depends = specs[i].depends_on.iter();
+    let depends = depends.map(|(on, condition)| (on.as_str(), condition.as_str()));
+    for (on, condition) in depends.chain(from) {
+        let Some(d) = specs.iter().position(|s| s.name == on) else {
             return Start::Never(format!(
                 "dependency graph: container {on} not found in task"
             ));
@@ -35,9 +40,9 @@ pub fn start(state: &TaskState, i: usize, now: Timestamp) -> Start {
             ))
         };
         let health = state.containers[d].health.status;
-        match (&state.containers[d].phase, condition.as_str()) {
-            (Phase::Running { .. } | Phase::Restarting { .. }, "START") => {}
-            (Phase::Ended(e), "START" | "COMPLETE") if e.started_at.is_some() => {}
+        match (&state.containers[d].phase, condition) {
+            (Phase::Running { .. } | Phase::Restarting { .. }, "START" | "CREATE") => {}
+            (Phase::Ended(e), "START" | "CREATE" | "COMPLETE") if e.started_at.is_some() => {}
             (Phase::Ended(e), "SUCCESS") if e.exit_code == Some(0) => {}
             (Phase::Ended(e), "HEALTHY") if e.started_at.is_some() => {
                 return never("did not become healthy.");

@@ -248,7 +248,9 @@ impl TaskState {
         // Above any sequence of an earlier life of the task that left no ledger entry.
         let sequence = u64::try_from(now.as_millis()).unwrap_or(0);
         let is_secret = |spec: &ContainerSpec| {
-            !spec.secrets.is_empty() || spec.repository_credentials.is_some()
+            !spec.secrets.is_empty()
+                || !spec.environment_files.is_empty()
+                || spec.repository_credentials.is_some()
         };
         let secrets = match assignment.containers.iter().any(is_secret) {
             true => Secrets::Absent,

@@ -112,11 +112,14 @@ pub struct Ulimit {
 
 /// A file or directory of the host shown in the container.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Bind {
     pub source: PathBuf,
     /// Absolute path in the container; made when the image lacks it.
     pub target: String,
     pub read_only: bool,
+    /// A directory that gets what the image has at the target, while it is empty.
+    pub fill: bool,
 }
 
 /// A small file that the container sees in place of the image's.

@@ -45,18 +45,21 @@ impl Files {
 /// A tree deeper than this hides what it holds from us: it counts as too much.
 const DEEPEST: usize = 256;
 
-/// Everything under `dir`, links not followed, what has several names counted once.
+/// Everything under `dir`, links not followed, what has several names counted once. What is mounted
+/// there is of another disk.
 pub(super) fn under(dir: &Path) -> Files {
     let mut files = Files::default();
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    if let Ok(root) = rustix::fs::open(dir, flags, Mode::empty()) {
-        walk(root, 0, &mut HashSet::new(), &mut files);
+    if let Ok(root) = rustix::fs::open(dir, flags, Mode::empty())
+        && let Ok(stat) = rustix::fs::fstat(&root)
+    {
+        walk(root, stat.st_dev, 0, &mut HashSet::new(), &mut files);
     }
     files
 }
 
 /// What cannot be read is gone, or going.
-fn walk(dir: OwnedFd, depth: usize, seen: &mut HashSet<u64>, files: &mut Files) {
+fn walk(dir: OwnedFd, disk: u64, depth: usize, seen: &mut HashSet<u64>, files: &mut Files) {
     let Ok(entries) = Dir::read_from(&dir) else {
         return;
     };
@@ -68,6 +71,9 @@ fn walk(dir: OwnedFd, depth: usize, seen: &mut HashSet<u64>, files: &mut Files) 
         let Ok(stat) = statat(dir.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW) else {
             continue;
         };
+        if stat.st_dev != disk {
+            continue;
+        }
         count(&stat, seen, files);
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
             continue;
@@ -80,7 +86,7 @@ fn walk(dir: OwnedFd, depth: usize, seen: &mut HashSet<u64>, files: &mut Files) 
         // Otherwise it is gone meanwhile, or no descriptor is left to look with, which is not the
         // task's doing.
         if let Ok(below) = openat(dir.as_fd(), name, flags, Mode::empty()) {
-            walk(below, depth + 1, seen, files);
+            walk(below, disk, depth + 1, seen, files);
         }
     }
 }

@@ -298,6 +298,7 @@ impl Runtime for ShimRuntime {
             // removed once they are gone.
             adopt::end_all(&dir, &cgroup)?;
             cgroup.remove()?;
+            crate::volume::unmount_below(&dir).map_err(RuntimeError::io("unmount", &dir))?;
             match fs::remove_dir_all(&dir) {
                 Err(e) if e.kind() != ErrorKind::NotFound => {
                     Err(RuntimeError::io("remove", dir)(e))

@@ -209,6 +209,53 @@ pub(super) fn unshare(flags: c_int) -> io::Result<()> {
     check(unsafe { libc::unshare(flags) })
 }
 
+/// Flags of a detached mount and of all below it, which are also made private: nothing that is mounted
+/// on the host later shows there, nor the other way round.
+pub(super) fn change_mount(tree: &OwnedFd, flags: MountAttributes) -> io::Result<()> {
+    #[repr(C)]
+    struct MountAttr {
+        set: u64,
+        clear: u64,
+        propagation: u64,
+        user_namespace: u64,
+    }
+    let attributes = MountAttr {
+        set: flags.0,
+        clear: 0,
+        propagation: libc::MS_PRIVATE,
+        user_namespace: 0,
+    };
+    // SAFETY: the path is empty and ends in a zero byte; the kernel reads as much of the structure as
+    // it is told, and keeps no pointer.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH | libc::AT_RECURSIVE,
+            &raw const attributes,
+            size_of::<MountAttr>(),
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// `MOUNT_ATTR_*` of `linux/mount.h`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct MountAttributes(u64);
+
+impl MountAttributes {
+    pub const RDONLY: MountAttributes = MountAttributes(1);
+    pub const NODEV: MountAttributes = MountAttributes(4);
+
+    pub fn and(self, other: MountAttributes) -> MountAttributes {
+        MountAttributes(self.0 | other.0)
+    }
+}
+
 /// A session keyring of its own: the host's keys are not inherited.
 pub(super) fn new_session_keyring() {
     const JOIN_SESSION_KEYRING: c_long = 1;

@@ -384,6 +384,7 @@ pub fn script(name: &str, script: &str) -> ContainerSpec {
             stream: name.into(),
             create_group: true,
         }),
+        ..ContainerSpec::default()
     }
 }
 
@@ -409,6 +410,7 @@ pub fn task(number: u8, containers: Vec<ContainerSpec>) -> Assignment {
         execution_role_arn: None,
         service_name: None,
         containers,
+        volumes: Vec::new(),
     }
 }
 

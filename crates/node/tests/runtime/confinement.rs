@@ -1,4 +1,5 @@
 use super::lab::Lab;
+use neargate_node::runtime::Bind;
 use std::fs;
 
 #[tokio::test]
@@ -143,5 +144,79 @@ async fn links_in_the_image_lead_nowhere() {
     config.layers.push(layer);
     let error = lab.start(&config).await.unwrap_err().to_string();
     assert_eq!(error, "the image's /proc is not a directory");
+    lab.assert_clean().await;
+}
+
+fn volume(source: &std::path::Path, target: &str, read_only: bool) -> Bind {
+    Bind {
+        source: source.to_owned(),
+        target: target.to_owned(),
+        read_only,
+        fill: false,
+    }
+}
+
+#[tokio::test]
+async fn a_volume_is_filled_from_the_image_once() {
+    let lab = Lab::new();
+    let site = lab.layer.join("srv/web");
+    fs::write(site.join("index"), "hello\n").unwrap();
+    std::os::unix::fs::chown(&site, Some(1000), Some(1001)).unwrap();
+    let source = lab.dir().join("volume");
+    fs::create_dir(&source).unwrap();
+    let script = "cat /srv/web/index; stat -c %u:%g /srv/web; echo more >> /srv/web/index; \
+                  mknod /srv/web/null c 1 3 && ! echo x > /srv/web/null 2> /tmp/why && echo nodev";
+    let mut config = lab.shell(script);
+    let mut bind = volume(&source, "/srv/web", false);
+    bind.fill = true;
+    config.binds = vec![bind];
+    let (_, output) = lab.run(&config).await;
+    assert_eq!(output, "hello\n1000:1001\nnodev\n");
+    config.name = "second".into();
+    config.args[2] = "cat /srv/web/index; touch /srv/web/x || echo read-only".into();
+    config.binds[0].read_only = true;
+    let (_, output) = lab.run(&config).await;
+    assert!(
+        output.starts_with("hello\nmore\n") && output.ends_with("read-only\n"),
+        "{output}"
+    );
+    assert!(!site.join("null").exists(), "the image is as it was");
+    lab.assert_clean().await;
+}
+
+#[tokio::test]
+async fn links_of_an_image_or_a_volume_lead_no_mount_outside() {
+    let lab = Lab::new();
+    let (host, inner) = (lab.dir().join("host"), lab.dir().join("inner"));
+    for dir in [&host, &inner] {
+        fs::create_dir(dir).unwrap();
+    }
+    let outside = lab.dir().join("outside");
+    fs::create_dir(&outside).unwrap();
+    // Both in the image and in a volume that somebody else writes to.
+    std::os::unix::fs::symlink(&outside, lab.layer.join("leads")).unwrap();
+    std::os::unix::fs::symlink("../../../../../..", host.join("up")).unwrap();
+    std::os::unix::fs::symlink("/proc/self/fd/3", lab.layer.join("fd")).unwrap();
+    let mut config = lab.shell("cat /leads/mark; cat /etc/inner/mark; ls /");
+    fs::write(inner.join("mark"), "inner\n").unwrap();
+    config.binds = vec![
+        volume(&host, "/host", false),
+        volume(&inner, "/host/up/etc/inner", false),
+        volume(&inner, "/leads", true),
+        // It leads to what its text says, in the container.
+        volume(&inner, "/fd", true),
+    ];
+    let (_, output) = lab.run(&config).await;
+    assert!(output.starts_with("inner\ninner\n"), "{output}");
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    for target in ["/proc/self/attr", "/host/up/proc/self"] {
+        config.name = format!("bad{}", target.len());
+        config.binds = vec![volume(&host, "/host", false), volume(&inner, target, false)];
+        let why = lab.start(&config).await.unwrap_err().to_string();
+        assert!(
+            why.contains("cannot be mounted because it is inside /proc"),
+            "{target}: {why}"
+        );
+    }
     lab.assert_clean().await;
 }

@@ -175,6 +175,7 @@ async fn many_layers_and_bound_files() {
         source: source.to_owned(),
         target: target.to_owned(),
         read_only,
+        fill: false,
     };
     config.binds = vec![
         bind(&source, "/etc/resolv.conf", true),

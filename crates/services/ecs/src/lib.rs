@@ -159,7 +159,7 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
             tasks::run_task,
             "assignPublicIp gives no public address; a task that takes more than its ephemeral \
              storage is stopped instead of getting ENOSPC; no \
-             volumes, GPUs, links, port ranges, sidecar or other log drivers, \
+             EFS, EBS, FSx and S3 Files volumes, volume drivers but local, GPUs, links, port ranges, sidecar or other log drivers, \
              execute-command or secrets of log drivers yet: such tasks are refused. The task \
              metadata endpoint tells no tags, volumes or clock drift",
         )

@@ -1,7 +1,10 @@
 //! What a task's containers are given as secrets: read when the task starts, as its execution role, by
-//! calls of Secrets Manager and of the parameter store. Nothing of it is stored.
+//! calls of Secrets Manager, of the parameter store, and of S3, for files of variables. Nothing of it
+//! is stored.
 
+use crate::plan::environment_files as files;
 use crate::plan::secrets::{self, SecretPart, Source};
+use neargate_api_s3 as s3;
 use neargate_api_secretsmanager as secretsmanager;
 use neargate_api_ssm as ssm;
 use neargate_base::{Region, Secret};
@@ -40,6 +43,7 @@ pub async fn read(house: &Arc<House>, task: &Assignment) -> Result<TaskSecrets, 
     }
     let parameters = reader.parameters(sources.values()).await?;
     let mut texts = BTreeMap::new();
+    let mut read = BTreeMap::new();
     let mut all = TaskSecrets::default();
     for container in &task.containers {
         let mut own = ContainerSecrets::default();
@@ -58,6 +62,21 @@ pub async fn read(house: &Arc<House>, task: &Assignment) -> Result<TaskSecrets, 
             let name = name.clone();
             own.environment.push(SecretVariable { name, value });
         }
+        let mut given: BTreeSet<&str> = container.environment.keys().map(String::as_str).collect();
+        given.extend(container.secrets.iter().map(|(name, _)| name.as_str()));
+        let mut of_files = BTreeMap::new();
+        for file in &container.environment_files {
+            for (name, value) in reader.file(file, &mut read).await? {
+                if !given.contains(name.as_str()) {
+                    of_files.entry(name).or_insert(value);
+                }
+            }
+        }
+        let of_files = of_files.into_iter().map(|(name, value)| SecretVariable {
+            name,
+            value: Secret::new(value),
+        });
+        own.environment.extend(of_files);
         if let Some(of) = &container.repository_credentials {
             let part = reader.login_part(of)?;
             let text = reader.secret(&part, &mut texts).await?;
@@ -71,6 +90,9 @@ pub async fn read(house: &Arc<House>, task: &Assignment) -> Result<TaskSecrets, 
     Ok(all)
 }
 
+type Variables = Vec<(String, String)>;
+/// Variables of files that were read, by their ARNs.
+type Files = BTreeMap<String, Variables>;
 /// The texts of secrets that were read, whole.
 type Texts = BTreeMap<SecretPart, Secret<String>>;
 
@@ -154,6 +176,51 @@ impl Reader<'_> {
         let text = Secret::new(output.secret_string.unwrap_or_default());
         texts.insert(whole, text.clone());
         Ok(text)
+    }
+
+    /// The variables of a file in S3, which is asked for once. Where its bucket is, is asked too, as
+    /// AWS does: a role that may not is refused (`s3:GetBucketLocation`).
+    async fn file(&self, value: &str, read: &mut Files) -> Result<Variables, Unread> {
+        if let Some(known) = read.get(value) {
+            return Ok(known.clone());
+        }
+        let on = self.task.launch_type;
+        let unread = |why: &str| Unread::Missing(files::unread(on, value, why));
+        let failed = |error| missing(error, |e| files::unread(on, value, &e.to_string()));
+        let (bucket, key) = files::location(value).ok_or_else(|| unread("invalid ARN"))?;
+        if self.role.is_empty() {
+            return Err(unread("unable to find execution role credentials"));
+        }
+        let (house, scope) = (self.house, self.scope(&self.task.region));
+        let input = s3::GetBucketLocationInput {
+            bucket: bucket.clone(),
+            ..Default::default()
+        };
+        let call = Caller::call::<s3::ops::GetBucketLocation>(house, &scope, self.role, &input);
+        call.await.map_err(failed)?;
+        let input = s3::HeadObjectInput {
+            bucket: bucket.clone(),
+            key: key.clone(),
+            ..Default::default()
+        };
+        let call = Caller::call::<s3::ops::HeadObject>(house, &scope, self.role, &input);
+        let head = call.await.map_err(failed)?;
+        if head.content_length.and_then(|n| u64::try_from(n).ok()) > Some(files::MAX_BYTES) {
+            let why = format!("the file is larger than {} bytes", files::MAX_BYTES);
+            return Err(unread(&why));
+        }
+        let input = s3::GetObjectInput {
+            bucket,
+            key,
+            if_match: head.e_tag,
+            ..Default::default()
+        };
+        let call = Caller::call::<s3::ops::GetObject>(house, &scope, self.role, &input);
+        let body = call.await.map_err(failed)?.body.unwrap_or_default();
+        let text = std::str::from_utf8(&body).map_err(|_| unread("the file is not UTF-8"))?;
+        let variables = files::variables(text, on);
+        read.insert(value.to_owned(), variables.clone());
+        Ok(variables)
     }
 
     /// A registry's secret is named by its ARN or, unlike others, by its name.

@@ -63,6 +63,7 @@ pub fn container(name: &str) -> ContainerSpec {
         repository_credentials: None,
         depends_on: vec![],
         log: None,
+        ..ContainerSpec::default()
     }
 }
 
@@ -126,6 +127,7 @@ pub fn assignment(containers: Vec<ContainerSpec>) -> Assignment {
         execution_role_arn: None,
         service_name: None,
         containers,
+        volumes: Vec::new(),
     }
 }
 

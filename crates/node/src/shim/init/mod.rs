@@ -9,6 +9,7 @@ mod devices;
 mod environment;
 pub(super) mod exec;
 mod files;
+mod fill;
 mod mounts;
 mod place;
 mod program;

@@ -4,9 +4,10 @@
 //! place after it, so that no symbolic link of an image can lead a mount outside. Whatever was
 //! asked for is mounted in the order of its depth: nothing hides what lies below it.
 
-use super::{devices, files, place, setup, volumes};
+use super::super::sys::{self, MountAttributes};
+use super::{devices, files, fill, place, setup, volumes};
 use crate::runtime::{Bind, ContainerConfig, ShownFile, StartFailure, StartFailureKind, Tmpfs};
-use rustix::fs::{CWD, FileType, fstat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
 use rustix::io::Errno;
 use rustix::mount::{
     MountFlags, MoveMountFlags, OpenTreeFlags, mount, mount_bind, mount_remount, move_mount,
@@ -59,18 +60,31 @@ impl HostMounts {
         config: &ContainerConfig,
         cgroups: &[(String, PathBuf)],
     ) -> Result<HostMounts, StartFailure> {
-        let take = |path: &Path| {
-            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-            open_tree(CWD, path, flags).map_err(|e| setup(path.display())(e.into()))
+        let take = |path: &Path, more: OpenTreeFlags| {
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | more;
+            let tree = open_tree(CWD, path, flags).map_err(std::io::Error::from)?;
+            // It would be of the host's peer group, where that shares its mounts.
+            sys::change_mount(&tree, MountAttributes::default())?;
+            Ok(tree)
         };
         let cgroups = cgroups
             .iter()
-            .map(|(controllers, path)| Ok((controllers.clone(), take(path)?)))
+            .map(|(controllers, path)| {
+                let tree = take(path, OpenTreeFlags::empty()).map_err(setup(path.display()))?;
+                Ok((controllers.clone(), tree))
+            })
             .collect::<Result<_, StartFailure>>()?;
         let binds = config
             .binds
             .iter()
-            .map(|bind| Ok((bind.clone(), take(&bind.source)?)))
+            .map(|bind| {
+                // With all that is mounted below, as Docker has it. A path of the host is not told.
+                let tree = take(&bind.source, OpenTreeFlags::AT_RECURSIVE);
+                Ok((
+                    bind.clone(),
+                    tree.map_err(setup(format!("what is mounted at {}", bind.target)))?,
+                ))
+            })
             .collect::<Result<_, StartFailure>>()?;
         Ok(HostMounts { cgroups, binds })
     }
@@ -87,6 +101,9 @@ enum Wanted<'a> {
 pub(super) fn mount_all(config: &ContainerConfig, host: HostMounts) -> Result<(), StartFailure> {
     for path in ["/proc", "/dev", "/sys"] {
         plain_directory(path)?;
+    }
+    for (bind, tree) in host.binds.iter().filter(|(bind, _)| bind.fill) {
+        fill::fill(bind, tree)?;
     }
     let files = files::take(&config.files, "/dev")?;
     let volumes = volumes::take(config)?;
@@ -115,11 +132,9 @@ pub(super) fn mount_all(config: &ContainerConfig, host: HostMounts) -> Result<()
         outside_proc(&path)?;
         match what {
             Wanted::Tmpfs(tmpfs) => mount_tmpfs(tmpfs)?,
-            Wanted::Bind(bind, tree) => mount_part(&bind.target, &tree, Some(bind.read_only))?,
-            Wanted::Volume(tree) => mount_part(&path.to_string_lossy(), &tree, None)?,
-            Wanted::File(file, tree) => {
-                mount_part(&file.target, &tree, Some(config.read_only_root))?;
-            }
+            Wanted::Bind(bind, tree) => mount_part(&bind.target, &tree, bind.read_only)?,
+            Wanted::Volume(tree) => mount_part(&path.to_string_lossy(), &tree, false)?,
+            Wanted::File(file, tree) => mount_part(&file.target, &tree, config.read_only_root)?,
         }
     }
     Ok(())
@@ -206,13 +221,19 @@ fn mount_cgroups(cgroups: Vec<(String, OwnedFd)>) -> Result<(), StartFailure> {
     mount_remount(root, flags, "").map_err(failed)
 }
 
+/// `path` has no link in it, or none is followed: one that a running container put there since, in a
+/// volume that both have, leads nowhere.
 fn attach(tree: &OwnedFd, path: impl AsRef<Path>) -> Result<(), Errno> {
-    let path = path.as_ref();
-    move_mount(tree, "", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let root = rustix::fs::open("/", flags | OFlags::DIRECTORY, Mode::empty())?;
+    let target = openat2(&root, path.as_ref(), flags, Mode::empty(), resolve)?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(tree, "", &target, "", flags)
 }
 
-/// `read_only`: what becomes of its flags; `None`: it keeps them.
-fn mount_part(target: &str, tree: &OwnedFd, read_only: Option<bool>) -> Result<(), StartFailure> {
+/// Device nodes in it do not work.
+fn mount_part(target: &str, tree: &OwnedFd, read_only: bool) -> Result<(), StartFailure> {
     let is_directory =
         fstat(tree).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
     let path = match is_directory {
@@ -221,17 +242,12 @@ fn mount_part(target: &str, tree: &OwnedFd, read_only: Option<bool>) -> Result<(
     };
     let path = path.map_err(setup(target))?;
     outside_proc(&path)?;
-    attach(tree, &path)
-        .and_then(|()| {
-            let mut flags = MountFlags::BIND | MountFlags::NODEV | MountFlags::NOSUID;
-            match read_only {
-                Some(true) => flags |= MountFlags::RDONLY,
-                Some(false) => {}
-                None => return Ok(()),
-            }
-            mount_remount(&path, flags, "")
-        })
-        .map_err(|e| setup(target)(e.into()))
+    let mut flags = MountAttributes::NODEV;
+    if read_only {
+        flags = flags.and(MountAttributes::RDONLY);
+    }
+    sys::change_mount(tree, flags).map_err(setup(target))?;
+    attach(tree, &path).map_err(|e| setup(target)(e.into()))
 }
 
 fn mount_tmpfs(tmpfs: &Tmpfs) -> Result<(), StartFailure> {

@@ -1,6 +1,6 @@
 //! From a task definition and its overrides to what the node runs.
 
-use super::task_definition;
+use super::{task_definition, volumes};
 use crate::error;
 use neargate_api_ecs as api;
 use neargate_domain::{
@@ -202,10 +202,13 @@ fn container(
         arn: None,
         labels: c.docker_labels.clone().into_iter().flatten().collect(),
         secrets: secrets(c),
+        environment_files: environment_files(c, over),
         repository_credentials: c
             .repository_credentials
             .as_ref()
             .map(|credentials| credentials.credentials_parameter.clone()),
+        mounts: volumes::mounts(c),
+        volumes_from: volumes::from(c),
         name,
     }
 }
@@ -215,6 +218,21 @@ fn secrets(c: &api::ContainerDefinition) -> Vec<(String, String)> {
     let secrets = c.secrets.iter().flatten();
     secrets
         .map(|secret| (secret.name.clone(), secret.value_from.clone()))
+        .collect()
+}
+
+/// The definition's, unless the override has some.
+fn environment_files(
+    c: &api::ContainerDefinition,
+    over: Option<&api::ContainerOverride>,
+) -> Vec<String> {
+    let overriding = over.and_then(|o| o.environment_files.as_ref());
+    let overriding = overriding.filter(|files| !files.is_empty());
+    let files = overriding.or(c.environment_files.as_ref());
+    files
+        .into_iter()
+        .flatten()
+        .map(|f| f.value.clone())
         .collect()
 }
 

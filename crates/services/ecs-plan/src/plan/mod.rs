@@ -3,6 +3,7 @@
 pub mod assignment;
 pub mod balancing;
 pub mod capacity;
+pub mod environment_files;
 pub mod expiry;
 pub mod fargate;
 pub mod instances;
@@ -19,6 +20,7 @@ pub mod settings;
 pub mod stop;
 pub mod task_definition;
 pub mod task_set;
+pub mod volumes;
 
 #[cfg(test)]
 mod tests;

@@ -117,10 +117,13 @@ fn what_cannot_be_honoured_is_refused() {
     // Secrets are read when the task starts.
     containers[0].secrets = Some(vec![api::Secret::default()]);
     containers[0].environment_files = Some(vec![api::EnvironmentFile::default()]);
-    let error = runnable(&with_files).expect_err("environment files");
+    assert!(runnable(&with_files).is_ok());
+    let containers = with_files.container_definitions.as_mut();
+    containers.expect("containers")[0].credential_specs = Some(vec!["x".into()]);
+    let error = runnable(&with_files).expect_err("credential specs");
     assert_eq!(error.code, "UnsupportedFeatureException");
     assert!(
-        error.message.contains("environmentFiles"),
+        error.message.contains("credentialSpecs"),
         "{}",
         error.message
     );
@@ -222,6 +225,7 @@ pub(super) fn task() -> Task {
         execution_role_arn: None,
         service_name: None,
         containers: vec![app()],
+        volumes: Vec::new(),
     };
     let spec = TaskSpec {
         arn: "arn".into(),
@@ -295,6 +299,7 @@ fn app() -> ContainerSpec {
         labels: [].into(),
         secrets: Vec::new(),
         repository_credentials: None,
+        ..ContainerSpec::default()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Launch;
 use super::place::{Capacity, Placed};
 use crate::model::{ContainerSpec, Demand, Status, Task, TaskSpec};
-use crate::plan::assignment;
+use crate::plan::{assignment, volumes};
 use neargate_api_ecs as api;
 use neargate_domain::{Assignment, DesiredState, LaunchType, TaskNetwork};
 use neargate_service::House;
@@ -106,6 +106,7 @@ pub(super) fn task(
             execution_role_arn,
             service_name: launch.service.as_ref().map(|link| link.service.clone()),
             containers,
+            volumes: volumes::volumes(definition),
         },
         container_instance: placed.container_instance,
         arn,

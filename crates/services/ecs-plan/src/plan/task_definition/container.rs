@@ -183,8 +183,15 @@ fn environment_files(c: &api::ContainerDefinition) -> Result<(), AwsError> {
             "The maximum number of environment files was exceeded. Specify ten or less and try again.",
         ));
     }
-    match files.iter().find(|f| f.value.parse::<Arn>().is_err()) {
-        Some(_) => Err(invalid_arn()),
+    if files.iter().any(|f| f.value.parse::<Arn>().is_err()) {
+        return Err(invalid_arn());
+    }
+    match files.iter().find(|f| !f.value.ends_with(".env")) {
+        // "The file must have a .env file extension" (API_EnvironmentFile.html).
+        Some(file) => Err(client(format!(
+            "The environment file '{}' must have a .env file extension.",
+            file.value
+        ))),
         None => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! What a container waits for: `dependsOn`
-//! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDependency.html>) and
-//! `links`.
+//! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDependency.html>),
+//! `volumesFrom` and `links`.
 
 use crate::error::client;
 use neargate_api_ecs as api;
@@ -36,9 +36,13 @@ pub(super) fn check(containers: &[api::ContainerDefinition]) -> Result<(), AwsEr
             ));
         }
     }
+    // Whoever has another's volumes starts after it.
     let depends = |c: &api::ContainerDefinition| {
         let on = c.depends_on.iter().flatten();
-        on.map(|d| d.container_name.clone()).collect()
+        let from = c.volumes_from.iter().flatten();
+        let from = from.filter_map(|from| from.source_container.clone());
+        let known = from.filter(|name| named(name).is_some());
+        on.map(|d| d.container_name.clone()).chain(known).collect()
     };
     if has_cycle(containers, depends) {
         return Err(client("Container dependencies must not form a cycle."));

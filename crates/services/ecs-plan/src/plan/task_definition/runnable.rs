@@ -28,7 +28,6 @@ pub fn runnable(definition: &api::TaskDefinition) -> Result<(), AwsError> {
             foreign,
             "runtimePlatform.cpuArchitecture other than this host's",
         ),
-        (some(&definition.volumes), "volumes"),
         (
             definition.proxy_configuration.is_some(),
             "proxyConfiguration",
@@ -57,11 +56,36 @@ pub fn runnable(definition: &api::TaskDefinition) -> Result<(), AwsError> {
             "running a task definition with {what}"
         )));
     }
+    definition.volumes.iter().flatten().try_for_each(volume)?;
     definition
         .container_definitions
         .iter()
         .flatten()
         .try_for_each(container)
+}
+
+fn volume(v: &api::Volume) -> Result<(), AwsError> {
+    let lacking = [
+        (
+            v.efs_volume_configuration.is_some(),
+            "efsVolumeConfiguration",
+        ),
+        (
+            v.s3files_volume_configuration.is_some(),
+            "s3filesVolumeConfiguration",
+        ),
+        (
+            v.fsx_windows_file_server_volume_configuration.is_some(),
+            "fsxWindowsFileServerVolumeConfiguration",
+        ),
+        (v.configured_at_launch == Some(true), "configuredAtLaunch"),
+    ];
+    match lacking.iter().find(|(used, _)| *used) {
+        Some((_, what)) => Err(error::unsupported(&format!(
+            "running a task definition with volumes.{what}"
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
@@ -92,9 +116,6 @@ fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
             "logConfiguration.secretOptions",
         ),
         (pattern("awslogs-endpoint"), "awslogs-endpoint"),
-        (some(&c.environment_files), "environmentFiles"),
-        (some(&c.mount_points), "mountPoints"),
-        (some(&c.volumes_from), "volumesFrom"),
         (c.disable_networking == Some(true), "disableNetworking"),
         (some(&c.dns_servers), "dnsServers"),
         (some(&c.dns_search_domains), "dnsSearchDomains"),

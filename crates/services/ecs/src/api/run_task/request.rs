@@ -142,17 +142,16 @@ fn refuse_unbuilt(input: &api::RunTaskInput) -> Result<(), AwsError> {
             .is_some_and(|v| !v.is_empty()),
         "RunTask with volumeConfigurations",
     )?;
-    let environment_files = input
+    let overrides = input
         .overrides
         .iter()
         .flat_map(|o| o.container_overrides.iter().flatten());
     some(
-        environment_files.into_iter().any(|o| {
-            o.environment_files.as_ref().is_some_and(|f| !f.is_empty())
-                || o.resource_requirements
-                    .as_ref()
-                    .is_some_and(|r| !r.is_empty())
+        overrides.into_iter().any(|o| {
+            o.resource_requirements
+                .as_ref()
+                .is_some_and(|r| !r.is_empty())
         }),
-        "RunTask with environmentFiles or resourceRequirements overridden",
+        "RunTask with resourceRequirements overridden",
     )
 }

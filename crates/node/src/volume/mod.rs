@@ -1,0 +1,361 @@
+//! Volumes: what is behind the mounts of a task's containers on this machine.
+//!
+//! ```text
+//! <task>/.volumes/own/<volume>/_data         gone with the task
+//! <task>/.volumes/of/<container>/<path>      an image's `VOLUME` that other containers have too
+//! <shared>/<volume>/{_data,volume.json,users/<task>}   outlives tasks (`scope: shared`)
+//! ```
+//! It owns those directories, and what is mounted on a `_data`. What there is on the disk is all that
+//! it knows: it may be killed anywhere. It mounts nothing in containers; their first process does.
+//! What reaches the machine itself needs its operator's word ([`Allowed::host`]). All of it blocks.
+
+mod local;
+mod shared;
+#[cfg(test)]
+mod tests;
+
+use crate::capability::Allowed;
+use crate::runtime::Bind;
+use local::Backing;
+use neargate_domain::{Assignment, DockerVolume, LaunchType, VolumeSource};
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+use rustix::io::Errno;
+use rustix::mount::{UnmountFlags, unmount};
+use std::collections::HashSet;
+use std::fs::{self, DirBuilder};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Component, Path, PathBuf};
+
+/// No container has such a name.
+const DIR: &str = ".volumes";
+/// What is mounted of a volume, as Docker names it.
+const DATA: &str = "_data";
+
+/// The volumes of a node.
+#[derive(Debug, Clone)]
+pub(crate) struct Volumes {
+    shared: PathBuf,
+    allowed: Allowed,
+}
+
+/// A volume that is there.
+struct Source {
+    path: PathBuf,
+    read_only: bool,
+    /// Docker fills it from the image while it is empty.
+    fills: bool,
+}
+
+impl Volumes {
+    /// `shared`: where those are kept that outlive tasks.
+    pub(crate) fn new(shared: PathBuf, allowed: Allowed) -> Volumes {
+        Volumes { shared, allowed }
+    }
+
+    /// What container `i` mounts, made ready. `task_dir` has the task's files, `declared` are the
+    /// volumes of the container's image. Idempotent.
+    ///
+    /// # Errors
+    /// The text after `CannotStartContainerError: `.
+    pub(crate) fn binds(
+        &self,
+        task_dir: &Path,
+        task: &Assignment,
+        i: usize,
+        declared: &[String],
+    ) -> Result<Vec<Bind>, String> {
+        let spec = &task.containers[i];
+        let mut binds = self.own(task_dir, task, i, declared)?;
+        let others = task.containers.iter().flat_map(|c| &c.volumes_from);
+        if others.into_iter().any(|from| from.container == spec.name) {
+            let tmpfs = spec.tmpfs.iter().map(|(path, ..)| clean(path));
+            let mut taken: HashSet<PathBuf> = tmpfs.collect();
+            taken.extend(binds.iter().map(|bind| clean(&bind.target)));
+            for path in declared {
+                if taken.insert(clean(path)) {
+                    binds.push(image_volume(task_dir, &spec.name, path)?);
+                }
+            }
+        }
+        let mut seen = HashSet::from([spec.name.as_str()]);
+        self.inherited(task_dir, task, i, &mut seen, &mut binds)?;
+        Ok(binds)
+    }
+
+    /// By its own mount points.
+    fn own(
+        &self,
+        task_dir: &Path,
+        task: &Assignment,
+        i: usize,
+        declared: &[String],
+    ) -> Result<Vec<Bind>, String> {
+        // Fargate fills a volume where the image has a `VOLUME`
+        // (docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html), Docker wherever
+        // the image has a directory.
+        let fills = |path: &str| {
+            task.launch_type != LaunchType::Fargate
+                || declared.iter().any(|d| clean(d) == clean(path))
+        };
+        let mut binds: Vec<Bind> = Vec::new();
+        for mount in &task.containers[i].mounts {
+            let target = &mount.container_path;
+            if !target.starts_with('/') {
+                return Err(format!(
+                    "Error response from daemon: invalid volume specification: '{}:{target}': \
+                     invalid mount config for type \"volume\": invalid mount path: '{target}' mount \
+                     path must be absolute",
+                    mount.volume
+                ));
+            }
+            if clean(target) == Path::new("/") {
+                return Err(format!(
+                    "Error response from daemon: invalid volume specification: '{}:{target}': \
+                     invalid mount config for type \"volume\": invalid specification: destination \
+                     can't be '/'",
+                    mount.volume
+                ));
+            }
+            if binds.iter().any(|b| clean(&b.target) == clean(target)) {
+                return Err(format!(
+                    "Error response from daemon: Duplicate mount point: {target}"
+                ));
+            }
+            let source = self.source(task_dir, task, &mount.volume)?;
+            binds.push(Bind {
+                source: source.path,
+                target: target.clone(),
+                read_only: mount.read_only || source.read_only,
+                fill: source.fills && fills(target),
+            });
+        }
+        Ok(binds)
+    }
+
+    /// What the containers of `volumesFrom` have, and those that these have it from.
+    fn inherited<'a>(
+        &self,
+        task_dir: &Path,
+        task: &'a Assignment,
+        i: usize,
+        seen: &mut HashSet<&'a str>,
+        binds: &mut Vec<Bind>,
+    ) -> Result<(), String> {
+        for from in &task.containers[i].volumes_from {
+            let all = &task.containers;
+            let Some(other) = all.iter().position(|c| c.name == from.container) else {
+                return Err(format!("No such container: {}", from.container));
+            };
+            if !seen.insert(&from.container) {
+                continue;
+            }
+            let mut theirs = self.own(task_dir, task, other, &[])?;
+            theirs.extend(image_volumes(task_dir, &from.container));
+            self.inherited(task_dir, task, other, seen, &mut theirs)?;
+            for mut bind in theirs {
+                bind.read_only |= from.read_only;
+                // The container that it is of has filled it.
+                bind.fill = false;
+                if binds
+                    .iter()
+                    .all(|b| clean(&b.target) != clean(&bind.target))
+                {
+                    binds.push(bind);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn source(&self, task_dir: &Path, task: &Assignment, name: &str) -> Result<Source, String> {
+        let volume = task.volumes.iter().find(|volume| volume.name == name);
+        let Some(volume) = volume.filter(|volume| is_name(&volume.name)) else {
+            return Err(format!("the task has no volume {name}"));
+        };
+        let own = task_dir.join(DIR).join("own").join(name);
+        match &volume.source {
+            VolumeSource::Task => Ok(Source {
+                path: directory(&own.join(DATA))?,
+                read_only: false,
+                fills: true,
+            }),
+            VolumeSource::Host { path } => self.host(path),
+            VolumeSource::Docker(docker) => {
+                if docker.driver != "local" {
+                    return Err(format!(
+                        "Error response from daemon: create {name}: error looking up volume plugin \
+                         {driver}: plugin \"{driver}\" not found",
+                        driver = docker.driver
+                    ));
+                }
+                self.docker(&own, task, name, docker)
+            }
+        }
+    }
+
+    /// A path of the machine. Docker makes a directory where there is nothing.
+    fn host(&self, path: &str) -> Result<Source, String> {
+        self.allowed.host("volumes.host.sourcePath")?;
+        if !path.starts_with('/') {
+            return Err(format!(
+                "Error response from daemon: create {path}: \"{path}\" includes invalid characters \
+                 for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you \
+                 intended to pass a host directory, use absolute path"
+            ));
+        }
+        let source = PathBuf::from(path);
+        let path = match fs::metadata(&source) {
+            Ok(_) => source,
+            Err(_) => directory(&source)?,
+        };
+        Ok(Source {
+            path,
+            read_only: false,
+            fills: false,
+        })
+    }
+
+    fn docker(
+        &self,
+        own: &Path,
+        task: &Assignment,
+        name: &str,
+        docker: &DockerVolume,
+    ) -> Result<Source, String> {
+        let backing = Backing::of(&docker.options)
+            .map_err(|why| format!("Error response from daemon: create {name}: {why}"))?;
+        if backing.reaches_host() {
+            self.allowed
+                .host("volumes.dockerVolumeConfiguration.driverOpts.device")?;
+        }
+        let place = match docker.shared {
+            true => shared::take(&self.shared, name, &task.task_id, docker)?,
+            false => directory(own)?,
+        };
+        let source = backing.ready(&place)?;
+        Ok(Source {
+            path: source.0,
+            read_only: source.1,
+            fills: true,
+        })
+    }
+
+    /// The task has ended, and takes no more of what outlives it.
+    pub(crate) fn release(&self, task_id: &str) -> io::Result<()> {
+        shared::release(&self.shared, |user| user != task_id)
+    }
+
+    /// As [`Volumes::release`], for all tasks but those of `keep`.
+    pub(crate) fn sweep(&self, keep: &HashSet<String>) -> io::Result<()> {
+        shared::release(&self.shared, |user| keep.contains(user))
+    }
+}
+
+/// Takes whatever is mounted for a task off again: before its files are removed, or those of others
+/// would be.
+///
+/// # Errors
+/// Something is still mounted: nothing may be removed.
+pub(crate) fn unmount_below(task_dir: &Path) -> io::Result<()> {
+    unmount_all(&task_dir.join(DIR).join("own"))
+}
+
+/// As [`unmount_below`], for volumes that outlive tasks, whose directory is to be removed.
+pub(crate) fn unmount_all(volumes: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(volumes) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        unmount_data(&entry?.path().join(DATA))?;
+    }
+    Ok(())
+}
+
+/// Whatever is mounted there, however often.
+fn unmount_data(data: &Path) -> io::Result<()> {
+    let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
+    loop {
+        match unmount(data, flags) {
+            Ok(()) => {}
+            // Nothing is mounted there.
+            Err(Errno::INVAL | Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+fn is_mounted(path: &Path) -> bool {
+    let mount = |path: &Path| {
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        statx(CWD, path, flags, StatxFlags::MNT_ID).map(|found| found.stx_mnt_id)
+    };
+    let above = path.parent().unwrap_or(path);
+    matches!((mount(path), mount(above)), (Ok(own), Ok(other)) if own != other)
+}
+
+/// An image's `VOLUME` that other containers of the task have, too.
+fn image_volume(task_dir: &Path, container: &str, path: &str) -> Result<Bind, String> {
+    let path = clean(path);
+    let of = task_dir.join(DIR).join("of").join(container);
+    let source = directory(&of.join(escaped(&path.to_string_lossy())))?;
+    Ok(Bind {
+        source,
+        target: path.to_string_lossy().into_owned(),
+        read_only: false,
+        fill: true,
+    })
+}
+
+/// Those that there are of the container.
+fn image_volumes(task_dir: &Path, container: &str) -> Vec<Bind> {
+    let entries = fs::read_dir(task_dir.join(DIR).join("of").join(container));
+    let entries = entries.into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            Some(Bind {
+                source: entry.path(),
+                target: unescaped(&entry.file_name().into_string().ok()?),
+                read_only: false,
+                fill: false,
+            })
+        })
+        .collect()
+}
+
+/// A path as the name of a directory.
+fn escaped(path: &str) -> String {
+    path.replace('%', "%25").replace('/', "%2F")
+}
+
+fn unescaped(name: &str) -> String {
+    name.replace("%2F", "/").replace("%25", "%")
+}
+
+/// ECS's letters for names of volumes, none of which can leave a directory.
+fn is_name(name: &str) -> bool {
+    let is_letter = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    (1..=255).contains(&name.len()) && name.bytes().all(is_letter)
+}
+
+/// `path` as it would be without links, for comparing.
+fn clean(path: &str) -> PathBuf {
+    let mut clean = PathBuf::from("/");
+    for part in Path::new(path).components() {
+        match part {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => drop(clean.pop()),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    clean
+}
+
+/// The directory, made with all above it that is missing.
+fn directory(path: &Path) -> Result<PathBuf, String> {
+    let made = DirBuilder::new().recursive(true).mode(0o755).create(path);
+    // The words are Docker's. Of our own directories nobody need know.
+    made.map_err(|e| format!("error while creating mount source path: {}", e.kind()))?;
+    Ok(path.to_owned())
+}

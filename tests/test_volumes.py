@@ -1,0 +1,122 @@
+"""Volumes of task definitions, and what containers find at their mount points."""
+
+import uuid
+
+import pytest
+
+import images
+import tasks
+from instances import register, run, set_up, stopped
+from tasks import container
+
+GROUP = "/ecs/volumes"
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """Busybox with a site that its image declares a volume."""
+    layer = images.layer({"site/index": b"from the image\n"}, directories=[("site", 0o1777)])
+    config = {"Cmd": ["/bin/sh"], "Env": ["PATH=/bin"], "Volumes": {"/site": {}}}
+    return images.busybox(tmp_path_factory.mktemp("layout") / "site", config, [layer])
+
+
+@pytest.fixture
+def gate_with_images(gate, layout, site):
+    images.push(gate, layout, "busybox")
+    images.push(gate, site, "site")
+    return gate
+
+
+def lines(gate, task, name):
+    return tasks.messages(gate, GROUP, f"ecs/{name}/{task['taskArn'].rsplit('/', 1)[1]}")
+
+
+def sh(name, script, **more):
+    return container(name, command=["sh", "-c", script], group=GROUP, **more)
+
+
+def mount(volume, path, read_only=False):
+    return {"sourceVolume": volume, "containerPath": path, "readOnly": read_only}
+
+
+def after(*names):
+    return [{"containerName": name, "condition": "SUCCESS"} for name in names]
+
+
+def test_containers_of_a_task_share_a_volume(gate_with_images):
+    gate = gate_with_images
+    writer = sh("writer", "echo one > /out/file", mountPoints=[mount("scratch", "/out")], essential=False)
+    reader = sh(
+        "reader",
+        "cat /in/file; touch /in/x || echo read-only; stat -c %a:%u /in",
+        mountPoints=[mount("scratch", "/in", read_only=True)],
+        dependsOn=after("writer"),
+    )
+    tasks.register(gate, reader, writer, volumes=[{"name": "scratch", "host": {}}])
+    task = tasks.wait_for(gate, tasks.run(gate), "STOPPED")
+    said = lines(gate, task, "reader")
+    assert said[0] == "one" and said[-2:] == ["read-only", "755:0"], said
+
+
+def test_a_volume_has_what_the_image_declares_there(gate_with_images):
+    gate = gate_with_images
+    image = images.aws_name("site")
+    app = sh("app", "echo more >> /site/index", image=image, mountPoints=[mount("site", "/site")], essential=False)
+    web = sh("web", "cat /www/index; stat -c %a /www", mountPoints=[mount("site", "/www")], dependsOn=after("app"))
+    tasks.register(gate, web, app, volumes=[{"name": "site"}])
+    task = tasks.wait_for(gate, tasks.run(gate), "STOPPED")
+    assert lines(gate, task, "web") == ["from the image", "more", "1777"]
+
+
+def test_volumes_from_another_container(gate_with_images):
+    gate = gate_with_images
+    app = sh("app", "sleep 60", image=images.aws_name("site"), stopTimeout=2, essential=False)
+    web = sh(
+        "web",
+        "cat /site/index; touch /site/x || echo read-only",
+        volumesFrom=[{"sourceContainer": "app", "readOnly": True}],
+    )
+    tasks.register(gate, web, app)
+    task = tasks.ended(gate, tasks.run(gate))
+    said = lines(gate, task, "web")
+    assert said[0] == "from the image" and said[-1] == "read-only", said
+
+
+def test_volumes_of_an_instance(gate, layout, site, tmp_path):
+    """Of its host, of Docker's driver, and what stays when a task has ended."""
+    set_up(gate, layout)
+    name = f"shared-{uuid.uuid4().hex[:8]}"
+    docker = {"scope": "shared", "autoprovision": True, "driver": "local"}
+    memory = {"scope": "task", "driver": "local"}
+    memory["driverOpts"] = {"type": "tmpfs", "device": "tmpfs", "o": "size=1m,mode=1777"}
+    volumes = [
+        {"name": "host", "host": {"sourcePath": str(tmp_path / "made" / "here")}},
+        {"name": name, "dockerVolumeConfiguration": docker},
+        {"name": "memory", "dockerVolumeConfiguration": memory},
+    ]
+    mounts = [mount("host", "/host"), mount(name, "/shared"), mount("memory", "/memory")]
+
+    def end(script):
+        register(gate, "bridge", sh("app", script, memory=32, mountPoints=mounts), family="volumes", volumes=volumes)
+        task = stopped(gate, run(gate, "volumes"))
+        assert task["containers"][0].get("exitCode") == 0, tasks.why(task)
+        return lines(gate, task, "app")
+
+    said = end("cat /shared/x; echo 1 >> /shared/x; echo 1 > /host/x; df -k /memory | tail -1; echo 1 > /memory/x")
+    assert said[-1].split()[1] == "1024", said
+    assert (tmp_path / "made" / "here" / "x").read_text() == "1\n"
+    assert end("cat /shared/x; ls /memory; cat /host/x") == ["1", "1"]
+
+
+def test_files_of_the_host_need_its_operators_word(make_gate, layout, tmp_path):
+    gate = make_gate("--allow-privileged=false")
+    gate.start()
+    set_up(gate, layout)
+    volumes = [{"name": "host", "host": {"sourcePath": str(tmp_path / "made")}}]
+    app = sh("app", "echo ran", memory=32, mountPoints=[mount("host", "/host")])
+    register(gate, "bridge", app, family="volumes", volumes=volumes)
+    task = stopped(gate, run(gate, "volumes"))
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert "volumes.host.sourcePath would reach the host itself" in task["stoppedReason"]
+    assert "allow_privileged" in task["stoppedReason"]
+    assert not (tmp_path / "made").exists()
