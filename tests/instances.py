@@ -56,7 +56,7 @@ def start(gate, family="web", **more):
 
 def run(gate, family="web"):
     answer = start(gate, family)
-    assert answer["failures"] == []
+    assert answer["failures"] == [], answer["failures"]
     return answer["tasks"][0]["taskArn"]
 
 

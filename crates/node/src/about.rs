@@ -31,18 +31,31 @@ const RESERVED_TCP_PORTS: [u16; 5] = [22, 2375, 2376, 51678, 51679];
 
 /// Features by their attribute's name. A task with a role is taken, as on Fargate here: its
 /// credentials endpoint is absent, and so is the variable that would name it.
-const CAPABILITIES: [&str; 14] = [
+const CAPABILITIES: [&str; 25] = [
     "com.amazonaws.ecs.capability.task-iam-role",
     "com.amazonaws.ecs.capability.task-iam-role-network-host",
     "com.amazonaws.ecs.capability.ecr-auth",
     "com.amazonaws.ecs.capability.logging-driver.awslogs",
     "com.amazonaws.ecs.capability.logging-driver.none",
+    // Whether its operator lets tasks be that is said when one starts.
+    "com.amazonaws.ecs.capability.privileged-container",
+    // Docker passes over them on hosts that have neither; on others a container that asks is refused.
+    "com.amazonaws.ecs.capability.apparmor",
+    "com.amazonaws.ecs.capability.selinux",
     "ecs.capability.container-health-check",
     "ecs.capability.container-ordering",
     "ecs.capability.container-restart-policy",
+    "ecs.capability.docker-plugin.local",
+    "ecs.capability.efs",
+    "ecs.capability.efsAuth",
+    "ecs.capability.env-files.s3",
     "ecs.capability.execution-role-awslogs",
     "ecs.capability.execution-role-ecr-pull",
     "ecs.capability.increased-task-cpu-limit",
+    "ecs.capability.pid-ipc-namespace-sharing",
+    "ecs.capability.private-registry-authentication.secretsmanager",
+    "ecs.capability.secrets.asm.environment-variables",
+    "ecs.capability.secrets.ssm.environment-variables",
     "ecs.capability.task-cpu-mem-limit",
     "ecs.capability.task-eni",
     "ecs.capability.task-eni-block-instance-metadata",
