@@ -1,5 +1,6 @@
 //! What the control plane asks a node to run: one [`Assignment`] per task, always in full.
 
+use crate::isolation::{Device, IpcMode, PidMode};
 use crate::network::{PortMapping, TaskNetwork};
 use crate::volume::{Mount, Volume, VolumesFrom};
 use neargate_base::{AccountId, Region, Timestamp};
@@ -53,6 +54,10 @@ pub struct Assignment {
     pub containers: Vec<ContainerSpec>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Volume>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid_mode: Option<PidMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipc_mode: Option<IpcMode>,
 }
 
 /// What a task runs on.
@@ -174,6 +179,17 @@ pub struct ContainerSpec {
     pub mounts: Vec<Mount>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes_from: Vec<VolumesFrom>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<Device>,
+    /// Swap beyond its memory, where it has a hard limit of that; `None`: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_swap_mib: Option<u32>,
+    /// 0 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swappiness: Option<u32>,
+    /// As Docker takes them: `no-new-privileges`, `apparmor:profile`, `label:type:t` and so on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub security_options: Vec<String>,
 }
 
 /// An image as the node must find it.

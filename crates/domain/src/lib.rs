@@ -5,6 +5,7 @@ pub mod alarm;
 pub mod assignment;
 pub mod cidr;
 pub mod instance_type;
+pub mod isolation;
 pub mod link;
 pub mod load_balancer;
 pub mod machine_image;
@@ -23,6 +24,7 @@ pub use assignment::{
     RestartPolicy,
 };
 pub use cidr::Cidr;
+pub use isolation::{Device, IpcMode, PidMode};
 pub use network::{
     InstanceNetwork, NetworkBinding, NetworkInterface, PortMapping, Protocol, TaskNetwork,
 };

@@ -5,7 +5,7 @@
 //! first one reaches the whole machine, whatever else is apart. [`CONTAINED`] are those that stay
 //! with what the container has for itself; any other is the operator's to give ([`Allowed`]).
 
-use crate::runtime::ContainerConfig;
+use crate::runtime::{ContainerConfig, Namespace};
 
 /// The names in the order of their numbers, from `linux/capability.h`.
 const NAMES: [&str; 41] = [
@@ -83,7 +83,8 @@ const DEFAULT: [&str; 14] = [
 /// tracing, BPF, suspend, accounting, `SYS_ADMIN` above all.
 const CONTAINED: [&str; 4] = ["IPC_LOCK", "IPC_OWNER", "NET_BROADCAST", "SYS_PTRACE"];
 
-const ALL: u64 = (1 << NAMES.len()) - 1;
+/// Every one there is.
+pub(crate) const ALL: u64 = (1 << NAMES.len()) - 1;
 
 /// The set as a bit mask. Names may carry the prefix `CAP_`; `ALL` is every capability.
 ///
@@ -165,6 +166,17 @@ impl Allowed {
     /// # Errors
     /// What it asks for beyond this, and the setting that would let it.
     pub fn check(self, config: &ContainerConfig) -> Result<(), String> {
+        for (asked, field) in [
+            (config.privileged, "privileged"),
+            (!config.devices.is_empty(), "linuxParameters.devices"),
+            (config.processes == Namespace::Host, "pidMode"),
+            (config.ipc == Namespace::Host, "ipcMode"),
+            (config.seccomp_unconfined, "dockerSecurityOptions"),
+        ] {
+            if asked {
+                self.host(field)?;
+            }
+        }
         let asked = set(&config.cap_add, &config.cap_drop)?;
         self.covers(asked, "linuxParameters.capabilities.add")?;
         for limit in &config.ulimits {

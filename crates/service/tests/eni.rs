@@ -106,6 +106,8 @@ async fn give_back(cx: &Ctx, network: NetworkInterface) {
         service_name: None,
         containers: vec![],
         volumes: Vec::new(),
+        pid_mode: None,
+        ipc_mode: None,
     };
     let tx = cx.db().tx().with(vec![], eni::release(&assignment));
     assert!(matches!(tx.commit().await.unwrap(), Committed::At(_)));

@@ -2,10 +2,14 @@
 //! environment, the files under `/etc`. Pure.
 
 use super::seams::{Joined, PulledImage};
+use super::security::Security;
 use crate::net::TASK_ENDPOINT;
-use crate::runtime::{ContainerConfig, Limits, ShownFile, TaskLimits, Tmpfs, Ulimit};
+use crate::runtime::{
+    ContainerConfig, Device, Limits, Namespace, PAUSE, ShownFile, TaskLimits, Tmpfs, Ulimit,
+};
 use neargate_domain::{
-    Assignment, ContainerSpec, HealthCheck, InstanceNetwork, LaunchType, TaskNetwork,
+    Assignment, ContainerSpec, HealthCheck, InstanceNetwork, IpcMode, LaunchType, PidMode,
+    TaskNetwork,
 };
 
 /// The default `nofile` limit, soft and hard: Fargate's own
@@ -212,6 +216,21 @@ pub fn task_limits(task: &Assignment) -> TaskLimits {
     }
 }
 
+/// What holds the namespaces that the task's containers share, if they do.
+pub fn pause(task: &Assignment) -> Option<ContainerConfig> {
+    let shares = task.pid_mode == Some(PidMode::Task) || task.ipc_mode == Some(IpcMode::Task);
+    // Docker sizes it by the container whose namespace it is; the largest that any asks for.
+    let shm = task.containers.iter().filter_map(|spec| spec.shm_size_mib);
+    shares.then(|| ContainerConfig {
+        task_id: task.task_id.clone(),
+        name: PAUSE.into(),
+        pause: true,
+        cap_drop: vec!["ALL".into()],
+        shm_size_bytes: shm.max().map(|mib| u64::from(mib) << 20),
+        ..ContainerConfig::default()
+    })
+}
+
 /// Everything about starting one container but its `files`.
 pub fn configure(
     task: &Assignment,
@@ -220,9 +239,12 @@ pub fn configure(
     joined: &Joined,
     given: &Given,
 ) -> Result<ContainerConfig, String> {
-    if spec.privileged {
-        return Err("privileged containers are not built on this node".into());
-    }
+    let security = Security::of(&spec.security_options)?;
+    let shared = |with_task, with_host| match (with_task, with_host) {
+        (true, _) => Namespace::Of(PAUSE.into()),
+        (_, true) => Namespace::Host,
+        _ => Namespace::Own,
+    };
     let net = spec.sysctls.keys().find(|name| name.starts_with("net."));
     if let (Some(name), Some(_)) = (net, &joined.instance_hosts) {
         // It would be the instance's own setting. The words are runc's.
@@ -271,8 +293,33 @@ pub fn configure(
             cpu_quota_units: None,
             memory_mib: spec.memory_mib,
             memory_reservation_mib: spec.memory_reservation_mib,
+            swap_mib: spec.max_swap_mib,
+            swappiness: spec.swappiness,
             pids: None,
         },
+        privileged: spec.privileged,
+        seccomp_unconfined: security.seccomp_unconfined,
+        no_new_privileges: security.no_new_privileges,
+        devices: spec
+            .devices
+            .iter()
+            .map(|device| Device {
+                source: (&device.host_path).into(),
+                target: match &device.container_path {
+                    Some(path) => path.clone(),
+                    None => device.host_path.clone(),
+                },
+            })
+            .collect(),
+        processes: shared(
+            task.pid_mode == Some(PidMode::Task),
+            task.pid_mode == Some(PidMode::Host),
+        ),
+        ipc: shared(
+            task.ipc_mode == Some(IpcMode::Task),
+            task.ipc_mode == Some(IpcMode::Host),
+        ),
+        without_shm: task.ipc_mode == Some(IpcMode::None),
         cap_add: spec.cap_add.clone(),
         cap_drop: spec.cap_drop.clone(),
         read_only_root: spec.read_only_root,

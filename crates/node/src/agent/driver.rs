@@ -49,6 +49,8 @@ pub struct Shared {
     pub log_drain_limit: Duration,
     pub allowed: Allowed,
     pub volumes: Volumes,
+    /// One task's namespaces are made at a time.
+    pub pauses: tokio::sync::Mutex<()>,
     pub shutdown: CancellationToken,
 }
 

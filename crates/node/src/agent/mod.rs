@@ -25,6 +25,7 @@ mod plan;
 mod recover;
 mod restart;
 pub mod seams;
+mod security;
 mod shipper;
 mod signal;
 mod state;
@@ -190,6 +191,7 @@ impl Agent {
             log_drain_limit: config.log_drain_limit,
             allowed: config.allowed,
             volumes: Volumes::new(config.data_dir.join(VOLUMES), config.allowed),
+            pauses: tokio::sync::Mutex::default(),
             shutdown: CancellationToken::new(),
         });
         tracing::info!(node = config.node_id, tasks = entries.len(), "agent starts");

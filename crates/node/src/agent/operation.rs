@@ -8,7 +8,7 @@ use super::observe::Event;
 use super::plan::Action;
 use super::seams::{Joined, PulledImage};
 use super::state::{Network, TaskState};
-use crate::runtime::{Bind, Container, ContainerConfig, ExecEnd};
+use crate::runtime::{Adopted, Bind, Container, ContainerConfig, ExecEnd};
 use crate::upstream::{ImageSource, UpstreamError};
 use neargate_base::backoff::Backoff;
 use neargate_base::{Secret, task};
@@ -229,6 +229,11 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
         Ok(binds) => binds,
         Err(message) => return Some(Event::StartFailed(i, message).into()),
     };
+    if let Some(pause) = command::pause(&task)
+        && let Err(message) = hold_namespaces(&shared, &pause).await
+    {
+        return Some(Event::StartFailed(i, message).into());
+    }
     config.secret_env = secret_env(prepared.secrets);
     let resolv_conf = shared.network.resolv_conf(&task.network);
     config.files = command::etc_files(&task, spec, &joined, &resolv_conf);
@@ -240,6 +245,24 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
         // What there may be of it goes with the task.
         Err(_) => Event::StartFailed(i, TOO_SLOW.into()).into(),
     })
+}
+
+/// Starts what holds the task's namespaces, unless it runs.
+async fn hold_namespaces(shared: &Shared, pause: &ContainerConfig) -> Result<(), String> {
+    // Containers that start at once wait for one.
+    let _turn = shared.pauses.lock().await;
+    match shared.runtime.adopt(&pause.task_id, &pause.name).await {
+        Ok(Adopted::Running(_)) => Ok(()),
+        Ok(Adopted::Unknown) => {
+            let started = shared.runtime.start(pause).await;
+            started.map(drop).map_err(|e| chain(&e))
+        }
+        // The containers that had them are gone, too.
+        Ok(Adopted::Exited(_) | Adopted::Lost) => {
+            Err("the namespaces that the task's containers share are gone".to_owned())
+        }
+        Err(error) => Err(chain(&error)),
+    }
 }
 
 /// What it mounts, made ready; the error is the text after `CannotStartContainerError: `.

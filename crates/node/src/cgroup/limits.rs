@@ -9,8 +9,11 @@ pub struct GroupLimits {
     pub cpu_units: Option<u32>,
     /// Weight among siblings: Docker's `--cpu-shares`, 2 to 262144.
     pub cpu_shares: Option<u32>,
-    /// Hard limit; there is no swap beyond it.
+    /// Hard limit; there is no swap beyond it but [`GroupLimits::swap_bytes`].
     pub memory_bytes: Option<u64>,
+    pub swap_bytes: Option<u64>,
+    /// How eagerly the kernel uses it, 0 to 100; v2 knows no such setting.
+    pub swappiness: Option<u32>,
     /// Soft limit.
     pub memory_reservation_bytes: Option<u64>,
     /// Processes and threads.
@@ -51,7 +54,11 @@ impl Cgroup {
             self.write("memory", "memory.limit_in_bytes", &bytes.to_string())?;
             // Memory plus swap: absent where swap accounting is off. It may not be below the
             // memory limit at any moment, hence the order.
-            let _ = self.write("memory", "memory.memsw.limit_in_bytes", &bytes.to_string());
+            let both = bytes.saturating_add(limits.swap_bytes.unwrap_or(0));
+            let _ = self.write("memory", "memory.memsw.limit_in_bytes", &both.to_string());
+        }
+        if let Some(swappiness) = limits.swappiness {
+            self.write("memory", "memory.swappiness", &swappiness.to_string())?;
         }
         if let Some(bytes) = limits.memory_reservation_bytes {
             let _ = self.write("memory", "memory.soft_limit_in_bytes", &bytes.to_string());
@@ -76,7 +83,8 @@ impl Cgroup {
         if let Some(bytes) = limits.memory_bytes {
             self.write("memory", "memory.max", &bytes.to_string())?;
             // Absent where the kernel has no swap.
-            let _ = self.write("memory", "memory.swap.max", "0");
+            let swap = limits.swap_bytes.unwrap_or(0);
+            let _ = self.write("memory", "memory.swap.max", &swap.to_string());
         }
         if let Some(bytes) = limits.memory_reservation_bytes {
             self.write("memory", "memory.low", &bytes.to_string())?;

@@ -40,6 +40,22 @@ pub struct ContainerConfig {
     pub cap_add: Vec<String>,
     /// Removed from Docker's default set; `ALL` removes all of it.
     pub cap_drop: Vec<String>,
+    /// Every capability, every device, every system call, and nothing of the kernel's files hidden.
+    pub privileged: bool,
+    /// Any system call.
+    pub seccomp_unconfined: bool,
+    /// No program gives more powers than whoever executes it has.
+    pub no_new_privileges: bool,
+    /// Further devices.
+    pub devices: Vec<Device>,
+    pub processes: Namespace,
+    pub ipc: Namespace,
+    /// No `/dev/shm`.
+    pub without_shm: bool,
+    /// It runs no program, but holds namespaces that others of its task join ([`Namespace::Of`]).
+    pub pause: bool,
+    /// The first process of the container whose namespaces it joins; the runtime fills it in.
+    pub joined: Option<i32>,
     pub read_only_root: bool,
     pub tmpfs: Vec<Tmpfs>,
     pub ulimits: Vec<Ulimit>,
@@ -89,6 +105,10 @@ pub struct Limits {
     pub memory_mib: Option<u32>,
     /// Soft limit.
     pub memory_reservation_mib: Option<u32>,
+    /// Beyond the hard limit of memory; `None`: none.
+    pub swap_mib: Option<u32>,
+    /// How eagerly the kernel uses it: 0 to 100 (cgroup v1).
+    pub swappiness: Option<u32>,
     /// Processes and threads; `None`: 4096.
     pub pids: Option<u32>,
 }
@@ -108,6 +128,26 @@ pub struct Ulimit {
     pub name: String,
     pub soft: u64,
     pub hard: u64,
+}
+
+/// A device of the host, or a directory of some.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Device {
+    pub source: PathBuf,
+    /// Beneath `/dev`.
+    pub target: String,
+}
+
+/// Whose namespace of a kind a container is in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Namespace {
+    /// One of its own.
+    #[default]
+    Own,
+    Host,
+    /// That of a container of its task, which has started.
+    Of(String),
 }
 
 /// A file or directory of the host shown in the container.

@@ -23,12 +23,15 @@ mod tests;
 mod traffic;
 mod zygote;
 
-pub use config::{Bind, ContainerConfig, Limits, ShownFile, TaskLimits, Tmpfs, Ulimit};
+pub use config::{
+    Bind, ContainerConfig, Device, Limits, Namespace, ShownFile, TaskLimits, Tmpfs, Ulimit,
+};
 pub use container::ShimContainer;
 pub use exec::{ExecEnd, Executed};
 pub use exit::{Exit, StartFailure, StartFailureKind, Started};
 pub use files::Files;
 pub use log::{Record, Records, discard_before};
+pub use shim::PAUSE;
 pub use shim::{RuntimeConfig, ShimRuntime};
 pub use traffic::Traffic;
 

@@ -7,9 +7,11 @@ use super::exe::ShimProgram;
 use super::files::{self, Files};
 use super::traffic::{self, Traffic};
 use super::zygote::Zygote;
-use super::{Adopted, Container, ContainerConfig, Runtime, RuntimeError, TaskLimits};
+use super::{Adopted, Container, ContainerConfig, Namespace, Runtime, RuntimeError, TaskLimits};
 use crate::cgroup::{Cgroup, GroupLimits, Hierarchy, Usage};
-use crate::shim::{CONFIG, EXIT, SOCKET, cgroup_path, read_json, secrets, write_json_quickly};
+use crate::shim::{
+    CONFIG, EXIT, SOCKET, STARTED, cgroup_path, read_json, secrets, write_json_quickly,
+};
 use async_trait::async_trait;
 use neargate_base::Secret;
 use neargate_base::task::spawn_blocking;
@@ -164,6 +166,11 @@ impl ShimRuntime {
         let dir = self.state_dir(&config.task_id, &config.name);
         let cgroup = self.container_cgroup(&config.task_id, &config.name);
         config.cgroup = cgroup.path().to_owned();
+        for of in [&config.processes, &config.ipc] {
+            if let Namespace::Of(other) = of {
+                config.joined = Some(self.first_process(&config.task_id, other)?);
+            }
+        }
         let secrets = secrets::hidden(&config.secret_env);
         let secrets = secrets.map_err(RuntimeError::io("hand secrets to", &dir))?;
         let layout = dir.clone();
@@ -207,6 +214,14 @@ impl ShimRuntime {
         }
     }
 
+    /// Of a container that has started, as the host numbers it.
+    fn first_process(&self, task_id: &str, name: &str) -> Result<i32, RuntimeError> {
+        Self::check(task_id, name)?;
+        let path = self.state_dir(task_id, name).join(STARTED);
+        let started: super::Started = read_json(&path).map_err(RuntimeError::io("read", path))?;
+        Ok(started.pid)
+    }
+
     fn check(task_id: &str, name: &str) -> Result<(), RuntimeError> {
         check_name("task id", task_id)?;
         check_name("container name", name)
@@ -220,8 +235,14 @@ fn check_name(what: &str, name: &str) -> Result<(), RuntimeError> {
     }
 }
 
+/// The container that holds namespaces of its task, as the ECS agent names it: no definition can.
+pub const PAUSE: &str = "~internal~ecs~pause";
+
 /// ECS's letters for names, none of which can leave a directory.
 fn is_name(name: &str) -> bool {
+    if name == PAUSE {
+        return true;
+    }
     (1..=255).contains(&name.len())
         && name
             .bytes()

@@ -70,6 +70,15 @@ pub(super) struct Execs {
 }
 
 impl Execs {
+    /// Reaps whatever becomes a child of the shim from the start on: where the container has no
+    /// namespace of processes of its own, its orphans do.
+    pub fn watching() -> io::Result<Execs> {
+        Ok(Execs {
+            child_events: Some(children::child_events()?),
+            ..Execs::default()
+        })
+    }
+
     /// Starts a program in the container that `dir` is of; the answer comes out of [`Execs::step`].
     pub fn start(
         &mut self,

@@ -2,11 +2,12 @@
 
 use super::{init, setup, sys};
 use crate::cgroup::{Cgroup, CgroupError, Entrance, GroupLimits, Hierarchy};
-use crate::runtime::{ContainerConfig, StartFailure, StartFailureKind};
+use crate::runtime::{ContainerConfig, Namespace, StartFailure, StartFailureKind};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 /// Room for output while the shim is busy writing; the default is a quarter of it.
@@ -80,6 +81,8 @@ fn make_cgroup(config: &ContainerConfig) -> Result<Cgroup, StartFailure> {
             cpu_shares: Some(limits.cpu_shares.unwrap_or(0).max(2)),
             memory_bytes: mib(limits.memory_mib),
             memory_reservation_bytes: mib(limits.memory_reservation_mib),
+            swap_bytes: mib(limits.swap_mib),
+            swappiness: limits.swappiness,
             pids: Some(limits.pids.unwrap_or(DEFAULT_PIDS)),
         })
         .map_err(|e| {
@@ -136,8 +139,31 @@ fn fork(config: &ContainerConfig, dir: &Path, cgroup: &Cgroup) -> Result<Launche
             .map(|(controllers, path)| (controllers.to_owned(), path))
             .collect(),
     };
-    let (pid, pidfd) = sys::clone_container(into.as_ref(), || init::run(config, dir, ends))
-        .map_err(setup("clone"))?;
+    let namespaces = sys::Namespaces {
+        processes: config.processes == Namespace::Own,
+        ipc: config.ipc == Namespace::Own,
+    };
+    let clone = || {
+        let child = || init::run(config, dir, ends);
+        sys::clone_container(namespaces, into.as_ref(), child).map_err(setup("clone"))
+    };
+    let (pid, pidfd) = match (&config.processes, config.joined) {
+        (Namespace::Of(_), Some(of)) => {
+            let namespace = format!("/proc/{of}/ns/pid");
+            let theirs = File::open(&namespace).map_err(setup(&namespace))?;
+            let ours = File::open("/proc/self/ns/pid").map_err(setup("/proc/self/ns/pid"))?;
+            let enter = |namespace: &File| {
+                move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Process))
+                    .map_err(|e| setup("joining the namespace of processes")(e.into()))
+            };
+            // It holds for children that are made from then on; others are to be this process's own.
+            enter(&theirs)?;
+            let cloned = clone();
+            enter(&ours)?;
+            cloned?
+        }
+        _ => clone()?,
+    };
     Ok(Launched {
         pid,
         pidfd,

@@ -9,7 +9,7 @@ use super::log::Log;
 use super::message::receive;
 use super::state::{EXIT, LOG, STARTED, write_json, write_json_quickly};
 use super::{failed, sys};
-use crate::runtime::{ContainerConfig, Exit, StartFailure, StartFailureKind, Started};
+use crate::runtime::{ContainerConfig, Exit, Namespace, StartFailure, StartFailureKind, Started};
 use neargate_base::{
     Clock, Timestamp,
     time::{Stopwatch, SystemClock},
@@ -108,7 +108,10 @@ pub(super) fn supervise(
         reported: Vec::new(),
         started: None,
         failure: None,
-        execs: Execs::default(),
+        execs: match config.processes {
+            Namespace::Host => Execs::watching()?,
+            Namespace::Own | Namespace::Of(_) => Execs::default(),
+        },
         launched,
     };
     supervisor.run()

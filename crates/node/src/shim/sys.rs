@@ -85,14 +85,27 @@ pub(super) fn signal(number: i32) -> Option<Signal> {
         .then(|| unsafe { Signal::from_raw_unchecked(number) })
 }
 
-/// Forks the container's first process into new pid, mount, UTS and IPC namespaces; it runs
+/// Which of a container's namespaces are new, beside those that always are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Namespaces {
+    pub processes: bool,
+    pub ipc: bool,
+}
+
+/// Forks the container's first process into new mount and UTS namespaces, and others as said; it runs
 /// `child` and never returns. Answers its pid and a pidfd. `cgroup`: the v2 group it is made in.
 pub(super) fn clone_container(
+    new: Namespaces,
     cgroup: Option<&OwnedFd>,
     child: impl FnOnce() -> i32,
 ) -> io::Result<(i32, OwnedFd)> {
-    let namespaces =
-        libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
+    let mut namespaces = libc::CLONE_NEWNS | libc::CLONE_NEWUTS;
+    if new.processes {
+        namespaces |= libc::CLONE_NEWPID;
+    }
+    if new.ipc {
+        namespaces |= libc::CLONE_NEWIPC;
+    }
     clone(namespaces, cgroup, || {
         allow_huge_pages();
         child()

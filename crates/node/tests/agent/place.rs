@@ -411,6 +411,8 @@ pub fn task(number: u8, containers: Vec<ContainerSpec>) -> Assignment {
         service_name: None,
         containers,
         volumes: Vec::new(),
+        pid_mode: None,
+        ipc_mode: None,
     }
 }
 

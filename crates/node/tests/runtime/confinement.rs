@@ -1,5 +1,5 @@
 use super::lab::Lab;
-use neargate_node::runtime::Bind;
+use neargate_node::runtime::{Bind, Container, Device, Namespace, PAUSE};
 use std::fs;
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn a_volume_is_filled_from_the_image_once() {
     let source = lab.dir().join("volume");
     fs::create_dir(&source).unwrap();
     let script = "cat /srv/web/index; stat -c %u:%g /srv/web; echo more >> /srv/web/index; \
-                  mknod /srv/web/null c 1 3 && ! echo x > /srv/web/null 2> /tmp/why && echo nodev";
+                  mknod /srv/web/null c 1 3; (echo x > /srv/web/null) 2> /tmp/why || echo nodev";
     let mut config = lab.shell(script);
     let mut bind = volume(&source, "/srv/web", false);
     bind.fill = true;
@@ -173,7 +173,7 @@ async fn a_volume_is_filled_from_the_image_once() {
     let (_, output) = lab.run(&config).await;
     assert_eq!(output, "hello\n1000:1001\nnodev\n");
     config.name = "second".into();
-    config.args[2] = "cat /srv/web/index; touch /srv/web/x || echo read-only".into();
+    config.args[2] = "cat /srv/web/index; touch /srv/web/x 2> /tmp/why || echo read-only".into();
     config.binds[0].read_only = true;
     let (_, output) = lab.run(&config).await;
     assert!(
@@ -218,5 +218,106 @@ async fn links_of_an_image_or_a_volume_lead_no_mount_outside() {
             "{target}: {why}"
         );
     }
+    lab.assert_clean().await;
+}
+
+#[tokio::test]
+async fn a_privileged_container_has_the_host() {
+    let lab = Lab::new();
+    let script = "grep -E '^(CapEff|Seccomp:)' /proc/self/status | tr '\\t' ' '; \
+                  test -w /proc/sys/kernel && test -w /sys && echo open; \
+                  mknod /tmp/null c 1 3 && echo x > /tmp/null && echo devices; \
+                  mount -t tmpfs none /srv/web && echo mounts";
+    let mut config = lab.shell(script);
+    config.privileged = true;
+    let (_, output) = lab.run(&config).await;
+    let own = fs::read_to_string("/proc/self/status").unwrap();
+    let ours = own.lines().find(|line| line.starts_with("CapPrm")).unwrap();
+    let ours = ours.split_whitespace().last().unwrap();
+    let want = format!("CapEff: {ours}\nSeccomp: 0\nopen\ndevices\nmounts\n");
+    assert_eq!(output, want);
+    lab.assert_clean().await;
+}
+
+#[tokio::test]
+async fn a_device_is_given_alone() {
+    let lab = Lab::new();
+    let device = |source: &str, target: &str| Device {
+        source: source.into(),
+        target: target.into(),
+    };
+    let script = "head -c 3 /dev/sub/other | wc -c; ls /dev/loop-control 2> /tmp/why || echo none";
+    let mut config = lab.shell(script);
+    config.devices = vec![device("/dev/zero", "/dev/sub/other")];
+    config.no_new_privileges = true;
+    let (_, output) = lab.run(&config).await;
+    assert!(
+        output.starts_with("3\n") && output.ends_with("none\n"),
+        "{output}"
+    );
+    for (source, target, why) in [
+        ("/dev/nothing", "/dev/x", "no such file or directory"),
+        ("/etc/passwd", "/dev/x", "not a device node"),
+        ("/dev/zero", "/dev/../etc/x", "not beneath /dev"),
+    ] {
+        config.name = format!("bad{}", why.len());
+        config.devices = vec![device(source, target)];
+        let refused = lab.start(&config).await.unwrap_err().to_string();
+        assert!(refused.contains(why), "{refused}");
+    }
+    lab.assert_clean().await;
+}
+
+#[tokio::test]
+async fn containers_share_namespaces_of_a_pause() {
+    let lab = Lab::new();
+    let mut pause = lab.container(&[]);
+    pause.name = PAUSE.into();
+    pause.layers.clear();
+    pause.pause = true;
+    let holder = lab.start(&pause).await.unwrap();
+    let shared = |name: &str, script: &str| {
+        let mut config = lab.shell(script);
+        config.name = name.into();
+        config.processes = Namespace::Of(PAUSE.into());
+        config.ipc = Namespace::Of(PAUSE.into());
+        config
+    };
+    let first = "echo 1 > /dev/shm/mark; echo up; exec sleep 1234";
+    let first = lab.start(&shared("first", first)).await.unwrap();
+    lab.line("first", "up").await;
+    let script = "ps | grep -c 'sleep 123[4]'; cat /dev/shm/mark; sleep 4321 & echo left";
+    let (exit, output) = lab.run(&shared("second", script)).await;
+    assert_eq!(output, "1\n1\nleft\n");
+    assert_eq!(exit.code, Some(0));
+    // What a container leaves behind goes with it, though it is not the first process here.
+    let script = "ps | grep -c 'sleep 432[1]'; ps | grep -c 'sleep 123[4]'";
+    let (_, output) = lab.run(&shared("third", script)).await;
+    assert_eq!(output, "0\n1\n");
+    let probe = ["sh", "-c", "ps | grep -c 'sleep 123[4]'"].map(str::to_owned);
+    let executed = first.exec(&probe, std::time::Duration::from_secs(10)).await;
+    assert_eq!(executed.unwrap().unwrap().output, "1\n");
+    first.signal(15).await.unwrap();
+    assert_eq!(first.wait().await.code, Some(143));
+    assert!(fs::metadata(format!("/proc/{}", holder.pid())).is_ok());
+    lab.assert_clean().await;
+}
+
+#[tokio::test]
+async fn the_hosts_processes_are_seen_where_it_is_said() {
+    let lab = Lab::new();
+    let own = std::process::id();
+    let mut config = lab.shell(&format!("test -d /proc/{own} && echo seen; (sleep 9876 &)"));
+    config.processes = Namespace::Host;
+    config.ipc = Namespace::Host;
+    let (exit, output) = lab.run(&config).await;
+    assert_eq!((output.as_str(), exit.code), ("seen\n", Some(0)));
+    config.name = "without".into();
+    config.processes = Namespace::Own;
+    config.ipc = Namespace::Own;
+    config.without_shm = true;
+    config.args[2] = "test -e /dev/shm || echo none".into();
+    let (_, output) = lab.run(&config).await;
+    assert_eq!(output, "none\n");
     lab.assert_clean().await;
 }

@@ -249,19 +249,46 @@ fn a_task_without_cpu_weighs_what_its_containers_do() {
 }
 
 #[test]
-fn what_is_not_built_is_refused() {
-    let mut spec = container("web");
-    spec.privileged = true;
-    assert!(
-        configure(
-            &assignment(vec![]),
-            &spec,
+fn namespaces_are_shared_as_the_task_says() {
+    use crate::runtime::{Namespace, PAUSE};
+    use neargate_domain::{IpcMode, PidMode};
+    let of = |pid_mode, ipc_mode| {
+        let task = Assignment {
+            pid_mode,
+            ipc_mode,
+            ..assignment(vec![container("web")])
+        };
+        let config = configure(
+            &task,
+            &container("web"),
             &image(),
             &joined(),
-            &Given::default()
+            &Given::default(),
+        );
+        let config = config.unwrap();
+        let pause = super::super::command::pause(&task);
+        (
+            config.processes,
+            config.ipc,
+            config.without_shm,
+            pause.is_some(),
         )
-        .is_err()
+    };
+    let theirs = || Namespace::Of(PAUSE.into());
+    assert_eq!(
+        of(None, None),
+        (Namespace::Own, Namespace::Own, false, false)
     );
+    let (pid, ipc) = (Some(PidMode::Task), Some(IpcMode::Task));
+    assert_eq!(of(pid, None), (theirs(), Namespace::Own, false, true));
+    assert_eq!(of(None, ipc), (Namespace::Own, theirs(), false, true));
+    let (pid, ipc) = (Some(PidMode::Host), Some(IpcMode::Host));
+    assert_eq!(
+        of(pid, ipc),
+        (Namespace::Host, Namespace::Host, false, false)
+    );
+    let none = of(None, Some(IpcMode::None));
+    assert_eq!(none, (Namespace::Own, Namespace::Own, true, false));
 }
 
 #[test]

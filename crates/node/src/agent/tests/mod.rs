@@ -128,6 +128,8 @@ pub fn assignment(containers: Vec<ContainerSpec>) -> Assignment {
         service_name: None,
         containers,
         volumes: Vec::new(),
+        pid_mode: None,
+        ipc_mode: None,
     }
 }
 

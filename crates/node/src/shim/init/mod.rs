@@ -25,7 +25,7 @@ use super::launch::ChildEnds;
 use super::title::Title;
 use super::{setup, sys};
 use crate::capability;
-use crate::runtime::{ContainerConfig, StartFailure, StartFailureKind};
+use crate::runtime::{ContainerConfig, Namespace, StartFailure, StartFailureKind};
 use crate::seccomp;
 use rustix::process::Signal;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -102,6 +102,13 @@ fn enter(
             sys::unshare(libc::CLONE_NEWNET).map_err(setup("network namespace"))?;
             sys::loopback_up().map_err(setup("lo"))?;
         }
+    }
+    if let (Namespace::Of(_), Some(of)) = (&config.ipc, config.joined) {
+        let path = format!("/proc/{of}/ns/ipc");
+        let namespace = File::open(&path).map_err(setup(&path))?;
+        let kind = LinkNameSpaceType::InterProcessCommunication;
+        move_into_link_name_space(namespace.as_fd(), Some(kind))
+            .map_err(|e| setup("joining the IPC namespace")(e.into()))?;
     }
     let _ = rustix::process::setsid();
     sys::new_session_keyring();
@@ -196,6 +203,19 @@ fn execute(config: &ContainerConfig, user: &User, warnings: Vec<String>, report:
     for warning in warnings {
         reports.send(&Report::Warning(warning));
     }
+    if config.pause {
+        return match become_container(config, user, &reports.0) {
+            Ok(()) => {
+                Title::of_this_process().write(&[b"pause"]);
+                reaper::pause(move || reports.send(&Report::Executing))
+            }
+            Err(failure) => {
+                let code = failure.exit_code();
+                reports.send(&Report::Failed(failure));
+                code
+            }
+        };
+    }
     let ready = become_container(config, user, &reports.0)
         .and_then(|()| environment::build(config, user))
         .and_then(|env| program::Program::find(&config.args, env));
@@ -242,19 +262,27 @@ fn become_container(
     user: &User,
     report: &File,
 ) -> Result<(), StartFailure> {
-    let wanted = capability::set(&config.cap_add, &config.cap_drop)
-        .map_err(|why| StartFailure::new(StartFailureKind::Config, why))?;
+    let wanted = match config.privileged {
+        true => capability::ALL,
+        false => capability::set(&config.cap_add, &config.cap_drop)
+            .map_err(|why| StartFailure::new(StartFailureKind::Config, why))?,
+    };
     let keep = wanted & sys::permitted_capabilities().map_err(setup("capabilities"))?;
     // Loading a filter needs CAP_SYS_ADMIN or no_new_privs. Docker and ECS leave the latter
     // unset (set-user-ID programs work), so the filter comes before the capabilities go.
-    let filter = seccomp::program(seccomp::Capabilities(keep));
-    sys::load_seccomp(&filter).map_err(setup("seccomp"))?;
+    if !config.privileged && !config.seccomp_unconfined {
+        let filter = seccomp::program(seccomp::Capabilities(keep));
+        sys::load_seccomp(&filter).map_err(setup("seccomp"))?;
+    }
     sys::bound_capabilities(keep).map_err(setup("capabilities"))?;
     sys::inherit_no_capabilities().map_err(setup("capabilities"))?;
     sys::become_user(user.uid, user.gid, &user.groups).map_err(setup("user"))?;
     // Any other user has lost all of them by the change of user.
     if user.uid == 0 {
         sys::set_capabilities(keep).map_err(setup("capabilities"))?;
+    }
+    if config.no_new_privileges {
+        rustix::thread::set_no_new_privs(true).map_err(|e| setup("no_new_privs")(e.into()))?;
     }
     // After the change of user, which clears it.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))

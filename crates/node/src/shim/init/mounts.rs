@@ -6,7 +6,9 @@
 
 use super::super::sys::{self, MountAttributes};
 use super::{devices, files, fill, place, setup, volumes};
-use crate::runtime::{Bind, ContainerConfig, ShownFile, StartFailure, StartFailureKind, Tmpfs};
+use crate::runtime::{
+    Bind, ContainerConfig, Namespace, ShownFile, StartFailure, StartFailureKind, Tmpfs,
+};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
 use rustix::io::Errno;
 use rustix::mount::{
@@ -53,6 +55,9 @@ pub(super) struct HostMounts {
     /// (directory name below /sys/fs/cgroup, mount)
     cgroups: Vec<(String, OwnedFd)>,
     binds: Vec<(Bind, OwnedFd)>,
+    devices: Vec<devices::Node>,
+    /// The `/dev/shm` of whoever's IPC namespace it is in.
+    shm: Option<OwnedFd>,
 }
 
 impl HostMounts {
@@ -86,7 +91,21 @@ impl HostMounts {
                 ))
             })
             .collect::<Result<_, StartFailure>>()?;
-        Ok(HostMounts { cgroups, binds })
+        let shm = match (&config.ipc, config.joined) {
+            _ if config.without_shm => None,
+            (Namespace::Host, _) => Some("/dev/shm".into()),
+            (Namespace::Of(_), Some(of)) => Some(format!("/proc/{of}/root/dev/shm")),
+            _ => None,
+        };
+        let shm = shm.map(|path| take(Path::new(&path), OpenTreeFlags::empty()));
+        let shm = shm.transpose().map_err(setup("/dev/shm"))?;
+        let devices = devices::gather(config)?;
+        Ok(HostMounts {
+            cgroups,
+            binds,
+            devices,
+            shm,
+        })
     }
 }
 
@@ -109,10 +128,13 @@ pub(super) fn mount_all(config: &ContainerConfig, host: HostMounts) -> Result<()
     let volumes = volumes::take(config)?;
     let failed = |path: &'static str| move |e: Errno| setup(path)(e.into());
     mount("proc", "/proc", "proc", CLOSED, None).map_err(failed("/proc"))?;
-    devices::mount_dev(config)?;
-    let read_only = CLOSED | MountFlags::RDONLY;
-    mount("sysfs", "/sys", "sysfs", read_only, None).map_err(failed("/sys"))?;
-    mount_cgroups(host.cgroups)?;
+    devices::mount_dev(config, &host.devices, host.shm)?;
+    let sys_flags = match config.privileged {
+        true => CLOSED,
+        false => CLOSED | MountFlags::RDONLY,
+    };
+    mount("sysfs", "/sys", "sysfs", sys_flags, None).map_err(failed("/sys"))?;
+    mount_cgroups(host.cgroups, sys_flags)?;
 
     let tmpfs = config.tmpfs.iter();
     let mut wanted: Vec<(PathBuf, Wanted<'_>)> = tmpfs
@@ -128,13 +150,28 @@ pub(super) fn mount_all(config: &ContainerConfig, host: HostMounts) -> Result<()
     let binds = host.binds.into_iter();
     wanted.extend(binds.map(|(bind, tree)| (place::clean(&bind.target), Wanted::Bind(bind, tree))));
     wanted.sort_by_key(|(path, _)| path.components().count());
+    let attributes = |read_only| {
+        let devices = match config.privileged {
+            true => MountAttributes::default(),
+            // Device nodes in it do not work.
+            false => MountAttributes::NODEV,
+        };
+        match read_only {
+            true => devices.and(MountAttributes::RDONLY),
+            false => devices,
+        }
+    };
     for (path, what) in wanted {
         outside_proc(&path)?;
         match what {
             Wanted::Tmpfs(tmpfs) => mount_tmpfs(tmpfs)?,
-            Wanted::Bind(bind, tree) => mount_part(&bind.target, &tree, bind.read_only)?,
-            Wanted::Volume(tree) => mount_part(&path.to_string_lossy(), &tree, false)?,
-            Wanted::File(file, tree) => mount_part(&file.target, &tree, config.read_only_root)?,
+            Wanted::Bind(bind, tree) => {
+                mount_part(&bind.target, &tree, attributes(bind.read_only))?
+            }
+            Wanted::Volume(tree) => mount_part(&path.to_string_lossy(), &tree, attributes(false))?,
+            Wanted::File(file, tree) => {
+                mount_part(&file.target, &tree, attributes(config.read_only_root))?;
+            }
         }
     }
     Ok(())
@@ -153,10 +190,10 @@ fn outside_proc(path: &Path) -> Result<(), StartFailure> {
 
 /// The last changes, after which kernel parameters and perhaps the root are read-only.
 pub(super) fn close_off(config: &ContainerConfig) -> Result<(), StartFailure> {
-    for path in MASKED {
+    for path in MASKED.into_iter().filter(|_| !config.privileged) {
         mask(path).map_err(|e| setup(path)(e.into()))?;
     }
-    for path in READ_ONLY {
+    for path in READ_ONLY.into_iter().filter(|_| !config.privileged) {
         let flags = MountFlags::BIND | MountFlags::RDONLY | CLOSED;
         match mount_bind(path, path).and_then(|()| mount_remount(path, flags, "")) {
             Ok(()) | Err(Errno::NOENT) => {}
@@ -194,11 +231,12 @@ fn mask(path: &str) -> Result<(), Errno> {
     }
 }
 
-/// The container's own group, read-only: runtimes such as the JVM size themselves by it.
-fn mount_cgroups(cgroups: Vec<(String, OwnedFd)>) -> Result<(), StartFailure> {
+/// The container's own group, read-only unless it is privileged: runtimes such as the JVM size
+/// themselves by it.
+fn mount_cgroups(cgroups: Vec<(String, OwnedFd)>, flags: MountFlags) -> Result<(), StartFailure> {
     let root = "/sys/fs/cgroup";
     let failed = |e: Errno| setup(root)(e.into());
-    let flags = MountFlags::BIND | MountFlags::RDONLY | CLOSED;
+    let flags = MountFlags::BIND | flags;
     if let [(controllers, tree)] = cgroups.as_slice()
         && controllers.is_empty()
     {
@@ -223,7 +261,7 @@ fn mount_cgroups(cgroups: Vec<(String, OwnedFd)>) -> Result<(), StartFailure> {
 
 /// `path` has no link in it, or none is followed: one that a running container put there since, in a
 /// volume that both have, leads nowhere.
-fn attach(tree: &OwnedFd, path: impl AsRef<Path>) -> Result<(), Errno> {
+pub(super) fn attach(tree: &OwnedFd, path: impl AsRef<Path>) -> Result<(), Errno> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let root = rustix::fs::open("/", flags | OFlags::DIRECTORY, Mode::empty())?;
@@ -232,8 +270,11 @@ fn attach(tree: &OwnedFd, path: impl AsRef<Path>) -> Result<(), Errno> {
     move_mount(tree, "", &target, "", flags)
 }
 
-/// Device nodes in it do not work.
-fn mount_part(target: &str, tree: &OwnedFd, read_only: bool) -> Result<(), StartFailure> {
+fn mount_part(
+    target: &str,
+    tree: &OwnedFd,
+    attributes: MountAttributes,
+) -> Result<(), StartFailure> {
     let is_directory =
         fstat(tree).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
     let path = match is_directory {
@@ -242,11 +283,7 @@ fn mount_part(target: &str, tree: &OwnedFd, read_only: bool) -> Result<(), Start
     };
     let path = path.map_err(setup(target))?;
     outside_proc(&path)?;
-    let mut flags = MountAttributes::NODEV;
-    if read_only {
-        flags = flags.and(MountAttributes::RDONLY);
-    }
-    sys::change_mount(tree, flags).map_err(setup(target))?;
+    sys::change_mount(tree, attributes).map_err(setup(target))?;
     attach(tree, &path).map_err(|e| setup(target)(e.into()))
 }
 

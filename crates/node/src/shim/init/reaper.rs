@@ -1,4 +1,4 @@
-//! Pid 1 of a container with `initProcessEnabled`: passes signals on, reaps orphans, and ends
+//! What holds a task's namespaces, and pid 1 of a container with `initProcessEnabled`: passes signals on, reaps orphans, and ends
 //! as the program did.
 
 use super::super::sys;
@@ -23,6 +23,17 @@ pub(super) fn run(program: impl FnOnce() -> i32) -> i32 {
             }
             signal if signal > 0 => sys::kill(child, signal),
             _ => {}
+        }
+    }
+}
+
+/// Reaps the orphans of a namespace that others join; ends when it is killed.
+pub(super) fn pause(start: impl FnOnce()) -> i32 {
+    sys::block_signals();
+    start();
+    loop {
+        if sys::next_signal() == libc::SIGCHLD {
+            while sys::reap().is_some() {}
         }
     }
 }

@@ -28,7 +28,13 @@ pub(super) fn enter(config: &ContainerConfig, dir: &Path) -> Result<(), StartFai
     for directory in ["upper", "work", "rootfs"] {
         make_directory(directory).map_err(setup(directory))?;
     }
-    mount_overlay(&lower).map_err(|e| setup("mounting the overlay")(e.into()))?;
+    // Device nodes work in /dev only: with CAP_MKNOD, a default, a container could otherwise make
+    // itself the host's disk.
+    let flags = match config.privileged {
+        true => MountFlags::empty(),
+        false => MountFlags::NODEV,
+    };
+    mount_overlay(&lower, flags).map_err(|e| setup("mounting the overlay")(e.into()))?;
     // pivot_root(2), "pivot_root(".", ".")": the old root ends up on top, and is taken off.
     chdir("rootfs")
         .and_then(|()| pivot_root(".", "."))
@@ -70,19 +76,11 @@ fn make_directory(path: &str) -> std::io::Result<()> {
     }
 }
 
-fn mount_overlay(lower: &str) -> Result<(), Errno> {
+fn mount_overlay(lower: &str, flags: MountFlags) -> Result<(), Errno> {
     let attempt = |extra: &str| {
         let options = format!("lowerdir={lower},upperdir=upper,workdir=work{extra}");
         let options = CString::new(options).map_err(|_| Errno::INVAL)?;
-        // Device nodes work in /dev only: with CAP_MKNOD, a default, a container could
-        // otherwise make itself the host's disk.
-        mount(
-            "overlay",
-            "rootfs",
-            "overlay",
-            MountFlags::NODEV,
-            options.as_c_str(),
-        )
+        mount("overlay", "rootfs", "overlay", flags, options.as_c_str())
     };
     // Nothing written here outlives the task, so nothing need be synced: fsync costs the
     // container nothing. Since kernel 5.10.

@@ -4,8 +4,8 @@ use super::{task_definition, volumes};
 use crate::error;
 use neargate_api_ecs as api;
 use neargate_domain::{
-    ContainerSpec, HealthCheck, ImageRef, LaunchType, LogTarget, PortMapping, Protocol,
-    RestartPolicy, runtime_id,
+    ContainerSpec, Device, HealthCheck, ImageRef, IpcMode, LaunchType, LogTarget, PidMode,
+    PortMapping, Protocol, RestartPolicy, runtime_id,
 };
 use neargate_service::{AwsError, Scope};
 use std::collections::{BTreeMap, BTreeSet};
@@ -209,6 +209,14 @@ fn container(
             .map(|credentials| credentials.credentials_parameter.clone()),
         mounts: volumes::mounts(c),
         volumes_from: volumes::from(c),
+        devices: devices(linux),
+        max_swap_mib: linux
+            .and_then(|l| l.max_swap)
+            .and_then(|mib| u32::try_from(mib).ok()),
+        swappiness: linux
+            .and_then(|l| l.swappiness)
+            .and_then(|n| u32::try_from(n).ok()),
+        security_options: c.docker_security_options.clone().unwrap_or_default(),
         name,
     }
 }
@@ -252,6 +260,47 @@ fn port_mappings(c: &api::ContainerDefinition) -> Vec<PortMapping> {
             })
         })
         .collect()
+}
+
+/// Permissions are no part: a container that has a device may read and write it.
+fn devices(linux: Option<&api::LinuxParameters>) -> Vec<Device> {
+    let devices = linux.and_then(|l| l.devices.as_ref());
+    let devices = devices.into_iter().flatten();
+    devices
+        .map(|device| Device {
+            host_path: device.host_path.clone(),
+            container_path: device.container_path.clone().filter(|p| !p.is_empty()),
+        })
+        .collect()
+}
+
+/// Whose processes the containers see.
+pub fn pid_mode(definition: &api::TaskDefinition) -> Option<PidMode> {
+    match definition.pid_mode.as_deref()? {
+        "task" => Some(PidMode::Task),
+        "host" => Some(PidMode::Host),
+        _ => None,
+    }
+}
+
+/// Whose objects of inter-process communication they use.
+pub fn ipc_mode(definition: &api::TaskDefinition) -> Option<IpcMode> {
+    match definition.ipc_mode.as_deref()? {
+        "task" => Some(IpcMode::Task),
+        "host" => Some(IpcMode::Host),
+        "none" => Some(IpcMode::None),
+        _ => None,
+    }
+}
+
+/// GPUs that the task's containers ask for.
+pub fn gpus(definition: &api::TaskDefinition) -> u32 {
+    let containers = definition.container_definitions.iter().flatten();
+    let requirements = containers.flat_map(|c| c.resource_requirements.iter().flatten());
+    requirements
+        .filter(|r| r.r#type == "GPU")
+        .filter_map(|r| r.value.parse::<u32>().ok())
+        .fold(0, u32::saturating_add)
 }
 
 /// The check with ECS's defaults. ECS registers any command, and Docker carries out those that

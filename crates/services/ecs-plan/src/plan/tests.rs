@@ -226,6 +226,8 @@ pub(super) fn task() -> Task {
         service_name: None,
         containers: vec![app()],
         volumes: Vec::new(),
+        pid_mode: None,
+        ipc_mode: None,
     };
     let spec = TaskSpec {
         arn: "arn".into(),

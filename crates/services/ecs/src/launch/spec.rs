@@ -107,6 +107,8 @@ pub(super) fn task(
             service_name: launch.service.as_ref().map(|link| link.service.clone()),
             containers,
             volumes: volumes::volumes(definition),
+            pid_mode: assignment::pid_mode(definition),
+            ipc_mode: assignment::ipc_mode(definition),
         },
         container_instance: placed.container_instance,
         arn,
@@ -145,7 +147,7 @@ fn demand(launch: &Launch, containers: &[neargate_domain::ContainerSpec], eni: b
                 .filter_map(|p| Some((p.protocol, p.host_port?)))
                 .collect()
         },
-        gpus: 0,
+        gpus: assignment::gpus(&launch.definition),
         eni,
     }
 }

@@ -32,8 +32,6 @@ pub fn runnable(definition: &api::TaskDefinition) -> Result<(), AwsError> {
             definition.proxy_configuration.is_some(),
             "proxyConfiguration",
         ),
-        (definition.pid_mode.is_some(), "pidMode"),
-        (definition.ipc_mode.is_some(), "ipcMode"),
         (
             some(&definition.inference_accelerators),
             "inferenceAccelerators",
@@ -98,9 +96,7 @@ fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
         .as_ref()
         .and_then(|l| l.options.as_ref());
     let pattern = |key: &str| options.is_some_and(|o| o.contains_key(key));
-    let linux = c.linux_parameters.as_ref();
     let lacking = [
-        (c.privileged == Some(true), "privileged"),
         (some(&c.links), "links"),
         (
             c.port_mappings
@@ -119,17 +115,14 @@ fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
         (c.disable_networking == Some(true), "disableNetworking"),
         (some(&c.dns_servers), "dnsServers"),
         (some(&c.dns_search_domains), "dnsSearchDomains"),
-        (some(&c.docker_security_options), "dockerSecurityOptions"),
-        (some(&c.resource_requirements), "resourceRequirements"),
         (c.firelens_configuration.is_some(), "firelensConfiguration"),
         (some(&c.credential_specs), "credentialSpecs"),
         (
-            linux.is_some_and(|l| some(&l.devices)),
-            "linuxParameters.devices",
-        ),
-        (
-            linux.is_some_and(|l| l.max_swap.is_some()),
-            "linuxParameters.maxSwap",
+            c.resource_requirements
+                .iter()
+                .flatten()
+                .any(|r| r.r#type != "GPU"),
+            "resourceRequirements.InferenceAccelerator",
         ),
         (driver != "awslogs", "a logDriver other than awslogs"),
         (
