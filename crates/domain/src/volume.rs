@@ -18,9 +18,25 @@ pub enum VolumeSource {
     /// Empty at first, kept with the task's own files, and gone with the task.
     Task,
     /// A file or directory of the machine; a directory is made when there is nothing.
-    Host { path: String },
+    Host {
+        path: String,
+    },
     /// One that Docker would keep (`dockerVolumeConfiguration`).
     Docker(DockerVolume),
+    Efs(EfsVolume),
+}
+
+/// An elastic file system, or a part of one
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_EFSVolumeConfiguration.html>).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EfsVolume {
+    /// `fs-…`, or its ARN.
+    pub file_system_id: String,
+    /// Empty or `/`: all of it.
+    #[serde(default)]
+    pub root_directory: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_point_id: Option<String>,
 }
 
 /// A volume as Docker's volume drivers make them

@@ -8,6 +8,7 @@ use neargate_domain::Cidr;
 use neargate_domain::vpc::VpcRange;
 use neargate_edge::place::LINK_LOCAL_RESOLVER;
 use neargate_node::capability::Allowed;
+use neargate_node::volume::FileSystems;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -231,6 +232,10 @@ pub struct Config {
     /// machine's own anyway (`neargate node`), and where only trusted callers are (loopback).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_privileged: Option<bool>,
+    /// What elastic file systems are, by their id: a directory of this host, or `server:/path` of an NFS
+    /// server. Any other is a directory of the installation.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub file_systems: BTreeMap<String, String>,
     /// Where the keys of identity providers are, by their URL without `https://`: a file with a set of
     /// keys (JWKS), or its address. `AssumeRoleWithWebIdentity` takes tokens of no others.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -284,6 +289,7 @@ impl Default for Config {
             tls_key: None,
             tls_authority: None,
             oidc_keys: BTreeMap::new(),
+            file_systems: BTreeMap::new(),
             trusted_group: "neargate".into(),
             node_listen: None,
             node_lease: Span::from(neargate_ecs::lost::DEFAULT_LEASE),
@@ -310,7 +316,7 @@ impl Default for Config {
 const SHORTEST_SETTLE: Duration = Duration::from_millis(500);
 const LONGEST_SETTLE: Duration = Duration::from_secs(3_600);
 
-const KEYS: [&str; 26] = [
+const KEYS: [&str; 27] = [
     "listen",
     "data",
     "account",
@@ -322,6 +328,7 @@ const KEYS: [&str; 26] = [
     "tls_key",
     "tls_authority",
     "oidc_keys",
+    "file_systems",
     "trusted_group",
     "node_listen",
     "node_lease",
@@ -441,6 +448,7 @@ impl Config {
             );
         }
         self.allowed_or(Allowed::default())?;
+        self.file_systems()?;
         if !(8..=29).contains(&self.public_pool.prefix_len()) {
             bail!("public_pool {} must be a /8 to /29", self.public_pool);
         }
@@ -471,6 +479,15 @@ impl Config {
             Some(true) => Allowed::everything(),
             _ => named,
         })
+    }
+
+    /// The elastic file systems of this host.
+    ///
+    /// # Errors
+    /// One that is neither a directory nor on a server.
+    pub fn file_systems(&self) -> Result<FileSystems> {
+        let named = FileSystems::new(self.data.join("efs"), self.file_systems.clone());
+        named.map_err(|why| anyhow!("file_systems: {why}"))
     }
 
     /// As [`Config::allowed_or`], on slices: everything where nobody but root and those whom it trusts

@@ -19,6 +19,7 @@ use neargate_node::image::{Images, OwnBlobs, RegistryConfig};
 use neargate_node::net::{Instance, InstanceConfig, Network, NetworkConfig, OverlayConfig, Share};
 use neargate_node::runtime::{RuntimeConfig, ShimRuntime};
 use neargate_node::upstream::Upstream;
+use neargate_node::volume::FileSystems;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub struct Setup<'a> {
     pub public_pool: Cidr,
     /// What of this machine containers may reach.
     pub allowed: Allowed,
+    pub file_systems: FileSystems,
     /// Its own ports that tasks reach besides DNS; `None`: all, for it is a container instance itself.
     pub reachable: Option<Vec<u16>>,
     /// The ports of the API in VPCs; none: it is on another host.
@@ -118,6 +120,7 @@ impl Machine {
         let mut agent = AgentConfig::new(setup.data.join("node"), setup.clock, setup.rng);
         agent.node_id = setup.node_id;
         agent.allowed = setup.allowed;
+        agent.file_systems = setup.file_systems;
         let disk_guard = DiskGuard::start(setup.data.to_owned());
         agent.disk_guard = Some(Arc::clone(&disk_guard));
         let task_endpoint = TaskEndpoint::open(&agent.data_dir, &agent.rng)

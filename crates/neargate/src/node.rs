@@ -307,6 +307,7 @@ async fn serve(
             NodeKind::Ec2 | NodeKind::External => config.allowed_or(Allowed::everything())?,
             NodeKind::Fargate => Allowed::default(),
         },
+        file_systems: config.file_systems()?,
         reachable: match kind {
             NodeKind::Ec2 | NodeKind::External => None,
             NodeKind::Fargate => Some(Vec::new()),

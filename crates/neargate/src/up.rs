@@ -320,6 +320,7 @@ impl Host {
             vpc,
             public_pool: config.public_pool,
             allowed: Allowed::default(),
+            file_systems: config.file_systems()?,
             reachable: Some(served),
             api: api_ports(config),
             api_url: config.api_url_of_tasks(),

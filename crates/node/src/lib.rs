@@ -13,4 +13,4 @@ pub mod seccomp;
 pub mod shim;
 pub mod slice;
 pub mod upstream;
-mod volume;
+pub mod volume;

@@ -17,6 +17,7 @@ use crate::image::Images;
 use crate::net::{Instance, InstanceConfig, Network, NetworkError, Share};
 use crate::runtime::{Runtime, RuntimeConfig, RuntimeError, ShimRuntime};
 use crate::upstream::Upstream;
+use crate::volume::FileSystems;
 use neargate_base::{Clock, Rng, task};
 use neargate_domain::NetworkInterface;
 use std::collections::HashSet;
@@ -38,6 +39,8 @@ pub struct SliceConfig {
     pub memory_mib: u32,
     /// What of the host its containers may reach: a slice is no machine of its own.
     pub allowed: Allowed,
+    /// See [`AgentConfig::file_systems`].
+    pub file_systems: FileSystems,
     /// See [`AgentConfig::disk_guard`].
     pub disk_guard: Option<Arc<DiskGuard>>,
     /// See [`AgentConfig::task_endpoint`].
@@ -135,6 +138,7 @@ impl Slice {
         );
         agent.node_id = config.node_id.clone();
         agent.allowed = config.allowed;
+        agent.file_systems = config.file_systems.clone();
         agent.disk_guard = config.disk_guard.clone();
         agent.task_endpoint = config.task_endpoint.clone();
         agent.api_url = config.api_url.clone();

@@ -146,6 +146,7 @@ impl Driver {
             cpu_units: offer.resources.cpu_units,
             memory_mib: offer.resources.memory_mib.min(about::for_tasks_mib()?),
             allowed: shared.allowed,
+            file_systems: shared.file_systems.clone(),
             disk_guard: Some(shared.disk_guard.clone()),
             task_endpoint: Some(shared.task_endpoint.clone()),
             api_url: shared.api_url.clone(),

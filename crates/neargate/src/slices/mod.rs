@@ -21,6 +21,7 @@ use neargate_node::image::Images;
 use neargate_node::net::Network;
 use neargate_node::runtime::ShimRuntime;
 use neargate_node::slice::Slices;
+use neargate_node::volume::FileSystems;
 use neargate_service::instance::{Instance, Power};
 use neargate_service::{AwsError, Resource, Stored};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -46,6 +47,7 @@ struct Shared {
     control_plane: Arc<ControlPlane>,
     images: Arc<Images>,
     network: Arc<Network>,
+    file_systems: FileSystems,
     disk_guard: Arc<DiskGuard>,
     task_endpoint: Arc<TaskEndpoint>,
     api_url: Option<String>,
@@ -125,6 +127,7 @@ impl SliceController {
             control_plane,
             images: machine.images.clone(),
             network: machine.network.clone(),
+            file_systems: config.file_systems()?,
             disk_guard: machine.disk_guard.clone(),
             task_endpoint: machine.task_endpoint.clone(),
             api_url: config.api_url_of_tasks(),

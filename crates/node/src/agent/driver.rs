@@ -333,7 +333,7 @@ impl Driver {
                 self.slots[*i].container = None;
                 may_end = Some(*i);
             }
-            Event::StartFailed(i, _) => may_end = Some(*i),
+            Event::StartFailed(i, _) | Event::ResourceFailed(i, _) => may_end = Some(*i),
             Event::Saved { .. } => self.save_backoff.reset(),
             Event::Reported(_) => self.report_backoff.reset(),
             _ => {}

@@ -47,7 +47,7 @@ use crate::image::Images;
 use crate::net::Network;
 use crate::runtime::Runtime;
 use crate::upstream::{AssignmentChange, Upstream};
-use crate::volume::Volumes;
+use crate::volume::{FileSystems, Volumes};
 use futures_util::StreamExt;
 use neargate_base::{Clock, Rng, task};
 use neargate_domain::Assignment;
@@ -79,6 +79,8 @@ pub struct AgentConfig {
     pub allowed: Allowed,
     /// Looks after the disk; it is the same for all agents of a host. `None`: one of its own.
     pub disk_guard: Option<Arc<DiskGuard>>,
+    /// The elastic file systems; they are the same for all agents of a host.
+    pub file_systems: FileSystems,
     /// What containers ask; it is the same for all agents of a host. `None`: one of its own.
     pub task_endpoint: Option<Arc<TaskEndpoint>>,
     /// Where tasks find AWS's services (`AWS_ENDPOINT_URL`); `None`: where their names lead.
@@ -99,6 +101,7 @@ impl AgentConfig {
             log_drain_limit: Duration::from_secs(600),
             allowed: Allowed::default(),
             disk_guard: None,
+            file_systems: FileSystems::default(),
             task_endpoint: None,
             api_url: None,
         }
@@ -190,7 +193,11 @@ impl Agent {
             starts: Semaphore::new(config.parallel_starts),
             log_drain_limit: config.log_drain_limit,
             allowed: config.allowed,
-            volumes: Volumes::new(config.data_dir.join(VOLUMES), config.allowed),
+            volumes: Volumes::new(
+                config.data_dir.join(VOLUMES),
+                config.allowed,
+                config.file_systems,
+            ),
             pauses: tokio::sync::Mutex::default(),
             shutdown: CancellationToken::new(),
         });

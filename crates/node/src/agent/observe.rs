@@ -30,6 +30,9 @@ pub enum Event {
     LogsRefused(usize, String),
     Started(usize, Timestamp),
     StartFailed(usize, String),
+    /// What the task needs for this container cannot be had; the text after
+    /// `ResourceInitializationError: `.
+    ResourceFailed(usize, String),
     /// The container's health check has passed, has failed, or was cut short.
     Checked(usize, Option<bool>),
     Exited(usize, Exit),
@@ -121,6 +124,10 @@ impl TaskState {
             Event::Started(i, started_at) => self.started(i, started_at),
             Event::Checked(i, passed) => self.checked(i, passed, now),
             Event::StartFailed(i, message) => self.start_failed(i, &message, None, now),
+            Event::ResourceFailed(i, message) => {
+                self.fail("ResourceInitializationError", &message, now);
+                self.start_failed(i, &message, None, now);
+            }
             Event::Exited(i, exit) => self.exited(i, &exit),
             Event::Lost(i) => {
                 let exit = Exit {

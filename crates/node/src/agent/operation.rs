@@ -10,6 +10,7 @@ use super::seams::{Joined, PulledImage};
 use super::state::{Network, TaskState};
 use crate::runtime::{Adopted, Bind, Container, ContainerConfig, ExecEnd};
 use crate::upstream::{ImageSource, UpstreamError};
+use crate::volume::Unready;
 use neargate_base::backoff::Backoff;
 use neargate_base::{Secret, task};
 use neargate_domain::{Assignment, ContainerSecrets, HealthCheck, TaskReport};
@@ -227,7 +228,8 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
     };
     config.binds = match binds(&shared, &task, i, &image).await {
         Ok(binds) => binds,
-        Err(message) => return Some(Event::StartFailed(i, message).into()),
+        Err(Unready::Container(message)) => return Some(Event::StartFailed(i, message).into()),
+        Err(Unready::Task(message)) => return Some(Event::ResourceFailed(i, message).into()),
     };
     if let Some(pause) = command::pause(&task)
         && let Err(message) = hold_namespaces(&shared, &pause).await
@@ -265,13 +267,13 @@ async fn hold_namespaces(shared: &Shared, pause: &ContainerConfig) -> Result<(),
     }
 }
 
-/// What it mounts, made ready; the error is the text after `CannotStartContainerError: `.
+/// What it mounts, made ready.
 async fn binds(
     shared: &Shared,
     task: &Arc<Assignment>,
     i: usize,
     image: &PulledImage,
-) -> Result<Vec<Bind>, String> {
+) -> Result<Vec<Bind>, Unready> {
     let inherits = task.containers.iter().any(|c| !c.volumes_from.is_empty());
     if task.volumes.is_empty() && !inherits {
         return Ok(Vec::new());
@@ -284,7 +286,7 @@ async fn binds(
     let ready = move || volumes.binds(&dir, &task, i, &declared);
     task::spawn_blocking(ready)
         .await
-        .unwrap_or_else(|e| Err(e.to_string()))
+        .unwrap_or_else(|e| Err(Unready::Container(e.to_string())))
 }
 
 /// Run an ended container again.

@@ -155,6 +155,8 @@ pub enum Namespace {
 #[serde(default)]
 pub struct Bind {
     pub source: PathBuf,
+    /// A path in it, without links; empty: all of it. Others may change what is there.
+    pub beneath: String,
     /// Absolute path in the container; made when the image lacks it.
     pub target: String,
     pub read_only: bool,

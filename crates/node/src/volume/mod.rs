@@ -9,10 +9,13 @@
 //! it knows: it may be killed anywhere. It mounts nothing in containers; their first process does.
 //! What reaches the machine itself needs its operator's word ([`Allowed::host`]). All of it blocks.
 
+mod file_system;
 mod local;
 mod shared;
 #[cfg(test)]
 mod tests;
+
+pub use file_system::FileSystems;
 
 use crate::capability::Allowed;
 use crate::runtime::Bind;
@@ -37,11 +40,29 @@ const DATA: &str = "_data";
 pub(crate) struct Volumes {
     shared: PathBuf,
     allowed: Allowed,
+    file_systems: FileSystems,
+}
+
+/// Why a container cannot have its volumes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unready {
+    /// The text after `CannotStartContainerError: `.
+    Container(String),
+    /// The text after `ResourceInitializationError: `: none of the task's containers can start.
+    Task(String),
+}
+
+impl From<String> for Unready {
+    fn from(why: String) -> Self {
+        Unready::Container(why)
+    }
 }
 
 /// A volume that is there.
 struct Source {
     path: PathBuf,
+    /// A path in it, of which others make what they like.
+    beneath: String,
     read_only: bool,
     /// Docker fills it from the image while it is empty.
     fills: bool,
@@ -49,22 +70,26 @@ struct Source {
 
 impl Volumes {
     /// `shared`: where those are kept that outlive tasks.
-    pub(crate) fn new(shared: PathBuf, allowed: Allowed) -> Volumes {
-        Volumes { shared, allowed }
+    pub(crate) fn new(shared: PathBuf, allowed: Allowed, file_systems: FileSystems) -> Volumes {
+        Volumes {
+            shared,
+            allowed,
+            file_systems,
+        }
     }
 
     /// What container `i` mounts, made ready. `task_dir` has the task's files, `declared` are the
     /// volumes of the container's image. Idempotent.
     ///
     /// # Errors
-    /// The text after `CannotStartContainerError: `.
+    /// [`Unready`].
     pub(crate) fn binds(
         &self,
         task_dir: &Path,
         task: &Assignment,
         i: usize,
         declared: &[String],
-    ) -> Result<Vec<Bind>, String> {
+    ) -> Result<Vec<Bind>, Unready> {
         let spec = &task.containers[i];
         let mut binds = self.own(task_dir, task, i, declared)?;
         let others = task.containers.iter().flat_map(|c| &c.volumes_from);
@@ -90,7 +115,7 @@ impl Volumes {
         task: &Assignment,
         i: usize,
         declared: &[String],
-    ) -> Result<Vec<Bind>, String> {
+    ) -> Result<Vec<Bind>, Unready> {
         // Fargate fills a volume where the image has a `VOLUME`
         // (docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html), Docker wherever
         // the image has a directory.
@@ -107,7 +132,7 @@ impl Volumes {
                      invalid mount config for type \"volume\": invalid mount path: '{target}' mount \
                      path must be absolute",
                     mount.volume
-                ));
+                ).into());
             }
             if clean(target) == Path::new("/") {
                 return Err(format!(
@@ -115,16 +140,18 @@ impl Volumes {
                      invalid mount config for type \"volume\": invalid specification: destination \
                      can't be '/'",
                     mount.volume
-                ));
+                )
+                .into());
             }
             if binds.iter().any(|b| clean(&b.target) == clean(target)) {
-                return Err(format!(
-                    "Error response from daemon: Duplicate mount point: {target}"
-                ));
+                return Err(
+                    format!("Error response from daemon: Duplicate mount point: {target}").into(),
+                );
             }
             let source = self.source(task_dir, task, &mount.volume)?;
             binds.push(Bind {
                 source: source.path,
+                beneath: source.beneath,
                 target: target.clone(),
                 read_only: mount.read_only || source.read_only,
                 fill: source.fills && fills(target),
@@ -141,11 +168,11 @@ impl Volumes {
         i: usize,
         seen: &mut HashSet<&'a str>,
         binds: &mut Vec<Bind>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Unready> {
         for from in &task.containers[i].volumes_from {
             let all = &task.containers;
             let Some(other) = all.iter().position(|c| c.name == from.container) else {
-                return Err(format!("No such container: {}", from.container));
+                return Err(format!("No such container: {}", from.container).into());
             };
             if !seen.insert(&from.container) {
                 continue;
@@ -168,28 +195,40 @@ impl Volumes {
         Ok(())
     }
 
-    fn source(&self, task_dir: &Path, task: &Assignment, name: &str) -> Result<Source, String> {
+    fn source(&self, task_dir: &Path, task: &Assignment, name: &str) -> Result<Source, Unready> {
         let volume = task.volumes.iter().find(|volume| volume.name == name);
         let Some(volume) = volume.filter(|volume| is_name(&volume.name)) else {
-            return Err(format!("the task has no volume {name}"));
+            return Err(format!("the task has no volume {name}").into());
         };
         let own = task_dir.join(DIR).join("own").join(name);
         match &volume.source {
             VolumeSource::Task => Ok(Source {
                 path: directory(&own.join(DATA))?,
+                beneath: String::new(),
                 read_only: false,
                 fills: true,
             }),
-            VolumeSource::Host { path } => self.host(path),
+            VolumeSource::Host { path } => Ok(self.host(path)?),
+            VolumeSource::Efs(efs) => {
+                let place = self.file_systems.place(&own, task, efs);
+                let place = place.map_err(Unready::Task)?;
+                Ok(Source {
+                    path: place.root,
+                    beneath: place.beneath,
+                    read_only: false,
+                    fills: false,
+                })
+            }
             VolumeSource::Docker(docker) => {
                 if docker.driver != "local" {
                     return Err(format!(
                         "Error response from daemon: create {name}: error looking up volume plugin \
                          {driver}: plugin \"{driver}\" not found",
                         driver = docker.driver
-                    ));
+                    )
+                    .into());
                 }
-                self.docker(&own, task, name, docker)
+                Ok(self.docker(&own, task, name, docker)?)
             }
         }
     }
@@ -211,6 +250,7 @@ impl Volumes {
         };
         Ok(Source {
             path,
+            beneath: String::new(),
             read_only: false,
             fills: false,
         })
@@ -236,6 +276,7 @@ impl Volumes {
         let source = backing.ready(&place)?;
         Ok(Source {
             path: source.0,
+            beneath: String::new(),
             read_only: source.1,
             fills: true,
         })
@@ -302,6 +343,7 @@ fn image_volume(task_dir: &Path, container: &str, path: &str) -> Result<Bind, St
     let source = directory(&of.join(escaped(&path.to_string_lossy())))?;
     Ok(Bind {
         source,
+        beneath: String::new(),
         target: path.to_string_lossy().into_owned(),
         read_only: false,
         fill: true,
@@ -316,6 +358,7 @@ fn image_volumes(task_dir: &Path, container: &str) -> Vec<Bind> {
         .filter_map(|entry| {
             Some(Bind {
                 source: entry.path(),
+                beneath: String::new(),
                 target: unescaped(&entry.file_name().into_string().ok()?),
                 read_only: false,
                 fill: false,

@@ -1,10 +1,24 @@
 use super::*;
-use neargate_domain::{ContainerSpec, Mount, Volume, VolumesFrom};
+use neargate_domain::{ContainerSpec, EfsVolume, Mount, Volume, VolumesFrom};
 
 fn lab() -> (tempfile::TempDir, Volumes) {
     let dir = tempfile::tempdir().unwrap();
-    let shared = dir.path().join("shared");
-    (dir, Volumes::new(shared, Allowed::everything()))
+    let volumes = volumes_in(dir.path(), Allowed::everything());
+    (dir, volumes)
+}
+
+fn volumes_in(dir: &Path, allowed: Allowed) -> Volumes {
+    let named = [("fs-named".to_owned(), dir.to_str().unwrap().to_owned())];
+    let file_systems = FileSystems::new(dir.join("efs"), named.into()).unwrap();
+    Volumes::new(dir.join("shared"), allowed, file_systems)
+}
+
+/// Why a container does not start.
+fn refusal(refused: Result<Vec<Bind>, Unready>) -> String {
+    match refused {
+        Err(Unready::Container(why)) => why,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn mounting(name: &str, mounts: &[(&str, &str)]) -> ContainerSpec {
@@ -107,7 +121,7 @@ fn volumes_from_has_what_the_other_has() {
 #[test]
 fn what_reaches_the_host_needs_its_operators_word() {
     let (dir, _) = lab();
-    let volumes = Volumes::new(dir.path().join("shared"), Allowed::default());
+    let volumes = volumes_in(dir.path(), Allowed::default());
     let path = dir.path().join("made/here");
     let host = VolumeSource::Host {
         path: path.to_str().unwrap().into(),
@@ -116,11 +130,11 @@ fn what_reaches_the_host_needs_its_operators_word() {
     let containers = vec![mounting("a", &[("h", "/h")]), mounting("b", &[("d", "/d")])];
     let task = task(containers, &[("h", host), ("d", shared(true, &bind))]);
     for i in 0..2 {
-        let why = volumes.binds(dir.path(), &task, i, &[]).unwrap_err();
+        let why = refusal(volumes.binds(dir.path(), &task, i, &[]));
         assert!(why.contains("allow_privileged"), "{why}");
     }
     assert!(!path.exists());
-    let volumes = Volumes::new(dir.path().join("shared"), Allowed::everything());
+    let volumes = volumes_in(dir.path(), Allowed::everything());
     let binds = volumes.binds(dir.path(), &task, 0, &[]).unwrap();
     assert_eq!(binds[0].source, path);
     // As Docker on ECS.
@@ -160,7 +174,7 @@ fn a_shared_volume_is_mounted_while_it_has_users() {
         vec![mounting("a", &[("v", "/v")])],
         &[("v", shared(true, &[]))],
     );
-    let why = volumes.binds(dir.path(), &other, 0, &[]).unwrap_err();
+    let why = refusal(volumes.binds(dir.path(), &other, 0, &[]));
     assert!(
         why.contains("does not match existing volume options"),
         "{why}"
@@ -169,7 +183,7 @@ fn a_shared_volume_is_mounted_while_it_has_users() {
         vec![mounting("a", &[("w", "/w")])],
         &[("w", shared(false, &[]))],
     );
-    let why = volumes.binds(dir.path(), &missing, 0, &[]).unwrap_err();
+    let why = refusal(volumes.binds(dir.path(), &missing, 0, &[]));
     assert!(
         why.contains("'w' does not exist and autoprovision is set to false"),
         "{why}"
@@ -217,7 +231,50 @@ fn what_docker_refuses_is_refused() {
     ] {
         let volumes_of = [("v", VolumeSource::Task), ("r", rexray.clone())];
         let task = task(vec![mounting("a", mounts)], &volumes_of);
-        let refused = volumes.binds(dir.path(), &task, 0, &[]).unwrap_err();
+        let refused = refusal(volumes.binds(dir.path(), &task, 0, &[]));
         assert!(refused.contains(why), "{refused}");
+    }
+}
+
+#[test]
+fn a_file_system_is_its_accounts_directory() {
+    let (dir, volumes) = lab();
+    let efs = |id: &str, root: &str, point: Option<&str>| {
+        VolumeSource::Efs(EfsVolume {
+            file_system_id: id.into(),
+            root_directory: root.into(),
+            access_point_id: point.map(str::to_owned),
+        })
+    };
+    let bind = |source: VolumeSource| {
+        let task = task(vec![mounting("a", &[("v", "/v")])], &[("v", source)]);
+        let binds = volumes.binds(dir.path(), &task, 0, &["/v".to_owned()]);
+        binds.map(|mut binds| binds.remove(0))
+    };
+    let all = bind(efs("fs-1", "/", None)).unwrap();
+    assert!(all.source.is_dir() && all.beneath.is_empty() && !all.fill);
+    let by_arn = "arn:aws:elasticfilesystem:us-east-1:000000000000:file-system/fs-1";
+    assert_eq!(bind(efs(by_arn, "", None)).unwrap(), all);
+    // As AWS: a directory that is not there is not made.
+    let why = bind(efs("fs-1", "/a/b", None)).unwrap_err();
+    let Unready::Task(why) = why else {
+        panic!("{why:?}")
+    };
+    assert!(
+        why.contains("fs-1.efs.us-east-1.amazonaws.com:/a/b failed"),
+        "{why}"
+    );
+    fs::create_dir_all(all.source.join("a/b")).unwrap();
+    let part = bind(efs("fs-1", "/a/b", None)).unwrap();
+    assert_eq!((&part.source, part.beneath.as_str()), (&all.source, "a/b"));
+    std::os::unix::fs::symlink("/", all.source.join("out")).unwrap();
+    for path in ["/out", "/out/etc", "/../..", "/a/../../.."] {
+        assert!(bind(efs("fs-1", path, None)).is_err(), "{path}");
+    }
+    let point = bind(efs("fs-1", "/", Some("fsap-1"))).unwrap();
+    assert!(point.source.ends_with("fs-1/access-points/fsap-1"));
+    assert_eq!(bind(efs("fs-named", "", None)).unwrap().source, dir.path());
+    for id in ["..", "fs-1/../..", ""] {
+        assert!(bind(efs(id, "", None)).is_err(), "{id}");
     }
 }

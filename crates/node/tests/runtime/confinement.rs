@@ -153,6 +153,7 @@ fn volume(source: &std::path::Path, target: &str, read_only: bool) -> Bind {
         target: target.to_owned(),
         read_only,
         fill: false,
+        ..Bind::default()
     }
 }
 

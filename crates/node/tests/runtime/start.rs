@@ -176,6 +176,7 @@ async fn many_layers_and_bound_files() {
         target: target.to_owned(),
         read_only,
         fill: false,
+        ..Bind::default()
     };
     config.binds = vec![
         bind(&source, "/etc/resolv.conf", true),

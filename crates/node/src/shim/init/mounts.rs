@@ -84,7 +84,10 @@ impl HostMounts {
             .iter()
             .map(|bind| {
                 // With all that is mounted below, as Docker has it. A path of the host is not told.
-                let tree = take(&bind.source, OpenTreeFlags::AT_RECURSIVE);
+                let tree = match bind.beneath.as_str() {
+                    "" => take(&bind.source, OpenTreeFlags::AT_RECURSIVE),
+                    beneath => take_beneath(&bind.source, beneath),
+                };
                 Ok((
                     bind.clone(),
                     tree.map_err(setup(format!("what is mounted at {}", bind.target)))?,
@@ -107,6 +110,20 @@ impl HostMounts {
             shm,
         })
     }
+}
+
+/// A part of a directory in which others may put links: it is not left by any.
+fn take_beneath(root: &Path, path: &str) -> std::io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let root = rustix::fs::open(root, flags, Mode::empty())?;
+    let part = openat2(&root, path, flags, Mode::empty(), resolve)?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    let tree = open_tree(&part, "", flags)?;
+    sys::change_mount(&tree, MountAttributes::default())?;
+    Ok(tree)
 }
 
 /// What was asked for, by where it is mounted.

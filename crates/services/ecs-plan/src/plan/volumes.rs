@@ -1,7 +1,7 @@
 //! From a task definition's volumes to what the node mounts. Pure.
 
 use neargate_api_ecs as api;
-use neargate_domain::{DockerVolume, Mount, Volume, VolumeSource, VolumesFrom};
+use neargate_domain::{DockerVolume, EfsVolume, Mount, Volume, VolumeSource, VolumesFrom};
 
 /// The task's volumes. One of a kind that no node has is not among them: such a task is not run
 /// (`task_definition::runnable`).
@@ -18,14 +18,16 @@ pub fn volumes(definition: &api::TaskDefinition) -> Vec<Volume> {
 }
 
 fn source(volume: &api::Volume) -> Option<VolumeSource> {
-    let elsewhere = volume.efs_volume_configuration.is_some()
-        || volume.s3files_volume_configuration.is_some()
+    let elsewhere = volume.s3files_volume_configuration.is_some()
         || volume
             .fsx_windows_file_server_volume_configuration
             .is_some()
         || volume.configured_at_launch == Some(true);
     if elsewhere {
         return None;
+    }
+    if let Some(efs) = &volume.efs_volume_configuration {
+        return Some(VolumeSource::Efs(self::efs(efs)));
     }
     if let Some(docker) = &volume.docker_volume_configuration {
         return Some(VolumeSource::Docker(self::docker(docker)));
@@ -35,6 +37,17 @@ fn source(volume: &api::Volume) -> Option<VolumeSource> {
         Some(path) => VolumeSource::Host { path },
         None => VolumeSource::Task,
     })
+}
+
+/// Encryption in transit concerns a way that there is not: the file system is the host's.
+fn efs(given: &api::EFSVolumeConfiguration) -> EfsVolume {
+    let authorization = given.authorization_config.as_ref();
+    let access_point = authorization.and_then(|a| a.access_point_id.clone());
+    EfsVolume {
+        file_system_id: given.file_system_id.clone(),
+        root_directory: given.root_directory.clone().unwrap_or_default(),
+        access_point_id: access_point.filter(|id| !id.is_empty()),
+    }
 }
 
 fn docker(given: &api::DockerVolumeConfiguration) -> DockerVolume {

@@ -65,10 +65,6 @@ pub fn runnable(definition: &api::TaskDefinition) -> Result<(), AwsError> {
 fn volume(v: &api::Volume) -> Result<(), AwsError> {
     let lacking = [
         (
-            v.efs_volume_configuration.is_some(),
-            "efsVolumeConfiguration",
-        ),
-        (
             v.s3files_volume_configuration.is_some(),
             "s3filesVolumeConfiguration",
         ),
