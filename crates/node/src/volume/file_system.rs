@@ -13,11 +13,19 @@
 use super::local::Backing;
 use super::{directory, is_name};
 use neargate_domain::{Assignment, EfsVolume};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat2};
+use rustix::io::Errno;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+const ACCESS_POINTS: &str = "access-points";
+const BENEATH: ResolveFlags = ResolveFlags::BENEATH
+    .union(ResolveFlags::NO_SYMLINKS)
+    .union(ResolveFlags::NO_MAGICLINKS);
 
 /// The file systems of a host; its agents have the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,24 +94,22 @@ impl FileSystems {
             if !is_name(point) {
                 return Err(failed("Invalid argument"));
             }
-            let above = match self.named.contains_key(id) {
+            let root = match self.named.contains_key(id) {
                 true => root,
                 false => of_account,
             };
-            let place = above.join("access-points").join(point);
-            if !place.is_dir() {
-                directory(&place).map_err(|why| failed(&why))?;
-                // An access point writes as its own user, whoever its client is. That user is not
-                // known here, so everybody may.
-                let everybody = fs::Permissions::from_mode(0o777);
-                fs::set_permissions(&place, everybody).map_err(|e| failed(&e.to_string()))?;
-            }
+            make_access_point(&root, point).map_err(|e| failed(&e.to_string()))?;
             return Ok(Place {
-                root: place,
-                beneath: String::new(),
+                root,
+                beneath: format!("{ACCESS_POINTS}/{point}"),
             });
         }
-        if !asked.is_empty() && !is_there(&root, asked) {
+        let is_there = || {
+            open_root(&root)
+                .and_then(|root| open_beneath(&root, asked))
+                .is_ok()
+        };
+        if !asked.is_empty() && !is_there() {
             return Err(failed("No such file or directory"));
         }
         Ok(Place {
@@ -125,12 +131,37 @@ fn mounted(own: &Path, server: &str) -> Result<PathBuf, String> {
     Ok(backing.ready(&directory(own)?)?.0)
 }
 
-/// Whether there is such a directory, no link on the way.
-fn is_there(root: &Path, beneath: &str) -> bool {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let Ok(root) = rustix::fs::openat(CWD, root, flags, Mode::empty()) else {
-        return false;
+/// An access point writes as its own user, whoever its client is. That user is not known here, so
+/// everybody may write.
+fn make_access_point(root: &Path, point: &str) -> io::Result<()> {
+    let root = open_root(root)?;
+    let make = |at: &OwnedFd, name: &str| match mkdirat(at, name, Mode::from_raw_mode(0o755)) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(e) => Err(io::Error::from(e)),
     };
-    openat2(root, beneath, flags, Mode::empty(), resolve).is_ok()
+    make(&root, ACCESS_POINTS)?;
+    let above = open_beneath(&root, ACCESS_POINTS)?;
+    if make(&above, point)? {
+        let made = File::from(openat2(
+            &above,
+            point,
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+            BENEATH,
+        )?);
+        made.set_permissions(Permissions::from_mode(0o777))?;
+    }
+    open_beneath(&above, point).map(drop)
+}
+
+fn open_root(root: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(root, flags, Mode::empty())?)
+}
+
+/// A directory, no link on the way.
+fn open_beneath(root: &OwnedFd, path: &str) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(openat2(root, path, flags, Mode::empty(), BENEATH)?)
 }
