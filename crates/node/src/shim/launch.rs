@@ -153,7 +153,7 @@ fn fork(config: &ContainerConfig, dir: &Path, cgroup: &Cgroup) -> Result<Launche
             let theirs = File::open(&namespace).map_err(setup(&namespace))?;
             let ours = File::open("/proc/self/ns/pid").map_err(setup("/proc/self/ns/pid"))?;
             let enter = |namespace: &File| {
-                move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Process))
+                move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::ProcessID))
                     .map_err(|e| setup("joining the namespace of processes")(e.into()))
             };
             // It holds for children that are made from then on; others are to be this process's own.

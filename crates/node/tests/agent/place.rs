@@ -161,6 +161,7 @@ async fn slice(dir: &Path, images: Arc<Images>, network: &Arc<Network>) -> Optio
         cpu_units: 2048,
         memory_mib: 256,
         allowed: Allowed::default(),
+        file_systems: Default::default(),
         disk_guard: None,
         task_endpoint: None,
         api_url: None,
