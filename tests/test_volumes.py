@@ -120,3 +120,25 @@ def test_files_of_the_host_need_its_operators_word(make_gate, layout, tmp_path):
     assert "volumes.host.sourcePath would reach the host itself" in task["stoppedReason"]
     assert "allow_privileged" in task["stoppedReason"]
     assert not (tmp_path / "made").exists()
+
+
+def test_an_elastic_file_system_outlives_its_tasks(gate_with_images):
+    gate = gate_with_images
+    efs = {"fileSystemId": "fs-0123456789abcdef0", "transitEncryption": "ENABLED"}
+    app = sh("app", "cat /data/sub/x; mkdir -p /data/sub; echo kept > /data/sub/x", mountPoints=[mount("efs", "/data")])
+    tasks.register(gate, app, volumes=[{"name": "efs", "efsVolumeConfiguration": efs}])
+    tasks.ended(gate, tasks.run(gate))
+    reader = sh("app", "cat /data/x", mountPoints=[mount("efs", "/data", read_only=True)])
+    below = {**efs, "rootDirectory": "/sub"}
+    tasks.register(gate, reader, volumes=[{"name": "efs", "efsVolumeConfiguration": below}])
+    assert lines(gate, tasks.ended(gate, tasks.run(gate)), "app") == ["kept"]
+    # A directory that is not there is not made, as on AWS.
+    missing = {**efs, "rootDirectory": "/none"}
+    tasks.register(gate, reader, volumes=[{"name": "efs", "efsVolumeConfiguration": missing}])
+    task = tasks.wait_for(gate, tasks.run(gate), "STOPPED")
+    assert task["stoppedReason"].startswith("ResourceInitializationError: failed to invoke EFS utils commands"), task
+    # An access point has a directory of its own, where any user may write.
+    point = {**efs, "authorizationConfig": {"accessPointId": "fsap-0123456789abcdef0", "iam": "ENABLED"}}
+    writer = sh("app", "ls /data; touch /data/own", mountPoints=[mount("efs", "/data")], user="web")
+    tasks.register(gate, writer, volumes=[{"name": "efs", "efsVolumeConfiguration": point}])
+    assert lines(gate, tasks.ended(gate, tasks.run(gate)), "app") == []

@@ -158,8 +158,11 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
             ops::RunTask,
             tasks::run_task,
             "assignPublicIp gives no public address; a task that takes more than its ephemeral \
-             storage is stopped instead of getting ENOSPC; no \
-             EFS, EBS, FSx and S3 Files volumes, volume drivers but local, GPUs, links, port ranges, sidecar or other log drivers, \
+             storage is stopped instead of getting ENOSPC; an EFS volume is a directory of the \
+             host that the task is on, or what its operator names (file_systems), and IAM does not \
+             say who mounts it; permissions of devices are read and write; no \
+             EBS, FSx and S3 Files volumes, volume drivers but local, inference accelerators, \
+             links, port ranges, sidecar or other log drivers, \
              execute-command or secrets of log drivers yet: such tasks are refused. The task \
              metadata endpoint tells no tags, volumes or clock drift",
         )
