@@ -74,6 +74,14 @@ pub fn invalid_next_token() -> AwsError {
     invalid_parameter("Invalid token")
 }
 
+/// The host is no such machine.
+pub fn platform_incompatible() -> AwsError {
+    AwsError::client(
+        "PlatformTaskDefinitionIncompatibilityException",
+        "The specified platform version does not satisfy the task definition's required capabilities.",
+    )
+}
+
 /// A parameter whose part of AWS's behaviour is not built yet.
 pub fn unsupported(what: &str) -> AwsError {
     AwsError::client(

@@ -6,7 +6,7 @@ use super::fargate::{cpu_units, memory_mib, offers};
 use super::observe::{desired_status, observe};
 use super::placement::fargate::{Node, node, subnet};
 use super::stop;
-use super::task_definition::{definition, runnable};
+use super::task_definition::{definition, platform, runnable};
 use crate::model::{Status, Task, TaskSpec};
 use neargate_api_ecs as api;
 use neargate_base::{AccountId, Region, Timestamp};
@@ -108,7 +108,7 @@ fn an_override_names_one_container_once() {
 #[test]
 fn what_cannot_be_honoured_is_refused() {
     let d = definition(&registration(), "arn".into(), 1, "me".into(), t(5));
-    assert!(runnable(&d).is_ok());
+    assert!(runnable(&d, LaunchType::Fargate).is_ok());
     let mut with_files = d.clone();
     let containers = with_files
         .container_definitions
@@ -117,16 +117,32 @@ fn what_cannot_be_honoured_is_refused() {
     // Secrets are read when the task starts.
     containers[0].secrets = Some(vec![api::Secret::default()]);
     containers[0].environment_files = Some(vec![api::EnvironmentFile::default()]);
-    assert!(runnable(&with_files).is_ok());
+    assert!(runnable(&with_files, LaunchType::Fargate).is_ok());
     let containers = with_files.container_definitions.as_mut();
     containers.expect("containers")[0].credential_specs = Some(vec!["x".into()]);
-    let error = runnable(&with_files).expect_err("credential specs");
+    let error = runnable(&with_files, LaunchType::Fargate).expect_err("credential specs");
     assert_eq!(error.code, "UnsupportedFeatureException");
     assert!(
         error.message.contains("credentialSpecs"),
         "{}",
         error.message
     );
+    let mut windows = d.clone();
+    windows.runtime_platform = Some(api::RuntimePlatform {
+        cpu_architecture: Some("X86_64".into()),
+        operating_system_family: Some("WINDOWS_SERVER_2022_CORE".into()),
+    });
+    let refused = runnable(&windows, LaunchType::Fargate).expect_err("there is no Windows here");
+    assert_eq!(
+        refused.code,
+        "PlatformTaskDefinitionIncompatibilityException"
+    );
+    assert!(runnable(&windows, LaunchType::Ec2).is_ok());
+    let wanted = [
+        ("ecs.cpu-architecture", "x86_64".to_owned()),
+        ("ecs.os-type", "windows".to_owned()),
+    ];
+    assert_eq!(platform(&windows), wanted);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::fleet::ClusterId;
 use crate::model::{ContainerInstance, InstanceStatus};
 use crate::plan::placement::fargate::{self, Node, Subnet};
 use crate::plan::placement::{Claim, Constraint, Port, Refusal, Request, Strategy};
+use crate::plan::task_definition;
 use neargate_domain::LaunchType;
 use neargate_service::{House, Stored};
 use std::collections::{BTreeMap, BTreeSet};
@@ -261,6 +262,9 @@ pub(super) fn request(launch: &Launch, instances: &Instances) -> Request {
     let demand = super::spec::demand_of(launch, eni);
     let ports: Vec<Port> = demand.ports;
     let required = launch.definition.requires_attributes.iter().flatten();
+    let required = required.map(|a| (a.name.clone(), a.value.clone()));
+    let platform = task_definition::platform(&launch.definition).into_iter();
+    let platform = platform.map(|(name, value)| (name.to_owned(), Some(value)));
     let mut constraints = instances.constraints.clone();
     if eni {
         constraints.extend(in_zones_of(launch));
@@ -274,9 +278,7 @@ pub(super) fn request(launch: &Launch, instances: &Instances) -> Request {
             gpus: demand.gpus,
             eni,
         }),
-        required_attributes: required
-            .map(|a| (a.name.clone(), a.value.clone()))
-            .collect(),
+        required_attributes: required.chain(platform).collect(),
         constraints,
         strategies: instances.strategies.clone(),
         capacity_provider: instances.provider.clone(),

@@ -23,4 +23,4 @@ pub use defaults::definition;
 pub use fargate::ephemeral_storage;
 pub use ports::protocol;
 pub use role::{arn as role_arn, check as role};
-pub use runnable::runnable;
+pub use runnable::{platform, runnable};

@@ -2,32 +2,61 @@
 
 use crate::error;
 use neargate_api_ecs as api;
+use neargate_domain::LaunchType;
 use neargate_service::AwsError;
 
 fn some<T>(list: &Option<Vec<T>>) -> bool {
     list.as_ref().is_some_and(|l| !l.is_empty())
 }
 
-/// # Errors
-/// `UnsupportedFeatureException` naming the first field that Neargate cannot honour yet.
-pub fn runnable(definition: &api::TaskDefinition) -> Result<(), AwsError> {
+/// What a machine must be to run it, as instances say it of themselves: (attribute, value).
+pub fn platform(definition: &api::TaskDefinition) -> Vec<(&'static str, String)> {
     let platform = definition.runtime_platform.as_ref();
-    let os = platform
-        .and_then(|p| p.operating_system_family.as_deref())
-        .unwrap_or("LINUX");
-    let here = if cfg!(target_arch = "aarch64") {
-        "ARM64"
-    } else {
-        "X86_64"
-    };
-    let foreign = platform
-        .and_then(|p| p.cpu_architecture.as_deref())
-        .is_some_and(|a| a != here);
-    let lacking = [
+    let architecture = platform.and_then(|p| p.cpu_architecture.as_deref());
+    let family = platform.and_then(|p| p.operating_system_family.as_deref());
+    let named = [
         (
-            foreign,
-            "runtimePlatform.cpuArchitecture other than this host's",
+            "ecs.cpu-architecture",
+            architecture.map(str::to_ascii_lowercase),
         ),
+        (
+            "ecs.os-type",
+            family.map(|f| f.split('_').next().unwrap_or(f).to_ascii_lowercase()),
+        ),
+    ];
+    let named = named.into_iter();
+    named
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+}
+
+/// This host, in the same words.
+fn is_here(attribute: &str, value: &str) -> bool {
+    match attribute {
+        "ecs.cpu-architecture" => {
+            value
+                == if cfg!(target_arch = "aarch64") {
+                    "arm64"
+                } else {
+                    "x86_64"
+                }
+        }
+        _ => value == "linux",
+    }
+}
+
+/// # Errors
+/// `UnsupportedFeatureException` naming the first field that Neargate cannot honour yet. On Fargate,
+/// which is this host, `PlatformTaskDefinitionIncompatibilityException` for another processor or
+/// operating system; instances are chosen by what they are ([`platform`]).
+pub fn runnable(definition: &api::TaskDefinition, launch_type: LaunchType) -> Result<(), AwsError> {
+    let mut wanted = platform(definition).into_iter();
+    if launch_type == LaunchType::Fargate
+        && wanted.any(|(attribute, value)| !is_here(attribute, &value))
+    {
+        return Err(error::platform_incompatible());
+    }
+    let lacking = [
         (
             definition.proxy_configuration.is_some(),
             "proxyConfiguration",
@@ -43,10 +72,6 @@ pub fn runnable(definition: &api::TaskDefinition) -> Result<(), AwsError> {
         (
             definition.trusted_execution_configuration.is_some(),
             "trustedExecutionConfiguration",
-        ),
-        (
-            os != "LINUX",
-            "runtimePlatform.operatingSystemFamily other than LINUX",
         ),
     ];
     if let Some((_, what)) = lacking.iter().find(|(used, _)| *used) {

@@ -54,7 +54,7 @@ impl Request {
         let platform_version =
             requirements::platform_version(launch_type, input.platform_version.as_deref())?;
         refuse_unbuilt(input)?;
-        task_definition::runnable(&definition)?;
+        task_definition::runnable(&definition, launch_type)?;
         let overrides = input.overrides.clone().unwrap_or_default();
         if to_json(&overrides).to_string().chars().count() > MAX_OVERRIDES_CHARS {
             return Err(error::invalid_parameter(format!(

@@ -111,7 +111,7 @@ impl Configuration {
         let template = Template::of(&cx.scope, cluster, spec, &revision, definition, of)?;
         let launch = &template.launch;
         requirements::public_ip(launch.capacity.launch_type(), launch.network.as_ref())?;
-        task_definition::runnable(of_definition)?;
+        task_definition::runnable(of_definition, launch.capacity.launch_type())?;
         if let Some(vpc) = &template.launch.network {
             for subnet in &vpc.subnets {
                 // Prepared and let go: whether it exists is what matters.
