@@ -142,3 +142,29 @@ def test_an_elastic_file_system_outlives_its_tasks(gate_with_images):
     writer = sh("app", "ls /data; touch /data/own", mountPoints=[mount("efs", "/data")], user="web")
     tasks.register(gate, writer, volumes=[{"name": "efs", "efsVolumeConfiguration": point}])
     assert lines(gate, tasks.ended(gate, tasks.run(gate)), "app") == []
+
+
+def test_a_block_volume_is_full_when_it_is(gate_with_images):
+    gate = gate_with_images
+    script = "df -k /data | tail -1; dd if=/dev/zero of=/data/x bs=1M count=2000 2>&1 | grep -o 'No space left on device'"
+    app = sh("app", script, mountPoints=[mount("data", "/data")])
+    tasks.register(gate, app, volumes=[{"name": "data", "configuredAtLaunch": True}])
+    role = "arn:aws:iam::000000000000:role/ecsInfrastructureRole"
+    ebs = {"roleArn": role, "sizeInGiB": 1, "filesystemType": "ext4", "volumeType": "gp3"}
+    with pytest.raises(gate.client("ecs").exceptions.InvalidParameterException, match="'data' at launch"):
+        tasks.run(gate)
+    started = gate.client("ecs").run_task(
+        taskDefinition="test",
+        launchType="FARGATE",
+        networkConfiguration=tasks.network(gate),
+        volumeConfigurations=[{"name": "data", "managedEBSVolume": ebs}],
+    )["tasks"][0]
+    details = {d["name"]: d["value"] for d in started["attachments"][1]["details"]}
+    assert details == {"roleArn": role, "volumeName": "data", "deleteOnTermination": "true"}
+    task = tasks.ended(gate, started["taskArn"])
+    said = lines(gate, task, "app")
+    assert 900_000 < int(said[0].split()[1]) <= 1 << 20 and said[1] == "No space left on device", said
+    (attachment,) = (a for a in task["attachments"] if a["type"] == "AmazonElasticBlockStorage")
+    assert attachment["status"] == "DELETED"
+    assert any(d["name"] == "volumeId" and d["value"].startswith("vol-") for d in attachment["details"])
+    assert list((gate.data / "node" / "ebs").glob("*/*")) == []

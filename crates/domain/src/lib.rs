@@ -35,4 +35,4 @@ pub use task::{TaskEvent, TaskStatus};
 pub use task_secrets::{
     ContainerSecrets, RegistryLogin, RoleCredentials, SecretVariable, TaskSecrets,
 };
-pub use volume::{DockerVolume, EfsVolume, Mount, Volume, VolumeSource, VolumesFrom};
+pub use volume::{DockerVolume, EbsVolume, EfsVolume, Mount, Volume, VolumeSource, VolumesFrom};

@@ -24,6 +24,25 @@ pub enum VolumeSource {
     /// One that Docker would keep (`dockerVolumeConfiguration`).
     Docker(DockerVolume),
     Efs(EfsVolume),
+    /// An EBS volume that is made for the task.
+    Ebs(EbsVolume),
+}
+
+/// An EBS volume of one task
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskManagedEBSVolumeConfiguration.html>).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EbsVolume {
+    /// `vol-…`.
+    pub volume_id: String,
+    /// Of its attachment to the task.
+    pub attachment_id: String,
+    /// As whom ECS would make it.
+    pub role_arn: String,
+    pub size_gib: u32,
+    /// `ext3`, `ext4` or `xfs`; `None`: ECS's choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_system: Option<String>,
+    pub delete_on_termination: bool,
 }
 
 /// An elastic file system, or a part of one

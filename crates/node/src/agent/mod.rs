@@ -195,6 +195,7 @@ impl Agent {
             allowed: config.allowed,
             volumes: Volumes::new(
                 config.data_dir.join(VOLUMES),
+                config.data_dir.join("ebs"),
                 config.allowed,
                 config.file_systems,
             ),

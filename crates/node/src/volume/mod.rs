@@ -3,12 +3,14 @@
 //! ```text
 //! <task>/.volumes/own/<volume>/_data         gone with the task
 //! <task>/.volumes/of/<container>/<path>      an image's `VOLUME` that other containers have too
+//! <block>/…                                 see `block`
 //! <shared>/<volume>/{_data,volume.json,users/<task>}   outlives tasks (`scope: shared`)
 //! ```
 //! It owns those directories, and what is mounted on a `_data`. What there is on the disk is all that
 //! it knows: it may be killed anywhere. It mounts nothing in containers; their first process does.
 //! What reaches the machine itself needs its operator's word ([`Allowed::host`]). All of it blocks.
 
+mod block;
 mod file_system;
 mod local;
 mod shared;
@@ -39,6 +41,7 @@ const DATA: &str = "_data";
 #[derive(Debug, Clone)]
 pub(crate) struct Volumes {
     shared: PathBuf,
+    block: PathBuf,
     allowed: Allowed,
     file_systems: FileSystems,
 }
@@ -69,10 +72,16 @@ struct Source {
 }
 
 impl Volumes {
-    /// `shared`: where those are kept that outlive tasks.
-    pub(crate) fn new(shared: PathBuf, allowed: Allowed, file_systems: FileSystems) -> Volumes {
+    /// `shared`: where those are kept that outlive tasks; `block`: where EBS volumes are.
+    pub(crate) fn new(
+        shared: PathBuf,
+        block: PathBuf,
+        allowed: Allowed,
+        file_systems: FileSystems,
+    ) -> Volumes {
         Volumes {
             shared,
+            block,
             allowed,
             file_systems,
         }
@@ -209,6 +218,15 @@ impl Volumes {
                 fills: true,
             }),
             VolumeSource::Host { path } => Ok(self.host(path)?),
+            VolumeSource::Ebs(ebs) => {
+                let path = block::ready(&self.block, &own, &task.task_id, ebs);
+                Ok(Source {
+                    path: path.map_err(Unready::Task)?,
+                    beneath: String::new(),
+                    read_only: false,
+                    fills: false,
+                })
+            }
             VolumeSource::Efs(efs) => {
                 let place = self.file_systems.place(&own, task, efs);
                 let place = place.map_err(Unready::Task)?;
@@ -284,11 +302,13 @@ impl Volumes {
 
     /// The task has ended, and takes no more of what outlives it.
     pub(crate) fn release(&self, task_id: &str) -> io::Result<()> {
+        block::release(&self.block, |task| task != task_id)?;
         shared::release(&self.shared, |user| user != task_id)
     }
 
     /// As [`Volumes::release`], for all tasks but those of `keep`.
     pub(crate) fn sweep(&self, keep: &HashSet<String>) -> io::Result<()> {
+        block::release(&self.block, |task| keep.contains(task))?;
         shared::release(&self.shared, |user| keep.contains(user))
     }
 }

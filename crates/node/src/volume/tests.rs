@@ -1,5 +1,5 @@
 use super::*;
-use neargate_domain::{ContainerSpec, EfsVolume, Mount, Volume, VolumesFrom};
+use neargate_domain::{ContainerSpec, EbsVolume, EfsVolume, Mount, Volume, VolumesFrom};
 
 fn lab() -> (tempfile::TempDir, Volumes) {
     let dir = tempfile::tempdir().unwrap();
@@ -10,7 +10,7 @@ fn lab() -> (tempfile::TempDir, Volumes) {
 fn volumes_in(dir: &Path, allowed: Allowed) -> Volumes {
     let named = [("fs-named".to_owned(), dir.to_str().unwrap().to_owned())];
     let file_systems = FileSystems::new(dir.join("efs"), named.into()).unwrap();
-    Volumes::new(dir.join("shared"), allowed, file_systems)
+    Volumes::new(dir.join("shared"), dir.join("ebs"), allowed, file_systems)
 }
 
 /// Why a container does not start.
@@ -278,4 +278,43 @@ fn a_file_system_is_its_accounts_directory() {
     for id in ["..", "fs-1/../..", ""] {
         assert!(bind(efs(id, "", None)).is_err(), "{id}");
     }
+}
+
+#[test]
+fn a_block_volume_is_as_large_as_was_asked_and_goes_with_its_task() {
+    // Loop devices want a file system that is no tmpfs.
+    let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let volumes = volumes_in(dir.path(), Allowed::default());
+    let ebs = VolumeSource::Ebs(EbsVolume {
+        volume_id: "vol-0123".into(),
+        attachment_id: "id".into(),
+        role_arn: "role".into(),
+        size_gib: 1,
+        file_system: Some("ext4".into()),
+        delete_on_termination: true,
+    });
+    let task = task(vec![mounting("a", &[("v", "/v")])], &[("v", ebs)]);
+    let bind = || volumes.binds(dir.path(), &task, 0, &[]).unwrap().remove(0);
+    let source = bind().source;
+    assert_eq!(bind().source, source);
+    let of = rustix::fs::statvfs(&source).unwrap();
+    let gib = (of.f_blocks * of.f_frsize) as f64 / f64::from(1 << 30);
+    assert!((0.9..=1.0).contains(&gib), "{gib}");
+    fs::write(source.join("file"), "kept").unwrap();
+    let image = dir.path().join("ebs").join(&task.task_id).join("vol-0123");
+    assert!(image.exists());
+    unmount_below(dir.path()).unwrap();
+    // As after a restart of the host: it is mounted again, and is as it was.
+    assert!(!is_mounted(&source));
+    assert_eq!(
+        fs::read_to_string(bind().source.join("file")).unwrap(),
+        "kept"
+    );
+    unmount_below(dir.path()).unwrap();
+    volumes
+        .sweep(&HashSet::from([task.task_id.clone()]))
+        .unwrap();
+    assert!(image.exists());
+    volumes.release(&task.task_id).unwrap();
+    assert!(!image.exists());
 }

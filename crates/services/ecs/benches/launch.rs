@@ -141,6 +141,7 @@ async fn prepare(house: &Arc<House>, ecs: &Arc<Ecs>, scope: &Scope, instances: u
         tags: Default::default(),
         service: None,
         target_groups: Vec::new(),
+        volumes: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::model::{ContainerSpec, Task};
 use crate::plan::observe::desired_status;
 use neargate_api_ecs as api;
-use neargate_domain::{ContainerReport, ContainerStatus, LaunchType, TaskStatus};
+use neargate_domain::{ContainerReport, ContainerStatus, LaunchType, TaskStatus, VolumeSource};
 use neargate_service::tags::Tags;
 
 pub(crate) fn task(task: &Task, with_tags: bool) -> api::Task {
@@ -16,7 +16,7 @@ pub(crate) fn task(task: &Task, with_tags: bool) -> api::Task {
         .get_or_insert_default();
     let fargate = spec.assignment.launch_type == LaunchType::Fargate;
     api::Task {
-        attachments: Some(attachment(task).into_iter().collect()),
+        attachments: Some(attachment(task).into_iter().chain(volumes(task)).collect()),
         attributes: Some(vec![api::Attribute {
             name: "ecs.cpu-architecture".into(),
             value: Some(
@@ -85,9 +85,14 @@ pub(crate) fn task(task: &Task, with_tags: bool) -> api::Task {
 pub(crate) fn started(task: &Task) -> api::Task {
     let mut shown = self::task(task, true);
     for attachment in shown.attachments.iter_mut().flatten() {
-        attachment.status = Some("PRECREATED".into());
+        let is_volume = attachment.r#type.as_deref() == Some(EBS);
+        let (status, unknown): (_, fn(&str) -> bool) = match is_volume {
+            true => ("CREATED", |detail| detail == "volumeId"),
+            false => ("PRECREATED", |detail| detail != "subnetId"),
+        };
+        attachment.status = Some(status.into());
         let details = attachment.details.get_or_insert_default();
-        details.retain(|d| d.name.as_deref() == Some("subnetId"));
+        details.retain(|d| !d.name.as_deref().is_some_and(unknown));
     }
     for c in shown.containers.iter_mut().flatten() {
         c.network_interfaces = Some(Vec::new());
@@ -126,6 +131,45 @@ fn attachment(task: &Task) -> Option<api::Attachment> {
         r#type: Some("ElasticNetworkInterface".into()),
         status: Some(status.into()),
         details: Some(details.into_iter().map(detail).collect()),
+    })
+}
+
+const EBS: &str = "AmazonElasticBlockStorage";
+
+/// The EBS volumes that were made for it.
+fn volumes(task: &Task) -> impl Iterator<Item = api::Attachment> {
+    let started = task.status.report.as_ref().is_some_and(|r| {
+        r.containers
+            .iter()
+            .any(|c| c.status != ContainerStatus::Pending)
+    });
+    let status = match task.status.last_status {
+        TaskStatus::Stopped => "DELETED",
+        TaskStatus::Deprovisioning => "DETACHING",
+        _ if started => "ATTACHED",
+        _ => "ATTACHING",
+    };
+    let volumes = task.spec.assignment.volumes.iter();
+    volumes.filter_map(move |volume| {
+        let VolumeSource::Ebs(ebs) = &volume.source else {
+            return None;
+        };
+        let details = [
+            ("roleArn", ebs.role_arn.clone()),
+            ("volumeName", volume.name.clone()),
+            ("deleteOnTermination", ebs.delete_on_termination.to_string()),
+            ("volumeId", ebs.volume_id.clone()),
+        ];
+        let detail = |(name, value): (&str, String)| api::KeyValuePair {
+            name: Some(name.into()),
+            value: Some(value),
+        };
+        Some(api::Attachment {
+            id: Some(ebs.attachment_id.clone()),
+            r#type: Some(EBS.into()),
+            status: Some(status.into()),
+            details: Some(details.into_iter().map(detail).collect()),
+        })
     })
 }
 

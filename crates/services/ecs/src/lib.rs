@@ -160,8 +160,10 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
             "assignPublicIp gives no public address; a task that takes more than its ephemeral \
              storage is stopped instead of getting ENOSPC; an EFS volume is a directory of the \
              host that the task is on, or what its operator names (file_systems), and IAM does not \
-             say who mounts it; permissions of devices are read and write; no \
-             EBS, FSx and S3 Files volumes, volume drivers but local, inference accelerators, \
+             say who mounts it; permissions of devices are read and write; \
+             EBS volumes are files of the host that no other call knows, as fast as that, and not \
+             made of snapshots, encrypted or given to services; no \
+             FSx and S3 Files volumes, volume drivers but local, inference accelerators, \
              links, port ranges, sidecar or other log drivers, \
              execute-command or secrets of log drivers yet: such tasks are refused. The task \
              metadata endpoint tells no tags, volumes or clock drift",

@@ -3,6 +3,7 @@
 pub mod assignment;
 pub mod balancing;
 pub mod capacity;
+pub mod ebs;
 pub mod environment_files;
 pub mod expiry;
 pub mod fargate;

@@ -20,6 +20,7 @@ pub use place::{Capacity, Instances};
 use crate::Ecs;
 use crate::fleet::ClusterId;
 use crate::model::{Arrivals, Cluster, ServiceLink, TargetLink, Task};
+use crate::plan::ebs;
 use neargate_api_ecs as api;
 use neargate_service::db::{Committed, Tx};
 use neargate_service::tags::Tags;
@@ -54,6 +55,8 @@ pub struct Launch {
     pub service: Option<ServiceLink>,
     /// What its tasks are to be targets of.
     pub target_groups: Vec<TargetLink>,
+    /// EBS volumes, made for each task.
+    pub volumes: Vec<ebs::Wanted>,
 }
 
 /// What became of a launch.

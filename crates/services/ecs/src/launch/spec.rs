@@ -106,7 +106,13 @@ pub(super) fn task(
             execution_role_arn,
             service_name: launch.service.as_ref().map(|link| link.service.clone()),
             containers,
-            volumes: volumes::volumes(definition),
+            volumes: volumes::volumes(definition)
+                .into_iter()
+                .chain(launch.volumes.iter().map(|wanted| {
+                    let id = format!("vol-{}", house.rng.hex(17));
+                    wanted.volume(id, house.rng.uuid())
+                }))
+                .collect(),
             pid_mode: assignment::pid_mode(definition),
             ipc_mode: assignment::ipc_mode(definition),
         },

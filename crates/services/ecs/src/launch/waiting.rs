@@ -8,6 +8,7 @@ use crate::Ecs;
 use crate::fleet::ClusterId;
 use crate::model::{Arrivals, CapacityProvider, Cluster, Status, Task, TaskDefinition, Waits};
 use crate::plan::capacity::is_managed;
+use crate::plan::ebs;
 use crate::plan::placement::{Constraint, Strategy};
 use crate::plan::stop::{self, Cause};
 use neargate_api_ecs as api;
@@ -229,6 +230,7 @@ async fn launch_of(
         tags: spec.tags.clone(),
         service: spec.service.clone(),
         target_groups: spec.target_groups.clone(),
+        volumes: ebs::of(&spec.assignment.volumes),
         scope,
     };
     launch.locate(house).await?;

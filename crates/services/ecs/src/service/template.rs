@@ -82,6 +82,7 @@ impl Template {
                 revision: revision.id.clone(),
             }),
             target_groups: balancing::links(revision, alternate),
+            volumes: Vec::new(),
         };
         Ok(Template {
             launch,

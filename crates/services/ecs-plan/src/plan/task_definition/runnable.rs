@@ -97,7 +97,6 @@ fn volume(v: &api::Volume) -> Result<(), AwsError> {
             v.fsx_windows_file_server_volume_configuration.is_some(),
             "fsxWindowsFileServerVolumeConfiguration",
         ),
-        (v.configured_at_launch == Some(true), "configuredAtLaunch"),
     ];
     match lacking.iter().find(|(used, _)| *used) {
         Some((_, what)) => Err(error::unsupported(&format!(

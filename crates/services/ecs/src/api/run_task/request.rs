@@ -6,6 +6,7 @@ use crate::launch::capacity::{Wanted, compatible, rules};
 use crate::launch::requirements;
 use crate::launch::{Capacity, Launch};
 use crate::model::Cluster;
+use crate::plan::ebs;
 use crate::plan::{assignment, task_definition};
 use neargate_api_ecs as api;
 use neargate_service::tags::{InvalidTags, MAX_TAGS};
@@ -55,6 +56,8 @@ impl Request {
             requirements::platform_version(launch_type, input.platform_version.as_deref())?;
         refuse_unbuilt(input)?;
         task_definition::runnable(&definition, launch_type)?;
+        let configured = input.volume_configurations.as_deref().unwrap_or_default();
+        let volumes = ebs::wanted(&definition, configured, launch_type)?;
         let overrides = input.overrides.clone().unwrap_or_default();
         if to_json(&overrides).to_string().chars().count() > MAX_OVERRIDES_CHARS {
             return Err(error::invalid_parameter(format!(
@@ -117,6 +120,7 @@ impl Request {
             tags,
             service: None,
             target_groups: Vec::new(),
+            volumes,
         };
         launch.locate(&cx.house).await?;
         Ok(Request { launch, capacities })
@@ -134,13 +138,6 @@ fn refuse_unbuilt(input: &api::RunTaskInput) -> Result<(), AwsError> {
     some(
         input.enable_execute_command == Some(true),
         "RunTask with enableExecuteCommand",
-    )?;
-    some(
-        input
-            .volume_configurations
-            .as_ref()
-            .is_some_and(|v| !v.is_empty()),
-        "RunTask with volumeConfigurations",
     )?;
     let overrides = input
         .overrides

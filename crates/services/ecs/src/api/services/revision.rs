@@ -112,6 +112,12 @@ impl Configuration {
         let launch = &template.launch;
         requirements::public_ip(launch.capacity.launch_type(), launch.network.as_ref())?;
         task_definition::runnable(of_definition, launch.capacity.launch_type())?;
+        let mut volumes = of_definition.volumes.iter().flatten();
+        if volumes.any(|v| v.configured_at_launch == Some(true)) {
+            return Err(error::unsupported(
+                "services of a task definition with volumes.configuredAtLaunch",
+            ));
+        }
         if let Some(vpc) = &template.launch.network {
             for subnet in &vpc.subnets {
                 // Prepared and let go: whether it exists is what matters.
