@@ -284,9 +284,12 @@ async fn binds(
     let (volumes, task) = (shared.volumes.clone(), Arc::clone(task));
     let declared = image.volumes.clone();
     let ready = move || volumes.binds(&dir, &task, i, &declared);
-    task::spawn_blocking(ready)
-        .await
-        .unwrap_or_else(|e| Err(Unready::Container(e.to_string())))
+    // A server may take its time.
+    match tokio::time::timeout(START_LIMIT, task::spawn_blocking(ready)).await {
+        Ok(Ok(ready)) => ready,
+        Ok(Err(e)) => Err(Unready::Container(e.to_string())),
+        Err(_) => Err(Unready::Container(TOO_SLOW.into())),
+    }
 }
 
 /// Run an ended container again.

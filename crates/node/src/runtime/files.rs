@@ -1,6 +1,7 @@
 //! What a task's files take on the disk, found by looking: neither quotas nor block devices are
 //! there on every host.
 
+use crate::volume;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
 use std::collections::HashSet;
 use std::fs;
@@ -46,34 +47,37 @@ impl Files {
 const DEEPEST: usize = 256;
 
 /// Everything under `dir`, links not followed, what has several names counted once. What is mounted
-/// there is of another disk.
+/// there for volumes is of another disk.
 pub(super) fn under(dir: &Path) -> Files {
     let mut files = Files::default();
+    let mut seen = HashSet::new();
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    if let Ok(root) = rustix::fs::open(dir, flags, Mode::empty())
-        && let Ok(stat) = rustix::fs::fstat(&root)
+    for part in volume::own_files(dir)
+        .iter()
+        .map(PathBuf::as_path)
+        .chain([dir])
     {
-        walk(root, stat.st_dev, 0, &mut HashSet::new(), &mut files);
+        if let Ok(root) = rustix::fs::open(part, flags, Mode::empty()) {
+            walk(root, 0, &mut seen, &mut files);
+        }
     }
     files
 }
 
 /// What cannot be read is gone, or going.
-fn walk(dir: OwnedFd, disk: u64, depth: usize, seen: &mut HashSet<u64>, files: &mut Files) {
+fn walk(dir: OwnedFd, depth: usize, seen: &mut HashSet<u64>, files: &mut Files) {
     let Ok(entries) = Dir::read_from(&dir) else {
         return;
     };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        if matches!(name.to_bytes(), b"." | b"..") {
+        let is_volumes = depth == 0 && name.to_bytes() == volume::DIR.as_bytes();
+        if matches!(name.to_bytes(), b"." | b"..") || is_volumes {
             continue;
         }
         let Ok(stat) = statat(dir.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW) else {
             continue;
         };
-        if stat.st_dev != disk {
-            continue;
-        }
         count(&stat, seen, files);
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
             continue;
@@ -86,7 +90,7 @@ fn walk(dir: OwnedFd, disk: u64, depth: usize, seen: &mut HashSet<u64>, files: &
         // Otherwise it is gone meanwhile, or no descriptor is left to look with, which is not the
         // task's doing.
         if let Ok(below) = openat(dir.as_fd(), name, flags, Mode::empty()) {
-            walk(below, disk, depth + 1, seen, files);
+            walk(below, depth + 1, seen, files);
         }
     }
 }
@@ -164,6 +168,19 @@ mod tests {
         assert_eq!(found.count, 3);
         assert!((100_000..200_000).contains(&found.bytes), "{found:?}");
         assert_eq!(under(&path("missing")), Files::default());
+    }
+
+    #[test]
+    fn what_is_mounted_for_a_volume_is_of_another_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        for volume in ["own/plain", "own/other", "of/web/%2Fsite"] {
+            let data = dir.path().join(".volumes").join(volume).join("_data");
+            fs::create_dir_all(&data).unwrap();
+            fs::write(data.join("file"), vec![1; 100_000]).unwrap();
+        }
+        fs::write(dir.path().join(".volumes/own/other/mounted"), "").unwrap();
+        let found = under(dir.path());
+        assert!((200_000..300_000).contains(&found.bytes), "{found:?}");
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! file systems are the host's (e2fsprogs, xfsprogs), and so is mount(8), whose loop devices go when
 //! they are unmounted.
 
-use super::{DATA, directory, is_mounted, is_name};
+use super::{DATA, MOUNTED, directory, is_mounted, is_name};
 use neargate_base::DiskSpace;
 use neargate_domain::EbsVolume;
 use rustix::fs::{FlockOperation, flock};
@@ -54,6 +54,7 @@ pub(super) fn ready(
     if !image.exists() {
         make(&place, &image, kind, u64::from(ebs.size_gib) << 30).map_err(|why| failed(&why))?;
     }
+    File::create(own.join(MOUNTED)).map_err(io)?;
     let mut mount = program("mount");
     mount
         .args(["-t", kind, "-o", "loop,nodev"])

@@ -1,7 +1,7 @@
 //! Docker's `local` driver: a directory, or what the options `type`, `o` and `device` mount there
 //! (<https://docs.docker.com/reference/cli/docker/volume/create/#driver-specific-options>).
 
-use super::{DATA, directory, is_mounted};
+use super::{DATA, MOUNTED, directory, is_mounted};
 use rustix::fs::{FlockOperation, flock};
 use rustix::mount::{MountFlags, mount};
 use std::collections::BTreeMap;
@@ -102,6 +102,7 @@ impl Backing {
                 flock(&lock, FlockOperation::LockExclusive)
                     .map_err(|e| failed(device, &words(&e.into())))?;
                 if !is_mounted(&at) {
+                    File::create(place.join(MOUNTED)).map_err(|e| failed(device, &words(&e)))?;
                     let data = resolved(data).map_err(|why| failed(device, &why))?;
                     let text =
                         CString::new(data).map_err(|_| failed(device, "invalid argument"))?;

@@ -33,9 +33,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
 
 /// No container has such a name.
-const DIR: &str = ".volumes";
+pub(crate) const DIR: &str = ".volumes";
 /// What is mounted of a volume, as Docker names it.
 const DATA: &str = "_data";
+/// A file beside it: something is mounted there. Whoever only looks need not touch that, since a server
+/// may take its time to answer.
+const MOUNTED: &str = "mounted";
 
 /// The volumes of a node.
 #[derive(Debug, Clone)]
@@ -320,6 +323,17 @@ impl Volumes {
 /// Something is still mounted: nothing may be removed.
 pub(crate) fn unmount_below(task_dir: &Path) -> io::Result<()> {
     unmount_all(&task_dir.join(DIR).join("own"))
+}
+
+/// What of the task's volumes is on its own disk.
+pub(crate) fn own_files(task_dir: &Path) -> Vec<PathBuf> {
+    let below = |name: &str| {
+        let entries = fs::read_dir(task_dir.join(DIR).join(name));
+        let entries = entries.into_iter().flatten().flatten();
+        entries.map(|entry| entry.path())
+    };
+    let own = below("own").filter(|volume| !volume.join(MOUNTED).exists());
+    own.chain(below("of")).collect()
 }
 
 /// As [`unmount_below`], for volumes that outlive tasks, whose directory is to be removed.

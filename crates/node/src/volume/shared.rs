@@ -3,7 +3,7 @@
 //! What a driver's options mount is mounted while a task has the volume, as with Docker: a file says
 //! which do.
 
-use super::{DATA, directory, is_mounted, unmount_data};
+use super::{DATA, directory, unmount_data};
 use neargate_domain::DockerVolume;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
@@ -78,7 +78,7 @@ pub(super) fn release(all: &Path, stays: impl Fn(&str) -> bool) -> io::Result<()
             }
         }
         let data = all.join(&place).join(DATA);
-        if left.is_empty() && entries(&users)?.is_empty() && is_mounted(&data) {
+        if left.is_empty() && entries(&users)?.is_empty() {
             unmount_data(&data)?;
         }
     }
