@@ -72,6 +72,7 @@ fn v2_files_get_what_v1_files_mean() {
         memory_bytes: Some(512 << 20),
         memory_reservation_bytes: Some(1 << 20),
         pids: Some(7),
+        ..GroupLimits::default()
     };
     group.limit(&limits).unwrap();
     let read = |file: &str| group.read("memory", file).unwrap();

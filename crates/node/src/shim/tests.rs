@@ -154,7 +154,11 @@ fn on_v2_a_process_is_made_inside_its_group() {
         panic!("v2")
     };
     let directory = std::os::fd::OwnedFd::from(directory);
-    let (pid, pidfd) = super::sys::clone_container(Some(&directory), || {
+    let new = super::sys::Namespaces {
+        processes: true,
+        ipc: true,
+    };
+    let (pid, pidfd) = super::sys::clone_container(new, Some(&directory), || {
         // Until killed: nothing here may allocate, since the test process has threads.
         loop {
             rustix::thread::sched_yield();

@@ -299,7 +299,7 @@ pub fn gpus(definition: &api::TaskDefinition) -> u32 {
     let requirements = containers.flat_map(|c| c.resource_requirements.iter().flatten());
     requirements
         .filter(|r| r.r#type == "GPU")
-        .filter_map(|r| r.value.parse::<u32>().ok())
+        .filter_map(|r| r.value.as_deref()?.parse::<u32>().ok())
         .fold(0, u32::saturating_add)
 }
 
