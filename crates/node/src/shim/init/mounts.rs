@@ -15,9 +15,10 @@ use rustix::mount::{
     MountFlags, MoveMountFlags, OpenTreeFlags, mount, mount_bind, mount_remount, move_mount,
     open_tree,
 };
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::ffi::CString;
-use std::fs;
-use std::os::fd::OwnedFd;
+use std::fs::{self, File};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
@@ -96,12 +97,13 @@ impl HostMounts {
             .collect::<Result<_, StartFailure>>()?;
         let shm = match (&config.ipc, config.joined) {
             _ if config.without_shm => None,
-            (Namespace::Host, _) => Some("/dev/shm".into()),
-            (Namespace::Of(_), Some(of)) => Some(format!("/proc/{of}/root/dev/shm")),
+            (Namespace::Host, _) => Some(take(Path::new(SHM), OpenTreeFlags::empty())),
+            (Namespace::Of(_), Some(of)) => Some(of_other(of, || {
+                take(Path::new(SHM), OpenTreeFlags::empty())
+            })),
             _ => None,
         };
-        let shm = shm.map(|path| take(Path::new(&path), OpenTreeFlags::empty()));
-        let shm = shm.transpose().map_err(setup("/dev/shm"))?;
+        let shm = shm.transpose().map_err(setup(SHM))?;
         let devices = devices::gather(config)?;
         Ok(HostMounts {
             cgroups,
@@ -110,6 +112,21 @@ impl HostMounts {
             shm,
         })
     }
+}
+
+const SHM: &str = "/dev/shm";
+
+/// Does it among the mounts of another process: the kernel copies none but those of whoever asks.
+fn of_other<T>(process: i32, act: impl FnOnce() -> std::io::Result<T>) -> std::io::Result<T> {
+    let theirs = File::open(format!("/proc/{process}/ns/mnt"))?;
+    let ours = File::open("/proc/self/ns/mnt")?;
+    let enter = |namespace: &File| {
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Mount))
+    };
+    enter(&theirs)?;
+    let done = act();
+    enter(&ours)?;
+    done
 }
 
 /// A part of a directory in which others may put links: it is not left by any.
