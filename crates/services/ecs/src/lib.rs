@@ -162,7 +162,7 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
              host that the task is on, or what its operator names (file_systems), and IAM does not \
              say who mounts it; permissions of devices are read and write; \
              EBS volumes are files of the host that no other call knows, as fast as that, and not \
-             made of snapshots, encrypted or given to services; no \
+             made of snapshots or encrypted; no \
              FSx and S3 Files volumes, volume drivers but local, inference accelerators, \
              links, port ranges, sidecar or other log drivers, \
              execute-command or secrets of log drivers yet: such tasks are refused. The task \
@@ -172,7 +172,7 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
         .partly(
             ops::CreateService,
             services::create_service,
-            "no Classic Load Balancers, service registries, Service Connect, volumes, VPC Lattice, \
+            "no Classic Load Balancers, service registries, Service Connect, VPC Lattice, \
              execute-command, Lambda hooks, early success criteria, and no deployment alarms while \
              CloudWatch is not served: such services are refused. Tasks that end by themselves before they count as healthy are \
              started ever more slowly, though they ran",

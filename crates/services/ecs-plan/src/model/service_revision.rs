@@ -30,6 +30,9 @@ pub struct ServiceRevision {
     pub images: Vec<(String, String)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub load_balancers: Vec<LoadBalancer>,
+    /// EBS volumes that its tasks get.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<Json<api::ServiceVolumeConfiguration>>,
 }
 
 impl Resource for ServiceRevision {

@@ -49,6 +49,32 @@ pub fn of(volumes: &[Volume]) -> Vec<Wanted> {
     .collect()
 }
 
+/// What a service says of the volumes of its tasks, as it would be said of one task: they go with it
+/// ("the volume is deleted when the task ends").
+pub fn of_service<'a>(
+    given: impl Iterator<Item = &'a api::ServiceVolumeConfiguration>,
+) -> Vec<api::TaskVolumeConfiguration> {
+    let of_task =
+        |ebs: &api::ServiceManagedEBSVolumeConfiguration| api::TaskManagedEBSVolumeConfiguration {
+            encrypted: ebs.encrypted,
+            kms_key_id: ebs.kms_key_id.clone(),
+            volume_type: ebs.volume_type.clone(),
+            size_in_gib: ebs.size_in_gib,
+            snapshot_id: ebs.snapshot_id.clone(),
+            iops: ebs.iops,
+            throughput: ebs.throughput,
+            role_arn: ebs.role_arn.clone(),
+            filesystem_type: ebs.filesystem_type.clone(),
+            ..Default::default()
+        };
+    given
+        .map(|volume| api::TaskVolumeConfiguration {
+            name: volume.name.clone(),
+            managed_ebs_volume: volume.managed_ebs_volume.as_ref().map(of_task),
+        })
+        .collect()
+}
+
 /// The volumes that the definition leaves to whoever starts tasks of it.
 ///
 /// # Errors

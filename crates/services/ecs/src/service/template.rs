@@ -8,6 +8,7 @@ use crate::launch::{Capacity, Instances, Launch};
 use crate::model::{
     Cluster, PropagateTags, Scheduling, ServiceLink, ServiceRevision, ServiceSpec, TaskDefinition,
 };
+use crate::plan::ebs;
 use crate::plan::placement::Strategy;
 use neargate_api_ecs as api;
 use neargate_domain::LaunchType;
@@ -61,6 +62,8 @@ impl Template {
         let (cpu_units, memory_mib) = requirements::size(launch_type, of_definition, &overrides)?;
         let version = revision.platform_version.as_deref();
         let platform_version = requirements::platform_version(launch_type, version)?;
+        let configured = ebs::of_service(revision.volumes.iter().map(|v| &v.0));
+        let volumes = ebs::wanted(of_definition, &configured, launch_type)?;
         let capacity = first(&wanted, &rules);
         let launch = Launch {
             scope: scope.clone(),
@@ -82,7 +85,7 @@ impl Template {
                 revision: revision.id.clone(),
             }),
             target_groups: balancing::links(revision, alternate),
-            volumes: Vec::new(),
+            volumes,
         };
         Ok(Template {
             launch,

@@ -331,6 +331,7 @@ async fn first(
         platform_version: input.platform_version.clone().filter(|v| !v.is_empty()),
         network: input.network_configuration.clone().map(Json),
         load_balancers: balanced(cx, input.load_balancers.as_ref(), &definition).await?,
+        volumes: volumes(input.volume_configurations.as_ref()),
     };
     configuration.capacity(&wanted);
     let revision = configuration
@@ -381,4 +382,11 @@ pub(super) fn deploy(
     };
     spec.target = Some(target);
     record
+}
+
+/// As they are kept.
+pub(super) fn volumes(
+    given: Option<&Vec<api::ServiceVolumeConfiguration>>,
+) -> Vec<Json<api::ServiceVolumeConfiguration>> {
+    given.into_iter().flatten().cloned().map(Json).collect()
 }

@@ -26,6 +26,7 @@ pub(in crate::api) struct Configuration {
     pub(in crate::api) platform_version: Option<String>,
     pub(in crate::api) network: Option<Json<api::NetworkConfiguration>>,
     pub(in crate::api) load_balancers: Vec<LoadBalancer>,
+    pub(in crate::api) volumes: Vec<Json<api::ServiceVolumeConfiguration>>,
 }
 
 impl Configuration {
@@ -37,6 +38,7 @@ impl Configuration {
             platform_version: revision.platform_version.clone(),
             network: revision.network.clone(),
             load_balancers: revision.load_balancers.clone(),
+            volumes: revision.volumes.clone(),
         }
     }
 
@@ -102,6 +104,7 @@ impl Configuration {
             network: self.network.clone(),
             images: containers.map(image).collect(),
             load_balancers: self.load_balancers.clone(),
+            volumes: self.volumes.clone(),
         };
         balancing::fit(&self.load_balancers, of_definition)?;
         if spec.deployment.shift.is_some() {
@@ -112,12 +115,6 @@ impl Configuration {
         let launch = &template.launch;
         requirements::public_ip(launch.capacity.launch_type(), launch.network.as_ref())?;
         task_definition::runnable(of_definition, launch.capacity.launch_type())?;
-        let mut volumes = of_definition.volumes.iter().flatten();
-        if volumes.any(|v| v.configured_at_launch == Some(true)) {
-            return Err(error::unsupported(
-                "services of a task definition with volumes.configuredAtLaunch",
-            ));
-        }
         if let Some(vpc) = &template.launch.network {
             for subnet in &vpc.subnets {
                 // Prepared and let go: whether it exists is what matters.

@@ -284,6 +284,7 @@ fn deployment(shown: &Shown, desired: i32) -> api::Deployment {
         platform_version: revision.and_then(platform_version),
         platform_family: revision.and_then(family),
         network_configuration: revision.and_then(|r| r.network.as_ref().map(|n| network(&n.0))),
+        volume_configurations: revision.and_then(super::show_deployment::volumes),
         rollout_state: Some(d.rollout.as_str().into()),
         rollout_state_reason: Some(d.reason.clone()),
         ..Default::default()

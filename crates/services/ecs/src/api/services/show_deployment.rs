@@ -32,6 +32,7 @@ pub(in crate::api) fn revision(revision: &ServiceRevision) -> api::ServiceRevisi
         container_images: Some(revision.images.iter().map(image).collect()),
         load_balancers: Some(load_balancers(revision)).filter(|all| !all.is_empty()),
         guard_duty_enabled: Some(false),
+        volume_configurations: volumes(revision),
         created_at: Some(revision.created_at),
         ..Default::default()
     }
@@ -168,4 +169,10 @@ pub(super) fn record(
                 .map(|_| status.triggered_alarms.clone()),
         }),
     }
+}
+
+/// The EBS volumes of its tasks.
+pub(super) fn volumes(revision: &ServiceRevision) -> Option<Vec<api::ServiceVolumeConfiguration>> {
+    let volumes = revision.volumes.iter().map(|v| v.0.clone()).collect();
+    Some(volumes).filter(|all: &Vec<_>| !all.is_empty())
 }

@@ -29,7 +29,6 @@ pub(super) fn create(input: &api::CreateServiceInput) -> Result<(), AwsError> {
             connect(&input.service_connect_configuration),
             "serviceConnectConfiguration",
         ),
-        (some(&input.volume_configurations), "volumeConfigurations"),
         (
             some(&input.vpc_lattice_configurations),
             "vpcLatticeConfigurations",
@@ -49,7 +48,6 @@ pub(super) fn update(input: &api::UpdateServiceInput) -> Result<(), AwsError> {
         deployment_controller: input.deployment_controller.clone(),
         service_registries: input.service_registries.clone(),
         service_connect_configuration: input.service_connect_configuration.clone(),
-        volume_configurations: input.volume_configurations.clone(),
         vpc_lattice_configurations: input.vpc_lattice_configurations.clone(),
         gateway_connectors: input.gateway_connectors.clone(),
         monitoring: input.monitoring.clone(),

@@ -144,7 +144,8 @@ fn only_of_external(input: &api::UpdateServiceInput) -> Result<(), AwsError> {
         || input.capacity_provider_strategy.is_some()
         || input.force_new_deployment == Some(true)
         || input.deployment_configuration.is_some()
-        || input.load_balancers.is_some();
+        || input.load_balancers.is_some()
+        || input.volume_configurations.is_some();
     if other {
         return Err(error::invalid_parameter(
             "Unable to update task definition on services with an EXTERNAL deployment controller. Please use a new task set.",
@@ -191,6 +192,10 @@ async fn next(
     }
     if let Some(network) = &input.network_configuration {
         wanted.network = Some(Json(network.clone()));
+    }
+    if let Some(given) = &input.volume_configurations {
+        // None takes them away.
+        wanted.volumes = super::create::volumes(Some(given));
     }
     if let Some(given) = &input.load_balancers {
         wanted.load_balancers = balanced(cx, Some(given), &definition).await?;

@@ -57,6 +57,7 @@ pub async fn create_task_set(
             platform_version: input.platform_version.clone().filter(|v| !v.is_empty()),
             network: input.network_configuration.clone().map(Json),
             load_balancers: balanced(&cx, input.load_balancers.as_ref(), &definition).await?,
+            volumes: Vec::new(),
         };
         configuration.capacity(&wanted);
         let revision = configuration
