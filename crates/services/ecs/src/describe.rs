@@ -86,13 +86,20 @@ pub(crate) fn started(task: &Task) -> api::Task {
     let mut shown = self::task(task, true);
     for attachment in shown.attachments.iter_mut().flatten() {
         let is_volume = attachment.r#type.as_deref() == Some(EBS);
-        let (status, unknown): (_, fn(&str) -> bool) = match is_volume {
-            true => ("CREATED", |detail| detail == "volumeId"),
-            false => ("PRECREATED", |detail| detail != "subnetId"),
+        let (status, shown_details) = match is_volume {
+            true => (
+                "CREATED",
+                ["roleArn", "volumeName", "deleteOnTermination"].as_slice(),
+            ),
+            false => ("PRECREATED", ["subnetId"].as_slice()),
         };
         attachment.status = Some(status.into());
         let details = attachment.details.get_or_insert_default();
-        details.retain(|d| !d.name.as_deref().is_some_and(unknown));
+        details.retain(|d| {
+            d.name
+                .as_deref()
+                .is_some_and(|name| shown_details.contains(&name))
+        });
     }
     for c in shown.containers.iter_mut().flatten() {
         c.network_interfaces = Some(Vec::new());
