@@ -86,12 +86,10 @@ pub(crate) fn started(task: &Task) -> api::Task {
     let mut shown = self::task(task, true);
     for attachment in shown.attachments.iter_mut().flatten() {
         let is_volume = attachment.r#type.as_deref() == Some(EBS);
-        let (status, shown_details) = match is_volume {
-            true => (
-                "CREATED",
-                ["roleArn", "volumeName", "deleteOnTermination"].as_slice(),
-            ),
-            false => ("PRECREATED", ["subnetId"].as_slice()),
+        let status = if is_volume { "CREATED" } else { "PRECREATED" };
+        let shown_details: &[&str] = match is_volume {
+            true => &["roleArn", "volumeName", "deleteOnTermination"],
+            false => &["subnetId"],
         };
         attachment.status = Some(status.into());
         let details = attachment.details.get_or_insert_default();
