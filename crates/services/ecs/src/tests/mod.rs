@@ -17,6 +17,7 @@ mod settings;
 mod tags;
 mod tokens;
 mod used;
+mod volumes;
 mod waiting;
 
 use super::model::Task;
