@@ -316,7 +316,7 @@ impl Default for Config {
 const SHORTEST_SETTLE: Duration = Duration::from_millis(500);
 const LONGEST_SETTLE: Duration = Duration::from_secs(3_600);
 
-const KEYS: [&str; 27] = [
+const KEYS: [&str; 28] = [
     "listen",
     "data",
     "account",
