@@ -649,7 +649,9 @@ mod tests {
             ("instance_allow = [\"NET_ADMIN\"]", false),
             ("enforce = true\nallow_privileged = true", true),
         ] {
-            let config = parsed(text).expect("valid");
+            let config = Config::parse(text)
+                .and_then(Config::validate)
+                .expect("valid");
             let allowed = config.allowed_on_slices().expect("valid");
             assert_eq!(allowed == Allowed::everything(), host, "{text}");
         }
