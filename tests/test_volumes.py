@@ -1,12 +1,14 @@
 """Volumes of task definitions, and what containers find at their mount points."""
 
+import pathlib
 import uuid
 
 import pytest
 
 import images
 import tasks
-from instances import register, run, set_up, stopped
+from instances import register, run, running, set_up, stop, stopped
+from neargate import wait_until
 from tasks import container
 
 GROUP = "/ecs/volumes"
@@ -168,3 +170,36 @@ def test_a_block_volume_is_full_when_it_is(gate_with_images):
     assert attachment["status"] == "DELETED"
     assert any(d["name"] == "volumeId" and d["value"].startswith("vol-") for d in attachment["details"])
     assert list((gate.data / "node" / "ebs").glob("*/*")) == []
+
+
+def mounted(gate):
+    """What is mounted on this host below the installation's directory."""
+    table = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line.split()[4] for line in table if line.split()[4].startswith(str(gate.data)) and "_data" in line]
+
+
+def test_volumes_survive_kill_9_and_go_with_their_task(own_gate, layout):
+    gate = own_gate
+    set_up(gate, layout)
+    memory = {"driver": "local", "driverOpts": {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}}
+    name = f"shared-{uuid.uuid4().hex[:8]}"
+    volumes = [
+        {"name": "own", "dockerVolumeConfiguration": {"scope": "task", **memory}},
+        {"name": name, "dockerVolumeConfiguration": {"scope": "shared", "autoprovision": True, **memory}},
+    ]
+    script = "echo kept > /own/x; echo up; until [ -e /shared/go ]; do sleep 0.1; done; cat /own/x; exec sleep 600"
+    app = sh("app", script, memory=32, stopTimeout=2, mountPoints=[mount("own", "/own"), mount(name, "/shared")])
+    register(gate, "bridge", app, family="kept", volumes=volumes)
+    first = running(gate, run(gate, "kept"))
+    wait_until(lambda: lines(gate, first, "app") == ["up"], 20, "it is up")
+    assert len(mounted(gate)) == 2
+    gate.kill()
+    gate.start()
+    assert len(mounted(gate)) == 2
+    # Another task of the same machine has the same shared volume.
+    other = sh("app", "touch /shared/go", memory=32, mountPoints=[mount(name, "/shared")])
+    register(gate, "bridge", other, family="other", volumes=volumes[1:])
+    stopped(gate, run(gate, "other"))
+    wait_until(lambda: lines(gate, first, "app") == ["up", "kept"], 20, "it has seen the other")
+    stop(gate, first["taskArn"])
+    wait_until(lambda: mounted(gate) == [], 20, "nothing is mounted any more")
