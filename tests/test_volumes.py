@@ -203,3 +203,33 @@ def test_volumes_survive_kill_9_and_go_with_their_task(own_gate, layout):
     wait_until(lambda: lines(gate, first, "app") == ["up", "kept"], 20, "it has seen the other")
     stop(gate, first["taskArn"])
     wait_until(lambda: mounted(gate) == [], 20, "nothing is mounted any more")
+
+
+def test_a_service_gives_each_of_its_tasks_a_block_volume(gate_with_images):
+    gate = gate_with_images
+    ecs = gate.client("ecs")
+    app = sh("app", "df /data | tail -1; exec sleep 600", mountPoints=[mount("data", "/data")], stopTimeout=2)
+    tasks.register(gate, app, volumes=[{"name": "data", "configuredAtLaunch": True}])
+    role = "arn:aws:iam::000000000000:role/ecsInfrastructureRole"
+    given = [{"name": "data", "managedEBSVolume": {"roleArn": role, "sizeInGiB": 1, "filesystemType": "ext4"}}]
+    ask = {"serviceName": "data", "taskDefinition": "test", "desiredCount": 2, "launchType": "FARGATE"}
+    with pytest.raises(ecs.exceptions.InvalidParameterException, match="'data' at launch"):
+        ecs.create_service(networkConfiguration=tasks.network(gate), **ask)
+    service = ecs.create_service(
+        networkConfiguration=tasks.network(gate), volumeConfigurations=given, **ask
+    )["service"]
+    assert service["deployments"][0]["volumeConfigurations"] == given
+
+    def both():
+        arns = ecs.list_tasks(serviceName="data", desiredStatus="RUNNING")["taskArns"]
+        found = ecs.describe_tasks(tasks=arns)["tasks"] if arns else []
+        return [t for t in found if t["lastStatus"] == "RUNNING"] if len(found) == 2 else []
+
+    wait_until(lambda: len(both()) == 2, 30, "both run")
+    attachments = [a for t in both() for a in t["attachments"] if a["type"] == "AmazonElasticBlockStorage"]
+    assert [a["status"] for a in attachments] == ["ATTACHED"] * 2
+    ids = {d["value"] for a in attachments for d in a["details"] if d["name"] == "volumeId"}
+    assert len(ids) == 2
+    ecs.update_service(service="data", desiredCount=0)
+    wait_until(lambda: list((gate.data / "node" / "ebs").glob("*/*")) == [], 30, "the volumes are gone")
+    ecs.delete_service(service="data", force=True)
