@@ -1,10 +1,13 @@
 """What task definitions ask of the machine: privileges, devices, swap, and namespaces that containers share."""
 
 import pathlib
+import platform
+
+import pytest
 
 import images
 import tasks
-from instances import register, run, running, set_up, stop, stopped
+from instances import register, run, running, set_up, start, stop, stopped
 from neargate import wait_until
 from tasks import container
 
@@ -81,3 +84,20 @@ def test_the_hosts_processes(gate, layout):
     task = stopped(gate, run(gate, "host"))
     assert task["containers"][0].get("exitCode") == 0, tasks.why(task)
     assert lines(gate, task, "app") == ["seen"]
+
+
+def test_what_a_machine_has_not_is_not_placed_there(gate, layout):
+    set_up(gate, layout)
+    ecs = gate.client("ecs")
+    gpu = sh("app", "true", resourceRequirements=[{"type": "GPU", "value": "1"}])
+    register(gate, "bridge", gpu, family="gpu")
+    answer = start(gate, "gpu")
+    assert [f["reason"] for f in answer["failures"]] == ["RESOURCE:GPU"], answer
+    other = "ARM64" if platform.machine() == "x86_64" else "X86_64"
+    elsewhere = {"cpuArchitecture": other, "operatingSystemFamily": "LINUX"}
+    register(gate, "bridge", sh("app", "true"), family="other", runtimePlatform=elsewhere)
+    answer = start(gate, "other")
+    assert [f["reason"] for f in answer["failures"]] == ["ATTRIBUTE"], answer
+    tasks.register(gate, container(command=["true"]), runtimePlatform=elsewhere)
+    with pytest.raises(ecs.exceptions.PlatformTaskDefinitionIncompatibilityException):
+        tasks.run(gate)
