@@ -6,6 +6,7 @@ use crate::services;
 use crate::state_file::{self, StateError};
 use neargate_base::{AccountId, Clock, Rng};
 use neargate_blob::{BlobError, Blobs, Extents};
+use neargate_cloudwatch::{Engine as MetricEngine, EngineError as MetricError};
 use neargate_ec2::Ec2;
 use neargate_ecs::{Ecs, Times};
 use neargate_elbv2::Elbv2;
@@ -55,6 +56,8 @@ pub enum StartError {
     Objects { path: PathBuf, source: BlobError },
     #[error("cannot open the logs under {path}")]
     Logs { path: PathBuf, source: EngineError },
+    #[error("cannot open the metrics")]
+    Metrics(#[source] MetricError),
 }
 
 /// A running control plane. Dropping it ends its controllers.
@@ -98,6 +101,8 @@ impl ControlPlane {
         let path = data.join("logs");
         let engine = LogEngine::open(&path, clock.clone())
             .map_err(|source| StartError::Logs { path, source })?;
+        let observed = MetricEngine::open(&data.join("metrics"), clock.clone());
+        let observed = observed.map_err(StartError::Metrics)?;
         let house = Arc::new(House {
             db,
             clock,
@@ -116,7 +121,7 @@ impl ControlPlane {
         let ecs = Arc::new(Ecs::new(options.times));
         let logs = Arc::new(Logs::new(engine));
         let elbv2 = Arc::new(Elbv2::default());
-        let components = services::components(&ec2, &ecs, &elbv2, &logs, objects);
+        let components = services::components(&ec2, &ecs, &elbv2, &logs, objects, observed);
         let all = || components.iter().cloned();
         house.caller.connect(all().map(Component::table).collect());
         let mut background = Background::new(house.clone());

@@ -3,6 +3,7 @@
 use neargate_acm::Acm;
 use neargate_autoscaling::Autoscaling;
 use neargate_blob::Extents;
+use neargate_cloudwatch::CloudWatch;
 use neargate_ec2::Ec2;
 use neargate_ecr::Ecr;
 use neargate_ecs::Ecs;
@@ -27,6 +28,7 @@ pub fn components(
     elbv2: &Arc<Elbv2>,
     logs: &Arc<Logs>,
     objects: Arc<Extents>,
+    metrics: Arc<neargate_cloudwatch::Engine>,
 ) -> Vec<Arc<dyn Component>> {
     vec![
         ecs.clone(),
@@ -34,6 +36,7 @@ pub fn components(
         ec2.clone(),
         Arc::new(Autoscaling::default()),
         elbv2.clone(),
+        Arc::new(CloudWatch::new(metrics)),
         Arc::new(Acm),
         Arc::new(Ecr),
         Arc::new(S3::new(objects)),

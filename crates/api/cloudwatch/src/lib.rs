@@ -43,6 +43,12 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteAlarms",
+        input: Some(Here(&shapes::DeleteAlarmsInput)),
+        errors: &[
+            &shapes::ERROR_ResourceNotFound,
+            &shapes::ERROR_ResourceConflict,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -51,6 +57,15 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteDashboards",
+        input: Some(Here(&shapes::DeleteDashboardsInput)),
+        output: Some(Here(&shapes::DeleteDashboardsOutput)),
+        result_wrapper: Some("DeleteDashboardsResult"),
+        errors: &[
+            &shapes::ERROR_InvalidParameterValueException,
+            &shapes::ERROR_InternalServiceFault,
+            &shapes::ERROR_ConflictException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -75,6 +90,11 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeAlarmHistory",
+        input: Some(Here(&shapes::DescribeAlarmHistoryInput)),
+        output: Some(Here(&shapes::DescribeAlarmHistoryOutput)),
+        result_wrapper: Some("DescribeAlarmHistoryResult"),
+        errors: &[&shapes::ERROR_InvalidNextToken],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -88,6 +108,10 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeAlarmsForMetric",
+        input: Some(Here(&shapes::DescribeAlarmsForMetricInput)),
+        output: Some(Here(&shapes::DescribeAlarmsForMetricOutput)),
+        result_wrapper: Some("DescribeAlarmsForMetricResult"),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -100,6 +124,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DisableAlarmActions",
+        input: Some(Here(&shapes::DisableAlarmActionsInput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -112,6 +138,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "EnableAlarmActions",
+        input: Some(Here(&shapes::EnableAlarmActionsInput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -124,6 +152,15 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "GetDashboard",
+        input: Some(Here(&shapes::GetDashboardInput)),
+        output: Some(Here(&shapes::GetDashboardOutput)),
+        result_wrapper: Some("GetDashboardResult"),
+        errors: &[
+            &shapes::ERROR_InvalidParameterValueException,
+            &shapes::ERROR_DashboardNotFoundError,
+            &shapes::ERROR_InternalServiceFault,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -136,6 +173,11 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "GetMetricData",
+        input: Some(Here(&shapes::GetMetricDataInput)),
+        output: Some(Here(&shapes::GetMetricDataOutput)),
+        result_wrapper: Some("GetMetricDataResult"),
+        errors: &[&shapes::ERROR_InvalidNextToken],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -144,6 +186,16 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "GetMetricStatistics",
+        input: Some(Here(&shapes::GetMetricStatisticsInput)),
+        output: Some(Here(&shapes::GetMetricStatisticsOutput)),
+        result_wrapper: Some("GetMetricStatisticsResult"),
+        errors: &[
+            &shapes::ERROR_InvalidParameterValueException,
+            &shapes::ERROR_MissingRequiredParameterException,
+            &shapes::ERROR_InvalidParameterCombinationException,
+            &shapes::ERROR_InternalServiceFault,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -168,6 +220,14 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ListDashboards",
+        input: Some(Here(&shapes::ListDashboardsInput)),
+        output: Some(Here(&shapes::ListDashboardsOutput)),
+        result_wrapper: Some("ListDashboardsResult"),
+        errors: &[
+            &shapes::ERROR_InvalidParameterValueException,
+            &shapes::ERROR_InternalServiceFault,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -184,10 +244,27 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ListMetrics",
+        input: Some(Here(&shapes::ListMetricsInput)),
+        output: Some(Here(&shapes::ListMetricsOutput)),
+        result_wrapper: Some("ListMetricsResult"),
+        errors: &[
+            &shapes::ERROR_InternalServiceFault,
+            &shapes::ERROR_InvalidParameterValueException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "ListTagsForResource",
+        input: Some(Here(&shapes::ListTagsForResourceInput)),
+        output: Some(Here(&shapes::ListTagsForResourceOutput)),
+        result_wrapper: Some("ListTagsForResourceResult"),
+        errors: &[
+            &shapes::ERROR_InvalidParameterValueException,
+            &shapes::ERROR_ResourceNotFoundException,
+            &shapes::ERROR_InternalServiceFault,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -200,10 +277,22 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "PutCompositeAlarm",
+        input: Some(Here(&shapes::PutCompositeAlarmInput)),
+        errors: &[&shapes::ERROR_LimitExceededFault],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "PutDashboard",
+        input: Some(Here(&shapes::PutDashboardInput)),
+        output: Some(Here(&shapes::PutDashboardOutput)),
+        result_wrapper: Some("PutDashboardResult"),
+        errors: &[
+            &shapes::ERROR_DashboardInvalidInputError,
+            &shapes::ERROR_InternalServiceFault,
+            &shapes::ERROR_ConflictException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -220,10 +309,21 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "PutMetricAlarm",
+        input: Some(Here(&shapes::PutMetricAlarmInput)),
+        errors: &[&shapes::ERROR_LimitExceededFault],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "PutMetricData",
+        input: Some(Here(&shapes::PutMetricDataInput)),
+        errors: &[
+            &shapes::ERROR_InvalidParameterValueException,
+            &shapes::ERROR_MissingRequiredParameterException,
+            &shapes::ERROR_InvalidParameterCombinationException,
+            &shapes::ERROR_InternalServiceFault,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -236,6 +336,12 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "SetAlarmState",
+        input: Some(Here(&shapes::SetAlarmStateInput)),
+        errors: &[
+            &shapes::ERROR_ResourceNotFound,
+            &shapes::ERROR_InvalidFormatFault,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -256,10 +362,32 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "TagResource",
+        input: Some(Here(&shapes::TagResourceInput)),
+        output: Some(Here(&shapes::TagResourceOutput)),
+        result_wrapper: Some("TagResourceResult"),
+        errors: &[
+            &shapes::ERROR_InvalidParameterValueException,
+            &shapes::ERROR_ResourceNotFoundException,
+            &shapes::ERROR_ConcurrentModificationException,
+            &shapes::ERROR_InternalServiceFault,
+            &shapes::ERROR_ConflictException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "UntagResource",
+        input: Some(Here(&shapes::UntagResourceInput)),
+        output: Some(Here(&shapes::UntagResourceOutput)),
+        result_wrapper: Some("UntagResourceResult"),
+        errors: &[
+            &shapes::ERROR_InvalidParameterValueException,
+            &shapes::ERROR_ResourceNotFoundException,
+            &shapes::ERROR_ConcurrentModificationException,
+            &shapes::ERROR_InternalServiceFault,
+            &shapes::ERROR_ConflictException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {

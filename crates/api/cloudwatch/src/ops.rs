@@ -7,13 +7,46 @@ use neargate_wire::operation_structs;
 use neargate_wire::structure::Unit;
 
 operation_structs! {
+    DeleteAlarms(types::DeleteAlarmsInput) -> Unit;
+    DeleteDashboards(types::DeleteDashboardsInput) -> types::DeleteDashboardsOutput;
+    DescribeAlarmHistory(types::DescribeAlarmHistoryInput) -> types::DescribeAlarmHistoryOutput;
     DescribeAlarms(types::DescribeAlarmsInput) -> types::DescribeAlarmsOutput;
+    DescribeAlarmsForMetric(types::DescribeAlarmsForMetricInput) -> types::DescribeAlarmsForMetricOutput;
+    DisableAlarmActions(types::DisableAlarmActionsInput) -> Unit;
+    EnableAlarmActions(types::EnableAlarmActionsInput) -> Unit;
+    GetDashboard(types::GetDashboardInput) -> types::GetDashboardOutput;
+    GetMetricData(types::GetMetricDataInput) -> types::GetMetricDataOutput;
+    GetMetricStatistics(types::GetMetricStatisticsInput) -> types::GetMetricStatisticsOutput;
+    ListDashboards(types::ListDashboardsInput) -> types::ListDashboardsOutput;
+    ListMetrics(types::ListMetricsInput) -> types::ListMetricsOutput;
+    ListTagsForResource(types::ListTagsForResourceInput) -> types::ListTagsForResourceOutput;
+    PutCompositeAlarm(types::PutCompositeAlarmInput) -> Unit;
+    PutDashboard(types::PutDashboardInput) -> types::PutDashboardOutput;
+    PutMetricAlarm(types::PutMetricAlarmInput) -> Unit;
+    PutMetricData(types::PutMetricDataInput) -> Unit;
+    SetAlarmState(types::SetAlarmStateInput) -> Unit;
+    TagResource(types::TagResourceInput) -> types::TagResourceOutput;
+    UntagResource(types::UntagResourceInput) -> types::UntagResourceOutput;
 }
 
 /// Calls the macro `$with` with all operations we take.
 #[macro_export]
 macro_rules! operations {
-    ($with:ident) => {
-        $with! { $crate::ops::DescribeAlarms }
-    };
+($with:ident) => {
+$with! { $crate::ops::DeleteAlarms, $crate::ops::DeleteDashboards, $crate::ops::DescribeAlarmHistory, $crate::ops::DescribeAlarms, $crate::ops::DescribeAlarmsForMetric, $crate::ops::DisableAlarmActions, $crate::ops::EnableAlarmActions, $crate::ops::GetDashboard, $crate::ops::GetMetricData, $crate::ops::GetMetricStatistics, $crate::ops::ListDashboards, $crate::ops::ListMetrics, $crate::ops::ListTagsForResource, $crate::ops::PutCompositeAlarm, $crate::ops::PutDashboard, $crate::ops::PutMetricAlarm, $crate::ops::PutMetricData, $crate::ops::SetAlarmState, $crate::ops::TagResource, $crate::ops::UntagResource }
+};
 }
+
+pub type DeleteAlarmsOutput = Unit;
+
+pub type DisableAlarmActionsOutput = Unit;
+
+pub type EnableAlarmActionsOutput = Unit;
+
+pub type PutCompositeAlarmOutput = Unit;
+
+pub type PutMetricAlarmOutput = Unit;
+
+pub type PutMetricDataOutput = Unit;
+
+pub type SetAlarmStateOutput = Unit;

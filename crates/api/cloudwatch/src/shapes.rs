@@ -18,6 +18,17 @@ pub static ActionsSuppressedReason: Shape = Shape { name: "ActionsSuppressedReas
 pub static AggregationExpression: Shape = Shape { name: "AggregationExpression", min: Some(1.0), max: Some(2048.0), ..DEFAULT };
 pub static AlarmArn: Shape = Shape { name: "AlarmArn", min: Some(1.0), max: Some(1600.0), ..DEFAULT };
 pub static AlarmDescription: Shape = Shape { name: "AlarmDescription", min: Some(0.0), max: Some(1024.0), ..DEFAULT };
+pub static AlarmHistoryItem: Shape = Shape { name: "AlarmHistoryItem", kind: Kind::Structure(&[
+    member("AlarmName", Here(&AlarmName)),
+    member("AlarmContributorId", Here(&ContributorId)),
+    member("AlarmType", Here(&AlarmType)),
+    member("Timestamp", Here(&Timestamp)),
+    member("HistoryItemType", Here(&HistoryItemType)),
+    member("HistorySummary", Here(&HistorySummary)),
+    member("HistoryData", Here(&HistoryData)),
+    member("AlarmContributorAttributes", Here(&ContributorAttributes)),
+]), ..DEFAULT };
+pub static AlarmHistoryItems: Shape = Shape { name: "AlarmHistoryItems", kind: Kind::List(Element::of(Here(&AlarmHistoryItem))), ..DEFAULT };
 pub static AlarmName: Shape = Shape { name: "AlarmName", min: Some(1.0), max: Some(255.0), ..DEFAULT };
 pub static AlarmNamePrefix: Shape = Shape { name: "AlarmNamePrefix", min: Some(1.0), max: Some(255.0), ..DEFAULT };
 pub static AlarmNames: Shape = Shape { name: "AlarmNames", kind: Kind::List(Element::of(Here(&AlarmName))), max: Some(100.0), ..DEFAULT };
@@ -38,6 +49,9 @@ pub static AlarmTagsPropagationTagKeys: Shape = Shape { name: "AlarmTagsPropagat
 pub static AlarmType: Shape = Shape { name: "AlarmType", values: &["CompositeAlarm", "MetricAlarm", "LogAlarm"], ..DEFAULT };
 pub static AlarmTypes: Shape = Shape { name: "AlarmTypes", kind: Kind::List(Element::of(Here(&AlarmType))), ..DEFAULT };
 pub static AmazonResourceName: Shape = Shape { name: "AmazonResourceName", min: Some(1.0), max: Some(1024.0), ..DEFAULT };
+pub static AttributeName: Shape = Shape { name: "AttributeName", min: Some(1.0), max: Some(255.0), ..DEFAULT };
+pub static AttributeValue: Shape = Shape { name: "AttributeValue", min: Some(1.0), max: Some(1024.0), ..DEFAULT };
+pub static AwsQueryErrorMessage: Shape = Shape { name: "AwsQueryErrorMessage", ..DEFAULT };
 pub static ComparisonOperator: Shape = Shape { name: "ComparisonOperator", values: &["GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold", "LessThanLowerOrGreaterThanUpperThreshold", "LessThanLowerThreshold", "GreaterThanUpperThreshold"], ..DEFAULT };
 pub static CompositeAlarm: Shape = Shape { name: "CompositeAlarm", kind: Kind::Structure(&[
     member("ActionsEnabled", Here(&ActionsEnabled)),
@@ -62,7 +76,90 @@ pub static CompositeAlarm: Shape = Shape { name: "CompositeAlarm", kind: Kind::S
     member("ActionConfiguration", Here(&ActionConfiguration)),
 ]), ..DEFAULT };
 pub static CompositeAlarms: Shape = Shape { name: "CompositeAlarms", kind: Kind::List(Element::of(Here(&CompositeAlarm))), ..DEFAULT };
+pub static ConcurrentModificationException: Shape = Shape { name: "ConcurrentModificationException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static ConflictException: Shape = Shape { name: "ConflictException", kind: Kind::Structure(&[
+    member("Message", Here(&ErrorMessage)),
+]), ..DEFAULT };
+pub static ContributorAttributes: Shape = Shape { name: "ContributorAttributes", kind: Kind::Map { key: Element::of(Here(&AttributeName)), value: Element::of(Here(&AttributeValue)) }, min: Some(0.0), max: Some(150.0), ..DEFAULT };
+pub static ContributorId: Shape = Shape { name: "ContributorId", min: Some(1.0), max: Some(16.0), ..DEFAULT };
+pub static Counts: Shape = Shape { name: "Counts", kind: Kind::List(Element::of(Here(&DatapointValue))), ..DEFAULT };
+pub static DashboardArn: Shape = Shape { name: "DashboardArn", ..DEFAULT };
+pub static DashboardBody: Shape = Shape { name: "DashboardBody", ..DEFAULT };
+pub static DashboardEntries: Shape = Shape { name: "DashboardEntries", kind: Kind::List(Element::of(Here(&DashboardEntry))), ..DEFAULT };
+pub static DashboardEntry: Shape = Shape { name: "DashboardEntry", kind: Kind::Structure(&[
+    member("DashboardName", Here(&DashboardName)),
+    member("DashboardArn", Here(&DashboardArn)),
+    member("LastModified", Here(&LastModified)),
+    member("Size", Here(&Size)),
+]), ..DEFAULT };
+pub static DashboardErrorMessage: Shape = Shape { name: "DashboardErrorMessage", ..DEFAULT };
+pub static DashboardInvalidInputError: Shape = Shape { name: "DashboardInvalidInputError", kind: Kind::Structure(&[
+    member("message", Here(&DashboardErrorMessage)),
+    member("dashboardValidationMessages", Here(&DashboardValidationMessages)),
+]), ..DEFAULT };
+pub static DashboardName: Shape = Shape { name: "DashboardName", ..DEFAULT };
+pub static DashboardNamePrefix: Shape = Shape { name: "DashboardNamePrefix", ..DEFAULT };
+pub static DashboardNames: Shape = Shape { name: "DashboardNames", kind: Kind::List(Element::of(Here(&DashboardName))), ..DEFAULT };
+pub static DashboardNotFoundError: Shape = Shape { name: "DashboardNotFoundError", kind: Kind::Structure(&[
+    member("message", Here(&DashboardErrorMessage)),
+]), ..DEFAULT };
+pub static DashboardValidationMessage: Shape = Shape { name: "DashboardValidationMessage", kind: Kind::Structure(&[
+    member("DataPath", Here(&DataPath)),
+    member("Message", Here(&Message)),
+]), ..DEFAULT };
+pub static DashboardValidationMessages: Shape = Shape { name: "DashboardValidationMessages", kind: Kind::List(Element::of(Here(&DashboardValidationMessage))), ..DEFAULT };
+pub static DataPath: Shape = Shape { name: "DataPath", ..DEFAULT };
+pub static Datapoint: Shape = Shape { name: "Datapoint", kind: Kind::Structure(&[
+    member("Timestamp", Here(&Timestamp)),
+    member("SampleCount", Here(&DatapointValue)),
+    member("Average", Here(&DatapointValue)),
+    member("Sum", Here(&DatapointValue)),
+    member("Minimum", Here(&DatapointValue)),
+    member("Maximum", Here(&DatapointValue)),
+    member("Unit", Here(&StandardUnit)),
+    member("ExtendedStatistics", Here(&DatapointValueMap)),
+]), ..DEFAULT };
+pub static DatapointValue: Shape = Shape { name: "DatapointValue", kind: Kind::Double, ..DEFAULT };
+pub static DatapointValueMap: Shape = Shape { name: "DatapointValueMap", kind: Kind::Map { key: Element::of(Here(&ExtendedStatistic)), value: Element::of(Here(&DatapointValue)) }, ..DEFAULT };
+pub static DatapointValues: Shape = Shape { name: "DatapointValues", kind: Kind::List(Element::of(Here(&DatapointValue))), ..DEFAULT };
+pub static Datapoints: Shape = Shape { name: "Datapoints", kind: Kind::List(Element::of(Here(&Datapoint))), ..DEFAULT };
 pub static DatapointsToAlarm: Shape = Shape { name: "DatapointsToAlarm", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
+pub static DeleteAlarmsInput: Shape = Shape { name: "DeleteAlarmsInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("AlarmNames", Here(&AlarmNames)) },
+]), ..DEFAULT };
+pub static DeleteDashboardsInput: Shape = Shape { name: "DeleteDashboardsInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("DashboardNames", Here(&DashboardNames)) },
+]), ..DEFAULT };
+pub static DeleteDashboardsOutput: Shape = Shape { name: "DeleteDashboardsOutput", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static DescribeAlarmHistoryInput: Shape = Shape { name: "DescribeAlarmHistoryInput", kind: Kind::Structure(&[
+    member("AlarmName", Here(&AlarmName)),
+    member("AlarmContributorId", Here(&ContributorId)),
+    member("AlarmTypes", Here(&AlarmTypes)),
+    member("HistoryItemType", Here(&HistoryItemType)),
+    member("StartDate", Here(&Timestamp)),
+    member("EndDate", Here(&Timestamp)),
+    member("MaxRecords", Here(&MaxRecords)),
+    member("NextToken", Here(&NextToken)),
+    member("ScanBy", Here(&ScanBy)),
+]), ..DEFAULT };
+pub static DescribeAlarmHistoryOutput: Shape = Shape { name: "DescribeAlarmHistoryOutput", kind: Kind::Structure(&[
+    member("AlarmHistoryItems", Here(&AlarmHistoryItems)),
+    member("NextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeAlarmsForMetricInput: Shape = Shape { name: "DescribeAlarmsForMetricInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("MetricName", Here(&MetricName)) },
+    Member { required: true, ..member("Namespace", Here(&Namespace)) },
+    member("Statistic", Here(&Statistic)),
+    member("ExtendedStatistic", Here(&ExtendedStatistic)),
+    member("Dimensions", Here(&Dimensions)),
+    member("Period", Here(&Period)),
+    member("Unit", Here(&StandardUnit)),
+]), ..DEFAULT };
+pub static DescribeAlarmsForMetricOutput: Shape = Shape { name: "DescribeAlarmsForMetricOutput", kind: Kind::Structure(&[
+    member("MetricAlarms", Here(&MetricAlarms)),
+]), ..DEFAULT };
 pub static DescribeAlarmsInput: Shape = Shape { name: "DescribeAlarmsInput", kind: Kind::Structure(&[
     member("AlarmNames", Here(&AlarmNames)),
     member("AlarmNamePrefix", Here(&AlarmNamePrefix)),
@@ -84,10 +181,36 @@ pub static Dimension: Shape = Shape { name: "Dimension", kind: Kind::Structure(&
     Member { required: true, ..member("Name", Here(&DimensionName)) },
     Member { required: true, ..member("Value", Here(&DimensionValue)) },
 ]), ..DEFAULT };
+pub static DimensionFilter: Shape = Shape { name: "DimensionFilter", kind: Kind::Structure(&[
+    Member { required: true, ..member("Name", Here(&DimensionName)) },
+    member("Value", Here(&DimensionValue)),
+]), ..DEFAULT };
+pub static DimensionFilters: Shape = Shape { name: "DimensionFilters", kind: Kind::List(Element::of(Here(&DimensionFilter))), max: Some(10.0), ..DEFAULT };
 pub static DimensionName: Shape = Shape { name: "DimensionName", min: Some(1.0), max: Some(255.0), ..DEFAULT };
 pub static DimensionValue: Shape = Shape { name: "DimensionValue", min: Some(1.0), max: Some(1024.0), ..DEFAULT };
 pub static Dimensions: Shape = Shape { name: "Dimensions", kind: Kind::List(Element::of(Here(&Dimension))), max: Some(30.0), ..DEFAULT };
+pub static DisableAlarmActionsInput: Shape = Shape { name: "DisableAlarmActionsInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("AlarmNames", Here(&AlarmNames)) },
+]), ..DEFAULT };
+pub static EnableAlarmActionsInput: Shape = Shape { name: "EnableAlarmActionsInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("AlarmNames", Here(&AlarmNames)) },
+]), ..DEFAULT };
 pub static EndTimeOffset: Shape = Shape { name: "EndTimeOffset", kind: Kind::Long, min: Some(0.0), max: Some(2592000.0), ..DEFAULT };
+pub static Entity: Shape = Shape { name: "Entity", kind: Kind::Structure(&[
+    member("KeyAttributes", Here(&EntityKeyAttributesMap)),
+    member("Attributes", Here(&EntityAttributesMap)),
+]), ..DEFAULT };
+pub static EntityAttributesMap: Shape = Shape { name: "EntityAttributesMap", kind: Kind::Map { key: Element::of(Here(&EntityAttributesMapKeyString)), value: Element::of(Here(&EntityAttributesMapValueString)) }, min: Some(0.0), max: Some(10.0), ..DEFAULT };
+pub static EntityAttributesMapKeyString: Shape = Shape { name: "EntityAttributesMapKeyString", min: Some(1.0), max: Some(256.0), ..DEFAULT };
+pub static EntityAttributesMapValueString: Shape = Shape { name: "EntityAttributesMapValueString", min: Some(1.0), max: Some(2048.0), ..DEFAULT };
+pub static EntityKeyAttributesMap: Shape = Shape { name: "EntityKeyAttributesMap", kind: Kind::Map { key: Element::of(Here(&EntityKeyAttributesMapKeyString)), value: Element::of(Here(&EntityKeyAttributesMapValueString)) }, min: Some(2.0), max: Some(4.0), ..DEFAULT };
+pub static EntityKeyAttributesMapKeyString: Shape = Shape { name: "EntityKeyAttributesMapKeyString", min: Some(1.0), max: Some(32.0), ..DEFAULT };
+pub static EntityKeyAttributesMapValueString: Shape = Shape { name: "EntityKeyAttributesMapValueString", min: Some(1.0), max: Some(2048.0), ..DEFAULT };
+pub static EntityMetricData: Shape = Shape { name: "EntityMetricData", kind: Kind::Structure(&[
+    member("Entity", Here(&Entity)),
+    member("MetricData", Here(&MetricData)),
+]), ..DEFAULT };
+pub static EntityMetricDataList: Shape = Shape { name: "EntityMetricDataList", kind: Kind::List(Element::of(Here(&EntityMetricData))), ..DEFAULT };
 pub static ErrorMessage: Shape = Shape { name: "ErrorMessage", min: Some(1.0), max: Some(255.0), ..DEFAULT };
 pub static EvaluateLowSampleCountPercentile: Shape = Shape { name: "EvaluateLowSampleCountPercentile", min: Some(1.0), max: Some(255.0), ..DEFAULT };
 pub static EvaluationCriteria: Shape = Shape { name: "EvaluationCriteria", kind: Kind::Structure(&[
@@ -101,8 +224,100 @@ pub static EvaluationWindow: Shape = Shape { name: "EvaluationWindow", kind: Kin
     member("SlidingWindow", Here(&SlidingWindow)),
 ]), union: true, ..DEFAULT };
 pub static ExtendedStatistic: Shape = Shape { name: "ExtendedStatistic", ..DEFAULT };
+pub static ExtendedStatistics: Shape = Shape { name: "ExtendedStatistics", kind: Kind::List(Element::of(Here(&ExtendedStatistic))), min: Some(1.0), max: Some(10.0), ..DEFAULT };
+pub static FaultDescription: Shape = Shape { name: "FaultDescription", ..DEFAULT };
+pub static GetDashboardInput: Shape = Shape { name: "GetDashboardInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("DashboardName", Here(&DashboardName)) },
+]), ..DEFAULT };
+pub static GetDashboardOutput: Shape = Shape { name: "GetDashboardOutput", kind: Kind::Structure(&[
+    member("DashboardArn", Here(&DashboardArn)),
+    member("DashboardBody", Here(&DashboardBody)),
+    member("DashboardName", Here(&DashboardName)),
+]), ..DEFAULT };
+pub static GetMetricDataInput: Shape = Shape { name: "GetMetricDataInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("MetricDataQueries", Here(&MetricDataQueries)) },
+    Member { required: true, ..member("StartTime", Here(&Timestamp)) },
+    Member { required: true, ..member("EndTime", Here(&Timestamp)) },
+    member("NextToken", Here(&NextToken)),
+    member("ScanBy", Here(&ScanBy)),
+    member("MaxDatapoints", Here(&GetMetricDataMaxDatapoints)),
+    member("LabelOptions", Here(&LabelOptions)),
+]), ..DEFAULT };
+pub static GetMetricDataLabelTimezone: Shape = Shape { name: "GetMetricDataLabelTimezone", ..DEFAULT };
+pub static GetMetricDataMaxDatapoints: Shape = Shape { name: "GetMetricDataMaxDatapoints", kind: Kind::Integer, ..DEFAULT };
+pub static GetMetricDataOutput: Shape = Shape { name: "GetMetricDataOutput", kind: Kind::Structure(&[
+    member("MetricDataResults", Here(&MetricDataResults)),
+    member("NextToken", Here(&NextToken)),
+    member("Messages", Here(&MetricDataResultMessages)),
+]), ..DEFAULT };
+pub static GetMetricStatisticsInput: Shape = Shape { name: "GetMetricStatisticsInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("Namespace", Here(&Namespace)) },
+    Member { required: true, ..member("MetricName", Here(&MetricName)) },
+    member("Dimensions", Here(&Dimensions)),
+    Member { required: true, ..member("StartTime", Here(&Timestamp)) },
+    Member { required: true, ..member("EndTime", Here(&Timestamp)) },
+    Member { required: true, ..member("Period", Here(&Period)) },
+    member("Statistics", Here(&Statistics)),
+    member("ExtendedStatistics", Here(&ExtendedStatistics)),
+    member("Unit", Here(&StandardUnit)),
+]), ..DEFAULT };
+pub static GetMetricStatisticsOutput: Shape = Shape { name: "GetMetricStatisticsOutput", kind: Kind::Structure(&[
+    member("Label", Here(&MetricLabel)),
+    member("Datapoints", Here(&Datapoints)),
+]), ..DEFAULT };
+pub static HistoryData: Shape = Shape { name: "HistoryData", min: Some(1.0), max: Some(4095.0), ..DEFAULT };
+pub static HistoryItemType: Shape = Shape { name: "HistoryItemType", values: &["ConfigurationUpdate", "StateUpdate", "Action", "AlarmContributorStateUpdate", "AlarmContributorAction"], ..DEFAULT };
+pub static HistorySummary: Shape = Shape { name: "HistorySummary", min: Some(1.0), max: Some(255.0), ..DEFAULT };
+pub static IncludeLinkedAccounts: Shape = Shape { name: "IncludeLinkedAccounts", kind: Kind::Boolean, ..DEFAULT };
+pub static InternalServiceFault: Shape = Shape { name: "InternalServiceFault", kind: Kind::Structure(&[
+    member("Message", Here(&FaultDescription)),
+]), ..DEFAULT };
+pub static InvalidFormatFault: Shape = Shape { name: "InvalidFormatFault", kind: Kind::Structure(&[
+    member("message", Here(&ErrorMessage)),
+]), ..DEFAULT };
 pub static InvalidNextToken: Shape = Shape { name: "InvalidNextToken", kind: Kind::Structure(&[
     member("message", Here(&ErrorMessage)),
+]), ..DEFAULT };
+pub static InvalidParameterCombinationException: Shape = Shape { name: "InvalidParameterCombinationException", kind: Kind::Structure(&[
+    member("message", Here(&AwsQueryErrorMessage)),
+]), ..DEFAULT };
+pub static InvalidParameterValueException: Shape = Shape { name: "InvalidParameterValueException", kind: Kind::Structure(&[
+    member("message", Here(&AwsQueryErrorMessage)),
+]), ..DEFAULT };
+pub static LabelOptions: Shape = Shape { name: "LabelOptions", kind: Kind::Structure(&[
+    member("Timezone", Here(&GetMetricDataLabelTimezone)),
+]), ..DEFAULT };
+pub static LastModified: Shape = Shape { name: "LastModified", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static LimitExceededFault: Shape = Shape { name: "LimitExceededFault", kind: Kind::Structure(&[
+    member("message", Here(&ErrorMessage)),
+]), ..DEFAULT };
+pub static ListDashboardsInput: Shape = Shape { name: "ListDashboardsInput", kind: Kind::Structure(&[
+    member("DashboardNamePrefix", Here(&DashboardNamePrefix)),
+    member("NextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static ListDashboardsOutput: Shape = Shape { name: "ListDashboardsOutput", kind: Kind::Structure(&[
+    member("DashboardEntries", Here(&DashboardEntries)),
+    member("NextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static ListMetricsInput: Shape = Shape { name: "ListMetricsInput", kind: Kind::Structure(&[
+    member("Namespace", Here(&Namespace)),
+    member("MetricName", Here(&MetricName)),
+    member("Dimensions", Here(&DimensionFilters)),
+    member("NextToken", Here(&NextToken)),
+    member("RecentlyActive", Here(&RecentlyActive)),
+    member("IncludeLinkedAccounts", Here(&IncludeLinkedAccounts)),
+    member("OwningAccount", Here(&AccountId)),
+]), ..DEFAULT };
+pub static ListMetricsOutput: Shape = Shape { name: "ListMetricsOutput", kind: Kind::Structure(&[
+    member("Metrics", Here(&Metrics)),
+    member("NextToken", Here(&NextToken)),
+    member("OwningAccounts", Here(&OwningAccounts)),
+]), ..DEFAULT };
+pub static ListTagsForResourceInput: Shape = Shape { name: "ListTagsForResourceInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("ResourceARN", Here(&AmazonResourceName)) },
+]), ..DEFAULT };
+pub static ListTagsForResourceOutput: Shape = Shape { name: "ListTagsForResourceOutput", kind: Kind::Structure(&[
+    member("Tags", Here(&TagList)),
 ]), ..DEFAULT };
 pub static LogAlarm: Shape = Shape { name: "LogAlarm", kind: Kind::Structure(&[
     member("AlarmName", Here(&AlarmName)),
@@ -133,6 +348,13 @@ pub static LogAlarm: Shape = Shape { name: "LogAlarm", kind: Kind::Structure(&[
 pub static LogAlarms: Shape = Shape { name: "LogAlarms", kind: Kind::List(Element::of(Here(&LogAlarm))), ..DEFAULT };
 pub static LogGroupIdentifiers: Shape = Shape { name: "LogGroupIdentifiers", kind: Kind::List(Element::of(Here(&AmazonResourceName))), min: Some(1.0), max: Some(50.0), ..DEFAULT };
 pub static MaxRecords: Shape = Shape { name: "MaxRecords", kind: Kind::Integer, min: Some(1.0), max: Some(100.0), ..DEFAULT };
+pub static Message: Shape = Shape { name: "Message", ..DEFAULT };
+pub static MessageData: Shape = Shape { name: "MessageData", kind: Kind::Structure(&[
+    member("Code", Here(&MessageDataCode)),
+    member("Value", Here(&MessageDataValue)),
+]), ..DEFAULT };
+pub static MessageDataCode: Shape = Shape { name: "MessageDataCode", ..DEFAULT };
+pub static MessageDataValue: Shape = Shape { name: "MessageDataValue", ..DEFAULT };
 pub static Metric: Shape = Shape { name: "Metric", kind: Kind::Structure(&[
     member("Namespace", Here(&Namespace)),
     member("MetricName", Here(&MetricName)),
@@ -175,6 +397,7 @@ pub static MetricAlarm: Shape = Shape { name: "MetricAlarm", kind: Kind::Structu
     member("ActionConfiguration", Here(&ActionConfiguration)),
 ]), ..DEFAULT };
 pub static MetricAlarms: Shape = Shape { name: "MetricAlarms", kind: Kind::List(Element::of(Here(&MetricAlarm))), ..DEFAULT };
+pub static MetricData: Shape = Shape { name: "MetricData", kind: Kind::List(Element::of(Here(&MetricDatum))), ..DEFAULT };
 pub static MetricDataQueries: Shape = Shape { name: "MetricDataQueries", kind: Kind::List(Element::of(Here(&MetricDataQuery))), ..DEFAULT };
 pub static MetricDataQuery: Shape = Shape { name: "MetricDataQuery", kind: Kind::Structure(&[
     Member { required: true, ..member("Id", Here(&MetricId)) },
@@ -184,6 +407,27 @@ pub static MetricDataQuery: Shape = Shape { name: "MetricDataQuery", kind: Kind:
     member("ReturnData", Here(&ReturnData)),
     member("Period", Here(&Period)),
     member("AccountId", Here(&AccountId)),
+]), ..DEFAULT };
+pub static MetricDataResult: Shape = Shape { name: "MetricDataResult", kind: Kind::Structure(&[
+    member("Id", Here(&MetricId)),
+    member("Label", Here(&MetricLabel)),
+    member("Timestamps", Here(&Timestamps)),
+    member("Values", Here(&DatapointValues)),
+    member("StatusCode", Here(&StatusCode)),
+    member("Messages", Here(&MetricDataResultMessages)),
+]), ..DEFAULT };
+pub static MetricDataResultMessages: Shape = Shape { name: "MetricDataResultMessages", kind: Kind::List(Element::of(Here(&MessageData))), ..DEFAULT };
+pub static MetricDataResults: Shape = Shape { name: "MetricDataResults", kind: Kind::List(Element::of(Here(&MetricDataResult))), ..DEFAULT };
+pub static MetricDatum: Shape = Shape { name: "MetricDatum", kind: Kind::Structure(&[
+    Member { required: true, ..member("MetricName", Here(&MetricName)) },
+    member("Dimensions", Here(&Dimensions)),
+    member("Timestamp", Here(&Timestamp)),
+    member("Value", Here(&DatapointValue)),
+    member("StatisticValues", Here(&StatisticSet)),
+    member("Values", Here(&Values)),
+    member("Counts", Here(&Counts)),
+    member("Unit", Here(&StandardUnit)),
+    member("StorageResolution", Here(&StorageResolution)),
 ]), ..DEFAULT };
 pub static MetricExpression: Shape = Shape { name: "MetricExpression", min: Some(1.0), max: Some(2048.0), ..DEFAULT };
 pub static MetricId: Shape = Shape { name: "MetricId", min: Some(1.0), max: Some(255.0), ..DEFAULT };
@@ -195,19 +439,95 @@ pub static MetricStat: Shape = Shape { name: "MetricStat", kind: Kind::Structure
     Member { required: true, ..member("Stat", Here(&Stat)) },
     member("Unit", Here(&StandardUnit)),
 ]), ..DEFAULT };
+pub static Metrics: Shape = Shape { name: "Metrics", kind: Kind::List(Element::of(Here(&Metric))), ..DEFAULT };
+pub static MissingRequiredParameterException: Shape = Shape { name: "MissingRequiredParameterException", kind: Kind::Structure(&[
+    member("message", Here(&AwsQueryErrorMessage)),
+]), ..DEFAULT };
 pub static Namespace: Shape = Shape { name: "Namespace", min: Some(1.0), max: Some(255.0), pattern: Some(&PATTERN_0), ..DEFAULT };
 pub static NextToken: Shape = Shape { name: "NextToken", ..DEFAULT };
 pub static OnlyStartEvaluatingAfterWarmUpPeriodEnds: Shape = Shape { name: "OnlyStartEvaluatingAfterWarmUpPeriodEnds", kind: Kind::Boolean, ..DEFAULT };
+pub static OwningAccounts: Shape = Shape { name: "OwningAccounts", kind: Kind::List(Element::of(Here(&AccountId))), ..DEFAULT };
 pub static PendingPeriod: Shape = Shape { name: "PendingPeriod", kind: Kind::Integer, min: Some(0.0), max: Some(86400.0), ..DEFAULT };
 pub static Period: Shape = Shape { name: "Period", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
+pub static PutCompositeAlarmInput: Shape = Shape { name: "PutCompositeAlarmInput", kind: Kind::Structure(&[
+    member("ActionsEnabled", Here(&ActionsEnabled)),
+    member("AlarmActions", Here(&ResourceList)),
+    member("AlarmDescription", Here(&AlarmDescription)),
+    Member { required: true, ..member("AlarmName", Here(&AlarmName)) },
+    Member { required: true, ..member("AlarmRule", Here(&AlarmRule)) },
+    member("InsufficientDataActions", Here(&ResourceList)),
+    member("OKActions", Here(&ResourceList)),
+    member("Tags", Here(&TagList)),
+    member("ActionsSuppressor", Here(&AlarmArn)),
+    member("ActionsSuppressorWaitPeriod", Here(&SuppressorPeriod)),
+    member("ActionsSuppressorExtensionPeriod", Here(&SuppressorPeriod)),
+    member("ActionConfiguration", Here(&ActionConfiguration)),
+]), ..DEFAULT };
+pub static PutDashboardInput: Shape = Shape { name: "PutDashboardInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("DashboardName", Here(&DashboardName)) },
+    Member { required: true, ..member("DashboardBody", Here(&DashboardBody)) },
+    member("Tags", Here(&TagList)),
+]), ..DEFAULT };
+pub static PutDashboardOutput: Shape = Shape { name: "PutDashboardOutput", kind: Kind::Structure(&[
+    member("DashboardValidationMessages", Here(&DashboardValidationMessages)),
+]), ..DEFAULT };
+pub static PutMetricAlarmInput: Shape = Shape { name: "PutMetricAlarmInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("AlarmName", Here(&AlarmName)) },
+    member("AlarmDescription", Here(&AlarmDescription)),
+    member("ActionsEnabled", Here(&ActionsEnabled)),
+    member("OKActions", Here(&ResourceList)),
+    member("AlarmActions", Here(&ResourceList)),
+    member("InsufficientDataActions", Here(&ResourceList)),
+    member("MetricName", Here(&MetricName)),
+    member("Namespace", Here(&Namespace)),
+    member("Statistic", Here(&Statistic)),
+    member("ExtendedStatistic", Here(&ExtendedStatistic)),
+    member("Dimensions", Here(&Dimensions)),
+    member("Period", Here(&Period)),
+    member("Unit", Here(&StandardUnit)),
+    member("EvaluationPeriods", Here(&EvaluationPeriods)),
+    member("DatapointsToAlarm", Here(&DatapointsToAlarm)),
+    member("Threshold", Here(&Threshold)),
+    member("ComparisonOperator", Here(&ComparisonOperator)),
+    member("TreatMissingData", Here(&TreatMissingData)),
+    member("EvaluateLowSampleCountPercentile", Here(&EvaluateLowSampleCountPercentile)),
+    member("Metrics", Here(&MetricDataQueries)),
+    member("Tags", Here(&TagList)),
+    member("ThresholdMetricId", Here(&MetricId)),
+    member("EvaluationWindow", Here(&EvaluationWindow)),
+    member("WarmUpConfiguration", Here(&WarmUpConfiguration)),
+    member("EvaluationCriteria", Here(&EvaluationCriteria)),
+    member("EvaluationInterval", Here(&EvaluationInterval)),
+    member("ActionConfiguration", Here(&ActionConfiguration)),
+]), ..DEFAULT };
+pub static PutMetricDataInput: Shape = Shape { name: "PutMetricDataInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("Namespace", Here(&Namespace)) },
+    member("MetricData", Here(&MetricData)),
+    member("EntityMetricData", Here(&EntityMetricDataList)),
+    Member { boxed: true, ..member("StrictEntityValidation", Here(&StrictEntityValidation)) },
+]), ..DEFAULT };
 pub static Query: Shape = Shape { name: "Query", min: Some(1.0), max: Some(10000.0), ..DEFAULT };
 pub static QueryResultsToAlarm: Shape = Shape { name: "QueryResultsToAlarm", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
 pub static QueryResultsToEvaluate: Shape = Shape { name: "QueryResultsToEvaluate", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
 pub static QueryString: Shape = Shape { name: "QueryString", min: Some(0.0), max: Some(10000.0), ..DEFAULT };
+pub static RecentlyActive: Shape = Shape { name: "RecentlyActive", values: &["PT3H"], ..DEFAULT };
 pub static RecoveryPeriod: Shape = Shape { name: "RecoveryPeriod", kind: Kind::Integer, min: Some(0.0), max: Some(86400.0), ..DEFAULT };
+pub static ResourceConflict: Shape = Shape { name: "ResourceConflict", kind: Kind::Structure(&[
+    member("message", Here(&ErrorMessage)),
+]), ..DEFAULT };
+pub static ResourceId: Shape = Shape { name: "ResourceId", ..DEFAULT };
 pub static ResourceList: Shape = Shape { name: "ResourceList", kind: Kind::List(Element::of(Here(&ResourceName))), max: Some(5.0), ..DEFAULT };
 pub static ResourceName: Shape = Shape { name: "ResourceName", min: Some(1.0), max: Some(1024.0), ..DEFAULT };
+pub static ResourceNotFound: Shape = Shape { name: "ResourceNotFound", kind: Kind::Structure(&[
+    member("message", Here(&ErrorMessage)),
+]), ..DEFAULT };
+pub static ResourceNotFoundException: Shape = Shape { name: "ResourceNotFoundException", kind: Kind::Structure(&[
+    member("ResourceType", Here(&ResourceType)),
+    member("ResourceId", Here(&ResourceId)),
+]), ..DEFAULT };
+pub static ResourceType: Shape = Shape { name: "ResourceType", ..DEFAULT };
 pub static ReturnData: Shape = Shape { name: "ReturnData", kind: Kind::Boolean, ..DEFAULT };
+pub static ScanBy: Shape = Shape { name: "ScanBy", values: &["TimestampDescending", "TimestampAscending"], ..DEFAULT };
 pub static ScheduleConfiguration: Shape = Shape { name: "ScheduleConfiguration", kind: Kind::Structure(&[
     Member { required: true, ..member("ScheduleExpression", Here(&ScheduleExpression)) },
     Member { required: true, ..member("StartTimeOffset", Here(&StartTimeOffset)) },
@@ -223,6 +543,13 @@ pub static ScheduledQueryConfiguration: Shape = Shape { name: "ScheduledQueryCon
     Member { required: true, ..member("AggregationExpression", Here(&AggregationExpression)) },
     member("Tags", Here(&TagList)),
 ]), ..DEFAULT };
+pub static SetAlarmStateInput: Shape = Shape { name: "SetAlarmStateInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("AlarmName", Here(&AlarmName)) },
+    Member { required: true, ..member("StateValue", Here(&StateValue)) },
+    Member { required: true, ..member("StateReason", Here(&StateReason)) },
+    member("StateReasonData", Here(&StateReasonData)),
+]), ..DEFAULT };
+pub static Size: Shape = Shape { name: "Size", kind: Kind::Long, ..DEFAULT };
 pub static SlidingWindow: Shape = Shape { name: "SlidingWindow", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static StandardUnit: Shape = Shape { name: "StandardUnit", values: &["Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Terabytes", "Bits", "Kilobits", "Megabits", "Gigabits", "Terabits", "Percent", "Count", "Bytes/Second", "Kilobytes/Second", "Megabytes/Second", "Gigabytes/Second", "Terabytes/Second", "Bits/Second", "Kilobits/Second", "Megabits/Second", "Gigabits/Second", "Terabits/Second", "Count/Second", "None"], ..DEFAULT };
@@ -232,18 +559,43 @@ pub static StateReason: Shape = Shape { name: "StateReason", min: Some(0.0), max
 pub static StateReasonData: Shape = Shape { name: "StateReasonData", min: Some(0.0), max: Some(4000.0), ..DEFAULT };
 pub static StateValue: Shape = Shape { name: "StateValue", values: &["OK", "ALARM", "INSUFFICIENT_DATA"], ..DEFAULT };
 pub static Statistic: Shape = Shape { name: "Statistic", values: &["SampleCount", "Average", "Sum", "Minimum", "Maximum"], ..DEFAULT };
+pub static StatisticSet: Shape = Shape { name: "StatisticSet", kind: Kind::Structure(&[
+    Member { required: true, ..member("SampleCount", Here(&DatapointValue)) },
+    Member { required: true, ..member("Sum", Here(&DatapointValue)) },
+    Member { required: true, ..member("Minimum", Here(&DatapointValue)) },
+    Member { required: true, ..member("Maximum", Here(&DatapointValue)) },
+]), ..DEFAULT };
+pub static Statistics: Shape = Shape { name: "Statistics", kind: Kind::List(Element::of(Here(&Statistic))), min: Some(1.0), max: Some(5.0), ..DEFAULT };
+pub static StatusCode: Shape = Shape { name: "StatusCode", values: &["Complete", "InternalError", "PartialData", "Forbidden"], ..DEFAULT };
+pub static StorageResolution: Shape = Shape { name: "StorageResolution", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
+pub static StrictEntityValidation: Shape = Shape { name: "StrictEntityValidation", kind: Kind::Boolean, ..DEFAULT };
 pub static SuppressorPeriod: Shape = Shape { name: "SuppressorPeriod", kind: Kind::Integer, ..DEFAULT };
 pub static Tag: Shape = Shape { name: "Tag", kind: Kind::Structure(&[
     Member { required: true, ..member("Key", Here(&TagKey)) },
     Member { required: true, ..member("Value", Here(&TagValue)) },
 ]), ..DEFAULT };
 pub static TagKey: Shape = Shape { name: "TagKey", min: Some(1.0), max: Some(128.0), ..DEFAULT };
+pub static TagKeyList: Shape = Shape { name: "TagKeyList", kind: Kind::List(Element::of(Here(&TagKey))), ..DEFAULT };
 pub static TagList: Shape = Shape { name: "TagList", kind: Kind::List(Element::of(Here(&Tag))), ..DEFAULT };
+pub static TagResourceInput: Shape = Shape { name: "TagResourceInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("ResourceARN", Here(&AmazonResourceName)) },
+    Member { required: true, ..member("Tags", Here(&TagList)) },
+]), ..DEFAULT };
+pub static TagResourceOutput: Shape = Shape { name: "TagResourceOutput", kind: Kind::Structure(&[
+]), ..DEFAULT };
 pub static TagValue: Shape = Shape { name: "TagValue", min: Some(0.0), max: Some(256.0), ..DEFAULT };
 pub static Threshold: Shape = Shape { name: "Threshold", kind: Kind::Double, ..DEFAULT };
 pub static Timestamp: Shape = Shape { name: "Timestamp", kind: Kind::Timestamp(None), ..DEFAULT };
+pub static Timestamps: Shape = Shape { name: "Timestamps", kind: Kind::List(Element::of(Here(&Timestamp))), ..DEFAULT };
 pub static Timezone: Shape = Shape { name: "Timezone", min: Some(1.0), max: Some(50.0), ..DEFAULT };
 pub static TreatMissingData: Shape = Shape { name: "TreatMissingData", min: Some(1.0), max: Some(255.0), ..DEFAULT };
+pub static UntagResourceInput: Shape = Shape { name: "UntagResourceInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("ResourceARN", Here(&AmazonResourceName)) },
+    Member { required: true, ..member("TagKeys", Here(&TagKeyList)) },
+]), ..DEFAULT };
+pub static UntagResourceOutput: Shape = Shape { name: "UntagResourceOutput", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static Values: Shape = Shape { name: "Values", kind: Kind::List(Element::of(Here(&DatapointValue))), ..DEFAULT };
 pub static WallClockWindow: Shape = Shape { name: "WallClockWindow", kind: Kind::Structure(&[
     member("Timezone", Here(&Timezone)),
 ]), ..DEFAULT };
@@ -252,5 +604,18 @@ pub static WarmUpConfiguration: Shape = Shape { name: "WarmUpConfiguration", kin
     member("OnlyStartEvaluatingAfterWarmUpPeriodEnds", Here(&OnlyStartEvaluatingAfterWarmUpPeriodEnds)),
 ]), ..DEFAULT };
 pub static WarmUpPeriodDurationInMinutes: Shape = Shape { name: "WarmUpPeriodDurationInMinutes", kind: Kind::Integer, min: Some(1.0), max: Some(2880.0), ..DEFAULT };
+pub static ERROR_ConcurrentModificationException: ErrorShape = ErrorShape { name: "ConcurrentModificationException", code: "ConcurrentModificationException", status: 429, fault: Fault::Client, shape: Here(&ConcurrentModificationException) };
+pub static ERROR_ConflictException: ErrorShape = ErrorShape { name: "ConflictException", code: "ConflictException", status: 409, fault: Fault::Client, shape: Here(&ConflictException) };
+pub static ERROR_DashboardInvalidInputError: ErrorShape = ErrorShape { name: "DashboardInvalidInputError", code: "InvalidParameterInput", status: 400, fault: Fault::Client, shape: Here(&DashboardInvalidInputError) };
+pub static ERROR_DashboardNotFoundError: ErrorShape = ErrorShape { name: "DashboardNotFoundError", code: "ResourceNotFound", status: 404, fault: Fault::Client, shape: Here(&DashboardNotFoundError) };
+pub static ERROR_InternalServiceFault: ErrorShape = ErrorShape { name: "InternalServiceFault", code: "InternalServiceError", status: 500, fault: Fault::Server, shape: Here(&InternalServiceFault) };
+pub static ERROR_InvalidFormatFault: ErrorShape = ErrorShape { name: "InvalidFormatFault", code: "InvalidFormat", status: 400, fault: Fault::Client, shape: Here(&InvalidFormatFault) };
 pub static ERROR_InvalidNextToken: ErrorShape = ErrorShape { name: "InvalidNextToken", code: "InvalidNextToken", status: 400, fault: Fault::Client, shape: Here(&InvalidNextToken) };
+pub static ERROR_InvalidParameterCombinationException: ErrorShape = ErrorShape { name: "InvalidParameterCombinationException", code: "InvalidParameterCombination", status: 400, fault: Fault::Client, shape: Here(&InvalidParameterCombinationException) };
+pub static ERROR_InvalidParameterValueException: ErrorShape = ErrorShape { name: "InvalidParameterValueException", code: "InvalidParameterValue", status: 400, fault: Fault::Client, shape: Here(&InvalidParameterValueException) };
+pub static ERROR_LimitExceededFault: ErrorShape = ErrorShape { name: "LimitExceededFault", code: "LimitExceeded", status: 400, fault: Fault::Client, shape: Here(&LimitExceededFault) };
+pub static ERROR_MissingRequiredParameterException: ErrorShape = ErrorShape { name: "MissingRequiredParameterException", code: "MissingParameter", status: 400, fault: Fault::Client, shape: Here(&MissingRequiredParameterException) };
+pub static ERROR_ResourceConflict: ErrorShape = ErrorShape { name: "ResourceConflict", code: "ResourceConflict", status: 409, fault: Fault::Client, shape: Here(&ResourceConflict) };
+pub static ERROR_ResourceNotFound: ErrorShape = ErrorShape { name: "ResourceNotFound", code: "ResourceNotFound", status: 404, fault: Fault::Client, shape: Here(&ResourceNotFound) };
+pub static ERROR_ResourceNotFoundException: ErrorShape = ErrorShape { name: "ResourceNotFoundException", code: "ResourceNotFoundException", status: 404, fault: Fault::Client, shape: Here(&ResourceNotFoundException) };
 static PATTERN_0: Pattern = Pattern::new("[^:].*");

@@ -12,13 +12,23 @@ structures! {
     ActionConfiguration: ActionConfiguration {
         0 opt alarm_tags_propagation: AlarmTagsPropagation,
     }
+    AlarmHistoryItem: AlarmHistoryItem {
+        0 opt alarm_name: String,
+        1 opt alarm_contributor_id: String,
+        2 opt alarm_type: String,
+        3 opt timestamp: Timestamp,
+        4 opt history_item_type: String,
+        5 opt history_summary: String,
+        6 opt history_data: String,
+        7 opt alarm_contributor_attributes: BTreeMap<String, String>,
+    }
     AlarmPromQLCriteria: AlarmPromQLCriteria {
-        0 opt query: String,
+        0 req query: String,
         1 opt pending_period: i32,
         2 opt recovery_period: i32,
     }
     AlarmTagsPropagation: AlarmTagsPropagation {
-        0 opt enabled: bool,
+        0 req enabled: bool,
         1 opt included_tag_keys: Vec<String>,
         2 opt excluded_tag_keys: Vec<String>,
     }
@@ -44,6 +54,60 @@ structures! {
         18 opt actions_suppressor_extension_period: i32,
         19 opt action_configuration: ActionConfiguration,
     }
+    DashboardEntry: DashboardEntry {
+        0 opt dashboard_name: String,
+        1 opt dashboard_arn: String,
+        2 opt last_modified: Timestamp,
+        3 opt size: i64,
+    }
+    DashboardValidationMessage: DashboardValidationMessage {
+        0 opt data_path: String,
+        1 opt message: String,
+    }
+    Datapoint: Datapoint {
+        0 opt timestamp: Timestamp,
+        1 opt sample_count: f64,
+        2 opt average: f64,
+        3 opt sum: f64,
+        4 opt minimum: f64,
+        5 opt maximum: f64,
+        6 opt unit: String,
+        7 opt extended_statistics: BTreeMap<String, f64>,
+    }
+    DeleteAlarmsInput: DeleteAlarmsInput {
+        0 req alarm_names: Vec<String>,
+    }
+    DeleteDashboardsInput: DeleteDashboardsInput {
+        0 req dashboard_names: Vec<String>,
+    }
+    DeleteDashboardsOutput: DeleteDashboardsOutput {}
+    DescribeAlarmHistoryInput: DescribeAlarmHistoryInput {
+        0 opt alarm_name: String,
+        1 opt alarm_contributor_id: String,
+        2 opt alarm_types: Vec<String>,
+        3 opt history_item_type: String,
+        4 opt start_date: Timestamp,
+        5 opt end_date: Timestamp,
+        6 opt max_records: i32,
+        7 opt next_token: String,
+        8 opt scan_by: String,
+    }
+    DescribeAlarmHistoryOutput: DescribeAlarmHistoryOutput {
+        0 opt alarm_history_items: Vec<AlarmHistoryItem>,
+        1 opt next_token: String,
+    }
+    DescribeAlarmsForMetricInput: DescribeAlarmsForMetricInput {
+        0 req metric_name: String,
+        1 req namespace: String,
+        2 opt statistic: String,
+        3 opt extended_statistic: String,
+        4 opt dimensions: Vec<Dimension>,
+        5 opt period: i32,
+        6 opt unit: String,
+    }
+    DescribeAlarmsForMetricOutput: DescribeAlarmsForMetricOutput {
+        0 opt metric_alarms: Vec<MetricAlarm>,
+    }
     DescribeAlarmsInput: DescribeAlarmsInput {
         0 opt alarm_names: Vec<String>,
         1 opt alarm_name_prefix: String,
@@ -62,8 +126,26 @@ structures! {
         3 opt next_token: String,
     }
     Dimension: Dimension {
-        0 opt name: String,
+        0 req name: String,
+        1 req value: String,
+    }
+    DimensionFilter: DimensionFilter {
+        0 req name: String,
         1 opt value: String,
+    }
+    DisableAlarmActionsInput: DisableAlarmActionsInput {
+        0 req alarm_names: Vec<String>,
+    }
+    EnableAlarmActionsInput: EnableAlarmActionsInput {
+        0 req alarm_names: Vec<String>,
+    }
+    Entity: Entity {
+        0 opt key_attributes: BTreeMap<String, String>,
+        1 opt attributes: BTreeMap<String, String>,
+    }
+    EntityMetricData: EntityMetricData {
+        0 opt entity: Entity,
+        1 opt metric_data: Vec<MetricDatum>,
     }
     EvaluationCriteria: EvaluationCriteria {
         0 opt prom_ql_criteria: AlarmPromQLCriteria,
@@ -71,6 +153,74 @@ structures! {
     EvaluationWindow: EvaluationWindow {
         0 opt wall_clock_window: WallClockWindow,
         1 opt sliding_window: SlidingWindow,
+    }
+    GetDashboardInput: GetDashboardInput {
+        0 req dashboard_name: String,
+    }
+    GetDashboardOutput: GetDashboardOutput {
+        0 opt dashboard_arn: String,
+        1 opt dashboard_body: String,
+        2 opt dashboard_name: String,
+    }
+    GetMetricDataInput: GetMetricDataInput {
+        0 req metric_data_queries: Vec<MetricDataQuery>,
+        1 req start_time: Timestamp,
+        2 req end_time: Timestamp,
+        3 opt next_token: String,
+        4 opt scan_by: String,
+        5 opt max_datapoints: i32,
+        6 opt label_options: LabelOptions,
+    }
+    GetMetricDataOutput: GetMetricDataOutput {
+        0 opt metric_data_results: Vec<MetricDataResult>,
+        1 opt next_token: String,
+        2 opt messages: Vec<MessageData>,
+    }
+    GetMetricStatisticsInput: GetMetricStatisticsInput {
+        0 req namespace: String,
+        1 req metric_name: String,
+        2 opt dimensions: Vec<Dimension>,
+        3 req start_time: Timestamp,
+        4 req end_time: Timestamp,
+        5 req period: i32,
+        6 opt statistics: Vec<String>,
+        7 opt extended_statistics: Vec<String>,
+        8 opt unit: String,
+    }
+    GetMetricStatisticsOutput: GetMetricStatisticsOutput {
+        0 opt label: String,
+        1 opt datapoints: Vec<Datapoint>,
+    }
+    LabelOptions: LabelOptions {
+        0 opt timezone: String,
+    }
+    ListDashboardsInput: ListDashboardsInput {
+        0 opt dashboard_name_prefix: String,
+        1 opt next_token: String,
+    }
+    ListDashboardsOutput: ListDashboardsOutput {
+        0 opt dashboard_entries: Vec<DashboardEntry>,
+        1 opt next_token: String,
+    }
+    ListMetricsInput: ListMetricsInput {
+        0 opt namespace: String,
+        1 opt metric_name: String,
+        2 opt dimensions: Vec<DimensionFilter>,
+        3 opt next_token: String,
+        4 opt recently_active: String,
+        5 opt include_linked_accounts: bool,
+        6 opt owning_account: String,
+    }
+    ListMetricsOutput: ListMetricsOutput {
+        0 opt metrics: Vec<Metric>,
+        1 opt next_token: String,
+        2 opt owning_accounts: Vec<String>,
+    }
+    ListTagsForResourceInput: ListTagsForResourceInput {
+        0 req resource_arn: String,
+    }
+    ListTagsForResourceOutput: ListTagsForResourceOutput {
+        0 opt tags: Vec<Tag>,
     }
     LogAlarm: LogAlarm {
         0 opt alarm_name: String,
@@ -97,6 +247,10 @@ structures! {
         21 opt action_log_line_role_arn: String,
         22 opt warm_up_configuration: WarmUpConfiguration,
         23 opt action_configuration: ActionConfiguration,
+    }
+    MessageData: MessageData {
+        0 opt code: String,
+        1 opt value: String,
     }
     Metric: Metric {
         0 opt namespace: String,
@@ -140,7 +294,7 @@ structures! {
         33 opt action_configuration: ActionConfiguration,
     }
     MetricDataQuery: MetricDataQuery {
-        0 opt id: String,
+        0 req id: String,
         1 opt metric_stat: MetricStat,
         2 opt expression: String,
         3 opt label: String,
@@ -148,11 +302,87 @@ structures! {
         5 opt period: i32,
         6 opt account_id: String,
     }
+    MetricDataResult: MetricDataResult {
+        0 opt id: String,
+        1 opt label: String,
+        2 opt timestamps: Vec<Timestamp>,
+        3 opt values: Vec<f64>,
+        4 opt status_code: String,
+        5 opt messages: Vec<MessageData>,
+    }
+    MetricDatum: MetricDatum {
+        0 req metric_name: String,
+        1 opt dimensions: Vec<Dimension>,
+        2 opt timestamp: Timestamp,
+        3 opt value: f64,
+        4 opt statistic_values: StatisticSet,
+        5 opt values: Vec<f64>,
+        6 opt counts: Vec<f64>,
+        7 opt unit: String,
+        8 opt storage_resolution: i32,
+    }
     MetricStat: MetricStat {
-        0 opt metric: Metric,
-        1 opt period: i32,
-        2 opt stat: String,
+        0 req metric: Metric,
+        1 req period: i32,
+        2 req stat: String,
         3 opt unit: String,
+    }
+    PutCompositeAlarmInput: PutCompositeAlarmInput {
+        0 opt actions_enabled: bool,
+        1 opt alarm_actions: Vec<String>,
+        2 opt alarm_description: String,
+        3 req alarm_name: String,
+        4 req alarm_rule: String,
+        5 opt insufficient_data_actions: Vec<String>,
+        6 opt ok_actions: Vec<String>,
+        7 opt tags: Vec<Tag>,
+        8 opt actions_suppressor: String,
+        9 opt actions_suppressor_wait_period: i32,
+        10 opt actions_suppressor_extension_period: i32,
+        11 opt action_configuration: ActionConfiguration,
+    }
+    PutDashboardInput: PutDashboardInput {
+        0 req dashboard_name: String,
+        1 req dashboard_body: String,
+        2 opt tags: Vec<Tag>,
+    }
+    PutDashboardOutput: PutDashboardOutput {
+        0 opt dashboard_validation_messages: Vec<DashboardValidationMessage>,
+    }
+    PutMetricAlarmInput: PutMetricAlarmInput {
+        0 req alarm_name: String,
+        1 opt alarm_description: String,
+        2 opt actions_enabled: bool,
+        3 opt ok_actions: Vec<String>,
+        4 opt alarm_actions: Vec<String>,
+        5 opt insufficient_data_actions: Vec<String>,
+        6 opt metric_name: String,
+        7 opt namespace: String,
+        8 opt statistic: String,
+        9 opt extended_statistic: String,
+        10 opt dimensions: Vec<Dimension>,
+        11 opt period: i32,
+        12 opt unit: String,
+        13 opt evaluation_periods: i32,
+        14 opt datapoints_to_alarm: i32,
+        15 opt threshold: f64,
+        16 opt comparison_operator: String,
+        17 opt treat_missing_data: String,
+        18 opt evaluate_low_sample_count_percentile: String,
+        19 opt metrics: Vec<MetricDataQuery>,
+        20 opt tags: Vec<Tag>,
+        21 opt threshold_metric_id: String,
+        22 opt evaluation_window: EvaluationWindow,
+        23 opt warm_up_configuration: WarmUpConfiguration,
+        24 opt evaluation_criteria: EvaluationCriteria,
+        25 opt evaluation_interval: i32,
+        26 opt action_configuration: ActionConfiguration,
+    }
+    PutMetricDataInput: PutMetricDataInput {
+        0 req namespace: String,
+        1 opt metric_data: Vec<MetricDatum>,
+        2 opt entity_metric_data: Vec<EntityMetricData>,
+        3 opt strict_entity_validation: bool,
     }
     ScheduleConfiguration: ScheduleConfiguration {
         0 opt schedule_expression: String,
@@ -168,16 +398,38 @@ structures! {
         5 opt aggregation_expression: String,
         6 opt tags: Vec<Tag>,
     }
-    SlidingWindow: SlidingWindow {}
-    Tag: Tag {
-        0 opt key: String,
-        1 opt value: String,
+    SetAlarmStateInput: SetAlarmStateInput {
+        0 req alarm_name: String,
+        1 req state_value: String,
+        2 req state_reason: String,
+        3 opt state_reason_data: String,
     }
+    SlidingWindow: SlidingWindow {}
+    StatisticSet: StatisticSet {
+        0 req sample_count: f64,
+        1 req sum: f64,
+        2 req minimum: f64,
+        3 req maximum: f64,
+    }
+    Tag: Tag {
+        0 req key: String,
+        1 req value: String,
+    }
+    TagResourceInput: TagResourceInput {
+        0 req resource_arn: String,
+        1 req tags: Vec<Tag>,
+    }
+    TagResourceOutput: TagResourceOutput {}
+    UntagResourceInput: UntagResourceInput {
+        0 req resource_arn: String,
+        1 req tag_keys: Vec<String>,
+    }
+    UntagResourceOutput: UntagResourceOutput {}
     WallClockWindow: WallClockWindow {
         0 opt timezone: String,
     }
     WarmUpConfiguration: WarmUpConfiguration {
-        0 opt warm_up_period_duration_in_minutes: i32,
+        0 req warm_up_period_duration_in_minutes: i32,
         1 opt only_start_evaluating_after_warm_up_period_ends: bool,
     }
 }

@@ -201,6 +201,27 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "Publish",
+        input: Some(Here(&shapes::PublishInput)),
+        output: Some(Here(&shapes::PublishResponse)),
+        result_wrapper: Some("PublishResult"),
+        errors: &[
+            &shapes::ERROR_InvalidParameterException,
+            &shapes::ERROR_InvalidParameterValueException,
+            &shapes::ERROR_InternalErrorException,
+            &shapes::ERROR_NotFoundException,
+            &shapes::ERROR_EndpointDisabledException,
+            &shapes::ERROR_PlatformApplicationDisabledException,
+            &shapes::ERROR_AuthorizationErrorException,
+            &shapes::ERROR_KMSDisabledException,
+            &shapes::ERROR_KMSInvalidStateException,
+            &shapes::ERROR_KMSNotFoundException,
+            &shapes::ERROR_KMSOptInRequired,
+            &shapes::ERROR_KMSThrottlingException,
+            &shapes::ERROR_KMSAccessDeniedException,
+            &shapes::ERROR_InvalidSecurityException,
+            &shapes::ERROR_ValidationException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {

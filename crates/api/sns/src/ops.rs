@@ -12,6 +12,7 @@ operation_structs! {
     GetTopicAttributes(types::GetTopicAttributesInput) -> types::GetTopicAttributesOutput;
     ListTagsForResource(types::ListTagsForResourceInput) -> types::ListTagsForResourceOutput;
     ListTopics(types::ListTopicsInput) -> types::ListTopicsOutput;
+    Publish(types::PublishInput) -> types::PublishOutput;
     SetTopicAttributes(types::SetTopicAttributesInput) -> Unit;
     TagResource(types::TagResourceInput) -> types::TagResourceOutput;
     UntagResource(types::UntagResourceInput) -> types::UntagResourceOutput;
@@ -21,7 +22,7 @@ operation_structs! {
 #[macro_export]
 macro_rules! operations {
 ($with:ident) => {
-$with! { $crate::ops::CreateTopic, $crate::ops::DeleteTopic, $crate::ops::GetTopicAttributes, $crate::ops::ListTagsForResource, $crate::ops::ListTopics, $crate::ops::SetTopicAttributes, $crate::ops::TagResource, $crate::ops::UntagResource }
+$with! { $crate::ops::CreateTopic, $crate::ops::DeleteTopic, $crate::ops::GetTopicAttributes, $crate::ops::ListTagsForResource, $crate::ops::ListTopics, $crate::ops::Publish, $crate::ops::SetTopicAttributes, $crate::ops::TagResource, $crate::ops::UntagResource }
 };
 }
 

@@ -9,6 +9,7 @@ pub static AmazonResourceName: Shape = Shape { name: "AmazonResourceName", min: 
 pub static AuthorizationErrorException: Shape = Shape { name: "AuthorizationErrorException", kind: Kind::Structure(&[
     member("message", Here(&string)),
 ]), ..DEFAULT };
+pub static Binary: Shape = Shape { name: "Binary", kind: Kind::Blob, ..DEFAULT };
 pub static ConcurrentAccessException: Shape = Shape { name: "ConcurrentAccessException", kind: Kind::Structure(&[
     member("message", Here(&string)),
 ]), ..DEFAULT };
@@ -24,6 +25,9 @@ pub static CreateTopicResponse: Shape = Shape { name: "CreateTopicResponse", kin
 pub static DeleteTopicInput: Shape = Shape { name: "DeleteTopicInput", kind: Kind::Structure(&[
     Member { required: true, ..member("TopicArn", Here(&topicARN)) },
 ]), ..DEFAULT };
+pub static EndpointDisabledException: Shape = Shape { name: "EndpointDisabledException", kind: Kind::Structure(&[
+    member("message", Here(&string)),
+]), ..DEFAULT };
 pub static GetTopicAttributesInput: Shape = Shape { name: "GetTopicAttributesInput", kind: Kind::Structure(&[
     Member { required: true, ..member("TopicArn", Here(&topicARN)) },
 ]), ..DEFAULT };
@@ -36,10 +40,31 @@ pub static InternalErrorException: Shape = Shape { name: "InternalErrorException
 pub static InvalidParameterException: Shape = Shape { name: "InvalidParameterException", kind: Kind::Structure(&[
     member("message", Here(&string)),
 ]), ..DEFAULT };
+pub static InvalidParameterValueException: Shape = Shape { name: "InvalidParameterValueException", kind: Kind::Structure(&[
+    member("message", Here(&string)),
+]), ..DEFAULT };
 pub static InvalidSecurityException: Shape = Shape { name: "InvalidSecurityException", kind: Kind::Structure(&[
     member("message", Here(&string)),
 ]), ..DEFAULT };
 pub static InvalidStateException: Shape = Shape { name: "InvalidStateException", kind: Kind::Structure(&[
+    member("message", Here(&string)),
+]), ..DEFAULT };
+pub static KMSAccessDeniedException: Shape = Shape { name: "KMSAccessDeniedException", kind: Kind::Structure(&[
+    member("message", Here(&string)),
+]), ..DEFAULT };
+pub static KMSDisabledException: Shape = Shape { name: "KMSDisabledException", kind: Kind::Structure(&[
+    member("message", Here(&string)),
+]), ..DEFAULT };
+pub static KMSInvalidStateException: Shape = Shape { name: "KMSInvalidStateException", kind: Kind::Structure(&[
+    member("message", Here(&string)),
+]), ..DEFAULT };
+pub static KMSNotFoundException: Shape = Shape { name: "KMSNotFoundException", kind: Kind::Structure(&[
+    member("message", Here(&string)),
+]), ..DEFAULT };
+pub static KMSOptInRequired: Shape = Shape { name: "KMSOptInRequired", kind: Kind::Structure(&[
+    member("message", Here(&string)),
+]), ..DEFAULT };
+pub static KMSThrottlingException: Shape = Shape { name: "KMSThrottlingException", kind: Kind::Structure(&[
     member("message", Here(&string)),
 ]), ..DEFAULT };
 pub static ListTagsForResourceRequest: Shape = Shape { name: "ListTagsForResourceRequest", kind: Kind::Structure(&[
@@ -55,8 +80,33 @@ pub static ListTopicsResponse: Shape = Shape { name: "ListTopicsResponse", kind:
     member("Topics", Here(&TopicsList)),
     member("NextToken", Here(&nextToken)),
 ]), ..DEFAULT };
+pub static MessageAttributeMap: Shape = Shape { name: "MessageAttributeMap", kind: Kind::Map { key: Element { location_name: Some("Name"), ..Element::of(Here(&String)) }, value: Element { location_name: Some("Value"), ..Element::of(Here(&MessageAttributeValue)) } }, ..DEFAULT };
+pub static MessageAttributeValue: Shape = Shape { name: "MessageAttributeValue", kind: Kind::Structure(&[
+    Member { required: true, ..member("DataType", Here(&String)) },
+    member("StringValue", Here(&String)),
+    member("BinaryValue", Here(&Binary)),
+]), ..DEFAULT };
 pub static NotFoundException: Shape = Shape { name: "NotFoundException", kind: Kind::Structure(&[
     member("message", Here(&string)),
+]), ..DEFAULT };
+pub static PhoneNumber: Shape = Shape { name: "PhoneNumber", sensitive: true, ..DEFAULT };
+pub static PlatformApplicationDisabledException: Shape = Shape { name: "PlatformApplicationDisabledException", kind: Kind::Structure(&[
+    member("message", Here(&string)),
+]), ..DEFAULT };
+pub static PublishInput: Shape = Shape { name: "PublishInput", kind: Kind::Structure(&[
+    member("TopicArn", Here(&topicARN)),
+    member("TargetArn", Here(&String)),
+    member("PhoneNumber", Here(&PhoneNumber)),
+    Member { required: true, ..member("Message", Here(&message)) },
+    member("Subject", Here(&subject)),
+    member("MessageStructure", Here(&messageStructure)),
+    member("MessageAttributes", Here(&MessageAttributeMap)),
+    member("MessageDeduplicationId", Here(&String)),
+    member("MessageGroupId", Here(&String)),
+]), ..DEFAULT };
+pub static PublishResponse: Shape = Shape { name: "PublishResponse", kind: Kind::Structure(&[
+    member("MessageId", Here(&messageId)),
+    member("SequenceNumber", Here(&String)),
 ]), ..DEFAULT };
 pub static ResourceNotFoundException: Shape = Shape { name: "ResourceNotFoundException", kind: Kind::Structure(&[
     member("message", Here(&string)),
@@ -69,6 +119,7 @@ pub static SetTopicAttributesInput: Shape = Shape { name: "SetTopicAttributesInp
 pub static StaleTagException: Shape = Shape { name: "StaleTagException", kind: Kind::Structure(&[
     member("message", Here(&string)),
 ]), ..DEFAULT };
+pub static String: Shape = Shape { name: "String", ..DEFAULT };
 pub static Tag: Shape = Shape { name: "Tag", kind: Kind::Structure(&[
     Member { required: true, ..member("Key", Here(&TagKey)) },
     Member { required: true, ..member("Value", Here(&TagValue)) },
@@ -103,21 +154,38 @@ pub static UntagResourceRequest: Shape = Shape { name: "UntagResourceRequest", k
 ]), ..DEFAULT };
 pub static UntagResourceResponse: Shape = Shape { name: "UntagResourceResponse", kind: Kind::Structure(&[
 ]), ..DEFAULT };
+pub static ValidationException: Shape = Shape { name: "ValidationException", kind: Kind::Structure(&[
+    Member { required: true, ..member("Message", Here(&string)) },
+]), ..DEFAULT };
 pub static attributeName: Shape = Shape { name: "attributeName", ..DEFAULT };
 pub static attributeValue: Shape = Shape { name: "attributeValue", ..DEFAULT };
+pub static message: Shape = Shape { name: "message", ..DEFAULT };
+pub static messageId: Shape = Shape { name: "messageId", ..DEFAULT };
+pub static messageStructure: Shape = Shape { name: "messageStructure", ..DEFAULT };
 pub static nextToken: Shape = Shape { name: "nextToken", ..DEFAULT };
 pub static string: Shape = Shape { name: "string", ..DEFAULT };
+pub static subject: Shape = Shape { name: "subject", ..DEFAULT };
 pub static topicARN: Shape = Shape { name: "topicARN", ..DEFAULT };
 pub static topicName: Shape = Shape { name: "topicName", ..DEFAULT };
 pub static ERROR_AuthorizationErrorException: ErrorShape = ErrorShape { name: "AuthorizationErrorException", code: "AuthorizationError", status: 403, fault: Fault::Client, shape: Here(&AuthorizationErrorException) };
 pub static ERROR_ConcurrentAccessException: ErrorShape = ErrorShape { name: "ConcurrentAccessException", code: "ConcurrentAccess", status: 400, fault: Fault::Client, shape: Here(&ConcurrentAccessException) };
+pub static ERROR_EndpointDisabledException: ErrorShape = ErrorShape { name: "EndpointDisabledException", code: "EndpointDisabled", status: 400, fault: Fault::Client, shape: Here(&EndpointDisabledException) };
 pub static ERROR_InternalErrorException: ErrorShape = ErrorShape { name: "InternalErrorException", code: "InternalError", status: 500, fault: Fault::Server, shape: Here(&InternalErrorException) };
 pub static ERROR_InvalidParameterException: ErrorShape = ErrorShape { name: "InvalidParameterException", code: "InvalidParameter", status: 400, fault: Fault::Client, shape: Here(&InvalidParameterException) };
+pub static ERROR_InvalidParameterValueException: ErrorShape = ErrorShape { name: "InvalidParameterValueException", code: "ParameterValueInvalid", status: 400, fault: Fault::Client, shape: Here(&InvalidParameterValueException) };
 pub static ERROR_InvalidSecurityException: ErrorShape = ErrorShape { name: "InvalidSecurityException", code: "InvalidSecurity", status: 403, fault: Fault::Client, shape: Here(&InvalidSecurityException) };
 pub static ERROR_InvalidStateException: ErrorShape = ErrorShape { name: "InvalidStateException", code: "InvalidState", status: 400, fault: Fault::Client, shape: Here(&InvalidStateException) };
+pub static ERROR_KMSAccessDeniedException: ErrorShape = ErrorShape { name: "KMSAccessDeniedException", code: "KMSAccessDenied", status: 400, fault: Fault::Client, shape: Here(&KMSAccessDeniedException) };
+pub static ERROR_KMSDisabledException: ErrorShape = ErrorShape { name: "KMSDisabledException", code: "KMSDisabled", status: 400, fault: Fault::Client, shape: Here(&KMSDisabledException) };
+pub static ERROR_KMSInvalidStateException: ErrorShape = ErrorShape { name: "KMSInvalidStateException", code: "KMSInvalidState", status: 400, fault: Fault::Client, shape: Here(&KMSInvalidStateException) };
+pub static ERROR_KMSNotFoundException: ErrorShape = ErrorShape { name: "KMSNotFoundException", code: "KMSNotFound", status: 400, fault: Fault::Client, shape: Here(&KMSNotFoundException) };
+pub static ERROR_KMSOptInRequired: ErrorShape = ErrorShape { name: "KMSOptInRequired", code: "KMSOptInRequired", status: 403, fault: Fault::Client, shape: Here(&KMSOptInRequired) };
+pub static ERROR_KMSThrottlingException: ErrorShape = ErrorShape { name: "KMSThrottlingException", code: "KMSThrottling", status: 400, fault: Fault::Client, shape: Here(&KMSThrottlingException) };
 pub static ERROR_NotFoundException: ErrorShape = ErrorShape { name: "NotFoundException", code: "NotFound", status: 404, fault: Fault::Client, shape: Here(&NotFoundException) };
+pub static ERROR_PlatformApplicationDisabledException: ErrorShape = ErrorShape { name: "PlatformApplicationDisabledException", code: "PlatformApplicationDisabled", status: 400, fault: Fault::Client, shape: Here(&PlatformApplicationDisabledException) };
 pub static ERROR_ResourceNotFoundException: ErrorShape = ErrorShape { name: "ResourceNotFoundException", code: "ResourceNotFound", status: 404, fault: Fault::Client, shape: Here(&ResourceNotFoundException) };
 pub static ERROR_StaleTagException: ErrorShape = ErrorShape { name: "StaleTagException", code: "StaleTag", status: 400, fault: Fault::Client, shape: Here(&StaleTagException) };
 pub static ERROR_TagLimitExceededException: ErrorShape = ErrorShape { name: "TagLimitExceededException", code: "TagLimitExceeded", status: 400, fault: Fault::Client, shape: Here(&TagLimitExceededException) };
 pub static ERROR_TagPolicyException: ErrorShape = ErrorShape { name: "TagPolicyException", code: "TagPolicy", status: 400, fault: Fault::Client, shape: Here(&TagPolicyException) };
 pub static ERROR_TopicLimitExceededException: ErrorShape = ErrorShape { name: "TopicLimitExceededException", code: "TopicLimitExceeded", status: 403, fault: Fault::Client, shape: Here(&TopicLimitExceededException) };
+pub static ERROR_ValidationException: ErrorShape = ErrorShape { name: "ValidationException", code: "ValidationException", status: 400, fault: Fault::Client, shape: Here(&ValidationException) };

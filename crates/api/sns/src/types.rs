@@ -40,6 +40,26 @@ structures! {
         0 opt topics: Vec<Topic>,
         1 opt next_token: String,
     }
+    MessageAttributeValue: MessageAttributeValue {
+        0 req data_type: String,
+        1 opt string_value: String,
+        2 opt binary_value: Bytes,
+    }
+    PublishInput: PublishInput {
+        0 opt topic_arn: String,
+        1 opt target_arn: String,
+        2 opt phone_number: String,
+        3 req message: String,
+        4 opt subject: String,
+        5 opt message_structure: String,
+        6 opt message_attributes: BTreeMap<String, MessageAttributeValue>,
+        7 opt message_deduplication_id: String,
+        8 opt message_group_id: String,
+    }
+    PublishOutput: PublishResponse {
+        0 opt message_id: String,
+        1 opt sequence_number: String,
+    }
     SetTopicAttributesInput: SetTopicAttributesInput {
         0 req topic_arn: String,
         1 req attribute_name: String,

@@ -1,4 +1,5 @@
-//! Amazon SNS: so far topics, their attributes and tags. Nothing is published or delivered.
+//! Amazon SNS: so far topics, their attributes and tags. What is published is taken, and delivered to
+//! no one: there are no subscriptions.
 
 mod api;
 mod attributes;
@@ -18,12 +19,13 @@ pub struct Sns;
 
 impl Component for Sns {
     fn table(self: Arc<Self>) -> Arc<dyn Service> {
-        use api::{tags, topics};
+        use api::{publish, tags, topics};
         let table = OperationTable::new(&SERVICE, self)
             .wording(error::invalid)
             .partly(ops::CreateTopic, topics::create_topic, KEPT)
             .on(ops::DeleteTopic, topics::delete_topic)
             .on(ops::ListTopics, topics::list_topics)
+            .partly(ops::Publish, publish::publish, TAKEN)
             .on(ops::GetTopicAttributes, topics::get_topic_attributes)
             .partly(ops::SetTopicAttributes, topics::set_topic_attributes, KEPT)
             .on(ops::TagResource, tags::tag_resource)
@@ -33,5 +35,7 @@ impl Component for Sns {
     }
 }
 
-const KEPT: &str = "topics and attributes are kept; nothing can be published or subscribed to yet, \
-                    so that none of them has an effect; a data protection policy is refused";
+const KEPT: &str = "topics and attributes are kept; nothing can be subscribed to yet, so that none of them \
+                    has an effect; a data protection policy is refused";
+const TAKEN: &str = "messages to topics are taken and counted in AWS/SNS; nothing can be subscribed to yet, so \
+                     that they go to no one";

@@ -84,6 +84,27 @@ async fn a_topic_is_made_once() {
 }
 
 #[tokio::test]
+async fn messages_are_for_topics_that_exist() {
+    let lab = Lab::default();
+    create(&lab, "alarms", &[], &[]).await.unwrap();
+    let to = |arn: &str, message: &str| {
+        let input = api::PublishInput {
+            topic_arn: Some(arn.into()),
+            message: message.into(),
+            ..Default::default()
+        };
+        ask(&lab, ops::Publish, input)
+    };
+    assert!(to(ARN, "hello").await.unwrap().message_id.is_some());
+    assert_eq!(
+        said(to(&ARN.replace("alarms", "none"), "hello").await),
+        "404 NotFoundException Topic does not exist"
+    );
+    let wanted = "400 InvalidParameterException Invalid parameter: Empty message";
+    assert_eq!(said(to(ARN, "").await), wanted);
+}
+
+#[tokio::test]
 async fn names_follow_aws() {
     let lab = Lab::default();
     let long = "x".repeat(257);

@@ -1,5 +1,6 @@
 //! SNS's handlers, a file for each resource.
 
+pub mod publish;
 pub mod tags;
 pub mod topics;
 
