@@ -36,9 +36,11 @@ def test_topics_live_and_survive(gate):
 
 def test_what_is_not_built_says_so(gate):
     arn = gate.client("sns").create_topic(Name="alarms")["TopicArn"]
-    said = gate.aws("sns", "publish", "--topic-arn", arn, "--message", "x", check=False)
+    assert gate.aws("sns", "publish", "--topic-arn", arn, "--message", "x")["MessageId"]
+    subscribe = ("sns", "subscribe", "--topic-arn", arn, "--protocol", "sqs", "--notification-endpoint", "x")
+    said = gate.aws(*subscribe, check=False)
     assert said.returncode != 0
-    assert "(NotImplemented)" in said.stderr and "sns:Publish" in said.stderr
+    assert "(NotImplemented)" in said.stderr and "sns:Subscribe" in said.stderr
 
 
 def test_a_key_tells_its_account(gate):

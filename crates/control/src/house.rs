@@ -68,6 +68,7 @@ pub struct ControlPlane {
     pub ecs: Arc<Ecs>,
     pub elbv2: Arc<Elbv2>,
     pub logs: Arc<Logs>,
+    pub metrics: Arc<MetricEngine>,
     pub account: AccountId,
     pub accounts: Accounts,
     components: Vec<Arc<dyn Component>>,
@@ -101,8 +102,8 @@ impl ControlPlane {
         let path = data.join("logs");
         let engine = LogEngine::open(&path, clock.clone())
             .map_err(|source| StartError::Logs { path, source })?;
-        let observed = MetricEngine::open(&data.join("metrics"), clock.clone());
-        let observed = observed.map_err(StartError::Metrics)?;
+        let metrics = MetricEngine::open(&data.join("metrics"), clock.clone());
+        let metrics = metrics.map_err(StartError::Metrics)?;
         let house = Arc::new(House {
             db,
             clock,
@@ -121,7 +122,7 @@ impl ControlPlane {
         let ecs = Arc::new(Ecs::new(options.times));
         let logs = Arc::new(Logs::new(engine));
         let elbv2 = Arc::new(Elbv2::default());
-        let components = services::components(&ec2, &ecs, &elbv2, &logs, objects, observed);
+        let components = services::components(&ec2, &ecs, &elbv2, &logs, objects, metrics.clone());
         let all = || components.iter().cloned();
         house.caller.connect(all().map(Component::table).collect());
         let mut background = Background::new(house.clone());
@@ -136,6 +137,7 @@ impl ControlPlane {
             ecs,
             elbv2,
             logs,
+            metrics,
             account: options.account,
             accounts,
             components,

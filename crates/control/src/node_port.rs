@@ -13,13 +13,14 @@ use crate::ControlPlane;
 use neargate_base::backoff::Backoff;
 use neargate_base::{AccountId, Region, task};
 use neargate_domain::link::SecretsAnswer;
+use neargate_domain::usage::TaskUsage;
 use neargate_domain::vpc_network::NetworkChange;
 use neargate_domain::{
     Assignment, LogLine, LogTarget, NodeKind, RoleCredentials, TaskReport, TaskStatus,
 };
 use neargate_ecr::{self as ecr, Resolved};
 use neargate_ecs::secrets::{self, Unread};
-use neargate_ecs::{fleet::Fleet, model::Task, observe};
+use neargate_ecs::{fleet::Fleet, metrics, model::Task, observe};
 use neargate_service::identity::session;
 use neargate_service::{AwsError, Db, Resource, Scope, db};
 use neargate_store::Event;
@@ -123,6 +124,16 @@ impl NodePort {
                     "a report of an unknown task is dropped"
                 );
                 Ok(())
+            }
+        }
+    }
+
+    /// What tasks of this node use becomes metrics; of others nothing is believed.
+    pub fn usage(&self, used: &[TaskUsage]) {
+        for used in used {
+            let row = self.control_plane.ecs.fleet.find(&used.task_id);
+            if let Some(row) = row.filter(|row| row.node == self.node) {
+                metrics::of_task(&self.control_plane.house, &row, used);
             }
         }
     }

@@ -15,6 +15,7 @@ pub mod report;
 pub mod runtime_id;
 pub mod task;
 pub mod task_secrets;
+pub mod usage;
 pub mod volume;
 pub mod vpc;
 pub mod vpc_network;

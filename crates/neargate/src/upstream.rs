@@ -5,6 +5,7 @@ use neargate_base::{AccountId, Region, task};
 use neargate_control::NodePort;
 use neargate_control::node_port::Change;
 use neargate_domain::link::SecretsAnswer;
+use neargate_domain::usage::TaskUsage;
 use neargate_domain::{LogLine, LogTarget, RoleCredentials, TaskReport, TaskSecrets};
 use neargate_ecr::Resolved;
 use neargate_node::upstream::{AssignmentChange, ImageSource, Upstream, UpstreamError};
@@ -46,6 +47,11 @@ impl Upstream for Local {
 
     async fn report(&self, report: TaskReport) -> Result<(), UpstreamError> {
         self.0.report(&report).await.map_err(error)
+    }
+
+    async fn usage(&self, used: Vec<TaskUsage>) -> Result<(), UpstreamError> {
+        self.0.usage(&used);
+        Ok(())
     }
 
     async fn put_logs(

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use neargate_base::{AccountId, Region};
 use neargate_blob::Digest;
+use neargate_domain::usage::TaskUsage;
 use neargate_domain::{Assignment, LogLine, LogTarget, RoleCredentials, TaskReport, TaskSecrets};
 use std::ops::Range;
 use tokio::sync::mpsc;
@@ -82,4 +83,9 @@ pub trait Upstream: std::fmt::Debug + Send + Sync {
     /// What the containers' definitions name as secret, read as the task's execution role. What is
     /// refused is the text after `ResourceInitializationError: `.
     async fn secrets(&self, task_id: &str) -> Result<TaskSecrets, UpstreamError>;
+
+    /// What tasks use. Nothing depends on it: it may be lost.
+    async fn usage(&self, _: Vec<TaskUsage>) -> Result<(), UpstreamError> {
+        Ok(())
+    }
 }

@@ -25,9 +25,11 @@ pub struct Datum {
     pub resolution: Resolution,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Observed {
     One(f64),
+    /// Values, and how often each came.
+    Values(Vec<(f64, f64)>),
     /// A statistic set: of many values only this is known.
     Many {
         sample_count: f64,

@@ -14,6 +14,7 @@ use neargate_domain::link::{
     Done, ImageAnswer, ImageQuestion, JoinRequest, LogBatch, LogQuestion, MAX_LOGS_BYTES,
     MAX_MESSAGE_BYTES, NODE_HEADER, Offset, RenewRequest, TaskQuestion,
 };
+use neargate_domain::usage::TaskUsage;
 use neargate_domain::{NodeAbout, TaskReport};
 use neargate_ecr::Resolved;
 use neargate_ecs::model::KnownNode;
@@ -121,6 +122,11 @@ async fn of_task(
         "/v1/report" => {
             let (report, _held) = read::<TaskReport>(request, MAX_MESSAGE_BYTES, budget).await?;
             port.report(&report).await?;
+            Ok(json(&Done {}))
+        }
+        "/v1/usage" => {
+            let (used, _held) = read::<Vec<TaskUsage>>(request, MAX_MESSAGE_BYTES, budget).await?;
+            port.usage(&used);
             Ok(json(&Done {}))
         }
         "/v1/logs" => {

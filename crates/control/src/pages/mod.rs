@@ -1,5 +1,5 @@
 //! Neargate's own pages under `/_neargate/`, for its command line: what AWS has no operation for.
-//! They take JSON and answer JSON. The gateway has found out who asks.
+//! They take JSON and answer JSON, but for the metrics. The gateway has found out who asks.
 
 mod events;
 mod host;
@@ -12,6 +12,7 @@ use crate::{ControlPlane, error};
 use bytes::Bytes;
 use http::Method;
 use http::request::Parts;
+use neargate_cloudwatch::prometheus;
 use neargate_ecs::spot;
 use neargate_service::door::Body;
 use neargate_service::{AwsError, House, Scope};
@@ -25,6 +26,8 @@ use std::sync::Arc;
 /// A page's content.
 pub(crate) enum Page {
     Json(Value),
+    /// Prometheus's form.
+    Text(String),
     /// A JSON object a line, for as long as they come.
     Lines(Body),
 }
@@ -68,6 +71,10 @@ impl Pages {
                 let events = &self.control_plane.ecs.events;
                 return events::page(events, scope, query).map(Page::Lines);
             }
+            (&Method::GET, ["metrics"]) => {
+                let (metrics, now) = (&self.control_plane.metrics, self.house().now());
+                return Ok(Page::Text(prometheus::text(metrics, &scope.account, now)));
+            }
             (&Method::GET, ["usage"]) => {
                 let tasks = self.host()?.usage(&scope.account).await;
                 json!({ "tasks": tasks })
@@ -92,7 +99,8 @@ impl Pages {
             (
                 _,
                 [
-                    "authority" | "events" | "usage" | "instances" | "publications" | "spot",
+                    "authority" | "events" | "metrics" | "usage" | "instances" | "publications"
+                    | "spot",
                     ..,
                 ],
             ) => {

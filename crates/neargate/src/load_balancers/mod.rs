@@ -5,6 +5,7 @@
 //! edge was told that it is gone; only what the edge has observed is reported.
 
 mod interfaces;
+mod metrics;
 mod states;
 
 use crate::hosts_file::HostsFile;
@@ -28,6 +29,7 @@ const AGAIN_MAX: Duration = Duration::from_secs(5);
 pub struct Balancers {
     _follows: AbortOnDropHandle<()>,
     _reports: AbortOnDropHandle<()>,
+    _metrics: AbortOnDropHandle<()>,
 }
 
 impl Balancers {
@@ -39,6 +41,8 @@ impl Balancers {
         rng: Arc<Rng>,
     ) -> Balancers {
         let reports = states::report(control_plane.clone(), edge.load_balancers());
+        let metrics =
+            metrics::publish(control_plane.clone(), edge.counted(), edge.load_balancers());
         let carried = Carried {
             interfaces: Interfaces::of(network, control_plane.house.clone()),
             control_plane,
@@ -50,6 +54,7 @@ impl Balancers {
         Balancers {
             _follows: AbortOnDropHandle::new(task::spawn("load-balancers", carried.follow())),
             _reports: AbortOnDropHandle::new(task::spawn("load-balancer-states", reports)),
+            _metrics: AbortOnDropHandle::new(task::spawn("load-balancer-metrics", metrics)),
         }
     }
 }

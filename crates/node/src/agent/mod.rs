@@ -18,6 +18,7 @@ mod endpoint;
 mod health;
 mod instance;
 mod ledger;
+mod meter;
 mod observe;
 mod operation;
 mod order;
@@ -38,6 +39,7 @@ pub use self::instance::InstanceNetworks;
 
 use self::driver::{Driver, Handle, Message, Shared};
 use self::ledger::{Ledger, LedgerError};
+use self::meter::Meter;
 use self::observe::Event;
 use self::seams::{Plumb, Pull};
 use self::shipper::LogWatch;
@@ -299,6 +301,10 @@ impl Fleet {
         let mut collecting: Option<JoinHandle<()>> = None;
         let mut collect = tokio::time::interval(collect_every);
         collect.reset();
+        let meter = Arc::new(Meter::default());
+        let mut measuring: Option<JoinHandle<()>> = None;
+        let mut measure = tokio::time::interval(meter::EVERY);
+        measure.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
@@ -316,6 +322,14 @@ impl Fleet {
                     self.drivers.remove(&task_id);
                     self.disk_guard.remove(&task_id);
                 }
+                _ = measure.tick() => {
+                    if measuring.as_ref().is_none_or(JoinHandle::is_finished) {
+                        let (meter, shared) = (meter.clone(), self.shared.clone());
+                        let tasks = self.drivers.keys().cloned().collect();
+                        let look = async move { meter.look(shared, tasks).await };
+                        measuring = Some(task::spawn("task-usage", look));
+                    }
+                }
                 _ = collect.tick() => {
                     if collecting.as_ref().is_none_or(JoinHandle::is_finished) {
                         collecting = Some(self.collect_images());
@@ -327,8 +341,8 @@ impl Fleet {
             // What went wrong has been logged.
             let _ = driver.await;
         }
-        if let Some(collecting) = collecting {
-            collecting.abort();
+        for task in collecting.into_iter().chain(measuring) {
+            task.abort();
         }
         for task_id in self.drivers.keys() {
             self.disk_guard.remove(task_id);

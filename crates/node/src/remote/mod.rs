@@ -28,6 +28,7 @@ use neargate_domain::link::{
     Done, ImageAnswer, ImageQuestion, LogBatch, LogQuestion, Offset, Peer, SecretsAnswer,
     TaskQuestion,
 };
+use neargate_domain::usage::TaskUsage;
 use neargate_domain::vpc_network::NetworkChange;
 use neargate_domain::{LogLine, LogTarget, NodeAbout, RoleCredentials, TaskReport, TaskSecrets};
 use std::ops::Range;
@@ -54,6 +55,8 @@ pub struct RemoteConfig {
 
 /// How many changes of networks may wait for the host; then assignments wait, too.
 const NETWORK_CHANGES: usize = 4096;
+/// Tasks whose use is told in one message.
+const USAGES: usize = 1_000;
 
 /// What the networks of VPCs are, as the control plane says with the assignments.
 pub type NetworkChanges = mpsc::Receiver<NetworkChange>;
@@ -130,6 +133,14 @@ impl Upstream for Remote {
     async fn report(&self, report: TaskReport) -> Result<(), UpstreamError> {
         let done = self.caller.post::<_, Done>("/v1/report", &report, ANSWER);
         done.await.map(|_| ())
+    }
+
+    async fn usage(&self, used: Vec<TaskUsage>) -> Result<(), UpstreamError> {
+        for part in used.chunks(USAGES) {
+            let told = self.caller.post::<_, Done>("/v1/usage", &part, ANSWER);
+            told.await?;
+        }
+        Ok(())
     }
 
     async fn put_logs(

@@ -10,6 +10,7 @@ mod error;
 mod label;
 mod math;
 mod model;
+pub mod prometheus;
 mod publish;
 mod query;
 mod search;

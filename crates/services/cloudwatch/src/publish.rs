@@ -23,6 +23,14 @@ impl Metrics for Observed {
     fn put(&self, scope: &Scope, datum: Datum) {
         let set = match datum.value {
             Value::One(value) => Set::one(value),
+            Value::Values(values) => {
+                let mut sets = values
+                    .into_iter()
+                    .map(|(value, count)| Set::of(value, count));
+                let Some(mut all) = sets.next() else { return };
+                sets.for_each(|set| all.add(&set));
+                all
+            }
             Value::Many {
                 sample_count,
                 sum,

@@ -23,6 +23,7 @@ mod halt;
 pub mod instances;
 pub mod launch;
 pub mod lost;
+pub mod metrics;
 mod nodes;
 pub mod observe;
 mod operations;

@@ -1,5 +1,6 @@
 //! The inner entrance: containers' output, through the `awslogs` driver.
 
+use super::api::events::incoming;
 use super::api::groups::{self, Created};
 use super::engine::{Event, Outcome, Source};
 use super::model::Group;
@@ -34,7 +35,10 @@ impl Logs {
         let scope = scope(target);
         let group = self.target_group(house, &scope, target).await?;
         let key = group.engine_key(&scope);
-        let events = lines.into_iter().flat_map(events).collect();
+        let events: Vec<Event> = lines.into_iter().flat_map(events).collect();
+        if !events.is_empty() {
+            incoming(house, &scope, &target.group, &events);
+        }
         let stored = self
             .engine
             .append(

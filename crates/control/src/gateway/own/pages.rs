@@ -2,7 +2,7 @@
 //! AWS call. [`crate::pages`] answers them.
 
 use super::super::auth::{self, Shown};
-use super::super::body::{Paced, read};
+use super::super::body::{Paced, full, read};
 use super::super::{Gateway, Peer};
 use super::{answer, refuse};
 use crate::pages::Page;
@@ -34,6 +34,12 @@ pub(super) async fn serve(
     };
     match gateway.pages.serve(&scope, &parts, &body).await {
         Ok(Page::Json(value)) => answer(StatusCode::OK, &value),
+        Ok(Page::Text(text)) => {
+            let mut response = Response::new(full(text));
+            let form = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+            response.headers_mut().insert(header::CONTENT_TYPE, form);
+            response
+        }
         Ok(Page::Lines(lines)) => {
             let mut response = Response::new(lines);
             let lines = HeaderValue::from_static("application/x-ndjson");

@@ -4,7 +4,7 @@ use super::codec::{Input, Malformed, put_number};
 use super::journal::Record;
 use super::series::{MetricKey, Series};
 use super::{Limits, TIERS};
-use neargate_base::Timestamp;
+use neargate_base::{AccountId, Timestamp};
 use neargate_service::Scope;
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -55,6 +55,16 @@ impl State {
         all.take_while(move |(key, _)| {
             key.scope == *scope && namespace.is_none_or(|n| key.namespace == n)
         })
+    }
+
+    /// The metrics of an account, in all regions.
+    pub fn of_account<'a>(
+        &'a self,
+        account: &'a AccountId,
+    ) -> impl Iterator<Item = (&'a Arc<MetricKey>, &'a Series)> {
+        self.metrics
+            .iter()
+            .filter(move |(key, _)| key.scope.account == *account)
     }
 
     pub fn clear(&mut self) {

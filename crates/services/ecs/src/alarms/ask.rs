@@ -71,8 +71,7 @@ pub(super) fn read(output: &api::DescribeAlarmsOutput, heard: &mut Heard) {
 /// How much time the alarm looks back over.
 fn window(alarm: &api::MetricAlarm) -> Duration {
     let queries = alarm.metrics.iter().flatten();
-    let queries =
-        queries.filter_map(|q| q.period.or(q.metric_stat.as_ref().map(|s| s.period)));
+    let queries = queries.filter_map(|q| q.period.or(q.metric_stat.as_ref().map(|s| s.period)));
     let period = alarm.period.into_iter().chain(queries).max();
     let seconds = |n: i32| u64::try_from(n).unwrap_or(0);
     let period = period.map_or(MINUTE, |n| Duration::from_secs(seconds(n)));
