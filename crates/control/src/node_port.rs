@@ -20,7 +20,7 @@ use neargate_domain::{
 };
 use neargate_ecr::{self as ecr, Resolved};
 use neargate_ecs::secrets::{self, Unread};
-use neargate_ecs::{fleet::Fleet, metrics, model::Task, observe};
+use neargate_ecs::{fleet::Fleet, model::Task, observe};
 use neargate_service::identity::session;
 use neargate_service::{AwsError, Db, Resource, Scope, db};
 use neargate_store::Event;
@@ -133,7 +133,8 @@ impl NodePort {
         for used in used {
             let row = self.control_plane.ecs.fleet.find(&used.task_id);
             if let Some(row) = row.filter(|row| row.node == self.node) {
-                metrics::of_task(&self.control_plane.house, &row, used);
+                let ControlPlane { house, ecs, .. } = &*self.control_plane;
+                ecs.usages.told(house, &row, used);
             }
         }
     }

@@ -4,7 +4,7 @@ use crate::balancing::Balancer;
 use crate::model::KnownNode;
 use crate::{
     Deletion, Deregistration, Ecs, Expire, ForgetTokens, Scaling, Scheduler, TaskSets, Waiting,
-    elsewhere, events, fleet, halt, lost, table,
+    elsewhere, events, fleet, halt, lost, metrics, table,
 };
 use async_trait::async_trait;
 use neargate_service::{AfterReset, AwsError, Background, Component, House, Service};
@@ -58,6 +58,8 @@ impl Component for Ecs {
         background.spawn("ecs-events", told);
         let announced = events::announce(ecs.clone(), db.clone(), rng.clone());
         background.spawn("ecs-agents", announced);
+        let insights = metrics::publish(ecs.clone(), house.clone());
+        background.spawn("ecs-insights", insights);
     }
 
     /// Stops every task at once. Nodes of other hosts stay nodes; those that are away stop their

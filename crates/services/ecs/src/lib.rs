@@ -70,6 +70,7 @@ pub struct Ecs {
     pub fleet: Arc<Fleet>,
     pub events: Arc<Events>,
     pub alarms: Arc<Alarms>,
+    pub usages: metrics::Usages,
     balancing: balancing::Balancing,
     pub times: Times,
     /// Read while tasks are started.
