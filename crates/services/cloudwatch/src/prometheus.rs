@@ -55,7 +55,9 @@ pub fn text(engine: &Engine, account: &AccountId, now: Timestamp) -> String {
     let mut text = String::new();
     for (name, lines) in families {
         let _ = writeln!(text, "# TYPE {name} gauge");
-        lines.iter().for_each(|line| drop(writeln!(text, "{line}")));
+        for line in lines {
+            let _ = writeln!(text, "{line}");
+        }
     }
     text
 }

@@ -107,11 +107,6 @@ impl Tier {
         points
     }
 
-    pub fn newest(&self) -> Option<i64> {
-        let sealed = self.sealed.last().map(|c| c.last);
-        self.recent.last().map(|(slot, _)| *slot).or(sealed)
-    }
-
     pub fn is_empty(&self) -> bool {
         self.sealed.is_empty() && self.recent.is_empty()
     }
@@ -189,7 +184,7 @@ mod tests {
         assert_eq!(slots(&again, i64::MIN, i64::MAX), all);
         let mut tier = again;
         let gone = tier.drain_before(2_000);
-        assert!(gone.iter().all(|(slot, _)| *slot < 2_000) && tier.newest().is_none());
+        assert!(gone.iter().all(|(slot, _)| *slot < 2_000) && tier.is_empty());
         assert_eq!(gone.len(), 2005);
     }
 
