@@ -11,6 +11,7 @@ use neargate_ec2::Ec2;
 use neargate_ecs::{Ecs, Times};
 use neargate_elbv2::Elbv2;
 use neargate_logs::{EngineError, LogEngine, Logs};
+use neargate_route53::Route53;
 use neargate_service::ctx::Settings;
 use neargate_service::door::HttpDoor;
 use neargate_service::eni::Cursors;
@@ -69,6 +70,7 @@ pub struct ControlPlane {
     pub elbv2: Arc<Elbv2>,
     pub logs: Arc<Logs>,
     pub metrics: Arc<MetricEngine>,
+    pub route53: Arc<Route53>,
     pub account: AccountId,
     pub accounts: Accounts,
     components: Vec<Arc<dyn Component>>,
@@ -122,7 +124,16 @@ impl ControlPlane {
         let ecs = Arc::new(Ecs::new(options.times));
         let logs = Arc::new(Logs::new(engine));
         let elbv2 = Arc::new(Elbv2::default());
-        let components = services::components(&ec2, &ecs, &elbv2, &logs, objects, metrics.clone());
+        let route53 = Arc::<Route53>::default();
+        let components = services::components(
+            &ec2,
+            &ecs,
+            &elbv2,
+            &logs,
+            &route53,
+            objects,
+            metrics.clone(),
+        );
         let all = || components.iter().cloned();
         house.caller.connect(all().map(Component::table).collect());
         let mut background = Background::new(house.clone());
@@ -138,6 +149,7 @@ impl ControlPlane {
             elbv2,
             logs,
             metrics,
+            route53,
             account: options.account,
             accounts,
             components,

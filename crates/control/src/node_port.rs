@@ -12,6 +12,7 @@ use self::grant::{Grant, Grants};
 use crate::ControlPlane;
 use neargate_base::backoff::Backoff;
 use neargate_base::{AccountId, Region, task};
+use neargate_domain::dns::ZoneChange;
 use neargate_domain::link::SecretsAnswer;
 use neargate_domain::usage::TaskUsage;
 use neargate_domain::vpc_network::NetworkChange;
@@ -104,6 +105,23 @@ impl NodePort {
         task::spawn("node-networks", async move {
             loop {
                 let mut changes = networks.subscribe().await;
+                while let Some(change) = changes.recv().await {
+                    if sender.send(change).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        receiver
+    }
+
+    /// Every hosted zone, then every change; a reader that falls behind gets a new snapshot.
+    pub fn zones(&self) -> mpsc::Receiver<ZoneChange> {
+        let (sender, receiver) = mpsc::channel(256);
+        let zones = self.control_plane.route53.zones.clone();
+        task::spawn("node-zones", async move {
+            loop {
+                let mut changes = zones.subscribe().await;
                 while let Some(change) = changes.recv().await {
                     if sender.send(change).await.is_err() {
                         return;

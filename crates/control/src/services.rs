@@ -11,9 +11,11 @@ use neargate_elbv2::Elbv2;
 use neargate_iam::Iam;
 use neargate_kms::Kms;
 use neargate_logs::Logs;
+use neargate_route53::Route53;
 use neargate_s3::S3;
 use neargate_secretsmanager::SecretsManager;
 use neargate_service::{Component, Service, Status};
+use neargate_servicediscovery::ServiceDiscovery;
 use neargate_sns::Sns;
 use neargate_ssm::Ssm;
 use neargate_sts::Sts;
@@ -27,6 +29,7 @@ pub fn components(
     ecs: &Arc<Ecs>,
     elbv2: &Arc<Elbv2>,
     logs: &Arc<Logs>,
+    route53: &Arc<Route53>,
     objects: Arc<Extents>,
     metrics: Arc<neargate_cloudwatch::Engine>,
 ) -> Vec<Arc<dyn Component>> {
@@ -42,7 +45,9 @@ pub fn components(
         Arc::new(S3::new(objects)),
         Arc::<Iam>::default(),
         Arc::new(Kms),
+        route53.clone(),
         Arc::new(SecretsManager),
+        Arc::new(ServiceDiscovery),
         Arc::new(Sns),
         Arc::new(Ssm),
         Arc::new(Sts::default()),

@@ -4,6 +4,7 @@
 pub mod alarm;
 pub mod assignment;
 pub mod cidr;
+pub mod dns;
 pub mod instance_type;
 pub mod isolation;
 pub mod link;

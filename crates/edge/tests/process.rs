@@ -84,6 +84,7 @@ impl Lab {
             interfaces: Some(dir.path().join("interface/")),
             logs: Some(dir.path().join("logs")),
             resolv_conf: dir.path().join("resolv.conf"),
+            listen: None,
             aws_hosts: ["ecs".to_owned()].into(),
         };
         Lab { dir, config }

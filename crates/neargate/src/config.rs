@@ -83,6 +83,10 @@ pub struct Flags {
     /// The file that names the servers which know all other names [default: /etc/resolv.conf]
     #[arg(long, env = "NEARGATE_RESOLV_CONF", value_name = "FILE")]
     pub resolv_conf: Option<PathBuf>,
+    /// Where this host's own programs ask for names: those of public hosted zones and of load
+    /// balancers, and what the servers of resolv_conf know [default: nowhere]
+    #[arg(long, env = "NEARGATE_DNS_LISTEN", value_name = "ADDR")]
+    pub dns_listen: Option<SocketAddr>,
     /// Where the names of load balancers are written for this host's own programs; empty: nowhere
     /// [default: /etc/hosts]
     #[arg(long, env = "NEARGATE_HOSTS_FILE", value_name = "FILE", value_parser = maybe_a_path())]
@@ -207,6 +211,9 @@ pub struct Config {
     pub task_endpoint: TaskEndpoint,
     /// Names the servers that are asked for names which nobody here knows.
     pub resolv_conf: PathBuf,
+    /// Where names are answered for this host's own programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns_listen: Option<SocketAddr>,
     /// Gets a block with the names of load balancers; nothing does when it is empty.
     pub hosts_file: PathBuf,
     /// Begin with no state when it is lost or damaged: said at each start, never kept in a file.
@@ -298,6 +305,7 @@ impl Default for Config {
             aws_names: true,
             task_endpoint: TaskEndpoint::Http,
             resolv_conf: "/etc/resolv.conf".into(),
+            dns_listen: None,
             hosts_file: "/etc/hosts".into(),
             new_state: false,
             root_key: None,
@@ -316,7 +324,7 @@ impl Default for Config {
 const SHORTEST_SETTLE: Duration = Duration::from_millis(500);
 const LONGEST_SETTLE: Duration = Duration::from_secs(3_600);
 
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 29] = [
     "listen",
     "data",
     "account",
@@ -337,6 +345,7 @@ const KEYS: [&str; 28] = [
     "aws_names",
     "task_endpoint",
     "resolv_conf",
+    "dns_listen",
     "hosts_file",
     "root_key",
     "root_passphrase",
@@ -402,6 +411,7 @@ impl Config {
         if let Some(file) = &flags.resolv_conf {
             config.resolv_conf.clone_from(file);
         }
+        config.dns_listen = flags.dns_listen.or(config.dns_listen);
         if let Some(file) = &flags.hosts_file {
             config.hosts_file.clone_from(file);
         }

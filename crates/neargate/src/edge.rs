@@ -3,14 +3,14 @@
 
 use anyhow::{Context, Result};
 use neargate_base::{Rng, task};
-use neargate_control::{Gateway, services};
+use neargate_control::{ControlPlane, Gateway, services};
 use neargate_domain::vpc_network::NetworkChange;
 use neargate_edge::place::{self, LINK_LOCAL_RESOLVER, Opened, Wanted};
 use neargate_edge::process::{Keeper, KeeperConfig};
 use neargate_node::agent::{At, TaskEndpoint};
 use neargate_node::net::{Share, TASK_ENDPOINT};
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -22,6 +22,8 @@ use tokio::task::JoinHandle;
 pub struct NameSources {
     /// Names the servers of everything else.
     pub resolv_conf: PathBuf,
+    /// Where this host's own programs ask.
+    pub listen: Option<SocketAddr>,
     /// See [`aws_hosts`].
     pub aws_hosts: BTreeSet<String>,
 }
@@ -50,9 +52,23 @@ pub fn keep(run_dir: &Path, data: &Path, names: NameSources, rng: Arc<Rng>) -> R
         interfaces: Some(Share::namespaces(&run_dir.join("net"))),
         logs: Some(data.join("load-balancer-logs")),
         resolv_conf: names.resolv_conf,
+        listen: names.listen,
         aws_hosts: names.aws_hosts,
     };
     Ok(Keeper::start(config, rng))
+}
+
+/// Tells the edge of hosted zones while this is kept.
+pub fn tell_zones(control_plane: Arc<ControlPlane>, edge: Arc<Keeper>) -> Serving {
+    let tell = async move {
+        loop {
+            let mut changes = control_plane.route53.zones.subscribe().await;
+            while let Some(change) = changes.recv().await {
+                edge.tell_zones(change);
+            }
+        }
+    };
+    Serving(task::spawn("edge-zones", tell))
 }
 
 /// Has the gateway answer in every VPC of this host, at the resolver's addresses and these ports, until

@@ -11,7 +11,7 @@ use crate::{installation, log, operator, preflight, up};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use neargate_base::time::{Stopwatch, SystemClock, WatchedClock};
-use neargate_base::{Clock, Rng};
+use neargate_base::{Clock, Rng, task};
 use neargate_control::operator::{NodeList, Token, TokenRequest};
 use neargate_domain::link::{Done, JoinToken};
 use neargate_domain::{NodeAbout, NodeKind};
@@ -288,7 +288,7 @@ async fn serve(
     let clock: Arc<dyn Clock> = Arc::new(WatchedClock::over(Arc::new(SystemClock)));
     let (id, url) = (identity.node_id.clone(), identity.url.clone());
     let (kind, vpc) = (identity.kind, identity.vpc);
-    let (remote, networks) = Remote::start(RemoteConfig {
+    let (remote, networks, mut zones) = Remote::start(RemoteConfig {
         identity,
         path: identity_path(&config.data),
         about: about(kind, address)?,
@@ -321,6 +321,7 @@ async fn serve(
         // The API is not here.
         names: NameSources {
             resolv_conf: config.resolv_conf.clone(),
+            listen: config.dns_listen,
             aws_hosts: BTreeSet::new(),
         },
         networks,
@@ -329,6 +330,12 @@ async fn serve(
     });
     let machine = machine.await?;
     machine.follow_peers(id.clone(), remote.peers());
+    let edge = machine.edge.clone();
+    let _zones = task::spawn("node-zones", async move {
+        while let Some(change) = zones.recv().await {
+            edge.tell_zones(change);
+        }
+    });
     tell!(
         "neargate node {id} of {url} runs after {} ms",
         started.elapsed().as_millis()

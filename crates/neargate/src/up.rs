@@ -261,6 +261,7 @@ pub struct Host {
     machine: Machine,
     slices: SliceController,
     _publisher: Publisher,
+    _zones: edge::Serving,
     balancers: Balancers,
     _instance_metadata: Serving,
     hosts: Option<HostsFile>,
@@ -330,6 +331,7 @@ impl Host {
             upstream: Arc::new(Local(port)),
             names: NameSources {
                 resolv_conf: config.resolv_conf.clone(),
+                listen: config.dns_listen,
                 aws_hosts: match config.aws_names {
                     true => edge::aws_hosts(),
                     false => BTreeSet::new(),
@@ -362,11 +364,13 @@ impl Host {
         let metadata = InstanceMetadata::new(control_plane.house.clone());
         let run_dir = machine::run_dir(&installation);
         let instance_metadata = instance_metadata::serve(metadata, &run_dir);
+        let zones = edge::tell_zones(control_plane.clone(), machine.edge.clone());
         Ok(Host {
             _instance_metadata: instance_metadata,
             machine,
             slices,
             _publisher: publisher,
+            _zones: zones,
             balancers,
             hosts,
             control_plane,

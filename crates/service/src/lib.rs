@@ -12,6 +12,7 @@ pub mod component;
 pub mod controller;
 pub mod ctx;
 pub mod db;
+pub mod dns;
 pub mod door;
 pub mod eni;
 pub mod error;

@@ -14,8 +14,6 @@ mod codecommit;
 mod codedeploy;
 mod codepipeline;
 mod events;
-mod route53;
-mod servicediscovery;
 mod xray;
 
 /// Every service we know, taken or not.
@@ -38,10 +36,10 @@ pub static SERVICES: &[&Service] = &[
     &neargate_api_iam::SERVICE,
     &neargate_api_kms::SERVICE,
     &neargate_api_logs::SERVICE,
-    &route53::SERVICE,
+    &neargate_api_route53::SERVICE,
     &neargate_api_s3::SERVICE,
     &neargate_api_secretsmanager::SERVICE,
-    &servicediscovery::SERVICE,
+    &neargate_api_servicediscovery::SERVICE,
     &neargate_api_sns::SERVICE,
     &neargate_api_ssm::SERVICE,
     &neargate_api_sts::SERVICE,
@@ -69,9 +67,13 @@ pub use neargate_api_kms;
 #[doc(hidden)]
 pub use neargate_api_logs;
 #[doc(hidden)]
+pub use neargate_api_route53;
+#[doc(hidden)]
 pub use neargate_api_s3;
 #[doc(hidden)]
 pub use neargate_api_secretsmanager;
+#[doc(hidden)]
+pub use neargate_api_servicediscovery;
 #[doc(hidden)]
 pub use neargate_api_sns;
 #[doc(hidden)]
@@ -93,8 +95,10 @@ macro_rules! every_operation {
         $crate::neargate_api_iam::operations!($with);
         $crate::neargate_api_kms::operations!($with);
         $crate::neargate_api_logs::operations!($with);
+        $crate::neargate_api_route53::operations!($with);
         $crate::neargate_api_s3::operations!($with);
         $crate::neargate_api_secretsmanager::operations!($with);
+        $crate::neargate_api_servicediscovery::operations!($with);
         $crate::neargate_api_sns::operations!($with);
         $crate::neargate_api_ssm::operations!($with);
         $crate::neargate_api_sts::operations!($with);

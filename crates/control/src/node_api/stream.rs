@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::Response;
 use http_body_util::{BodyExt, StreamBody};
 use neargate_base::task;
+use neargate_domain::dns::ZoneChange;
 use neargate_domain::link::{Frame, Peer};
 use neargate_domain::vpc_network::NetworkChange;
 use neargate_ecs::model::KnownNode;
@@ -68,6 +69,7 @@ async fn run(
 ) -> Result<(), Gone> {
     let mut changes = port.assignments();
     let mut networks = port.networks();
+    let mut zones = port.zones();
     let mut peers = api.peers();
     peers.mark_changed();
     let mut beat = tokio::time::interval(BEAT);
@@ -88,6 +90,9 @@ async fn run(
                 None => return Ok(()),
             },
             Some(change) = networks.recv() => for frame in network_frames(change) {
+                send(lines, &frame).await?;
+            },
+            Some(change) = zones.recv() => for frame in zone_frames(change) {
                 send(lines, &frame).await?;
             },
             Ok(()) = peers.changed() => {
@@ -152,6 +157,26 @@ fn network_frames(change: NetworkChange) -> Vec<Frame> {
         is_last: true,
     };
     of_vpcs.chain(of_interfaces).chain([last]).collect()
+}
+
+/// Zones, and names and types of records, in one line.
+const RECORDS: usize = 1_000;
+
+fn zone_frames(change: ZoneChange) -> Vec<Frame> {
+    let ZoneChange::Snapshot { zones, records } = change else {
+        return vec![Frame::Zone(change)];
+    };
+    let part = |zones, records, is_last| Frame::Zones {
+        zones,
+        records,
+        is_last,
+    };
+    let of_zones = zones.chunks(RECORDS);
+    let of_zones = of_zones.map(|zones| part(zones.to_vec(), Vec::new(), false));
+    let of_records = records.chunks(RECORDS);
+    let of_records = of_records.map(|records| part(Vec::new(), records.to_vec(), false));
+    let last = part(Vec::new(), Vec::new(), true);
+    of_zones.chain(of_records).chain([last]).collect()
 }
 
 fn encode(frame: &Frame) -> Vec<u8> {

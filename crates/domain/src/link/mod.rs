@@ -20,6 +20,7 @@ mod token;
 
 pub use token::{InvalidToken, JoinToken};
 
+use crate::dns::{Records, Zone, ZoneChange};
 use crate::vpc::VpcRange;
 use crate::vpc_network::{InterfaceNetwork, NetworkChange, VpcNetwork};
 use crate::{Assignment, LogLine, LogTarget, NodeAbout, NodeKind, TaskSecrets};
@@ -109,6 +110,14 @@ pub enum Frame {
     },
     /// A network that changed.
     Network(NetworkChange),
+    /// A part of all hosted zones that there are, in the order of the parts; what is in none is gone.
+    Zones {
+        zones: Vec<Zone>,
+        records: Vec<Records>,
+        is_last: bool,
+    },
+    /// A hosted zone that changed, or records of one.
+    Zone(ZoneChange),
     /// Nothing new; the stream lives.
     Beat,
     /// The node was removed for good: the snapshot before said that it has no tasks.

@@ -4,7 +4,7 @@
 //! Nothing here follows a compression pointer, so no message can make it go in circles.
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::{DNSClass, Name, RecordType};
+use hickory_proto::rr::{DNSClass, Name, Record, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
 
 /// What a UDP message may hold where nobody says more.
@@ -155,6 +155,15 @@ impl Question {
         bytes
     }
 
+    /// The same question about another name.
+    pub fn about(&self, name: &Name) -> Option<Question> {
+        Some(Question {
+            wire: encoded(&Query::query(name.clone(), self.kind))?,
+            name: name.clone(),
+            ..self.clone()
+        })
+    }
+
     /// The reply that says only this.
     pub fn failed(&self, code: ResponseCode) -> Reply {
         let mut bytes = vec![0; HEADER_BYTES];
@@ -228,6 +237,14 @@ impl Reply {
         let mut bytes = Vec::with_capacity(PLAIN_BYTES);
         message.emit(&mut BinEncoder::new(&mut bytes)).ok()?;
         Reply::read(&bytes, question)
+    }
+
+    /// The reply to a question that `followed`, which leads to what this one is about, answers first.
+    pub fn behind(&self, question: &Question, followed: &[Record]) -> Option<Reply> {
+        let mut message = Message::from_vec(&self.bytes).ok()?;
+        message.queries = vec![Query::query(question.name.clone(), question.kind)];
+        message.answers.splice(0..0, followed.iter().cloned());
+        Reply::of(question, &message)
     }
 
     pub fn code(&self) -> ResponseCode {

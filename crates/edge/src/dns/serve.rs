@@ -118,11 +118,11 @@ async fn datagrams(
             Next::Said(answer) => {
                 let _ = socket.try_send_to(&answer, from);
             }
-            Next::Forwarded(question) => {
+            Next::Forwarded(asked) => {
                 let resolver = &resolver;
                 forwarded.push(async move {
                     let udp = Transport::Udp;
-                    (resolver.forwarded(&client, &question, udp).await, from)
+                    (resolver.forwarded(&client, &asked, udp).await, from)
                 });
             }
         }

@@ -7,6 +7,7 @@ use crate::load_balancer::{Counted, LoadBalancerStates};
 use neargate_base::backoff::Backoff;
 use neargate_base::task::spawn;
 use neargate_base::{Rng, time::Stopwatch};
+use neargate_domain::dns::{Records, Zone, ZoneChange};
 use neargate_domain::load_balancer::{LoadBalancer, LoadBalancerChange};
 use neargate_domain::vpc_network::{InterfaceNetwork, NetworkChange, VpcNetwork};
 use parking_lot::Mutex;
@@ -14,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::UnixListener;
@@ -59,6 +61,8 @@ pub struct KeeperConfig {
     pub logs: Option<PathBuf>,
     /// Names the servers that are asked for what is not known here.
     pub resolv_conf: PathBuf,
+    /// Where names are answered for the host's own programs, if they are.
+    pub listen: Option<SocketAddr>,
     /// Which of AWS's hosts lead to us.
     pub aws_hosts: BTreeSet<String>,
 }
@@ -133,6 +137,12 @@ impl Keeper {
         let _ = self.changes.send(News::LoadBalancers(change));
     }
 
+    /// Something changed of hosted zones; the first thing to tell is a snapshot.
+    pub fn tell_zones(&self, change: ZoneChange) {
+        // Fails after the end only.
+        let _ = self.changes.send(News::Zones(change));
+    }
+
     /// How the process finds the load balancers that it was told of. What one process found holds
     /// until the next has told of it.
     pub fn load_balancers(&self) -> watch::Receiver<LoadBalancerStates> {
@@ -163,12 +173,14 @@ pub struct CountedTraffic {
 enum News {
     Network(NetworkChange),
     LoadBalancers(LoadBalancerChange),
+    Zones(ZoneChange),
 }
 
 impl From<News> for Told {
     fn from(news: News) -> Told {
         match news {
             News::Network(change) => Told::Network(change),
+            News::Zones(change) => Told::Zones(change),
             News::LoadBalancers(change) => Told::LoadBalancers {
                 change,
                 known: Vec::new(),
@@ -339,6 +351,7 @@ impl Kept {
             .arg(self.config.interfaces.clone().unwrap_or_default())
             .arg(leaving(&self.config))
             .arg(self.config.logs.clone().unwrap_or_default())
+            .arg(listen(&self.config))
             .env_clear()
             .envs(SMALL)
             .stdin(Stdio::from(OwnedFd::from(listener)))
@@ -462,7 +475,14 @@ fn word(config: &KeeperConfig) -> String {
         Some(format!("{}-{}-{}.{}", file.ino(), file.size(), at.0, at.1))
     };
     let program = program(&config.program).unwrap_or_default();
-    format!("{program}-{}", config.resolv_conf.display())
+    let (names, listen) = (config.resolv_conf.display(), listen(config));
+    format!("{program}-{names}-{listen}")
+}
+
+/// As the process is told; empty: nowhere.
+fn listen(config: &KeeperConfig) -> String {
+    let address = config.listen.map(|address| address.to_string());
+    address.unwrap_or_default()
 }
 
 /// All that was told.
@@ -471,15 +491,19 @@ struct All {
     /// Which snapshots were told.
     network_is_told: bool,
     load_balancers_are_told: bool,
+    zones_are_told: bool,
     vpcs: BTreeMap<String, VpcNetwork>,
     /// By VPC and interface.
     interfaces: BTreeMap<(String, String), InterfaceNetwork>,
     load_balancers: BTreeMap<String, LoadBalancer>,
+    zones: BTreeMap<String, Zone>,
+    /// By zone, name and type.
+    records: BTreeMap<(String, String, String), Records>,
 }
 
 impl All {
     fn is_told(&self) -> bool {
-        self.network_is_told || self.load_balancers_are_told
+        self.network_is_told || self.load_balancers_are_told || self.zones_are_told
     }
 
     /// Is it anything new, and to be told by itself?
@@ -487,7 +511,35 @@ impl All {
         match news {
             News::Network(change) => self.take_in_network(change),
             News::LoadBalancers(change) => self.take_in_load_balancers(change),
+            News::Zones(change) => self.take_in_zones(change),
         }
+    }
+
+    fn take_in_zones(&mut self, change: ZoneChange) -> bool {
+        let is_new = match change {
+            ZoneChange::Snapshot { zones, records } => {
+                self.zones_are_told = true;
+                self.zones = zones.into_iter().map(|z| (z.id.clone(), z)).collect();
+                self.records = records.into_iter().map(|r| (place(&r), r)).collect();
+                true
+            }
+            ZoneChange::Zone(zone) => {
+                let before = self.zones.insert(zone.id.clone(), zone.clone());
+                before != Some(zone)
+            }
+            ZoneChange::ZoneGone(id) => {
+                self.records.retain(|(of, ..), _| *of != id);
+                self.zones.remove(&id).is_some()
+            }
+            ZoneChange::Records(records) if records.sets.is_empty() => {
+                self.records.remove(&place(&records)).is_some()
+            }
+            ZoneChange::Records(records) => {
+                let before = self.records.insert(place(&records), records.clone());
+                before != Some(records)
+            }
+        };
+        is_new && self.zones_are_told
     }
 
     fn take_in_load_balancers(&mut self, change: LoadBalancerChange) -> bool {
@@ -542,7 +594,14 @@ impl All {
                 known: targets.cloned().collect(),
             }
         });
-        network.into_iter().chain(load_balancers).collect()
+        let zones = self.zones_are_told.then(|| {
+            Told::Zones(ZoneChange::Snapshot {
+                zones: self.zones.values().cloned().collect(),
+                records: self.records.values().cloned().collect(),
+            })
+        });
+        let all = network.into_iter().chain(load_balancers).chain(zones);
+        all.collect()
     }
 
     fn snapshot(&self) -> NetworkChange {
@@ -551,6 +610,16 @@ impl All {
             interfaces: self.interfaces.values().cloned().collect(),
         }
     }
+}
+
+fn place(records: &Records) -> (String, String, String) {
+    let Records {
+        zone_id,
+        name,
+        record_type,
+        ..
+    } = records;
+    (zone_id.clone(), name.clone(), record_type.clone())
 }
 
 fn key(interface: &InterfaceNetwork) -> (String, String) {

@@ -7,13 +7,18 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 const PORT: u16 = 53;
+/// Between two tries to have the host's address.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// All of them.
 #[derive(Debug)]
@@ -97,6 +102,38 @@ impl ResolverDoors {
             vpc: vpc.into(),
             doors: Arc::clone(self),
         })
+    }
+
+    /// Answers the host's own programs at this address, as soon as nobody else does, until another process
+    /// is to.
+    pub(super) async fn answer_host(self: Arc<Self>, address: SocketAddr, left: CancellationToken) {
+        let open = || {
+            let udp = UdpSocket::bind(address)?;
+            let tcp = TcpListener::bind(address)?;
+            udp.set_nonblocking(true)?;
+            tcp.set_nonblocking(true)?;
+            let sockets = Sockets {
+                udp: vec![udp],
+                tcp: vec![tcp],
+            };
+            // It is in no VPC.
+            Door::open(&self.resolver, "", sockets)
+        };
+        let door = loop {
+            match open() {
+                Ok(door) => break door,
+                Err(error) => tracing::warn!(%error, %address, "the host has no resolver yet"),
+            }
+            tokio::select! {
+                () = left.cancelled() => return,
+                () = sleep(AGAIN) => {}
+            }
+        };
+        left.cancelled().await;
+        door.leave();
+        while !door.has_left() {
+            sleep(AGAIN).await;
+        }
     }
 
     pub(super) fn take(&self, sockets: HandedSockets) {

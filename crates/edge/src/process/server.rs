@@ -4,7 +4,9 @@ use super::before::Before;
 use super::resolver::ResolverDoors;
 use super::sockets;
 use super::told::{Hello, Sockets, State, Told};
-use crate::dns::names::{AwsHosts, Interfaces, LoadBalancerNames, Localhost, Reverse, SharedTable};
+use crate::dns::names::{
+    AwsHosts, HostedZones, Interfaces, LoadBalancerNames, Localhost, Reverse, SharedTable,
+};
 use crate::dns::{Forwarder, Resolver, Upstream};
 use crate::load_balancer::{
     Counted, HandedSockets, LoadBalancerState, LoadBalancerStates, LoadBalancers,
@@ -21,6 +23,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +33,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 /// How long one whose sockets another has may go on with what it carries, and how often it looks.
 const LEAVING_AT_MOST: Duration = Duration::from_secs(3600);
@@ -38,21 +42,30 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Holds the sockets in the VPCs' namespaces until it is not needed any more; answers the process's
 /// exit code. Its arguments are the word it says of itself, the directory of the namespaces, the host's
 /// resolv.conf, what the paths of interfaces' namespaces begin with (empty: load balancers are in this
-/// one), the directory where processes before it are found, and that of load balancers' logs (empty: none
-/// are written); its standard input is the socket where it is told things.
+/// one), the directory where processes before it are found, that of load balancers' logs (empty: none
+/// are written), and where it answers the host's own programs (empty: nowhere); its standard input is the socket where it is told things.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let done = match &arguments[..] {
-        [word, namespaces, resolv_conf, interfaces, leaving, logs] => run(Arguments {
+        [
+            word,
+            namespaces,
+            resolv_conf,
+            interfaces,
+            leaving,
+            logs,
+            listen,
+        ] => run(Arguments {
             word: word.to_string_lossy().into_owned(),
             namespaces: namespaces.into(),
             resolv_conf: resolv_conf.into(),
             interfaces: (!interfaces.is_empty()).then(|| interfaces.into()),
             leaving: leaving.into(),
             logs: (!logs.is_empty()).then(|| logs.into()),
+            listen: listen.to_str().and_then(|address| address.parse().ok()),
         }),
         _ => Err(io::Error::other(
-            "a word, a directory, a file and three directories are missing",
+            "a word, a directory, a file, three directories and an address are missing",
         )),
     };
     match done {
@@ -71,6 +84,7 @@ struct Arguments {
     interfaces: Option<PathBuf>,
     leaving: PathBuf,
     logs: Option<PathBuf>,
+    listen: Option<SocketAddr>,
 }
 
 fn run(arguments: Arguments) -> io::Result<()> {
@@ -113,8 +127,11 @@ struct Edge {
     opened: watch::Receiver<Opened>,
     load_balancers: LoadBalancers,
     balancer_names: LoadBalancerNames,
+    hosted_zones: HostedZones,
     resolver: Arc<ResolverDoors>,
     before: Before,
+    /// Another process is to answer the host's own programs.
+    host_left: CancellationToken,
     /// Another process has the resolver's sockets, and load balancers'.
     resolver_left: Cell<bool>,
     load_balancers_left: Cell<bool>,
@@ -130,17 +147,21 @@ impl Edge {
             resolv_conf,
             interfaces,
             logs,
+            listen,
             ..
         } = arguments;
         let table = SharedTable::default();
         let rng = Arc::new(Rng::from_entropy());
         let load_balancers = LoadBalancers::new(interfaces, logs, Arc::clone(&rng));
         let balancer_names = LoadBalancerNames::default();
+        let hosted_zones =
+            HostedZones::new(balancer_names.clone(), Arc::clone(&table), Arc::clone(&rng));
         let forwarder = Forwarder::new(Upstream::of(resolv_conf), rng);
         before.tell_health(load_balancers.states());
         let resolver = Arc::new(ResolverDoors::new(Resolver::new(
             vec![
                 Box::new(Localhost),
+                Box::new(hosted_zones.clone()),
                 Box::new(Interfaces(Arc::clone(&table))),
                 Box::new(Reverse(Arc::clone(&table))),
                 Box::new(balancer_names.clone()),
@@ -148,6 +169,11 @@ impl Edge {
             ],
             forwarder,
         )));
+        let host_left = CancellationToken::new();
+        if let Some(address) = listen {
+            let doors = Arc::clone(&resolver);
+            spawn("host-names", doors.answer_host(address, host_left.clone()));
+        }
         let (wanted, want) = watch::channel(Wanted::new());
         let (open, opened) = watch::channel(Opened {
             any_namespace: true,
@@ -165,8 +191,10 @@ impl Edge {
             opened,
             load_balancers,
             balancer_names,
+            hosted_zones,
             resolver,
             before,
+            host_left,
             resolver_left: Cell::new(false),
             load_balancers_left: Cell::new(false),
             left: Notify::new(),
@@ -313,14 +341,17 @@ impl Edge {
     }
 
     fn take_in(&self, told: Told) {
-        if let Told::Health(found) = told {
-            return self.load_balancers.set_health(found);
-        }
+        let told = match told {
+            Told::Health(found) => return self.load_balancers.set_health(found),
+            Told::Zones(change) => return self.hosted_zones.apply(change),
+            told => told,
+        };
         let mut table = self.table.write();
         match told {
             Told::AwsHosts(prefixes) => table.set_aws_hosts(prefixes),
             Told::Network(change) => table.apply(change),
-            Told::LoadBalancers { .. }
+            Told::Zones(_)
+            | Told::LoadBalancers { .. }
             | Told::Health(_)
             | Told::Offer(_)
             | Told::Taken
@@ -370,6 +401,7 @@ impl Offer<'_> {
         match self.which {
             Sockets::Resolver => {
                 self.edge.resolver_left.set(true);
+                self.edge.host_left.cancel();
                 self.edge.wanted.send_replace(Wanted::new());
             }
             Sockets::LoadBalancers => {

@@ -1,6 +1,7 @@
 //! What the two processes say to each other: lines of JSON.
 
 use crate::load_balancer::{Counted, LoadBalancerState};
+use neargate_domain::dns::ZoneChange;
 use neargate_domain::load_balancer::{LoadBalancerChange, TargetHealth};
 use neargate_domain::vpc_network::{NetworkChange, VpcNetwork};
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,7 @@ pub(super) enum Told {
     /// Which of AWS's hosts lead to us, see `dns::names::AwsHosts`.
     AwsHosts(BTreeSet<String>),
     Network(NetworkChange),
+    Zones(ZoneChange),
     LoadBalancers {
         change: LoadBalancerChange,
         /// What was known of targets' health before this process.

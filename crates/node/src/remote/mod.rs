@@ -24,6 +24,7 @@ use async_trait::async_trait;
 use call::Caller;
 use connection::Connection;
 use neargate_base::{AccountId, Clock, Region, Rng, task};
+use neargate_domain::dns::ZoneChange;
 use neargate_domain::link::{
     Done, ImageAnswer, ImageQuestion, LogBatch, LogQuestion, Offset, Peer, SecretsAnswer,
     TaskQuestion,
@@ -60,6 +61,8 @@ const USAGES: usize = 1_000;
 
 /// What the networks of VPCs are, as the control plane says with the assignments.
 pub type NetworkChanges = mpsc::Receiver<NetworkChange>;
+/// What the hosted zones are, as it says too.
+pub type ZoneChanges = mpsc::Receiver<ZoneChange>;
 
 /// The control plane elsewhere.
 #[derive(Debug)]
@@ -69,32 +72,38 @@ pub struct Remote {
     rng: Arc<Rng>,
     peers: watch::Sender<Vec<Peer>>,
     networks: mpsc::Sender<NetworkChange>,
+    zones: mpsc::Sender<ZoneChange>,
     dismissed: CancellationToken,
     _connection: AbortOnDropHandle<()>,
 }
 
 impl Remote {
-    /// Begin to connect; ends when dropped. Whoever runs tasks reads the changes of networks.
+    /// Begin to connect; ends when dropped. Whoever runs tasks reads the changes of networks and
+    /// of zones.
     ///
     /// # Errors
     /// When the identity holds no usable key or certificate.
-    pub fn start(config: RemoteConfig) -> Result<(Arc<Remote>, NetworkChanges), IdentityError> {
+    pub fn start(
+        config: RemoteConfig,
+    ) -> Result<(Arc<Remote>, NetworkChanges, ZoneChanges), IdentityError> {
         let (rng, about) = (config.rng.clone(), config.about.clone());
         let dismissed = CancellationToken::new();
         let (connection, current) = Connection::new(config, dismissed.clone())?;
         let caller = Arc::new(Caller::new(current, rng.clone()));
         let keeping = task::spawn("control-plane", connection.keep(caller.clone()));
         let (networks, changes) = mpsc::channel(NETWORK_CHANGES);
+        let (zones, zone_changes) = mpsc::channel(NETWORK_CHANGES);
         let remote = Arc::new(Remote {
             caller,
             about,
             rng,
             peers: watch::Sender::default(),
             networks,
+            zones,
             dismissed,
             _connection: AbortOnDropHandle::new(keeping),
         });
-        Ok((remote, changes))
+        Ok((remote, changes, zone_changes))
     }
 
     /// The registry's blobs, through the same connection.
@@ -124,6 +133,7 @@ impl Upstream for Remote {
             changes: sender,
             peers: self.peers.clone(),
             networks: self.networks.clone(),
+            zones: self.zones.clone(),
             dismissed: self.dismissed.clone(),
         };
         task::spawn("assignment-stream", stream.follow());

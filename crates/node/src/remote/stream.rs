@@ -9,6 +9,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use neargate_base::Rng;
 use neargate_base::backoff::Backoff;
+use neargate_domain::dns::ZoneChange;
 use neargate_domain::link::{Frame, MAX_MESSAGE_BYTES, Peer};
 use neargate_domain::vpc_network::NetworkChange;
 use neargate_domain::{Assignment, NodeAbout};
@@ -32,6 +33,7 @@ pub(super) struct Stream {
     pub(super) changes: mpsc::Sender<AssignmentChange>,
     pub(super) peers: watch::Sender<Vec<Peer>>,
     pub(super) networks: mpsc::Sender<NetworkChange>,
+    pub(super) zones: mpsc::Sender<ZoneChange>,
     pub(super) dismissed: CancellationToken,
 }
 
@@ -85,6 +87,7 @@ impl Stream {
         let mut lines = Lines::new(opened.into_body());
         let mut snapshot: Option<Vec<Assignment>> = None;
         let (mut vpcs, mut interfaces) = (Vec::new(), Vec::new());
+        let (mut zones, mut records) = (Vec::new(), Vec::new());
         loop {
             let next = tokio::select! {
                 next = tokio::time::timeout(QUIET, lines.next()) => next,
@@ -136,6 +139,24 @@ impl Stream {
                 }
                 Frame::Network(change) => {
                     self.tell(change).await;
+                    continue;
+                }
+                Frame::Zones {
+                    zones: more_zones,
+                    records: more_records,
+                    is_last,
+                } => {
+                    zones.extend(more_zones);
+                    records.extend(more_records);
+                    if is_last {
+                        let (zones, records) = (take(&mut zones), take(&mut records));
+                        let all = ZoneChange::Snapshot { zones, records };
+                        let _ = self.zones.send(all).await;
+                    }
+                    continue;
+                }
+                Frame::Zone(change) => {
+                    let _ = self.zones.send(change).await;
                     continue;
                 }
                 Frame::Beat => continue,

@@ -1,9 +1,8 @@
 //! Where names come from: sources, asked in order, of which the first that knows a name answers.
 //! What none knows is the internet's.
-//!
-//! Cloud Map and private hosted zones become further sources.
 
 mod aws;
+mod hosted_zones;
 mod interfaces;
 mod load_balancers;
 mod localhost;
@@ -13,6 +12,7 @@ mod table;
 pub(super) mod tests;
 
 pub use aws::AwsHosts;
+pub use hosted_zones::HostedZones;
 pub use interfaces::Interfaces;
 pub use load_balancers::LoadBalancerNames;
 pub use localhost::Localhost;

@@ -3,7 +3,9 @@
 mod bytes;
 mod forward;
 mod serve;
+mod zones;
 
+use super::names::Names;
 use super::names::tests::{sources, table};
 use super::{Door, Forwarder, Resolver, Sockets, Upstream};
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
@@ -29,6 +31,11 @@ struct Lab {
 impl Lab {
     /// Its servers are these addresses of loopback, at this port.
     fn new(servers: &[Ipv4Addr], port: u16) -> Lab {
+        Lab::knowing(sources(&table()), servers, port)
+    }
+
+    /// The same with other sources of names.
+    fn knowing(sources: Vec<Box<dyn Names>>, servers: &[Ipv4Addr], port: u16) -> Lab {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("resolv.conf");
         let lines: String = servers
@@ -37,7 +44,7 @@ impl Lab {
             .collect();
         std::fs::write(&file, lines).unwrap();
         let forwarder = Forwarder::new(Upstream::with_port(file, port), Arc::new(Rng::seeded(1)));
-        let resolver = Arc::new(Resolver::new(sources(&table()), forwarder));
+        let resolver = Arc::new(Resolver::new(sources, forwarder));
         let (udp, tcp) = pair(Ipv4Addr::LOCALHOST);
         let at = udp.local_addr().unwrap();
         let sockets = Sockets {

@@ -2,7 +2,17 @@
 
 //! The API of Route 53.
 
-use neargate_wire::schema::{self as wire, OPERATION, Protocol};
+#![allow(clippy::all, non_upper_case_globals, unused_imports)]
+
+pub mod ops;
+#[rustfmt::skip]
+pub mod shapes;
+pub mod types;
+
+pub use ops::*;
+pub use types::*;
+
+use neargate_wire::schema::{self as wire, OPERATION, Protocol, Target::Here};
 
 pub static SERVICE: wire::Service = wire::Service {
     id: "route53",
@@ -27,6 +37,21 @@ static OPERATIONS: &[wire::Operation] = &[
     wire::Operation {
         name: "AssociateVPCWithHostedZone",
         uri: "/2013-04-01/hostedzone/{Id}/associatevpc",
+        input: Some(Here(&shapes::AssociateVPCWithHostedZoneRequest)),
+        output: Some(Here(&shapes::AssociateVPCWithHostedZoneResponse)),
+        input_name: Some("AssociateVPCWithHostedZoneRequest"),
+        input_namespace: Some("https://route53.amazonaws.com/doc/2013-04-01/"),
+        errors: &[
+            &shapes::ERROR_NoSuchHostedZone,
+            &shapes::ERROR_NotAuthorizedException,
+            &shapes::ERROR_InvalidVPCId,
+            &shapes::ERROR_InvalidInput,
+            &shapes::ERROR_PublicZoneVPCAssociation,
+            &shapes::ERROR_ConflictingDomainExists,
+            &shapes::ERROR_LimitsExceeded,
+            &shapes::ERROR_PriorRequestNotComplete,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -37,11 +62,35 @@ static OPERATIONS: &[wire::Operation] = &[
     wire::Operation {
         name: "ChangeResourceRecordSets",
         uri: "/2013-04-01/hostedzone/{Id}/rrset/",
+        input: Some(Here(&shapes::ChangeResourceRecordSetsRequest)),
+        output: Some(Here(&shapes::ChangeResourceRecordSetsResponse)),
+        input_name: Some("ChangeResourceRecordSetsRequest"),
+        input_namespace: Some("https://route53.amazonaws.com/doc/2013-04-01/"),
+        errors: &[
+            &shapes::ERROR_NoSuchHostedZone,
+            &shapes::ERROR_NoSuchHealthCheck,
+            &shapes::ERROR_InvalidChangeBatch,
+            &shapes::ERROR_InvalidInput,
+            &shapes::ERROR_PriorRequestNotComplete,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "ChangeTagsForResource",
         uri: "/2013-04-01/tags/{ResourceType}/{ResourceId}",
+        input: Some(Here(&shapes::ChangeTagsForResourceRequest)),
+        output: Some(Here(&shapes::ChangeTagsForResourceResponse)),
+        input_name: Some("ChangeTagsForResourceRequest"),
+        input_namespace: Some("https://route53.amazonaws.com/doc/2013-04-01/"),
+        errors: &[
+            &shapes::ERROR_InvalidInput,
+            &shapes::ERROR_NoSuchHealthCheck,
+            &shapes::ERROR_NoSuchHostedZone,
+            &shapes::ERROR_PriorRequestNotComplete,
+            &shapes::ERROR_ThrottlingException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -54,12 +103,38 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "CreateHealthCheck",
         uri: "/2013-04-01/healthcheck",
         status: 201,
+        input: Some(Here(&shapes::CreateHealthCheckRequest)),
+        output: Some(Here(&shapes::CreateHealthCheckResponse)),
+        input_name: Some("CreateHealthCheckRequest"),
+        input_namespace: Some("https://route53.amazonaws.com/doc/2013-04-01/"),
+        errors: &[
+            &shapes::ERROR_TooManyHealthChecks,
+            &shapes::ERROR_HealthCheckAlreadyExists,
+            &shapes::ERROR_InvalidInput,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "CreateHostedZone",
         uri: "/2013-04-01/hostedzone",
         status: 201,
+        input: Some(Here(&shapes::CreateHostedZoneRequest)),
+        output: Some(Here(&shapes::CreateHostedZoneResponse)),
+        input_name: Some("CreateHostedZoneRequest"),
+        input_namespace: Some("https://route53.amazonaws.com/doc/2013-04-01/"),
+        errors: &[
+            &shapes::ERROR_InvalidDomainName,
+            &shapes::ERROR_HostedZoneAlreadyExists,
+            &shapes::ERROR_TooManyHostedZones,
+            &shapes::ERROR_InvalidVPCId,
+            &shapes::ERROR_InvalidInput,
+            &shapes::ERROR_DelegationSetNotAvailable,
+            &shapes::ERROR_ConflictingDomainExists,
+            &shapes::ERROR_NoSuchDelegationSet,
+            &shapes::ERROR_DelegationSetNotReusable,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -123,12 +198,30 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "DeleteHealthCheck",
         method: "DELETE",
         uri: "/2013-04-01/healthcheck/{HealthCheckId}",
+        input: Some(Here(&shapes::DeleteHealthCheckRequest)),
+        output: Some(Here(&shapes::DeleteHealthCheckResponse)),
+        errors: &[
+            &shapes::ERROR_NoSuchHealthCheck,
+            &shapes::ERROR_HealthCheckInUse,
+            &shapes::ERROR_InvalidInput,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "DeleteHostedZone",
         method: "DELETE",
         uri: "/2013-04-01/hostedzone/{Id}",
+        input: Some(Here(&shapes::DeleteHostedZoneRequest)),
+        output: Some(Here(&shapes::DeleteHostedZoneResponse)),
+        errors: &[
+            &shapes::ERROR_NoSuchHostedZone,
+            &shapes::ERROR_HostedZoneNotEmpty,
+            &shapes::ERROR_PriorRequestNotComplete,
+            &shapes::ERROR_InvalidInput,
+            &shapes::ERROR_InvalidDomainName,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -179,6 +272,18 @@ static OPERATIONS: &[wire::Operation] = &[
     wire::Operation {
         name: "DisassociateVPCFromHostedZone",
         uri: "/2013-04-01/hostedzone/{Id}/disassociatevpc",
+        input: Some(Here(&shapes::DisassociateVPCFromHostedZoneRequest)),
+        output: Some(Here(&shapes::DisassociateVPCFromHostedZoneResponse)),
+        input_name: Some("DisassociateVPCFromHostedZoneRequest"),
+        input_namespace: Some("https://route53.amazonaws.com/doc/2013-04-01/"),
+        errors: &[
+            &shapes::ERROR_NoSuchHostedZone,
+            &shapes::ERROR_InvalidVPCId,
+            &shapes::ERROR_VPCAssociationNotFound,
+            &shapes::ERROR_LastVPCAssociation,
+            &shapes::ERROR_InvalidInput,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -190,12 +295,20 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "GetAccountLimit",
         method: "GET",
         uri: "/2013-04-01/accountlimit/{Type}",
+        input: Some(Here(&shapes::GetAccountLimitRequest)),
+        output: Some(Here(&shapes::GetAccountLimitResponse)),
+        errors: &[&shapes::ERROR_InvalidInput],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetChange",
         method: "GET",
         uri: "/2013-04-01/change/{Id}",
+        input: Some(Here(&shapes::GetChangeRequest)),
+        output: Some(Here(&shapes::GetChangeResponse)),
+        errors: &[&shapes::ERROR_NoSuchChange, &shapes::ERROR_InvalidInput],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -220,42 +333,83 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "GetHealthCheck",
         method: "GET",
         uri: "/2013-04-01/healthcheck/{HealthCheckId}",
+        input: Some(Here(&shapes::GetHealthCheckRequest)),
+        output: Some(Here(&shapes::GetHealthCheckResponse)),
+        errors: &[
+            &shapes::ERROR_NoSuchHealthCheck,
+            &shapes::ERROR_InvalidInput,
+            &shapes::ERROR_IncompatibleVersion,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetHealthCheckCount",
         method: "GET",
         uri: "/2013-04-01/healthcheckcount",
+        input: Some(Here(&shapes::GetHealthCheckCountRequest)),
+        output: Some(Here(&shapes::GetHealthCheckCountResponse)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetHealthCheckLastFailureReason",
         method: "GET",
         uri: "/2013-04-01/healthcheck/{HealthCheckId}/lastfailurereason",
+        input: Some(Here(&shapes::GetHealthCheckLastFailureReasonRequest)),
+        output: Some(Here(&shapes::GetHealthCheckLastFailureReasonResponse)),
+        errors: &[
+            &shapes::ERROR_NoSuchHealthCheck,
+            &shapes::ERROR_InvalidInput,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetHealthCheckStatus",
         method: "GET",
         uri: "/2013-04-01/healthcheck/{HealthCheckId}/status",
+        input: Some(Here(&shapes::GetHealthCheckStatusRequest)),
+        output: Some(Here(&shapes::GetHealthCheckStatusResponse)),
+        errors: &[
+            &shapes::ERROR_NoSuchHealthCheck,
+            &shapes::ERROR_InvalidInput,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetHostedZone",
         method: "GET",
         uri: "/2013-04-01/hostedzone/{Id}",
+        input: Some(Here(&shapes::GetHostedZoneRequest)),
+        output: Some(Here(&shapes::GetHostedZoneResponse)),
+        errors: &[&shapes::ERROR_NoSuchHostedZone, &shapes::ERROR_InvalidInput],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetHostedZoneCount",
         method: "GET",
         uri: "/2013-04-01/hostedzonecount",
+        input: Some(Here(&shapes::GetHostedZoneCountRequest)),
+        output: Some(Here(&shapes::GetHostedZoneCountResponse)),
+        errors: &[&shapes::ERROR_InvalidInput],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetHostedZoneLimit",
         method: "GET",
         uri: "/2013-04-01/hostedzonelimit/{Id}/{Type}",
+        input: Some(Here(&shapes::GetHostedZoneLimitRequest)),
+        output: Some(Here(&shapes::GetHostedZoneLimitResponse)),
+        errors: &[
+            &shapes::ERROR_NoSuchHostedZone,
+            &shapes::ERROR_InvalidInput,
+            &shapes::ERROR_HostedZoneNotPrivate,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -322,24 +476,53 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "ListHealthChecks",
         method: "GET",
         uri: "/2013-04-01/healthcheck",
+        input: Some(Here(&shapes::ListHealthChecksRequest)),
+        output: Some(Here(&shapes::ListHealthChecksResponse)),
+        errors: &[
+            &shapes::ERROR_InvalidInput,
+            &shapes::ERROR_IncompatibleVersion,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "ListHostedZones",
         method: "GET",
         uri: "/2013-04-01/hostedzone",
+        input: Some(Here(&shapes::ListHostedZonesRequest)),
+        output: Some(Here(&shapes::ListHostedZonesResponse)),
+        errors: &[
+            &shapes::ERROR_InvalidInput,
+            &shapes::ERROR_NoSuchDelegationSet,
+            &shapes::ERROR_DelegationSetNotReusable,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "ListHostedZonesByName",
         method: "GET",
         uri: "/2013-04-01/hostedzonesbyname",
+        input: Some(Here(&shapes::ListHostedZonesByNameRequest)),
+        output: Some(Here(&shapes::ListHostedZonesByNameResponse)),
+        errors: &[
+            &shapes::ERROR_InvalidInput,
+            &shapes::ERROR_InvalidDomainName,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "ListHostedZonesByVPC",
         method: "GET",
         uri: "/2013-04-01/hostedzonesbyvpc",
+        input: Some(Here(&shapes::ListHostedZonesByVPCRequest)),
+        output: Some(Here(&shapes::ListHostedZonesByVPCResponse)),
+        errors: &[
+            &shapes::ERROR_InvalidInput,
+            &shapes::ERROR_InvalidPaginationToken,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -358,6 +541,10 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "ListResourceRecordSets",
         method: "GET",
         uri: "/2013-04-01/hostedzone/{Id}/rrset",
+        input: Some(Here(&shapes::ListResourceRecordSetsRequest)),
+        output: Some(Here(&shapes::ListResourceRecordSetsResponse)),
+        errors: &[&shapes::ERROR_NoSuchHostedZone, &shapes::ERROR_InvalidInput],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -370,11 +557,33 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "ListTagsForResource",
         method: "GET",
         uri: "/2013-04-01/tags/{ResourceType}/{ResourceId}",
+        input: Some(Here(&shapes::ListTagsForResourceRequest)),
+        output: Some(Here(&shapes::ListTagsForResourceResponse)),
+        errors: &[
+            &shapes::ERROR_InvalidInput,
+            &shapes::ERROR_NoSuchHealthCheck,
+            &shapes::ERROR_NoSuchHostedZone,
+            &shapes::ERROR_PriorRequestNotComplete,
+            &shapes::ERROR_ThrottlingException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "ListTagsForResources",
         uri: "/2013-04-01/tags/{ResourceType}",
+        input: Some(Here(&shapes::ListTagsForResourcesRequest)),
+        output: Some(Here(&shapes::ListTagsForResourcesResponse)),
+        input_name: Some("ListTagsForResourcesRequest"),
+        input_namespace: Some("https://route53.amazonaws.com/doc/2013-04-01/"),
+        errors: &[
+            &shapes::ERROR_InvalidInput,
+            &shapes::ERROR_NoSuchHealthCheck,
+            &shapes::ERROR_NoSuchHostedZone,
+            &shapes::ERROR_PriorRequestNotComplete,
+            &shapes::ERROR_ThrottlingException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -417,16 +626,40 @@ static OPERATIONS: &[wire::Operation] = &[
         name: "TestDNSAnswer",
         method: "GET",
         uri: "/2013-04-01/testdnsanswer",
+        input: Some(Here(&shapes::TestDNSAnswerRequest)),
+        output: Some(Here(&shapes::TestDNSAnswerResponse)),
+        errors: &[&shapes::ERROR_NoSuchHostedZone, &shapes::ERROR_InvalidInput],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "UpdateHealthCheck",
         uri: "/2013-04-01/healthcheck/{HealthCheckId}",
+        input: Some(Here(&shapes::UpdateHealthCheckRequest)),
+        output: Some(Here(&shapes::UpdateHealthCheckResponse)),
+        input_name: Some("UpdateHealthCheckRequest"),
+        input_namespace: Some("https://route53.amazonaws.com/doc/2013-04-01/"),
+        errors: &[
+            &shapes::ERROR_NoSuchHealthCheck,
+            &shapes::ERROR_InvalidInput,
+            &shapes::ERROR_HealthCheckVersionMismatch,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "UpdateHostedZoneComment",
         uri: "/2013-04-01/hostedzone/{Id}",
+        input: Some(Here(&shapes::UpdateHostedZoneCommentRequest)),
+        output: Some(Here(&shapes::UpdateHostedZoneCommentResponse)),
+        input_name: Some("UpdateHostedZoneCommentRequest"),
+        input_namespace: Some("https://route53.amazonaws.com/doc/2013-04-01/"),
+        errors: &[
+            &shapes::ERROR_NoSuchHostedZone,
+            &shapes::ERROR_InvalidInput,
+            &shapes::ERROR_PriorRequestNotComplete,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {

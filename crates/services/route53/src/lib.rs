@@ -1,0 +1,86 @@
+//! Amazon Route 53: hosted zones and their record sets ([`neargate_service::dns`]), which resolvers are
+//! told of ([`zones`]).
+
+mod api;
+mod batch;
+mod carry;
+mod error;
+mod model;
+#[cfg(test)]
+mod tests;
+mod values;
+pub mod zones;
+
+use carry::Carrier;
+use neargate_api_route53::{SERVICE, ops};
+use neargate_service::{Background, Component, OperationTable, Service};
+use std::sync::Arc;
+use zones::Zones;
+
+/// Route 53's handlers share what resolvers were told.
+#[derive(Debug, Default)]
+pub struct Route53 {
+    pub zones: Arc<Zones>,
+}
+
+impl Component for Route53 {
+    fn table(self: Arc<Self>) -> Arc<dyn Service> {
+        use api::{changes, limits, record_sets, tags, test_answer, vpcs, zones};
+        let table = OperationTable::new(&SERVICE, self)
+            .wording(error::invalid)
+            .partly(ops::CreateHostedZone, zones::create_hosted_zone, NO_SETS)
+            .on(ops::DeleteHostedZone, zones::delete_hosted_zone)
+            .on(ops::GetHostedZone, zones::get_hosted_zone)
+            .on(ops::GetHostedZoneCount, zones::get_hosted_zone_count)
+            .on(ops::ListHostedZones, zones::list_hosted_zones)
+            .on(ops::ListHostedZonesByName, zones::list_hosted_zones_by_name)
+            .on(ops::ListHostedZonesByVPC, zones::list_hosted_zones_by_vpc)
+            .on(ops::UpdateHostedZoneComment, zones::update_hosted_zone_comment)
+            .partly(
+                ops::AssociateVPCWithHostedZone,
+                vpcs::associate_vpc_with_hosted_zone,
+                "VPCs of the zone's own account",
+            )
+            .on(
+                ops::DisassociateVPCFromHostedZone,
+                vpcs::disassociate_vpc_from_hosted_zone,
+            )
+            .partly(
+                ops::ChangeResourceRecordSets,
+                record_sets::change_resource_record_sets,
+                UNBUILT,
+            )
+            .on(ops::ListResourceRecordSets, record_sets::list_resource_record_sets)
+            .on(ops::GetChange, changes::get_change)
+            .partly(
+                ops::TestDNSAnswer,
+                test_answer::test_dns_answer,
+                "aliases to load balancers answer NXDOMAIN here, and mean their addresses in the DNS; \
+                 of a choice by weight, region or place it answers the first",
+            )
+            .partly(
+                ops::ChangeTagsForResource,
+                tags::change_tags_for_resource,
+                "hosted zones",
+            )
+            .on(ops::ListTagsForResource, tags::list_tags_for_resource)
+            .on(ops::ListTagsForResources, tags::list_tags_for_resources)
+            .on(ops::GetAccountLimit, limits::get_account_limit)
+            .on(ops::GetHostedZoneLimit, limits::get_hosted_zone_limit);
+        Arc::new(table)
+    }
+
+    fn start(self: Arc<Self>, background: &mut Background) {
+        let house = background.house().clone();
+        background.control(Carrier {
+            house: house.clone(),
+        });
+        background.spawn("hosted-zones", self.zones.clone().follow(house));
+    }
+}
+
+const NO_SETS: &str = "no reusable delegation sets: such a call is refused. The name servers of a public \
+                       zone are names only, the resolvers of VPCs answer for it";
+const UNBUILT: &str = "no health checks, traffic policies, CIDR and geoproximity routing: such changes are \
+                       refused. Where an asker is nobody knows: geolocation answers the default place, \
+                       latency the region of the VPC";
