@@ -395,6 +395,19 @@ pub fn cannot_validate_target_group() -> AwsError {
     )
 }
 
+/// A service registry that is none of Cloud Map's services.
+pub fn registry_not_found(arn: &str) -> AwsError {
+    invalid_parameter(format!("The service registry {arn} does not exist."))
+}
+
+/// Seen in users' reports, such as umotif-public/terraform-aws-ecs-fargate's issue 25; the second
+/// sentence goes on with the registry's ARN and name there.
+pub fn superfluous_of_registry(what: &str) -> AwsError {
+    invalid_parameter(format!(
+        "The values specified for serviceRegistries do not require a value for '{what}'. Remove the value and retry.",
+    ))
+}
+
 /// `ListTasks` takes one filter at a time
 /// (<https://github.com/aws/aws-sdk-go-v2/issues/1893>,
 /// <https://github.com/boto/boto3/issues/874> show it).

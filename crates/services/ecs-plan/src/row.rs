@@ -52,7 +52,11 @@ pub struct Row {
     /// How many target groups it is to be a target of.
     pub target_groups: usize,
     pub targets: Vec<TaskTarget>,
-    /// It is asked to stop, and goes on until it is a target no longer.
+    /// How many services of Cloud Map it is to be an instance of.
+    pub registries: usize,
+    /// How many it is noted as an instance of.
+    pub instances: usize,
+    /// It is asked to stop, and goes on until nothing leads to it any longer.
     pub held: bool,
     /// The target group that finds it unhealthy, see [`crate::plan::balancing::judged`].
     pub failing: Option<FailingTarget>,
@@ -126,6 +130,8 @@ impl Row {
             was_healthy: status.healthy_at.is_some() || task.health() == Health::Healthy,
             target_groups: spec.target_groups.len(),
             targets: status.targets.clone(),
+            registries: spec.registries.len(),
+            instances: status.instances.len(),
             held: stop::is_held(task),
             failing: None,
             turns: Turns::default(),

@@ -142,6 +142,7 @@ async fn prepare(house: &Arc<House>, ecs: &Arc<Ecs>, scope: &Scope, instances: u
         service: None,
         target_groups: Vec::new(),
         volumes: Vec::new(),
+        registries: Vec::new(),
     }
 }
 

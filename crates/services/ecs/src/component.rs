@@ -2,6 +2,7 @@
 
 use crate::balancing::Balancer;
 use crate::model::KnownNode;
+use crate::registries::Registrar;
 use crate::{
     Deletion, Deregistration, Ecs, Expire, ForgetTokens, Scaling, Scheduler, TaskSets, Waiting,
     elsewhere, events, fleet, halt, lost, metrics, table,
@@ -37,6 +38,10 @@ impl Component for Ecs {
             house: house.clone(),
         });
         background.control(Balancer {
+            ecs: ecs.clone(),
+            house: house.clone(),
+        });
+        background.control(Registrar {
             ecs: ecs.clone(),
             house: house.clone(),
         });

@@ -27,6 +27,7 @@ pub mod metrics;
 mod nodes;
 pub mod observe;
 mod operations;
+mod registries;
 mod role;
 pub mod scaling;
 pub mod secrets;
@@ -174,7 +175,7 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
         .partly(
             ops::CreateService,
             services::create_service,
-            "no Classic Load Balancers, service registries, Service Connect, VPC Lattice, \
+            "no Classic Load Balancers, Service Connect, VPC Lattice, \
              execute-command, Lambda hooks, early success criteria, and no deployment alarms while \
              CloudWatch is not served: such services are refused. Tasks that end by themselves before they count as healthy are \
              started ever more slowly, though they ran",
@@ -214,11 +215,7 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
             services::deployments::continue_service_deployment,
             "hooks of the target type PAUSE: there are no others yet",
         )
-        .partly(
-            ops::CreateTaskSet,
-            task_sets::create_task_set,
-            "no service registries: such task sets are refused",
-        )
+        .on(ops::CreateTaskSet, task_sets::create_task_set)
         .on(ops::UpdateTaskSet, task_sets::update_task_set)
         .on(ops::DeleteTaskSet, task_sets::delete_task_set)
         .on(ops::DescribeTaskSets, task_sets::describe_task_sets)

@@ -6,6 +6,7 @@ mod event;
 mod instance;
 mod node;
 mod registered;
+mod registry;
 mod service;
 mod service_deployment;
 mod service_revision;
@@ -25,6 +26,7 @@ pub use event::{Agent, EventCursor};
 pub use instance::{ContainerInstance, InstanceStatus};
 pub use node::KnownNode;
 pub use registered::Registered;
+pub use registry::{ServiceRegistry, TaskInstance};
 pub use service::{
     Alarms, Blocked, CircuitBreaker, Completed, Deployment, DeploymentController, DeploymentRules,
     EVENTS, PropagateTags, Rollout, Scheduling, Service, ServiceEvent, ServiceSpec, ServiceStatus,

@@ -2,7 +2,7 @@
 //! `assignment.desired`, and what a stop means for the status, of which [`crate::plan::observe`]
 //! writes the rest.
 
-use super::{TargetLink, TaskTarget};
+use super::{ServiceRegistry, TargetLink, TaskInstance, TaskTarget};
 use neargate_api_ecs as api;
 use neargate_base::Timestamp;
 use neargate_domain::{Assignment, Health, Protocol, TaskReport, TaskStatus};
@@ -82,6 +82,9 @@ pub struct TaskSpec {
     /// The target groups that it is to be a target of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub target_groups: Vec<TargetLink>,
+    /// The services of Cloud Map that it is to be an instance of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub registries: Vec<ServiceRegistry>,
     /// It has no node yet: it waits for its capacity provider to have room. Taken away when it is
     /// placed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -173,6 +176,9 @@ pub struct Status {
     /// Where it is registered. Written by [`crate::plan::balancing`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TaskTarget>,
+    /// The services of Cloud Map that it is an instance of. Written by [`crate::plan::registries`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instances: Vec<TaskInstance>,
 }
 
 impl Status {
@@ -192,6 +198,7 @@ impl Status {
             stopped_reason: None,
             report: None,
             targets: Vec::new(),
+            instances: Vec::new(),
         }
     }
 

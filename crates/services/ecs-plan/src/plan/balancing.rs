@@ -77,7 +77,7 @@ pub fn plan<'a>(tasks: impl IntoIterator<Item = Seen<'a>>) -> Step {
                 .or_default()
                 .push((seen.key.to_owned(), key));
         }
-        if targets.is_empty() && stop::is_held(task) {
+        if targets.is_empty() && task.status.instances.is_empty() && stop::is_held(task) {
             step.released.push(seen.key.to_owned());
         }
         if targets != task.status.targets {

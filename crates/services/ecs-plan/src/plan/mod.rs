@@ -13,6 +13,7 @@ pub mod observe;
 pub mod placement;
 pub mod protection;
 pub mod query;
+pub mod registries;
 pub mod resources;
 pub mod scaling;
 pub mod secrets;

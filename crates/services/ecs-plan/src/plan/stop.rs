@@ -28,14 +28,14 @@ pub struct Cause<'a> {
 }
 
 /// Ask a task to stop: its containers get SIGTERM, and SIGKILL after their stop timeout; those of a
-/// target only once it has been deregistered, see [`release`]. False when
+/// target, or of an instance in Cloud Map, only once it has been deregistered, see [`release`]. False when
 /// it was asked before or has stopped.
 pub fn ask(task: &mut Task, cause: Cause<'_>) -> bool {
     if task.spec.stop.is_some() || task.status.last_status == TaskStatus::Stopped {
         return false;
     }
-    // Its load balancers are to stop sending to it first.
-    match task.status.targets.is_empty() {
+    // Its load balancers are to stop sending to it first, and its names to lead to it.
+    match task.status.targets.is_empty() && task.status.instances.is_empty() {
         true => request(task, cause),
         false => note_request(task, cause),
     }

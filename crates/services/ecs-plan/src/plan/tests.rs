@@ -271,6 +271,7 @@ pub(super) fn task() -> Task {
         service: None,
         protection: None,
         target_groups: Vec::new(),
+        registries: Vec::new(),
         waits: None,
     };
     Task {

@@ -159,7 +159,11 @@ async fn check(
     })
 }
 
-fn has_port(definition: &api::TaskDefinition, name: &str, port: u16) -> Result<(), AwsError> {
+pub(crate) fn has_port(
+    definition: &api::TaskDefinition,
+    name: &str,
+    port: u16,
+) -> Result<(), AwsError> {
     let mut containers = definition.container_definitions.iter().flatten();
     let container = containers.find(|c| c.name.as_deref() == Some(name));
     let container = container.ok_or_else(|| {

@@ -12,7 +12,7 @@ mod check;
 mod health;
 mod shift;
 
-pub(crate) use check::{checked, fit, links, shiftable};
+pub(crate) use check::{checked, fit, has_port, links, shiftable};
 pub(crate) use health::judged;
 pub(crate) use shift::{associated, shift};
 

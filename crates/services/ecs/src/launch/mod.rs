@@ -19,7 +19,7 @@ pub use place::{Capacity, Instances};
 
 use crate::Ecs;
 use crate::fleet::ClusterId;
-use crate::model::{Arrivals, Cluster, ServiceLink, TargetLink, Task};
+use crate::model::{Arrivals, Cluster, ServiceLink, ServiceRegistry, TargetLink, Task};
 use crate::plan::ebs;
 use neargate_api_ecs as api;
 use neargate_service::db::{Committed, Tx};
@@ -57,6 +57,8 @@ pub struct Launch {
     pub target_groups: Vec<TargetLink>,
     /// EBS volumes, made for each task.
     pub volumes: Vec<ebs::Wanted>,
+    /// The services of Cloud Map that its tasks are to be instances of.
+    pub registries: Vec<ServiceRegistry>,
 }
 
 /// What became of a launch.

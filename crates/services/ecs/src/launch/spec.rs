@@ -79,6 +79,7 @@ pub(super) fn task(
         service: launch.service.clone(),
         protection: None,
         target_groups: launch.target_groups.clone(),
+        registries: launch.registries.clone(),
         waits: None,
         assignment: Assignment {
             task_id,

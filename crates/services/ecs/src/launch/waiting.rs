@@ -231,6 +231,7 @@ async fn launch_of(
         service: spec.service.clone(),
         target_groups: spec.target_groups.clone(),
         volumes: ebs::of(&spec.assignment.volumes),
+        registries: spec.registries.clone(),
         scope,
     };
     launch.locate(house).await?;

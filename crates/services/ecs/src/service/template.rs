@@ -86,6 +86,7 @@ impl Template {
             }),
             target_groups: balancing::links(revision, alternate),
             volumes,
+            registries: revision.registries.clone(),
         };
         Ok(Template {
             launch,

@@ -121,6 +121,7 @@ impl Request {
             service: None,
             target_groups: Vec::new(),
             volumes,
+            registries: Vec::new(),
         };
         launch.locate(&cx.house).await?;
         Ok(Request { launch, capacities })

@@ -11,9 +11,10 @@ use crate::fleet::ServiceId;
 use crate::launch::capacity::Wanted;
 use crate::model::{
     Arrivals, Cluster, DeploymentController, DeploymentStatus, LoadBalancer, PropagateTags,
-    Scheduling, Service, ServiceDeployment, ServiceRevision, ServiceSpec, ServiceStatus, State,
-    Target, TaskDefinition,
+    Scheduling, Service, ServiceDeployment, ServiceRegistry, ServiceRevision, ServiceSpec,
+    ServiceStatus, State, Target, TaskDefinition,
 };
+use crate::registries;
 use crate::{Ecs, error, reference};
 use neargate_api_ecs as api;
 use neargate_service::{AwsError, Committed, Ctx, Stored, db, idempotency};
@@ -213,6 +214,20 @@ pub(in crate::api) async fn balanced(
     balancing::checked(&cx.house, &cx.scope, given, definition).await
 }
 
+/// The service registries of a call.
+///
+/// # Errors
+/// What is wrong with them.
+pub(in crate::api) async fn registered(
+    cx: &Ctx,
+    given: Option<&Vec<api::ServiceRegistry>>,
+    definition: &TaskDefinition,
+) -> Result<Vec<ServiceRegistry>, AwsError> {
+    let given = given.map(Vec::as_slice).unwrap_or_default();
+    let definition = &definition.definition.0;
+    registries::checked(&cx.house, &cx.scope, given, definition).await
+}
+
 /// "If your service requires a service-linked role, you cannot specify a role"
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html>).
 fn role(input: &api::CreateServiceInput) -> Result<Option<String>, AwsError> {
@@ -294,6 +309,13 @@ fn external(input: &api::CreateServiceInput) -> Result<(), AwsError> {
         ),
         (some(&input.platform_version), "platformVersion"),
         (is_balanced(&input.load_balancers), "loadBalancers"),
+        (
+            input
+                .service_registries
+                .as_ref()
+                .is_some_and(|all| !all.is_empty()),
+            "serviceRegistries",
+        ),
     ];
     match given.iter().find(|(given, _)| *given) {
         Some((_, what)) => Err(error::invalid_parameter(format!(
@@ -332,6 +354,7 @@ async fn first(
         network: input.network_configuration.clone().map(Json),
         load_balancers: balanced(cx, input.load_balancers.as_ref(), &definition).await?,
         volumes: volumes(input.volume_configurations.as_ref()),
+        registries: registered(cx, input.service_registries.as_ref(), &definition).await?,
     };
     configuration.capacity(&wanted);
     let revision = configuration

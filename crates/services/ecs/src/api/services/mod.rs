@@ -15,8 +15,8 @@ pub mod show_deployment;
 mod unbuilt;
 mod update;
 
-pub(super) use create::balanced;
 pub use create::create_service;
+pub(super) use create::{balanced, registered};
 pub use delete::delete_service;
 pub use list::{describe_services, list_services, list_services_by_namespace};
 pub(super) use revision::{Configuration, active_definition, digits, idempotency_token};

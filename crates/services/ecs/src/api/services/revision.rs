@@ -7,8 +7,11 @@ use crate::fleet::ServiceId;
 use crate::launch::as_ecs_says;
 use crate::launch::capacity::Wanted;
 use crate::launch::requirements;
-use crate::model::{Cluster, LoadBalancer, ServiceRevision, ServiceSpec, TaskDefinition};
+use crate::model::{
+    Cluster, LoadBalancer, ServiceRegistry, ServiceRevision, ServiceSpec, TaskDefinition,
+};
 use crate::plan::task_definition;
+use crate::registries;
 use crate::service::Template;
 use neargate_api_ecs as api;
 use neargate_base::Rng;
@@ -27,6 +30,7 @@ pub(in crate::api) struct Configuration {
     pub(in crate::api) network: Option<Json<api::NetworkConfiguration>>,
     pub(in crate::api) load_balancers: Vec<LoadBalancer>,
     pub(in crate::api) volumes: Vec<Json<api::ServiceVolumeConfiguration>>,
+    pub(in crate::api) registries: Vec<ServiceRegistry>,
 }
 
 impl Configuration {
@@ -39,6 +43,7 @@ impl Configuration {
             network: revision.network.clone(),
             load_balancers: revision.load_balancers.clone(),
             volumes: revision.volumes.clone(),
+            registries: revision.registries.clone(),
         }
     }
 
@@ -105,8 +110,10 @@ impl Configuration {
             images: containers.map(image).collect(),
             load_balancers: self.load_balancers.clone(),
             volumes: self.volumes.clone(),
+            registries: self.registries.clone(),
         };
         balancing::fit(&self.load_balancers, of_definition)?;
+        registries::fit(&self.registries, of_definition)?;
         if spec.deployment.shift.is_some() {
             balancing::shiftable(&self.load_balancers, &spec.deployment.strategy)?;
         }

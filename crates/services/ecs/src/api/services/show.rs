@@ -8,7 +8,7 @@ use crate::fleet::{Counts, Row, ServiceId};
 use crate::launch::requirements;
 use crate::model::{
     Deployment, DeploymentController, LoadBalancer, Scheduling, Service, ServiceEvent,
-    ServiceRevision, State,
+    ServiceRegistry, ServiceRevision, State,
 };
 use crate::plan::service::{adopted, tally};
 use crate::service::seats_of;
@@ -186,7 +186,7 @@ fn described(
         service_name: Some(spec.name.clone()),
         cluster_arn: Some(spec.cluster_arn.clone()),
         load_balancers: Some(revision.map(load_balancers).unwrap_or_default()),
-        service_registries: Some(Vec::new()),
+        service_registries: Some(revision.map(registries).unwrap_or_default()),
         status: Some(service.state().as_str().into()),
         desired_count: Some(overview.desired),
         running_count: Some(number(overview.counts.running)),
@@ -335,6 +335,11 @@ pub(super) fn strategy(
 pub(in crate::api) fn load_balancers(revision: &ServiceRevision) -> Vec<api::LoadBalancer> {
     let all = revision.load_balancers.iter();
     all.map(LoadBalancer::shown).collect()
+}
+
+pub(in crate::api) fn registries(revision: &ServiceRevision) -> Vec<api::ServiceRegistry> {
+    let all = revision.registries.iter();
+    all.map(ServiceRegistry::shown).collect()
 }
 
 /// With what was left out.

@@ -1,7 +1,9 @@
 //! A stored service deployment and a stored service revision as ECS shows them.
 
 use super::rules;
-use super::show::{counts, family, load_balancers, network, number, platform_version, strategy};
+use super::show::{
+    counts, family, load_balancers, network, number, platform_version, registries, strategy,
+};
 use crate::Ecs;
 use crate::fleet::ServiceId;
 use crate::model::{
@@ -31,6 +33,7 @@ pub(in crate::api) fn revision(revision: &ServiceRevision) -> api::ServiceRevisi
         network_configuration: revision.network.as_ref().map(|n| network(&n.0)),
         container_images: Some(revision.images.iter().map(image).collect()),
         load_balancers: Some(load_balancers(revision)).filter(|all| !all.is_empty()),
+        service_registries: Some(registries(revision)).filter(|all| !all.is_empty()),
         guard_duty_enabled: Some(false),
         volume_configurations: volumes(revision),
         created_at: Some(revision.created_at),

@@ -24,7 +24,6 @@ pub(super) fn create(input: &api::CreateServiceInput) -> Result<(), AwsError> {
         check_controller(controller)?;
     }
     refuse(&[
-        (some(&input.service_registries), "serviceRegistries"),
         (
             connect(&input.service_connect_configuration),
             "serviceConnectConfiguration",
@@ -46,7 +45,6 @@ pub(super) fn create(input: &api::CreateServiceInput) -> Result<(), AwsError> {
 pub(super) fn update(input: &api::UpdateServiceInput) -> Result<(), AwsError> {
     create(&api::CreateServiceInput {
         deployment_controller: input.deployment_controller.clone(),
-        service_registries: input.service_registries.clone(),
         service_connect_configuration: input.service_connect_configuration.clone(),
         vpc_lattice_configurations: input.vpc_lattice_configurations.clone(),
         gateway_connectors: input.gateway_connectors.clone(),

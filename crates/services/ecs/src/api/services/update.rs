@@ -3,7 +3,7 @@
 //! deployment begins when the service revision changes or is asked for; everything else is
 //! taken up by the tasks that start from then on.
 
-use super::create::{arn, balanced, deploy, desired_count, grace, propagate};
+use super::create::{arn, balanced, deploy, desired_count, grace, propagate, registered};
 use super::revision::{Configuration, active_definition};
 use super::show::{self, WithTags};
 use super::{active, rebalancing, rules, unbuilt};
@@ -145,7 +145,8 @@ fn only_of_external(input: &api::UpdateServiceInput) -> Result<(), AwsError> {
         || input.force_new_deployment == Some(true)
         || input.deployment_configuration.is_some()
         || input.load_balancers.is_some()
-        || input.volume_configurations.is_some();
+        || input.volume_configurations.is_some()
+        || input.service_registries.is_some();
     if other {
         return Err(error::invalid_parameter(
             "Unable to update task definition on services with an EXTERNAL deployment controller. Please use a new task set.",
@@ -199,6 +200,9 @@ async fn next(
     }
     if let Some(given) = &input.load_balancers {
         wanted.load_balancers = balanced(cx, Some(given), &definition).await?;
+    }
+    if let Some(given) = &input.service_registries {
+        wanted.registries = registered(cx, Some(given), &definition).await?;
     }
     let touched = input.placement_constraints.is_some() || input.placement_strategy.is_some();
     let changed = wanted != before || input.force_new_deployment == Some(true);

@@ -3,7 +3,9 @@
 
 use super::show::describe;
 use super::{all, external};
-use crate::api::services::{Configuration, active_definition, balanced, digits, idempotency_token};
+use crate::api::services::{
+    Configuration, active_definition, balanced, digits, idempotency_token, registered,
+};
 use crate::api::{active_cluster, parse_tags};
 use crate::launch::capacity::Wanted;
 use crate::model::{Deployment, ServiceRevision, Stability, TaskSet, TaskSetStatus, TaskSetToken};
@@ -22,7 +24,6 @@ pub async fn create_task_set(
     cx: Ctx,
     input: api::CreateTaskSetInput,
 ) -> Result<api::CreateTaskSetOutput, AwsError> {
-    unbuilt(&input)?;
     let scale_percent = percent(input.scale.as_ref())?;
     let token = token(&input)?;
     let tags = parse_tags(input.tags.clone())?;
@@ -58,6 +59,7 @@ pub async fn create_task_set(
             network: input.network_configuration.clone().map(Json),
             load_balancers: balanced(&cx, input.load_balancers.as_ref(), &definition).await?,
             volumes: Vec::new(),
+            registries: registered(&cx, input.service_registries.as_ref(), &definition).await?,
         };
         configuration.capacity(&wanted);
         let revision = configuration
@@ -125,15 +127,4 @@ pub(super) fn percent(scale: Option<&api::Scale>) -> Result<f64, AwsError> {
         ));
     }
     Ok(value)
-}
-
-fn unbuilt(input: &api::CreateTaskSetInput) -> Result<(), AwsError> {
-    if input
-        .service_registries
-        .as_ref()
-        .is_some_and(|l| !l.is_empty())
-    {
-        return Err(error::unsupported("serviceRegistries of task sets"));
-    }
-    Ok(())
 }

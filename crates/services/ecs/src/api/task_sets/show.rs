@@ -46,7 +46,7 @@ pub(super) async fn describe(
         platform_family: revision.platform_family,
         network_configuration: revision.network_configuration,
         load_balancers: Some(revision.load_balancers.unwrap_or_default()),
-        service_registries: Some(Vec::new()),
+        service_registries: Some(revision.service_registries.unwrap_or_default()),
         scale: Some(api::Scale {
             value: Some(set.scale_percent),
             unit: Some("PERCENT".into()),

@@ -7,6 +7,7 @@ mod crashes;
 mod deployments;
 mod instances;
 mod keeping;
+mod registries;
 mod settling;
 mod shifting;
 mod shown;

@@ -272,7 +272,7 @@ async fn what_cannot_be_is_refused() {
     let refused = town.task_set("web", 1.0, |input| {
         input.service_registries = Some(vec![api::ServiceRegistry::default()]);
     });
-    assert_eq!(said(refused.await).0, "UnsupportedFeatureException");
+    assert_eq!(said(refused.await).0, invalid);
     assert_eq!(
         said(town.task_set("nothing", 1.0, |_| {}).await).0,
         "ClientException"

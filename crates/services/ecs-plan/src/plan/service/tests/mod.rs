@@ -296,6 +296,8 @@ impl World {
             was_healthy: false,
             target_groups: 0,
             targets: Vec::new(),
+            registries: 0,
+            instances: 0,
             held: false,
             failing: None,
             turns: Turns::default(),
