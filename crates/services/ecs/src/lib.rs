@@ -5,7 +5,7 @@
 //!
 //! What is stored ([`model`]) and the pure planners ([`plan`]) are the crate below,
 //! `neargate-ecs-plan`. Modules use those before them only: `nodes` and [`fleet`], what is known in memory; `clusters`, `settings` and `describe`, which
-//! all above share; [`launch`]; [`alarms`], `balancing`, [`service`], [`task_sets`], [`instances`], [`slices`],
+//! all above share; [`launch`]; [`alarms`], `balancing`, `registries`, [`service`], [`task_sets`], [`instances`], [`slices`],
 //! [`waiting`], [`scaling`] and [`events`]; and the handlers of `api`. [`Ecs`] holds what they share.
 
 mod admit;
