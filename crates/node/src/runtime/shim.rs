@@ -10,7 +10,7 @@ use super::zygote::Zygote;
 use super::{Adopted, Container, ContainerConfig, Namespace, Runtime, RuntimeError, TaskLimits};
 use crate::cgroup::{Cgroup, GroupLimits, Hierarchy, Usage};
 use crate::shim::{
-    CONFIG, EXIT, SOCKET, STARTED, cgroup_path, read_json, secrets, write_json_quickly,
+    CONFIG, EXIT, SOCKET, STARTED, cgroup_path, is_there, read_json, secrets, write_json_quickly,
 };
 use async_trait::async_trait;
 use neargate_base::Secret;
@@ -219,6 +219,10 @@ impl ShimRuntime {
         Self::check(task_id, name)?;
         let path = self.state_dir(task_id, name).join(STARTED);
         let started: super::Started = read_json(&path).map_err(RuntimeError::io("read", path))?;
+        if !is_there(&started) {
+            let text = format!("the namespaces of {name} are gone");
+            return Err(RuntimeError::Start(text));
+        }
         Ok(started.pid)
     }
 

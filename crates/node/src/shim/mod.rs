@@ -45,7 +45,7 @@ pub(crate) use state::{
 pub(crate) use zygote::ZYGOTE;
 pub use zygote::zygote;
 
-use crate::runtime::{ContainerConfig, Exit, StartFailure, StartFailureKind};
+use crate::runtime::{ContainerConfig, Exit, StartFailure, StartFailureKind, Started};
 use neargate_base::{Clock, Secret, time::SystemClock};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
@@ -110,6 +110,11 @@ pub(crate) fn send_signal(pidfd: &OwnedFd, number: i32) -> io::Result<()> {
         Some(sent) => Ok(sent?),
         None => Err(rustix::io::Errno::INVAL.into()),
     }
+}
+
+/// Whether a container's first process is still there: not only its number.
+pub(crate) fn is_there(started: &Started) -> bool {
+    sys::start_ticks(started.pid) == Some(started.start_ticks)
 }
 
 /// The container cannot even be set up: say so to whoever waits.

@@ -37,6 +37,11 @@ fn secrets_and_variables() {
             ),
             (
                 no(),
+                json!({"environmentFiles": [{"type": "s3", "value": "arn:aws:s3:::b/x.txt"}]}),
+                "The environment file 'arn:aws:s3:::b/x.txt' must have a .env file extension.",
+            ),
+            (
+                no(),
                 json!({"environmentFiles": [{"type": "s3", "value": "s3://b/x.env"}]}),
                 "Invalid arn syntax.",
             ),
