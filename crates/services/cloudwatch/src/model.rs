@@ -84,6 +84,9 @@ pub struct State {
     pub updated_at: Timestamp,
     /// When the value last changed.
     pub transitioned_at: Timestamp,
+    /// `SetAlarmState` said so.
+    #[serde(default)]
+    pub set_by_hand: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -247,6 +247,8 @@ pub struct Run<'a> {
     under_way: Vec<usize>,
     /// The period of the expression under way, where it has one.
     asked_period: Option<i64>,
+    /// Datapoints of all that is done.
+    points: usize,
 }
 
 impl<'a> Run<'a> {
@@ -266,6 +268,7 @@ impl<'a> Run<'a> {
             done: HashMap::new(),
             under_way: Vec::new(),
             asked_period: None,
+            points: 0,
         }
     }
 
@@ -292,6 +295,16 @@ impl<'a> Run<'a> {
                 found
             }
         };
+        self.points += found
+            .0
+            .iter()
+            .map(|series| series.values.len())
+            .sum::<usize>();
+        if self.points > math::MOST {
+            return Err(MathError::Wrong(
+                "The request has too many datapoints".into(),
+            ));
+        }
         self.done.insert(at, found.clone());
         Ok(found)
     }

@@ -16,6 +16,8 @@ pub struct Next {
     pub reason_data: Option<String>,
     /// What it saw last.
     pub seen: Option<f64>,
+    /// Somebody sets it.
+    pub by_hand: bool,
 }
 
 /// Writes that the alarm is in another state, or is in the same for another reason.
@@ -38,6 +40,7 @@ pub async fn change(
         reason_data: next.reason_data,
         updated_at: now,
         transitioned_at: if changes { now } else { before.transitioned_at },
+        set_by_hand: next.by_hand,
     };
     let mut tx = house.db.tx();
     if changes {

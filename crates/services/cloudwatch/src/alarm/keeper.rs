@@ -98,6 +98,7 @@ impl Keeper {
                 reason: evaluated.reason,
                 reason_data: Some(evaluated.reason_data),
                 seen: evaluated.value,
+                by_hand: false,
             };
             // Whoever was first is looked at by the next round.
             let _: Committed = change(&self.house, scope, stored, next).await?;
@@ -147,6 +148,17 @@ impl Keeper {
         } else {
             AlarmState::Ok
         };
+        // "It returns to its actual state only once any of its children alarms change state. It is also
+        // reevaluated if you update its configuration."
+        let since = stored.state.updated_at;
+        let is_news = |name: &str| {
+            let child = self.index.get(scope, name);
+            child.is_some_and(|child| child.state.transitioned_at > since)
+        };
+        let holds = stored.state.set_by_hand && stored.configured_at <= since;
+        if holds && !rule.names().into_iter().any(is_news) {
+            return Ok(());
+        }
         if state != stored.state.value {
             let next = self.composite_next(scope, stored, &rule, state);
             let _: Committed = change(&self.house, scope, stored, next).await?;
@@ -215,6 +227,7 @@ impl Keeper {
             reason,
             reason_data: data,
             seen: None,
+            by_hand: false,
         }
     }
 }

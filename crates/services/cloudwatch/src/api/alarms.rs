@@ -100,6 +100,7 @@ fn initial(cx: &Ctx) -> State {
         reason_data: None,
         updated_at: now,
         transitioned_at: now,
+        set_by_hand: false,
     }
 }
 
@@ -615,6 +616,7 @@ pub async fn set_alarm_state(
             reason: input.state_reason.clone(),
             reason_data: input.state_reason_data.clone(),
             seen: None,
+            by_hand: true,
         };
         if let Committed::At(_) = change(&cx.house, &cx.scope, &stored, next).await? {
             return Ok(Unit {});

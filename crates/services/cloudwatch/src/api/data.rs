@@ -72,7 +72,7 @@ pub async fn get_metric_data(
 
 /// What a request may make us compute.
 fn bounded(queries: &[Query], window: Window) -> Result<(), AwsError> {
-    const PERIODS: i64 = 1_000_000;
+    const PERIODS: i64 = 100_800;
     let shortest = queries.iter().filter_map(Query::period).min().unwrap_or(60);
     if (window.end - window.start) / shortest.max(1) > PERIODS {
         return Err(error::validation(

@@ -47,6 +47,8 @@ pub struct Journal {
     number: u64,
     file: File,
     len_bytes: u64,
+    /// Of the snapshot before it.
+    snapshot_bytes: u64,
     /// How metrics are named in this journal.
     names: HashMap<Arc<MetricKey>, u64>,
 }
@@ -90,14 +92,16 @@ impl Journal {
             number,
             file,
             len_bytes: at as u64,
+            snapshot_bytes: std::fs::metadata(snapshot(dir, number)).map_or(0, |m| m.len()),
             names,
         };
         journal.remove_others();
         Ok((journal, replay.state))
     }
 
-    pub fn len_bytes(&self) -> u64 {
-        self.len_bytes
+    /// Is it longer than this, and than what a new snapshot would write?
+    pub fn is_longer_than(&self, bytes: u64) -> bool {
+        self.len_bytes > bytes.max(self.snapshot_bytes)
     }
 
     /// Writes records as one frame; durable after [`Journal::sync`].
@@ -174,6 +178,7 @@ impl Journal {
         self.number = number;
         self.file = file;
         self.len_bytes = 0;
+        self.snapshot_bytes = bytes.len() as u64;
         self.names.clear();
         self.remove_others();
         Ok(())

@@ -253,7 +253,7 @@ impl Writer {
             self.swept_at = now;
             self.state.write().sweep(now, self.limits);
         }
-        if self.journal.len_bytes() > self.limits.journal_bytes {
+        if self.journal.is_longer_than(self.limits.journal_bytes) {
             let rotated = self.journal.rotate(&self.state.read());
             if let Err(error) = rotated {
                 tracing::error!(%error, "the metrics' journal could not be shortened");

@@ -33,6 +33,13 @@ pub trait Names {
     fn period(&self) -> i64;
 }
 
+/// Datapoints that a request may compute with.
+pub const MOST: usize = 5_000_000;
+
+pub(super) fn too_many() -> MathError {
+    MathError::new("The expression has too many datapoints")
+}
+
 /// What a part of an expression is.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
@@ -80,6 +87,10 @@ pub(super) fn value(expression: &Expression, names: &mut dyn Names) -> Result<Va
                         return Err(MathError::new("An array has time series only"));
                     }
                 }
+            }
+            let points: usize = all.iter().map(|series| series.values.len()).sum();
+            if points > MOST {
+                return Err(too_many());
             }
             Value::Array(all)
         }

@@ -1,7 +1,7 @@
 //! The functions of expressions.
 
 use super::MathError;
-use super::eval::{Names, Value, each, value};
+use super::eval::{MOST, Names, Value, each, too_many, value};
 use super::parse::Expression;
 use crate::series::{TimeSeries, Values};
 
@@ -93,7 +93,9 @@ pub(super) fn call(
         },
         "MINUTE" | "HOUR" | "DAY" | "DATE" | "MONTH" | "YEAR" | "EPOCH" => {
             let window = names.window();
-            over(one(names)?, |series| {
+            let of = one(names)?;
+            affordable(&of, names)?;
+            over(of, |series| {
                 let part = |at| (at, calendar(name, at));
                 series.values = window.starts(series.period).map(part).collect();
             })?
@@ -165,6 +167,21 @@ fn reduce(
     }
 }
 
+/// May every period of the window have a value in all of them?
+fn affordable(of: &Value, names: &dyn Names) -> Result<(), MathError> {
+    let window = names.window();
+    let periods = |series: &TimeSeries| (window.end - window.start) / series.period.max(1);
+    let points: i64 = match of {
+        Value::Series(series) => periods(series),
+        Value::Array(all) => all.iter().map(periods).sum(),
+        Value::Scalar(_) | Value::Text(_) => 0,
+    };
+    match usize::try_from(points) {
+        Ok(points) if points <= MOST => Ok(()),
+        _ => Err(too_many()),
+    }
+}
+
 fn over(value: Value, mut change: impl FnMut(&mut TimeSeries)) -> Result<Value, MathError> {
     match value {
         Value::Series(mut series) => {
@@ -233,7 +250,9 @@ fn fill(arguments: &[Expression], names: &mut dyn Names) -> Result<Value, MathEr
         },
     };
     let window = names.window();
-    over(value(series, names)?, |series| {
+    let of = value(series, names)?;
+    affordable(&of, names)?;
+    over(of, |series| {
         let had = series.values.clone();
         for at in window.starts(series.period) {
             if had.contains_key(&at) {

@@ -11,7 +11,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
-pub use eval::{Names, evaluate};
+pub use eval::{MOST, Names, evaluate};
 pub use parse::{Expression, parse};
 
 use std::fmt;

@@ -34,6 +34,8 @@ pub enum Operator {
 
 /// How deep an expression may be.
 const DEPTH: usize = 64;
+/// How many operators it may have, each of which makes its tree one deeper.
+const OPERATORS: usize = 256;
 
 /// Weaker levels first; operators of a level bind to the left, powers too.
 const LEVELS: [&[(&str, Operator)]; 6] = [
@@ -66,6 +68,7 @@ pub fn parse(text: &str) -> Result<Expression, MathError> {
     let mut parser = Parser {
         tokens: &tokens,
         depth: 0,
+        operators: 0,
     };
     let expression = parser.level(0)?;
     match parser.tokens.first() {
@@ -77,6 +80,7 @@ pub fn parse(text: &str) -> Result<Expression, MathError> {
 struct Parser<'a> {
     tokens: &'a [Token],
     depth: usize,
+    operators: usize,
 }
 
 impl Parser<'_> {
@@ -86,6 +90,10 @@ impl Parser<'_> {
         };
         let mut left = self.level(level + 1)?;
         while let Some(operator) = self.operator(operators) {
+            self.operators += 1;
+            if self.operators > OPERATORS {
+                return Err(MathError::new("The expression has too many operators"));
+            }
             let right = self.level(level + 1)?;
             left = Expression::Binary(operator, Box::new(left), Box::new(right));
         }

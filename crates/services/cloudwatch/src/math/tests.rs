@@ -154,6 +154,7 @@ fn the_documentations_examples() {
 fn what_is_wrong_is_said() {
     let deep = format!("{}1{}", "(".repeat(5_000), ")".repeat(5_000));
     let minus = "-".repeat(5_000);
+    let long = format!("m1{}", "+1".repeat(1_000));
     let wrong = [
         "",
         "1",
@@ -175,6 +176,7 @@ fn what_is_wrong_is_said() {
         "[m1]+[m2]",
         &deep,
         &minus,
+        &long,
         "FILL(m1)",
         "IF(m1)",
     ];

@@ -346,6 +346,33 @@ async fn composite_alarms_follow_their_rule() {
         Some("ALARM")
     );
     assert_eq!(kept.pending().await.len(), 2);
+    // What is set by hand holds until a child changes.
+    kept.watch
+        .ask(ops::SetAlarmState, set("c", "OK"))
+        .await
+        .unwrap();
+    kept.watch.lab.clock.advance(Duration::from_secs(1));
+    for _ in 0..3 {
+        kept.caught_up().await;
+        kept.keeper.composites().await;
+    }
+    assert_eq!(kept.composite("c").await.state_value.as_deref(), Some("OK"));
+    kept.watch
+        .ask(ops::SetAlarmState, set("b", "ALARM"))
+        .await
+        .unwrap();
+    kept.watch
+        .ask(ops::SetAlarmState, set("b", "OK"))
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        kept.caught_up().await;
+        kept.keeper.composites().await;
+    }
+    assert_eq!(
+        kept.composite("c").await.state_value.as_deref(),
+        Some("ALARM")
+    );
     let delete = |names: &[&str]| {
         let alarm_names = names.iter().map(|n| (*n).to_owned()).collect();
         kept.watch
