@@ -4,6 +4,7 @@ rolls a deployment back."""
 import datetime
 import json
 
+import boto3
 import botocore.model
 import pytest
 
@@ -48,7 +49,9 @@ def alarm(gate, name):
 @pytest.mark.parametrize("protocol", ["smithy-rpc-v2-cbor", "json", "query"])
 def test_metrics_in_every_protocol(gate, protocol, monkeypatch):
     monkeypatch.setattr(botocore.model, "PRIORITY_ORDERED_SUPPORTED_PROTOCOLS", (protocol,))
-    cloudwatch = gate.client("cloudwatch")
+    # A session of its own: clients of one share what they know of a service.
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": REGION}
+    cloudwatch = boto3.Session().client("cloudwatch", endpoint_url=gate.url, **keys)
     assert cloudwatch.meta.service_model.resolved_protocol == protocol
     values = [{"MetricName": "latency", "Values": [1.0, 2.0, 30.0], "Counts": [2.0, 1.0, 1.0], "Unit": "Milliseconds"}]
     cloudwatch.put_metric_data(Namespace="shop", MetricData=values)
