@@ -17,6 +17,7 @@ use neargate_service::door::HttpDoor;
 use neargate_service::eni::Cursors;
 use neargate_service::identity::Seat;
 use neargate_service::metrics;
+use neargate_service::session::Sessions;
 use neargate_service::{AwsError, Background, Caller, Component, Db, House};
 use neargate_store::Store;
 use neargate_wire::route::Door;
@@ -117,6 +118,7 @@ impl ControlPlane {
             root_key,
             identities: Seat::default(),
             metrics: metrics::Seat::default(),
+            sessions: Sessions::default(),
         });
         let accounts = Accounts::open(house.clone()).await;
         let accounts = accounts.map_err(StartError::Accounts)?;

@@ -49,7 +49,7 @@ pub fn components(
         Arc::new(SecretsManager),
         Arc::new(ServiceDiscovery),
         Arc::new(Sns),
-        Arc::new(Ssm),
+        Arc::<Ssm>::default(),
         Arc::new(Sts::default()),
     ]
 }

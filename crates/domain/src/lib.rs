@@ -18,6 +18,7 @@ pub mod task;
 pub mod task_secrets;
 pub mod usage;
 pub mod volume;
+pub mod terminal;
 pub mod vpc;
 pub mod vpc_network;
 
@@ -38,3 +39,4 @@ pub use task_secrets::{
     ContainerSecrets, RegistryLogin, RoleCredentials, SecretVariable, TaskSecrets,
 };
 pub use volume::{DockerVolume, EbsVolume, EfsVolume, Mount, Volume, VolumeSource, VolumesFrom};
+pub use terminal::{TerminalInput, TerminalOutput};

@@ -9,6 +9,7 @@ mod cli;
 mod client;
 mod commands;
 mod config;
+mod containers;
 mod demo;
 mod edge;
 mod environment;

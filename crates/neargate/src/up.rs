@@ -1,6 +1,7 @@
 //! `neargate up`: every role in this process, on this machine.
 
 use crate::config::{Config, RootFlags};
+use crate::containers::HostContainers;
 use crate::edge::{self, NameSources, Serving};
 use crate::host_pages::HostPages;
 use crate::hosts_file::HostsFile;
@@ -351,6 +352,11 @@ impl Host {
             rng.clone(),
         );
         let slices = slices.await?;
+        control_plane.house.sessions.seat(Arc::new(HostContainers {
+            node: NODE,
+            runtime: machine.runtime.clone(),
+            slices: slices.running(),
+        }));
         let publisher = Publisher::start(control_plane.clone(), machine.network.clone());
         let hosts = Some(&config.hosts_file).filter(|file| !file.as_os_str().is_empty());
         let hosts = hosts.map(|file| HostsFile::new(file.clone(), &installation));

@@ -21,3 +21,5 @@ mod logs;
 mod start;
 #[path = "runtime/survival.rs"]
 mod survival;
+#[path = "runtime/terminal.rs"]
+mod terminal;

@@ -5,6 +5,7 @@ use crate::db::Db;
 use crate::identity::{Principal, Seat};
 use crate::metrics;
 use crate::sealing::RootKey;
+use crate::session::Sessions;
 use neargate_base::{AccountId, Arn, Clock, Region, Rng, Timestamp};
 use neargate_blob::Blobs;
 use neargate_domain::Cidr;
@@ -116,6 +117,8 @@ pub struct House {
     pub identities: Seat,
     /// Where whoever observes something publishes it.
     pub metrics: metrics::Seat,
+    /// Who is in which container.
+    pub sessions: Sessions,
 }
 
 impl House {

@@ -26,6 +26,7 @@ pub mod metrics;
 pub mod page;
 pub mod scaling;
 pub mod sealing;
+pub mod session;
 pub mod table;
 pub mod tags;
 pub mod target_health;

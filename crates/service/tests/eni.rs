@@ -13,6 +13,7 @@ use neargate_service::eni::{self, Cursors, Interface, Wanted};
 use neargate_service::identity::Seat;
 use neargate_service::metrics;
 use neargate_service::sealing::RootKey;
+use neargate_service::session::Sessions;
 use neargate_service::vpc::Subnet as StoredSubnet;
 use neargate_service::{AwsError, Caller, Committed, Ctx, Db, House, Principal, Scope, Settings};
 use neargate_store::Op;
@@ -45,6 +46,7 @@ fn with_blobs(blobs: Arc<Blobs>, seed: u64) -> Ctx {
         root_key: RootKey::new([7; 32]),
         identities: Seat::default(),
         metrics: metrics::Seat::default(),
+        sessions: Sessions::default(),
     };
     let scope = Scope {
         account: AccountId::default(),

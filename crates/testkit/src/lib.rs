@@ -10,6 +10,7 @@ use neargate_service::eni::Cursors;
 use neargate_service::identity::Seat;
 use neargate_service::metrics;
 use neargate_service::sealing::{ROOT_KEY_BYTES, RootKey};
+use neargate_service::session::Sessions;
 use neargate_service::{AwsError, Caller, Ctx, Db, House, Principal, Scope, Service, Settings};
 use neargate_store::Store;
 use neargate_store::memory::MemoryStore;
@@ -86,6 +87,7 @@ pub fn house(
         root_key: RootKey::new([7; ROOT_KEY_BYTES]),
         identities: Seat::default(),
         metrics: metrics::Seat::default(),
+        sessions: Sessions::default(),
     })
 }
 

@@ -7,7 +7,7 @@
 //! 1. `/_neargate/...` is ours, whatever else the request says.
 //! 2. A credential scope (header or presigned URL) names the service.
 //! 3. `X-Amz-Target`, or rpc-v2-cbor's path, names service and operation.
-//! 4. A registry's host, and the paths `/v2/`, `/v4/` and `/health`.
+//! 4. A registry's host, and the paths `/v2/`, `/v4/`, `/v1/data-channel/` and `/health`.
 //! 5. `Action` and `Version`.
 //! 6. The host name; then the URI templates of REST services.
 //!
@@ -52,6 +52,8 @@ pub enum Door {
     Registry,
     /// S3, whose bodies are streams and whose buckets have host names of their own.
     Objects,
+    /// The WebSockets of Session Manager's sessions.
+    DataChannel,
 }
 
 /// The operation a request calls.
@@ -162,6 +164,9 @@ fn reserved(method: &Method, path: &str, hints: &Hints) -> Option<Route> {
     }
     if hints.is_registry_host() || under(path, "/v2") {
         return Some(Route::Door(Door::Registry));
+    }
+    if path.starts_with("/v1/data-channel/") {
+        return Some(Route::Door(Door::DataChannel));
     }
     if path.starts_with("/v4/") {
         return Some(Route::TaskMetadata);

@@ -318,6 +318,14 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeSessions",
+        input: Some(Here(&shapes::DescribeSessionsRequest)),
+        output: Some(Here(&shapes::DescribeSessionsResponse)),
+        errors: &[
+            &shapes::ERROR_InternalServerError,
+            &shapes::ERROR_InvalidFilterKey,
+            &shapes::ERROR_InvalidNextToken,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -664,6 +672,13 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ResumeSession",
+        input: Some(Here(&shapes::ResumeSessionRequest)),
+        output: Some(Here(&shapes::ResumeSessionResponse)),
+        errors: &[
+            &shapes::ERROR_DoesNotExistException,
+            &shapes::ERROR_InternalServerError,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -696,6 +711,14 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "StartSession",
+        input: Some(Here(&shapes::StartSessionRequest)),
+        output: Some(Here(&shapes::StartSessionResponse)),
+        errors: &[
+            &shapes::ERROR_InvalidDocument,
+            &shapes::ERROR_TargetNotConnected,
+            &shapes::ERROR_InternalServerError,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -704,6 +727,10 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "TerminateSession",
+        input: Some(Here(&shapes::TerminateSessionRequest)),
+        output: Some(Here(&shapes::TerminateSessionResponse)),
+        errors: &[&shapes::ERROR_InternalServerError],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {

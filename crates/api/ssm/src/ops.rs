@@ -11,6 +11,7 @@ operation_structs! {
     DeleteParameter(types::DeleteParameterInput) -> types::DeleteParameterOutput;
     DeleteParameters(types::DeleteParametersInput) -> types::DeleteParametersOutput;
     DescribeParameters(types::DescribeParametersInput) -> types::DescribeParametersOutput;
+    DescribeSessions(types::DescribeSessionsInput) -> types::DescribeSessionsOutput;
     GetParameter(types::GetParameterInput) -> types::GetParameterOutput;
     GetParameterHistory(types::GetParameterHistoryInput) -> types::GetParameterHistoryOutput;
     GetParameters(types::GetParametersInput) -> types::GetParametersOutput;
@@ -21,6 +22,9 @@ operation_structs! {
     PutParameter(types::PutParameterInput) -> types::PutParameterOutput;
     RemoveTagsFromResource(types::RemoveTagsFromResourceInput) -> types::RemoveTagsFromResourceOutput;
     ResetServiceSetting(types::ResetServiceSettingInput) -> types::ResetServiceSettingOutput;
+    ResumeSession(types::ResumeSessionInput) -> types::ResumeSessionOutput;
+    StartSession(types::StartSessionInput) -> types::StartSessionOutput;
+    TerminateSession(types::TerminateSessionInput) -> types::TerminateSessionOutput;
     UnlabelParameterVersion(types::UnlabelParameterVersionInput) -> types::UnlabelParameterVersionOutput;
     UpdateServiceSetting(types::UpdateServiceSettingInput) -> types::UpdateServiceSettingOutput;
 }
@@ -29,6 +33,6 @@ operation_structs! {
 #[macro_export]
 macro_rules! operations {
 ($with:ident) => {
-$with! { $crate::ops::AddTagsToResource, $crate::ops::DeleteParameter, $crate::ops::DeleteParameters, $crate::ops::DescribeParameters, $crate::ops::GetParameter, $crate::ops::GetParameterHistory, $crate::ops::GetParameters, $crate::ops::GetParametersByPath, $crate::ops::GetServiceSetting, $crate::ops::LabelParameterVersion, $crate::ops::ListTagsForResource, $crate::ops::PutParameter, $crate::ops::RemoveTagsFromResource, $crate::ops::ResetServiceSetting, $crate::ops::UnlabelParameterVersion, $crate::ops::UpdateServiceSetting }
+$with! { $crate::ops::AddTagsToResource, $crate::ops::DeleteParameter, $crate::ops::DeleteParameters, $crate::ops::DescribeParameters, $crate::ops::DescribeSessions, $crate::ops::GetParameter, $crate::ops::GetParameterHistory, $crate::ops::GetParameters, $crate::ops::GetParametersByPath, $crate::ops::GetServiceSetting, $crate::ops::LabelParameterVersion, $crate::ops::ListTagsForResource, $crate::ops::PutParameter, $crate::ops::RemoveTagsFromResource, $crate::ops::ResetServiceSetting, $crate::ops::ResumeSession, $crate::ops::StartSession, $crate::ops::TerminateSession, $crate::ops::UnlabelParameterVersion, $crate::ops::UpdateServiceSetting }
 };
 }

@@ -5,6 +5,7 @@
 use neargate_wire::schema::*;
 use neargate_wire::schema::{SHAPE as DEFAULT, Target::Here};
 
+pub static AccessType: Shape = Shape { name: "AccessType", values: &["Standard", "JustInTime"], ..DEFAULT };
 pub static AddTagsToResourceRequest: Shape = Shape { name: "AddTagsToResourceRequest", kind: Kind::Structure(&[
     Member { required: true, ..member("ResourceType", Here(&ResourceTypeForTagging)) },
     Member { required: true, ..member("ResourceId", Here(&ResourceId)) },
@@ -37,6 +38,21 @@ pub static DescribeParametersRequest: Shape = Shape { name: "DescribeParametersR
 pub static DescribeParametersResult: Shape = Shape { name: "DescribeParametersResult", kind: Kind::Structure(&[
     member("Parameters", Here(&ParameterMetadataList)),
     member("NextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeSessionsRequest: Shape = Shape { name: "DescribeSessionsRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("State", Here(&SessionState)) },
+    Member { boxed: true, ..member("MaxResults", Here(&SessionMaxResults)) },
+    member("NextToken", Here(&NextToken)),
+    member("Filters", Here(&SessionFilterList)),
+]), ..DEFAULT };
+pub static DescribeSessionsResponse: Shape = Shape { name: "DescribeSessionsResponse", kind: Kind::Structure(&[
+    member("Sessions", Here(&SessionList)),
+    member("NextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DocumentARN: Shape = Shape { name: "DocumentARN", pattern: Some(&PATTERN_0), ..DEFAULT };
+pub static DocumentName: Shape = Shape { name: "DocumentName", pattern: Some(&PATTERN_1), ..DEFAULT };
+pub static DoesNotExistException: Shape = Shape { name: "DoesNotExistException", kind: Kind::Structure(&[
+    member("Message", Here(&String)),
 ]), ..DEFAULT };
 pub static GetParameterHistoryRequest: Shape = Shape { name: "GetParameterHistoryRequest", kind: Kind::Structure(&[
     Member { required: true, ..member("Name", Here(&PSParameterName)) },
@@ -97,6 +113,9 @@ pub static InternalServerError: Shape = Shape { name: "InternalServerError", kin
 pub static InvalidAllowedPatternException: Shape = Shape { name: "InvalidAllowedPatternException", kind: Kind::Structure(&[
     member("message", Here(&String)),
 ]), ..DEFAULT };
+pub static InvalidDocument: Shape = Shape { name: "InvalidDocument", kind: Kind::Structure(&[
+    member("Message", Here(&String)),
+]), ..DEFAULT };
 pub static InvalidFilterKey: Shape = Shape { name: "InvalidFilterKey", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static InvalidFilterOption: Shape = Shape { name: "InvalidFilterOption", kind: Kind::Structure(&[
@@ -139,6 +158,7 @@ pub static ListTagsForResourceResult: Shape = Shape { name: "ListTagsForResource
     member("TagList", Here(&TagList)),
 ]), ..DEFAULT };
 pub static MaxResults: Shape = Shape { name: "MaxResults", kind: Kind::Integer, min: Some(1.0), max: Some(50.0), ..DEFAULT };
+pub static MaxSessionDuration: Shape = Shape { name: "MaxSessionDuration", min: Some(1.0), max: Some(4.0), pattern: Some(&PATTERN_2), ..DEFAULT };
 pub static NextToken: Shape = Shape { name: "NextToken", ..DEFAULT };
 pub static PSParameterName: Shape = Shape { name: "PSParameterName", min: Some(1.0), max: Some(2048.0), ..DEFAULT };
 pub static PSParameterSelector: Shape = Shape { name: "PSParameterSelector", min: Some(0.0), max: Some(128.0), ..DEFAULT };
@@ -181,7 +201,7 @@ pub static ParameterInlinePolicy: Shape = Shape { name: "ParameterInlinePolicy",
     member("PolicyType", Here(&String)),
     member("PolicyStatus", Here(&String)),
 ]), ..DEFAULT };
-pub static ParameterKeyId: Shape = Shape { name: "ParameterKeyId", min: Some(1.0), max: Some(256.0), pattern: Some(&PATTERN_0), ..DEFAULT };
+pub static ParameterKeyId: Shape = Shape { name: "ParameterKeyId", min: Some(1.0), max: Some(256.0), pattern: Some(&PATTERN_3), ..DEFAULT };
 pub static ParameterLabel: Shape = Shape { name: "ParameterLabel", min: Some(1.0), max: Some(100.0), ..DEFAULT };
 pub static ParameterLabelList: Shape = Shape { name: "ParameterLabelList", kind: Kind::List(Element::of(Here(&ParameterLabel))), min: Some(1.0), max: Some(10.0), ..DEFAULT };
 pub static ParameterLimitExceeded: Shape = Shape { name: "ParameterLimitExceeded", kind: Kind::Structure(&[
@@ -220,7 +240,7 @@ pub static ParameterStringFilter: Shape = Shape { name: "ParameterStringFilter",
     member("Option", Here(&ParameterStringQueryOption)),
     member("Values", Here(&ParameterStringFilterValueList)),
 ]), ..DEFAULT };
-pub static ParameterStringFilterKey: Shape = Shape { name: "ParameterStringFilterKey", min: Some(1.0), max: Some(132.0), pattern: Some(&PATTERN_1), ..DEFAULT };
+pub static ParameterStringFilterKey: Shape = Shape { name: "ParameterStringFilterKey", min: Some(1.0), max: Some(132.0), pattern: Some(&PATTERN_4), ..DEFAULT };
 pub static ParameterStringFilterList: Shape = Shape { name: "ParameterStringFilterList", kind: Kind::List(Element::of(Here(&ParameterStringFilter))), ..DEFAULT };
 pub static ParameterStringFilterValue: Shape = Shape { name: "ParameterStringFilterValue", min: Some(1.0), max: Some(1024.0), ..DEFAULT };
 pub static ParameterStringFilterValueList: Shape = Shape { name: "ParameterStringFilterValueList", kind: Kind::List(Element::of(Here(&ParameterStringFilterValue))), min: Some(1.0), max: Some(50.0), ..DEFAULT };
@@ -276,6 +296,14 @@ pub static ResetServiceSettingResult: Shape = Shape { name: "ResetServiceSetting
 ]), ..DEFAULT };
 pub static ResourceId: Shape = Shape { name: "ResourceId", ..DEFAULT };
 pub static ResourceTypeForTagging: Shape = Shape { name: "ResourceTypeForTagging", values: &["Document", "ManagedInstance", "MaintenanceWindow", "Parameter", "PatchBaseline", "OpsItem", "OpsMetadata", "Automation", "Association", "CloudConnector"], ..DEFAULT };
+pub static ResumeSessionRequest: Shape = Shape { name: "ResumeSessionRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("SessionId", Here(&SessionId)) },
+]), ..DEFAULT };
+pub static ResumeSessionResponse: Shape = Shape { name: "ResumeSessionResponse", kind: Kind::Structure(&[
+    member("SessionId", Here(&SessionId)),
+    member("TokenValue", Here(&TokenValue)),
+    member("StreamUrl", Here(&StreamUrl)),
+]), ..DEFAULT };
 pub static ServiceSetting: Shape = Shape { name: "ServiceSetting", kind: Kind::Structure(&[
     member("SettingId", Here(&ServiceSettingId)),
     member("SettingValue", Here(&ServiceSettingValue)),
@@ -289,14 +317,76 @@ pub static ServiceSettingNotFound: Shape = Shape { name: "ServiceSettingNotFound
     member("Message", Here(&String)),
 ]), ..DEFAULT };
 pub static ServiceSettingValue: Shape = Shape { name: "ServiceSettingValue", min: Some(1.0), max: Some(4096.0), ..DEFAULT };
+pub static Session: Shape = Shape { name: "Session", kind: Kind::Structure(&[
+    member("SessionId", Here(&SessionId)),
+    member("Target", Here(&SessionTarget)),
+    member("Status", Here(&SessionStatus)),
+    member("StartDate", Here(&DateTime)),
+    member("EndDate", Here(&DateTime)),
+    member("DocumentName", Here(&DocumentName)),
+    member("Owner", Here(&SessionOwner)),
+    member("Reason", Here(&SessionReason)),
+    member("Details", Here(&SessionDetails)),
+    member("OutputUrl", Here(&SessionManagerOutputUrl)),
+    member("MaxSessionDuration", Here(&MaxSessionDuration)),
+    member("AccessType", Here(&AccessType)),
+]), ..DEFAULT };
+pub static SessionDetails: Shape = Shape { name: "SessionDetails", min: Some(1.0), max: Some(1024.0), ..DEFAULT };
+pub static SessionFilter: Shape = Shape { name: "SessionFilter", kind: Kind::Structure(&[
+    Member { required: true, ..member("key", Here(&SessionFilterKey)) },
+    Member { required: true, ..member("value", Here(&SessionFilterValue)) },
+]), ..DEFAULT };
+pub static SessionFilterKey: Shape = Shape { name: "SessionFilterKey", values: &["InvokedAfter", "InvokedBefore", "Target", "Owner", "Status", "SessionId", "AccessType"], ..DEFAULT };
+pub static SessionFilterList: Shape = Shape { name: "SessionFilterList", kind: Kind::List(Element::of(Here(&SessionFilter))), min: Some(1.0), max: Some(6.0), ..DEFAULT };
+pub static SessionFilterValue: Shape = Shape { name: "SessionFilterValue", min: Some(1.0), max: Some(400.0), ..DEFAULT };
+pub static SessionId: Shape = Shape { name: "SessionId", min: Some(1.0), max: Some(96.0), ..DEFAULT };
+pub static SessionList: Shape = Shape { name: "SessionList", kind: Kind::List(Element::of(Here(&Session))), ..DEFAULT };
+pub static SessionManagerCloudWatchOutputUrl: Shape = Shape { name: "SessionManagerCloudWatchOutputUrl", min: Some(1.0), max: Some(2083.0), ..DEFAULT };
+pub static SessionManagerOutputUrl: Shape = Shape { name: "SessionManagerOutputUrl", kind: Kind::Structure(&[
+    member("S3OutputUrl", Here(&SessionManagerS3OutputUrl)),
+    member("CloudWatchOutputUrl", Here(&SessionManagerCloudWatchOutputUrl)),
+]), ..DEFAULT };
+pub static SessionManagerParameterName: Shape = Shape { name: "SessionManagerParameterName", min: Some(1.0), max: Some(255.0), ..DEFAULT };
+pub static SessionManagerParameterValue: Shape = Shape { name: "SessionManagerParameterValue", min: Some(1.0), max: Some(65535.0), ..DEFAULT };
+pub static SessionManagerParameterValueList: Shape = Shape { name: "SessionManagerParameterValueList", kind: Kind::List(Element::of(Here(&SessionManagerParameterValue))), ..DEFAULT };
+pub static SessionManagerParameters: Shape = Shape { name: "SessionManagerParameters", kind: Kind::Map { key: Element::of(Here(&SessionManagerParameterName)), value: Element::of(Here(&SessionManagerParameterValueList)) }, ..DEFAULT };
+pub static SessionManagerS3OutputUrl: Shape = Shape { name: "SessionManagerS3OutputUrl", min: Some(1.0), max: Some(2083.0), ..DEFAULT };
+pub static SessionMaxResults: Shape = Shape { name: "SessionMaxResults", kind: Kind::Integer, min: Some(1.0), max: Some(200.0), ..DEFAULT };
+pub static SessionOwner: Shape = Shape { name: "SessionOwner", min: Some(1.0), max: Some(256.0), ..DEFAULT };
+pub static SessionReason: Shape = Shape { name: "SessionReason", min: Some(1.0), max: Some(256.0), pattern: Some(&PATTERN_5), ..DEFAULT };
+pub static SessionState: Shape = Shape { name: "SessionState", values: &["Active", "History"], ..DEFAULT };
+pub static SessionStatus: Shape = Shape { name: "SessionStatus", values: &["Connected", "Connecting", "Disconnected", "Terminated", "Terminating", "Failed"], ..DEFAULT };
+pub static SessionTarget: Shape = Shape { name: "SessionTarget", min: Some(1.0), max: Some(400.0), ..DEFAULT };
+pub static StartSessionRequest: Shape = Shape { name: "StartSessionRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("Target", Here(&SessionTarget)) },
+    member("DocumentName", Here(&DocumentARN)),
+    member("Reason", Here(&SessionReason)),
+    member("Parameters", Here(&SessionManagerParameters)),
+]), ..DEFAULT };
+pub static StartSessionResponse: Shape = Shape { name: "StartSessionResponse", kind: Kind::Structure(&[
+    member("SessionId", Here(&SessionId)),
+    member("TokenValue", Here(&TokenValue)),
+    member("StreamUrl", Here(&StreamUrl)),
+]), ..DEFAULT };
+pub static StreamUrl: Shape = Shape { name: "StreamUrl", ..DEFAULT };
 pub static String: Shape = Shape { name: "String", ..DEFAULT };
 pub static Tag: Shape = Shape { name: "Tag", kind: Kind::Structure(&[
     Member { required: true, ..member("Key", Here(&TagKey)) },
     Member { required: true, ..member("Value", Here(&TagValue)) },
 ]), ..DEFAULT };
-pub static TagKey: Shape = Shape { name: "TagKey", min: Some(1.0), max: Some(128.0), pattern: Some(&PATTERN_2), ..DEFAULT };
+pub static TagKey: Shape = Shape { name: "TagKey", min: Some(1.0), max: Some(128.0), pattern: Some(&PATTERN_6), ..DEFAULT };
 pub static TagList: Shape = Shape { name: "TagList", kind: Kind::List(Element::of(Here(&Tag))), max: Some(1000.0), ..DEFAULT };
-pub static TagValue: Shape = Shape { name: "TagValue", min: Some(0.0), max: Some(256.0), pattern: Some(&PATTERN_2), ..DEFAULT };
+pub static TagValue: Shape = Shape { name: "TagValue", min: Some(0.0), max: Some(256.0), pattern: Some(&PATTERN_6), ..DEFAULT };
+pub static TargetNotConnected: Shape = Shape { name: "TargetNotConnected", kind: Kind::Structure(&[
+    member("Message", Here(&String)),
+]), ..DEFAULT };
+pub static TerminateSessionRequest: Shape = Shape { name: "TerminateSessionRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("SessionId", Here(&SessionId)) },
+]), ..DEFAULT };
+pub static TerminateSessionResponse: Shape = Shape { name: "TerminateSessionResponse", kind: Kind::Structure(&[
+    member("SessionId", Here(&SessionId)),
+]), ..DEFAULT };
+pub static TokenValue: Shape = Shape { name: "TokenValue", min: Some(0.0), max: Some(300.0), ..DEFAULT };
 pub static TooManyTagsError: Shape = Shape { name: "TooManyTagsError", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static TooManyUpdates: Shape = Shape { name: "TooManyUpdates", kind: Kind::Structure(&[
@@ -320,11 +410,13 @@ pub static UpdateServiceSettingRequest: Shape = Shape { name: "UpdateServiceSett
 ]), ..DEFAULT };
 pub static UpdateServiceSettingResult: Shape = Shape { name: "UpdateServiceSettingResult", kind: Kind::Structure(&[
 ]), ..DEFAULT };
+pub static ERROR_DoesNotExistException: ErrorShape = ErrorShape { name: "DoesNotExistException", code: "DoesNotExistException", status: 400, fault: Fault::Client, shape: Here(&DoesNotExistException) };
 pub static ERROR_HierarchyLevelLimitExceededException: ErrorShape = ErrorShape { name: "HierarchyLevelLimitExceededException", code: "HierarchyLevelLimitExceededException", status: 400, fault: Fault::Client, shape: Here(&HierarchyLevelLimitExceededException) };
 pub static ERROR_HierarchyTypeMismatchException: ErrorShape = ErrorShape { name: "HierarchyTypeMismatchException", code: "HierarchyTypeMismatchException", status: 400, fault: Fault::Client, shape: Here(&HierarchyTypeMismatchException) };
 pub static ERROR_IncompatiblePolicyException: ErrorShape = ErrorShape { name: "IncompatiblePolicyException", code: "IncompatiblePolicyException", status: 400, fault: Fault::Client, shape: Here(&IncompatiblePolicyException) };
 pub static ERROR_InternalServerError: ErrorShape = ErrorShape { name: "InternalServerError", code: "InternalServerError", status: 500, fault: Fault::Server, shape: Here(&InternalServerError) };
 pub static ERROR_InvalidAllowedPatternException: ErrorShape = ErrorShape { name: "InvalidAllowedPatternException", code: "InvalidAllowedPatternException", status: 400, fault: Fault::Client, shape: Here(&InvalidAllowedPatternException) };
+pub static ERROR_InvalidDocument: ErrorShape = ErrorShape { name: "InvalidDocument", code: "InvalidDocument", status: 400, fault: Fault::Client, shape: Here(&InvalidDocument) };
 pub static ERROR_InvalidFilterKey: ErrorShape = ErrorShape { name: "InvalidFilterKey", code: "InvalidFilterKey", status: 400, fault: Fault::Client, shape: Here(&InvalidFilterKey) };
 pub static ERROR_InvalidFilterOption: ErrorShape = ErrorShape { name: "InvalidFilterOption", code: "InvalidFilterOption", status: 400, fault: Fault::Client, shape: Here(&InvalidFilterOption) };
 pub static ERROR_InvalidFilterValue: ErrorShape = ErrorShape { name: "InvalidFilterValue", code: "InvalidFilterValue", status: 400, fault: Fault::Client, shape: Here(&InvalidFilterValue) };
@@ -343,9 +435,14 @@ pub static ERROR_ParameterVersionLabelLimitExceeded: ErrorShape = ErrorShape { n
 pub static ERROR_ParameterVersionNotFound: ErrorShape = ErrorShape { name: "ParameterVersionNotFound", code: "ParameterVersionNotFound", status: 400, fault: Fault::Client, shape: Here(&ParameterVersionNotFound) };
 pub static ERROR_PoliciesLimitExceededException: ErrorShape = ErrorShape { name: "PoliciesLimitExceededException", code: "PoliciesLimitExceededException", status: 400, fault: Fault::Client, shape: Here(&PoliciesLimitExceededException) };
 pub static ERROR_ServiceSettingNotFound: ErrorShape = ErrorShape { name: "ServiceSettingNotFound", code: "ServiceSettingNotFound", status: 400, fault: Fault::Client, shape: Here(&ServiceSettingNotFound) };
+pub static ERROR_TargetNotConnected: ErrorShape = ErrorShape { name: "TargetNotConnected", code: "TargetNotConnected", status: 400, fault: Fault::Client, shape: Here(&TargetNotConnected) };
 pub static ERROR_TooManyTagsError: ErrorShape = ErrorShape { name: "TooManyTagsError", code: "TooManyTagsError", status: 400, fault: Fault::Client, shape: Here(&TooManyTagsError) };
 pub static ERROR_TooManyUpdates: ErrorShape = ErrorShape { name: "TooManyUpdates", code: "TooManyUpdates", status: 400, fault: Fault::Client, shape: Here(&TooManyUpdates) };
 pub static ERROR_UnsupportedParameterType: ErrorShape = ErrorShape { name: "UnsupportedParameterType", code: "UnsupportedParameterType", status: 400, fault: Fault::Client, shape: Here(&UnsupportedParameterType) };
-static PATTERN_2: Pattern = Pattern::new("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$");
-static PATTERN_0: Pattern = Pattern::new("^([a-zA-Z0-9:/_-]+)$");
-static PATTERN_1: Pattern = Pattern::new("^(tag:.+|Name|Type|KeyId|Path|Label|Tier|DataType)$");
+static PATTERN_2: Pattern = Pattern::new("^([1-9]|[1-9][0-9]|[1-9][0-9][0-9]|1[0-4][0-3][0-9]|1440)$");
+static PATTERN_6: Pattern = Pattern::new("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$");
+static PATTERN_3: Pattern = Pattern::new("^([a-zA-Z0-9:/_-]+)$");
+static PATTERN_4: Pattern = Pattern::new("^(tag:.+|Name|Type|KeyId|Path|Label|Tier|DataType)$");
+static PATTERN_5: Pattern = Pattern::new("^.{1,256}$");
+static PATTERN_0: Pattern = Pattern::new("^[a-zA-Z0-9_\\-.:/]{3,128}$");
+static PATTERN_1: Pattern = Pattern::new("^[a-zA-Z0-9_\\-.]{3,128}$");

@@ -37,6 +37,16 @@ structures! {
         0 opt parameters: Vec<ParameterMetadata>,
         1 opt next_token: String,
     }
+    DescribeSessionsInput: DescribeSessionsRequest {
+        0 req state: String,
+        1 opt max_results: i32,
+        2 opt next_token: String,
+        3 opt filters: Vec<SessionFilter>,
+    }
+    DescribeSessionsOutput: DescribeSessionsResponse {
+        0 opt sessions: Vec<Session>,
+        1 opt next_token: String,
+    }
     GetParameterHistoryInput: GetParameterHistoryRequest {
         0 req name: String,
         1 opt with_decryption: bool,
@@ -179,6 +189,14 @@ structures! {
     ResetServiceSettingOutput: ResetServiceSettingResult {
         0 opt service_setting: ServiceSetting,
     }
+    ResumeSessionInput: ResumeSessionRequest {
+        0 req session_id: String,
+    }
+    ResumeSessionOutput: ResumeSessionResponse {
+        0 opt session_id: String,
+        1 opt token_value: String,
+        2 opt stream_url: String,
+    }
     ServiceSetting: ServiceSetting {
         0 opt setting_id: String,
         1 opt setting_value: String,
@@ -187,9 +205,48 @@ structures! {
         4 opt arn: String,
         5 opt status: String,
     }
+    Session: Session {
+        0 opt session_id: String,
+        1 opt target: String,
+        2 opt status: String,
+        3 opt start_date: Timestamp,
+        4 opt end_date: Timestamp,
+        5 opt document_name: String,
+        6 opt owner: String,
+        7 opt reason: String,
+        8 opt details: String,
+        9 opt output_url: SessionManagerOutputUrl,
+        10 opt max_session_duration: String,
+        11 opt access_type: String,
+    }
+    SessionFilter: SessionFilter {
+        0 req key: String,
+        1 req value: String,
+    }
+    SessionManagerOutputUrl: SessionManagerOutputUrl {
+        0 opt s3_output_url: String,
+        1 opt cloud_watch_output_url: String,
+    }
+    StartSessionInput: StartSessionRequest {
+        0 req target: String,
+        1 opt document_name: String,
+        2 opt reason: String,
+        3 opt parameters: BTreeMap<String, Vec<String>>,
+    }
+    StartSessionOutput: StartSessionResponse {
+        0 opt session_id: String,
+        1 opt token_value: String,
+        2 opt stream_url: String,
+    }
     Tag: Tag {
         0 req key: String,
         1 req value: String,
+    }
+    TerminateSessionInput: TerminateSessionRequest {
+        0 req session_id: String,
+    }
+    TerminateSessionOutput: TerminateSessionResponse {
+        0 opt session_id: String,
     }
     UnlabelParameterVersionInput: UnlabelParameterVersionRequest {
         0 req name: String,

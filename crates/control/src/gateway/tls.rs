@@ -118,7 +118,9 @@ impl Gateway {
             .header_read_timeout(self.patience)
             .max_buf_size(MAX_READ_BYTES);
         let service = hyper::service::service_fn(answer);
-        let served = server.serve_connection(TokioIo::new(link), service);
+        let served = server
+            .serve_connection(TokioIo::new(link), service)
+            .with_upgrades();
         Ok(served.await?)
     }
 }

@@ -11,7 +11,7 @@
 //! A container instance's own network, with bridge and ports, is [`Instance`].
 
 mod conntrack;
-mod dial;
+pub(crate) mod dial;
 mod error;
 mod firewall;
 mod forwarding;

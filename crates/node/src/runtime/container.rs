@@ -132,7 +132,9 @@ impl Container for ShimContainer {
             Ok(Some(Reply::Refused(problem))) => {
                 Err(self.misbehaves(format!("signal {signal}: {problem}")))
             }
-            Ok(Some(Reply::Executed(_))) => Err(self.misbehaves("it answers what was not asked")),
+            Ok(Some(Reply::Executed(_) | Reply::Terminal)) => {
+                Err(self.misbehaves("it answers what was not asked"))
+            }
             Err(_) => self.signal_past_shim(signal).await,
         }
     }
@@ -148,11 +150,14 @@ impl Container for ShimContainer {
         let request = Request::Exec(ExecRequest {
             args: args.to_vec(),
             timeout_millis: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+            terminal: false,
         });
         match tokio::time::timeout(timeout + PATIENCE, connection.ask(&request)).await {
             Ok(Some(Reply::Executed(executed))) => Ok(Some(executed)),
             Ok(Some(Reply::Refused(problem))) => Err(self.misbehaves(format!("exec: {problem}"))),
-            Ok(Some(Reply::Done)) => Err(self.misbehaves("it answers what was not asked")),
+            Ok(Some(Reply::Done | Reply::Terminal)) => {
+                Err(self.misbehaves("it answers what was not asked"))
+            }
             Ok(None) => Ok(None),
             Err(_) => Err(self.misbehaves("it does not answer")),
         }

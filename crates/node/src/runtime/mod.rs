@@ -18,6 +18,7 @@ mod files;
 mod hung;
 mod log;
 mod shim;
+mod terminal;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -33,6 +34,7 @@ pub use files::Files;
 pub use log::{Record, Records, discard_before};
 pub use shim::PAUSE;
 pub use shim::{RuntimeConfig, ShimRuntime};
+pub use terminal::{Terminal, TerminalError};
 pub use traffic::Traffic;
 
 use crate::cgroup::{CgroupError, Usage};

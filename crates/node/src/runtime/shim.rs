@@ -226,7 +226,7 @@ impl ShimRuntime {
         Ok(started.pid)
     }
 
-    fn check(task_id: &str, name: &str) -> Result<(), RuntimeError> {
+    pub(super) fn check(task_id: &str, name: &str) -> Result<(), RuntimeError> {
         check_name("task id", task_id)?;
         check_name("container name", name)
     }

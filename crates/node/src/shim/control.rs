@@ -4,12 +4,13 @@
 //! started; then one [`Reply`] per [`Request`]. The end of the stream is the end of the shim.
 //! Who may connect is decided by the state directory's mode (0700).
 
+use super::message;
 use crate::runtime::{Executed, StartFailure, Started};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use serde::{Deserialize, Serialize};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// The first line a client gets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,10 @@ pub(crate) struct ExecRequest {
     pub args: Vec<String>,
     /// The program and whatever it started is killed after this long.
     pub timeout_millis: u64,
+    /// It is a person's: it runs as root on a terminal of the container's, and is announced by
+    /// [`Reply::Terminal`] first.
+    #[serde(default)]
+    pub terminal: bool,
 }
 
 /// The answer to a [`Request`].
@@ -43,6 +48,8 @@ pub(crate) struct ExecRequest {
 pub(crate) enum Reply {
     Done,
     Refused(String),
+    /// The other end of the program's terminal comes with it.
+    Terminal,
     Executed(Executed),
 }
 
@@ -152,6 +159,13 @@ impl Control {
     pub fn reply(&self, id: ClientId, reply: &Reply) {
         if let Some(client) = self.clients.iter().find(|client| client.id == id) {
             send(&client.socket, &line(reply));
+        }
+    }
+
+    /// As [`Control::reply`], with a descriptor that is the client's from then on.
+    pub fn reply_with(&self, id: ClientId, reply: &Reply, descriptor: &OwnedFd) {
+        if let Some(client) = self.clients.iter().find(|client| client.id == id) {
+            let _ = message::send(&client.socket, &line(reply), &[descriptor.as_fd()]);
         }
     }
 

@@ -11,12 +11,14 @@ use super::control::{ClientId, ExecRequest};
 use super::init::Report;
 use super::init::exec::{ExecEnds, run};
 use super::launch::Launched;
+use super::message::receive;
 use super::{children, sys};
 use crate::cgroup::{Cgroup, Entrance};
 use crate::runtime::{ContainerConfig, ExecEnd, Executed, StartFailure};
 use neargate_base::time::Stopwatch;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use std::io;
@@ -41,6 +43,9 @@ struct Exec {
     keeper: i32,
     keeper_pidfd: OwnedFd,
     report: OwnedFd,
+    reported: Vec<u8>,
+    /// Its terminal's other end is still to come with a report.
+    awaits_terminal: bool,
     /// `None` once it has ended.
     output: Option<OwnedFd>,
     kept: Vec<u8>,
@@ -58,6 +63,14 @@ enum Stage {
         looked: Stopwatch,
         pause: Duration,
     },
+}
+
+/// What whoever asked for a program is told.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// The other end of its terminal.
+    Terminal(OwnedFd),
+    Ended(Executed),
 }
 
 /// Every program of one container.
@@ -124,8 +137,10 @@ impl Execs {
                 }
             );
             let keeper = (!reaped).then_some(&exec.keeper_pidfd);
+            let report = exec.awaits_terminal.then_some(&exec.report);
             keeper
                 .into_iter()
+                .chain(report)
                 .chain(&exec.output)
                 .map(|fd| PollFd::new(fd, PollFlags::IN))
         }))
@@ -143,7 +158,7 @@ impl Execs {
         container: &Launched,
         buffer: &mut [u8],
         is_connected: impl Fn(ClientId) -> bool,
-    ) -> Vec<(ClientId, Executed)> {
+    ) -> Vec<(ClientId, Answer)> {
         let Some(events) = &self.child_events else {
             return Vec::new();
         };
@@ -151,8 +166,11 @@ impl Execs {
         while matches!(rustix::io::read(events, &mut *buffer), Ok(n) if n > 0) {}
         let mut answers = Vec::new();
         for exec in &mut self.running {
-            if let Some(answer) = exec.step(container, buffer, &is_connected) {
-                answers.push((exec.client, answer));
+            if let Some(terminal) = exec.take_terminal(buffer) {
+                answers.push((exec.client, Answer::Terminal(terminal)));
+            }
+            if let Some(executed) = exec.step(container, buffer, &is_connected) {
+                answers.push((exec.client, Answer::Ended(executed)));
             }
         }
         self.running.retain_mut(|exec| !exec.is_gone());
@@ -178,7 +196,17 @@ impl Exec {
             rustix::io::ioctl_fionbio(&read, true).map_err(failed)?;
             Ok::<_, String>((read, write))
         };
-        let (report, report_child) = pipe()?;
+        let (report, report_child) = match request.terminal {
+            true => {
+                let flags = SocketFlags::CLOEXEC;
+                let (read, write) =
+                    socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+                        .map_err(failed)?;
+                rustix::io::ioctl_fionbio(&read, true).map_err(failed)?;
+                (read, write)
+            }
+            false => pipe()?,
+        };
         let (output, output_child) = pipe()?;
         let entrance = container
             .cgroup
@@ -194,6 +222,7 @@ impl Exec {
             output: output_child,
             container: first,
             cgroup: tasks,
+            on_terminal: request.terminal,
         };
         let (keeper, keeper_pidfd) =
             sys::clone_here(into.as_ref(), || run(config, dir, &request.args, ends))
@@ -204,6 +233,8 @@ impl Exec {
             keeper,
             keeper_pidfd,
             report,
+            reported: Vec::new(),
+            awaits_terminal: request.terminal,
             output: Some(output),
             kept: Vec::new(),
             running: Stopwatch::start(),
@@ -252,6 +283,26 @@ impl Exec {
         None
     }
 
+    /// The other end of its terminal, once it comes.
+    fn take_terminal(&mut self, buffer: &mut [u8]) -> Option<OwnedFd> {
+        if !self.awaits_terminal {
+            return None;
+        }
+        match receive(&self.report, buffer, RecvFlags::DONTWAIT) {
+            Err(Errno::AGAIN | Errno::INTR) => None,
+            Ok((n, [terminal, _])) => {
+                self.reported.extend_from_slice(&buffer[..n]);
+                // Whatever comes first is either the terminal or why there is none.
+                self.awaits_terminal = false;
+                terminal
+            }
+            Err(_) => {
+                self.awaits_terminal = false;
+                None
+            }
+        }
+    }
+
     /// Reads what is there, once; true when there was something.
     fn pump(&mut self, buffer: &mut [u8]) -> bool {
         let Some(output) = &self.output else {
@@ -287,8 +338,8 @@ impl Exec {
     }
 
     /// Why it was not executed.
-    fn reported(&self) -> Option<ExecEnd> {
-        let mut reported = Vec::new();
+    fn reported(&mut self) -> Option<ExecEnd> {
+        let mut reported = std::mem::take(&mut self.reported);
         let mut buffer = [0; 4096];
         while reported.len() < LONGEST_REPORT {
             match rustix::io::read(&self.report, &mut buffer) {

@@ -7,11 +7,11 @@ use rustix::net::{
 };
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Sends one. That the peer is gone is an error, not a signal.
 pub(crate) fn send(
-    socket: &OwnedFd,
+    socket: impl AsFd,
     bytes: &[u8],
     descriptors: &[BorrowedFd<'_>],
 ) -> Result<(), Errno> {
@@ -27,7 +27,7 @@ pub(crate) fn send(
 
 /// Receives one: its length, and the descriptors that came with it. No bytes: the peer is gone.
 pub(crate) fn receive(
-    socket: &OwnedFd,
+    socket: impl AsFd,
     buffer: &mut [u8],
     flags: RecvFlags,
 ) -> Result<(usize, [Option<OwnedFd>; 2]), Errno> {

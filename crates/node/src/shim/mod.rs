@@ -42,6 +42,7 @@ pub(crate) use message::{receive, send};
 pub(crate) use state::{
     CONFIG, EXIT, LOCK, SOCKET, STARTED, cgroup_path, read_json, write_json, write_json_quickly,
 };
+pub(crate) use sys::{set_window_size, start_ticks};
 pub(crate) use zygote::ZYGOTE;
 pub use zygote::zygote;
 

@@ -1,7 +1,7 @@
 //! Watching one container from its first process to `exit.json`: a single poll loop.
 
 use super::control::{ClientId, Control, Greeting, Reply, Request};
-use super::exec::Execs;
+use super::exec::{Answer, Execs};
 use super::init::Report;
 use super::launch::Launched;
 use super::lines::{Batch, Splitter, Stream};
@@ -198,8 +198,15 @@ impl Supervisor<'_> {
         let answers = self.execs.step(&self.launched, &mut self.buffer, |id| {
             control.is_connected(id)
         });
-        for (client, executed) in answers {
-            self.control.reply(client, &Reply::Executed(executed));
+        for (client, answer) in answers {
+            match answer {
+                Answer::Terminal(terminal) => {
+                    self.control.reply_with(client, &Reply::Terminal, &terminal);
+                }
+                Answer::Ended(executed) => {
+                    self.control.reply(client, &Reply::Executed(executed));
+                }
+            }
         }
         Ok(())
     }

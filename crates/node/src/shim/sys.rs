@@ -191,6 +191,18 @@ pub(super) fn exit(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Tells a terminal its size, and its foreground processes of the change.
+pub(crate) fn set_window_size(terminal: &impl AsRawFd, columns: u16, rows: u16) -> io::Result<()> {
+    let size = libc::winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: the kernel reads one winsize, which lives until the call returns.
+    check(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) })
+}
+
 /// Joins every namespace of the process but the user's; its pid namespace is that of the
 /// children made from now on. Kernel 5.8.
 pub(super) fn enter_namespaces(process: &OwnedFd) -> io::Result<()> {
@@ -474,7 +486,7 @@ pub(super) fn loopback_up() -> io::Result<()> {
 }
 
 /// Field 22 of `/proc/<pid>/stat`; the second field may contain spaces and parentheses.
-pub(super) fn start_ticks(pid: i32) -> Option<u64> {
+pub(crate) fn start_ticks(pid: i32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?
         .1

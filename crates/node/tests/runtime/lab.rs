@@ -26,11 +26,11 @@ pub struct Lab {
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// Applets the tests use.
-const APPLETS: [&str; 40] = [
+const APPLETS: [&str; 41] = [
     "sh", "true", "false", "cat", "echo", "grep", "sleep", "ls", "id", "env", "pwd", "hostname",
     "mount", "umount", "unshare", "ps", "kill", "seq", "touch", "mknod", "dd", "head", "stat",
     "awk", "chmod", "tr", "wc", "test", "sort", "ip", "df", "chroot", "readlink", "tty", "mkdir",
-    "rm", "tail", "find", "yes", "expr",
+    "rm", "tail", "find", "yes", "expr", "stty",
 ];
 
 impl Lab {

@@ -472,3 +472,44 @@ pub fn service_deployment_over() -> AwsError {
         "The service deployment has already finished and cannot be stopped.",
     )
 }
+
+// ECS Exec.
+
+/// As AWS says it, apostrophe included (fabfuel/ecs-deploy#193).
+pub fn no_agent_runs() -> AwsError {
+    invalid_parameter(
+        "The execute command failed because execute command was not enabled when the task was run or \
+         the execute command agent isn\u{2019}t running. Wait and try again or run a new task with \
+         execute command enabled and try again.",
+    )
+}
+
+/// boto/boto3#2822.
+pub fn not_interactive() -> AwsError {
+    invalid_parameter("Interactive is the only mode supported currently.")
+}
+
+pub fn no_command() -> AwsError {
+    invalid_parameter("Command cannot be empty, and its quotes must be closed.")
+}
+
+pub fn which_container() -> AwsError {
+    invalid_parameter(
+        "The container name must be specified for tasks with more than one container.",
+    )
+}
+
+pub fn no_such_container(name: &str) -> AwsError {
+    invalid_parameter(format!(
+        "The container '{name}' does not belong to the task."
+    ))
+}
+
+/// aws/aws-cli#6070.
+pub fn target_not_connected() -> AwsError {
+    out_of_reach("The execute command failed due to an internal error. Try again later.".to_owned())
+}
+
+pub fn out_of_reach(why: String) -> AwsError {
+    AwsError::client("TargetNotConnectedException", why)
+}

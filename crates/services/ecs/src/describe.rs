@@ -225,6 +225,21 @@ fn container(task: &Task, spec: &ContainerSpec) -> api::Container {
         cpu: Some(spec.cpu.to_string()),
         memory: spec.memory.map(|m| m.to_string()),
         memory_reservation: spec.memory_reservation.map(|m| m.to_string()),
+        managed_agents: task
+            .spec
+            .enable_execute_command
+            .then(|| vec![command_agent(task, last_status)]),
+        ..Default::default()
+    }
+}
+
+/// What carries ECS Exec. Here it is there as long as the container is
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ManagedAgent.html>).
+fn command_agent(task: &Task, last_status: &str) -> api::ManagedAgent {
+    api::ManagedAgent {
+        name: Some("ExecuteCommandAgent".into()),
+        last_status: Some(last_status.into()),
+        last_started_at: task.status.started_at.filter(|_| last_status != "PENDING"),
         ..Default::default()
     }
 }

@@ -120,7 +120,7 @@ impl Ecs {
 
 /// Which operations are served, and how completely.
 fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
-    use api::{clusters, services, tags, task_definitions, task_sets, tasks};
+    use api::{clusters, execute_command, services, tags, task_definitions, task_sets, tasks};
     let table = OperationTable::new(&SERVICE, ecs)
         .wording(wording::invalid)
         .admitting(admit::admit)
@@ -167,16 +167,22 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
              EBS volumes are files of the host that no other call knows, as fast as that, and not \
              made of snapshots or encrypted; no \
              FSx and S3 Files volumes, volume drivers but local, inference accelerators, \
-             links, port ranges, sidecar or other log drivers, \
-             execute-command or secrets of log drivers yet: such tasks are refused. The task \
+             sidecar or other log drivers, \
+             or secrets of log drivers yet: such tasks are refused. The task \
              metadata endpoint tells no tags, volumes or clock drift",
         )
         .on(ops::StopTask, tasks::stop_task)
         .partly(
+            ops::ExecuteCommand,
+            execute_command::execute_command,
+            "sessions are not encrypted under kmsKeyId (refused); containers on other hosts than the \
+             control plane's are not reached yet",
+        )
+        .partly(
             ops::CreateService,
             services::create_service,
             "no Classic Load Balancers, Service Connect, VPC Lattice, \
-             execute-command, Lambda hooks, early success criteria, and no deployment alarms while \
+             Lambda hooks, early success criteria, and no deployment alarms while \
              CloudWatch is not served: such services are refused. Tasks that end by themselves before they count as healthy are \
              started ever more slowly, though they ran",
         )

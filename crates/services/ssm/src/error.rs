@@ -168,3 +168,55 @@ pub(crate) fn tags(why: InvalidTags) -> AwsError {
         other => validation(other.to_string()),
     }
 }
+
+/// The words of the agent's side are AWS's.
+pub(crate) fn not_connected(target: &str) -> AwsError {
+    AwsError::client("TargetNotConnected", format!("{target} is not connected."))
+}
+
+pub(crate) fn out_of_reach(why: String) -> AwsError {
+    AwsError::client("TargetNotConnected", why)
+}
+
+pub(crate) fn no_such_document(name: &str) -> AwsError {
+    AwsError::client(
+        "InvalidDocument",
+        format!("Document with name {name} does not exist."),
+    )
+}
+
+pub(crate) fn missing_parameter(name: &str) -> AwsError {
+    AwsError::client(
+        "InvalidParameters",
+        format!("Parameter {name} is required, but no value was provided."),
+    )
+}
+
+pub(crate) fn invalid_session_parameter(name: &str) -> AwsError {
+    AwsError::client(
+        "InvalidParameters",
+        format!("The value of parameter {name} is not valid."),
+    )
+}
+
+pub(crate) fn no_such_session(id: &str) -> AwsError {
+    AwsError::client(
+        "DoesNotExistException",
+        format!("Session {id} does not exist."),
+    )
+}
+
+pub(crate) fn too_many_sessions() -> AwsError {
+    AwsError::client(
+        "ThrottlingException",
+        "There are as many sessions as there may be at once: end some of them.",
+    )
+}
+
+pub(crate) fn invalid_session_token() -> AwsError {
+    AwsError::client("InvalidNextToken", "")
+}
+
+pub(crate) fn invalid_filter_value(value: &str) -> AwsError {
+    AwsError::client("ValidationException", format!("{value} is no time."))
+}

@@ -1,4 +1,4 @@
-//! AWS Systems Manager: Parameter Store, and nothing else of it.
+//! AWS Systems Manager: Parameter Store, and sessions with containers ([`session`]).
 //!
 //! A SecureString is kept as KMS encrypted it. AWS's public parameters are derived
 //! ([`public`]), and secrets of Secrets Manager are read through it ([`reference`]).
@@ -12,16 +12,22 @@ mod name;
 mod public;
 mod reference;
 mod secure;
+mod session;
 #[cfg(test)]
 mod tests;
 
 use neargate_api_ssm::{SERVICE, ops};
+use neargate_service::door::HttpDoor;
 use neargate_service::{Background, Component, OperationTable, Service};
+use neargate_wire::route::Door;
+use session::{DataChannelDoor, DataChannels};
 use std::sync::Arc;
 
 /// SSM's handlers share nothing but the house.
 #[derive(Debug, Default)]
-pub struct Ssm;
+pub struct Ssm {
+    channels: Arc<DataChannels>,
+}
 
 impl Component for Ssm {
     fn table(self: Arc<Self>) -> Arc<dyn Service> {
@@ -32,15 +38,23 @@ impl Component for Ssm {
         let house = background.house().clone();
         background.spawn("parameter-expiration", expiration::run(house));
     }
+
+    fn doors(self: Arc<Self>) -> Vec<(Door, Arc<dyn HttpDoor>)> {
+        let channels = DataChannelDoor(self.channels.clone());
+        vec![(Door::DataChannel, Arc::new(channels))]
+    }
 }
 
 const PUT: &str = "policies of notification and the data type aws:ssm:integration are refused";
 const TAGS: &str = "of parameters alone";
+const SESSIONS: &str = "with containers of ECS tasks, not with instances; documents are AWS's own \
+                        for shells, commands and ports";
+const REMEMBERED: &str = "sessions are remembered until this process ends, the last thousand";
 const SHARED: &str = "no parameters are shared with other accounts";
 
 /// Which operations are served, and how completely.
 fn table(ssm: Arc<Ssm>) -> OperationTable<Ssm> {
-    use api::{delete, describe, get, history, labels, put, tags};
+    use api::{delete, describe, get, history, labels, put, sessions, tags};
     OperationTable::new(&SERVICE, ssm)
         .partly(ops::AddTagsToResource, tags::add_tags_to_resource, TAGS)
         .on(ops::DeleteParameter, delete::delete_parameter)
@@ -50,6 +64,14 @@ fn table(ssm: Arc<Ssm>) -> OperationTable<Ssm> {
             describe::describe_parameters,
             SHARED,
         )
+        .partly(
+            ops::DescribeSessions,
+            sessions::describe_sessions,
+            REMEMBERED,
+        )
+        .on(ops::ResumeSession, sessions::resume_session)
+        .partly(ops::StartSession, sessions::start_session, SESSIONS)
+        .on(ops::TerminateSession, sessions::terminate_session)
         .on(ops::GetParameter, get::get_parameter)
         .on(ops::GetParameterHistory, history::get_parameter_history)
         .on(ops::GetParameters, get::get_parameters)

@@ -83,7 +83,7 @@ struct Place {
 
 fn place() -> Place {
     let lab = Lab::default();
-    let table = Arc::new(Ssm).table();
+    let table = Arc::<Ssm>::default().table();
     let all = [table.clone()].into_iter().chain(StandIn::tables());
     lab.house.caller.connect(all.collect());
     Place { lab, table }

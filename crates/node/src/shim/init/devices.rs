@@ -11,7 +11,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, mknodat};
 use rustix::mount::{MountFlags, mount, mount_bind, mount_remount};
 use std::ffi::CString;
 use std::fs::{self, File};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
@@ -195,13 +195,28 @@ fn make(node: &Node, bound: bool) -> std::io::Result<()> {
 /// A terminal of the container's own `/dev/pts`; the shim gets its other end.
 pub(super) fn open_terminal(socket: &OwnedFd) -> Result<OwnedFd, StartFailure> {
     let failed = |e: rustix::io::Errno| setup("terminal")(e.into());
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let master = rustix::fs::open("/dev/pts/ptmx", flags, Mode::empty()).map_err(failed)?;
-    rustix::pty::unlockpt(&master).map_err(failed)?;
-    let name = rustix::pty::ptsname(&master, Vec::new()).map_err(failed)?;
-    let slave = rustix::fs::open(&name, flags, Mode::empty()).map_err(failed)?;
+    let (master, slave, name) = new_terminal().map_err(failed)?;
     File::create("/dev/console").map_err(setup("/dev/console"))?;
     mount_bind(&name, "/dev/console").map_err(failed)?;
     send(socket, b"t", &[master.as_fd()]).map_err(|e| setup("terminal")(e.into()))?;
     Ok(slave)
+}
+
+/// As [`open_terminal`], for a further program: `/dev/console` stays what it is.
+pub(super) fn lend_terminal(socket: BorrowedFd<'_>) -> Result<OwnedFd, StartFailure> {
+    let failed = |e: rustix::io::Errno| setup("terminal")(e.into());
+    let (master, slave, _) = new_terminal().map_err(failed)?;
+    send(socket, b"\n", &[master.as_fd()]).map_err(failed)?;
+    Ok(slave)
+}
+
+/// Both ends of a new terminal, and the name of the program's.
+fn new_terminal() -> rustix::io::Result<(OwnedFd, OwnedFd, CString)> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let master = rustix::fs::open("/dev/pts/ptmx", flags, Mode::empty())?;
+    // Nothing but a terminal has a number.
+    rustix::pty::unlockpt(&master)?;
+    let name = rustix::pty::ptsname(&master, Vec::new())?;
+    let slave = rustix::fs::open(&name, flags, Mode::empty())?;
+    Ok((master, slave, name))
 }

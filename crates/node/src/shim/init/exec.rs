@@ -11,12 +11,14 @@
 
 use super::super::children;
 use super::user::{self, User};
-use super::{Report, Reports, become_container, environment, program, resources, setup, sys};
+use super::{
+    Report, Reports, become_container, devices, environment, program, resources, setup, sys,
+};
 use crate::runtime::{ContainerConfig, StartFailure};
 use rustix::process::Signal;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 /// The keeper's ends.
@@ -27,6 +29,10 @@ pub(in super::super) struct ExecEnds {
     pub output: OwnedFd,
     /// The container's first process.
     pub container: OwnedFd,
+    /// The program gets a terminal of the container's, whose other end goes out by `report`, a
+    /// socket; and is root, as ECS Exec's programs are
+    /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html#ecs-exec-considerations>).
+    pub on_terminal: bool,
     /// Writing `0` to each joins the program's cgroup; empty when the keeper was made inside it.
     pub cgroup: Vec<File>,
 }
@@ -44,14 +50,19 @@ pub(in super::super) fn run(
         Ok(report) => report,
         Err(_) => return 128,
     };
+    let on_terminal = ends.on_terminal;
     let entered = enter(config, dir, ends);
     // The container's directories may be resolved from here on: nothing else stays open.
     let Ok(report) = sys::keep_only(report) else {
         return 128;
     };
     let mut reports = Reports(report.into());
-    match entered.and_then(|user| become_program(config, args, &user, &reports)) {
-        Ok(program) => keep(program, reports),
+    let ready = entered.and_then(|user| match on_terminal {
+        true => become_program_on_terminal(config, args, &user, &reports),
+        false => become_program(config, args, &user, &reports),
+    });
+    match ready {
+        Ok(program) => keep(program, on_terminal, reports),
         Err(failure) => {
             let code = failure.exit_code();
             reports.send(&Report::Failed(failure));
@@ -68,7 +79,10 @@ fn enter(config: &ContainerConfig, dir: &Path, ends: ExecEnds) -> Result<User, S
     resources::set_oom_score();
     let _ = rustix::process::setsid();
     sys::new_session_keyring();
-    let user = user::known(dir)?;
+    let user = match ends.on_terminal {
+        true => User::root(),
+        false => user::known(dir)?,
+    };
     sys::enter_namespaces(&ends.container).map_err(setup("joining the container"))?;
     // What had to be lowered was said when the container started.
     resources::apply_ulimits(&config.ulimits, &mut Vec::new())?;
@@ -98,11 +112,42 @@ fn become_program(
     program::Program::find(args, env)
 }
 
-fn keep(program: program::Program, mut reports: Reports) -> i32 {
+/// As [`become_program`], on a terminal. It is opened with the container's own powers: whatever
+/// stands in for it there, the container could open itself.
+fn become_program_on_terminal(
+    config: &ContainerConfig,
+    args: &[String],
+    user: &User,
+    reports: &Reports,
+) -> Result<program::Program, StartFailure> {
+    become_container(config, user, &reports.0)?;
+    sys::hide_memory().map_err(setup("hiding memory"))?;
+    let mut config = config.clone();
+    // As the SSM agent of a container sets them.
+    config.env.push("TERM=xterm-256color".to_owned());
+    let mut known = config.env.iter();
+    if !known.any(|entry| entry.starts_with("LANG=")) {
+        config.env.push("LANG=C.UTF-8".to_owned());
+    }
+    let env = environment::build(&config, user)?;
+    // Before there is a terminal: whoever waits for one learns why there is none.
+    let program = program::Program::find(args, env)?;
+    let terminal = devices::lend_terminal(reports.0.as_fd())?;
+    let io = |e: rustix::io::Errno| setup("terminal")(e.into());
+    rustix::stdio::dup2_stdin(&terminal).map_err(io)?;
+    rustix::stdio::dup2_stdout(&terminal).map_err(io)?;
+    rustix::stdio::dup2_stderr(&terminal).map_err(io)?;
+    Ok(program)
+}
+
+fn keep(program: program::Program, on_terminal: bool, mut reports: Reports) -> i32 {
     let forked = sys::fork(|| {
         let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
         // A process group of its own: `kill 0` reaches what it started, and nothing of ours.
         let _ = rustix::process::setsid();
+        if on_terminal {
+            let _ = rustix::process::ioctl_tiocsctty(rustix::stdio::stdin());
+        }
         sys::reset_signals();
         program.execute()
     });

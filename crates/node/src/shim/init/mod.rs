@@ -311,7 +311,9 @@ fn die_with_shim(report: &File) {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    if poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::ERR) {
+    if poll(&mut fds, Some(&now)).is_ok()
+        && fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+    {
         sys::exit(128);
     }
 }

@@ -29,6 +29,18 @@ pub(super) struct User {
     pub home: String,
 }
 
+impl User {
+    /// Who has every power that the container has.
+    pub fn root() -> User {
+        User {
+            uid: 0,
+            gid: 0,
+            groups: vec![0],
+            home: "/root".to_owned(),
+        }
+    }
+}
+
 /// What is known of the user before the container's files are seen.
 pub(super) enum Identity {
     /// From the container's first run.

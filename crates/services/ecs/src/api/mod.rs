@@ -5,6 +5,7 @@ pub mod agents;
 pub mod attributes;
 pub mod capacity_providers;
 pub mod clusters;
+pub mod execute_command;
 pub mod instances;
 pub mod protection;
 pub mod run_task;

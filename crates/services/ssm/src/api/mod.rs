@@ -6,6 +6,7 @@ pub mod get;
 pub mod history;
 pub mod labels;
 pub mod put;
+pub mod sessions;
 pub mod tags;
 
 use crate::error;

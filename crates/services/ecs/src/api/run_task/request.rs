@@ -136,10 +136,6 @@ fn refuse_unbuilt(input: &api::RunTaskInput) -> Result<(), AwsError> {
             Ok(())
         }
     };
-    some(
-        input.enable_execute_command == Some(true),
-        "RunTask with enableExecuteCommand",
-    )?;
     let overrides = input
         .overrides
         .iter()

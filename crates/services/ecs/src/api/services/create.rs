@@ -156,7 +156,7 @@ fn spec(
         az_rebalancing,
         enable_ecs_managed_tags: input.enable_ecs_managed_tags.unwrap_or(false),
         propagate_tags: propagate(input.propagate_tags.as_deref()),
-        enable_execute_command: false,
+        enable_execute_command: input.enable_execute_command.unwrap_or(false),
         role: role(input)?,
         tags: parse_tags(input.tags.clone())?,
     })

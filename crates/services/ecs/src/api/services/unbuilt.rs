@@ -34,10 +34,6 @@ pub(super) fn create(input: &api::CreateServiceInput) -> Result<(), AwsError> {
         ),
         (some(&input.gateway_connectors), "gatewayConnectors"),
         (input.monitoring.is_some(), "monitoring"),
-        (
-            input.enable_execute_command == Some(true),
-            "enableExecuteCommand",
-        ),
     ])
 }
 
@@ -49,7 +45,6 @@ pub(super) fn update(input: &api::UpdateServiceInput) -> Result<(), AwsError> {
         vpc_lattice_configurations: input.vpc_lattice_configurations.clone(),
         gateway_connectors: input.gateway_connectors.clone(),
         monitoring: input.monitoring.clone(),
-        enable_execute_command: input.enable_execute_command,
         ..Default::default()
     })
 }

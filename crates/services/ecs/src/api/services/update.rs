@@ -128,6 +128,9 @@ fn change(
     if let Some(enable) = input.enable_ecs_managed_tags {
         spec.enable_ecs_managed_tags = enable;
     }
+    if let Some(enable) = input.enable_execute_command {
+        spec.enable_execute_command = enable;
+    }
     if let Some(from) = &input.propagate_tags {
         spec.propagate_tags = propagate(Some(from));
     }

@@ -1,0 +1,105 @@
+//! How sessions reach the containers of this host: those of its own node and of its slices.
+
+use crate::slices::Running;
+use async_trait::async_trait;
+use neargate_domain::{ContainerStatus, TaskStatus};
+use neargate_ecs::model::Task;
+use neargate_node::runtime::{ShimRuntime, TerminalError};
+use neargate_service::session::{Containers, Place, Stream, Terminal};
+use neargate_service::{House, Scope};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+
+/// The runtimes of this process.
+#[derive(Debug)]
+pub struct HostContainers {
+    /// The host's own node.
+    pub node: &'static str,
+    pub runtime: Arc<ShimRuntime>,
+    pub slices: Running,
+}
+
+impl HostContainers {
+    fn runtime(&self, node: &str) -> Option<Arc<ShimRuntime>> {
+        if node == self.node {
+            return Some(self.runtime.clone());
+        }
+        let slices = self.slices.containers();
+        slices.get(node).map(|slice| slice.runtime.clone())
+    }
+
+    fn reach(&self, node: &str) -> Result<Arc<ShimRuntime>, String> {
+        self.runtime(node).ok_or_else(|| {
+            format!(
+                "The container runs on {node}, another host than the control plane's: Neargate \
+                 does not reach into containers there yet."
+            )
+        })
+    }
+}
+
+#[async_trait]
+impl Containers for HostContainers {
+    async fn find(&self, house: &House, scope: &Scope, target: &str) -> Option<Place> {
+        // Names of clusters may have underscores; ids have none.
+        let mut parts = target.strip_prefix("ecs:")?.rsplitn(3, '_');
+        let (runtime_id, task_id, cluster) = (parts.next()?, parts.next()?, parts.next()?);
+        let found = house
+            .db
+            .get::<Task>(scope, &Task::id(cluster, task_id))
+            .await;
+        let task = found.ok()??;
+        let runs = task.status.last_status == TaskStatus::Running;
+        let enabled = runs && task.spec.enable_execute_command;
+        let report = task.status.report.as_ref().filter(|_| enabled)?;
+        let mut containers = report.containers.iter();
+        let container = containers.find(|c| {
+            c.runtime_id.as_deref() == Some(runtime_id) && c.status == ContainerStatus::Running
+        })?;
+        Some(Place {
+            node: task.spec.node.clone(),
+            task_id: task_id.to_owned(),
+            container: container.name.clone(),
+        })
+    }
+
+    fn is_within_reach(&self, node: &str) -> Result<(), String> {
+        self.reach(node).map(drop)
+    }
+
+    async fn terminal(&self, place: &Place, args: &[String]) -> Result<Terminal, String> {
+        let runtime = self.reach(&place.node)?;
+        let opened = runtime
+            .terminal(&place.task_id, &place.container, args)
+            .await;
+        match opened {
+            Ok(terminal) => Ok(Terminal {
+                input: terminal.input,
+                output: terminal.output,
+            }),
+            Err(TerminalError::NotStarted(why)) => Err(format!("Failed to start pty: {why}")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    async fn connect(
+        &self,
+        place: &Place,
+        host: Option<&str>,
+        port: u16,
+    ) -> Result<Box<dyn Stream>, String> {
+        let address = match host {
+            None | Some("localhost") => Ipv4Addr::LOCALHOST,
+            Some(host) => host
+                .parse()
+                .map_err(|_| format!("Neargate forwards to IPv4 addresses only, not to {host}."))?,
+        };
+        let runtime = self.reach(&place.node)?;
+        let to = SocketAddrV4::new(address, port);
+        let connected = runtime.connect(&place.task_id, &place.container, to).await;
+        match connected {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
