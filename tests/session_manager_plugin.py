@@ -1,6 +1,7 @@
 """A client of Session Manager's data channels, written from the public source of AWS's session-manager-plugin
 (its messages, order and acknowledgements). Run as a program it takes the plugin's place for the aws CLI."""
 
+import base64
 import hashlib
 import json
 import os
@@ -11,7 +12,9 @@ import time
 import uuid
 
 import websocket
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+CHALLENGE_REQUEST, CHALLENGE_RESPONSE = 8, 9
 OUTPUT, SIZE, HANDSHAKE_REQUEST, HANDSHAKE_RESPONSE, HANDSHAKE_COMPLETE, FLAG = 1, 3, 5, 6, 7, 10
 DISCONNECT_TO_PORT, TERMINATE_SESSION = 1, 2
 HEADER = struct.Struct(">I32sIQqQ16s32sII")
@@ -48,6 +51,20 @@ class Closed(Exception):
     """The session is over; what it said."""
 
 
+class Cipher:
+    """AES-256-GCM; the first half of the key is for what comes."""
+
+    def __init__(self, key):
+        self.receives, self.sends = AESGCM(key[:32]), AESGCM(key[32:])
+
+    def seal(self, text):
+        nonce = os.urandom(12)
+        return nonce + self.sends.encrypt(nonce, text, None)
+
+    def open(self, sealed):
+        return self.receives.decrypt(sealed[:12], sealed[12:], None)
+
+
 class Session:
     """One session, over as many connections as it takes."""
 
@@ -65,6 +82,8 @@ class Session:
         self.deaf = 0
         self.repeated = []
         self.lock = threading.Lock()
+        #: For a cluster with a key: KMS, and whose the session is.
+        self.kms = self.target = self.key = self.cipher = None
 
     def open(self):
         options = {"ca_certs": self.ca} if self.ca else {}
@@ -81,6 +100,8 @@ class Session:
         self.socket.close()
 
     def send(self, payload_type, payload):
+        if self.cipher and payload_type == OUTPUT:
+            payload = self.cipher.seal(payload)
         with self.lock:
             message = pack("input_stream_data", self.sent, payload_type, payload)
             self.unacknowledged[self.sent] = message
@@ -143,24 +164,44 @@ class Session:
                 self.agent = request["AgentVersion"]
                 done = []
                 for action in request["RequestedClientActions"]:
+                    if action["ActionType"] == "KMSEncryption":
+                        self.key = action["ActionParameters"]["KMSKeyId"]
+                        done.append(self.make_key())
+                        continue
                     assert action["ActionType"] == "SessionType"
                     self.type = action["ActionParameters"]["SessionType"]
                     self.properties = action["ActionParameters"]["Properties"]
                     done.append({"ActionType": "SessionType", "ActionStatus": 1, "ActionResult": None, "Error": ""})
-                response = {"ClientVersion": "1.2.0.0", "ProcessedClientActions": done, "Errors": None}
+                errors = [one["Error"] for one in done if one["Error"]]
+                response = {"ClientVersion": "1.2.0.0", "ProcessedClientActions": done, "Errors": errors or None}
                 self.send(HANDSHAKE_RESPONSE, json.dumps(response).encode())
+            elif message.payload_type == CHALLENGE_REQUEST:
+                challenge = self.cipher.open(base64.b64decode(json.loads(message.payload)["Challenge"]))
+                answer = base64.b64encode(self.cipher.seal(challenge)).decode()
+                self.send(CHALLENGE_RESPONSE, json.dumps({"Challenge": answer}).encode())
             elif message.payload_type == HANDSHAKE_COMPLETE:
                 assert json.loads(message.payload)["HandshakeTimeToComplete"] > 0
                 return self
             else:
                 raise AssertionError(message.payload_type)
 
+    def make_key(self):
+        """Has KMS make a data key for this session."""
+        done = {"ActionType": "KMSEncryption", "ActionStatus": 1, "ActionResult": None, "Error": ""}
+        if self.kms is None:
+            return {**done, "ActionStatus": 3, "Error": "Unsupported action KMSEncryption"}
+        context = {"aws:ssm:SessionId": self.id, "aws:ssm:TargetId": self.target}
+        made = self.kms.generate_data_key(KeyId=self.key, NumberOfBytes=64, EncryptionContext=context)
+        self.cipher = Cipher(made["Plaintext"])
+        ciphertext = base64.b64encode(made["CiphertextBlob"]).decode()
+        return {**done, "ActionResult": {"KMSCipherTextKey": ciphertext}}
+
     def output(self):
         """The next piece of what it shows."""
         while True:
             message = self.receive()
             if message is not None and message.payload_type == OUTPUT:
-                return message.payload
+                return self.cipher.open(message.payload) if self.cipher else message.payload
 
     def until(self, text):
         """What it shows until it has shown this."""

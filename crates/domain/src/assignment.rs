@@ -1,7 +1,7 @@
 //! What the control plane asks a node to run: one [`Assignment`] per task, always in full.
 
 use crate::isolation::{Device, IpcMode, PidMode};
-use crate::network::{PortMapping, TaskNetwork};
+use crate::network::{ContainerNetwork, PortMapping, Proxy, TaskNetwork};
 use crate::volume::{Mount, Volume, VolumesFrom};
 use neargate_base::{AccountId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,9 @@ pub struct Assignment {
     pub pid_mode: Option<PidMode>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipc_mode: Option<IpcMode>,
+    /// What its containers' traffic goes through (`awsvpc`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Proxy>,
 }
 
 /// What a task runs on.
@@ -190,6 +193,8 @@ pub struct ContainerSpec {
     /// As Docker takes them: `no-new-privileges`, `apparmor:profile`, `label:type:t` and so on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub security_options: Vec<String>,
+    #[serde(default, skip_serializing_if = "ContainerNetwork::says_nothing")]
+    pub network: ContainerNetwork,
 }
 
 /// An image as the node must find it.

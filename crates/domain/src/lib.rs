@@ -17,8 +17,8 @@ pub mod runtime_id;
 pub mod task;
 pub mod task_secrets;
 pub mod usage;
-pub mod volume;
 pub mod terminal;
+pub mod volume;
 pub mod vpc;
 pub mod vpc_network;
 
@@ -29,7 +29,8 @@ pub use assignment::{
 pub use cidr::Cidr;
 pub use isolation::{Device, IpcMode, PidMode};
 pub use network::{
-    InstanceNetwork, NetworkBinding, NetworkInterface, PortMapping, Protocol, TaskNetwork,
+    ContainerNetwork, InstanceNetwork, NetworkBinding, NetworkInterface, PortMapping, PortRange,
+    Protocol, Proxy, TaskNetwork,
 };
 pub use node::{NodeAbout, NodeKind, Resources};
 pub use report::{ContainerReport, ContainerStatus, Health, TaskReport, TaskStopped};
@@ -38,5 +39,5 @@ pub use task::{TaskEvent, TaskStatus};
 pub use task_secrets::{
     ContainerSecrets, RegistryLogin, RoleCredentials, SecretVariable, TaskSecrets,
 };
-pub use volume::{DockerVolume, EbsVolume, EfsVolume, Mount, Volume, VolumeSource, VolumesFrom};
 pub use terminal::{TerminalInput, TerminalOutput};
+pub use volume::{DockerVolume, EbsVolume, EfsVolume, Mount, Volume, VolumeSource, VolumesFrom};

@@ -118,6 +118,62 @@ pub struct PortMapping {
     pub protocol: Protocol,
 }
 
+/// Container ports in a row that the container's definition names (`containerPortRange`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortRange {
+    pub first: u16,
+    pub last: u16,
+    pub protocol: Protocol,
+    /// The first of as many host ports in a row; `None`: the node picks them (bridge mode).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_first: Option<u16>,
+}
+
+/// What a container's definition says of its network besides single ports.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContainerNetwork {
+    /// In place of its network's own; none: those.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dns_servers: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dns_search_domains: Vec<String>,
+    /// Containers of the task whose address it finds under a name: (container, alias).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<(String, String)>,
+    /// It has a loopback interface only.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub disabled: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub port_ranges: Vec<PortRange>,
+}
+
+impl ContainerNetwork {
+    pub fn says_nothing(&self) -> bool {
+        *self == ContainerNetwork::default()
+    }
+}
+
+/// App Mesh's proxy: whose traffic the task's goes through
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ProxyConfiguration.html>).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Proxy {
+    /// Where the proxy takes what comes from outside.
+    pub ingress_port: u16,
+    /// Where it takes what the task's containers send.
+    pub egress_port: u16,
+    /// The ports from whose traffic the proxy is fed.
+    pub app_ports: Vec<u16>,
+    /// What leaves by these goes past the proxy.
+    pub egress_ignored_ports: Vec<u16>,
+    /// Addresses and ranges: what leaves for them goes past the proxy.
+    pub egress_ignored_ips: Vec<String>,
+    /// Whose traffic goes past the proxy: its own.
+    pub ignored_uid: Option<u32>,
+    pub ignored_gid: Option<u32>,
+}
+
 /// A port as the node has published it: `networkBindings` of a described container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkBinding {
@@ -126,4 +182,7 @@ pub struct NetworkBinding {
     pub container_port: u16,
     pub host_port: u16,
     pub protocol: Protocol,
+    /// How many ports in a row these are the first of; `None`: it is a single port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<u16>,
 }

@@ -3,7 +3,8 @@
 use crate::client;
 use crate::commands::authority::Authority;
 use crate::commands::publish::{Publish, Unpublish};
-use crate::commands::{self, deploy::Deploy, events::Events, instance::Instance, logs::Logs};
+use crate::commands::{self, deploy::Deploy, events::Events, exec::Exec};
+use crate::commands::{instance::Instance, logs::Logs};
 use crate::commands::{ps::Ps, services::Services, spot::Spot, top::Top};
 use crate::config::{Config, Flags, RootFlags, Wrong};
 use crate::environment::{self, shell::Shell};
@@ -56,6 +57,7 @@ enum Command {
     Events(Events),
     Logs(Logs),
     Top(Top),
+    Exec(Exec),
     Deploy(Deploy),
     Instance(Instance),
     Spot(Spot),
@@ -119,6 +121,7 @@ pub fn run() -> ExitCode {
         Command::Events(events) => return command(events.run()),
         Command::Logs(logs) => return command(logs.run()),
         Command::Top(top) => return command(top.run()),
+        Command::Exec(exec) => return command(exec.run()),
         Command::Deploy(deploy) => return command(deploy.run()),
         Command::Instance(instance) => return command(instance.run()),
         Command::Spot(spot) => return command(spot.run()),

@@ -7,7 +7,7 @@ use neargate_ecs::model::Task;
 use neargate_node::runtime::{ShimRuntime, TerminalError};
 use neargate_service::session::{Containers, Place, Stream, Terminal};
 use neargate_service::{House, Scope};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
 /// The runtimes of this process.
@@ -36,6 +36,18 @@ impl HostContainers {
             )
         })
     }
+}
+
+/// The address of a host by its name, as this host resolves it: names that only the container's VPC
+/// knows are not found.
+async fn address_of(host: &str, port: u16) -> Result<Ipv4Addr, String> {
+    let found = tokio::net::lookup_host((host, port)).await;
+    let mut found = found.map_err(|error| error.to_string())?;
+    let first = found.find_map(|address| match address {
+        SocketAddr::V4(address) => Some(*address.ip()),
+        SocketAddr::V6(_) => None,
+    });
+    first.ok_or_else(|| format!("{host} has no IPv4 address"))
 }
 
 #[async_trait]
@@ -90,9 +102,7 @@ impl Containers for HostContainers {
     ) -> Result<Box<dyn Stream>, String> {
         let address = match host {
             None | Some("localhost") => Ipv4Addr::LOCALHOST,
-            Some(host) => host
-                .parse()
-                .map_err(|_| format!("Neargate forwards to IPv4 addresses only, not to {host}."))?,
+            Some(host) => address_of(host, port).await?,
         };
         let runtime = self.reach(&place.node)?;
         let to = SocketAddrV4::new(address, port);

@@ -186,7 +186,9 @@ async fn bridged(dir: &Path, network: &Arc<Network>, containers: u16, slots: Arc
                 host_port: None,
                 protocol: Protocol::Tcp,
             };
-            let connected = instance.connect(&format!("{n:032x}"), "web", &[port]).await;
+            let connected = instance
+                .connect(&format!("{n:032x}"), "web", (&[port], &[]))
+                .await;
             connected.expect("connected");
         }));
     }

@@ -79,6 +79,15 @@ pub struct Wanted {
     pub place: Place,
     pub purpose: Purpose,
     pub audit: Option<Audit>,
+    pub encryption: Option<Encryption>,
+}
+
+/// What passes is encrypted under a data key that the client has KMS make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encryption {
+    pub key_id: String,
+    /// The role under which the container's side has it decrypted.
+    pub role: String,
 }
 
 /// How far a session is.
@@ -152,6 +161,13 @@ impl Session {
             state.token = None;
         }
         is_it
+    }
+
+    /// Nobody connects any more once its first token is no longer good.
+    fn expire(&self, now: Timestamp) {
+        if self.phase() == Phase::Connecting && now > self.started_at + TOKEN_LIFE {
+            self.enter(Phase::Terminated, now);
+        }
     }
 
     /// Asks for its end.
@@ -240,6 +256,7 @@ impl Sessions {
     /// Begins a session; `None`: there are too many.
     pub fn begin(&self, house: &House, wanted: Wanted) -> Option<Begun> {
         let mut all = self.all.lock();
+        all.values().for_each(|s| s.expire(house.now()));
         let over = |s: &Arc<Session>| s.phase() == Phase::Terminated;
         if all.values().filter(|s| !over(s)).count() >= MOST {
             return None;
@@ -273,13 +290,20 @@ impl Sessions {
         })
     }
 
+    /// Ends every session, and forgets them.
+    pub fn reset(&self, now: Timestamp) {
+        let all = std::mem::take(&mut *self.all.lock());
+        all.values().for_each(|session| session.terminate(now));
+    }
+
     pub fn get(&self, id: &str) -> Option<Arc<Session>> {
         self.all.lock().get(id).cloned()
     }
 
     /// Those of an account and region, newest first.
-    pub fn of(&self, scope: &Scope) -> Vec<Arc<Session>> {
+    pub fn of(&self, house: &House, scope: &Scope) -> Vec<Arc<Session>> {
         let all = self.all.lock();
+        all.values().for_each(|s| s.expire(house.now()));
         let mut of: Vec<_> = all
             .values()
             .filter(|s| s.wanted.scope == *scope)

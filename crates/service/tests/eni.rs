@@ -110,6 +110,7 @@ async fn give_back(cx: &Ctx, network: NetworkInterface) {
         volumes: Vec::new(),
         pid_mode: None,
         ipc_mode: None,
+        proxy: None,
     };
     let tx = cx.db().tx().with(vec![], eni::release(&assignment));
     assert!(matches!(tx.commit().await.unwrap(), Committed::At(_)));

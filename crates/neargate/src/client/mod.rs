@@ -12,17 +12,20 @@ pub use error::{ClientError, next_step};
 pub use target::{Keys, Target};
 
 use anyhow::Result;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper::upgrade::Upgraded;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Connections;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use neargate_base::Clock;
 use neargate_base::time::SystemClock;
+use neargate_base::{Clock, Rng};
 use neargate_wire::json::{self, Form};
 use neargate_wire::structure::{OperationDef, from_value};
 use neargate_wire::{Structure, sigv4};
@@ -132,6 +135,30 @@ impl Client {
             .header("content-type", "application/json");
         let answer = self.send(request, OWN_PAGES, body).await?;
         serde_json::from_slice(&answer).map_err(|e| self.nonsense(&e.to_string()))
+    }
+
+    /// A WebSocket at a path of the same server (RFC 6455, section 4.1). Nobody signs for it.
+    ///
+    /// # Errors
+    /// [`ClientError`]: why there is none.
+    pub async fn web_socket(&self, path: &str, rng: &Rng) -> Result<Upgraded, ClientError> {
+        let unsendable = |e: http::Error| ClientError::Unsendable(e.to_string());
+        let mut key = [0; 16];
+        rng.fill(&mut key);
+        let request = Request::get(format!("{}{path}", self.endpoint))
+            .header(http::header::CONNECTION, "Upgrade")
+            .header(http::header::UPGRADE, "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", STANDARD.encode(key))
+            .body(Full::default())
+            .map_err(unsendable)?;
+        let answer = self.connections.request(request).await;
+        let answer = answer.map_err(|e| self.unreachable(&e))?;
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(self.nonsense(&format!("it answers {}", answer.status())));
+        }
+        let upgraded = hyper::upgrade::on(answer).await;
+        upgraded.map_err(|e| self.unreachable(&e))
     }
 
     async fn send(

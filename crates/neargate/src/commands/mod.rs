@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod deploy;
 pub mod events;
+pub mod exec;
 pub mod instance;
 pub mod logs;
 pub mod ps;

@@ -3,7 +3,7 @@
 use super::operation::chain;
 use super::seams::{Joined, Plumb, Pull, PulledImage, TaskLinks};
 use crate::image::{CollectPolicy, Images};
-use crate::net::{Network, resolv_conf_in_vpc};
+use crate::net::{Network, redirect, resolv_conf_in_vpc};
 use crate::upstream::ImageSource;
 use async_trait::async_trait;
 use neargate_base::Timestamp;
@@ -61,10 +61,10 @@ impl Pull for Arc<Images> {
 impl Plumb for Network {
     async fn attach(&self, task: &Assignment) -> Result<TaskLinks, String> {
         match &task.network {
-            TaskNetwork::Awsvpc(eni) => Network::attach(self, &task.task_id, eni)
-                .await
-                .map(|netns| shared_by_all(task, eni, netns))
-                .map_err(|e| chain(&e)),
+            TaskNetwork::Awsvpc(eni) => {
+                let netns = Network::attach(self, &task.task_id, eni).await;
+                proxied(task, eni, netns.map_err(|e| chain(&e))?).await
+            }
             TaskNetwork::Instance(_) => Err(format!(
                 "network mode {} needs a container instance, and this node is none",
                 task.network.mode()
@@ -86,8 +86,21 @@ impl Plumb for Network {
     }
 }
 
-/// `awsvpc`: the containers of a task share its interface.
-pub fn shared_by_all(task: &Assignment, eni: &NetworkInterface, netns: PathBuf) -> TaskLinks {
+/// `awsvpc`: the containers of a task share its interface, and what they send and get goes through the
+/// task's proxy where it has one.
+pub async fn proxied(
+    task: &Assignment,
+    eni: &NetworkInterface,
+    netns: PathBuf,
+) -> Result<TaskLinks, String> {
+    if let Some(proxy) = &task.proxy {
+        let redirected = redirect(netns.clone(), proxy).await;
+        redirected.map_err(|e| chain(&e))?;
+    }
+    Ok(shared_by_all(task, eni, netns))
+}
+
+fn shared_by_all(task: &Assignment, eni: &NetworkInterface, netns: PathBuf) -> TaskLinks {
     let joined = Joined {
         netns: Some(netns),
         address: Some(eni.private_ipv4),

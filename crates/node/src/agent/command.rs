@@ -1,15 +1,15 @@
 //! From a container definition and an image's configuration to what is run: arguments,
 //! environment, the files under `/etc`. Pure.
 
-use super::seams::{Joined, PulledImage};
+use super::seams::{Joined, Linked, PulledImage};
 use super::security::Security;
 use crate::net::TASK_ENDPOINT;
 use crate::runtime::{
     ContainerConfig, Device, Limits, Namespace, PAUSE, ShownFile, TaskLimits, Tmpfs, Ulimit,
 };
 use neargate_domain::{
-    Assignment, ContainerSpec, HealthCheck, InstanceNetwork, IpcMode, LaunchType, PidMode,
-    TaskNetwork,
+    Assignment, ContainerNetwork, ContainerSpec, HealthCheck, InstanceNetwork, IpcMode, LaunchType,
+    PidMode, TaskNetwork,
 };
 
 /// The default `nofile` limit, soft and hard: Fargate's own
@@ -81,7 +81,7 @@ pub fn environment(
     task: &Assignment,
     spec: &ContainerSpec,
     image: &PulledImage,
-    hostname: &str,
+    (hostname, linked): (&str, &[Linked]),
     given: &Given,
 ) -> Vec<String> {
     let mut env: Vec<String> = Vec::new();
@@ -108,7 +108,7 @@ pub fn environment(
     set("AWS_EXECUTION_ENV", environment);
     set("AWS_DEFAULT_REGION", task.region.as_str());
     set("AWS_REGION", task.region.as_str());
-    if task.network != TaskNetwork::Instance(InstanceNetwork::None) {
+    if task.network != TaskNetwork::Instance(InstanceNetwork::None) && !spec.network.disabled {
         if let Some(url) = &given.api_url {
             set("AWS_ENDPOINT_URL", url);
         }
@@ -124,10 +124,87 @@ pub fn environment(
             set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", &path);
         }
     }
+    for (name, value) in link_environment(spec, linked) {
+        set(&name, &value);
+    }
     for (name, value) in &spec.environment {
         set(name, value);
     }
     env
+}
+
+/// What Docker's links put there (<https://docs.docker.com/engine/network/links/>). Secrets of the other
+/// container's stay its own.
+fn link_environment(spec: &ContainerSpec, linked: &[Linked]) -> Vec<(String, String)> {
+    let mut env = Vec::new();
+    for to in linked {
+        let alias = to.alias.replace('-', "_").to_uppercase();
+        for (n, port) in to.ports.iter().enumerate() {
+            let (number, protocol) = (port.container_port, port.protocol.as_str());
+            let url = format!("{protocol}://{}:{number}", to.address);
+            if n == 0 {
+                env.push((format!("{alias}_PORT"), url.clone()));
+            }
+            let one = format!("{alias}_PORT_{number}_{}", protocol.to_uppercase());
+            env.push((one.clone(), url));
+            env.push((format!("{one}_ADDR"), to.address.to_string()));
+            env.push((format!("{one}_PORT"), number.to_string()));
+            env.push((format!("{one}_PROTO"), protocol.to_owned()));
+        }
+        env.push((
+            format!("{alias}_NAME"),
+            format!("/{}/{}", spec.name, to.alias),
+        ));
+        for (name, value) in &to.environment {
+            env.push((format!("{alias}_ENV_{name}"), value.clone()));
+        }
+    }
+    env
+}
+
+/// What container `i` finds of those that it is linked to.
+pub fn linked(task: &Assignment, i: usize, links: &[Result<Joined, String>]) -> Vec<Linked> {
+    let of = |(name, alias): &(String, String)| {
+        let at = task.containers.iter().position(|spec| spec.name == *name)?;
+        let (spec, joined) = (&task.containers[at], links.get(at)?.as_ref().ok()?);
+        Some(Linked {
+            name: name.clone(),
+            alias: alias.clone(),
+            address: joined.address?,
+            hostname: hostname(task, spec, joined),
+            environment: spec.environment.clone(),
+            ports: spec.port_mappings.clone(),
+        })
+    };
+    task.containers[i]
+        .network
+        .links
+        .iter()
+        .filter_map(of)
+        .collect()
+}
+
+/// `/etc/resolv.conf` with the container's own servers and search domains in place of its network's,
+/// as Docker's `--dns` and `--dns-search` have it.
+pub fn resolv_conf(own: &ContainerNetwork, of_network: String) -> String {
+    let replaced = |line: &str| match line.split_whitespace().next() {
+        Some("nameserver") => !own.dns_servers.is_empty(),
+        Some("search" | "domain") => !own.dns_search_domains.is_empty(),
+        _ => false,
+    };
+    let kept = of_network.lines().filter(|line| !replaced(line));
+    let mut lines: Vec<String> = kept.map(str::to_owned).collect();
+    // Docker's way to say that there are none.
+    let domains: Vec<&str> = own.dns_search_domains.iter().map(String::as_str).collect();
+    if !domains.is_empty() && domains != ["."] {
+        lines.push(format!("search {}", domains.join(" ")));
+    }
+    lines.extend(
+        own.dns_servers
+            .iter()
+            .map(|server| format!("nameserver {server}")),
+    );
+    lines.into_iter().map(|line| line + "\n").collect()
 }
 
 /// The container's host name: its own, else that of its network, else Docker's, the first twelve
@@ -173,7 +250,20 @@ pub fn hosts(task: &Assignment, spec: &ContainerSpec, joined: &Joined) -> String
             let text = "127.0.0.1 localhost\n".to_owned();
             text + &lines(names.into_iter().chain(extra), ' ')
         }
-        TaskNetwork::Instance(_) => LOCAL_NAMES.to_owned() + &lines(extra.chain([named]), '\t'),
+        TaskNetwork::Instance(_) => {
+            let linked = joined.linked.iter().map(|to| {
+                let names = [&to.alias, &to.hostname, &to.name];
+                let mut told: Vec<&str> = Vec::new();
+                for name in names {
+                    if !told.contains(&name.as_str()) {
+                        told.push(name);
+                    }
+                }
+                format!("{}\t{}\n", to.address, told.join(" "))
+            });
+            let linked: String = linked.collect();
+            LOCAL_NAMES.to_owned() + &linked + &lines(extra.chain([named]), '\t')
+        }
     }
 }
 
@@ -283,7 +373,7 @@ pub fn configure(
         name: spec.name.clone(),
         layers: image.layers.clone(),
         args: arguments(spec, image)?,
-        env: environment(task, spec, image, &hostname, given),
+        env: environment(task, spec, image, (&hostname, &joined.linked), given),
         cwd: or_image(&spec.working_directory, &image.working_dir),
         user: or_image(&spec.user, &image.user),
         hostname,

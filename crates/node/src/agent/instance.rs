@@ -1,7 +1,7 @@
 //! The network of a container instance as its agent needs it: `awsvpc` tasks in the VPC, `bridge`
 //! and `host` ones on the instance's own network, and `none`.
 
-use super::binding::shared_by_all;
+use super::binding::proxied;
 use super::command;
 use super::operation::chain;
 use super::seams::{Joined, Plumb, TaskLinks};
@@ -48,10 +48,8 @@ impl InstanceNetworks {
     }
 
     async fn bridged(&self, task: &Assignment, spec: &ContainerSpec) -> Result<TaskLink, String> {
-        let connected = self
-            .own
-            .connect(&task.task_id, &spec.name, &spec.port_mappings)
-            .await;
+        let ports = (&*spec.port_mappings, &*spec.network.port_ranges);
+        let connected = self.own.connect(&task.task_id, &spec.name, ports).await;
         match connected {
             Ok(connected) => Ok(Ok(Joined {
                 netns: Some(connected.namespace),
@@ -101,6 +99,7 @@ fn same_port(mapping: &PortMapping) -> NetworkBinding {
         container_port: mapping.container_port,
         host_port: mapping.container_port,
         protocol: mapping.protocol,
+        length: None,
     }
 }
 
@@ -123,14 +122,14 @@ impl Plumb for InstanceNetworks {
         let mode = match &task.network {
             TaskNetwork::Awsvpc(eni) => {
                 let netns = self.vpc.attach(&task.task_id, eni).await;
-                return netns
-                    .map(|netns| shared_by_all(task, eni, netns))
-                    .map_err(|e| chain(&e));
+                let netns = netns.map_err(|e| chain(&e))?;
+                return proxied(task, eni, netns).await;
             }
             TaskNetwork::Instance(mode) => mode,
         };
         let links = task.containers.iter().map(|spec| async move {
             match mode {
+                _ if spec.network.disabled => Ok(Ok(Joined::default())),
                 InstanceNetwork::Bridge => self.bridged(task, spec).await,
                 InstanceNetwork::Host => Ok(Ok(self.hosted(spec))),
                 InstanceNetwork::None => Ok(Ok(Joined::default())),

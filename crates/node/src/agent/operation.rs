@@ -6,7 +6,7 @@ use super::driver::{Message, Sender, Shared};
 use super::ledger::Entry;
 use super::observe::Event;
 use super::plan::Action;
-use super::seams::{Joined, PulledImage};
+use super::seams::{Joined, Linked, PulledImage};
 use super::state::{Network, TaskState};
 use crate::runtime::{Adopted, Bind, Container, ContainerConfig, ExecEnd};
 use crate::upstream::{ImageSource, UpstreamError};
@@ -34,6 +34,8 @@ pub struct Prepared {
     assignment: Option<Box<Assignment>>,
     image: Option<Arc<PulledImage>>,
     link: Option<Result<Joined, String>>,
+    /// What is known of the containers that it is linked to.
+    linked: Vec<Linked>,
     secrets: Option<ContainerSecrets>,
 }
 
@@ -56,6 +58,10 @@ pub fn prepare(state: &TaskState, action: &Action) -> Prepared {
             link: match &state.network {
                 Network::Ready(links) => links.get(*i).cloned(),
                 _ => None,
+            },
+            linked: match &state.network {
+                Network::Ready(links) => command::linked(&state.assignment, *i, links),
+                _ => Vec::new(),
             },
         },
         _ => Prepared::default(),
@@ -129,9 +135,14 @@ pub async fn save(
 pub fn with_kept_ports(state: &TaskState) -> Assignment {
     let mut task = state.assignment.clone();
     for (spec, c) in task.containers.iter_mut().zip(&state.containers) {
-        if spec.port_mappings.len() == c.bindings.len() {
-            for (mapping, kept) in spec.port_mappings.iter_mut().zip(&c.bindings) {
-                mapping.host_port = Some(kept.host_port);
+        let ranges = &mut spec.network.port_ranges;
+        if spec.port_mappings.len() + ranges.len() == c.bindings.len() {
+            let mut kept = c.bindings.iter().map(|kept| kept.host_port);
+            for (mapping, kept) in spec.port_mappings.iter_mut().zip(&mut kept) {
+                mapping.host_port = Some(kept);
+            }
+            for (range, kept) in ranges.iter_mut().zip(kept) {
+                range.host_first = Some(kept);
             }
         }
     }
@@ -220,6 +231,10 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
             .as_ref()
             .map(|_| shared.endpoint.credentials_id(&task.task_id)),
     };
+    let joined = Joined {
+        linked: prepared.linked,
+        ..joined
+    };
     let configured = command::configure(&task, spec, &image, &joined, &given);
     let allowed = |config: ContainerConfig| shared.allowed.check(&config).map(|()| config);
     let mut config = match configured.and_then(allowed) {
@@ -238,6 +253,7 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
     }
     config.secret_env = secret_env(prepared.secrets);
     let resolv_conf = shared.network.resolv_conf(&task.network);
+    let resolv_conf = command::resolv_conf(&spec.network, resolv_conf);
     config.files = command::etc_files(&task, spec, &joined, &resolv_conf);
     let _permit = shared.starts.acquire().await.expect("never closed");
     let started = tokio::time::timeout(START_LIMIT, shared.runtime.start(&config)).await;

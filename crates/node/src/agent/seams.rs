@@ -4,8 +4,8 @@
 use crate::upstream::ImageSource;
 use async_trait::async_trait;
 use neargate_base::Timestamp;
-use neargate_domain::{Assignment, NetworkBinding, RegistryLogin, TaskNetwork};
-use std::collections::HashSet;
+use neargate_domain::{Assignment, NetworkBinding, PortMapping, RegistryLogin, TaskNetwork};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Debug;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -61,6 +61,19 @@ pub struct Joined {
     pub instance_hosts: Option<String>,
     /// Ports published on the instance, in the definition's order.
     pub bindings: Vec<NetworkBinding>,
+    /// Filled in before it starts.
+    pub linked: Vec<Linked>,
+}
+
+/// A container that another one of its task is linked to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Linked {
+    pub name: String,
+    pub alias: String,
+    pub address: Ipv4Addr,
+    pub hostname: String,
+    pub environment: BTreeMap<String, String>,
+    pub ports: Vec<PortMapping>,
 }
 
 /// A task's network, for each container in the definition's order; the error is that container's

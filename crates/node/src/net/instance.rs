@@ -14,11 +14,11 @@ use super::link::{self, Link, Route};
 use super::netlink::Netlink;
 use super::netns::{self, Place};
 use super::ports::{Denied, Lease, Leases};
-use super::ruleset::{self, Sender};
+use super::ruleset::{self, Published, Sender};
 use super::{
     TASK_ENDPOINT, blocking, conntrack, format_mac, host, names, neighbours, plumb, sysctl,
 };
-use neargate_domain::{Cidr, NetworkBinding, PortMapping, Protocol};
+use neargate_domain::{Cidr, NetworkBinding, PortMapping, PortRange, Protocol};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::io;
@@ -59,7 +59,7 @@ pub struct Instance {
 pub struct Connected {
     pub namespace: PathBuf,
     pub address: Ipv4Addr,
-    /// In the mappings' order.
+    /// In the mappings' order, then the ranges'.
     pub bindings: Vec<NetworkBinding>,
 }
 
@@ -121,7 +121,7 @@ impl Instance {
         &self,
         task_id: &str,
         container: &str,
-        ports: &[PortMapping],
+        (ports, ranges): (&[PortMapping], &[PortRange]),
     ) -> Result<Connected, ConnectError> {
         if !names::is_task_id(task_id) {
             return Err(NetworkError::TaskId(task_id.into()).into());
@@ -131,7 +131,8 @@ impl Instance {
         let before = self.address_before(&endpoint, &namespace).await?;
         // Whatever belongs to no namespace's name is taken for left behind: so this is first.
         netns::reserve(&namespace)?;
-        let lease = self.lease(&endpoint, ports.to_vec(), before).await?;
+        let asked = (ports.to_vec(), ranges.to_vec());
+        let lease = self.lease(&endpoint, asked, before).await?;
         let lease = match lease {
             Ok(lease) => lease,
             Err(denied) => {
@@ -146,16 +147,27 @@ impl Instance {
             }
             return Err(e.into());
         }
-        let bindings = lease.published.iter().map(|p| NetworkBinding {
+        let (singles, mut rows) = lease
+            .published
+            .split_at(ports.len().min(lease.published.len()));
+        let binding = |p: &Published, length| NetworkBinding {
             bind_ip: "0.0.0.0".into(),
             container_port: p.container_port,
             host_port: p.host_port,
             protocol: p.protocol,
-        });
+            length,
+        };
+        let mut bindings: Vec<NetworkBinding> = singles.iter().map(|p| binding(p, None)).collect();
+        for range in ranges {
+            let length = range.last - range.first + 1;
+            let row;
+            (row, rows) = rows.split_at(usize::from(length).min(rows.len()));
+            bindings.extend(row.first().map(|p| binding(p, Some(length))));
+        }
         Ok(Connected {
             namespace,
             address: lease.address,
-            bindings: bindings.collect(),
+            bindings,
         })
     }
 
@@ -269,14 +281,20 @@ impl Instance {
     async fn lease(
         &self,
         endpoint: &str,
-        ports: Vec<PortMapping>,
+        (mut ports, ranges): (Vec<PortMapping>, Vec<PortRange>),
         before: Option<Ipv4Addr>,
     ) -> Result<Result<Lease, Denied>, NetworkError> {
         let (leases, endpoint) = (Arc::clone(&self.leases), endpoint.to_owned());
         let take = move || {
             // An interface that is there already has its ports' listeners behind it.
             let free = |protocol, port| before.is_some() || is_free(protocol, port);
-            Ok(leases.lock().take(&endpoint, &ports, before, free))
+            let mut leases = leases.lock();
+            let rows = match leases.in_rows(&endpoint, &ranges, free) {
+                Ok(rows) => rows,
+                Err(denied) => return Ok(Err(denied)),
+            };
+            ports.extend(rows);
+            Ok(leases.take(&endpoint, &ports, before, free))
         };
         self.place.clone().run(take).await
     }

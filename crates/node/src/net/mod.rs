@@ -27,6 +27,7 @@ mod overlay;
 mod owner;
 mod plumb;
 mod ports;
+mod redirect;
 mod resolv;
 mod route;
 mod ruleset;
@@ -41,6 +42,7 @@ mod watch;
 pub use error::NetworkError;
 pub use instance::{ConnectError, Connected, Instance, InstanceConfig};
 pub use overlay::OverlayConfig;
+pub use redirect::redirect;
 pub use resolv::in_vpc as resolv_conf_in_vpc;
 pub use share::Share;
 

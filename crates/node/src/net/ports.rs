@@ -5,7 +5,7 @@
 
 use super::link::host_mask;
 use super::ruleset::Published;
-use neargate_domain::{PortMapping, Protocol};
+use neargate_domain::{PortMapping, PortRange, Protocol};
 use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 
@@ -143,6 +143,44 @@ impl Leases {
         let lease = Lease { address, published };
         self.by_endpoint.insert(endpoint.to_owned(), lease.clone());
         Ok(lease)
+    }
+
+    /// The mappings that make each of `ranges` one of host ports in a row: those that the endpoint has,
+    /// or free ones. Nothing is taken yet.
+    pub(super) fn in_rows(
+        &self,
+        endpoint: &str,
+        ranges: &[PortRange],
+        free: impl Fn(Protocol, u16) -> bool,
+    ) -> Result<Vec<PortMapping>, Denied> {
+        let held = self.by_endpoint.get(endpoint);
+        let mut found: Vec<PortMapping> = Vec::new();
+        for range in ranges {
+            let has = held
+                .into_iter()
+                .flat_map(|lease| &lease.published)
+                .find(|p| p.protocol == range.protocol && p.container_port == range.first);
+            let given = range.host_first.or(has.map(|p| p.host_port));
+            let length = range.last - range.first + 1;
+            let row = |first: u16| (0..length).map(move |n| first + n);
+            let is_free = |port: u16| {
+                let here =
+                    |m: &PortMapping| m.protocol == range.protocol && m.host_port == Some(port);
+                !self.ports.contains(&(range.protocol, port))
+                    && !found.iter().any(here)
+                    && free(range.protocol, port)
+            };
+            let (first, last) = self.ephemeral;
+            let mut firsts = first..=last.saturating_sub(length - 1);
+            let host_first = given.or_else(|| firsts.find(|first| row(*first).all(is_free)));
+            let host_first = host_first.ok_or(Denied::NoPort)?;
+            found.extend((0..length).map(|n| PortMapping {
+                container_port: range.first + n,
+                host_port: Some(host_first.saturating_add(n)),
+                protocol: range.protocol,
+            }));
+        }
+        Ok(found)
     }
 
     pub(super) fn held(&self, endpoint: &str) -> Option<&Lease> {

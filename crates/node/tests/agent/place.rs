@@ -377,6 +377,7 @@ pub fn script(name: &str, script: &str) -> ContainerSpec {
         labels: [].into(),
         secrets: Vec::new(),
         repository_credentials: None,
+        network: Default::default(),
         depends_on: vec![],
         log: Some(LogTarget {
             account: AccountId::default(),
@@ -414,6 +415,7 @@ pub fn task(number: u8, containers: Vec<ContainerSpec>) -> Assignment {
         volumes: Vec::new(),
         pid_mode: None,
         ipc_mode: None,
+        proxy: None,
     }
 }
 

@@ -3,7 +3,9 @@
 use crate::model::{ContainerSpec, Task};
 use crate::plan::observe::desired_status;
 use neargate_api_ecs as api;
-use neargate_domain::{ContainerReport, ContainerStatus, LaunchType, TaskStatus, VolumeSource};
+use neargate_domain::{
+    ContainerReport, ContainerStatus, LaunchType, NetworkBinding, TaskStatus, VolumeSource,
+};
 use neargate_service::tags::Tags;
 
 pub(crate) fn task(task: &Task, with_tags: bool) -> api::Task {
@@ -201,13 +203,6 @@ fn container(task: &Task, spec: &ContainerSpec) -> api::Container {
         private_ipv4_address: Some(eni.private_ipv4.to_string()),
         ..Default::default()
     });
-    let binding = |b: &neargate_domain::NetworkBinding| api::NetworkBinding {
-        bind_ip: Some(b.bind_ip.clone()),
-        container_port: Some(b.container_port.into()),
-        host_port: Some(b.host_port.into()),
-        protocol: Some(b.protocol.as_str().into()),
-        ..Default::default()
-    };
     let bindings = seen.into_iter().flat_map(|c| &c.network_bindings);
     api::Container {
         container_arn: Some(spec.arn.clone()),
@@ -230,6 +225,27 @@ fn container(task: &Task, spec: &ContainerSpec) -> api::Container {
             .enable_execute_command
             .then(|| vec![command_agent(task, last_status)]),
         ..Default::default()
+    }
+}
+
+fn binding(b: &NetworkBinding) -> api::NetworkBinding {
+    let shown = api::NetworkBinding {
+        bind_ip: Some(b.bind_ip.clone()),
+        protocol: Some(b.protocol.as_str().into()),
+        ..Default::default()
+    };
+    let Some(length) = b.length else {
+        return api::NetworkBinding {
+            container_port: Some(b.container_port.into()),
+            host_port: Some(b.host_port.into()),
+            ..shown
+        };
+    };
+    let range = |first: u16| Some(format!("{first}-{}", first.saturating_add(length - 1)));
+    api::NetworkBinding {
+        container_port_range: range(b.container_port),
+        host_port_range: range(b.host_port),
+        ..shown
     }
 }
 

@@ -175,8 +175,7 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
         .partly(
             ops::ExecuteCommand,
             execute_command::execute_command,
-            "sessions are not encrypted under kmsKeyId (refused); containers on other hosts than the \
-             control plane's are not reached yet",
+            "containers on other hosts than the control plane's are not reached yet",
         )
         .partly(
             ops::CreateService,

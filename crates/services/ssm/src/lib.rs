@@ -13,12 +13,23 @@ mod public;
 mod reference;
 mod secure;
 mod session;
+
+/// The wire of data channels, for clients of our own.
+pub mod data_channel {
+    pub use crate::session::{
+        ACKNOWLEDGE, Acknowledged, CHANNEL_CLOSED, Channel, ChannelEnd, Frame, Message, Outgoing,
+        Payload, Side, read, write,
+    };
+}
 #[cfg(test)]
 mod tests;
 
+use async_trait::async_trait;
 use neargate_api_ssm::{SERVICE, ops};
 use neargate_service::door::HttpDoor;
-use neargate_service::{Background, Component, OperationTable, Service};
+use neargate_service::{
+    AfterReset, AwsError, Background, Component, House, OperationTable, Service,
+};
 use neargate_wire::route::Door;
 use session::{DataChannelDoor, DataChannels};
 use std::sync::Arc;
@@ -29,6 +40,7 @@ pub struct Ssm {
     channels: Arc<DataChannels>,
 }
 
+#[async_trait]
 impl Component for Ssm {
     fn table(self: Arc<Self>) -> Arc<dyn Service> {
         Arc::new(table(self))
@@ -37,6 +49,11 @@ impl Component for Ssm {
     fn start(self: Arc<Self>, background: &mut Background) {
         let house = background.house().clone();
         background.spawn("parameter-expiration", expiration::run(house));
+    }
+
+    async fn reset(self: Arc<Self>, house: &Arc<House>) -> Result<AfterReset, AwsError> {
+        house.sessions.reset(house.now());
+        Ok(AfterReset::nothing())
     }
 
     fn doors(self: Arc<Self>) -> Vec<(Door, Arc<dyn HttpDoor>)> {
@@ -48,7 +65,8 @@ impl Component for Ssm {
 const PUT: &str = "policies of notification and the data type aws:ssm:integration are refused";
 const TAGS: &str = "of parameters alone";
 const SESSIONS: &str = "with containers of ECS tasks, not with instances; documents are AWS's own \
-                        for shells, commands and ports";
+                        for shells, commands and ports; names of remote hosts are resolved as the \
+                        control plane's host resolves them";
 const REMEMBERED: &str = "sessions are remembered until this process ends, the last thousand";
 const SHARED: &str = "no parameters are shared with other accounts";
 

@@ -10,6 +10,7 @@ use crate::client::{Client, Target};
 use crate::view::{Output, Paint, Tone, last_part, plain, say, short};
 use anyhow::{Result, bail};
 use choose::Choice;
+pub use choose::choose;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use neargate_api_ecs as ecs;
 use neargate_base::time::{Stopwatch, SystemClock};

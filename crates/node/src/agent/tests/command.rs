@@ -2,7 +2,10 @@ use super::super::command::*;
 use super::super::seams::{Joined, PulledImage};
 use super::super::signal::stop_signal;
 use super::{assignment, container};
-use neargate_domain::{Assignment, ContainerSpec, InstanceNetwork, LaunchType, TaskNetwork};
+use neargate_domain::{
+    Assignment, ContainerNetwork, ContainerSpec, InstanceNetwork, LaunchType, PortMapping,
+    Protocol, TaskNetwork,
+};
 
 fn image() -> PulledImage {
     PulledImage {
@@ -79,7 +82,13 @@ fn the_task_definitions_environment_wins() {
         credentials_id: Some("c1".into()),
         api_url: Some("http://169.254.169.253:4566".into()),
     };
-    let env = environment(&task, &spec, &image(), "ip-172-31-0-5.ec2.internal", &given);
+    let env = environment(
+        &task,
+        &spec,
+        &image(),
+        ("ip-172-31-0-5.ec2.internal", &[]),
+        &given,
+    );
     assert_eq!(
         env,
         [
@@ -179,6 +188,77 @@ fn a_container_on_the_bridge_is_named_as_docker_does() {
     // Without a network it has a name, and nobody else's address.
     let text = hosts(&task, &spec, &Joined::default());
     assert!(text.starts_with("127.0.0.1\tlocalhost\n") && !text.contains("own"));
+}
+
+#[test]
+fn a_link_is_a_name_and_variables() {
+    let mut task = on_instance(InstanceNetwork::Bridge);
+    let (mut web, mut db) = (container("web"), container("db"));
+    web.network.links = vec![
+        ("db".into(), "the-db".into()),
+        ("gone".into(), "gone".into()),
+    ];
+    db.hostname = Some("store".into());
+    db.port_mappings = vec![PortMapping {
+        container_port: 5432,
+        host_port: None,
+        protocol: Protocol::Tcp,
+    }];
+    task.containers = vec![web, db];
+    let at = |last: u8| {
+        Ok(Joined {
+            address: Some([172, 17, 0, last].into()),
+            ..Joined::default()
+        })
+    };
+    let links = [at(2), at(3)];
+    let linked = linked(&task, 0, &links);
+    let joined = Joined {
+        linked: linked.clone(),
+        ..links[0].clone().unwrap()
+    };
+    let text = hosts(&task, &task.containers[0], &joined);
+    assert!(text.contains("\n172.17.0.3\tthe-db store db\n"), "{text}");
+    let env = environment(
+        &task,
+        &task.containers[0],
+        &image(),
+        ("web", &linked),
+        &Given::default(),
+    );
+    for line in [
+        "THE_DB_PORT=tcp://172.17.0.3:5432",
+        "THE_DB_PORT_5432_TCP_ADDR=172.17.0.3",
+        "THE_DB_PORT_5432_TCP_PROTO=tcp",
+        "THE_DB_NAME=/web/the-db",
+    ] {
+        assert!(env.iter().any(|l| l == line), "{line} in {env:?}");
+    }
+}
+
+#[test]
+fn own_servers_and_domains_take_the_places_of_the_networks() {
+    let of_network = "search ec2.internal\nnameserver 172.31.0.2\noptions ndots:2\n";
+    let mut own = ContainerNetwork::default();
+    assert_eq!(resolv_conf(&own, of_network.into()), of_network);
+    own.dns_servers = vec!["10.0.0.2".into(), "10.0.0.3".into()];
+    assert_eq!(
+        resolv_conf(&own, of_network.into()),
+        "search ec2.internal\noptions ndots:2\nnameserver 10.0.0.2\nnameserver 10.0.0.3\n"
+    );
+    own = ContainerNetwork {
+        dns_search_domains: vec!["a.example".into(), "b.example".into()],
+        ..ContainerNetwork::default()
+    };
+    assert_eq!(
+        resolv_conf(&own, of_network.into()),
+        "nameserver 172.31.0.2\noptions ndots:2\nsearch a.example b.example\n"
+    );
+    own.dns_search_domains = vec![".".into()];
+    assert_eq!(
+        resolv_conf(&own, of_network.into()),
+        "nameserver 172.31.0.2\noptions ndots:2\n"
+    );
 }
 
 #[test]

@@ -221,6 +221,7 @@ impl Plumb for FakeNetwork {
                     container_port: mapping.container_port,
                     host_port: mapping.host_port.unwrap_or(picked),
                     protocol: mapping.protocol,
+                    length: None,
                 })
                 .collect();
             if bindings.iter().any(|b| b.host_port == 1) {

@@ -61,6 +61,7 @@ pub fn container(name: &str) -> ContainerSpec {
         labels: [].into(),
         secrets: Vec::new(),
         repository_credentials: None,
+        network: Default::default(),
         depends_on: vec![],
         log: None,
         ..ContainerSpec::default()
@@ -130,6 +131,7 @@ pub fn assignment(containers: Vec<ContainerSpec>) -> Assignment {
         volumes: Vec::new(),
         pid_mode: None,
         ipc_mode: None,
+        proxy: None,
     }
 }
 

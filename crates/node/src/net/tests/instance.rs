@@ -62,7 +62,10 @@ impl Lab {
     }
 
     async fn connect(&self, task: &str, name: &str, ports: &[PortMapping]) -> Connected {
-        self.instance.connect(task, name, ports).await.unwrap()
+        self.instance
+            .connect(task, name, (ports, &[]))
+            .await
+            .unwrap()
     }
 
     /// Ports published in the kernel.
@@ -173,7 +176,7 @@ fn udp_ports_are_published_beside_tcp_ports() {
             ..port(53, Some(8080))
         };
         let dns = lab
-            .connect(TASK, "dns", &[port(80, Some(8080)), udp_port])
+            .connect(TASK, "dns", (&[port(80, Some(8080)), udp_port], &[]))
             .await;
         let server = udp(&dns.namespace, (Ipv4Addr::UNSPECIFIED, 53)).await;
         let client = udp_here((Ipv4Addr::UNSPECIFIED, 0));
@@ -204,7 +207,7 @@ fn a_taken_port_is_refused_in_dockers_words_and_free_again_after() {
         let lab = Lab::new(dir.path()).await;
         lab.connect(TASK, "web", &[port(80, Some(8080))]).await;
         let wanted = [port(81, None), port(80, Some(8080))];
-        let refused = lab.instance.connect(OTHER, "web", &wanted).await;
+        let refused = lab.instance.connect(OTHER, "web", (&wanted, &[])).await;
         let Err(ConnectError::Refused(words)) = refused else {
             panic!("{refused:?}")
         };
@@ -222,7 +225,7 @@ fn a_taken_port_is_refused_in_dockers_words_and_free_again_after() {
         let _held = listen(&lab.namespace, Ipv4Addr::UNSPECIFIED, 9090).await;
         let refused = lab
             .instance
-            .connect(TASK, "web", &[port(80, Some(9090))])
+            .connect(TASK, "web", (&[port(80, Some(9090))], &[]))
             .await;
         let Err(ConnectError::Refused(words)) = refused else {
             panic!("{refused:?}")
@@ -250,7 +253,10 @@ fn a_port_is_picked_from_those_that_are_free() {
             picked.push(connected.bindings[0].host_port);
         }
         assert_eq!(picked, [40000, 40002, 40003]);
-        let none = lab.instance.connect(TASK, "d", &[port(80, None)]).await;
+        let none = lab
+            .instance
+            .connect(TASK, "d", (&[port(80, None)], &[]))
+            .await;
         assert!(matches!(none, Err(ConnectError::Refused(_))), "{none:?}");
         lab.end().await;
     });
@@ -273,7 +279,7 @@ fn a_restart_finds_addresses_and_ports_as_they_were() {
         connect_to(None, at([172, 31, 0, 9], 8080), &server).await;
         let taken = lab
             .instance
-            .connect(OTHER, "web", &[port(80, Some(8080))])
+            .connect(OTHER, "web", (&[port(80, Some(8080))], &[]))
             .await;
         assert!(taken.is_err());
         lab.end().await;

@@ -3,7 +3,7 @@
 use crate::net::instance::gateway;
 use crate::net::link::{Link, Route};
 use crate::net::ports::{Denied, Leases};
-use neargate_domain::{PortMapping, Protocol};
+use neargate_domain::{PortMapping, PortRange, Protocol};
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
@@ -132,4 +132,42 @@ proptest! {
             prop_assert!(!distinct.contains(&40_003));
         }
     }
+}
+
+fn range(first: u16, last: u16) -> PortRange {
+    PortRange {
+        first,
+        last,
+        protocol: Protocol::Tcp,
+        host_first: None,
+    }
+}
+
+#[test]
+fn a_range_is_a_row_of_free_ports_and_stays_where_it_is() {
+    let mut leases = leases(16);
+    let rows = |leases: &Leases, endpoint: &str, free: fn(u16) -> bool| {
+        let rows = leases.in_rows(endpoint, &[range(9000, 9002)], |_, port| free(port));
+        rows.map(|rows| {
+            rows.iter()
+                .map(|m| m.host_port.unwrap())
+                .collect::<Vec<_>>()
+        })
+    };
+    let first = rows(&leases, "a", |_| true).unwrap();
+    assert_eq!(first, [first[0], first[0] + 1, first[0] + 2]);
+    let mapped = leases
+        .in_rows("a", &[range(9000, 9002)], |_, _| true)
+        .unwrap();
+    leases.take("a", &mapped, None, |_, _| true).unwrap();
+    assert_eq!(rows(&leases, "a", |_| false).unwrap(), first, "it has them");
+    let second = rows(&leases, "b", |_| true).unwrap();
+    assert!(
+        second.iter().all(|port| !first.contains(port)),
+        "{second:?}"
+    );
+    assert_eq!(
+        rows(&leases, "b", |port| port % 2 == 0),
+        Err(Denied::NoPort)
+    );
 }

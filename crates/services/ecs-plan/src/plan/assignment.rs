@@ -4,8 +4,8 @@ use super::{task_definition, volumes};
 use crate::error;
 use neargate_api_ecs as api;
 use neargate_domain::{
-    ContainerSpec, Device, HealthCheck, ImageRef, IpcMode, LaunchType, LogTarget, PidMode,
-    PortMapping, Protocol, RestartPolicy, runtime_id,
+    ContainerNetwork, ContainerSpec, Device, HealthCheck, ImageRef, IpcMode, LaunchType, LogTarget,
+    PidMode, PortMapping, PortRange, Protocol, Proxy, RestartPolicy, runtime_id,
 };
 use neargate_service::{AwsError, Scope};
 use std::collections::{BTreeMap, BTreeSet};
@@ -191,6 +191,7 @@ fn container(
             .iter()
             .flatten()
             .map(|d| (d.container_name.clone(), d.condition.clone()))
+            .chain(linked(c))
             .collect(),
         log: c
             .log_configuration
@@ -203,6 +204,7 @@ fn container(
         labels: c.docker_labels.clone().into_iter().flatten().collect(),
         secrets: secrets(c),
         environment_files: environment_files(c, over),
+        network: network(c),
         repository_credentials: c
             .repository_credentials
             .as_ref()
@@ -218,6 +220,83 @@ fn container(
             .and_then(|n| u32::try_from(n).ok()),
         security_options: c.docker_security_options.clone().unwrap_or_default(),
         name,
+    }
+}
+
+/// `name` or `name:alias`
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html>).
+fn link(given: &str) -> (String, String) {
+    let (name, alias) = given.split_once(':').unwrap_or((given, given));
+    (name.to_owned(), alias.to_owned())
+}
+
+/// What a container is linked to runs before it does, as the ECS agent has it.
+fn linked(c: &api::ContainerDefinition) -> impl Iterator<Item = (String, String)> {
+    let waits_for = |name: &str| {
+        let mut on = c.depends_on.iter().flatten();
+        on.any(|d| d.container_name == name)
+    };
+    let links = c.links.iter().flatten().map(|given| link(given).0);
+    links
+        .filter(move |name| !waits_for(name))
+        .map(|name| (name, "START".to_owned()))
+}
+
+/// What the definition says of the container's network besides single ports.
+fn network(c: &api::ContainerDefinition) -> ContainerNetwork {
+    let ranges = c.port_mappings.iter().flatten();
+    ContainerNetwork {
+        dns_servers: c.dns_servers.clone().unwrap_or_default(),
+        dns_search_domains: c.dns_search_domains.clone().unwrap_or_default(),
+        links: c.links.iter().flatten().map(|given| link(given)).collect(),
+        disabled: c.disable_networking.unwrap_or(false),
+        port_ranges: ranges
+            .filter_map(|p| {
+                let (first, last) =
+                    task_definition::port_range(p.container_port_range.as_deref()?)?;
+                Some(PortRange {
+                    first,
+                    last,
+                    protocol: transport(p.protocol.as_deref()),
+                    host_first: None,
+                })
+            })
+            .collect(),
+    }
+}
+
+/// App Mesh's proxy by its properties; a number that is none is passed over, as the CNI plugin does.
+pub fn proxy(given: &api::ProxyConfiguration) -> Proxy {
+    let text = |name: &str| -> &str {
+        let mut given = given.properties.iter().flatten();
+        let found = given.find(|p| p.name.as_deref() == Some(name));
+        found.and_then(|p| p.value.as_deref()).unwrap_or_default()
+    };
+    let list = |name: &str| {
+        let words = text(name).split(',').map(|word| word.trim().to_owned());
+        words.filter(|word| !word.is_empty()).collect::<Vec<_>>()
+    };
+    let ports = |name: &str| -> Vec<u16> {
+        let words = list(name).into_iter();
+        words.filter_map(|word| word.parse().ok()).collect()
+    };
+    let port = |name: &str| text(name).trim().parse().unwrap_or(0);
+    Proxy {
+        ingress_port: port("ProxyIngressPort"),
+        egress_port: port("ProxyEgressPort"),
+        app_ports: ports("AppPorts"),
+        egress_ignored_ports: ports("EgressIgnoredPorts"),
+        egress_ignored_ips: list("EgressIgnoredIPs"),
+        ignored_uid: text("IgnoredUID").trim().parse().ok(),
+        ignored_gid: text("IgnoredGID").trim().parse().ok(),
+    }
+}
+
+/// ECS takes whatever is not `udp` for `tcp`.
+fn transport(given: Option<&str>) -> Protocol {
+    match task_definition::protocol(given) {
+        "udp" => Protocol::Udp,
+        _ => Protocol::Tcp,
     }
 }
 

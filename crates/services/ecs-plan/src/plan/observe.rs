@@ -97,7 +97,8 @@ fn bounded(task: &Task, report: &TaskReport) -> TaskReport {
         for text in [&mut c.runtime_id, &mut c.image_digest, &mut c.reason] {
             text.iter_mut().for_each(shorten);
         }
-        c.network_bindings.truncate(spec.port_mappings.len());
+        let ports = spec.port_mappings.len() + spec.network.port_ranges.len();
+        c.network_bindings.truncate(ports);
         true
     });
     if let Some(stopped) = &mut report.stopped {

@@ -244,6 +244,7 @@ pub(super) fn task() -> Task {
         volumes: Vec::new(),
         pid_mode: None,
         ipc_mode: None,
+        proxy: None,
     };
     let spec = TaskSpec {
         arn: "arn".into(),

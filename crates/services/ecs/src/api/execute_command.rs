@@ -9,7 +9,7 @@ use crate::model::{Cluster, Task};
 use crate::{Ecs, error, reference, role};
 use neargate_api_ecs as api;
 use neargate_domain::{ContainerStatus, TaskStatus};
-use neargate_service::session::{Audit, Bucket, Place, Purpose, Wanted};
+use neargate_service::session::{Audit, Bucket, Encryption, Place, Purpose, Wanted};
 use neargate_service::{AwsError, Ctx};
 use std::sync::Arc;
 
@@ -23,19 +23,11 @@ pub async fn execute_command(
 ) -> Result<api::ExecuteCommandOutput, AwsError> {
     let cluster = active_cluster(&cx, input.cluster.as_deref()).await?;
     let id = reference::task(&cx.scope, &cluster.name, &input.task)?;
-    let task = cx
-        .db()
-        .get::<Task>(&cx.scope, &Task::id(&cluster.name, &id));
-    let task = task.await?.ok_or_else(error::task_not_found)?;
+    let key = Task::id(&cluster.name, &id);
+    let task = cx.db().get::<Task>(&cx.scope, &key).await?;
+    let task = task.ok_or_else(error::task_not_found)?;
     if !input.interactive {
         return Err(error::not_interactive());
-    }
-    let configuration = cluster.configuration.as_ref();
-    let configuration = configuration.and_then(|c| c.0.execute_command_configuration.as_ref());
-    if configuration.is_some_and(|c| c.kms_key_id.is_some()) {
-        return Err(error::unsupported(
-            "ExecuteCommand under the cluster's executeCommandConfiguration.kmsKeyId",
-        ));
     }
     let args = shlex::split(&input.command).filter(|args| !args.is_empty());
     let args = args.ok_or_else(error::no_command)?;
@@ -71,6 +63,13 @@ pub async fn execute_command(
         },
         purpose: Purpose::Command { args },
         audit: audit(&cx, &cluster, &task, &name),
+        encryption: configuration(&cluster)
+            .and_then(|c| c.kms_key_id.clone())
+            .filter(|key| !key.is_empty())
+            .map(|key_id| Encryption {
+                key_id,
+                role: role(&cx, &task),
+            }),
     };
     let begun = sessions.begin(&cx.house, wanted);
     let begun = begun.ok_or_else(error::target_not_connected)?;
@@ -100,14 +99,23 @@ fn container(task: &Task, named: Option<&str>) -> Result<String, AwsError> {
     }
 }
 
+fn configuration(cluster: &Cluster) -> Option<&api::ExecuteCommandConfiguration> {
+    let configuration = cluster.configuration.as_ref()?;
+    configuration.0.execute_command_configuration.as_ref()
+}
+
+/// The container's side does everything under the task's role.
+fn role(cx: &Ctx, task: &Task) -> String {
+    let role = task.spec.assignment.task_role_arn.clone();
+    role.unwrap_or_else(|| role::service_linked(&cx.scope))
+}
+
 /// Where the cluster has its sessions written down.
 fn audit(cx: &Ctx, cluster: &Cluster, task: &Task, container: &str) -> Option<Audit> {
-    let configuration = cluster.configuration.as_ref();
-    let configuration = configuration.and_then(|c| c.0.execute_command_configuration.as_ref());
+    let configuration = configuration(cluster);
     let logging = configuration.and_then(|c| c.logging.as_deref());
-    let role = task.spec.assignment.task_role_arn.clone();
     let audit = Audit {
-        role: role.unwrap_or_else(|| role::service_linked(&cx.scope)),
+        role: role(cx, task),
         ..Audit::default()
     };
     let said = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());

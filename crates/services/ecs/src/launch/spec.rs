@@ -116,6 +116,10 @@ pub(super) fn task(
                 .collect(),
             pid_mode: assignment::pid_mode(definition),
             ipc_mode: assignment::ipc_mode(definition),
+            proxy: definition
+                .proxy_configuration
+                .as_ref()
+                .map(assignment::proxy),
         },
         container_instance: placed.container_instance,
         arn,

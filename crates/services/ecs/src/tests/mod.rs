@@ -5,6 +5,7 @@ mod clusters;
 mod definitions;
 mod deletion;
 mod dither;
+mod execute_command;
 mod instances;
 mod lists;
 mod protection;

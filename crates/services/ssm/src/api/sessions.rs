@@ -71,6 +71,7 @@ pub(crate) async fn start_session(
         place,
         purpose,
         audit: None,
+        encryption: None,
     };
     let begun = cx.house.sessions.begin(&cx.house, wanted);
     let begun = begun.ok_or_else(error::too_many_sessions)?;
@@ -126,7 +127,7 @@ pub(crate) async fn describe_sessions(
     let over = input.state != "Active";
     let filters = input.filters.unwrap_or_default();
     let mut keep = Vec::new();
-    for session in cx.house.sessions.of(&cx.scope) {
+    for session in cx.house.sessions.of(&cx.house, &cx.scope) {
         if (session.phase() == Phase::Terminated) != over {
             continue;
         }

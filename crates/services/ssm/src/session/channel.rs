@@ -4,7 +4,7 @@
 //! when no acknowledgement comes in time, which is estimated as AWS's agent and plugin do
 //! (Jacobson's algorithm, RFC 6298).
 
-use super::message::{ACKNOWLEDGE, Acknowledged, INPUT, Message, OUTPUT, Payload};
+use super::message::{ACKNOWLEDGE, Acknowledged, INPUT, Message, OUTPUT, Payload, Side};
 use neargate_base::{Rng, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -21,6 +21,8 @@ const GRANULARITY: Duration = Duration::from_millis(10);
 /// The state of both directions; it outlives connections.
 #[derive(Debug)]
 pub struct Channel {
+    /// What this side sends, and what it gets.
+    kinds: (&'static str, &'static str),
     next: i64,
     unacknowledged: VecDeque<Sent>,
     expected: i64,
@@ -48,9 +50,13 @@ pub struct Received {
     pub messages: Vec<Message>,
 }
 
-impl Default for Channel {
-    fn default() -> Channel {
+impl Channel {
+    pub fn of(side: Side) -> Channel {
         Channel {
+            kinds: match side {
+                Side::Container => (OUTPUT, INPUT),
+                Side::Client => (INPUT, OUTPUT),
+            },
             next: 0,
             unacknowledged: VecDeque::new(),
             expected: 0,
@@ -60,9 +66,7 @@ impl Default for Channel {
             timeout: FIRST_TIMEOUT,
         }
     }
-}
 
-impl Channel {
     /// Whether something more may be sent.
     pub fn has_room(&self) -> bool {
         self.unacknowledged.len() < WINDOW
@@ -82,7 +86,7 @@ impl Channel {
         watch: Duration,
     ) -> Vec<u8> {
         let message = Message {
-            kind: OUTPUT.to_owned(),
+            kind: self.kinds.0.to_owned(),
             created_millis: millis(now),
             sequence: self.next,
             // SYN: the stream begins with it.
@@ -105,7 +109,7 @@ impl Channel {
     /// Takes up what the client has sent of its stream.
     pub fn receive(&mut self, message: Message, now: (Timestamp, &Rng)) -> Received {
         let mut received = Received::default();
-        if message.kind != INPUT {
+        if message.kind != self.kinds.1 {
             return received;
         }
         let acknowledgement = acknowledge(&message, now);

@@ -24,6 +24,14 @@ const PAYLOAD_TYPE: usize = 112;
 const HEADER_BYTES: usize = 116;
 const PAYLOAD: usize = HEADER_BYTES + 4;
 
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The agent of a container.
+    Container,
+    Client,
+}
+
 /// What a payload is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
@@ -35,6 +43,8 @@ pub enum Payload {
     HandshakeRequest = 5,
     HandshakeResponse = 6,
     HandshakeComplete = 7,
+    ChallengeRequest = 8,
+    ChallengeResponse = 9,
     Flag = 10,
 }
 
@@ -154,6 +164,18 @@ pub struct ChannelClosed<'a> {
     pub schema_version: u32,
     /// Empty: it has just ended.
     pub output: &'a str,
+    /// AWS's plugin passes it over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+}
+
+/// As a client of our own reads it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ChannelEnd {
+    pub output: String,
+    #[serde(default)]
+    pub exit_code: Option<i32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -166,5 +188,16 @@ pub struct Size {
 #[serde(rename_all = "PascalCase")]
 pub struct HandshakeResponse {
     #[serde(default)]
+    pub processed_client_actions: Vec<ProcessedAction>,
+    #[serde(default)]
     pub errors: Option<Vec<String>>,
+}
+
+/// What a client did of what it was asked.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ProcessedAction {
+    pub action_type: String,
+    #[serde(default)]
+    pub action_result: serde_json::Value,
 }

@@ -6,11 +6,16 @@
 
 mod audit;
 mod channel;
+mod cipher;
 mod message;
 mod run;
 #[cfg(test)]
 mod tests;
 mod websocket;
+
+pub use channel::Channel;
+pub use message::{ACKNOWLEDGE, Acknowledged, CHANNEL_CLOSED, ChannelEnd, Message, Payload, Side};
+pub use websocket::{Frame, Outgoing, read, write};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -28,7 +33,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
-use websocket::{Frame, Outgoing};
 
 /// Where data channels are.
 pub const PATH: &str = "/v1/data-channel/";
@@ -113,13 +117,16 @@ impl DataChannels {
         mut to: impl AsyncWrite + Unpin + Send + 'static,
     ) {
         let mut partial = None;
-        let first = tokio::time::timeout(PATIENCE, websocket::read(&mut from, &mut partial));
+        let first = tokio::time::timeout(
+            PATIENCE,
+            websocket::read(&mut from, &mut partial, Side::Container),
+        );
         let token = match first.await {
             Ok(Ok(Frame::Text(text))) => serde_json::from_slice::<OpenDataChannel>(&text).ok(),
             _ => None,
         };
         if !token.is_some_and(|open| session.admits(&open.token, house.now())) {
-            let _ = websocket::write(&mut to, Outgoing::Close(POLICY_VIOLATION)).await;
+            let _ = websocket::write(&mut to, Outgoing::Close(POLICY_VIOLATION), None).await;
             return;
         }
         let (outgoing, mut queued) = mpsc::channel(QUEUED);
@@ -129,20 +136,20 @@ impl DataChannels {
             outgoing: outgoing.clone(),
         };
         if !self.hand_over(&house, &session, connection).await {
-            let _ = websocket::write(&mut to, Outgoing::Close(NORMAL)).await;
+            let _ = websocket::write(&mut to, Outgoing::Close(NORMAL), None).await;
             return;
         }
         let write = task::spawn("data-channel-out", async move {
             while let Some(frame) = queued.recv().await {
                 let is_last = matches!(frame, Outgoing::Close(_));
-                if websocket::write(&mut to, frame).await.is_err() || is_last {
+                if websocket::write(&mut to, frame, None).await.is_err() || is_last {
                     return;
                 }
             }
         });
         loop {
             let frame = tokio::select! {
-                frame = websocket::read(&mut from, &mut partial) => frame,
+                frame = websocket::read(&mut from, &mut partial, Side::Container) => frame,
                 // The session is over, or has another connection.
                 () = received.closed() => break,
             };

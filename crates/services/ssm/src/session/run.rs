@@ -9,16 +9,19 @@
 use super::NORMAL;
 use super::audit::{self, Transcript};
 use super::channel::{Channel, id, millis};
+use super::cipher::Cipher;
 use super::message::{
     ACKNOWLEDGE, Acknowledged, CHANNEL_CLOSED, ChannelClosed, HandshakeResponse, Message,
-    PAUSE_PUBLICATION, Payload, START_PUBLICATION, Size, flag,
+    PAUSE_PUBLICATION, Payload, START_PUBLICATION, Side, Size, flag,
 };
 use super::websocket::Outgoing;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use neargate_base::time::Stopwatch;
 use neargate_domain::{TerminalInput, TerminalOutput};
 use neargate_service::House;
-use neargate_service::session::{Phase, Purpose, Session, Stream, Terminal};
-use serde_json::json;
+use neargate_service::session::{Encryption, Phase, Purpose, Session, Stream, Terminal};
+use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +37,8 @@ const HANDSHAKE: Duration = Duration::from_secs(15);
 const LAST: Duration = Duration::from_secs(10);
 /// As the agent cuts what it sends.
 const PIECE_BYTES: usize = 1024;
+/// The action that has a client make a data key.
+const KMS_ENCRYPTION: &str = "KMSEncryption";
 /// How many pieces of input wait for a program that does not read. Then nothing more is taken.
 const WAITING: usize = 1024;
 /// Clients multiplex connections to a port of any later agent than 3.0.196.0, and end a session by a
@@ -52,11 +57,14 @@ pub struct Connection {
 type End = String;
 
 struct Driver<'a> {
-    house: &'a House,
+    house: &'a Arc<House>,
     session: &'a Session,
     connections: mpsc::Receiver<Connection>,
     connection: Option<Connection>,
     channel: Channel,
+    /// What is typed and shown goes through it.
+    cipher: Option<Cipher>,
+    exit_code: Option<i32>,
     /// What has come, in order.
     inbox: VecDeque<Message>,
     /// What is still to go out on the connection.
@@ -81,7 +89,9 @@ pub async fn run(house: &Arc<House>, session: &Session, connections: mpsc::Recei
         session,
         connections,
         connection: None,
-        channel: Channel::default(),
+        channel: Channel::of(Side::Container),
+        cipher: None,
+        exit_code: None,
         inbox: VecDeque::new(),
         queue: VecDeque::new(),
         paused: false,
@@ -153,49 +163,96 @@ impl Driver<'_> {
                 }),
             ),
         };
+        let session_type = json!({
+            "ActionType": "SessionType",
+            "ActionParameters": { "SessionType": kind, "Properties": properties },
+        });
+        let encryption = self.session.wanted.encryption.as_ref().map(|encryption| {
+            json!({
+                "ActionType": KMS_ENCRYPTION,
+                "ActionParameters": { "KMSKeyId": encryption.key_id },
+            })
+        });
+        let actions: Vec<Value> = encryption.into_iter().chain([session_type]).collect();
         let request = json!({
             "AgentVersion": AGENT_VERSION,
-            "RequestedClientActions": [{
-                "ActionType": "SessionType",
-                "ActionParameters": { "SessionType": kind, "Properties": properties },
-            }],
+            "RequestedClientActions": actions,
         });
         let begun = self.watch.elapsed();
         self.send(Payload::HandshakeRequest, request.to_string().into_bytes());
-        let response = async {
-            loop {
-                if let Next::Message(message) = self.next(false).await?
-                    && message.is(Payload::HandshakeResponse)
-                {
-                    return Ok::<_, End>(message);
-                }
-            }
-        };
-        let Ok(response) = tokio::time::timeout(HANDSHAKE, response).await else {
-            return Err(
-                "Handshake timed out. Please ensure that you have the latest version of \
-                        the session manager plugin."
-                    .to_owned(),
-            );
-        };
-        let response: Result<HandshakeResponse, _> = serde_json::from_slice(&response?.payload);
-        match response {
-            Ok(HandshakeResponse { errors }) => {
-                if let Some(error) = errors.and_then(|errors| errors.into_iter().next()) {
-                    return Err(error);
-                }
-            }
-            Err(error) => return Err(error.to_string()),
+        let response = self.answer(Payload::HandshakeResponse).await?;
+        let response: HandshakeResponse =
+            serde_json::from_slice(&response).map_err(|error| error.to_string())?;
+        if let Some(error) = response.errors.iter().flatten().next() {
+            return Err(error.clone());
+        }
+        if let Some(encryption) = &self.session.wanted.encryption {
+            self.agree(encryption, &response).await?;
         }
         let took = self.watch.elapsed().saturating_sub(begun).as_nanos();
+        let said = match self.cipher {
+            Some(_) => "This session is encrypted using AWS KMS.",
+            None => "",
+        };
         let complete = json!({
             "HandshakeTimeToComplete": u64::try_from(took).unwrap_or(u64::MAX),
-            "CustomerMessage": "",
+            "CustomerMessage": said,
         });
         self.send(
             Payload::HandshakeComplete,
             complete.to_string().into_bytes(),
         );
+        Ok(())
+    }
+
+    /// The client's part of the handshake.
+    async fn answer(&mut self, kind: Payload) -> Result<Vec<u8>, End> {
+        let answer = async {
+            loop {
+                if let Next::Message(message) = self.next(false).await?
+                    && message.is(kind)
+                {
+                    return Ok(message.payload);
+                }
+            }
+        };
+        let answered = tokio::time::timeout(HANDSHAKE, answer).await;
+        answered.unwrap_or_else(|_| {
+            Err(
+                "Handshake timed out. Please ensure that you have the latest version of the \
+                 session manager plugin."
+                    .to_owned(),
+            )
+        })
+    }
+
+    /// Both sides show that they have the key.
+    async fn agree(
+        &mut self,
+        encryption: &Encryption,
+        response: &HandshakeResponse,
+    ) -> Result<(), End> {
+        let mut done = response.processed_client_actions.iter();
+        let done = done.find(|action| action.action_type == KMS_ENCRYPTION);
+        let key = done.and_then(|action| action.action_result["KMSCipherTextKey"].as_str());
+        let key = key.and_then(|key| STANDARD.decode(key).ok());
+        let key = key.ok_or("The client has sent no data key.")?;
+        let cipher = Cipher::of_session(self.house, self.session, &encryption.role, key).await?;
+        let mut challenge = [0; 64];
+        self.house.rng.fill(&mut challenge);
+        let sealed = STANDARD.encode(cipher.seal(&self.house.rng, &challenge));
+        let request = json!({ "Challenge": sealed }).to_string();
+        self.send(Payload::ChallengeRequest, request.into_bytes());
+        let answer = self.answer(Payload::ChallengeResponse).await?;
+        let answer: Value = serde_json::from_slice(&answer).map_err(|error| error.to_string())?;
+        let sealed = answer["Challenge"]
+            .as_str()
+            .map(|text| STANDARD.decode(text));
+        let opened = sealed.and_then(Result::ok).and_then(|s| cipher.open(&s));
+        if opened.as_deref() != Some(&challenge[..]) {
+            return Err("Encryption challenge does not match!".to_owned());
+        }
+        self.cipher = Some(cipher);
         Ok(())
     }
 
@@ -219,6 +276,7 @@ impl Driver<'_> {
                         }
                         Some(TerminalOutput::Ended(code)) => {
                             transcript.ended(code);
+                            self.exit_code = Some(code);
                             return self.settle().await;
                         }
                         // The container ended first.
@@ -330,7 +388,10 @@ impl Driver<'_> {
         String::new()
     }
 
-    fn send(&mut self, kind: Payload, payload: Vec<u8>) {
+    fn send(&mut self, kind: Payload, mut payload: Vec<u8>) {
+        if let (Payload::Output, Some(cipher)) = (kind, &self.cipher) {
+            payload = cipher.seal(&self.house.rng, &payload);
+        }
         let now = (self.house.now(), &*self.house.rng);
         let bytes = self.channel.send(kind, payload, now, self.watch.elapsed());
         self.queue.push_back(Outgoing::Binary(bytes));
@@ -340,7 +401,11 @@ impl Driver<'_> {
     /// `settling`: also answers when something has arrived. The error is the session's end.
     async fn next(&mut self, settling: bool) -> Result<Next, End> {
         loop {
-            if let Some(message) = self.inbox.pop_front() {
+            if let Some(mut message) = self.inbox.pop_front() {
+                if let (true, Some(cipher)) = (message.is(Payload::Output), &self.cipher) {
+                    let opened = cipher.open(&message.payload);
+                    message.payload = opened.ok_or("What the client sent cannot be decrypted.")?;
+                }
                 return Ok(Next::Message(message));
             }
             let watch = self.watch.elapsed();
@@ -443,6 +508,7 @@ impl Driver<'_> {
             message_type: CHANNEL_CLOSED,
             schema_version: 1,
             output,
+            exit_code: self.exit_code,
         };
         message.payload = serde_json::to_vec(&closed).expect("plain data always serialises");
         let mut last = std::mem::take(&mut self.queue);

@@ -1,8 +1,9 @@
 //! Frames, order and repetition of a data channel.
 
 use super::channel::Channel;
-use super::message::{INPUT, Message, Payload};
-use super::websocket::{self, Frame};
+use super::cipher::Cipher;
+use super::message::{INPUT, Message, Payload, Side};
+use super::websocket::{self, Frame, Outgoing};
 use neargate_base::{Rng, Timestamp};
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ fn what_is_no_message_is_none() {
 
 #[test]
 fn input_comes_once_and_in_order() {
-    let (rng, mut channel) = (Rng::seeded(1), Channel::default());
+    let (rng, mut channel) = (Rng::seeded(1), Channel::of(Side::Container));
     let mut get = |sequence, text: &str| {
         let received = channel.receive(typed(sequence, text), now(&rng));
         let texts = received
@@ -86,7 +87,7 @@ fn input_comes_once_and_in_order() {
 
 #[test]
 fn what_is_not_acknowledged_is_sent_again() {
-    let (rng, mut channel) = (Rng::seeded(1), Channel::default());
+    let (rng, mut channel) = (Rng::seeded(1), Channel::of(Side::Container));
     let first = channel.send(Payload::Output, b"one".to_vec(), now(&rng), ms(0));
     let second = channel.send(Payload::Output, b"two".to_vec(), now(&rng), ms(10));
     assert_eq!(channel.wake_in(ms(50)), Some(ms(150)));
@@ -104,7 +105,7 @@ fn what_is_not_acknowledged_is_sent_again() {
 
 #[test]
 fn a_client_that_hears_nothing_holds_up_the_rest() {
-    let (rng, mut channel) = (Rng::seeded(1), Channel::default());
+    let (rng, mut channel) = (Rng::seeded(1), Channel::of(Side::Container));
     while channel.has_room() {
         channel.send(Payload::Output, vec![0; 1024], now(&rng), ms(0));
     }
@@ -139,7 +140,9 @@ async fn frames_are_read_as_rfc_6455_says() {
     ];
     for frame in want {
         assert_eq!(
-            websocket::read(&mut from, &mut partial).await.unwrap(),
+            websocket::read(&mut from, &mut partial, Side::Container)
+                .await
+                .unwrap(),
             frame
         );
     }
@@ -151,7 +154,11 @@ async fn frames_are_read_as_rfc_6455_says() {
         &[0x82, 0xff, 0, 0, 0, 0, 0xff, 0, 0, 0],
     ];
     for mut bytes in bad {
-        assert!(websocket::read(&mut bytes, &mut None).await.is_err());
+        assert!(
+            websocket::read(&mut bytes, &mut None, Side::Container)
+                .await
+                .is_err()
+        );
     }
 }
 
@@ -170,4 +177,33 @@ fn the_handshake_is_rfc_6455s_example() {
     }
     let [.., (_, accept)] = websocket::accept(&headers).unwrap();
     assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+}
+
+#[tokio::test]
+async fn a_clients_frames_are_masked() {
+    let content = vec![7; 70_000];
+    for length in [0, 125, 126, 65_535, 65_536, 70_000] {
+        let mut wire = Vec::new();
+        let frame = Outgoing::Binary(content[..length].to_vec());
+        websocket::write(&mut wire, frame, Some([9, 8, 7, 6]))
+            .await
+            .unwrap();
+        let read = websocket::read(&mut wire.as_slice(), &mut None, Side::Container).await;
+        assert_eq!(read.unwrap(), Frame::Binary(content[..length].to_vec()));
+        let theirs = websocket::read(&mut wire.as_slice(), &mut None, Side::Client).await;
+        assert!(theirs.is_err(), "a server masks nothing");
+    }
+}
+
+#[test]
+fn each_half_of_a_data_key_is_for_one_direction() {
+    let key: Vec<u8> = (0..64).collect();
+    let (agent, rng) = (Cipher::new(&key).unwrap(), Rng::seeded(3));
+    let client = Cipher::new(&[&key[32..], &key[..32]].concat()).unwrap();
+    let sealed = agent.seal(&rng, b"secret");
+    assert_eq!(sealed.len(), 12 + 6 + 16);
+    assert_eq!(client.open(&sealed).unwrap(), b"secret");
+    assert_eq!(agent.open(&sealed), None);
+    assert_eq!(client.open(&sealed[..20]), None);
+    assert!(Cipher::new(&key[..63]).is_none());
 }

@@ -1,6 +1,7 @@
-//! The server's side of a WebSocket (RFC 6455), as far as a data channel needs it: no extension, no
+//! WebSockets (RFC 6455), as far as a data channel needs it: no extension, no
 //! subprotocol.
 
+use super::message::Side;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, UPGRADE};
@@ -31,6 +32,7 @@ pub enum Frame {
 /// What is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outgoing {
+    Text(Vec<u8>),
     Binary(Vec<u8>),
     Pong(Vec<u8>),
     /// The last one: a code (section 7.4.1).
@@ -61,16 +63,17 @@ pub fn accept(headers: &HeaderMap) -> Option<[(HeaderName, HeaderValue); 3]> {
     ])
 }
 
-/// Reads one whole message, or a control frame that comes between its parts.
+/// Reads one whole message, or a control frame that comes between its parts. `side`: who reads.
 ///
 /// # Errors
 /// When the connection ends, or what comes is against the protocol.
 pub async fn read(
     from: &mut (impl AsyncRead + Unpin),
     partial: &mut Option<(u8, Vec<u8>)>,
+    side: Side,
 ) -> io::Result<Frame> {
     loop {
-        let (is_last, opcode, content) = read_frame(from).await?;
+        let (is_last, opcode, content) = read_frame(from, side).await?;
         match opcode {
             CLOSE => return Ok(Frame::Close),
             PING => return Ok(Frame::Ping(content)),
@@ -93,10 +96,13 @@ pub async fn read(
     }
 }
 
-async fn read_frame(from: &mut (impl AsyncRead + Unpin)) -> io::Result<(bool, u8, Vec<u8>)> {
+async fn read_frame(
+    from: &mut (impl AsyncRead + Unpin),
+    side: Side,
+) -> io::Result<(bool, u8, Vec<u8>)> {
     let [first, second] = [from.read_u8().await?, from.read_u8().await?];
     let (is_last, opcode) = (first & 0x80 != 0, first & 0x0f);
-    // Section 5.1: a client masks everything; 5.2: reserved bits belong to extensions.
+    // Section 5.1: a client masks everything, a server nothing; 5.2: reserved bits belong to extensions.
     let is_masked = second & 0x80 != 0;
     let is_control = opcode & 0x08 != 0;
     let length = match second & 0x7f {
@@ -105,11 +111,14 @@ async fn read_frame(from: &mut (impl AsyncRead + Unpin)) -> io::Result<(bool, u8
         short => u64::from(short),
     };
     let is_bad_control = is_control && (!is_last || length > 125);
-    if !is_masked || first & 0x70 != 0 || length > LONGEST || is_bad_control {
+    let is_badly_masked = is_masked != (side == Side::Container);
+    if is_badly_masked || first & 0x70 != 0 || length > LONGEST || is_bad_control {
         return Err(io::ErrorKind::InvalidData.into());
     }
     let mut mask = [0; 4];
-    from.read_exact(&mut mask).await?;
+    if is_masked {
+        from.read_exact(&mut mask).await?;
+    }
     let mut content = vec![0; usize::try_from(length).expect("checked above")];
     from.read_exact(&mut content).await?;
     for (byte, mask) in content.iter_mut().zip(mask.iter().cycle()) {
@@ -118,26 +127,38 @@ async fn read_frame(from: &mut (impl AsyncRead + Unpin)) -> io::Result<(bool, u8
     Ok((is_last, opcode, content))
 }
 
-/// Writes one frame.
+/// Writes one frame; a client gives a new random mask for each.
 ///
 /// # Errors
 /// When the connection takes it no more.
-pub async fn write(to: &mut (impl AsyncWrite + Unpin), frame: Outgoing) -> io::Result<()> {
-    let (opcode, content) = match frame {
+pub async fn write(
+    to: &mut (impl AsyncWrite + Unpin),
+    frame: Outgoing,
+    mask: Option<[u8; 4]>,
+) -> io::Result<()> {
+    let (opcode, mut content) = match frame {
+        Outgoing::Text(content) => (TEXT, content),
         Outgoing::Binary(content) => (BINARY, content),
         Outgoing::Pong(content) => (PONG, content),
         Outgoing::Close(code) => (CLOSE, code.to_be_bytes().to_vec()),
     };
+    let masked = if mask.is_some() { 0x80 } else { 0 };
     let mut bytes = vec![0x80 | opcode];
     match content.len() {
-        short @ 0..126 => bytes.push(short as u8),
+        short @ 0..126 => bytes.push(masked | short as u8),
         long if long <= usize::from(u16::MAX) => {
-            bytes.push(126);
+            bytes.push(masked | 126);
             bytes.extend((long as u16).to_be_bytes());
         }
         longer => {
-            bytes.push(127);
+            bytes.push(masked | 127);
             bytes.extend((longer as u64).to_be_bytes());
+        }
+    }
+    if let Some(mask) = mask {
+        bytes.extend(mask);
+        for (byte, mask) in content.iter_mut().zip(mask.iter().cycle()) {
+            *byte ^= mask;
         }
     }
     bytes.extend(content);

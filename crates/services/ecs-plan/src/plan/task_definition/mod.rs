@@ -21,6 +21,6 @@ mod tests;
 pub use check::{check, fits};
 pub use defaults::definition;
 pub use fargate::ephemeral_storage;
-pub use ports::protocol;
+pub use ports::{protocol, range as port_range};
 pub use role::{arn as role_arn, check as role};
 pub use runnable::{platform, runnable};

@@ -98,7 +98,7 @@ fn one(p: &api::PortMapping, container: &str, mode: &str) -> Result<(), AwsError
 }
 
 /// `first-last`, the first below the last.
-fn range(given: &str) -> Option<(u16, u16)> {
+pub fn range(given: &str) -> Option<(u16, u16)> {
     let (first, last) = given.split_once('-')?;
     let (first, last) = (first.parse().ok()?, last.parse().ok()?);
     (0 < first && first < last).then_some((first, last))

@@ -58,10 +58,6 @@ pub fn runnable(definition: &api::TaskDefinition, launch_type: LaunchType) -> Re
     }
     let lacking = [
         (
-            definition.proxy_configuration.is_some(),
-            "proxyConfiguration",
-        ),
-        (
             some(&definition.inference_accelerators),
             "inferenceAccelerators",
         ),
@@ -117,14 +113,6 @@ fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
         .and_then(|l| l.options.as_ref());
     let pattern = |key: &str| options.is_some_and(|o| o.contains_key(key));
     let lacking = [
-        (some(&c.links), "links"),
-        (
-            c.port_mappings
-                .iter()
-                .flatten()
-                .any(|p| p.container_port_range.is_some()),
-            "portMappings.containerPortRange",
-        ),
         (
             c.log_configuration
                 .as_ref()
@@ -132,9 +120,6 @@ fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
             "logConfiguration.secretOptions",
         ),
         (pattern("awslogs-endpoint"), "awslogs-endpoint"),
-        (c.disable_networking == Some(true), "disableNetworking"),
-        (some(&c.dns_servers), "dnsServers"),
-        (some(&c.dns_search_domains), "dnsSearchDomains"),
         (c.firelens_configuration.is_some(), "firelensConfiguration"),
         (some(&c.credential_specs), "credentialSpecs"),
         (
