@@ -69,9 +69,9 @@ class Session:
     """One session, over as many connections as it takes."""
 
     def __init__(self, begun, ca=None):
-        self.id = begun.get("sessionId") or begun["SessionId"]
-        self.url = begun.get("streamUrl") or begun["StreamUrl"]
-        self.token = begun.get("tokenValue") or begun["TokenValue"]
+        # ECS writes the members' names in another way than SSM.
+        begun = {name[0].upper() + name[1:]: value for name, value in begun.items()}
+        self.id, self.url, self.token = (begun[name] for name in ("SessionId", "StreamUrl", "TokenValue"))
         self.ca = ca
         self.sent = 0
         self.expected = 0

@@ -70,19 +70,27 @@ def test_links_are_names_of_the_task_alone(gate, one):
 
 
 def test_dns_servers_and_search_domains_are_the_containers_own(gate, one):
-    # A server that knows one name.
-    knows = "echo known.corp.example 192.0.2.7 > /tmp/names; exec dnsd -c /tmp/names -p 53"
-    tasks.register(gate, container(command=["sh", "-c", knows], stopTimeout=2), family="dns")
-    server = tasks.run(gate, "dns")
-    address = tasks.address(tasks.wait_for(gate, server, "RUNNING"))
-    register(gate, "bridge", bridged("own", dnsServers=[address], dnsSearchDomains=["corp.example"]), bridged("other"))
+    # The VPC's own server, and an address where there is none.
+    server, nobody = "172.31.0.2", "192.0.2.1"
+    register(
+        gate, "bridge",
+        bridged("own", dnsServers=[server, nobody], dnsSearchDomains=["corp.example", "b.example"]),
+        bridged("lost", dnsServers=[nobody]),
+        bridged("other"),
+    )
     arn = start(gate)
     running(gate, arn)
-    lines = inside(gate, arn, "own", "cat /etc/resolv.conf").splitlines()
-    assert [line for line in lines if not line.startswith("options")] == ["search corp.example", f"nameserver {address}"]
-    answered = lambda: "192.0.2.7" in inside(gate, arn, "own", "nslookup known.corp.example; true") or None
-    wait_until(answered, what="the container's own server answers")
-    assert address not in inside(gate, arn, "other", "cat /etc/resolv.conf")
+
+    def lines(name):
+        shown = inside(gate, arn, name, "cat /etc/resolv.conf").splitlines()
+        return [line for line in shown if not line.startswith("options")]
+
+    assert lines("own") == ["search corp.example b.example", f"nameserver {server}", f"nameserver {nobody}"]
+    assert lines("lost")[-1] == f"nameserver {nobody}" and lines("lost")[:-1] == lines("other")[:-1]
+    address = address_of(gate, one)
+    ask = f"timeout 3 nslookup ip-{address.replace('.', '-')}.ec2.internal; true"
+    wait_until(lambda: f"Address: {address}" in inside(gate, arn, "own", ask).replace("Address 1:", "Address:"), what="the server is asked")
+    assert address not in inside(gate, arn, "lost", ask)
 
 
 def test_a_container_without_networking_has_loopback_alone(gate, one):

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import pty
 import shutil
 import socket
 import stat
@@ -83,7 +84,7 @@ def test_it_is_confined_as_the_container(gate, task):
     lines = "grep -E '^(CapEff|CapBnd|Seccomp|NoNewPrivs):' /proc/self/status; mount -t tmpfs none /tmp; ls /proc | grep -c '^[0-9]'"
     shown, _ = session(gate, task, f'sh -c "{lines}"').to_the_end()
     caps, bound, nnp, seccomp, refusal, seen = shown.split("\r\n")[:6]
-    assert caps.split() == ["CapEff:", "00000000a80405fb"], shown
+    assert caps.split() == ["CapEff:", "00000000a80425fb"], shown
     assert bound.split()[1] == caps.split()[1] and seccomp.split()[1] == "2", shown
     assert "denied" in refusal or "not permitted" in refusal, shown
     assert int(seen) < 8, "only the container's processes are there"
@@ -101,7 +102,7 @@ def test_several_go_on_at_once_and_each_ends_alone(gate, task):
     assert shells[1].to_the_end() == ("", "")
     gate.client("ecs").stop_task(task=task)
     assert shells[2].to_the_end()[1] == ""
-    tasks.ended(gate, task)
+    wait_until(lambda: tasks.describe(gate, task)["lastStatus"] == "STOPPED", what="the task has stopped")
     assert refused(gate.client("ecs").execute_command, task=task, command="sh", interactive=True) == (
         "InvalidParameterException", DISABLED,
     )
@@ -345,10 +346,10 @@ def plugin_on_path(tmp_path):
     return path
 
 
-def with_the_cli(gate, path, task, *more):
+def with_the_cli(gate, path, task, *more, stdin=subprocess.DEVNULL):
     command = [sys.executable, "-m", "awscli", "ecs", "execute-command", "--task", task, "--interactive", *more]
     env = {**gate.env, "PATH": f"{path}:{os.environ['PATH']}"}
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, stdin=stdin)
 
 
 def test_the_aws_cli_with_this_client_as_its_plugin(gate, task, plugin_on_path):
@@ -360,7 +361,14 @@ def test_the_aws_cli_with_this_client_as_its_plugin(gate, task, plugin_on_path):
 @pytest.mark.skipif(not shutil.which("session-manager-plugin"), reason="AWS's plugin is not installed")
 def test_the_aws_cli_with_awss_own_plugin(gate, task):
     path = pathlib.Path(shutil.which("session-manager-plugin")).parent
-    done = with_the_cli(gate, path, task, "--command", "sh -c 'stty size; echo from the cli; seq 1 5000'")
+    # It ends with its input.
+    terminal, other_end = pty.openpty()
+    try:
+        command = "sh -c 'stty size; echo from the cli; seq 1 5000'"
+        done = with_the_cli(gate, path, task, "--command", command, stdin=other_end)
+    finally:
+        os.close(terminal)
+        os.close(other_end)
     assert done.returncode == 0, done.stderr
     assert "from the cli" in done.stdout and "5000" in done.stdout, done.stdout
     assert "Exiting session with sessionId: ecs-execute-command-" in done.stdout

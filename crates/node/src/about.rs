@@ -31,7 +31,7 @@ const RESERVED_TCP_PORTS: [u16; 5] = [22, 2375, 2376, 51678, 51679];
 
 /// Features by their attribute's name. A task with a role is taken, as on Fargate here: its
 /// credentials endpoint is absent, and so is the variable that would name it.
-const CAPABILITIES: [&str; 25] = [
+const CAPABILITIES: [&str; 28] = [
     "com.amazonaws.ecs.capability.task-iam-role",
     "com.amazonaws.ecs.capability.task-iam-role-network-host",
     "com.amazonaws.ecs.capability.ecr-auth",
@@ -42,6 +42,7 @@ const CAPABILITIES: [&str; 25] = [
     // Docker passes over them on hosts that have neither; on others a container that asks is refused.
     "com.amazonaws.ecs.capability.apparmor",
     "com.amazonaws.ecs.capability.selinux",
+    "ecs.capability.aws-appmesh",
     "ecs.capability.container-health-check",
     "ecs.capability.container-ordering",
     "ecs.capability.container-restart-policy",
@@ -49,9 +50,11 @@ const CAPABILITIES: [&str; 25] = [
     "ecs.capability.efs",
     "ecs.capability.efsAuth",
     "ecs.capability.env-files.s3",
+    "ecs.capability.execute-command",
     "ecs.capability.execution-role-awslogs",
     "ecs.capability.execution-role-ecr-pull",
     "ecs.capability.increased-task-cpu-limit",
+    "ecs.capability.network.container-port-range",
     "ecs.capability.pid-ipc-namespace-sharing",
     "ecs.capability.private-registry-authentication.secretsmanager",
     "ecs.capability.secrets.asm.environment-variables",
