@@ -149,9 +149,8 @@ def test_what_services_use_is_published(pushed):
     assert max(cpu) < 150, "a quarter of a processor is all it has"
     memory = statistics(gate, "AWS/ECS", "MemoryUtilization", "Average", **of)
     assert 0 < memory[-1] < 50
-    page = gate.http("GET", "/_neargate/metrics")
     line = f'aws_ecs_cpuutilization_average{{region="{REGION}",clustername="default",servicename="busy"}} '
-    assert line in str(page), page
+    wait_until(lambda: line in gate.http("GET", "/_neargate/metrics"), 90, "the page has the whole minute")
 
 
 def test_what_load_balancers_carry_is_published(gate, layout):

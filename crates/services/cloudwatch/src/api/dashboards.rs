@@ -3,6 +3,7 @@
 use crate::model::Dashboard;
 use crate::{CloudWatch, error};
 use neargate_api_cloudwatch as api;
+use neargate_base::arn::partition;
 use neargate_service::page::page;
 use neargate_service::{AwsError, Committed, Ctx, Scope, db, tags};
 use std::sync::Arc;
@@ -13,7 +14,11 @@ const BODY_BYTES: usize = 1 << 20;
 
 /// Dashboards have no region (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Dashboards.html>).
 fn arn(scope: &Scope, name: &str) -> String {
-    format!("arn:aws:cloudwatch::{}:dashboard/{name}", scope.account)
+    let partition = partition(&scope.region);
+    format!(
+        "arn:{partition}:cloudwatch::{}:dashboard/{name}",
+        scope.account
+    )
 }
 
 fn check_name(name: &str) -> Result<(), AwsError> {

@@ -59,12 +59,12 @@ const LEVELS: [&[(&str, Operator)]; 6] = [
 /// # Errors
 /// What is wrong with it.
 pub fn parse(text: &str) -> Result<Expression, MathError> {
-    let tokens = tokens(text)?;
-    if let Some(Token::Name(first)) = tokens.first()
-        && first.eq_ignore_ascii_case("SELECT")
-    {
+    // A query is no expression, and has words of its own.
+    let first = text.split_whitespace().next().unwrap_or_default();
+    if first.eq_ignore_ascii_case("SELECT") {
         return Err(MathError::NotBuilt("Metrics Insights queries"));
     }
+    let tokens = tokens(text)?;
     let mut parser = Parser {
         tokens: &tokens,
         depth: 0,

@@ -189,7 +189,7 @@ fn what_is_wrong_is_said() {
     }
     for text in [
         "ANOMALY_DETECTION_BAND(m1)",
-        "SELECT AVG(x) FROM y",
+        "SELECT AVG(x) FROM y WHERE a = 'b'",
         "SERVICE_QUOTA(m1)",
     ] {
         assert!(
